@@ -1,0 +1,69 @@
+"""sspvs: from a raw video to a summary one can watch, and to an evaluation one can cite.
+
+The house, in the order in which data walks through it:
+
+    video/        open, sample and cut video files                  (decord, PyAV; one interface)
+    features/     frames -> features: named backbones, extraction, the h5 store with its fingerprint
+    importance/   features -> scores, without training: local dissimilarity, global consistency
+    selection/    scores -> shots -> summary: KTS, knapsack, key frames              (numpy only)
+    report/       plots, the interactive HTML page, JSON, CSV, edit lists
+    pipeline.py   summarize(video): all of the above, once through
+    commands/     one file a verb of the command line; cli.py is the table of them
+
+Imports go one way, from a layer to the ones above it in this list, and `tests/test_imports.py` keeps it so:
+
+    0  errors, types
+    1  video, selection, importance                       (these never import each other)
+    2  features
+    3  report
+    4  pipeline
+    5  commands
+    6  cli
+
+`import sspvs` is light: torch, decoders and plotting are loaded by the call that needs them.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sspvs.features.backbones import load_backbone
+    from sspvs.features.store import read_features
+    from sspvs.importance.contrastive import contrastive_importance
+    from sspvs.pipeline import VideoSummary, summarize
+
+try:
+    __version__ = version("sspvs")
+except PackageNotFoundError:  # a source tree that was never installed
+    __version__ = "0+unknown"
+
+__all__ = [
+    "VideoSummary",
+    "__version__",
+    "contrastive_importance",
+    "load_backbone",
+    "read_features",
+    "summarize",
+]
+
+_HOME = {
+    "VideoSummary": "sspvs.pipeline",
+    "contrastive_importance": "sspvs.importance.contrastive",
+    "load_backbone": "sspvs.features.backbones",
+    "read_features": "sspvs.features.store",
+    "summarize": "sspvs.pipeline",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its home on first use (PEP 562)."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'sspvs' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,97 @@
+"""The command line: a table of verbs, each a module in `sspvs.commands` that is imported only when called.
+
+A verb's module has `HELP` (one line), `add_arguments(parser)` and `run(args) -> exit status`. A user's mistake
+ends as one line on stderr that starts with `error:` and exit status 2; `--debug` shows the traceback instead.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from sspvs import __version__
+from sspvs.errors import SspvsError
+
+VERBS = {
+    "summarize": ("sspvs.commands.summarize", "video in, summary out: a clip to watch and a page that shows why"),
+    "score": ("sspvs.commands.score", "importance scores for every video of a feature file"),
+    "extract": ("sspvs.commands.extract", "frame features of many videos into one h5 file"),
+    "demo": ("sspvs.commands.demo", "draw a small video with sound and summarise it; needs nothing"),
+    "doctor": ("sspvs.commands.doctor", "what is installed, what works, what to do"),
+}
+
+
+def _overview() -> str:
+    lines = [f"  {verb:<11}{line}" for verb, (_, line) in VERBS.items()]
+    return "\n".join(
+        ["usage: sspvs VERB [options]", "", *lines, "", "sspvs VERB --help explains a verb; sspvs --version"]
+    )
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose complaints are one `error:` line, like every other mistake."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        """Raise instead of exiting, so that `main` formats all mistakes alike."""
+        raise ValueError(f"{message} (see `{self.prog} --help`)")
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return text or type(error).__name__
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb.
+
+    Args:
+        argv: Arguments after the program's name; the process's own when None.
+
+    Returns:
+        0 when all went well, 1 when some of several inputs failed, 2 for a user's mistake, 130 when interrupted.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(_overview())  # noqa: T201
+        return 0 if arguments else 2
+    if arguments[0] in ("--version", "-V"):
+        print(f"sspvs {__version__}")  # noqa: T201
+        return 0
+    verb, *rest = arguments
+    if verb not in VERBS:
+        sys.stderr.write(f"error: unknown verb '{verb}'; expected one of: {', '.join(VERBS)}\n")
+        return 2
+    debug = "--debug" in rest
+    logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, format="%(levelname)s: %(message)s")
+    if debug:
+        logging.getLogger("matplotlib").setLevel(logging.WARNING)
+    try:
+        return _run(verb, rest)
+    except (SspvsError, ValueError, OSError) as error:
+        if debug:
+            raise
+        sys.stderr.write(f"error: {_one_line(error)}\n")
+        return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return 130
+
+
+def _run(verb: str, rest: Sequence[str]) -> int:
+    module_name, line = VERBS[verb]
+    module = import_module(module_name)
+    parser = _Parser(prog=f"sspvs {verb}", description=getattr(module, "DESCRIPTION", None) or line.capitalize() + ".")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error, and the log")
+    module.add_arguments(parser)
+    try:
+        status = int(module.run(parser.parse_args(rest)))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader of our output (`| head`) went away: not a mistake. Keep the interpreter's own flush quiet.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return status

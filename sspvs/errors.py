@@ -1,0 +1,37 @@
+"""What can go wrong with a user's files, machine or settings, and what to do about it.
+
+Each message says what was expected, what was found, where, and what to do. The command line turns any of
+these into one line on stderr and exit status 2. A caller's wrong argument is a plain `ValueError`.
+"""
+
+
+class SspvsError(Exception):
+    """Base of every error this package raises on purpose."""
+
+
+class VideoError(SspvsError):
+    """A video file that cannot be opened, decoded or written."""
+
+
+class DecodeTimeoutError(VideoError):
+    """A decoder that produced nothing for longer than its time limit and was stopped."""
+
+
+class FeatureFileError(SspvsError):
+    """A feature file that cannot be read, or whose contents do not fit together."""
+
+
+class FingerprintMismatchError(FeatureFileError):
+    """Features made by one extractor, given to something made for another."""
+
+
+class WeightsNotFoundError(SspvsError):
+    """Model weights that are not on this machine, or not the file they should be."""
+
+
+class MissingExtraError(SspvsError):
+    """An optional package that a feature needs and that is not installed."""
+
+
+class OutputError(SspvsError):
+    """A place that cannot be written to."""
