@@ -1,0 +1,176 @@
+"""What every backbone is, and what they share: weight digests, devices, precisions."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sspvs.errors import WeightsNotFoundError
+from sspvs.types import Fingerprint, FloatArray, ImageArray
+from sspvs.video.sampling import Resize
+
+if TYPE_CHECKING:
+    import torch
+
+PRECISIONS = ("auto", "fp32", "fp16", "bf16")
+
+
+@dataclass(frozen=True)
+class BackboneStatus:
+    """Whether a backbone can be used on this machine, for `sspvs doctor`.
+
+    Attributes:
+        name: What to write after `--backbone`.
+        available: Whether its weights and packages are here.
+        looked_in: Where they were searched for.
+        remedy: How to provide what is missing; empty when available.
+    """
+
+    name: str
+    available: bool
+    looked_in: str
+    remedy: str = ""
+
+
+class Backbone(ABC):
+    """A named frame encoder with its own preprocessing and weights.
+
+    Attributes:
+        name: What made the features, as in the fingerprint.
+        feature_dim: D, the width of a feature vector.
+        resize: How frames must be resized before `encode`.
+        transform: The whole way from a frame to the network's input, in words.
+        normalisation: What is done to pixel values, in words.
+        weights_digest: SHA-256 of the weights, hexadecimal.
+        engine: What runs the network: `onnxruntime` or `torch`.
+        device: Where it runs, such as `cpu` or `cuda`.
+        reason: Why this backbone was taken, in words.
+    """
+
+    name: str
+    feature_dim: int
+    resize: Resize
+    transform: str
+    normalisation: str
+    weights_digest: str
+    engine: str = "torch"
+    device: str = "cpu"
+    reason: str = "asked for by name"
+
+    @abstractmethod
+    def encode(self, frames: ImageArray) -> FloatArray:
+        """Feature vectors of frames; a frame's vector does not depend on the others in the batch.
+
+        Args:
+            frames: (B, H, W, 3) uint8 RGB, resized as `resize` says, B >= 0.
+
+        Returns:
+            (B, D) float32.
+        """
+
+    def text_similarity(self, features: FloatArray, text: str) -> FloatArray:
+        """How well each frame fits a text.
+
+        Args:
+            features: (T, D) as `encode` gives them.
+            text: A title or sentence.
+
+        Returns:
+            (T,) float32 cosine similarities in [-1, 1].
+
+        Raises:
+            ValueError: This backbone cannot compare frames with text.
+            MissingExtraError: An optional package is needed and not installed.
+        """
+        raise ValueError(
+            f"backbone {self.name} cannot compare frames with text; use efficientnet-lite0, googlenet or open_clip:..."
+        )
+
+    def fingerprint(self, rate_hz: float) -> Fingerprint:
+        """What made these features, when sampled at `rate_hz` picks per second."""
+        return Fingerprint(self.name, self.weights_digest, self.transform, self.normalisation, float(rate_hz))
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def check_digest(path: Path, expected: str, remedy: str) -> None:
+    """Refuse a weights file that is not the one it should be.
+
+    Raises:
+        WeightsNotFoundError: The SHA-256 of `path` is not `expected`.
+    """
+    found = file_digest(path)
+    if found != expected:
+        raise WeightsNotFoundError(
+            f"{path} is not the expected weights file: SHA-256 should be {expected[:16]}..., got {found[:16]}...; {remedy}"
+        )
+
+
+def check_frames(frames: ImageArray, height: int | None = None, width: int | None = None) -> ImageArray:
+    """Check that `frames` is (B, H, W, 3) uint8 and of the given size where one is given.
+
+    Raises:
+        ValueError: It is not.
+    """
+    good = frames.ndim == 4 and frames.shape[3] == 3 and frames.dtype == np.uint8
+    good = good and height in (None, frames.shape[1]) and width in (None, frames.shape[2])
+    if not good:
+        raise ValueError(
+            f"frames must be (B, {height or 'H'}, {width or 'W'}, 3) uint8 RGB, got {frames.shape} {frames.dtype}"
+        )
+    return frames
+
+
+def choose_device(device: str) -> str:
+    """`auto` becomes `cuda` where there is a GPU, else `cpu`.
+
+    Raises:
+        ValueError: The device is unknown or not there.
+    """
+    import torch
+
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    kind = device.partition(":")[0]
+    if kind not in ("cpu", "cuda"):
+        raise ValueError(f"device must be auto, cpu or cuda (or cuda:1, ...), got {device!r}")
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise ValueError(
+            f"device {device!r} was asked for, but torch {torch.__version__} sees no CUDA GPU; use cpu"
+        )
+    return device
+
+
+def choose_dtype(precision: str, device: str) -> torch.dtype:
+    """The number type to compute in: `auto` is fp16 on a GPU and fp32 on a CPU.
+
+    Raises:
+        ValueError: The precision is unknown, or a half precision on a CPU.
+    """
+    import torch
+
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
+    if precision == "auto":
+        precision = "fp32" if device == "cpu" else "fp16"
+    if device == "cpu" and precision != "fp32":
+        raise ValueError(f"precision {precision} needs a GPU; on a CPU use fp32")
+    return {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[precision]
+
+
+def as_float32(output: Any) -> FloatArray:
+    """A torch tensor as a float32 numpy array on the CPU."""
+    array: FloatArray = output.float().cpu().numpy()
+    return array
