@@ -1,0 +1,31 @@
+"""Feature and score files: h5 in the community layout, with the feature fingerprint.
+
+No code outside this folder knows the names of groups, datasets and attributes.
+"""
+
+from sspvs.features.store.feature_file import (
+    FeatureStore,
+    atomic_path,
+    merge_files,
+    pack_video,
+    read_features,
+    read_fingerprint,
+)
+from sspvs.features.store.fingerprint_check import check_fingerprint
+from sspvs.features.store.layout import SourceStamp, group_name
+from sspvs.features.store.score_file import VideoScores, read_scores, write_scores
+
+__all__ = [
+    "FeatureStore",
+    "SourceStamp",
+    "VideoScores",
+    "atomic_path",
+    "check_fingerprint",
+    "group_name",
+    "merge_files",
+    "pack_video",
+    "read_features",
+    "read_fingerprint",
+    "read_scores",
+    "write_scores",
+]

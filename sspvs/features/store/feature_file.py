@@ -1,0 +1,196 @@
+"""The feature file: one h5 group per video, read lazily and written atomically."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from sspvs.errors import FeatureFileError, OutputError
+from sspvs.features.store import layout
+from sspvs.types import Fingerprint, FrameFeatures
+
+_H5_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError)
+
+
+class FeatureStore(Mapping[str, FrameFeatures]):
+    """A feature file, read lazily: group name -> features, one video in memory at a time.
+
+    Iterates in sorted order. The handle is opened at the first use and dropped when the object is pickled, so that
+    a store can be handed to worker processes. A file with `features` at its root (one video per file) has one
+    entry, named after the file.
+
+    Args:
+        path: The h5 file.
+
+    Raises:
+        FeatureFileError: When it is missing, is no readable h5 file, or has no video in it.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self._file: h5py.File | None = None
+        with self._reading("the file"):
+            file = self._open()
+            at_root = isinstance(file.get(layout.FEATURES), h5py.Dataset)
+            self._names = [self.path.stem] if at_root else sorted(k for k in file if layout.is_video_group(file, k))
+            self._at_root = at_root
+        if not self._names:
+            raise FeatureFileError(f"{self.path}: expected a group per video, found none; is this a feature file?")
+
+    def _open(self) -> h5py.File:
+        if self._file is None:
+            if not self.path.exists():
+                raise FeatureFileError(f"{self.path}: no such feature file")
+            if self.path.is_dir():
+                raise FeatureFileError(f"{self.path}: expected a feature file (.h5), found a folder")
+            self._file = h5py.File(self.path, "r")
+        return self._file
+
+    @contextmanager
+    def _reading(self, what: str) -> Iterator[None]:
+        """Turn whatever h5py raises on damaged files into one line."""
+        try:
+            yield
+        except _H5_ERRORS as error:
+            reason = str(error).strip("'\"").splitlines()[0] if str(error) else type(error).__name__
+            raise FeatureFileError(
+                f"{self.path}: cannot read {what}: {reason}; expected a whole h5 feature file"
+            ) from error
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_file": None}
+
+    def __enter__(self) -> FeatureStore:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the handle; a later read opens it again."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def __getitem__(self, name: str) -> FrameFeatures:
+        """The features of one video.
+
+        Raises:
+            KeyError: When there is no such group.
+            FeatureFileError: When the group cannot be read or its contents do not fit together.
+        """
+        if name not in self._names:
+            raise KeyError(name)
+        with self._reading(f"video '{name}'"):
+            return layout.read_group(self._group(name), name, f"{self.path}, video '{name}'", self.fingerprint_of(name))
+
+    def _group(self, name: str) -> h5py.Group:
+        file = self._open()
+        return file if self._at_root else file[name]
+
+    @property
+    def fingerprint(self) -> Fingerprint | None:
+        """What made the features, as the file says; None when it does not."""
+        with self._reading("the fingerprint"):
+            return layout.read_fingerprint_attrs(self._open().attrs)
+
+    def fingerprint_of(self, name: str) -> Fingerprint | None:
+        """What made one video's features: the group's own fingerprint, else the file's."""
+        with self._reading("the fingerprint"):
+            return layout.read_fingerprint_attrs(self._group(name).attrs) or self.fingerprint
+
+    def source_of(self, name: str) -> layout.SourceStamp | None:
+        """The video file a group came from; None when unknown."""
+        with self._reading(f"the source of '{name}'"):
+            return layout.read_source(self._group(name))
+
+
+def read_features(path: str | os.PathLike[str]) -> FeatureStore:
+    """Open a feature file, ours or another's; each video is read when asked for.
+
+    What others leave out: `picks` may be float or end in N; without any `picks` each feature is taken as its own
+    frame (`arange(T)`, N = T); without a fingerprint, `fingerprint` is None. Half precision becomes float32.
+
+    Raises:
+        FeatureFileError: As `FeatureStore`.
+    """
+    return FeatureStore(path)
+
+
+def read_fingerprint(path: str | os.PathLike[str]) -> Fingerprint | None:
+    """The fingerprint of a feature file; None when it has none.
+
+    Raises:
+        FeatureFileError: When the file cannot be read.
+    """
+    with FeatureStore(path) as store:
+        return store.fingerprint
+
+
+def pack_video(name: str, video: FrameFeatures, source: layout.SourceStamp | None = None) -> bytes:
+    """One video's features as the bytes of an h5 file with the one group `name`.
+
+    The same features give the same bytes, whichever machine packed them.
+    """
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        layout.write_fingerprint_attrs(file.attrs, video.fingerprint)
+        layout.write_group(file.create_group(name), video, source)
+    return buffer.getvalue()
+
+
+def merge_files(target: Path, members: Mapping[str, Path], fingerprint: Fingerprint | None) -> None:
+    """Write a new feature file from groups of others.
+
+    Args:
+        target: File to write; must not be one of the members. Not atomic: give a temporary name.
+        members: Group name -> the file that has it.
+        fingerprint: For the file's own attributes.
+    """
+    by_file: dict[Path, list[str]] = {}
+    for name in sorted(members):
+        by_file.setdefault(members[name], []).append(name)
+    with h5py.File(target, "w") as file:
+        layout.write_fingerprint_attrs(file.attrs, fingerprint)
+        for path in sorted(by_file):
+            with h5py.File(path, "r") as part:
+                for name in by_file[path]:
+                    part.copy(part[name], file, name)
+
+
+@contextmanager
+def atomic_path(path: Path, folder: Path | None = None) -> Iterator[Path]:
+    """A temporary path that takes the place of `path` when the block ends well, and is removed when not.
+
+    Args:
+        path: The file to write.
+        folder: Where the temporary file lies (on the same file system); beside `path` unless given.
+
+    Raises:
+        OutputError: When the place cannot be written to.
+    """
+    temporary = (folder or path.parent) / f".{path.name}.{os.getpid()}.tmp"
+    try:
+        yield temporary
+        with temporary.open("rb+") as handle:
+            os.fsync(handle.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror or error}; choose another place") from error
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,234 @@
+"""The layout of one video's group: the names of its datasets and attributes, read and written here alone.
+
+`features` (T, D) float32, `picks` (T,), `n_frames`, `n_steps` and `video_name` are the community's names. We add when
+each frame is shown (`frame_seconds`, `end_seconds`: exact under variable frame rate), how much each frame changes
+(`frame_change`), the container's facts, what decoding met, the source file's stamp and the feature fingerprint.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from sspvs.errors import FeatureFileError
+from sspvs.types import DecodeReport, Fingerprint, FloatArray, FrameFeatures, IntArray, Timeline, VideoInfo
+
+FEATURES, PICKS, N_FRAMES, N_STEPS, VIDEO_NAME = "features", "picks", "n_frames", "n_steps", "video_name"
+FRAME_SECONDS, END_SECONDS, FRAME_CHANGE = "frame_seconds", "end_seconds", "frame_change"
+USER_SUMMARY = "user_summary"  # (U, N): tells N where n_frames is missing
+_FINGERPRINT = "fingerprint_"  # prefix of the attributes, one per field
+_SOURCE, _SOURCE_BYTES, _SOURCE_MTIME = "source", "source_bytes", "source_mtime_ns"
+_DECODE = "decode_"  # prefix, likewise
+_DECODE_FIELDS = ("declared_frames", "decoded_frames", "corrupt_frames", "decoder")
+_INFO_FIELDS = tuple(field.name for field in fields(VideoInfo) if field.name != "path")
+
+
+@dataclass(frozen=True)
+class SourceStamp:
+    """Which file features came from, and how to tell that it has changed since.
+
+    Attributes:
+        path: Absolute path of the video.
+        size_bytes: Its size.
+        mtime_ns: Its time of last modification, nanoseconds.
+    """
+
+    path: str
+    size_bytes: int
+    mtime_ns: int
+
+    @classmethod
+    def of(cls, path: Path) -> SourceStamp:
+        """The stamp of a file as it is now."""
+        status = path.stat()
+        return cls(_storable(str(path.resolve())), status.st_size, status.st_mtime_ns)
+
+
+def group_name(stem: str) -> str:
+    """A name that h5 takes as one group: `/` would nest, `.` alone means the group itself."""
+    name = re.sub(r"[/\x00]", "_", _storable(stem)).strip()
+    return "_" if name in {"", ".", ".."} else name
+
+
+def is_video_group(file: h5py.File, key: str) -> bool:
+    """Whether an entry of a file may be a video (MATLAB's `#refs#` is none)."""
+    return not key.startswith("#") and file.get(key, getclass=True) is h5py.Group
+
+
+def read_group(group: h5py.Group, name: str, where: str, fingerprint: Fingerprint | None) -> FrameFeatures:
+    """One video's features from its group, ours or another's.
+
+    Args:
+        group: The open group.
+        name: The video's name where the group does not say.
+        where: File and video, for messages.
+        fingerprint: What made the features.
+
+    Raises:
+        FeatureFileError: When the contents do not fit together. (Damage shows as h5py's own errors.)
+    """
+    data = group.get(FEATURES)
+    if not isinstance(data, h5py.Dataset):
+        found = ", ".join(sorted(group)[:8]) or "nothing"
+        raise FeatureFileError(f"{where}: expected a dataset '{FEATURES}' (T, D), found {found}")
+    if data.ndim != 2 or 0 in data.shape or not np.issubdtype(data.dtype, np.floating):
+        raise FeatureFileError(
+            f"{where}: expected '{FEATURES}' as (T, D) of float numbers, found {data.shape} of {data.dtype}"
+        )
+    features = np.asarray(data[()], dtype=np.float32)
+    if not np.isfinite(features).all():
+        bad = int((~np.isfinite(features).all(axis=1)).argmax())
+        raise FeatureFileError(f"{where}: '{FEATURES}' has NaN or infinite values, first at pick {bad}; extract again")
+    picks, n_frames = _read_picks(group, len(features), where)
+    return FrameFeatures(
+        name=as_text(group[VIDEO_NAME][()]) if VIDEO_NAME in group else name,
+        features=features,
+        picks=picks,
+        n_frames=n_frames,
+        timeline=_read_timeline(group, n_frames, where),
+        fingerprint=fingerprint,
+        frame_change=_per_frame(group, FRAME_CHANGE, n_frames, where),
+        info=_read_info(group),
+        decode=_read_decode(group),
+    )
+
+
+def _read_picks(group: h5py.Group, n_picks: int, where: str) -> tuple[IntArray, int]:
+    """(T,) picks and N; what is missing is filled in only where there is one answer."""
+    if N_STEPS in group and int(group[N_STEPS][()]) != n_picks:
+        raise FeatureFileError(f"{where}: '{N_STEPS}' says {int(group[N_STEPS][()])}, but {n_picks} features are there")
+    n_frames: int | None = None
+    if N_FRAMES in group:
+        n_frames = int(group[N_FRAMES][()])
+    elif USER_SUMMARY in group:
+        n_frames = int(group[USER_SUMMARY].shape[-1])
+    if PICKS not in group:
+        if n_frames not in (None, n_picks):
+            raise FeatureFileError(f"{where}: {n_picks} features of {n_frames} frames, but no '{PICKS}' to say which")
+        return np.arange(n_picks, dtype=np.int64), n_picks
+    stored = np.asarray(group[PICKS][()])
+    with np.errstate(invalid="ignore"):  # NaN is refused on the next line
+        picks = stored.astype(np.int64)
+    if stored.ndim != 1 or (picks != stored).any():
+        raise FeatureFileError(f"{where}: expected '{PICKS}' as (T,) whole frame numbers")
+    if n_frames is None:
+        raise FeatureFileError(f"{where}: '{PICKS}' without '{N_FRAMES}': the length of the video is unknown; add it")
+    if len(picks) == n_picks + 1 and picks[-1] == n_frames:  # some exporters close the last interval
+        picks = picks[:-1]
+    if len(picks) != n_picks:
+        raise FeatureFileError(f"{where}: {len(picks)} '{PICKS}' for {n_picks} features; they must be as many")
+    if picks[0] < 0 or picks[-1] >= n_frames or (np.diff(picks) <= 0).any():
+        raise FeatureFileError(f"{where}: '{PICKS}' must increase within 0..{n_frames - 1} ('{N_FRAMES}' - 1)")
+    return picks, n_frames
+
+
+def _read_timeline(group: h5py.Group, n_frames: int, where: str) -> Timeline | None:
+    seconds = _per_frame(group, FRAME_SECONDS, n_frames, where)
+    if seconds is None or END_SECONDS not in group:
+        return None
+    return Timeline(seconds, float(group[END_SECONDS][()]))
+
+
+def _per_frame(group: h5py.Group, key: str, n_frames: int, where: str) -> FloatArray | None:
+    if key not in group:
+        return None
+    values: FloatArray = np.asarray(group[key][()])
+    if values.shape != (n_frames,):
+        raise FeatureFileError(f"{where}: expected '{key}' as ({n_frames},), found {values.shape}")
+    return values
+
+
+def _read_info(group: h5py.Group) -> VideoInfo | None:
+    attrs = group.attrs
+    if _SOURCE not in attrs or not set(_INFO_FIELDS) <= set(attrs):
+        return None
+    # numpy scalars -> plain types, so that the facts can be written as JSON again
+    known = {key: attrs[key].item() if hasattr(attrs[key], "item") else attrs[key] for key in _INFO_FIELDS}
+    return VideoInfo(path=str(attrs[_SOURCE]), **known)
+
+
+def _read_decode(group: h5py.Group) -> DecodeReport | None:
+    attrs = group.attrs
+    if not {_DECODE + key for key in (*_DECODE_FIELDS, "warnings")} <= set(attrs):
+        return None
+    return DecodeReport(
+        declared_frames=int(attrs[_DECODE + "declared_frames"]),
+        decoded_frames=int(attrs[_DECODE + "decoded_frames"]),
+        corrupt_frames=int(attrs[_DECODE + "corrupt_frames"]),
+        decoder=str(attrs[_DECODE + "decoder"]),
+        warnings=tuple(json.loads(attrs[_DECODE + "warnings"])),
+    )
+
+
+def read_source(group: h5py.Group) -> SourceStamp | None:
+    """The video file a group came from; None when the group does not say."""
+    attrs = group.attrs
+    if not {_SOURCE, _SOURCE_BYTES, _SOURCE_MTIME} <= set(attrs):
+        return None
+    return SourceStamp(str(attrs[_SOURCE]), int(attrs[_SOURCE_BYTES]), int(attrs[_SOURCE_MTIME]))
+
+
+def read_fingerprint_attrs(attrs: Mapping[str, Any]) -> Fingerprint | None:
+    """The fingerprint in the attributes of a file or group; None unless all its fields are there."""
+    keys = {field.name: _FINGERPRINT + field.name for field in fields(Fingerprint)}
+    if not set(keys.values()) <= set(attrs):
+        return None
+    texts = {name: str(attrs[key]) for name, key in keys.items() if name != "rate_hz"}
+    return Fingerprint(**texts, rate_hz=float(attrs[keys["rate_hz"]]))
+
+
+def write_fingerprint_attrs(attrs: Any, fingerprint: Fingerprint | None) -> None:
+    """Put a fingerprint into the attributes of a file or group."""
+    if fingerprint is not None:
+        for key, value in fingerprint.as_dict().items():
+            attrs[_FINGERPRINT + key] = value
+        attrs[_FINGERPRINT + "digest"] = fingerprint.digest
+
+
+def write_group(group: h5py.Group, video: FrameFeatures, source: SourceStamp | None) -> None:
+    """Fill an empty group with one video's features."""
+    group[FEATURES] = np.asarray(video.features, dtype=np.float32)
+    group[PICKS] = np.asarray(video.picks, dtype=np.int64)
+    group[N_FRAMES] = video.n_frames
+    group[N_STEPS] = len(video.picks)
+    group[VIDEO_NAME] = _storable(video.name)
+    packing = {"compression": "gzip", "shuffle": True}
+    if video.timeline is not None:
+        seconds = np.asarray(video.timeline.frame_seconds, dtype=np.float64)
+        group.create_dataset(FRAME_SECONDS, data=seconds, **packing)
+        group[END_SECONDS] = float(video.timeline.end_seconds)
+    if video.frame_change is not None:
+        change = np.asarray(video.frame_change, dtype=np.float32)
+        group.create_dataset(FRAME_CHANGE, data=change, **packing)
+    write_fingerprint_attrs(group.attrs, video.fingerprint)
+    if video.info is not None:
+        group.attrs[_SOURCE] = _storable(video.info.path)
+        for key in _INFO_FIELDS:
+            group.attrs[key] = getattr(video.info, key)
+    if video.decode is not None:
+        for key in _DECODE_FIELDS:
+            group.attrs[_DECODE + key] = getattr(video.decode, key)
+        group.attrs[_DECODE + "warnings"] = json.dumps(list(video.decode.warnings))
+    if source is not None:
+        group.attrs[_SOURCE] = source.path
+        group.attrs[_SOURCE_BYTES] = source.size_bytes
+        group.attrs[_SOURCE_MTIME] = source.mtime_ns
+
+
+def as_text(value: Any) -> str:
+    """A scalar h5 string, however it was stored."""
+    if isinstance(value, np.ndarray):
+        value = value.reshape(-1)[0] if value.size else ""
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _storable(text: str) -> str:
+    """Text that h5 takes: file names that are no UTF-8 keep their odd bytes as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
