@@ -1,0 +1,180 @@
+"""The sound of given stretches of a video, cut to the sample."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import av
+import av.error
+import numpy as np
+
+from sspvs.types import FloatArray, VideoInfo
+from sspvs.video.pyav_stream import open_container
+
+logger = logging.getLogger(__name__)
+
+KEPT_RATES = (44_100, 48_000)
+PRE_ROLL_SECONDS = 0.5
+"""Sound decoders need some packets before the first one that is right (MP3 and AAC overlap theirs)."""
+DRIFT_SECONDS = 0.03
+"""Timestamps may be this far from the running count of samples: millisecond containers round them."""
+SKIP_SECONDS = 4.0
+FADE_SECONDS = 0.005
+FRAME_SAMPLES = 1024
+
+
+class AudioSource:
+    """Decoded sound of any stretch of a video."""
+
+    def __init__(self, container: Any, stream: Any, start_seconds: float) -> None:
+        self._container, self._stream = container, stream
+        self._start_seconds = start_seconds
+        rate = int(stream.codec_context.sample_rate or 0)
+        self.rate = rate if rate in KEPT_RATES else 48_000
+        self.channels = 1 if stream.codec_context.channels == 1 else 2
+        self._blocks: Iterator[tuple[int, FloatArray]] | None = None
+        self._held: tuple[int, FloatArray] | None = None
+
+    def read(self, first: int, last: int) -> FloatArray:
+        """Samples [first, last), counted from the first video frame; silence where there is no sound.
+
+        Args:
+            first: Index of the first sample.
+            last: Index behind the last sample.
+
+        Returns:
+            (channels, last - first) float32 in [-1, 1].
+        """
+        sound = np.zeros((self.channels, last - first), dtype=np.float32)
+        near = self._held is not None and self._held[0] <= first <= self._held[0] + SKIP_SECONDS * self.rate
+        if not near:
+            self._seek(first / self.rate)
+        while self._held is not None and self._held[0] < last:
+            at, block = self._held
+            begin, end = max(first, at), min(last, at + block.shape[1])
+            if begin < end:
+                sound[:, begin - first : end - first] = block[:, begin - at : end - at]
+            if at + block.shape[1] >= last:
+                break  # the next stretch may need the rest of this block
+            self._held = next(self._blocks, None) if self._blocks is not None else None
+        return sound
+
+    def _seek(self, seconds: float) -> None:
+        target = seconds + self._start_seconds - PRE_ROLL_SECONDS
+        pts = int(target / self._stream.time_base)
+        first = self._stream.start_time
+        try:
+            self._container.seek(pts if first is None else max(pts, first), stream=self._stream, backward=True)
+        except av.error.FFmpegError as error:
+            logger.debug("cannot seek to %.3f s in the sound: %s", seconds, error)
+        self._blocks = self._decode()
+        self._held = next(self._blocks, None)
+
+    def _decode(self) -> Iterator[tuple[int, FloatArray]]:
+        layout = "mono" if self.channels == 1 else "stereo"
+        resampler = av.AudioResampler(format="fltp", layout=layout, rate=self.rate)
+        expected: int | None = None
+        for frame in decode_sound(self._container, self._stream):
+            for block in resampler.resample(frame):
+                if block.pts is not None:
+                    stamped = round((float(block.pts * block.time_base) - self._start_seconds) * self.rate)
+                    if expected is None or abs(stamped - expected) > DRIFT_SECONDS * self.rate:
+                        expected = stamped
+                at = expected or 0
+                expected = at + block.samples
+                yield at, block.to_ndarray()
+
+
+def decode_sound(container: Any, stream: Any) -> Iterator[Any]:
+    """Audio frames from where the container stands; damaged packets are left out."""
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets)
+        except (StopIteration, av.error.FFmpegError):
+            return
+        try:
+            yield from packet.decode()
+        except (av.error.FFmpegError, ValueError) as error:
+            logger.debug("sound packet at %s refused: %s", packet.pts, error)
+
+
+@contextmanager
+def open_audio(path: Path, info: VideoInfo, warnings: list[str]) -> Iterator[AudioSource | None]:
+    """The sound of a video, or None when there is none that can be decoded (which is added to `warnings`)."""
+    if not info.has_audio:
+        yield None
+        return
+    with open_container(path) as container:
+        stream = max(container.streams.audio, key=_preference)
+        if next(decode_sound(container, stream), None) is None:
+            warnings.append(f"the sound of {path} cannot be decoded ({stream.codec_context.name}): written without")
+            yield None
+        else:
+            yield AudioSource(container, stream, info.start_seconds)
+
+
+def _preference(stream: Any) -> tuple[bool, int, int]:
+    disposition = getattr(stream, "disposition", None)
+    default = bool(disposition) and "default" in str(disposition.name or "")
+    return default, min(2, stream.codec_context.channels), -stream.index
+
+
+class AudioTrack:
+    """The AAC stream of an output file."""
+
+    def __init__(self, output: Any, source: AudioSource) -> None:
+        self._output, self._source = output, source
+        self._layout = "mono" if source.channels == 1 else "stereo"
+        self._stream = output.add_stream("aac", rate=source.rate)
+        self._stream.codec_context.layout = self._layout
+        self._stream.codec_context.format = "fltp"
+        self._stream.bit_rate = 80_000 * source.channels
+        self._waiting = np.zeros((source.channels, 0), dtype=np.float32)
+        self._encoded = 0
+        self._written = 0
+
+    def add(self, start: float, end: float, at: float, *, fade_in: bool = False, fade_out: bool = False) -> None:
+        """Append the sound of a stretch.
+
+        Args:
+            start: Seconds in the source.
+            end: Seconds in the source.
+            at: Seconds in the output at which the stretch starts: sound is counted to there from the very
+                beginning, so that rounding never adds up.
+            fade_in: Fade in over a few milliseconds.
+            fade_out: Fade out over a few milliseconds.
+        """
+        rate = self._source.rate
+        first = round(start * rate)
+        wanted = round((at + end - start) * rate) - self._written
+        sound = self._source.read(first, first + wanted)
+        ramp_samples = min(int(FADE_SECONDS * rate), wanted // 2)
+        ramp = np.arange(ramp_samples, dtype=np.float32) / max(1, ramp_samples)
+        if fade_in and ramp_samples:
+            sound[:, :ramp_samples] *= ramp
+        if fade_out and ramp_samples:
+            sound[:, -ramp_samples:] *= ramp[::-1]
+        self._written += wanted
+        self._encode(sound, FRAME_SAMPLES)
+
+    def finish(self) -> None:
+        """Write what is left."""
+        self._encode(self._waiting[:, :0], 1)
+        self._output.mux(self._stream.encode(None))
+
+    def _encode(self, sound: FloatArray, at_least: int) -> None:
+        sound = np.concatenate([self._waiting, sound], axis=1)
+        used = 0
+        while sound.shape[1] - used >= at_least:
+            block = np.ascontiguousarray(sound[:, used : used + FRAME_SAMPLES])
+            frame = av.AudioFrame.from_ndarray(block, format="fltp", layout=self._layout)
+            frame.sample_rate, frame.pts = self._source.rate, self._encoded
+            used += block.shape[1]
+            self._encoded += block.shape[1]
+            self._output.mux(self._stream.encode(frame))
+        self._waiting = sound[:, used:].copy()

@@ -1,0 +1,151 @@
+"""Encoding stretches of a video: pictures and sound side by side, as little decoding as possible."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import av
+import av.error
+
+from sspvs.errors import VideoError
+from sspvs.video.clip_audio import AudioTrack, open_audio
+from sspvs.video.clip_frames import FrameShaper, FrameSource
+from sspvs.video.pyav_stream import container_info
+
+TIME_BASE = Fraction(1, 90_000)
+"""Clock of the pictures: fine enough for any frame rate, as MPEG uses it."""
+AUDIO_STEP_SECONDS = 0.5
+"""How far sound may lag behind the pictures while both are written, so that little waits in memory."""
+
+
+@dataclass(frozen=True)
+class ClipSettings:
+    """How clips are encoded; see `sspvs.video.writer.write_clips`."""
+
+    crf: int = 23
+    preset: str = "veryfast"
+    max_height: int | None = None
+    progress: bool = False
+
+
+class EncodedClip(NamedTuple):
+    """What came out: the fields of `sspvs.video.writer.WrittenClip` after its path."""
+
+    seconds: float
+    n_frames: int
+    width: int
+    height: int
+    has_audio: bool
+    warnings: tuple[str, ...]
+
+
+def encode_clips(
+    source: Path, segments: list[tuple[float, float]], out_path: Path, settings: ClipSettings
+) -> EncodedClip:
+    """Encode segments into an MP4 file.
+
+    Args:
+        source: The video.
+        segments: (start, end) in seconds from its first frame.
+        out_path: The file to write.
+        settings: How.
+
+    Returns:
+        What came out.
+
+    Raises:
+        VideoError: The source cannot be decoded, has nothing in the segments, or encoding failed.
+        OSError: The file cannot be written.
+    """
+    info, orientation = container_info(source)
+    shaper = FrameShaper(info, orientation, settings.max_height)
+    warnings: list[str] = []
+    with FrameSource(source, info) as frames, open_audio(source, info, warnings) as sound:
+        try:
+            with av.open(str(out_path.absolute()), "w", format="mp4", options={"movflags": "+faststart"}) as output:
+                pictures = PictureTrack(output, shaper, Fraction(info.fps).limit_denominator(1001), settings)
+                track = AudioTrack(output, sound) if sound is not None else None
+                seconds = _encode_segments(segments, frames, pictures, track, settings.progress)
+                pictures.finish(seconds)
+                if track is not None:
+                    track.finish()
+        except av.error.FFmpegError as error:
+            if isinstance(error, OSError):
+                raise
+            raise VideoError(f"cannot encode parts of {source}: {error}") from error
+    width, height = shaper.size
+    return EncodedClip(seconds, pictures.n_frames, width, height, sound is not None, tuple(warnings))
+
+
+def _encode_segments(
+    segments: list[tuple[float, float]],
+    frames: FrameSource,
+    pictures: PictureTrack,
+    track: AudioTrack | None,
+    progress: bool,
+) -> float:
+    from tqdm import tqdm
+
+    written = 0.0  # seconds of output before this segment
+    total = round(sum(end - start for start, end in segments), 1)
+    with tqdm(total=total, unit="s", desc="writing", disable=None if progress else True) as bar:
+        for start, end in segments:
+            heard = last = start
+            for frame, shown, gone in frames.between(start, end):
+                pictures.add(frame, written + shown - start)
+                bar.update(gone - last)
+                last = gone
+                if track is not None and last - heard >= AUDIO_STEP_SECONDS and end - last > AUDIO_STEP_SECONDS:
+                    track.add(heard, last, written + heard - start, fade_in=heard == start)
+                    heard = last
+            if track is not None and last > heard:
+                track.add(heard, last, written + heard - start, fade_in=heard == start, fade_out=True)
+            written += last - start
+    if pictures.n_frames == 0:
+        raise VideoError(f"no frame of {frames.path} lies in the segments to write")
+    return written
+
+
+class PictureTrack:
+    """The H.264 stream of an output file."""
+
+    def __init__(self, output: Any, shaper: FrameShaper, rate: Fraction, settings: ClipSettings) -> None:
+        self._output, self._shaper = output, shaper
+        self._stream = output.add_stream("libx264", rate=rate)
+        self._stream.width, self._stream.height = shaper.size
+        self._stream.pix_fmt = "yuv420p"
+        self._stream.options = {"crf": str(settings.crf), "preset": settings.preset}
+        self._stream.codec_context.time_base = TIME_BASE
+        self._waiting: dict[int, int] = {}  # pts -> duration of pictures inside the encoder
+        self._last_pts = -1
+        self.n_frames = 0
+
+    def add(self, frame: Any, seconds: float) -> None:
+        """Append a decoded frame.
+
+        Args:
+            frame: PyAV video frame.
+            seconds: When it is shown in the output.
+        """
+        picture = self._shaper(frame)
+        pts = max(round(seconds / TIME_BASE), self._last_pts + 1)
+        if self._last_pts >= 0:
+            self._waiting[self._last_pts] = pts - self._last_pts
+        picture.pts, picture.time_base = pts, TIME_BASE
+        picture.pict_type = 0  # or x264 would repeat the source's choice of key frames
+        self._last_pts = pts
+        self.n_frames += 1
+        self._mux(self._stream.encode(picture))
+
+    def finish(self, seconds: float) -> None:
+        """Write what the encoder still holds; the last frame lasts until `seconds`."""
+        self._waiting[self._last_pts] = max(1, round(seconds / TIME_BASE) - self._last_pts)
+        self._mux(self._stream.encode(None))
+
+    def _mux(self, packets: list[Any]) -> None:
+        for packet in packets:
+            packet.duration = self._waiting.pop(packet.pts, 0)
+            self._output.mux(packet)

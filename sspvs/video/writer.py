@@ -1,0 +1,116 @@
+"""Writing stretches of a video, with their sound, as a file that plays everywhere: H.264 and AAC in MP4."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sspvs.errors import OutputError
+from sspvs.video.reader import check_file
+
+TOUCHING_SECONDS = 1e-4
+"""Segments closer than this are one: no cut is heard or seen between them."""
+
+
+@dataclass(frozen=True)
+class WrittenClip:
+    """A video file that was written.
+
+    Attributes:
+        path: Where it is.
+        seconds: Its length.
+        n_frames: Its frames.
+        width: Its width in pixels, even.
+        height: Its height in pixels, even.
+        has_audio: Whether it has sound.
+        warnings: Sentences for the user.
+    """
+
+    path: Path
+    seconds: float
+    n_frames: int
+    width: int
+    height: int
+    has_audio: bool
+    warnings: tuple[str, ...] = ()
+
+
+def write_clips(
+    source: Path | str,
+    segments_seconds: Sequence[tuple[float, float]],
+    out_path: Path | str,
+    *,
+    crf: int = 23,
+    preset: str = "veryfast",
+    max_height: int | None = None,
+    progress: bool = False,
+) -> WrittenClip:
+    """Write stretches of a video one after the other into one MP4.
+
+    Frames keep their own timing and the rotation of the source is applied. Sound is cut at the same instants to
+    the sample, faded over a few milliseconds at the cuts, and placed by its absolute position, so that it does
+    not drift however many cuts there are. The file appears under its name only when it is complete.
+
+    Args:
+        source: The video.
+        segments_seconds: Half-open (start, end) stretches in seconds from the first frame of the video, in the
+            order they shall play; what lies behind the end of the video is cut off.
+        out_path: The file to write; its folder must exist.
+        crf: Quality of x264, 0 (lossless) to 51 (worst).
+        preset: Speed of x264, `ultrafast` to `veryslow`.
+        max_height: Make the picture at most this high, in pixels.
+        progress: Show a progress bar on stderr.
+
+    Returns:
+        What was written.
+
+    Raises:
+        VideoError: The source cannot be decoded, or has nothing in the segments.
+        OutputError: The file cannot be written.
+        ValueError: No segments, an empty or negative one, or a setting out of range.
+    """
+    segments = _checked_segments(segments_seconds)
+    if not 0 <= crf <= 51:
+        raise ValueError(f"crf must lie in [0, 51], got {crf}")
+    if max_height is not None and max_height < 2:
+        raise ValueError(f"max_height must be at least 2, got {max_height}")
+    source, out_path = Path(source), Path(out_path)
+    check_file(source)
+    _check_output(out_path)
+    from sspvs.video.clips import ClipSettings, encode_clips
+
+    partial = out_path.with_name(f".{out_path.name}.{os.getpid()}.part")
+    try:
+        encoded = encode_clips(source, segments, partial, ClipSettings(crf, preset, max_height, progress))
+        partial.replace(out_path)
+    except OSError as error:
+        raise OutputError(f"cannot write {out_path}: {error.strerror or error}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return WrittenClip(out_path, *encoded)
+
+
+def _checked_segments(segments: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    if len(segments) == 0:
+        raise ValueError("expected at least one segment, got none")
+    joined: list[tuple[float, float]] = []
+    for start, end in segments:
+        if not 0 <= start < end < float("inf"):
+            raise ValueError(f"a segment must have 0 <= start < end, got ({start}, {end})")
+        if joined and abs(joined[-1][1] - start) < TOUCHING_SECONDS:
+            joined[-1] = (joined[-1][0], float(end))
+        else:
+            joined.append((float(start), float(end)))
+    return joined
+
+
+def _check_output(out_path: Path) -> None:
+    folder = out_path.parent
+    if not folder.is_dir():
+        raise OutputError(f"cannot write {out_path}: no such folder {folder}")
+    if out_path.is_dir():
+        raise OutputError(f"cannot write {out_path}: it is a folder")
+    if not os.access(folder, os.W_OK):
+        raise OutputError(f"cannot write {out_path}: no permission to write into {folder}")
