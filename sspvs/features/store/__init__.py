@@ -6,6 +6,7 @@ No code outside this folder knows the names of groups, datasets and attributes.
 from sspvs.features.store.feature_file import (
     FeatureStore,
     atomic_path,
+    is_h5,
     merge_files,
     pack_video,
     read_features,
@@ -22,6 +23,7 @@ __all__ = [
     "atomic_path",
     "check_fingerprint",
     "group_name",
+    "is_h5",
     "merge_files",
     "pack_video",
     "read_features",

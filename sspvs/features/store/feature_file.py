@@ -194,3 +194,8 @@ def atomic_path(path: Path, folder: Path | None = None) -> Iterator[Path]:
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}; choose another place") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def is_h5(path: str | os.PathLike[str]) -> bool:
+    """Whether a file starts as an h5 file does."""
+    return bool(h5py.is_hdf5(path))

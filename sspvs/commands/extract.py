@@ -1,0 +1,130 @@
+"""`sspvs extract`: frame features of many videos into one h5 file.
+
+Exit status: 0 when every video is in the file; 1 when some could not be used and the rest are in the file; 2 when
+none could be used, and then nothing is written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sspvs.errors import VideoError
+
+if TYPE_CHECKING:
+    from sspvs.features.resumable import ExtractionReport
+
+HELP = "frame features of many videos into one h5 file"
+DESCRIPTION = (
+    "Frame features of many videos into one h5 file (the community's layout, with a fingerprint of what made them). "
+    "Run it again after an interruption and it goes on where it stopped; videos already in the file are kept. "
+    "Exit status: 0 all videos are in the file, 1 some could not be used, 2 none."
+)
+CPU_BATCH, GPU_BATCH = 32, 256
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags."""
+    add = parser.add_argument
+    add("videos", nargs="+", type=Path, metavar="VIDEO", help="video files, or folders of them")
+    add("--out", type=Path, required=True, metavar="FEATURES.h5", help="feature file to make or add to")
+    add("--backbone", default="auto", metavar="NAME", help="frame encoder; auto: the best one that is here (default)")
+    add("--rate", type=float, default=2.0, metavar="HZ", help="frames looked at per second of video (default 2)")
+    add("--engine", choices=("local", "ray"), default="local", help="what runs the work (default local)")
+    add("--ray-address", metavar="ADDRESS", help="a running Ray cluster, such as auto or ray://host:10001")
+    add("--workers", type=int, metavar="N", help="videos worked on at a time (default 2; ray: as many as fit)")
+    add("--batch-size", type=int, metavar="N", help=f"frames a batch (default {CPU_BATCH}, on a GPU {GPU_BATCH})")
+    add("--decoder", choices=("auto", "pyav", "decord"), default="auto", help="video decoder (default auto)")
+    add(
+        "--time-limit",
+        type=float,
+        default=60.0,
+        metavar="SECONDS",
+        help="longest time a decoder may give nothing before it is stopped (default 60)",
+    )
+    add("--device", default="auto", help="auto, cpu, cuda or cuda:1 (default auto)")
+    add("--precision", choices=("auto", "fp32", "fp16", "bf16"), default="auto", help="of the network (default auto)")
+    add("--download", action="store_true", help="fetch weights that are not here")
+    add("--overwrite", action="store_true", help="replace the feature file instead of adding to it")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Extract, and say what was done."""
+    _check(args)
+    from sspvs.video import list_videos
+
+    paths = list_videos(args.videos)
+    report = _extract(args, paths)
+    if not report.extracted and not report.kept:
+        if len(report.failed) == 1:
+            raise VideoError("{}: {}".format(*report.failed[0]))
+        _tell_failures(report)
+        raise VideoError(f"none of the {len(report.failed)} videos could be used; nothing was written")
+    _tell_failures(report)
+    for group, warning in report.warnings:
+        print(f"warning: {group}: {warning}", file=sys.stderr)
+    print(_last_line(report))
+    return 1 if report.failed else 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Report every wrong setting at once, before any work is done."""
+    problems = []
+    if not 0 < args.rate <= 1000:
+        problems.append(f"--rate must be in (0, 1000] Hz, got {args.rate}")
+    if args.workers is not None and args.workers < 1:
+        problems.append(f"--workers must be at least 1, got {args.workers}")
+    if args.batch_size is not None and args.batch_size < 1:
+        problems.append(f"--batch-size must be at least 1, got {args.batch_size}")
+    if not args.time_limit > 0:
+        problems.append(f"--time-limit must be positive, got {args.time_limit}")
+    if args.ray_address is not None and args.engine != "ray":
+        problems.append("--ray-address goes with --engine ray")
+    if problems:
+        raise ValueError("; ".join(problems))
+
+
+def _extract(args: argparse.Namespace, paths: list[Path]) -> ExtractionReport:
+    from sspvs.features.backbones import load_backbone
+
+    backbone = load_backbone(args.backbone, device=args.device, precision=args.precision, download=args.download)
+    print(f"backbone {backbone.name}: {backbone.reason}")
+    on_gpu = backbone.device.startswith("cuda")
+    settings = {
+        "rate_hz": args.rate,
+        "decoder": args.decoder,
+        "batch_size": args.batch_size or (GPU_BATCH if on_gpu else CPU_BATCH),
+        "time_limit_seconds": args.time_limit,
+        "overwrite": args.overwrite,
+        "progress": True,
+    }
+    if args.engine == "ray":
+        from sspvs.features.ray_engine import extract_with_ray
+
+        load = {"name": backbone.name, "device": args.device, "precision": args.precision, "download": args.download}
+        return extract_with_ray(
+            paths, args.out, backbone, load=load, address=args.ray_address, workers=args.workers, **settings
+        )
+    from sspvs.features.extract import extract_to_file
+
+    return extract_to_file(paths, args.out, backbone, workers=args.workers or 2, **settings)
+
+
+def _tell_failures(report: ExtractionReport) -> None:
+    for path, reason in report.failed:
+        print(f"failed: {path}: {reason}", file=sys.stderr)
+
+
+def _last_line(report: ExtractionReport) -> str:
+    parts = [f"{len(report.extracted)} extracted"]
+    if report.kept:
+        parts.append(f"{len(report.kept)} already there")
+    if report.failed:
+        parts.append(f"{len(report.failed)} failed")
+    speed = ""
+    if report.n_frames:
+        per_second = report.n_frames / max(report.seconds, 1e-9)
+        speed = f" ({report.n_picks} of {report.n_frames} frames, {per_second:.0f} frames/s)"
+    return f"{', '.join(parts)}{speed}: {report.out}"

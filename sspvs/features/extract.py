@@ -1,0 +1,257 @@
+"""Run a backbone over videos: one into memory, or many into a feature file.
+
+Memory does not grow with a video's length but for its features: frames come resized, in chunks, from the reader's
+own process, which goes on decoding while the network works. Batches never mix videos, so a video's features do not
+depend on what else is extracted, by which engine, or in how many runs.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from sspvs.errors import SspvsError, VideoError
+from sspvs.features.backbones import Backbone
+from sspvs.features.parts import Job
+from sspvs.features.progress import Progress, VideosBar, video_bar
+from sspvs.features.resumable import ExtractionReport, Outcome, run_jobs
+from sspvs.features.store import pack_video
+from sspvs.features.thumbnails import thumbnail_jpegs
+from sspvs.types import Fingerprint, FloatArray, FrameFeatures, ImageArray, IntArray
+from sspvs.video import open_video
+
+
+class NotFiniteError(SspvsError):
+    """A network that gave NaN or infinity."""
+
+
+@dataclass(frozen=True)
+class ExtractedVideo:
+    """One video's features and, when asked for, pictures.
+
+    Attributes:
+        features: The features with all that is needed to go back to the video.
+        thumbnails: One JPEG a pick; empty unless asked for.
+    """
+
+    features: FrameFeatures
+    thumbnails: tuple[bytes, ...] = ()
+
+
+def extract_video(
+    path: str | os.PathLike[str],
+    backbone: Backbone,
+    *,
+    rate_hz: float = 2.0,
+    decoder: str = "auto",
+    batch_size: int = 32,
+    time_limit_seconds: float = 60.0,
+    thumbnails: bool = False,
+    progress: bool = False,
+) -> ExtractedVideo:
+    """Features of one video's picks.
+
+    Args:
+        path: The video.
+        backbone: What encodes the frames.
+        rate_hz: Picks per second of video.
+        decoder: `auto`, `pyav` or `decord`.
+        batch_size: Frames encoded at a time.
+        time_limit_seconds: Longest time the decoder may give nothing before it is stopped.
+        thumbnails: Keep a small JPEG of each pick.
+        progress: Show a progress bar, in seconds of video; quiet when stderr is no terminal.
+
+    Returns:
+        The features, with timeline, frame changes, facts and decode report.
+
+    Raises:
+        VideoError: The video cannot be opened or nothing of it can be decoded.
+        NotFiniteError: The network gave numbers that are not finite.
+        ValueError: An argument is out of range.
+    """
+    sampling = _Sampling(rate_hz, decoder, batch_size, time_limit_seconds)
+    with video_bar(Path(path).name, show=progress) as told:
+        return _extract(path, backbone, sampling, thumbnails, told)
+
+
+@dataclass(frozen=True)
+class _Sampling:
+    """How videos are read."""
+
+    rate_hz: float
+    decoder: str
+    batch_size: int
+    time_limit_seconds: float
+
+
+def _extract(
+    path: str | os.PathLike[str], backbone: Backbone, sampling: _Sampling, thumbnails: bool, told: Progress
+) -> ExtractedVideo:
+    encoded: list[FloatArray] = []
+    picks: list[IntArray] = []
+    pictures: list[bytes] = []
+    with open_video(Path(path), decoder=sampling.decoder, time_limit_seconds=sampling.time_limit_seconds) as reader:
+        info = reader.info
+        for chunk in reader.sample(sampling.rate_hz, backbone.resize, chunk_frames=sampling.batch_size):
+            encoded.append(backbone.encode(chunk.frames))  # (C, D)
+            picks.append(chunk.picks)
+            if thumbnails:
+                pictures += thumbnail_jpegs(chunk.frames, info.width, info.height)
+            told(float(chunk.seconds[-1]), info.duration_seconds)
+        timeline, decode, change = reader.timeline, reader.decode_report, reader.frame_change
+    features = np.concatenate(encoded).astype(np.float32, copy=False)  # (T, D)
+    if not np.isfinite(features).all():
+        raise NotFiniteError(
+            f"{path}: {backbone.name} gave features that are not finite; try --precision fp32, or another backbone"
+        )
+    return ExtractedVideo(
+        FrameFeatures(
+            name=Path(path).stem,
+            features=features,
+            picks=np.concatenate(picks),
+            n_frames=timeline.n_frames,
+            timeline=timeline,
+            fingerprint=backbone.fingerprint(sampling.rate_hz),
+            frame_change=change,
+            info=info,
+            decode=decode,
+        ),
+        tuple(pictures),
+    )
+
+
+def extract_job(
+    job: Job,
+    backbone: Backbone,
+    *,
+    rate_hz: float,
+    decoder: str = "auto",
+    batch_size: int = 32,
+    time_limit_seconds: float = 60.0,
+    told: Progress = lambda *_: None,
+) -> Outcome:
+    """Extract one of many videos: what is wrong with the video becomes an outcome, not an error."""
+    sampling = _Sampling(rate_hz, decoder, batch_size, time_limit_seconds)
+    try:
+        video = _extract(job.path, backbone, sampling, False, told).features
+    except (VideoError, NotFiniteError, OSError) as error:
+        return Outcome(job, reason=" ".join(str(error).split()) or type(error).__name__)
+    packed = pack_video(job.group, video, job.source)
+    warnings = video.decode.warnings if video.decode else ()
+    return Outcome(job, packed, n_frames=video.n_frames, n_picks=len(video.picks), warnings=warnings)
+
+
+def extract_to_file(
+    paths: Sequence[Path],
+    out: Path,
+    backbone: Backbone,
+    *,
+    rate_hz: float = 2.0,
+    decoder: str = "auto",
+    batch_size: int = 32,
+    time_limit_seconds: float = 60.0,
+    workers: int = 1,
+    overwrite: bool = False,
+    progress: bool = False,
+) -> ExtractionReport:
+    """Features of many videos, into one file; an interrupted run goes on where it stopped.
+
+    A video that cannot be used is reported and the rest go on. What `out` already has stays; a video whose file has
+    changed since is made again. When nothing can be extracted, nothing is left behind.
+
+    Args:
+        paths: The videos.
+        out: The feature file to make or add to.
+        backbone: What encodes the frames.
+        rate_hz: Picks per second of video.
+        decoder: `auto`, `pyav` or `decord`.
+        batch_size: Frames encoded at a time; a batch never mixes videos.
+        time_limit_seconds: Longest time the decoder may give nothing before it is stopped.
+        workers: Videos decoded at the same time; the network takes their batches in turn.
+        overwrite: Replace `out` instead of adding to it.
+        progress: Show a progress bar; quiet when stderr is no terminal.
+
+    Returns:
+        What was done, kept and refused.
+
+    Raises:
+        OutputError: `out` cannot be written, or another run is writing to it.
+        FingerprintMismatchError: `out` has features of another extractor.
+        FeatureFileError: `out` is no feature file.
+        ValueError: An argument is out of range.
+    """
+    if workers < 1:
+        raise ValueError(f"workers must be at least 1, got {workers}")
+
+    def produce(jobs: Sequence[Job]) -> Iterator[Outcome]:
+        shared = _Shared(backbone)
+
+        def one(job: Job) -> Outcome:
+            with bar.video(job.path.name) as told:
+                return extract_job(
+                    job,
+                    shared,
+                    rate_hz=rate_hz,
+                    decoder=decoder,
+                    batch_size=batch_size,
+                    time_limit_seconds=time_limit_seconds,
+                    told=told,
+                )
+
+        with VideosBar(len(jobs), show=progress) as bar:
+            if workers == 1:
+                yield from map(one, jobs)
+            else:
+                yield from _side_by_side(one, jobs, workers, shared)
+
+    return run_jobs(paths, out, backbone.fingerprint(rate_hz), produce, overwrite=overwrite)
+
+
+class _Shared(Backbone):
+    """A backbone used from several threads, one at a time, that can be told to stop."""
+
+    def __init__(self, backbone: Backbone) -> None:
+        self._backbone = backbone
+        self.name, self.feature_dim, self.resize = backbone.name, backbone.feature_dim, backbone.resize
+        self._turn = threading.Lock()
+        self.stop = threading.Event()
+
+    def encode(self, frames: ImageArray) -> FloatArray:
+        with self._turn:
+            if self.stop.is_set():
+                raise _StoppedError
+            return self._backbone.encode(frames)
+
+    def fingerprint(self, rate_hz: float) -> Fingerprint:
+        return self._backbone.fingerprint(rate_hz)
+
+
+class _StoppedError(Exception):
+    """Ends a thread whose result nobody waits for any more."""
+
+
+def _side_by_side(
+    one: Callable[[Job], Outcome], jobs: Sequence[Job], workers: int, shared: _Shared
+) -> Iterator[Outcome]:
+    """Outcomes as they come, `workers` videos at a time; on an error the others stop at their next batch."""
+    waiting = iter(jobs)
+    running: set[Future[Outcome]] = set()
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="extract")
+    try:
+        while True:
+            running |= {pool.submit(one, job) for job in islice(waiting, workers - len(running))}
+            if not running:
+                return
+            finished, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in finished:
+                yield future.result()
+    finally:
+        shared.stop.set()
+        pool.shutdown(wait=True, cancel_futures=True)
