@@ -7,6 +7,7 @@ The house, in the order in which data walks through it:
     importance/   features -> scores, without training: local dissimilarity, global consistency
     selection/    scores -> shots -> summary: KTS, knapsack, key frames              (numpy only)
     report/       plots, the interactive HTML page, JSON, CSV, edit lists
+    output.py     a summary's files, written together or not at all
     pipeline.py   summarize(video): all of the above, once through
     commands/     one file a verb of the command line; cli.py is the table of them
 
@@ -16,9 +17,10 @@ Imports go one way, from a layer to the ones above it in this list, and `tests/t
     1  video, selection, importance                       (these never import each other)
     2  features
     3  report
-    4  pipeline
-    5  commands
-    6  cli
+    4  output
+    5  pipeline
+    6  commands
+    7  cli
 
 `import sspvs` is light: torch, decoders and plotting are loaded by the call that needs them.
 """

@@ -1,6 +1,6 @@
 """The command line: a table of verbs, each a module in `sspvs.commands` that is imported only when called.
 
-A verb's module has `HELP` (one line), `add_arguments(parser)` and `run(args) -> exit status`. A user's mistake
+A verb's module has `DESCRIPTION`, `add_arguments(parser)` and `run(args) -> exit status`. A user's mistake
 ends as one line on stderr that starts with `error:` and exit status 2; `--debug` shows the traceback instead.
 """
 
@@ -17,7 +17,10 @@ from sspvs import __version__
 from sspvs.errors import SspvsError
 
 VERBS = {
-    "summarize": ("sspvs.commands.summarize", "video in, summary out: a clip to watch and a page that shows why"),
+    "summarize": (
+        "sspvs.commands.summarize",
+        "video in, summary out: a clip to watch and a page that shows why",
+    ),
     "score": ("sspvs.commands.score", "importance scores for every video of a feature file"),
     "extract": ("sspvs.commands.extract", "frame features of many videos into one h5 file"),
     "demo": ("sspvs.commands.demo", "draw a small video with sound and summarise it; needs nothing"),

@@ -24,9 +24,10 @@ LAYERS: dict[str, int] = {
     "data": 3,
     "tasks": 4,
     "report": 4,
-    "pipeline": 5,
-    "commands": 6,
-    "cli": 7,
+    "output": 5,
+    "pipeline": 6,
+    "commands": 7,
+    "cli": 8,
 }
 EXTERNAL_ALLOWED = {"selection": {"numpy"}, "evaluation": {"numpy", "scipy"}}
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "misc", "common"}

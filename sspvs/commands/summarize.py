@@ -1,0 +1,142 @@
+"""`sspvs summarize`: videos in, summaries out."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sspvs.errors import SspvsError
+
+if TYPE_CHECKING:
+    from sspvs.features.backbones import Backbone
+    from sspvs.pipeline import SummarySettings
+
+DESCRIPTION = (
+    "Shorten videos without training: writes summary.mp4 (with sound), report.html, summary.json, scores.csv, "
+    "scores.png, key frames and an edit list. One video goes straight into --out, several into a folder each."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("videos", nargs="+", type=Path, metavar="VIDEO", help="video files, or folders of them")
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder to write into")
+    length = parser.add_argument_group("length (one of them; default --ratio 0.15)")
+    length.add_argument("--ratio", type=float, help="longest summary as a part of the video, between 0 and 1")
+    length.add_argument("--duration", type=float, metavar="SECONDS", help="longest summary in seconds")
+    length.add_argument("--max-shots", type=int, metavar="K", help="most shots in the summary")
+    scores = parser.add_argument_group("scores")
+    scores.add_argument("--title", default="", help="text that says what matters; guides the scores")
+    scores.add_argument("--scorer", default="contrastive", help="what scores the frames (default: contrastive)")
+    add_importance_arguments(scores)
+    shots = parser.add_argument_group("shots")
+    shots.add_argument("--segmenter", default="kts", help="kts (default), uniform, given or transnet")
+    shots.add_argument("--kts-penalty", type=float, help="larger: fewer, longer shots")
+    shots.add_argument("--shot-seconds", type=float, default=5.0, help="length of uniform shots (default: 5)")
+    shots.add_argument("--shots", type=Path, metavar="FILE", help="JSON file of shots for --segmenter given")
+    shots.add_argument("--min-shot-seconds", type=float, default=1.0, help="join shorter shots (default: 1)")
+    add_extraction_arguments(parser.add_argument_group("looking at the video"))
+
+
+def add_importance_arguments(group: argparse._ArgumentGroup) -> None:
+    """Options of the contrastive importance, shared with `sspvs score`."""
+    group.add_argument(
+        "--combine",
+        choices=("a", "ag"),
+        default="ag",
+        help="a: local dissimilarity; ag: times global consistency (default)",
+    )
+    group.add_argument(
+        "--post",
+        choices=("summe", "tvsum", "none"),
+        default="summe",
+        help="after the product p: p + 0.05 (summe, default) or exp(p - 1) (tvsum), smoothed; or nothing",
+    )
+
+
+def add_extraction_arguments(group: argparse._ArgumentGroup) -> None:
+    """Options of decoding and feature extraction."""
+    group.add_argument("--backbone", default="auto", help="frame encoder by name (default: auto; see `sspvs doctor`)")
+    group.add_argument("--rate", type=float, default=2.0, metavar="HZ", help="frames looked at per second (default: 2)")
+    group.add_argument("--decoder", default="auto", choices=("auto", "pyav", "decord"), help="default: auto")
+    group.add_argument(
+        "--time-limit", type=float, default=60.0, metavar="SECONDS", help="stop a decoder that gives nothing this long"
+    )
+    group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 (default: auto)")
+    group.add_argument("--precision", default="auto", choices=("auto", "fp32", "fp16", "bf16"), help="default: auto")
+    group.add_argument("--download", action="store_true", help="fetch weights that are not on this machine")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Summarise each video; of several, a bad one is reported and the rest go on."""
+    from sspvs.features.backbones import load_backbone
+    from sspvs.output import check_writable
+    from sspvs.pipeline import SummarySettings
+    from sspvs.video import list_videos
+
+    settings = SummarySettings(
+        ratio=args.ratio,
+        duration=args.duration,
+        max_shots=args.max_shots,
+        min_shot_seconds=args.min_shot_seconds,
+        title=args.title,
+        scorer=args.scorer,
+        combine=args.combine,
+        post=args.post,
+        segmenter=args.segmenter,
+        **({} if args.kts_penalty is None else {"kts_penalty": args.kts_penalty}),
+        shot_seconds=args.shot_seconds,
+        shots=args.shots,
+        rate_hz=args.rate,
+        decoder=args.decoder,
+        time_limit_seconds=args.time_limit,
+        device=args.device,
+    )
+    videos = list_videos(args.videos)
+    check_writable(args.out)
+    backbone = load_backbone(args.backbone, device=args.device, precision=args.precision, download=args.download)
+    print(f"backbone: {backbone.name} ({backbone.reason})")
+    if len(videos) == 1 and not args.videos[0].is_dir():
+        _summarize_one(videos[0], args.out, backbone, settings)
+        return 0
+    return _summarize_many(videos, args.out, backbone, settings)
+
+
+def _summarize_one(video: Path, out: Path, backbone: Backbone, settings: SummarySettings) -> None:
+    from sspvs.pipeline import summarize_with
+
+    summary = summarize_with(video, backbone, settings, progress=True)
+    summary.save(out, progress=True)
+    for warning in summary.warnings:
+        sys.stderr.write(f"warning: {video.name}: {warning}\n")
+    print(
+        f"{video.name}: {summary.timeline.end_seconds:.1f} s -> {summary.selected_seconds:.1f} s "
+        f"({int(summary.selected.sum())} of {len(summary.shots)} shots); open {out / 'report.html'}"
+    )
+
+
+def _summarize_many(videos: list[Path], out: Path, backbone: Backbone, settings: SummarySettings) -> int:
+    """Each video into its own folder under `out`; 0 when all went well, 1 when some failed, 2 when all did."""
+    failed = 0
+    for video, name in zip(videos, unique_names([video.stem for video in videos]), strict=True):
+        try:
+            _summarize_one(video, out / name, backbone, settings)
+        except SspvsError as error:
+            failed += 1
+            sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
+    print(f"{len(videos) - failed} of {len(videos)} videos summarised, in {out}")
+    return 0 if not failed else 1 if failed < len(videos) else 2
+
+
+def unique_names(stems: list[str]) -> list[str]:
+    """The stems, with `-2`, `-3` ... after those that occur before."""
+    names: list[str] = []
+    for stem in stems:
+        name, count = stem, 1
+        while name in names:
+            count += 1
+            name = f"{stem}-{count}"
+        names.append(name)
+    return names

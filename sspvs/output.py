@@ -1,0 +1,121 @@
+"""The files of a summary: clip, page, tables, pictures and edit lists, written together or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+
+from sspvs.errors import OutputError
+from sspvs.report import edit_list, html, plots, tables
+from sspvs.types import Summary
+from sspvs.video import Resize, open_video, write_clips
+
+MAX_EMBEDDED_BYTES = 40_000_000
+"""A summary clip larger than this goes into the report as a 360-line preview."""
+
+
+def write_outputs(summary: Summary, out: Path, *, progress: bool = False) -> Path:
+    """Write every file of a summary into a folder.
+
+    Files appear under their names only when all of them are finished; those of an earlier run are replaced.
+
+    Args:
+        summary: What to write; its source video is read again.
+        out: Folder to write into; made when it does not exist.
+        progress: Show a progress bar while the clip is written.
+
+    Returns:
+        `out`.
+
+    Raises:
+        OutputError: The folder cannot be written to.
+        VideoError: The source video cannot be read any more.
+    """
+    with staging_folder(out) as staging:
+        _write_all(summary, staging, out, progress=progress)
+    return out
+
+
+def check_writable(out: Path) -> None:
+    """Fail early when a folder cannot be written to, before anything is computed.
+
+    Args:
+        out: The folder; it need not exist.
+
+    Raises:
+        OutputError: `out`, or the nearest folder above it that exists, is not a folder one can write to.
+    """
+    nearest = next(folder for folder in (out.absolute(), *out.absolute().parents) if folder.exists())
+    if not nearest.is_dir():
+        raise OutputError(f"cannot write to {out}: {nearest} is a file, not a folder; choose another --out")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise OutputError(f"cannot write to {out}: no permission in {nearest}; choose another --out")
+
+
+@contextmanager
+def staging_folder(out: Path) -> Iterator[Path]:
+    """A temporary folder inside `out` whose files move to `out` when the block ends well.
+
+    After an error neither the temporary folder nor a folder made for it stays behind.
+    """
+    made = [folder for folder in (out, *out.parents) if not folder.exists()]
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=".sspvs-", dir=out))
+    except OSError as error:
+        raise OutputError(f"cannot write to {out}: {error.strerror or error}; choose another --out") from error
+    try:
+        yield staging
+        _move_into(staging, out)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        for folder in made:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
+
+
+def _move_into(staging: Path, out: Path) -> None:
+    """Move finished files, `summary.json` last: where it stands, the rest is complete."""
+    names = sorted(path.name for path in staging.iterdir())
+    for name in sorted(names, key=lambda name: name == "summary.json"):
+        target = out / name
+        if target.is_dir() and not target.is_symlink():
+            shutil.rmtree(target)
+        (staging / name).replace(target)
+    staging.rmdir()
+
+
+def _write_all(summary: Summary, staging: Path, out: Path, *, progress: bool) -> None:
+    source = Path(summary.info.path)
+    clip = staging / "summary.mp4"
+    written = write_clips(source, summary.segment_seconds, clip, progress=progress)
+    summary = replace(summary, warnings=(*summary.warnings, *written.warnings))
+    tables.write_scores_csv(summary, staging / "scores.csv")
+    plots.write_scores_png(summary, staging / "scores.png")
+    _write_keyframes(summary, staging / "keyframes")
+    edit_list.write_edl(summary, staging / "summary.edl")
+    if find_spec("opentimelineio") is not None:
+        edit_list.write_otio(summary, staging / "summary.otio", source)
+    embedded = clip
+    if clip.stat().st_size > MAX_EMBEDDED_BYTES:
+        embedded = staging / "preview.mp4"
+        write_clips(clip, [(0.0, summary.selected_seconds)], embedded, crf=30, max_height=360, progress=progress)
+    relative_source = Path(os.path.relpath(source.resolve(), out.resolve()))
+    html.write_report(summary, staging / "report.html", summary_video=embedded, source_video=relative_source)
+    if embedded != clip:
+        embedded.unlink()
+    tables.write_summary_json(summary, staging / "summary.json")
+
+
+def _write_keyframes(summary: Summary, folder: Path) -> None:
+    """One full-size picture for each shot of the summary."""
+    frames = [int(frame) for frame, selected in zip(summary.keyframes, summary.selected, strict=True) if selected]
+    with open_video(summary.info.path) as reader:
+        tables.write_keyframe_images(summary, reader.frames_at(frames, Resize("none")), folder)
