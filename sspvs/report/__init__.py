@@ -1,0 +1,21 @@
+"""What a summary looks like: data files, a picture, an edit list and an interactive page.
+
+Everything here takes a `Summary` and writes one file (or a folder of key frames) whole or not at all. Pictures need
+matplotlib and Pillow, `.otio` needs the extra `export`; each is imported only when its function runs.
+"""
+
+from sspvs.report.edit_list import write_edl, write_otio
+from sspvs.report.keyframes import write_keyframe_images
+from sspvs.report.page import write_report
+from sspvs.report.plots import write_scores_png
+from sspvs.report.tables import write_scores_csv, write_summary_json
+
+__all__ = [
+    "write_edl",
+    "write_keyframe_images",
+    "write_otio",
+    "write_report",
+    "write_scores_csv",
+    "write_scores_png",
+    "write_summary_json",
+]

@@ -1,0 +1,185 @@
+// The player: the embedded summary, the original beside it when it can be found, and a still when neither fits.
+
+// Where a time of the summary lies in the original, and back. Segments are [start, end) in original seconds.
+const offsets = [];
+data.segments.reduce((sum, [start, end]) => (offsets.push(sum), sum + end - start), 0);
+
+function toOriginal(time) {
+  if (!offsets.length) return 0;
+  const index = Math.max(0, after(offsets, time + 1e-4) - 1);
+  const [start, end] = data.segments[index];
+  return Math.min(start + time - offsets[index], end);
+}
+
+// The time in the summary at which a shot begins, or null when the summary does not play it.
+function toSummary(shot) {
+  const index = data.segments.findIndex(([start, end]) => start < shot.end && end > shot.start);
+  if (index < 0) return null;
+  return offsets[index] + Math.max(0, shot.start - data.segments[index][0]);
+}
+
+// Bytes of the embedded file, decoded in slices so that a large one does not need many times its size.
+function embedded() {
+  const island = document.getElementById("media");
+  const text = island.textContent.trim();
+  if (!text) return null;
+  const slice = 4 * 65536;
+  const parts = [];
+  for (let at = 0; at < text.length; at += slice) {
+    parts.push(Uint8Array.from(atob(text.slice(at, at + slice)), (character) => character.charCodeAt(0)));
+  }
+  island.textContent = "";
+  return URL.createObjectURL(new Blob(parts, { type: data.mime }));
+}
+
+function createPlayer(onTime, onShot) {
+  const summary = document.getElementById("summary-video");
+  const original = document.getElementById("original-video");
+  const still = document.getElementById("still");
+  const note = document.getElementById("original-note");
+  const buttons = { summary: document.getElementById("show-summary"), original: document.getElementById("show-original") };
+  const available = { summary: false, original: false };
+  const videos = { summary, original };
+  let mode = "summary";
+  let lent = false; // the original plays one shot only, and the summary comes back with the next selected one
+  let stopAt = Infinity;
+  let stillTime = null;
+
+  function position() {
+    if (stillTime !== null) return stillTime;
+    return mode === "summary" ? toOriginal(summary.currentTime) : original.currentTime;
+  }
+
+  function show(next) {
+    videos[next === "summary" ? "original" : "summary"].pause();
+    mode = next;
+    stillTime = null;
+    stopAt = Infinity;
+    still.hidden = true;
+    for (const name of ["summary", "original"]) {
+      videos[name].hidden = name !== mode;
+      buttons[name].setAttribute("aria-pressed", String(name === mode));
+      buttons[name].disabled = !available[name];
+    }
+    onTime(position());
+  }
+
+  function start(video, time) {
+    video.currentTime = time + 0.002; // into the frame, not onto its edge
+    video.play().catch(() => {}); // a browser may refuse to start; the controls are there
+  }
+
+  function showStill(index) {
+    const shot = data.shots[index];
+    const picture = document.getElementById("still-image");
+    show(mode);
+    summary.pause();
+    original.pause();
+    picture.hidden = shot.thumb === null;
+    if (shot.thumb !== null) picture.src = image(shot.thumb);
+    picture.alt = `Key frame of shot ${index + 1}`;
+    document.getElementById("still-title").textContent =
+      `Shot ${index + 1}, ${clock(shot.start, true)} to ${clock(shot.end, true)}, score ${score(shot.score)}`;
+    document.getElementById("still-note").textContent = shot.selected
+      ? "No video is embedded in this report."
+      : "Not in the summary, and the original video could not be loaded here.";
+    document.getElementById("still-back").hidden = !available.summary;
+    still.hidden = false;
+    stillTime = shot.key;
+    onTime(stillTime);
+  }
+
+  function play(index) {
+    const shot = data.shots[index];
+    const time = toSummary(shot);
+    if (available.summary && time !== null && (mode === "summary" || lent)) {
+      show("summary");
+      lent = false;
+      start(summary, time);
+    } else if (available.original) {
+      lent = lent || mode === "summary";
+      show("original");
+      stopAt = lent ? shot.end : Infinity;
+      start(original, shot.start);
+    } else if (available.summary && time !== null) {
+      show("summary");
+      start(summary, time);
+    } else {
+      showStill(index);
+    }
+    onShot(index);
+  }
+
+  function toggle() {
+    if (stillTime !== null && available.summary) show("summary");
+    const video = videos[mode];
+    if (video.paused) video.play().catch(() => {});
+    else video.pause();
+  }
+
+  function choose(next) {
+    const time = position();
+    lent = false;
+    show(next);
+    if (next === "original") original.currentTime = time;
+  }
+
+  // Smooth while playing; `timeupdate` alone comes four times a second.
+  function follow() {
+    const video = videos[mode];
+    if (mode === "original" && video.currentTime >= stopAt - 0.02) {
+      video.pause();
+      stopAt = Infinity;
+    }
+    if (stillTime === null) onTime(position());
+    if (!video.paused && !video.ended) requestAnimationFrame(follow);
+  }
+  for (const video of [summary, original]) {
+    video.addEventListener("play", () => requestAnimationFrame(follow));
+    for (const event of ["seeked", "timeupdate", "pause", "ended"]) {
+      video.addEventListener(event, () => video === videos[mode] && stillTime === null && onTime(position()));
+    }
+  }
+  buttons.summary.addEventListener("click", () => choose("summary"));
+  buttons.original.addEventListener("click", () => choose("original"));
+  document.getElementById("still-back").addEventListener("click", () => show("summary"));
+
+  function explain(text) {
+    note.textContent = text;
+    note.hidden = !text;
+  }
+
+  function findOriginal(urls) {
+    if (!urls.length) {
+      original.removeAttribute("src");
+      explain(
+        data.original.length
+          ? `The original could not be loaded: keep ${data.name} where it was, in a format that this browser plays.`
+          : "",
+      );
+      buttons.original.title = "The original video is not available here";
+      document.documentElement.dataset.original = "missing";
+      if (!available.summary) showStill(Math.max(0, data.shots.findIndex((shot) => shot.selected)));
+      return;
+    }
+    original.onloadedmetadata = () => {
+      available.original = original.videoWidth > 0;
+      if (!available.original) return findOriginal(urls.slice(1));
+      original.onerror = null;
+      document.documentElement.dataset.original = "found";
+      show(available.summary ? mode : "original");
+    };
+    original.onerror = () => findOriginal(urls.slice(1));
+    original.src = urls[0];
+  }
+
+  const url = embedded();
+  if (url) {
+    available.summary = true;
+    summary.src = url;
+  }
+  show("summary");
+  if (!url) summary.hidden = true;
+  findOriginal(data.original);
+  return { play, toggle, position };
+}

@@ -1,0 +1,127 @@
+"""The summary as data: `summary.json` and `scores.csv`."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sspvs.report.files import write_text
+from sspvs.types import BoolArray, IntArray, Summary
+
+
+def generated_by() -> str:
+    """Name and version of the software, for every file that outlives the run."""
+    try:
+        return f"sspvs {metadata.version('sspvs')}"
+    except metadata.PackageNotFoundError:  # run from a source tree that was never installed
+        return "sspvs"
+
+
+def plain(value: Any) -> Any:
+    """Reduce a value to what strict JSON can hold.
+
+    JSON has no NaN or infinity: they become null, since a file that most parsers refuse helps nobody.
+
+    Args:
+        value: Anything made of mappings, sequences, numpy arrays and scalars, paths and plain types.
+
+    Returns:
+        The same value made of dict, list, str, int, finite float, bool and None; anything else as text.
+    """
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, (float, np.floating)):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (set, frozenset)):
+        return sorted((plain(item) for item in value), key=str)
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return [plain(item) for item in value]
+    return str(value)
+
+
+def shot_of_frames(summary: Summary, frames: IntArray) -> IntArray:
+    """Index of the shot that holds each frame.
+
+    Args:
+        summary: Whose shots.
+        frames: (M,) int64 frame indices.
+
+    Returns:
+        (M,) int64 indices into `summary.shots`.
+    """
+    index: IntArray = np.searchsorted(summary.shots.bounds[:, 0], frames, side="right") - 1
+    return np.clip(index, 0, len(summary.shots) - 1)
+
+
+def is_played(summary: Summary, frames: IntArray) -> BoolArray:
+    """Whether the summary plays each frame.
+
+    Args:
+        summary: Whose segments.
+        frames: (M,) int64 frame indices.
+
+    Returns:
+        (M,) bool.
+    """
+    if len(summary.segments) == 0:
+        return np.zeros(len(frames), dtype=np.bool_)
+    starts, ends = summary.segments[:, 0], summary.segments[:, 1]
+    index = np.searchsorted(starts, frames, side="right") - 1
+    played: BoolArray = (index >= 0) & (frames < ends[np.maximum(index, 0)])
+    return played
+
+
+def write_summary_json(summary: Summary, path: Path) -> None:
+    """Write everything that was decided, and how, as strict JSON.
+
+    Args:
+        summary: What to write: `summary.as_dict()` plus `generated_by`.
+        path: The file to write.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    document = plain({"generated_by": generated_by(), **summary.as_dict()})
+    write_text(path, json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_scores_csv(summary: Summary, path: Path) -> None:
+    """Write one row a pick, for spreadsheets and plotting.
+
+    Columns: `pick` (frame index), `seconds`, `score`, one for each curve behind the score by its name,
+    `shot_index` (from 0, as in the list of `summary.json`), `selected` (1 when the summary plays that frame).
+
+    Args:
+        summary: What to write.
+        path: The file to write.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    shots, played = shot_of_frames(summary, summary.picks), is_played(summary, summary.picks)
+    text = io.StringIO(newline="")
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(["pick", "seconds", "score", *summary.curves, "shot_index", "selected"])
+    for index, pick in enumerate(summary.picks):
+        rows.writerow(
+            [
+                int(pick),
+                f"{summary.timeline.seconds_of(int(pick)):.6f}",
+                f"{float(summary.scores[index]):.9g}",
+                *(f"{float(curve[index]):.9g}" for curve in summary.curves.values()),
+                int(shots[index]),
+                int(played[index]),
+            ]
+        )
+    write_text(path, text.getvalue())
