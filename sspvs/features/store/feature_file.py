@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -191,9 +191,11 @@ def atomic_path(path: Path, folder: Path | None = None) -> Iterator[Path]:
             os.fsync(handle.fileno())
         temporary.replace(path)
     except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}; choose another place") from error
+        reason = os.strerror(error.errno) if error.errno else str(error)  # h5py's own text is a paragraph
+        raise OutputError(f"{path}: cannot be written: {reason}; choose another place") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def is_h5(path: str | os.PathLike[str]) -> bool:
