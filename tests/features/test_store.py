@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import pickle
 from pathlib import Path
 
@@ -220,7 +221,7 @@ def test_damage_in_the_middle_is_an_error_or_harmless(tmp_path: Path) -> None:
     good = bytearray(pack_video("clip", full_video(n_picks=40)))
     path = tmp_path / "f.h5"
     refused = 0
-    for start in range(0, len(good), 97):
+    for start in range(0, len(good), 397):
         damaged = bytearray(good)
         damaged[start : start + 64] = bytes([0xA5]) * len(damaged[start : start + 64])
         path.write_bytes(damaged)
@@ -249,11 +250,7 @@ def test_a_store_can_be_pickled_and_closed(tmp_path: Path) -> None:
 @given(st.text(min_size=0, max_size=40))
 def test_any_stem_becomes_one_group(stem: str) -> None:
     name = group_name(stem)
-    with (
-        h5py.File.in_memory()
-        if hasattr(h5py.File, "in_memory")
-        else h5py.File("x", "w", driver="core", backing_store=False) as file
-    ):
+    with h5py.File(io.BytesIO(), "w") as file:
         file.create_group(name)
         assert list(file) == [name]
 
