@@ -6,7 +6,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -87,13 +87,28 @@ class Backbone(ABC):
             ValueError: This backbone cannot compare frames with text.
             MissingExtraError: An optional package is needed and not installed.
         """
+        del features, text
         raise ValueError(
-            f"backbone {self.name} cannot compare frames with text; use efficientnet-lite0, googlenet or open_clip:..."
+            f"backbone {self.name} cannot compare frames with text; "
+            "use efficientnet-lite0, googlenet or open_clip:MODEL/TAG"
         )
 
     def fingerprint(self, rate_hz: float) -> Fingerprint:
         """What made these features, when sampled at `rate_hz` picks per second."""
         return Fingerprint(self.name, self.weights_digest, self.transform, self.normalisation, float(rate_hz))
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """The last layer of an ImageNet classifier, from pooled features to 1000 logits.
+
+    Attributes:
+        weight: (1000, D) float32.
+        bias: (1000,) float32.
+    """
+
+    weight: FloatArray
+    bias: FloatArray
 
 
 def file_digest(path: Path) -> str:
@@ -114,7 +129,8 @@ def check_digest(path: Path, expected: str, remedy: str) -> None:
     found = file_digest(path)
     if found != expected:
         raise WeightsNotFoundError(
-            f"{path} is not the expected weights file: SHA-256 should be {expected[:16]}..., got {found[:16]}...; {remedy}"
+            f"{path} is not the expected weights file: SHA-256 should be {expected[:16]}..., "
+            f"got {found[:16]}...; {remedy}"
         )
 
 
@@ -147,9 +163,7 @@ def choose_device(device: str) -> str:
     if kind not in ("cpu", "cuda"):
         raise ValueError(f"device must be auto, cpu or cuda (or cuda:1, ...), got {device!r}")
     if kind == "cuda" and not torch.cuda.is_available():
-        raise ValueError(
-            f"device {device!r} was asked for, but torch {torch.__version__} sees no CUDA GPU; use cpu"
-        )
+        raise ValueError(f"device {device!r} was asked for, but torch {torch.__version__} sees no CUDA GPU; use cpu")
     return device
 
 
@@ -170,7 +184,9 @@ def choose_dtype(precision: str, device: str) -> torch.dtype:
     return {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[precision]
 
 
-def as_float32(output: Any) -> FloatArray:
-    """A torch tensor as a float32 numpy array on the CPU."""
-    array: FloatArray = output.float().cpu().numpy()
-    return array
+def use_threads(threads: int | None) -> None:
+    """Let torch compute with so many CPU threads in this process; None leaves them as they are."""
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)

