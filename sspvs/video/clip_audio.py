@@ -119,8 +119,7 @@ def open_audio(path: Path, info: VideoInfo, warnings: list[str]) -> Iterator[Aud
 
 
 def _preference(stream: Any) -> tuple[bool, int, int]:
-    disposition = getattr(stream, "disposition", None)
-    default = bool(disposition) and "default" in str(disposition.name or "")
+    default = "default" in str(getattr(getattr(stream, "disposition", None), "name", ""))
     return default, min(2, stream.codec_context.channels), -stream.index
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -12,8 +13,9 @@ import av.error
 
 from sspvs.errors import VideoError
 from sspvs.video.clip_audio import AudioTrack, open_audio
-from sspvs.video.clip_frames import FrameShaper, FrameSource
-from sspvs.video.pyav_stream import container_info
+from sspvs.video.frame_shape import FrameShaper
+from sspvs.video.frame_source import FrameSource
+from sspvs.video.pyav_stream import container_info, silent
 
 TIME_BASE = Fraction(1, 90_000)
 """Clock of the pictures: fine enough for any frame rate, as MPEG uses it."""
@@ -28,7 +30,10 @@ class ClipSettings:
     crf: int = 23
     preset: str = "veryfast"
     max_height: int | None = None
-    progress: bool = False
+
+
+def ignored(seconds: float) -> None:
+    """Progress that nobody watches."""
 
 
 class EncodedClip(NamedTuple):
@@ -43,7 +48,12 @@ class EncodedClip(NamedTuple):
 
 
 def encode_clips(
-    source: Path, segments: list[tuple[float, float]], out_path: Path, settings: ClipSettings
+    source: Path,
+    segments: Sequence[tuple[float, float]],
+    out_path: Path,
+    settings: ClipSettings,
+    progress: Callable[[float], None] = ignored,
+    beat: Callable[[], None] = silent,
 ) -> EncodedClip:
     """Encode segments into an MP4 file.
 
@@ -52,6 +62,8 @@ def encode_clips(
         segments: (start, end) in seconds from its first frame.
         out_path: The file to write.
         settings: How.
+        progress: Called with the seconds of output written so far.
+        beat: Called for every packet that is decoded.
 
     Returns:
         What came out.
@@ -60,15 +72,15 @@ def encode_clips(
         VideoError: The source cannot be decoded, has nothing in the segments, or encoding failed.
         OSError: The file cannot be written.
     """
-    info, orientation = container_info(source)
+    info, orientation = container_info(source, beat)
     shaper = FrameShaper(info, orientation, settings.max_height)
     warnings: list[str] = []
-    with FrameSource(source, info) as frames, open_audio(source, info, warnings) as sound:
+    with FrameSource(source, info, beat=beat) as frames, open_audio(source, info, warnings) as sound:
         try:
             with av.open(str(out_path.absolute()), "w", format="mp4", options={"movflags": "+faststart"}) as output:
                 pictures = PictureTrack(output, shaper, Fraction(info.fps).limit_denominator(1001), settings)
                 track = AudioTrack(output, sound) if sound is not None else None
-                seconds = _encode_segments(segments, frames, pictures, track, settings.progress)
+                seconds = _encode_segments(segments, frames, pictures, track, progress)
                 pictures.finish(seconds)
                 if track is not None:
                     track.finish()
@@ -81,29 +93,28 @@ def encode_clips(
 
 
 def _encode_segments(
-    segments: list[tuple[float, float]],
+    segments: Sequence[tuple[float, float]],
     frames: FrameSource,
     pictures: PictureTrack,
     track: AudioTrack | None,
-    progress: bool,
+    progress: Callable[[float], None],
 ) -> float:
-    from tqdm import tqdm
-
+    """Write every segment; returns the seconds written."""
     written = 0.0  # seconds of output before this segment
-    total = round(sum(end - start for start, end in segments), 1)
-    with tqdm(total=total, unit="s", desc="writing", disable=None if progress else True) as bar:
-        for start, end in segments:
-            heard = last = start
-            for frame, shown, gone in frames.between(start, end):
-                pictures.add(frame, written + shown - start)
-                bar.update(gone - last)
-                last = gone
-                if track is not None and last - heard >= AUDIO_STEP_SECONDS and end - last > AUDIO_STEP_SECONDS:
+    for start, end in segments:
+        heard = last = start
+        for frame, shown, gone in frames.between(start, end):
+            pictures.add(frame, written + shown - start)
+            last = gone
+            if last - heard >= AUDIO_STEP_SECONDS and end - last > AUDIO_STEP_SECONDS:
+                if track is not None:
                     track.add(heard, last, written + heard - start, fade_in=heard == start)
-                    heard = last
-            if track is not None and last > heard:
-                track.add(heard, last, written + heard - start, fade_in=heard == start, fade_out=True)
-            written += last - start
+                heard = last
+                progress(written + last - start)
+        if track is not None and last > heard:
+            track.add(heard, last, written + heard - start, fade_in=heard == start, fade_out=True)
+        written += last - start
+        progress(written)
     if pictures.n_frames == 0:
         raise VideoError(f"no frame of {frames.path} lies in the segments to write")
     return written

@@ -2,49 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from sspvs.errors import VideoError
-from sspvs.types import DecodeReport, ImageArray, Timeline
+from sspvs.types import DecodeReport, FloatArray, ImageArray, Timeline
+from sspvs.video.frame_source import FrameSource
+from sspvs.video.luma import LumaSampler, luma_change
 from sspvs.video.pyav_stream import (
     DecodeCounts,
     FrameConverter,
-    LumaSampler,
     StreamClock,
     container_info,
     decode_frames,
-    luma_change,
     open_container,
+    silent,
     video_stream,
 )
 from sspvs.video.reader import VideoReader, check_indices, check_sampling
-from sspvs.video.sampling import FrameChunk, Resize, is_pick
+from sspvs.video.sampling import DEFAULT_RESIZE, FrameChunk, Resize, is_pick
 
 
 class PyAVReader(VideoReader):
     """A video decoded in this process."""
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, beat: Callable[[], None] = silent) -> None:
         """Open a video.
 
         Args:
             path: The file.
+            beat: Called for every packet that is decoded.
 
         Raises:
             VideoError: Not a video, or nothing in it can be decoded.
         """
         super().__init__()
         self._path = Path(path)
-        self.info, self._orientation = container_info(path)
-        self._pts: list[int | None] = []
-        self._key_frames: list[int] = []
+        self.info, self._orientation = container_info(path, beat)
+        self._beat = beat
+        self._key_seconds: FloatArray | None = None  # None when the file's own times are not to be trusted
 
     def sample(
-        self, rate_hz: float | None = 2.0, resize: Resize = Resize(), chunk_frames: int = 32
+        self, rate_hz: float | None = 2.0, resize: Resize = DEFAULT_RESIZE, chunk_frames: int = 32
     ) -> Iterator[FrameChunk]:
         """See `VideoReader.sample`."""
         check_sampling(rate_hz, chunk_frames)
@@ -74,21 +76,20 @@ class PyAVReader(VideoReader):
         """Decode everything; yields (index, start, end, frame) one frame late, when the end is known."""
         times: list[float] = []
         changes: list[float] = []
-        pts: list[int | None] = []
-        keys: list[int] = []
-        counts, luma = DecodeCounts(), LumaSampler()
+        keys: list[float] = []
+        counts, luma = DecodeCounts(self._beat), LumaSampler()
         with open_container(self._path) as container:
             stream = video_stream(container, self._path)
             clock = StreamClock(stream.time_base, self.info.fps)
-            held, samples = None, None
+            held: Any = None
+            samples: ImageArray | None = None
             for frame in decode_frames(container, stream, counts):
                 start = clock.seconds(frame.pts)
                 if held is not None:
                     yield len(times) - 1, times[-1], start, held
                 if frame.key_frame:
-                    keys.append(len(times))
+                    keys.append(start)
                 times.append(start)
-                pts.append(frame.pts)
                 before, samples = samples, luma(frame)
                 changes.append(luma_change(before, samples))
                 held = frame
@@ -98,7 +99,7 @@ class PyAVReader(VideoReader):
             yield len(times) - 1, times[-1], end, held
         self._timeline = Timeline(np.array(times), end)
         self._frame_change = np.array(changes, dtype=np.float32)
-        self._pts, self._key_frames = pts, keys
+        self._key_seconds = np.array(keys) if not clock.repaired else None
         self._decode_report = self._report(len(times), end, clock, counts)
 
     def _report(self, decoded: int, end: float, clock: StreamClock, counts: DecodeCounts) -> DecodeReport:
@@ -116,7 +117,7 @@ class PyAVReader(VideoReader):
             warnings.append(f"{clock.repaired} frames had no usable time of their own; theirs was guessed")
         return DecodeReport(declared, decoded, counts.corrupt, "pyav", tuple(warnings))
 
-    def frames_at(self, frames: Sequence[int], resize: Resize = Resize()) -> ImageArray:
+    def frames_at(self, frames: Sequence[int], resize: Resize = DEFAULT_RESIZE) -> ImageArray:
         """See `VideoReader.frames_at`."""
         if self._timeline is None:
             self.scan()
@@ -129,10 +130,20 @@ class PyAVReader(VideoReader):
         return images
 
     def _find(self, wanted: list[int]) -> Iterator[tuple[int, Any]]:
-        left = set(wanted)
-        for index, _, _, frame in self._pass():
-            if index in left:
-                yield index, frame
+        """The frames with these rising indices, by jumping to the key frames before them where times allow it."""
+        left = list(wanted)
+        if self._key_seconds is not None:
+            times = self.timeline.frame_seconds
+            with FrameSource(self._path, self.info, self._key_seconds, self._beat) as source:
+                for index in wanted:
+                    frame = source.at(float(times[index]))
+                    if frame is not None:
+                        left.remove(index)
+                        yield index, frame
+        if left:  # no times to jump by, or a frame that only comes when decoding from the start
+            for index, _, _, frame in self._pass():
+                if index in left:
+                    yield index, frame
 
     def close(self) -> None:
         """See `VideoReader.close`; nothing is held open between passes."""

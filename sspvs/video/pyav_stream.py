@@ -5,16 +5,15 @@ from __future__ import annotations
 import logging
 import math
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import av
 import av.error
-import numpy as np
 from av.video.reformatter import VideoReformatter
 
 from sspvs.errors import VideoError
@@ -72,8 +71,7 @@ def video_stream(container: Any, path: Path | str) -> Any:
 
 
 def _is_cover(stream: Any) -> bool:
-    disposition = getattr(stream, "disposition", None)
-    return bool(disposition) and "attached_pic" in str(disposition.name or "")
+    return "attached_pic" in str(getattr(getattr(stream, "disposition", None), "name", ""))
 
 
 class Orientation(NamedTuple):
@@ -183,19 +181,23 @@ class StreamClock:
         return self._last + (length if sane else self._frame_seconds)
 
 
+def silent() -> None:
+    """A beat that nobody hears."""
+
+
 @dataclass
 class DecodeCounts:
     """What decoding met.
 
     Attributes:
+        beat: Called for every packet: whoever waits can tell work from a hang.
         corrupt: Packets refused and frames marked damaged.
         stopped: Why reading stopped before the end of the file, or empty.
-        restarts: Sentences about repairs, for the user.
     """
 
+    beat: Callable[[], None] = silent
     corrupt: int = 0
     stopped: str = ""
-    restarts: list[str] = field(default_factory=list)
 
 
 def decode_frames(container: Any, stream: Any, counts: DecodeCounts) -> Iterator[Any]:
@@ -210,6 +212,7 @@ def decode_frames(container: Any, stream: Any, counts: DecodeCounts) -> Iterator
         PyAV video frames.
     """
     for packet in _packets(container, stream, counts):
+        counts.beat()
         try:
             frames = packet.decode()
         except (av.error.FFmpegError, ValueError) as error:
@@ -256,18 +259,23 @@ class FrameConverter:
         small = self._reformatter.reformat(
             frame, width=width, height=height, format="rgb24", interpolation=self._filter
         )
-        return self._orientation.apply(small.to_ndarray())
+        pixels: Any = small.to_ndarray()
+        return self._orientation.apply(pixels)
 
 
-def container_info(path: Path | str) -> tuple[VideoInfo, Orientation]:
+def container_info(path: Path | str, beat: Callable[[], None] = silent) -> tuple[VideoInfo, Orientation]:
     """What the container and the first frame that decodes say.
+
+    Args:
+        path: The video.
+        beat: Called for every packet that is decoded.
 
     Raises:
         VideoError: Not a video, or nothing in it can be decoded.
     """
     with open_container(path) as container:
         stream = video_stream(container, path)
-        frame = next(decode_frames(container, stream, DecodeCounts()), None)
+        frame = next(decode_frames(container, stream, DecodeCounts(beat)), None)
         if frame is None:
             raise VideoError(f"no frame of {path} can be decoded ({stream.codec_context.name}); is it damaged?")
         orientation = orientation_of(frame)
@@ -294,44 +302,3 @@ def _duration(container: Any, stream: Any, fps: float) -> float:
     if container.duration and math.isfinite(container.duration) and container.duration > 0:
         return float(container.duration / av.time_base)
     return (stream.frames or 1) / fps
-
-
-LUMA_COLUMNS, LUMA_ROWS = 64, 36
-"""Samples of the brightness plane that stand for a frame when it is compared with the one before."""
-_DEPTH_8 = "yuv420p yuvj420p yuv422p yuvj422p yuv444p yuvj444p yuv440p yuv411p yuv410p yuva420p nv12 nv21 gray".split()
-_SHIFTS = {
-    **dict.fromkeys(_DEPTH_8, 0),
-    **{f"yuv{chroma}p{depth}le": depth - 8 for chroma in (420, 422, 444) for depth in (9, 10, 12, 14, 16)},
-    "p010le": 8,
-    "gray10le": 2,
-    "gray16le": 8,
-}
-
-
-class LumaSampler:
-    """Reads brightness samples straight from a frame's first plane: microseconds, no scaling."""
-
-    def __init__(self) -> None:
-        self._reformatter = VideoReformatter()
-
-    def __call__(self, frame: Any) -> ImageArray:
-        """Samples of the frame's luma, (rows, columns) uint8."""
-        name, width, height = frame.format.name, frame.width, frame.height
-        shift = _SHIFTS.get(name)
-        plane = frame.planes[0]
-        dtype: Any = np.uint8 if shift is None or name in _DEPTH_8 else np.dtype("<u2")
-        if shift is None or plane.line_size < width * np.dtype(dtype).itemsize:
-            gray = self._reformatter.reformat(frame, width=LUMA_COLUMNS, height=LUMA_ROWS, format="gray")
-            return np.asarray(gray.to_ndarray(), dtype=np.uint8)
-        row_step, column_step = max(1, height // LUMA_ROWS), max(1, width // LUMA_COLUMNS)
-        stride = plane.line_size // np.dtype(dtype).itemsize
-        rows = np.frombuffer(plane, dtype=dtype)[: stride * height].reshape(height, stride)
-        samples = rows[row_step // 2 :: row_step, column_step // 2 : width : column_step]
-        return np.asarray(samples >> shift, dtype=np.uint8)  # a copy: the frame's memory is given back
-
-
-def luma_change(before: ImageArray | None, now: ImageArray) -> float:
-    """Mean absolute difference of two frames' samples; 0 for the first frame."""
-    if before is None or before.shape != now.shape:
-        return 0.0
-    return float(np.abs(now.astype(np.int16) - before).mean())

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
 from sspvs.errors import VideoError
 from sspvs.types import DecodeReport, FloatArray, ImageArray, Timeline, VideoInfo
-from sspvs.video.sampling import FrameChunk, Resize
+from sspvs.video.sampling import DEFAULT_RESIZE, FrameChunk, Resize
 
 DECODERS = ("auto", "pyav", "decord")
 
@@ -30,7 +30,7 @@ class VideoReader(ABC):
 
     @abstractmethod
     def sample(
-        self, rate_hz: float | None = 2.0, resize: Resize = Resize(), chunk_frames: int = 32
+        self, rate_hz: float | None = 2.0, resize: Resize = DEFAULT_RESIZE, chunk_frames: int = 32
     ) -> Iterator[FrameChunk]:
         """One pass over the whole video, its picks in chunks.
 
@@ -56,7 +56,7 @@ class VideoReader(ABC):
         """One pass without taking frames, to know `timeline`, `decode_report` and `frame_change`."""
 
     @abstractmethod
-    def frames_at(self, frames: Sequence[int], resize: Resize = Resize()) -> ImageArray:
+    def frames_at(self, frames: Sequence[int], resize: Resize = DEFAULT_RESIZE) -> ImageArray:
         """The frames with these indices, exactly.
 
         Makes the pass that gives the timeline first if none was made.
@@ -166,6 +166,33 @@ def open_video(
         raise ValueError(f"time_limit_seconds must be positive, got {time_limit_seconds}")
     path = Path(path)
     check_file(path)
+    if isolated:
+        from sspvs.video.isolated import IsolatedReader
+
+        return IsolatedReader(path, decoder, time_limit_seconds)
+    return open_here(path, decoder)
+
+
+def open_here(path: Path, decoder: str, beat: Callable[[], None] | None = None) -> VideoReader:
+    """Open a video to be decoded by this very process.
+
+    Args:
+        path: The file.
+        decoder: `auto`, `pyav` or `decord`.
+        beat: Called as decoding goes on.
+
+    Returns:
+        A reader.
+
+    Raises:
+        VideoError: Not a file that can be decoded.
+        MissingExtraError: decord was asked for and is not installed.
+    """
+    beats = {} if beat is None else {"beat": beat}
+    if decoder == "decord":
+        from sspvs.video.decord_reader import DecordReader
+
+        return DecordReader(path, **beats)
     from sspvs.video.pyav_reader import PyAVReader
 
-    return PyAVReader(path)
+    return PyAVReader(path, **beats)

@@ -63,6 +63,9 @@ class Resize:
         return max(1, round(width * scale)), max(1, round(height * scale))
 
 
+DEFAULT_RESIZE = Resize()
+
+
 class FrameChunk(NamedTuple):
     """Some consecutive picks of a video.
 

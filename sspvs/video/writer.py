@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sspvs.errors import OutputError
+from sspvs.video.child import DecodingChild
 from sspvs.video.reader import check_file
 
 TOUCHING_SECONDS = 1e-4
 """Segments closer than this are one: no cut is heard or seen between them."""
+PRESETS = (
+    *("ultrafast", "superfast", "veryfast", "faster", "fast"),
+    *("medium", "slow", "slower", "veryslow"),
+)
+"""What x264 calls its trades of speed against size."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +54,8 @@ def write_clips(
     preset: str = "veryfast",
     max_height: int | None = None,
     progress: bool = False,
+    time_limit_seconds: float = 60.0,
+    isolated: bool = True,
 ) -> WrittenClip:
     """Write stretches of a video one after the other into one MP4.
 
@@ -62,34 +72,84 @@ def write_clips(
         preset: Speed of x264, `ultrafast` to `veryslow`.
         max_height: Make the picture at most this high, in pixels.
         progress: Show a progress bar on stderr.
+        time_limit_seconds: The longest decoding and encoding may give nothing before they are stopped.
+        isolated: Work in a process of its own, which can be stopped and whose crash is not ours.
 
     Returns:
         What was written.
 
     Raises:
         VideoError: The source cannot be decoded, or has nothing in the segments.
+        DecodeTimeoutError: Nothing was decoded for longer than the time limit.
         OutputError: The file cannot be written.
         ValueError: No segments, an empty or negative one, or a setting out of range.
     """
     segments = _checked_segments(segments_seconds)
     if not 0 <= crf <= 51:
         raise ValueError(f"crf must lie in [0, 51], got {crf}")
+    if preset not in PRESETS:
+        raise ValueError(f"preset must be one of {', '.join(PRESETS)}, got {preset!r}")
     if max_height is not None and max_height < 2:
         raise ValueError(f"max_height must be at least 2, got {max_height}")
     source, out_path = Path(source), Path(out_path)
     check_file(source)
     _check_output(out_path)
-    from sspvs.video.clips import ClipSettings, encode_clips
-
+    settings: dict[str, Any] = {"crf": crf, "preset": preset, "max_height": max_height}
     partial = out_path.with_name(f".{out_path.name}.{os.getpid()}.part")
+    total = round(sum(end - start for start, end in segments), 1)
     try:
-        encoded = encode_clips(source, segments, partial, ClipSettings(crf, preset, max_height, progress))
+        with _progress_bar(total, progress) as advance:
+            if isolated:
+                fields = _encode_apart(source, segments, partial, settings, advance, time_limit_seconds)
+            else:
+                from sspvs.video.clips import ClipSettings, encode_clips
+
+                fields = encode_clips(source, segments, partial, ClipSettings(**settings), advance)._asdict()
         partial.replace(out_path)
     except OSError as error:
         raise OutputError(f"cannot write {out_path}: {error.strerror or error}") from error
     finally:
         partial.unlink(missing_ok=True)
-    return WrittenClip(out_path, *encoded)
+    return WrittenClip(out_path, **{**fields, "warnings": tuple(fields["warnings"])})
+
+
+def _encode_apart(
+    source: Path,
+    segments: list[tuple[float, float]],
+    partial: Path,
+    settings: dict[str, Any],
+    advance: Callable[[float], None],
+    time_limit_seconds: float,
+) -> dict[str, Any]:
+    child = DecodingChild(str(source), time_limit_seconds)
+    try:
+        for message in child.ask(
+            "write", source=str(source), segments=segments, out_path=str(partial), settings=settings
+        ):
+            if message.kind == "progress":
+                advance(message.fields["seconds"])
+        return message.fields
+    finally:
+        child.close()
+
+
+@contextmanager
+def _progress_bar(total_seconds: float, shown: bool) -> Iterator[Callable[[float], None]]:
+    if not shown:
+        yield _unwatched
+        return
+    from tqdm import tqdm
+
+    with tqdm(total=total_seconds, unit="s", desc="writing", disable=None) as bar:
+
+        def advance(seconds: float) -> None:
+            bar.update(round(seconds, 1) - bar.n)
+
+        yield advance
+
+
+def _unwatched(_seconds: float) -> None:
+    pass
 
 
 def _checked_segments(segments: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -1,24 +1,23 @@
-"""The frames of given stretches of a video, and their shape in the output."""
+"""Decoded frames of any stretch of a video, by jumping to the key frame before it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import av
+import av.error
 import numpy as np
-from av.video.reformatter import VideoReformatter
 
-from sspvs.types import ImageArray, VideoInfo
+from sspvs.types import FloatArray, VideoInfo
 from sspvs.video.pyav_stream import (
     DecodeCounts,
-    Orientation,
     StreamClock,
     decode_frames,
     open_container,
+    silent,
     video_stream,
 )
 
@@ -33,10 +32,27 @@ SEEK_MARGINS_SECONDS = (0.0, 2.0, 20.0)
 class FrameSource:
     """Decoded frames of any stretch of a video; jumps to the key frame before it."""
 
-    def __init__(self, path: Path, info: VideoInfo) -> None:
+    def __init__(
+        self,
+        path: Path,
+        info: VideoInfo,
+        key_seconds: FloatArray | None = None,
+        beat: Callable[[], None] = silent,
+    ) -> None:
+        """Prepare to read; entering the context opens the file.
+
+        Args:
+            path: The video.
+            info: What its container says.
+            key_seconds: Times of its key frames, when they are known: then it jumps only where a jump saves work.
+            beat: Called for every packet.
+        """
         self.path = path
         self._info = info
+        self._key_seconds = key_seconds
+        self._beat = beat
         self._stack = ExitStack()
+        self._frames: Iterator[tuple[float, Any]] = iter(())
         self._held: tuple[float, Any] | None = None
 
     def __enter__(self) -> FrameSource:
@@ -58,7 +74,7 @@ class FrameSource:
         Yields:
             (frame, shown, gone): a PyAV frame and when it appears and disappears, clipped to the stretch.
         """
-        if self._held is None or not self._held[0] - EDGE_SECONDS <= start <= self._held[0] + SKIP_SECONDS:
+        if not self._lies_ahead(start):
             self._seek(start)
         while self._held is not None and self._held[0] < end - EDGE_SECONDS:
             seconds, frame = self._held
@@ -72,6 +88,22 @@ class FrameSource:
                 return
             self._held = following
 
+    def at(self, seconds: float) -> Any | None:
+        """The frame whose presentation time is `seconds`, or None when it does not come."""
+        for frame, _, _ in self.between(seconds, seconds + 2 * EDGE_SECONDS):
+            exact = self._held is not None and abs(self._held[0] - seconds) < EDGE_SECONDS
+            return frame if exact else None
+        return None
+
+    def _lies_ahead(self, seconds: float) -> bool:
+        """Whether decoding on gets there sooner than a jump."""
+        if self._held is None or seconds < self._held[0] - EDGE_SECONDS:
+            return False
+        if self._key_seconds is None:
+            return seconds <= self._held[0] + SKIP_SECONDS
+        now, then = np.searchsorted(self._key_seconds, [self._held[0], seconds + EDGE_SECONDS], side="right")
+        return bool(now == then)
+
     def _rewind(self) -> None:
         self._stack.close()
         self._container = self._stack.enter_context(open_container(self.path))
@@ -83,9 +115,9 @@ class FrameSource:
     def _seek(self, seconds: float) -> None:
         for margin in SEEK_MARGINS_SECONDS:
             target = seconds - margin
-            if target <= SKIP_SECONDS:
+            if target <= 0:
                 break
-            pts = int((target + self._info.start_seconds) / self._stream.time_base)
+            pts = round((target + self._info.start_seconds) / self._stream.time_base)
             try:
                 self._container.seek(pts, stream=self._stream, backward=True)
             except av.error.FFmpegError:
@@ -98,7 +130,7 @@ class FrameSource:
         self._rewind()
 
     def _decode(self) -> Iterator[tuple[float, Any]]:
-        for frame in decode_frames(self._container, self._stream, DecodeCounts()):
+        for frame in decode_frames(self._container, self._stream, DecodeCounts(self._beat)):
             yield self._clock.seconds(frame.pts), frame
 
 
@@ -106,46 +138,3 @@ def _prepend(first: tuple[float, Any] | None, rest: Iterator[tuple[float, Any]])
     if first is not None:
         yield first
     yield from rest
-
-
-class FrameShaper:
-    """Gives frames the output's size, orientation and pixel format; leaves those that have them untouched."""
-
-    def __init__(self, info: VideoInfo, orientation: Orientation, max_height: int | None) -> None:
-        width, height = info.width, info.height
-        if max_height is not None and height > max_height:
-            width, height = round(width * max_height / height), max_height
-        self.size = (_even(width), _even(height))
-        self._orientation = orientation
-        self._stored_size = self.size[::-1] if orientation.transpose else self.size
-        self._reformatter = VideoReformatter()
-
-    def __call__(self, frame: Any) -> Any:
-        """A yuv420p frame in the output's size; may be the same object."""
-        width, height = self._stored_size
-        croppable = frame.width - width in (0, 1) and frame.height - height in (0, 1)
-        if not croppable or frame.format.name != "yuv420p" or frame.color_range == 2:
-            frame = self._reformatter.reformat(
-                frame,
-                width=frame.width if croppable else width,
-                height=frame.height if croppable else height,
-                format="yuv420p",
-                interpolation="BICUBIC",
-                dst_color_range="MPEG",
-            )
-        if self._orientation == Orientation() and (frame.width, frame.height) == (width, height):
-            return frame
-        planes = [self._orientation.apply(plane) for plane in _planes(frame, width, height)]
-        # One array as FFmpeg stores yuv420p: the luma rows, then both chroma planes.
-        packed = np.concatenate([plane.reshape(-1) for plane in planes]).reshape(-1, self.size[0])
-        return av.VideoFrame.from_ndarray(packed, format="yuv420p")
-
-
-def _planes(frame: Any, width: int, height: int) -> Iterator[ImageArray]:
-    for plane, half in zip(frame.planes, (1, 2, 2), strict=True):
-        rows = np.frombuffer(plane, np.uint8)[: plane.line_size * plane.height].reshape(-1, plane.line_size)
-        yield rows[: height // half, : width // half]
-
-
-def _even(pixels: int) -> int:
-    return max(2, pixels - pixels % 2)

@@ -1,0 +1,112 @@
+"""Reading a video in a process of its own: a hang can be stopped, a crash is not ours.
+
+It also decodes the next chunk while the parent works on this one. The child waits when the parent does not take
+its chunks, so that memory stays bounded on both sides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from sspvs.types import DecodeReport, ImageArray, Timeline, VideoInfo
+from sspvs.video.child import DecodingChild
+from sspvs.video.messages import Message
+from sspvs.video.reader import VideoReader, check_indices, check_sampling
+from sspvs.video.sampling import DEFAULT_RESIZE, FrameChunk, Resize
+
+
+class IsolatedReader(VideoReader):
+    """A video decoded by a child process."""
+
+    def __init__(
+        self, path: Path | str, decoder: str, time_limit_seconds: float, command: Sequence[str] | None = None
+    ) -> None:
+        """Open a video.
+
+        Args:
+            path: The file.
+            decoder: Which decoder the child uses.
+            time_limit_seconds: The longest the child may give nothing before it is stopped.
+            command: Another child that speaks the same messages; for tests.
+
+        Raises:
+            VideoError: Not a video, nothing in it can be decoded, or the decoder crashed.
+            DecodeTimeoutError: The decoder hangs.
+        """
+        super().__init__()
+        self._path, self._decoder = str(path), decoder
+        self._limit, self._command = time_limit_seconds, command
+        self._closed = False
+        self._asking = False
+        self._child: DecodingChild | None = None
+        self._ready_child()
+
+    def _ready_child(self) -> DecodingChild:
+        """The child, idle with the video open; a new one when the last was stopped or is busy."""
+        if self._closed:
+            raise ValueError(f"{self._path}: the reader is closed")
+        if self._child is not None and (self._asking or not self._child.alive):
+            self._child.close()
+            self._child = None
+        if self._child is None:
+            child = DecodingChild(self._path, self._limit, self._command)
+            try:
+                (opened,) = child.ask("open", path=self._path, decoder=self._decoder)
+            except BaseException:
+                child.close()
+                raise
+            self.info = VideoInfo(**opened.fields)
+            self._child = child
+        return self._child
+
+    def sample(
+        self, rate_hz: float | None = 2.0, resize: Resize = DEFAULT_RESIZE, chunk_frames: int = 32
+    ) -> Iterator[FrameChunk]:
+        """See `VideoReader.sample`."""
+        check_sampling(rate_hz, chunk_frames)
+        return self._sample(rate_hz, resize, chunk_frames)
+
+    def _sample(self, rate_hz: float | None, resize: Resize, chunk_frames: int) -> Iterator[FrameChunk]:
+        for message in self._ask("sample", rate_hz=rate_hz, resize=asdict(resize), chunk_frames=chunk_frames):
+            if message.kind == "chunk":
+                yield FrameChunk(*message.arrays)
+            else:
+                self._keep_facts(message)
+
+    def scan(self) -> None:
+        """See `VideoReader.scan`."""
+        (message,) = self._ask("scan")
+        self._keep_facts(message)
+
+    def frames_at(self, frames: Sequence[int], resize: Resize = DEFAULT_RESIZE) -> ImageArray:
+        """See `VideoReader.frames_at`."""
+        if self._timeline is None:
+            self.scan()
+        check_indices(frames, self.timeline.n_frames)
+        (message,) = self._ask("frames_at", frames=[int(frame) for frame in frames], resize=asdict(resize))
+        images: ImageArray = message.arrays[0]
+        return images
+
+    def _ask(self, kind: str, **fields: object) -> Iterator[Message]:
+        child = self._ready_child()
+        answers = child.ask(kind, **fields)
+        self._asking = True
+        try:
+            yield from answers
+        finally:
+            if child is self._child:
+                self._asking = False
+
+    def _keep_facts(self, message: Message) -> None:
+        report = {**message.fields["report"], "warnings": tuple(message.fields["report"]["warnings"])}
+        self._timeline = Timeline(message.arrays[0], message.fields["end_seconds"])
+        self._decode_report = DecodeReport(**report)
+        self._frame_change = message.arrays[1] if len(message.arrays) > 1 else None
+
+    def close(self) -> None:
+        """See `VideoReader.close`."""
+        self._closed = True
+        if self._child is not None:
+            self._child.close()
