@@ -53,7 +53,7 @@ function limits(values) {
   return [low === 0 && high > 0 ? 0 : low - room, high + room];
 }
 
-// Points of a curve in pixels, at most two a pixel column: the lowest and the highest, so that no peak is lost.
+// Points of a curve in pixels, at most two a pixel column when there are many: the lowest and the highest, so that no peak is lost.
 function points(values, x, y, width) {
   const columns = new Map();
   const dense = values.length > 2 * width;
@@ -125,12 +125,14 @@ function drawStrip(svg, x, top, height, width) {
   }
 }
 
-function drawShots(svg, x, height) {
+function drawShots(svg, x, height, width) {
+  const banded = width / data.shots.length >= 4; // finer bands would be a grey blur
   return data.shots.map((shot, index) => {
+    const look = shot.selected ? "chosen" : banded && index % 2 === 0 ? "odd" : "";
     const chosen = shot.selected ? ", in the summary" : "";
     return node("rect", {
       x: x(shot.start), y: 0, width: Math.max(0.5, x(shot.end) - x(shot.start)), height,
-      class: index % 2 ? "shot" : "shot odd", role: "button", tabindex: index ? -1 : 0, "data-shot": index,
+      class: `shot ${look}`, role: "button", tabindex: index ? -1 : 0, "data-shot": index,
       "aria-label": `Shot ${index + 1}, ${clock(shot.start)} to ${clock(shot.end)}, score ${score(shot.score)}${chosen}`,
     }, svg);
   });
@@ -161,13 +163,14 @@ function mainChart(host, readout, play) {
       viewBox: `0 0 ${width} ${bottom + 22}`, height: bottom + 22, role: "group",
       "aria-label": "Importance over time. Arrow keys move between shots, Enter plays one.",
     });
-    rects = drawShots(svg, x, bottom);
+    rects = drawShots(svg, x, bottom, width);
     rects.forEach((rect, index) => rect.setAttribute("tabindex", index === stop ? 0 : -1));
     for (let i = 1; i <= 3; i++) {
       node("line", { x1: 0, x2: width, y1: (plot * i) / 4, y2: (plot * i) / 4, class: "gridline" }, svg);
     }
     for (const [start, end] of data.segments) {
-      const size = Math.max(1, x(end) - x(start));
+      const whole = x(end) - x(start);
+      const size = whole > 6 ? whole - 1.5 : Math.max(1, whole); // neighbours stay two
       node("rect", { x: x(start), y: 0, width: size, height: plot, class: "segment" }, svg);
       node("rect", { x: x(start), y: plot, width: size, height: 4, class: "segment-foot" }, svg);
     }

@@ -165,7 +165,9 @@ def _otio_clips(otio: Any, summary: Summary, source: Path) -> list[Any]:
     shots = shot_of_frames(summary, summary.segments[:, 0])
 
     def span(start: float, length: float) -> Any:
-        return otio.opentime.TimeRange(otio.opentime.RationalTime(start, rate), otio.opentime.RationalTime(length, rate))
+        return otio.opentime.TimeRange(
+            otio.opentime.RationalTime(start, rate), otio.opentime.RationalTime(length, rate)
+        )
 
     clips = []
     for (start, end), shot in zip(edit_frames(summary, clock), shots, strict=True):

@@ -28,7 +28,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
     temporary = path.parent / f".sspvs-{os.getpid()}-{secrets.token_hex(4)}.tmp"
     try:
         yield temporary
-        os.replace(temporary, path)
+        temporary.replace(path)
     except OSError as error:
         reason = error.strerror or str(error)
         raise OutputError(f"cannot write {path}: {reason}; choose a folder that can be written to") from error

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from sspvs.errors import OutputError
 from sspvs.report.files import atomic_file
 from sspvs.types import ImageArray, Summary
-
-_OURS = re.compile(r"shot_\d{3,}_frame_\d{6,}\.jpg")
 
 
 def keyframe_name(shot_index: int, frame: int) -> str:
@@ -33,7 +30,7 @@ def write_keyframe_images(
     shot_indices: Sequence[int] | None = None,
     quality: int = 90,
 ) -> list[Path]:
-    """Write the key frame of each shot as a JPEG and remove those of an earlier run in the same folder.
+    """Write the key frame of each shot as a JPEG.
 
     Args:
         summary: Whose key frames.
@@ -69,7 +66,4 @@ def write_keyframe_images(
         written.append(target)
     if next(pictures, None) is not None:
         raise ValueError(f"expected {len(wanted)} key frames, one a shot, got more")
-    for old in sorted(folder.iterdir()):
-        if _OURS.fullmatch(old.name) and old not in written:
-            old.unlink()
     return written

@@ -32,7 +32,12 @@ _MIME = {".mp4": "video/mp4", ".m4v": "video/mp4", ".webm": "video/webm"}
 
 
 def write_report(
-    summary: Summary, path: Path, *, summary_video: Path | None = None, source_video: Path | None = None
+    summary: Summary,
+    path: Path,
+    *,
+    summary_video: Path | None = None,
+    source_video: Path | None = None,
+    report_folder: Path | None = None,
 ) -> None:
     """Write the interactive report.
 
@@ -43,6 +48,8 @@ def write_report(
             preview when it is large. None: the page shows pictures only.
         source_video: The original. The page refers to it, to play shots that are not in the summary; it works
             without when the file is not there.
+        report_folder: Where the report will lie in the end, when that is not the folder of `path`: the original is
+            referred to relative to it.
 
     Raises:
         OutputError: The file cannot be written, or `summary_video` cannot be read.
@@ -64,7 +71,7 @@ def write_report(
         policy=_policy(script, style),
         style=style,
         script=script,
-        data=json_island({**page_document(summary, path, source_video), "mime": mime}),
+        data=json_island({**page_document(summary, report_folder or path.parent, source_video), "mime": mime}),
         media=media,
         **_texts(summary),
     )
@@ -131,7 +138,9 @@ def _escape(value: object) -> str:
 
 def _rows(values: Mapping[str, Any]) -> str:
     """A description list's rows."""
-    return "\n".join(f"<div><dt>{_escape(name)}</dt><dd>{_escape(_readable(v))}</dd></div>" for name, v in values.items())
+    return "\n".join(
+        f"<div><dt>{_escape(name)}</dt><dd>{_escape(_readable(v))}</dd></div>" for name, v in values.items()
+    )
 
 
 def _readable(value: Any) -> str:

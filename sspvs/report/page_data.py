@@ -26,12 +26,12 @@ CURVE_SENTENCES = {
 }
 
 
-def page_document(summary: Summary, path: Path, source_video: Path | None) -> dict[str, Any]:
+def page_document(summary: Summary, folder: Path, source_video: Path | None) -> dict[str, Any]:
     """Collect what the page's script needs, small enough for long videos.
 
     Args:
         summary: What to show.
-        path: Where the report will lie: the original is referred to relative to it.
+        folder: Where the report will lie: the original is referred to relative to it.
         source_video: The original video, or None.
 
     Returns:
@@ -66,7 +66,7 @@ def page_document(summary: Summary, path: Path, source_video: Path | None) -> di
         ],
         "thumbs": [base64.b64encode(summary.thumbnails[i]).decode("ascii") for i in thumbnail_picks],
         "strip": strip,
-        "original": source_urls(source_video, path) if source_video is not None else [],
+        "original": source_urls(source_video, folder) if source_video is not None else [],
     }
     reduced = plain(document)
     assert isinstance(reduced, dict)
@@ -120,12 +120,12 @@ def _nearest(picks: IntArray, frames: IntArray) -> IntArray:
     return nearest
 
 
-def source_urls(source: Path, report: Path) -> list[str]:
-    """Where a page may find the original video: beside itself first, then at its absolute place.
+def source_urls(source: Path, folder: Path) -> list[str]:
+    """Where a page may find the original video: relative to itself first, then at its absolute place.
 
     Args:
         source: The original video.
-        report: The report's own path.
+        folder: Where the report will lie.
 
     Returns:
         URLs to try in order, percent-encoded; the relative one works when report and video move together.
@@ -133,7 +133,7 @@ def source_urls(source: Path, report: Path) -> list[str]:
     absolute = source.resolve()
     urls = [absolute.as_uri()]
     try:
-        relative = os.path.relpath(absolute, report.resolve().parent)
+        relative = os.path.relpath(absolute, folder.resolve())
     except ValueError:  # another drive on Windows
         return urls
     return [quote(os.fsencode(Path(relative).as_posix()), safe="/"), *urls]

@@ -84,6 +84,8 @@ function createPlayer(onTime, onShot) {
       ? "No video is embedded in this report."
       : "Not in the summary, and the original video could not be loaded here.";
     document.getElementById("still-back").hidden = !available.summary;
+    summary.hidden = true;
+    original.hidden = true;
     still.hidden = false;
     stillTime = shot.key;
     onTime(stillTime);
@@ -155,7 +157,7 @@ function createPlayer(onTime, onShot) {
       explain(
         data.original.length
           ? `The original could not be loaded: keep ${data.name} where it was, in a format that this browser plays.`
-          : "",
+          : "This report was made without the original video.",
       );
       buttons.original.title = "The original video is not available here";
       document.documentElement.dataset.original = "missing";
@@ -180,6 +182,8 @@ function createPlayer(onTime, onShot) {
   }
   show("summary");
   if (!url) summary.hidden = true;
-  findOriginal(data.original);
+  // A page from a server may not read files of this machine; asking would only fill the console.
+  const places = new Set(data.original.map((at) => new URL(at, location.href).href));
+  findOriginal([...places].filter((at) => !at.startsWith("file:") || location.protocol === "file:"));
   return { play, toggle, position };
 }

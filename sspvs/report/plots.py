@@ -61,7 +61,7 @@ def draw_scores(summary: Summary) -> Any:
 
     figure = Figure(figsize=(12, 4.4), facecolor=PAPER)
     FigureCanvasAgg(figure)
-    axes = figure.add_axes((0.05, 0.15, 0.925, 0.62))
+    axes = figure.add_axes((0.055, 0.17, 0.92, 0.64))
     seconds = np.array([summary.timeline.seconds_of(int(pick)) for pick in summary.picks])
     _draw_shots(axes, summary)
     _draw_curves(axes, summary, seconds)
@@ -74,7 +74,7 @@ def _draw_shots(axes: Any, summary: Summary) -> None:
     """Shots as quiet alternating bands, the played segments in the accent colour."""
     seconds_of = summary.timeline.seconds_of
     for index, (start, end) in enumerate(summary.shots):
-        if index % 2 == 0:
+        if index % 2 == 0 and not summary.selected[index]:
             axes.axvspan(seconds_of(start), seconds_of(end), color="#f4f2ee", lw=0, zorder=0)
     for start_seconds, end_seconds in summary.segment_seconds:
         axes.axvspan(start_seconds, end_seconds, color=ACCENT, alpha=0.15, lw=0, zorder=1, label="_segment")
@@ -89,7 +89,7 @@ def _draw_curves(axes: Any, summary: Summary, seconds: FloatArray) -> None:
         span = np.ptp(values)
         unit = (values - values.min()) / span if span > 0 else np.full(len(values), 0.5)
         label = name.replace("_", " ")
-        axes.plot(seconds, low + unit * (high - low), color=colour, lw=1, alpha=0.5, zorder=2, label=label)
+        axes.plot(seconds, low + unit * (high - low) * 0.94, color=colour, lw=1, alpha=0.5, zorder=2, label=label)
 
 
 def _draw_importance(axes: Any, summary: Summary, seconds: FloatArray) -> None:
@@ -124,16 +124,23 @@ def _dress(figure: Any, axes: Any, summary: Summary) -> None:
         axes.spines[side].set_visible(False)
     count = int(np.asarray(summary.selected).sum())
     kept, share = summary.selected_seconds, summary.selected_seconds / end if end > 0 else 0.0
-    facts = f"{clock_text(kept)} of {clock_text(end)} ({share:.1%}), {count} of {len(summary.shots)} shots, {summary.scorer}"
+    shots = f"{count} of {len(summary.shots)} shots"
+    facts = f"{clock_text(kept)} of {clock_text(end)} ({share:.1%}), {shots}, {summary.scorer}"
     # parse_math off: a dollar sign in a file name is no formula.
     name = Path(summary.info.path).name
     name = name if len(name) <= 80 else name[:79] + "…"
-    figure.text(0.05, 0.91, name, fontsize=15, fontweight="bold", color=INK, parse_math=False)
-    figure.text(0.05, 0.845, facts, fontsize=10.5, color=MUTED, parse_math=False)
+    figure.text(0.055, 0.92, name, fontsize=15, fontweight="bold", color=INK, parse_math=False)
+    figure.text(0.055, 0.855, facts, fontsize=10.5, color=MUTED, parse_math=False)
     means = Line2D([], [], color=MUTED, lw=0.9, ls=(0, (1, 1.5)), label="mean of the shot")
     handles = [*axes.get_legend_handles_labels()[0], means, Patch(color=ACCENT, alpha=0.3, label="in the summary")]
     legend = figure.legend(
-        handles=handles, loc="upper right", bbox_to_anchor=(0.98, 0.9), ncols=3, frameon=False, fontsize=9
+        handles=handles,
+        loc="lower left",
+        bbox_to_anchor=(0.055, 0.02),
+        ncols=6,
+        frameon=False,
+        fontsize=9,
+        borderaxespad=0,
     )
     for text in legend.get_texts():
         text.set(color=MUTED, parse_math=False)

@@ -62,7 +62,7 @@ const range = (shot) => `${clock(shot.start)} – ${clock(shot.end)}`;
 function playlist(host) {
   data.shots.forEach((shot, index) => {
     if (!shot.selected) return;
-    const words = make("span", "", make("b", "", `Shot ${index + 1}`), make("small", "", range(shot)));
+    const words = make("span", "", make("b", "", `Shot ${index + 1}`), make("small", "", range(shot)), make("small", "", `score ${score(shot.score)}`));
     host.append(make("li", "", shotButton(index, thumbnail(shot, index), words)));
   });
 }
@@ -105,6 +105,7 @@ function main() {
   let current = -1;
   let player = null;
 
+  byId("stage").style.aspectRatio = String(data.aspect);
   playlist(lists[0]);
   gallery(lists[1]);
   const buttons = lists.map((list) => [...list.querySelectorAll("button")]);
@@ -113,7 +114,9 @@ function main() {
     roving(list, () => group);
     list.addEventListener("click", (event) => {
       const button = event.target.closest("button");
-      if (button) player.play(Number(button.dataset.shot));
+      if (!button) return;
+      player.play(Number(button.dataset.shot));
+      byId("stage").scrollIntoView({ block: "nearest" });
     });
   }
 

@@ -56,8 +56,9 @@ def build_summary(
         picks=picks,
         scores=scores,
         shots=shots,
-        shot_scores=np.array([scores[(picks >= a) & (picks < b)].mean() if ((picks >= a) & (picks < b)).any() else 0.0
-                              for a, b in shots]),
+        shot_scores=np.array(
+            [scores[(picks >= a) & (picks < b)].mean() if ((picks >= a) & (picks < b)).any() else 0.0 for a, b in shots]
+        ),
         selected=selected,
         segments=shots.bounds[selected],
         keyframes=shots.bounds.mean(axis=1).astype(np.int64),
