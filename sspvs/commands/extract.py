@@ -114,7 +114,7 @@ def _extract(args: argparse.Namespace, paths: list[Path]) -> ExtractionReport:
 
 def _tell_failures(report: ExtractionReport) -> None:
     for path, reason in report.failed:
-        print(f"failed: {path}: {reason}", file=sys.stderr)
+        print(f"error: {path}: {reason}", file=sys.stderr)
 
 
 def _last_line(report: ExtractionReport) -> str:
