@@ -1,0 +1,1 @@
+"""Training-free importance of frames: local dissimilarity, global consistency and their combination."""

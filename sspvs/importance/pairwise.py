@@ -1,0 +1,155 @@
+"""The two terms of contrastive importance for any number of frames: exact, in blocks of rows, in bounded memory."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from sspvs.types import BoolArray, FloatArray
+
+DEFAULT_MEMORY_BYTES = 256 * 2**20
+"""What a block of distances and its temporaries may take, the features themselves aside."""
+
+GPU_FROM_FRAMES = 8192
+"""With `auto`, shorter videos stay on the CPU: the work is over before a GPU is awake."""
+
+_CPU_BLOCK_ROWS = 256  # more does not make the matrix product faster
+_GPU_BLOCK_ROWS = 8192
+
+
+class Terms(NamedTuple):
+    """A and G before normalisation."""
+
+    dissimilarity: FloatArray  # (T,) float64; empty when not asked for
+    consistency: FloatArray  # (T,) float64; empty when not asked for
+
+
+class Points(NamedTuple):
+    """Frames as points on the unit sphere, moved by their mean.
+
+    Distances do not change by the move, and the less the frames differ the more digits it saves.
+    """
+
+    rows: FloatArray  # (T, D) float64
+    squares: FloatArray  # (T,) squared norms of the rows
+    absent: BoolArray  # (T,) frames of zeros, which have no direction and stay at the origin of the sphere
+
+
+def pairwise_terms(
+    features: npt.ArrayLike,
+    *,
+    raw: npt.ArrayLike | None = None,
+    neighbour_fraction: float = 0.1,
+    local: bool = True,
+    consistency: bool = True,
+    device: str = "cpu",
+    memory_bytes: int = DEFAULT_MEMORY_BYTES,
+    block_rows: int | None = None,
+) -> Terms:
+    """Local dissimilarity A and global consistency G in one pass over blocks of the T x T squared distances.
+
+    Everything is float64, on a GPU too. Frames of zeros have cosine 0 with all others and distance 0 to each other.
+
+    Args:
+        features: (T, D) what distances are taken from.
+        raw: (T, E) what neighbours are chosen by; `features` when None.
+        neighbour_fraction: Share of the frames that are a frame's neighbours, in (0, 1].
+        local: Whether to compute A.
+        consistency: Whether to compute G.
+        device: `cpu`, `cuda`, `cuda:1`, or `auto`: a GPU for long videos when there is one.
+        memory_bytes: Size of a block with its temporaries; one row is the least.
+        block_rows: Rows in a block, instead.
+
+    Returns:
+        The terms.
+
+    Raises:
+        ValueError: If a shape or a number is out of its range, or a feature is not finite.
+    """
+    if not 0 < neighbour_fraction <= 1:
+        raise ValueError(f"neighbour_fraction must be more than 0 and at most 1, got {neighbour_fraction}")
+    if memory_bytes < 1 or (block_rows is not None and block_rows < 1):
+        raise ValueError(f"memory_bytes and block_rows must be positive, got {memory_bytes} and {block_rows}")
+    points = _points("features", features)
+    anchors = None if raw is None or not local else _points("raw", raw)
+    count = len(points.rows)
+    if anchors is not None and len(anchors.rows) != count:
+        raise ValueError(f"raw must have as many rows as features, {count}, got {len(anchors.rows)}")
+    neighbours = max(int(neighbour_fraction * count + 1e-9), 1) if local else 0
+    on_gpu = _on_gpu(device, count)
+    if block_rows is None:
+        matrices = 2 if anchors is None else 3  # distances, a sorted copy or indices, ranks
+        block_rows = max(memory_bytes // (8 * count * matrices), 1)
+        block_rows = min(block_rows, _GPU_BLOCK_ROWS if on_gpu else _CPU_BLOCK_ROWS, count)
+    if on_gpu:
+        from sspvs.importance.pairwise_gpu import terms_on_gpu
+
+        return terms_on_gpu(points, anchors, neighbours, consistency, block_rows, device)
+    return _terms(points, anchors, neighbours, consistency, block_rows)
+
+
+def _terms(points: Points, anchors: Points | None, neighbours: int, consistency: bool, block_rows: int) -> Terms:
+    """The terms on the CPU, in numpy: its partial sort is many times faster than torch's."""
+    count = len(points.rows)
+    dissimilarity = np.empty(count if neighbours else 0)
+    density = np.empty(count if consistency else 0)
+    buffer = np.empty((block_rows, count))
+    rank_buffer = None if anchors is None and not points.absent.any() else np.empty_like(buffer)
+    for start in range(0, count, block_rows):
+        end = min(start + block_rows, count)
+        distances = _distances(points, start, end, buffer)  # (rows, T)
+        if neighbours and rank_buffer is None:
+            nearest = np.partition(distances, neighbours - 1, axis=1)[:, :neighbours]
+            dissimilarity[start:end] = nearest.mean(axis=1)
+        elif neighbours:
+            assert rank_buffer is not None
+            ranks = _distances(anchors or points, start, end, rank_buffer)
+            ranks += (anchors or points).absent  # |z_t - 0|^2 = 1, but 2 - 2 cos = 2
+            np.einsum("tt->t", ranks[:, start:end])[:] = -1  # a frame is its own neighbour, also among its equals
+            columns = np.argpartition(ranks, neighbours - 1, axis=1)[:, :neighbours]
+            dissimilarity[start:end] = np.take_along_axis(distances, columns, axis=1).mean(axis=1)
+        if consistency:
+            distances *= -2
+            density[start:end] = np.exp(distances, out=distances).mean(axis=1)
+    return Terms(dissimilarity, np.log(density))
+
+
+def _distances(points: Points, start: int, end: int, buffer: FloatArray) -> FloatArray:
+    """(end - start, T) squared distances, in the buffer; that of a frame to itself is exactly 0."""
+    block = np.matmul(points.rows[start:end], points.rows.T, out=buffer[: end - start])
+    block *= -2
+    block += points.squares[start:end, None]
+    block += points.squares
+    np.maximum(block, 0, out=block)
+    np.einsum("tt->t", block[:, start:end])[:] = 0
+    return block
+
+
+def _points(name: str, features: npt.ArrayLike) -> Points:
+    given = np.asarray(features)
+    if given.ndim != 2 or 0 in given.shape:
+        raise ValueError(f"{name} must be (T, D) with at least one row and one column, got shape {given.shape}")
+    rows = given.astype(np.float64)
+    largest = np.maximum(rows.max(axis=1), -rows.min(axis=1))  # (T,) NaN where there is one
+    if not np.isfinite(largest).all():
+        raise ValueError(f"{name} must be finite, got NaN or infinity in row {np.isfinite(largest).argmin()}")
+    absent = largest == 0
+    rows /= np.where(absent, 1, largest)[:, None]  # squares must not overflow
+    rows /= np.where(absent, 1, np.sqrt(np.einsum("td,td->t", rows, rows)))[:, None]
+    rows -= rows.mean(axis=0)
+    return Points(rows, np.einsum("td,td->t", rows, rows), absent)
+
+
+def _on_gpu(device: str, count: int) -> bool:
+    if device == "cpu" or (device == "auto" and count < GPU_FROM_FRAMES):
+        return False
+    import torch
+
+    if device != "auto" and torch.device(device).type == "cpu":
+        return False
+    available = torch.cuda.is_available()
+    if device != "auto" and not available:
+        raise ValueError(f"device {device} was asked for, but there is no GPU here; use cpu")
+    return available

@@ -1,0 +1,34 @@
+"""From scores at the picks to the shots that a summary plays. Numpy only.
+
+kts, shots, given: where shots begin and end. summary: what each shot is worth and which ones fit the budget
+(knapsack).
+"""
+
+from sspvs.selection.budget import DEFAULT_RATIO, Budget
+from sspvs.selection.given import given_shots
+from sspvs.selection.knapsack import knapsack
+from sspvs.selection.kts import DEFAULT_PENALTY, kts
+from sspvs.selection.shots import merge_short, shots_from_cuts, shots_from_picks, uniform_shots
+from sspvs.selection.summary import (
+    Selection,
+    hold_scores,
+    select,
+    shot_scores,
+)
+
+__all__ = [
+    "DEFAULT_PENALTY",
+    "DEFAULT_RATIO",
+    "Budget",
+    "Selection",
+    "given_shots",
+    "hold_scores",
+    "knapsack",
+    "kts",
+    "merge_short",
+    "select",
+    "shot_scores",
+    "shots_from_cuts",
+    "shots_from_picks",
+    "uniform_shots",
+]

@@ -1,0 +1,190 @@
+"""Kernel temporal segmentation: a video's shots from its frame features."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+
+from sspvs.selection.segment_costs import SegmentCosts
+from sspvs.types import BoolArray, FloatArray, IntArray
+
+DEFAULT_PENALTY = 1.0
+
+WINDOW_PICKS = 16_384
+"""Longer videos (over two and a quarter hours at 2 Hz) are cut into equal windows of at most this many picks."""
+
+
+def kts(features: FloatArray, *, penalty: float = DEFAULT_PENALTY, min_shot_picks: int = 1) -> IntArray:
+    """Cut a video where its frame features change (Potapov et al., Category-Specific Video Summarization, ECCV 2014).
+
+    With a linear kernel on L2-normalised features, minimises exactly, over the number m of changes and their places,
+
+        scatter within the shots / T + penalty * m / (2 T) * (log(T / m) + 1).
+
+    A small penalty gives many shots, a large one few. The penalty is absolute, which is why the features
+    are normalised: the same value means the same for every backbone of like spread and for every length.
+
+    A video of more than `WINDOW_PICKS` picks is cut into equal windows that are segmented one by one, so that
+    memory stays below 1 GB; window borders are then shot starts.
+
+    Args:
+        features: (T, D) one row a pick, any scale. Rows of zeros stay zero.
+        penalty: Weight of the penalty, > 0 (`vmax` in the authors' code).
+        min_shot_picks: Fewest picks in a shot, >= 1; a video shorter than that is one shot.
+
+    Returns:
+        (S,) int64 strictly increasing, the pick that starts each shot, the first one 0.
+
+    Raises:
+        ValueError: If an argument is outside its range or a feature is not finite.
+    """
+    features = np.asarray(features)
+    if features.ndim != 2 or len(features) == 0:
+        raise ValueError(f"features must be (T, D) with T >= 1, got shape {features.shape}")
+    if not np.isfinite(penalty) or penalty <= 0:
+        raise ValueError(f"penalty must be a positive number, got {penalty}")
+    if min_shot_picks < 1:
+        raise ValueError(f"min_shot_picks must be at least 1, got {min_shot_picks}")
+    windows = -(-len(features) // WINDOW_PICKS)
+    edges = np.linspace(0, len(features), windows + 1).round().astype(np.int64)
+    parts = []
+    for start, end in pairwise(edges):
+        costs = SegmentCosts(_normalised(features[start:end]), min_shot_picks)
+        parts.append(start + _best_partition(costs, penalty))
+    return np.concatenate(parts)
+
+
+def kts_objective(features: FloatArray, starts: IntArray, *, penalty: float = DEFAULT_PENALTY) -> float:
+    """The number that `kts` minimises, for the shots that start at `starts`.
+
+    Args:
+        features: (T, D) one row a pick.
+        starts: (S,) first pick of each shot, the first one 0.
+        penalty: As in `kts`.
+    """
+    count = len(features)
+    scatter = SegmentCosts(_normalised(np.asarray(features))).scatter(starts)
+    return (scatter + float(_penalties(count, len(starts) - 1, penalty)[-1])) / count
+
+
+def _normalised(features: FloatArray) -> FloatArray:
+    """Rows scaled to length 1; rows of zeros stay zero."""
+    largest = np.abs(features).max(axis=1, keepdims=True).astype(np.float64)  # squares must not overflow
+    if not np.isfinite(largest).all():
+        row = int(np.argmin(np.isfinite(largest[:, 0])))
+        raise ValueError(f"features must be finite, got NaN or infinity in row {row}")
+    dtype = np.float64 if features.dtype == np.float64 else np.float32
+    scaled = np.divide(features, np.where(largest > 0, largest, 1), dtype=dtype, casting="same_kind")
+    norms = np.sqrt(np.einsum("td,td->t", scaled, scaled, dtype=np.float64))[:, None]
+    scaled /= np.where(norms > 0, norms, 1).astype(dtype)
+    return scaled
+
+
+def _penalties(count: int, most_changes: int, penalty: float) -> FloatArray:
+    """(most_changes + 1,) T times the penalty term for m = 0 .. most_changes changes."""
+    changes = np.arange(1, most_changes + 1)
+    return np.append(0.0, penalty / 2 * changes * (np.log(count / changes) + 1))
+
+
+def _best_partition(costs: SegmentCosts, penalty: float) -> IntArray:
+    """The partition that minimises scatter + penalty term, its number of changes free.
+
+    The penalty term g(m) is concave, so the best m* also minimises scatter(m) + beta m for beta = g'(m*): it is a
+    corner of the lower convex hull of scatter(m). Corners are found by solving for one beta after another; each
+    solution bounds scatter(m) from below for all m by a line, and what these bounds rule out is not looked at.
+    """
+    count = costs.length
+    most = count // costs.min_picks - 1
+    whole = np.zeros(1, dtype=np.int64)
+    if most < 1:
+        return whole
+    penalties = _penalties(count, most, penalty)
+    tolerance = costs.rounding
+    best_starts, best_total = whole, costs.scatter(whole)
+    corners = {0: best_total}  # number of changes -> scatter
+    bounds = np.zeros(most + 1)  # no scatter is below
+    unknown = np.ones(most + 1, dtype=np.bool_)
+    unknown[0] = False
+
+    def solve(beta: float) -> bool:
+        """Adds the solution for `beta`; True when it is a new corner."""
+        nonlocal best_starts, best_total
+        value, starts = cheapest_partition(costs, beta)
+        changes = len(starts) - 1
+        np.maximum(bounds, value - beta * np.arange(most + 1), out=bounds)
+        new = bool(unknown[changes])
+        unknown[changes] = False
+        if new:
+            corners[changes] = value - beta * changes
+            total = corners[changes] + penalties[changes]
+            if total < best_total - tolerance:
+                best_starts, best_total = starts, total
+        return new
+
+    while True:
+        promise = np.where(unknown, bounds + penalties, np.inf)
+        candidate = int(promise.argmin())
+        if promise[candidate] >= best_total - tolerance:
+            return best_starts
+        left = max(m for m in corners if m < candidate)
+        right = min((m for m in corners if m > candidate), default=None)
+        if right is None:
+            # g' only falls, so g'(most) is the smallest beta, and its solution the largest m, that can be the best.
+            solve(penalty / 2 * np.log(count / most))
+            unknown[max(corners) + 1 :] = False
+        elif not solve((corners[left] - corners[right]) / (right - left)):
+            unknown[left + 1 : right] = False  # no corner between the two: all of it lies on their chord
+
+
+def cheapest_partition(costs: SegmentCosts, beta: float) -> tuple[float, IntArray]:
+    """Minimise scatter + beta * (number of changes) exactly, by dynamic programming.
+
+    F(t) = min over s of F(s) + scatter(s, t) + beta. A start s with F(s) + scatter(s, t) > F(t) never wins again
+    after t (Killick et al., PELT, JASA 2012): the search looks back no further than to the first start that is left.
+
+    Args:
+        costs: The sequence's segment costs.
+        beta: Price of a change, >= 0.
+
+    Returns:
+        The minimum, and (S,) int64 first picks of its segments.
+    """
+    count, shortest = costs.length, costs.min_picks
+    totals = np.full(count + 1, np.inf)  # F
+    totals[0] = -beta
+    back = np.zeros(count + 1, dtype=np.int64)
+    low = 0
+    pending: list[tuple[int, int]] = []  # (row from which it holds, first start that is left)
+    for index, (first, last) in enumerate(pairwise(costs.edges)):
+        while pending and pending[0][0] <= first + 1:
+            low = pending.pop(0)[1]
+        block = costs.rows(index, low)  # (last - first, last - low)
+        _advance(totals, back, block, (low, first, last), beta)
+        if np.isfinite(totals[last]):
+            alive: BoolArray = ~(totals[low:last] + block[-1] > totals[last] + costs.rounding)
+            alive[max(last - shortest + 1 - low, 0) :] = True
+            kept = np.flatnonzero(alive)
+            pending.append((last + shortest, low + int(kept[0]) if len(kept) else last))
+    starts = [int(back[count])]
+    while starts[-1] > 0:
+        starts.append(int(back[starts[-1]]))
+    return float(totals[count]), np.array(starts[::-1], dtype=np.int64)
+
+
+def _advance(totals: FloatArray, back: IntArray, block: FloatArray, span: tuple[int, int, int], beta: float) -> None:
+    """Fill F and its back pointers for one block of rows, in place."""
+    low, first, last = span
+    known = first - low + 1  # columns low .. first, whose F is known for the whole block
+    sums = block[:, :known] + totals[low : first + 1]
+    places = sums.argmin(axis=1)
+    values = sums[np.arange(last - first), places] + beta
+    for row, end in enumerate(range(first + 1, last + 1)):
+        value, place = values[row], low + places[row]
+        if row:
+            inner = block[row, known : known + row] + totals[first + 1 : end]
+            nearest = int(inner.argmin())
+            if inner[nearest] + beta < value:
+                value, place = inner[nearest] + beta, first + 1 + nearest
+        totals[end] = value
+        back[end] = place

@@ -1,0 +1,142 @@
+"""A video cut into shots: from feature changes, from detected cuts, evenly, or as given. All return `Shots`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sspvs.selection.budget import frame_edges
+from sspvs.selection.given import given_shots
+from sspvs.types import FloatArray, IntArray, Shots, Timeline
+
+__all__ = ["given_shots", "merge_short", "shots_from_cuts", "shots_from_picks", "uniform_shots"]
+
+UNIFORM_SHOT_SECONDS = 2.0
+"""Length of uniform shots: the unit that TVSum's raters scored."""
+
+
+def shots_from_picks(starts: IntArray, picks: IntArray, n_frames: int, frame_change: FloatArray | None = None) -> Shots:
+    """Shots on the frame clock from shot starts on the pick clock.
+
+    A change seen between two picks happened at one of the frames after the first and up to the second: at the one that
+    differs most from the frame before it, or, when that is not known, half-way.
+
+    Args:
+        starts: (S,) pick indices that start a shot, strictly increasing, the first one 0 (as `kts` gives them).
+        picks: (T,) frame indices, strictly increasing.
+        n_frames: N.
+        frame_change: (N,) how much each frame differs from the one before.
+
+    Returns:
+        S shots that cover [0, n_frames).
+    """
+    starts, picks = np.asarray(starts, dtype=np.int64), np.asarray(picks, dtype=np.int64)
+    if len(picks) == 0 or (np.diff(picks) <= 0).any() or picks[0] < 0 or picks[-1] >= n_frames:
+        raise ValueError(f"picks must increase strictly within [0, {n_frames})")
+    if len(starts) == 0 or starts[0] != 0 or (np.diff(starts) <= 0).any() or starts[-1] >= len(picks):
+        raise ValueError(f"starts must increase strictly from 0 and stay below the {len(picks)} picks")
+    if frame_change is not None and len(frame_change) != n_frames:
+        raise ValueError(f"frame_change must have {n_frames} values, got {len(frame_change)}")
+    before, after = picks[starts[1:] - 1], picks[starts[1:]]
+    frames = (before + after + 1) // 2
+    if frame_change is not None:
+        for index, (low, high) in enumerate(zip(before, after, strict=True)):
+            changes = frame_change[low + 1 : high + 1]
+            if changes.max() > changes.min():
+                frames[index] = low + 1 + int(changes.argmax())
+    return Shots.from_starts(np.append(0, frames), n_frames)
+
+
+def shots_from_cuts(cuts: IntArray, n_frames: int) -> Shots:
+    """Shots from detected cuts.
+
+    Args:
+        cuts: (C,) first frames of new shots, any order; 0 and repetitions are ignored.
+        n_frames: N.
+
+    Raises:
+        ValueError: If a cut is outside [0, n_frames).
+    """
+    frames = np.unique(np.asarray(cuts, dtype=np.int64))
+    if len(frames) and (frames[0] < 0 or frames[-1] >= n_frames):
+        raise ValueError(f"cuts must be within [0, {n_frames}), got {frames[0]} .. {frames[-1]}")
+    return Shots.from_starts(np.union1d([0], frames), n_frames)
+
+
+def uniform_shots(
+    video: Timeline | int, shot_seconds: float = UNIFORM_SHOT_SECONDS, *, shot_frames: int | None = None
+) -> Shots:
+    """Shots of equal length.
+
+    The video is divided into as many equal parts as come nearest to the wanted length, so no short rest is left over.
+
+    Args:
+        video: The timeline, or N when only frames are known (then `shot_frames` is needed).
+        shot_seconds: Wanted length in seconds.
+        shot_frames: Wanted length in frames, instead.
+
+    Raises:
+        ValueError: If the length is not positive, or seconds are asked of a video without a timeline.
+    """
+    n_frames = video.n_frames if isinstance(video, Timeline) else video
+    if n_frames < 1:
+        raise ValueError(f"a video has at least one frame, got {n_frames}")
+    if shot_frames is not None:
+        if shot_frames < 1:
+            raise ValueError(f"shot_frames must be at least 1, got {shot_frames}")
+        count = min(max(round(n_frames / shot_frames), 1), n_frames)
+        return Shots.from_starts(np.arange(count) * n_frames // count, n_frames)
+    if not isinstance(video, Timeline):
+        raise ValueError("uniform shots of a length in seconds need a timeline; without one give shot_frames")
+    if not shot_seconds > 0:
+        raise ValueError(f"shot_seconds must be positive, got {shot_seconds}")
+    count = int(min(max(round(video.end_seconds / shot_seconds), 1), n_frames))
+    targets = np.arange(count) * (video.end_seconds / count)
+    slack = 1e-6 * video.end_seconds / n_frames  # a boundary that falls on a frame starts with that frame
+    starts = np.searchsorted(video.frame_seconds, targets - slack, side="left")
+    return Shots.from_starts(np.unique(np.minimum(starts, n_frames - 1)), n_frames)
+
+
+def merge_short(
+    shots: Shots,
+    timeline: Timeline | None = None,
+    min_seconds: float | None = None,
+    *,
+    min_frames: int | None = None,
+) -> Shots:
+    """Merge shots that are shorter than a minimum with a neighbour.
+
+    Again and again the shortest shot that is too short (the earliest of equals) joins the shorter of its neighbours
+    (the one before, of equals), until no shot is too short or one is left.
+
+    Args:
+        shots: The shots.
+        timeline: When each frame is shown; needed for seconds.
+        min_seconds: Minimum in seconds.
+        min_frames: Minimum in frames, instead.
+
+    Raises:
+        ValueError: If not exactly one minimum is given, or it is negative or not finite.
+    """
+    minimum = min_frames if min_seconds is None else min_seconds
+    if minimum is None or (min_frames is not None and min_seconds is not None):
+        raise ValueError("give min_seconds or min_frames, one of them")
+    if not 0 <= minimum < np.inf:
+        raise ValueError(f"the minimal shot length must be a number >= 0, got {minimum}")
+    starts = shots.bounds[:, 0].tolist()
+    if min_seconds is None:
+        lengths = shots.lengths.astype(np.float64).tolist()
+    else:
+        if timeline is None:
+            raise ValueError("a minimal shot length in seconds needs a timeline")
+        lengths = np.diff(frame_edges(timeline)[np.append(starts, shots.n_frames)]).tolist()
+        minimum -= 1e-9 * timeline.end_seconds  # a shot of the minimal length is long enough, round-off or not
+    while len(starts) > 1:
+        shot = min(range(len(lengths)), key=lengths.__getitem__)
+        if lengths[shot] >= minimum:
+            break
+        has_next, has_previous = shot + 1 < len(lengths), shot > 0
+        to_next = has_next and (not has_previous or lengths[shot + 1] < lengths[shot - 1])
+        later = shot + 1 if to_next else shot  # loses its start
+        lengths[later - 1] += lengths.pop(later)
+        starts.pop(later)
+    return Shots.from_starts(np.array(starts, dtype=np.int64), shots.n_frames)

@@ -1,0 +1,191 @@
+"""From scores at the picks to the shots that a summary plays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from sspvs.selection.budget import Budget, Limits
+from sspvs.selection.knapsack import knapsack
+from sspvs.types import BoolArray, FloatArray, IntArray, Shots, Timeline
+
+_FINE_CAPACITY = 1 << 16  # units of a budget that limits frames and seconds at once
+
+
+__all__ = ["Budget", "Selection", "hold_scores", "key_frames", "select", "shot_scores"]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What a summary plays.
+
+    Attributes:
+        selected: (S,) bool, the chosen shots.
+        segments: (M, 2) half-open frame ranges to play, in order: the chosen shots, or, when no shot fits the budget,
+            the part of the best shot that does.
+        keyframes: (S,) the frame that stands for each shot.
+        shot_scores: (S,) float64 mean score of each shot's frames.
+        budget_frames: Most frames the summary may have.
+    """
+
+    selected: BoolArray
+    segments: IntArray
+    keyframes: IntArray
+    shot_scores: FloatArray
+    budget_frames: int
+
+
+def select(
+    scores: FloatArray,
+    picks: IntArray,
+    shots: Shots,
+    budget: Budget | None = None,
+    timeline: Timeline | None = None,
+    *,
+    value: Literal["mean", "sum"] = "mean",
+) -> Selection:
+    """Choose the shots that are worth most within a budget.
+
+    The field's rule: each shot is worth the mean score of its frames, and an exact 0/1 knapsack fills the budget. A
+    budget in seconds holds in seconds, frame by frame, whatever the frame rate does. A number of shots takes that
+    many shots with the highest mean score.
+
+    A summary is never empty: when no shot is within the budget, the best one is cut to its best part that is, and when
+    all that fit are worth nothing, the best of them is taken. A budget that holds the whole video selects all of it.
+
+    Args:
+        scores: (T,) importance at the picks.
+        picks: (T,) frame indices, strictly increasing.
+        shots: The video cut into S shots.
+        budget: What the summary may hold; 15 % of the video by default.
+        timeline: When each frame is shown; needed for a budget in seconds. With it a ratio holds in seconds too.
+        value: `mean`, or `sum` for mean score times length, which does not favour short shots.
+
+    Returns:
+        The selection.
+
+    Raises:
+        ValueError: If shapes do not fit, a score is not finite, or seconds are asked for without a timeline.
+    """
+    if value not in ("mean", "sum"):
+        raise ValueError(f"value must be 'mean' or 'sum', got {value!r}")
+    budget = Budget() if budget is None else budget
+    limits = budget.limits(shots, timeline)
+    frame_scores = hold_scores(scores, picks, shots.n_frames)
+    means = shot_scores(frame_scores, shots)
+    if budget.max_shots is not None:
+        selected = np.zeros(len(shots), dtype=np.bool_)
+        selected[np.argsort(-means, kind="stable")[: int(budget.max_shots)]] = True
+    else:
+        selected = _fill(means, means * shots.lengths if value == "sum" else means, shots, limits)
+    segments = shots.bounds[selected]
+    if len(segments) == 0:
+        best = int(means.argmax())
+        selected[best] = True
+        segments = _best_part(frame_scores, shots.bounds[best], limits)[None]
+    return Selection(selected, segments, key_frames(scores, picks, shots), means, limits.frames)
+
+
+def hold_scores(scores: FloatArray, picks: IntArray, n_frames: int) -> FloatArray:
+    """Scores at the picks, held to every frame.
+
+    Score i holds over [picks[i], picks[i + 1]), the first one from frame 0 on and the last one to the end.
+
+    Args:
+        scores: (T,) finite, T >= 1.
+        picks: (T,) strictly increasing frame indices; a closing N at the end, as some files have, is fine.
+        n_frames: N.
+
+    Returns:
+        (N,) float64.
+
+    Raises:
+        ValueError: If a score is not finite, or picks do not fit.
+    """
+    scores = np.asarray(scores, dtype=np.float64)
+    picks = np.asarray(picks)
+    if scores.ndim != 1 or len(scores) == 0:
+        raise ValueError(f"scores must be (T,) with T >= 1, got shape {scores.shape}")
+    if not np.isfinite(scores).all():
+        raise ValueError(f"scores must be finite, got {scores[~np.isfinite(scores)][0]}")
+    if len(picks) == len(scores) + 1 and picks[-1] == n_frames:
+        picks = picks[:-1]
+    if picks.shape != scores.shape:
+        raise ValueError(f"picks must be as many as the {len(scores)} scores, got shape {picks.shape}")
+    if picks[0] < 0 or picks[-1] > n_frames or (np.diff(picks) <= 0).any():
+        raise ValueError(f"picks must increase strictly within the video's {n_frames} frames")
+    edges = np.concatenate([[0], picks[1:], [n_frames]])
+    return np.repeat(scores, np.diff(edges))
+
+
+def shot_scores(frame_scores: FloatArray, shots: Shots) -> FloatArray:
+    """(S,) mean of the (N,) frame scores within each shot."""
+    if len(frame_scores) != shots.n_frames:
+        raise ValueError(f"expected {shots.n_frames} frame scores, got {len(frame_scores)}")
+    means: FloatArray = np.add.reduceat(frame_scores, shots.bounds[:, 0]) / shots.lengths
+    return means
+
+
+def key_frames(scores: FloatArray, picks: IntArray, shots: Shots) -> IntArray:
+    """The frame that stands for each shot: its pick of the highest score.
+
+    Not the shot's first frame, which a transition may still cover, when there is another pick. Of equal scores the one
+    nearest to the middle. A shot without a pick gives its middle frame.
+
+    Args:
+        scores: (T,) importance at the picks.
+        picks: (T,) frame indices, strictly increasing.
+        shots: The video cut into S shots.
+
+    Returns:
+        (S,) int64 frame indices, each within its shot.
+    """
+    scores, picks = np.asarray(scores), np.asarray(picks)[: len(scores)]
+    frames: IntArray = shots.bounds.sum(axis=1) // 2
+    firsts, lasts = np.searchsorted(picks, shots.bounds).T
+    for shot, (first, last) in enumerate(zip(firsts, lasts, strict=True)):
+        if last - first > 1 and picks[first] == shots.bounds[shot, 0]:
+            first += 1
+        if last > first:
+            inside = picks[first:last]
+            best = inside[scores[first:last] == scores[first:last].max()]
+            frames[shot] = best[np.abs(best - frames[shot]).argmin()]
+    return frames
+
+
+def _fill(means: FloatArray, values: FloatArray, shots: Shots, limits: Limits) -> BoolArray:
+    """(S,) bool, the shots within the limits that are worth most; none when no shot is within them."""
+    bounds = shots.bounds
+    if limits.allow(bounds):
+        return np.ones(len(shots), dtype=np.bool_)
+    selected = knapsack(values, shots.lengths, limits.frames)
+    if not limits.allow(bounds[selected]):
+        # The best choice by frames lasts too long. Weigh each shot by the larger of its shares of the frames and of
+        # the seconds, rounded up: what fits, fits both ways.
+        shares = np.maximum(shots.lengths / limits.frames, limits.seconds_of(bounds) / limits.seconds)
+        weights = np.ceil(shares * _FINE_CAPACITY * (1 - 1e-9)).astype(np.int64)
+        selected = knapsack(values, weights, _FINE_CAPACITY)
+    if not selected.any():
+        fits = np.array([limits.allow(bound[None]) for bound in bounds])
+        if fits.any():
+            selected[np.where(fits, means, -np.inf).argmax()] = True
+    return selected
+
+
+def _best_part(frame_scores: FloatArray, bound: IntArray, limits: Limits) -> IntArray:
+    """(2,) the part of a shot within the limits with the largest sum of scores; the most central one of equals."""
+    start, end = int(bound[0]), int(bound[1])
+    firsts = np.arange(start, end)
+    lasts = np.minimum(firsts + limits.frames, end)
+    if limits.edges is not None:
+        latest = limits.edges[firsts] + limits.seconds * (1 + 1e-9)
+        lasts = np.minimum(lasts, np.searchsorted(limits.edges, latest, side="right") - 1)
+    lasts = np.maximum(lasts, firsts + 1)  # one frame, however short the budget
+    sums = np.append(0.0, np.cumsum(frame_scores[start:end]))
+    worth = sums[lasts - start] - sums[firsts - start]
+    ties = np.flatnonzero(worth >= worth.max() - 1e-9 * max(1.0, float(np.abs(sums).max())))
+    off_centre = np.abs(firsts[ties] + lasts[ties] - start - end)
+    best = ties[off_centre.argmin()]
+    return np.array([firsts[best], lasts[best]], dtype=np.int64)
