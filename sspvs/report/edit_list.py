@@ -145,7 +145,7 @@ def write_otio(summary: Summary, path: Path, source: Path) -> None:
         raise MissingExtraError(
             "writing .otio needs the package opentimelineio: pip install 'sspvs[export]', or use the .edl"
         ) from error
-    timeline = otio.schema.Timeline(f"{source.stem} summary")
+    timeline = otio.schema.Timeline(f"{_one_line(source.stem)} summary")
     kinds = [otio.schema.TrackKind.Video]
     if summary.info.has_audio:
         kinds.append(otio.schema.TrackKind.Audio)
@@ -174,12 +174,12 @@ def _otio_clips(otio: Any, summary: Summary, source: Path) -> list[Any]:
         media = otio.schema.ExternalReference(
             target_url=source.resolve().as_uri(), available_range=span(0, max(total, end))
         )
-        clip = otio.schema.Clip(source.name, media_reference=media, source_range=span(start, end - start))
+        clip = otio.schema.Clip(_one_line(source.name), media_reference=media, source_range=span(start, end - start))
         clip.metadata["sspvs"] = {"shot_index": int(shot), "score": float(summary.shot_scores[shot])}
         clips.append(clip)
     return clips
 
 
 def _one_line(text: str) -> str:
-    """Text without line breaks and control characters, which would start a new statement in an edit list."""
+    """Text without line breaks, which would start a new statement, and without lone surrogates of undecodable names."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
