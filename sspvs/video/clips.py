@@ -130,6 +130,7 @@ class PictureTrack:
         self._stream.pix_fmt = "yuv420p"
         self._stream.options = {"crf": str(settings.crf), "preset": settings.preset}
         self._stream.codec_context.time_base = TIME_BASE
+        self._stream.thread_type = "FRAME"  # PyAV's own choice, slices, is slower and makes bigger files
         self._waiting: dict[int, int] = {}  # pts -> duration of pictures inside the encoder
         self._last_pts = -1
         self.n_frames = 0

@@ -15,7 +15,7 @@ import numpy as np
 
 from sspvs.errors import MissingExtraError, VideoError
 from sspvs.types import DecodeReport, FloatArray, ImageArray, IntArray, Timeline
-from sspvs.video.pyav_stream import Orientation, container_info, silent
+from sspvs.video.pyav_stream import Orientation, container_info, packet_seconds, silent
 from sspvs.video.reader import VideoReader, check_indices, check_sampling
 from sspvs.video.sampling import DEFAULT_RESIZE, FrameChunk, Resize, choose_picks
 
@@ -39,15 +39,20 @@ class DecordReader(VideoReader):
         """
         super().__init__()
         decord = _import_decord()
-        self.info, self._orientation = container_info(path, beat)
+        self.info, orientation = container_info(path, beat)
+        if orientation not in (Orientation(), Orientation(False, True, True)):
+            # decord 0.6.0 turns them itself, and gives four scrambled channels.
+            raise VideoError(f"decord cannot read videos that are turned by 90 degrees, as {path} is: use pyav")
         self._beat = beat
         self._failure: type[Exception] = decord.DECORDError
         try:
             self._video = decord.VideoReader(str(Path(path).absolute()), ctx=decord.cpu(0))
-            stamps = self._video.get_frame_timestamp(range(len(self._video)))
+            stamps = self._video.get_frame_timestamp(range(len(self._video)))[:, 0].astype(np.float64)
         except (self._failure, RuntimeError, IndexError) as error:
             raise VideoError(f"decord cannot open {path} ({_first_line(error)}); try the decoder pyav") from error
-        self._order, times = _rising(stamps[:, 0].astype(np.float64))
+        exact = packet_seconds(path, beat)
+        # decord's own are in single precision, which is 0.2 ms after an hour.
+        self._order, times = _rising(exact if len(exact) == len(stamps) else stamps)
         self._timeline = Timeline(times, float(times[-1] + 1.0 / self.info.fps))
         self._decode_report = DecodeReport(self.info.declared_frames, len(times), 0, "decord")
 
@@ -76,7 +81,7 @@ class DecordReader(VideoReader):
 
     def _read(self, rising: IntArray, resize: Resize) -> ImageArray:
         """The frames with these rising indices, decoded a few at a time."""
-        shrink = _Shrinker(resize, self.info.width, self.info.height, self._orientation)
+        shrink = _Shrinker(resize, self.info.width, self.info.height)
         images = np.empty((len(rising), *shrink.shape), dtype=np.uint8)
         step = max(1, BATCH_BYTES // (self.info.width * self.info.height * 3))
         for first in range(0, len(rising), step):
@@ -98,23 +103,22 @@ class DecordReader(VideoReader):
 class _Shrinker:
     """Resizes RGB arrays with the filter that PyAV's frames are resized with, so that decoders agree."""
 
-    def __init__(self, resize: Resize, width: int, height: int, orientation: Orientation) -> None:
+    def __init__(self, resize: Resize, width: int, height: int) -> None:
         from av.video.reformatter import VideoReformatter
 
         width, height = resize.target_size(width, height)
         self.shape = (height, width, 3)
-        self._stored_size = (height, width) if orientation.transpose else (width, height)
-        self._orientation, self._filter = orientation, resize.filter.upper()
+        self._filter = resize.filter.upper()
         self._reformatter = VideoReformatter()
 
     def __call__(self, image: ImageArray) -> ImageArray:
         import av
 
-        width, height = self._stored_size
+        height, width, _ = self.shape
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
         small = self._reformatter.reformat(frame, width=width, height=height, interpolation=self._filter)
-        pixels: Any = small.to_ndarray()
-        return self._orientation.apply(pixels)
+        pixels: ImageArray = np.asarray(small.to_ndarray(), dtype=np.uint8)
+        return pixels
 
 
 def _import_decord() -> Any:
@@ -128,7 +132,7 @@ def _import_decord() -> Any:
 
 
 def _rising(stamps: FloatArray) -> tuple[IntArray, FloatArray]:
-    """decord's own indices in order of presentation, and their times from 0, each time once."""
+    """The indices by which decord knows them in order of presentation, and their times from 0, each time once."""
     times, order = np.unique(stamps, return_index=True)
     return order.astype(np.int64), times - times[0]
 

@@ -53,7 +53,9 @@ class FrameSource:
         self._beat = beat
         self._stack = ExitStack()
         self._frames: Iterator[tuple[float, Any]] = iter(())
-        self._held: tuple[float, Any] | None = None
+        self._held: tuple[float, Any] | None = None  # the frame on screen where this source stands
+        self._following: tuple[float, Any] | None = None  # the one after it, if it was looked at
+        self._peeked = False
 
     def __enter__(self) -> FrameSource:
         self._rewind()
@@ -78,15 +80,14 @@ class FrameSource:
             self._seek(start)
         while self._held is not None and self._held[0] < end - EDGE_SECONDS:
             seconds, frame = self._held
-            following = next(self._frames, None)
-            gone = following[0] if following is not None else self._clock.end(frame)
+            if not self._peeked:
+                self._following, self._peeked = next(self._frames, None), True
+            gone = self._following[0] if self._following is not None else self._clock.end(frame)
             if gone > start + EDGE_SECONDS:
                 yield frame, max(seconds, start), min(gone, end)
             if gone >= end + EDGE_SECONDS:
-                # The frame reaches over the end: the next stretch may need it, put the other one back.
-                self._frames = _prepend(following, self._frames)
-                return
-            self._held = following
+                return  # the frame reaches over the end: the next stretch may begin with it
+            self._held, self._peeked = self._following, False
 
     def at(self, seconds: float) -> Any | None:
         """The frame whose presentation time is `seconds`, or None when it does not come."""
@@ -109,8 +110,7 @@ class FrameSource:
         self._container = self._stack.enter_context(open_container(self.path))
         self._stream = video_stream(self._container, self.path)
         self._clock = StreamClock(self._stream.time_base, self._info.fps)
-        self._frames = self._decode()
-        self._held = next(self._frames, None)
+        self._begin()
 
     def _seek(self, seconds: float) -> None:
         for margin in SEEK_MARGINS_SECONDS:
@@ -123,18 +123,15 @@ class FrameSource:
             except av.error.FFmpegError:
                 break
             self._clock = StreamClock(self._stream.time_base, self._info.fps, self._info.start_seconds)
-            self._frames = self._decode()
-            self._held = next(self._frames, None)
+            self._begin()
             if self._held is not None and self._held[0] <= seconds + EDGE_SECONDS:
                 return
         self._rewind()
 
+    def _begin(self) -> None:
+        self._frames = self._decode()
+        self._held, self._peeked = next(self._frames, None), False
+
     def _decode(self) -> Iterator[tuple[float, Any]]:
         for frame in decode_frames(self._container, self._stream, DecodeCounts(self._beat)):
             yield self._clock.seconds(frame.pts), frame
-
-
-def _prepend(first: tuple[float, Any] | None, rest: Iterator[tuple[float, Any]]) -> Iterator[tuple[float, Any]]:
-    if first is not None:
-        yield first
-    yield from rest

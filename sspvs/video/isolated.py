@@ -69,7 +69,12 @@ class IsolatedReader(VideoReader):
         return self._sample(rate_hz, resize, chunk_frames)
 
     def _sample(self, rate_hz: float | None, resize: Resize, chunk_frames: int) -> Iterator[FrameChunk]:
-        for message in self._ask("sample", rate_hz=rate_hz, resize=asdict(resize), chunk_frames=chunk_frames):
+        for message in self._ask(
+            "sample",
+            rate_hz=None if rate_hz is None else float(rate_hz),
+            resize=asdict(resize),
+            chunk_frames=chunk_frames,
+        ):
             if message.kind == "chunk":
                 yield FrameChunk(*message.arrays)
             else:

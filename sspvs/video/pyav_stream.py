@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 
 import av
 import av.error
+import numpy as np
 from av.video.reformatter import VideoReformatter
 
 from sspvs.errors import VideoError
-from sspvs.types import ImageArray, VideoInfo
+from sspvs.types import FloatArray, ImageArray, VideoInfo
 from sspvs.video.sampling import Resize
 
 logger = logging.getLogger(__name__)
@@ -240,6 +241,14 @@ def _packets(container: Any, stream: Any, counts: DecodeCounts) -> Iterator[Any]
         else:
             failures = 0
             yield packet
+
+
+def packet_seconds(path: Path | str, beat: Callable[[], None] = silent) -> FloatArray:
+    """Presentation times as the packets state them, without decoding: (packets,), rising, not from 0."""
+    with open_container(path) as container:
+        stream = video_stream(container, path)
+        packets = _packets(container, stream, DecodeCounts(beat))
+        return np.sort([float(packet.pts * stream.time_base) for packet in packets if packet.pts is not None])
 
 
 class FrameConverter:
