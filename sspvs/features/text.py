@@ -43,8 +43,11 @@ def conse_similarity(
     """
     if not text.strip():
         raise ValueError("the text to compare frames with is empty")
-    frames = class_probabilities(features, classifier)  # (T, 1000)
-    places = convex_combination(frames, class_embeddings(), top_classes)  # (T, 384)
+    weights = top_weights(class_probabilities(features, classifier), top_classes)  # (T, 1000)
+    used = np.flatnonzero(weights.any(axis=0))  # few: a video shows little of ImageNet
+    descriptions = class_descriptions()
+    embeddings = embed_sentences([descriptions[index] for index in used])  # (used, 384)
+    places = weights[:, used] @ embeddings  # (T, 384)
     norms = np.maximum(np.linalg.norm(places, axis=1), 1e-12)
     similarity: FloatArray = (places @ embed_sentences([text])[0] / norms).astype(np.float32)
     return similarity
@@ -71,16 +74,15 @@ def class_probabilities(features: FloatArray, classifier: Classifier) -> FloatAr
     return probabilities
 
 
-def convex_combination(probabilities: FloatArray, embeddings: FloatArray, top_classes: int) -> FloatArray:
-    """Mean of the most probable classes' embeddings, weighted by their probabilities.
+def top_weights(probabilities: FloatArray, top_classes: int) -> FloatArray:
+    """Weights of the convex combination: the most probable classes' probabilities, scaled to sum to 1.
 
     Args:
         probabilities: (T, C).
-        embeddings: (C, E).
-        top_classes: 1 to C.
+        top_classes: How many classes of each row keep a weight, 1 to C.
 
     Returns:
-        (T, E).
+        (T, C), zero outside each row's most probable classes.
 
     Raises:
         ValueError: `top_classes` is out of range.
@@ -89,20 +91,20 @@ def convex_combination(probabilities: FloatArray, embeddings: FloatArray, top_cl
     if not 1 <= top_classes <= n_classes:
         raise ValueError(f"top_classes must be between 1 and {n_classes}, got {top_classes}")
     top = np.argpartition(-probabilities, top_classes - 1, axis=1)[:, :top_classes]  # (T, top)
-    kept = np.zeros_like(probabilities)
-    np.put_along_axis(kept, top, np.take_along_axis(probabilities, top, axis=1), axis=1)
-    combined: FloatArray = (kept / kept.sum(axis=1, keepdims=True)) @ embeddings
-    return combined
+    weights = np.zeros_like(probabilities)
+    np.put_along_axis(weights, top, np.take_along_axis(probabilities, top, axis=1), axis=1)
+    scaled: FloatArray = weights / weights.sum(axis=1, keepdims=True)
+    return scaled
 
 
 @lru_cache(maxsize=1)
-def class_embeddings() -> FloatArray:
-    """(1000, 384) MiniLM embeddings of ImageNet's classes, in the order of the classifiers.
+def class_descriptions() -> tuple[str, ...]:
+    """ImageNet's 1000 classes in words, in the order of the classifiers, from timm's tables.
 
-    A class reads `tench, Tinca tinca: freshwater dace-like game fish of Europe ...`, from timm's tables. With the
-    glosses the ranking figure above is 81, with the bare names 78.
+    A class reads `tench, Tinca tinca: freshwater dace-like game fish of Europe ...`. With these glosses the ranking
+    figure above is 81, with the bare names 78.
     """
     from timm.data import ImageNetInfo
 
     info = ImageNetInfo()
-    return embed_sentences([info.index_to_description(index, detailed=True) for index in range(info.num_classes())])
+    return tuple(info.index_to_description(index, detailed=True) for index in range(info.num_classes()))

@@ -28,11 +28,13 @@ class Resize:
             to `pixels` (`long_side` never enlarges); `none` keeps the displayed size.
         pixels: Size in pixels.
         filter: Resampling filter.
+        height: With `squash` only: gives `pixels` x `height` instead of a square.
     """
 
     mode: Literal["squash", "short_side", "long_side", "none"] = "squash"
     pixels: int = 224
     filter: Literal["area", "bilinear", "bicubic"] = "area"
+    height: int | None = None
 
     def __post_init__(self) -> None:
         if self.mode not in ("squash", "short_side", "long_side", "none"):
@@ -41,6 +43,8 @@ class Resize:
             raise ValueError(f"filter must be area, bilinear or bicubic, got {self.filter!r}")
         if self.pixels < 1:
             raise ValueError(f"pixels must be at least 1, got {self.pixels}")
+        if self.height is not None and (self.mode != "squash" or self.height < 1):
+            raise ValueError(f"height must be at least 1 and goes with squash only, got {self.height} ({self.mode})")
 
     def target_size(self, width: int, height: int) -> tuple[int, int]:
         """Width and height that a picture of `width` x `height` becomes.
@@ -53,7 +57,7 @@ class Resize:
             (width, height), each at least 1.
         """
         if self.mode == "squash":
-            return self.pixels, self.pixels
+            return self.pixels, self.height or self.pixels
         if self.mode == "none":
             return width, height
         side = min(width, height) if self.mode == "short_side" else max(width, height)

@@ -184,8 +184,23 @@ def choose_dtype(precision: str, device: str) -> torch.dtype:
     return {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[precision]
 
 
+def check_threads(threads: int | None) -> None:
+    """Refuse fewer than one thread.
+
+    Raises:
+        ValueError: Fewer than one thread.
+    """
+    if threads is not None and threads < 1:
+        raise ValueError(f"threads must be at least 1, got {threads}")
+
+
 def use_threads(threads: int | None) -> None:
-    """Let torch compute with so many CPU threads in this process; None leaves them as they are."""
+    """Let torch compute with so many CPU threads in this process; None leaves them as they are.
+
+    Raises:
+        ValueError: Fewer than one thread.
+    """
+    check_threads(threads)
     if threads is not None:
         import torch
 

@@ -21,6 +21,7 @@ from sspvs.features.backbones.base import (
     Classifier,
     check_digest,
     check_frames,
+    check_threads,
     choose_device,
     choose_dtype,
 )
@@ -129,13 +130,14 @@ class EfficientNetLite0(Backbone):
     ) -> None:
         if engine not in ENGINES:
             raise ValueError(f"engine must be one of {', '.join(ENGINES)}, got {engine!r}")
+        check_threads(threads)
         self.device = choose_device(device)
         self._dtype = choose_dtype(precision, self.device)
         self.engine = ("onnxruntime" if self.device == "cpu" else "torch") if engine == "auto" else engine
         if self.engine == "onnxruntime" and self.device != "cpu":
             raise ValueError(f"engine onnxruntime runs on the CPU here, got device {self.device!r}")
         weights = load_weights(weights_path())
-        self._classifier = Classifier(weights["_fc.weight"].numpy(), weights["_fc.bias"].numpy())
+        self.classifier = Classifier(weights["_fc.weight"].numpy(), weights["_fc.bias"].numpy())
         self._run = self._onnxruntime(weights, threads) if self.engine == "onnxruntime" else self._torch(weights)
 
     def encode(self, frames: ImageArray) -> FloatArray:
@@ -150,7 +152,7 @@ class EfficientNetLite0(Backbone):
         """ConSE similarity of each frame to a text (weak: see `sspvs.features.text`), (T,) float32."""
         from sspvs.features.text import conse_similarity
 
-        return conse_similarity(features, self._classifier, text)
+        return conse_similarity(features, self.classifier, text)
 
     def _onnxruntime(self, weights: dict[str, Any], threads: int | None) -> Any:
         import onnxruntime

@@ -132,7 +132,7 @@ class GoogLeNet(Backbone):
                 f"got {self.weights_digest[:16]}; {REMEDY}"
             )
         network = _network(path)
-        self._classifier = network.fc
+        self.classifier = Classifier(network.fc.weight.detach().numpy(), network.fc.bias.detach().numpy())
         self._encode = _pool5_encoder(network, self.device, dtype)
 
     def encode(self, frames: ImageArray) -> FloatArray:
@@ -145,10 +145,7 @@ class GoogLeNet(Backbone):
         """ConSE similarity of each frame to a text (weak: see `sspvs.features.text`), (T,) float32."""
         from sspvs.features.text import conse_similarity
 
-        classifier = Classifier(
-            self._classifier.weight.detach().float().cpu().numpy(), self._classifier.bias.detach().float().cpu().numpy()
-        )
-        return conse_similarity(features, classifier, text)
+        return conse_similarity(features, self.classifier, text)
 
 
 def _network(path: Path) -> Any:
