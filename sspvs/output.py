@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from sspvs.errors import OutputError
-from sspvs.report import edit_list, html, plots, tables
+from sspvs.report import edit_list, keyframes, page, plots, tables
 from sspvs.types import Summary
 from sspvs.video import Resize, open_video, write_clips
 
@@ -100,22 +100,22 @@ def _write_all(summary: Summary, staging: Path, out: Path, *, progress: bool) ->
     tables.write_scores_csv(summary, staging / "scores.csv")
     plots.write_scores_png(summary, staging / "scores.png")
     _write_keyframes(summary, staging / "keyframes")
-    edit_list.write_edl(summary, staging / "summary.edl")
+    edit_list.write_edl(summary, staging / "summary.edl", source.name)
     if find_spec("opentimelineio") is not None:
         edit_list.write_otio(summary, staging / "summary.otio", source)
     embedded = clip
     if clip.stat().st_size > MAX_EMBEDDED_BYTES:
         embedded = staging / "preview.mp4"
         write_clips(clip, [(0.0, summary.selected_seconds)], embedded, crf=30, max_height=360, progress=progress)
-    relative_source = Path(os.path.relpath(source.resolve(), out.resolve()))
-    html.write_report(summary, staging / "report.html", summary_video=embedded, source_video=relative_source)
+    page.write_report(summary, staging / "report.html", summary_video=embedded, source_video=source)
     if embedded != clip:
         embedded.unlink()
     tables.write_summary_json(summary, staging / "summary.json")
 
 
 def _write_keyframes(summary: Summary, folder: Path) -> None:
-    """One full-size picture for each shot of the summary."""
-    frames = [int(frame) for frame, selected in zip(summary.keyframes, summary.selected, strict=True) if selected]
+    """One full-size picture for each shot of the summary, read one at a time."""
+    shown = [index for index, selected in enumerate(summary.selected) if selected]
     with open_video(summary.info.path) as reader:
-        tables.write_keyframe_images(summary, reader.frames_at(frames, Resize("none")), folder)
+        pictures = (reader.frames_at([int(summary.keyframes[index])], Resize("none"))[0] for index in shown)
+        keyframes.write_keyframe_images(summary, pictures, folder, shot_indices=shown)

@@ -149,6 +149,7 @@ def draw_video(
     width: int = 480,
     height: int = 270,
     fps: int = 25,
+    progress: bool = False,
 ) -> Path:
     """Write the drawn scenes as an H.264 + AAC file.
 
