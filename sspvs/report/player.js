@@ -50,9 +50,11 @@ function createPlayer(onTime, onShot) {
     return mode === "summary" ? toOriginal(summary.currentTime) : original.currentTime;
   }
 
-  function show(next) {
+  // Bring one of the two to the front, at `time` when given: set first, so that the playhead does not pass through 0.
+  function show(next, time = null) {
     videos[next === "summary" ? "original" : "summary"].pause();
     mode = next;
+    if (time !== null) videos[next].currentTime = time + 0.002; // into the frame, not onto its edge
     stillTime = null;
     stopAt = Infinity;
     still.hidden = true;
@@ -64,9 +66,8 @@ function createPlayer(onTime, onShot) {
     onTime(position());
   }
 
-  function start(video, time) {
-    video.currentTime = time + 0.002; // into the frame, not onto its edge
-    video.play().catch(() => {}); // a browser may refuse to start; the controls are there
+  function start() {
+    videos[mode].play().catch(() => {}); // a browser may refuse to start; the controls are there
   }
 
   function showStill(index) {
@@ -95,17 +96,17 @@ function createPlayer(onTime, onShot) {
     const shot = data.shots[index];
     const time = toSummary(shot);
     if (available.summary && time !== null && (mode === "summary" || lent)) {
-      show("summary");
       lent = false;
-      start(summary, time);
+      show("summary", time);
+      start();
     } else if (available.original) {
       lent = lent || mode === "summary";
-      show("original");
+      show("original", shot.start);
       stopAt = lent ? shot.end : Infinity;
-      start(original, shot.start);
+      start();
     } else if (available.summary && time !== null) {
-      show("summary");
-      start(summary, time);
+      show("summary", time);
+      start();
     } else {
       showStill(index);
     }
@@ -114,16 +115,13 @@ function createPlayer(onTime, onShot) {
 
   function toggle() {
     if (stillTime !== null && available.summary) show("summary");
-    const video = videos[mode];
-    if (video.paused) video.play().catch(() => {});
-    else video.pause();
+    if (videos[mode].paused) start();
+    else videos[mode].pause();
   }
 
   function choose(next) {
-    const time = position();
     lent = false;
-    show(next);
-    if (next === "original") original.currentTime = time;
+    show(next, next === "original" && mode !== next ? position() : null);
   }
 
   // Smooth while playing; `timeupdate` alone comes four times a second.

@@ -14,7 +14,9 @@ from PIL import Image
 
 from sspvs.types import DecodeReport, Fingerprint, Shots, Summary, Timeline, VideoInfo
 
-HOSTILE = "<script>alert(1)</script></script><img src=x onerror=alert(2)> \"quoted\" 'single' & $5 {x}"
+HOSTILE = (
+    "<script>alert(1)</script></script </script><!--<script <img src=x onerror=alert(2)> \"quoted\" 'single' & $5 {x}"
+)
 COLOURS = [(200, 40, 40), (40, 160, 60), (40, 70, 200), (220, 180, 40), (150, 60, 170), (40, 180, 190)]
 
 SummaryBuilder = Callable[..., Summary]

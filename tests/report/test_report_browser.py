@@ -273,22 +273,29 @@ def test_the_keyboard_reaches_every_shot(open_page: Opener) -> None:
     wait(driver, "return document.getElementById('summary-video').currentTime >= 4")
 
 
-def test_the_pointer_reads_the_curve_and_a_tap_plays(open_page: Opener, make_summary: SummaryBuilder) -> None:
-    driver = open_page(375)
+@pytest.mark.parametrize("width", [375, 1280])
+def test_the_pointer_reads_the_curve_and_a_tap_plays(
+    width: int, open_page: Opener, make_summary: SummaryBuilder
+) -> None:
+    driver = open_page(width)
     summary = make_summary()
-    box = driver.execute_script(
+    script = (
         "document.getElementById('chart').scrollIntoView({block: 'center'});"
         "const b = document.getElementById('chart').getBoundingClientRect(); return [b.left, b.top, b.width]"
     )
-    x, y = box[0] + box[2] * 7 / 12, box[1] + 40
-    driver.execute_cdp_cmd("Input.dispatchMouseEvent", {"type": "mouseMoved", "x": x, "y": y})
-    text = wait(driver, "const t = document.getElementById('readout').textContent; return t.includes('shot') && t")
+    end = time.monotonic() + 15
+    while "of 6" not in (text := driver.find_element(By.ID, "readout").text):
+        assert time.monotonic() < end, text
+        left, top, size = driver.execute_script(script)
+        x, y = left + size * 7 / 12, top + 40
+        driver.execute_cdp_cmd("Input.dispatchMouseEvent", {"type": "mouseMoved", "x": x, "y": y})
+    # Reading must not move what is read.
+    assert driver.execute_script(script) == [left, top, size]
     pick = int(np.searchsorted(summary.picks / 25, 7.0, side="right")) - 1
     assert f"importance {summary.scores[pick]:.2f}" in text
     assert "shot 4 of 6, in the summary" in text
-    points = [{"x": x, "y": y}]
     driver.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": True})
-    driver.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": points})
+    driver.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": x, "y": y}]})
     driver.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
     driver.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": False})
     wait(driver, "return document.getElementById('summary-video').currentTime >= 2")
