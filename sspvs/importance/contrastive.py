@@ -1,5 +1,7 @@
-"""Contrastive importance of frames, without training (Pang et al., Contrastive Losses Are Natural Criteria for
-Unsupervised Video Summarization, WACV 2023; Journal of Imaging 2024).
+"""Contrastive importance of frames, without training.
+
+Pang et al., Contrastive Losses Are Natural Criteria for Unsupervised Video Summarization, WACV 2023; Journal of Imaging
+2024.
 
 z_t is the L2-normalised feature of frame t. A frame matters when it differs from the frames most like it (local
 dissimilarity) and when, all the same, it is like the video as a whole (global consistency).

@@ -80,7 +80,7 @@ def pairwise_terms(
     neighbours = max(int(neighbour_fraction * count + 1e-9), 1) if local else 0
     on_gpu = _on_gpu(device, count)
     if block_rows is None:
-        matrices = 2 if anchors is None else 3  # distances, a sorted copy or indices, ranks
+        matrices = 2 if anchors is None else 3  # distances, a sorted copy or ranks, indices
         block_rows = max(memory_bytes // (8 * count * matrices), 1)
         block_rows = min(block_rows, _GPU_BLOCK_ROWS if on_gpu else _CPU_BLOCK_ROWS, count)
     if on_gpu:
@@ -95,25 +95,32 @@ def _terms(points: Points, anchors: Points | None, neighbours: int, consistency:
     count = len(points.rows)
     dissimilarity = np.empty(count if neighbours else 0)
     density = np.empty(count if consistency else 0)
-    buffer = np.empty((block_rows, count))
-    rank_buffer = None if anchors is None and not points.absent.any() else np.empty_like(buffer)
+    buffer, sorting = np.empty((block_rows, count)), np.empty((block_rows if neighbours else 0, count))
+    by_rank = anchors is not None or bool(points.absent.any())
     for start in range(0, count, block_rows):
         end = min(start + block_rows, count)
         distances = _distances(points, start, end, buffer)  # (rows, T)
-        if neighbours and rank_buffer is None:
-            nearest = np.partition(distances, neighbours - 1, axis=1)[:, :neighbours]
-            dissimilarity[start:end] = nearest.mean(axis=1)
-        elif neighbours:
-            assert rank_buffer is not None
-            ranks = _distances(anchors or points, start, end, rank_buffer)
+        if neighbours and by_rank:
+            ranks = _distances(anchors or points, start, end, sorting)
             ranks += (anchors or points).absent  # |z_t - 0|^2 = 1, but 2 - 2 cos = 2
             np.einsum("tt->t", ranks[:, start:end])[:] = -1  # a frame is its own neighbour, also among its equals
-            columns = np.argpartition(ranks, neighbours - 1, axis=1)[:, :neighbours]
-            dissimilarity[start:end] = np.take_along_axis(distances, columns, axis=1).mean(axis=1)
+            dissimilarity[start:end] = _mean_where_least(distances, ranks, neighbours)
+        elif neighbours:
+            nearest = sorting[: end - start]
+            nearest[:] = distances
+            nearest.partition(neighbours - 1, axis=1)
+            dissimilarity[start:end] = nearest[:, :neighbours].mean(axis=1)
         if consistency:
             distances *= -2
             density[start:end] = np.exp(distances, out=distances).mean(axis=1)
     return Terms(dissimilarity, np.log(density))
+
+
+def _mean_where_least(values: FloatArray, ranks: FloatArray, number: int) -> FloatArray:
+    """(rows,) mean of the values in the `number` columns of the smallest ranks."""
+    columns = np.argpartition(ranks, number - 1, axis=1)[:, :number]
+    means: FloatArray = np.take_along_axis(values, columns, axis=1).mean(axis=1)
+    return means
 
 
 def _distances(points: Points, start: int, end: int, buffer: FloatArray) -> FloatArray:

@@ -9,7 +9,7 @@ import numpy as np
 from sspvs.selection.segment_costs import SegmentCosts
 from sspvs.types import BoolArray, FloatArray, IntArray
 
-DEFAULT_PENALTY = 1.0
+DEFAULT_PENALTY = 1.25
 
 WINDOW_PICKS = 16_384
 """Longer videos (over two and a quarter hours at 2 Hz) are cut into equal windows of at most this many picks."""

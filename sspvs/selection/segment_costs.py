@@ -54,7 +54,7 @@ class SegmentCosts:
         self.min_picks = min_picks
         dtype = np.float64 if self.length <= DOUBLE_PRECISION_PICKS else np.float32
         mean = features.mean(axis=0, dtype=np.float64)
-        self._features = np.subtract(features, mean, dtype=np.float64).astype(dtype, copy=False)
+        self._features = np.subtract(features, mean, dtype=dtype, casting="same_kind")
         self._squares = np.einsum("td,td->t", self._features, self._features, dtype=np.float64)
         self._square_sums = np.concatenate([[0.0], np.cumsum(self._squares)])
         self.edges = [*range(0, self.length, _BLOCK_ROWS), self.length]

@@ -1,0 +1,61 @@
+"""Bounded memory, and the GPU path (on a CPU when there is no GPU)."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from sspvs.importance.pairwise import _points, pairwise_terms
+
+
+def drawn(count, width, seed=0):
+    return np.random.default_rng(seed).standard_normal((count, width)).astype(np.float32) + 0.5
+
+
+@pytest.mark.parametrize("refined", [False, True])
+def test_memory_is_bounded(refined):
+    features, raw = drawn(4000, 8), drawn(4000, 8, seed=1) if refined else None
+    limit = 8 * 2**20
+    tracemalloc.start()
+    try:
+        pairwise_terms(features, raw=raw, memory_bytes=limit)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < limit + 20 * features.nbytes  # 4000 x 4000 distances alone are 128 MB
+    assert peak > limit / 4
+
+
+@pytest.mark.parametrize("kind", ["plain", "refined", "with zeros"])
+def test_torch_gives_the_same_numbers(kind):
+    torch = pytest.importorskip("torch")
+    from sspvs.importance.pairwise_gpu import terms_on_gpu
+
+    features, raw = drawn(300, 16), drawn(300, 9, seed=1) if kind == "refined" else None
+    if kind == "with zeros":
+        features[[7, 200]] = 0
+    expected = pairwise_terms(features, raw=raw)
+    anchors = None if raw is None else _points("raw", raw)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    terms = terms_on_gpu(_points("features", features), anchors, 30, True, 77, device)
+    np.testing.assert_allclose(terms.dissimilarity, expected.dissimilarity, atol=1e-12)
+    np.testing.assert_allclose(terms.consistency, expected.consistency, atol=1e-12)
+
+
+def test_devices(monkeypatch):
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    features = drawn(10, 3)
+    expected = pairwise_terms(features).consistency
+    for device in ("auto", "cpu"):
+        np.testing.assert_array_equal(pairwise_terms(features, device=device).consistency, expected)
+    with pytest.raises(ValueError, match="no GPU"):
+        pairwise_terms(features, device="cuda:1")
+
+
+def test_only_what_is_asked_for():
+    features = drawn(10, 3)
+    assert len(pairwise_terms(features, local=False).dissimilarity) == 0
+    assert len(pairwise_terms(features, consistency=False).consistency) == 0

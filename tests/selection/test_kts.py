@@ -1,0 +1,223 @@
+"""Kernel temporal segmentation against brute force, the textbook programme and real footage."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from textbook_kts import textbook_kts, unit_rows
+
+from sspvs.selection.kts import DEFAULT_PENALTY, cheapest_partition, kts, kts_objective
+from sspvs.selection.segment_costs import SegmentCosts
+
+kts_module = sys.modules["sspvs.selection.kts"]
+costs_module = sys.modules["sspvs.selection.segment_costs"]
+
+
+def objective(features, starts, penalty):
+    """The textbook's objective, from its definition."""
+    points, count = unit_rows(np.asarray(features, dtype=np.float64)), len(features)
+    scatter = 0.0
+    for start, end in itertools.pairwise([*starts, count]):
+        centre = sum(points[start:end]) / (end - start)
+        scatter += sum(((point - centre) ** 2).sum() for point in points[start:end])
+    changes = len(starts) - 1
+    term = 0.0 if changes == 0 else penalty * changes / (2 * count) * (math.log(count / changes) + 1)
+    return scatter / count + term
+
+
+def all_partitions(count, min_picks):
+    for changes in range(count):
+        for cuts in itertools.combinations(range(1, count), changes):
+            starts = (0, *cuts)
+            if min(np.diff([*starts, count])) >= min_picks or changes == 0:
+                yield starts
+
+
+def scenes(rng, lengths, width=16, noise=0.3):
+    return np.concatenate(
+        [rng.standard_normal(width) + noise * rng.standard_normal((length, width)) for length in lengths]
+    )
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    count=st.integers(1, 9),
+    width=st.integers(1, 4),
+    penalty=st.floats(0.01, 4),
+    min_picks=st.integers(1, 4),
+    kind=st.sampled_from(["noise", "few values", "zeros"]),
+)
+def test_no_partition_is_better(seed, count, width, penalty, min_picks, kind):
+    rng = np.random.default_rng(seed)
+    features = rng.standard_normal((count, width))
+    if kind != "noise":
+        features = np.round(features)  # equal frames, and frames of zeros
+    if kind == "zeros":
+        features[rng.random(count) < 0.5] = 0
+    starts = kts(features, penalty=penalty, min_shot_picks=min_picks)
+    best = min(objective(features, other, penalty) for other in all_partitions(count, min_picks))
+    assert tuple(starts) in set(all_partitions(count, min_picks))
+    assert objective(features, starts, penalty) == pytest.approx(best, abs=1e-9)
+    assert kts_objective(features, starts, penalty=penalty) == pytest.approx(best, abs=1e-9)
+
+
+@pytest.mark.parametrize("min_picks", [1, 2, 5])
+@pytest.mark.parametrize("penalty", [0.2, 0.7, 1.25, 3.0])
+@pytest.mark.parametrize("kind", ["scenes", "noise", "walk"])
+def test_equals_the_textbook(kind, penalty, min_picks):
+    rng = np.random.default_rng(7)
+    features = {
+        "scenes": scenes(rng, [31, 5, 60, 12, 12, 40], noise=0.6),
+        "noise": rng.standard_normal((90, 12)),
+        "walk": np.cumsum(rng.standard_normal((150, 6)), axis=0),
+    }[kind]
+    expected = textbook_kts(features, penalty, len(features) // min_picks - 1, min_picks)
+    starts = kts(features, penalty=penalty, min_shot_picks=min_picks)
+    assert objective(features, starts, penalty) == pytest.approx(objective(features, expected, penalty), abs=1e-9)
+    assert np.diff([*starts, len(features)]).min() >= min_picks
+
+
+@pytest.mark.parametrize("min_picks", [1, 3, 140])
+def test_equals_the_textbook_over_several_blocks(min_picks):
+    features = scenes(np.random.default_rng(3), [150, 20, 7, 200, 33, 90], noise=0.9)
+    expected = textbook_kts(features, 0.8, min(len(features) // min_picks - 1, 80), min_picks)
+    starts = kts(features, penalty=0.8, min_shot_picks=min_picks)
+    assert list(starts) == list(expected)
+    assert 1 < len(starts) < 40
+
+
+def test_single_precision_gives_the_same(monkeypatch):
+    features = scenes(np.random.default_rng(5), [150, 20, 7, 200, 33, 90], noise=0.9)
+    double = kts(features)
+    monkeypatch.setattr(costs_module, "DOUBLE_PRECISION_PICKS", 0)
+    assert list(kts(features.astype(np.float32))) == list(double)
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.3, 2.0, 1e3])
+@pytest.mark.parametrize("min_picks", [1, 4])
+def test_linear_price_equals_plain_dynamic_programming(beta, min_picks):
+    features = np.cumsum(np.random.default_rng(1).standard_normal((300, 5)), axis=0) / 10
+    costs = SegmentCosts(features, min_picks)
+    value, starts = cheapest_partition(costs, beta)
+    best = np.full(301, np.inf)
+    best[0] = -beta
+    for end in range(min_picks, 301):
+        for start in range(end - min_picks + 1):
+            part = features[start:end]
+            scatter = (part**2).sum() - (part.sum(axis=0) ** 2).sum() / len(part)
+            best[end] = min(best[end], best[start] + scatter + beta)
+    assert value == pytest.approx(best[300], abs=1e-8)
+    assert costs.scatter(starts) + beta * (len(starts) - 1) == pytest.approx(value, abs=1e-8)
+
+
+def test_costs_do_not_depend_on_the_order_of_asking():
+    features = np.random.default_rng(2).standard_normal((400, 7))
+    piecemeal, at_once = SegmentCosts(features, 2), SegmentCosts(features, 2)
+    for low in ([0, 100, 250, 384], [0, 20, 131, 384], [0, 0, 0, 0]):
+        for index, column in enumerate(low):
+            piecemeal.rows(index, column)
+    for index, (first, last) in enumerate(itertools.pairwise(at_once.edges)):
+        expected = at_once.rows(index, 0)
+        np.testing.assert_allclose(piecemeal.rows(index, 0), expected, atol=1e-9)
+        for end, start in [(first + 1, 0), (last, 0), (last, first // 2), (last, max(last - 1, 0))]:
+            part = features[start:end]
+            scatter = ((part - part.mean(axis=0)) ** 2).sum() if end - start >= 2 else np.inf
+            assert expected[end - first - 1, start] == pytest.approx(scatter, abs=1e-9)
+
+
+def test_noise_of_three_thousand_picks_has_no_better_neighbour():
+    features = np.random.default_rng(11).standard_normal((3000, 8)).astype(np.float32)
+    starts = kts(features, penalty=0.6)
+    best = kts_objective(features, starts, penalty=0.6)
+    others = [np.arange(0, 3000, step) for step in (1, 2, 3, 7, 50, 3000)]
+    for change in range(1, len(starts), max(len(starts) // 20, 1)):
+        others.append(np.delete(starts, change))
+        for shift in (-1, 1):
+            moved = starts.copy()
+            moved[change] += shift
+            if (np.diff([*moved, 3000]) > 0).all():
+                others.append(moved)
+    assert min(kts_objective(features, other, penalty=0.6) for other in others) >= best - 1e-9
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 1000), scale=st.floats(1e-6, 1e30))
+def test_scale_does_not_matter(seed, scale):
+    rng = np.random.default_rng(seed)
+    features = scenes(rng, rng.integers(1, 20, 5))
+    assert list(kts(features * scale)) == list(kts(features))
+
+
+def test_known_scenes_are_found():
+    lengths = [12, 3, 30, 25, 8]
+    starts = kts(scenes(np.random.default_rng(0), lengths, width=64))
+    assert list(starts) == [0, 12, 15, 45, 70]
+
+
+@pytest.mark.parametrize("features", [np.ones((1, 4)), np.ones((2, 4)), np.ones((500, 4)), np.zeros((50, 4))])
+def test_videos_without_change_are_one_shot(features):
+    assert list(kts(features)) == [0]
+
+
+def test_two_different_picks():
+    features = np.array([[1.0, 0.0], [-1.0, 0.0]])
+    assert list(kts(features, penalty=0.1)) == [0, 1]
+    assert list(kts(features, penalty=10)) == [0]
+    assert list(kts(features, penalty=0.1, min_shot_picks=2)) == [0]
+
+
+def test_more_penalty_never_gives_more_shots():
+    features = scenes(np.random.default_rng(4), [10] * 20, noise=1.0)
+    numbers = [len(kts(features, penalty=penalty)) for penalty in np.geomspace(0.01, 10, 15)]
+    assert numbers == sorted(numbers, reverse=True)
+    assert numbers[0] > 50
+    assert numbers[-1] == 1
+
+
+def test_long_videos_are_cut_into_windows(monkeypatch):
+    monkeypatch.setattr(kts_module, "WINDOW_PICKS", 100)
+    features = scenes(np.random.default_rng(6), [30, 95, 60, 20], width=32)  # 205 picks: windows of 68, 69 and 68
+    assert list(kts(features)) == [0, 30, 68, 125, 137, 185]
+
+
+def test_half_precision_is_fine():
+    features = scenes(np.random.default_rng(8), [20, 20, 20], width=64)
+    assert list(kts(features.astype(np.float16))) == list(kts(features)) == [0, 20, 40]
+
+
+@pytest.mark.parametrize(
+    ("features", "settings", "message"),
+    [
+        (np.ones(4), {}, "features must be"),
+        (np.ones((0, 4)), {}, "features must be"),
+        (np.array([[1.0], [np.nan]]), {}, "row 1"),
+        (np.array([[1.0], [-np.inf]]), {}, "row 1"),
+        (np.ones((3, 2)), {"penalty": 0}, "penalty"),
+        (np.ones((3, 2)), {"penalty": math.nan}, "penalty"),
+        (np.ones((3, 2)), {"min_shot_picks": 0}, "min_shot_picks"),
+    ],
+)
+def test_wrong_arguments(features, settings, message):
+    with pytest.raises(ValueError, match=message):
+        kts(features, **settings)
+
+
+@pytest.mark.parametrize("clip_picks", [6, 10])
+def test_real_scenes_are_found(shared_data, clip_picks):
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(shared_data / "footage" / "footage.h5") as file:
+        clips = [file[name]["features"][:clip_picks] for name in sorted(file)]
+    clips = [clip for clip in clips if len(clip) == clip_picks]
+    clips = [clips[index] for index in np.random.default_rng(0).permutation(len(clips))]
+    starts = kts(np.concatenate(clips), penalty=DEFAULT_PENALTY)
+    true = np.arange(len(clips)) * clip_picks
+    found = np.isin(true, starts).sum() - 1
+    assert found / (len(true) - 1) >= 0.95
+    assert found / (len(starts) - 1) >= 0.75  # some clips have cuts of their own
