@@ -77,6 +77,7 @@ def _draw_shots(axes: Any, summary: Summary) -> None:
         if index % 2 == 0 and not summary.selected[index]:
             axes.axvspan(seconds_of(start), seconds_of(end), color="#f4f2ee", lw=0, zorder=0)
     for start_seconds, end_seconds in summary.segment_seconds:
+        axes.axvline(start_seconds, color=PAPER, lw=1.5, zorder=1.5)  # neighbours stay two
         axes.axvspan(start_seconds, end_seconds, color=ACCENT, alpha=0.15, lw=0, zorder=1, label="_segment")
         axes.axvspan(start_seconds, end_seconds, ymax=0.018, color=ACCENT, lw=0, zorder=5)
 

@@ -88,6 +88,8 @@ def test_nothing_a_user_provides_becomes_markup(make_summary: SummaryBuilder, tm
     assert page.text.count("</script><b>bold</b>") == 1
     assert page.data["curves"][0]["name"] == HOSTILE  # type: ignore[index]
     assert text.count("</script>") == plain_text.count("</script>") == 3
+    island = next(content for _, attributes, content in page.raw if attributes.get("id") == "data")
+    assert not set("<>&\u2028") & set(island)
 
 
 def test_the_policy_allows_this_script_and_style_and_no_other_place(
