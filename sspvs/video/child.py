@@ -8,7 +8,6 @@ without a `__main__` guard works.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import subprocess
@@ -25,10 +24,7 @@ from sspvs.video.messages import Message, read_message, write_message
 
 START_LIMIT_SECONDS = 60.0
 """A busy machine may need long to start an interpreter; that is not the decoder's fault."""
-_BOOTSTRAP = (
-    "import sys, json; path, *sys.argv[1:] = sys.argv[1:]; sys.path[:] = json.loads(path);"
-    " from sspvs.video.worker import main; main()"
-)
+_BOOTSTRAP = "import sys; sys.path[:] = sys.argv.pop(1).splitlines(); from sspvs.video.worker import main; main()"
 
 
 class DecodingChild:
@@ -153,7 +149,7 @@ class DecodingChild:
 
 def _worker_command(time_limit_seconds: float) -> list[str]:
     # The parent's own import path: with -m the current folder would come first, and a user's `json.py` with it.
-    return [sys.executable, "-c", _BOOTSTRAP, json.dumps(sys.path), str(time_limit_seconds)]
+    return [sys.executable, "-c", _BOOTSTRAP, "\n".join(sys.path), str(time_limit_seconds)]
 
 
 def _kill(process: subprocess.Popen[bytes], complaints: IO[bytes]) -> None:

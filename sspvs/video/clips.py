@@ -133,6 +133,8 @@ class PictureTrack:
         self._stream.thread_type = "FRAME"  # PyAV's own choice, slices, is slower and makes bigger files
         self._waiting: dict[int, int] = {}  # pts -> duration of pictures inside the encoder
         self._last_pts = -1
+        self._first_dts = 0
+        self._held: Any = None  # the last packet, whose duration is known at the end
         self.n_frames = 0
 
     def add(self, frame: Any, seconds: float) -> None:
@@ -156,8 +158,17 @@ class PictureTrack:
         """Write what the encoder still holds; the last frame lasts until `seconds`."""
         self._waiting[self._last_pts] = max(1, round(seconds / TIME_BASE) - self._last_pts)
         self._mux(self._stream.encode(None))
+        if self._held is not None:
+            # The container adds up decoding times, so its length hangs on the packet that is decoded last.
+            decoded = self._held.dts - self._first_dts
+            self._held.duration = max(1, round(seconds / TIME_BASE) - decoded)
+            self._output.mux(self._held)
 
     def _mux(self, packets: list[Any]) -> None:
         for packet in packets:
             packet.duration = self._waiting.pop(packet.pts, 0)
-            self._output.mux(packet)
+            if self._held is None:
+                self._first_dts = packet.dts
+            else:
+                self._output.mux(self._held)
+            self._held = packet

@@ -1,0 +1,136 @@
+"""Videos made for the tests: every frame carries its own number, so that it can be told which one came."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+WIDTH, HEIGHT = 64, 48
+BLOCKS = 4  # the number is written as 4 x 4 black or white blocks
+
+
+def numbered_picture(number: int, width: int = WIDTH, height: int = HEIGHT) -> np.ndarray:
+    bits = np.array([number >> bit & 1 for bit in range(BLOCKS * BLOCKS)], dtype=np.uint8).reshape(BLOCKS, BLOCKS)
+    rows = np.arange(height) * BLOCKS // height
+    columns = np.arange(width) * BLOCKS // width
+    return np.repeat(bits[rows][:, columns, None] * np.uint8(255), 3, axis=2)
+
+
+def number_of(picture: np.ndarray) -> int:
+    height, width = picture.shape[:2]
+    rows = (2 * np.arange(BLOCKS) + 1) * height // (2 * BLOCKS)
+    columns = (2 * np.arange(BLOCKS) + 1) * width // (2 * BLOCKS)
+    bits = picture[rows][:, columns].mean(axis=2) > 127
+    return int(sum(int(bit) << place for place, bit in enumerate(bits.reshape(-1))))
+
+
+def write_video(
+    path: Path,
+    seconds: Sequence[float],
+    *,
+    picture: Callable[[int], np.ndarray] = numbered_picture,
+    gop: int = 12,
+    b_frames: int = 2,
+    codec: str = "libx264",
+    pix_fmt: str = "yuv420p",
+    time_base: Fraction = Fraction(1, 90_000),
+    rate: int = 25,
+    rotation: int = 0,
+    sound: np.ndarray | None = None,
+    sound_rate: int = 44_100,
+    sound_codec: str = "aac",
+    sound_start: float = 0.0,
+    faststart: bool = True,
+) -> Path:
+    """A video whose frame k is `picture(k)` shown at `seconds[k]`; sound is (channels, samples) float32."""
+    options = {"movflags": "+faststart"} if faststart and path.suffix in (".mp4", ".mov") else {}
+    with av.open(str(path), "w", options=options) as output:
+        stream = output.add_stream(codec, rate=rate)
+        first = picture(0)
+        stream.height, stream.width = first.shape[:2]
+        stream.pix_fmt = pix_fmt
+        stream.codec_context.time_base = time_base
+        stream.codec_context.gop_size = gop
+        if codec == "libx264":
+            stream.options = {"crf": "10", "preset": "veryfast", "bf": str(b_frames), "sc_threshold": "0"}
+        if rotation:
+            stream.set_display_rotation(rotation)
+        heard = None
+        if sound is not None:
+            heard = output.add_stream(sound_codec, rate=sound_rate)
+            heard.codec_context.layout = "mono" if len(sound) == 1 else "stereo"
+            heard.codec_context.format = "s16" if sound_codec.startswith("pcm") else "fltp"
+        for number, shown in enumerate(seconds):
+            frame = av.VideoFrame.from_ndarray(picture(number), format="rgb24")
+            frame.pts, frame.time_base = round(shown / time_base), time_base
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+        if heard is not None and sound is not None:
+            _write_sound(output, heard, sound, sound_rate, sound_start)
+    return path
+
+
+def _write_sound(output: Any, stream: Any, sound: np.ndarray, rate: int, start: float) -> None:
+    layout = "mono" if len(sound) == 1 else "stereo"
+    for at in range(0, sound.shape[1], 1024):
+        block = np.ascontiguousarray(sound[:, at : at + 1024])
+        if stream.codec_context.format.name == "s16":
+            packed = (block.T.reshape(1, -1) * 32767).astype(np.int16)
+            frame = av.AudioFrame.from_ndarray(packed, format="s16", layout=layout)
+        else:
+            frame = av.AudioFrame.from_ndarray(block, format="fltp", layout=layout)
+        frame.sample_rate, frame.pts = rate, round(start * rate) + at
+        frame.time_base = Fraction(1, rate)
+        output.mux(stream.encode(frame))
+    output.mux(stream.encode(None))
+
+
+def regular(n_frames: int, fps: float = 25.0, start: float = 0.0) -> list[float]:
+    return [start + number / fps for number in range(n_frames)]
+
+
+def uneven(n_frames: int, seed: int = 0) -> list[float]:
+    """Variable frame rate: steps of 10 to 200 ms, in whole milliseconds so that every container keeps them."""
+    steps = np.random.default_rng(seed).integers(10, 200, size=n_frames - 1)
+    return [0.0, *(float(step) / 1000 for step in np.cumsum(steps))]
+
+
+def read_all(path: Path) -> tuple[list[np.ndarray], list[float], float]:
+    """Plain sequential decoding, the reference: pictures, their times, and when the last one ends."""
+    pictures, seconds, end = [], [], 0.0
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        for frame in container.decode(stream):
+            pictures.append(frame.to_ndarray(format="rgb24"))
+            seconds.append(float(frame.pts * stream.time_base))
+        if stream.duration:
+            end = float((stream.duration + (stream.start_time or 0)) * stream.time_base)
+    return pictures, seconds, end
+
+
+def read_sound(path: Path) -> tuple[np.ndarray, int, float]:
+    """Plain sequential decoding of the sound: (samples,) of the first channel, its rate, and its first time."""
+    blocks, first = [], None
+    with av.open(str(path)) as container:
+        stream = container.streams.audio[0]
+        for frame in container.decode(stream):
+            first = float(frame.pts * frame.time_base) if first is None else first
+            blocks.append(frame.to_ndarray()[0])
+        return np.concatenate(blocks), int(stream.codec_context.sample_rate), first or 0.0
+
+
+def picks_by_hand(seconds: list[float], end: float, rate: float) -> list[int]:
+    """For every tick, look through all frames for the one on screen."""
+    found: list[int] = []
+    tick = 0
+    while tick / rate < end - 1e-6:
+        shown = [index for index, start in enumerate(seconds) if start <= tick / rate + 1e-6][-1]
+        if shown not in found:
+            found.append(shown)
+        tick += 1
+    return found

@@ -1,0 +1,329 @@
+from __future__ import annotations
+
+import os
+import subprocess
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from drawn_videos import (
+    number_of,
+    numbered_picture,
+    read_all,
+    read_sound,
+    regular,
+    uneven,
+    write_video,
+)
+
+from sspvs.errors import OutputError, VideoError
+from sspvs.video import open_video, write_clips
+
+RATE = 44_100
+
+
+def tone(seconds: float, rate: int = RATE, hertz: float = 440.0) -> np.ndarray:
+    return 0.5 * np.sin(2 * np.pi * hertz * np.arange(round(seconds * rate)) / rate, dtype=np.float64)
+
+
+def beeps(seconds: float, rate: int = RATE, at: float = 0.0) -> np.ndarray:
+    """A 50 ms beep of 1 kHz at every full second, on both channels, for a track that starts at `at`."""
+    time = np.arange(round(seconds * rate)) / rate + at
+    on = (time % 1.0 < 0.05) & (time >= 0.5)
+    sound = np.where(on, 0.8 * np.sin(2 * np.pi * 1000 * time), 0.0)
+    return np.stack([sound, sound]).astype(np.float32)
+
+
+def flashes(fps: float) -> object:
+    """White for 0.1 s at every full second, else black."""
+    white, black = np.full((48, 64, 3), 255, np.uint8), np.zeros((48, 64, 3), np.uint8)
+    return lambda number: white if number / fps % 1.0 < 0.1 - 1e-6 and number > 0 else black
+
+
+def rises(on: np.ndarray, times: np.ndarray, quiet: float = 0.2) -> np.ndarray:
+    """Times at which something begins after at least `quiet` seconds of nothing."""
+    hits = times[on]
+    return hits[np.diff(hits, prepend=-np.inf) > quiet]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "fps", "rate", "sound_codec", "start"),
+    [
+        (".mp4", 25.0, 44_100, "aac", 0.0),
+        (".mkv", 30.0, 48_000, "ac3", 0.0),
+        (".mkv", 24.0, 22_050, "aac", 0.0),
+        (".ts", 25.0, 44_100, "libmp3lame", 1.7),
+    ],
+)
+def test_sound_stays_in_sync_over_many_cuts(
+    tmp_path: Path, suffix: str, fps: float, rate: int, sound_codec: str, start: float
+) -> None:
+    length = 36
+    source = write_video(
+        tmp_path / f"source{suffix}",
+        regular(int(length * fps), fps, start),
+        picture=flashes(fps),  # type: ignore[arg-type]
+        gop=50,
+        sound=beeps(length, rate),
+        sound_rate=rate,
+        sound_codec=sound_codec,
+        sound_start=start,
+    )
+    # Each holds the flash of one full second, at another place and of another, crooked length.
+    segments = [(k + 0.3 + 0.01 * k, k + 1.2 + 0.0037 * k) for k in range(34)]
+    clip = write_clips(source, segments, tmp_path / "out.mp4")
+    pictures, times, video_end = read_all(clip.path)
+    sound, out_rate, first = read_sound(clip.path)
+
+    brightness = np.array([picture.mean() for picture in pictures])
+    seen = rises(brightness > 128, np.array(times))
+    heard = rises(np.abs(sound) > 0.1, first + np.arange(len(sound)) / out_rate)
+    assert len(seen) == len(heard) == len(segments)
+    # The cut may show a flash's first frame late by up to a frame, never early; 20 ms is what nobody hears.
+    assert np.abs(seen - heard).max() < 0.02
+
+    wanted = sum(end - start for start, end in segments)
+    assert clip.seconds == pytest.approx(wanted, abs=1e-6)
+    assert video_end == pytest.approx(wanted, abs=0.001)
+    assert first + len(sound) / out_rate == pytest.approx(wanted, abs=1.0 / fps)
+    assert first == pytest.approx(0, abs=0.001)
+
+
+def test_frames_are_the_right_ones_and_keep_their_timing(tmp_path: Path) -> None:
+    seconds = uneven(200, seed=5)
+    source = write_video(tmp_path / "vfr.mp4", seconds, gop=30)
+    ranges = [(10, 25), (90, 91), (140, 200), (3, 12)]
+    segments = [
+        (seconds[a], seconds[b] if b < len(seconds) else seconds[-1] + 9.0) for a, b in ranges
+    ]  # the last one reaches over the end
+    clip = write_clips(source, segments, tmp_path / "out.mp4")
+    pictures, times, end = read_all(clip.path)
+    expected = [number for a, b in ranges for number in range(a, b)]
+    assert [number_of(picture) for picture in pictures] == expected
+    with open_video(source, isolated=False) as reader:
+        reader.scan()
+        true_end = reader.timeline.end_seconds
+    starts, written = [], 0.0
+    for a, b in ranges:
+        starts += [written + seconds[number] - seconds[a] for number in range(a, b)]
+        written += (seconds[b] if b < len(seconds) else true_end) - seconds[a]
+    np.testing.assert_allclose(times, starts, atol=2e-3)
+    assert clip.seconds == pytest.approx(written, abs=1e-6)
+    assert end == pytest.approx(written, abs=2e-3)
+    assert clip.n_frames == len(expected)
+    assert not clip.has_audio
+
+
+def test_bounds_inside_frames(tmp_path: Path) -> None:
+    """What is on screen during the segment is shown, for as long as the segment shows it."""
+    source = write_video(tmp_path / "slow.mp4", regular(10, fps=1.0), rate=1)
+    clip = write_clips(source, [(1.25, 3.5), (5.5, 5.75)], tmp_path / "out.mp4")
+    pictures, times, end = read_all(clip.path)
+    assert [number_of(picture) for picture in pictures] == [1, 2, 3, 5]
+    assert times == pytest.approx([0, 0.75, 1.75, 2.25], abs=1e-3)
+    assert end == pytest.approx(2.5, abs=1e-3)
+
+
+def test_touching_segments_are_one(tmp_path: Path) -> None:
+    sound = np.stack([tone(4.0)]).astype(np.float32)
+    source = write_video(tmp_path / "v.mp4", regular(100), sound=sound)
+    write_clips(source, [(0.4, 1.2), (1.2, 2.0)], tmp_path / "two.mp4")
+    heard, rate, _ = read_sound(tmp_path / "two.mp4")
+    middle = heard[round(0.7 * rate) : round(0.9 * rate)].reshape(-1, 147)  # 3.3 ms, over a period of 440 Hz
+    assert np.abs(middle).max(axis=1).min() > 0.4  # no fade at the seam
+    assert [number_of(p) for p in read_all(tmp_path / "two.mp4")[0]] == list(range(10, 50))
+
+
+def test_cuts_do_not_click(tmp_path: Path) -> None:
+    """Steps at the cuts are no larger than those of the tone itself."""
+    sound = np.stack([tone(8.0, hertz=100)] * 2).astype(np.float32)
+    source = write_video(tmp_path / "v.mkv", regular(200), sound=sound, sound_codec="pcm_s16le")
+    segments = [(0.1237 + k, 0.4618 + k) for k in range(7)]
+    write_clips(source, segments, tmp_path / "out.mp4")
+    heard, _, _ = read_sound(tmp_path / "out.mp4")
+    assert np.abs(heard).max() > 0.4
+    assert np.abs(np.diff(heard)).max() < 0.03  # 0.5 * 2 pi * 100 / 44100 = 0.007; a bare cut makes up to 1
+
+
+def test_sound_that_starts_late_and_ends_early(tmp_path: Path) -> None:
+    sound = np.stack([tone(1.0)]).astype(np.float32)
+    source = write_video(tmp_path / "v.mkv", regular(100), sound=sound, sound_start=1.0)
+    write_clips(source, [(0.0, 4.0)], tmp_path / "out.mp4")
+    heard, rate, _ = read_sound(tmp_path / "out.mp4")
+    loud = np.abs(heard) > 0.05
+    assert np.flatnonzero(loud)[0] / rate == pytest.approx(1.0, abs=0.03)
+    assert np.flatnonzero(loud)[-1] / rate == pytest.approx(2.0, abs=0.03)
+    assert len(heard) / rate == pytest.approx(4.0, abs=0.04)
+
+
+@pytest.mark.parametrize(("width", "height"), [(63, 47), (64, 49), (65, 48), (1, 1)])
+def test_odd_sizes_become_even(tmp_path: Path, width: int, height: int) -> None:
+    source = write_video(
+        tmp_path / "odd.mkv",
+        regular(6),
+        picture=lambda k: numbered_picture(k, width, height),
+        codec="ffv1",
+        pix_fmt="yuv444p",
+    )
+    clip = write_clips(source, [(0, 1)], tmp_path / "out.mp4")
+    assert (clip.width, clip.height) == (max(2, width // 2 * 2), max(2, height // 2 * 2))
+    pictures = read_all(clip.path)[0]
+    assert pictures[0].shape == (clip.height, clip.width, 3)
+    if width > 1:
+        assert [number_of(picture) for picture in pictures] == list(range(6))
+
+
+@pytest.mark.parametrize("degrees", [90, 180, -90])
+@pytest.mark.parametrize("max_height", [None, 24])
+def test_rotation_is_in_the_pixels(tmp_path: Path, degrees: int, max_height: int | None) -> None:
+    picture = numbered_picture(0b0001_0010_0011_0100)
+    picture[:, :, 1:] //= 2  # coloured, so that the chroma planes count
+    source = write_video(tmp_path / "r.mp4", regular(4), picture=lambda _: picture, rotation=degrees)
+    clip = write_clips(source, [(0, 1)], tmp_path / "out.mp4", max_height=max_height)
+    with av.open(str(clip.path)) as container:
+        frame = next(container.decode(video=0))
+        assert frame.rotation == 0
+        seen = frame.to_ndarray(format="rgb24")
+    upright = np.rot90(picture, degrees // 90)
+    assert seen.shape[:2] == (clip.height, clip.width)
+    assert number_of(seen) == number_of(upright)
+    if max_height is None:
+        assert np.abs(seen.astype(int) - upright).mean() < 12
+    else:
+        assert clip.height == max_height
+
+
+def test_colours_of_full_range_video(tmp_path: Path) -> None:
+    picture = np.full((48, 64, 3), (10, 128, 250), np.uint8)
+    source = write_video(tmp_path / "j.mkv", regular(4), picture=lambda _: picture, codec="mjpeg", pix_fmt="yuvj420p")
+    clip = write_clips(source, [(0, 1)], tmp_path / "out.mp4", crf=1)
+    seen = read_all(clip.path)[0][0].astype(int)
+    assert np.abs(seen - read_all(source)[0][0]).mean() < 4
+
+
+def test_what_browsers_need(tmp_path: Path, shared_data: Path) -> None:
+    clip = write_clips(shared_data / "videos" / "pancake.mkv", [(1, 2), (4, 5.5)], tmp_path / "out.mp4")
+    raw = clip.path.read_bytes()
+    assert raw.index(b"moov") < raw.index(b"mdat")
+    with av.open(str(clip.path)) as container:
+        picture, sound = container.streams.video[0], container.streams.audio[0]
+        assert (picture.codec_context.name, picture.codec_context.pix_fmt) == ("h264", "yuv420p")
+        assert sound.codec_context.name == "aac"
+        assert float(picture.duration * picture.time_base) == pytest.approx(2.5, abs=0.001)
+        assert float(sound.duration * sound.time_base) == pytest.approx(2.5, abs=0.03)
+    assert clip.has_audio
+    umask = os.umask(0)
+    os.umask(umask)
+    assert clip.path.stat().st_mode & 0o777 == 0o666 & ~umask
+
+
+def test_real_videos_cut_at_their_frames(tmp_path: Path, shared_data: Path) -> None:
+    """The written frames are those of the source, told by comparing pictures."""
+    source = shared_data / "videos" / "charades.mp4"
+    with open_video(source, isolated=False) as reader:
+        reader.scan()
+        times = reader.timeline.frame_seconds
+    ranges = [(33, 41), (200, 204), (452, 460)]
+    segments = [(float(times[a]), float(times[b]) if b < 460 else 99.0) for a, b in ranges]
+    clip = write_clips(source, segments, tmp_path / "out.mp4", crf=10)
+    reference, written = read_all(source)[0], read_all(clip.path)[0]
+    expected = [index for a, b in ranges for index in range(a, b)]
+    assert len(written) == len(expected)
+    for picture, index in zip(written, expected, strict=True):
+        around = range(max(0, index - 2), min(460, index + 3))
+        distances = {i: np.abs(picture.astype(int) - reference[i]).mean() for i in around}
+        assert min(distances, key=distances.__getitem__) == index
+
+
+def test_one_frame(tmp_path: Path) -> None:
+    source = write_video(tmp_path / "one.mp4", [0.0])
+    clip = write_clips(source, [(0, 5)], tmp_path / "out.mp4")
+    assert clip.n_frames == 1
+    assert len(read_all(clip.path)[0]) == 1
+
+
+def test_broken_sound_is_left_out_with_a_warning(tmp_path: Path) -> None:
+    sound = np.stack([tone(4.0)]).astype(np.float32)
+    source = write_video(tmp_path / "v.mkv", regular(100), sound=sound)
+    with av.open(str(source)) as container:
+        stream = container.streams.audio[0]
+        raw = bytearray(source.read_bytes())
+        for packet in container.demux(stream):
+            data = bytes(packet)
+            if len(data) > 8 and (at := raw.find(data)) >= 0:
+                raw[at : at + len(data)] = b"\xff" * len(data)
+    source.write_bytes(raw)
+    clip = write_clips(source, [(0, 2)], tmp_path / "out.mp4")
+    assert clip.n_frames == 50
+    if not clip.has_audio:
+        assert any("sound" in warning for warning in clip.warnings)
+    assert clip.has_audio == (len(av.open(str(clip.path)).streams.audio) > 0)
+
+
+class TestRefusals:
+    @pytest.mark.parametrize("segments", [[], [(1.0, 1.0)], [(2.0, 1.0)], [(-1.0, 1.0)], [(0, float("nan"))]])
+    def test_segments(self, tmp_path: Path, segments: list[tuple[float, float]]) -> None:
+        with pytest.raises(ValueError, match="segment"):
+            write_clips(tmp_path / "v.mp4", segments, tmp_path / "out.mp4")
+
+    @pytest.mark.parametrize("wrong", [{"crf": 52}, {"preset": "warp"}, {"max_height": 0}])
+    def test_settings(self, tmp_path: Path, wrong: dict[str, int]) -> None:
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            write_clips(tmp_path / "v.mp4", [(0, 1)], tmp_path / "out.mp4", **wrong)  # type: ignore[arg-type]
+
+    def test_nothing_in_the_segments(self, tmp_path: Path) -> None:
+        source = write_video(tmp_path / "v.mp4", regular(10))
+        with pytest.raises(VideoError, match="no frame"):
+            write_clips(source, [(5, 6)], tmp_path / "out.mp4")
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["v.mp4"]
+
+    @pytest.mark.parametrize("isolated", [True, False])
+    def test_a_source_that_is_none_leaves_the_old_output(self, tmp_path: Path, isolated: bool) -> None:
+        (tmp_path / "v.mp4").write_text("hello\n" * 99)
+        (tmp_path / "out.mp4").write_text("old")
+        with pytest.raises(VideoError, match="not a video"):
+            write_clips(tmp_path / "v.mp4", [(0, 1)], tmp_path / "out.mp4", isolated=isolated)
+        assert (tmp_path / "out.mp4").read_text() == "old"
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["out.mp4", "v.mp4"]
+
+    def test_outputs(self, tmp_path: Path) -> None:
+        source = write_video(tmp_path / "v.mp4", regular(10))
+        (tmp_path / "folder").mkdir()
+        (tmp_path / "file").touch()
+        for out in ("missing/out.mp4", "folder", "file/out.mp4"):
+            with pytest.raises(OutputError, match="cannot write"):
+                write_clips(source, [(0, 1)], tmp_path / out)
+
+    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a place that is always full")
+    @pytest.mark.parametrize("isolated", [True, False])
+    def test_a_full_disk(self, tmp_path: Path, isolated: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+        source = write_video(tmp_path / "v.mp4", regular(100))
+        (tmp_path / f".out.mp4.{os.getpid()}.part").symlink_to("/dev/full")
+        with pytest.raises(OutputError, match="cannot write"):
+            write_clips(source, [(0, 4)], tmp_path / "out.mp4", isolated=isolated)
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["v.mp4"]
+
+
+def test_killed_while_writing_leaves_no_process(tmp_path: Path) -> None:
+    import signal
+    import sys
+    import time
+
+    source = write_video(tmp_path / "v.mp4", regular(2000), time_base=Fraction(1, 25))
+    root = Path(__file__).resolve().parents[2]
+    code = (
+        f"import sys; sys.path.insert(0, {str(root)!r}); from sspvs.video import write_clips;"
+        f"write_clips({str(source)!r}, [(0, 80)] * 50, {str(tmp_path / 'out.mp4')!r}, preset='veryslow')"
+    )
+    with subprocess.Popen([sys.executable, "-c", code]) as parent:
+        deadline = time.monotonic() + 20
+        while not list(tmp_path.glob("*.part")) and not list(tmp_path.glob(".*.part")):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        parent.send_signal(signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    while list(tmp_path.glob(".*.part")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["v.mp4"]
