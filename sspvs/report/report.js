@@ -30,7 +30,7 @@ function roving(host, items) {
 
 function thumbnail(shot, index) {
   const box = make("span", "thumb");
-  box.style.aspectRatio = String(Math.min(Math.max(data.aspect, 1), 2.2));
+  box.style.aspectRatio = String(data.thumbs.length ? Math.min(Math.max(data.aspect, 1), 2.2) : 3);
   if (shot.thumb === null) {
     box.append(make("i", "", String(index + 1)));
   } else {
