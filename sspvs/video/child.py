@@ -16,6 +16,7 @@ import tempfile
 import threading
 import weakref
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import IO, Any
 
 from sspvs import errors
@@ -149,7 +150,9 @@ class DecodingChild:
 
 def _worker_command(time_limit_seconds: float) -> list[str]:
     # The parent's own import path: with -m the current folder would come first, and a user's `json.py` with it.
-    return [sys.executable, "-c", _BOOTSTRAP, "\n".join(sys.path), str(time_limit_seconds)]
+    # This package's own place is added for installations that find it by an import hook.
+    places = [*sys.path, str(Path(__file__).resolve().parents[2])]
+    return [sys.executable, "-c", _BOOTSTRAP, "\n".join(places), str(time_limit_seconds)]
 
 
 def _kill(process: subprocess.Popen[bytes], complaints: IO[bytes]) -> None:

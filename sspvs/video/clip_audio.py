@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 KEPT_RATES = (44_100, 48_000)
 PRE_ROLL_SECONDS = 0.5
 """Sound decoders need some packets before the first one that is right (MP3 and AAC overlap theirs)."""
-DRIFT_SECONDS = 0.03
+DRIFT_SECONDS = 0.01
 """Timestamps may be this far from the running count of samples: millisecond containers round them."""
 SKIP_SECONDS = 4.0
 FADE_SECONDS = 0.005
@@ -110,9 +110,11 @@ def open_audio(path: Path, info: VideoInfo, warnings: list[str]) -> Iterator[Aud
         yield None
         return
     with open_container(path) as container:
-        stream = max(container.streams.audio, key=_preference)
-        if next(decode_sound(container, stream), None) is None:
-            warnings.append(f"the sound of {path} cannot be decoded ({stream.codec_context.name}): written without")
+        known = [stream for stream in container.streams.audio if stream.codec_context is not None]
+        stream = max(known, key=_preference, default=None)
+        if stream is None or next(decode_sound(container, stream), None) is None:
+            codec = "unknown codec" if stream is None else stream.codec_context.name
+            warnings.append(f"the sound of {path} cannot be decoded ({codec}): written without")
             yield None
         else:
             yield AudioSource(container, stream, info.start_seconds)

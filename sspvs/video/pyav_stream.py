@@ -66,6 +66,9 @@ def video_stream(container: Any, path: Path | str) -> Any:
     if not streams:
         kinds = sorted({stream.type for stream in container.streams if stream not in container.streams.video})
         raise VideoError(f"no video in {path} (its streams: {', '.join(kinds) or 'none'})")
+    streams = [stream for stream in streams if stream.codec_context is not None]
+    if not streams:
+        raise VideoError(f"the video in {path} is of a kind that FFmpeg does not know; is it damaged?")
     stream = max(streams, key=lambda one: one.codec_context.width * one.codec_context.height)
     stream.thread_type = "AUTO"
     return stream

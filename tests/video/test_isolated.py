@@ -161,6 +161,22 @@ def test_a_forgotten_reader_ends_its_child(video: Path) -> None:
     assert child
 
 
+def test_a_slow_reader_does_not_fill_memory(tmp_path: Path, video: Path) -> None:
+    """The child waits with its next chunk until this one is taken."""
+    log = tmp_path / "made"
+    act = (
+        "import numpy as np; from sspvs.video.sampling import FrameChunk;"
+        f"yield from ((open({str(log)!r}, 'a').write('x'),"
+        " FrameChunk(np.zeros((1, 600, 600, 3), np.uint8), np.array([k]), np.zeros(1)))[1] for k in range(100))"
+    )
+    with IsolatedReader(video, "pyav", 20, acting_child(act)) as reader:
+        chunks = reader.sample()
+        for taken in range(1, 4):
+            next(chunks)
+            time.sleep(0.3)
+            assert taken <= len(log.read_text()) <= taken + 1
+
+
 def test_two_passes_at_once_do_not_mix(video: Path) -> None:
     with open_video(video) as reader:
         first = reader.sample(None, chunk_frames=10)
