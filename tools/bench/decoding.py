@@ -29,7 +29,7 @@ def repeat_video(source: Path, seconds: float, out: Path) -> None:
         streams = {}
         for stream in (*first.streams.video[:1], *first.streams.audio[:1]):
             streams[stream.index] = output.add_stream_from_template(stream)
-        length = first.duration / av.time_base
+        length = first.duration / av.time_base + 0.2  # decoding starts before presentation does
         for turn in range(int(np.ceil(seconds / length))):
             first.seek(0)
             for packet in first.demux(*(first.streams[index] for index in streams)):
