@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -25,6 +26,7 @@ from sspvs.features.resumable import ExtractionReport, Outcome, run_jobs
 from sspvs.features.store import SourceStamp
 from sspvs.types import Fingerprint
 
+CONNECT_SECONDS = 10.0
 CPUS_PER_ACTOR = 2
 """One for the network and one for the decoder's own process."""
 
@@ -93,23 +95,29 @@ def extract_with_ray(
 
 
 class _Actor:
-    """Holds the backbone and extracts one video a call."""
+    """Holds the backbone and extracts one video a call.
+
+    What goes wrong here, but for the video, comes back as text: an exception would make Ray try again.
+    """
 
     def __init__(self, load: Callable[[], Backbone], fingerprint: Fingerprint, settings: dict[str, Any]) -> None:
-        self._backbone = load()
+        self._load = load
+        self._fingerprint = fingerprint
         self._settings = settings
-        found = self._backbone.fingerprint(fingerprint.rate_hz)
-        if found != fingerprint:
-            raise SspvsError(
-                f"a Ray worker has another {fingerprint.backbone} (weights {found.weights_digest[:16]}, expected "
-                f"{fingerprint.weights_digest[:16]}); put the same weights on every node"
-            )
+        self._backbone: Backbone | None = None
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         job = Job(Path(row["path"]), row["group"], SourceStamp(**json.loads(row["source"])))
-        outcome = extract_job(job, self._backbone, **self._settings)
+        outcome, fatal = Outcome(job), ""
+        try:
+            if self._backbone is None:
+                self._backbone = self._checked()
+            outcome = extract_job(job, self._backbone, **self._settings)
+        except Exception as error:
+            fatal = str(error) if isinstance(error, SspvsError) else f"{type(error).__name__}: {error}"
         return {
             "index": row["index"],
+            "fatal": " ".join(fatal.split()),
             "packed": outcome.packed,
             "reason": outcome.reason,
             "n_frames": outcome.n_frames,
@@ -117,8 +125,20 @@ class _Actor:
             "warnings": json.dumps(outcome.warnings),
         }
 
+    def _checked(self) -> Backbone:
+        backbone, expected = self._load(), self._fingerprint
+        found = backbone.fingerprint(expected.rate_hz)
+        if found != expected:
+            raise SspvsError(
+                f"another {expected.backbone} (weights {found.weights_digest[:16]}, expected "
+                f"{expected.weights_digest[:16]}); put the same weights and version of sspvs on every node"
+            )
+        return backbone
+
 
 def _outcome(job: Job, row: dict[str, Any]) -> Outcome:
+    if row["fatal"]:
+        raise SspvsError(f"a Ray worker failed: {row['fatal']}")
     return Outcome(
         job,
         packed=bytes(row["packed"]),
@@ -160,29 +180,44 @@ def _rows(
     try:
         yield from made.iter_rows()
     except ray.exceptions.RayError as error:
-        cause = getattr(error, "cause", None)
-        text = str(cause or error).strip().splitlines()
-        raise SspvsError(f"a Ray worker failed: {text[-1] if text else type(error).__name__}") from error
+        text = str(error).strip().splitlines()
+        raise SspvsError(f"Ray failed: {text[-1] if text else type(error).__name__}") from error
 
 
 @contextmanager
 def _ray_running(address: str | None) -> Iterator[None]:
     """Ray, quiet; what was running before goes on running afterwards."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere unless the user wants it
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # its C++ core writes past Python's logging
     import ray
 
     before = ray.is_initialized()
     if not before:
+        _check_reachable(address)
         local = {"include_dashboard": False} if address is None else {"address": address}
         try:
             ray.init(ignore_reinit_error=True, log_to_driver=False, logging_level=logging.ERROR, **local)
         except (OSError, RuntimeError, ValueError) as error:
             raise SspvsError(f"cannot start or reach Ray at {address or 'this machine'}: {error}") from error
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
     ray.data.DataContext.get_current().enable_progress_bars = False
+    log = logging.getLogger("ray.data")
+    level = log.level
+    log.setLevel(logging.CRITICAL)  # what fails is told once, by us
     try:
         yield
     finally:
+        log.setLevel(level)
         if not before:
             ray.shutdown()
+
+
+def _check_reachable(address: str | None) -> None:
+    """Fail in seconds where nothing answers; Ray itself goes on trying for minutes."""
+    host, _, port = (address or "").removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
+    except OSError as error:
+        raise SspvsError(
+            f"no Ray cluster answers at {address} ({error}); start one, or leave --ray-address out"
+        ) from error

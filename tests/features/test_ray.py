@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 from extraction_material import draw_folder
 
-from sspvs.errors import MissingExtraError
+from sspvs.errors import MissingExtraError, SspvsError
 from sspvs.features.backbones import load_backbone
 from sspvs.features.extract import extract_to_file
-from sspvs.features.ray_engine import extract_with_ray
+from sspvs.features.parts import Job
+from sspvs.features.ray_engine import _Actor, _outcome, extract_with_ray
+from sspvs.features.store import SourceStamp
 
 
 def test_without_ray_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,3 +44,26 @@ def test_ray_makes_the_same_file(tmp_path: Path) -> None:
     assert [path for path, _ in by_ray.failed] == [text]
     assert (tmp_path / "ray.h5").read_bytes() == (tmp_path / "local.h5").read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["local.h5", "ray.h5", "videos"]
+
+
+def test_an_actor_with_other_weights_is_refused() -> None:
+    load = partial(load_backbone, "efficientnet-lite0", device="cpu", threads=1)
+    expected = replace(load().fingerprint(2.0), weights_digest="00" * 32)
+    actor = _Actor(load, expected, {"rate_hz": 2.0})
+    source = json.dumps({"path": "a.mp4", "size_bytes": 1, "mtime_ns": 1})
+    row = actor({"index": 3, "path": "a.mp4", "group": "a", "source": source})
+    assert "same weights" in row["fatal"]
+    assert row["index"] == 3
+    with pytest.raises(SspvsError, match="Ray worker failed"):
+        _outcome(Job(Path("a.mp4"), "a", SourceStamp("a.mp4", 1, 1)), row)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1"])
+def test_a_cluster_that_is_not_there_is_told_at_once(tmp_path: Path, address: str) -> None:
+    pytest.importorskip("ray.data", reason="needs the extra 'ray'")
+    video = tmp_path / "a.mp4"
+    video.write_bytes(b"never read")
+    load = partial(load_backbone, "efficientnet-lite0", device="cpu", threads=1)
+    with pytest.raises(SspvsError, match=address):
+        extract_with_ray([video], tmp_path / "f.h5", load, load().fingerprint(2.0), address=address)
+    assert list(tmp_path.iterdir()) == [video]
