@@ -16,8 +16,8 @@ from sspvs.types import FloatArray, IntArray
 DOUBLE_PRECISION_PICKS = 4096
 """Sequences up to this length are computed and stored in float64, longer ones in float32 (sums in float64)."""
 
-_BLOCK_ROWS = 128
-_PIECE_COLUMNS = 1024
+_BLOCK_ROWS = 256
+_PIECE_COLUMNS = 2048
 
 
 @dataclass
@@ -77,12 +77,10 @@ class SegmentCosts:
 
     def scatter(self, starts: IntArray) -> float:
         """Scatter sum of the partition whose segments start at `starts`, from the features themselves."""
-        ends = np.append(starts[1:], self.length)
-        total = 0.0
-        for start, end in zip(starts, ends, strict=True):
-            segment = self._features[start:end].astype(np.float64)
-            total += float(((segment - segment.mean(axis=0)) ** 2).sum())
-        return total
+        sums = np.add.reduceat(self._features, starts, axis=0, dtype=np.float64)  # (S, D)
+        lengths = np.diff(np.append(starts, self.length))
+        between = float((np.einsum("sd,sd->s", sums, sums) / lengths).sum())
+        return max(float(self._square_sums[-1]) - between, 0.0)
 
     def _grow(self, index: int, block: _Block | None, low: int) -> _Block:
         """A block filled down to column `low`, leftwards in pieces that fit the processor's cache."""

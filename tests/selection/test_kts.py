@@ -19,6 +19,12 @@ kts_module = sys.modules["sspvs.selection.kts"]
 costs_module = sys.modules["sspvs.selection.segment_costs"]
 
 
+@pytest.fixture
+def small_blocks(monkeypatch):
+    monkeypatch.setattr(costs_module, "_BLOCK_ROWS", 32)
+    monkeypatch.setattr(costs_module, "_PIECE_COLUMNS", 20)
+
+
 def objective(features, starts, penalty):
     """The textbook's objective, from its definition."""
     points, count = unit_rows(np.asarray(features, dtype=np.float64)), len(features)
@@ -85,7 +91,7 @@ def test_equals_the_textbook(kind, penalty, min_picks):
 
 
 @pytest.mark.parametrize("min_picks", [1, 3, 140])
-def test_equals_the_textbook_over_several_blocks(min_picks):
+def test_equals_the_textbook_over_many_blocks(min_picks, small_blocks):
     features = scenes(np.random.default_rng(3), [150, 20, 7, 200, 33, 90], noise=0.9)
     expected = textbook_kts(features, 0.8, min(len(features) // min_picks - 1, 80), min_picks)
     starts = kts(features, penalty=0.8, min_shot_picks=min_picks)
@@ -93,7 +99,7 @@ def test_equals_the_textbook_over_several_blocks(min_picks):
     assert 1 < len(starts) < 40
 
 
-def test_single_precision_gives_the_same(monkeypatch):
+def test_single_precision_gives_the_same(monkeypatch, small_blocks):
     features = scenes(np.random.default_rng(5), [150, 20, 7, 200, 33, 90], noise=0.9)
     double = kts(features)
     monkeypatch.setattr(costs_module, "DOUBLE_PRECISION_PICKS", 0)
@@ -102,7 +108,7 @@ def test_single_precision_gives_the_same(monkeypatch):
 
 @pytest.mark.parametrize("beta", [0.0, 0.3, 2.0, 1e3])
 @pytest.mark.parametrize("min_picks", [1, 4])
-def test_linear_price_equals_plain_dynamic_programming(beta, min_picks):
+def test_linear_price_equals_plain_dynamic_programming(beta, min_picks, small_blocks):
     features = np.cumsum(np.random.default_rng(1).standard_normal((300, 5)), axis=0) / 10
     costs = SegmentCosts(features, min_picks)
     value, starts = cheapest_partition(costs, beta)
@@ -117,10 +123,11 @@ def test_linear_price_equals_plain_dynamic_programming(beta, min_picks):
     assert costs.scatter(starts) + beta * (len(starts) - 1) == pytest.approx(value, abs=1e-8)
 
 
-def test_costs_do_not_depend_on_the_order_of_asking():
-    features = np.random.default_rng(2).standard_normal((400, 7))
+def test_costs_do_not_depend_on_the_order_of_asking(small_blocks):
+    features = np.random.default_rng(2).standard_normal((128, 7))
     piecemeal, at_once = SegmentCosts(features, 2), SegmentCosts(features, 2)
-    for low in ([0, 100, 250, 384], [0, 20, 131, 384], [0, 0, 0, 0]):
+    assert len(at_once.edges) == 5
+    for low in ([0, 30, 60, 96], [0, 7, 31, 96], [0, 0, 0, 0]):
         for index, column in enumerate(low):
             piecemeal.rows(index, column)
     for index, (first, last) in enumerate(itertools.pairwise(at_once.edges)):
