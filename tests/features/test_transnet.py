@@ -112,21 +112,21 @@ def test_loading_leaves_the_process_as_it_was() -> None:
 
 @pytest.mark.usefixtures("with_transnet")
 def test_probabilities_are_the_packages_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """130 frames, a hard change at 60: the package's in-memory prediction on the same frames."""
+    """60 frames, a hard change at 30: the package's in-memory prediction on the same frames."""
     import torch
 
     rng = np.random.default_rng(0)
     scenes = np.kron(rng.integers(0, 256, (2, 9, 16, 3)), np.ones((1, 3, 3, 1)))
-    frames = np.clip(scenes[np.arange(130) // 60 % 2] + rng.integers(-9, 9, (130, 27, 48, 3)), 0, 255)
+    frames = np.clip(scenes[np.arange(60) // 30] + rng.integers(-9, 9, (60, 27, 48, 3)), 0, 255)
     frames = frames.astype(np.uint8)
     network = transnet._plain_network().eval()
     path = Path(transnet.find_spec(transnet.PACKAGE).submodule_search_locations[0]) / transnet.FILE_NAME
     network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     expected, _ = network.predict_frames(torch.from_numpy(frames), quiet=True)
-    chunks = (frames[start : start + 33] for start in range(0, 130, 33))
+    chunks = (frames[start : start + 33] for start in range(0, 60, 33))
     ours = transnet.transition_probabilities(chunks, transnet.load_network("cpu"))
     np.testing.assert_allclose(ours, expected.numpy(), atol=1e-5)
-    assert transnet.shot_starts(ours > 0.5).tolist() == [60, 120]
+    assert transnet.shot_starts(ours > 0.5).tolist() == [30]
 
 
 @pytest.mark.usefixtures("with_transnet")

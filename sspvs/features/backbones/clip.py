@@ -9,41 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from difflib import get_close_matches
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sspvs.errors import WeightsNotFoundError
+from sspvs.errors import MissingExtraError, WeightsNotFoundError
 from sspvs.features.backbones import clip_cache
-from sspvs.features.backbones.base import Backbone, choose_device, choose_dtype, file_digest, use_threads
+from sspvs.features.backbones.base import Backbone, choose_device, choose_dtype, file_digest, first_line, use_threads
+from sspvs.features.backbones.clip_source import PREFIX, Source, find_source
 from sspvs.features.backbones.torch_engine import frame_encoder
 from sspvs.types import FloatArray, ImageArray
 from sspvs.video.sampling import Resize
 
-PREFIX = "open_clip:"
-RANDOM = "random"
 RANDOM_SEED = 0
-FILE_SUFFIXES = (".pt", ".pth", ".bin", ".safetensors")
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where an open_clip model's weights come from.
-
-    Attributes:
-        model: The model's name in open_clip.
-        label: What stands for the weights in the backbone's name: a tag, a file name or `random`.
-        path: The weights file; None for random weights.
-        settings: What open_clip knows about the weights: pixel mean and std, resize mode, activation.
-    """
-
-    model: str
-    label: str
-    path: Path | None
-    settings: dict[str, Any]
 
 
 class OpenClip(Backbone):
@@ -119,60 +97,29 @@ class OpenClip(Backbone):
 
     def text_similarity(self, features: FloatArray, text: str) -> FloatArray:
         """Cosine between each frame's features and the text tower's embedding of `text`, (T,) float32."""
-        import open_clip
         import torch
 
         with quietly(offline=not self._download), torch.inference_mode():
-            try:
-                tokens = open_clip.get_tokenizer(self._source.model)([text]).to(self.device)
-            except OSError as error:
-                raise WeightsNotFoundError(
-                    f"{self.name}: its tokenizer is not in the Hugging Face cache; allow the download (--download)"
-                ) from error
+            tokens = self._tokenize(text).to(self.device)
             embedding = self._model.encode_text(tokens)[0].float().cpu().numpy()  # (D,)
         norms = np.linalg.norm(features, axis=1) * np.linalg.norm(embedding)
         similarity: FloatArray = (features.astype(np.float32) @ embedding) / np.maximum(norms, 1e-12)
         return similarity.astype(np.float32)
 
+    def _tokenize(self, text: str) -> Any:
+        import open_clip
 
-def find_source(name: str, *, download: bool = False) -> Source:
-    """Where the weights of an `open_clip:...` backbone are.
-
-    Raises:
-        ValueError: An unknown model or tag.
-        WeightsNotFoundError: The weights are not on this machine and may not be downloaded.
-    """
-    import open_clip
-
-    model, _, rest = name.removeprefix(PREFIX).partition("/")
-    if model not in open_clip.list_models():
-        raise ValueError(f"open_clip has no model {model!r}; {_did_you_mean(model, open_clip.list_models())}")
-    tags = list(open_clip.list_pretrained_tags_by_model(model))
-    if rest == RANDOM:
-        return Source(model, RANDOM, None, _agreed_settings(model, tags))
-    path = Path(rest).expanduser()
-    if rest.startswith(("/", "~", ".")) or path.suffix in FILE_SUFFIXES:
-        if not path.is_file():
-            raise WeightsNotFoundError(f"{PREFIX}{model}: no weights file at {path}")
-        return Source(model, path.name, path, _agreed_settings(model, tags))
-    if rest and rest not in tags:
-        raise ValueError(
-            f"open_clip has no weights {rest!r} for {model}; {_did_you_mean(rest, tags)}, "
-            f"or give a file: {PREFIX}{model}//path/to/weights.safetensors"
-        )
-    wanted = [rest] if rest else tags
-    for tag in wanted:
-        settings = open_clip.get_pretrained_cfg(model, tag)
-        found = clip_cache.find(settings.get("hf_hub", ""), settings.get("url", ""))
-        if found is not None:
-            return Source(model, tag, found, settings)
-    if download and wanted:
-        settings = open_clip.get_pretrained_cfg(model, wanted[0])
-        return Source(model, wanted[0], _download(f"{model}/{wanted[0]}", settings), settings)
-    raise WeightsNotFoundError(
-        f"{PREFIX}{model}/{rest or '*'}: no weights in {' or '.join(map(str, clip_cache.folders()))}; give a file "
-        f"({PREFIX}{model}//path/to/weights.safetensors) or allow the download (--download); tags: {', '.join(tags)}"
-    )
+        try:
+            return open_clip.get_tokenizer(self._source.model)([text])
+        except ImportError as error:
+            raise MissingExtraError(
+                f"{self.name}: its tokenizer needs another package ({first_line(error)}): pip install transformers"
+            ) from error
+        except OSError as error:
+            raise WeightsNotFoundError(
+                f"{self.name}: its tokenizer is not in the Hugging Face cache ({clip_cache.hub_folder()}); "
+                "allow the download (--download)"
+            ) from error
 
 
 def load_model(source: Source, *, download: bool = False) -> Any:
@@ -200,9 +147,9 @@ def load_model(source: Source, *, download: bool = False) -> Any:
             if source.path is not None:
                 open_clip.load_checkpoint(model, str(source.path), weights_only=True)
         except Exception as error:  # unpickling, shapes, the hub: many kinds
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            remedy = "; allow the download (--download)" if isinstance(error, OSError) and not download else ""
             raise WeightsNotFoundError(
-                f"{PREFIX}{source.model}: cannot load {source.path or 'the model'}: {reason}"
+                f"{PREFIX}{source.model}: cannot load {source.path or 'the model'}: {first_line(error)}{remedy}"
             ) from error
     return model.eval()
 
@@ -236,32 +183,6 @@ def quietly(*, offline: bool) -> Iterator[None]:
         hub.HF_HUB_OFFLINE = was_offline
         logging.disable(level)
         root.removeHandler(handler)
-
-
-def _agreed_settings(model: str, tags: list[str]) -> dict[str, Any]:
-    """Preprocessing for weights without a tag: what all tags of the model share, else open_clip's default."""
-    import open_clip
-
-    keys = ("mean", "std", "interpolation", "resize_mode")
-    known = [
-        {key: cfg[key] for key in keys if key in cfg}
-        for cfg in (open_clip.get_pretrained_cfg(model, tag) for tag in tags)
-    ]
-    return known[0] if known and all(settings == known[0] for settings in known) else {}
-
-
-def _download(label: str, settings: dict[str, Any]) -> Path:
-    from open_clip.pretrained import download_pretrained
-
-    try:
-        return Path(download_pretrained(settings))
-    except Exception as error:  # whatever the network does
-        raise WeightsNotFoundError(f"{PREFIX}{label}: the download failed: {error}") from error
-
-
-def _did_you_mean(name: str, known: list[str]) -> str:
-    close = get_close_matches(name, known, n=3, cutoff=0.4)
-    return f"did you mean {' or '.join(close)}" if close else f"there are {', '.join(known[:8])}, ..."
 
 
 def _short(values: Any) -> str:

@@ -22,6 +22,7 @@ from sspvs.features.backbones.base import (
     choose_device,
     choose_dtype,
     file_digest,
+    first_line,
     use_threads,
 )
 from sspvs.features.backbones.torch_engine import frame_encoder
@@ -86,7 +87,7 @@ def _download() -> Path:
     try:
         torch.hub.download_url_to_file(URL, str(path), hash_prefix=prefix)
     except (OSError, RuntimeError) as error:
-        raise WeightsNotFoundError(f"{NAME}: downloading {URL} failed ({error}); {REMEDY}") from error
+        raise WeightsNotFoundError(f"{NAME}: downloading {URL} failed ({first_line(error)}); {REMEDY}") from error
     return path
 
 
@@ -159,8 +160,9 @@ def _network(path: Path) -> Any:
         kept = {name: tensor for name, tensor in weights.items() if not name.startswith(("aux1.", "aux2."))}
         network.load_state_dict(kept, strict=True)
     except Exception as error:  # unpickling and loading raise many kinds
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise WeightsNotFoundError(f"{path} does not hold weights of torchvision's GoogLeNet: {reason}") from error
+        raise WeightsNotFoundError(
+            f"{path} does not hold weights of torchvision's GoogLeNet: {first_line(error)}"
+        ) from error
     return network.eval()
 
 
