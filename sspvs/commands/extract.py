@@ -58,7 +58,11 @@ def run(args: argparse.Namespace) -> int:
     from sspvs.video import list_videos
 
     paths = list_videos(args.videos)
-    report = _extract(args, paths)
+    try:
+        report = _extract(args, paths)
+    except KeyboardInterrupt:
+        print("finished videos are kept; run the same command again to go on", file=sys.stderr)
+        raise
     if not report.extracted and not report.kept:
         if len(report.failed) == 1:
             raise VideoError(_failure(*report.failed[0]))
