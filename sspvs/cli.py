@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from sspvs import __version__
+import sspvs
 from sspvs.errors import SspvsError
 
 VERBS = {
@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(_overview())  # noqa: T201
         return 0 if arguments else 2
     if arguments[0] in ("--version", "-V"):
-        print(f"sspvs {__version__}")  # noqa: T201
+        print(f"sspvs {sspvs.__version__}")  # noqa: T201
         return 0
     verb, *rest = arguments
     if verb not in VERBS:

@@ -107,7 +107,7 @@ def _write_all(summary: Summary, staging: Path, out: Path, *, progress: bool) ->
     if clip.stat().st_size > MAX_EMBEDDED_BYTES:
         embedded = staging / "preview.mp4"
         write_clips(clip, [(0.0, summary.selected_seconds)], embedded, crf=30, max_height=360, progress=progress)
-    page.write_report(summary, staging / "report.html", summary_video=embedded, source_video=source)
+    page.write_report(summary, staging / "report.html", summary_video=embedded, source_video=source, report_folder=out)
     if embedded != clip:
         embedded.unlink()
     tables.write_summary_json(summary, staging / "summary.json")
@@ -117,5 +117,6 @@ def _write_keyframes(summary: Summary, folder: Path) -> None:
     """One full-size picture for each shot of the summary, read one at a time."""
     shown = [index for index, selected in enumerate(summary.selected) if selected]
     with open_video(summary.info.path) as reader:
-        pictures = (reader.frames_at([int(summary.keyframes[index])], Resize("none"))[0] for index in shown)
+        times = (summary.timeline.seconds_of(int(summary.keyframes[index])) for index in shown)
+        pictures = (reader.frames_when([time], Resize("none"))[0] for time in times)
         keyframes.write_keyframe_images(summary, pictures, folder, shot_indices=shown)

@@ -229,7 +229,7 @@ def _settings_used(settings: SummarySettings, backbone: Backbone) -> dict[str, A
         used["ratio"] = settings.budget().ratio
     if settings.shots is not None:
         used["shots"] = str(settings.shots)
-    return {"backbone": f"{backbone.name} ({backbone.reason})", **used}
+    return {"backbone": backbone.name, "backbone_reason": backbone.reason, **used}
 
 
 def _cut_into_shots(

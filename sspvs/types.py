@@ -89,7 +89,7 @@ class DecodeReport:
     Attributes:
         declared_frames: Frames the container claims (0 when it does not say).
         decoded_frames: Frames that came out.
-        corrupt_frames: Frames or packets that the decoder refused or marked damaged.
+        corrupt_frames: Frames that the decoder refused or marked damaged, and those predicted from them.
         decoder: Name of the decoder that did the work.
         warnings: Sentences for the user.
     """

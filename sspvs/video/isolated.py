@@ -94,6 +94,12 @@ class IsolatedReader(VideoReader):
         images: ImageArray = message.arrays[0]
         return images
 
+    def frames_when(self, seconds: Sequence[float], resize: Resize = DEFAULT_RESIZE) -> ImageArray:
+        """See `VideoReader.frames_when`."""
+        (message,) = self._ask("frames_when", seconds=[float(time) for time in seconds], resize=asdict(resize))
+        images: ImageArray = message.arrays[0]
+        return images
+
     def _ask(self, kind: str, **fields: object) -> Iterator[Message]:
         child = self._ready_child()
         answers = child.ask(kind, **fields)

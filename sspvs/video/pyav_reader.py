@@ -106,7 +106,7 @@ class PyAVReader(VideoReader):
         warnings = []
         declared = self.info.declared_frames
         if counts.corrupt:
-            warnings.append(f"{counts.corrupt} damaged frames or packets were met while decoding")
+            warnings.append(f"{counts.corrupt} frames are damaged, or predicted from damaged ones")
         if counts.stopped:
             warnings.append(f"the file could not be read to its end ({counts.stopped})")
         elif decoded < declared - counts.corrupt - 1:
@@ -128,6 +128,21 @@ class PyAVReader(VideoReader):
         for index, frame in self._find(sorted(wanted)):
             images[wanted[index]] = convert(frame)
         return images
+
+    def frames_when(self, seconds: Sequence[float], resize: Resize = DEFAULT_RESIZE) -> ImageArray:
+        """See `VideoReader.frames_when`."""
+        if self._timeline is None and len(seconds):
+            convert = FrameConverter(resize, self.info, self._orientation)
+            images = []
+            with FrameSource(self._path, self.info, beat=self._beat) as source:
+                for time in seconds:
+                    frame = source.at(float(time))
+                    if frame is None:
+                        break  # times that were guessed: only a pass from the start finds them
+                    images.append(convert(frame))
+            if len(images) == len(seconds):
+                return np.stack(images)
+        return super().frames_when(seconds, resize)
 
     def _find(self, wanted: list[int]) -> Iterator[tuple[int, Any]]:
         """The frames with these rising indices, by jumping to the key frames before them where times allow it."""

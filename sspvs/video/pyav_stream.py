@@ -195,7 +195,7 @@ class DecodeCounts:
 
     Attributes:
         beat: Called for every packet: whoever waits can tell work from a hang.
-        corrupt: Packets refused and frames marked damaged.
+        corrupt: Packets refused, frames marked damaged, and frames predicted from either.
         stopped: Why reading stopped before the end of the file, or empty.
     """
 
@@ -207,6 +207,9 @@ class DecodeCounts:
 def decode_frames(container: Any, stream: Any, counts: DecodeCounts) -> Iterator[Any]:
     """Frames in presentation order from where the container stands; damage is counted, not raised.
 
+    Damage lasts: what is predicted from a lost picture shows it until the next key frame, and FFmpeg does not mark
+    it, so every frame up to there counts.
+
     Args:
         container: An open PyAV container.
         stream: Its video stream.
@@ -215,6 +218,7 @@ def decode_frames(container: Any, stream: Any, counts: DecodeCounts) -> Iterator
     Yields:
         PyAV video frames.
     """
+    damaged_from: int | None = None  # raw time of the damage that the frames still show
     for packet in _packets(container, stream, counts):
         counts.beat()
         try:
@@ -222,9 +226,15 @@ def decode_frames(container: Any, stream: Any, counts: DecodeCounts) -> Iterator
         except (av.error.FFmpegError, ValueError) as error:
             logger.debug("packet at %s refused: %s", packet.pts, error)
             counts.corrupt += 1
+            damaged_from = packet.pts if damaged_from is None else damaged_from
             continue
         for frame in frames:
-            counts.corrupt += bool(frame.is_corrupt)
+            pts = frame.pts if frame.pts is not None else 0
+            if damaged_from is not None and frame.key_frame and pts > damaged_from:
+                damaged_from = None
+            if frame.is_corrupt and damaged_from is None:
+                damaged_from = pts
+            counts.corrupt += bool(frame.is_corrupt) or (damaged_from is not None and pts >= damaged_from)
             yield frame
 
 

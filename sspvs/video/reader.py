@@ -11,6 +11,8 @@ from sspvs.errors import VideoError
 from sspvs.types import DecodeReport, FloatArray, ImageArray, Timeline, VideoInfo
 from sspvs.video.sampling import DEFAULT_RESIZE, FrameChunk, Resize
 
+TIME_SLACK_SECONDS = 1e-4
+"""Times are rounded numbers: this much earlier still means the frame."""
 DECODERS = ("auto", "pyav", "decord")
 
 
@@ -72,6 +74,26 @@ class VideoReader(ABC):
             ValueError: An index outside the video.
             VideoError: The frames cannot be decoded.
         """
+
+    def frames_when(self, seconds: Sequence[float], resize: Resize = DEFAULT_RESIZE) -> ImageArray:
+        """The frames that appear at these presentation times, exactly.
+
+        For times that an earlier pass gave (`Timeline.frame_seconds`): no pass is made again where the file's own
+        times can be jumped by.
+
+        Args:
+            seconds: Presentation times of frames, from the first frame of the video; in any order.
+            resize: Size of the frames given.
+
+        Returns:
+            (len(seconds), H, W, 3) uint8 RGB.
+
+        Raises:
+            VideoError: The frames cannot be decoded.
+        """
+        if self._timeline is None:
+            self.scan()
+        return self.frames_at([self.timeline.frame_at(time + TIME_SLACK_SECONDS) for time in seconds], resize)
 
     @property
     def timeline(self) -> Timeline:

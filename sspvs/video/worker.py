@@ -66,6 +66,7 @@ class Worker:
             "sample": self._sample,
             "scan": self._scan,
             "frames_at": self._frames_at,
+            "frames_when": self._frames_when,
             "write": self._write,
         }
         try:
@@ -104,6 +105,10 @@ class Worker:
 
     def _frames_at(self, frames: list[int], resize: dict[str, Any]) -> None:
         images = self._opened().frames_at(frames, Resize(**resize))
+        self._parent.send("done", arrays=(images,))
+
+    def _frames_when(self, seconds: list[float], resize: dict[str, Any]) -> None:
+        images = self._opened().frames_when(seconds, Resize(**resize))
         self._parent.send("done", arrays=(images,))
 
     def _write(self, source: str, segments: list[tuple[float, float]], out_path: str, settings: dict[str, Any]) -> None:
