@@ -158,14 +158,13 @@ def cheapest_partition(costs: SegmentCosts, beta: float) -> tuple[float, IntArra
     pending: list[tuple[int, int]] = []  # (row from which it holds, first start that is left)
     for index, (first, last) in enumerate(pairwise(costs.edges)):
         while pending and pending[0][0] <= first + 1:
-            low = pending.pop(0)[1]
+            low = max(low, pending.pop(0)[1])
         block = costs.rows(index, low)  # (last - first, last - low)
         _advance(totals, back, block, (low, first, last), beta)
         if np.isfinite(totals[last]):
-            alive: BoolArray = ~(totals[low:last] + block[-1] > totals[last] + costs.rounding)
-            alive[max(last - shortest + 1 - low, 0) :] = True
-            kept = np.flatnonzero(alive)
-            pending.append((last + shortest, low + int(kept[0]) if len(kept) else last))
+            alive: BoolArray = totals[low:last] + block[-1] <= totals[last] + costs.rounding
+            # The first one is never too near: the best start of a segment that ends in `last` is alive.
+            pending.append((last + shortest, low + int(alive.argmax())))
     starts = [int(back[count])]
     while starts[-1] > 0:
         starts.append(int(back[starts[-1]]))

@@ -90,6 +90,27 @@ def test_equals_the_textbook(kind, penalty, min_picks):
     assert np.diff([*starts, len(features)]).min() >= min_picks
 
 
+@settings(max_examples=150, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    count=st.integers(10, 50),
+    min_picks=st.integers(1, 7),
+    penalty=st.floats(0.05, 3),
+    block_rows=st.integers(1, 12),
+)
+def test_equals_the_textbook_on_mixed_scales_in_tiny_blocks(seed, count, min_picks, penalty, block_rows):
+    rng = np.random.default_rng(seed)
+    features = np.zeros((count, 3))
+    for size in (0.2, 0.6, 1.5):  # a tree of changes, so that several numbers of shots are locally best
+        features += size * rng.standard_normal((count, 3))[np.cumsum(rng.random(count) < 0.1 / size)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(costs_module, "_BLOCK_ROWS", block_rows)
+        patch.setattr(costs_module, "_PIECE_COLUMNS", 5)
+        starts = kts(features, penalty=penalty, min_shot_picks=min_picks)
+    expected = textbook_kts(features, penalty, max(count // min_picks - 1, 0), min_picks)
+    assert objective(features, starts, penalty) == pytest.approx(objective(features, expected, penalty), abs=1e-9)
+
+
 @pytest.mark.parametrize("min_picks", [1, 3, 140])
 def test_equals_the_textbook_over_many_blocks(min_picks, small_blocks):
     features = scenes(np.random.default_rng(3), [150, 20, 7, 200, 33, 90], noise=0.9)
