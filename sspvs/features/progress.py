@@ -16,8 +16,8 @@ Progress = Callable[[float, float], None]
 @contextmanager
 def video_bar(name: str, *, show: bool) -> Iterator[Progress]:
     """A bar for one video."""
-    layout = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} s of video [{elapsed}<{remaining}]"
-    with tqdm(desc=name, total=1, leave=False, disable=None if show else True, bar_format=layout) as bar:
+    layout = "{desc}{percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} s of video [{elapsed}<{remaining}]"
+    with tqdm(desc=shorten(name), total=1, leave=False, disable=None if show else True, bar_format=layout) as bar:
 
         def told(seconds: float, length: float) -> None:
             bar.total = max(length, seconds)
@@ -35,7 +35,7 @@ class VideosBar:
     """
 
     def __init__(self, n_videos: int, *, show: bool) -> None:
-        layout = "{desc}: {percentage:3.0f}%|{bar}| {n:.1f}/{total} videos [{elapsed}<{remaining}{postfix}]"
+        layout = "{desc}{percentage:3.0f}%|{bar}| {n:.1f}/{total} videos [{elapsed}<{remaining}{postfix}]"
         self._bar = tqdm(total=n_videos, leave=False, disable=None if show else True, bar_format=layout)
         self._lock = threading.Lock()
         self._seconds = 0.0
@@ -67,6 +67,13 @@ class VideosBar:
     def _advance(self, videos: float, seconds: float, name: str) -> None:
         with self._lock:
             self._seconds += seconds
-            self._bar.set_description(name, refresh=False)
+            self._bar.set_description(shorten(name), refresh=False)
             self._bar.set_postfix_str(f"{self._seconds:.0f} s of video", refresh=False)
             self._bar.update(videos)
+
+
+def shorten(name: str, width: int = 30) -> str:
+    """A name that leaves room for the bar: its middle goes first."""
+    if len(name) <= width:
+        return name
+    return f"{name[: width // 2 - 1]}...{name[-(width // 2) :]}"
