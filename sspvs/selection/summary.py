@@ -131,8 +131,8 @@ def shot_scores(frame_scores: FloatArray, shots: Shots) -> FloatArray:
 def key_frames(scores: FloatArray, picks: IntArray, shots: Shots) -> IntArray:
     """The frame that stands for each shot: its pick of the highest score.
 
-    Not the shot's first frame, which a transition may still cover, when there is another pick. Of equal scores the one
-    nearest to the middle. A shot without a pick gives its middle frame.
+    Not the shot's first or last frame, which a transition may cover, when there is another pick. Of equal scores the
+    one nearest to the middle. A shot without a pick gives its middle frame.
 
     Args:
         scores: (T,) importance at the picks.
@@ -144,13 +144,14 @@ def key_frames(scores: FloatArray, picks: IntArray, shots: Shots) -> IntArray:
     """
     scores, picks = np.asarray(scores), np.asarray(picks)[: len(scores)]
     frames: IntArray = shots.bounds.sum(axis=1) // 2
-    firsts, lasts = np.searchsorted(picks, shots.bounds).T
-    for shot, (first, last) in enumerate(zip(firsts, lasts, strict=True)):
-        if last - first > 1 and picks[first] == shots.bounds[shot, 0]:
-            first += 1
-        if last > first:
-            inside = picks[first:last]
-            best = inside[scores[first:last] == scores[first:last].max()]
+    limits = np.searchsorted(picks, shots.bounds)  # (S, 2) first and last + 1 pick of each shot
+    for shot, ((start, end), (first, last)) in enumerate(zip(shots, limits, strict=True)):
+        inside, worth = picks[first:last], scores[first:last]
+        inner = (inside > start) & (inside < end - 1)
+        if inner.any():
+            inside, worth = inside[inner], worth[inner]
+        if len(inside):
+            best = inside[worth == worth.max()]
             frames[shot] = best[np.abs(best - frames[shot]).argmin()]
     return frames
 

@@ -183,11 +183,13 @@ def test_one_frame():
 
 
 def test_key_frames():
-    shots = shots_of(30, 30, 30, 5, 5)
-    picks = np.array([0, 10, 20, 30, 45, 60, 70, 80, 95])
-    scores = np.array([9, 1, 2, 9, 1, 3, 5, 5, 7.0])
-    # Not the first frame when there is another; of equals the nearest to the middle; no pick: the middle.
-    assert key_frames(scores, picks, shots).tolist() == [20, 45, 70, 92, 95]
+    shots = shots_of(30, 30, 30, 5, 5, 20)
+    picks = np.array([0, 10, 20, 30, 45, 60, 70, 80, 95, 104, 119])
+    scores = np.array([9, 1, 2, 9, 1, 3, 5, 5, 7, 1, 9.0])
+    # Not the first or last frame when there is another; of equals the nearest to the middle; no pick: the middle.
+    assert key_frames(scores, picks, shots).tolist() == [20, 45, 70, 92, 95, 104]
+    both_ends = key_frames(np.array([1.0, 2.0]), np.array([0, 9]), shots_of(10))
+    assert both_ends.tolist() == [9]
 
 
 @pytest.mark.parametrize("ratio", [0.15, 0.29, 0.3, 0.7])
