@@ -18,6 +18,7 @@ DOUBLE_PRECISION_PICKS = 4096
 
 _BLOCK_ROWS = 256
 _PIECE_COLUMNS = 2048
+_RESERVE_COLUMNS = 512
 
 
 @dataclass
@@ -63,7 +64,7 @@ class SegmentCosts:
     @property
     def rounding(self) -> float:
         """How far a stored cost may be from the exact one."""
-        return 64 * float(np.finfo(self._features.dtype).eps) * max(float(self._square_sums[-1]), 1e-3)
+        return 8 * float(np.finfo(self._features.dtype).eps) * max(float(self._square_sums[-1]), 1e-3)
 
     def rows(self, index: int, low: int) -> FloatArray:
         """Costs of block `index`: rows t = edges[index] + 1 .. edges[index + 1], columns s = low .. t - 1.
@@ -72,7 +73,11 @@ class SegmentCosts:
         """
         block = self._blocks[index]
         if block is None or low < block.low:
-            block = self._blocks[index] = self._grow(index, block, low)
+            # Further than asked, where the block before allows it: few large products, not many small ones.
+            before = self._blocks[index - 1] if index else None
+            reserve = min(low, self.edges[index] - _RESERVE_COLUMNS) // _RESERVE_COLUMNS * _RESERVE_COLUMNS
+            lowest = min(low, max(reserve, before.low if before else 0))
+            block = self._blocks[index] = self._grow(index, block, lowest)
         return block.costs[:, low - block.low :]
 
     def scatter(self, starts: IntArray) -> float:
@@ -94,7 +99,7 @@ class SegmentCosts:
             end_sums[start - low :] = block.end_sums
             row_dots = block.row_dots
         while start > low:
-            end, start = start, max(start - _PIECE_COLUMNS if start <= first else first, low)
+            end, start = start, max(start - _PIECE_COLUMNS, low)
             sums, row_dots = self._sums(index, start, end, row_dots)
             end_sums[start - low : end - low] = sums[-1]
             costs[:, start - low : end - low] = self._scatters(index, start, end, sums)
@@ -103,23 +108,23 @@ class SegmentCosts:
     def _sums(self, index: int, start: int, end: int, row_dots: FloatArray) -> tuple[FloatArray, FloatArray]:
         """S(s, t) for columns s = start .. end - 1 of a block, and the row dots from `start` on."""
         first, last = self.edges[index], self.edges[index + 1]
-        rows = last - first
+        rows, columns = last - first, end - start
+        sums = np.empty((rows, columns))
         gram = (self._features[first:last] @ self._features[start:end].T).astype(np.float64, copy=False)
-        if start >= first:
-            gram *= np.tri(rows, k=-1)[:, start - first : end - first]  # only pairs i < t - 1
-        sums = np.empty_like(gram)
+        if end > first:
+            gram *= np.tri(rows, columns, first - start - 1)  # only pairs i < t - 1
         np.cumsum(gram[:, ::-1], axis=1, out=sums[:, ::-1])
         sums += row_dots[:, None]
         row_dots = sums[:, 0].copy()
         sums *= 2
-        if start >= first:
-            sums += self._squares[first:last, None] * np.tri(rows)[:, start - first : end - first]
-        else:
-            sums += self._squares[first:last, None]
+        squares = self._squares[first:last, None]
+        sums += squares * np.tri(rows, columns, first - start) if end > first else squares
+        if start < first:
             before = self._blocks[index - 1]
             assert before is not None
             assert before.low <= start
-            sums[0] += before.end_sums[start - before.low : end - before.low]
+            known = before.end_sums[start - before.low : end - before.low]
+            sums[0, : len(known)] += known
         for row in range(1, rows):  # ten times faster than np.cumsum(axis=0)
             np.add(sums[row], sums[row - 1], out=sums[row])
         return sums, row_dots

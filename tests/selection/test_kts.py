@@ -23,6 +23,7 @@ costs_module = sys.modules["sspvs.selection.segment_costs"]
 def small_blocks(monkeypatch):
     monkeypatch.setattr(costs_module, "_BLOCK_ROWS", 32)
     monkeypatch.setattr(costs_module, "_PIECE_COLUMNS", 20)
+    monkeypatch.setattr(costs_module, "_RESERVE_COLUMNS", 1)
 
 
 def objective(features, starts, penalty):
@@ -97,8 +98,9 @@ def test_equals_the_textbook(kind, penalty, min_picks):
     min_picks=st.integers(1, 7),
     penalty=st.floats(0.05, 3),
     block_rows=st.integers(1, 12),
+    reserve=st.integers(1, 20),
 )
-def test_equals_the_textbook_on_mixed_scales_in_tiny_blocks(seed, count, min_picks, penalty, block_rows):
+def test_equals_the_textbook_on_mixed_scales_in_tiny_blocks(seed, count, min_picks, penalty, block_rows, reserve):
     rng = np.random.default_rng(seed)
     features = np.zeros((count, 3))
     for size in (0.2, 0.6, 1.5):  # a tree of changes, so that several numbers of shots are locally best
@@ -106,6 +108,7 @@ def test_equals_the_textbook_on_mixed_scales_in_tiny_blocks(seed, count, min_pic
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(costs_module, "_BLOCK_ROWS", block_rows)
         patch.setattr(costs_module, "_PIECE_COLUMNS", 5)
+        patch.setattr(costs_module, "_RESERVE_COLUMNS", reserve)
         starts = kts(features, penalty=penalty, min_shot_picks=min_picks)
     expected = textbook_kts(features, penalty, max(count // min_picks - 1, 0), min_picks)
     assert objective(features, starts, penalty) == pytest.approx(objective(features, expected, penalty), abs=1e-9)

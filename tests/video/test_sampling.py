@@ -35,6 +35,7 @@ def test_ticks_on_frame_times_survive_rounding() -> None:
     ("resize", "size", "expected"),
     [
         (Resize("squash", 224), (640, 360), (224, 224)),
+        (Resize("squash", 48, height=27), (640, 360), (48, 27)),
         (Resize("short_side", 180), (640, 360), (320, 180)),
         (Resize("short_side", 720), (360, 640), (720, 1280)),
         (Resize("long_side", 160), (640, 360), (160, 90)),
