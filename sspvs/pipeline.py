@@ -17,7 +17,7 @@ from sspvs.importance.contrastive import contrastive_importance
 from sspvs.output import write_outputs
 from sspvs.selection.kts import DEFAULT_PENALTY, kts
 from sspvs.selection.shots import given_shots, merge_short, shots_from_cuts, shots_from_picks, uniform_shots
-from sspvs.selection.summary import Budget, select
+from sspvs.selection.summary import Budget, select, select_in_parts
 from sspvs.types import FrameFeatures, Shots, Summary, Timeline, VideoInfo
 
 Segmenter = Literal["kts", "uniform", "given", "transnet"]
@@ -80,10 +80,9 @@ class SummarySettings:
             problems.append(f"segmenter must be one of {', '.join(SEGMENTERS)}, got '{self.segmenter}'")
         if (self.segmenter == "given") != (self.shots is not None):
             problems.append("segmenter 'given' and a file of shots go together: --segmenter given --shots FILE")
-        for name, least in (("kts_penalty", 0.0), ("min_shot_seconds", 0.0)):
-            if not getattr(self, name) >= least:
-                problems.append(f"{name} must be >= {least:g}, got {getattr(self, name)}")
-        for name in ("rate_hz", "shot_seconds", "time_limit_seconds"):
+        if not 0 <= self.min_shot_seconds < math.inf:
+            problems.append(f"min_shot_seconds must be >= 0, got {self.min_shot_seconds}")
+        for name in ("kts_penalty", "rate_hz", "shot_seconds", "time_limit_seconds"):
             if not 0 < getattr(self, name) < math.inf:
                 problems.append(f"{name} must be a positive number, got {getattr(self, name)}")
         if problems:
@@ -193,7 +192,17 @@ def summarize_with(
         device=settings.device,
     )
     shots, shot_warnings = _cut_into_shots(features, features.timeline, features.info, settings)
-    chosen = select(importance.scores, features.picks, shots, settings.budget(), features.timeline)
+    if settings.segmenter in ("kts", "transnet"):
+        shots, chosen = select_in_parts(
+            importance.scores,
+            features.picks,
+            shots,
+            settings.budget(),
+            features.timeline,
+            min_shot_seconds=settings.min_shot_seconds,
+        )
+    else:  # shots of a length or at places that were asked for stay as they are
+        chosen = select(importance.scores, features.picks, shots, settings.budget(), features.timeline)
     return VideoSummary(
         info=features.info,
         timeline=features.timeline,

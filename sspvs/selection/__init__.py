@@ -8,11 +8,12 @@ from sspvs.selection.budget import DEFAULT_RATIO, Budget
 from sspvs.selection.given import given_shots
 from sspvs.selection.knapsack import knapsack
 from sspvs.selection.kts import DEFAULT_PENALTY, kts
-from sspvs.selection.shots import merge_short, shots_from_cuts, shots_from_picks, uniform_shots
+from sspvs.selection.shots import merge_short, shots_from_cuts, shots_from_picks, split_long, uniform_shots
 from sspvs.selection.summary import (
     Selection,
     hold_scores,
     select,
+    select_in_parts,
     shot_scores,
 )
 
@@ -27,8 +28,10 @@ __all__ = [
     "kts",
     "merge_short",
     "select",
+    "select_in_parts",
     "shot_scores",
     "shots_from_cuts",
     "shots_from_picks",
+    "split_long",
     "uniform_shots",
 ]

@@ -140,3 +140,39 @@ def merge_short(
         lengths[later - 1] += lengths.pop(later)
         starts.pop(later)
     return Shots.from_starts(np.array(starts, dtype=np.int64), shots.n_frames)
+
+
+def split_long(
+    shots: Shots, timeline: Timeline, part_seconds: float, *, longer_than: float, min_part_seconds: float = 0.0
+) -> Shots:
+    """Divide long shots into equal parts.
+
+    Args:
+        shots: The shots.
+        timeline: When each frame is shown.
+        part_seconds: Longest part, > 0; a part may be longer by less than a frame.
+        longer_than: Shots of at most this many seconds stay whole.
+        min_part_seconds: Shots that would have to be divided into shorter parts have longer ones, or stay whole.
+
+    Returns:
+        Shots with all the old starts and the new ones.
+
+    Raises:
+        ValueError: If `part_seconds` is not positive.
+    """
+    if not part_seconds > 0:
+        raise ValueError(f"part_seconds must be positive, got {part_seconds}")
+    edges = frame_edges(timeline)
+    frame_seconds = timeline.end_seconds / timeline.n_frames
+    starts = [shots.bounds[:, 0]]
+    for first, last in edges[shots.bounds]:
+        length = last - first
+        if length <= longer_than:
+            continue
+        count = int(np.ceil(length / part_seconds - 1e-9))
+        if min_part_seconds > 0:  # a boundary moves by up to a frame to where a frame starts
+            count = min(count, int(length / (min_part_seconds + frame_seconds)))
+        inner = first + length * np.arange(1, count) / max(count, 1)
+        starts.append(np.searchsorted(edges, inner - 1e-6, side="left"))
+    rising = np.unique(np.concatenate(starts))
+    return Shots.from_starts(rising[rising < shots.n_frames], shots.n_frames)

@@ -9,12 +9,15 @@ import numpy as np
 
 from sspvs.selection.budget import Budget, Limits
 from sspvs.selection.knapsack import knapsack
+from sspvs.selection.shots import split_long
 from sspvs.types import BoolArray, FloatArray, IntArray, Shots, Timeline
+
+PART_SECONDS = 3.0
+"""Long enough to see what happens."""
 
 _FINE_CAPACITY = 1 << 16  # units of a budget that limits frames and seconds at once
 
-
-__all__ = ["Budget", "Selection", "hold_scores", "key_frames", "select", "shot_scores"]
+__all__ = ["Budget", "Selection", "hold_scores", "key_frames", "select", "select_in_parts", "shot_scores"]
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,48 @@ def select(
         selected[best] = True
         segments = _best_part(frame_scores, shots.bounds[best], limits)[None]
     return Selection(selected, segments, key_frames(scores, picks, shots), means, limits.frames)
+
+
+def select_in_parts(
+    scores: FloatArray,
+    picks: IntArray,
+    shots: Shots,
+    budget: Budget,
+    timeline: Timeline,
+    *,
+    min_shot_seconds: float = 0.0,
+    part_seconds: float = PART_SECONDS,
+) -> tuple[Shots, Selection]:
+    """Select whole shots where they make a summary, and parts of long ones where they do not.
+
+    A home video of one take has no shot that fits a budget; a film of long takes may have one tiny shot that does.
+    When whole shots leave more than half of the budget unused, shots longer than the budget are divided into equal
+    parts of about `part_seconds` and the selection is made again.
+
+    Args:
+        scores: (T,) importance at the picks.
+        picks: (T,) frame indices, strictly increasing.
+        shots: The video cut into S shots.
+        budget: What the summary may hold.
+        timeline: When each frame is shown.
+        min_shot_seconds: No part is shorter; with a budget below it nothing is divided.
+        part_seconds: Wanted length of parts; those of a shorter budget are as long as the budget.
+
+    Returns:
+        The shots, with what was divided, and the selection among them.
+    """
+    chosen = select(scores, picks, shots, budget, timeline)
+    if budget.max_shots is not None:
+        return shots, chosen
+    limits = budget.limits(shots, timeline)
+    allowed = min(limits.seconds, timeline.end_seconds * limits.frames / shots.n_frames)
+    whole = np.array_equal(chosen.segments, shots.bounds[chosen.selected])
+    played = int((chosen.segments[:, 1] - chosen.segments[:, 0]).sum())
+    if (whole and 2 * played >= limits.frames) or allowed < min_shot_seconds:
+        return shots, chosen
+    count = max(1, round(allowed / max(part_seconds, min_shot_seconds)))
+    parts = split_long(shots, timeline, allowed / count, longer_than=allowed, min_part_seconds=min_shot_seconds)
+    return parts, select(scores, picks, parts, budget, timeline)
 
 
 def hold_scores(scores: FloatArray, picks: IntArray, n_frames: int) -> FloatArray:
