@@ -4,7 +4,8 @@
     python tools/bench/extraction.py VIDEO --device cuda --backbone open_clip:ViT-B-32/random --precision fp16
 
 The loop decodes every frame, converts it to a full-size RGB array, takes every 15th, resizes it with PIL and gives
-it to the network in eager torch, batch 1. Ours takes as many picks (a rate of fps / 15) from the same video. Both
+it to the same network in eager torch, batch 1; `loop, GoogLeNet` is the same loop with the network that peers run
+(random weights: only its speed matters), and `--no-googlenet` leaves it out. Ours takes as many picks (a rate of fps / 15) from the same video. Both
 take turns in one process, so that a busy machine slows both; ratios are of medians. Peak memory (Linux) is that of
 a process of its own with its children. `--minutes M` repeats the video's packets to that length. A last table gives
 the network alone, batch by batch.
@@ -29,7 +30,7 @@ from PIL import Image
 from sspvs.features.backbones import Backbone, load_backbone
 from sspvs.features.extract import extract_to_file, extract_video
 from sspvs.types import FloatArray
-from sspvs.video import open_video
+from sspvs.video import Resize, open_video
 
 STRIDE = 15
 
@@ -43,7 +44,20 @@ def eager(backbone: Backbone, device: str, precision: str) -> Backbone:
     return backbone
 
 
-def one_at_a_time(video: Path, backbone: Backbone) -> FloatArray:
+def googlenet_encoder(device: str) -> Callable[[np.ndarray], np.ndarray]:
+    """The peers' own network in eager torch."""
+    import torch
+    import torchvision
+
+    from sspvs.features.backbones.torch_engine import frame_encoder
+
+    network = torchvision.models.googlenet(weights=None, aux_logits=False, init_weights=False).eval().to(device)
+    network.fc = torch.nn.Identity()
+    mean, scale = [123.7, 116.3, 103.5], [58.4, 57.1, 57.4]
+    return frame_encoder(network, mean=mean, scale=scale, device=device, dtype=torch.float32)
+
+
+def one_at_a_time(video: Path, resize: Resize, encode: Callable[[np.ndarray], np.ndarray]) -> FloatArray:
     """The peers' loop."""
     features = []
     with av.open(str(video)) as container:
@@ -51,8 +65,8 @@ def one_at_a_time(video: Path, backbone: Backbone) -> FloatArray:
             image = frame.to_ndarray(format="rgb24")  # every frame, at full size
             if index % STRIDE == 0:
                 picture = Image.fromarray(image)
-                size = backbone.resize.target_size(picture.width, picture.height)
-                features.append(backbone.encode(np.array(picture.resize(size, Image.Resampling.BILINEAR))[None])[0])
+                size = resize.target_size(picture.width, picture.height)
+                features.append(encode(np.array(picture.resize(size, Image.Resampling.BILINEAR))[None])[0])
     return np.stack(features)
 
 
@@ -74,7 +88,10 @@ def contestants(video: Path, args: argparse.Namespace, rate_hz: float, only: str
     work: dict[str, Callable[[], object]] = {}
     if only in ("", "loop"):
         network = eager(backbone, args.device, args.precision)
-        work["loop"] = lambda: one_at_a_time(video, network)
+        work["loop"] = lambda: one_at_a_time(video, network.resize, network.encode)
+    if only in ("", "loop, GoogLeNet") and not args.no_googlenet:
+        googlenet = googlenet_encoder(args.device)
+        work["loop, GoogLeNet"] = lambda: one_at_a_time(video, Resize(), googlenet)
     if only in ("", "ours"):
         work["ours"] = lambda: extract_video(video, backbone, rate_hz=rate_hz, batch_size=args.batch_size)
     if only in ("", "ours, to a file"):
@@ -107,6 +124,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--minutes", type=float, default=0.0, help="repeat the video to this length")
+    parser.add_argument("--no-googlenet", action="store_true", help="leave out the loop with the peers' own network")
     parser.add_argument("--no-memory", action="store_true", help="skip the peak memory runs")
     parser.add_argument("--only", default="", help=argparse.SUPPRESS)  # one contestant, once: a memory run
     args = parser.parse_args()
