@@ -4,11 +4,11 @@
     python tools/bench/extraction.py VIDEO --device cuda --backbone open_clip:ViT-B-32/random --precision fp16
 
 The loop decodes every frame, converts it to a full-size RGB array, takes every 15th, resizes it with PIL and gives
-it to the same network in eager torch, batch 1; `loop, GoogLeNet` is the same loop with the network that peers run
-(random weights: only its speed matters), and `--no-googlenet` leaves it out. Ours takes as many picks (a rate of fps / 15) from the same video. Both
-take turns in one process, so that a busy machine slows both; ratios are of medians. Peak memory (Linux) is that of
-a process of its own with its children. `--minutes M` repeats the video's packets to that length. A last table gives
-the network alone, batch by batch.
+it to the same network in eager torch, batch 1. `loop, GoogLeNet` is that loop with the network that peers run (random
+weights: only its speed matters); `--no-googlenet` leaves it out. Ours takes as many picks (a rate of fps / 15) from
+the same video. All take turns in one process, so that a busy machine slows them alike; ratios are of medians. Peak
+memory (Linux) is that of a process of its own with its children. `--minutes M` repeats the video's packets to that
+length. A last table gives the network alone, batch by batch.
 """
 
 from __future__ import annotations
