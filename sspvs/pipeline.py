@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sspvs.features.backbones import Backbone, load_backbone
-from sspvs.features.extract import extract_video
+from sspvs.features.extract import MAX_DAMAGED, extract_video
 from sspvs.features.transnet import cut_frames
 from sspvs.importance.contrastive import contrastive_importance
 from sspvs.output import write_outputs
@@ -48,6 +48,7 @@ class SummarySettings:
         rate_hz: Frames looked at per second of video.
         decoder: `auto`, `pyav` or `decord`.
         time_limit_seconds: Longest time a decoder may give nothing before it is stopped.
+        max_damaged: Share of the frames that may be damaged, or predicted from damaged ones, in [0, 1].
         device: Where the scores are computed: `auto`, `cpu`, `cuda`, `cuda:1`.
     """
 
@@ -66,6 +67,7 @@ class SummarySettings:
     rate_hz: float = 2.0
     decoder: str = "auto"
     time_limit_seconds: float = 60.0
+    max_damaged: float = MAX_DAMAGED
     device: str = "auto"
 
     def __post_init__(self) -> None:
@@ -85,6 +87,8 @@ class SummarySettings:
         for name in ("kts_penalty", "rate_hz", "shot_seconds", "time_limit_seconds"):
             if not 0 < getattr(self, name) < math.inf:
                 problems.append(f"{name} must be a positive number, got {getattr(self, name)}")
+        if not 0 <= self.max_damaged <= 1:
+            problems.append(f"max_damaged must be between 0 and 1, got {self.max_damaged}")
         if problems:
             raise ValueError("; ".join(problems))
 
@@ -177,6 +181,7 @@ def summarize_with(
         rate_hz=settings.rate_hz,
         decoder=settings.decoder,
         time_limit_seconds=settings.time_limit_seconds,
+        max_damaged=settings.max_damaged,
         thumbnails=True,
         progress=progress,
     )

@@ -17,7 +17,6 @@ from sspvs.errors import VideoError
 if TYPE_CHECKING:
     from sspvs.features.resumable import ExtractionReport
 
-HELP = "frame features of many videos into one h5 file"
 DESCRIPTION = (
     "Frame features of many videos into one h5 file (the community's layout, with a fingerprint of what made them). "
     "Run it again after an interruption and it goes on where it stopped; videos already in the file are kept. "
@@ -46,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="longest time a decoder may give nothing before it is stopped (default 60)",
     )
+    add("--max-damaged", type=float, metavar="SHARE", help="refuse a video with more damaged frames (default 0.33)")
     add("--device", default="auto", help="auto, cpu, cuda or cuda:1 (default auto)")
     add("--precision", choices=("auto", "fp32", "fp16", "bf16"), default="auto", help="of the network (default auto)")
     add("--download", action="store_true", help="fetch weights that are not here")
@@ -86,6 +86,8 @@ def _check(args: argparse.Namespace) -> None:
         problems.append(f"--batch-size must be at least 1, got {args.batch_size}")
     if not args.time_limit > 0:
         problems.append(f"--time-limit must be positive, got {args.time_limit}")
+    if args.max_damaged is not None and not 0 <= args.max_damaged <= 1:
+        problems.append(f"--max-damaged must be between 0 and 1, got {args.max_damaged}")
     if args.ray_address is not None and args.engine != "ray":
         problems.append("--ray-address goes with --engine ray")
     if problems:
@@ -94,9 +96,11 @@ def _check(args: argparse.Namespace) -> None:
 
 def _extract(args: argparse.Namespace, paths: list[Path]) -> ExtractionReport:
     from sspvs.features.backbones import load_backbone
+    from sspvs.features.extract import MAX_DAMAGED, extract_to_file
 
     backbone = load_backbone(args.backbone, device=args.device, precision=args.precision, download=args.download)
     print(f"backbone {backbone.name}: {backbone.reason}")
+    max_damaged = MAX_DAMAGED if args.max_damaged is None else args.max_damaged
     on_gpu = backbone.device.startswith("cuda")
     batch_size = args.batch_size or (GPU_BATCH if on_gpu else CPU_BATCH)
     if args.engine == "ray":
@@ -122,11 +126,10 @@ def _extract(args: argparse.Namespace, paths: list[Path]) -> ExtractionReport:
             decoder=args.decoder,
             batch_size=batch_size,
             time_limit_seconds=args.time_limit,
+            max_damaged=max_damaged,
             overwrite=args.overwrite,
             progress=True,
         )
-    from sspvs.features.extract import extract_to_file
-
     return extract_to_file(
         paths,
         args.out,
@@ -135,6 +138,7 @@ def _extract(args: argparse.Namespace, paths: list[Path]) -> ExtractionReport:
         decoder=args.decoder,
         batch_size=batch_size,
         time_limit_seconds=args.time_limit,
+        max_damaged=max_damaged,
         workers=args.workers or LOCAL_WORKERS,
         overwrite=args.overwrite,
         progress=True,

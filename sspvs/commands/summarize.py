@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sspvs.errors import SspvsError
 
@@ -64,6 +64,9 @@ def add_extraction_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--time-limit", type=float, default=60.0, metavar="SECONDS", help="stop a decoder that gives nothing this long"
     )
+    group.add_argument(
+        "--max-damaged", type=float, metavar="SHARE", help="refuse a video with more damaged frames (default: 0.33)"
+    )
     group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 (default: auto)")
     group.add_argument("--precision", default="auto", choices=("auto", "fp32", "fp16", "bf16"), help="default: auto")
     group.add_argument("--download", action="store_true", help="fetch weights that are not on this machine")
@@ -86,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
         combine=args.combine,
         post=args.post,
         segmenter=args.segmenter,
-        **({} if args.kts_penalty is None else {"kts_penalty": args.kts_penalty}),
+        **_given(kts_penalty=args.kts_penalty, max_damaged=args.max_damaged),
         shot_seconds=args.shot_seconds,
         shots=args.shots,
         rate_hz=args.rate,
@@ -102,6 +105,11 @@ def run(args: argparse.Namespace) -> int:
         _summarize_one(videos[0], args.out, backbone, settings)
         return 0
     return _summarize_many(videos, args.out, backbone, settings)
+
+
+def _given(**values: float | None) -> dict[str, Any]:
+    """The options that were given; the others keep the defaults of `SummarySettings`."""
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _summarize_one(video: Path, out: Path, backbone: Backbone, settings: SummarySettings) -> None:

@@ -24,8 +24,11 @@ from sspvs.features.progress import Progress, VideosBar, video_bar
 from sspvs.features.resumable import ExtractionReport, Outcome, run_jobs
 from sspvs.features.store import pack_video
 from sspvs.features.thumbnails import thumbnail_jpegs
-from sspvs.types import Fingerprint, FloatArray, FrameFeatures, ImageArray, IntArray
+from sspvs.types import DecodeReport, Fingerprint, FloatArray, FrameFeatures, ImageArray, IntArray
 from sspvs.video import open_video
+
+MAX_DAMAGED = 1 / 3
+"""A video may have this share of damaged frames and still be used."""
 
 
 class NotFiniteError(SspvsError):
@@ -53,6 +56,7 @@ def extract_video(
     decoder: str = "auto",
     batch_size: int = 32,
     time_limit_seconds: float = 60.0,
+    max_damaged: float = MAX_DAMAGED,
     thumbnails: bool = False,
     progress: bool = False,
 ) -> ExtractedVideo:
@@ -65,6 +69,7 @@ def extract_video(
         decoder: `auto`, `pyav` or `decord`.
         batch_size: Frames encoded at a time.
         time_limit_seconds: Longest time the decoder may give nothing before it is stopped.
+        max_damaged: Share of the frames that may be damaged, or predicted from damaged ones, in [0, 1].
         thumbnails: Keep a small JPEG of each pick.
         progress: Show a progress bar, in seconds of video; quiet when stderr is no terminal.
 
@@ -76,7 +81,7 @@ def extract_video(
         NotFiniteError: The network gave numbers that are not finite.
         ValueError: An argument is out of range.
     """
-    sampling = _Sampling(rate_hz, decoder, batch_size, time_limit_seconds)
+    sampling = _Sampling(rate_hz, decoder, batch_size, time_limit_seconds, max_damaged)
     with video_bar(Path(path).name, show=progress) as told:
         return _extract(path, backbone, sampling, thumbnails, told)
 
@@ -89,6 +94,19 @@ class _Sampling:
     decoder: str
     batch_size: int
     time_limit_seconds: float
+    max_damaged: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.max_damaged <= 1:
+            raise ValueError(f"max_damaged must be between 0 and 1, got {self.max_damaged}")
+
+    def check(self, path: str | os.PathLike[str], decode: DecodeReport) -> None:
+        """Refuse a video that is mostly damage: its pictures would be smears, and scored as such."""
+        if decode.corrupt_frames > self.max_damaged * max(decode.decoded_frames, 1):
+            raise VideoError(
+                f"{path}: {decode.corrupt_frames} of {decode.decoded_frames} frames are damaged, or predicted from "
+                f"damaged ones, more than {self.max_damaged:.0%} of them; --max-damaged 1 uses it all the same"
+            )
 
 
 def _extract(
@@ -106,6 +124,7 @@ def _extract(
                 pictures += thumbnail_jpegs(chunk.frames, info.width, info.height)
             told(float(chunk.seconds[-1]), info.duration_seconds)
         timeline, decode, change = reader.timeline, reader.decode_report, reader.frame_change
+    sampling.check(path, decode)
     features = np.concatenate(encoded).astype(np.float32, copy=False)  # (T, D)
     if not np.isfinite(features).all():
         raise NotFiniteError(
@@ -135,10 +154,11 @@ def extract_job(
     decoder: str = "auto",
     batch_size: int = 32,
     time_limit_seconds: float = 60.0,
+    max_damaged: float = MAX_DAMAGED,
     told: Progress = lambda *_: None,
 ) -> Outcome:
     """Extract one of many videos: what is wrong with the video becomes an outcome, not an error."""
-    sampling = _Sampling(rate_hz, decoder, batch_size, time_limit_seconds)
+    sampling = _Sampling(rate_hz, decoder, batch_size, time_limit_seconds, max_damaged)
     try:
         video = _extract(job.path, backbone, sampling, False, told).features
     except (VideoError, NotFiniteError, OSError) as error:
@@ -157,6 +177,7 @@ def extract_to_file(
     decoder: str = "auto",
     batch_size: int = 32,
     time_limit_seconds: float = 60.0,
+    max_damaged: float = MAX_DAMAGED,
     workers: int = 1,
     overwrite: bool = False,
     progress: bool = False,
@@ -174,6 +195,7 @@ def extract_to_file(
         decoder: `auto`, `pyav` or `decord`.
         batch_size: Frames encoded at a time; a batch never mixes videos.
         time_limit_seconds: Longest time the decoder may give nothing before it is stopped.
+        max_damaged: Share of the frames that may be damaged, or predicted from damaged ones, in [0, 1].
         workers: Videos decoded at the same time; the network takes their batches in turn.
         overwrite: Replace `out` instead of adding to it.
         progress: Show a progress bar; quiet when stderr is no terminal.
@@ -202,6 +224,7 @@ def extract_to_file(
                     decoder=decoder,
                     batch_size=batch_size,
                     time_limit_seconds=time_limit_seconds,
+                    max_damaged=max_damaged,
                     told=told,
                 )
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from sspvs.errors import MissingExtraError, SspvsError
 from sspvs.features.backbones import Backbone
-from sspvs.features.extract import extract_job
+from sspvs.features.extract import MAX_DAMAGED, extract_job
 from sspvs.features.parts import Job
 from sspvs.features.progress import VideosBar
 from sspvs.features.resumable import ExtractionReport, Outcome, run_jobs
@@ -43,6 +43,7 @@ def extract_with_ray(
     decoder: str = "auto",
     batch_size: int = 32,
     time_limit_seconds: float = 60.0,
+    max_damaged: float = MAX_DAMAGED,
     overwrite: bool = False,
     progress: bool = False,
 ) -> ExtractionReport:
@@ -59,6 +60,7 @@ def extract_with_ray(
         decoder: `auto`, `pyav` or `decord`.
         batch_size: Frames encoded at a time.
         time_limit_seconds: Longest time a decoder may give nothing before it is stopped.
+        max_damaged: Share of the frames that may be damaged, in [0, 1].
         overwrite: Replace `out` instead of adding to it.
         progress: Show a progress bar; quiet when stderr is no terminal.
 
@@ -82,6 +84,7 @@ def extract_with_ray(
         "decoder": decoder,
         "batch_size": batch_size,
         "time_limit_seconds": time_limit_seconds,
+        "max_damaged": max_damaged,
     }
 
     def produce(jobs: Sequence[Job]) -> Iterator[Outcome]:

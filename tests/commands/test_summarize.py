@@ -240,6 +240,11 @@ def test_corrupted_file_is_an_error(shared_data: Path, tmp_path: Path, capfd: py
     assert err.startswith("error: ")
     assert err.count("\n") == 1
     assert not (tmp_path / "out").exists()
+    flags = ["--max-damaged", "1"]
+    assert main(["summarize", str(shared_data / "videos/corrupted.mp4"), "--out", str(tmp_path / "out"), *flags]) == 0
+    result = _result(tmp_path / "out")
+    assert result["decode"]["corrupt_frames"] == 20
+    assert result["warnings"]
 
 
 def test_montage_cuts(shared_data: Path, tmp_path: Path) -> None:
