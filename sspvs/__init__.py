@@ -14,13 +14,14 @@ The house, in the order in which data walks through it:
 Imports go one way, from a layer to the ones above it in this list, and `tests/test_imports.py` keeps it so:
 
     0  errors, types
-    1  video, selection, importance                       (these never import each other)
-    2  features
-    3  report
-    4  output
-    5  pipeline
-    6  commands
-    7  cli
+    1  atomic                                             (whole files or none)
+    2  video, selection, importance                       (these never import each other)
+    3  features
+    4  report
+    5  output
+    6  pipeline
+    7  commands
+    8  cli
 
 `import sspvs` is light: torch, decoders and plotting are loaded by the call that needs them.
 """

@@ -11,24 +11,19 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "sspvs"
 
-LAYERS: dict[str, int] = {
-    "errors": 0,
-    "types": 0,
-    "video": 1,
-    "selection": 1,
-    "importance": 1,
-    "models": 1,
-    "losses": 1,
-    "features": 2,
-    "evaluation": 2,
-    "data": 3,
-    "tasks": 4,
-    "report": 4,
-    "output": 5,
-    "pipeline": 6,
-    "commands": 7,
-    "cli": 8,
-}
+_FLOORS = (
+    ("errors", "types"),
+    ("atomic",),
+    ("video", "selection", "importance", "models", "losses"),
+    ("features", "evaluation"),
+    ("data",),
+    ("tasks", "report"),
+    ("output",),
+    ("pipeline",),
+    ("commands",),
+    ("cli",),
+)
+LAYERS = {room: floor for floor, rooms in enumerate(_FLOORS) for room in rooms}
 EXTERNAL_ALLOWED = {"selection": {"numpy"}, "evaluation": {"numpy", "scipy"}}
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "misc", "common"}
 

@@ -41,6 +41,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.scorer != "contrastive":
         raise ValueError(f"scorer must be 'contrastive', got '{args.scorer}'")
+    if args.out.exists() and args.features.exists() and args.out.samefile(args.features):
+        raise ValueError(f"--out {args.out} is the feature file itself; choose another file for the scores")
     settings = {"combine": args.combine, "post": args.post, "title": args.title}
     failures: list[str] = []
     with read_features(args.features) as store:

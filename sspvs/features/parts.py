@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from sspvs.atomic import atomic_file
 from sspvs.errors import FeatureFileError, FingerprintMismatchError, OutputError
 from sspvs.features.store import (
     FeatureStore,
     SourceStamp,
-    atomic_path,
     check_fingerprint,
     group_name,
     is_h5,
@@ -126,7 +126,7 @@ class PartsFolder:
     def add(self, job: Job, packed: bytes) -> None:
         """Keep one finished video: from here on it survives a kill."""
         path = self.folder / _part_name(job.group)
-        with atomic_path(path) as temporary:
+        with atomic_file(path) as temporary:
             temporary.write_bytes(packed)
         self._parts[job.group] = path
 
@@ -141,7 +141,7 @@ class PartsFolder:
         if not parts:
             return
         members = {**dict.fromkeys(self._in_out, self.out), **parts}
-        with atomic_path(self.out, folder=self.folder) as temporary:
+        with atomic_file(self.out, folder=self.folder) as temporary:
             merge_files(temporary, members, self.fingerprint)
         for path in self._parts.values():
             path.unlink(missing_ok=True)

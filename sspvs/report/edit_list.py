@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from sspvs.atomic import write_text
 from sspvs.errors import MissingExtraError
-from sspvs.report.files import write_text
 from sspvs.report.tables import generated_by, shot_of_frames
 from sspvs.types import Summary
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from sspvs.atomic import atomic_file
 from sspvs.errors import OutputError
-from sspvs.report.files import atomic_file
 from sspvs.types import ImageArray, Summary
 
 

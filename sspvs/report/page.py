@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
+from sspvs.atomic import write_text
 from sspvs.errors import OutputError
-from sspvs.report.files import write_text
 from sspvs.report.page_data import json_island, page_document
 from sspvs.report.plots import clock_text
 from sspvs.report.tables import generated_by, plain

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sspvs.report.files import atomic_file
+from sspvs.atomic import atomic_file
 from sspvs.types import FloatArray, Summary
 
 ACCENT = "#d04a12"

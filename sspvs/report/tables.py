@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from sspvs.report.files import write_text
+from sspvs.atomic import write_text
 from sspvs.types import BoolArray, IntArray, Summary
 
 

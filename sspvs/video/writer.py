@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sspvs.atomic import atomic_file
 from sspvs.errors import OutputError
 from sspvs.video.child import DecodingChild
 from sspvs.video.reader import check_file
@@ -95,21 +96,14 @@ def write_clips(
     check_file(source)
     _check_output(out_path)
     settings: dict[str, Any] = {"crf": crf, "preset": preset, "max_height": max_height}
-    partial = out_path.with_name(f".{out_path.name}.{os.getpid()}.part")
     total = round(sum(end - start for start, end in segments), 1)
-    try:
-        with _progress_bar(total, progress) as advance:
-            if isolated:
-                fields = _encode_apart(source, segments, partial, settings, advance, time_limit_seconds)
-            else:
-                from sspvs.video.clips import ClipSettings, encode_clips
+    with atomic_file(out_path) as partial, _progress_bar(total, progress) as advance:
+        if isolated:
+            fields = _encode_apart(source, segments, partial, settings, advance, time_limit_seconds)
+        else:
+            from sspvs.video.clips import ClipSettings, encode_clips
 
-                fields = encode_clips(source, segments, partial, ClipSettings(**settings), advance)._asdict()
-        partial.replace(out_path)
-    except OSError as error:
-        raise OutputError(f"cannot write {out_path}: {error.strerror or error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
+            fields = encode_clips(source, segments, partial, ClipSettings(**settings), advance)._asdict()
     return WrittenClip(out_path, **{**fields, "warnings": tuple(fields["warnings"])})
 
 

@@ -85,7 +85,9 @@ def test_a_bad_video_is_reported_and_the_rest_go_on(
     assert sorted(read_scores(tmp_path / "s.h5")) == ["video_1", "video_2"]
 
 
-@pytest.mark.parametrize("case", ["missing", "text", "truncated", "empty", "scorer", "unwritable", "wrong backbone"])
+@pytest.mark.parametrize(
+    "case", ["missing", "text", "truncated", "empty", "scorer", "unwritable", "wrong backbone", "itself"]
+)
 def test_bad_input_is_one_line_and_leaves_nothing(
     case: str, community: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -103,6 +105,8 @@ def test_bad_input_is_one_line_and_leaves_nothing(
         flags = ["--scorer", "telepathy"]
     elif case == "unwritable":
         out = tmp_path / "no" / "such" / "folder" / "s.h5"
+    elif case == "itself":
+        out = features
     elif case == "wrong backbone":
         with h5py.File(features, "a") as file:
             print_of = {**load_backbone("efficientnet-lite0").fingerprint(2.0).as_dict(), "weights_digest": "0" * 64}

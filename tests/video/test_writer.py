@@ -301,7 +301,8 @@ class TestRefusals:
     @pytest.mark.parametrize("isolated", [True, False])
     def test_a_full_disk(self, tmp_path: Path, isolated: bool, monkeypatch: pytest.MonkeyPatch) -> None:
         source = write_video(tmp_path / "v.mp4", regular(100))
-        (tmp_path / f".out.mp4.{os.getpid()}.part").symlink_to("/dev/full")
+        monkeypatch.setattr("sspvs.atomic.secrets.token_hex", lambda _: "full")
+        (tmp_path / f".sspvs-{os.getpid()}-full.tmp").symlink_to("/dev/full")
         with pytest.raises(OutputError, match="cannot write"):
             write_clips(source, [(0, 4)], tmp_path / "out.mp4", isolated=isolated)
         assert sorted(path.name for path in tmp_path.iterdir()) == ["v.mp4"]
@@ -320,11 +321,11 @@ def test_killed_while_writing_leaves_no_process(tmp_path: Path) -> None:
     )
     with subprocess.Popen([sys.executable, "-c", code]) as parent:
         deadline = time.monotonic() + 20
-        while not list(tmp_path.glob("*.part")) and not list(tmp_path.glob(".*.part")):
+        while not list(tmp_path.glob(".sspvs-*.tmp")):
             assert time.monotonic() < deadline
             time.sleep(0.05)
         parent.send_signal(signal.SIGKILL)
     deadline = time.monotonic() + 10
-    while list(tmp_path.glob(".*.part")) and time.monotonic() < deadline:
+    while list(tmp_path.glob(".*.tmp")) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["v.mp4"]

@@ -5,7 +5,6 @@ No code outside this folder knows the names of groups, datasets and attributes.
 
 from sspvs.features.store.feature_file import (
     FeatureStore,
-    atomic_path,
     is_h5,
     merge_files,
     pack_video,
@@ -20,7 +19,6 @@ __all__ = [
     "FeatureStore",
     "SourceStamp",
     "VideoScores",
-    "atomic_path",
     "check_fingerprint",
     "group_name",
     "is_h5",

@@ -5,13 +5,13 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import h5py
 
-from sspvs.errors import FeatureFileError, OutputError
+from sspvs.errors import FeatureFileError
 from sspvs.features.store import layout
 from sspvs.types import Fingerprint, FrameFeatures
 
@@ -171,31 +171,6 @@ def merge_files(target: Path, members: Mapping[str, Path], fingerprint: Fingerpr
             with h5py.File(path, "r") as part:
                 for name in by_file[path]:
                     part.copy(part[name], file, name)
-
-
-@contextmanager
-def atomic_path(path: Path, folder: Path | None = None) -> Iterator[Path]:
-    """A temporary path that takes the place of `path` when the block ends well, and is removed when not.
-
-    Args:
-        path: The file to write.
-        folder: Where the temporary file lies (on the same file system); beside `path` unless given.
-
-    Raises:
-        OutputError: When the place cannot be written to.
-    """
-    temporary = (folder or path.parent) / f".{path.name}.{os.getpid()}.tmp"
-    try:
-        yield temporary
-        with temporary.open("rb+") as handle:
-            os.fsync(handle.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)  # h5py's own text is a paragraph
-        raise OutputError(f"{path}: cannot be written: {reason}; choose another place") from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def is_h5(path: str | os.PathLike[str]) -> bool:

@@ -12,9 +12,9 @@ from typing import Any
 import h5py
 import numpy as np
 
+from sspvs.atomic import atomic_file
 from sspvs.errors import FeatureFileError
 from sspvs.features.store import layout
-from sspvs.features.store.feature_file import atomic_path
 from sspvs.types import Fingerprint, FloatArray, IntArray
 
 SCORES, SCORER, SETTINGS = "scores", "scorer", "settings"
@@ -60,7 +60,7 @@ def write_scores(
         OutputError: When the file cannot be written.
         ValueError: When scores are not (T,), not finite, or not as many as the picks.
     """
-    with atomic_path(Path(path)) as temporary, h5py.File(temporary, "w") as file:
+    with atomic_file(Path(path)) as temporary, h5py.File(temporary, "w") as file:
         file.attrs[SCORER] = scorer
         file.attrs[SETTINGS] = json.dumps(dict(settings or {}), sort_keys=True)
         layout.write_fingerprint_attrs(file.attrs, fingerprint)
