@@ -19,6 +19,9 @@ from sspvs.video import Resize, open_video, write_clips
 MAX_EMBEDDED_BYTES = 40_000_000
 """A summary clip larger than this goes into the report as a 360-line preview."""
 
+KEYFRAME_BYTES = 32_000_000
+"""Full-size key frames held in memory together."""
+
 
 def write_outputs(summary: Summary, out: Path, *, progress: bool = False) -> Path:
     """Write every file of a summary into a folder.
@@ -114,9 +117,14 @@ def _write_all(summary: Summary, staging: Path, out: Path, *, progress: bool) ->
 
 
 def _write_keyframes(summary: Summary, folder: Path) -> None:
-    """One full-size picture for each shot of the summary, read one at a time."""
+    """One full-size picture for each shot of the summary, a few in memory at a time."""
     shown = [index for index, selected in enumerate(summary.selected) if selected]
+    times = [summary.timeline.seconds_of(int(summary.keyframes[index])) for index in shown]
+    at_once = max(1, KEYFRAME_BYTES // (summary.info.width * summary.info.height * 3))
     with open_video(summary.info.path) as reader:
-        times = (summary.timeline.seconds_of(int(summary.keyframes[index])) for index in shown)
-        pictures = (reader.frames_when([time], Resize("none"))[0] for time in times)
+        pictures = (
+            picture
+            for first in range(0, len(times), at_once)
+            for picture in reader.frames_when(times[first : first + at_once], Resize("none"))
+        )
         keyframes.write_keyframe_images(summary, pictures, folder, shot_indices=shown)

@@ -15,9 +15,9 @@ import json
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
+from measure import own_peak_mb
 
 from sspvs.importance.contrastive import contrastive_importance
 
@@ -37,12 +37,6 @@ def plain_importance(features: np.ndarray) -> np.ndarray:
     for term in (dissimilarity, consistency):
         product *= (term - term.min()) / (term.max() - term.min())
     return product
-
-
-def own_peak_mb() -> float:
-    """Peak memory of this process alone; `getrusage` starts from that of the parent."""
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) / 1024
 
 
 def drawn(frames: int, width: int) -> np.ndarray:

@@ -9,7 +9,6 @@ named in the first line of each table (medians over the rounds).
 from __future__ import annotations
 
 import argparse
-import statistics
 import tempfile
 import threading
 import time
@@ -17,40 +16,10 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import av
 import numpy as np
+from measure import repeat_video, take_turns
 
 from sspvs.video import VideoReader, list_videos, open_video, write_clips
-
-
-def repeat_video(source: Path, seconds: float, out: Path) -> None:
-    """A longer video, by repeating the packets of a short one; nothing is encoded anew."""
-    with av.open(str(source)) as first, av.open(str(out), "w") as output:
-        streams = {}
-        for stream in (*first.streams.video[:1], *first.streams.audio[:1]):
-            streams[stream.index] = output.add_stream_from_template(stream)
-        length = first.duration / av.time_base + 0.2  # decoding starts before presentation does
-        for turn in range(int(np.ceil(seconds / length))):
-            first.seek(0)
-            for packet in first.demux(*(first.streams[index] for index in streams)):
-                if packet.dts is None:
-                    continue
-                shift = round(turn * length / packet.time_base)
-                index = packet.stream.index
-                packet.pts, packet.dts = packet.pts + shift, packet.dts + shift
-                packet.stream = streams[index]
-                output.mux(packet)
-
-
-def take_turns(contestants: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Median seconds of each contestant."""
-    seconds: dict[str, list[float]] = {name: [] for name in contestants}
-    for _ in range(rounds):
-        for name, work in contestants.items():
-            started = time.perf_counter()
-            work()
-            seconds[name].append(time.perf_counter() - started)
-    return {name: statistics.median(values) for name, values in seconds.items()}
 
 
 def show(title: str, seconds: dict[str, float], amount: float, unit: str) -> None:

@@ -23,8 +23,7 @@ from pathlib import Path
 
 import av
 import numpy as np
-from decoding import repeat_video, take_turns
-from measure import run_measured
+from measure import repeat_video, run_measured, take_turns
 from PIL import Image
 
 from sspvs.features.backbones import Backbone, load_backbone

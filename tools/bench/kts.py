@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from measure import own_peak_mb
 
 from sspvs.selection.kts import DEFAULT_PENALTY, kts, kts_objective
 
@@ -26,12 +27,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "selectio
 from textbook_kts import textbook_kts
 
 WIDTH = 1280
-
-
-def own_peak_mb() -> float:
-    """Peak memory of this process alone; `getrusage` starts from that of the parent."""
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) / 1024
 
 
 def drawn(kind: str, picks: int) -> np.ndarray:

@@ -15,29 +15,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-import av
-from measure import run_measured
+from measure import repeat_video, run_measured
 
 from sspvs.video.drawing import draw_video
-
-
-def repeat_clip(clip: Path, seconds: float, out: Path) -> Path:
-    """Copy a clip's packets again and again until `seconds` are full."""
-    with av.open(str(clip)) as source, av.open(str(out), "w") as target:
-        length = float(source.duration / av.time_base) + 0.1  # room for the reordering at the seam
-        chosen = [*source.streams.video[:1], *source.streams.audio[:1]]
-        copies = [target.add_stream_from_template(stream) for stream in chosen]
-        for turn in range(max(1, round(seconds / length))):
-            with av.open(str(clip)) as again:
-                streams = [*again.streams.video[:1], *again.streams.audio[:1]]
-                for packet in again.demux(streams):
-                    if packet.dts is None:
-                        continue
-                    shift = round(turn * length / packet.time_base)
-                    packet.pts, packet.dts = packet.pts + shift, packet.dts + shift
-                    packet.stream = copies[streams.index(packet.stream)]
-                    target.mux(packet)
-    return out
 
 
 def main() -> None:
@@ -50,7 +30,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         clip = args.video or draw_video(Path(folder) / "clip.mp4", width=640, height=360)
         for minutes in args.minutes:
-            video = repeat_clip(clip, minutes * 60, Path(folder) / f"{minutes:g}.mp4")
+            video = repeat_video(clip, minutes * 60, Path(folder) / f"{minutes:g}.mp4")
             command = [sys.executable, "-m", "sspvs", "summarize", str(video), "--out", f"{folder}/out-{minutes:g}"]
             done = run_measured([*command, "--backbone", args.backbone])
             print(f"{minutes:>6g} min{done.seconds:>10.1f}{minutes * 60 / done.seconds:>13.1f}{done.peak_mb:>9.0f}")
