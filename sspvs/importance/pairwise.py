@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 import numpy.typing as npt
 
-from sspvs.types import BoolArray, FloatArray
+from sspvs.importance.points import Points, Terms
+from sspvs.types import FloatArray
 
 DEFAULT_MEMORY_BYTES = 256 * 2**20
 """What a block of distances and its temporaries may take, the features themselves aside."""
@@ -17,24 +16,6 @@ GPU_FROM_FRAMES = 8192
 
 _CPU_BLOCK_ROWS = 256  # more does not make the matrix product faster
 _GPU_BLOCK_ROWS = 8192
-
-
-class Terms(NamedTuple):
-    """A and G before normalisation."""
-
-    dissimilarity: FloatArray  # (T,) float64; empty when not asked for
-    consistency: FloatArray  # (T,) float64; empty when not asked for
-
-
-class Points(NamedTuple):
-    """Frames as points on the unit sphere, moved by their mean.
-
-    Distances do not change by the move, and the less the frames differ the more digits it saves.
-    """
-
-    rows: FloatArray  # (T, D) float64
-    squares: FloatArray  # (T,) squared norms of the rows
-    absent: BoolArray  # (T,) frames of zeros, which have no direction and stay at the origin of the sphere
 
 
 def pairwise_terms(

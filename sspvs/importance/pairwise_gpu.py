@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from sspvs.importance.pairwise import Points, Terms
+from sspvs.importance.points import Points, Terms
 
 
 def terms_on_gpu(

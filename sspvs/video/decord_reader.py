@@ -15,7 +15,8 @@ import numpy as np
 
 from sspvs.errors import MissingExtraError, VideoError
 from sspvs.types import DecodeReport, FloatArray, ImageArray, IntArray, Timeline
-from sspvs.video.pyav_stream import Orientation, container_info, packet_seconds, silent
+from sspvs.video.orientation import Orientation
+from sspvs.video.pyav_stream import container_info, packet_seconds, silent
 from sspvs.video.reader import VideoReader, check_indices, check_sampling
 from sspvs.video.sampling import DEFAULT_RESIZE, FrameChunk, Resize, choose_picks
 

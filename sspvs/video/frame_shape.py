@@ -10,7 +10,7 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 
 from sspvs.types import ImageArray, VideoInfo
-from sspvs.video.pyav_stream import Orientation
+from sspvs.video.orientation import Orientation
 
 FULL_RANGE = 2
 """FFmpeg's AVCOL_RANGE_JPEG: brightness from 0 to 255 rather than 16 to 235."""

@@ -12,14 +12,8 @@ import av.error
 import numpy as np
 
 from sspvs.types import FloatArray, VideoInfo
-from sspvs.video.pyav_stream import (
-    DecodeCounts,
-    StreamClock,
-    decode_frames,
-    open_container,
-    silent,
-    video_stream,
-)
+from sspvs.video.pyav_stream import DecodeCounts, decode_frames, open_container, silent, video_stream
+from sspvs.video.stream_clock import StreamClock
 
 EDGE_SECONDS = 1e-4
 """Frames that reach into a segment by less than this are not part of it: bounds are rounded numbers."""

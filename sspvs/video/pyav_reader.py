@@ -12,18 +12,11 @@ from sspvs.errors import VideoError
 from sspvs.types import DecodeReport, FloatArray, ImageArray, Timeline
 from sspvs.video.frame_source import FrameSource
 from sspvs.video.luma import LumaSampler, luma_change
-from sspvs.video.pyav_stream import (
-    DecodeCounts,
-    FrameConverter,
-    StreamClock,
-    container_info,
-    decode_frames,
-    open_container,
-    silent,
-    video_stream,
-)
+from sspvs.video.orientation import FrameConverter
+from sspvs.video.pyav_stream import DecodeCounts, container_info, decode_frames, open_container, silent, video_stream
 from sspvs.video.reader import VideoReader, check_indices, check_sampling
 from sspvs.video.sampling import DEFAULT_RESIZE, FrameChunk, Resize, is_pick
+from sspvs.video.stream_clock import StreamClock
 
 
 class PyAVReader(VideoReader):

@@ -1,32 +1,27 @@
-"""What every use of PyAV here shares: opening, tolerant decoding, clocks, orientation, pixels."""
+"""What every use of PyAV here shares: opening, tolerant decoding, what a container says."""
 
 from __future__ import annotations
 
 import logging
 import math
-import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import av
 import av.error
 import numpy as np
-from av.video.reformatter import VideoReformatter
 
 from sspvs.errors import VideoError
-from sspvs.types import FloatArray, ImageArray, VideoInfo
-from sspvs.video.sampling import Resize
+from sspvs.types import FloatArray, VideoInfo
+from sspvs.video.orientation import Orientation, displayed_size, orientation_of
 
 logger = logging.getLogger(__name__)
 
 DEFAULT_FPS = 25.0
 """Used to guess times when neither packets nor the container give any."""
-CLOCK_JUMP_SECONDS = 1.0
-"""Timestamps that fall back by more than this have been restarted; by less, they are a glitch of one frame."""
 READ_ATTEMPTS = 16
 """How often in a row the container may refuse to give a packet before the rest counts as lost."""
 
@@ -78,111 +73,12 @@ def _is_cover(stream: Any) -> bool:
     return "attached_pic" in str(getattr(getattr(stream, "disposition", None), "name", ""))
 
 
-class Orientation(NamedTuple):
-    """How stored pixels become the picture a viewer sees: first transpose, then mirror.
-
-    Attributes:
-        transpose: Swap rows and columns.
-        mirror_x: Mirror left and right, after the transposition.
-        mirror_y: Mirror top and bottom, after the transposition.
-    """
-
-    transpose: bool = False
-    mirror_x: bool = False
-    mirror_y: bool = False
-
-    @property
-    def clockwise_degrees(self) -> int:
-        """The rotation part, counted clockwise: 0, 90, 180 or 270."""
-        if self.transpose:
-            return 270 if self.mirror_y else 90
-        return 180 if self.mirror_y else 0
-
-    def apply(self, image: ImageArray) -> ImageArray:
-        """Turn an (H, W, ...) picture."""
-        if self.transpose:
-            image = image.swapaxes(0, 1)
-        if self.mirror_y:
-            image = image[::-1]
-        if self.mirror_x:
-            image = image[:, ::-1]
-        return image
-
-
-def orientation_of(frame: Any) -> Orientation:
-    """The orientation in a decoded frame's display matrix (ISO 14496-12, 8.3.2: x' = ax + cy, y' = bx + dy)."""
-    for data in frame.side_data:
-        kind = data if isinstance(data, str) else getattr(data.type, "name", "")
-        if kind == "DISPLAYMATRIX":
-            raw = bytes(frame.side_data[data] if isinstance(data, str) else data)
-            a, b, _, c, d = struct.unpack("=9i", raw[:36])[:5]
-            if abs(a) + abs(d) >= abs(b) + abs(c):
-                return Orientation(False, a < 0, d < 0)
-            return Orientation(True, c < 0, b < 0)
-    return Orientation()
-
-
-def displayed_size(stream: Any, frame: Any, orientation: Orientation) -> tuple[int, int]:
-    """Width and height as seen: pixel aspect and orientation applied."""
-    width, height = frame.width, frame.height
-    aspect = stream.sample_aspect_ratio
-    if aspect and aspect > 0 and aspect != 1:
-        width = max(1, round(width * aspect))
-    return (height, width) if orientation.transpose else (width, height)
-
-
 def frame_rate(stream: Any) -> float:
     """Average frames per second, as well as the container knows it."""
     for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate):
         if rate and 0 < float(rate) < 1000:
             return float(rate)
     return DEFAULT_FPS
-
-
-class StreamClock:
-    """Turns raw timestamps into strictly increasing seconds, the first frame at 0.
-
-    A missing timestamp is one frame after the last one. A timestamp that stands still or falls back a little is
-    half a frame after the last one; after a fall of more than a second the clock has been restarted by whatever
-    joined the streams, and goes on from there.
-    """
-
-    def __init__(self, time_base: Fraction, fps: float, start_seconds: float | None = None) -> None:
-        """Start a clock.
-
-        Args:
-            time_base: Seconds of one tick of the raw timestamps.
-            fps: Average frames per second, to guess with.
-            start_seconds: Raw time of the video's first frame, when the frames that follow are later ones.
-        """
-        self._time_base = time_base
-        self._frame_seconds = 1.0 / fps
-        self._origin = start_seconds
-        self._last = 0.0 if start_seconds is None else -math.inf
-        self.repaired = 0
-
-    def seconds(self, pts: int | None) -> float:
-        """Presentation time of the next frame, whose raw timestamp is `pts`."""
-        raw = None if pts is None else float(pts * self._time_base)
-        if self._origin is None:
-            self._origin = raw or 0.0
-            self.repaired += raw is None
-            return self._last
-        now = self._last + self._frame_seconds if raw is None else raw - self._origin
-        if raw is None or now <= self._last:
-            self.repaired += 1
-            step = 1.0 if raw is None or now < self._last - CLOCK_JUMP_SECONDS else 0.5
-            now = self._last + step * self._frame_seconds
-            if raw is not None and step == 1.0:
-                self._origin = raw - now
-        self._last = now
-        return now
-
-    def end(self, last_frame: Any) -> float:
-        """When the last frame ends."""
-        length = float((getattr(last_frame, "duration", None) or 0) * self._time_base)
-        sane = 0 < length <= max(CLOCK_JUMP_SECONDS, 10 * self._frame_seconds)
-        return self._last + (length if sane else self._frame_seconds)
 
 
 def silent() -> None:
@@ -262,27 +158,6 @@ def packet_seconds(path: Path | str, beat: Callable[[], None] = silent) -> Float
         stream = video_stream(container, path)
         packets = _packets(container, stream, DecodeCounts(beat))
         return np.sort([float(packet.pts * stream.time_base) for packet in packets if packet.pts is not None])
-
-
-class FrameConverter:
-    """Turns decoded frames into small upright RGB pictures, one swscale context for all of them."""
-
-    def __init__(self, resize: Resize, info: VideoInfo, orientation: Orientation) -> None:
-        width, height = resize.target_size(info.width, info.height)
-        self.shape = (height, width, 3)
-        self._stored_size = (height, width) if orientation.transpose else (width, height)
-        self._filter = resize.filter.upper()
-        self._orientation = orientation
-        self._reformatter = VideoReformatter()
-
-    def __call__(self, frame: Any) -> ImageArray:
-        """The picture, (H, W, 3) uint8."""
-        width, height = self._stored_size
-        small = self._reformatter.reformat(
-            frame, width=width, height=height, format="rgb24", interpolation=self._filter
-        )
-        pixels: Any = small.to_ndarray()
-        return self._orientation.apply(pixels)
 
 
 def container_info(path: Path | str, beat: Callable[[], None] = silent) -> tuple[VideoInfo, Orientation]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -13,7 +13,6 @@ from sspvs.video.sampling import DEFAULT_RESIZE, FrameChunk, Resize
 
 TIME_SLACK_SECONDS = 1e-4
 """Times are rounded numbers: this much earlier still means the frame."""
-DECODERS = ("auto", "pyav", "decord")
 
 
 class VideoReader(ABC):
@@ -162,61 +161,3 @@ def check_file(path: Path) -> None:
             pass
     except OSError as error:
         raise VideoError(f"cannot read {path}: {error.strerror}") from error
-
-
-def open_video(
-    path: Path | str, *, decoder: str = "auto", time_limit_seconds: float = 60.0, isolated: bool = True
-) -> VideoReader:
-    """Open a video file.
-
-    Args:
-        path: The file.
-        decoder: `pyav`, `decord`, or `auto`, which is PyAV: it was faster on every file measured
-            (`tools/bench/decoding.py`), for sampling (1.2 to 2.4 times decord) as for single frames (1.0 to 1.8
-            times), it counts damage instead of hiding it, and has wheels for every machine.
-        time_limit_seconds: The longest a decoder may give nothing before it is stopped.
-        isolated: Decode in a process of its own, which can be stopped and whose crash is not ours.
-
-    Returns:
-        A reader; use it as a context manager.
-
-    Raises:
-        VideoError: Not a file that can be decoded.
-        ValueError: An unknown decoder or a time limit that is not positive.
-    """
-    if decoder not in DECODERS:
-        raise ValueError(f"decoder must be one of {', '.join(DECODERS)}, got {decoder!r}")
-    if not time_limit_seconds > 0:
-        raise ValueError(f"time_limit_seconds must be positive, got {time_limit_seconds}")
-    path = Path(path)
-    check_file(path)
-    if isolated:
-        from sspvs.video.isolated import IsolatedReader
-
-        return IsolatedReader(path, decoder, time_limit_seconds)
-    return open_here(path, decoder)
-
-
-def open_here(path: Path, decoder: str, beat: Callable[[], None] | None = None) -> VideoReader:
-    """Open a video to be decoded by this very process.
-
-    Args:
-        path: The file.
-        decoder: `auto`, `pyav` or `decord`.
-        beat: Called as decoding goes on.
-
-    Returns:
-        A reader.
-
-    Raises:
-        VideoError: Not a file that can be decoded.
-        MissingExtraError: decord was asked for and is not installed.
-    """
-    beats = {} if beat is None else {"beat": beat}
-    if decoder == "decord":
-        from sspvs.video.decord_reader import DecordReader
-
-        return DecordReader(path, **beats)
-    from sspvs.video.pyav_reader import PyAVReader
-
-    return PyAVReader(path, **beats)

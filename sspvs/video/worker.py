@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 from sspvs.video.messages import Message, read_message, write_message
-from sspvs.video.reader import VideoReader, open_here
+from sspvs.video.opening import open_here
+from sspvs.video.reader import VideoReader
 from sspvs.video.sampling import Resize
 
 BEAT_SECONDS = 0.5

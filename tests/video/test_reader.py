@@ -19,7 +19,7 @@ from drawn_videos import (
 from sspvs.errors import VideoError
 from sspvs.types import IntArray
 from sspvs.video import FrameChunk, Resize, VideoReader, open_video
-from sspvs.video.pyav_stream import StreamClock
+from sspvs.video.stream_clock import StreamClock
 
 WAYS = ["pyav here", "pyav apart", "decord apart"]
 FULL = Resize("none")
