@@ -44,7 +44,8 @@ class SummarySettings:
             `transnet` (hard cuts; an extra).
         kts_penalty: Weight of the KTS penalty: larger means fewer, longer shots.
         shot_seconds: Length of uniform shots.
-        shots: JSON file of shots, for `given`.
+        shots: JSON file of shots, for `given`: [start, end) pairs that cover the video, or a `summary.json`.
+        shots_unit: What the pairs count: `frames` or `seconds`.
         rate_hz: Frames looked at per second of video.
         decoder: `auto`, `pyav` or `decord`.
         time_limit_seconds: Longest time a decoder may give nothing before it is stopped.
@@ -64,6 +65,7 @@ class SummarySettings:
     kts_penalty: float = DEFAULT_PENALTY
     shot_seconds: float = 5.0
     shots: str | Path | None = None
+    shots_unit: Literal["frames", "seconds"] = "frames"
     rate_hz: float = 2.0
     decoder: str = "auto"
     time_limit_seconds: float = 60.0
@@ -80,6 +82,10 @@ class SummarySettings:
             problems.append(f"scorer must be 'contrastive', got '{self.scorer}'")
         if self.segmenter not in SEGMENTERS:
             problems.append(f"segmenter must be one of {', '.join(SEGMENTERS)}, got '{self.segmenter}'")
+        if self.shots_unit not in ("frames", "seconds"):
+            problems.append(f"shots_unit must be frames or seconds, got '{self.shots_unit}'")
+        if self.shots is not None and not Path(self.shots).is_file():
+            problems.append(f"no such file of shots: {self.shots}")
         if (self.segmenter == "given") != (self.shots is not None):
             problems.append("segmenter 'given' and a file of shots go together: --segmenter given --shots FILE")
         if not 0 <= self.min_shot_seconds < math.inf:
@@ -235,6 +241,7 @@ def _settings_used(settings: SummarySettings, backbone: Backbone) -> dict[str, A
     unused = {
         "kts_penalty": settings.segmenter != "kts",
         "shot_seconds": settings.segmenter != "uniform",
+        "shots_unit": settings.segmenter != "given",
         "title": True,  # stands in the summary itself
         "device": True,
     }
@@ -258,7 +265,7 @@ def _cut_into_shots(
         shots = uniform_shots(timeline, settings.shot_seconds)
     elif settings.segmenter == "given":
         assert settings.shots is not None
-        shots, warnings = given_shots(settings.shots, timeline)
+        shots, warnings = given_shots(settings.shots, timeline, unit=settings.shots_unit)
     else:
         cuts = cut_frames(info.path, decoder=settings.decoder, time_limit_seconds=settings.time_limit_seconds)
         shots = shots_from_cuts(cuts, features.n_frames)

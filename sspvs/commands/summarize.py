@@ -36,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     shots.add_argument("--kts-penalty", type=float, help="larger: fewer, longer shots")
     shots.add_argument("--shot-seconds", type=float, default=5.0, help="length of uniform shots (default: 5)")
     shots.add_argument("--shots", type=Path, metavar="FILE", help="JSON file of shots for --segmenter given")
+    shots.add_argument("--shots-unit", choices=("frames", "seconds"), default="frames", help="default: frames")
     shots.add_argument("--min-shot-seconds", type=float, default=1.0, help="join shorter shots (default: 1)")
     add_extraction_arguments(parser.add_argument_group("looking at the video"))
 
@@ -92,6 +93,7 @@ def run(args: argparse.Namespace) -> int:
         **_given(kts_penalty=args.kts_penalty, max_damaged=args.max_damaged),
         shot_seconds=args.shot_seconds,
         shots=args.shots,
+        shots_unit=args.shots_unit,
         rate_hz=args.rate,
         decoder=args.decoder,
         time_limit_seconds=args.time_limit,

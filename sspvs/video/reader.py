@@ -155,7 +155,9 @@ def check_file(path: Path) -> None:
             raise VideoError(f"expected a video file, got a folder: {path}")
         if not path.exists():
             raise VideoError(f"no such file: {path}")
-        if path.is_file() and path.stat().st_size == 0:
+        if not path.is_file():  # opening a named pipe would wait for a writer for ever
+            raise VideoError(f"expected a video file, got a pipe, socket or device: {path}")
+        if path.stat().st_size == 0:
             raise VideoError(f"expected a video, got an empty file: {path}")
         with path.open("rb"):
             pass

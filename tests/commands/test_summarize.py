@@ -150,6 +150,15 @@ def test_given_shots(drawn: Path, tmp_path: Path) -> None:
     assert [(s["start_frame"], s["end_frame"]) for s in _result(out)["shots"]] == [(0, 100), (100, 110), (110, 300)]
 
 
+def test_given_shots_in_seconds(drawn: Path, tmp_path: Path) -> None:
+    file = tmp_path / "shots.json"
+    file.write_text(json.dumps([[0, 4.0], [4.0, 12.0]]))
+    out = tmp_path / "out"
+    flags = ["--segmenter", "given", "--shots", str(file), "--shots-unit", "seconds"]
+    assert main(["summarize", str(drawn), "--out", str(out), *flags]) == 0
+    assert [(s["start_frame"], s["end_frame"]) for s in _result(out)["shots"]] == [(0, 100), (100, 300)]
+
+
 def test_a_folder_of_videos_with_a_bad_one(drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "videos"
     folder.mkdir()
@@ -193,7 +202,7 @@ def test_tiny_and_constant_videos_work(frames: int, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "case",
     ["missing", "empty folder", "text", "empty file", "audio only", "ratio 0", "ratio 1.5", "unwritable", "backbone",
-     "no weights", "two budgets", "nan ratio"],
+     "no weights", "two budgets", "nan ratio", "pipe"],
 )  # fmt: skip
 def test_bad_input_is_one_line_and_leaves_nothing(
     case: str, drawn: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
@@ -217,6 +226,9 @@ def test_bad_input_is_one_line_and_leaves_nothing(
         flags = ["--ratio", case.split()[1]]
     elif case == "nan ratio":
         flags = ["--ratio", "nan"]
+    elif case == "pipe":
+        video = tmp_path / "pipe.mp4"
+        os.mkfifo(video)
     elif case == "two budgets":
         flags = ["--ratio", "0.2", "--duration", "5"]
     elif case == "unwritable":
