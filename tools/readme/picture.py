@@ -1,6 +1,6 @@
 """Take the README's picture: the report of `sspvs demo` in a headless Chromium.
 
-    python tools/readme/picture.py        # writes tools/readme/report.png
+python tools/readme/picture.py        # writes tools/readme/report.png
 """
 
 from __future__ import annotations
