@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sspvs.features.backbones import Backbone, load_backbone
-from sspvs.features.extract import MAX_DAMAGED, extract_video
+from sspvs.features.extract import MAX_DAMAGED, Sampling, extract_video
 from sspvs.features.transnet import cut_frames
 from sspvs.importance.contrastive import contrastive_importance
 from sspvs.output import write_outputs
@@ -184,10 +184,12 @@ def summarize_with(
     extracted = extract_video(
         video,
         backbone,
-        rate_hz=settings.rate_hz,
-        decoder=settings.decoder,
-        time_limit_seconds=settings.time_limit_seconds,
-        max_damaged=settings.max_damaged,
+        Sampling(
+            rate_hz=settings.rate_hz,
+            decoder=settings.decoder,
+            time_limit_seconds=settings.time_limit_seconds,
+            max_damaged=settings.max_damaged,
+        ),
         thumbnails=True,
         progress=progress,
     )

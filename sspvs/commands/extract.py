@@ -96,13 +96,18 @@ def _check(args: argparse.Namespace) -> None:
 
 def _extract(args: argparse.Namespace, paths: list[Path]) -> ExtractionReport:
     from sspvs.features.backbones import load_backbone
-    from sspvs.features.extract import MAX_DAMAGED, extract_to_file
+    from sspvs.features.extract import MAX_DAMAGED, Sampling, extract_to_file
 
     backbone = load_backbone(args.backbone, device=args.device, precision=args.precision, download=args.download)
     print(f"backbone {backbone.name}: {backbone.reason}")
-    max_damaged = MAX_DAMAGED if args.max_damaged is None else args.max_damaged
     on_gpu = backbone.device.startswith("cuda")
-    batch_size = args.batch_size or (GPU_BATCH if on_gpu else CPU_BATCH)
+    sampling = Sampling(
+        rate_hz=args.rate,
+        decoder=args.decoder,
+        batch_size=args.batch_size or (GPU_BATCH if on_gpu else CPU_BATCH),
+        time_limit_seconds=args.time_limit,
+        max_damaged=MAX_DAMAGED if args.max_damaged is None else args.max_damaged,
+    )
     if args.engine == "ray":
         from sspvs.features.ray_engine import CPUS_PER_ACTOR, extract_with_ray
 
@@ -120,13 +125,10 @@ def _extract(args: argparse.Namespace, paths: list[Path]) -> ExtractionReport:
             args.out,
             load,
             backbone.fingerprint(args.rate),
+            sampling,
             address=args.ray_address,
             workers=args.workers,
             on_gpu=on_gpu,
-            decoder=args.decoder,
-            batch_size=batch_size,
-            time_limit_seconds=args.time_limit,
-            max_damaged=max_damaged,
             overwrite=args.overwrite,
             progress=True,
         )
@@ -134,11 +136,7 @@ def _extract(args: argparse.Namespace, paths: list[Path]) -> ExtractionReport:
         paths,
         args.out,
         backbone,
-        rate_hz=args.rate,
-        decoder=args.decoder,
-        batch_size=batch_size,
-        time_limit_seconds=args.time_limit,
-        max_damaged=max_damaged,
+        sampling,
         workers=args.workers or LOCAL_WORKERS,
         overwrite=args.overwrite,
         progress=True,

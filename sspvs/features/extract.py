@@ -48,15 +48,45 @@ class ExtractedVideo:
     thumbnails: tuple[bytes, ...] = ()
 
 
+@dataclass(frozen=True)
+class Sampling:
+    """How videos are looked at.
+
+    Attributes:
+        rate_hz: Picks per second of video.
+        decoder: `auto`, `pyav` or `decord`.
+        batch_size: Frames encoded at a time; a batch never mixes videos.
+        time_limit_seconds: Longest time a decoder may give nothing before it is stopped.
+        max_damaged: Share of the frames that may be damaged, or predicted from damaged ones, in [0, 1].
+    """
+
+    rate_hz: float = 2.0
+    decoder: str = "auto"
+    batch_size: int = 32
+    time_limit_seconds: float = 60.0
+    max_damaged: float = MAX_DAMAGED
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.max_damaged <= 1:
+            raise ValueError(f"max_damaged must be between 0 and 1, got {self.max_damaged}")
+
+    def check_damage(self, path: str | os.PathLike[str], decode: DecodeReport) -> None:
+        """Refuse a video that is mostly damage: its pictures would be smears, and scored as such."""
+        if decode.corrupt_frames > self.max_damaged * max(decode.decoded_frames, 1):
+            raise VideoError(
+                f"{path}: {decode.corrupt_frames} of {decode.decoded_frames} frames are damaged, or predicted from "
+                f"damaged ones, more than {self.max_damaged:.0%} of them; --max-damaged 1 uses it all the same"
+            )
+
+
+DEFAULT_SAMPLING = Sampling()
+
+
 def extract_video(
     path: str | os.PathLike[str],
     backbone: Backbone,
+    sampling: Sampling = DEFAULT_SAMPLING,
     *,
-    rate_hz: float = 2.0,
-    decoder: str = "auto",
-    batch_size: int = 32,
-    time_limit_seconds: float = 60.0,
-    max_damaged: float = MAX_DAMAGED,
     thumbnails: bool = False,
     progress: bool = False,
 ) -> ExtractedVideo:
@@ -65,11 +95,7 @@ def extract_video(
     Args:
         path: The video.
         backbone: What encodes the frames.
-        rate_hz: Picks per second of video.
-        decoder: `auto`, `pyav` or `decord`.
-        batch_size: Frames encoded at a time.
-        time_limit_seconds: Longest time the decoder may give nothing before it is stopped.
-        max_damaged: Share of the frames that may be damaged, or predicted from damaged ones, in [0, 1].
+        sampling: How it is looked at.
         thumbnails: Keep a small JPEG of each pick.
         progress: Show a progress bar, in seconds of video; quiet when stderr is no terminal.
 
@@ -81,36 +107,12 @@ def extract_video(
         NotFiniteError: The network gave numbers that are not finite.
         ValueError: An argument is out of range.
     """
-    sampling = _Sampling(rate_hz, decoder, batch_size, time_limit_seconds, max_damaged)
     with video_bar(Path(path).name, show=progress) as told:
         return _extract(path, backbone, sampling, thumbnails, told)
 
 
-@dataclass(frozen=True)
-class _Sampling:
-    """How videos are read."""
-
-    rate_hz: float
-    decoder: str
-    batch_size: int
-    time_limit_seconds: float
-    max_damaged: float
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.max_damaged <= 1:
-            raise ValueError(f"max_damaged must be between 0 and 1, got {self.max_damaged}")
-
-    def check(self, path: str | os.PathLike[str], decode: DecodeReport) -> None:
-        """Refuse a video that is mostly damage: its pictures would be smears, and scored as such."""
-        if decode.corrupt_frames > self.max_damaged * max(decode.decoded_frames, 1):
-            raise VideoError(
-                f"{path}: {decode.corrupt_frames} of {decode.decoded_frames} frames are damaged, or predicted from "
-                f"damaged ones, more than {self.max_damaged:.0%} of them; --max-damaged 1 uses it all the same"
-            )
-
-
 def _extract(
-    path: str | os.PathLike[str], backbone: Backbone, sampling: _Sampling, thumbnails: bool, told: Progress
+    path: str | os.PathLike[str], backbone: Backbone, sampling: Sampling, thumbnails: bool, told: Progress
 ) -> ExtractedVideo:
     encoded: list[FloatArray] = []
     picks: list[IntArray] = []
@@ -124,7 +126,7 @@ def _extract(
                 pictures += thumbnail_jpegs(chunk.frames, info.width, info.height)
             told(float(chunk.seconds[-1]), info.duration_seconds)
         timeline, decode, change = reader.timeline, reader.decode_report, reader.frame_change
-    sampling.check(path, decode)
+    sampling.check_damage(path, decode)
     features = np.concatenate(encoded).astype(np.float32, copy=False)  # (T, D)
     if not np.isfinite(features).all():
         raise NotFiniteError(
@@ -149,16 +151,10 @@ def _extract(
 def extract_job(
     job: Job,
     backbone: Backbone,
-    *,
-    rate_hz: float,
-    decoder: str = "auto",
-    batch_size: int = 32,
-    time_limit_seconds: float = 60.0,
-    max_damaged: float = MAX_DAMAGED,
+    sampling: Sampling,
     told: Progress = lambda *_: None,
 ) -> Outcome:
     """Extract one of many videos: what is wrong with the video becomes an outcome, not an error."""
-    sampling = _Sampling(rate_hz, decoder, batch_size, time_limit_seconds, max_damaged)
     try:
         video = _extract(job.path, backbone, sampling, False, told).features
     except (VideoError, NotFiniteError, OSError) as error:
@@ -172,12 +168,8 @@ def extract_to_file(
     paths: Sequence[Path],
     out: Path,
     backbone: Backbone,
+    sampling: Sampling = DEFAULT_SAMPLING,
     *,
-    rate_hz: float = 2.0,
-    decoder: str = "auto",
-    batch_size: int = 32,
-    time_limit_seconds: float = 60.0,
-    max_damaged: float = MAX_DAMAGED,
     workers: int = 1,
     overwrite: bool = False,
     progress: bool = False,
@@ -191,11 +183,7 @@ def extract_to_file(
         paths: The videos.
         out: The feature file to make or add to.
         backbone: What encodes the frames.
-        rate_hz: Picks per second of video.
-        decoder: `auto`, `pyav` or `decord`.
-        batch_size: Frames encoded at a time; a batch never mixes videos.
-        time_limit_seconds: Longest time the decoder may give nothing before it is stopped.
-        max_damaged: Share of the frames that may be damaged, or predicted from damaged ones, in [0, 1].
+        sampling: How it is looked at.
         workers: Videos decoded at the same time; the network takes their batches in turn.
         overwrite: Replace `out` instead of adding to it.
         progress: Show a progress bar; quiet when stderr is no terminal.
@@ -217,16 +205,7 @@ def extract_to_file(
 
         def one(job: Job) -> Outcome:
             with bar.video(job.path.name) as told:
-                return extract_job(
-                    job,
-                    shared,
-                    rate_hz=rate_hz,
-                    decoder=decoder,
-                    batch_size=batch_size,
-                    time_limit_seconds=time_limit_seconds,
-                    max_damaged=max_damaged,
-                    told=told,
-                )
+                return extract_job(job, shared, sampling, told)
 
         with VideosBar(len(jobs), show=progress) as bar:
             if workers == 1:
@@ -234,7 +213,7 @@ def extract_to_file(
             else:
                 yield from _side_by_side(one, jobs, workers, shared)
 
-    return run_jobs(paths, out, backbone.fingerprint(rate_hz), produce, overwrite=overwrite)
+    return run_jobs(paths, out, backbone.fingerprint(sampling.rate_hz), produce, overwrite=overwrite)
 
 
 class _Shared(Backbone):

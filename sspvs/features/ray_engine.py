@@ -19,7 +19,7 @@ from typing import Any
 
 from sspvs.errors import MissingExtraError, SspvsError
 from sspvs.features.backbones import Backbone
-from sspvs.features.extract import MAX_DAMAGED, extract_job
+from sspvs.features.extract import DEFAULT_SAMPLING, Sampling, extract_job
 from sspvs.features.parts import Job
 from sspvs.features.progress import VideosBar
 from sspvs.features.resumable import ExtractionReport, Outcome, run_jobs
@@ -36,14 +36,11 @@ def extract_with_ray(
     out: Path,
     load: Callable[[], Backbone],
     fingerprint: Fingerprint,
+    sampling: Sampling = DEFAULT_SAMPLING,
     *,
     address: str | None = None,
     workers: int | None = None,
     on_gpu: bool = False,
-    decoder: str = "auto",
-    batch_size: int = 32,
-    time_limit_seconds: float = 60.0,
-    max_damaged: float = MAX_DAMAGED,
     overwrite: bool = False,
     progress: bool = False,
 ) -> ExtractionReport:
@@ -54,13 +51,10 @@ def extract_with_ray(
         out: The feature file to make or add to.
         load: Loads the backbone; called once in each actor, so it must be picklable.
         fingerprint: What that backbone makes, with the sampling rate; an actor whose backbone differs is refused.
+        sampling: How videos are looked at; its rate is the fingerprint's.
         address: A running cluster (`auto`, `host:6379`, `ray://host:10001`); None starts Ray on this machine.
         workers: The most actors; None takes as many as there is room for.
         on_gpu: Give each actor a GPU.
-        decoder: `auto`, `pyav` or `decord`.
-        batch_size: Frames encoded at a time.
-        time_limit_seconds: Longest time a decoder may give nothing before it is stopped.
-        max_damaged: Share of the frames that may be damaged, in [0, 1].
         overwrite: Replace `out` instead of adding to it.
         progress: Show a progress bar; quiet when stderr is no terminal.
 
@@ -79,17 +73,10 @@ def extract_with_ray(
         raise MissingExtraError(
             'the ray engine needs Ray Data, which is not installed; pip install "sspvs[ray]", or use --engine local'
         ) from error
-    settings = {
-        "rate_hz": fingerprint.rate_hz,
-        "decoder": decoder,
-        "batch_size": batch_size,
-        "time_limit_seconds": time_limit_seconds,
-        "max_damaged": max_damaged,
-    }
 
     def produce(jobs: Sequence[Job]) -> Iterator[Outcome]:
         with _ray_running(address), VideosBar(len(jobs), show=progress) as bar:
-            for row in _rows(jobs, load, fingerprint, settings, workers, on_gpu):
+            for row in _rows(jobs, load, fingerprint, sampling, workers, on_gpu):
                 job = jobs[row["index"]]
                 with bar.video(job.path.name):
                     yield _outcome(job, row)
@@ -103,10 +90,10 @@ class _Actor:
     What goes wrong here, but for the video, comes back as text: an exception would make Ray try again.
     """
 
-    def __init__(self, load: Callable[[], Backbone], fingerprint: Fingerprint, settings: dict[str, Any]) -> None:
+    def __init__(self, load: Callable[[], Backbone], fingerprint: Fingerprint, sampling: Sampling) -> None:
         self._load = load
         self._fingerprint = fingerprint
-        self._settings = settings
+        self._sampling = sampling
         self._backbone: Backbone | None = None
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
@@ -115,7 +102,7 @@ class _Actor:
         try:
             if self._backbone is None:
                 self._backbone = self._checked()
-            outcome = extract_job(job, self._backbone, **self._settings)
+            outcome = extract_job(job, self._backbone, self._sampling)
         except Exception as error:
             fatal = str(error) if isinstance(error, SspvsError) else f"{type(error).__name__}: {error}"
         return {
@@ -156,7 +143,7 @@ def _rows(
     jobs: Sequence[Job],
     load: Callable[[], Backbone],
     fingerprint: Fingerprint,
-    settings: dict[str, Any],
+    sampling: Sampling,
     workers: int | None,
     on_gpu: bool,
 ) -> Iterator[dict[str, Any]]:
@@ -175,7 +162,7 @@ def _rows(
     jobs_set = ray.data.from_items(items, override_num_blocks=len(items))
     made = jobs_set.map(
         _Actor,
-        fn_constructor_kwargs={"load": load, "fingerprint": fingerprint, "settings": settings},
+        fn_constructor_kwargs={"load": load, "fingerprint": fingerprint, "sampling": sampling},
         compute=ray.data.ActorPoolStrategy(min_size=1, max_size=most),
         num_cpus=cpus,
         **({"num_gpus": 1} if on_gpu else {}),

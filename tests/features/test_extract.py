@@ -14,7 +14,7 @@ from PIL import Image
 
 import sspvs.features.extract as extract_module
 from sspvs.errors import FeatureFileError, FingerprintMismatchError, OutputError, VideoError
-from sspvs.features.extract import NotFiniteError, extract_to_file, extract_video
+from sspvs.features.extract import NotFiniteError, Sampling, extract_to_file, extract_video
 from sspvs.features.parts import open_parts
 from sspvs.features.store import pack_video, read_features
 
@@ -50,7 +50,7 @@ def listing(folder: Path) -> list[str]:
 
 def test_features_are_those_of_the_frames_on_screen(tmp_path: Path) -> None:
     path = draw_video(tmp_path / "a.mp4", [RED, GREEN, BLUE], fps=10, seconds=1.0)
-    video = extract_video(path, MeanColour(), rate_hz=2.0, thumbnails=True)
+    video = extract_video(path, MeanColour(), Sampling(rate_hz=2.0), thumbnails=True)
     features = video.features
     assert features.picks.tolist() == [0, 5, 10, 15, 20, 25]
     assert (features.name, features.n_frames) == ("a", 30)
@@ -71,8 +71,8 @@ def test_features_are_those_of_the_frames_on_screen(tmp_path: Path) -> None:
 
 def test_batches_have_the_size_asked_for_and_change_nothing(videos: list[Path]) -> None:
     small, large = MeanColour(), MeanColour()
-    a = extract_video(videos[2], small, rate_hz=5.0, batch_size=4)
-    b = extract_video(videos[2], large, rate_hz=5.0, batch_size=1000)
+    a = extract_video(videos[2], small, Sampling(rate_hz=5.0, batch_size=4))
+    b = extract_video(videos[2], large, Sampling(rate_hz=5.0, batch_size=1000))
     n_picks = len(a.features.picks)
     assert small.batches == [4] * (n_picks // 4) + [n_picks % 4] * (n_picks % 4 > 0)
     assert large.batches == [n_picks]
@@ -204,7 +204,7 @@ def test_features_of_another_extractor_are_not_mixed(videos: list[Path], tmp_pat
     before = out.read_bytes()
     for backbone, rate in [(MeanColour("11"), 2.0), (MeanColour("00"), 1.0)]:
         with pytest.raises(FingerprintMismatchError, match="--overwrite"):
-            extract_to_file(videos[:1], out, backbone, rate_hz=rate)
+            extract_to_file(videos[:1], out, backbone, Sampling(rate_hz=rate))
         assert out.read_bytes() == before
         assert listing(tmp_path) == ["f.h5"]
     report = extract_to_file(videos[1:2], out, MeanColour("11"), overwrite=True)
@@ -290,7 +290,7 @@ def test_real_backbone_on_a_real_clip(shared_data: Path, tmp_path: Path) -> None
 
     backbone = load_backbone("efficientnet-lite0", device="cpu")
     path = shared_data / "videos" / "sample_demo_3.mp4"
-    report = extract_to_file([path], tmp_path / "f.h5", backbone, batch_size=4)
+    report = extract_to_file([path], tmp_path / "f.h5", backbone, Sampling(batch_size=4))
     whole = extract_video(path, backbone).features
     with read_features(tmp_path / "f.h5") as store:
         stored = store[path.stem]

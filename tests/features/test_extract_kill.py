@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from extraction_material import MeanColour, draw_folder
 
-from sspvs.features.extract import extract_to_file
+from sspvs.features.extract import Sampling, extract_to_file
 from sspvs.features.store import read_features
 
 HERE = Path(__file__).resolve().parent
@@ -70,7 +70,7 @@ def unlink(self, missing_ok=False):
     if moment == "half removed" and removed == 2:
         die()
 Path.unlink = unlink
-extract.extract_to_file([Path(v) for v in videos], Path(out), Slow(), rate_hz=5.0, batch_size=1)
+extract.extract_to_file([Path(v) for v in videos], Path(out), Slow(), extract.Sampling(rate_hz=5.0, batch_size=1))
 """
 
 
@@ -82,7 +82,7 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 @pytest.fixture(scope="module")
 def uninterrupted(videos: list[Path], tmp_path_factory: pytest.TempPathFactory) -> bytes:
     out = tmp_path_factory.mktemp("whole") / "f.h5"
-    extract_to_file(videos, out, MeanColour(), rate_hz=5.0, batch_size=1)
+    extract_to_file(videos, out, MeanColour(), Sampling(rate_hz=5.0, batch_size=1))
     return out.read_bytes()
 
 
@@ -160,7 +160,7 @@ def test_killed_at_each_step(
 
 def test_killed_while_adding_to_a_file(videos: list[Path], uninterrupted: bytes, tmp_path: Path) -> None:
     out, log = tmp_path / "f.h5", tmp_path / "log"
-    extract_to_file(videos[:2], out, MeanColour(), rate_hz=5.0, batch_size=1)
+    extract_to_file(videos[:2], out, MeanColour(), Sampling(rate_hz=5.0, batch_size=1))
     before = out.read_bytes()
     assert start(out, log, videos, "half merged").wait() == -signal.SIGKILL
     assert out.read_bytes() == before

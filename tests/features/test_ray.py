@@ -13,7 +13,7 @@ from extraction_material import draw_folder
 
 from sspvs.errors import MissingExtraError, SspvsError
 from sspvs.features.backbones import load_backbone
-from sspvs.features.extract import extract_to_file
+from sspvs.features.extract import Sampling, extract_to_file
 from sspvs.features.parts import Job
 from sspvs.features.ray_engine import _Actor, _outcome, extract_with_ray
 from sspvs.features.store import SourceStamp
@@ -49,7 +49,7 @@ def test_ray_makes_the_same_file(tmp_path: Path) -> None:
 def test_an_actor_with_other_weights_is_refused() -> None:
     load = partial(load_backbone, "efficientnet-lite0", device="cpu", threads=1)
     expected = replace(load().fingerprint(2.0), weights_digest="00" * 32)
-    actor = _Actor(load, expected, {"rate_hz": 2.0})
+    actor = _Actor(load, expected, Sampling())
     source = json.dumps({"path": "a.mp4", "size_bytes": 1, "mtime_ns": 1})
     row = actor({"index": 3, "path": "a.mp4", "group": "a", "source": source})
     assert "same weights" in row["fatal"]

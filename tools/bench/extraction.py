@@ -27,7 +27,7 @@ from measure import repeat_video, run_measured, take_turns
 from PIL import Image
 
 from sspvs.features.backbones import Backbone, load_backbone
-from sspvs.features.extract import extract_to_file, extract_video
+from sspvs.features.extract import Sampling, extract_to_file, extract_video
 from sspvs.types import FloatArray
 from sspvs.video import Resize, open_video
 
@@ -82,7 +82,9 @@ def contestants(video: Path, args: argparse.Namespace, rate_hz: float, only: str
 
     def to_file() -> None:
         with tempfile.TemporaryDirectory() as folder:
-            extract_to_file([video], Path(folder) / "f.h5", backbone, rate_hz=rate_hz, batch_size=args.batch_size)
+            extract_to_file(
+                [video], Path(folder) / "f.h5", backbone, Sampling(rate_hz=rate_hz, batch_size=args.batch_size)
+            )
 
     work: dict[str, Callable[[], object]] = {}
     if only in ("", "loop"):
@@ -92,7 +94,7 @@ def contestants(video: Path, args: argparse.Namespace, rate_hz: float, only: str
         googlenet = googlenet_encoder(args.device)
         work["loop, GoogLeNet"] = lambda: one_at_a_time(video, Resize(), googlenet)
     if only in ("", "ours"):
-        work["ours"] = lambda: extract_video(video, backbone, rate_hz=rate_hz, batch_size=args.batch_size)
+        work["ours"] = lambda: extract_video(video, backbone, Sampling(rate_hz=rate_hz, batch_size=args.batch_size))
     if only in ("", "ours, to a file"):
         work["ours, to a file"] = to_file
     return work
