@@ -124,7 +124,15 @@ def test_interrupted_by_the_user(shared_data: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "sspvs", "extract", *sources, "--out", str(out), *LITE]
     root = str(Path(__file__).resolve().parents[2])
     environment = {**os.environ, "PYTHONPATH": root, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        env=environment,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        # What a shell starts in the background ignores SIGINT, and so would its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     end = time.monotonic() + 60
     while not list(Path(f"{out}.parts").glob("*.h5")) and process.poll() is None and time.monotonic() < end:
         time.sleep(0.01)
