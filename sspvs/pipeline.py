@@ -15,7 +15,7 @@ from sspvs.features.extract import MAX_DAMAGED, Sampling, extract_video
 from sspvs.features.transnet import cut_frames
 from sspvs.importance.contrastive import contrastive_importance
 from sspvs.output import write_outputs
-from sspvs.selection.kts import DEFAULT_PENALTY, kts
+from sspvs.selection.kts import DEFAULT_PENALTY, WINDOW_PICKS, kts
 from sspvs.selection.shots import given_shots, merge_short, shots_from_cuts, shots_from_picks, uniform_shots
 from sspvs.selection.summary import Budget, select, select_in_parts
 from sspvs.types import FrameFeatures, Shots, Summary, Timeline, VideoInfo
@@ -263,6 +263,11 @@ def _cut_into_shots(
     if settings.segmenter == "kts":
         starts = kts(features.features, penalty=settings.kts_penalty)
         shots = shots_from_picks(starts, features.picks, features.n_frames, features.frame_change)
+        if len(features.picks) > WINDOW_PICKS:
+            warnings = (
+                f"{len(features.picks)} picks are more than KTS takes at once: shots were found in windows of at most "
+                f"{WINDOW_PICKS}, and every window starts a shot; a lower --rate avoids it",
+            )
     elif settings.segmenter == "uniform":
         shots = uniform_shots(timeline, settings.shot_seconds)
     elif settings.segmenter == "given":

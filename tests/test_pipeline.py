@@ -63,3 +63,8 @@ def test_a_failed_save_leaves_nothing(drawn: Path, tmp_path: Path) -> None:
     with pytest.raises(VideoError, match="no such file"):
         summary.save(tmp_path / "a" / "b")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_windows_of_kts_are_told(drawn: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sspvs.pipeline.WINDOW_PICKS", 5)
+    assert any("windows" in warning for warning in sspvs.summarize(drawn).warnings)
