@@ -19,6 +19,8 @@ from sspvs.video import Resize, open_video, write_clips
 MAX_EMBEDDED_BYTES = 40_000_000
 """A summary clip larger than this goes into the report as a 360-line preview."""
 
+STAGING_PREFIX = ".sspvs-staging-"
+"""Temporary folders in an output folder; the number of the process that writes follows."""
 KEYFRAME_BYTES = 32_000_000
 """Full-size key frames held in memory together."""
 
@@ -70,7 +72,8 @@ def staging_folder(out: Path) -> Iterator[Path]:
     made = [folder for folder in (out, *out.parents) if not folder.exists()]
     try:
         out.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=".sspvs-", dir=out))
+        _remove_abandoned(out)
+        staging = Path(tempfile.mkdtemp(prefix=f"{STAGING_PREFIX}{os.getpid()}-", dir=out))
     except OSError as error:
         raise OutputError(f"cannot write to {out}: {error.strerror or error}; choose another --out") from error
     try:
@@ -82,6 +85,20 @@ def staging_folder(out: Path) -> Iterator[Path]:
             with suppress(OSError):
                 folder.rmdir()
         raise
+
+
+def _remove_abandoned(out: Path) -> None:
+    """Remove the temporary folders of runs that were killed while writing."""
+    if os.name != "posix":  # there, signal 0 is Ctrl-C
+        return
+    for folder in out.glob(f"{STAGING_PREFIX}*"):
+        owner = folder.name.removeprefix(STAGING_PREFIX).partition("-")[0]
+        try:
+            os.kill(int(owner), 0)  # signal 0 only asks whether the process is there
+        except (ValueError, PermissionError):
+            continue
+        except OSError:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _move_into(staging: Path, out: Path) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -68,3 +71,16 @@ def test_a_failed_save_leaves_nothing(drawn: Path, tmp_path: Path) -> None:
 def test_windows_of_kts_are_told(drawn: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sspvs.pipeline.WINDOW_PICKS", 5)
     assert any("windows" in warning for warning in sspvs.summarize(drawn).warnings)
+
+
+def test_what_a_killed_run_left_is_removed(drawn: Path, tmp_path: Path) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    abandoned, at_work = (tmp_path / f".sspvs-staging-{pid}-abc" for pid in (dead.pid, os.getpid()))
+    abandoned.mkdir()
+    (abandoned / "summary.mp4").touch()
+    at_work.mkdir()
+    sspvs.summarize(drawn).save(tmp_path)
+    assert not abandoned.exists()
+    assert at_work.exists()
+    assert (tmp_path / "summary.json").exists()
