@@ -6,7 +6,6 @@ On a CPU it runs in ONNX Runtime (several times faster than eager torch with the
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
@@ -28,6 +27,7 @@ from sspvs.features.backbones.base import (
     choose_dtype,
 )
 from sspvs.features.backbones.torch_engine import frame_encoder
+from sspvs.machine import available_cores
 from sspvs.types import FloatArray, ImageArray
 from sspvs.video.sampling import Resize
 
@@ -189,10 +189,3 @@ class EfficientNetLite0(Backbone):
         network = network.eval().to(self.device, self._dtype, memory_format=torch.channels_last)
         mean, scale = [lite_graph.PIXEL_MEAN] * 3, [lite_graph.PIXEL_SCALE] * 3
         return frame_encoder(network, mean=mean, scale=scale, device=self.device, dtype=self._dtype)
-
-
-def available_cores() -> int:
-    """Cores this process may run on, which can be fewer than the machine has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
