@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 import sspvs
-from sspvs.errors import SspvsError
+from sspvs.errors import SspvsError, one_line
 
 VERBS = {
     "summarize": (
@@ -41,11 +41,6 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> None:  # type: ignore[override]
         """Raise instead of exiting, so that `main` formats all mistakes alike."""
         raise ValueError(f"{message} (see `{self.prog} --help`)")
-
-
-def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return text or type(error).__name__
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -77,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (SspvsError, ValueError, OSError) as error:
         if debug:
             raise
-        sys.stderr.write(f"error: {_one_line(error)}\n")
+        sys.stderr.write(f"error: {one_line(error)}\n")
         return 2
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")

@@ -35,3 +35,13 @@ class MissingExtraError(SspvsError):
 
 class OutputError(SspvsError):
     """A place that cannot be written to."""
+
+
+def one_line(error: BaseException) -> str:
+    """What an error says, on a single line; its kind where it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says, for libraries that add pages; its kind where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].strip()

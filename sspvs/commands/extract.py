@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sspvs.commands.arguments import add_extraction_arguments
 from sspvs.errors import VideoError
 
 if TYPE_CHECKING:
@@ -31,24 +32,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("videos", nargs="+", type=Path, metavar="VIDEO", help="video files, or folders of them")
     add("--out", type=Path, required=True, metavar="FEATURES.h5", help="feature file to make or add to")
-    add("--backbone", default="auto", metavar="NAME", help="frame encoder; auto: the best one that is here (default)")
-    add("--rate", type=float, default=2.0, metavar="HZ", help="frames looked at per second of video (default 2)")
     add("--engine", choices=("local", "ray"), default="local", help="what runs the work (default local)")
     add("--ray-address", metavar="ADDRESS", help="a running Ray cluster, such as auto or ray://host:10001")
     add("--workers", type=int, metavar="N", help="videos worked on at a time (default 2; ray: as many as fit)")
     add("--batch-size", type=int, metavar="N", help=f"frames a batch (default {CPU_BATCH}, on a GPU {GPU_BATCH})")
-    add("--decoder", choices=("auto", "pyav", "decord"), default="auto", help="video decoder (default auto)")
-    add(
-        "--time-limit",
-        type=float,
-        default=60.0,
-        metavar="SECONDS",
-        help="longest time a decoder may give nothing before it is stopped (default 60)",
-    )
-    add("--max-damaged", type=float, metavar="SHARE", help="refuse a video with more damaged frames (default 0.33)")
-    add("--device", default="auto", help="auto, cpu, cuda or cuda:1 (default auto)")
-    add("--precision", choices=("auto", "fp32", "fp16", "bf16"), default="auto", help="of the network (default auto)")
-    add("--download", action="store_true", help="fetch weights that are not here")
+    add_extraction_arguments(parser.add_argument_group("looking at the videos"))
     add("--overwrite", action="store_true", help="replace the feature file instead of adding to it")
 
 

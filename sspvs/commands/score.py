@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sspvs.commands.summarize import add_importance_arguments
-from sspvs.errors import FeatureFileError
+from sspvs.commands.arguments import add_importance_arguments
+from sspvs.errors import FeatureFileError, one_line
 
 if TYPE_CHECKING:
     from sspvs.features.backbones import Backbone
@@ -54,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
         if first is None:
             raise FeatureFileError(failures[0] if failures else f"{args.features}: no videos in it")
         write_scores(
-            args.out, _again(first, scored), scorer=args.scorer, settings=settings, fingerprint=store.fingerprint
+            args.out, chain([first], scored), scorer=args.scorer, settings=settings, fingerprint=store.fingerprint
         )
         total = len(store)
     print(f"{total - len(failures)} of {total} videos scored, in {args.out}")
@@ -63,11 +64,6 @@ def run(args: argparse.Namespace) -> int:
 
 def _warn(sentence: str) -> None:
     sys.stderr.write(f"warning: {sentence}\n")
-
-
-def _again(first: VideoScores, rest: Iterator[VideoScores]) -> Iterator[VideoScores]:
-    yield first
-    yield from rest
 
 
 def _text_backbone(store: FeatureStore, args: argparse.Namespace) -> Backbone | None:
@@ -102,7 +98,7 @@ def _score_all(
             scores = _score_video(video, backbone, args)
         except (FeatureFileError, ValueError) as error:
             failures.append(f"{name}: {error}")
-            sys.stderr.write(f"error: {name}: {' '.join(str(error).split())}\n")
+            sys.stderr.write(f"error: {name}: {one_line(error)}\n")
             continue
         yield VideoScores(name, scores, video.picks, video.n_frames, video.name)
 

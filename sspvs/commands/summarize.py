@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sspvs.errors import SspvsError
+from sspvs.commands.arguments import add_extraction_arguments, add_importance_arguments
+from sspvs.errors import SspvsError, one_line
 
 if TYPE_CHECKING:
     from sspvs.features.backbones import Backbone
@@ -39,38 +40,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     shots.add_argument("--shots-unit", choices=("frames", "seconds"), default="frames", help="default: frames")
     shots.add_argument("--min-shot-seconds", type=float, default=1.0, help="join shorter shots (default: 1)")
     add_extraction_arguments(parser.add_argument_group("looking at the video"))
-
-
-def add_importance_arguments(group: argparse._ArgumentGroup) -> None:
-    """Options of the contrastive importance, shared with `sspvs score`."""
-    group.add_argument(
-        "--combine",
-        choices=("a", "ag"),
-        default="ag",
-        help="a: local dissimilarity; ag: times global consistency (default)",
-    )
-    group.add_argument(
-        "--post",
-        choices=("summe", "tvsum", "none"),
-        default="summe",
-        help="after the product p: p + 0.05 (summe, default) or exp(p - 1) (tvsum), smoothed; or nothing",
-    )
-
-
-def add_extraction_arguments(group: argparse._ArgumentGroup) -> None:
-    """Options of decoding and feature extraction."""
-    group.add_argument("--backbone", default="auto", help="frame encoder by name (default: auto; see `sspvs doctor`)")
-    group.add_argument("--rate", type=float, default=2.0, metavar="HZ", help="frames looked at per second (default: 2)")
-    group.add_argument("--decoder", default="auto", choices=("auto", "pyav", "decord"), help="default: auto")
-    group.add_argument(
-        "--time-limit", type=float, default=60.0, metavar="SECONDS", help="stop a decoder that gives nothing this long"
-    )
-    group.add_argument(
-        "--max-damaged", type=float, metavar="SHARE", help="refuse a video with more damaged frames (default: 0.33)"
-    )
-    group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 (default: auto)")
-    group.add_argument("--precision", default="auto", choices=("auto", "fp32", "fp16", "bf16"), help="default: auto")
-    group.add_argument("--download", action="store_true", help="fetch weights that are not on this machine")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -135,7 +104,7 @@ def _summarize_many(videos: list[Path], out: Path, backbone: Backbone, settings:
             _summarize_one(video, out / name, backbone, settings)
         except SspvsError as error:
             failed += 1
-            sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
+            sys.stderr.write(f"error: {one_line(error)}\n")
     print(f"{len(videos) - failed} of {len(videos)} videos summarised, in {out}")
     return 0 if not failed else 1 if failed < len(videos) else 2
 

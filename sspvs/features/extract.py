@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sspvs.errors import SspvsError, VideoError
+from sspvs.errors import SspvsError, VideoError, one_line
 from sspvs.features.backbones import Backbone
 from sspvs.features.parts import Job
 from sspvs.features.progress import Progress, VideosBar, video_bar
@@ -158,7 +158,7 @@ def extract_job(
     try:
         video = _extract(job.path, backbone, sampling, False, told).features
     except (VideoError, NotFiniteError, OSError) as error:
-        return Outcome(job, reason=" ".join(str(error).split()) or type(error).__name__)
+        return Outcome(job, reason=one_line(error))
     packed = pack_video(job.group, video, job.source)
     warnings = video.decode.warnings if video.decode else ()
     return Outcome(job, packed, n_frames=video.n_frames, n_picks=len(video.picks), warnings=warnings)

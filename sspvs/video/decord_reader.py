@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from sspvs.errors import MissingExtraError, VideoError
+from sspvs.errors import MissingExtraError, VideoError, first_line
 from sspvs.types import DecodeReport, FloatArray, ImageArray, IntArray, Timeline
 from sspvs.video.orientation import Orientation
 from sspvs.video.pyav_stream import container_info, packet_seconds, silent
@@ -50,7 +50,7 @@ class DecordReader(VideoReader):
             self._video = decord.VideoReader(str(Path(path).absolute()), ctx=decord.cpu(0))
             stamps = self._video.get_frame_timestamp(range(len(self._video)))[:, 0].astype(np.float64)
         except (self._failure, RuntimeError, IndexError) as error:
-            raise VideoError(f"decord cannot open {path} ({_first_line(error)}); try the decoder pyav") from error
+            raise VideoError(f"decord cannot open {path} ({first_line(error)}); try the decoder pyav") from error
         exact = packet_seconds(path, beat)
         # decord's own are in single precision, which is 0.2 ms after an hour.
         self._order, times = _rising(exact if len(exact) == len(stamps) else stamps)
@@ -91,7 +91,7 @@ class DecordReader(VideoReader):
                 batch = self._video.get_batch(self._order[rising[first : first + step]]).asnumpy()
                 self._video.seek(0)  # or it decodes ahead without bound while nobody reads
             except (self._failure, RuntimeError, IndexError) as error:
-                raise VideoError(f"decord failed on {self.info.path}: {_first_line(error)}") from error
+                raise VideoError(f"decord failed on {self.info.path}: {first_line(error)}") from error
             for place, image in enumerate(batch, start=first):
                 images[place] = shrink(image)
         return images
@@ -136,8 +136,3 @@ def _rising(stamps: FloatArray) -> tuple[IntArray, FloatArray]:
     """The indices by which decord knows them in order of presentation, and their times from 0, each time once."""
     times, order = np.unique(stamps, return_index=True)
     return order.astype(np.int64), times - times[0]
-
-
-def _first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from sspvs.errors import MissingExtraError, WeightsNotFoundError
+from sspvs.errors import MissingExtraError, WeightsNotFoundError, first_line
 from sspvs.features.backbones import clip_cache
-from sspvs.features.backbones.base import Backbone, choose_device, choose_dtype, file_digest, first_line, use_threads
+from sspvs.features.backbones.base import Backbone, choose_device, choose_dtype, file_digest, use_threads
 from sspvs.features.backbones.clip_source import PREFIX, Source, find_source
 from sspvs.features.backbones.torch_engine import frame_encoder
 from sspvs.types import FloatArray, ImageArray

@@ -7,9 +7,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from sspvs.errors import WeightsNotFoundError
+from sspvs.errors import WeightsNotFoundError, first_line
 from sspvs.features.backbones import clip_cache
-from sspvs.features.backbones.base import first_line
 
 PREFIX = "open_clip:"
 RANDOM = "random"

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from sspvs.errors import WeightsNotFoundError
+from sspvs.errors import WeightsNotFoundError, first_line
 from sspvs.features.backbones.base import (
     Backbone,
     BackboneStatus,
@@ -22,7 +22,6 @@ from sspvs.features.backbones.base import (
     choose_device,
     choose_dtype,
     file_digest,
-    first_line,
     use_threads,
 )
 from sspvs.features.backbones.torch_engine import frame_encoder
