@@ -6,9 +6,12 @@ The house, in the order in which data walks through it:
     features/     frames -> features: named backbones, extraction, the h5 store with its fingerprint
     importance/   features -> scores, without training: local dissimilarity, global consistency
     selection/    scores -> shots -> summary: KTS, knapsack, key frames              (numpy only)
-    report/       plots, the interactive HTML page, JSON, CSV, edit lists
+    evaluation/   scores and summaries against what people chose, under named protocols  (numpy and scipy only)
+    data/         annotations, splits, file formats of others -> one dataset file
+    report/       plots, the interactive HTML pages, tables, JSON, CSV, edit lists
     output.py     a summary's files, written together or not at all
-    pipeline.py   summarize(video): all of the above, once through
+    pipeline.py   summarize(video): from a video to a summary, once through
+    benchmark.py  evaluate(dataset, scores): from files to an evaluation one can cite
     commands/     one file a verb of the command line; cli.py is the table of them
 
 Imports go one way, from a layer to the ones above it in this list, and `tests/test_imports.py` keeps it so:
@@ -16,12 +19,13 @@ Imports go one way, from a layer to the ones above it in this list, and `tests/t
     0  errors, types
     1  atomic, machine                                    (whole files or none; what the machine has)
     2  video, selection, importance                       (these never import each other)
-    3  features
-    4  report
-    5  output
-    6  pipeline
-    7  commands
-    8  cli
+    3  features, evaluation
+    4  data
+    5  report
+    6  output
+    7  pipeline, benchmark
+    8  commands
+    9  cli
 
 `import sspvs` is light: torch, decoders and plotting are loaded by the call that needs them.
 """

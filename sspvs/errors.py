@@ -25,6 +25,14 @@ class FingerprintMismatchError(FeatureFileError):
     """Features made by one extractor, given to something made for another."""
 
 
+class DatasetError(SspvsError):
+    """Annotations, splits or scores that cannot be read, or that do not fit together."""
+
+
+class ProtocolUnavailableError(DatasetError):
+    """A protocol that needs what the dataset does not have."""
+
+
 class WeightsNotFoundError(SspvsError):
     """Model weights that are not on this machine, or not the file they should be."""
 

@@ -19,7 +19,7 @@ _FLOORS = (
     ("data",),
     ("tasks", "report"),
     ("output",),
-    ("pipeline",),
+    ("pipeline", "benchmark"),
     ("commands",),
     ("cli",),
 )

@@ -1,8 +1,9 @@
-"""Feature and score files: h5 in the community layout, with the feature fingerprint.
+"""Feature, score and dataset files: h5 in the community layout, with the feature fingerprint.
 
 No code outside this folder knows the names of groups, datasets and attributes.
 """
 
+from sspvs.features.store.dataset_file import DatasetStore, natural_order, read_dataset, write_dataset
 from sspvs.features.store.feature_file import (
     FeatureStore,
     is_h5,
@@ -16,6 +17,7 @@ from sspvs.features.store.layout import SourceStamp, group_name
 from sspvs.features.store.score_file import VideoScores, read_scores, write_scores
 
 __all__ = [
+    "DatasetStore",
     "FeatureStore",
     "SourceStamp",
     "VideoScores",
@@ -23,9 +25,12 @@ __all__ = [
     "group_name",
     "is_h5",
     "merge_files",
+    "natural_order",
     "pack_video",
+    "read_dataset",
     "read_features",
     "read_fingerprint",
     "read_scores",
+    "write_dataset",
     "write_scores",
 ]

@@ -1,0 +1,1 @@
+"""Annotations, splits and the file formats that users have, made into one dataset file."""

@@ -1,0 +1,195 @@
+"""What an evaluation gives: a row a method, per video and over videos."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from sspvs.evaluation.bootstrap import bootstrap_ci95
+from sspvs.types import FloatArray
+
+METRICS = ("kendall_tau", "spearman_rho", "f_score_avg", "f_score_max")
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A metric over videos.
+
+    Attributes:
+        mean: Mean over the videos where it is defined; NaN when there is none.
+        std: Standard deviation over those videos (the sample's, n - 1); NaN below two.
+        ci95: Bootstrap 95 % interval of the mean over videos.
+        n_videos: Videos where it is defined.
+    """
+
+    mean: float
+    std: float
+    ci95: tuple[float, float]
+    n_videos: int
+
+    @classmethod
+    def over(cls, values: FloatArray) -> Spread:
+        """The spread of (V,) values; NaN means undefined for that video."""
+        known = np.asarray(values, dtype=np.float64)
+        known = known[np.isfinite(known)]
+        if len(known) == 0:
+            return cls(np.nan, np.nan, (np.nan, np.nan), 0)
+        std = float(known.std(ddof=1)) if len(known) > 1 else np.nan
+        return cls(float(known.mean()), std, bootstrap_ci95(known), len(known))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain types; undefined is None."""
+        return {
+            "mean": _plain(self.mean),
+            "std": _plain(self.std),
+            "ci95": [_plain(self.ci95[0]), _plain(self.ci95[1])],
+        }
+
+
+@dataclass(frozen=True)
+class VideoResult:
+    """One video's metrics under one protocol.
+
+    Attributes:
+        key: As in the dataset, such as `video_7`.
+        name: The video's own name.
+        kendall_tau: Tau-b; mean over the users under `users` protocols. NaN when undefined.
+        spearman_rho: Likewise.
+        f_score_avg: F1 of the 15 % summary against each user's, mean over users. NaN when unknown.
+        f_score_max: The largest over users.
+        undefined_pairs: Prediction-reference pairs left out because one of them is constant.
+        n_pairs: All such pairs.
+    """
+
+    key: str
+    name: str
+    kendall_tau: float
+    spearman_rho: float
+    f_score_avg: float
+    f_score_max: float
+    undefined_pairs: int
+    n_pairs: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain types; undefined is None."""
+        return {
+            "key": self.key,
+            **{metric: _plain(getattr(self, metric)) for metric in METRICS},
+            "undefined_pairs": self.undefined_pairs,
+            "n_pairs": self.n_pairs,
+        }
+
+
+@dataclass(frozen=True)
+class MethodResult:
+    """One method under one protocol: a row of a table.
+
+    Attributes:
+        method: Its name, as in tables.
+        protocol: The protocol's name.
+        videos: A result a video, in the dataset's order.
+        settings: What made it: plain types.
+    """
+
+    method: str
+    protocol: str
+    videos: tuple[VideoResult, ...]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def values(self, metric: str) -> FloatArray:
+        """(V,) one of `METRICS`, NaN where undefined."""
+        return np.array([getattr(video, metric) for video in self.videos], dtype=np.float64)
+
+    @cached_property
+    def spreads(self) -> dict[str, Spread]:
+        """Each of `METRICS` over the videos."""
+        return {metric: Spread.over(self.values(metric)) for metric in METRICS}
+
+    @property
+    def undefined_pairs(self) -> int:
+        """Pairs without a correlation, over all videos."""
+        return sum(video.undefined_pairs for video in self.videos)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain types, videos by name."""
+        return {
+            "method": self.method,
+            "protocol": self.protocol,
+            "n_videos": len(self.videos),
+            **{metric: spread.as_dict() for metric, spread in self.spreads.items()},
+            "undefined_pairs": self.undefined_pairs,
+            "settings": dict(self.settings),
+            "videos": {video.name: video.as_dict() for video in self.videos},
+        }
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two methods on the same videos under one protocol, by a paired bootstrap.
+
+    Attributes:
+        first: A method's name.
+        second: Another's.
+        protocol: The protocol's name.
+        metric: One of `METRICS`.
+        difference: Mean of first - second over the videos where both are defined.
+        ci95: Bootstrap 95 % interval of the difference.
+        p_value: Two-sided: how often a resampled difference lies on the other side of 0, doubled.
+        n_videos: Videos where both are defined.
+    """
+
+    first: str
+    second: str
+    protocol: str
+    metric: str
+    difference: float
+    ci95: tuple[float, float]
+    p_value: float
+    n_videos: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain types; undefined is None."""
+        return {
+            **vars(self),
+            "difference": _plain(self.difference),
+            "ci95": [_plain(self.ci95[0]), _plain(self.ci95[1])],
+            "p_value": _plain(self.p_value),
+        }
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Everything that one call of `sspvs evaluate` found.
+
+    Attributes:
+        dataset: The dataset's name, such as `summe`.
+        protocols: Names of the protocols asked for, in order.
+        methods: Method -> protocol -> result: what the user brought, or the baseline asked for.
+        baselines: Baseline -> protocol -> result: the rows that stand beside.
+        comparisons: Between the methods, paired.
+        unavailable: Protocol -> why it cannot be computed on this dataset.
+        coverage: How much of the dataset was tested: `n_dataset`, `n_tested`, and of a split file its name, hash,
+            setting and folds.
+        settings: Everything that made the numbers: budget, values, seeds, feature fingerprint, files and their hashes.
+        versions: Package -> version.
+        warnings: Sentences for the user.
+    """
+
+    dataset: str
+    protocols: tuple[str, ...]
+    methods: Mapping[str, Mapping[str, MethodResult]]
+    baselines: Mapping[str, Mapping[str, MethodResult]] = field(default_factory=dict)
+    comparisons: tuple[Comparison, ...] = ()
+    unavailable: Mapping[str, str] = field(default_factory=dict)
+    coverage: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+def _plain(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

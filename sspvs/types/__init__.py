@@ -1,0 +1,34 @@
+"""The values that cross from one folder to the next.
+
+Axis letters: T picks (sampled frames), N frames of the original video, S shots, U users (annotators), D feature
+width. Two clocks, two names: a *frame* is an index into the original video (0..N-1), a *pick* is one of the T frames
+that were sampled. Seconds count from the first frame of the video. Shots are half-open frame ranges.
+
+    VideoInfo, Timeline, DecodeReport     a video file: its facts, when frames are shown, what decoding met
+    Fingerprint, FrameFeatures            features at the picks, and what made them
+    Shots                                 the video cut into shots
+    Summary                               scores, shots and which of them were chosen
+    Annotations                           what people said about the video
+"""
+
+from sspvs.types.annotations import Annotations
+from sspvs.types.arrays import BoolArray, FloatArray, ImageArray, IntArray
+from sspvs.types.features import Fingerprint, FrameFeatures
+from sspvs.types.shots import Shots
+from sspvs.types.summary import Summary
+from sspvs.types.video import DecodeReport, Timeline, VideoInfo
+
+__all__ = [
+    "Annotations",
+    "BoolArray",
+    "DecodeReport",
+    "Fingerprint",
+    "FloatArray",
+    "FrameFeatures",
+    "ImageArray",
+    "IntArray",
+    "Shots",
+    "Summary",
+    "Timeline",
+    "VideoInfo",
+]

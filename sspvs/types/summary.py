@@ -1,0 +1,118 @@
+"""A video's summary."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from sspvs.types.arrays import BoolArray, FloatArray, IntArray
+from sspvs.types.features import Fingerprint
+from sspvs.types.shots import Shots
+from sspvs.types.video import DecodeReport, Timeline, VideoInfo
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A video's importance, its shots, and which of them were chosen.
+
+    Attributes:
+        info: The container's facts.
+        timeline: When each frame is shown.
+        decode: What decoding met.
+        scorer: Name of what scored the frames, such as `contrastive`.
+        fingerprint: What made the features.
+        picks: (T,) int64 frame indices.
+        scores: (T,) importance at the picks.
+        shots: The video cut into S shots.
+        shot_scores: (S,) mean importance of each shot's frames.
+        selected: (S,) bool, the shots in the summary.
+        segments: (M, 2) int64 half-open frame ranges that the summary plays, in order: the selected shots, or,
+            when no shot fits the budget, the part of the best one that does.
+        keyframes: (S,) int64, the frame that stands for each shot.
+        budget_frames: The most frames the summary may have.
+        settings: Every parameter of the run, by name.
+        curves: Named (T,) curves behind the scores, such as the terms of the importance.
+        title: Text that guided the scores, or empty.
+        warnings: Sentences for the user.
+        thumbnails: JPEG bytes of a small picture for each pick, in the order of `picks`; may be empty.
+    """
+
+    info: VideoInfo
+    timeline: Timeline
+    decode: DecodeReport
+    scorer: str
+    fingerprint: Fingerprint
+    picks: IntArray
+    scores: FloatArray
+    shots: Shots
+    shot_scores: FloatArray
+    selected: BoolArray
+    segments: IntArray
+    keyframes: IntArray
+    budget_frames: int
+    settings: dict[str, Any] = field(default_factory=dict)
+    curves: dict[str, FloatArray] = field(default_factory=dict)
+    title: str = ""
+    warnings: tuple[str, ...] = ()
+    thumbnails: tuple[bytes, ...] = ()
+
+    @property
+    def segment_seconds(self) -> list[tuple[float, float]]:
+        """Start and end of each played segment in seconds of the original video."""
+        return [(self.timeline.seconds_of(int(a)), self.timeline.seconds_of(int(b))) for a, b in self.segments]
+
+    @property
+    def selected_seconds(self) -> float:
+        """Length of the summary in seconds."""
+        return sum(end - start for start, end in self.segment_seconds)
+
+    def as_dict(self) -> dict[str, Any]:
+        """What `summary.json` holds: plain types only."""
+        info, decode, seconds_of = self.info, self.decode, self.timeline.seconds_of
+        return {
+            "video": {
+                "path": info.path,
+                "n_frames": self.timeline.n_frames,
+                "fps": info.fps,
+                "duration_seconds": self.timeline.end_seconds,
+                "width": info.width,
+                "height": info.height,
+                "has_audio": info.has_audio,
+            },
+            "title": self.title,
+            "scorer": self.scorer,
+            "feature_fingerprint": {**self.fingerprint.as_dict(), "digest": self.fingerprint.digest},
+            "budget": {
+                "fraction": self.budget_frames / self.timeline.n_frames,
+                "frames": self.budget_frames,
+            },
+            "picks": [int(pick) for pick in self.picks],
+            "scores": [float(score) for score in self.scores],
+            "shots": [
+                {
+                    "start_frame": start,
+                    "end_frame": end,
+                    "start_seconds": seconds_of(start),
+                    "end_seconds": seconds_of(end),
+                    "score": float(score),
+                    "selected": bool(selected),
+                    "keyframe": int(keyframe),
+                }
+                for (start, end), score, selected, keyframe in zip(
+                    self.shots, self.shot_scores, self.selected, self.keyframes, strict=True
+                )
+            ],
+            "segments": [
+                {"start_frame": int(a), "end_frame": int(b), "start_seconds": s, "end_seconds": e}
+                for (a, b), (s, e) in zip(self.segments, self.segment_seconds, strict=True)
+            ],
+            "selected_seconds": self.selected_seconds,
+            "decode": {
+                "declared_frames": decode.declared_frames,
+                "decoded_frames": decode.decoded_frames,
+                "corrupt_frames": decode.corrupt_frames,
+                "decoder": decode.decoder,
+            },
+            "settings": self.settings,
+            "warnings": list(self.warnings),
+        }
