@@ -73,7 +73,7 @@ def write_annotations(group: h5py.Group, video: Annotations) -> None:
         (CATEGORY, video.category),
         (FPS, video.fps),
     ):
-        if name not in group and value not in ("", None):
+        if name not in group and value is not None and not (isinstance(value, str) and value == ""):
             group[name] = value
     if video.gtscore is not None:
         group[GTSCORE] = np.asarray(video.gtscore, dtype=np.float32)
