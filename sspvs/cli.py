@@ -1,7 +1,7 @@
 """The command line: a table of verbs, each a module in `sspvs.commands` that is imported only when called.
 
-A verb's module has `DESCRIPTION`, `add_arguments(parser)` and `run(args) -> exit status`. A user's mistake
-ends as one line on stderr that starts with `error:` and exit status 2; `--debug` shows the traceback instead.
+A verb's module has `DESCRIPTION`, `add_arguments(parser)` and `run(args) -> exit status`; one that has a table `VERBS`
+of its own instead is a verb of verbs (`sspvs data build`). A user's mistake ends as one line on stderr that starts with `error:` and exit status 2; `--debug` shows the traceback instead.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 
 import sspvs
@@ -23,16 +23,25 @@ VERBS = {
     ),
     "score": ("sspvs.commands.score", "importance scores for every video of a feature file"),
     "extract": ("sspvs.commands.extract", "frame features of many videos into one h5 file"),
+    "data": ("sspvs.commands.data", "datasets: build | inspect | convert | splits"),
+    "evaluate": (
+        "sspvs.commands.evaluate",
+        "scores against what people chose, by named protocols, beside human and random",
+    ),
     "demo": ("sspvs.commands.demo", "draw a small video with sound and summarise it; needs nothing"),
     "doctor": ("sspvs.commands.doctor", "what is installed, what works, what to do"),
 }
 
 
-def _overview() -> str:
-    lines = [f"  {verb:<11}{line}" for verb, (_, line) in VERBS.items()]
-    return "\n".join(
-        ["usage: sspvs VERB [options]", "", *lines, "", "sspvs VERB --help explains a verb; sspvs --version"]
-    )
+Table = Mapping[str, tuple[str, str]]
+"""Verb -> its module and the line that says what it does."""
+
+
+def _overview(prog: str, verbs: Table, about: str = "") -> str:
+    lines = [f"  {verb:<11}{line}" for verb, (_, line) in verbs.items()]
+    more = "; sspvs --version" if prog == "sspvs" else ""
+    head = [f"usage: {prog} VERB [options]", "", *([about, ""] if about else [])]
+    return "\n".join([*head, *lines, "", f"{prog} VERB --help explains a verb{more}"])
 
 
 class _Parser(argparse.ArgumentParser):
@@ -53,22 +62,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 when all went well, 1 when some of several inputs failed, 2 for a user's mistake, 130 when interrupted.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if not arguments or arguments[0] in ("-h", "--help", "help"):
-        print(_overview())  # noqa: T201
-        return 0 if arguments else 2
-    if arguments[0] in ("--version", "-V"):
+    if arguments and arguments[0] in ("--version", "-V"):
         print(f"sspvs {sspvs.__version__}")  # noqa: T201
         return 0
-    verb, *rest = arguments
-    if verb not in VERBS:
-        sys.stderr.write(f"error: unknown verb '{verb}'; expected one of: {', '.join(VERBS)}\n")
-        return 2
-    debug = "--debug" in rest
+    debug = "--debug" in arguments[1:]
     logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, format="%(levelname)s: %(message)s")
     if debug:
         logging.getLogger("matplotlib").setLevel(logging.WARNING)
     try:
-        return _run(verb, rest)
+        return _run("sspvs", VERBS, arguments)
     except (SspvsError, ValueError, OSError) as error:
         if debug:
             raise
@@ -79,10 +81,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _run(verb: str, rest: Sequence[str]) -> int:
-    module_name, line = VERBS[verb]
+def _run(prog: str, verbs: Table, arguments: Sequence[str], about: str = "") -> int:
+    """Run the verb that the arguments start with, out of a table of them."""
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(_overview(prog, verbs, about))  # noqa: T201
+        return 0 if arguments else 2
+    verb, *rest = arguments
+    if verb not in verbs:
+        raise ValueError(f"unknown verb '{verb}'; expected one of: {', '.join(verbs)} (see `{prog} --help`)")
+    module_name, line = verbs[verb]
     module = import_module(module_name)
-    parser = _Parser(prog=f"sspvs {verb}", description=getattr(module, "DESCRIPTION", None) or line.capitalize() + ".")
+    if hasattr(module, "VERBS"):
+        return _run(f"{prog} {verb}", module.VERBS, rest, module.DESCRIPTION)
+    parser = _Parser(prog=f"{prog} {verb}", description=getattr(module, "DESCRIPTION", None) or line.capitalize() + ".")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error, and the log")
     module.add_arguments(parser)
     try:

@@ -9,15 +9,45 @@ from importlib import import_module
 import pytest
 
 from sspvs.cli import VERBS, main
+from sspvs.commands import data
 
 
-@pytest.mark.parametrize("verb", sorted(VERBS))
+PLAIN_VERBS = sorted(set(VERBS) - {"data"})
+
+
+@pytest.mark.parametrize("verb", PLAIN_VERBS)
 def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main([verb, "--help"])
     assert stop.value.code == 0
     assert f"sspvs {verb}" in capsys.readouterr().out
     assert import_module(VERBS[verb][0]).DESCRIPTION
+
+
+@pytest.mark.parametrize("verb", sorted(data.VERBS))
+def test_every_verb_of_data_explains_itself(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["data", verb, "--help"])
+    assert stop.value.code == 0
+    assert f"usage: sspvs data {verb}" in capsys.readouterr().out
+    assert import_module(data.VERBS[verb][0]).DESCRIPTION
+
+
+def test_data_alone_names_its_verbs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "--help"]) == 0
+    assert main(["data"]) == 2
+    out = capsys.readouterr().out
+    assert out.count("usage: sspvs data VERB") == 2
+    assert all(f"  {verb} " in out for verb in data.VERBS)
+
+
+def test_a_verb_of_data_imports_no_other() -> None:
+    code = (
+        "import sys; from sspvs.cli import main\ntry: main(['data', 'splits', '--help'])\nexcept SystemExit: pass\n"
+        "loaded = {m for m in sys.modules if m.startswith('sspvs.commands.data_')}; "
+        "assert loaded == {'sspvs.commands.data_splits'}, loaded; assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60, capture_output=True)
 
 
 def test_overview_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
@@ -27,7 +57,16 @@ def test_overview_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 2
 
 
-@pytest.mark.parametrize("arguments", [["frobnicate"], ["summarize"], ["summarize", "a.mp4", "--out", "x", "--nope"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["frobnicate"],
+        ["data", "frobnicate"],
+        ["data", "splits"],
+        ["summarize"],
+        ["summarize", "a.mp4", "--out", "x", "--nope"],
+    ],
+)
 def test_wrong_usage_is_one_line_and_status_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 2
     err = capsys.readouterr().err
