@@ -1,7 +1,8 @@
 """The command line: a table of verbs, each a module in `sspvs.commands` that is imported only when called.
 
 A verb's module has `DESCRIPTION`, `add_arguments(parser)` and `run(args) -> exit status`; one that has a table `VERBS`
-of its own instead is a verb of verbs (`sspvs data build`). A user's mistake ends as one line on stderr that starts with `error:` and exit status 2; `--debug` shows the traceback instead.
+of its own instead is a verb of verbs (`sspvs data build`). A user's mistake ends as one line on stderr that starts with
+`error:` and exit status 2; `--debug` shows the traceback instead.
 """
 
 from __future__ import annotations
@@ -31,7 +32,6 @@ VERBS = {
     "demo": ("sspvs.commands.demo", "draw a small video with sound and summarise it; needs nothing"),
     "doctor": ("sspvs.commands.doctor", "what is installed, what works, what to do"),
 }
-
 
 Table = Mapping[str, tuple[str, str]]
 """Verb -> its module and the line that says what it does."""

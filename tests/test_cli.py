@@ -11,7 +11,6 @@ import pytest
 from sspvs.cli import VERBS, main
 from sspvs.commands import data
 
-
 PLAIN_VERBS = sorted(set(VERBS) - {"data"})
 
 
