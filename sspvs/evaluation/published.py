@@ -1,0 +1,141 @@
+"""Published results as data: each figure with the protocol and the checkpoint rule it was made with.
+
+The protocol belongs to a dataset as much as to a method: some systems correlate binary summaries on SumMe and
+continuous scores on TVSum. Where a paper does not say, `protocol` is None and `note` says so; such a figure must not
+stand in a column beside others.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, fields
+from functools import cache
+from importlib import resources
+from typing import Any, Literal, get_args
+
+from sspvs.evaluation.protocol import PROTOCOLS
+
+Setting = Literal["canonical", "augmented", "transfer"]
+Reduction = Literal["avg", "max"]
+CheckpointRule = Literal["best-test", "val", "train-loss", "last"]
+
+
+_COMMUNITY_FILE = re.compile(r"(?:eccv16_dataset_)?(summe|tvsum)(?:_google_pool5)?", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class PublishedResult:
+    """One row of a published table, on one dataset.
+
+    Attributes:
+        method: As papers call it, such as `CSTA` or `SSPVS + text`.
+        year: Of the paper.
+        dataset: `summe` or `tvsum`.
+        setting: `canonical`, `augmented` or `transfer`.
+        kendall_tau: None when not published.
+        spearman_rho: None when not published.
+        f_score: In 0..1; None when not published.
+        f_score_reduction: Over users: `max` is the habit on SumMe, `avg` on TVSum. None without `f_score`.
+        protocol: A name of `PROTOCOLS`: how the correlations were computed on this dataset. None when not known.
+        checkpoint_rule: What chose the weights: `best-test` (the best epoch on the test videos), `val` (on videos
+            held out of training), `train-loss`, `last`. None when not known.
+        text: Whether the method reads text; `note` says which.
+        supervised: Whether it learns from annotations.
+        source: The paper.
+        note: What else a reader should know, or empty.
+    """
+
+    method: str
+    year: int
+    dataset: str
+    setting: Setting
+    kendall_tau: float | None
+    spearman_rho: float | None
+    f_score: float | None
+    f_score_reduction: Reduction | None
+    protocol: str | None
+    checkpoint_rule: CheckpointRule | None
+    text: bool
+    supervised: bool
+    source: str
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        where = f"published result {self.method} on {self.dataset}"
+        if self.setting not in get_args(Setting):
+            raise ValueError(f"{where}: setting must be one of {', '.join(get_args(Setting))}, got {self.setting!r}")
+        if self.protocol is not None and self.protocol not in PROTOCOLS:
+            raise ValueError(f"{where}: protocol must be one of {', '.join(PROTOCOLS)} or None, got {self.protocol!r}")
+        if self.checkpoint_rule is not None and self.checkpoint_rule not in get_args(CheckpointRule):
+            allowed = ", ".join(get_args(CheckpointRule))
+            raise ValueError(f"{where}: checkpoint_rule must be one of {allowed} or None, got {self.checkpoint_rule!r}")
+        if (self.f_score is None) != (self.f_score_reduction is None):
+            raise ValueError(f"{where}: f_score and f_score_reduction go together: a figure and how it was reduced")
+        if self.f_score_reduction is not None and self.f_score_reduction not in get_args(Reduction):
+            raise ValueError(f"{where}: f_score_reduction must be avg or max, got {self.f_score_reduction!r}")
+        for name, low in (("kendall_tau", -1.0), ("spearman_rho", -1.0), ("f_score", 0.0)):
+            value = getattr(self, name)
+            if value is not None and not low <= value <= 1.0:
+                raise ValueError(f"{where}: {name} must be in {low:g}..1, got {value}")
+        if self.kendall_tau is None and self.spearman_rho is None and self.f_score is None:
+            raise ValueError(f"{where}: has no figure")
+
+    @property
+    def best_test(self) -> bool:
+        """Whether the epoch was chosen on the videos the figure was measured on."""
+        return self.checkpoint_rule == "best-test"
+
+
+def benchmark_name(dataset: str) -> str | None:
+    """The benchmark that a dataset's name stands for; None when it is none with published results.
+
+    Args:
+        dataset: Such as `summe`, `TVSum` or `eccv16_dataset_summe_google_pool5`. Names that merely contain one of
+            these are other datasets.
+    """
+    found = _COMMUNITY_FILE.fullmatch(dataset)
+    return found.group(1).lower() if found else None
+
+
+def published_results(
+    dataset: str | None = None,
+    protocol: str | None = None,
+    setting: str | None = None,
+) -> tuple[PublishedResult, ...]:
+    """The published results this package knows, in the order of their tables.
+
+    Args:
+        dataset: Only those on `summe` or `tvsum`, also as the community's files are called; a dataset without
+            published results gives none.
+        protocol: Only those under this protocol; figures of an unknown protocol are never among them.
+        setting: Only `canonical`, `augmented` or `transfer` ones.
+
+    Raises:
+        ValueError: No such protocol or setting.
+    """
+    if protocol is not None and protocol not in PROTOCOLS:
+        raise ValueError(f"protocol must be one of {', '.join(PROTOCOLS)}, got {protocol!r}")
+    if setting is not None and setting not in get_args(Setting):
+        raise ValueError(f"setting must be one of {', '.join(get_args(Setting))}, got {setting!r}")
+    wanted = None if dataset is None else benchmark_name(dataset)
+    return tuple(
+        row
+        for row in _all_results()
+        if (dataset is None or row.dataset == wanted)
+        and (protocol is None or row.protocol == protocol)
+        and (setting is None or row.setting == setting)
+    )
+
+
+@cache
+def _all_results() -> tuple[PublishedResult, ...]:
+    text = resources.files("sspvs.evaluation").joinpath("published.json").read_text(encoding="utf-8")
+    return tuple(_result(row) for row in json.loads(text)["results"])
+
+
+def _result(row: dict[str, Any]) -> PublishedResult:
+    names = {field.name for field in fields(PublishedResult)}
+    if set(row) != names:
+        raise ValueError(f"published.json: a row must have {sorted(names)}, got {sorted(row)}")
+    return PublishedResult(**row)
