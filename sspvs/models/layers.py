@@ -1,0 +1,172 @@
+"""What the encoders are built of: masked post-norm Transformer layers and sinusoidal positions.
+
+Axis letters: B batch, T positions, D width, H heads.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
+
+
+class SelfAttention(nn.Module):
+    """Multi-head self-attention on torch's fused kernel (Vaswani et al., 2017).
+
+    Args:
+        embed_dim: D, a multiple of `num_heads`.
+        num_heads: H.
+        dropout: Of the attention weights, while training.
+    """
+
+    def __init__(self, embed_dim: int, num_heads: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        if embed_dim % num_heads:
+            raise ValueError(f"embed_dim must be a multiple of num_heads, got {embed_dim} and {num_heads}")
+        self.num_heads = num_heads
+        self.dropout = dropout
+        self.in_projection = nn.Linear(embed_dim, 3 * embed_dim)  # rows: all of q, then k, then v
+        self.out_projection = nn.Linear(embed_dim, embed_dim)
+
+    def forward(self, states: Tensor, mask: Tensor) -> Tensor:
+        """Attend to the valid positions.
+
+        Args:
+            states: (B, T, D).
+            mask: (B, T) bool, True = valid; each row has a valid position.
+
+        Returns:
+            (B, T, D).
+        """
+        q, k, v = rearrange(self.in_projection(states), "b t (three h d) -> three b h t d", three=3, h=self.num_heads)
+        # Without padding no mask is passed: torch's fastest kernels take none.
+        allowed = None if _all_valid(mask) else mask[:, None, None, :]  # (B, 1, 1, T)
+        mixed = functional.scaled_dot_product_attention(
+            q, k, v, attn_mask=allowed, dropout_p=self.dropout if self.training else 0.0
+        )
+        out: Tensor = self.out_projection(rearrange(mixed, "b h t d -> b t (h d)"))
+        return out
+
+
+class TransformerLayer(nn.Module):
+    """A post-norm Transformer encoder layer: attention, then a feed-forward network, each added and normalised.
+
+    Args:
+        embed_dim: D.
+        num_heads: H.
+        feedforward_dim: Width of the hidden layer.
+        dropout: After attention, within the feed-forward network and after it, and on the attention weights.
+    """
+
+    def __init__(self, embed_dim: int, num_heads: int, feedforward_dim: int, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.attention = SelfAttention(embed_dim, num_heads, dropout)
+        self.linear1 = nn.Linear(embed_dim, feedforward_dim)
+        self.linear2 = nn.Linear(feedforward_dim, embed_dim)
+        self.norm1 = nn.LayerNorm(embed_dim)
+        self.norm2 = nn.LayerNorm(embed_dim)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, states: Tensor, mask: Tensor) -> Tensor:
+        """(B, T, D) states under a (B, T) mask -> (B, T, D)."""
+        states = self.norm1(states + self.dropout(self.attention(states, mask)))
+        hidden = self.dropout(functional.relu(self.linear1(states)))
+        out: Tensor = self.norm2(states + self.dropout(self.linear2(hidden)))
+        return out
+
+
+class TransformerStack(nn.Module):
+    """Transformer layers, one after the other.
+
+    Args:
+        num_layers: How many.
+        embed_dim: D.
+        num_heads: H.
+        feedforward_dim: Width of the hidden layers.
+        dropout: As in `TransformerLayer`.
+        gradient_checkpointing: Compute each layer again in the backward pass instead of keeping what it computed:
+            memory of one layer instead of all, for about a third more time.
+    """
+
+    def __init__(
+        self,
+        num_layers: int,
+        embed_dim: int,
+        num_heads: int,
+        feedforward_dim: int,
+        dropout: float = 0.1,
+        gradient_checkpointing: bool = False,
+    ) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.feedforward_dim = feedforward_dim
+        self.gradient_checkpointing = gradient_checkpointing
+        self.layers = nn.ModuleList(
+            TransformerLayer(embed_dim, num_heads, feedforward_dim, dropout) for _ in range(num_layers)
+        )
+
+    def forward(self, states: Tensor, mask: Tensor) -> Tensor:
+        """(B, T, D) states under a (B, T) mask -> (B, T, D)."""
+        for layer in self.layers:
+            if self.gradient_checkpointing and torch.is_grad_enabled():
+                states = checkpoint(layer, states, mask, use_reentrant=False)
+            else:
+                states = layer(states, mask)
+        return states
+
+
+class SinusoidalPositions(nn.Module):
+    """Adds sinusoidal positions (Vaswani et al., 2017: base 10000, sine on even, cosine on odd columns), then dropout.
+
+    Sequences longer than `trained_length` are laid over the trained positions: position i counts as
+    i * (trained_length - 1) / (length - 1), so that no position was never seen (linear interpolation).
+
+    Args:
+        embed_dim: D, even.
+        weight: Factor of the positions: 1 in pretraining and 0.1 in fine-tuning, as published.
+        dropout: While training.
+        trained_length: Longest sequence whose positions count one by one; None for no limit.
+    """
+
+    def __init__(
+        self, embed_dim: int, *, weight: float = 1.0, dropout: float = 0.1, trained_length: int | None = None
+    ) -> None:
+        super().__init__()
+        if embed_dim % 2:
+            raise ValueError(f"embed_dim must be even, got {embed_dim}")
+        self.embed_dim = embed_dim
+        self.weight = weight
+        self.trained_length = trained_length
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, states: Tensor) -> Tensor:
+        """(B, T, D) -> (B, T, D)."""
+        table = self.table(states.shape[1], states.device)
+        out: Tensor = self.dropout(states + self.weight * table.to(states.dtype))
+        return out
+
+    def table(self, length: int, device: torch.device | None = None) -> Tensor:
+        """(T, D) float32, the positions of a sequence."""
+        places = torch.arange(length, dtype=torch.float32, device=device)
+        if self.trained_length is not None and length > self.trained_length:
+            places = places * ((self.trained_length - 1) / (length - 1))
+        columns = torch.arange(0, self.embed_dim, 2, dtype=torch.float32, device=device)
+        angles = places[:, None] * torch.exp(columns * (-math.log(10000.0) / self.embed_dim))  # (T, D / 2)
+        return rearrange(torch.stack([angles.sin(), angles.cos()], dim=-1), "t d two -> t (d two)")
+
+
+def masked_mean(states: Tensor, mask: Tensor) -> Tensor:
+    """(B, D) mean of (B, T, D) states over their valid positions; zeros where there is none."""
+    weights = mask.to(states.dtype)[..., None]
+    return (states * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1.0)
+
+
+def _all_valid(mask: Tensor) -> bool:
+    """Whether nothing is padding; not asked on a GPU or while compiling, where the answer costs a halt."""
+    if mask.is_cuda or torch.compiler.is_compiling():
+        return False
+    return bool(mask.all())
