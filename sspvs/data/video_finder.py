@@ -30,7 +30,7 @@ class VideoFinder:
         for exact in (text, _stem(text)):
             if exact in self._keys:
                 return exact
-        spelled = _spelling(text)
+        spelled = spelling(text)
         for name, known in ((spelled, self._by_name), (spelled.casefold(), self._by_caseless_name)):
             if len(known.get(name, ())) == 1:
                 return known[name][0]
@@ -42,7 +42,7 @@ class VideoFinder:
 
     @cached_property
     def _by_name(self) -> dict[str, tuple[str, ...]]:
-        return _grouped([(_spelling(self.dataset[key].video_name), key) for key in self.dataset])
+        return _grouped([(spelling(self.dataset[key].video_name), key) for key in self.dataset])
 
     @cached_property
     def _by_caseless_name(self) -> dict[str, tuple[str, ...]]:
@@ -51,7 +51,7 @@ class VideoFinder:
 
 def same_name(first: str, second: str) -> bool:
     """Whether two texts are spellings of one video's name."""
-    return _spelling(first).casefold() == _spelling(second).casefold()
+    return spelling(first).casefold() == spelling(second).casefold()
 
 
 def _grouped(pairs: list[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
@@ -65,5 +65,6 @@ def _stem(text: str) -> str:
     return text[: text.rindex(".")] if text.lower().endswith(_ENDINGS) and not text.startswith(".") else text
 
 
-def _spelling(text: str) -> str:
+def spelling(text: str) -> str:
+    """A name as it is compared: without file ending, spaces as underscores; case still counts."""
     return _stem(text.strip()).replace(" ", "_")
