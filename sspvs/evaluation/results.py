@@ -63,6 +63,7 @@ class VideoResult:
         f_score_max: The largest over users.
         undefined_pairs: Prediction-reference pairs left out because one of them is constant.
         n_pairs: All such pairs.
+        summary_frames: Frames of the summary that was judged; None when there is not one of it.
     """
 
     key: str
@@ -73,6 +74,7 @@ class VideoResult:
     f_score_max: float
     undefined_pairs: int
     n_pairs: int
+    summary_frames: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain types; undefined is None."""
@@ -81,6 +83,7 @@ class VideoResult:
             **{metric: _plain(getattr(self, metric)) for metric in METRICS},
             "undefined_pairs": self.undefined_pairs,
             "n_pairs": self.n_pairs,
+            "summary_frames": self.summary_frames,
         }
 
 

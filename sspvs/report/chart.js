@@ -1,26 +1,5 @@
 // The importance curve: an SVG drawn in CSS pixels, so it is crisp at any size, and drawn again on resize.
 
-const SVG = "http://www.w3.org/2000/svg";
-const TICKS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400];
-
-function node(tag, attributes, parent, text) {
-  const element = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  if (text !== undefined) element.textContent = text;
-  if (parent) parent.append(element);
-  return element;
-}
-
-function clock(seconds, tenths = false) {
-  const units = Math.max(0, tenths ? Math.round(seconds * 10) / 10 : Math.round(seconds));
-  const whole = Math.floor(units + 1e-9);
-  const two = (number) => String(number).padStart(2, "0");
-  const hours = Math.floor(whole / 3600);
-  const minutes = Math.floor(whole / 60) % 60;
-  const text = hours ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`;
-  return tenths ? `${text}.${Math.round((units - whole) * 10)}` : text;
-}
-
 const score = (value) => (value === null || value === undefined ? "unknown" : value.toFixed(2));
 const image = (index) => `data:image/jpeg;base64,${data.thumbs[index]}`;
 

@@ -1,33 +1,5 @@
 // Puts the page together: lists of shots, the curves, the player, and the keyboard.
 
-function make(tag, className, ...children) {
-  const element = document.createElement(tag);
-  if (className) element.className = className;
-  element.append(...children);
-  return element;
-}
-
-// One tab stop for a group: arrows, Home and End move inside it.
-function roving(host, items) {
-  host.addEventListener("keydown", (event) => {
-    const list = items().filter((item) => item.getClientRects().length);
-    const index = list.indexOf(event.target);
-    if (index < 0) return;
-    const top = list[index].getBoundingClientRect().top;
-    const columns = Math.max(1, list.filter((item) => Math.abs(item.getBoundingClientRect().top - top) < 2).length);
-    const grid = columns < list.length;
-    const steps = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: grid ? columns : 1, ArrowUp: grid ? -columns : -1 };
-    let next = steps[event.key] === undefined ? null : index + steps[event.key];
-    if (event.key === "Home") next = 0;
-    if (event.key === "End") next = list.length - 1;
-    if (next === null) return;
-    event.preventDefault();
-    const target = list[Math.min(Math.max(next, 0), list.length - 1)];
-    for (const item of items()) item.setAttribute("tabindex", item === target ? 0 : -1);
-    target.focus();
-  });
-}
-
 function thumbnail(shot, index) {
   const box = make("span", "thumb");
   box.style.aspectRatio = String(data.thumbs.length ? Math.min(Math.max(data.aspect, 1), 2.2) : 3);

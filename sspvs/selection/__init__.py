@@ -6,7 +6,7 @@ kts, shots, given: where shots begin and end. summary: what each shot is worth a
 
 from sspvs.selection.budget import DEFAULT_RATIO, Budget
 from sspvs.selection.given import given_shots
-from sspvs.selection.knapsack import knapsack
+from sspvs.selection.knapsack import knapsack, knapsack_many
 from sspvs.selection.kts import DEFAULT_PENALTY, kts
 from sspvs.selection.shots import merge_short, shots_from_cuts, shots_from_picks, split_long, uniform_shots
 from sspvs.selection.summary import (
@@ -25,6 +25,7 @@ __all__ = [
     "given_shots",
     "hold_scores",
     "knapsack",
+    "knapsack_many",
     "kts",
     "merge_short",
     "select",

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from sspvs.types import BoolArray
+from sspvs.types import BoolArray, FloatArray, IntArray
+
+_MOST_BITS = 1 << 28  # of choices remembered at a time, 32 MiB
 
 
 def knapsack(values: npt.ArrayLike, weights: npt.ArrayLike, capacity: int) -> BoolArray:
@@ -60,6 +62,64 @@ def knapsack(values: npt.ArrayLike, weights: npt.ArrayLike, capacity: int) -> Bo
         if place >= 0 and bits[place >> 3] >> (7 - (place & 7)) & 1:
             chosen[item] = True
             room = place
+    return chosen
+
+
+def knapsack_many(values: npt.ArrayLike, weights: npt.ArrayLike, capacity: int) -> BoolArray:
+    """Solve many knapsacks with the same weights and capacity, such as those of random scores of one video.
+
+    The same choices as `knapsack` for each row, in one walk over the items.
+
+    Args:
+        values: (D, S) worth of each item in each problem, any finite numbers.
+        weights: (S,) non-negative integers.
+        capacity: Largest total weight, an integer >= 0.
+
+    Returns:
+        (D, S) bool, the chosen items of each problem.
+
+    Raises:
+        ValueError: As `knapsack`.
+    """
+    worth = np.asarray(values, dtype=np.float64)
+    loads = _integers("weights", weights)
+    if worth.ndim != 2 or worth.shape[1:] != loads.shape:
+        raise ValueError(f"values and weights must be (D, S) and (S,), got shapes {worth.shape} and {loads.shape}")
+    if not np.isfinite(worth).all():
+        raise ValueError("values must be finite, got NaN or infinity")
+    room = int(_integers("capacity", capacity))
+    useful: BoolArray = (worth > 0) & (loads <= room)
+    chosen: BoolArray = useful.copy()
+    hard = np.flatnonzero(useful @ loads > room)
+    unit = int(np.gcd.reduce(loads[useful.any(axis=0)])) if len(hard) else 1
+    bits_a_problem = len(loads) * (room // unit + 1)
+    rows = max(1, _MOST_BITS // bits_a_problem)
+    for start in range(0, len(hard), rows):
+        part = hard[start : start + rows]
+        chosen[part] = _fill_many(np.where(useful[part], worth[part], 0.0), loads // unit, room // unit)
+    return chosen
+
+
+def _fill_many(worth: FloatArray, loads: IntArray, room: int) -> BoolArray:
+    """(D, S) bool, the items chosen in each of D problems; items of no worth are left out."""
+    items = np.flatnonzero((worth > 0).any(axis=0))
+    best = np.zeros((len(worth), room + 1))  # best[d, c]: largest value of weight at most c
+    taken = []  # packed bits (D, room + 1 - weight) an item
+    for item in items:
+        weight = int(loads[item])
+        candidate = best[:, : room + 1 - weight] + worth[:, item, None]
+        better = candidate > best[:, weight:]
+        np.copyto(best[:, weight:], candidate, where=better)
+        taken.append(np.packbits(better, axis=1))
+    chosen = np.zeros(worth.shape, dtype=np.bool_)
+    left = np.full(len(worth), room)
+    for item, bits in zip(reversed(items), reversed(taken), strict=True):
+        place = left - int(loads[item])
+        fits = np.flatnonzero(place >= 0)
+        at = place[fits]
+        wins = fits[(bits[fits, at >> 3] >> (7 - (at & 7)) & 1).astype(np.bool_)]
+        chosen[wins, item] = True
+        left[wins] -= int(loads[item])
     return chosen
 
 

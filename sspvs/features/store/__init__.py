@@ -14,11 +14,12 @@ from sspvs.features.store.feature_file import (
 )
 from sspvs.features.store.fingerprint_check import check_fingerprint
 from sspvs.features.store.layout import SourceStamp, group_name
-from sspvs.features.store.score_file import VideoScores, read_scores, write_scores
+from sspvs.features.store.score_file import ScoreFileFacts, VideoScores, read_score_facts, read_scores, write_scores
 
 __all__ = [
     "DatasetStore",
     "FeatureStore",
+    "ScoreFileFacts",
     "SourceStamp",
     "VideoScores",
     "check_fingerprint",
@@ -30,6 +31,7 @@ __all__ = [
     "read_dataset",
     "read_features",
     "read_fingerprint",
+    "read_score_facts",
     "read_scores",
     "write_dataset",
     "write_scores",

@@ -1,7 +1,12 @@
-"""The annotations in one video's group of a dataset: the community's keys, read and written here alone."""
+"""The annotations in one video's group of a dataset: the community's keys, read and written here alone.
+
+Files of others are checked and, where there is only one way to read them, repaired; the sentences that say so are in
+`Annotations.repairs`. Where there are two ways, the video is refused.
+"""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import h5py
@@ -9,11 +14,39 @@ import numpy as np
 
 from sspvs.errors import DatasetError
 from sspvs.features.store import layout
-from sspvs.types import Annotations, FloatArray, IntArray, Shots
+from sspvs.features.store.annotation_keys import (
+    CATEGORY,
+    CHANGE_POINTS,
+    FPS,
+    GT_SUMMARY,
+    GTSCORE,
+    GTSUMMARY,
+    N_FRAME_PER_SEG,
+    REPAIRS,
+    TITLE,
+    USER_SCORES,
+    USER_SUMMARY,
+)
+from sspvs.features.store.clock import read_clock
+from sspvs.features.store.group_reader import GroupReader
+from sspvs.features.store.shot_table import read_shots
+from sspvs.features.store.user_arrays import read_user_scores, read_user_summaries
+from sspvs.types import Annotations, BoolArray, FloatArray, IntArray
 
-GTSCORE, GTSUMMARY, USER_SUMMARY, USER_SCORES = "gtscore", "gtsummary", "user_summary", "user_scores"
-CHANGE_POINTS, N_FRAME_PER_SEG = "change_points", "n_frame_per_seg"
-TITLE, CATEGORY, FPS = "title", "category", "fps"
+__all__ = [
+    "CATEGORY",
+    "CHANGE_POINTS",
+    "FPS",
+    "GTSCORE",
+    "GTSUMMARY",
+    "GT_SUMMARY",
+    "N_FRAME_PER_SEG",
+    "TITLE",
+    "USER_SCORES",
+    "USER_SUMMARY",
+    "read_annotations",
+    "write_annotations",
+]
 
 _SAME_SCORE = 1e-4  # published gtscores are float32 means
 
@@ -26,36 +59,41 @@ def read_annotations(group: h5py.Group, key: str, where: str) -> Annotations:
         key: Its name in the file.
         where: File and video, for messages.
 
+    Returns:
+        The annotations; `repairs` says what was repaired on the way.
+
     Raises:
         DatasetError: When the contents do not fit together. (Damage shows as h5py's own errors.)
     """
-    repairs: list[str] = []
-    n_frames, picks = _clock(group, where)
-    shots = _read_shots(group, n_frames, where, repairs)
-    user_summary = _users(group, USER_SUMMARY)
-    gtscore = _per_pick(group, GTSCORE)
-    user_scores = _users(group, USER_SCORES)
-    if user_scores is None and user_summary is not None:
-        # SumMe: the annotators' scores are their summaries, which shows in the mean of them. Not so on TVSum.
-        mean = user_summary[:, picks].mean(axis=0)
-        if gtscore is None or (gtscore.shape == mean.shape and np.abs(gtscore - mean).max() < _SAME_SCORE):
-            user_scores = user_summary
-    gtsummary = _per_pick(group, GTSUMMARY)
+    reader = GroupReader(group, where)
+    clock = read_clock(reader)
+    n_frames, picks = clock.n_frames, clock.picks
+    user_summaries = read_user_summaries(reader, n_frames)
+    user_scores = read_user_scores(reader, n_frames, len(picks))
+    gtscore = _gtscore(reader, n_frames, picks)
+    gtsummary = _gtsummary(reader, picks)
+    if clock.one_pick_a_frame:
+        user_summaries, gtsummary = _only_user(reader, n_frames, user_summaries, gtsummary)
+    elif user_scores is None:
+        user_scores = _summaries_as_scores(user_summaries, gtscore, picks)
+    if user_summaries is not None and user_scores is not None and len(user_summaries) != len(user_scores):
+        expected = f"as many annotators as in '{USER_SUMMARY}', {len(user_summaries)}"
+        raise reader.problem(USER_SCORES, expected, f"{len(user_scores)}")
     try:
         return Annotations(
             key=key,
-            video_name=layout.as_text(group[layout.VIDEO_NAME][()]) if layout.VIDEO_NAME in group else key,
+            video_name=reader.text(layout.VIDEO_NAME) or key,
             n_frames=n_frames,
             picks=picks,
-            user_summaries=None if user_summary is None else user_summary > 0,
-            user_scores=None if user_scores is None else user_scores.astype(np.float32),
+            user_summaries=user_summaries,
+            user_scores=user_scores,
             gtscore=gtscore,
-            gtsummary=None if gtsummary is None else gtsummary > 0,
-            shots=shots,
-            title=layout.as_text(group[TITLE][()]) if TITLE in group else "",
-            category=layout.as_text(group[CATEGORY][()]) if CATEGORY in group else "",
-            fps=float(group[FPS][()]) if FPS in group else None,
-            repairs=tuple(repairs),
+            gtsummary=gtsummary,
+            shots=read_shots(reader, n_frames),
+            title=reader.text(TITLE),
+            category=reader.text(CATEGORY),
+            fps=_fps(reader) or (1.0 if clock.one_pick_a_frame else None),
+            repairs=tuple(reader.repairs),
         )
     except ValueError as error:
         raise DatasetError(f"{where}: {error}") from error
@@ -68,9 +106,9 @@ def write_annotations(group: h5py.Group, video: Annotations) -> None:
         (layout.PICKS, video.picks),
         (layout.N_FRAMES, video.n_frames),
         (layout.N_STEPS, len(video.picks)),
-        (layout.VIDEO_NAME, video.video_name),
-        (TITLE, video.title),
-        (CATEGORY, video.category),
+        (layout.VIDEO_NAME, _storable(video.video_name)),
+        (TITLE, _storable(video.title)),
+        (CATEGORY, _storable(video.category)),
         (FPS, video.fps),
     ):
         if name not in group and value is not None and not (isinstance(value, str) and value == ""):
@@ -86,32 +124,64 @@ def write_annotations(group: h5py.Group, video: Annotations) -> None:
     if video.shots is not None:
         group[CHANGE_POINTS] = video.shots.bounds - np.array([0, 1])  # the community's ends are inclusive
         group[N_FRAME_PER_SEG] = video.shots.lengths
+    if video.repairs:
+        group.attrs[REPAIRS] = json.dumps(list(video.repairs))
 
 
-def _clock(group: h5py.Group, where: str) -> tuple[int, IntArray]:
-    """N and the picks."""
-    if layout.PICKS not in group or layout.N_FRAMES not in group:
-        raise DatasetError(f"{where}: expected '{layout.PICKS}' and '{layout.N_FRAMES}', found {sorted(group)}")
-    return int(group[layout.N_FRAMES][()]), np.asarray(group[layout.PICKS][()]).astype(np.int64)
+def _storable(text: str) -> str:
+    return layout.storable(text).replace("\x00", "")
 
 
-def _users(group: h5py.Group, key: str) -> FloatArray | None:
-    return np.asarray(group[key][()], dtype=np.float32) if key in group else None
-
-
-def _per_pick(group: h5py.Group, key: str) -> FloatArray | None:
-    return np.asarray(group[key][()], dtype=np.float32) if key in group else None
-
-
-def _read_shots(group: h5py.Group, n_frames: int, where: str, repairs: list[str]) -> Shots | None:
-    if CHANGE_POINTS not in group:
+def _gtscore(reader: GroupReader, n_frames: int, picks: IntArray) -> FloatArray | None:
+    stored = reader.numbers(GTSCORE)
+    if stored is None:
         return None
-    bounds = np.asarray(group[CHANGE_POINTS][()]).astype(np.int64)
-    if bounds[-1, 1] == n_frames - 1:
-        bounds[:, 1] += 1
-    else:
-        repairs.append("shots have half-open ends")
-    try:
-        return Shots(bounds, n_frames)
-    except ValueError as error:
-        raise DatasetError(f"{where}: '{CHANGE_POINTS}': {error}") from error
+    values: FloatArray = stored.astype(np.float32).reshape(-1) if stored.size == max(stored.shape) else stored
+    if values.shape == (len(picks),):
+        return values
+    if values.shape == (n_frames,):
+        reader.repairs.append(f"'{GTSCORE}' has a value for each of the {n_frames} frames: read at the picks")
+        return values[picks]
+    raise reader.problem(GTSCORE, f"({len(picks)},), one value a pick", f"shape {stored.shape}")
+
+
+def _gtsummary(reader: GroupReader, picks: IntArray) -> BoolArray | None:
+    """Key frames; what does not fit is left out, since nothing is evaluated on them."""
+    key = GTSUMMARY if GTSUMMARY in reader else GT_SUMMARY
+    stored = reader.numbers(key)
+    if stored is None:
+        return None
+    if stored.reshape(-1).shape != (len(picks),):
+        reader.repairs.append(f"'{key}' of shape {stored.shape} does not fit {len(picks)} picks and was left out")
+        return None
+    return stored.reshape(-1) > 0
+
+
+def _summaries_as_scores(
+    user_summaries: BoolArray | None, gtscore: FloatArray | None, picks: IntArray
+) -> FloatArray | None:
+    """SumMe: the annotators' scores are their summaries, which shows in the mean of them. Not so on TVSum."""
+    if user_summaries is None or gtscore is None:
+        return None
+    mean = user_summaries[:, picks].mean(axis=0)
+    return user_summaries.astype(np.float32) if np.abs(gtscore - mean).max() < _SAME_SCORE else None
+
+
+def _only_user(
+    reader: GroupReader, n_frames: int, user_summaries: BoolArray | None, gtsummary: BoolArray | None
+) -> tuple[BoolArray | None, BoolArray | None]:
+    """MR.HiSum: its summary stands for the one annotator; its annotators are known only by their mean."""
+    if user_summaries is not None or gtsummary is None or len(gtsummary) != n_frames:
+        return user_summaries, gtsummary
+    key = GTSUMMARY if GTSUMMARY in reader else GT_SUMMARY
+    reader.repairs.append(f"'{key}' stands for the one user summary, as single annotators are not known (MR.HiSum)")
+    return gtsummary[None], None
+
+
+def _fps(reader: GroupReader) -> float | None:
+    stored = reader.numbers(FPS)
+    if stored is None:
+        return None
+    if stored.size != 1 or stored.ravel()[0] <= 0:
+        raise reader.problem(FPS, "one number above 0", f"shape {stored.shape}" if stored.size != 1 else f"{stored}")
+    return float(stored.ravel()[0])

@@ -6,24 +6,32 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 
 from sspvs.atomic import atomic_file
-from sspvs.errors import DatasetError, FeatureFileError
+from sspvs.errors import DatasetError, FeatureFileError, first_line
 from sspvs.features.store import annotation_group, layout
 from sspvs.features.store.feature_file import FeatureStore
+from sspvs.features.store.file_kind import why_not_h5
 from sspvs.types import Annotations, Fingerprint, FrameFeatures
 
 DATASET, MADE_BY = "dataset", "made_by"
-_H5_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, IndexError)
+_H5_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, IndexError, AttributeError)
 
 
 def natural_order(keys: Iterable[str]) -> list[str]:
     """`video_2` before `video_10`."""
-    return sorted(keys, key=lambda key: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", key)])
+
+    def parts(key: str) -> list[int | str]:
+        return [int(part) if odd % 2 else part for odd, part in enumerate(re.split(r"(\d+)", key))]
+
+    return sorted(keys, key=parts)
 
 
 class DatasetStore(Mapping[str, Annotations]):
@@ -44,15 +52,21 @@ class DatasetStore(Mapping[str, Annotations]):
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
+        _check_file(self.path)
         try:
             self.features = FeatureStore(path)
             with h5py.File(self.path, "r") as file:
-                self.name = str(file.attrs.get(DATASET, self.path.stem))
-                self.made_by: dict[str, Any] = json.loads(file.attrs.get(MADE_BY, "{}"))
+                if isinstance(file.get(layout.FEATURES), h5py.Dataset):
+                    raise DatasetError(
+                        f"{self.path}: expected a group per video with annotations, found the features of one video "
+                        "alone; build a dataset from annotations and features with `sspvs data build`"
+                    )
+                self.name = layout.as_text(file.attrs.get(DATASET, "")) or self.path.stem
+                self.made_by: dict[str, Any] = _read_made_by(file.attrs)
         except FeatureFileError as error:
-            raise DatasetError(str(error)) from error
+            raise DatasetError(str(error).replace("feature file", "dataset file")) from error
         except _H5_ERRORS as error:
-            raise DatasetError(f"{self.path}: cannot read the dataset: {error}") from error
+            raise DatasetError(f"{self.path}: cannot read the dataset: {first_line(error)}") from error
         self._keys = natural_order(self.features)
 
     def __enter__(self) -> DatasetStore:
@@ -67,6 +81,9 @@ class DatasetStore(Mapping[str, Annotations]):
     def __iter__(self) -> Iterator[str]:
         return iter(self._keys)
 
+    def __contains__(self, key: object) -> bool:
+        return key in self.features
+
     def __getitem__(self, key: str) -> Annotations:
         """The annotations of one video.
 
@@ -74,25 +91,43 @@ class DatasetStore(Mapping[str, Annotations]):
             KeyError: When there is no such group.
             DatasetError: When the group cannot be read or its contents do not fit together.
         """
-        if key not in self._keys:
+        if key not in self:
             raise KeyError(key)
         where = f"{self.path}, video '{key}'"
-        try:
-            with h5py.File(self.path, "r") as file:
-                return annotation_group.read_annotations(file[key], key, where)
-        except DatasetError:
-            raise
-        except _H5_ERRORS as error:
-            raise DatasetError(f"{where}: cannot read the annotations: {error}; expected a whole h5 dataset") from error
+        with self._group(key) as group:
+            return annotation_group.read_annotations(group, key, where)
 
     def has_features(self, key: str) -> bool:
-        """Whether the file has features of a video."""
-        with h5py.File(self.path, "r") as file:
-            return layout.FEATURES in file[key]
+        """Whether the file has features of a video.
+
+        Raises:
+            KeyError: When there is no such group.
+            DatasetError: When the group cannot be read.
+        """
+        if key not in self:
+            raise KeyError(key)
+        with self._group(key) as group:
+            return layout.FEATURES in group
+
+    @contextmanager
+    def _group(self, key: str) -> Iterator[h5py.Group]:
+        """One video's group; damage becomes one line."""
+        try:
+            with h5py.File(self.path, "r") as file:
+                yield file[key]
+        except _H5_ERRORS as error:
+            raise DatasetError(
+                f"{self.path}, video '{key}': cannot read the annotations: {first_line(error)}; expected a whole "
+                "h5 dataset: the file is damaged, make or fetch it again"
+            ) from error
 
 
 def read_dataset(path: str | os.PathLike[str]) -> DatasetStore:
     """Open a dataset file, ours or another's; each video is read when asked for.
+
+    What differs between exporters is repaired where there is only one way to read it, and `Annotations.repairs` says
+    so: ends of shots (inclusive, half-open, off by one), lengths of shots, float picks, a closing N, transposed user
+    arrays, a missing N beside user summaries, MR.HiSum's groups without picks. The rest is refused.
 
     Raises:
         DatasetError: As `DatasetStore`.
@@ -114,18 +149,57 @@ def write_dataset(
         path: File to write.
         videos: Annotations, and features where there are any: of the same picks.
         name: The dataset's name, such as `summe`.
-        made_by: How it was made: plain types, by name.
+        made_by: How it was made: plain types, by name. Read after the last video, so a generator may add to it.
         fingerprint: What made the features.
 
     Raises:
         OutputError: When the file cannot be written.
+        ValueError: When features are of other picks than the annotations, or two videos have the same key.
     """
     with atomic_file(Path(path)) as temporary, h5py.File(temporary, "w") as file:
-        file.attrs[DATASET] = name
-        file.attrs[MADE_BY] = json.dumps(dict(made_by), sort_keys=True)
+        file.attrs[DATASET] = layout.storable(name)
         layout.write_fingerprint_attrs(file.attrs, fingerprint)
         for annotations, features in videos:
-            group = file.create_group(annotations.key)
+            key = layout.group_name(annotations.key)
+            if key in file:
+                raise ValueError(f"two videos have the key '{key}'; every video needs its own")
+            group = file.create_group(key)
             if features is not None:
-                layout.write_group(group, features, None)
+                _check_same_clock(annotations, features)
+                layout.write_group(group, replace(features, name=annotations.video_name), None)
             annotation_group.write_annotations(group, annotations)
+        file.attrs[MADE_BY] = json.dumps(dict(made_by), sort_keys=True)
+
+
+def _check_file(path: Path) -> None:
+    """Say in plain words what is wrong with a file that h5py would refuse in its own."""
+    if not path.exists():
+        raise DatasetError(f"{path}: no such file; expected a dataset file (.h5)")
+    if path.is_dir():
+        raise DatasetError(f"{path}: expected a dataset file (.h5), found a folder")
+    try:
+        reason = why_not_h5(path)
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if reason is not None:
+        raise DatasetError(f"{path}: expected a dataset file (.h5), but {reason}")
+
+
+def _read_made_by(attrs: Mapping[str, Any]) -> dict[str, Any]:
+    """Our own JSON; what others keep under the same name is passed on as text."""
+    if MADE_BY not in attrs:
+        return {}
+    text = layout.as_text(attrs[MADE_BY])
+    try:
+        content = json.loads(text)
+    except ValueError:
+        content = None
+    return content if isinstance(content, dict) else {MADE_BY: text}
+
+
+def _check_same_clock(annotations: Annotations, features: FrameFeatures) -> None:
+    if features.n_frames != annotations.n_frames or not np.array_equal(features.picks, annotations.picks):
+        raise ValueError(
+            f"{annotations.video_name}: features of {len(features.picks)} picks of {features.n_frames} frames do not "
+            f"fit annotations of {len(annotations.picks)} picks of {annotations.n_frames} frames"
+        )

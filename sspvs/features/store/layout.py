@@ -48,12 +48,12 @@ class SourceStamp:
     def of(cls, path: Path) -> SourceStamp:
         """The stamp of a file as it is now."""
         status = path.stat()
-        return cls(_storable(str(path.resolve())), status.st_size, status.st_mtime_ns)
+        return cls(storable(str(path.resolve())), status.st_size, status.st_mtime_ns)
 
 
 def group_name(stem: str) -> str:
     """A name that h5 takes as one group: `/` would nest, `.` alone means the group itself."""
-    name = re.sub(r"[/\x00]", "_", _storable(stem)).strip()
+    name = re.sub(r"[/\x00]", "_", storable(stem)).strip()
     return "_" if name in {"", ".", ".."} else name
 
 
@@ -108,7 +108,7 @@ def _read_picks(group: h5py.Group, n_picks: int, where: str) -> tuple[IntArray, 
     if N_FRAMES in group:
         n_frames = int(group[N_FRAMES][()])
     elif USER_SUMMARY in group:
-        n_frames = int(group[USER_SUMMARY].shape[-1])
+        n_frames = int(max(group[USER_SUMMARY].shape))  # some files have (N, U)
     if PICKS not in group:
         if n_frames not in (None, n_picks):
             raise FeatureFileError(f"{where}: {n_picks} features of {n_frames} frames, but no '{PICKS}' to say which")
@@ -198,7 +198,7 @@ def write_group(group: h5py.Group, video: FrameFeatures, source: SourceStamp | N
     group[PICKS] = np.asarray(video.picks, dtype=np.int64)
     group[N_FRAMES] = video.n_frames
     group[N_STEPS] = len(video.picks)
-    group[VIDEO_NAME] = _storable(video.name)
+    group[VIDEO_NAME] = storable(video.name)
     packing = {"compression": "gzip", "shuffle": True}
     if video.timeline is not None:
         seconds = np.asarray(video.timeline.frame_seconds, dtype=np.float64)
@@ -209,7 +209,7 @@ def write_group(group: h5py.Group, video: FrameFeatures, source: SourceStamp | N
         group.create_dataset(FRAME_CHANGE, data=change, **packing)
     write_fingerprint_attrs(group.attrs, video.fingerprint)
     if video.info is not None:
-        group.attrs[_SOURCE] = _storable(video.info.path)
+        group.attrs[_SOURCE] = storable(video.info.path)
         for key in _INFO_FIELDS:
             group.attrs[key] = getattr(video.info, key)
     if video.decode is not None:
@@ -229,6 +229,6 @@ def as_text(value: Any) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """Text that h5 takes: file names that are no UTF-8 keep their odd bytes as escapes."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,9 @@ from sspvs.features.store import layout
 from sspvs.types import Fingerprint, FloatArray, IntArray
 
 SCORES, SCORER, SETTINGS = "scores", "scorer", "settings"
+PEER_SCORES, MACHINE_SUMMARY = "score", "machine_summary"  # vsumm-reinforce and the many that follow it
+
+_H5_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, AttributeError)
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class VideoScores:
         picks: (T,) frame indices; None when unknown.
         n_frames: N; None when unknown.
         video_name: The video's own name; `name` when empty.
+        summary: (N,) the summary that the file records beside the scores, 0 or 1; None when it has none.
     """
 
     name: str
@@ -37,6 +41,22 @@ class VideoScores:
     picks: IntArray | None = None
     n_frames: int | None = None
     video_name: str = ""
+    summary: FloatArray | None = None
+
+
+@dataclass(frozen=True)
+class ScoreFileFacts:
+    """What a score file says about how it was made.
+
+    Attributes:
+        scorer: What scored the frames; empty when unknown.
+        settings: Its parameters, by name.
+        fingerprint: What made the features that were scored; None when unknown.
+    """
+
+    scorer: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    fingerprint: Fingerprint | None = None
 
 
 def write_scores(
@@ -82,7 +102,7 @@ def write_scores(
 
 
 def read_scores(path: str | os.PathLike[str]) -> dict[str, VideoScores]:
-    """Every video's scores of a score file, by group name.
+    """Every video's scores of a score file, by group name: ours (`scores`) or a peer's (`score`, `machine_summary`).
 
     Raises:
         FeatureFileError: When the file cannot be read, or a group has no scores.
@@ -90,17 +110,39 @@ def read_scores(path: str | os.PathLike[str]) -> dict[str, VideoScores]:
     try:
         with h5py.File(path, "r") as file:
             return {name: _read_video(file[name], name, path) for name in sorted(file)}
-    except (OSError, RuntimeError, KeyError, ValueError) as error:
+    except _H5_ERRORS as error:
+        raise FeatureFileError(f"{path}: cannot read scores: {error}; expected a whole h5 score file") from error
+
+
+def read_score_facts(path: str | os.PathLike[str]) -> ScoreFileFacts:
+    """How a score file was made; empty for files of others.
+
+    Raises:
+        FeatureFileError: When the file cannot be read.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            return ScoreFileFacts(
+                scorer=layout.as_text(file.attrs.get(SCORER, "")),
+                settings=json.loads(layout.as_text(file.attrs.get(SETTINGS, "{}"))),
+                fingerprint=layout.read_fingerprint_attrs(file.attrs),
+            )
+    except _H5_ERRORS as error:
         raise FeatureFileError(f"{path}: cannot read scores: {error}; expected a whole h5 score file") from error
 
 
 def _read_video(group: h5py.Group, name: str, path: str | os.PathLike[str]) -> VideoScores:
-    if not isinstance(group, h5py.Group) or SCORES not in group or group[SCORES].ndim != 1:
-        raise FeatureFileError(f"{path}: expected a dataset '{SCORES}' (T,) in group '{name}', found none")
+    found = [key for key in (SCORES, PEER_SCORES) if isinstance(group, h5py.Group) and key in group]
+    if not found or group[found[0]].ndim != 1:
+        there = f"found {', '.join(sorted(group)) or 'nothing'}" if isinstance(group, h5py.Group) else "found no group"
+        if found:
+            there = f"found '{found[0]}' of shape {group[found[0]].shape}"
+        raise FeatureFileError(f"{path}: expected a dataset '{SCORES}' (T,) in group '{name}', {there}")
     return VideoScores(
         name=name,
-        scores=np.asarray(group[SCORES][()]),
+        scores=np.asarray(group[found[0]][()]),
         picks=np.asarray(group[layout.PICKS][()], dtype=np.int64) if layout.PICKS in group else None,
         n_frames=int(group[layout.N_FRAMES][()]) if layout.N_FRAMES in group else None,
         video_name=layout.as_text(group[layout.VIDEO_NAME][()]) if layout.VIDEO_NAME in group else name,
+        summary=np.asarray(group[MACHINE_SUMMARY][()]) if MACHINE_SUMMARY in group else None,
     )

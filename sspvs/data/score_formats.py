@@ -1,0 +1,162 @@
+"""Score files of every kind that methods leave behind, as one value a video; nothing is ever unpickled."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sspvs.errors import DatasetError, SspvsError, first_line
+from sspvs.features.store import VideoScores, is_h5, read_scores
+
+KINDS = (
+    "h5 (group a video: 'scores', or 'score'), JSON {video: [numbers]} or {video: {scores, picks, summary}}, "
+    "npz (array a video) or CSV (video, pick or frame, score)"
+)
+_FIELDS = {"scores", "picks", "summary"}
+
+
+def read_score_file(path: str | os.PathLike[str]) -> dict[str, VideoScores]:
+    """Every video's scores, by the name that the file has for it; values are as they stand, unchecked.
+
+    Raises:
+        DatasetError: The file cannot be read, is of no known kind, or names a video twice.
+    """
+    path = Path(path)
+    try:
+        head = path.open("rb").read(16)
+        if path.suffix.lower() in (".h5", ".hdf5") or is_h5(path):
+            return read_scores(path)
+        if head.startswith(b"\x80"):
+            raise DatasetError(f"{path}: a pickle, which is never opened; save the scores as {KINDS}")
+        if head.startswith(b"\x93NUMPY"):
+            raise DatasetError(f"{path}: one array of no named video; save the scores as {KINDS}")
+        if head.startswith(b"PK"):
+            return _read_npz(path)
+        text = path.read_bytes().decode("utf-8-sig")
+        return _read_csv(text) if path.suffix.lower() == ".csv" else scores_from_mapping(_read_json(text))
+    except DatasetError:
+        raise
+    except UnicodeDecodeError as error:
+        raise DatasetError(f"{path}: of no known kind; expected {KINDS}") from error
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot read the scores: {error.strerror or first_line(error)}") from error
+    except (SspvsError, ValueError, RecursionError) as error:
+        said = first_line(error)
+        raise DatasetError(said if str(path) in said else f"{path}: {said}") from error
+
+
+def scores_from_mapping(videos: Any) -> dict[str, VideoScores]:
+    """Scores from a mapping of name -> numbers, or name -> {"scores", "picks", "summary"}.
+
+    Raises:
+        ValueError: It is no such mapping, or what it has for a video is no list of numbers.
+    """
+    if not isinstance(videos, Mapping) or not videos:
+        raise ValueError(f"expected {{video: [numbers]}}, found {_described(videos)}")
+    return {str(name): _video(str(name), value) for name, value in videos.items()}
+
+
+def _video(name: str, value: Any) -> VideoScores:
+    given = value if isinstance(value, Mapping) else {"scores": value}
+    if "scores" not in given or not set(given) <= _FIELDS:
+        raise ValueError(f"video '{name}': expected 'scores' (and 'picks', 'summary'), found {_described(value)}")
+    picks, summary = given.get("picks"), given.get("summary")
+    return VideoScores(
+        name,
+        _numbers(given["scores"], f"video '{name}': scores"),
+        None if picks is None else _whole(_numbers(picks, f"video '{name}': picks"), name),
+        summary=None if summary is None else _numbers(summary, f"video '{name}': summary"),
+    )
+
+
+def _numbers(values: Any, where: str) -> Any:
+    """(n,) float64, whatever it was; strings, nulls and nested lists are refused."""
+    try:
+        array = np.asarray(values)
+    except ValueError as error:  # rows of different lengths
+        raise ValueError(f"{where}: expected one list of numbers, found lists of different lengths") from error
+    if array.ndim != 1:
+        raise ValueError(f"{where}: expected one list of numbers (one a pick or a frame), found shape {array.shape}")
+    if len(array) and array.dtype.kind not in "biuf":
+        odd = next((repr(value) for value in array.tolist() if not isinstance(value, (int, float))), str(array.dtype))
+        raise ValueError(f"{where}: expected numbers, found {odd}")
+    return array.astype(np.float64)
+
+
+def _whole(picks: Any, name: str) -> Any:
+    if not np.isfinite(picks).all() or (picks != np.floor(picks)).any():
+        raise ValueError(f"video '{name}': picks: expected whole frame numbers")
+    return picks.astype(np.int64)
+
+
+def _read_json(text: str) -> Any:
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            names = [name for name, _ in pairs]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ValueError(f"'{twice}' stands in it twice; keep one")
+        return found
+
+    try:
+        return json.loads(text, object_pairs_hook=once)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"no whole JSON file: {first_line(error)}; expected {KINDS}") from error
+
+
+def _read_npz(path: Path) -> dict[str, VideoScores]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except (ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise DatasetError(
+            f"{path}: cannot read the arrays: {first_line(error)}; pickled objects are never opened, save the scores "
+            f"as {KINDS}"
+        ) from error
+    if any(not isinstance(array, np.ndarray) for array in arrays.values()):
+        raise DatasetError(f"{path}: a zip file, but not of arrays (a torch checkpoint?); save the scores as {KINDS}")
+    return scores_from_mapping(arrays)
+
+
+def _read_csv(text: str) -> dict[str, VideoScores]:
+    rows = csv.DictReader(io.StringIO(text))
+    header = [str(name).strip().lower() for name in rows.fieldnames or []]
+    rows.fieldnames = header
+    clock = next((name for name in ("pick", "frame") if name in header), None)
+    if clock is None or not {"video", "score"} <= set(header):
+        raise ValueError(f"expected a first line with video, pick (or frame), score; found {', '.join(header)!r}")
+    found: dict[str, dict[int, float]] = {}
+    for line, row in enumerate(rows, start=2):
+        try:
+            video, place, score = row["video"].strip(), int(row[clock]), float(row["score"])
+        except (AttributeError, TypeError, ValueError) as error:
+            raise ValueError(f"line {line}: expected a video, a whole {clock} and a score, found {row}") from error
+        if place in found.setdefault(video, {}):
+            raise ValueError(f"line {line}: {clock} {place} of '{video}' stands in it twice; keep one")
+        found[video][place] = score
+    return {name: _from_places(name, places, clock) for name, places in found.items()}
+
+
+def _from_places(name: str, places: Mapping[int, float], clock: str) -> VideoScores:
+    order = np.array(sorted(places), dtype=np.int64)
+    scores = np.array([places[place] for place in order.tolist()])
+    counted = bool((order == np.arange(len(order))).all())
+    if clock == "pick" and not counted:
+        raise ValueError(f"video '{name}': picks must be numbered 0, 1, 2, ... without a gap")
+    return VideoScores(name, scores, None if counted else order)
+
+
+def _described(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return f"a dict of {', '.join(map(repr, list(value)[:6])) or 'nothing'}"
+    if isinstance(value, (list, tuple)):
+        return f"a list of {len(value)}"
+    return f"{type(value).__name__} {str(value)[:40]!r}"

@@ -1,0 +1,170 @@
+"""A method's predictions against what people said, under protocols that are named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from sspvs.evaluation.f_score import f_scores
+from sspvs.evaluation.prediction import Prediction
+from sspvs.evaluation.protocol import Protocol
+from sspvs.evaluation.rank_correlation import Correlations, mean_of_defined, rank_correlations
+from sspvs.evaluation.requirements import reference_scores, require, unavailable
+from sspvs.evaluation.results import MethodResult, VideoResult
+from sspvs.evaluation.summary_rule import SummaryRule
+from sspvs.types import Annotations, BoolArray, FloatArray
+
+__all__ = ["Rows", "evaluate", "evaluate_video", "summary_of", "unavailable"]
+
+
+def evaluate(
+    dataset: Mapping[str, Annotations],
+    predictions: Mapping[str, Prediction],
+    *,
+    method: str,
+    protocols: Sequence[Protocol],
+    rule: SummaryRule | None = None,
+) -> dict[str, MethodResult]:
+    """Evaluate one method on the videos that it has predictions for.
+
+    Args:
+        dataset: Annotations by key.
+        predictions: Predictions by key, at least one; videos of the dataset without one are left out.
+        method: Its name, as in tables.
+        protocols: At least one.
+        rule: How scores become summaries; floor(0.15 N) frames and exact values by default.
+
+    Returns:
+        A result a protocol, by its name, with the videos in the dataset's order. F1 does not depend on the protocol;
+        it is NaN where there are no user summaries, or neither shots nor a recorded summary.
+
+    Raises:
+        ValueError: When there is no prediction or protocol, or a prediction is of no video of the dataset.
+        ProtocolUnavailableError: When a video lacks what a protocol needs; `unavailable` asks beforehand.
+        DatasetError: When the annotations hold NaN or infinity.
+    """
+    unknown = [key for key in predictions if key not in dataset]
+    if unknown:
+        raise ValueError(f"predictions of videos that the dataset does not have: {', '.join(unknown[:5])}")
+    rule = SummaryRule() if rule is None else rule
+    rows = Rows(method, protocols, rule)
+    for key in dataset:
+        if key in predictions:
+            rows.add(evaluate_video(dataset[key], predictions[key], protocols, rule))
+    return rows.results({"summaries": _origin(predictions.values())})
+
+
+def evaluate_video(
+    annotations: Annotations, prediction: Prediction, protocols: Sequence[Protocol], rule: SummaryRule
+) -> dict[str, VideoResult]:
+    """One prediction of one video under each protocol.
+
+    Args:
+        annotations: The video.
+        prediction: Made for it by `Prediction.of`.
+        protocols: Which ones.
+        rule: How scores become a summary.
+
+    Raises:
+        ValueError: When the prediction is of another video.
+        ProtocolUnavailableError: When the video lacks what a protocol needs.
+        DatasetError: When the annotations hold NaN or infinity.
+    """
+    if prediction.at_picks.shape != annotations.picks.shape or prediction.at_frames.shape != (annotations.n_frames,):
+        raise ValueError(f"{annotations.video_name}: the prediction was made for another video; use Prediction.of")
+    for protocol in protocols:
+        require(unavailable(protocol, annotations, prediction), protocol.name, annotations)
+    summary = summary_of(prediction, annotations, rule)
+    each = None
+    if summary is not None and annotations.user_summaries is not None:
+        each = f_scores(summary, annotations.user_summaries)
+    results = {}
+    for protocol in protocols:
+        if protocol.prediction == "summary":
+            assert summary is not None
+            scores: FloatArray | BoolArray = summary
+        else:
+            scores = prediction.at_picks if protocol.clock == "picks" else prediction.at_frames
+        pairs = rank_correlations(scores, reference_scores(protocol, annotations))
+        row = video_result(annotations, pairs, each)
+        results[protocol.name] = row if summary is None else replace(row, summary_frames=int(summary.sum()))
+    return results
+
+
+def summary_of(prediction: Prediction, annotations: Annotations, rule: SummaryRule) -> BoolArray | None:
+    """(N,) the recorded summary, else the one that the rule makes of the scores; None without shots to make it of."""
+    if prediction.summary is not None:
+        return prediction.summary
+    return None if annotations.shots is None else rule.summarize(prediction.at_frames, annotations.shots)
+
+
+def video_result(annotations: Annotations, pairs: Correlations, f_score_each: FloatArray | None) -> VideoResult:
+    """One video's row, from its pairs' correlations and (U,) F1 with each user (None when unknown)."""
+    return VideoResult(
+        key=annotations.key,
+        name=annotations.video_name,
+        kendall_tau=mean_of_defined(pairs.kendall_tau),
+        spearman_rho=mean_of_defined(pairs.spearman_rho),
+        f_score_avg=np.nan if f_score_each is None else float(f_score_each.mean()),
+        f_score_max=np.nan if f_score_each is None else float(f_score_each.max()),
+        undefined_pairs=int(np.isnan(pairs.kendall_tau).sum()),
+        n_pairs=pairs.kendall_tau.size,
+    )
+
+
+@dataclass
+class Rows:
+    """Results of one method, gathered video by video.
+
+    Attributes:
+        method: Its name.
+        protocols: At least one.
+        rule: How scores become summaries.
+    """
+
+    method: str
+    protocols: Sequence[Protocol]
+    rule: SummaryRule
+
+    def __post_init__(self) -> None:
+        if not self.protocols:
+            raise ValueError("name at least one protocol")
+        self._videos: list[Mapping[str, VideoResult]] = []
+
+    def add(self, video: Mapping[str, VideoResult]) -> None:
+        """One more video's result under each protocol, by name."""
+        self._videos.append(video)
+
+    def results(self, settings: Mapping[str, Any]) -> dict[str, MethodResult]:
+        """Everything so far, by protocol name.
+
+        Args:
+            settings: What made it, beside the rule: plain types.
+
+        Raises:
+            ValueError: When there is no video.
+        """
+        if not self._videos:
+            raise ValueError(f"{self.method}: no video to evaluate")
+        made_by = {"rule": self.rule.as_dict(), **settings}
+        rows = [next(iter(video.values())) for video in self._videos]
+        empty = [row.name for row in rows if row.summary_frames == 0]
+        if empty:
+            made_by["empty_summaries"] = empty  # no shot fitted, or none was worth more than 0
+        return {
+            protocol.name: MethodResult(
+                self.method, protocol.name, tuple(video[protocol.name] for video in self._videos), made_by
+            )
+            for protocol in self.protocols
+        }
+
+
+def _origin(predictions: Iterable[Prediction]) -> str:
+    """Where the summaries that were judged come from."""
+    recorded = [prediction.summary is not None for prediction in predictions]
+    if all(recorded):
+        return "recorded"
+    return "by rule" if not any(recorded) else f"recorded for {sum(recorded)} of {len(recorded)} videos, else by rule"

@@ -1,0 +1,71 @@
+"""A method's scores of one video, put on the dataset's two clocks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from sspvs.evaluation.f_score import as_binary
+from sspvs.evaluation.rank_reference import finite
+from sspvs.selection.summary import hold_scores
+from sspvs.types import Annotations, BoolArray, FloatArray
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One method's scores of one video; make it with `Prediction.of`, which checks them.
+
+    Attributes:
+        at_picks: (T,) float64 scores at the dataset's picks.
+        at_frames: (N,) float64 scores at every frame: held from the picks, or as given per frame.
+        summary: (N,) bool, a binary summary that somebody recorded; None when it is to be made from the scores.
+    """
+
+    at_picks: FloatArray
+    at_frames: FloatArray
+    summary: BoolArray | None = None
+
+    @classmethod
+    def of(
+        cls,
+        scores: npt.ArrayLike,
+        annotations: Annotations,
+        *,
+        picks: npt.ArrayLike | None = None,
+        summary: npt.ArrayLike | None = None,
+    ) -> Prediction:
+        """Scores on whatever clock they were given.
+
+        Args:
+            scores: (T,) one for each of the dataset's picks, (N,) one a frame, or (T',) with their own `picks`.
+            annotations: The video.
+            picks: (T',) frames of the scores, strictly increasing, when they are not the dataset's; a closing N is
+                fine. Score i holds until the next pick.
+            summary: (N,) a recorded binary summary: bool, or 0 and 1.
+
+        Raises:
+            ValueError: When there are neither T nor N scores, one is NaN or infinite, or picks or summary do not fit.
+        """
+        name, n_frames, own_picks = annotations.video_name, annotations.n_frames, annotations.picks
+        try:
+            given = finite("scores", scores, 1).astype(np.float64)
+            recorded = None if summary is None else as_binary("summary", summary)
+            if picks is not None:
+                at_frames = hold_scores(given, np.asarray(picks), n_frames)
+                at_picks = at_frames[own_picks]
+            elif len(given) == len(own_picks):
+                at_picks, at_frames = given, hold_scores(given, own_picks, n_frames)
+            elif len(given) == n_frames:
+                at_picks, at_frames = given[own_picks], given
+            else:
+                raise ValueError(
+                    f"expected {len(own_picks)} scores (one a pick) or {n_frames} (one a frame), got {len(given)}; "
+                    "scores at other frames need their picks"
+                )
+            if recorded is not None and recorded.shape != (n_frames,):
+                raise ValueError(f"expected a summary of {n_frames} frames, got shape {recorded.shape}")
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+        return cls(at_picks, at_frames, recorded)

@@ -1,0 +1,153 @@
+"""What each protocol and each baseline needs of a video's annotations, and the reference it takes from them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from sspvs.errors import DatasetError, ProtocolUnavailableError
+from sspvs.evaluation.agreement import mean_scores
+from sspvs.evaluation.prediction import Prediction
+from sspvs.evaluation.protocol import Protocol
+from sspvs.types import Annotations, BoolArray, FloatArray
+
+Baseline = Literal["human", "random", "consensus"]
+BASELINES: tuple[Baseline, ...] = ("human", "random", "consensus")
+
+_NO_USER_SCORES = (
+    "needs the scores of each user (user_scores), which this dataset does not have; build it with them from the "
+    "official annotations, such as `sspvs data build tvsum --annotations ydata-tvsum50.mat --features THIS.h5`"
+)
+
+
+def unavailable(protocol: Protocol, annotations: Annotations, prediction: Prediction | None = None) -> str | None:
+    """Why a protocol cannot be computed on a video, and the way out; None when it can.
+
+    Args:
+        protocol: Which one.
+        annotations: The video.
+        prediction: What is to be evaluated: one that brings its own summary needs no shots.
+    """
+    if protocol.reference == "users":
+        if annotations.user_scores is None:
+            return _NO_USER_SCORES
+        if protocol.clock == "frames" and annotations.user_scores_at_frames is None:
+            return (
+                "needs the scores of each user at every frame, and this dataset has them at the picks only; build it "
+                "from the official annotations with `sspvs data build`, or use per-user"
+            )
+    elif protocol.reference == "mean-summary":
+        if annotations.user_summaries is None:
+            return (
+                "needs the summaries of users (user_summary), which this dataset does not have; add them to it, or "
+                "use mean-annotator"
+            )
+        if annotations.shots is None and (prediction is None or prediction.summary is None):
+            return (
+                "needs shots (change_points) to make summaries of scores, which this dataset does not have; build it "
+                "with shots (`sspvs data build --segmenter kts` or `--shots S.json`), or give recorded summaries"
+            )
+    elif annotations.gtscore is None and annotations.user_scores is None:
+        return "needs the mean annotator (gtscore), which this dataset does not have; add it, or the users' scores"
+    return None
+
+
+def baseline_unavailable(baseline: Baseline, protocol: Protocol, annotations: Annotations) -> str | None:
+    """Why a baseline has no row under a protocol on a video, and the way out; None when it has one.
+
+    Raises:
+        ValueError: When there is no such baseline.
+    """
+    if baseline not in BASELINES:
+        raise ValueError(f"baseline must be one of {', '.join(BASELINES)}, got {baseline!r}")
+    if baseline != "human":
+        return unavailable(protocol, annotations)
+    of_summaries = protocol.reference == "mean-summary"
+    if of_summaries and annotations.user_summaries is None:
+        return unavailable(protocol, annotations)
+    if not of_summaries and annotations.user_scores is None:
+        return _NO_USER_SCORES
+    if protocol.clock == "frames" and not of_summaries and annotations.user_scores_at_frames is None:
+        return unavailable(protocol, annotations)
+    users = annotations.user_summaries if of_summaries else annotations.user_scores
+    assert users is not None
+    if len(users) < 2:
+        return "the human row needs at least two users to hold against each other, and this dataset has one"
+    return None
+
+
+def require(reason: str | None, what: str, annotations: Annotations) -> None:
+    """Go on when there is no reason not to.
+
+    Raises:
+        ProtocolUnavailableError: With the video, what was asked for, and the reason.
+    """
+    if reason is not None:
+        raise ProtocolUnavailableError(f"{annotations.video_name}: {what} {reason}")
+
+
+def reference_scores(protocol: Protocol, annotations: Annotations) -> FloatArray | BoolArray:
+    """What predictions of a video are correlated with.
+
+    Args:
+        protocol: One that is available on it.
+        annotations: The video.
+
+    Returns:
+        (U, n) scores: the users', or a single row that stands for all of them; n is T or N by the protocol's clock.
+
+    Raises:
+        ProtocolUnavailableError: When the annotations lack it.
+        DatasetError: When a score is NaN or infinite.
+    """
+    require(unavailable(protocol, annotations), protocol.name, annotations)
+    if protocol.reference == "gtscore" and annotations.gtscore is not None:
+        _check_finite("gtscore", annotations.gtscore, annotations)
+        return annotations.gtscore[None]
+    rows = user_rows(protocol, annotations)
+    assert rows is not None
+    return rows if protocol.reference == "users" else mean_scores(rows)[None]
+
+
+def user_rows(protocol: Protocol, annotations: Annotations) -> FloatArray | BoolArray | None:
+    """What each user gave, on a protocol's clock: summaries where it is about summaries, else scores.
+
+    Args:
+        protocol: Which one.
+        annotations: The video.
+
+    Returns:
+        (U, n), or None when the annotations lack it.
+
+    Raises:
+        DatasetError: When a score is NaN or infinite.
+    """
+    if protocol.reference == "mean-summary":
+        return annotations.user_summaries
+    on_frames = protocol.clock == "frames"
+    scores = annotations.user_scores_at_frames if on_frames else annotations.user_scores_at_picks
+    if scores is not None:
+        _check_finite("user_scores", scores, annotations)
+    return scores
+
+
+def consensus_scores(annotations: Annotations) -> FloatArray | None:
+    """(T,) what users think on average: gtscore, else the mean of their scores, else of their summaries."""
+    if annotations.gtscore is not None:
+        _check_finite("gtscore", annotations.gtscore, annotations)
+        return annotations.gtscore
+    if annotations.user_scores_at_picks is not None:
+        _check_finite("user_scores", annotations.user_scores_at_picks, annotations)
+        return mean_scores(annotations.user_scores_at_picks)
+    if annotations.user_summaries is not None:
+        return mean_scores(annotations.user_summaries[:, annotations.picks])
+    return None
+
+
+def _check_finite(name: str, values: FloatArray, annotations: Annotations) -> None:
+    if not np.isfinite(values).all():
+        found = values[~np.isfinite(values)][0]
+        raise DatasetError(
+            f"{annotations.video_name}: {name} must be finite, found {found}; repair it, or leave the video out"
+        )
