@@ -102,8 +102,6 @@ class TransformerStack(nn.Module):
         gradient_checkpointing: bool = False,
     ) -> None:
         super().__init__()
-        self.num_heads = num_heads
-        self.feedforward_dim = feedforward_dim
         self.gradient_checkpointing = gradient_checkpointing
         self.layers = nn.ModuleList(
             TransformerLayer(embed_dim, num_heads, feedforward_dim, dropout) for _ in range(num_layers)

@@ -53,8 +53,8 @@ class PretrainModel(nn.Module):
         contrastive_dim: int | None = None,
     ) -> None:
         super().__init__()
-        dim, text_dim = video_encoder.embed_dim, text_encoder.text_dim
-        layer = video_encoder.transformer
+        sizes, text_dim = video_encoder.settings, text_encoder.text_dim
+        dim = sizes.embed_dim
         self.video_encoder = video_encoder
         self.text_encoder = text_encoder
         self.mask_vector = nn.Parameter(torch.randn(dim) * 0.02)
@@ -62,9 +62,9 @@ class PretrainModel(nn.Module):
         self.matching_head = MatchingHead(text_dim, dim, hidden_dims=(dim, max(dim // 2, 1)), dropout=dropout)
         self.mask_head = MaskedFrameHead(
             dim,
-            video_encoder.feature_dim,
-            layer.num_heads,
-            layer.feedforward_dim,
+            sizes.feature_dim,
+            sizes.num_heads,
+            sizes.feedforward_dim,
             dropout,
             local_radius,
             mixing_dim=max(dim // 2, 1),

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from sspvs.models.layers import SinusoidalPositions, TransformerStack
+from sspvs.models.settings import VideoEncoderSettings
 
 
 class VideoEncoding(NamedTuple):
@@ -36,42 +37,29 @@ class VideoEncoder(nn.Module):
     """A learned [CLS], sinusoidal positions and a masked post-norm Transformer (Li et al., WACV 2023, section 3).
 
     Args:
-        feature_dim: Width of the frame features; projected to `embed_dim` when it differs, else used as they are.
-        embed_dim: D.
-        num_heads: Attention heads.
-        num_layers: Transformer layers.
-        feedforward_dim: Width of the layers' hidden layer.
-        dropout: Everywhere.
-        position_weight: Factor of the positions: 1 in pretraining, 0.1 in fine-tuning.
-        trained_length: Most frames seen in training; longer videos are laid over these positions. None: no limit.
-        gradient_checkpointing: Trade time for memory in training.
+        settings: Its sizes.
     """
 
-    def __init__(
-        self,
-        feature_dim: int = 1024,
-        embed_dim: int = 1024,
-        num_heads: int = 8,
-        num_layers: int = 3,
-        feedforward_dim: int = 4096,
-        dropout: float = 0.1,
-        position_weight: float = 1.0,
-        trained_length: int | None = None,
-        gradient_checkpointing: bool = False,
-    ) -> None:
+    def __init__(self, settings: VideoEncoderSettings | None = None) -> None:
+        settings = VideoEncoderSettings() if settings is None else settings
         super().__init__()
-        self.feature_dim = feature_dim
-        self.embed_dim = embed_dim
+        self.settings = settings
+        feature_dim, embed_dim = settings.feature_dim, settings.embed_dim
         self.input_projection = nn.Identity() if feature_dim == embed_dim else nn.Linear(feature_dim, embed_dim)
         self.cls = nn.Parameter(torch.randn(embed_dim) * 0.02)
         self.positions = SinusoidalPositions(
             embed_dim,
-            weight=position_weight,
-            dropout=dropout,
-            trained_length=None if trained_length is None else trained_length + 1,  # and [CLS]
+            weight=settings.position_weight,
+            dropout=settings.dropout,
+            trained_length=None if settings.trained_length is None else settings.trained_length + 1,  # and [CLS]
         )
         self.transformer = TransformerStack(
-            num_layers, embed_dim, num_heads, feedforward_dim, dropout, gradient_checkpointing
+            settings.num_layers,
+            embed_dim,
+            settings.num_heads,
+            settings.feedforward_dim,
+            settings.dropout,
+            settings.gradient_checkpointing,
         )
         self.pooler = nn.Linear(embed_dim, embed_dim)
 

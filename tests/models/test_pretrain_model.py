@@ -13,6 +13,7 @@ from sspvs.losses.coarse import matching_loss
 from sspvs.losses.fine import hausdorff_contrastive_loss
 from sspvs.losses.mask import masked_frame_loss
 from sspvs.models.pretrain_model import PretrainModel
+from sspvs.models.settings import VideoEncoderSettings
 from sspvs.models.text_encoder import HuggingFaceTextEncoder
 from sspvs.models.video_encoder import VideoEncoder
 from sspvs.tasks.official_names import translate
@@ -28,7 +29,7 @@ BERT = {
 def both(dim: int = 32) -> tuple[PlainSspvs, PretrainModel]:
     torch.manual_seed(0)
     plain = PlainSspvs(BertModel(BertConfig(**BERT)), dim, 4, 64, mixing=dim // 2).eval()
-    video = VideoEncoder(dim, dim, 4, 3, 64)
+    video = VideoEncoder(VideoEncoderSettings(dim, dim, num_heads=4, num_layers=3, feedforward_dim=64))
     text = HuggingFaceTextEncoder(config={"model_type": "bert", **BERT})
     ours = PretrainModel(video, text).eval()
     state = translate({f"video_model.{name}": tensor for name, tensor in plain.state_dict().items()})
@@ -95,7 +96,7 @@ def test_padding_changes_nothing() -> None:
 
 def test_a_masked_frame_is_not_seen() -> None:
     _, ours = both()
-    frames, tokens, masked_index, is_match = inputs()
+    frames, tokens, masked_index, _ = inputs()
     changed = frames.clone()
     changed[torch.arange(5), masked_index] += 10.0
     full = torch.ones(frames.shape[:2], dtype=torch.bool), tokens, torch.ones(tokens.shape, dtype=torch.bool)
