@@ -17,7 +17,7 @@ The house, in the order in which data walks through it:
 Imports go one way, from a layer to the ones above it in this list, and `tests/test_imports.py` keeps it so:
 
     0  errors, types
-    1  atomic, machine                                    (whole files or none; what the machine has)
+    1  atomic, machine, weights           (whole files or none; what the machine has; where weights of others are)
     2  video, selection, importance                       (these never import each other)
     3  features, evaluation
     4  data

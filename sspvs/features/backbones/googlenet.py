@@ -21,12 +21,12 @@ from sspvs.features.backbones.base import (
     Classifier,
     choose_device,
     choose_dtype,
-    file_digest,
     use_threads,
 )
 from sspvs.features.backbones.torch_engine import frame_encoder
 from sspvs.types import FloatArray, ImageArray
 from sspvs.video.sampling import Resize
+from sspvs.weights.digest import file_digest
 
 NAME = "googlenet"
 URL = "https://download.pytorch.org/models/googlenet-1378be20.pth"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sspvs.errors import WeightsNotFoundError, first_line
-from sspvs.features.backbones import clip_cache
+from sspvs.weights import clip_cache
 
 PREFIX = "open_clip:"
 RANDOM = "random"

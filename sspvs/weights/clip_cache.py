@@ -5,15 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from sspvs.features.backbones.base import BackboneStatus
-
-# (tag, repository on the Hugging Face hub) of the ViT-B-32 weights that `auto` looks for, best first by the
-# ImageNet zero-shot accuracy that open_clip publishes for them
-VIT_B_32 = (
-    ("datacomp_xl_s13b_b90k", "laion/CLIP-ViT-B-32-DataComp.XL-s13B-b90K/"),
-    ("laion2b_s34b_b79k", "laion/CLIP-ViT-B-32-laion2B-s34B-b79K/"),
-    ("openai", "timm/vit_base_patch32_clip_224.openai/"),
-)
 SAFE_NAME, PICKLE_NAME = "open_clip_model.safetensors", "open_clip_pytorch_model.bin"
 
 
@@ -56,20 +47,3 @@ def find(hub_name: str, url: str = "") -> Path | None:
                     return path
     plain = url_folder() / url.rpartition("/")[2]
     return plain if url and plain.is_file() else None
-
-
-def status() -> list[BackboneStatus]:
-    """Which of the ViT-B-32 weights are on this machine, best first."""
-    found = [(f"open_clip:ViT-B-32/{tag}", find(repository)) for tag, repository in VIT_B_32]
-    here = [BackboneStatus(name, True, str(path)) for name, path in found if path is not None]
-    if here:
-        return here
-    name = f"open_clip:ViT-B-32/{VIT_B_32[1][0]}"
-    return [
-        BackboneStatus(
-            name,
-            False,
-            f"{hub_folder()}/models--laion--CLIP-ViT-B-32-*",
-            "give a file (open_clip:ViT-B-32//path/to/weights.safetensors) or allow the download (--download)",
-        )
-    ]

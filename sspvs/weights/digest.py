@@ -1,0 +1,31 @@
+"""Whether a weights file is the one it should be."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from sspvs.errors import WeightsNotFoundError
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def check_digest(path: Path, expected: str, remedy: str) -> None:
+    """Refuse a weights file that is not the one it should be.
+
+    Raises:
+        WeightsNotFoundError: The SHA-256 of `path` is not `expected`.
+    """
+    found = file_digest(path)
+    if found != expected:
+        raise WeightsNotFoundError(
+            f"{path} is not the expected weights file: SHA-256 should be {expected[:16]}..., "
+            f"got {found[:16]}...; {remedy}"
+        )
