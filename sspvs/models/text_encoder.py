@@ -1,130 +1,63 @@
-"""The text tower behind one interface: tokens in, a state per token and one for the whole text out.
-
-Axis letters: B batch, L tokens, W the tower's width.
-"""
+"""The text tower behind one interface: which one the settings name, and how it is built."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
-import torch
-from torch import Tensor, nn
+from sspvs.models.settings import TextEncoderSettings
+from sspvs.models.text_towers.base import TextEncoder, TextEncoding
+from sspvs.models.text_towers.hugging_face import HuggingFaceTextEncoder
+from sspvs.models.text_towers.small import SMALL_VOCAB_SIZE, SmallTextEncoder
+from sspvs.weights import minilm
+from sspvs.weights.clip_source import PREFIX
 
-from sspvs.errors import WeightsNotFoundError
-from sspvs.models.layers import SinusoidalPositions, TransformerStack
-
-
-class TextEncoding(NamedTuple):
-    """What a text tower gives.
-
-    Attributes:
-        states: (B, L, W) encoded tokens.
-        pooled: (B, W) the whole text.
-    """
-
-    states: Tensor
-    pooled: Tensor
+__all__ = [
+    "SMALL_VOCAB_SIZE",
+    "HuggingFaceTextEncoder",
+    "SmallTextEncoder",
+    "TextEncoder",
+    "TextEncoding",
+    "build_text_encoder",
+]
 
 
-class TextEncoder(nn.Module):
-    """The interface: `text_dim` is W.
+def build_text_encoder(settings: TextEncoderSettings) -> TextEncoder:
+    """The text tower that the settings name.
 
-    Args:
-        text_dim: W.
-    """
-
-    def __init__(self, text_dim: int) -> None:
-        super().__init__()
-        self.text_dim = text_dim
-
-    def forward(self, tokens: Tensor, token_mask: Tensor) -> TextEncoding:
-        """Encode texts.
-
-        Args:
-            tokens: (B, L) ids; the first is [CLS].
-            token_mask: (B, L) bool, True = a token, False = padding.
-        """
-        raise NotImplementedError
-
-
-class SmallTextEncoder(TextEncoder):
-    """A Transformer trained from scratch: needs no weights of others.
+    `minilm` (all-MiniLM-L6-v2, W 384) takes the mean of its tokens' states for the whole text, as it was trained.
 
     Args:
-        vocab_size: Number of ids.
-        text_dim: W.
-        num_heads: Attention heads.
-        num_layers: Transformer layers.
-        feedforward_dim: Width of their hidden layer; 4 W when None.
-        dropout: Everywhere.
-    """
-
-    def __init__(
-        self,
-        vocab_size: int,
-        text_dim: int = 256,
-        num_heads: int = 4,
-        num_layers: int = 2,
-        feedforward_dim: int | None = None,
-        dropout: float = 0.1,
-    ) -> None:
-        super().__init__(text_dim)
-        self.embedding = nn.Embedding(vocab_size, text_dim)
-        self.positions = SinusoidalPositions(text_dim, dropout=dropout)
-        self.transformer = TransformerStack(num_layers, text_dim, num_heads, feedforward_dim or 4 * text_dim, dropout)
-        self.pooler = nn.Linear(text_dim, text_dim)
-        nn.init.normal_(self.embedding.weight, std=0.5)
-
-    def forward(self, tokens: Tensor, token_mask: Tensor) -> TextEncoding:
-        """See `TextEncoder.forward`; `pooled` is the tanh-projected state of the first token."""
-        states = self.transformer(self.positions(self.embedding(tokens)), token_mask)
-        return TextEncoding(states, torch.tanh(self.pooler(states[:, 0])))
-
-
-class HuggingFaceTextEncoder(TextEncoder):
-    """Any encoder of the transformers library; `bert-base-uncased` is the published one.
-
-    Args:
-        name: Model id or folder, read from this machine unless `download`.
-        config: Sizes, such as `{"model_type": "bert", "hidden_size": 768}`, instead of stored weights: the weights
-            are drawn, or loaded afterwards.
-        attend_padding: Attend to the padding too, as the original does.
-        download: Fetch what is not on this machine.
+        settings: Which one, and how it is used. With `settings.config` nothing is looked for on this machine.
 
     Raises:
-        WeightsNotFoundError: When the weights are not on this machine.
+        MissingExtraError: `minilm` without the package that has it.
+        WeightsNotFoundError: The weights are not on this machine, or not the file they should be.
+        ValueError: An unknown model or size.
     """
+    encoder = _build(settings)
+    if settings.frozen:
+        encoder.freeze()
+    return encoder
 
-    def __init__(
-        self,
-        name: str = "bert-base-uncased",
-        *,
-        config: dict[str, Any] | None = None,
-        attend_padding: bool = False,
-        download: bool = False,
-    ) -> None:
-        from transformers import AutoConfig, AutoModel
 
+def _build(settings: TextEncoderSettings) -> TextEncoder:
+    how: dict[str, Any] = {
+        "attend_padding": settings.attend_padding,
+        "gradient_checkpointing": settings.gradient_checkpointing,
+    }
+    name, config = settings.encoder, settings.config
+    if name == "small":
+        try:
+            return SmallTextEncoder(**settings.small, **how)
+        except TypeError as error:
+            raise ValueError(f"sizes of the text encoder 'small': {error}") from error
+    if name == "minilm":
         if config is not None:
-            model = AutoModel.from_config(AutoConfig.for_model(**config))  # type: ignore[no-untyped-call]
-        else:
-            try:
-                model = AutoModel.from_pretrained(name, local_files_only=not download)
-            except (OSError, ValueError) as error:
-                raise WeightsNotFoundError(
-                    f"text encoder '{name}': no weights on this machine (looked in the Hugging Face cache and for a "
-                    f"folder of that name); allow the download, or give a folder: {str(error).splitlines()[0]}"
-                ) from error
-        super().__init__(int(model.config.hidden_size))
-        self.model = model
-        self.attend_padding = attend_padding
+            return HuggingFaceTextEncoder(name, config=config, mean_pooling=True, **how)
+        folder = minilm.weights_file("the text encoder 'minilm'").parent
+        return HuggingFaceTextEncoder(str(folder), mean_pooling=True, **how)
+    if name.startswith(PREFIX):
+        from sspvs.models.text_towers.open_clip import OpenClipTextEncoder
 
-    def forward(self, tokens: Tensor, token_mask: Tensor) -> TextEncoding:
-        """See `TextEncoder.forward`; `pooled` is the model's own, else the mean of the valid states."""
-        mask = torch.ones_like(token_mask) if self.attend_padding else token_mask
-        out = self.model(input_ids=tokens, attention_mask=mask)
-        pooled = getattr(out, "pooler_output", None)
-        if pooled is None:
-            weights = token_mask[..., None].to(out.last_hidden_state.dtype)
-            pooled = (out.last_hidden_state * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1.0)
-        return TextEncoding(out.last_hidden_state, pooled)
+        return OpenClipTextEncoder(name, config=config, download=settings.download, **how)
+    return HuggingFaceTextEncoder(name, config=config, download=settings.download, **how)

@@ -1,0 +1,151 @@
+"""Text fields to a row of tokens, against a naive writing of the published layout; the tokenizers."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sspvs.data.text import TextFields, TextSettings, TokenFields, assemble_tokens
+from sspvs.data.tokenizers import Tokenizer, load_tokenizer
+from sspvs.data.tokenizers.hashing import HashingTokenizer
+from sspvs.errors import WeightsNotFoundError
+from sspvs.weights import minilm as minilm_package
+
+WORDS = TextFields("Travel", "paris trip", "My trip to the Eiffel Tower, again", "We walked. Then we ate; and slept?")
+TOKENIZER = HashingTokenizer(512)
+with_minilm = pytest.mark.skipif(
+    not __import__("importlib.util").util.find_spec(minilm_package.PACKAGE), reason="needs the extra `text`"
+)
+token_fields = st.tuples(*[st.lists(st.integers(4, 511), max_size=12).map(tuple)] * 4).map(lambda f: TokenFields(*f))
+settings_of = st.builds(
+    TextSettings, *[st.integers(0, 7)] * 4, pad_fields=st.booleans()
+)  # category, query, title, description
+
+
+@given(token_fields, settings_of)
+def test_the_first_tokens_of_each_field(fields: TokenFields, settings: TextSettings) -> None:
+    tokens, mask = assemble_tokens(fields, TOKENIZER, settings)
+    naive = [TOKENIZER.cls_id]
+    for ids, length in zip(fields, settings.lengths, strict=True):
+        kept = list(ids[:length])
+        if settings.pad_fields:
+            kept += [TOKENIZER.pad_id] * (length - len(kept))
+        naive += [*kept, TOKENIZER.sep_id]
+    naive += [TOKENIZER.pad_id] * (settings.total - len(naive))
+    assert tokens.tolist() == naive
+    assert mask.tolist() == [token != TOKENIZER.pad_id for token in naive]
+    assert tokens.dtype == np.int64
+
+
+@given(token_fields, settings_of, st.integers(0, 5))
+def test_cut_at_random(fields: TokenFields, settings: TextSettings, seed: int) -> None:
+    settings = TextSettings(*settings.lengths, pad_fields=True)
+    tokens, _ = assemble_tokens(fields, TOKENIZER, settings, np.random.default_rng(seed))
+    place = 1
+    for ids, length in zip(fields, settings.lengths, strict=True):
+        kept = tuple(int(token) for token in tokens[place : place + length] if token != TOKENIZER.pad_id)
+        runs = {ids[start : start + len(kept)] for start in range(len(ids) - len(kept) + 1)}
+        assert len(kept) == min(len(ids), length)
+        assert kept in runs
+        place += length + 1
+    again, _ = assemble_tokens(fields, TOKENIZER, settings, np.random.default_rng(seed))
+    assert again.tolist() == tokens.tolist()
+
+
+def test_every_cut_is_drawn() -> None:
+    fields, settings = TokenFields(title=tuple(range(10, 18))), TextSettings(0, 0, 5, 0)
+    starts = [
+        assemble_tokens(fields, TOKENIZER, settings, np.random.default_rng(seed))[0][3] - 10 for seed in range(400)
+    ]
+    assert np.bincount(starts).tolist() == pytest.approx([100] * 4, abs=35)
+
+
+def test_the_published_layout_is_64_tokens() -> None:
+    tokens, mask = assemble_tokens(WORDS, TOKENIZER, TextSettings())
+    assert len(tokens) == TextSettings().total == 64
+    assert [i for i, token in enumerate(tokens) if token == TOKENIZER.sep_id] == [3, 6, 12, 63]
+    assert mask.sum() == 1 + 1 + 2 + 5 + 10 + 4
+
+
+def test_lengths_below_zero_are_refused() -> None:
+    with pytest.raises(ValueError, match="must not be negative"):
+        TextSettings(title=-1)
+
+
+@given(st.text(max_size=40), st.integers(5, 3000))
+def test_hashed_words(text: str, vocab_size: int) -> None:
+    tokenizer = HashingTokenizer(vocab_size)
+    ids = tokenizer.encode(text)
+    assert all(4 <= token < vocab_size for token in ids)
+    assert tokenizer.encode(f"{text} {text}") == ids * 2
+
+
+def test_hashed_words_ignore_case_and_compatibility_forms() -> None:
+    assert TOKENIZER.encode("A DOG\uff01") == TOKENIZER.encode("a dog!")
+    assert len(TOKENIZER.encode("a dog's, 2nd")) == 6  # a dog ' s , 2nd
+
+
+def test_hashed_words_are_the_same_in_every_process() -> None:
+    code = "from sspvs.data.tokenizers import load_tokenizer; print(load_tokenizer('small').encode('A dog, a cat.'))"
+    runs = [
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": seed}
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    ids = load_tokenizer("small").encode("A dog, a cat.")
+    assert runs == [f"{ids}\n"] * 2
+    assert ids[0] == ids[3]
+    assert len({*ids}) == 5  # a dog , cat .
+
+
+def test_collisions_are_as_rare_as_the_docstring_says() -> None:
+    for n_words, alone in ((1000, 0.88), (5000, 0.54)):
+        ids = np.array([load_tokenizer("small").encode(f"word{i}")[0] for i in range(n_words)])
+        counts = np.bincount(ids)
+        assert (counts[ids] == 1).mean() == pytest.approx(alone, abs=0.03)
+
+
+@with_minilm
+@pytest.mark.parametrize("name", ["minilm", "bert-base-uncased"])
+def test_bert_vocabulary_against_transformers(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    transformers = pytest.importorskip("transformers")
+    folder = minilm_package.model_folder("this test")
+    theirs = transformers.BertTokenizer(str(folder / "vocab.txt"), do_lower_case=True)
+    caplog.set_level("INFO")
+    tokenizer = load_tokenizer(name)
+    assert (name == "minilm") == ("took the same vocabulary from MiniLM's" not in caplog.text)
+    for text in (*WORDS, "Ünïcode éàé — naïve", "antidisestablishmentarianism " * 200):
+        assert tokenizer.encode(text) == theirs.encode(text, add_special_tokens=False)
+    assert (tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id, tokenizer.vocab_size) == (101, 102, 0, 30522)
+
+
+def test_without_the_package_the_message_names_both_ways(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(minilm_package, "PACKAGE", "no_such_package")
+    with pytest.raises(WeightsNotFoundError, match=r"allow the download.*or its vocabulary alone.*sspvs\[text\]"):
+        load_tokenizer("bert-base-uncased")
+    with pytest.raises(WeightsNotFoundError, match="'nobody/none': no tokenizer"):
+        load_tokenizer("nobody/none")
+
+
+def test_clip_tokens_are_open_clips() -> None:
+    open_clip = pytest.importorskip("open_clip")
+    tokenizer = load_tokenizer("open_clip:ViT-B-32/random")
+    text = "A photo of the Eiffel Tower, again!"
+    row = [tokenizer.cls_id, *tokenizer.encode(text), tokenizer.end_id]
+    assert open_clip.get_tokenizer("ViT-B-32")([text])[0, : len(row)].tolist() == row
+    tokens, mask = assemble_tokens(WORDS, tokenizer, TextSettings(pad_fields=False))
+    assert tokens[mask].argmax() == mask.sum() - 1  # one [end], the largest id, at the end: where CLIP looks for it
+
+
+@with_minilm
+@pytest.mark.parametrize("name", ["small", "minilm", "open_clip:ViT-B-32/random"])
+def test_tokenizers_travel_to_workers(name: str) -> None:
+    tokenizer: Tokenizer = load_tokenizer(name)
+    assert pickle.loads(pickle.dumps(tokenizer)).encode("two words") == tokenizer.encode("two words")
