@@ -29,6 +29,7 @@ VERBS = {
         "sspvs.commands.evaluate",
         "scores against what people chose, by named protocols, beside human and random",
     ),
+    "import": ("sspvs.commands.import_official", "the official SSPVS checkpoint into a checkpoint folder of ours"),
     "demo": ("sspvs.commands.demo", "draw a small video with sound and summarise it; needs nothing"),
     "doctor": ("sspvs.commands.doctor", "what is installed, what works, what to do"),
 }

@@ -37,6 +37,10 @@ class WeightsNotFoundError(SspvsError):
     """Model weights that are not on this machine, or not the file they should be."""
 
 
+class CheckpointError(SspvsError):
+    """A checkpoint that cannot be read, is not to be trusted, or does not fit the model."""
+
+
 class MissingExtraError(SspvsError):
     """An optional package that a feature needs and that is not installed."""
 

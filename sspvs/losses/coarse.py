@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sspvs.losses.gather import gather_rows, own_rows
+from sspvs.losses.gather import gather_rows, global_mean, own_rows
 
 
 def matching_loss(logits: Tensor, is_match: Tensor) -> Tensor:
@@ -40,15 +40,23 @@ class InfoNceLoss(nn.Module):
         self.log_scale = nn.Parameter(torch.tensor(-math.log(temperature)))
         self.largest_log_scale = math.log(largest_scale)
 
-    def forward(self, video: Tensor, text: Tensor) -> Tensor:
-        """(B, D) and (B, D) matching rows, normalised here -> scalar mean of both directions."""
+    def forward(self, video: Tensor, text: Tensor, is_match: Tensor | None = None) -> Tensor:
+        """Contrast the rows.
+
+        Args:
+            video: (B, D), normalised here.
+            text: (B, D) of the same rows, normalised here.
+            is_match: (B,) bool, whether the text is the video's own; always when None. Others are only contrasted with.
+
+        Returns:
+            Scalar mean over the matching rows and both directions, in float32.
+        """
         with torch.autocast(video.device.type, enabled=False):
             video, text = functional.normalize(video.float(), dim=-1), functional.normalize(text.float(), dim=-1)
-            scale = self.log_scale.clamp(max=self.largest_log_scale).exp()
-            target = own_rows(len(video), video.device)  # (B,)
-            to_text = functional.cross_entropy(scale * video @ gather_rows(text).T, target)  # (B, W B) logits
-            to_video = functional.cross_entropy(scale * text @ gather_rows(video).T, target)
-            return (to_text + to_video) / 2
+            scale = self.log_scale.float().clamp(max=self.largest_log_scale).exp()
+            to_text = scale * video @ gather_rows(text).T  # (B, W B) logits
+            to_video = scale * text @ gather_rows(video).T
+            return softmax_both_ways(to_text, to_video, is_match)
 
 
 class SigmoidContrastiveLoss(nn.Module):
@@ -64,11 +72,33 @@ class SigmoidContrastiveLoss(nn.Module):
         self.log_scale = nn.Parameter(torch.tensor(math.log(scale)))
         self.bias = nn.Parameter(torch.tensor(bias))
 
-    def forward(self, video: Tensor, text: Tensor) -> Tensor:
-        """(B, D) and (B, D) matching rows, normalised here -> scalar sum over the texts, mean over the videos."""
+    def forward(self, video: Tensor, text: Tensor, is_match: Tensor | None = None) -> Tensor:
+        """As in `InfoNceLoss.forward`; a scalar, sum over the texts, mean over the videos."""
         with torch.autocast(video.device.type, enabled=False):
             video, text = functional.normalize(video.float(), dim=-1), functional.normalize(text.float(), dim=-1)
-            logits = self.log_scale.exp() * video @ gather_rows(text).T + self.bias  # (B, W B)
+            logits = self.log_scale.float().exp() * video @ gather_rows(text).T + self.bias.float()  # (B, W B)
+            own = own_rows(len(video), video.device)
+            matches = torch.ones_like(own, dtype=torch.bool) if is_match is None else is_match
             signs = torch.full_like(logits, -1.0)
-            signs[torch.arange(len(video)), own_rows(len(video), video.device)] = 1.0
+            signs[torch.arange(len(own), device=own.device), own] = torch.where(matches, 1.0, -1.0)
             return -functional.logsigmoid(signs * logits).sum(dim=1).mean()
+
+
+def softmax_both_ways(to_text: Tensor, to_video: Tensor, is_match: Tensor | None) -> Tensor:
+    """Cross-entropy of this process' rows among everybody's.
+
+    Args:
+        to_text: (B, W B) logits of each video for all texts.
+        to_video: (B, W B) logits of each text for all videos.
+        is_match: (B,) bool, which rows belong together; all when None.
+
+    Returns:
+        Scalar mean over the matching rows (of all processes, while training) and both directions.
+    """
+    own = own_rows(len(to_text), to_text.device)
+    each = functional.cross_entropy(to_text, own, reduction="none")
+    each = (each + functional.cross_entropy(to_video, own, reduction="none")) / 2  # (B,)
+    if is_match is None:
+        return each.mean()
+    weights = is_match.float()
+    return global_mean((each * weights).sum(), weights.sum())

@@ -6,8 +6,10 @@ Axis letters: B batch, X video states, L tokens, D width.
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
+
+from sspvs.losses.gather import next_texts, processes
 
 _FAR = 8.0  # beyond any squared distance of unit vectors (at most 4)
 
@@ -64,9 +66,37 @@ def hausdorff_contrastive_loss(
         Scalar.
     """
     squared = squared_hausdorff(video, text, video_mask, text_mask)
+    return torch.where(is_match, squared, _squared_shortfall(squared, margin)).mean()
+
+
+def _squared_shortfall(squared: Tensor, margin: float) -> Tensor:
+    """`max(0, margin - HD)^2` from squared distances."""
     # The root has an infinite gradient at 0: below 1e-12 it is held.
-    short = (margin - squared.clamp(min=1e-12).sqrt()).clamp(min=0.0)
-    return torch.where(is_match, squared, short.square()).mean()
+    return (margin - squared.clamp(min=1e-12).sqrt()).clamp(min=0.0).square()
+
+
+class HausdorffLoss(nn.Module):
+    """`hausdorff_contrastive_loss` as a module, with negatives that the batch draws or that the batch has.
+
+    Args:
+        margin: Distance beyond which a mismatched pair is left alone.
+        in_batch_negatives: Also hold each video against the text of the next row of the global batch, with half of
+            the weight: for objectives whose data has matching pairs only.
+    """
+
+    def __init__(self, margin: float = 1.414, in_batch_negatives: bool = False) -> None:
+        super().__init__()
+        self.margin = margin
+        self.in_batch_negatives = in_batch_negatives
+
+    def forward(self, video: Tensor, text: Tensor, video_mask: Tensor, text_mask: Tensor, is_match: Tensor) -> Tensor:
+        """See `hausdorff_contrastive_loss`; a scalar in float32."""
+        own = hausdorff_contrastive_loss(video, text, video_mask, text_mask, is_match, margin=self.margin)
+        if not self.in_batch_negatives or len(video) * processes() < 2:
+            return own
+        other, other_mask = next_texts(text, text_mask)
+        squared = squared_hausdorff(video, other, video_mask, other_mask)
+        return (own + _squared_shortfall(squared, self.margin).mean()) / 2
 
 
 def late_interaction(video: Tensor, text: Tensor, video_mask: Tensor, text_mask: Tensor) -> Tensor:

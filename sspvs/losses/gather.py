@@ -1,9 +1,41 @@
-"""Rows of all processes, with gradients: what a contrastive loss over the global batch is made on."""
+"""Rows of all processes, with gradients: what a contrastive loss over the global batch is made on.
+
+In evaluation (no gradients) every process is alone: the last batches may be uneven there, and none may wait for
+another. The same number of rows is expected of every process; texts may differ in length.
+
+Axis letters: B batch of this process, W processes, L tokens of this process, D width.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
 import torch
 from torch import Tensor, distributed
+from torch.nn import functional
+
+_ALONE = ContextVar("alone", default=False)
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Within the block this process waits for no other, gradients or not."""
+    token = _ALONE.set(True)
+    try:
+        yield
+    finally:
+        _ALONE.reset(token)
+
+
+def processes() -> int:
+    """W, how many processes train together; 1 in evaluation, within `alone`, and without process groups."""
+    if _ALONE.get() or not torch.is_grad_enabled():
+        return 1
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return 1
+    return distributed.get_world_size()
 
 
 def gather_rows(rows: Tensor) -> Tensor:
@@ -17,9 +49,9 @@ def gather_rows(rows: Tensor) -> Tensor:
         rows: The same number of rows in every process.
 
     Returns:
-        The joined rows; `rows` itself without process groups.
+        The joined rows; `rows` itself when this process is alone.
     """
-    if not (distributed.is_available() and distributed.is_initialized()) or distributed.get_world_size() == 1:
+    if processes() == 1:
         return rows
     from torch.distributed.nn.functional import all_gather
 
@@ -29,5 +61,66 @@ def gather_rows(rows: Tensor) -> Tensor:
 
 def own_rows(batch: int, device: torch.device) -> Tensor:
     """(B,) where this process' rows stand among the joined ones."""
-    rank = distributed.get_rank() if distributed.is_available() and distributed.is_initialized() else 0
+    rank = distributed.get_rank() if processes() > 1 else 0
     return rank * batch + torch.arange(batch, device=device)
+
+
+def gather_texts(states: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Join texts of all processes, padded to the longest.
+
+    Args:
+        states: (B, L, D) word states.
+        mask: (B, L) bool, True = valid.
+
+    Returns:
+        (W B, longest L, D) states with gradients, and their (W B, longest L) mask.
+    """
+    if processes() == 1:
+        return states, mask
+    longest = torch.tensor(states.shape[1], device=states.device)
+    distributed.all_reduce(longest, distributed.ReduceOp.MAX)
+    more = int(longest) - states.shape[1]
+    states, mask = functional.pad(states, (0, 0, 0, more)), functional.pad(mask, (0, more))
+    masks = [torch.empty_like(mask, dtype=torch.uint8) for _ in range(processes())]
+    distributed.all_gather(masks, mask.to(torch.uint8).contiguous())
+    return gather_rows(states), torch.cat(masks).bool()
+
+
+def next_texts(states: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """The text of the next row of the global batch for each row, the first one's for the last: a text of another video.
+
+    Only the first row of each process travels.
+
+    Args:
+        states: (B, L, D) word states.
+        mask: (B, L) bool, True = valid.
+
+    Returns:
+        (B, L, D) states with gradients, and their (B, L) mask; L may have grown to another process' length.
+    """
+    if processes() == 1:
+        return states.roll(-1, dims=0), mask.roll(-1, dims=0)
+    firsts, first_masks = gather_texts(states[:1], mask[:1])  # (W, longest, D), (W, longest)
+    neighbour = (distributed.get_rank() + 1) % processes()
+    more = firsts.shape[1] - states.shape[1]
+    rest, rest_mask = functional.pad(states[1:], (0, 0, 0, more)), functional.pad(mask[1:], (0, more))
+    return torch.cat([rest, firsts[neighbour][None]]), torch.cat([rest_mask, first_masks[neighbour][None]])
+
+
+def global_mean(total: Tensor, count: Tensor) -> Tensor:
+    """The mean of what all processes count, scaled so that averaging over the processes gives exactly it.
+
+    Args:
+        total: Scalar, this process' sum, with gradients.
+        count: Scalar, how many it sums.
+
+    Returns:
+        `total` over the mean count of the processes; 0 where nobody counts anything.
+    """
+    world = processes()
+    if world > 1:
+        count = count.detach().clone()
+        distributed.all_reduce(count)
+        count = count / world
+    # Below one item a process (2 of 4 processes have one) the mean count is a fraction: only 0 needs the guard.
+    return total / torch.where(count > 0, count, torch.ones_like(count))

@@ -82,11 +82,12 @@ class PretrainModel(nn.Module):
             frame_mask: (B, T) bool, True = a frame of the video.
             tokens: (B, L) ids.
             token_mask: (B, L) bool, True = a token.
-            masked_index: (B, M) frames to mask and recover; of equal entries one counts.
+            masked_index: (B, M) frames to mask and recover; of equal entries one counts. M may be 0.
         """
         embedded = self.video_encoder.embed(frames)  # (B, T, D)
-        hidden = torch.zeros_like(frame_mask).scatter(1, masked_index, value=True)  # (B, T)
-        embedded = torch.where(hidden[..., None], self.mask_vector.to(embedded.dtype), embedded)
+        if masked_index.shape[1]:
+            hidden = torch.zeros_like(frame_mask).scatter(1, masked_index, value=True)  # (B, T)
+            embedded = torch.where(hidden[..., None], self.mask_vector.to(embedded.dtype), embedded)
         video = self.video_encoder(embedded, frame_mask)
         text = self.text_encoder(tokens, token_mask)
         return PretrainOutput(
@@ -94,5 +95,7 @@ class PretrainModel(nn.Module):
             words=self.text_projection(text.states),
             pooled_text=text.pooled,
             matching_logits=self.matching_head(text.pooled, video.pooled),
-            recovered=self.mask_head(embedded, frame_mask, video.frames, masked_index),
+            recovered=self.mask_head(embedded, frame_mask, video.frames, masked_index)
+            if masked_index.shape[1]
+            else embedded.new_zeros(len(frames), 0, frames.shape[-1]),
         )

@@ -42,12 +42,14 @@ class Translated:
         stages: For the summarizer's stage heads, of a fine-tuned checkpoint: `{i}.{weight|bias}`.
         computed: Official names of tables that are computed here.
         unknown: Official names that nothing here corresponds to.
+        official: The official names of `pretrain`, by ours.
     """
 
     pretrain: dict[str, Tensor] = field(default_factory=dict)
     stages: dict[str, Tensor] = field(default_factory=dict)
     computed: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
+    official: dict[str, str] = field(default_factory=dict)
 
 
 def translate(state: Mapping[str, Tensor]) -> Translated:
@@ -63,13 +65,30 @@ def translate(state: Mapping[str, Tensor]) -> Translated:
         elif name in ("v_cls.weight", "v_mask.weight"):
             ours = "video_encoder.cls" if name == "v_cls.weight" else "mask_vector"
             out.pretrain[ours] = tensor.reshape(-1)
+            out.official[ours] = full_name
         else:
             ours_or_none = _our_name(name)
             if ours_or_none is None:
                 out.unknown.append(full_name)
             else:
                 out.pretrain[ours_or_none] = tensor
+                out.official[ours_or_none] = full_name
     return out
+
+
+def official_name(ours: str) -> str:
+    """The official name of one of `PretrainModel`'s parameters, prefix included; a `?` before what has none."""
+    if ours in ("video_encoder.cls", "mask_vector"):
+        return PREFIX + ("v_cls.weight" if ours == "video_encoder.cls" else "v_mask.weight")
+    for theirs, beginning in _PREFIXES.items():
+        if ours.startswith(beginning):
+            rest = ours.removeprefix(beginning)
+            if theirs.startswith("transformer"):
+                number, _, inner = rest.partition(".")
+                back = {value: key for key, value in _LAYER.items()}
+                rest = f"{number}.{back.get(inner, inner)}"
+            return PREFIX + theirs + rest
+    return f"?{ours}"
 
 
 def _our_name(name: str) -> str | None:

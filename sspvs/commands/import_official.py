@@ -1,0 +1,41 @@
+"""`sspvs import`: the official SSPVS checkpoint into a checkpoint folder of ours."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+DESCRIPTION = (
+    "Turn the official SSPVS checkpoint (pretrained_model.ckpt, or a fine-tuned one) into a folder with config.json "
+    "and model.safetensors, and say what became of each tensor. Only tensors, plain types and argparse.Namespace are "
+    "read: a file that holds anything else is refused."
+)
+_LISTED = 8
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("checkpoint", type=Path, metavar="OFFICIAL.ckpt", help="the official checkpoint")
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder to write")
+    parser.add_argument(
+        "--num-heads", type=int, help="attention heads of the video tower (default: 8 when its width is 1024)"
+    )
+    parser.add_argument(
+        "--text-num-heads", type=int, help="attention heads of BERT (default: one for each 64 of its width)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Import; 0 when all went well."""
+    from sspvs.tasks.official_import import REPORT, import_official
+
+    report = import_official(args.checkpoint, args.out, num_heads=args.num_heads, text_num_heads=args.text_num_heads)
+    print(f"{report.loaded} tensors loaded, none missing, in {args.out}")
+    for word, names in (("computed here", report.computed), ("left behind", report.unknown)):
+        if names:
+            more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+            print(f"{len(names)} {word}: {', '.join(names[:_LISTED])}{more}")
+    for note in report.notes:
+        print(note)
+    print(f"the whole report: {args.out / REPORT}")
+    return 0

@@ -1,0 +1,320 @@
+"""Multimodal self-supervised pretraining as a LightningModule.
+
+Axis letters: B batch, T picks, L tokens, M masked frames, D feature width.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from sspvs.data.batch import PretrainBatch
+from sspvs.evaluation.retrieval import retrieval_metrics
+from sspvs.losses.gather import alone
+from sspvs.models.pretrain_model import PretrainModel, PretrainOutput
+from sspvs.models.settings import TextEncoderSettings, VideoEncoderSettings
+from sspvs.models.text_encoder import build_text_encoder
+from sspvs.models.video_encoder import VideoEncoder
+from sspvs.tasks.checkpoint import LoadReport, load_folder, read_lightning_checkpoint, save_folder
+from sspvs.tasks.evidence import embed, evidence, pair_scorer
+from sspvs.tasks.fingerprint import agreed_fingerprint
+from sspvs.tasks.objectives import Objectives, contrastive_vectors
+from sspvs.tasks.optim import build_optimizer, learning_rate_factor, parameter_groups
+from sspvs.tasks.precision import refuse_what_cannot_go_together
+from sspvs.tasks.settings import LossSettings, OptimSettings, settings_from
+from sspvs.tasks.unused import freeze_unused
+from sspvs.tasks.validation import Retrieval, ValidationRecords
+
+_log = logging.getLogger(__name__)
+_VIDEO, _TEXT, _LOSSES, _OPTIM = VideoEncoderSettings(), TextEncoderSettings(), LossSettings(), OptimSettings()
+
+KIND = "sspvs.pretrain"
+"""What a checkpoint folder of this task says it is."""
+
+
+class Embeddings(NamedTuple):
+    """What prediction gives for a batch.
+
+    Attributes:
+        ids: The videos.
+        video: (B, D) float32 in the space that retrieval compares in.
+        text: (B, W) float32, of the text that came with each video; D = W in the contrastive objectives.
+    """
+
+    ids: tuple[str, ...]
+    video: Tensor
+    text: Tensor
+
+
+class PretrainTask(pl.LightningModule):
+    """Coarse alignment, fine alignment and masked-frame recovery (Li et al., WACV 2023, arXiv 2201.02494).
+
+    The arguments are the config, and in plain form the hyperparameters of every checkpoint.
+
+    Args:
+        video: The video tower. `feature_dim` is a fact of the data.
+        text: The text tower.
+        losses: The objectives and their weights.
+        optim: The optimiser and its learning rate.
+        dropout: Of the heads.
+        local_radius: Frames on each side that recover a masked one.
+        retrieval_candidates: Validation retrieves among so many videos at most.
+        compile_model: Compile the model with torch.compile when training starts.
+        feature_fingerprint: What made the features, when known; taken from the data where it knows.
+    """
+
+    def __init__(
+        self,
+        video: VideoEncoderSettings = _VIDEO,
+        text: TextEncoderSettings = _TEXT,
+        losses: LossSettings = _LOSSES,
+        optim: OptimSettings = _OPTIM,
+        dropout: float = 0.1,
+        local_radius: int = 4,
+        retrieval_candidates: int = 1000,
+        compile_model: bool = False,
+        feature_fingerprint: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        # Checkpoints bring the plain form.
+        video, text = settings_from(VideoEncoderSettings, video), settings_from(TextEncoderSettings, text)
+        self.losses, self.optim = settings_from(LossSettings, losses), settings_from(OptimSettings, optim)
+        tower = build_text_encoder(text)
+        # With the tower's sizes written down nobody's stored weights are needed to build it again.
+        text = replace(text, config=tower.config) if tower.config is not None else text
+        width = self.losses.contrastive_dim if self.losses.contrastive else None
+        self.model = PretrainModel(VideoEncoder(video), tower, dropout, local_radius, width)
+        self.objectives = Objectives(self.losses)
+        self.save_hyperparameters(
+            {
+                "video": asdict(video),
+                "text": asdict(text),
+                "losses": asdict(self.losses),
+                "optim": asdict(self.optim),
+                "dropout": dropout,
+                "local_radius": local_radius,
+                "retrieval_candidates": retrieval_candidates,
+                "compile_model": compile_model,
+                "feature_fingerprint": feature_fingerprint,
+            }
+        )
+        self.retrieval_candidates = retrieval_candidates
+        self.compile_model = compile_model
+        self.load_report: LoadReport | None = None
+        self.records = ValidationRecords()
+        self.retrieval: Retrieval | None = None
+        frozen = freeze_unused(self, self._smallest_terms().values())
+        if frozen:
+            _log.info("%d parameters are reached by no objective and stay as they are: %s", len(frozen), frozen)
+
+    @property
+    def feature_fingerprint(self) -> dict[str, Any] | None:
+        """What made the features this was trained on, when known."""
+        known: dict[str, Any] | None = self.hparams["feature_fingerprint"]
+        return known
+
+    def loss_terms(
+        self,
+        *,
+        frames: Tensor,
+        frame_mask: Tensor,
+        tokens: Tensor,
+        token_mask: Tensor,
+        masked_index: Tensor,
+        is_match: Tensor,
+        masked_counted: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """The objectives' terms, unweighted, in float32.
+
+        Args:
+            frames: (B, T, D) float32 features.
+            frame_mask: (B, T) bool, True = a frame of the video.
+            tokens: (B, L) int64 ids of the text given to each video.
+            token_mask: (B, L) bool, True = a token, False = padding.
+            masked_index: (B,) or (B, M) int64 frames to mask and recover.
+            is_match: (B,) bool, whether the text is the video's own.
+            masked_counted: (B, M) bool, which of the masked frames count; all when None.
+
+        Returns:
+            Scalars by name: `coarse_loss`, `fine_loss`, `mask_loss`, those that are on.
+        """
+        return self._forward(frames, frame_mask, tokens, token_mask, masked_index, is_match, masked_counted)[1]
+
+    def total(self, terms: dict[str, Tensor]) -> Tensor:
+        """The weighted sum of the terms: what is trained on."""
+        return self.objectives.total(terms)
+
+    def training_step(self, batch: PretrainBatch, batch_idx: int) -> Tensor:  # noqa: ARG002
+        """The total of a batch; logs it and its terms as `train/...`."""
+        terms = self._batch_forward(batch)[1]
+        total = self.total(terms)
+        self._log_terms("train", terms, total, len(batch.frames))
+        return total
+
+    def validation_step(self, batch: PretrainBatch, batch_idx: int) -> None:  # noqa: ARG002
+        """Logs the terms as `val/...` and keeps what the figures at the end are made of."""
+        self._judge("val", batch)
+
+    def test_step(self, batch: PretrainBatch, batch_idx: int) -> None:  # noqa: ARG002
+        """As `validation_step`, as `test/...`."""
+        self._judge("test", batch)
+
+    def predict_step(self, batch: PretrainBatch, batch_idx: int) -> Embeddings:  # noqa: ARG002
+        """Embeddings of a batch's videos, nothing masked, and of its texts."""
+        video, text = embed(self.model, self.losses, batch.frames, batch.frame_mask, batch.tokens, batch.token_mask)
+        return Embeddings(tuple(batch.ids), video, text)
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget the last pass."""
+        self.records = ValidationRecords()
+
+    def on_test_epoch_start(self) -> None:
+        """Forget the last pass."""
+        self.records = ValidationRecords()
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the figures that need all videos, as `val/...`."""
+        self._log_figures("val")
+
+    def on_test_epoch_end(self) -> None:
+        """As `on_validation_epoch_end`, as `test/...`."""
+        self._log_figures("test")
+
+    def retrieval_table(self) -> list[dict[str, Any]]:
+        """Per video of the last pass of validation or test: ranks both ways and which text fits best.
+
+        Empty before a pass has ended (callbacks: `on_validation_end`), and without retrieval.
+        """
+        return [] if self.retrieval is None else self.retrieval.table()
+
+    def setup(self, stage: str) -> None:
+        """Take over what the data knows about its features; compile."""
+        known = getattr(getattr(self.trainer, "datamodule", None), "feature_fingerprint", None)
+        self.hparams["feature_fingerprint"] = agreed_fingerprint(self.feature_fingerprint, known)
+        if self.compile_model and stage == "fit":
+            self.model.compile()
+
+    def configure_optimizers(self) -> Any:
+        """The optimiser and, for each step, its learning rate."""
+        refuse_what_cannot_go_together(self.optim, self.trainer)
+        groups = parameter_groups(self, self.optim)
+        # Lightning cannot clip what a fused optimiser unscales by itself.
+        fused = False if str(self.trainer.precision).startswith("16") else None
+        optimizer = build_optimizer(groups, self.optim, fused=fused)
+        total = None
+        if self.optim.schedule == "cosine":
+            steps = self.trainer.estimated_stepping_batches
+            if steps == float("inf"):
+                raise ValueError("a cosine schedule needs an end: set trainer.max_steps or trainer.max_epochs")
+            total = int(steps)
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: learning_rate_factor(step, self.optim, total)
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def save_pretrained(self, folder: str | Path) -> Path:
+        """Write `config.json` and `model.safetensors`; see `sspvs.tasks.checkpoint`.
+
+        Returns:
+            The folder.
+        """
+        return save_folder(
+            Path(folder), KIND, dict(self.hparams), self.state_dict(), fingerprint=self.feature_fingerprint
+        )
+
+    @classmethod
+    def from_pretrained(cls, source: str | Path, *, download: bool = False, strict: bool = True) -> PretrainTask:
+        """A task from a checkpoint, in evaluation mode; `load_report` says what was loaded.
+
+        Args:
+            source: A folder that `save_pretrained` wrote, a Lightning `.ckpt` file, or a Hugging Face hub id.
+            download: Fetch a hub id that is not on this machine.
+            strict: Refuse a checkpoint that lacks tensors or has ones that fit nowhere. A checkpoint that has nothing
+                of what is needed is refused either way.
+
+        Raises:
+            CheckpointError: What is there is none, or does not fit.
+            WeightsNotFoundError: Nothing is there.
+        """
+        if Path(source).is_file():
+            settings, state = read_lightning_checkpoint(Path(source))
+        else:
+            settings, state = load_folder(source, KIND, download=download)
+        task = cls(**settings)
+        task.load_report = LoadReport.load(task, state, where=str(source), strict=strict)
+        return task.eval()
+
+    def _forward(
+        self,
+        frames: Tensor,
+        frame_mask: Tensor,
+        tokens: Tensor,
+        token_mask: Tensor,
+        masked_index: Tensor,
+        is_match: Tensor,
+        masked_counted: Tensor | None,
+    ) -> tuple[PretrainOutput, dict[str, Tensor]]:
+        index = masked_index[:, None] if masked_index.ndim == 1 else masked_index  # (B, M)
+        if not self.losses.mask:
+            index = index[:, :0]  # nothing is hidden that nobody asks for
+        out = self.model(frames, frame_mask, tokens, token_mask, index)
+        original = frames.gather(1, index[..., None].expand(-1, -1, frames.shape[-1]))  # (B, M, D)
+        projected = contrastive_vectors(self.model, out.pooled_text, out.video.pooled)
+        return out, self.objectives(out, projected, token_mask, is_match, original, masked_counted)
+
+    def _batch_forward(self, batch: PretrainBatch) -> tuple[PretrainOutput, dict[str, Tensor]]:
+        return self._forward(
+            batch.frames,
+            batch.frame_mask,
+            batch.tokens,
+            batch.token_mask,
+            batch.masked_index,
+            batch.is_match,
+            batch.masked_counted,
+        )
+
+    def _judge(self, stage: Literal["val", "test"], batch: PretrainBatch) -> None:
+        out, terms = self._batch_forward(batch)
+        self._log_terms(stage, terms, self.total(terms), len(batch.frames))
+        for ids, columns in evidence(self.model, self.losses, batch, out):
+            self.records.add(ids, columns)
+
+    def _log_terms(self, stage: str, terms: dict[str, Tensor], total: Tensor, batch: int) -> None:
+        values = {f"{stage}/{name}": term.detach() for name, term in terms.items()}
+        training = stage == "train"
+        how: dict[str, Any] = {
+            "on_step": training, "on_epoch": not training, "sync_dist": not training, "batch_size": batch,
+        }  # fmt: skip
+        self.log_dict(values, **how)
+        self.log(f"{stage}/loss", total.detach(), prog_bar=True, **how)
+
+    def _log_figures(self, stage: str) -> None:
+        self.records = self.records.joined()
+        scorer = pair_scorer(self.model, self.losses)
+        self.retrieval = None if scorer is None else self.records.retrieval(scorer, self.retrieval_candidates)
+        figures = self.records.figures() | ({} if self.retrieval is None else retrieval_metrics(self.retrieval.scores))
+        # Every process has the same figures: the mean over them is the figure.
+        self.log_dict({f"{stage}/{name}": value for name, value in figures.items()}, sync_dist=True)
+
+    def _smallest_terms(self) -> dict[str, Tensor]:
+        """The terms of two videos of one frame with two words each, for their graph; draws no random numbers."""
+        training, features = self.training, self.model.video_encoder.settings.feature_dim
+        self.eval()  # no dropout, and nothing computed twice
+        everything = torch.ones(2, 2, dtype=torch.bool)
+        with alone(), torch.enable_grad():
+            terms = self.loss_terms(
+                frames=torch.ones(2, 1, features),
+                frame_mask=everything[:, :1],
+                tokens=torch.zeros(2, 2, dtype=torch.long),
+                token_mask=everything,
+                masked_index=torch.zeros(2, dtype=torch.long),
+                is_match=torch.tensor([True, False]),
+            )
+        self.train(training)
+        return terms
