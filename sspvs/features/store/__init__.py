@@ -12,6 +12,7 @@ from sspvs.features.store.feature_file import (
     read_features,
     read_fingerprint,
 )
+from sspvs.features.store.feature_writer import write_features
 from sspvs.features.store.fingerprint_check import check_fingerprint
 from sspvs.features.store.layout import SourceStamp, group_name
 from sspvs.features.store.score_file import ScoreFileFacts, VideoScores, read_score_facts, read_scores, write_scores
@@ -34,5 +35,6 @@ __all__ = [
     "read_score_facts",
     "read_scores",
     "write_dataset",
+    "write_features",
     "write_scores",
 ]

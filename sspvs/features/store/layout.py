@@ -192,9 +192,11 @@ def write_fingerprint_attrs(attrs: Any, fingerprint: Fingerprint | None) -> None
         attrs[_FINGERPRINT + "digest"] = fingerprint.digest
 
 
-def write_group(group: h5py.Group, video: FrameFeatures, source: SourceStamp | None) -> None:
+def write_group(
+    group: h5py.Group, video: FrameFeatures, source: SourceStamp | None, *, half_precision: bool = False
+) -> None:
     """Fill an empty group with one video's features."""
-    group[FEATURES] = np.asarray(video.features, dtype=np.float32)
+    group[FEATURES] = np.asarray(video.features, dtype=np.float16 if half_precision else np.float32)
     group[PICKS] = np.asarray(video.picks, dtype=np.int64)
     group[N_FRAMES] = video.n_frames
     group[N_STEPS] = len(video.picks)

@@ -1,0 +1,87 @@
+"""Which clips are for which part of a world: no clip is in two."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from sspvs.data.synthetic.clip_source import ClipSource
+from sspvs.data.synthetic.settings import WorldSettings
+
+TRAIN, VAL = "train", "val"
+_POOLS = 21  # what the generator is for, beside the seed
+
+Pool = Mapping[int, tuple[int, ...]]
+"""Concept -> its clips in a part, both as indices into the source."""
+
+
+def fold_part(number: int) -> str:
+    """The part that fold `number` tests."""
+    return f"fold_{number}"
+
+
+def part_shares(settings: WorldSettings) -> dict[str, float]:
+    """Part -> its share of the clips; parts without videos have none, and the others share them."""
+    left = max(1 - settings.train_share - settings.val_share, 0.0)
+    wanted = {TRAIN: settings.train_share * (settings.pretrain_train > 0)}
+    wanted[VAL] = settings.val_share * (settings.pretrain_val > 0)
+    for number in range(settings.folds):
+        wanted[fold_part(number)] = left / settings.folds * (settings.annotated > 0)
+    total = sum(wanted.values())
+    return {part: share / total for part, share in wanted.items() if share > 0}
+
+
+def split_clips(source: ClipSource, settings: WorldSettings, seed: int) -> dict[str, Pool]:
+    """Divide the clips among the parts of a world, evenly over categories and concepts.
+
+    Clips are taken concept by concept, category by category, in an order drawn by the seed, and each goes to the part
+    that is most behind its share: a part has of every concept its share of clips, give or take one, as far as there
+    are as many.
+
+    Args:
+        source: The clips.
+        settings: The shares.
+        seed: Of the draw.
+
+    Returns:
+        Part -> its clips; only parts that have videos.
+
+    Raises:
+        ValueError: When a part that has videos gets no clip.
+    """
+    generator = np.random.default_rng([seed, _POOLS])
+    shares = part_shares(settings)
+    pools: dict[str, dict[int, list[int]]] = {part: {} for part in shares}
+    counts = dict.fromkeys(shares, 0)
+    for taken, number in enumerate(_drawn_order(source, generator), start=1):
+        part = max(shares, key=lambda name: shares[name] * taken - counts[name])
+        counts[part] += 1
+        pools[part].setdefault(source.clips[number].concept, []).append(number)
+    _check(counts, settings, len(source.clips))
+    return {
+        part: {concept: tuple(sorted(clips)) for concept, clips in sorted(pool.items())} for part, pool in pools.items()
+    }
+
+
+def _drawn_order(source: ClipSource, generator: np.random.Generator) -> list[int]:
+    """Clips by category, then concept, then clip; the last two in drawn order."""
+    rank_of_concept = generator.permutation(len(source.concepts))
+    rank_of_clip = generator.permutation(len(source.clips))
+
+    def place(number: int) -> tuple[str, int, int]:
+        concept = source.clips[number].concept
+        return source.concepts[concept].category, int(rank_of_concept[concept]), int(rank_of_clip[number])
+
+    return sorted(range(len(source.clips)), key=place)
+
+
+def _check(counts: Mapping[str, int], settings: WorldSettings, n_clips: int) -> None:
+    wanted = {TRAIN: settings.pretrain_train, VAL: settings.pretrain_val}
+    wanted |= {fold_part(number): settings.annotated for number in range(settings.folds)}
+    without = [part for part, videos in wanted.items() if videos and not counts.get(part)]
+    if without:
+        raise ValueError(
+            f"{n_clips} clips with train_share {settings.train_share:g} and val_share {settings.val_share:g} leave "
+            f"none for {', '.join(without)}; give more clips, other shares, fewer folds, or no videos of that part"
+        )
