@@ -1,0 +1,64 @@
+"""`sspvs data shard`: video-text pairs as WebDataset shards."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+DESCRIPTION = (
+    "Write video-text pairs (a manifest of features or raw videos with text, or an SSPVS release folder) as WebDataset "
+    "shards with an index, to pretrain from: data.train = the folder. Features of raw videos are extracted first. Run "
+    "it again after an interruption and it goes on where it stopped."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    add = parser.add_argument
+    add("pairs", type=Path, metavar="MANIFEST", help="manifest (.csv, .jsonl) or SSPVS release folder")
+    add("--out", type=Path, required=True, metavar="DIR", help="folder of the shards; made when missing")
+    add("--shard-size", type=int, default=256, metavar="N", help="videos of a shard (default: 256)")
+    add("--dtype", choices=("float16", "float32"), default="float16", help="of the features (default: float16)")
+    add("--seed", type=int, default=0, help="of the videos' order (default: 0)")
+    add("--overwrite", action="store_true", help="replace shards of other videos or settings")
+    raw = parser.add_argument_group("raw videos")
+    raw.add_argument("--backbone", default="auto", help="frame encoder (default: auto; see `sspvs doctor`)")
+    raw.add_argument("--rate", type=float, default=2.0, metavar="HZ", help="frames looked at per second (default: 2)")
+    raw.add_argument("--device", default="auto", help="auto, cpu, cuda (default: auto)")
+    raw.add_argument("--download", action="store_true", help="fetch weights that are not on this machine")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the shards, and say what was done."""
+    from sspvs.data.pretrain.raw_videos import ExtractionSettings
+    from sspvs.data.pretrain.shards.writing import write_shards
+    from sspvs.data.pretrain.sources import load_pairs
+
+    problems = []
+    if args.shard_size < 1:
+        problems.append(f"--shard-size must be at least 1, got {args.shard_size}")
+    if args.seed < 0:
+        problems.append(f"--seed must not be negative, got {args.seed}")
+    if not 0 < args.rate <= 1000:
+        problems.append(f"--rate must be in (0, 1000] Hz, got {args.rate}")
+    if problems:
+        raise ValueError("; ".join(problems))
+    extraction = ExtractionSettings(args.backbone, args.rate, args.device, args.download)
+    pairs = load_pairs(args.pairs, extraction, progress=True)
+    report = write_shards(
+        pairs.items,
+        args.out,
+        shard_size=args.shard_size,
+        dtype=args.dtype,
+        seed=args.seed,
+        fingerprint=pairs.fingerprint,
+        overwrite=args.overwrite,
+        progress=True,
+    )
+    shards = report.written + report.kept
+    print(
+        f"{report.folder}: {report.n_items} videos of {pairs.feature_dim}-D features in {shards} "
+        f"{'shard' if shards == 1 else 'shards'}, {report.n_bytes / 1e6:.1f} MB ({report.written} written, "
+        f"{report.kept} kept)"
+    )
+    return 0
