@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-DESCRIPTION = "Datasets: annotations, shots and features in one h5 file of the community's layout; video-text pairs to pretrain on."
+DESCRIPTION = (
+    "Datasets: annotations, shots and features in one h5 file of the community's layout; video-text pairs to pretrain "
+    "on."
+)
 
 VERBS = {
     "build": ("sspvs.commands.data_build", "annotation files (SumMe, TVSum, your own) -> one dataset file"),
