@@ -127,7 +127,7 @@ def _concept_vectors(settings: DrawnSettings, generator: np.random.Generator) ->
 
 
 def _unit(vectors: FloatArray) -> FloatArray:
-    scaled: FloatArray = vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+    scaled: FloatArray = vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9)
     return scaled
 
 

@@ -22,13 +22,22 @@ def fold_part(number: int) -> str:
 
 
 def part_shares(settings: WorldSettings) -> dict[str, float]:
-    """Part -> its share of the clips; parts without videos have none, and the others share them."""
+    """Part -> its share of the clips; parts without videos have none, and the others share them.
+
+    Raises:
+        ValueError: When no part has videos and clips.
+    """
     left = max(1 - settings.train_share - settings.val_share, 0.0)
     wanted = {TRAIN: settings.train_share * (settings.pretrain_train > 0)}
     wanted[VAL] = settings.val_share * (settings.pretrain_val > 0)
     for number in range(settings.folds):
         wanted[fold_part(number)] = left / settings.folds * (settings.annotated > 0)
     total = sum(wanted.values())
+    if total <= 0:
+        raise ValueError(
+            "a world without videos, or without clips for them: set pretrain_train, pretrain_val or annotated, and "
+            "shares above 0 for what is set"
+        )
     return {part: share / total for part, share in wanted.items() if share > 0}
 
 

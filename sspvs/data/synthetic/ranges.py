@@ -6,73 +6,107 @@ import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sspvs.data.synthetic.settings import WorldSettings
+    from sspvs.data.synthetic.settings import (
+        AnnotatorSettings,
+        CompositionSettings,
+        DrawnSettings,
+        RuleSettings,
+        WordingSettings,
+        WorldSettings,
+    )
+
+_CHANCE = (0.0, 1.0)
+_LARGEST_WEIGHT = 1e6
 
 
 def problems(settings: WorldSettings) -> list[str]:
     """Sentences about everything that is out of its range, at once."""
-    drawn, composition, wording = settings.drawn, settings.composition, settings.wording
-    people, rules = settings.annotators, settings.rules
-    found: list[str] = []
-    prefixes = {id(drawn): "drawn.", id(composition): "composition.", id(wording): "wording."}
-    prefixes |= {id(rules): "rules.", id(people): "annotators."}
+    return [
+        *_of_world(settings),
+        *_of_drawn(settings.drawn),
+        *_of_composition(settings.composition),
+        *_of_wording(settings.wording),
+        *_of_rules(settings.rules),
+        *_of_annotators(settings.annotators),
+    ]
 
-    def require(holds: bool, sentence: str, value: object) -> None:
-        if not holds:
-            found.append(f"{sentence}, got {value}")
 
-    def group(owner: object, names: str, sentence: str, low: float, high: float = math.inf) -> None:
-        for name in names.split():
-            value = getattr(owner, name)
-            full = prefixes.get(id(owner), "") + name
-            require(low <= value <= high and math.isfinite(value), f"{full} must be {sentence}", value)
-
-    def pairs(owner: object, names: str, low: float, high: float = math.inf) -> None:
-        for name in names.split():
-            first, last = getattr(owner, name)
-            require(
-                low <= first <= last <= high and math.isfinite(last),
-                f"{prefixes[id(owner)]}{name} must be two numbers from {low:g}{f' to {high:g}' if high < math.inf else ''} in order",
-                (first, last),
-            )
-
-    group(settings, "pretrain_train pretrain_val annotated", "0 or more", 0)
-    group(settings, "folds", "2 or more", 2)
-    enough = settings.annotated == 0 or settings.annotated >= settings.folds
-    require(enough, f"annotated must be 0 or at least folds ({settings.folds})", settings.annotated)
-    group(settings, "train_share val_share", "from 0 to 1", 0, 1)
-    require(settings.train_share + settings.val_share <= 1, "train_share + val_share must be at most 1", "more")
-    require(settings.shots in ("true", "kts"), "shots must be true or kts", repr(settings.shots))
-    whole = "feature_dim categories concepts_per_category clips_per_concept signal_dim nuisance_dim"
-    group(drawn, whole, "1 or more", 1)
-    group(drawn, "concepts_per_category", "at most 300", 1, 300)
-    group(drawn, "category_share nuisance_style nuisance_camera caption_synonyms", "from 0 to 1", 0, 1)
-    require(
-        drawn.nuisance_style + drawn.nuisance_camera <= 1, "drawn.nuisance_style + nuisance_camera must be <= 1", "more"
-    )
-    group(drawn, "clip_spread drift nuisance noise", "0 or more", 0)
-    group(drawn, "drift_memory", "from 0 to below 1", 0, 1 - 1e-9)
-    require(0 < drawn.rate_hz <= 30, "drawn.rate_hz must be above 0 and at most 30", drawn.rate_hz)
-    pairs(drawn, "clip_seconds", 0.1)
-    pairs(composition, "segments concepts", 1)
-    pairs(composition, "segment_seconds", 0.1)
-    group(composition, "on_topic crossfade_share", "from 0 to 1", 0, 1)
-    group(composition, "repetition crossfade_seconds", "0 or more", 0)
-    pairs(wording, "title_concepts", 1)
-    chances = "title_vague title_distractors synonyms description_dropped description_distractors query_names"
-    group(wording, chances, "from 0 to 1", 0, 1)
-    group(wording, "salience", "from 0 to 5", 0, 5)
-    group(wording, "topic_weight", "above 0", 1e-6, 1e6)
-    require(
-        wording.shuffled in ("none", "pretrain", "all"),
-        "wording.shuffled must be none, pretrain or all",
-        wording.shuffled,
-    )
-    group(rules, "title rare topic", "0 or more", 0)
-    group(rules, "repeat", "from 0 to 1", 0, 1)
-    group(people, "people", "1 or more", 1)
-    require(people.kind in ("ratings", "summaries"), "annotators.kind must be ratings or summaries", repr(people.kind))
-    group(people, "agreement taste", "from 0 to 1", 0, 1)
-    group(people, "unit_seconds", "0.1 or more", 0.1)
-    pairs(people, "summary_share", 0, 1)
+def _of_world(settings: WorldSettings) -> list[str]:
+    found = _numbers(settings, "", "pretrain_train pretrain_val annotated", 0)
+    found += _numbers(settings, "", "folds", 2)
+    found += _numbers(settings, "", "train_share val_share", *_CHANCE)
+    found += _one_of("shots", settings.shots, ("true", "kts"))
+    if 0 < settings.annotated < settings.folds:
+        found.append(f"annotated must be 0 or at least folds ({settings.folds}), got {settings.annotated}")
+    if settings.train_share + settings.val_share > 1 + 1e-9:
+        found.append("train_share and val_share together must be at most 1")
     return found
+
+
+def _of_drawn(settings: DrawnSettings) -> list[str]:
+    found = _numbers(settings, "drawn.", "feature_dim categories clips_per_concept signal_dim nuisance_dim", 1)
+    found += _numbers(settings, "drawn.", "concepts_per_category", 1, 300)
+    shares = "category_share nuisance_style nuisance_camera caption_synonyms"
+    found += _numbers(settings, "drawn.", shares, *_CHANCE)
+    found += _numbers(settings, "drawn.", "clip_spread drift nuisance noise", 0, _LARGEST_WEIGHT)
+    found += _numbers(settings, "drawn.", "drift_memory", 0, 0.9999)
+    found += _numbers(settings, "drawn.", "rate_hz", 0.01, 100)
+    found += _pairs(settings, "drawn.", "clip_seconds", 0.1)
+    if settings.nuisance_style + settings.nuisance_camera > 1 + 1e-9:
+        found.append("drawn.nuisance_style and drawn.nuisance_camera together must be at most 1")
+    return found
+
+
+def _of_composition(settings: CompositionSettings) -> list[str]:
+    found = _pairs(settings, "composition.", "segments concepts", 1)
+    found += _pairs(settings, "composition.", "segment_seconds", 0.1)
+    found += _numbers(settings, "composition.", "on_topic crossfade_share", *_CHANCE)
+    return found + _numbers(settings, "composition.", "repetition crossfade_seconds", 0, 100)
+
+
+def _of_wording(settings: WordingSettings) -> list[str]:
+    chances = "title_vague title_distractors synonyms description_dropped description_distractors query_names"
+    found = _pairs(settings, "wording.", "title_concepts", 1)
+    found += _numbers(settings, "wording.", chances, *_CHANCE)
+    found += _numbers(settings, "wording.", "salience", 0, 5)
+    found += _numbers(settings, "wording.", "topic_weight", 1 / _LARGEST_WEIGHT, _LARGEST_WEIGHT)
+    return found + _one_of("wording.shuffled", settings.shuffled, ("none", "pretrain", "all"))
+
+
+def _of_rules(settings: RuleSettings) -> list[str]:
+    found = _numbers(settings, "rules.", "title rare topic", 0, _LARGEST_WEIGHT)
+    return found + _numbers(settings, "rules.", "repeat", *_CHANCE)
+
+
+def _of_annotators(settings: AnnotatorSettings) -> list[str]:
+    found = _numbers(settings, "annotators.", "people", 1)
+    found += _numbers(settings, "annotators.", "agreement taste", *_CHANCE)
+    found += _numbers(settings, "annotators.", "unit_seconds", 0.1)
+    found += _pairs(settings, "annotators.", "summary_share", *_CHANCE)
+    return found + _one_of("annotators.kind", settings.kind, ("ratings", "summaries"))
+
+
+def _numbers(owner: object, prefix: str, names: str, low: float, high: float = math.inf) -> list[str]:
+    values = {name: getattr(owner, name) for name in names.split()}
+    return [
+        f"{prefix}{name} must be {_range(low, high)}, got {value}"
+        for name, value in values.items()
+        if not (low <= value <= high and math.isfinite(value))
+    ]
+
+
+def _pairs(owner: object, prefix: str, names: str, low: float, high: float = math.inf) -> list[str]:
+    values = {name: getattr(owner, name) for name in names.split()}
+    return [
+        f"{prefix}{name} must be two numbers in order, {_range(low, high)}, got {list(pair)}"
+        for name, pair in values.items()
+        if not (low <= pair[0] <= pair[1] <= high and math.isfinite(pair[1]))
+    ]
+
+
+def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> list[str]:
+    return [] if value in allowed else [f"{name} must be one of {', '.join(allowed)}, got {value!r}"]
+
+
+def _range(low: float, high: float) -> str:
+    return f"{low:g} or more" if high == math.inf else f"from {low:g} to {high:g}"
