@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -146,6 +149,20 @@ def test_overfitting_on_a_few_batches_works(manifest: Path, tmp_path: Path) -> N
         recorder, datamodule=module(manifest)
     )
     assert [ids for _, ids, _ in recorder.seen[:2]] == [ids for _, ids, _ in recorder.seen[2:]]
+
+
+@pytest.mark.slow
+def test_two_ranks_of_lightning_share_the_epoch(tmp_path: Path) -> None:
+    """Lightning leaves the sampler in its place: nobody is on both ranks, nobody is left out."""
+    path = write_set(tmp_path, LENGTHS, split=["train"] * 24 + ["val"] * 6)
+    script, root = Path(__file__).parent / "two_ranks.py", Path(__file__).parents[2]
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    subprocess.run([sys.executable, str(script), str(path)], check=True, cwd=root, env=environment, timeout=300)
+    seen = [json.loads((tmp_path / f"rank{rank}.json").read_text()) for rank in (0, 1)]
+    trained = [[name for ids in one["train"] for name in ids] for one in seen]
+    assert [len(names) for names in trained] == [12, 12]
+    assert len({*trained[0], *trained[1]}) == 24
+    assert {name for one in seen for ids in one["val"] for name in ids} == {f"v{n}" for n in range(24, 30)}
 
 
 def test_what_the_model_asks_of_the_data(manifest: Path, tmp_path: Path) -> None:

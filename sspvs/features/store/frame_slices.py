@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import h5py
-import numpy as np
 
 from sspvs.errors import FeatureFileError, first_line
 from sspvs.features.store import layout
@@ -52,13 +51,14 @@ class FrameSlices:
             raise _unreadable(path, error) from error
 
     def read(self, path: Path, group: str = "", start: int = 0, stop: int | None = None) -> FloatArray:
-        """(stop - start, D) float32 features of a video's picks `start` to `stop`.
+        """(stop - start, D) features of a video's picks `start` to `stop`, as precise as they are stored.
 
         Raises:
             FeatureFileError: As in `shape`.
         """
         try:
-            return np.asarray(self._dataset(path, group)[start:stop], dtype=np.float32)
+            stored: FloatArray = self._dataset(path, group)[start:stop]
+            return stored
         except _H5_ERRORS as error:
             raise _unreadable(path, error) from error
 
