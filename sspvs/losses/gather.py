@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
 import torch
 from torch import Tensor, distributed
@@ -53,10 +54,28 @@ def gather_rows(rows: Tensor) -> Tensor:
     """
     if processes() == 1:
         return rows
-    from torch.distributed.nn.functional import all_gather
+    joined: Tensor = _GatherRows.apply(rows)
+    return joined
 
-    joined: tuple[Tensor, ...] = all_gather(rows.contiguous())  # type: ignore[no-untyped-call]
-    return torch.cat(joined, dim=0)
+
+class _GatherRows(torch.autograd.Function):
+    """All processes' rows; backward, everybody's gradients of this process' rows, summed."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor) -> Tensor:
+        parts = [
+            torch.empty_like(rows, memory_format=torch.contiguous_format) for _ in range(distributed.get_world_size())
+        ]
+        distributed.all_gather(parts, rows.contiguous())
+        ctx.batch = len(rows)
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        total = gradients[0].contiguous().clone()
+        distributed.all_reduce(total)
+        start = distributed.get_rank() * ctx.batch
+        return total[start : start + ctx.batch]
 
 
 def own_rows(batch: int, device: torch.device) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 import pytorch_lightning as pl
@@ -66,7 +67,7 @@ def test_schedules() -> None:
     assert factors[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
     assert factors[14] == pytest.approx(0.1 + 0.9 * (1 + math.cos(math.pi / 2)) / 2)
     assert factors[24:] == pytest.approx([0.1] * 6)
-    assert all(a >= b for a, b in zip(factors[4:], factors[5:], strict=False))
+    assert all(a >= b for a, b in pairwise(factors[4:]))
     published = OptimSettings(name="adam", lr=1e-6, schedule="constant", weight_decay=0.0)
     assert {learning_rate_factor(step, published, None) for step in (0, 1, 10**6)} == {1.0}
 
