@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +11,8 @@ from sspvs.data.pretrain.items import Entry, FeatureRef, Problems
 from sspvs.features.backbones import load_backbone
 from sspvs.features.extract import Sampling, extract_to_file
 from sspvs.features.store import FeatureStore, SourceStamp
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,8 @@ def with_features(
             problems.add(entry.where, f"{entry.id}: {failed.get(entry.source, 'no features were made')}")
     if not skip_failed or not ready:
         problems.raise_any()
+    for place, said in problems.found:
+        logger.warning("%s: %s: left out: %s", manifest, place, said)
     return ready
 
 
