@@ -181,8 +181,9 @@ def test_nothing_is_held_out_when_nothing_shall_be(tmp_path: Path) -> None:
     data = ready(write_set(tmp_path, LENGTHS), val_share=0.0)
     assert data.val_dataloader() == []
     assert len(data.dataset("train")) == 30
-    with pytest.raises(DatasetError, match="no videos for predict"):
-        data.predict_dataloader()
+    assert sorted(name for batch in data.predict_dataloader() for name in batch.ids) == [f"v{n:02d}" for n in range(30)]
+    with pytest.raises(DatasetError, match="no videos for val"):
+        data.dataset("val")
 
 
 def test_the_release_needs_berts_vocabulary(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from sspvs.errors import DatasetError, FingerprintMismatchError
 from sspvs.types import Fingerprint
 
 logger = logging.getLogger(__name__)
+_TEXT, _MASKS, _EXTRACTION = TextSettings(), MaskSettings(), ExtractionSettings()
 _BERT_VOCAB_SIZE = 30522
 _MEASURED = 1 << 17  # longest epoch whose padding is counted to be told
 
@@ -37,12 +38,12 @@ class PretrainDataModule(pl.LightningDataModule):
         train: Release folder, manifest (.csv, .jsonl) or folder of shards to train on.
         val: The same to validate on. Null: the release's validation list, the rows whose `split` is `val`, or else
             `val_share` of `train`, held out.
-        predict: The same for `predict` and `test`; null: the validation pairs.
+        predict: The same for `predict` and `test`; null: the validation pairs, or all where nothing is held out.
         encoder: The text tower's name, whose tokenizer is used; the model's own setting, linked.
         vocab_size: Ids of the text tower `small`; the model's own setting, linked. Null: its default.
         text: Tokens of each text field.
         masks: Which frames are masked and recovered.
-        max_frames: Longest run of a video's frames, drawn at random while training.
+        max_frames: Longest run of a video's frames, drawn at random while training; null: whole videos.
         batch_size: Videos of a batch on one device.
         val_batch_size: The same in validation; null: as `batch_size`.
         repeats: How often the list is gone through in an epoch, each time drawn anew.
@@ -67,9 +68,9 @@ class PretrainDataModule(pl.LightningDataModule):
         predict: str | None = None,
         encoder: str = "bert-base-uncased",
         vocab_size: int | None = None,
-        text: TextSettings | None = None,
-        masks: MaskSettings | None = None,
-        max_frames: int = 256,
+        text: TextSettings = _TEXT,
+        masks: MaskSettings = _MASKS,
+        max_frames: int | None = 256,
         batch_size: int = 8,
         val_batch_size: int | None = None,
         repeats: int = 1,
@@ -79,7 +80,7 @@ class PretrainDataModule(pl.LightningDataModule):
         val_share: float = 0.1,
         num_workers: int = 2,
         seed: int = 0,
-        extraction: ExtractionSettings | None = None,
+        extraction: ExtractionSettings = _EXTRACTION,
         download: bool = False,
     ) -> None:
         super().__init__()
@@ -93,14 +94,13 @@ class PretrainDataModule(pl.LightningDataModule):
             "predict": None if predict is None else Path(predict),
         }
         self.encoder, self.vocab_size, self.download = encoder, vocab_size, download
-        self.text = TextSettings() if text is None else text
-        self.masks = MaskSettings() if masks is None else masks
+        self.text, self.masks = text, masks
         self.max_frames, self.batch_size = max_frames, batch_size
         self.val_batch_size = batch_size if val_batch_size is None else val_batch_size
         self.repeats, self.negative_probability = repeats, negative_probability
         self.bucket_batches, self.resample, self.val_share = bucket_batches, resample, val_share
         self.num_workers, self.seed = num_workers, seed
-        self.extraction = ExtractionSettings() if extraction is None else extraction
+        self.extraction = extraction
         self._pairs: dict[Path, Pairs] = {}
         self._feature_dim: int | None = None
 
@@ -215,7 +215,7 @@ class PretrainDataModule(pl.LightningDataModule):
                 return [item for item in everything if item.part != "val"]
             return [item for item in self._pairs[val_path].items if item.part != "train"]
         train, val = split_pairs(everything, self.val_share)
-        return train if mode == "train" else val
+        return train if mode == "train" or (mode == "predict" and not val) else val
 
     def _loader(self, dataset: PretrainDataset, batch_size: int, *, training: bool) -> PretrainLoader:
         trainer = self.trainer

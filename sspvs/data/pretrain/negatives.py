@@ -7,7 +7,6 @@ called wrong and is right. In each draw every text is given to one other video a
 from __future__ import annotations
 
 import unicodedata
-from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
 
 import numpy as np
@@ -81,8 +80,3 @@ def _keys(text: TextFields | TokenFields) -> Iterator[Hashable]:
     yield plain
     if plain[2]:
         yield ("title", plain[2])
-
-
-def repeated_texts(groups: IntArray) -> int:
-    """How many videos share their title or text with another one."""
-    return sum(count for count in Counter(groups.tolist()).values() if count > 1)
