@@ -29,9 +29,7 @@ class BertTokenizer:
         inner.no_truncation()
         inner.no_padding()
         self.vocab_size = int(inner.get_vocab_size())
-        self.cls_id, self.sep_id, self.pad_id = (
-            int(inner.token_to_id(token)) for token in ("[CLS]", "[SEP]", "[PAD]")
-        )
+        self.cls_id, self.sep_id, self.pad_id = (int(inner.token_to_id(token)) for token in ("[CLS]", "[SEP]", "[PAD]"))
 
     @property
     def end_id(self) -> int:
