@@ -156,10 +156,12 @@ class RankReference:
     def _tau_by_sorting(self, scores: FloatArray) -> FloatArray:
         from scipy.stats import kendalltau
 
+        if self._total < 2:
+            return np.full((len(scores), self.n_users), np.nan)  # scipy warns
         users = np.repeat(self._rows, self._weights, axis=1)
         written_out = np.repeat(scores[:, self._cell], self._weights, axis=1)
         return np.array(
-            [[kendalltau(one, user, method="asymptotic")[0] for user in users] for one in written_out],
+            [[kendalltau(one, user)[0] for user in users] for one in written_out],
             dtype=np.float64,
         ).reshape(len(scores), self.n_users)
 

@@ -91,22 +91,20 @@ def reference_scores(protocol: Protocol, annotations: Annotations) -> FloatArray
     """What predictions of a video are correlated with.
 
     Args:
-        protocol: One that is available on it.
+        protocol: One that is available on the video (`unavailable` asks).
         annotations: The video.
 
     Returns:
         (U, n) scores: the users', or a single row that stands for all of them; n is T or N by the protocol's clock.
 
     Raises:
-        ProtocolUnavailableError: When the annotations lack it.
         DatasetError: When a score is NaN or infinite.
     """
-    require(unavailable(protocol, annotations), protocol.name, annotations)
     if protocol.reference == "gtscore" and annotations.gtscore is not None:
         _check_finite("gtscore", annotations.gtscore, annotations)
         return annotations.gtscore[None]
     rows = user_rows(protocol, annotations)
-    assert rows is not None
+    assert rows is not None, protocol.name
     return rows if protocol.reference == "users" else mean_scores(rows)[None]
 
 
