@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from sspvs.benchmark.provenance import coverage_facts, dataset_facts, repairs_of, versions
-from sspvs.benchmark.rows import Judge
+from sspvs.benchmark.rows import Judge, watched
 from sspvs.benchmark.settings import Baseline, Combine, EvaluationSettings, Post, Scores
 from sspvs.data.score_input import ScoreInput, read_score_input
 from sspvs.data.splits import Splits, read_splits
@@ -105,8 +105,9 @@ def run_benchmark(
     *,
     splits: str | os.PathLike[str] | Splits | None,
     settings: EvaluationSettings,
+    progress: bool = False,
 ) -> Benchmark:
-    """As `evaluate`, with checked settings; gives also what reports draw.
+    """As `evaluate`, with checked settings; gives also what reports draw, and shows progress where asked to.
 
     Raises:
         DatasetError: A file cannot be read, or scores or splits do not fit the dataset.
@@ -121,11 +122,13 @@ def run_benchmark(
     annotations = _Remembered(store)
     split = _resolved(splits, annotations, store.name)
     wanted = list(annotations) if split is None else list(split.coverage(annotations, store.name).tested)
+    for key in watched(wanted, "reading", shown=progress):
+        annotations.read(key)
     inputs = {name: _read(source, annotations, wanted, settings) for name, source in sources.items()}
     tested = [key for key in wanted if all(key in given.predictions for given in inputs.values())]
     if not tested:
         raise DatasetError("no video has scores of every method; evaluate them one at a time")
-    judge = Judge(store, {key: annotations[key] for key in tested}, settings)
+    judge = Judge(store, {key: annotations[key] for key in tested}, settings, progress=progress)
     for name, given in inputs.items():
         scored = {key: given.predictions[key] for key in tested}
         judge.add_method(name, scored, {"source": given.source, "checkpoint_rule": rules.get(name, "not stated")})
@@ -244,12 +247,16 @@ class _Remembered(Mapping[str, Annotations]):
 
     def __init__(self, store: DatasetStore) -> None:
         self._store = store
-        self._read: dict[str, Annotations] = {}
+        self._known: dict[str, Annotations] = {}
+
+    def read(self, key: str) -> Annotations:
+        """One video, from the file the first time."""
+        if key not in self._known:
+            self._known[key] = self._store[key]
+        return self._known[key]
 
     def __getitem__(self, key: str) -> Annotations:
-        if key not in self._read:
-            self._read[key] = self._store[key]
-        return self._read[key]
+        return self.read(key)
 
     def __contains__(self, key: object) -> bool:
         return key in self._store

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -31,6 +31,7 @@ class Judge:
         store: The dataset, for its features.
         videos: Key -> annotations of the tested videos, at least one.
         settings: What decides how they are judged.
+        progress: Show a bar where it takes more than a few seconds.
 
     Attributes:
         videos: As given.
@@ -42,8 +43,15 @@ class Judge:
         warnings: Sentences for the user.
     """
 
-    def __init__(self, store: DatasetStore, videos: Mapping[str, Annotations], settings: EvaluationSettings) -> None:
-        self._store, self._settings = store, settings
+    def __init__(
+        self,
+        store: DatasetStore,
+        videos: Mapping[str, Annotations],
+        settings: EvaluationSettings,
+        *,
+        progress: bool = False,
+    ) -> None:
+        self._store, self._settings, self._progress = store, settings, progress
         self._rule = rule_named(settings.rule)
         self.videos = videos
         self.protocols = protocols_named(settings.protocol)
@@ -60,7 +68,7 @@ class Judge:
             ProtocolUnavailableError: It allows none.
         """
         allowed = self._allowed(lambda protocol, video: unavailable(protocol, video, predictions[video.key]))
-        results = evaluate(self.videos, predictions, method=name, protocols=allowed, rule=self._rule)
+        results = evaluate(self._watched(name), predictions, method=name, protocols=allowed, rule=self._rule)
         self.methods[name] = _with_settings(results, settings)
         self.predictions[name] = predictions
 
@@ -86,20 +94,21 @@ class Judge:
             reasons = {p.name: self._why_not(p, partial(baseline_unavailable, name)) for p in computed}
             for protocol, reason in reasons.items():
                 if reason:
-                    self.warnings.append(f"no {name} row under {protocol}: it {reason}")
+                    self.warnings.append(f"no {name} row under {protocol}: {reason}")
             allowed = [protocol for protocol in computed if not reasons[protocol.name]]
             if allowed:
                 self.baselines[name] = self._baseline(name, allowed)
         if self._settings.contrastive and "contrastive" not in self.methods:
             predictions = self._contrastive()
-            results = evaluate(self.videos, predictions, method="contrastive", protocols=computed, rule=self._rule)
+            videos = self._watched("contrastive")
+            results = evaluate(videos, predictions, method="contrastive", protocols=computed, rule=self._rule)
             self.baselines["contrastive"] = _with_settings(results, self._contrastive_settings())
             self.predictions["contrastive"] = predictions
 
     def _baseline(self, name: baselines.Baseline, allowed: list[Protocol]) -> dict[str, MethodResult]:
         settings = self._settings
         return baselines.evaluate_baseline(
-            self.videos, name, protocols=allowed, rule=self._rule, draws=settings.draws, seed=settings.seed
+            self._watched(name), name, protocols=allowed, rule=self._rule, draws=settings.draws, seed=settings.seed
         )
 
     def _allowed(self, why_not: Reason) -> list[Protocol]:
@@ -132,11 +141,49 @@ class Judge:
             )
         settings = self._settings
         return baselines.contrastive_predictions(
-            self._store.features, self.videos, combine=settings.combine, post=settings.post
+            self._store.features, self._watched("importance"), combine=settings.combine, post=settings.post
         )
+
+    def _watched(self, row: str) -> Mapping[str, Annotations]:
+        return Watched(self.videos, row, shown=self._progress)
 
     def _contrastive_settings(self) -> dict[str, Any]:
         return {"combine": self._settings.combine, "post": self._settings.post, "checkpoint_rule": "none"}
+
+
+class Watched(Mapping[str, Annotations]):
+    """Videos that show a bar while somebody goes through them.
+
+    Args:
+        videos: Key -> annotations.
+        what: What is done with them, in a word.
+        shown: As in `watched`.
+    """
+
+    def __init__(self, videos: Mapping[str, Annotations], what: str, *, shown: bool) -> None:
+        self._videos, self._what, self._shown = videos, what, shown
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(watched(self._videos, self._what, shown=self._shown))
+
+    def __getitem__(self, key: str) -> Annotations:
+        return self._videos[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._videos
+
+    def __len__(self) -> int:
+        return len(self._videos)
+
+
+def watched(keys: Iterable[str], what: str, *, shown: bool) -> Iterable[str]:
+    """The same keys, with a bar where `shown`: never where stderr is no terminal, nor in the first seconds."""
+    from tqdm import tqdm
+
+    bar: Iterable[str] = tqdm(
+        list(keys), desc=what, unit="video", disable=None if shown else True, delay=2, leave=False
+    )
+    return bar
 
 
 def _with_settings(results: Mapping[str, MethodResult], settings: Mapping[str, Any]) -> dict[str, MethodResult]:

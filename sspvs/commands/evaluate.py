@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -97,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
         allow_missing=args.allow_missing,
         checkpoint_rule=_checkpoint_rules(args.checkpoint_rule),
     )
-    benchmark = run_benchmark(args.dataset, scores, splits=args.splits, settings=settings)
+    benchmark = run_benchmark(args.dataset, scores, splits=args.splits, settings=settings, progress=True)
     published = _published(benchmark) if args.published else ()
     if args.out is not None:
         write_evaluation(args.out, benchmark.evaluation)
@@ -115,9 +116,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _show(benchmark: Benchmark, published: Iterable[PublishedResult]) -> None:
+    """The table; how the dataset was built is long, and stands in the result file and on the page."""
     from sspvs.report.evaluation_table import comparison_table, render_text
 
-    print(render_text(comparison_table(benchmark.evaluation, published)))
+    evaluation = benchmark.evaluation
+    short = {name: value for name, value in evaluation.settings.items() if name != "dataset_made_by"}
+    print(render_text(comparison_table(replace(evaluation, settings=short), published)))
 
 
 def _published(benchmark: Benchmark) -> tuple[PublishedResult, ...]:

@@ -71,7 +71,8 @@ def read_score_input(
         where = str(scores)
         videos = read_score_file(scores)
         source = _source(Path(scores))
-    needed = [key for key in dataset if keys is None or key in set(keys)]
+    wanted = None if keys is None else frozenset(keys)
+    needed = [key for key in dataset if wanted is None or key in wanted]
     found, unknown = _matched(videos, dataset, where)
     missing = tuple(key for key in needed if key not in found)
     _complain_of_missing(missing, needed, unknown, dataset, where, allow_missing=allow_missing)
