@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sspvs.evaluation.f_score import as_binary
-from sspvs.evaluation.rank_reference import finite
+from sspvs.evaluation.inputs import as_binary, finite
 from sspvs.selection.summary import hold_scores
 from sspvs.types import Annotations, BoolArray, FloatArray, IntArray
 

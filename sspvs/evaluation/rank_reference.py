@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from sspvs.evaluation.inputs import finite, run_starts
 from sspvs.evaluation.pair_balance import LevelTables, balance_by_signs
 from sspvs.types import BoolArray, FloatArray, IntArray
 
@@ -171,31 +172,6 @@ class RankReference:
         counts = np.asarray(weights, dtype=np.float64)
         pairs: FloatArray = counts * (counts - 1) / 2
         return pairs
-
-
-def run_starts(rows: npt.NDArray[np.generic]) -> BoolArray:
-    """(n,) True at each point of (R, n) rows where any row differs from the point before, and at the first."""
-    starts = np.ones(rows.shape[1], dtype=np.bool_)
-    starts[1:] = (rows[:, 1:] != rows[:, :-1]).any(axis=0)
-    return starts
-
-
-def finite(name: str, values: npt.ArrayLike, dimensions: int) -> FloatArray:
-    """The values as an array of numbers, checked.
-
-    Raises:
-        ValueError: When they are not numbers, have other dimensions, are none, or one is NaN or infinite.
-    """
-    array: FloatArray = np.asarray(values)
-    if array.dtype.kind not in "biuf":
-        raise ValueError(f"{name} must be numbers, got {array.dtype}")
-    if array.ndim != dimensions or 0 in array.shape:
-        raise ValueError(f"{name} must have {dimensions} dimensions and at least one value, got shape {array.shape}")
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        where = np.argwhere(~np.isfinite(array))[0]
-        found, place = array[tuple(where)], ", ".join(map(str, where))
-        raise ValueError(f"{name} must be finite, got {found} at [{place}]")
-    return array
 
 
 def _weights(weights: npt.ArrayLike | None, n_points: int) -> IntArray:
