@@ -9,17 +9,8 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 
 from sspvs.evaluation.results import Comparison
-from sspvs.report.evaluation_columns import (
-    SHORT,
-    Block,
-    Column,
-    Figure,
-    Row,
-    Table,
-    comparison_text,
-    interval,
-    number,
-)
+from sspvs.report.evaluation_columns import Block, Column, Figure, Row, Table
+from sspvs.report.evaluation_words import SHORT, comparison_text, number
 
 _WIDTHS = (60, 140)
 _LONGEST_LABEL, _SHORTEST_LABEL = 22, 14
@@ -52,7 +43,9 @@ def render_text(table: Table, width: int | None = None) -> str:
 
 def _endnotes(table: Table, width: int) -> Iterator[str]:
     yield ""
-    if any(figure.ci95 for block in table.blocks for column in block.columns for figure in column.figures.values()):
+    if any(
+        figure.has_interval for block in table.blocks for column in block.columns for figure in column.figures.values()
+    ):
         yield from _paragraph(INTERVALS, width)
     apart_marked = any("*" in text for apart in table.apart for text in apart.figures)
     if table.has_best_test or apart_marked:
@@ -142,7 +135,7 @@ def _cell(figure: Figure | None, with_interval: bool) -> str:
     if figure is None:
         return ""
     value = number(figure.value, 3 if figure.ci95 is None else 4)
-    ends = interval(figure.ci95) if with_interval else ""
+    ends = figure.interval if with_interval else ""
     signed = value if value.startswith("-") or not value.startswith(".") else f" {value}"
     return f"{signed:<6} {ends}".rstrip()
 

@@ -12,8 +12,9 @@ from evaluation_builder import ALL, build_evaluation, build_result
 from sspvs.evaluation.protocol import PROTOCOLS
 from sspvs.evaluation.published import PublishedResult, published_results
 from sspvs.evaluation.results import METRICS
-from sspvs.report.evaluation_columns import F1, Block, Column, Figure, Row, interval, number
+from sspvs.report.evaluation_columns import F1, Block, Column, Figure, Row
 from sspvs.report.evaluation_table import comparison_table, render_markdown, render_text
+from sspvs.report.evaluation_words import interval, number
 
 NAMES = [f"video number {index}" for index in range(25)]
 
