@@ -100,9 +100,11 @@ class RankReference:
         first = np.ones(scores.shape, dtype=np.bool_)  # of each group of equal scores
         first[:, 1:] = ranked[:, 1:] != ranked[:, :-1]
         ranks, untied = self._ranks(order, first)
-        spread = (ranks**2) @ self._cell_weights  # (D,)
+        # einsum and not @: products this small lose more by waking BLAS threads than they gain, on a busy machine much
+        spread = np.einsum("dt,dt,t->d", ranks, ranks, self._cell_weights)
+        together = np.einsum("dt,ut->du", ranks, self._rank_sums)
         with np.errstate(invalid="ignore", divide="ignore"):
-            rho = (ranks @ self._rank_sums) / np.sqrt(spread[:, None] * self._rank_squares)
+            rho = together / np.sqrt(spread[:, None] * self._rank_squares)
             if self._tables is None and self._sorting_is_faster(len(scores)):
                 tau = self._tau_by_sorting(scores)
             else:
@@ -126,7 +128,7 @@ class RankReference:
         self._rank_squares = (level_weights * rank**2).sum(axis=1)  # (U,)
         at_points = np.take_along_axis(rank, codes, axis=1) * self._weights
         starts = np.searchsorted(self._cell, np.arange(n_cells))
-        self._rank_sums = np.add.reduceat(at_points, starts, axis=1).T  # (T, U)
+        self._rank_sums = np.add.reduceat(at_points, starts, axis=1)  # (U, T)
         shape = (n_cells, n_users, n_levels)
         self._tables: LevelTables | None = None
         if n_levels <= MOST_LEVELS and n_cells * n_users * n_levels <= _MOST_TABLE_ENTRIES:
