@@ -106,7 +106,7 @@ def _folds(result: MethodResult, folds: tuple[tuple[str, ...], ...]) -> dict[str
     place = {video.key: index for index, video in enumerate(result.videos)}
     rows: list[dict[str, Any]] = []
     for number, keys in enumerate(folds):
-        inside = [place[key] for key in keys if key in place]
+        inside = [place[key] for key in keys]
         means = {metric: _mean(result.values(metric)[inside]) for metric in METRICS}
         rows.append({"fold": number, "n_videos": len(inside), **means})
     over = {metric: np.array([row[metric] for row in rows]) for metric in METRICS}
