@@ -97,7 +97,9 @@ def _record(video: AnnotatedVideo, settings: Settings) -> VideoRecord:
         picks=clock.picks,
         user_summaries=users.chosen,
         user_scores=users.scores,
-        gtscore=((users.scores[:, clock.picks].mean(axis=0) - users.low) / users.span).astype(np.float32),
+        gtscore=((users.scores[:, clock.picks].mean(axis=0, dtype=np.float64) - users.low) / users.span).astype(
+            np.float32
+        ),
         title=video.title,
         category=video.category,
         fps=clock.fps,

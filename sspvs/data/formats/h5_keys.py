@@ -16,7 +16,8 @@ def explain_keys(path: Path, inspection: Inspection, family: Family) -> None:
         inspection.keys.append(KeyNote(key.name, key.count, key.shape_text, dtype, guide.meaning, guide.made))
         if len(key.n_dims) > 1:
             inspection.problem(
-                f"'{key.name}' has {sorted(key.n_dims)} axes in different videos, expected {guide.shape}"
+                f"'{key.name}' has {sorted(key.n_dims)} axes in different videos, expected {guide.shape}",
+                blocking=False,  # reading each video decides
             )
     if inspection.video is not None:
         try:

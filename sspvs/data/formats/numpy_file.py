@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import IO, Any
 
 import numpy as np
@@ -46,7 +49,7 @@ def array_headers(path: Path) -> list[ArrayHeader]:
         if file.read(6) == _MAGIC:
             file.seek(0)
             header = _header(file, "")
-            needed = int(np.prod(header.shape, dtype=np.int64)) * header.dtype.itemsize
+            needed = math.prod(header.shape) * header.dtype.itemsize
             there = path.stat().st_size - file.tell()
             if not header.dtype.hasobject and there < needed:
                 raise ValueError(f"cut short: {there} of {needed} bytes of the array are there")
@@ -60,9 +63,14 @@ def array_headers(path: Path) -> list[ArrayHeader]:
 
 
 def _header(file: IO[bytes], name: str) -> ArrayHeader:
-    major, _ = np.lib.format.read_magic(file)
-    read = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read(file)
+    try:
+        major, _ = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
+        with warnings.catch_warnings():  # of headers that Python 2 wrote
+            warnings.simplefilter("ignore")
+            shape, _, dtype = read(file)
+    except (SyntaxError, TokenError, TypeError, KeyError, IndexError, RecursionError, OverflowError) as error:
+        raise ValueError(f"its header does not parse ({error})") from error
     return ArrayHeader(name, shape, dtype)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sspvs.data.formats.glimpse import Glimpse
-from sspvs.data.formats.inspection import Inspection, KeyNote, Use, span
+from sspvs.data.formats.inspection import Inspection, KeyNote, NoSuchVideoError, Use, span
 from sspvs.data.formats.kind import Kind
 
 
@@ -41,6 +41,8 @@ def inspect(path: Path, inspection: Inspection) -> None:
             inspection.problem("the same score everywhere: no rank correlation", name, blocking=False)
         if name == inspection.video:
             inspection.detail = {"scores": f"{len(array)}, {array.min():g} to {array.max():g}"}
+    if inspection.video is not None and inspection.video not in scores:
+        raise NoSuchVideoError(inspection.video)
     inspection.keys = [
         KeyNote(
             "a video's key or name", len(scores), f"list of {span(lengths)}", "numbers", "a score a pick or a frame"

@@ -1,7 +1,7 @@
 """From a video's own clock to one value a second, the clock of MR.HiSum, YouTube-8M and VideoXum.
 
-A video of N frames at f frames per second has ceil(N / f) seconds, the last one perhaps only a part of one; frame i
-belongs to second floor(i / f). A video at 1 frame per second stays as it is, to the bit.
+Frame i of a video at f frames per second belongs to second floor(i / f); the last second is that of the last frame,
+and perhaps only a part of one. A video at 1 frame per second stays as it is, to the bit.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _ROUND_OFF = 1e-6
 
 def second_starts(n_frames: int, fps: float) -> IntArray:
     """(T + 1,) the first frame of each second, and N at the end."""
-    n_seconds = max(1, int(np.ceil(n_frames / fps - _ROUND_OFF)))
+    n_seconds = int((n_frames - 1) / fps + _ROUND_OFF) + 1
     starts = np.ceil(np.arange(n_seconds) * fps - _ROUND_OFF).astype(np.int64)
     return np.append(np.minimum(starts, n_frames - 1), n_frames)
 
