@@ -113,7 +113,7 @@ def _cell(figure: Figure | None, column: Column) -> str:
 def _notes(block: Block) -> str:
     lines = [
         f"<li><b>{escape(first)} &minus; {escape(second)}</b> {escape(text)}</li>"
-        for (first, second), text in compared_pairs(block.comparisons).items()
+        for (first, second), text in compared_pairs(block).items()
     ]
     lines += [f"<li>{escape(note)}</li>" for note in block.notes]
     return f'<ul class="notes">{"".join(lines)}</ul>' if lines else ""

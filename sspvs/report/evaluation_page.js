@@ -1,7 +1,5 @@
 // Puts the page of an evaluation together: which protocol, which metric, which videos in which order.
 
-const byId = (id) => document.getElementById(id);
-
 function buttons(host, entries, chosen, choose) {
   const all = entries.map(([value, text]) => {
     const button = make("button", "", text);

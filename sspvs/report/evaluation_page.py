@@ -7,9 +7,11 @@ loaded from elsewhere, and the content security policy allows only this file's o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from string import Template
+from typing import Any
 
 from sspvs.atomic import write_text
 from sspvs.evaluation.prediction import Prediction
@@ -19,11 +21,13 @@ from sspvs.evaluation.summary_rule import RULES, SummaryRule
 from sspvs.report.evaluation_html import apart_html, blocks_html
 from sspvs.report.evaluation_page_data import COLUMNS, MAX_VIDEOS, evaluation_document, tested_names
 from sspvs.report.evaluation_table import Table, comparison_table, dataset_title, drawn_metrics
+from sspvs.report.evaluation_words import in_words
 from sspvs.report.page_data import json_island
 from sspvs.report.page_parts import definition_rows, escape, notice, part, policy, script_of, style_of
-from sspvs.report.tables import generated_by
+from sspvs.report.tables import generated_by, plain
 from sspvs.types import Annotations
 
+_LONGEST_SETTING = 160
 _SCRIPTS = ("evaluation_spread.js", "evaluation_video.js", "evaluation_page.js")
 
 
@@ -82,6 +86,7 @@ def _texts(evaluation: Evaluation, table: Table, dataset: Mapping[str, Annotatio
     names = tested_names(evaluation)
     n_tested, n_dataset = len(names), evaluation.coverage.get("n_dataset", len(dataset))
     users = sorted({dataset[key].n_users for key in names if key in dataset})
+    groups = [(name, *_short_and_long(values)) for name, values in _made(evaluation)]
     drawn = ""
     if n_drawn < n_tested:
         drawn = (
@@ -97,11 +102,44 @@ def _texts(evaluation: Evaluation, table: Table, dataset: Mapping[str, Annotatio
         "warnings": notice(evaluation.warnings),
         "drawn": escape(drawn),
         "columns": str(COLUMNS),
-        "settings": definition_rows(dict(evaluation.settings)),
-        "coverage": definition_rows(dict(evaluation.coverage)),
-        "versions": definition_rows(dict(evaluation.versions)),
+        "made": "\n".join(_definitions(name, short) for name, short, _ in groups if short),
+        "long": "\n".join(_folded(name, long) for name, _, long in groups if long),
         "generated": escape(generated_by()),
     }
+
+
+def _made(evaluation: Evaluation) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """What made the figures, by heading: of all, and of each method."""
+    yield "Settings", evaluation.settings
+    for method, results in evaluation.methods.items():
+        yield method, next(iter(results.values())).settings if results else {}
+    yield "Coverage", evaluation.coverage
+    yield "Versions", evaluation.versions
+
+
+def _short_and_long(values: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
+    """What fits into a list of settings, and what is to be unfolded."""
+    short: dict[str, str] = {}
+    long: dict[str, Any] = {}
+    for name, value in values.items():
+        words = in_words(value)
+        if len(words) <= _LONGEST_SETTING:
+            short[name.replace("_", " ")] = words
+        else:
+            long[name.replace("_", " ")] = value
+    return short, long
+
+
+def _definitions(name: str, values: Mapping[str, Any]) -> str:
+    return f'<div><h3 dir="auto">{escape(name)}</h3><dl class="table">{definition_rows(values)}</dl></div>'
+
+
+def _folded(heading: str, values: Mapping[str, Any]) -> str:
+    title, blocks = escape(heading), []
+    for name, value in values.items():
+        text = json.dumps(plain(value), indent=1, ensure_ascii=False)
+        blocks.append(f"<details><summary>{title}: {escape(name)}</summary><pre>{escape(text)}</pre></details>")
+    return "\n".join(blocks)
 
 
 def _span(counts: list[int]) -> str:

@@ -1,5 +1,6 @@
 // The distribution of a metric over the videos: a row a method, a dot a video.
 
+const byId = (id) => document.getElementById(id);
 const TAU = "kendall_tau";
 const digits = (value) => (value === null || value === undefined ? "–" : value.toFixed(4).replace(/^(-?)0\./, "$1."));
 const own = data.rows.filter((row) => row.own).map((row) => row.name);
@@ -52,6 +53,7 @@ function spreadChart(host, readout, state, open) {
   let current = -1;
 
   function draw() {
+    byId("spread-title").textContent = `${symbol(state.metric)} over the videos${/^f_/.test(state.metric) ? "" : `, ${state.protocol}`}`;
     const width = Math.max(240, host.clientWidth);
     const narrow = width < 560;
     const names = data.rows.map((row) => row.name).filter((name) => valuesOf(state, name)?.some((v) => v !== null));

@@ -93,7 +93,7 @@ def _block(block: Block, width: int, said: set[str]) -> Iterator[str]:
 
 def _below(block: Block, said: set[str]) -> Iterator[str]:
     """Comparisons first, then what the baselines are, unless it was `said` before, and what was left out."""
-    for (first, second), text in compared_pairs(block.comparisons).items():
+    for (first, second), text in compared_pairs(block).items():
         yield f"{printable(first)} - {printable(second)}: {text}"
     details = [f"{row.label}: {row.detail}" for row in block.rows if row.group != "published" and row.detail]
     if new := [detail for detail in details if detail not in said]:
@@ -102,15 +102,18 @@ def _below(block: Block, said: set[str]) -> Iterator[str]:
     yield from block.notes
 
 
-def compared_pairs(comparisons: Sequence[Comparison]) -> dict[tuple[str, str], str]:
-    """The differences between each two methods, in words."""
+def compared_pairs(block: Block) -> dict[tuple[str, str], str]:
+    """The differences between each two methods, in words; a star where the epoch was chosen on the test videos."""
     pairs: dict[tuple[str, str], list[Comparison]] = {}
-    for comparison in comparisons:
+    for comparison in block.comparisons:
         pairs.setdefault((comparison.first, comparison.second), []).append(comparison)
-    return {
-        pair: "; ".join(comparison_text(c) for c in several) + f" ({several[0].n_videos} videos)"
-        for pair, several in pairs.items()
-    }
+    starred = {label for column in block.columns if column.best_test for label in column.figures}
+    texts = {}
+    for (first, second), several in pairs.items():
+        marked = (first + "*" * (first in starred), second + "*" * (second in starred))
+        differences = "; ".join(comparison_text(comparison) for comparison in several)
+        texts[marked] = f"{differences} ({several[0].n_videos} videos)"
+    return texts
 
 
 def _with_intervals(block: Block, width: int) -> int:

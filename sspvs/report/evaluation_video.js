@@ -113,7 +113,7 @@ function figuresTable(index, state) {
   const metrics = Object.keys(data.metrics).filter((metric) =>
     data.rows.some((row) => (data.values[state.protocol]?.[row.name]?.[metric]?.[index] ?? null) !== null),
   );
-  const head = make("tr", "", make("th", "", ""), ...metrics.map((metric) => make("th", "", symbol(metric))));
+  const head = make("tr", "", make("th", "", state.protocol), ...metrics.map((metric) => make("th", "", symbol(metric))));
   const body = make("tbody");
   let people = false;
   for (const { name, own: isOwn } of data.rows) {

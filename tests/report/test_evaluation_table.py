@@ -267,6 +267,17 @@ def test_the_protocol_is_spelled_out_and_the_comparison_is_read_as_a_sentence() 
     assert "splits: s.json" in text
 
 
+def test_a_hash_is_shown_by_its_beginning() -> None:
+    evaluation = build_evaluation(settings={"dataset_sha256": "0123456789abcdef" * 4})
+    assert "dataset sha256: 0123456789ab..." in render_text(comparison_table(evaluation), 80)
+
+
+def test_a_comparison_with_a_best_test_epoch_is_marked() -> None:
+    evaluation = build_evaluation(["A", "B"])
+    evaluation.methods["B"]["per-user"] = build_result("B", checkpoint_rule="best-test")  # type: ignore[index]
+    assert "A - B*: tau" in render_text(comparison_table(evaluation), 120)
+
+
 def test_the_width_follows_the_terminal_and_is_plain_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
     table = comparison_table(build_evaluation(names=NAMES), published_results())
     for columns in (80, 120):
