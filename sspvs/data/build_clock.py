@@ -17,6 +17,9 @@ FEW_FRAMES = 5
 SMALL_SHARE = 0.01
 """Decoders disagree by so many frames, or this share of them, about one and the same video."""
 
+MOST_FRAMES = 100_000_000
+"""A month and more of video; what claims to be longer is a slip of the pen."""
+
 _SAME_SECONDS = 1.0
 _SAME_LENGTH = 0.02
 
@@ -57,6 +60,10 @@ def clock_of(video: AnnotatedVideo, features: FrameFeatures | None, every: int =
         DatasetError: When the length is unknown, or annotations and features are of different videos.
     """
     n_frames = video.n_frames or (features.n_frames if features else None) or _frames_from_time(video)
+    if n_frames > MOST_FRAMES:
+        raise DatasetError(
+            f"{video.where}: {n_frames} frames are more than a video has; correct 'n_frames', 'fps' or so"
+        )
     repairs: tuple[str, ...] = ()
     if features is not None:
         features, repairs = fitted(features, n_frames, video.where)

@@ -356,6 +356,7 @@ def test_length_and_rate_from_whatever_knows_them(tmp_path: Path) -> None:
         ({}, "the frame rate is unknown; add 'n_frames', or 'duration' and 'fps'"),
         ({"fps": 25.0}, "the length is unknown"),
         ({"duration_seconds": 60.0}, "the frame rate is unknown"),
+        ({"duration_seconds": 1e9, "fps": 25.0}, "25000000000 frames are more than a video has"),
         ({"n_frames": 300}, "annotations in seconds, but the frame rate is unknown"),
         ({"n_frames": 300, "fps": 25.0, "duration_seconds": 60.0}, "300 frames last 12.00 s at 25 per second, but"),
     ],

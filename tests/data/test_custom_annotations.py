@@ -71,8 +71,8 @@ def test_the_short_form_a_list_and_a_wrapped_object(tmp_path: Path) -> None:
 
 
 def test_overlapping_intervals_of_one_annotator_are_merged(tmp_path: Path) -> None:
-    (video,) = read(tmp_path, {"a": {"annotators": {"x": [[5, 9], [1, 3], [2, 6], [20, 21]], "y": [[1, 2], [2, 3]]}}})
-    assert intervals_of(video) == {"x": [[1, 9], [20, 21]], "y": [[1, 2], [2, 3]]}
+    (video,) = read(tmp_path, {"a": {"annotators": {"x": [[5, 9], [1, 3], [2, 6], [20, 25], [21, 22]], "y": [[1, 2], [2, 3]]}}})
+    assert intervals_of(video) == {"x": [[1, 9], [20, 25]], "y": [[1, 2], [2, 3]]}
     assert [repair for repair in video.repairs if "overlapping" in repair] == [
         "overlapping intervals of annotator 'x' were merged"
     ]
@@ -93,6 +93,7 @@ def test_objects_with_start_and_end_and_numbers_as_text(tmp_path: Path) -> None:
         ({"x": [[1, "soon"]]}, "found 'soon'"),
         ({"x": [[True, 2]]}, "found True"),
         ({"x": [0, 1, None, 2]}, "annotator 'x', second 2: expected a number, found None"),
+        ({"x": [0, 1e300]}, "second 1: expected a number, found 1e+300"),
         ({"x": {"scores": []}}, "expected one score per second, found none"),
         ({"x": {"scores": [1], "intervals": []}}, "expected a list of 'intervals' or of 'scores'"),
         ({"x": 7}, "expected a list of intervals or of scores, found 7"),

@@ -115,6 +115,11 @@ def test_the_rate_is_found_from_ratings(fps: float, seconds: int, seed: int) -> 
         assert found == pytest.approx(fps, rel=1e-6)
 
 
+def test_a_step_that_is_a_little_off_does_not_add_up_over_a_long_video() -> None:
+    fps = 30000 / 1001  # 59.94 frames a shot, which looks like 60
+    assert rate_of_ratings(draw_ratings(int(9000 * fps), fps, users=20)) == pytest.approx(fps, rel=1e-6)
+
+
 def test_ratings_without_a_grid_tell_no_rate() -> None:
     assert rate_of_ratings(np.random.default_rng(0).integers(1, 6, (20, 3000))) is None
     assert rate_of_ratings(np.ones((3, 3000))) is None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ NUMBER_FIELDS = ("duration", "fps", "n_frames")
 TEXT_FIELDS = ("title", "category")
 
 _SHOWN = 5
+_LARGEST = 3e38
 
 
 class Problems:
@@ -121,14 +121,14 @@ class VideoDraft:
 
 
 def number_of(value: Any) -> float | None:
-    """A finite number, also from text; None for anything else (True is no number)."""
+    """A number that single precision holds, also from text; None for anything else (True is no number)."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
         number = float(value)
     except (ValueError, OverflowError):
         return None
-    return number if math.isfinite(number) else None
+    return number if abs(number) < _LARGEST else None  # False for NaN
 
 
 def _merged(pairs: list[tuple[float, float]]) -> Any:

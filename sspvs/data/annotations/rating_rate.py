@@ -34,12 +34,16 @@ def rate_of_ratings(ratings: FloatArray) -> float | None:
     shortest = np.median(steps[steps < 1.5 * np.percentile(steps, 10)])
     if shortest < _SHORTEST_SHOT_FRAMES:
         return None
-    counts = np.round((changes - changes[0]) / shortest)
-    for _ in range(5):  # a step that is a little off is a whole shot off at the end of a long video
-        step, offset = np.polyfit(counts, changes, 1)
+    step, offset, reach = float(shortest), float(changes[0]), _FEWEST_CHANGES
+    while True:  # a step that is a little off is a whole shot off at the end of a long video: fit longer and longer
         counts = np.round((changes - offset) / step)
+        step, offset = map(float, np.polyfit(counts[:reach], changes[:reach], 1))
+        if reach >= len(changes):
+            break
+        reach *= 2
+    counts = np.round((changes - offset) / step)
     if np.median(np.abs(changes - offset - step * counts)) > step / 4:
         return None
-    rate = float(step) / SHOT_SECONDS
+    rate = step / SHOT_SECONDS
     nearest = float(_STANDARD_RATES[np.abs(_STANDARD_RATES - rate).argmin()])
     return nearest if abs(nearest / rate - 1) < _SAME_RATE else rate

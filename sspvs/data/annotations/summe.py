@@ -22,7 +22,6 @@ RULES = {
 }
 
 _USER_SCORE, _N_FRAMES, _FPS, _DURATION = "user_score", "nFrames", "FPS", "video_duration"
-_FIELDS = (_USER_SCORE, _N_FRAMES, _FPS, _DURATION)
 _DAMAGE = (ValueError, TypeError, OSError, EOFError, KeyError, IndexError, AttributeError, MemoryError, zlib.error)
 
 
