@@ -71,6 +71,12 @@ class Judge:
         results = evaluate(self._watched(name), predictions, method=name, protocols=allowed, rule=self._rule)
         self.methods[name] = _with_settings(results, settings)
         self.predictions[name] = predictions
+        empty = next(iter(results.values())).settings.get("empty_summaries", ())
+        if empty:
+            self.warnings.append(
+                f"{name}: {len(empty)} of {len(predictions)} summaries are empty, such as of {empty[0]}: no shot fits "
+                "the budget, or none has a score above 0 (logits instead of scores?); they count with F1 0"
+            )
 
     def add_baseline(self, name: Baseline) -> None:
         """Evaluate a baseline in a method's place.

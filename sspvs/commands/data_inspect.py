@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterable, Iterator
+    from typing import Any
 
     from sspvs.data.formats import Inspection
 
@@ -33,12 +34,19 @@ def run(args: argparse.Namespace) -> int:
     """Look at a file; 0 when it is usable, 1 when it is not."""
     from sspvs.data.formats import inspect_file
 
-    inspection = inspect_file(args.path, args.video)
+    inspection = inspect_file(args.path, args.video, watch=_progress)
     if args.json:
         print(json.dumps(inspection.to_dict(), indent=2, ensure_ascii=False))
     else:
         print("\n".join(_lines(inspection, args.video)))
     return 0 if inspection.usable else 1
+
+
+def _progress(videos: Collection[Any]) -> Iterable[Any]:
+    from tqdm import tqdm
+
+    known: Iterable[Any] = tqdm(videos, desc="looking", unit="video", disable=None)
+    return known
 
 
 def _lines(inspection: Inspection, video: str | None) -> Iterator[str]:

@@ -47,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--splits", type=Path, metavar="J", help="split file: evaluate the videos that it tests")
     parser.add_argument("--out", type=Path, metavar="R.json", help="write all figures, per video too")
     parser.add_argument("--report", type=Path, metavar="R.html", help="write a page with the table and plots")
+    parser.add_argument("--picture", type=Path, metavar="R.png", help="draw every row's mean, interval and videos")
     parser.add_argument("--published", action="store_true", help="show published results beside, each in its protocol")
     _add_details(parser.add_argument_group("details"))
     contrastive = parser.add_argument_group("contrastive baseline (needs features in the dataset)")
@@ -108,10 +109,13 @@ def run(args: argparse.Namespace) -> int:
         write_evaluation_page(
             args.report, benchmark.evaluation, benchmark.videos, benchmark.predictions, published=published
         )
+    if args.picture is not None:
+        from sspvs.report.evaluation_plots import write_evaluation_png
+
+        write_evaluation_png(args.picture, benchmark.evaluation, published)
     _show(benchmark, published)
-    for path in (args.out, args.report):
-        if path is not None:
-            print(f"written: {path}")
+    for path in _outputs(args):
+        print(f"written: {path}")
     return 0
 
 
@@ -164,7 +168,7 @@ def _checkpoint_rules(given: Iterable[str]) -> str | dict[str, str] | None:
 
 def _check_outputs(args: argparse.Namespace, inputs: Iterable[Path]) -> None:
     """Fail before the work starts when a file could not be written, or would replace what is read."""
-    outputs = [path for path in (args.out, args.report) if path is not None]
+    outputs = _outputs(args)
     for path in outputs:
         if not path.parent.is_dir():
             raise OutputError(f"cannot write {path}: no folder {path.parent}; make it first")
@@ -172,5 +176,9 @@ def _check_outputs(args: argparse.Namespace, inputs: Iterable[Path]) -> None:
             raise OutputError(f"cannot write {path}; choose a file in a folder that can be written to")
         if any(path.exists() and other.exists() and path.samefile(other) for other in inputs):
             raise ValueError(f"{path} is one of the files that are read; choose another name for the result")
-    if len(outputs) == 2 and outputs[0].absolute() == outputs[1].absolute():
-        raise ValueError(f"--out and --report are the same file {args.out}; choose two")
+    if len({path.absolute() for path in outputs}) < len(outputs):
+        raise ValueError(f"two results would be the same file: {', '.join(map(str, outputs))}; choose another name")
+
+
+def _outputs(args: argparse.Namespace) -> list[Path]:
+    return [path for path in (args.out, args.report, args.picture) if path is not None]

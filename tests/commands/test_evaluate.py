@@ -202,6 +202,24 @@ def test_published_results_stand_beside(summe: Path, tmp_path: Path, capsys: pyt
     assert "CSTA 2024" in capsys.readouterr().out
 
 
+def test_a_picture_is_drawn(summe: Path, tmp_path: Path) -> None:
+    from PIL import Image
+
+    out = tmp_path / "r.png"
+    assert _evaluate(summe, "--baseline", "human", "--protocol", "all", "--picture", out) == 0
+    with Image.open(out) as picture:
+        picture.load()
+        assert picture.width > 800
+        assert np.unique(np.asarray(picture.convert("L"))).size > 50
+
+
+def test_empty_summaries_are_told(summe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    scores = json.loads(_scores(tmp_path / "s.json").read_text())
+    (tmp_path / "s.json").write_text(json.dumps({key: [x - 5 for x in row] for key, row in scores.items()}))
+    assert _evaluate(summe, "--scores", tmp_path / "s.json") == 0
+    assert "7 of 7 summaries are empty" in capsys.readouterr().out.replace("\n  ", " ")
+
+
 def test_a_page_is_written(summe: Path, tmp_path: Path) -> None:
     page = tmp_path / "r.html"
     assert _evaluate(summe, "--scores", _scores(tmp_path / "mine.json"), "--report", page) == 0

@@ -71,7 +71,9 @@ def test_the_short_form_a_list_and_a_wrapped_object(tmp_path: Path) -> None:
 
 
 def test_overlapping_intervals_of_one_annotator_are_merged(tmp_path: Path) -> None:
-    (video,) = read(tmp_path, {"a": {"annotators": {"x": [[5, 9], [1, 3], [2, 6], [20, 25], [21, 22]], "y": [[1, 2], [2, 3]]}}})
+    (video,) = read(
+        tmp_path, {"a": {"annotators": {"x": [[5, 9], [1, 3], [2, 6], [20, 25], [21, 22]], "y": [[1, 2], [2, 3]]}}}
+    )
     assert intervals_of(video) == {"x": [[1, 9], [20, 25]], "y": [[1, 2], [2, 3]]}
     assert [repair for repair in video.repairs if "overlapping" in repair] == [
         "overlapping intervals of annotator 'x' were merged"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from sspvs.data.formats.dataset_uses import Tally, note_constant_users
 from sspvs.data.formats.h5_keys import explain_keys
-from sspvs.data.formats.inspection import Inspection, Use, number_of, span
+from sspvs.data.formats.inspection import Inspection
 from sspvs.data.formats.kind import Job, Kind, Settings, Writer
 from sspvs.data.formats.record import Entry, Source, VideoRecord, VideoText
 from sspvs.errors import DatasetError, FeatureFileError, SspvsError
@@ -36,45 +37,33 @@ HOLDS = frozenset(
 )
 
 
-@dataclass
-class _Tally:
-    """What the videos of a dataset have, counted."""
-
-    n_frames: list[int] = field(default_factory=list)
-    n_picks: list[int] = field(default_factory=list)
-    n_users: list[int] = field(default_factory=list)
-    with_features: int = 0
-    with_gtscore: int = 0
-    unavailable: dict[str, list[str]] = field(default_factory=dict)  # protocol -> reasons, one a video
-
-
 def inspect(path: Path, inspection: Inspection) -> None:
     """Every video of a dataset file."""
     explain_keys(path, inspection, "dataset")
-    tally = _Tally()
+    tally = Tally()
     with read_dataset(path) as store:
         inspection.n_videos = len(store)
         inspection.facts["dataset"] = store.name
-        for key in store:
+        for key in inspection.watched(store):
             _look_at(store, key, inspection, tally)
         fingerprint = store.features.fingerprint
-    _facts(inspection, tally)
+    inspection.facts |= tally.facts()
+    if not inspection.names:
+        inspection.facts["names"] = "not stored; `sspvs data build` writes them (TVSum: in the order of its .mat)"
     if tally.with_features and fingerprint is None:
         inspection.facts["feature fingerprint"] = "none: nobody can tell what made the features"
     elif fingerprint is not None:
         inspection.facts["feature fingerprint"] = f"{fingerprint.backbone}, {fingerprint.rate_hz:g} Hz"
-    inspection.uses = _uses(tally)
+    inspection.uses = tally.uses()
     if inspection.repaired:
-        inspection.advice.append(
-            f"write the repaired file: sspvs data convert '{path}' --to community --out REPAIRED.h5"
-        )
+        command = f"sspvs data convert '{path}' --to community --out REPAIRED.h5"
+        inspection.advice.append(f"write the repaired file: {command}")
     if inspection.blocked and len(inspection.blocked) < inspection.n_videos:
-        inspection.advice.append(
-            f"keep the others: sspvs data convert '{path}' --to community --skip-bad --out KEPT.h5"
-        )
+        command = f"sspvs data convert '{path}' --to community --skip-bad --out KEPT.h5"
+        inspection.advice.append(f"keep the others: {command}")
 
 
-def _look_at(store: DatasetStore, key: str, inspection: Inspection, tally: _Tally) -> None:
+def _look_at(store: DatasetStore, key: str, inspection: Inspection, tally: Tally) -> None:
     try:
         annotations = store[key]
     except (SspvsError, ValueError) as error:
@@ -84,63 +73,14 @@ def _look_at(store: DatasetStore, key: str, inspection: Inspection, tally: _Tall
         inspection.names[key] = annotations.video_name
     for sentence in annotations.repairs:
         inspection.repair(sentence, key)
-    tally.n_frames.append(annotations.n_frames)
-    tally.n_picks.append(len(annotations.picks))
-    tally.n_users.append(annotations.n_users)
-    tally.with_gtscore += annotations.gtscore is not None
-    _protocols(annotations, tally)
-    _users_without_rank(annotations, inspection)
-    if store.has_features(key):
-        tally.with_features += 1
+    has_features = store.has_features(key)
+    tally.add(annotations, has_features=has_features)
+    note_constant_users(annotations, inspection)
+    if has_features:
         try:
             store.features[key]
         except FeatureFileError as error:
             inspection.problem(error, key, remedy="extract the features again: sspvs extract")
-
-
-def _protocols(annotations: Annotations, tally: _Tally) -> None:
-    from sspvs.evaluation.evaluate import unavailable
-    from sspvs.evaluation.protocol import PROTOCOLS
-
-    for name, protocol in PROTOCOLS.items():
-        reason = unavailable(protocol, annotations)
-        if reason:
-            tally.unavailable.setdefault(name, []).append(reason)
-
-
-def _users_without_rank(annotations: Annotations, inspection: Inspection) -> None:
-    """Annotators who say the same everywhere have no rank correlation with anything."""
-    scores = annotations.user_scores_at_picks
-    if scores is not None and len(constant := [u for u, row in enumerate(scores) if row.min() == row.max()]):
-        inspection.problem(
-            f"{number_of(len(constant), 'annotator')} gave one value at every pick: no rank correlation; left out of "
-            "the means and counted",
-            annotations.key,
-            blocking=False,
-        )
-
-
-def _facts(inspection: Inspection, tally: _Tally) -> None:
-    inspection.facts["frames a video (N)"] = span(tally.n_frames)
-    inspection.facts["picks a video (T)"] = span(tally.n_picks)
-    inspection.facts["annotators a video (U)"] = span(tally.n_users)
-
-
-def _uses(tally: _Tally) -> list[Use]:
-    from sspvs.evaluation.protocol import PROTOCOLS
-
-    readable = len(tally.n_frames)
-    uses = []
-    for name in PROTOCOLS:
-        reasons = tally.unavailable.get(name, [])
-        why = f"{number_of(len(reasons), 'video')}: {reasons[0]}" if reasons else ""
-        uses.append(Use(f"evaluation under {name}", readable > 0 and not reasons, why))
-    features = "" if tally.with_features == readable else f"{tally.with_features} of {readable} videos have features"
-    uses.append(Use("scoring it without training (sspvs score, --baseline contrastive)", not features, features))
-    gtscore = "" if tally.with_gtscore == readable else f"{tally.with_gtscore} of {readable} videos have gtscore"
-    lacks = "; ".join(text for text in (features, gtscore) if text)
-    uses.append(Use("training a summarizer on it", not lacks, lacks))
-    return uses
 
 
 def read(path: Path, settings: Settings) -> Source:

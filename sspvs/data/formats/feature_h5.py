@@ -21,7 +21,7 @@ def inspect(path: Path, inspection: Inspection) -> None:
     without_picks = 0
     with read_features(path) as store:
         inspection.n_videos = len(store)
-        for key in natural_order(store):
+        for key in inspection.watched(natural_order(store)):
             try:
                 features = store[key]
             except FeatureFileError as error:

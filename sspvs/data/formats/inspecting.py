@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from sspvs.data.formats.detect import detect
-from sspvs.data.formats.inspection import Inspection, NoSuchVideoError
+from sspvs.data.formats.inspection import Inspection, NoSuchVideoError, Watch
 from sspvs.data.formats.kind import Kind
 from sspvs.data.video_finder import same_name
 from sspvs.errors import SspvsError
@@ -14,12 +14,15 @@ from sspvs.errors import SspvsError
 _DAMAGE = (SspvsError, OSError, ValueError, KeyError, IndexError, TypeError, RuntimeError, OverflowError, EOFError)
 
 
-def inspect_file(path: str | os.PathLike[str], video: str | None = None) -> Inspection:
+def inspect_file(
+    path: str | os.PathLike[str], video: str | None = None, *, watch: Watch | None = None
+) -> Inspection:
     """Look at a file or folder of any kind that the field uses; all of its videos are looked at.
 
     Args:
         path: The file or folder.
         video: Also say more about this video, by key or by name.
+        watch: Shows progress over a collection of videos, such as a progress bar.
 
     Returns:
         What was found; `usable` says whether it can be used for what it is.
@@ -34,17 +37,17 @@ def inspect_file(path: str | os.PathLike[str], video: str | None = None) -> Insp
         what, advice = found
         return Inspection(str(path), "none", what, usable=False, advice=[advice])
     try:
-        return _inspect(path, found, video)
+        return _inspect(path, found, video, watch)
     except NoSuchVideoError:
-        names = _inspect(path, found, None).names
+        names = _inspect(path, found, None, watch).names
         key = next((key for key, name in names.items() if video is not None and same_name(name, video)), None)
         if key is None:
             raise
-        return _inspect(path, found, key)
+        return _inspect(path, found, key, watch)
 
 
-def _inspect(path: Path, kind: Kind, video: str | None) -> Inspection:
-    inspection = Inspection(str(path), kind.name, kind.what, video=video)
+def _inspect(path: Path, kind: Kind, video: str | None, watch: Watch | None) -> Inspection:
+    inspection = Inspection(str(path), kind.name, kind.what, video=video, watch=watch)
     try:
         kind.inspect(path, inspection)
     except NoSuchVideoError:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, TypeVar
 
 from sspvs.errors import one_line
+
+
+Item = TypeVar("Item")
+Watch = Callable[[Collection[Any]], Iterable[Any]]
 
 
 class NoSuchVideoError(ValueError):
@@ -89,6 +93,7 @@ class Inspection:
         advice: What to do next, in sentences.
         detail: More about one video, when asked for one.
         video: The one that was asked for.
+        watch: Shows progress over a collection, such as a progress bar.
     """
 
     path: str
@@ -105,6 +110,11 @@ class Inspection:
     advice: list[str] = field(default_factory=list)
     detail: dict[str, str] = field(default_factory=dict)
     video: str | None = None
+    watch: Watch | None = field(default=None, repr=False, compare=False)
+
+    def watched(self, items: Collection[Item]) -> Iterable[Item]:
+        """The same items, with whatever shows progress around them."""
+        return items if self.watch is None else self.watch(items)
 
     def problem(
         self, error: str | BaseException, video: str | None = None, *, blocking: bool = True, remedy: str = ""
@@ -152,7 +162,7 @@ class Inspection:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain types, for JSON."""
-        return {"format": "sspvs-inspection", **asdict(self)}
+        return {"format": "sspvs-inspection", **asdict(replace(self, watch=None))}
 
 
 def _shape_of(text: str) -> str:

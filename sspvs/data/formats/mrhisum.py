@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from sspvs.data.formats.dataset_uses import Tally
 from sspvs.data.formats.h5_keys import explain_keys
-from sspvs.data.formats.inspection import Inspection, Use, number_of, span
+from sspvs.data.formats.inspection import Inspection, number_of, span
 from sspvs.data.formats.kind import Job, Kind, Settings, Writer
 from sspvs.data.formats.ledger import Ledger
 from sspvs.data.formats.mrhisum_metadata import names_beside, subsets_beside
@@ -30,38 +31,29 @@ _BY_DESIGN = ("MR.HiSum", "half-open ends, where the community's")
 def inspect(path: Path, inspection: Inspection) -> None:
     """Every video of an MR.HiSum file."""
     explain_keys(path, inspection, "mrhisum")
+    names, tally = names_beside(path), Tally()
     with read_dataset(path) as store:
         inspection.n_videos = len(store)
-        names = names_beside(path)
-        lengths, with_features = [], 0
-        for key in store:
+        for key in inspection.watched(store):
             try:
                 annotations = _annotations(store, key)
-                with_features += store.has_features(key)
-                if store.has_features(key):
+                has_features = store.has_features(key)
+                if has_features:
                     _check_length(store.features[key], annotations)
             except (SspvsError, ValueError) as error:
                 inspection.problem(error, key)
                 continue
-            lengths.append(annotations.n_frames)
+            tally.add(annotations, has_features=has_features)
             if key in names:
                 inspection.names[key] = names[key]
             for sentence in annotations.repairs:
                 inspection.repair(sentence, key)
-    inspection.facts["seconds a video (T = N)"] = span(lengths)
+    inspection.facts["seconds a video (T = N)"] = span(tally.n_frames)
     inspection.facts["names"] = f"{len(inspection.names)} from metadata.csv" if names else "put metadata.csv beside it"
-    _uses(inspection, len(lengths), with_features)
+    if tally.with_features < len(tally.n_frames):
+        inspection.facts["features"] = "are YouTube-8M's frame features; metadata.csv says which record has which"
+    inspection.uses = tally.uses()
     inspection.advice.append(f"as a dataset file: sspvs data convert '{path}' --to community --out D.h5")
-
-
-def _uses(inspection: Inspection, readable: int, with_features: int) -> None:
-    lacks = "" if with_features == readable else f"{with_features} of {readable} videos have features"
-    how = "add them from YouTube-8M: its frames' bytes, one a second (metadata.csv names the record)"
-    inspection.uses = [
-        Use("evaluation under mean-annotator", readable > 0),
-        Use("evaluation under the other protocols", False, "single annotators are not known, only their mean"),
-        Use("training a summarizer on it", not lacks, f"{lacks}: {how}" if lacks else ""),
-    ]
 
 
 def _annotations(store: DatasetStore, key: str) -> Annotations:

@@ -42,7 +42,7 @@ def inspect(path: Path, inspection: Inspection) -> None:
     release = Release(path)
     inspection.n_videos = len(release.ids)
     lengths, widths, tokens = [], [], []
-    for key in release.ids:
+    for key in inspection.watched(release.ids):
         if key in release.features:
             try:
                 features = _features(release, key)

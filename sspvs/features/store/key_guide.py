@@ -65,7 +65,8 @@ GUIDE: Mapping[str, KeyGuide] = MappingProxyType(
         annotation.GTSCORE: KeyGuide(
             "(T,)",
             "the mean annotator at the picks, what most methods are trained on",
-            "SumMe: mean of user_summary at the picks; TVSum: (mean rating - 1) / 4 at the picks",
+            "SumMe: mean of user_summary at the picks; TVSum: (mean rating - 1) / 4 at the picks; MR.HiSum: how often "
+            "each second was replayed on YouTube",
         ),
         annotation.GTSUMMARY: KeyGuide("(T,)", "key frames of undocumented origin: nothing is evaluated on it"),
         annotation.GT_SUMMARY: KeyGuide("(T,)", "MR.HiSum's summary: the knapsack of gtscore over the shots at 15 %"),
