@@ -30,7 +30,8 @@ class Tally:
 
     def add(self, annotations: Annotations, *, has_features: bool) -> None:
         """Count one video in."""
-        from sspvs.evaluation import PROTOCOLS, unavailable
+        from sspvs.evaluation.protocol import PROTOCOLS
+        from sspvs.evaluation.requirements import unavailable
 
         self.n_frames.append(annotations.n_frames)
         self.n_picks.append(len(annotations.picks))
@@ -52,7 +53,7 @@ class Tally:
 
     def uses(self) -> list[Use]:
         """Each protocol, scoring without training, training."""
-        from sspvs.evaluation import PROTOCOLS
+        from sspvs.evaluation.protocol import PROTOCOLS
 
         readable = len(self.n_frames)
         uses = []
