@@ -18,7 +18,7 @@ DESCRIPTION = (
     "Say what a file or folder is, explain every key, check all of its videos, and say what it can be used for. Known "
     "are dataset files in the community's layout, feature and score files, the SSPVS release, MR.HiSum, YouTube-8M "
     "(bytes, TFRecord), VideoXum, QVHighlights, DSNet labels, the official SumMe and TVSum annotations, annotations "
-    "of one's own, score JSON and split files. Exit status 1 when it is not usable."
+    "of one's own, manifests, WebDataset shards, score JSON and split files. Exit status 1 when it is not usable."
 )
 _WIDTH, _LISTED, _SHOWN = 100, 60, 10
 

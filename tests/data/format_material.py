@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import struct
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -309,6 +311,33 @@ def tvsum_tsv(path: Path) -> Path:
     return path
 
 
+def manifest(path: Path) -> Path:
+    """Two videos with texts."""
+    (path.parent / "a.mp4").write_bytes(b"x")
+    (path.parent / "b c.mp4").write_bytes(b"x")
+    path.write_text("id,path,title,description,category,query\nv1,a.mp4,A film,,sports,\nv2,b c.mp4,,,,how to cook\n")
+    return path
+
+
+def manifest_lines(path: Path) -> Path:
+    """The same as JSON lines."""
+    manifest(path)
+    rows = [{"id": "v1", "path": "a.mp4", "title": "A film"}, {"id": "v2", "path": "b c.mp4", "query": "how to cook"}]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def shard(path: Path) -> Path:
+    """Two samples of two files."""
+    with tarfile.open(path, "w") as archive:
+        for key in ("000", "001"):
+            for ending in ("npy", "json"):
+                member = tarfile.TarInfo(f"{key}.{ending}")
+                member.size = 2
+                archive.addfile(member, io.BytesIO(b"{}"))
+    return path
+
+
 MAKERS: dict[str, tuple[str, Callable[[Path], Path]]] = {
     "community": ("D.h5", community),
     "features": ("F.h5", features_only),
@@ -327,6 +356,9 @@ MAKERS: dict[str, tuple[str, Callable[[Path], Path]]] = {
     "splits": ("splits.json", splits_json),
     "splits yaml": ("splits.yml", splits_yaml),
     "summe": ("Jumps.mat", summe_mat),
+    "manifest": ("pairs.csv", manifest),
+    "manifest lines": ("pairs.jsonl", manifest_lines),
+    "shard": ("000000.tar", shard),
     "tvsum": ("ydata-tvsum50-anno.tsv", tvsum_tsv),
 }
 """Kind (and variant) -> file name and maker."""

@@ -16,8 +16,8 @@ from sspvs.data.formats import inspect_file
 from sspvs.features.store import write_scores
 from sspvs.features.store.score_file import VideoScores
 
-COUNTS = {"features": 2, "custom csv": 1, "qvhighlights": 1, "summe": 1, "tvsum": 2, "mrhisum": 2, "videoxum": 2}
-COUNTS |= {"youtube8m": 2, "youtube8m h5": 2, "youtube8m tfrecord": 2, "custom": 2, "scores-json": 2, "splits": 2}
+COUNTS = dict.fromkeys(MAKERS, 2) | dict.fromkeys(("custom csv", "qvhighlights", "summe"), 1)
+COUNTS |= dict.fromkeys(("community", "scores", "sspvs", "dsnet"), 3)
 
 
 @pytest.mark.parametrize("kind", MAKERS)
@@ -32,7 +32,7 @@ def test_every_kind_is_told_and_usable(kind: str, tmp_path: Path, capsys: pytest
     found = json.loads(capsys.readouterr().out)
     assert found["kind"] == kind.split()[0]
     assert found["usable"]
-    assert found["n_videos"] == COUNTS.get(kind, 2 if "yaml" in kind else 3)
+    assert found["n_videos"] == COUNTS[kind]
     assert found["keys"]
     assert all(key["meaning"] and "that we know" not in key["meaning"] for key in found["keys"])
 

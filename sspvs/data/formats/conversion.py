@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import cast
 
 from sspvs.atomic import atomic_file
+from sspvs.data.formats.damage import DAMAGE
 from sspvs.data.formats.detect import detect, kind_of
 from sspvs.data.formats.folders import atomic_folder
-from sspvs.data.formats.kind import Job, Kind, Settings, Writer
+from sspvs.data.formats.kind import Job, Kind, Read, Settings, Writer
 from sspvs.data.formats.ledger import Ledger
-from sspvs.data.formats.record import Entry, VideoRecord
+from sspvs.data.formats.record import Entry, Source, VideoRecord
 from sspvs.data.formats.registry import WRITTEN, kind_named
-from sspvs.errors import DatasetError, OutputError, SspvsError, one_line
+from sspvs.errors import DatasetError, OutputError, SspvsError, first_line, one_line
 
 Watch = Callable[[Iterator[Entry], int | None], Iterator[Entry]]
 
@@ -58,9 +59,10 @@ def convert(
     writer = cast("Writer", written.writer)
     _check_target(source, target, written, writer, force)
     ledger = Ledger(source.name, target.name, found.name, to)
-    opened = found.read(source, settings)
+    opened = _open(found.read, source, settings)
     ledger.notes += opened.notes
-    entries = watch(opened.entries, opened.total) if watch else opened.entries
+    entries = _whole(opened.entries, source)
+    entries = watch(entries, opened.total) if watch else entries
     with closing(_records(entries, writer, settings, ledger)) as records:
         if writer.is_folder(target):
             with atomic_folder(target) as place:
@@ -69,6 +71,26 @@ def convert(
             with atomic_file(target) as place:
                 writer.write(place, records, Job(opened, settings, ledger))
     return ledger
+
+
+def _open(read: Read, source: Path, settings: Settings) -> Source:
+    """Open the source; damage is the source's, not the target's."""
+    try:
+        return read(source, settings)
+    except SspvsError:
+        raise
+    except DAMAGE as error:
+        raise DatasetError(f"{source}: cannot be read: {first_line(error)}; copy, download or make it again") from error
+
+
+def _whole(entries: Iterator[Entry], source: Path) -> Iterator[Entry]:
+    """The entries; damage between two videos is the source's, not the target's."""
+    try:
+        yield from entries
+    except SspvsError:
+        raise
+    except DAMAGE as error:
+        raise DatasetError(f"{source}: cannot be read: {first_line(error)}; copy, download or make it again") from error
 
 
 def _check_target(source: Path, target: Path, kind: Kind, writer: Writer, force: bool) -> None:
@@ -106,7 +128,7 @@ def _records(
             lacks = writer.missing(record, settings)
             if lacks is not None:
                 raise DatasetError(f"{ledger.to} needs {lacks}, which the source does not have")
-        except (SspvsError, ValueError, OSError, KeyError) as error:
+        except DAMAGE as error:
             reason = one_line(error).removeprefix(f"{key}: ")
             if not settings.skip_bad:
                 hint = "--skip-bad leaves such videos out"

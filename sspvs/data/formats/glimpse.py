@@ -10,6 +10,8 @@ from typing import Any
 
 import h5py
 
+from sspvs.data.formats.damage import DAMAGE
+from sspvs.errors import first_line
 from sspvs.features.store.h5_survey import Family, h5_family
 
 HEAD_BYTES = 4096
@@ -40,15 +42,24 @@ class Glimpse:
         """Whether the file starts as an h5 file does."""
         return not self.is_folder and bool(h5py.is_hdf5(self.path))
 
-    @cached_property
+    @property
     def family(self) -> Family | None:
-        """Which family of h5 files; None for other files and for h5 files that cannot be opened."""
+        """Which family of h5 files; None for other files and for damaged ones."""
+        return self._look_inside[0]
+
+    @property
+    def h5_damage(self) -> str:
+        """What is wrong with an h5 file that cannot be looked into; empty when nothing is, and for other files."""
+        return self._look_inside[1]
+
+    @cached_property
+    def _look_inside(self) -> tuple[Family | None, str]:
         if not self.is_h5:
-            return None
+            return None, ""
         try:
-            return h5_family(self.path)
-        except (OSError, RuntimeError, KeyError):
-            return None
+            return h5_family(self.path), ""
+        except DAMAGE as error:
+            return None, first_line(error)
 
     @cached_property
     def json(self) -> Any:
@@ -83,11 +94,14 @@ class Glimpse:
             line = self.head.decode("utf-8-sig", "strict" if len(self.head) < HEAD_BYTES else "ignore")
         except UnicodeDecodeError:
             return ()
-        line = line.split("\n", 1)[0].rstrip("\r")
+        line = line.splitlines()[0] if line else ""
         if self.is_folder or not line or "\0" in line:
             return ()
         delimiter = "\t" if line.count("\t") >= 1 else ","
-        return tuple(cell.strip() for cell in next(csv.reader([line], delimiter=delimiter), []))
+        try:
+            return tuple(cell.strip() for cell in next(csv.reader([line], delimiter=delimiter), []))
+        except csv.Error:
+            return ()
 
     def holds(self, *names: str) -> bool:
         """Whether a folder has all of these entries."""

@@ -5,18 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from sspvs.data.formats.damage import DAMAGE
 from sspvs.data.formats.detect import detect
 from sspvs.data.formats.inspection import Inspection, NoSuchVideoError, Watch
 from sspvs.data.formats.kind import Kind
 from sspvs.data.video_finder import same_name
-from sspvs.errors import SspvsError
-
-_DAMAGE = (SspvsError, OSError, ValueError, KeyError, IndexError, TypeError, RuntimeError, OverflowError, EOFError)
 
 
-def inspect_file(
-    path: str | os.PathLike[str], video: str | None = None, *, watch: Watch | None = None
-) -> Inspection:
+def inspect_file(path: str | os.PathLike[str], video: str | None = None, *, watch: Watch | None = None) -> Inspection:
     """Look at a file or folder of any kind that the field uses; all of its videos are looked at.
 
     Args:
@@ -52,6 +48,6 @@ def _inspect(path: Path, kind: Kind, video: str | None, watch: Watch | None) -> 
         kind.inspect(path, inspection)
     except NoSuchVideoError:
         raise
-    except _DAMAGE as error:  # whatever damage makes a library say
+    except DAMAGE as error:
         inspection.problem(error, remedy="copy, download or make it again")
     return inspection.conclude()

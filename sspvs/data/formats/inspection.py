@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 
 from sspvs.errors import one_line
 
-
 Item = TypeVar("Item")
 Watch = Callable[[Collection[Any]], Iterable[Any]]
 

@@ -25,6 +25,8 @@ MODULES: dict[str, str] = {
     "scores-json": "score_json",
     "sspvs-list": "sspvs_list",
     "custom": "custom",
+    "manifest": "manifest",
+    "shard": "shard",
 }
 """Kind -> its module in this folder."""
 

@@ -7,10 +7,11 @@ from pathlib import Path
 from sspvs.data.annotations import AnnotatedVideo, FrameChoices
 from sspvs.data.annotations.summe import _read_video as read_summe_video
 from sspvs.data.annotations.summe import read_summe
+from sspvs.data.formats.damage import DAMAGE
 from sspvs.data.formats.glimpse import Glimpse
 from sspvs.data.formats.inspection import Inspection, KeyNote, NoSuchVideoError, Use, span
 from sspvs.data.formats.kind import Kind
-from sspvs.errors import DatasetError
+from sspvs.errors import one_line
 
 
 def matches(glimpse: Glimpse) -> bool:
@@ -62,14 +63,14 @@ def _videos(path: Path, inspection: Inspection) -> list[AnnotatedVideo]:
         return [read_summe_video(path, path.stem)]
     try:
         annotations = read_summe(path)
-    except DatasetError:  # say what is wrong with each of them, not with the first alone
+    except DAMAGE:  # say what is wrong with each of them, not with the first alone
         folder = path if Glimpse(path).files(".mat") else path / "GT"
         videos = []
         for file in Glimpse(folder).files(".mat"):
             try:
                 videos.append(read_summe_video(file, file.stem))
-            except DatasetError as error:
-                inspection.problem(str(error).removeprefix(f"{file}: "), file.stem, remedy="fetch the file again")
+            except DAMAGE as error:
+                inspection.problem(one_line(error).removeprefix(f"{file}: "), file.stem, remedy="fetch the file again")
         return videos
     for sentence in annotations.warnings:
         inspection.problem(sentence, blocking=False)

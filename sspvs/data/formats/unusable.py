@@ -6,8 +6,10 @@ import zipfile
 
 import h5py
 
+from sspvs.data.formats.damage import DAMAGE
 from sspvs.data.formats.glimpse import Glimpse
 from sspvs.data.formats.numpy_file import array_headers, is_numpy
+from sspvs.data.formats.shard import matches as is_shard
 from sspvs.errors import first_line
 
 _VIDEO_SUFFIXES = {".mp4", ".mkv", ".avi", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".ts", ".3gp"}
@@ -95,13 +97,10 @@ def _lfs_pointer(glimpse: Glimpse) -> tuple[str, str] | None:
 
 
 def _damaged_h5(glimpse: Glimpse) -> tuple[str, str] | None:
+    if glimpse.h5_damage:
+        reason = "it is cut short" if "truncated" in glimpse.h5_damage else f"it does not open ({glimpse.h5_damage})"
+        return f"a damaged h5 file: {reason}; {glimpse.path.stat().st_size} bytes are here", _ASK_AGAIN
     if glimpse.is_h5:
-        try:
-            with h5py.File(glimpse.path, "r") as file:
-                list(file)
-        except (OSError, RuntimeError, KeyError) as error:
-            reason = "it is cut short" if "truncated" in str(error) else f"it cannot be opened ({error})"
-            return f"a damaged h5 file: {reason} ({glimpse.path.stat().st_size} bytes are here)", _ASK_AGAIN
         return None
     if glimpse.suffix in _H5_SUFFIXES:
         return "no h5 file, in spite of its name: it does not start as one", _ASK_AGAIN
@@ -110,7 +109,11 @@ def _damaged_h5(glimpse: Glimpse) -> tuple[str, str] | None:
 
 def _archive(glimpse: Glimpse) -> tuple[str, str] | None:
     head = glimpse.head
-    if head[:2] == b"\x1f\x8b" or head[257:262] == b"ustar" or head[:6] in (b"Rar!\x1a\x07", b"7z\xbc\xaf'\x1c"):
+    if (
+        head[:2] == b"\x1f\x8b"
+        or (head[257:262] == b"ustar" and not is_shard(glimpse))
+        or head[:6] in (b"Rar!\x1a\x07", b"7z\xbc\xaf'\x1c")
+    ):
         return "a packed archive", "unpack it and inspect what is in it"
     if head[:4] != b"PK\x03\x04":
         return None
@@ -132,7 +135,7 @@ def _objects(glimpse: Glimpse) -> tuple[str, str] | None:
         return None
     try:
         headers = array_headers(glimpse.path)
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except DAMAGE as error:
         return f"a damaged NumPy file: {first_line(error)}", _ASK_AGAIN
     if any(header.dtype.hasobject for header in headers):
         return (

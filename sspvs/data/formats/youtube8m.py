@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from sspvs.atomic import atomic_file
+from sspvs.data.formats.damage import DAMAGE
 from sspvs.data.formats.feature_bytes import dequantise, quantise
 from sspvs.data.formats.file_names import FileNames
 from sspvs.data.formats.inspection import Inspection, KeyNote, NoSuchVideoError, Use, span
@@ -33,7 +34,7 @@ def inspect(path: Path, inspection: Inspection) -> None:
                     raise ValueError("this id occurs more than once")
                 seen.add(key)
                 found = load()
-            except (SspvsError, ValueError, OSError) as error:
+            except DAMAGE as error:
                 inspection.problem(error, key)
                 continue
             lengths.append(len(found.values))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from sspvs.data.formats.damage import DAMAGE
 from sspvs.data.formats.glimpse import Glimpse
 from sspvs.data.formats.numpy_file import array_headers, is_numpy, load_array
 from sspvs.data.formats.sequence_example import SequenceExample, parse_example
 from sspvs.data.formats.tfrecord import looks_like_tfrecord, read_records
-from sspvs.errors import DatasetError, SspvsError, one_line
+from sspvs.errors import DatasetError, one_line
 from sspvs.features.store.byte_file import byte_videos, read_bytes
 
 ByteArray = npt.NDArray[np.uint8]
@@ -55,7 +55,7 @@ def holds_bytes(glimpse: Glimpse) -> bool:
 def _is_byte_file(path: Path) -> bool:
     try:
         return holds_bytes(Glimpse(path))
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile):  # one damaged file among others
+    except DAMAGE:  # one damaged file among others
         return False
 
 
@@ -86,7 +86,7 @@ def _guarded(file: Path) -> Iterator[ByteEntry]:
     """The videos of one of several files; where it is damaged, an entry that says so."""
     try:
         yield from byte_entries(file)
-    except (SspvsError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except DAMAGE as error:
         message = f"{file}: {one_line(error).removeprefix(f'{file}: ')}"
 
         def damaged() -> ByteVideo:
