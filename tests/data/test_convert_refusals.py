@@ -178,7 +178,7 @@ def test_frame_rates_may_differ_between_videos(tmp_path: Path, capsys: pytest.Ca
     assert main(["data", "convert", str(source), *arguments]) == 0
     with h5py.File(tmp_path / "m.h5") as file:
         assert [len(file[f"video_{number}/gtscore"]) for number in (1, 2, 3)] == [10, 10, 10]
-    assert "left out: the summaries of 4 annotators" in capsys.readouterr().out
+    assert "left out: the annotators' own summaries" in capsys.readouterr().out
 
 
 def test_a_folder_is_whole_or_not_there(tmp_path: Path) -> None:

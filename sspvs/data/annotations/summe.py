@@ -46,7 +46,7 @@ def read_summe(path: str | os.PathLike[str]) -> AnnotationSet:
     )
     if not files:
         raise DatasetError(f"{folder}: expected SumMe's annotation files (*.mat, one a video), found none")
-    videos = tuple(_read_video(file, f"video_{number}") for number, file in enumerate(files, 1))
+    videos = tuple(read_summe_video(file, f"video_{number}") for number, file in enumerate(files, 1))
     warnings: tuple[str, ...] = ()
     if len(videos) != N_VIDEOS:
         warnings = (
@@ -73,7 +73,16 @@ def _order(name: str) -> str:
     return name.replace(" ", "_")
 
 
-def _read_video(path: Path, key: str) -> AnnotatedVideo:
+def read_summe_video(path: Path, key: str) -> AnnotatedVideo:
+    """Read one of the files.
+
+    Args:
+        path: The .mat file; the video is called after it.
+        key: The video's key.
+
+    Raises:
+        DatasetError: When it cannot be read, or is no SumMe annotation.
+    """
     content = _load(path)
     missing = [name for name in (_USER_SCORE, _N_FRAMES) if name not in content]
     if missing:

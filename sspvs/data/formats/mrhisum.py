@@ -10,7 +10,7 @@ import numpy as np
 
 from sspvs.data.formats.dataset_uses import Tally
 from sspvs.data.formats.h5_keys import explain_keys
-from sspvs.data.formats.inspection import Inspection, number_of, span
+from sspvs.data.formats.inspection import Inspection, span
 from sspvs.data.formats.kind import Job, Kind, Settings, Writer
 from sspvs.data.formats.ledger import Ledger
 from sspvs.data.formats.mrhisum_metadata import names_beside, subsets_beside
@@ -140,9 +140,7 @@ def _summary(annotations: Annotations, gtscore: FloatArray, shots: Shots, fps: f
     chosen = knapsack(worth, shots.lengths, int(BUDGET * shots.n_frames))
     ledger.change("gt_summary is the 15 % knapsack of gtscore over the shots", annotations.key)
     if users is not None:
-        ledger.leave_out(
-            f"the summaries of {number_of(len(users), 'annotator')} (there is room for one)", annotations.key
-        )
+        ledger.leave_out("the annotators' own summaries (there is room for one)", annotations.key)
     summary: BoolArray = np.repeat(chosen, shots.lengths)
     return summary
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sspvs.data.annotations import AnnotatedVideo, FrameChoices
-from sspvs.data.annotations.summe import _read_video as read_summe_video
-from sspvs.data.annotations.summe import read_summe
+from sspvs.data.annotations.summe import read_summe, read_summe_video
 from sspvs.data.formats.damage import DAMAGE
 from sspvs.data.formats.glimpse import Glimpse
 from sspvs.data.formats.inspection import Inspection, KeyNote, NoSuchVideoError, Use, span
