@@ -92,13 +92,13 @@ def test_ids_that_occur_twice_are_refused(tmp_path: Path) -> None:
 
 
 def test_names_that_occur_twice_or_are_no_file_names_get_files_of_their_own(tmp_path: Path) -> None:
-    source = write_drawn_dataset(tmp_path / "a.h5", ("Jumps", "jumps", "a/b: c?", ".."))
+    source = write_drawn_dataset(tmp_path / "a.h5", ("jumps", "JUMPS", "a/b: c?", ".."))
     ledger = convert(source, tmp_path / "labels", to="dsnet")
     assert sorted(path.name for path in (tmp_path / "labels").iterdir()) == [
-        "Jumps.json",
+        "JUMPS_video_2.json",
         "_.json",
         "a_b_ c_.json",
-        "jumps_video_2.json",
+        "jumps.json",
     ]
     assert len(ledger.changed) == 3
 
@@ -199,6 +199,25 @@ def test_a_folder_is_whole_or_not_there(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
     with pytest.raises(OutputError, match="choose a folder"), atomic_folder(tmp_path / "no" / "out"):
         pass
+
+
+def test_a_folder_that_cannot_be_put_in_its_place_leaves_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "old").write_text("old")
+    rename = Path.replace
+
+    def failing(self: Path, target: Path) -> Path:
+        if self.suffix == ".tmp":
+            raise OSError(28, "No space left on device")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "replace", failing)
+    with pytest.raises(OutputError, match="No space left"), atomic_folder(tmp_path / "out"):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert (tmp_path / "out" / "old").read_text() == "old"
 
 
 def test_videos_are_read_one_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -202,6 +202,18 @@ def test_bytes_come_back_from_features_at_their_own_scale(kind: str, target: str
         assert found.shape == expected.shape
 
 
+def test_bytes_within_the_range_come_back_to_the_bit(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    values = frame_bytes(5) // 2 + 60
+    np.save(tmp_path / "in" / "ORaA.npy", values)
+    convert(tmp_path / "in", tmp_path / "c.h5", to="community", settings=Settings(keep_scale=True))
+    with read_features(tmp_path / "c.h5") as store:
+        np.testing.assert_allclose(store["ORaA"].features, values * (4 / 255) + 4 / 512 - 2, atol=1e-6)
+    ledger = convert(tmp_path / "c.h5", tmp_path / "out", to="youtube8m")
+    np.testing.assert_array_equal(np.load(tmp_path / "out" / "ORaA.npy"), values)
+    assert not any("stretched" in text for text in ledger.changed)
+
+
 def test_bytes_are_read_as_unit_vectors_unless_asked_otherwise(tmp_path: Path) -> None:
     ledger = convert(make("youtube8m tfrecord", tmp_path), tmp_path / "c.h5", to="community")
     with read_features(tmp_path / "c.h5") as store:
