@@ -46,15 +46,18 @@ def naive_summary(frame_scores, shots, budget, thousandths=False):
     values = [float(np.mean(frame_scores[start:end])) for start, end in bounds]
     if thousandths:
         values = [int(1000 * value) for value in values]
-    best, best_value = (), 0.0
+    best, best_value = [()], 0.0
     for size in range(len(bounds) + 1):
         for chosen in itertools.combinations(range(len(bounds)), size):
             length = sum(bounds[shot][1] - bounds[shot][0] for shot in chosen)
             value = sum(values[shot] for shot in chosen)
-            if length <= budget and value > best_value + 1e-12:
-                best, best_value = chosen, value
+            if length > budget or value < best_value - 1e-12:
+                continue
+            best = [chosen] if value > best_value + 1e-12 else [*best, chosen]
+            best_value = max(value, best_value)
+    without_later = min(best, key=lambda chosen: [shot in chosen for shot in reversed(range(len(bounds)))])
     summary = np.zeros(len(frame_scores), dtype=bool)
-    for shot in best:
+    for shot in without_later:
         summary[bounds[shot][0] : bounds[shot][1]] = True
     return summary
 

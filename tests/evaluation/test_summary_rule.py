@@ -128,3 +128,18 @@ def test_scores_of_another_video_are_refused():
         SummaryRule().choose(np.ones((2, 9)), shots)
     with pytest.raises(ValueError, match="finite"):
         SummaryRule(0.6).summarize(np.full(10, np.nan), shots)
+
+
+def test_shots_of_equal_means_are_equal_whatever_the_order_of_additions():
+    scores = np.repeat([0.1, 0.7, 0.1], [1, 2, 3])  # 0.1 * 3 / 3 is not 0.1 in binary
+    shots = Shots.from_starts(np.array([0, 1, 3]), 6)
+    both = SummaryRule(fraction=0.5).choose(np.stack([np.full(6, 0.1), np.full(6, 0.3), scores]), shots)
+    # of one score everywhere any two shots are worth as much: the earliest ones win
+    assert both.tolist() == [[True, True, False], [True, True, False], [True, True, False]]
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-310, 1e-30, 1e30])
+def test_values_of_any_size_are_summed(scale):
+    shots = Shots.from_starts(np.arange(0, 20, 2), 20)
+    chosen = SummaryRule(fraction=0.2).summarize(scale * np.arange(20.0), shots)
+    assert chosen.nonzero()[0].tolist() == ([16, 17, 18, 19] if scale else [])
