@@ -34,8 +34,8 @@ class SummaryRule:
         rounding: Of the budget, to whole frames. `floor`: floor(fraction N). `last-end`: int(fraction (e + 1)) with e
             the last frame of the last shot, which is the same for shots that cover the video, as ours do. `round`: the
             nearest, half to even.
-        values: What a shot is worth. `exact`: its mean frame score (to 12 digits, see `_tied`). `thousandths`: int(1000 times that), towards 0,
-            which picks other shots in up to 13 % of cases.
+        values: What a shot is worth. `exact`: its mean frame score, to 12 digits so that equal shots are equal.
+            `thousandths`: int(1000 times that), towards 0, which picks other shots in up to 13 % of cases.
 
     Raises:
         ValueError: If one of them is out of its range.

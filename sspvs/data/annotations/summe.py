@@ -22,7 +22,7 @@ RULES = {
 }
 
 _USER_SCORE, _N_FRAMES, _FPS, _DURATION = "user_score", "nFrames", "FPS", "video_duration"
-_DAMAGE = (ValueError, TypeError, OSError, EOFError, KeyError, IndexError, AttributeError, MemoryError, zlib.error)
+_DAMAGE = (ValueError, TypeError, OSError, EOFError, LookupError, NameError, AttributeError, MemoryError, zlib.error)
 
 
 def read_summe(path: str | os.PathLike[str]) -> AnnotationSet:
