@@ -17,7 +17,7 @@ The house, in the order in which data walks through it:
 Imports go one way, from a layer to the ones above it in this list, and `tests/test_imports.py` keeps it so:
 
     0  errors, types
-    1  atomic, machine                                    (whole files or none; what the machine has)
+    1  atomic, machine, version                           (whole files or none; what the machine has)
     2  video, selection, importance                       (these never import each other)
     3  features, evaluation
     4  data
@@ -72,19 +72,12 @@ _HOME = {
 def __getattr__(name: str) -> Any:
     """Load a public name from its home on first use (PEP 562)."""
     if name == "__version__":
-        return _version()
+        from sspvs.version import package_version
+
+        return package_version()
     if name not in _HOME:
         raise AttributeError(f"module 'sspvs' has no attribute {name!r}")
     return getattr(import_module(_HOME[name]), name)
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("sspvs")
-    except PackageNotFoundError:  # a source tree that was never installed
-        return "0+unknown"
 
 
 def __dir__() -> list[str]:

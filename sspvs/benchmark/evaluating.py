@@ -12,7 +12,7 @@ from typing import Any, get_args
 from sspvs.benchmark.provenance import coverage_facts, dataset_facts, repairs_of, versions
 from sspvs.benchmark.rows import Judge, watched
 from sspvs.benchmark.settings import Baseline, Combine, EvaluationSettings, Post, Scores
-from sspvs.data.score_input import ScoreInput, read_score_input
+from sspvs.data.scores.matching import ScoreInput, read_score_input
 from sspvs.data.splits import Splits, read_splits
 from sspvs.errors import DatasetError
 from sspvs.evaluation.baselines import DEFAULT_DRAWS

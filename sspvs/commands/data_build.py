@@ -11,7 +11,7 @@ from sspvs.commands.arguments import add_extraction_arguments
 
 if TYPE_CHECKING:
     from sspvs.data.annotations import AnnotationSet
-    from sspvs.data.build import BuildReport
+    from sspvs.data.building.dataset import BuildReport
 
 DESCRIPTION = (
     "Make a dataset file (h5, the community's layout) from annotation files: SumMe's GT folder, TVSum's "
@@ -54,9 +54,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Build, and say what was built."""
     _check(args)
-    from sspvs.data.build import build_dataset
-    from sspvs.data.build_clock import COMMUNITY_STEP
-    from sspvs.data.build_shots import ShotRule, read_given_shots
+    from sspvs.data.building.clock import COMMUNITY_STEP
+    from sspvs.data.building.dataset import build_dataset
+    from sspvs.data.building.shots import ShotRule, read_given_shots
 
     rule = ShotRule(
         segmenter=args.segmenter or "auto",
@@ -112,7 +112,7 @@ def _read(args: argparse.Namespace) -> AnnotationSet:
 
 def _extracted(args: argparse.Namespace, annotations: AnnotationSet) -> Path:
     """The feature file beside the dataset, with the features of all annotated videos."""
-    from sspvs.data.build_features import extract_features
+    from sspvs.data.building.features import extract_features
     from sspvs.features.backbones import load_backbone
     from sspvs.features.extract import MAX_DAMAGED, Sampling
 

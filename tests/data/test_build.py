@@ -22,8 +22,8 @@ from sspvs.data.annotations import (
     read_summe,
     read_tvsum,
 )
-from sspvs.data.build import BuildReport, build_dataset
-from sspvs.data.build_shots import ShotRule, read_given_shots
+from sspvs.data.building.dataset import BuildReport, build_dataset
+from sspvs.data.building.shots import ShotRule, read_given_shots
 from sspvs.errors import DatasetError, FeatureFileError
 from sspvs.features.store import read_dataset
 from sspvs.selection import kts

@@ -11,8 +11,8 @@ import pytest
 
 from sspvs.cli import main
 from sspvs.data.annotations import AnnotationSet, read_custom
-from sspvs.data.build import build_dataset
-from sspvs.data.build_features import extract_features
+from sspvs.data.building.dataset import build_dataset
+from sspvs.data.building.features import extract_features
 from sspvs.errors import DatasetError, VideoError
 from sspvs.features.extract import Sampling
 from sspvs.features.store import read_dataset

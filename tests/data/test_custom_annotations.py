@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sspvs.data.annotations import AnnotatedVideo, SecondScores, TimeIntervals, read_custom
-from sspvs.data.build_clock import VideoClock
-from sspvs.data.build_users import frames_in, users_of
+from sspvs.data.building.clock import VideoClock
+from sspvs.data.building.users import frames_in, users_of
 from sspvs.errors import DatasetError
 from sspvs.types import Timeline
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from sspvs.data.annotations import AnnotatedVideo, TimeIntervals, read_custom
-from sspvs.data.build_clock import clock_of
-from sspvs.data.build_users import users_of
+from sspvs.data.building.clock import clock_of
+from sspvs.data.building.users import users_of
 from sspvs.data.formats.glimpse import Glimpse
 from sspvs.data.formats.inspection import Inspection, KeyNote, NoSuchVideoError, Use, span
 from sspvs.data.formats.kind import Job, Kind, Settings, Writer

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sspvs.data.annotations.record import AnnotatedVideo, FrameChoices, FrameRatings, SecondScores, TimeIntervals
-from sspvs.data.build_clock import VideoClock
+from sspvs.data.building.clock import VideoClock
 from sspvs.errors import DatasetError
 from sspvs.types import BoolArray, FloatArray, Timeline
 

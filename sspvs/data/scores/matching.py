@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sspvs.data.score_formats import read_score_file, scores_from_mapping
+from sspvs.data.scores.reading import read_score_file, scores_from_mapping
 from sspvs.data.splits.references import VideoRef
 from sspvs.data.video_finder import VideoFinder, same_name
 from sspvs.errors import DatasetError

@@ -12,16 +12,16 @@ from typing import Any
 
 from tqdm import tqdm
 
-import sspvs
 from sspvs.data.annotations.record import AnnotatedVideo, AnnotationSet
-from sspvs.data.build_clock import COMMUNITY_STEP, VideoClock, clock_of
-from sspvs.data.build_features import FeatureSource
-from sspvs.data.build_shots import ShotRule
-from sspvs.data.build_users import Users, users_of
-from sspvs.data.ground_truth import GTSUMMARY_RULE, annotations_of
+from sspvs.data.building.clock import COMMUNITY_STEP, VideoClock, clock_of
+from sspvs.data.building.features import FeatureSource
+from sspvs.data.building.ground_truth import GTSUMMARY_RULE, annotations_of
+from sspvs.data.building.shots import ShotRule
+from sspvs.data.building.users import Users, users_of
 from sspvs.errors import DatasetError, FeatureFileError, one_line
 from sspvs.features.store import write_dataset
 from sspvs.types import Annotations, FrameFeatures
+from sspvs.version import package_version
 
 _SHOWN = 5
 
@@ -170,7 +170,7 @@ class _Build:
             picks = f"those of the features; {picks} where there are none"
         fingerprint = self.source.store.features.fingerprint if self.source else None
         return {
-            "made_with": f"sspvs data build, sspvs {sspvs.__version__}",
+            "made_with": f"sspvs data build, sspvs {package_version()}",
             "rules": {**self.annotations.rules, "gtsummary": GTSUMMARY_RULE},
             "picks": picks,
             "features": self.source.path.name if self.source else None,

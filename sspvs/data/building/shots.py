@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from sspvs.data.annotations.record import AnnotatedVideo
-from sspvs.data.build_clock import VideoClock
+from sspvs.data.building.clock import VideoClock
 from sspvs.data.video_finder import spelling
 from sspvs.errors import DatasetError
 from sspvs.selection import DEFAULT_PENALTY, given_shots, kts, shots_from_picks, uniform_shots

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from sspvs.data.annotations.record import AnnotatedVideo
-from sspvs.data.build_clock import VideoClock
-from sspvs.data.build_users import Users
+from sspvs.data.building.clock import VideoClock
+from sspvs.data.building.users import Users
 from sspvs.selection import DEFAULT_RATIO, Budget, select
 from sspvs.types import Annotations, BoolArray, FloatArray, IntArray, Shots
 
