@@ -11,13 +11,13 @@ The house, in the order in which data walks through it:
     report/       plots, the interactive HTML pages, tables, JSON, CSV, edit lists
     output.py     a summary's files, written together or not at all
     pipeline.py   summarize(video): from a video to a summary, once through
-    benchmark.py  evaluate(dataset, scores): from files to an evaluation one can cite
+    benchmark/    evaluate(dataset, scores): from files to an evaluation one can cite
     commands/     one file a verb of the command line; cli.py is the table of them
 
 Imports go one way, from a layer to the ones above it in this list, and `tests/test_imports.py` keeps it so:
 
     0  errors, types
-    1  atomic, machine, weights           (whole files or none; what the machine has; where weights of others are)
+    1  atomic, machine, version, weights                  (whole files; this machine; weights of others)
     2  video, selection, importance                       (these never import each other)
     3  features, evaluation
     4  data
@@ -36,8 +36,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sspvs.benchmark import evaluate
+    from sspvs.evaluation.f_score import f_score
     from sspvs.features.backbones import load_backbone
-    from sspvs.features.store import read_features
+    from sspvs.features.store import read_dataset, read_features
     from sspvs.importance.contrastive import contrastive_importance
     from sspvs.pipeline import VideoSummary, summarize
 
@@ -47,7 +49,10 @@ __all__ = [
     "VideoSummary",
     "__version__",
     "contrastive_importance",
+    "evaluate",
+    "f_score",
     "load_backbone",
+    "read_dataset",
     "read_features",
     "summarize",
 ]
@@ -55,7 +60,10 @@ __all__ = [
 _HOME = {
     "VideoSummary": "sspvs.pipeline",
     "contrastive_importance": "sspvs.importance.contrastive",
+    "evaluate": "sspvs.benchmark",
+    "f_score": "sspvs.evaluation.f_score",
     "load_backbone": "sspvs.features.backbones",
+    "read_dataset": "sspvs.features.store",
     "read_features": "sspvs.features.store",
     "summarize": "sspvs.pipeline",
 }
@@ -64,19 +72,12 @@ _HOME = {
 def __getattr__(name: str) -> Any:
     """Load a public name from its home on first use (PEP 562)."""
     if name == "__version__":
-        return _version()
+        from sspvs.version import package_version
+
+        return package_version()
     if name not in _HOME:
         raise AttributeError(f"module 'sspvs' has no attribute {name!r}")
     return getattr(import_module(_HOME[name]), name)
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("sspvs")
-    except PackageNotFoundError:  # a source tree that was never installed
-        return "0+unknown"
 
 
 def __dir__() -> list[str]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from sspvs.evaluation.inputs import finite
 from sspvs.evaluation.rank_correlation import Correlations, rank_correlations
-from sspvs.evaluation.rank_reference import finite
 from sspvs.types import FloatArray
 
 

@@ -125,10 +125,10 @@ def contrastive_predictions(
     """
     from sspvs.importance.contrastive import contrastive_importance
 
-    predictions = {}
+    predictions, known = {}, set(features)
     for key in dataset:
         annotations = dataset[key]
-        if key not in features:
+        if key not in known:
             raise DatasetError(
                 f"{annotations.video_name} ({key}): the contrastive baseline needs features, and there are none; "
                 "build the dataset with --features or --videos"

@@ -46,7 +46,8 @@ def evaluate(
         ProtocolUnavailableError: When a video lacks what a protocol needs; `unavailable` asks beforehand.
         DatasetError: When the annotations hold NaN or infinity.
     """
-    unknown = [key for key in predictions if key not in dataset]
+    known = set(dataset)  # asking a dataset file for a key reads the video
+    unknown = [key for key in predictions if key not in known]
     if unknown:
         raise ValueError(f"predictions of videos that the dataset does not have: {', '.join(unknown[:5])}")
     rule = SummaryRule() if rule is None else rule

@@ -12,7 +12,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from sspvs.types import BoolArray, FloatArray
+from sspvs.evaluation.inputs import as_binary, run_starts
+from sspvs.types import FloatArray
 
 Reduction = Literal["avg", "max"]
 
@@ -85,9 +86,11 @@ def pairwise_f_scores(summaries: npt.ArrayLike) -> FloatArray:
     chosen = as_binary("summaries", summaries)
     if chosen.ndim != 2:
         raise ValueError(f"summaries must be (U, N), got shape {chosen.shape}")
-    counts = chosen.astype(np.float64)
-    sizes = counts.sum(axis=1)
-    return f_of_counts(counts @ counts.T, sizes[:, None], sizes)
+    starts = np.flatnonzero(run_starts(chosen)) if chosen.size else np.zeros(0, dtype=np.int64)
+    runs = chosen[:, starts].astype(np.float64)  # frames where no summary starts or ends count together
+    overlap = (runs * np.diff(starts, append=chosen.shape[1])) @ runs.T
+    sizes = overlap.diagonal()
+    return f_of_counts(overlap, sizes[:, None], sizes)
 
 
 def f_of_counts(overlap: npt.ArrayLike, size: npt.ArrayLike, user_size: npt.ArrayLike) -> FloatArray:
@@ -95,21 +98,3 @@ def f_of_counts(overlap: npt.ArrayLike, size: npt.ArrayLike, user_size: npt.Arra
     both = np.asarray(size, dtype=np.float64) + np.asarray(user_size, dtype=np.float64)
     scores: FloatArray = 2 * np.asarray(overlap, dtype=np.float64) / np.maximum(both, 1)
     return scores
-
-
-def as_binary(name: str, values: npt.ArrayLike) -> BoolArray:
-    """Bool from bool, or from 0 and 1 of any type.
-
-    Raises:
-        ValueError: When a value is neither.
-    """
-    array = np.asarray(values)
-    if array.dtype == np.bool_:
-        return array
-    if array.dtype.kind not in "iuf":
-        raise ValueError(f"{name} must be 0 and 1, got {array.dtype}")
-    chosen: BoolArray = array == 1
-    odd = array[~chosen & (array != 0)]
-    if odd.size:
-        raise ValueError(f"{name} must be 0 and 1, found {odd.flat[0]}; (x > 0) makes a summary of other numbers")
-    return chosen

@@ -28,14 +28,14 @@ class LevelTables:
 
     def __init__(self, cell: IntArray, codes: IntArray, weights: IntArray, shape: tuple[int, int, int]) -> None:
         n_cells, n_users, n_levels = shape
-        width = n_users * n_levels
-        place = cell * width + codes + n_levels * np.arange(n_users)[:, None]
+        place = (codes + n_levels * np.arange(n_users)[:, None]) * n_cells + cell
         counts = np.broadcast_to(weights, place.shape).ravel()
-        table = np.bincount(place.ravel(), counts, minlength=n_cells * width).reshape(shape)
-        up_to = np.cumsum(table, axis=2)
+        size = n_users * n_levels * n_cells
+        table = np.bincount(place.ravel(), counts, minlength=size).astype(np.int64).reshape(n_users, n_levels, n_cells)
+        up_to = np.cumsum(table, axis=1)
         self._n_users = n_users
-        self._table = table.reshape(n_cells, width)
-        self._below_less_above = (2 * up_to - table - up_to[:, :, -1:]).reshape(n_cells, width)
+        self._table = table.reshape(-1, n_cells)  # whole numbers: their running sums are eight times as fast
+        self._below_less_above = (2 * up_to - table - up_to[:, -1:]).reshape(-1, n_cells)
 
     def balance(self, order: IntArray, first: BoolArray) -> FloatArray:
         """Concordant less discordant pairs.
@@ -50,13 +50,13 @@ class LevelTables:
         return np.stack([self._of_one(row, starts) for row, starts in zip(order, first, strict=True)])
 
     def _of_one(self, order: IntArray, first: BoolArray) -> FloatArray:
-        here, less = self._table[order], self._below_less_above[order]
+        here, less = np.take(self._table, order, axis=1), np.take(self._below_less_above, order, axis=1)
         if not first.all():
             starts = np.flatnonzero(first)
-            here, less = np.add.reduceat(here, starts), np.add.reduceat(less, starts)
-        before = np.cumsum(less[:-1], axis=0)  # of all cells with a lower score
-        by_level = np.einsum("ij,ij->j", here[1:], before)
-        balance: FloatArray = by_level.reshape(self._n_users, -1).sum(axis=1)
+            here, less = np.add.reduceat(here, starts, axis=1), np.add.reduceat(less, starts, axis=1)
+        before = np.cumsum(less[:, :-1], axis=1)  # of all cells with a lower score
+        by_level = np.einsum("ij,ij->i", here[:, 1:], before)
+        balance: FloatArray = by_level.reshape(self._n_users, -1).sum(axis=1).astype(np.float64)
         return balance
 
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sspvs.evaluation.f_score import as_binary
-from sspvs.evaluation.rank_reference import finite
+from sspvs.evaluation.inputs import as_binary, finite
 from sspvs.selection.summary import hold_scores
-from sspvs.types import Annotations, BoolArray, FloatArray
+from sspvs.types import Annotations, BoolArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ class Prediction:
             given = finite("scores", scores, 1).astype(np.float64)
             recorded = None if summary is None else as_binary("summary", summary)
             if picks is not None:
-                at_frames = hold_scores(given, np.asarray(picks), n_frames)
+                at_frames = hold_scores(given, _whole(picks), n_frames)
                 at_picks = at_frames[own_picks]
             elif len(given) == len(own_picks):
                 at_picks, at_frames = given, hold_scores(given, own_picks, n_frames)
@@ -69,3 +68,12 @@ class Prediction:
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
         return cls(at_picks, at_frames, recorded)
+
+
+def _whole(picks: npt.ArrayLike) -> IntArray:
+    """Picks as integers; some files store them as floats."""
+    given = finite("picks", picks, 1)
+    whole = given.astype(np.int64)
+    if (whole != given).any():
+        raise ValueError("picks must be whole frame numbers")
+    return whole

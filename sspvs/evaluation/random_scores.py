@@ -11,7 +11,7 @@ import numpy as np
 from sspvs.evaluation.evaluate import video_result
 from sspvs.evaluation.f_score import f_of_counts
 from sspvs.evaluation.protocol import Protocol
-from sspvs.evaluation.rank_correlation import Correlations, mean_of_defined
+from sspvs.evaluation.rank_correlation import Correlations
 from sspvs.evaluation.rank_reference import RankReference
 from sspvs.evaluation.requirements import baseline_unavailable, reference_scores, require
 from sspvs.evaluation.results import VideoResult
@@ -82,7 +82,7 @@ def random_video(
         elif protocol.clock == "frames":
             cells = held_from
         pairs = RankReference(rows, cells).correlate(drawn)
-        by_draw = Correlations(*(np.array([mean_of_defined(row) for row in table]) for table in pairs))
+        by_draw = Correlations(*map(_means_of_defined, pairs))
         results[protocol.name] = replace(
             video_result(annotations, by_draw, None),
             f_score_avg=f_avg,
@@ -102,3 +102,11 @@ def _f_scores(chosen: BoolArray | None, annotations: Annotations) -> tuple[float
     taken = chosen.astype(np.float64)
     each = f_of_counts(taken @ in_shots.T, (taken @ shots.lengths)[:, None], in_shots.sum(axis=1))  # (D, U)
     return float(each.mean()), float(each.max(axis=1).mean())
+
+
+def _means_of_defined(table: FloatArray) -> FloatArray:
+    """(D,) mean over the users of (D, U) values, without those that are NaN."""
+    known = ~np.isnan(table)
+    with np.errstate(invalid="ignore"):  # a draw that is undefined for all users
+        means: FloatArray = np.where(known, table, 0.0).sum(axis=1) / known.sum(axis=1)
+    return means

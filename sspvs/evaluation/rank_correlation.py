@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from sspvs.evaluation.rank_reference import Correlations, RankReference, finite, run_starts
+from sspvs.evaluation.inputs import finite, run_starts
+from sspvs.evaluation.rank_reference import Correlations, RankReference
 from sspvs.types import FloatArray
 
 __all__ = [

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from sspvs.evaluation.inputs import finite, run_starts
 from sspvs.evaluation.pair_balance import LevelTables, balance_by_signs
 from sspvs.types import BoolArray, FloatArray, IntArray
 
@@ -99,9 +100,11 @@ class RankReference:
         first = np.ones(scores.shape, dtype=np.bool_)  # of each group of equal scores
         first[:, 1:] = ranked[:, 1:] != ranked[:, :-1]
         ranks, untied = self._ranks(order, first)
-        spread = (ranks**2) @ self._cell_weights  # (D,)
+        # einsum and not @: products this small lose more by waking BLAS threads than they gain, on a busy machine much
+        spread = np.einsum("dt,dt,t->d", ranks, ranks, self._cell_weights)
+        together = np.einsum("dt,ut->du", ranks, self._rank_sums)
         with np.errstate(invalid="ignore", divide="ignore"):
-            rho = (ranks @ self._rank_sums) / np.sqrt(spread[:, None] * self._rank_squares)
+            rho = together / np.sqrt(spread[:, None] * self._rank_squares)
             if self._tables is None and self._sorting_is_faster(len(scores)):
                 tau = self._tau_by_sorting(scores)
             else:
@@ -125,7 +128,7 @@ class RankReference:
         self._rank_squares = (level_weights * rank**2).sum(axis=1)  # (U,)
         at_points = np.take_along_axis(rank, codes, axis=1) * self._weights
         starts = np.searchsorted(self._cell, np.arange(n_cells))
-        self._rank_sums = np.add.reduceat(at_points, starts, axis=1).T  # (T, U)
+        self._rank_sums = np.add.reduceat(at_points, starts, axis=1)  # (U, T)
         shape = (n_cells, n_users, n_levels)
         self._tables: LevelTables | None = None
         if n_levels <= MOST_LEVELS and n_cells * n_users * n_levels <= _MOST_TABLE_ENTRIES:
@@ -156,10 +159,12 @@ class RankReference:
     def _tau_by_sorting(self, scores: FloatArray) -> FloatArray:
         from scipy.stats import kendalltau
 
+        if self._total < 2:
+            return np.full((len(scores), self.n_users), np.nan)  # scipy warns
         users = np.repeat(self._rows, self._weights, axis=1)
         written_out = np.repeat(scores[:, self._cell], self._weights, axis=1)
         return np.array(
-            [[kendalltau(one, user, method="asymptotic")[0] for user in users] for one in written_out],
+            [[kendalltau(one, user)[0] for user in users] for one in written_out],
             dtype=np.float64,
         ).reshape(len(scores), self.n_users)
 
@@ -169,31 +174,6 @@ class RankReference:
         counts = np.asarray(weights, dtype=np.float64)
         pairs: FloatArray = counts * (counts - 1) / 2
         return pairs
-
-
-def run_starts(rows: npt.NDArray[np.generic]) -> BoolArray:
-    """(n,) True at each point of (R, n) rows where any row differs from the point before, and at the first."""
-    starts = np.ones(rows.shape[1], dtype=np.bool_)
-    starts[1:] = (rows[:, 1:] != rows[:, :-1]).any(axis=0)
-    return starts
-
-
-def finite(name: str, values: npt.ArrayLike, dimensions: int) -> FloatArray:
-    """The values as an array of numbers, checked.
-
-    Raises:
-        ValueError: When they are not numbers, have other dimensions, are none, or one is NaN or infinite.
-    """
-    array: FloatArray = np.asarray(values)
-    if array.dtype.kind not in "biuf":
-        raise ValueError(f"{name} must be numbers, got {array.dtype}")
-    if array.ndim != dimensions or 0 in array.shape:
-        raise ValueError(f"{name} must have {dimensions} dimensions and at least one value, got shape {array.shape}")
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        where = np.argwhere(~np.isfinite(array))[0]
-        found, place = array[tuple(where)], ", ".join(map(str, where))
-        raise ValueError(f"{name} must be finite, got {found} at [{place}]")
-    return array
 
 
 def _weights(weights: npt.ArrayLike | None, n_points: int) -> IntArray:

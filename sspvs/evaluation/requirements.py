@@ -19,6 +19,10 @@ _NO_USER_SCORES = (
     "needs the scores of each user (user_scores), which this dataset does not have; build it with them from the "
     "official annotations, such as `sspvs data build tvsum --annotations ydata-tvsum50.mat --features THIS.h5`"
 )
+_ONE_SUMMARY = (
+    "needs the scores of several users, and this dataset has one summary a video and nothing of single users; "
+    "use mean-annotator"
+)
 
 
 def unavailable(protocol: Protocol, annotations: Annotations, prediction: Prediction | None = None) -> str | None:
@@ -31,7 +35,7 @@ def unavailable(protocol: Protocol, annotations: Annotations, prediction: Predic
     """
     if protocol.reference == "users":
         if annotations.user_scores is None:
-            return _NO_USER_SCORES
+            return _without_user_scores(annotations)
         if protocol.clock == "frames" and annotations.user_scores_at_frames is None:
             return (
                 "needs the scores of each user at every frame, and this dataset has them at the picks only; build it "
@@ -67,7 +71,7 @@ def baseline_unavailable(baseline: Baseline, protocol: Protocol, annotations: An
     if of_summaries and annotations.user_summaries is None:
         return unavailable(protocol, annotations)
     if not of_summaries and annotations.user_scores is None:
-        return _NO_USER_SCORES
+        return _without_user_scores(annotations)
     if protocol.clock == "frames" and not of_summaries and annotations.user_scores_at_frames is None:
         return unavailable(protocol, annotations)
     users = annotations.user_summaries if of_summaries else annotations.user_scores
@@ -91,22 +95,20 @@ def reference_scores(protocol: Protocol, annotations: Annotations) -> FloatArray
     """What predictions of a video are correlated with.
 
     Args:
-        protocol: One that is available on it.
+        protocol: One that is available on the video (`unavailable` asks).
         annotations: The video.
 
     Returns:
         (U, n) scores: the users', or a single row that stands for all of them; n is T or N by the protocol's clock.
 
     Raises:
-        ProtocolUnavailableError: When the annotations lack it.
         DatasetError: When a score is NaN or infinite.
     """
-    require(unavailable(protocol, annotations), protocol.name, annotations)
     if protocol.reference == "gtscore" and annotations.gtscore is not None:
         _check_finite("gtscore", annotations.gtscore, annotations)
         return annotations.gtscore[None]
     rows = user_rows(protocol, annotations)
-    assert rows is not None
+    assert rows is not None, protocol.name
     return rows if protocol.reference == "users" else mean_scores(rows)[None]
 
 
@@ -143,6 +145,11 @@ def consensus_scores(annotations: Annotations) -> FloatArray | None:
     if annotations.user_summaries is not None:
         return mean_scores(annotations.user_summaries[:, annotations.picks])
     return None
+
+
+def _without_user_scores(annotations: Annotations) -> str:
+    summaries = annotations.user_summaries
+    return _ONE_SUMMARY if summaries is not None and len(summaries) == 1 else _NO_USER_SCORES
 
 
 def _check_finite(name: str, values: FloatArray, annotations: Annotations) -> None:

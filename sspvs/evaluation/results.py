@@ -177,6 +177,7 @@ class Evaluation:
         unavailable: Protocol -> why it cannot be computed on this dataset.
         coverage: How much of the dataset was tested: `n_dataset`, `n_tested`, and of a split file its name, hash,
             setting and folds.
+        folds: Keys that each fold of the split tests; empty without a split.
         settings: Everything that made the numbers: budget, values, seeds, feature fingerprint, files and their hashes.
         versions: Package -> version.
         warnings: Sentences for the user.
@@ -189,6 +190,7 @@ class Evaluation:
     comparisons: tuple[Comparison, ...] = ()
     unavailable: Mapping[str, str] = field(default_factory=dict)
     coverage: Mapping[str, Any] = field(default_factory=dict)
+    folds: tuple[tuple[str, ...], ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()

@@ -8,25 +8,16 @@ their own. A published figure of an unknown protocol stands in no column: it is 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from sspvs.evaluation.protocol import PROTOCOLS
 from sspvs.evaluation.published import PublishedResult, benchmark_name
 from sspvs.evaluation.results import Evaluation, MethodResult
-from sspvs.report.evaluation_columns import (
-    CORRELATIONS,
-    F1,
-    F_SCORES,
-    Apart,
-    Block,
-    Figure,
-    Row,
-    Table,
-    in_words,
-    number,
-)
+from sspvs.report.evaluation_columns import CORRELATIONS, F1, F_SCORES, Apart, Block, Figure, Row, Table
 from sspvs.report.evaluation_text import render_markdown, render_text
+from sspvs.report.evaluation_words import in_words, number
 
 __all__ = ["Table", "comparison_table", "render_markdown", "render_text"]
 
@@ -34,6 +25,9 @@ BASELINES = ("contrastive", "consensus", "human", "random")
 _F1_SENTENCE = (
     "overlap in frames of the 15 % summary with each user's, then the mean (avg) or the best (max) over users"
 )
+_ROUNDING = {"floor": "rounded down", "round": "rounded", "last-end": "rounded down, N from the last shot's end"}
+_DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")  # a SHA-256: its beginning tells files apart
+_TITLES = {"summe": "SumMe", "tvsum": "TVSum"}
 _HABIT = {"summe": "Tables of SumMe use F1 max.", "tvsum": "Tables of TVSum use F1 avg."}
 
 
@@ -59,6 +53,7 @@ def comparison_table(evaluation: Evaluation, published: Iterable[PublishedResult
     f1 = _f1_block(evaluation, ours, benchmark)
     return Table(
         dataset=evaluation.dataset,
+        methods=tuple(evaluation.methods),
         facts=_facts(evaluation),
         blocks=(*blocks, *([f1] if f1.rows else [])),
         apart=tuple(_apart(ours, [block.measure for block in blocks])),
@@ -67,10 +62,21 @@ def comparison_table(evaluation: Evaluation, published: Iterable[PublishedResult
     )
 
 
+def dataset_title(dataset: str) -> str:
+    """A dataset's name as papers write it, where it is one of theirs."""
+    return _TITLES.get(benchmark_name(dataset) or "", dataset)
+
+
+def drawn_metrics(dataset: str) -> tuple[str, ...]:
+    """What pictures of a dataset draw, the first that there is: tau, and of F1 the reduction its tables use."""
+    f_scores = F_SCORES[::-1] if benchmark_name(dataset) == "summe" else F_SCORES
+    return (CORRELATIONS[0], *f_scores)
+
+
 def _correlation_block(evaluation: Evaluation, protocol: str, published: list[PublishedResult]) -> Block:
     """Tau and rho under one protocol."""
     block = Block(protocol, PROTOCOLS[protocol].sentence, evaluation.dataset)
-    for row, results in _own_rows(evaluation, protocol):
+    for row, results in own_rows(evaluation, protocol):
         if protocol in results:
             _add_result(block, row, results[protocol], CORRELATIONS)
             block.notes += _left_out(row.label, results[protocol])
@@ -88,12 +94,14 @@ def _correlation_block(evaluation: Evaluation, protocol: str, published: list[Pu
 def _f1_block(evaluation: Evaluation, published: list[PublishedResult], benchmark: str | None) -> Block:
     """F1, which no correlation protocol touches: each method's first result has it."""
     block = Block(F1, _F1_SENTENCE, evaluation.dataset)
-    for row, results in _own_rows(evaluation, F1):
+    for row, results in own_rows(evaluation, F1):
         result = next((results[name] for name in evaluation.protocols if name in results), None)
         if result is not None and any(result.spreads[metric].n_videos for metric in F_SCORES):
             _add_result(block, row, result, F_SCORES)
+            block.notes += _about_summaries(row, result)
     if not block.rows:
         return block
+    block.notes = list(dict.fromkeys(block.notes))
     for known in published:
         if known.f_score is not None and known.checkpoint_rule is not None:
             metric = f"f_score_{known.f_score_reduction}"
@@ -112,8 +120,16 @@ def _f1_block(evaluation: Evaluation, published: list[PublishedResult], benchmar
     return block
 
 
-def _own_rows(evaluation: Evaluation, measure: str) -> Iterator[tuple[Row, Mapping[str, MethodResult]]]:
-    """The methods, then the baselines in their order; a baseline that was asked for by name is a method already."""
+def own_rows(evaluation: Evaluation, measure: str) -> Iterator[tuple[Row, Mapping[str, MethodResult]]]:
+    """The methods, then the baselines in their order; a baseline that was asked for by name is a method already.
+
+    Args:
+        evaluation: What was found.
+        measure: A protocol's name or `F1`: it says what the human row is.
+
+    Yields:
+        A row and its results by protocol.
+    """
     for name, results in evaluation.methods.items():
         detail = _baseline_detail(name, measure, results) if name in BASELINES else ""
         yield Row(name, "methods", detail), results
@@ -129,6 +145,8 @@ def _baseline_detail(name: str, measure: str, results: Mapping[str, MethodResult
     if name == "human":
         one_by_one = measure == F1 or PROTOCOLS[measure].reference == "users"
         return "each user against each other user" if one_by_one else "each user against the mean of the others"
+    if name == "consensus" and measure != F1 and PROTOCOLS[measure].reference == "gtscore":
+        return "the mean of all users: the reference itself"
     if name == "random":
         settings = next((result.settings for result in results.values()), {})
         draws = settings.get("draws")
@@ -160,6 +178,24 @@ def _left_out(label: str, result: MethodResult) -> list[str]:
     known = result.spreads["kendall_tau"].n_videos
     if known < len(result.videos):
         notes.append(f"{label}: mean over {known} of {len(result.videos)} videos; the others have no correlation.")
+    return notes
+
+
+def _about_summaries(row: Row, result: MethodResult) -> list[str]:
+    """How the summaries that F1 judges were made, in sentences."""
+    notes = []
+    rule, origin = result.settings.get("rule"), result.settings.get("summaries")
+    if isinstance(rule, Mapping) and row.group == "methods":
+        budget = _ROUNDING.get(str(rule.get("rounding")), str(rule.get("rounding")))
+        values = {"exact": "exact values", "thousandths": "values x1000 cut to integers"}.get(
+            str(rule.get("values")), ""
+        )
+        share = f"{100 * float(rule.get('fraction', 0.15)):g} %"
+        notes.append(f"Summaries: {share} of the frames, {budget}, {values}.")
+    if origin is not None and origin != "by rule" and row.group == "methods":
+        notes.append(f"{row.label}: its summaries are {origin}.")
+    if empty := result.settings.get("empty_summaries"):
+        notes.append(f"{row.label}: {len(empty)} of {len(result.videos)} summaries are empty, with F1 0.")
     return notes
 
 
@@ -209,7 +245,7 @@ def _facts(evaluation: Evaluation) -> dict[str, str]:
     rest = {name: value for name, value in coverage.items() if name not in ("n_tested", "n_dataset")}
     for name, value in {**rest, **evaluation.settings}.items():
         if not _empty(value):
-            facts[name.replace("_", " ")] = in_words(value)
+            facts[name.replace("_", " ")] = _DIGEST.sub(r"\1...", in_words(value))
     return facts
 
 

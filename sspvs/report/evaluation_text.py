@@ -9,17 +9,8 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 
 from sspvs.evaluation.results import Comparison
-from sspvs.report.evaluation_columns import (
-    SHORT,
-    Block,
-    Column,
-    Figure,
-    Row,
-    Table,
-    comparison_text,
-    interval,
-    number,
-)
+from sspvs.report.evaluation_columns import Block, Column, Figure, Row, Table
+from sspvs.report.evaluation_words import SHORT, comparison_text, number
 
 _WIDTHS = (60, 140)
 _LONGEST_LABEL, _SHORTEST_LABEL = 22, 14
@@ -52,7 +43,9 @@ def render_text(table: Table, width: int | None = None) -> str:
 
 def _endnotes(table: Table, width: int) -> Iterator[str]:
     yield ""
-    if any(figure.ci95 for block in table.blocks for column in block.columns for figure in column.figures.values()):
+    if any(
+        figure.has_interval for block in table.blocks for column in block.columns for figure in column.figures.values()
+    ):
         yield from _paragraph(INTERVALS, width)
     apart_marked = any("*" in text for apart in table.apart for text in apart.figures)
     if table.has_best_test or apart_marked:
@@ -100,7 +93,7 @@ def _block(block: Block, width: int, said: set[str]) -> Iterator[str]:
 
 def _below(block: Block, said: set[str]) -> Iterator[str]:
     """Comparisons first, then what the baselines are, unless it was `said` before, and what was left out."""
-    for (first, second), text in compared_pairs(block.comparisons).items():
+    for (first, second), text in compared_pairs(block).items():
         yield f"{printable(first)} - {printable(second)}: {text}"
     details = [f"{row.label}: {row.detail}" for row in block.rows if row.group != "published" and row.detail]
     if new := [detail for detail in details if detail not in said]:
@@ -109,15 +102,18 @@ def _below(block: Block, said: set[str]) -> Iterator[str]:
     yield from block.notes
 
 
-def compared_pairs(comparisons: Sequence[Comparison]) -> dict[tuple[str, str], str]:
-    """The differences between each two methods, in words."""
+def compared_pairs(block: Block) -> dict[tuple[str, str], str]:
+    """The differences between each two methods, in words; a star where the epoch was chosen on the test videos."""
     pairs: dict[tuple[str, str], list[Comparison]] = {}
-    for comparison in comparisons:
+    for comparison in block.comparisons:
         pairs.setdefault((comparison.first, comparison.second), []).append(comparison)
-    return {
-        pair: "; ".join(comparison_text(c) for c in several) + f" ({several[0].n_videos} videos)"
-        for pair, several in pairs.items()
-    }
+    starred = {label for column in block.columns if column.best_test for label in column.figures}
+    texts = {}
+    for (first, second), several in pairs.items():
+        marked = (first + "*" * (first in starred), second + "*" * (second in starred))
+        differences = "; ".join(comparison_text(comparison) for comparison in several)
+        texts[marked] = f"{differences} ({several[0].n_videos} videos)"
+    return texts
 
 
 def _with_intervals(block: Block, width: int) -> int:
@@ -142,7 +138,7 @@ def _cell(figure: Figure | None, with_interval: bool) -> str:
     if figure is None:
         return ""
     value = number(figure.value, 3 if figure.ci95 is None else 4)
-    ends = interval(figure.ci95) if with_interval else ""
+    ends = figure.interval if with_interval else ""
     signed = value if value.startswith("-") or not value.startswith(".") else f" {value}"
     return f"{signed:<6} {ends}".rstrip()
 

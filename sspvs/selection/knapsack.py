@@ -92,7 +92,7 @@ def knapsack_many(values: npt.ArrayLike, weights: npt.ArrayLike, capacity: int) 
     chosen: BoolArray = useful.copy()
     hard = np.flatnonzero(useful @ loads > room)
     unit = int(np.gcd.reduce(loads[useful.any(axis=0)])) if len(hard) else 1
-    bits_a_problem = len(loads) * (room // unit + 1)
+    bits_a_problem = max(1, len(loads)) * (room // unit + 1)
     rows = max(1, _MOST_BITS // bits_a_problem)
     for start in range(0, len(hard), rows):
         part = hard[start : start + rows]

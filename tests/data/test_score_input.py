@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from drawn_dataset import NAMES, drawn_video
 
-from sspvs.data.score_input import read_score_input
+from sspvs.data.scores.matching import read_score_input
 from sspvs.errors import DatasetError
 from sspvs.features.store import VideoScores, write_scores
 from sspvs.types import Fingerprint
@@ -278,11 +278,11 @@ def test_another_spelling_of_the_name_is_fine(tmp_path: Path) -> None:
 
 def test_a_frame_more_is_a_warning_and_many_are_another_video(tmp_path: Path) -> None:
     video = SUMME["video_1"]
-    for more, picks in ((1, [0, 40, N1]), (50, [0, 40, 80])):
+    for more, picks in ((2, [0, 40, N1 + 1]), (50, [0, 40, 80])):
         path = tmp_path / f"{more}.h5"
         write_scores(path, [VideoScores("video_1", np.arange(3.0), np.array(picks), N1 + more)], scorer="x")
-    found = read_score_input(tmp_path / "1.h5", {"video_1": video})
-    assert f"made for {N1 + 1} frames, but the dataset's video has {N1}" in found.warnings[0]
+    found = read_score_input(tmp_path / "2.h5", {"video_1": video})
+    assert f"made for {N1 + 2} frames, but the dataset's video has {N1}" in found.warnings[0]
     assert found.predictions["video_1"].at_frames[-1] == 1
     with pytest.raises(DatasetError, match="another video, or another frame rate"):
         read_score_input(tmp_path / "50.h5", {"video_1": video})
@@ -295,7 +295,7 @@ def test_names_that_two_videos_share_find_neither() -> None:
 
 
 def test_a_peers_published_file_is_read(shared_data: Path) -> None:
-    from sspvs.data.score_formats import read_score_file
+    from sspvs.data.scores.reading import read_score_file
 
     for path in sorted((shared_data / "peer_scores").glob("*.h5")):
         videos = read_score_file(path)

@@ -64,6 +64,13 @@ def test_the_order_of_the_file_has_no_say(keys: list[str], seed: int) -> None:
     assert _own(make_splits("summe", keys, seed=seed)) == _own(make_splits("summe", keys[::-1], seed=seed))
 
 
+@pytest.mark.parametrize(("setting", "whose"), [("augmented", {"summe"}), ("transfer", {"tvsum", "ovp"})])
+def test_the_checkpoint_is_chosen_on_own_videos_where_they_train(setting: Any, whose: set[str]) -> None:
+    keys = [f"video_{n}" for n in range(1, 26)]
+    splits = make_splits("summe", keys, setting=setting, others=OTHERS, val_fraction=0.5)
+    assert {ref.dataset for fold in splits.folds for ref in fold.val} == whose
+
+
 def test_a_long_name_draws_the_same_folds() -> None:
     keys = [f"video_{n}" for n in range(1, 26)]
     long = make_splits("eccv16_dataset_summe_google_pool5", keys, seed=3)

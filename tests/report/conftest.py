@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from browser_window import Driver, start_browser
 from summary_builder import COLOURS, SummaryBuilder, build_summary, write_colours
 
 
@@ -22,3 +24,10 @@ def colour_videos(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]
     write_colours(folder / "holiday.mp4", colours)
     write_colours(folder / "summary.mp4", [c for a, b in summary.segments for c in colours[a:b]])
     return folder / "holiday.mp4", folder / "summary.mp4"
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
+    driver = start_browser(tmp_path_factory.mktemp("browser"))
+    yield driver
+    driver.quit()

@@ -12,8 +12,9 @@ from evaluation_builder import ALL, build_evaluation, build_result
 from sspvs.evaluation.protocol import PROTOCOLS
 from sspvs.evaluation.published import PublishedResult, published_results
 from sspvs.evaluation.results import METRICS
-from sspvs.report.evaluation_columns import F1, Block, Column, Figure, Row, interval, number
+from sspvs.report.evaluation_columns import F1, Block, Column, Figure, Row
 from sspvs.report.evaluation_table import comparison_table, render_markdown, render_text
+from sspvs.report.evaluation_words import interval, number
 
 NAMES = [f"video number {index}" for index in range(25)]
 
@@ -264,6 +265,17 @@ def test_the_protocol_is_spelled_out_and_the_comparison_is_read_as_a_sentence() 
     assert "A - B: tau +.0120 [-.003, .027], p = .12; rho +.0120 [-.003, .027], p = .12 (3 videos)" in text
     assert "videos: 18 of 25 tested" in text
     assert "splits: s.json" in text
+
+
+def test_a_hash_is_shown_by_its_beginning() -> None:
+    evaluation = build_evaluation(settings={"dataset_sha256": "0123456789abcdef" * 4})
+    assert "dataset sha256: 0123456789ab..." in render_text(comparison_table(evaluation), 80)
+
+
+def test_a_comparison_with_a_best_test_epoch_is_marked() -> None:
+    evaluation = build_evaluation(["A", "B"])
+    evaluation.methods["B"]["per-user"] = build_result("B", checkpoint_rule="best-test")  # type: ignore[index]
+    assert "A - B*: tau" in render_text(comparison_table(evaluation), 120)
 
 
 def test_the_width_follows_the_terminal_and_is_plain_without_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -12,48 +11,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from browser_window import Driver, resize, wait
 from PIL import Image
 from summary_builder import COLOURS, HOSTILE, SummaryBuilder
 
 from sspvs.report import write_report
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium, of the extra dev")
-from selenium.webdriver.common.by import By  # noqa: E402
-from selenium.webdriver.common.keys import Keys  # noqa: E402
+pytest.importorskip("selenium.webdriver", reason="needs selenium, of the extra dev")
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 
-FLAGS = (
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--mute-audio",
-    "--force-prefers-reduced-motion",
-    "--autoplay-policy=no-user-gesture-required",
-)
-
-Driver = Any
 Opener = Callable[..., Driver]
-
-
-@pytest.fixture(scope="module")
-def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
-    names = ("chromium", "chromium-browser", "google-chrome")
-    browser = next((path for name in names if (path := shutil.which(name))), None)
-    chromedriver = shutil.which("chromedriver")
-    if browser is None or chromedriver is None:
-        pytest.skip("needs chromium and chromedriver, which are not on the path")
-    options = webdriver.ChromeOptions()
-    options.binary_location = browser
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('browser')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(chromedriver))
-    yield driver
-    driver.quit()
 
 
 @pytest.fixture
@@ -78,19 +46,6 @@ def open_page(
 
     yield open_at
     driver.get("about:blank")
-
-
-def resize(driver: Driver, width: int) -> None:
-    metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
-    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-
-
-def wait(driver: Driver, script: str, seconds: float = 15.0) -> Any:
-    end = time.monotonic() + seconds
-    while not (value := driver.execute_script(script)):
-        assert time.monotonic() < end, f"never true in the browser: {script}; log: {driver.get_log('browser')}"
-        time.sleep(0.05)
-    return value
 
 
 def seconds(driver: Driver, element: str = "summary-video") -> float:

@@ -17,9 +17,13 @@ import numpy as np
 from sspvs.atomic import atomic_file
 from sspvs.errors import DatasetError, FeatureFileError, first_line
 from sspvs.features.store import annotation_group, layout
+from sspvs.features.store.annotation_keys import CHANGE_POINTS
+from sspvs.features.store.clock import read_clock
 from sspvs.features.store.feature_file import FeatureStore
 from sspvs.features.store.file_kind import why_not_h5
-from sspvs.types import Annotations, Fingerprint, FrameFeatures
+from sspvs.features.store.group_reader import GroupReader
+from sspvs.features.store.shot_table import read_shots
+from sspvs.types import Annotations, Fingerprint, FrameFeatures, Shots
 
 DATASET, MADE_BY = "dataset", "made_by"
 _H5_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, IndexError, AttributeError)
@@ -108,6 +112,30 @@ class DatasetStore(Mapping[str, Annotations]):
             raise KeyError(key)
         with self._group(key) as group:
             return layout.FEATURES in group
+
+    def video_names(self) -> dict[str, str]:
+        """Each video's own name, where it has one, else its key; by key. Reads nothing else.
+
+        Raises:
+            DatasetError: When a group cannot be read.
+        """
+        return {key: self._name_of(key) for key in self}
+
+    def _name_of(self, key: str) -> str:
+        with self._group(key) as group:
+            return GroupReader(group, f"{self.path}, video '{key}'").text(layout.VIDEO_NAME) or key
+
+    def shots_of(self, key: str) -> Shots | None:
+        """A video's shots, whatever else is in its group; None when it has none.
+
+        Raises:
+            DatasetError: When they are no shots.
+        """
+        with self._group(key) as group:
+            reader = GroupReader(group, f"{self.path}, video '{key}'")
+            if CHANGE_POINTS not in reader:
+                return None
+            return read_shots(reader, read_clock(reader).n_frames)
 
     @contextmanager
     def _group(self, key: str) -> Iterator[h5py.Group]:

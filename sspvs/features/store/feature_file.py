@@ -38,7 +38,8 @@ class FeatureStore(Mapping[str, FrameFeatures]):
         with self._reading("the file"):
             file = self._open()
             at_root = isinstance(file.get(layout.FEATURES), h5py.Dataset)
-            self._names = [self.path.stem] if at_root else sorted(k for k in file if layout.is_video_group(file, k))
+            names = [self.path.stem] if at_root else sorted(k for k in file if layout.is_video_group(file, k))
+            self._names = dict.fromkeys(names)  # in order, and found at once among tens of thousands
             self._at_root = at_root
         if not self._names:
             raise FeatureFileError(f"{self.path}: expected a group per video, found none; is this a feature file?")

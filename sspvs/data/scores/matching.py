@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sspvs.data.score_formats import read_score_file, scores_from_mapping
+from sspvs.data.scores.reading import read_score_file, scores_from_mapping
 from sspvs.data.splits.references import VideoRef
 from sspvs.data.video_finder import VideoFinder, same_name
 from sspvs.errors import DatasetError
@@ -71,7 +71,8 @@ def read_score_input(
         where = str(scores)
         videos = read_score_file(scores)
         source = _source(Path(scores))
-    needed = [key for key in dataset if keys is None or key in set(keys)]
+    wanted = None if keys is None else frozenset(keys)
+    needed = [key for key in dataset if wanted is None or key in wanted]
     found, unknown = _matched(videos, dataset, where)
     missing = tuple(key for key in needed if key not in found)
     _complain_of_missing(missing, needed, unknown, dataset, where, allow_missing=allow_missing)

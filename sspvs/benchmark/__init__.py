@@ -1,0 +1,14 @@
+"""An evaluation one can cite: dataset file and scores in; every figure, and all that made it, out.
+
+settings.py      what decides how scores are judged
+evaluating.py    evaluate(dataset, scores): files -> Evaluation
+rows.py          which rows and protocols the dataset allows, and their figures
+provenance.py    coverage, file hashes, versions
+result_file.py   Evaluation -> JSON
+"""
+
+from sspvs.benchmark.evaluating import Benchmark, evaluate, run_benchmark
+from sspvs.benchmark.result_file import as_json, write_evaluation
+from sspvs.benchmark.settings import EvaluationSettings
+
+__all__ = ["Benchmark", "EvaluationSettings", "as_json", "evaluate", "run_benchmark", "write_evaluation"]

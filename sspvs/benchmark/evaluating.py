@@ -1,0 +1,268 @@
+"""From files to an evaluation: open, match, evaluate every row, compare, say what made it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any, get_args
+
+from sspvs.benchmark.provenance import coverage_facts, dataset_facts, repairs_of, versions
+from sspvs.benchmark.rows import Judge, watched
+from sspvs.benchmark.settings import Baseline, Combine, EvaluationSettings, Post, Scores
+from sspvs.data.scores.matching import ScoreInput, read_score_input
+from sspvs.data.splits import Splits, read_splits
+from sspvs.errors import DatasetError
+from sspvs.evaluation.baselines import DEFAULT_DRAWS
+from sspvs.evaluation.compare import compare
+from sspvs.evaluation.prediction import Prediction
+from sspvs.evaluation.protocol import DEFAULT_PROTOCOL
+from sspvs.evaluation.results import METRICS, Comparison, Evaluation, MethodResult
+from sspvs.features.store import DatasetStore, read_dataset
+from sspvs.types import Annotations
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """An evaluation and what it was made of, for reports.
+
+    Attributes:
+        evaluation: The figures.
+        videos: Key -> annotations of the tested videos.
+        predictions: Method -> key -> scores, of every row that has scores of its own.
+    """
+
+    evaluation: Evaluation
+    videos: Mapping[str, Annotations]
+    predictions: Mapping[str, Mapping[str, Prediction]]
+
+
+def evaluate(
+    dataset: str | os.PathLike[str] | DatasetStore,
+    scores: Scores | Sequence[Scores] | None = None,
+    *,
+    splits: str | os.PathLike[str] | Splits | None = None,
+    baseline: Baseline | None = None,
+    protocol: str = DEFAULT_PROTOCOL,
+    rule: str = "default",
+    contrastive: bool = False,
+    combine: Combine = "ag",
+    post: Post = "summe",
+    draws: int = DEFAULT_DRAWS,
+    seed: int = 0,
+    recorded_summaries: bool = False,
+    allow_missing: bool = False,
+    checkpoint_rule: str | Mapping[str, str] | None = None,
+) -> Evaluation:
+    """Evaluate a method's scores on a dataset; human, random and consensus rows stand beside.
+
+    Args:
+        dataset: A dataset file, ours or the community's, or an opened one.
+        scores: A score file (our h5, a peer's h5, JSON, npz, CSV) or a mapping of video -> numbers; several of them
+            as a list, or by method name. Videos go by key or by name; numbers are one a pick or one a frame.
+        splits: A split file: only the videos that it tests are evaluated, each once.
+        baseline: `human`, `random`, `consensus` or `contrastive`, in place of scores.
+        protocol: `per-user`, `per-user-frames`, `summary-vs-mean`, `mean-annotator`, or `all` that the dataset allows.
+        rule: How scores become summaries: `default`, or as a published system does it (`RULES`).
+        contrastive: Put a contrastive row beside; needs features in the dataset.
+        combine: Of the contrastive importance: `a` or `ag`.
+        post: Of the contrastive importance: `summe`, `tvsum` or `none`.
+        draws: Of the random row.
+        seed: Of the random row.
+        recorded_summaries: Judge the summaries that score files record, not ones made from the scores.
+        allow_missing: Evaluate the videos that there are scores of.
+        checkpoint_rule: What chose the weights: `val`, `last`, `train-loss`, `best-test`, `none`; stated in the result.
+
+    Returns:
+        Every figure with its protocol, per video and over videos; `write_evaluation` writes it as JSON.
+
+    Raises:
+        DatasetError: A file cannot be read, or scores or splits do not fit the dataset.
+        ProtocolUnavailableError: The dataset does not have what the protocol needs.
+        ValueError: A setting is out of its range.
+    """
+    settings = EvaluationSettings(
+        protocol=protocol,
+        rule=rule,
+        baseline=baseline,
+        contrastive=contrastive,
+        combine=combine,
+        post=post,
+        draws=draws,
+        seed=seed,
+        recorded_summaries=recorded_summaries,
+        allow_missing=allow_missing,
+        checkpoint_rule=checkpoint_rule,
+    )
+    return run_benchmark(dataset, scores, splits=splits, settings=settings).evaluation
+
+
+def run_benchmark(
+    dataset: str | os.PathLike[str] | DatasetStore,
+    scores: Scores | Sequence[Scores] | None,
+    *,
+    splits: str | os.PathLike[str] | Splits | None,
+    settings: EvaluationSettings,
+    progress: bool = False,
+) -> Benchmark:
+    """As `evaluate`, with checked settings; gives also what reports draw, and shows progress where asked to.
+
+    Raises:
+        DatasetError: A file cannot be read, or scores or splits do not fit the dataset.
+        ProtocolUnavailableError: The dataset does not have what the protocol needs.
+        ValueError: Neither scores nor a baseline are given, or both.
+    """
+    if (scores is None) == (settings.baseline is None):
+        raise ValueError("give the scores of a method, or the name of a baseline, and not both")
+    sources = {} if scores is None else methods_named(scores)
+    rules = _checkpoint_rules(settings, list(sources))
+    store = dataset if isinstance(dataset, DatasetStore) else read_dataset(dataset)
+    annotations = _Remembered(store)
+    split = _resolved(splits, annotations, store.name)
+    wanted = list(annotations) if split is None else list(split.coverage(annotations, store.name).tested)
+    for key in watched(wanted, "reading", shown=progress):
+        annotations.read(key)
+    inputs = {name: _read(source, annotations, wanted, settings) for name, source in sources.items()}
+    tested = [key for key in wanted if all(key in given.predictions for given in inputs.values())]
+    if not tested:
+        raise DatasetError("no video has scores of every method; evaluate them one at a time")
+    judge = Judge(store, {key: annotations[key] for key in tested}, settings, progress=progress)
+    for name, given in inputs.items():
+        scored = {key: given.predictions[key] for key in tested}
+        judge.add_method(name, scored, {"source": given.source, "checkpoint_rule": rules.get(name, "not stated")})
+    if settings.baseline is not None:
+        judge.add_baseline(settings.baseline)
+    judge.add_rows_beside()
+    told = [*repairs_of(judge.videos), *(split.repairs if split else ())]
+    told += [sentence for given in inputs.values() for sentence in given.warnings]
+    evaluation = Evaluation(
+        dataset=store.name,
+        protocols=tuple(protocol.name for protocol in judge.protocols),
+        methods=judge.methods,
+        baselines=judge.baselines,
+        comparisons=tuple(_comparisons(judge.methods)),
+        unavailable=judge.unavailable,
+        coverage=coverage_facts(split, annotations, tested),
+        folds=_folds(split, tested),
+        settings={**dataset_facts(store), **_stated(settings)},
+        versions=versions(),
+        warnings=(*told, *judge.warnings),
+    )
+    return Benchmark(evaluation, judge.videos, judge.predictions)
+
+
+def _read(
+    source: Scores, annotations: Mapping[str, Annotations], wanted: Sequence[str], settings: EvaluationSettings
+) -> ScoreInput:
+    return read_score_input(
+        source,
+        annotations,
+        keys=wanted,
+        allow_missing=settings.allow_missing,
+        recorded_summaries=settings.recorded_summaries,
+    )
+
+
+def methods_named(scores: Scores | Sequence[Scores]) -> dict[str, Scores]:
+    """Method -> its scores, of whatever was given: one or several, with or without names.
+
+    Raises:
+        ValueError: Two methods have the same name, or one has that of a baseline.
+    """
+    if isinstance(scores, (str, os.PathLike)):
+        scores = [scores]
+    named: dict[str, Scores] = {}
+    if isinstance(scores, Mapping):
+        named = dict(scores) if _by_method(scores) else {"scores": scores}
+    else:
+        for number, source in enumerate(scores, start=1):
+            name = f"scores {number}" if isinstance(source, Mapping) else Path(source).stem
+            if name in named:
+                raise ValueError(f"two methods would be called '{name}'; name them: NAME=PATH, or a dict by name")
+            named[name] = source
+    if not named:
+        raise ValueError("expected the scores of a method, got an empty list")
+    taken = [name for name in named if name in get_args(Baseline)]
+    if taken:
+        raise ValueError(f"'{taken[0]}' is the name of a baseline; give the method another: NAME=PATH, or a dict")
+    return named
+
+
+def _by_method(scores: Mapping[str, Any]) -> bool:
+    """Whether a mapping is of methods, and not of videos."""
+    paths = [isinstance(value, (str, os.PathLike)) for value in scores.values()]
+    nested = [isinstance(value, Mapping) and "scores" not in value for value in scores.values()]
+    return bool(scores) and all(path or deep for path, deep in zip(paths, nested, strict=True))
+
+
+def _checkpoint_rules(settings: EvaluationSettings, methods: Sequence[str]) -> Mapping[str, str]:
+    stated = settings.checkpoint_rule
+    if stated is None or isinstance(stated, str):
+        return dict.fromkeys(methods, stated) if stated else {}
+    unknown = [name for name in stated if name not in methods]
+    if unknown:
+        raise ValueError(f"checkpoint rule of '{unknown[0]}', which is no method here: {', '.join(methods)}")
+    return stated
+
+
+def _resolved(
+    splits: str | os.PathLike[str] | Splits | None, annotations: Mapping[str, Annotations], name: str
+) -> Splits | None:
+    if splits is None:
+        return None
+    return (splits if isinstance(splits, Splits) else read_splits(splits)).resolve(annotations, name)
+
+
+def _folds(split: Splits | None, tested: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    """Keys that each fold of a resolved split tests, of those that were evaluated."""
+    evaluated = set(tested)
+    folds = () if split is None else split.folds
+    return tuple(tuple(ref.key for ref in fold.test if ref.key in evaluated) for fold in folds)
+
+
+def _comparisons(methods: Mapping[str, Mapping[str, MethodResult]]) -> Iterator[Comparison]:
+    """Every pair of methods, under each protocol, on each metric that both have."""
+    for (_, first), (_, second) in combinations(methods.items(), 2):
+        for protocol in first:
+            for metric in METRICS:
+                found = compare(first[protocol], second[protocol], metric)
+                if found.n_videos:
+                    yield found
+
+
+def _stated(settings: EvaluationSettings) -> dict[str, Any]:
+    """The settings that had a say."""
+    return {
+        "rule": settings.rule,
+        "draws": settings.draws,
+        "seed": settings.seed,
+        "recorded_summaries": settings.recorded_summaries,
+    }
+
+
+class _Remembered(Mapping[str, Annotations]):
+    """A dataset file of which each video is read once."""
+
+    def __init__(self, store: DatasetStore) -> None:
+        self._store = store
+        self._known: dict[str, Annotations] = {}
+
+    def read(self, key: str) -> Annotations:
+        """One video, from the file the first time."""
+        if key not in self._known:
+            self._known[key] = self._store[key]
+        return self._known[key]
+
+    def __getitem__(self, key: str) -> Annotations:
+        return self.read(key)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._store
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._store)
+
+    def __len__(self) -> int:
+        return len(self._store)

@@ -1,0 +1,196 @@
+"""The rows of an evaluation: which of them, and which protocols, a dataset allows, and their figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from sspvs.benchmark.settings import Baseline, EvaluationSettings
+from sspvs.errors import DatasetError, ProtocolUnavailableError
+from sspvs.evaluation import baselines
+from sspvs.evaluation.evaluate import evaluate
+from sspvs.evaluation.prediction import Prediction
+from sspvs.evaluation.protocol import Protocol, protocols_named
+from sspvs.evaluation.requirements import baseline_unavailable, unavailable
+from sspvs.evaluation.results import MethodResult
+from sspvs.evaluation.summary_rule import rule_named
+from sspvs.features.store import DatasetStore
+from sspvs.types import Annotations
+
+ALWAYS_BESIDE: tuple[baselines.Baseline, ...] = baselines.BASELINES
+"""Rows that no table goes without: human, random, consensus."""
+Reason = Callable[[Protocol, Annotations], str | None]
+
+
+class Judge:
+    """Evaluates row after row on the same videos under the same protocols.
+
+    Args:
+        store: The dataset, for its features.
+        videos: Key -> annotations of the tested videos, at least one.
+        settings: What decides how they are judged.
+        progress: Show a bar where it takes more than a few seconds.
+
+    Attributes:
+        videos: As given.
+        protocols: Those asked for.
+        unavailable: Protocol -> why the dataset does not allow it.
+        methods: Method -> protocol -> result.
+        baselines: Baseline -> protocol -> result.
+        predictions: Method -> key -> scores, of the rows that have some.
+        warnings: Sentences for the user.
+    """
+
+    def __init__(
+        self,
+        store: DatasetStore,
+        videos: Mapping[str, Annotations],
+        settings: EvaluationSettings,
+        *,
+        progress: bool = False,
+    ) -> None:
+        self._store, self._settings, self._progress = store, settings, progress
+        self._rule = rule_named(settings.rule)
+        self.videos = videos
+        self.protocols = protocols_named(settings.protocol)
+        self.unavailable: dict[str, str] = {}
+        self.methods: dict[str, Mapping[str, MethodResult]] = {}
+        self.baselines: dict[str, Mapping[str, MethodResult]] = {}
+        self.predictions: dict[str, Mapping[str, Prediction]] = {}
+        self.warnings: list[str] = []
+
+    def add_method(self, name: str, predictions: Mapping[str, Prediction], settings: Mapping[str, Any]) -> None:
+        """Evaluate a method under every protocol that the dataset allows.
+
+        Raises:
+            ProtocolUnavailableError: It allows none.
+        """
+        allowed = self._allowed(lambda protocol, video: unavailable(protocol, video, predictions[video.key]))
+        results = evaluate(self._watched(name), predictions, method=name, protocols=allowed, rule=self._rule)
+        self.methods[name] = _with_settings(results, settings)
+        self.predictions[name] = predictions
+        empty = next(iter(results.values())).settings.get("empty_summaries", ())
+        if empty:
+            self.warnings.append(
+                f"{name}: {len(empty)} of {len(predictions)} summaries are empty, such as of {empty[0]}: no shot fits "
+                "the budget, or none has a score above 0 (logits instead of scores?); they count with F1 0"
+            )
+
+    def add_baseline(self, name: Baseline) -> None:
+        """Evaluate a baseline in a method's place.
+
+        Raises:
+            ProtocolUnavailableError: The dataset allows it under no protocol.
+            DatasetError: Contrastive importance of a dataset without features.
+        """
+        if name == "contrastive":
+            self.add_method(name, self._contrastive(), self._contrastive_settings())
+            return
+        allowed = self._allowed(partial(baseline_unavailable, name))
+        self.methods[name] = self._baseline(name, allowed)
+
+    def add_rows_beside(self) -> None:
+        """The rows that stand beside the methods; one that the dataset does not allow is left out and said."""
+        computed = [protocol for protocol in self.protocols if protocol.name not in self.unavailable]
+        for name in ALWAYS_BESIDE:
+            if name in self.methods:
+                continue
+            reasons = {p.name: self._why_not(p, partial(baseline_unavailable, name)) for p in computed}
+            for protocol, reason in reasons.items():
+                if reason:
+                    self.warnings.append(f"no {name} row under {protocol}: {reason}")
+            allowed = [protocol for protocol in computed if not reasons[protocol.name]]
+            if allowed:
+                self.baselines[name] = self._baseline(name, allowed)
+        if self._settings.contrastive and "contrastive" not in self.methods:
+            predictions = self._contrastive()
+            videos = self._watched("contrastive")
+            results = evaluate(videos, predictions, method="contrastive", protocols=computed, rule=self._rule)
+            self.baselines["contrastive"] = _with_settings(results, self._contrastive_settings())
+            self.predictions["contrastive"] = predictions
+
+    def _baseline(self, name: baselines.Baseline, allowed: list[Protocol]) -> dict[str, MethodResult]:
+        settings = self._settings
+        return baselines.evaluate_baseline(
+            self._watched(name), name, protocols=allowed, rule=self._rule, draws=settings.draws, seed=settings.seed
+        )
+
+    def _allowed(self, why_not: Reason) -> list[Protocol]:
+        """The protocols that can be computed; the others are noted with the reason."""
+        reasons = {protocol.name: self._why_not(protocol, why_not) for protocol in self.protocols}
+        found = {name: reason for name, reason in reasons.items() if reason}
+        if len(found) == len(self.protocols):
+            said = "; ".join(f"{name} {reason}" for name, reason in found.items())
+            raise ProtocolUnavailableError(f"{self._store.path}: {said}")
+        self.unavailable.update(found)
+        return [protocol for protocol in self.protocols if protocol.name not in self.unavailable]
+
+    def _why_not(self, protocol: Protocol, why_not: Reason) -> str | None:
+        """Why some video does not allow a protocol, and how many."""
+        reasons = {key: reason for key, video in self.videos.items() if (reason := why_not(protocol, video))}
+        if not reasons:
+            return None
+        first, reason = next(iter(reasons.items()))
+        if len(reasons) == len(self.videos):
+            return reason
+        return f"{reason} (so in {len(reasons)} of {len(self.videos)} videos, such as {first})"
+
+    def _contrastive(self) -> dict[str, Prediction]:
+        without = [key for key in self.videos if not self._store.has_features(key)]
+        if without:
+            raise DatasetError(
+                f"{self._store.path}: the contrastive baseline needs features, and {len(without)} of "
+                f"{len(self.videos)} videos have none, such as '{without[0]}'; build the dataset with `sspvs data "
+                "build --features F.h5`, or with --videos and --backbone"
+            )
+        settings = self._settings
+        return baselines.contrastive_predictions(
+            self._store.features, self._watched("importance"), combine=settings.combine, post=settings.post
+        )
+
+    def _watched(self, row: str) -> Mapping[str, Annotations]:
+        return Watched(self.videos, row, shown=self._progress)
+
+    def _contrastive_settings(self) -> dict[str, Any]:
+        return {"combine": self._settings.combine, "post": self._settings.post, "checkpoint_rule": "none"}
+
+
+class Watched(Mapping[str, Annotations]):
+    """Videos that show a bar while somebody goes through them.
+
+    Args:
+        videos: Key -> annotations.
+        what: What is done with them, in a word.
+        shown: As in `watched`.
+    """
+
+    def __init__(self, videos: Mapping[str, Annotations], what: str, *, shown: bool) -> None:
+        self._videos, self._what, self._shown = videos, what, shown
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(watched(self._videos, self._what, shown=self._shown))
+
+    def __getitem__(self, key: str) -> Annotations:
+        return self._videos[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._videos
+
+    def __len__(self) -> int:
+        return len(self._videos)
+
+
+def watched(keys: Iterable[str], what: str, *, shown: bool) -> Iterable[str]:
+    """The same keys, with a bar where `shown`: never where stderr is no terminal, nor in the first seconds."""
+    from tqdm import tqdm
+
+    bar: Iterable[str] = tqdm(
+        list(keys), desc=what, unit="video", disable=None if shown else True, delay=2, leave=False
+    )
+    return bar
+
+
+def _with_settings(results: Mapping[str, MethodResult], settings: Mapping[str, Any]) -> dict[str, MethodResult]:
+    return {name: replace(result, settings={**result.settings, **settings}) for name, result in results.items()}

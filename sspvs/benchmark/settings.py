@@ -1,0 +1,63 @@
+"""What decides how scores are judged."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from sspvs.evaluation.baselines import DEFAULT_DRAWS
+from sspvs.evaluation.protocol import DEFAULT_PROTOCOL, protocols_named
+from sspvs.evaluation.summary_rule import rule_named
+
+Baseline = Literal["human", "random", "consensus", "contrastive"]
+CheckpointRule = Literal["val", "last", "train-loss", "best-test", "none"]
+Combine = Literal["a", "ag"]
+Post = Literal["summe", "tvsum", "none"]
+Scores = str | os.PathLike[str] | Mapping[str, Any]
+"""A score file, or video -> numbers."""
+
+
+@dataclass(frozen=True)
+class EvaluationSettings:
+    """What decides how scores are judged.
+
+    Attributes:
+        protocol: A name of `PROTOCOLS`, or `all`.
+        rule: How scores become summaries for F1 and `summary-vs-mean`: a name of `RULES`, such as `default`.
+        baseline: Evaluate this in place of scores.
+        contrastive: Put a contrastive row beside; needs features in the dataset.
+        combine: Of the contrastive importance: `a` or `ag`.
+        post: Of the contrastive importance: `summe`, `tvsum` or `none`.
+        draws: Of the random row, >= 1.
+        seed: Of the random row, >= 0.
+        recorded_summaries: Judge the summaries that score files record, not ones made from the scores.
+        allow_missing: Evaluate the videos that there are scores of.
+        checkpoint_rule: What chose the weights behind the scores: `val`, `last`, `train-loss`, `best-test` or `none`
+            (nothing was trained); one for all methods, or by method. Stated in the result, `best-test` stands apart.
+    """
+
+    protocol: str = DEFAULT_PROTOCOL
+    rule: str = "default"
+    baseline: Baseline | None = None
+    contrastive: bool = False
+    combine: Combine = "ag"
+    post: Post = "summe"
+    draws: int = DEFAULT_DRAWS
+    seed: int = 0
+    recorded_summaries: bool = False
+    allow_missing: bool = False
+    checkpoint_rule: str | Mapping[str, str] | None = None
+
+    def __post_init__(self) -> None:
+        protocols_named(self.protocol)
+        rule_named(self.rule)
+        if self.baseline is not None and self.baseline not in get_args(Baseline):
+            raise ValueError(f"baseline must be one of {', '.join(get_args(Baseline))}, got {self.baseline!r}")
+        if self.draws < 1 or self.seed < 0:
+            raise ValueError(f"draws must be at least 1 and seed at least 0, got {self.draws} and {self.seed}")
+        stated = self.checkpoint_rule
+        for rule in stated.values() if isinstance(stated, Mapping) else [stated]:
+            if rule is not None and rule not in get_args(CheckpointRule):
+                raise ValueError(f"checkpoint_rule must be one of {', '.join(get_args(CheckpointRule))}, got {rule!r}")

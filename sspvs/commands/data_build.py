@@ -1,0 +1,159 @@
+"""`sspvs data build`: annotation files -> one dataset file of the community's layout."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sspvs.commands.arguments import add_extraction_arguments
+
+if TYPE_CHECKING:
+    from sspvs.data.annotations import AnnotationSet
+    from sspvs.data.building.dataset import BuildReport
+
+DESCRIPTION = (
+    "Make a dataset file (h5, the community's layout) from annotation files: SumMe's GT folder, TVSum's "
+    "ydata-tvsum50.mat or .tsv, or your own JSON or CSV: video,annotator,start,end in seconds, or "
+    "video,annotator,second,score. Features are optional; shots come with them, from KTS, or are of equal length."
+)
+
+_SHOWN = 8
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    add = parser.add_argument
+    add("dataset", choices=("summe", "tvsum", "custom"), help="whose annotation files these are")
+    add("--annotations", type=Path, required=True, metavar="PATH", help="the annotation file, or SumMe's folder GT")
+    add("--out", type=Path, required=True, metavar="D.h5", help="dataset file to write")
+    add("--every", type=int, metavar="FRAMES", help="without features: distance of the picks (default: 15)")
+    add("--fps", type=float, help="frames per second, for videos whose rate the annotations do not tell")
+    shots = parser.add_argument_group("shots")
+    shots.add_argument(
+        "--segmenter",
+        choices=("auto", "kts", "uniform"),
+        help="auto: those in the features' file, else KTS where there are features, else uniform (default)",
+    )
+    shots.add_argument("--shot-seconds", type=float, default=2.0, help="length of uniform shots (default: 2)")
+    shots.add_argument(
+        "--shots", type=Path, metavar="S.json", help="shots of your own: {video: [[start, end], ...]} in frames"
+    )
+    features = parser.add_argument_group("features")
+    features.add_argument("--features", type=Path, metavar="F.h5", help="feature file; found by video name or key")
+    features.add_argument(
+        "--videos", type=Path, metavar="DIR", help="extract features of the video files in DIR instead"
+    )
+    features.add_argument(
+        "--allow-missing-features", action="store_true", help="take videos without features into the dataset too"
+    )
+    add_extraction_arguments(parser.add_argument_group("with --videos"))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Build, and say what was built."""
+    _check(args)
+    from sspvs.data.building.clock import COMMUNITY_STEP
+    from sspvs.data.building.dataset import build_dataset
+    from sspvs.data.building.shots import ShotRule, read_given_shots
+
+    rule = ShotRule(
+        segmenter=args.segmenter or "auto",
+        seconds=args.shot_seconds,
+        given=read_given_shots(args.shots) if args.shots else None,
+    )
+    annotations = _read(args)
+    report = build_dataset(
+        annotations,
+        args.out,
+        features=_extracted(args, annotations) if args.videos else args.features,
+        allow_missing_features=args.allow_missing_features,
+        shots=rule,
+        every=args.every or COMMUNITY_STEP,
+        progress=True,
+    )
+    _tell(report)
+    return 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Report every wrong setting at once, before any work is done."""
+    problems = []
+    if args.every is not None and args.every < 1:
+        problems.append(f"--every must be at least 1, got {args.every}")
+    if args.every is not None and (args.features or args.videos):
+        problems.append("--every goes without features: with features, their picks are taken")
+    if args.fps is not None and not 0 < args.fps < 10_000:
+        problems.append(f"--fps must be a positive number, got {args.fps}")
+    if not 0 < args.shot_seconds < float("inf"):
+        problems.append(f"--shot-seconds must be a positive number, got {args.shot_seconds}")
+    if args.shots and args.segmenter:
+        problems.append("give --shots or --segmenter, one of them")
+    if args.features and args.videos:
+        problems.append("give --features or --videos, one of them")
+    if args.segmenter == "kts" and not (args.features or args.videos):
+        problems.append("--segmenter kts needs --features or --videos")
+    if not 0 < args.rate <= 1000:
+        problems.append(f"--rate must be in (0, 1000] Hz, got {args.rate}")
+    if problems:
+        raise ValueError("; ".join(problems))
+
+
+def _read(args: argparse.Namespace) -> AnnotationSet:
+    from sspvs.data.annotations import read_custom, read_summe, read_tvsum
+
+    if args.dataset == "summe":
+        return read_summe(args.annotations)
+    if args.dataset == "tvsum":
+        return read_tvsum(args.annotations, fps=args.fps)
+    return read_custom(args.annotations, fps=args.fps)
+
+
+def _extracted(args: argparse.Namespace, annotations: AnnotationSet) -> Path:
+    """The feature file beside the dataset, with the features of all annotated videos."""
+    from sspvs.data.building.features import extract_features
+    from sspvs.features.backbones import load_backbone
+    from sspvs.features.extract import MAX_DAMAGED, Sampling
+
+    backbone = load_backbone(args.backbone, device=args.device, precision=args.precision, download=args.download)
+    print(f"backbone {backbone.name}: {backbone.reason}")
+    out: Path = args.out.with_name(f"{args.out.stem}.features.h5")
+    sampling = Sampling(
+        rate_hz=args.rate,
+        decoder=args.decoder,
+        time_limit_seconds=args.time_limit,
+        max_damaged=MAX_DAMAGED if args.max_damaged is None else args.max_damaged,
+    )
+    report = extract_features(
+        annotations,
+        args.videos,
+        out,
+        backbone,
+        sampling,
+        allow_missing=args.allow_missing_features,
+        progress=True,
+    )
+    for path, reason in report.failed:
+        print(f"warning: {path}: {reason}; left without features", file=sys.stderr)
+    print(f"features of {len(report.extracted)} videos extracted, {len(report.kept)} already there: {out}")
+    return out
+
+
+def _tell(report: BuildReport) -> None:
+    for warning in report.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    fewest, most = report.n_users
+    users = f"{fewest}" if fewest == most else f"{fewest} to {most}"
+    sources = ", ".join(f"{source} in {count}" for source, count in sorted(report.shot_sources.items()))
+    print(
+        f"{report.n_videos} videos, {users} users each, {report.n_frames} frames, {report.n_shots} shots ({sources} "
+        f"videos), features of {report.n_with_features or 'none'}: {report.out}"
+    )
+    if report.repairs:
+        print(f"{len(report.repairs)} repairs or notes:")
+        for name, sentence in report.repairs[:_SHOWN]:
+            print(f"  {name}: {sentence}")
+        if len(report.repairs) > _SHOWN:
+            print(f"  and {len(report.repairs) - _SHOWN} more, in the groups' attribute 'repairs'")
+    print(f"next: sspvs evaluate --dataset {report.out} --baseline human --protocol all")

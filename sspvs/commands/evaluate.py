@@ -1,0 +1,184 @@
+"""`sspvs evaluate`: scores against what people chose, by named protocols, beside human, random and consensus rows."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sspvs.commands.arguments import add_importance_arguments
+from sspvs.errors import OutputError
+
+if TYPE_CHECKING:
+    from sspvs.benchmark import Benchmark
+    from sspvs.evaluation.published import PublishedResult
+
+DESCRIPTION = (
+    "Evaluate scores of any method on a dataset file, or a baseline. Scores: our score h5, a peer's h5 (`score`, "
+    "`machine_summary`), JSON {video: [numbers]}, npz or CSV, by video key or name, one a pick or one a frame. Human, "
+    "random and consensus rows always stand beside; every figure is given with its protocol."
+)
+PROTOCOL_NAMES = ("per-user", "per-user-frames", "summary-vs-mean", "mean-annotator", "all")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("--dataset", required=True, type=Path, metavar="D.h5", help="dataset file, ours or the field's")
+    judged = parser.add_mutually_exclusive_group(required=True)
+    judged.add_argument(
+        "--scores",
+        nargs="+",
+        action="extend",
+        metavar="[NAME=]S",
+        help="score files; several are compared by a paired bootstrap",
+    )
+    judged.add_argument("--baseline", choices=("human", "random", "consensus", "contrastive"), help="in their place")
+    parser.add_argument(
+        "--protocol",
+        default="per-user",
+        choices=PROTOCOL_NAMES,
+        metavar="NAME",
+        help=f"{', '.join(PROTOCOL_NAMES)} (default: per-user)",
+    )
+    parser.add_argument("--splits", type=Path, metavar="J", help="split file: evaluate the videos that it tests")
+    parser.add_argument("--out", type=Path, metavar="R.json", help="write all figures, per video too")
+    parser.add_argument("--report", type=Path, metavar="R.html", help="write a page with the table and plots")
+    parser.add_argument("--picture", type=Path, metavar="R.png", help="draw every row's mean, interval and videos")
+    parser.add_argument("--published", action="store_true", help="show published results beside, each in its protocol")
+    _add_details(parser.add_argument_group("details"))
+    contrastive = parser.add_argument_group("contrastive baseline (needs features in the dataset)")
+    contrastive.add_argument("--contrastive", action="store_true", help="put its row beside the others")
+    add_importance_arguments(contrastive)
+
+
+def _add_details(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--rule",
+        default="default",
+        metavar="NAME",
+        help="budget and values of the 15 %% summary: default (floor, exact), vasnet, pgl-sum, a2summ, sspvs, ...",
+    )
+    group.add_argument("--draws", type=int, default=100, help="of the random row (default: 100)")
+    group.add_argument("--seed", type=int, default=0, help="of the random row (default: 0)")
+    group.add_argument(
+        "--recorded-summaries",
+        action="store_true",
+        help="judge the summaries that the score file records, not ones made from its scores",
+    )
+    group.add_argument("--allow-missing", action="store_true", help="evaluate the videos that there are scores of")
+    group.add_argument(
+        "--checkpoint-rule",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="[NAME=]RULE",
+        help="what chose the weights: val, last, train-loss, best-test or none; stated in the result",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Evaluate, write, show; 0 when all went well."""
+    from sspvs.benchmark import EvaluationSettings, run_benchmark, write_evaluation
+
+    scores = None if args.scores is None else _named_scores(args.scores)
+    _check_outputs(args, [args.dataset, *(scores or {}).values(), *([args.splits] if args.splits else [])])
+    settings = EvaluationSettings(
+        protocol=args.protocol,
+        rule=args.rule,
+        baseline=args.baseline,
+        contrastive=args.contrastive,
+        combine=args.combine,
+        post=args.post,
+        draws=args.draws,
+        seed=args.seed,
+        recorded_summaries=args.recorded_summaries,
+        allow_missing=args.allow_missing,
+        checkpoint_rule=_checkpoint_rules(args.checkpoint_rule),
+    )
+    benchmark = run_benchmark(args.dataset, scores, splits=args.splits, settings=settings, progress=True)
+    published = _published(benchmark) if args.published else ()
+    if args.out is not None:
+        write_evaluation(args.out, benchmark.evaluation)
+    if args.report is not None:
+        from sspvs.report.evaluation_page import write_evaluation_page
+
+        write_evaluation_page(
+            args.report, benchmark.evaluation, benchmark.videos, benchmark.predictions, published=published
+        )
+    if args.picture is not None:
+        from sspvs.report.evaluation_plots import write_evaluation_png
+
+        write_evaluation_png(args.picture, benchmark.evaluation, published)
+    _show(benchmark, published)
+    for path in _outputs(args):
+        print(f"written: {path}")
+    return 0
+
+
+def _show(benchmark: Benchmark, published: Iterable[PublishedResult]) -> None:
+    """The table; how the dataset was built is long, and stands in the result file and on the page."""
+    from sspvs.report.evaluation_table import comparison_table, render_text
+
+    evaluation = benchmark.evaluation
+    short = {name: value for name, value in evaluation.settings.items() if name != "dataset_made_by"}
+    print(render_text(comparison_table(replace(evaluation, settings=short), published)))
+
+
+def _published(benchmark: Benchmark) -> tuple[PublishedResult, ...]:
+    """Published results on this dataset; of the split's setting, where there is one."""
+    from sspvs.evaluation.published import published_results
+
+    evaluation = benchmark.evaluation
+    setting = evaluation.coverage.get("split_setting")
+    found = published_results(evaluation.dataset, setting=None if setting == "unrecognised" else setting)
+    if not found:
+        sys.stderr.write(f"warning: no published results on dataset '{evaluation.dataset}'\n")
+    return found
+
+
+def _named_scores(given: Iterable[str]) -> dict[str, Path]:
+    """Method -> file; `NAME=PATH` names a method, else the file's stem does."""
+    named: dict[str, Path] = {}
+    for text in given:
+        name, equals, path = text.partition("=")
+        if not equals or Path(text).exists():
+            name, path = Path(text).stem, text
+        if not name or not path:
+            raise ValueError(f"--scores {text}: expected PATH or NAME=PATH")
+        if name in named:
+            raise ValueError(f"--scores: two methods would be called '{name}'; name them: --scores NAME=PATH")
+        named[name] = Path(path)
+    return named
+
+
+def _checkpoint_rules(given: Iterable[str]) -> str | dict[str, str] | None:
+    rules = [text.rpartition("=") for text in given]
+    if not rules:
+        return None
+    if len(rules) == 1 and not rules[0][1]:
+        return rules[0][2]
+    if any(not name for name, _, _ in rules):
+        raise ValueError("--checkpoint-rule: give one RULE for all methods, or NAME=RULE for each")
+    return {name: rule for name, _, rule in rules}
+
+
+def _check_outputs(args: argparse.Namespace, inputs: Iterable[Path]) -> None:
+    """Fail before the work starts when a file could not be written, or would replace what is read."""
+    outputs = _outputs(args)
+    for path in outputs:
+        if not path.parent.is_dir():
+            raise OutputError(f"cannot write {path}: no folder {path.parent}; make it first")
+        if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+            raise OutputError(f"cannot write {path}; choose a file in a folder that can be written to")
+        if any(path.exists() and other.exists() and path.samefile(other) for other in inputs):
+            raise ValueError(f"{path} is one of the files that are read; choose another name for the result")
+    if len({path.absolute() for path in outputs}) < len(outputs):
+        raise ValueError(f"two results would be the same file: {', '.join(map(str, outputs))}; choose another name")
+
+
+def _outputs(args: argparse.Namespace) -> list[Path]:
+    return [path for path in (args.out, args.report, args.picture) if path is not None]

@@ -1,0 +1,178 @@
+"""Where the shots of a dataset come from: its features' file, KTS, equal lengths, or a file of one's own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from sspvs.data.annotations.record import AnnotatedVideo
+from sspvs.data.building.clock import VideoClock
+from sspvs.data.video_finder import spelling
+from sspvs.errors import DatasetError
+from sspvs.selection import DEFAULT_PENALTY, given_shots, kts, shots_from_picks, uniform_shots
+from sspvs.types import Shots
+
+Segmenter = Literal["auto", "kts", "uniform"]
+
+_UNIT, _VIDEOS = "unit", "videos"
+
+
+class ChosenShots(NamedTuple):
+    """Shots, where they came from (`published`, `kts`, `uniform` or `given`), and what was repaired."""
+
+    shots: Shots
+    source: str
+    repairs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class GivenShots:
+    """Shots that a file gives.
+
+    Attributes:
+        path: The file.
+        unit: What its numbers count.
+        pairs: Video -> list of [start, end).
+    """
+
+    path: Path
+    unit: Literal["frames", "seconds"]
+    pairs: Mapping[str, Any]
+
+    def of(self, video: AnnotatedVideo) -> Any:
+        """The pairs of a video, found by name or by key; None when there are none."""
+        for name in (video.name, video.key):
+            if name in self.pairs:
+                return self.pairs[name]
+        same = [name for name in self.pairs if spelling(name) == spelling(video.name)]
+        return self.pairs[same[0]] if len(same) == 1 else None
+
+
+@dataclass(frozen=True)
+class ShotRule:
+    """How the shots of every video are chosen.
+
+    Attributes:
+        segmenter: `auto`: those that come with the features, else KTS where there are features, else uniform.
+        seconds: Length of uniform shots.
+        given: Shots that a file gives, instead of all others.
+    """
+
+    segmenter: Segmenter = "auto"
+    seconds: float = 2.0
+    given: GivenShots | None = None
+
+    def __post_init__(self) -> None:
+        if self.segmenter not in ("auto", "kts", "uniform"):
+            raise ValueError(f"segmenter must be auto, kts or uniform, got {self.segmenter!r}")
+        if not 0 < self.seconds < np.inf:
+            raise ValueError(f"shot_seconds must be a positive number, got {self.seconds}")
+
+    def check(self, videos: tuple[AnnotatedVideo, ...]) -> None:
+        """Refuse a file of shots that lacks videos, all of them named at once.
+
+        Raises:
+            DatasetError: When it does.
+        """
+        if self.given is None:
+            return
+        missing = [video.name for video in videos if self.given.of(video) is None]
+        if missing:
+            shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+            there = ", ".join(list(self.given.pairs)[:5])
+            raise DatasetError(f"{self.given.path}: no shots of {len(missing)} videos: {shown}; it has {there}")
+
+    def shots(self, video: AnnotatedVideo, clock: VideoClock, published: Shots | None) -> ChosenShots:
+        """The shots of one video.
+
+        Args:
+            video: The video.
+            clock: Its clock, with its features.
+            published: Shots that come with the features.
+
+        Raises:
+            DatasetError: When the rule needs what the video does not have.
+        """
+        if self.given is not None:
+            return self._given(video, clock)
+        if self.segmenter == "auto" and published is not None:
+            shots, repairs = _on_frames(published, clock.n_frames)
+            return ChosenShots(shots, "published", repairs)
+        if self.segmenter == "kts" or (self.segmenter == "auto" and clock.features is not None):
+            return _kts(video, clock)
+        if clock.timeline is None:
+            raise DatasetError(
+                f"{video.where}: uniform shots of {self.seconds:g} s need the frame rate, which is unknown; give --fps"
+            )
+        return ChosenShots(uniform_shots(clock.timeline, self.seconds), "uniform")
+
+    def _given(self, video: AnnotatedVideo, clock: VideoClock) -> ChosenShots:
+        assert self.given is not None
+        if self.given.unit == "seconds" and clock.timeline is None:
+            raise DatasetError(f"{video.where}: shots in seconds, but the frame rate is unknown; give --fps")
+        clock_of_shots = clock.timeline if self.given.unit == "seconds" and clock.timeline else clock.n_frames
+        try:
+            shots, repairs = given_shots(self.given.of(video), clock_of_shots, unit=self.given.unit)
+        except ValueError as error:
+            raise DatasetError(f"{self.given.path}, video '{video.name}': {error}") from error
+        return ChosenShots(shots, "given", repairs)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The rule, for the dataset's own record."""
+        rule: dict[str, Any] = {"segmenter": "given" if self.given else self.segmenter}
+        if self.given:
+            rule["file"] = self.given.path.name
+        else:
+            rule |= {"shot_seconds": self.seconds, "kts_penalty": DEFAULT_PENALTY}
+        return rule
+
+
+def read_given_shots(path: Path) -> GivenShots:
+    """Read shots of many videos: `{video name or key: [[start, end], ...]}`, in frames, ends half-open.
+
+    In seconds: `{"unit": "seconds", "videos": {...}}`. Inclusive ends are repaired where they are all so.
+
+    Raises:
+        DatasetError: When it is something else.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot read the shots: {error.strerror or error}") from error
+    except (ValueError, RecursionError) as error:
+        raise DatasetError(f"{path}: expected shots as JSON: {error}") from error
+    unit = content.get(_UNIT, "frames") if isinstance(content, dict) else None
+    videos = content.get(_VIDEOS, content) if isinstance(content, dict) else None
+    if unit not in ("frames", "seconds") or not isinstance(videos, dict) or not videos:
+        raise DatasetError(
+            f"{path}: expected {{video: [[start, end], ...]}}, or such an object under '{_VIDEOS}' with '{_UNIT}' "
+            "frames or seconds"
+        )
+    wrong = next((name for name, pairs in videos.items() if name != _UNIT and not isinstance(pairs, list)), None)
+    if wrong is not None:
+        raise DatasetError(
+            f"{path}, video '{wrong}': expected a list of [start, end] pairs, found {videos[wrong]!r:.40}"
+        )
+    return GivenShots(path, unit, {name: pairs for name, pairs in videos.items() if name != _UNIT})
+
+
+def _kts(video: AnnotatedVideo, clock: VideoClock) -> ChosenShots:
+    features = clock.features
+    if features is None:
+        raise DatasetError(f"{video.where}: KTS needs features; give --features, or --segmenter uniform")
+    starts = kts(features.features)
+    return ChosenShots(shots_from_picks(starts, clock.picks, clock.n_frames, features.frame_change), "kts")
+
+
+def _on_frames(shots: Shots, n_frames: int) -> tuple[Shots, tuple[str, ...]]:
+    """Shots of features whose N differs a little, on the annotations' N."""
+    if shots.n_frames == n_frames:
+        return shots, ()
+    starts = shots.bounds[:, 0]
+    sentence = f"the shots' last frame was moved from {shots.n_frames} to {n_frames}"
+    return Shots.from_starts(starts[starts < n_frames], n_frames), (sentence,)

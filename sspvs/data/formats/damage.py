@@ -1,0 +1,25 @@
+"""What libraries raise when a file is damaged: any of many things."""
+
+from __future__ import annotations
+
+from tarfile import TarError
+from zipfile import BadZipFile
+
+from sspvs.errors import SspvsError
+
+DAMAGE = (
+    SspvsError,
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    NameError,  # scipy's MATLAB reader has such a path
+    RuntimeError,
+    ArithmeticError,
+    EOFError,
+    MemoryError,
+    BadZipFile,
+    TarError,
+)
+"""Reading any file of a user may raise these; they are caught where a file or a video of it is opened, and told."""

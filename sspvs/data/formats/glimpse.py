@@ -1,0 +1,114 @@
+"""A first look at a path: enough to tell what kind of file it is, each part looked at only when asked for."""
+
+from __future__ import annotations
+
+import csv
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from sspvs.data.formats.damage import DAMAGE
+from sspvs.errors import first_line
+from sspvs.features.store.h5_survey import Family, h5_family
+
+HEAD_BYTES = 4096
+
+
+class Glimpse:
+    """A path, looked at as little as possible.
+
+    Args:
+        path: A file or folder that exists.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.is_folder = path.is_dir()
+        self.suffix = path.suffix.lower()
+
+    @cached_property
+    def head(self) -> bytes:
+        """The first bytes of a file; empty for a folder."""
+        if self.is_folder:
+            return b""
+        with self.path.open("rb") as file:
+            return file.read(HEAD_BYTES)
+
+    @cached_property
+    def is_h5(self) -> bool:
+        """Whether the file starts as an h5 file does."""
+        return not self.is_folder and bool(h5py.is_hdf5(self.path))
+
+    @property
+    def family(self) -> Family | None:
+        """Which family of h5 files; None for other files and for damaged ones."""
+        return self._look_inside[0]
+
+    @property
+    def h5_damage(self) -> str:
+        """What is wrong with an h5 file that cannot be looked into; empty when nothing is, and for other files."""
+        return self._look_inside[1]
+
+    @cached_property
+    def _look_inside(self) -> tuple[Family | None, str]:
+        if not self.is_h5:
+            return None, ""
+        try:
+            return h5_family(self.path), ""
+        except DAMAGE as error:
+            return None, first_line(error)
+
+    @cached_property
+    def json(self) -> Any:
+        """The content of a JSON file; None for other files and for damaged ones."""
+        if self.head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] not in (b"{", b"["):
+            return None
+        try:
+            return json.loads(self.path.read_text(encoding="utf-8-sig"))
+        except (ValueError, UnicodeDecodeError, RecursionError):
+            return None
+
+    @cached_property
+    def first(self) -> Any:
+        """The first entry of a JSON list, or the first value of a JSON object; None when there is none."""
+        if isinstance(self.json, dict):
+            return next(iter(self.json.values()), None)
+        return self.json[0] if isinstance(self.json, list) and self.json else None
+
+    @cached_property
+    def first_line(self) -> Any:
+        """The first line of a JSON-lines file; None for other files."""
+        line = self.head.lstrip(b"\xef\xbb\xbf \t\r\n").split(b"\n", 1)[0]
+        try:
+            return json.loads(line) if line[:1] == b"{" else None
+        except ValueError:
+            return None
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """The first row of a comma- or tab-separated text file; empty for other files."""
+        try:
+            line = self.head.decode("utf-8-sig", "strict" if len(self.head) < HEAD_BYTES else "ignore")
+        except UnicodeDecodeError:
+            return ()
+        line = line.splitlines()[0] if line else ""
+        if self.is_folder or not line or "\0" in line:
+            return ()
+        delimiter = "\t" if line.count("\t") >= 1 else ","
+        try:
+            return tuple(cell.strip() for cell in next(csv.reader([line], delimiter=delimiter), []))
+        except csv.Error:
+            return ()
+
+    def holds(self, *names: str) -> bool:
+        """Whether a folder has all of these entries."""
+        return self.is_folder and all((self.path / name).exists() for name in names)
+
+    def files(self, *suffixes: str) -> list[Path]:
+        """A folder's own files with one of these endings, sorted."""
+        if not self.is_folder:
+            return []
+        return sorted(path for path in self.path.iterdir() if path.suffix.lower() in suffixes and path.is_file())

@@ -1,0 +1,145 @@
+"""Files that are none of the field's formats, or no longer: what they are, and what to do."""
+
+from __future__ import annotations
+
+import zipfile
+
+import h5py
+
+from sspvs.data.formats.damage import DAMAGE
+from sspvs.data.formats.glimpse import Glimpse
+from sspvs.data.formats.numpy_file import array_headers, is_numpy
+from sspvs.data.formats.shard import matches as is_shard
+from sspvs.errors import first_line
+
+_VIDEO_SUFFIXES = {".mp4", ".mkv", ".avi", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".ts", ".3gp"}
+_H5_SUFFIXES = {".h5", ".hdf5", ".hdf", ".he5"}
+_ASK_AGAIN = "copy or download it again and compare the size with the original's"
+
+
+def explain(glimpse: Glimpse) -> tuple[str, str] | None:
+    """What a file of no use here is, and what to do; None when nothing speaks against it.
+
+    Args:
+        glimpse: A file (not a folder).
+    """
+    for look in (_empty, _video, _pickle, _web_page, _lfs_pointer, _damaged_h5, _archive, _objects):
+        found = look(glimpse)
+        if found is not None:
+            return found
+    return None
+
+
+def unknown(glimpse: Glimpse) -> tuple[str, str]:
+    """What to say about a file or folder that is none of the known kinds."""
+    if glimpse.is_folder:
+        inside = sorted(path.name for path in glimpse.path.iterdir())
+        shown = ", ".join(inside[:6]) + (", ..." if len(inside) > 6 else "") if inside else "nothing"
+        return (
+            f"a folder of none of the known kinds; it holds {shown}",
+            "inspect one of its files, or name the folder that holds features/ and info_embed/, the .mat files or the "
+            "labels",
+        )
+    if glimpse.family is not None:
+        with h5py.File(glimpse.path, "r") as file:
+            names = list(file)
+        if glimpse.family == "empty":
+            return "an h5 file with nothing in it", "write it again: the program that made it stopped too early"
+        return (
+            f"an h5 file of none of the known kinds; at its root are {', '.join(names[:6])}",
+            "a dataset has a group a video with 'features', 'picks', 'user_summary', ...; sspvs data build makes one",
+        )
+    if glimpse.head[:1] in (b"{", b"[") and glimpse.json is None and glimpse.first_line is None:
+        return "damaged JSON: it does not parse", _ASK_AGAIN
+    if isinstance(glimpse.json, (dict, list)):
+        inside = list(glimpse.json)[:6] if isinstance(glimpse.json, dict) else [type(glimpse.first).__name__]
+        return (
+            f"JSON of none of the known kinds; it holds {', '.join(map(str, inside)) or 'nothing'}",
+            "known are annotations, splits, scores {video: [..]}, VideoXum, QVHighlights and DSNet labels",
+        )
+    return f"no file of a known kind ({glimpse.suffix or 'no ending'})", "known kinds: see sspvs data inspect --help"
+
+
+def _empty(glimpse: Glimpse) -> tuple[str, str] | None:
+    return ("an empty file (0 bytes)", _ASK_AGAIN) if not glimpse.head else None
+
+
+def _video(glimpse: Glimpse) -> tuple[str, str] | None:
+    head = glimpse.head
+    by_content = head[4:8] == b"ftyp" or head[:4] == b"\x1aE\xdf\xa3" or (head[:4] == b"RIFF" and head[8:12] == b"AVI ")
+    if not by_content and glimpse.suffix not in _VIDEO_SUFFIXES:
+        return None
+    return "a video, not a data file", f"sspvs summarize '{glimpse.path}' --out DIR, or sspvs extract for its features"
+
+
+def _pickle(glimpse: Glimpse) -> tuple[str, str] | None:
+    head = glimpse.head
+    is_pickle = head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05")
+    if not is_pickle and not (glimpse.suffix in (".pkl", ".pickle") and not glimpse.is_h5):
+        return None
+    return (
+        "a pickle: opening one runs whatever code is in it, so it is never opened here",
+        "where you trust it, load it yourself and save its arrays as h5, .npz or JSON",
+    )
+
+
+def _web_page(glimpse: Glimpse) -> tuple[str, str] | None:
+    start = glimpse.head.lstrip()[:200].lower()
+    if not start.startswith((b"<!doctype html", b"<html")):
+        return None
+    return "a web page, not the file itself (a download link that asked something first)", "download it in a browser"
+
+
+def _lfs_pointer(glimpse: Glimpse) -> tuple[str, str] | None:
+    if not glimpse.head.startswith(b"version https://git-lfs"):
+        return None
+    return "a Git LFS pointer, not the file itself", "run `git lfs pull` in its repository"
+
+
+def _damaged_h5(glimpse: Glimpse) -> tuple[str, str] | None:
+    if glimpse.h5_damage:
+        reason = "it is cut short" if "truncated" in glimpse.h5_damage else f"it does not open ({glimpse.h5_damage})"
+        return f"a damaged h5 file: {reason}; {glimpse.path.stat().st_size} bytes are here", _ASK_AGAIN
+    if glimpse.is_h5:
+        return None
+    if glimpse.suffix in _H5_SUFFIXES:
+        return "no h5 file, in spite of its name: it does not start as one", _ASK_AGAIN
+    return None
+
+
+def _archive(glimpse: Glimpse) -> tuple[str, str] | None:
+    head = glimpse.head
+    if (
+        head[:2] == b"\x1f\x8b"
+        or (head[257:262] == b"ustar" and not is_shard(glimpse))
+        or head[:6] in (b"Rar!\x1a\x07", b"7z\xbc\xaf'\x1c")
+    ):
+        return "a packed archive", "unpack it and inspect what is in it"
+    if head[:4] != b"PK\x03\x04":
+        return None
+    try:
+        with zipfile.ZipFile(glimpse.path) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, OSError):
+        return "a damaged zip archive (an .npz file is one): it is cut short", _ASK_AGAIN
+    if any(name.endswith("data.pkl") for name in names):
+        return "a PyTorch checkpoint, not a data file", "sspvs has no verb that reads checkpoints as data"
+    if all(name.endswith(".npy") for name in names):
+        return None
+    return "a zip archive", "unpack it and inspect what is in it"
+
+
+def _objects(glimpse: Glimpse) -> tuple[str, str] | None:
+    """An .npy or .npz with Python objects is a pickle in disguise."""
+    if not is_numpy(glimpse):
+        return None
+    try:
+        headers = array_headers(glimpse.path)
+    except DAMAGE as error:
+        return f"a damaged NumPy file: {first_line(error)}", _ASK_AGAIN
+    if any(header.dtype.hasobject for header in headers):
+        return (
+            "a NumPy file of Python objects, which is a pickle: opening one runs whatever code is in it",
+            "where you trust it, load it yourself and save plain arrays",
+        )
+    return None
