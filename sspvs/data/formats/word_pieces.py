@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
+from sspvs.data.tokenizers.wordpiece import BertTokenizer
 from sspvs.errors import MissingExtraError
-from sspvs.features.minilm import REMEDY, model_folder
 from sspvs.types import IntArray
+from sspvs.weights.minilm import REMEDY, model_folder
 
 NEEDED = f"reading and writing BERT token ids needs the word pieces: {REMEDY}"
+_PURPOSE = "reading and writing BERT token ids"
 
 
 def available() -> bool:
     """Whether the word pieces are on this machine."""
     try:
-        model_folder()
+        model_folder(_PURPOSE)
     except MissingExtraError:
         return False
     return True
@@ -30,7 +31,7 @@ def encode(text: str) -> IntArray:
     Raises:
         MissingExtraError: When the word pieces are not here.
     """
-    return np.asarray(_tokenizer().encode(text, add_special_tokens=False).ids, dtype=np.int64)
+    return np.asarray(_tokenizer().encode(text), dtype=np.int64)
 
 
 def decode(ids: IntArray) -> str:
@@ -39,8 +40,7 @@ def decode(ids: IntArray) -> str:
     Raises:
         MissingExtraError: When the word pieces are not here.
     """
-    text: str = _tokenizer().decode([int(i) for i in ids], skip_special_tokens=True)
-    return text
+    return _tokenizer().decode(ids.tolist())
 
 
 def decode_fields(tokens: Mapping[str, IntArray]) -> dict[str, str]:
@@ -49,10 +49,5 @@ def decode_fields(tokens: Mapping[str, IntArray]) -> dict[str, str]:
 
 
 @lru_cache(maxsize=1)
-def _tokenizer() -> Any:
-    from tokenizers import Tokenizer
-
-    tokenizer = Tokenizer.from_file(str(model_folder() / "tokenizer.json"))
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    return tokenizer
+def _tokenizer() -> BertTokenizer:
+    return BertTokenizer("bert-base-uncased", _PURPOSE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sspvs.weights.minilm import tokenizer_file
@@ -39,3 +40,8 @@ class BertTokenizer:
     def encode(self, text: str) -> list[int]:
         """Ids of the word pieces."""
         return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Their text: lower case, as BERT reads it; [PAD], [CLS] and [SEP] are dropped."""
+        text: str = self._tokenizer.decode([int(token) for token in ids], skip_special_tokens=True)
+        return text
