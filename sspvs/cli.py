@@ -1,7 +1,8 @@
 """The command line: a table of verbs, each a module in `sspvs.commands` that is imported only when called.
 
 A verb's module has `DESCRIPTION`, `add_arguments(parser)` and `run(args) -> exit status`; one that has a table `VERBS`
-of its own instead is a verb of verbs (`sspvs data build`). A user's mistake ends as one line on stderr that starts with
+of its own instead is a verb of verbs (`sspvs data build`), and one that has `run_verb(verb, arguments)` reads its
+arguments itself. A user's mistake ends as one line on stderr that starts with
 `error:` and exit status 2; `--debug` shows the traceback instead.
 """
 
@@ -29,6 +30,10 @@ VERBS = {
         "sspvs.commands.evaluate",
         "scores against what people chose, by named protocols, beside human and random",
     ),
+    "fit": ("sspvs.commands.lightning", "pretrain on videos with text: --config configs/pretrain/NAME.yaml"),
+    "validate": ("sspvs.commands.lightning", "the figures of a checkpoint on validation videos"),
+    "test": ("sspvs.commands.lightning", "the same on the videos of data.predict"),
+    "predict": ("sspvs.commands.lightning", "embeddings of videos and texts into an h5 file"),
     "import": ("sspvs.commands.import_official", "the official SSPVS checkpoint into a checkpoint folder of ours"),
     "demo": ("sspvs.commands.demo", "draw a small video with sound and summarise it; needs nothing"),
     "doctor": ("sspvs.commands.doctor", "what is installed, what works, what to do"),
@@ -94,6 +99,8 @@ def _run(prog: str, verbs: Table, arguments: Sequence[str], about: str = "") -> 
     module = import_module(module_name)
     if hasattr(module, "VERBS"):
         return _run(f"{prog} {verb}", module.VERBS, rest, module.DESCRIPTION)
+    if hasattr(module, "run_verb"):
+        return int(module.run_verb(verb, rest))
     parser = _Parser(prog=f"{prog} {verb}", description=getattr(module, "DESCRIPTION", None) or line.capitalize() + ".")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error, and the log")
     module.add_arguments(parser)

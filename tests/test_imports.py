@@ -18,7 +18,7 @@ _FLOORS = (
     ("features", "evaluation"),
     ("data",),
     ("tasks", "report"),
-    ("output",),
+    ("output", "training"),
     ("pipeline", "benchmark"),
     ("commands",),
     ("cli",),

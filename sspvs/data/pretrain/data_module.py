@@ -16,6 +16,7 @@ from sspvs.data.pretrain.items import PretrainItem
 from sspvs.data.pretrain.loader import PretrainLoader, pretrain_loader
 from sspvs.data.pretrain.raw_videos import ExtractionSettings
 from sspvs.data.pretrain.sources import Pairs, feature_dim_of, load_pairs, split_pairs
+from sspvs.data.pretrain.worlds import WorldSource, manifests_of_world
 from sspvs.data.text import TextSettings, TokenFields
 from sspvs.data.tokenizers import load_tokenizer
 from sspvs.errors import DatasetError, FingerprintMismatchError
@@ -35,7 +36,7 @@ class PretrainDataModule(pl.LightningDataModule):
     where it stopped.
 
     Args:
-        train: Release folder, manifest (.csv, .jsonl) or folder of shards to train on.
+        train: Release folder, manifest (.csv, .jsonl) or folder of shards to train on; or give a `world`.
         val: The same to validate on. Null: the release's validation list, the rows whose `split` is `val`, or else
             `val_share` of `train`, held out.
         predict: The same for `predict` and `test`; null: the validation pairs, or all where nothing is held out.
@@ -56,6 +57,7 @@ class PretrainDataModule(pl.LightningDataModule):
         seed: Of everything that is drawn.
         extraction: How raw videos are looked at.
         download: Fetch the tokenizer's files when they are not on this machine.
+        world: A synthetic world to train and validate on instead, made unless it is there.
 
     Raises:
         DatasetError: The data is not what it should be (when it is first needed).
@@ -63,7 +65,7 @@ class PretrainDataModule(pl.LightningDataModule):
 
     def __init__(
         self,
-        train: str,
+        train: str | None = None,
         val: str | None = None,
         predict: str | None = None,
         encoder: str = "bert-base-uncased",
@@ -82,14 +84,20 @@ class PretrainDataModule(pl.LightningDataModule):
         seed: int = 0,
         extraction: ExtractionSettings = _EXTRACTION,
         download: bool = False,
+        world: WorldSource | None = None,
     ) -> None:
         super().__init__()
+        if (train is None) == (world is None):
+            raise ValueError("give data.train (a release folder, a manifest or shards) or data.world, and not both")
+        if world is not None:
+            train, own_val = map(str, manifests_of_world(world))
+            val = own_val if val is None else val
         if not 0 <= val_share < 1:
             raise ValueError(f"val_share must be at least 0 and below 1, got {val_share}")
         if num_workers < 0:
             raise ValueError(f"num_workers must not be negative, got {num_workers}")
         self.paths = {
-            "train": Path(train),
+            "train": Path(str(train)),
             "val": None if val is None else Path(val),
             "predict": None if predict is None else Path(predict),
         }

@@ -1,0 +1,71 @@
+"""`sspvs fit`, `validate`, `test` and `predict`: pretraining from a config file, by LightningCLI."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sspvs.training.command_line import TrainingCLI
+
+DEBUG = "--debug"
+
+
+def run_verb(verb: str, arguments: Sequence[str]) -> int:
+    """Run a verb with the arguments that follow it.
+
+    Returns:
+        0 when all went well, 143 when SIGTERM stopped a training that then saved where it was.
+
+    Raises:
+        ValueError: For mistakes in arguments and configs, and what Lightning refuses.
+        KeyboardInterrupt: The training was interrupted from the keyboard.
+    """
+    debug = DEBUG in arguments
+    if not debug:
+        _quieten()
+    from pytorch_lightning.utilities.exceptions import MisconfigurationException, SIGTERMException
+
+    from sspvs.training.command_line import TrainingCLI
+    from sspvs.training.stopping import EXIT_STATUS, StoppedBySignalError
+
+    try:
+        cli = TrainingCLI(verb, [word for word in arguments if word != DEBUG])
+    except StoppedBySignalError as stopped:
+        sys.stderr.write(f"{stopped}\n")
+        return EXIT_STATUS
+    except SIGTERMException:
+        sys.stderr.write("stopped by SIGTERM before there was anything to save\n")
+        return EXIT_STATUS
+    except MisconfigurationException as error:
+        raise ValueError(str(error)) from error
+    except SystemExit as ended:  # --help and --print_config end so; Lightning after an interrupt
+        if isinstance(ended.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from ended
+        return int(ended.code or 0)
+    if cli.trainer.is_global_zero:
+        _report(cli)
+    return 0
+
+
+def _report(cli: TrainingCLI) -> None:
+    trainer = cli.trainer
+    if cli.verb == "predict":
+        print(cli.settings.out)
+        return
+    stage = "test" if cli.verb == "test" else "val"
+    if cli.verb == "fit":
+        print(f"{trainer.global_step} steps, run folder {trainer.log_dir or '(none)'}")
+    figures = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith(f"{stage}/")}
+    for name in sorted(figures):
+        print(f"  {name:<36}{figures[name]:.5g}")
+
+
+def _quieten() -> None:
+    """Without --debug the libraries' own messages stay away; their warnings about mistakes remain errors of ours."""
+    for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"(pytorch_lightning|lightning_fabric|torch|jsonargparse)\b")

@@ -1,0 +1,13 @@
+"""What stands around a training: the command line, the run's folder, checkpoints, restarts, loggers.
+
+command_line      `TrainingCLI`: LightningCLI with this package's defaults, and errors of one line
+run               where a run lies, and what is kept of it (`--run.*`)
+starting_point    `--ckpt_path`: last, best, a file or a checkpoint folder -> settings and weights
+saving            checkpoints that are whole or not there; the newest, for restarts
+stopping          SIGTERM: save, then stop
+draws             dropout that a restart draws alike
+loggers           CSV always, W&B when asked
+records           the run's own config.yaml; best and last weights as checkpoint folders
+samples           the retrieval table, and what attention and scores look like
+predictions       embeddings into an h5 file
+"""

@@ -1,0 +1,60 @@
+"""What a run leaves in its folder beside checkpoints: its config, and weights as checkpoint folders."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import yaml
+from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.cli import LightningArgumentParser, SaveConfigCallback
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
+
+from sspvs.atomic import write_text
+from sspvs.tasks.pretrain import PretrainTask
+from sspvs.training.loggers import wandb_of
+from sspvs.training.saving import BEST, LAST, checkpoint_folder
+
+logger = logging.getLogger(__name__)
+
+PRETRAINED = "pretrained"
+"""Folder of a run with `best` and `last`, checkpoint folders for `PretrainTask.from_pretrained`."""
+
+
+class RunConfig(SaveConfigCallback):
+    """Writes the whole config, every default included, to `config.yaml` in the run's own folder, and to W&B."""
+
+    def __init__(self, parser: LightningArgumentParser, config: Any, **how: Any) -> None:
+        super().__init__(parser, config, save_to_log_dir=False, **how)
+
+    def save_config(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:  # noqa: ARG002
+        """Called by Lightning on one process."""
+        text = self.parser.dump(self.config, skip_none=False, skip_link_targets=True)
+        folder = getattr(trainer.loggers[0], "log_dir", None) if trainer.loggers else None
+        if folder is not None:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            write_text(Path(folder) / "config.yaml", text)
+        wandb = wandb_of(trainer.loggers)
+        if wandb is not None:
+            wandb.log_hyperparams({"config": yaml.safe_load(text)})
+
+
+class ExportWeights(Callback):
+    """After training: the best and the last checkpoint as folders under `pretrained`."""
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+        """Read them again and write them, on one process."""
+        folder = checkpoint_folder(trainer)  # every process must ask
+        if not trainer.interrupted:
+            _export(folder)
+
+
+@rank_zero_only
+def _export(folder: Path) -> None:
+    for name in (BEST, LAST):
+        if (folder / name).is_file():
+            target = folder.parent / PRETRAINED / name.removesuffix(".ckpt")
+            PretrainTask.from_pretrained(folder / name).save_pretrained(target)
+            logger.info("exported %s", target)
