@@ -24,14 +24,14 @@ def run_verb(verb: str, arguments: Sequence[str]) -> int:
         ValueError: For mistakes in arguments and configs, and what Lightning refuses.
         KeyboardInterrupt: The training was interrupted from the keyboard.
     """
-    debug = DEBUG in arguments
-    if not debug:
-        _quieten()
-    from pytorch_lightning.utilities.exceptions import MisconfigurationException, SIGTERMException
+    from lightning_fabric.utilities.exceptions import MisconfigurationException
+    from pytorch_lightning.utilities.exceptions import SIGTERMException
 
     from sspvs.training.command_line import TrainingCLI
     from sspvs.training.stopping import EXIT_STATUS, StoppedBySignalError
 
+    if DEBUG not in arguments:
+        _quieten()
     try:
         cli = TrainingCLI(verb, [word for word in arguments if word != DEBUG])
     except StoppedBySignalError as stopped:
@@ -65,7 +65,7 @@ def _report(cli: TrainingCLI) -> None:
 
 
 def _quieten() -> None:
-    """Without --debug the libraries' own messages stay away; their warnings about mistakes remain errors of ours."""
+    """Without --debug the libraries' own messages stay away. Lightning sets its level when it is imported."""
     for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"(pytorch_lightning|lightning_fabric|torch|jsonargparse)\b")

@@ -204,12 +204,13 @@ class TrainingCLI(LightningCLI):
 
     def _refuse_flags(self, start: StartingPoint, found: dict[str, tuple[Any, Any]]) -> None:
         """A flag that contradicts the checkpoint is a mistake; a config file may be meant for something else."""
-        flags = {word.split("=")[0].removeprefix("--model.") for word in self.arguments if word.startswith("--model.")}
+        words = [word.split("=")[0] for word in self.arguments]
+        flags = {word.removeprefix("--model.") for word in words if word.startswith("--model.")}
         for name, (one, other) in sorted(found.items()):
             if any(name == flag or name.startswith(f"{flag}.") or flag.startswith(f"{name}.") for flag in flags):
                 raise ValueError(
-                    f"--model.{name} {other} contradicts the checkpoint {start.source}, which has {one}; leave the flag "
-                    "out, or start without --ckpt_path"
+                    f"--model.{name} {other} contradicts the checkpoint {start.source}, which has {one}; leave the "
+                    "flag out, or start without --ckpt_path"
                 )
 
 

@@ -25,7 +25,11 @@ class DrawByStep(Callback):
         self.seed = seed
 
     def on_train_batch_start(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,  # noqa: ARG002
+        batch: Any,  # noqa: ARG002
+        batch_idx: int,
     ) -> None:
         """Seed the CPU's and the accelerators' generators."""
         place = (self.seed % 2**32, trainer.current_epoch, batch_idx, trainer.global_rank)

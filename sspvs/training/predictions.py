@@ -37,7 +37,11 @@ class WriteEmbeddings(Callback):
             raise OutputError(f"cannot write {self.path}: it is a folder; give the name of an .h5 file")
 
     def on_predict_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Embeddings, *_: Any
+        self,
+        trainer: pl.Trainer,  # noqa: ARG002
+        pl_module: pl.LightningModule,  # noqa: ARG002
+        outputs: Embeddings,
+        *_: Any,
     ) -> None:
         """Keep them; a video that several processes were given counts once."""
         video, text = (tensor.float().cpu().numpy() for tensor in (outputs.video, outputs.text))

@@ -10,7 +10,6 @@ import pytorch_lightning as pl
 import yaml
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.cli import LightningArgumentParser, SaveConfigCallback
-from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from sspvs.atomic import write_text
 from sspvs.tasks.pretrain import PretrainTask
@@ -47,11 +46,10 @@ class ExportWeights(Callback):
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
         """Read them again and write them, on one process."""
         folder = checkpoint_folder(trainer)  # every process must ask
-        if not trainer.interrupted:
+        if trainer.is_global_zero and not trainer.interrupted:
             _export(folder)
 
 
-@rank_zero_only
 def _export(folder: Path) -> None:
     for name in (BEST, LAST):
         if (folder / name).is_file():
