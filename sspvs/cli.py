@@ -99,13 +99,15 @@ def _run(prog: str, verbs: Table, arguments: Sequence[str], about: str = "") -> 
     module = import_module(module_name)
     if hasattr(module, "VERBS"):
         return _run(f"{prog} {verb}", module.VERBS, rest, module.DESCRIPTION)
-    if hasattr(module, "run_verb"):
-        return int(module.run_verb(verb, rest))
-    parser = _Parser(prog=f"{prog} {verb}", description=getattr(module, "DESCRIPTION", None) or line.capitalize() + ".")
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error, and the log")
-    module.add_arguments(parser)
     try:
-        status = int(module.run(parser.parse_args(rest)))
+        if hasattr(module, "run_verb"):
+            status = int(module.run_verb(verb, rest))
+        else:
+            description = getattr(module, "DESCRIPTION", None) or line.capitalize() + "."
+            parser = _Parser(prog=f"{prog} {verb}", description=description)
+            parser.add_argument("--debug", action="store_true", help="show the traceback of an error, and the log")
+            module.add_arguments(parser)
+            status = int(module.run(parser.parse_args(rest)))
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader of our output (`| head`) went away: not a mistake. Keep the interpreter's own flush quiet.

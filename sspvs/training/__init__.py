@@ -6,6 +6,7 @@ starting_point    `--ckpt_path`: last, best, a file or a checkpoint folder -> se
 saving            checkpoints that are whole or not there; the newest, for restarts
 stopping          SIGTERM: save, then stop
 draws             dropout that a restart draws alike
+place             where in its epoch the data is
 loggers           CSV always, W&B when asked
 records           the run's own config.yaml; best and last weights as checkpoint folders
 samples           the retrieval table, and what attention and scores look like

@@ -20,6 +20,7 @@ from sspvs.tasks.checkpoint import LoadReport
 from sspvs.tasks.pretrain import PretrainTask
 from sspvs.training.draws import DrawByStep
 from sspvs.training.loggers import build_loggers
+from sspvs.training.place import KeepPlace
 from sspvs.training.predictions import WriteEmbeddings
 from sspvs.training.records import ExportWeights, RunConfig
 from sspvs.training.run import RunSettings, WandbMode, WandbSettings
@@ -157,7 +158,7 @@ class TrainingCLI(LightningCLI):
         run = self.run_settings
         out: list[Callback] = []
         if self.verb == "fit":
-            out.append(DrawByStep(int(self.settings.seed_everything)))
+            out += [DrawByStep(int(self.settings.seed_everything)), KeepPlace()]
         if trained and has_logger:
             out.append(LearningRateMonitor("step"))
             out.append(Samples(run.samples))

@@ -30,7 +30,7 @@ class RunConfig(SaveConfigCallback):
 
     def save_config(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:  # noqa: ARG002
         """Called by Lightning on one process."""
-        text = self.parser.dump(self.config, skip_none=False, skip_link_targets=True)
+        text = self.parser.dump(self.config, skip_link_targets=True)
         folder = getattr(trainer.loggers[0], "log_dir", None) if trainer.loggers else None
         if folder is not None:
             Path(folder).mkdir(parents=True, exist_ok=True)
