@@ -46,7 +46,7 @@ CAPTIONS = {
     },
     "sample_demo_3.mp4": {
         "title": "",
-        "description": "A small child plays with a toy car on the rug of a living room with a fireplace, a blue sofa, a "
+        "description": "A small child plays with a toy car on the rug of a living room with a fireplace, a sofa, a "
         "balloon and a basket of laundry.",
         "category": "people",
         "query": "child alone in living room",
