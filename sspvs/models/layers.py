@@ -6,6 +6,7 @@ Axis letters: B batch, T positions, D width, H heads.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from einops import rearrange
@@ -74,9 +75,40 @@ class TransformerLayer(nn.Module):
     def forward(self, states: Tensor, mask: Tensor) -> Tensor:
         """(B, T, D) states under a (B, T) mask -> (B, T, D)."""
         states = self.norm1(states + self.dropout(self.attention(states, mask)))
-        hidden = self.dropout(functional.relu(self.linear1(states)))
+        hidden = relu_dropout(self.linear1(states), self.dropout.p if self.training else 0.0)
         out: Tensor = self.norm2(states + self.dropout(self.linear2(hidden)))
         return out
+
+
+class _ReluDropout(torch.autograd.Function):
+    """Keeps its output only: where that is above 0 the input was, and was kept."""
+
+    @staticmethod
+    def forward(ctx: Any, states: Tensor, probability: float) -> Tensor:
+        out = torch.empty_like(states).bernoulli_(1.0 - probability)
+        out.mul_(states).clamp_(min=0.0).mul_(1.0 / (1.0 - probability))
+        ctx.save_for_backward(out)
+        ctx.probability = probability
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (out,) = ctx.saved_tensors
+        passed: Tensor = torch.ops.aten.threshold_backward(gradients[0], out, 0)  # where the output is above 0
+        return passed.mul_(1.0 / (1.0 - ctx.probability)), None
+
+
+def relu_dropout(states: Tensor, probability: float) -> Tensor:
+    """ReLU, then dropout, keeping one tensor for the backward pass, the one that the next layer keeps anyway.
+
+    Args:
+        states: Any shape.
+        probability: Of a value to be dropped, in [0, 1); 0 in evaluation.
+    """
+    if probability == 0.0:
+        return functional.relu(states)
+    out: Tensor = _ReluDropout.apply(states, probability)
+    return out
 
 
 class TransformerStack(nn.Module):

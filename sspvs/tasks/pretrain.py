@@ -17,6 +17,7 @@ from torch import Tensor
 from sspvs.data.batch import PretrainBatch
 from sspvs.evaluation.retrieval import retrieval_metrics
 from sspvs.losses.gather import alone
+from sspvs.models.fast_linear import use_fast_linears
 from sspvs.models.pretrain_model import PretrainModel, PretrainOutput
 from sspvs.models.settings import TextEncoderSettings, VideoEncoderSettings
 from sspvs.models.text_encoder import build_text_encoder
@@ -66,6 +67,7 @@ class PretrainTask(pl.LightningModule):
         local_radius: Frames on each side that recover a masked one.
         retrieval_candidates: Validation retrieves among so many videos at most.
         compile_model: Compile the model with torch.compile when training starts.
+        fast_linears: Float32 on a CPU: which kernels multiply; see `sspvs.models.fast_linear`.
         feature_fingerprint: What made the features, when known; taken from the data where it knows.
     """
 
@@ -79,6 +81,7 @@ class PretrainTask(pl.LightningModule):
         local_radius: int = 4,
         retrieval_candidates: int = 1000,
         compile_model: bool = False,
+        fast_linears: Literal["auto", "always", "never"] = "auto",
         feature_fingerprint: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
@@ -101,6 +104,7 @@ class PretrainTask(pl.LightningModule):
                 "local_radius": local_radius,
                 "retrieval_candidates": retrieval_candidates,
                 "compile_model": compile_model,
+                "fast_linears": fast_linears,
                 "feature_fingerprint": feature_fingerprint,
             }
         )
@@ -194,11 +198,13 @@ class PretrainTask(pl.LightningModule):
         return [] if self.retrieval is None else self.retrieval.table()
 
     def setup(self, stage: str) -> None:
-        """Take over what the data knows about its features; compile."""
+        """Take over what the data knows about its features; compile, or choose kernels."""
         known = getattr(getattr(self.trainer, "datamodule", None), "feature_fingerprint", None)
         self.hparams["feature_fingerprint"] = agreed_fingerprint(self.feature_fingerprint, known)
         if self.compile_model and stage == "fit":
             self.model.compile()
+        elif self.trainer.strategy.root_device.type == "cpu":
+            use_fast_linears(self.model, where=self.hparams["fast_linears"])
 
     def configure_optimizers(self) -> Any:
         """The optimiser and, for each step, its learning rate."""

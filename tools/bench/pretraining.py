@@ -4,14 +4,17 @@
     python tools/bench/pretraining.py --variants default lean --steps 4
     python tools/bench/pretraining.py --profile lean         # where the time goes
 
-Both: B 8, T 256, L 64, 1024-D, BERT-base trained from random weights, dropout on, float32, Adam 1e-6. Each run has a
-process of its own; peak memory is that of the process, and what the imports take is told apart.
+Both: B 8, T 256, L 64, 1024-D, BERT-base trained from random weights, dropout on, float32, Adam 1e-6. Each has a
+process of its own, and they take turns step by step, so that a busy machine slows them alike: the ratio of times is
+the median over the rounds. On a busy machine `--threads 1` and the ratio of processor time say more. Peak memory is
+that of the process; what the imports take is told apart.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -22,10 +25,16 @@ from typing import Any
 
 VARIANTS: dict[str, dict[str, bool]] = {
     "unfused": {"fused": False},
+    "torch-linears": {"torch_linears": True},
     "default": {},
     "checkpointing": {"checkpointing": True},
     "step-in-backward": {"step_in_backward": True},
     "lean": {"checkpointing": True, "step_in_backward": True},
+    "lean-returned": {"checkpointing": True, "step_in_backward": True},
+}
+ENVIRONMENT = {
+    # glibc keeps freed blocks of up to 32 MiB for itself; with this it gives those above 1 MB back at once.
+    "lean-returned": {"MALLOC_MMAP_THRESHOLD_": "1000000"},
 }
 Step = Callable[[], None]
 
@@ -64,6 +73,7 @@ def plain_step(given: dict[str, Any]) -> Step:
 def our_step(given: dict[str, Any], how: dict[str, bool]) -> Step:
     import torch
 
+    from sspvs.models.fast_linear import use_fast_linears
     from sspvs.models.settings import TextEncoderSettings, VideoEncoderSettings
     from sspvs.tasks.optim import build_optimizer, parameter_groups
     from sspvs.tasks.pretrain import PretrainTask
@@ -81,6 +91,7 @@ def our_step(given: dict[str, Any], how: dict[str, bool]) -> Step:
     video = VideoEncoderSettings(gradient_checkpointing=again)
     text = TextEncoderSettings(config={"model_type": "bert"}, attend_padding=True, gradient_checkpointing=again)
     task = PretrainTask(video, text, optim=optim).train()
+    use_fast_linears(task, where="never" if how.get("torch_linears") else "auto")  # the trainer's setup does this
     optimizer = build_optimizer(parameter_groups(task, optim), optim)
     masks = {
         "frame_mask": torch.ones(given["frames"].shape[:2], dtype=torch.bool),
@@ -94,8 +105,8 @@ def our_step(given: dict[str, Any], how: dict[str, bool]) -> Step:
     return lambda: optimizer.step(closure)
 
 
-def once(which: str, steps: int, threads: int, profile: bool) -> None:
-    """One contestant, reported as JSON."""
+def work(which: str, threads: int, profile: bool) -> None:
+    """A step for each line on standard input, each answered by a line of JSON."""
     import pytorch_lightning  # noqa: F401  both would run under it
     import torch
     from measure import own_peak_mb
@@ -106,50 +117,86 @@ def once(which: str, steps: int, threads: int, profile: bool) -> None:
     base = own_peak_mb()
     given = material()
     step = plain_step(given) if which == "plain" else our_step(given, VARIANTS[which])
-    seconds = []
-    for _ in range(steps + 1):  # the first one makes the optimiser's state
-        started = time.perf_counter()
-        step()
-        seconds.append(time.perf_counter() - started)
+    step()  # the first one makes the optimiser's state
     if profile:
         with torch.profiler.profile() as watched:
             step()
         print(watched.key_averages().table(sort_by="self_cpu_time_total", row_limit=25, max_name_column_width=45))
         return
-    print(json.dumps({"seconds": statistics.median(seconds[1:]), "peak_mb": own_peak_mb(), "imports_mb": base}))
+    print("ready", flush=True)
+    for _ in sys.stdin:
+        started, busy = time.perf_counter(), time.process_time()
+        step()
+        figures = {"seconds": time.perf_counter() - started, "cpu_seconds": time.process_time() - busy}
+        print(json.dumps({**figures, "peak_mb": own_peak_mb(), "imports_mb": base}), flush=True)
 
 
-def run_once(which: str, args: argparse.Namespace, *more: str) -> str:
-    command = [sys.executable, __file__, "--once", which, "--steps", str(args.steps), "--threads", str(args.threads)]
-    return subprocess.run([*command, *more], check=True, stdout=subprocess.PIPE, text=True).stdout
+class Contestant:
+    """A process that makes a step when asked."""
+
+    def __init__(self, which: str, threads: int) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, __file__, "--work", which, "--threads", str(threads)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **ENVIRONMENT.get(which, {})},
+        )
+        self._line()
+
+    def _line(self) -> str:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"a contestant ended with {self.process.wait()}")
+        return line
+
+    def step(self) -> dict[str, float]:
+        assert self.process.stdin is not None
+        self.process.stdin.write("step\n")
+        self.process.stdin.flush()
+        figures: dict[str, float] = json.loads(self._line())
+        return figures
+
+    def stop(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.wait()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
-    parser.add_argument("--steps", type=int, default=3, help="timed steps of a run; their median counts")
+    parser.add_argument("--steps", type=int, default=3, help="rounds for each variant")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--profile", choices=["plain", *VARIANTS], help="print where this one's time goes")
-    parser.add_argument("--once", choices=["plain", *VARIANTS], help=argparse.SUPPRESS)
-    parser.add_argument("--profiled", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--work", choices=["plain", *VARIANTS], help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if args.once:
-        once(args.once, args.steps, args.threads, args.profiled)
+    if args.work or args.profile:
+        work(args.work or args.profile, args.threads, bool(args.profile))
         return
-    if args.profile:
-        print(run_once(args.profile, args, "--profiled"))
-        return
-    print(f"{'':18}{'seconds':>9}{'of plain':>10}{'peak MiB':>10}{'of plain':>10}{'imports MiB':>13}{'without':>9}")
-    plain: dict[str, float] = {}
-    for which in ["plain", *args.variants]:
-        run = json.loads(run_once(which, args).strip().splitlines()[-1])
-        plain = plain or run
-        above = (run["peak_mb"] - run["imports_mb"]) / (plain["peak_mb"] - plain["imports_mb"])
+    print(
+        f"{'':18}{'seconds':>9}{'plain s':>9}{'ratio':>7}{'of CPU':>8}{'peak MiB':>10}{'plain':>7}{'ratio':>7}", end=""
+    )
+    print(f"{'imports MiB':>13}{'ratio without':>15}")
+    plain = Contestant("plain", args.threads)
+    for which in args.variants:
+        ours = Contestant(which, args.threads)
+        rounds = [(ours.step(), plain.step()) for _ in range(args.steps)]
+        ours.stop()
+        seconds, reference = (statistics.median(run["seconds"] for run in side) for side in zip(*rounds, strict=True))
+        ratio, of_cpu = (
+            statistics.median(mine[clock] / other[clock] for mine, other in rounds)
+            for clock in ("seconds", "cpu_seconds")
+        )
+        mine, other = rounds[-1]
+        above = (mine["peak_mb"] - mine["imports_mb"]) / (other["peak_mb"] - other["imports_mb"])
         print(
-            f"{which:18}{run['seconds']:9.2f}{run['seconds'] / plain['seconds']:10.2f}{run['peak_mb']:10.0f}"
-            f"{run['peak_mb'] / plain['peak_mb']:10.2f}{run['imports_mb']:13.0f}{above:9.2f}",
+            f"{which:18}{seconds:9.2f}{reference:9.2f}{ratio:7.2f}{of_cpu:8.2f}{mine['peak_mb']:10.0f}{other['peak_mb']:7.0f}"
+            f"{mine['peak_mb'] / other['peak_mb']:7.2f}{mine['imports_mb']:13.0f}{above:15.2f}",
             flush=True,
         )
+    plain.stop()
 
 
 if __name__ == "__main__":
