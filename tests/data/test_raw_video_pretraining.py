@@ -144,7 +144,7 @@ def terms_of(task: PretrainTask, data: PretrainDataModule) -> dict[str, Tensor]:
 
 
 def test_from_raw_video_to_a_checkpoint(folder: Path, tmp_path: Path) -> None:
-    """Four videos are soon known by heart: that is what 192 steps must show, no more."""
+    """Four videos are soon known by heart: that is what 288 steps must show, no more."""
     pl.seed_everything(0)
     torch.set_num_threads(1)
     data = PretrainDataModule(
@@ -152,16 +152,16 @@ def test_from_raw_video_to_a_checkpoint(folder: Path, tmp_path: Path) -> None:
     )
     video = VideoEncoderSettings(data.feature_dim, 64, num_heads=4, num_layers=1, feedforward_dim=128, dropout=0.0)
     text = TextEncoderSettings("small", small={"text_dim": 64, "num_layers": 1, "dropout": 0.0})
-    task = PretrainTask(video, text, optim=OptimSettings(lr=3e-3, warmup_steps=4), dropout=0.0)
+    task = PretrainTask(video, text, optim=OptimSettings(lr=2e-3, warmup_steps=4), dropout=0.0)
     losses = Losses()
-    trainer = pl.Trainer(max_epochs=12, callbacks=[losses], enable_model_summary=False, **QUIET)
+    trainer = pl.Trainer(max_epochs=18, callbacks=[losses], enable_model_summary=False, **QUIET)
     trainer.fit(task, datamodule=data)
-    assert len(losses.seen) == trainer.global_step == 192
+    assert len(losses.seen) == trainer.global_step == 288
     assert all(map(math.isfinite, losses.seen))
     before, after = terms_of(PretrainTask(video, text), data), terms_of(task, data)
     assert before["coarse_loss"] > 0.68, "a new head knows nothing: log 2"
     assert after["coarse_loss"] < 0.62
-    assert after["fine_loss"] < 0.6 * before["fine_loss"]
+    assert after["fine_loss"] < 0.5 * before["fine_loss"]
     assert after["mask_loss"] < 0.6 * before["mask_loss"]
     assert all(math.isfinite(trainer.callback_metrics[name]) for name in ("val/loss", "val/mask_loss"))
 
@@ -171,7 +171,7 @@ def test_from_raw_video_to_a_checkpoint(folder: Path, tmp_path: Path) -> None:
     assert loaded.feature_fingerprint is not None
     assert loaded.feature_fingerprint["backbone"] == "efficientnet-lite0"
     assert loaded.model.video_encoder.settings.feature_dim == 1280
-    torch.testing.assert_close(terms_of(loaded, data), after, rtol=0, atol=0)
+    torch.testing.assert_close(terms_of(loaded, data), after, rtol=1e-5, atol=1e-6)
     embeddings = pl.Trainer(**QUIET).predict(loaded, datamodule=data)
     assert embeddings is not None
     assert [name for batch in embeddings for name in batch.ids] == ["montage", "sample_demo_3"]  # type: ignore[union-attr]
