@@ -7,7 +7,10 @@ The house, in the order in which data walks through it:
     importance/   features -> scores, without training: local dissimilarity, global consistency
     selection/    scores -> shots -> summary: KTS, knapsack, key frames              (numpy only)
     evaluation/   scores and summaries against what people chose, under named protocols  (numpy and scipy only)
-    data/         annotations, splits, file formats of others -> one dataset file
+    data/         annotations, splits, file formats of others -> one dataset file; video-text pairs -> batches
+    models/       the video and text towers and their heads; losses/ what they are trained on
+    tasks/        models and losses as LightningModules; checkpoints in and out
+    training/     a training run: its folder, logs, samples, restarts
     report/       plots, the interactive HTML pages, tables, JSON, CSV, edit lists
     output.py     a summary's files, written together or not at all
     pipeline.py   summarize(video): from a video to a summary, once through
@@ -18,11 +21,11 @@ Imports go one way, from a layer to the ones above it in this list, and `tests/t
 
     0  errors, types
     1  atomic, machine, version, weights                  (whole files; this machine; weights of others)
-    2  video, selection, importance                       (these never import each other)
+    2  video, selection, importance, models, losses       (these never import each other)
     3  features, evaluation
     4  data
-    5  report
-    6  output
+    5  report, tasks
+    6  output, training
     7  pipeline, benchmark
     8  commands
     9  cli
