@@ -40,7 +40,7 @@ def run_verb(verb: str, arguments: Sequence[str]) -> int:
     except SIGTERMException:
         sys.stderr.write("stopped by SIGTERM before there was anything to save\n")
         return EXIT_STATUS
-    except MisconfigurationException as error:
+    except (MisconfigurationException, ModuleNotFoundError) as error:  # of settings, and of an accelerator's package
         raise ValueError(str(error)) from error
     except SystemExit as ended:  # --help and --print_config end so; Lightning after an interrupt
         if isinstance(ended.__context__, KeyboardInterrupt):

@@ -110,6 +110,8 @@ class TrainingCLI(LightningCLI):
         """Take the model's settings from the checkpoint, where one is given."""
         given = self.settings.get("ckpt_path")
         self.run_settings = RunSettings(**self.settings.run.as_dict())
+        if self.verb == "fit":
+            _refuse_without_negatives(self.settings.model.losses, self.settings.data.negative_probability)
         if given is None:
             return
         self.start = find_starting_point(str(given), self.run_settings, required=self.verb != "fit")
@@ -216,6 +218,17 @@ class TrainingCLI(LightningCLI):
 
 
 _WANDB = ("wandb_project", "wandb_name", "wandb_group")
+
+
+def _refuse_without_negatives(losses: Any, probability: float) -> None:
+    """What tells matched from mismatched pairs learns nothing where all are matched."""
+    batch_negatives = losses.coarse in ("infonce", "sigmoid")
+    drawn = [name for name in ("matching", "hausdorff") if name in (losses.coarse, losses.fine)]
+    if drawn and not batch_negatives and probability == 0:
+        raise ValueError(
+            f"data.negative_probability is 0: {' and '.join(drawn)} would see matching texts only and learn nothing; "
+            "set it to 0.5, or model.losses.coarse to infonce or sigmoid, which take the batch's other texts"
+        )
 
 
 def _vocab_size(small: Any) -> int | None:

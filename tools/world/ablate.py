@@ -28,7 +28,8 @@ from sspvs.atomic import write_text
 CONFIG = Path(__file__).parents[2] / "configs" / "pretrain" / "synthetic.yaml"
 VARIANTS = {
     "all": {},
-    "no-coarse": {"model.losses.coarse": "none"},
+    # Without the batch's other texts the fine objective needs mismatched ones from the data.
+    "no-coarse": {"model.losses.coarse": "none", "data.negative_probability": "0.5"},
     "no-fine": {"model.losses.fine": "none"},
     "no-mask": {"model.losses.mask": "false"},
     "shuffled": {"data.world.settings.wording.shuffled": "pretrain"},

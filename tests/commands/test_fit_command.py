@@ -1,0 +1,211 @@
+"""`sspvs fit`, `validate`, `test` and `predict`: what they write, restore and refuse."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import h5py
+import pytest
+import torch
+import yaml
+
+from sspvs.cli import main
+from sspvs.tasks.pretrain import PretrainTask
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "training"))
+from interrupting import arguments, in_a_process
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of the smoke config with an embed_dim that the config does not have."""
+    folder = tmp_path_factory.mktemp("fit") / "runs"
+    words = arguments(folder, "--run.samples", "2", "--model.video.embed_dim", "24")
+    assert main(["fit", *words]) == 0
+    return folder / "smoke" / "version_0"
+
+
+def words(run: Path, *more: str) -> list[str]:
+    return arguments(run.parents[1], *more)
+
+
+def figures(text: str) -> dict[str, float]:
+    rows = [line.split() for line in text.splitlines() if line.startswith(("  val/", "  test/"))]
+    return {name: float(value) for name, value in rows}
+
+
+def test_the_folder_of_a_run(run: Path) -> None:
+    names = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()}
+    assert names == {
+        "config.yaml", "hparams.yaml", "metrics.csv", "retrieval.csv", "samples/0.png", "samples/1.png",
+        "checkpoints/best.ckpt", "checkpoints/last.ckpt",
+        *(f"pretrained/{one}/{name}" for one in ("best", "last") for name in ("config.json", "model.safetensors")),
+    }  # fmt: skip
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    assert config["model"]["video"]["embed_dim"] == 24
+    assert config["data"]["batch_size"] == 4
+    best = PretrainTask.from_pretrained(run / "pretrained" / "best")
+    kept = torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)
+    assert kept["hyper_parameters"]["video"]["feature_dim"] == 32  # linked from the data
+    assert kept["hyper_parameters"]["video"]["trained_length"] == 32
+    assert all(torch.equal(value, kept["state_dict"][name]) for name, value in best.state_dict().items())
+
+
+def test_its_own_config_repeats_it(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    again = ["--config", str(run / "config.yaml"), "--run.root", str(tmp_path), "--trainer.max_epochs", "1"]
+    assert main(["fit", *again]) == 0
+    assert main(["fit", *again]) == 0  # beside the first, no clash
+    assert sorted(path.name for path in (tmp_path / "smoke").iterdir()) == ["version_0", "version_1"]
+
+
+@pytest.mark.parametrize("which", ["last", "pretrained/last", "checkpoints/last.ckpt"])
+def test_a_checkpoint_brings_its_settings(run: Path, which: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The config alone would make another model; the figures are those of the end of training."""
+    given = which if which == "last" else str(run / which)
+    capsys.readouterr()
+    assert main(["validate", *words(run, "--ckpt_path", given)]) == 0
+    found = figures(capsys.readouterr().out)
+    with (run / "metrics.csv").open(newline="") as file:
+        trained = [row for row in csv.DictReader(file) if row["val/loss"]][-1]
+    assert found["val/loss"] == pytest.approx(float(trained["val/loss"]), rel=1e-4)
+    assert found["val/matching_accuracy"] == pytest.approx(float(trained["val/matching_accuracy"]), rel=1e-4)
+
+
+def test_what_contradicts_a_checkpoint(
+    run: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    assert main(["validate", *words(run, "--ckpt_path", "best", "--model.video.embed_dim=64")]) == 2
+    assert "--model.video.embed_dim 64 contradicts the checkpoint" in capsys.readouterr().err
+    assert main(["validate", *words(run, "--ckpt_path", "best")]) == 0
+    assert "video.embed_dim 24 (config: 32)" in caplog.text
+    assert main(["validate", *words(run, "--ckpt_path", "best", "--data.world.settings.drawn.feature_dim=16")]) == 2
+    assert "made for features of width 32, the data has 16" in capsys.readouterr().err
+
+
+def test_training_on_from_a_folder(run: Path, tmp_path: Path) -> None:
+    """Its weights and sizes, with an optimiser of one's own."""
+    more = ("--ckpt_path", str(run / "pretrained" / "last"), "--trainer.max_steps", "1", "--model.optim.lr", "0.5")
+    assert main(["fit", *arguments(tmp_path / "runs", *more)]) == 0
+    new = torch.load(tmp_path / "runs" / "smoke" / "version_0" / "checkpoints" / "last.ckpt", weights_only=True)
+    assert new["hyper_parameters"]["video"]["embed_dim"] == 24
+    assert new["hyper_parameters"]["optim"]["lr"] == 0.5
+    assert new["global_step"] == 1
+
+
+def test_embeddings(run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "e.h5"
+    assert main(["predict", *words(run, "--ckpt_path", "best", "--out", str(out))]) == 0
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    with h5py.File(out) as file:
+        assert len(file) == config["data"]["world"]["settings"]["pretrain_val"]
+        assert all(name.startswith("val_") for name in file)
+        one = next(iter(file.values()))
+        assert one["video"].shape == (24,)
+        assert one["text"].shape == (32,)
+        assert file.attrs["checkpoint"].endswith("best.ckpt")
+    assert main(["predict", *words(run, "--ckpt_path", "best", "--out", str(tmp_path / "no" / "e.h5"))]) == 2
+
+
+MISTAKES = [
+    ([], "give data.train"),
+    (["--config", "nowhere.yaml"], "nowhere.yaml"),
+    (["--model.nonsense", "3"], "nonsense"),
+    (["--trainer.max_epochs", "many"], "max_epochs"),
+    (["--trainer.accelerator", "tpu"], ""),
+    (["--model.losses.coarse", "cosine"], "coarse"),
+    (["--data.batch_size", "500"], "lower batch_size"),
+    (["--ckpt_path", "nowhere.ckpt"], "no checkpoint at nowhere.ckpt"),
+    (["--run.save_every", "0"], "save_every"),
+    (["--wandb", "loud"], "wandb"),
+    (["--data.negative_probability", "0"], "matching and hausdorff would see matching texts only"),
+]
+
+
+@pytest.mark.parametrize(("more", "expected"), MISTAKES, ids=lambda value: " ".join(value) if value else "nothing")
+def test_mistakes_are_one_line(
+    more: list[str], expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = more if not more or more[0] == "--config" else arguments(tmp_path / "runs", *more)
+    assert main(["fit", *given]) == 2
+    err = capsys.readouterr().err
+    lines = [line for line in err.splitlines() if line.startswith("error:")]
+    assert len(lines) == 1
+    assert expected in lines[0]
+    assert "Traceback" not in err
+    assert not list((tmp_path / "runs").rglob("*.ckpt")) if (tmp_path / "runs").exists() else True
+
+
+def test_debug_shows_the_traceback(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="nonsense"):
+        main(["fit", "--debug", *arguments(tmp_path / "runs", "--model.nonsense", "3")])
+
+
+def test_help_and_the_whole_config(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["predict", "--help"]) == 0
+    assert "--model.losses.margin" in capsys.readouterr().out
+    assert main(["fit", *arguments(tmp_path / "runs", "--print_config")]) == 0
+    assert yaml.safe_load(capsys.readouterr().out)["model"]["losses"]["margin"] == 1.414
+
+
+def records(log: bytes) -> Iterator[bytes]:
+    """Of a W&B file: LevelDB's log format (blocks of 32 KiB; records in parts) after a header of 7 bytes."""
+    place, parts = 7, b""
+    while place + 7 <= len(log):
+        if (left := 32768 - place % 32768) < 7:
+            place += left
+            continue
+        size, kind = int.from_bytes(log[place + 4 : place + 6], "little"), log[place + 6]
+        parts += log[place + 7 : place + 7 + size]
+        place += 7 + size
+        if kind in (1, 4):  # whole, or the last part
+            yield parts
+            parts = b""
+
+
+def test_wandb_offline(tmp_path: Path) -> None:
+    """The run's folder holds curves, config, the retrieval table and plots; the axis is the step."""
+    pytest.importorskip("wandb")
+    from wandb.proto import wandb_internal_pb2
+
+    more = ["--wandb", "offline", "--wandb_project", "p", "--wandb_group", "g", "--run.samples", "1"]
+    done = in_a_process("fit", arguments(tmp_path / "runs", *more), tmp_path)
+    assert done.returncode == 0, done.stderr
+    (folder,) = (tmp_path / "runs" / "smoke" / "version_0" / "wandb").glob("offline-run-*")
+    (log,) = folder.glob("*.wandb")
+    keys: set[str] = set()
+    config: dict[str, str] = {}
+    for data in records(log.read_bytes()):
+        record = wandb_internal_pb2.Record()
+        record.ParseFromString(data)
+        keys |= {item.key or item.nested_key[0] for item in record.history.item}
+        config |= {item.key: item.value_json for item in record.config.update}
+        if record.run.project:
+            assert (record.run.project, record.run.run_group) == ("p", "g")
+            config |= {item.key: item.value_json for item in record.run.config.update}
+    wanted = {"trainer/global_step", "train/loss", "val/loss", "val/retrieval", "val/samples", "val/text_to_video_r10"}
+    assert wanted <= keys
+    assert json.loads(config["config"])["model"]["video"]["embed_dim"] == 32
+    assert list((folder / "files" / "media" / "table" / "val").glob("retrieval*.json"))
+    assert list((folder / "files" / "media" / "images" / "val").glob("samples*.png"))
+
+
+@pytest.mark.slow
+def test_two_processes_and_uneven_data(tmp_path: Path) -> None:
+    """23 videos on two ranks in batches of 4, 7 to validate on: nobody waits for ever, every video counts once."""
+    more = ["--trainer.devices", "2", "--trainer.strategy", "ddp", "--data.world.settings.pretrain_train", "23"]
+    more += ["--data.world.settings.pretrain_val", "7", "--trainer.max_epochs", "1"]
+    done = in_a_process("fit", arguments(tmp_path / "runs", *more), tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("2 steps")
+    assert figures(done.stdout)["val/retrieval_candidates"] == 7
+    assert (tmp_path / "runs" / "smoke" / "version_0" / "pretrained" / "last" / "config.json").is_file()
+    assert [path.name for path in (tmp_path / "runs" / "smoke").iterdir()] == ["version_0"]
+    out = tmp_path / "e.h5"
+    words = arguments(tmp_path / "runs", *more[:-2], "--ckpt_path", "last", "--out", str(out))
+    assert in_a_process("predict", words, tmp_path).returncode == 0
+    with h5py.File(out) as file:
+        assert len(file) == 7
