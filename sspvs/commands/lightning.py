@@ -46,19 +46,20 @@ def run_verb(verb: str, arguments: Sequence[str]) -> int:
         if isinstance(ended.__context__, KeyboardInterrupt):
             raise KeyboardInterrupt from ended
         return int(ended.code or 0)
+    run_folder = cli.trainer.log_dir  # agreed upon by all processes: all must ask
     if cli.trainer.is_global_zero:
-        _report(cli)
+        _report(cli, run_folder)
     return 0
 
 
-def _report(cli: TrainingCLI) -> None:
+def _report(cli: TrainingCLI, run_folder: str | None) -> None:
     trainer = cli.trainer
     if cli.verb == "predict":
         print(cli.settings.out)
         return
     stage = "test" if cli.verb == "test" else "val"
     if cli.verb == "fit":
-        print(f"{trainer.global_step} steps, run folder {trainer.log_dir or '(none)'}")
+        print(f"{trainer.global_step} steps, run folder {run_folder or '(none)'}")
     figures = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith(f"{stage}/")}
     for name in sorted(figures):
         print(f"  {name:<36}{figures[name]:.5g}")
