@@ -28,7 +28,7 @@ class KeepPlace(Callback):
         checkpoint: dict[str, Any],
     ) -> None:
         """Put it into the checkpoint."""
-        loader = trainer.train_dataloader
+        loader: Any = trainer.train_dataloader
         if hasattr(loader, "state_dict"):
             checkpoint[_KEY] = loader.state_dict()
 
@@ -44,6 +44,6 @@ class KeepPlace(Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
         """Give it back, once."""
         state, self._state = self._state, None
-        loader = trainer.train_dataloader
+        loader: Any = trainer.train_dataloader
         if state is not None and hasattr(loader, "load_state_dict"):
             loader.load_state_dict(state)
