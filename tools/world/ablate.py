@@ -67,7 +67,8 @@ def train(variant: str, seed: int, args: argparse.Namespace) -> dict[str, float]
     command = [sys.executable, "-m", "sspvs", "fit", "--config", str(args.config), *flags]
     done = subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     if done.returncode:
-        raise SystemExit(f"{name}: {done.stderr.strip().splitlines()[-1]}")
+        said = (done.stderr.strip().splitlines() or ["nothing"])[-1]
+        raise RuntimeError(f"ended with status {done.returncode} and said: {said}")
     logs = sorted((out / name).glob("version_*/metrics.csv"), key=lambda path: path.stat().st_mtime)
     figures: dict[str, float] = {}
     for log in logs:
@@ -102,14 +103,21 @@ def main() -> None:
     results: dict[str, dict[str, float]] = json.loads(kept.read_text()) if kept.is_file() else {}
     todo = [(v, s) for s in range(args.seeds) for v in args.variants if f"{v}-{s}" not in results]
 
-    def work(one: tuple[str, int]) -> None:
-        results["{}-{}".format(*one)] = train(*one, args)
+    def work(one: tuple[str, int]) -> bool:
+        name = "{}-{}".format(*one)
+        try:
+            results[name] = train(*one, args)
+        except RuntimeError as error:
+            print(f"{name}: {error}; the same command goes on with it", file=sys.stderr, flush=True)
+            return False
         write_text(kept, json.dumps(dict(results), indent=1) + "\n")
-        print("{} seed {}".format(*one), file=sys.stderr, flush=True)
+        print(f"{name} done", file=sys.stderr, flush=True)
+        return True
 
     with ThreadPoolExecutor(args.jobs) as pool:
-        list(pool.map(work, todo))
+        done = list(pool.map(work, todo))
     print(table(results, args.variants))
+    raise SystemExit(0 if all(done) else 1)
 
 
 if __name__ == "__main__":
