@@ -1,9 +1,9 @@
-"""The sizes of the towers: what a config file says about them, with the published values as defaults."""
+"""The sizes of the towers and of the summarizer: what a config file says of them, the published values as defaults."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args, get_type_hints
 
 
 @dataclass(frozen=True)
@@ -49,3 +49,44 @@ class TextEncoderSettings:
     """As in the video tower."""
     download: bool = False
     """Fetch weights that are not on this machine."""
+
+
+@dataclass(frozen=True)
+class SummarizerSettings:
+    """What stands on the video tower and scores its frames; by default as published (Li et al., WACV 2023)."""
+
+    head: Literal["progressive", "linear", "attention", "csta"] = "progressive"
+    """`progressive` as published; for comparison `linear` (of the features alone), `attention` (one self-attention
+    layer of its own) and `csta` (attention of a CNN over frames and channels, after CSTA)."""
+    num_stages: int = 3
+    """K, stages of the progressive head; the others have one."""
+    dropout: float = 0.1
+    """In front of each stage's linear layer, and within the heads that are there for comparison."""
+    text_guidance: Literal["none", "added", "gate", "cross-attention"] = "none"
+    """`added`: the pooled text, projected, to the first stage's states, as published; it shifts all frames alike.
+    `gate`: how well each frame fits the words, after the fine alignment, to each stage's logits. `cross-attention`:
+    each stage's states attend to the words."""
+    max_frames: int = 16384
+    """Longest video that is scored at once; longer ones in overlapping windows of this length."""
+    overlap: int = 1024
+    """Frames that two windows share; their logits are faded into each other there."""
+
+    def __post_init__(self) -> None:
+        wrong = []
+        for name in ("head", "text_guidance"):
+            known = _choices(type(self), name)
+            if getattr(self, name) not in known:
+                wrong.append(f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}")
+        if self.num_stages < 1 or (self.head != "progressive" and self.num_stages != 1):
+            wrong.append(f"num_stages must be at least 1, and 1 for any head but progressive, got {self.num_stages}")
+        if not 0 <= self.dropout < 1:
+            wrong.append(f"dropout must be at least 0 and below 1, got {self.dropout}")
+        if not 0 <= self.overlap <= self.max_frames // 2:
+            wrong.append(f"overlap must be at least 0 and at most half of max_frames, got {self.overlap}")
+        if wrong:
+            raise ValueError("summarizer: " + "; ".join(wrong))
+
+
+def _choices(kind: type, name: str) -> tuple[str, ...]:
+    """What a setting may be."""
+    return get_args(get_type_hints(kind)[name])

@@ -1,0 +1,1 @@
+"""What scores frames, one file a kind of head; `base` has their interface."""

@@ -1,0 +1,230 @@
+"""How a video's text says which of its frames matter: as published, and two ways of our own.
+
+Axis letters: B batch, T picks, L tokens, D width, K stages, H heads.
+"""
+
+from __future__ import annotations
+
+import math
+from contextlib import AbstractContextManager, nullcontext
+from typing import NamedTuple
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class GuidingText(NamedTuple):
+    """Projected texts of a batch.
+
+    Attributes:
+        vectors: (B, L, D) the words, or with L = 1 the text as a whole.
+        mask: (B, L) bool, True = a word; everywhere True in rows without text.
+        given: (B,) bool, whether the video has a text.
+    """
+
+    vectors: Tensor
+    mask: Tensor
+    given: Tensor
+
+    def rows(self, index: list[int]) -> GuidingText:
+        """The texts of some of the videos."""
+        return GuidingText(*(part[index] for part in self))
+
+
+class Guide:
+    """The text of a batch as a head meets it; this one says nothing. Made anew for each pass.
+
+    Attributes:
+        looks: Whether it needs `look`.
+        text_fit: (B, T) float32 how well each frame fits the text, once `look` was called; None where it is not asked.
+    """
+
+    looks = False
+    text_fit: Tensor | None = None
+
+    def look(self, encoded: Tensor, frame_mask: Tensor) -> None:
+        """Look at the video before the first stage scores.
+
+        Args:
+            encoded: (B, T, D) states of the tower for the embedded frames.
+            frame_mask: (B, T) bool, True = a frame of the video.
+        """
+
+    def states(self, stage: int, states: Tensor) -> Tensor:  # noqa: ARG002
+        """(B, T, D) states of a stage, guided."""
+        return states
+
+    def logits(self, stage: int, logits: Tensor) -> Tensor:  # noqa: ARG002
+        """(B, T) float32 logits of a stage, guided."""
+        return logits
+
+
+class TextGuidance(nn.Module):
+    """The interface.
+
+    Attributes:
+        reads_words: Whether it takes the words' states, or the pooled text.
+        uses_encoder: Whether it compares the text with states of the tower.
+    """
+
+    reads_words = True
+    uses_encoder = False
+
+    def forward(self, text: GuidingText) -> Guide:
+        """A guide by these texts; rows without text are left exactly as they are."""
+        raise NotImplementedError
+
+
+class AddedText(TextGuidance):
+    """The pooled text, added to the first stage's states, as published (Li et al., WACV 2023).
+
+    Note what it cannot do: added in front of a linear layer it shifts the logits of all frames of a video alike. It can
+    say how high the first stage scores a video, and so how much the second stage hears of the first, but not which
+    frames the text is about.
+    """
+
+    reads_words = False
+
+    def forward(self, text: GuidingText) -> Guide:
+        """See `TextGuidance.forward`."""
+        return _Added(torch.where(text.given[:, None, None], text.vectors[:, :1], 0.0))
+
+
+class _Added(Guide):
+    def __init__(self, text: Tensor) -> None:
+        self.text = text  # (B, 1, D)
+
+    def states(self, stage: int, states: Tensor) -> Tensor:
+        return states if stage else states + self.text.to(states.dtype)
+
+
+class TextGate(TextGuidance):
+    """How well each frame fits the words, after the fine alignment of pretraining, added to every stage's logits.
+
+    Cosines of the tower's states of the frames (first stage, no residual: what the fine alignment compares) and the
+    projected words, in float32. Each word's cosines are centred over the video's frames: a word that fits everywhere
+    says nothing. Words are weighed by a softmax over the text, at first alike; the weighted sum times a positive scale,
+    at first 5, is a frame's `text_fit`; each stage adds it with a weight of its own, at first 1 / K, so that it counts
+    once.
+
+    Args:
+        embed_dim: D.
+        num_stages: K.
+        scale: At first.
+    """
+
+    uses_encoder = True
+
+    def __init__(self, embed_dim: int, num_stages: int, scale: float = 5.0) -> None:
+        super().__init__()
+        self.word_weight = nn.Linear(embed_dim, 1, bias=False)  # a bias would weigh all words alike
+        nn.init.zeros_(self.word_weight.weight)
+        self.log_scale = nn.Parameter(torch.full((1,), math.log(scale)))
+        self.stage_weights = nn.Parameter(torch.full((num_stages,), 1.0 / num_stages))
+
+    def forward(self, text: GuidingText) -> Guide:
+        """See `TextGuidance.forward`."""
+        return _Gate(self, text)
+
+    def text_fit(self, encoded: Tensor, frame_mask: Tensor, text: GuidingText) -> Tensor:
+        """How well frames fit their text.
+
+        Args:
+            encoded: (B, T, D) states of the tower.
+            frame_mask: (B, T) bool, True = a frame of the video.
+            text: The words.
+
+        Returns:
+            (B, T) float32, of mean 0 over a video's frames; zeros in the padding and without text.
+        """
+        with in_float32(encoded):
+            weight = self.word_weight(text.vectors.to(self.word_weight.weight.dtype)).squeeze(-1).float()  # (B, L)
+            weight = weight.masked_fill(~text.mask, -math.inf).softmax(dim=1)
+            frames = functional.normalize(encoded.float(), dim=-1)
+            words = functional.normalize(text.vectors.float(), dim=-1)
+            # A weighted sum of cosines is a product with the weighted sum of unit vectors, and centres likewise.
+            wanted = (weight[:, :, None] * words).sum(dim=1, keepdim=True)  # (B, 1, D)
+            fit = (frames @ wanted.transpose(1, 2)).squeeze(-1)  # (B, T)
+        valid = frame_mask.float()
+        centre = (fit * valid).sum(dim=1, keepdim=True) / valid.sum(dim=1, keepdim=True).clamp(min=1.0)
+        fit = self.log_scale.float().exp() * (fit - centre)
+        return torch.where(frame_mask & text.given[:, None], fit, 0.0)
+
+
+class _Gate(Guide):
+    looks = True
+
+    def __init__(self, gate: TextGate, text: GuidingText) -> None:
+        self.gate = gate
+        self.text = text
+
+    def look(self, encoded: Tensor, frame_mask: Tensor) -> None:
+        self.text_fit = self.gate.text_fit(encoded, frame_mask, self.text)
+
+    def logits(self, stage: int, logits: Tensor) -> Tensor:
+        assert self.text_fit is not None, "a head must let its guide look first"
+        return logits + self.gate.stage_weights[stage].float() * self.text_fit
+
+
+class TextCrossAttention(TextGuidance):
+    """Every stage's states attend to the words, and what they find is added; one module for all stages.
+
+    The output projection starts at zero: at first all is as without text.
+
+    Args:
+        embed_dim: D, a multiple of `num_heads`.
+        num_heads: H.
+    """
+
+    def __init__(self, embed_dim: int, num_heads: int) -> None:
+        super().__init__()
+        if embed_dim % num_heads:
+            raise ValueError(f"embed_dim must be a multiple of num_heads, got {embed_dim} and {num_heads}")
+        self.num_heads = num_heads
+        self.norm = nn.LayerNorm(embed_dim)  # the states grow from stage to stage
+        self.query = nn.Linear(embed_dim, embed_dim)
+        self.key_value = nn.Linear(embed_dim, 2 * embed_dim)
+        self.out_projection = nn.Linear(embed_dim, embed_dim)
+        nn.init.zeros_(self.out_projection.weight)
+        nn.init.zeros_(self.out_projection.bias)
+
+    def forward(self, text: GuidingText) -> Guide:
+        """See `TextGuidance.forward`."""
+        k, v = rearrange(self.key_value(text.vectors), "b l (two h d) -> two b h l d", two=2, h=self.num_heads)
+        return _CrossAttention(self, k, v, text)
+
+    def attend(self, states: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
+        """(B, T, D) what states find in keys and values of the words, (B, H, L, D / H), under a (B, L) mask."""
+        q = rearrange(self.query(self.norm(states)), "b t (h d) -> b h t d", h=self.num_heads)
+        found = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask[:, None, None, :])
+        out: Tensor = self.out_projection(rearrange(found, "b h t d -> b t (h d)"))
+        return out
+
+
+class _CrossAttention(Guide):
+    def __init__(self, attention: TextCrossAttention, k: Tensor, v: Tensor, text: GuidingText) -> None:
+        self.attention = attention
+        self.k, self.v, self.text = k, v, text
+
+    def states(self, stage: int, states: Tensor) -> Tensor:  # noqa: ARG002
+        found = self.attention.attend(states, self.k, self.v, self.text.mask)
+        return states + torch.where(self.text.given[:, None, None], found, 0.0)
+
+
+def build_text_guidance(name: str, embed_dim: int, num_heads: int, num_stages: int) -> TextGuidance | None:
+    """The guidance that `SummarizerSettings.text_guidance` names; None for `none`."""
+    if name == "added":
+        return AddedText()
+    if name == "gate":
+        return TextGate(embed_dim, num_stages)
+    if name == "cross-attention":
+        return TextCrossAttention(embed_dim, num_heads)
+    return None
+
+
+def in_float32(tensor: Tensor) -> AbstractContextManager[object]:
+    """Autocast off where it is on, on the tensor's device."""
+    device = tensor.device.type
+    return torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext()
