@@ -7,8 +7,9 @@ from pathlib import Path
 
 DESCRIPTION = (
     "Turn the official SSPVS checkpoint (pretrained_model.ckpt, or a fine-tuned one) into a folder with config.json "
-    "and model.safetensors, and say what became of each tensor. Only tensors, plain types and argparse.Namespace are "
-    "read: a file that holds anything else is refused."
+    "and model.safetensors, and say what became of each tensor. A fine-tuned one, with stage heads, becomes a "
+    "summarizer, with the pretraining model in DIR/pretraining when it is whole. Only tensors, plain types and "
+    "argparse.Namespace are read: a file that holds anything else is refused."
 )
 _LISTED = 8
 
@@ -23,15 +24,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--text-num-heads", type=int, help="attention heads of BERT (default: one for each 64 of its width)"
     )
+    parser.add_argument(
+        "--text-guidance",
+        choices=("none", "added"),
+        default="none",
+        help="of a fine-tuned checkpoint: added when it was trained with text, which the file does not tell "
+        "(default: none)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Import; 0 when all went well."""
     from sspvs.tasks.official_import import REPORT, import_official
 
-    report = import_official(args.checkpoint, args.out, num_heads=args.num_heads, text_num_heads=args.text_num_heads)
+    report = import_official(
+        args.checkpoint,
+        args.out,
+        num_heads=args.num_heads,
+        text_num_heads=args.text_num_heads,
+        text_guidance=args.text_guidance,
+    )
     print(f"{report.loaded} tensors loaded, none missing, in {args.out}")
-    for word, names in (("computed here", report.computed), ("left behind", report.unknown)):
+    for word, names in (
+        ("computed here", report.computed),
+        ("unknown and left behind", report.unknown),
+        ("of no use here and left behind", report.unused),
+    ):
         if names:
             more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
             print(f"{len(names)} {word}: {', '.join(names[:_LISTED])}{more}")

@@ -1,4 +1,4 @@
-"""What a pretraining step is given.
+"""What a training step is given.
 
 Axis letters: B batch, T picks, L tokens, M masked frames, D feature width.
 """
@@ -36,3 +36,25 @@ class PretrainBatch(NamedTuple):
     ids: tuple[str, ...]
     own_tokens: Tensor | None = None
     own_token_mask: Tensor | None = None
+
+
+class SummarizeBatch(NamedTuple):
+    """Videos with people's importance, and with text where it guides.
+
+    Attributes:
+        frames: (B, T, D) float32 features, zeros where there is no frame.
+        frame_mask: (B, T) bool, True = a frame of the video.
+        target: (B, T) float32 importance, min-max normalised over the whole video to [0, 1]; zeros in the padding.
+        ids: The videos, as `dataset/key`.
+        tokens: (B, L) int64 token ids; None where no text is asked for.
+        token_mask: (B, L) bool, True = a token, False = padding; None likewise.
+        has_text: (B,) bool, whether anything is written about the video; None likewise.
+    """
+
+    frames: Tensor
+    frame_mask: Tensor
+    target: Tensor
+    ids: tuple[str, ...]
+    tokens: Tensor | None = None
+    token_mask: Tensor | None = None
+    has_text: Tensor | None = None

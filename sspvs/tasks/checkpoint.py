@@ -3,14 +3,15 @@
     config.json = {"kind": ..., "version": 1, "sspvs": version, "settings": {...}, "feature_fingerprint": {...} or null,
                    "tied": {name: name of the same tensor}}
 
-The config is written last, and an old one is removed first: a folder with a config is whole.
+A folder may hold another one, `pretraining`: of the model that its own was fine-tuned from. It is found by what asks
+for that kind. The config is written last, and an old one is removed first: a folder with a config is whole.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,8 +24,11 @@ import sspvs
 from sspvs.atomic import atomic_file, write_text
 from sspvs.errors import CheckpointError, OutputError, WeightsNotFoundError, first_line
 
-CONFIG, WEIGHTS = "config.json", "model.safetensors"
+CONFIG, WEIGHTS, PRETRAINING = "config.json", "model.safetensors", "pretraining"
 VERSION = 1
+
+PRETRAIN, SUMMARIZE = "sspvs.pretrain", "sspvs.summarize"
+"""Kinds of checkpoints."""
 
 _log = logging.getLogger(__name__)
 
@@ -46,7 +50,15 @@ class LoadReport:
     misshapen: tuple[str, ...]
 
     @classmethod
-    def load(cls, model: nn.Module, state: Mapping[str, Tensor], *, where: str, strict: bool = True) -> LoadReport:
+    def load(
+        cls,
+        model: nn.Module,
+        state: Mapping[str, Tensor],
+        *,
+        where: str,
+        strict: bool = True,
+        level: int = logging.WARNING,
+    ) -> LoadReport:
         """Load what fits, and say what became of everything.
 
         Args:
@@ -54,6 +66,7 @@ class LoadReport:
             state: Tensors by name.
             where: For messages.
             strict: Refuse missing and unexpected tensors. Shapes that differ, and loading nothing, are always refused.
+            level: At which missing and unexpected tensors are logged.
 
         Raises:
             CheckpointError: See `strict`.
@@ -73,7 +86,7 @@ class LoadReport:
             raise CheckpointError(f"{where}: does not fit the model: {report.summary()}")
         model.load_state_dict({name: state[name] for name in report.loaded}, strict=False)
         if report.missing or report.unexpected:
-            _log.warning("%s: %s", where, report.summary())
+            _log.log(level, "%s: %s", where, report.summary())
         return report
 
     def summary(self, *, most: int = 5) -> str:
@@ -135,12 +148,14 @@ def save_folder(
     return folder
 
 
-def load_folder(source: str | Path, kind: str, *, download: bool = False) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def load_folder(
+    source: str | Path, kind: str | Collection[str], *, download: bool = False
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Read a checkpoint folder.
 
     Args:
         source: The folder, or a Hugging Face hub id.
-        kind: What it must be for.
+        kind: What it must be for, or several such.
         download: Fetch a hub id that is not on this machine.
 
     Returns:
@@ -150,28 +165,63 @@ def load_folder(source: str | Path, kind: str, *, download: bool = False) -> tup
         WeightsNotFoundError: Nothing is there.
         CheckpointError: What is there is no such checkpoint.
     """
+    folder = find_folder(source, kind, download=download)
+    settings = read_settings(folder)
+    state = read_tensors(folder / WEIGHTS)
+    for name, same in (_read_config(folder).get("tied") or {}).items():
+        if same in state:
+            state[name] = state[same]
+    return settings, state
+
+
+def find_folder(source: str | Path, kind: str | Collection[str], *, download: bool = False) -> Path:
+    """Where a checkpoint of some kind lies: in a folder, in the one within it, or in what the hub has.
+
+    Args:
+        source: The folder, or a Hugging Face hub id.
+        kind: What it must be for, or several such.
+        download: Fetch a hub id that is not on this machine.
+
+    Raises:
+        WeightsNotFoundError: Nothing is there.
+        CheckpointError: What is there is no such checkpoint.
+    """
+    kinds = (kind,) if isinstance(kind, str) else tuple(kind)
     folder = Path(source) if Path(source).is_dir() else _from_hub(str(source), download)
-    if not (folder / CONFIG).is_file():
-        raise CheckpointError(f"{folder}: no {CONFIG} in it; is it a checkpoint folder, and was it written to the end?")
-    try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise CheckpointError(f"{folder / CONFIG}: no JSON: {first_line(error)}") from error
-    if not isinstance(config, dict) or config.get("kind") != kind:
-        found = config.get("kind") if isinstance(config, dict) else None
-        raise CheckpointError(f"{folder}: expected a checkpoint of kind '{kind}', got '{found}'")
-    if config.get("version") != VERSION or not isinstance(config.get("settings"), dict):
+    found = _read_config(folder).get("kind")
+    if found in kinds:
+        return folder
+    inner = folder / PRETRAINING
+    if (inner / CONFIG).is_file() and _read_config(inner).get("kind") in kinds:
+        return inner
+    expected = " or ".join(f"'{one}'" for one in kinds)
+    raise CheckpointError(f"{folder}: expected a checkpoint of kind {expected}, got '{found}'")
+
+
+def read_settings(folder: Path) -> dict[str, Any]:
+    """What `__init__` of the task took.
+
+    Raises:
+        CheckpointError: The folder is none of a checkpoint, or of another version's.
+    """
+    config = _read_config(folder)
+    settings: Any = config.get("settings")
+    if config.get("version") != VERSION or not isinstance(settings, dict):
         raise CheckpointError(
             f"{folder}: version {config.get('version')} of a checkpoint; this sspvs reads version {VERSION}"
         )
-    state = read_tensors(folder / WEIGHTS)
-    for name, same in (config.get("tied") or {}).items():
-        if same in state:
-            state[name] = state[same]
-    settings: dict[str, Any] = config["settings"]
     if settings.get("feature_fingerprint") is None and config.get("feature_fingerprint") is not None:
         settings["feature_fingerprint"] = config["feature_fingerprint"]
-    return settings, state
+    return settings
+
+
+def read_kind(folder: Path) -> str:
+    """What a checkpoint folder says it is for.
+
+    Raises:
+        CheckpointError: It is none.
+    """
+    return str(_read_config(folder).get("kind"))
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -205,6 +255,17 @@ def read_lightning_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Ten
             f"{path}: no Lightning checkpoint of sspvs that can be read safely: {first_line(error)}"
         ) from error
     return dict(settings), state
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    path = folder / CONFIG
+    if not path.is_file():
+        raise CheckpointError(f"{folder}: no {CONFIG} in it; is it a checkpoint folder, and was it written to the end?")
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise CheckpointError(f"{path}: no JSON: {first_line(error)}") from error
+    return config if isinstance(config, dict) else {}
 
 
 def _untied(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -1,27 +1,28 @@
-"""Turns the official SSPVS checkpoint into a checkpoint folder of ours."""
+"""Turns the official SSPVS checkpoint into checkpoint folders of ours."""
 
 from __future__ import annotations
 
 import json
-import logging
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from torch import Tensor
-
-from sspvs.atomic import atomic_file, write_text
+from sspvs.atomic import write_text
 from sspvs.errors import CheckpointError
-from sspvs.tasks.official_checkpoint import read_official
-from sspvs.tasks.official_names import Translated, official_name, translate
+from sspvs.models.settings import SummarizerSettings, TextEncoderSettings, VideoEncoderSettings
+from sspvs.tasks.checkpoint import CONFIG, PRETRAINING, WEIGHTS
+from sspvs.tasks.official_checkpoint import OfficialCheckpoint, read_official
+from sspvs.tasks.official_names import Translated, translate
 from sspvs.tasks.official_sizes import check_positions, infer_text, infer_video
+from sspvs.tasks.official_tasks import count_stages, pretraining_task, refuse_missing_parts, summarizer_task
 from sspvs.tasks.pretrain import PretrainTask
-from sspvs.tasks.settings import OptimSettings
+from sspvs.tasks.summarize import SummarizeTask
 
-REPORT, STAGES = "import_report.json", "stages.safetensors"
+REPORT = "import_report.json"
 
-_log = logging.getLogger(__name__)
-_PUBLISHED_OPTIM = OptimSettings(name="adam", lr=1e-6, weight_decay=0.0, schedule="constant")
+TextGuidance = Literal["none", "added"]
+"""Whether a fine-tuned checkpoint's text is used: the file does not tell whether it was trained with it."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,10 @@ class ImportReport:
         loaded: How many tensors were taken over.
         computed: Official names of tables that are computed here.
         unknown: Official names that nothing here corresponds to, left behind.
-        num_stages: Stage heads of a fine-tuned checkpoint, kept beside the model for the summarizer.
-        settings: Of both towers, as inferred.
+        unused: Official names of a pretraining model that is not whole, left behind.
+        num_stages: Stage heads of a fine-tuned checkpoint; 0 of pretraining.
+        text_guidance: Of the summarizer.
+        settings: Of both towers, as inferred; null for a text tower that is not there or not asked for.
         options: The original's own options, for reading.
         notes: Sentences for the user.
     """
@@ -43,99 +46,151 @@ class ImportReport:
     loaded: int
     computed: tuple[str, ...]
     unknown: tuple[str, ...]
+    unused: tuple[str, ...]
     num_stages: int
+    text_guidance: TextGuidance
     settings: dict[str, Any]
     options: dict[str, Any]
     notes: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class _Parts:
+    """What a checkpoint is enough for, and what it said of its text tower."""
+
+    pretraining: PretrainTask | None
+    summarizer: SummarizeTask | None
+    text: TextEncoderSettings | None
+    notes: list[str]
+
+    def names(self) -> set[str]:
+        """Of the tensors that are in one of both."""
+        return {name for task in (self.pretraining, self.summarizer) if task for name in task.model.state_dict()}
+
+
 def import_official(
-    path: Path, out: Path, *, num_heads: int | None = None, text_num_heads: int | None = None
+    path: Path,
+    out: Path,
+    *,
+    num_heads: int | None = None,
+    text_num_heads: int | None = None,
+    text_guidance: TextGuidance = "none",
 ) -> ImportReport:
-    """Read an official checkpoint and write a folder that `PretrainTask.from_pretrained` reads.
+    """Read an official checkpoint and write a folder that `from_pretrained` of its task reads.
+
+    A pretraining checkpoint becomes a folder of `PretrainTask`. A fine-tuned one, with stage heads, becomes a folder of
+    `SummarizeTask`; when it has every tensor of the pretraining model as well, that one is written within it, as
+    `pretraining`, where `PretrainTask.from_pretrained` finds it.
 
     Args:
         path: The official file.
         out: The folder; made where it is missing.
         num_heads: Attention heads of the video tower, where the width is not the published one.
         text_num_heads: Attention heads of BERT, where its width is no multiple of 64.
+        text_guidance: Of a fine-tuned checkpoint: `added` when it was trained with text.
 
     Raises:
         CheckpointError: The file is not to be trusted, cut short, no official checkpoint, or lacks tensors.
-        ValueError: Heads are needed and not given, or do not fit.
+        ValueError: Heads are needed and not given, or do not fit; text guidance without stage heads.
         OutputError: The folder cannot be written to.
     """
     official = read_official(path)
     translated = translate(official.state)
-    stages = _num_stages(translated, path)
-    weight = 0.1 if stages else 1.0
-    video = infer_video(official.state, num_heads=num_heads, position_weight=weight)
-    text = infer_text(official.state, num_heads=text_num_heads)
-    notes = [check_positions(official.state)]
-    task = PretrainTask(video, text, optim=_PUBLISHED_OPTIM)
-    _take_over(task, translated, path)
-    if stages:
-        notes.append(
-            f"fine-tuned checkpoint: {stages} stage heads kept in {STAGES} for the summarizer; positions weigh 0.1"
+    stages = count_stages(translated, path)
+    if text_guidance != "none" and not stages:
+        raise ValueError(
+            f"--text-guidance {text_guidance}: {path} has no stage heads (score_predict.*) that text could guide; it "
+            "is a checkpoint of pretraining"
         )
-    if translated.unknown:
-        notes.append(f"{len(translated.unknown)} tensors correspond to nothing here and were left behind")
-    report = ImportReport(
-        source=path.name,
-        loaded=len(translated.pretrain),
-        computed=tuple(sorted(translated.computed)),
-        unknown=tuple(sorted(translated.unknown)),
-        num_stages=stages,
-        settings={"video": asdict(video), "text": asdict(text)},
-        options=official.options,
-        notes=tuple(notes),
-    )
-    task.save_pretrained(out)
-    _write_beside(out, report, translated.stages)
+    video = infer_video(official.state, num_heads=num_heads, position_weight=0.1 if stages else 1.0)
+    positions = check_positions(official.state)
+    if stages:
+        summarizer = SummarizerSettings(num_stages=stages, dropout=0.1, text_guidance=text_guidance)
+        parts = _fine_tuned(official, translated, video, summarizer, text_num_heads, path)
+    else:
+        text = infer_text(official.state, num_heads=text_num_heads)
+        parts = _Parts(pretraining_task(translated, video, text, path), None, text, [])
+    report = _report(official, translated, parts, video, path, positions)
+    _write(out, parts)
+    write_text(out / REPORT, json.dumps(asdict(report), indent=2) + "\n")
     return report
 
 
-def _take_over(task: PretrainTask, translated: Translated, path: Path) -> None:
-    """Load every weight of the model, or refuse with official names."""
-    wanted = task.model.state_dict()
-    given = {name: tensor for name, tensor in translated.pretrain.items() if name in wanted}
-    for name in sorted(set(translated.pretrain) - set(given)):
-        translated.unknown.append(translated.official[name])
-        del translated.pretrain[name]
-    missing = sorted(set(wanted) - set(given))
-    if missing:
-        raise CheckpointError(
-            f"{path}: lacks {len(missing)} of the {len(wanted)} tensors of the model: "
-            f"{', '.join(map(official_name, missing[:8]))}{' and more' if len(missing) > 8 else ''}"
-        )
-    wrong = [
-        f"{translated.official[name]} is {tuple(given[name].shape)}, expected {tuple(tensor.shape)}"
-        for name, tensor in wanted.items()
-        if given[name].shape != tensor.shape
-    ]
-    if wrong:
-        raise CheckpointError(f"{path}: {len(wrong)} tensors have wrong shapes: {'; '.join(wrong[:4])}")
-    task.model.load_state_dict(given)
-
-
-def _num_stages(translated: Translated, path: Path) -> int:
-    """How many whole stage heads there are."""
-    numbers = {int(name.split(".")[0]) for name in translated.stages}
-    stages = len(numbers)
-    whole = {f"{number}.{part}" for number in range(stages) for part in ("weight", "bias")}
-    if whole != set(translated.stages):
-        raise CheckpointError(
-            f"{path}: stage heads are not whole: lacks score_predict of {sorted(whole - set(translated.stages))}"
-        )
-    return stages
-
-
-def _write_beside(out: Path, report: ImportReport, stages: dict[str, Tensor]) -> None:
-    from safetensors.torch import save_file
-
-    if stages:
-        with atomic_file(out / STAGES) as temporary:
-            save_file({name: tensor.clone().contiguous() for name, tensor in stages.items()}, temporary)
+def _fine_tuned(
+    official: OfficialCheckpoint,
+    translated: Translated,
+    video: VideoEncoderSettings,
+    summarizer: SummarizerSettings,
+    text_num_heads: int | None,
+    path: Path,
+) -> _Parts:
+    """The summarizer, and the pretraining model where it is whole."""
+    notes = [f"fine-tuned checkpoint: {summarizer.num_stages} stages, positions weigh {video.position_weight}"]
+    text = pretraining = None
+    try:
+        refuse_missing_parts(translated, path)
+        text = infer_text(official.state, num_heads=text_num_heads)
+        pretraining = pretraining_task(translated, video, text, path)
+        notes.append(f"the pretraining model in it is whole: it lies in {PRETRAINING}/")
+    except CheckpointError as error:
+        notes.append(f"no pretraining model beside the summarizer: {str(error).removeprefix(f'{path}: ')}")
+    if summarizer.text_guidance != "none":
+        text = infer_text(official.state, num_heads=text_num_heads) if text is None else text
     else:
-        (out / STAGES).unlink(missing_ok=True)  # of an earlier import into the same folder
-    write_text(out / REPORT, json.dumps(asdict(report), indent=2) + "\n")
+        notes.append("no text guidance; with --text-guidance added the text is added to the first stage, as published")
+    task = summarizer_task(translated, video, summarizer, TextEncoderSettings() if text is None else text, path)
+    return _Parts(pretraining, task, text, notes)
+
+
+def _report(
+    official: OfficialCheckpoint,
+    translated: Translated,
+    parts: _Parts,
+    video: VideoEncoderSettings,
+    path: Path,
+    positions: str,
+) -> ImportReport:
+    used = parts.names()
+    given = {*translated.pretrain, *translated.stages}
+    left = sorted(translated.official[name] for name in given - used)
+    whole = parts.pretraining is not None
+    unknown = sorted([*translated.unknown, *(left if whole else [])])
+    notes = [positions, *parts.notes]
+    if unknown:
+        notes.append(f"{len(unknown)} tensors correspond to nothing here and were left behind")
+    summarizer = parts.summarizer
+    return ImportReport(
+        source=path.name,
+        loaded=len(given & used),
+        computed=tuple(sorted(translated.computed)),
+        unknown=tuple(unknown),
+        unused=() if whole else tuple(left),
+        num_stages=len(translated.stages) // 2,
+        text_guidance="none" if summarizer is None else summarizer.hparams["summarizer"]["text_guidance"],
+        settings={"video": asdict(video), "text": None if parts.text is None else asdict(parts.text)},
+        options=official.options,
+        notes=tuple(notes),
+    )
+
+
+def _write(out: Path, parts: _Parts) -> None:
+    """Both folders; nothing of an earlier import of another kind stays."""
+    inner = out / PRETRAINING
+    for old in (out / CONFIG, inner / CONFIG):  # without its config a folder is no checkpoint: nothing half-new is read
+        _remove(old)
+    if parts.summarizer is None:
+        assert parts.pretraining is not None
+        parts.pretraining.save_pretrained(out)
+    else:
+        if parts.pretraining is not None:
+            parts.pretraining.save_pretrained(inner)
+        parts.summarizer.save_pretrained(out)
+    if parts.summarizer is None or parts.pretraining is None:
+        _remove(inner / WEIGHTS)
+        with suppress(OSError):  # it is not there, or holds what is not ours
+            inner.rmdir()
+
+
+def _remove(path: Path) -> None:
+    with suppress(FileNotFoundError, NotADirectoryError):
+        path.unlink()

@@ -31,6 +31,7 @@ _PREFIXES = {
 }
 _NOT_WEIGHTS = re.compile(r"(^pos_encoder\.pe|position_ids|token_type_ids)$")  # tables that are computed
 _STAGE = re.compile(r"^score_predict\.(\d+)\.1\.(weight|bias)$")
+_STAGES = "head.stages."
 
 
 @dataclass
@@ -38,11 +39,11 @@ class Translated:
     """An official state dict under our names.
 
     Attributes:
-        pretrain: For `PretrainModel`.
-        stages: For the summarizer's stage heads, of a fine-tuned checkpoint: `{i}.{weight|bias}`.
+        pretrain: For `PretrainModel`; the summarizer has some of them under the same names.
+        stages: For the summarizer's stage heads, of a fine-tuned checkpoint: `head.stages.{i}.{weight|bias}`.
         computed: Official names of tables that are computed here.
         unknown: Official names that nothing here corresponds to.
-        official: The official names of `pretrain`, by ours.
+        official: The official names of `pretrain` and `stages`, by ours.
     """
 
     pretrain: dict[str, Tensor] = field(default_factory=dict)
@@ -59,7 +60,8 @@ def translate(state: Mapping[str, Tensor]) -> Translated:
         name = full_name.removeprefix(PREFIX)
         stage = _STAGE.match(name)
         if stage:
-            out.stages[f"{stage[1]}.{stage[2]}"] = tensor
+            ours = f"{_STAGES}{stage[1]}.{stage[2]}"
+            out.stages[ours], out.official[ours] = tensor, full_name
         elif _NOT_WEIGHTS.search(name):
             out.computed.append(full_name)
         elif name in ("v_cls.weight", "v_mask.weight"):
@@ -76,8 +78,20 @@ def translate(state: Mapping[str, Tensor]) -> Translated:
     return out
 
 
+def lacking_parts(translated: Translated) -> list[str]:
+    """The parts of the pretraining model that a checkpoint has nothing of, as official names begin."""
+    return [
+        PREFIX + theirs
+        for theirs, ours in _PREFIXES.items()
+        if not any(name.startswith(ours) for name in translated.pretrain)
+    ]
+
+
 def official_name(ours: str) -> str:
-    """The official name of one of `PretrainModel`'s parameters, prefix included; a `?` before what has none."""
+    """The official name of `PretrainModel`'s or `Summarizer`'s parameter, with the prefix; `?` before what has none."""
+    if ours.startswith(_STAGES):
+        number, _, part = ours.removeprefix(_STAGES).partition(".")
+        return f"{PREFIX}score_predict.{number}.1.{part}"
     if ours in ("video_encoder.cls", "mask_vector"):
         return PREFIX + ("v_cls.weight" if ours == "video_encoder.cls" else "v_mask.weight")
     for theirs, beginning in _PREFIXES.items():

@@ -38,8 +38,9 @@ def infer_video(state: Mapping[str, Tensor], *, num_heads: int | None, position_
         num_heads = 8
     if num_heads < 1 or dim % num_heads:
         raise ValueError(f"--num-heads {num_heads} does not divide the width {dim}")
+    decoder = "video_decoder.0.weight"  # a fine-tuned checkpoint may be without; its features go in as they are
     return VideoEncoderSettings(
-        feature_dim=_shape(state, "video_decoder.0.weight", 2)[0],
+        feature_dim=_shape(state, decoder, 2)[0] if PREFIX + decoder in state else dim,
         embed_dim=dim,
         num_heads=num_heads,
         num_layers=_count(state, _ENCODER),

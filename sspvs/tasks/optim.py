@@ -3,36 +3,51 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
 from torch import nn
 from torch.optim import Adam, AdamW, Optimizer
 
-from sspvs.tasks.settings import OptimSettings
+from sspvs.tasks.settings import FineTuneOptimSettings, OptimSettings
 from sspvs.tasks.step_in_backward import AdamInBackward, AdamWInBackward
 
-TEXT_TOWER = "model.text_encoder."
+TEXT_TOWER, VIDEO_TOWER = "model.text_encoder.", "model.video_encoder."
+"""How the names of their parameters begin."""
+
+Place = Callable[[str], tuple[str, float]]
+"""A parameter's name -> the name of its group, and the group's learning rate."""
+
+_LAYER = re.compile(re.escape(VIDEO_TOWER) + r"transformer\.layers\.(\d+)\.")
 
 
-def parameter_groups(module: nn.Module, settings: OptimSettings) -> list[dict[str, Any]]:
-    """The trained parameters in up to four groups: text tower or not, decayed or not.
+def parameter_groups(module: nn.Module, settings: OptimSettings, place: Place | None = None) -> list[dict[str, Any]]:
+    """The trained parameters in groups, each in two: decayed or not.
 
     Never decayed: norms, biases, embeddings, and whatever else is no matrix (learned vectors, scales).
 
+    Args:
+        module: Whose parameters.
+        settings: Learning rates and decay.
+        place: Which parameter learns at which rate; text tower or not when None.
+
     Returns:
         Groups with `name`, `params`, `lr` and `weight_decay`; empty ones are left out.
+
+    Raises:
+        ValueError: Every parameter is frozen.
     """
+    place = _text_or_video(settings) if place is None else place
     spared = {id(parameter) for parameter in _spared(module)}
     groups: dict[str, dict[str, Any]] = {}
     for name, parameter in module.named_parameters():
         if not parameter.requires_grad:
             continue
-        tower = "text" if name.startswith(TEXT_TOWER) else "video"
+        where, lr = place(name)
         decayed = id(parameter) not in spared and parameter.ndim > 1 and "embedding" not in name.rsplit(".", 1)[-1]
-        key = f"{tower}_{'decayed' if decayed else 'spared'}"
-        lr = settings.text_lr if tower == "text" and settings.text_lr is not None else settings.lr
+        key = f"{where}_{'decayed' if decayed else 'spared'}"
         group = groups.setdefault(
             key, {"name": key, "params": [], "lr": lr, "weight_decay": settings.weight_decay if decayed else 0.0}
         )
@@ -40,6 +55,33 @@ def parameter_groups(module: nn.Module, settings: OptimSettings) -> list[dict[st
     if not groups:
         raise ValueError("nothing is left to train: every parameter is frozen")
     return [groups[key] for key in sorted(groups)]
+
+
+def layer_wise(settings: FineTuneOptimSettings, num_layers: int) -> Place:
+    """Rates of fine-tuning: of the text tower, of each layer of the video tower, and of all else (`head`).
+
+    What lies below the video tower's first layer ([CLS], input projection) counts as one layer more, the pooled state
+    as part of the last.
+
+    Args:
+        settings: `lr` of all else, `text_lr`, `encoder_lr` of the last layer and `layer_decay` for each below it.
+        num_layers: Of the video tower.
+    """
+
+    def place(name: str) -> tuple[str, float]:
+        if name.startswith(TEXT_TOWER):
+            return "text", settings.lr if settings.text_lr is None else settings.text_lr
+        if not name.startswith(VIDEO_TOWER):
+            return "head", settings.lr
+        top = settings.lr if settings.encoder_lr is None else settings.encoder_lr
+        if settings.layer_decay == 1:
+            return "encoder", top
+        layer = _LAYER.match(name)
+        pooler = name.startswith(f"{VIDEO_TOWER}pooler.")
+        number = int(layer[1]) + 1 if layer else num_layers if pooler else 0
+        return f"encoder_{number}", top * settings.layer_decay ** (num_layers - number)
+
+    return place
 
 
 def build_optimizer(
@@ -82,6 +124,15 @@ def learning_rate_factor(step: int, settings: OptimSettings, total_steps: int | 
     done = min((step - warmup) / max(total_steps - warmup, 1), 1.0)
     final = settings.final_lr_fraction
     return final + (1 - final) * (1 + math.cos(math.pi * done)) / 2
+
+
+def _text_or_video(settings: OptimSettings) -> Place:
+    def place(name: str) -> tuple[str, float]:
+        if name.startswith(TEXT_TOWER):
+            return "text", settings.lr if settings.text_lr is None else settings.text_lr
+        return "video", settings.lr
+
+    return place
 
 
 def _spared(module: nn.Module) -> Iterable[nn.Parameter]:

@@ -5,37 +5,28 @@ Axis letters: B batch, T picks, L tokens, M masked frames, D feature width.
 
 from __future__ import annotations
 
-import logging
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
 from sspvs.data.batch import PretrainBatch
 from sspvs.evaluation.retrieval import retrieval_metrics
-from sspvs.losses.gather import alone
-from sspvs.models.fast_linear import use_fast_linears
 from sspvs.models.pretrain_model import PretrainModel, PretrainOutput
 from sspvs.models.settings import TextEncoderSettings, VideoEncoderSettings
 from sspvs.models.text_encoder import build_text_encoder
 from sspvs.models.video_encoder import VideoEncoder
-from sspvs.tasks.checkpoint import LoadReport, load_folder, read_lightning_checkpoint, save_folder
+from sspvs.tasks.checkpoint import PRETRAIN
 from sspvs.tasks.evidence import embed, evidence, pair_scorer
-from sspvs.tasks.fingerprint import agreed_fingerprint
 from sspvs.tasks.objectives import Objectives, contrastive_vectors
-from sspvs.tasks.optim import build_optimizer, learning_rate_factor, parameter_groups
-from sspvs.tasks.precision import refuse_what_cannot_go_together
+from sspvs.tasks.saved_task import SavedTask
 from sspvs.tasks.settings import LossSettings, OptimSettings, settings_from
-from sspvs.tasks.unused import freeze_unused
 from sspvs.tasks.validation import Retrieval, ValidationRecords
 
-_log = logging.getLogger(__name__)
 _VIDEO, _TEXT, _LOSSES, _OPTIM = VideoEncoderSettings(), TextEncoderSettings(), LossSettings(), OptimSettings()
 
-KIND = "sspvs.pretrain"
+KIND = PRETRAIN
 """What a checkpoint folder of this task says it is."""
 
 
@@ -53,7 +44,7 @@ class Embeddings(NamedTuple):
     text: Tensor
 
 
-class PretrainTask(pl.LightningModule):
+class PretrainTask(SavedTask):
     """Coarse alignment, fine alignment and masked-frame recovery (Li et al., WACV 2023, arXiv 2201.02494).
 
     The arguments are the config, and in plain form the hyperparameters of every checkpoint.
@@ -70,6 +61,9 @@ class PretrainTask(pl.LightningModule):
         fast_linears: Float32 on a CPU: which kernels multiply; see `sspvs.models.fast_linear`.
         feature_fingerprint: What made the features, when known; taken from the data where it knows.
     """
+
+    kind = KIND
+    model: PretrainModel
 
     def __init__(
         self,
@@ -110,18 +104,9 @@ class PretrainTask(pl.LightningModule):
         )
         self.retrieval_candidates = retrieval_candidates
         self.compile_model = compile_model
-        self.load_report: LoadReport | None = None
         self.records = ValidationRecords()
         self.retrieval: Retrieval | None = None
-        frozen = freeze_unused(self, self._smallest_terms().values())
-        if frozen:
-            _log.info("%d parameters are reached by no objective and stay as they are: %s", len(frozen), frozen)
-
-    @property
-    def feature_fingerprint(self) -> dict[str, Any] | None:
-        """What made the features this was trained on, when known."""
-        known: dict[str, Any] | None = self.hparams["feature_fingerprint"]
-        return known
+        self.freeze_unreached(self._smallest_terms)
 
     def loss_terms(
         self,
@@ -158,7 +143,7 @@ class PretrainTask(pl.LightningModule):
         """The total of a batch; logs it and its terms as `train/...`."""
         terms = self._batch_forward(batch)[1]
         total = self.total(terms)
-        self._log_terms("train", terms, total, len(batch.frames))
+        self.log_terms("train", terms, total, len(batch.frames))
         return total
 
     def validation_step(self, batch: PretrainBatch, batch_idx: int) -> None:  # noqa: ARG002
@@ -197,65 +182,6 @@ class PretrainTask(pl.LightningModule):
         """
         return [] if self.retrieval is None else self.retrieval.table()
 
-    def setup(self, stage: str) -> None:
-        """Take over what the data knows about its features; compile, or choose kernels."""
-        known = getattr(getattr(self.trainer, "datamodule", None), "feature_fingerprint", None)
-        self.hparams["feature_fingerprint"] = agreed_fingerprint(self.feature_fingerprint, known)
-        if self.compile_model and stage == "fit":
-            self.model.compile()
-        elif self.trainer.strategy.root_device.type == "cpu":
-            use_fast_linears(self.model, where=self.hparams["fast_linears"])
-
-    def configure_optimizers(self) -> Any:
-        """The optimiser and, for each step, its learning rate."""
-        refuse_what_cannot_go_together(self.optim, self.trainer)
-        groups = parameter_groups(self, self.optim)
-        # Lightning cannot clip what a fused optimiser unscales by itself.
-        fused = False if str(self.trainer.precision).startswith("16") else None
-        optimizer = build_optimizer(groups, self.optim, fused=fused)
-        total = None
-        if self.optim.schedule == "cosine":
-            steps = self.trainer.estimated_stepping_batches
-            if steps == float("inf"):
-                raise ValueError("a cosine schedule needs an end: set trainer.max_steps or trainer.max_epochs")
-            total = int(steps)
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: learning_rate_factor(step, self.optim, total)
-        )
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-    def save_pretrained(self, folder: str | Path) -> Path:
-        """Write `config.json` and `model.safetensors`; see `sspvs.tasks.checkpoint`.
-
-        Returns:
-            The folder.
-        """
-        return save_folder(
-            Path(folder), KIND, dict(self.hparams), self.state_dict(), fingerprint=self.feature_fingerprint
-        )
-
-    @classmethod
-    def from_pretrained(cls, source: str | Path, *, download: bool = False, strict: bool = True) -> PretrainTask:
-        """A task from a checkpoint, in evaluation mode; `load_report` says what was loaded.
-
-        Args:
-            source: A folder that `save_pretrained` wrote, a Lightning `.ckpt` file, or a Hugging Face hub id.
-            download: Fetch a hub id that is not on this machine.
-            strict: Refuse a checkpoint that lacks tensors or has ones that fit nowhere. A checkpoint that has nothing
-                of what is needed is refused either way.
-
-        Raises:
-            CheckpointError: What is there is none, or does not fit.
-            WeightsNotFoundError: Nothing is there.
-        """
-        if Path(source).is_file():
-            settings, state = read_lightning_checkpoint(Path(source))
-        else:
-            settings, state = load_folder(source, KIND, download=download)
-        task = cls(**settings)
-        task.load_report = LoadReport.load(task, state, where=str(source), strict=strict)
-        return task.eval()
-
     def _forward(
         self,
         frames: Tensor,
@@ -287,18 +213,9 @@ class PretrainTask(pl.LightningModule):
 
     def _judge(self, stage: Literal["val", "test"], batch: PretrainBatch) -> None:
         out, terms = self._batch_forward(batch)
-        self._log_terms(stage, terms, self.total(terms), len(batch.frames))
+        self.log_terms(stage, terms, self.total(terms), len(batch.frames))
         for ids, columns in evidence(self.model, self.losses, batch, out):
             self.records.add(ids, columns)
-
-    def _log_terms(self, stage: str, terms: dict[str, Tensor], total: Tensor, batch: int) -> None:
-        values = {f"{stage}/{name}": term.detach() for name, term in terms.items()}
-        training = stage == "train"
-        how: dict[str, Any] = {
-            "on_step": training, "on_epoch": not training, "sync_dist": not training, "batch_size": batch,
-        }  # fmt: skip
-        self.log_dict(values, **how)
-        self.log(f"{stage}/loss", total.detach(), prog_bar=True, **how)
 
     def _log_figures(self, stage: str) -> None:
         self.records = self.records.joined()
@@ -309,18 +226,13 @@ class PretrainTask(pl.LightningModule):
         self.log_dict({f"{stage}/{name}": value for name, value in figures.items()}, sync_dist=True)
 
     def _smallest_terms(self) -> dict[str, Tensor]:
-        """The terms of two videos of one frame with two words each, for their graph; draws no random numbers."""
-        training, features = self.training, self.model.video_encoder.settings.feature_dim
-        self.eval()  # no dropout, and nothing computed twice
+        """The terms of two videos of one frame with two words each, for their graph."""
         everything = torch.ones(2, 2, dtype=torch.bool)
-        with alone(), torch.enable_grad():
-            terms = self.loss_terms(
-                frames=torch.ones(2, 1, features),
-                frame_mask=everything[:, :1],
-                tokens=torch.zeros(2, 2, dtype=torch.long),
-                token_mask=everything,
-                masked_index=torch.zeros(2, dtype=torch.long),
-                is_match=torch.tensor([True, False]),
-            )
-        self.train(training)
-        return terms
+        return self.loss_terms(
+            frames=torch.ones(2, 1, self.model.video_encoder.settings.feature_dim),
+            frame_mask=everything[:, :1],
+            tokens=torch.zeros(2, 2, dtype=torch.long),
+            token_mask=everything,
+            masked_index=torch.zeros(2, dtype=torch.long),
+            is_match=torch.tensor([True, False]),
+        )

@@ -101,6 +101,53 @@ class OptimSettings:
         _complain("optim", wrong)
 
 
+@dataclass(frozen=True)
+class ScoreLossSettings:
+    """What fine-tuning makes of scores and people's importance: weights of the terms, 0 for off. Published: `mse`."""
+
+    mse: float = 1.0
+    """Mean squared error of the scores to the importance."""
+    pairwise: float = 0.0
+    """Logistic loss of every pair of frames of a video that people rank (RankNet): after tau."""
+    correlation: float = 0.0
+    """1 - Pearson's correlation of scores and importance within a video."""
+    pairwise_margin: float = 0.05
+    """Pairs whose importance differs by less are not counted."""
+
+    def __post_init__(self) -> None:
+        wrong = [
+            f"{name} must not be negative, got {getattr(self, name)}"
+            for name in ("mse", "pairwise", "correlation", "pairwise_margin")
+            if getattr(self, name) < 0
+        ]
+        if not (self.mse or self.pairwise or self.correlation):
+            wrong.append("every term is off: nothing is left to train on")
+        _complain("losses", wrong)
+
+
+@dataclass(frozen=True)
+class FineTuneOptimSettings(OptimSettings):
+    """`OptimSettings`, and how the rates of what was pretrained differ from those of the fresh heads."""
+
+    name: Literal["adamw", "adam"] = "adam"
+    """`adam` as published, or `adamw`."""
+    schedule: Literal["cosine", "constant"] = "constant"
+    """Constant as published, or after the warm-up down a half cosine to `final_lr_fraction` at the last step."""
+    weight_decay: float = 0.0
+    """Of weight matrices; norms, biases, embeddings and single vectors are never decayed."""
+    encoder_lr: float | None = None
+    """Of the last layer of the video tower; null: `lr`, as published."""
+    layer_decay: float = 1.0
+    """Each layer of the video tower below the last learns at so much of the rate of the one above it."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.encoder_lr is not None and self.encoder_lr <= 0:
+            raise ValueError(f"optim: encoder_lr must be above 0, got {self.encoder_lr}")
+        if not 0 < self.layer_decay <= 1:
+            raise ValueError(f"optim: layer_decay must be above 0 and at most 1, got {self.layer_decay}")
+
+
 def settings_from(kind: type[Settings], given: object) -> Settings:
     """Settings of `kind` from an instance of it or from its plain form, as checkpoints hold it.
 

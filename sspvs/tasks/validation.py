@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, distributed
+from torch import Tensor
 
 from sspvs.evaluation.retrieval import own_ranks
 from sspvs.tasks.collapse import collapse_monitor
+from sspvs.tasks.joining import joined_by_id
 from sspvs.types import FloatArray
 
 PairScores = Callable[[Tensor, Tensor], Tensor]
@@ -73,14 +74,8 @@ class ValidationRecords:
 
     def joined(self) -> ValidationRecords:
         """The records of all processes, the same in each; every process must call this."""
-        if not (distributed.is_available() and distributed.is_initialized()) or distributed.get_world_size() == 1:
-            return self
-        everyone: list[dict[str, dict[str, Any]]] = [{} for _ in range(distributed.get_world_size())]
-        distributed.all_gather_object(everyone, self._rows)
         out = ValidationRecords()
-        for rows in everyone:
-            for video, columns in rows.items():
-                out._rows.setdefault(video, columns)
+        out._rows = joined_by_id(self._rows)
         return out
 
     def column(self, name: str) -> tuple[list[str], FloatArray]:

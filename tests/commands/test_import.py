@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections import OrderedDict
 from pathlib import Path
@@ -14,10 +15,12 @@ from safetensors.torch import load_file
 from transformers import BertConfig, BertModel
 
 from sspvs.cli import main
+from sspvs.data.batch import SummarizeBatch
 from sspvs.errors import CheckpointError
 from sspvs.tasks.official_import import import_official
 from sspvs.tasks.official_names import PREFIX
 from sspvs.tasks.pretrain import PretrainTask
+from sspvs.tasks.summarize import SummarizeTask
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "models"))
 from plain_sspvs import PlainSspvs
@@ -115,26 +118,190 @@ def test_other_forms_of_the_same_file(tmp_path: Path, form: str) -> None:
         assert f"{PREFIX}bert_embeddings.position_ids" in report.computed
 
 
-def test_a_fine_tuned_checkpoint_keeps_its_stage_heads(tmp_path: Path) -> None:
-    checkpoint = official(plain_model())
-    heads = {f"score_predict.{i}.1.{part}": torch.randn(shape) for i in range(3) for part, shape in
-             (("weight", (1, 32)), ("bias", (1,)))}  # fmt: skip
-    checkpoint["state_dict"].update({PREFIX + name: tensor for name, tensor in heads.items()})
+def fine_tuned(model: PlainSspvs, stages: int, dim: int = 32, *, without: tuple[str, ...] = ()) -> dict:
+    """What fine-tuning saves: stage heads beside the rest, or beside part of it. Scores that are far apart."""
+    g = torch.Generator().manual_seed(11)
+    checkpoint = official(model)
+    state = checkpoint["state_dict"]
+    for stage in range(stages):
+        state[f"{PREFIX}score_predict.{stage}.1.weight"] = torch.randn(1, dim, generator=g) / dim**0.5
+        state[f"{PREFIX}score_predict.{stage}.1.bias"] = torch.randn(1, generator=g)
+    for name in [name for name in state if name.removeprefix(PREFIX).startswith(without)]:
+        del state[name]
+    return checkpoint
+
+
+def plain_scores(checkpoint: dict, model: PlainSspvs, frames: torch.Tensor, tokens: torch.Tensor | None = None):
+    """Methods, section 2, word by word, for one video (T, D): no masks, scores squashed and multiplied."""
+    state = {name.removeprefix(PREFIX): tensor for name, tensor in checkpoint["state_dict"].items()}
+    text = torch.zeros(frames.shape[1])
+    if tokens is not None:
+        text = model.project_t_v(model.bert_pooler(model.bert_encoder(model.bert_embeddings(tokens)).last_hidden_state))
+    x, score = frames, torch.ones(len(frames))
+    for stage in range(sum(name.startswith("score_predict") for name in state) // 2):
+        with_cls = torch.cat([model.v_cls.weight, x])[:, None]  # (1 + T, 1, D)
+        h = model.transformer_encoder(with_cls + 0.1 * model.pos_encoder.pe[: len(with_cls)])[1:, 0] + x
+        h = h + text if stage == 0 else h
+        weight, bias = (state[f"score_predict.{stage}.1.{part}"] for part in ("weight", "bias"))
+        s = torch.sigmoid(h @ weight[0] + bias)
+        x, score = x * s[:, None] + x, score * s
+    return score
+
+
+HEADS_OF_PRETRAINING = (
+    "classifier", "video_decoder", "video_decoder_naive", "transformer_encoder_naive", "prob_dist", "v_mask",
+    "vid_cls_decoder",
+)  # fmt: skip
+TEXT = ("bert_", "project_t_v")
+
+
+def held_back(picks: tuple[int, ...], dim: int) -> list[torch.Tensor]:
+    g = torch.Generator().manual_seed(21)
+    return [torch.randn(length, dim, generator=g).abs() for length in picks]
+
+
+def our_scores(task: SummarizeTask, videos: list[torch.Tensor], tokens: torch.Tensor | None = None) -> list:
+    """All videos as one padded batch, with whatever in the padding."""
+    mask = torch.arange(max(map(len, videos))) < torch.tensor([[len(video)] for video in videos])
+    frames = torch.full((len(videos), mask.shape[1], videos[0].shape[1]), 5.0)
+    for row, video in enumerate(videos):
+        frames[row, : len(video)] = video
+    token_mask = None if tokens is None else torch.ones_like(tokens, dtype=torch.bool)
+    batch = SummarizeBatch(
+        frames, mask, torch.zeros(mask.shape), tuple(map(str, range(len(videos)))), tokens, token_mask
+    )
+    with torch.no_grad():
+        return list(task.scored(batch).scores)
+
+
+@pytest.mark.parametrize("without", [(), HEADS_OF_PRETRAINING, (*HEADS_OF_PRETRAINING, *TEXT, "pos_encoder")], ids=len)
+@pytest.mark.parametrize("stages", [1, 3])
+def test_a_fine_tuned_checkpoint_scores_as_the_original(tmp_path: Path, stages: int, without: tuple) -> None:
+    model = plain_model(3)
+    checkpoint = fine_tuned(model, stages, without=without)
     torch.save(checkpoint, tmp_path / "o.ckpt")
-    report = import_official(tmp_path / "o.ckpt", tmp_path / "out", num_heads=4, text_num_heads=4)
+    heads = {} if "bert_" in without else {"text_num_heads": 4}
+    report = import_official(tmp_path / "o.ckpt", tmp_path / "out", num_heads=4, **heads)
+    task = SummarizeTask.from_pretrained(tmp_path / "out")
+    videos = held_back((17, 1, 40), 32)
+    for found, video in zip(our_scores(task, videos), videos, strict=True):
+        with torch.no_grad():
+            expected = plain_scores(checkpoint, model, video)
+        assert len(expected) == 1 or float(expected.std()) > 0.02
+        torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+    assert report.num_stages == stages == task.hparams["summarizer"]["num_stages"]
+    assert task.hparams["video"]["position_weight"] == 0.1
+    assert task.model.text_encoder is None
+    assert (tmp_path / "out" / "pretraining").is_dir() == (not without)
+
+
+@pytest.mark.parametrize("without", [(), HEADS_OF_PRETRAINING], ids=len)
+def test_with_text_as_the_original_with_text(
+    tmp_path: Path, without: tuple, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = plain_model(4)
+    with torch.no_grad():
+        model.project_t_v[2].weight.mul_(10)  # so that the text is heard
+    checkpoint = fine_tuned(model, 2, without=without)
+    torch.save(checkpoint, tmp_path / "o.ckpt")
+    given = ["import", str(tmp_path / "o.ckpt"), "--out", str(tmp_path / "out"), *HEADS]
+    assert main([*given, "--text-guidance", "added"]) == 0
+    said = capsys.readouterr().out
+    assert ("lacks all tensors of video_model.transformer_encoder_naive" in said) == bool(without)
+    task = SummarizeTask.from_pretrained(tmp_path / "out")
+    videos = held_back((9, 23), 32)
+    tokens = torch.randint(0, 60, (2, 8), generator=torch.Generator().manual_seed(5))
+    bare = our_scores(task, videos)
+    for row, (found, video) in enumerate(zip(our_scores(task, videos, tokens), videos, strict=True)):
+        with torch.no_grad():
+            torch.testing.assert_close(
+                found, plain_scores(checkpoint, model, video, tokens[row : row + 1]), atol=1e-5, rtol=0
+            )
+            torch.testing.assert_close(bare[row], plain_scores(checkpoint, model, video), atol=1e-5, rtol=0)
+        assert float((found - bare[row]).abs().max()) > 0.01
+    # Imported without: the text changes nothing.
+    assert main(given) == 0
+    mute = SummarizeTask.from_pretrained(tmp_path / "out")
+    torch.testing.assert_close(our_scores(mute, videos, tokens), bare)
+
+
+def test_the_published_width_scores_as_the_original(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    model = PlainSspvs(BertModel(BertConfig(**BERT))).eval()
+    checkpoint = fine_tuned(model, 3, 1024, without=(*HEADS_OF_PRETRAINING, *TEXT))
+    torch.save(checkpoint, tmp_path / "o.ckpt")
+    report = import_official(tmp_path / "o.ckpt", tmp_path / "out")
+    assert report.settings["video"]["num_heads"] == 8
+    videos = held_back((90, 40), 1024)
+    for found, video in zip(our_scores(SummarizeTask.from_pretrained(tmp_path / "out"), videos), videos, strict=True):
+        with torch.no_grad():
+            torch.testing.assert_close(found, plain_scores(checkpoint, model, video), atol=1e-5, rtol=0)
+
+
+def test_a_fine_tuned_checkpoint_keeps_its_pretraining_model(tmp_path: Path) -> None:
+    model = plain_model()
+    checkpoint = fine_tuned(model, 3)
+    torch.save(checkpoint, tmp_path / "o.ckpt")
+    out = tmp_path / "out"
+    report = import_official(tmp_path / "o.ckpt", out, num_heads=4, text_num_heads=4)
     assert report.num_stages == 3
-    stages = load_file(tmp_path / "out" / "stages.safetensors")
-    assert set(stages) == {f"{i}.{part}" for i in range(3) for part in ("weight", "bias")}
-    assert torch.equal(stages["2.weight"], heads["score_predict.2.1.weight"])
-    assert PretrainTask.from_pretrained(tmp_path / "out").hparams["video"]["position_weight"] == 0.1
+    assert report.loaded == len(checkpoint["state_dict"]) - 1  # all but the table of positions
+    assert report.unknown == report.unused == ()
+    weights = load_file(out / "model.safetensors")
+    for stage in range(3):
+        for part in ("weight", "bias"):
+            expected = checkpoint["state_dict"][f"{PREFIX}score_predict.{stage}.1.{part}"]
+            assert torch.equal(weights[f"model.head.stages.{stage}.{part}"], expected)
+    assert json.loads((out / "config.json").read_text())["kind"] == "sspvs.summarize"
+    assert sorted(p.name for p in (out / "pretraining").iterdir()) == ["config.json", "model.safetensors"]
+    # The pretraining model is found from the folder itself, and is whole.
+    task = PretrainTask.from_pretrained(out)
+    assert task.hparams["video"]["position_weight"] == 0.1
+    assert len(task.state_dict()) == len(model.state_dict()) - 1
+    assert torch.equal(task.model.mask_vector, model.v_mask.weight[0])
     # A later import of another kind into the same folder leaves none of them.
     torch.save(official(plain_model()), tmp_path / "o.ckpt")
-    import_official(tmp_path / "o.ckpt", tmp_path / "out", num_heads=4, text_num_heads=4)
-    assert not (tmp_path / "out" / "stages.safetensors").exists()
+    import_official(tmp_path / "o.ckpt", out, num_heads=4, text_num_heads=4)
+    assert not (out / "pretraining").exists()
+    with pytest.raises(CheckpointError, match=r"kind 'sspvs\.summarize', got 'sspvs\.pretrain'"):
+        SummarizeTask.from_pretrained(out)
+
+
+def test_what_a_summarizer_can_be_without_and_what_not(tmp_path: Path) -> None:
+    def imported(checkpoint: dict, **how: object):
+        torch.save(checkpoint, tmp_path / "o.ckpt")
+        return import_official(tmp_path / "o.ckpt", tmp_path / "out", num_heads=4, text_num_heads=4, **how)
+
+    checkpoint = fine_tuned(plain_model(), 3)
     del checkpoint["state_dict"][f"{PREFIX}score_predict.1.1.bias"]
-    torch.save(checkpoint, tmp_path / "o.ckpt")
-    with pytest.raises(CheckpointError, match=r"stage heads are not whole.*1\.bias"):
-        import_official(tmp_path / "o.ckpt", tmp_path / "out", num_heads=4, text_num_heads=4)
+    with pytest.raises(CheckpointError, match=r"stage heads are not whole.*score_predict\.1\.1\.bias"):
+        imported(checkpoint)
+    checkpoint = fine_tuned(plain_model(), 2)
+    checkpoint["state_dict"][f"{PREFIX}score_predict.1.1.weight"] = torch.ones(1, 31)
+    with pytest.raises(CheckpointError, match=r"score_predict\.1\.1\.weight is \(1, 31\), expected \(1, 32\)"):
+        imported(checkpoint)
+    with pytest.raises(CheckpointError, match=r"transformer_encoder\.layers\.1\.norm1\.bias"):
+        imported(fine_tuned(plain_model(), 2, without=("transformer_encoder.layers.1.norm1.bias",)))
+    with pytest.raises(CheckpointError, match=r"lacks 4 of the .*project_t_v\.0"):
+        imported(fine_tuned(plain_model(), 2, without=("project_t_v",)), text_guidance="added")
+    with pytest.raises(CheckpointError, match=r"lacks video_model\.bert_embeddings"):
+        imported(fine_tuned(plain_model(), 2, without=TEXT), text_guidance="added")
+    with pytest.raises(ValueError, match=r"--text-guidance added.*no stage heads"):
+        imported(official(plain_model()), text_guidance="added")
+    assert not (tmp_path / "out").exists()
+    for without, reason in (
+        (("prob_dist.2.bias",), r"lacks 1 of the \d+ tensors .*prob_dist\.2\.bias"),
+        (("bert_encoder.layer.0",), r"lacks the layers video_model\.bert_encoder\.layer\.\[0\]"),
+        (("classifier", "v_mask"), r"lacks all tensors of video_model\.classifier\.\*"),
+    ):
+        report = imported(fine_tuned(plain_model(), 2, without=without))
+        notes = [note for note in report.notes if note.startswith("no pretraining model beside the summarizer: ")]
+        assert len(notes) == 1
+        assert re.search(reason, notes[0])
+        assert f"{PREFIX}prob_dist.0.weight" in report.unused
+        assert not (tmp_path / "out" / "pretraining").exists()
+    with pytest.raises(CheckpointError, match=r"kind 'sspvs\.pretrain', got 'sspvs\.summarize'"):
+        PretrainTask.from_pretrained(tmp_path / "out")
 
 
 class Evil:

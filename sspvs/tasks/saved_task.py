@@ -1,0 +1,155 @@
+"""What all tasks have in common: how they are saved and made again, set up and optimised.
+
+A task's arguments are its config; in plain form they are its hyperparameters, which every checkpoint holds.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from inspect import signature
+from pathlib import Path
+from typing import Any, ClassVar, Literal, TypeVar
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+
+from sspvs.errors import CheckpointError
+from sspvs.losses.gather import alone
+from sspvs.models.fast_linear import use_fast_linears
+from sspvs.tasks.checkpoint import LoadReport, load_folder, read_lightning_checkpoint, save_folder
+from sspvs.tasks.fingerprint import agreed_fingerprint
+from sspvs.tasks.optim import build_optimizer, learning_rate_factor, parameter_groups
+from sspvs.tasks.precision import refuse_what_cannot_go_together
+from sspvs.tasks.settings import OptimSettings
+from sspvs.tasks.unused import freeze_unused
+
+_log = logging.getLogger(__name__)
+Task = TypeVar("Task", bound="SavedTask")
+
+
+class SavedTask(pl.LightningModule):
+    """A task whose hyperparameters, in plain form, make it again.
+
+    Attributes:
+        kind: What a checkpoint folder of the task says it is.
+        model: What is trained.
+        optim: The optimiser and its learning rate.
+        compile_model: Whether the model is compiled when training starts.
+        load_report: What `from_pretrained` loaded.
+    """
+
+    kind: ClassVar[str]
+    model: nn.Module
+    optim: OptimSettings
+    compile_model: bool
+    load_report: LoadReport | None = None
+
+    @property
+    def feature_fingerprint(self) -> dict[str, Any] | None:
+        """What made the features this was trained on, when known."""
+        known: dict[str, Any] | None = self.hparams["feature_fingerprint"]
+        return known
+
+    def setup(self, stage: str) -> None:
+        """Take over what the data knows about its features; compile, or choose kernels."""
+        known = getattr(getattr(self.trainer, "datamodule", None), "feature_fingerprint", None)
+        self.hparams["feature_fingerprint"] = agreed_fingerprint(self.feature_fingerprint, known)
+        if self.compile_model and stage == "fit":
+            self.model.compile()
+        elif self.trainer.strategy.root_device.type == "cpu":
+            use_fast_linears(self.model, where=self.hparams["fast_linears"])
+
+    def optimizer_groups(self) -> list[dict[str, Any]]:
+        """The trained parameters, each with its learning rate."""
+        return parameter_groups(self, self.optim)
+
+    def configure_optimizers(self) -> Any:
+        """The optimiser and, for each step, its learning rate."""
+        refuse_what_cannot_go_together(self.optim, self.trainer)
+        # Lightning cannot clip what a fused optimiser unscales by itself.
+        fused = False if str(self.trainer.precision).startswith("16") else None
+        optimizer = build_optimizer(self.optimizer_groups(), self.optim, fused=fused)
+        total = None
+        if self.optim.schedule == "cosine":
+            steps = self.trainer.estimated_stepping_batches
+            if steps == float("inf"):
+                raise ValueError("a cosine schedule needs an end: set trainer.max_steps or trainer.max_epochs")
+            total = int(steps)
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: learning_rate_factor(step, self.optim, total)
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def save_pretrained(self, folder: str | Path) -> Path:
+        """Write `config.json` and `model.safetensors`; see `sspvs.tasks.checkpoint`.
+
+        Returns:
+            The folder.
+        """
+        return save_folder(
+            Path(folder), self.kind, dict(self.hparams), self.state_dict(), fingerprint=self.feature_fingerprint
+        )
+
+    @classmethod
+    def from_pretrained(cls: type[Task], source: str | Path, *, download: bool = False, strict: bool = True) -> Task:
+        """A task from a checkpoint, in evaluation mode; `load_report` says what was loaded.
+
+        Args:
+            source: A folder that `save_pretrained` wrote, a Lightning `.ckpt` file, or a Hugging Face hub id.
+            download: Fetch a hub id that is not on this machine.
+            strict: Refuse a checkpoint that lacks tensors or has ones that fit nowhere. A checkpoint that has nothing
+                of what is needed is refused either way.
+
+        Raises:
+            CheckpointError: What is there is none, or does not fit.
+            WeightsNotFoundError: Nothing is there.
+        """
+        if Path(source).is_file():
+            settings, state = read_lightning_checkpoint(Path(source))
+        else:
+            settings, state = load_folder(source, cls.kind, download=download)
+        unknown = sorted(set(settings) - set(signature(cls).parameters))
+        if unknown:
+            raise CheckpointError(
+                f"{source}: no checkpoint of kind '{cls.kind}', or another version's: it has settings of another kind "
+                f"({', '.join(unknown)})"
+            )
+        task = cls(**settings)
+        task.load_report = LoadReport.load(task, state, where=str(source), strict=strict)
+        return task.eval()
+
+    def freeze_unreached(self, smallest_terms: Callable[[], Mapping[str, Tensor]]) -> None:
+        """Freeze the parameters that no term of the losses depends on; see `sspvs.tasks.unused`.
+
+        Args:
+            smallest_terms: The terms of the smallest batch there is. In evaluation mode: no random numbers are drawn.
+        """
+        training = self.training
+        self.eval()
+        with alone(), torch.enable_grad():
+            terms = smallest_terms()
+        self.train(training)
+        frozen = freeze_unused(self, terms.values())
+        if frozen:
+            _log.info("%d parameters are reached by no objective and stay as they are: %s", len(frozen), frozen)
+
+    def log_terms(
+        self, stage: Literal["train", "val", "test"], terms: Mapping[str, Tensor], total: Tensor, batch: int
+    ) -> None:
+        """Log a batch's terms and their total: each step of training, the means of an epoch otherwise.
+
+        Args:
+            stage: Which of the three.
+            terms: Scalars by name.
+            total: Scalar, as `loss`.
+            batch: How many videos they are the mean of.
+        """
+        values = {f"{stage}/{name}": term.detach() for name, term in terms.items()}
+        training = stage == "train"
+        how: dict[str, Any] = {
+            "on_step": training, "on_epoch": not training, "sync_dist": not training, "batch_size": batch,
+        }  # fmt: skip
+        self.log_dict(values, **how)
+        self.log(f"{stage}/loss", total.detach(), prog_bar=True, **how)

@@ -1,0 +1,269 @@
+"""Fine-tuning the summarizer on people's importance, as a LightningModule.
+
+Axis letters: B batch, T picks, L tokens, K stages, D feature width.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from sspvs.data.batch import SummarizeBatch
+from sspvs.data.text import TextSettings
+from sspvs.models.settings import SummarizerSettings, TextEncoderSettings, VideoEncoderSettings
+from sspvs.models.summarizer import Summarizer, SummarizerOutput
+from sspvs.models.text_encoder import TextEncoder, build_text_encoder
+from sspvs.models.video_encoder import VideoEncoder
+from sspvs.tasks.checkpoint import SUMMARIZE, LoadReport
+from sspvs.tasks.data_facts import refuse_other_data
+from sspvs.tasks.fingerprint import agreed_fingerprint
+from sspvs.tasks.freezing import TrainText, freeze_text, freeze_video
+from sspvs.tasks.handover import hand_over, read_pretrained
+from sspvs.tasks.optim import layer_wise, parameter_groups
+from sspvs.tasks.saved_task import SavedTask
+from sspvs.tasks.score_records import ScoreRecords
+from sspvs.tasks.score_terms import score_terms, weighted_sum
+from sspvs.tasks.scored_videos import ScoredVideos
+from sspvs.tasks.settings import FineTuneOptimSettings, ScoreLossSettings, settings_from
+from sspvs.types import FloatArray
+
+__all__ = ["KIND", "ScoredVideos", "SummarizeTask"]
+
+_VIDEO, _TEXT, _FIELDS = VideoEncoderSettings(position_weight=0.1), TextEncoderSettings(), TextSettings()
+_SUMMARIZER, _LOSSES, _OPTIM = SummarizerSettings(), ScoreLossSettings(), FineTuneOptimSettings()
+
+KIND = SUMMARIZE
+"""What a checkpoint folder of this task says it is."""
+
+
+class SummarizeTask(SavedTask):
+    """The progressive summarizer (Li et al., WACV 2023, section 3.4) and what it is compared with.
+
+    The arguments are the config, and in plain form the hyperparameters of every checkpoint.
+
+    Args:
+        video: The video tower. `feature_dim` is a fact of the data; with `pretrained` its sizes come from there.
+        summarizer: Head, stages, text guidance.
+        text: The text tower, with text guidance only; with `pretrained` it comes from there.
+        text_fields: Tokens of each text field: what the model is used with afterwards. Taken from the data in training.
+        losses: The terms and their weights.
+        optim: The optimiser, and the rates of what is fresh and what was pretrained.
+        pretrained: What to start from: a checkpoint folder, .ckpt file or hub id, of pretraining or of a summarizer.
+            A checkpoint of this task needs it no more: it says null there, and `initialised_from` what it was.
+        freeze_encoder: Do not train the video tower: Transformer, [CLS] and input projection.
+        train_text: What of the text tower is trained: `none`, its `pooler` as published (nothing of a tower that has
+            none), or `all`. The projection of the text is always trained.
+        compile_model: Compile the model with torch.compile when training starts.
+        fast_linears: Float32 on a CPU: which kernels multiply; see `sspvs.models.fast_linear`.
+        feature_fingerprint: What made the features, when known; taken from `pretrained` and from the data.
+        initialised_from: Written by this task: source, kind and digest of what it started from, and what was loaded.
+    """
+
+    kind = KIND
+    model: Summarizer
+    optim: FineTuneOptimSettings
+
+    def __init__(
+        self,
+        video: VideoEncoderSettings = _VIDEO,
+        summarizer: SummarizerSettings = _SUMMARIZER,
+        text: TextEncoderSettings = _TEXT,
+        text_fields: TextSettings = _FIELDS,
+        losses: ScoreLossSettings = _LOSSES,
+        optim: FineTuneOptimSettings = _OPTIM,
+        pretrained: str | None = None,
+        freeze_encoder: bool = False,
+        train_text: TrainText = "pooler",
+        compile_model: bool = False,
+        fast_linears: Literal["auto", "always", "never"] = "auto",
+        feature_fingerprint: dict[str, Any] | None = None,
+        initialised_from: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        # Checkpoints bring the plain form.
+        video, text = settings_from(VideoEncoderSettings, video), settings_from(TextEncoderSettings, text)
+        summarizer = settings_from(SummarizerSettings, summarizer)
+        text_fields = settings_from(TextSettings, text_fields)
+        self.losses, self.optim = settings_from(ScoreLossSettings, losses), settings_from(FineTuneOptimSettings, optim)
+        start = None if pretrained is None else read_pretrained(pretrained, download=text.download)
+        if start is not None:
+            video, text = start.video(video), start.text(text)
+            feature_fingerprint = agreed_fingerprint(start.fingerprint, feature_fingerprint)
+        tower: TextEncoder | None = None
+        if summarizer.text_guidance != "none":
+            tower = build_text_encoder(text)
+            # With the tower's sizes written down nobody's stored weights are needed to build it again.
+            text = replace(text, config=tower.config) if tower.config is not None else text
+        self.model = Summarizer(VideoEncoder(video), summarizer, tower)
+        self.handover_report: LoadReport | None = None
+        if start is not None:
+            self.handover_report = hand_over(start, self)
+            initialised_from = start.told(self.handover_report)
+        self.freeze_encoder = freeze_encoder
+        if freeze_encoder:
+            freeze_video(self.model.video_encoder)
+        if tower is not None:
+            freeze_text(tower, train_text)
+        self.save_hyperparameters(
+            {
+                "video": asdict(video),
+                "summarizer": asdict(summarizer),
+                "text": asdict(text),
+                "text_fields": asdict(text_fields),
+                "losses": asdict(self.losses),
+                "optim": asdict(self.optim),
+                "pretrained": None,
+                "freeze_encoder": freeze_encoder,
+                "train_text": train_text,
+                "compile_model": compile_model,
+                "fast_linears": fast_linears,
+                "feature_fingerprint": feature_fingerprint,
+                "initialised_from": initialised_from,
+            }
+        )
+        self.compile_model = compile_model
+        self.records = ScoreRecords()
+        self.freeze_unreached(self._smallest_terms)
+
+    @property
+    def initialised_from(self) -> dict[str, Any] | None:
+        """Which checkpoint this started from and what was loaded; None for a start from nothing."""
+        known: dict[str, Any] | None = self.hparams["initialised_from"]
+        return known
+
+    @property
+    def text_fields(self) -> TextSettings:
+        """Tokens of each text field."""
+        return settings_from(TextSettings, self.hparams["text_fields"])
+
+    @property
+    def scores(self) -> dict[str, FloatArray]:
+        """(T,) float32 scores by video of the last pass of validation or test; of all processes once it has ended."""
+        return self.records.scores
+
+    def loss_terms(
+        self,
+        *,
+        frames: Tensor,
+        frame_mask: Tensor,
+        target: Tensor,
+        tokens: Tensor | None = None,
+        token_mask: Tensor | None = None,
+        has_text: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """The terms of the loss, unweighted, in float32.
+
+        Args:
+            frames: (B, T, D) float32 features.
+            frame_mask: (B, T) bool, True = a frame of the video.
+            target: (B, T) float32 importance in [0, 1].
+            tokens: (B, L) int64 ids of what is written about the videos; None without text.
+            token_mask: (B, L) bool, True = a token, False = padding.
+            has_text: (B,) bool, whether anything is written about a video; all when None.
+
+        Returns:
+            Scalars by name: `mse_loss`, `pairwise_loss`, `correlation_loss`, those that have a weight.
+        """
+        out: SummarizerOutput = self.model(frames, frame_mask, tokens, token_mask, has_text)
+        return score_terms(self.losses, out.log_scores, target, out.mask)
+
+    def total(self, terms: dict[str, Tensor]) -> Tensor:
+        """The weighted sum of the terms: what is trained on."""
+        return weighted_sum(self.losses, terms)
+
+    def scored(self, batch: SummarizeBatch) -> ScoredVideos:
+        """Score the videos of a batch, in whatever mode the task is."""
+        return ScoredVideos.of(batch.ids, self._batch_forward(batch))
+
+    def training_step(self, batch: SummarizeBatch, batch_idx: int) -> Tensor:  # noqa: ARG002
+        """The total of a batch; logs it and its terms as `train/...`."""
+        out = self._batch_forward(batch)
+        terms = score_terms(self.losses, out.log_scores, batch.target, out.mask)
+        total = self.total(terms)
+        self.log_terms("train", terms, total, len(batch.frames))
+        return total
+
+    def validation_step(self, batch: SummarizeBatch, batch_idx: int) -> None:  # noqa: ARG002
+        """Keeps what the figures at the end are made of."""
+        self._judge(batch)
+
+    def test_step(self, batch: SummarizeBatch, batch_idx: int) -> None:  # noqa: ARG002
+        """As `validation_step`."""
+        self._judge(batch)
+
+    def predict_step(self, batch: SummarizeBatch, batch_idx: int) -> ScoredVideos:  # noqa: ARG002
+        """Scores of a batch's videos."""
+        return self.scored(batch)
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget the last pass."""
+        self.records = ScoreRecords()
+
+    def on_test_epoch_start(self) -> None:
+        """Forget the last pass."""
+        self.records = ScoreRecords()
+
+    def on_validation_epoch_end(self) -> None:
+        """Log losses and figures of all videos, each counted once, as `val/...`."""
+        self._log_figures("val")
+
+    def on_test_epoch_end(self) -> None:
+        """As `on_validation_epoch_end`, as `test/...`."""
+        self._log_figures("test")
+
+    def setup(self, stage: str) -> None:
+        """As for every task; refuse data of another width, or tokenised for another text tower."""
+        super().setup(stage)
+        data = getattr(self.trainer, "datamodule", None)
+        refuse_other_data(data, self.model.video_encoder.settings, self.hparams["text"], self.model.text_encoder)
+        given = getattr(data, "text", None)
+        if stage == "fit" and isinstance(given, TextSettings):
+            self.hparams["text_fields"] = asdict(given)
+
+    def train(self, mode: bool = True) -> SummarizeTask:
+        """As torch has it, but a frozen video tower stays in evaluation mode."""
+        super().train(mode)
+        if self.freeze_encoder:
+            self.model.video_encoder.eval()
+        return self
+
+    def optimizer_groups(self) -> list[dict[str, Any]]:
+        """The trained parameters: heads, the layers of the video tower, the text tower."""
+        return parameter_groups(self, self.optim, layer_wise(self.optim, self.model.video_encoder.settings.num_layers))
+
+    def _batch_forward(self, batch: SummarizeBatch) -> SummarizerOutput:
+        out: SummarizerOutput = self.model(
+            batch.frames, batch.frame_mask, batch.tokens, batch.token_mask, batch.has_text
+        )
+        return out
+
+    def _judge(self, batch: SummarizeBatch) -> None:
+        out = self._batch_forward(batch)
+        terms = score_terms(self.losses, out.log_scores, batch.target, out.mask, reduction="none")
+        self.records.add(batch.ids, ScoredVideos.of(batch.ids, out).scores, terms)
+
+    def _log_figures(self, stage: str) -> None:
+        self.records = self.records.joined()
+        terms = {name: torch.tensor(value) for name, value in self.records.means().items()}
+        values = dict(terms)
+        if terms:
+            self.log(f"{stage}/loss", self.total(terms), prog_bar=True, sync_dist=True)
+        judge = getattr(getattr(self.trainer, "datamodule", None), "judge", None)
+        if judge is not None and len(self.records):
+            values |= judge(self.records.scores)
+        # Every process has the same values: the mean over them is the value.
+        self.log_dict({f"{stage}/{name}": value for name, value in values.items()}, sync_dist=True)
+
+    def _smallest_terms(self) -> dict[str, Tensor]:
+        """The terms of a video of two frames with two words, for their graph."""
+        everything = torch.ones(1, 2, dtype=torch.bool)
+        text = {} if self.model.guidance is None else {"tokens": everything.long(), "token_mask": everything}
+        return self.loss_terms(
+            frames=torch.ones(1, 2, self.model.video_encoder.settings.feature_dim),
+            frame_mask=everything,
+            target=torch.tensor([[0.0, 1.0]]),
+            **text,
+        )

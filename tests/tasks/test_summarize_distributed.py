@@ -1,0 +1,127 @@
+"""Two gloo processes fine-tune like one on the joined batch, and judge every video once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_summarizing import rows_of, terms_of, tiny_summarizer, tiny_videos
+from torch import distributed, multiprocessing, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from sspvs.data.batch import SummarizeBatch
+from sspvs.tasks.score_records import ScoreRecords
+
+ALL = {"mse": 1.0, "pairwise": 0.5, "correlation": 0.2}
+CASES: dict[str, dict] = {
+    "mse": {},
+    "pairwise": {"losses": {"mse": 0.0, "pairwise": 1.0}},
+    "correlation": {"losses": {"mse": 0.0, "correlation": 1.0}},
+    "all, with added text": {"losses": ALL, "guidance": "added"},
+    "gate": {"guidance": "gate", "train_text": "all"},
+    "cross-attention, frozen tower": {"guidance": "cross-attention", "freeze_encoder": True},
+    "linear": {"head": "linear"},
+}
+
+
+def joined() -> SummarizeBatch:
+    """Eight videos; in two of the first half nothing is to be ranked, and the second half is shorter."""
+    batch = tiny_videos(7, batch=8)
+    target, mask = batch.target.clone(), batch.frame_mask.clone()
+    target[[0, 2]] = 0.4
+    mask[4:, 8:] = False
+    return batch._replace(target=target * mask, frame_mask=mask, frames=batch.frames * mask[..., None])
+
+
+def share(rank: int) -> SummarizeBatch:
+    mine = rows_of(joined(), slice(4 * rank, 4 * rank + 4))
+    length = 12 if rank == 0 else 8
+    return mine._replace(
+        frames=mine.frames[:, :length], frame_mask=mine.frame_mask[:, :length], target=mine.target[:, :length]
+    )
+
+
+class Training(nn.Module):
+    def __init__(self, case: str) -> None:
+        super().__init__()
+        self.task = tiny_summarizer(3, **CASES[case])
+
+    def forward(self, batch: SummarizeBatch) -> torch.Tensor:
+        return self.task.total(terms_of(self.task, batch))
+
+
+def gradients(module: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: p.grad for name, p in module.named_parameters() if p.requires_grad}
+
+
+def judged(rows: Sequence[int]) -> ScoreRecords:
+    """What a pass over some videos keeps, one a batch."""
+    task = tiny_summarizer(4, losses=ALL).eval()
+    for row in rows:
+        task.validation_step(rows_of(joined(), slice(row, row + 1)), 0)
+    return task.records
+
+
+def work(rank: int, meeting: str, out: str) -> None:
+    torch.set_num_threads(1)
+    distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=2)
+    found: dict = {}
+    for case in CASES:
+        training = Training(case)
+        # No search for unused parameters: what no term reaches must have been frozen.
+        wrapped = DistributedDataParallel(training)
+        loss = wrapped(share(rank))
+        loss.backward()
+        average = loss.detach().clone()
+        distributed.all_reduce(average)
+        found[case] = (gradients(training), float(average / 2))
+    records = judged(((0, 4), (4, 5))[rank]).joined()  # video 4 is given to both, to make the shares even
+    found["judged"] = ({video: scores.tolist() for video, scores in records.scores.items()}, records.means())
+    torch.save(found, f"{out}{rank}")
+    distributed.barrier()  # none leaves while the other still talks
+    distributed.destroy_process_group()
+
+
+@pytest.fixture(scope="module")
+def two_processes(tmp_path_factory: pytest.TempPathFactory) -> list[dict]:
+    folder: Path = tmp_path_factory.mktemp("gloo")
+    multiprocessing.spawn(work, args=(str(folder / "meeting"), str(folder / "found")), nprocs=2)
+    return [torch.load(folder / f"found{rank}", weights_only=True) for rank in (0, 1)]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_gradients_of_the_joined_batch(case: str, two_processes: list[dict]) -> None:
+    theirs, loss = two_processes[0][case]
+    training = Training(case)
+    total = training(joined())
+    total.backward()
+    assert loss == pytest.approx(float(total.detach()), rel=1e-5)
+    expected = gradients(training)
+    assert set(theirs) == set(expected)
+    largest = max(float(g.abs().max()) for g in expected.values())
+    assert largest > 1e-4
+    for name, gradient in expected.items():
+        torch.testing.assert_close(theirs[name], gradient, atol=1e-5 * largest, rtol=1e-4, msg=f"{case}: {name}")
+
+
+def test_what_the_other_process_counts_matters() -> None:
+    """The test above can fail: where the halves count different numbers of videos, the mean of their means is off."""
+    whole, halves = (float(loss.detach()) for loss in (
+        Training("pairwise")(joined()), sum(Training("pairwise")(share(rank)) for rank in (0, 1)) / 2
+    ))  # fmt: skip
+    assert abs(whole - halves) > 1e-4
+
+
+def test_every_video_is_judged_once(two_processes: list[dict]) -> None:
+    alone = judged((5, 0, 4))
+    scores = {video: scores.tolist() for video, scores in alone.scores.items()}
+    assert list(scores) == sorted(joined().ids[row] for row in (0, 4, 5))
+    for found in two_processes:
+        theirs, means = found["judged"]
+        assert list(theirs) == list(scores)
+        for video, expected in scores.items():
+            assert theirs[video] == pytest.approx(expected, rel=1e-5)
+        assert set(means) == {"mse_loss", "pairwise_loss", "correlation_loss"}
+        assert means == pytest.approx(alone.means(), rel=1e-5)
