@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 
+from sspvs.data.buckets import Pick
 from sspvs.data.pretrain.collate import collate
-from sspvs.data.pretrain.dataset import Example, Pick, PretrainDataset
+from sspvs.data.pretrain.dataset import Example, PretrainDataset
 from sspvs.data.pretrain.drawing import MaskSettings
 from sspvs.data.text import TextSettings, assemble_tokens
 from sspvs.data.tokenizers import load_tokenizer

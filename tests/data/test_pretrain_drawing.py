@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sspvs.data.pretrain.drawing import MaskSettings, draw_crop, draw_masked, item_generator
+from sspvs.data.drawing import draw_crop, item_generator
+from sspvs.data.pretrain.drawing import MaskSettings, draw_masked
 from sspvs.data.pretrain.negatives import NOBODY, draw_partners, same_text_groups
 from sspvs.data.text import TextFields, TokenFields
 

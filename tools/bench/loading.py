@@ -28,8 +28,8 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from sspvs.data.buckets import LengthBuckets, padding_share
 from sspvs.data.pretrain import PretrainDataModule
-from sspvs.data.pretrain.buckets import LengthBuckets, padding_share
 from sspvs.data.pretrain.shards.writing import write_shards
 from sspvs.data.pretrain.sources import load_pairs
 

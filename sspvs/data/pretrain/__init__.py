@@ -3,7 +3,6 @@
 sources.py        a release folder, a manifest or shards -> items      (manifest.py, release.py, raw_videos.py)
 survey.py         every item looked at once, all that is wrong with them said together
 dataset.py        item -> example: crop, masked frames, text, another video's text
-buckets.py        which items make which batch: alike in length, the same on every machine
 collate.py        examples -> `PretrainBatch`
 data_module.py    all of it for Lightning
 shards/           the same items as WebDataset shards

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from sspvs.data.batch import PretrainBatch
+from sspvs.data.padding import pad_frames, stack_tokens
 from sspvs.data.pretrain.dataset import Example
-from sspvs.types import IntArray
 
 
 def collate(examples: Sequence[Example] | Example) -> PretrainBatch:
@@ -24,14 +22,14 @@ def collate(examples: Sequence[Example] | Example) -> PretrainBatch:
     Videos with fewer masked frames than others name one of theirs again, which does not count.
     """
     rows = [examples] if isinstance(examples, Example) else list(examples)
-    frames, frame_mask = _frames(rows)
+    frames, frame_mask = pad_frames([row.frames for row in rows])
     masked_index, masked_counted = _masked(rows)
-    tokens, token_mask = _texts([row.tokens for row in rows], [row.token_mask for row in rows])
+    tokens, token_mask = stack_tokens([row.tokens for row in rows], [row.token_mask for row in rows])
     own: tuple[Tensor | None, Tensor | None] = (None, None)
     own_tokens = [row.own_tokens for row in rows if row.own_tokens is not None]
     own_masks = [row.own_token_mask for row in rows if row.own_token_mask is not None]
     if len(own_tokens) == len(own_masks) == len(rows):
-        own = _texts(own_tokens, own_masks)
+        own = stack_tokens(own_tokens, own_masks)
     return PretrainBatch(
         frames=frames,
         frame_mask=frame_mask,
@@ -44,17 +42,6 @@ def collate(examples: Sequence[Example] | Example) -> PretrainBatch:
         own_tokens=own[0],
         own_token_mask=own[1],
     )
-
-
-def _frames(rows: Sequence[Example]) -> tuple[Tensor, Tensor]:
-    """(B, T, D) and (B, T)."""
-    longest, width = max(len(row.frames) for row in rows), rows[0].frames.shape[1]
-    frames = torch.zeros(len(rows), longest, width)
-    mask = torch.zeros(len(rows), longest, dtype=torch.bool)
-    for number, row in enumerate(rows):
-        frames[number, : len(row.frames)] = torch.from_numpy(row.frames)
-        mask[number, : len(row.frames)] = True
-    return frames, mask
 
 
 def _masked(rows: Sequence[Example]) -> tuple[Tensor, Tensor]:
@@ -71,10 +58,3 @@ def _masked(rows: Sequence[Example]) -> tuple[Tensor, Tensor]:
         index[number, : len(masked)] = masked
         counted[number, : len(masked)] = True
     return index, counted
-
-
-def _texts(tokens: list[IntArray], masks: list[npt.NDArray[np.bool_]]) -> tuple[Tensor, Tensor]:
-    """(B, L) and (B, L) without the columns at the end that are padding in every text."""
-    stacked, mask = np.stack(tokens), np.stack(masks)
-    length = int(mask.any(axis=0).nonzero()[0].max()) + 1
-    return torch.from_numpy(stacked[:, :length].copy()), torch.from_numpy(mask[:, :length].copy())

@@ -12,7 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from sspvs.data.pretrain.drawing import MaskSettings, draw_crop, draw_masked, item_generator
+from sspvs.data.buckets import Pick
+from sspvs.data.drawing import draw_crop, item_generator
+from sspvs.data.pretrain.drawing import MaskSettings, draw_masked
 from sspvs.data.pretrain.items import PretrainItem
 from sspvs.data.pretrain.negatives import NOBODY, draw_partners, same_text_groups
 from sspvs.data.pretrain.reading import FeatureReader
@@ -22,18 +24,6 @@ from sspvs.errors import DatasetError
 from sspvs.types import FloatArray, IntArray
 
 _PARTNER_STREAM = 1  # keeps this generator apart from the items'
-
-
-class Pick(NamedTuple):
-    """One item in one draw.
-
-    Attributes:
-        draw: Which draw of training: the epoch, times repeats.
-        item: Its index.
-    """
-
-    draw: int
-    item: int
 
 
 class Example(NamedTuple):

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from sspvs.data.text import TextFields, TokenFields
-from sspvs.errors import DatasetError
-
-_LISTED = 12
 
 
 @dataclass(frozen=True)
@@ -72,37 +68,3 @@ class PretrainItem:
     feature_dim: int
     part: str = ""
     shard: int = -1
-
-
-@dataclass
-class Problems:
-    """What is wrong with a file, collected, so that all of it is said at once.
-
-    Attributes:
-        where: The file.
-        found: (place in it, what is wrong there).
-    """
-
-    where: Path
-    found: list[tuple[str, str]] = field(default_factory=list)
-
-    def add(self, place: str, sentence: str) -> None:
-        """One more."""
-        self.found.append((place, sentence))
-
-    def extend(self, found: Iterable[tuple[str, str]]) -> None:
-        """Several more."""
-        self.found.extend(found)
-
-    def raise_any(self) -> None:
-        """Say all of them, if there are any.
-
-        Raises:
-            DatasetError: With the first dozen, and how many more.
-        """
-        if not self.found:
-            return
-        listed = "; ".join(f"{place}: {said}" if place else said for place, said in self.found[:_LISTED])
-        more = f"; and {len(self.found) - _LISTED} more" if len(self.found) > _LISTED else ""
-        count = f"{len(self.found)} problems" if len(self.found) > 1 else "a problem"
-        raise DatasetError(f"{self.where}: {count}: {listed}{more}")

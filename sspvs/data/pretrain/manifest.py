@@ -8,18 +8,16 @@ left alone.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from sspvs.atomic import write_text
-from sspvs.data.pretrain.items import Entry, FeatureRef, Problems
+from sspvs.data.manifest_rows import Problems, read_rows, text_in
+from sspvs.data.pretrain.items import Entry, FeatureRef
 from sspvs.data.text import FIELDS, TextFields
-from sspvs.errors import DatasetError
 from sspvs.video.files import VIDEO_SUFFIXES
 
 PATHS = ("path", "features", "video")
@@ -35,7 +33,7 @@ def read_manifest(path: Path) -> list[Entry]:
         DatasetError: All that is wrong with it, with line numbers.
     """
     problems, entries, seen = Problems(path), [], dict[str, str]()
-    rows = list(_rows(path, problems))
+    rows = list(read_rows(path, problems))
     for place, row in rows if _has_columns(rows, problems) else ():
         entry = _entry(row, place, path.parent, problems)
         if entry is None:
@@ -59,39 +57,6 @@ def write_manifest(path: Path, rows: Iterable[Mapping[str, str]]) -> None:
     write_text(path, "".join(json.dumps(dict(row), ensure_ascii=False) + "\n" for row in rows))
 
 
-def _rows(path: Path, problems: Problems) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(`line 7`, column -> value) of each line."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise DatasetError(f"cannot read the manifest {path}: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise DatasetError(f"{path}: expected UTF-8 text, CSV or JSON lines: {error}") from error
-    if path.suffix.lower() in (".csv", ".tsv"):
-        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
-        for row in reader:
-            place = f"line {reader.line_num}"
-            if None in row:
-                problems.add(
-                    place, f"more values than the {len(reader.fieldnames or ())} columns; quote commas in text"
-                )
-            else:
-                yield place, {(key or "").strip(): value for key, value in row.items()}
-        return
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            problems.add(f"line {number}", f"no JSON: {error}")
-            continue
-        if isinstance(row, dict):
-            yield f"line {number}", row
-        else:
-            problems.add(f"line {number}", f"expected an object with id and path, got {type(row).__name__}")
-
-
 def _has_columns(rows: list[tuple[str, dict[str, Any]]], problems: Problems) -> bool:
     """Whether there are ids and paths; a column that nobody reads and is nearly one of ours is a slip of the pen."""
     names = {name for _, row in rows for name in row}
@@ -107,7 +72,7 @@ def _has_columns(rows: list[tuple[str, dict[str, Any]]], problems: Problems) -> 
 
 
 def _entry(row: Mapping[str, Any], place: str, folder: Path, problems: Problems) -> Entry | None:
-    values = {key: _text(value) for key, value in row.items() if key in COLUMNS}
+    values = {key: text_in(value) for key, value in row.items() if key in COLUMNS}
     odd = sorted(key for key, value in values.items() if value is None)
     if odd:
         problems.add(place, f"{', '.join(odd)}: expected text")
@@ -129,17 +94,6 @@ def _entry(row: Mapping[str, Any], place: str, folder: Path, problems: Problems)
         problems.extend((place, fault) for fault in faults)
         return None
     return Entry(name, source, TextFields(*(texts.get(key, "") for key in FIELDS)), place, part)
-
-
-def _text(value: Any) -> str | None:
-    """JSON's text and numbers (an id may be one), lists of words; None for what is no text."""
-    if value is None:
-        return ""
-    if isinstance(value, list) and all(isinstance(part, str) for part in value):
-        return " ".join(value)
-    if isinstance(value, str | int | float) and not isinstance(value, bool):
-        return str(value)
-    return None
 
 
 def _source(given: str, folder: Path) -> FeatureRef | Path | str:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sspvs.data.pretrain.items import Entry, FeatureRef, Problems
+from sspvs.data.manifest_rows import Problems
+from sspvs.data.pretrain.items import Entry, FeatureRef
 from sspvs.features.backbones import load_backbone
 from sspvs.features.extract import Sampling, extract_to_file
 from sspvs.features.store import FeatureStore, SourceStamp

@@ -14,7 +14,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from sspvs.data.pretrain.items import Entry, FeatureRef, Problems
+from sspvs.data.manifest_rows import Problems
+from sspvs.data.pretrain.items import Entry, FeatureRef
 from sspvs.data.text import TokenFields
 from sspvs.errors import first_line
 

@@ -18,7 +18,8 @@ import numpy as np
 from tqdm import tqdm
 
 from sspvs.atomic import write_text
-from sspvs.data.pretrain.items import Entry, FeatureRef, PretrainItem, Problems
+from sspvs.data.manifest_rows import Problems
+from sspvs.data.pretrain.items import Entry, FeatureRef, PretrainItem
 from sspvs.data.pretrain.reading import FeatureReader
 from sspvs.errors import FeatureFileError, OutputError
 from sspvs.types import Fingerprint

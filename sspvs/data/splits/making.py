@@ -59,9 +59,9 @@ def make_splits(
         test = own[number::count]
         tested = set(test)
         rest = [] if setting == "transfer" else [ref for ref in own if ref not in tested]
-        val = _held_out(rest or foreign, val_fraction, f"{seed}/val/{number}")
-        held_out = set(val)
-        train = [ref for ref in (*rest, *foreign) if ref not in held_out]
+        val = held_out(rest or foreign, val_fraction, f"{seed}/val/{number}")
+        kept_out = set(val)
+        train = [ref for ref in (*rest, *foreign) if ref not in kept_out]
         drawn.append(Fold(tuple(train), tuple(test), tuple(val)))
     made_by = {
         "tool": "sspvs data splits",
@@ -73,6 +73,19 @@ def make_splits(
     }
     made = Splits(tuple(drawn), made_by=made_by)
     return replace(made, sha256=hashlib.sha256(_as_json(made).encode()).hexdigest())
+
+
+def held_out(candidates: Sequence[VideoRef], fraction: float, salt: str) -> list[VideoRef]:
+    """A part of the videos, to choose the checkpoint on: the same on every machine.
+
+    Args:
+        candidates: The videos that may be held out.
+        fraction: The share that is: one video at least where it is above 0, and never all of them.
+        salt: What draws, such as `7/val/0` for fold 0 under the seed 7.
+    """
+    count = min(max(1, round(fraction * len(candidates))), len(candidates) - 1) if fraction > 0 else 0
+    by_text = {f"{short_name(ref.dataset)}/{ref.key}": ref for ref in candidates}
+    return [by_text[text] for text in _order(list(by_text), salt)[:count]]
 
 
 def write_splits(path: str | os.PathLike[str], splits: Splits) -> None:
@@ -134,10 +147,3 @@ def _checked_folds(
 def _order(keys: Sequence[str], salt: str) -> list[str]:
     """Keys in an order drawn by the salt: of their hashes."""
     return sorted(keys, key=lambda key: hashlib.sha256(f"{salt}/{key}".encode()).digest())
-
-
-def _held_out(candidates: Sequence[VideoRef], fraction: float, salt: str) -> list[VideoRef]:
-    """A part of the videos, drawn by the salt; one at least where a part is asked for, and never all of them."""
-    count = min(max(1, round(fraction * len(candidates))), len(candidates) - 1) if fraction > 0 else 0
-    by_text = {f"{short_name(ref.dataset)}/{ref.key}": ref for ref in candidates}
-    return [by_text[text] for text in _order(list(by_text), salt)[:count]]

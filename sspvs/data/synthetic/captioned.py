@@ -2,7 +2,8 @@
 
 An h5 file has a group a clip with `features` (T, D) and the attributes `caption`, `concept`, `category`, `rate_hz`
 (the file's own `rate_hz` where a group has none), or one clip at its root; an npz file has arrays of these names.
-Features are used as they are: nothing is added to them.
+Features are used as they are: nothing is added to them. Files that carry the feature fingerprint of a backbone, as
+`sspvs extract` writes it, pass it on: what is trained on such a world can look at real videos.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import numpy as np
 
 from sspvs.data.synthetic.clip_source import Clip, Concept
 from sspvs.errors import DatasetError, first_line
+from sspvs.features.store import read_fingerprint_attrs
 from sspvs.types import Fingerprint, FloatArray
 
 _FEATURES, _RATE = "features", "rate_hz"
@@ -55,7 +57,7 @@ class CaptionedClips:
         path: An h5 file, or a folder of h5 and npz files.
 
     Raises:
-        DatasetError: When there is no clip, or clips lack a text, or differ in width or rate.
+        DatasetError: When there is no clip, or clips lack a text, or differ in width, rate or fingerprint.
     """
 
     def __init__(self, path: Path) -> None:
@@ -75,12 +77,14 @@ class CaptionedClips:
         if len(self._by_name) < len(self._entries):
             raise DatasetError(f"{path}: two clips have the same name; give each file or group its own")
         self._read = lru_cache(maxsize=_KEPT)(self._read_entry)
-        self._digest, self._backbone = self._files()
+        self._digest, self._backbone, self._made_by = self._files()
         self.description: dict[str, object] = {"kind": "captioned", "file": path.name, "sha256": self._digest}
 
     @property
     def fingerprint(self) -> Fingerprint:
-        """Says that videos are composed, and of which clips."""
+        """The clips' own, where all files have one; else says that videos are composed, and of which clips."""
+        if self._made_by is not None:
+            return self._made_by
         return Fingerprint(
             backbone=f"synthetic:clips of {self._backbone}",
             weights_digest=self._digest,
@@ -113,17 +117,36 @@ class CaptionedClips:
             )
         return float(values[0])
 
-    def _files(self) -> tuple[str, str]:
-        """SHA-256 of all the files, and the backbone as the first h5 file states it."""
-        digest, backbone = hashlib.sha256(), ""
+    def _files(self) -> tuple[str, str, Fingerprint | None]:
+        """SHA-256 of all the files; the backbone as the first h5 file states it; the fingerprint that all share."""
+        digest, backbone, found = hashlib.sha256(), "", dict[Path, Fingerprint | None]()
         for path in sorted({entry.path for entry in self._entries}):
             with path.open("rb") as file:
                 while block := file.read(1 << 20):
                     digest.update(block)
-            if path.suffix != ".npz" and not backbone:
+            found[path] = None
+            if path.suffix != ".npz":
                 with h5py.File(path, "r") as opened:
-                    backbone = str(opened.attrs.get("backbone", ""))
-        return digest.hexdigest(), backbone or "an unknown backbone"
+                    backbone = backbone or str(opened.attrs.get("backbone", ""))
+                    found[path] = read_fingerprint_attrs(opened.attrs)
+        return digest.hexdigest(), backbone or "an unknown backbone", self._shared(found)
+
+    def _shared(self, found: Mapping[Path, Fingerprint | None]) -> Fingerprint | None:
+        """The fingerprint of all files; None where some have none."""
+        known = {path: one for path, one in found.items() if one is not None}
+        first = next(iter(known.values()), None)
+        for path, one in known.items():
+            if one != first:
+                raise DatasetError(
+                    f"{path}: its features have another fingerprint ({one.backbone}, {one.rate_hz:g} Hz) than those of "
+                    f"{next(iter(known))}; videos are composed of clips of one kind: extract them alike"
+                )
+            if one.rate_hz != self.rate_hz:
+                raise DatasetError(
+                    f"{path}: rate_hz says {self.rate_hz:g} picks per second, the fingerprint {one.rate_hz:g}; correct "
+                    "one of them, or extract the clips again"
+                )
+        return first if len(known) == len(found) else None
 
     def _read_entry(self, name: str) -> FloatArray:
         entry = self._by_name[name]

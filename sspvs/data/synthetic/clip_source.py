@@ -68,7 +68,7 @@ class ClipSource(Protocol):
 
     @property
     def fingerprint(self) -> Fingerprint:
-        """What made the features; the backbone starts with `synthetic`."""
+        """What made the features; a backbone that starts with `synthetic` looked at no picture of these videos."""
 
     @property
     def description(self) -> dict[str, object]:

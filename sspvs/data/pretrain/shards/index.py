@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from sspvs.atomic import write_text
-from sspvs.data.pretrain.items import FeatureRef, PretrainItem, Problems
+from sspvs.data.manifest_rows import Problems
+from sspvs.data.pretrain.items import FeatureRef, PretrainItem
 from sspvs.data.text import TextFields, TokenFields
 from sspvs.errors import DatasetError
 from sspvs.types import Fingerprint

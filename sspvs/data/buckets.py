@@ -7,12 +7,24 @@ of every batch, no rank waits for another's data, and a run that was stopped goe
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from torch.utils.data.distributed import DistributedSampler
 
-from sspvs.data.pretrain.dataset import Pick
 from sspvs.types import IntArray
+
+
+class Pick(NamedTuple):
+    """One item in one draw.
+
+    Attributes:
+        draw: Which draw of training: the epoch, times repeats.
+        item: Its index.
+    """
+
+    draw: int
+    item: int
 
 
 class LengthBuckets(DistributedSampler[list[Pick]]):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sspvs.data.pretrain.buckets import LengthBuckets, padding_share
+from sspvs.data.buckets import LengthBuckets, padding_share
 
 lengths_of = st.lists(st.integers(1, 256), min_size=12, max_size=70)
 shapes = st.tuples(st.integers(1, 4), st.integers(1, 3), st.integers(1, 3), st.integers(1, 5))
@@ -46,8 +46,10 @@ def test_the_ranks_share_the_epoch(lengths: list[int], shape: tuple[int, int, in
 def test_the_same_plan_again_and_another_next_time(lengths: list[int], shape: tuple[int, int, int, int]) -> None:
     assert plans(lengths, shape, 2) == plans(lengths, shape, 2)
     assert plans(lengths, shape, 2) != plans(lengths, shape, 3)
-    orders = {str([[p.item for p in b] for b in plans(lengths, shape, 2, seed=seed)[0]]) for seed in range(9)}
-    assert len(orders) > 1
+    batch_size, ranks, repeats, _ = shape
+    if len(lengths) * repeats >= 2 * batch_size * ranks:  # a single step may have but one order
+        orders = {str([[p.item for p in b] for b in plans(lengths, shape, 2, seed=seed)[0]]) for seed in range(40)}
+        assert len(orders) > 1
 
 
 @given(lengths_of, shapes, st.integers(0, 40))

@@ -1,0 +1,274 @@
+"""Annotated videos for Lightning: from dataset files and a split to one fold's loaders and figures."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import pytorch_lightning as pl
+import torch
+
+from sspvs.data.batch import SummarizeBatch
+from sspvs.data.buckets import LengthBuckets
+from sspvs.data.loader import BatchLoader, batch_loader
+from sspvs.data.splits import Splits
+from sspvs.data.summarization.collate import collate
+from sspvs.data.summarization.dataset import SUMMARIZER_TEXT, SummarizeDataset
+from sspvs.data.summarization.folds import FoldVideos, plan_fold, split_of, tell_fold
+from sspvs.data.summarization.judging import judge
+from sspvs.data.summarization.memory import FeatureMemory
+from sspvs.data.summarization.stores import Stores
+from sspvs.data.summarization.survey import Surveyed, first_width, survey
+from sspvs.data.summarization.texts import read_texts
+from sspvs.data.text import TextSettings
+from sspvs.data.tokenizers import load_tokenizer
+from sspvs.data.worlds import WorldSource, dataset_of_world
+from sspvs.errors import DatasetError
+from sspvs.types import Annotations, Fingerprint, FloatArray
+
+logger = logging.getLogger(__name__)
+SummarizeLoader: TypeAlias = BatchLoader[SummarizeBatch]
+Part: TypeAlias = Literal["train", "val", "test"]
+
+
+class SummarizeDataModule(pl.LightningDataModule):
+    """One fold of annotated videos: those it trains on, those that choose the checkpoint, those it tests.
+
+    Batches are planned for all ranks from the seed and the epoch (`sspvs.data.buckets`): no video is on two ranks, and
+    after a restart from a checkpoint the epoch goes on at the batch where it stopped. Features stay in memory once
+    read.
+
+    Args:
+        dataset: The dataset file that is tested (`sspvs data build`), with features; or give a `world`.
+        others: Dataset files of other sets, to train on as well (augmented) or alone (transfer).
+        splits: A split file of any style. Null: the world's own, or folds drawn by `split_seed`, five where there are
+            as many videos.
+        fold: Which of the folds, from 0.
+        setting: Of folds that are drawn; a split file has its own.
+        split_seed: Draws folds, and the videos that are held out of training to choose the checkpoint.
+        validate_on: What chooses the checkpoint. `held-out`: the split's validation videos, or `val_share` of the
+            training videos where it has none. `test`: the tested videos, as most published figures have it; never to be
+            reported beside others. `nothing`: there is no validation. With the last two the split's validation videos
+            are trained on.
+        val_share: Of the training videos of the tested dataset (of all, where it has none among them), held out.
+        encoder: The text tower's name, whose tokenizer is used; the model's own setting, linked.
+        vocab_size: Ids of the text tower `small`; the model's own setting, linked. Null: its default.
+        use_text: The model's text guidance, linked; anything but `none` gives tokens.
+        text: Tokens of each text field. Published for SumMe: 1, 3, 1, for TVSum: 1, 3, 10, of category, query, title.
+        texts: A manifest (.csv, .jsonl) with `id` (a video's key or name) and the text fields, in place of what the
+            dataset says: its title and category, and where it has no title the video's name as the search query.
+        title_as_query: Give the title in the place of the search query, as published for TVSum.
+        max_frames: Longest run of a video's frames, drawn at random while training; null: whole videos.
+        batch_size: Videos of a batch on one device.
+        val_batch_size: The same in validation and testing; null: as `batch_size`.
+        repeats: How often the list is gone through in an epoch, each time drawn anew.
+        bucket_batches: Batches among which videos of like length are sought, so that less padding is computed; 1 takes
+            them as they come. Small sets would meet in the same batches again and again.
+        num_workers: Processes that read, for each device.
+        seed: Of the order and the runs of frames.
+        download: Fetch the tokenizer's files when they are not on this machine.
+        world: A synthetic world's annotated videos instead, made unless it is there.
+
+    Raises:
+        DatasetError: The data is not what it should be (when it is first needed).
+        FingerprintMismatchError: Datasets with features that were made differently (likewise).
+    """
+
+    def __init__(
+        self,
+        dataset: str | None = None,
+        others: list[str] | None = None,
+        splits: str | None = None,
+        fold: int = 0,
+        setting: Literal["canonical", "augmented", "transfer"] = "canonical",
+        split_seed: int = 0,
+        validate_on: Literal["held-out", "test", "nothing"] = "held-out",
+        val_share: float = 0.2,
+        encoder: str = "small",
+        vocab_size: int | None = None,
+        use_text: str = "none",
+        text: TextSettings = SUMMARIZER_TEXT,
+        texts: str | None = None,
+        title_as_query: bool = False,
+        max_frames: int | None = 512,
+        batch_size: int = 4,
+        val_batch_size: int | None = None,
+        repeats: int = 1,
+        bucket_batches: int = 1,
+        num_workers: int = 0,
+        seed: int = 0,
+        download: bool = False,
+        world: WorldSource | None = None,
+    ) -> None:
+        super().__init__()
+        if (dataset is None) == (world is None):
+            raise ValueError("give data.dataset (a dataset file) or data.world, and not both")
+        if not 0 < val_share < 1:
+            raise ValueError(
+                f"val_share must be above 0 and below 1, got {val_share}; to hold nothing out: validate_on nothing"
+            )
+        if num_workers < 0:
+            raise ValueError(f"num_workers must not be negative, got {num_workers}")
+        if world is not None:
+            made = dataset_of_world(world)
+            dataset = str(made.dataset)
+            splits = str(made.splits) if splits is None else splits
+            texts = str(made.texts) if texts is None else texts
+        self.paths = (Path(str(dataset)), *map(Path, others or ()))
+        self.split_path, self.text_path = (None if path is None else Path(path) for path in (splits, texts))
+        self.fold, self.split_seed = fold, split_seed
+        self.setting: Literal["canonical", "augmented", "transfer"] = setting
+        self.validate_on: Literal["held-out", "test", "nothing"] = validate_on
+        self.val_share = val_share
+        self.encoder, self.vocab_size, self.download = encoder, vocab_size, download
+        self.use_text, self.text, self.title_as_query = use_text, text, title_as_query
+        self.max_frames, self.batch_size = max_frames, batch_size
+        self.val_batch_size = batch_size if val_batch_size is None else val_batch_size
+        self.repeats, self.bucket_batches = repeats, bucket_batches
+        self.num_workers, self.seed = num_workers, seed
+        self.memory = FeatureMemory()
+        self._surveyed: Surveyed | None = None
+
+    @cached_property
+    def stores(self) -> Stores:
+        """The dataset files, opened."""
+        return Stores(self.paths[0], self.paths[1:])
+
+    @cached_property
+    def split(self) -> Splits:
+        """All folds, with the videos under their datasets' own names and keys; known before `setup`."""
+        return split_of(self.stores, self.split_path, setting=self.setting, seed=self.split_seed)
+
+    @property
+    def n_folds(self) -> int:
+        """Folds of the split."""
+        return len(self.split.folds)
+
+    @cached_property
+    def fold_videos(self) -> FoldVideos:
+        """The videos of this fold; known before `setup`."""
+        return plan_fold(
+            self.split,
+            self.fold,
+            self.stores,
+            validate_on=self.validate_on,
+            val_share=self.val_share,
+            seed=self.split_seed,
+        )
+
+    @property
+    def feature_dim(self) -> int:
+        """D, as the data has it; known before `setup`, from the first video."""
+        return first_width(self.stores.tested) if self._surveyed is None else self._surveyed.feature_dim
+
+    @property
+    def feature_fingerprint(self) -> Fingerprint | None:
+        """What made the features, after `setup`; None when unknown."""
+        return None if self._surveyed is None else self._surveyed.fingerprint
+
+    @property
+    def annotations(self) -> Mapping[str, Annotations]:
+        """The videos that are validated or tested, by id; after `setup`."""
+        return self._ready.annotations
+
+    def judge(self, scores: Mapping[str, FloatArray]) -> dict[str, float]:
+        """What scores of validated or tested videos are worth; see `sspvs.data.summarization.judging.judge`.
+
+        Args:
+            scores: (T,) finite scores at the picks, by id.
+        """
+        return judge(self.annotations, scores)
+
+    def setup(self, stage: str | None = None) -> None:  # noqa: ARG002
+        """Look at the fold's videos, once."""
+        if self._surveyed is not None:
+            return
+        videos = self.fold_videos
+        judged = dict.fromkeys((*videos.val, *videos.test))
+        texts = {} if self.text_path is None else read_texts(self.text_path, self.stores)
+        self._surveyed = survey(
+            list(dict.fromkeys((*videos.train, *judged))),
+            self.stores,
+            judged=judged,
+            texts=texts,
+            title_as_query=self.title_as_query,
+        )
+        tell_fold(self.split, self.fold, videos, self.stores)
+        for store in self.stores.values():
+            store.features.close()
+
+    def dataset(self, part: Part, *, mode: Literal["train", "whole"] = "whole") -> SummarizeDataset:
+        """The examples of a part of the fold, after `setup`.
+
+        Args:
+            part: `train`, `val` or `test`.
+            mode: `train` draws runs of frames; `whole` gives whole videos, the training ones too.
+        """
+        items = self._ready.items
+        guided = self.use_text != "none"
+        return SummarizeDataset(
+            [items[name] for name in getattr(self.fold_videos, part)],
+            self.memory,
+            tokenizer=load_tokenizer(self.encoder, download=self.download, vocab_size=self.vocab_size)
+            if guided
+            else None,
+            text=self.text,
+            max_frames=self.max_frames,
+            seed=self.seed,
+            mode=mode,
+        )
+
+    def train_dataloader(self) -> SummarizeLoader:
+        """Batches of this rank.
+
+        Raises:
+            DatasetError: Text shall guide, and nothing is written about any of the videos.
+        """
+        dataset = self.dataset("train", mode="train")
+        if self.use_text != "none":
+            if not dataset.n_with_text:
+                raise DatasetError(
+                    f"text guidance ({self.use_text}) needs text, and nothing is written about the {len(dataset)} "
+                    "training videos in the fields that data.text gives tokens to; give data.texts (a manifest), or "
+                    "set model.summarizer.text_guidance to none"
+                )
+            logger.info("text about %d of %d training videos", dataset.n_with_text, len(dataset))
+        return self._loader(dataset, training=True)
+
+    def val_dataloader(self) -> SummarizeLoader | list[SummarizeLoader]:
+        """Whole videos of this rank, each once; none where nothing is validated on."""
+        return self._loader(self.dataset("val"), training=False) if self.fold_videos.val else []
+
+    def test_dataloader(self) -> SummarizeLoader:
+        """Whole videos of this rank, each once."""
+        return self._loader(self.dataset("test"), training=False)
+
+    def predict_dataloader(self) -> SummarizeLoader:
+        """The tested videos."""
+        return self.test_dataloader()
+
+    @property
+    def _ready(self) -> Surveyed:
+        if self._surveyed is None:
+            self.setup()
+        assert self._surveyed is not None
+        return self._surveyed
+
+    def _loader(self, dataset: SummarizeDataset, *, training: bool) -> SummarizeLoader:
+        trainer = self.trainer
+        sampler = LengthBuckets(
+            dataset.lengths,
+            self.batch_size if training else self.val_batch_size,
+            training=training,
+            seed=self.seed,
+            repeats=self.repeats,
+            bucket_batches=self.bucket_batches,
+            world_size=1 if trainer is None else trainer.world_size,
+            rank=0 if trainer is None else trainer.global_rank,
+        )
+        return batch_loader(
+            dataset, sampler, collate, num_workers=self.num_workers, pin_memory=torch.cuda.is_available()
+        )

@@ -1,0 +1,118 @@
+"""What is written about the videos of datasets: the annotations' fields, a video's own name, or a manifest."""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from sspvs.data.manifest_rows import Problems, read_rows, text_in
+from sspvs.data.splits import VideoRef, short_name
+from sspvs.data.summarization.stores import Stores
+from sspvs.data.text import FIELDS, TextFields
+from sspvs.data.video_finder import spelling
+from sspvs.types import Annotations
+
+TVSUM_CATEGORIES = {
+    "VT": "vehicle tire",
+    "VU": "vehicle unstuck",
+    "GA": "animal grooming",
+    "MS": "sandwich making",
+    "PK": "parkour",
+    "PR": "parade",
+    "FM": "flash mob",
+    "BK": "beekeeping",
+    "BT": "bike tricks",
+    "DS": "dog show",
+}
+"""What the letters in TVSum's annotations stand for (Song et al., CVPR 2015): letters say nothing to a text tower."""
+
+_PATHS = ("path", "features", "video")  # of manifests that are also read for something else
+_SEPARATORS = re.compile(r"[_\-.+\s]+")
+_HUMPS = re.compile(r"(?<=[a-z\d])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+
+
+def text_of(annotations: Annotations, dataset: str, *, title_as_query: bool = False) -> TextFields:
+    """Title and category of a video; where it has no title, its own name as the search query (SumMe).
+
+    Args:
+        annotations: The video's.
+        dataset: The dataset's name.
+        title_as_query: Give the title in the query's place, as published for TVSum.
+    """
+    category, title = annotations.category.strip(), annotations.title.strip()
+    if short_name(dataset) == "tvsum":
+        category = TVSUM_CATEGORIES.get(category.upper(), category)
+    query = "" if title or annotations.video_name == annotations.key else name_as_text(annotations.video_name)
+    if title_as_query and title:
+        query, title = title, ""
+    return TextFields(category=category, query=query, title=title)
+
+
+def name_as_text(name: str) -> str:
+    """The words of a video's name, without its folder and file ending.
+
+    Example:
+        >>> name_as_text("videos/Bus_in_RockTunnel.mp4")
+        'Bus in Rock Tunnel'
+    """
+    last = re.split(r"[/\\]", name.strip())[-1]
+    return " ".join(_HUMPS.sub(" ", _SEPARATORS.sub(" ", spelling(last))).split())
+
+
+def read_texts(path: Path, stores: Stores) -> dict[str, TextFields]:
+    """The four fields of videos by `dataset/key`, from a manifest.
+
+    CSV or JSON lines, as those of pretraining: `id` is a video's key or name, of the tested dataset unless a dataset
+    stands before it (`tvsum/video_3`); `category`, `query`, `title`, `description` may be empty or missing. Paths are
+    not looked at.
+
+    Args:
+        path: The manifest.
+        stores: The datasets.
+
+    Raises:
+        DatasetError: All that is wrong with it, with line numbers.
+    """
+    problems, texts = Problems(path), dict[str, TextFields]()
+    rows = list(read_rows(path, problems))
+    if _has_columns(rows, problems):
+        for place, row in rows:
+            _take(row, place, stores, texts, problems)
+    problems.raise_any()
+    return texts
+
+
+def _has_columns(rows: list[tuple[str, dict[str, Any]]], problems: Problems) -> bool:
+    names = {name for _, row in rows for name in row}
+    missing = [] if "id" in names else ["'id'"]
+    if not names & set(FIELDS):
+        missing.append(f"one of {', '.join(FIELDS)}")
+    if missing:
+        found = ", ".join(sorted(names)[:10]) or "nothing"
+        problems.add("", f"expected a column {' and '.join(missing)}, found {found}")
+    for name in sorted(names - {"id", *FIELDS, *_PATHS, "split"}):
+        close = get_close_matches(name.lower(), [field for field in ("id", *FIELDS) if field not in names], 1, 0.8)
+        if close:
+            problems.add("", f"column '{name}': did you mean '{close[0]}'?")
+    return not missing
+
+
+def _take(row: dict[str, Any], place: str, stores: Stores, texts: dict[str, TextFields], problems: Problems) -> None:
+    """One line's text, put with the others."""
+    values = {name: text_in(row.get(name)) for name in ("id", *FIELDS)}
+    odd = [name for name, value in values.items() if value is None]
+    if odd:
+        problems.add(place, f"{', '.join(odd)}: expected text")
+        return
+    cells = {name: value or "" for name, value in values.items()}
+    name = cells["id"].strip()
+    found = (stores.find(VideoRef("", name)) or stores.find(VideoRef.parse(name))) if name else None
+    if found is None:
+        problems.add(place, f"no video '{name}' in {', '.join(stores)}" if name else "no id")
+        return
+    video = f"{found.dataset}/{found.key}"
+    if video in texts:
+        problems.add(place, f"a second line about {video}")
+    texts[video] = TextFields(*(cells[field] for field in FIELDS))

@@ -1,0 +1,98 @@
+"""A synthetic world as data: a config that names one needs nothing else."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from sspvs.data.synthetic.settings import WorldSettings
+from sspvs.errors import OutputError
+
+
+@dataclass(frozen=True)
+class WorldSource:
+    """Which world; see `sspvs data world --knobs`.
+
+    Pretraining and fine-tuning share a world when they name the same settings and seed, `annotated` included: then no
+    clip is in the videos of both.
+    """
+
+    settings: WorldSettings = field(default_factory=lambda: WorldSettings(annotated=0))
+    """The knobs."""
+    seed: int = 0
+    """Another seed is another world."""
+    folder: str = "runs/worlds"
+    """Worlds are kept here, each under its digest, and made once."""
+
+
+class WorldDataset(NamedTuple):
+    """The annotated videos of a world.
+
+    Attributes:
+        dataset: The dataset file.
+        splits: Their folds, by clip.
+        texts: The four text fields of each, as a manifest.
+    """
+
+    dataset: Path
+    splits: Path
+    texts: Path
+
+
+def manifests_of_world(source: WorldSource) -> tuple[Path, Path]:
+    """The manifests to train and to validate on, of a world that is made unless it is there.
+
+    Raises:
+        ValueError: The settings do not go together.
+        OutputError: The folder cannot be written to.
+    """
+    from sspvs.data.synthetic.writing import PRETRAIN
+
+    folder = folder_of_world(source)
+    return folder / PRETRAIN / "train.jsonl", folder / PRETRAIN / "val.jsonl"
+
+
+def dataset_of_world(source: WorldSource) -> WorldDataset:
+    """The annotated videos of a world that is made unless it is there.
+
+    Raises:
+        ValueError: The settings do not go together, or have no annotated videos.
+        OutputError: The folder cannot be written to.
+    """
+    from sspvs.data.synthetic.writing import DATASET, DATASET_TEXTS, SPLITS
+
+    if not source.settings.annotated:
+        raise ValueError("the world has no annotated videos to train on; set world.settings.annotated, such as 60")
+    folder = folder_of_world(source)
+    return WorldDataset(folder / DATASET, folder / SPLITS, folder / DATASET_TEXTS)
+
+
+def folder_of_world(source: WorldSource) -> Path:
+    """Where a world lies; it is made unless it is there.
+
+    The same settings and seed give the same bytes. Several processes may ask at once: each makes its own, and the first
+    that is done gives it its name.
+
+    Raises:
+        ValueError: The settings do not go together.
+        OutputError: The folder cannot be written to.
+    """
+    from sspvs.data.synthetic.world import World
+    from sspvs.data.synthetic.writing import TRUTH, write_world
+
+    folder = Path(source.folder) / World(source.settings, source.seed).digest[:16]
+    if not (folder / TRUTH).is_file():
+        making = folder.with_name(f".{folder.name}-{os.getpid()}-{secrets.token_hex(4)}")
+        try:
+            write_world(making, source.settings, source.seed, progress=True)
+            making.rename(folder)
+        except OSError as error:
+            if not (folder / TRUTH).is_file():  # nobody else made it meanwhile
+                raise OutputError(f"cannot make the world {folder}: {error.strerror or error}") from error
+        finally:
+            shutil.rmtree(making, ignore_errors=True)
+    return folder
