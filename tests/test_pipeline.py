@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tiny_summarizers import saved_summarizer
 
 import sspvs
-from sspvs.errors import VideoError
-from sspvs.pipeline import SummarySettings
+from sspvs.errors import CheckpointError, VideoError
+from sspvs.pipeline import SummarySettings, load_tools, summarize_with
 from sspvs.video.drawing import SCENES, draw_video
 
 
@@ -48,6 +49,23 @@ def test_a_title_takes_part(drawn: Path) -> None:
     assert not np.allclose(with_title.scores, without.scores)
 
 
+def test_a_checkpoint_by_its_path(drawn: Path, tmp_path: Path) -> None:
+    fingerprint = sspvs.load_backbone("efficientnet-lite0").fingerprint(4.0)
+    checkpoint = saved_summarizer(tmp_path / "trained", feature_dim=1280, fingerprint=fingerprint)
+    first = sspvs.summarize(drawn, scorer=checkpoint, ratio=0.4)
+    assert (first.scorer, first.fingerprint) == ("trained", fingerprint)
+    assert list(first.curves) == ["stage_1", "stage_2", "stage_3"]
+    assert len(first.picks) == 24
+    tools = load_tools(SummarySettings(scorer=str(checkpoint), ratio=0.4))
+    for _ in range(2):
+        again = summarize_with(drawn, tools)
+        np.testing.assert_array_equal(again.scores, first.scores)
+        assert again.settings == first.settings
+    (checkpoint / "config.json").unlink()
+    with pytest.raises(CheckpointError, match=r"config\.json"):
+        sspvs.summarize(drawn, scorer=checkpoint)
+
+
 def test_all_problems_are_reported_at_once() -> None:
     with pytest.raises(ValueError, match=r"ratio.*scorer.*segmenter.*min_shot_seconds.*rate_hz"):
         SummarySettings(ratio=2.0, scorer="x", segmenter="y", min_shot_seconds=-1.0, rate_hz=0.0)  # type: ignore[arg-type]
@@ -69,7 +87,7 @@ def test_a_failed_save_leaves_nothing(drawn: Path, tmp_path: Path) -> None:
 
 
 def test_windows_of_kts_are_told(drawn: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sspvs.pipeline.WINDOW_PICKS", 5)
+    monkeypatch.setattr("sspvs.pipeline.summarizing.WINDOW_PICKS", 5)
     assert any("windows" in warning for warning in sspvs.summarize(drawn).warnings)
 
 

@@ -5,6 +5,23 @@ from __future__ import annotations
 import argparse
 
 
+def add_scorer_argument(parser: argparse._ActionsContainer) -> None:
+    """What scores the frames."""
+    parser.add_argument(
+        "--scorer",
+        default="contrastive",
+        metavar="NAME",
+        help="contrastive (default; without training), or a fine-tuned checkpoint: a folder, a .ckpt file or a hub id",
+    )
+
+
+def add_text_arguments(group: argparse._ArgumentGroup) -> None:
+    """What is known about a video in words."""
+    group.add_argument("--title", default="", help="text that says what matters; guides the scores")
+    group.add_argument("--query", default="", help="search query, for a checkpoint that was trained with text")
+    group.add_argument("--category", default="", help="category, for a checkpoint that was trained with text")
+
+
 def add_importance_arguments(group: argparse._ArgumentGroup) -> None:
     """Options of the contrastive importance."""
     group.add_argument(
@@ -21,10 +38,18 @@ def add_importance_arguments(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def add_extraction_arguments(group: argparse._ArgumentGroup) -> None:
-    """Options of decoding and feature extraction."""
+def add_extraction_arguments(group: argparse._ArgumentGroup, *, rate_hz: float | None = 2.0) -> None:
+    """Options of decoding and feature extraction.
+
+    Args:
+        group: Takes them.
+        rate_hz: The default rate; None leaves it to the scorer.
+    """
     group.add_argument("--backbone", default="auto", help="frame encoder by name (default: auto; see `sspvs doctor`)")
-    group.add_argument("--rate", type=float, default=2.0, metavar="HZ", help="frames looked at per second (default: 2)")
+    default = "2, or as the checkpoint was trained" if rate_hz is None else f"{rate_hz:g}"
+    group.add_argument(
+        "--rate", type=float, default=rate_hz, metavar="HZ", help=f"frames looked at per second (default: {default})"
+    )
     group.add_argument("--decoder", default="auto", choices=("auto", "pyav", "decord"), help="default: auto")
     group.add_argument(
         "--time-limit", type=float, default=60.0, metavar="SECONDS", help="stop a decoder that gives nothing this long"

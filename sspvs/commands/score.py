@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sspvs.commands.arguments import add_importance_arguments
-from sspvs.errors import FeatureFileError, one_line
+from sspvs.commands.arguments import add_importance_arguments, add_scorer_argument, add_text_arguments
+from sspvs.errors import FeatureFileError, SspvsError, one_line
 
 if TYPE_CHECKING:
+    from sspvs.data.text import TextFields
     from sspvs.features.backbones import Backbone
     from sspvs.features.store import FeatureStore, VideoScores
-    from sspvs.types import FrameFeatures
+    from sspvs.scorers import Scorer
 
 DESCRIPTION = (
     "Score every video of a feature file (community h5 layout): dataset `scores` (one a pick) in a group a video. "
@@ -27,11 +29,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("features", type=Path, metavar="FEATURES.h5", help="feature file")
     parser.add_argument("--out", required=True, type=Path, metavar="SCORES.h5", help="file to write")
-    parser.add_argument("--scorer", default="contrastive", help="what scores the frames (default: contrastive)")
-    add_importance_arguments(parser.add_argument_group("contrastive importance"))
-    text = parser.add_argument_group("text")
-    text.add_argument("--title", default="", help="text that guides the scores; needs the backbone of the features")
-    text.add_argument("--backbone", help="the backbone that the features must come from (default: what the file says)")
+    add_scorer_argument(parser)
+    contrastive = parser.add_argument_group("contrastive importance")
+    add_importance_arguments(contrastive)
+    contrastive.add_argument(
+        "--backbone", help="the backbone that the features must come from (default: what the file says)"
+    )
+    text = parser.add_argument_group("text, the same for all videos")
+    add_text_arguments(text)
+    text.add_argument(
+        "--use-text",
+        action="store_true",
+        help="or each video's own: title and category, where the file has them, else its name as the query",
+    )
+    text.add_argument(
+        "--title-as-query", action="store_true", help="with --use-text: the title as the query, as published for TVSum"
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 (default: auto)")
     parser.add_argument("--download", action="store_true", help="fetch weights that are not on this machine")
 
@@ -40,33 +53,66 @@ def run(args: argparse.Namespace) -> int:
     """Score every video; 0 when all went well, 1 when some failed, 2 when all did."""
     from sspvs.features.store import read_features, write_scores
 
-    if args.scorer != "contrastive":
-        raise ValueError(f"scorer must be 'contrastive', got '{args.scorer}'")
     if args.out.exists() and args.features.exists() and args.out.samefile(args.features):
         raise ValueError(f"--out {args.out} is the feature file itself; choose another file for the scores")
-    settings = {"combine": args.combine, "post": args.post, "title": args.title}
     failures: list[str] = []
+    silent: list[str] = []
     with read_features(args.features) as store:
-        backbone = _text_backbone(store, args)
-        if store.fingerprint is None:
-            _warn(f"{args.features}: no feature fingerprint; nobody can tell what made these features")
-        scored = _score_all(store, backbone, args, failures)
+        scorer = _scorer(store, args)
+        text_of = _texts(scorer, args, silent)
+        _warn(scorer.check_features(store.fingerprint, str(args.features)))
+        _check_width(store, scorer)
+        scored = _score_all(store, scorer, text_of, failures)
         first = next(scored, None)
         if first is None:
             raise FeatureFileError(failures[0] if failures else f"{args.features}: no videos in it")
         write_scores(
-            args.out, chain([first], scored), scorer=args.scorer, settings=settings, fingerprint=store.fingerprint
+            args.out,
+            chain([first], scored),
+            scorer=scorer.name,
+            settings={**scorer.settings, **_text_settings(args)},
+            fingerprint=store.fingerprint,
         )
         total = len(store)
+    if silent:
+        _warn(f"{len(silent)} of {total} videos have no text in {args.features}, and were scored as without")
     print(f"{total - len(failures)} of {total} videos scored, in {args.out}")
     return 1 if failures else 0
 
 
-def _warn(sentence: str) -> None:
-    sys.stderr.write(f"warning: {sentence}\n")
+def _warn(sentence: str | None) -> None:
+    if sentence:
+        sys.stderr.write(f"warning: {sentence}\n")
 
 
-def _text_backbone(store: FeatureStore, args: argparse.Namespace) -> Backbone | None:
+def _scorer(store: FeatureStore, args: argparse.Namespace) -> Scorer:
+    from sspvs.scorers import CONTRASTIVE, ContrastiveScorer, load_scorer
+
+    if args.scorer == CONTRASTIVE:
+        return ContrastiveScorer(args.combine, args.post, args.device, _contrastive_backbone(store, args))
+    if args.backbone or (args.combine, args.post) != (ContrastiveScorer.combine, ContrastiveScorer.post):
+        raise ValueError(f"--backbone, --combine and --post belong to --scorer {CONTRASTIVE}; a checkpoint has its own")
+    return load_scorer(args.scorer, device=args.device, download=args.download)
+
+
+def _check_width(store: FeatureStore, scorer: Scorer) -> None:
+    """Refuse a whole file at once: the first video that can be read tells the width of all."""
+    if scorer.feature_dim is None:
+        return
+    for name in store:
+        with suppress(FeatureFileError):
+            width = store[name].features.shape[1]
+            break
+    else:
+        return
+    if width != scorer.feature_dim:
+        raise FeatureFileError(
+            f"{store.path}: features of width {width}, and {scorer.name} was trained on {scorer.feature_dim}; take "
+            "features of the backbone that it was trained on"
+        )
+
+
+def _contrastive_backbone(store: FeatureStore, args: argparse.Namespace) -> Backbone | None:
     """The backbone for the title, or to hold the features against; None when neither is wanted."""
     from sspvs.features.backbones import load_backbone
     from sspvs.features.store import check_fingerprint
@@ -78,14 +124,51 @@ def _text_backbone(store: FeatureStore, args: argparse.Namespace) -> Backbone | 
     if name is None:
         raise ValueError(f"{args.features} does not say which backbone made it; name it with --backbone")
     backbone = load_backbone(name, device=args.device, download=args.download)
-    warning = check_fingerprint(found, backbone.fingerprint(found.rate_hz if found else 2.0), str(args.features))
-    if warning:
-        _warn(warning)
+    _warn(check_fingerprint(found, backbone.fingerprint(found.rate_hz if found else 2.0), str(args.features)))
     return backbone
 
 
+def _texts(scorer: Scorer, args: argparse.Namespace, silent: list[str]) -> Callable[[str], TextFields]:
+    """The text of each video, by its name in the file: everybody's, or each one's own; `silent` takes those of none."""
+    from sspvs.data.text import TextFields
+    from sspvs.scorers import CONTRASTIVE, is_given
+
+    given = TextFields(category=args.category, query=args.query, title=args.title)
+    if args.title_as_query and not args.use_text:
+        raise ValueError("--title-as-query goes with --use-text")
+    if not args.use_text:
+        scorer.check_text(given)
+        for note in scorer.notes(given):
+            _warn(f"{note}; --title, --query, --category or --use-text give it one")
+        return lambda name: given  # noqa: ARG005
+    if any(given):
+        raise ValueError("--use-text takes each video's own text; leave --title, --query and --category out")
+    if scorer.name == CONTRASTIVE or not scorer.text_fields:
+        raise ValueError(f"--use-text is for checkpoints that were trained with text, which {scorer.name} was not")
+    from sspvs.data.summarization.texts import text_of
+    from sspvs.features.store import read_dataset
+
+    dataset = read_dataset(args.features)
+
+    def own(name: str) -> TextFields:
+        text = text_of(dataset[name], dataset.name, title_as_query=args.title_as_query)
+        if not is_given(text):
+            silent.append(name)
+        return text
+
+    return own
+
+
+def _text_settings(args: argparse.Namespace) -> dict[str, Any]:
+    """What the score file says about the text."""
+    if args.use_text:
+        return {"text": "each video's own" + (", title as query" if args.title_as_query else "")}
+    more = {"query": args.query, "category": args.category}
+    return {"title": args.title, **{name: text for name, text in more.items() if text}}
+
+
 def _score_all(
-    store: FeatureStore, backbone: Backbone | None, args: argparse.Namespace, failures: list[str]
+    store: FeatureStore, scorer: Scorer, text_of: Callable[[str], TextFields], failures: list[str]
 ) -> Iterator[VideoScores]:
     """Scores video by video; a video that cannot be read or scored is reported and added to `failures`."""
     from tqdm import tqdm
@@ -95,18 +178,9 @@ def _score_all(
     for name in tqdm(list(store), desc="scoring", unit="video", disable=None):
         try:
             video = store[name]
-            scores = _score_video(video, backbone, args)
-        except (FeatureFileError, ValueError) as error:
+            scores = scorer.score(video, text_of(name)).scores
+        except (SspvsError, ValueError) as error:
             failures.append(f"{name}: {error}")
             sys.stderr.write(f"error: {name}: {one_line(error)}\n")
             continue
         yield VideoScores(name, scores, video.picks, video.n_frames, video.name)
-
-
-def _score_video(video: FrameFeatures, backbone: Backbone | None, args: argparse.Namespace) -> Any:
-    from sspvs.importance.contrastive import contrastive_importance
-
-    similarity = backbone.text_similarity(video.features, args.title) if backbone and args.title else None
-    return contrastive_importance(
-        video.features, combine=args.combine, post=args.post, text_similarity=similarity, device=args.device
-    ).scores

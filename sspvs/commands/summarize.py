@@ -7,16 +7,21 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sspvs.commands.arguments import add_extraction_arguments, add_importance_arguments
+from sspvs.commands.arguments import (
+    add_extraction_arguments,
+    add_importance_arguments,
+    add_scorer_argument,
+    add_text_arguments,
+)
 from sspvs.errors import SspvsError, one_line
 
 if TYPE_CHECKING:
-    from sspvs.features.backbones import Backbone
-    from sspvs.pipeline import SummarySettings
+    from sspvs.pipeline import Tools
 
 DESCRIPTION = (
-    "Shorten videos without training: writes summary.mp4 (with sound), report.html, summary.json, scores.csv, "
-    "scores.png, key frames and an edit list. One video goes straight into --out, several into a folder each."
+    "Shorten videos, without training or with a trained checkpoint: writes summary.mp4 (with sound), report.html, "
+    "summary.json, scores.csv, scores.png, key frames and an edit list. One video goes straight into --out, several "
+    "into a folder each."
 )
 
 
@@ -29,8 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     length.add_argument("--duration", type=float, metavar="SECONDS", help="longest summary in seconds")
     length.add_argument("--max-shots", type=int, metavar="K", help="most shots in the summary")
     scores = parser.add_argument_group("scores")
-    scores.add_argument("--title", default="", help="text that says what matters; guides the scores")
-    scores.add_argument("--scorer", default="contrastive", help="what scores the frames (default: contrastive)")
+    add_scorer_argument(scores)
+    add_text_arguments(scores)
     add_importance_arguments(scores)
     shots = parser.add_argument_group("shots")
     shots.add_argument("--segmenter", default="kts", help="kts (default), uniform, given or transnet")
@@ -39,14 +44,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     shots.add_argument("--shots", type=Path, metavar="FILE", help="JSON file of shots for --segmenter given")
     shots.add_argument("--shots-unit", choices=("frames", "seconds"), default="frames", help="default: frames")
     shots.add_argument("--min-shot-seconds", type=float, default=1.0, help="join shorter shots (default: 1)")
-    add_extraction_arguments(parser.add_argument_group("looking at the video"))
+    add_extraction_arguments(parser.add_argument_group("looking at the video"), rate_hz=None)
 
 
 def run(args: argparse.Namespace) -> int:
     """Summarise each video; of several, a bad one is reported and the rest go on."""
-    from sspvs.features.backbones import load_backbone
     from sspvs.output import check_writable
-    from sspvs.pipeline import SummarySettings
+    from sspvs.pipeline import SummarySettings, load_tools
     from sspvs.video import list_videos
 
     settings = SummarySettings(
@@ -55,6 +59,8 @@ def run(args: argparse.Namespace) -> int:
         max_shots=args.max_shots,
         min_shot_seconds=args.min_shot_seconds,
         title=args.title,
+        query=args.query,
+        category=args.category,
         scorer=args.scorer,
         combine=args.combine,
         post=args.post,
@@ -70,12 +76,12 @@ def run(args: argparse.Namespace) -> int:
     )
     videos = list_videos(args.videos)
     check_writable(args.out)
-    backbone = load_backbone(args.backbone, device=args.device, precision=args.precision, download=args.download)
-    print(f"backbone: {backbone.name} ({backbone.reason})")
+    tools = load_tools(settings, args.backbone, precision=args.precision, download=args.download)
+    print(f"backbone: {tools.backbone.name} ({tools.backbone.reason})")
     if len(videos) == 1 and not args.videos[0].is_dir():
-        _summarize_one(videos[0], args.out, backbone, settings)
+        _summarize_one(videos[0], args.out, tools)
         return 0
-    return _summarize_many(videos, args.out, backbone, settings)
+    return _summarize_many(videos, args.out, tools)
 
 
 def _given(**values: float | None) -> dict[str, Any]:
@@ -83,10 +89,10 @@ def _given(**values: float | None) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _summarize_one(video: Path, out: Path, backbone: Backbone, settings: SummarySettings) -> None:
+def _summarize_one(video: Path, out: Path, tools: Tools) -> None:
     from sspvs.pipeline import summarize_with
 
-    summary = summarize_with(video, backbone, settings, progress=True)
+    summary = summarize_with(video, tools, progress=True)
     summary.save(out, progress=True)
     for warning in summary.warnings:
         sys.stderr.write(f"warning: {video.name}: {warning}\n")
@@ -96,12 +102,12 @@ def _summarize_one(video: Path, out: Path, backbone: Backbone, settings: Summary
     )
 
 
-def _summarize_many(videos: list[Path], out: Path, backbone: Backbone, settings: SummarySettings) -> int:
+def _summarize_many(videos: list[Path], out: Path, tools: Tools) -> int:
     """Each video into its own folder under `out`; 0 when all went well, 1 when some failed, 2 when all did."""
     failed = 0
     for video, name in zip(videos, unique_names([video.stem for video in videos]), strict=True):
         try:
-            _summarize_one(video, out / name, backbone, settings)
+            _summarize_one(video, out / name, tools)
         except SspvsError as error:
             failed += 1
             sys.stderr.write(f"error: {one_line(error)}\n")

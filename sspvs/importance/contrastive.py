@@ -28,8 +28,8 @@ class Importance:
 
     Attributes:
         scores: (T,) float64.
-        curves: The normalised terms that were multiplied, each (T,) in [0, 1], by name: `local_dissimilarity`,
-            `global_consistency`, `text_similarity`.
+        curves: What it is made of, each (T,), by name. Here the normalised terms that were multiplied, in [0, 1]:
+            `local_dissimilarity`, `global_consistency`, `text_similarity`.
     """
 
     scores: FloatArray

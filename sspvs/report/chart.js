@@ -1,6 +1,18 @@
 // The importance curve: an SVG drawn in CSS pixels, so it is crisp at any size, and drawn again on resize.
 
-const score = (value) => (value === null || value === undefined ? "unknown" : value.toFixed(2));
+// Enough digits to tell scores apart: two for most, more for products of stages, which are small and close together.
+const scoreDigits = (() => {
+  const [low, high] = data.scores.reduce(
+    ([a, b], value) => (value === null ? [a, b] : [Math.min(a, value), Math.max(b, value)]),
+    [Infinity, -Infinity],
+  );
+  const spread = high > low ? high - low : Math.abs(high);
+  return spread > 0 && spread < Infinity ? Math.max(2, 1 - Math.floor(Math.log10(spread))) : 2;
+})();
+const score = (value) => {
+  if (value === null || value === undefined) return "unknown";
+  return scoreDigits > 6 ? value.toExponential(2) : value.toFixed(scoreDigits);
+};
 const image = (index) => `data:image/jpeg;base64,${data.thumbs[index]}`;
 
 // First index whose value is greater than x, in a sorted list.

@@ -16,7 +16,7 @@ import numpy as np
 
 from sspvs.atomic import write_text
 from sspvs.errors import OutputError
-from sspvs.report.page_data import json_island, page_document
+from sspvs.report.page_data import curves_lead, json_island, page_document
 from sspvs.report.page_parts import definition_rows, escape, notice, part, policy, script_of, style_of
 from sspvs.report.plots import clock_text
 from sspvs.report.tables import generated_by
@@ -87,7 +87,8 @@ def _texts(summary: Summary) -> dict[str, str]:
     warnings = dict.fromkeys([*summary.warnings, *decode.warnings])
     return {
         "name": escape(Path(summary.info.path).name),
-        "guide": f'<p class="guide">Guided by the text <q>{escape(summary.title)}</q></p>' if summary.title else "",
+        "guide": _guide(summary),
+        "lead": escape(curves_lead(summary.curves)),
         "kept": clock_text(kept),
         "length": clock_text(end),
         "share": f"{kept / end:.1%}" if end > 0 else "0 %",
@@ -101,3 +102,10 @@ def _texts(summary: Summary) -> dict[str, str]:
         "decode": definition_rows(video),
         "generated": escape(generated_by()),
     }
+
+
+def _guide(summary: Summary) -> str:
+    """The text that guided the scores: the title, and what else was said."""
+    given = {"text": summary.title, **{name: summary.settings.get(name) for name in ("query", "category")}}
+    told = [f"{name} <q>{escape(text)}</q>" for name, text in given.items() if text]
+    return f'<p class="guide">Guided by the {", ".join(told)}</p>' if told else ""

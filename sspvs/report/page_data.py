@@ -6,6 +6,8 @@ import base64
 import json
 import math
 import os
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -23,7 +25,26 @@ CURVE_SENTENCES = {
     "global_consistency": "How much a moment resembles the video as a whole: high for what the video is about.",
     "uniqueness": "How much a moment differs from what other videos show: low for blank and generic pictures.",
     "text_similarity": "How well a moment fits the given text.",
+    "stage_1": "What the network makes of the frames as they are.",
+    "text_fit": "How well a moment fits the given text, compared with the rest of the video; the stages go by it.",
 }
+_STAGE = re.compile(r"stage_\d+")
+_LATER_STAGE = "The network's next look, where frames that the stages before found important count more."
+
+
+def curve_sentence(name: str) -> str:
+    """What a curve behind the importance shows; empty where nobody knows."""
+    return CURVE_SENTENCES.get(name) or (_LATER_STAGE if _STAGE.fullmatch(name) else "")
+
+
+def curves_lead(names: Iterable[str]) -> str:
+    """How the importance comes from its curves."""
+    stages = sum(_STAGE.fullmatch(name) is not None for name in names)
+    if stages == 1:
+        return "The importance is what the network's one stage says, between 0 and 1, here on its own scale."
+    if stages:
+        return "The importance is the product of the stages, each between 0 and 1 and here on its own scale."
+    return "The importance comes from the curves below, each on its own scale."
 
 
 def page_document(summary: Summary, folder: Path, source_video: Path | None) -> dict[str, Any]:
@@ -61,7 +82,7 @@ def page_document(summary: Summary, folder: Path, source_video: Path | None) -> 
         "shots": shots,
         "segments": [[_milli(start), _milli(stop)] for start, stop in summary.segment_seconds],
         "curves": [
-            {"name": name, "sentence": CURVE_SENTENCES.get(name, ""), "values": [_digits(value) for value in curve]}
+            {"name": name, "sentence": curve_sentence(name), "values": [_digits(value) for value in curve]}
             for name, curve in summary.curves.items()
         ],
         "thumbs": [base64.b64encode(summary.thumbnails[i]).decode("ascii") for i in thumbnail_picks],

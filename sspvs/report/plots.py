@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from sspvs.types import FloatArray, Summary
 
 ACCENT = "#d04a12"
 INK, MUTED, RULE, PAPER = "#1d1c1a", "#7a766f", "#e4e1db", "#ffffff"
-CURVE_COLOURS = ("#5b7aa6", "#6f9b7c", "#9a7fae", "#b59a56")
+CURVE_COLOURS = ("#5b7aa6", "#6f9b7c", "#9a7fae", "#b59a56", "#4f9aa3", "#a86f7c")
 _TICK_STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400)
 
 
@@ -85,7 +86,7 @@ def _draw_shots(axes: Any, summary: Summary) -> None:
 def _draw_curves(axes: Any, summary: Summary, seconds: FloatArray) -> None:
     """The curves behind the score, each stretched to the height of the picture: their shape matters here."""
     low, high = _limits(summary.scores)
-    for colour, (name, curve) in zip(CURVE_COLOURS, summary.curves.items(), strict=False):
+    for colour, (name, curve) in zip(cycle(CURVE_COLOURS), summary.curves.items(), strict=False):
         values = np.asarray(curve, dtype=np.float64)
         span = np.ptp(values)
         unit = (values - values.min()) / span if span > 0 else np.full(len(values), 0.5)
@@ -138,7 +139,8 @@ def _dress(figure: Any, axes: Any, summary: Summary) -> None:
         handles=handles,
         loc="lower left",
         bbox_to_anchor=(0.055, 0.02),
-        ncols=6,
+        ncols=len(handles),
+        columnspacing=1.5,
         frameon=False,
         fontsize=9,
         borderaxespad=0,

@@ -231,7 +231,7 @@ def _best_part(frame_scores: FloatArray, bound: IntArray, limits: Limits) -> Int
     lasts = np.maximum(lasts, firsts + 1)  # one frame, however short the budget
     sums = np.append(0.0, np.cumsum(frame_scores[start:end]))
     worth = sums[lasts - start] - sums[firsts - start]
-    ties = np.flatnonzero(worth >= worth.max() - 1e-9 * max(1.0, float(np.abs(sums).max())))
+    ties = np.flatnonzero(worth >= worth.max() - 1e-9 * float(np.abs(sums).max()))  # scores may be of any size
     off_centre = np.abs(firsts[ties] + lasts[ties] - start - end)
     best = ties[off_centre.argmin()]
     return np.array([firsts[best], lasts[best]], dtype=np.int64)

@@ -289,3 +289,15 @@ def test_a_thousand_shots_are_still_quick(driver: Driver, make_summary: SummaryB
     card(driver, 7).click()
     assert 210 / 25 <= playhead(driver) < 240 / 25
     assert driver.get_log("browser") == []
+
+
+@pytest.mark.parametrize(("scale", "shown"), [(1.0, "0.53"), (0.05, "0.027"), (1e-10, "5.34e-11"), (0.0, "0.00")])
+def test_scores_of_any_size_can_be_told_apart(
+    scale: float, shown: str, open_page: Opener, make_summary: SummaryBuilder
+) -> None:
+    summary = make_summary()
+    means = np.full(len(summary.shots), 0.534) * scale
+    driver = open_page(scores=summary.scores * scale, shot_scores=means)
+    assert driver.find_element(By.CSS_SELECTOR, "#gallery .row span").text == shown
+    assert driver.find_element(By.CSS_SELECTOR, "#chart path.line").get_attribute("d").startswith("M0.0")
+    assert [e for e in driver.get_log("browser") if e["level"] != "INFO"] == []

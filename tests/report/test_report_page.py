@@ -198,3 +198,46 @@ def test_a_video_that_is_not_there_is_an_error(make_summary: SummaryBuilder, tmp
     with pytest.raises(OutputError, match=r"gone\.mp4"):
         write_report(make_summary(), tmp_path / "report.html", summary_video=tmp_path / "gone.mp4")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("names", "lead", "sentences"),
+    [
+        (("local_dissimilarity", "global_consistency"), "comes from the curves below", ["How much", "How much"]),
+        (("stage_1",), "what the network's one stage says", ["What the network makes"]),
+        (
+            ("stage_1", "stage_2", "stage_10", "text_fit"),
+            "is the product of the stages",
+            ["What the network makes", "The network's next look", "The network's next look", "How well a moment fits"],
+        ),
+        (("stage_left", "curve"), "comes from the curves below", ["", ""]),
+    ],
+)
+def test_the_page_says_what_the_importance_is_made_of(
+    names: tuple[str, ...], lead: str, sentences: list[str], make_summary: SummaryBuilder, tmp_path: Path
+) -> None:
+    summary = make_summary()
+    _, page = written(replace(summary, curves=dict.fromkeys(names, summary.scores)), tmp_path)
+    assert lead in page.text
+    curves: list[dict[str, str]] = page.data["curves"]  # type: ignore[assignment]
+    assert [curve["name"] for curve in curves] == list(names)
+    for curve, sentence in zip(curves, sentences, strict=True):
+        assert curve["sentence"].startswith(sentence)
+        assert bool(curve["sentence"]) == bool(sentence)
+
+
+@pytest.mark.parametrize(
+    ("title", "settings", "guide"),
+    [
+        ("", {}, ""),
+        ("a walk", {}, "Guided by the text a walk"),
+        ("", {"query": "dog"}, "Guided by the query dog"),
+        ("a walk", {"query": "dog", "category": "pets"}, "Guided by the text a walk, query dog, category pets"),
+    ],
+)
+def test_the_page_says_what_text_guided(
+    title: str, settings: dict[str, str], guide: str, make_summary: SummaryBuilder, tmp_path: Path
+) -> None:
+    _, page = written(replace(make_summary(), title=title, settings=settings), tmp_path)
+    assert guide in page.text
+    assert ("Guided" in page.text) == bool(guide)

@@ -233,3 +233,16 @@ def test_default_budget_is_fifteen_percent():
     shots = shots_of(*[10] * 20)
     chosen = select(*one_score_each(shots, range(20)), shots)
     assert np.flatnonzero(chosen.selected).tolist() == [17, 18, 19]
+
+
+@given(seed=st.integers(0, 200), ratio=st.sampled_from([0.05, 0.15, 0.4]), exponent=st.sampled_from([-200, -40, 30]))
+def test_the_size_of_the_scores_does_not_matter(seed, ratio, exponent):
+    """Products of stages are tiny: a summary of them is that of the same scores made large."""
+    generator = np.random.default_rng(seed)
+    shots = shots_of(*generator.integers(5, 60, size=generator.integers(1, 9)))
+    picks = np.arange(0, shots.n_frames, 4)
+    scores = generator.random(len(picks))
+    expected = select(scores, picks, shots, Budget(ratio))
+    found = select(scores * 2.0**exponent, picks, shots, Budget(ratio))
+    assert found.segments.tolist() == expected.segments.tolist()
+    assert found.keyframes.tolist() == expected.keyframes.tolist()

@@ -13,8 +13,8 @@ from sspvs.features.store.feature_file import (
     read_fingerprint,
 )
 from sspvs.features.store.feature_writer import write_features
-from sspvs.features.store.fingerprint_check import check_fingerprint
-from sspvs.features.store.layout import SourceStamp, group_name
+from sspvs.features.store.fingerprint_check import check_fingerprint, differences
+from sspvs.features.store.layout import SourceStamp, group_name, read_fingerprint_attrs, write_fingerprint_attrs
 from sspvs.features.store.score_file import ScoreFileFacts, VideoScores, read_score_facts, read_scores, write_scores
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "SourceStamp",
     "VideoScores",
     "check_fingerprint",
+    "differences",
     "group_name",
     "is_h5",
     "merge_files",
@@ -32,9 +33,11 @@ __all__ = [
     "read_dataset",
     "read_features",
     "read_fingerprint",
+    "read_fingerprint_attrs",
     "read_score_facts",
     "read_scores",
     "write_dataset",
     "write_features",
+    "write_fingerprint_attrs",
     "write_scores",
 ]

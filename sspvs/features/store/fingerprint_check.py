@@ -25,11 +25,15 @@ def check_fingerprint(found: Fingerprint | None, expected: Fingerprint, where: s
             f"{where}: the features have no fingerprint; they are used as if made by {expected.backbone} "
             f"at {expected.rate_hz:g} Hz, which nobody checked"
         )
-    theirs, ours = found.as_dict(), expected.as_dict()
-    differing = [f"{key} is {theirs[key]}, expected {ours[key]}" for key in ours if theirs[key] != ours[key]]
-    if differing:
+    if differing := differences(found, expected):
         raise FingerprintMismatchError(
-            f"{where}: features of another extractor ({'; '.join(differing)}); extract them again with "
+            f"{where}: features of another extractor ({differing}); extract them again with "
             f"--backbone {expected.backbone} --rate {expected.rate_hz:g}, or use what they were made for"
         )
     return None
+
+
+def differences(found: Fingerprint, expected: Fingerprint) -> str:
+    """What differs between two fingerprints, for a message; empty when nothing does."""
+    theirs, ours = found.as_dict(), expected.as_dict()
+    return "; ".join(f"{key} is {theirs[key]}, expected {ours[key]}" for key in ours if theirs[key] != ours[key])

@@ -1,0 +1,109 @@
+"""Everything that decides which frames a summary keeps."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from sspvs.data.text import TextFields
+from sspvs.features.extract import MAX_DAMAGED
+from sspvs.scorers import CONTRASTIVE, may_be_scorer, unknown_scorer
+from sspvs.selection.kts import DEFAULT_PENALTY
+from sspvs.selection.summary import Budget
+
+Segmenter = Literal["kts", "uniform", "given", "transnet"]
+SEGMENTERS: tuple[Segmenter, ...] = ("kts", "uniform", "given", "transnet")
+
+Combine = Literal["a", "ag"]
+Post = Literal["summe", "tvsum", "none"]
+
+
+@dataclass(frozen=True)
+class SummarySettings:
+    """Everything that decides which frames a summary keeps; wrong values are reported all at once.
+
+    Attributes:
+        ratio: Longest summary as a part of the video, in (0, 1); 0.15 when no budget is given.
+        duration: Longest summary in seconds; instead of `ratio`.
+        max_shots: Most shots in the summary; instead of `ratio`.
+        min_shot_seconds: Shots shorter than this are joined to a neighbour.
+        title: Text that guides the scores. Contrastive importance is multiplied by each frame's similarity to it; a
+            checkpoint reads it when it was trained with text.
+        query: What somebody might search for to find the video; for checkpoints that were trained with text.
+        category: What kind of video it is, in a word or two; likewise.
+        scorer: `contrastive`, the training-free importance, or a checkpoint: a folder, a `.ckpt` file of fine-tuning
+            or a hub id.
+        combine: Of the contrastive importance: `a` local dissimilarity alone, `ag` times global consistency.
+        post: Of the contrastive importance, what follows the product: see `contrastive_importance`.
+        segmenter: How the video is cut into shots: `kts`, `uniform` (every `shot_seconds`), `given` (`shots`),
+            `transnet` (hard cuts; an extra).
+        kts_penalty: Weight of the KTS penalty: larger means fewer, longer shots.
+        shot_seconds: Length of uniform shots.
+        shots: JSON file of shots, for `given`: [start, end) pairs that cover the video, or a `summary.json`.
+        shots_unit: What the pairs count: `frames` or `seconds`.
+        rate_hz: Frames looked at per second of video; None: as the checkpoint was trained, or else 2.
+        decoder: `auto`, `pyav` or `decord`.
+        time_limit_seconds: Longest time a decoder may give nothing before it is stopped.
+        max_damaged: Share of the frames that may be damaged, or predicted from damaged ones, in [0, 1].
+        device: Where the scores are computed: `auto`, `cpu`, `cuda`, `cuda:1`.
+    """
+
+    ratio: float | None = None
+    duration: float | None = None
+    max_shots: int | None = None
+    min_shot_seconds: float = 1.0
+    title: str = ""
+    query: str = ""
+    category: str = ""
+    scorer: str | Path = CONTRASTIVE
+    combine: Combine = "ag"
+    post: Post = "summe"
+    segmenter: Segmenter = "kts"
+    kts_penalty: float = DEFAULT_PENALTY
+    shot_seconds: float = 5.0
+    shots: str | Path | None = None
+    shots_unit: Literal["frames", "seconds"] = "frames"
+    rate_hz: float | None = None
+    decoder: str = "auto"
+    time_limit_seconds: float = 60.0
+    max_damaged: float = MAX_DAMAGED
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        problems = []
+        try:
+            self.budget()
+        except ValueError as error:
+            problems.append(str(error))
+        if not may_be_scorer(self.scorer):
+            problems.append(unknown_scorer(self.scorer))
+        if str(self.scorer) != CONTRASTIVE and (self.combine, self.post) != (type(self).combine, type(self).post):
+            problems.append(f"combine and post belong to --scorer {CONTRASTIVE}; a checkpoint has neither")
+        if self.segmenter not in SEGMENTERS:
+            problems.append(f"segmenter must be one of {', '.join(SEGMENTERS)}, got '{self.segmenter}'")
+        if self.shots_unit not in ("frames", "seconds"):
+            problems.append(f"shots_unit must be frames or seconds, got '{self.shots_unit}'")
+        if self.shots is not None and not Path(self.shots).is_file():
+            problems.append(f"no such file of shots: {self.shots}")
+        if (self.segmenter == "given") != (self.shots is not None):
+            problems.append("segmenter 'given' and a file of shots go together: --segmenter given --shots FILE")
+        if not 0 <= self.min_shot_seconds < math.inf:
+            problems.append(f"min_shot_seconds must be >= 0, got {self.min_shot_seconds}")
+        for name in ("kts_penalty", "rate_hz", "shot_seconds", "time_limit_seconds"):
+            if getattr(self, name) is not None and not 0 < getattr(self, name) < math.inf:
+                problems.append(f"{name} must be a positive number, got {getattr(self, name)}")
+        if not 0 <= self.max_damaged <= 1:
+            problems.append(f"max_damaged must be between 0 and 1, got {self.max_damaged}")
+        if problems:
+            raise ValueError("; ".join(problems))
+
+    def budget(self) -> Budget:
+        """The length the summary may have."""
+        return Budget(ratio=self.ratio, duration_seconds=self.duration, max_shots=self.max_shots)
+
+    @property
+    def text(self) -> TextFields:
+        """What is known about the video in words."""
+        return TextFields(category=self.category, query=self.query, title=self.title)

@@ -1,0 +1,175 @@
+"""From a video file to its summary.
+
+`summarize` computes, `VideoSummary.save` writes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from sspvs.features.backbones import Backbone
+from sspvs.features.extract import Sampling, extract_video
+from sspvs.features.transnet import cut_frames
+from sspvs.output import write_outputs
+from sspvs.pipeline.settings import SummarySettings
+from sspvs.pipeline.tools import Tools, load_tools
+from sspvs.selection.kts import WINDOW_PICKS, kts
+from sspvs.selection.shots import given_shots, merge_short, shots_from_cuts, shots_from_picks, uniform_shots
+from sspvs.selection.summary import select, select_in_parts
+from sspvs.types import FrameFeatures, Shots, Summary, Timeline, VideoInfo
+
+
+@dataclass(frozen=True)
+class VideoSummary(Summary):
+    """A `Summary` that can write itself to a folder."""
+
+    def save(self, out_dir: str | Path, *, progress: bool = False) -> Path:
+        """Write the clip, the page, the scores, the key frames and the edit lists.
+
+        Files appear under their names only when all of them are finished; those of an earlier run are replaced.
+
+        Args:
+            out_dir: Folder to write into; made when it does not exist.
+            progress: Show a progress bar while the clip is written.
+
+        Returns:
+            `out_dir` as a path.
+
+        Raises:
+            OutputError: The folder cannot be written to.
+            VideoError: The source video cannot be read any more.
+        """
+        return write_outputs(self, Path(out_dir), progress=progress)
+
+
+def summarize(
+    video: str | Path,
+    *,
+    backbone: str | Backbone = "auto",
+    download: bool = False,
+    progress: bool = False,
+    **settings: Any,
+) -> VideoSummary:
+    """Summarise one video, without training or with what was trained.
+
+    Args:
+        video: The video file.
+        backbone: Name of a frame encoder, or one already loaded (for many videos). `auto`: the one that the scorer
+            was trained on, or else the best one here.
+        download: Whether weights that are not here may be fetched.
+        progress: Show progress bars.
+        **settings: Fields of `SummarySettings`: `ratio`, `duration`, `max_shots`, `title`, `scorer`, `segmenter`, ...
+
+    Returns:
+        The summary; its `save(folder)` writes all files.
+
+    Raises:
+        ValueError: A setting is out of range.
+        SspvsError: The video, the weights or an extra is missing or broken; the message says what to do.
+
+    Example:
+        >>> import sspvs
+        >>> summary = sspvs.summarize("video.mp4", ratio=0.15)  # doctest: +SKIP
+        >>> summary.save("out/")  # doctest: +SKIP
+        >>> trained = sspvs.summarize("video.mp4", scorer="runs/tvsum/version_0/pretrained/best")  # doctest: +SKIP
+    """
+    known = {field.name for field in fields(SummarySettings)}
+    if unknown := sorted(set(settings) - known):
+        raise ValueError(f"unknown settings {', '.join(unknown)}; expected some of: {', '.join(sorted(known))}")
+    tools = load_tools(SummarySettings(**settings), backbone, download=download)
+    return summarize_with(video, tools, progress=progress)
+
+
+def summarize_with(video: str | Path, tools: Tools, *, progress: bool = False) -> VideoSummary:
+    """Summarise one video with what is loaded already.
+
+    Args:
+        video: The video file.
+        tools: What looks at it and scores it, and the settings.
+        progress: Show progress bars.
+
+    Returns:
+        The summary.
+
+    Raises:
+        SspvsError: The video or an extra is missing or broken; the message says what to do.
+    """
+    backbone, scorer, settings = tools.backbone, tools.scorer, tools.settings
+    assert settings.rate_hz is not None
+    extracted = extract_video(
+        video,
+        backbone,
+        Sampling(
+            rate_hz=settings.rate_hz,
+            decoder=settings.decoder,
+            time_limit_seconds=settings.time_limit_seconds,
+            max_damaged=settings.max_damaged,
+        ),
+        thumbnails=True,
+        progress=progress,
+    )
+    features = extracted.features
+    assert features.info is not None
+    assert features.timeline is not None
+    assert features.decode is not None
+    unchecked = scorer.check_features(features.fingerprint, features.name)
+    notes = (*([unchecked] if unchecked else []), *scorer.notes(settings.text))
+    importance = scorer.score(features, settings.text)
+    shots, shot_warnings = _cut_into_shots(features, features.timeline, features.info, settings)
+    if settings.segmenter in ("kts", "transnet"):
+        shots, chosen = select_in_parts(
+            importance.scores,
+            features.picks,
+            shots,
+            settings.budget(),
+            features.timeline,
+            min_shot_seconds=settings.min_shot_seconds,
+        )
+    else:  # shots of a length or at places that were asked for stay as they are
+        chosen = select(importance.scores, features.picks, shots, settings.budget(), features.timeline)
+    return VideoSummary(
+        info=features.info,
+        timeline=features.timeline,
+        decode=features.decode,
+        scorer=scorer.name,
+        fingerprint=backbone.fingerprint(settings.rate_hz),
+        picks=features.picks,
+        scores=importance.scores,
+        shots=shots,
+        shot_scores=chosen.shot_scores,
+        selected=chosen.selected,
+        segments=chosen.segments,
+        keyframes=chosen.keyframes,
+        budget_frames=chosen.budget_frames,
+        settings=tools.settings_used(),
+        curves=importance.curves,
+        title=settings.title,
+        warnings=features.decode.warnings + notes + shot_warnings,
+        thumbnails=extracted.thumbnails,
+    )
+
+
+def _cut_into_shots(
+    features: FrameFeatures, timeline: Timeline, info: VideoInfo, settings: SummarySettings
+) -> tuple[Shots, tuple[str, ...]]:
+    """Shots of at least `min_shot_seconds` where the video allows it, and sentences about what was repaired."""
+    warnings: tuple[str, ...] = ()
+    if settings.segmenter == "kts":
+        starts = kts(features.features, penalty=settings.kts_penalty)
+        shots = shots_from_picks(starts, features.picks, features.n_frames, features.frame_change)
+        if len(features.picks) > WINDOW_PICKS:
+            warnings = (
+                f"{len(features.picks)} picks are more than KTS takes at once: shots were found in windows of at most "
+                f"{WINDOW_PICKS}, and every window starts a shot; a lower --rate avoids it",
+            )
+    elif settings.segmenter == "uniform":
+        shots = uniform_shots(timeline, settings.shot_seconds)
+    elif settings.segmenter == "given":
+        assert settings.shots is not None
+        shots, warnings = given_shots(settings.shots, timeline, unit=settings.shots_unit)
+    else:
+        cuts = cut_frames(info.path, decoder=settings.decoder, time_limit_seconds=settings.time_limit_seconds)
+        shots = shots_from_cuts(cuts, features.n_frames)
+    return merge_short(shots, timeline, settings.min_shot_seconds), warnings

@@ -1,0 +1,20 @@
+"""What scores frames, behind one interface: the training-free importance, and trained checkpoints.
+
+`load_scorer(name)` gives one by name; `sspvs summarize` and `sspvs score` know no other way.
+"""
+
+from sspvs.scorers.backbone_choice import backbone_for
+from sspvs.scorers.base import Scorer, is_given
+from sspvs.scorers.contrastive import CONTRASTIVE, ContrastiveScorer
+from sspvs.scorers.loading import load_scorer, may_be_scorer, unknown_scorer
+
+__all__ = [
+    "CONTRASTIVE",
+    "ContrastiveScorer",
+    "Scorer",
+    "backbone_for",
+    "is_given",
+    "load_scorer",
+    "may_be_scorer",
+    "unknown_scorer",
+]

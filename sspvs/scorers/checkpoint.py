@@ -1,0 +1,174 @@
+"""A trained summarizer as a scorer.
+
+Axis letters: T picks, K stages, L tokens, D feature width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from sspvs.data.text import FIELDS, TextFields, TextSettings, assemble_tokens
+from sspvs.data.tokenizers import Tokenizer, load_tokenizer
+from sspvs.errors import CheckpointError, FeatureFileError, FingerprintMismatchError
+from sspvs.features.backbones.base import choose_device
+from sspvs.features.store import check_fingerprint
+from sspvs.importance.contrastive import Importance
+from sspvs.models.fast_linear import use_fast_linears
+from sspvs.scorers.backbone_choice import is_synthetic
+from sspvs.scorers.base import is_given
+from sspvs.tasks.settings import settings_from
+from sspvs.types import Fingerprint, FrameFeatures
+
+if TYPE_CHECKING:
+    from sspvs.tasks.summarize import SummarizeTask
+
+
+class SummarizerScorer:
+    """A fine-tuned summarizer: its score is the product of its stages.
+
+    Args:
+        task: What was trained; it moves to the device, and is the scorer's from then on.
+        name: What reports call it.
+        source: Where it came from: a folder, a file or a hub id.
+        digest: SHA-256 of its weights file.
+        device: `auto`, `cpu`, `cuda`, `cuda:1`.
+        download: Fetch the tokenizer's files when they are not on this machine.
+
+    Raises:
+        ValueError: The device is unknown or not there.
+    """
+
+    def __init__(
+        self, task: SummarizeTask, *, name: str, source: str, digest: str, device: str = "auto", download: bool = False
+    ) -> None:
+        self.name = name
+        self._source, self._digest, self._download = source, digest, download
+        self._device = torch.device(choose_device(device))
+        self._hparams: Mapping[str, Any] = dict(task.hparams)
+        self._fields = settings_from(TextSettings, self._hparams["text_fields"])
+        known = task.feature_fingerprint
+        self.expects = None if known is None else Fingerprint(**known)
+        self._model = task.model.eval().to(self._device)
+        if self._device.type == "cpu":
+            use_fast_linears(self._model, where=self._hparams["fast_linears"])
+
+    @property
+    def feature_dim(self) -> int | None:
+        """D of the features it was trained on."""
+        width: int = self._model.video_encoder.settings.feature_dim
+        return width
+
+    @property
+    def text_fields(self) -> tuple[str, ...]:
+        """As `Scorer`: those that it was trained with; none without text guidance."""
+        if self._model.text_encoder is None:
+            return ()
+        return tuple(name for name, length in zip(FIELDS, self._fields.lengths, strict=True) if length)
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """As `Scorer`: which checkpoint, and what it is."""
+        summarizer = self._hparams["summarizer"]
+        return {
+            "checkpoint": self._source,
+            "checkpoint_sha256": self._digest,
+            "head": summarizer["head"],
+            "stages": summarizer["num_stages"],
+            "text_guidance": summarizer["text_guidance"],
+        }
+
+    def check_text(self, text: TextFields) -> None:
+        """As `Scorer`; loads the tokenizer.
+
+        Raises:
+            ValueError: It was trained without text, or without one of the fields.
+            SspvsError: The tokenizer is not on this machine.
+        """
+        given = [name for name, field in text._asdict().items() if field.strip()]
+        if not given:
+            return
+        if not self.text_fields:
+            raise ValueError(self._no_text)
+        if unread := [name for name in given if name not in self.text_fields]:
+            raise ValueError(
+                f"{self.name} does not read {' and '.join(unread)}: it was trained with {', '.join(self.text_fields)}; "
+                "put the text there"
+            )
+        self._tokenizer  # noqa: B018  loaded now, so that a missing one is told before anything is computed
+
+    def check_features(self, found: Fingerprint | None, where: str) -> str | None:
+        """As `Scorer`: they must be made as those it was trained on."""
+        if self.expects is None:
+            whose = "nor do these features" if found is None else f"and {where} has features of {found.backbone}"
+            return f"{self.name} does not say what made the features it was trained on, {whose}: nobody checked"
+        if found is not None and is_synthetic(self.expects) and found != self.expects:
+            raise FingerprintMismatchError(
+                f"{where}: {self.name} was trained on a synthetic world ('{self.expects.backbone}', weights "
+                f"{self.expects.weights_digest[:8]}) and scores that world's features only; these are of "
+                f"'{found.backbone}', weights {found.weights_digest[:8]}"
+            )
+        return check_fingerprint(found, self.expects, where)
+
+    def notes(self, text: TextFields) -> tuple[str, ...]:
+        """As `Scorer`: a checkpoint that reads text and is given none."""
+        if not self.text_fields or is_given(text):
+            return ()
+        return (f"{self.name} reads text, and none was given: it scores as it does without text guidance",)
+
+    def score(self, features: FrameFeatures, text: TextFields | None = None) -> Importance:
+        """As `Scorer`; longer videos than the model takes at once go through it in windows.
+
+        Returns:
+            The scores, in (0, 1), and the curves `stage_1` ... `stage_K`, whose product they are; with a gate and
+            text also `text_fit`, how well each frame fits the text.
+        """
+        self.check_features(features.fingerprint, features.name)
+        if features.features.shape[1] != self.feature_dim:
+            raise FeatureFileError(
+                f"{features.name}: features of width {features.features.shape[1]}; {self.name} was trained on "
+                f"{self.feature_dim}"
+            )
+        tokens = self._tokens(text)
+        with torch.inference_mode():
+            frames = torch.from_numpy(features.features).to(self._device)[None]  # (1, T, D)
+            mask = torch.ones(frames.shape[:2], dtype=torch.bool, device=self._device)
+            out = self._model(frames, mask, *tokens)
+            logits = out.stage_logits[0].double().cpu()  # (K, T)
+        if not bool(torch.isfinite(logits).all()):
+            raise CheckpointError(
+                f"{features.name}: {self.name} gives scores that are no numbers; are its weights whole?"
+            )
+        curves = {f"stage_{stage}": row.numpy() for stage, row in enumerate(logits.sigmoid(), start=1)}
+        if tokens and out.text_fit is not None:
+            curves["text_fit"] = out.text_fit[0].double().cpu().numpy()
+        # The logarithms are added, in double precision: a product of stages can be very small.
+        return Importance(functional.logsigmoid(logits).sum(dim=0).exp().numpy(), curves)
+
+    def _tokens(self, text: TextFields | None) -> tuple[Tensor, ...]:
+        """(1, L) ids, (1, L) mask and (1,) whether there is text; nothing without any."""
+        if text is None or not is_given(text):
+            return ()
+        if not self.text_fields:
+            raise ValueError(self._no_text)
+        ids, valid = assemble_tokens(text, self._tokenizer, self._fields)
+        given = torch.ones(1, dtype=torch.bool)
+        return tuple(
+            part.to(self._device) for part in (torch.from_numpy(ids)[None], torch.from_numpy(valid)[None], given)
+        )
+
+    @property
+    def _no_text(self) -> str:
+        return f"{self.name} was trained without text; leave the text out, or take a checkpoint with text guidance"
+
+    @cached_property
+    def _tokenizer(self) -> Tokenizer:
+        assert self._model.text_encoder is not None
+        return load_tokenizer(
+            self._hparams["text"]["encoder"], download=self._download, vocab_size=self._model.text_encoder.vocab_size
+        )
