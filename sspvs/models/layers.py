@@ -173,20 +173,28 @@ class SinusoidalPositions(nn.Module):
         self.trained_length = trained_length
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, states: Tensor) -> Tensor:
-        """(B, T, D) -> (B, T, D)."""
-        table = self.table(states.shape[1], states.device)
+    def forward(self, states: Tensor, mask: Tensor | None = None) -> Tensor:
+        """(B, T, D) -> (B, T, D).
+
+        Args:
+            states: (B, T, D).
+            mask: (B, T) bool, True = valid: a sequence's length is where its last valid position is; T when None.
+        """
+        table = self.table(states.shape[1], states.device, mask)
         out: Tensor = self.dropout(states + self.weight * table.to(states.dtype))
         return out
 
-    def table(self, length: int, device: torch.device | None = None) -> Tensor:
-        """(T, D) float32, the positions of a sequence."""
+    def table(self, length: int, device: torch.device | None = None, mask: Tensor | None = None) -> Tensor:
+        """Positions, (T, D) float32; (B, T, D) with a (B, T) mask where sequences are laid over the trained ones."""
         places = torch.arange(length, dtype=torch.float32, device=device)
-        if self.trained_length is not None and length > self.trained_length:
-            places = places * ((self.trained_length - 1) / (length - 1))
+        # A trace is for every length, that of its example as well as longer ones.
+        traced = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+        if self.trained_length is not None and (traced or length > self.trained_length):
+            last = places[-1:] if mask is None else (places * mask).amax(dim=1, keepdim=True)  # (1,) or (B, 1)
+            places = places * ((self.trained_length - 1) / last.clamp(min=1.0)).clamp(max=1.0)
         columns = torch.arange(0, self.embed_dim, 2, dtype=torch.float32, device=device)
-        angles = places[:, None] * torch.exp(columns * (-math.log(10000.0) / self.embed_dim))  # (T, D / 2)
-        return rearrange(torch.stack([angles.sin(), angles.cos()], dim=-1), "t d two -> t (d two)")
+        angles = places[..., None] * torch.exp(columns * (-math.log(10000.0) / self.embed_dim))  # (..., T, D / 2)
+        return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(-2)  # (..., T, D)
 
 
 def masked_mean(states: Tensor, mask: Tensor) -> Tensor:

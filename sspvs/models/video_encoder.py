@@ -73,7 +73,7 @@ class VideoEncoder(nn.Module):
         batch = frames.shape[0]
         states = torch.cat([self.cls.to(frames.dtype).expand(batch, 1, -1), frames], dim=1)  # (B, 1 + T, D)
         mask = torch.cat([frame_mask.new_ones(batch, 1), frame_mask], dim=1)  # (B, 1 + T)
-        states = self.transformer(self.positions(states), mask)
+        states = self.transformer(self.positions(states, mask), mask)
         return VideoEncoding(states, torch.tanh(self.pooler(states[:, 0])), mask)
 
     def embed(self, features: Tensor) -> Tensor:

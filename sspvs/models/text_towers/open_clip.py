@@ -104,7 +104,7 @@ class OpenClipTextEncoder(TextEncoder):
             return states[:, 0 if kind == "first" else -1]
         places = torch.arange(token_mask.shape[1], device=token_mask.device)
         last = (token_mask * places).argmax(dim=1)  # (B,)
-        return states[torch.arange(len(states), device=states.device), last]
+        return states[torch.arange(states.shape[0], device=states.device), last]  # not len(): an export would fix it
 
 
 def _load(name: str, download: bool) -> tuple[Any, dict[str, Any]]:
