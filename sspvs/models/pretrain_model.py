@@ -24,6 +24,8 @@ class PretrainOutput(NamedTuple):
         pooled_text: (B, W) whole texts.
         matching_logits: (B,) does this text belong to this video?
         recovered: (B, M, feature_dim) the masked frames' features.
+        fine: (B, X, D) what words are compared with: see `PretrainModel.fine_frames`.
+        fine_mask: (B, X) bool, True = valid.
     """
 
     video: VideoEncoding
@@ -31,6 +33,8 @@ class PretrainOutput(NamedTuple):
     pooled_text: Tensor
     matching_logits: Tensor
     recovered: Tensor
+    fine: Tensor
+    fine_mask: Tensor
 
 
 class PretrainModel(nn.Module):
@@ -42,6 +46,7 @@ class PretrainModel(nn.Module):
         dropout: Of the heads.
         local_radius: Frames on each side that recover a masked one.
         contrastive_dim: Width of the space of the contrastive losses over the batch; None: no such projection.
+        frames_alone: Give words single frames to be compared with, through a projection of their own.
     """
 
     def __init__(
@@ -51,6 +56,7 @@ class PretrainModel(nn.Module):
         dropout: float = 0.1,
         local_radius: int = 4,
         contrastive_dim: int | None = None,
+        frames_alone: bool = False,
     ) -> None:
         super().__init__()
         sizes, text_dim = video_encoder.settings, text_encoder.text_dim
@@ -59,6 +65,7 @@ class PretrainModel(nn.Module):
         self.text_encoder = text_encoder
         self.mask_vector = nn.Parameter(torch.randn(dim) * 0.02)
         self.text_projection = ProjectionHead(text_dim, dim)
+        self.frame_projection = ProjectionHead(sizes.feature_dim, dim, hidden_dim=dim) if frames_alone else None
         self.matching_head = MatchingHead(text_dim, dim, hidden_dims=(dim, max(dim // 2, 1)), dropout=dropout)
         self.mask_head = MaskedFrameHead(
             dim,
@@ -90,6 +97,7 @@ class PretrainModel(nn.Module):
             embedded = torch.where(hidden[..., None], self.mask_vector.to(embedded.dtype), embedded)
         video = self.video_encoder(embedded, frame_mask)
         text = self.text_encoder(tokens, token_mask)
+        fine, fine_mask = self.fine_frames(frames, frame_mask, video)
         return PretrainOutput(
             video=video,
             words=self.text_projection(text.states),
@@ -98,4 +106,21 @@ class PretrainModel(nn.Module):
             recovered=self.mask_head(embedded, frame_mask, video.frames, masked_index)
             if masked_index.shape[1]
             else embedded.new_zeros(len(frames), 0, frames.shape[-1]),
+            fine=fine,
+            fine_mask=fine_mask,
         )
+
+    def fine_frames(self, frames: Tensor, frame_mask: Tensor, video: VideoEncoding) -> tuple[Tensor, Tensor]:
+        """What words are compared with: all states as published, or the frames, each by itself.
+
+        Args:
+            frames: (B, T, feature_dim) features; those that are masked in the video are not here.
+            frame_mask: (B, T) bool.
+            video: The encoded videos.
+
+        Returns:
+            (B, X, D) and their (B, X) mask; X is 1 + T, or T for single frames.
+        """
+        if self.frame_projection is None:
+            return video.states, video.mask
+        return self.frame_projection(frames), frame_mask

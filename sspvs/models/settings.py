@@ -66,6 +66,9 @@ class SummarizerSettings:
     """`added`: the pooled text, projected, to the first stage's states, as published; it shifts all frames alike.
     `gate`: how well each frame fits the words, after the fine alignment, to each stage's logits. `cross-attention`:
     each stage's states attend to the words."""
+    fit_frames: Literal["encoded", "alone"] = "encoded"
+    """What `gate` compares with the words: states of the video tower, or frames `alone`, through a projection; as the
+    fine objective of pretraining did (`losses.fine_frames`)."""
     max_frames: int = 16384
     """Longest video that is scored at once; longer ones in overlapping windows of this length."""
     overlap: int = 1024
@@ -73,7 +76,7 @@ class SummarizerSettings:
 
     def __post_init__(self) -> None:
         wrong = []
-        for name in ("head", "text_guidance"):
+        for name in ("head", "text_guidance", "fit_frames"):
             known = _choices(type(self), name)
             if getattr(self, name) not in known:
                 wrong.append(f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}")

@@ -19,7 +19,7 @@ from sspvs.models.summarizer_heads.csta import CstaHead
 from sspvs.models.summarizer_heads.linear import LinearHead
 from sspvs.models.summarizer_heads.progressive import ProgressiveHead
 from sspvs.models.text_encoder import TextEncoder
-from sspvs.models.text_guidance import Guide, GuidingText, TextGuidance, build_text_guidance
+from sspvs.models.text_guidance import Guide, GuidingText, TextGate, TextGuidance, build_text_guidance
 from sspvs.models.video_encoder import VideoEncoder
 from sspvs.models.windows import score_in_windows
 
@@ -67,6 +67,7 @@ class Summarizer(nn.Module):
     Attributes:
         text_projection: From the text's width to the video's; None without text guidance, as `text_encoder` and
             `guidance`.
+        frame_projection: Of single frames, for a gate that compares them with the words; else None.
         head: `head.stages` are the K linear layers.
 
     Raises:
@@ -87,7 +88,11 @@ class Summarizer(nn.Module):
         self.text_encoder: TextEncoder | None = None
         self.text_projection: ProjectionHead | None = None
         self.guidance: TextGuidance | None = build_text_guidance(
-            settings.text_guidance, sizes.embed_dim, sizes.num_heads, settings.num_stages
+            settings.text_guidance, sizes.embed_dim, sizes.num_heads, settings.num_stages, settings.fit_frames
+        )
+        alone = isinstance(self.guidance, TextGate) and not self.guidance.uses_encoder
+        self.frame_projection = (
+            ProjectionHead(sizes.feature_dim, sizes.embed_dim, hidden_dim=sizes.embed_dim) if alone else None
         )
         if self.guidance is not None:
             if text_encoder is None:
@@ -130,7 +135,7 @@ class Summarizer(nn.Module):
         text = self.read(tokens, token_mask, has_text)
         if self.training or frames.shape[1] <= self.settings.max_frames:
             return self.score_at_once(frames, frame_mask, text)
-        fitted = self.guidance is not None and self.guidance.uses_encoder and text is not None
+        fitted = isinstance(self.guidance, TextGate) and text is not None
 
         def score(window: Tensor, mask: Tensor, rows: list[int]) -> Tensor:
             out = self.score_at_once(window, mask, None if text is None else text.rows(rows))
@@ -152,6 +157,8 @@ class Summarizer(nn.Module):
             text: What `read` gave.
         """
         guide = Guide() if text is None or self.guidance is None else self.guidance(text)
+        if guide.looks and self.frame_projection is not None:
+            guide.look(self.frame_projection(frames), frame_mask)
         logits = self.head(self._encode, self.video_encoder.embed(frames), frame_mask, guide)  # (B, K, T)
         return SummarizerOutput(logits.masked_fill(~frame_mask[:, None], 0.0), frame_mask, guide.text_fit)
 

@@ -103,22 +103,22 @@ class _Added(Guide):
 class TextGate(TextGuidance):
     """How well each frame fits the words, after the fine alignment of pretraining, added to every stage's logits.
 
-    Cosines of the tower's states of the frames (first stage, no residual: what the fine alignment compares) and the
-    projected words, in float32. Each word's cosines are centred over the video's frames: a word that fits everywhere
-    says nothing. Words are weighed by a softmax over the text, at first alike; the weighted sum times a positive scale,
-    at first 5, is a frame's `text_fit`; each stage adds it with a weight of its own, at first 1 / K, so that it counts
-    once.
+    Cosines of the frames (the tower's states in the first stage, no residual, or single frames through a projection:
+    what the fine alignment compares) and the projected words, in float32. Each word's cosines are centred over the
+    video's frames: a word that fits everywhere says nothing. Words are weighed by a softmax over the text, at first
+    alike; the weighted sum times a positive scale, at first 5, is a frame's `text_fit`; each stage adds it with a
+    weight of its own, at first 1 / K, so that it counts once.
 
     Args:
         embed_dim: D.
         num_stages: K.
+        uses_encoder: Compare the tower's states with the words; else what it is told to `look` at first.
         scale: At first.
     """
 
-    uses_encoder = True
-
-    def __init__(self, embed_dim: int, num_stages: int, scale: float = 5.0) -> None:
+    def __init__(self, embed_dim: int, num_stages: int, uses_encoder: bool = True, scale: float = 5.0) -> None:
         super().__init__()
+        self.uses_encoder = uses_encoder
         self.word_weight = nn.Linear(embed_dim, 1, bias=False)  # a bias would weigh all words alike
         nn.init.zeros_(self.word_weight.weight)
         self.log_scale = nn.Parameter(torch.full((1,), math.log(scale)))
@@ -132,7 +132,7 @@ class TextGate(TextGuidance):
         """How well frames fit their text.
 
         Args:
-            encoded: (B, T, D) states of the tower.
+            encoded: (B, T, D) frames, as the fine alignment compares them.
             frame_mask: (B, T) bool, True = a frame of the video.
             text: The words.
 
@@ -161,7 +161,9 @@ class _Gate(Guide):
         self.text = text
 
     def look(self, encoded: Tensor, frame_mask: Tensor) -> None:
-        self.text_fit = self.gate.text_fit(encoded, frame_mask, self.text)
+        if self.looks:  # the first look counts
+            self.text_fit = self.gate.text_fit(encoded, frame_mask, self.text)
+            self.looks = False
 
     def logits(self, stage: int, logits: Tensor) -> Tensor:
         assert self.text_fit is not None, "a head must let its guide look first"
@@ -213,12 +215,14 @@ class _CrossAttention(Guide):
         return states + torch.where(self.text.given[:, None, None], found, 0.0)
 
 
-def build_text_guidance(name: str, embed_dim: int, num_heads: int, num_stages: int) -> TextGuidance | None:
+def build_text_guidance(
+    name: str, embed_dim: int, num_heads: int, num_stages: int, fit_frames: str = "encoded"
+) -> TextGuidance | None:
     """The guidance that `SummarizerSettings.text_guidance` names; None for `none`."""
     if name == "added":
         return AddedText()
     if name == "gate":
-        return TextGate(embed_dim, num_stages)
+        return TextGate(embed_dim, num_stages, uses_encoder=fit_frames == "encoded")
     if name == "cross-attention":
         return TextCrossAttention(embed_dim, num_heads)
     return None

@@ -37,7 +37,8 @@ def embed(
         (B, D) and (B, W).
     """
     video = model.video_encoder(model.video_encoder.embed(frames), frame_mask)
-    return _vectors(model, losses, video, model.text_encoder(tokens, token_mask), frame_mask, token_mask)
+    fine = model.fine_frames(frames, frame_mask, video)
+    return _vectors(model, losses, video, fine, model.text_encoder(tokens, token_mask), token_mask)
 
 
 def pair_scorer(model: PretrainModel, losses: LossSettings) -> PairScores | None:
@@ -80,9 +81,10 @@ def evidence(
     frames, frame_mask, tokens, token_mask = batch.frames[own], batch.frame_mask[own], tokens[own], token_mask[own]
     video = model.video_encoder(model.video_encoder.embed(frames), frame_mask)
     text = model.text_encoder(tokens, token_mask)
-    columns = dict(zip(("video", "text"), _vectors(model, losses, video, text, frame_mask, token_mask), strict=True))
+    fine = model.fine_frames(frames, frame_mask, video)
+    columns = dict(zip(("video", "text"), _vectors(model, losses, video, fine, text, token_mask), strict=True))
     if losses.fine != "none":
-        columns.update(_separation(losses, video, model.text_projection(text.states), token_mask))
+        columns.update(_separation(losses, *fine, model.text_projection(text.states), token_mask))
     yield ids, columns
 
 
@@ -90,8 +92,8 @@ def _vectors(
     model: PretrainModel,
     losses: LossSettings,
     video: VideoEncoding,
+    fine: tuple[Tensor, Tensor],
     text: TextEncoding,
-    frame_mask: Tensor,
     token_mask: Tensor,
 ) -> tuple[Tensor, Tensor]:
     projected = contrastive_vectors(model, text.pooled, video.pooled)
@@ -100,7 +102,10 @@ def _vectors(
     if losses.coarse == "matching":
         return video.pooled.float(), text.pooled.float()
     words = model.text_projection(text.states)
-    return masked_mean(video.frames.float(), frame_mask), masked_mean(words.float(), token_mask)
+    frames, mask = fine
+    if model.frame_projection is None:  # without [CLS]
+        frames, mask = frames[:, 1:], mask[:, 1:]
+    return masked_mean(frames.float(), mask), masked_mean(words.float(), token_mask)
 
 
 def _recovery(batch: PretrainBatch, out: PretrainOutput) -> dict[str, Tensor]:
@@ -121,19 +126,21 @@ def _recovery(batch: PretrainBatch, out: PretrainOutput) -> dict[str, Tensor]:
     }
 
 
-def _separation(losses: LossSettings, video: VideoEncoding, words: Tensor, token_mask: Tensor) -> dict[str, Tensor]:
+def _separation(
+    losses: LossSettings, frames: Tensor, frame_mask: Tensor, words: Tensor, token_mask: Tensor
+) -> dict[str, Tensor]:
     """The fine objective's measure of each video with its own text, and with the next one's in the batch."""
     if losses.fine == "hausdorff":
         name = "hausdorff"
 
         def measure(other: Tensor, mask: Tensor) -> Tensor:
-            return squared_hausdorff(video.states, other, video.mask, mask).sqrt()
+            return squared_hausdorff(frames, other, frame_mask, mask).sqrt()
 
     else:
         name = "late_interaction"
 
         def measure(other: Tensor, mask: Tensor) -> Tensor:
-            return late_interaction(video.states, other, video.mask, mask)
+            return late_interaction(frames, other, frame_mask, mask)
 
     columns = {f"{name}_matched": measure(words, token_mask)}
     if len(words) > 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,9 +27,12 @@ from sspvs.tasks.optim import TEXT_TOWER, VIDEO_TOWER
 from sspvs.tasks.settings import settings_from
 from sspvs.weights.digest import file_digest
 
+_log = logging.getLogger(__name__)
+
 KINDS = (PRETRAIN, SUMMARIZE)
 """What a summarizer can start from."""
 _TOWERS = {"video tower": VIDEO_TOWER, "text tower": TEXT_TOWER, "text projection": "model.text_projection."}
+_FRAME_PROJECTION = "model.frame_projection."
 
 
 @dataclass(frozen=True)
@@ -162,8 +166,21 @@ def hand_over(pretrained: Pretrained, task: nn.Module) -> LoadReport:
                 f"{pretrained.source}: lacks {len(lacking)} of the {len(names)} tensors of the {tower}: "
                 f"{', '.join(lacking[:5])}{' and more' if len(lacking) > 5 else ''}; nothing was loaded"
             )
+    _warn_of_other_frames(pretrained, wanted)
     # Heads that start fresh and objectives left behind are no matter for a warning.
     return LoadReport.load(task, pretrained.state, where=pretrained.source, strict=False, level=logging.INFO)
+
+
+def _warn_of_other_frames(pretrained: Pretrained, wanted: Mapping[str, Tensor]) -> None:
+    """A gate that compares other frames with the words than pretraining did has to learn it anew."""
+    here, there = (any(name.startswith(_FRAME_PROJECTION) for name in names) for names in (wanted, pretrained.state))
+    gated = any(name.startswith("model.guidance.word_weight") for name in wanted)
+    if gated and here != there:
+        compared, asked = ("alone", "encoded") if there else ("encoded", "alone")
+        _log.warning(
+            "%s: its words were aligned with frames '%s', and the gate compares them with frames '%s'; set "
+            "summarizer.fit_frames to %s to use what was learned", pretrained.source, compared, asked, compared,
+        )  # fmt: skip
 
 
 def _kind_of_settings(settings: dict[str, Any], path: Path) -> str:

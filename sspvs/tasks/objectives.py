@@ -62,7 +62,7 @@ class Objectives(nn.Module):
             assert projected is not None
             terms["coarse_loss"] = self.coarse(*projected, is_match)
         if self.fine is not None:
-            terms["fine_loss"] = self.fine(out.video.states, out.words, out.video.mask, token_mask, is_match)
+            terms["fine_loss"] = self.fine(out.fine, out.words, out.fine_mask, token_mask, is_match)
         if self.settings.mask:
             terms["mask_loss"] = masked_frame_loss(out.recovered, original, masked_counted)
         return terms

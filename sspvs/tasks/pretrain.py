@@ -86,7 +86,9 @@ class PretrainTask(SavedTask):
         # With the tower's sizes written down nobody's stored weights are needed to build it again.
         text = replace(text, config=tower.config) if tower.config is not None else text
         width = self.losses.contrastive_dim if self.losses.contrastive else None
-        self.model = PretrainModel(VideoEncoder(video), tower, dropout, local_radius, width)
+        self.model = PretrainModel(
+            VideoEncoder(video), tower, dropout, local_radius, width, frames_alone=self.losses.frames_alone
+        )
         self.objectives = Objectives(self.losses)
         self.save_hyperparameters(
             {

@@ -18,6 +18,10 @@ class LossSettings:
     `sigmoid` over the global batch (the data has matching pairs only)."""
     fine: Literal["hausdorff", "late-interaction", "none"] = "hausdorff"
     """Frames against words: `hausdorff` as published, or `late-interaction` over the global batch."""
+    fine_frames: Literal["encoded", "alone"] = "encoded"
+    """What of the frames the fine objective looks at: the states of the video tower, [CLS] included, as published, or
+    each frame `alone`, through a projection of its own. A state has seen all frames and can speak for the whole video:
+    what was learned from states says which text a video has, and little about which frame a word is about."""
     mask: bool = True
     """Masked-frame recovery."""
     coarse_weight: float = 1.0
@@ -39,6 +43,8 @@ class LossSettings:
             wrong.append(f"coarse must be matching, infonce, sigmoid or none, got {self.coarse!r}")
         if self.fine not in ("hausdorff", "late-interaction", "none"):
             wrong.append(f"fine must be hausdorff, late-interaction or none, got {self.fine!r}")
+        if self.fine_frames not in ("encoded", "alone"):
+            wrong.append(f"fine_frames must be encoded or alone, got {self.fine_frames!r}")
         if self.coarse == "none" and self.fine == "none" and not self.mask:
             wrong.append("every objective is off: nothing is left to train on")
         for name in ("margin", "temperature", "contrastive_dim"):
@@ -48,6 +54,11 @@ class LossSettings:
             if getattr(self, name) < 0:
                 wrong.append(f"{name} must not be negative, got {getattr(self, name)}")
         _complain("losses", wrong)
+
+    @property
+    def frames_alone(self) -> bool:
+        """Whether the model has a projection of single frames, for the fine objective."""
+        return self.fine != "none" and self.fine_frames == "alone"
 
     @property
     def contrastive(self) -> bool:

@@ -30,7 +30,7 @@ class SampleFacts:
     Attributes:
         id: Of the video.
         attention: (H, T) what each head's [CLS] gives to the frames in the last layer.
-        similarity: (T, L) cosine of frame and word states in the space of the fine objective.
+        similarity: (T, L) cosine of frames and words in the space of the fine objective.
     """
 
     id: str
@@ -64,7 +64,8 @@ def sample_facts(task: PretrainTask, batch: PretrainBatch) -> Iterator[SampleFac
         hook.remove()
         task.train(training)
     attention = cls_attention(last, *seen[0])[..., 1:]  # (B, H, T)
-    frames, words = (functional.normalize(states.float(), dim=-1) for states in (video.frames, words))
+    frames = model.fine_frames(batch.frames, batch.frame_mask, video)[0][:, -batch.frames.shape[1] :]  # no [CLS]
+    frames, words = (functional.normalize(vectors.float(), dim=-1) for vectors in (frames, words))
     similarity = frames @ words.transpose(1, 2)  # (B, T, L)
     for row, name in enumerate(batch.ids):
         kept, told = batch.frame_mask[row], token_mask[row]

@@ -20,6 +20,7 @@ OBJECTIVES = [
     {"coarse": "none", "fine": "none"},
     {"fine": "late-interaction", "mask": False},
     {"coarse": "infonce", "fine": "none", "mask": False},
+    {"coarse": "infonce", "fine": "late-interaction", "fine_frames": "alone"},
 ]
 
 
