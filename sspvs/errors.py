@@ -41,6 +41,10 @@ class CheckpointError(SspvsError):
     """A checkpoint that cannot be read, is not to be trusted, or does not fit the model."""
 
 
+class ExportError(SspvsError):
+    """A model that cannot be given to others: as another format, which must compute the same, or on a hub."""
+
+
 class MissingExtraError(SspvsError):
     """An optional package that a feature needs and that is not installed."""
 

@@ -1,0 +1,146 @@
+"""`sspvs export`: a summarizer for others: an ONNX file, a model card, the Hugging Face hub."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sspvs.export.figures import Figures
+    from sspvs.export.onnx import OnnxReport
+
+DESCRIPTION = (
+    "Give a fine-tuned summarizer to others. CHECKPOINT is a folder (runs/NAME/version_0/pretrained/best), a .ckpt "
+    "file of fine-tuning or a hub id on this machine. An ONNX file is run beside torch, and gets its name when both "
+    "give the same scores. Of a folder only config.json, model.safetensors and README.md are uploaded."
+)
+_FOLDER = ""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("checkpoint", metavar="CHECKPOINT", help="what to export")
+    parser.add_argument(
+        "--onnx", type=Path, metavar="FILE.onnx", help="write an ONNX file; its metadata say which features it takes"
+    )
+    parser.add_argument(
+        "--card",
+        nargs="?",
+        const=_FOLDER,
+        metavar="FILE.md",
+        help="write a model card, README.md in the checkpoint's folder unless named",
+    )
+    parser.add_argument("--push-to-hub", metavar="USER/NAME", help="upload it to the Hugging Face hub; log in first")
+    details = parser.add_argument_group("details")
+    details.add_argument(
+        "--results",
+        nargs="+",
+        default=[],
+        type=Path,
+        metavar="R.json",
+        help="its figures: result.json of `sspvs crossval` or `sspvs evaluate`, the fold's fold.json, or both",
+    )
+    details.add_argument("--license", metavar="ID", help="of the weights, such as cc-by-nc-4.0 (default: unknown)")
+    details.add_argument("--overwrite", action="store_true", help="replace a model card that is there")
+    details.add_argument("--private", action="store_true", help="upload to a private repository only")
+    details.add_argument("--opset", type=int, help="of the ONNX file (default: 17)")
+    details.add_argument("--no-check", action="store_true", help="do not run the ONNX file (needs no onnxruntime)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Export; 0 when all went well."""
+    _check(args)
+    from sspvs.export.figures import Figures
+    from sspvs.export.source import CheckpointFacts, refuse_others
+
+    refuse_others(args.checkpoint)
+    figures = Figures.read(args.results, CheckpointFacts.of(args.checkpoint)) if args.results else None
+    if args.onnx is not None:
+        _tell(_onnx(args, figures))
+    if args.card is not None:
+        path = _card_path(args)
+        _write_card(args, path, figures)
+        print(f"model card: {path}")
+    if args.push_to_hub is not None:
+        print(f"uploaded: {_push(args, figures)}")
+    return 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Refuse what cannot be meant, all at once."""
+    wrong = []
+    if args.onnx is None and args.card is None and args.push_to_hub is None:
+        wrong.append("nothing to do: give --onnx FILE.onnx, --card or --push-to-hub USER/NAME")
+    if args.onnx is None and (args.opset is not None or args.no_check):
+        wrong.append("--opset and --no-check belong to --onnx")
+    if args.push_to_hub is None and args.private:
+        wrong.append("--private belongs to --push-to-hub")
+    if args.card is None and args.push_to_hub is None and args.license is not None:
+        wrong.append("--license belongs to --card and --push-to-hub")
+    if args.card is None and args.overwrite:
+        wrong.append("--overwrite belongs to --card")
+    if args.card == _FOLDER and not Path(args.checkpoint).is_dir():
+        wrong.append(f"{args.checkpoint} is no folder that a card could go into; name it: --card FILE.md")
+    if wrong:
+        raise ValueError("; ".join(wrong))
+
+
+def _onnx(args: argparse.Namespace, figures: Figures | None) -> OnnxReport:
+    from sspvs.export.onnx import OPSET, export_onnx
+    from sspvs.export.source import load_summarizer
+
+    opset = OPSET if args.opset is None else args.opset
+    return export_onnx(
+        load_summarizer(args.checkpoint), args.onnx, opset=opset, check=not args.no_check, figures=figures
+    )
+
+
+def _tell(report: OnnxReport) -> None:
+    print(
+        f"ONNX: {report.path}, {report.n_bytes / 1e6:.1f} MB, opset {report.opset}; {', '.join(report.inputs)} -> "
+        f"{', '.join(report.outputs)}"
+    )
+    check = report.check
+    if check is None:
+        print("not checked: nobody knows whether it gives what torch gives")
+        return
+    print(
+        f"checked with onnxruntime {check.runtime} on videos of {', '.join(map(str, check.picks))} frames: scores "
+        f"within {check.max_difference:.1g} of torch's (allowed: {check.tolerance:g})"
+    )
+
+
+def _card(args: argparse.Namespace, figures: Figures | None) -> str:
+    from sspvs.export.hub import ONNX
+    from sspvs.export.model_card import UNKNOWN_LICENSE, model_card
+
+    beside = None if args.onnx is None else args.onnx.name
+    return model_card(
+        args.checkpoint,
+        name=args.push_to_hub,
+        on_hub=args.push_to_hub is not None or not Path(args.checkpoint).exists(),
+        license=args.license or UNKNOWN_LICENSE,
+        figures=figures,
+        onnx=beside if args.push_to_hub is None or beside is None else ONNX,
+    )
+
+
+def _card_path(args: argparse.Namespace) -> Path:
+    from sspvs.export.model_card import CARD
+
+    return Path(args.checkpoint) / CARD if args.card == _FOLDER else Path(args.card)
+
+
+def _write_card(args: argparse.Namespace, path: Path, figures: Figures | None) -> None:
+    from sspvs.export.model_card import write_model_card
+
+    write_model_card(path, _card(args, figures), overwrite=args.overwrite)
+
+
+def _push(args: argparse.Namespace, figures: Figures | None) -> str:
+    from sspvs.export.hub import push_to_hub
+
+    anew = args.card is not None or figures is not None or args.license is not None
+    card = _card(args, figures) if anew else None
+    return push_to_hub(args.checkpoint, args.push_to_hub, private=args.private, card=card, onnx=args.onnx)

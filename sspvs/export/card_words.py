@@ -1,0 +1,36 @@
+"""Words of a model card that cannot break its Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import PurePath
+from typing import Any
+
+UNKNOWN = "unknown"
+
+
+def plain(value: object) -> str:
+    """A value on one line, without what Markdown takes for a column or code; `unknown` for None."""
+    text = UNKNOWN if value is None else " ".join(str(value).split())
+    return text.replace("|", "\\|").replace("`", "'").replace("<", "&lt;")
+
+
+def code(value: object) -> str:
+    """A value as code on one line; `unknown`, as a word, for None."""
+    return (
+        UNKNOWN
+        if value is None
+        else f"`{' '.join(str(value).split()).replace('`', chr(39)).replace('|', chr(92) + '|')}`"
+    )
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """A table; cells are Markdown already."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+
+
+def place(source: object) -> str:
+    """Where a checkpoint came from: a hub id as it is, of a place on somebody's disk its last parts."""
+    path = PurePath(str(source))
+    return "/".join(path.parts[-3:]) if path.is_absolute() else str(source)

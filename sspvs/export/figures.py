@@ -1,0 +1,145 @@
+"""Result files of evaluations, and whether they can be of this checkpoint."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sspvs.errors import CheckpointError, DatasetError, first_line
+from sspvs.evaluation.results import METRICS
+from sspvs.export.source import CheckpointFacts
+
+_NOT_STATED = (None, "not stated")
+
+
+@dataclass(frozen=True)
+class Figures:
+    """How well a summarizer does.
+
+    Attributes:
+        result: As `sspvs crossval` or `sspvs evaluate` writes it; None when not given.
+        fold: A fold's record of `sspvs crossval`, of the checkpoint itself; None when not given.
+    """
+
+    result: Mapping[str, Any] | None = None
+    fold: Mapping[str, Any] | None = None
+
+    @classmethod
+    def read(cls, paths: Sequence[str | Path], facts: CheckpointFacts) -> Figures:
+        """Read a `result.json`, a `fold.json`, or one of each.
+
+        Args:
+            paths: The files.
+            facts: The checkpoint whose figures they shall be.
+
+        Raises:
+            DatasetError: A file is none of these, or they are of two cross-validations.
+            CheckpointError: They are of another model, or of other features.
+        """
+        found: dict[str, Mapping[str, Any]] = {}
+        for path in paths:
+            content = _read(Path(path))
+            what = "fold" if "chosen" in content and "figures" in content else "result"
+            if what == "result" and not _entries(content):
+                raise DatasetError(
+                    f"{path}: no result of one method: expected the result.json or fold.json of `sspvs crossval`, or "
+                    "what `sspvs evaluate --out` writes of one method"
+                )
+            if what in found:
+                raise DatasetError(f"{path}: a second {what} file; give one result.json and one fold.json at most")
+            found[what] = content
+            _refuse_others(content, facts, path)
+        figures = cls(**found)
+        figures._refuse_two_experiments()
+        return figures
+
+    @property
+    def protocols(self) -> Mapping[str, Mapping[str, Any]]:
+        """Protocol -> the method's entry in the result file."""
+        return {} if self.result is None else _entries(self.result)
+
+    def baselines(self, protocol: str) -> dict[str, Mapping[str, Any]]:
+        """Name -> a baseline's entry under a protocol."""
+        rows = {} if self.result is None else self.result.get("baselines") or {}
+        found = {name: _entries(row).get(protocol) for name, row in rows.items()}
+        return {name: entry for name, entry in found.items() if entry is not None}
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What made the figures of the result file."""
+        settings: Mapping[str, Any] = next(iter(self.protocols.values()), {}).get("settings") or {}
+        return settings
+
+    @property
+    def coverage(self) -> Mapping[str, Any]:
+        """Which videos the figures of the result file are of."""
+        coverage: Mapping[str, Any] = (self.result or {}).get("coverage") or {}
+        return coverage
+
+    @property
+    def checkpoint_rule(self) -> str | None:
+        """What chose the weights; None when the files do not say."""
+        told = self.settings.get("checkpoint_rule")
+        if told in _NOT_STATED and self.fold is not None:
+            told = self.fold["chosen"].get("rule")
+        return None if told in _NOT_STATED else str(told)
+
+    @property
+    def protocol(self) -> str:
+        """The names, for one line."""
+        return ", ".join(self.protocols) or "unknown"
+
+    @property
+    def means(self) -> dict[str, Any]:
+        """The figures and what they are of, plain types."""
+        entries = {name: {m: entry.get(m) for m in METRICS} for name, entry in self.protocols.items()}
+        own = None if self.fold is None else {k: self.fold.get(k) for k in ("seed", "fold", "figures", "test")}
+        return {
+            "dataset": None if self.result is None else self.result.get("dataset"),
+            "split_sha256": self.coverage.get("split_sha256"),
+            "checkpoint_rule": self.checkpoint_rule,
+            "protocols": entries,
+            "fold": own,
+        }
+
+    def _refuse_two_experiments(self) -> None:
+        whole = ((self.result or {}).get("crossval") or {}).get("digest")
+        own = (self.fold or {}).get("digest")
+        if whole is not None and own is not None and whole != own:
+            raise DatasetError("the fold.json is not of the cross-validation that the result.json is of")
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"{path}: no result file that can be read: {first_line(error)}") from error
+    return content if isinstance(content, dict) else {}
+
+
+def _entries(row: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Protocol -> entry, of a method that was judged by one protocol or by several."""
+    several = row.get("protocols")
+    found = several if isinstance(several, dict) else {row.get("protocol"): row}
+    return {str(name): entry for name, entry in found.items() if isinstance(entry.get(METRICS[0]), dict)}
+
+
+def _refuse_others(content: Mapping[str, Any], facts: CheckpointFacts, path: str | Path) -> None:
+    """Whether a file says of itself that it is of another model."""
+    settings = next(iter(_entries(content).values()), content).get("settings") or content
+    theirs = settings.get("feature_fingerprint")
+    if theirs is not None and facts.fingerprint is not None:
+        differing = [name for name, value in facts.fingerprint.items() if theirs.get(name) != value]
+        if differing:
+            raise CheckpointError(
+                f"{path}: figures on other features than the checkpoint was trained on: {', '.join(differing)} differ"
+            )
+    config = (content.get("crossval") or {}).get("config") or {}
+    told = (config.get("model") or {}).get("summarizer") or {}
+    own = facts.settings["summarizer"]
+    differing = [f"{name} {told[name]}, here {own[name]}" for name in own if name in told and told[name] != own[name]]
+    if differing:
+        raise CheckpointError(f"{path}: figures of another summarizer than the checkpoint's: {'; '.join(differing)}")
