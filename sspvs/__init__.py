@@ -11,10 +11,13 @@ The house, in the order in which data walks through it:
     models/       the video and text towers and their heads; losses/ what they are trained on
     tasks/        models and losses as LightningModules; checkpoints in and out
     training/     a training run: its folder, logs, samples, restarts
+    scorers/      what scores frames, behind one interface: the training-free importance, trained checkpoints
+    export/       a trained summarizer for others: ONNX, a model card, the Hugging Face hub
     report/       plots, the interactive HTML pages, tables, JSON, CSV, edit lists
     output.py     a summary's files, written together or not at all
-    pipeline.py   summarize(video): from a video to a summary, once through
+    pipeline/     summarize(video): from a video to a summary, once through
     benchmark/    evaluate(dataset, scores): from files to an evaluation one can cite
+    crossval/     cross_validate(config): every fold trained and tested under several seeds, one table
     commands/     one file a verb of the command line; cli.py is the table of them
 
 Imports go one way, from a layer to the ones above it in this list, and `tests/test_imports.py` keeps it so:
@@ -25,10 +28,11 @@ Imports go one way, from a layer to the ones above it in this list, and `tests/t
     3  features, evaluation
     4  data
     5  report, tasks
-    6  output, training
+    6  output, training, scorers, export
     7  pipeline, benchmark
-    8  commands
-    9  cli
+    8  crossval
+    9  commands
+    10 cli
 
 `import sspvs` is light: torch, decoders and plotting are loaded by the call that needs them.
 """
@@ -40,11 +44,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sspvs.benchmark import evaluate
+    from sspvs.crossval import cross_validate
     from sspvs.evaluation.f_score import f_score
     from sspvs.features.backbones import load_backbone
     from sspvs.features.store import read_dataset, read_features
     from sspvs.importance.contrastive import contrastive_importance
     from sspvs.pipeline import VideoSummary, summarize
+    from sspvs.scorers import load_scorer
 
     __version__: str
 
@@ -52,9 +58,11 @@ __all__ = [
     "VideoSummary",
     "__version__",
     "contrastive_importance",
+    "cross_validate",
     "evaluate",
     "f_score",
     "load_backbone",
+    "load_scorer",
     "read_dataset",
     "read_features",
     "summarize",
@@ -63,9 +71,11 @@ __all__ = [
 _HOME = {
     "VideoSummary": "sspvs.pipeline",
     "contrastive_importance": "sspvs.importance.contrastive",
+    "cross_validate": "sspvs.crossval",
     "evaluate": "sspvs.benchmark",
     "f_score": "sspvs.evaluation.f_score",
     "load_backbone": "sspvs.features.backbones",
+    "load_scorer": "sspvs.scorers",
     "read_dataset": "sspvs.features.store",
     "read_features": "sspvs.features.store",
     "summarize": "sspvs.pipeline",

@@ -12,13 +12,19 @@ import pytest
 import yaml
 
 from sspvs.tasks.pretrain import PretrainTask
+from sspvs.tasks.summarize import SummarizeTask
 from sspvs.training.command_line import TrainingCLI
 
 sys.path.insert(0, str(Path(__file__).parent / "data"))
+sys.path.insert(0, str(Path(__file__).parent / "tasks"))
 from pair_sets import write_set
+from summarization_material import write_annotated
+from tiny_pretraining import TEXT, VIDEO
 
 FOLDER = Path(__file__).parents[1] / "configs" / "pretrain"
+FINETUNE = FOLDER.parent / "finetune"
 CONFIGS = sorted(path.name for path in FOLDER.glob("*.yaml"))
+FINE_TUNED = sorted(path.name for path in FINETUNE.glob("*.yaml"))
 TINY_BERT = {
     "model_type": "bert", "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32,
     "vocab_size": 30522, "max_position_embeddings": 64,
@@ -82,3 +88,99 @@ def test_the_published_settings(tmp_path: Path) -> None:
     assert (optim.name, optim.lr, optim.schedule, optim.weight_decay) == ("adam", 1e-6, "constant", 0)
     assert (hparams["dropout"], video["dropout"], hparams["local_radius"]) == (0.1, 0.1, 4)
     assert (cli.run_settings.monitor, cli.run_settings.mode) == ("val/matching_accuracy", "max")
+
+
+PUBLISHED = {  # stages, learning rate, batch, repeats, epochs, tokens of category, query and title
+    "summe_canonical": (3, 1e-4, 2, 4, 40, None),
+    "summe_canonical_text": (3, 1e-4, 4, 6, 40, (1, 3, 1)),
+    "tvsum_canonical": (4, 5e-5, 4, 1, 40, None),
+    "tvsum_canonical_text": (4, 1e-4, 4, 1, 40, (1, 3, 10)),
+    "summe_augmented": (2, 1e-4, 2, 2, 40, None),
+    "tvsum_augmented": (1, 1e-4, 4, 2, 40, None),
+    "summe_transfer": (2, 5e-5, 4, 2, 10, None),
+    "tvsum_transfer": (2, 2e-6, 16, 1, 10, None),
+}
+FILES = {"canonical": "", "augmented": "_aug", "transfer": "_trans"}
+
+
+@pytest.fixture(scope="module")
+def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four drawn datasets, and a small pretraining checkpoint for their features."""
+    folder = tmp_path_factory.mktemp("finetune")
+    for name in ("summe", "tvsum", "ovp", "youtube"):
+        write_annotated(folder / f"{name}.h5", 6, name=name, title="a dog", category="pets")
+    PretrainTask(VIDEO, TEXT).save_pretrained(folder / "pretrained")
+    return folder
+
+
+def fine_tuned(name: str, material: Path, folder: Path) -> Made:
+    """A fine-tuning config on what this machine has."""
+    config: dict[str, Any] = yaml.safe_load((FINETUNE / name).read_text())
+    words = ["--config", str(FINETUNE / name), "--run.root", str(folder / "runs"), "--trainer.accelerator", "cpu"]
+    if "world" in config["data"]:
+        words += ["--data.world.folder", str(folder / "worlds"), "--data.world.settings.pretrain_train", "4"]
+        words += ["--data.world.settings.pretrain_val", "2", "--data.world.settings.annotated", "10"]
+        words += ["--model.pretrained", "null"]
+        return Made("fit", words)
+    words += ["--data.dataset", str(material / Path(config["data"]["dataset"]).name)]
+    words += ["--model.pretrained", str(material / "pretrained"), "--data.splits", "null"]
+    if "others" in config["data"]:
+        others = [str(material / Path(other).name) for other in config["data"]["others"]]
+        words += ["--data.others", json.dumps(others), "--data.setting", name.removesuffix(".yaml").split("_")[1]]
+    return Made("fit", words)
+
+
+@pytest.mark.parametrize("name", FINE_TUNED)
+def test_fine_tuning_makes_its_objects(name: str, material: Path, tmp_path: Path) -> None:
+    cli = fine_tuned(name, material, tmp_path)
+    task, data = cli.model, cli.datamodule
+    assert isinstance(task, SummarizeTask)
+    assert task.hparams["video"]["feature_dim"] == data.feature_dim
+    assert data.use_text == task.hparams["summarizer"]["text_guidance"]
+    assert data.text == task.text_fields
+    assert (task.model.text_encoder is None) == (data.use_text == "none")
+    assert (cli.run_settings.monitor, cli.run_settings.mode) == ("val/kendall_tau", "max")
+    assert data.validate_on == "held-out"
+    assert min(map(len, data.fold_videos)) > 0
+    text = (FINETUNE / name).read_text()
+    assert f"sspvs crossval --config configs/finetune/{name}" in text
+    if name != "smoke.yaml":
+        assert "Needs:" in text
+        assert "Should reach:" in text
+        assert (task.initialised_from is None) == (name == "synthetic.yaml")
+    assert not (tmp_path / "runs").exists()  # nothing is written before training
+
+
+@pytest.mark.parametrize("row", PUBLISHED)
+def test_the_published_rows(row: str, material: Path, tmp_path: Path) -> None:
+    """The published settings table: Adam, constant, MSE, at most 512 frames."""
+    stages, rate, batch, repeats, epochs, lengths = PUBLISHED[row]
+    dataset, setting = row.split("_")[:2]
+    config: dict[str, Any] = yaml.safe_load((FINETUNE / f"{row}.yaml").read_text())
+    assert config["data"]["splits"] == f"data/splits/{dataset}{FILES[setting]}_splits.json"
+    assert config["data"]["dataset"] == f"data/{dataset}.h5"
+    others = {"summe", "tvsum", "ovp", "youtube"} - {dataset} if setting != "canonical" else set()
+    assert {Path(path).stem for path in config["data"].get("others", [])} == others
+    assert config["trainer"]["max_epochs"] == epochs
+    cli = fine_tuned(f"{row}.yaml", material, tmp_path)
+    hparams, data, task = cli.model.hparams, cli.datamodule, cli.model
+    head = hparams["summarizer"]
+    assert (head["head"], head["num_stages"], head["dropout"]) == ("progressive", stages, 0.1)
+    assert head["text_guidance"] == ("none" if lengths is None else "added")
+    assert (hparams["video"]["position_weight"], hparams["video"]["dropout"]) == (0.1, 0.1)
+    assert hparams["train_text"] == "pooler"
+    assert not hparams["freeze_encoder"]
+    optim, losses = task.optim, task.losses
+    assert (optim.name, optim.lr, optim.schedule, optim.weight_decay) == ("adam", rate, "constant", 0)
+    assert (optim.encoder_lr, optim.text_lr, optim.layer_decay) == (None, None, 1)
+    assert (losses.mse, losses.pairwise, losses.correlation) == (1, 0, 0)
+    assert (data.batch_size, data.repeats, data.max_frames) == (batch, repeats, 512)
+    if lengths is not None:
+        assert (data.text.category, data.text.query, data.text.title, data.text.description) == (*lengths, 0)
+        assert data.text.pad_fields
+        assert data.title_as_query == (dataset == "tvsum")
+
+
+def test_the_drawn_world_is_the_one_of_pretraining() -> None:
+    one, other = (yaml.safe_load((folder / "synthetic.yaml").read_text())["data"] for folder in (FOLDER, FINETUNE))
+    assert one["world"] == other["world"]

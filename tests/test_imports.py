@@ -18,8 +18,9 @@ _FLOORS = (
     ("features", "evaluation"),
     ("data",),
     ("tasks", "report"),
-    ("output", "training"),
+    ("output", "training", "scorers", "export"),
     ("pipeline", "benchmark"),
+    ("crossval",),
     ("commands",),
     ("cli",),
 )

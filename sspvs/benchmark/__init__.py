@@ -7,8 +7,16 @@ provenance.py    coverage, file hashes, versions
 result_file.py   Evaluation -> JSON
 """
 
-from sspvs.benchmark.evaluating import Benchmark, evaluate, run_benchmark
+from sspvs.benchmark.evaluating import Benchmark, comparisons_of, evaluate, run_benchmark
 from sspvs.benchmark.result_file import as_json, write_evaluation
 from sspvs.benchmark.settings import EvaluationSettings
 
-__all__ = ["Benchmark", "EvaluationSettings", "as_json", "evaluate", "run_benchmark", "write_evaluation"]
+__all__ = [
+    "Benchmark",
+    "EvaluationSettings",
+    "as_json",
+    "comparisons_of",
+    "evaluate",
+    "run_benchmark",
+    "write_evaluation",
+]

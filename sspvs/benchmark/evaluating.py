@@ -142,11 +142,11 @@ def run_benchmark(
         protocols=tuple(protocol.name for protocol in judge.protocols),
         methods=judge.methods,
         baselines=judge.baselines,
-        comparisons=tuple(_comparisons(judge.methods)),
+        comparisons=tuple(comparisons_of(judge.methods)),
         unavailable=judge.unavailable,
         coverage=coverage_facts(split, annotations, tested),
         folds=_folds(split, tested),
-        settings={**dataset_facts(store), **_stated(settings)},
+        settings={**dataset_facts(store), **settings.stated},
         versions=versions(),
         warnings=(*told, *judge.warnings),
     )
@@ -222,7 +222,7 @@ def _folds(split: Splits | None, tested: Sequence[str]) -> tuple[tuple[str, ...]
     return tuple(tuple(ref.key for ref in fold.test if ref.key in evaluated) for fold in folds)
 
 
-def _comparisons(methods: Mapping[str, Mapping[str, MethodResult]]) -> Iterator[Comparison]:
+def comparisons_of(methods: Mapping[str, Mapping[str, MethodResult]]) -> Iterator[Comparison]:
     """Every pair of methods, under each protocol, on each metric that both have."""
     for (_, first), (_, second) in combinations(methods.items(), 2):
         for protocol in first:
@@ -230,16 +230,6 @@ def _comparisons(methods: Mapping[str, Mapping[str, MethodResult]]) -> Iterator[
                 found = compare(first[protocol], second[protocol], metric)
                 if found.n_videos:
                     yield found
-
-
-def _stated(settings: EvaluationSettings) -> dict[str, Any]:
-    """The settings that had a say."""
-    return {
-        "rule": settings.rule,
-        "draws": settings.draws,
-        "seed": settings.seed,
-        "recorded_summaries": settings.recorded_summaries,
-    }
 
 
 class _Remembered(Mapping[str, Annotations]):

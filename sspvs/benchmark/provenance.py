@@ -18,10 +18,14 @@ _PACKAGES = ("sspvs", "numpy", "scipy", "h5py")
 _HASHED_BYTES = 4 << 30  # a larger file is named by its size: hashing it would take longer than evaluating
 
 
-def versions() -> dict[str, str]:
-    """Of Python and of the packages that made the figures."""
+def versions(*more: str) -> dict[str, str]:
+    """Of Python and of the packages that made the figures.
+
+    Args:
+        more: Packages that had a part in it, beside those that evaluate.
+    """
     found = {"python": platform.python_version()}
-    for package in _PACKAGES:
+    for package in (*_PACKAGES, *more):
         try:
             found[package] = version(package)
         except PackageNotFoundError:  # a source tree that was never installed
@@ -31,14 +35,19 @@ def versions() -> dict[str, str]:
 
 def dataset_facts(store: DatasetStore) -> dict[str, Any]:
     """The dataset file's name and hash, how it was made, and what made its features."""
-    size = store.path.stat().st_size
     fingerprint = store.features.fingerprint
     return {
         "dataset_file": store.path.name,
-        **({"dataset_sha256": _sha256(store.path)} if size <= _HASHED_BYTES else {"dataset_bytes": size}),
+        **{f"dataset_{name}": value for name, value in file_facts(store.path).items()},
         "dataset_made_by": dict(store.made_by),
         "feature_fingerprint": None if fingerprint is None else {**fingerprint.as_dict(), "digest": fingerprint.digest},
     }
+
+
+def file_facts(path: Path) -> dict[str, Any]:
+    """What tells a file from others: `sha256`; of one that would take too long to read, its size in `bytes`."""
+    size = path.stat().st_size
+    return {"sha256": _sha256(path)} if size <= _HASHED_BYTES else {"bytes": size}
 
 
 def coverage_facts(

@@ -67,8 +67,36 @@ class Judge:
         Raises:
             ProtocolUnavailableError: It allows none.
         """
-        allowed = self._allowed(lambda protocol, video: unavailable(protocol, video, predictions[video.key]))
-        results = evaluate(self._watched(name), predictions, method=name, protocols=allowed, rule=self._rule)
+        self.add_results(name, self.results_of(name, predictions), predictions, settings)
+
+    def results_of(self, name: str, predictions: Mapping[str, Prediction]) -> dict[str, MethodResult]:
+        """What a method's scores of some of the videos are worth, under every protocol that the dataset allows.
+
+        Raises:
+            ProtocolUnavailableError: It allows none.
+        """
+        allowed = self._allowed(
+            lambda protocol, video: (
+                unavailable(protocol, video, predictions[video.key]) if video.key in predictions else None
+            )
+        )
+        return evaluate(self._watched(name), predictions, method=name, protocols=allowed, rule=self._rule)
+
+    def add_results(
+        self,
+        name: str,
+        results: Mapping[str, MethodResult],
+        predictions: Mapping[str, Prediction],
+        settings: Mapping[str, Any],
+    ) -> None:
+        """Put a method's results into the table.
+
+        Args:
+            name: The method's.
+            results: By protocol.
+            predictions: Key -> the scores that reports draw.
+            settings: What made them, beside what the results say.
+        """
         self.methods[name] = _with_settings(results, settings)
         self.predictions[name] = predictions
         empty = next(iter(results.values())).settings.get("empty_summaries", ())

@@ -61,3 +61,9 @@ class EvaluationSettings:
         for rule in stated.values() if isinstance(stated, Mapping) else [stated]:
             if rule is not None and rule not in get_args(CheckpointRule):
                 raise ValueError(f"checkpoint_rule must be one of {', '.join(get_args(CheckpointRule))}, got {rule!r}")
+
+    @property
+    def stated(self) -> dict[str, Any]:
+        """Those that have a say in every row, for results."""
+        names = ("rule", "draws", "seed", "recorded_summaries")
+        return {name: getattr(self, name) for name in names}

@@ -100,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
         checkpoint_rule=_checkpoint_rules(args.checkpoint_rule),
     )
     benchmark = run_benchmark(args.dataset, scores, splits=args.splits, settings=settings, progress=True)
-    published = _published(benchmark) if args.published else ()
+    published = published_beside(benchmark) if args.published else ()
     if args.out is not None:
         write_evaluation(args.out, benchmark.evaluation)
     if args.report is not None:
@@ -113,22 +113,22 @@ def run(args: argparse.Namespace) -> int:
         from sspvs.report.evaluation_plots import write_evaluation_png
 
         write_evaluation_png(args.picture, benchmark.evaluation, published)
-    _show(benchmark, published)
+    print(table_text(benchmark, published))
     for path in _outputs(args):
         print(f"written: {path}")
     return 0
 
 
-def _show(benchmark: Benchmark, published: Iterable[PublishedResult]) -> None:
+def table_text(benchmark: Benchmark, published: Iterable[PublishedResult]) -> str:
     """The table; how the dataset was built is long, and stands in the result file and on the page."""
     from sspvs.report.evaluation_table import comparison_table, render_text
 
     evaluation = benchmark.evaluation
     short = {name: value for name, value in evaluation.settings.items() if name != "dataset_made_by"}
-    print(render_text(comparison_table(replace(evaluation, settings=short), published)))
+    return render_text(comparison_table(replace(evaluation, settings=short), published))
 
 
-def _published(benchmark: Benchmark) -> tuple[PublishedResult, ...]:
+def published_beside(benchmark: Benchmark) -> tuple[PublishedResult, ...]:
     """Published results on this dataset; of the split's setting, where there is one."""
     from sspvs.evaluation.published import published_results
 

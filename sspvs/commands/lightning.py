@@ -1,10 +1,8 @@
-"""`sspvs fit`, `validate`, `test` and `predict`: pretraining from a config file, by LightningCLI."""
+"""`sspvs fit`, `validate`, `test` and `predict`: pretraining and fine-tuning from a config file, by LightningCLI."""
 
 from __future__ import annotations
 
-import logging
 import sys
-import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -28,10 +26,11 @@ def run_verb(verb: str, arguments: Sequence[str]) -> int:
     from pytorch_lightning.utilities.exceptions import SIGTERMException
 
     from sspvs.training.command_line import TrainingCLI
+    from sspvs.training.quiet import quieten
     from sspvs.training.stopping import EXIT_STATUS, StoppedBySignalError
 
     if DEBUG not in arguments:
-        _quieten()
+        quieten()
     try:
         cli = TrainingCLI(verb, [word for word in arguments if word != DEBUG])
     except StoppedBySignalError as stopped:
@@ -63,10 +62,3 @@ def _report(cli: TrainingCLI, run_folder: str | None) -> None:
     figures = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith(f"{stage}/")}
     for name in sorted(figures):
         print(f"  {name:<36}{figures[name]:.5g}")
-
-
-def _quieten() -> None:
-    """Without --debug the libraries' own messages stay away. Lightning sets its level when it is imported."""
-    for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module=r"(pytorch_lightning|lightning_fabric|torch|jsonargparse)\b")

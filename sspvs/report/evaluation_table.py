@@ -17,7 +17,7 @@ from sspvs.evaluation.published import PublishedResult, benchmark_name
 from sspvs.evaluation.results import Evaluation, MethodResult
 from sspvs.report.evaluation_columns import CORRELATIONS, F1, F_SCORES, Apart, Block, Figure, Row, Table
 from sspvs.report.evaluation_text import render_markdown, render_text
-from sspvs.report.evaluation_words import in_words, number
+from sspvs.report.evaluation_words import SHORT, in_words, number
 
 __all__ = ["Table", "comparison_table", "render_markdown", "render_text"]
 
@@ -80,6 +80,7 @@ def _correlation_block(evaluation: Evaluation, protocol: str, published: list[Pu
         if protocol in results:
             _add_result(block, row, results[protocol], CORRELATIONS)
             block.notes += _left_out(row.label, results[protocol])
+            block.notes += _between_seeds(row.label, results[protocol], CORRELATIONS)
     for result in published:
         if result.protocol != protocol or result.checkpoint_rule is None:
             continue
@@ -99,6 +100,7 @@ def _f1_block(evaluation: Evaluation, published: list[PublishedResult], benchmar
         if result is not None and any(result.spreads[metric].n_videos for metric in F_SCORES):
             _add_result(block, row, result, F_SCORES)
             block.notes += _about_summaries(row, result)
+            block.notes += _between_seeds(row.label, result, F_SCORES)
     if not block.rows:
         return block
     block.notes = list(dict.fromkeys(block.notes))
@@ -179,6 +181,17 @@ def _left_out(label: str, result: MethodResult) -> list[str]:
     if known < len(result.videos):
         notes.append(f"{label}: mean over {known} of {len(result.videos)} videos; the others have no correlation.")
     return notes
+
+
+def _between_seeds(label: str, result: MethodResult, metrics: tuple[str, ...]) -> list[str]:
+    """How far apart the seeds of a method are that was trained several times, in a sentence."""
+    seeds, spread = result.settings.get("seeds", ()), result.settings.get("over_seeds")
+    if not isinstance(spread, Mapping) or len(seeds) < 2:
+        return []
+    parts = [f"{SHORT[metric]} {number(spread[metric]['std'])}" for metric in metrics if metric in spread]
+    return [
+        f"{label}: each video's mean over {len(seeds)} seeds; standard deviation between seeds: {', '.join(parts)}."
+    ]
 
 
 def _about_summaries(row: Row, result: MethodResult) -> list[str]:

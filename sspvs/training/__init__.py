@@ -1,6 +1,7 @@
 """What stands around a training: the command line, the run's folder, checkpoints, restarts, loggers.
 
 command_line      `TrainingCLI`: LightningCLI with this package's defaults, and errors of one line
+tasks/            what it knows of each task: pretraining, the summarizer
 run               where a run lies, and what is kept of it (`--run.*`)
 starting_point    `--ckpt_path`: last, best, a file or a checkpoint folder -> settings and weights
 saving            checkpoints that are whole or not there; the newest, for restarts
@@ -10,5 +11,7 @@ place             where in its epoch the data is
 loggers           CSV always, W&B when asked
 records           the run's own config.yaml; best and last weights as checkpoint folders
 samples           the retrieval table, and what attention and scores look like
-predictions       embeddings into an h5 file
+score_samples     scores against what people said
+predictions       embeddings or scores into an h5 file
+quiet             keeps the libraries' own messages away
 """

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -14,20 +13,17 @@ from jsonargparse import Namespace, set_parsing_settings
 from pytorch_lightning.callbacks import Callback, LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.cli import ArgsType, LightningArgumentParser, LightningCLI
 
-from sspvs.data.pretrain import PretrainDataModule
 from sspvs.errors import CheckpointError
 from sspvs.tasks.checkpoint import LoadReport
-from sspvs.tasks.pretrain import PretrainTask
 from sspvs.training.draws import DrawByStep
 from sspvs.training.loggers import build_loggers
 from sspvs.training.place import KeepPlace
-from sspvs.training.predictions import WriteEmbeddings
 from sspvs.training.records import ExportWeights, RunConfig
 from sspvs.training.run import RunSettings, WandbMode, WandbSettings
-from sspvs.training.samples import Samples
 from sspvs.training.saving import BEST, LastCheckpoint, WholeCheckpoints
 from sspvs.training.starting_point import StartingPoint, differences, find_starting_point
 from sspvs.training.stopping import StopOnSignal
+from sspvs.training.tasks import TASKS, task_asked_for
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +34,6 @@ SKIPPED = {
     "predict": {"model", "dataloaders", "datamodule", "weights_only", "return_predictions"},
 }
 """Verb -> arguments of the trainer's method that are no business of the command line."""
-_NEW_IN_FIT = ("optim", "compile_model", "retrieval_candidates")  # what training from weights takes from its config
 _DATA_FACTS = {"video": ("feature_dim", "trained_length")}  # settings that come from the data
 
 
@@ -56,16 +51,22 @@ class TrainingCLI(LightningCLI):
     Args:
         verb: Which of them.
         arguments: What follows it on the command line.
+
+    Attributes:
+        task: What is trained: `task` of the config.
     """
 
     def __init__(self, verb: str, arguments: Sequence[str]) -> None:
-        set_parsing_settings(docstring_parse_attribute_docstrings=True)
+        # Attributes' docstrings are the help of settings; reading them takes as long as all the rest of the parser.
+        explained = bool({"-h", "--help"} & set(arguments))
+        set_parsing_settings(docstring_parse_attribute_docstrings=explained)
         self.verb, self.arguments = verb, list(arguments)
+        self.task = task_asked_for(self.arguments)
         self.start: StartingPoint | None = None
         self.report: LoadReport | None = None
         super().__init__(
-            PretrainTask,
-            PretrainDataModule,
+            self.task.module,
+            self.task.data,
             save_config_callback=RunConfig if verb == "fit" else None,
             seed_everything_default=0,
             parser_kwargs={"prog": "sspvs"},
@@ -81,17 +82,15 @@ class TrainingCLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Arguments of our own, and what the data and the model tell each other."""
-        parser.add_argument("--run", type=RunSettings, default=RunSettings(), help="where the run lies")
+        parser.add_argument("--task", choices=list(TASKS), default=self.task.name, help="what is trained")
+        parser.add_argument("--run", type=RunSettings, default=self.task.run, help="where the run lies")
         parser.add_argument("--wandb", type=WandbMode, default="off", help="W&B: off, offline or online")
         parser.add_argument("--wandb_project", type=str, default="sspvs", help="its project")
         parser.add_argument("--wandb_name", type=str | None, default=None, help="default: the run's name and version")
         parser.add_argument("--wandb_group", type=str | None, default=None, help="default: the run's name")
         if self.verb == "predict":
-            parser.add_argument("--out", type=str, required=True, help="h5 file for the embeddings")
-        parser.link_arguments("data.feature_dim", "model.video.feature_dim", apply_on="instantiate")
-        parser.link_arguments("data.max_frames", "model.video.trained_length")
-        parser.link_arguments("model.text.encoder", "data.encoder")
-        parser.link_arguments("model.text.small", "data.vocab_size", compute_fn=_vocab_size)
+            parser.add_argument("--out", type=str, required=True, help=self.task.written)
+        self.task.link(parser)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Parse, without Lightning's warning that the process has arguments too: they are these."""
@@ -111,14 +110,16 @@ class TrainingCLI(LightningCLI):
         given = self.settings.get("ckpt_path")
         self.run_settings = RunSettings(**self.settings.run.as_dict())
         if self.verb == "fit":
-            _refuse_without_negatives(self.settings.model.losses, self.settings.data.negative_probability)
-        if given is None:
+            self.task.check(self.settings)
+        if given is not None:
+            required = self.verb != "fit"
+            self.start = find_starting_point(str(given), self.run_settings, self.task, required=required)
+            self.settings.ckpt_path = None
+        if self.start is None:
+            self.task.prepare(self.settings)
             return
-        self.start = find_starting_point(str(given), self.run_settings, required=self.verb != "fit")
-        self.settings.ckpt_path = None
-        if self.start is not None:
-            self._take_over(self.start)
-            self.settings.ckpt_path = None if self.start.state is not None else str(self.start.source)
+        self._take_over(self.start)
+        self.settings.ckpt_path = None if self.start.state is not None else str(self.start.source)
 
     def instantiate_classes(self) -> None:
         """Make everything; load the weights of a checkpoint folder."""
@@ -131,6 +132,9 @@ class TrainingCLI(LightningCLI):
                 f"{self.start.source}: made for features of width {known}, the data has {found}; extract the features "
                 "with the backbone it was trained on"
             )
+        for name in self.task.own_facts:
+            if name in self.start.settings:
+                self.model.hparams[name] = self.start.settings[name]
         if self.start.state is not None:
             self.report = LoadReport.load(self.model, self.start.state, where=str(self.start.source))
             self.model.load_report = self.report
@@ -163,7 +167,7 @@ class TrainingCLI(LightningCLI):
             out += [DrawByStep(int(self.settings.seed_everything)), KeepPlace()]
         if trained and has_logger:
             out.append(LearningRateMonitor("step"))
-            out.append(Samples(run.samples))
+            out.append(self.task.samples(run.samples))
         if saved:
             last = LastCheckpoint(run.save_every)
             best = ModelCheckpoint(
@@ -173,24 +177,26 @@ class TrainingCLI(LightningCLI):
                 save_top_k=1,
                 enable_version_counter=False,
             )
-            out += [StopOnSignal(last), best, last, ExportWeights()]
+            chosen = [best] if self.task.chooses(self.settings) else []
+            out += [StopOnSignal(last), *chosen, last, ExportWeights(self.task.module)]
         if self.verb == "predict":
             source = "none" if self.start is None else str(self.start.source)
-            out.append(WriteEmbeddings(Path(self.settings.out), source))
+            out.append(self.task.writer(Path(self.settings.out), source))
         return out
 
     def _take_over(self, start: StartingPoint) -> None:
         """Put a checkpoint's settings in the place of the config's, and say where they differ."""
-        model, data = self.settings.model, self.settings.data
-        known = {name: value for name, value in start.settings.items() if name in model}
+        model = self.settings.model
+        # Facts of its own do not go through the parser, which takes strings that look like numbers for numbers.
+        own = self.task.own_facts
+        known = {name: value for name, value in start.settings.items() if name in model and name not in own}
         if start.state is not None and self.verb == "fit":
-            known = {name: value for name, value in known.items() if name not in _NEW_IN_FIT}
+            known = {name: value for name, value in known.items() if name not in self.task.new_in_fit}
         for group, names in _DATA_FACTS.items():
             known[group] = {name: value for name, value in known[group].items() if name not in names}
         found = differences(known, _as_dict(model))
         if model.text.config is None or known["text"].get("config") is None:
             found.pop("text.config", None)
-        found.pop("feature_fingerprint", None)
         self._refuse_flags(start, found)
         if found:
             listed = ", ".join(f"{name} {one} (config: {other})" for name, (one, other) in sorted(found.items()))
@@ -202,8 +208,7 @@ class TrainingCLI(LightningCLI):
             else:
                 model[name] = value
         model.video.trained_length = start.settings["video"]["trained_length"]
-        data.encoder = start.settings["text"]["encoder"]
-        data.vocab_size = _vocab_size(start.settings["text"].get("small"))
+        self.task.take_over(self.settings, start.settings)
 
     def _refuse_flags(self, start: StartingPoint, found: dict[str, tuple[Any, Any]]) -> None:
         """A flag that contradicts the checkpoint is a mistake; a config file may be meant for something else."""
@@ -218,25 +223,6 @@ class TrainingCLI(LightningCLI):
 
 
 _WANDB = ("wandb_project", "wandb_name", "wandb_group")
-
-
-def _refuse_without_negatives(losses: Any, probability: float) -> None:
-    """What tells matched from mismatched pairs learns nothing where all are matched."""
-    batch_negatives = losses.coarse in ("infonce", "sigmoid")
-    drawn = [name for name in ("matching", "hausdorff") if name in (losses.coarse, losses.fine)]
-    if drawn and not batch_negatives and probability == 0:
-        raise ValueError(
-            f"data.negative_probability is 0: {' and '.join(drawn)} would see matching texts only and learn nothing; "
-            "set it to 0.5, or model.losses.coarse to infonce or sigmoid, which take the batch's other texts"
-        )
-
-
-def _vocab_size(small: Any) -> int | None:
-    """Ids of the text tower `small`, where its sizes say how many."""
-    with suppress(AttributeError):
-        found = small.get("vocab_size")
-        return None if found is None else int(found)
-    return None
 
 
 def _as_dict(settings: Any) -> dict[str, Any]:

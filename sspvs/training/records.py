@@ -12,14 +12,14 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.cli import LightningArgumentParser, SaveConfigCallback
 
 from sspvs.atomic import write_text
-from sspvs.tasks.pretrain import PretrainTask
+from sspvs.tasks.saved_task import SavedTask
 from sspvs.training.loggers import wandb_of
 from sspvs.training.saving import BEST, LAST, checkpoint_folder
 
 logger = logging.getLogger(__name__)
 
 PRETRAINED = "pretrained"
-"""Folder of a run with `best` and `last`, checkpoint folders for `PretrainTask.from_pretrained`."""
+"""Folder of a run with `best` and `last`, checkpoint folders for `from_pretrained` of the task."""
 
 
 class RunConfig(SaveConfigCallback):
@@ -41,18 +41,25 @@ class RunConfig(SaveConfigCallback):
 
 
 class ExportWeights(Callback):
-    """After training: the best and the last checkpoint as folders under `pretrained`."""
+    """After training: the best and the last checkpoint as folders under `pretrained`.
+
+    Args:
+        module: The task's class, which reads the one and writes the other.
+    """
+
+    def __init__(self, module: type[SavedTask]) -> None:
+        self.module = module
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
         """Read them again and write them, on one process."""
         folder = checkpoint_folder(trainer)  # every process must ask
         if trainer.is_global_zero and not trainer.interrupted:
-            _export(folder)
+            _export(folder, self.module)
 
 
-def _export(folder: Path) -> None:
+def _export(folder: Path, module: type[SavedTask]) -> None:
     for name in (BEST, LAST):
         if (folder / name).is_file():
             target = folder.parent / PRETRAINED / name.removesuffix(".ckpt")
-            PretrainTask.from_pretrained(folder / name).save_pretrained(target)
+            module.from_pretrained(folder / name).save_pretrained(target)
             logger.info("exported %s", target)

@@ -11,10 +11,10 @@ from typing import Any
 from torch import Tensor
 
 from sspvs.errors import CheckpointError, WeightsNotFoundError
-from sspvs.tasks.checkpoint import CONFIG, load_folder
-from sspvs.tasks.pretrain import KIND
+from sspvs.tasks.checkpoint import CONFIG, find_folder, load_folder, read_kind
 from sspvs.training.run import RunSettings
 from sspvs.training.saving import BEST, FOLDER, LAST, read_checkpoint
+from sspvs.training.tasks import TASKS, TrainingTask, task_named, task_of_kind
 
 logger = logging.getLogger(__name__)
 
@@ -34,29 +34,55 @@ class StartingPoint:
     state: dict[str, Tensor] | None
 
 
-def find_starting_point(given: str, run: RunSettings, *, required: bool) -> StartingPoint | None:
+def find_starting_point(given: str, run: RunSettings, task: TrainingTask, *, required: bool) -> StartingPoint | None:
     """What `--ckpt_path` means.
 
     Args:
         given: `last` or `best` of the newest version of the run that has one, a `.ckpt` file, or a checkpoint folder.
         run: Whose versions are looked through.
+        task: What the checkpoint must be of.
         required: Refuse `last` where there is none; otherwise that is a start from nothing.
 
     Raises:
         WeightsNotFoundError: There is none.
-        CheckpointError: It cannot be read.
+        CheckpointError: It cannot be read, or is of another task.
     """
     if given in ("last", "best"):
-        return _newest(given, run, required)
-    path = Path(given)
+        found = _newest(given, run, required)
+    else:
+        found = _at(Path(given), task)
+    if found is not None and not task.has(found.settings):
+        other = next((name for name in TASKS if task_named(name).has(found.settings)), None)
+        raise CheckpointError(f"{found.source}: {_not_of(task, other)}")
+    return found
+
+
+def _at(path: Path, task: TrainingTask) -> StartingPoint:
+    """A folder or a file."""
     if path.is_dir():
-        settings, state = load_folder(path, KIND)
-        return StartingPoint(path, settings, state)
+        other = task_of_kind(read_kind(path))
+        try:
+            folder = find_folder(path, task.kind)
+        except CheckpointError as error:
+            if other is None or other is task:
+                raise
+            raise CheckpointError(f"{path}: {_not_of(task, other.name)}") from error
+        settings, state = load_folder(folder, task.kind)
+        return StartingPoint(folder, settings, state)
     if not path.is_file():
         raise WeightsNotFoundError(
             f"no checkpoint at {path}; give last, best, a .ckpt file, or a folder with {CONFIG} in it"
         )
     return StartingPoint(path, settings_of(path), None)
+
+
+def _not_of(task: TrainingTask, other: str | None) -> str:
+    """Why a checkpoint is refused, and the way out."""
+    found = "none of this sspvs" if other is None else f"one of task '{other}'"
+    ways = "give the config that it was trained with"
+    if (task.name, other) == ("summarize", "pretrain"):
+        ways = "what pretraining learned is given as --model.pretrained, or " + ways
+    return f"expected a checkpoint of task '{task.name}', got {found}; {ways}"
 
 
 def settings_of(path: Path) -> dict[str, Any]:

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from sspvs.data.pretrain.worlds import WorldSource, manifests_of_world
 from sspvs.data.synthetic import DrawnSettings, WorldSettings
+from sspvs.data.worlds import WorldSource, manifests_of_world
 from sspvs.errors import CheckpointError, OutputError
 from sspvs.models.layers import SelfAttention
 from sspvs.training.sample_plots import cls_attention, plot_sample, sample_facts

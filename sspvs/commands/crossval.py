@@ -1,0 +1,151 @@
+"""`sspvs crossval`: every fold of a config's split under several seeds, and one table."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, NoReturn
+
+from sspvs.commands.evaluate import PROTOCOL_NAMES, published_beside, table_text
+
+if TYPE_CHECKING:
+    from sspvs.crossval import CrossValidation
+
+DESCRIPTION = (
+    "Train and test every fold of a config's split (`task: summarize`, such as configs/finetune/tvsum.yaml) under "
+    "several seeds, and compare with contrastive importance, random scores and people. Everything that comes out lies "
+    "in --out, result.json among it; the same command goes on where it was interrupted, by whatever. Any --model.*, "
+    "--data.* or --trainer.* of `sspvs fit` may follow."
+)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Complains by raising, so that all mistakes end alike."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise instead of printing the usage and exiting."""
+        raise ValueError(f"{message} (see `{self.prog} --help`)")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of its own; what it does not know is for the folds."""
+    out = _Parser(prog="sspvs crossval", description=DESCRIPTION, allow_abbrev=False)
+    out.add_argument("-c", "--config", required=True, action="append", metavar="C.yaml", help="later ones come on top")
+    out.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of this experiment")
+    out.add_argument("--seeds", type=int, default=3, metavar="N", help="0 to N - 1 (default: 3)")
+    out.add_argument(
+        "--checkpoint-rule",
+        choices=("val", "last", "best-test"),
+        default="val",
+        help="what chooses the weights of a fold: videos held out of training (default), the last epoch, or the tested "
+        "videos, as old tables have it: those figures stand in a column of their own",
+    )
+    out.add_argument("--protocol", choices=PROTOCOL_NAMES, default="per-user", metavar="NAME", help="or all")
+    out.add_argument("--published", action="store_true", help="show published results beside, each in its protocol")
+    out.add_argument("--report", type=Path, metavar="PAGE.html", help="write a page with the table and plots")
+    out.add_argument("--name", help="of the method in the table (default: the config's run.name)")
+    out.add_argument("--jobs", type=int, metavar="N", help="processes, each with folds of its own")
+    out.add_argument("--devices", default="", metavar="0,1", help="GPUs for the processes, in turn")
+    out.add_argument(
+        "--keep",
+        choices=("none", "chosen"),
+        default="chosen",
+        help="keep the weights of the first seed's folds as checkpoint folders (default), or none",
+    )
+    out.add_argument("--wandb", choices=("off", "offline", "online"), default="off", help="a run a fold, in one group")
+    out.add_argument("--wandb_project", default="sspvs", help="its project")
+    out.add_argument("--debug", action="store_true", help="show the traceback of an error, and the log")
+    return out
+
+
+def run_verb(verb: str, arguments: Sequence[str]) -> int:  # noqa: ARG001
+    """Run it; 0 when all folds are finished, 143 when SIGTERM stopped it.
+
+    Raises:
+        ValueError: For mistakes in arguments and configs, and what Lightning refuses.
+        KeyboardInterrupt: It was interrupted from the keyboard.
+    """
+    try:
+        args, overrides = parser().parse_known_args(list(arguments))
+    except SystemExit as ended:  # --help
+        return int(ended.code or 0)
+    _check_report(args.report)
+    from lightning_fabric.utilities.exceptions import MisconfigurationException
+    from pytorch_lightning.utilities.exceptions import SIGTERMException
+
+    from sspvs.crossval.running import cross_validate, is_first_process
+
+    before = signal.signal(signal.SIGTERM, _stop) if threading.current_thread() is threading.main_thread() else None
+    try:
+        result = cross_validate(
+            args.config,
+            args.out,
+            overrides=overrides,
+            seeds=args.seeds,
+            checkpoint_rule=args.checkpoint_rule,
+            jobs=args.jobs,
+            devices=_numbers(args.devices),
+            protocol=args.protocol,
+            keep=args.keep,
+            name=args.name,
+            wandb=args.wandb,
+            wandb_project=args.wandb_project,
+            progress=True,
+        )
+    except SIGTERMException:
+        sys.stderr.write("stopped by SIGTERM; finished folds are kept: the same command makes the rest\n")
+        return 143
+    except (MisconfigurationException, ModuleNotFoundError) as error:  # of settings, and of an accelerator's package
+        raise ValueError(str(error)) from error
+    except SystemExit as ended:  # --print_config ends so; Lightning after an interrupt
+        if isinstance(ended.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from ended
+        return int(ended.code or 0)
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
+    if is_first_process():
+        _show(result, args)
+    return 0
+
+
+def _stop(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001
+    """As Lightning ends a training; between two, nobody else listens."""
+    from pytorch_lightning.utilities.exceptions import SIGTERMException
+
+    raise SIGTERMException
+
+
+def _show(result: CrossValidation, args: argparse.Namespace) -> None:
+    from sspvs.crossval.folder import RESULT
+
+    benchmark = result.benchmark
+    published = published_beside(benchmark) if args.published else ()
+    if args.report is not None:
+        from sspvs.report.evaluation_page import write_evaluation_page
+
+        write_evaluation_page(
+            args.report, benchmark.evaluation, benchmark.videos, benchmark.predictions, published=published
+        )
+    print(table_text(benchmark, published))
+    for path in (args.out / RESULT, *([args.report] if args.report else [])):
+        print(f"written: {path}")
+
+
+def _numbers(text: str) -> list[int]:
+    """GPUs, as `0,1`."""
+    try:
+        return [int(part) for part in text.split(",") if part.strip()]
+    except ValueError as error:
+        raise ValueError(f"--devices: expected numbers of GPUs such as 0,1, got {text!r}") from error
+
+
+def _check_report(path: Path | None) -> None:
+    """Fail before the work starts."""
+    if path is not None and (not path.resolve().parent.is_dir() or path.is_dir()):
+        raise ValueError(f"--report {path}: expected a file in a folder that exists")

@@ -1,0 +1,233 @@
+"""One fold: train, choose the weights, score the tested videos with them."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback, Checkpoint, ModelCheckpoint
+from pytorch_lightning.loggers import CSVLogger
+
+from sspvs.benchmark.provenance import versions
+from sspvs.crossval.folder import METRICS, PRETRAINED, RECORD, SCORES, WANDB, CrossvalFolder
+from sspvs.crossval.progress import FoldProgress
+from sspvs.crossval.records import Chosen, FoldRecord
+from sspvs.crossval.settings import CrossvalSettings
+from sspvs.data.summarization import SummarizeDataModule
+from sspvs.data.summarization.memory import FeatureMemory
+from sspvs.errors import CheckpointError
+from sspvs.tasks.summarize import SummarizeTask
+from sspvs.training.command_line import TrainingCLI
+from sspvs.training.draws import DrawByStep
+from sspvs.training.predictions import WriteScores
+
+PACKAGES = ("torch", "pytorch-lightning", "transformers")
+"""That have a part in what is trained."""
+
+
+@dataclass(frozen=True)
+class FoldJob:
+    """Which fold is to be made, and how.
+
+    Attributes:
+        settings: Of the cross-validation.
+        digest: Of what identifies it.
+        seed: Which seed.
+        fold: Which fold.
+        keep: Whether the chosen weights are kept.
+        shown: Whether a bar may be shown.
+    """
+
+    settings: CrossvalSettings
+    digest: str
+    seed: int
+    fold: int
+    keep: bool
+    shown: bool = False
+
+
+def run_fold(job: FoldJob, memory: FeatureMemory | None = None) -> FoldRecord | None:
+    """Make a fold and put it into its place.
+
+    Args:
+        job: Which.
+        memory: Features that other folds have read.
+
+    Returns:
+        Its record; None on all processes but the first, where several train together.
+    """
+    folder = CrossvalFolder(job.settings.out)
+    work = folder.work(job.seed, job.fold)
+    (work / "made").mkdir(parents=True, exist_ok=True)
+    try:
+        run = FoldRun(job, work, memory)
+    finally:
+        if job.settings.wandb != "off":
+            _finish_wandb()
+    record = run.record
+    if record is not None:
+        _leave(run, work / "made", keep=job.keep)
+        record.write(work / "made" / RECORD)
+        folder.commit(job.seed, job.fold, work / "made")
+    run.trainer.strategy.barrier("fold is in its place")
+    return record
+
+
+class FoldRun(TrainingCLI):
+    """A training that is made for its tested videos' scores: no restarts, no samples, the chosen weights alone.
+
+    Args:
+        job: Which fold.
+        work: Folder for its files; `made` in it is what is kept.
+        memory: Features that other folds have read.
+
+    Attributes:
+        record: What is kept of the fold; None on all processes but the first.
+    """
+
+    datamodule: SummarizeDataModule
+    model: SummarizeTask
+    record: FoldRecord | None = None
+
+    def __init__(self, job: FoldJob, work: Path, memory: FeatureMemory | None = None) -> None:
+        self.job, self.work, self.memory = job, work, memory
+        self.writer = WriteScores(work / "made" / SCORES, f"seed {job.seed}, fold {job.fold}")
+        self.started = time.perf_counter()
+        super().__init__("fit", job.settings.fold_arguments(job.seed, job.fold, work))
+
+    def instantiate_classes(self) -> None:
+        """Make everything; features that are in memory already are not read again."""
+        super().instantiate_classes()
+        if self.memory is not None:
+            self.datamodule.memory = self.memory
+
+    def _callbacks(self, trained: bool, saved: bool, *, has_logger: bool) -> list[Callback]:  # noqa: ARG002
+        run, job = self.run_settings, self.job
+        self.progress = FoldProgress(f"seed {job.seed}, fold {job.fold}", run.monitor, shown=job.shown)
+        self.best: ModelCheckpoint | None = None
+        weights = self.work / "weights"
+        self.last = LastWeights(weights / "last.ckpt")
+        chooser: Callback = self.last
+        if job.settings.rule != "last":
+            self.best = ModelCheckpoint(
+                dirpath=weights,
+                filename="best",
+                monitor=run.monitor,
+                mode=run.mode,
+                save_weights_only=True,
+                enable_version_counter=False,
+            )
+            chooser = self.best
+        return [DrawByStep(job.seed), self.progress, self.writer, chooser]
+
+    def _run_subcommand(self, subcommand: str) -> None:  # noqa: ARG002
+        self.trainer.fit(self.model, datamodule=self.datamodule)
+        self.log_dir = self.trainer.log_dir  # agreed upon by all processes: all must ask
+        path = self.work / "weights" / "last.ckpt" if self.best is None else self.best.best_model_path
+        if self.best is not None and not path:
+            raise ValueError(
+                "no validation took place, so that nothing chose the weights: lower trainer.check_val_every_n_epoch, "
+                "raise trainer.max_epochs, or take --checkpoint-rule last"
+            )
+        self.trainer.predict(self.model, datamodule=self.datamodule, ckpt_path=str(path), return_predictions=False)
+        if self.trainer.is_global_zero:
+            self.record = self._recorded(Path(path))
+
+    def _recorded(self, weights: Path) -> FoldRecord:
+        """What there is to say of the fold, after prediction."""
+        videos = self.datamodule.fold_videos
+        scores = self.writer.scores
+        if set(scores) != set(videos.test):
+            raise CheckpointError(
+                f"fold {self.job.fold}: expected scores of {len(videos.test)} tested videos, got {len(scores)}"
+            )
+        figures = self.datamodule.judge(scores)
+        fingerprint = self.model.feature_fingerprint
+        return FoldRecord(
+            seed=self.job.seed,
+            fold=self.job.fold,
+            digest=self.job.digest,
+            figures={name: value if value == value else None for name, value in figures.items()},
+            chosen=self._chosen(weights),
+            train=len(videos.train),
+            val=videos.val,
+            test=videos.test,
+            seconds=round(time.perf_counter() - self.started, 3),
+            device=_device(self.trainer),
+            initialised_from=self.model.initialised_from,
+            feature_fingerprint=fingerprint,
+            versions=versions(*PACKAGES),
+        )
+
+    def _chosen(self, weights: Path) -> Chosen:
+        facts = torch.load(weights, map_location="cpu", weights_only=True, mmap=True)
+        epoch, step, rule = int(facts["epoch"]), int(facts["global_step"]), self.job.settings.rule
+        if self.best is None:
+            return Chosen(rule, self.last.epoch, step, "the last one")
+        monitor, value = self.run_settings.monitor, self.best.best_model_score
+        known = None if value is None or not torch.isfinite(value) else float(value)
+        which = "held-out" if rule == "val" else "tested"
+        where = f"{len(self.datamodule.fold_videos.val)} {which} videos"
+        word = "highest" if self.run_settings.mode == "max" else "lowest"
+        why = f"{word} {monitor} of {self.progress.validations} validations on {where}"
+        if known is None:
+            why = f"{monitor} is undefined on {where}: the first of {self.progress.validations} validations"
+        return Chosen(rule, epoch, step, why, monitor, known)
+
+
+class LastWeights(Checkpoint):
+    """Writes the weights that training ends with.
+
+    Args:
+        path: The file.
+
+    Attributes:
+        epoch: Which epoch was the last, from 0.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.epoch = 0
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+        """Lightning counts on before the end."""
+        self.epoch = trainer.current_epoch
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+        """All processes must save."""
+        trainer.save_checkpoint(self.path, weights_only=True)
+
+
+def _finish_wandb() -> None:
+    """A run a fold; what is missing is told where it is first needed."""
+    with suppress(ModuleNotFoundError):
+        import wandb
+
+        wandb.finish()
+
+
+def _leave(run: FoldRun, made: Path, *, keep: bool) -> None:
+    """Put what is kept beside the scores."""
+    if keep:
+        run.model.save_pretrained(made / PRETRAINED)
+    logs = None if run.log_dir is None else Path(run.log_dir)
+    if logs is None:
+        return
+    for logger in run.trainer.loggers:
+        if isinstance(logger, CSVLogger):
+            logger.save()
+    if (logs / WANDB).is_dir():
+        shutil.move(logs / WANDB, made / WANDB)
+    if (logs / METRICS).is_file():
+        shutil.copyfile(logs / METRICS, made / METRICS)
+
+
+def _device(trainer: pl.Trainer) -> str:
+    device = trainer.strategy.root_device
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    return f"{trainer.world_size} x {name}" if trainer.world_size > 1 else str(name)

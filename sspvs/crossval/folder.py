@@ -1,0 +1,180 @@
+"""What lies where in the folder of a cross-validation.
+
+    settings.json                 what identifies the experiment; another one is refused
+    config.yaml                   the whole config, defaults included: `--config` takes it
+    seed_S/fold_K/scores.h5       scores of the tested videos
+                  fold.json       figures, chosen weights, what made them
+                  metrics.csv     the training's curves
+                  pretrained/     the chosen weights as a checkpoint folder, where they are kept
+                  wandb/          W&B's files of the fold, with `--wandb offline`
+    result.json                   all figures
+    .work/                        folds that are being made; what is left of those that were interrupted
+
+A fold's folder gets its name when it is whole: it is finished, or it is not there.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+
+import yaml
+
+from sspvs.atomic import write_text
+from sspvs.crossval.records import FoldRecord
+from sspvs.errors import OutputError
+
+SETTINGS, CONFIG, RESULT = "settings.json", "config.yaml", "result.json"
+SCORES, RECORD, METRICS, PRETRAINED, WANDB = "scores.h5", "fold.json", "metrics.csv", "pretrained", "wandb"
+_WORK, _LOCK = ".work", ".lock"
+_SHOWN = 6
+
+
+class CrossvalFolder:
+    """The folder of one experiment.
+
+    Args:
+        path: Where it is, or shall be.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def fold(self, seed: int, fold: int) -> Path:
+        """Where a finished fold lies."""
+        return self.path / f"seed_{seed}" / f"fold_{fold}"
+
+    def work(self, seed: int, fold: int) -> Path:
+        """Where a fold is being made."""
+        return self.path / _WORK / f"seed_{seed}_fold_{fold}"
+
+    def is_finished(self, seed: int, fold: int) -> bool:
+        """Whether a fold is there, whole."""
+        return all((self.fold(seed, fold) / name).is_file() for name in (RECORD, SCORES))
+
+    def record(self, seed: int, fold: int) -> FoldRecord:
+        """What is kept of a finished fold.
+
+        Raises:
+            DatasetError: It cannot be read.
+        """
+        return FoldRecord.read(self.fold(seed, fold) / RECORD)
+
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Nobody else works in the folder meanwhile; the claim ends with the process, however that ends.
+
+        Raises:
+            OutputError: Somebody does, or it cannot be written to.
+        """
+        try:
+            (self.path / _WORK).mkdir(parents=True, exist_ok=True)
+            handle = (self.path / _LOCK).open("w")
+        except OSError as error:
+            raise OutputError(f"cannot make the folder {self.path}: {error.strerror or error}") from error
+        with handle:
+            if not _locked(handle):
+                raise OutputError(
+                    f"{self.path}: another `sspvs crossval` is at work there; wait for its end, or choose another --out"
+                )
+            yield
+
+    def identify(self, identity: Mapping[str, Any], config: str) -> dict[str, Any]:
+        """Say of which experiment the folder is, or see that it is of this one.
+
+        Args:
+            identity: What makes the figures what they are, plain types.
+            config: The whole config, as YAML.
+
+        Returns:
+            The config that the folder was started with: it may differ in what does not change the figures.
+
+        Raises:
+            ValueError: It is of another one.
+            OutputError: It cannot be written to.
+        """
+        path, wanted = self.path / SETTINGS, json.dumps(identity, indent=2, sort_keys=True) + "\n"
+        if path.is_file():
+            found = path.read_text(encoding="utf-8")
+            if found != wanted:
+                raise ValueError(f"{self.path} was made with other settings: {_differing(found, identity)}; {_WAYS}")
+        else:
+            write_text(self.path / CONFIG, config)
+            write_text(path, wanted)
+        started = self.path / CONFIG
+        known: dict[str, Any] = yaml.safe_load(started.read_text(encoding="utf-8") if started.is_file() else config)
+        return known
+
+    def clear_work(self) -> None:
+        """Remove what interrupted folds left."""
+        shutil.rmtree(self.path / _WORK, ignore_errors=True)
+        (self.path / _WORK).mkdir(exist_ok=True)
+
+    def commit(self, seed: int, fold: int, made: Path) -> None:
+        """Give a whole fold its place.
+
+        Args:
+            seed: Which seed.
+            fold: Which fold.
+            made: The folder with all its files, on the same file system.
+
+        Raises:
+            OutputError: It cannot be moved there.
+        """
+        target = self.fold(seed, fold)
+        try:
+            target.parent.mkdir(exist_ok=True)
+            if target.exists():  # somebody deleted a file of it
+                shutil.rmtree(target)
+            made.rename(target)
+        except OSError as error:
+            raise OutputError(f"cannot write {target}: {error.strerror or error}") from error
+        shutil.rmtree(self.work(seed, fold), ignore_errors=True)
+
+    def tidy(self) -> None:
+        """Remove the work folder when all is done."""
+        with suppress(OSError):
+            (self.path / _WORK).rmdir()
+
+
+def _locked(handle: IO[str]) -> bool:
+    """Lock a file; where that cannot be done at all, nothing is lost but the warning."""
+    try:
+        import fcntl
+
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno not in (errno.EWOULDBLOCK, errno.EACCES)
+    except ImportError:
+        pass
+    return True
+
+
+_WAYS = "choose another --out, or repeat the command with the settings it was started with"
+
+
+def _differing(found: str, identity: Mapping[str, Any]) -> str:
+    """Which settings differ, and how."""
+    try:
+        before = _flat(json.loads(found))
+    except ValueError:
+        return "its settings.json cannot be read"
+    now = _flat(identity)
+    names = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
+    told = [f"{name} {before.get(name)} (now {now.get(name)})" for name in names[:_SHOWN]]
+    return ", ".join(told) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+
+
+def _flat(values: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested settings by dotted name."""
+    if not isinstance(values, Mapping):
+        return {prefix: values}
+    out: dict[str, Any] = {}
+    for name, value in values.items():
+        out |= _flat(value, f"{prefix}.{name}" if prefix else str(name))
+    return out

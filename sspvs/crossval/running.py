@@ -1,0 +1,142 @@
+"""Cross-validation: folds that are not finished are made, then all of them are judged."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import get_args
+
+from sspvs.benchmark.settings import Baseline
+from sspvs.crossval.fold_run import FoldJob, run_fold
+from sspvs.crossval.folder import RESULT, CrossvalFolder
+from sspvs.crossval.gathering import gather
+from sspvs.crossval.plan import Plan
+from sspvs.crossval.processes import run_in_processes
+from sspvs.crossval.progress import tell
+from sspvs.crossval.records import FoldRecord
+from sspvs.crossval.results import CrossValidation
+from sspvs.crossval.settings import CrossvalSettings, Keep, Rule, Wandb
+from sspvs.data.summarization.memory import FeatureMemory
+from sspvs.evaluation.protocol import DEFAULT_PROTOCOL, protocols_named
+from sspvs.training.quiet import quieten
+
+_RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID")
+
+
+def cross_validate(
+    config: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    out: str | os.PathLike[str],
+    *,
+    overrides: Iterable[str] = (),
+    seeds: int | Sequence[int] = 3,
+    checkpoint_rule: Rule = "val",
+    jobs: int | None = None,
+    devices: Sequence[int] = (),
+    protocol: str = DEFAULT_PROTOCOL,
+    keep: Keep = "chosen",
+    name: str | None = None,
+    wandb: Wandb = "off",
+    wandb_project: str = "sspvs",
+    progress: bool = False,
+) -> CrossValidation:
+    """Train and test every fold of a config's split under several seeds; what is finished is not made again.
+
+    Args:
+        config: A config of `task: summarize`, or several; later ones come on top.
+        out: Folder of everything that comes out, `result.json` among it. The same call goes on where it was
+            interrupted, by whatever; other settings in the same folder are refused.
+        overrides: Words as on the command line, such as `["--model.optim.lr", "1e-4"]`.
+        seeds: How many, from 0; or which.
+        checkpoint_rule: `val`, `last` or `best-test`: what chooses the weights of a fold; `CrossvalSettings` explains.
+        jobs: Processes that make folds; None: one a device, or this one alone.
+        devices: GPUs for them, by number.
+        protocol: What rank correlations are computed under, or `all`.
+        keep: `chosen`: keep the weights of the first seed's folds as checkpoint folders. `none`: only scores.
+        name: What the method is called in tables; the config's `run.name` when None.
+        wandb: W&B `off`, `offline` or `online`.
+        wandb_project: Its project.
+        progress: Bars, and a line on stderr for each fold that is finished.
+
+    Returns:
+        The figures, with contrastive, random, human and consensus rows beside.
+
+    Raises:
+        ValueError: Settings that do not go together, or other ones than the folder was started with.
+        DatasetError: The data is not what it should be.
+        OutputError: The folder cannot be written to, or somebody else works in it.
+    """
+    protocols_named(protocol)
+    settings = CrossvalSettings(
+        configs=tuple(os.fspath(one) for one in ([config] if isinstance(config, (str, os.PathLike)) else config)),
+        out=Path(out),
+        overrides=tuple(overrides),
+        seeds=tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds),
+        rule=checkpoint_rule,
+        jobs=max(1, len(devices)) if jobs is None else jobs,
+        devices=tuple(devices),
+        keep=keep,
+        wandb=wandb,
+        wandb_project=wandb_project,
+    )
+    if not logging.getLogger().isEnabledFor(logging.DEBUG):
+        quieten()
+    plan = Plan.read(settings)
+    name = plan.name if name is None else name
+    if name in get_args(Baseline):
+        raise ValueError(f"'{name}' is the name of a baseline; call the method something else (--name)")
+    folder = CrossvalFolder(settings.out)
+    if not is_first_process():  # it trains along with the first one, which alone writes
+        _make(plan, settings, folder, progress=False)
+        return gather(plan, settings, protocol=protocol, name=name)
+    with folder.claimed():
+        plan = replace(plan, config=folder.identify(plan.identity, plan.text))
+        folder.clear_work()
+        _make(plan, settings, folder, progress=progress)
+        result = gather(plan, settings, protocol=protocol, name=name, progress=progress)
+        result.write(folder.path / RESULT)
+        folder.tidy()
+    if wandb != "off":
+        from sspvs.crossval.tracking import log_summary
+
+        log_summary(result, wandb, wandb_project)
+    return result
+
+
+def is_first_process() -> bool:
+    """Whether this process was not started by another one, or by a launcher, to train along."""
+    return all(int(os.environ.get(name, 0)) == 0 for name in _RANKS)
+
+
+def _make(plan: Plan, settings: CrossvalSettings, folder: CrossvalFolder, *, progress: bool) -> None:
+    """Make the folds that are not finished."""
+    every = [(seed, fold) for seed in settings.seeds for fold in range(plan.n_folds)]
+    left = [(seed, fold) for seed, fold in every if not folder.is_finished(seed, fold)]
+    for seed, fold in every:
+        if (seed, fold) not in left and folder.record(seed, fold).digest != plan.digest:
+            raise ValueError(
+                f"{folder.fold(seed, fold)} was made with other settings than {folder.path}; delete it, and it is made "
+                "again"
+            )
+    keep = settings.seeds[0] if settings.keep == "chosen" else None
+    todo = [FoldJob(settings, plan.digest, seed, fold, seed == keep, progress) for seed, fold in left]
+    done = len(every) - len(todo)
+    if progress and done:
+        sys.stderr.write(f"{done} of {len(every)} folds are finished already\n")
+    for record in _records(todo, settings):
+        done += 1
+        if progress and record is not None:
+            tell(record, done, len(every))
+
+
+def _records(todo: Sequence[FoldJob], settings: CrossvalSettings) -> Iterator[FoldRecord | None]:
+    """Of the folds, as they are finished."""
+    if settings.jobs > 1 or settings.devices:
+        yield from run_in_processes(todo, settings.jobs, settings.devices)
+        return
+    memory = FeatureMemory()
+    for job in todo:
+        yield run_fold(job, memory)

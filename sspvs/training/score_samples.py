@@ -1,0 +1,124 @@
+"""After each validation: what the model scores in a few videos, against what people said.
+
+Axis letters: B batch, T picks, K stages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback
+
+from sspvs.atomic import atomic_file
+from sspvs.data.batch import SummarizeBatch
+from sspvs.tasks.summarize import ScoredVideos
+from sspvs.training.loggers import wandb_of
+from sspvs.training.samples import FOLDER
+from sspvs.types import FloatArray
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class ScoreSample:
+    """One video.
+
+    Attributes:
+        id: As `dataset/key`.
+        scores: (T,) importance as the model has it, 0 to 1.
+        stage_scores: (K, T) what each stage gives; their product is `scores`.
+        target: (T,) people's importance, 0 to 1.
+    """
+
+    id: str
+    scores: FloatArray
+    stage_scores: FloatArray
+    target: FloatArray
+
+
+class ScoreSamples(Callback):
+    """Plots the first validation videos into the run's folder, and to W&B.
+
+    Args:
+        count: Videos that are plotted; 0 for none.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self._kept: list[ScoreSample] = []
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+        """Forget the last validation."""
+        self._kept = []
+
+    def on_validation_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,  # noqa: ARG002
+        batch: SummarizeBatch,
+        batch_idx: int,
+        dataloader_idx: int = 0,  # noqa: ARG002
+    ) -> None:
+        """Score the first videos once more, on one process."""
+        sharded = "fsdp" in type(trainer.strategy).__name__.lower()  # weights that no process has alone
+        if trainer.is_global_zero and not trainer.sanity_checking and not sharded and len(self._kept) < self.count:
+            self._kept += samples_of(pl_module.predict_step(batch, batch_idx), batch)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+        """Write, on one process; nothing here waits for the others."""
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+        kept, self._kept = self._kept[: self.count], []
+        if not kept or not trainer.loggers:
+            return
+        folder = Path(getattr(trainer.loggers[0], "log_dir", None) or trainer.default_root_dir) / FOLDER
+        folder.mkdir(parents=True, exist_ok=True)
+        figures = [plot_scores(sample) for sample in kept]
+        for number, figure in enumerate(figures):
+            FigureCanvasAgg(figure)
+            # Overwritten by the next validation: W&B has all of them.
+            with atomic_file(folder / f"{number}.png") as temporary:
+                figure.savefig(temporary, format="png", dpi=80)
+        wandb = wandb_of(trainer.loggers)
+        if wandb is not None:
+            wandb.log_image("val/samples", list(figures), caption=[sample.id for sample in kept])
+
+
+def samples_of(scored: ScoredVideos, batch: SummarizeBatch) -> Iterator[ScoreSample]:
+    """Each video of a batch, without its padding.
+
+    Args:
+        scored: What the model gave for the batch.
+        batch: What it was given.
+    """
+    target, mask = batch.target.float().cpu().numpy(), batch.frame_mask.cpu().numpy()
+    for row, name in enumerate(scored.ids):
+        scores, stages = np.asarray(scored.scores[row]), np.asarray(scored.stage_scores[row])
+        yield ScoreSample(name, scores, stages, target[row][mask[row]])
+
+
+def plot_scores(sample: ScoreSample) -> Figure:
+    """People and model over the picks; below, the stages where there are several."""
+    from matplotlib.figure import Figure
+
+    several = len(sample.stage_scores) > 1
+    figure = Figure(figsize=(7, 4.5 if several else 2.6), layout="constrained")
+    axes = figure.subplots(1 + several, 1, sharex=True, squeeze=False)[:, 0]
+    axes[0].fill_between(range(len(sample.target)), sample.target, step="mid", alpha=0.3, color="gray", label="people")
+    axes[0].plot(sample.scores, color="black", linewidth=1.2, label="score")
+    axes[0].set_title(sample.id, fontsize=9)
+    axes[0].legend(fontsize=7, loc="upper right")
+    if several:
+        for number, stage in enumerate(sample.stage_scores, start=1):
+            axes[1].plot(stage, linewidth=0.9, label=f"stage {number}")
+        axes[1].set_ylabel("stages")
+        axes[1].legend(fontsize=7, loc="upper right")
+    axes[-1].set_xlabel("pick")
+    return figure
