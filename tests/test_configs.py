@@ -105,9 +105,9 @@ FILES = {"canonical": "", "augmented": "_aug", "transfer": "_trans"}
 
 @pytest.fixture(scope="module")
 def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four drawn datasets, and a small pretraining checkpoint for their features."""
+    """Five drawn datasets, and a small pretraining checkpoint for their features."""
     folder = tmp_path_factory.mktemp("finetune")
-    for name in ("summe", "tvsum", "ovp", "youtube"):
+    for name in ("summe", "tvsum", "ovp", "youtube", "mine"):
         write_annotated(folder / f"{name}.h5", 6, name=name, title="a dog", category="pets")
     PretrainTask(VIDEO, TEXT).save_pretrained(folder / "pretrained")
     return folder
@@ -123,7 +123,8 @@ def fine_tuned(name: str, material: Path, folder: Path) -> Made:
         words += ["--model.pretrained", "null"]
         return Made("fit", words)
     words += ["--data.dataset", str(material / Path(config["data"]["dataset"]).name)]
-    words += ["--model.pretrained", str(material / "pretrained"), "--data.splits", "null"]
+    start = "null" if config["model"]["pretrained"] is None else str(material / "pretrained")
+    words += ["--model.pretrained", start, "--data.splits", "null"]
     if "others" in config["data"]:
         others = [str(material / Path(other).name) for other in config["data"]["others"]]
         words += ["--data.others", json.dumps(others), "--data.setting", name.removesuffix(".yaml").split("_")[1]]
@@ -141,13 +142,15 @@ def test_fine_tuning_makes_its_objects(name: str, material: Path, tmp_path: Path
     assert (task.model.text_encoder is None) == (data.use_text == "none")
     assert (cli.run_settings.monitor, cli.run_settings.mode) == ("val/kendall_tau", "max")
     assert data.validate_on == "held-out"
-    assert min(map(len, data.fold_videos)) > 0
+    videos = data.fold_videos
+    assert min(len(videos.train), len(videos.val)) > 0
+    assert bool(videos.test) == (data.fold is not None)
     text = (FINETUNE / name).read_text()
     assert f"sspvs crossval --config configs/finetune/{name}" in text
     if name != "smoke.yaml":
         assert "Needs:" in text
         assert "Should reach:" in text
-        assert (task.initialised_from is None) == (name == "synthetic.yaml")
+        assert (task.initialised_from is None) == (name in ("synthetic.yaml", "own.yaml"))
     assert not (tmp_path / "runs").exists()  # nothing is written before training
 
 

@@ -288,3 +288,27 @@ def test_few_videos_have_few_folds(tmp_path: Path) -> None:
     data = SummarizeDataModule(str(path))
     assert data.n_folds == 3
     assert [len(part) for part in data.fold_videos] == [1, 1, 1]
+
+
+def test_without_a_fold_all_videos_are_trained_on(tmp_path: Path) -> None:
+    own, other = (write_annotated(tmp_path / f"{name}.h5", 6, name=name) for name in ("mine", "yours"))
+    how: dict[str, Any] = {"dataset": str(own), "others": [str(other)], "fold": None}
+    every = {f"{name}/video_{number}" for name in ("mine", "yours") for number in range(1, 7)}
+    data = SummarizeDataModule(**how, val_share=0.3)
+    assert set(data.fold_videos.train) | set(data.fold_videos.val) == every
+    assert not set(data.fold_videos.train) & set(data.fold_videos.val)
+    assert len(data.fold_videos.val) == 2
+    assert all(name.startswith("mine/") for name in data.fold_videos.val)
+    assert data.fold_videos.test == ()
+    with pytest.raises(ValueError, match=r"data.fold is null: .* none is tested"):
+        data.test_dataloader()
+    assert SummarizeDataModule(**how, val_share=0.3).fold_videos == data.fold_videos
+    assert SummarizeDataModule(**how, val_share=0.3, split_seed=1).fold_videos.val != data.fold_videos.val
+    nothing = SummarizeDataModule(**how, validate_on="nothing")
+    assert (set(nothing.fold_videos.train), nothing.fold_videos.val) == (every, ())
+    assert nothing.val_dataloader() == []
+    with pytest.raises(ValueError, match="validate_on must be held-out or nothing"):
+        SummarizeDataModule(**how, validate_on="test").fold_videos  # noqa: B018
+    alone = write_annotated(tmp_path / "alone.h5", 1, name="alone")
+    with pytest.raises(DatasetError, match="expected two videos or more"):
+        SummarizeDataModule(str(alone), fold=None).fold_videos  # noqa: B018

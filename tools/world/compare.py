@@ -2,12 +2,12 @@
 
     python tools/world/ablate.py  --out ablation --variants all shuffled       # pretraining, a world a seed
     python tools/world/compare.py --pretraining ablation --out comparison
-    python tools/world/compare.py --pretraining clips --out c --set data.world.settings.clips=../clips.h5
+    python tools/world/compare.py --pretraining clips --out c --set data.world.settings.clips=clips.h5
 
-Each row is `sspvs crossval` with configs/finetune/synthetic.yaml on world 0, 1, ... (another seed: other concepts, videos
-and people), from the checkpoint that was pretrained on that world. What is done stays in OUT: the same command goes on
-where it stopped. Kendall's tau under `per-user`, mean over all tested videos of all worlds with its bootstrap 95 %
-interval, and the standard deviation between worlds; `against` is the paired difference to the first row.
+Each row is `sspvs crossval` with configs/finetune/synthetic.yaml on world 0, 1, ... (another seed: other concepts,
+videos and people), from the checkpoint that was pretrained on that world. What is done stays in OUT: the same command
+goes on where it stopped. Kendall's tau under `per-user`, mean over all tested videos of all worlds with its bootstrap
+95 % interval, and the standard deviation between worlds; `against` is the paired difference to the first row.
 """
 
 from __future__ import annotations

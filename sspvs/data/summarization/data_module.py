@@ -17,7 +17,7 @@ from sspvs.data.loader import BatchLoader, batch_loader
 from sspvs.data.splits import Splits
 from sspvs.data.summarization.collate import collate
 from sspvs.data.summarization.dataset import SUMMARIZER_TEXT, SummarizeDataset
-from sspvs.data.summarization.folds import FoldVideos, plan_fold, split_of, tell_fold
+from sspvs.data.summarization.folds import FoldVideos, plan_everything, plan_fold, split_of, tell_fold
 from sspvs.data.summarization.judging import judge
 from sspvs.data.summarization.memory import FeatureMemory
 from sspvs.data.summarization.stores import Stores
@@ -46,7 +46,8 @@ class SummarizeDataModule(pl.LightningDataModule):
         others: Dataset files of other sets, to train on as well (augmented) or alone (transfer).
         splits: A split file of any style. Null: the world's own, or folds drawn by `split_seed`, five where there are
             as many videos.
-        fold: Which of the folds, from 0.
+        fold: Which of the folds, from 0. Null: nothing is tested and all videos are trained on, but those held out to
+            choose the checkpoint: for a model to use.
         setting: Of folds that are drawn; a split file has its own.
         split_seed: Draws folds, and the videos that are held out of training to choose the checkpoint.
         validate_on: What chooses the checkpoint. `held-out`: the split's validation videos, or `val_share` of the
@@ -82,7 +83,7 @@ class SummarizeDataModule(pl.LightningDataModule):
         dataset: str | None = None,
         others: list[str] | None = None,
         splits: str | None = None,
-        fold: int = 0,
+        fold: int | None = 0,
         setting: Literal["canonical", "augmented", "transfer"] = "canonical",
         split_seed: int = 0,
         validate_on: Literal["held-out", "test", "nothing"] = "held-out",
@@ -150,6 +151,10 @@ class SummarizeDataModule(pl.LightningDataModule):
     @cached_property
     def fold_videos(self) -> FoldVideos:
         """The videos of this fold; known before `setup`."""
+        if self.fold is None:
+            return plan_everything(
+                self.stores, validate_on=self.validate_on, val_share=self.val_share, seed=self.split_seed
+            )
         return plan_fold(
             self.split,
             self.fold,
@@ -196,7 +201,8 @@ class SummarizeDataModule(pl.LightningDataModule):
             texts=texts,
             title_as_query=self.title_as_query,
         )
-        tell_fold(self.split, self.fold, videos, self.stores)
+        if self.fold is not None:
+            tell_fold(self.split, self.fold, videos, self.stores)
         for store in self.stores.values():
             store.features.close()
 
@@ -243,7 +249,13 @@ class SummarizeDataModule(pl.LightningDataModule):
         return self._loader(self.dataset("val"), training=False) if self.fold_videos.val else []
 
     def test_dataloader(self) -> SummarizeLoader:
-        """Whole videos of this rank, each once."""
+        """Whole videos of this rank, each once.
+
+        Raises:
+            ValueError: With `fold` null nothing is tested.
+        """
+        if not self.fold_videos.test:
+            raise ValueError("data.fold is null: all videos are trained on and none is tested; say which fold")
         return self._loader(self.dataset("test"), training=False)
 
     def predict_dataloader(self) -> SummarizeLoader:

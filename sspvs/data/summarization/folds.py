@@ -121,6 +121,35 @@ def plan_fold(
     return FoldVideos(_ids(train), _ids(val), _ids(fold.test))
 
 
+def plan_everything(stores: Stores, *, validate_on: ValidateOn, val_share: float, seed: int) -> FoldVideos:
+    """All videos of all datasets, to train a model that is to be used and not tested.
+
+    Args:
+        stores: The datasets.
+        validate_on: `held-out`, a share of the first dataset's videos, or `nothing`.
+        val_share: Of those videos; at least one, and never all.
+        seed: Draws which ones.
+
+    Raises:
+        ValueError: `validate_on` is `test`: there is nothing that is tested.
+        DatasetError: There is one video alone, which cannot be shared.
+    """
+    if validate_on not in ("held-out", "nothing"):
+        raise ValueError(
+            f"with fold null nothing is tested: validate_on must be held-out or nothing, got {validate_on!r}"
+        )
+    every = [VideoRef(store.name, key) for store in stores.values() for key in store]
+    own = [ref for ref in every if ref.dataset == stores.tested.name]
+    val = held_out(own, val_share, f"{seed}/val/all") if validate_on == "held-out" else []
+    if validate_on == "held-out" and not val:
+        raise DatasetError(
+            f"{stores.tested.path}: expected two videos or more, to hold one out that chooses the checkpoint, found "
+            f"{len(own)}; set validate_on to nothing"
+        )
+    chosen = set(val)
+    return FoldVideos(_ids([ref for ref in every if ref not in chosen]), _ids(val), ())
+
+
 def tell_fold(split: Splits, number: int, fold: FoldVideos, stores: Stores) -> None:
     """Log how many videos a fold has, and warn of datasets that were given and that it does not train on."""
     counts = ", ".join(f"{name} {len(ids)}" for name, ids in zip(fold._fields, fold, strict=True))
