@@ -18,6 +18,7 @@ The house, in the order in which data walks through it:
     pipeline/     summarize(video): from a video to a summary, once through
     benchmark/    evaluate(dataset, scores): from files to an evaluation one can cite
     crossval/     cross_validate(config): every fold trained and tested under several seeds, one table
+    demo/         the whole line on painted pictures: pretrain, fine-tune, compare, summarise
     commands/     one file a verb of the command line; cli.py is the table of them
 
 Imports go one way, from a layer to the ones above it in this list, and `tests/test_imports.py` keeps it so:
@@ -31,8 +32,9 @@ Imports go one way, from a layer to the ones above it in this list, and `tests/t
     6  output, training, scorers, export
     7  pipeline, benchmark
     8  crossval
-    9  commands
-    10 cli
+    9  demo
+    10 commands
+    11 cli
 
 `import sspvs` is light: torch, decoders and plotting are loaded by the call that needs them.
 """

@@ -37,7 +37,7 @@ VERBS = {
     "crossval": ("sspvs.commands.crossval", "fine-tune and test on every fold, under several seeds: one table"),
     "export": ("sspvs.commands.export", "a fine-tuned summarizer for others: ONNX, model card, Hugging Face hub"),
     "import": ("sspvs.commands.import_official", "the official SSPVS checkpoint into a checkpoint folder of ours"),
-    "demo": ("sspvs.commands.demo", "draw a small video with sound and summarise it; needs nothing"),
+    "demo": ("sspvs.commands.demo", "pretrain, fine-tune, compare and summarise on painted pictures; needs nothing"),
     "doctor": ("sspvs.commands.doctor", "what is installed, what works, what to do"),
 }
 

@@ -21,6 +21,7 @@ _FLOORS = (
     ("output", "training", "scorers", "export"),
     ("pipeline", "benchmark"),
     ("crossval",),
+    ("demo",),
     ("commands",),
     ("cli",),
 )

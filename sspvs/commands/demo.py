@@ -1,11 +1,21 @@
-"""`sspvs demo`: draw a small video with sound, summarise it, say where to look. Needs no file and no download."""
+"""`sspvs demo`: the whole line on painted pictures, or a short video summarised; needs no file and no download."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-DESCRIPTION = "Draw a small video of different scenes with sound, summarise it, and say where to look."
+if TYPE_CHECKING:
+    from sspvs.demo import WholeDemo
+    from sspvs.pipeline import VideoSummary
+
+DESCRIPTION = (
+    "The whole line, offline, in minutes on a CPU: paint clips of things, pretrain on videos made of them, fine-tune a "
+    "summarizer with and without pretraining, compare with contrastive importance, random scores and people, and "
+    "summarise a drawn video. The same command goes on where it was interrupted. With --quick a drawn video is "
+    "summarised without training, in seconds."
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,31 +26,93 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ratio", type=float, default=0.3, help="longest summary as a part of the video (default: 0.3)"
     )
+    parser.add_argument(
+        "--quick", "--no-training", action="store_true", help="only draw a video and summarise it without training"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Draw, summarise, point."""
+    """Make the demo and point at what came out.
+
+    Returns:
+        0 when all went well, 143 when SIGTERM stopped it.
+
+    Raises:
+        ValueError: The ratio is out of range.
+        KeyboardInterrupt: It was interrupted from the keyboard.
+    """
     from sspvs.output import check_writable
-    from sspvs.pipeline import SummarySettings, summarize
-    from sspvs.video.drawing import SCENES, draw_video
+    from sspvs.pipeline import SummarySettings
 
     SummarySettings(ratio=args.ratio)
     check_writable(args.out)
-    args.out.mkdir(parents=True, exist_ok=True)
+    return _run_short(args) if args.quick else _run_whole(args)
+
+
+def _run_short(args: argparse.Namespace) -> int:
+    from sspvs.demo.short import run_short
+    from sspvs.video.drawing import SCENES
+
     seconds = sum(scene.seconds for scene in SCENES)
-    print(f"drawing a video of {len(SCENES)} scenes, {seconds:.0f} s with sound ...")
-    video = draw_video(args.out / "demo.mp4", progress=True)
-    print("summarising it ...")
-    summary = summarize(video, ratio=args.ratio, backbone="efficientnet-lite0", title="", progress=True)
-    summary.save(args.out, progress=True)
+    print(f"drawing a video of {len(SCENES)} scenes, {seconds:.0f} s with sound, and summarising it ...")
+    summary = run_short(args.out, args.ratio, progress=True)
+    _print_shots(summary)
+    print(f"{seconds:.0f} s became {summary.selected_seconds:.1f} s. Look at:")
+    print(f"  {args.out / 'report.html'}   in a browser: the summary, the curve, why")
+    print(f"  {args.out / 'summary.mp4'}   the summary itself, with its sound")
+    print("then: sspvs summarize YOUR_VIDEO.mp4 --out summary/, or sspvs demo: with training")
+    return 0
+
+
+def _run_whole(args: argparse.Namespace) -> int:
+    from pytorch_lightning.utilities.exceptions import SIGTERMException
+
+    from sspvs.demo import DemoSettings, run_whole
+
+    try:
+        demo = run_whole(DemoSettings(args.out, args.ratio), tell=_tell, progress=True)
+    except SIGTERMException:
+        _tell("stopped by SIGTERM; what is finished is kept: the same command makes the rest")
+        return 143
+    except SystemExit as ended:  # Lightning after an interrupt
+        if isinstance(ended.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from ended
+        raise
+    print(f"\n{demo.table}")
+    _print_index(demo)
+    return 0
+
+
+def _print_index(demo: WholeDemo) -> None:
+    from sspvs.demo.film import TEXT, seconds_named
+
+    folder, trained, contrastive = demo.folder, demo.trained, demo.contrastive
+    print(
+        f"The video of {trained.timeline.end_seconds:.0f} s, called '{TEXT.title}', which the trained model was told:"
+    )
+    for name, summary in (("trained", trained), ("contrastive", contrastive)):
+        kept, named = summary.selected_seconds, seconds_named(summary.segment_seconds)
+        print(f"  {name:<12}keeps {kept:4.1f} s, of which {named:4.1f} s show what the title names")
+    print("\nLook at:")
+    for path, what in (
+        (folder.report, "in a browser: the trained model's summary, its stages, why"),
+        (folder.contrastive_report, "the same video without training"),
+        (folder.comparison("html"), "the table, video by video; comparison.txt and .json say it too"),
+        (folder.out / "summary.mp4", "the summary itself, with its sound; demo.mp4 is the whole video"),
+        (folder.training, "clips, world, checkpoints: used when the demo runs again, or delete it"),
+    ):
+        print(f"  {path!s:<40}  {what}")
+    print("then: sspvs summarize YOUR_VIDEO.mp4 --out summary/")
+
+
+def _print_shots(summary: VideoSummary) -> None:
     print(f"{'shot':>6}  {'seconds':<15}{'score':>6}")
     for number, ((start, end), score, selected) in enumerate(
         zip(summary.shots, summary.shot_scores, summary.selected, strict=True), start=1
     ):
         times = f"{summary.timeline.seconds_of(start):5.1f} - {summary.timeline.seconds_of(end):5.1f}"
         print(f"{number:>6}  {times:<15}{score:>6.2f}  {'kept' if selected else ''}".rstrip())
-    print(f"{seconds:.0f} s became {summary.selected_seconds:.1f} s. Look at:")
-    print(f"  {args.out / 'report.html'}   in a browser: the summary, the curve, why")
-    print(f"  {args.out / 'summary.mp4'}   the summary itself, with its sound")
-    print("then: sspvs summarize YOUR_VIDEO.mp4 --out summary/")
-    return 0
+
+
+def _tell(line: str) -> None:
+    print(line, flush=True)

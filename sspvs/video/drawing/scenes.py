@@ -1,4 +1,4 @@
-"""A short video of visibly different scenes with sound, drawn by rule: for the demo and for tests.
+"""Visibly different scenes, painted by formula: for the quick demo and for tests.
 
 Nothing is random: the same call gives the same pictures. The scenes differ in colour, texture and motion, one of
 them comes back, and one is long and still, so that a summary has something to choose and something to leave.
@@ -6,19 +6,14 @@ them comes back, and one is long and still, so that a summary has something to c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from fractions import Fraction
-from pathlib import Path
+from functools import lru_cache
 
-import av
 import numpy as np
-from tqdm import tqdm
 
 from sspvs.types import BoolArray, FloatArray, ImageArray
-
-Colour = tuple[float, float, float]
-SAMPLE_RATE = 48_000
+from sspvs.video.drawing.canvas import Colour
 
 
 @dataclass(frozen=True)
@@ -36,6 +31,21 @@ class Scene:
     seconds: float
     paint: Callable[[FloatArray, FloatArray, float], FloatArray]
     tone_hz: float
+
+    def picture(self, width: int, height: int, seconds: float) -> ImageArray:
+        """(H, W, 3) uint8 at a time."""
+        x, y = _coordinates(width, height)
+        picture = self.paint(x, y, seconds)
+        return (np.clip(picture, 0.0, 1.0) * 255 + 0.5).astype(np.uint8)
+
+
+@lru_cache(maxsize=2)
+def _coordinates(width: int, height: int) -> tuple[FloatArray, FloatArray]:
+    """X and y of each pixel, both (H, W), from 0 to 1."""
+    columns = (np.arange(width, dtype=np.float32) + 0.5) / width
+    rows = (np.arange(height, dtype=np.float32) + 0.5) / height
+    x, y = np.meshgrid(columns, rows)
+    return x, y
 
 
 def _rgb(red: FloatArray, green: FloatArray, blue: FloatArray) -> FloatArray:
@@ -118,72 +128,3 @@ SCENES: tuple[Scene, ...] = (
     Scene("bouncing balls", 5.0, _balls, 523.0),
 )
 """Forty-two seconds; the cuts fall at 6, 15, 21, 26, 31 and 37 s."""
-
-
-def draw_scene_frames(scenes: tuple[Scene, ...], width: int, height: int, fps: int) -> Iterator[ImageArray]:
-    """Every frame of the scenes in order, as (H, W, 3) uint8."""
-    columns = (np.arange(width, dtype=np.float32) + 0.5) / width
-    rows = (np.arange(height, dtype=np.float32) + 0.5) / height
-    x, y = np.meshgrid(columns, rows)
-    for scene in scenes:
-        for index in range(round(scene.seconds * fps)):
-            picture = scene.paint(x, y, index / fps)
-            yield (np.clip(picture, 0.0, 1.0) * 255 + 0.5).astype(np.uint8)
-
-
-def _tones(scenes: tuple[Scene, ...]) -> FloatArray:
-    """(samples,) float32 soft tone of each scene, with a click at each scene's start to check the sync by ear."""
-    parts = []
-    for scene in scenes:
-        t = np.arange(round(scene.seconds * SAMPLE_RATE)) / SAMPLE_RATE
-        tone = 0.2 * np.sin(2 * np.pi * scene.tone_hz * t) * (0.6 + 0.4 * np.cos(2 * np.pi * t))
-        tone[: SAMPLE_RATE // 100] = 0.8 * np.sin(2 * np.pi * 1500 * t[: SAMPLE_RATE // 100])
-        parts.append(tone)
-    return np.concatenate(parts).astype(np.float32)
-
-
-def draw_video(
-    path: str | Path,
-    *,
-    scenes: tuple[Scene, ...] = SCENES,
-    width: int = 480,
-    height: int = 270,
-    fps: int = 25,
-    progress: bool = False,
-) -> Path:
-    """Write the drawn scenes as an H.264 + AAC file.
-
-    Args:
-        path: The file to write; its folder must exist.
-        scenes: What to draw.
-        width: Pixels, even.
-        height: Pixels, even.
-        fps: Frames per second.
-        progress: Show a progress bar when stderr is a terminal.
-
-    Returns:
-        `path` as a path.
-    """
-    path = Path(path)
-    samples = _tones(scenes)
-    with av.open(str(path), "w", options={"movflags": "+faststart"}) as container:
-        video = container.add_stream("libx264", rate=fps, options={"crf": "20", "preset": "veryfast"})
-        video.width, video.height, video.pix_fmt = width, height, "yuv420p"
-        audio = container.add_stream("aac", rate=SAMPLE_RATE)
-        audio.layout = "mono"
-        written = 0
-        pictures = draw_scene_frames(scenes, width, height, fps)
-        total = sum(round(scene.seconds * fps) for scene in scenes)
-        shown = tqdm(pictures, desc="drawing", total=total, unit="frame", disable=None if progress else True)
-        for index, picture in enumerate(shown):
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-            frame.pts, frame.time_base = index, Fraction(1, fps)
-            container.mux(video.encode(frame))
-            until = round((index + 1) / fps * SAMPLE_RATE)
-            sound = av.AudioFrame.from_ndarray(samples[None, written:until], format="fltp", layout="mono")
-            sound.sample_rate, sound.pts, sound.time_base = SAMPLE_RATE, written, Fraction(1, SAMPLE_RATE)
-            container.mux(audio.encode(sound))
-            written = until
-        container.mux(video.encode(None))
-        container.mux(audio.encode(None))
-    return path
