@@ -4,8 +4,8 @@ torch gives float32 matrix products on x86 to MKL, which is slow on AMD's proces
 is twice as fast there (measured on a Zen 5: 90 against 170 to 200 GFLOPS a core).
 Same mathematics, another order of additions: results differ by float32 round-off.
 
-oneDNN prepares a kernel for each new shape, one to four milliseconds each time, and videos have many lengths: products
-that are too small to be worth it stay with torch.
+oneDNN prepares a kernel for each new shape, one to four milliseconds each time: for small towers and videos of many
+lengths `never` is the faster setting.
 """
 
 from __future__ import annotations
@@ -21,29 +21,15 @@ from torch.autograd.function import once_differentiable
 
 
 class OneDnnLinear(nn.Linear):
-    """`nn.Linear` that goes to oneDNN for float32 on the CPU, and does as torch does for everything else.
-
-    Attributes:
-        least_work: Multiplications of a product from which on it goes to oneDNN.
-    """
-
-    least_work = 1 << 29
+    """`nn.Linear` that goes to oneDNN for float32 on the CPU, and does as torch does for everything else."""
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002  torch's own name
         """(..., in_features) -> (..., out_features)."""
         low = torch.is_autocast_enabled("cpu")
         if low or input.device.type != "cpu" or input.dtype != torch.float32 or not input.numel():
             return super().forward(input)
-        if input.numel() * self.out_features < self.least_work:
-            return super().forward(input)
         out: Tensor = _Linear.apply(input, self.weight, self.bias)
         return out
-
-
-class AlwaysOneDnnLinear(OneDnnLinear):
-    """The same for products of any size."""
-
-    least_work = 0
 
 
 class _Linear(torch.autograd.Function):
@@ -73,8 +59,7 @@ def use_fast_linears(module: nn.Module, *, where: str = "auto") -> int:
 
     Args:
         module: Changed in place.
-        where: `auto`: on AMD's processors (and Hygon's), for products of `OneDnnLinear.least_work`; `always`, whatever
-            the size; `never`. Nowhere without the kernels.
+        where: `auto`: on AMD's processors (and Hygon's); `always`; `never`. Nowhere without the kernels.
 
     Returns:
         How many layers were turned.
@@ -88,7 +73,7 @@ def use_fast_linears(module: nn.Module, *, where: str = "auto") -> int:
         return 0
     layers = [layer for layer in module.modules() if type(layer) is nn.Linear]
     for layer in layers:
-        layer.__class__ = OneDnnLinear if where == "auto" else AlwaysOneDnnLinear
+        layer.__class__ = OneDnnLinear
     return len(layers)
 
 

@@ -73,26 +73,6 @@ def test_other_precisions_go_as_they_go() -> None:
     assert model(torch.ones(0, 3)).shape == (0, 4)
 
 
-@needs_kernels
-def test_small_products_stay_with_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A kernel for each new length costs more than it saves."""
-    monkeypatch.setattr(fast_linear, "_slow_mkl", lambda: True)
-    asked: list[int] = []
-    product = fast_linear._product
-    monkeypatch.setattr(fast_linear, "_product", lambda x, w, b: asked.append(len(x)) or product(x, w, b))
-    monkeypatch.setattr(OneDnnLinear, "least_work", 4 * 8 * 8)
-    layer = nn.Linear(8, 8)
-    assert use_fast_linears(layer) == 1
-    layer(torch.randn(3, 8))
-    assert asked == []
-    layer(torch.randn(4, 8))
-    assert asked == [4]
-    always = nn.Linear(8, 8)
-    use_fast_linears(always, where="always")
-    always(torch.randn(1, 8))
-    assert asked == [4, 1]
-
-
 def test_where(monkeypatch: pytest.MonkeyPatch) -> None:
     assert use_fast_linears(nn.Linear(2, 2), where="never") == 0
     monkeypatch.setattr(fast_linear, "_slow_mkl", lambda: False)
