@@ -87,12 +87,12 @@ def _print_index(demo: WholeDemo) -> None:
     from sspvs.demo.film import TEXT, seconds_named
 
     folder, trained, contrastive = demo.folder, demo.trained, demo.contrastive
-    print(
-        f"The video of {trained.timeline.end_seconds:.0f} s, called '{TEXT.title}', which the trained model was told:"
-    )
+    seconds = trained.timeline.end_seconds
+    print(f"The video of {seconds:.1f} s is called '{TEXT.title}', which the trained model was told;")
+    print(f"{seconds_named([(0.0, seconds)]):.1f} s of it show what the title names. Of the summaries,")
     for name, summary in (("trained", trained), ("contrastive", contrastive)):
         kept, named = summary.selected_seconds, seconds_named(summary.segment_seconds)
-        print(f"  {name:<12}keeps {kept:4.1f} s, of which {named:4.1f} s show what the title names")
+        print(f"  {name:<12}has {kept:4.1f} s, of which {named:4.1f} s show it")
     print("\nLook at:")
     for path, what in (
         (folder.report, "in a browser: the trained model's summary, its stages, why"),

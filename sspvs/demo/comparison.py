@@ -45,7 +45,8 @@ def compare_rows(runs: Mapping[str, CrossValidation], folder: DemoFolder) -> Ben
 def table_text(benchmark: Benchmark, settings: DemoSettings) -> str:
     """The table with its sentences."""
     evaluation = benchmark.evaluation
-    table = render_text(comparison_table(replace(evaluation, settings={})))
+    # Pairs of rows stand in the other files; the sentences say what of them matters.
+    table = render_text(comparison_table(replace(evaluation, settings={}, comparisons=())))
     return f"{table.rstrip()}\n\n" + "\n".join(sentences(evaluation, settings)) + "\n"
 
 

@@ -15,6 +15,7 @@ _SHOTS = (
     ("balloon", 4.0), ("sailboat", 3.5),
 )  # fmt: skip
 _NAMED = ("lighthouse", "whale")
+_FPS = 24  # half seconds are whole frames
 _FIRST_VARIANT = 1_000_000  # no clip file has as many
 
 
@@ -54,7 +55,7 @@ def draw_film(path: Path, seed: int, *, progress: bool = False) -> Path:
         PaintedClip(things[thing], _FIRST_VARIANT + number, seconds, seed)
         for number, (thing, seconds) in enumerate(_SHOTS)
     ]
-    return draw_video(path, scenes=scenes, progress=progress)
+    return draw_video(path, scenes=scenes, fps=_FPS, progress=progress)
 
 
 def seconds_named(segments: Iterable[tuple[float, float]]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -71,6 +72,7 @@ def pretrain(settings: DemoSettings, folder: DemoFolder, *, progress: bool) -> N
     made = folder.making / "weights"
     run.model.save_pretrained(made)
     made.rename(folder.pretrained)
+    shutil.rmtree(folder.making)
 
 
 def fine_tune(row: Row, settings: DemoSettings, folder: DemoFolder, *, progress: bool) -> CrossValidation:

@@ -64,7 +64,10 @@ def run_whole(settings: DemoSettings, *, tell: Tell = lambda _: None, progress: 
     with step("pretraining: which words go with which video, which frames with which words, what a hidden frame was"):
         pretrain(settings, folder, progress=progress)
     with step(f"fine-tuning the summarizer in {len(ROWS)} ways, {world.folds} folds each, and comparing them"):
-        runs = {row.name: fine_tune(row, settings, folder, progress=progress) for row in ROWS}
+        runs = {}
+        for row in ROWS:
+            tell(f"      {row.name}")
+            runs[row.name] = fine_tune(row, settings, folder, progress=progress)
         benchmark = compare_rows(runs, folder)
         table = table_text(benchmark, settings)
         write_comparison(benchmark, table, folder)
