@@ -1,16 +1,17 @@
-"""Contrastive importance of frames, without training.
+"""Contrastive importance of frames: without training, or of refined features.
 
 Pang et al., Contrastive Losses Are Natural Criteria for Unsupervised Video Summarization, WACV 2023; Journal of Imaging
 2024.
 
 z_t is the L2-normalised feature of frame t. A frame matters when it differs from the frames most like it (local
-dissimilarity) and when, all the same, it is like the video as a whole (global consistency).
+dissimilarity) and when, all the same, it is like the video as a whole (global consistency). A third term, how unlike
+the frames of all videos it is (uniqueness), is learned together with refined features.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +19,14 @@ import numpy.typing as npt
 from sspvs.importance.pairwise import DEFAULT_MEMORY_BYTES, pairwise_terms
 from sspvs.types import FloatArray
 
+Combine = Literal["a", "g", "h", "ag", "ah", "gh", "agh"]
+"""The terms that are multiplied: `a` local dissimilarity, `g` global consistency, `h` uniqueness."""
+
 _CONSTANT_SPREAD = 1e-10
 """A term that varies less is constant: float32 features of equal frames differ by that much in squared distance."""
+
+_CONSTANT_UNIQUENESS = 1e-5
+"""Of its largest value: a network says of equal frames in float32 what differs by less."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +36,7 @@ class Importance:
     Attributes:
         scores: (T,) float64.
         curves: What it is made of, each (T,), by name. Here the normalised terms that were multiplied, in [0, 1]:
-            `local_dissimilarity`, `global_consistency`, `text_similarity`.
+            `local_dissimilarity`, `global_consistency`, `uniqueness`, `text_similarity`.
     """
 
     scores: FloatArray
@@ -104,10 +111,11 @@ def global_consistency(
 def contrastive_importance(
     features: npt.ArrayLike,
     *,
-    combine: Literal["a", "ag"] = "ag",
+    combine: Combine = "ag",
     post: Literal["summe", "tvsum", "none"] = "summe",
     raw: npt.ArrayLike | None = None,
     neighbour_fraction: float = 0.1,
+    uniqueness: npt.ArrayLike | None = None,
     text_similarity: npt.ArrayLike | None = None,
     device: str = "cpu",
     memory_bytes: int = DEFAULT_MEMORY_BYTES,
@@ -119,11 +127,12 @@ def contrastive_importance(
 
     Args:
         features: (T, D) features, any scale.
-        combine: `ag` for local dissimilarity times global consistency, `a` for the first alone.
+        combine: The terms that are multiplied, see `Combine`; those with `h` need `uniqueness`.
         post: What becomes of the product p: `summe` p + 0.05, `tvsum` exp(p - 1), either then smoothed by a Gaussian
             filter of sigma 1 pick; `none` leaves the product as it is.
         raw: (T, E) raw features that neighbours are chosen by, when `features` are refined ones.
         neighbour_fraction: Share of the frames that are neighbours, in (0, 1].
+        uniqueness: (T,) what a uniqueness head says of each frame, any range; not looked at unless `combine` has `h`.
         text_similarity: (T,) similarity of each frame to a text, any range: one more term.
         device: `cpu`, `cuda`, `cuda:1`, or `auto`: a GPU for long videos when there is one.
         memory_bytes: What a block of distances may take; the result does not depend on it.
@@ -135,37 +144,51 @@ def contrastive_importance(
     Raises:
         ValueError: If a name, shape or number is out of its range, or an input is not finite.
     """
-    if combine not in ("a", "ag"):
-        raise ValueError(f"combine must be 'a' or 'ag', got {combine!r}")
+    if combine not in get_args(Combine):
+        raise ValueError(f"combine must be one of {', '.join(get_args(Combine))}, got {combine!r}")
+    if "h" in combine and uniqueness is None:
+        raise ValueError(
+            f"combine {combine!r} multiplies by uniqueness, which was not given: give it or leave out the h"
+        )
     if post not in ("summe", "tvsum", "none"):
         raise ValueError(f"post must be 'summe', 'tvsum' or 'none', got {post!r}")
     terms = pairwise_terms(
         features,
         raw=raw,
         neighbour_fraction=neighbour_fraction,
-        consistency=combine == "ag",
+        local="a" in combine,
+        consistency="g" in combine,
         device=device,
         memory_bytes=memory_bytes,
         block_rows=block_rows,
     )
-    curves = {"local_dissimilarity": _normalised(terms.dissimilarity)}
-    if combine == "ag":
+    curves: dict[str, FloatArray] = {}
+    if "a" in combine:
+        curves["local_dissimilarity"] = _normalised(terms.dissimilarity)
+    if "g" in combine:
         curves["global_consistency"] = _normalised(terms.consistency)
+    count = np.shape(features)[0]
+    if "h" in combine:
+        unique = _of_each_frame("uniqueness", uniqueness, count)
+        curves["uniqueness"] = _normalised(unique, _CONSTANT_UNIQUENESS * np.abs(unique).max())
     if text_similarity is not None:
-        similarity = np.asarray(text_similarity, dtype=np.float64)
-        if similarity.shape != terms.dissimilarity.shape or not np.isfinite(similarity).all():
-            raise ValueError(
-                f"text_similarity must be {len(terms.dissimilarity)} finite numbers, got shape {similarity.shape}"
-            )
-        curves["text_similarity"] = _normalised(similarity)
+        curves["text_similarity"] = _normalised(_of_each_frame("text_similarity", text_similarity, count))
     product = np.prod(list(curves.values()), axis=0)
     return Importance(_finished(product, post), curves)
 
 
-def _normalised(term: FloatArray) -> FloatArray:
-    """A term scaled to [0, 1]; ones when it is constant."""
+def _of_each_frame(name: str, given: npt.ArrayLike | None, count: int) -> FloatArray:
+    """(T,) float64 of what the caller brings."""
+    values = np.asarray(given, dtype=np.float64)
+    if values.shape != (count,) or not np.isfinite(values).all():
+        raise ValueError(f"{name} must be {count} finite numbers, got shape {values.shape}")
+    return values
+
+
+def _normalised(term: FloatArray, constant: float = _CONSTANT_SPREAD) -> FloatArray:
+    """A term scaled to [0, 1]; ones when it varies by no more than `constant`."""
     low, high = term.min(), term.max()
-    if high - low <= _CONSTANT_SPREAD:
+    if high - low <= constant:
         return np.ones_like(term)
     normalised: FloatArray = (term - low) / (high - low)
     return normalised

@@ -58,6 +58,8 @@ def pairwise_terms(
     count = len(points.rows)
     if anchors is not None and len(anchors.rows) != count:
         raise ValueError(f"raw must have as many rows as features, {count}, got {len(anchors.rows)}")
+    if not (local or consistency):
+        return Terms(np.empty(0), np.empty(0))
     neighbours = max(int(neighbour_fraction * count + 1e-9), 1) if local else 0
     on_gpu = _on_gpu(device, count)
     if block_rows is None:

@@ -19,19 +19,24 @@ class SelfAttention(nn.Module):
     """Multi-head self-attention on torch's fused kernel (Vaswani et al., 2017).
 
     Args:
-        embed_dim: D, a multiple of `num_heads`.
+        embed_dim: D, a multiple of `num_heads` unless `head_dim` is given.
         num_heads: H.
         dropout: Of the attention weights, while training.
+        head_dim: Width of the keys and values of each head; D / H when None.
+        bias: Whether the projections have biases.
     """
 
-    def __init__(self, embed_dim: int, num_heads: int, dropout: float = 0.0) -> None:
+    def __init__(
+        self, embed_dim: int, num_heads: int, dropout: float = 0.0, *, head_dim: int | None = None, bias: bool = True
+    ) -> None:
         super().__init__()
-        if embed_dim % num_heads:
+        if head_dim is None and embed_dim % num_heads:
             raise ValueError(f"embed_dim must be a multiple of num_heads, got {embed_dim} and {num_heads}")
+        inner_dim = embed_dim if head_dim is None else num_heads * head_dim
         self.num_heads = num_heads
         self.dropout = dropout
-        self.in_projection = nn.Linear(embed_dim, 3 * embed_dim)  # rows: all of q, then k, then v
-        self.out_projection = nn.Linear(embed_dim, embed_dim)
+        self.in_projection = nn.Linear(embed_dim, 3 * inner_dim, bias=bias)  # rows: all of q, then k, then v
+        self.out_projection = nn.Linear(inner_dim, embed_dim, bias=bias)
 
     def forward(self, states: Tensor, mask: Tensor) -> Tensor:
         """Attend to the valid positions.
@@ -45,7 +50,7 @@ class SelfAttention(nn.Module):
         """
         q, k, v = rearrange(self.in_projection(states), "b t (three h d) -> three b h t d", three=3, h=self.num_heads)
         # Without padding no mask is passed: torch's fastest kernels take none.
-        allowed = None if _all_valid(mask) else mask[:, None, None, :]  # (B, 1, 1, T)
+        allowed = None if all_valid(mask) else mask[:, None, None, :]  # (B, 1, 1, T)
         mixed = functional.scaled_dot_product_attention(
             q, k, v, attn_mask=allowed, dropout_p=self.dropout if self.training else 0.0
         )
@@ -203,7 +208,7 @@ def masked_mean(states: Tensor, mask: Tensor) -> Tensor:
     return (states * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1.0)
 
 
-def _all_valid(mask: Tensor) -> bool:
+def all_valid(mask: Tensor) -> bool:
     """Whether nothing is padding; not asked on a GPU or while compiling, where the answer costs a halt."""
     if mask.is_cuda or torch.compiler.is_compiling():
         return False

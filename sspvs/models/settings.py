@@ -1,4 +1,7 @@
-"""The sizes of the towers and of the summarizer: what a config file says of them, the published values as defaults."""
+"""The sizes of the towers, of the summarizer and of the refiner: what a config file says of them.
+
+The published values are the defaults.
+"""
 
 from __future__ import annotations
 
@@ -88,6 +91,43 @@ class SummarizerSettings:
             wrong.append(f"overlap must be at least 0 and at most half of max_frames, got {self.overlap}")
         if wrong:
             raise ValueError("summarizer: " + "; ".join(wrong))
+
+
+@dataclass(frozen=True)
+class RefinerSettings:
+    """The network of contrastive refinement; by default as published for SumMe and TVSum (Pang et al., WACV 2023)."""
+
+    feature_dim: int = 1024
+    """Width of the frame features; a fact of the data."""
+    embed_dim: int = 256
+    """E, width of the refined features."""
+    num_layers: int = 4
+    """Transformer layers, that of the uniqueness head aside."""
+    num_heads: int = 1
+    """Attention heads; published are 1 for SumMe and TVSum, 8 for YouTube-8M."""
+    head_dim: int = 64
+    """Width of the keys and values of each head."""
+    feedforward_dim: int = 512
+    """Width of the layers' hidden layer."""
+    dropout: float = 0.0
+    """In the layers, while training."""
+    uniqueness: bool = True
+    """Whether there is a uniqueness head."""
+    uniqueness_dim: int = 128
+    """Width of that head's hidden layer."""
+
+    def __post_init__(self) -> None:
+        least = {"feature_dim": 1, "embed_dim": 1, "num_layers": 0, "num_heads": 1, "head_dim": 1}
+        least |= {"feedforward_dim": 1, "uniqueness_dim": 1}
+        wrong = [
+            f"{name} must be at least {low}, got {getattr(self, name)}"
+            for name, low in least.items()
+            if getattr(self, name) < low
+        ]
+        if not 0 <= self.dropout < 1:
+            wrong.append(f"dropout must be at least 0 and below 1, got {self.dropout}")
+        if wrong:
+            raise ValueError("refiner: " + "; ".join(wrong))
 
 
 def _choices(kind: type, name: str) -> tuple[str, ...]:

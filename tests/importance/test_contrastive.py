@@ -62,24 +62,30 @@ def test_terms_equal_the_double_loop(count, seed, fraction):
 
 
 @pytest.mark.parametrize("post", ["summe", "tvsum", "none"])
-@pytest.mark.parametrize("combine", ["a", "ag"])
+@pytest.mark.parametrize("combine", ["a", "g", "h", "ag", "ah", "gh", "agh"])
 @pytest.mark.parametrize("refined", [False, True])
 @pytest.mark.parametrize("guided", [False, True])
 def test_scores_are_the_terms_normalised_multiplied_mapped_and_smoothed(post, combine, refined, guided):
     features, raw = drawn(45), drawn(45, 1) if refined else None
     text = np.random.default_rng(2).uniform(-0.2, 0.4, 45) if guided else None
-    expected = min_max(plain_dissimilarity(features, raw=raw))
-    if combine == "ag":
-        expected = expected * min_max(plain_consistency(features))
+    unique = np.random.default_rng(3).uniform(0.4, 0.6, 45)
+    terms = {
+        "local_dissimilarity": plain_dissimilarity(features, raw=raw),
+        "global_consistency": plain_consistency(features),
+        "uniqueness": unique,
+    }
+    names = [name for letter, name in zip("agh", terms, strict=True) if letter in combine]
+    expected = math.prod(min_max(terms[name]) for name in names)
     if guided:
         expected = expected * min_max(text)
     if post != "none":
         expected = np.exp(expected - 1) if post == "tvsum" else expected + 0.05
         expected = gaussian_filter1d(expected, 1, mode="reflect", truncate=4)
-    result = contrastive_importance(features, combine=combine, post=post, raw=raw, text_similarity=text)
+    result = contrastive_importance(
+        features, combine=combine, post=post, raw=raw, uniqueness=unique, text_similarity=text
+    )
     np.testing.assert_allclose(result.scores, expected, atol=1e-10)
-    names = ["local_dissimilarity"] + ["global_consistency"] * (combine == "ag") + ["text_similarity"] * guided
-    assert list(result.curves) == names
+    assert list(result.curves) == names + ["text_similarity"] * guided
     for curve in result.curves.values():
         assert curve.min() == 0
         assert curve.max() == 1
@@ -162,6 +168,22 @@ def test_constant_text_says_nothing():
     np.testing.assert_array_equal(guided.curves["text_similarity"], 1)
 
 
+@pytest.mark.parametrize("level", [0.5, 0.0, -3.0])
+def test_constant_uniqueness_says_nothing(level):
+    features = drawn(25)
+    plain = contrastive_importance(features, combine="ag").scores
+    jitter = 1 + 1e-6 * np.random.default_rng(4).standard_normal(25)  # float32 round-off of a network
+    judged = contrastive_importance(features, combine="agh", uniqueness=(level * jitter).astype(np.float32))
+    np.testing.assert_array_equal(judged.scores, plain)
+    np.testing.assert_array_equal(judged.curves["uniqueness"], 1)
+
+
+def test_uniqueness_is_not_looked_at_unless_asked_for():
+    features = drawn(25)
+    plain = contrastive_importance(features).scores
+    np.testing.assert_array_equal(contrastive_importance(features, uniqueness=np.full(7, np.nan)).scores, plain)
+
+
 def test_half_precision_features_are_taken_as_they_are():
     features = drawn(40).astype(np.float16)
     np.testing.assert_allclose(local_dissimilarity(features), plain_dissimilarity(features), atol=1e-12)
@@ -176,7 +198,12 @@ def test_half_precision_features_are_taken_as_they_are():
         (np.array([[1.0, 2.0], [np.nan, 1.0]]), {}, "row 1"),
         (np.array([[1.0, np.inf]]), {}, "row 0"),
         (np.array([[1.0, -np.inf]]), {}, "row 0"),
-        (np.ones((3, 2)), {"combine": "g"}, "combine"),
+        (np.ones((3, 2)), {"combine": "ga"}, "combine"),
+        (np.ones((3, 2)), {"combine": ""}, "combine"),
+        (np.ones((3, 2)), {"combine": "gh"}, "uniqueness"),
+        (np.ones((3, 2)), {"combine": "h", "uniqueness": np.ones(4)}, "uniqueness"),
+        (np.ones((3, 2)), {"combine": "h", "uniqueness": np.full(3, np.nan)}, "uniqueness"),
+        (np.array([[1.0, np.nan]]), {"combine": "h", "uniqueness": np.ones(1)}, "row 0"),
         (np.ones((3, 2)), {"post": "exp"}, "post"),
         (np.ones((3, 2)), {"raw": np.ones((4, 2))}, "raw"),
         (np.ones((3, 2)), {"raw": np.full((3, 2), np.nan)}, "raw"),

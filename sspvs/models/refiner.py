@@ -1,0 +1,136 @@
+"""The refiner: frame features in, features that contrastive importance is computed from out.
+
+Axis letters: B batch, T picks, D width of the features given, E width of the refined ones.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sspvs.models.layers import SelfAttention, all_valid, relu_dropout
+from sspvs.models.settings import RefinerSettings
+
+_EPSILON = 1e-6  # of the layer norms, as published
+
+
+class RefinerOutput(NamedTuple):
+    """What the refiner gives.
+
+    Attributes:
+        features: (B, T, E) float32 refined features, not normalised; zeros in the padding.
+        uniqueness_logits: (B, T) float32 of the uniqueness head, zeros in the padding; None without the head. What
+            they are trained on does not reach the refined features.
+    """
+
+    features: Tensor
+    uniqueness_logits: Tensor | None
+
+
+class Refiner(nn.Module):
+    """A linear layer and post-norm Transformer layers without positions, and a head that says how unique a frame is.
+
+    Pang et al., Contrastive Losses Are Natural Criteria for Unsupervised Video Summarization, WACV 2023; Journal of
+    Imaging 2024. Frames are a set to it: in another order the same frames get the same features. Videos of any length
+    are refined in one piece; memory grows with T, not with its square, for the attention is torch's fused kernel.
+
+    Args:
+        settings: Its sizes.
+
+    Attributes:
+        uniqueness_head: None when the settings have none.
+    """
+
+    def __init__(self, settings: RefinerSettings | None = None) -> None:
+        settings = RefinerSettings() if settings is None else settings
+        super().__init__()
+        self.settings = settings
+        self.input_projection = nn.Linear(settings.feature_dim, settings.embed_dim)
+        self.input_norm = _Float32Norm(settings.embed_dim, eps=_EPSILON)
+        self.layers = nn.ModuleList(RefinerLayer(settings) for _ in range(settings.num_layers))
+        self.uniqueness_head = UniquenessHead(settings) if settings.uniqueness else None
+
+    def forward(self, frames: Tensor, mask: Tensor) -> RefinerOutput:
+        """Refine videos or clips of them.
+
+        Args:
+            frames: (B, T, D) features as they come from the backbone.
+            mask: (B, T) bool, True = a frame of the video.
+        """
+        if all_valid(mask):
+            return self._refine(frames, mask)
+        padding = ~mask[..., None]  # (B, T, 1)
+        attended = mask | ~mask.any(dim=1, keepdim=True)  # nothing to attend to would give NaN
+        features, logits = self._refine(frames.masked_fill(padding, 0.0), attended)
+        return RefinerOutput(
+            features.masked_fill(padding, 0.0), None if logits is None else logits.masked_fill(~mask, 0.0)
+        )
+
+    def _refine(self, frames: Tensor, mask: Tensor) -> RefinerOutput:
+        """As `forward`; whatever comes of it in the padding."""
+        states = self.input_norm(self.input_projection(frames))  # (B, T, E)
+        for layer in self.layers:
+            states = layer(states, mask)
+        logits = None if self.uniqueness_head is None else self.uniqueness_head(states.detach(), mask)
+        return RefinerOutput(states, logits)
+
+
+class RefinerLayer(nn.Module):
+    """A post-norm Transformer layer whose attention has no biases and a width of its own.
+
+    Sums and norms are float32, also where the products are of lower precision.
+
+    Args:
+        settings: Sizes of the refiner.
+    """
+
+    def __init__(self, settings: RefinerSettings) -> None:
+        super().__init__()
+        dim = settings.embed_dim
+        self.attention = SelfAttention(
+            dim, settings.num_heads, settings.dropout, head_dim=settings.head_dim, bias=False
+        )
+        self.linear1 = nn.Linear(dim, settings.feedforward_dim)
+        self.linear2 = nn.Linear(settings.feedforward_dim, dim)
+        self.norm1 = _Float32Norm(dim, eps=_EPSILON)
+        self.norm2 = _Float32Norm(dim, eps=_EPSILON)
+        self.dropout = nn.Dropout(settings.dropout)
+
+    def forward(self, states: Tensor, mask: Tensor) -> Tensor:
+        """(B, T, E) states under a (B, T) mask -> (B, T, E)."""
+        states = self.norm1(states + self.dropout(self.attention(states, mask)))
+        hidden = relu_dropout(self.linear1(states), self.dropout.p if self.training else 0.0)
+        out: Tensor = self.norm2(states + self.dropout(self.linear2(hidden)))
+        return out
+
+
+class UniquenessHead(nn.Module):
+    """How unlike the frames of all videos a frame is: one more layer, then a linear layer, ReLU, a linear layer.
+
+    Args:
+        settings: Sizes of the refiner.
+    """
+
+    def __init__(self, settings: RefinerSettings) -> None:
+        super().__init__()
+        self.layer = RefinerLayer(settings)
+        self.hidden = nn.Linear(settings.embed_dim, settings.uniqueness_dim)
+        self.out = nn.Linear(settings.uniqueness_dim, 1)
+
+    def forward(self, states: Tensor, mask: Tensor) -> Tensor:
+        """(B, T, E) refined features under a (B, T) mask -> (B, T) float32 logits."""
+        hidden = functional.relu(self.hidden(self.layer(states, mask)))
+        logits: Tensor = self.out(hidden)[..., 0].float()
+        return logits
+
+
+class _Float32Norm(nn.LayerNorm):
+    """A layer norm that computes and answers in float32, also under autocast on a CPU, where torch's does not."""
+
+    def forward(self, states: Tensor) -> Tensor:
+        weight, bias = self.weight.float(), self.bias.float()
+        with torch.autocast(states.device.type, enabled=False):
+            return functional.layer_norm(states.float(), self.normalized_shape, weight, bias, self.eps)
