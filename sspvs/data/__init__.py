@@ -6,6 +6,7 @@ formats/         each file format of the field: told, explained, checked, conver
 splits/          folds of training and test videos: read in every style, made with full coverage (`sspvs data splits`)
 pretrain/        video-text pairs -> batches that pretrain
 summarization/   annotated videos and a fold -> batches that fine-tune, and the figures that choose a checkpoint
+refinement/      features of videos that nobody annotated, and a fold's -> batches of clips that refine features
 synthetic/       a world of drawn videos with text and annotators (`sspvs data world`)
 scores/          anybody's scores, matched to a dataset's videos
 buckets.py       which videos make which batch on which rank; loader.py goes on there after a restart

@@ -58,3 +58,17 @@ class SummarizeBatch(NamedTuple):
     tokens: Tensor | None = None
     token_mask: Tensor | None = None
     has_text: Tensor | None = None
+
+
+class RefineBatch(NamedTuple):
+    """Clips of videos, or whole videos, without anything that people said of them.
+
+    Attributes:
+        frames: (B, T, D) float32 raw features, zeros where there is no frame.
+        frame_mask: (B, T) bool, True = a frame of the video.
+        ids: The videos; annotated ones as `dataset/key`.
+    """
+
+    frames: Tensor
+    frame_mask: Tensor
+    ids: tuple[str, ...]

@@ -142,7 +142,9 @@ class LengthBuckets(DistributedSampler[list[Pick]]):
         n = len(self.lengths)
         if self.shards is None:
             return generator.permutation(n).astype(np.int64)
-        by_shard = [generator.permutation(np.flatnonzero(self.shards == shard)) for shard in np.unique(self.shards)]
+        order = np.argsort(self.shards, kind="stable")
+        cuts = np.flatnonzero(np.diff(self.shards[order])) + 1
+        by_shard = [generator.permutation(shard) for shard in np.split(order, cuts)]
         if not self.resample:
             return np.concatenate([by_shard[number] for number in generator.permutation(len(by_shard))])
         chosen: list[IntArray] = []

@@ -56,6 +56,18 @@ def manifests_of_world(source: WorldSource) -> tuple[Path, Path]:
     return folder / PRETRAIN / "train.jsonl", folder / PRETRAIN / "val.jsonl"
 
 
+def unlabelled_of_world(source: WorldSource) -> Path:
+    """The feature file of the pretraining videos, of a world that is made unless it is there.
+
+    Raises:
+        ValueError: The settings do not go together.
+        OutputError: The folder cannot be written to.
+    """
+    from sspvs.data.synthetic.writing import FEATURES, PRETRAIN
+
+    return folder_of_world(source) / PRETRAIN / FEATURES
+
+
 def dataset_of_world(source: WorldSource) -> WorldDataset:
     """The annotated videos of a world that is made unless it is there.
 

@@ -13,12 +13,12 @@ import h5py
 import numpy as np
 import pytest
 
-from sspvs.data.pretrain import survey as survey_module
+from sspvs.data.pretrain import survey_notes
 from sspvs.data.pretrain.items import FeatureRef
 from sspvs.data.pretrain.manifest import read_manifest, write_manifest
 from sspvs.data.pretrain.reading import FeatureReader
 from sspvs.data.pretrain.sources import load_pairs, split_pairs
-from sspvs.data.pretrain.survey import SURVEY
+from sspvs.data.pretrain.survey_notes import SURVEY
 from sspvs.data.text import TextFields, TokenFields
 from sspvs.errors import DatasetError, FeatureFileError
 from sspvs.features.store import write_features
@@ -152,8 +152,8 @@ def test_features_made_otherwise_are_refused(tmp_path: Path) -> None:
 def test_the_survey_is_kept_and_sees_what_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     manifest = write_set(tmp_path, [5, 6])
     looked: list[str] = []
-    look = survey_module._look
-    monkeypatch.setattr(survey_module, "_look", lambda ref, reader: looked.append(ref.group) or look(ref, reader))
+    look = survey_notes.look
+    monkeypatch.setattr(survey_notes, "look", lambda ref, reader: looked.append(ref.group) or look(ref, reader))
     first = load_pairs(manifest)
     assert looked == ["v00", "v01"]
     assert load_pairs(manifest) == first

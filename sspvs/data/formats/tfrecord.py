@@ -95,6 +95,40 @@ def read_records(path: str | os.PathLike[str], *, check: bool = False) -> Iterat
         raise DatasetError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
+def record_places(path: str | os.PathLike[str]) -> tuple[list[tuple[int, int]], str]:
+    """Where the records of a file are, from their frames alone.
+
+    Args:
+        path: An uncompressed TFRecord file.
+
+    Returns:
+        Offset and length of each record, as far as the file is whole; and what is wrong after them, or nothing.
+
+    Raises:
+        DatasetError: It cannot be read.
+    """
+    path, places, place = Path(path), list[tuple[int, int]](), 0
+    try:
+        size = path.stat().st_size
+        with path.open("rb", buffering=0) as file:
+            while place < size:
+                where = f"{path}, record {len(places)}"
+                file.seek(place)
+                frame = file.read(_FRAME.size)
+                if len(frame) < _FRAME.size:
+                    return places, f"{where}: cut short in its frame; fetch the file again"
+                length, checksum = _FRAME.unpack(frame)
+                if checksum != masked_crc32c(frame[:8]) or length > _LARGEST:
+                    return places, f"{where}: expected a TFRecord frame, found other bytes; fetch the file again"
+                first, place = place + _FRAME.size, place + _FRAME.size + length + 4
+                if place > size:
+                    return places, f"{where}: cut short, {size - first} of {length} bytes; fetch the file again"
+                places.append((first, length))
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be read: {error.strerror or error}") from error
+    return places, ""
+
+
 def frame_record(record: bytes) -> bytes:
     """A record with its frame, as it stands in a file."""
     length = struct.pack("<Q", len(record))

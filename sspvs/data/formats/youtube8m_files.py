@@ -12,7 +12,7 @@ import numpy.typing as npt
 from sspvs.data.formats.damage import DAMAGE
 from sspvs.data.formats.glimpse import Glimpse
 from sspvs.data.formats.numpy_file import array_headers, is_numpy, load_array
-from sspvs.data.formats.sequence_example import SequenceExample, parse_example
+from sspvs.data.formats.sequence_example import SequenceExample, equal_steps, parse_example
 from sspvs.data.formats.tfrecord import looks_like_tfrecord, read_records
 from sspvs.errors import DatasetError, one_line
 from sspvs.features.store.byte_file import byte_videos, read_bytes
@@ -128,6 +128,25 @@ def _record_entry(path: Path, number: int, record: bytes) -> ByteEntry:
     first = ids[0][0] if ids else b""
     key = first.decode("utf-8", "replace") if isinstance(first, bytes) and first else f"{path.stem}_{number}"
     return key, lambda: _frames(example, where)
+
+
+def record_bytes(record: bytes, where: str) -> ByteArray:
+    """(T, D) frame bytes of one record.
+
+    Args:
+        record: A `tf.train.SequenceExample`.
+        where: File and record, for messages.
+
+    Raises:
+        DatasetError: It is damaged, or has no frames.
+    """
+    rows = equal_steps(record, _FRAMES)
+    if rows is not None:
+        return rows
+    try:
+        return _frames(parse_example(record), where).values
+    except DatasetError as error:
+        raise DatasetError(f"{where}: {str(error).removeprefix(f'{where}: ')}") from error
 
 
 def _frames(example: SequenceExample, where: str) -> ByteVideo:

@@ -1,7 +1,7 @@
 """Video-text pairs for pretraining: where they come from, and their way into batches.
 
 sources.py        a release folder, a manifest or shards -> items      (manifest.py, release.py, raw_videos.py)
-survey.py         every item looked at once, all that is wrong with them said together
+survey.py         every item looked at once, all that is wrong with them said together (survey_notes.py keeps it)
 dataset.py        item -> example: crop, masked frames, text, another video's text
 collate.py        examples -> `PretrainBatch`
 data_module.py    all of it for Lightning

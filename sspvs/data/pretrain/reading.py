@@ -45,11 +45,17 @@ class FeatureReader:
         Raises:
             FeatureFileError: As in `shape`.
         """
+        return single_precision(self.stored_floats(ref, start, stop))
+
+    def stored_floats(self, ref: FeatureRef, start: int = 0, stop: int | None = None) -> FloatArray:
+        """The same as precise as it is stored.
+
+        Raises:
+            FeatureFileError: As in `shape`.
+        """
         if ref.path.suffix in (".npy", ".tar"):
-            stored = self._arrays.read(ref, start, stop)
-        else:
-            stored = self._h5.read(ref.path, ref.group, start, stop)
-        return _single_precision(stored)
+            return self._arrays.read(ref, start, stop)
+        return self._h5.read(ref.path, ref.group, start, stop)
 
     def fingerprint(self, ref: FeatureRef) -> Fingerprint | None:
         """What made the features; None when unknown."""
@@ -61,8 +67,8 @@ class FeatureReader:
         self._arrays.close()
 
 
-def _single_precision(stored: FloatArray) -> FloatArray:
-    """Float32. Half precision by torch, which has the processor's instruction for it: five times as fast as NumPy."""
+def single_precision(stored: FloatArray) -> FloatArray:
+    """As float32; half precision by torch, whose processor instruction is five times as fast as NumPy."""
     if stored.dtype == np.float16:
         import torch
 

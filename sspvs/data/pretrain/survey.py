@@ -6,37 +6,18 @@ run reads only what has changed.
 
 from __future__ import annotations
 
-import json
-import logging
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from tqdm import tqdm
 
-from sspvs.atomic import write_text
 from sspvs.data.manifest_rows import Problems
 from sspvs.data.pretrain.items import Entry, FeatureRef, PretrainItem
 from sspvs.data.pretrain.reading import FeatureReader
-from sspvs.errors import FeatureFileError, OutputError
+from sspvs.data.pretrain.survey_notes import SURVEY, Fact, SurveyNotes
+from sspvs.errors import FeatureFileError
 from sspvs.types import Fingerprint
-
-logger = logging.getLogger(__name__)
-SURVEY = ".sspvs-survey.json"
-_CHUNK = 4096
-_VERSION = 1
-
-
-@dataclass(frozen=True)
-class Fact:
-    """What there is to know of one video's features."""
-
-    n_frames: int
-    feature_dim: int
-    fingerprint: Fingerprint | None
 
 
 def survey(entries: Sequence[Entry], where: Path, *, progress: bool = False) -> tuple[list[PretrainItem], Problems]:
@@ -51,7 +32,7 @@ def survey(entries: Sequence[Entry], where: Path, *, progress: bool = False) -> 
         The good ones, in their order, and what is wrong with the others: features that cannot be read, NaN, widths and
         fingerprints that most others do not have.
     """
-    notes = _Notes(where.parent / SURVEY)
+    notes = SurveyNotes(where.parent / SURVEY)
     reader, problems = FeatureReader(), Problems(where)
     facts: list[tuple[Entry, FeatureRef, Fact]] = []
     for entry in tqdm(entries, desc="looking at the features", leave=False, disable=None if progress else True):
@@ -80,17 +61,6 @@ def common_fingerprint(items: Sequence[PretrainItem]) -> Fingerprint | None:
     return first if known else None
 
 
-def _look(ref: FeatureRef, reader: FeatureReader) -> Fact:
-    length, width = reader.shape(ref)
-    for start in range(0, length, _CHUNK):
-        good = np.isfinite(reader.read(ref, start, start + _CHUNK)).all(axis=1)
-        if not good.all():
-            raise FeatureFileError(
-                f"{ref.name}: NaN or infinite features, first at pick {start + int(good.argmin())}; extract again"
-            )
-    return Fact(length, width, reader.fingerprint(ref))
-
-
 def _same_throughout(facts: Sequence[tuple[Entry, FeatureRef, Fact]], problems: Problems) -> None:
     """Widths and fingerprints that differ from those of most."""
     if not facts:
@@ -107,61 +77,3 @@ def _same_throughout(facts: Sequence[tuple[Entry, FeatureRef, Fact]], problems: 
                 f"{key} {mine[key]!r} against {most[key]!r}" for key in mine if mine[key] != most[key]
             )
             problems.add(entry.where, f"{entry.id}: features made otherwise than most others' ({differing})")
-
-
-class _Notes:
-    """What earlier surveys found."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._known = _read_notes(path)
-        self._new = False
-        self._stamps: dict[Path, list[int]] = {}
-
-    def fact(self, ref: FeatureRef) -> Fact | None:
-        """What is known of features whose file has not changed since."""
-        note = self._known.get(ref.name)
-        if note is None or note["stamp"] != self._stamp(ref.path):
-            return None
-        made = note["fingerprint"]
-        return Fact(note["n_frames"], note["feature_dim"], None if made is None else Fingerprint(**made))
-
-    def add(self, ref: FeatureRef, reader: FeatureReader) -> Fact:
-        """Look at features and note what they are."""
-        fact = _look(ref, reader)
-        self._known[ref.name] = {
-            "stamp": self._stamp(ref.path),
-            "n_frames": fact.n_frames,
-            "feature_dim": fact.feature_dim,
-            "fingerprint": None if fact.fingerprint is None else fact.fingerprint.as_dict(),
-        }
-        self._new = True
-        return fact
-
-    def keep(self) -> None:
-        """Write what is new; a folder that cannot be written to only costs the next run its time."""
-        if not self._new:
-            return
-        try:
-            write_text(self.path, json.dumps({"version": _VERSION, "features": self._known}))
-        except OutputError as error:
-            logger.info("the survey is not kept: %s", error)
-
-    def _stamp(self, path: Path) -> list[int]:
-        if path not in self._stamps:
-            try:
-                status = path.stat()
-                self._stamps[path] = [status.st_size, status.st_mtime_ns]
-            except OSError:
-                return []  # reading it will say what is wrong
-        return self._stamps[path]
-
-
-def _read_notes(path: Path) -> dict[str, dict[str, Any]]:
-    try:
-        notes = json.loads(path.read_text(encoding="utf-8"))
-        known = notes["features"] if notes["version"] == _VERSION else {}
-        keys = {"stamp", "n_frames", "feature_dim", "fingerprint"}
-        return {name: note for name, note in known.items() if keys <= note.keys()}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        return {}  # none yet, or damaged: look again

@@ -8,6 +8,7 @@ survey.py         a fold's videos looked at once, all that is wrong with them sa
 memory.py         features, kept once read
 dataset.py        video -> example: a run of frames, text
 collate.py        examples -> `SummarizeBatch`
+fold_data.py      what every data module of annotated videos knows: datasets, fold, figures
 judging.py        scores of whole videos -> the figures that choose a checkpoint
 data_module.py    all of it for Lightning
 """

@@ -3,38 +3,30 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from functools import cached_property
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-import pytorch_lightning as pl
 import torch
 
 from sspvs.data.batch import SummarizeBatch
 from sspvs.data.buckets import LengthBuckets
 from sspvs.data.loader import BatchLoader, batch_loader
-from sspvs.data.splits import Splits
 from sspvs.data.summarization.collate import collate
 from sspvs.data.summarization.dataset import SUMMARIZER_TEXT, SummarizeDataset
-from sspvs.data.summarization.folds import FoldVideos, plan_everything, plan_fold, split_of, tell_fold
-from sspvs.data.summarization.judging import judge
-from sspvs.data.summarization.memory import FeatureMemory
-from sspvs.data.summarization.stores import Stores
-from sspvs.data.summarization.survey import Surveyed, first_width, survey
+from sspvs.data.summarization.fold_data import FoldDataModule, Part
+from sspvs.data.summarization.survey import Surveyed, survey
 from sspvs.data.summarization.texts import read_texts
 from sspvs.data.text import TextSettings
 from sspvs.data.tokenizers import load_tokenizer
-from sspvs.data.worlds import WorldSource, dataset_of_world
+from sspvs.data.worlds import WorldSource
 from sspvs.errors import DatasetError
-from sspvs.types import Annotations, Fingerprint, FloatArray
 
 logger = logging.getLogger(__name__)
 SummarizeLoader: TypeAlias = BatchLoader[SummarizeBatch]
-Part: TypeAlias = Literal["train", "val", "test"]
 
 
-class SummarizeDataModule(pl.LightningDataModule):
+class SummarizeDataModule(FoldDataModule[SummarizeBatch]):
     """One fold of annotated videos: those it trains on, those that choose the checkpoint, those it tests.
 
     Batches are planned for all ranks from the seed and the epoch (`sspvs.data.buckets`): no video is on two ranks, and
@@ -104,107 +96,29 @@ class SummarizeDataModule(pl.LightningDataModule):
         download: bool = False,
         world: WorldSource | None = None,
     ) -> None:
-        super().__init__()
         if (dataset is None) == (world is None):
             raise ValueError("give data.dataset (a dataset file) or data.world, and not both")
-        if not 0 < val_share < 1:
-            raise ValueError(
-                f"val_share must be above 0 and below 1, got {val_share}; to hold nothing out: validate_on nothing"
-            )
-        if num_workers < 0:
-            raise ValueError(f"num_workers must not be negative, got {num_workers}")
-        if world is not None:
-            made = dataset_of_world(world)
-            dataset = str(made.dataset)
-            splits = str(made.splits) if splits is None else splits
-            texts = str(made.texts) if texts is None else texts
-        self.paths = (Path(str(dataset)), *map(Path, others or ()))
-        self.split_path, self.text_path = (None if path is None else Path(path) for path in (splits, texts))
-        self.fold, self.split_seed = fold, split_seed
-        self.setting: Literal["canonical", "augmented", "transfer"] = setting
-        self.validate_on: Literal["held-out", "test", "nothing"] = validate_on
-        self.val_share = val_share
+        super().__init__(
+            dataset=dataset,
+            others=others,
+            splits=splits,
+            fold=fold,
+            setting=setting,
+            split_seed=split_seed,
+            validate_on=validate_on,
+            val_share=val_share,
+            num_workers=num_workers,
+            world=world,
+        )
+        if self.world_files is not None and texts is None:
+            texts = str(self.world_files.texts)
+        self.text_path = None if texts is None else Path(texts)
         self.encoder, self.vocab_size, self.download = encoder, vocab_size, download
         self.use_text, self.text, self.title_as_query = use_text, text, title_as_query
         self.max_frames, self.batch_size = max_frames, batch_size
         self.val_batch_size = batch_size if val_batch_size is None else val_batch_size
         self.repeats, self.bucket_batches = repeats, bucket_batches
-        self.num_workers, self.seed = num_workers, seed
-        self.memory = FeatureMemory()
-        self._surveyed: Surveyed | None = None
-
-    @cached_property
-    def stores(self) -> Stores:
-        """The dataset files, opened."""
-        return Stores(self.paths[0], self.paths[1:])
-
-    @cached_property
-    def split(self) -> Splits:
-        """All folds, with the videos under their datasets' own names and keys; known before `setup`."""
-        return split_of(self.stores, self.split_path, setting=self.setting, seed=self.split_seed)
-
-    @property
-    def n_folds(self) -> int:
-        """Folds of the split."""
-        return len(self.split.folds)
-
-    @cached_property
-    def fold_videos(self) -> FoldVideos:
-        """The videos of this fold; known before `setup`."""
-        if self.fold is None:
-            return plan_everything(
-                self.stores, validate_on=self.validate_on, val_share=self.val_share, seed=self.split_seed
-            )
-        return plan_fold(
-            self.split,
-            self.fold,
-            self.stores,
-            validate_on=self.validate_on,
-            val_share=self.val_share,
-            seed=self.split_seed,
-        )
-
-    @property
-    def feature_dim(self) -> int:
-        """D, as the data has it; known before `setup`, from the first video."""
-        return first_width(self.stores.tested) if self._surveyed is None else self._surveyed.feature_dim
-
-    @property
-    def feature_fingerprint(self) -> Fingerprint | None:
-        """What made the features, after `setup`; None when unknown."""
-        return None if self._surveyed is None else self._surveyed.fingerprint
-
-    @property
-    def annotations(self) -> Mapping[str, Annotations]:
-        """The videos that are validated or tested, by id; after `setup`."""
-        return self._ready.annotations
-
-    def judge(self, scores: Mapping[str, FloatArray]) -> dict[str, float]:
-        """What scores of validated or tested videos are worth; see `sspvs.data.summarization.judging.judge`.
-
-        Args:
-            scores: (T,) finite scores at the picks, by id.
-        """
-        return judge(self.annotations, scores)
-
-    def setup(self, stage: str | None = None) -> None:  # noqa: ARG002
-        """Look at the fold's videos, once."""
-        if self._surveyed is not None:
-            return
-        videos = self.fold_videos
-        judged = dict.fromkeys((*videos.val, *videos.test))
-        texts = {} if self.text_path is None else read_texts(self.text_path, self.stores)
-        self._surveyed = survey(
-            list(dict.fromkeys((*videos.train, *judged))),
-            self.stores,
-            judged=judged,
-            texts=texts,
-            title_as_query=self.title_as_query,
-        )
-        if self.fold is not None:
-            tell_fold(self.split, self.fold, videos, self.stores)
-        for store in self.stores.values():
-            store.features.close()
+        self.seed = seed
 
     def dataset(self, part: Part, *, mode: Literal["train", "whole"] = "whole") -> SummarizeDataset:
         """The examples of a part of the fold, after `setup`.
@@ -244,30 +158,12 @@ class SummarizeDataModule(pl.LightningDataModule):
             logger.info("text about %d of %d training videos", dataset.n_with_text, len(dataset))
         return self._loader(dataset, training=True)
 
-    def val_dataloader(self) -> SummarizeLoader | list[SummarizeLoader]:
-        """Whole videos of this rank, each once; none where nothing is validated on."""
-        return self._loader(self.dataset("val"), training=False) if self.fold_videos.val else []
+    def _whole_videos(self, part: Part) -> SummarizeLoader:
+        return self._loader(self.dataset(part), training=False)
 
-    def test_dataloader(self) -> SummarizeLoader:
-        """Whole videos of this rank, each once.
-
-        Raises:
-            ValueError: With `fold` null nothing is tested.
-        """
-        if not self.fold_videos.test:
-            raise ValueError("data.fold is null: all videos are trained on and none is tested; say which fold")
-        return self._loader(self.dataset("test"), training=False)
-
-    def predict_dataloader(self) -> SummarizeLoader:
-        """The tested videos."""
-        return self.test_dataloader()
-
-    @property
-    def _ready(self) -> Surveyed:
-        if self._surveyed is None:
-            self.setup()
-        assert self._surveyed is not None
-        return self._surveyed
+    def _look_at(self, ids: Sequence[str], judged: Collection[str]) -> Surveyed:
+        texts = {} if self.text_path is None else read_texts(self.text_path, self.stores)
+        return survey(ids, self.stores, judged=judged, texts=texts, title_as_query=self.title_as_query)
 
     def _loader(self, dataset: SummarizeDataset, *, training: bool) -> SummarizeLoader:
         trainer = self.trainer

@@ -1,0 +1,256 @@
+"""Contrastive refinement's data for Lightning: unlabelled features, one fold of annotated videos, or both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Literal, TypeAlias
+
+import torch
+
+from sspvs.data.batch import RefineBatch
+from sspvs.data.buckets import LengthBuckets
+from sspvs.data.loader import BatchLoader, batch_loader
+from sspvs.data.refinement.dataset import ClipPart, Mode, RefineDataset, Short, collate
+from sspvs.data.refinement.parts import all_of, held_out, refuse_same_files, refuse_unlike, without_judged
+from sspvs.data.refinement.sources import AnnotatedSource, ClipMemory
+from sspvs.data.refinement.survey import Unlabelled, likely_width, load_unlabelled
+from sspvs.data.summarization.fold_data import FoldDataModule, Part
+from sspvs.data.worlds import WorldSource, unlabelled_of_world
+from sspvs.types import Annotations, Fingerprint, FloatArray
+
+RefineLoader: TypeAlias = BatchLoader[RefineBatch]
+DEFAULT_ROOM = 2 << 30
+"""Bytes of unlabelled features that stay in memory: of a device's reading processes together."""
+
+
+class RefineDataModule(FoldDataModule[RefineBatch]):
+    """Clips to refine features on; no label is read but to judge.
+
+    Unlabelled features alone, one fold of annotated videos alone (its tested videos are never trained on), or both:
+    then the unlabelled videos are trained on beside the fold's training videos, but for those that are the tested or
+    validated ones again (`without_judged`). Batches are planned for all ranks as in the other data modules
+    (`sspvs.data.buckets`), and what is drawn depends on the video and the draw alone.
+
+    Args:
+        features: Unlabelled features: h5 files, and folders (with their subfolders) of .h5, .npy and .npz files,
+            YouTube-8M frame-level .tfrecord files (or its bytes as .npy or h5), and shards of `sspvs data shard`.
+        dataset: The dataset file that is tested (`sspvs data build`), with features; or give a `world`, or neither.
+        others: Dataset files of other sets, to train on as well (augmented) or alone (transfer).
+        splits: A split file of any style. Null: the world's own, or folds drawn by `split_seed`.
+        fold: Which of the folds, from 0. Null: nothing is tested and all videos are trained on, but those held out.
+        setting: Of folds that are drawn; a split file has its own.
+        split_seed: Draws folds, and the videos that are held out of training.
+        validate_on: `nothing`: the last epoch is taken, as published. `held-out`: the split's validation videos, or
+            `val_share` of the training videos; without annotated videos, of the unlabelled ones. `test`: the tested
+            videos, which must never be reported beside others.
+        val_share: Of the training videos of the tested dataset, or of the unlabelled videos, held out.
+        clip_frames: Frames of a clip: a random subset of a video's, in their order.
+        short: Videos with fewer: `stretch` repeats their nearest frames, as published; `mask` pads them.
+        repeats: Clips of each video in an epoch.
+        batch_size: Clips of a batch on one device. Published: 32, of SumMe 8, of YouTube-8M 128.
+        val_batch_size: Videos of a batch in validation and testing. Null: 1; of unlabelled clips as `batch_size`.
+        num_workers: Processes that read, for each device.
+        seed: Of the order and the clips.
+        skip_bad: Leave out unlabelled videos that are damaged or not like most, with a warning that counts them;
+            false: refuse.
+        memory_bytes: Of unlabelled features that stay in memory once read: of a device's reading processes together.
+        world: A synthetic world's annotated videos instead of a dataset, made unless it is there.
+        world_unlabelled: Train on the world's pretraining videos as well, without their texts.
+
+    Raises:
+        ValueError: An argument is out of range, or two of them do not go together.
+        DatasetError: The data is not what it should be (when it is first needed).
+        FingerprintMismatchError: Features that were made differently (likewise).
+    """
+
+    def __init__(
+        self,
+        features: list[str] | None = None,
+        dataset: str | None = None,
+        others: list[str] | None = None,
+        splits: str | None = None,
+        fold: int | None = 0,
+        setting: Literal["canonical", "augmented", "transfer"] = "canonical",
+        split_seed: int = 0,
+        validate_on: Literal["held-out", "test", "nothing"] = "nothing",
+        val_share: float = 0.2,
+        clip_frames: int = 200,
+        short: Short = "stretch",
+        repeats: int = 1,
+        batch_size: int = 32,
+        val_batch_size: int | None = None,
+        num_workers: int = 0,
+        seed: int = 0,
+        skip_bad: bool = True,
+        memory_bytes: int = DEFAULT_ROOM,
+        world: WorldSource | None = None,
+        world_unlabelled: bool = False,
+    ) -> None:
+        if dataset is not None and world is not None:
+            raise ValueError("give data.dataset (a dataset file) or data.world, not both")
+        annotated = dataset is not None or world is not None
+        if not annotated and not features:
+            raise ValueError("give data.features (unlabelled), or data.dataset or data.world (annotated), or both")
+        if not annotated and (others or splits or validate_on == "test"):
+            raise ValueError(
+                "data.others, data.splits and validate_on test are about annotated videos: give data.dataset or "
+                "data.world as well, or leave them out"
+            )
+        if clip_frames < 1 or memory_bytes < 0:
+            raise ValueError(
+                f"clip_frames must be at least 1 and memory_bytes at least 0, got {clip_frames} and {memory_bytes}"
+            )
+        super().__init__(
+            dataset=dataset,
+            others=others,
+            splits=splits,
+            fold=fold,
+            setting=setting,
+            split_seed=split_seed,
+            validate_on=validate_on,
+            val_share=val_share,
+            num_workers=num_workers,
+            world=world,
+        )
+        self.features = tuple(features or ())
+        if world is not None and world_unlabelled:
+            self.features += (str(unlabelled_of_world(world)),)
+        self.clip_frames, self.repeats, self.seed = clip_frames, repeats, seed
+        self.short: Short = short
+        self.batch_size = batch_size
+        self.val_batch_size = val_batch_size or (1 if annotated else batch_size)
+        self.skip_bad = skip_bad
+        self.clip_memory = ClipMemory(memory_bytes // max(1, num_workers))
+        self._unlabelled: Unlabelled | None = None
+
+    @property
+    def is_annotated(self) -> bool:
+        """Whether there are annotated videos, which can be tested and judged."""
+        return bool(self.paths)
+
+    @property
+    def feature_dim(self) -> int:
+        """D, as the data has it; known before `setup`, from the first videos."""
+        if self._unlabelled is not None:
+            return self._unlabelled.feature_dim
+        return super().feature_dim if self.is_annotated else self._likely_width
+
+    @property
+    def feature_fingerprint(self) -> Fingerprint | None:
+        """What made the features, after `setup`; None when unknown."""
+        known = super().feature_fingerprint
+        return known if known is not None or self._unlabelled is None else self._unlabelled.fingerprint
+
+    @property
+    def annotations(self) -> Mapping[str, Annotations]:
+        """The videos that are validated or tested, by id; after `setup`. None of unlabelled videos."""
+        return super().annotations if self.is_annotated else {}
+
+    def judge(self, scores: Mapping[str, FloatArray]) -> dict[str, float]:
+        """As for every fold; nothing can be said of unlabelled videos.
+
+        Args:
+            scores: (T,) finite scores at the picks, by id.
+        """
+        return super().judge(scores) if self.is_annotated else {}
+
+    def prepare_data(self) -> None:
+        """On one process of each machine: look at the unlabelled features; what is found is kept beside them."""
+        self._load()
+
+    def setup(self, stage: str | None = None) -> None:
+        """Look at all videos, once, and check that they fit together."""
+        if self.is_annotated:
+            super().setup(stage)
+        self._load()
+        if self._surveyed is None or self._unlabelled is None:
+            return
+        refuse_unlike(self._surveyed, self._unlabelled, f"{self.paths[0]} and {', '.join(self.features)}")
+
+    def clips(self, part: Part, *, mode: Mode = "whole") -> RefineDataset:
+        """The examples of a part, after `setup`.
+
+        Args:
+            part: `train`, `val` or `test`; unlabelled videos are in the last of these never.
+            mode: `train` draws clips, `fixed` gives one clip a video, `whole` whole videos.
+        """
+        parts: list[ClipPart] = []
+        if self.is_annotated:
+            items = self._ready.items
+            source = AnnotatedSource([items[name] for name in getattr(self.fold_videos, part)], self.memory)
+            parts += all_of([source])
+        parts += self._unlabelled_parts.get(part, ())
+        return RefineDataset(
+            parts,
+            clip_frames=self.clip_frames,
+            short=self.short,
+            seed=self.seed,
+            mode=mode,
+            skip_bad=self.skip_bad,
+        )
+
+    def train_dataloader(self) -> RefineLoader:
+        """Batches of this rank's clips."""
+        return self._loader(self.clips("train", mode="train"), training=True)
+
+    def val_dataloader(self) -> RefineLoader | list[RefineLoader]:
+        """Whole annotated videos of this rank, each once, or fixed clips of unlabelled ones; none where nothing is."""
+        if self.is_annotated:
+            return super().val_dataloader()
+        held_out = self.clips("val", mode="fixed")
+        return self._loader(held_out, training=False) if len(held_out) else []
+
+    def test_dataloader(self) -> RefineLoader:
+        """Whole videos of this rank, each once.
+
+        Raises:
+            ValueError: Nothing is tested: `fold` is null, or there are no annotated videos.
+        """
+        if not self.is_annotated:
+            raise ValueError("unlabelled videos cannot be tested; give data.dataset or data.world as well")
+        loader: RefineLoader = super().test_dataloader()
+        return loader
+
+    @cached_property
+    def _likely_width(self) -> int:
+        return likely_width(self.features)
+
+    @cached_property
+    def _unlabelled_parts(self) -> dict[str, tuple[ClipPart, ...]]:
+        """Which unlabelled videos are trained on, and which are held out."""
+        self._load()
+        parts = () if self._unlabelled is None else all_of(self._unlabelled.sources)
+        if self.is_annotated:
+            videos = self.fold_videos
+            items = [self._ready.items[name] for name in dict.fromkeys((*videos.val, *videos.test))]
+            return {"train": without_judged(parts, AnnotatedSource(items, self.memory))}
+        if self.validate_on == "nothing":
+            return {"train": parts}
+        train, val = held_out(parts, self.val_share, self.split_seed)
+        return {"train": train, "val": val}
+
+    def _load(self) -> None:
+        if self.features and self._unlabelled is None:
+            refuse_same_files(self.features, self.paths)
+            self._unlabelled = load_unlabelled(self.features, self.clip_memory, skip_bad=self.skip_bad, progress=True)
+
+    def _whole_videos(self, part: Part) -> RefineLoader:
+        return self._loader(self.clips(part), training=False)
+
+    def _loader(self, dataset: RefineDataset, *, training: bool) -> RefineLoader:
+        trainer = self.trainer
+        sampler = LengthBuckets(
+            dataset.lengths,
+            self.batch_size if training else self.val_batch_size,
+            training=training,
+            seed=self.seed,
+            repeats=self.repeats,
+            bucket_batches=1,
+            shards=dataset.shards if training else None,
+            world_size=1 if trainer is None else trainer.world_size,
+            rank=0 if trainer is None else trainer.global_rank,
+        )
+        return batch_loader(
+            dataset, sampler, collate, num_workers=self.num_workers, pin_memory=torch.cuda.is_available()
+        )

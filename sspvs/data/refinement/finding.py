@@ -1,0 +1,196 @@
+"""From paths to feature files, and from a feature file to its videos. Nothing but names is read."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tarfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from sspvs.data.formats.damage import DAMAGE
+from sspvs.data.formats.tfrecord import looks_like_tfrecord
+from sspvs.data.pretrain.items import FeatureRef
+from sspvs.data.pretrain.shards.index import INDEX, is_shards, read_index
+from sspvs.data.pretrain.survey_notes import Fact
+from sspvs.data.refinement.reading import ByteRef, array_names
+from sspvs.errors import DatasetError, FeatureFileError, SspvsError, first_line
+from sspvs.features.store import natural_order, read_features
+from sspvs.features.store.byte_file import byte_videos
+from sspvs.features.store.h5_survey import h5_family
+
+logger = logging.getLogger(__name__)
+FileKind = Literal["h5", "npy", "npz", "records", "tar", "shards"]
+SUFFIXES: dict[str, FileKind] = {
+    ".h5": "h5",
+    ".hdf5": "h5",
+    ".npy": "npy",
+    ".npz": "npz",
+    ".tfrecord": "records",
+    ".tar": "tar",
+}
+_OTHERS = ("scores", "tokens", "tvsum", "matlab")  # h5 files that lie about in folders of features
+_EXPECTED = "h5, .npy or .npz files of features, YouTube-8M .tfrecord files or .tar shards"
+
+
+@dataclass(frozen=True)
+class FeatureFile:
+    """One file of features, or one folder of shards with an index.
+
+    Attributes:
+        path: Where it is.
+        label: What its videos' ids begin with.
+        kind: How it is read.
+        root: The folder in which notes about it are kept.
+    """
+
+    path: Path
+    label: str
+    kind: FileKind
+    root: Path
+
+
+@dataclass(frozen=True)
+class StoredVideo:
+    """One video's features in a file.
+
+    Attributes:
+        id: Its name, unique.
+        ref: Where its features are.
+        root: The folder in which notes about it are kept.
+        fact: What there is to know of them; None before they were looked at.
+    """
+
+    id: str
+    ref: FeatureRef
+    root: Path
+    fact: Fact | None = None
+
+
+def feature_files(paths: Sequence[str | os.PathLike[str]]) -> list[FeatureFile]:
+    """The feature files of paths, those of folders and their subfolders too, in a fixed order.
+
+    Raises:
+        DatasetError: A path is missing, or has no feature file.
+        ValueError: A file is given twice.
+    """
+    found: list[FeatureFile] = []
+    for path in map(Path, paths):
+        if path.is_dir():
+            inside = list(_in_folder(path, path.resolve().name))
+            if not inside:
+                raise DatasetError(f"{path}: expected {_EXPECTED} in this folder or below it, found none")
+            found += inside
+        elif path.is_file():
+            found.append(FeatureFile(path, path.stem, _kind_of(path), path.parent))
+        else:
+            raise DatasetError(f"{path}: no such file or folder; data.features names {_EXPECTED}, or folders of them")
+    given = Counter(file.path.resolve() for file in found)
+    twice = [str(path) for path, count in given.items() if count > 1]
+    if twice:
+        raise ValueError(f"data.features has {twice[0]} twice; give each file or folder once")
+    labels: Counter[str] = Counter()
+    for number, file in enumerate(found):
+        labels[file.label] += 1
+        if labels[file.label] > 1:
+            found[number] = replace(file, label=f"{file.label}#{labels[file.label]}")
+    return found
+
+
+def videos_of(file: FeatureFile) -> list[StoredVideo]:
+    """The videos of a file that is not of records; none of an h5 file of scores or of other things than features.
+
+    Raises:
+        SspvsError: It cannot be read.
+    """
+    try:
+        if file.kind == "shards":
+            index = read_index(file.path)
+            return [
+                StoredVideo(
+                    f"{file.label}/{item.id}",
+                    item.features,
+                    file.root,
+                    Fact(item.n_frames, item.feature_dim, index.fingerprint),
+                )
+                for item in index.items
+            ]
+        refs = {"h5": _h5_refs, "npy": _npy_refs, "npz": _npz_refs, "tar": _tar_refs}[file.kind](file.path)
+    except SspvsError:
+        raise
+    except DAMAGE as error:
+        raise FeatureFileError(f"{file.path}: cannot be read: {first_line(error)}") from error
+    return [StoredVideo(f"{file.label}/{name}" if name else file.label, ref, file.root) for name, ref in refs]
+
+
+def _in_folder(root: Path, label: str) -> Iterator[FeatureFile]:
+    """Files by their path; hidden ones are left alone."""
+    for place, folders, names in os.walk(root):
+        folder = Path(place)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        indexed = is_shards(folder)
+        if indexed:
+            yield FeatureFile(folder, _label(root, folder, label), "shards", folder)
+        for name in sorted(names):
+            kind = SUFFIXES.get(Path(name).suffix.lower())
+            if kind is None or name.startswith(".") or (indexed and kind == "tar"):
+                continue
+            path = folder / name
+            yield FeatureFile(path, _label(root, path.with_suffix(""), label), kind, root)
+
+
+def _label(root: Path, path: Path, label: str) -> str:
+    below = path.relative_to(root).as_posix()
+    return label if below == "." else f"{label}/{below}"
+
+
+def _kind_of(path: Path) -> FileKind:
+    """Of a file that is named: records may have any ending."""
+    kind = SUFFIXES.get(path.suffix.lower())
+    if kind is None:
+        try:
+            with path.open("rb") as file:
+                if looks_like_tfrecord(file.read(64)):
+                    return "records"
+        except OSError as error:
+            raise DatasetError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise DatasetError(f"{path}: expected {_EXPECTED}, or a folder of them")
+    return kind
+
+
+def _h5_refs(path: Path) -> list[tuple[str, FeatureRef]]:
+    family = h5_family(path)
+    if family in _OTHERS:
+        logger.info("%s has no features, it is of the kind '%s'", path, family)
+        return []
+    if family == "bytes":
+        return [(key, ByteRef(path, key)) for key in byte_videos(path)]
+    with read_features(path) as store:
+        names = list(natural_order(store))
+    # A file of one video may have its features at the root.
+    return [("", FeatureRef(path))] if len(names) == 1 else [(name, FeatureRef(path, name)) for name in names]
+
+
+def _npy_refs(path: Path) -> list[tuple[str, FeatureRef]]:
+    return [("", FeatureRef(path))]
+
+
+def _npz_refs(path: Path) -> list[tuple[str, FeatureRef]]:
+    names = array_names(path)
+    return [("" if len(names) == 1 else name, FeatureRef(path, name)) for name in names]
+
+
+def _tar_refs(path: Path) -> list[tuple[str, FeatureRef]]:
+    """Arrays in a tar by itself, without the index that says what is in it."""
+    with tarfile.open(path, "r:") as tar:
+        refs = [
+            (member.name.removesuffix(".npy"), FeatureRef(path, member.name, member.offset_data))
+            for member in tar
+            if member.isfile() and member.name.endswith(".npy")
+        ]
+    if not refs:
+        raise FeatureFileError(f"{path}: expected a shard with .npy members, found none ({INDEX} is not there either)")
+    return refs

@@ -1,0 +1,211 @@
+"""YouTube-8M's frame-level TFRecord files: any record can be had, without those before it and without TensorFlow.
+
+Where the records begin is found once, from their frames, and kept beside the files (`.sspvs-records.npz`). What is in a
+record, its T included, is only known when it is read.
+
+Axis letters: T picks, D feature width.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from sspvs.atomic import atomic_file
+from sspvs.data.formats.damage import DAMAGE
+from sspvs.data.formats.tfrecord import record_places
+from sspvs.data.formats.youtube8m_files import ByteArray, record_bytes
+from sspvs.data.refinement.finding import FeatureFile
+from sspvs.data.refinement.reading import as_features
+from sspvs.data.refinement.sources import Choose, ClipMemory
+from sspvs.errors import DatasetError, OutputError, SspvsError, one_line
+from sspvs.types import FloatArray, IntArray
+
+logger = logging.getLogger(__name__)
+INDEX = ".sspvs-records.npz"
+_TRIED = 8  # records that may be damaged before a width is found
+
+
+class RecordSource:
+    """Records by their places.
+
+    Args:
+        files: The record files.
+        file_numbers: (n,) which file each record is in.
+        places: (n, 2) offset and length of each.
+        feature_dim: D.
+        memory: Where bytes are kept once read.
+    """
+
+    def __init__(
+        self,
+        files: Sequence[FeatureFile],
+        file_numbers: IntArray,
+        places: IntArray,
+        feature_dim: int,
+        memory: ClipMemory,
+    ) -> None:
+        self.files, self.feature_dim, self.memory = tuple(files), feature_dim, memory
+        self.shards: IntArray | None = file_numbers
+        self.places = places
+        self.lengths: IntArray = np.zeros(len(places), np.int64)
+        counts = np.bincount(file_numbers, minlength=len(self.files))
+        self._file_numbers, self._first = file_numbers, np.cumsum(counts) - counts
+
+    def name(self, number: int) -> str:
+        """The file, and which of its records: the video's own name is inside of it."""
+        file = int(self._file_numbers[number])
+        return f"{self.files[file].label}/{number - int(self._first[file])}"
+
+    def read(self, number: int, choose: Choose) -> FloatArray:
+        """(t, D) float32 of the wanted rows, dequantised and L2-normalised; see `ClipSource`."""
+        name = self.name(number)
+        values = self.memory.get(name)
+        if values is None:
+            file = self.files[int(self._file_numbers[number])].path
+            offset, length = map(int, self.places[number])
+            values = _read(file, offset, length, name)
+            if values.shape[1] != self.feature_dim:
+                raise DatasetError(f"{name}: features of {values.shape[1]} bytes, others of {self.feature_dim}")
+            self.memory.keep(name, values)
+        return as_features(values[choose(len(values))])
+
+    def close(self) -> None:
+        """No file stays open."""
+
+
+def read_records(
+    files: Sequence[FeatureFile], memory: ClipMemory, problems: list[str], *, progress: bool = False
+) -> RecordSource | None:
+    """Find the records of files, as far as no earlier run did.
+
+    Args:
+        files: TFRecord files.
+        memory: Where bytes are kept once read.
+        problems: Told what is wrong with files.
+        progress: Show a progress bar; quiet when stderr is no terminal.
+
+    Returns:
+        The records; None where there are none.
+    """
+    indices: dict[Path, _Index] = {}
+    file_numbers, places = [], []
+    for number, file in enumerate(
+        tqdm(files, desc="looking for the records", leave=False, disable=None if progress else True)
+    ):
+        index = indices.get(file.root) or indices.setdefault(file.root, _Index(file.root))
+        try:
+            found, wrong = index.places(file.path)
+        except DatasetError as error:
+            problems.append(one_line(error))
+            continue
+        if wrong or not len(found):
+            problems.append(wrong or f"{file.path}: no records in it")
+        file_numbers.append(np.full(len(found), number, np.int64))
+        places.append(found)
+    for index in indices.values():
+        index.keep()
+    if not sum(map(len, places)):
+        return None
+    source = RecordSource(files, np.concatenate(file_numbers), np.concatenate(places), 0, memory)
+    source.feature_dim = _first_width(source, problems)
+    return source if source.feature_dim else None
+
+
+def width_of_records(file: FeatureFile) -> int:
+    """D of a record file, from its first record that can be read.
+
+    Raises:
+        DatasetError: None can.
+    """
+    problems: list[str] = []
+    found, wrong = record_places(file.path)
+    for number, (offset, length) in enumerate(found[:_TRIED]):
+        try:
+            return int(_read(file.path, offset, length, f"{file.label}/{number}").shape[1])
+        except SspvsError as error:
+            problems.append(one_line(error))
+    raise DatasetError(problems[0] if problems else wrong or f"{file.path}: no records in it")
+
+
+class _Index:
+    """Where records begin in the files of a folder, as earlier runs found it.
+
+    Kept as one array: (path, size, time of modification, number of records, what is wrong) of each file, and the
+    places of all.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.path = folder, folder / INDEX
+        self._known: dict[str, tuple[tuple[int, int], IntArray, str]] = {}
+        self._new = False
+        try:
+            with np.load(self.path, allow_pickle=False) as kept:
+                names, stamps, counts = kept["names"].tolist(), kept["stamps"].tolist(), kept["counts"]
+                cuts = np.split(kept["places"].reshape(-1, 2), np.cumsum(counts)[:-1])
+                rows = zip(names, stamps, cuts, kept["wrong"].tolist(), strict=True)
+                self._known = {name: ((stamp[0], stamp[1]), cut, wrong) for name, stamp, cut, wrong in rows}
+        except DAMAGE:
+            self._known = {}  # none yet, or damaged: look again
+
+    def places(self, path: Path) -> tuple[IntArray, str]:
+        """(n, 2) offset and length of a file's records, and what is wrong after them."""
+        name = path.relative_to(self.folder).as_posix()
+        try:
+            status = path.stat()
+        except OSError as error:
+            raise DatasetError(f"{path}: cannot be read: {error.strerror or error}") from error
+        stamp = (status.st_size, status.st_mtime_ns)
+        known = self._known.get(name)
+        if known is None or known[0] != stamp:
+            found, wrong = record_places(path)
+            known = stamp, np.array(found, np.int64).reshape(-1, 2), wrong
+            self._known[name], self._new = known, True
+        return known[1], known[2]
+
+    def keep(self) -> None:
+        """Write what is new; a folder that cannot be written to only costs the next run its time."""
+        if not self._new:
+            return
+        rows = self._known.values()
+        try:
+            with atomic_file(self.path) as temporary, temporary.open("wb") as file:
+                np.savez(
+                    file,
+                    names=np.array(list(self._known), np.str_),
+                    stamps=np.array([stamp for stamp, _, _ in rows], np.int64),
+                    counts=np.array([len(found) for _, found, _ in rows], np.int64),
+                    places=np.concatenate([found for _, found, _ in rows]),
+                    wrong=np.array([wrong for _, _, wrong in rows], np.str_),
+                )
+        except OutputError as error:
+            logger.info("where the records begin is not kept: %s", error)
+
+
+def _first_width(source: RecordSource, problems: list[str]) -> int:
+    """D of the first record that can be read; 0 where none of the first few can."""
+    for number in range(min(_TRIED, len(source.places))):
+        file = source.files[int(source.shards[number])] if source.shards is not None else source.files[0]
+        offset, length = map(int, source.places[number])
+        try:
+            return int(_read(file.path, offset, length, source.name(number)).shape[1])
+        except SspvsError as error:
+            problems.append(one_line(error))
+    return 0
+
+
+def _read(path: Path, offset: int, length: int, name: str) -> ByteArray:
+    """(T, D) bytes of the record there."""
+    try:
+        with path.open("rb", buffering=0) as file:
+            file.seek(offset)
+            record = file.read(length)
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if len(record) < length:
+        raise DatasetError(f"{path}: cut short since its records were found; fetch the file again")
+    return record_bytes(record, f"{name} of {path.name}")

@@ -1,0 +1,186 @@
+"""What every data module of annotated videos knows: its datasets, one fold of their split, and its figures."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Generic, Literal, TypeAlias, TypeVar
+
+import pytorch_lightning as pl
+
+from sspvs.data.loader import BatchLoader
+from sspvs.data.splits import Splits
+from sspvs.data.summarization.folds import FoldVideos, plan_everything, plan_fold, split_of, tell_fold
+from sspvs.data.summarization.judging import judge
+from sspvs.data.summarization.memory import FeatureMemory
+from sspvs.data.summarization.stores import Stores
+from sspvs.data.summarization.survey import Surveyed, first_width, survey
+from sspvs.data.worlds import WorldDataset, WorldSource, dataset_of_world
+from sspvs.types import Annotations, Fingerprint, FloatArray
+
+Batch = TypeVar("Batch")
+Part: TypeAlias = Literal["train", "val", "test"]
+
+
+class FoldDataModule(pl.LightningDataModule, Generic[Batch]):
+    """One fold of annotated videos: those it trains on, those that choose the checkpoint, those it tests.
+
+    Subclasses make the loaders; what is tested, judged and cross-validated is the same for all of them.
+
+    Args:
+        dataset: The dataset file that is tested; or give a `world`. Neither: there are no annotated videos, and
+            whatever needs them refuses.
+        others: Dataset files of other sets.
+        splits: A split file; None: the world's own, or folds that are drawn.
+        fold: Which of the folds; None: nothing is tested.
+        setting: Of folds that are drawn.
+        split_seed: Draws folds, and the videos that are held out of training.
+        validate_on: What chooses the checkpoint.
+        val_share: Of the training videos, held out.
+        num_workers: Processes that read, for each device.
+        world: A synthetic world's annotated videos.
+
+    Raises:
+        ValueError: An argument is out of range, or two of them do not go together.
+    """
+
+    def __init__(
+        self,
+        *,
+        dataset: str | None,
+        others: Sequence[str] | None,
+        splits: str | None,
+        fold: int | None,
+        setting: Literal["canonical", "augmented", "transfer"],
+        split_seed: int,
+        validate_on: Literal["held-out", "test", "nothing"],
+        val_share: float,
+        num_workers: int,
+        world: WorldSource | None,
+    ) -> None:
+        super().__init__()
+        if not 0 < val_share < 1:
+            raise ValueError(
+                f"val_share must be above 0 and below 1, got {val_share}; to hold nothing out: validate_on nothing"
+            )
+        if num_workers < 0:
+            raise ValueError(f"num_workers must not be negative, got {num_workers}")
+        self.world_files: WorldDataset | None = None if world is None else dataset_of_world(world)
+        if self.world_files is not None:
+            dataset = str(self.world_files.dataset)
+            splits = str(self.world_files.splits) if splits is None else splits
+        self.paths = () if dataset is None else (Path(dataset), *map(Path, others or ()))
+        self.split_path = None if splits is None else Path(splits)
+        self.fold, self.split_seed = fold, split_seed
+        self.setting: Literal["canonical", "augmented", "transfer"] = setting
+        self.validate_on: Literal["held-out", "test", "nothing"] = validate_on
+        self.val_share, self.num_workers = val_share, num_workers
+        self.memory = FeatureMemory()
+        self._surveyed: Surveyed | None = None
+
+    @cached_property
+    def stores(self) -> Stores:
+        """The dataset files, opened.
+
+        Raises:
+            ValueError: There are none.
+        """
+        if not self.paths:
+            raise ValueError("there are no annotated videos: give data.dataset (a dataset file) or data.world")
+        return Stores(self.paths[0], self.paths[1:])
+
+    @cached_property
+    def split(self) -> Splits:
+        """All folds, with the videos under their datasets' own names and keys; known before `setup`."""
+        return split_of(self.stores, self.split_path, setting=self.setting, seed=self.split_seed)
+
+    @property
+    def n_folds(self) -> int:
+        """Folds of the split."""
+        return len(self.split.folds)
+
+    @cached_property
+    def fold_videos(self) -> FoldVideos:
+        """The videos of this fold; known before `setup`."""
+        if self.fold is None:
+            return plan_everything(
+                self.stores, validate_on=self.validate_on, val_share=self.val_share, seed=self.split_seed
+            )
+        return plan_fold(
+            self.split,
+            self.fold,
+            self.stores,
+            validate_on=self.validate_on,
+            val_share=self.val_share,
+            seed=self.split_seed,
+        )
+
+    @property
+    def feature_dim(self) -> int:
+        """D, as the data has it; known before `setup`, from the first video."""
+        return first_width(self.stores.tested) if self._surveyed is None else self._surveyed.feature_dim
+
+    @property
+    def feature_fingerprint(self) -> Fingerprint | None:
+        """What made the features, after `setup`; None when unknown."""
+        return None if self._surveyed is None else self._surveyed.fingerprint
+
+    @property
+    def annotations(self) -> Mapping[str, Annotations]:
+        """The videos that are validated or tested, by id; after `setup`."""
+        return self._ready.annotations
+
+    def judge(self, scores: Mapping[str, FloatArray]) -> dict[str, float]:
+        """What scores of validated or tested videos are worth; see `sspvs.data.summarization.judging.judge`.
+
+        Args:
+            scores: (T,) finite scores at the picks, by id.
+        """
+        return judge(self.annotations, scores)
+
+    def setup(self, stage: str | None = None) -> None:  # noqa: ARG002
+        """Look at the fold's videos, once."""
+        if self._surveyed is not None:
+            return
+        videos = self.fold_videos
+        judged = dict.fromkeys((*videos.val, *videos.test))
+        self._surveyed = self._look_at(list(dict.fromkeys((*videos.train, *judged))), judged)
+        if self.fold is not None:
+            tell_fold(self.split, self.fold, videos, self.stores)
+        for store in self.stores.values():
+            store.features.close()
+
+    def val_dataloader(self) -> BatchLoader[Batch] | list[BatchLoader[Batch]]:
+        """Whole videos of this rank, each once; none where nothing is validated on."""
+        return self._whole_videos("val") if self.fold_videos.val else []
+
+    def test_dataloader(self) -> BatchLoader[Batch]:
+        """Whole videos of this rank, each once.
+
+        Raises:
+            ValueError: With `fold` null nothing is tested.
+        """
+        if not self.fold_videos.test:
+            raise ValueError("data.fold is null: all videos are trained on and none is tested; say which fold")
+        return self._whole_videos("test")
+
+    def predict_dataloader(self) -> BatchLoader[Batch]:
+        """The tested videos."""
+        return self.test_dataloader()
+
+    @property
+    def _ready(self) -> Surveyed:
+        if self._surveyed is None:
+            self.setup()
+        assert self._surveyed is not None
+        return self._surveyed
+
+    @abstractmethod
+    def _whole_videos(self, part: Part) -> BatchLoader[Batch]:
+        """A loader of whole videos of a part of the fold."""
+
+    def _look_at(self, ids: Sequence[str], judged: Collection[str]) -> Surveyed:
+        """The survey of the fold's videos."""
+        return survey(ids, self.stores, judged=judged)

@@ -1,0 +1,387 @@
+"""Files of unlabelled features: YouTube-8M's bytes and records, shards, real clips, and damage of all kinds."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import shutil
+import sys
+import tarfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from summarization_material import fingerprint_of
+
+from sspvs.data.buckets import Pick
+from sspvs.data.formats.sequence_example import equal_steps, parse_example
+from sspvs.data.formats.tfrecord import read_records, record_places
+from sspvs.data.pretrain.shards.writing import write_shards
+from sspvs.data.refinement import RefineDataModule, records
+from sspvs.data.refinement.finding import feature_files
+from sspvs.errors import DatasetError
+from sspvs.features.store import write_features
+from sspvs.types import FrameFeatures
+
+sys.path.insert(0, str(Path(__file__).parent))
+from format_material import (
+    field,
+    frame_bytes,
+    sequence_example,
+    tfrecord,
+    youtube8m_h5,
+    youtube8m_npy,
+    youtube8m_tfrecord,
+)
+from pair_sets import features_of, pairs_of
+
+
+def ready(*paths: Path, **how: Any) -> RefineDataModule:
+    data = RefineDataModule(list(map(str, paths)), **{"clip_frames": 5, "batch_size": 1, **how})
+    data.setup()
+    return data
+
+
+def clips_of(data: RefineDataModule) -> dict[str, np.ndarray]:
+    dataset = data.clips("train")
+    return {dataset.clip(place).id: dataset.clip(place).frames for place in range(len(dataset))}
+
+
+def naive_features(values: np.ndarray) -> np.ndarray:
+    """methods.md, section 4: `b * 4/255 + 4/512 - 2`, then L2-normalised; one number at a time."""
+    rows = []
+    for row in values:
+        numbers = [int(byte) * 4 / 255 + 4 / 512 - 2 for byte in row]
+        length = sum(number * number for number in numbers) ** 0.5
+        rows.append([number / length for number in numbers])
+    return np.array(rows)
+
+
+# YouTube-8M ----------------------------------------------------------------------------------------------------------
+
+
+def test_bytes_in_all_their_files(tmp_path: Path) -> None:
+    youtube8m_npy(tmp_path / "arrays")
+    np.savez(tmp_path / "named.npz", rgb=frame_bytes(4, 6), audio=frame_bytes(5, 6, 128))
+    youtube8m_h5(tmp_path / "bytes.h5")
+    youtube8m_tfrecord(tmp_path / "train0026.tfrecord")
+    data = ready(tmp_path)
+    assert data.feature_dim == 1024
+    expected = {
+        "arrays/ORaA": (0, 13), "arrays/IwaA": (1, 13), "named": (4, 6), "bytes/ORaA": (0, 13), "bytes/IwaA": (1, 13),
+        "train0026/0": (0, 3), "train0026/1": (1, 4),
+    }  # fmt: skip
+    found = {name.partition("/")[2]: frames for name, frames in clips_of(data).items()}
+    assert set(found) == set(expected)
+    for name, frames in found.items():
+        assert frames.dtype == np.float32
+        np.testing.assert_allclose(frames, naive_features(frame_bytes(*expected[name])), atol=1e-6)
+
+
+def test_record_files_alone_go_file_by_file(tmp_path: Path) -> None:
+    for number in range(3):
+        rows = [frame_bytes(10 * number + one, 8, 16) for one in range(5)]
+        tfrecord(
+            tmp_path / f"train{number}.tfrecord", [sequence_example(f"{one}", row) for one, row in enumerate(rows)]
+        )
+    data = ready(tmp_path, batch_size=5)
+    batches = [batch.ids for batch in data.train_dataloader()]
+    files = [{name.rpartition("/")[0] for name in ids} for ids in batches]
+    assert sorted(map(len, files)) == [1, 1, 1]
+    assert len({name for ids in batches for name in ids}) == 15
+    again = clips_of(ready(tmp_path, memory_bytes=0))
+    for name, frames in clips_of(data).items():
+        file, place = int(name.rpartition("/")[0][-1]), int(name.rpartition("/")[2])
+        np.testing.assert_allclose(frames, naive_features(frame_bytes(10 * file + place, 8, 16)), atol=1e-6)
+        assert np.array_equal(frames, again[name])
+    batch = next(iter(ready(tmp_path, clip_frames=20, short="mask").train_dataloader()))
+    assert batch.frames.shape[1] == 8  # as long as it turns out to be
+
+
+def test_records_may_have_any_ending_when_named(tmp_path: Path) -> None:
+    path = youtube8m_tfrecord(tmp_path / "train0026")
+    assert sorted(clips_of(ready(path))) == ["train0026/0", "train0026/1"]
+    (tmp_path / "other").write_bytes(b"nothing of the kind")
+    with pytest.raises(DatasetError, match=r"other: expected h5, \.npy or \.npz files"):
+        ready(tmp_path / "other")
+
+
+def test_the_index_of_records_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = list[str]()
+    places = records.record_places
+    monkeypatch.setattr(records, "record_places", lambda path: looked.append(path.name) or places(path))
+    paths = [youtube8m_tfrecord(tmp_path / f"train{number}.tfrecord") for number in range(2)]
+    first = clips_of(ready(tmp_path))
+    assert (tmp_path / records.INDEX).is_file()
+    looked.clear()
+    again = clips_of(ready(tmp_path))
+    assert looked == []
+    assert all(np.array_equal(frames, again[name]) for name, frames in first.items())
+    tfrecord(paths[1], [sequence_example("a", frame_bytes(3, 5))])
+    os.utime(paths[1], ns=(1, 1))
+    assert len(clips_of(ready(tmp_path))) == 3
+    assert looked == ["train1.tfrecord"]
+    (tmp_path / records.INDEX).write_bytes(b"damaged")
+    assert len(clips_of(ready(tmp_path))) == 3
+    tmp_path.chmod(0o500)
+    try:
+        assert len(clips_of(ready(tmp_path))) == 3  # a folder that cannot be written to
+    finally:
+        tmp_path.chmod(0o700)
+
+
+@settings(max_examples=40, deadline=None)
+@given(sizes=st.lists(st.integers(0, 60), max_size=6), data=st.data())
+def test_places_of_records_and_where_a_file_is_cut(
+    tmp_path_factory: pytest.TempPathFactory, sizes: list[int], data: st.DataObject
+) -> None:
+    contents = [bytes([number]) * size for number, size in enumerate(sizes)]
+    path = tfrecord(tmp_path_factory.mktemp("records") / "a.tfrecord", contents)
+    whole = path.read_bytes()
+    places, wrong = record_places(path)
+    assert wrong == ""
+    assert [whole[start : start + length] for start, length in places] == contents == list(read_records(path))
+    if not whole:
+        return
+    path.write_bytes(whole[: data.draw(st.integers(0, len(whole) - 1))])
+    fewer, wrong = record_places(path)
+    assert fewer == places[: len(fewer)]
+    ends = [0, *(start + length + 4 for start, length in places)]
+    assert ("cut short" in wrong) == (path.stat().st_size not in ends)
+
+
+@settings(max_examples=40, deadline=None)
+@given(frames=st.integers(1, 9), width=st.sampled_from([1, 3, 127, 128, 130, 1024]), data=st.data())
+def test_equal_steps_are_what_parsing_gives(frames: int, width: int, data: st.DataObject) -> None:
+    rows = frame_bytes(frames, frames, width)
+    message = sequence_example("a", rows, frame_bytes(3, frames, 5))
+    found = equal_steps(message, "rgb")
+    assert found is not None
+    np.testing.assert_array_equal(found, rows)
+    assert equal_steps(message, "missing") is None
+    damaged = bytearray(message)
+    damaged[data.draw(st.integers(0, len(message) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    found = equal_steps(bytes(damaged), "rgb")
+    with suppress(DatasetError):  # of damage elsewhere in the message
+        steps = parse_example(bytes(damaged)).sequences.get("rgb", [])
+        if found is not None:  # whatever it still finds is what the parser finds
+            assert [row.tobytes() for row in found] == [step[0] for step in steps]
+
+
+def test_steps_of_different_lengths_are_left_to_the_parser() -> None:
+    steps = [b"abc", b"abcd"]
+    value = b"".join(field(1, field(1, field(1, step))) for step in steps)
+    message = field(2, field(1, field(1, b"rgb") + field(2, value)))
+    assert equal_steps(message, "rgb") is None
+    assert parse_example(message).sequences["rgb"] == [[b"abc"], [b"abcd"]]
+
+
+# Shards --------------------------------------------------------------------------------------------------------------
+
+
+def test_shards_as_we_write_them(tmp_path: Path) -> None:
+    lengths = [5, 40, 17, 33, 8, 26, 12]
+    write_shards(pairs_of(tmp_path, lengths), tmp_path / "shards", shard_size=3, fingerprint=fingerprint_of())
+    data = ready(tmp_path / "shards", clip_frames=6)
+    assert data.feature_fingerprint == fingerprint_of()
+    assert len(set(data.clips("train").shards)) == 3  # type: ignore[arg-type]
+    for name, frames in clips_of(data).items():
+        number = int(name[-2:])
+        np.testing.assert_array_equal(
+            frames, features_of(number, lengths[number]).astype(np.float16).astype(np.float32)
+        )
+    seen = [batch.ids[0] for batch in data.train_dataloader()]
+    assert len(set(seen)) == 7
+    together = ready(tmp_path, clip_frames=6)  # the h5 file they were made from lies beside them
+    assert len(together.clips("train")) == 14
+    assert together.clips("train").shards is None
+
+
+def test_a_tar_of_others(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "x.tar", "w") as tar:
+        for number, length in enumerate((9, 4, 7)):
+            np.save(tmp_path / "array", features_of(number, length))
+            tar.add(tmp_path / "array.npy", f"00{number}.npy")
+            tar.add(__file__, f"00{number}.txt")
+    (tmp_path / "array.npy").unlink()
+    for _ in range(2):  # the second time from notes
+        found = clips_of(ready(tmp_path / "x.tar"))
+        assert set(found) == {"x/000", "x/001", "x/002"}
+        for number, length in enumerate((9, 4, 7)):
+            np.testing.assert_array_equal(found[f"x/00{number}"], features_of(number, length))
+
+
+# Real features -------------------------------------------------------------------------------------------------------
+
+
+def test_real_clips_one_file_each(shared_data: Path, tmp_path: Path) -> None:
+    with h5py.File(shared_data / "footage" / "footage.h5") as file:
+        whole = {name: np.asarray(file[name]["features"]) for name in file}
+    for place, (name, features) in enumerate(whole.items()):
+        if place % 3 == 0:
+            np.save(tmp_path / f"{name}.npy", features)
+        elif place % 3 == 1:
+            np.savez(tmp_path / f"{name}.npz", features=features)
+        else:
+            with h5py.File(tmp_path / f"{name}.h5", "w") as file:
+                file["features"] = features
+    shutil.copy(shared_data / "footage" / "footage.h5", tmp_path / "all.h5")
+    data = ready(tmp_path, clip_frames=200, batch_size=32)
+    assert (data.feature_dim, len(data.clips("train"))) == (1280, 2 * len(whole))
+    for name, frames in clips_of(data).items():
+        np.testing.assert_array_equal(frames, whole[name.rpartition("/")[2]].astype(np.float32))
+    for batch in data.train_dataloader():
+        assert batch.frames.shape == (32, 200, 1280)
+        assert batch.frame_mask.all()
+        for row, name in enumerate(batch.ids):
+            one = whole[name.rpartition("/")[2]].astype(np.float32)
+            assert len(one) < 200
+            np.testing.assert_array_equal(batch.frames[row], one[[i * len(one) // 200 for i in range(200)]])
+
+
+# Damage --------------------------------------------------------------------------------------------------------------
+
+
+def broken_archive(folder: Path) -> Path:
+    """Twelve good videos, and one of every kind of bad one."""
+    for number in range(12):
+        np.save(folder / f"v{number:02d}.npy", features_of(number, 12))
+    good = (folder / "v00.npy").read_bytes()
+    (folder / "bad_cut.npy").write_bytes(good[:-30])
+    (folder / "bad_empty.h5").write_bytes(b"")
+    (folder / "bad_page.h5").write_text("<html>refused</html>")
+    np.save(folder / "bad_nan.npy", np.where(np.arange(60).reshape(10, 6) == 33, np.nan, 1.0))
+    np.save(folder / "bad_wide.npy", np.ones((4, 9), np.float32))
+    np.save(folder / "bad_none.npy", np.ones((0, 6), np.float32))
+    np.save(folder / "bad_flat.npy", np.ones(6, np.float32))
+    np.save(folder / "bad_whole.npy", np.ones((4, 6), np.int64))
+    np.save(folder / "bad_objects.npy", np.array([{}, []], object), allow_pickle=True)
+    (folder / "bad_zip.npz").write_bytes(b"PK\x03\x04 and nothing more")
+    (folder / "bad_tar.tar").write_bytes(b"no tar")
+    with h5py.File(folder / "bad_group.h5", "w") as file:
+        file["a/other"] = np.ones(3)
+        file["b/features"] = np.ones((3, 6), np.float32)
+    cut = youtube8m_tfrecord(folder / "bad_records.tfrecord")
+    cut.write_bytes(b"\0" * 20)
+    return folder
+
+
+BAD = 13
+
+
+def test_damage_is_counted_and_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    data = ready(broken_archive(tmp_path), batch_size=13)
+    assert f"{BAD} of the unlabelled videos or files cannot be used" in caplog.text
+    assert "they are left out, 13 videos remain" in caplog.text
+    assert f"and {BAD - 8} more" in caplog.text
+    (batch,) = data.train_dataloader()
+    assert {name.partition("/")[2] for name in batch.ids} == {f"v{n:02d}" for n in range(12)} | {"bad_group/b"}
+    assert batch.frames.isfinite().all()
+    with pytest.raises(DatasetError, match=rf"{BAD} of the unlabelled videos .*; mend them, or leave them out with"):
+        ready(tmp_path, skip_bad=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("bad_cut.npy", "bad_cut"),
+        ("bad_empty.h5", "bad_empty"),
+        ("bad_page.h5", "bad_page"),
+        ("bad_nan.npy", "first at pick 5; extract again"),
+        ("bad_none.npy", r"expected \(T, D\) float numbers or bytes, found \(0, 6\)"),
+        ("bad_flat.npy", r"found \(6,\)"),
+        ("bad_whole.npy", "of int64"),
+        ("bad_objects.npy", "bad_objects"),
+        ("bad_zip.npz", "bad_zip"),
+        ("bad_tar.tar", "bad_tar"),
+        ("bad_records.tfrecord", "record 0: expected a TFRecord frame"),
+    ],
+)
+def test_nothing_but_damage(name: str, said: str, tmp_path: Path) -> None:
+    path = broken_archive(tmp_path) / name
+    with pytest.raises(DatasetError, match=f"none of the unlabelled videos can be used: .*{said}"):
+        ready(path)
+
+
+def test_no_files_at_all(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="no such file or folder"):
+        ready(tmp_path / "missing")
+    with pytest.raises(DatasetError, match="in this folder or below it, found none"):
+        ready(tmp_path)
+    with h5py.File(tmp_path / "scores.h5", "w") as file:
+        file["v/score"] = np.ones(4)
+    with pytest.raises(DatasetError, match="can be used"):
+        ready(tmp_path)
+
+
+def test_features_made_otherwise_than_most(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for number in range(4):
+        video = FrameFeatures("v", features_of(number, 6), np.arange(6), 6)
+        made = fingerprint_of("other" if number == 2 else "drawn")
+        write_features(tmp_path / f"f{number}.h5", [video], fingerprint=made)
+    np.save(tmp_path / "unknown.npy", features_of(5, 6))
+    data = ready(tmp_path)
+    assert data.feature_fingerprint == fingerprint_of("drawn")
+    assert {name.rpartition("/")[2] for name in clips_of(data)} == {"f0", "f1", "f3", "unknown"}
+    assert re.search(r"f2: features made otherwise than most others' \(backbone", caplog.text)
+
+
+def test_the_width_of_most_is_told_before_setup(tmp_path: Path) -> None:
+    data = RefineDataModule([str(broken_archive(tmp_path))])
+    assert data.feature_dim == 6
+    with pytest.raises(DatasetError, match="none of the unlabelled videos can be used"):
+        _ = RefineDataModule([str(tmp_path / "bad_tar.tar")]).feature_dim
+
+
+def test_a_damaged_record_among_good_ones_is_stood_in_for(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rows = [frame_bytes(number, 6, 16) for number in range(5)]
+    messages = [sequence_example(str(number), row) for number, row in enumerate(rows)]
+    messages[2] = b"\xff" * 50
+    messages[3] = sequence_example("narrow", frame_bytes(3, 6, 8))
+    path = tfrecord(tmp_path / "a.tfrecord", messages)
+    dataset = ready(path).clips("train", mode="train")
+    stood_in = dataset.clip(Pick(0, 2))
+    assert stood_in.id == "a/4"
+    assert np.array_equal(stood_in.frames, dataset.clip(Pick(0, 4)).frames)
+    assert dataset.n_unread == 2
+    assert "a/2 cannot be read, another video stands in for it (1 so far)" in caplog.text
+    for strict in (ready(path, skip_bad=False).clips("train", mode="train"), ready(path).clips("train", mode="whole")):
+        with pytest.raises(DatasetError, match=r"a/2 of a\.tfrecord: expected a tf"):
+            strict.clip(2)
+    content = bytearray(path.read_bytes())
+    (start, _), *_ = record_places(path)[0][3:]
+    content[start - 12] ^= 1  # the frame of the fourth record: nobody knows where the fifth begins
+    path.write_bytes(content)
+    os.utime(path, ns=(1, 1))
+    caplog.clear()
+    assert len(ready(path).clips("train")) == 3
+    assert "a.tfrecord, record 3: expected a TFRecord frame, found other bytes" in caplog.text
+
+
+def test_a_file_that_vanishes_while_training(tmp_path: Path) -> None:
+    for number in range(3):
+        np.save(tmp_path / f"v{number}.npy", features_of(number, 9))
+    dataset = ready(tmp_path).clips("train", mode="train")
+    (tmp_path / "v1.npy").unlink()
+    assert dataset.clip(1).id.endswith("v2")
+    for number in (0, 2):
+        (tmp_path / f"v{number}.npy").unlink()
+    fresh = ready(youtube8m_npy(tmp_path / "others"), memory_bytes=0).clips("train", mode="train")
+    shutil.rmtree(tmp_path / "others")
+    with pytest.raises(Exception, match="cannot be read"):
+        fresh.clip(0)
+
+
+def test_two_folders_of_one_name(tmp_path: Path) -> None:
+    for day in ("monday", "tuesday"):
+        (tmp_path / day / "features").mkdir(parents=True)
+        np.save(tmp_path / day / "features" / "a.npy", features_of(len(day), 6))
+    files = feature_files([tmp_path / "monday" / "features", tmp_path / "tuesday" / "features"])
+    assert [file.label for file in files] == ["features/a", "features/a#2"]
