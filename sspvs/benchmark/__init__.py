@@ -2,7 +2,9 @@
 
 settings.py      what decides how scores are judged
 evaluating.py    evaluate(dataset, scores): files -> Evaluation
+refined.py       rows of refined features: names and scores
 rows.py          which rows and protocols the dataset allows, and their figures
+watching.py      bars
 provenance.py    coverage, file hashes, versions
 result_file.py   Evaluation -> JSON
 """

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, get_args
 
 from sspvs.benchmark.provenance import coverage_facts, dataset_facts, repairs_of, versions
-from sspvs.benchmark.rows import Judge, watched
-from sspvs.benchmark.settings import Baseline, Combine, EvaluationSettings, Post, Scores
+from sspvs.benchmark.rows import Judge
+from sspvs.benchmark.settings import Baseline, EvaluationSettings, Post, Scores
+from sspvs.benchmark.watching import watched
 from sspvs.data.scores.matching import ScoreInput, read_score_input
 from sspvs.data.splits import Splits, read_splits
 from sspvs.errors import DatasetError
@@ -21,6 +22,7 @@ from sspvs.evaluation.prediction import Prediction
 from sspvs.evaluation.protocol import DEFAULT_PROTOCOL
 from sspvs.evaluation.results import METRICS, Comparison, Evaluation, MethodResult
 from sspvs.features.store import DatasetStore, read_dataset
+from sspvs.importance.contrastive import Combine
 from sspvs.types import Annotations
 
 
@@ -48,8 +50,9 @@ def evaluate(
     protocol: str = DEFAULT_PROTOCOL,
     rule: str = "default",
     contrastive: bool = False,
-    combine: Combine = "ag",
-    post: Post = "summe",
+    scorer: str | os.PathLike[str] | None = None,
+    combine: Combine | None = None,
+    post: Post | None = None,
     draws: int = DEFAULT_DRAWS,
     seed: int = 0,
     recorded_summaries: bool = False,
@@ -67,8 +70,10 @@ def evaluate(
         protocol: `per-user`, `per-user-frames`, `summary-vs-mean`, `mean-annotator`, or `all` that the dataset allows.
         rule: How scores become summaries: `default`, or as a published system does it (`RULES`).
         contrastive: Put a contrastive row beside; needs features in the dataset.
-        combine: Of the contrastive importance: `a` or `ag`.
-        post: Of the contrastive importance: `summe`, `tvsum` or `none`.
+        scorer: A refined checkpoint, with `baseline="contrastive"`: the importance is that of what it makes of the
+            features.
+        combine: Of the contrastive importance: `a` or `ag` (when None); with `scorer` any, and when None its own.
+        post: Of the contrastive importance: `summe` (when None), `tvsum` or `none`; with `scorer`, when None, its own.
         draws: Of the random row.
         seed: Of the random row.
         recorded_summaries: Judge the summaries that score files record, not ones made from the scores.
@@ -88,6 +93,7 @@ def evaluate(
         rule=rule,
         baseline=baseline,
         contrastive=contrastive,
+        scorer=scorer,
         combine=combine,
         post=post,
         draws=draws,

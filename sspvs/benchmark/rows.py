@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+from sspvs.benchmark.refined import refined_predictions, refined_row, refined_scorer
 from sspvs.benchmark.settings import Baseline, EvaluationSettings
+from sspvs.benchmark.watching import Watched
 from sspvs.errors import DatasetError, ProtocolUnavailableError
 from sspvs.evaluation import baselines
 from sspvs.evaluation.evaluate import evaluate
@@ -17,6 +21,7 @@ from sspvs.evaluation.requirements import baseline_unavailable, unavailable
 from sspvs.evaluation.results import MethodResult
 from sspvs.evaluation.summary_rule import rule_named
 from sspvs.features.store import DatasetStore
+from sspvs.importance.contrastive import Combine
 from sspvs.types import Annotations
 
 ALWAYS_BESIDE: tuple[baselines.Baseline, ...] = baselines.BASELINES
@@ -113,8 +118,12 @@ class Judge:
             ProtocolUnavailableError: The dataset allows it under no protocol.
             DatasetError: Contrastive importance of a dataset without features.
         """
+        if name == "contrastive" and self._settings.scorer is not None:
+            self._add_refined(self._settings.scorer)
+            return
         if name == "contrastive":
-            self.add_method(name, self._contrastive(), self._contrastive_settings())
+            combine = self._settings.combine
+            self.add_method(name, self._contrastive(combine), self._contrastive_settings(combine))
             return
         allowed = self._allowed(partial(baseline_unavailable, name))
         self.methods[name] = self._baseline(name, allowed)
@@ -133,11 +142,46 @@ class Judge:
             if allowed:
                 self.baselines[name] = self._baseline(name, allowed)
         if self._settings.contrastive and "contrastive" not in self.methods:
-            predictions = self._contrastive()
-            videos = self._watched("contrastive")
-            results = evaluate(videos, predictions, method="contrastive", protocols=computed, rule=self._rule)
-            self.baselines["contrastive"] = _with_settings(results, self._contrastive_settings())
-            self.predictions["contrastive"] = predictions
+            self.add_contrastive_beside("contrastive", None if self._settings.scorer else self._settings.combine)
+
+    def add_contrastive_beside(self, name: str, combine: Combine | None) -> None:
+        """A row of training-free contrastive importance beside the methods.
+
+        Args:
+            name: What the row is called.
+            combine: `a` or `ag`; None: `ag`.
+
+        Raises:
+            DatasetError: The dataset has no features.
+        """
+        computed = [protocol for protocol in self.protocols if protocol.name not in self.unavailable]
+        predictions = self._contrastive(combine)
+        results = evaluate(self._watched(name), predictions, method=name, protocols=computed, rule=self._rule)
+        self.add_results_beside(name, results, predictions, self._contrastive_settings(combine))
+
+    def add_results_beside(
+        self,
+        name: str,
+        results: Mapping[str, MethodResult],
+        predictions: Mapping[str, Prediction],
+        settings: Mapping[str, Any],
+    ) -> None:
+        """As `add_results`, beside the methods."""
+        self.baselines[name] = _with_settings(results, settings)
+        self.predictions[name] = predictions
+
+    def _add_refined(self, source: str | os.PathLike[str]) -> None:
+        """A refined checkpoint's importance in a method's place."""
+        self._need_features("contrastive importance of refined features")
+        settings = self._settings
+        scorer = refined_scorer(Path(source), settings.combine, settings.post)
+        said = scorer.check_features(self._store.features.fingerprint, str(self._store.path))
+        self.warnings += [said] if said else []
+        predictions = refined_predictions(scorer, self._store.features, self._watched("importance"))
+        rule = settings.checkpoint_rule if isinstance(settings.checkpoint_rule, str) else "not stated"
+        self.add_method(
+            refined_row(scorer.settings["combine"]), predictions, {**scorer.settings, "checkpoint_rule": rule}
+        )
 
     def _baseline(self, name: baselines.Baseline, allowed: list[Protocol]) -> dict[str, MethodResult]:
         settings = self._settings
@@ -165,59 +209,29 @@ class Judge:
             return reason
         return f"{reason} (so in {len(reasons)} of {len(self.videos)} videos, such as {first})"
 
-    def _contrastive(self) -> dict[str, Prediction]:
+    def _contrastive(self, combine: Combine | None) -> dict[str, Prediction]:
+        self._need_features("the contrastive baseline")
+        return baselines.contrastive_predictions(
+            self._store.features, self._watched("importance"), **self._how_contrastive(combine)
+        )
+
+    def _need_features(self, what: str) -> None:
         without = [key for key in self.videos if not self._store.has_features(key)]
         if without:
             raise DatasetError(
-                f"{self._store.path}: the contrastive baseline needs features, and {len(without)} of "
-                f"{len(self.videos)} videos have none, such as '{without[0]}'; build the dataset with `sspvs data "
-                "build --features F.h5`, or with --videos and --backbone"
+                f"{self._store.path}: {what} needs features, and {len(without)} of {len(self.videos)} videos have "
+                f"none, such as '{without[0]}'; build the dataset with `sspvs data build --features F.h5`, or with "
+                "--videos and --backbone"
             )
-        settings = self._settings
-        return baselines.contrastive_predictions(
-            self._store.features, self._watched("importance"), combine=settings.combine, post=settings.post
-        )
 
     def _watched(self, row: str) -> Mapping[str, Annotations]:
         return Watched(self.videos, row, shown=self._progress)
 
-    def _contrastive_settings(self) -> dict[str, Any]:
-        return {"combine": self._settings.combine, "post": self._settings.post, "checkpoint_rule": "none"}
+    def _how_contrastive(self, combine: Combine | None) -> dict[str, Any]:
+        return {"combine": combine or "ag", "post": self._settings.post or "summe"}
 
-
-class Watched(Mapping[str, Annotations]):
-    """Videos that show a bar while somebody goes through them.
-
-    Args:
-        videos: Key -> annotations.
-        what: What is done with them, in a word.
-        shown: As in `watched`.
-    """
-
-    def __init__(self, videos: Mapping[str, Annotations], what: str, *, shown: bool) -> None:
-        self._videos, self._what, self._shown = videos, what, shown
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(watched(self._videos, self._what, shown=self._shown))
-
-    def __getitem__(self, key: str) -> Annotations:
-        return self._videos[key]
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._videos
-
-    def __len__(self) -> int:
-        return len(self._videos)
-
-
-def watched(keys: Iterable[str], what: str, *, shown: bool) -> Iterable[str]:
-    """The same keys, with a bar where `shown`: never where stderr is no terminal, nor in the first seconds."""
-    from tqdm import tqdm
-
-    bar: Iterable[str] = tqdm(
-        list(keys), desc=what, unit="video", disable=None if shown else True, delay=2, leave=False
-    )
-    return bar
+    def _contrastive_settings(self, combine: Combine | None) -> dict[str, Any]:
+        return {**self._how_contrastive(combine), "checkpoint_rule": "none"}
 
 
 def _with_settings(results: Mapping[str, MethodResult], settings: Mapping[str, Any]) -> dict[str, MethodResult]:

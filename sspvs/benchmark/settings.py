@@ -10,10 +10,11 @@ from typing import Any, Literal, get_args
 from sspvs.evaluation.baselines import DEFAULT_DRAWS
 from sspvs.evaluation.protocol import DEFAULT_PROTOCOL, protocols_named
 from sspvs.evaluation.summary_rule import rule_named
+from sspvs.importance.contrastive import Combine
+from sspvs.scorers import no_such_term
 
 Baseline = Literal["human", "random", "consensus", "contrastive"]
 CheckpointRule = Literal["val", "last", "train-loss", "best-test", "none"]
-Combine = Literal["a", "ag"]
 Post = Literal["summe", "tvsum", "none"]
 Scores = str | os.PathLike[str] | Mapping[str, Any]
 """A score file, or video -> numbers."""
@@ -28,8 +29,9 @@ class EvaluationSettings:
         rule: How scores become summaries for F1 and `summary-vs-mean`: a name of `RULES`, such as `default`.
         baseline: Evaluate this in place of scores.
         contrastive: Put a contrastive row beside; needs features in the dataset.
-        combine: Of the contrastive importance: `a` or `ag`.
-        post: Of the contrastive importance: `summe`, `tvsum` or `none`.
+        scorer: A refined checkpoint: the baseline is the contrastive importance of what it makes of the features.
+        combine: Of the contrastive importance: `a` or `ag` (when None); with `scorer` any, and when None its own.
+        post: Of the contrastive importance: `summe` (when None), `tvsum` or `none`; with `scorer`, when None, its own.
         draws: Of the random row, >= 1.
         seed: Of the random row, >= 0.
         recorded_summaries: Judge the summaries that score files record, not ones made from the scores.
@@ -42,8 +44,9 @@ class EvaluationSettings:
     rule: str = "default"
     baseline: Baseline | None = None
     contrastive: bool = False
-    combine: Combine = "ag"
-    post: Post = "summe"
+    scorer: str | os.PathLike[str] | None = None
+    combine: Combine | None = None
+    post: Post | None = None
     draws: int = DEFAULT_DRAWS
     seed: int = 0
     recorded_summaries: bool = False
@@ -55,6 +58,10 @@ class EvaluationSettings:
         rule_named(self.rule)
         if self.baseline is not None and self.baseline not in get_args(Baseline):
             raise ValueError(f"baseline must be one of {', '.join(get_args(Baseline))}, got {self.baseline!r}")
+        if self.scorer is not None and self.baseline != "contrastive":
+            raise ValueError("a scorer goes with the contrastive baseline: --baseline contrastive --scorer CHECKPOINT")
+        if self.scorer is None and self.combine not in (None, "a", "ag"):
+            raise ValueError(no_such_term(self.combine))
         if self.draws < 1 or self.seed < 0:
             raise ValueError(f"draws must be at least 1 and seed at least 0, got {self.draws} and {self.seed}")
         stated = self.checkpoint_rule

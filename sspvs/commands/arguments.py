@@ -11,7 +11,8 @@ def add_scorer_argument(parser: argparse._ActionsContainer) -> None:
         "--scorer",
         default="contrastive",
         metavar="NAME",
-        help="contrastive (default; without training), or a fine-tuned checkpoint: a folder, a .ckpt file or a hub id",
+        help="contrastive (default; without training), or a checkpoint, fine-tuned or refined: a folder, a .ckpt file "
+        "or a hub id",
     )
 
 
@@ -23,18 +24,18 @@ def add_text_arguments(group: argparse._ArgumentGroup) -> None:
 
 
 def add_importance_arguments(group: argparse._ArgumentGroup) -> None:
-    """Options of the contrastive importance."""
+    """Options of the contrastive importance, of features as they are or refined."""
     group.add_argument(
         "--combine",
-        choices=("a", "ag"),
-        default="ag",
-        help="a: local dissimilarity; ag: times global consistency (default)",
+        choices=("a", "g", "h", "ag", "ah", "gh", "agh"),
+        help="terms that are multiplied: a local dissimilarity, g global consistency, and with a refined checkpoint "
+        "alone h uniqueness (default: ag, or as the checkpoint says)",
     )
     group.add_argument(
         "--post",
         choices=("summe", "tvsum", "none"),
-        default="summe",
-        help="after the product p: p + 0.05 (summe, default) or exp(p - 1) (tvsum), smoothed; or nothing",
+        help="after the product p: p + 0.05 (summe) or exp(p - 1) (tvsum), smoothed; or nothing (default: summe, or as "
+        "the checkpoint says)",
     )
 
 

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from sspvs.crossval import CrossValidation
 
 DESCRIPTION = (
-    "Train and test every fold of a config's split (`task: summarize`, such as configs/finetune/tvsum.yaml) under "
-    "several seeds, and compare with contrastive importance, random scores and people. Everything that comes out lies "
-    "in --out, result.json among it; the same command goes on where it was interrupted, by whatever. Any --model.*, "
-    "--data.* or --trainer.* of `sspvs fit` may follow."
+    "Train and test every fold of a config's split (`task: summarize`, such as configs/finetune/tvsum.yaml, or `task: "
+    "refine`, such as configs/refine/tvsum.yaml) under several seeds, and compare with contrastive importance, random "
+    "scores and people. Everything that comes out lies in --out, result.json among it; the same command goes on where "
+    "it was interrupted, by whatever. Any --model.*, --data.* or --trainer.* of `sspvs fit` may follow."
 )
 
 
@@ -41,14 +41,14 @@ def parser() -> argparse.ArgumentParser:
     out.add_argument(
         "--checkpoint-rule",
         choices=("val", "last", "best-test"),
-        default="val",
-        help="what chooses the weights of a fold: videos held out of training (default), the last epoch, or the tested "
-        "videos, as old tables have it: those figures stand in a column of their own",
+        help="what chooses the weights of a fold: val, videos held out of training (default), last, the last epoch "
+        "(default of `task: refine`), or best-test, the tested videos, as old tables have it: those figures stand in a "
+        "column of their own",
     )
     out.add_argument("--protocol", choices=PROTOCOL_NAMES, default="per-user", metavar="NAME", help="or all")
     out.add_argument("--published", action="store_true", help="show published results beside, each in its protocol")
     out.add_argument("--report", type=Path, metavar="PAGE.html", help="write a page with the table and plots")
-    out.add_argument("--name", help="of the method in the table (default: the config's run.name)")
+    out.add_argument("--name", help="of the method in the table (default: run.name, or refined A*G*H)")
     out.add_argument("--jobs", type=int, metavar="N", help="processes, each with folds of its own")
     out.add_argument("--devices", default="", metavar="0,1", help="GPUs for the processes, in turn")
     out.add_argument(

@@ -52,6 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_details(parser.add_argument_group("details"))
     contrastive = parser.add_argument_group("contrastive baseline (needs features in the dataset)")
     contrastive.add_argument("--contrastive", action="store_true", help="put its row beside the others")
+    contrastive.add_argument(
+        "--scorer", metavar="CHECKPOINT", help="with --baseline contrastive: of features that this checkpoint refines"
+    )
     add_importance_arguments(contrastive)
 
 
@@ -91,6 +94,7 @@ def run(args: argparse.Namespace) -> int:
         rule=args.rule,
         baseline=args.baseline,
         contrastive=args.contrastive,
+        scorer=args.scorer,
         combine=args.combine,
         post=args.post,
         draws=args.draws,

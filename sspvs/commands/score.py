@@ -86,13 +86,14 @@ def _warn(sentence: str | None) -> None:
 
 
 def _scorer(store: FeatureStore, args: argparse.Namespace) -> Scorer:
-    from sspvs.scorers import CONTRASTIVE, ContrastiveScorer, load_scorer
+    from sspvs.scorers import CONTRASTIVE, load_scorer
 
+    how = {"device": args.device, "download": args.download, "combine": args.combine, "post": args.post}
     if args.scorer == CONTRASTIVE:
-        return ContrastiveScorer(args.combine, args.post, args.device, _contrastive_backbone(store, args))
-    if args.backbone or (args.combine, args.post) != (ContrastiveScorer.combine, ContrastiveScorer.post):
-        raise ValueError(f"--backbone, --combine and --post belong to --scorer {CONTRASTIVE}; a checkpoint has its own")
-    return load_scorer(args.scorer, device=args.device, download=args.download)
+        return load_scorer(CONTRASTIVE, backbone=_contrastive_backbone(store, args), **how)
+    if args.backbone:
+        raise ValueError(f"--backbone belongs to --scorer {CONTRASTIVE}; a checkpoint has its own")
+    return load_scorer(args.scorer, **how)
 
 
 def _check_width(store: FeatureStore, scorer: Scorer) -> None:

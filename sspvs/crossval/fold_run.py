@@ -7,6 +7,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -18,10 +19,10 @@ from sspvs.crossval.folder import METRICS, PRETRAINED, RECORD, SCORES, WANDB, Cr
 from sspvs.crossval.progress import FoldProgress
 from sspvs.crossval.records import Chosen, FoldRecord
 from sspvs.crossval.settings import CrossvalSettings
-from sspvs.data.summarization import SummarizeDataModule
+from sspvs.data.summarization.fold_data import FoldDataModule
 from sspvs.data.summarization.memory import FeatureMemory
 from sspvs.errors import CheckpointError
-from sspvs.tasks.summarize import SummarizeTask
+from sspvs.tasks.judged_task import JudgedTask
 from sspvs.training.command_line import TrainingCLI
 from sspvs.training.draws import DrawByStep
 from sspvs.training.predictions import WriteScores
@@ -90,13 +91,12 @@ class FoldRun(TrainingCLI):
         record: What is kept of the fold; None on all processes but the first.
     """
 
-    datamodule: SummarizeDataModule
-    model: SummarizeTask
+    datamodule: FoldDataModule[Any]
+    model: JudgedTask
     record: FoldRecord | None = None
 
     def __init__(self, job: FoldJob, work: Path, memory: FeatureMemory | None = None) -> None:
         self.job, self.work, self.memory = job, work, memory
-        self.writer = WriteScores(work / "made" / SCORES, f"seed {job.seed}, fold {job.fold}")
         self.started = time.perf_counter()
         super().__init__("fit", job.settings.fold_arguments(job.seed, job.fold, work))
 
@@ -109,6 +109,9 @@ class FoldRun(TrainingCLI):
     def _callbacks(self, trained: bool, saved: bool, *, has_logger: bool) -> list[Callback]:  # noqa: ARG002
         run, job = self.run_settings, self.job
         self.progress = FoldProgress(f"seed {job.seed}, fold {job.fold}", run.monitor, shown=job.shown)
+        writer = self.task.fold_writer(self.work / "made" / SCORES, f"seed {job.seed}, fold {job.fold}")
+        assert isinstance(writer, WriteScores)
+        self.writer = writer
         self.best: ModelCheckpoint | None = None
         weights = self.work / "weights"
         self.last = LastWeights(weights / "last.ckpt")
@@ -159,9 +162,10 @@ class FoldRun(TrainingCLI):
             test=videos.test,
             seconds=round(time.perf_counter() - self.started, 3),
             device=_device(self.trainer),
-            initialised_from=self.model.initialised_from,
+            initialised_from=getattr(self.model, "initialised_from", None),
             feature_fingerprint=fingerprint,
             versions=versions(*PACKAGES),
+            variants=self.writer.variants,
         )
 
     def _chosen(self, weights: Path) -> Chosen:

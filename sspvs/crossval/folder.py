@@ -3,6 +3,7 @@
     settings.json                 what identifies the experiment; another one is refused
     config.yaml                   the whole config, defaults included: `--config` takes it
     seed_S/fold_K/scores.h5       scores of the tested videos
+                  scores_ag.h5    the same under another combination of terms, of refined features
                   fold.json       figures, chosen weights, what made them
                   metrics.csv     the training's curves
                   pretrained/     the chosen weights as a checkpoint folder, where they are kept
@@ -28,6 +29,7 @@ import yaml
 from sspvs.atomic import write_text
 from sspvs.crossval.records import FoldRecord
 from sspvs.errors import OutputError
+from sspvs.training.predictions import variant_path
 
 SETTINGS, CONFIG, RESULT = "settings.json", "config.yaml", "result.json"
 SCORES, RECORD, METRICS, PRETRAINED, WANDB = "scores.h5", "fold.json", "metrics.csv", "pretrained", "wandb"
@@ -54,8 +56,16 @@ class CrossvalFolder:
         return self.path / _WORK / f"seed_{seed}_fold_{fold}"
 
     def is_finished(self, seed: int, fold: int) -> bool:
-        """Whether a fold is there, whole."""
-        return all((self.fold(seed, fold) / name).is_file() for name in (RECORD, SCORES))
+        """Whether a fold is there, whole.
+
+        Raises:
+            DatasetError: Its record cannot be read.
+        """
+        place = self.fold(seed, fold)
+        if not all((place / name).is_file() for name in (RECORD, SCORES)):
+            return False
+        variants = self.record(seed, fold).variants
+        return all(variant_path(place / SCORES, variant).is_file() for variant in variants)
 
     def record(self, seed: int, fold: int) -> FoldRecord:
         """What is kept of a finished fold.

@@ -11,6 +11,7 @@ import numpy as np
 
 from sspvs.benchmark import Benchmark, EvaluationSettings
 from sspvs.benchmark.provenance import coverage_facts, dataset_facts, repairs_of, versions
+from sspvs.benchmark.refined import CONTRASTIVE_ALONE, refined_row
 from sspvs.benchmark.rows import Judge
 from sspvs.benchmark.settings import Post
 from sspvs.crossval.averaging import mean_result, over_seeds
@@ -25,6 +26,7 @@ from sspvs.evaluation.prediction import Prediction
 from sspvs.evaluation.published import benchmark_name
 from sspvs.evaluation.results import Evaluation, MethodResult
 from sspvs.features.store import read_scores
+from sspvs.training.predictions import variant_path
 from sspvs.types import Annotations, FloatArray
 
 
@@ -44,35 +46,75 @@ def gather(
         DatasetError: A file of a fold does not fit.
         ProtocolUnavailableError: The dataset does not have what the protocol needs.
     """
-    folder, store, method = CrossvalFolder(settings.out), plan.data.stores.tested, name
-    videos = {key: store[key] for key in plan.times_tested}
-    post: Post = "tvsum" if benchmark_name(store.name) == "tvsum" else "summe"
-    how = EvaluationSettings(protocol=protocol, contrastive=True, post=post, checkpoint_rule=settings.rule)
+    store, videos = plan.data.stores.tested, {key: plan.data.stores.tested[key] for key in plan.times_tested}
+    how = EvaluationSettings(protocol=protocol, contrastive=True, post=_post(plan), checkpoint_rule=settings.rule)
     judge = Judge(store, videos, how, progress=progress)
+    folder = CrossvalFolder(settings.out)
     records = [folder.record(seed, fold) for seed in settings.seeds for fold in range(plan.n_folds)]
-    runs: dict[int, list[dict[str, MethodResult]]] = {}
-    scores: dict[str, list[FloatArray]] = {}
-    for record in records:
-        found = _scores_of(folder.fold(record.seed, record.fold) / SCORES, plan.tested[record.fold], videos)
-        runs.setdefault(record.seed, []).append(judge.results_of(method, found))
-        for key, prediction in found.items():
-            scores.setdefault(key, []).append(prediction.at_picks)
-    drawn = {key: Prediction.of(np.mean(scores[key], axis=0), videos[key]) for key in videos}
-    results = {
-        protocol_name: _over_runs(method, protocol_name, runs, list(videos))
-        for protocol_name in next(iter(runs.values()))[0]
-    }
-    judge.add_results(method, results, drawn, _made_by(plan, settings, records))
+    runs = _Runs(plan, folder, records, judge)
+    made_by = _made_by(plan, settings, records)
+    judge.add_results(name, *runs.row(name, SCORES), made_by)
+    if plan.is_refined:
+        _add_combinations(plan, judge, runs, name, made_by)
     judge.add_rows_beside()
     evaluation = _evaluation(plan, judge, how, _told(plan, records))
     return CrossValidation(
-        method,
+        name,
         settings.out,
         Benchmark(evaluation, judge.videos, judge.predictions),
         tuple(records),
         plan.config,
         plan.digest,
     )
+
+
+class _Runs:
+    """Score files of all folds and seeds to rows of the table."""
+
+    def __init__(self, plan: Plan, folder: CrossvalFolder, records: Sequence[FoldRecord], judge: Judge) -> None:
+        self.plan, self.folder, self.records, self.judge = plan, folder, records, judge
+
+    def row(self, method: str, file: str) -> tuple[dict[str, MethodResult], dict[str, Prediction]]:
+        """Results by protocol, over the folds of each seed and then over the seeds; each video's mean scores.
+
+        Args:
+            method: What the row is called.
+            file: Name of the score file in each fold's folder.
+        """
+        videos = self.judge.videos
+        runs: dict[int, list[dict[str, MethodResult]]] = {}
+        scores: dict[str, list[FloatArray]] = {}
+        for record in self.records:
+            path = self.folder.fold(record.seed, record.fold) / file
+            found = _scores_of(path, self.plan.tested[record.fold], videos)
+            runs.setdefault(record.seed, []).append(self.judge.results_of(method, found))
+            for key, prediction in found.items():
+                scores.setdefault(key, []).append(prediction.at_picks)
+        drawn = {key: Prediction.of(np.mean(scores[key], axis=0), videos[key]) for key in videos}
+        protocols = next(iter(runs.values()))[0]
+        return {protocol: _over_runs(method, protocol, runs, list(videos)) for protocol in protocols}, drawn
+
+
+def _add_combinations(plan: Plan, judge: Judge, runs: _Runs, name: str, made_by: Mapping[str, Any]) -> None:
+    """The other combinations of terms of refined features, and the training-free term alone, beside the method."""
+    own = plan.config["model"]["combine"]
+    for variant in runs.records[0].variants:
+        row = refined_row(variant)
+        if variant == own:
+            continue
+        if row == name:
+            raise ValueError(f"'{name}' is the name of another row here; call the method something else (--name)")
+        made = {**{key: value for key, value in made_by.items() if key != "config"}, "combine": variant}
+        judge.add_results_beside(row, *runs.row(row, variant_path(Path(SCORES), variant).name), made)
+    judge.add_contrastive_beside(CONTRASTIVE_ALONE, "a")
+
+
+def _post(plan: Plan) -> Post:
+    """What follows the product in training-free rows: as in the rows of refined features, or as the dataset has it."""
+    if plan.is_refined:
+        post: Post = plan.config["model"]["post"]
+        return post
+    return "tvsum" if benchmark_name(plan.data.stores.tested.name) == "tvsum" else "summe"
 
 
 def _scores_of(path: Path, keys: Sequence[str], videos: Mapping[str, Annotations]) -> dict[str, Prediction]:
@@ -97,7 +139,9 @@ def _over_runs(
 def _made_by(plan: Plan, settings: CrossvalSettings, records: Sequence[FoldRecord]) -> dict[str, Any]:
     """What made the method's figures, for its row."""
     start = records[0].initialised_from
+    model = plan.config["model"]
     return {
+        **({"combine": model["combine"], "post": model["post"]} if plan.is_refined else {}),
         "checkpoint_rule": settings.rule,
         "seeds": list(settings.seeds),
         "folds_per_seed": plan.n_folds,

@@ -15,21 +15,24 @@ import yaml
 from jsonargparse import ArgumentParser, Namespace
 
 from sspvs.benchmark.provenance import file_facts
+from sspvs.benchmark.refined import refined_row
 from sspvs.crossval.settings import CrossvalSettings
-from sspvs.data.summarization import SummarizeDataModule
+from sspvs.data.refinement.finding import feature_files
+from sspvs.data.summarization.fold_data import FoldDataModule
 from sspvs.training.command_line import TrainingCLI
-from sspvs.training.tasks import task_asked_for
+from sspvs.training.tasks import TASKS, TrainingTask, task_asked_for, task_named
 
-_TASK = "summarize"
 _HOW = {
     "": ("seed_everything", "ckpt_path", "wandb", "wandb_project", "wandb_name", "wandb_group", "task"),
     "run": ("root", "name", "save_every", "samples"),
-    "data": ("fold", "seed", "num_workers", "download"),
+    "data": ("fold", "seed", "num_workers", "download", "memory_bytes"),
     "trainer": ("logger", "default_root_dir", "log_every_n_steps", "enable_progress_bar", "enable_model_summary"),
 }
 """Settings that decide how it is done and not what comes out, by group; seeds and folds are gone through."""
 _FILES = {"data": ("dataset", "others", "splits", "texts"), "model": ("pretrained",)}
 """Settings that name files: what counts is what is in them."""
+_UNLABELLED = "features"
+"""A setting of `data` that names files, many and large ones: what counts are their names and sizes."""
 
 
 class ReadConfig(TrainingCLI):
@@ -56,7 +59,7 @@ class Plan:
     """What all folds of a cross-validation share.
 
     Attributes:
-        name: Of the method in tables: the config's `run.name`.
+        name: Of the method in tables: the config's `run.name`; of refined features the combination of terms.
         config: The whole config, plain types.
         text: The same as YAML.
         data: The data of the first fold, of which only the split and the opened files are used.
@@ -66,7 +69,7 @@ class Plan:
     name: str
     config: Mapping[str, Any]
     text: str
-    data: SummarizeDataModule
+    data: FoldDataModule[Any]
     identity: Mapping[str, Any]
 
     @classmethod
@@ -77,14 +80,24 @@ class Plan:
             ValueError: It is of another task, or its settings do not go together.
             DatasetError: The data is not what it should be.
         """
-        asked = task_asked_for(settings.arguments()).name
-        if asked != _TASK:
-            raise ValueError(f"crossval needs a config of `task: {_TASK}`, got task '{asked}'; see configs/finetune")
+        task = task_asked_for(settings.arguments())
+        if not _has_folds(task):
+            known = " or ".join(f"`task: {name}`" for name in TASKS if _has_folds(task_named(name)))
+            raise ValueError(
+                f"crossval needs a config of {known}, got task '{task.name}'; see configs/finetune and configs/refine"
+            )
         cli = ReadConfig("fit", settings.arguments())
         _refuse_processes(settings, cli.settings.trainer.devices)
         config = yaml.safe_load(cli.text)
-        data = _data(cli.settings.data)
-        return cls(str(cli.run_settings.name), config, cli.text, data, _identity(config, settings.rule, data))
+        data = _data(cli.settings.data, task)
+        combine = config["model"].get("combine")
+        name = str(cli.run_settings.name) if combine is None else refined_row(combine)
+        return cls(name, config, cli.text, data, _identity(config, settings.rule, data))
+
+    @property
+    def is_refined(self) -> bool:
+        """Whether the method is contrastive importance of refined features."""
+        return "combine" in self.config["model"]
 
     @cached_property
     def digest(self) -> str:
@@ -108,13 +121,17 @@ class Plan:
         return {key: counts[key] for key in self.data.stores.tested if key in counts}
 
 
-def _data(settings: Namespace) -> SummarizeDataModule:
+def _has_folds(task: TrainingTask) -> bool:
+    return issubclass(task.data, FoldDataModule)
+
+
+def _data(settings: Namespace, task: TrainingTask) -> FoldDataModule[Any]:
     """The data module alone: the rest of a run is made fold by fold."""
     parser = ArgumentParser()
-    parser.add_class_arguments(SummarizeDataModule, "data")
+    parser.add_class_arguments(task.data, "data")
     instantiate = getattr(parser, "instantiate", None) or parser.instantiate_classes  # its name since 4.49
     only = parser.parse_object({"data": settings})
-    made: SummarizeDataModule = instantiate(only).data
+    made: FoldDataModule[Any] = instantiate(only).data
     return made
 
 
@@ -128,7 +145,7 @@ def _refuse_processes(settings: CrossvalSettings, devices: Any) -> None:
         )
 
 
-def _identity(config: Mapping[str, Any], rule: str, data: SummarizeDataModule) -> dict[str, Any]:
+def _identity(config: Mapping[str, Any], rule: str, data: FoldDataModule[Any]) -> dict[str, Any]:
     """See `Plan`."""
     kept: dict[str, Any] = json.loads(json.dumps(config))
     for group, names in _HOW.items():
@@ -139,8 +156,21 @@ def _identity(config: Mapping[str, Any], rule: str, data: SummarizeDataModule) -
         kept["data"]["world"].pop("folder", None)
     for group, names in _FILES.items():
         for name in names:
-            kept[group][name] = _content(kept[group].get(name))
+            if name in kept[group]:
+                kept[group][name] = _content(kept[group][name])
+    if kept["data"].get(_UNLABELLED):
+        kept["data"][_UNLABELLED] = _names_and_sizes(kept["data"][_UNLABELLED])
     return {"config": kept, "checkpoint_rule": rule, "split": data.split.sha256, "folds": data.n_folds}
+
+
+def _names_and_sizes(paths: Sequence[str]) -> dict[str, Any]:
+    """Of feature files, and of all files in folders of shards."""
+    sizes: dict[str, int] = {}
+    for file in feature_files(paths):
+        inside = [file.path] if file.path.is_file() else [one for one in file.path.rglob("*.tar") if one.is_file()]
+        sizes |= {f"{file.label}/{one.name}": one.stat().st_size for one in inside}
+    digest = hashlib.sha256(json.dumps(sizes, sort_keys=True).encode()).hexdigest()
+    return {"files": len(sizes), "bytes": sum(sizes.values()), "names_and_sizes": digest}
 
 
 def _content(path: str | Sequence[str] | None) -> Any:

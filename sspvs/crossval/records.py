@@ -51,6 +51,7 @@ class FoldRecord:
         initialised_from: What it started from; None: from nothing.
         feature_fingerprint: What made the features; None when unknown.
         versions: Package -> version.
+        variants: Other scores of the same videos that lie beside: of refined features, combinations of terms.
     """
 
     seed: int
@@ -66,6 +67,7 @@ class FoldRecord:
     initialised_from: Mapping[str, Any] | None = None
     feature_fingerprint: Mapping[str, Any] | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
+    variants: tuple[str, ...] = ()
 
     def write(self, path: Path) -> None:
         """Write it as JSON.
@@ -84,10 +86,12 @@ class FoldRecord:
         """
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
+            content.setdefault("variants", ())  # records of older versions have none
             known = {one.name: content[one.name] for one in fields(cls)}
-            known |= {"chosen": Chosen(**content["chosen"]), "val": tuple(known["val"]), "test": tuple(known["test"])}
+            known |= {name: tuple(known[name]) for name in ("val", "test", "variants")}
+            known["chosen"] = Chosen(**content["chosen"])
             return cls(**known)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise DatasetError(
                 f"{path}: no record of a fold: {first_line(error)}; delete its folder, and the fold is made again"
             ) from error

@@ -23,6 +23,7 @@ from sspvs.crossval.settings import CrossvalSettings, Keep, Rule, Wandb
 from sspvs.data.summarization.memory import FeatureMemory
 from sspvs.evaluation.protocol import DEFAULT_PROTOCOL, protocols_named
 from sspvs.training.quiet import quieten
+from sspvs.training.tasks import task_asked_for
 
 _RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID")
 
@@ -33,7 +34,7 @@ def cross_validate(
     *,
     overrides: Iterable[str] = (),
     seeds: int | Sequence[int] = 3,
-    checkpoint_rule: Rule = "val",
+    checkpoint_rule: Rule | None = None,
     jobs: int | None = None,
     devices: Sequence[int] = (),
     protocol: str = DEFAULT_PROTOCOL,
@@ -46,23 +47,26 @@ def cross_validate(
     """Train and test every fold of a config's split under several seeds; what is finished is not made again.
 
     Args:
-        config: A config of `task: summarize`, or several; later ones come on top.
+        config: A config of `task: summarize` or `task: refine`, or several; later ones come on top.
         out: Folder of everything that comes out, `result.json` among it. The same call goes on where it was
             interrupted, by whatever; other settings in the same folder are refused.
         overrides: Words as on the command line, such as `["--model.optim.lr", "1e-4"]`.
         seeds: How many, from 0; or which.
         checkpoint_rule: `val`, `last` or `best-test`: what chooses the weights of a fold; `CrossvalSettings` explains.
+            None: `val`, of refined features `last`.
         jobs: Processes that make folds; None: one a device, or this one alone.
         devices: GPUs for them, by number.
         protocol: What rank correlations are computed under, or `all`.
         keep: `chosen`: keep the weights of the first seed's folds as checkpoint folders. `none`: only scores.
-        name: What the method is called in tables; the config's `run.name` when None.
+        name: What the method is called in tables; None: the config's `run.name`, of refined features the combination
+            of terms, such as `refined A*G*H`.
         wandb: W&B `off`, `offline` or `online`.
         wandb_project: Its project.
         progress: Bars, and a line on stderr for each fold that is finished.
 
     Returns:
-        The figures, with contrastive, random, human and consensus rows beside.
+        The figures, with contrastive, random, human and consensus rows beside, of refined features also those of
+        other combinations of terms.
 
     Raises:
         ValueError: Settings that do not go together, or other ones than the folder was started with.
@@ -70,12 +74,14 @@ def cross_validate(
         OutputError: The folder cannot be written to, or somebody else works in it.
     """
     protocols_named(protocol)
+    configs = tuple(os.fspath(one) for one in ([config] if isinstance(config, (str, os.PathLike)) else config))
+    words = tuple(overrides)
     settings = CrossvalSettings(
-        configs=tuple(os.fspath(one) for one in ([config] if isinstance(config, (str, os.PathLike)) else config)),
+        configs=configs,
         out=Path(out),
-        overrides=tuple(overrides),
+        overrides=words,
         seeds=tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds),
-        rule=checkpoint_rule,
+        rule=_rule_of(configs, words) if checkpoint_rule is None else checkpoint_rule,
         jobs=max(1, len(devices)) if jobs is None else jobs,
         devices=tuple(devices),
         keep=keep,
@@ -104,6 +110,11 @@ def cross_validate(
 
         log_summary(result, wandb, wandb_project)
     return result
+
+
+def _rule_of(configs: Sequence[str], overrides: Sequence[str]) -> Rule:
+    """What chooses the weights where nobody says: it depends on the task."""
+    return task_asked_for([*(word for one in configs for word in ("--config", one)), *overrides]).rule
 
 
 def is_first_process() -> bool:

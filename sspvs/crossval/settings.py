@@ -31,7 +31,7 @@ class CrossvalSettings:
     """All folds of a config's split, under several seeds.
 
     Attributes:
-        configs: Config files of `task: summarize`; later ones come on top.
+        configs: Config files of `task: summarize` or `task: refine`; later ones come on top.
         out: Folder of everything that comes out; the same again goes on where it stopped.
         overrides: Words as on the command line of `sspvs fit`, such as `("--model.optim.lr", "1e-4")`.
         seeds: Of weights, order, crops and dropout. Folds and held-out videos are drawn by `data.split_seed`.

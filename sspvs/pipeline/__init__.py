@@ -3,7 +3,8 @@
 `summarize` computes, `VideoSummary.save` writes. Both together are `sspvs summarize`.
 """
 
-from sspvs.pipeline.settings import SEGMENTERS, Combine, Post, Segmenter, SummarySettings
+from sspvs.importance.contrastive import Combine
+from sspvs.pipeline.settings import SEGMENTERS, Post, Segmenter, SummarySettings
 from sspvs.pipeline.summarizing import VideoSummary, summarize, summarize_with
 from sspvs.pipeline.tools import Tools, load_tools
 

@@ -9,14 +9,14 @@ from typing import Literal
 
 from sspvs.data.text import TextFields
 from sspvs.features.extract import MAX_DAMAGED
-from sspvs.scorers import CONTRASTIVE, may_be_scorer, unknown_scorer
+from sspvs.importance.contrastive import Combine
+from sspvs.scorers import CONTRASTIVE, may_be_scorer, no_such_term, unknown_scorer
 from sspvs.selection.kts import DEFAULT_PENALTY
 from sspvs.selection.summary import Budget
 
 Segmenter = Literal["kts", "uniform", "given", "transnet"]
 SEGMENTERS: tuple[Segmenter, ...] = ("kts", "uniform", "given", "transnet")
 
-Combine = Literal["a", "ag"]
 Post = Literal["summe", "tvsum", "none"]
 
 
@@ -34,9 +34,10 @@ class SummarySettings:
         query: What somebody might search for to find the video; for checkpoints that were trained with text.
         category: What kind of video it is, in a word or two; likewise.
         scorer: `contrastive`, the training-free importance, or a checkpoint: a folder, a `.ckpt` file of fine-tuning
-            or a hub id.
-        combine: Of the contrastive importance: `a` local dissimilarity alone, `ag` times global consistency.
-        post: Of the contrastive importance, what follows the product: see `contrastive_importance`.
+            or of refinement, or a hub id.
+        combine: Of the contrastive importance: `a` local dissimilarity alone, `ag` (when None) times global
+            consistency; of a refined checkpoint also with `h`, uniqueness, and when None its own.
+        post: Likewise, what follows the product: see `contrastive_importance`; when None `summe`, or the checkpoint's.
         segmenter: How the video is cut into shots: `kts`, `uniform` (every `shot_seconds`), `given` (`shots`),
             `transnet` (hard cuts; an extra).
         kts_penalty: Weight of the KTS penalty: larger means fewer, longer shots.
@@ -58,8 +59,8 @@ class SummarySettings:
     query: str = ""
     category: str = ""
     scorer: str | Path = CONTRASTIVE
-    combine: Combine = "ag"
-    post: Post = "summe"
+    combine: Combine | None = None
+    post: Post | None = None
     segmenter: Segmenter = "kts"
     kts_penalty: float = DEFAULT_PENALTY
     shot_seconds: float = 5.0
@@ -79,8 +80,8 @@ class SummarySettings:
             problems.append(str(error))
         if not may_be_scorer(self.scorer):
             problems.append(unknown_scorer(self.scorer))
-        if str(self.scorer) != CONTRASTIVE and (self.combine, self.post) != (type(self).combine, type(self).post):
-            problems.append(f"combine and post belong to --scorer {CONTRASTIVE}; a checkpoint has neither")
+        if str(self.scorer) == CONTRASTIVE and self.combine not in (None, "a", "ag"):
+            problems.append(no_such_term(self.combine))
         if self.segmenter not in SEGMENTERS:
             problems.append(f"segmenter must be one of {', '.join(SEGMENTERS)}, got '{self.segmenter}'")
         if self.shots_unit not in ("frames", "seconds"):

@@ -35,9 +35,9 @@ class Tools:
             "title": True,  # stands in the summary itself
             "query": not settings.query,
             "category": not settings.category,
-            "scorer": trained,  # its own settings say which
-            "combine": trained,
-            "post": trained,
+            "scorer": trained,
+            "combine": True,  # the scorer's own settings say which
+            "post": True,
             "device": True,
         }
         used = {name: value for name, value in asdict(settings).items() if value is not None and not unused.get(name)}
@@ -72,7 +72,9 @@ def load_tools(
             CONTRASTIVE, device=device, combine=settings.combine, post=settings.post, backbone=backbone
         )
     else:
-        scorer = load_scorer(settings.scorer, device=device, download=download)
+        scorer = load_scorer(
+            settings.scorer, device=device, download=download, combine=settings.combine, post=settings.post
+        )
     scorer.check_text(settings.text)
     chosen, rate_hz = backbone_for(
         scorer, backbone, settings.rate_hz, device=device, precision=precision, download=download

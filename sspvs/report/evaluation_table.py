@@ -1,8 +1,9 @@
 """From an evaluation and published results to a table that keeps apart what cannot be compared.
 
-Rows: the methods, then the contrastive, consensus, human and random baselines, which always stand beside, then
-published results, each only under its own protocol. Figures whose epoch was chosen on the test videos have columns of
-their own. A published figure of an unknown protocol stands in no column: it is listed apart, with the reason.
+Rows: the methods, then other combinations of terms where features were refined, then the contrastive, consensus, human
+and random baselines, which always stand beside, then published results, each only under its own protocol. Figures whose
+epoch was chosen on the test videos have columns of their own. A published figure of an unknown protocol stands in no
+column: it is listed apart, with the reason.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from sspvs.report.evaluation_words import SHORT, in_words, number
 
 __all__ = ["Table", "comparison_table", "render_markdown", "render_text"]
 
-BASELINES = ("contrastive", "consensus", "human", "random")
+REFINED = ("refined A", "refined A*G", "refined A*G*H")
+BASELINES = (*REFINED, "contrastive", "contrastive, A alone", "consensus", "human", "random")
 _F1_SENTENCE = (
     "overlap in frames of the 15 % summary with each user's, then the mean (avg) or the best (max) over users"
 )
@@ -154,6 +156,10 @@ def _baseline_detail(name: str, measure: str, results: Mapping[str, MethodResult
         draws = settings.get("draws")
         return f"random scores, mean of {draws} draws" if draws else "random scores"
     return {
+        "refined A": "of refined features: local dissimilarity",
+        "refined A*G": "of refined features: local dissimilarity times global consistency",
+        "refined A*G*H": "of refined features: local dissimilarity times global consistency times uniqueness",
+        "contrastive, A alone": "from the features, without training: local dissimilarity alone",
         "consensus": "the mean of all users, in-sample: a ceiling",
         "contrastive": "from the features, without training",
         "split-half": "the mean of half the users against the mean of the other half",

@@ -28,6 +28,7 @@ CURVE_SENTENCES = {
     "stage_1": "What the network makes of the frames as they are.",
     "text_fit": "How well a moment fits the given text, compared with the rest of the video; the stages go by it.",
 }
+_TERMS = ("local_dissimilarity", "global_consistency", "uniqueness", "text_similarity")
 _STAGE = re.compile(r"stage_\d+")
 _LATER_STAGE = "The network's next look, where frames that the stages before found important count more."
 
@@ -39,11 +40,16 @@ def curve_sentence(name: str) -> str:
 
 def curves_lead(names: Iterable[str]) -> str:
     """How the importance comes from its curves."""
+    names = list(names)
     stages = sum(_STAGE.fullmatch(name) is not None for name in names)
     if stages == 1:
         return "The importance is what the network's one stage says, between 0 and 1, here on its own scale."
     if stages:
         return "The importance is the product of the stages, each between 0 and 1 and here on its own scale."
+    terms = [name for name in names if name in _TERMS]
+    if len(terms) > 1:
+        number = {2: "two", 3: "three", 4: "four"}[len(terms)]
+        return f"The importance is the product of the {number}, each between 0 and 1 and here on its own scale."
     return "The importance comes from the curves below, each on its own scale."
 
 

@@ -6,7 +6,7 @@
 from sspvs.scorers.backbone_choice import backbone_for
 from sspvs.scorers.base import Scorer, is_given
 from sspvs.scorers.contrastive import CONTRASTIVE, ContrastiveScorer
-from sspvs.scorers.loading import load_scorer, may_be_scorer, unknown_scorer
+from sspvs.scorers.loading import load_scorer, may_be_scorer, no_such_term, unknown_scorer
 
 __all__ = [
     "CONTRASTIVE",
@@ -16,5 +16,6 @@ __all__ = [
     "is_given",
     "load_scorer",
     "may_be_scorer",
+    "no_such_term",
     "unknown_scorer",
 ]

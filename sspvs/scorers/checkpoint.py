@@ -15,21 +15,18 @@ from torch.nn import functional
 
 from sspvs.data.text import FIELDS, TextFields, TextSettings, assemble_tokens
 from sspvs.data.tokenizers import Tokenizer, load_tokenizer
-from sspvs.errors import CheckpointError, FeatureFileError, FingerprintMismatchError
-from sspvs.features.backbones.base import choose_device
-from sspvs.features.store import check_fingerprint
+from sspvs.errors import CheckpointError
 from sspvs.importance.contrastive import Importance
-from sspvs.models.fast_linear import use_fast_linears
-from sspvs.scorers.backbone_choice import is_synthetic
 from sspvs.scorers.base import is_given
+from sspvs.scorers.trained import TrainedScorer
 from sspvs.tasks.settings import settings_from
-from sspvs.types import Fingerprint, FrameFeatures
+from sspvs.types import FrameFeatures
 
 if TYPE_CHECKING:
     from sspvs.tasks.summarize import SummarizeTask
 
 
-class SummarizerScorer:
+class SummarizerScorer(TrainedScorer):
     """A fine-tuned summarizer: its score is the product of its stages.
 
     Args:
@@ -47,16 +44,10 @@ class SummarizerScorer:
     def __init__(
         self, task: SummarizeTask, *, name: str, source: str, digest: str, device: str = "auto", download: bool = False
     ) -> None:
-        self.name = name
-        self._source, self._digest, self._download = source, digest, download
-        self._device = torch.device(choose_device(device))
-        self._hparams: Mapping[str, Any] = dict(task.hparams)
+        super().__init__(task, name=name, source=source, digest=digest, device=device)
+        self._download = download
         self._fields = settings_from(TextSettings, self._hparams["text_fields"])
-        known = task.feature_fingerprint
-        self.expects = None if known is None else Fingerprint(**known)
-        self._model = task.model.eval().to(self._device)
-        if self._device.type == "cpu":
-            use_fast_linears(self._model, where=self._hparams["fast_linears"])
+        self._model = task.model
 
     @property
     def feature_dim(self) -> int | None:
@@ -76,8 +67,7 @@ class SummarizerScorer:
         """As `Scorer`: which checkpoint, and what it is."""
         summarizer = self._hparams["summarizer"]
         return {
-            "checkpoint": self._source,
-            "checkpoint_sha256": self._digest,
+            **super().settings,
             "head": summarizer["head"],
             "stages": summarizer["num_stages"],
             "text_guidance": summarizer["text_guidance"],
@@ -102,19 +92,6 @@ class SummarizerScorer:
             )
         self._tokenizer  # noqa: B018  loaded now, so that a missing one is told before anything is computed
 
-    def check_features(self, found: Fingerprint | None, where: str) -> str | None:
-        """As `Scorer`: they must be made as those it was trained on."""
-        if self.expects is None:
-            whose = "nor do these features" if found is None else f"and {where} has features of {found.backbone}"
-            return f"{self.name} does not say what made the features it was trained on, {whose}: nobody checked"
-        if found is not None and is_synthetic(self.expects) and found != self.expects:
-            raise FingerprintMismatchError(
-                f"{where}: {self.name} was trained on a synthetic world ('{self.expects.backbone}', weights "
-                f"{self.expects.weights_digest[:8]}) and scores that world's features only; these are of "
-                f"'{found.backbone}', weights {found.weights_digest[:8]}"
-            )
-        return check_fingerprint(found, self.expects, where)
-
     def notes(self, text: TextFields) -> tuple[str, ...]:
         """As `Scorer`: a checkpoint that reads text and is given none."""
         if not self.text_fields or is_given(text):
@@ -128,16 +105,9 @@ class SummarizerScorer:
             The scores, in (0, 1), and the curves `stage_1` ... `stage_K`, whose product they are; with a gate and
             text also `text_fit`, how well each frame fits the text.
         """
-        self.check_features(features.fingerprint, features.name)
-        if features.features.shape[1] != self.feature_dim:
-            raise FeatureFileError(
-                f"{features.name}: features of width {features.features.shape[1]}; {self.name} was trained on "
-                f"{self.feature_dim}"
-            )
+        frames, mask = self.frames_of(features)
         tokens = self._tokens(text)
         with torch.inference_mode():
-            frames = torch.from_numpy(features.features).to(self._device)[None]  # (1, T, D)
-            mask = torch.ones(frames.shape[:2], dtype=torch.bool, device=self._device)
             out = self._model(frames, mask, *tokens)
             logits = out.stage_logits[0].double().cpu()  # (K, T)
         if not bool(torch.isfinite(logits).all()):

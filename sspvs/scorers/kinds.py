@@ -8,13 +8,34 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sspvs.errors import CheckpointError
+from sspvs.importance.contrastive import Combine
 from sspvs.scorers.base import Scorer
 from sspvs.scorers.checkpoint import SummarizerScorer
-from sspvs.tasks.checkpoint import PRETRAIN, SUMMARIZE, WEIGHTS, find_folder, read_kind, read_lightning_checkpoint
+from sspvs.scorers.contrastive import CONTRASTIVE
+from sspvs.scorers.refined import RefinedScorer
+from sspvs.tasks.checkpoint import (
+    PRETRAIN,
+    REFINE,
+    SUMMARIZE,
+    WEIGHTS,
+    find_folder,
+    read_kind,
+    read_lightning_checkpoint,
+)
+from sspvs.tasks.refined_videos import Post
 from sspvs.weights.digest import file_digest
 
 _LEFT_OUT = {"pretrained", "checkpoints"}
 _TELLS_LITTLE = re.compile(r"(best|last|(version|fold|seed)[-_ ]?\d+)(\.ckpt)?")
+
+
+class _Asked(NamedTuple):
+    """How a checkpoint shall score; see `load_scorer`."""
+
+    device: str
+    download: bool
+    combine: Combine | None
+    post: Post | None
 
 
 class _Found(NamedTuple):
@@ -36,18 +57,27 @@ class _Found(NamedTuple):
         return self.path / WEIGHTS if self.path.is_dir() else self.path
 
 
-def load_checkpoint(source: str | Path, *, device: str = "auto", download: bool = False) -> Scorer:
+def load_checkpoint(
+    source: str | Path,
+    *,
+    device: str = "auto",
+    download: bool = False,
+    combine: Combine | None = None,
+    post: Post | None = None,
+) -> Scorer:
     """The scorer that a checkpoint makes. Its kind is looked at before anything is built.
 
     Args:
-        source: A checkpoint folder, a `.ckpt` file of a fine-tuning run, or a Hugging Face hub id.
+        source: A checkpoint folder, a `.ckpt` file of fine-tuning or refinement, or a Hugging Face hub id.
         device: As in `load_scorer`.
         download: As in `load_scorer`.
+        combine: As in `load_scorer`.
+        post: As in `load_scorer`.
 
     Raises:
         WeightsNotFoundError: Nothing is there.
         CheckpointError: What is there cannot be read, or does not score frames.
-        ValueError: The device is unknown or not there.
+        ValueError: The device is unknown or not there, or the checkpoint has no terms to combine.
     """
     found = _find(source, download)
     if found.kind == PRETRAIN:
@@ -56,7 +86,7 @@ def load_checkpoint(source: str | Path, *, device: str = "auto", download: bool 
             f"Fine-tune it first, on annotated videos: `sspvs fit --config` one of configs/finetune/, with "
             f"--model.pretrained {source}"
         )
-    return _SCORERS[found.kind](found, device, download)
+    return _SCORERS[found.kind](found, _Asked(device, download, combine, post))
 
 
 def checkpoint_name(source: str | Path) -> str:
@@ -90,23 +120,44 @@ def _kind_of_file(path: Path) -> str:
     settings, _ = read_lightning_checkpoint(path)
     if "summarizer" in settings:
         return SUMMARIZE
+    if "refiner" in settings:
+        return REFINE
     if "local_radius" in settings:
         return PRETRAIN
     raise CheckpointError(f"{path}: a Lightning checkpoint, but of no task of sspvs that scores frames")
 
 
-def _summarizer(found: _Found, device: str, download: bool) -> Scorer:
+def _summarizer(found: _Found, asked: _Asked) -> Scorer:
     from sspvs.tasks.summarize import SummarizeTask
 
+    if asked.combine is not None or asked.post is not None:
+        raise ValueError(
+            f"combine and post belong to --scorer {CONTRASTIVE} and to refined checkpoints; {found.source} is a "
+            "summarizer, which has neither"
+        )
     return SummarizerScorer(
         SummarizeTask.from_pretrained(found.path),
         name=checkpoint_name(found.source),
         source=found.source,
         digest=file_digest(found.weights),
-        device=device,
-        download=download,
+        device=asked.device,
+        download=asked.download,
     )
 
 
-_SCORERS: Mapping[str, Callable[[_Found, str, bool], Scorer]] = {SUMMARIZE: _summarizer}
+def _refined(found: _Found, asked: _Asked) -> Scorer:
+    from sspvs.tasks.refine import RefineTask
+
+    return RefinedScorer(
+        RefineTask.from_pretrained(found.path),
+        name=checkpoint_name(found.source),
+        source=found.source,
+        digest=file_digest(found.weights),
+        device=asked.device,
+        combine=asked.combine,
+        post=asked.post,
+    )
+
+
+_SCORERS: Mapping[str, Callable[[_Found, _Asked], Scorer]] = {SUMMARIZE: _summarizer, REFINE: _refined}
 """Kind -> what makes its scorer."""

@@ -27,7 +27,7 @@ from sspvs.errors import CheckpointError, OutputError, WeightsNotFoundError, fir
 CONFIG, WEIGHTS, PRETRAINING = "config.json", "model.safetensors", "pretraining"
 VERSION = 1
 
-PRETRAIN, SUMMARIZE = "sspvs.pretrain", "sspvs.summarize"
+PRETRAIN, SUMMARIZE, REFINE = "sspvs.pretrain", "sspvs.summarize", "sspvs.refine"
 """Kinds of checkpoints."""
 
 _log = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""Whether a summarizer and the data it is given fit together, before anything is computed."""
+"""Whether a model and the data it is given fit together, before anything is computed."""
 
 from __future__ import annotations
 
@@ -25,12 +25,7 @@ def refuse_other_data(
         CheckpointError: The features have another width.
         ValueError: The texts are tokenised for another tower.
     """
-    width = getattr(data, "feature_dim", None)
-    if width is not None and width != video.feature_dim:
-        raise CheckpointError(
-            f"the model is made for features of width {video.feature_dim}, the data has {width}; extract the features "
-            "with the backbone it was trained on, or train a new one"
-        )
+    refuse_other_width(data, video.feature_dim)
     encoder = getattr(data, "encoder", None)
     if tower is None or encoder is None:
         return
@@ -42,3 +37,21 @@ def refuse_other_data(
     ids = getattr(data, "vocab_size", None) or SMALL_VOCAB_SIZE
     if encoder == "small" and ids != tower.vocab_size:
         raise ValueError(f"data.vocab_size is {ids}, the model's text tower has {tower.vocab_size} ids; set it to that")
+
+
+def refuse_other_width(data: object, feature_dim: int) -> None:
+    """Hold the width of a data module's features, where it says one, against the model's.
+
+    Args:
+        data: Its `feature_dim` is looked at.
+        feature_dim: Of the model.
+
+    Raises:
+        CheckpointError: They differ.
+    """
+    width = getattr(data, "feature_dim", None)
+    if width is not None and width != feature_dim:
+        raise CheckpointError(
+            f"the model is made for features of width {feature_dim}, the data has {width}; extract the features with "
+            "the backbone it was trained on, or train a new one"
+        )

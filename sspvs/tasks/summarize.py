@@ -22,13 +22,12 @@ from sspvs.tasks.data_facts import refuse_other_data
 from sspvs.tasks.fingerprint import agreed_fingerprint
 from sspvs.tasks.freezing import TrainText, freeze_text, freeze_video
 from sspvs.tasks.handover import hand_over, read_pretrained
+from sspvs.tasks.judged_task import JudgedTask
 from sspvs.tasks.optim import layer_wise, parameter_groups
-from sspvs.tasks.saved_task import SavedTask
 from sspvs.tasks.score_records import ScoreRecords
 from sspvs.tasks.score_terms import score_terms, weighted_sum
 from sspvs.tasks.scored_videos import ScoredVideos
 from sspvs.tasks.settings import FineTuneOptimSettings, ScoreLossSettings, settings_from
-from sspvs.types import FloatArray
 
 __all__ = ["KIND", "ScoredVideos", "SummarizeTask"]
 
@@ -39,7 +38,7 @@ KIND = SUMMARIZE
 """What a checkpoint folder of this task says it is."""
 
 
-class SummarizeTask(SavedTask):
+class SummarizeTask(JudgedTask):
     """The progressive summarizer (Li et al., WACV 2023, section 3.4) and what it is compared with.
 
     The arguments are the config, and in plain form the hyperparameters of every checkpoint.
@@ -139,11 +138,6 @@ class SummarizeTask(SavedTask):
         """Tokens of each text field."""
         return settings_from(TextSettings, self.hparams["text_fields"])
 
-    @property
-    def scores(self) -> dict[str, FloatArray]:
-        """(T,) float32 scores by video of the last pass of validation or test; of all processes once it has ended."""
-        return self.records.scores
-
     def loss_terms(
         self,
         *,
@@ -186,33 +180,15 @@ class SummarizeTask(SavedTask):
         self.log_terms("train", terms, total, len(batch.frames))
         return total
 
-    def validation_step(self, batch: SummarizeBatch, batch_idx: int) -> None:  # noqa: ARG002
-        """Keeps what the figures at the end are made of."""
-        self._judge(batch)
-
-    def test_step(self, batch: SummarizeBatch, batch_idx: int) -> None:  # noqa: ARG002
-        """As `validation_step`."""
-        self._judge(batch)
-
     def predict_step(self, batch: SummarizeBatch, batch_idx: int) -> ScoredVideos:  # noqa: ARG002
         """Scores of a batch's videos."""
         return self.scored(batch)
 
-    def on_validation_epoch_start(self) -> None:
-        """Forget the last pass."""
-        self.records = ScoreRecords()
-
-    def on_test_epoch_start(self) -> None:
-        """Forget the last pass."""
-        self.records = ScoreRecords()
-
-    def on_validation_epoch_end(self) -> None:
-        """Log losses and figures of all videos, each counted once, as `val/...`."""
-        self._log_figures("val")
-
-    def on_test_epoch_end(self) -> None:
-        """As `on_validation_epoch_end`, as `test/...`."""
-        self._log_figures("test")
+    def keep(self, batch: SummarizeBatch) -> None:
+        """Scores and terms of each video."""
+        out = self._batch_forward(batch)
+        terms = score_terms(self.losses, out.log_scores, batch.target, out.mask, reduction="none")
+        self.records.add(batch.ids, ScoredVideos.of(batch.ids, out).scores, terms)
 
     def setup(self, stage: str) -> None:
         """As for every task; refuse data of another width, or tokenised for another text tower."""
@@ -239,23 +215,6 @@ class SummarizeTask(SavedTask):
             batch.frames, batch.frame_mask, batch.tokens, batch.token_mask, batch.has_text
         )
         return out
-
-    def _judge(self, batch: SummarizeBatch) -> None:
-        out = self._batch_forward(batch)
-        terms = score_terms(self.losses, out.log_scores, batch.target, out.mask, reduction="none")
-        self.records.add(batch.ids, ScoredVideos.of(batch.ids, out).scores, terms)
-
-    def _log_figures(self, stage: str) -> None:
-        self.records = self.records.joined()
-        terms = {name: torch.tensor(value) for name, value in self.records.means().items()}
-        values = dict(terms)
-        if terms:
-            self.log(f"{stage}/loss", self.total(terms), prog_bar=True, sync_dist=True)
-        judge = getattr(getattr(self.trainer, "datamodule", None), "judge", None)
-        if judge is not None and len(self.records):
-            values |= judge(self.records.scores)
-        # Every process has the same values: the mean over them is the value.
-        self.log_dict({f"{stage}/{name}": value for name, value in values.items()}, sync_dist=True)
 
     def _smallest_terms(self) -> dict[str, Tensor]:
         """The terms of a video of two frames with two words, for their graph."""

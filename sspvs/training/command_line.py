@@ -34,7 +34,6 @@ SKIPPED = {
     "predict": {"model", "dataloaders", "datamodule", "weights_only", "return_predictions"},
 }
 """Verb -> arguments of the trainer's method that are no business of the command line."""
-_DATA_FACTS = {"video": ("feature_dim", "trained_length")}  # settings that come from the data
 
 
 class OneLineParser(LightningArgumentParser):
@@ -126,7 +125,7 @@ class TrainingCLI(LightningCLI):
         super().instantiate_classes()
         if self.start is None:
             return
-        known, found = self.start.settings["video"]["feature_dim"], self.model.hparams["video"]["feature_dim"]
+        known, found = (self.task.feature_dim(one) for one in (self.start.settings, self.model.hparams))
         if known != found:
             raise CheckpointError(
                 f"{self.start.source}: made for features of width {known}, the data has {found}; extract the features "
@@ -192,10 +191,10 @@ class TrainingCLI(LightningCLI):
         known = {name: value for name, value in start.settings.items() if name in model and name not in own}
         if start.state is not None and self.verb == "fit":
             known = {name: value for name, value in known.items() if name not in self.task.new_in_fit}
-        for group, names in _DATA_FACTS.items():
+        for group, names in self.task.data_facts.items():
             known[group] = {name: value for name, value in known[group].items() if name not in names}
         found = differences(known, _as_dict(model))
-        if model.text.config is None or known["text"].get("config") is None:
+        if "text" in known and (model.text.config is None or known["text"].get("config") is None):
             found.pop("text.config", None)
         self._refuse_flags(start, found)
         if found:
@@ -207,7 +206,6 @@ class TrainingCLI(LightningCLI):
                     model[name][inner] = part
             else:
                 model[name] = value
-        model.video.trained_length = start.settings["video"]["trained_length"]
         self.task.take_over(self.settings, start.settings)
 
     def _refuse_flags(self, start: StartingPoint, found: dict[str, tuple[Any, Any]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from sspvs.types import FloatArray
 
 if TYPE_CHECKING:
     from sspvs.tasks.pretrain import Embeddings
+    from sspvs.tasks.refined_videos import RefinedVideos
     from sspvs.tasks.summarize import ScoredVideos
 
 Row = tuple[FloatArray, ...]
@@ -99,27 +101,83 @@ class WriteEmbeddings(WritePredictions):
 class WriteScores(WritePredictions):
     """Writes a score file: importance at the picks of each video, under its key in its dataset.
 
+    Args:
+        path: The file.
+        source: The checkpoint that the predictions come from.
+        scorer: What the file says has scored.
+
     Attributes:
         scores: (T,) of each video by id, when they are written; empty on all processes but the first.
+        variants: Names of other scores of the same videos that are written beside; see `WriteVariants`.
     """
 
-    def __init__(self, path: Path, source: str) -> None:
+    def __init__(self, path: Path, source: str, scorer: str = "summarize") -> None:
         super().__init__(path, source)
+        self.scorer = scorer
+        self.variants: tuple[str, ...] = ()
         self.scores: dict[str, FloatArray] = {}
 
-    def rows(self, outputs: ScoredVideos) -> dict[str, Row]:
+    def rows(self, outputs: ScoredVideos | RefinedVideos) -> dict[str, Row]:
         """(T,) scores of each video."""
         return {name: (np.asarray(scores),) for name, scores in zip(outputs.ids, outputs.scores, strict=True)}
 
     def write(self, trainer: pl.Trainer, rows: dict[str, Row]) -> None:
         """The whole file."""
+        self.scores = {name: scores for name, (scores, *_) in sorted(rows.items())}
+        self.write_file(trainer, self.path, self.scores)
+
+    def write_file(self, trainer: pl.Trainer, path: Path, scores: Mapping[str, FloatArray], **settings: Any) -> None:
+        """One score file.
+
+        Args:
+            trainer: Whose data knows the videos.
+            path: The file.
+            scores: (T,) of each video by id.
+            settings: What else made them, plain types.
+        """
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        self.scores = {name: scores for name, (scores,) in sorted(rows.items())}
-        videos = [(data.annotations[name], scores) for name, scores in self.scores.items()]
+        videos = [(data.annotations[name], values) for name, values in scores.items()]
         write_scores(
-            self.path,
-            [VideoScores(v.key, scores, v.picks, v.n_frames, v.video_name) for v, scores in videos],
-            scorer="summarize",
-            settings={"checkpoint": self.source, "fold": data.fold, "split": data.split.as_dict()},
+            path,
+            [VideoScores(v.key, values, v.picks, v.n_frames, v.video_name) for v, values in videos],
+            scorer=self.scorer,
+            settings={"checkpoint": self.source, "fold": data.fold, "split": data.split.as_dict(), **settings},
             fingerprint=data.feature_fingerprint,
         )
+
+
+class WriteVariants(WriteScores):
+    """Writes refined scores, and beside them a file for each combination of terms: `scores_ag.h5` beside `scores.h5`.
+
+    Args:
+        path: The file of the task's own scores.
+        source: The checkpoint that the predictions come from.
+    """
+
+    def __init__(self, path: Path, source: str) -> None:
+        super().__init__(path, source, "refine")
+
+    def rows(self, outputs: RefinedVideos) -> dict[str, Row]:  # type: ignore[override]
+        """(T,) scores of each video, its own and under each combination."""
+        self.variants = tuple(outputs.variants)
+        columns = (outputs.scores, *outputs.variants.values())
+        return {
+            name: tuple(map(np.asarray, row)) for name, row in zip(outputs.ids, zip(*columns, strict=True), strict=True)
+        }
+
+    def write(self, trainer: pl.Trainer, rows: dict[str, Row]) -> None:
+        """All files."""
+        super().write(trainer, rows)
+        for place, variant in enumerate(self.variants, start=1):
+            scores = {name: row[place] for name, row in sorted(rows.items())}
+            self.write_file(trainer, variant_path(self.path, variant), scores, combine=variant)
+
+
+def variant_path(path: Path, variant: str) -> Path:
+    """Where the scores under another combination of terms lie.
+
+    Example:
+        >>> variant_path(Path("fold_0/scores.h5"), "ag").name
+        'scores_ag.h5'
+    """
+    return path.with_stem(f"{path.stem}_{variant}")

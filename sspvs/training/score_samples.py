@@ -31,15 +31,17 @@ class ScoreSample:
 
     Attributes:
         id: As `dataset/key`.
-        scores: (T,) importance as the model has it, 0 to 1.
-        stage_scores: (K, T) what each stage gives; their product is `scores`.
-        target: (T,) people's importance, 0 to 1.
+        scores: (T,) importance as the model has it.
+        stage_scores: (K, T) what it is the product of.
+        target: (T,) people's importance, 0 to 1; None where nobody said.
+        labels: What the K rows are called; numbered stages when empty.
     """
 
     id: str
     scores: FloatArray
     stage_scores: FloatArray
-    target: FloatArray
+    target: FloatArray | None
+    labels: tuple[str, ...] = ()
 
 
 class ScoreSamples(Callback):
@@ -62,14 +64,18 @@ class ScoreSamples(Callback):
         trainer: pl.Trainer,
         pl_module: pl.LightningModule,
         outputs: Any,  # noqa: ARG002
-        batch: SummarizeBatch,
-        batch_idx: int,
+        batch: Any,
+        batch_idx: int,  # noqa: ARG002
         dataloader_idx: int = 0,  # noqa: ARG002
     ) -> None:
         """Score the first videos once more, on one process."""
         sharded = "fsdp" in type(trainer.strategy).__name__.lower()  # weights that no process has alone
         if trainer.is_global_zero and not trainer.sanity_checking and not sharded and len(self._kept) < self.count:
-            self._kept += samples_of(pl_module.predict_step(batch, batch_idx), batch)
+            self._kept += self.samples_of(trainer, pl_module, batch)
+
+    def samples_of(self, trainer: pl.Trainer, pl_module: Any, batch: Any) -> Iterator[ScoreSample]:  # noqa: ARG002
+        """What there is to plot of a batch."""
+        return samples_of(pl_module.scored(batch), batch)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
         """Write, on one process; nothing here waits for the others."""
@@ -105,20 +111,23 @@ def samples_of(scored: ScoredVideos, batch: SummarizeBatch) -> Iterator[ScoreSam
 
 
 def plot_scores(sample: ScoreSample) -> Figure:
-    """People and model over the picks; below, the stages where there are several."""
+    """People and model over the picks; below, what the score is the product of, where there are several."""
     from matplotlib.figure import Figure
 
     several = len(sample.stage_scores) > 1
     figure = Figure(figsize=(7, 4.5 if several else 2.6), layout="constrained")
     axes = figure.subplots(1 + several, 1, sharex=True, squeeze=False)[:, 0]
-    axes[0].fill_between(range(len(sample.target)), sample.target, step="mid", alpha=0.3, color="gray", label="people")
+    if sample.target is not None:
+        picks = range(len(sample.target))
+        axes[0].fill_between(picks, sample.target, step="mid", alpha=0.3, color="gray", label="people")
     axes[0].plot(sample.scores, color="black", linewidth=1.2, label="score")
     axes[0].set_title(sample.id, fontsize=9)
     axes[0].legend(fontsize=7, loc="upper right")
     if several:
-        for number, stage in enumerate(sample.stage_scores, start=1):
-            axes[1].plot(stage, linewidth=0.9, label=f"stage {number}")
-        axes[1].set_ylabel("stages")
+        labels = sample.labels or [f"stage {number + 1}" for number in range(len(sample.stage_scores))]
+        for label, stage in zip(labels, sample.stage_scores, strict=True):
+            axes[1].plot(stage, linewidth=0.9, label=label)
+        axes[1].set_ylabel("terms" if sample.labels else "stages")
         axes[1].legend(fontsize=7, loc="upper right")
     axes[-1].set_xlabel("pick")
     return figure

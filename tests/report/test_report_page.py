@@ -203,7 +203,13 @@ def test_a_video_that_is_not_there_is_an_error(make_summary: SummaryBuilder, tmp
 @pytest.mark.parametrize(
     ("names", "lead", "sentences"),
     [
-        (("local_dissimilarity", "global_consistency"), "comes from the curves below", ["How much", "How much"]),
+        (("local_dissimilarity",), "comes from the curves below", ["How much"]),
+        (("local_dissimilarity", "global_consistency"), "is the product of the two", ["How much", "How much"]),
+        (
+            ("local_dissimilarity", "global_consistency", "uniqueness"),
+            "is the product of the three, each between 0 and 1",
+            ["How much a moment differs", "How much a moment resembles", "How much a moment differs from what other"],
+        ),
         (("stage_1",), "what the network's one stage says", ["What the network makes"]),
         (
             ("stage_1", "stage_2", "stage_10", "text_fit"),

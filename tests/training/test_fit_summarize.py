@@ -216,7 +216,7 @@ def test_which_task_is_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[s
         ("--config",): "pretrain",
     }
     assert {words: task_asked_for(words).name for words in asked} == asked
-    with pytest.raises(ValueError, match="task must be one of pretrain, summarize, got 'sing'"):
+    with pytest.raises(ValueError, match="task must be one of pretrain, summarize, refine, got 'sing'"):
         task_asked_for(["--task", "sing"])
     assert main(["fit", "--config", str(one), "--task", "sing"]) == 2
     assert "error: task must be one of" in capsys.readouterr().err

@@ -4,7 +4,7 @@
     python tools/bench/evaluation.py --annotations ydata-tvsum50.mat --rounds 5
 
 The loop calls scipy's `kendalltau` and `spearmanr` for each user of each video, as published evaluators do. Both get
-the same random scores, and the figures must agree to 1e-10. "One fold" is what a validation in training costs: ten of the
+the same random scores, and the figures must agree to 1e-10. "One fold" is what a validation in training costs: ten
 videos, correlations at the picks and F1, against the same loop, with each F1 by its definition.
 
 The annotations are the official ones where they are found, else ratings of the same size (50 videos, 20 users, 1 to 5,

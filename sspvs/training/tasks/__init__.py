@@ -3,6 +3,7 @@
 base.py             what the command line has to know of a task
 pretraining.py      `pretrain`: the towers, on videos with text
 summarization.py    `summarize`: the progressive summarizer, on annotated videos
+refinement.py       `refine`: features refined without labels, on any videos
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ DEFAULT = "pretrain"
 TASKS = {
     "pretrain": "sspvs.training.tasks.pretraining",
     "summarize": "sspvs.training.tasks.summarization",
+    "refine": "sspvs.training.tasks.refinement",
 }
 """Name -> the module that has it as `TASK`, imported when it is asked for."""
 

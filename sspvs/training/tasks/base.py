@@ -6,7 +6,7 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import pytorch_lightning as pl
 from jsonargparse import Namespace
@@ -26,7 +26,9 @@ class TrainingTask(ABC):
         run: What `--run.*` is where nobody says otherwise.
         new_in_fit: Settings of the model that a new training from a folder's weights takes from its own config.
         own_facts: Settings of the model that say where it came from: they may differ from the config's unnoticed.
+        data_facts: Settings of the model that come from the data, by group; the group that has `feature_dim` is first.
         written: What `sspvs predict --out` writes, in words.
+        rule: What chooses the weights in a cross-validation where nobody says otherwise.
     """
 
     name: ClassVar[str]
@@ -34,7 +36,9 @@ class TrainingTask(ABC):
     run: ClassVar[RunSettings]
     new_in_fit: ClassVar[tuple[str, ...]]
     own_facts: ClassVar[tuple[str, ...]] = ("feature_fingerprint",)
+    data_facts: ClassVar[Mapping[str, tuple[str, ...]]] = {"video": ("feature_dim", "trained_length")}
     written: ClassVar[str]
+    rule: ClassVar[Literal["val", "last"]] = "val"
 
     @property
     @abstractmethod
@@ -96,6 +100,14 @@ class TrainingTask(ABC):
             path: File to write.
             source: The checkpoint that they come from.
         """
+
+    def fold_writer(self, path: Path, source: str) -> Callback:
+        """What writes the scores of a fold in a cross-validation; a `WriteScores`, or more than that."""
+        return self.writer(path, source)
+
+    def feature_dim(self, settings: Mapping[str, Any]) -> int:
+        """D of the features that a module made with such settings takes."""
+        return int(settings[next(iter(self.data_facts))]["feature_dim"])
 
     def has(self, settings: Mapping[str, Any]) -> bool:
         """Whether a module of this task can have been made with such settings."""

@@ -57,7 +57,8 @@ class Pretraining(TrainingTask):
             )
 
     def take_over(self, settings: Namespace, known: Mapping[str, Any]) -> None:
-        """The text tower's tokenizer."""
+        """The text tower's tokenizer, and the length that positions count to."""
+        settings.model.video.trained_length = known["video"]["trained_length"]
         settings.data.encoder = known["text"]["encoder"]
         settings.data.vocab_size = vocab_size(known["text"].get("small"))
 

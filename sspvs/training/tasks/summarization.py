@@ -65,7 +65,8 @@ class Summarization(TrainingTask):
             model.video.trained_length = length
 
     def take_over(self, settings: Namespace, known: Mapping[str, Any]) -> None:
-        """Whether there is text, its fields and its tokenizer; nothing is pretrained again."""
+        """Whether there is text, its fields and its tokenizer, and positions; nothing is pretrained again."""
+        settings.model.video.trained_length = known["video"]["trained_length"]
         settings.model.pretrained = None
         settings.data.encoder = known["text"]["encoder"]
         settings.data.vocab_size = vocab_size(known["text"].get("small"))

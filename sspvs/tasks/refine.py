@@ -1,0 +1,181 @@
+"""Contrastive refinement of frame features, without labels, as a LightningModule.
+
+Axis letters: B batch, T frames, D raw width.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor
+
+from sspvs.data.batch import RefineBatch
+from sspvs.importance.contrastive import Combine
+from sspvs.models.refiner import Refiner, RefinerOutput
+from sspvs.models.settings import RefinerSettings
+from sspvs.tasks.checkpoint import REFINE
+from sspvs.tasks.data_facts import refuse_other_width
+from sspvs.tasks.judged_task import JudgedTask
+from sspvs.tasks.refine_settings import RefineLossSettings, RefineOptimSettings
+from sspvs.tasks.refine_terms import refine_terms, weighted_sum
+from sspvs.tasks.refined_videos import Post, RefinedVideos, Scoring
+from sspvs.tasks.score_records import ScoreRecords
+from sspvs.tasks.settings import settings_from
+from sspvs.types import FloatArray
+
+_REFINER, _LOSSES, _OPTIM = RefinerSettings(), RefineLossSettings(), RefineOptimSettings()
+
+KIND = REFINE
+"""What a checkpoint folder of this task says it is."""
+
+
+class RefineTask(JudgedTask):
+    """Features refined by alignment and uniformity, and a uniqueness filter: CTVSUM.
+
+    Pang et al., WACV 2023; Journal of Imaging 2024. The arguments are the config, and in plain form the
+    hyperparameters of every checkpoint.
+
+    Args:
+        refiner: The network. `feature_dim` is a fact of the data.
+        losses: The terms and their weights.
+        optim: The optimiser.
+        combine: What a score is the product of: any of `a` local dissimilarity, `g` global consistency, `h` uniqueness.
+        post: What follows the product p: `summe` p + 0.05, `tvsum` exp(p - 1), either then smoothed; `none`.
+        compile_model: Compile the model with torch.compile when training starts.
+        fast_linears: Float32 on a CPU: which kernels multiply; see `sspvs.models.fast_linear`.
+        feature_fingerprint: What made the features, when known; taken from the data.
+
+    Raises:
+        ValueError: Settings that do not go together.
+    """
+
+    kind = KIND
+    model: Refiner
+    optim: RefineOptimSettings
+
+    def __init__(
+        self,
+        refiner: RefinerSettings = _REFINER,
+        losses: RefineLossSettings = _LOSSES,
+        optim: RefineOptimSettings = _OPTIM,
+        combine: Combine = "agh",
+        post: Post = "summe",
+        compile_model: bool = False,
+        fast_linears: Literal["auto", "always", "never"] = "auto",
+        feature_fingerprint: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        # Checkpoints bring the plain form.
+        refiner = settings_from(RefinerSettings, refiner)
+        self.losses, self.optim = settings_from(RefineLossSettings, losses), settings_from(RefineOptimSettings, optim)
+        _refuse_what_cannot_go_together(refiner, self.losses, combine)
+        self.scoring = Scoring(combine, post, self.losses.neighbour_fraction)
+        self.model = Refiner(refiner)
+        self.save_hyperparameters(
+            {
+                "refiner": asdict(refiner),
+                "losses": asdict(self.losses),
+                "optim": asdict(self.optim),
+                "combine": combine,
+                "post": post,
+                "compile_model": compile_model,
+                "fast_linears": fast_linears,
+                "feature_fingerprint": feature_fingerprint,
+            }
+        )
+        self.compile_model = compile_model
+        self.records = ScoreRecords()
+        self.freeze_unreached(self._smallest_terms)
+
+    @property
+    def combinations(self) -> tuple[Combine, ...]:
+        """The combinations of terms that a table compares; those with uniqueness only where something learned it."""
+        return ("a", "ag", "agh") if self.losses.uniqueness else ("a", "ag")
+
+    def loss_terms(self, *, frames: Tensor, frame_mask: Tensor) -> dict[str, Tensor]:
+        """The terms of the loss, unweighted, in float32.
+
+        Args:
+            frames: (B, T, D) float32 raw features.
+            frame_mask: (B, T) bool, True = a frame of the clip.
+
+        Returns:
+            Scalars by name: `alignment_loss`, `uniformity_loss`, `commonness_loss`, `uniqueness_loss`, those that have
+            a weight.
+        """
+        out: RefinerOutput = self.model(frames, frame_mask)
+        return refine_terms(self.losses, out, frames, frame_mask)
+
+    def total(self, terms: dict[str, Tensor]) -> Tensor:
+        """The weighted sum of the terms: what is trained on."""
+        return weighted_sum(self.losses, terms)
+
+    def scored(self, batch: RefineBatch, variants: Iterable[Combine] = ()) -> RefinedVideos:
+        """Score the videos of a batch, in whatever mode the task is.
+
+        Args:
+            batch: Whole videos.
+            variants: Other combinations of terms to score them under as well.
+        """
+        out: RefinerOutput = self.model(batch.frames, batch.frame_mask)
+        return self._scored(batch, out, variants)
+
+    def training_step(self, batch: RefineBatch, batch_idx: int) -> Tensor:  # noqa: ARG002
+        """The total of a batch; logs it and its terms as `train/...`."""
+        terms = self.loss_terms(frames=batch.frames, frame_mask=batch.frame_mask)
+        total = self.total(terms)
+        self.log_terms("train", terms, total, len(batch.frames))
+        return total
+
+    def predict_step(self, batch: RefineBatch, batch_idx: int) -> RefinedVideos:  # noqa: ARG002
+        """Scores of a batch's videos, under every combination of terms too."""
+        return self.scored(batch, self.combinations)
+
+    def keep(self, batch: RefineBatch) -> None:
+        """Scores and terms of each video; see `refine_terms` for what F means there."""
+        out: RefinerOutput = self.model(batch.frames, batch.frame_mask)
+        terms = refine_terms(self.losses, out, batch.frames, batch.frame_mask, reduction="none")
+        self.records.add(batch.ids, self._scored(batch, out).scores, terms)
+
+    def judged(self) -> Mapping[str, FloatArray]:
+        """Scores of the videos that somebody annotated; there may be none."""
+        known = getattr(getattr(self.trainer, "datamodule", None), "annotations", {})
+        return {video: scores for video, scores in self.records.scores.items() if video in known}
+
+    def setup(self, stage: str) -> None:
+        """As for every task; refuse data of another width."""
+        super().setup(stage)
+        refuse_other_width(getattr(self.trainer, "datamodule", None), self.hparams["refiner"]["feature_dim"])
+
+    def _scored(self, batch: RefineBatch, out: RefinerOutput, variants: Iterable[Combine] = ()) -> RefinedVideos:
+        return RefinedVideos.of(
+            batch.ids, out.features, out.uniqueness_logits, batch.frames, batch.frame_mask, self.scoring, variants
+        )
+
+    def _smallest_terms(self) -> dict[str, Tensor]:
+        """The terms of a clip that is long enough for frames to have neighbours, for their graph."""
+        count = math.ceil(2 / self.losses.neighbour_fraction)
+        frames = torch.ones(1, count, self.hparams["refiner"]["feature_dim"])
+        return self.loss_terms(frames=frames, frame_mask=torch.ones(1, count, dtype=torch.bool))
+
+
+def _refuse_what_cannot_go_together(refiner: RefinerSettings, losses: RefineLossSettings, combine: str) -> None:
+    wrong = []
+    if combine not in get_args(Combine):
+        wrong.append(f"combine must be one of {', '.join(get_args(Combine))}, got {combine!r}")
+    if losses.needs_uniqueness and not refiner.uniqueness:
+        wrong.append(
+            "losses.commonness and losses.uniqueness belong to the uniqueness head: set both to 0, or "
+            "refiner.uniqueness to true"
+        )
+    elif "h" in combine and not losses.uniqueness:
+        wrong.append(
+            f"combine {combine} needs uniqueness, which nothing learns here: set losses.uniqueness above 0, or combine "
+            "to ag"
+        )
+    if wrong:
+        raise ValueError("; ".join(wrong))

@@ -1,0 +1,202 @@
+"""Cross-validation of contrastive refinement: each combination of terms is a row, from its own score files."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from scipy.stats import kendalltau
+
+from sspvs.cli import main
+from sspvs.crossval import CrossValidation, cross_validate, side_by_side
+from sspvs.features.store import read_dataset, read_score_facts, read_scores
+from sspvs.importance.contrastive import contrastive_importance
+from sspvs.scorers import load_scorer
+
+sys.path.insert(0, str(Path(__file__).parent))
+from crossval_material import N_FOLDS, figures, write_config
+
+SEEDS = 2
+ROWS = {"refined A*G*H": "scores", "refined A": "scores_a", "refined A*G": "scores_ag"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """As in other processes: how many threads share a sum changes its last bit."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def refine_config(folder: Path, **model: object) -> Path:
+    """The drawn dataset of the other tests, in three folds, to refine on."""
+    summarize = yaml.safe_load(write_config(folder).read_text())
+    sizes = {"embed_dim": 16, "num_layers": 1, "head_dim": 8, "feedforward_dim": 16, "uniqueness_dim": 8}
+    config = {
+        "task": "refine",
+        "run": {"name": "tiny"},
+        "trainer": {**summarize["trainer"], "max_epochs": 2},
+        "model": {
+            "refiner": sizes,
+            "losses": {"segments": 4, "neighbour_fraction": 0.3},
+            "optim": {"lr": 0.003},
+            **model,
+        },
+        "data": {
+            **{name: summarize["data"][name] for name in ("dataset", "splits", "val_share")},
+            "clip_frames": 10,
+            "batch_size": 4,
+        },
+    }
+    path = folder / "refine.yaml"
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return refine_config(tmp_path_factory.mktemp("refined"))
+
+
+@pytest.fixture(scope="module")
+def done(config: Path) -> CrossValidation:
+    return cross_validate(config, config.parent / "done", seeds=SEEDS)
+
+
+def test_the_folder(done: CrossValidation) -> None:
+    for seed in range(SEEDS):
+        for fold in range(N_FOLDS):
+            inside = {path.name for path in (done.out / f"seed_{seed}" / f"fold_{fold}").iterdir()}
+            files = {f"scores{variant}.h5" for variant in ("", "_a", "_ag", "_agh")}
+            kept = {"pretrained"} if seed == 0 else set()
+            assert inside == {"fold.json", "metrics.csv", *files, *kept}
+    facts = read_score_facts(done.out / "seed_1" / "fold_2" / "scores_ag.h5")
+    assert (facts.scorer, facts.settings["combine"], facts.settings["fold"]) == ("refine", "ag", 2)
+    assert facts.fingerprint.backbone == "drawn"
+
+
+def test_the_last_epoch_is_taken_where_nobody_says_otherwise(done: CrossValidation) -> None:
+    for record in done.folds:
+        assert (record.chosen.rule, record.chosen.epoch, record.val) == ("last", 1, ())
+        assert (record.train, len(record.test)) == (6, 3)
+        assert record.variants == ("a", "ag", "agh")
+        assert record.initialised_from is None
+    assert done.as_json()["checkpoint_rule"] == "last"
+
+
+def tau_of(path: Path, dataset: Path) -> dict[str, float]:
+    """Mean of scipy's tau over the users, by key, of a score file."""
+    store = read_dataset(dataset)
+    return {
+        key: float(np.nanmean([kendalltau(one.scores, user).statistic for user in store[key].user_scores_at_picks]))
+        for key, one in read_scores(path).items()
+    }
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_each_row_is_the_mean_of_its_own_score_files(row: str, done: CrossValidation, config: Path) -> None:
+    rows = {**done.evaluation.methods, **done.evaluation.baselines}
+    expected: dict[str, list[float]] = {}
+    for seed in range(SEEDS):
+        for fold in range(N_FOLDS):
+            path = done.out / f"seed_{seed}" / f"fold_{fold}" / f"{ROWS[row]}.h5"
+            for key, tau in tau_of(path, config.parent / "drawn.h5").items():
+                expected.setdefault(key, []).append(tau)
+    for video in rows[row]["per-user"].videos:
+        assert video.kendall_tau == pytest.approx(np.mean(expected[video.key]), abs=1e-9)
+    settings = rows[row]["per-user"].settings
+    assert settings["combine"] == {"refined A*G*H": "agh", "refined A": "a", "refined A*G": "ag"}[row]
+    assert settings["seeds"] == [0, 1]
+    assert len(settings["per_seed"]) == SEEDS
+
+
+def test_the_rows_beside(done: CrossValidation, config: Path) -> None:
+    assert done.name == "refined A*G*H"
+    assert set(done.evaluation.methods) == {"refined A*G*H"}
+    beside = {"refined A", "refined A*G", "contrastive", "contrastive, A alone", "random", "human", "consensus"}
+    assert set(done.evaluation.baselines) == beside
+    store = read_dataset(config.parent / "drawn.h5")
+    for row, combine in (("contrastive", "ag"), ("contrastive, A alone", "a")):
+        for key, prediction in done.benchmark.predictions[row].items():
+            expected = contrastive_importance(store.features[key].features, combine=combine).scores
+            np.testing.assert_allclose(prediction.at_picks, expected)
+    content = json.loads((done.out / "result.json").read_text())
+    assert set(content["baselines"]) == beside
+    assert content["method"] == "refined A*G*H"
+
+
+def test_the_kept_weights_give_the_tested_scores(done: CrossValidation, config: Path) -> None:
+    folder, store = done.out / "seed_0" / "fold_1", read_dataset(config.parent / "drawn.h5")
+    for combine in ("a", "ag", "agh"):
+        scorer = load_scorer(folder / "pretrained", combine=combine)
+        for key, scored in read_scores(folder / f"scores_{combine}.h5").items():
+            np.testing.assert_allclose(scored.scores, scorer.score(store.features[key]).scores, atol=1e-4)
+
+
+@pytest.mark.parametrize("lost", ["scores.h5", "scores_ag.h5"])
+def test_a_fold_that_lost_a_file_is_made_again(lost: str, done: CrossValidation, config: Path, tmp_path: Path) -> None:
+    out = Path(shutil.copytree(done.out, tmp_path / "out"))
+    (out / "seed_0" / "fold_2" / lost).unlink()
+    (out / "result.json").unlink()
+    cross_validate(config, out, seeds=SEEDS)
+    assert figures(out) == figures(done.out)
+    for key, scored in read_scores(out / "seed_0" / "fold_2" / lost).items():
+        first = read_scores(done.out / "seed_0" / "fold_2" / lost)[key].scores
+        np.testing.assert_array_equal(scored.scores, first)
+
+
+def test_the_table_through_the_command_line(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["crossval", "--config", str(config), "--out", str(tmp_path / "out"), "--seeds", "1"]
+    more = ["--checkpoint-rule", "val", "--name", "mine", "--model.combine", "ag", "--report", str(tmp_path / "r.html")]
+    assert main([*words, *more]) == 0
+    shown = capsys.readouterr().out
+    for row in ("mine", "refined A ", "refined A*G*H ", "contrastive ", "contrastive, A alone", "random", "human"):
+        assert row in shown
+    assert "refined A*G " not in shown  # it is what `mine` is
+    record = json.loads((tmp_path / "out" / "seed_0" / "fold_0" / "fold.json").read_text())
+    assert record["chosen"]["monitor"] == "val/loss"
+    assert record["chosen"]["why"].startswith("lowest val/loss of 2 validations on 2 held-out videos")
+    assert "refined A*G*H" in (tmp_path / "r.html").read_text()
+    assert main([*words[:-2], "--seeds", "1", "--name", "refined A", "--checkpoint-rule", "val", *more[4:6]]) == 2
+    assert "'refined A' is the name of another row here" in capsys.readouterr().err
+
+
+def test_without_uniqueness_there_is_no_row_of_it(tmp_path: Path) -> None:
+    words = ["--model.refiner.uniqueness", "false", "--model.losses.uniqueness", "0", "--model.losses.commonness", "0"]
+    found = cross_validate(refine_config(tmp_path, combine="ag"), tmp_path / "out", seeds=1, overrides=words)
+    assert found.name == "refined A*G"
+    rows = {*found.evaluation.methods, *found.evaluation.baselines}
+    assert {row for row in rows if row.startswith("refined")} == {"refined A*G", "refined A"}
+    assert not (tmp_path / "out" / "seed_0" / "fold_0" / "scores_agh.h5").exists()
+
+
+def test_beside_a_summarizer(done: CrossValidation, config: Path, tmp_path: Path) -> None:
+    """On the same folds, in one table; its baselines are those of the first."""
+    own = config.parent / "tiny.yaml"
+    trained = cross_validate(own, tmp_path / "out", seeds=1, checkpoint_rule="last")
+    table = side_by_side({"refined": done, "summarizer": trained}).evaluation
+    assert list(table.methods) == ["refined", "summarizer"]
+    assert "refined A" in table.baselines
+    assert {(c.first, c.second) for c in table.comparisons} == {("refined", "summarizer")}
+
+
+def test_unlabelled_videos_belong_to_the_experiment(config: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "archive"
+    folder.mkdir()
+    for number in range(3):
+        np.save(folder / f"{number}.npy", np.random.default_rng(number).random((30, 16), np.float32))
+    words = ["--data.features", json.dumps([str(folder)])]
+    found = cross_validate(config, tmp_path / "out", seeds=1, overrides=words, keep="none")
+    assert {record.train for record in found.folds} == {6}  # of the annotated ones
+    cross_validate(config, tmp_path / "out", seeds=1, overrides=words, keep="none")
+    np.save(folder / "3.npy", np.ones((30, 16), np.float32))
+    with pytest.raises(ValueError, match=r"made with other settings: .*config\.data\.features\.files 3 \(now 4\)"):
+        cross_validate(config, tmp_path / "out", seeds=1, overrides=words, keep="none")

@@ -1,0 +1,111 @@
+"""Two gloo processes refine like one on the joined batch: segments are those of everybody's clips."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_refining import rows_of, terms_of, tiny_clips, tiny_refiner
+from torch import distributed, multiprocessing, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from sspvs.data.batch import RefineBatch
+
+CASES: dict[str, dict] = {
+    "published": {},
+    "without uniqueness": {"losses": {"commonness": 0.0, "uniqueness": 0.0}, "combine": "ag"},
+    "alignment alone": {"losses": {"uniformity": 0.0, "commonness": 0.0, "uniqueness": 0.0}, "combine": "ag"},
+    "uniqueness": {"losses": {"alignment": 0.0, "commonness": 0.0}},
+    "commonness alone": {
+        "losses": {"alignment": 0.0, "uniformity": 0.0, "commonness": 1.0, "uniqueness": 0.0},
+        "combine": "ag",
+    },
+}
+
+
+def joined() -> RefineBatch:
+    """Eight clips; the second half is shorter."""
+    batch = tiny_clips(7, batch=8)
+    mask = batch.frame_mask.clone()
+    mask[4:, 16:] = False
+    return batch._replace(frame_mask=mask, frames=batch.frames * mask[..., None])
+
+
+def share(rank: int) -> RefineBatch:
+    mine = rows_of(joined(), slice(4 * rank, 4 * rank + 4))
+    length = 24 if rank == 0 else 16
+    return mine._replace(frames=mine.frames[:, :length], frame_mask=mine.frame_mask[:, :length])
+
+
+class Training(nn.Module):
+    def __init__(self, case: str) -> None:
+        super().__init__()
+        self.task = tiny_refiner(3, **CASES[case])
+
+    def forward(self, batch: RefineBatch) -> torch.Tensor:
+        return self.task.total(terms_of(self.task, batch))
+
+
+def gradients(module: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: p.grad for name, p in module.named_parameters() if p.requires_grad}
+
+
+def work(rank: int, meeting: str, out: str) -> None:
+    torch.set_num_threads(1)
+    distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=2)
+    found: dict = {}
+    for case in CASES:
+        training = Training(case)
+        # No search for unused parameters: what no term reaches must have been frozen.
+        wrapped = DistributedDataParallel(training)
+        loss = wrapped(share(rank))
+        loss.backward()
+        average = loss.detach().clone()
+        distributed.all_reduce(average)
+        found[case] = (gradients(training), float(average / 2))
+    task = tiny_refiner(4).eval()
+    with torch.no_grad():  # uneven passes: none may wait for another
+        for row in ((0, 4), (4,))[rank]:
+            task.validation_step(rows_of(joined(), slice(row, row + 1)), 0)
+    records = task.records.joined()
+    found["judged"] = ({video: scores.tolist() for video, scores in records.scores.items()}, records.means())
+    torch.save(found, f"{out}{rank}")
+    distributed.barrier()  # none leaves while the other still talks
+    distributed.destroy_process_group()
+
+
+@pytest.fixture(scope="module")
+def two_processes(tmp_path_factory: pytest.TempPathFactory) -> list[dict]:
+    folder: Path = tmp_path_factory.mktemp("gloo")
+    multiprocessing.spawn(work, args=(str(folder / "meeting"), str(folder / "found")), nprocs=2)
+    return [torch.load(folder / f"found{rank}", weights_only=True) for rank in (0, 1)]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_gradients_of_the_joined_batch(case: str, two_processes: list[dict]) -> None:
+    theirs, loss = two_processes[0][case]
+    training = Training(case)
+    total = training(joined())
+    total.backward()
+    assert loss == pytest.approx(float(total.detach()), rel=1e-5)
+    expected = gradients(training)
+    assert set(theirs) == set(expected)
+    largest = max(float(g.abs().max()) for g in expected.values())
+    assert largest > 1e-4
+    for name, gradient in expected.items():
+        torch.testing.assert_close(theirs[name], gradient, atol=1e-5 * largest, rtol=1e-4, msg=f"{case}: {name}")
+
+
+def test_the_other_process_clips_matter() -> None:
+    """The test above can fail: each half on its own segments is something else."""
+    whole = float(Training("published")(joined()).detach())
+    halves = sum(float(Training("published")(share(rank)).detach()) for rank in (0, 1)) / 2
+    assert abs(whole - halves) > 1e-4
+
+
+def test_every_video_is_judged_once(two_processes: list[dict]) -> None:
+    for scores, means in (found["judged"] for found in two_processes):
+        assert sorted(scores) == sorted(joined().ids[row] for row in (0, 4))
+        assert set(means) == {f"{name}_loss" for name in ("alignment", "uniformity", "commonness", "uniqueness")}
+    assert two_processes[0]["judged"] == two_processes[1]["judged"]

@@ -1,0 +1,222 @@
+"""`sspvs fit` and the rest on `task: refine`: what is linked, written, restored and refused."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from sspvs.cli import main
+from sspvs.data.batch import RefineBatch
+from sspvs.features.store import read_dataset, read_score_facts, read_scores
+from sspvs.scorers import load_scorer
+from sspvs.tasks.refine import RefineTask
+from sspvs.training.command_line import TrainingCLI
+from sspvs.training.refined_samples import RefinedSamples
+from sspvs.training.score_samples import plot_scores
+from sspvs.training.tasks import TASKS, task_named, task_of_kind
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tasks"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "crossval"))
+from crossval_material import write_config
+from tiny_refining import tiny_clips, tiny_refiner
+from tiny_summarizing import tiny_summarizer
+
+CONFIGS = Path(__file__).parents[2] / "configs" / "refine"
+SIZES = {"embed_dim": 16, "num_layers": 1, "head_dim": 8, "feedforward_dim": 16, "uniqueness_dim": 8}
+
+
+class Made(TrainingCLI):
+    """Everything but the run itself."""
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three epochs of two batches on nine drawn videos in three folds, two held out of training."""
+    folder = tmp_path_factory.mktemp("fit_refine")
+    known = yaml.safe_load(write_config(folder).read_text())
+    data = {name: known["data"][name] for name in ("dataset", "splits", "val_share")}
+    content = {
+        "task": "refine",
+        "run": {"name": "tiny", "root": str(folder / "runs"), "samples": 2},
+        "trainer": {**known["trainer"], "check_val_every_n_epoch": 1},
+        "model": {"refiner": SIZES, "losses": {"segments": 4, "neighbour_fraction": 0.3}, "optim": {"lr": 0.003}},
+        "data": {**data, "validate_on": "held-out", "clip_frames": 10, "batch_size": 2},
+    }
+    path = folder / "refine.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(config: Path) -> Path:
+    assert main(["fit", "--config", str(config)]) == 0
+    return config.parent / "runs" / "tiny" / "version_0"
+
+
+def validations(run: Path) -> list[dict[str, float]]:
+    with (run / "metrics.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["val/loss"]]
+    return [{name: float(value) for name, value in row.items() if value} for row in rows]
+
+
+def test_the_folder_of_a_run(run: Path) -> None:
+    names = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()}
+    assert names == {
+        "config.yaml", "hparams.yaml", "metrics.csv", "samples/0.png", "samples/1.png", "checkpoints/best.ckpt",
+        "checkpoints/last.ckpt",
+        *(f"pretrained/{one}/{name}" for one in ("best", "last") for name in ("config.json", "model.safetensors")),
+    }  # fmt: skip
+    assert yaml.safe_load((run / "config.yaml").read_text())["task"] == "refine"
+    task = RefineTask.from_pretrained(run / "pretrained" / "best")
+    kept = torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)
+    assert kept["hyper_parameters"]["refiner"]["feature_dim"] == 16  # of the data
+    assert kept["hyper_parameters"]["feature_fingerprint"]["backbone"] == "drawn"
+    assert all(torch.equal(value, kept["state_dict"][name]) for name, value in task.state_dict().items())
+
+
+def test_the_best_checkpoint_has_the_lowest_loss(run: Path) -> None:
+    rows = validations(run)
+    terms = {f"val/{name}_loss" for name in ("alignment", "uniformity", "commonness", "uniqueness")}
+    assert {"val/kendall_tau", "val/spearman_rho", "val/f_score_avg", *terms} <= set(rows[0])
+    losses = [row["val/loss"] for row in rows]
+    assert len(set(losses)) == 3
+    kept = torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)
+    assert kept["epoch"] == int(np.argmin(losses))
+
+
+@pytest.mark.parametrize("which", ["last", "pretrained/last"])
+def test_its_figures_again(run: Path, config: Path, which: str, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    given = which if which == "last" else str(run / which)
+    assert main(["validate", "--config", str(config), "--ckpt_path", given]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("  val/")]
+    found = {name: float(value) for name, value in lines}
+    for name in ("val/kendall_tau", "val/loss"):
+        assert found[name] == pytest.approx(validations(run)[-1][name], abs=1e-4)
+    assert main(["test", "--config", str(config), "--ckpt_path", given]) == 0
+    assert "test/kendall_tau" in capsys.readouterr().out
+
+
+def test_scores_of_the_tested_videos(run: Path, config: Path, tmp_path: Path) -> None:
+    out = tmp_path / "scores.h5"
+    assert main(["predict", "--config", str(config), "--ckpt_path", "best", "--out", str(out), "--data.fold", "1"]) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["scores.h5"]
+    scores, store = read_scores(out), read_dataset(config.parent / "drawn.h5")
+    assert sorted(scores) == ["video_1", "video_4", "video_7"]
+    scorer = load_scorer(run / "pretrained" / "best")
+    for key, scored in scores.items():
+        np.testing.assert_allclose(scored.scores, scorer.score(store.features[key]).scores, atol=1e-5)
+        assert scored.n_frames == store[key].n_frames
+    facts = read_score_facts(out)
+    assert facts.scorer == "refine"
+    assert facts.settings["checkpoint"].endswith("best.ckpt")
+
+
+def test_a_restart_goes_on_exactly(run: Path, config: Path, tmp_path: Path) -> None:
+    words = ["fit", "--config", str(config), "--run.root", str(tmp_path), "--run.samples", "0"]
+    assert main([*words, "--trainer.max_epochs", "2"]) == 0
+    assert main([*words, "--ckpt_path", "last"]) == 0
+    one, other = (
+        torch.load(path / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+        for path in (run, tmp_path / "tiny" / "version_1")
+    )
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_weights_alone_with_other_objectives(run: Path, config: Path, tmp_path: Path) -> None:
+    """A folder gives sizes and weights; what is trained on is the new config's."""
+    words = ["--config", str(config), "--run.root", str(tmp_path), "--ckpt_path", str(run / "pretrained" / "last")]
+    cli = Made("fit", [*words, "--model.losses.uniformity", "0.25", "--model.combine", "ag"])
+    assert cli.model.losses.uniformity == 0.25
+    assert cli.model.scoring.combine == "ag"
+    known = RefineTask.from_pretrained(run / "pretrained" / "last").state_dict()
+    assert all(torch.equal(value, known[name]) for name, value in cli.model.state_dict().items())
+    with pytest.raises(ValueError, match=r"--model\.refiner\.embed_dim 32 contradicts the checkpoint"):
+        Made("fit", [*words, "--model.refiner.embed_dim", "32"])
+    with pytest.raises(ValueError, match=r"--model\.combine a contradicts the checkpoint"):
+        Made("validate", [*words, "--model.combine", "a"])
+
+
+def test_a_folder_of_features_without_any_label(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Held out are unlabelled videos; there is a loss and no figure of people's, and nothing to test."""
+    archive = tmp_path / "archive"
+    archive.mkdir()
+    for number in range(10):
+        np.save(archive / f"{number}.npy", np.random.default_rng(number).random((20 + number, 16), np.float32))
+    words = ["--config", str(CONFIGS / "smoke.yaml"), "--run.root", str(tmp_path / "runs"), "--data.world", "null"]
+    words += ["--data.features", f"[{archive}]", "--run.name", "mine", "--data.fold", "null"]
+    assert main(["fit", *words]) == 0
+    shown = capsys.readouterr().out
+    assert "val/uniqueness_loss" in shown
+    assert "kendall" not in shown
+    run = tmp_path / "runs" / "mine" / "version_0"
+    assert (run / "samples" / "0.png").is_file()
+    assert RefineTask.from_pretrained(run / "pretrained" / "best").hparams["refiner"]["feature_dim"] == 16
+
+
+def test_checkpoints_of_another_task_are_refused(
+    run: Path, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    summarizer = tiny_summarizer().save_pretrained(tmp_path / "summarizer")
+    here = ["fit", "--config", str(config), "--run.root", str(tmp_path), "--ckpt_path"]
+    there = ["fit", "--config", str(config.parent / "tiny.yaml"), "--run.root", str(tmp_path)]
+    for words, told in (
+        ([*here, str(summarizer)], "expected a checkpoint of task 'refine', got one of task 'summarize'"),
+        ([*there, "--ckpt_path", str(run / "checkpoints" / "best.ckpt")], "got one of task 'refine'"),
+        ([*there, "--ckpt_path", str(run / "pretrained" / "best")], "got one of task 'refine'"),
+        ([*there, "--model.pretrained", str(run / "pretrained" / "best")], "got 'sspvs.refine'"),
+    ):
+        capsys.readouterr()
+        assert main(words) == 2
+        assert told in capsys.readouterr().err
+
+
+MISTAKES = [
+    (["--model.losses.segments", "0"], "segments must be at least 1"),
+    (["--model.refiner.uniqueness", "false"], "belong to the uniqueness head"),
+    (["--model.combine", "xyz"], "combine"),
+    (["--data.fold", "7"], "fold must be from 0 to 2"),
+    (["--model.summarizer.num_stages", "2"], "summarizer"),
+]
+
+
+@pytest.mark.parametrize(("more", "expected"), MISTAKES, ids=lambda value: " ".join(value))
+def test_mistakes_are_one_line(
+    more: list[str], expected: str, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    assert main(["fit", "--config", str(config), "--run.root", str(tmp_path), *more]) == 2
+    err = capsys.readouterr().err
+    assert len([line for line in err.splitlines() if line.startswith("error:")]) == 1
+    assert expected in err
+
+
+def test_it_is_in_the_table() -> None:
+    assert "refine" in TASKS
+    assert task_of_kind("sspvs.refine") is task_named("refine")
+    assert task_named("refine").rule == "last"
+
+
+def test_plots_show_the_terms_and_people_where_somebody_said() -> None:
+    class Trainer:
+        datamodule = None
+
+    task, batch = tiny_refiner().eval(), tiny_clips(batch=2)
+    one, other = RefinedSamples(2).samples_of(Trainer(), task, batch)
+    assert isinstance(batch, RefineBatch)
+    assert (one.id, other.id) == batch.ids
+    assert one.target is None
+    assert one.labels == ("local dissimilarity", "global consistency", "uniqueness")
+    assert other.scores.shape == (int(batch.frame_mask[1].sum()),)
+    upper, lower = plot_scores(other).axes
+    assert len(upper.lines) == 1
+    assert [line.get_label() for line in lower.lines] == list(other.labels)
