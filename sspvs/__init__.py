@@ -7,11 +7,11 @@ The house, in the order in which data walks through it:
     importance/   features -> scores, without training: local dissimilarity, global consistency
     selection/    scores -> shots -> summary: KTS, knapsack, key frames              (numpy only)
     evaluation/   scores and summaries against what people chose, under named protocols  (numpy and scipy only)
-    data/         annotations, splits, file formats of others -> one dataset file; video-text pairs -> batches
-    models/       the video and text towers and their heads; losses/ what they are trained on
+    data/         annotations, splits, file formats of others -> one dataset file; pairs, folds, clips -> batches
+    models/       the towers and their heads, the refiner; losses/ what they are trained on
     tasks/        models and losses as LightningModules; checkpoints in and out
     training/     a training run: its folder, logs, samples, restarts
-    scorers/      what scores frames, behind one interface: the training-free importance, trained checkpoints
+    scorers/      what scores frames, behind one interface: contrastive importance, free or refined, and summarizers
     export/       a trained summarizer for others: ONNX, a model card, the Hugging Face hub
     report/       plots, the interactive HTML pages, tables, JSON, CSV, edit lists
     output.py     a summary's files, written together or not at all

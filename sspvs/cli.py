@@ -30,7 +30,7 @@ VERBS = {
         "sspvs.commands.evaluate",
         "scores against what people chose, by named protocols, beside human and random",
     ),
-    "fit": ("sspvs.commands.lightning", "pretrain on videos with text, or fine-tune a summarizer: --config C.yaml"),
+    "fit": ("sspvs.commands.lightning", "pretrain, fine-tune a summarizer, or refine without labels: --config C.yaml"),
     "validate": ("sspvs.commands.lightning", "the figures of a checkpoint on validation videos"),
     "test": ("sspvs.commands.lightning", "the same on the videos of data.predict, or on the fold's tested videos"),
     "predict": ("sspvs.commands.lightning", "embeddings of videos and texts, or scores of videos, into an h5 file"),

@@ -1,4 +1,4 @@
-"""`sspvs fit`, `validate`, `test` and `predict`: pretraining and fine-tuning from a config file, by LightningCLI."""
+"""`sspvs fit`, `validate`, `test` and `predict`: pretraining, fine-tuning and refinement from a config, by LightningCLI."""
 
 from __future__ import annotations
 
