@@ -1,4 +1,4 @@
-"""`sspvs fit`, `validate`, `test` and `predict`: pretraining, fine-tuning and refinement from a config, by LightningCLI."""
+"""`sspvs fit`, `validate`, `test`, `predict`: training, of whatever task a config names, by LightningCLI."""
 
 from __future__ import annotations
 

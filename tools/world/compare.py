@@ -13,17 +13,10 @@ goes on where it stopped. Kendall's tau under `per-user`, mean over all tested v
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import subprocess
-import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
-from sspvs.evaluation.bootstrap import bootstrap_ci95
+from rows import add_arguments, crossval, folder_of, line, make_all, taus
 
 CONFIG = Path(__file__).parents[2] / "configs" / "finetune" / "synthetic.yaml"
 
@@ -56,8 +49,7 @@ BASELINES = ("contrastive", "random", "human", "consensus")
 
 
 def run(name: str, seed: int, args: argparse.Namespace) -> None:
-    """One row on one world; nothing where it is there."""
-    folder = Path(args.out).resolve() / name.replace(", ", "-").replace(" ", "_") / f"world_{seed}"
+    """One row on one world."""
     variant = VARIANTS[name]
     start = "null"
     if variant.pretraining is not None:
@@ -66,77 +58,32 @@ def run(name: str, seed: int, args: argparse.Namespace) -> None:
         "model.pretrained": start, "data.world.seed": str(seed),
         "data.world.folder": str(Path(args.pretraining).resolve() / "worlds"), **variant.settings,
     }  # fmt: skip
-    command = [sys.executable, "-m", "sspvs", "crossval", "--config", str(args.config), "--out", str(folder)]
-    command += ["--seeds", "1", "--keep", "none"]
-    command += [f"--{key}={value}" for key, value in settings.items()] + [f"--{change}" for change in args.set]
-    environment = {"OMP_NUM_THREADS": "1", **os.environ}
-    done = subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    if done.returncode:
-        said = (done.stderr.strip().splitlines() or ["nothing"])[-1]
-        raise RuntimeError(f"{name}, world {seed}: ended with status {done.returncode} and said: {said}")
-    print(f"{name}, world {seed} done", file=sys.stderr, flush=True)
+    crossval(args.config, folder_of(args.out, name, seed), settings, args.set)
 
 
-def taus(name: str, seeds: int, out: Path) -> list[np.ndarray]:
-    """(videos,) tau of each world, of a row or of a baseline beside one."""
-    found = []
-    for seed in range(seeds):
-        row = next(iter(VARIANTS)) if name in BASELINES else name
-        path = out / row.replace(", ", "-").replace(" ", "_") / f"world_{seed}" / "result.json"
-        if not path.is_file():
-            continue
-        result = json.loads(path.read_text(encoding="utf-8"))
-        result = result["baselines"][name] if name in BASELINES else result
-        videos = result["videos"] if "videos" in result else result["per-user"]["videos"]
-        values = [videos[video]["kendall_tau"] for video in sorted(videos)]
-        found.append(np.array([np.nan if value is None else value for value in values], dtype=np.float64))
-    return found
-
-
-def table(names: list[str], seeds: int, out: Path) -> str:
+def table(names: list[str], seeds: int, out: str) -> str:
+    """A line a row, then the rows beside, which are the same in all of them."""
     lines = ["| | tau | 95 % interval | between worlds | against the first row | worlds |", "|---|---|---|---|---|---|"]
-    first = taus(names[0], seeds, out)
-    for name in [*names, *BASELINES]:
-        worlds = taus(name, seeds, out)
-        if not worlds:
-            continue
-        every = np.concatenate(worlds)
-        low, high = bootstrap_ci95(every)
-        spread = f"{np.std([np.nanmean(world) for world in worlds], ddof=1):.3f}" if len(worlds) > 1 else ""
-        against = ""
-        if name != names[0] and len(worlds) == len(first):
-            difference = every - np.concatenate(first)
-            left, right = bootstrap_ci95(difference)
-            against = f"{np.nanmean(difference):+.3f} [{left:+.3f}, {right:+.3f}]"
-        lines.append(
-            f"| {name} | {np.nanmean(every):.3f} | [{low:.3f}, {high:.3f}] | {spread} | {against} | {len(worlds)} |"
-        )
+    folders = {name: [folder_of(out, name, seed) for seed in range(seeds)] for name in names}
+    first = taus(folders[names[0]])
+    for name in names:
+        if worlds := taus(folders[name]):
+            lines.append(line(name, worlds, first if name != names[0] else ()))
+    if first:
+        lines += [line(row, taus(folders[names[0]], row), first) for row in BASELINES]
     return "\n".join(lines)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pretraining", required=True, help="OUT of ablate.py, with the same --set of the world")
-    parser.add_argument("--out", required=True, help="folder of the cross-validations")
     parser.add_argument("--config", type=Path, default=CONFIG)
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
-    parser.add_argument("--seeds", type=int, default=3, help="worlds 0, 1, ... (default: 3)")
-    parser.add_argument("--jobs", type=int, default=1, help="cross-validations at a time (default: 1)")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any setting of `sspvs fit`")
+    add_arguments(parser)
     args = parser.parse_args()
-
-    def work(one: tuple[str, int]) -> bool:
-        try:
-            run(*one, args)
-        except RuntimeError as error:
-            print(f"{error}; the same command goes on with it", file=sys.stderr, flush=True)
-            return False
-        return True
-
-    with ThreadPoolExecutor(args.jobs) as pool:
-        done = list(pool.map(work, [(name, seed) for seed in range(args.seeds) for name in args.variants]))
-    print(table(args.variants, args.seeds, Path(args.out)))
-    raise SystemExit(0 if all(done) else 1)
+    done = make_all(lambda name, seed: run(name, seed, args), args.variants, args)
+    print(table(args.variants, args.seeds, args.out))
+    raise SystemExit(0 if done else 1)
 
 
 if __name__ == "__main__":
