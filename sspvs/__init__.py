@@ -12,7 +12,7 @@ The house, in the order in which data walks through it:
     tasks/        models and losses as LightningModules; checkpoints in and out
     training/     a training run: its folder, logs, samples, restarts
     scorers/      what scores frames, behind one interface: contrastive importance, free or refined, and summarizers
-    export/       a trained summarizer for others: ONNX, a model card, the Hugging Face hub
+    export/       a summarizer or a refiner for others: ONNX, a model card, the Hugging Face hub
     report/       plots, the interactive HTML pages, tables, JSON, CSV, edit lists
     output.py     a summary's files, written together or not at all
     pipeline/     summarize(video): from a video to a summary, once through

@@ -35,7 +35,7 @@ VERBS = {
     "test": ("sspvs.commands.lightning", "the same on the videos of data.predict, or on the fold's tested videos"),
     "predict": ("sspvs.commands.lightning", "embeddings of videos and texts, or scores of videos, into an h5 file"),
     "crossval": ("sspvs.commands.crossval", "fine-tune and test on every fold, under several seeds: one table"),
-    "export": ("sspvs.commands.export", "a fine-tuned summarizer for others: ONNX, model card, Hugging Face hub"),
+    "export": ("sspvs.commands.export", "a trained checkpoint for others: ONNX, model card, Hugging Face hub"),
     "import": ("sspvs.commands.import_official", "the official SSPVS checkpoint into a checkpoint folder of ours"),
     "demo": ("sspvs.commands.demo", "pretrain, fine-tune, compare and summarise on painted pictures; needs nothing"),
     "doctor": ("sspvs.commands.doctor", "what is installed, what works, what to do"),

@@ -1,4 +1,4 @@
-"""`sspvs export`: a summarizer for others: an ONNX file, a model card, the Hugging Face hub."""
+"""`sspvs export`: a summarizer or a refiner for others: an ONNX file, a model card, the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ if TYPE_CHECKING:
     from sspvs.export.onnx import OnnxReport
 
 DESCRIPTION = (
-    "Give a fine-tuned summarizer to others. CHECKPOINT is a folder (runs/NAME/version_0/pretrained/best), a .ckpt "
-    "file of fine-tuning or a hub id on this machine. An ONNX file is run beside torch, and gets its name when both "
-    "give the same scores. Of a folder only config.json, model.safetensors and README.md are uploaded."
+    "Give a fine-tuned summarizer or a refined checkpoint to others. CHECKPOINT is a folder "
+    "(runs/NAME/version_0/pretrained/best), a .ckpt file of fine-tuning or refinement, or a hub id on this machine. An "
+    "ONNX file is run beside torch, and gets its name when both give the same; of a refined checkpoint it gives "
+    "features and uniqueness, which the card says how to score by. Of a folder only config.json, model.safetensors and "
+    "README.md are uploaded."
 )
 _FOLDER = ""
 
@@ -52,9 +54,9 @@ def run(args: argparse.Namespace) -> int:
     """Export; 0 when all went well."""
     _check(args)
     from sspvs.export.figures import Figures
-    from sspvs.export.source import CheckpointFacts, refuse_others
+    from sspvs.export.source import CheckpointFacts, find_exported
 
-    refuse_others(args.checkpoint)
+    find_exported(args.checkpoint)
     figures = Figures.read(args.results, CheckpointFacts.of(args.checkpoint)) if args.results else None
     if args.onnx is not None:
         _tell(_onnx(args, figures))
@@ -88,12 +90,10 @@ def _check(args: argparse.Namespace) -> None:
 
 def _onnx(args: argparse.Namespace, figures: Figures | None) -> OnnxReport:
     from sspvs.export.onnx import OPSET, export_onnx
-    from sspvs.export.source import load_summarizer
+    from sspvs.export.source import load_exported
 
     opset = OPSET if args.opset is None else args.opset
-    return export_onnx(
-        load_summarizer(args.checkpoint), args.onnx, opset=opset, check=not args.no_check, figures=figures
-    )
+    return export_onnx(load_exported(args.checkpoint), args.onnx, opset=opset, check=not args.no_check, figures=figures)
 
 
 def _tell(report: OnnxReport) -> None:
@@ -106,7 +106,7 @@ def _tell(report: OnnxReport) -> None:
         print("not checked: nobody knows whether it gives what torch gives")
         return
     print(
-        f"checked with onnxruntime {check.runtime} on videos of {', '.join(map(str, check.picks))} frames: scores "
+        f"checked with onnxruntime {check.runtime} on videos of {', '.join(map(str, check.picks))} frames: all "
         f"within {check.max_difference:.1g} of torch's (allowed: {check.tolerance:g})"
     )
 

@@ -26,7 +26,9 @@ _ROWS = {
     "consensus": "the mean of all users, in-sample: a ceiling",
     "random": "random scores",
     "contrastive": "from the features, without training",
+    "contrastive, A alone": "the same, of local dissimilarity alone",
 }
+_OTHER_TERMS = "refined "  # how the rows of other terms of the same refined features begin
 UNKNOWN = (
     "Unknown: this card was written without a result file. `sspvs crossval` makes one, and `sspvs export CHECKPOINT "
     "--card --results result.json` puts its figures here."
@@ -83,9 +85,10 @@ def _made_by(figures: Figures) -> list[str]:
     rule = (settings.get("rule") or {}).get("name", "unknown")
     seeds = ", ".join(map(str, settings.get("seeds") or ())) or "unknown"
     made_with = ", ".join(f"{name} {version}" for name, version in (result.get("versions") or {}).items()) or "unknown"
-    beside = {name for protocol in figures.protocols for name in figures.baselines(protocol)}
+    beside = dict.fromkeys(name for protocol in figures.protocols for name in figures.baselines(protocol))
     lines = [
         *(f"{name}: {meaning}." for name, meaning in _ROWS.items() if name in beside),
+        *(f"{name}: other terms of the same refined features." for name in beside if name.startswith(_OTHER_TERMS)),
         "tau is Kendall's tau-b, rho Spearman's; in brackets the bootstrap 95 % interval of the mean over videos.",
         "F1 is of a summary of 15 % of the frames against each user's: the mean over users (avg), the best user (max); "
         f"rule `{rule}`.",

@@ -1,4 +1,4 @@
-"""The parts of a model card that come from the checkpoint alone: what it is, how to use it, which features it takes."""
+"""The parts of a model card that come from the checkpoint alone: how to use it, which features it takes, its limits."""
 
 from __future__ import annotations
 
@@ -7,54 +7,28 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from sspvs.data.text import FIELDS, TextSettings
+from sspvs.export.card_kind import CardKind
 from sspvs.export.card_words import code, place, plain, table
 from sspvs.export.source import CheckpointFacts
-from sspvs.tasks.settings import settings_from
+from sspvs.tasks.checkpoint import REFINE
 from sspvs.types import Fingerprint
 
-_HEADS = {
-    "progressive": "progressive, stages: {stages}; they share a Transformer, each stresses what mattered before it",
-    "linear": "linear: one linear layer on each frame's features; no frame sees another",
-    "attention": "attention: one layer of self-attention over the frames",
-    "csta": "csta: attention over frames and channels from a 2-D CNN, after CSTA; its CNN started from drawn weights",
-}
-_GUIDANCES = {
-    "none": "none: it reads no text",
-    "added": "added: the text is added to all frames of the first stage alike; it cannot say which frames it is about",
-    "gate": "gate: how well each frame fits the text's words is added to every stage",
-    "cross-attention": "cross-attention: every stage attends to the text's words",
-}
-_OPTIM = ("name", "lr", "encoder_lr", "layer_decay", "text_lr", "weight_decay", "schedule")
 _SYNTHETIC = "synthetic:"  # how the backbone of drawn worlds begins
 
 
-def about(facts: CheckpointFacts) -> str:
-    """What it is, in a paragraph."""
-    summarizer = facts.settings["summarizer"]
-    text = "" if summarizer["text_guidance"] == "none" else ", guided by text about the video"
-    return (
-        f"A video summarizer: it takes features of a video's frames and says how important each frame is, from 0 to 1"
-        f"{text}. Made with sspvs {plain(facts.sspvs)}, after *Progressive Video "
-        "Summarization via Multimodal Self-supervised Learning* (Li et al., WACV 2023, arXiv 2201.02494)."
-    )
-
-
-def usage(facts: CheckpointFacts, name: str, *, on_hub: bool, onnx: str | None = None) -> str:
+def usage(facts: CheckpointFacts, kind: CardKind, name: str, *, on_hub: bool, onnx: str | None = None) -> str:
     """How to use it: from the shell, from Python, and as an ONNX file where there is one."""
-    return "\n\n".join([*_with_sspvs(facts, name, on_hub=on_hub), *([] if onnx is None else [_with_onnx(facts, onnx)])])
+    blocks = _with_sspvs(facts, kind, name, on_hub=on_hub)
+    return "\n\n".join(blocks if onnx is None else [*blocks, _with_onnx(facts, kind, onnx)])
 
 
-def _with_sspvs(facts: CheckpointFacts, name: str, *, on_hub: bool) -> list[str]:
+def _with_sspvs(facts: CheckpointFacts, kind: CardKind, name: str, *, on_hub: bool) -> list[str]:
     fetch, flag = (", download=True", " --download") if on_hub else ("", "")
-    fields = facts.settings["text_fields"] if facts.settings["summarizer"]["text_guidance"] != "none" else {}
-    read = next((name for name in ("title", "query", "category") if fields.get(name)), None)
-    text = "" if read is None else f' --{read} "what it is about"'
     word = shlex.quote(name)
     score = f"sspvs score features.h5 --scorer {word}{flag} --out scores.h5"
     if is_synthetic(facts.fingerprint):
         return [_block("bash", score)]
-    shell = f"sspvs summarize video.mp4 --scorer {word}{flag}{text} --out summary/\n{score}"
+    shell = f"sspvs summarize video.mp4 --scorer {word}{flag}{kind.option} --out summary/\n{score}"
     python = (
         f'import sspvs\n\nsummary = sspvs.summarize("video.mp4", scorer={json.dumps(name)}{fetch})\n'
         'summary.save("summary/")'
@@ -62,49 +36,25 @@ def _with_sspvs(facts: CheckpointFacts, name: str, *, on_hub: bool) -> list[str]
     return [_block("bash", shell), _block("python", python)]
 
 
-def _with_onnx(facts: CheckpointFacts, name: str) -> str:
-    """Without sspvs and torch."""
-    text = ""
-    if facts.settings["summarizer"]["text_guidance"] != "none":
-        words = settings_from(TextSettings, facts.settings["text_fields"]).total
-        text = (
-            f'\ngiven["tokens"] = np.zeros((1, {words}), np.int64)  # the metadata say how to make them\n'
-            f'given["token_mask"] = np.zeros((1, {words}), bool)  # no text'
-        )
+def _with_onnx(facts: CheckpointFacts, kind: CardKind, name: str) -> str:
     code_lines = (
         "import numpy as np\nimport onnxruntime\n\n"
         f"session = onnxruntime.InferenceSession({json.dumps(name)})\n"
         'given = {"features": features[None], "mask": np.ones((1, len(features)), bool)}  # features: (T, '
-        f"{facts.settings['video']['feature_dim']}) float32{text}\n"
-        'scores, stage_scores = session.run(["scores", "stage_scores"], given)  # (1, T), (1, K, T)'
+        f"{facts.feature_dim}) float32\n{kind.onnx_lines}"
     )
-    return f"Without sspvs, as an ONNX file:\n\n{_block('python', code_lines)}"
+    return f"Without {kind.onnx_without}, as an ONNX file:\n\n{_block('python', code_lines)}"
 
 
-def settings_table(facts: CheckpointFacts) -> str:
+def settings_table(kind: CardKind) -> str:
     """What it is made of and how it was trained."""
-    settings = facts.settings
-    summarizer, video, losses = settings["summarizer"], settings["video"], settings["losses"]
-    optim, trained = settings["optim"], "frozen" if settings["freeze_encoder"] else "trained"
-    head = _HEADS.get(summarizer["head"], plain(summarizer["head"])).format(stages=summarizer["num_stages"])
-    guidance = summarizer["text_guidance"]
-    rows = [
-        ("head", head),
-        ("text guidance", _GUIDANCES.get(guidance, plain(guidance))),
-        *(_text_rows(settings) if guidance != "none" else ()),
-        ("video tower", _sizes(video, ("feature_dim", "embed_dim", "num_heads", "num_layers", "feedforward_dim"))),
-        ("positions", _sizes(video, ("position_weight", "trained_length"))),
-        ("weights", f"{facts.n_weights:,} numbers; video tower {trained}"),
-        ("losses", _sizes(losses, tuple(losses))),
-        ("optimiser", _sizes(optim, _OPTIM)),
-        ("longest video at once", f"{summarizer['max_frames']} frames; longer ones in windows that share "
-                                  f"{summarizer['overlap']}"),
-    ]  # fmt: skip
-    return table(("", ""), rows) + "\n\n`config.json` has every setting."
+    return table(("", ""), kind.rows) + "\n\n`config.json` has every setting."
 
 
 def origin(facts: CheckpointFacts) -> str:
     """What it was initialised from."""
+    if facts.kind == REFINE:
+        return "Nothing: refinement starts from weights that are drawn."
     told: Mapping[str, Any] | None = facts.settings.get("initialised_from")
     if told is None:
         return "Nothing is recorded: its weights were drawn, or it was imported from another program's checkpoint."
@@ -123,7 +73,7 @@ def origin(facts: CheckpointFacts) -> str:
 
 def features(facts: CheckpointFacts) -> str:
     """Which features it takes, and how to get them."""
-    known, width = facts.fingerprint, facts.settings["video"]["feature_dim"]
+    known, width = facts.fingerprint, facts.feature_dim
     if known is None:
         return (
             f"Unknown: nobody recorded what made the {width}-D features that it was trained on. Features of another "
@@ -141,12 +91,10 @@ def features(facts: CheckpointFacts) -> str:
     return f"{table(('', ''), rows)}\n\n{_how_to_extract(known)}"
 
 
-def limits(facts: CheckpointFacts) -> str:
+def limits(facts: CheckpointFacts, kind: CardKind) -> str:
     """What it cannot do, as far as its kind tells."""
     lines = [
-        "Trained to agree with people's importance, scaled to [0, 1] within each video: scores rank the frames of a "
-        "video and compare nothing between videos. People agree little with each other on what is important; read any "
-        "figure beside the rows `human` and `random` of the same table.",
+        *kind.limits,
         "Which videos it was trained on is in the figures above, if anywhere. How it does on others is unknown, and so "
         "is whom or what it leaves out of a summary more often than it should.",
     ]
@@ -154,8 +102,6 @@ def limits(facts: CheckpointFacts) -> str:
         lines.append(
             "It was trained on a synthetic world, to show that training works; it is of no use for real videos."
         )
-    if facts.settings["summarizer"]["text_guidance"] == "added":
-        lines.append("Its text shifts all frames of a stage alike.")
     return "\n".join(f"* {line}" for line in lines)
 
 
@@ -173,16 +119,6 @@ def _how_to_extract(known: Mapping[str, Any]) -> str:
         f"{_block('bash', command)}\n\nextracts such features; `sspvs summarize` does so by itself. Features with "
         "another fingerprint are refused."
     )
-
-
-def _text_rows(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
-    fields, text = settings["text_fields"], settings["text"]
-    told = ", ".join(f"{name} {fields[name]}" for name in FIELDS if fields[name])
-    return [("text tower", f"{code(text['encoder'])}, trained: {settings['train_text']}"), ("tokens read", told)]
-
-
-def _sizes(settings: Mapping[str, Any], names: tuple[str, ...]) -> str:
-    return ", ".join(f"{name} {plain(settings[name])}" for name in names if settings.get(name) is not None)
 
 
 def _block(language: str, text: str) -> str:

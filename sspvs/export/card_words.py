@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
 UNKNOWN = "unknown"
+OPTIMISER = ("name", "lr", "encoder_lr", "layer_decay", "text_lr", "weight_decay", "schedule")
+"""What a card says of the optimiser."""
 
 
 def plain(value: object) -> str:
@@ -28,6 +30,11 @@ def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     """A table; cells are Markdown already."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+
+
+def sizes(settings: Mapping[str, Any], names: Sequence[str]) -> str:
+    """Settings by name on one line; without those that are not there, or None."""
+    return ", ".join(f"{name} {plain(settings[name])}" for name in names if settings.get(name) is not None)
 
 
 def place(source: object) -> str:

@@ -17,7 +17,7 @@ _NOT_STATED = (None, "not stated")
 
 @dataclass(frozen=True)
 class Figures:
-    """How well a summarizer does.
+    """How well a checkpoint does.
 
     Attributes:
         result: As `sspvs crossval` or `sspvs evaluate` writes it; None when not given.
@@ -137,9 +137,17 @@ def _refuse_others(content: Mapping[str, Any], facts: CheckpointFacts, path: str
             raise CheckpointError(
                 f"{path}: figures on other features than the checkpoint was trained on: {', '.join(differing)} differ"
             )
-    config = (content.get("crossval") or {}).get("config") or {}
-    told = (config.get("model") or {}).get("summarizer") or {}
-    own = facts.settings["summarizer"]
-    differing = [f"{name} {told[name]}, here {own[name]}" for name in own if name in told and told[name] != own[name]]
+    model = ((content.get("crossval") or {}).get("config") or {}).get("model") or {}
+    if model and facts.network not in model:
+        raise CheckpointError(f"{path}: figures of another kind of checkpoint than this, which is a {facts.network}")
+    combined = {name: facts.settings[name] for name in ("combine", "post") if name in facts.settings}
+    differing = [
+        f"{name} {told[name]}, here {own[name]}"
+        for told, own in ((model, combined), (model.get(facts.network) or {}, facts.settings[facts.network]))
+        for name in own
+        if name in told and told[name] != own[name]
+    ]
     if differing:
-        raise CheckpointError(f"{path}: figures of another summarizer than the checkpoint's: {'; '.join(differing)}")
+        raise CheckpointError(
+            f"{path}: figures of another {facts.network} than the checkpoint's: {'; '.join(differing)}"
+        )

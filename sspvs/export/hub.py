@@ -1,6 +1,6 @@
-"""A summarizer onto the Hugging Face hub: one commit of config, weights and card.
+"""A checkpoint onto the Hugging Face hub: one commit of config, weights and card.
 
-It comes back with `SummarizeTask.from_pretrained("user/name", download=True)` or `--scorer user/name --download`.
+It comes back with `from_pretrained("user/name", download=True)` of its task, or `--scorer user/name --download`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Any
 
 from sspvs.errors import ExportError, OutputError, first_line
 from sspvs.export.model_card import CARD, model_card
-from sspvs.export.source import load_summarizer
-from sspvs.tasks.checkpoint import CONFIG, SUMMARIZE, WEIGHTS, find_folder
-from sspvs.tasks.summarize import SummarizeTask
+from sspvs.export.source import Exported, find_exported, load_exported
+from sspvs.tasks.checkpoint import CONFIG, WEIGHTS, read_kind
+from sspvs.tasks.saved_task import SavedTask
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 ONNX = "model.onnx"
@@ -22,7 +22,7 @@ ONNX = "model.onnx"
 
 
 def push_to_hub(
-    source: str | Path | SummarizeTask,
+    source: str | Path | Exported,
     repo_id: str,
     *,
     private: bool = False,
@@ -30,7 +30,7 @@ def push_to_hub(
     card: str | None = None,
     onnx: Path | None = None,
 ) -> str:
-    """Upload a summarizer. Of its folder go `config.json`, `model.safetensors` and the card, and nothing else.
+    """Upload a checkpoint. Of its folder go `config.json`, `model.safetensors` and the card, and nothing else.
 
     It is loaded first: what is uploaded can be used. All files go in one commit.
 
@@ -53,9 +53,9 @@ def push_to_hub(
     """
     if not _HUB_ID.fullmatch(repo_id):
         raise ValueError(f"expected USER/NAME or ORGANISATION/NAME for the hub, got '{repo_id}'")
-    task = source if isinstance(source, SummarizeTask) else load_summarizer(source)
-    if not isinstance(source, SummarizeTask) and not Path(source).is_file():
-        return _push(find_folder(source, SUMMARIZE), repo_id, private, token, card, onnx)
+    task = source if isinstance(source, SavedTask) else load_exported(source)
+    if not isinstance(source, SavedTask) and not Path(source).is_file():
+        return _push(find_exported(source).path, repo_id, private, token, card, onnx)
     with tempfile.TemporaryDirectory(prefix="sspvs-hub-") as folder:
         return _push(task.save_pretrained(folder), repo_id, private, token, card, onnx)
 
@@ -79,7 +79,7 @@ def _push(folder: Path, repo_id: str, private: bool, token: str | None, card: st
             raise ExportError(
                 f"{repo_id} is there and is public; nothing was uploaded. Make it private, or take another"
             )
-        done = api.create_commit(repo_id, operations, commit_message=f"Upload {SUMMARIZE} with sspvs")
+        done = api.create_commit(repo_id, operations, commit_message=f"Upload {read_kind(folder)} with sspvs")
     except (ExportError, OutputError):
         raise
     except Exception as error:  # the hub's own errors and those of its network library

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import yaml
@@ -10,18 +11,23 @@ import yaml
 from sspvs.atomic import write_text
 from sspvs.export import card_parts
 from sspvs.export.card_figures import figures_text
+from sspvs.export.card_kind import CardKind
+from sspvs.export.card_refined import refined_card
+from sspvs.export.card_summarizer import summarizer_card
 from sspvs.export.card_words import place, plain
 from sspvs.export.figures import Figures
-from sspvs.export.source import CheckpointFacts
-from sspvs.tasks.summarize import SummarizeTask
+from sspvs.export.source import CheckpointFacts, Exported
+from sspvs.tasks.checkpoint import REFINE, SUMMARIZE
+from sspvs.tasks.saved_task import SavedTask
 
 CARD = "README.md"
 UNKNOWN_LICENSE = "unknown"
 _LICENSE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*")
+_KINDS: Mapping[str, Callable[[CheckpointFacts], CardKind]] = {SUMMARIZE: summarizer_card, REFINE: refined_card}
 
 
 def model_card(
-    source: str | Path | SummarizeTask,
+    source: str | Path | Exported,
     *,
     name: str | None = None,
     on_hub: bool = False,
@@ -48,20 +54,22 @@ def model_card(
         raise ValueError(f"license must be an abbreviation such as apache-2.0 or cc-by-nc-4.0, got {license!r}")
     facts = CheckpointFacts.of(source)
     if name is None:
-        name = "checkpoint" if isinstance(source, SummarizeTask) else place(source)
+        name = "checkpoint" if isinstance(source, SavedTask) else place(source)
     name = " ".join(name.split())
+    kind = _KINDS[facts.kind](facts)
     parts = {
-        "Use": card_parts.usage(facts, name, on_hub=on_hub, onnx=onnx),
+        "Use": card_parts.usage(facts, kind, name, on_hub=on_hub, onnx=onnx),
+        **kind.sections,
         "Features": card_parts.features(facts),
         "Figures": figures_text(figures),
-        "Limits": card_parts.limits(facts),
-        "Settings": card_parts.settings_table(facts),
+        "Limits": card_parts.limits(facts, kind),
+        "Settings": card_parts.settings_table(kind),
         "Initialised from": card_parts.origin(facts),
         "Licence": f"Of the weights: {license}. The code, sspvs, is under Apache-2.0.",
     }
-    head = f"# {plain(name)}\n\n{card_parts.about(facts)}"
+    head = f"# {plain(name)}\n\n{kind.about}"
     body = "\n\n".join([head, *(f"## {heading}\n\n{text}" for heading, text in parts.items())])
-    return f"---\n{_front_matter(facts, license)}---\n\n{body}\n"
+    return f"---\n{_front_matter(kind, license)}---\n\n{body}\n"
 
 
 def write_model_card(path: Path, card: str, *, overwrite: bool = False) -> None:
@@ -83,10 +91,8 @@ def write_model_card(path: Path, card: str, *, overwrite: bool = False) -> None:
     write_text(path, card)
 
 
-def _front_matter(facts: CheckpointFacts, license: str) -> str:  # noqa: A002
+def _front_matter(kind: CardKind, license: str) -> str:  # noqa: A002
     """YAML that the hub reads."""
-    summarizer = facts.settings["summarizer"]
-    guided = summarizer["text_guidance"] != "none"
-    tags = ["sspvs", "video-summarization", summarizer["head"], *(["multimodal"] if guided else [])]
+    tags = ["sspvs", "video-summarization", *kind.tags]
     text: str = yaml.safe_dump({"library_name": "sspvs", "license": license, "tags": tags}, sort_keys=False)
     return text

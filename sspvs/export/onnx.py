@@ -1,4 +1,4 @@
-"""The summarizer as an ONNX file, which gets its name when it was found to give what torch gives."""
+"""A checkpoint as an ONNX file, which gets its name when it was found to give what torch gives."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from sspvs.atomic import atomic_file
 from sspvs.errors import ExportError, MissingExtraError, OutputError, first_line
 from sspvs.export.figures import Figures
 from sspvs.export.onnx_check import OnnxCheck, check_onnx, load_runtime
-from sspvs.export.onnx_graph import OUTPUTS, SummarizerGraph, trace_to
+from sspvs.export.onnx_graph import ExportGraph, trace_to
 from sspvs.export.onnx_metadata import onnx_metadata
+from sspvs.export.onnx_refiner import RefinerGraph
+from sspvs.export.onnx_summarizer import SummarizerGraph
+from sspvs.export.source import Exported
 from sspvs.tasks.summarize import SummarizeTask
 
 OPSET = 17
@@ -44,30 +47,32 @@ class OnnxReport:
 
 
 def export_onnx(
-    task: SummarizeTask,
+    task: Exported,
     path: str | Path,
     *,
     opset: int = OPSET,
     check: bool = True,
     figures: Figures | None = None,
 ) -> OnnxReport:
-    """Write a summarizer as one ONNX file.
+    """Write a summarizer or a refiner as one ONNX file.
 
     Inputs: `features` (B, T, feature_dim) float32 and `mask` (B, T) bool; of a summarizer that reads text also `tokens`
-    (B, L) int64 and `token_mask` (B, L) bool. Outputs: `scores` (B, T) and `stage_scores` (B, K, T). B, T and L may be
-    anything (L is fixed with a text tower of open_clip). The file scores in one piece: the windows in which videos of
-    more than `max_frames` are scored are not in it. Its metadata say what it is and which features it takes.
+    (B, L) int64 and `token_mask` (B, L) bool. Outputs of a summarizer: `scores` (B, T) and `stage_scores` (B, K, T); of
+    a refiner: `refined_features` (B, T, E) and, with a uniqueness head, `uniqueness` (B, T) in [0, 1]. B, T and L may
+    be anything (L is fixed with a text tower of open_clip). The file computes in one piece: the windows in which a
+    summarizer scores videos of more than `max_frames` are not in it, nor is what makes scores of refined features. Its
+    metadata say what it is and which features it takes.
 
     Args:
-        task: The summarizer; left as it is.
+        task: What to export; left as it is.
         path: File to write; its folder must exist.
         opset: Version of the operators, at least 14.
         check: Run the file with onnxruntime beside torch, on videos of several lengths with padding, and write nothing
-            when a score differs by more than `TOLERANCE`, 1e-4.
+            when a value differs by more than `TOLERANCE`, 1e-4.
         figures: How well it does, for the metadata.
 
     Raises:
-        ExportError: torch cannot export it, the file gives other scores, or it would be too large.
+        ExportError: torch cannot export it, the file gives other values, or it would be too large.
         MissingExtraError: onnx or onnxruntime is not installed.
         OutputError: The file cannot be written.
         ValueError: The opset is too old.
@@ -82,7 +87,7 @@ def export_onnx(
         load_runtime()
     with atomic_file(target) as temporary:
         temporary.touch()  # whether one can write is found out before anything is computed
-        graph = SummarizerGraph(task)
+        graph = graph_of(task)
         n_bytes = sum(tensor.numel() * tensor.element_size() for tensor in graph.state_dict().values())
         if n_bytes > _MOST_BYTES:
             raise ExportError(f"{n_bytes / 1e9:.1f} GB of weights are too many for one ONNX file, which ends at 2 GB")
@@ -91,7 +96,12 @@ def export_onnx(
         _say(onnx, temporary, metadata)
         found = check_onnx(temporary, graph) if check else None
         n_bytes = temporary.stat().st_size
-    return OnnxReport(target, opset, graph.inputs, OUTPUTS, n_bytes, metadata, found)
+    return OnnxReport(target, opset, graph.inputs, graph.outputs, n_bytes, metadata, found)
+
+
+def graph_of(task: Exported) -> ExportGraph:
+    """What a file of it computes."""
+    return SummarizerGraph(task) if isinstance(task, SummarizeTask) else RefinerGraph(task)
 
 
 def _say(onnx: Any, path: Path, metadata: Mapping[str, str]) -> None:

@@ -1,6 +1,6 @@
 """Does the file give what torch gives? Drawn videos of several lengths, padded for the file and one by one for torch.
 
-Axis letters: B batch, T picks, L tokens, K stages.
+Axis letters: B batch, T picks, L tokens.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import torch
 from torch import Tensor
 
 from sspvs.errors import ExportError, MissingExtraError, first_line
-from sspvs.export.onnx_graph import OUTPUTS, SummarizerGraph
+from sspvs.export.onnx_graph import ExportGraph
 
 TOLERANCE = 1e-4
-"""Largest difference between a score of onnxruntime and torch's; scores are in [0, 1]."""
+"""Largest difference between a value of onnxruntime and torch's; scores are in [0, 1], refined features around 1."""
 _LENGTHS, _LONGEST = (1, 7, 50), 2048
 _FEW_WORDS = 5
 
@@ -33,7 +33,7 @@ class OnnxCheck:
     Attributes:
         runtime: The version of onnxruntime.
         picks: T of the videos that were compared.
-        max_difference: Largest difference of a score.
+        max_difference: Largest difference of a value.
         tolerance: What was allowed.
     """
 
@@ -59,18 +59,18 @@ def load_runtime() -> Any:
     return onnxruntime
 
 
-def check_onnx(path: Path, graph: SummarizerGraph) -> OnnxCheck:
-    """Compare a file with the summarizer it was made of.
+def check_onnx(path: Path, graph: ExportGraph) -> OnnxCheck:
+    """Compare a file with the network it was made of.
 
     Each batch has three videos: one of full length, one of half of it, and one of a single frame; with text, one has
-    half of its text and one has none. torch scores each alone, without padding.
+    half of its text and one has none. torch takes each alone, without padding.
 
     Args:
         path: The file.
         graph: What it was traced from.
 
     Raises:
-        ExportError: It does not run, or gives other scores.
+        ExportError: It does not run, or gives other values.
         MissingExtraError: onnxruntime is not installed.
     """
     runtime = load_runtime()
@@ -93,12 +93,10 @@ def check_onnx(path: Path, graph: SummarizerGraph) -> OnnxCheck:
     return OnnxCheck(runtime.__version__, lengths, worst)
 
 
-def lengths_to_check(graph: SummarizerGraph) -> tuple[int, ...]:
+def lengths_to_check(graph: ExportGraph) -> tuple[int, ...]:
     """A few, and around the lengths where something changes, as far as they are not too long to compute here."""
-    most = graph.model.settings.max_frames
-    trained = graph.model.video_encoder.settings.trained_length
-    wanted = {*_LENGTHS, most} | (set() if trained is None else {trained, trained + 3})
-    return tuple(sorted(length for length in wanted if length <= min(most, _LONGEST)))
+    most = _LONGEST if graph.longest is None else min(graph.longest, _LONGEST)
+    return tuple(sorted(length for length in {*_LENGTHS, *graph.turning_points} if length <= most))
 
 
 def _padded(given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -112,37 +110,41 @@ def _padded(given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     return given
 
 
-def _difference(session: Any, graph: SummarizerGraph, given: tuple[Tensor, ...], picks: int) -> float:
-    """The largest difference of a score of a batch.
+def _difference(session: Any, graph: ExportGraph, given: tuple[Tensor, ...], picks: int) -> float:
+    """The largest difference of a value of a batch.
 
     Raises:
-        ExportError: It is larger than allowed, or there are scores in the padding.
+        ExportError: It is larger than allowed, or there are values in the padding.
     """
     names = dict(zip(graph.inputs, given, strict=True))
-    found: list[Array] = session.run(list(OUTPUTS), {name: tensor.numpy() for name, tensor in names.items()})
+    found: list[Array] = session.run(list(graph.outputs), {name: tensor.numpy() for name, tensor in names.items()})
     expected = _alone(graph, given)
     gaps = [np.abs(ours - theirs).max(initial=0.0) for ours, theirs in zip(found, expected, strict=True)]
     largest = float(np.max(gaps))  # NaN where there is one
     if not math.isfinite(largest):
-        raise ExportError("the summarizer gives scores that are no numbers; are its weights whole?")
+        raise ExportError("the checkpoint gives values that are no numbers; are its weights whole?")
     if largest > TOLERANCE:
         raise ExportError(
-            f"the exported file gives other scores than torch: they differ by up to {largest:.2g} for videos of "
+            f"the exported file gives other values than torch: they differ by up to {largest:.2g} for videos of "
             f"{picks} frames, allowed is {TOLERANCE:g}; nothing was written. Another torch or opset may do better"
         )
     return largest
 
 
-def _alone(graph: SummarizerGraph, given: tuple[Tensor, ...]) -> tuple[Array, Array]:
-    """What torch says of each video alone: (B, T) scores and (B, K, T) of the stages, zero in the padding."""
+def _alone(graph: ExportGraph, given: tuple[Tensor, ...]) -> list[Array]:
+    """What torch says of each video alone, output by output, zero in the padding."""
     features, mask, *text = given
-    batch, picks = mask.shape
-    scores = np.zeros((batch, picks), np.float32)
-    stages = np.zeros((batch, graph.model.settings.num_stages, picks), np.float32)
+    rows = []
     with torch.inference_mode():
         for row, length in enumerate(mask.sum(dim=1).tolist()):
             own = [part[row : row + 1] for part in text]
             own = own if own and bool(own[1].any()) else []
-            out = graph.model(features[row : row + 1, :length], mask[row : row + 1, :length], *own)
-            scores[row, :length], stages[row, :, :length] = out.scores[0].numpy(), out.stage_scores[0].numpy()
-    return scores, stages
+            said = graph.said(features[row : row + 1, :length], mask[row : row + 1, :length], *own)
+            axes = graph.picks_axes.values()
+            rows.append([_lengthened(one.numpy(), axis, mask.shape[1]) for one, axis in zip(said, axes, strict=True)])
+    return [np.concatenate(output) for output in zip(*rows, strict=True)]
+
+
+def _lengthened(values: Array, axis: int, picks: int) -> Array:
+    """With zeros at the end of an axis."""
+    return np.pad(values, [(0, picks - size if number == axis else 0) for number, size in enumerate(values.shape)])

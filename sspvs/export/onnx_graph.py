@@ -1,10 +1,10 @@
-"""The summarizer as a graph: what goes in, what comes out, and how torch draws it.
+"""What is exported as a graph: what goes in, what comes out, and how torch draws it.
 
 torch has two exporters. The one that traces (TorchScript) is in every torch from 2.2 on and needs nothing else; the one
 on `torch.export` needs onnxscript. So it is the first. What a trace would fix for ever must not depend on the example:
 sizes are taken from shapes, positions from the length, and the example has padding, so that masks are used.
 
-Axis letters: B batch, T picks, L tokens, K stages.
+Axis letters: B batch, T picks, L tokens.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from __future__ import annotations
 import copy
 import inspect
 import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,45 +22,62 @@ from torch import Tensor, nn
 
 from sspvs.errors import ExportError, first_line
 from sspvs.models.fast_linear import OneDnnLinear
-from sspvs.models.summarizer import Summarizer
-from sspvs.models.text_towers.open_clip import OpenClipTextEncoder
-from sspvs.tasks.summarize import SummarizeTask
 
 VIDEO_INPUTS, TEXT_INPUTS = ("features", "mask"), ("tokens", "token_mask")
-OUTPUTS = ("scores", "stage_scores")
-_AXES = {
-    "features": {0: "batch", 1: "picks"},
-    "mask": {0: "batch", 1: "picks"},
-    "tokens": {0: "batch", 1: "words"},
-    "token_mask": {0: "batch", 1: "words"},
-    "scores": {0: "batch", 1: "picks"},
-    "stage_scores": {0: "batch", 2: "picks"},
-}
 _BATCH, _PICKS = 2, 9
 
 
-class SummarizerGraph(nn.Module):
-    """What the file computes: a summarizer that scores videos in one piece.
+class ExportGraph(nn.Module, ABC):
+    """What the file computes: a network on videos, padded to one length, in one piece.
 
     Args:
-        task: The summarizer; copied, as float32 on the CPU.
+        model: The network; copied, as float32 on the CPU.
+        feature_dim: D of the features it takes.
 
     Attributes:
+        picks_axes: Output -> its axis of picks.
+        model: The copy.
         words: L of the texts it was trained with; None when it reads none.
         words_fixed: Whether no other L will do.
+        vocab_size: How many tokens there are; 0 when it reads no text.
+        longest: T of the longest video that it takes in one piece; None for any.
+        turning_points: T where it begins to compute something else, to be checked as well.
     """
 
-    def __init__(self, task: SummarizeTask) -> None:
+    picks_axes: Mapping[str, int]
+    words: int | None = None
+    words_fixed = False
+    vocab_size = 0
+    longest: int | None = None
+    turning_points: tuple[int, ...] = ()
+
+    def __init__(self, model: nn.Module, feature_dim: int) -> None:
         super().__init__()
-        self.model: Summarizer = copy.deepcopy(task.model).float().cpu()
+        self.model: Any = copy.deepcopy(model).float().cpu()
+        self.feature_dim = feature_dim
         for layer in self.model.modules():
             if type(layer) is OneDnnLinear:
                 layer.__class__ = nn.Linear  # type: ignore[assignment]  # its kernels are none of ONNX's
-        tower = self.model.text_encoder
-        self.words = None if tower is None else task.text_fields.total
-        # torch's own attention, which open_clip's towers are made of, is traced for the example's number of tokens.
-        self.words_fixed = isinstance(tower, OpenClipTextEncoder)
         self.eval()  # all of it: torch's exporter puts everything back into the mode that this module is in
+
+    @abstractmethod
+    def forward(self, features: Tensor, mask: Tensor, *text: Tensor) -> tuple[Tensor, ...]:
+        """The outputs, in order, zero in the padding.
+
+        Args:
+            features: (B, T, feature_dim) float32.
+            mask: (B, T) bool, True = a frame of the video.
+            text: (B, L) int64 tokens and their (B, L) mask; only where it reads text.
+        """
+
+    @abstractmethod
+    def said(self, features: Tensor, mask: Tensor, *text: Tensor) -> tuple[Tensor, ...]:
+        """What torch says, without this graph, of videos without padding; without text where none is given."""
+
+    @property
+    @abstractmethod
+    def metadata(self) -> dict[str, str]:
+        """What a file of it says of itself beside what every file says."""
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -66,28 +85,16 @@ class SummarizerGraph(nn.Module):
         return VIDEO_INPUTS if self.words is None else VIDEO_INPUTS + TEXT_INPUTS
 
     @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names, in order."""
+        return tuple(self.picks_axes)
+
+    @property
     def axes(self) -> dict[str, dict[int, str]]:
         """The axes of inputs and outputs that may have any length."""
-        names = (*self.inputs, *OUTPUTS)
-        fixed = {name: {0: "batch"} for name in TEXT_INPUTS} if self.words_fixed else {}
-        return {name: fixed.get(name, _AXES[name]) for name in names}
-
-    def forward(
-        self, features: Tensor, mask: Tensor, tokens: Tensor | None = None, token_mask: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Score videos.
-
-        Args:
-            features: (B, T, feature_dim) float32.
-            mask: (B, T) bool, True = a frame of the video.
-            tokens: (B, L) int64; only of a summarizer that reads text.
-            token_mask: (B, L) bool, True = a token; a video without any is scored as one without text.
-
-        Returns:
-            (B, T) scores and (B, K, T) of each stage, both in [0, 1] and zero in the padding.
-        """
-        out = self.model.score_at_once(features, mask, self.model.read(tokens, token_mask, None))
-        return out.scores.masked_fill(~mask, 0.0), out.stage_scores.masked_fill(~mask[:, None], 0.0)
+        words = {0: "batch"} if self.words_fixed else {0: "batch", 1: "words"}
+        given = {name: words if name in TEXT_INPUTS else {0: "batch", 1: "picks"} for name in self.inputs}
+        return given | {name: {0: "batch", axis: "picks"} for name, axis in self.picks_axes.items()}
 
     def example(self, generator: torch.Generator) -> tuple[Tensor, ...]:
         """Inputs to trace with: two videos, the second one shorter, with a shorter text."""
@@ -98,17 +105,15 @@ class SummarizerGraph(nn.Module):
 
     def drawn(self, batch: int, picks: int, words: int | None, generator: torch.Generator) -> tuple[Tensor, ...]:
         """Inputs in the order of `inputs`, drawn, without padding."""
-        width = self.model.video_encoder.settings.feature_dim
-        features = torch.randn(batch, picks, width, generator=generator)
+        features = torch.randn(batch, picks, self.feature_dim, generator=generator)
         mask = torch.ones(batch, picks, dtype=torch.bool)
         if words is None:
             return features, mask
-        assert self.model.text_encoder is not None
-        tokens = torch.randint(self.model.text_encoder.vocab_size, (batch, words), generator=generator)
+        tokens = torch.randint(self.vocab_size, (batch, words), generator=generator)
         return features, mask, tokens, torch.ones(batch, words, dtype=torch.bool)
 
 
-def trace_to(path: Path, graph: SummarizerGraph, opset: int) -> None:
+def trace_to(path: Path, graph: ExportGraph, opset: int) -> None:
     """Write the graph as an ONNX file.
 
     Raises:
@@ -126,7 +131,7 @@ def trace_to(path: Path, graph: SummarizerGraph, opset: int) -> None:
                 example,
                 str(path),
                 input_names=list(graph.inputs),
-                output_names=list(OUTPUTS),
+                output_names=list(graph.outputs),
                 dynamic_axes=graph.axes,
                 opset_version=opset,
                 **how,
@@ -135,6 +140,6 @@ def trace_to(path: Path, graph: SummarizerGraph, opset: int) -> None:
         raise
     except Exception as error:  # torch raises many kinds, some of them private
         raise ExportError(
-            f"torch {torch.__version__} cannot export this summarizer with opset {opset}: {first_line(error)}; take "
+            f"torch {torch.__version__} cannot export this checkpoint with opset {opset}: {first_line(error)}; take "
             "opset 17, and a torch whose torch.onnx.export still traces (dynamo=False)"
         ) from error

@@ -6,46 +6,57 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from sspvs.errors import CheckpointError
-from sspvs.tasks.checkpoint import CONFIG, SUMMARIZE, WEIGHTS, find_folder, read_settings, read_tensors
-from sspvs.tasks.handover import pretrained_settings
+from sspvs.tasks.checkpoint import CONFIG, PRETRAIN, REFINE, SUMMARIZE, read_settings, read_tensors
+from sspvs.tasks.found_checkpoint import FoundCheckpoint, find_checkpoint
+from sspvs.tasks.refine import RefineTask
+from sspvs.tasks.saved_task import SavedTask
 from sspvs.tasks.summarize import SummarizeTask
 from sspvs.version import package_version
+
+Exported: TypeAlias = SummarizeTask | RefineTask
+"""What can be exported."""
+
+_TASKS: Mapping[str, type[SummarizeTask] | type[RefineTask]] = {SUMMARIZE: SummarizeTask, REFINE: RefineTask}
+_NETWORKS = {SUMMARIZE: "summarizer", REFINE: "refiner"}
+_INPUTS = {SUMMARIZE: "video", REFINE: "refiner"}
 
 
 @dataclass(frozen=True)
 class CheckpointFacts:
-    """What is known about a summarizer.
+    """What is known about a checkpoint.
 
     Attributes:
+        kind: `sspvs.summarize` or `sspvs.refine`.
         settings: Of its task, plain types.
         n_weights: Numbers in its weights.
         sspvs: The version that wrote it.
     """
 
+    kind: str
     settings: Mapping[str, Any]
     n_weights: int
     sspvs: str
 
     @classmethod
-    def of(cls, source: str | Path | SummarizeTask) -> CheckpointFacts:
+    def of(cls, source: str | Path | Exported) -> CheckpointFacts:
         """Of a checkpoint folder, a hub id on this machine, a `.ckpt` file, or a task.
 
         Raises:
             CheckpointError: It cannot be read, or is of something else.
             WeightsNotFoundError: Nothing is there.
         """
-        task = load_summarizer(source) if not isinstance(source, SummarizeTask) and Path(source).is_file() else source
-        if isinstance(task, SummarizeTask):
-            numbers = sum(tensor.numel() for tensor in task.state_dict().values())
-            return cls(dict(task.hparams), numbers, package_version())
-        refuse_others(task)
-        folder = find_folder(task, SUMMARIZE)
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        numbers = sum(tensor.numel() for tensor in read_tensors(folder / WEIGHTS).values())
-        return cls(read_settings(folder), numbers, str(config.get("sspvs", "unknown")))
+        if not isinstance(source, SavedTask):
+            found = find_exported(source)
+            if found.path.is_dir():
+                config = json.loads((found.path / CONFIG).read_text(encoding="utf-8"))
+                numbers = sum(tensor.numel() for tensor in read_tensors(found.weights).values())
+                return cls(found.kind, read_settings(found.path), numbers, str(config.get("sspvs", "unknown")))
+            source = load_exported(source)
+        numbers = sum(tensor.numel() for tensor in source.state_dict().values())
+        return cls(source.kind, dict(source.hparams), numbers, package_version())
 
     @property
     def fingerprint(self) -> Mapping[str, Any] | None:
@@ -53,27 +64,40 @@ class CheckpointFacts:
         known: Mapping[str, Any] | None = self.settings.get("feature_fingerprint")
         return known
 
+    @property
+    def feature_dim(self) -> int:
+        """D of the features it takes."""
+        width: int = self.settings[_INPUTS[self.kind]]["feature_dim"]
+        return width
 
-def load_summarizer(source: str | Path) -> SummarizeTask:
-    """A summarizer from a checkpoint folder, a `.ckpt` file or a hub id on this machine.
+    @property
+    def network(self) -> str:
+        """Where its settings say what it is: `summarizer` or `refiner`."""
+        return _NETWORKS[self.kind]
+
+
+def load_exported(source: str | Path) -> Exported:
+    """A task from a checkpoint folder, a `.ckpt` file or a hub id on this machine.
 
     Raises:
         CheckpointError: It cannot be read, or is of something else.
         WeightsNotFoundError: Nothing is there.
     """
-    refuse_others(source)
-    return SummarizeTask.from_pretrained(source)
+    found = find_exported(source)
+    return _TASKS[found.kind].from_pretrained(found.path)
 
 
-def refuse_others(source: str | Path) -> None:
-    """Say what a checkpoint is when it is not of a summarizer.
+def find_exported(source: str | Path) -> FoundCheckpoint:
+    """Where a checkpoint lies; say what it is when it is none to be exported.
 
     Raises:
         CheckpointError: It is of pretraining, or cannot be read.
         WeightsNotFoundError: Nothing is there.
     """
-    if "summarizer" not in pretrained_settings(source):
+    found = find_checkpoint(source, (*_TASKS, PRETRAIN))
+    if found.kind == PRETRAIN:
         raise CheckpointError(
-            f"{source}: a checkpoint of pretraining, which scores no frames; only summarizers are exported: fine-tune "
-            "it first, with `sspvs fit` and a config of `task: summarize`"
+            f"{source}: a checkpoint of pretraining, which scores no frames; only summarizers and refined checkpoints "
+            "are exported: fine-tune it first, with `sspvs fit` and a config of `task: summarize`"
         )
+    return found

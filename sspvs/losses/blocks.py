@@ -27,4 +27,4 @@ def in_blocks(some: Callable[[slice], Tensor], mask: Tensor, elements: int, max_
     blocks = [slice(start, start + at_a_time) for start in range(0, mask.shape[1], at_a_time)]
     if not torch.is_grad_enabled():
         return torch.cat([some(rows) for rows in blocks], dim=1)
-    return torch.cat([checkpoint(some, rows, use_reentrant=False) for rows in blocks], dim=1)
+    return torch.cat([checkpoint(some, rows, use_reentrant=False, preserve_rng_state=False) for rows in blocks], dim=1)

@@ -13,17 +13,13 @@ clip, C clips of all processes.
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from sspvs.losses.blocks import in_blocks
-from sspvs.losses.gather import gather_texts, global_mean
-
-Reduction = Literal["mean", "none"]
-"""`mean`: a scalar, as `clip_mean`; `none`: (B, T), zeros in the padding."""
+from sspvs.losses.clips import Reduction, reduced
+from sspvs.losses.gather import gather_texts
 
 _MOST = 1 << 26  # cosines at a time, 256 MiB
 _SHARPNESS = 2.0  # t of exp(-t |z - z'|^2), as published
@@ -48,7 +44,7 @@ def alignment(
         raw: (B, T, D), any scale.
         mask: (B, T) bool, True = a frame of the clip.
         neighbour_fraction: Share of the frames that are neighbours, in (0, 1].
-        reduction: See `Reduction`.
+        reduction: See `sspvs.losses.clips.Reduction`.
         max_elements: Most cosines held at a time (those of one frame of each clip at least).
 
     Returns:
@@ -68,7 +64,7 @@ def alignment(
             return (points[:, rows] * (weights.to(points.dtype) @ points)).sum(dim=-1)
 
         cosines = in_blocks(some, mask, mask.numel(), max_elements)  # (B, T)
-        return _reduced(2.0 - 2.0 * cosines, mask, reduction)
+        return reduced(2.0 - 2.0 * cosines, mask, reduction)
 
 
 def uniformity(refined: Tensor, mask: Tensor, *, reduction: Reduction = "mean", max_elements: int = _MOST) -> Tensor:
@@ -77,7 +73,7 @@ def uniformity(refined: Tensor, mask: Tensor, *, reduction: Reduction = "mean", 
     Args:
         refined: (B, T, E), any scale.
         mask: (B, T) bool, True = a frame of the clip.
-        reduction: See `Reduction`.
+        reduction: See `sspvs.losses.clips.Reduction`.
         max_elements: As in `alignment`.
 
     Returns:
@@ -90,7 +86,7 @@ def uniformity(refined: Tensor, mask: Tensor, *, reduction: Reduction = "mean", 
             return _log_mean_exp(points[:, rows], points.transpose(1, 2), mask)
 
         found = in_blocks(some, mask, mask.numel(), max_elements)  # (B, T)
-        return _reduced(found - 2 * _SHARPNESS, mask, reduction)  # exp(-2 (2 - 2 cos)) = exp(4 cos) exp(-4)
+        return reduced(found - 2 * _SHARPNESS, mask, reduction)  # exp(-2 (2 - 2 cos)) = exp(4 cos) exp(-4)
 
 
 def video_segments(refined: Tensor, mask: Tensor, *, segments: int = 20) -> tuple[Tensor, Tensor]:
@@ -146,7 +142,7 @@ def commonness(
     Args:
         refined: (B, T, E), any scale.
         mask: (B, T) bool, True = a frame of the clip.
-        segments: (C, S, E) of `video_segments`, of all clips of all processes (`gather_segments`).
+        segments: (C, S, E) unit vectors of `video_segments`, of all clips of all processes (`gather_segments`).
         segment_mask: (C, S) bool, True = a segment.
         max_elements: As in `alignment`.
 
@@ -155,7 +151,7 @@ def commonness(
     """
     with torch.autocast(refined.device.type, enabled=False):
         points = _unit(refined, mask)
-        compared = functional.normalize(segments.to(points.dtype).flatten(0, 1), dim=-1)  # (C S, E)
+        compared = segments.to(points.dtype).flatten(0, 1)  # (C S, E)
         counted = segment_mask.flatten()  # (C S,)
 
         def some(rows: slice) -> Tensor:
@@ -172,7 +168,7 @@ def uniqueness_target(commonness: Tensor, mask: Tensor) -> Tensor:
         mask: (B, T) bool, True = a frame of the clip.
 
     Returns:
-        (B, T) in [0.25, 0.75], without gradient; 0.75 in a clip whose frames are all alike, zeros in the padding.
+        (B, T) in [0.25, 0.75], without gradient; 0.75 in a clip whose frames all have the same F, zeros in the padding.
     """
     values = commonness.detach()
     low = values.masked_fill(~mask, torch.inf).amin(dim=1, keepdim=True)  # (B, 1)
@@ -181,19 +177,22 @@ def uniqueness_target(commonness: Tensor, mask: Tensor) -> Tensor:
     return torch.where(mask, 1.0 - (0.25 + 0.5 * normalised), torch.zeros_like(values))
 
 
-def clip_mean(values: Tensor, mask: Tensor) -> Tensor:
-    """The mean over the valid frames of each clip, then over the clips that have any (of all processes, in training).
+def uniqueness_entropy(logits: Tensor, commonness: Tensor, mask: Tensor, *, reduction: Reduction = "mean") -> Tensor:
+    """The cross-entropy of the uniqueness head against `uniqueness_target`; its gradient reaches the logits alone.
 
     Args:
-        values: (B, T).
+        logits: (B, T) of the head.
+        commonness: (B, T) F(t).
         mask: (B, T) bool, True = a frame of the clip.
+        reduction: See `sspvs.losses.clips.Reduction`.
 
     Returns:
-        Scalar; 0 where no clip has a frame.
+        Scalar or (B, T), positive.
     """
-    frames = mask.sum(dim=1)  # (B,)
-    means = values.masked_fill(~mask, 0.0).sum(dim=1) / frames.clamp(min=1)
-    return global_mean(means.sum(), (frames > 0).to(means.dtype).sum())
+    logits = _precise(logits).masked_fill(~mask, 0.0)
+    with torch.autocast(logits.device.type, enabled=False):
+        target = uniqueness_target(commonness, mask).to(logits.dtype)
+        return reduced(functional.binary_cross_entropy_with_logits(logits, target, reduction="none"), mask, reduction)
 
 
 @torch.no_grad()
@@ -237,10 +236,3 @@ def _unit(values: Tensor, mask: Tensor) -> Tensor:
 def _precise(values: Tensor) -> Tensor:
     """In float32, or in float64 where that is given."""
     return values if values.dtype == torch.float64 else values.float()
-
-
-def _reduced(values: Tensor, mask: Tensor, reduction: Reduction) -> Tensor:
-    """(B, T) with zeros in the padding, or their `clip_mean`."""
-    if reduction == "none":
-        return values.masked_fill(~mask, 0.0)
-    return clip_mean(values, mask)

@@ -75,13 +75,13 @@ class Refiner(nn.Module):
         for layer in self.layers:
             states = layer(states, mask)
         logits = None if self.uniqueness_head is None else self.uniqueness_head(states.detach(), mask)
-        return RefinerOutput(states, logits)
+        return RefinerOutput(states.float(), logits)
 
 
 class RefinerLayer(nn.Module):
     """A post-norm Transformer layer whose attention has no biases and a width of its own.
 
-    Sums and norms are float32, also where the products are of lower precision.
+    Norms are float32, and so are sums unless the weights are not, also where the products are of lower precision.
 
     Args:
         settings: Sizes of the refiner.
@@ -128,9 +128,13 @@ class UniquenessHead(nn.Module):
 
 
 class _Float32Norm(nn.LayerNorm):
-    """A layer norm that computes and answers in float32, also under autocast on a CPU, where torch's does not."""
+    """A layer norm that computes in float32, also under autocast on a CPU, where torch's does not.
+
+    It answers in the precision of its weights: float32, unless the whole network is in a lower one (bf16-true).
+    """
 
     def forward(self, states: Tensor) -> Tensor:
         weight, bias = self.weight.float(), self.bias.float()
         with torch.autocast(states.device.type, enabled=False):
-            return functional.layer_norm(states.float(), self.normalized_shape, weight, bias, self.eps)
+            normed = functional.layer_norm(states.float(), self.normalized_shape, weight, bias, self.eps)
+        return normed.to(self.weight.dtype)

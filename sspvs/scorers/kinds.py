@@ -13,15 +13,8 @@ from sspvs.scorers.base import Scorer
 from sspvs.scorers.checkpoint import SummarizerScorer
 from sspvs.scorers.contrastive import CONTRASTIVE
 from sspvs.scorers.refined import RefinedScorer
-from sspvs.tasks.checkpoint import (
-    PRETRAIN,
-    REFINE,
-    SUMMARIZE,
-    WEIGHTS,
-    find_folder,
-    read_kind,
-    read_lightning_checkpoint,
-)
+from sspvs.tasks.checkpoint import PRETRAIN, REFINE, SUMMARIZE
+from sspvs.tasks.found_checkpoint import FoundCheckpoint, find_checkpoint
 from sspvs.tasks.refined_videos import Post
 from sspvs.weights.digest import file_digest
 
@@ -36,25 +29,6 @@ class _Asked(NamedTuple):
     download: bool
     combine: Combine | None
     post: Post | None
-
-
-class _Found(NamedTuple):
-    """A checkpoint that is there.
-
-    Attributes:
-        source: What was asked for.
-        path: The folder or file.
-        kind: What it is for.
-    """
-
-    source: str
-    path: Path
-    kind: str
-
-    @property
-    def weights(self) -> Path:
-        """The file with the weights."""
-        return self.path / WEIGHTS if self.path.is_dir() else self.path
 
 
 def load_checkpoint(
@@ -79,7 +53,7 @@ def load_checkpoint(
         CheckpointError: What is there cannot be read, or does not score frames.
         ValueError: The device is unknown or not there, or the checkpoint has no terms to combine.
     """
-    found = _find(source, download)
+    found = find_checkpoint(source, (*_SCORERS, PRETRAIN), download=download)
     if found.kind == PRETRAIN:
         raise CheckpointError(
             f"{source}: a checkpoint of pretraining: it knows videos and texts, and has no head that scores frames. "
@@ -107,27 +81,7 @@ def checkpoint_name(source: str | Path) -> str:
     return "/".join(parts) or str(source)
 
 
-def _find(source: str | Path, download: bool) -> _Found:
-    path = Path(source)
-    if path.is_file():
-        return _Found(str(source), path, _kind_of_file(path))
-    folder = find_folder(source, (*_SCORERS, PRETRAIN), download=download)
-    return _Found(str(source), folder, read_kind(folder))
-
-
-def _kind_of_file(path: Path) -> str:
-    """A Lightning checkpoint does not say which task wrote it; what it was made with does."""
-    settings, _ = read_lightning_checkpoint(path)
-    if "summarizer" in settings:
-        return SUMMARIZE
-    if "refiner" in settings:
-        return REFINE
-    if "local_radius" in settings:
-        return PRETRAIN
-    raise CheckpointError(f"{path}: a Lightning checkpoint, but of no task of sspvs that scores frames")
-
-
-def _summarizer(found: _Found, asked: _Asked) -> Scorer:
+def _summarizer(found: FoundCheckpoint, asked: _Asked) -> Scorer:
     from sspvs.tasks.summarize import SummarizeTask
 
     if asked.combine is not None or asked.post is not None:
@@ -145,7 +99,7 @@ def _summarizer(found: _Found, asked: _Asked) -> Scorer:
     )
 
 
-def _refined(found: _Found, asked: _Asked) -> Scorer:
+def _refined(found: FoundCheckpoint, asked: _Asked) -> Scorer:
     from sspvs.tasks.refine import RefineTask
 
     return RefinedScorer(
@@ -159,5 +113,5 @@ def _refined(found: _Found, asked: _Asked) -> Scorer:
     )
 
 
-_SCORERS: Mapping[str, Callable[[_Found, _Asked], Scorer]] = {SUMMARIZE: _summarizer, REFINE: _refined}
+_SCORERS: Mapping[str, Callable[[FoundCheckpoint, _Asked], Scorer]] = {SUMMARIZE: _summarizer, REFINE: _refined}
 """Kind -> what makes its scorer."""

@@ -96,11 +96,11 @@ class RefinedScorer(TrainedScorer):
         frames, mask = self.frames_of(features)
         with torch.inference_mode():
             out = self._model(frames, mask)
-            refined = out.features[0].float()  # (T, E)
-            unique = None if out.uniqueness_logits is None else out.uniqueness_logits[0].float().sigmoid()
-        if not bool(torch.isfinite(refined).all()):
+            refined = out.features[0]  # (T, E)
+            unique = None if out.uniqueness_logits is None else out.uniqueness_logits[0].sigmoid()  # (T,)
+        if not all(bool(torch.isfinite(found).all()) for found in (refined, unique) if found is not None):
             raise CheckpointError(
-                f"{features.name}: {self.name} gives features that are no numbers; are its weights whole?"
+                f"{features.name}: {self.name} gives features or uniqueness that are no numbers; are its weights whole?"
             )
         return self._scoring.importance(
             refined.cpu().numpy(), features.features, None if unique is None else unique.cpu().numpy()

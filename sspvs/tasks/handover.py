@@ -23,6 +23,7 @@ from sspvs.tasks.checkpoint import (
     read_lightning_checkpoint,
     read_settings,
 )
+from sspvs.tasks.found_checkpoint import kind_of_settings
 from sspvs.tasks.optim import TEXT_TOWER, VIDEO_TOWER
 from sspvs.tasks.settings import settings_from
 from sspvs.weights.digest import file_digest
@@ -185,7 +186,9 @@ def _warn_of_other_frames(pretrained: Pretrained, wanted: Mapping[str, Tensor]) 
 
 def _kind_of_settings(settings: dict[str, Any], path: Path) -> str:
     """A Lightning file does not say its kind: its settings tell."""
-    for kind, tells in ((SUMMARIZE, "summarizer"), (PRETRAIN, "retrieval_candidates")):
-        if tells in settings:
-            return kind
-    raise CheckpointError(f"{path}: expected a checkpoint of {' or '.join(KINDS)}; its settings are of something else")
+    kind = kind_of_settings(settings)
+    if kind not in KINDS:
+        raise CheckpointError(
+            f"{path}: expected a checkpoint of {' or '.join(KINDS)}; its settings are of something else"
+        )
+    return kind

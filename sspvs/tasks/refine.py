@@ -5,8 +5,7 @@ Axis letters: B batch, T frames, D raw width.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from typing import Any, Literal, get_args
 
@@ -114,7 +113,7 @@ class RefineTask(JudgedTask):
         """The weighted sum of the terms: what is trained on."""
         return weighted_sum(self.losses, terms)
 
-    def scored(self, batch: RefineBatch, variants: Iterable[Combine] = ()) -> RefinedVideos:
+    def scored(self, batch: RefineBatch, variants: Collection[Combine] = ()) -> RefinedVideos:
         """Score the videos of a batch, in whatever mode the task is.
 
         Args:
@@ -138,7 +137,7 @@ class RefineTask(JudgedTask):
     def keep(self, batch: RefineBatch) -> None:
         """Scores and terms of each video; see `refine_terms` for what F means there."""
         out: RefinerOutput = self.model(batch.frames, batch.frame_mask)
-        terms = refine_terms(self.losses, out, batch.frames, batch.frame_mask, reduction="none")
+        terms = refine_terms(self.losses, out, batch.frames, batch.frame_mask, reduction="clips")
         self.records.add(batch.ids, self._scored(batch, out).scores, terms)
 
     def judged(self) -> Mapping[str, FloatArray]:
@@ -151,16 +150,15 @@ class RefineTask(JudgedTask):
         super().setup(stage)
         refuse_other_width(getattr(self.trainer, "datamodule", None), self.hparams["refiner"]["feature_dim"])
 
-    def _scored(self, batch: RefineBatch, out: RefinerOutput, variants: Iterable[Combine] = ()) -> RefinedVideos:
+    def _scored(self, batch: RefineBatch, out: RefinerOutput, variants: Collection[Combine] = ()) -> RefinedVideos:
         return RefinedVideos.of(
             batch.ids, out.features, out.uniqueness_logits, batch.frames, batch.frame_mask, self.scoring, variants
         )
 
     def _smallest_terms(self) -> dict[str, Tensor]:
-        """The terms of a clip that is long enough for frames to have neighbours, for their graph."""
-        count = math.ceil(2 / self.losses.neighbour_fraction)
-        frames = torch.ones(1, count, self.hparams["refiner"]["feature_dim"])
-        return self.loss_terms(frames=frames, frame_mask=torch.ones(1, count, dtype=torch.bool))
+        """The terms of a clip of one frame, for their graph."""
+        frames = torch.ones(1, 1, self.hparams["refiner"]["feature_dim"])
+        return self.loss_terms(frames=frames, frame_mask=torch.ones(1, 1, dtype=torch.bool))
 
 
 def _refuse_what_cannot_go_together(refiner: RefinerSettings, losses: RefineLossSettings, combine: str) -> None:

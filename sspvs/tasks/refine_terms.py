@@ -10,15 +10,14 @@ from dataclasses import asdict
 from typing import Literal
 
 from torch import Tensor
-from torch.nn import functional
 
+from sspvs.losses.clips import clip_mean, clip_means
 from sspvs.losses.contrastive import (
     alignment,
-    clip_mean,
     commonness,
     gather_segments,
     uniformity,
-    uniqueness_target,
+    uniqueness_entropy,
     video_segments,
 )
 from sspvs.models.refiner import RefinerOutput
@@ -31,7 +30,7 @@ def refine_terms(
     raw: Tensor,
     mask: Tensor,
     *,
-    reduction: Literal["mean", "none"] = "mean",
+    reduction: Literal["mean", "clips"] = "mean",
 ) -> dict[str, Tensor]:
     """What refinement is trained on.
 
@@ -43,7 +42,7 @@ def refine_terms(
         out: What the network made of the clips.
         raw: (B, T, D) the features as they were given: neighbours are chosen by them.
         mask: (B, T) bool, True = a frame of the clip.
-        reduction: `mean` over the frames of each clip, then over clips; `none` leaves the clips' own means, (B,).
+        reduction: `mean` as `clip_mean`, of all clips; `clips` as `clip_means`, (B,).
 
     Returns:
         By name, unweighted, in float32: `alignment_loss`, `uniformity_loss`, `commonness_loss`, `uniqueness_loss`.
@@ -62,13 +61,9 @@ def refine_terms(
         if settings.commonness:
             frames["commonness_loss"] = common
         if settings.uniqueness:
-            frames["uniqueness_loss"] = functional.binary_cross_entropy_with_logits(
-                out.uniqueness_logits.float(), uniqueness_target(common, mask).float(), reduction="none"
-            )
-    if reduction == "mean":
-        return {name: clip_mean(values, mask) for name, values in frames.items()}
-    counts = mask.sum(dim=1).clamp(min=1)
-    return {name: values.masked_fill(~mask, 0.0).sum(dim=1) / counts for name, values in frames.items()}
+            frames["uniqueness_loss"] = uniqueness_entropy(out.uniqueness_logits, common, mask, reduction="none")
+    over = clip_mean if reduction == "mean" else clip_means
+    return {name: over(values, mask) for name, values in frames.items()}
 
 
 def weighted_sum(settings: RefineLossSettings, terms: Mapping[str, Tensor]) -> Tensor:

@@ -5,7 +5,7 @@ Axis letters: B batch, T picks of one video, D raw width, E refined width.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -86,7 +86,7 @@ class RefinedVideos(NamedTuple):
         raw: Tensor,
         mask: Tensor,
         scoring: Scoring,
-        variants: Iterable[Combine] = (),
+        variants: Collection[Combine] = (),
     ) -> RefinedVideos:
         """What a batch's B videos got.
 
@@ -100,22 +100,21 @@ class RefinedVideos(NamedTuple):
             variants: Other combinations of terms to be scored under.
         """
         unique = None if uniqueness_logits is None else uniqueness_logits.float().sigmoid()
-        found: list[Importance] = []
-        others: dict[Combine, list[Tensor]] = {name: [] for name in variants}
+        found: dict[Combine, list[Importance]] = {name: [] for name in (scoring.combine, *variants)}
         for row, valid in enumerate(mask.cpu()):
             given = (
                 _array(refined[row], valid),
                 _array(raw[row], valid),
                 None if unique is None else _array(unique[row], valid),
             )
-            found.append(scoring.importance(*given))
-            for name, scores in others.items():
-                scores.append(_tensor(scoring.importance(*given, combine=name).scores))
+            for combine, scored in found.items():
+                scored.append(scoring.importance(*given, combine=combine))
+        scores = {combine: tuple(_tensor(one.scores) for one in scored) for combine, scored in found.items()}
         return cls(
             tuple(ids),
-            tuple(_tensor(one.scores) for one in found),
-            tuple({name: _tensor(curve) for name, curve in one.curves.items()} for one in found),
-            {name: tuple(scores) for name, scores in others.items()},
+            scores[scoring.combine],
+            tuple({name: _tensor(curve) for name, curve in one.curves.items()} for one in found[scoring.combine]),
+            {combine: scores[combine] for combine in variants},
         )
 
 

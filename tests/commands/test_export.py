@@ -9,6 +9,8 @@ from typing import Any
 
 import onnx
 import pytest
+import pytorch_lightning as pl
+from tiny_refined import tiny_refined
 from tiny_summarizers import saved_summarizer, tiny_summarizer
 
 from sspvs.cli import main
@@ -40,7 +42,7 @@ def test_onnx_and_card_with_figures(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert not err
     assert "model.onnx" in out
     assert "features, mask, tokens, token_mask -> scores, stage_scores" in out
-    assert "on videos of 1, 7, 50 frames: scores within" in out
+    assert "on videos of 1, 7, 50 frames: all within" in out
     assert f"model card: {folder / 'README.md'}" in out
     told = {entry.key: entry.value for entry in onnx.load(folder / "model.onnx").metadata_props}
     assert told["protocol"] == "per-user"
@@ -52,6 +54,25 @@ def test_onnx_and_card_with_figures(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert sorted(path.name for path in folder.iterdir()) == [
         "README.md", "config.json", "model.onnx", "model.safetensors"
     ]  # fmt: skip
+
+
+def test_a_refined_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    task = tiny_refined(fingerprint=MADE_BY)
+    trainer = pl.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False)
+    trainer.strategy.connect(task)
+    trainer.save_checkpoint(tmp_path / "last.ckpt")
+    result = written(tmp_path / "result.json", crossvalidated(tmp_path, task))
+    for number, source in enumerate((task.save_pretrained(tmp_path / "mine"), tmp_path / "last.ckpt")):
+        names = [tmp_path / f"{number}.onnx", tmp_path / f"{number}.md"]
+        assert (
+            main(list(map(str, ["export", source, "--onnx", names[0], "--card", names[1], "--results", result]))) == 0
+        )
+        out = capsys.readouterr().out
+        assert "features, mask -> refined_features, uniqueness" in out
+        assert "on videos of 1, 7, 50 frames: all within" in out
+        assert "| refined A | " in names[1].read_text()
+        told = {entry.key: entry.value for entry in onnx.load(names[0]).metadata_props}
+        assert (told["kind"], told["protocol"]) == ("sspvs.refine", "per-user")
 
 
 def test_upload(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

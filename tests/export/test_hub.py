@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import pytorch_lightning as pl
 import torch
+from tiny_refined import saved_refined, tiny_refined
 from tiny_summarizers import saved_summarizer, tiny_summarizer
 
 import sspvs
@@ -100,6 +101,19 @@ def test_what_was_uploaded_comes_back_from_the_cache(hub: Hub, tmp_path: Path, m
     assert export_onnx(again, tmp_path / "m.onnx", check=False).path.is_file()
     with pytest.raises(WeightsNotFoundError, match="neither a checkpoint folder nor a hub model on this machine"):
         SummarizeTask.from_pretrained("somebody/else")
+
+
+def test_a_refined_checkpoint_goes_and_comes_back(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = saved_refined(tmp_path / "mine")
+    push_to_hub(folder, NAME)
+    assert sorted(hub.files) == ["README.md", "config.json", "model.safetensors"]
+    assert "## Scores" in hub.files["README.md"].decode()
+    assert hub.calls[-1] == ("commit", (NAME, "Upload sspvs.refine with sspvs"))
+    push_to_hub(tiny_refined(), NAME)
+    assert hub.files["model.safetensors"] == (folder / "model.safetensors").read_bytes()
+    into_cache(tmp_path / "cache", hub.files)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    assert sspvs.load_scorer(NAME, combine="a").name == NAME
 
 
 def test_a_card_of_ones_own_and_an_onnx_file(hub: Hub, tmp_path: Path) -> None:

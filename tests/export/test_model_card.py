@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import copy
-import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import yaml
-from card_material import DIGEST, MADE_BY, crossvalidated, evaluated, fold_record, written
+from card_material import DIGEST, MADE_BY, crossvalidated, evaluated, fold_record, sections, written
 from tiny_summarizers import FIELDS, tiny_summarizer
 
 from sspvs.data.text import TextSettings
@@ -21,13 +19,6 @@ from sspvs.export.source import CheckpointFacts
 from sspvs.tasks.checkpoint import PRETRAIN, save_folder
 from sspvs.tasks.summarize import SummarizeTask
 from sspvs.types import Fingerprint
-
-
-def sections(card: str) -> dict[str, str]:
-    """Heading -> text; the front matter, parsed, as `front`; what stands before the first heading as `head`."""
-    _, front, body = card.split("---\n", 2)
-    head, *rest = re.split(r"^## (.+)\n", body, flags=re.MULTILINE)
-    return {"front": yaml.safe_load(front), "head": head, **dict(zip(rest[::2], rest[1::2], strict=True))}
 
 
 def figures_of(task: SummarizeTask, *paths: Path) -> Figures:

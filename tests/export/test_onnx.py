@@ -20,7 +20,8 @@ from sspvs.errors import ExportError, MissingExtraError, OutputError
 from sspvs.export import export_onnx
 from sspvs.export import onnx as onnx_module
 from sspvs.export.onnx_check import TOLERANCE
-from sspvs.export.onnx_graph import SummarizerGraph
+from sspvs.export.onnx_graph import ExportGraph
+from sspvs.export.onnx_summarizer import SummarizerGraph
 from sspvs.models.fast_linear import OneDnnLinear, use_fast_linears
 from sspvs.models.settings import SummarizerSettings, TextEncoderSettings, VideoEncoderSettings
 from sspvs.tasks.summarize import SummarizeTask
@@ -186,7 +187,7 @@ def test_half_precision_is_exported_as_float32(tmp_path: Path) -> None:
 def test_a_file_that_scores_otherwise_gets_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "m.onnx").write_text("from before")
 
-    def trace_another(path: Path, graph: SummarizerGraph, opset: int) -> None:
+    def trace_another(path: Path, graph: ExportGraph, opset: int) -> None:
         other = copy.deepcopy(graph)
         with torch.no_grad():
             other.model.head.stages[0].bias.add_(20 * TOLERANCE)
@@ -225,7 +226,7 @@ def test_what_cannot_be_written_is_said_first(tmp_path: Path, monkeypatch: pytes
 
 
 def test_an_opset_that_torch_does_not_know(tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match="cannot export this summarizer with opset 99"):
+    with pytest.raises(ExportError, match="cannot export this checkpoint with opset 99"):
         export_onnx(task_of(), tmp_path / "m.onnx", opset=99)
     assert not list(tmp_path.iterdir())
 

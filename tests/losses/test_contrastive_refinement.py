@@ -10,12 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sspvs.importance.contrastive import global_consistency, local_dissimilarity
+from sspvs.losses.clips import clip_mean, clip_means
 from sspvs.losses.contrastive import (
     alignment,
-    clip_mean,
     commonness,
     gather_segments,
     uniformity,
+    uniqueness_entropy,
     uniqueness_target,
     video_segments,
 )
@@ -262,6 +263,41 @@ def test_the_target_equals_the_loop_and_passes_no_gradient(lengths: tuple[int, .
     most_common = int(values[0].masked_fill(~mask[0], -torch.inf).argmax())
     assert float(target[0, most_common]) == pytest.approx(0.25)
     assert float(target[0].max()) == pytest.approx(0.75)
+
+
+@pytest.mark.parametrize("lengths", [(13, 7, 1), (5, 0)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_cross_entropy_equals_the_loop_and_reaches_the_logits_alone(
+    lengths: tuple[int, ...], dtype: torch.dtype
+) -> None:
+    refined, _, mask = drawn(15, lengths)
+    common = commonness(refined, mask, *video_segments(refined, mask, segments=3))
+    logits = (3 * torch.randn(mask.shape, generator=torch.Generator().manual_seed(1))).masked_fill(~mask, torch.nan)
+    logits = logits.to(dtype).requires_grad_()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = uniqueness_entropy(logits, common, mask)
+    found.backward()
+    assert found.dtype == torch.float32
+    assert refined.grad is None
+    total, gradients = 0.0, torch.zeros(mask.shape, dtype=torch.float64)
+    for row, valid in enumerate(mask):
+        targets = plain_target([float(value.detach()) for value in common[row][valid]]) if valid.any() else []
+        for place, target in zip(valid.nonzero().flatten().tolist(), targets, strict=True):
+            said = 1 / (1 + math.exp(-float(logits[row, place].detach())))
+            share = 1 / len(targets) / len(clips_of(mask, mask))
+            total -= share * (target * math.log(said) + (1 - target) * math.log(1 - said))
+            gradients[row, place] = share * (said - target)
+    assert float(found.detach()) == pytest.approx(total, abs=1e-6)
+    torch.testing.assert_close(logits.grad, gradients.to(dtype), atol=1e-6, rtol=1e-2 if dtype != torch.float32 else 0)
+
+
+def test_means_of_clips() -> None:
+    values, mask = torch.tensor([[1.0, 3.0], [5.0, 9.0], [2.0, 2.0]]), torch.tensor([[1, 1], [1, 0], [0, 0]]).bool()
+    assert clip_means(values, mask).tolist()[:2] == [2, 5]
+    assert math.isnan(clip_means(values, mask)[2])
+    assert float(clip_mean(values, mask)) == 3.5
+    broken = values.masked_fill(values == 3, torch.nan)
+    assert math.isnan(clip_mean(broken, mask))  # a frame that is no number is no empty clip
 
 
 def test_frames_that_are_all_alike_are_finite() -> None:

@@ -7,16 +7,15 @@ from pathlib import Path
 import pytest
 import torch
 from torch import distributed, multiprocessing, nn
-from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.nn.parallel import DistributedDataParallel
 
+from sspvs.losses.clips import clip_mean
 from sspvs.losses.contrastive import (
     alignment,
-    clip_mean,
     commonness,
     gather_segments,
     uniformity,
-    uniqueness_target,
+    uniqueness_entropy,
     video_segments,
 )
 
@@ -49,9 +48,8 @@ class Training(nn.Module):
         logits = self.judge(refined.detach())[..., 0]
         segments = gather_segments(*video_segments(refined, mask, segments=4))
         common = commonness(refined, mask, *segments)
-        entropy = binary_cross_entropy_with_logits(logits, uniqueness_target(common, mask), reduction="none")
         terms = alignment(refined, frames, mask, neighbour_fraction=0.3) + 0.5 * uniformity(refined, mask)
-        return terms + 0.7 * clip_mean(common, mask) + 0.6 * clip_mean(entropy, mask)
+        return terms + 0.7 * clip_mean(common, mask) + 0.6 * uniqueness_entropy(logits, common, mask)
 
 
 def gradients(module: nn.Module) -> dict[str, torch.Tensor]:

@@ -172,6 +172,15 @@ def test_low_precision_keeps_sums_and_norms_in_float32(fast: bool) -> None:
     assert cosines.min() > 0.999
 
 
+def test_weights_of_low_precision_answer_in_float32() -> None:
+    model, (frames, mask) = tiny(num_heads=2), clips()
+    exact = model(frames, mask)
+    low = model.bfloat16()(frames.bfloat16(), mask)
+    assert low.features.dtype == low.uniqueness_logits.dtype == torch.float32
+    assert torch.nn.functional.cosine_similarity(low.features, exact.features, dim=-1)[mask].min() > 0.999
+    low.features.cos().sum().backward()
+
+
 class LargestTensor(TorchDispatchMode):
     """The most elements that an operation gave."""
 

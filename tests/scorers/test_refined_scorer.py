@@ -112,10 +112,11 @@ def test_a_frame_alone_and_frames_that_are_all_alike(tmp_path: Path) -> None:
     np.testing.assert_allclose(scorer.score(alike).scores, 1.0)
 
 
-def test_damaged_weights_are_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize("damaged", ["input_projection", "uniqueness_head.out"])
+def test_damaged_weights_are_told(damaged: str, tmp_path: Path) -> None:
     task = tiny_refined()
     with torch.no_grad():
-        task.model.input_projection.bias.fill_(torch.nan)
+        task.model.get_submodule(damaged).bias.fill_(torch.nan)
     with pytest.raises(CheckpointError, match="no numbers"):
         load_scorer(task.save_pretrained(tmp_path)).score(drawn())
 

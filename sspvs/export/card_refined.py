@@ -1,0 +1,95 @@
+"""What a model card says about a refined checkpoint: what it gives, and how scores come from that."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from sspvs.export.card_kind import CardKind
+from sspvs.export.card_words import OPTIMISER, plain, sizes
+from sspvs.export.onnx_refiner import FEATURES, UNIQUENESS
+from sspvs.export.source import CheckpointFacts
+
+_SMOOTHED = "then smoothed by a Gaussian filter of sigma 1 frame"
+_POSTS = {"summe": f"p + 0.05, {_SMOOTHED}", "tvsum": f"exp(p - 1), {_SMOOTHED}", "none": "p itself"}
+_SIZES = ("feature_dim", "embed_dim", "num_layers", "num_heads", "head_dim", "feedforward_dim")
+
+
+def refined_card(facts: CheckpointFacts) -> CardKind:
+    """Of a checkpoint of refinement."""
+    settings = facts.settings
+    refiner, losses = settings["refiner"], settings["losses"]
+    head = f"a layer more, hidden width {refiner['uniqueness_dim']}" if refiner["uniqueness"] else "none"
+    return CardKind(
+        about=(
+            "A refiner of frame features: it takes features of a video's frames and gives others, from which "
+            "contrastive importance says how important each frame is. It was trained without anybody's summaries. Made "
+            f"with sspvs {plain(facts.sspvs)}, after *Contrastive Losses Are Natural Criteria for Unsupervised Video "
+            "Summarization* (Pang et al., WACV 2023, arXiv 2211.10056)."
+        ),
+        tags=("unsupervised", "contrastive"),
+        option="",
+        onnx_without="torch",
+        onnx_lines=_onnx_lines(settings),
+        rows=(
+            ("terms of a score", plain(settings["combine"])),
+            ("what follows the product p", _POSTS.get(settings["post"], plain(settings["post"]))),
+            ("network", sizes(refiner, _SIZES)),
+            ("uniqueness head", head),
+            ("weights", f"{facts.n_weights:,} numbers"),
+            ("losses", sizes(losses, tuple(losses))),
+            ("optimiser", sizes(settings["optim"], OPTIMISER)),
+        ),
+        limits=(
+            "Nobody told it what people find important: it was trained to bring frames together that are alike and to "
+            "move the others apart. Scores rank the frames of a video and compare nothing between videos. Read any "
+            "figure beside the rows `human`, `random` and `contrastive`, which needs no training, of the same table.",
+            f"In videos of fewer than {_fewest(losses['neighbour_fraction'])} frames each frame is its own only "
+            "neighbour, and local dissimilarity says nothing.",
+        ),
+        sections={"Scores": _scores(settings)},
+    )
+
+
+def _fewest(share: float) -> int:
+    """T of the shortest video whose frames have another frame as neighbour."""
+    return math.ceil(2 / share - 1e-9)
+
+
+def _scores(settings: Mapping[str, Any]) -> str:
+    share = settings["losses"]["neighbour_fraction"]
+    unique = "what the uniqueness head says of the frame, which learned how unlike the frames of all videos it is."
+    lines = (
+        f"`a`, local dissimilarity: the mean of |z_t - z_j|^2 over the floor({share:g} T) frames j, at least one, that "
+        "are nearest to frame t by cosine similarity of the features *as they were given*, t itself included.",
+        "`g`, global consistency: the logarithm of the mean of exp(-2 |z_t - z_j|^2) over all frames j.",
+        f"`h`, uniqueness: {unique if settings['losses']['uniqueness'] else 'not learned here.'}",
+    )
+    terms = " times ".join(f"`{term}`" for term in settings["combine"])
+    post = _POSTS.get(settings["post"], plain(settings["post"]))
+    return (
+        "It gives features and, with a uniqueness head, the uniqueness of each frame; scores are computed from these. "
+        "z_t is the L2-normalised refined feature of frame t of T:\n\n"
+        + "\n".join(f"* {line}" for line in lines)
+        + f"\n\nEach term is scaled to [0, 1] over the video; one that is the same for all frames counts as 1. The "
+        f"product here is p = {terms}, and the score {post}. `sspvs score --combine` takes other terms; in Python it "
+        "is `sspvs.importance.contrastive.contrastive_importance`."
+    )
+
+
+def _onnx_lines(settings: Mapping[str, Any]) -> str:
+    """How its outputs become scores: numpy and scipy."""
+    head = settings["refiner"]["uniqueness"]
+    names, shapes = [FEATURES, *([UNIQUENESS] if head else [])], "(1, T, E)" + (", (1, T)" if head else "")
+    found = f"refined{', uniqueness' if head else ','}"
+    return (
+        f"{found} = session.run({json.dumps(names)}, given)  # {shapes}\n\n"
+        "from sspvs.importance.contrastive import contrastive_importance\n\n"
+        "scores = contrastive_importance(\n"
+        f"    refined[0], raw=features, uniqueness={'uniqueness[0]' if head else 'None'},\n"
+        f"    combine={json.dumps(settings['combine'])}, post={json.dumps(settings['post'])}, "
+        f"neighbour_fraction={settings['losses']['neighbour_fraction']},\n"
+        ").scores  # (T,)"
+    )
