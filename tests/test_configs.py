@@ -8,23 +8,29 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
+from sspvs.cli import main
 from sspvs.tasks.pretrain import PretrainTask
+from sspvs.tasks.refine import RefineTask
 from sspvs.tasks.summarize import SummarizeTask
 from sspvs.training.command_line import TrainingCLI
 
 sys.path.insert(0, str(Path(__file__).parent / "data"))
 sys.path.insert(0, str(Path(__file__).parent / "tasks"))
-from pair_sets import write_set
+from format_material import youtube8m_tfrecord
+from pair_sets import features_of, write_set
 from summarization_material import write_annotated
 from tiny_pretraining import TEXT, VIDEO
 
 FOLDER = Path(__file__).parents[1] / "configs" / "pretrain"
 FINETUNE = FOLDER.parent / "finetune"
+REFINE = FOLDER.parent / "refine"
 CONFIGS = sorted(path.name for path in FOLDER.glob("*.yaml"))
 FINE_TUNED = sorted(path.name for path in FINETUNE.glob("*.yaml"))
+REFINED = sorted(path.name for path in REFINE.glob("*.yaml"))
 TINY_BERT = {
     "model_type": "bert", "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32,
     "vocab_size": 30522, "max_position_embeddings": 64,
@@ -184,6 +190,114 @@ def test_the_published_rows(row: str, material: Path, tmp_path: Path) -> None:
         assert data.title_as_query == (dataset == "tvsum")
 
 
+# Refinement ----------------------------------------------------------------------------------------------------------
+
+TINY_WORLD = {"pretrain_train": 6, "pretrain_val": 2, "annotated": 10, "drawn.clips_per_concept": 16}
+SETTINGS = {  # batch, heads, weight decay, what follows the product
+    "summe": (8, 1, 1e-4, "summe"),
+    "tvsum": (32, 1, 1e-4, "tvsum"),
+    "youtube8m": (128, 8, 5e-4, "summe"),
+}
+
+
+def refined(name: str, material: Path, folder: Path) -> list[str]:
+    """A refinement config on what this machine has, as words of the command line."""
+    data: dict[str, Any] = yaml.safe_load((REFINE / name).read_text())["data"]
+    words = ["--config", str(REFINE / name), "--run.root", str(folder / "runs"), "--trainer.accelerator", "cpu"]
+    if "world" in data:
+        words += ["--data.world.folder", str(folder / "worlds")]
+        return words + [f"--data.world.settings.{setting}={value}" for setting, value in TINY_WORLD.items()]
+    if "dataset" in data:
+        return [*words, "--data.dataset", str(material / Path(data["dataset"]).name), "--data.splits", "null"]
+    assert data["features"] == [{"archive.yaml": "features", "youtube8m.yaml": "data/yt8m"}[name]]
+    files = folder / "features"
+    files.mkdir()
+    if name == "youtube8m.yaml":
+        youtube8m_tfrecord(files / "train0026.tfrecord")
+    else:
+        for number in range(4):
+            np.save(files / f"{number}.npy", features_of(number, 20 + number))
+    return [*words, "--data.features", json.dumps([str(files)])]
+
+
+@pytest.mark.parametrize("name", REFINED)
+def test_refinement_makes_its_objects(name: str, material: Path, tmp_path: Path) -> None:
+    cli = Made("fit", refined(name, material, tmp_path))
+    task, data = cli.model, cli.datamodule
+    assert isinstance(task, RefineTask)
+    assert task.hparams["refiner"]["feature_dim"] == data.feature_dim
+    assert (cli.run_settings.monitor, cli.run_settings.mode) == ("val/loss", "min")
+    assert (data.validate_on == "nothing") == (name != "smoke.yaml")  # the last epoch is taken
+    data.setup()
+    trained, unlabelled = data.clips("train"), name in ("archive.yaml", "youtube8m.yaml")
+    assert len(trained) >= 2
+    assert data.clip_frames % task.losses.segments == 0
+    if not unlabelled:
+        videos = data.fold_videos
+        assert len(videos.test) > 0
+        assert not {*videos.test, *videos.val} & {trained.clip(place).id for place in range(len(trained))}
+    text = (REFINE / name).read_text()
+    verb = "fit" if unlabelled else "crossval"
+    assert f"sspvs {verb} --config configs/refine/{name}" in " ".join(text.split())
+    if name != "smoke.yaml":
+        assert "Needs:" in text
+        assert "Should reach:" in text
+    assert not (tmp_path / "runs").exists()  # nothing is written before training
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_the_published_settings_of_refinement(name: str, material: Path, tmp_path: Path) -> None:
+    """Section 4 of what the paper and its code say."""
+    batch, heads, decay, post = SETTINGS[name]
+    cli = Made("fit", refined(f"{name}.yaml", material, tmp_path))
+    task, data, net = cli.model, cli.datamodule, cli.model.hparams["refiner"]
+    assert (net["embed_dim"], net["num_layers"], net["num_heads"], net["head_dim"]) == (256, 4, heads, 64)
+    assert (net["feedforward_dim"], net["dropout"], net["uniqueness"]) == (512, 0, True)
+    losses, optim = task.losses, task.optim
+    assert (losses.alignment, losses.uniformity, losses.commonness, losses.uniqueness) == (1, 0.5, 0.1, 0.1)
+    assert (losses.neighbour_fraction, losses.segments) == (0.1, 20)
+    assert (optim.name, optim.lr, optim.weight_decay) == ("adam", 1e-4, decay)
+    assert (optim.schedule, optim.warmup_steps) == ("constant", 0)
+    assert (data.clip_frames, data.short, data.repeats, data.batch_size) == (200, "stretch", 1, batch)
+    assert (cli.trainer.max_epochs, cli.trainer.gradient_clip_val, data.validate_on) == (40, None, "nothing")
+    assert (task.scoring.combine, task.scoring.post) == ("agh", post)
+
+
+@pytest.mark.parametrize("setting", ["augmented", "transfer"])
+@pytest.mark.parametrize("name", ["summe", "tvsum"])
+def test_refinement_in_other_settings(name: str, setting: str, material: Path, tmp_path: Path) -> None:
+    """As the commands in the config's head say, but that the folds are drawn."""
+    text, config = (REFINE / f"{name}.yaml").read_text(), REFINE / f"{name}.yaml"
+    assert yaml.safe_load(text)["data"]["splits"] == f"data/splits/{name}_splits.json"
+    assert f"--data.splits data/splits/{name}{FILES[setting]}_splits.json" in text
+    others = ["summe", "tvsum", "ovp", "youtube"]
+    others.remove(name)
+    assert f"--data.others '[{', '.join(f'data/{other}.h5' for other in others)}]'" in text
+    words = [
+        "--data.others",
+        json.dumps([str(material / f"{other}.h5") for other in others]),
+        "--data.setting",
+        setting,
+    ]
+    data = Made("fit", [*refined(config.name, material, tmp_path), *words]).datamodule
+    data.setup()
+    trained = {video.partition("/")[0] for video in data.fold_videos.train}
+    assert trained == {*others, *([name] if setting == "augmented" else [])}
+
+
+@pytest.mark.parametrize("name", ["smoke.yaml", "synthetic.yaml"])
+def test_refinement_runs(name: str, material: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [*refined(name, material, tmp_path), "--trainer.max_epochs", "1", "--data.batch_size", "4"]
+    assert main(["fit", *words]) == 0
+    assert " steps, run folder " in capsys.readouterr().out
+    (run,) = (tmp_path / "runs").glob("*/version_0")
+    kept = {path.name for path in (run / "pretrained").iterdir()}
+    assert kept == ({"best", "last"} if name == "smoke.yaml" else {"last"})
+    assert RefineTask.from_pretrained(run / "pretrained" / "last").hparams["combine"] == "agh"
+
+
 def test_the_drawn_world_is_the_one_of_pretraining() -> None:
-    one, other = (yaml.safe_load((folder / "synthetic.yaml").read_text())["data"] for folder in (FOLDER, FINETUNE))
-    assert one["world"] == other["world"]
+    one, *others = (
+        yaml.safe_load((folder / "synthetic.yaml").read_text())["data"] for folder in (FOLDER, FINETUNE, REFINE)
+    )
+    assert [other["world"] for other in others] == [one["world"], one["world"]]

@@ -43,7 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="or each video's own: title and category, where the file has them, else its name as the query",
     )
     text.add_argument(
-        "--title-as-query", action="store_true", help="with --use-text: the title as the query, as published for TVSum"
+        "--title-as-query",
+        action="store_true",
+        help="with --use-text: the title as the query, as published for TVSum; checkpoints trained so need no telling",
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 (default: auto)")
     parser.add_argument("--download", action="store_true", help="fetch weights that are not on this machine")
@@ -70,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
             args.out,
             chain([first], scored),
             scorer=scorer.name,
-            settings={**scorer.settings, **_text_settings(args)},
+            settings={**scorer.settings, **_text_settings(args, scorer)},
             fingerprint=store.fingerprint,
         )
         total = len(store)
@@ -152,7 +154,7 @@ def _texts(scorer: Scorer, args: argparse.Namespace, silent: list[str]) -> Calla
     dataset = read_dataset(args.features)
 
     def own(name: str) -> TextFields:
-        text = text_of(dataset[name], dataset.name, title_as_query=args.title_as_query)
+        text = text_of(dataset[name], dataset.name, title_as_query=args.title_as_query or scorer.title_as_query)
         if not is_given(text):
             silent.append(name)
         return text
@@ -160,10 +162,11 @@ def _texts(scorer: Scorer, args: argparse.Namespace, silent: list[str]) -> Calla
     return own
 
 
-def _text_settings(args: argparse.Namespace) -> dict[str, Any]:
+def _text_settings(args: argparse.Namespace, scorer: Scorer) -> dict[str, Any]:
     """What the score file says about the text."""
     if args.use_text:
-        return {"text": "each video's own" + (", title as query" if args.title_as_query else "")}
+        queried = args.title_as_query or scorer.title_as_query
+        return {"text": "each video's own" + (", title as query" if queried else "")}
     more = {"query": args.query, "category": args.category}
     return {"title": args.title, **{name: text for name, text in more.items() if text}}
 

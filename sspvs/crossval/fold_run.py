@@ -20,7 +20,6 @@ from sspvs.crossval.progress import FoldProgress
 from sspvs.crossval.records import Chosen, FoldRecord
 from sspvs.crossval.settings import CrossvalSettings
 from sspvs.data.summarization.fold_data import FoldDataModule
-from sspvs.data.summarization.memory import FeatureMemory
 from sspvs.errors import CheckpointError
 from sspvs.tasks.judged_task import JudgedTask
 from sspvs.training.command_line import TrainingCLI
@@ -52,21 +51,21 @@ class FoldJob:
     shown: bool = False
 
 
-def run_fold(job: FoldJob, memory: FeatureMemory | None = None) -> FoldRecord | None:
+def run_fold(job: FoldJob, before: FoldDataModule[Any] | None = None) -> tuple[FoldRecord | None, FoldDataModule[Any]]:
     """Make a fold and put it into its place.
 
     Args:
         job: Which.
-        memory: Features that other folds have read.
+        before: Data of another fold of the same cross-validation, which has read much of the same.
 
     Returns:
-        Its record; None on all processes but the first, where several train together.
+        Its record, None on all processes but the first where several train together; and its data, for the next fold.
     """
     folder = CrossvalFolder(job.settings.out)
     work = folder.work(job.seed, job.fold)
     (work / "made").mkdir(parents=True, exist_ok=True)
     try:
-        run = FoldRun(job, work, memory)
+        run = FoldRun(job, work, before)
     finally:
         if job.settings.wandb != "off":
             _finish_wandb()
@@ -76,7 +75,8 @@ def run_fold(job: FoldJob, memory: FeatureMemory | None = None) -> FoldRecord | 
         record.write(work / "made" / RECORD)
         folder.commit(job.seed, job.fold, work / "made")
     run.trainer.strategy.barrier("fold is in its place")
-    return record
+    run.datamodule.trainer = None  # holds the model
+    return record, run.datamodule
 
 
 class FoldRun(TrainingCLI):
@@ -85,7 +85,7 @@ class FoldRun(TrainingCLI):
     Args:
         job: Which fold.
         work: Folder for its files; `made` in it is what is kept.
-        memory: Features that other folds have read.
+        before: Data of another fold, which has read much of the same.
 
     Attributes:
         record: What is kept of the fold; None on all processes but the first.
@@ -95,16 +95,16 @@ class FoldRun(TrainingCLI):
     model: JudgedTask
     record: FoldRecord | None = None
 
-    def __init__(self, job: FoldJob, work: Path, memory: FeatureMemory | None = None) -> None:
-        self.job, self.work, self.memory = job, work, memory
+    def __init__(self, job: FoldJob, work: Path, before: FoldDataModule[Any] | None = None) -> None:
+        self.job, self.work, self.before = job, work, before
         self.started = time.perf_counter()
         super().__init__("fit", job.settings.fold_arguments(job.seed, job.fold, work))
 
     def instantiate_classes(self) -> None:
-        """Make everything; features that are in memory already are not read again."""
+        """Make everything; what another fold has read is not read again."""
         super().instantiate_classes()
-        if self.memory is not None:
-            self.datamodule.memory = self.memory
+        if self.before is not None:
+            self.datamodule.share_reading(self.before)
 
     def _callbacks(self, trained: bool, saved: bool, *, has_logger: bool) -> list[Callback]:  # noqa: ARG002
         run, job = self.run_settings, self.job

@@ -95,7 +95,7 @@ class CrossvalFolder:
             yield
 
     def identify(self, identity: Mapping[str, Any], config: str) -> dict[str, Any]:
-        """Say of which experiment the folder is, or see that it is of this one.
+        """Say of which experiment the folder is, or see that it is of this one; without finished folds it is of none.
 
         Args:
             identity: What makes the figures what they are, plain types.
@@ -109,7 +109,7 @@ class CrossvalFolder:
             OutputError: It cannot be written to.
         """
         path, wanted = self.path / SETTINGS, json.dumps(identity, indent=2, sort_keys=True) + "\n"
-        if path.is_file():
+        if path.is_file() and any(self.path.glob("seed_*/fold_*")):
             found = path.read_text(encoding="utf-8")
             if found != wanted:
                 raise ValueError(f"{self.path} was made with other settings: {_differing(found, identity)}; {_WAYS}")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sspvs.crossval.fold_run import FoldJob
     from sspvs.crossval.records import FoldRecord
+    from sspvs.data.summarization.fold_data import FoldDataModule
 
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
 
@@ -113,19 +114,19 @@ def _work(pipe: Connection, device: str | None, threads: int, level: int) -> Non
     import torch
 
     from sspvs.crossval.fold_run import run_fold
-    from sspvs.data.summarization.memory import FeatureMemory
     from sspvs.training.quiet import quieten
 
     logging.basicConfig(level=level, format="%(levelname)s: %(message)s")
     if level > logging.DEBUG:
         quieten()
     torch.set_num_threads(threads)
-    memory = FeatureMemory()
+    before: FoldDataModule[Any] | None = None
     with suppress(EOFError, BrokenPipeError, KeyboardInterrupt):  # nobody waits for it any more
         while True:
             job: FoldJob = pipe.recv()
             try:
-                answer: Any = run_fold(job, memory)
+                answer: Any
+                answer, before = run_fold(job, before)
             except BaseException as error:
                 answer = _sendable(error)
             pipe.send(answer)

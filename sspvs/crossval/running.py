@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from sspvs.benchmark.settings import Baseline
 from sspvs.crossval.fold_run import FoldJob, run_fold
@@ -20,7 +20,7 @@ from sspvs.crossval.progress import tell
 from sspvs.crossval.records import FoldRecord
 from sspvs.crossval.results import CrossValidation
 from sspvs.crossval.settings import CrossvalSettings, Keep, Rule, Wandb
-from sspvs.data.summarization.memory import FeatureMemory
+from sspvs.data.summarization.fold_data import FoldDataModule
 from sspvs.evaluation.protocol import DEFAULT_PROTOCOL, protocols_named
 from sspvs.training.quiet import quieten
 from sspvs.training.tasks import task_asked_for
@@ -49,7 +49,7 @@ def cross_validate(
     Args:
         config: A config of `task: summarize` or `task: refine`, or several; later ones come on top.
         out: Folder of everything that comes out, `result.json` among it. The same call goes on where it was
-            interrupted, by whatever; other settings in the same folder are refused.
+            interrupted, by whatever; other settings in the same folder are refused once a fold is finished.
         overrides: Words as on the command line, such as `["--model.optim.lr", "1e-4"]`.
         seeds: How many, from 0; or which.
         checkpoint_rule: `val`, `last` or `best-test`: what chooses the weights of a fold; `CrossvalSettings` explains.
@@ -148,6 +148,7 @@ def _records(todo: Sequence[FoldJob], settings: CrossvalSettings) -> Iterator[Fo
     if settings.jobs > 1 or settings.devices:
         yield from run_in_processes(todo, settings.jobs, settings.devices)
         return
-    memory = FeatureMemory()
+    before: FoldDataModule[Any] | None = None
     for job in todo:
-        yield run_fold(job, memory)
+        record, before = run_fold(job, before)
+        yield record

@@ -33,6 +33,10 @@ class Scorer(Protocol):
     def text_fields(self) -> tuple[str, ...]:
         """The fields of a text that have a say; none where text has not."""
 
+    @property
+    def title_as_query(self) -> bool:
+        """Whether it was trained with each video's title in the place of its search query."""
+
     def check_text(self, text: TextFields) -> None:
         """Refuse text that would have no say, or that nothing here can read, before anything is computed.
 

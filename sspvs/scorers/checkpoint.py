@@ -63,6 +63,11 @@ class SummarizerScorer(TrainedScorer):
         return tuple(name for name, length in zip(FIELDS, self._fields.lengths, strict=True) if length)
 
     @property
+    def title_as_query(self) -> bool:
+        """As `Scorer`; checkpoints of before it was kept say no."""
+        return bool(self._hparams.get("title_as_query", False))
+
+    @property
     def settings(self) -> Mapping[str, Any]:
         """As `Scorer`: which checkpoint, and what it is."""
         summarizer = self._hparams["summarizer"]

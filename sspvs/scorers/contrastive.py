@@ -33,6 +33,7 @@ class ContrastiveScorer:
     name: str = CONTRASTIVE
     feature_dim: int | None = None
     text_fields: tuple[str, ...] = ("title",)
+    title_as_query: bool = False
     expects: Fingerprint | None = None
 
     @property

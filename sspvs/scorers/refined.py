@@ -40,6 +40,7 @@ class RefinedScorer(TrainedScorer):
     """
 
     text_fields: tuple[str, ...] = ()
+    title_as_query = False
 
     def __init__(
         self,

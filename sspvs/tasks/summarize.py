@@ -48,6 +48,7 @@ class SummarizeTask(JudgedTask):
         summarizer: Head, stages, text guidance.
         text: The text tower, with text guidance only; with `pretrained` it comes from there.
         text_fields: Tokens of each text field: what the model is used with afterwards. Taken from the data in training.
+        title_as_query: Whether a video's title stands in the place of its search query. Taken from the data likewise.
         losses: The terms and their weights.
         optim: The optimiser, and the rates of what is fresh and what was pretrained.
         pretrained: What to start from: a checkpoint folder, .ckpt file or hub id, of pretraining or of a summarizer.
@@ -71,6 +72,7 @@ class SummarizeTask(JudgedTask):
         summarizer: SummarizerSettings = _SUMMARIZER,
         text: TextEncoderSettings = _TEXT,
         text_fields: TextSettings = _FIELDS,
+        title_as_query: bool = False,
         losses: ScoreLossSettings = _LOSSES,
         optim: FineTuneOptimSettings = _OPTIM,
         pretrained: str | None = None,
@@ -112,6 +114,7 @@ class SummarizeTask(JudgedTask):
                 "summarizer": asdict(summarizer),
                 "text": asdict(text),
                 "text_fields": asdict(text_fields),
+                "title_as_query": title_as_query,
                 "losses": asdict(self.losses),
                 "optim": asdict(self.optim),
                 "pretrained": None,
@@ -198,6 +201,7 @@ class SummarizeTask(JudgedTask):
         given = getattr(data, "text", None)
         if stage == "fit" and isinstance(given, TextSettings):
             self.hparams["text_fields"] = asdict(given)
+            self.hparams["title_as_query"] = bool(getattr(data, "title_as_query", False))
 
     def train(self, mode: bool = True) -> SummarizeTask:
         """As torch has it, but a frozen video tower stays in evaluation mode."""

@@ -18,7 +18,7 @@ from sspvs.tasks.checkpoint import LoadReport
 from sspvs.training.draws import DrawByStep
 from sspvs.training.loggers import build_loggers
 from sspvs.training.place import KeepPlace
-from sspvs.training.records import ExportWeights, RunConfig
+from sspvs.training.records import ExportWeights, RunConfig, remove_unstarted
 from sspvs.training.run import RunSettings, WandbMode, WandbSettings
 from sspvs.training.saving import BEST, LastCheckpoint, WholeCheckpoints
 from sspvs.training.starting_point import StartingPoint, differences, find_starting_point
@@ -110,6 +110,10 @@ class TrainingCLI(LightningCLI):
         self.run_settings = RunSettings(**self.settings.run.as_dict())
         if self.verb == "fit":
             self.task.check(self.settings)
+        if self.verb == "validate" and not self.task.chooses(self.settings):
+            raise ValueError(
+                "data.validate_on is nothing: there is nothing to validate on; set it to held-out, or take `sspvs test`"
+            )
         if given is not None:
             required = self.verb != "fit"
             self.start = find_starting_point(str(given), self.run_settings, self.task, required=required)
@@ -137,6 +141,15 @@ class TrainingCLI(LightningCLI):
         if self.start.state is not None:
             self.report = LoadReport.load(self.model, self.start.state, where=str(self.start.source))
             self.model.load_report = self.report
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        """A training that was refused before it began leaves no folder."""
+        try:
+            super()._run_subcommand(subcommand)
+        except Exception:
+            if self.verb == "fit":
+                remove_unstarted(self.trainer)
+            raise
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """The trainer with this package's loggers, checkpoints and callbacks."""

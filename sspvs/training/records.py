@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.cli import LightningArgumentParser, SaveConfigCallback
 
 from sspvs.atomic import write_text
+from sspvs.errors import CheckpointError
 from sspvs.tasks.saved_task import SavedTask
 from sspvs.training.loggers import wandb_of
 from sspvs.training.saving import BEST, LAST, checkpoint_folder
@@ -20,6 +23,10 @@ logger = logging.getLogger(__name__)
 
 PRETRAINED = "pretrained"
 """Folder of a run with `best` and `last`, checkpoint folders for `from_pretrained` of the task."""
+
+
+_CONFIG = "config.yaml"
+_ABOUT = {_CONFIG, "hparams.yaml"}  # the second is the CSV logger's
 
 
 class RunConfig(SaveConfigCallback):
@@ -34,10 +41,26 @@ class RunConfig(SaveConfigCallback):
         folder = getattr(trainer.loggers[0], "log_dir", None) if trainer.loggers else None
         if folder is not None:
             Path(folder).mkdir(parents=True, exist_ok=True)
-            write_text(Path(folder) / "config.yaml", text)
+            write_text(Path(folder) / _CONFIG, text)
         wandb = wandb_of(trainer.loggers)
         if wandb is not None:
             wandb.log_hyperparams({"config": yaml.safe_load(text)})
+
+
+def remove_unstarted(trainer: pl.Trainer) -> None:
+    """Remove a run's folder that has its config and nothing else: no step was taken, or none was kept.
+
+    Args:
+        trainer: Of the run, after it ended with an error.
+    """
+    place = getattr(trainer.loggers[0], "log_dir", None) if trainer.loggers else None
+    folder = None if place is None else Path(place)
+    if folder is None or not trainer.is_global_zero or not folder.is_dir():
+        return
+    if {path.name for path in folder.iterdir()} <= _ABOUT:
+        shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):
+            folder.parent.rmdir()  # of all versions, where this was the first
 
 
 class ExportWeights(Callback):
@@ -61,5 +84,11 @@ def _export(folder: Path, module: type[SavedTask]) -> None:
     for name in (BEST, LAST):
         if (folder / name).is_file():
             target = folder.parent / PRETRAINED / name.removesuffix(".ckpt")
-            module.from_pretrained(folder / name).save_pretrained(target)
+            task = module.from_pretrained(folder / name)
+            if not all(bool(weights.isfinite().all()) for weights in task.state_dict().values()):
+                raise CheckpointError(
+                    f"{folder / name}: the training ended in weights that are no numbers; lower the learning rate "
+                    "(--model.optim.lr), and see whether the features are of a sensible size"
+                )
+            task.save_pretrained(target)
             logger.info("exported %s", target)

@@ -91,6 +91,13 @@ def test_a_checkpoint_reads_the_text_that_is_given_or_each_videos_own(
     expected = scorer.score(features["video_2"], TextFields(category="sport", query="Two jumpers"))
     np.testing.assert_array_equal(found["video_2"], expected.scores)
     assert "warning" not in capfd.readouterr().err
+    # One that was trained so needs no telling.
+    config = json.loads((checkpoint / "config.json").read_text())
+    config["settings"]["title_as_query"] = True
+    (checkpoint / "config.json").write_text(json.dumps(config))
+    again = _scored(annotated, out, checkpoint, "--use-text")
+    np.testing.assert_array_equal(again["video_2"], found["video_2"])
+    assert read_score_facts(out).settings["text"] == "each video's own, title as query"
 
 
 def test_videos_without_text_of_their_own_are_told(

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,13 +18,18 @@ import yaml
 from scipy.stats import kendalltau
 
 from sspvs.cli import main
-from sspvs.crossval import CrossValidation, cross_validate, side_by_side
+from sspvs.crossval import CrossValidation, cross_validate, running, side_by_side
+from sspvs.crossval.fold_run import FoldJob, run_fold
+from sspvs.data.pretrain.items import FeatureRef
+from sspvs.data.refinement import data_module
+from sspvs.data.refinement.reading import ClipReader
+from sspvs.data.refinement.survey import Unlabelled
 from sspvs.features.store import read_dataset, read_score_facts, read_scores
 from sspvs.importance.contrastive import contrastive_importance
 from sspvs.scorers import load_scorer
 
 sys.path.insert(0, str(Path(__file__).parent))
-from crossval_material import N_FOLDS, figures, write_config
+from crossval_material import N_FOLDS, N_VIDEOS, environment, figures, write_config
 
 SEEDS = 2
 ROWS = {"refined A*G*H": "scores", "refined A": "scores_a", "refined A*G": "scores_ag"}
@@ -188,11 +196,16 @@ def test_beside_a_summarizer(done: CrossValidation, config: Path, tmp_path: Path
     assert {(c.first, c.second) for c in table.comparisons} == {("refined", "summarizer")}
 
 
-def test_unlabelled_videos_belong_to_the_experiment(config: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "archive"
+def archive(folder: Path, lengths: Sequence[int] = (30, 30, 30), width: int = 16) -> Path:
+    """Unlabelled videos, a file each."""
     folder.mkdir()
-    for number in range(3):
-        np.save(folder / f"{number}.npy", np.random.default_rng(number).random((30, 16), np.float32))
+    for number, length in enumerate(lengths):
+        np.save(folder / f"{number}.npy", np.random.default_rng(number).random((length, width), np.float32))
+    return folder
+
+
+def test_unlabelled_videos_belong_to_the_experiment(config: Path, tmp_path: Path) -> None:
+    folder = archive(tmp_path / "archive")
     words = ["--data.features", json.dumps([str(folder)])]
     found = cross_validate(config, tmp_path / "out", seeds=1, overrides=words, keep="none")
     assert {record.train for record in found.folds} == {6}  # of the annotated ones
@@ -200,3 +213,91 @@ def test_unlabelled_videos_belong_to_the_experiment(config: Path, tmp_path: Path
     np.save(folder / "3.npy", np.ones((30, 16), np.float32))
     with pytest.raises(ValueError, match=r"made with other settings: .*config\.data\.features\.files 3 \(now 4\)"):
         cross_validate(config, tmp_path / "out", seeds=1, overrides=words, keep="none")
+
+
+def test_no_fold_reads_unlabelled_videos_that_another_has_read(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are looked at and read in the first fold alone; the figures are those of folds that share nothing."""
+    folder = archive(tmp_path / "archive")
+    words = ["--data.features", json.dumps([str(folder)]), "--data.batch_size", "3"]  # 9 clips: each in every epoch
+    with monkeypatch.context() as apart:
+        apart.setattr(data_module.RefineDataModule, "share_reading", lambda self, other: None)
+        fresh = cross_validate(config, tmp_path / "fresh", seeds=1, overrides=words, keep="none")
+    looked, read, folds = list[str](), list[Path](), list[int]()
+    survey, stored = data_module.load_unlabelled, ClipReader.stored
+
+    def looking(*paths: Any, **how: Any) -> Unlabelled:
+        looked.append("looked")
+        return survey(*paths, **how)
+
+    def reading(self: ClipReader, ref: FeatureRef, start: int = 0, stop: int | None = None) -> Any:
+        read.append(ref.path)
+        return stored(self, ref, start, stop)
+
+    def folding(job: FoldJob, before: Any = None) -> Any:
+        made = run_fold(job, before)
+        if not folds:
+            assert sorted(read) == [folder / f"{number}.npy" for number in range(3)]
+        folds.append(job.fold)
+        return made
+
+    monkeypatch.setattr(data_module, "load_unlabelled", looking)
+    monkeypatch.setattr(ClipReader, "stored", reading)
+    monkeypatch.setattr(running, "run_fold", folding)
+    shared = cross_validate(config, tmp_path / "shared", seeds=1, overrides=words, keep="none")
+    assert folds == [0, 1, 2]
+    assert looked == ["looked"]
+    assert len(read) == 3
+    for one, other in zip(fresh.folds, shared.folds, strict=True):
+        assert one.figures == other.figures
+
+
+def test_a_folder_in_which_no_fold_was_finished_is_nobodys(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wide, good = archive(tmp_path / "wide", width=24), archive(tmp_path / "good")
+    words = ["crossval", "--config", str(config), "--out", str(tmp_path / "out"), "--seeds", "1", "--data.features"]
+    assert main([*words, f"[{wide}]"]) == 2
+    assert "features of different widths, 16 and 24" in capsys.readouterr().err
+    assert not list((tmp_path / "out").glob("seed_*"))
+    assert main([*words, f"[{good}]"]) == 0
+    assert yaml.safe_load((tmp_path / "out" / "config.yaml").read_text())["data"]["features"] == [str(good)]
+    assert main([*words, f"[{wide}]"]) == 2
+    assert "was made with other settings" in capsys.readouterr().err
+
+
+def test_unlabelled_videos_alone_have_no_folds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    archive(tmp_path / "features")
+    own = Path(__file__).parents[2] / "configs" / "refine" / "archive.yaml"
+    words = ["--config", str(own), "--data.features", f"[{tmp_path / 'features'}]", "--out", str(tmp_path / "out")]
+    assert main(["crossval", *words]) == 2
+    assert "there are no annotated videos: give data.dataset" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_fold(config: Path, tmp_path: Path) -> None:
+    """DDP with videos of all lengths: whoever comes out short repeats one, and yet each tested video counts once."""
+    folder, out, log = archive(tmp_path / "archive", (3, 9, 30, 17, 12)), tmp_path / "out", tmp_path / "log"
+    log.mkdir()
+    words = ["--config", str(config), "--out", str(out), "--seeds", "1", "--data.features", f"[{folder}]"]
+    words += ["--trainer.devices", "2", "--trainer.strategy", "ddp", "--data.batch_size", "2", "--data.short", "mask"]
+    words += ["--trainer.callbacks+=witness.Witness", f"--trainer.callbacks.folder={log}"]
+    path = os.pathsep.join([environment()["PYTHONPATH"], str(Path(__file__).parent)])
+    done = subprocess.run(
+        [sys.executable, "-m", "sspvs", "crossval", *words], env={**environment(), "PYTHONPATH": path},
+        capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("Dataset drawn") == 1  # one of them tells
+    seen = [json.loads(line) for file in log.iterdir() for line in file.read_text().splitlines()]
+    assert {entry["rank"] for entry in seen} == {0, 1}
+    for fold in range(N_FOLDS):
+        record = json.loads((out / "seed_0" / f"fold_{fold}" / "fold.json").read_text())
+        assert record["device"] == "2 x cpu"
+        assert sum(len(entry["ids"]) for entry in seen if entry["fold"] == fold) == 4
+        for file in ROWS.values():
+            scored = read_scores(out / "seed_0" / f"fold_{fold}" / f"{file}.h5")
+            assert sorted(f"drawn/{key}" for key in scored) == sorted(record["test"])
+    assert figures(out)["n_videos"] == N_VIDEOS

@@ -291,7 +291,7 @@ def test_damage_is_counted_and_left_out(tmp_path: Path, caplog: pytest.LogCaptur
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("bad_cut.npy", "bad_cut"),
+        ("bad_cut.npy", "cut short: .* of 288 bytes"),
         ("bad_empty.h5", "bad_empty"),
         ("bad_page.h5", "bad_page"),
         ("bad_nan.npy", "first at pick 5; extract again"),
@@ -319,6 +319,16 @@ def test_no_files_at_all(tmp_path: Path) -> None:
         file["v/score"] = np.ones(4)
     with pytest.raises(DatasetError, match="can be used"):
         ready(tmp_path)
+
+
+def test_videos_are_no_features(tmp_path: Path) -> None:
+    (tmp_path / "sea").mkdir()
+    for name in ("one.mp4", "sea/two.MKV", "notes.txt"):
+        (tmp_path / name).write_bytes(b"whatever")
+    with pytest.raises(DatasetError, match=r"a folder of videos \(2\).* extract them first \(`sspvs extract"):
+        ready(tmp_path)
+    with pytest.raises(DatasetError, match=r"one\.mp4: it is a video.* extract them first"):
+        ready(tmp_path / "one.mp4")
 
 
 def test_features_made_otherwise_than_most(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import csv
+import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import yaml
+from summarization_material import fingerprint_of
+from tiny_refined import tiny_refined
 
 from sspvs.cli import main
 from sspvs.data.batch import RefineBatch
-from sspvs.features.store import read_dataset, read_score_facts, read_scores
+from sspvs.features.store import read_dataset, read_score_facts, read_scores, write_features
 from sspvs.scorers import load_scorer
 from sspvs.tasks.refine import RefineTask
 from sspvs.training.command_line import TrainingCLI
 from sspvs.training.refined_samples import RefinedSamples
 from sspvs.training.score_samples import plot_scores
 from sspvs.training.tasks import TASKS, task_named, task_of_kind
+from sspvs.types import FrameFeatures
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tasks"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "crossval"))
+sys.path.insert(0, str(Path(__file__).parent))
 from crossval_material import write_config
+from interrupting import in_a_process, interrupted_at
 from tiny_refining import tiny_clips, tiny_refiner
 from tiny_summarizing import tiny_summarizer
 
@@ -60,6 +67,15 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(config: Path) -> Path:
     assert main(["fit", "--config", str(config)]) == 0
     return config.parent / "runs" / "tiny" / "version_0"
+
+
+@pytest.fixture
+def _one_thread() -> Iterator[None]:
+    """As in other processes: how many threads share a sum changes its last bit."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def validations(run: Path) -> list[dict[str, float]]:
@@ -198,6 +214,110 @@ def test_mistakes_are_one_line(
     err = capsys.readouterr().err
     assert len([line for line in err.splitlines() if line.startswith("error:")]) == 1
     assert expected in err
+    assert not list(tmp_path.iterdir())  # a training that was refused leaves no folder
+
+
+@pytest.mark.usefixtures("_one_thread")
+def test_a_killed_training_of_an_archive_goes_on_exactly(tmp_path: Path) -> None:
+    """Killed in its second epoch, after the checkpoint at the end of the first: the same weights in the end."""
+    features = archive(tmp_path / "features", 9)
+    words = ["--config", str(CONFIGS / "archive.yaml"), "--data.features", f"[{features}]", "--trainer.max_epochs", "2"]
+    words += ["--trainer.accelerator", "cpu", "--data.clip_frames", "40", "--model.losses.segments", "4"]
+    words += ["--data.repeats", "2", "--run.root", str(tmp_path / "runs"), "--run.name"]
+    done = in_a_process("fit", [*words, "killed", *interrupted_at(6, signal.SIGKILL)], tmp_path)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert main(["fit", *words, "killed", "--ckpt_path", "last"]) == 0
+    assert main(["fit", *words, "whole"]) == 0
+    versions = [tmp_path / "runs" / name for name in ("killed/version_0", "killed/version_1", "whole/version_0")]
+    cut, one, other = (torch.load(path / "checkpoints" / "last.ckpt", weights_only=True) for path in versions)
+    assert (cut["global_step"], one["global_step"]) == (4, 8)
+    assert not list(versions[0].rglob("*.tmp"))
+    assert all(torch.equal(one["state_dict"][name], other["state_dict"][name]) for name in other["state_dict"])
+
+
+@pytest.mark.slow
+def test_two_processes_and_an_uneven_archive(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """11 videos of 20 to 30 frames on two ranks, padded: nobody waits for ever, those held out count once each."""
+    features = archive(tmp_path / "features", 11)
+    words = ["--config", str(CONFIGS / "archive.yaml"), "--data.features", f"[{features}]", "--trainer.max_epochs", "1"]
+    words += ["--trainer.accelerator", "cpu", "--data.clip_frames", "25", "--model.losses.segments", "4"]
+    words += ["--data.repeats", "1", "--data.batch_size", "2", "--data.short", "mask", "--run.root", "runs"]
+    words += ["--data.validate_on", "held-out", "--data.val_share", "0.3"]
+    two = ["--trainer.devices", "2", "--trainer.strategy", "ddp"]
+    done = in_a_process("fit", [*words, *two], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "runs" / "archive" / "version_0" / "pretrained" / "best" / "config.json").is_file()
+    again = [*words, "--run.root", str(tmp_path / "runs"), "--trainer.devices", "1", "--ckpt_path", "last"]
+    capsys.readouterr()
+    assert main(["validate", *again]) == 0
+    assert figures_in(capsys.readouterr().out) == pytest.approx(figures_in(done.stdout), abs=1e-4)
+    late = in_a_process("fit", [*words, *two, "--data.batch_size", "6", "--run.name", "large"], tmp_path)
+    assert late.returncode == 2
+    assert "a batch of 6 on each of 2 ranks needs 12 videos" in late.stderr
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["archive"]
+
+
+def test_what_is_refused_once_all_is_read_leaves_no_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Fewer videos than a batch, one video to hold one out of, features of another backbone than the checkpoint's."""
+    many, one = archive(tmp_path / "many", 6, made="drawn"), archive(tmp_path / "one", 1)
+    known = tiny_refined(feature_dim=16, fingerprint=fingerprint_of("other")).save_pretrained(tmp_path / "known")
+    words = ["fit", "--config", str(CONFIGS / "archive.yaml"), "--trainer.accelerator", "cpu"]
+    words += ["--run.root", str(tmp_path / "runs"), "--data.features"]
+    for more, told in (
+        ([f"[{many}]", "--data.batch_size", "50"], "needs 50 videos, there are 6"),
+        ([f"[{one}]", "--data.validate_on", "held-out"], "set validate_on to nothing"),
+        ([f"[{many}]", "--ckpt_path", str(known)], "trained on other features than these: backbone 'other'"),
+    ):
+        capsys.readouterr()
+        assert main([*words, *more]) == 2, more
+        err = capsys.readouterr().err
+        assert told in err, more
+        assert len([line for line in err.splitlines() if line.startswith("error:")]) == 1
+        assert not list((tmp_path / "runs").rglob("*"))
+
+
+def test_archives_have_nothing_to_validate_or_test(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    features = archive(tmp_path / "features", 6)
+    known = tiny_refined(feature_dim=16).save_pretrained(tmp_path / "known")
+    words = ["--config", str(CONFIGS / "archive.yaml"), "--data.features", f"[{features}]", "--ckpt_path", str(known)]
+    words += ["--trainer.accelerator", "cpu"]
+    for verb, more, told in (
+        ("validate", [], "data.validate_on is nothing: there is nothing to validate on"),
+        ("test", [], "unlabelled videos cannot be tested; give data.dataset or data.world as well"),
+        ("predict", ["--out", str(tmp_path / "s.h5")], "unlabelled videos cannot be tested"),
+    ):
+        capsys.readouterr()
+        assert main([verb, *words, *more]) == 2, verb
+        assert told in capsys.readouterr().err, verb
+    assert not (tmp_path / "s.h5").exists()
+
+
+def test_weights_that_are_no_numbers_are_not_handed_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    features = archive(tmp_path / "features", 4, scale=1e30)
+    words = ["fit", "--config", str(CONFIGS / "archive.yaml"), "--data.features", f"[{features}]"]
+    words += ["--trainer.accelerator", "cpu", "--trainer.max_epochs", "1", "--run.root", str(tmp_path / "runs")]
+    assert main(words) == 2
+    assert "the training ended in weights that are no numbers; lower the learning rate" in capsys.readouterr().err
+    assert not (tmp_path / "runs" / "archive" / "version_0" / "pretrained").exists()
+
+
+def archive(folder: Path, count: int, *, scale: float = 1.0, made: str | None = None) -> Path:
+    """Videos of 20 frames and more, 16 wide, a file each."""
+    folder.mkdir()
+    for number in range(count):
+        frames = np.random.default_rng(number).random((20 + number, 16), np.float32) * np.float32(scale)
+        picks = np.arange(len(frames))
+        fingerprint = None if made is None else fingerprint_of(made)
+        write_features(
+            folder / f"{number}.h5", [FrameFeatures("v", frames, picks, len(frames))], fingerprint=fingerprint
+        )
+    return folder
+
+
+def figures_in(shown: str) -> dict[str, float]:
+    """What the command line shows after a run."""
+    lines = [line.split() for line in shown.splitlines() if line.startswith("  val/")]
+    return {name: float(value) for name, value in lines}
 
 
 def test_it_is_in_the_table() -> None:

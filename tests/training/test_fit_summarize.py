@@ -149,6 +149,7 @@ def test_from_pretraining(config: Path, pretrained: Path, tmp_path: Path) -> Non
     assert cli.datamodule.vocab_size == cli.model.model.text_encoder.vocab_size == 40
     assert (cli.datamodule.encoder, cli.datamodule.use_text) == ("small", "gate")
     assert cli.model.text_fields.title == cli.datamodule.text.title == 7
+    assert Made("fit", [*words, "--data.title_as_query", "true"]).model.hparams["title_as_query"] is True
     assert cli.model.initialised_from["source"] == str(pretrained)
     known = PretrainTask.from_pretrained(pretrained).model.video_encoder.state_dict()
     assert all(torch.equal(value, known[name]) for name, value in cli.model.model.video_encoder.state_dict().items())

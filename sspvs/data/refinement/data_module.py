@@ -155,6 +155,16 @@ class RefineDataModule(FoldDataModule[RefineBatch]):
         """
         return super().judge(scores) if self.is_annotated else {}
 
+    def share_reading(self, other: FoldDataModule[RefineBatch]) -> None:
+        """As for every fold; unlabelled videos are not looked at again either.
+
+        Args:
+            other: That fold.
+        """
+        super().share_reading(other)
+        if isinstance(other, RefineDataModule) and (other.features, other.skip_bad) == (self.features, self.skip_bad):
+            self.clip_memory, self._unlabelled = other.clip_memory, other._unlabelled
+
     def prepare_data(self) -> None:
         """On one process of each machine: look at the unlabelled features; what is found is kept beside them."""
         self._load()

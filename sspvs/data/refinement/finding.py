@@ -21,6 +21,7 @@ from sspvs.errors import DatasetError, FeatureFileError, SspvsError, first_line
 from sspvs.features.store import natural_order, read_features
 from sspvs.features.store.byte_file import byte_videos
 from sspvs.features.store.h5_survey import h5_family
+from sspvs.video.files import VIDEO_SUFFIXES
 
 logger = logging.getLogger(__name__)
 FileKind = Literal["h5", "npy", "npz", "records", "tar", "shards"]
@@ -33,6 +34,7 @@ SUFFIXES: dict[str, FileKind] = {
     ".tar": "tar",
 }
 _OTHERS = ("scores", "tokens", "tvsum", "matlab")  # h5 files that lie about in folders of features
+_EXTRACT = "`sspvs extract VIDEOS --out FEATURES.h5` makes them of videos"
 _EXPECTED = "h5, .npy or .npz files of features, YouTube-8M .tfrecord files or .tar shards"
 
 
@@ -82,12 +84,14 @@ def feature_files(paths: Sequence[str | os.PathLike[str]]) -> list[FeatureFile]:
         if path.is_dir():
             inside = list(_in_folder(path, path.resolve().name))
             if not inside:
-                raise DatasetError(f"{path}: expected {_EXPECTED} in this folder or below it, found none")
+                raise DatasetError(_nothing_in(path))
             found += inside
         elif path.is_file():
             found.append(FeatureFile(path, path.stem, _kind_of(path), path.parent))
         else:
-            raise DatasetError(f"{path}: no such file or folder; data.features names {_EXPECTED}, or folders of them")
+            raise DatasetError(
+                f"{path}: no such file or folder; data.features names {_EXPECTED}, or folders of them ({_EXTRACT})"
+            )
     given = Counter(file.path.resolve() for file in found)
     twice = [str(path) for path, count in given.items() if count > 1]
     if twice:
@@ -142,6 +146,15 @@ def _in_folder(root: Path, label: str) -> Iterator[FeatureFile]:
             yield FeatureFile(path, _label(root, path.with_suffix(""), label), kind, root)
 
 
+def _nothing_in(folder: Path) -> str:
+    """What to say of a folder without feature files: of videos it is known what to do."""
+    names = [name for _, _, inside in os.walk(folder) for name in inside]
+    videos = sum(Path(name).suffix.lower() in VIDEO_SUFFIXES for name in names)
+    if videos:
+        return f"{folder}: a folder of videos ({videos}), not of their features; extract them first ({_EXTRACT})"
+    return f"{folder}: expected {_EXPECTED} in this folder or below it, found none ({_EXTRACT})"
+
+
 def _label(root: Path, path: Path, label: str) -> str:
     below = path.relative_to(root).as_posix()
     return label if below == "." else f"{label}/{below}"
@@ -157,6 +170,8 @@ def _kind_of(path: Path) -> FileKind:
                     return "records"
         except OSError as error:
             raise DatasetError(f"{path}: cannot be read: {error.strerror or error}") from error
+        if path.suffix.lower() in VIDEO_SUFFIXES:
+            raise DatasetError(f"{path}: it is a video, not its features; extract them first ({_EXTRACT})")
         raise DatasetError(f"{path}: expected {_EXPECTED}, or a folder of them")
     return kind
 

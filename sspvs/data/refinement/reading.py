@@ -125,7 +125,12 @@ def _load(ref: FeatureRef) -> Stored:
         return read_bytes(ref.path, ref.group)[0]
     if ref.path.suffix.lower() == ".npz":
         return load_array(ref.path, ref.group)
-    array = np.load(ref.path, mmap_mode="r", allow_pickle=False)
+    try:
+        array = np.load(ref.path, mmap_mode="r", allow_pickle=False)
+    except ValueError as error:
+        if "mmap" in str(error):
+            array_headers(ref.path)  # says how much of it is there
+        raise
     if not isinstance(array, np.ndarray):
         raise ValueError("it is a zip archive, not an .npy")
     return array

@@ -80,6 +80,14 @@ class FoldDataModule(pl.LightningDataModule, Generic[Batch]):
         self.memory = FeatureMemory()
         self._surveyed: Surveyed | None = None
 
+    def share_reading(self, other: FoldDataModule[Batch]) -> None:
+        """Read nothing again that another fold of the same data has read.
+
+        Args:
+            other: That fold; it may be in use no longer.
+        """
+        self.memory = other.memory
+
     @cached_property
     def stores(self) -> Stores:
         """The dataset files, opened.

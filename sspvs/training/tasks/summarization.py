@@ -49,6 +49,7 @@ class Summarization(TrainingTask):
         parser.link_arguments("model.text.encoder", "data.encoder")
         parser.link_arguments("model.text.small", "data.vocab_size", compute_fn=vocab_size)
         parser.link_arguments("model.summarizer.text_guidance", "data.use_text")
+        parser.link_arguments("data.title_as_query", "model.title_as_query")
         for name in _FIELDS:
             parser.link_arguments(f"data.text.{name}", f"model.text_fields.{name}")
 
@@ -71,6 +72,7 @@ class Summarization(TrainingTask):
         settings.data.encoder = known["text"]["encoder"]
         settings.data.vocab_size = vocab_size(known["text"].get("small"))
         settings.data.use_text = known["summarizer"]["text_guidance"]
+        settings.data.title_as_query = known.get("title_as_query", False)  # of checkpoints before it was kept
         for name in _FIELDS:
             settings.data.text[name] = known["text_fields"][name]
 
