@@ -114,6 +114,11 @@ class TrainingCLI(LightningCLI):
             raise ValueError(
                 "data.validate_on is nothing: there is nothing to validate on; set it to held-out, or take `sspvs test`"
             )
+        if given is None and self.verb != "fit":
+            raise ValueError(
+                f"{self.verb} needs --ckpt_path (last, best, a .ckpt file or a checkpoint folder): without it the "
+                "weights would be random"
+            )
         if given is not None:
             required = self.verb != "fit"
             self.start = find_starting_point(str(given), self.run_settings, self.task, required=required)

@@ -209,3 +209,13 @@ def test_two_processes_and_uneven_data(tmp_path: Path) -> None:
     assert in_a_process("predict", words, tmp_path).returncode == 0
     with h5py.File(out) as file:
         assert len(file) == 7
+
+
+@pytest.mark.parametrize("verb", ["validate", "test", "predict"])
+def test_random_weights_are_not_judged(verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = Path(__file__).parents[2] / "configs" / "finetune" / "smoke.yaml"
+    more = ["--out", str(tmp_path / "s.h5")] if verb == "predict" else []
+    assert main([verb, "--config", str(config), "--data.world.folder", str(tmp_path / "worlds"), *more]) == 2
+    err = capsys.readouterr().err
+    assert f"{verb} needs --ckpt_path" in err
+    assert list(tmp_path.iterdir()) == []
