@@ -56,6 +56,7 @@ def gather(
     judge.add_results(name, *runs.row(name, SCORES), made_by)
     if plan.is_refined:
         _add_combinations(plan, judge, runs, name, made_by)
+    judge.add_contrastive_beside(CONTRASTIVE_ALONE, "a")
     judge.add_rows_beside()
     evaluation = _evaluation(plan, judge, how, _told(plan, records))
     return CrossValidation(
@@ -96,7 +97,7 @@ class _Runs:
 
 
 def _add_combinations(plan: Plan, judge: Judge, runs: _Runs, name: str, made_by: Mapping[str, Any]) -> None:
-    """The other combinations of terms of refined features, and the training-free term alone, beside the method."""
+    """The other combinations of terms of refined features, beside the method."""
     own = plan.config["model"]["combine"]
     for variant in runs.records[0].variants:
         row = refined_row(variant)
@@ -106,7 +107,6 @@ def _add_combinations(plan: Plan, judge: Judge, runs: _Runs, name: str, made_by:
             raise ValueError(f"'{name}' is the name of another row here; call the method something else (--name)")
         made = {**{key: value for key, value in made_by.items() if key != "config"}, "combine": variant}
         judge.add_results_beside(row, *runs.row(row, variant_path(Path(SCORES), variant).name), made)
-    judge.add_contrastive_beside(CONTRASTIVE_ALONE, "a")
 
 
 def _post(plan: Plan) -> Post:

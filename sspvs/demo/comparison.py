@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from sspvs.atomic import write_text
-from sspvs.benchmark import Benchmark, EvaluationSettings, comparisons_of, run_benchmark, write_evaluation
-from sspvs.crossval import CrossValidation, side_by_side
-from sspvs.data.synthetic.writing import DATASET, SPLITS
+from sspvs.benchmark import Benchmark, write_evaluation
+from sspvs.benchmark.refined import CONTRASTIVE_ALONE
 from sspvs.demo.folder import DemoFolder
 from sspvs.demo.settings import ROWS, DemoSettings
 from sspvs.evaluation.compare import compare
@@ -18,28 +16,6 @@ from sspvs.report.evaluation_page import write_evaluation_page
 from sspvs.report.evaluation_table import comparison_table, render_text
 
 _TAU = "kendall_tau"
-ONE_TERM = "contrastive, A alone"
-"""The contrastive baseline without its global consistency: the better one on such worlds."""
-
-
-def compare_rows(runs: Mapping[str, CrossValidation], folder: DemoFolder) -> Benchmark:
-    """All rows on the same videos: the trained ones, contrastive importance with both terms and with one, and people.
-
-    Args:
-        runs: Row -> its cross-validation.
-        folder: With the world.
-    """
-    found = side_by_side(runs)
-    how = EvaluationSettings(baseline="contrastive", combine="a")
-    alone = run_benchmark(folder.world / DATASET, None, splits=folder.world / SPLITS, settings=how)
-    (untrained,) = alone.evaluation.methods.values()
-    methods = {
-        **found.evaluation.methods,
-        ONE_TERM: {name: replace(result, method=ONE_TERM) for name, result in untrained.items()},
-    }
-    evaluation = replace(found.evaluation, methods=methods, comparisons=tuple(comparisons_of(methods)))
-    (scores,) = (alone.predictions[name] for name in alone.evaluation.methods)
-    return Benchmark(evaluation, found.videos, {**found.predictions, ONE_TERM: scores})
 
 
 def table_text(benchmark: Benchmark, settings: DemoSettings) -> str:
@@ -58,7 +34,7 @@ def sentences(evaluation: Evaluation, settings: DemoSettings) -> list[str]:
         ("pretraining, where no text is read", blind, fresh_blind),
         ("reading text", reads, blind),
         ("training, against contrastive importance", reads, _result(evaluation, "contrastive")),
-        ("training, against its first term alone", reads, _result(evaluation, ONE_TERM)),
+        ("training, against its first term alone", reads, _result(evaluation, CONTRASTIVE_ALONE)),
         ("training, against random", reads, _result(evaluation, "random")),
     )
     lines = [

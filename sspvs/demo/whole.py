@@ -10,7 +10,8 @@ from pathlib import Path
 
 from sspvs.atomic import atomic_file
 from sspvs.benchmark import Benchmark
-from sspvs.demo.comparison import compare_rows, table_text, write_comparison
+from sspvs.crossval import side_by_side
+from sspvs.demo.comparison import table_text, write_comparison
 from sspvs.demo.film import TEXT, draw_film
 from sspvs.demo.folder import DemoFolder
 from sspvs.demo.settings import BACKBONE, ROWS, DemoSettings
@@ -68,7 +69,7 @@ def run_whole(settings: DemoSettings, *, tell: Tell = lambda _: None, progress: 
         for row in ROWS:
             tell(f"      {row.name}")
             runs[row.name] = fine_tune(row, settings, folder, progress=progress)
-        benchmark = compare_rows(runs, folder)
+        benchmark = side_by_side(runs)
         table = table_text(benchmark, settings)
         write_comparison(benchmark, table, folder)
     with step("drawing a video of the same things in variants that nothing was trained on, with sound"):

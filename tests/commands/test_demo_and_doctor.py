@@ -16,12 +16,13 @@ from typing import Any
 
 import pytest
 
+from sspvs.benchmark.refined import CONTRASTIVE_ALONE
 from sspvs.cli import main
 from sspvs.crossval.plan import ReadConfig
 from sspvs.data.synthetic import CompositionSettings, WorldSettings
 from sspvs.data.synthetic.painted import PaintedSettings
 from sspvs.demo import DemoSettings, WholeDemo, run_whole
-from sspvs.demo.comparison import ONE_TERM, sentences
+from sspvs.demo.comparison import sentences
 from sspvs.demo.film import SHOWN, TEXT, seconds_named
 from sspvs.demo.folder import DemoFolder
 from sspvs.demo.settings import FINETUNE, PRETRAIN, ROWS
@@ -183,12 +184,12 @@ def test_sentences_say_what_the_intervals_say() -> None:
 
     high, low, mixed = [0.3 + 0.001 * i for i in range(20)], [0.1] * 20, [0.05, 0.6] * 10
     taus = dict(zip((row.name for row in ROWS), (high, mixed, low, high), strict=True))
-    beside = {"contrastive": low, ONE_TERM: mixed, "random": [0.0] * 20}
+    beside = {"contrastive": low, CONTRASTIVE_ALONE: mixed, "random": [0.0] * 20}
     evaluation = Evaluation(
         dataset="synthetic",
         protocols=("per-user",),
-        methods={name: result(name, values) for name, values in taus.items()} | {ONE_TERM: result(ONE_TERM, mixed)},
-        baselines={name: result(name, values) for name, values in beside.items() if name != ONE_TERM},
+        methods={name: result(name, values) for name, values in taus.items()},
+        baselines={name: result(name, values) for name, values in beside.items()},
         folds=(("0",), ("1",)),
     )
     told = sentences(evaluation, DemoSettings(Path()))
@@ -239,14 +240,14 @@ def test_an_interrupted_demo_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert not folder.has_pretrained
     clips = folder.clips.stat().st_mtime_ns
     with monkeypatch.context() as patched:
-        patched.setattr("sspvs.demo.whole.compare_rows", interrupt)
+        patched.setattr("sspvs.demo.whole.side_by_side", interrupt)
         with pytest.raises(KeyboardInterrupt):
             run_whole(settings)
     found = run_whole(settings, tell=told.append)
     assert folder.clips.stat().st_mtime_ns == clips
     assert sum(line.startswith("[") for line in told) == 6
-    assert set(found.benchmark.evaluation.methods) == {*(row.name for row in ROWS), ONE_TERM}
-    assert set(found.benchmark.evaluation.baselines) == {"contrastive", "human", "random", "consensus"}
+    assert set(found.benchmark.evaluation.methods) == {row.name for row in ROWS}
+    assert set(found.benchmark.evaluation.baselines) == {"contrastive", CONTRASTIVE_ALONE, "human", "random", "consensus"}
     assert all(row.name in found.table for row in ROWS)
     for ending in ("txt", "json", "html"):
         assert folder.comparison(ending).is_file()

@@ -45,7 +45,7 @@ VARIANTS = {
     "attention, no text": Variant(None, {HEAD: "attention", STAGES: "1", GUIDANCE: "none"}),
     "csta, no text": Variant(None, {HEAD: "csta", STAGES: "1", GUIDANCE: "none"}),
 }
-BASELINES = ("contrastive", "random", "human", "consensus")
+BASELINES = ("contrastive", "contrastive, A alone", "random", "human", "consensus")
 
 
 def run(name: str, seed: int, args: argparse.Namespace) -> None:
