@@ -247,7 +247,8 @@ def test_an_interrupted_demo_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert folder.clips.stat().st_mtime_ns == clips
     assert sum(line.startswith("[") for line in told) == 6
     assert set(found.benchmark.evaluation.methods) == {row.name for row in ROWS}
-    assert set(found.benchmark.evaluation.baselines) == {"contrastive", CONTRASTIVE_ALONE, "human", "random", "consensus"}
+    beside = {"contrastive", CONTRASTIVE_ALONE, "human", "random", "consensus"}
+    assert set(found.benchmark.evaluation.baselines) == beside
     assert all(row.name in found.table for row in ROWS)
     for ending in ("txt", "json", "html"):
         assert folder.comparison(ending).is_file()
