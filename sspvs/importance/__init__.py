@@ -1,1 +1,1 @@
-"""Training-free importance of frames: local dissimilarity, global consistency and their combination."""
+"""Importance of frames from their features: local dissimilarity, global consistency, uniqueness, and their product."""
