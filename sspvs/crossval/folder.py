@@ -110,9 +110,8 @@ class CrossvalFolder:
         """
         path, wanted = self.path / SETTINGS, json.dumps(identity, indent=2, sort_keys=True) + "\n"
         if path.is_file() and any(self.path.glob("seed_*/fold_*")):
-            found = path.read_text(encoding="utf-8")
-            if found != wanted:
-                raise ValueError(f"{self.path} was made with other settings: {_differing(found, identity)}; {_WAYS}")
+            if differing := _differing(path.read_text(encoding="utf-8"), identity):
+                raise ValueError(f"{self.path} was made with other settings: {differing}; {_WAYS}")
         else:
             write_text(self.path / CONFIG, config)
             write_text(path, wanted)
@@ -169,7 +168,7 @@ _WAYS = "choose another --out, or repeat the command with the settings it was st
 
 
 def _differing(found: str, identity: Mapping[str, Any]) -> str:
-    """Which settings differ, and how."""
+    """Which settings differ, and how; empty where none does."""
     try:
         before = _flat(json.loads(found))
     except ValueError:

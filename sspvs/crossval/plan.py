@@ -160,7 +160,13 @@ def _identity(config: Mapping[str, Any], rule: str, data: FoldDataModule[Any]) -
                 kept[group][name] = _content(kept[group][name])
     if kept["data"].get(_UNLABELLED):
         kept["data"][_UNLABELLED] = _names_and_sizes(kept["data"][_UNLABELLED])
-    return {"config": kept, "checkpoint_rule": rule, "split": data.split.sha256, "folds": data.n_folds}
+    return {"config": _stated(kept), "checkpoint_rule": rule, "split": data.split.sha256, "folds": data.n_folds}
+
+
+def _stated(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what is null or empty: a setting that did not exist yet is no difference where it is not used."""
+    inside = {name: _stated(value) if isinstance(value, Mapping) else value for name, value in values.items()}
+    return {name: value for name, value in inside.items() if value is not None and value != {}}
 
 
 def _names_and_sizes(paths: Sequence[str]) -> dict[str, Any]:

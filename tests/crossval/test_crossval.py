@@ -182,6 +182,31 @@ def test_another_experiment_in_the_same_folder_is_refused(
     assert figures(done.out)["kendall_tau"] == before
 
 
+def test_a_setting_that_did_not_exist_yet_is_the_same_experiment_unused(
+    done: CrossValidation, config: Path, tmp_path: Path
+) -> None:
+    """A folder of an earlier version, with one optional setting less, or a null more, goes on."""
+    older = tmp_path / "older"
+    shutil.copytree(done.out, older)
+    settings = json.loads((older / "settings.json").read_text())
+    settings["config"]["model"]["gone"] = None
+    (older / "settings.json").write_text(json.dumps(settings))
+    again = cross_validate(config, older, seeds=2)
+    assert again.results["per-user"].spreads == done.results["per-user"].spreads
+    settings["config"]["model"]["gone"] = 3
+    (older / "settings.json").write_text(json.dumps(settings))
+    with pytest.raises(ValueError, match=r"made with other settings: config\.model\.gone 3 \(now None\); choose"):
+        cross_validate(config, older, seeds=2)
+    assert None not in values_in(json.loads((done.out / "settings.json").read_text()))
+
+
+def values_in(settings: object) -> list[object]:
+    """Leaves of nested mappings."""
+    if not isinstance(settings, dict):
+        return [settings]
+    return [leaf for value in settings.values() for leaf in values_in(value)]
+
+
 def test_other_features_under_the_same_name_are_another_experiment(config: Path, tmp_path: Path) -> None:
     own = write_config(tmp_path)
     cross_validate(own, tmp_path / "out", seeds=1, keep="none", overrides=["--trainer.max_epochs", "1"])

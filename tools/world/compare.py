@@ -58,7 +58,7 @@ def run(name: str, seed: int, args: argparse.Namespace) -> None:
         "model.pretrained": start, "data.world.seed": str(seed),
         "data.world.folder": str(Path(args.pretraining).resolve() / "worlds"), **variant.settings,
     }  # fmt: skip
-    crossval(args.config, folder_of(args.out, name, seed), settings, args.set)
+    crossval(args.config, folder_of(args.out, name, seed), settings, args)
 
 
 def table(names: list[str], seeds: int, out: str) -> str:

@@ -35,7 +35,7 @@ def run(variant: str, seed: int, args: argparse.Namespace) -> None:
     """One refinement on one world."""
     worlds = Path(args.worlds or args.out).resolve() / "worlds"
     settings = {"data.world.seed": str(seed), "data.world.folder": str(worlds), **VARIANTS[variant]}
-    crossval(CONFIG, folder_of(args.out, variant, seed), settings, args.set)
+    crossval(CONFIG, folder_of(args.out, variant, seed), settings, args)
 
 
 def table(args: argparse.Namespace) -> str:

@@ -21,15 +21,15 @@ def folder_of(out: str | Path, row: str, seed: int) -> Path:
     return Path(out).resolve() / row.replace(", ", "-").replace(" ", "_") / f"world_{seed}"
 
 
-def crossval(config: Path, folder: Path, settings: Mapping[str, str], changes: Sequence[str]) -> None:
-    """`sspvs crossval` with one seed, as a process; nothing where it is done.
+def crossval(config: Path, folder: Path, settings: Mapping[str, str], args: argparse.Namespace) -> None:
+    """`sspvs crossval` as a process, with `args.trainings` seeds and `args.set` changed; nothing where it is done.
 
     Raises:
         RuntimeError: It failed; the message is its last line.
     """
     command = [sys.executable, "-m", "sspvs", "crossval", "--config", str(config), "--out", str(folder)]
-    command += ["--seeds", "1", "--keep", "none"]
-    command += [f"--{key}={value}" for key, value in settings.items()] + [f"--{change}" for change in changes]
+    command += ["--seeds", str(args.trainings), "--keep", "none"]
+    command += [f"--{key}={value}" for key, value in settings.items()] + [f"--{change}" for change in args.set]
     environment = {"OMP_NUM_THREADS": "1", **os.environ}
     done = subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     if done.returncode:
@@ -86,5 +86,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of both."""
     parser.add_argument("--out", required=True, help="folder of the cross-validations")
     parser.add_argument("--seeds", type=int, default=3, help="worlds 0, 1, ... (default: 3)")
+    parser.add_argument("--trainings", type=int, default=1, help="seeds of training on each (default: 1)")
     parser.add_argument("--jobs", type=int, default=1, help="cross-validations at a time (default: 1)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any setting of `sspvs fit`")
