@@ -26,3 +26,12 @@ def refuse_what_cannot_go_together(optim: OptimSettings, trainer: Trainer) -> No
         wrong.append(f"precision {trainer.precision} unscales them first (bf16-mixed does not)")
     if wrong:
         raise ValueError("optim.step_in_backward must be false here: " + "; ".join(wrong))
+
+
+def may_be_fused(trainer: Trainer) -> bool:
+    """Whether the trainer can work with an optimiser whose kernel unscales gradients by itself.
+
+    Lightning refuses to clip the gradients of one under any mixed precision, with a scaler or without.
+    """
+    precision = str(trainer.precision)
+    return not (precision.startswith("16") or (precision.endswith("mixed") and trainer.gradient_clip_val))

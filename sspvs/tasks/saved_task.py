@@ -21,7 +21,7 @@ from sspvs.models.fast_linear import use_fast_linears
 from sspvs.tasks.checkpoint import LoadReport, load_folder, read_lightning_checkpoint, save_folder
 from sspvs.tasks.fingerprint import agreed_fingerprint
 from sspvs.tasks.optim import build_optimizer, learning_rate_factor, parameter_groups
-from sspvs.tasks.precision import refuse_what_cannot_go_together
+from sspvs.tasks.precision import may_be_fused, refuse_what_cannot_go_together
 from sspvs.tasks.settings import OptimSettings
 from sspvs.tasks.unused import freeze_unused
 
@@ -68,8 +68,7 @@ class SavedTask(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         """The optimiser and, for each step, its learning rate."""
         refuse_what_cannot_go_together(self.optim, self.trainer)
-        # Lightning cannot clip what a fused optimiser unscales by itself.
-        fused = False if str(self.trainer.precision).startswith("16") else None
+        fused = None if may_be_fused(self.trainer) else False
         optimizer = build_optimizer(self.optimizer_groups(), self.optim, fused=fused)
         total = None
         if self.optim.schedule == "cosine":

@@ -9,6 +9,8 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from tiny_pretraining import QUIET, loader, terms_of, tiny_batch, tiny_task
+from tiny_refining import tiny_clips, tiny_refiner
+from tiny_summarizing import tiny_summarizer, tiny_videos
 from torch import nn
 
 from sspvs.tasks.optim import build_optimizer, learning_rate_factor, parameter_groups
@@ -147,3 +149,23 @@ def test_what_cannot_go_with_it_is_refused(trainer: dict, reason: str) -> None:
     task = tiny_task(optim=OptimSettings(step_in_backward=True))
     with pytest.raises(ValueError, match=reason):
         pl.Trainer(max_steps=1, **trainer, **QUIET).fit(task, loader([tiny_batch()]))
+
+
+@pytest.mark.parametrize("fused", [None, True])
+@pytest.mark.parametrize("precision", ["bf16-mixed", "32-true"])
+@pytest.mark.parametrize("make", [(tiny_task, tiny_batch), (tiny_summarizer, tiny_videos), (tiny_refiner, tiny_clips)])
+def test_gradients_are_clipped_under_any_precision(make: tuple, precision: str, fused: bool | None) -> None:
+    settings = {"lr": 1.0, "schedule": "constant", "fused": fused}
+    task = make[0](optim=OptimSettings(**settings) if make[0] is tiny_task else settings)
+    batch, norms = make[1](), []
+
+    class Look(pl.Callback):
+        def on_before_zero_grad(self, trainer: pl.Trainer, module: pl.LightningModule, optimizer: object) -> None:
+            found = [p.grad.norm() for p in module.parameters() if p.grad is not None]
+            norms.extend([float(torch.stack(found).norm())] if found else [])
+
+    trainer = pl.Trainer(max_steps=2, precision=precision, gradient_clip_val=1e-3, callbacks=[Look()], **QUIET)
+    trainer.fit(task, loader([batch] * 2))
+    assert trainer.global_step == 2
+    assert norms
+    assert max(norms) < 1.01e-3
