@@ -66,6 +66,14 @@ class Judge:
         self.predictions: dict[str, Mapping[str, Prediction]] = {}
         self.warnings: list[str] = []
 
+    def check_protocols(self) -> None:
+        """See that scores of the videos, whichever they will be, can be evaluated under a protocol asked for.
+
+        Raises:
+            ProtocolUnavailableError: Under none.
+        """
+        self._allowed(unavailable)
+
     def add_method(self, name: str, predictions: Mapping[str, Prediction], settings: Mapping[str, Any]) -> None:
         """Evaluate a method under every protocol that the dataset allows.
 

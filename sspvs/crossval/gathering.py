@@ -26,6 +26,7 @@ from sspvs.evaluation.prediction import Prediction
 from sspvs.evaluation.published import benchmark_name
 from sspvs.evaluation.results import Evaluation, MethodResult
 from sspvs.features.store import read_scores
+from sspvs.tasks.checkpoint import SUMMARIZE
 from sspvs.training.predictions import variant_path
 from sspvs.types import Annotations, FloatArray
 
@@ -46,9 +47,8 @@ def gather(
         DatasetError: A file of a fold does not fit.
         ProtocolUnavailableError: The dataset does not have what the protocol needs.
     """
-    store, videos = plan.data.stores.tested, {key: plan.data.stores.tested[key] for key in plan.times_tested}
     how = EvaluationSettings(protocol=protocol, contrastive=True, post=_post(plan), checkpoint_rule=settings.rule)
-    judge = Judge(store, videos, how, progress=progress)
+    judge = _judge(plan, how, progress=progress)
     folder = CrossvalFolder(settings.out)
     records = [folder.record(seed, fold) for seed in settings.seeds for fold in range(plan.n_folds)]
     runs = _Runs(plan, folder, records, judge)
@@ -67,6 +67,24 @@ def gather(
         plan.config,
         plan.digest,
     )
+
+
+def check_protocols(plan: Plan, protocol: str) -> None:
+    """See before anything is trained that the figures asked for can be computed.
+
+    Args:
+        plan: What was asked for.
+        protocol: A name of `PROTOCOLS`, or `all`.
+
+    Raises:
+        ProtocolUnavailableError: The dataset does not have what the protocol needs.
+    """
+    _judge(plan, EvaluationSettings(protocol=protocol)).check_protocols()
+
+
+def _judge(plan: Plan, how: EvaluationSettings, *, progress: bool = False) -> Judge:
+    store = plan.data.stores.tested
+    return Judge(store, {key: store[key] for key in plan.times_tested}, how, progress=progress)
 
 
 class _Runs:
@@ -165,6 +183,13 @@ def _told(plan: Plan, records: Sequence[FoldRecord]) -> list[str]:
     if len(tested) < len(store) or _repeated(plan):
         more = f", {_repeated(plan)} of them by more than one fold" if _repeated(plan) else ""
         told.append(f"the split tests {len(tested)} of {len(store)} videos{more}: each counts once, with its mean")
+    starts = {start["source"]: start for record in records if (start := record.initialised_from) is not None}
+    told += [
+        f"training started from a fine-tuned summarizer, {source}: if it has learned from videos that are tested here, "
+        "the figures say nothing"
+        for source, start in starts.items()
+        if start["kind"] == SUMMARIZE
+    ]
     others = {name: {record.versions.get(name) for record in records} for name in records[0].versions}
     differing = [name for name, known in others.items() if len(known) > 1]
     if differing:

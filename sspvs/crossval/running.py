@@ -13,7 +13,7 @@ from typing import Any, get_args
 from sspvs.benchmark.settings import Baseline
 from sspvs.crossval.fold_run import FoldJob, run_fold
 from sspvs.crossval.folder import RESULT, CrossvalFolder
-from sspvs.crossval.gathering import gather
+from sspvs.crossval.gathering import check_protocols, gather
 from sspvs.crossval.plan import Plan
 from sspvs.crossval.processes import run_in_processes
 from sspvs.crossval.progress import tell
@@ -71,6 +71,7 @@ def cross_validate(
     Raises:
         ValueError: Settings that do not go together, or other ones than the folder was started with.
         DatasetError: The data is not what it should be.
+        ProtocolUnavailableError: The dataset does not have what the protocol needs.
         OutputError: The folder cannot be written to, or somebody else works in it.
     """
     protocols_named(protocol)
@@ -94,6 +95,7 @@ def cross_validate(
     name = plan.name if name is None else name
     if name in get_args(Baseline):
         raise ValueError(f"'{name}' is the name of a baseline; call the method something else (--name)")
+    check_protocols(plan, protocol)
     folder = CrossvalFolder(settings.out)
     if not is_first_process():  # it trains along with the first one, which alone writes
         _make(plan, settings, folder, progress=False)

@@ -17,7 +17,8 @@ BASELINES: tuple[Baseline, ...] = ("human", "random", "consensus")
 
 _NO_USER_SCORES = (
     "needs the scores of each user (user_scores), which this dataset does not have; build it with them from the "
-    "official annotations, such as `sspvs data build tvsum --annotations ydata-tvsum50.mat --features THIS.h5`"
+    "official annotations, such as `sspvs data build tvsum --annotations ydata-tvsum50.mat --features THIS.h5`, or "
+    "use mean-annotator"
 )
 _ONE_SUMMARY = (
     "needs the scores of several users, and this dataset has one summary a video and nothing of single users; "

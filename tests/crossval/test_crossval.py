@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -296,6 +297,36 @@ def test_one_at_a_time(config: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot make the folder"):
         cross_validate(config, tmp_path / "file" / "out", seeds=1)
+
+
+def test_a_start_that_may_have_seen_the_tested_videos_is_told(
+    done: CrossValidation, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A summarizer to start from was trained on annotated videos; which ones it does not say."""
+    start = str(done.out / "seed_0" / "fold_0" / "pretrained")
+    words = ["crossval", "--config", str(config), "--out", str(tmp_path / "out"), "--seeds", "1", "--keep", "none"]
+    assert main([*words, "--model.pretrained", start, "--trainer.max_epochs", "1"]) == 0
+    told = f"training started from a fine-tuned summarizer, {start}: if it has learned from videos that are tested"
+    assert told in " ".join(capsys.readouterr().out.split())
+    assert [told in warning for warning in figures(tmp_path / "out")["warnings"]].count(True) == 1
+    assert not [warning for warning in figures(done.out)["warnings"] if "training started from" in warning]
+
+
+def test_what_cannot_be_evaluated_is_not_trained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Files of TVSum that the field exchanges have the mean annotator alone."""
+    config = write_config(tmp_path, trainer__max_epochs=1)
+    with h5py.File(tmp_path / "drawn.h5", "a") as file:
+        for group in file.values():
+            if "user_scores" in group:
+                del group["user_scores"]
+    words = ["crossval", "--config", str(config), "--out", str(tmp_path / "out"), "--seeds", "1", "--keep", "none"]
+    assert main(words) == 2
+    err = capsys.readouterr().err
+    assert err.startswith(f"error: {tmp_path / 'drawn.h5'}: per-user needs the scores of each user")
+    assert err.rstrip().endswith("or use mean-annotator")
+    assert not (tmp_path / "out").exists()
+    assert main([*words, "--protocol", "mean-annotator"]) == 0
+    assert figures(tmp_path / "out")["protocol"] == "mean-annotator"
 
 
 def test_a_damaged_fold_is_told(done: CrossValidation, config: Path, tmp_path: Path) -> None:
