@@ -134,7 +134,7 @@ def _contrastive_backbone(store: FeatureStore, args: argparse.Namespace) -> Back
 def _texts(scorer: Scorer, args: argparse.Namespace, silent: list[str]) -> Callable[[str], TextFields]:
     """The text of each video, by its name in the file: everybody's, or each one's own; `silent` takes those of none."""
     from sspvs.data.text import TextFields
-    from sspvs.scorers import CONTRASTIVE, is_given
+    from sspvs.scorers import CONTRASTIVE
 
     given = TextFields(category=args.category, query=args.query, title=args.title)
     if args.title_as_query and not args.use_text:
@@ -155,7 +155,7 @@ def _texts(scorer: Scorer, args: argparse.Namespace, silent: list[str]) -> Calla
 
     def own(name: str) -> TextFields:
         text = text_of(dataset[name], dataset.name, title_as_query=args.title_as_query or scorer.title_as_query)
-        if not is_given(text):
+        if not any(field.strip() for field_name, field in text._asdict().items() if field_name in scorer.text_fields):
             silent.append(name)
         return text
 

@@ -31,7 +31,8 @@ def summarizer_card(facts: CheckpointFacts) -> CardKind:
     guidance = summarizer["text_guidance"]
     guided = guidance != "none"
     fields = facts.settings["text_fields"] if guided else {}
-    read = next((name for name in ("title", "query", "category") if fields.get(name)), None)
+    first = ("query", "title") if facts.settings.get("title_as_query") else ("title", "query")
+    read = next((name for name in (*first, "category") if fields.get(name)), None)
     text = ", guided by text about the video" if guided else ""
     return CardKind(
         about=(

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sspvs.data.text import FIELDS, TextFields, TextSettings, assemble_tokens
+from sspvs.data.text import FIELDS, TextFields, TextSettings, assemble_tokens, tokenize
 from sspvs.data.tokenizers import Tokenizer, load_tokenizer
 from sspvs.errors import CheckpointError
 from sspvs.importance.contrastive import Importance
@@ -85,7 +85,7 @@ class SummarizerScorer(TrainedScorer):
             ValueError: It was trained without text, or without one of the fields.
             SspvsError: The tokenizer is not on this machine.
         """
-        given = [name for name, field in text._asdict().items() if field.strip()]
+        given = [name for name, field in self._placed(text)._asdict().items() if field.strip()]
         if not given:
             return
         if not self.text_fields:
@@ -131,11 +131,20 @@ class SummarizerScorer(TrainedScorer):
             return ()
         if not self.text_fields:
             raise ValueError(self._no_text)
-        ids, valid = assemble_tokens(text, self._tokenizer, self._fields)
+        fields = tokenize(self._placed(text), self._tokenizer)
+        if not any(ids and length for ids, length in zip(fields, self._fields.lengths, strict=True)):
+            return ()  # as in training: text that gets no token is none
+        ids, valid = assemble_tokens(fields, self._tokenizer, self._fields)
         given = torch.ones(1, dtype=torch.bool)
         return tuple(
             part.to(self._device) for part in (torch.from_numpy(ids)[None], torch.from_numpy(valid)[None], given)
         )
+
+    def _placed(self, text: TextFields) -> TextFields:
+        """A title where the title was in training: in the query's place, unless a query is given too."""
+        if self.title_as_query and not text.query.strip():
+            return text._replace(query=text.title, title="")
+        return text
 
     @property
     def _no_text(self) -> str:

@@ -98,6 +98,28 @@ def test_a_checkpoint_reads_the_text_that_is_given_or_each_videos_own(
     again = _scored(annotated, out, checkpoint, "--use-text")
     np.testing.assert_array_equal(again["video_2"], found["video_2"])
     assert read_score_facts(out).settings["text"] == "each video's own, title as query"
+    again = _scored(annotated, out, checkpoint, "--title", "Two jumpers", "--category", "sport")
+    np.testing.assert_array_equal(again["video_2"], found["video_2"])
+    assert "--query" in _model_card(checkpoint)
+
+
+def test_text_without_tokens_is_no_text(annotated: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """As in training: a checkpoint that reads the query alone has nothing of a title and a category."""
+    checkpoint = saved_summarizer(tmp_path / "trained", feature_dim=8, fingerprint=MADE_BY, guidance="gate")
+    config = json.loads((checkpoint / "config.json").read_text())
+    config["settings"]["text_fields"].update(category=0, title=0, description=0)
+    (checkpoint / "config.json").write_text(json.dumps(config))
+    out = tmp_path / "s.h5"
+    without, found = _scored(annotated, out, checkpoint), _scored(annotated, out, checkpoint, "--use-text")
+    assert "warning: 1 of 2 videos have no text in" in capfd.readouterr().err
+    np.testing.assert_array_equal(found["video_2"], without["video_2"])
+    assert np.abs(found["video_1"] - without["video_1"]).max() > 1e-6  # its name is a query
+
+
+def _model_card(checkpoint: Path) -> str:
+    card = checkpoint.parent / "card.md"
+    assert main(["export", str(checkpoint), "--card", str(card)]) == 0
+    return card.read_text()
 
 
 def test_videos_without_text_of_their_own_are_told(
