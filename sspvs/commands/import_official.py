@@ -31,6 +31,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of a fine-tuned checkpoint: added when it was trained with text, which the file does not tell "
         "(default: none)",
     )
+    parser.add_argument(
+        "--text-of",
+        choices=("summe", "tvsum"),
+        default="tvsum",
+        help="with --text-guidance added: the dataset that it was trained on, which decides how many tokens each field "
+        "of text gets (default: tvsum)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -43,6 +50,7 @@ def run(args: argparse.Namespace) -> int:
         num_heads=args.num_heads,
         text_num_heads=args.text_num_heads,
         text_guidance=args.text_guidance,
+        text_of=args.text_of,
     )
     print(f"{report.loaded} tensors loaded, none missing, in {args.out}")
     for word, names in (

@@ -15,7 +15,14 @@ from sspvs.tasks.checkpoint import CONFIG, PRETRAINING, WEIGHTS
 from sspvs.tasks.official_checkpoint import OfficialCheckpoint, read_official
 from sspvs.tasks.official_names import Translated, translate
 from sspvs.tasks.official_sizes import check_positions, infer_text, infer_video
-from sspvs.tasks.official_tasks import count_stages, pretraining_task, refuse_missing_parts, summarizer_task
+from sspvs.tasks.official_tasks import (
+    TEXT_OF,
+    TextOf,
+    count_stages,
+    pretraining_task,
+    refuse_missing_parts,
+    summarizer_task,
+)
 from sspvs.tasks.pretrain import PretrainTask
 from sspvs.tasks.summarize import SummarizeTask
 
@@ -75,6 +82,7 @@ def import_official(
     num_heads: int | None = None,
     text_num_heads: int | None = None,
     text_guidance: TextGuidance = "none",
+    text_of: TextOf = "tvsum",
 ) -> ImportReport:
     """Read an official checkpoint and write a folder that `from_pretrained` of its task reads.
 
@@ -88,6 +96,7 @@ def import_official(
         num_heads: Attention heads of the video tower, where the width is not the published one.
         text_num_heads: Attention heads of BERT, where its width is no multiple of 64.
         text_guidance: Of a fine-tuned checkpoint: `added` when it was trained with text.
+        text_of: The dataset that it was trained on with text: lengths of fields, and what stands in them.
 
     Raises:
         CheckpointError: The file is not to be trusted, cut short, no official checkpoint, or lacks tensors.
@@ -106,7 +115,7 @@ def import_official(
     positions = check_positions(official.state)
     if stages:
         summarizer = SummarizerSettings(num_stages=stages, dropout=0.1, text_guidance=text_guidance)
-        parts = _fine_tuned(official, translated, video, summarizer, text_num_heads, path)
+        parts = _fine_tuned(official, translated, video, summarizer, text_num_heads, text_of, path)
     else:
         text = infer_text(official.state, num_heads=text_num_heads)
         parts = _Parts(pretraining_task(translated, video, text, path), None, text, [])
@@ -122,6 +131,7 @@ def _fine_tuned(
     video: VideoEncoderSettings,
     summarizer: SummarizerSettings,
     text_num_heads: int | None,
+    text_of: TextOf,
     path: Path,
 ) -> _Parts:
     """The summarizer, and the pretraining model where it is whole."""
@@ -136,10 +146,22 @@ def _fine_tuned(
         notes.append(f"no pretraining model beside the summarizer: {str(error).removeprefix(f'{path}: ')}")
     if summarizer.text_guidance != "none":
         text = infer_text(official.state, num_heads=text_num_heads) if text is None else text
+        notes.append(_layout(text_of))
     else:
         notes.append("no text guidance; with --text-guidance added the text is added to the first stage, as published")
-    task = summarizer_task(translated, video, summarizer, TextEncoderSettings() if text is None else text, path)
+    tower = TextEncoderSettings() if text is None else text
+    task = summarizer_task(translated, video, summarizer, tower, text_of, path)
     return _Parts(pretraining, task, text, notes)
+
+
+def _layout(text_of: TextOf) -> str:
+    category, query, title, _ = TEXT_OF[text_of].lengths
+    other = "summe" if text_of == "tvsum" else "tvsum"
+    placed = "a title in the query's place" if text_of == "tvsum" else "a video's name as the query"
+    return (
+        f"text as published for {text_of}: {category}, {query} and {title} tokens of category, query and title, "
+        f"{placed}; --text-of {other} for a checkpoint of {other}"
+    )
 
 
 def _report(

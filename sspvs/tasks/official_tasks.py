@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Literal
 
 from torch import nn
 
+from sspvs.data.text import TextSettings
 from sspvs.errors import CheckpointError
 from sspvs.models.settings import SummarizerSettings, TextEncoderSettings, VideoEncoderSettings
 from sspvs.tasks.official_names import Translated, lacking_parts, official_name
@@ -16,6 +18,13 @@ from sspvs.tasks.summarize import SummarizeTask
 
 _PRETRAINED_WITH = OptimSettings(name="adam", lr=1e-6, weight_decay=0.0, schedule="constant")
 _FINE_TUNED_WITH = FineTuneOptimSettings(name="adam", lr=1e-4, weight_decay=0.0, schedule="constant")
+TextOf = Literal["summe", "tvsum"]
+"""The dataset that a checkpoint was fine-tuned on with text, which decides how text is laid out."""
+TEXT_OF: Mapping[TextOf, TextSettings] = {
+    "summe": TextSettings(category=1, query=3, title=1, description=0),
+    "tvsum": TextSettings(category=1, query=3, title=10, description=0),
+}
+"""Published lengths; on TVSum each video's title stands in the query's place."""
 _POOLER = "video_encoder.pooler."  # the summarizer has one and does not use it
 
 
@@ -35,14 +44,16 @@ def pretraining_task(
 
 def summarizer_task(
     translated: Translated, video: VideoEncoderSettings, summarizer: SummarizerSettings, text: TextEncoderSettings,
-    path: Path,
+    text_of: TextOf, path: Path,
 ) -> SummarizeTask:  # fmt: skip
     """The summarizer, whole; of the video tower the pooler, which it does not use, may be missing and is zero then.
 
     Raises:
         CheckpointError: Tensors are missing or have other shapes.
     """
-    task = SummarizeTask(video, summarizer, text, optim=_FINE_TUNED_WITH)
+    task = SummarizeTask(
+        video, summarizer, text, TEXT_OF[text_of], title_as_query=text_of == "tvsum", optim=_FINE_TUNED_WITH
+    )
     pooler = [name for name in task.model.state_dict() if name.startswith(_POOLER)]
     unused = pooler if not any(name in translated.pretrain for name in pooler) else []
     for name in unused:

@@ -219,6 +219,15 @@ def test_with_text_as_the_original_with_text(
             )
             torch.testing.assert_close(bare[row], plain_scores(checkpoint, model, video), atol=1e-5, rtol=0)
         assert float((found - bare[row]).abs().max()) > 0.01
+    # Text is laid out as published for the dataset, and the report says so.
+    assert "1, 3 and 10 tokens of category, query and title, a title in the query's place" in said
+    assert (task.text_fields.lengths, task.text_fields.pad_fields) == ((1, 3, 10, 0), True)
+    assert task.hparams["title_as_query"]
+    assert main([*given, "--text-guidance", "added", "--text-of", "summe"]) == 0
+    assert "1, 3 and 1 tokens" in capsys.readouterr().out
+    task = SummarizeTask.from_pretrained(tmp_path / "out")
+    assert (task.text_fields.lengths, task.text_fields.pad_fields) == ((1, 3, 1, 0), True)
+    assert not task.hparams["title_as_query"]
     # Imported without: the text changes nothing.
     assert main(given) == 0
     mute = SummarizeTask.from_pretrained(tmp_path / "out")
