@@ -446,3 +446,19 @@ def test_settings_out_of_range(summe: Path, how: dict[str, Any], said: str) -> N
         ready(summe, **how).train_dataloader()
     with pytest.raises(ValueError, match="lower batch_size, or raise repeats"):
         ready(summe, batch_size=64).train_dataloader()
+
+
+def test_judged_videos_among_other_datasets_are_told(
+    summe: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    copy = write_annotated(tmp_path / "copy.h5", VIDEOS, name="copy")
+    data = ready(summe, others=[str(copy)], setting="augmented")
+    judged = len(data.fold_videos.test) + len(data.fold_videos.val)
+    said = "of the training videos of data.others have the features of videos that are tested or validated on"
+    assert f"{judged} {said}: copy/video_" in caplog.text
+    caplog.clear()
+    with h5py.File(copy, "r+") as file:
+        for number, video in enumerate(VIDEOS, start=1):
+            file[f"{video.key}/features"][...] = features_for(video, 100 + number).features
+    ready(summe, others=[str(copy)], setting="augmented")
+    assert said not in caplog.text

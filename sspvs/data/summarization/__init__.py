@@ -6,6 +6,7 @@ targets.py        what people said of a video -> the importance that is trained 
 texts.py          what is written about a video: the annotations' fields, its name, or a manifest
 survey.py         a fold's videos looked at once, all that is wrong with them said together
 memory.py         features, kept once read
+same_videos.py    the tested videos again under another name, told by their features
 dataset.py        video -> example: a run of frames, text
 collate.py        examples -> `SummarizeBatch`
 fold_data.py      what every data module of annotated videos knows: datasets, fold, figures

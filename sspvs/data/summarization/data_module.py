@@ -15,6 +15,7 @@ from sspvs.data.loader import BatchLoader, batch_loader
 from sspvs.data.summarization.collate import collate
 from sspvs.data.summarization.dataset import SUMMARIZER_TEXT, SummarizeDataset
 from sspvs.data.summarization.fold_data import FoldDataModule, Part
+from sspvs.data.summarization.same_videos import JudgedVideos, judged_again, listed
 from sspvs.data.summarization.survey import Surveyed, survey
 from sspvs.data.summarization.texts import read_texts
 from sspvs.data.text import TextSettings
@@ -35,7 +36,8 @@ class SummarizeDataModule(FoldDataModule[SummarizeBatch]):
 
     Args:
         dataset: The dataset file that is tested (`sspvs data build`), with features; or give a `world`.
-        others: Dataset files of other sets, to train on as well (augmented) or alone (transfer).
+        others: Dataset files of other sets, to train on as well (augmented) or alone (transfer). A warning tells of
+            those of their videos that have the features of tested or validated ones; they are trained on.
         splits: A split file of any style. Null: the world's own, or folds drawn by `split_seed`, five where there are
             as many videos.
         fold: Which of the folds, from 0. Null: nothing is tested and all videos are trained on, but those held out to
@@ -119,6 +121,26 @@ class SummarizeDataModule(FoldDataModule[SummarizeBatch]):
         self.val_batch_size = batch_size if val_batch_size is None else val_batch_size
         self.repeats, self.bucket_batches = repeats, bucket_batches
         self.seed = seed
+
+    def setup(self, stage: str | None = None) -> None:
+        """Look at the fold's videos, once; warn where those of other datasets are judged ones again."""
+        if self._surveyed is not None:
+            return
+        super().setup(stage)
+        videos, items = self.fold_videos, self._ready.items
+        others = [items[name] for name in videos.train if items[name].path != self.paths[0]]
+        if not others:
+            return
+        judged = JudgedVideos([items[name] for name in dict.fromkeys((*videos.val, *videos.test))], self.memory)
+        again = judged_again(others, judged, self.memory)
+        self.memory.close()
+        if again:
+            logger.warning(
+                "%d of the training videos of data.others have the features of videos that are tested or validated "
+                "on: %s; the figures will flatter, take them out of these datasets",
+                len(again),
+                listed(again),
+            )
 
     def dataset(self, part: Part, *, mode: Literal["train", "whole"] = "whole") -> SummarizeDataset:
         """The examples of a part of the fold, after `setup`.
