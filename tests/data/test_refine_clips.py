@@ -164,11 +164,11 @@ def test_memory_has_its_limit_and_is_left_behind(tmp_path: Path) -> None:
     assert 0 < data.clip_memory.taken <= room
     assert len(pickle.dumps(data.clip_memory)) < 300
     assert ready(folder, memory_bytes=room, num_workers=3).clip_memory.room == room // 3
-    memory = ClipMemory(10)
-    memory.keep("a", np.zeros(8, np.uint8))
-    memory.keep("b", np.zeros(3, np.uint8))
-    memory.keep("a", np.zeros(2, np.uint8))
-    assert (memory.get("b"), memory.taken) == (None, 8)
+    memory, first_place, second_place = ClipMemory(10), (folder, 0), (folder, 8)
+    memory.keep(first_place, np.zeros(8, np.uint8))
+    memory.keep(second_place, np.zeros(3, np.uint8))
+    memory.keep(first_place, np.zeros(2, np.uint8))
+    assert (memory.get(second_place), memory.taken) == (None, 8)
 
 
 def test_once_kept_nothing_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

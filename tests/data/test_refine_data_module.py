@@ -17,15 +17,19 @@ from drawn_dataset import drawn_video
 from summarization_material import WIDTH, features_for, fingerprint_of, small_world, write_annotated
 
 from sspvs.data.batch import RefineBatch
+from sspvs.data.buckets import Pick
+from sspvs.data.formats.feature_bytes import dequantise
 from sspvs.data.refinement import RefineDataModule
 from sspvs.data.refinement.parts import all_of, held_out
 from sspvs.data.summarization import SummarizeDataModule
-from sspvs.errors import DatasetError, FingerprintMismatchError
-from sspvs.features.store import write_features
+from sspvs.data.summarization.memory import FeatureMemory
+from sspvs.errors import DatasetError, FeatureFileError, FingerprintMismatchError
+from sspvs.features.store import write_dataset, write_features
 from sspvs.training.place import KeepPlace
 from sspvs.types import FrameFeatures
 
 sys.path.insert(0, str(Path(__file__).parent))
+from format_material import frame_bytes, sequence_example, tfrecord
 from pair_sets import features_of
 
 VIDEOS = [drawn_video(number, name=f"Big_dog_{number}", ratings=True) for number in range(1, 16)]
@@ -102,6 +106,10 @@ def test_it_judges_as_fine_tuning_does(summe: Path) -> None:
 @pytest.mark.parametrize("setting", ["canonical", "augmented", "transfer"])
 def test_all_settings(setting: Any, summe: Path, tmp_path: Path) -> None:
     other = write_annotated(tmp_path / "tvsum.h5", 8, name="tvsum")
+    with h5py.File(other, "r+") as file:  # other videos, not those of `summe` again
+        for number in range(1, 9):
+            features = file[f"video_{number}/features"]
+            features[...] = features_of(100 + number, *features.shape)
     others = [] if setting == "canonical" else [str(other)]
     data = ready(summe, others=others, setting=setting)
     trained = {name.partition("/")[0] for name in data.fold_videos.train}
@@ -189,6 +197,102 @@ def test_judged_videos_under_another_name_are_left_out(
     expected = {f"extracted/Big_dog_{video.key[6:]}" for video in VIDEOS if f"summe/{video.key}" not in judged}
     assert set(names) == {*data.fold_videos.train, *expected}
     assert f"{len(judged)} of the unlabelled videos have the features of videos that are tested" in caplog.text
+
+
+def changed(kind: str, features: np.ndarray) -> np.ndarray:
+    """The same video, as somebody else may have stored it."""
+    if kind == "unit":
+        return features / np.linalg.norm(features, axis=1, keepdims=True)
+    return {"scale": features * 7.5, "longer": np.concatenate([features, features[:1]]), "shorter": features[:-1]}[kind]
+
+
+def normal_dataset(path: Path, name: str = "summe", first: int = 0) -> dict[str, np.ndarray]:
+    """Ten videos that have nothing in common but their mean; returns their features by id."""
+    generator, rows, found = np.random.default_rng(first), [], {}
+    for number in range(1, 11):
+        video = drawn_video(number)
+        features = (3 + generator.normal(size=(len(video.picks), WIDTH))).astype(np.float32)
+        rows.append((video, FrameFeatures(video.video_name, features, video.picks, video.n_frames)))
+        found[f"{name}/{video.key}"] = features
+    write_dataset(path, rows, name=name, made_by={"source": "drawn"})
+    return found
+
+
+@pytest.mark.parametrize("kind", ["unit", "scale", "longer", "shorter"])
+def test_judged_videos_stored_otherwise_are_left_out(kind: str, tmp_path: Path) -> None:
+    whole = normal_dataset(tmp_path / "summe.h5")
+    with h5py.File(tmp_path / "mine.h5", "w") as file:
+        for name, features in whole.items():
+            file[f"{name.partition('/')[2]}/features"] = changed(kind, features)
+    data = ready(tmp_path / "summe.h5", tmp_path / "mine.h5")
+    names = {data.clips("train").clip(place).id for place in range(len(data.clips("train")))}
+    assert names - set(whole) == {f"mine/{name.partition('/')[2]}" for name in data.fold_videos.train}
+    assert 0 < len(data.fold_videos.test) < 10
+
+
+def test_judged_videos_among_records_are_left_out_as_they_are_drawn(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "records").mkdir()
+    names = [f"summe/video_{number}" for number in range(1, 11)]
+    stored = {name: frame_bytes(number, len(drawn_video(number + 1).picks), WIDTH) for number, name in enumerate(names)}
+    rows = [
+        (video, FrameFeatures(video.video_name, dequantise(stored[f"summe/{video.key}"]), video.picks, video.n_frames))
+        for video in (drawn_video(number) for number in range(1, 11))
+    ]
+    write_dataset(tmp_path / "summe.h5", rows, name="summe", made_by={"source": "drawn"})
+    tfrecord(tmp_path / "records" / "r.tfrecord", [sequence_example(name, stored[name]) for name in names])
+    for skip_bad in (True, False):
+        caplog.clear()
+        data = ready(tmp_path / "summe.h5", tmp_path / "records", skip_bad=skip_bad)
+        dataset = data.clips("train", mode="train")
+        seen = {dataset.clip(Pick(draw, place)).id for draw in range(2) for place in range(len(dataset))}
+        trained = data.fold_videos.train
+        assert seen == {*trained, *(f"records/r/{names.index(name)}" for name in trained)}
+        told = [record.message for record in caplog.records if "is not trained on, another" in record.message]
+        assert len(told) == len(data.fold_videos.test) == dataset.n_unread  # once for each
+        assert f"it has the features of {data.fold_videos.test[0]}, which is tested" in "".join(told)
+
+
+def test_judged_videos_among_other_datasets_are_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    whole = normal_dataset(tmp_path / "summe.h5")
+    normal_dataset(tmp_path / "copy.h5", "copy")
+    data = ready(tmp_path / "summe.h5", others=[str(tmp_path / "copy.h5")], setting="augmented")
+    names = {data.clips("train").clip(place).id for place in range(len(data.clips("train")))}
+    tested = {name.partition("/")[2] for name in data.fold_videos.test}
+    assert names == {*set(whole) - {f"summe/{key}" for key in tested}, *(
+        f"copy/{name.partition('/')[2]}" for name in whole if name.partition("/")[2] not in tested
+    )}  # fmt: skip
+    assert f"{len(tested)} of the training videos of data.others have the features" in caplog.text
+    transfer = ready(tmp_path / "summe.h5", others=[str(tmp_path / "copy.h5")], setting="transfer")
+    with pytest.raises(DatasetError, match="all training videos are tested or validated on"):
+        transfer.train_dataloader()
+    normal_dataset(tmp_path / "other.h5", "other", first=1)
+    unlike = ready(tmp_path / "summe.h5", others=[str(tmp_path / "other.h5")], setting="augmented")
+    assert len(unlike.clips("train")) == len(unlike.fold_videos.train)
+
+
+def test_annotated_videos_that_are_damaged_are_refused(tmp_path: Path) -> None:
+    normal_dataset(tmp_path / "summe.h5")
+    with h5py.File(tmp_path / "summe.h5", "r+") as file:
+        for key in ("video_2", "video_5"):
+            file[f"{key}/features"][3, 1] = np.nan
+    for fold in range(5):
+        with pytest.raises(DatasetError, match=r"summe\.h5, video 'video_\d': NaN .* at pick 3.*; .*video 'video_\d'"):
+            ready(tmp_path / "summe.h5", fold=fold)
+
+
+def test_no_video_stands_in_for_an_annotated_one(tmp_path: Path) -> None:
+    normal_dataset(tmp_path / "summe.h5")
+    data = RefineDataModule(dataset=str(tmp_path / "summe.h5"), clip_frames=8, batch_size=3)
+    data.memory = FeatureMemory(0)  # all is read again
+    data.setup()
+    dataset, first = data.clips("train", mode="train"), data.fold_videos.train[0]
+    with h5py.File(tmp_path / "summe.h5", "r+") as file:
+        file[f"{first.partition('/')[2]}/features"][3, 1] = np.nan
+    assert dataset.clip(1).id == data.fold_videos.train[1]
+    with pytest.raises(FeatureFileError, match=f"video '{first.partition('/')[2]}': NaN"):
+        dataset.clip(0)
 
 
 # Restarts and ranks --------------------------------------------------------------------------------------------------

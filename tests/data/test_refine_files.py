@@ -24,7 +24,9 @@ from sspvs.data.formats.sequence_example import equal_steps, parse_example
 from sspvs.data.formats.tfrecord import read_records, record_places
 from sspvs.data.pretrain.shards.writing import write_shards
 from sspvs.data.refinement import RefineDataModule, records
-from sspvs.data.refinement.finding import feature_files
+from sspvs.data.refinement.dataset import ClipPart
+from sspvs.data.refinement.finding import apart, feature_files
+from sspvs.data.refinement.parts import readable
 from sspvs.errors import DatasetError
 from sspvs.features.store import write_features
 from sspvs.types import FrameFeatures
@@ -362,6 +364,9 @@ def test_a_damaged_record_among_good_ones_is_stood_in_for(tmp_path: Path, caplog
     assert np.array_equal(stood_in.frames, dataset.clip(Pick(0, 4)).frames)
     assert dataset.n_unread == 2
     assert "a/2 cannot be read, another video stands in for it (1 so far)" in caplog.text
+    again = [dataset.clip(Pick(draw, place)).id for draw in (1, 2) for place in range(5)]
+    assert again == ["a/0", "a/1", "a/4", "a/4", "a/4"] * 2
+    assert caplog.text.count("cannot be read, another video") == dataset.n_unread == 2  # once for each
     for strict in (ready(path, skip_bad=False).clips("train", mode="train"), ready(path).clips("train", mode="whole")):
         with pytest.raises(DatasetError, match=r"a/2 of a\.tfrecord: expected a tf"):
             strict.clip(2)
@@ -373,6 +378,35 @@ def test_a_damaged_record_among_good_ones_is_stood_in_for(tmp_path: Path, caplog
     caplog.clear()
     assert len(ready(path).clips("train")) == 3
     assert "a.tfrecord, record 3: expected a TFRecord frame, found other bytes" in caplog.text
+
+
+def test_the_warnings_of_all_epochs_and_reading_processes_are_once_for_each(tmp_path: Path) -> None:
+    messages = [sequence_example(str(number), frame_bytes(number, 6, 16)) for number in range(8)]
+    messages[2] = messages[5] = b"\xff" * 50
+    data = ready(tfrecord(tmp_path / "a.tfrecord", messages), num_workers=2, repeats=3)
+    loader = data.train_dataloader()
+    for epoch in range(2):
+        loader.sampler.set_epoch(epoch)  # type: ignore[union-attr]
+        assert sum(len(batch.ids) for batch in loader) == 24
+    assert loader.dataset.n_unread == 2  # type: ignore[attr-defined]
+
+
+def test_damaged_records_among_those_held_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    messages = [sequence_example(str(number), frame_bytes(number, 6, 16)) for number in range(8)]
+    messages[1::2] = [b"\xff" * 50] * 4
+    path = tfrecord(tmp_path / "a.tfrecord", messages)
+    how = {"validate_on": "held-out", "val_share": 0.6}
+    data = ready(path, **how)
+    first, second = ([name for batch in data.val_dataloader() for name in batch.ids] for _ in range(2))
+    assert first == second
+    assert set(first) <= {"a/0", "a/2", "a/4", "a/6"}
+    assert 0 < len(first) == len(set(first))
+    assert re.search(rf"\d of the records held out cannot be read: a/.*{len(first)} videos remain", caplog.text)
+    with pytest.raises(DatasetError, match=r"records held out cannot be read: .* data\.skip_bad true"):
+        ready(path, skip_bad=False, **how).val_dataloader()
+    (part,) = ready(path).clips("train").parts
+    with pytest.raises(DatasetError, match="none is left to validate on"):
+        readable([ClipPart(part.source, part.numbers[1::2])], skip_bad=True)
 
 
 def test_a_file_that_vanishes_while_training(tmp_path: Path) -> None:
@@ -395,3 +429,55 @@ def test_two_folders_of_one_name(tmp_path: Path) -> None:
         np.save(tmp_path / day / "features" / "a.npy", features_of(len(day), 6))
     files = feature_files([tmp_path / "monday" / "features", tmp_path / "tuesday" / "features"])
     assert [file.label for file in files] == ["features/a", "features/a#2"]
+
+
+@pytest.mark.parametrize("lengths", [(20, 200), (50, 70)])
+def test_videos_of_one_name_are_two_videos(lengths: tuple[int, int], tmp_path: Path) -> None:
+    """A file's groups are called as the files of a folder of its name; of a record file its numbers are."""
+    (tmp_path / "f" / "a").mkdir(parents=True)
+    with h5py.File(tmp_path / "f" / "a.h5", "w") as file:
+        for name, length in (("x", 50), ("y", 70)):
+            file[f"{name}/features"] = np.full((length, 16), 1.0, np.float32)
+    for name, length in zip("xy", lengths, strict=True):
+        np.save(tmp_path / "f" / "a" / f"{name}.npy", np.full((length, 16), -5.0, np.float32))
+    np.save(tmp_path / "f" / "a" / "0.npy", np.full((30, 16), -6.0, np.float32))
+    tfrecord(tmp_path / "f" / "a.tfrecord", [sequence_example("z", frame_bytes(0, 40, 16))])
+    data = ready(tmp_path / "f")
+    for _ in range(2):  # the second time from memory
+        found = clips_of(data)
+        assert set(found) == {"f/a/x", "f/a/y", "f/a/x#2", "f/a/y#2", "f/a#2/0", "f/a/0"}
+        assert {float(found[name][0, 0]) for name in ("f/a/x", "f/a/y")} == {1.0}
+        assert {float(found[name][0, 0]) for name in ("f/a/x#2", "f/a/y#2")} == {-5.0}
+        assert (found["f/a/0"] == -6).all()
+
+
+def test_a_record_and_a_file_of_one_name(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    np.save(tmp_path / "a" / "1.npy", np.full((40, 16), -6.0, np.float32))
+    np.save(tmp_path / "a" / "2.npy", np.full((40, 16), -7.0, np.float32))
+    rows = [frame_bytes(number, 40, 16) for number in range(2)]
+    tfrecord(tmp_path / "a.tfrecord", [sequence_example("z", row) for row in rows])
+    data = ready(tmp_path, clip_frames=40)
+    for _ in range(2):
+        found = {name.partition("/")[2]: frames for name, frames in clips_of(data).items()}
+        assert set(found) == {"a/0", "a/1", "a/1#2", "a/2"}
+        np.testing.assert_allclose(found["a/1"], naive_features(rows[1]), atol=1e-6)
+        assert (found["a/1#2"] == -6).all()
+
+
+def test_names_made_apart_are_apart_from_all() -> None:
+    taken: set[str] = set()
+    assert [apart(name, taken) for name in ("a", "a#2", "a", "a")] == ["a", "a#2", "a#3", "a#4"]
+
+
+def test_bytes_have_unit_length(tmp_path: Path) -> None:
+    for name, write in {"arrays": youtube8m_npy, "b.h5": youtube8m_h5, "train.tfrecord": youtube8m_tfrecord}.items():
+        folder = tmp_path / name.partition(".")[0]
+        folder.mkdir()
+        write(folder / name)
+        assert ready(folder).unit_length, name
+    np.savez(tmp_path / "bytes.npz", rgb=frame_bytes(4, 6))
+    assert ready(tmp_path / "bytes.npz").unit_length
+    np.save(tmp_path / "floats.npy", np.ones((5, 8), np.float32))
+    write_features(tmp_path / "floats.h5", [FrameFeatures("a", np.ones((5, 8), np.float32), np.arange(5), 5)])
+    assert not ready(tmp_path / "floats.npy", tmp_path / "floats.h5").unit_length

@@ -6,7 +6,8 @@ records.py        YouTube-8M's TFRecord files, by an index of where records begi
 survey.py         every video looked at once; what cannot be used is counted and left out
 sources.py        where clips are drawn from, and what stays in memory
 dataset.py        video -> clip, clips -> `RefineBatch`
-parts.py          which unlabelled videos are trained on: not those held out, nor those that are judged
+parts.py          which unlabelled videos are trained on, which are held out; what is refused
+judged.py         videos that are not trained on: the tested and validated ones under another name
 data_module.py    all of it for Lightning
 """
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from typing import Literal, TypeAlias
 
@@ -12,10 +12,13 @@ from sspvs.data.batch import RefineBatch
 from sspvs.data.buckets import LengthBuckets
 from sspvs.data.loader import BatchLoader, batch_loader
 from sspvs.data.refinement.dataset import ClipPart, Mode, RefineDataset, Short, collate
-from sspvs.data.refinement.parts import all_of, held_out, refuse_same_files, refuse_unlike, without_judged
+from sspvs.data.refinement.judged import training_items, without_judged
+from sspvs.data.refinement.parts import all_of, held_out, readable, refuse_damaged, refuse_same_files, refuse_unlike
 from sspvs.data.refinement.sources import AnnotatedSource, ClipMemory
 from sspvs.data.refinement.survey import Unlabelled, likely_width, load_unlabelled
 from sspvs.data.summarization.fold_data import FoldDataModule, Part
+from sspvs.data.summarization.same_videos import JudgedVideos
+from sspvs.data.summarization.survey import SummarizeItem, Surveyed
 from sspvs.data.worlds import WorldSource, unlabelled_of_world
 from sspvs.types import Annotations, Fingerprint, FloatArray
 
@@ -28,9 +31,11 @@ class RefineDataModule(FoldDataModule[RefineBatch]):
     """Clips to refine features on; no label is read but to judge.
 
     Unlabelled features alone, one fold of annotated videos alone (its tested videos are never trained on), or both:
-    then the unlabelled videos are trained on beside the fold's training videos, but for those that are the tested or
-    validated ones again (`without_judged`). Batches are planned for all ranks as in the other data modules
-    (`sspvs.data.buckets`), and what is drawn depends on the video and the draw alone.
+    then the unlabelled videos are trained on beside the fold's training videos. Unlabelled videos, and those of
+    `others`, that are the tested or validated ones again are not trained on: features of as many frames, but for one at
+    the end, that point the same way (`JudgedVideos`). A YouTube-8M record is compared when it is drawn. Batches are
+    planned for all ranks as in the other data modules (`sspvs.data.buckets`), and what is drawn depends on the video
+    and the draw alone.
 
     Args:
         features: Unlabelled features: h5 files, and folders (with their subfolders) of .h5, .npy and .npz files,
@@ -53,7 +58,7 @@ class RefineDataModule(FoldDataModule[RefineBatch]):
         num_workers: Processes that read, for each device.
         seed: Of the order and the clips.
         skip_bad: Leave out unlabelled videos that are damaged or not like most, with a warning that counts them;
-            false: refuse.
+            false: refuse. Annotated videos that are damaged are always refused.
         memory_bytes: Of unlabelled features that stay in memory once read: of a device's reading processes together.
         world: A synthetic world's annotated videos instead of a dataset, made unless it is there.
         world_unlabelled: Train on the world's pretraining videos as well, without their texts.
@@ -143,6 +148,11 @@ class RefineDataModule(FoldDataModule[RefineBatch]):
         return known if known is not None or self._unlabelled is None else self._unlabelled.fingerprint
 
     @property
+    def unit_length(self) -> bool:
+        """Whether unlabelled features are bytes, whose rows get unit length as they are read; after `setup`."""
+        return self._unlabelled is not None and self._unlabelled.unit_length
+
+    @property
     def annotations(self) -> Mapping[str, Annotations]:
         """The videos that are validated or tested, by id; after `setup`. None of unlabelled videos."""
         return super().annotations if self.is_annotated else {}
@@ -188,8 +198,8 @@ class RefineDataModule(FoldDataModule[RefineBatch]):
         parts: list[ClipPart] = []
         if self.is_annotated:
             items = self._ready.items
-            source = AnnotatedSource([items[name] for name in getattr(self.fold_videos, part)], self.memory)
-            parts += all_of([source])
+            own = self._training_items if part == "train" else [items[name] for name in getattr(self.fold_videos, part)]
+            parts += all_of([AnnotatedSource(own, self.memory)])
         parts += self._unlabelled_parts.get(part, ())
         return RefineDataset(
             parts,
@@ -227,18 +237,34 @@ class RefineDataModule(FoldDataModule[RefineBatch]):
         return likely_width(self.features)
 
     @cached_property
+    def _judged(self) -> JudgedVideos:
+        """The tested and validated videos, to be known again."""
+        videos = self.fold_videos
+        return JudgedVideos(
+            [self._ready.items[name] for name in dict.fromkeys((*videos.val, *videos.test))], self.memory
+        )
+
+    @cached_property
+    def _training_items(self) -> list[SummarizeItem]:
+        items = [self._ready.items[name] for name in self.fold_videos.train]
+        return training_items(items, self.paths[0], self._judged, self.memory)
+
+    @cached_property
     def _unlabelled_parts(self) -> dict[str, tuple[ClipPart, ...]]:
         """Which unlabelled videos are trained on, and which are held out."""
         self._load()
         parts = () if self._unlabelled is None else all_of(self._unlabelled.sources)
         if self.is_annotated:
-            videos = self.fold_videos
-            items = [self._ready.items[name] for name in dict.fromkeys((*videos.val, *videos.test))]
-            return {"train": without_judged(parts, AnnotatedSource(items, self.memory))}
+            return {"train": without_judged(parts, self._judged)}
         if self.validate_on == "nothing":
             return {"train": parts}
         train, val = held_out(parts, self.val_share, self.split_seed)
-        return {"train": train, "val": val}
+        return {"train": train, "val": readable(val, skip_bad=self.skip_bad)}
+
+    def _look_at(self, ids: Sequence[str], judged: Collection[str]) -> Surveyed:
+        surveyed = super()._look_at(ids, judged)
+        refuse_damaged(surveyed.items.values(), self.memory)
+        return surveyed
 
     def _load(self) -> None:
         if self.features and self._unlabelled is None:

@@ -16,7 +16,7 @@ from sspvs.data.batch import RefineBatch
 from sspvs.data.buckets import Pick
 from sspvs.data.drawing import item_generator
 from sspvs.data.padding import pad_frames
-from sspvs.data.refinement.sources import ClipSource
+from sspvs.data.refinement.sources import ClipSource, JudgedVideoError
 from sspvs.errors import SspvsError, one_line
 from sspvs.types import FloatArray, IntArray
 
@@ -81,7 +81,8 @@ class RefineDataset(torch.utils.data.Dataset[Clip]):
         seed: Of everything that is drawn.
         mode: `train`: clips, drawn anew in each draw. `fixed`: one clip of each video, always the same. `whole`: whole
             videos.
-        skip_bad: In training, read the next video in the place of one that cannot be read, and warn.
+        skip_bad: In training, read the next video in the place of an unlabelled one that cannot be read, and warn,
+            once for each.
 
     Raises:
         ValueError: An argument is out of range.
@@ -103,10 +104,17 @@ class RefineDataset(torch.utils.data.Dataset[Clip]):
         self.clip_frames, self.short = clip_frames, short
         self.seed, self.mode, self.skip_bad = seed, mode, skip_bad
         self._ends: IntArray = np.cumsum([len(part.numbers) for part in self.parts], dtype=np.int64)
-        self.n_unread = 0
+        # Of all reading processes together: what one could not read, none tries again.
+        self._left_out = torch.zeros(len(self), dtype=torch.bool)
+        self._left_out.share_memory_()  # type: ignore[no-untyped-call]
 
     def __len__(self) -> int:
         return int(self._ends[-1]) if len(self._ends) else 0
+
+    @property
+    def n_unread(self) -> int:
+        """Videos that others stood in for until now."""
+        return int(self._left_out.sum())
 
     @property
     def lengths(self) -> IntArray:
@@ -143,24 +151,29 @@ class RefineDataset(torch.utils.data.Dataset[Clip]):
         """One clip.
 
         Raises:
-            SspvsError: It cannot be read, nor (with `skip_bad`, in training) can those after it.
+            SspvsError: It cannot be read, nor (with `skip_bad`, of unlabelled videos in training) can those after it.
         """
         pick = key if isinstance(key, Pick) else Pick(0, int(key))
         number = int(np.searchsorted(self._ends, pick.item, side="right"))
         part = self.parts[number]
-        place = pick.item - (int(self._ends[number]) - len(part.numbers))
-        tries = min(_TRIES, len(part.numbers)) if self.skip_bad and self.mode == "train" else 1
+        first = int(self._ends[number]) - len(part.numbers)
+        tries = min(_TRIES, len(part.numbers)) if self.mode == "train" else 1
         for step in range(tries):
-            video = int(part.numbers[(place + step) % len(part.numbers)])
+            place = (pick.item - first + step) % len(part.numbers)
+            video, is_last = int(part.numbers[place]), step + 1 == tries
+            if self._left_out[first + place] and not is_last:
+                continue
             try:
                 return self._drawn(part.source, video, pick.draw)
             except SspvsError as error:
-                if step + 1 == tries:
+                is_judged = isinstance(error, JudgedVideoError)
+                if is_last or not (is_judged or (self.skip_bad and not part.source.annotated)):
                     raise
-                self.n_unread += 1
+                self._left_out[first + place] = True
                 logger.warning(
-                    "%s cannot be read, another video stands in for it (%d so far): %s",
+                    "%s %s, another video stands in for it (%d so far): %s",
                     part.source.name(video),
+                    "is not trained on" if is_judged else "cannot be read",
                     self.n_unread,
                     one_line(error),
                 )

@@ -60,7 +60,7 @@ class StoredVideo:
     """One video's features in a file.
 
     Attributes:
-        id: Its name, unique.
+        id: Its name; unique once all are looked at (`load_unlabelled`).
         ref: Where its features are.
         root: The folder in which notes about it are kept.
         fact: What there is to know of them; None before they were looked at.
@@ -96,12 +96,18 @@ def feature_files(paths: Sequence[str | os.PathLike[str]]) -> list[FeatureFile]:
     twice = [str(path) for path, count in given.items() if count > 1]
     if twice:
         raise ValueError(f"data.features has {twice[0]} twice; give each file or folder once")
-    labels: Counter[str] = Counter()
-    for number, file in enumerate(found):
-        labels[file.label] += 1
-        if labels[file.label] > 1:
-            found[number] = replace(file, label=f"{file.label}#{labels[file.label]}")
-    return found
+    taken: set[str] = set()
+    return [replace(file, label=apart(file.label, taken)) for file in found]
+
+
+def apart(name: str, taken: set[str]) -> str:
+    """A name that nothing else has: itself, or with `#2`, `#3`, ... where it is taken; it is taken from then on."""
+    unique, number = name, 1
+    while unique in taken:
+        number += 1
+        unique = f"{name}#{number}"
+    taken.add(unique)
+    return unique
 
 
 def videos_of(file: FeatureFile) -> list[StoredVideo]:

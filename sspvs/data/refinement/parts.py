@@ -1,13 +1,10 @@
-"""Which unlabelled videos are trained on: not those held out, nor those that are judged under another name.
-
-Axis letters: T picks.
-"""
+"""Which unlabelled videos are trained on and which are held out; what is refused before training."""
 
 from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +13,13 @@ from sspvs.data.refinement.dataset import ClipPart
 from sspvs.data.refinement.finding import feature_files
 from sspvs.data.refinement.sources import ClipSource
 from sspvs.data.refinement.survey import Unlabelled
-from sspvs.data.summarization.survey import Surveyed
-from sspvs.errors import DatasetError, FingerprintMismatchError
+from sspvs.data.summarization.memory import FeatureMemory
+from sspvs.data.summarization.survey import SummarizeItem, Surveyed
+from sspvs.errors import DatasetError, FingerprintMismatchError, SspvsError, one_line
 from sspvs.features.store import differences
-from sspvs.types import FloatArray, IntArray
+from sspvs.types import FloatArray
 
 logger = logging.getLogger(__name__)
-_PROBES = 3  # rows of a video that are compared
-_SAME = 1e-2  # of a row's length: what half precision or bytes may change
 _LISTED = 8
 
 
@@ -56,38 +52,61 @@ def held_out(parts: Sequence[ClipPart], share: float, seed: int) -> tuple[tuple[
     return train, val
 
 
-def without_judged(parts: Sequence[ClipPart], judged: ClipSource) -> tuple[ClipPart, ...]:
-    """Videos without those that are tested or validated: features of as many frames, the same at three of them.
+def readable(parts: Sequence[ClipPart], *, skip_bad: bool) -> tuple[ClipPart, ...]:
+    """Videos without the records that cannot be read: what is validated on must be the same each time.
 
-    Records are not looked into: their length is not known.
+    Of other videos the survey has told already; records are read here for the first time.
 
     Args:
-        parts: Unlabelled videos.
-        judged: The tested and validated ones.
+        parts: The videos that are held out.
+        skip_bad: Leave them out, and warn; else refuse.
+
+    Raises:
+        DatasetError: There are such records and `skip_bad` is false, or none is left.
     """
-    probes: dict[int, list[FloatArray]] = {}
-    for number, length in enumerate(judged.lengths):
-        probes.setdefault(int(length), []).append(judged.read(number, _probe_rows))
-    kept, left_out = list[ClipPart](), list[str]()
+    kept, problems = list[ClipPart](), list[str]()
     for part in parts:
-        suspects = np.flatnonzero(np.isin(part.source.lengths[part.numbers], list(probes)))
-        same = np.zeros(len(part.numbers), bool)
-        for place in suspects:
-            number = int(part.numbers[place])
-            rows = part.source.read(number, _probe_rows)
-            same[place] = any(_alike(rows, other) for other in probes[int(part.source.lengths[number])])
-        left_out += [part.source.name(int(number)) for number in part.numbers[same]]
-        kept.append(ClipPart(part.source, part.numbers[~same]))
-    if left_out:
-        more = f" and {len(left_out) - _LISTED} more" if len(left_out) > _LISTED else ""
-        logger.warning(
-            "%d of the unlabelled videos have the features of videos that are tested or validated on, and are not "
-            "trained on: %s%s",
-            len(left_out),
-            ", ".join(left_out[:_LISTED]),
-            more,
-        )
+        good = np.ones(len(part.numbers), bool)
+        for place in np.flatnonzero(part.source.lengths[part.numbers] == 0):
+            try:
+                part.source.read(int(part.numbers[place]), lambda _: np.zeros(1, np.int64))
+            except SspvsError as error:
+                good[place] = False
+                problems.append(one_line(error))
+        kept.append(ClipPart(part.source, part.numbers[good]))
+    if not problems:
+        return tuple(kept)
+    more = f"; and {len(problems) - _LISTED} more" if len(problems) > _LISTED else ""
+    told = f"{len(problems)} of the records held out cannot be read: {'; '.join(problems[:_LISTED])}{more}"
+    if not skip_bad:
+        raise DatasetError(f"{told}; mend them, or leave them out with data.skip_bad true")
+    remain = sum(len(part.numbers) for part in kept)
+    if not remain:
+        raise DatasetError(f"{told}; none is left to validate on: hold out more (data.val_share)")
+    logger.warning("%s; they are left out, %d videos remain to validate on", told, remain)
     return tuple(kept)
+
+
+def refuse_damaged(items: Iterable[SummarizeItem], memory: FeatureMemory) -> None:
+    """Refuse annotated videos whose features cannot be read or are not finite: none of them may be missing.
+
+    Args:
+        items: The fold's videos.
+        memory: Where features are kept once read.
+
+    Raises:
+        DatasetError: There are such videos, said together.
+    """
+    problems = []
+    for item in items:
+        try:
+            memory.read(item)
+        except SspvsError as error:
+            problems.append(one_line(error))
+    memory.close()
+    if problems:
+        more = f"; and {len(problems) - _LISTED} more" if len(problems) > _LISTED else ""
+        raise DatasetError(f"{'; '.join(problems[:_LISTED])}{more}")
 
 
 def refuse_same_files(features: Sequence[str], datasets: Sequence[Path]) -> None:
@@ -128,16 +147,6 @@ def refuse_unlike(annotated: Surveyed, unlabelled: Unlabelled, where: str) -> No
             f"the features of {where} were not made alike (of the first, {differences(first, second)}); extract all "
             "of them with one backbone"
         )
-
-
-def _probe_rows(n_frames: int) -> IntArray:
-    """(3,) rows spread over a video; fewer frames occur twice."""
-    return np.linspace(0, n_frames - 1, _PROBES).astype(np.int64)
-
-
-def _alike(rows: FloatArray, other: FloatArray) -> bool:
-    lengths = np.maximum(np.linalg.norm(rows, axis=1), np.linalg.norm(other, axis=1))
-    return rows.shape == other.shape and bool((np.linalg.norm(rows - other, axis=1) <= _SAME * lengths).all())
 
 
 def _chances(part: ClipPart, seed: int) -> FloatArray:

@@ -5,6 +5,7 @@ Axis letters: T picks, D feature width.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,17 @@ def as_features(stored: Stored) -> FloatArray:
     if stored.dtype == np.uint8:
         return dequantise(stored)
     return single_precision(stored)
+
+
+def has_bytes(refs: Iterable[FeatureRef]) -> bool:
+    """Whether there are YouTube-8M bytes; of .npy and of .npz files the first one is looked into."""
+    first: dict[str, FeatureRef] = {}
+    for ref in refs:
+        if isinstance(ref, ByteRef):
+            return True
+        if _is_own(ref):
+            first.setdefault(ref.path.suffix.lower(), ref)
+    return any(_load(ref).dtype == np.uint8 for ref in first.values())
 
 
 def array_names(path: Path) -> list[str]:

@@ -41,6 +41,8 @@ class RecordSource:
         memory: Where bytes are kept once read.
     """
 
+    annotated = False
+
     def __init__(
         self,
         files: Sequence[FeatureFile],
@@ -54,6 +56,7 @@ class RecordSource:
         self.places = places
         self.lengths: IntArray = np.zeros(len(places), np.int64)
         counts = np.bincount(file_numbers, minlength=len(self.files))
+        self._counts = {file.label: int(count) for file, count in zip(self.files, counts, strict=True)}
         self._file_numbers, self._first = file_numbers, np.cumsum(counts) - counts
 
     def name(self, number: int) -> str:
@@ -61,17 +64,22 @@ class RecordSource:
         file = int(self._file_numbers[number])
         return f"{self.files[file].label}/{number - int(self._first[file])}"
 
+    def has(self, name: str) -> bool:
+        """Whether a record has this id."""
+        label, _, place = name.rpartition("/")
+        return place.isdecimal() and str(int(place)) == place and int(place) < self._counts.get(label, 0)
+
     def read(self, number: int, choose: Choose) -> FloatArray:
         """(t, D) float32 of the wanted rows, dequantised and L2-normalised; see `ClipSource`."""
-        name = self.name(number)
-        values = self.memory.get(name)
+        file = self.files[int(self._file_numbers[number])].path
+        offset, length = map(int, self.places[number])
+        values = self.memory.get((file, offset))
         if values is None:
-            file = self.files[int(self._file_numbers[number])].path
-            offset, length = map(int, self.places[number])
+            name = self.name(number)
             values = _read(file, offset, length, name)
             if values.shape[1] != self.feature_dim:
                 raise DatasetError(f"{name}: features of {values.shape[1]} bytes, others of {self.feature_dim}")
-            self.memory.keep(name, values)
+            self.memory.keep((file, offset), values)
         return as_features(values[choose(len(values))])
 
     def close(self) -> None:

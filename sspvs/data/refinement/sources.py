@@ -7,20 +7,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
+from sspvs.data.pretrain.items import FeatureRef
 from sspvs.data.refinement.finding import StoredVideo
 from sspvs.data.refinement.reading import ClipReader, Stored, as_features
 from sspvs.data.summarization.memory import FeatureMemory
 from sspvs.data.summarization.survey import SummarizeItem
+from sspvs.errors import DatasetError
 from sspvs.types import FloatArray, IntArray
 
 Choose = Callable[[int], IntArray]
 """T of a video -> the rows that are wanted of it, ascending."""
+Place: TypeAlias = FeatureRef | tuple[Path, int]
+"""Where a video is stored; of a record its file and offset."""
 _BLOCK = 4096  # rows that are read at once of a video that is not kept
 _NUMBER_BYTES = 4  # of a feature, before it is known how it is stored
+
+
+class JudgedVideoError(DatasetError):
+    """A video that is not to be trained on: it is tested or validated on under another name."""
 
 
 class ClipSource(Protocol):
@@ -29,10 +37,12 @@ class ClipSource(Protocol):
     Attributes:
         lengths: (n,) T of each video; 0 where only reading tells.
         shards: (n,) number of the file that is read from front to back; None where order does not matter.
+        annotated: Whether they are a dataset's, of which none may be missing.
     """
 
     lengths: IntArray
     shards: IntArray | None
+    annotated: bool
 
     def name(self, number: int) -> str:
         """A video's id."""
@@ -59,23 +69,23 @@ class ClipMemory:
 
     def __init__(self, room: int) -> None:
         self.room, self.taken = room, 0
-        self._kept: dict[str, Stored] = {}
+        self._kept: dict[Place, Stored] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         return {"room": self.room, "taken": 0, "_kept": {}}
 
-    def get(self, name: str) -> Stored | None:
+    def get(self, place: Place) -> Stored | None:
         """What is kept of a video."""
-        return self._kept.get(name)
+        return self._kept.get(place)
 
     def has_room(self, n_bytes: int) -> bool:
         """Whether so much more may be kept."""
         return self.taken + n_bytes <= self.room
 
-    def keep(self, name: str, stored: Stored) -> None:
+    def keep(self, place: Place, stored: Stored) -> None:
         """Keep a video, where there is room."""
-        if name not in self._kept and self.has_room(stored.nbytes):
-            self._kept[name] = stored
+        if place not in self._kept and self.has_room(stored.nbytes):
+            self._kept[place] = stored
             self.taken += stored.nbytes
 
 
@@ -86,6 +96,8 @@ class StoredSource:
         videos: Surveyed videos.
         memory: Where they are kept once read.
     """
+
+    annotated = False
 
     def __init__(self, videos: Sequence[StoredVideo], memory: ClipMemory) -> None:
         self.videos, self.memory = tuple(videos), memory
@@ -104,10 +116,10 @@ class StoredSource:
         """(t, D) float32 of the wanted rows; see `ClipSource`."""
         video, fact = self.videos[number], self.facts[number]
         rows = choose(fact.n_frames)
-        kept = self.memory.get(video.id)
+        kept = self.memory.get(video.ref)
         if kept is None and self.memory.has_room(fact.n_frames * fact.feature_dim * _NUMBER_BYTES):
             kept = self._reader.stored(video.ref)
-            self.memory.keep(video.id, kept)
+            self.memory.keep(video.ref, kept)
         if kept is not None:
             return as_features(kept[rows])
         parts = []
@@ -132,6 +144,7 @@ class AnnotatedSource:
     """
 
     shards: IntArray | None = None
+    annotated = True
 
     def __init__(self, items: Sequence[SummarizeItem], memory: FeatureMemory) -> None:
         self.items, self.memory = tuple(items), memory

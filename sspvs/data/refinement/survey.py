@@ -6,13 +6,14 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from tqdm import tqdm
 
 from sspvs.data.pretrain.survey_notes import SURVEY, Fact, SurveyNotes
-from sspvs.data.refinement.finding import FeatureFile, StoredVideo, feature_files, videos_of
-from sspvs.data.refinement.reading import ClipReader
+from sspvs.data.refinement.finding import FeatureFile, StoredVideo, apart, feature_files, videos_of
+from sspvs.data.refinement.reading import ClipReader, has_bytes
 from sspvs.data.refinement.records import RecordSource, read_records, width_of_records
 from sspvs.data.refinement.sources import ClipMemory, ClipSource, StoredSource
 from sspvs.errors import DatasetError, SspvsError, one_line
@@ -37,6 +38,14 @@ class Unlabelled:
     sources: tuple[ClipSource, ...]
     feature_dim: int
     fingerprint: Fingerprint | None
+
+    @cached_property
+    def unit_length(self) -> bool:
+        """Whether there are bytes among them. Of arrays in files of their own the first of each kind tells."""
+        return any(
+            not isinstance(source, StoredSource) or has_bytes(video.ref for video in source.videos)
+            for source in self.sources
+        )
 
 
 def likely_width(paths: Sequence[str]) -> int:
@@ -80,7 +89,7 @@ def load_unlabelled(
     files = feature_files(paths)
     problems: list[str] = []
     records = read_records([file for file in files if file.kind == "records"], memory, problems, progress=progress)
-    videos = _looked_at([file for file in files if file.kind != "records"], problems, progress=progress)
+    videos = _looked_at([file for file in files if file.kind != "records"], records, problems, progress=progress)
     facts = [video.fact for video in videos if video.fact is not None]
     width = _common_width(facts, records)
     good = [video for video in videos if _fits(video, width, problems)]
@@ -98,11 +107,16 @@ def load_unlabelled(
     return Unlabelled(tuple(sources), width, made)
 
 
-def _looked_at(files: Sequence[FeatureFile], problems: list[str], *, progress: bool) -> list[StoredVideo]:
-    """All videos that can be read, with what there is to know of each."""
-    reader, notes, found = ClipReader(), dict[Path, SurveyNotes](), list[StoredVideo]()
+def _looked_at(
+    files: Sequence[FeatureFile], records: RecordSource | None, problems: list[str], *, progress: bool
+) -> list[StoredVideo]:
+    """All videos that can be read, with what there is to know of each, under ids that no other video or record has."""
+    reader, notes, found, taken = ClipReader(), dict[Path, SurveyNotes](), list[StoredVideo](), set[str]()
     for file in tqdm(files, desc="looking at the features", leave=False, disable=None if progress else True):
-        for video in _videos(file, problems):
+        for unnamed in _videos(file, problems):
+            if records is not None and records.has(unnamed.id):
+                taken.add(unnamed.id)
+            video = replace(unnamed, id=apart(unnamed.id, taken))
             kept = notes.get(video.root) or notes.setdefault(video.root, SurveyNotes(video.root / SURVEY))
             try:  # those in shards were looked at when they were written
                 fact = video.fact or kept.fact(video.ref) or kept.add(video.ref, reader)
