@@ -46,6 +46,7 @@ def parser() -> argparse.ArgumentParser:
         "column of their own",
     )
     out.add_argument("--protocol", choices=PROTOCOL_NAMES, default="per-user", metavar="NAME", help="or all")
+    out.add_argument("--rule", default="default", metavar="NAME", help="of summaries: see `sspvs evaluate`")
     out.add_argument("--published", action="store_true", help="show published results beside, each in its protocol")
     out.add_argument("--report", type=Path, metavar="PAGE.html", help="write a page with the table and plots")
     out.add_argument("--name", help="of the method in the table (default: run.name, or refined A*G*H)")
@@ -91,6 +92,7 @@ def run_verb(verb: str, arguments: Sequence[str]) -> int:  # noqa: ARG001
             jobs=args.jobs,
             devices=_numbers(args.devices),
             protocol=args.protocol,
+            rule=args.rule,
             keep=args.keep,
             name=args.name,
             wandb=args.wandb,

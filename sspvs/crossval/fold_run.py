@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,12 @@ from sspvs.crossval.records import Chosen, FoldRecord
 from sspvs.crossval.settings import CrossvalSettings
 from sspvs.data.summarization.fold_data import FoldDataModule
 from sspvs.errors import CheckpointError
+from sspvs.tasks.checkpoint import WEIGHTS
 from sspvs.tasks.judged_task import JudgedTask
 from sspvs.training.command_line import TrainingCLI
 from sspvs.training.draws import DrawByStep
 from sspvs.training.predictions import WriteScores
+from sspvs.weights.digest import file_digest
 
 PACKAGES = ("torch", "pytorch-lightning", "transformers")
 """That have a part in what is trained."""
@@ -72,6 +74,8 @@ def run_fold(job: FoldJob, before: FoldDataModule[Any] | None = None) -> tuple[F
     record = run.record
     if record is not None:
         _leave(run, work / "made", keep=job.keep)
+        if job.keep:
+            record = replace(record, weights_sha256=file_digest(work / "made" / PRETRAINED / WEIGHTS))
         record.write(work / "made" / RECORD)
         folder.commit(job.seed, job.fold, work / "made")
     run.trainer.strategy.barrier("fold is in its place")

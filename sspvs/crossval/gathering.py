@@ -32,7 +32,13 @@ from sspvs.types import Annotations, FloatArray
 
 
 def gather(
-    plan: Plan, settings: CrossvalSettings, *, protocol: str, name: str, progress: bool = False
+    plan: Plan,
+    settings: CrossvalSettings,
+    *,
+    protocol: str,
+    name: str,
+    rule: str = "default",
+    progress: bool = False,
 ) -> CrossValidation:
     """Figures of all folds and seeds, which must be finished.
 
@@ -41,13 +47,16 @@ def gather(
         settings: Likewise.
         protocol: A name of `PROTOCOLS`, or `all`.
         name: What the method is called.
+        rule: How scores become summaries, for F1: a name of `RULES`.
         progress: Show bars where it takes more than a few seconds.
 
     Raises:
         DatasetError: A file of a fold does not fit.
         ProtocolUnavailableError: The dataset does not have what the protocol needs.
     """
-    how = EvaluationSettings(protocol=protocol, contrastive=True, post=_post(plan), checkpoint_rule=settings.rule)
+    how = EvaluationSettings(
+        protocol=protocol, rule=rule, contrastive=True, post=_post(plan), checkpoint_rule=settings.rule
+    )
     judge = _judge(plan, how, progress=progress)
     folder = CrossvalFolder(settings.out)
     records = [folder.record(seed, fold) for seed in settings.seeds for fold in range(plan.n_folds)]

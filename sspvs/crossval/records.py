@@ -52,6 +52,7 @@ class FoldRecord:
         feature_fingerprint: What made the features; None when unknown.
         versions: Package -> version.
         variants: Other scores of the same videos that lie beside: of refined features, combinations of terms.
+        weights_sha256: Of the file with the tested weights, where they are kept.
     """
 
     seed: int
@@ -68,6 +69,7 @@ class FoldRecord:
     feature_fingerprint: Mapping[str, Any] | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     variants: tuple[str, ...] = ()
+    weights_sha256: str | None = None
 
     def write(self, path: Path) -> None:
         """Write it as JSON.
@@ -86,7 +88,7 @@ class FoldRecord:
         """
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-            content.setdefault("variants", ())  # records of older versions have none
+            content = {"variants": (), "weights_sha256": None, **content}  # records of older versions have none
             known = {one.name: content[one.name] for one in fields(cls)}
             known |= {name: tuple(known[name]) for name in ("val", "test", "variants")}
             known["chosen"] = Chosen(**content["chosen"])

@@ -116,7 +116,7 @@ def _without(result: MethodResult, *names: str) -> MethodResult:
 
 def _fold_entry(record: FoldRecord) -> dict[str, Any]:
     """A fold as the result file has it: versions and features are said once for all."""
-    left_out = ("versions", "feature_fingerprint", "initialised_from", "digest", "variants")
+    left_out = ("versions", "feature_fingerprint", "initialised_from", "digest", "variants", "weights_sha256")
     plain: dict[str, Any] = json.loads(json.dumps(vars(record), default=vars))
     return {name: value for name, value in plain.items() if name not in left_out}
 

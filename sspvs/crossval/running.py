@@ -22,6 +22,7 @@ from sspvs.crossval.results import CrossValidation
 from sspvs.crossval.settings import CrossvalSettings, Keep, Rule, Wandb
 from sspvs.data.summarization.fold_data import FoldDataModule
 from sspvs.evaluation.protocol import DEFAULT_PROTOCOL, protocols_named
+from sspvs.evaluation.summary_rule import rule_named
 from sspvs.training.quiet import quieten
 from sspvs.training.tasks import task_asked_for
 
@@ -38,6 +39,7 @@ def cross_validate(
     jobs: int | None = None,
     devices: Sequence[int] = (),
     protocol: str = DEFAULT_PROTOCOL,
+    rule: str = "default",
     keep: Keep = "chosen",
     name: str | None = None,
     wandb: Wandb = "off",
@@ -57,6 +59,7 @@ def cross_validate(
         jobs: Processes that make folds; None: one a device, or this one alone.
         devices: GPUs for them, by number.
         protocol: What rank correlations are computed under, or `all`.
+        rule: How scores become summaries, for F1: a name of `RULES`, such as `sspvs`.
         keep: `chosen`: keep the weights of the first seed's folds as checkpoint folders. `none`: only scores.
         name: What the method is called in tables; None: the config's `run.name`, of refined features the combination
             of terms, such as `refined A*G*H`.
@@ -75,6 +78,7 @@ def cross_validate(
         OutputError: The folder cannot be written to, or somebody else works in it.
     """
     protocols_named(protocol)
+    rule_named(rule)
     configs = tuple(os.fspath(one) for one in ([config] if isinstance(config, (str, os.PathLike)) else config))
     words = tuple(overrides)
     settings = CrossvalSettings(
@@ -92,6 +96,7 @@ def cross_validate(
     if not logging.getLogger().isEnabledFor(logging.DEBUG):
         quieten()
     plan = Plan.read(settings)
+    _refuse_missing_devices(plan, devices)
     name = plan.name if name is None else name
     if name in get_args(Baseline):
         raise ValueError(f"'{name}' is the name of a baseline; call the method something else (--name)")
@@ -99,12 +104,12 @@ def cross_validate(
     folder = CrossvalFolder(settings.out)
     if not is_first_process():  # it trains along with the first one, which alone writes
         _make(plan, settings, folder, progress=False)
-        return gather(plan, settings, protocol=protocol, name=name)
+        return gather(plan, settings, protocol=protocol, rule=rule, name=name)
     with folder.claimed():
         plan = replace(plan, config=folder.identify(plan.identity, plan.text))
         folder.clear_work()
         _make(plan, settings, folder, progress=progress)
-        result = gather(plan, settings, protocol=protocol, name=name, progress=progress)
+        result = gather(plan, settings, protocol=protocol, rule=rule, name=name, progress=progress)
         result.write(folder.path / RESULT)
         folder.tidy()
     if wandb != "off":
@@ -112,6 +117,17 @@ def cross_validate(
 
         log_summary(result, wandb, wandb_project)
     return result
+
+
+def _refuse_missing_devices(plan: Plan, devices: Sequence[int]) -> None:
+    """A process that sees no GPU would train on the CPU, and say nothing."""
+    if not devices or plan.config["trainer"]["accelerator"] not in ("auto", "gpu", "cuda"):
+        return
+    import torch
+
+    known = torch.cuda.device_count()
+    if missing := [device for device in devices if device >= known]:
+        raise ValueError(f"--devices: there is no GPU {missing[0]} on this machine, which has {known}")
 
 
 def _rule_of(configs: Sequence[str], overrides: Sequence[str]) -> Rule:

@@ -140,6 +140,9 @@ def _refuse_others(content: Mapping[str, Any], facts: CheckpointFacts, path: str
     model = ((content.get("crossval") or {}).get("config") or {}).get("model") or {}
     if model and facts.network not in model:
         raise CheckpointError(f"{path}: figures of another kind of checkpoint than this, which is a {facts.network}")
+    weights = content.get("weights_sha256")
+    if None not in (weights, facts.weights_sha256) and weights != facts.weights_sha256:
+        raise CheckpointError(f"{path}: figures of other weights than the checkpoint's; take the fold.json beside them")
     combined = {name: facts.settings[name] for name in ("combine", "post") if name in facts.settings}
     differing = [
         f"{name} {told[name]}, here {own[name]}"

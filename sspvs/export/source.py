@@ -15,6 +15,7 @@ from sspvs.tasks.refine import RefineTask
 from sspvs.tasks.saved_task import SavedTask
 from sspvs.tasks.summarize import SummarizeTask
 from sspvs.version import package_version
+from sspvs.weights.digest import file_digest
 
 Exported: TypeAlias = SummarizeTask | RefineTask
 """What can be exported."""
@@ -33,12 +34,14 @@ class CheckpointFacts:
         settings: Of its task, plain types.
         n_weights: Numbers in its weights.
         sspvs: The version that wrote it.
+        weights_sha256: Of the file with its weights; None of a task that is in no file.
     """
 
     kind: str
     settings: Mapping[str, Any]
     n_weights: int
     sspvs: str
+    weights_sha256: str | None = None
 
     @classmethod
     def of(cls, source: str | Path | Exported) -> CheckpointFacts:
@@ -53,7 +56,8 @@ class CheckpointFacts:
             if found.path.is_dir():
                 config = json.loads((found.path / CONFIG).read_text(encoding="utf-8"))
                 numbers = sum(tensor.numel() for tensor in read_tensors(found.weights).values())
-                return cls(found.kind, read_settings(found.path), numbers, str(config.get("sspvs", "unknown")))
+                version = str(config.get("sspvs", "unknown"))
+                return cls(found.kind, read_settings(found.path), numbers, version, file_digest(found.weights))
             source = load_exported(source)
         numbers = sum(tensor.numel() for tensor in source.state_dict().values())
         return cls(source.kind, dict(source.hparams), numbers, package_version())

@@ -249,12 +249,26 @@ def read_lightning_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Ten
     """
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        settings, state = checkpoint["hyper_parameters"], checkpoint["state_dict"]
     except Exception as error:  # whatever a file of unknown origin makes the reader raise
+        raise CheckpointError(f"{path}: {_why_unread(path)}") from error
+    parts = checkpoint if isinstance(checkpoint, dict) else {}
+    settings, state = parts.get("hyper_parameters"), parts.get("state_dict")
+    if not isinstance(settings, Mapping) or not isinstance(state, Mapping):
         raise CheckpointError(
-            f"{path}: no Lightning checkpoint of sspvs that can be read safely: {first_line(error)}"
-        ) from error
-    return dict(settings), state
+            f"{path}: a torch file, but no Lightning checkpoint of sspvs: hyper_parameters or state_dict are not in it"
+        )
+    return dict(settings), dict(state)
+
+
+def _why_unread(path: Path) -> str:
+    """Of a file that torch does not read: what it is not, or what it may have in it."""
+    try:
+        start = path.open("rb").read(4)
+    except OSError as error:
+        return f"cannot be read: {error.strerror or error}"
+    if start == b"PK\x03\x04":  # a zip, as torch writes
+        return "no checkpoint that can be read safely: it is cut short, or has more in it than tensors and plain types"
+    return "no checkpoint: expected a folder with config.json and model.safetensors, or a Lightning .ckpt file of sspvs"
 
 
 def _read_config(folder: Path) -> dict[str, Any]:

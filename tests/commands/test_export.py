@@ -106,7 +106,7 @@ def test_mistakes_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
         [save_folder(tmp_path / "other", "else", {}, {}), "--onnx", "m.onnx"], capsys
     )
     (tmp_path / "last.ckpt").write_text("nothing")
-    assert "no Lightning checkpoint" in fails([tmp_path / "last.ckpt", "--onnx", tmp_path / "m.onnx"], capsys)
+    assert "no checkpoint: expected a folder" in fails([tmp_path / "last.ckpt", "--onnx", tmp_path / "m.onnx"], capsys)
     assert "cannot write" in fails([folder, "--onnx", tmp_path / "missing" / "m.onnx"], capsys)
     assert "no result of one method" in fails([folder, "--card", "--results", folder / "config.json"], capsys)
     assert "expected USER/NAME" in fails([folder, "--push-to-hub", "b"], capsys)

@@ -269,6 +269,8 @@ MISTAKES = [
     (["--protocol", "tau"], "invalid choice: 'tau'"),
     (["--name", "random"], "'random' is the name of a baseline"),
     (["--devices", "a"], "--devices: expected numbers"),
+    (["--devices", "77", "--trainer.accelerator", "auto"], "there is no GPU 77 on this machine"),
+    (["--rule", "mine"], "rule must be one of default, "),
     (["--jobs", "2", "--trainer.devices", "2"], "each process train on one device"),
     (["--task", "pretrain"], "task"),
     (["--data.dataset", "nowhere.h5"], "nowhere.h5"),
@@ -297,6 +299,24 @@ def test_one_at_a_time(config: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot make the folder"):
         cross_validate(config, tmp_path / "file" / "out", seeds=1)
+
+
+def test_a_card_has_the_figures_of_its_own_fold(
+    done: CrossValidation, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["export", str(done.out / "seed_0" / "fold_0" / "pretrained"), "--card", str(tmp_path / "card.md")]
+    assert main([*words, "--results", str(done.out / "seed_0" / "fold_1" / "fold.json")]) == 2
+    assert "figures of other weights than the checkpoint's" in capsys.readouterr().err
+    assert main([*words, "--results", str(done.out / "seed_0" / "fold_0" / "fold.json")]) == 0
+
+
+def test_summaries_by_another_rule(done: CrossValidation, config: Path, tmp_path: Path) -> None:
+    """F1 follows the rule; correlations do not. What is finished is not made again."""
+    shutil.copytree(done.out, tmp_path / "out")
+    again = cross_validate(config, tmp_path / "out", seeds=2, rule="sspvs")
+    spreads = again.results["per-user"].spreads
+    assert spreads["kendall_tau"] == done.results["per-user"].spreads["kendall_tau"]
+    assert again.evaluation.settings["rule"] == "sspvs"
 
 
 def test_a_start_that_may_have_seen_the_tested_videos_is_told(

@@ -190,8 +190,14 @@ def test_what_does_not_score_frames_says_what_it_is(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"no config\.json"):
         load_scorer(tmp_path / "empty")
     (tmp_path / "notes.ckpt").write_text("no checkpoint")
-    with pytest.raises(CheckpointError, match="no Lightning checkpoint"):
+    with pytest.raises(CheckpointError, match=r"notes\.ckpt: no checkpoint: expected a folder with config\.json"):
         load_scorer(tmp_path / "notes.ckpt")
+    torch.save({"weights": {}}, tmp_path / "else.ckpt")
+    with pytest.raises(CheckpointError, match="a torch file, but no Lightning checkpoint"):
+        load_scorer(tmp_path / "else.ckpt")
+    torch.save({"state_dict": {}, "hyper_parameters": {"path": Path("x")}}, tmp_path / "unsafe.ckpt")
+    with pytest.raises(CheckpointError, match=r"has more in it than tensors and plain types$"):
+        load_scorer(tmp_path / "unsafe.ckpt")
     with pytest.raises(WeightsNotFoundError, match="neither a checkpoint folder nor a hub model"):
         load_scorer("nobody/has-this")
     with pytest.raises(ValueError, match="scorer must be 'contrastive', or a checkpoint"):

@@ -112,7 +112,8 @@ def plan_fold(
         if not val:
             raise DatasetError(
                 f"{where}: expected two training videos or more, to hold one out that chooses the checkpoint, found "
-                f"{len(own or train)}; set validate_on to nothing, or give a split with validation videos"
+                f"{len(own or train)}; set validate_on to nothing (crossval: --checkpoint-rule last), or give a split "
+                "with validation videos"
             )
         chosen = set(val)
         train = [ref for ref in train if ref not in chosen]
