@@ -14,6 +14,10 @@ from sspvs.export.source import CheckpointFacts
 
 _SMOOTHED = "then smoothed by a Gaussian filter of sigma 1 frame"
 _POSTS = {"summe": f"p + 0.05, {_SMOOTHED}", "tvsum": f"exp(p - 1), {_SMOOTHED}", "none": "p itself"}
+_UNIT_LENGTH = (
+    "The features given to it are L2-normalised by the network itself, frame by frame, as those that it was trained on "
+    "were: their length does not matter. "
+)
 _SIZES = ("feature_dim", "embed_dim", "num_layers", "num_heads", "head_dim", "feedforward_dim")
 
 
@@ -36,6 +40,7 @@ def refined_card(facts: CheckpointFacts) -> CardKind:
         rows=(
             ("terms of a score", plain(settings["combine"])),
             ("what follows the product p", _POSTS.get(settings["post"], plain(settings["post"]))),
+            ("rows of features", "L2-normalised first" if settings.get("unit_length") else "as they are given"),
             ("network", sizes(refiner, _SIZES)),
             ("uniqueness head", head),
             ("weights", f"{facts.n_weights:,} numbers"),
@@ -71,7 +76,8 @@ def _scores(settings: Mapping[str, Any]) -> str:
     post = _POSTS.get(settings["post"], plain(settings["post"]))
     return (
         "It gives features and, with a uniqueness head, the uniqueness of each frame; scores are computed from these. "
-        "z_t is the L2-normalised refined feature of frame t of T:\n\n"
+        + (_UNIT_LENGTH if settings.get("unit_length") else "")  # older checkpoints do not say
+        + "z_t is the L2-normalised refined feature of frame t of T:\n\n"
         + "\n".join(f"* {line}" for line in lines)
         + f"\n\nEach term is scaled to [0, 1] over the video; one that is the same for all frames counts as 1. The "
         f"product here is p = {terms}, and the score {post}. `sspvs score --combine` takes other terms; in Python it "

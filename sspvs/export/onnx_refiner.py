@@ -12,6 +12,10 @@ from torch import Tensor
 from sspvs.export.onnx_graph import ExportGraph
 from sspvs.tasks.refine import RefineTask
 
+UNIT_LENGTH = (
+    "as the backbone of feature_fingerprint gives them, of any length: the file L2-normalises each row, for it was "
+    "trained on such rows"
+)
 FEATURES, UNIQUENESS = "refined_features", "uniqueness"
 
 
@@ -44,6 +48,7 @@ class RefinerGraph(ExportGraph):
         scoring = self._scoring
         return {
             "mask": "true for frames of the video, false for padding; outputs of padding are 0",
+            **({"features": UNIT_LENGTH} if self.model.unit_length else {}),
             FEATURES: "of each frame, not normalised",
             **({UNIQUENESS: "of each frame in [0, 1]: a term of scores"} if UNIQUENESS in self.picks_axes else {}),
             "scores": (

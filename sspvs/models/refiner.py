@@ -39,15 +39,17 @@ class Refiner(nn.Module):
 
     Args:
         settings: Its sizes.
+        unit_length: L2-normalise the rows given first: it was trained on such rows.
 
     Attributes:
         uniqueness_head: None when the settings have none.
+        unit_length: As given.
     """
 
-    def __init__(self, settings: RefinerSettings | None = None) -> None:
+    def __init__(self, settings: RefinerSettings | None = None, *, unit_length: bool = False) -> None:
         settings = RefinerSettings() if settings is None else settings
         super().__init__()
-        self.settings = settings
+        self.settings, self.unit_length = settings, unit_length
         self.input_projection = nn.Linear(settings.feature_dim, settings.embed_dim)
         self.input_norm = _Float32Norm(settings.embed_dim, eps=_EPSILON)
         self.layers = nn.ModuleList(RefinerLayer(settings) for _ in range(settings.num_layers))
@@ -71,6 +73,8 @@ class Refiner(nn.Module):
 
     def _refine(self, frames: Tensor, mask: Tensor) -> RefinerOutput:
         """As `forward`; whatever comes of it in the padding."""
+        if self.unit_length:
+            frames = functional.normalize(frames.float(), dim=-1).to(frames.dtype)
         states = self.input_norm(self.input_projection(frames))  # (B, T, E)
         for layer in self.layers:
             states = layer(states, mask)

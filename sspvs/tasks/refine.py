@@ -47,6 +47,8 @@ class RefineTask(JudgedTask):
         compile_model: Compile the model with torch.compile when training starts.
         fast_linears: Float32 on a CPU: which kernels multiply; see `sspvs.models.fast_linear`.
         feature_fingerprint: What made the features, when known; taken from the data.
+        unit_length: L2-normalise the features of each frame first, in training and in scoring. True wherever the data
+            of a training had them so, as YouTube-8M's bytes are read.
 
     Raises:
         ValueError: Settings that do not go together.
@@ -66,6 +68,7 @@ class RefineTask(JudgedTask):
         compile_model: bool = False,
         fast_linears: Literal["auto", "always", "never"] = "auto",
         feature_fingerprint: dict[str, Any] | None = None,
+        unit_length: bool = False,
     ) -> None:
         super().__init__()
         # Checkpoints bring the plain form.
@@ -73,7 +76,7 @@ class RefineTask(JudgedTask):
         self.losses, self.optim = settings_from(RefineLossSettings, losses), settings_from(RefineOptimSettings, optim)
         _refuse_what_cannot_go_together(refiner, self.losses, combine)
         self.scoring = Scoring(combine, post, self.losses.neighbour_fraction)
-        self.model = Refiner(refiner)
+        self.model = Refiner(refiner, unit_length=unit_length)
         self.save_hyperparameters(
             {
                 "refiner": asdict(refiner),
@@ -84,6 +87,7 @@ class RefineTask(JudgedTask):
                 "compile_model": compile_model,
                 "fast_linears": fast_linears,
                 "feature_fingerprint": feature_fingerprint,
+                "unit_length": unit_length,
             }
         )
         self.compile_model = compile_model
@@ -146,9 +150,13 @@ class RefineTask(JudgedTask):
         return {video: scores for video, scores in self.records.scores.items() if video in known}
 
     def setup(self, stage: str) -> None:
-        """As for every task; refuse data of another width."""
+        """As for every task; refuse data of another width; remember whether what is trained on has unit length."""
         super().setup(stage)
-        refuse_other_width(getattr(self.trainer, "datamodule", None), self.hparams["refiner"]["feature_dim"])
+        data = getattr(self.trainer, "datamodule", None)
+        refuse_other_width(data, self.hparams["refiner"]["feature_dim"])
+        if stage == "fit" and getattr(data, "unit_length", False):
+            self.hparams["unit_length"] = True
+        self.model.unit_length = self.hparams["unit_length"]
 
     def _scored(self, batch: RefineBatch, out: RefinerOutput, variants: Collection[Combine] = ()) -> RefinedVideos:
         return RefinedVideos.of(

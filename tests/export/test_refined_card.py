@@ -52,6 +52,15 @@ def test_what_it_did_not_learn(tmp_path: Path) -> None:
     assert card["Features"].startswith("\nUnknown: nobody recorded what made the 24-D features")
 
 
+def test_that_rows_get_unit_length(tmp_path: Path) -> None:
+    card = sections(model_card(tiny_refined(unit_length=True).save_pretrained(tmp_path)))
+    assert "L2-normalised by the network itself" in card["Scores"]
+    assert "| rows of features | L2-normalised first |" in card["Settings"]
+    card = sections(model_card(tiny_refined()))
+    assert "L2-normalised by the network itself" not in card["Scores"]
+    assert "| rows of features | as they are given |" in card["Settings"]
+
+
 @pytest.mark.parametrize("uniqueness", [True, False])
 def test_the_lines_about_onnx_give_the_scores(
     uniqueness: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

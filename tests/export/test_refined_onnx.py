@@ -96,6 +96,16 @@ def test_the_file_says_what_it_is(tmp_path: Path) -> None:
     }
 
 
+def test_a_file_that_gives_rows_unit_length_itself(tmp_path: Path) -> None:
+    task = tiny_refined(unit_length=True)
+    report = export_onnx(task, tmp_path / "m.onnx")
+    assert agree(report.path, task, [40, 23, 1]) < 1e-5
+    assert "the file L2-normalises each row" in report.metadata["features"]
+    frames, mask = torch.randn(1, 9, WIDTH), torch.ones(1, 9, dtype=torch.bool)
+    for found, other in zip(run(report.path, frames, mask), run(report.path, 17 * frames, mask), strict=True):
+        np.testing.assert_allclose(found, other, atol=1e-5)
+
+
 @pytest.mark.parametrize("length", [1, 8, 60])
 def test_scores_come_from_it_as_from_the_checkpoint(length: int, tmp_path: Path) -> None:
     task = tiny_refined()

@@ -25,6 +25,17 @@ def tiny(seed: int = 0, **settings) -> Refiner:
     return model
 
 
+def test_rows_of_any_length_where_it_was_trained_on_unit_length() -> None:
+    model = tiny()
+    frames, mask = clips()
+    units = torch.nn.functional.normalize(frames, dim=-1)
+    expected = model(units, mask)
+    model.unit_length = True
+    for length in (1.0, 17.0):
+        for found, known in zip(model(length * frames, mask), expected, strict=True):
+            torch.testing.assert_close(found, known, atol=1e-5, rtol=0)
+
+
 def clips(seed: int = 0, lengths: tuple[int, ...] = (9, 5, 1)) -> tuple[torch.Tensor, torch.Tensor]:
     frames = torch.randn(len(lengths), max(lengths), DIM, generator=torch.Generator().manual_seed(seed))
     return frames, torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]

@@ -14,6 +14,7 @@ import torch
 from tiny_refined import saved_refined, tiny_refined
 from tiny_summarizers import saved_summarizer
 
+from sspvs.data.formats.feature_bytes import dequantise
 from sspvs.data.text import TextFields
 from sspvs.errors import CheckpointError, FeatureFileError, FingerprintMismatchError
 from sspvs.importance.contrastive import contrastive_importance
@@ -137,3 +138,15 @@ def test_memory_grows_with_the_length_and_not_its_square(tmp_path: Path) -> None
     done = subprocess.run([sys.executable, "-c", code, str(folder)], check=True, capture_output=True, text=True)
     kilobytes = int(done.stdout.split()[-1]) // (1024 if sys.platform == "darwin" else 1)
     assert kilobytes < 500_000
+
+
+def test_the_same_scores_whatever_length_the_rows_have_where_it_was_trained_on_unit_length(tmp_path: Path) -> None:
+    stored = np.random.default_rng(0).integers(0, 256, (60, 24), dtype=np.uint8)
+    units, long = (replace(drawn(60), features=dequantise(stored, unit_length=length)) for length in (True, False))
+    knows = load_scorer(saved_refined(tmp_path / "knows", unit_length=True))
+    np.testing.assert_allclose(knows.score(long).scores, knows.score(units).scores, atol=1e-5)
+    task = tiny_refined()
+    del task.hparams["unit_length"]  # as older ones
+    old = load_scorer(task.save_pretrained(tmp_path / "old"))
+    np.testing.assert_allclose(old.score(units).scores, knows.score(units).scores, atol=1e-5)
+    assert np.abs(old.score(long).scores - old.score(units).scores).max() > 0.01

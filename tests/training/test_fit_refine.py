@@ -28,8 +28,10 @@ from sspvs.types import FrameFeatures
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tasks"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "crossval"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "data"))
 sys.path.insert(0, str(Path(__file__).parent))
 from crossval_material import write_config
+from format_material import youtube8m_tfrecord
 from interrupting import in_a_process, interrupted_at
 from tiny_refining import tiny_clips, tiny_refiner
 from tiny_summarizing import tiny_summarizer
@@ -292,6 +294,35 @@ def test_archives_have_nothing_to_validate_or_test(tmp_path: Path, capsys: pytes
     assert not (tmp_path / "s.h5").exists()
 
 
+def test_a_checkpoint_remembers_that_its_rows_had_unit_length(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    youtube8m_tfrecord(tmp_path / "train.tfrecord")
+    features = [str(tmp_path / "train.tfrecord")]
+    small = ["--model.refiner.embed_dim", "16", "--model.refiner.num_layers", "1"]
+    words = ["fit", "--config", str(CONFIGS / "youtube8m.yaml"), "--data.features", str(features), *small]
+    words += ["--data.num_workers", "0", "--data.batch_size", "2"]
+    words += ["--trainer.accelerator", "cpu", "--run.root", str(tmp_path / "runs")]
+    assert main([*words, "--trainer.max_epochs", "1"]) == 0
+    run = tmp_path / "runs" / "refine_youtube8m" / "version_0"
+    for made in (run / "pretrained" / "last", run / "checkpoints" / "last.ckpt"):
+        task = RefineTask.from_pretrained(made)
+        assert task.hparams["unit_length"]
+        assert task.model.unit_length
+    frames = np.random.default_rng(0).standard_normal((30, 1024), dtype=np.float32)
+    scorer = load_scorer(run / "pretrained" / "last")
+    videos = [FrameFeatures("v", length * frames, np.arange(30), 30) for length in (1, 17)]
+    first, second = (scorer.score(video).scores for video in videos)
+    np.testing.assert_allclose(first, second, atol=1e-5)
+    assert main([*words, "--trainer.max_epochs", "2", "--ckpt_path", str(run / "checkpoints" / "last.ckpt")]) == 0
+    assert "unit_length" not in caplog.text
+    again = tmp_path / "runs" / "refine_youtube8m" / "version_1" / "pretrained" / "last"
+    plain = archive(tmp_path / "features", 3, width=1024)  # goes on with features of another length
+    words[words.index(str(features))] = f"[{plain}]"
+    assert RefineTask.from_pretrained(again).hparams["unit_length"]
+    assert main([*words, "--trainer.max_epochs", "1", "--ckpt_path", str(again)]) == 0
+    last = tmp_path / "runs" / "refine_youtube8m" / "version_2" / "pretrained" / "last"
+    assert RefineTask.from_pretrained(last).model.unit_length
+
+
 def test_weights_that_are_no_numbers_are_not_handed_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     features = archive(tmp_path / "features", 4, scale=1e30)
     words = ["fit", "--config", str(CONFIGS / "archive.yaml"), "--data.features", f"[{features}]"]
@@ -301,11 +332,11 @@ def test_weights_that_are_no_numbers_are_not_handed_on(tmp_path: Path, capsys: p
     assert not (tmp_path / "runs" / "archive" / "version_0" / "pretrained").exists()
 
 
-def archive(folder: Path, count: int, *, scale: float = 1.0, made: str | None = None) -> Path:
-    """Videos of 20 frames and more, 16 wide, a file each."""
+def archive(folder: Path, count: int, *, scale: float = 1.0, width: int = 16, made: str | None = None) -> Path:
+    """Videos of 20 frames and more, a file each."""
     folder.mkdir()
     for number in range(count):
-        frames = np.random.default_rng(number).random((20 + number, 16), np.float32) * np.float32(scale)
+        frames = np.random.default_rng(number).random((20 + number, width), np.float32) * np.float32(scale)
         picks = np.arange(len(frames))
         fingerprint = None if made is None else fingerprint_of(made)
         write_features(
