@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,12 @@ from sspvs.training.command_line import TrainingCLI
 
 sys.path.insert(0, str(Path(__file__).parent / "data"))
 sys.path.insert(0, str(Path(__file__).parent / "tasks"))
+from drawn_dataset import drawn_video
 from format_material import youtube8m_tfrecord
 from pair_sets import features_of, write_set
-from summarization_material import write_annotated
+from summarization_material import WIDTH, write_annotated
 from tiny_pretraining import TEXT, VIDEO
+from tiny_refined import saved_refined
 
 FOLDER = Path(__file__).parents[1] / "configs" / "pretrain"
 FINETUNE = FOLDER.parent / "finetune"
@@ -294,6 +297,17 @@ def test_refinement_runs(name: str, material: Path, tmp_path: Path, capsys: pyte
     kept = {path.name for path in (run / "pretrained").iterdir()}
     assert kept == ({"best", "last"} if name == "smoke.yaml" else {"last"})
     assert RefineTask.from_pretrained(run / "pretrained" / "last").hparams["combine"] == "agh"
+
+
+def test_the_evaluation_on_mr_hisum_that_the_header_names(tmp_path: Path) -> None:
+    """There one importance a frame is known, and no users."""
+    video = replace(drawn_video(1, ratings=True), user_scores=None, user_summaries=None)
+    dataset = write_annotated(tmp_path / "mr.h5", [video])
+    checkpoint = saved_refined(tmp_path / "last", feature_dim=WIDTH, unit_length=True)
+    text = (REFINE / "youtube8m.yaml").read_text().replace("\\\n#", " ")
+    (command,) = [line.split()[2:] for line in text.splitlines() if line.startswith("#   sspvs evaluate")]
+    place = {"D.h5": str(dataset), "runs/refine_youtube8m/version_0/pretrained/last": str(checkpoint)}
+    assert main([place.get(word, word) for word in command]) == 0
 
 
 def test_the_drawn_world_is_the_one_of_pretraining() -> None:
