@@ -22,7 +22,8 @@ from sspvs.report.evaluation_words import SHORT, in_words, number
 
 __all__ = ["Table", "comparison_table", "render_markdown", "render_text"]
 
-REFINED = ("refined A", "refined A*G", "refined A*G*H")
+_TERMS = {"A": "local dissimilarity", "G": "global consistency", "H": "uniqueness"}
+REFINED = tuple(f"refined {terms}" for terms in ("A", "G", "H", "A*G", "A*H", "G*H", "A*G*H"))
 BASELINES = (*REFINED, "contrastive", "contrastive, A alone", "consensus", "human", "random")
 _F1_SENTENCE = (
     "overlap in frames of the 15 % summary with each user's, then the mean (avg) or the best (max) over users"
@@ -155,10 +156,10 @@ def _baseline_detail(name: str, measure: str, results: Mapping[str, MethodResult
         settings = next((result.settings for result in results.values()), {})
         draws = settings.get("draws")
         return f"random scores, mean of {draws} draws" if draws else "random scores"
+    if name in REFINED:
+        terms = name.removeprefix("refined ").split("*")
+        return f"of refined features: {' times '.join(_TERMS[term] for term in terms)}"
     return {
-        "refined A": "of refined features: local dissimilarity",
-        "refined A*G": "of refined features: local dissimilarity times global consistency",
-        "refined A*G*H": "of refined features: local dissimilarity times global consistency times uniqueness",
         "contrastive, A alone": "from the features, without training: local dissimilarity alone",
         "consensus": "the mean of all users, in-sample: a ceiling",
         "contrastive": "from the features, without training",

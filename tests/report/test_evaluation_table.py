@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
 from evaluation_builder import ALL, build_evaluation, build_result
 
+from sspvs.benchmark.refined import refined_row
 from sspvs.evaluation.protocol import PROTOCOLS
 from sspvs.evaluation.published import PublishedResult, published_results
 from sspvs.evaluation.results import METRICS
+from sspvs.importance.contrastive import Combine
 from sspvs.report.evaluation_columns import F1, Block, Column, Figure, Row
 from sspvs.report.evaluation_table import comparison_table, render_markdown, render_text
 from sspvs.report.evaluation_words import interval, number
@@ -37,6 +40,22 @@ def test_methods_come_first_then_the_baselines_then_what_was_published() -> None
         ("LLMVS 2025", "published"),
         ("SummDiff 2025", "published"),
     ]
+
+
+@pytest.mark.parametrize("combine", get_args(Combine))
+@pytest.mark.parametrize("beside", [False, True])
+def test_each_combination_of_terms_is_explained(combine: str, beside: bool) -> None:
+    known = {"a": "local dissimilarity", "g": "global consistency", "h": "uniqueness"}
+    name = refined_row(combine)
+    found = build_evaluation(["mine", name])
+    if beside:
+        found = replace(found, methods={"mine": found.methods["mine"]},
+                        baselines={**found.baselines, name: found.methods[name]})  # fmt: skip
+    rows = comparison_table(found).block("per-user").rows
+    (row,) = [row for row in rows if row.label == name]
+    assert row.detail == "of refined features: " + " times ".join(known[term] for term in combine)
+    assert rows.index(row) == 1  # before the baselines
+    assert f"{name}: {row.detail}" in render_text(comparison_table(found))
 
 
 @pytest.mark.parametrize("dataset", ["summe", "tvsum", "eccv16_dataset_summe_google_pool5"])
