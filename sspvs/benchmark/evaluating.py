@@ -72,7 +72,7 @@ def evaluate(
         contrastive: Put a contrastive row beside; needs features in the dataset.
         scorer: A refined checkpoint, with `baseline="contrastive"`: the importance is that of what it makes of the
             features.
-        combine: Of the contrastive importance: `a` or `ag` (when None); with `scorer` any, and when None its own.
+        combine: Of the contrastive importance: `a`, `g` or `ag` (when None); with `scorer` any, and when None its own.
         post: Of the contrastive importance: `summe` (when None), `tvsum` or `none`; with `scorer`, when None, its own.
         draws: Of the random row.
         seed: Of the random row.

@@ -157,7 +157,7 @@ class Judge:
 
         Args:
             name: What the row is called.
-            combine: `a` or `ag`; None: `ag`.
+            combine: `a`, `g` or `ag`; None: `ag`.
 
         Raises:
             DatasetError: The dataset has no features.

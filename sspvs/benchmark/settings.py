@@ -11,7 +11,7 @@ from sspvs.evaluation.baselines import DEFAULT_DRAWS
 from sspvs.evaluation.protocol import DEFAULT_PROTOCOL, protocols_named
 from sspvs.evaluation.summary_rule import rule_named
 from sspvs.importance.contrastive import Combine
-from sspvs.scorers import no_such_term
+from sspvs.scorers import WITHOUT_TRAINING, no_such_term
 
 Baseline = Literal["human", "random", "consensus", "contrastive"]
 CheckpointRule = Literal["val", "last", "train-loss", "best-test", "none"]
@@ -30,7 +30,7 @@ class EvaluationSettings:
         baseline: Evaluate this in place of scores.
         contrastive: Put a contrastive row beside; needs features in the dataset.
         scorer: A refined checkpoint: the baseline is the contrastive importance of what it makes of the features.
-        combine: Of the contrastive importance: `a` or `ag` (when None); with `scorer` any, and when None its own.
+        combine: Of the contrastive importance: `a`, `g` or `ag` (when None); with `scorer` any, and when None its own.
         post: Of the contrastive importance: `summe` (when None), `tvsum` or `none`; with `scorer`, when None, its own.
         draws: Of the random row, >= 1.
         seed: Of the random row, >= 0.
@@ -60,7 +60,7 @@ class EvaluationSettings:
             raise ValueError(f"baseline must be one of {', '.join(get_args(Baseline))}, got {self.baseline!r}")
         if self.scorer is not None and self.baseline != "contrastive":
             raise ValueError("a scorer goes with the contrastive baseline: --baseline contrastive --scorer CHECKPOINT")
-        if self.scorer is None and self.combine not in (None, "a", "ag"):
+        if self.scorer is None and self.combine is not None and self.combine not in WITHOUT_TRAINING:
             raise ValueError(no_such_term(self.combine))
         if self.draws < 1 or self.seed < 0:
             raise ValueError(f"draws must be at least 1 and seed at least 0, got {self.draws} and {self.seed}")

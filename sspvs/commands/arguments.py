@@ -28,8 +28,8 @@ def add_importance_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--combine",
         choices=("a", "g", "h", "ag", "ah", "gh", "agh"),
-        help="terms that are multiplied: a local dissimilarity, g global consistency, and with a refined checkpoint "
-        "alone h uniqueness (default: ag, or as the checkpoint says)",
+        help="terms that are multiplied: a local dissimilarity, g global consistency, and, with a refined checkpoint "
+        "only, h uniqueness (default: ag, or as the checkpoint says)",
     )
     group.add_argument(
         "--post",

@@ -103,7 +103,7 @@ def contrastive_predictions(
     features: Mapping[str, FrameFeatures],
     dataset: Mapping[str, Annotations],
     *,
-    combine: Literal["a", "ag"] = "ag",
+    combine: Literal["a", "g", "ag"] = "ag",
     post: Literal["summe", "tvsum", "none"] = "summe",
 ) -> dict[str, Prediction]:
     """Contrastive importance of each video of a dataset: a baseline that needs features, and no training.
@@ -113,7 +113,7 @@ def contrastive_predictions(
     Args:
         features: Features by the dataset's keys.
         dataset: Annotations by key.
-        combine: `ag` for local dissimilarity times global consistency, `a` for the first alone.
+        combine: `ag` for local dissimilarity times global consistency, `a` for the first alone, `g` for the second.
         post: What becomes of the product: `summe` p + 0.05, `tvsum` exp(p - 1), either then smoothed; `none`.
 
     Returns:

@@ -10,7 +10,7 @@ from typing import Literal
 from sspvs.data.text import TextFields
 from sspvs.features.extract import MAX_DAMAGED
 from sspvs.importance.contrastive import Combine
-from sspvs.scorers import CONTRASTIVE, may_be_scorer, no_such_term, unknown_scorer
+from sspvs.scorers import CONTRASTIVE, WITHOUT_TRAINING, may_be_scorer, no_such_term, unknown_scorer
 from sspvs.selection.kts import DEFAULT_PENALTY
 from sspvs.selection.summary import Budget
 
@@ -35,8 +35,8 @@ class SummarySettings:
         category: What kind of video it is, in a word or two; likewise.
         scorer: `contrastive`, the training-free importance, or a checkpoint: a folder, a `.ckpt` file of fine-tuning
             or of refinement, or a hub id.
-        combine: Of the contrastive importance: `a` local dissimilarity alone, `ag` (when None) times global
-            consistency; of a refined checkpoint also with `h`, uniqueness, and when None its own.
+        combine: Of the contrastive importance: `a` local dissimilarity alone, `g` global consistency alone, `ag` (when
+            None) one times the other; of a refined checkpoint also with `h`, uniqueness, and when None its own.
         post: Likewise, what follows the product: see `contrastive_importance`; when None `summe`, or the checkpoint's.
         segmenter: How the video is cut into shots: `kts`, `uniform` (every `shot_seconds`), `given` (`shots`),
             `transnet` (hard cuts; an extra).
@@ -80,7 +80,7 @@ class SummarySettings:
             problems.append(str(error))
         if not may_be_scorer(self.scorer):
             problems.append(unknown_scorer(self.scorer))
-        if str(self.scorer) == CONTRASTIVE and self.combine not in (None, "a", "ag"):
+        if str(self.scorer) == CONTRASTIVE and self.combine is not None and self.combine not in WITHOUT_TRAINING:
             problems.append(no_such_term(self.combine))
         if self.segmenter not in SEGMENTERS:
             problems.append(f"segmenter must be one of {', '.join(SEGMENTERS)}, got '{self.segmenter}'")

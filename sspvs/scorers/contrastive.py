@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from sspvs.data.text import TextFields
 from sspvs.features.backbones import Backbone
-from sspvs.importance.contrastive import Importance, contrastive_importance
+from sspvs.importance.contrastive import Combine, Importance, contrastive_importance
 from sspvs.types import Fingerprint, FrameFeatures
 
 CONTRASTIVE = "contrastive"
@@ -20,13 +20,13 @@ class ContrastiveScorer:
     """Local dissimilarity times global consistency (Pang et al., WACV 2023); see `sspvs.importance.contrastive`.
 
     Attributes:
-        combine: `a` local dissimilarity alone, `ag` times global consistency.
+        combine: `a` local dissimilarity alone, `g` global consistency alone, `ag` one times the other.
         post: What follows the product.
         device: `auto`, `cpu`, `cuda`, `cuda:1`.
         backbone: The one that made the features; only a title needs it.
     """
 
-    combine: Literal["a", "ag"] = "ag"
+    combine: Combine = "ag"
     post: Literal["summe", "tvsum", "none"] = "summe"
     device: str = "auto"
     backbone: Backbone | None = None

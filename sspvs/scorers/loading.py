@@ -11,6 +11,8 @@ from sspvs.importance.contrastive import Combine
 from sspvs.scorers.base import Scorer
 from sspvs.scorers.contrastive import CONTRASTIVE, ContrastiveScorer
 
+WITHOUT_TRAINING: tuple[Combine, ...] = ("a", "g", "ag")
+"""Combinations of terms that features as they are have."""
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -29,8 +31,8 @@ def load_scorer(
         name: `contrastive`, a checkpoint folder, a `.ckpt` file of fine-tuning or refinement, or a Hugging Face hub id.
         device: `auto` (a GPU where there is one), `cpu`, `cuda`, `cuda:1`.
         download: Fetch a hub id, or a tokenizer, that is not on this machine.
-        combine: Which terms are multiplied, of `contrastive` (`a` or `ag`) and of refined checkpoints; None: `ag`, or
-            what the checkpoint says.
+        combine: Which terms are multiplied, of `contrastive` (`a`, `g` or `ag`) and of refined checkpoints; None: `ag`,
+            or what the checkpoint says.
         post: What follows the product, likewise; None: `summe`, or what the checkpoint says.
         backbone: Of `contrastive`, for a title: the one that made the features.
 
@@ -45,7 +47,7 @@ def load_scorer(
         'contrastive'
     """
     if str(name) == CONTRASTIVE:
-        if combine not in (None, "a", "ag"):
+        if combine is not None and combine not in WITHOUT_TRAINING:
             raise ValueError(no_such_term(combine))
         return ContrastiveScorer(combine or "ag", post or "summe", device, backbone)
     if not may_be_scorer(name):
@@ -71,6 +73,6 @@ def unknown_scorer(name: str | Path) -> str:
 def no_such_term(combine: str) -> str:
     """Why a combination of terms needs a refined checkpoint."""
     return (
-        f"combine must be a or ag without training, got {combine}: other terms need a refined checkpoint, which "
+        f"combine must be a, g or ag without training, got {combine}: h, uniqueness, needs a refined checkpoint, which "
         "`sspvs fit` makes with a config of `task: refine`"
     )

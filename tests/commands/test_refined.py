@@ -19,6 +19,8 @@ import sspvs
 from sspvs.cli import main
 from sspvs.features.backbones import load_backbone
 from sspvs.features.store import read_features, read_score_facts, read_scores, write_dataset
+from sspvs.importance.contrastive import contrastive_importance
+from sspvs.pipeline import SummarySettings
 from sspvs.video.drawing import SCENES, draw_video
 
 MADE_BY = fingerprint_of()
@@ -61,7 +63,7 @@ def test_what_does_not_go_with_a_scorer_is_one_line(
     for flags, told in (
         (["--scorer", str(summarizer), "--combine", "ag"], "is a summarizer, which has neither"),
         (["--scorer", str(plain), "--combine", "agh"], "needs uniqueness, which plain did not learn"),
-        (["--combine", "agh"], "combine must be a or ag without training, got agh"),
+        (["--combine", "gh"], "combine must be a, g or ag without training, got gh: h, uniqueness, needs a refined"),
         (["--scorer", str(refined), "--title", "sea"], "refined reads no text"),
         (["--scorer", str(refined), "--use-text"], "checkpoints that were trained with text, which refined was not"),
         (["--scorer", str(refined), "--backbone", "googlenet"], "--backbone belongs to --scorer contrastive"),
@@ -105,6 +107,21 @@ def test_the_baseline_from_refined_features(
     assert beside["settings"]["combine"] == "ag"
 
 
+def test_global_consistency_alone_needs_no_training(dataset: Path, tmp_path: Path) -> None:
+    scores = tmp_path / "s.h5"
+    assert main(["score", str(dataset), "--out", str(scores), "--combine", "g"]) == 0
+    written = read_scores(scores)
+    for name, video in read_features(dataset).items():
+        expected = contrastive_importance(video.features, combine="g").scores
+        np.testing.assert_allclose(written[name].scores, expected, atol=1e-6)
+    assert main(["evaluate", "--dataset", str(dataset), "--baseline", "contrastive", "--combine", "g"]) == 0
+    (results,) = sspvs.evaluate(dataset, scores).methods.values()
+    found = sspvs.evaluate(dataset, baseline="contrastive", combine="g").methods["contrastive"]["per-user"]
+    assert found.settings["combine"] == "g"
+    assert found.spreads["kendall_tau"].mean == pytest.approx(results["per-user"].spreads["kendall_tau"].mean)
+    assert SummarySettings(combine="g").combine == "g"
+
+
 def test_mistakes_of_the_baseline(
     dataset: Path, refined: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -113,7 +130,7 @@ def test_mistakes_of_the_baseline(
         (["--baseline", "random", "--scorer", str(refined)], "--baseline contrastive --scorer CHECKPOINT"),
         (["--baseline", "contrastive", "--scorer", str(summarizer)], "is no refined checkpoint: score the dataset"),
         (["--baseline", "contrastive", "--scorer", "contrastive"], "is no refined checkpoint"),
-        (["--baseline", "contrastive", "--combine", "agh"], "combine must be a or ag without training"),
+        (["--baseline", "contrastive", "--combine", "agh"], "combine must be a, g or ag without training"),
     ):
         capsys.readouterr()
         assert main(["evaluate", "--dataset", str(dataset), *flags]) == 2, flags
