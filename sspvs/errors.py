@@ -41,6 +41,10 @@ class CheckpointError(SspvsError):
     """A checkpoint that cannot be read, is not to be trusted, or does not fit the model."""
 
 
+class TrainingDivergedError(CheckpointError):
+    """A training that came to weights, or to scores, that are no numbers."""
+
+
 class ExportError(SspvsError):
     """A model that cannot be given to others: as another format, which must compute the same, or on a hub."""
 

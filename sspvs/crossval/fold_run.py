@@ -20,7 +20,7 @@ from sspvs.crossval.progress import FoldProgress
 from sspvs.crossval.records import Chosen, FoldRecord
 from sspvs.crossval.settings import CrossvalSettings
 from sspvs.data.summarization.fold_data import FoldDataModule
-from sspvs.errors import CheckpointError
+from sspvs.errors import CheckpointError, TrainingDivergedError
 from sspvs.tasks.checkpoint import WEIGHTS
 from sspvs.tasks.judged_task import JudgedTask
 from sspvs.training.command_line import TrainingCLI
@@ -133,6 +133,12 @@ class FoldRun(TrainingCLI):
         return [DrawByStep(job.seed), self.progress, self.writer, chooser]
 
     def _run_subcommand(self, subcommand: str) -> None:  # noqa: ARG002
+        try:
+            self._train_and_score()
+        except TrainingDivergedError as error:
+            raise TrainingDivergedError(f"seed {self.job.seed}, fold {self.job.fold}: {error}") from error
+
+    def _train_and_score(self) -> None:
         self.trainer.fit(self.model, datamodule=self.datamodule)
         self.log_dir = self.trainer.log_dir  # agreed upon by all processes: all must ask
         path = self.work / "weights" / "last.ckpt" if self.best is None else self.best.best_model_path

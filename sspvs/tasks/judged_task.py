@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import torch
@@ -30,6 +30,22 @@ class JudgedTask(SavedTask):
     @abstractmethod
     def keep(self, batch: Any) -> None:
         """Put a batch's scores and terms into the records."""
+
+    def refuse_no_numbers(self, ids: Sequence[str], *given: Sequence[Tensor] | Tensor | None) -> None:
+        """Refuse what the network gives of some videos where it is no number.
+
+        Args:
+            ids: B videos.
+            given: Of each B tensors, or a (B, ...) tensor.
+
+        Raises:
+            TrainingDivergedError: Something is no number, after steps of training.
+            CheckpointError: Without any.
+        """
+        for values in (one for one in given if one is not None):
+            for video, own in zip(ids, values, strict=True):
+                if not bool(own.detach().isfinite().all()):
+                    raise self.no_numbers(f"the scores of {video}")
 
     @property
     def scores(self) -> dict[str, FloatArray]:

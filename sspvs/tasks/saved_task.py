@@ -15,11 +15,12 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from sspvs.errors import CheckpointError
+from sspvs.errors import CheckpointError, TrainingDivergedError
 from sspvs.losses.gather import alone
 from sspvs.models.fast_linear import use_fast_linears
 from sspvs.tasks.checkpoint import LoadReport, load_folder, read_lightning_checkpoint, save_folder
 from sspvs.tasks.fingerprint import agreed_fingerprint
+from sspvs.tasks.loss_watch import LossWatch
 from sspvs.tasks.optim import build_optimizer, learning_rate_factor, parameter_groups
 from sspvs.tasks.precision import may_be_fused, refuse_what_cannot_go_together
 from sspvs.tasks.settings import OptimSettings
@@ -38,6 +39,7 @@ class SavedTask(pl.LightningModule):
         optim: The optimiser and its learning rate.
         compile_model: Whether the model is compiled when training starts.
         load_report: What `from_pretrained` loaded.
+        loss_watch: Since when the losses of the last training are no numbers.
     """
 
     kind: ClassVar[str]
@@ -45,6 +47,10 @@ class SavedTask(pl.LightningModule):
     optim: OptimSettings
     compile_model: bool
     load_report: LoadReport | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loss_watch = LossWatch()
 
     @property
     def feature_fingerprint(self) -> dict[str, Any] | None:
@@ -56,6 +62,8 @@ class SavedTask(pl.LightningModule):
         """Take over what the data knows about its features; compile, or choose kernels."""
         known = getattr(getattr(self.trainer, "datamodule", None), "feature_fingerprint", None)
         self.hparams["feature_fingerprint"] = agreed_fingerprint(self.feature_fingerprint, known)
+        if stage == "fit":
+            self.loss_watch = LossWatch()
         if self.compile_model and stage == "fit":
             self.model.compile()
         elif self.trainer.strategy.root_device.type == "cpu":
@@ -119,6 +127,23 @@ class SavedTask(pl.LightningModule):
         task.load_report = LoadReport.load(task, state, where=str(source), strict=strict)
         return task.eval()
 
+    def no_numbers(self, what: str) -> CheckpointError:
+        """What to raise where weights, or what they give, are no numbers.
+
+        Args:
+            what: Which ones, in the plural.
+        """
+        if not self.loss_watch.steps:
+            return CheckpointError(
+                f"{what} are no numbers, and nothing was trained here: are the weights whole, and the features of a "
+                "sensible size?"
+            )
+        return TrainingDivergedError(
+            f"the training diverged: {what} are no numbers after step {self.global_step} ({self.loss_watch.told()}); "
+            f"lower the learning rate (--model.optim.lr, here {self.optim.lr:g}), and see whether the features are of "
+            "a sensible size"
+        )
+
     def freeze_unreached(self, smallest_terms: Callable[[], Mapping[str, Tensor]]) -> None:
         """Freeze the parameters that no term of the losses depends on; see `sspvs.tasks.unused`.
 
@@ -147,6 +172,8 @@ class SavedTask(pl.LightningModule):
         """
         values = {f"{stage}/{name}": term.detach() for name, term in terms.items()}
         training = stage == "train"
+        if training:
+            self.loss_watch.see({**values, "train/loss": total}, self.global_step + 1)
         how: dict[str, Any] = {
             "on_step": training, "on_epoch": not training, "sync_dist": not training, "batch_size": batch,
         }  # fmt: skip

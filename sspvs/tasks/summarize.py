@@ -173,7 +173,7 @@ class SummarizeTask(JudgedTask):
 
     def scored(self, batch: SummarizeBatch) -> ScoredVideos:
         """Score the videos of a batch, in whatever mode the task is."""
-        return ScoredVideos.of(batch.ids, self._batch_forward(batch))
+        return self._scored(batch, self._batch_forward(batch))
 
     def training_step(self, batch: SummarizeBatch, batch_idx: int) -> Tensor:  # noqa: ARG002
         """The total of a batch; logs it and its terms as `train/...`."""
@@ -191,7 +191,7 @@ class SummarizeTask(JudgedTask):
         """Scores and terms of each video."""
         out = self._batch_forward(batch)
         terms = score_terms(self.losses, out.log_scores, batch.target, out.mask, reduction="none")
-        self.records.add(batch.ids, ScoredVideos.of(batch.ids, out).scores, terms)
+        self.records.add(batch.ids, self._scored(batch, out).scores, terms)
 
     def setup(self, stage: str) -> None:
         """As for every task; refuse data of another width, or tokenised for another text tower."""
@@ -213,6 +213,11 @@ class SummarizeTask(JudgedTask):
     def optimizer_groups(self) -> list[dict[str, Any]]:
         """The trained parameters: heads, the layers of the video tower, the text tower."""
         return parameter_groups(self, self.optim, layer_wise(self.optim, self.model.video_encoder.settings.num_layers))
+
+    def _scored(self, batch: SummarizeBatch, out: SummarizerOutput) -> ScoredVideos:
+        scored = ScoredVideos.of(batch.ids, out)
+        self.refuse_no_numbers(batch.ids, scored.scores)
+        return scored
 
     def _batch_forward(self, batch: SummarizeBatch) -> SummarizerOutput:
         out: SummarizerOutput = self.model(

@@ -14,7 +14,6 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.cli import LightningArgumentParser, SaveConfigCallback
 
 from sspvs.atomic import write_text
-from sspvs.errors import CheckpointError
 from sspvs.tasks.saved_task import SavedTask
 from sspvs.training.loggers import wandb_of
 from sspvs.training.saving import BEST, LAST, checkpoint_folder
@@ -73,22 +72,20 @@ class ExportWeights(Callback):
     def __init__(self, module: type[SavedTask]) -> None:
         self.module = module
 
-    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Read them again and write them, on one process."""
         folder = checkpoint_folder(trainer)  # every process must ask
         if trainer.is_global_zero and not trainer.interrupted:
-            _export(folder, self.module)
+            assert isinstance(pl_module, SavedTask)
+            _export(folder, self.module, pl_module)
 
 
-def _export(folder: Path, module: type[SavedTask]) -> None:
+def _export(folder: Path, module: type[SavedTask], trained: SavedTask) -> None:
     for name in (BEST, LAST):
         if (folder / name).is_file():
             target = folder.parent / PRETRAINED / name.removesuffix(".ckpt")
             task = module.from_pretrained(folder / name)
             if not all(bool(weights.isfinite().all()) for weights in task.state_dict().values()):
-                raise CheckpointError(
-                    f"{folder / name}: the training ended in weights that are no numbers; lower the learning rate "
-                    "(--model.optim.lr), and see whether the features are of a sensible size"
-                )
+                raise trained.no_numbers(f"the weights in {folder / name}")
             task.save_pretrained(target)
             logger.info("exported %s", target)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import signal
 import sys
 from collections.abc import Iterator
@@ -328,7 +329,10 @@ def test_weights_that_are_no_numbers_are_not_handed_on(tmp_path: Path, capsys: p
     words = ["fit", "--config", str(CONFIGS / "archive.yaml"), "--data.features", f"[{features}]"]
     words += ["--trainer.accelerator", "cpu", "--trainer.max_epochs", "1", "--run.root", str(tmp_path / "runs")]
     assert main(words) == 2
-    assert "the training ended in weights that are no numbers; lower the learning rate" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "the training diverged: the weights in " in told
+    assert re.search(r"last.ckpt are no numbers after step \d+ \(train/\w+", told)
+    assert " since step 1); lower the learning rate (--model.optim.lr, here 0.0003)" in told
     assert not (tmp_path / "runs" / "archive" / "version_0" / "pretrained").exists()
 
 

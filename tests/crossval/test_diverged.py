@@ -1,0 +1,40 @@
+"""A cross-validation whose training diverges says where, since when, and what to do."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from sspvs.cli import main
+
+sys.path.insert(0, str(Path(__file__).parent))
+from crossval_material import write_config
+
+REFINER = {"embed_dim": 16, "num_layers": 1, "head_dim": 8, "feedforward_dim": 16, "uniqueness_dim": 8}
+
+
+@pytest.mark.parametrize("task", ["summarize", "refine"])
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_the_message(task: str, jobs: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = write_config(tmp_path)
+    if task == "refine":
+        content = yaml.safe_load(config.read_text())
+        data = {name: content["data"][name] for name in ("dataset", "splits")}
+        content |= {
+            "task": "refine",
+            "model": {"refiner": REFINER, "losses": {"segments": 4}},
+            "data": {**data, "clip_frames": 10, "batch_size": 2},
+        }
+        config.write_text(yaml.safe_dump(content))
+    words = ["crossval", "--config", str(config), "--out", str(tmp_path / "o"), "--seeds", "1", "--jobs", jobs]
+    words += ["--model.optim.lr", "1e30" if task == "refine" else "1e6", "--trainer.max_epochs", "2"]
+    assert main(words) == 2
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert "error: seed 0, fold " in told
+    assert ": the training diverged: the scores of drawn/video_" in told
+    assert " are no numbers after step " in told
+    assert "lower the learning rate (--model.optim.lr, here 1e+" in told
+    assert not (tmp_path / "o" / "result.json").exists()
