@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 from tiny_pretraining import terms_of, tiny_batch, tiny_task
-from torch import distributed, multiprocessing, nn
+from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
+from two_processes import run_in_two
 
 from sspvs.data.batch import PretrainBatch
 
@@ -62,9 +63,7 @@ def gradients(module: nn.Module) -> dict[str, torch.Tensor]:
     return {name: p.grad for name, p in module.named_parameters() if p.requires_grad}
 
 
-def work(rank: int, meeting: str, out: str) -> None:
-    torch.set_num_threads(1)
-    distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=2)
+def work(rank: int, out: str) -> None:
     found = {}
     for case in CASES:
         training = Training(case)
@@ -79,14 +78,12 @@ def work(rank: int, meeting: str, out: str) -> None:
         found[case] = (gradients(training), float(average / 2), float(alone))
     if rank == 0:
         torch.save(found, out)
-    distributed.barrier()  # none leaves while the other still talks
-    distributed.destroy_process_group()
 
 
 @pytest.fixture(scope="module")
 def two_processes(tmp_path_factory: pytest.TempPathFactory) -> dict:
     folder: Path = tmp_path_factory.mktemp("gloo")
-    multiprocessing.spawn(work, args=(str(folder / "meeting"), str(folder / "found.pt")), nprocs=2)
+    run_in_two(work, folder, str(folder / "found.pt"))
     return torch.load(folder / "found.pt", weights_only=True)
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 from tiny_summarizing import rows_of, terms_of, tiny_summarizer, tiny_videos
-from torch import distributed, multiprocessing, nn
+from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
+from two_processes import run_in_two
 
 from sspvs.data.batch import SummarizeBatch
 from sspvs.tasks.score_records import ScoreRecords
@@ -64,9 +65,7 @@ def judged(rows: Sequence[int]) -> ScoreRecords:
     return task.records
 
 
-def work(rank: int, meeting: str, out: str) -> None:
-    torch.set_num_threads(1)
-    distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=2)
+def work(rank: int, out: str) -> None:
     found: dict = {}
     for case in CASES:
         training = Training(case)
@@ -80,14 +79,12 @@ def work(rank: int, meeting: str, out: str) -> None:
     records = judged(((0, 4), (4, 5))[rank]).joined()  # video 4 is given to both, to make the shares even
     found["judged"] = ({video: scores.tolist() for video, scores in records.scores.items()}, records.means())
     torch.save(found, f"{out}{rank}")
-    distributed.barrier()  # none leaves while the other still talks
-    distributed.destroy_process_group()
 
 
 @pytest.fixture(scope="module")
 def two_processes(tmp_path_factory: pytest.TempPathFactory) -> list[dict]:
     folder: Path = tmp_path_factory.mktemp("gloo")
-    multiprocessing.spawn(work, args=(str(folder / "meeting"), str(folder / "found")), nprocs=2)
+    run_in_two(work, folder, str(folder / "found"))
     return [torch.load(folder / f"found{rank}", weights_only=True) for rank in (0, 1)]
 
 
