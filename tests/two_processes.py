@@ -9,18 +9,23 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import distributed, multiprocessing
+from torch import distributed, multiprocessing, nn
+from torch.nn.parallel import DistributedDataParallel
 
 
-def run_in_two(work: Callable[..., None], folder: Path, *args: Any) -> None:
-    """Call `work(rank, *args)` in both processes of a gloo group that meets in `folder`; raise what either raises."""
-    multiprocessing.spawn(_member, args=(work, str(folder / "meeting"), *args), nprocs=2)
+def run_in_two(work: Callable[[int], Any], folder: Path) -> list[Any]:
+    """What `work(rank)` returns in each process of a gloo group that meets in `folder`; raise what either raises.
+
+    What it returns must be tensors and plain types.
+    """
+    multiprocessing.spawn(_member, args=(work, folder), nprocs=2)
+    return [torch.load(folder / f"rank{rank}.pt", weights_only=True) for rank in (0, 1)]
 
 
-def _member(rank: int, work: Callable[..., None], meeting: str, *args: Any) -> None:
+def _member(rank: int, work: Callable[[int], Any], folder: Path) -> None:
     torch.set_num_threads(1)
-    distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=2)
-    work(rank, *args)
+    distributed.init_process_group("gloo", init_method=f"file://{folder / 'meeting'}", rank=rank, world_size=2)
+    torch.save(work(rank), folder / f"rank{rank}.pt")
     distributed.barrier()  # none leaves while the other still talks
     distributed.destroy_process_group()
     # gloo's threads outlive the group. One that wants the interpreter's lock while the interpreter is being taken down
@@ -28,3 +33,21 @@ def _member(rank: int, work: Callable[..., None], meeting: str, *args: Any) -> N
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)
+
+
+def averaged_step(training: nn.Module, *batch: Any) -> tuple[dict[str, torch.Tensor], float]:
+    """Within `work`: the gradients that both processes get, and the mean of their losses.
+
+    There is no search for unused parameters: those that no term reaches must have been frozen.
+    """
+    wrapped = DistributedDataParallel(training)  # averages as long as it is alive
+    loss = wrapped(*batch)
+    loss.backward()
+    average = loss.detach().clone()
+    distributed.all_reduce(average)
+    return gradients(training), float(average / 2)
+
+
+def gradients(module: nn.Module) -> dict[str, torch.Tensor]:
+    """Of all trained parameters, by name."""
+    return {name: p.grad for name, p in module.named_parameters() if p.requires_grad}

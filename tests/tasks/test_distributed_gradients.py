@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 from tiny_pretraining import terms_of, tiny_batch, tiny_task
-from torch import distributed, nn
-from torch.nn.parallel import DistributedDataParallel
-from two_processes import run_in_two
+from torch import nn
+from two_processes import averaged_step, gradients, run_in_two
 
 from sspvs.data.batch import PretrainBatch
 
@@ -59,32 +56,20 @@ class Training(nn.Module):
         return self.task.total(terms_of(self.task, batch))
 
 
-def gradients(module: nn.Module) -> dict[str, torch.Tensor]:
-    return {name: p.grad for name, p in module.named_parameters() if p.requires_grad}
-
-
-def work(rank: int, out: str) -> None:
+def work(rank: int) -> dict:
     found = {}
     for case in CASES:
         training = Training(case)
-        # No search for unused parameters: those that no objective reaches must have been frozen.
-        wrapped = DistributedDataParallel(training)
-        loss = wrapped(share(joined(case), rank))
-        loss.backward()
-        average = loss.detach().clone()
-        distributed.all_reduce(average)
+        averages = averaged_step(training, share(joined(case), rank))
         with torch.no_grad():  # evaluation waits for nobody: the other process does not take part in this
             alone = training(share(joined(case), 0)) if rank == 0 else torch.zeros(())
-        found[case] = (gradients(training), float(average / 2), float(alone))
-    if rank == 0:
-        torch.save(found, out)
+        found[case] = (*averages, float(alone))
+    return found
 
 
 @pytest.fixture(scope="module")
 def two_processes(tmp_path_factory: pytest.TempPathFactory) -> dict:
-    folder: Path = tmp_path_factory.mktemp("gloo")
-    run_in_two(work, folder, str(folder / "found.pt"))
-    return torch.load(folder / "found.pt", weights_only=True)
+    return run_in_two(work, tmp_path_factory.mktemp("gloo"))[0]
 
 
 @pytest.mark.parametrize("case", CASES)

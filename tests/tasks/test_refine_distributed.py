@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 from tiny_refining import rows_of, terms_of, tiny_clips, tiny_refiner
-from torch import distributed, nn
-from torch.nn.parallel import DistributedDataParallel
-from two_processes import run_in_two
+from torch import nn
+from two_processes import averaged_step, gradients, run_in_two
 
 from sspvs.data.batch import RefineBatch
 
@@ -48,35 +45,20 @@ class Training(nn.Module):
         return self.task.total(terms_of(self.task, batch))
 
 
-def gradients(module: nn.Module) -> dict[str, torch.Tensor]:
-    return {name: p.grad for name, p in module.named_parameters() if p.requires_grad}
-
-
-def work(rank: int, out: str) -> None:
-    found: dict = {}
-    for case in CASES:
-        training = Training(case)
-        # No search for unused parameters: what no term reaches must have been frozen.
-        wrapped = DistributedDataParallel(training)
-        loss = wrapped(share(rank))
-        loss.backward()
-        average = loss.detach().clone()
-        distributed.all_reduce(average)
-        found[case] = (gradients(training), float(average / 2))
+def work(rank: int) -> dict:
+    found: dict = {case: averaged_step(Training(case), share(rank)) for case in CASES}
     task = tiny_refiner(4).eval()
     with torch.no_grad():  # uneven passes: none may wait for another
         for row in ((0, 4), (4,))[rank]:
             task.validation_step(rows_of(joined(), slice(row, row + 1)), 0)
     records = task.records.joined()
     found["judged"] = ({video: scores.tolist() for video, scores in records.scores.items()}, records.means())
-    torch.save(found, f"{out}{rank}")
+    return found
 
 
 @pytest.fixture(scope="module")
 def two_processes(tmp_path_factory: pytest.TempPathFactory) -> list[dict]:
-    folder: Path = tmp_path_factory.mktemp("gloo")
-    run_in_two(work, folder, str(folder / "found"))
-    return [torch.load(folder / f"found{rank}", weights_only=True) for rank in (0, 1)]
+    return run_in_two(work, tmp_path_factory.mktemp("gloo"))
 
 
 @pytest.mark.parametrize("case", CASES)

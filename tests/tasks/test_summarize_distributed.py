@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 import torch
 from tiny_summarizing import rows_of, terms_of, tiny_summarizer, tiny_videos
-from torch import distributed, nn
-from torch.nn.parallel import DistributedDataParallel
-from two_processes import run_in_two
+from torch import nn
+from two_processes import averaged_step, gradients, run_in_two
 
 from sspvs.data.batch import SummarizeBatch
 from sspvs.tasks.score_records import ScoreRecords
@@ -53,10 +51,6 @@ class Training(nn.Module):
         return self.task.total(terms_of(self.task, batch))
 
 
-def gradients(module: nn.Module) -> dict[str, torch.Tensor]:
-    return {name: p.grad for name, p in module.named_parameters() if p.requires_grad}
-
-
 def judged(rows: Sequence[int]) -> ScoreRecords:
     """What a pass over some videos keeps, one a batch."""
     task = tiny_summarizer(4, losses=ALL).eval()
@@ -65,27 +59,16 @@ def judged(rows: Sequence[int]) -> ScoreRecords:
     return task.records
 
 
-def work(rank: int, out: str) -> None:
-    found: dict = {}
-    for case in CASES:
-        training = Training(case)
-        # No search for unused parameters: what no term reaches must have been frozen.
-        wrapped = DistributedDataParallel(training)
-        loss = wrapped(share(rank))
-        loss.backward()
-        average = loss.detach().clone()
-        distributed.all_reduce(average)
-        found[case] = (gradients(training), float(average / 2))
+def work(rank: int) -> dict:
+    found: dict = {case: averaged_step(Training(case), share(rank)) for case in CASES}
     records = judged(((0, 4), (4, 5))[rank]).joined()  # video 4 is given to both, to make the shares even
     found["judged"] = ({video: scores.tolist() for video, scores in records.scores.items()}, records.means())
-    torch.save(found, f"{out}{rank}")
+    return found
 
 
 @pytest.fixture(scope="module")
 def two_processes(tmp_path_factory: pytest.TempPathFactory) -> list[dict]:
-    folder: Path = tmp_path_factory.mktemp("gloo")
-    run_in_two(work, folder, str(folder / "found"))
-    return [torch.load(folder / f"found{rank}", weights_only=True) for rank in (0, 1)]
+    return run_in_two(work, tmp_path_factory.mktemp("gloo"))
 
 
 @pytest.mark.parametrize("case", CASES)
