@@ -43,6 +43,7 @@ def test_a_table_becomes_a_dataset(annotations: Path, tmp_path: Path, capsys: py
     with read_dataset(out) as dataset:
         video = dataset["video_1"]
     assert (video.video_name, video.n_frames) == ("red then green.mp4", 40)
+    assert "no shot fits into 15% of the video (6 frames): summaries of methods will be empty" in told
     assert video.user_summaries is not None
     assert video.user_summaries.sum(axis=1).tolist() == [10, 20]
 

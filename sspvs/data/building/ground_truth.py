@@ -30,15 +30,17 @@ def annotations_of(
     """
     chosen = users.chosen
     notes: tuple[str, ...] = ()
-    every_frame = np.arange(clock.n_frames, dtype=np.int64)
+    made = ""
     if chosen is None:
+        every_frame = np.arange(clock.n_frames, dtype=np.int64)
         chosen = np.stack([summary_frames(scores, every_frame, shots) for scores in users.scores])
-        budget = Budget().limits(shots).frames
-        if shots.lengths.min() > budget:
-            notes = (
-                f"no shot fits into {DEFAULT_RATIO:.0%} of the video ({budget} frames): user summaries are the best "
-                "part of the best shot; shorter shots are better (--segmenter uniform --shot-seconds)",
-            )
+        made = "user summaries are the best part of the best shot, and "
+    budget = Budget().limits(shots).frames
+    if shots.lengths.min() > budget:
+        notes = (
+            f"no shot fits into {DEFAULT_RATIO:.0%} of the video ({budget} frames): {made}summaries of methods will be "
+            "empty, with F1 0; shorter shots are better (--segmenter uniform --shot-seconds)",
+        )
     mean = users.scores[:, clock.picks].mean(axis=0, dtype=np.float64)  # (T,)
     gtscore = ((mean - users.low) / users.span).astype(np.float32)
     return Annotations(
