@@ -7,15 +7,18 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 from tiny_summarizers import saved_summarizer
 
 import sspvs
-from sspvs.errors import CheckpointError, VideoError
+from sspvs.errors import CheckpointError, MissingExtraError, VideoError
+from sspvs.features import transnet
 from sspvs.pipeline import SummarySettings, load_tools, summarize_with
 from sspvs.video.drawing import SCENES, draw_video
+from sspvs.weights import minilm
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +50,18 @@ def test_a_title_takes_part(drawn: Path) -> None:
     assert "text_similarity" in with_title.curves
     assert "text_similarity" not in without.curves
     assert not np.allclose(with_title.scores, without.scores)
+
+
+@pytest.mark.parametrize(
+    ("package", "extra", "settings"),
+    [(minilm, "text", {"title": "a sailing boat"}), (transnet, "transnet", {"segmenter": "transnet"})],
+)
+def test_a_missing_extra_is_told_before_the_video_is_opened(
+    package: ModuleType, extra: str, settings: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(package, "PACKAGE", "no_such_package")
+    with pytest.raises(MissingExtraError, match=rf"sspvs\[{extra}\]"):
+        sspvs.summarize("no such video.mp4", backbone="efficientnet-lite0", **settings)
 
 
 def test_a_checkpoint_by_its_path(drawn: Path, tmp_path: Path) -> None:

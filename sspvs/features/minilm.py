@@ -14,11 +14,20 @@ from typing import Any
 import numpy as np
 
 from sspvs.types import FloatArray
-from sspvs.weights.minilm import tokenizer_file, weights_file
+from sspvs.weights.minilm import model_folder, tokenizer_file, weights_file
 
 WIDTH, LAYERS, HEADS, MAX_TOKENS = 384, 6, 12, 256
 NORM_EPSILON = 1e-12
 _PURPOSE = "comparing frames with a text without a CLIP backbone"
+
+
+def check_installed() -> None:
+    """Refuse to do without the package, before anything is computed.
+
+    Raises:
+        MissingExtraError: The package with the weights is not installed.
+    """
+    model_folder(_PURPOSE)
 
 
 def embed_sentences(sentences: Sequence[str], batch_size: int = 64) -> FloatArray:

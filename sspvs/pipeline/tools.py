@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sspvs.features.backbones import Backbone, load_backbone
+from sspvs.features.transnet import weights_path
 from sspvs.pipeline.settings import SummarySettings
 from sspvs.scorers import CONTRASTIVE, Scorer, backbone_for, load_scorer
 
@@ -64,6 +65,8 @@ def load_tools(
         FingerprintMismatchError: Backbone and rate are not those that the scorer was trained on.
         SspvsError: The scorer or the weights are missing or broken.
     """
+    if settings.segmenter == "transnet":
+        weights_path()  # a missing package is told now, not after the video was looked at
     device = settings.device
     if str(settings.scorer) == CONTRASTIVE:
         if isinstance(backbone, str):

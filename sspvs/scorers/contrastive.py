@@ -45,7 +45,8 @@ class ContrastiveScorer:
         """A title is compared with the frames; the other fields have no say.
 
         Raises:
-            ValueError: Another field is given, or a title without a backbone.
+            ValueError: Another field is given, or a title without a backbone that can compare it with frames.
+            SspvsError: What the backbone takes for that is not on this machine.
         """
         other = [name for name, field in text._asdict().items() if field.strip() and name != "title"]
         if other:
@@ -53,8 +54,10 @@ class ContrastiveScorer:
                 f"{CONTRASTIVE} importance reads a title and nothing else, got {' and '.join(other)}; put that into "
                 "the title"
             )
-        if text.title and self.backbone is None:
-            raise ValueError(_NO_BACKBONE)
+        if text.title:
+            if self.backbone is None:
+                raise ValueError(_NO_BACKBONE)
+            self.backbone.check_text()
 
     def check_features(self, found: Fingerprint | None, where: str) -> str | None:
         """Any features will do; a sentence when nobody knows what made them."""

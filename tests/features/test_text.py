@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from extraction_material import MeanColour
 
 from sspvs.errors import MissingExtraError, WeightsNotFoundError
 from sspvs.features import minilm, text
@@ -75,6 +76,13 @@ def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     minilm._load.cache_clear()
     with pytest.raises(MissingExtraError, match=r'pip install "sspvs\[text\]"'):
         minilm.embed_sentences(["a"])
+
+
+def test_a_backbone_without_words_says_so() -> None:
+    blind = MeanColour()
+    for refused in (blind.check_text, lambda: blind.text_similarity(np.zeros((2, 3), np.float32), "a dog")):
+        with pytest.raises(ValueError, match=f"{blind.name} cannot compare frames with text"):
+            refused()
 
 
 @pytest.mark.usefixtures("with_minilm")

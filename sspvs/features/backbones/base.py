@@ -70,6 +70,18 @@ class Backbone(ABC):
             (B, D) float32.
         """
 
+    def check_text(self) -> None:
+        """Refuse what `text_similarity` would refuse of any features and text, before anything is computed.
+
+        Raises:
+            ValueError: This backbone cannot compare frames with text.
+            SspvsError: A package or a file that it takes is not on this machine.
+        """
+        raise ValueError(
+            f"backbone {self.name} cannot compare frames with text; "
+            "use efficientnet-lite0, googlenet or open_clip:MODEL/TAG"
+        )
+
     def text_similarity(self, features: FloatArray, text: str) -> FloatArray:
         """How well each frame fits a text.
 
@@ -82,13 +94,11 @@ class Backbone(ABC):
 
         Raises:
             ValueError: This backbone cannot compare frames with text.
-            MissingExtraError: An optional package is needed and not installed.
+            SspvsError: A package or a file that it takes is not on this machine.
         """
         del features, text
-        raise ValueError(
-            f"backbone {self.name} cannot compare frames with text; "
-            "use efficientnet-lite0, googlenet or open_clip:MODEL/TAG"
-        )
+        self.check_text()
+        raise NotImplementedError(f"{type(self).__name__} says that it compares frames with text, and does not")
 
     def fingerprint(self, rate_hz: float) -> Fingerprint:
         """What made these features, when sampled at `rate_hz` picks per second."""

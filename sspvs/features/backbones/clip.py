@@ -91,6 +91,10 @@ class OpenClip(Backbone):
             return np.zeros((0, self.feature_dim), np.float32)
         return self._encode(frames)
 
+    def check_text(self) -> None:
+        """The model's tokenizer must be here."""
+        self._tokenize("")
+
     def text_similarity(self, features: FloatArray, text: str) -> FloatArray:
         """Cosine between each frame's features and the text tower's embedding of `text`, (T,) float32."""
         import torch

@@ -151,6 +151,12 @@ class EfficientNetLite0(Backbone):
             return np.zeros((0, self.feature_dim), np.float32)
         return self._run(np.ascontiguousarray(frames))
 
+    def check_text(self) -> None:
+        """MiniLM must be installed."""
+        from sspvs.features.minilm import check_installed
+
+        check_installed()
+
     def text_similarity(self, features: FloatArray, text: str) -> FloatArray:
         """ConSE similarity of each frame to a text (weak: see `sspvs.features.text`), (T,) float32."""
         from sspvs.features.text import conse_similarity

@@ -141,6 +141,12 @@ class GoogLeNet(Backbone):
             return np.zeros((0, self.feature_dim), np.float32)
         return self._encode(frames)
 
+    def check_text(self) -> None:
+        """MiniLM must be installed."""
+        from sspvs.features.minilm import check_installed
+
+        check_installed()
+
     def text_similarity(self, features: FloatArray, text: str) -> FloatArray:
         """ConSE similarity of each frame to a text (weak: see `sspvs.features.text`), (T,) float32."""
         from sspvs.features.text import conse_similarity
