@@ -18,7 +18,7 @@ from sspvs.benchmark.provenance import file_facts
 from sspvs.benchmark.refined import refined_row
 from sspvs.crossval.settings import CrossvalSettings
 from sspvs.data.refinement.finding import feature_files
-from sspvs.data.summarization.fold_data import FoldDataModule
+from sspvs.data.summarization.fold_data import FoldDataModule, as_paths
 from sspvs.training.command_line import TrainingCLI
 from sspvs.training.tasks import TASKS, TrainingTask, task_asked_for, task_named
 
@@ -31,6 +31,8 @@ _HOW = {
 """Settings that decide how it is done and not what comes out, by group; seeds and folds are gone through."""
 _FILES = {"data": ("dataset", "others", "splits", "texts"), "model": ("pretrained",)}
 """Settings that name files: what counts is what is in them."""
+_ONE_OR_SEVERAL = ("others", "features")
+"""Settings of `data` that name one file or a list of them."""
 _UNLABELLED = "features"
 """A setting of `data` that names files, many and large ones: what counts are their names and sizes."""
 
@@ -154,6 +156,9 @@ def _identity(config: Mapping[str, Any], rule: str, data: FoldDataModule[Any]) -
             (inside or {}).pop(name, None)
     if kept["data"].get("world"):
         kept["data"]["world"].pop("folder", None)
+    for name in _ONE_OR_SEVERAL:
+        if kept["data"].get(name):
+            kept["data"][name] = as_paths(kept["data"][name])
     for group, names in _FILES.items():
         for name in names:
             if name in kept[group]:

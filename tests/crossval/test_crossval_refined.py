@@ -210,6 +210,8 @@ def test_unlabelled_videos_belong_to_the_experiment(config: Path, tmp_path: Path
     found = cross_validate(config, tmp_path / "out", seeds=1, overrides=words, keep="none")
     assert {record.train for record in found.folds} == {6}  # of the annotated ones
     cross_validate(config, tmp_path / "out", seeds=1, overrides=words, keep="none")
+    words = ["--data.features", str(folder)]  # one path, or a list of one: the same experiment
+    cross_validate(config, tmp_path / "out", seeds=1, overrides=words, keep="none")
     np.save(folder / "3.npy", np.ones((30, 16), np.float32))
     with pytest.raises(ValueError, match=r"made with other settings: .*config\.data\.features\.files 3 \(now 4\)"):
         cross_validate(config, tmp_path / "out", seeds=1, overrides=words, keep="none")

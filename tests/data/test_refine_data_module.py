@@ -146,6 +146,13 @@ def test_unlabelled_videos_alone(tmp_path: Path) -> None:
         data.n_folds  # noqa: B018
 
 
+def test_one_path_needs_no_list() -> None:
+    one = RefineDataModule(features="clips", dataset="d.h5", others="e.h5")
+    several = RefineDataModule(features=["clips"], dataset="d.h5", others=["e.h5"])
+    assert one.features == several.features == ("clips",)
+    assert one.paths == several.paths == (Path("d.h5"), Path("e.h5"))
+
+
 def test_unlabelled_videos_held_out(tmp_path: Path) -> None:
     path = archive(tmp_path / "mine.h5", 40)
     data = ready(features=path, validate_on="held-out", val_batch_size=4)

@@ -268,6 +268,7 @@ def test_what_is_refused_once_all_is_read_leaves_no_folder(tmp_path: Path, capsy
     words += ["--run.root", str(tmp_path / "runs"), "--data.features"]
     for more, told in (
         ([f"[{many}]", "--data.batch_size", "50"], "needs 50 videos, there are 6"),
+        ([str(many), "--data.batch_size", "50"], "needs 50 videos, there are 6"),
         ([f"[{one}]", "--data.validate_on", "held-out"], "set validate_on to nothing"),
         ([f"[{many}]", "--ckpt_path", str(known)], "trained on other features than these: backbone 'other'"),
     ):

@@ -16,7 +16,7 @@ from sspvs.data.refinement.judged import training_items, without_judged
 from sspvs.data.refinement.parts import all_of, held_out, readable, refuse_damaged, refuse_same_files, refuse_unlike
 from sspvs.data.refinement.sources import AnnotatedSource, ClipMemory
 from sspvs.data.refinement.survey import Unlabelled, likely_width, load_unlabelled
-from sspvs.data.summarization.fold_data import FoldDataModule, Part
+from sspvs.data.summarization.fold_data import FoldDataModule, Part, as_paths
 from sspvs.data.summarization.same_videos import JudgedVideos
 from sspvs.data.summarization.survey import SummarizeItem, Surveyed
 from sspvs.data.worlds import WorldSource, unlabelled_of_world
@@ -38,10 +38,11 @@ class RefineDataModule(FoldDataModule[RefineBatch]):
     and the draw alone.
 
     Args:
-        features: Unlabelled features: h5 files, and folders (with their subfolders) of .h5, .npy and .npz files,
-            YouTube-8M frame-level .tfrecord files (or its bytes as .npy or h5), and shards of `sspvs data shard`.
+        features: Unlabelled features, one path or a list of them: h5 files, and folders (with their subfolders) of
+            .h5, .npy and .npz files, YouTube-8M frame-level .tfrecord files (or its bytes as .npy or h5), and shards
+            of `sspvs data shard`.
         dataset: The dataset file that is tested (`sspvs data build`), with features; or give a `world`, or neither.
-        others: Dataset files of other sets, to train on as well (augmented) or alone (transfer).
+        others: Dataset file of another set, or a list of several, to train on as well (augmented) or alone (transfer).
         splits: A split file of any style. Null: the world's own, or folds drawn by `split_seed`.
         fold: Which of the folds, from 0. Null: nothing is tested and all videos are trained on, but those held out.
         setting: Of folds that are drawn; a split file has its own.
@@ -71,9 +72,9 @@ class RefineDataModule(FoldDataModule[RefineBatch]):
 
     def __init__(
         self,
-        features: list[str] | None = None,
+        features: list[str] | str | None = None,
         dataset: str | None = None,
-        others: list[str] | None = None,
+        others: list[str] | str | None = None,
         splits: str | None = None,
         fold: int | None = 0,
         setting: Literal["canonical", "augmented", "transfer"] = "canonical",
@@ -118,7 +119,7 @@ class RefineDataModule(FoldDataModule[RefineBatch]):
             num_workers=num_workers,
             world=world,
         )
-        self.features = tuple(features or ())
+        self.features = as_paths(features)
         if world is not None and world_unlabelled:
             self.features += (str(unlabelled_of_world(world)),)
         self.clip_frames, self.repeats, self.seed = clip_frames, repeats, seed

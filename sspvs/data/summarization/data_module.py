@@ -36,8 +36,9 @@ class SummarizeDataModule(FoldDataModule[SummarizeBatch]):
 
     Args:
         dataset: The dataset file that is tested (`sspvs data build`), with features; or give a `world`.
-        others: Dataset files of other sets, to train on as well (augmented) or alone (transfer). A warning tells of
-            those of their videos that have the features of tested or validated ones; they are trained on.
+        others: Dataset file of another set, or a list of several, to train on as well (augmented) or alone (transfer).
+            A warning tells of those of their videos that have the features of tested or validated ones; they are
+            trained on.
         splits: A split file of any style. Null: the world's own, or folds drawn by `split_seed`, five where there are
             as many videos.
         fold: Which of the folds, from 0. Null: nothing is tested and all videos are trained on, but those held out to
@@ -75,7 +76,7 @@ class SummarizeDataModule(FoldDataModule[SummarizeBatch]):
     def __init__(
         self,
         dataset: str | None = None,
-        others: list[str] | None = None,
+        others: list[str] | str | None = None,
         splits: str | None = None,
         fold: int | None = 0,
         setting: Literal["canonical", "augmented", "transfer"] = "canonical",

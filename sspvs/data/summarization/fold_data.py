@@ -24,6 +24,13 @@ Batch = TypeVar("Batch")
 Part: TypeAlias = Literal["train", "val", "test"]
 
 
+def as_paths(given: Sequence[str] | str | None) -> tuple[str, ...]:
+    """A setting that names one file, several, or none."""
+    if given is None:
+        return ()
+    return (given,) if isinstance(given, str) else tuple(given)
+
+
 class FoldDataModule(pl.LightningDataModule, Generic[Batch]):
     """One fold of annotated videos: those it trains on, those that choose the checkpoint, those it tests.
 
@@ -32,7 +39,7 @@ class FoldDataModule(pl.LightningDataModule, Generic[Batch]):
     Args:
         dataset: The dataset file that is tested; or give a `world`. Neither: there are no annotated videos, and
             whatever needs them refuses.
-        others: Dataset files of other sets.
+        others: Dataset file of another set, or several.
         splits: A split file; None: the world's own, or folds that are drawn.
         fold: Which of the folds; None: nothing is tested.
         setting: Of folds that are drawn.
@@ -50,7 +57,7 @@ class FoldDataModule(pl.LightningDataModule, Generic[Batch]):
         self,
         *,
         dataset: str | None,
-        others: Sequence[str] | None,
+        others: Sequence[str] | str | None,
         splits: str | None,
         fold: int | None,
         setting: Literal["canonical", "augmented", "transfer"],
@@ -71,7 +78,7 @@ class FoldDataModule(pl.LightningDataModule, Generic[Batch]):
         if self.world_files is not None:
             dataset = str(self.world_files.dataset)
             splits = str(self.world_files.splits) if splits is None else splits
-        self.paths = () if dataset is None else (Path(dataset), *map(Path, others or ()))
+        self.paths = () if dataset is None else (Path(dataset), *map(Path, as_paths(others)))
         self.split_path = None if splits is None else Path(splits)
         self.fold, self.split_seed = fold, split_seed
         self.setting: Literal["canonical", "augmented", "transfer"] = setting
