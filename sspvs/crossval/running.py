@@ -79,6 +79,8 @@ def cross_validate(
     """
     protocols_named(protocol)
     rule_named(rule)
+    if isinstance(seeds, int) and seeds < 1:
+        raise ValueError(f"seeds must be one or more, got {seeds}")
     configs = tuple(os.fspath(one) for one in ([config] if isinstance(config, (str, os.PathLike)) else config))
     words = tuple(overrides)
     settings = CrossvalSettings(

@@ -264,6 +264,7 @@ MISTAKES = [
     (["--data.fold", "1"], "--data.fold cannot be given to a cross-validation: all folds are gone through"),
     (["--ckpt_path=last"], "--ckpt_path cannot be given"),
     (["--seeds", "0"], "seeds must be one or more"),
+    (["--seeds", "-2"], "seeds must be one or more, got -2"),
     (["--model.nonsense", "3"], "nonsense"),
     (["--checkpoint-rule", "train"], "invalid choice: 'train'"),
     (["--protocol", "tau"], "invalid choice: 'tau'"),
