@@ -115,8 +115,9 @@ def _move_into(staging: Path, out: Path) -> None:
 def _write_all(summary: Summary, staging: Path, out: Path, *, progress: bool) -> None:
     source = Path(summary.info.path)
     clip = staging / "summary.mp4"
-    written = write_clips(source, summary.segment_seconds, clip, progress=progress)
-    summary = replace(summary, warnings=(*summary.warnings, *written.warnings))
+    written = write_clips(source, summary.segment_seconds, clip, timeline=summary.timeline, progress=progress)
+    decode = replace(summary.decode, lost_sound_seconds=written.lost_sound_seconds)
+    summary = replace(summary, decode=decode, warnings=(*summary.warnings, *written.warnings))
     tables.write_scores_csv(summary, staging / "scores.csv")
     plots.write_scores_png(summary, staging / "scores.png")
     _write_keyframes(summary, staging / "keyframes")
@@ -136,12 +137,12 @@ def _write_all(summary: Summary, staging: Path, out: Path, *, progress: bool) ->
 def _write_keyframes(summary: Summary, folder: Path) -> None:
     """One full-size picture for each shot of the summary, a few in memory at a time."""
     shown = [index for index, selected in enumerate(summary.selected) if selected]
-    times = [summary.timeline.seconds_of(int(summary.keyframes[index])) for index in shown]
+    frames = [int(summary.keyframes[index]) for index in shown]
     at_once = max(1, KEYFRAME_BYTES // (summary.info.width * summary.info.height * 3))
-    with open_video(summary.info.path) as reader:
+    with open_video(summary.info.path, timeline=summary.timeline) as reader:
         pictures = (
             picture
-            for first in range(0, len(times), at_once)
-            for picture in reader.frames_when(times[first : first + at_once], Resize("none"))
+            for first in range(0, len(frames), at_once)
+            for picture in reader.frames_at(frames[first : first + at_once], Resize("none"))
         )
         keyframes.write_keyframe_images(summary, pictures, folder, shot_indices=shown)

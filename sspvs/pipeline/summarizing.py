@@ -9,6 +9,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from sspvs.features.backbones import Backbone
 from sspvs.features.extract import Sampling, extract_video
 from sspvs.features.transnet import cut_frames
@@ -143,6 +145,7 @@ def summarize_with(video: str | Path, tools: Tools, *, progress: bool = False) -
         segments=chosen.segments,
         keyframes=chosen.keyframes,
         budget_frames=chosen.budget_frames,
+        budget_seconds=chosen.budget_seconds,
         settings=tools.settings_used(),
         curves=importance.curves,
         title=settings.title,
@@ -172,4 +175,8 @@ def _cut_into_shots(
     else:
         cuts = cut_frames(info.path, decoder=settings.decoder, time_limit_seconds=settings.time_limit_seconds)
         shots = shots_from_cuts(cuts, features.n_frames)
-    return merge_short(shots, timeline, settings.min_shot_seconds), warnings
+    shots = merge_short(shots, timeline, settings.min_shot_seconds)
+    if timeline.gaps and settings.segmenter != "given":  # a pause of the recording ends a shot, however short
+        after = np.asarray(timeline.gaps) + 1
+        shots = Shots.from_starts(np.union1d(shots.bounds[:, 0], after), shots.n_frames)
+    return shots, warnings

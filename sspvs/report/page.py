@@ -70,7 +70,7 @@ def write_report(
 def _texts(summary: Summary) -> dict[str, str]:
     """Everything that stands in the page as text, escaped."""
     end, kept = summary.timeline.end_seconds, summary.selected_seconds
-    fraction = summary.budget_frames / summary.timeline.n_frames
+    fraction = summary.budget_fraction
     count, shots = int(np.asarray(summary.selected).sum()), len(summary.shots)
     decode = summary.decode
     video = {
@@ -81,6 +81,7 @@ def _texts(summary: Summary) -> dict[str, str]:
         "frames declared": decode.declared_frames or "not said",
         "frames decoded": decode.decoded_frames,
         "frames corrupt": decode.corrupt_frames,
+        **({"sound lost": f"{decode.lost_sound_seconds:.2f} s of the summary"} if decode.lost_sound_seconds else {}),
         "decoder": decode.decoder,
     }
     fingerprint = {**summary.fingerprint.as_dict(), "digest": summary.fingerprint.digest}

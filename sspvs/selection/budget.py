@@ -48,9 +48,9 @@ class Budget:
     def limits(self, shots: Shots, timeline: Timeline | None = None) -> Limits:
         """What the budget means for one video.
 
-        A ratio allows floor(ratio * N) frames, and with a timeline no more than that share of the time, which is
-        not the same when the frame rate varies. Seconds also allow only as many frames as they hold on average, and a
-        number of shots as many frames as the longest shots have. One frame is always allowed.
+        A ratio allows floor(ratio * N) frames. Where the frame rate varies, time counts instead of frames: seconds, or
+        that share of the time. At a constant rate both limits hold, and seconds allow the frames that they last for. A
+        number of shots allows as many frames as the longest shots have. One frame is always allowed.
 
         Args:
             shots: The video's shots.
@@ -65,15 +65,18 @@ class Budget:
             longest = np.sort(shots.lengths)[::-1][: int(self.max_shots)]
             return Limits(int(longest.sum()), math.inf, None)
         edges = None if timeline is None else frame_edges(timeline)
+        total = math.inf if edges is None else float(edges[-1])
         if self.duration_seconds is not None:
             if timeline is None:
                 raise ValueError("a budget in seconds needs a timeline; give a ratio")
             seconds = float(self.duration_seconds)
-            share = seconds / timeline.end_seconds if timeline.end_seconds > seconds else 1.0
+            share = seconds / total if total > seconds else 1.0
         else:
             assert self.ratio is not None
             share = float(self.ratio)
-            seconds = math.inf if timeline is None else share * timeline.end_seconds
+            seconds = share * total
+        if timeline is not None and not timeline.has_constant_rate:
+            return Limits(shots.n_frames, seconds, edges)
         # 0.29 * 100 is 28.999999999999996 in binary; its floor is meant to be 29.
         return Limits(max(int(share * shots.n_frames + _ROUND_OFF), 1), seconds, edges)
 
@@ -99,6 +102,11 @@ class Limits:
         durations: FloatArray = self.edges[bounds[:, 1]] - self.edges[bounds[:, 0]]
         return durations
 
+    def shares_of(self, bounds: IntArray) -> FloatArray:
+        """(M,) the part of the limits that each of (M, 2) frame ranges takes: of the frames or of the seconds."""
+        shares: FloatArray = (bounds[:, 1] - bounds[:, 0]) / self.frames
+        return np.maximum(shares, self.seconds_of(bounds) / self.seconds)
+
     def allow(self, bounds: IntArray) -> bool:
         """Whether (M, 2) frame ranges together are within the limits."""
         frames = int((bounds[:, 1] - bounds[:, 0]).sum())
@@ -106,5 +114,5 @@ class Limits:
 
 
 def frame_edges(timeline: Timeline) -> FloatArray:
-    """(N + 1,) seconds at which each frame starts, and the end of the video."""
-    return np.append(timeline.frame_seconds, timeline.end_seconds)
+    """(N + 1,) seconds of picture before each frame, and of all; see `Timeline.shown_seconds`."""
+    return timeline.shown_seconds

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from sspvs.selection.budget import Budget, Limits
+from sspvs.selection.budget import Budget, Limits, frame_edges
 from sspvs.selection.knapsack import knapsack
 from sspvs.selection.shots import split_long
 from sspvs.types import BoolArray, FloatArray, IntArray, Shots, Timeline
@@ -31,6 +31,7 @@ class Selection:
         keyframes: (S,) the frame that stands for each shot.
         shot_scores: (S,) float64 mean score of each shot's frames.
         budget_frames: Most frames the summary may have.
+        budget_seconds: Longest time it may take; infinite without a timeline, and for a number of shots.
     """
 
     selected: BoolArray
@@ -38,6 +39,7 @@ class Selection:
     keyframes: IntArray
     shot_scores: FloatArray
     budget_frames: int
+    budget_seconds: float
 
 
 def select(
@@ -88,7 +90,9 @@ def select(
         best = int(means.argmax())
         selected[best] = True
         segments = _best_part(frame_scores, shots.bounds[best], limits)[None]
-    return Selection(selected, segments, key_frames(scores, picks, shots), means, limits.frames)
+    if timeline is not None:
+        segments = split_at(segments, np.asarray(timeline.gaps, dtype=np.int64) + 1)
+    return Selection(selected, segments, key_frames(scores, picks, shots), means, limits.frames, limits.seconds)
 
 
 def select_in_parts(
@@ -123,14 +127,23 @@ def select_in_parts(
     if budget.max_shots is not None:
         return shots, chosen
     limits = budget.limits(shots, timeline)
-    allowed = min(limits.seconds, timeline.end_seconds * limits.frames / shots.n_frames)
-    whole = np.array_equal(chosen.segments, shots.bounds[chosen.selected])
-    played = int((chosen.segments[:, 1] - chosen.segments[:, 0]).sum())
-    if (whole and 2 * played >= limits.frames) or allowed < min_shot_seconds:
+    allowed = min(limits.seconds, frame_edges(timeline)[-1] * limits.frames / shots.n_frames)
+    whole = np.diff(chosen.segments).sum() == shots.lengths[chosen.selected].sum()
+    if (whole and 2 * limits.shares_of(chosen.segments).sum() >= 1 - 1e-9) or allowed < min_shot_seconds:
         return shots, chosen
     count = max(1, round(allowed / max(part_seconds, min_shot_seconds)))
     parts = split_long(shots, timeline, allowed / count, longer_than=allowed, min_part_seconds=min_shot_seconds)
     return parts, select(scores, picks, parts, budget, timeline)
+
+
+def split_at(segments: IntArray, frames: IntArray) -> IntArray:
+    """(M, 2) frame ranges, divided where one of (K,) frames lies inside."""
+    parts = []
+    for start, end in segments:
+        inner = frames[(frames > start) & (frames < end)]
+        edges = np.concatenate([[start], inner, [end]])
+        parts.append(np.stack([edges[:-1], edges[1:]], axis=1))
+    return np.concatenate(parts).astype(np.int64)
 
 
 def hold_scores(scores: FloatArray, picks: IntArray, n_frames: int) -> FloatArray:
@@ -210,8 +223,7 @@ def _fill(means: FloatArray, values: FloatArray, shots: Shots, limits: Limits) -
     if not limits.allow(bounds[selected]):
         # The best choice by frames lasts too long. Weigh each shot by the larger of its shares of the frames and of
         # the seconds, rounded up: what fits, fits both ways.
-        shares = np.maximum(shots.lengths / limits.frames, limits.seconds_of(bounds) / limits.seconds)
-        weights = np.ceil(shares * _FINE_CAPACITY * (1 - 1e-9)).astype(np.int64)
+        weights = np.ceil(limits.shares_of(bounds) * _FINE_CAPACITY * (1 - 1e-9)).astype(np.int64)
         selected = knapsack(values, weights, _FINE_CAPACITY)
     if not selected.any():
         fits = np.array([limits.allow(bound[None]) for bound in bounds])

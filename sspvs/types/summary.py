@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +31,7 @@ class Summary:
             when no shot fits the budget, the part of the best one that does.
         keyframes: (S,) int64, the frame that stands for each shot.
         budget_frames: The most frames the summary may have.
+        budget_seconds: The longest it may be; infinite when only a number of shots was limited.
         settings: Every parameter of the run, by name.
         curves: Named (T,) curves behind the scores, such as the terms of the importance.
         title: Text that guided the scores, or empty.
@@ -50,6 +52,7 @@ class Summary:
     segments: IntArray
     keyframes: IntArray
     budget_frames: int
+    budget_seconds: float = math.inf
     settings: dict[str, Any] = field(default_factory=dict)
     curves: dict[str, FloatArray] = field(default_factory=dict)
     title: str = ""
@@ -57,9 +60,22 @@ class Summary:
     thumbnails: tuple[bytes, ...] = ()
 
     @property
+    def budget_fraction(self) -> float:
+        """The share of the video that the summary may have: of its frames, or of its time where the rate varies."""
+        return min(
+            self.budget_frames / self.timeline.n_frames, self.budget_seconds / self.timeline.shown_seconds[-1], 1.0
+        )
+
+    @property
     def segment_seconds(self) -> list[tuple[float, float]]:
         """Start and end of each played segment in seconds of the original video."""
-        return [(self.timeline.seconds_of(int(a)), self.timeline.seconds_of(int(b))) for a, b in self.segments]
+        left, played = self.budget_seconds * (1 + 1e-9), []
+        for first, last in self.segments:
+            start = self.timeline.seconds_of(int(first))
+            end = min(self.timeline.end_of(int(last) - 1), start + left)  # one frame may last longer than the budget
+            played.append((start, end))
+            left -= end - start
+        return played
 
     @property
     def selected_seconds(self) -> float:
@@ -83,8 +99,9 @@ class Summary:
             "scorer": self.scorer,
             "feature_fingerprint": {**self.fingerprint.as_dict(), "digest": self.fingerprint.digest},
             "budget": {
-                "fraction": self.budget_frames / self.timeline.n_frames,
+                "fraction": self.budget_fraction,
                 "frames": self.budget_frames,
+                "seconds": self.budget_seconds if math.isfinite(self.budget_seconds) else None,
             },
             "picks": [int(pick) for pick in self.picks],
             "scores": [float(score) for score in self.scores],
@@ -93,7 +110,7 @@ class Summary:
                     "start_frame": start,
                     "end_frame": end,
                     "start_seconds": seconds_of(start),
-                    "end_seconds": seconds_of(end),
+                    "end_seconds": self.timeline.end_of(end - 1),
                     "score": float(score),
                     "selected": bool(selected),
                     "keyframe": int(keyframe),
@@ -111,6 +128,8 @@ class Summary:
                 "declared_frames": decode.declared_frames,
                 "decoded_frames": decode.decoded_frames,
                 "corrupt_frames": decode.corrupt_frames,
+                "refused_frames": decode.refused_frames,
+                "lost_sound_seconds": decode.lost_sound_seconds,
                 "decoder": decode.decoder,
             },
             "settings": self.settings,

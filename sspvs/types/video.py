@@ -40,15 +40,22 @@ class VideoInfo:
 
 @dataclass(frozen=True)
 class Timeline:
-    """When each frame is shown: exact under variable frame rate.
+    """When each frame is shown: exact under variable frame rate, and one clock for picture and sound.
 
     Attributes:
         frame_seconds: (N,) float64, strictly increasing presentation times, the first one 0.
         end_seconds: When the last frame ends.
+        origins: (seconds, raw seconds) at which the file's own clock starts and, where streams were joined, starts
+            again: raw timestamps from there on, of sound as well, count from there. Empty when that is not known.
+        guessed_frames: Frames that had no usable timestamp of their own.
+        gaps: Frames behind which the recording pauses: each is shown for a usual frame length, not until the next one.
     """
 
     frame_seconds: FloatArray
     end_seconds: float
+    origins: tuple[tuple[float, float], ...] = ()
+    guessed_frames: int = 0
+    gaps: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.frame_seconds.ndim != 1 or len(self.frame_seconds) == 0:
@@ -59,19 +66,49 @@ class Timeline:
         """N, the number of frames that could be decoded."""
         return len(self.frame_seconds)
 
+    @property
+    def is_raw(self) -> bool:
+        """Whether times are the file's own, counted from the first frame, so that one can jump to them."""
+        return len(self.origins) <= 1 and self.guessed_frames == 0
+
+    @property
+    def has_constant_rate(self) -> bool:
+        """Whether no frame is further than a frame length from where a constant rate would have it."""
+        step = self.end_seconds / self.n_frames
+        return bool(np.abs(self.frame_seconds - step * np.arange(self.n_frames)).max() <= step * (1 + 1e-6))
+
+    @property
+    def shown_seconds(self) -> FloatArray:
+        """(N + 1,) seconds of picture before each frame, and in all: their times, less the gaps before them."""
+        edges = np.append(self.frame_seconds, self.end_seconds)
+        for frame in self.gaps:
+            edges[frame + 1 :] -= self._hold(frame) - self._usual_hold
+        return edges
+
     def seconds_of(self, frame: int) -> float:
         """The time at which `frame` starts; frame N is the end of the video."""
         return float(self.end_seconds if frame >= self.n_frames else self.frame_seconds[frame])
+
+    def end_of(self, frame: int) -> float:
+        """The time at which `frame` stops being shown."""
+        return self.seconds_of(frame) + self._usual_hold if frame in self.gaps else self.seconds_of(frame + 1)
 
     def frame_at(self, seconds: float) -> int:
         """The frame on screen at `seconds`, clipped to the video."""
         index = int(np.searchsorted(self.frame_seconds, seconds, side="right")) - 1
         return min(max(index, 0), self.n_frames - 1)
 
+    def _hold(self, frame: int) -> float:
+        return self.seconds_of(frame + 1) - self.seconds_of(frame)
+
+    @property
+    def _usual_hold(self) -> float:
+        return float(np.median(np.diff(self.frame_seconds)))
+
 
 @dataclass(frozen=True)
 class DecodeReport:
-    """What decoding a video met, told and not hidden.
+    """What decoding a video met.
 
     Attributes:
         declared_frames: Frames the container claims (0 when it does not say).
@@ -79,6 +116,8 @@ class DecodeReport:
         corrupt_frames: Frames that the decoder refused or marked damaged, and those predicted from them.
         decoder: Name of the decoder that did the work.
         warnings: Sentences for the user.
+        refused_frames: Those of `corrupt_frames` that did not come out.
+        lost_sound_seconds: Sound of the summary that could not be decoded and is silent there.
     """
 
     declared_frames: int
@@ -86,3 +125,10 @@ class DecodeReport:
     corrupt_frames: int
     decoder: str
     warnings: tuple[str, ...] = ()
+    refused_frames: int = 0
+    lost_sound_seconds: float = 0.0
+
+    @property
+    def all_frames(self) -> int:
+        """Frames that there were, decoded or not: the whole that `corrupt_frames` is a part of."""
+        return self.decoded_frames + self.refused_frames

@@ -67,11 +67,12 @@ class DecodingChild:
         """Whether it can be asked something."""
         return self._finalizer.alive and self._process.poll() is None
 
-    def ask(self, kind: str, **fields: Any) -> Iterator[Message]:
+    def ask(self, kind: str, arrays: Sequence[Any] = (), **fields: Any) -> Iterator[Message]:
         """Have something done.
 
         Args:
             kind: What.
+            arrays: Arrays that go with it.
             **fields: How; values that JSON can hold.
 
         Yields:
@@ -86,7 +87,7 @@ class DecodingChild:
         try:
             assert self._process.stdin is not None
             try:
-                write_message(self._process.stdin, kind, fields)  # type: ignore[arg-type]
+                write_message(self._process.stdin, kind, fields, arrays)  # type: ignore[arg-type]
             except OSError:
                 raise self._death() from None
             while not finished:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import av
 import av.error
 import numpy as np
 
-from sspvs.types import FloatArray, VideoInfo
-from sspvs.video.pyav_stream import open_container
+from sspvs.types import FloatArray, Timeline, VideoInfo
+from sspvs.video.pyav_stream import audio_stream, open_container
+from sspvs.video.stream_clock import SoundClock
 
 logger = logging.getLogger(__name__)
 
@@ -24,20 +26,50 @@ DRIFT_SECONDS = 0.01
 """Timestamps may be this far from the running count of samples: millisecond containers round them."""
 SKIP_SECONDS = 4.0
 FADE_SECONDS = 0.005
+USUAL_PACKET_SECONDS = 1024 / 48_000
+"""Length of a packet that does not state it."""
 FRAME_SAMPLES = 1024
 
 
 class AudioSource:
-    """Decoded sound of any stretch of a video."""
+    """Decoded sound of any stretch of a video, on the clock of its pictures.
 
-    def __init__(self, container: Any, stream: Any, start_seconds: float) -> None:
-        self._container, self._stream = container, stream
-        self._start_seconds = start_seconds
-        rate = int(stream.codec_context.sample_rate or 0)
-        self.rate = rate if rate in KEPT_RATES else 48_000
-        self.channels = 1 if stream.codec_context.channels == 1 else 2
-        self._blocks: Iterator[tuple[int, FloatArray]] | None = None
+    Attributes:
+        rate: Samples per second of what `read` gives.
+        channels: 1 or 2.
+        lost_seconds: Sound in the stretches read that could not be decoded.
+    """
+
+    def __init__(self, path: Path, origins: Sequence[tuple[float, float]]) -> None:
+        """Prepare to read; entering the context opens the file.
+
+        Args:
+            path: The file; it has sound.
+            origins: (seconds, raw seconds) at which the pictures' clock starts, and is restarted.
+        """
+        self._path, self._origins = path, origins
+        self._stack = ExitStack()
+        self._blocks: Iterator[tuple[int, FloatArray]] = iter(())
         self._held: tuple[int, FloatArray] | None = None
+        self._lost: list[tuple[float, float]] = []  # stretches that were refused
+        self.lost_seconds = 0.0
+
+    def __enter__(self) -> AudioSource:
+        self._open()
+        context = self._stream.codec_context
+        self.rate = context.sample_rate if context.sample_rate in KEPT_RATES else 48_000
+        self.channels = 1 if context.channels == 1 else 2
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def _open(self) -> None:
+        self._stack.close()
+        self._container = self._stack.enter_context(open_container(self._path))
+        self._stream = audio_stream(self._container)
 
     def read(self, first: int, last: int) -> FloatArray:
         """Samples [first, last), counted from the first video frame; silence where there is no sound.
@@ -50,9 +82,7 @@ class AudioSource:
             (channels, last - first) float32 in [-1, 1].
         """
         sound = np.zeros((self.channels, last - first), dtype=np.float32)
-        near = self._held is not None and self._held[0] <= first <= self._held[0] + SKIP_SECONDS * self.rate
-        if not near:
-            self._seek(first / self.rate)
+        self._go_to(first)
         while self._held is not None and self._held[0] < last:
             at, block = self._held
             begin, end = max(first, at), min(last, at + block.shape[1])
@@ -60,37 +90,75 @@ class AudioSource:
                 sound[:, begin - first : end - first] = block[:, begin - at : end - at]
             if at + block.shape[1] >= last:
                 break  # the next stretch may need the rest of this block
-            self._held = next(self._blocks, None) if self._blocks is not None else None
+            self._held = next(self._blocks, None)
+        start, stop = first / self.rate, last / self.rate
+        self.lost_seconds += sum(max(0.0, min(stop, end) - max(start, begin)) for begin, end in self._lost)
         return sound
 
+    def _go_to(self, first: int) -> None:
+        """Stand at or before a sample; where the clock was restarted, by decoding all that lies before it."""
+        ahead = self._held is not None and self._held[0] <= first
+        if len(self._origins) > 1:
+            if not ahead:
+                self._open()
+                self._begin()
+        elif not ahead or (self._held is not None and first > self._held[0] + SKIP_SECONDS * self.rate):
+            self._seek(first / self.rate)
+
     def _seek(self, seconds: float) -> None:
-        target = seconds + self._start_seconds - PRE_ROLL_SECONDS
+        target = seconds + self._origins[0][1] - PRE_ROLL_SECONDS
         pts = int(target / self._stream.time_base)
         first = self._stream.start_time
         try:
             self._container.seek(pts if first is None else max(pts, first), stream=self._stream, backward=True)
         except av.error.FFmpegError as error:
             logger.debug("cannot seek to %.3f s in the sound: %s", seconds, error)
+        self._begin()
+
+    def _begin(self) -> None:
+        self._lost = []
         self._blocks = self._decode()
         self._held = next(self._blocks, None)
 
     def _decode(self) -> Iterator[tuple[int, FloatArray]]:
         layout = "mono" if self.channels == 1 else "stereo"
-        resampler = av.AudioResampler(format="fltp", layout=layout, rate=self.rate)
+        clock = SoundClock(self._origins)
+        resampler, restarts = None, 0
         expected: int | None = None
-        for frame in decode_sound(self._container, self._stream):
+        for frame in decode_sound(self._container, self._stream, lambda *lost: self._lose(clock, *lost)):
+            seconds = None if frame.pts is None else clock.seconds(float(frame.pts * self._stream.time_base))
+            if resampler is None or clock.restarts != restarts:
+                resampler = av.AudioResampler(format="fltp", layout=layout, rate=self.rate)
+                restarts = clock.restarts
+            shift = 0.0 if seconds is None else float(frame.pts * self._stream.time_base) - seconds
             for block in resampler.resample(frame):
                 if block.pts is not None:
-                    stamped = round((float(block.pts * block.time_base) - self._start_seconds) * self.rate)
+                    stamped = round((float(block.pts * block.time_base) - shift) * self.rate)
                     if expected is None or abs(stamped - expected) > DRIFT_SECONDS * self.rate:
                         expected = stamped
                 at = expected or 0
                 expected = at + block.samples
                 yield at, block.to_ndarray()
 
+    def _lose(self, clock: SoundClock, raw: float | None, length: float) -> None:
+        if raw is not None:
+            seconds = clock.seconds(raw)
+            self._lost.append((seconds, seconds + length))
 
-def decode_sound(container: Any, stream: Any) -> Iterator[Any]:
-    """Audio frames from where the container stands; damaged packets are left out."""
+
+def decode_sound(
+    container: Any, stream: Any, refused: Callable[[float | None, float], None] = lambda *_: None
+) -> Iterator[Any]:
+    """Audio frames from where the container stands.
+
+    Args:
+        container: An open PyAV container.
+        stream: Its audio stream.
+        refused: Called for each packet that cannot be decoded, with its raw time and its length in seconds.
+
+    Yields:
+        PyAV audio frames.
+    """
     packets = container.demux(stream)
     while True:
         try:
@@ -101,28 +169,29 @@ def decode_sound(container: Any, stream: Any) -> Iterator[Any]:
             yield from packet.decode()
         except (av.error.FFmpegError, ValueError) as error:
             logger.debug("sound packet at %s refused: %s", packet.pts, error)
+            length = packet.duration * stream.time_base if packet.duration else USUAL_PACKET_SECONDS
+            refused(None if packet.pts is None else float(packet.pts * stream.time_base), float(length))
 
 
 @contextmanager
-def open_audio(path: Path, info: VideoInfo, warnings: list[str]) -> Iterator[AudioSource | None]:
+def open_audio(
+    path: Path, info: VideoInfo, timeline: Timeline | None, warnings: list[str]
+) -> Iterator[AudioSource | None]:
     """The sound of a video, or None when there is none that can be decoded (which is added to `warnings`)."""
     if not info.has_audio:
         yield None
         return
     with open_container(path) as container:
-        known = [stream for stream in container.streams.audio if stream.codec_context is not None]
-        stream = max(known, key=_preference, default=None)
-        if stream is None or next(decode_sound(container, stream), None) is None:
-            codec = "unknown codec" if stream is None else stream.codec_context.name
-            warnings.append(f"the sound of {path} cannot be decoded ({codec}): written without")
-            yield None
-        else:
-            yield AudioSource(container, stream, info.start_seconds)
-
-
-def _preference(stream: Any) -> tuple[bool, int, int]:
-    default = "default" in str(getattr(getattr(stream, "disposition", None), "name", ""))
-    return default, min(2, stream.codec_context.channels), -stream.index
+        stream = audio_stream(container)
+        codec = "unknown codec" if stream is None else stream.codec_context.name
+        decodes = stream is not None and next(decode_sound(container, stream), None) is not None
+    if not decodes:
+        warnings.append(f"the sound of {path} cannot be decoded ({codec}): written without")
+        yield None
+        return
+    origins = timeline.origins if timeline is not None and timeline.origins else ((0.0, info.start_seconds),)
+    with AudioSource(path, origins) as source:
+        yield source
 
 
 class AudioTrack:

@@ -12,10 +12,13 @@ import av
 import av.error
 
 from sspvs.errors import VideoError
+from sspvs.types import Timeline
 from sspvs.video.clip_audio import AudioTrack, open_audio
 from sspvs.video.frame_shape import FrameShaper
 from sspvs.video.frame_source import FrameSource
-from sspvs.video.pyav_stream import container_info, silent
+from sspvs.video.pyav_reader import PyAVReader
+from sspvs.video.pyav_stream import container_info, packet_seconds, times_are_usable
+from sspvs.video.reader import silent
 
 TIME_BASE = Fraction(1, 90_000)
 """Clock of the pictures: fine enough for any frame rate, as MPEG uses it."""
@@ -45,6 +48,7 @@ class EncodedClip(NamedTuple):
     height: int
     has_audio: bool
     warnings: tuple[str, ...]
+    lost_sound_seconds: float
 
 
 def encode_clips(
@@ -52,6 +56,7 @@ def encode_clips(
     segments: Sequence[tuple[float, float]],
     out_path: Path,
     settings: ClipSettings,
+    timeline: Timeline | None = None,
     progress: Callable[[float], None] = ignored,
     beat: Callable[[], None] = silent,
 ) -> EncodedClip:
@@ -62,6 +67,7 @@ def encode_clips(
         segments: (start, end) in seconds from its first frame.
         out_path: The file to write.
         settings: How.
+        timeline: When each frame of the source is shown; found by decoding it where the file's own times do not say.
         progress: Called with the seconds of output written so far.
         beat: Called for every packet that is decoded.
 
@@ -73,9 +79,14 @@ def encode_clips(
         OSError: The file cannot be written.
     """
     info, orientation = container_info(source, beat)
+    if timeline is None and not times_are_usable(packet_seconds(source, beat=beat)):
+        reader = PyAVReader(source, beat)
+        reader.scan()
+        timeline = reader.timeline
     shaper = FrameShaper(info, orientation, settings.max_height)
     warnings: list[str] = []
-    with FrameSource(source, info, beat=beat) as frames, open_audio(source, info, warnings) as sound:
+    frames = FrameSource(source, info, timeline, beat=beat)
+    with frames, open_audio(source, info, timeline, warnings) as sound:
         try:
             with av.open(str(out_path.absolute()), "w", format="mp4", options={"movflags": "+faststart"}) as output:
                 pictures = PictureTrack(output, shaper, Fraction(info.fps).limit_denominator(1001), settings)
@@ -89,7 +100,10 @@ def encode_clips(
                 raise
             raise VideoError(f"cannot encode parts of {source}: {error}") from error
     width, height = shaper.size
-    return EncodedClip(seconds, pictures.n_frames, width, height, sound is not None, tuple(warnings))
+    lost = 0.0 if sound is None else sound.lost_seconds
+    if lost:
+        warnings.append(f"{lost:.2f} s of the summary's {seconds:.2f} s of sound cannot be decoded and are silent")
+    return EncodedClip(seconds, pictures.n_frames, width, height, sound is not None, tuple(warnings), lost)
 
 
 def _encode_segments(

@@ -16,8 +16,8 @@ import numpy as np
 from sspvs.errors import MissingExtraError, VideoError, first_line
 from sspvs.types import DecodeReport, FloatArray, ImageArray, IntArray, Timeline
 from sspvs.video.orientation import Orientation
-from sspvs.video.pyav_stream import container_info, packet_seconds, silent
-from sspvs.video.reader import VideoReader, check_indices, check_sampling
+from sspvs.video.pyav_stream import container_info, packet_seconds, times_are_usable
+from sspvs.video.reader import VideoReader, check_indices, check_sampling, silent
 from sspvs.video.sampling import DEFAULT_RESIZE, FrameChunk, Resize, choose_picks
 
 BATCH_BYTES = 32 * 2**20
@@ -51,9 +51,11 @@ class DecordReader(VideoReader):
             stamps = self._video.get_frame_timestamp(range(len(self._video)))[:, 0].astype(np.float64)
         except (self._failure, RuntimeError, IndexError) as error:
             raise VideoError(f"decord cannot open {path} ({first_line(error)}); try the decoder pyav") from error
-        exact = packet_seconds(path, beat)
+        exact = packet_seconds(path, beat=beat)
+        if not times_are_usable(exact):
+            raise VideoError(f"decord cannot read {path}, whose frames have no usable times of their own: use pyav")
         # decord's own are in single precision, which is 0.2 ms after an hour.
-        self._order, times = _rising(exact if len(exact) == len(stamps) else stamps)
+        self._order, times = _rising(np.sort(exact) if len(exact) == len(stamps) else stamps)
         self._timeline = Timeline(times, float(times[-1] + 1.0 / self.info.fps))
         self._decode_report = DecodeReport(self.info.declared_frames, len(times), 0, "decord")
 

@@ -1,4 +1,4 @@
-"""Decoded frames of any stretch of a video, by jumping to the key frame before it."""
+"""Decoded frames of any stretch of a video, by jumping to the key frame before it where its times allow it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from typing import Any
 import av.error
 import numpy as np
 
-from sspvs.types import FloatArray, VideoInfo
-from sspvs.video.pyav_stream import DecodeCounts, decode_frames, open_container, silent, video_stream
-from sspvs.video.stream_clock import StreamClock
+from sspvs.types import FloatArray, Timeline, VideoInfo
+from sspvs.video.pyav_stream import DecodeCounts, decode_frames, open_container, video_stream
+from sspvs.video.reader import silent
+from sspvs.video.stream_clock import frame_end
 
 EDGE_SECONDS = 1e-4
-"""Frames that reach into a segment by less than this are not part of it: bounds are rounded numbers."""
+"""Frames that reach into a segment by less than this are not part of it: bounds are rounded numbers. Less where frames
+follow each other more quickly."""
 SKIP_SECONDS = 2.0
 """Stretches shorter than this are decoded through rather than jumped over."""
 SEEK_MARGINS_SECONDS = (0.0, 2.0, 20.0)
@@ -24,12 +26,17 @@ SEEK_MARGINS_SECONDS = (0.0, 2.0, 20.0)
 
 
 class FrameSource:
-    """Decoded frames of any stretch of a video; jumps to the key frame before it."""
+    """Decoded frames of any stretch of a video.
+
+    Where the times are the file's own it jumps to the key frame before a stretch. Otherwise it decodes from the start
+    and counts, so that each frame has the time that the timeline gives it.
+    """
 
     def __init__(
         self,
         path: Path,
         info: VideoInfo,
+        timeline: Timeline | None = None,
         key_seconds: FloatArray | None = None,
         beat: Callable[[], None] = silent,
     ) -> None:
@@ -38,11 +45,17 @@ class FrameSource:
         Args:
             path: The video.
             info: What its container says.
+            timeline: When each frame is shown; None takes the file's own times as they are.
             key_seconds: Times of its key frames, when they are known: then it jumps only where a jump saves work.
             beat: Called for every packet.
         """
         self.path = path
         self._info = info
+        self._timeline = timeline
+        self._jumps = timeline is None or timeline.is_raw
+        self._edge = EDGE_SECONDS
+        if timeline is not None and timeline.n_frames > 1:
+            self._edge = min(EDGE_SECONDS, float(np.diff(timeline.frame_seconds).min()) / 4)
         self._key_seconds = key_seconds
         self._beat = beat
         self._stack = ExitStack()
@@ -72,42 +85,49 @@ class FrameSource:
         """
         if not self._lies_ahead(start):
             self._seek(start)
-        while self._held is not None and self._held[0] < end - EDGE_SECONDS:
+        while self._held is not None and self._held[0] < end - self._edge:
             seconds, frame = self._held
             if not self._peeked:
                 self._following, self._peeked = next(self._frames, None), True
-            gone = self._following[0] if self._following is not None else self._clock.end(frame)
-            if gone > start + EDGE_SECONDS:
+            gone = self._following[0] if self._following is not None else self._end(seconds, frame)
+            if gone > start + self._edge:
                 yield frame, max(seconds, start), min(gone, end)
-            if gone >= end + EDGE_SECONDS:
+            if gone >= end + self._edge:
                 return  # the frame reaches over the end: the next stretch may begin with it
             self._held, self._peeked = self._following, False
 
     def at(self, seconds: float) -> Any | None:
         """The frame whose presentation time is `seconds`, or None when it does not come."""
-        for frame, _, _ in self.between(seconds, seconds + 2 * EDGE_SECONDS):
-            exact = self._held is not None and abs(self._held[0] - seconds) < EDGE_SECONDS
+        for frame, _, _ in self.between(seconds, seconds + 2 * self._edge):
+            exact = self._held is not None and abs(self._held[0] - seconds) < self._edge
             return frame if exact else None
         return None
 
+    def _end(self, seconds: float, frame: Any) -> float:
+        """When the last frame ends."""
+        if self._timeline is not None:
+            return self._timeline.end_seconds
+        return frame_end(seconds, frame, self._stream.time_base, 1.0 / self._info.fps)
+
     def _lies_ahead(self, seconds: float) -> bool:
         """Whether decoding on gets there sooner than a jump."""
-        if self._held is None or seconds < self._held[0] - EDGE_SECONDS:
+        if self._held is None or seconds < self._held[0] - self._edge:
             return False
+        if not self._jumps:
+            return True
         if self._key_seconds is None:
             return seconds <= self._held[0] + SKIP_SECONDS
-        now, then = np.searchsorted(self._key_seconds, [self._held[0], seconds + EDGE_SECONDS], side="right")
+        now, then = np.searchsorted(self._key_seconds, [self._held[0], seconds + self._edge], side="right")
         return bool(now == then)
 
     def _rewind(self) -> None:
         self._stack.close()
         self._container = self._stack.enter_context(open_container(self.path))
         self._stream = video_stream(self._container, self.path)
-        self._clock = StreamClock(self._stream.time_base, self._info.fps)
         self._begin()
 
     def _seek(self, seconds: float) -> None:
-        for margin in SEEK_MARGINS_SECONDS:
+        for margin in SEEK_MARGINS_SECONDS if self._jumps else ():
             target = seconds - margin
             if target <= 0:
                 break
@@ -116,9 +136,8 @@ class FrameSource:
                 self._container.seek(pts, stream=self._stream, backward=True)
             except av.error.FFmpegError:
                 break
-            self._clock = StreamClock(self._stream.time_base, self._info.fps, self._info.start_seconds)
             self._begin()
-            if self._held is not None and self._held[0] <= seconds + EDGE_SECONDS:
+            if self._held is not None and self._held[0] <= seconds + self._edge:
                 return
         self._rewind()
 
@@ -127,5 +146,10 @@ class FrameSource:
         self._held, self._peeked = next(self._frames, None), False
 
     def _decode(self) -> Iterator[tuple[float, Any]]:
-        for frame in decode_frames(self._container, self._stream, DecodeCounts(self._beat)):
-            yield self._clock.seconds(frame.pts), frame
+        frames = decode_frames(self._container, self._stream, DecodeCounts(self._beat))
+        if self._jumps:
+            for frame in frames:
+                yield float((frame.pts or 0) * self._stream.time_base) - self._info.start_seconds, frame
+        else:
+            assert self._timeline is not None
+            yield from zip(self._timeline.frame_seconds.tolist(), frames, strict=False)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sspvs.types import DecodeReport, ImageArray, Timeline, VideoInfo
 from sspvs.video.child import DecodingChild
-from sspvs.video.messages import Message
+from sspvs.video.messages import Message, pack_timeline, unpack_timeline
 from sspvs.video.reader import VideoReader, check_indices, check_sampling
 from sspvs.video.sampling import DEFAULT_RESIZE, FrameChunk, Resize
 
@@ -21,7 +21,12 @@ class IsolatedReader(VideoReader):
     """A video decoded by a child process."""
 
     def __init__(
-        self, path: Path | str, decoder: str, time_limit_seconds: float, command: Sequence[str] | None = None
+        self,
+        path: Path | str,
+        decoder: str,
+        time_limit_seconds: float,
+        command: Sequence[str] | None = None,
+        timeline: Timeline | None = None,
     ) -> None:
         """Open a video.
 
@@ -30,12 +35,13 @@ class IsolatedReader(VideoReader):
             decoder: Which decoder the child uses.
             time_limit_seconds: The longest the child may give nothing before it is stopped.
             command: Another child that speaks the same messages; for tests.
+            timeline: What an earlier pass over the same file found.
 
         Raises:
             VideoError: Not a video, nothing in it can be decoded, or the decoder crashed.
             DecodeTimeoutError: The decoder hangs.
         """
-        super().__init__()
+        super().__init__(timeline)
         self._path, self._decoder = str(path), decoder
         self._limit, self._command = time_limit_seconds, command
         self._closed = False
@@ -53,7 +59,8 @@ class IsolatedReader(VideoReader):
         if self._child is None:
             child = DecodingChild(self._path, self._limit, self._command)
             try:
-                (opened,) = child.ask("open", path=self._path, decoder=self._decoder)
+                known, *arrays = (None,) if self._timeline is None else pack_timeline(self._timeline)
+                (opened,) = child.ask("open", arrays, path=self._path, decoder=self._decoder, timeline=known)
             except BaseException:
                 child.close()
                 raise
@@ -94,12 +101,6 @@ class IsolatedReader(VideoReader):
         images: ImageArray = message.arrays[0]
         return images
 
-    def frames_when(self, seconds: Sequence[float], resize: Resize = DEFAULT_RESIZE) -> ImageArray:
-        """See `VideoReader.frames_when`."""
-        (message,) = self._ask("frames_when", seconds=[float(time) for time in seconds], resize=asdict(resize))
-        images: ImageArray = message.arrays[0]
-        return images
-
     def _ask(self, kind: str, **fields: object) -> Iterator[Message]:
         child = self._ready_child()
         answers = child.ask(kind, **fields)
@@ -112,7 +113,7 @@ class IsolatedReader(VideoReader):
 
     def _keep_facts(self, message: Message) -> None:
         report = {**message.fields["report"], "warnings": tuple(message.fields["report"]["warnings"])}
-        self._timeline = Timeline(message.arrays[0], message.fields["end_seconds"])
+        self._timeline = unpack_timeline(message.fields["timeline"], message.arrays[0])
         self._decode_report = DecodeReport(**report)
         self._frame_change = message.arrays[1] if len(message.arrays) > 1 else None
 

@@ -14,6 +14,8 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from sspvs.types import FloatArray, Timeline
+
 _LENGTH = struct.Struct(">I")
 
 
@@ -74,6 +76,18 @@ def read_message(stream: BinaryIO) -> Message | None:
             return None
         arrays.append(array)
     return Message(header["kind"], header["fields"], tuple(arrays))
+
+
+def pack_timeline(timeline: Timeline) -> tuple[dict[str, Any], FloatArray]:
+    """A timeline as plain fields and the array that goes with them."""
+    fields = {"end_seconds": timeline.end_seconds, "origins": timeline.origins, "gaps": timeline.gaps}
+    return {**fields, "guessed_frames": timeline.guessed_frames}, timeline.frame_seconds
+
+
+def unpack_timeline(fields: dict[str, Any], frame_seconds: FloatArray) -> Timeline:
+    """The timeline that `pack_timeline` took apart."""
+    origins = tuple((float(seconds), float(raw)) for seconds, raw in fields["origins"])
+    return Timeline(frame_seconds, fields["end_seconds"], origins, fields["guessed_frames"], tuple(fields["gaps"]))
 
 
 def _fill(stream: BinaryIO, view: memoryview) -> bool:

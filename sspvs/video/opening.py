@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from sspvs.types import Timeline
 from sspvs.video.isolated import IsolatedReader
-from sspvs.video.reader import VideoReader, check_file
+from sspvs.video.reader import VideoReader, check_file, silent
 
 DECODERS = ("auto", "pyav", "decord")
 
 
 def open_video(
-    path: Path | str, *, decoder: str = "auto", time_limit_seconds: float = 60.0, isolated: bool = True
+    path: Path | str,
+    *,
+    decoder: str = "auto",
+    time_limit_seconds: float = 60.0,
+    isolated: bool = True,
+    timeline: Timeline | None = None,
 ) -> VideoReader:
     """Open a video file.
 
@@ -23,6 +29,7 @@ def open_video(
             times), it counts damage instead of hiding it, and has wheels for every machine.
         time_limit_seconds: The longest a decoder may give nothing before it is stopped.
         isolated: Decode in a process of its own, which can be stopped and whose crash is not ours.
+        timeline: What an earlier pass over the same file found; saves another one.
 
     Returns:
         A reader; use it as a context manager.
@@ -38,17 +45,20 @@ def open_video(
     path = Path(path)
     check_file(path)
     if isolated:
-        return IsolatedReader(path, decoder, time_limit_seconds)
-    return open_here(path, decoder)
+        return IsolatedReader(path, decoder, time_limit_seconds, timeline=timeline)
+    return open_here(path, decoder, timeline=timeline)
 
 
-def open_here(path: Path, decoder: str, beat: Callable[[], None] | None = None) -> VideoReader:
+def open_here(
+    path: Path, decoder: str, beat: Callable[[], None] = silent, timeline: Timeline | None = None
+) -> VideoReader:
     """Open a video to be decoded by this very process.
 
     Args:
         path: The file.
         decoder: `auto`, `pyav` or `decord`.
         beat: Called as decoding goes on.
+        timeline: What an earlier pass over the same file found.
 
     Returns:
         A reader.
@@ -57,11 +67,10 @@ def open_here(path: Path, decoder: str, beat: Callable[[], None] | None = None) 
         VideoError: Not a file that can be decoded.
         MissingExtraError: decord was asked for and is not installed.
     """
-    beats = {} if beat is None else {"beat": beat}
     if decoder == "decord":
         from sspvs.video.decord_reader import DecordReader
 
-        return DecordReader(path, **beats)
+        return DecordReader(path, beat)
     from sspvs.video.pyav_reader import PyAVReader
 
-    return PyAVReader(path, **beats)
+    return PyAVReader(path, beat, timeline)

@@ -13,30 +13,38 @@ from sspvs.types import DecodeReport, FloatArray, ImageArray, Timeline
 from sspvs.video.frame_source import FrameSource
 from sspvs.video.luma import LumaSampler, luma_change
 from sspvs.video.orientation import FrameConverter
-from sspvs.video.pyav_stream import DecodeCounts, container_info, decode_frames, open_container, silent, video_stream
-from sspvs.video.reader import VideoReader, check_indices, check_sampling
+from sspvs.video.pyav_stream import (
+    DecodeCounts,
+    container_info,
+    decode_frames,
+    open_container,
+    packet_seconds,
+    video_stream,
+)
+from sspvs.video.reader import VideoReader, check_indices, check_sampling, silent
 from sspvs.video.sampling import DEFAULT_RESIZE, FrameChunk, Resize, is_pick
-from sspvs.video.stream_clock import StreamClock
+from sspvs.video.stream_clock import SoundClock, StreamClock, frames_before_gaps
 
 
 class PyAVReader(VideoReader):
     """A video decoded in this process."""
 
-    def __init__(self, path: Path | str, beat: Callable[[], None] = silent) -> None:
+    def __init__(self, path: Path | str, beat: Callable[[], None] = silent, timeline: Timeline | None = None) -> None:
         """Open a video.
 
         Args:
             path: The file.
             beat: Called for every packet that is decoded.
+            timeline: What an earlier pass over the same file found.
 
         Raises:
             VideoError: Not a video, or nothing in it can be decoded.
         """
-        super().__init__()
+        super().__init__(timeline)
         self._path = Path(path)
         self.info, self._orientation = container_info(path, beat)
         self._beat = beat
-        self._key_seconds: FloatArray | None = None  # None when the file's own times are not to be trusted
+        self._key_seconds: FloatArray | None = None  # known after a pass
 
     def sample(
         self, rate_hz: float | None = 2.0, resize: Resize = DEFAULT_RESIZE, chunk_frames: int = 32
@@ -76,8 +84,7 @@ class PyAVReader(VideoReader):
             clock = StreamClock(stream.time_base, self.info.fps)
             held: Any = None
             samples: ImageArray | None = None
-            for frame in decode_frames(container, stream, counts):
-                start = clock.seconds(frame.pts)
+            for start, frame in clock.times(decode_frames(container, stream, counts)):
                 if held is not None:
                     yield len(times) - 1, times[-1], start, held
                 if frame.key_frame:
@@ -90,25 +97,43 @@ class PyAVReader(VideoReader):
                 raise VideoError(f"no frame of {self._path} can be decoded; is it damaged?")
             end = clock.end(held)
             yield len(times) - 1, times[-1], end, held
-        self._timeline = Timeline(np.array(times), end)
+        seconds = np.array(times)
+        gaps = tuple(frames_before_gaps(seconds, lambda: self._sound_seconds(clock.origins)).tolist())
+        self._timeline = Timeline(seconds, end, tuple(clock.origins), clock.guessed, gaps)
         self._frame_change = np.array(changes, dtype=np.float32)
-        self._key_seconds = np.array(keys) if not clock.repaired else None
-        self._decode_report = self._report(len(times), end, clock, counts)
+        self._key_seconds = np.array(keys)
+        self._decode_report = self._report(self._timeline, counts)
 
-    def _report(self, decoded: int, end: float, clock: StreamClock, counts: DecodeCounts) -> DecodeReport:
+    def _sound_seconds(self, origins: Sequence[tuple[float, float]]) -> FloatArray:
+        """Times of the packets of sound on the clock of the pictures."""
+        clock = SoundClock(origins)
+        raw = packet_seconds(self._path, "audio", self._beat)
+        return np.array([clock.seconds(seconds) for seconds in raw[np.isfinite(raw)].tolist()])
+
+    def _report(self, timeline: Timeline, counts: DecodeCounts) -> DecodeReport:
         warnings = []
-        declared = self.info.declared_frames
+        declared, decoded = self.info.declared_frames, timeline.n_frames
+        lasts, claimed = timeline.end_seconds, self.info.duration_seconds
         if counts.corrupt:
             warnings.append(f"{counts.corrupt} frames are damaged, or predicted from damaged ones")
         if counts.stopped:
             warnings.append(f"the file could not be read to its end ({counts.stopped})")
         elif decoded < declared - counts.corrupt - 1:
             warnings.append(f"the container claims {declared} frames, {decoded} could be decoded")
-        elif end < 0.9 * self.info.duration_seconds - 1.0:
-            warnings.append(f"the container claims {self.info.duration_seconds:.1f} s, {end:.1f} s could be decoded")
-        if clock.repaired:
-            warnings.append(f"{clock.repaired} frames had no usable time of their own; theirs was guessed")
-        return DecodeReport(declared, decoded, counts.corrupt, "pyav", tuple(warnings))
+        elif lasts < 0.9 * claimed - 1.0:
+            warnings.append(f"the container claims {claimed:.1f} s, {lasts:.1f} s could be decoded")
+        if timeline.guessed_frames:
+            warnings.append(f"{timeline.guessed_frames} frames had no usable time of their own; theirs was guessed")
+        if len(timeline.origins) > 1:
+            joints = ", ".join(f"{seconds:.1f}" for seconds, _ in timeline.origins[1:4])
+            more = f" and {len(timeline.origins) - 4} more" if len(timeline.origins) > 4 else ""
+            warnings.append(f"the file's clock starts again at {joints}{more} s; picture and sound continue from there")
+        for frame in timeline.gaps[:3]:
+            seconds, after = timeline.seconds_of(frame), timeline.seconds_of(frame + 1)
+            warnings.append(
+                f"nothing was recorded between {seconds:.1f} s and {after:.1f} s: left out"
+            )
+        return DecodeReport(declared, decoded, counts.corrupt, "pyav", tuple(warnings), counts.refused)
 
     def frames_at(self, frames: Sequence[int], resize: Resize = DEFAULT_RESIZE) -> ImageArray:
         """See `VideoReader.frames_at`."""
@@ -122,33 +147,17 @@ class PyAVReader(VideoReader):
             images[wanted[index]] = convert(frame)
         return images
 
-    def frames_when(self, seconds: Sequence[float], resize: Resize = DEFAULT_RESIZE) -> ImageArray:
-        """See `VideoReader.frames_when`."""
-        if self._timeline is None and len(seconds):
-            convert = FrameConverter(resize, self.info, self._orientation)
-            images = []
-            with FrameSource(self._path, self.info, beat=self._beat) as source:
-                for time in seconds:
-                    frame = source.at(float(time))
-                    if frame is None:
-                        break  # times that were guessed: only a pass from the start finds them
-                    images.append(convert(frame))
-            if len(images) == len(seconds):
-                return np.stack(images)
-        return super().frames_when(seconds, resize)
-
     def _find(self, wanted: list[int]) -> Iterator[tuple[int, Any]]:
-        """The frames with these rising indices, by jumping to the key frames before them where times allow it."""
+        """The frames with these rising indices."""
         left = list(wanted)
-        if self._key_seconds is not None:
-            times = self.timeline.frame_seconds
-            with FrameSource(self._path, self.info, self._key_seconds, self._beat) as source:
-                for index in wanted:
-                    frame = source.at(float(times[index]))
-                    if frame is not None:
-                        left.remove(index)
-                        yield index, frame
-        if left:  # no times to jump by, or a frame that only comes when decoding from the start
+        times = self.timeline.frame_seconds
+        with FrameSource(self._path, self.info, self._timeline, self._key_seconds, self._beat) as source:
+            for index in wanted:
+                frame = source.at(float(times[index]))
+                if frame is not None:
+                    left.remove(index)
+                    yield index, frame
+        if left:  # a frame that only comes when decoding from the start
             for index, _, _, frame in self._pass():
                 if index in left:
                     yield index, frame

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import av
 import av.error
@@ -18,6 +18,8 @@ from sspvs.errors import VideoError
 from sspvs.machine import available_cores
 from sspvs.types import FloatArray, VideoInfo
 from sspvs.video.orientation import Orientation, displayed_size, orientation_of
+from sspvs.video.reader import silent
+from sspvs.video.stream_clock import JUMP_SECONDS
 
 logger = logging.getLogger(__name__)
 
@@ -94,22 +96,20 @@ def frame_rate(stream: Any) -> float:
     return DEFAULT_FPS
 
 
-def silent() -> None:
-    """A beat that nobody hears."""
-
-
 @dataclass
 class DecodeCounts:
     """What decoding met.
 
     Attributes:
-        beat: Called for every packet: whoever waits can tell work from a hang.
+        beat: Called for every packet, to tell work from a hang.
         corrupt: Packets refused, frames marked damaged, and frames predicted from either.
+        refused: Packets refused, whose frames did not come out.
         stopped: Why reading stopped before the end of the file, or empty.
     """
 
     beat: Callable[[], None] = silent
     corrupt: int = 0
+    refused: int = 0
     stopped: str = ""
 
 
@@ -135,6 +135,7 @@ def decode_frames(container: Any, stream: Any, counts: DecodeCounts) -> Iterator
         except (av.error.FFmpegError, ValueError) as error:
             logger.debug("packet at %s refused: %s", packet.pts, error)
             counts.corrupt += 1
+            counts.refused += 1
             damaged_from = packet.pts if damaged_from is None else damaged_from
             continue
         for frame in frames:
@@ -165,12 +166,47 @@ def _packets(container: Any, stream: Any, counts: DecodeCounts) -> Iterator[Any]
             yield packet
 
 
-def packet_seconds(path: Path | str, beat: Callable[[], None] = silent) -> FloatArray:
-    """Presentation times as the packets state them, without decoding: (packets,), rising, not from 0."""
+def packet_seconds(
+    path: Path | str, kind: Literal["video", "audio"] = "video", beat: Callable[[], None] = silent
+) -> FloatArray:
+    """Presentation times as the packets state them, without decoding.
+
+    Args:
+        path: The file.
+        kind: Packets of its pictures, or of its sound.
+        beat: Called for every packet.
+
+    Returns:
+        (packets,) raw seconds in the order of the file; NaN for a packet without one.
+    """
     with open_container(path) as container:
-        stream = video_stream(container, path)
-        packets = _packets(container, stream, DecodeCounts(beat))
-        return np.sort([float(packet.pts * stream.time_base) for packet in packets if packet.pts is not None])
+        stream = video_stream(container, path) if kind == "video" else audio_stream(container)
+        if stream is None:
+            return np.zeros(0)
+        seconds = []
+        for packet in _packets(container, stream, DecodeCounts(beat)):
+            beat()
+            if packet.size:
+                seconds.append(math.nan if packet.pts is None else float(packet.pts * stream.time_base))
+        return np.array(seconds)
+
+
+def times_are_usable(packet_times: FloatArray) -> bool:
+    """Whether each of (packets,) presentation times is a frame's own, so that frames can be found by them."""
+    rising = np.isfinite(packet_times).all() and len(np.unique(packet_times)) == len(packet_times)
+    # Packets come in the order of decoding, which is a few frames off; restarted clocks fall back by more.
+    return bool(rising and (np.maximum.accumulate(packet_times) - packet_times < JUMP_SECONDS).all())
+
+
+def audio_stream(container: Any) -> Any:
+    """The container's default audio stream, or the one with most channels up to two; None when none is known."""
+    known = [stream for stream in container.streams.audio if stream.codec_context is not None]
+    return max(known, key=_preference, default=None)
+
+
+def _preference(stream: Any) -> tuple[bool, int, int]:
+    default = "default" in str(getattr(getattr(stream, "disposition", None), "name", ""))
+    return default, min(2, stream.codec_context.channels), -stream.index
 
 
 def container_info(path: Path | str, beat: Callable[[], None] = silent) -> tuple[VideoInfo, Orientation]:

@@ -11,9 +11,6 @@ from sspvs.errors import VideoError
 from sspvs.types import DecodeReport, FloatArray, ImageArray, Timeline, VideoInfo
 from sspvs.video.sampling import DEFAULT_RESIZE, FrameChunk, Resize
 
-TIME_SLACK_SECONDS = 1e-4
-"""Times are rounded numbers: this much earlier still means the frame."""
-
 
 class VideoReader(ABC):
     """A video open for reading; a context manager.
@@ -24,8 +21,8 @@ class VideoReader(ABC):
 
     info: VideoInfo
 
-    def __init__(self) -> None:
-        self._timeline: Timeline | None = None
+    def __init__(self, timeline: Timeline | None = None) -> None:
+        self._timeline = timeline
         self._decode_report: DecodeReport | None = None
         self._frame_change: FloatArray | None = None
 
@@ -60,7 +57,7 @@ class VideoReader(ABC):
     def frames_at(self, frames: Sequence[int], resize: Resize = DEFAULT_RESIZE) -> ImageArray:
         """The frames with these indices, exactly.
 
-        Makes the pass that gives the timeline first if none was made.
+        Makes the pass that gives the timeline first if none was made and none was given.
 
         Args:
             frames: Frame indices in [0, N), in any order; repeats are fine.
@@ -73,26 +70,6 @@ class VideoReader(ABC):
             ValueError: An index outside the video.
             VideoError: The frames cannot be decoded.
         """
-
-    def frames_when(self, seconds: Sequence[float], resize: Resize = DEFAULT_RESIZE) -> ImageArray:
-        """The frames that appear at these presentation times, exactly.
-
-        For times that an earlier pass gave (`Timeline.frame_seconds`): no pass is made again where the file's own
-        times can be jumped by.
-
-        Args:
-            seconds: Presentation times of frames, from the first frame of the video; in any order.
-            resize: Size of the frames given.
-
-        Returns:
-            (len(seconds), H, W, 3) uint8 RGB.
-
-        Raises:
-            VideoError: The frames cannot be decoded.
-        """
-        if self._timeline is None:
-            self.scan()
-        return self.frames_at([self.timeline.frame_at(time + TIME_SLACK_SECONDS) for time in seconds], resize)
 
     @property
     def timeline(self) -> Timeline:
@@ -127,6 +104,10 @@ class VideoReader(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def silent() -> None:
+    """What decoding calls for every packet when nothing waits for it."""
 
 
 def check_sampling(rate_hz: float | None, chunk_frames: int) -> None:

@@ -15,7 +15,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
-from sspvs.video.messages import Message, read_message, write_message
+from sspvs.types import FloatArray
+from sspvs.video.messages import Message, pack_timeline, read_message, unpack_timeline, write_message
 from sspvs.video.opening import open_here
 from sspvs.video.reader import VideoReader
 from sspvs.video.sampling import Resize
@@ -67,11 +68,10 @@ class Worker:
             "sample": self._sample,
             "scan": self._scan,
             "frames_at": self._frames_at,
-            "frames_when": self._frames_when,
             "write": self._write,
         }
         try:
-            actions[request.kind](**request.fields)
+            actions[request.kind](*request.arrays, **request.fields)
         except BrokenPipeError:
             raise
         except Exception as error:
@@ -79,8 +79,11 @@ class Worker:
             kind = "OSError" if isinstance(error, OSError) else type(error).__name__
             self._parent.send("error", {"type": kind, "text": text})
 
-    def _open(self, path: str, decoder: str) -> None:
-        self._reader = open_here(Path(path), decoder, self._parent.beat)
+    def _open(
+        self, frame_seconds: FloatArray | None = None, *, path: str, decoder: str, timeline: dict[str, Any] | None
+    ) -> None:
+        known = None if frame_seconds is None or timeline is None else unpack_timeline(timeline, frame_seconds)
+        self._reader = open_here(Path(path), decoder, self._parent.beat, known)
         self._parent.send("done", asdict(self._reader.info))
 
     def _opened(self) -> VideoReader:
@@ -98,29 +101,36 @@ class Worker:
 
     def _send_facts(self) -> None:
         reader = self._opened()
-        arrays = [reader.timeline.frame_seconds]
+        timeline, seconds = pack_timeline(reader.timeline)
+        arrays = [seconds]
         if reader.frame_change is not None:
             arrays.append(reader.frame_change)
-        fields = {"end_seconds": reader.timeline.end_seconds, "report": asdict(reader.decode_report)}
+        fields = {"timeline": timeline, "report": asdict(reader.decode_report)}
         self._parent.send("done", fields, tuple(arrays))
 
     def _frames_at(self, frames: list[int], resize: dict[str, Any]) -> None:
         images = self._opened().frames_at(frames, Resize(**resize))
         self._parent.send("done", arrays=(images,))
 
-    def _frames_when(self, seconds: list[float], resize: dict[str, Any]) -> None:
-        images = self._opened().frames_when(seconds, Resize(**resize))
-        self._parent.send("done", arrays=(images,))
-
-    def _write(self, source: str, segments: list[tuple[float, float]], out_path: str, settings: dict[str, Any]) -> None:
+    def _write(
+        self,
+        frame_seconds: FloatArray | None = None,
+        *,
+        source: str,
+        segments: list[tuple[float, float]],
+        out_path: str,
+        settings: dict[str, Any],
+        timeline: dict[str, Any] | None,
+    ) -> None:
         from sspvs.video.clips import ClipSettings, encode_clips
 
         def progress(seconds: float) -> None:
             self._parent.send("progress", {"seconds": seconds})
 
         try:
+            known = None if frame_seconds is None or timeline is None else unpack_timeline(timeline, frame_seconds)
             clip = encode_clips(
-                Path(source), segments, Path(out_path), ClipSettings(**settings), progress, self._parent.beat
+                Path(source), segments, Path(out_path), ClipSettings(**settings), known, progress, self._parent.beat
             )
         except BrokenPipeError:
             Path(out_path).unlink(missing_ok=True)  # nobody is left to do it

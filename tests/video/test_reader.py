@@ -71,18 +71,17 @@ def test_frames_at_are_exact(vfr_video: tuple[Path, list[float]], way: str) -> N
             reader.frames_at([120], FULL)
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_frames_when_are_exact_without_a_pass(vfr_video: tuple[Path, list[float]], way: str) -> None:
+@pytest.mark.parametrize("isolated", [True, False])
+def test_frames_at_are_exact_without_a_pass(vfr_video: tuple[Path, list[float]], isolated: bool) -> None:
     path, _ = vfr_video
     with opened(path) as reader:
         reader.scan()
-        times = reader.timeline.frame_seconds
+        timeline = reader.timeline
     wanted = [119, 0, 37, 38, 38, 60, 5, 61]
-    with opened(path, way) as reader:
-        assert [number_of(frame) for frame in reader.frames_when(times[wanted], FULL)] == wanted
-        if way != "decord apart":
-            with pytest.raises(ValueError, match="timeline"):
-                _ = reader.timeline  # no pass was made
+    with open_video(path, isolated=isolated, timeline=timeline) as reader:
+        assert [number_of(frame) for frame in reader.frames_at(wanted, FULL)] == wanted
+        with pytest.raises(ValueError, match="decode_report"):
+            _ = reader.decode_report  # no pass was made
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi", ".ts", ".webm", ".h264"])
@@ -262,7 +261,8 @@ class TestStreamClock:
     @staticmethod
     def run(stamps: list[int | None], fps: float = 10.0) -> tuple[list[float], int]:
         clock = StreamClock(Fraction(1, 1000), fps)
-        return [clock.seconds(stamp) for stamp in stamps], clock.repaired
+        times = [seconds for seconds, _ in clock.times(stamps, lambda stamp: stamp)]
+        return times, clock.guessed + len(clock.origins) - 1
 
     def test_good_stamps_are_kept(self) -> None:
         times, repaired = self.run([500, 533, 900])
