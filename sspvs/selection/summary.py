@@ -9,7 +9,7 @@ import numpy as np
 
 from sspvs.selection.budget import Budget, Limits, frame_edges
 from sspvs.selection.knapsack import knapsack
-from sspvs.selection.shots import split_long
+from sspvs.selection.shots import merge_short, split_long
 from sspvs.types import BoolArray, FloatArray, IntArray, Shots, Timeline
 
 PART_SECONDS = 3.0
@@ -133,6 +133,8 @@ def select_in_parts(
         return shots, chosen
     count = max(1, round(allowed / max(part_seconds, min_shot_seconds)))
     parts = split_long(shots, timeline, allowed / count, longer_than=allowed, min_part_seconds=min_shot_seconds)
+    if not timeline.has_constant_rate:  # a still picture cannot be divided, and may leave a part of a few frames
+        parts = merge_short(parts, timeline, min_shot_seconds)
     return parts, select(scores, picks, parts, budget, timeline)
 
 

@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 
 import av
 import av.error
+import numpy as np
 
 from sspvs.errors import VideoError
-from sspvs.types import Timeline
+from sspvs.types import FloatArray, Timeline
 from sspvs.video.clip_audio import AudioTrack, open_audio
 from sspvs.video.frame_shape import FrameShaper
 from sspvs.video.frame_source import FrameSource
@@ -22,6 +23,8 @@ from sspvs.video.reader import silent
 
 TIME_BASE = Fraction(1, 90_000)
 """Clock of the pictures: fine enough for any frame rate, as MPEG uses it."""
+UNEVEN = 1.5
+"""A frame shown for so many times the usual length is not shown about as long as the others."""
 AUDIO_STEP_SECONDS = 0.5
 """How far sound may lag behind the pictures while both are written, so that little waits in memory."""
 
@@ -79,17 +82,21 @@ def encode_clips(
         OSError: The file cannot be written.
     """
     info, orientation = container_info(source, beat)
-    if timeline is None and not times_are_usable(packet_seconds(source, beat=beat)):
-        reader = PyAVReader(source, beat)
-        reader.scan()
-        timeline = reader.timeline
+    if timeline is None:
+        times = packet_seconds(source, beat=beat)
+        if not times_are_usable(times):
+            reader = PyAVReader(source, beat)
+            reader.scan()
+            timeline = reader.timeline
+    times = np.sort(times) - info.start_seconds if timeline is None else timeline.frame_seconds
     shaper = FrameShaper(info, orientation, settings.max_height)
     warnings: list[str] = []
     frames = FrameSource(source, info, timeline, beat=beat)
     with frames, open_audio(source, info, timeline, warnings) as sound:
         try:
             with av.open(str(out_path.absolute()), "w", format="mp4", options={"movflags": "+faststart"}) as output:
-                pictures = PictureTrack(output, shaper, Fraction(info.fps).limit_denominator(1001), settings)
+                rate = Fraction(info.fps).limit_denominator(1001)
+                pictures = PictureTrack(output, shaper, rate, settings, reorder=holds_are_even(times, segments))
                 track = AudioTrack(output, sound) if sound is not None else None
                 seconds = _encode_segments(segments, frames, pictures, track, progress)
                 pictures.finish(seconds)
@@ -104,6 +111,13 @@ def encode_clips(
     if lost:
         warnings.append(f"{lost:.2f} s of the summary's {seconds:.2f} s of sound cannot be decoded and are silent")
     return EncodedClip(seconds, pictures.n_frames, width, height, sound is not None, tuple(warnings), lost)
+
+
+def holds_are_even(frame_seconds: FloatArray, segments: Sequence[tuple[float, float]]) -> bool:
+    """Whether the frames of all segments are shown about equally long."""
+    holds = [np.diff(frame_seconds[(frame_seconds > start - 1e-4) & (frame_seconds < end)]) for start, end in segments]
+    lengths = np.concatenate(holds)
+    return len(lengths) == 0 or bool(lengths.max() <= UNEVEN * np.median(lengths))
 
 
 def _encode_segments(
@@ -137,12 +151,24 @@ def _encode_segments(
 class PictureTrack:
     """The H.264 stream of an output file."""
 
-    def __init__(self, output: Any, shaper: FrameShaper, rate: Fraction, settings: ClipSettings) -> None:
+    def __init__(
+        self, output: Any, shaper: FrameShaper, rate: Fraction, settings: ClipSettings, *, reorder: bool
+    ) -> None:
+        """Add the stream.
+
+        Args:
+            output: The container, open for writing.
+            shaper: Gives frames their size and format.
+            rate: Frames per second, about.
+            settings: How it is encoded.
+            reorder: Allow B frames. With them the last packet is not the last picture, and MP4 has only one duration
+                for both: right when all pictures are shown equally long.
+        """
         self._output, self._shaper = output, shaper
         self._stream = output.add_stream("libx264", rate=rate)
         self._stream.width, self._stream.height = shaper.size
         self._stream.pix_fmt = "yuv420p"
-        self._stream.options = {"crf": str(settings.crf), "preset": settings.preset}
+        self._stream.options = {"crf": str(settings.crf), "preset": settings.preset, **({} if reorder else {"bf": "0"})}
         self._stream.codec_context.time_base = TIME_BASE
         self._stream.thread_type = "FRAME"  # PyAV's own choice, slices, is slower and makes bigger files
         self._waiting: dict[int, int] = {}  # pts -> duration of pictures inside the encoder

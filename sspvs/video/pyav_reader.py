@@ -130,9 +130,7 @@ class PyAVReader(VideoReader):
             warnings.append(f"the file's clock starts again at {joints}{more} s; picture and sound continue from there")
         for frame in timeline.gaps[:3]:
             seconds, after = timeline.seconds_of(frame), timeline.seconds_of(frame + 1)
-            warnings.append(
-                f"nothing was recorded between {seconds:.1f} s and {after:.1f} s: left out"
-            )
+            warnings.append(f"nothing was recorded between {seconds:.1f} s and {after:.1f} s: left out")
         return DecodeReport(declared, decoded, counts.corrupt, "pyav", tuple(warnings), counts.refused)
 
     def frames_at(self, frames: Sequence[int], resize: Resize = DEFAULT_RESIZE) -> ImageArray:
