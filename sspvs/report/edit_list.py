@@ -3,14 +3,20 @@
 An edit list says which stretches of the source to play, in the editor's own unit, frames. Two clocks are used:
 
 * Constant frame rate (whole, or whole * 1000/1001 such as 29.97 and 23.976): timecode counts the source's frames,
-  non-drop, which is what an editor does whose project has the source's rate. Exact to the frame.
+  which is what an editor does whose project has the source's rate. Exact to the frame.
 * Anything else (variable frame rate, 12.5 fps, missing frames): an editor resamples such a source to a constant
   rate, so times are rounded to the nearest whole rate. Exact to half a frame.
+
+Both start at the source's own timecode, by which editors find the media again, and count drop-frame where it does. A
+source without timecode starts at 00:00:00:00, non-drop at any rate, as projects of DaVinci Resolve do by default.
 """
 
 from __future__ import annotations
 
 import math
+import re
+import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,9 +26,14 @@ import numpy as np
 from sspvs.atomic import write_text
 from sspvs.errors import MissingExtraError
 from sspvs.report.tables import generated_by, shot_of_frames
-from sspvs.types import Summary
+from sspvs.types import FloatArray, Summary
 
 _HIGHEST_RATE = 60  # timecode has two digits for frames, and editors stop at 60
+_SAME_RATE = 2e-4  # how far, as a share, an average may lie from a rate that it stands for
+_USUAL_RATES = (24, 25, 30, 50, 60)
+_DROP_FRAME_RATES = (30, 60, 120, 240)
+_TIMECODE = re.compile(r"(\d{1,2})[:;](\d\d)[:;](\d\d)([:;.,])(\d{2,3})")
+_RESERVED_REELS = {"AX", "BL", "BLACK", "BARS"}  # a source off tape, black, colour bars
 
 
 @dataclass(frozen=True)
@@ -34,41 +45,93 @@ class EditClock:
         exact_rate: Frames per second that an editor's project should have: `rate` or `rate * 1000/1001`.
         counts_frames: True: the source's own frames are counted; False: seconds are rounded to `rate`.
         note: One sentence for the user.
+        start: The first frame's number in frames of `rate` since 00:00:00:00, from the source's timecode; None where
+            there is none.
+        drop_frame: Whether timecode is counted drop-frame.
     """
 
     rate: int
     exact_rate: float
     counts_frames: bool
     note: str
+    start: int | None = None
+    drop_frame: bool = False
+
+    def code(self, frame: int) -> str:
+        """Timecode of a frame since 00:00:00:00; the timecode of a source starts again after 24 hours."""
+        if self.start is not None:
+            frame %= _frame_number(24, 0, 0, 0, self.rate, self.drop_frame)
+        return timecode(frame, self.rate, drop_frame=self.drop_frame)
 
 
 def edit_clock(summary: Summary) -> EditClock:
-    """Choose the clock for a video from its presentation times.
+    """Choose the clock for a video from its presentation times and its timecode.
 
     Args:
         summary: Whose video.
     """
     seconds = np.asarray(summary.timeline.frame_seconds, dtype=np.float64)
-    fps = summary.info.fps
+    tag, fps = summary.info.timecode, summary.info.fps
     if not (math.isfinite(fps) and fps > 0):
         fps = len(seconds) / summary.timeline.end_seconds if summary.timeline.end_seconds > 0 else 25.0
+    exact = _constant_rate(seconds, fps)
+    if exact is None and round(fps / 2) in _USUAL_RATES:  # some containers state the rate of the fields
+        exact = _constant_rate(seconds, fps / 2)
+    if exact is not None:
+        start, rate, drop_frame = _read_timecode(tag, (round(exact),))
+        note = f"timecode counts the frames of the source at {rate} fps, {_counting(tag, start, rate, drop_frame)}"
+        if exact != rate:
+            note += f"; the source runs at {exact:.3f} fps: use a project of that rate"
+        return EditClock(rate, exact, True, note, start, drop_frame)
+    near = sorted(_USUAL_RATES, key=lambda usual: abs(usual - fps))
+    start, nominal, drop_frame = _read_timecode(tag, (max(1, round(fps)), *near))
+    rate = nominal
+    while rate > _HIGHEST_RATE:
+        rate = (rate + 1) // 2
+    exact, ntsc, average = float(rate), rate * 1000 / 1001, fps * rate / nominal
+    near_ntsc, near_whole = (abs(average - value) < _SAME_RATE * rate for value in (ntsc, exact))
+    if near_ntsc or (drop_frame and not near_whole):  # 29.97 with a few frames missing
+        exact = ntsc
+    note = (
+        f"the frames of the source do not come at a constant rate that timecode can count ({fps:.3f} fps on average): "
+        f"times are rounded to {exact:.6g} fps, timecode at {rate} fps, {_counting(tag, start, nominal, drop_frame)}"
+    )
+    return EditClock(rate, exact, False, note, None if start is None else start * rate // nominal, drop_frame)
+
+
+def _constant_rate(seconds: FloatArray, fps: float) -> float | None:
+    """The rate nearest to `fps` that timecode can count and all frames keep to; None when there is none."""
     rate = max(1, round(fps))
     if rate <= _HIGHEST_RATE:
         for exact in sorted((float(rate), rate * 1000 / 1001), key=lambda value: abs(value - fps)):
             if np.abs(seconds - np.arange(len(seconds)) / exact).max() <= 0.6 / exact:
-                note = f"timecode counts the frames of the source at {rate} fps, non-drop"
-                if exact != rate:
-                    note += f"; the source runs at {exact:.3f} fps: use a project of that rate"
-                return EditClock(rate, exact, True, note)
-    while rate > _HIGHEST_RATE:
-        rate = (rate + 1) // 2
-    ntsc = rate * 1000 / 1001
-    exact = ntsc if abs(fps - ntsc) < 2e-4 * rate else float(rate)  # 29.97 with a few frames missing
-    note = (
-        f"the frames of the source do not come at a constant rate that timecode can count ({fps:.3f} fps on "
-        f"average): times are rounded to {exact:.6g} fps, timecode at {rate} fps, non-drop"
-    )
-    return EditClock(rate, exact, False, note)
+                return exact
+    return None
+
+
+def _read_timecode(tag: str, rates: Sequence[int]) -> tuple[int | None, int, bool]:
+    """A container's timecode as a frame number, at the first of some rates that can count it.
+
+    Returns:
+        Frames since 00:00:00:00 (None when no rate can count it), the rate, and whether it is drop-frame.
+    """
+    match = _TIMECODE.fullmatch(tag)
+    if match is not None:
+        hours, minutes, seconds, frames = (int(match[group]) for group in (1, 2, 3, 5))
+        marked = match[4] != ":"
+        for rate in sorted(rates, key=lambda rate: marked and rate not in _DROP_FRAME_RATES):
+            if hours < 24 and minutes < 60 and seconds < 60 and frames < rate:
+                drop_frame = marked and rate in _DROP_FRAME_RATES
+                return _frame_number(hours, minutes, seconds, frames, rate, drop_frame), rate, drop_frame
+    return None, rates[0], False
+
+
+def _counting(tag: str, start: int | None, rate: int, drop_frame: bool) -> str:
+    """How timecode is counted and from where, for the note."""
+    shown = _one_line(tag)[:40]
+    if start is not None:
+        return f"{'drop-frame' if drop_frame else 'non-drop'}, from the source's {shown}"
+    return "non-drop" + (f"; the source's timecode is ignored: '{shown}' is none at {rate} fps" if tag else "")
 
 
 def edit_frames(summary: Summary, clock: EditClock) -> list[tuple[int, int]]:
@@ -79,28 +142,46 @@ def edit_frames(summary: Summary, clock: EditClock) -> list[tuple[int, int]]:
         clock: From `edit_clock`.
 
     Returns:
-        Half-open (start, end) in frames of `clock.rate`, each at least one frame long.
+        Half-open (start, end) in frames of `clock.rate` since 00:00:00:00, each at least one frame long.
     """
+    first, rate = clock.start or 0, clock.exact_rate
     if clock.counts_frames:
-        return [(int(start), int(end)) for start, end in summary.segments]
-    rate = clock.exact_rate
-    rounded = [(round(start * rate), round(end * rate)) for start, end in summary.segment_seconds]
+        return [(first + int(start), first + int(end)) for start, end in summary.segments]
+    rounded = [(first + round(start * rate), first + round(end * rate)) for start, end in summary.segment_seconds]
     return [(start, max(end, start + 1)) for start, end in rounded]
 
 
-def timecode(frame: int, rate: int) -> str:
-    """Non-drop timecode `HH:MM:SS:FF` of a frame count.
+def timecode(frame: int, rate: int, *, drop_frame: bool = False) -> str:
+    """Timecode of a frame count: `HH:MM:SS:FF`, or drop-frame `HH:MM:SS;FF`.
+
+    Drop-frame numbering (SMPTE ST 12-1) leaves out the first 2 numbers (4 at 60 fps) of each minute but every tenth,
+    so that 29.97 frames a second, counted as 30, stay with the time of day.
 
     Args:
         frame: Frames since 00:00:00:00.
         rate: Whole frames per second.
+        drop_frame: Whether to count drop-frame; `rate` must be a multiple of 30.
     """
+    if drop_frame:
+        dropped = rate // 15
+        tens, rest = divmod(frame, 600 * rate - 9 * dropped)
+        frame += dropped * (9 * tens + max(0, (rest - dropped) // (60 * rate - dropped)))
     seconds, frames = divmod(frame, rate)
-    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}:{frames:02d}"
+    mark = ";" if drop_frame else ":"
+    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}{mark}{frames:02d}"
+
+
+def _frame_number(hours: int, minutes: int, seconds: int, frames: int, rate: int, drop_frame: bool) -> int:
+    """Frames since 00:00:00:00; the inverse of `timecode`."""
+    minutes += 60 * hours
+    dropped = rate // 15 * (minutes - minutes // 10) if drop_frame else 0
+    return (60 * minutes + seconds) * rate + frames - dropped
 
 
 def write_edl(summary: Summary, path: Path, clip_name: str) -> None:
     """Write a CMX 3600 edit decision list: one cut a segment, video and (when there is sound) both audio channels.
+
+    The source side of each cut is in the source's timecode, the record side runs from 00:00:00:00.
 
     Args:
         summary: What to write.
@@ -111,18 +192,21 @@ def write_edl(summary: Summary, path: Path, clip_name: str) -> None:
         OutputError: The file cannot be written.
     """
     clock = edit_clock(summary)
-    name = _one_line(clip_name)
+    name, reel = _one_line(clip_name), _reel(summary, clip_name)
     channels = "AA/V" if summary.info.has_audio else "V"
-    lines = [f"TITLE: {_one_line(Path(clip_name).stem)[:60]} summary", "FCM: NON-DROP FRAME", ""]
+    lines = [f"TITLE: {_one_line(Path(clip_name).stem)[:60]} summary"]
+    lines += [f"FCM: {'' if clock.drop_frame else 'NON-'}DROP FRAME", ""]
     record = 0
     for number, (start, end) in enumerate(edit_frames(summary, clock), start=1):
         times = (start, end, record, record + end - start)
-        # Columns: event, reel (AX: a file, not a tape), channels, C = cut, source in/out, record in/out.
-        codes = " ".join(timecode(frame, clock.rate) for frame in times)
-        lines.append(f"{number:03d}  AX       {channels:<5} C        {codes}")
+        # Columns: event, reel, channels, C = cut, source in/out, record in/out.
+        codes = " ".join(clock.code(frame) for frame in times)
+        lines.append(f"{number:03d}  {reel:<8} {channels:<5} C        {codes}")
         lines.append(f"* FROM CLIP NAME: {name}")
         if number == 1:
             lines += [f"* COMMENT: {clock.note}", f"* COMMENT: {generated_by()}"]
+            if summary.info.reel_name not in ("", reel):
+                lines.append(f"* COMMENT: reel {_one_line(summary.info.reel_name)}")
         record = times[3]
     write_text(path, "\n".join(lines) + "\n")
 
@@ -161,6 +245,7 @@ def _otio_clips(otio: Any, summary: Summary, source: Path) -> list[Any]:
     """One clip a segment, each with its own reference to the source."""
     clock = edit_clock(summary)
     rate = clock.exact_rate
+    first = clock.start or 0
     total = summary.timeline.n_frames if clock.counts_frames else summary.timeline.end_seconds * rate
     shots = shot_of_frames(summary, summary.segments[:, 0])
 
@@ -172,12 +257,23 @@ def _otio_clips(otio: Any, summary: Summary, source: Path) -> list[Any]:
     clips = []
     for (start, end), shot in zip(edit_frames(summary, clock), shots, strict=True):
         media = otio.schema.ExternalReference(
-            target_url=source.resolve().as_uri(), available_range=span(0, max(total, end))
+            target_url=source.resolve().as_uri(), available_range=span(first, max(total, end - first))
         )
         clip = otio.schema.Clip(_one_line(source.name), media_reference=media, source_range=span(start, end - start))
+        clip.metadata["cmx_3600"] = {"reel": _reel(summary, source.name)}
         clip.metadata["sspvs"] = {"shot_index": int(shot), "score": float(summary.shot_scores[shot])}
         clips.append(clip)
     return clips
+
+
+def _reel(summary: Summary, clip_name: str) -> str:
+    """The reel that the source names, or else its file name, as a CMX 3600 reel: up to 8 of A-Z, 0-9 and _."""
+    name = summary.info.reel_name or Path(clip_name).stem
+    ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().strip().upper()
+    reel = re.sub(r"[^A-Z0-9_]+", "_", ascii_name)[:8]
+    if not reel.strip("_"):
+        return "AX"
+    return f"{reel}_" if reel in _RESERVED_REELS else reel
 
 
 def _one_line(text: str) -> str:

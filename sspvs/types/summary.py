@@ -94,6 +94,7 @@ class Summary:
                 "width": info.width,
                 "height": info.height,
                 "has_audio": info.has_audio,
+                **({"timecode": info.timecode} if info.timecode else {}),
             },
             "title": self.title,
             "scorer": self.scorer,

@@ -24,6 +24,9 @@ class VideoInfo:
         rotation: Clockwise degrees (0, 90, 180, 270) already applied to what readers give.
         codec: Video codec name, such as `h264`.
         start_seconds: Presentation time of the first video frame on the container's own clock.
+        timecode: Timecode of the first video frame as the container writes it, such as `01:00:00:00` or, drop-frame,
+            `01:00:00;00`; empty when it has none.
+        reel_name: The tape, card or camera roll that the container names as its origin; empty when it names none.
     """
 
     path: str
@@ -36,6 +39,8 @@ class VideoInfo:
     rotation: int = 0
     codec: str = ""
     start_seconds: float = 0.0
+    timecode: str = ""
+    reel_name: str = ""
 
 
 @dataclass(frozen=True)

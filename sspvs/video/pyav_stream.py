@@ -238,8 +238,19 @@ def container_info(path: Path | str, beat: Callable[[], None] = silent) -> tuple
             rotation=orientation.clockwise_degrees,
             codec=str(stream.codec_context.name),
             start_seconds=float((frame.pts or 0) * stream.time_base),
+            timecode=_tag(container, stream, "timecode"),
+            reel_name=_tag(container, stream, "reel_name"),
         )
     return info, orientation
+
+
+def _tag(container: Any, stream: Any, name: str) -> str:
+    """What a tag of the picture, of a data track (QuickTime's `tmcd`, Sony's `rtmd`) or of the whole file says."""
+    for holder in (stream, *container.streams.data, container):
+        for key, value in holder.metadata.items():
+            if key.lower() == name and value.strip():  # Matroska writes TIMECODE
+                return str(value).strip()
+    return ""
 
 
 def _duration(container: Any, stream: Any, fps: float) -> float:

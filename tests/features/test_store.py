@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -76,6 +77,21 @@ def test_what_is_packed_is_read_back(tmp_path: Path) -> None:
     assert back.timeline.end_seconds == video.timeline.end_seconds
     assert back.features.dtype == np.float32
     assert back.picks.dtype == np.int64
+
+
+def test_facts_of_files_from_before_timecode_was_kept_are_read(tmp_path: Path) -> None:
+    video = full_video()
+    assert video.info is not None
+    video = replace(video, info=replace(video.info, timecode="01:00:00;00", reel_name="A001"))
+    path = tmp_path / "part.h5"
+    path.write_bytes(pack_video("clip", video))
+    with read_features(path) as store:
+        assert store["clip"].info == video.info
+    with h5py.File(path, "a") as file:
+        for key in ("timecode", "reel_name"):
+            del file["clip"].attrs[key]
+    with read_features(path) as store:
+        assert store["clip"].info == replace(video.info, timecode="", reel_name="")
 
 
 def test_layout_is_the_communitys(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ _SOURCE, _SOURCE_BYTES, _SOURCE_MTIME = "source", "source_bytes", "source_mtime_
 _DECODE = "decode_"  # prefix, likewise
 _DECODE_FIELDS = ("declared_frames", "decoded_frames", "corrupt_frames", "decoder")
 _INFO_FIELDS = tuple(field.name for field in fields(VideoInfo) if field.name != "path")
+_LATER_INFO_FIELDS = {"timecode", "reel_name"}  # files of earlier versions lack them
 
 
 @dataclass(frozen=True)
@@ -147,10 +148,11 @@ def _per_frame(group: h5py.Group, key: str, n_frames: int, where: str) -> FloatA
 
 def _read_info(group: h5py.Group) -> VideoInfo | None:
     attrs = group.attrs
-    if _SOURCE not in attrs or not set(_INFO_FIELDS) <= set(attrs):
+    if _SOURCE not in attrs or not set(_INFO_FIELDS) - _LATER_INFO_FIELDS <= set(attrs):
         return None
     # numpy scalars -> plain types, so that the facts can be written as JSON again
-    known = {key: attrs[key].item() if hasattr(attrs[key], "item") else attrs[key] for key in _INFO_FIELDS}
+    found = {key: attrs[key] for key in _INFO_FIELDS if key in attrs}
+    known = {key: value.item() if hasattr(value, "item") else value for key, value in found.items()}
     return VideoInfo(path=str(attrs[_SOURCE]), **known)
 
 
