@@ -72,9 +72,9 @@ class Sampling:
 
     def check_damage(self, path: str | os.PathLike[str], decode: DecodeReport) -> None:
         """Refuse a video that is mostly damage: its pictures would be smears, and scored as such."""
-        if decode.corrupt_frames > self.max_damaged * max(decode.decoded_frames, 1):
+        if decode.corrupt_frames > self.max_damaged * decode.all_frames:
             raise VideoError(
-                f"{path}: {decode.corrupt_frames} of {decode.decoded_frames} frames are damaged, or predicted from "
+                f"{path}: {decode.corrupt_frames} of {decode.all_frames} frames are damaged, or predicted from "
                 f"damaged ones, more than {self.max_damaged:.0%} of them; --max-damaged 1 uses it all the same"
             )
 

@@ -104,8 +104,9 @@ class Limits:
 
     def shares_of(self, bounds: IntArray) -> FloatArray:
         """(M,) the part of the limits that each of (M, 2) frame ranges takes: of the frames or of the seconds."""
-        shares: FloatArray = (bounds[:, 1] - bounds[:, 0]) / self.frames
-        return np.maximum(shares, self.seconds_of(bounds) / self.seconds)
+        of_frames = (bounds[:, 1] - bounds[:, 0]) / self.frames
+        shares: FloatArray = np.maximum(of_frames, self.seconds_of(bounds) / self.seconds)
+        return shares
 
     def allow(self, bounds: IntArray) -> bool:
         """Whether (M, 2) frame ranges together are within the limits."""

@@ -134,7 +134,7 @@ def select_in_parts(
     count = max(1, round(allowed / max(part_seconds, min_shot_seconds)))
     parts = split_long(shots, timeline, allowed / count, longer_than=allowed, min_part_seconds=min_shot_seconds)
     if not timeline.has_constant_rate:  # a still picture cannot be divided, and may leave a part of a few frames
-        parts = merge_short(parts, timeline, min_shot_seconds)
+        parts = merge_short(parts, timeline, min_shot_seconds / 2)
     return parts, select(scores, picks, parts, budget, timeline)
 
 

@@ -11,6 +11,9 @@ from sspvs.types.features import Fingerprint
 from sspvs.types.shots import Shots
 from sspvs.types.video import DecodeReport, Timeline, VideoInfo
 
+WHOLE_FRAME_SECONDS = 0.1
+"""A frame that lasts no longer is shown whole, however short the budget."""
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -62,9 +65,9 @@ class Summary:
     @property
     def budget_fraction(self) -> float:
         """The share of the video that the summary may have: of its frames, or of its time where the rate varies."""
-        return min(
-            self.budget_frames / self.timeline.n_frames, self.budget_seconds / self.timeline.shown_seconds[-1], 1.0
-        )
+        if self.budget_frames < self.timeline.n_frames:
+            return self.budget_frames / self.timeline.n_frames
+        return min(1.0, self.budget_seconds / float(self.timeline.shown_seconds[-1]))
 
     @property
     def segment_seconds(self) -> list[tuple[float, float]]:
@@ -72,7 +75,8 @@ class Summary:
         left, played = self.budget_seconds * (1 + 1e-9), []
         for first, last in self.segments:
             start = self.timeline.seconds_of(int(first))
-            end = min(self.timeline.end_of(int(last) - 1), start + left)  # one frame may last longer than the budget
+            # One frame is always allowed; it is cut where it is a still picture that lasts longer than the budget.
+            end = min(self.timeline.end_of(int(last) - 1), start + max(left, WHOLE_FRAME_SECONDS))
             played.append((start, end))
             left -= end - start
         return played

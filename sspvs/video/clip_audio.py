@@ -70,6 +70,8 @@ class AudioSource:
         self._stack.close()
         self._container = self._stack.enter_context(open_container(self._path))
         self._stream = audio_stream(self._container)
+        if len(self._origins) == 1:  # decoders drop a codec's padding once: let it be at the start, not after a jump
+            next(decode_sound(self._container, self._stream), None)
 
     def read(self, first: int, last: int) -> FloatArray:
         """Samples [first, last), counted from the first video frame; silence where there is no sound.
@@ -126,14 +128,14 @@ class AudioSource:
         resampler, restarts = None, 0
         expected: int | None = None
         for frame in decode_sound(self._container, self._stream, lambda *lost: self._lose(clock, *lost)):
-            seconds = None if frame.pts is None else clock.seconds(float(frame.pts * self._stream.time_base))
+            if frame.pts is not None:
+                clock.seconds(float(frame.pts * self._stream.time_base))
             if resampler is None or clock.restarts != restarts:
                 resampler = av.AudioResampler(format="fltp", layout=layout, rate=self.rate)
                 restarts = clock.restarts
-            shift = 0.0 if seconds is None else float(frame.pts * self._stream.time_base) - seconds
             for block in resampler.resample(frame):
                 if block.pts is not None:
-                    stamped = round((float(block.pts * block.time_base) - shift) * self.rate)
+                    stamped = round((float(block.pts * block.time_base) - clock.shift) * self.rate)
                     if expected is None or abs(stamped - expected) > DRIFT_SECONDS * self.rate:
                         expected = stamped
                 at = expected or 0

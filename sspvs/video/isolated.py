@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from sspvs.types import DecodeReport, ImageArray, Timeline, VideoInfo
 from sspvs.video.child import DecodingChild
@@ -101,7 +102,7 @@ class IsolatedReader(VideoReader):
         images: ImageArray = message.arrays[0]
         return images
 
-    def _ask(self, kind: str, **fields: object) -> Iterator[Message]:
+    def _ask(self, kind: str, **fields: Any) -> Iterator[Message]:
         child = self._ready_child()
         answers = child.ask(kind, **fields)
         self._asking = True

@@ -115,10 +115,10 @@ class PyAVReader(VideoReader):
         declared, decoded = self.info.declared_frames, timeline.n_frames
         lasts, claimed = timeline.end_seconds, self.info.duration_seconds
         if counts.corrupt:
-            warnings.append(f"{counts.corrupt} frames are damaged, or predicted from damaged ones")
+            warnings.append(f"{counts.corrupt} of {decoded + counts.refused} frames are damaged, or predicted from damaged ones")
         if counts.stopped:
             warnings.append(f"the file could not be read to its end ({counts.stopped})")
-        elif decoded < declared - counts.corrupt - 1:
+        elif decoded < declared - counts.refused - 1:
             warnings.append(f"the container claims {declared} frames, {decoded} could be decoded")
         elif lasts < 0.9 * claimed - 1.0:
             warnings.append(f"the container claims {claimed:.1f} s, {lasts:.1f} s could be decoded")

@@ -126,6 +126,9 @@ def decode_frames(container: Any, stream: Any, counts: DecodeCounts) -> Iterator
 
     Yields:
         PyAV video frames.
+
+    Raises:
+        VideoError: A packet cannot be decoded because it is encrypted.
     """
     damaged_from: int | None = None  # raw time of the damage that the frames still show
     for packet in _packets(container, stream, counts):
@@ -133,6 +136,8 @@ def decode_frames(container: Any, stream: Any, counts: DecodeCounts) -> Iterator
         try:
             frames = packet.decode()
         except (av.error.FFmpegError, ValueError) as error:
+            if packet.has_sidedata("encryption_info") or "enc_key_id" in stream.metadata:
+                raise VideoError(f"{container.name} is encrypted: it cannot be read without its key") from error
             logger.debug("packet at %s refused: %s", packet.pts, error)
             counts.corrupt += 1
             counts.refused += 1

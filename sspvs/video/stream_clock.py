@@ -114,16 +114,16 @@ class StreamClock:
 
     def _settle(self, raws: Sequence[float | None], most: int) -> list[float]:
         """Times of the first frames of a window: at most `most`, and none after a restart. May be none, at one."""
-        if self._last is None:
-            kept = longest_rise(raws)
-            raw = raws[kept[0]] if kept else None
-            self._start(0.0, 0.0 if raw is None else raw - kept[0] * self._step)
+        if not self.origins:
+            self._start(0.0, self._first_raw(raws))
         values = [None if raw is None else raw - self._shift for raw in raws]
         restart = self._restart(values)
         if restart is not None:
             values = values[:restart]
         kept = longest_rise(values, self._last)
         times = self._spread(values, kept)[:most]
+        if self._last is None and times:
+            times[0] = 0.0  # without round-off
         self.guessed += len(times) - sum(index < len(times) for index in kept)
         if restart is not None and restart <= most:
             raw, last = raws[restart], times[-1] if times else self._last
@@ -132,6 +132,15 @@ class StreamClock:
             self._start(last + self._step, raw)
             times.append(last + self._step)
         return times
+
+    def _first_raw(self, raws: Sequence[float | None]) -> float:
+        """The raw time of the first frame, guessed where it has none that is usable."""
+        usable = [(index, raw) for index in longest_rise(raws) if (raw := raws[index]) is not None]
+        if not usable:
+            return 0.0
+        (index, raw), (_, following) = usable[0], usable[min(1, len(usable) - 1)]
+        step = min(self._step, following - raw) if following > raw else self._step
+        return raw - index * step
 
     def _restart(self, values: Sequence[float | None]) -> int | None:
         """Index of the first frame after a restart of the clock, if there is one."""
@@ -202,8 +211,13 @@ class SoundClock:
                     self.restarts = number
                     break
         self._last = raw
+        return raw - self.shift
+
+    @property
+    def shift(self) -> float:
+        """Raw seconds less this are seconds, since the last restart."""
         seconds, start = self._origins[self.restarts]
-        return raw - start + seconds
+        return start - seconds
 
 
 def longest_rise(values: Sequence[float | None], above: float | None = None) -> list[int]:

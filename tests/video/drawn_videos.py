@@ -75,6 +75,23 @@ def write_video(
     return path
 
 
+def remux(source: Path, out: Path, stamp: Callable[[int, int], int], options: dict[str, str] | None = None) -> Path:
+    """The same packets of pictures, the k-th with the timestamp `stamp(k, old)`, in ticks; of an unordered stream."""
+    with av.open(str(source)) as container, av.open(str(out), "w", options=options or {}) as output:
+        stream = container.streams.video[0]
+        copy = output.add_stream_from_template(stream)
+        for number, packet in enumerate(packet for packet in container.demux(stream) if packet.size):
+            packet.pts, packet.stream = stamp(number, packet.pts), copy
+            output.mux(packet)
+    return out
+
+
+def glued(out: Path, *parts: Path) -> Path:
+    """Files one after the other, as `cat` does it."""
+    out.write_bytes(b"".join(part.read_bytes() for part in parts))
+    return out
+
+
 def _write_sound(output: Any, stream: Any, sound: np.ndarray, rate: int, start: float) -> None:
     layout = "mono" if len(sound) == 1 else "stereo"
     for at in range(0, sound.shape[1], 1024):

@@ -1,25 +1,31 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 from drawn_videos import (
+    glued,
     number_of,
     numbered_picture,
     picks_by_hand,
     read_all,
     regular,
+    remux,
     uneven,
     write_video,
 )
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from sspvs.errors import VideoError
 from sspvs.types import IntArray
 from sspvs.video import FrameChunk, Resize, VideoReader, open_video
-from sspvs.video.stream_clock import StreamClock
+from sspvs.video.stream_clock import StreamClock, frames_before_gaps, longest_rise
 
 WAYS = ["pyav here", "pyav apart", "decord apart"]
 FULL = Resize("none")
@@ -282,6 +288,103 @@ class TestStreamClock:
         )
 
 
+def exact_longest_rise(values: list[float | None]) -> int:
+    known = [value for value in values if value is not None]
+    return max(
+        (
+            len(some)
+            for size in range(len(known) + 1)
+            for some in combinations(known, size)
+            if all(a < b for a, b in pairwise(some))
+        ),
+        default=0,
+    )
+
+
+@given(st.lists(st.one_of(st.none(), st.integers(0, 9)), max_size=9))
+def test_longest_rise(values: list[float | None]) -> None:
+    rise = longest_rise(values)
+    chosen = [values[index] for index in rise]
+    assert rise == sorted(rise)
+    assert all(a is not None and b is not None and a < b for a, b in pairwise(chosen))
+    assert len(rise) == exact_longest_rise(values)
+
+
+GLITCHES: dict[str, dict[int, int | None]] = {
+    "equal": {40: 39 * 40},
+    "missing": dict.fromkeys(range(40, 44)),
+    "backward": {40: 35 * 40, 41: 36 * 40},
+    "far ahead": {40: 99_000},
+    "first one missing": {0: None},
+    "first one ahead": {0: 50_000},
+    "many": {number: (number - 1) * 40 for number in range(20, 80, 2)},
+}
+
+
+@pytest.mark.parametrize("glitches", GLITCHES.values(), ids=GLITCHES)
+@pytest.mark.parametrize("fps", [25.0, 3.0])  # the true rate, and one that guesses far too long steps
+def test_only_frames_without_a_usable_time_move(glitches: dict[int, int | None], fps: float) -> None:
+    stamps = [glitches.get(number, 40 * number) for number in range(100)]
+    clock = StreamClock(Fraction(1, 1000), fps)
+    times = np.array([seconds for seconds, _ in clock.times(stamps, lambda stamp: stamp)])
+    moved = np.flatnonzero(np.abs(times - 0.04 * np.arange(100)) > 1e-9)
+    assert (np.diff(times) > 0).all()
+    assert set(moved) <= set(glitches)
+    assert clock.guessed == len(glitches)
+    assert len(clock.origins) == 1
+
+
+@given(st.lists(st.one_of(st.none(), st.integers(-3000, 3000)), min_size=1, max_size=50))
+def test_times_of_anything_increase(stamps: list[int | None]) -> None:
+    clock = StreamClock(Fraction(1, 1000), 25.0)
+    shown = list(clock.times(stamps, lambda stamp: stamp))
+    assert [stamp for _, stamp in shown] == stamps
+    assert shown[0][0] == 0
+    assert (np.diff([seconds for seconds, _ in shown]) > 0).all()
+
+
+def test_frames_of_glued_streams(tmp_path: Path) -> None:
+    first, second = (
+        write_video(tmp_path / f"{start}.ts", regular(60), picture=lambda k, start=start: numbered_picture(start + k))
+        for start in (0, 60)
+    )
+    with opened(glued(tmp_path / "glued.ts", first, second)) as reader:
+        numbers, _ = gathered(list(reader.sample(None, FULL)))
+        assert numbers == list(range(120))
+        np.testing.assert_allclose(reader.timeline.frame_seconds, regular(120), atol=1e-9)
+        assert [seconds for seconds, _ in reader.timeline.origins] == pytest.approx([0, 2.4])
+        assert [number_of(frame) for frame in reader.frames_at([119, 60, 59, 0], FULL)] == [119, 60, 59, 0]
+        assert any("starts again at 2.4 s" in warning for warning in reader.decode_report.warnings)
+
+
+def test_an_hour_between_two_frames_is_a_gap(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "paused.mkv", [*regular(50), *regular(50, start=3602)])
+    with opened(path) as reader:
+        reader.scan()
+        timeline = reader.timeline
+    assert timeline.gaps == (49,)
+    assert timeline.end_of(49) == pytest.approx(2.0, abs=2e-3)
+    assert timeline.end_seconds == pytest.approx(3604, abs=0.01)
+    assert timeline.shown_seconds[[49, 50, 100]] == pytest.approx([1.96, 2.0, 4.0], abs=5e-3)
+    with pytest.raises(ValueError, match="decode_report"):
+        _ = open_video(path, isolated=False, timeline=timeline).decode_report
+
+
+def test_which_still_pictures_are_gaps() -> None:
+    def gaps(times: list[float], sound: list[float]) -> list[int]:
+        return frames_before_gaps(np.array(times), lambda: np.array(sound)).tolist()
+
+    hour = [*regular(50), *regular(50, start=3602)]
+    talk = np.arange(0, 3604, 0.02).tolist()
+    assert gaps(hour, []) == [49]
+    assert gaps(hour, talk) == []  # somebody speaks while a slide stands
+    assert gaps(hour, [t for t in talk if not 2 < t < 3602]) == [49]
+    assert gaps([10.0 * number for number in range(12)], []) == []  # slides
+    three = [*regular(50), *regular(50, start=5)]
+    assert gaps(three, []) == []  # a screen recording may stand still for three seconds
+    assert gaps(three, [t for t in talk if t < 2 or 5 < t < 7]) == [49]
+
+
 class TestDamage:
     def test_damage_is_counted_and_the_rest_used(self, tmp_path: Path) -> None:
         path = write_video(tmp_path / "v.mp4", regular(200), gop=20)
@@ -318,6 +421,28 @@ class TestDamage:
         assert report.decoded_frames < report.declared_frames
         # One packet is broken, the 31st of one group of pictures of fifty: it and the nineteen behind it.
         assert report.corrupt_frames == 20
+
+    def test_no_more_frames_are_damaged_than_there_are(self, tmp_path: Path) -> None:
+        path = write_video(tmp_path / "v.mp4", regular(100), gop=100, b_frames=0)
+        raw = bytearray(path.read_bytes())
+        with av.open(str(path)) as container:
+            for number, packet in enumerate(container.demux(container.streams.video[0])):
+                if number >= 3 and packet.size:
+                    raw[packet.pos + 4 : packet.pos + packet.size] = b"\xfe" * (packet.size - 4)
+        path.write_bytes(raw)
+        with opened(path) as reader:
+            reader.scan()
+            report = reader.decode_report
+        assert 3 <= report.decoded_frames < 100 == report.all_frames
+        assert report.corrupt_frames == 97
+        assert report.refused_frames == 100 - report.decoded_frames
+
+    def test_an_encrypted_file_is_named_so(self, tmp_path: Path) -> None:
+        cipher = {"encryption_scheme": "cenc-aes-ctr", "encryption_key": "7" * 32, "encryption_kid": "a" * 32}
+        source = write_video(tmp_path / "v.mp4", regular(60), b_frames=0)
+        path = remux(source, tmp_path / "locked.mp4", lambda _, old: old, cipher)
+        with pytest.raises(VideoError, match=r"locked\.mp4 is encrypted"):
+            open_video(path, isolated=False)
 
 
 @pytest.mark.parametrize("isolated", [False, True])

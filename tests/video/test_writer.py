@@ -9,11 +9,13 @@ import av
 import numpy as np
 import pytest
 from drawn_videos import (
+    glued,
     number_of,
     numbered_picture,
     read_all,
     read_sound,
     regular,
+    remux,
     uneven,
     write_video,
 )
@@ -114,6 +116,85 @@ def test_frames_are_the_right_ones_and_keep_their_timing(tmp_path: Path) -> None
     assert end == pytest.approx(written, abs=2e-3)
     assert clip.n_frames == len(expected)
     assert not clip.has_audio
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("suffix", [".ts", ".mkv"])
+def test_sound_of_glued_streams_follows_the_pictures(tmp_path: Path, suffix: str, known: bool) -> None:
+    first, second = (
+        write_video(
+            tmp_path / f"{start}{suffix}",
+            regular(75),
+            picture=lambda number, start=start: numbered_picture(start + number),
+            sound=beeps(3.0, at=1.0),
+        )
+        for start in (0, 75)
+    )
+    source = glued(tmp_path / f"glued{suffix}", first, second)
+    with open_video(source, isolated=False) as reader:
+        reader.scan()
+        timeline = reader.timeline
+    segments = [(0.8, 1.6), (3.8, 4.6), (2.8, 3.2)]  # of the first part, of the second, over the joint
+    clip = write_clips(source, segments, tmp_path / "out.mp4", timeline=timeline if known else None)
+    pictures, _, _ = read_all(clip.path)
+    assert [number_of(picture) for picture in pictures] == [*range(20, 40), *range(95, 115), *range(70, 80)]
+    heard, rate, start = read_sound(clip.path)
+    on = rises(np.abs(heard) > 0.2, np.arange(len(heard)) / rate + start)
+    # Beeps begin with each second of either part.
+    np.testing.assert_allclose(on, [0.2, 1.0, 1.8], atol=0.02)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_exactly_the_chosen_frames_of_unusable_times(tmp_path: Path, known: bool) -> None:
+    seconds = uneven(90)
+    ticks = [round(1000 * second) for second in seconds]
+    glitches = {30: ticks[29], 31: ticks[28], 60: ticks[60] + 9000, **{k: ticks[k - 1] for k in range(64, 80, 2)}}
+    plain = write_video(tmp_path / "v.mkv", seconds, b_frames=0, time_base=Fraction(1, 1000))
+    source = remux(plain, tmp_path / "bad.mkv", lambda number, old: glitches.get(number, old) + 1000)
+    with open_video(source, isolated=False) as reader:
+        reader.scan()
+        timeline = reader.timeline
+    assert timeline.guessed_frames == len(glitches)
+    usable = sorted(set(range(90)) - set(glitches))
+    np.testing.assert_allclose(timeline.frame_seconds[usable], np.array(seconds)[usable], atol=1e-3)
+    ranges = [(29, 33), (59, 62), (65, 77)]
+    segments = [(timeline.seconds_of(first), timeline.seconds_of(last)) for first, last in ranges]
+    clip = write_clips(source, segments, tmp_path / "out.mp4", timeline=timeline if known else None)
+    pictures, _, _ = read_all(clip.path)
+    assert [number_of(picture) for picture in pictures] == [k for first, last in ranges for k in range(first, last)]
+
+
+def test_container_and_streams_last_equally_long(tmp_path: Path, shared_data: Path) -> None:
+    """Still pictures at the end, whose lengths the file does not state, beside B frames."""
+    source = shared_data / "cases" / "vfr_last_frame" / "cleanb.mp4"
+    clip = write_clips(source, [(2.76, 9.0), (9.0, 14.0), (44.0, 44.6), (30.0, 37.0)], tmp_path / "out.mp4")
+    with av.open(str(clip.path)) as container:
+        lengths = [float(stream.duration * stream.time_base) for stream in container.streams]
+        lengths.append(container.duration / av.time_base)
+    np.testing.assert_allclose(lengths, 6.24 + 5.0 + 0.6 + 7.0, atol=0.03)
+    assert clip.seconds == pytest.approx(18.84)
+
+
+def test_sound_that_does_not_decode_is_measured(tmp_path: Path) -> None:
+    sound = np.stack([tone(8.0)]).astype(np.float32)
+    source = write_video(tmp_path / "v.mkv", regular(200), sound=sound)
+    raw = bytearray(source.read_bytes())
+    with av.open(str(source)) as container:
+        for packet in container.demux(container.streams.audio[0]):
+            data = bytes(packet)
+            if len(data) > 8 and 3.0 <= packet.pts * packet.time_base < 4.0:
+                at = raw.index(data)
+                raw[at : at + len(data)] = b"\xff" * len(data)
+    source.write_bytes(raw)
+    clip = write_clips(source, [(1.0, 2.0), (2.5, 6.0)], tmp_path / "out.mp4")
+    assert clip.lost_sound_seconds == pytest.approx(1.0, abs=0.05)
+    assert f"{clip.lost_sound_seconds:.2f} s of the summary's 4.50 s of sound" in clip.warnings[0]
+    heard, rate, _ = read_sound(clip.path)
+    quiet = [np.abs(heard[int(at * rate) : int((at + 0.1) * rate)]).max() < 0.01 for at in (0.5, 1.2, 1.8, 2.2, 3.0)]
+    assert quiet == [False, False, True, True, False]
+    whole = write_clips(source, [(5.0, 7.0)], tmp_path / "whole.mp4")
+    assert whole.lost_sound_seconds == 0
+    assert not whole.warnings
 
 
 def test_bounds_inside_frames(tmp_path: Path) -> None:

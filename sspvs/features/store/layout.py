@@ -166,6 +166,7 @@ def _read_decode(group: h5py.Group) -> DecodeReport | None:
         corrupt_frames=int(attrs[_DECODE + "corrupt_frames"]),
         decoder=str(attrs[_DECODE + "decoder"]),
         warnings=tuple(json.loads(attrs[_DECODE + "warnings"])),
+        refused_frames=int(attrs.get(_DECODE + "refused_frames", 0)),
     )
 
 
