@@ -36,7 +36,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("auto", "kts", "uniform"),
         help="auto: those in the features' file, else KTS where there are features, else uniform (default)",
     )
-    shots.add_argument("--shot-seconds", type=float, default=2.0, help="length of uniform shots (default: 2)")
+    shots.add_argument(
+        "--shot-seconds", type=float, help="mean length of KTS shots (default: 5), length of uniform shots (default: 2)"
+    )
+    shots.add_argument(
+        "--max-shot-seconds", type=float, help="longest shot (default: half of what a 15%% summary may hold)"
+    )
     shots.add_argument(
         "--shots", type=Path, metavar="S.json", help="shots of your own: {video: [[start, end], ...]} in frames"
     )
@@ -62,6 +67,7 @@ def run(args: argparse.Namespace) -> int:
         segmenter=args.segmenter or "auto",
         seconds=args.shot_seconds,
         given=read_given_shots(args.shots) if args.shots else None,
+        max_seconds=args.max_shot_seconds,
     )
     annotations = _read(args)
     report = build_dataset(
@@ -86,8 +92,11 @@ def _check(args: argparse.Namespace) -> None:
         problems.append("--every goes without features: with features, their picks are taken")
     if args.fps is not None and not 0 < args.fps < 10_000:
         problems.append(f"--fps must be a positive number, got {args.fps}")
-    if not 0 < args.shot_seconds < float("inf"):
-        problems.append(f"--shot-seconds must be a positive number, got {args.shot_seconds}")
+    for option, seconds in (("--shot-seconds", args.shot_seconds), ("--max-shot-seconds", args.max_shot_seconds)):
+        if seconds is not None and not 0 < seconds < float("inf"):
+            problems.append(f"{option} must be a positive number, got {seconds}")
+        if seconds is not None and args.shots:
+            problems.append(f"give --shots or {option}, one of them")
     if args.shots and args.segmenter:
         problems.append("give --shots or --segmenter, one of them")
     if args.features and args.videos:

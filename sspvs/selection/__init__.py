@@ -8,7 +8,14 @@ from sspvs.selection.budget import DEFAULT_RATIO, Budget
 from sspvs.selection.given import given_shots
 from sspvs.selection.knapsack import knapsack, knapsack_many
 from sspvs.selection.kts import DEFAULT_PENALTY, kts
-from sspvs.selection.shots import merge_short, shots_from_cuts, shots_from_picks, split_long, uniform_shots
+from sspvs.selection.shots import (
+    kts_shots,
+    merge_short,
+    shots_from_cuts,
+    shots_from_picks,
+    split_long,
+    uniform_shots,
+)
 from sspvs.selection.summary import (
     Selection,
     hold_scores,
@@ -27,6 +34,7 @@ __all__ = [
     "knapsack",
     "knapsack_many",
     "kts",
+    "kts_shots",
     "merge_short",
     "select",
     "select_in_parts",

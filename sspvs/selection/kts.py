@@ -11,6 +11,9 @@ from sspvs.types import BoolArray, FloatArray, IntArray
 
 DEFAULT_PENALTY = 1.25
 
+CUT_SECONDS, CUT_PICKS = 0.75, 1.5
+"""A change of `kts_about` saves at least the scatter that the video has in so many seconds, and in so many picks."""
+
 WINDOW_PICKS = 16_384
 """Longer videos (over two and a quarter hours at 2 Hz) are cut into equal windows of at most this many picks."""
 
@@ -46,13 +49,72 @@ def kts(features: FloatArray, *, penalty: float = DEFAULT_PENALTY, min_shot_pick
         raise ValueError(f"penalty must be a positive number, got {penalty}")
     if min_shot_picks < 1:
         raise ValueError(f"min_shot_picks must be at least 1, got {min_shot_picks}")
-    windows = -(-len(features) // WINDOW_PICKS)
-    edges = np.linspace(0, len(features), windows + 1).round().astype(np.int64)
     parts = []
-    for start, end in pairwise(edges):
+    for start, end in _windows(len(features)):
         costs = SegmentCosts(_normalised(features[start:end]), min_shot_picks)
         parts.append(start + _best_partition(costs, penalty))
     return np.concatenate(parts)
+
+
+def kts_about(
+    features: FloatArray,
+    n_shots: int,
+    *,
+    rate_hz: float,
+    min_shot_picks: int = 1,
+    earliest: IntArray | None = None,
+) -> IntArray:
+    """Cut a video into about so many shots, or more where it has more cuts, whatever made its features.
+
+    `kts` has an absolute penalty, which gives another number of shots for every backbone and rate. Here the price of a
+    change is relative to the video's own scatter: the scatter about the video's mean of `CUT_SECONDS` of video, or of
+    `CUT_PICKS` picks where these are further apart. A shot of another scene that lasts a second saves more than that,
+    a change within noise saves about the scatter of one pick. Where this price gives fewer than `n_shots`, it is
+    lowered until there are about so many. At each price the partition is exactly the cheapest.
+
+    Args:
+        features: (T, D) one row a pick, any scale. Rows of zeros stay zero.
+        n_shots: Wanted number of shots, >= 1. There are fewer when the rest of the video does not change at all.
+        rate_hz: Picks in a second, > 0.
+        min_shot_picks: Fewest picks in a shot.
+        earliest: (T + 1,) rising; the first pick that a shot which ends before pick t may start with. Needs room for
+            two shots of `min_shot_picks`.
+
+    Returns:
+        (S,) int64 strictly increasing, the pick that starts each shot, the first one 0.
+    """
+    parts = []
+    for start, end in _windows(len(features)):
+        costs = SegmentCosts(_normalised(features[start:end]), min_shot_picks)
+        share = max(1, round(n_shots * (end - start) / len(features)))
+        first = None if earliest is None else np.maximum(earliest[start : end + 1] - start, 0)
+        parts.append(start + _partition_about(costs, share, rate_hz, first))
+    return np.concatenate(parts)
+
+
+def _partition_about(costs: SegmentCosts, n_shots: int, rate_hz: float, earliest: IntArray | None) -> IntArray:
+    """The cheapest partition at the highest permitted price that has about `n_shots` segments (5 % fewer, or more)."""
+    whole = np.zeros(1, dtype=np.int64)
+    scatter, lowest = costs.scatter(whole), costs.rounding
+    if scatter <= lowest:
+        return whole  # nothing changes
+    high = max(CUT_SECONDS * rate_hz, CUT_PICKS) * scatter / costs.length
+    _, starts = cheapest_partition(costs, high, earliest)
+    low = lowest
+    while len(starts) < 0.95 * n_shots and high > 1.002 * low:
+        price = max(np.sqrt(low * high), high / 8)
+        _, found = cheapest_partition(costs, price, earliest)
+        if len(found) <= n_shots:
+            high, starts = price, found
+        else:
+            low = price
+    return starts
+
+
+def _windows(count: int) -> list[tuple[int, int]]:
+    """Equal parts of at most `WINDOW_PICKS` picks."""
+    edges = np.linspace(0, count, -(-count // WINDOW_PICKS) + 1).round().astype(np.int64).tolist()
+    return list(pairwise(edges))
 
 
 def kts_objective(features: FloatArray, starts: IntArray, *, penalty: float = DEFAULT_PENALTY) -> float:
@@ -137,7 +199,7 @@ def _best_partition(costs: SegmentCosts, penalty: float) -> IntArray:
             unknown[left + 1 : right] = False  # no corner between the two: all of it lies on their chord
 
 
-def cheapest_partition(costs: SegmentCosts, beta: float) -> tuple[float, IntArray]:
+def cheapest_partition(costs: SegmentCosts, beta: float, earliest: IntArray | None = None) -> tuple[float, IntArray]:
     """Minimise scatter + beta * (number of changes) exactly, by dynamic programming.
 
     F(t) = min over s of F(s) + scatter(s, t) + beta. A start s with F(s) + scatter(s, t) > F(t) never wins again
@@ -146,6 +208,7 @@ def cheapest_partition(costs: SegmentCosts, beta: float) -> tuple[float, IntArra
     Args:
         costs: The sequence's segment costs.
         beta: Price of a change, >= 0.
+        earliest: (T + 1,) rising; the first start that a segment which ends before t may have. Any when None.
 
     Returns:
         The minimum, and (S,) int64 first picks of its segments.
@@ -159,7 +222,11 @@ def cheapest_partition(costs: SegmentCosts, beta: float) -> tuple[float, IntArra
     for index, (first, last) in enumerate(pairwise(costs.edges)):
         while pending and pending[0][0] <= first + 1:
             low = max(low, pending.pop(0)[1])
+        if earliest is not None:
+            low = max(low, int(earliest[first + 1]))
         block = costs.rows(index, low)  # (last - first, last - low)
+        if earliest is not None:
+            block = np.where(np.arange(low, last) < earliest[first + 1 : last + 1, None], np.inf, block)
         _advance(totals, back, block, (low, first, last), beta)
         if np.isfinite(totals[last]):
             alive: BoolArray = totals[low:last] + block[-1] <= totals[last] + costs.rounding

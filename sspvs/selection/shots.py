@@ -6,12 +6,69 @@ import numpy as np
 
 from sspvs.selection.budget import frame_edges
 from sspvs.selection.given import given_shots
+from sspvs.selection.kts import kts_about
 from sspvs.types import FloatArray, IntArray, Shots, Timeline
 
-__all__ = ["given_shots", "merge_short", "shots_from_cuts", "shots_from_picks", "uniform_shots"]
+__all__ = ["given_shots", "kts_shots", "merge_short", "shots_from_cuts", "shots_from_picks", "uniform_shots"]
 
 UNIFORM_SHOT_SECONDS = 2.0
 """Length of uniform shots: the unit that TVSum's raters scored."""
+
+KTS_SHOT_SECONDS = 5.0
+"""Mean length of KTS shots: about that of the shots published with TVSum."""
+
+_SHORTEST_SECONDS = 1.0  # of a KTS shot, where picks are that close; half the mean, if that is less
+
+
+def kts_shots(
+    features: FloatArray,
+    picks: IntArray,
+    timeline: Timeline,
+    *,
+    mean_seconds: float = KTS_SHOT_SECONDS,
+    longest_seconds: float = np.inf,
+    frame_change: FloatArray | None = None,
+) -> Shots:
+    """Shots of a few seconds from features of any backbone, scale and rate.
+
+    KTS at the price of a change that gives shots of `mean_seconds` on average, or shorter ones where the video has more
+    cuts (`kts_about`). No shot is longer than `longest_seconds`: the best partition without longer ones is taken, and
+    only where two picks are further apart than that is the stretch between them divided evenly.
+
+    Args:
+        features: (T, D) one row a pick.
+        picks: (T,) frame indices, strictly increasing.
+        timeline: When each frame is shown.
+        mean_seconds: Mean length in seconds; two thirds of the longest, if that is less.
+        longest_seconds: Longest shot in seconds; one may be longer by less than a frame.
+        frame_change: (N,) how much each frame differs from the one before: where a change between two picks is.
+
+    Raises:
+        ValueError: If a length is not positive, a feature is not finite, or picks do not fit the timeline.
+    """
+    if not 0 < mean_seconds < np.inf or not longest_seconds > 0:
+        raise ValueError(f"shot lengths must be positive, got mean {mean_seconds} and longest {longest_seconds}")
+    count, n_frames = len(picks), timeline.n_frames
+    cells = shots_from_picks(np.arange(count), picks, n_frames, frame_change)  # where a shot could start
+    edges = frame_edges(timeline)[np.append(cells.bounds[:, 0], n_frames)]  # (T + 1,) seconds
+    earliest = np.searchsorted(edges, edges - longest_seconds * (1 + 1e-9))
+    earliest[1:] = np.minimum(earliest[1:], np.arange(count))
+    inner = earliest > 0  # shots that the limit cuts off
+    fewest = int((np.arange(count + 1) - earliest)[inner].min(initial=count))  # picks that fit into any longest shot
+    mean = min(mean_seconds, longest_seconds / 1.5)
+    seconds = float(np.minimum(np.diff(edges), mean).sum())  # a gap between two picks is at most one shot
+    rate_hz = count / seconds
+    starts = kts_about(
+        features,
+        max(1, round(seconds / mean)),
+        rate_hz=rate_hz,
+        min_shot_picks=max(1, min(round(min(_SHORTEST_SECONDS, mean / 2) * rate_hz), fewest // 2)),
+        earliest=earliest,
+    )
+    shots = Shots.from_starts(cells.bounds[starts, 0], n_frames)
+    if longest_seconds == np.inf:
+        return shots
+    return split_long(shots, timeline, longest_seconds, longer_than=longest_seconds * (1 + 1e-9))
 
 
 def shots_from_picks(starts: IntArray, picks: IntArray, n_frames: int, frame_change: FloatArray | None = None) -> Shots:

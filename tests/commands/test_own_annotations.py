@@ -55,6 +55,10 @@ def test_from_annotations_to_a_summary(
     tested = json.loads((tmp_path / "runs" / "mine" / "result.json").read_text())
     assert sorted(tested["videos"]) == sorted(SECONDS)
     assert {"human", "random", "contrastive"} <= set(tested["baselines"])
+    for name in ("human", "random", "contrastive"):  # shots fit into 15 % of clips of 10 to 30 s
+        assert tested["baselines"][name]["f_score_avg"]["mean"] > 0.05, name
+    for row in (tested, *tested["baselines"].values()):
+        assert not row["settings"].get("empty_summaries")
     summary = json.loads((tmp_path / "summary" / "summary.json").read_text())
     assert summary["scorer"].endswith("best")
     assert summary["feature_fingerprint"]["backbone"] == "efficientnet-lite0"

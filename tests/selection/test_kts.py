@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from textbook_kts import textbook_kts, unit_rows
 
-from sspvs.selection.kts import DEFAULT_PENALTY, cheapest_partition, kts, kts_objective
+from sspvs.selection.kts import DEFAULT_PENALTY, cheapest_partition, kts, kts_about, kts_objective
 from sspvs.selection.segment_costs import SegmentCosts
 
 kts_module = sys.modules["sspvs.selection.kts"]
@@ -131,20 +131,28 @@ def test_single_precision_gives_the_same(monkeypatch, small_blocks):
 
 
 @pytest.mark.parametrize("beta", [0.0, 0.3, 2.0, 1e3])
-@pytest.mark.parametrize("min_picks", [1, 4])
-def test_linear_price_equals_plain_dynamic_programming(beta, min_picks, small_blocks):
+@pytest.mark.parametrize(("min_picks", "longest"), [(1, None), (4, None), (1, 12), (4, 9)])
+def test_linear_price_equals_plain_dynamic_programming(beta, min_picks, longest, small_blocks):
     features = np.cumsum(np.random.default_rng(1).standard_normal((300, 5)), axis=0) / 10
     costs = SegmentCosts(features, min_picks)
-    value, starts = cheapest_partition(costs, beta)
+    ends = np.arange(301)  # the longest segment varies by up to a fifth, as of picks at irregular times
+    earliest = (
+        None
+        if longest is None
+        else np.maximum.accumulate(np.maximum(ends - longest - ends // 7 % 2 * (longest // 5), 0))
+    )
+    value, starts = cheapest_partition(costs, beta, earliest)
     best = np.full(301, np.inf)
     best[0] = -beta
     for end in range(min_picks, 301):
-        for start in range(end - min_picks + 1):
+        for start in range(0 if earliest is None else earliest[end], end - min_picks + 1):
             part = features[start:end]
             scatter = (part**2).sum() - (part.sum(axis=0) ** 2).sum() / len(part)
             best[end] = min(best[end], best[start] + scatter + beta)
     assert value == pytest.approx(best[300], abs=1e-8)
     assert costs.scatter(starts) + beta * (len(starts) - 1) == pytest.approx(value, abs=1e-8)
+    if earliest is not None:
+        assert (starts >= earliest[[*starts[1:], 300]]).all()
 
 
 def test_costs_do_not_depend_on_the_order_of_asking(small_blocks):
@@ -218,6 +226,62 @@ def test_long_videos_are_cut_into_windows(monkeypatch):
     assert list(kts(features)) == [0, 30, 68, 125, 137, 185]
 
 
+def drift(rng, count, width=12, noise=0.3):
+    """One take: features that wander, with noise."""
+    return np.cumsum(rng.standard_normal((count, width)), axis=0) / 10 + noise * rng.standard_normal((count, width))
+
+
+@pytest.mark.parametrize("kind", ["drift", "noise", "scenes", "far from zero"])
+def test_about_so_many_shots_whatever_the_features(kind):
+    rng = np.random.default_rng(9)
+    features = {
+        "drift": drift(rng, 240),
+        "noise": rng.standard_normal((240, 300)),
+        "scenes": scenes(rng, [60, 20, 100, 60]),
+        "far from zero": 100 + drift(rng, 240) / 50,
+    }[kind]
+    for wanted in (24, 60):
+        starts = kts_about(features, wanted, rate_hz=2)
+        assert 0.9 * wanted <= len(starts) <= wanted
+        assert list(kts_about(1e12 * features, wanted, rate_hz=2)) == list(starts)
+    if kind == "noise":
+        assert list(kts_about(features, 1, rate_hz=2)) == [0]
+    if kind == "scenes":
+        assert {0, 60, 80, 180} <= set(starts)
+        assert list(kts_about(features, 1, rate_hz=2)) == [0, 60, 80, 180]
+
+
+@pytest.mark.parametrize("backbone", ["wide", "narrow", "positive"])
+@pytest.mark.parametrize("rate", [1, 2, 8])
+def test_cuts_are_found_at_every_rate_and_not_only_so_many(backbone, rate):
+    rng = np.random.default_rng(10)
+    lengths = rate * np.array([1, 2, 1, 3, 2, 7, 1, 1, 4, 2, 2, 1, 9, 1] if rate > 1 else [2, 2, 3, 2, 7, 2, 4, 9, 2])
+    features = scenes(rng, lengths, width=512 if backbone == "wide" else 24)
+    if backbone == "positive":  # as after a rectifier: rows share much of their direction
+        features = np.maximum(features, 0)
+    starts = kts_about(features, 4, rate_hz=rate)
+    assert list(starts) == [0, *np.cumsum(lengths)[:-1]]
+
+
+def test_what_does_not_change_is_not_cut():
+    still = np.repeat(np.random.default_rng(0).standard_normal((3, 8)), [30, 5, 40], axis=0)
+    assert list(kts_about(still, 20, rate_hz=2)) == [0, 30, 35]  # twenty were wanted
+    for features in (np.ones((50, 4)), np.zeros((50, 4)), np.ones((1, 4)), np.full((30, 3), 1e30)):
+        assert list(kts_about(features, 20, rate_hz=2)) == [0]
+
+
+def test_wanted_shots_and_limits_hold_in_windows(monkeypatch):
+    features = drift(np.random.default_rng(6), 205)
+    earliest = np.maximum(np.arange(206) - 15, 0)
+    monkeypatch.setattr(kts_module, "WINDOW_PICKS", 100)
+    starts = kts_about(features, 41, rate_hz=2, min_shot_picks=2, earliest=earliest)
+    assert {0, 68, 137} <= set(starts)
+    assert 37 <= len(starts) <= 45
+    lengths = np.diff([*starts, 205])
+    assert lengths.min() >= 2
+    assert lengths.max() <= 15
+
+
 def test_half_precision_is_fine():
     features = scenes(np.random.default_rng(8), [20, 20, 20], width=64)
     assert list(kts(features.astype(np.float16))) == list(kts(features)) == [0, 20, 40]
@@ -252,3 +316,19 @@ def test_real_scenes_are_found(shared_data, clip_picks):
     found = np.isin(true, starts).sum() - 1
     assert found / (len(true) - 1) >= 0.95
     assert found / (len(starts) - 1) >= 0.75  # some clips have cuts of their own
+
+
+@pytest.mark.parametrize("file", ["footage/footage.h5", "real/relations_resnet152.h5"])
+def test_joints_of_real_clips_are_found_with_features_of_any_backbone(shared_data, file):
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(shared_data / file) as content:
+        names = sorted(name for name in content if isinstance(content[name], h5py.Group))[:80]
+        scale = content["scale"][()] if "scale" in content else 1
+        clips = [content[name]["features"][()].astype(np.float32) * scale for name in names]
+    clips = [clips[index] for index in np.random.default_rng(0).permutation(len(clips))]
+    for rows, recall, precision in ((2, 0.85, 0.95), (3, 0.95, 0.95), (6, 0.98, 0.9)):  # 1, 1.5 and 3 seconds
+        parts = [clip[:rows] for clip in clips if len(clip) >= rows]
+        joints = np.arange(1, len(parts)) * rows
+        starts = kts_about(np.concatenate(parts), len(parts) * rows // 10, rate_hz=2)
+        assert np.isin(joints, starts).mean() >= recall
+        assert np.isin(starts[1:], joints).mean() >= precision

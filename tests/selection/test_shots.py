@@ -7,12 +7,78 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sspvs.selection.shots import merge_short, shots_from_cuts, shots_from_picks, uniform_shots
+from sspvs.selection.shots import kts_shots, merge_short, shots_from_cuts, shots_from_picks, uniform_shots
 from sspvs.types import Shots, Timeline
 
 
 def constant_rate(n_frames, fps=25.0):
     return Timeline(np.arange(n_frames) / fps, n_frames / fps)
+
+
+def wandering(count, rate=2.0, seed=0):
+    """(T, 8) features of one take, whose speed does not depend on the rate."""
+    steps = np.random.default_rng(seed).standard_normal((count, 8)) / np.sqrt(10 * rate)
+    return np.cumsum(steps, axis=0) + 3
+
+
+def seconds_of(shots, timeline):
+    return np.diff(
+        np.append(timeline.frame_seconds, timeline.end_seconds)[np.append(shots.bounds[:, 0], shots.n_frames)]
+    )
+
+
+@pytest.mark.parametrize("rate", [0.5, 1, 2, 5, 12.5])
+def test_kts_shots_last_a_few_seconds_at_any_rate(rate):
+    timeline = constant_rate(10_000)  # 400 s
+    picks = np.arange(0, 10_000, int(25 / rate))
+    shots = kts_shots(wandering(len(picks), rate), picks, timeline, longest_seconds=12.0)
+    lengths = seconds_of(shots, timeline)
+    assert 4.0 <= lengths.mean() <= 5.5
+    assert lengths.max() <= 12.0 + 1e-9
+    assert lengths.min() >= min(0.9, 1 / rate) / 2  # the first one starts before its pick, not half-way
+    shorter = kts_shots(wandering(len(picks), rate), picks, timeline, mean_seconds=3.0, longest_seconds=12.0)
+    assert 2.4 <= seconds_of(shorter, timeline).mean() <= 3.3
+
+
+def test_kts_shots_keep_cuts_to_the_frame_and_are_divided_within():
+    scene = np.random.default_rng(1).standard_normal((3, 8))
+    picks, change = np.arange(0, 1500, 15), np.zeros(1500)
+    change[[447, 462, 1095]] = 9  # one second of another scene between two picks each
+    features = np.repeat(scene[[0, 1, 0, 2]], [30, 1, 42, 27], axis=0)
+    for longest in (100.0, 6.0, 0.6):
+        shots = kts_shots(
+            features, picks, Timeline(np.arange(1500) / 30, 50.0), longest_seconds=longest, frame_change=change
+        )
+        assert {0, 1095} <= set(shots.bounds[:, 0])
+        assert shots.lengths.max() <= max(30 * longest, 1) + 1
+        if longest < 1:  # picks are as close as the longest shot
+            assert {447, 462} <= set(shots.bounds[:, 0])
+
+
+def test_kts_shots_of_irregular_picks_and_gaps():
+    rng = np.random.default_rng(2)
+    picks = np.unique(rng.integers(0, 9000, 400))
+    seconds = np.arange(9000) / 30
+    seconds[5000:] += 3600  # the camera was stopped for an hour
+    timeline = Timeline(seconds, 3600 + 300.0)
+    shots = kts_shots(wandering(len(picks)), picks, timeline, longest_seconds=10.0)
+    lengths = seconds_of(shots, timeline)
+    assert (np.sort(lengths)[:-1] <= 10 + 1 / 30).all()
+    assert lengths.max() >= 3590  # a frame is not divided
+    assert 30 <= len(shots) <= 90  # 300 s of picture
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 9])
+@pytest.mark.parametrize("kind", ["different", "equal", "huge"])
+def test_kts_shots_of_few_rows(count, kind):
+    features = np.ones((count, 4)) if kind == "equal" else np.random.default_rng(0).standard_normal((count, 4))
+    timeline = constant_rate(200)  # 8 s
+    picks = np.arange(count) * 200 // count
+    shots = kts_shots(features * (1e300 if kind == "huge" else 1), picks, timeline, longest_seconds=0.6)
+    assert shots.lengths.max() <= 16
+    assert 14 <= len(shots) <= 32
+    with pytest.raises(ValueError, match="lengths must be positive"):
+        kts_shots(features, picks, timeline, longest_seconds=0.0)
 
 
 def test_boundary_is_at_the_largest_change_between_two_picks():

@@ -39,7 +39,7 @@ def annotations_of(
     if shots.lengths.min() > budget:
         notes = (
             f"no shot fits into {DEFAULT_RATIO:.0%} of the video ({budget} frames): {made}summaries of methods will be "
-            "empty, with F1 0; shorter shots are better (--segmenter uniform --shot-seconds)",
+            "empty, with F1 0; shorter shots are better (--max-shot-seconds, or other --shots)",
         )
     mean = users.scores[:, clock.picks].mean(axis=0, dtype=np.float64)  # (T,)
     gtscore = ((mean - users.low) / users.span).astype(np.float32)

@@ -14,10 +14,17 @@ from sspvs.data.annotations.record import AnnotatedVideo
 from sspvs.data.building.clock import VideoClock
 from sspvs.data.video_finder import spelling
 from sspvs.errors import DatasetError
-from sspvs.selection import DEFAULT_PENALTY, given_shots, kts, shots_from_picks, uniform_shots
-from sspvs.types import Shots
+from sspvs.selection import DEFAULT_RATIO, given_shots, kts_shots, split_long, uniform_shots
+from sspvs.selection.shots import KTS_SHOT_SECONDS, UNIFORM_SHOT_SECONDS
+from sspvs.types import Shots, Timeline
 
 Segmenter = Literal["auto", "kts", "uniform"]
+
+SHORT_SECONDS = 1.5
+"""The longest shot is at least this, where a shot so long fits into the budget."""
+
+ASSUMED_FPS = 30.0
+"""Where nothing says how many frames a second has: the community's picks, every 15th frame, are two a second."""
 
 _UNIT, _VIDEOS = "unit", "videos"
 
@@ -59,19 +66,25 @@ class ShotRule:
 
     Attributes:
         segmenter: `auto`: those that come with the features, else KTS where there are features, else uniform.
-        seconds: Length of uniform shots.
+        seconds: Length of uniform shots, 2 when None, and mean length of KTS shots, 5 when None. When None, less in
+            videos so short that such shots do not fit into a summary.
         given: Shots that a file gives, instead of all others.
+        max_seconds: Longest KTS or uniform shot. When None, half of what a summary may hold, so that any two shots fit,
+            or a second and a half (the whole budget, if that is less); at most three times the mean. When given,
+            shots that come with the features and are longer are divided too.
     """
 
     segmenter: Segmenter = "auto"
-    seconds: float = 2.0
+    seconds: float | None = None
     given: GivenShots | None = None
+    max_seconds: float | None = None
 
     def __post_init__(self) -> None:
         if self.segmenter not in ("auto", "kts", "uniform"):
             raise ValueError(f"segmenter must be auto, kts or uniform, got {self.segmenter!r}")
-        if not 0 < self.seconds < np.inf:
-            raise ValueError(f"shot_seconds must be a positive number, got {self.seconds}")
+        for name, seconds in (("shot_seconds", self.seconds), ("max_shot_seconds", self.max_seconds)):
+            if seconds is not None and not 0 < seconds < np.inf:
+                raise ValueError(f"{name} must be a positive number, got {seconds}")
 
     def check(self, videos: tuple[AnnotatedVideo, ...]) -> None:
         """Refuse a file of shots that lacks videos, all of them named at once.
@@ -102,14 +115,53 @@ class ShotRule:
             return self._given(video, clock)
         if self.segmenter == "auto" and published is not None:
             shots, repairs = _on_frames(published, clock.n_frames)
+            if self.max_seconds is not None:
+                whole, timeline = len(shots), _timeline(clock)
+                shots = split_long(shots, timeline, self.max_seconds, longer_than=self.max_seconds)
+                if len(shots) > whole:
+                    repairs += (
+                        f"published shots longer than {self.max_seconds:g} s were divided: {whole} became {len(shots)}",
+                    )
             return ChosenShots(shots, "published", repairs)
         if self.segmenter == "kts" or (self.segmenter == "auto" and clock.features is not None):
-            return _kts(video, clock)
+            return self._kts(video, clock)
         if clock.timeline is None:
-            raise DatasetError(
-                f"{video.where}: uniform shots of {self.seconds:g} s need the frame rate, which is unknown; give --fps"
-            )
-        return ChosenShots(uniform_shots(clock.timeline, self.seconds), "uniform")
+            raise DatasetError(f"{video.where}: uniform shots need the frame rate, which is unknown; give --fps")
+        return ChosenShots(self._uniform(clock.timeline), "uniform")
+
+    def _kts(self, video: AnnotatedVideo, clock: VideoClock) -> ChosenShots:
+        features, timeline = clock.features, _timeline(clock)
+        if features is None:
+            raise DatasetError(f"{video.where}: KTS needs features; give --features, or --segmenter uniform")
+        notes: tuple[str, ...] = ()
+        if clock.timeline is None:
+            notes = (f"the frame rate is unknown: shots have a length in seconds at {ASSUMED_FPS:g} fps; give --fps",)
+        mean = KTS_SHOT_SECONDS if self.seconds is None else self.seconds
+        longest = self.longest_seconds(timeline, mean)
+        shots = kts_shots(
+            features.features,
+            clock.picks,
+            timeline,
+            mean_seconds=mean,
+            longest_seconds=longest,
+            frame_change=features.frame_change,
+        )
+        return ChosenShots(shots, "kts", notes)
+
+    def _uniform(self, timeline: Timeline) -> Shots:
+        """Equal shots; a length that was given stays, even where no shot fits the budget."""
+        seconds = UNIFORM_SHOT_SECONDS if self.seconds is None else self.seconds
+        if self.max_seconds is None and (self.seconds is not None or seconds <= _budget(timeline)):
+            return uniform_shots(timeline, seconds)
+        count = np.ceil(timeline.end_seconds / min(seconds, self.longest_seconds(timeline, seconds)) - 1e-9)
+        return uniform_shots(timeline, timeline.end_seconds / count)
+
+    def longest_seconds(self, timeline: Timeline, mean_seconds: float) -> float:
+        """The longest KTS shot of a video, in seconds."""
+        if self.max_seconds is not None:
+            return self.max_seconds
+        budget = _budget(timeline)
+        return min(max(budget / 2, min(budget, SHORT_SECONDS)), 3 * mean_seconds)
 
     def _given(self, video: AnnotatedVideo, clock: VideoClock) -> ChosenShots:
         assert self.given is not None
@@ -128,7 +180,11 @@ class ShotRule:
         if self.given:
             rule["file"] = self.given.path.name
         else:
-            rule |= {"shot_seconds": self.seconds, "kts_penalty": DEFAULT_PENALTY}
+            rule |= {
+                "mean_seconds_kts": KTS_SHOT_SECONDS if self.seconds is None else self.seconds,
+                "seconds_uniform": UNIFORM_SHOT_SECONDS if self.seconds is None else self.seconds,
+                "max_seconds": "half of the budget" if self.max_seconds is None else self.max_seconds,
+            }
         return rule
 
 
@@ -161,12 +217,15 @@ def read_given_shots(path: Path) -> GivenShots:
     return GivenShots(path, unit, {name: pairs for name, pairs in videos.items() if name != _UNIT})
 
 
-def _kts(video: AnnotatedVideo, clock: VideoClock) -> ChosenShots:
-    features = clock.features
-    if features is None:
-        raise DatasetError(f"{video.where}: KTS needs features; give --features, or --segmenter uniform")
-    starts = kts(features.features)
-    return ChosenShots(shots_from_picks(starts, clock.picks, clock.n_frames, features.frame_change), "kts")
+def _timeline(clock: VideoClock) -> Timeline:
+    """When frames are shown, at the assumed rate where that is unknown."""
+    n_frames = clock.n_frames
+    return clock.timeline or Timeline(np.arange(n_frames) / ASSUMED_FPS, n_frames / ASSUMED_FPS)
+
+
+def _budget(timeline: Timeline) -> float:
+    """Seconds that a summary may hold, in whole frames as evaluation counts them."""
+    return max(int(DEFAULT_RATIO * timeline.n_frames), 1) / timeline.n_frames * timeline.end_seconds
 
 
 def _on_frames(shots: Shots, n_frames: int) -> tuple[Shots, tuple[str, ...]]:
