@@ -6,9 +6,11 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
 
+import av
 import numpy as np
 import pytest
 from tiny_summarizers import saved_summarizer
@@ -41,6 +43,38 @@ def test_one_backbone_for_many_videos_gives_the_same(drawn: Path) -> None:
     again = sspvs.summarize(drawn, backbone="efficientnet-lite0")
     np.testing.assert_array_equal(first.scores, again.scores)
     assert first.fingerprint == again.fingerprint
+
+
+def test_a_duration_is_seconds_of_any_recording(tmp_path: Path, shared_data: Path) -> None:
+    def write(name: str, seconds: list[float]) -> Path:
+        path = tmp_path / name
+        with av.open(str(path), "w") as output:
+            stream = output.add_stream("libx264", rate=25, width=64, height=48, pix_fmt="yuv420p")
+            stream.codec_context.time_base = Fraction(1, 1000)
+            for number, shown in enumerate(seconds):
+                picture = np.random.default_rng(number // 30).integers(0, 255, (48, 64, 3)).astype(np.uint8)
+                frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+                frame.pts, frame.time_base = round(1000 * shown), Fraction(1, 1000)
+                output.mux(stream.encode(frame))
+            output.mux(stream.encode(None))
+        return path
+
+    backbone = sspvs.load_backbone("efficientnet-lite0")
+    slides = sspvs.summarize(write("slides.mkv", [10.0 * k for k in range(12)]), backbone=backbone, duration=4)
+    assert [end - start for start, end in slides.segment_seconds] == pytest.approx([4.0])
+    some = sspvs.summarize(slides.info.path, backbone=backbone, ratio=0.3)  # three slides of twelve
+    assert some.selected_seconds == pytest.approx(30.0)
+
+    screen = shared_data / "cases" / "vfr_last_frame" / "cleanb.mp4"  # two bursts, and seven still pictures between
+    for seconds in (4, 8):
+        assert 0.9 * seconds < sspvs.summarize(screen, backbone=backbone, duration=seconds).selected_seconds <= seconds
+
+    times = [k / 25 for k in range(150)]
+    paused = sspvs.summarize(write("paused.mkv", [*times, *(3606 + t for t in times)]), backbone=backbone, ratio=0.5)
+    assert 150 in paused.shots.bounds[:, 0]
+    assert 0.4 * 12 < paused.selected_seconds <= 0.5 * 12 + 1e-6
+    assert all(end - start < 7 for start, end in paused.segment_seconds)
+    assert [text for text in paused.warnings if "nothing was recorded between 6.0 s and 3606.0 s" in text], paused.warnings
 
 
 def test_a_title_takes_part(drawn: Path) -> None:

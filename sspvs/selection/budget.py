@@ -104,8 +104,9 @@ class Limits:
 
     def shares_of(self, bounds: IntArray) -> FloatArray:
         """(M,) the part of the limits that each of (M, 2) frame ranges takes: of the frames or of the seconds."""
-        of_frames = (bounds[:, 1] - bounds[:, 0]) / self.frames
-        shares: FloatArray = np.maximum(of_frames, self.seconds_of(bounds) / self.seconds)
+        shares: FloatArray = self.seconds_of(bounds) / self.seconds
+        if self.edges is None or self.frames < len(self.edges) - 1:  # all frames of a video are no limit
+            shares = np.maximum(shares, (bounds[:, 1] - bounds[:, 0]) / self.frames)
         return shares
 
     def allow(self, bounds: IntArray) -> bool:

@@ -129,7 +129,7 @@ class PyAVReader(VideoReader):
             more = f" and {len(timeline.origins) - 4} more" if len(timeline.origins) > 4 else ""
             warnings.append(f"the file's clock starts again at {joints}{more} s; picture and sound continue from there")
         for frame in timeline.gaps[:3]:
-            seconds, after = timeline.seconds_of(frame), timeline.seconds_of(frame + 1)
+            seconds, after = timeline.end_of(frame), timeline.seconds_of(frame + 1)
             warnings.append(f"nothing was recorded between {seconds:.1f} s and {after:.1f} s: left out")
         return DecodeReport(declared, decoded, counts.corrupt, "pyav", tuple(warnings), counts.refused)
 

@@ -116,6 +116,39 @@ def test_seconds_and_frames_both_hold_when_the_frame_rate_varies(lengths, seed, 
         assert chosen.selected.all()
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_a_budget_is_time_where_the_frame_rate_varies(seed):
+    rng = np.random.default_rng(seed)
+    shots = shots_of(*rng.integers(3, 40, 8))
+    steps = np.repeat(rng.choice([0.01, 0.04, 0.9], len(shots)), shots.lengths)  # bursts and slides
+    edges = np.concatenate([[0], np.cumsum(steps)])
+    timeline = Timeline(edges[:-1], float(edges[-1]))
+    assert not timeline.has_constant_rate
+    worth = rng.random(len(shots))
+    seconds = np.diff(edges[shots.bounds]).ravel()
+    budget = seconds.min() + 0.4 * (timeline.end_seconds - seconds.min())
+    best = max(
+        (worth[list(some)].sum(), some)
+        for size in range(len(shots) + 1)
+        for some in itertools.combinations(range(len(shots)), size)
+        if seconds[list(some)].sum() <= budget * (1 - 1e-3)  # choices this near to the budget are left aside
+    )[1]
+    for asked in (Budget(duration_seconds=budget), Budget(ratio=budget / timeline.end_seconds)):
+        chosen = select(*one_score_each(shots, worth), shots, asked, timeline)
+        assert worth[chosen.selected].sum() >= worth[list(best)].sum() - 1e-9
+        assert seconds[chosen.selected].sum() <= budget * (1 + 1e-9)
+        assert chosen.budget_seconds == pytest.approx(budget)
+
+
+def test_a_hole_in_the_recording_takes_no_time_and_divides_what_is_played():
+    times = np.concatenate([np.arange(100) / 25, 3600 + np.arange(100) / 25])
+    timeline = Timeline(times, 3604.0, gaps=(99,))
+    shots = shots_of(60, 80, 60)
+    chosen = select(*one_score_each(shots, [0, 1, 0]), shots, Budget(duration_seconds=3.2), timeline)
+    assert chosen.segments.tolist() == [[60, 100], [100, 140]]
+    assert chosen.selected.tolist() == [False, True, False]
+
+
 def test_seconds_of_a_constant_rate_fill_the_budget():
     shots = shots_of(25, 50, 75, 100)
     scores, picks = one_score_each(shots, [1, 1, 1, 1])

@@ -18,7 +18,6 @@ from drawn_videos import (
     uneven,
     write_video,
 )
-
 from hypothesis import given
 from hypothesis import strategies as st
 
