@@ -24,6 +24,7 @@ class VideoInfo:
         rotation: Clockwise degrees (0, 90, 180, 270) already applied to what readers give.
         codec: Video codec name, such as `h264`.
         start_seconds: Presentation time of the first video frame on the container's own clock.
+        hdr: `PQ` or `HLG` when the picture has high dynamic range, which readers map to standard range; else empty.
     """
 
     path: str
@@ -36,6 +37,7 @@ class VideoInfo:
     rotation: int = 0
     codec: str = ""
     start_seconds: float = 0.0
+    hdr: str = ""
 
 
 @dataclass(frozen=True)

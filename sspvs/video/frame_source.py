@@ -12,6 +12,7 @@ import av.error
 import numpy as np
 
 from sspvs.types import FloatArray, VideoInfo
+from sspvs.video.deinterlace import Deinterlacer
 from sspvs.video.pyav_stream import DecodeCounts, decode_frames, open_container, silent, video_stream
 from sspvs.video.stream_clock import StreamClock
 
@@ -45,6 +46,7 @@ class FrameSource:
         self._info = info
         self._key_seconds = key_seconds
         self._beat = beat
+        self.deinterlacer = Deinterlacer()
         self._stack = ExitStack()
         self._frames: Iterator[tuple[float, Any]] = iter(())
         self._held: tuple[float, Any] | None = None  # the frame on screen where this source stands
@@ -127,5 +129,5 @@ class FrameSource:
         self._held, self._peeked = next(self._frames, None), False
 
     def _decode(self) -> Iterator[tuple[float, Any]]:
-        for frame in decode_frames(self._container, self._stream, DecodeCounts(self._beat)):
+        for frame in self.deinterlacer(decode_frames(self._container, self._stream, DecodeCounts(self._beat))):
             yield self._clock.seconds(frame.pts), frame

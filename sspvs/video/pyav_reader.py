@@ -10,6 +10,7 @@ import numpy as np
 
 from sspvs.errors import VideoError
 from sspvs.types import DecodeReport, FloatArray, ImageArray, Timeline
+from sspvs.video.deinterlace import Deinterlacer
 from sspvs.video.frame_source import FrameSource
 from sspvs.video.luma import LumaSampler, luma_change
 from sspvs.video.orientation import FrameConverter
@@ -46,12 +47,12 @@ class PyAVReader(VideoReader):
         return self._sample(rate_hz, FrameConverter(resize, self.info, self._orientation), chunk_frames)
 
     def _sample(self, rate_hz: float | None, convert: FrameConverter, chunk_frames: int) -> Iterator[FrameChunk]:
-        images: list[ImageArray] = []
+        images: list[tuple[ImageArray, ImageArray]] = []
         picks: list[int] = []
         seconds: list[float] = []
         for index, start, end, frame in self._pass():
             if is_pick(start, end, rate_hz):
-                images.append(convert(frame))
+                images.append(convert.both(frame))
                 picks.append(index)
                 seconds.append(start)
             if len(picks) == chunk_frames:
@@ -151,11 +152,15 @@ class PyAVReader(VideoReader):
         if left:  # no times to jump by, or a frame that only comes when decoding from the start
             for index, _, _, frame in self._pass():
                 if index in left:
-                    yield index, frame
+                    yield index, next(Deinterlacer()([frame]))
 
     def close(self) -> None:
         """See `VideoReader.close`; nothing is held open between passes."""
 
 
-def _chunk(images: list[ImageArray], picks: list[int], seconds: list[float]) -> FrameChunk:
-    return FrameChunk(np.stack(images), np.array(picks, dtype=np.int64), np.array(seconds))
+def _chunk(images: list[tuple[ImageArray, ImageArray]], picks: list[int], seconds: list[float]) -> FrameChunk:
+    frames, shown = zip(*images, strict=True)
+    differ = any(one is not other for one, other in images)
+    return FrameChunk(
+        np.stack(frames), np.array(picks, dtype=np.int64), np.array(seconds), np.stack(shown) if differ else None
+    )

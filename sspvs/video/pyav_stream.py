@@ -17,6 +17,7 @@ import numpy as np
 from sspvs.errors import VideoError
 from sspvs.machine import available_cores
 from sspvs.types import FloatArray, VideoInfo
+from sspvs.video.colour import hdr_kind
 from sspvs.video.orientation import Orientation, displayed_size, orientation_of
 
 logger = logging.getLogger(__name__)
@@ -202,6 +203,7 @@ def container_info(path: Path | str, beat: Callable[[], None] = silent) -> tuple
             rotation=orientation.clockwise_degrees,
             codec=str(stream.codec_context.name),
             start_seconds=float((frame.pts or 0) * stream.time_base),
+            hdr=hdr_kind(frame),
         )
     return info, orientation
 
