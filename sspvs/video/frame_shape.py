@@ -92,7 +92,7 @@ class FrameShaper:
             deep = reformat(self._reformatter, frame, matrix, format=DEEP_RGB, **wanted)
             frame, matrix = self._tone_mapper(deep, kind, frame.color_primaries), UNSTATED
         if recoloured:
-            wanted["dst_colorspace"] = SWSCALE_TARGETS.get(self._target)
+            wanted["dst_colorspace"] = SWSCALE_TARGETS.get(self._target or UNSTATED)
         return reformat(self._reformatter, frame, matrix, format="yuv420p", dst_color_range="MPEG", **wanted)
 
 
