@@ -29,13 +29,14 @@ class Deinterlacer:
         graph: Any = None
         inside: deque[Any] = deque()  # what went into the filter and has not come out
         made_for: tuple[Any, ...] = ()
+        alone = True
         for frame in frames:
             layout = (frame.width, frame.height, frame.format.name, frame.colorspace, frame.color_range)
             if graph is not None and layout != made_for:
-                yield from _drained(graph, inside)
+                yield from _drained(graph, inside, alone)
                 graph = None
             if graph is None and frame.interlaced_frame:
-                graph, made_for = _graph(frame), layout
+                graph, made_for, alone = _graph(frame), layout, True
                 self.used = True
             if graph is None:
                 yield frame
@@ -44,8 +45,9 @@ class Deinterlacer:
             inside.append(frame)
             if len(inside) > 1:
                 yield _paired(graph.pull(), inside)
+                alone = False
         if graph is not None:
-            yield from _drained(graph, inside)
+            yield from _drained(graph, inside, alone)
 
 
 def _graph(frame: Any) -> Any:
@@ -65,7 +67,9 @@ def _graph(frame: Any) -> Any:
     return graph
 
 
-def _drained(graph: Any, inside: deque[Any]) -> Iterator[Any]:
+def _drained(graph: Any, inside: deque[Any], alone: bool) -> Iterator[Any]:
+    if alone:  # a frame with no neighbour at all would come out with both its fields
+        graph.push(inside[0])
     graph.push(None)
     while inside:
         yield _paired(graph.pull(), inside)
