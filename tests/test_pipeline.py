@@ -74,7 +74,9 @@ def test_a_duration_is_seconds_of_any_recording(tmp_path: Path, shared_data: Pat
     assert 150 in paused.shots.bounds[:, 0]
     assert 0.4 * 12 < paused.selected_seconds <= 0.5 * 12 + 1e-6
     assert all(end - start < 7 for start, end in paused.segment_seconds)
-    assert [text for text in paused.warnings if "nothing was recorded between 6.0 s and 3606.0 s" in text], paused.warnings
+    assert [text for text in paused.warnings if "nothing was recorded between 6.0 s and 3606.0 s" in text], (
+        paused.warnings
+    )
 
 
 def test_a_title_takes_part(drawn: Path) -> None:

@@ -123,7 +123,7 @@ def _extract(
             encoded.append(backbone.encode(chunk.frames))  # (C, D)
             picks.append(chunk.picks)
             if thumbnails:
-                pictures += thumbnail_jpegs(chunk.frames, info.width, info.height)
+                pictures += thumbnail_jpegs(chunk.pictures, info.width, info.height)
             told(float(chunk.seconds[-1]), info.duration_seconds)
         timeline, decode, change = reader.timeline, reader.decode_report, reader.frame_change
     sampling.check_damage(path, decode)

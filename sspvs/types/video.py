@@ -27,6 +27,7 @@ class VideoInfo:
         timecode: Timecode of the first video frame as the container writes it, such as `01:00:00:00` or, drop-frame,
             `01:00:00;00`; empty when it has none.
         reel_name: The tape, card or camera roll that the container names as its origin; empty when it names none.
+        hdr: `PQ` or `HLG` when the picture has high dynamic range, which readers map to standard range; else empty.
     """
 
     path: str
@@ -41,6 +42,7 @@ class VideoInfo:
     start_seconds: float = 0.0
     timecode: str = ""
     reel_name: str = ""
+    hdr: str = ""
 
 
 @dataclass(frozen=True)

@@ -106,6 +106,10 @@ def encode_clips(
             if isinstance(error, OSError):
                 raise
             raise VideoError(f"cannot encode parts of {source}: {error}") from error
+    if info.hdr:
+        warnings.append(f"the source is HDR ({info.hdr}): its colours were tone-mapped to SDR (BT.709)")
+    if frames.deinterlacer.used:
+        warnings.append("the source is interlaced: its frames were deinterlaced, as many as before")
     width, height = shaper.size
     lost = 0.0 if sound is None else sound.lost_seconds
     if lost:
@@ -184,6 +188,8 @@ class PictureTrack:
             frame: PyAV video frame.
             seconds: When it is shown in the output.
         """
+        if self.n_frames == 0:
+            self._state_colours(frame)
         picture = self._shaper(frame)
         pts = max(round(seconds / TIME_BASE), self._last_pts + 1)
         if self._last_pts >= 0:
@@ -193,6 +199,12 @@ class PictureTrack:
         self._last_pts = pts
         self.n_frames += 1
         self._mux(self._stream.encode(picture))
+
+    def _state_colours(self, first: Any) -> None:
+        colour, color_range = self._shaper.tags(first)
+        encoder = self._stream.codec_context  # the container's tags are made of these
+        encoder.colorspace, encoder.color_primaries, encoder.color_trc = colour
+        encoder.color_range = color_range
 
     def finish(self, seconds: float) -> None:
         """Write what the encoder still holds; the last frame lasts until `seconds`."""

@@ -44,6 +44,8 @@ class DecordReader(VideoReader):
         if orientation not in (Orientation(), Orientation(False, True, True)):
             # decord 0.6.0 turns them itself, and gives four scrambled channels.
             raise VideoError(f"decord cannot read videos that are turned by 90 degrees, as {path} is: use pyav")
+        if self.info.hdr:
+            raise VideoError(f"decord cannot map HDR ({self.info.hdr}) to standard range, as {path} needs it: use pyav")
         self._beat = beat
         self._failure: type[Exception] = decord.DECORDError
         try:

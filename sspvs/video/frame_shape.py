@@ -1,4 +1,4 @@
-"""The shape of frames in a written video: size, orientation and pixel format."""
+"""The shape of frames in a written video: size, orientation, pixel format and colours."""
 
 from __future__ import annotations
 
@@ -10,14 +10,33 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 
 from sspvs.types import ImageArray, VideoInfo
+from sspvs.video.colour import (
+    BT709,
+    FULL,
+    LIMITED,
+    SWSCALE_TARGETS,
+    UNSTATED,
+    Colour,
+    coloured,
+    hdr_kind,
+    is_rgb,
+    matrix_of,
+    reformat,
+    stated_colour,
+    usual_colour,
+    whole_colour,
+)
 from sspvs.video.orientation import Orientation
-
-FULL_RANGE = 2
-"""FFmpeg's AVCOL_RANGE_JPEG: brightness from 0 to 255 rather than 16 to 235."""
+from sspvs.video.tone_map import DEEP_RGB, ToneMapper
 
 
 class FrameShaper:
-    """Gives frames the output's size, orientation and pixel format; leaves those that have them untouched."""
+    """Gives frames the output's size, orientation and pixel format; leaves those that have them untouched.
+
+    Colours stay as the source has them, with its tags, but brightness has limited range, which all players know, and
+    HDR is tone-mapped to BT.709. What is untagged stays so, unless players would take it for something else at the
+    size that is written.
+    """
 
     def __init__(self, info: VideoInfo, orientation: Orientation, max_height: int | None) -> None:
         width, height = info.width, info.height
@@ -27,26 +46,54 @@ class FrameShaper:
         self._orientation = orientation
         self._stored_size = self.size[::-1] if orientation.transpose else self.size
         self._reformatter = VideoReformatter()
+        self._tone_mapper = ToneMapper()
+        self._target: int | None = None  # the matrix of what is written
+
+    def tags(self, first: Any) -> tuple[Colour, int]:
+        """The colour, and the range (0: not stated), that a stream beginning with this frame should state."""
+        stated, written = stated_colour(first), usual_colour(self.size[1])
+        if hdr_kind(first):
+            colour = BT709
+        elif is_rgb(first):
+            colour = stated._replace(matrix=written.matrix).filled_from(BT709)
+        elif stated == Colour() and written == usual_colour(first.height):
+            colour = stated
+        else:
+            colour = whole_colour(first)
+        self._target = colour.matrix if hdr_kind(first) or is_rgb(first) else matrix_of(first)
+        untouched = colour == Colour() and first.color_range != FULL
+        return colour, int(first.color_range) if untouched else LIMITED
 
     def __call__(self, frame: Any) -> Any:
         """A yuv420p frame in the output's size; may be the same object."""
+        if self._target is None:
+            self.tags(frame)
         width, height = self._stored_size
-        croppable = frame.width - width in (0, 1) and frame.height - height in (0, 1)
-        if not croppable or frame.format.name != "yuv420p" or frame.color_range == FULL_RANGE:
-            frame = self._reformatter.reformat(
-                frame,
-                width=frame.width if croppable else width,
-                height=frame.height if croppable else height,
-                format="yuv420p",
-                interpolation="BICUBIC",
-                dst_color_range="MPEG",
-            )
+        frame = self._converted(coloured(self._reformatter, frame))
         if self._orientation == Orientation() and (frame.width, frame.height) == (width, height):
             return frame
         planes = [self._orientation.apply(plane) for plane in _planes(frame, width, height)]
         # One array as FFmpeg stores yuv420p: the luma rows, then both chroma planes.
         packed = np.concatenate([plane.reshape(-1) for plane in planes]).reshape(-1, self.size[0])
         return av.VideoFrame.from_ndarray(packed, format="yuv420p")
+
+    def _converted(self, frame: Any) -> Any:
+        """The frame as yuv420p with the output's colours, and its size up to a row and a column."""
+        width, height = self._stored_size
+        croppable = frame.width - width in (0, 1) and frame.height - height in (0, 1)
+        if croppable:
+            width, height = frame.width, frame.height
+        kind, matrix = hdr_kind(frame), matrix_of(frame)
+        recoloured = bool(kind) or is_rgb(frame) or matrix != self._target
+        if croppable and not recoloured and frame.format.name == "yuv420p" and frame.color_range != FULL:
+            return frame
+        wanted: dict[str, Any] = {"width": width, "height": height, "interpolation": "BICUBIC"}
+        if kind:
+            deep = reformat(self._reformatter, frame, matrix, format=DEEP_RGB, **wanted)
+            frame, matrix = self._tone_mapper(deep, kind, frame.color_primaries), UNSTATED
+        if recoloured:
+            wanted["dst_colorspace"] = SWSCALE_TARGETS.get(self._target or UNSTATED)
+        return reformat(self._reformatter, frame, matrix, format="yuv420p", dst_color_range="MPEG", **wanted)
 
 
 def _planes(frame: Any, width: int, height: int) -> Iterator[ImageArray]:

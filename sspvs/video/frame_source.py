@@ -12,6 +12,7 @@ import av.error
 import numpy as np
 
 from sspvs.types import FloatArray, Timeline, VideoInfo
+from sspvs.video.deinterlace import Deinterlacer
 from sspvs.video.pyav_stream import DecodeCounts, decode_frames, open_container, video_stream
 from sspvs.video.reader import silent
 from sspvs.video.stream_clock import frame_end
@@ -58,6 +59,7 @@ class FrameSource:
             self._edge = min(EDGE_SECONDS, float(np.diff(timeline.frame_seconds).min()) / 4)
         self._key_seconds = key_seconds
         self._beat = beat
+        self.deinterlacer = Deinterlacer()
         self._stack = ExitStack()
         self._frames: Iterator[tuple[float, Any]] = iter(())
         self._held: tuple[float, Any] | None = None  # the frame on screen where this source stands
@@ -146,7 +148,7 @@ class FrameSource:
         self._held, self._peeked = next(self._frames, None), False
 
     def _decode(self) -> Iterator[tuple[float, Any]]:
-        frames = decode_frames(self._container, self._stream, DecodeCounts(self._beat))
+        frames = self.deinterlacer(decode_frames(self._container, self._stream, DecodeCounts(self._beat)))
         if self._jumps:
             for frame in frames:
                 yield float((frame.pts or 0) * self._stream.time_base) - self._info.start_seconds, frame

@@ -8,7 +8,21 @@ from typing import Any, NamedTuple
 from av.video.reformatter import VideoReformatter
 
 from sspvs.types import ImageArray, VideoInfo
+from sspvs.video.colour import (
+    BT601,
+    BT709,
+    UNSTATED,
+    YCGCO,
+    coloured,
+    hdr_kind,
+    is_rgb,
+    matrix_of,
+    reformat,
+    rgb_of_ycgco,
+    stated_colour,
+)
 from sspvs.video.sampling import Resize
+from sspvs.video.tone_map import DEEP_RGB, ToneMapper
 
 
 class Orientation(NamedTuple):
@@ -74,12 +88,41 @@ class FrameConverter:
         self._filter = resize.filter.upper()
         self._orientation = orientation
         self._reformatter = VideoReformatter()
+        self._tone_mapper = ToneMapper()
 
     def __call__(self, frame: Any) -> ImageArray:
-        """The picture, (H, W, 3) uint8."""
-        width, height = self._stored_size
-        small = self._reformatter.reformat(
-            frame, width=width, height=height, format="rgb24", interpolation=self._filter
-        )
-        pixels: Any = small.to_ndarray()
+        """The picture as a viewer sees it, (H, W, 3) uint8: by the frame's colour tags, HDR tone-mapped."""
+        return self._picture(frame, matrix_of(frame))
+
+    def both(self, frame: Any) -> tuple[ImageArray, ImageArray]:
+        """The picture that networks are given, and the one a viewer sees: mostly the same array.
+
+        Networks are given untagged video as BT.601 at any size, as they always were, so that features stay the same.
+        """
+        shown = self(frame)
+        if stated_colour(frame).matrix != UNSTATED or is_rgb(frame) or matrix_of(frame) != BT709.matrix:
+            return shown, shown
+        return self._picture(frame, BT601.matrix), shown
+
+    def _picture(self, frame: Any, matrix: int) -> ImageArray:
+        if kind := hdr_kind(frame):
+            deep = self._scaled(frame, matrix, DEEP_RGB)
+            small = self._reformatter.reformat(self._tone_mapper(deep, kind, frame.color_primaries), format="rgb24")
+            pixels: Any = small.to_ndarray()
+        elif matrix == YCGCO:
+            pixels = rgb_of_ycgco(self._scaled(frame, matrix, "yuv444p"))
+        else:
+            pixels = self._scaled(coloured(self._reformatter, frame), matrix, "rgb24").to_ndarray()
         return self._orientation.apply(pixels)
+
+    def _scaled(self, frame: Any, matrix: int, pixel_format: str) -> Any:
+        width, height = self._stored_size
+        return reformat(
+            self._reformatter,
+            frame,
+            matrix,
+            width=width,
+            height=height,
+            format=pixel_format,
+            interpolation=self._filter,
+        )

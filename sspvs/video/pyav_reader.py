@@ -10,6 +10,7 @@ import numpy as np
 
 from sspvs.errors import VideoError
 from sspvs.types import DecodeReport, FloatArray, ImageArray, Timeline
+from sspvs.video.deinterlace import Deinterlacer
 from sspvs.video.frame_source import FrameSource
 from sspvs.video.luma import LumaSampler, luma_change
 from sspvs.video.orientation import FrameConverter
@@ -54,12 +55,12 @@ class PyAVReader(VideoReader):
         return self._sample(rate_hz, FrameConverter(resize, self.info, self._orientation), chunk_frames)
 
     def _sample(self, rate_hz: float | None, convert: FrameConverter, chunk_frames: int) -> Iterator[FrameChunk]:
-        images: list[ImageArray] = []
+        images: list[tuple[ImageArray, ImageArray]] = []
         picks: list[int] = []
         seconds: list[float] = []
         for index, start, end, frame in self._pass():
             if is_pick(start, end, rate_hz):
-                images.append(convert(frame))
+                images.append(convert.both(frame))
                 picks.append(index)
                 seconds.append(start)
             if len(picks) == chunk_frames:
@@ -115,7 +116,9 @@ class PyAVReader(VideoReader):
         declared, decoded = self.info.declared_frames, timeline.n_frames
         lasts, claimed = timeline.end_seconds, self.info.duration_seconds
         if counts.corrupt:
-            warnings.append(f"{counts.corrupt} of {decoded + counts.refused} frames are damaged, or predicted from damaged ones")
+            warnings.append(
+                f"{counts.corrupt} of {decoded + counts.refused} frames are damaged, or predicted from damaged ones"
+            )
         if counts.stopped:
             warnings.append(f"the file could not be read to its end ({counts.stopped})")
         elif decoded < declared - counts.refused - 1:
@@ -158,11 +161,15 @@ class PyAVReader(VideoReader):
         if left:  # a frame that only comes when decoding from the start
             for index, _, _, frame in self._pass():
                 if index in left:
-                    yield index, frame
+                    yield index, next(Deinterlacer()([frame]))
 
     def close(self) -> None:
         """See `VideoReader.close`; nothing is held open between passes."""
 
 
-def _chunk(images: list[ImageArray], picks: list[int], seconds: list[float]) -> FrameChunk:
-    return FrameChunk(np.stack(images), np.array(picks, dtype=np.int64), np.array(seconds))
+def _chunk(images: list[tuple[ImageArray, ImageArray]], picks: list[int], seconds: list[float]) -> FrameChunk:
+    frames, shown = zip(*images, strict=True)
+    differ = any(one is not other for one, other in images)
+    return FrameChunk(
+        np.stack(frames), np.array(picks, dtype=np.int64), np.array(seconds), np.stack(shown) if differ else None
+    )

@@ -17,6 +17,7 @@ import numpy as np
 from sspvs.errors import VideoError
 from sspvs.machine import available_cores
 from sspvs.types import FloatArray, VideoInfo
+from sspvs.video.colour import hdr_kind
 from sspvs.video.orientation import Orientation, displayed_size, orientation_of
 from sspvs.video.reader import silent
 from sspvs.video.stream_clock import JUMP_SECONDS
@@ -128,16 +129,17 @@ def decode_frames(container: Any, stream: Any, counts: DecodeCounts) -> Iterator
         PyAV video frames.
 
     Raises:
-        VideoError: A packet cannot be decoded because it is encrypted.
+        VideoError: The pictures are encrypted.
     """
+    encrypted = "enc_key_id" in stream.metadata  # as Matroska says it
     damaged_from: int | None = None  # raw time of the damage that the frames still show
     for packet in _packets(container, stream, counts):
         counts.beat()
+        if encrypted or packet.has_sidedata("encryption_info"):  # decoders make pictures even of some ciphertext
+            raise VideoError(f"{container.name} is encrypted: it cannot be read without its key")
         try:
             frames = packet.decode()
         except (av.error.FFmpegError, ValueError) as error:
-            if packet.has_sidedata("encryption_info") or "enc_key_id" in stream.metadata:
-                raise VideoError(f"{container.name} is encrypted: it cannot be read without its key") from error
             logger.debug("packet at %s refused: %s", packet.pts, error)
             counts.corrupt += 1
             counts.refused += 1
@@ -245,6 +247,7 @@ def container_info(path: Path | str, beat: Callable[[], None] = silent) -> tuple
             start_seconds=float((frame.pts or 0) * stream.time_base),
             timecode=_tag(container, stream, "timecode"),
             reel_name=_tag(container, stream, "reel_name"),
+            hdr=hdr_kind(frame),
         )
     return info, orientation
 

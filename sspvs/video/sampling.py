@@ -77,11 +77,19 @@ class FrameChunk(NamedTuple):
         frames: (C, H, W, 3) uint8 RGB, C at most the chunk size asked for.
         picks: (C,) int64 frame indices, strictly increasing over the whole stream.
         seconds: (C,) float64 presentation times, the first frame of the video at 0.
+        shown: The same pictures as a viewer sees them, where that differs: networks are given untagged video of 720
+            lines and more as BT.601, which their features always were made of, and viewers see BT.709.
     """
 
     frames: ImageArray
     picks: IntArray
     seconds: FloatArray
+    shown: ImageArray | None = None
+
+    @property
+    def pictures(self) -> ImageArray:
+        """The frames for people rather than networks."""
+        return self.frames if self.shown is None else self.shown
 
 
 def ticks_before(seconds: float, rate_hz: float) -> int:

@@ -92,7 +92,7 @@ class Worker:
 
     def _sample(self, rate_hz: float | None, resize: dict[str, Any], chunk_frames: int) -> None:
         for chunk in self._opened().sample(rate_hz, Resize(**resize), chunk_frames):
-            self._parent.send("chunk", arrays=tuple(chunk))
+            self._parent.send("chunk", arrays=tuple(array for array in chunk if array is not None))
         self._send_facts()
 
     def _scan(self) -> None:

@@ -69,6 +69,20 @@ def test_features_are_those_of_the_frames_on_screen(tmp_path: Path) -> None:
         np.testing.assert_allclose(np.asarray(picture).mean(axis=(0, 1)), colour, atol=8)
 
 
+def test_thumbnails_of_untagged_hd_have_the_colours_that_players_show(tmp_path: Path) -> None:
+    """Coded by BT.601 and untagged, as 720 lines are shown by BT.709; features are made of it as ever."""
+    path = draw_video(tmp_path / "hd.mp4", [GREEN], fps=2, size=(64, 720))
+    video = extract_video(path, MeanColour(), Sampling(rate_hz=2.0), thumbnails=True)
+    np.testing.assert_allclose(video.features.features[0], GREEN, atol=6)
+    red, green, blue = GREEN
+    luma = 0.299 * red + 0.587 * green + 0.114 * blue
+    as_red, as_blue = luma + 1.5748 * (red - luma) / 1.402, luma + 1.8556 * (blue - luma) / 1.772
+    shown = (as_red, (luma - 0.2126 * as_red - 0.0722 * as_blue) / 0.7152, as_blue)
+    thumbnail = np.asarray(Image.open(io.BytesIO(video.thumbnails[0]))).mean(axis=(0, 1))
+    np.testing.assert_allclose(thumbnail, np.clip(shown, 0, 255), atol=6)
+    assert np.abs(thumbnail - GREEN).max() > 15
+
+
 def test_batches_have_the_size_asked_for_and_change_nothing(videos: list[Path]) -> None:
     small, large = MeanColour(), MeanColour()
     a = extract_video(videos[2], small, Sampling(rate_hz=5.0, batch_size=4))

@@ -46,6 +46,7 @@ def write_video(
     sound_codec: str = "aac",
     sound_start: float = 0.0,
     faststart: bool = True,
+    interlaced: bool = False,
 ) -> Path:
     """A video whose frame k is `picture(k)` shown at `seconds[k]`; sound is (channels, samples) float32."""
     options = {"movflags": "+faststart"} if faststart and path.suffix in (".mp4", ".mov") else {}
@@ -58,6 +59,8 @@ def write_video(
         stream.codec_context.gop_size = gop
         if codec == "libx264":
             stream.options = {"crf": "10", "preset": "veryfast", "bf": str(b_frames), "sc_threshold": "0"}
+        if interlaced:
+            stream.codec_context.flags |= 1 << 18 | 1 << 29  # AV_CODEC_FLAG_INTERLACED_DCT and _ME
         if rotation:
             stream.set_display_rotation(rotation)
         heard = None
@@ -105,6 +108,108 @@ def _write_sound(output: Any, stream: Any, sound: np.ndarray, rate: int, start: 
         frame.time_base = Fraction(1, rate)
         output.mux(stream.encode(frame))
     output.mux(stream.encode(None))
+
+
+BARS = np.array(
+    [(12, 220, 2), (180, 180, 180), (180, 178, 16), (16, 180, 178), (178, 16, 180), (180, 14, 12), (20, 16, 180)]
+)
+KR_KB = {
+    1: (0.2126, 0.0722),
+    4: (0.30, 0.11),
+    5: (0.299, 0.114),
+    6: (0.299, 0.114),
+    7: (0.212, 0.087),
+    9: (0.2627, 0.0593),
+}
+"""Weights of red and blue in the luma of each matrix of ITU-T H.273."""
+
+
+def write_bars(
+    path: Path,
+    bars: np.ndarray = BARS,
+    *,
+    matrix: int = 6,
+    tags: tuple[int, int, int] = (2, 2, 2),
+    full: bool = False,
+    height: int = 48,
+    pix_fmt: str = "yuv420p",
+    codec: str = "ffv1",
+    n_frames: int = 4,
+) -> Path:
+    """Vertical bars, 32 pixels wide, of 8-bit RGB `bars`, coded as YUV by `matrix`, or as RGB; tagged with `tags`."""
+    kind = av.VideoFormat(pix_fmt, 1, 1)
+    if kind.is_rgb:
+        image = np.repeat(bars[None].astype(np.uint8), height, axis=0).repeat(32, axis=1)
+        frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format=pix_fmt)
+    else:
+        depth = kind.components[0].bits
+        frame = av.VideoFrame(32 * len(bars), height, pix_fmt)
+        for plane, values in zip(frame.planes, yuv_of(bars, matrix, full, depth).T, strict=False):
+            row = np.repeat(values, 32 * plane.width // frame.width).astype(np.uint8 if depth == 8 else np.uint16)
+            padded = np.zeros((plane.height, plane.line_size // row.itemsize), row.dtype)
+            padded[:, : len(row)] = row
+            plane.update(padded.tobytes())
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt = frame.width, height, pix_fmt
+        if codec == "libx264":
+            stream.options = {"crf": "1"}
+        coded = stream.codec_context
+        coded.colorspace, coded.color_primaries, coded.color_trc = tags
+        coded.color_range = 2 if full else 1 if tags != (2, 2, 2) else 0
+        for number in range(n_frames):
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    return path
+
+
+def yuv_of(rgb: np.ndarray, matrix: int, full: bool = False, depth: int = 8) -> np.ndarray:
+    """(K, 3) 8-bit RGB as rounded YUV by the formulas of ITU-T H.273; 8 is YCgCo."""
+    r, g, b = rgb.T / 255
+    if matrix == 8:
+        y, u, v = (r + 2 * g + b) / 4, (2 * g - r - b) / 4, (r - b) / 2
+    else:
+        kr, kb = KR_KB[matrix]
+        y = kr * r + (1 - kr - kb) * g + kb * b
+        u, v = (b - y) / (2 * (1 - kb)), (r - y) / (2 * (1 - kr))
+    y_scale, uv_scale, black = (255, 255, 0) if full else (219, 224, 16)
+    return np.rint(2 ** (depth - 8) * np.stack([black + y_scale * y, 128 + uv_scale * u, 128 + uv_scale * v], axis=1))
+
+
+def bars_seen(path: Path) -> tuple[np.ndarray, tuple[int, int, int], int]:
+    """(K, 3) RGB of the bars of a yuv420p file as a player that goes by the tags shows them; tags and range."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        frame = next(container.decode(stream))
+        coded = stream.codec_context
+        tags = (int(coded.colorspace), int(coded.color_primaries), int(coded.color_trc))
+        color_range = int(coded.color_range)
+    assert frame.format.name == "yuv420p"
+    planes = [
+        np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width].astype(float)
+        for plane in frame.planes
+    ]
+    n_bars = len(BARS)
+    middles = [
+        plane[:, [int(plane.shape[1] * (k + 0.5) / n_bars) for k in range(n_bars)]].mean(axis=0) for plane in planes
+    ]
+    y, u, v = (middles[0] - 16) / 219, (middles[1] - 128) / 224, (middles[2] - 128) / 224
+    assert color_range != 2
+    matrix = tags[0] if tags[0] != 2 else 1 if frame.height >= 720 else 6
+    if matrix == 8:
+        rgb = np.stack([y - u + v, y + u, y - u - v], axis=1)
+    else:
+        kr, kb = KR_KB[matrix]
+        r, b = y + 2 * (1 - kr) * v, y + 2 * (1 - kb) * u
+        rgb = np.stack([r, (y - kr * r - kb * b) / (1 - kr - kb), b], axis=1)
+    return 255 * rgb.clip(0, 1), tags, color_range
+
+
+def bars_of(picture: np.ndarray) -> np.ndarray:
+    """(K, 3) mean RGB in the middle of each bar of a picture."""
+    middles = [int(picture.shape[1] * (k + 0.5) / len(BARS)) for k in range(len(BARS))]
+    return picture[:, middles].mean(axis=0)
 
 
 def regular(n_frames: int, fps: float = 25.0, start: float = 0.0) -> list[float]:

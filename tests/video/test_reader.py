@@ -8,6 +8,8 @@ import av
 import numpy as np
 import pytest
 from drawn_videos import (
+    BARS,
+    bars_of,
     glued,
     number_of,
     numbered_picture,
@@ -16,6 +18,7 @@ from drawn_videos import (
     regular,
     remux,
     uneven,
+    write_bars,
     write_video,
 )
 from hypothesis import given
@@ -150,6 +153,39 @@ def test_odd_sizes(tmp_path: Path, width: int, height: int, way: str) -> None:
         assert [number_of(frame) for frame in frames] == [0, 1, 2, 3, 4]
         small = Resize("short_side", 20)
         assert next(reader.sample(None, small)).frames.shape[2:0:-1] == small.target_size(width, height)
+
+
+@pytest.mark.parametrize("way", WAYS[:2])
+def test_untagged_hd_is_shown_as_bt709_and_its_features_stay(tmp_path: Path, way: str) -> None:
+    """Networks are given what they always were; thumbnails and key frames have the colours that players show."""
+    path = write_bars(tmp_path / "hd.mkv", matrix=1, height=720)
+    with opened(path, way) as reader:
+        (chunk,) = reader.sample(None, Resize("squash", 224))
+        keyframe = reader.frames_at([1], FULL)[0]
+    as_ever = read_all(path)[0][0]  # FFmpeg reads what is untagged as BT.601
+    assert np.abs(bars_of(chunk.frames[1]) - bars_of(as_ever)).max() <= 3
+    assert np.abs(bars_of(chunk.frames[1]) - BARS).max() > 15
+    for picture in (chunk.pictures[1], keyframe):
+        assert np.abs(bars_of(picture) - BARS).max() <= 4  # swscale rounds down
+    with opened(write_bars(tmp_path / "sd.mkv", matrix=6), way) as reader:
+        (chunk,) = reader.sample(None, Resize("squash", 224))
+    assert chunk.pictures is chunk.frames
+    assert np.abs(bars_of(chunk.frames[1]) - BARS).max() <= 3
+
+
+def test_grey_with_limited_range(tmp_path: Path) -> None:
+    greys = np.arange(16, 240, 32)[:, None].repeat(3, axis=1)
+    for full, name in ((False, "limited.mkv"), (True, "full.mkv")):
+        path = write_bars(tmp_path / name, greys, tags=(1, 1, 1), full=full, pix_fmt="gray", codec="rawvideo")
+        with opened(path) as reader:
+            assert np.abs(bars_of(reader.frames_at([2], FULL)[0]) - greys).max() <= 3
+
+
+def test_decord_refuses_hdr(tmp_path: Path) -> None:
+    pytest.importorskip("decord")
+    path = write_bars(tmp_path / "hdr.mkv", matrix=9, tags=(9, 9, 16), pix_fmt="yuv420p10le")
+    with pytest.raises(VideoError, match=r"HDR.*use pyav"):
+        opened(path, "decord apart")
 
 
 def test_area_filter_averages(tmp_path: Path) -> None:

@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
 from drawn_videos import (
+    BARS,
+    bars_of,
+    bars_seen,
     glued,
     number_of,
     numbered_picture,
@@ -17,11 +22,13 @@ from drawn_videos import (
     regular,
     remux,
     uneven,
+    write_bars,
     write_video,
+    yuv_of,
 )
 
 from sspvs.errors import OutputError, VideoError
-from sspvs.video import open_video, write_clips
+from sspvs.video import Resize, open_video, write_clips
 
 RATE = 44_100
 
@@ -276,12 +283,170 @@ def test_rotation_is_in_the_pixels(tmp_path: Path, degrees: int, max_height: int
         assert clip.height == max_height
 
 
-def test_colours_of_full_range_video(tmp_path: Path) -> None:
-    picture = np.full((48, 64, 3), (10, 128, 250), np.uint8)
-    source = write_video(tmp_path / "j.mkv", regular(4), picture=lambda _: picture, codec="mjpeg", pix_fmt="yuvj420p")
-    clip = write_clips(source, [(0, 1)], tmp_path / "out.mp4", crf=1)
-    seen = read_all(clip.path)[0][0].astype(int)
-    assert np.abs(seen - read_all(source)[0][0]).mean() < 4
+BT709, BT601, UNTAGGED = (1, 1, 1), (6, 6, 6), (2, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("source", "max_height", "tags"),
+    [
+        pytest.param({"matrix": 1, "tags": BT709, "codec": "libx264"}, None, BT709, id="bt709"),
+        pytest.param({"matrix": 1, "tags": (1, 2, 2)}, None, BT709, id="matrix only"),
+        pytest.param({"matrix": 6, "tags": BT601, "height": 720}, None, BT601, id="bt601 hd"),
+        pytest.param({"matrix": 5, "tags": (5, 5, 6), "pix_fmt": "yuv422p"}, None, (5, 5, 6), id="pal"),
+        pytest.param({"matrix": 7, "tags": (7, 7, 7), "pix_fmt": "yuv444p"}, 24, (7, 7, 7), id="smpte240m"),
+        pytest.param({"matrix": 9, "tags": (9, 9, 14), "pix_fmt": "yuv422p10le"}, None, (9, 9, 14), id="bt2020 sdr"),
+        pytest.param({"matrix": 8, "tags": (8, 1, 1), "pix_fmt": "yuv444p"}, 24, (8, 1, 1), id="ycgco"),
+        pytest.param({"matrix": 6, "tags": (3, 2, 2), "pix_fmt": "yuv444p"}, None, UNTAGGED, id="reserved"),
+        pytest.param({"matrix": 1, "tags": BT709, "full": True}, None, BT709, id="full range"),
+        pytest.param({"full": True, "pix_fmt": "yuvj444p", "codec": "libx264"}, 24, UNTAGGED, id="jpeg"),
+        pytest.param({"matrix": 6}, None, UNTAGGED, id="untagged sd"),
+        pytest.param({"matrix": 1, "height": 720}, None, UNTAGGED, id="untagged hd"),
+        pytest.param({"matrix": 1, "height": 720}, 360, BT709, id="untagged hd made sd"),
+        pytest.param({"pix_fmt": "bgr0"}, None, (6, 1, 1), id="rgb sd"),
+        pytest.param({"pix_fmt": "bgr0", "height": 720}, None, BT709, id="rgb hd"),
+        pytest.param({"pix_fmt": "bgr0", "height": 720}, 360, (6, 1, 1), id="rgb made sd"),
+    ],
+)
+def test_colours_look_as_in_the_source(
+    tmp_path: Path, source: dict[str, Any], max_height: int | None, tags: tuple[int, int, int]
+) -> None:
+    path = write_bars(tmp_path / "bars.mkv", **source)
+    clip = write_clips(path, [(0, 1)], tmp_path / "out.mp4", crf=1, max_height=max_height, isolated=False)
+    seen, stated, _ = bars_seen(clip.path)
+    assert np.abs(seen - BARS).max() <= 3
+    assert stated == tags
+    # The container says the same: an atom with primaries, transfer, matrix, and limited range.
+    primaries, transfer, matrix = tags[1], tags[2], tags[0]
+    atom = b"colrnclx" + bytes([0, primaries, 0, transfer, 0, matrix, 0])
+    assert clip.path.read_bytes().count(atom) == (tags != UNTAGGED)
+    with open_video(path, isolated=False) as reader:
+        assert np.abs(bars_of(reader.frames_at([2], Resize("none"))[0]) - BARS).max() <= 3
+
+
+def test_a_file_whose_colours_change_keeps_those_it_began_with(tmp_path: Path) -> None:
+    parts = [write_bars(tmp_path / f"{m}.ts", matrix=m, tags=(m, m, m), codec="libx264", n_frames=25) for m in (1, 6)]
+    source = tmp_path / "glued.ts"
+    source.write_bytes(b"".join(part.read_bytes() for part in parts))
+    clip = write_clips(source, [(1.2, 1.8)], tmp_path / "out.mp4", crf=1, isolated=False)
+    whole = write_clips(source, [(0.2, 1.8)], tmp_path / "whole.mp4", crf=1, isolated=False)
+    assert bars_seen(clip.path)[1] == BT601
+    assert bars_seen(whole.path)[1] == BT709
+    wanted = yuv_of(BARS, 1)
+    with av.open(str(whole.path)) as container:
+        for frame in container.decode(video=0):
+            middles = [int(frame.width * (k + 0.5) / len(BARS)) for k in range(len(BARS))]
+            luma = np.frombuffer(frame.planes[0], np.uint8).reshape(-1, frame.planes[0].line_size)[20, middles]
+            assert np.abs(luma.astype(int) - wanted[:, 0]).max() <= 3
+
+
+def sdr_by_hand(rgb: tuple[float, float, float], kind: str) -> list[float]:
+    """One BT.2020 signal, values in [0, 1], as 8-bit BT.709: the formulas of BT.2100, BT.2390, BT.2087 and BT.1886."""
+
+    def pq(nits: float) -> float:
+        power = (nits / 10_000) ** 0.1593017578125
+        return float(((0.8359375 + 18.8515625 * power) / (1 + 18.6875 * power)) ** 78.84375)
+
+    def from_pq(signal: float) -> float:
+        power = signal ** (1 / 78.84375)
+        return float(10_000 * (max(power - 0.8359375, 0) / (18.8515625 - 18.6875 * power)) ** (1 / 0.1593017578125))
+
+    if kind == "HLG":
+        scene = [e * e / 3 if e <= 0.5 else (math.exp((e - 0.55991073) / 0.17883277) + 0.28466892) / 12 for e in rgb]
+        luminance = 0.2627 * scene[0] + 0.6780 * scene[1] + 0.0593 * scene[2]
+        nits = [1000 * luminance**0.2 * e for e in scene]
+    else:
+        nits = [from_pq(e) for e in rgb]
+    most, top = max(nits), pq(203) / pq(1000)
+    knee, level = 1.5 * top - 0.5, min(pq(most) / pq(1000), 1)
+    if level > knee:
+        t = (level - knee) / (1 - knee)
+        level = (2 * t**3 - 3 * t**2 + 1) * knee + (t**3 - 2 * t**2 + t) * (1 - knee) + (-2 * t**3 + 3 * t**2) * top
+    r, g, b = (e * from_pq(level * pq(1000)) / most / 203 if most else 0.0 for e in nits)
+    linear = (
+        1.6605 * r - 0.5876 * g - 0.0728 * b,
+        -0.1246 * r + 1.1329 * g - 0.0083 * b,
+        -0.0182 * r - 0.1006 * g + 1.1187 * b,
+    )
+    return [255 * min(max(e, 0), 1) ** (1 / 2.4) for e in linear]
+
+
+@pytest.mark.parametrize(("kind", "transfer"), [("HLG", 18), ("PQ", 16)])
+def test_hdr_is_tone_mapped_everywhere(tmp_path: Path, kind: str, transfer: int) -> None:
+    bars = np.array(
+        [(128, 128, 128), (191, 191, 191), (60, 60, 60), (20, 20, 20), (150, 120, 100), (70, 75, 80), (100, 92, 85)]
+    )
+    path = write_bars(tmp_path / "hdr.mkv", bars, matrix=9, tags=(9, 9, transfer), pix_fmt="yuv420p10le")
+    clip = write_clips(path, [(0, 1)], tmp_path / "out.mp4", crf=1)
+    seen, tags, _ = bars_seen(clip.path)
+    wanted = np.array([sdr_by_hand(tuple(bar / 255), kind) for bar in bars])
+    assert np.abs(seen - wanted).max() <= 3
+    assert tags == BT709
+    assert [kind in warning and "tone-mapped" in warning for warning in clip.warnings] == [True]
+    with open_video(path, isolated=False) as reader:
+        pictures = [reader.frames_at([2], Resize("none"))[0], next(reader.sample(1.0, Resize("none"))).frames[0]]
+        assert reader.info.hdr == kind
+    for picture in pictures:
+        assert np.abs(bars_of(picture) - wanted).max() <= 3
+
+
+def moving(number: int) -> np.ndarray:
+    """The number of the frame on the left, the same in both its fields; a bar on the right that moves in each field."""
+    picture = np.full((96, 128, 3), 40, np.uint8)
+    picture[:, :64] = numbered_picture(number // 2, 64, 96)
+    at = 66 + number * 7 % 48
+    picture[:, at : at + 10] = 220
+    return picture
+
+
+def two_fields(number: int) -> np.ndarray:
+    picture = moving(2 * number + 1)
+    picture[1::2] = moving(2 * number)[1::2]  # the bottom field comes first
+    return picture
+
+
+def first_fields_error(picture: np.ndarray, number: int) -> float:
+    """How far a picture is from what the field of a frame that comes first shows; 15 and more with both fields."""
+    return float(np.abs(picture[4:-4, 64:].astype(int) - moving(2 * number)[4:-4, 64:]).mean())
+
+
+@pytest.mark.parametrize(("suffix", "codec"), [(".mp4", "libx264"), (".ts", "mpeg2video"), (".mkv", "libx264")])
+def test_interlaced_video_is_deinterlaced(tmp_path: Path, suffix: str, codec: str) -> None:
+    path = write_video(
+        tmp_path / f"i{suffix}",
+        regular(60),
+        picture=two_fields,
+        codec=codec,
+        interlaced=True,
+        time_base=Fraction(1, 25),
+    )
+    ranges = [(12, 20), (31, 40), (50, 60), (0, 5)]  # the first begins at a key frame
+    clip = write_clips(path, [(a / 25, b / 25) for a, b in ranges], tmp_path / "out.mp4", crf=5)
+    expected = [number for a, b in ranges for number in range(a, b)]
+    pictures, times, _ = read_all(clip.path)
+    with open_video(path) as reader:
+        keys = reader.frames_at(expected[::5], Resize("none"))
+    assert [number_of(picture[:, :64]) for picture in pictures] == expected
+    assert times == pytest.approx([number / 25 for number in range(len(expected))], abs=1e-3)
+    assert [number_of(picture[:, :64]) for picture in keys] == expected[::5]
+    for picture, number in [*zip(pictures, expected, strict=True), *zip(keys, expected[::5], strict=True)]:
+        assert first_fields_error(picture, number) < 6
+    assert [("interlaced" in warning) for warning in clip.warnings] == [True]
+
+
+def test_a_single_interlaced_frame_is_deinterlaced(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "one.mp4", [0.0], picture=two_fields, interlaced=True)
+    clip = write_clips(path, [(0, 1)], tmp_path / "out.mp4", crf=5, isolated=False)
+    (picture,) = read_all(clip.path)[0]
+    assert first_fields_error(read_all(path)[0][0], 0) > 15
+    assert first_fields_error(picture, 0) < 6
+
+
+def test_progressive_video_flagged_as_interlaced_is_hardly_changed(tmp_path: Path, shared_data: Path) -> None:
+    pictures = read_all(shared_data / "videos" / "sample_demo_1.mp4")[0][:12]
+    path = write_video(tmp_path / "p.mp4", regular(12), picture=lambda number: pictures[number], interlaced=True)
+    clip = write_clips(path, [(0, 1)], tmp_path / "out.mp4", crf=5)
+    for seen, picture in zip(read_all(clip.path)[0], pictures, strict=True):
+        assert np.abs(seen.astype(int) - picture).mean() < 4
 
 
 def test_what_browsers_need(tmp_path: Path, shared_data: Path) -> None:
