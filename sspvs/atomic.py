@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from sspvs.errors import OutputError
+from sspvs.errors import OutputError, printable
 
 
 @contextmanager
@@ -50,8 +50,5 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    r"""Write `text` to `path` atomically as UTF-8 with the line ends it has.
-
-    File names that are not valid UTF-8 reach Python as lone surrogates; they become `?`.
-    """
-    write_bytes(path, text.encode("utf-8", errors="replace"))
+    """Write `text` to `path` atomically as UTF-8 with the line ends it has, made `printable`."""
+    write_bytes(path, printable(text).encode("utf-8"))

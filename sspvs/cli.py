@@ -9,6 +9,7 @@ arguments itself. A user's mistake ends as one line on stderr that starts with
 from __future__ import annotations
 
 import argparse
+import io
 import logging
 import os
 import sys
@@ -16,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 
 import sspvs
-from sspvs.errors import SspvsError, one_line
+from sspvs.errors import REPLACE, SspvsError, one_line
 
 VERBS = {
     "summarize": (
@@ -70,6 +71,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 when all went well, 1 when some of several inputs failed, 2 for a user's mistake, 130 when interrupted.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=REPLACE)
     if arguments and arguments[0] in ("--version", "-V"):
         print(f"sspvs {sspvs.__version__}")  # noqa: T201
         return 0

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
+from sspvs.atomic import write_text
 from sspvs.errors import OutputError
+from sspvs.overwriting import KEYFRAMES, SUMMARY, refuse_inputs, summary_files, summary_places
 from sspvs.report import edit_list, keyframes, page, plots, tables
 from sspvs.types import Summary
 from sspvs.video import Resize, open_video, write_clips
@@ -28,7 +31,8 @@ KEYFRAME_BYTES = 32_000_000
 def write_outputs(summary: Summary, out: Path, *, progress: bool = False) -> Path:
     """Write every file of a summary into a folder.
 
-    Files appear under their names only when all of them are finished; those of an earlier run are replaced.
+    Files appear under their names only when all of them are finished. Those that an earlier run wrote, as its
+    `summary.json` names them, are replaced or removed; whatever else is in the folder stays.
 
     Args:
         summary: What to write; its source video is read again.
@@ -39,12 +43,37 @@ def write_outputs(summary: Summary, out: Path, *, progress: bool = False) -> Pat
         `out`.
 
     Raises:
-        OutputError: The folder cannot be written to.
+        OutputError: The folder cannot be written to, or has something of another's where a file would go.
+        ValueError: The video is itself in the place of a file.
         VideoError: The source video cannot be read any more.
     """
+    check_folder(out, [Path(summary.info.path)])
     with staging_folder(out) as staging:
         _write_all(summary, staging, out, progress=progress)
     return out
+
+
+def check_folder(out: Path, inputs: Iterable[Path] = ()) -> None:
+    """Fail early when a summary cannot go into a folder, before anything is computed.
+
+    Args:
+        out: The folder; it need not exist.
+        inputs: Files that are read.
+
+    Raises:
+        OutputError: As `check_writable`; or something is in the place of a file that no earlier run wrote there.
+        ValueError: One of the inputs is in the place of a file.
+    """
+    check_writable(out)
+    there = list(summary_places(out))
+    refuse_inputs([out / name for name in there], inputs)
+    ours = summary_files(out)
+    for name in there:
+        if name not in ours or not (out / name).is_file():
+            raise OutputError(
+                f"cannot write {out / name}: it exists and was not written by an earlier summary; choose another "
+                "--out, or move it away"
+            )
 
 
 def check_writable(out: Path) -> None:
@@ -102,14 +131,25 @@ def _remove_abandoned(out: Path) -> None:
 
 
 def _move_into(staging: Path, out: Path) -> None:
-    """Move finished files, `summary.json` last: where it stands, the rest is complete."""
-    names = sorted(path.name for path in staging.iterdir())
-    for name in sorted(names, key=lambda name: name == "summary.json"):
-        target = out / name
-        if target.is_dir() and not target.is_symlink():
-            shutil.rmtree(target)
-        (staging / name).replace(target)
-    staging.rmdir()
+    """Move finished files, `summary.json` last: where it is whole, the rest is complete.
+
+    Until then it names all files, old and new, and nothing else: what a run that is killed leaves is known as ours.
+    """
+    check_folder(out)  # again: the clip took its time
+    names, before = _files_in(staging), summary_files(out)
+    claim = {"generated_by": tables.generated_by(), "files": sorted(before | names)}
+    write_text(out / SUMMARY, json.dumps(claim, indent=1) + "\n")
+    for name in sorted(before - names):
+        (out / name).unlink(missing_ok=True)
+    for name in sorted(names, key=lambda name: (name == SUMMARY, name)):
+        (out / name).parent.mkdir(exist_ok=True)
+        (staging / name).replace(out / name)
+    shutil.rmtree(staging)
+
+
+def _files_in(folder: Path) -> frozenset[str]:
+    """Paths relative to a folder, with `/`."""
+    return frozenset(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
 def _write_all(summary: Summary, staging: Path, out: Path, *, progress: bool) -> None:
@@ -120,7 +160,7 @@ def _write_all(summary: Summary, staging: Path, out: Path, *, progress: bool) ->
     summary = replace(summary, decode=decode, warnings=(*summary.warnings, *written.warnings))
     tables.write_scores_csv(summary, staging / "scores.csv")
     plots.write_scores_png(summary, staging / "scores.png")
-    _write_keyframes(summary, staging / "keyframes")
+    _write_keyframes(summary, staging / KEYFRAMES)
     edit_list.write_edl(summary, staging / "summary.edl", source.name)
     if find_spec("opentimelineio") is not None:
         edit_list.write_otio(summary, staging / "summary.otio", source)
@@ -131,7 +171,7 @@ def _write_all(summary: Summary, staging: Path, out: Path, *, progress: bool) ->
     page.write_report(summary, staging / "report.html", summary_video=embedded, source_video=source, report_folder=out)
     if embedded != clip:
         embedded.unlink()
-    tables.write_summary_json(summary, staging / "summary.json")
+    tables.write_summary_json(summary, staging / SUMMARY, files=sorted({*_files_in(staging), SUMMARY}))
 
 
 def _write_keyframes(summary: Summary, folder: Path) -> None:

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "sspvs"
 
 _FLOORS = (
     ("errors", "types"),
-    ("atomic", "machine", "version", "weights"),
+    ("atomic", "machine", "overwriting", "version", "weights"),
     ("video", "selection", "importance", "models", "losses"),
     ("features", "evaluation"),
     ("data",),

@@ -3,6 +3,70 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sspvs.overwriting import Kind, check_output
+
+if TYPE_CHECKING:
+    from sspvs.video.files import FoundVideos
+
+
+def add_videos_arguments(parser: argparse.ArgumentParser) -> None:
+    """The videos, and how folders of them are searched."""
+    parser.add_argument("videos", nargs="+", type=Path, metavar="VIDEO", help="video files, or folders of them")
+    parser.add_argument("--recursive", action="store_true", help="search the folders within folders too")
+
+
+def search(args: argparse.Namespace) -> FoundVideos:
+    """Find the videos that were given, and say where nothing was searched."""
+    from sspvs.video.files import find_videos, sub_folders
+
+    found = find_videos(args.videos, recursive=args.recursive, out=args.out)
+    for sentence in found.unreadable:
+        print(f"warning: {sentence}", file=sys.stderr)
+    if found.not_searched:
+        were = "was" if found.not_searched == 1 else "were"
+        print(f"{sub_folders(found.not_searched)} {were} not searched; --recursive searches them too")
+    return found
+
+
+def check_outputs(args: argparse.Namespace, **kinds: Kind | tuple[Kind, ...]) -> None:
+    """Refuse outputs that would replace an input, or a file that is not ours, before any work is done.
+
+    Args:
+        args: Whatever names a file that exists, and is no output, counts as an input: `PATH` or `NAME=PATH`.
+        **kinds: What is written, by the name of the argument that says where; one that was not given is left out.
+
+    Raises:
+        OutputError: As `check_output`.
+        ValueError: An output is an input, or the same file as another output.
+    """
+    inputs = list(_paths({name: value for name, value in vars(args).items() if name not in kinds}))
+    outputs: list[Path] = []
+    for name, kind in kinds.items():
+        path = getattr(args, name)
+        if path is not None:
+            check_output(path, *(kind if isinstance(kind, tuple) else (kind,)), inputs=inputs)
+            outputs.append(path)
+    if len({path.resolve() for path in outputs}) < len(outputs):
+        raise ValueError(f"two results would be the same file: {', '.join(map(str, outputs))}; choose another name")
+
+
+def _paths(value: Any) -> Iterator[Path]:
+    """Every path among some arguments."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        for one in value:
+            yield from _paths(one)
+    elif isinstance(value, Path):
+        yield value
+    elif isinstance(value, str) and value:
+        yield Path(value)
+        yield Path(value.partition("=")[2])
 
 
 def add_scorer_argument(parser: argparse._ActionsContainer) -> None:

@@ -11,7 +11,9 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
+from sspvs.commands.arguments import check_outputs
 from sspvs.commands.evaluate import PROTOCOL_NAMES, published_beside, table_text
+from sspvs.overwriting import EVALUATION_PAGE
 
 if TYPE_CHECKING:
     from sspvs.crossval import CrossValidation
@@ -75,7 +77,7 @@ def run_verb(verb: str, arguments: Sequence[str]) -> int:  # noqa: ARG001
         args, overrides = parser().parse_known_args(list(arguments))
     except SystemExit as ended:  # --help
         return int(ended.code or 0)
-    _check_report(args.report)
+    check_outputs(args, report=EVALUATION_PAGE)
     from lightning_fabric.utilities.exceptions import MisconfigurationException
     from pytorch_lightning.utilities.exceptions import SIGTERMException
 
@@ -145,9 +147,3 @@ def _numbers(text: str) -> list[int]:
         return [int(part) for part in text.split(",") if part.strip()]
     except ValueError as error:
         raise ValueError(f"--devices: expected numbers of GPUs such as 0,1, got {text!r}") from error
-
-
-def _check_report(path: Path | None) -> None:
-    """Fail before the work starts."""
-    if path is not None and (not path.resolve().parent.is_dir() or path.is_dir()):
-        raise ValueError(f"--report {path}: expected a file in a folder that exists")

@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sspvs.commands.arguments import add_extraction_arguments
+from sspvs.commands.arguments import add_extraction_arguments, check_outputs
+from sspvs.errors import about
+from sspvs.overwriting import DATASET
 
 if TYPE_CHECKING:
     from sspvs.data.annotations import AnnotationSet
@@ -59,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Build, and say what was built."""
     _check(args)
+    check_outputs(args, out=DATASET)
     from sspvs.data.building.clock import COMMUNITY_STEP
     from sspvs.data.building.dataset import build_dataset
     from sspvs.data.building.shots import ShotRule, read_given_shots
@@ -144,7 +147,7 @@ def _extracted(args: argparse.Namespace, annotations: AnnotationSet) -> Path:
         progress=True,
     )
     for path, reason in report.failed:
-        print(f"warning: {path}: {reason}; left without features", file=sys.stderr)
+        print(f"warning: {about(path, reason)}; left without features", file=sys.stderr)
     print(f"features of {len(report.extracted)} videos extracted, {len(report.kept)} already there: {out}")
     return out
 

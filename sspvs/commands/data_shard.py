@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
+
+from sspvs.errors import printable
 
 DESCRIPTION = (
     "Write video-text pairs (a manifest of features or raw videos with text, or an SSPVS release folder) as WebDataset "
-    "shards with an index, to pretrain from: data.train = the folder. Features of raw videos are extracted first. Run "
-    "it again after an interruption and it goes on where it stopped."
+    "shards with an index, to pretrain from: data.train = the folder. Features of raw videos are extracted first. A "
+    "video that cannot be used is reported and the rest go on. Run it again after an interruption and it goes on where "
+    "it stopped."
 )
 
 
@@ -29,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the shards, and say what was done."""
+    """Write the shards, and say what was done; 0 when all went well, 1 when videos were left out."""
     from sspvs.data.pretrain.raw_videos import ExtractionSettings
     from sspvs.data.pretrain.shards.writing import write_shards
     from sspvs.data.pretrain.sources import load_pairs
@@ -44,7 +48,9 @@ def run(args: argparse.Namespace) -> int:
     if problems:
         raise ValueError("; ".join(problems))
     extraction = ExtractionSettings(args.backbone, args.rate, args.device, args.download)
-    pairs = load_pairs(args.pairs, extraction, progress=True)
+    pairs = load_pairs(args.pairs, extraction, skip_bad=True, progress=True)
+    for sentence in pairs.left_out:
+        print(f"error: {printable(sentence)}; left out", file=sys.stderr)
     report = write_shards(
         pairs.items,
         args.out,
@@ -61,4 +67,4 @@ def run(args: argparse.Namespace) -> int:
         f"{'shard' if shards == 1 else 'shards'}, {report.n_bytes / 1e6:.1f} MB ({report.written} written, "
         f"{report.kept} kept)"
     )
-    return 0
+    return 1 if pairs.left_out else 0

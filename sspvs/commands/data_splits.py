@@ -8,7 +8,9 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sspvs.errors import DatasetError, OutputError, one_line
+from sspvs.commands.arguments import check_outputs
+from sspvs.errors import DatasetError, one_line
+from sspvs.overwriting import SPLITS
 
 if TYPE_CHECKING:
     from sspvs.data.splits import Splits
@@ -64,10 +66,7 @@ def _make(args: argparse.Namespace) -> int:
 
     if args.dataset is None:
         raise ValueError("give --dataset D.h5, the dataset whose videos are tested")
-    if not args.out.parent.is_dir():
-        raise OutputError(f"cannot write {args.out}: no folder {args.out.parent}; make it first")
-    if any(args.out.exists() and args.out.samefile(path) for path in (args.dataset, *args.others) if path.exists()):
-        raise ValueError(f"--out {args.out} is one of the datasets; choose another file for the folds")
+    check_outputs(args, out=SPLITS)
     dataset = read_dataset(args.dataset)
     others = {store.name: list(store) for store in map(read_dataset, args.others)}
     if len(others) < len(args.others):

@@ -41,11 +41,11 @@ def run(args: argparse.Namespace) -> int:
         ValueError: The ratio is out of range.
         KeyboardInterrupt: It was interrupted from the keyboard.
     """
-    from sspvs.output import check_writable
+    from sspvs.demo.folder import DemoFolder
     from sspvs.pipeline import SummarySettings
 
     SummarySettings(ratio=args.ratio)
-    check_writable(args.out)
+    DemoFolder(args.out).check(whole=not args.quick)
     return _run_short(args) if args.quick else _run_whole(args)
 
 

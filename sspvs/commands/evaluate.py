@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sspvs.commands.arguments import add_importance_arguments
-from sspvs.errors import OutputError
+from sspvs.commands.arguments import add_importance_arguments, check_outputs
+from sspvs.overwriting import EVALUATION, EVALUATION_PAGE, EVALUATION_PICTURE
 
 if TYPE_CHECKING:
     from sspvs.benchmark import Benchmark
@@ -88,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
     from sspvs.benchmark import EvaluationSettings, run_benchmark, write_evaluation
 
     scores = None if args.scores is None else _named_scores(args.scores)
-    _check_outputs(args, [args.dataset, *(scores or {}).values(), *([args.splits] if args.splits else [])])
+    check_outputs(args, out=EVALUATION, report=EVALUATION_PAGE, picture=EVALUATION_PICTURE)
     settings = EvaluationSettings(
         protocol=args.protocol,
         rule=args.rule,
@@ -118,8 +117,9 @@ def run(args: argparse.Namespace) -> int:
 
         write_evaluation_png(args.picture, benchmark.evaluation, published)
     print(table_text(benchmark, published))
-    for path in _outputs(args):
-        print(f"written: {path}")
+    for path in (args.out, args.report, args.picture):
+        if path is not None:
+            print(f"written: {path}")
     return 0
 
 
@@ -168,21 +168,3 @@ def _checkpoint_rules(given: Iterable[str]) -> str | dict[str, str] | None:
     if any(not name for name, _, _ in rules):
         raise ValueError("--checkpoint-rule: give one RULE for all methods, or NAME=RULE for each")
     return {name: rule for name, _, rule in rules}
-
-
-def _check_outputs(args: argparse.Namespace, inputs: Iterable[Path]) -> None:
-    """Fail before the work starts when a file could not be written, or would replace what is read."""
-    outputs = _outputs(args)
-    for path in outputs:
-        if not path.parent.is_dir():
-            raise OutputError(f"cannot write {path}: no folder {path.parent}; make it first")
-        if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
-            raise OutputError(f"cannot write {path}; choose a file in a folder that can be written to")
-        if any(path.exists() and other.exists() and path.samefile(other) for other in inputs):
-            raise ValueError(f"{path} is one of the files that are read; choose another name for the result")
-    if len({path.absolute() for path in outputs}) < len(outputs):
-        raise ValueError(f"two results would be the same file: {', '.join(map(str, outputs))}; choose another name")
-
-
-def _outputs(args: argparse.Namespace) -> list[Path]:
-    return [path for path in (args.out, args.report, args.picture) if path is not None]

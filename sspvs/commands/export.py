@@ -6,6 +6,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sspvs.commands.arguments import check_outputs
+from sspvs.overwriting import ONNX, refuse_inputs
+
 if TYPE_CHECKING:
     from sspvs.export.figures import Figures
     from sspvs.export.onnx import OnnxReport
@@ -53,6 +56,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Export; 0 when all went well."""
     _check(args)
+    check_outputs(args, onnx=ONNX)
+    if args.card is not None:
+        refuse_inputs([_card_path(args)], [Path(args.checkpoint), *args.results])
     from sspvs.export.figures import Figures
     from sspvs.export.source import CheckpointFacts, find_exported
 

@@ -12,8 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sspvs.commands.arguments import add_extraction_arguments
-from sspvs.errors import VideoError
+from sspvs.commands.arguments import add_extraction_arguments, add_videos_arguments, search
+from sspvs.errors import VideoError, about
+from sspvs.overwriting import refuse_inputs
 
 if TYPE_CHECKING:
     from sspvs.features.resumable import ExtractionReport
@@ -30,7 +31,7 @@ LOCAL_WORKERS = 2  # hides the start of the next video's decoder: 1.1 to 1.3 tim
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
     add = parser.add_argument
-    add("videos", nargs="+", type=Path, metavar="VIDEO", help="video files, or folders of them")
+    add_videos_arguments(parser)
     add("--out", type=Path, required=True, metavar="FEATURES.h5", help="feature file to make or add to")
     add("--engine", choices=("local", "ray"), default="local", help="what runs the work (default local)")
     add("--ray-address", metavar="ADDRESS", help="a running Ray cluster, such as auto or ray://host:10001")
@@ -43,9 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Extract, and say what was done."""
     _check(args)
-    from sspvs.video import list_videos
-
-    paths = list_videos(args.videos)
+    paths = search(args).videos
+    refuse_inputs([args.out], paths)
     try:
         report = _extract(args, paths)
     except KeyboardInterrupt:
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
         raise
     if not report.extracted and not report.kept:
         if len(report.failed) == 1:
-            raise VideoError(_failure(*report.failed[0]))
+            raise VideoError(about(*report.failed[0]))
         _tell_failures(report)
         raise VideoError(f"none of the {len(report.failed)} videos could be used; nothing was written")
     _tell_failures(report)
@@ -133,11 +133,7 @@ def _extract(args: argparse.Namespace, paths: list[Path]) -> ExtractionReport:
 
 def _tell_failures(report: ExtractionReport) -> None:
     for path, reason in report.failed:
-        print(f"error: {_failure(path, reason)}", file=sys.stderr)
-
-
-def _failure(path: Path, reason: str) -> str:
-    return reason if str(path) in reason else f"{path}: {reason}"
+        print(f"error: {about(path, reason)}", file=sys.stderr)
 
 
 def _last_line(report: ExtractionReport) -> str:

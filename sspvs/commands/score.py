@@ -10,8 +10,14 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sspvs.commands.arguments import add_importance_arguments, add_scorer_argument, add_text_arguments
-from sspvs.errors import FeatureFileError, SspvsError, one_line
+from sspvs.commands.arguments import (
+    add_importance_arguments,
+    add_scorer_argument,
+    add_text_arguments,
+    check_outputs,
+)
+from sspvs.errors import FeatureFileError, reason
+from sspvs.overwriting import SCORES
 
 if TYPE_CHECKING:
     from sspvs.data.text import TextFields
@@ -55,8 +61,7 @@ def run(args: argparse.Namespace) -> int:
     """Score every video; 0 when all went well, 1 when some failed, 2 when all did."""
     from sspvs.features.store import read_features, write_scores
 
-    if args.out.exists() and args.features.exists() and args.out.samefile(args.features):
-        raise ValueError(f"--out {args.out} is the feature file itself; choose another file for the scores")
+    check_outputs(args, out=SCORES)
     failures: list[str] = []
     silent: list[str] = []
     with read_features(args.features) as store:
@@ -183,8 +188,10 @@ def _score_all(
         try:
             video = store[name]
             scores = scorer.score(video, text_of(name)).scores
-        except (SspvsError, ValueError) as error:
-            failures.append(f"{name}: {error}")
-            sys.stderr.write(f"error: {name}: {one_line(error)}\n")
+            scored = VideoScores(name, scores, video.picks, video.n_frames, video.name)
+            scored.check()
+        except Exception as error:  # whatever one video meets, the rest go on
+            failures.append(f"{name}: {reason(error)}")
+            sys.stderr.write(f"error: {failures[-1]}\n")
             continue
-        yield VideoScores(name, scores, video.picks, video.n_frames, video.name)
+        yield scored

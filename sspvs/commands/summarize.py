@@ -12,23 +12,27 @@ from sspvs.commands.arguments import (
     add_importance_arguments,
     add_scorer_argument,
     add_text_arguments,
+    add_videos_arguments,
+    search,
 )
-from sspvs.errors import SspvsError, one_line
+from sspvs.errors import about, reason
 
 if TYPE_CHECKING:
     from sspvs.pipeline import Tools
+    from sspvs.video.files import FoundVideos
 
 DESCRIPTION = (
     "Shorten videos, without training or with a trained checkpoint: writes summary.mp4 (with sound), report.html, "
     "summary.json, scores.csv, scores.png, key frames and an edit list. One video goes straight into --out, several "
-    "into a folder each."
+    "into a folder each; of those, what is finished with the same settings is left out when it runs again."
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("videos", nargs="+", type=Path, metavar="VIDEO", help="video files, or folders of them")
+    add_videos_arguments(parser)
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder to write into")
+    parser.add_argument("--again", action="store_true", help="of several, make those anew that are finished")
     length = parser.add_argument_group("length (one of them; default --ratio 0.15)")
     length.add_argument("--ratio", type=float, help="longest summary as a part of the video, between 0 and 1")
     length.add_argument("--duration", type=float, metavar="SECONDS", help="longest summary in seconds")
@@ -49,9 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Summarise each video; of several, a bad one is reported and the rest go on."""
-    from sspvs.output import check_writable
+    from sspvs.output import check_folder, check_writable
     from sspvs.pipeline import SummarySettings, load_tools
-    from sspvs.video import list_videos
 
     settings = SummarySettings(
         ratio=args.ratio,
@@ -74,14 +77,19 @@ def run(args: argparse.Namespace) -> int:
         time_limit_seconds=args.time_limit,
         device=args.device,
     )
-    videos = list_videos(args.videos)
-    check_writable(args.out)
+    found = search(args)
+    one = found.videos[0] if len(found.videos) == 1 and not args.videos[0].is_dir() else None
+    inputs = [*found.videos, *([args.shots] if args.shots else [])]
+    if one is not None:
+        check_folder(args.out, inputs)
+    else:
+        check_writable(args.out)
     tools = load_tools(settings, args.backbone, precision=args.precision, download=args.download)
     print(f"backbone: {tools.backbone.name} ({tools.backbone.reason})")
-    if len(videos) == 1 and not args.videos[0].is_dir():
-        _summarize_one(videos[0], args.out, tools)
+    if one is not None:
+        _summarize_one(one, args.out, tools)
         return 0
-    return _summarize_many(videos, args.out, tools)
+    return _summarize_many(found, args.out, inputs, tools, again=args.again)
 
 
 def _given(**values: float | None) -> dict[str, Any]:
@@ -102,26 +110,42 @@ def _summarize_one(video: Path, out: Path, tools: Tools) -> None:
     )
 
 
-def _summarize_many(videos: list[Path], out: Path, tools: Tools) -> int:
-    """Each video into its own folder under `out`; 0 when all went well, 1 when some failed, 2 when all did."""
-    failed = 0
-    for video, name in zip(videos, unique_names([video.stem for video in videos]), strict=True):
+def _summarize_many(found: FoundVideos, out: Path, inputs: list[Path], tools: Tools, *, again: bool) -> int:
+    """Each video into its own folder under `out`; 0 when all went well, 1 when some failed, 2 when all did.
+
+    Sub-folders that were searched are mirrored there. What is finished is left out, unless `again`.
+    """
+    from sspvs.output import check_folder
+    from sspvs.pipeline import is_summarized
+
+    failed = kept = 0
+    names = unique_names([str(folder / video.stem) for video, folder in found.folders.items()])
+    for video, name in zip(found.videos, names, strict=True):
         try:
+            if not again and is_summarized(video, out / name, tools):
+                kept += 1
+                print(f"{video.name}: finished before, in {out / name}; --again makes it anew")
+                continue
+            check_folder(out / name, inputs)
             _summarize_one(video, out / name, tools)
-        except SspvsError as error:
+        except Exception as error:  # whatever one video meets, the rest go on
             failed += 1
-            sys.stderr.write(f"error: {one_line(error)}\n")
-    print(f"{len(videos) - failed} of {len(videos)} videos summarised, in {out}")
-    return 0 if not failed else 1 if failed < len(videos) else 2
+            sys.stderr.write(f"error: {about(video, reason(error))}\n")
+    total = len(names)
+    before = f" ({kept} of them before)" if kept else ""
+    print(f"{total - failed} of {total} videos summarised{before}, in {out}")
+    return 0 if not failed else 1 if failed < total else 2
 
 
 def unique_names(stems: list[str]) -> list[str]:
-    """The stems, with `-2`, `-3` ... after those that occur before."""
+    """The stems, with `-2`, `-3` ... after those that occur before, in whatever case: some file systems see none."""
     names: list[str] = []
+    taken: set[str] = set()
     for stem in stems:
         name, count = stem, 1
-        while name in names:
+        while name.casefold() in taken:
             count += 1
             name = f"{stem}-{count}"
+        taken.add(name.casefold())
         names.append(name)
     return names

@@ -80,8 +80,10 @@ class CrossvalFolder:
         """Nobody else works in the folder meanwhile; the claim ends with the process, however that ends.
 
         Raises:
-            OutputError: Somebody does, or it cannot be written to.
+            OutputError: Somebody does, it cannot be written to, or has files of these names that are not of an
+                experiment.
         """
+        self._refuse_foreign()
         try:
             (self.path / _WORK).mkdir(parents=True, exist_ok=True)
             handle = (self.path / _LOCK).open("w")
@@ -93,6 +95,23 @@ class CrossvalFolder:
                     f"{self.path}: another `sspvs crossval` is at work there; wait for its end, or choose another --out"
                 )
             yield
+
+    def _refuse_foreign(self) -> None:
+        """Leave a folder alone whose files only have the names of ours: without `settings.json` they are not ours."""
+        try:
+            identity = json.loads((self.path / SETTINGS).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            identity = None
+        except (OSError, ValueError):
+            identity = {}
+        if isinstance(identity, dict) and "checkpoint_rule" in identity:
+            return
+        names = (CONFIG, RESULT, "seed_*") if identity is None else (SETTINGS,)
+        if found := [path for name in names for path in self.path.glob(name)]:
+            raise OutputError(
+                f"cannot write to {self.path}: {found[0].name} exists and was not written by `sspvs crossval`; "
+                "choose another --out"
+            )
 
     def identify(self, identity: Mapping[str, Any], config: str) -> dict[str, Any]:
         """Say of which experiment the folder is, or see that it is of this one; without finished folds it is of none.

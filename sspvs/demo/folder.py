@@ -22,6 +22,8 @@ from pathlib import Path
 from sspvs.atomic import write_text
 from sspvs.data.synthetic.writing import TRUTH
 from sspvs.errors import OutputError
+from sspvs.output import check_folder
+from sspvs.overwriting import DRAWN_VIDEO, EVALUATION, EVALUATION_PAGE, check_output
 
 _STAMP = "demo.json"
 _REPORT = "report.html"
@@ -73,6 +75,30 @@ class DemoFolder:
     def has_pretrained(self) -> bool:
         """Whether the pretraining is there; its folder got its name when it was whole."""
         return self.pretrained.is_dir()
+
+    def check(self, *, whole: bool) -> None:
+        """Refuse a folder that has files of others in the places of ours.
+
+        Args:
+            whole: Whether the whole demo is written, or the short one.
+
+        Raises:
+            OutputError: It has, or cannot be written to.
+        """
+        check_folder(self.out)
+        if self.video.exists():
+            check_output(self.video, DRAWN_VIDEO)
+        if not whole:
+            return
+        check_folder(self.contrastive)
+        made = {"json": EVALUATION, "html": EVALUATION_PAGE}
+        for ending, kind in made.items():
+            if self.comparison(ending).exists():
+                check_output(self.comparison(ending), kind)
+        if self.comparison("txt").exists() and not self.comparison("json").exists():
+            raise OutputError(
+                f"cannot write {self.comparison('txt')}: it exists and is not part of a demo; choose another --out"
+            )
 
     def identify(self, identity: str) -> None:
         """Go on with what was made from the same settings; remove what was made from others.

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sspvs.atomic import atomic_file
-from sspvs.errors import ExportError, MissingExtraError, OutputError, first_line
+from sspvs.errors import ExportError, MissingExtraError, first_line
 from sspvs.export.figures import Figures
 from sspvs.export.onnx_check import OnnxCheck, check_onnx, load_runtime
 from sspvs.export.onnx_graph import ExportGraph, trace_to
@@ -16,6 +16,7 @@ from sspvs.export.onnx_metadata import onnx_metadata
 from sspvs.export.onnx_refiner import RefinerGraph
 from sspvs.export.onnx_summarizer import SummarizerGraph
 from sspvs.export.source import Exported
+from sspvs.overwriting import ONNX, check_output
 from sspvs.tasks.summarize import SummarizeTask
 
 OPSET = 17
@@ -74,14 +75,13 @@ def export_onnx(
     Raises:
         ExportError: torch cannot export it, the file gives other values, or it would be too large.
         MissingExtraError: onnx or onnxruntime is not installed.
-        OutputError: The file cannot be written.
+        OutputError: The file cannot be written, or is there and is not ours.
         ValueError: The opset is too old.
     """
     if opset < 14:
         raise ValueError(f"opset must be at least 14, which has attention, got {opset}")
     target = Path(path)
-    if target.is_dir():
-        raise OutputError(f"cannot write {target}: it is a folder; name a file, such as {target / 'model.onnx'}")
+    check_output(target, ONNX)
     onnx = _load_onnx()
     if check:
         load_runtime()

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sspvs.errors import SspvsError, VideoError, one_line
+from sspvs.errors import SspvsError, VideoError, reason
 from sspvs.features.backbones import Backbone
 from sspvs.features.parts import Job
 from sspvs.features.progress import Progress, VideosBar, video_bar
@@ -154,12 +154,12 @@ def extract_job(
     sampling: Sampling,
     told: Progress = lambda *_: None,
 ) -> Outcome:
-    """Extract one of many videos: what is wrong with the video becomes an outcome, not an error."""
+    """Extract one of many videos: whatever it meets becomes an outcome, not an error, and the rest go on."""
     try:
         video = _extract(job.path, backbone, sampling, False, told).features
-    except (VideoError, NotFiniteError, OSError) as error:
-        return Outcome(job, reason=one_line(error))
-    packed = pack_video(job.group, video, job.source)
+        packed = pack_video(job.group, video, job.source)
+    except Exception as error:
+        return Outcome(job, reason=reason(error))
     warnings = video.decode.warnings if video.decode else ()
     return Outcome(job, packed, n_frames=video.n_frames, n_picks=len(video.picks), warnings=warnings)
 
@@ -235,8 +235,8 @@ class _Shared(Backbone):
         return self._backbone.fingerprint(rate_hz)
 
 
-class _StoppedError(Exception):
-    """Ends a thread whose result nobody waits for any more."""
+class _StoppedError(BaseException):
+    """Ends a thread whose result is not wanted any more."""
 
 
 def _side_by_side(

@@ -114,7 +114,7 @@ class PartsFolder:
                 unreadable.append((path, f"cannot be read: {error.strerror or error}"))
             else:
                 stamps.setdefault(stamp.path, (path, stamp))
-        groups = _name_groups([stamp for _, stamp in stamps.values()], self._sources)
+        groups = _name_groups({stamp: path.resolve().stem for path, stamp in stamps.values()}, self._sources)
         to_do: list[Job] = []
         done: list[Job] = []
         for path, stamp in stamps.values():
@@ -244,19 +244,19 @@ def _identity(source: SourceStamp) -> tuple[str, int, int]:
     return Path(source.path).name, source.size_bytes, source.mtime_ns
 
 
-def _name_groups(stamps: Sequence[SourceStamp], known: Mapping[str, SourceStamp | None]) -> dict[str, str]:
+def _name_groups(stems: Mapping[SourceStamp, str], known: Mapping[str, SourceStamp | None]) -> dict[str, str]:
     """A group for each source path: the one it has, else its stem, else its stem with a number."""
     by_path = {source.path: name for name, source in known.items() if source is not None}
     moved = {_identity(s): name for name, s in known.items() if s is not None and not Path(s.path).exists()}
     groups: dict[str, str] = {}
-    for stamp in stamps:
+    for stamp in stems:
         name = by_path.get(stamp.path) or moved.pop(_identity(stamp), None)
         if name is not None:
             groups[stamp.path] = name
     used = {*known, *groups.values()}
     second = []  # whole stems first, so that a numbered one never takes another video's stem
-    for stamp in stamps:
-        stem = group_name(Path(stamp.path).stem)
+    for stamp in stems:
+        stem = group_name(stems[stamp])
         if stamp.path not in groups and stem not in used:
             groups[stamp.path] = stem
             used.add(stem)

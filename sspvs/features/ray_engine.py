@@ -97,7 +97,7 @@ class _Actor:
         self._backbone: Backbone | None = None
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        job = Job(Path(row["path"]), row["group"], SourceStamp(**json.loads(row["source"])))
+        job = Job(Path(os.fsdecode(row["path"])), row["group"], SourceStamp(**json.loads(row["source"])))
         outcome, fatal = Outcome(job), ""
         try:
             if self._backbone is None:
@@ -151,7 +151,12 @@ def _rows(
     import ray
 
     items = [
-        {"index": i, "path": str(job.path.resolve()), "group": job.group, "source": json.dumps(asdict(job.source))}
+        {
+            "index": i,
+            "path": os.fsencode(job.path.resolve()),
+            "group": job.group,
+            "source": json.dumps(asdict(job.source)),
+        }
         for i, job in enumerate(jobs)
     ]
     resources = ray.cluster_resources()

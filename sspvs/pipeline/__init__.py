@@ -5,7 +5,7 @@
 
 from sspvs.importance.contrastive import Combine
 from sspvs.pipeline.settings import SEGMENTERS, Post, Segmenter, SummarySettings
-from sspvs.pipeline.summarizing import VideoSummary, summarize, summarize_with
+from sspvs.pipeline.summarizing import VideoSummary, is_summarized, summarize, summarize_with
 from sspvs.pipeline.tools import Tools, load_tools
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "SummarySettings",
     "Tools",
     "VideoSummary",
+    "is_summarized",
     "load_tools",
     "summarize",
     "summarize_with",

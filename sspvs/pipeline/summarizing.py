@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,13 @@ import numpy as np
 
 from sspvs.features.backbones import Backbone
 from sspvs.features.extract import Sampling, extract_video
+from sspvs.features.store import SourceStamp
 from sspvs.features.transnet import cut_frames
 from sspvs.output import write_outputs
+from sspvs.overwriting import read_summary, summary_files
 from sspvs.pipeline.settings import SummarySettings
 from sspvs.pipeline.tools import Tools, load_tools
+from sspvs.report.tables import plain
 from sspvs.selection.kts import WINDOW_PICKS, kts
 from sspvs.selection.shots import given_shots, merge_short, shots_from_cuts, shots_from_picks, uniform_shots
 from sspvs.selection.summary import select, select_in_parts
@@ -25,12 +28,23 @@ from sspvs.types import FrameFeatures, Shots, Summary, Timeline, VideoInfo
 
 @dataclass(frozen=True)
 class VideoSummary(Summary):
-    """A `Summary` that can write itself to a folder."""
+    """A `Summary` that can write itself to a folder.
+
+    Attributes:
+        source: The video file as it was when it was looked at; None when unknown.
+    """
+
+    source: SourceStamp | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """As `Summary`, with the source file's stamp."""
+        return {**super().as_dict(), "source": None if self.source is None else asdict(self.source)}
 
     def save(self, out_dir: str | Path, *, progress: bool = False) -> Path:
         """Write the clip, the page, the scores, the key frames and the edit lists.
 
-        Files appear under their names only when all of them are finished; those of an earlier run are replaced.
+        Files appear under their names only when all of them are finished. Those that an earlier run wrote, as its
+        `summary.json` names them, are replaced or removed; whatever else is in the folder stays.
 
         Args:
             out_dir: Folder to write into; made when it does not exist.
@@ -40,7 +54,8 @@ class VideoSummary(Summary):
             `out_dir` as a path.
 
         Raises:
-            OutputError: The folder cannot be written to.
+            OutputError: The folder cannot be written to, or has something of another's where a file would go.
+            ValueError: The video is itself in the place of a file.
             VideoError: The source video cannot be read any more.
         """
         return write_outputs(self, Path(out_dir), progress=progress)
@@ -100,6 +115,7 @@ def summarize_with(video: str | Path, tools: Tools, *, progress: bool = False) -
     """
     backbone, scorer, settings = tools.backbone, tools.scorer, tools.settings
     assert settings.rate_hz is not None
+    source = SourceStamp.of(Path(video)) if Path(video).is_file() else None
     extracted = extract_video(
         video,
         backbone,
@@ -151,6 +167,34 @@ def summarize_with(video: str | Path, tools: Tools, *, progress: bool = False) -
         title=settings.title,
         warnings=features.decode.warnings + notes + shot_warnings,
         thumbnails=extracted.thumbnails,
+        source=source,
+    )
+
+
+def is_summarized(video: Path, out: Path, tools: Tools) -> bool:
+    """Whether a folder holds a whole summary of a video file as it is now, made with the same settings.
+
+    Args:
+        video: The video file.
+        out: The folder.
+        tools: What would look at it and score it, and the settings.
+    """
+    made, rate_hz = read_summary(out), tools.settings.rate_hz
+    if made is None or rate_hz is None or "source" not in made:
+        return False
+    wanted: dict[str, Any] = {
+        "source": asdict(SourceStamp.of(video)),
+        "title": tools.settings.title,
+        "scorer": tools.scorer.name,
+        "settings": tools.settings_used(),
+    }
+    for document in (wanted, made):
+        document["settings"] = {**document["settings"], "backbone_reason": ""}  # why it was taken changes nothing
+    digest = tools.backbone.fingerprint(rate_hz).digest
+    return (
+        plain(wanted) == {name: made.get(name) for name in wanted}
+        and made["feature_fingerprint"]["digest"] == digest
+        and all((out / name).is_file() for name in summary_files(out))
     )
 
 

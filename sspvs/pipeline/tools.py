@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from sspvs.features.backbones import Backbone, load_backbone
 from sspvs.features.transnet import weights_path
 from sspvs.pipeline.settings import SummarySettings
 from sspvs.scorers import CONTRASTIVE, Scorer, backbone_for, load_scorer
+from sspvs.weights.digest import file_digest
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class Tools:
             used["ratio"] = settings.budget().ratio
         if settings.shots is not None:
             used["shots"] = str(settings.shots)
+            used["shots_sha256"] = file_digest(Path(settings.shots))
         return {"backbone": backbone.name, "backbone_reason": backbone.reason, **self.scorer.settings, **used}
 
 

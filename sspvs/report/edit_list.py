@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from sspvs.atomic import write_text
-from sspvs.errors import MissingExtraError
+from sspvs.errors import MissingExtraError, printable
 from sspvs.report.tables import generated_by, shot_of_frames
 from sspvs.types import FloatArray, Summary
 
@@ -277,5 +277,5 @@ def _reel(summary: Summary, clip_name: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    """Text without line breaks, which would start a new statement, and without lone surrogates of undecodable names."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    """Text without line breaks, which would start a new statement, that any file takes."""
+    return " ".join("".join(c if c.isprintable() else " " for c in printable(text)).split())

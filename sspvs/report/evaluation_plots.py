@@ -17,6 +17,7 @@ from sspvs.report.evaluation_columns import Block
 from sspvs.report.evaluation_table import comparison_table, dataset_title, drawn_metrics
 from sspvs.report.evaluation_words import SHORT, number
 from sspvs.report.plots import INK, MUTED, PAPER, RULE
+from sspvs.report.tables import generated_by
 from sspvs.types import FloatArray
 
 COLOURS = ("#c2440c", "#0072b2", "#00845f", "#a8508a", "#a87800", "#4a7fa5")
@@ -37,7 +38,7 @@ def write_evaluation_png(path: Path, evaluation: Evaluation, published: Iterable
     figure = draw_evaluation(evaluation, published)
     with warnings.catch_warnings(), atomic_file(path) as temporary:
         warnings.filterwarnings("ignore", message="Glyph", category=UserWarning)  # a name in a script without font
-        figure.savefig(temporary, format="png", dpi=150, facecolor=PAPER)
+        figure.savefig(temporary, format="png", dpi=150, facecolor=PAPER, metadata={"Software": generated_by()})
 
 
 def draw_evaluation(evaluation: Evaluation, published: Iterable[PublishedResult] = ()) -> Any:

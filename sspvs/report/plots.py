@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from sspvs.atomic import atomic_file
+from sspvs.errors import printable
 from sspvs.types import FloatArray, Summary
 
 ACCENT = "#d04a12"
@@ -129,7 +130,7 @@ def _dress(figure: Any, axes: Any, summary: Summary) -> None:
     shots = f"{count} of {len(summary.shots)} shots"
     facts = f"{clock_text(kept)} of {clock_text(end)} ({share:.1%}), {shots}, {summary.scorer}"
     # parse_math off: a dollar sign in a file name is no formula.
-    name = Path(summary.info.path).name
+    name = printable(Path(summary.info.path).name)
     name = name if len(name) <= 80 else name[:79] + "…"
     figure.text(0.055, 0.92, name, fontsize=15, fontweight="bold", color=INK, parse_math=False)
     figure.text(0.055, 0.855, facts, fontsize=10.5, color=MUTED, parse_math=False)

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from sspvs.atomic import write_text
+from sspvs.errors import printable
 from sspvs.types import BoolArray, IntArray, Summary
 
 
@@ -33,21 +35,22 @@ def plain(value: Any) -> Any:
         value: Anything made of mappings, sequences, numpy arrays and scalars, paths and plain types.
 
     Returns:
-        The same value made of dict, list, str, int, finite float, bool and None; anything else as text.
+        The same value made of dict, list, str, int, finite float, bool and None; anything else as text. Text is as
+        `printable` has it.
     """
-    if value is None or isinstance(value, (bool, int, str)):
+    if value is None or isinstance(value, (bool, int)):
         return value
     if isinstance(value, (float, np.floating)):
         return float(value) if math.isfinite(value) else None
     if isinstance(value, np.generic):
         return plain(value.item())
     if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {printable(str(key)): plain(item) for key, item in value.items()}
     if isinstance(value, (set, frozenset)):
         return sorted((plain(item) for item in value), key=str)
     if isinstance(value, (list, tuple, np.ndarray)):
         return [plain(item) for item in value]
-    return str(value)
+    return printable(str(value))
 
 
 def shot_of_frames(summary: Summary, frames: IntArray) -> IntArray:
@@ -82,17 +85,18 @@ def is_played(summary: Summary, frames: IntArray) -> BoolArray:
     return played
 
 
-def write_summary_json(summary: Summary, path: Path) -> None:
+def write_summary_json(summary: Summary, path: Path, *, files: Sequence[str] = ()) -> None:
     """Write everything that was decided, and how, as strict JSON.
 
     Args:
-        summary: What to write: `summary.as_dict()` plus `generated_by`.
+        summary: What to write: `summary.as_dict()` plus `generated_by` and `files`.
         path: The file to write.
+        files: What was written beside it: a later run replaces these and nothing else.
 
     Raises:
         OutputError: The file cannot be written.
     """
-    document = plain({"generated_by": generated_by(), **summary.as_dict()})
+    document = plain({"generated_by": generated_by(), **summary.as_dict(), **({"files": files} if files else {})})
     write_text(path, json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 

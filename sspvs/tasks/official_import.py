@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from sspvs.atomic import write_text
-from sspvs.errors import CheckpointError
+from sspvs.errors import CheckpointError, OutputError
 from sspvs.models.settings import SummarizerSettings, TextEncoderSettings, VideoEncoderSettings
+from sspvs.overwriting import refuse_inputs
 from sspvs.tasks.checkpoint import CONFIG, PRETRAINING, WEIGHTS
 from sspvs.tasks.official_checkpoint import OfficialCheckpoint, read_official
 from sspvs.tasks.official_names import Translated, translate
@@ -101,8 +103,9 @@ def import_official(
     Raises:
         CheckpointError: The file is not to be trusted, cut short, no official checkpoint, or lacks tensors.
         ValueError: Heads are needed and not given, or do not fit; text guidance without stage heads.
-        OutputError: The folder cannot be written to.
+        OutputError: The folder cannot be written to, or has files of these names that are not ours.
     """
+    _refuse_foreign(out, path)
     official = read_official(path)
     translated = translate(official.state)
     stages = count_stages(translated, path)
@@ -193,6 +196,25 @@ def _report(
         options=official.options,
         notes=tuple(notes),
     )
+
+
+def _refuse_foreign(out: Path, path: Path) -> None:
+    """Leave a folder alone that has files of the names of ours without being a checkpoint folder of ours."""
+    for folder in (out, out / PRETRAINING):
+        files = [folder / name for name in (CONFIG, WEIGHTS, REPORT)]
+        refuse_inputs(files, [path])
+        found = [file for file in files if os.path.lexists(file)]
+        if found and not _is_ours(folder / CONFIG):
+            raise OutputError(
+                f"cannot write {found[0]}: it exists and is not part of an sspvs checkpoint; choose another --out"
+            )
+
+
+def _is_ours(config: Path) -> bool:
+    with suppress(OSError, ValueError):
+        known = json.loads(config.read_text(encoding="utf-8"))
+        return isinstance(known, dict) and str(known.get("kind", "")).startswith("sspvs.")
+    return False
 
 
 def _write(out: Path, parts: _Parts) -> None:

@@ -13,8 +13,8 @@ from pytorch_lightning.callbacks import Callback
 from torch import distributed
 
 from sspvs.atomic import atomic_file
-from sspvs.errors import OutputError
 from sspvs.features.store import VideoScores, write_scores
+from sspvs.overwriting import EMBEDDINGS, SCORES, check_output
 from sspvs.types import FloatArray
 
 if TYPE_CHECKING:
@@ -46,11 +46,8 @@ class WritePredictions(Callback):
         """Write everything, on one process."""
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:  # noqa: ARG002
-        """Refuse at once what could not be written in the end."""
-        if not self.path.resolve().parent.is_dir():
-            raise OutputError(f"cannot write {self.path}: its folder does not exist; make it, or choose another")
-        if self.path.is_dir():
-            raise OutputError(f"cannot write {self.path}: it is a folder; give the name of an .h5 file")
+        """Refuse at once what could not be written in the end, or what is not ours."""
+        check_output(self.path, EMBEDDINGS, SCORES, inputs=[Path(self.source)])
 
     def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
         """Forget what was predicted before."""
@@ -135,6 +132,7 @@ class WriteScores(WritePredictions):
             scores: (T,) of each video by id.
             settings: What else made them, plain types.
         """
+        check_output(path, SCORES)
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         videos = [(data.annotations[name], values) for name, values in scores.items()]
         write_scores(

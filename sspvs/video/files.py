@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sspvs.errors import VideoError
+from sspvs.overwriting import summary_files
 
 VIDEO_SUFFIXES = frozenset(
     (
@@ -16,15 +18,42 @@ VIDEO_SUFFIXES = frozenset(
 """What is taken from a folder; a file named by the user is tried whatever its name."""
 
 
+@dataclass
+class FoundVideos:
+    """What a search for videos found.
+
+    Attributes:
+        folders: Each video file, once, in the order given, and where it lies below the folder that was searched; `.`
+            for a file that was named itself.
+        not_searched: Folders in those that were searched, and were not searched themselves.
+        unreadable: Sentences about sub-folders that cannot be read.
+    """
+
+    folders: dict[Path, Path] = field(default_factory=dict)
+    not_searched: int = 0
+    unreadable: list[str] = field(default_factory=list)
+
+    @property
+    def videos(self) -> list[Path]:
+        """The files."""
+        return list(self.folders)
+
+
 def list_videos(paths: Sequence[Path | str]) -> list[Path]:
-    """The video files that `paths` stand for: files as given, folders expanded.
+    """The video files that `paths` stand for, as `find_videos` finds them without sub-folders."""
+    return find_videos(paths).videos
+
+
+def find_videos(paths: Sequence[Path | str], *, recursive: bool = False, out: Path | None = None) -> FoundVideos:
+    """Search for video files: files as given, folders expanded.
+
+    A folder gives the videos inside it, sorted by name. Hidden files and folders, and what an earlier summary of ours
+    wrote, are left out.
 
     Args:
-        paths: Files and folders. A folder gives the videos directly inside it, sorted by name, without hidden
-            files; subfolders are not entered.
-
-    Returns:
-        Files, each once, in the order given.
+        paths: Files and folders.
+        recursive: Search the folders within them too, each once, wherever links lead.
+        out: A folder that is written to: it is not searched where it lies within another.
 
     Raises:
         VideoError: A path does not exist, a folder cannot be read or has no videos.
@@ -32,27 +61,60 @@ def list_videos(paths: Sequence[Path | str]) -> list[Path]:
     """
     if not paths:
         raise ValueError("expected at least one video file or folder, got none")
-    found: dict[Path, None] = {}
+    found = FoundVideos()
     for path in map(Path, paths):
         if path.is_dir():
-            found.update(dict.fromkeys(_videos_inside(path)))
+            _search(path, found, recursive, out)
         elif path.exists():
-            found[path] = None
+            found.folders.setdefault(path, Path())
         else:
             raise VideoError(f"no such file or folder: {path}")
-    return list(found)
+    return found
 
 
-def _videos_inside(folder: Path) -> list[Path]:
-    try:
-        entries = sorted(folder.iterdir())
-    except OSError as error:
-        raise VideoError(f"cannot read the folder {folder}: {error.strerror}") from error
+def _search(top: Path, found: FoundVideos, recursive: bool, out: Path | None) -> None:
+    """Add the videos of a folder; links to folders come last, so that a video is found in its own folder."""
+    seen = {out.resolve()} if out is not None and out.resolve() != top.resolve() else set()
+    waiting, links, n_videos, passed = [top], list[Path](), 0, 0
+    while waiting or links:
+        folder = waiting.pop(0) if waiting else links.pop(0)
+        if (place := folder.resolve()) in seen:
+            continue
+        seen.add(place)
+        try:
+            videos, folders = _inside(folder)
+        except OSError as error:
+            if folder == top:
+                raise VideoError(f"cannot read the folder {folder}: {error.strerror}") from error
+            found.unreadable.append(f"cannot read the folder {folder}: {error.strerror}; it was not searched")
+            continue
+        n_videos += len(videos)
+        for path in videos:
+            found.folders.setdefault(path, folder.relative_to(top))
+        if recursive:
+            waiting += [path for path in folders if not path.is_symlink()]
+            links += [path for path in folders if path.is_symlink()]
+        else:
+            passed += sum(path.resolve() not in seen and not summary_files(path) for path in folders)
+    found.not_searched += passed
+    if not n_videos:
+        more = f"; {sub_folders(passed)} in it {'was' if passed == 1 else 'were'} not searched: --recursive"
+        looked_for = f"looked for {', '.join(sorted(VIDEO_SUFFIXES))}"
+        raise VideoError(f"no videos in the folder {top} ({looked_for}{more if passed else ''})")
+
+
+def _inside(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Videos and folders directly in a folder, sorted by name."""
+    ours = summary_files(folder)
+    entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
     videos = [
         entry
         for entry in entries
-        if entry.suffix.lower() in VIDEO_SUFFIXES and not entry.name.startswith(".") and entry.is_file()
+        if entry.suffix.lower() in VIDEO_SUFFIXES and entry.name not in ours and entry.is_file()
     ]
-    if not videos:
-        raise VideoError(f"no videos in the folder {folder} (looked for {', '.join(sorted(VIDEO_SUFFIXES))})")
-    return videos
+    return videos, [entry for entry in entries if entry.is_dir()]
+
+
+def sub_folders(count: int) -> str:
+    """So many sub-folders, in words."""
+    return f"{count} sub-folder{'' if count == 1 else 's'}"

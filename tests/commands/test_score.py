@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -13,6 +15,9 @@ from scipy.ndimage import gaussian_filter1d
 from sspvs.cli import main
 from sspvs.features.backbones import load_backbone
 from sspvs.features.store import read_scores
+from sspvs.importance.contrastive import Importance
+from sspvs.scorers.contrastive import ContrastiveScorer
+from sspvs.types import FrameFeatures
 
 
 def _naive(features: np.ndarray, combine: str, post: str) -> np.ndarray:
@@ -82,6 +87,26 @@ def test_a_bad_video_is_reported_and_the_rest_go_on(
         file["video_10/features"][3, 5] = np.nan
     assert main(["score", str(path), "--out", str(tmp_path / "s.h5")]) == 1
     assert "video_10" in capsys.readouterr().err
+    assert sorted(read_scores(tmp_path / "s.h5")) == ["video_1", "video_2"]
+
+
+@pytest.mark.parametrize("met", ["an exception", "scores that are not finite"])
+def test_whatever_one_video_meets_the_rest_go_on(
+    met: str, community: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    score = ContrastiveScorer.score
+
+    def failing(self: ContrastiveScorer, features: FrameFeatures, text: Any = None) -> Importance:
+        found = score(self, features, text)
+        if len(features.picks) != 63:
+            return found
+        if met == "an exception":
+            raise KeyError("video 10")
+        return replace(found, scores=found.scores * np.nan)
+
+    monkeypatch.setattr(ContrastiveScorer, "score", failing)
+    assert main(["score", str(community), "--out", str(tmp_path / "s.h5")]) == 1
+    assert "error: video_10: " in capsys.readouterr().err
     assert sorted(read_scores(tmp_path / "s.h5")) == ["video_1", "video_2"]
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import json
 import os
+import sys
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -298,3 +300,152 @@ def test_a_read_only_folder(drawn: Path, tmp_path: Path, capfd: pytest.CaptureFi
     (tmp_path / "locked").mkdir(mode=0o500)
     assert main(["summarize", str(drawn), "--out", str(tmp_path / "locked" / "out")]) == 2
     assert capfd.readouterr().err.startswith("error: cannot write")
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("kind", ["the file", "hard link", "symbolic link", "other spelling", "named by us"])
+def test_an_output_never_replaces_the_video(
+    kind: str, drawn: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "d"
+    out.mkdir()
+    target, video = out / "summary.mp4", out / "summary.mp4"
+    target.write_bytes(drawn.read_bytes())
+    if kind == "hard link":
+        video = tmp_path / "v.mp4"
+        video.hardlink_to(target)
+    elif kind == "symbolic link":
+        video = tmp_path / "v.mp4"
+        video.symlink_to(target)
+    elif kind == "other spelling":
+        video = tmp_path / "d" / ".." / "d" / "summary.mp4"
+    elif kind == "named by us":  # an earlier summary, which is to be shortened further
+        (out / "summary.json").write_text('{"generated_by": "sspvs 0.1.0", "files": ["summary.json", "summary.mp4"]}')
+    before = _contents(tmp_path)
+    assert main(["summarize", str(video), "--out", str(out)]) == 2
+    assert capfd.readouterr().err.startswith(f"error: cannot write {target}: it is one of the files that are read")
+    assert _contents(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["report.html", "summary.json", "summary.otio", "keyframes/shot_001_frame_000005.jpg", "keyframes", "scores.csv/"],
+)
+def test_a_users_file_in_the_way_is_named_and_kept(
+    name: str, drawn: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sspvs.pipeline.load_tools", None)  # refused before anything is loaded
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    if name.endswith("/"):
+        path.mkdir()
+    else:
+        path.write_text("{}")
+    assert main(["summarize", str(drawn), "--out", str(tmp_path)]) == 2
+    assert capfd.readouterr().err == (
+        f"error: cannot write {path}: it exists and was not written by an earlier summary; choose another --out, or "
+        "move it away\n"
+    )
+    assert path.is_dir() if name.endswith("/") else path.read_text() == "{}"
+
+
+def test_a_second_run_replaces_what_the_first_wrote_and_nothing_else(drawn: Path, tmp_path: Path) -> None:
+    mine = {"keyframes/my.jpg": b"mine", "notes.txt": b"mine too"}
+    for name, content in mine.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    assert main(["summarize", str(drawn), "--out", str(tmp_path), "--segmenter", "uniform"]) == 0
+    first = set(_result(tmp_path)["files"])
+    assert first == set(_contents(tmp_path)) - set(mine)
+    # As the version before wrote it, which did not name its files; and with names that would lead outside.
+    document = _result(tmp_path)
+    del document["files"]
+    (tmp_path / "summary.json").write_text(json.dumps(document))
+    assert main(["summarize", str(drawn), "--out", str(tmp_path), "--max-shots", "1"]) == 0
+    second = set(_result(tmp_path)["files"])
+    assert second == set(_contents(tmp_path)) - set(mine)
+    assert {name for name in first - second if name.startswith("keyframes/")}
+    (tmp_path / "summary.json").write_text(json.dumps({**_result(tmp_path), "files": [*second, "notes.txt", "../x"]}))
+    (tmp_path.parent / "x").write_text("outside")
+    assert main(["summarize", str(drawn), "--out", str(tmp_path), "--max-shots", "1"]) == 0
+    assert (tmp_path.parent / "x").read_text() == "outside"
+    assert {name: _contents(tmp_path)[name] for name in mine} == mine
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names are bytes on Linux alone")
+def test_folders_in_folders_an_odd_name_and_a_second_run(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sspvs.features import extract
+
+    folder, out = tmp_path / "in", tmp_path / "in" / "out"
+    odd = Path(os.fsdecode(b"latin\xe9.mp4"))
+    sources = [Path("a.mp4"), odd, Path("broken.mp4"), Path("one/a.mp4"), Path("one/two/a.mp4")]
+    for number, name in enumerate(sources, start=10):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        _write_plain_video(folder / name, number)
+    looked_at: list[str] = []
+    look = extract.open_video
+
+    def open_video(path: Path, **how: Any) -> Any:
+        looked_at.append(path.name)
+        if path.name == "broken.mp4":
+            raise KeyError("no exception of one video stops the rest")
+        return look(path, **how)
+
+    monkeypatch.setattr(extract, "open_video", open_video)
+    run = ["summarize", str(folder), "--out", str(out)]
+
+    assert main(run) == 1
+    said = capfd.readouterr()
+    assert said.out.encode().decode() == said.out
+    assert "latin\ufffd.mp4: 0.4 s" in said.out
+    assert "1 sub-folder was not searched; --recursive" in said.out
+    assert said.err.count("error: ") == 1
+    assert f"error: {folder / 'broken.mp4'}: KeyError: 'no exception" in said.err
+    result = _result(out / odd.stem)
+    assert result["video"]["path"] == str(folder / "latin\ufffd.mp4")
+    assert "* FROM CLIP NAME: latin\ufffd.mp4" in (out / odd.stem / "summary.edl").read_text(encoding="utf-8")
+    assert "latin\ufffd.mp4" in (out / odd.stem / "report.html").read_text(encoding="utf-8")
+
+    looked_at.clear()
+    assert main([*run, "--recursive"]) == 1
+    assert looked_at == ["broken.mp4", "a.mp4", "a.mp4"]
+    assert [_result(out / name)["video"]["n_frames"] for name in ("a", "one/a", "one/two/a")] == [10, 13, 14]
+    assert "4 of 5 videos summarised (2 of them before)" in capfd.readouterr().out
+
+    looked_at.clear()
+    os.utime(folder / "a.mp4", ns=(1, 1))  # another file under the same name
+    (out / "one" / "a" / "summary.mp4").unlink()
+    assert main([*run, "--recursive"]) == 1
+    assert looked_at == ["a.mp4", "broken.mp4", "a.mp4"]
+    looked_at.clear()
+    assert main([*run, "--ratio", "0.5"]) == 1
+    assert looked_at == ["a.mp4", "broken.mp4", odd.name]
+    assert main([*run, "--ratio", "0.5", "--again"]) == 1
+    assert looked_at == ["a.mp4", "broken.mp4", odd.name] * 2
+
+
+def test_a_run_that_was_killed_while_files_moved_is_done_again(
+    drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    _write_plain_video(folder / "v.mp4", 25)
+    move = Path.replace
+
+    def killed(self: Path, target: Path) -> Path:
+        if target == out / "v" / "scores.png":
+            raise KeyboardInterrupt
+        return move(self, target)
+
+    monkeypatch.setattr(Path, "replace", killed)
+    assert main(["summarize", str(folder), "--out", str(out)]) == 130
+    assert (out / "v" / "report.html").exists()
+    assert "source" not in _result(out / "v")
+    monkeypatch.undo()
+    assert main(["summarize", str(folder), "--out", str(out)]) == 0
+    assert set(_contents(out / "v")) == set(_result(out / "v")["files"])

@@ -192,7 +192,7 @@ def test_missing_and_unusable_video_files(tmp_path: Path, set_of_two: Annotation
     with pytest.raises(DatasetError, match=r"no video files of 1 of 2 annotated videos \(red green\)"):
         extract_features(set_of_two, videos, features, MeanColour(), Sampling())
     (videos / "red green.mp4").write_bytes(b"no video")
-    with pytest.raises(VideoError, match=r"1 videos could not be used, the first .*red green\.mp4"):
+    with pytest.raises(VideoError, match=r"1 of 2 videos could not be used: .*red green\.mp4"):
         extract_features(set_of_two, videos, features, MeanColour(), Sampling())
     report = extract_features(set_of_two, videos, features, MeanColour(), Sampling(), allow_missing=True)
     assert report.kept == ("blue",)  # extracted before, and not lost

@@ -23,6 +23,8 @@ from sspvs.data.pretrain.sources import load_pairs
 from sspvs.errors import DatasetError, OutputError
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "features"))
+from extraction_material import GREEN, RED, draw_video
 from pair_sets import features_of, pairs_of, write_set
 from test_pretrain_manifest import write_release
 
@@ -212,3 +214,31 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     manifest.write_text('{"id": "a", "path": "gone.npy"}')
     assert main(["data", "shard", str(manifest), "--out", str(tmp_path / "none")]) == 2
     assert not (tmp_path / "none").exists()
+
+
+def test_a_video_that_cannot_be_used_is_left_out_of_the_shards(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sspvs.features import extract
+
+    rows = [
+        {"id": name, "path": f"{name}.mp4", "title": f"title of {name}"} for name in ("first", "bad", "odd", "last")
+    ]
+    (tmp_path / "m.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n")
+    for name, colour in (("first", RED), ("odd", GREEN), ("last", GREEN)):
+        draw_video(tmp_path / f"{name}.mp4", [colour])
+    (tmp_path / "bad.mp4").write_text("no video")
+    look = extract.open_video
+
+    def open_video(path: Path, **how: Any) -> Any:
+        if path.stem == "odd":
+            raise KeyError("no exception of one video stops the rest")
+        return look(path, **how)
+
+    monkeypatch.setattr(extract, "open_video", open_video)
+    command = ["data", "shard", str(tmp_path / "m.jsonl"), "--out", str(tmp_path / "s"), "--backbone"]
+    assert main([*command, "efficientnet-lite0"]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert [line for line in lines if line.startswith("error: ") and line.endswith("left out")] == lines
+    assert ["line 2: bad: " in lines[0], "line 3: odd: KeyError" in lines[1], len(lines)] == [True, True, 2]
+    assert sorted(by_id(load_pairs(tmp_path / "s").items)) == ["first", "last"]

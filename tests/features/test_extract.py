@@ -128,15 +128,20 @@ def test_workers_change_nothing(videos: list[Path], tmp_path: Path) -> None:
     assert (tmp_path / "one.h5").read_bytes() == (tmp_path / "three.h5").read_bytes()
 
 
-def test_an_error_of_the_network_stops_all_workers(videos: list[Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_error_of_the_network_ends_its_video_alone(videos: list[Path], tmp_path: Path, workers: int) -> None:
     class Breaks(MeanColour):
         def encode(self, frames: np.ndarray) -> np.ndarray:
-            raise RuntimeError("out of memory")
+            if not self.batches:
+                self.batches.append(len(frames))
+                raise RuntimeError("out of memory")
+            return super().encode(frames)
 
     before = threading.active_count()
-    with pytest.raises(RuntimeError, match="out of memory"):
-        extract_to_file(videos, tmp_path / "f.h5", Breaks(), workers=2)
-    assert listing(tmp_path) == []
+    report = extract_to_file(videos, tmp_path / "f.h5", Breaks(), workers=workers)
+    assert [reason for _, reason in report.failed] == ["RuntimeError: out of memory"]
+    assert list(contents(tmp_path / "f.h5")) == sorted(report.extracted)
+    assert len(report.extracted) == len(videos) - 1
     assert threading.active_count() == before
 
 

@@ -46,6 +46,28 @@ def test_a_folder_is_extracted_and_kept(videos: list[Path], tmp_path: Path, capf
     assert listing(tmp_path) == ["new", "new/f.h5"]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="file names are bytes on Linux alone")
+def test_folders_in_folders_and_a_name_that_is_not_utf8(
+    videos: list[Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    odd = os.fsdecode(b"latin\xe9.mp4")
+    for name in ("a.mp4", odd, "one/a.mp4", "one/two/" + odd):
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(videos[0], tmp_path / "in" / name)
+    (tmp_path / "in" / odd.replace("latin", "broken")).write_text("no video")
+    command = ["extract", str(tmp_path / "in"), "--out", str(tmp_path / "f.h5"), *LITE]
+    assert main(command) == 1
+    printed = capfd.readouterr()
+    assert "1 sub-folder was not searched; --recursive" in printed.out
+    assert printed.err.startswith("error: not a video that can be read")
+    assert f"{tmp_path / 'in' / 'broken'}\ufffd.mp4\n" in printed.err
+    assert main([*command, "--recursive"]) == 1
+    assert "2 extracted, 2 already there, 1 failed" in capfd.readouterr().out
+    with read_features(tmp_path / "f.h5") as store:
+        assert sorted(store) == ["a", "a_2", "latin\ufffd", "latin\ufffd_2"]
+        assert {name: store[name].name for name in store if "latin" in name}["latin\ufffd"] == "latin\ufffd"
+
+
 def test_one_bad_file_among_good_ones(videos: list[Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     bad = tmp_path / "text.mp4"
     bad.write_text("not a video\n" * 100)

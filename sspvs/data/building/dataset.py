@@ -20,6 +20,7 @@ from sspvs.data.building.shots import ShotRule
 from sspvs.data.building.users import Users, users_of
 from sspvs.errors import DatasetError, FeatureFileError, one_line
 from sspvs.features.store import write_dataset
+from sspvs.overwriting import refuse_inputs
 from sspvs.types import Annotations, FrameFeatures
 from sspvs.version import package_version
 
@@ -87,9 +88,7 @@ def build_dataset(
         raise ValueError(f"every must be at least 1 frame, got {every}")
     rule = shots or ShotRule()
     inputs = [*annotations.files, *([Path(features)] if features else []), *([rule.given.path] if rule.given else [])]
-    for path in inputs:
-        if out.exists() and path.exists() and out.samefile(path):
-            raise ValueError(f"{out} is one of the files that are read; choose another file for the dataset")
+    refuse_inputs([out], inputs)
     rule.check(annotations.videos)
     source = FeatureSource(features, annotations, allow_missing=allow_missing_features) if features else None
     work = _Build(annotations, source, rule, every, progress)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sspvs.data.annotations.record import AnnotatedVideo, AnnotationSet
 from sspvs.data.video_finder import spelling
-from sspvs.errors import DatasetError, VideoError
+from sspvs.errors import DatasetError, VideoError, about
 from sspvs.features.store import DatasetStore, read_dataset
 from sspvs.types import FrameFeatures, Shots
 
@@ -181,9 +181,10 @@ def extract_features(
         progress=progress,
     )
     if report.failed and not allow_missing:
-        path, reason = report.failed[0]
+        shown = "; ".join(about(path, reason) for path, reason in report.failed[:_SHOWN])
+        more = f"; and {len(report.failed) - _SHOWN} more" if len(report.failed) > _SHOWN else ""
         raise VideoError(
-            f"{len(report.failed)} videos could not be used, the first {path}: {reason}; mend them, or leave them "
-            "without features with --allow-missing-features"
+            f"{len(report.failed)} of {len(found)} videos could not be used: {shown}{more}; the others' features are "
+            f"kept in {out}; mend these, or leave them without features with --allow-missing-features"
         )
     return report

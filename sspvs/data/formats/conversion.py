@@ -98,8 +98,9 @@ def _check_target(source: Path, target: Path, kind: Kind, writer: Writer, force:
         raise OutputError(f"cannot write {target}: no folder {target.parent}; make it first")
     if not target.exists():
         return
-    if target.samefile(source):
-        raise ValueError(f"--out {target} is the source itself; choose another place")
+    read, written = source.resolve(), target.resolve()
+    if target.samefile(source) or read in written.parents or written in read.parents:
+        raise ValueError(f"--out {target} is the source itself, in it or around it; choose another place")
     if target.is_dir() != writer.is_folder(target):
         wanted, there = ("folder", "file") if writer.is_folder(target) else ("file", "folder")
         raise OutputError(f"cannot write {target}: {kind.name} is a {wanted}, and a {there} of that name is there")

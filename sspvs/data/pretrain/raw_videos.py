@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,8 +11,6 @@ from sspvs.data.pretrain.items import Entry, FeatureRef
 from sspvs.features.backbones import load_backbone
 from sspvs.features.extract import Sampling, extract_to_file
 from sspvs.features.store import FeatureStore, SourceStamp
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -41,7 +38,7 @@ def with_features(
     settings: ExtractionSettings,
     *,
     progress: bool = False,
-    skip_failed: bool = False,
+    problems: Problems | None = None,
 ) -> list[Entry]:
     """The entries, raw videos replaced by their features; what is not in the store yet is extracted.
 
@@ -52,7 +49,7 @@ def with_features(
         manifest: Their file.
         settings: How the videos are looked at.
         progress: Show a progress bar; quiet when stderr is no terminal.
-        skip_failed: Leave out videos that cannot be used instead of refusing the manifest.
+        problems: Takes those about videos that cannot be used, which are then left out; None: they are raised.
 
     Raises:
         DatasetError: Videos that cannot be used, all of them named; the others' features are kept.
@@ -62,7 +59,7 @@ def with_features(
         return list(entries)
     store = store_of(manifest)
     videos = [entry.source for entry in entries if isinstance(entry.source, Path)]
-    made, problems = _Made(store), Problems(manifest)
+    made, found = _Made(store), Problems(manifest) if problems is None else problems
     failed: dict[Path, str] = {}
     if any(made.group(video) is None for video in videos):
         backbone = load_backbone(settings.backbone, device=settings.device, download=settings.download)
@@ -76,11 +73,9 @@ def with_features(
         elif (group := made.group(entry.source)) is not None:
             ready.append(replace(entry, source=FeatureRef(store, group)))
         else:
-            problems.add(entry.where, f"{entry.id}: {failed.get(entry.source, 'no features were made')}")
-    if not skip_failed or not ready:
-        problems.raise_any()
-    for place, said in problems.found:
-        logger.warning("%s: %s: left out: %s", manifest, place, said)
+            found.add(entry.where, f"{entry.id}: {failed.get(entry.source, 'no features were made')}")
+    if problems is None:
+        found.raise_any()
     return ready
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sspvs.data.manifest_rows import Problems
 from sspvs.data.pretrain.items import Entry, FeatureRef, PretrainItem
 from sspvs.data.pretrain.manifest import read_manifest
 from sspvs.data.pretrain.negatives import same_text_groups
@@ -26,10 +27,12 @@ class Pairs:
     Attributes:
         items: In the order of their file.
         fingerprint: What made their features; None when unknown.
+        left_out: A sentence about each that cannot be used, where such are left out.
     """
 
     items: tuple[PretrainItem, ...]
     fingerprint: Fingerprint | None
+    left_out: tuple[str, ...] = ()
 
     @property
     def feature_dim(self) -> int:
@@ -37,7 +40,9 @@ class Pairs:
         return self.items[0].feature_dim
 
 
-def load_pairs(path: Path, extraction: ExtractionSettings | None = None, *, progress: bool = False) -> Pairs:
+def load_pairs(
+    path: Path, extraction: ExtractionSettings | None = None, *, skip_bad: bool = False, progress: bool = False
+) -> Pairs:
     """All pairs of a release folder, a folder of shards, or a manifest.
 
     Raw videos are extracted first, and all features are looked at; both only as far as no earlier run did.
@@ -45,6 +50,7 @@ def load_pairs(path: Path, extraction: ExtractionSettings | None = None, *, prog
     Args:
         path: The folder or file.
         extraction: How raw videos are looked at.
+        skip_bad: Leave out videos that cannot be used, as long as there are others.
         progress: Show progress bars; quiet when stderr is no terminal.
 
     Raises:
@@ -54,10 +60,16 @@ def load_pairs(path: Path, extraction: ExtractionSettings | None = None, *, prog
         index = read_index(path)
         return Pairs(index.items, index.fingerprint)
     entries, where = _entries(path)
-    ready = with_features(entries, where, extraction or ExtractionSettings(), progress=progress)
-    items, problems = survey(ready, where, progress=progress)
-    problems.raise_any()
-    return Pairs(tuple(items), common_fingerprint(items))
+    problems = Problems(where)
+    ready = with_features(
+        entries, where, extraction or ExtractionSettings(), progress=progress, problems=problems if skip_bad else None
+    )
+    items, found = survey(ready, where, progress=progress)
+    problems.extend(found.found)
+    if not (skip_bad and items):
+        problems.raise_any()
+    left_out = tuple(f"{where}: {place}: {said}" for place, said in problems.found)
+    return Pairs(tuple(items), common_fingerprint(items), left_out)
 
 
 def feature_dim_of(path: Path, extraction: ExtractionSettings | None = None) -> int:

@@ -43,10 +43,11 @@ def survey(entries: Sequence[Entry], where: Path, *, progress: bool = False) -> 
             problems.add(entry.where, f"{entry.id}: {error}")
     reader.close()
     notes.keep()
-    _same_throughout(facts, problems)
+    odd = _same_throughout(facts, problems)
     return [
         PretrainItem(entry.id, ref, entry.text, fact.n_frames, fact.feature_dim, entry.part)
         for entry, ref, fact in facts
+        if entry.id not in odd
     ], problems
 
 
@@ -61,19 +62,23 @@ def common_fingerprint(items: Sequence[PretrainItem]) -> Fingerprint | None:
     return first if known else None
 
 
-def _same_throughout(facts: Sequence[tuple[Entry, FeatureRef, Fact]], problems: Problems) -> None:
-    """Widths and fingerprints that differ from those of most."""
+def _same_throughout(facts: Sequence[tuple[Entry, FeatureRef, Fact]], problems: Problems) -> set[str]:
+    """Ids of those whose width or fingerprint differs from that of most."""
+    odd: set[str] = set()
     if not facts:
-        return
+        return odd
     width = Counter(fact.feature_dim for *_, fact in facts).most_common(1)[0][0]
     known = Counter(fact.fingerprint for *_, fact in facts if fact.fingerprint is not None).most_common(1)
     for entry, _, fact in facts:
         if fact.feature_dim != width:
+            odd.add(entry.id)
             problems.add(entry.where, f"{entry.id}: features {fact.feature_dim} wide, most others {width}")
         elif known and fact.fingerprint not in (None, known[0][0]):
             assert fact.fingerprint is not None
+            odd.add(entry.id)
             mine, most = fact.fingerprint.as_dict(), known[0][0].as_dict()
             differing = ", ".join(
                 f"{key} {mine[key]!r} against {most[key]!r}" for key in mine if mine[key] != most[key]
             )
             problems.add(entry.where, f"{entry.id}: features made otherwise than most others' ({differing})")
+    return odd

@@ -11,6 +11,7 @@ world.json                        settings, seed, digest, concepts, and the trut
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
@@ -33,6 +34,7 @@ from sspvs.types import Annotations, FrameFeatures
 PRETRAIN, FEATURES = "pretrain", "features.h5"
 DATASET, DATASET_TEXTS, SPLITS, TRUTH = "summarization.h5", "summarization.jsonl", "splits.json", "world.json"
 DATASET_NAME = "synthetic"
+_TOOL, _MAKING = "sspvs data world", ".making"
 
 
 def write_world(
@@ -71,7 +73,7 @@ def write_world(
     content = {
         "digest": world.digest,
         "seed": seed,
-        "made_by": {"tool": "sspvs data world", "version": sspvs.__version__},
+        "made_by": {"tool": _TOOL, "version": sspvs.__version__},
         **world.facts,
         "fingerprint": world.source.fingerprint.as_dict(),
         "concepts": _concepts(world),
@@ -80,19 +82,35 @@ def write_world(
     lines = ",\n".join(json.dumps(video) for video in truth)
     text = json.dumps(content, indent=1)[:-2] + f',\n "videos": [\n{lines}\n ]\n}}\n'
     write_text(folder / TRUTH, text)
+    (folder / _MAKING).unlink()
     return world
 
 
 def _prepare(folder: Path) -> None:
     try:
-        (folder / PRETRAIN).mkdir(parents=True, exist_ok=True)
         names = (TRUTH, DATASET, DATASET_TEXTS, SPLITS)
         of_pretraining = (f"{TRAIN}.jsonl", f"{VAL}.jsonl", FEATURES)
-        for path in (*(folder / name for name in names), *(folder / PRETRAIN / name for name in of_pretraining)):
+        places = [*(folder / name for name in names), *(folder / PRETRAIN / name for name in of_pretraining)]
+        found = [path for path in places if os.path.lexists(path)]
+        if found and not _is_ours(folder):
+            raise OutputError(f"cannot write {found[0]}: it exists and is not part of a world; choose another folder")
+        (folder / PRETRAIN).mkdir(parents=True, exist_ok=True)
+        write_text(folder / _MAKING, "")
+        for path in places:
             path.unlink(missing_ok=True)
     except OSError as error:
         reason = error.strerror or str(error)
         raise OutputError(f"cannot write to {folder}: {reason}; choose a folder that can be written to") from error
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether a world is there, or one that was interrupted."""
+    if (folder / _MAKING).is_file():
+        return True
+    try:
+        return bool(json.loads((folder / TRUTH).read_text(encoding="utf-8"))["made_by"]["tool"] == _TOOL)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def _write_pretraining(world: World, folder: Path, truth: list[dict[str, Any]], bar: Any) -> None:
@@ -123,7 +141,7 @@ def _write_annotated(world: World, folder: Path, truth: list[dict[str, Any]], ba
             yield video.annotations, replace(video.features, fingerprint=None)  # the file says it once
 
     made_by = {
-        "tool": "sspvs data world",
+        "tool": _TOOL,
         "world": world.digest,
         "seed": world.seed,
         "users": world.settings.annotators.kind,

@@ -12,7 +12,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from sspvs.errors import DatasetError
+from sspvs.errors import DatasetError, printable
 from sspvs.features.store import layout
 from sspvs.features.store.annotation_keys import (
     CATEGORY,
@@ -129,7 +129,7 @@ def write_annotations(group: h5py.Group, video: Annotations) -> None:
 
 
 def _storable(text: str) -> str:
-    return layout.storable(text).replace("\x00", "")
+    return printable(text).replace("\x00", "")
 
 
 def _gtscore(reader: GroupReader, n_frames: int, picks: IntArray) -> FloatArray | None:

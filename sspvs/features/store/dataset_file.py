@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 
 from sspvs.atomic import atomic_file
-from sspvs.errors import DatasetError, FeatureFileError, first_line
+from sspvs.errors import DatasetError, FeatureFileError, first_line, printable
 from sspvs.features.store import annotation_group, layout
 from sspvs.features.store.annotation_keys import CHANGE_POINTS
 from sspvs.features.store.clock import read_clock
@@ -185,7 +185,7 @@ def write_dataset(
         ValueError: When features are of other picks than the annotations, or two videos have the same key.
     """
     with atomic_file(Path(path)) as temporary, h5py.File(temporary, "w") as file:
-        file.attrs[DATASET] = layout.storable(name)
+        file.attrs[DATASET] = printable(name)
         layout.write_fingerprint_attrs(file.attrs, fingerprint)
         for annotations, features in videos:
             key = layout.group_name(annotations.key)

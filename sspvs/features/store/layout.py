@@ -17,7 +17,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from sspvs.errors import FeatureFileError
+from sspvs.errors import FeatureFileError, printable
 from sspvs.types import DecodeReport, Fingerprint, FloatArray, FrameFeatures, IntArray, Timeline, VideoInfo
 
 FEATURES, PICKS, N_FRAMES, N_STEPS, VIDEO_NAME = "features", "picks", "n_frames", "n_steps", "video_name"
@@ -54,7 +54,7 @@ class SourceStamp:
 
 def group_name(stem: str) -> str:
     """A name that h5 takes as one group: `/` would nest, `.` alone means the group itself."""
-    name = re.sub(r"[/\x00]", "_", storable(stem)).strip()
+    name = re.sub(r"[/\x00]", "_", printable(stem)).strip()
     return "_" if name in {"", ".", ".."} else name
 
 
@@ -203,7 +203,7 @@ def write_group(
     group[PICKS] = np.asarray(video.picks, dtype=np.int64)
     group[N_FRAMES] = video.n_frames
     group[N_STEPS] = len(video.picks)
-    group[VIDEO_NAME] = storable(video.name)
+    group[VIDEO_NAME] = printable(video.name)
     packing = {"compression": "gzip", "shuffle": True}
     if video.timeline is not None:
         seconds = np.asarray(video.timeline.frame_seconds, dtype=np.float64)
@@ -235,5 +235,5 @@ def as_text(value: Any) -> str:
 
 
 def storable(text: str) -> str:
-    """Text that h5 takes: file names that are no UTF-8 keep their odd bytes as escapes."""
+    """A path that h5 takes: odd bytes of names that are not UTF-8 stay as escapes, and keep different files apart."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

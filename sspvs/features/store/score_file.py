@@ -43,6 +43,18 @@ class VideoScores:
     video_name: str = ""
     summary: FloatArray | None = None
 
+    def check(self) -> None:
+        """Refuse scores that cannot be written.
+
+        Raises:
+            ValueError: They are not (T,), not finite, or not as many as the picks.
+        """
+        scores = np.asarray(self.scores)
+        if scores.ndim != 1 or not np.isfinite(scores).all():
+            raise ValueError(f"{self.name}: scores must be (T,) and finite, got shape {scores.shape}")
+        if self.picks is not None and len(self.picks) != len(scores):
+            raise ValueError(f"{self.name}: {len(scores)} scores for {len(self.picks)} picks")
+
 
 @dataclass(frozen=True)
 class ScoreFileFacts:
@@ -85,13 +97,9 @@ def write_scores(
         file.attrs[SETTINGS] = json.dumps(dict(settings or {}), sort_keys=True)
         layout.write_fingerprint_attrs(file.attrs, fingerprint)
         for video in videos:
-            scores = np.asarray(video.scores)
-            if scores.ndim != 1 or not np.isfinite(scores).all():
-                raise ValueError(f"{video.name}: scores must be (T,) and finite, got shape {scores.shape}")
-            if video.picks is not None and len(video.picks) != len(scores):
-                raise ValueError(f"{video.name}: {len(scores)} scores for {len(video.picks)} picks")
+            video.check()
             group = file.create_group(video.name)
-            group[SCORES] = scores
+            group[SCORES] = np.asarray(video.scores)
             group[layout.VIDEO_NAME] = video.video_name or video.name
             if video.picks is not None:
                 group[layout.PICKS] = np.asarray(video.picks, dtype=np.int64)

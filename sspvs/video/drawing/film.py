@@ -11,6 +11,7 @@ import av
 import numpy as np
 from tqdm import tqdm
 
+from sspvs.overwriting import DRAWN
 from sspvs.types import FloatArray, ImageArray
 from sspvs.video.drawing.scenes import SCENES
 
@@ -75,6 +76,7 @@ def draw_video(
     path = Path(path)
     samples = _tones(scenes)
     with av.open(str(path), "w", options={"movflags": "+faststart"}) as container:
+        container.metadata["comment"] = DRAWN
         video = container.add_stream("libx264", rate=fps, options={"crf": "20", "preset": "veryfast"})
         video.width, video.height, video.pix_fmt = width, height, "yuv420p"
         audio = container.add_stream("aac", rate=SAMPLE_RATE)

@@ -44,6 +44,15 @@ def is_shards(folder: Path) -> bool:
     return (folder / INDEX).is_file()
 
 
+def has_our_index(folder: Path) -> bool:
+    """Whether the index says that it is one of ours, whole or not."""
+    try:
+        with (folder / INDEX).open(encoding="utf-8") as file:
+            return bool(json.loads(file.readline())["format"] == FORMAT)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
 def write_index(folder: Path, items: Sequence[PretrainItem], fingerprint: Fingerprint | None, plan: str) -> None:
     """Write the index of shards that are complete, atomically.
 

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from sspvs.atomic import atomic_file, write_text
 from sspvs.data.pretrain.items import FeatureRef, PretrainItem
 from sspvs.data.pretrain.reading import FeatureReader
-from sspvs.data.pretrain.shards.index import INDEX, is_shards, read_index, text_as_json, write_index
+from sspvs.data.pretrain.shards.index import INDEX, has_our_index, is_shards, read_index, text_as_json, write_index
 from sspvs.errors import OutputError, SspvsError
 from sspvs.types import Fingerprint
 
@@ -116,6 +116,8 @@ def _prepare(folder: Path, plan: str, overwrite: bool) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         there = _plan_there(folder)
         shards = sorted(folder.glob("shard-*.tar"))
+        if (shards or is_shards(folder)) and not (has_our_index(folder) or (folder / PLAN).is_file()):
+            raise OutputError(f"{folder} has shards that `sspvs data shard` did not write; choose another folder")
         if (shards or is_shards(folder)) and there != plan:
             if not overwrite:
                 raise OutputError(
