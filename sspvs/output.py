@@ -28,7 +28,7 @@ KEYFRAME_BYTES = 32_000_000
 """Full-size key frames held in memory together."""
 
 
-def write_outputs(summary: Summary, out: Path, *, progress: bool = False) -> Path:
+def write_outputs(summary: Summary, out: Path, *, progress: bool = False) -> Summary:
     """Write every file of a summary into a folder.
 
     Files appear under their names only when all of them are finished. Those that an earlier run wrote, as its
@@ -40,7 +40,7 @@ def write_outputs(summary: Summary, out: Path, *, progress: bool = False) -> Pat
         progress: Show a progress bar while the clip is written.
 
     Returns:
-        `out`.
+        The summary, with what was met while its clip was written: warnings, sound that was lost.
 
     Raises:
         OutputError: The folder cannot be written to, or has something of another's where a file would go.
@@ -49,8 +49,7 @@ def write_outputs(summary: Summary, out: Path, *, progress: bool = False) -> Pat
     """
     check_folder(out, [Path(summary.info.path)])
     with staging_folder(out) as staging:
-        _write_all(summary, staging, out, progress=progress)
-    return out
+        return _write_all(summary, staging, out, progress=progress)
 
 
 def check_folder(out: Path, inputs: Iterable[Path] = ()) -> None:
@@ -152,7 +151,7 @@ def _files_in(folder: Path) -> frozenset[str]:
     return frozenset(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
-def _write_all(summary: Summary, staging: Path, out: Path, *, progress: bool) -> None:
+def _write_all(summary: Summary, staging: Path, out: Path, *, progress: bool) -> Summary:
     source = Path(summary.info.path)
     clip = staging / "summary.mp4"
     written = write_clips(source, summary.segment_seconds, clip, timeline=summary.timeline, progress=progress)
@@ -172,6 +171,7 @@ def _write_all(summary: Summary, staging: Path, out: Path, *, progress: bool) ->
     if embedded != clip:
         embedded.unlink()
     tables.write_summary_json(summary, staging / SUMMARY, files=sorted({*_files_in(staging), SUMMARY}))
+    return summary
 
 
 def _write_keyframes(summary: Summary, folder: Path) -> None:

@@ -58,7 +58,8 @@ class VideoSummary(Summary):
             ValueError: The video is itself in the place of a file.
             VideoError: The source video cannot be read any more.
         """
-        return write_outputs(self, Path(out_dir), progress=progress)
+        write_outputs(self, Path(out_dir), progress=progress)
+        return Path(out_dir)
 
 
 def summarize(

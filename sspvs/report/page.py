@@ -69,7 +69,8 @@ def write_report(
 
 def _texts(summary: Summary) -> dict[str, str]:
     """Everything that stands in the page as text, escaped."""
-    end, kept = summary.timeline.end_seconds, summary.selected_seconds
+    end, shown = summary.timeline.end_seconds, float(summary.timeline.shown_seconds[-1])
+    kept = summary.selected_seconds
     fraction = summary.budget_fraction
     count, shots = int(np.asarray(summary.selected).sum()), len(summary.shots)
     decode = summary.decode
@@ -92,10 +93,10 @@ def _texts(summary: Summary) -> dict[str, str]:
         "lead": escape(curves_lead(summary.curves)),
         "kept": clock_text(kept),
         "length": clock_text(end),
-        "share": f"{kept / end:.1%}" if end > 0 else "0 %",
+        "share": f"{kept / shown:.1%}" if shown > 0 else "0 %",
         "count": str(count),
         "shots": str(shots),
-        "budget": clock_text(fraction * end),
+        "budget": clock_text(fraction * shown),
         "budget_share": f"{fraction:.1%}",
         "warnings": notice(warnings),
         "settings": definition_rows({"scorer": summary.scorer, **summary.settings}),

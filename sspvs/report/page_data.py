@@ -69,7 +69,7 @@ def page_document(summary: Summary, folder: Path, source_video: Path | None) -> 
     shots = [
         {
             "start": _milli(seconds_of(a)),
-            "end": _milli(seconds_of(b)),
+            "end": _milli(summary.timeline.end_of(b - 1)),
             "score": _digits(score),
             "selected": bool(selected),
             "key": _milli(seconds_of(int(keyframe))),

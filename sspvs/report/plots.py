@@ -74,10 +74,10 @@ def draw_scores(summary: Summary) -> Any:
 
 def _draw_shots(axes: Any, summary: Summary) -> None:
     """Shots as quiet alternating bands, the played segments in the accent colour."""
-    seconds_of = summary.timeline.seconds_of
+    timeline = summary.timeline
     for index, (start, end) in enumerate(summary.shots):
         if index % 2 == 0 and not summary.selected[index]:
-            axes.axvspan(seconds_of(start), seconds_of(end), color="#f4f2ee", lw=0, zorder=0)
+            axes.axvspan(timeline.seconds_of(start), timeline.end_of(end - 1), color="#f4f2ee", lw=0, zorder=0)
     for start_seconds, end_seconds in summary.segment_seconds:
         axes.axvline(start_seconds, color=PAPER, lw=1.5, zorder=1.5)  # neighbours stay two
         axes.axvspan(start_seconds, end_seconds, color=ACCENT, alpha=0.15, lw=0, zorder=1, label="_segment")
@@ -105,7 +105,7 @@ def _draw_importance(axes: Any, summary: Summary, seconds: FloatArray) -> None:
         grid = np.concatenate([[start], seconds[inside], [end]])
         axes.plot(grid, np.interp(grid, seconds, scores), color=ACCENT, lw=2.2, zorder=4.5, label="_selected")
     for (start_frame, end_frame), mean in zip(summary.shots, summary.shot_scores, strict=True):
-        bounds = [summary.timeline.seconds_of(start_frame), summary.timeline.seconds_of(end_frame)]
+        bounds = [summary.timeline.seconds_of(start_frame), summary.timeline.end_of(end_frame - 1)]
         axes.plot(bounds, [mean, mean], color=MUTED, lw=0.9, ls=(0, (1, 1.5)), zorder=3, label="_mean")
 
 
