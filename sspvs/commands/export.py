@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sspvs.commands.arguments import file_name
+
 if TYPE_CHECKING:
     from sspvs.export.figures import Figures
     from sspvs.export.onnx import OnnxReport
@@ -22,7 +24,7 @@ _FOLDER = ""
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("checkpoint", metavar="CHECKPOINT", help="what to export")
+    parser.add_argument("checkpoint", type=file_name, metavar="CHECKPOINT", help="what to export")
     parser.add_argument(
         "--onnx", type=Path, metavar="FILE.onnx", help="write an ONNX file; its metadata say which features it takes"
     )

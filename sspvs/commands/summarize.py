@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,8 @@ from sspvs.commands.arguments import (
     add_importance_arguments,
     add_scorer_argument,
     add_text_arguments,
+    seconds,
+    share,
 )
 from sspvs.errors import SspvsError, one_line
 
@@ -21,17 +24,22 @@ if TYPE_CHECKING:
 DESCRIPTION = (
     "Shorten videos, without training or with a trained checkpoint: writes summary.mp4 (with sound), report.html, "
     "summary.json, scores.csv, scores.png, key frames and an edit list. One video goes straight into --out, several "
-    "into a folder each."
+    "into a folder each. TIME is seconds, or 1:30, 1:02:03.5, 90s, 1m30s."
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("videos", nargs="+", type=Path, metavar="VIDEO", help="video files, or folders of them")
-    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder to write into")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="folder to write into (default: here, VIDEO-summary; of a folder FOLDER-summaries, of several summaries)",
+    )
     length = parser.add_argument_group("length (one of them; default --ratio 0.15)")
-    length.add_argument("--ratio", type=float, help="longest summary as a part of the video, between 0 and 1")
-    length.add_argument("--duration", type=float, metavar="SECONDS", help="longest summary in seconds")
+    length.add_argument("--ratio", type=share, help="longest summary as a part of the video, such as 0.15 or 15%%")
+    length.add_argument("--duration", type=seconds, metavar="TIME", help="longest summary, such as 30 or 0:30")
     length.add_argument("--max-shots", type=int, metavar="K", help="most shots in the summary")
     scores = parser.add_argument_group("scores")
     add_scorer_argument(scores)
@@ -40,10 +48,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     shots = parser.add_argument_group("shots")
     shots.add_argument("--segmenter", default="kts", help="kts (default), uniform, given or transnet")
     shots.add_argument("--kts-penalty", type=float, help="larger: fewer, longer shots")
-    shots.add_argument("--shot-seconds", type=float, default=5.0, help="length of uniform shots (default: 5)")
+    shots.add_argument(
+        "--shot-seconds", type=seconds, default=5.0, metavar="TIME", help="length of uniform shots (default: 5)"
+    )
     shots.add_argument("--shots", type=Path, metavar="FILE", help="JSON file of shots for --segmenter given")
     shots.add_argument("--shots-unit", choices=("frames", "seconds"), default="frames", help="default: frames")
-    shots.add_argument("--min-shot-seconds", type=float, default=1.0, help="join shorter shots (default: 1)")
+    shots.add_argument(
+        "--min-shot-seconds", type=seconds, default=1.0, metavar="TIME", help="join shorter shots (default: 1)"
+    )
     add_extraction_arguments(parser.add_argument_group("looking at the video"), rate_hz=None)
 
 
@@ -75,6 +87,7 @@ def run(args: argparse.Namespace) -> int:
         device=args.device,
     )
     videos = list_videos(args.videos)
+    args.out = args.out or default_out(args.videos)
     check_writable(args.out)
     tools = load_tools(settings, args.backbone, precision=args.precision, download=args.download)
     print(f"backbone: {tools.backbone.name} ({tools.backbone.reason})")
@@ -82,6 +95,14 @@ def run(args: argparse.Namespace) -> int:
         _summarize_one(videos[0], args.out, tools)
         return 0
     return _summarize_many(videos, args.out, tools)
+
+
+def default_out(paths: Sequence[Path]) -> Path:
+    """Where summaries go when `--out` is not given: a folder in the current one, named after what is summarised."""
+    if len(paths) > 1:
+        return Path("summaries")
+    (path,) = paths
+    return Path(f"{path.resolve().name}-summaries" if path.is_dir() else f"{path.stem}-summary")
 
 
 def _given(**values: float | None) -> dict[str, Any]:
