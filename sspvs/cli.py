@@ -45,7 +45,8 @@ VERBS = {
 }
 
 ALIASES = {"summarise": "summarize"}
-PRINTED = frozenset(("evaluate", "validate", "test", "crossval", "completion", "doctor", "inspect", "splits"))
+COMPLETION = "--print-completion"
+PRINTED = frozenset(("evaluate", "validate", "test", "crossval", "doctor", "inspect", "splits"))
 """Verbs whose result is what they print; the others write files."""
 
 Table = Mapping[str, tuple[str, str]]
@@ -54,7 +55,7 @@ Table = Mapping[str, tuple[str, str]]
 
 def _overview(prog: str, verbs: Table, about: str = "") -> str:
     lines = [f"  {verb:<11}{line}" for verb, (_, line) in verbs.items()]
-    more = "; sspvs --version" if prog == "sspvs" else ""
+    more = f"; sspvs --version; sspvs {COMPLETION} bash" if prog == "sspvs" else ""
     head = [f"usage: {prog} VERB [options]", "", *([about, ""] if about else [])]
     foot = [f"{prog} VERB --help explains a verb{more}", f"every verb takes {QUIET}, {VERBOSE} and {DEBUG}"]
     return "\n".join([*head, *lines, "", *foot])
@@ -73,11 +74,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments and arguments[0] in ("--version", "-V"):
         print(f"sspvs {sspvs.__version__}")  # noqa: T201
         return 0
+    while len(arguments) > 1 and arguments[0] in (QUIET, VERBOSE, DEBUG):
+        arguments.append(arguments.pop(0))  # before the verb they mean the same
     debug = DEBUG in arguments[1:]
     logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, format="%(levelname)s: %(message)s")
     if debug:
         logging.getLogger("matplotlib").setLevel(logging.WARNING)
     try:
+        if arguments[:1] == [COMPLETION]:
+            from sspvs.commands.completion import completion_script
+
+            print(completion_script(VERBS, " ".join(arguments[1:])))  # noqa: T201
+            return 0
         return _run("sspvs", VERBS, arguments)
     except (SspvsError, ValueError, OSError) as error:
         if debug:

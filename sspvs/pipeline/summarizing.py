@@ -165,7 +165,8 @@ def _whole_video(chosen: Selection, shots: Shots, timeline: Timeline, settings: 
     if n_frames < shots.n_frames or settings.ratio == 1:
         return ()
     if settings.max_shots is not None:
-        why = f"it has {_count(len(shots), 'shot')}, and max_shots is {settings.max_shots}"
+        shots_found = _count(len(shots), "shot")
+        why = f"it has {shots_found}, and max_shots is {settings.max_shots}; ratio or duration make it shorter"
     elif settings.duration is not None:
         why = f"it lasts {timeline.end_seconds:.1f} s, and the summary may last {settings.duration:g} s"
     else:

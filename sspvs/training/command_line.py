@@ -258,6 +258,29 @@ class TrainingCLI(LightningCLI):
                 )
 
 
+def settings_parser(verb: str, task: str) -> LightningArgumentParser:
+    """The parser of what a verb takes, for one task; it has parsed nothing.
+
+    Args:
+        verb: `fit`, `validate`, `test` or `predict`.
+        task: A name of `TASKS`.
+    """
+
+    class OnlyParser(TrainingCLI):
+        def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:  # noqa: ARG002
+            self.config = Namespace(subcommand=self.verb)  # type: ignore[no-untyped-call]
+
+        def _set_seed(self) -> None: ...
+
+        def before_instantiate_classes(self) -> None: ...
+
+        def instantiate_classes(self) -> None: ...
+
+        def _run_subcommand(self, subcommand: str) -> None: ...
+
+    return OnlyParser(verb, ["--task", task])._parser(verb)
+
+
 def _refuse_addresses(value: Any) -> None:
     """Of everything in a setting or a group of them."""
     if isinstance(value, str):
