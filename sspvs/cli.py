@@ -3,21 +3,24 @@
 A verb's module has `DESCRIPTION`, `add_arguments(parser)` and `run(args) -> exit status`; one that has a table `VERBS`
 of its own instead is a verb of verbs (`sspvs data build`), and one that has `run_verb(verb, arguments)` reads its
 arguments itself. A user's mistake ends as one line on stderr that starts with
-`error:` and exit status 2; `--debug` shows the traceback instead.
+`error:` and exit status 2; `--debug` shows the traceback instead. `--quiet` and `--verbose` are seen to here, for all.
 """
 
 from __future__ import annotations
 
-import argparse
 import io
 import logging
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from importlib import import_module
+from pathlib import Path
+from typing import TextIO, cast
 
 import sspvs
-from sspvs.errors import REPLACE, SspvsError, one_line
+from sspvs.commands.arguments import DEBUG, QUIET, VERBOSE, VerbParser, add_manner_arguments
+from sspvs.errors import REPLACE, SspvsError, nearest, one_line
 
 VERBS = {
     "summarize": (
@@ -42,23 +45,21 @@ VERBS = {
     "doctor": ("sspvs.commands.doctor", "what is installed, what works, what to do"),
 }
 
+ALIASES = {"summarise": "summarize"}
+COMPLETION = "--print-completion"
+PRINTED = frozenset(("evaluate", "validate", "test", "crossval", "doctor", "inspect", "splits"))
+"""Verbs whose result is what they print; the others write files."""
+
 Table = Mapping[str, tuple[str, str]]
 """Verb -> its module and the line that says what it does."""
 
 
 def _overview(prog: str, verbs: Table, about: str = "") -> str:
     lines = [f"  {verb:<11}{line}" for verb, (_, line) in verbs.items()]
-    more = "; sspvs --version" if prog == "sspvs" else ""
+    more = f"; sspvs --version; sspvs {COMPLETION} bash" if prog == "sspvs" else ""
     head = [f"usage: {prog} VERB [options]", "", *([about, ""] if about else [])]
-    return "\n".join([*head, *lines, "", f"{prog} VERB --help explains a verb{more}"])
-
-
-class _Parser(argparse.ArgumentParser):
-    """An argument parser whose complaints are one `error:` line, like every other mistake."""
-
-    def error(self, message: str) -> None:  # type: ignore[override]
-        """Raise instead of exiting, so that `main` formats all mistakes alike."""
-        raise ValueError(f"{message} (see `{self.prog} --help`)")
+    foot = [f"{prog} VERB --help explains a verb{more}", f"every verb takes {QUIET}, {VERBOSE} and {DEBUG}"]
+    return "\n".join([*head, *lines, "", *foot])
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -77,11 +78,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments and arguments[0] in ("--version", "-V"):
         print(f"sspvs {sspvs.__version__}")  # noqa: T201
         return 0
-    debug = "--debug" in arguments[1:]
+    while len(arguments) > 1 and arguments[0] in (QUIET, VERBOSE, DEBUG):
+        arguments.append(arguments.pop(0))  # before the verb they mean the same
+    debug = DEBUG in arguments[1:]
     logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, format="%(levelname)s: %(message)s")
     if debug:
         logging.getLogger("matplotlib").setLevel(logging.WARNING)
     try:
+        if arguments[:1] == [COMPLETION]:
+            from sspvs.commands.completion import completion_script
+
+            print(completion_script(VERBS, " ".join(arguments[1:])))  # noqa: T201
+            return 0
         return _run("sspvs", VERBS, arguments)
     except (SspvsError, ValueError, OSError) as error:
         if debug:
@@ -98,25 +106,75 @@ def _run(prog: str, verbs: Table, arguments: Sequence[str], about: str = "") -> 
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(_overview(prog, verbs, about))  # noqa: T201
         return 0 if arguments else 2
-    verb, *rest = arguments
+    given, *rest = arguments
+    verb = ALIASES.get(given, given)
     if verb not in verbs:
-        raise ValueError(f"unknown verb '{verb}'; expected one of: {', '.join(verbs)} (see `{prog} --help`)")
+        close = nearest(given, [*verbs, *ALIASES])
+        meant = f"did you mean {ALIASES.get(close, close)}?" if close else f"expected one of: {', '.join(verbs)}"
+        raise ValueError(f"unknown verb '{given}'; {meant} (see `{prog} --help`)")
     module_name, line = verbs[verb]
     module = import_module(module_name)
     if hasattr(module, "VERBS"):
         return _run(f"{prog} {verb}", module.VERBS, rest, module.DESCRIPTION)
     try:
         if hasattr(module, "run_verb"):
-            status = int(module.run_verb(verb, rest))
+            explains = any(word.startswith(("-h", "--help", "--print_config")) for word in rest)
+            with _manner(QUIET in rest, VERBOSE in rest, printed=verb in PRINTED or explains):
+                status = int(module.run_verb(verb, rest))
         else:
             description = getattr(module, "DESCRIPTION", None) or line.capitalize() + "."
-            parser = _Parser(prog=f"{prog} {verb}", description=description)
-            parser.add_argument("--debug", action="store_true", help="show the traceback of an error, and the log")
+            parser = VerbParser(prog=f"{prog} {verb}", description=description)
             module.add_arguments(parser)
-            status = int(module.run(parser.parse_args(rest)))
+            add_manner_arguments(parser)
+            args = parser.parse_args(rest)
+            with _manner(args.quiet, args.verbose, printed=verb in PRINTED):
+                status = int(module.run(args))
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader of our output (`| head`) went away: not a mistake. Keep the interpreter's own flush quiet.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return status
+
+
+@contextmanager
+def _manner(quiet: bool, verbose: bool, *, printed: bool) -> Iterator[None]:
+    """Run a verb with less on the screen, or with more.
+
+    Args:
+        quiet: Show no progress; of what is printed, only results.
+        verbose: Show the log.
+        printed: Whether what the verb prints is its result.
+    """
+    if quiet and verbose:
+        raise ValueError(f"give {QUIET} or {VERBOSE}, one of them")
+    root = logging.getLogger()
+    level = root.level
+    try:
+        if verbose:
+            root.setLevel(min(level, logging.INFO))
+        if not quiet:
+            yield
+            return
+        with (
+            Path(os.devnull).open("w", encoding="utf-8") as nowhere,
+            redirect_stdout(sys.stdout if printed else nowhere),
+            redirect_stderr(cast("TextIO", _NoTerminal(sys.stderr))),
+        ):
+            yield
+    finally:
+        root.setLevel(level)
+
+
+class _NoTerminal:
+    """A stream that says it is no terminal, so that no progress bar is drawn on it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._stream, name)
+
+    def isatty(self) -> bool:
+        """Never."""
+        return False

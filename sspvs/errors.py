@@ -8,14 +8,31 @@ from __future__ import annotations
 
 import codecs
 import logging
+import os
 import re
-from pathlib import Path
+from collections.abc import Iterable
+from difflib import get_close_matches
+from pathlib import Path, PurePath
+from typing import TypeVar
+from urllib.parse import unquote
 
 logger = logging.getLogger(__name__)
+
+PathT = TypeVar("PathT", bound="str | os.PathLike[str]")
+
+_ADDRESS = re.compile(r"(?:[^/=]*=)?([A-Za-z][A-Za-z0-9+.-]+)://(.*)", re.DOTALL)
+"""`http://host/file`, `NAME=s3://bucket/key`; not `C://folder`."""
+_COLLAPSED = re.compile(r"(https?|s?ftps?|rt[sm]ps?|s3|gs|file):/(.*)", re.DOTALL)
+"""What a `Path` makes of an address."""
+_FEW = 3
 
 
 class SspvsError(Exception):
     """Base of every error this package raises on purpose."""
+
+
+class AddressError(SspvsError):
+    """The address of something on a network, or a URI, where a path is expected."""
 
 
 class VideoError(SspvsError):
@@ -93,6 +110,76 @@ def printable(text: str) -> str:
         True
     """
     return re.sub("[\ud800-\udfff]", "\ufffd", text)
+
+
+class UnknownOptionError(ValueError):
+    """An option of the command line, or a key of a config, that does not exist.
+
+    Args:
+        option: As it was given.
+        known: Those that exist.
+        verb: Where they are explained, such as `sspvs fit`.
+
+    Attributes:
+        option: As it was given.
+        known: Those that exist.
+    """
+
+    def __init__(self, option: str, known: Iterable[str], verb: str) -> None:
+        self.option, self.known = option, tuple(known)
+        close = nearest(option, self.known)
+        more = f"; did you mean {close}?" if close else f" (see `{verb} --help`)"
+        super().__init__(f"unknown option {option}{more}")
+
+
+def local_only(path: PathT) -> PathT:
+    """A path as it was given, unless it is an address.
+
+    It must run before a string becomes a `Path`, which turns `http://host` into `http:/host`.
+
+    Args:
+        path: The path, or `NAME=PATH`.
+
+    Raises:
+        AddressError: It is `http://...`, `rtsp://...`, `s3://...`, or the like.
+    """
+    found = (_COLLAPSED if isinstance(path, PurePath) else _ADDRESS).fullmatch(str(path))
+    if found is None:
+        return path
+    scheme, rest = found.groups()
+    if scheme.lower() == "file":
+        remedy = f"give the path itself: {unquote(rest)}"
+    else:
+        remedy = "download the file first (yt-dlp gets videos from web sites) and give its path"
+    raise AddressError(f"addresses are not read: {scheme}://{rest}; {remedy}")
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """What was probably meant by a mistyped word; empty when nothing is near.
+
+    The parts of a dotted key are compared one by one, so that `model.optim.lrr` is near `model.optim.lr` and
+    `model.optim.size` is not. A key without its groups (`lr`) stands for those that end in it.
+
+    Args:
+        word: A verb, an option or a key, with or without leading dashes.
+        known: The words that exist, likewise.
+    """
+    dashes = word[: len(word) - len(word.lstrip("-"))] and "--"
+    names = {name.lstrip("-").lower(): name.lstrip("-") for name in known}
+    parts = word.strip("-").lower().split(".")
+    keys = [tuple(name.split(".")) for name in names]
+    found: tuple[str, ...] = ()
+    for part in parts:
+        level = {key[len(found)] for key in keys if key[: len(found)] == found and len(key) > len(found)}
+        close = [part] if part in level else get_close_matches(part, sorted(level), 1)
+        found = (*found, *close)
+        if not close:
+            break
+    if len(found) == len(parts) and ".".join(found) in names:
+        return dashes + names[".".join(found)]
+    ending = [key for key in keys if len(key) > 1 and key[-1] == parts[-1]]
+    within = [key for key in ending if key[: len(found)] == found] or ending
+    return " or ".join(sorted(dashes + names[".".join(key)] for key in within)) if len(within) <= _FEW else ""
 
 
 def one_line(error: BaseException) -> str:

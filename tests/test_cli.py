@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import argparse
+import io
+import logging
 import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
+from types import ModuleType
 
 import pytest
+from tqdm import tqdm
 
 from sspvs.cli import VERBS, main
 from sspvs.commands import data
+from sspvs.commands.completion import completion_script
 
 PLAIN_VERBS = sorted(set(VERBS) - {"data"})
 
@@ -95,3 +102,147 @@ def test_a_closed_pipe_is_no_error() -> None:
     assert done.returncode == 0
     assert "Traceback" not in done.stderr
     assert "error" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        (["sumarize"], "unknown verb 'sumarize'; did you mean summarize?"),
+        (["summaries", "a.mp4"], "unknown verb 'summaries'; did you mean summarize?"),
+        (["data", "bild"], "unknown verb 'bild'; did you mean build?"),
+        (["frobnicate"], "unknown verb 'frobnicate'; expected one of: summarize, "),
+        (["summarize", "a.mp4", "--ratoi", "0.3"], "unknown option --ratoi; did you mean --ratio?"),
+        (["data", "splits", "--seeed", "3"], "unknown option --seeed; did you mean --seed?"),
+        (["evaluate", "--dataset", "d.h5", "--scors", "s.h5"], "unknown option --scors; did you mean --scores?"),
+        (["crossval", "--config", "c.yaml", "--outt", "x"], "unknown option --outt; did you mean --out?"),
+    ],
+)
+def test_a_mistyped_word_is_named_with_what_was_meant(
+    arguments: list[str], meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    assert capsys.readouterr().err.startswith(f"error: {meant}")
+
+
+def test_summarise_is_summarize(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["summarise", "--help"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out.startswith("usage: sspvs summarize")
+
+
+ADDRESS = "https://host.org/a//b.mp4?x=1"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["summarize", ADDRESS],
+        ["summarize", "a.mp4", "--out", ADDRESS],
+        ["summarize", "a.mp4", "--scorer", ADDRESS],
+        ["extract", ADDRESS, "--out", "f.h5"],
+        ["score", ADDRESS, "--out", "s.h5"],
+        ["evaluate", "--dataset", ADDRESS, "--baseline", "human"],
+        ["evaluate", "--dataset", "d.h5", "--scores", f"mine={ADDRESS}"],
+        ["export", ADDRESS, "--card"],
+        ["crossval", "--config", ADDRESS, "--out", "x"],
+        ["data", "build", "custom", "--annotations", ADDRESS, "--out", "d.h5"],
+        ["data", "build", "custom", "--annotations", "a.csv", "--videos", ADDRESS, "--out", "d.h5"],
+        ["data", "inspect", ADDRESS],
+        ["data", "shard", ADDRESS, "--out", "shards"],
+        ["data", "world", "--clips", ADDRESS, "--out", "w"],
+    ],
+    ids=lambda arguments: " ".join(arguments).replace(ADDRESS, "ADDRESS"),
+)
+def test_an_address_in_the_place_of_a_file_is_refused_whole(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    assert capsys.readouterr().err == (
+        f"error: addresses are not read: {ADDRESS}; download the file first (yt-dlp gets videos from web sites) and "
+        "give its path\n"
+    )
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("verb", ["doctor", "demo"], ids=["prints its result", "writes files"])
+def test_quiet_leaves_results_and_warnings_and_verbose_adds_the_log(
+    verb: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(args: argparse.Namespace) -> int:
+        for _ in tqdm(range(2), desc="bar", disable=None):
+            pass
+        sys.stdout.write("line\n")
+        sys.stderr.write("warning: w\n")
+        if logging.getLogger("sspvs.verb").isEnabledFor(logging.INFO):
+            sys.stderr.write("INFO: logged\n")
+        return 1
+
+    module = ModuleType("verb")
+    module.run, module.add_arguments = run, lambda parser: None  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "verb", module)
+    monkeypatch.setitem(VERBS, verb, ("verb", "a verb"))
+
+    def streams(*flags: str, before: bool = False) -> tuple[str, str]:
+        terminal = _Terminal()
+        monkeypatch.setattr(sys, "stderr", terminal)
+        assert main([*flags, verb] if before else [verb, *flags]) == 1  # the exit status stays
+        return capsys.readouterr().out, terminal.getvalue()
+
+    out, err = streams()
+    assert out == "line\n"
+    assert "bar" in err
+    assert streams("--quiet") == ("line\n" if verb == "doctor" else "", "warning: w\n")
+    assert streams("--verbose")[1].endswith("warning: w\nINFO: logged\n")
+    assert streams("--quiet", before=True) == streams("--quiet")
+    assert main([verb, "--quiet", "--verbose"]) == 2
+
+
+def _completed(script: Path, *words: str) -> list[str]:
+    """What bash offers when TAB is pressed at the end of the words."""
+    quoted = " ".join(f"'{word}'" for word in words)
+    drive = (
+        f"source '{script}'; COMP_WORDS=({quoted}); COMP_CWORD={len(words) - 1}; "
+        f"_shtab_sspvs '{words[0]}' '{words[-1]}' '{words[-2]}'; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+    )
+    done = subprocess.run(["bash", "-c", drive], capture_output=True, text=True, timeout=30, cwd=script.parent)
+    assert done.returncode == 0, done.stderr
+    return sorted(done.stdout.split())
+
+
+def test_bash_completes_verbs_options_choices_and_files(tmp_path: Path) -> None:
+    pytest.importorskip("shtab")
+    script = tmp_path / "completion.bash"
+    script.write_text(completion_script({verb: VERBS[verb] for verb in ("summarize", "score", "data")}, "bash"))
+    assert _completed(script, "sspvs", "su") == ["summarize"]
+    assert _completed(script, "sspvs", "data", "") == sorted(data.VERBS)
+    assert _completed(script, "sspvs", "summarize", "--max") == ["--max-damaged", "--max-shots"]
+    assert _completed(script, "sspvs", "summarize", "--q") == ["--query", "--quiet"]
+    assert _completed(script, "sspvs", "summarize", "--decoder", "p") == ["pyav"]
+    assert _completed(script, "sspvs", "summarize", "comp") == [script.name]
+    assert _completed(script, "sspvs", "score", "--out", "comp") == [script.name]
+
+
+@pytest.mark.slow  # every setting of fit is looked up
+def test_bash_completes_nested_settings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("shtab")
+    assert main(["--print-completion", "bash"]) == 0
+    script = tmp_path / "completion.bash"
+    script.write_text(capsys.readouterr().out)
+    assert set(_completed(script, "sspvs", "fit", "--model.optim.l")) == {
+        "--model.optim.lr",
+        "--model.optim.layer_decay",
+    }
+    assert _completed(script, "sspvs", "fit", "--model.losses.coarse", "in") == ["infonce"]
+    assert _completed(script, "sspvs", "crossval", "--model.summarizer.he") == ["--model.summarizer.head"]
+    assert _completed(script, "sspvs", "crossval", "--see") == ["--seed_everything", "--seeds"]
+    assert _completed(script, "sspvs", "test", "--config", "comp") == [script.name]
+
+
+def test_completion_of_another_shell_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--print-completion", "fish"]) == 2
+    assert "bash, zsh, tcsh" in capsys.readouterr().err

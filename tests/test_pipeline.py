@@ -16,7 +16,7 @@ import pytest
 from tiny_summarizers import saved_summarizer
 
 import sspvs
-from sspvs.errors import CheckpointError, MissingExtraError, VideoError
+from sspvs.errors import AddressError, CheckpointError, MissingExtraError, VideoError
 from sspvs.features import transnet
 from sspvs.pipeline import SummarySettings, load_tools, summarize_with
 from sspvs.video.drawing import SCENES, draw_video
@@ -120,6 +120,12 @@ def test_a_checkpoint_by_its_path(drawn: Path, tmp_path: Path) -> None:
 def test_all_problems_are_reported_at_once() -> None:
     with pytest.raises(ValueError, match=r"ratio.*scorer.*segmenter.*min_shot_seconds.*rate_hz"):
         SummarySettings(ratio=2.0, scorer="x", segmenter="y", min_shot_seconds=-1.0, rate_hz=0.0)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", [str, Path])
+def test_an_address_is_refused_whole(kind: type[str] | type[Path]) -> None:
+    with pytest.raises(AddressError, match=r"^addresses are not read: http://host\.org/a\.mp4; .*yt-dlp"):
+        sspvs.summarize(kind("http://host.org/a.mp4"))
 
 
 def test_unknown_settings_are_named(drawn: Path) -> None:

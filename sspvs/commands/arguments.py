@@ -1,17 +1,126 @@
-"""Options that several verbs have, declared once."""
+"""Options that several verbs have, declared once, and how the words after a verb are read."""
 
 from __future__ import annotations
 
 import argparse
+import math
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from sspvs.errors import UnknownOptionError, local_only, nearest
 from sspvs.overwriting import Kind, check_output
 
 if TYPE_CHECKING:
     from sspvs.video.files import FoundVideos
+
+DEBUG, QUIET, VERBOSE = "--debug", "--quiet", "--verbose"
+
+_CLOCK = re.compile(r"(?:(\d+):(?=\d+:))?(\d+):(\d{1,2}(?:\.\d+)?)", re.ASCII)
+_UNITS = re.compile(
+    r"(?=.)(?:(\d+(?:\.\d+)?) *h)? *(?:(\d+(?:\.\d+)?) *m(?:in)?)? *(?:(\d+(?:\.\d+)?) *s(?:ec)?)?", re.ASCII
+)
+
+
+class VerbParser(argparse.ArgumentParser):
+    """Reads what follows a verb: mistakes are one line, with what was probably meant, and paths are local ones.
+
+    Every argument of `type=Path` refuses addresses.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.register("type", Path, lambda text: Path(local_only(text)))
+        self._words: list[str] = []
+
+    def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
+        """Parse, and keep the words for the messages."""
+        self._words = list(sys.argv[1:] if args is None else args)
+        return super().parse_known_args(self._words, namespace)
+
+    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
+        """Parse; an unknown option is named with the one that is nearest to it.
+
+        Raises:
+            ValueError: For every mistake.
+        """
+        parsed, rest = self.parse_known_args(args, namespace)
+        for word in rest:
+            if _is_option(word):
+                raise UnknownOptionError(_option(word), self._option_string_actions, self.prog)
+        if rest:
+            self.error(f"unexpected {' '.join(rest)}")
+        return parsed
+
+    def error(self, message: str) -> NoReturn:
+        """Raise instead of exiting, so that all mistakes end alike."""
+        required = [
+            *(action for action in self._actions if action.required),
+            *(one for group in self._mutually_exclusive_groups if group.required for one in group._group_actions),
+        ]
+        options = [option for action in required for option in action.option_strings]
+        for word in filter(_is_option, self._words):
+            if _option(word) not in self._option_string_actions and nearest(_option(word), options):
+                raise UnknownOptionError(_option(word), options, self.prog)  # one that is required, mistyped
+        raise ValueError(f"{message} (see `{self.prog} --help`)")
+
+
+def _is_option(word: str) -> bool:
+    return re.match(r"--?[A-Za-z]", word) is not None
+
+
+def _option(word: str) -> str:
+    return word.partition("=")[0]
+
+
+def file_name(text: str) -> str:
+    """The type of an argument that is a file or a name, or `NAME=FILE`: no address."""
+    return local_only(text)
+
+
+def seconds(text: str) -> float:
+    """The type of a length of time: `30`, `1:30`, `1:02:03.5`, `90s`, `1m30s`; not negative."""
+    given = text.strip().lower()
+    found = _CLOCK.fullmatch(given) or _UNITS.fullmatch(given)
+    try:
+        if found is None:
+            value = float(given)
+        else:
+            hours, minutes, rest = (float(part or 0) for part in found.groups())
+            if ":" in given and (rest >= 60 or (found[1] and minutes >= 60)):
+                raise ValueError
+            value = 3600 * hours + 60 * minutes + rest
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"expected seconds, or a time such as 1:30, 1:02:03.5 or 1m30s, got '{text}'")
+    return value
+
+
+def share(text: str) -> float:
+    """The type of a part of a whole: `0.15`, `15%`, and `15`, which is taken as per cent; in [0, 1]."""
+    given = text.strip()
+    try:
+        value = float(given.removesuffix("%"))
+    except ValueError:
+        value = math.nan
+    if given.endswith("%"):
+        value /= 100
+    elif 2 <= value <= 100:  # 1 is the whole; 1.5 may be a part or per cent
+        sys.stderr.write(f"note: {given} is taken as per cent, {given}%\n")
+        value /= 100
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"expected a part between 0 and 1, or per cent such as 15%, got '{text}'")
+    return value
+
+
+def add_manner_arguments(parser: argparse.ArgumentParser) -> None:
+    """How much a verb says; all have them."""
+    parser.add_argument(QUIET, action="store_true", help="no progress; print results, warnings and errors only")
+    parser.add_argument(VERBOSE, action="store_true", help="show the log")
+    parser.add_argument(DEBUG, action="store_true", help="show the traceback of an error, and the whole log")
 
 
 def add_videos_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,6 +182,7 @@ def add_scorer_argument(parser: argparse._ActionsContainer) -> None:
     """What scores the frames."""
     parser.add_argument(
         "--scorer",
+        type=file_name,
         default="contrastive",
         metavar="NAME",
         help="contrastive (default; without training), or a checkpoint, fine-tuned or refined: a folder, a .ckpt file "
@@ -117,10 +227,14 @@ def add_extraction_arguments(group: argparse._ArgumentGroup, *, rate_hz: float |
     )
     group.add_argument("--decoder", default="auto", choices=("auto", "pyav", "decord"), help="default: auto")
     group.add_argument(
-        "--time-limit", type=float, default=60.0, metavar="SECONDS", help="stop a decoder that gives nothing this long"
+        "--time-limit",
+        type=seconds,
+        default=60.0,
+        metavar="SECONDS",
+        help="stop a decoder that gives nothing this long",
     )
     group.add_argument(
-        "--max-damaged", type=float, metavar="SHARE", help="refuse a video with more damaged frames (default: 0.33)"
+        "--max-damaged", type=share, metavar="SHARE", help="refuse a video with more damaged frames (default: 0.33)"
     )
     group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 (default: auto)")
     group.add_argument("--precision", default="auto", choices=("auto", "fp32", "fp16", "bf16"), help="default: auto")

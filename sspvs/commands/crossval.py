@@ -11,8 +11,9 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
-from sspvs.commands.arguments import check_outputs
+from sspvs.commands.arguments import VerbParser, add_manner_arguments, check_outputs, file_name
 from sspvs.commands.evaluate import PROTOCOL_NAMES, published_beside, table_text
+from sspvs.errors import UnknownOptionError
 from sspvs.overwriting import EVALUATION_PAGE
 
 if TYPE_CHECKING:
@@ -26,18 +27,18 @@ DESCRIPTION = (
 )
 
 
-class _Parser(argparse.ArgumentParser):
-    """Complains by raising, so that all mistakes end alike."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raise instead of printing the usage and exiting."""
-        raise ValueError(f"{message} (see `{self.prog} --help`)")
-
-
 def parser() -> argparse.ArgumentParser:
     """The options of its own; what it does not know is for the folds."""
-    out = _Parser(prog="sspvs crossval", description=DESCRIPTION, allow_abbrev=False)
-    out.add_argument("-c", "--config", required=True, action="append", metavar="C.yaml", help="later ones come on top")
+    out = VerbParser(prog="sspvs crossval", description=DESCRIPTION, allow_abbrev=False)
+    out.add_argument(
+        "-c",
+        "--config",
+        type=file_name,
+        required=True,
+        action="append",
+        metavar="C.yaml",
+        help="later ones come on top",
+    )
     out.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of this experiment")
     out.add_argument("--seeds", type=int, default=3, metavar="N", help="0 to N - 1 (default: 3)")
     out.add_argument(
@@ -62,7 +63,7 @@ def parser() -> argparse.ArgumentParser:
     )
     out.add_argument("--wandb", choices=("off", "offline", "online"), default="off", help="a run a fold, in one group")
     out.add_argument("--wandb_project", default="sspvs", help="its project")
-    out.add_argument("--debug", action="store_true", help="show the traceback of an error, and the log")
+    add_manner_arguments(out)
     return out
 
 
@@ -74,7 +75,8 @@ def run_verb(verb: str, arguments: Sequence[str]) -> int:  # noqa: ARG001
         KeyboardInterrupt: It was interrupted from the keyboard.
     """
     try:
-        args, overrides = parser().parse_known_args(list(arguments))
+        own = parser()
+        args, overrides = own.parse_known_args(list(arguments))
     except SystemExit as ended:  # --help
         return int(ended.code or 0)
     check_outputs(args, report=EVALUATION_PAGE)
@@ -99,8 +101,10 @@ def run_verb(verb: str, arguments: Sequence[str]) -> int:  # noqa: ARG001
             name=args.name,
             wandb=args.wandb,
             wandb_project=args.wandb_project,
-            progress=True,
+            progress=not args.quiet,
         )
+    except UnknownOptionError as error:  # of the folds, or of this verb
+        raise UnknownOptionError(error.option, (*error.known, *own._option_string_actions), own.prog) from error
     except SIGTERMException:
         sys.stderr.write("stopped by SIGTERM; finished folds are kept: the same command makes the rest\n")
         return 143

@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sspvs.commands.arguments import check_outputs
+from sspvs.commands.arguments import check_outputs, share
 from sspvs.errors import DatasetError, one_line
 from sspvs.overwriting import SPLITS
 
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     making.add_argument("--seed", type=int, default=0, help="of the draw (default: 0)")
     making.add_argument(
         "--val-fraction",
-        type=float,
+        type=share,
         default=0.1,
         metavar="SHARE",
         help="of the training videos, held out to choose the checkpoint; 0 for none (default: 0.1)",

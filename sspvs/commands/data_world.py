@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sspvs.commands.arguments import file_name
+
 if TYPE_CHECKING:
     from sspvs.data.synthetic import World
 
@@ -22,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder to write into")
     parser.add_argument(
         "--clips",
+        type=file_name,
         default="drawn",
         metavar="drawn|FILE.h5|FOLDER",
         help="where clips come from: drawn (default), an h5 file with a group a clip (features; attributes caption, "

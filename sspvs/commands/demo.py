@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sspvs.commands.arguments import share
+
 if TYPE_CHECKING:
     from sspvs.demo import WholeDemo
     from sspvs.pipeline import VideoSummary
@@ -24,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, default=Path("sspvs-demo"), help="folder to write into (default: sspvs-demo)"
     )
     parser.add_argument(
-        "--ratio", type=float, default=0.3, help="longest summary as a part of the video (default: 0.3)"
+        "--ratio", type=share, default=0.3, help="longest summary as a part of the video (default: 0.3)"
     )
     parser.add_argument(
         "--quick", "--no-training", action="store_true", help="only draw a video and summarise it without training"

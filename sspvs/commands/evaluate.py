@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sspvs.commands.arguments import add_importance_arguments, check_outputs
+from sspvs.commands.arguments import add_importance_arguments, check_outputs, file_name
 from sspvs.overwriting import EVALUATION, EVALUATION_PAGE, EVALUATION_PICTURE
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     judged = parser.add_mutually_exclusive_group(required=True)
     judged.add_argument(
         "--scores",
+        type=file_name,
         nargs="+",
         action="extend",
         metavar="[NAME=]S",
@@ -52,7 +53,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     contrastive = parser.add_argument_group("contrastive baseline (needs features in the dataset)")
     contrastive.add_argument("--contrastive", action="store_true", help="put its row beside the others")
     contrastive.add_argument(
-        "--scorer", metavar="CHECKPOINT", help="with --baseline contrastive: of features that this checkpoint refines"
+        "--scorer",
+        type=file_name,
+        metavar="CHECKPOINT",
+        help="with --baseline contrastive: of features that this checkpoint refines",
     )
     add_importance_arguments(contrastive)
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sspvs.commands.arguments import check_outputs
+from sspvs.commands.arguments import check_outputs, file_name
 from sspvs.overwriting import ONNX, refuse_inputs
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _FOLDER = ""
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("checkpoint", metavar="CHECKPOINT", help="what to export")
+    parser.add_argument("checkpoint", type=file_name, metavar="CHECKPOINT", help="what to export")
     parser.add_argument(
         "--onnx", type=Path, metavar="FILE.onnx", help="write an ONNX file; its metadata say which features it takes"
     )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from sspvs.commands.arguments import DEBUG, QUIET, VERBOSE
+
 if TYPE_CHECKING:
     from sspvs.training.command_line import TrainingCLI
-
-DEBUG = "--debug"
 
 
 def run_verb(verb: str, arguments: Sequence[str]) -> int:
@@ -29,10 +30,10 @@ def run_verb(verb: str, arguments: Sequence[str]) -> int:
     from sspvs.training.quiet import quieten
     from sspvs.training.stopping import EXIT_STATUS, StoppedBySignalError
 
-    if DEBUG not in arguments:
+    if not logging.getLogger().isEnabledFor(logging.DEBUG):
         quieten()
     try:
-        cli = TrainingCLI(verb, [word for word in arguments if word != DEBUG])
+        cli = TrainingCLI(verb, [word for word in arguments if word not in (DEBUG, QUIET, VERBOSE)])
     except StoppedBySignalError as stopped:
         sys.stderr.write(f"{stopped}\n")
         return EXIT_STATUS

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +16,11 @@ from sspvs.commands.arguments import (
     add_text_arguments,
     add_videos_arguments,
     search,
+    seconds,
+    share,
 )
-from sspvs.errors import about, reason
+from sspvs.errors import about, printable, reason
+from sspvs.overwriting import read_summary
 
 if TYPE_CHECKING:
     from sspvs.pipeline import Tools
@@ -24,18 +29,24 @@ if TYPE_CHECKING:
 DESCRIPTION = (
     "Shorten videos, without training or with a trained checkpoint: writes summary.mp4 (with sound), report.html, "
     "summary.json, scores.csv, scores.png, key frames and an edit list. One video goes straight into --out, several "
-    "into a folder each; of those, what is finished with the same settings is left out when it runs again."
+    "into a folder each; of those, what is finished with the same settings is left out when it runs again. TIME is "
+    "seconds, or 1:30, 1:02:03.5, 90s, 1m30s."
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_videos_arguments(parser)
-    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder to write into")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="folder to write into (default: here, VIDEO-summary; of a folder FOLDER-summaries, of several summaries)",
+    )
     parser.add_argument("--again", action="store_true", help="of several, make those anew that are finished")
     length = parser.add_argument_group("length (one of them; default --ratio 0.15)")
-    length.add_argument("--ratio", type=float, help="longest summary as a part of the video, between 0 and 1")
-    length.add_argument("--duration", type=float, metavar="SECONDS", help="longest summary in seconds")
+    length.add_argument("--ratio", type=share, help="longest summary as a part of the video, such as 0.15 or 15%%")
+    length.add_argument("--duration", type=seconds, metavar="TIME", help="longest summary, such as 30 or 0:30")
     length.add_argument("--max-shots", type=int, metavar="K", help="most shots in the summary")
     scores = parser.add_argument_group("scores")
     add_scorer_argument(scores)
@@ -44,10 +55,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     shots = parser.add_argument_group("shots")
     shots.add_argument("--segmenter", default="kts", help="kts (default), uniform, given or transnet")
     shots.add_argument("--kts-penalty", type=float, help="larger: fewer, longer shots")
-    shots.add_argument("--shot-seconds", type=float, default=5.0, help="length of uniform shots (default: 5)")
+    shots.add_argument(
+        "--shot-seconds", type=seconds, default=5.0, metavar="TIME", help="length of uniform shots (default: 5)"
+    )
     shots.add_argument("--shots", type=Path, metavar="FILE", help="JSON file of shots for --segmenter given")
     shots.add_argument("--shots-unit", choices=("frames", "seconds"), default="frames", help="default: frames")
-    shots.add_argument("--min-shot-seconds", type=float, default=1.0, help="join shorter shots (default: 1)")
+    shots.add_argument(
+        "--min-shot-seconds", type=seconds, default=1.0, metavar="TIME", help="join shorter shots (default: 1)"
+    )
     add_extraction_arguments(parser.add_argument_group("looking at the video"), rate_hz=None)
 
 
@@ -77,6 +92,7 @@ def run(args: argparse.Namespace) -> int:
         time_limit_seconds=args.time_limit,
         device=args.device,
     )
+    args.out = args.out or default_out(args.videos)
     found = search(args)
     one = found.videos[0] if len(found.videos) == 1 and not args.videos[0].is_dir() else None
     inputs = [*found.videos, *([args.shots] if args.shots else [])]
@@ -92,16 +108,34 @@ def run(args: argparse.Namespace) -> int:
     return _summarize_many(found, args.out, inputs, tools, again=args.again)
 
 
+def default_out(paths: Sequence[Path]) -> Path:
+    """Where summaries go when `--out` is not given: a folder in the current one, named after what is summarised."""
+    if len(paths) > 1:
+        return Path("summaries")
+    (path,) = paths
+    if path.is_dir():
+        return Path(f"{path.resolve().name}-summaries")
+    name, this = f"{path.stem}-summary", printable(str(path.resolve()))
+    places = (Path(f"{name}-{number}" if number > 1 else name) for number in count(1))
+    return next(out for out in places if _summarised(out) in ("", this))  # not in place of another video's summary
+
+
+def _summarised(folder: Path) -> str:
+    """The video whose summary a folder holds; empty when it holds none that names it."""
+    source = (read_summary(folder) or {}).get("source")
+    return str(source.get("path", "")) if isinstance(source, dict) else ""
+
+
 def _given(**values: float | None) -> dict[str, Any]:
     """The options that were given; the others keep the defaults of `SummarySettings`."""
     return {name: value for name, value in values.items() if value is not None}
 
 
 def _summarize_one(video: Path, out: Path, tools: Tools) -> None:
+    from sspvs.output import write_outputs
     from sspvs.pipeline import summarize_with
 
-    summary = summarize_with(video, tools, progress=True)
-    summary.save(out, progress=True)
+    summary = write_outputs(summarize_with(video, tools, progress=True), out, progress=True)
     for warning in summary.warnings:
         sys.stderr.write(f"warning: {video.name}: {warning}\n")
     print(

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sspvs.errors import SspvsError, VideoError, reason
+from sspvs.errors import SspvsError, VideoError, local_only, reason
 from sspvs.features.backbones import Backbone
 from sspvs.features.parts import Job
 from sspvs.features.progress import Progress, VideosBar, video_bar
@@ -103,10 +103,12 @@ def extract_video(
         The features, with timeline, frame changes, facts and decode report.
 
     Raises:
+        AddressError: The path is the address of something on a network.
         VideoError: The video cannot be opened or nothing of it can be decoded.
         NotFiniteError: The network gave numbers that are not finite.
         ValueError: An argument is out of range.
     """
+    local_only(path)
     with video_bar(Path(path).name, show=progress) as told:
         return _extract(path, backbone, sampling, thumbnails, told)
 

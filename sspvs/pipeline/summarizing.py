@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,10 @@ from sspvs.pipeline.tools import Tools, load_tools
 from sspvs.report.tables import plain
 from sspvs.selection.kts import WINDOW_PICKS, kts
 from sspvs.selection.shots import given_shots, merge_short, shots_from_cuts, shots_from_picks, uniform_shots
-from sspvs.selection.summary import select, select_in_parts
+from sspvs.selection.summary import Selection, select, select_in_parts
 from sspvs.types import FrameFeatures, Shots, Summary, Timeline, VideoInfo
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -130,6 +133,7 @@ def summarize_with(video: str | Path, tools: Tools, *, progress: bool = False) -
         progress=progress,
     )
     features = extracted.features
+    logger.info("%s: %d of %d frames looked at", video, len(features.picks), features.n_frames)
     assert features.info is not None
     assert features.timeline is not None
     assert features.decode is not None
@@ -148,6 +152,7 @@ def summarize_with(video: str | Path, tools: Tools, *, progress: bool = False) -
         )
     else:  # shots of a length or at places that were asked for stay as they are
         chosen = select(importance.scores, features.picks, shots, settings.budget(), features.timeline)
+    logger.info("%s: %d of %d shots kept", features.info.path, int(chosen.selected.sum()), len(shots))
     return VideoSummary(
         info=features.info,
         timeline=features.timeline,
@@ -166,7 +171,10 @@ def summarize_with(video: str | Path, tools: Tools, *, progress: bool = False) -
         settings=tools.settings_used(),
         curves=importance.curves,
         title=settings.title,
-        warnings=features.decode.warnings + notes + shot_warnings,
+        warnings=features.decode.warnings
+        + notes
+        + shot_warnings
+        + _whole_video(chosen, shots, features.timeline, settings),
         thumbnails=extracted.thumbnails,
         source=source,
     )
@@ -197,6 +205,25 @@ def is_summarized(video: Path, out: Path, tools: Tools) -> bool:
         and made["feature_fingerprint"]["digest"] == digest
         and all((out / name).is_file() for name in summary_files(out))
     )
+
+
+def _whole_video(chosen: Selection, shots: Shots, timeline: Timeline, settings: SummarySettings) -> tuple[str, ...]:
+    """A sentence when the whole video is the summary, although a shorter one was asked for."""
+    n_frames = int((chosen.segments[:, 1] - chosen.segments[:, 0]).sum())
+    if n_frames < shots.n_frames or settings.ratio == 1:
+        return ()
+    if settings.max_shots is not None:
+        shots_found = _count(len(shots), "shot")
+        why = f"it has {shots_found}, and max_shots is {settings.max_shots}; ratio or duration make it shorter"
+    elif settings.duration is not None:
+        why = f"it lasts {timeline.end_seconds:.1f} s, and the summary may last {settings.duration:g} s"
+    else:
+        why = f"it has {_count(n_frames, 'frame')}"
+    return (f"the summary is the whole video: {why}",)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _cut_into_shots(

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import is_dataclass
+from itertools import chain
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_args, get_type_hints
 
 import pytorch_lightning as pl
 from jsonargparse import Namespace, set_parsing_settings
 from pytorch_lightning.callbacks import Callback, LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.cli import ArgsType, LightningArgumentParser, LightningCLI
 
-from sspvs.errors import CheckpointError
+from sspvs.errors import CheckpointError, UnknownOptionError, local_only
 from sspvs.tasks.checkpoint import LoadReport
 from sspvs.training.draws import DrawByStep
 from sspvs.training.loggers import build_loggers
@@ -23,7 +26,7 @@ from sspvs.training.run import RunSettings, WandbMode, WandbSettings
 from sspvs.training.saving import BEST, LastCheckpoint, WholeCheckpoints
 from sspvs.training.starting_point import StartingPoint, differences, find_starting_point
 from sspvs.training.stopping import StopOnSignal
-from sspvs.training.tasks import TASKS, task_asked_for
+from sspvs.training.tasks import TASKS, options_with_values, task_asked_for
 
 logger = logging.getLogger(__name__)
 
@@ -92,8 +95,25 @@ class TrainingCLI(LightningCLI):
         self.task.link(parser)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
-        """Parse, without Lightning's warning that the process has arguments too: they are these."""
-        self.config = parser.parse_args(args)  # type: ignore[arg-type]
+        """Parse, without Lightning's warning that the process has arguments too: they are these.
+
+        Raises:
+            UnknownOptionError: For an option, or a key of a config, that does not exist.
+            AddressError: For an address in the place of a file.
+            ValueError: For any other mistake.
+        """
+        for _, value in options_with_values(self.arguments, "--config"):
+            _refuse_addresses(value)
+        try:
+            self.config = parser.parse_args(args)  # type: ignore[arg-type]
+        except ValueError as error:
+            known = _settings_of(self._parser(self.verb))
+            if name := _unknown_name(str(error), known):
+                raise UnknownOptionError(name, known, f"sspvs {self.verb}") from error
+            raise
+        settings = self.settings
+        for value in (settings.get("ckpt_path"), settings.get("out"), settings.data, settings.model):
+            _refuse_addresses(value)
 
     def _parse_ckpt_path(self) -> None:
         """Instead of Lightning's: see `before_instantiate_classes`."""
@@ -238,6 +258,74 @@ class TrainingCLI(LightningCLI):
                 )
 
 
+def settings_parser(verb: str, task: str) -> LightningArgumentParser:
+    """The parser of what a verb takes, for one task; it has parsed nothing.
+
+    Args:
+        verb: `fit`, `validate`, `test` or `predict`.
+        task: A name of `TASKS`.
+    """
+
+    class OnlyParser(TrainingCLI):
+        def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:  # noqa: ARG002
+            self.config = Namespace(subcommand=self.verb)  # type: ignore[no-untyped-call]
+
+        def _set_seed(self) -> None: ...
+
+        def before_instantiate_classes(self) -> None: ...
+
+        def instantiate_classes(self) -> None: ...
+
+        def _run_subcommand(self, subcommand: str) -> None: ...
+
+    return OnlyParser(verb, ["--task", task])._parser(verb)
+
+
+def _refuse_addresses(value: Any) -> None:
+    """Of everything in a setting or a group of them."""
+    if isinstance(value, str):
+        local_only(value)
+    elif isinstance(value, (dict, Namespace)):
+        for inner in vars(value).values() if isinstance(value, Namespace) else value.values():
+            _refuse_addresses(inner)
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            _refuse_addresses(inner)
+
+
+def _unknown_name(message: str, known: set[str]) -> str:
+    """The option, or the key of a config, of which jsonargparse says that there is none; empty if it says otherwise."""
+    found = _UNKNOWN.search(message)
+    if found is None:
+        return ""
+    key, group, option = found.groups(default="")
+    if key and not any(name.startswith(f"--{key}.") for name in known):
+        return ""  # an argument of a class of others, of which not even the name is sure
+    dashes = "--" if option.startswith("-") else ""
+    return dashes + ".".join(part for part in (key, group, option.lstrip("-")) if part)
+
+
+def _settings_of(parser: LightningArgumentParser) -> set[str]:
+    """Names of all settings, with those inside a dataclass that may be None, which are no options of the parser."""
+    actions = {name: action for name, action in parser._option_string_actions.items() if not name.endswith(".help")}
+    inside = (_fields_inside(name, getattr(action, "_typehint", None)) for name, action in actions.items())
+    return {*actions, *chain.from_iterable(inside)}
+
+
+def _fields_inside(name: str, type_: Any) -> Iterator[str]:
+    for one in (type_, *get_args(type_)):
+        if is_dataclass(one):
+            for field, inner in get_type_hints(one).items():
+                yield f"{name}.{field}"
+                yield from _fields_inside(f"{name}.{field}", inner)
+
+
+_UNKNOWN = re.compile(
+    r"""(?:Parser key "([\w.]+)".*?)?"""
+    r"""(?:unrecognized arguments: |(?:Subcommand '\w+'|Group '([\w.]+)') does not accept option '|Option ')"""
+    r"""(-{0,2}[A-Za-z][\w.-]*)""",
+    re.DOTALL,
+)
 _WANDB = ("wandb_project", "wandb_name", "wandb_group")
 
 

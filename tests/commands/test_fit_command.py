@@ -113,7 +113,12 @@ def test_embeddings(run: Path, tmp_path: Path) -> None:
 MISTAKES = [
     ([], "give data.train"),
     (["--config", "nowhere.yaml"], "nowhere.yaml"),
-    (["--model.nonsense", "3"], "nonsense"),
+    (["--model.nonsense", "3"], "unknown option --model.nonsense (see `sspvs fit --help`)"),
+    (["--model.optim.lrr", "3"], "unknown option --model.optim.lrr; did you mean --model.optim.lr?"),
+    (["--lr", "3"], "unknown option --lr; did you mean --model.optim.lr?"),
+    (["--data.world.settings.drawn.feature_dm", "3"], "did you mean --data.world.settings.drawn.feature_dim?"),
+    (["--data.train", "s3://b//pairs.jsonl"], "addresses are not read: s3://b//pairs.jsonl; "),
+    (["--config", "http://host//c.yaml"], "addresses are not read: http://host//c.yaml; "),
     (["--trainer.max_epochs", "many"], "max_epochs"),
     (["--trainer.accelerator", "tpu"], ""),
     (["--model.losses.coarse", "cosine"], "coarse"),
@@ -137,6 +142,28 @@ def test_mistakes_are_one_line(
     assert expected in lines[0]
     assert "Traceback" not in err
     assert not list((tmp_path / "runs").rglob("*.ckpt")) if (tmp_path / "runs").exists() else True
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({"model": {"optim": {"lrr": 3}}}, "unknown option model.optim.lrr; did you mean model.optim.lr?"),
+        ({"modle": {"optim": {"lr": 3}}}, "unknown option modle.optim.lr; did you mean model.optim.lr?"),
+        ({"data": {"world": {"settings": {"wordng": {"shufled": 3}}}}}, "data.world.settings.wording.shuffled?"),
+        ({"data": {"train": "http://host//p.jsonl"}}, "addresses are not read: http://host//p.jsonl; "),
+    ],
+    ids=["a key", "a group", "inside a dataclass that may be None", "an address"],
+)
+def test_mistakes_in_a_config_are_one_line(
+    config: dict[str, object], expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "more.yaml"
+    file.write_text(yaml.safe_dump(config))
+    assert main(["fit", *arguments(tmp_path / "runs", "--config", str(file))]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("error: ")
+    assert expected in err
+    assert err.count("\n") == 1
 
 
 def test_debug_shows_the_traceback(tmp_path: Path) -> None:

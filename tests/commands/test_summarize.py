@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from sspvs.cli import main
+from sspvs.commands.summarize import default_out
 from sspvs.video.drawing import SCENES, draw_video
 
 OUTPUTS = {"summary.mp4", "summary.json", "scores.csv", "scores.png", "report.html", "summary.edl", "keyframes"}
@@ -32,7 +33,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def summarized(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("out") / "new" / "folder"
-    assert main(["summarize", str(drawn), "--out", str(out), "--ratio", "0.3"]) == 0
+    assert main(["summarize", str(drawn), "--out", str(out), "--ratio", "30"]) == 0  # per cent
     return out
 
 
@@ -127,7 +128,7 @@ def test_again_into_the_same_folder_replaces(summarized: Path, drawn: Path) -> N
 @pytest.mark.parametrize(
     ("flags", "check"),
     [
-        (["--duration", "4"], lambda r: 0 < r["selected_seconds"] <= 4.0 + 1e-6),
+        (["--duration", "0:04"], lambda r: 0 < r["selected_seconds"] <= 4.0 + 1e-6),
         (["--max-shots", "1"], lambda r: sum(s["selected"] for s in r["shots"]) == 1),
         (["--segmenter", "uniform", "--shot-seconds", "2"], lambda r: len(r["shots"]) == 6),
         (["--segmenter", "uniform", "--shot-seconds", "20"], lambda r: 0 < r["selected_seconds"] <= 0.15 * 12),
@@ -141,6 +142,45 @@ def test_settings_do_what_they_say(flags: list[str], check, drawn: Path, tmp_pat
         pytest.importorskip("decord")
     assert main(["summarize", str(drawn), "--out", str(tmp_path), *flags]) == 0
     assert check(_result(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("flags", "why"),
+    [
+        (["--max-shots", "99"], "it has 4 shots, and max_shots is 99; ratio or duration make it shorter"),
+        (["--duration", "1m30s"], "it lasts 12.0 s, and the summary may last 90 s"),
+        (["--ratio", "1"], None),  # the whole video was asked for
+    ],
+)
+def test_a_budget_that_holds_the_whole_video_is_said(
+    flags: list[str],
+    why: str | None,
+    drawn: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["summarize", str(drawn), "--quiet", *flags]) == 0
+    out = tmp_path / f"{drawn.stem}-summary"  # where --out is not given
+    assert list(tmp_path.iterdir()) == [out]
+    result = _result(out)
+    assert sum(segment["end_frame"] - segment["start_frame"] for segment in result["segments"]) == 300
+    expected = [] if why is None else [f"the summary is the whole video: {why}"]
+    assert result["warnings"] == expected
+    printed = capsys.readouterr()
+    assert printed.err == "".join(f"warning: {drawn.name}: {line}\n" for line in expected)
+    assert printed.out == ""
+    assert all(line in (out / "report.html").read_text() for line in expected)
+
+
+def test_where_summaries_go_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "holiday"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    assert default_out([Path("/videos/clip.one.mp4")]) == Path("clip.one-summary")
+    assert default_out([Path("../holiday/")]) == default_out([Path()]) == Path("holiday-summaries")
+    assert default_out([Path("a.mp4"), Path("b.mp4")]) == default_out([Path(), Path("a.mp4")]) == Path("summaries")
 
 
 def test_given_shots(drawn: Path, tmp_path: Path) -> None:
@@ -203,8 +243,8 @@ def test_tiny_and_constant_videos_work(frames: int, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "case",
-    ["missing", "empty folder", "text", "empty file", "audio only", "ratio 0", "ratio 1.5", "unwritable", "backbone",
-     "no weights", "two budgets", "nan ratio", "pipe"],
+    ["missing", "empty folder", "text", "empty file", "audio only", "ratio 0", "ratio 1.5", "ratio 1500%", "duration 0",
+     "duration 1:75", "unwritable", "backbone", "no weights", "two budgets", "nan ratio", "pipe"],
 )  # fmt: skip
 def test_bad_input_is_one_line_and_leaves_nothing(
     case: str, drawn: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
@@ -224,8 +264,8 @@ def test_bad_input_is_one_line_and_leaves_nothing(
         video.touch()
     elif case == "audio only":
         video = _write_plain_video(tmp_path / "sound.mp4", 0, audio_only=True)
-    elif case in ("ratio 0", "ratio 1.5"):
-        flags = ["--ratio", case.split()[1]]
+    elif case.startswith(("ratio", "duration")):
+        flags = [f"--{case.split()[0]}", case.split()[1]]
     elif case == "nan ratio":
         flags = ["--ratio", "nan"]
     elif case == "pipe":

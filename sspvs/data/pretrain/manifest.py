@@ -18,6 +18,7 @@ from sspvs.atomic import write_text
 from sspvs.data.manifest_rows import Problems, read_rows, text_in
 from sspvs.data.pretrain.items import Entry, FeatureRef
 from sspvs.data.text import FIELDS, TextFields
+from sspvs.errors import AddressError, local_only
 from sspvs.video.files import VIDEO_SUFFIXES
 
 PATHS = ("path", "features", "video")
@@ -101,7 +102,10 @@ def _source(given: str, folder: Path) -> FeatureRef | Path | str:
     name, _, group = given.partition("#")
     if "#" in given and Path(name).suffix.lower() not in _FEATURE_SUFFIXES:
         name, group = given, ""  # a video with a # in its name
-    path = folder / Path(name).expanduser()
+    try:
+        path = folder / Path(local_only(name)).expanduser()
+    except AddressError as error:
+        return str(error)
     if not path.is_file():
         return f"no file {path}"
     suffix = path.suffix.lower()

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from sspvs.errors import DatasetError, SspvsError, first_line
+from sspvs.errors import DatasetError, SspvsError, first_line, local_only
 from sspvs.features.store import VideoScores, is_h5, read_scores
 
 KINDS = (
@@ -29,7 +29,7 @@ def read_score_file(path: str | os.PathLike[str]) -> dict[str, VideoScores]:
     Raises:
         DatasetError: The file cannot be read, is of no known kind, or names a video twice.
     """
-    path = Path(path)
+    path = Path(local_only(path))
     try:
         head = path.open("rb").read(16)
         if path.suffix.lower() in (".h5", ".hdf5") or is_h5(path):

@@ -11,7 +11,7 @@ from typing import Any
 
 from sspvs.data.splits.folds import Fold, Splits
 from sspvs.data.splits.references import VideoRef
-from sspvs.errors import DatasetError, first_line
+from sspvs.errors import DatasetError, first_line, local_only
 
 _PARTS = {
     "train": ("train_keys", "train"),
@@ -36,7 +36,7 @@ def read_splits(path: str | os.PathLike[str]) -> Splits:
     Raises:
         DatasetError: It cannot be read, is no split file, or has a video in train and test (or val and test).
     """
-    path = Path(path)
+    path = Path(local_only(path))
     try:
         content = path.read_bytes()
     except OSError as error:

@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 
 from sspvs.atomic import atomic_file
-from sspvs.errors import DatasetError, FeatureFileError, first_line, printable
+from sspvs.errors import DatasetError, FeatureFileError, first_line, local_only, printable
 from sspvs.features.store import annotation_group, layout
 from sspvs.features.store.annotation_keys import CHANGE_POINTS
 from sspvs.features.store.clock import read_clock
@@ -55,7 +55,7 @@ class DatasetStore(Mapping[str, Annotations]):
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
+        self.path = Path(local_only(path))
         _check_file(self.path)
         try:
             self.features = FeatureStore(path)

@@ -11,7 +11,7 @@ from typing import Any
 
 import h5py
 
-from sspvs.errors import FeatureFileError
+from sspvs.errors import FeatureFileError, local_only
 from sspvs.features.store import layout
 from sspvs.types import Fingerprint, FrameFeatures
 
@@ -33,7 +33,7 @@ class FeatureStore(Mapping[str, FrameFeatures]):
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
+        self.path = Path(local_only(path))
         self._file: h5py.File | None = None
         with self._reading("the file"):
             file = self._open()

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sspvs.training.tasks.base import TrainingTask
 
-__all__ = ["DEFAULT", "TASKS", "TrainingTask", "task_asked_for", "task_named", "task_of_kind"]
+__all__ = ["DEFAULT", "TASKS", "TrainingTask", "options_with_values", "task_asked_for", "task_named", "task_of_kind"]
 
 DEFAULT = "pretrain"
 TASKS = {
@@ -54,17 +54,17 @@ def task_asked_for(arguments: Sequence[str]) -> TrainingTask:
         ValueError: There is no task of that name.
     """
     name: object = DEFAULT
-    for option, value in _options(arguments):
+    for option, value in options_with_values(arguments, "--task", "--config"):
         name = value if option == "--task" else _in_file(value, name)
     return task_named(name)
 
 
-def _options(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """`--task` and `--config`, whichever way they are written, with their values."""
+def options_with_values(arguments: Sequence[str], *wanted: str) -> Iterator[tuple[str, str]]:
+    """Some options (`--config` is also `-c`), whichever way they are written, with their values."""
     for place, word in enumerate(arguments):
         option, equals, value = word.partition("=")
         option = "--config" if option == "-c" else option
-        if option in ("--task", "--config"):
+        if option in wanted:
             if equals:
                 yield option, value
             elif place + 1 < len(arguments):
