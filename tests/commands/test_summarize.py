@@ -56,7 +56,7 @@ def test_json_has_the_promised_fields(summarized: Path, drawn: Path) -> None:
     assert video["duration_seconds"] == pytest.approx(12.0, abs=0.05)
     assert result["scorer"] == "contrastive"
     assert result["feature_fingerprint"]["backbone"]
-    assert result["budget"] == {"fraction": pytest.approx(0.3), "frames": 90}
+    assert result["budget"] == {"fraction": pytest.approx(0.3), "frames": 90, "seconds": pytest.approx(3.6)}
     assert len(result["picks"]) == len(result["scores"]) == 24
     assert set(result["decode"]) >= {"declared_frames", "decoded_frames", "corrupt_frames"}
     assert result["warnings"] == []
