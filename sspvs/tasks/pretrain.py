@@ -20,7 +20,7 @@ from sspvs.models.video_encoder import VideoEncoder
 from sspvs.tasks.checkpoint import PRETRAIN
 from sspvs.tasks.evidence import embed, evidence, pair_scorer
 from sspvs.tasks.objectives import Objectives, contrastive_vectors
-from sspvs.tasks.saved_task import SavedTask
+from sspvs.tasks.saved_task import STAGES, SavedTask
 from sspvs.tasks.settings import LossSettings, OptimSettings, settings_from
 from sspvs.tasks.validation import Retrieval, ValidationRecords
 
@@ -159,6 +159,7 @@ class PretrainTask(SavedTask):
     def predict_step(self, batch: PretrainBatch, batch_idx: int) -> Embeddings:  # noqa: ARG002
         """Embeddings of a batch's videos, nothing masked, and of its texts."""
         video, text = embed(self.model, self.losses, batch.frames, batch.frame_mask, batch.tokens, batch.token_mask)
+        self.refuse_not_finite("the embeddings", video, text, ids=batch.ids)
         return Embeddings(tuple(batch.ids), video, text)
 
     def on_validation_epoch_start(self) -> None:
@@ -215,15 +216,22 @@ class PretrainTask(SavedTask):
 
     def _judge(self, stage: Literal["val", "test"], batch: PretrainBatch) -> None:
         out, terms = self._batch_forward(batch)
-        self.log_terms(stage, terms, self.total(terms), len(batch.frames))
         for ids, columns in evidence(self.model, self.losses, batch, out):
+            self.refuse_not_finite("the outputs", *columns.values(), ids=ids)
             self.records.add(ids, columns)
+        total = self.total(terms)
+        self.refuse_not_finite(f"the {STAGES[stage]} losses", total)
+        self.log_terms(stage, terms, total, len(batch.frames))
 
     def _log_figures(self, stage: str) -> None:
         self.records = self.records.joined()
         scorer = pair_scorer(self.model, self.losses)
         self.retrieval = None if scorer is None else self.records.retrieval(scorer, self.retrieval_candidates)
-        figures = self.records.figures() | ({} if self.retrieval is None else retrieval_metrics(self.retrieval.scores))
+        figures = self.records.figures()
+        if self.retrieval is not None:
+            self.refuse_not_finite("the scores of videos and texts", torch.from_numpy(self.retrieval.scores))
+            figures |= retrieval_metrics(self.retrieval.scores)
+        self.refuse_not_finite(f"the {STAGES[stage]} figures", torch.tensor(list(figures.values())))
         # Every process has the same figures: the mean over them is the figure.
         self.log_dict({f"{stage}/{name}": value for name, value in figures.items()}, sync_dist=True)
 

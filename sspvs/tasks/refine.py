@@ -159,7 +159,7 @@ class RefineTask(JudgedTask):
         self.model.unit_length = self.hparams["unit_length"]
 
     def _scored(self, batch: RefineBatch, out: RefinerOutput, variants: Collection[Combine] = ()) -> RefinedVideos:
-        self.refuse_no_numbers(batch.ids, out.features, out.uniqueness_logits)
+        self.refuse_not_finite("the scores", out.features, out.uniqueness_logits, ids=batch.ids)
         return RefinedVideos.of(
             batch.ids, out.features, out.uniqueness_logits, batch.frames, batch.frame_mask, self.scoring, variants
         )

@@ -139,6 +139,34 @@ def test_mistakes_are_one_line(
     assert not list((tmp_path / "runs").rglob("*.ckpt")) if (tmp_path / "runs").exists() else True
 
 
+def told_of_divergence(capsys: pytest.CaptureFixture[str]) -> str:
+    err = capsys.readouterr().err
+    assert "Traceback" not in err
+    (line,) = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert "the training diverged: " in line
+    assert "; lower the learning rate (--model.optim.lr, here 1e+12)" in line
+    return line
+
+
+def test_divergence_before_the_first_validation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = arguments(tmp_path / "runs", "--model.optim.lr", "1e12", "--run.save_every", "1000")
+    assert main(["fit", *words]) == 2
+    assert "the outputs of val_00000 are not finite (NaN or infinite) after step 6 (" in told_of_divergence(capsys)
+
+
+def test_divergence_leaves_the_checkpoint_before_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = arguments(tmp_path / "runs", "--run.save_every", "2", "--trainer.max_epochs", "1")
+    broken = ["--trainer.callbacks+=interrupting.NanAt", "--trainer.callbacks.step=3", "--model.optim.lr", "1e12"]
+    assert main(["fit", *words, *broken, "--model.optim.warmup_steps", "100000000000000"]) == 2
+    line = told_of_divergence(capsys)
+    assert "the weights are not finite (NaN or infinite) after step 4 (" in line
+    assert " since step 4); " in line
+    kept = torch.load(tmp_path / "runs/smoke/version_0/checkpoints/last.ckpt", weights_only=True)
+    assert kept["global_step"] == 2
+    assert all(bool(weight.isfinite().all()) for weight in kept["state_dict"].values())
+    assert main(["fit", *words, "--ckpt_path", "last"]) == 0
+
+
 def test_debug_shows_the_traceback(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="nonsense"):
         main(["fit", "--debug", *arguments(tmp_path / "runs", "--model.nonsense", "3")])
