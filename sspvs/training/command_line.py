@@ -16,6 +16,7 @@ from pytorch_lightning.cli import ArgsType, LightningArgumentParser, LightningCL
 from sspvs.errors import CheckpointError
 from sspvs.tasks.checkpoint import LoadReport
 from sspvs.training.draws import DrawByStep
+from sspvs.training.given import given
 from sspvs.training.loggers import build_loggers
 from sspvs.training.place import KeepPlace
 from sspvs.training.records import ExportWeights, RunConfig, remove_unstarted
@@ -106,22 +107,23 @@ class TrainingCLI(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         """Take the model's settings from the checkpoint, where one is given."""
-        given = self.settings.get("ckpt_path")
+        start = self.settings.get("ckpt_path")
         self.run_settings = RunSettings(**self.settings.run.as_dict())
+        self.task.settle(self.settings, given(self.arguments))
         if self.verb == "fit":
             self.task.check(self.settings)
         if self.verb == "validate" and not self.task.chooses(self.settings):
             raise ValueError(
                 "data.validate_on is nothing: there is nothing to validate on; set it to held-out, or take `sspvs test`"
             )
-        if given is None and self.verb != "fit":
+        if start is None and self.verb != "fit":
             raise ValueError(
                 f"{self.verb} needs --ckpt_path (last, best, a .ckpt file or a checkpoint folder): without it the "
                 "weights would be random"
             )
-        if given is not None:
+        if start is not None:
             required = self.verb != "fit"
-            self.start = find_starting_point(str(given), self.run_settings, self.task, required=required)
+            self.start = find_starting_point(str(start), self.run_settings, self.task, required=required)
             self.settings.ckpt_path = None
         if self.start is None:
             self.task.prepare(self.settings)

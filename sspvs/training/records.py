@@ -72,7 +72,7 @@ class ExportWeights(Callback):
     def __init__(self, module: type[SavedTask]) -> None:
         self.module = module
 
-    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
         """Read them again and write them, on one process."""
         folder = checkpoint_folder(trainer)  # every process must ask
         if trainer.is_global_zero and not trainer.interrupted:
