@@ -18,6 +18,7 @@ from sspvs.models.settings import TextEncoderSettings, VideoEncoderSettings
 from sspvs.models.text_encoder import build_text_encoder
 from sspvs.models.video_encoder import VideoEncoder
 from sspvs.tasks.checkpoint import PRETRAIN
+from sspvs.tasks.data_facts import refuse_single_pairs
 from sspvs.tasks.evidence import embed, evidence, pair_scorer
 from sspvs.tasks.objectives import Objectives, contrastive_vectors
 from sspvs.tasks.saved_task import STAGES, SavedTask
@@ -141,6 +142,13 @@ class PretrainTask(SavedTask):
         """The weighted sum of the terms: what is trained on."""
         return self.objectives.total(terms)
 
+    def setup(self, stage: str) -> None:
+        """As for every task; refuse batches that have nothing to contrast."""
+        super().setup(stage)
+        if stage == "fit":
+            data = getattr(self.trainer, "datamodule", None)
+            refuse_single_pairs(data, self.losses.over_batch, self.trainer.world_size)
+
     def training_step(self, batch: PretrainBatch, batch_idx: int) -> Tensor:  # noqa: ARG002
         """The total of a batch; logs it and its terms as `train/...`."""
         terms = self._batch_forward(batch)[1]
@@ -221,10 +229,16 @@ class PretrainTask(SavedTask):
             self.records.add(ids, columns)
         total = self.total(terms)
         self.refuse_not_finite(f"the {STAGES[stage]} losses", total)
-        self.log_terms(stage, terms, total, len(batch.frames))
+        alone = len(batch.frames) == 1 and bool(self.losses.over_batch)  # told from nothing: its loss says nothing
+        self.log_terms(stage, terms, total, 0 if alone else len(batch.frames))
 
     def _log_figures(self, stage: str) -> None:
         self.records = self.records.joined()
+        if stage == "val" and len(self.records) == 1 and self.losses.over_batch:
+            raise ValueError(
+                f"there is one video to validate on, and {' and '.join(self.losses.over_batch)} tell a text from those "
+                "of others; hold out more (data.val_share), give data.val more, or set data.val_share to 0"
+            )
         scorer = pair_scorer(self.model, self.losses)
         self.retrieval = None if scorer is None else self.records.retrieval(scorer, self.retrieval_candidates)
         figures = self.records.figures()

@@ -117,10 +117,11 @@ MISTAKES = [
     (["--trainer.max_epochs", "many"], "max_epochs"),
     (["--trainer.accelerator", "tpu"], ""),
     (["--model.losses.coarse", "cosine"], "coarse"),
-    (["--data.batch_size", "500"], "lower batch_size"),
+    (["--data.batch_size", "500"], "lower data.batch_size"),
     (["--ckpt_path", "nowhere.ckpt"], "no checkpoint at nowhere.ckpt"),
     (["--run.save_every", "0"], "save_every"),
     (["--wandb", "loud"], "wandb"),
+    (["--model.losses.coarse", "infonce", "--data.batch_size", "1"], "infonce and hausdorff tell each text from the"),
     (["--data.negative_probability", "0"], "matching and hausdorff would see matching texts only"),
 ]
 

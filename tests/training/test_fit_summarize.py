@@ -264,7 +264,7 @@ MISTAKES = [
     (["--model.summarizer.text_guidance", "gate", "--model.text.encoder", "small"], "text"),
     (["--model.losses.mse", "0"], "every term is off"),
     (["--model.pretrained", "nowhere"], "nowhere"),
-    (["--data.batch_size", "500"], "lower batch_size"),
+    (["--data.batch_size", "500"], "lower data.batch_size"),
 ]
 
 
