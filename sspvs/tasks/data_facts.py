@@ -82,7 +82,8 @@ def refuse_single_pairs(data: object, objectives: Sequence[str], processes: int)
     where = f"on {processes} device{'s'[: processes - 1]}"
     batch, val_batch = getattr(data, "batch_size", None), getattr(data, "val_batch_size", None)
     if batch is not None and batch * processes < _FEW:
-        ways = f"set data.batch_size to {_FEW} or more (trainer.accumulate_grad_batches adds no pairs to a batch)"
+        enough = -(-_FEW // processes)
+        ways = f"set data.batch_size to {enough} or more (trainer.accumulate_grad_batches adds no pairs to a batch)"
         if batch * processes < 2:
             raise ValueError(f"{tell}, and with data.batch_size {batch} {where} there are none to learn from; {ways}")
         _log.warning(

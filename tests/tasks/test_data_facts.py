@@ -33,6 +33,7 @@ def test_pairs_of_all_processes_count(names: str, batch: int, processes: int, ca
             refuse_single_pairs(data, objectives, processes)
     else:
         refuse_single_pairs(data, objectives, processes)
+    assert ("set data.batch_size to 4 or more" in caplog.text) == (processes == 2 and batch < 4)
     told = f"with data.batch_size {batch} on {processes} device{'s' if processes > 1 else ''} these are only "
     assert (told + f"{batch * processes - 1};" in caplog.text) == (1 < batch * processes < 8)
     with pytest.raises(ValueError, match=r"data\.val_batch_size 1 there are none to validate with"):
