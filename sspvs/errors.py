@@ -68,7 +68,7 @@ class CheckpointError(SspvsError):
 
 
 class TrainingDivergedError(CheckpointError):
-    """A training that came to weights, or to scores, that are no numbers."""
+    """A training whose weights, losses or outputs became NaN or infinite."""
 
 
 class ExportError(SspvsError):

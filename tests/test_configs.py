@@ -14,6 +14,8 @@ import pytest
 import yaml
 
 from sspvs.cli import main
+from sspvs.crossval.plan import ReadConfig
+from sspvs.models.settings import SummarizerSettings
 from sspvs.tasks.pretrain import PretrainTask
 from sspvs.tasks.refine import RefineTask
 from sspvs.tasks.summarize import SummarizeTask
@@ -122,22 +124,23 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def fine_tuned(name: str, material: Path, folder: Path) -> Made:
+def fine_tuned(name: str, material: Path, folder: Path, *more: str, kind: type[TrainingCLI] = Made) -> TrainingCLI:
     """A fine-tuning config on what this machine has."""
     config: dict[str, Any] = yaml.safe_load((FINETUNE / name).read_text())
     words = ["--config", str(FINETUNE / name), "--run.root", str(folder / "runs"), "--trainer.accelerator", "cpu"]
+    words += more
     if "world" in config["data"]:
         words += ["--data.world.folder", str(folder / "worlds"), "--data.world.settings.pretrain_train", "4"]
         words += ["--data.world.settings.pretrain_val", "2", "--data.world.settings.annotated", "10"]
         words += ["--model.pretrained", "null"]
-        return Made("fit", words)
+        return kind("fit", words)
     words += ["--data.dataset", str(material / Path(config["data"]["dataset"]).name)]
     start = "null" if config["model"]["pretrained"] is None else str(material / "pretrained")
     words += ["--model.pretrained", start, "--data.splits", "null"]
     if "others" in config["data"]:
         others = [str(material / Path(other).name) for other in config["data"]["others"]]
         words += ["--data.others", json.dumps(others), "--data.setting", name.removesuffix(".yaml").split("_")[1]]
-    return Made("fit", words)
+    return kind("fit", words)
 
 
 @pytest.mark.parametrize("name", FINE_TUNED)
@@ -161,6 +164,18 @@ def test_fine_tuning_makes_its_objects(name: str, material: Path, tmp_path: Path
         assert "Should reach:" in text
         assert (task.initialised_from is None) == (name in ("synthetic.yaml", "own.yaml"))
     assert not (tmp_path / "runs").exists()  # nothing is written before training
+
+
+@pytest.mark.parametrize(("number", "name"), list(enumerate(FINE_TUNED)))
+def test_another_head_is_one_word(number: int, name: str, material: Path, tmp_path: Path) -> None:
+    """Whatever stages a config sets for the progressive head: on the command line and in a config on top."""
+    head = ("linear", "attention", "csta")[number % 3]
+    top = tmp_path / "top.yaml"
+    top.write_text(f"model: {{summarizer: {{head: {head}}}}}")
+    for more in (["--model.summarizer.head", head], ["--config", str(top)]):
+        chosen = fine_tuned(name, material, tmp_path, *more, kind=ReadConfig).settings.model.summarizer
+        assert (chosen.head, chosen.num_stages) == (head, 1)
+        SummarizerSettings(**chosen.as_dict())
 
 
 @pytest.mark.parametrize("row", PUBLISHED)

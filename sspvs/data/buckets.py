@@ -82,7 +82,7 @@ class LengthBuckets(DistributedSampler[list[Pick]]):
         if training and len(self.lengths) * self.repeats < batch_size * world_size:
             raise ValueError(
                 f"a batch of {batch_size} on each of {world_size} ranks needs {batch_size * world_size} videos, there "
-                f"are {len(self.lengths)}; lower batch_size, or raise repeats"
+                f"are {len(self.lengths)} to train on; lower data.batch_size, or raise data.repeats"
             )
 
     def __len__(self) -> int:

@@ -61,8 +61,8 @@ class SummarizerSettings:
     head: Literal["progressive", "linear", "attention", "csta"] = "progressive"
     """`progressive` as published; for comparison `linear` (of the features alone), `attention` (one self-attention
     layer of its own) and `csta` (attention of a CNN over frames and channels, after CSTA)."""
-    num_stages: int = 3
-    """K, stages of the progressive head; the others have one."""
+    num_stages: int | None = None
+    """K, stages of the progressive head: 3 when null. The others have one."""
     dropout: float = 0.1
     """In front of each stage's linear layer, and within the heads that are there for comparison."""
     text_guidance: Literal["none", "added", "gate", "cross-attention"] = "none"
@@ -83,14 +83,24 @@ class SummarizerSettings:
             known = _choices(type(self), name)
             if getattr(self, name) not in known:
                 wrong.append(f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}")
-        if self.num_stages < 1 or (self.head != "progressive" and self.num_stages != 1):
-            wrong.append(f"num_stages must be at least 1, and 1 for any head but progressive, got {self.num_stages}")
+        if self.num_stages is None:
+            object.__setattr__(self, "num_stages", 3 if self.head == "progressive" else 1)
+        if self.stages < 1:
+            wrong.append(f"num_stages must be at least 1, got {self.stages}")
+        elif self.head != "progressive" and self.stages != 1:
+            wrong.append(f"the {self.head} head has one stage, got num_stages {self.stages}: leave num_stages out")
         if not 0 <= self.dropout < 1:
             wrong.append(f"dropout must be at least 0 and below 1, got {self.dropout}")
         if not 0 <= self.overlap <= self.max_frames // 2:
             wrong.append(f"overlap must be at least 0 and at most half of max_frames, got {self.overlap}")
         if wrong:
             raise ValueError("summarizer: " + "; ".join(wrong))
+
+    @property
+    def stages(self) -> int:
+        """K: `num_stages`, which is settled by now."""
+        assert self.num_stages is not None
+        return self.num_stages
 
 
 @dataclass(frozen=True)

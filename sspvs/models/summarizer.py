@@ -88,7 +88,7 @@ class Summarizer(nn.Module):
         self.text_encoder: TextEncoder | None = None
         self.text_projection: ProjectionHead | None = None
         self.guidance: TextGuidance | None = build_text_guidance(
-            settings.text_guidance, sizes.embed_dim, sizes.num_heads, settings.num_stages, settings.fit_frames
+            settings.text_guidance, sizes.embed_dim, sizes.num_heads, settings.stages, settings.fit_frames
         )
         alone = isinstance(self.guidance, TextGate) and not self.guidance.uses_encoder
         self.frame_projection = (
@@ -194,7 +194,7 @@ def _build_head(settings: SummarizerSettings, sizes: VideoEncoderSettings) -> Su
     """The head that the settings name."""
     dim, dropout = sizes.embed_dim, settings.dropout
     if settings.head == "progressive":
-        return ProgressiveHead(dim, settings.num_stages, dropout)
+        return ProgressiveHead(dim, settings.stages, dropout)
     if settings.head == "linear":
         return LinearHead(dim, dropout=dropout)
     if settings.head == "attention":

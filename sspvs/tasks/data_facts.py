@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sspvs.errors import CheckpointError
 from sspvs.models.settings import VideoEncoderSettings
 from sspvs.models.text_encoder import SMALL_VOCAB_SIZE, TextEncoder
+from sspvs.tasks.refine_settings import RefineLossSettings
+
+_log = logging.getLogger(__name__)
+_FEW = 8  # pairs in a batch
 
 
 def refuse_other_data(
@@ -54,4 +59,71 @@ def refuse_other_width(data: object, feature_dim: int) -> None:
         raise CheckpointError(
             f"the model is made for features of width {feature_dim}, the data has {width}; extract the features with "
             "the backbone it was trained on, or train a new one"
+        )
+
+
+def refuse_single_pairs(data: object, objectives: Sequence[str], processes: int) -> None:
+    """Refuse a batch of one pair where objectives tell pairs from the others in their batch; warn of a few.
+
+    In training that batch is the one of all processes, in validation each process has its own.
+
+    Args:
+        data: Its `batch_size` and `val_batch_size`, of a process, are looked at.
+        objectives: `LossSettings.over_batch`.
+        processes: How many train together.
+
+    Raises:
+        ValueError: No pair would have another beside it: nothing could be learned, or validated.
+    """
+    if not objectives:
+        return
+    named, one = " and ".join(objectives), len(objectives) == 1
+    tell = f"{named} {'tells' if one else 'tell'} each text from the others in its batch"
+    where = f"on {processes} device{'s'[: processes - 1]}"
+    batch, val_batch = getattr(data, "batch_size", None), getattr(data, "val_batch_size", None)
+    if batch is not None and batch * processes < _FEW:
+        enough = -(-_FEW // processes)
+        ways = f"set data.batch_size to {enough} or more (trainer.accumulate_grad_batches adds no pairs to a batch)"
+        if batch * processes < 2:
+            raise ValueError(f"{tell}, and with data.batch_size {batch} {where} there are none to learn from; {ways}")
+        _log.warning(
+            "%s, and with data.batch_size %d %s these are only %d; %s", tell, batch, where, batch * processes - 1, ways
+        )
+    if val_batch == 1:
+        raise ValueError(f"{tell}, and with data.val_batch_size 1 there are none to validate with; set it to 2 or more")
+
+
+def refuse_idle_terms(data: object, losses: RefineLossSettings, processes: int) -> None:
+    """Say which terms of refinement have nothing to compare frames with; refuse where that is true of all.
+
+    Args:
+        data: Its `clip_frames`, and `batch_size` of a process, are looked at.
+        losses: The terms.
+        processes: How many train together.
+
+    Raises:
+        ValueError: Every term that refines the features would be constant.
+    """
+    frames, batch = getattr(data, "clip_frames", None), getattr(data, "batch_size", None)
+    if frames is None or batch is None:
+        return
+    neighbours = int(losses.neighbour_fraction * frames + 1e-9)
+    idle = {}
+    if losses.alignment and neighbours < 2:
+        idle["alignment"] = (
+            f"losses.neighbour_fraction {losses.neighbour_fraction:g} of data.clip_frames {frames} leaves each frame "
+            "itself as its only neighbour; raise either, to 2 neighbours at least"
+        )
+    if losses.uniformity and frames < 2:
+        idle["uniformity"] = "a clip of data.clip_frames 1 has no other frame; raise it"
+    told = "; ".join(f"losses.{name} is 0 throughout: {why}" for name, why in idle.items())
+    working = {name for name in ("alignment", "uniformity", "commonness") if getattr(losses, name)} - set(idle)
+    if not working:
+        raise ValueError(told)
+    if told:
+        _log.warning("%s", told)
+    if losses.needs_uniqueness and batch * processes < 2:
+        _log.warning(
+            "losses.commonness and losses.uniqueness compare frames with the clips of their batch, and data.batch_size "
+            "1 on 1 device has the frame's own clip alone; raise it"
         )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from sspvs.tasks.saved_task import SavedTask
+from sspvs.tasks.saved_task import STAGES, SavedTask
 from sspvs.tasks.score_records import ScoreRecords
 from sspvs.types import FloatArray
 
@@ -30,22 +30,6 @@ class JudgedTask(SavedTask):
     @abstractmethod
     def keep(self, batch: Any) -> None:
         """Put a batch's scores and terms into the records."""
-
-    def refuse_no_numbers(self, ids: Sequence[str], *given: Sequence[Tensor] | Tensor | None) -> None:
-        """Refuse what the network gives of some videos where it is no number.
-
-        Args:
-            ids: B videos.
-            given: Of each B tensors, or a (B, ...) tensor.
-
-        Raises:
-            TrainingDivergedError: Something is no number, after steps of training.
-            CheckpointError: Without any.
-        """
-        for values in (one for one in given if one is not None):
-            for video, own in zip(ids, values, strict=True):
-                if not bool(own.detach().isfinite().all()):
-                    raise self.no_numbers(f"the scores of {video}")
 
     @property
     def scores(self) -> dict[str, FloatArray]:
@@ -85,7 +69,9 @@ class JudgedTask(SavedTask):
         terms = {name: torch.tensor(value) for name, value in self.records.means().items()}
         values: dict[str, Any] = dict(terms)
         if terms:
-            self.log(f"{stage}/loss", self.total(terms), prog_bar=True, sync_dist=True)
+            total = self.total(terms)
+            self.refuse_not_finite(f"the {STAGES[stage]} losses", total)
+            self.log(f"{stage}/loss", total, prog_bar=True, sync_dist=True)
         judge = getattr(getattr(self.trainer, "datamodule", None), "judge", None)
         scores = self.judged()
         if judge is not None and scores:

@@ -1,4 +1,4 @@
-"""Since when a loss is no number: what a training that diverged has to say."""
+"""Since when a loss is NaN or infinite: what a training that diverged has to say."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _NEVER = 1 << 62
 
 
 class LossWatch:
-    """Remembers at which step each figure was first no number: on the device, so that no step waits for it.
+    """Remembers at which step each figure was first not finite: on the device, so that no step waits for it.
 
     Attributes:
         steps: How many were seen.
@@ -37,10 +37,10 @@ class LossWatch:
         self.steps += 1
 
     def told(self) -> str:
-        """Which figures became no numbers first, and when."""
+        """Which figures were the first that were not finite, and when."""
         first = [] if self._first is None else self._first.tolist()
         step = min(first, default=_NEVER)
         if step == _NEVER:
-            return "the losses of all steps were numbers"
+            return "the losses of all steps were finite"
         names = [name for name, found in zip(self._names, first, strict=True) if found == step]
-        return f"{' and '.join(names)} {'is no number' if len(names) == 1 else 'are no numbers'} since step {step}"
+        return f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} not finite since step {step}"

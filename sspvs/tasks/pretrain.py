@@ -18,9 +18,10 @@ from sspvs.models.settings import TextEncoderSettings, VideoEncoderSettings
 from sspvs.models.text_encoder import build_text_encoder
 from sspvs.models.video_encoder import VideoEncoder
 from sspvs.tasks.checkpoint import PRETRAIN
+from sspvs.tasks.data_facts import refuse_single_pairs
 from sspvs.tasks.evidence import embed, evidence, pair_scorer
 from sspvs.tasks.objectives import Objectives, contrastive_vectors
-from sspvs.tasks.saved_task import SavedTask
+from sspvs.tasks.saved_task import STAGES, SavedTask
 from sspvs.tasks.settings import LossSettings, OptimSettings, settings_from
 from sspvs.tasks.validation import Retrieval, ValidationRecords
 
@@ -141,6 +142,13 @@ class PretrainTask(SavedTask):
         """The weighted sum of the terms: what is trained on."""
         return self.objectives.total(terms)
 
+    def setup(self, stage: str) -> None:
+        """As for every task; refuse batches that have nothing to contrast."""
+        super().setup(stage)
+        if stage == "fit":
+            data = getattr(self.trainer, "datamodule", None)
+            refuse_single_pairs(data, self.losses.over_batch, self.trainer.world_size)
+
     def training_step(self, batch: PretrainBatch, batch_idx: int) -> Tensor:  # noqa: ARG002
         """The total of a batch; logs it and its terms as `train/...`."""
         terms = self._batch_forward(batch)[1]
@@ -159,6 +167,7 @@ class PretrainTask(SavedTask):
     def predict_step(self, batch: PretrainBatch, batch_idx: int) -> Embeddings:  # noqa: ARG002
         """Embeddings of a batch's videos, nothing masked, and of its texts."""
         video, text = embed(self.model, self.losses, batch.frames, batch.frame_mask, batch.tokens, batch.token_mask)
+        self.refuse_not_finite("the embeddings", video, text, ids=batch.ids)
         return Embeddings(tuple(batch.ids), video, text)
 
     def on_validation_epoch_start(self) -> None:
@@ -215,15 +224,28 @@ class PretrainTask(SavedTask):
 
     def _judge(self, stage: Literal["val", "test"], batch: PretrainBatch) -> None:
         out, terms = self._batch_forward(batch)
-        self.log_terms(stage, terms, self.total(terms), len(batch.frames))
         for ids, columns in evidence(self.model, self.losses, batch, out):
+            self.refuse_not_finite("the outputs", *columns.values(), ids=ids)
             self.records.add(ids, columns)
+        total = self.total(terms)
+        self.refuse_not_finite(f"the {STAGES[stage]} losses", total)
+        alone = len(batch.frames) == 1 and bool(self.losses.over_batch)  # told from nothing: its loss says nothing
+        self.log_terms(stage, terms, total, 0 if alone else len(batch.frames))
 
     def _log_figures(self, stage: str) -> None:
         self.records = self.records.joined()
+        if stage == "val" and len(self.records) == 1 and self.losses.over_batch:
+            raise ValueError(
+                f"there is one video to validate on, and {' and '.join(self.losses.over_batch)} tell a text from those "
+                "of others; hold out more (data.val_share), give data.val more, or set data.val_share to 0"
+            )
         scorer = pair_scorer(self.model, self.losses)
         self.retrieval = None if scorer is None else self.records.retrieval(scorer, self.retrieval_candidates)
-        figures = self.records.figures() | ({} if self.retrieval is None else retrieval_metrics(self.retrieval.scores))
+        figures = self.records.figures()
+        if self.retrieval is not None:
+            self.refuse_not_finite("the scores of videos and texts", torch.from_numpy(self.retrieval.scores))
+            figures |= retrieval_metrics(self.retrieval.scores)
+        self.refuse_not_finite(f"the {STAGES[stage]} figures", torch.tensor(list(figures.values())))
         # Every process has the same figures: the mean over them is the figure.
         self.log_dict({f"{stage}/{name}": value for name, value in figures.items()}, sync_dist=True)
 

@@ -17,7 +17,7 @@ from sspvs.importance.contrastive import Combine
 from sspvs.models.refiner import Refiner, RefinerOutput
 from sspvs.models.settings import RefinerSettings
 from sspvs.tasks.checkpoint import REFINE
-from sspvs.tasks.data_facts import refuse_other_width
+from sspvs.tasks.data_facts import refuse_idle_terms, refuse_other_width
 from sspvs.tasks.judged_task import JudgedTask
 from sspvs.tasks.refine_settings import RefineLossSettings, RefineOptimSettings
 from sspvs.tasks.refine_terms import refine_terms, weighted_sum
@@ -154,12 +154,13 @@ class RefineTask(JudgedTask):
         super().setup(stage)
         data = getattr(self.trainer, "datamodule", None)
         refuse_other_width(data, self.hparams["refiner"]["feature_dim"])
-        if stage == "fit" and getattr(data, "unit_length", False):
-            self.hparams["unit_length"] = True
+        if stage == "fit":
+            refuse_idle_terms(data, self.losses, self.trainer.world_size)
+            self.hparams["unit_length"] |= bool(getattr(data, "unit_length", False))
         self.model.unit_length = self.hparams["unit_length"]
 
     def _scored(self, batch: RefineBatch, out: RefinerOutput, variants: Collection[Combine] = ()) -> RefinedVideos:
-        self.refuse_no_numbers(batch.ids, out.features, out.uniqueness_logits)
+        self.refuse_not_finite("the scores", out.features, out.uniqueness_logits, ids=batch.ids)
         return RefinedVideos.of(
             batch.ids, out.features, out.uniqueness_logits, batch.frames, batch.frame_mask, self.scoring, variants
         )

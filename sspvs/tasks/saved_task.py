@@ -6,7 +6,7 @@ A task's arguments are its config; in plain form they are its hyperparameters, w
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from inspect import signature
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
@@ -29,6 +29,9 @@ from sspvs.tasks.unused import freeze_unused
 _log = logging.getLogger(__name__)
 Task = TypeVar("Task", bound="SavedTask")
 
+STAGES = {"val": "validation", "test": "test"}
+"""How figures of a pass are logged -> what messages call it."""
+
 
 class SavedTask(pl.LightningModule):
     """A task whose hyperparameters, in plain form, make it again.
@@ -39,7 +42,7 @@ class SavedTask(pl.LightningModule):
         optim: The optimiser and its learning rate.
         compile_model: Whether the model is compiled when training starts.
         load_report: What `from_pretrained` loaded.
-        loss_watch: Since when the losses of the last training are no numbers.
+        loss_watch: Since when the losses of the last training are not finite.
     """
 
     kind: ClassVar[str]
@@ -127,22 +130,46 @@ class SavedTask(pl.LightningModule):
         task.load_report = LoadReport.load(task, state, where=str(source), strict=strict)
         return task.eval()
 
-    def no_numbers(self, what: str) -> CheckpointError:
-        """What to raise where weights, or what they give, are no numbers.
+    def refuse_not_finite(self, what: str, *values: Any, ids: Sequence[str] = ()) -> None:
+        """Refuse weights, or what they give, where they are NaN or infinite.
 
         Args:
             what: Which ones, in the plural.
+            values: Tensors; None is passed over. With `ids` each is a batch.
+            ids: The batch's videos, to name the first that is concerned.
+
+        Raises:
+            TrainingDivergedError: Something is not finite, after steps of training.
+            CheckpointError: Likewise, without any.
         """
+        bad = [one.detach() for one in values if one is not None and not bool(one.detach().isfinite().all())]
+        if not bad:
+            return
+        if ids:
+            row = min(int((~one.isfinite()).reshape(len(ids), -1).any(dim=1).nonzero()[0]) for one in bad)
+            what = f"{what} of {ids[row]}"
         if not self.loss_watch.steps:
-            return CheckpointError(
-                f"{what} are no numbers, and nothing was trained here: are the weights whole, and the features of a "
-                "sensible size?"
+            raise CheckpointError(
+                f"{what} are not finite (NaN or infinite), and nothing was trained here: are the weights intact, and "
+                "the features of a sensible size?"
             )
-        return TrainingDivergedError(
-            f"the training diverged: {what} are no numbers after step {self.global_step} ({self.loss_watch.told()}); "
-            f"lower the learning rate (--model.optim.lr, here {self.optim.lr:g}), and see whether the features are of "
-            "a sensible size"
+        rates = {name: getattr(self.optim, name, None) for name in ("lr", "text_lr", "encoder_lr")}
+        told = ", ".join(f"--model.optim.{name}, here {rate:g}" for name, rate in rates.items() if rate is not None)
+        half = "" if self._trainer is None else str(self.trainer.precision)
+        raise TrainingDivergedError(
+            f"the training diverged: {what} are not finite (NaN or infinite) after step {self.global_step} "
+            f"({self.loss_watch.told()}); lower the learning rate ({told}), "
+            + ("try --trainer.precision bf16-mixed, whose numbers reach further, " if half.startswith("16") else "")
+            + "and see whether the features are of a sensible size"
         )
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the checkpoint before this one where the training has diverged since.
+
+        Raises:
+            TrainingDivergedError: Some of the weights are not finite.
+        """
+        self.refuse_not_finite("the weights", *checkpoint["state_dict"].values())
 
     def freeze_unreached(self, smallest_terms: Callable[[], Mapping[str, Tensor]]) -> None:
         """Freeze the parameters that no term of the losses depends on; see `sspvs.tasks.unused`.

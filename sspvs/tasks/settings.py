@@ -65,6 +65,12 @@ class LossSettings:
         """Whether the coarse objective contrasts the rows of the global batch: the data then draws no negatives."""
         return self.coarse in ("infonce", "sigmoid")
 
+    @property
+    def over_batch(self) -> tuple[str, ...]:
+        """The objectives that tell each video's text from those of the other videos in its batch."""
+        coarse = (self.coarse,) if self.contrastive else ()
+        return (*coarse, *((self.fine,) if self.fine == "late-interaction" or (coarse and self.fine != "none") else ()))
+
 
 @dataclass(frozen=True)
 class OptimSettings:

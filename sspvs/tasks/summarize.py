@@ -215,9 +215,9 @@ class SummarizeTask(JudgedTask):
         return parameter_groups(self, self.optim, layer_wise(self.optim, self.model.video_encoder.settings.num_layers))
 
     def _scored(self, batch: SummarizeBatch, out: SummarizerOutput) -> ScoredVideos:
-        scored = ScoredVideos.of(batch.ids, out)
-        self.refuse_no_numbers(batch.ids, scored.scores)
-        return scored
+        # Infinite logits would give scores of 0 and 1.
+        self.refuse_not_finite("the scores", out.stage_logits, out.log_scores, ids=batch.ids)
+        return ScoredVideos.of(batch.ids, out)
 
     def _batch_forward(self, batch: SummarizeBatch) -> SummarizerOutput:
         out: SummarizerOutput = self.model(

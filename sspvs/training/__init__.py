@@ -2,6 +2,7 @@
 
 command_line      `TrainingCLI`: LightningCLI with this package's defaults, and errors of one line
 tasks/            what it knows of each task: pretraining, the summarizer
+given             which config file, or the command line, set what
 run               where a run lies, and what is kept of it (`--run.*`)
 starting_point    `--ckpt_path`: last, best, a file or a checkpoint folder -> settings and weights
 saving            checkpoints that are whole or not there; the newest, for restarts

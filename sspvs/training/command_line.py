@@ -19,6 +19,7 @@ from pytorch_lightning.cli import ArgsType, LightningArgumentParser, LightningCL
 from sspvs.errors import CheckpointError, UnknownOptionError, local_only
 from sspvs.tasks.checkpoint import LoadReport
 from sspvs.training.draws import DrawByStep
+from sspvs.training.given import given, options
 from sspvs.training.loggers import build_loggers
 from sspvs.training.place import KeepPlace
 from sspvs.training.records import ExportWeights, RunConfig, remove_unstarted
@@ -26,7 +27,7 @@ from sspvs.training.run import RunSettings, WandbMode, WandbSettings
 from sspvs.training.saving import BEST, LastCheckpoint, WholeCheckpoints
 from sspvs.training.starting_point import StartingPoint, differences, find_starting_point
 from sspvs.training.stopping import StopOnSignal
-from sspvs.training.tasks import TASKS, options_with_values, task_asked_for
+from sspvs.training.tasks import TASKS, task_asked_for
 
 logger = logging.getLogger(__name__)
 
@@ -102,7 +103,7 @@ class TrainingCLI(LightningCLI):
             AddressError: For an address in the place of a file.
             ValueError: For any other mistake.
         """
-        for _, value in options_with_values(self.arguments, "--config"):
+        for _, value in (found for found in options(self.arguments) if found[0] == "--config"):
             _refuse_addresses(value)
         try:
             self.config = parser.parse_args(args)  # type: ignore[arg-type]
@@ -126,22 +127,23 @@ class TrainingCLI(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         """Take the model's settings from the checkpoint, where one is given."""
-        given = self.settings.get("ckpt_path")
+        start = self.settings.get("ckpt_path")
         self.run_settings = RunSettings(**self.settings.run.as_dict())
+        self.task.settle(self.settings, given(self.arguments))
         if self.verb == "fit":
             self.task.check(self.settings)
         if self.verb == "validate" and not self.task.chooses(self.settings):
             raise ValueError(
                 "data.validate_on is nothing: there is nothing to validate on; set it to held-out, or take `sspvs test`"
             )
-        if given is None and self.verb != "fit":
+        if start is None and self.verb != "fit":
             raise ValueError(
                 f"{self.verb} needs --ckpt_path (last, best, a .ckpt file or a checkpoint folder): without it the "
                 "weights would be random"
             )
-        if given is not None:
+        if start is not None:
             required = self.verb != "fit"
-            self.start = find_starting_point(str(given), self.run_settings, self.task, required=required)
+            self.start = find_starting_point(str(start), self.run_settings, self.task, required=required)
             self.settings.ckpt_path = None
         if self.start is None:
             self.task.prepare(self.settings)

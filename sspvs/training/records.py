@@ -72,20 +72,16 @@ class ExportWeights(Callback):
     def __init__(self, module: type[SavedTask]) -> None:
         self.module = module
 
-    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
         """Read them again and write them, on one process."""
         folder = checkpoint_folder(trainer)  # every process must ask
         if trainer.is_global_zero and not trainer.interrupted:
-            assert isinstance(pl_module, SavedTask)
-            _export(folder, self.module, pl_module)
+            _export(folder, self.module)
 
 
-def _export(folder: Path, module: type[SavedTask], trained: SavedTask) -> None:
+def _export(folder: Path, module: type[SavedTask]) -> None:
     for name in (BEST, LAST):
         if (folder / name).is_file():
             target = folder.parent / PRETRAINED / name.removesuffix(".ckpt")
-            task = module.from_pretrained(folder / name)
-            if not all(bool(weights.isfinite().all()) for weights in task.state_dict().values()):
-                raise trained.no_numbers(f"the weights in {folder / name}")
-            task.save_pretrained(target)
+            module.from_pretrained(folder / name).save_pretrained(target)
             logger.info("exported %s", target)

@@ -122,10 +122,11 @@ MISTAKES = [
     (["--trainer.max_epochs", "many"], "max_epochs"),
     (["--trainer.accelerator", "tpu"], ""),
     (["--model.losses.coarse", "cosine"], "coarse"),
-    (["--data.batch_size", "500"], "lower batch_size"),
+    (["--data.batch_size", "500"], "lower data.batch_size"),
     (["--ckpt_path", "nowhere.ckpt"], "no checkpoint at nowhere.ckpt"),
     (["--run.save_every", "0"], "save_every"),
     (["--wandb", "loud"], "wandb"),
+    (["--model.losses.coarse", "infonce", "--data.batch_size", "1"], "infonce and hausdorff tell each text from the"),
     (["--data.negative_probability", "0"], "matching and hausdorff would see matching texts only"),
 ]
 
@@ -164,6 +165,34 @@ def test_mistakes_in_a_config_are_one_line(
     assert err.startswith("error: ")
     assert expected in err
     assert err.count("\n") == 1
+
+
+def told_of_divergence(capsys: pytest.CaptureFixture[str]) -> str:
+    err = capsys.readouterr().err
+    assert "Traceback" not in err
+    (line,) = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert "the training diverged: " in line
+    assert "; lower the learning rate (--model.optim.lr, here 1e+12)" in line
+    return line
+
+
+def test_divergence_before_the_first_validation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = arguments(tmp_path / "runs", "--model.optim.lr", "1e12", "--run.save_every", "1000")
+    assert main(["fit", *words]) == 2
+    assert "the outputs of val_00000 are not finite (NaN or infinite) after step 6 (" in told_of_divergence(capsys)
+
+
+def test_divergence_leaves_the_checkpoint_before_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = arguments(tmp_path / "runs", "--run.save_every", "2", "--trainer.max_epochs", "1")
+    broken = ["--trainer.callbacks+=interrupting.NanAt", "--trainer.callbacks.step=3", "--model.optim.lr", "1e12"]
+    assert main(["fit", *words, *broken, "--model.optim.warmup_steps", "100000000000000"]) == 2
+    line = told_of_divergence(capsys)
+    assert "the weights are not finite (NaN or infinite) after step 4 (" in line
+    assert " since step 4); " in line
+    kept = torch.load(tmp_path / "runs/smoke/version_0/checkpoints/last.ckpt", weights_only=True)
+    assert kept["global_step"] == 2
+    assert all(bool(weight.isfinite().all()) for weight in kept["state_dict"].values())
+    assert main(["fit", *words, "--ckpt_path", "last"]) == 0
 
 
 def test_debug_shows_the_traceback(tmp_path: Path) -> None:

@@ -186,6 +186,30 @@ def test_nothing_is_held_out_when_nothing_shall_be(tmp_path: Path) -> None:
         data.dataset("val")
 
 
+@pytest.mark.parametrize("count", [2, 3, 4, 5, 10])
+def test_the_default_share_of_a_few_videos(count: int, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    data = ready(write_set(tmp_path, LENGTHS[:count]), batch_size=2)
+    assert len(list(data.train_dataloader())) == (count if count < 4 else count - 2) // 2
+    told = f"nothing is validated on: the {count} videos are too few to hold out data.val_share 0.1 of them"
+    assert (told in caplog.text) == (count < 4)
+    if count >= 4:
+        (batch,) = data.val_dataloader()
+        assert len(batch.ids) == 2
+    else:
+        assert data.val_dataloader() == []
+
+
+def test_videos_of_one_text_on_one_side(tmp_path: Path) -> None:
+    path = write_set(tmp_path, LENGTHS[:6], split=["train"] * 5 + ["val"])
+    data = ready(path)
+    with pytest.raises(DatasetError, match=r"only one video to validate on.* hold out more \(data.val_share\)"):
+        data.val_dataloader()
+    assert len(list(data.train_dataloader())) == 1
+    path = write_set(tmp_path / "same", LENGTHS[:6], titles=["a", "b", *"cccc"], split=["train"] * 3 + ["val"] * 3)
+    with pytest.raises(DatasetError, match="all 3 videos to validate on have the same title or text"):
+        ready(path).val_dataloader()
+
+
 def test_the_release_needs_berts_vocabulary(tmp_path: Path) -> None:
     write_release(tmp_path, [f"a{n}" for n in range(8)], ["d"])
     data = ready(tmp_path, batch_size=2)

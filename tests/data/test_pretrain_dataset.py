@@ -122,7 +122,7 @@ def test_contrastive_losses_get_own_texts(items) -> None:
 
 def test_one_text_for_all_is_refused(tmp_path: Path) -> None:
     items = pairs_of(tmp_path, [4] * 3, titles=["same"] * 3)
-    with pytest.raises(DatasetError, match="all 3 videos have the same title"):
+    with pytest.raises(DatasetError, match="all 3 videos to train on have the same title"):
         PretrainDataset(items, TOKENIZER)
     assert PretrainDataset(items, TOKENIZER, negative_probability=0).example(1).is_match
 

@@ -261,6 +261,25 @@ def test_held_out_by_id(tmp_path: Path) -> None:
     assert split_pairs(items, 0.0)[1] == []
 
 
+@pytest.mark.parametrize("share", [0.001, 0.1, 0.5, 0.95])
+def test_a_share_of_few_videos(share: float, tmp_path: Path) -> None:
+    """Two titles at least on either side, of four or more; each video with its twin; the first two by chance stay."""
+    every = pairs_of(tmp_path, [2] * 24, titles=[f"title {number // 2}" for number in range(24)])
+    before: set[str] = set()
+    for count in range(1, 25):
+        train, val = split_pairs(every[:count], share)
+        titles = [{item.text.title for item in part} for part in (train, val)]
+        assert not titles[0] & titles[1]
+        assert len(train) + len(val) == count
+        assert (min(map(len, titles)) >= 2) == (count > 6)
+        assert bool(val) == (count > 6)
+        if share == 0.001:
+            assert len(titles[1]) == (2 if count > 6 else 0)
+        elif share == 0.5 and count > 18:
+            assert before <= {item.id for item in val}  # those who stayed out, stay out
+            before = {item.id for item in val}
+
+
 def test_the_split_column_decides(tmp_path: Path) -> None:
     items = pairs_of(tmp_path, [2] * 4, split=["val", "train", "", "val"])
     train, val = split_pairs(items, 0.9)

@@ -379,7 +379,7 @@ def test_arguments_that_do_not_go_together(summe: Path, tmp_path: Path) -> None:
     ):
         with pytest.raises(ValueError, match=said):
             RefineDataModule(**how)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="lower batch_size, or raise repeats"):
+    with pytest.raises(ValueError, match=r"lower data\.batch_size, or raise data\.repeats"):
         ready(features=Path(mine), batch_size=4).train_dataloader()
     with pytest.raises(ValueError, match=r"mine\.h5 twice"):
         RefineDataModule([mine, str(tmp_path)]).setup()

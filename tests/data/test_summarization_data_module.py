@@ -444,7 +444,7 @@ def test_datasets_that_are_not_used_are_told(summe: Path, tmp_path: Path, caplog
 def test_settings_out_of_range(summe: Path, how: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         ready(summe, **how).train_dataloader()
-    with pytest.raises(ValueError, match="lower batch_size, or raise repeats"):
+    with pytest.raises(ValueError, match=r"lower data\.batch_size, or raise data\.repeats"):
         ready(summe, batch_size=64).train_dataloader()
 
 

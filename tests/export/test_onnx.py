@@ -37,7 +37,6 @@ MADE_BY = Fingerprint("efficientnet-lite0", "ab" * 32, "resize 224x224 area", "(
 
 
 def task_of(head: str = "progressive", guidance: str = "none", **how: Any) -> SummarizeTask:
-    how.setdefault("num_stages", 3 if head == "progressive" else 1)
     return tiny_summarizer(head=head, guidance=guidance, feature_dim=WIDTH, **how)
 
 

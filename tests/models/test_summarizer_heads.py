@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -116,10 +117,23 @@ def test_linear_is_a_product_with_the_features() -> None:
 def test_features_of_another_width_are_projected() -> None:
     for head in HEADS:
         tower = VideoEncoder(VideoEncoderSettings(feature_dim=6, embed_dim=20, num_heads=2, feedforward_dim=8))
-        stages = 3 if head == "progressive" else 1
-        model = Summarizer(tower, SummarizerSettings(head=head, num_stages=stages)).eval()
+        model = Summarizer(tower, SummarizerSettings(head=head)).eval()
         out = model(torch.randn(2, 5, 6), torch.ones(2, 5, dtype=torch.bool))
-        assert out.stage_logits.shape == (2, stages, 5)
+        assert out.stage_logits.shape == (2, 3 if head == "progressive" else 1, 5)
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_the_stages_follow_the_head(head: str) -> None:
+    """Unless they are stated; what a checkpoint holds is always a number."""
+    stages = 3 if head == "progressive" else 1
+    assert asdict(SummarizerSettings(head))["num_stages"] == SummarizerSettings(head, stages).stages == stages
+    with pytest.raises(ValueError, match="num_stages must be at least 1, got 0"):
+        SummarizerSettings(head, 0)
+    if head == "progressive":
+        assert SummarizerSettings(head, 1).stages == 1
+    else:
+        with pytest.raises(ValueError, match=f"the {head} head has one stage, got num_stages 4: leave num_stages out"):
+            SummarizerSettings(head, 4)
 
 
 def test_attention_against_a_loop() -> None:

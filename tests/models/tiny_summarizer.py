@@ -29,7 +29,6 @@ def tiny(
 ) -> Summarizer:
     """In evaluation mode; with weights that start at zero moved away from it, so that every part matters."""
     torch.manual_seed(0)
-    how.setdefault("num_stages", 3 if head == "progressive" else 1)
     sizes = {"num_heads": 4, "num_layers": 2, "feedforward_dim": 32, "position_weight": 0.1, **(video or {})}
     tower = VideoEncoder(VideoEncoderSettings(DIM, DIM, **sizes))
     text = SmallTextEncoder(WORDS, text_dim=12, num_heads=2, num_layers=1, dropout=0.0)

@@ -20,7 +20,7 @@ FINE = replace(VIDEO, position_weight=0.1)
 def tiny_summarizer(seed: int = 0, guidance: str = "none", head: str = "progressive", **how: Any) -> SummarizeTask:
     """In training mode; `losses` and `optim` may be mappings; `dropout` is that of the tower and the head."""
     torch.manual_seed(seed)
-    dropout, stages = how.pop("dropout", 0.0), how.pop("num_stages", 3 if head == "progressive" else 1)
+    dropout, stages = how.pop("dropout", 0.0), how.pop("num_stages", None)
     summarizer = SummarizerSettings(head, stages, dropout, guidance)
     losses = ScoreLossSettings(**how.pop("losses", {}))
     optim = FineTuneOptimSettings(**{"lr": 3e-3, **how.pop("optim", {})})

@@ -31,6 +31,22 @@ class SignalAt(pl.Callback):
             os.kill(os.getpid(), self.number)
 
 
+class NanAt(pl.Callback):
+    """Makes the weights NaN when a step begins.
+
+    Args:
+        step: Which.
+    """
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, idx: int) -> None:
+        if trainer.global_step == self.step:
+            for weight in pl_module.parameters():
+                weight.data.fill_(float("nan"))
+
+
 def arguments(folder: Path, *more: str) -> list[str]:
     """Of a run of the smoke config that lies in `folder`, its world too; 6 steps an epoch."""
     return [

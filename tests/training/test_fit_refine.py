@@ -17,6 +17,7 @@ from summarization_material import fingerprint_of
 from tiny_refined import tiny_refined
 
 from sspvs.cli import main
+from sspvs.crossval.plan import ReadConfig
 from sspvs.data.batch import RefineBatch
 from sspvs.features.store import read_dataset, read_score_facts, read_scores, write_features
 from sspvs.scorers import load_scorer
@@ -165,6 +166,18 @@ def test_weights_alone_with_other_objectives(run: Path, config: Path, tmp_path: 
         Made("validate", [*words, "--model.combine", "a"])
 
 
+def test_without_the_uniqueness_head(config: Path, tmp_path: Path) -> None:
+    """What belongs to it goes with it, also where a config sets it; its other terms stay."""
+    for path in (config, CONFIGS / "tvsum.yaml"):
+        words = ["--config", str(path), "--run.root", str(tmp_path), "--model.refiner.uniqueness", "false"]
+        model = ReadConfig("fit", words).settings.model
+        assert (model.losses.commonness, model.losses.uniqueness, model.combine) == (0, 0, "ag")
+        assert model.losses.uniformity == 0.5
+    assert ReadConfig("fit", [*words, "--model.combine", "a"]).settings.model.combine == "a"
+    cli = Made("fit", ["--config", str(config), "--run.root", str(tmp_path), "--model.refiner", "{uniqueness: false}"])
+    assert cli.model.combinations == ("a", "ag")
+
+
 def test_a_folder_of_features_without_any_label(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Held out are unlabelled videos; there is a loss and no figure of people's, and nothing to test."""
     archive = tmp_path / "archive"
@@ -201,7 +214,8 @@ def test_checkpoints_of_another_task_are_refused(
 
 MISTAKES = [
     (["--model.losses.segments", "0"], "segments must be at least 1"),
-    (["--model.refiner.uniqueness", "false"], "belong to the uniqueness head"),
+    (["--model.refiner.uniqueness", "false", "--model.losses.commonness", "0.1"], "belong to the uniqueness head"),
+    (["--model.refiner.uniqueness", "false", "--model.combine", "agh"], "combine agh needs uniqueness"),
     (["--model.combine", "xyz"], "combine"),
     (["--data.fold", "7"], "fold must be from 0 to 2"),
     (["--model.summarizer.num_stages", "2"], "summarizer"),
@@ -325,16 +339,17 @@ def test_a_checkpoint_remembers_that_its_rows_had_unit_length(tmp_path: Path, ca
     assert RefineTask.from_pretrained(last).model.unit_length
 
 
-def test_weights_that_are_no_numbers_are_not_handed_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_weights_that_are_not_finite_are_not_saved(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     features = archive(tmp_path / "features", 4, scale=1e30)
     words = ["fit", "--config", str(CONFIGS / "archive.yaml"), "--data.features", f"[{features}]"]
     words += ["--trainer.accelerator", "cpu", "--trainer.max_epochs", "1", "--run.root", str(tmp_path / "runs")]
     assert main(words) == 2
     told = capsys.readouterr().err
-    assert "the training diverged: the weights in " in told
-    assert re.search(r"last.ckpt are no numbers after step \d+ \(train/\w+", told)
+    assert re.search(r"the training diverged: the weights are not finite .* after step \d+ \(train/\w+", told)
     assert " since step 1); lower the learning rate (--model.optim.lr, here 0.0003)" in told
-    assert not (tmp_path / "runs" / "archive" / "version_0" / "pretrained").exists()
+    run = tmp_path / "runs" / "archive" / "version_0"
+    assert not (run / "pretrained").exists()
+    assert not (run / "checkpoints").exists()
 
 
 def archive(folder: Path, count: int, *, scale: float = 1.0, width: int = 16, made: str | None = None) -> Path:

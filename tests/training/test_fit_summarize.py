@@ -12,6 +12,8 @@ import torch
 import yaml
 
 from sspvs.cli import main
+from sspvs.crossval.plan import Plan, ReadConfig
+from sspvs.crossval.settings import CrossvalSettings
 from sspvs.data.batch import SummarizeBatch
 from sspvs.errors import WeightsNotFoundError
 from sspvs.features.store import read_dataset, read_score_facts, read_scores
@@ -228,14 +230,41 @@ def test_which_task_is_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert task_of_kind("sspvs.other") is None
 
 
+def test_another_head(config: Path, tmp_path: Path) -> None:
+    """The config's two stages are the progressive head's; a run's own config repeats it, or goes back to stages."""
+    words = ["--config", str(config), "--run.root", str(tmp_path / "runs"), "--model.summarizer.head", "linear"]
+    assert main(["fit", *words, "--trainer.max_steps", "1"]) == 0
+    run = tmp_path / "runs" / "tiny" / "version_0"
+    task = SummarizeTask.from_pretrained(run / "pretrained" / "last")
+    assert task.hparams["summarizer"]["num_stages"] == len(task.model.head.stages) == 1
+    own = ["--config", str(run / "config.yaml")]
+    top = tmp_path / "top.yaml"
+    top.write_text("model: {summarizer: {head: attention, num_stages: 4}}")
+    for more, expected in (
+        ([], ("linear", 1)),
+        (["--model.summarizer.head=progressive"], ("progressive", 3)),
+        (["--model.summarizer.head", "progressive", "--model.summarizer.num_stages", "2"], ("progressive", 2)),
+        (["--model.summarizer.num_stages", "2"], ("linear", 2)),  # refused when it is made
+        (["--config", str(top)], ("attention", 4)),  # likewise
+        (["--config", str(top), "--config", str(config)], ("attention", 2)),  # likewise
+        (["--config", str(top), "--model.summarizer.head", "progressive"], ("progressive", 3)),
+    ):
+        chosen = ReadConfig("fit", [*own, *more]).settings.model.summarizer
+        assert (chosen.head, chosen.num_stages) == expected, more
+    settings = CrossvalSettings((str(config),), tmp_path / "cv", ("--model.summarizer.head", "csta"))
+    assert Plan.read(settings).config["model"]["summarizer"]["num_stages"] == 1
+
+
 MISTAKES = [
     (["--data.fold", "7"], "fold must be from 0 to 2"),
     (["--data.val_share", "2"], "val_share"),
     (["--model.summarizer.num_stages", "0"], "num_stages"),
+    (["--model.summarizer.head", "linear", "--model.summarizer.num_stages=4"], "linear head has one stage, got num_st"),
+    (["--model.summarizer", "{head: csta, num_stages: 4}"], "csta head has one stage, got num_stages 4"),
     (["--model.summarizer.text_guidance", "gate", "--model.text.encoder", "small"], "text"),
     (["--model.losses.mse", "0"], "every term is off"),
     (["--model.pretrained", "nowhere"], "nowhere"),
-    (["--data.batch_size", "500"], "lower batch_size"),
+    (["--data.batch_size", "500"], "lower data.batch_size"),
 ]
 
 

@@ -52,7 +52,8 @@ class PretrainDataModule(pl.LightningDataModule):
         bucket_batches: Batches among which videos of like length are sought, so that little padding is computed; 1
             takes them as they come.
         resample: Of shards: draw shards with repetition instead of each once an epoch.
-        val_share: Of the videos, held out where nothing else says what to validate on.
+        val_share: Of the videos, held out where nothing else says what to validate on; two at least, and none of
+            fewer than four. 0 for none.
         num_workers: Processes that read, for each device.
         seed: Of everything that is drawn.
         extraction: How raw videos are looked at.
@@ -132,7 +133,7 @@ class PretrainDataModule(pl.LightningDataModule):
         """On one process of each machine: extract raw videos, and look at all features."""
         self._load()
 
-    def setup(self, stage: str | None = None) -> None:  # noqa: ARG002
+    def setup(self, stage: str | None = None) -> None:
         """Read what `prepare_data` has prepared, and check that all of it fits together."""
         self._load()
         pairs = list(self._pairs.values())
@@ -149,6 +150,13 @@ class PretrainDataModule(pl.LightningDataModule):
         if shared:
             raise DatasetError(
                 f"{len(shared)} videos are in training and in validation, such as '{min(shared)}'; take them out of one"
+            )
+        if stage in (None, "fit") and self.paths["val"] is None and self.val_share and not self._items("val"):
+            logger.warning(
+                "nothing is validated on: the %d videos are too few to hold out data.val_share %g of them (it takes "
+                "four with different titles and texts); give data.val, or set data.val_share to 0",
+                len(self._items("train")),
+                self.val_share,
             )
 
     def dataset(self, mode: Literal["train", "val", "predict"]) -> PretrainDataset:

@@ -24,6 +24,10 @@ from sspvs.errors import DatasetError
 from sspvs.types import FloatArray, IntArray
 
 _PARTNER_STREAM = 1  # keeps this generator apart from the items'
+_SIDES = {
+    "train": ("to train on", "add videos"),
+    "val": ("to validate on", "hold out more (data.val_share), add to data.val"),
+}  # what the videos of a mode are there for, and where more come from
 
 
 class Example(NamedTuple):
@@ -100,9 +104,13 @@ class PretrainDataset(torch.utils.data.Dataset[Example]):
         self._groups = same_text_groups([self.items[i].text for i in self._by_name])  # in the order of names
         self._partners: tuple[int | None, IntArray] | None = None
         if self.negative_probability and len(np.unique(self._groups)) < 2:
+            whose, ways = _SIDES[mode]
             raise DatasetError(
-                f"all {len(self.items)} videos have the same title or text, so that none can be given another's; set "
-                "negative_probability to 0, or add videos"
+                f"all {len(self.items)} videos {whose} have the same title or text, so that none can be given "
+                f"another's; {ways}, or set data.negative_probability to 0"
+                if len(self.items) > 1
+                else f"there is only one video {whose}, which can be given no other's text; {ways}, or set "
+                "data.negative_probability to 0"
             )
 
     def __len__(self) -> int:

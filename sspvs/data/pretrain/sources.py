@@ -19,6 +19,8 @@ from sspvs.data.pretrain.survey import common_fingerprint, survey
 from sspvs.errors import DatasetError
 from sspvs.types import Fingerprint
 
+_LEAST = 2  # groups of videos on either side, to tell their texts apart
+
 
 @dataclass(frozen=True)
 class Pairs:
@@ -85,6 +87,8 @@ def split_pairs(items: Sequence[PretrainItem], val_share: float) -> tuple[list[P
 
     As the file says, where it does. Otherwise `val_share` of the videos are held out, chosen by their ids: the same in
     every run, and a video stays on its side when others are added. Videos with the same title or text stay together.
+    Of four such groups or more at least two are on either side, since a text is told from others; of fewer none is
+    held out.
 
     Raises:
         DatasetError: Nothing would be left to train on.
@@ -94,10 +98,9 @@ def split_pairs(items: Sequence[PretrainItem], val_share: float) -> tuple[list[P
         val = [item for item in items if item.part == "val"]
     else:
         ordered = sorted(items, key=lambda item: item.id)
-        groups = same_text_groups([item.text for item in ordered])
-        held_out = {
-            item.id for item, group in zip(ordered, groups, strict=True) if _chance(ordered[group].id) < val_share
-        }
+        chances = [_chance(ordered[group].id) for group in same_text_groups([item.text for item in ordered])]
+        limit = _limit(sorted(set(chances)), val_share)
+        held_out = {item.id for item, chance in zip(ordered, chances, strict=True) if chance < limit}
         train = [item for item in items if item.id not in held_out]
         val = [item for item in items if item.id in held_out]
     if not train:
@@ -133,6 +136,18 @@ def _width_of(entry: Entry, where: Path, extraction: ExtractionSettings) -> int:
     from sspvs.features.backbones import load_backbone
 
     return load_backbone(extraction.backbone, device="cpu", download=extraction.download).feature_dim
+
+
+def _limit(chances: Sequence[float], val_share: float) -> float:
+    """Groups whose chance is below it are held out; see `split_pairs`.
+
+    Args:
+        chances: Of all groups, rising.
+        val_share: About the share that is held out.
+    """
+    if not val_share or len(chances) < 2 * _LEAST:
+        return 0.0
+    return min(max(val_share, chances[_LEAST]), chances[-_LEAST])
 
 
 def _chance(name: str) -> float:

@@ -8,13 +8,13 @@ refinement.py       `refine`: features refined without labels, on any videos
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib import import_module
-from pathlib import Path
 
+from sspvs.training.given import config_of, options
 from sspvs.training.tasks.base import TrainingTask
 
-__all__ = ["DEFAULT", "TASKS", "TrainingTask", "options_with_values", "task_asked_for", "task_named", "task_of_kind"]
+__all__ = ["DEFAULT", "TASKS", "TrainingTask", "task_asked_for", "task_named", "task_of_kind"]
 
 DEFAULT = "pretrain"
 TASKS = {
@@ -54,29 +54,9 @@ def task_asked_for(arguments: Sequence[str]) -> TrainingTask:
         ValueError: There is no task of that name.
     """
     name: object = DEFAULT
-    for option, value in options_with_values(arguments, "--task", "--config"):
-        name = value if option == "--task" else _in_file(value, name)
+    for option, value in options(arguments):
+        if option == "--task":
+            name = value
+        elif option == "--config":
+            name = config_of(value).get("task", name)
     return task_named(name)
-
-
-def options_with_values(arguments: Sequence[str], *wanted: str) -> Iterator[tuple[str, str]]:
-    """Some options (`--config` is also `-c`), whichever way they are written, with their values."""
-    for place, word in enumerate(arguments):
-        option, equals, value = word.partition("=")
-        option = "--config" if option == "-c" else option
-        if option in wanted:
-            if equals:
-                yield option, value
-            elif place + 1 < len(arguments):
-                yield option, arguments[place + 1]
-
-
-def _in_file(path: str, otherwise: object) -> object:
-    """`task` of a config file; what is wrong with a file the parser says later."""
-    import yaml
-
-    try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
-        return otherwise
-    return content.get("task", otherwise) if isinstance(content, dict) else otherwise

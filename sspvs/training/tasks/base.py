@@ -14,6 +14,7 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.cli import LightningArgumentParser
 
 from sspvs.tasks.saved_task import SavedTask
+from sspvs.training.given import Given
 from sspvs.training.run import RunSettings
 
 
@@ -62,6 +63,14 @@ class TrainingTask(ABC):
 
         Raises:
             ValueError: Settings that do not go together.
+        """
+
+    def settle(self, settings: Namespace, sources: Given) -> None:  # noqa: B027
+        """Settle settings that follow others.
+
+        Args:
+            settings: Of the verb, changed.
+            sources: Which config file, or the command line, set what.
         """
 
     def prepare(self, settings: Namespace) -> None:  # noqa: B027

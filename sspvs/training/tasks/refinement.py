@@ -12,6 +12,7 @@ from pytorch_lightning.cli import LightningArgumentParser
 
 from sspvs.data.refinement import RefineDataModule
 from sspvs.tasks.refine import KIND, RefineTask
+from sspvs.training.given import Given, last_set
 from sspvs.training.predictions import WriteScores, WriteVariants
 from sspvs.training.refined_samples import RefinedSamples
 from sspvs.training.run import RunSettings
@@ -43,6 +44,18 @@ class Refinement(TrainingTask):
     def link(self, parser: LightningArgumentParser) -> None:
         """Width of the features."""
         parser.link_arguments("data.feature_dim", "model.refiner.feature_dim", apply_on="instantiate")
+
+    def settle(self, settings: Namespace, sources: Given) -> None:
+        """Without the uniqueness head, what belongs to it is off, unless it is asked for all the same."""
+        model = settings.model
+        if model.refiner.uniqueness:
+            return
+        without = last_set(sources, "model.refiner.uniqueness")
+        for name in ("commonness", "uniqueness"):
+            if last_set(sources, f"model.losses.{name}") < without:
+                model.losses[name] = 0.0
+        if last_set(sources, "model.combine") < without:
+            model.combine = model.combine.replace("h", "") or model.combine
 
     def take_over(self, settings: Namespace, known: Mapping[str, Any]) -> None:
         """Nothing more: a checkpoint knows nothing of its data that the config could contradict."""

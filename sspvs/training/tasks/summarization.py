@@ -13,14 +13,17 @@ from pytorch_lightning.cli import LightningArgumentParser
 
 from sspvs.data.summarization import SummarizeDataModule
 from sspvs.data.text import TextSettings
+from sspvs.models.settings import SummarizerSettings
 from sspvs.tasks.handover import pretrained_settings
 from sspvs.tasks.summarize import KIND, SummarizeTask
+from sspvs.training.given import Given
 from sspvs.training.predictions import WriteScores
 from sspvs.training.run import RunSettings
 from sspvs.training.score_samples import ScoreSamples
 from sspvs.training.tasks.base import TrainingTask, vocab_size
 
 _FIELDS = tuple(field.name for field in fields(TextSettings))
+_HEAD, _STAGES = "model.summarizer.head", "model.summarizer.num_stages"
 
 
 class Summarization(TrainingTask):
@@ -52,6 +55,19 @@ class Summarization(TrainingTask):
         parser.link_arguments("data.title_as_query", "model.title_as_query")
         for name in _FIELDS:
             parser.link_arguments(f"data.text.{name}", f"model.text_fields.{name}")
+
+    def settle(self, settings: Namespace, sources: Given) -> None:
+        """Stages that were set for another kind of head are not those of one that is chosen later."""
+        chosen = settings.model.summarizer
+        progressive, meant = True, True  # the head so far; whether the stages are set for it
+        for source in sources:
+            if _HEAD in source:
+                meant &= progressive == (source[_HEAD] == "progressive")
+                progressive = source[_HEAD] == "progressive"
+            meant |= _STAGES in source
+        if chosen.num_stages is None or not meant:
+            chosen.num_stages = None
+            chosen.num_stages = SummarizerSettings(**chosen.as_dict()).num_stages
 
     def prepare(self, settings: Namespace) -> None:
         """The tokenizer is that of what was pretrained; positions count one by one as far as it was trained."""
