@@ -23,6 +23,7 @@ import numpy as np
 from sspvs.data.synthetic.clip_source import Clip, Concept
 from sspvs.errors import DatasetError, first_line
 from sspvs.features.store import read_fingerprint_attrs
+from sspvs.features.store.group_reader import as_text, plain_attributes
 from sspvs.types import Fingerprint, FloatArray
 
 _FEATURES, _RATE = "features", "rate_hz"
@@ -181,15 +182,15 @@ def _entries(path: Path) -> Iterator[_Entry]:
 
 def _h5_entries(path: Path, stem: str) -> Iterator[_Entry]:
     with h5py.File(path, "r") as file:
-        default = file.attrs.get(_RATE)
+        default = plain_attributes(file.attrs).get(_RATE)
         if isinstance(file.get(_FEATURES), h5py.Dataset):
-            yield _entry(path, "", stem or path.stem, dict(file.attrs), file[_FEATURES].shape, default)
+            yield _entry(path, "", stem or path.stem, plain_attributes(file.attrs), file[_FEATURES].shape, default)
             return
         for group in sorted(file):
             features = file[group].get(_FEATURES) if isinstance(file[group], h5py.Group) else None
             if isinstance(features, h5py.Dataset):
                 name = f"{stem}/{group}" if stem else group
-                yield _entry(path, group, name, dict(file[group].attrs), features.shape, default)
+                yield _entry(path, group, name, plain_attributes(file[group].attrs), features.shape, default)
 
 
 def _npz_entries(path: Path, name: str) -> Iterator[_Entry]:
@@ -215,8 +216,7 @@ def _entry(
 
 
 def _text(value: Any) -> str:
-    decoded = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-    return " ".join(decoded.split())
+    return " ".join(as_text(value).split())
 
 
 def _damaged(path: Path, error: Exception) -> DatasetError:

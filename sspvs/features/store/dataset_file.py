@@ -21,7 +21,7 @@ from sspvs.features.store.annotation_keys import CHANGE_POINTS
 from sspvs.features.store.clock import read_clock
 from sspvs.features.store.feature_file import FeatureStore
 from sspvs.features.store.file_kind import why_not_h5
-from sspvs.features.store.group_reader import GroupReader
+from sspvs.features.store.group_reader import GroupReader, as_text
 from sspvs.features.store.shot_table import read_shots
 from sspvs.types import Annotations, Fingerprint, FrameFeatures, Shots
 
@@ -65,7 +65,7 @@ class DatasetStore(Mapping[str, Annotations]):
                         f"{self.path}: expected a group per video with annotations, found the features of one video "
                         "alone; build a dataset from annotations and features with `sspvs data build`"
                     )
-                self.name = layout.as_text(file.attrs.get(DATASET, "")) or self.path.stem
+                self.name = as_text(file.attrs.get(DATASET, "")) or self.path.stem
                 self.made_by: dict[str, Any] = _read_made_by(file.attrs)
         except FeatureFileError as error:
             raise DatasetError(str(error).replace("feature file", "dataset file")) from error
@@ -217,7 +217,7 @@ def _read_made_by(attrs: Mapping[str, Any]) -> dict[str, Any]:
     """Our own JSON; what others keep under the same name is passed on as text."""
     if MADE_BY not in attrs:
         return {}
-    text = layout.as_text(attrs[MADE_BY])
+    text = as_text(attrs[MADE_BY])
     try:
         content = json.loads(text)
     except ValueError:

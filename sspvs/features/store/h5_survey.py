@@ -13,6 +13,7 @@ import numpy as np
 
 from sspvs.features.store import annotation_keys as annotation
 from sspvs.features.store import layout, score_file
+from sspvs.features.store.group_reader import GroupReader, as_text
 from sspvs.features.store.key_guide import (
     FRAME_BYTES,
     GUIDE,
@@ -184,12 +185,8 @@ def read_labels(path: str | os.PathLike[str], video: str) -> tuple[str, str, flo
     """Title, category and frames per second of one video; empty and None where its group does not say."""
     with h5py.File(path, "r") as file:
         group = file.get(video, file)
-        title, category = (
-            layout.as_text(group[key][()]) if isinstance(group.get(key), h5py.Dataset) else ""
-            for key in (annotation.TITLE, annotation.CATEGORY)
-        )
-        fps = group.get(annotation.FPS)
-        return title, category, None if fps is None else float(np.ravel(fps[()])[0])
+        reader = GroupReader(group, f"{path}, video '{video}'")
+        return reader.text(annotation.TITLE), reader.text(annotation.CATEGORY), reader.number(annotation.FPS)
 
 
 def read_entries(path: str | os.PathLike[str], video: str) -> list[tuple[str, str, str, str]]:
@@ -209,7 +206,7 @@ def read_entries(path: str | os.PathLike[str], video: str) -> list[tuple[str, st
 def _entry(key: str, data: h5py.Dataset) -> tuple[str, str, str, str]:
     shape = "scalar" if not data.shape else str(tuple(data.shape))
     if data.dtype.kind in "OSU":
-        return key, shape, "text", layout.as_text(data[()]) if data.size == 1 else ""
+        return key, shape, "text", as_text(data[()]) if data.size == 1 else ""
     values = np.asarray(data[()])
     if values.size == 0 or values.dtype.kind not in "biuf":
         return key, shape, str(data.dtype), ""
