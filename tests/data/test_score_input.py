@@ -146,6 +146,10 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "too few": (_first([0.5, 0.5]), f"expected {T1} scores (one a pick) or {N1} (one a frame), got 2"),
     "NaN": (_first([float("nan")] * T1), "nan"),
     "infinite": (_first([float("inf")] * T1), "inf"),
+    "too large": (_first([1e308] * T1), "scores must be finite and at most 3.4e+38, got 1e+308"),
+    "a whole number too large": (_first([10**400] * T1), "inf"),
+    "a whole number of too many digits": ('{"video_1": [' + "9" * 5000 + "]}", "s.json"),
+    "picks too large": (_first({"scores": [0.1, 0.2], "picks": [0, 1e300]}), "whole frame numbers"),
     "nested": (_first([[0.5] * T1]), f"expected one list of numbers (one a pick or a frame), found shape (1, {T1})"),
     "ragged": (_first([[0.5], [0.5, 1]]), "lists of different lengths"),
     "texts": (_first(["0.5"] * T1), "expected numbers, found '0.5'"),
@@ -192,6 +196,8 @@ BROKEN: dict[str, tuple[str, Callable[[Path], bytes], str]] = {
     "CSV with a gap": ("s.csv", lambda _: b"video,pick,score\nvideo_1,0,1\nvideo_1,2,1\n", "without a gap"),
     "CSV with a double": ("s.csv", lambda _: b"video,pick,score\nvideo_1,0,1\nvideo_1,0,1\n", "line 3: pick 0"),
     "CSV with a text": ("s.csv", lambda _: b"video,pick,score\nvideo_1,0,high\n", "line 2: expected"),
+    "CSV with a frame too large": ("s.csv", lambda _: b"video,frame,score\nvideo_1," + b"9" * 30 + b",1\n", "line 2"),
+    "complex npz": ("s.npz", lambda folder: _complex(folder), "expected numbers, found 1j"),
     "CSV with a short line": ("s.csv", lambda _: b"video,pick,score\nvideo_1\n", "line 2: expected"),
 }
 
@@ -199,6 +205,11 @@ BROKEN: dict[str, tuple[str, Callable[[Path], bytes], str]] = {
 def _saved(folder: Path, array: np.ndarray) -> bytes:
     np.save(folder / "a.npy", array)
     return (folder / "a.npy").read_bytes()
+
+
+def _complex(folder: Path) -> bytes:
+    np.savez(folder / "a.npz", video_1=np.ones(3) * 1j)
+    return (folder / "a.npz").read_bytes()
 
 
 def _objects(folder: Path) -> bytes:

@@ -10,12 +10,12 @@ import numpy as np
 
 from sspvs.data.annotations.record import SecondScores, TimeIntervals
 from sspvs.errors import DatasetError
+from sspvs.types.arrays import LARGEST
 
 NUMBER_FIELDS = ("duration", "fps", "n_frames")
 TEXT_FIELDS = ("title", "category")
 
 _SHOWN = 5
-_LARGEST = 3e38
 
 
 class Problems:
@@ -128,7 +128,7 @@ def number_of(value: Any) -> float | None:
         number = float(value)
     except (ValueError, OverflowError):
         return None
-    return number if abs(number) < _LARGEST else None  # False for NaN
+    return number if abs(number) <= LARGEST else None  # False for NaN
 
 
 def _merged(pairs: list[tuple[float, float]]) -> Any:

@@ -10,11 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from sspvs.errors import DatasetError, SspvsError
+from sspvs.types.arrays import LARGEST
 
 Numbers = npt.NDArray[Any]
 """Booleans, integers or floats."""
-LARGEST = float(np.finfo(np.float32).max)
-"""Larger numbers are refused: they become infinite in single precision."""
 
 
 class GroupReader:

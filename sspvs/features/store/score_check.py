@@ -11,9 +11,10 @@ import numpy as np
 from sspvs.errors import FeatureFileError
 from sspvs.features.store import layout
 from sspvs.features.store.annotation_keys import GTSCORE
-from sspvs.features.store.group_reader import LARGEST, GroupReader
+from sspvs.features.store.group_reader import GroupReader
 from sspvs.features.store.h5_survey import video_groups
 from sspvs.features.store.score_file import VideoScores, read_video
+from sspvs.types.arrays import LARGEST
 
 
 def scored_videos(path: str | os.PathLike[str]) -> dict[str, str]:
