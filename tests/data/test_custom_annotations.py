@@ -198,7 +198,8 @@ def test_a_table_of_scores_in_any_order(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "line 1: expected a header video,annotator,start,end or"),
+        ("", "the file is empty"),
+        ("\n", "line 1: expected a header video,annotator,start,end or"),
         ("a,b,1,2\n", "found a,b,1,2"),
         ("video,annotator,start\n", "expected a header"),
         ("video,annotator,start,end,colour\n", "unknown column 'colour'"),

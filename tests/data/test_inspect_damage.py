@@ -74,7 +74,7 @@ USELESS = {
     "E.h5": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "a Git LFS pointer"),
     "F.h5": (b"something else entirely", "no h5 file, in spite of its name"),
     "a.zip": (b"PK\x03\x04 and then no more", "a damaged zip archive"),
-    "a.tar.gz": (b"\x1f\x8b\x08", "a packed archive"),
+    "a.tar.gz": (b"\x1f\x8b\x08", "a gzip archive"),
     "film.mp4": (b"\0\0\0\x18ftypmp42", "a video"),
     "half.json": (b'[{"train_keys": ["video_1"', "damaged JSON"),
     "other.json": (b'{"a": 1}', "JSON of none of the known kinds"),
@@ -324,7 +324,7 @@ def test_a_shard_whose_samples_do_not_stand_together_is_told(tmp_path: Path) -> 
     assert "pickles" in found.problems[1].text
     with tarfile.open(tmp_path / "code.tar", "w") as archive:
         archive.addfile(tarfile.TarInfo("project/LICENSE"), io.BytesIO())
-    assert "a packed archive" in inspect_file(tmp_path / "code.tar").what
+    assert "a gzip archive" in inspect_file(tmp_path / "code.tar").what
 
 
 def test_a_video_in_train_and_test_is_told(tmp_path: Path) -> None:

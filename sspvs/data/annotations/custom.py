@@ -10,7 +10,7 @@ from sspvs.data.annotations.custom_json import read_json_drafts
 from sspvs.data.annotations.draft import Problems, VideoDraft
 from sspvs.data.annotations.record import AnnotatedVideo, AnnotationSet
 from sspvs.errors import DatasetError
-from sspvs.features.store.file_kind import why_not_h5
+from sspvs.files import WrongFileError, read_text
 
 RULES = {
     "user_summary": "intervals: 1 at the frames that start within them; scores: exact knapsack of each annotator's "
@@ -71,13 +71,14 @@ def _text_of(path: Path) -> str:
     if path.stat().st_size > MOST_BYTES:
         raise DatasetError(f"{path}: expected annotations as JSON or CSV, found {path.stat().st_size >> 20} MiB")
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return read_text(path)
+    except WrongFileError as error:
+        raise DatasetError(f"{path}: expected annotations as JSON or CSV, but {error}") from error
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
-        kind = why_not_h5(path) or "it is h5 (see `sspvs data inspect`)"
         raise DatasetError(
-            f"{path}: expected annotations as JSON or CSV in UTF-8, found other bytes at {error.start} ({kind})"
+            f"{path}: expected annotations as JSON or CSV in UTF-8 or UTF-16, found other bytes at {error.start}"
         ) from error
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from sspvs.errors import DatasetError, SspvsError, first_line
 from sspvs.features.store import VideoScores, is_h5, read_scores
+from sspvs.files import WrongFileError, check_kind, kind_of, read_text
 from sspvs.types.arrays import LARGEST
 
 KINDS = (
@@ -33,21 +34,21 @@ def read_score_file(path: str | os.PathLike[str]) -> dict[str, VideoScores]:
     """
     path = Path(path)
     try:
-        head = path.open("rb").read(16)
         if path.suffix.lower() in (".h5", ".hdf5") or is_h5(path):
             return read_scores(path)
-        if head.startswith(b"\x80"):
-            raise DatasetError(f"{path}: a pickle, which is never opened; save the scores as {KINDS}")
-        if head.startswith(b"\x93NUMPY"):
+        kind = kind_of(path)
+        if kind is not None and kind.name == "npy":
             raise DatasetError(f"{path}: one array of no named video; save the scores as {KINDS}")
-        if head.startswith(b"PK"):
+        if kind is not None and kind.name == "zip":
             return _read_npz(path)
-        text = path.read_bytes().decode("utf-8-sig")
+        text = read_text(path)
         return _read_csv(text) if path.suffix.lower() == ".csv" else scores_from_mapping(_read_json(text))
     except DatasetError:
         raise
     except UnicodeDecodeError as error:
         raise DatasetError(f"{path}: of no known kind; expected {KINDS}") from error
+    except WrongFileError as error:
+        raise DatasetError(f"{path}: cannot read the scores: {error}; expected {KINDS}") from error
     except OSError as error:
         raise DatasetError(f"{path}: cannot read the scores: {error.strerror or first_line(error)}") from error
     except (SspvsError, ValueError, RecursionError) as error:
@@ -119,6 +120,7 @@ def _read_json(text: str) -> Any:
 
 
 def _read_npz(path: Path) -> dict[str, VideoScores]:
+    check_kind(path, "zip")
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-import h5py
 import numpy as np
 
 from sspvs.errors import FeatureFileError
 from sspvs.features.store import layout
 from sspvs.features.store.annotation_keys import GTSCORE
 from sspvs.features.store.group_reader import GroupReader
+from sspvs.features.store.h5_file import open_h5
 from sspvs.features.store.h5_survey import video_groups
 from sspvs.features.store.score_file import VideoScores, read_video
 from sspvs.types.arrays import LARGEST
@@ -23,7 +23,7 @@ def scored_videos(path: str | os.PathLike[str]) -> dict[str, str]:
     Raises:
         OSError: When h5py cannot read it.
     """
-    with h5py.File(path, "r") as file:
+    with open_h5(path) as file:
         return {
             key: GroupReader(group, f"{path}, '{key}'").text(layout.VIDEO_NAME) or key
             for key, group in video_groups(file)
@@ -32,7 +32,7 @@ def scored_videos(path: str | os.PathLike[str]) -> dict[str, str]:
 
 def score_problems(path: str | os.PathLike[str]) -> Iterator[tuple[str, str, bool]]:
     """What is wrong with the scores: key, sentence, and whether they cannot be used because of it."""
-    with h5py.File(path, "r") as file:
+    with open_h5(path) as file:
         for key, group in video_groups(file):
             try:
                 video = read_video(group, key, str(path))

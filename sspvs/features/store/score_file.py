@@ -16,6 +16,7 @@ from sspvs.atomic import atomic_file
 from sspvs.errors import FeatureFileError
 from sspvs.features.store import layout
 from sspvs.features.store.group_reader import GroupReader, as_text
+from sspvs.features.store.h5_file import open_h5
 from sspvs.types import Fingerprint, FloatArray, IntArray
 
 SCORES, SCORER, SETTINGS = "scores", "scorer", "settings"
@@ -109,7 +110,7 @@ def read_scores(path: str | os.PathLike[str]) -> dict[str, VideoScores]:
         FeatureFileError: When the file cannot be read, or a group has no scores.
     """
     try:
-        with h5py.File(path, "r") as file:
+        with open_h5(path) as file:
             return {name: read_video(file[name], name, str(path)) for name in sorted(file)}
     except _H5_ERRORS as error:
         raise FeatureFileError(f"{path}: cannot read scores: {error}; expected a whole h5 score file") from error
@@ -122,7 +123,7 @@ def read_score_facts(path: str | os.PathLike[str]) -> ScoreFileFacts:
         FeatureFileError: When the file cannot be read.
     """
     try:
-        with h5py.File(path, "r") as file:
+        with open_h5(path) as file:
             return ScoreFileFacts(
                 scorer=as_text(file.attrs.get(SCORER, "")),
                 settings=json.loads(as_text(file.attrs.get(SETTINGS, "{}"))),

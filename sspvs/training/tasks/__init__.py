@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from importlib import import_module
-from pathlib import Path
 
 from sspvs.training.tasks.base import TrainingTask
 
@@ -72,11 +71,15 @@ def _options(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def _in_file(path: str, otherwise: object) -> object:
-    """`task` of a config file; what is wrong with a file the parser says later."""
+    """`task` of a config file; what is wrong with a file that may be one the parser says later."""
     import yaml
 
+    from sspvs.files import WrongFileError, read_text
+
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        content = yaml.safe_load(read_text(path))
+    except WrongFileError as error:
+        raise ValueError(f"{path}: expected a config (YAML), but {error}") from error
     except (OSError, ValueError, yaml.YAMLError):
         return otherwise
     return content.get("task", otherwise) if isinstance(content, dict) else otherwise
