@@ -99,9 +99,10 @@ class Glimpse:
     @cached_property
     def columns(self) -> tuple[str, ...]:
         """The first row of a text file with tabs, semicolons or commas; empty for other files."""
-        line = self.text.splitlines()[0] if self.text else ""
-        if not line:
+        lines = [line for line in self.text.splitlines() if line.strip() and not line.lower().startswith("sep=")]
+        if not lines:
             return ()
+        line = lines[0]
         delimiter = "\t" if line.count("\t") >= 1 else max(",;", key=line.count)
         try:
             return tuple(cell.strip() for cell in next(csv.reader([line], delimiter=delimiter), []))
