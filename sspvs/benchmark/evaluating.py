@@ -179,6 +179,7 @@ def methods_named(scores: Scores | Mapping[str, Scores]) -> dict[str, Scores]:
     Raises:
         ValueError: There are no scores, or a method has the name of a baseline.
     """
+    named: dict[str, Any]
     if isinstance(scores, Mapping):
         named = dict(scores) if _by_method(scores) else {"scores": scores}
     elif isinstance(scores, str | os.PathLike):

@@ -291,16 +291,14 @@ SHEET = [
 def test_a_table_out_of_a_spreadsheet(separator: str, encoding: str, tmp_path: Path) -> None:
     buffer = io.StringIO(newline="")
     csv.writer(buffer, delimiter=separator).writerows(SHEET)
-    (tmp_path / "my.csv").write_bytes(
-        (f"sep={separator}\r\n" * (separator == ";") + buffer.getvalue()).encode(encoding)
-    )
+    stated = "sep=;\r\n" if separator == ";" else ""
+    (tmp_path / "my.csv").write_bytes((stated + buffer.getvalue()).encode(encoding))
     found = read_custom(tmp_path / "my.csv")
     (video,) = found.videos
     assert intervals_of(video) == {"anna": [[1.5, 4], [20, 31.2]], "ben": [[3, 8.25]]}
     assert video.n_frames == 1588
-    assert found.warnings == (
-        f"{tmp_path / 'my.csv'}: not read: 'Comment'; known beside annotators are duration, fps, n_frames, title, category",
-    )
+    known = "known beside annotators are duration, fps, n_frames, title, category"
+    assert found.warnings == (f"{tmp_path / 'my.csv'}: not read: 'Comment'; {known}",)
     assert inspect_file(tmp_path / "my.csv").kind == "custom"
 
 
