@@ -25,10 +25,12 @@ from sspvs.data.formats.tfrecord import read_records, record_places
 from sspvs.data.manifest_rows import Problems, read_rows
 from sspvs.data.pretrain.items import FeatureRef
 from sspvs.data.pretrain.reading import FeatureReader
+from sspvs.data.pretrain.shards.index import FORMAT, INDEX, VERSION, read_index
 from sspvs.data.refinement.finding import feature_files, videos_of
 from sspvs.data.scores.reading import read_score_file
 from sspvs.data.splits import read_splits
 from sspvs.data.synthetic.captioned import CaptionedClips
+from sspvs.data.text import TextFields
 from sspvs.errors import SspvsError
 from sspvs.features.store import read_dataset, read_features, read_score_facts, read_scores
 from sspvs.features.store.frame_slices import FrameSlices
@@ -68,6 +70,15 @@ def _clips(path: Path) -> None:
         videos_of(file)
 
 
+def _shards(path: Path) -> None:
+    """A folder whose index is whole, and whose one shard is the file."""
+    video = {"id": "a", "shard": 0, "file": path.name, "offset": 0, "n_frames": 2, "split": "train"}
+    texts = dict.fromkeys(TextFields._fields, "")
+    head = {"format": FORMAT, "version": VERSION, "items": 1, "feature_dim": 2, "fingerprint": None, "plan": ""}
+    (path.parent / INDEX).write_text("\n".join(map(json.dumps, (head, {**video, **texts}))))
+    read_index(path.parent)
+
+
 def _checkpoint_folder(path: Path) -> None:
     (path.parent / "config.json").write_bytes(path.read_bytes())
     read_kind(path.parent)
@@ -90,6 +101,8 @@ READERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "clips in h5": ("x.h5", _clips),
     "clips in npz": ("x.npz", _clips),
     "clips in tar": ("x.tar", _clips),
+    "a shard": ("x.tar", _shards),
+    "the index of shards": (INDEX, lambda path: read_index(path.parent)),
     "records": ("x.tfrecord", lambda path: list(read_records(path))),
     "places of records": ("x.tfrecord", record_places),
     "TVSum's annotations": ("ydata-tvsum50.mat", read_tvsum),

@@ -39,6 +39,6 @@ def check_weights(path: Path) -> None:
     Raises:
         WeightsNotFoundError: It is something else, which is said.
     """
-    reason = why_not(path, "zip", "pickle", "tar", "json")  # the forms of torch, and tokenizers
+    reason = why_not(path, "zip", "pickle", "tar", "json", "text")  # as torch and tokenizers are saved
     if reason is not None:
         raise WeightsNotFoundError(f"{path} is not the expected weights file: {reason}")

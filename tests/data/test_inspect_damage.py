@@ -324,7 +324,7 @@ def test_a_shard_whose_samples_do_not_stand_together_is_told(tmp_path: Path) -> 
     assert "pickles" in found.problems[1].text
     with tarfile.open(tmp_path / "code.tar", "w") as archive:
         archive.addfile(tarfile.TarInfo("project/LICENSE"), io.BytesIO())
-    assert "a gzip archive" in inspect_file(tmp_path / "code.tar").what
+    assert "a packed archive" in inspect_file(tmp_path / "code.tar").what
 
 
 def test_a_video_in_train_and_test_is_told(tmp_path: Path) -> None:

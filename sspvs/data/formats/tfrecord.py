@@ -81,7 +81,6 @@ def read_records(path: str | os.PathLike[str], *, check: bool = False) -> Iterat
             while frame := file.read(_FRAME.size):
                 where = f"{path}, record {number}"
                 if len(frame) < _FRAME.size:
-                    _check_first(path, number)
                     raise DatasetError(f"{where}: cut short in its frame; fetch the file again")
                 length, checksum = _FRAME.unpack(frame)
                 if checksum != masked_crc32c(frame[:8]) or length > _LARGEST:
@@ -119,7 +118,6 @@ def record_places(path: str | os.PathLike[str]) -> tuple[list[tuple[int, int]], 
                 file.seek(place)
                 frame = file.read(_FRAME.size)
                 if len(frame) < _FRAME.size:
-                    _check_first(path, len(places))
                     return places, f"{where}: cut short in its frame; fetch the file again"
                 length, checksum = _FRAME.unpack(frame)
                 if checksum != masked_crc32c(frame[:8]) or length > _LARGEST:
