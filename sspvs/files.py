@@ -22,7 +22,7 @@ _UNPACK = "unpack it first"
 
 TEXT = ("text", "json")
 """Kinds that a reader of text takes; anything else is no text."""
-STAND_INS = ("empty", "zeros", "lfs", "annex", "page", "reply", "gzip", "bzip2", "xz", "zstd", "7z", "rar")
+STAND_INS = ("empty", "zeros", "lfs", "annex", "page", "reply", "office", "gzip", "bzip2", "xz", "zstd", "7z", "rar")
 """Kinds that are never the file that was meant."""
 VIDEO = ("video", "text", "json", "xml", "zeros", "pickle", "tar")
 """Kinds that are left to the decoders: they read more than what begins as a film does."""
@@ -60,10 +60,13 @@ _PAGE = FileKind(
     "a web page, not the file itself",
     "the download asked for something first, or was refused: download it again, in a browser if need be",
 )
+_OFFICE = FileKind("office", "an Office document (.xlsx, .ods)", "save its table as CSV")
 _PICKLE = FileKind("pickle", "a pickle, which is never opened: Python pickles can run any code")
 _MAGIC = (
     (rb"\x89HDF\r\n\x1a\n", FileKind("h5", "an HDF5 file (.h5)")),
-    (rb"PK\x03\x04", FileKind("zip", "a zip archive (.npz, PyTorch, office)", _UNPACK)),
+    (rb"PK\x03\x04(?s:.{26})(\[Content_Types\]|_rels/|docProps/|xl/|mimetypeapplication/vnd\.oasis)", _OFFICE),
+    (rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", _OFFICE),
+    (rb"PK\x03\x04", FileKind("zip", "a zip archive (.npz, PyTorch)", _UNPACK)),
     (rb"\x1f\x8b\x08", FileKind("gzip", "a gzip archive", _UNPACK)),
     (rb"BZh[1-9]1AY&SY", FileKind("bzip2", "a bzip2 archive", _UNPACK)),
     (rb"\xfd7zXZ\x00", FileKind("xz", "an xz archive", _UNPACK)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,15 @@ from sspvs.training.tasks import task_asked_for
 from sspvs.video.reader import check_file
 from sspvs.weights.digest import check_digest
 
+
+def _workbook() -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name in ("[Content_Types].xml", "xl/workbook.xml", "xl/worksheets/sheet1.xml"):
+            archive.writestr(name, "<sheet/>")
+    return buffer.getvalue()
+
+
 STAND_INS: dict[str, tuple[bytes, str]] = {
     "a pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n", "a Git LFS pointer"),
     "an annex pointer": (b"/annex/objects/SHA256E-s1048576--4d7a.h5\n", "a git-annex pointer"),
@@ -57,6 +67,7 @@ STAND_INS: dict[str, tuple[bytes, str]] = {
     "a nested error": (b'{"error": {"code": 403, "message": "quota exceeded"}}', 'error reply ("quota exceeded")'),
     "a plain error": (b"404: Not Found", 'error reply ("404: Not Found")'),
     "a gzip": (gzip.compress(b"features" * 50), "a gzip archive; unpack it first"),
+    "a spreadsheet": (_workbook(), "an Office document (.xlsx, .ods); save its table as CSV"),
     "nothing": (b"", "the file is empty"),
 }
 

@@ -90,7 +90,8 @@ def _text_of(path: Path) -> str:
         raise DatasetError(f"{path}: cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise DatasetError(
-            f"{path}: expected annotations as JSON or CSV in UTF-8 or UTF-16, found other bytes at {error.start}"
+            f"{path}: expected annotations as JSON or CSV in UTF-8 or UTF-16, found other bytes at {error.start}; "
+            "save it as UTF-8"
         ) from error
 
 
