@@ -16,6 +16,7 @@ from scipy.stats import kendalltau, spearmanr
 
 import sspvs
 from sspvs.benchmark import EvaluationSettings, as_json, run_benchmark
+from sspvs.benchmark.evaluating import name_of
 from sspvs.errors import DatasetError, ProtocolUnavailableError
 from sspvs.evaluation.results import MethodResult
 from sspvs.features.store import read_dataset, write_dataset
@@ -245,19 +246,19 @@ def test_what_reports_need_comes_along(summe: Path) -> None:
 
 NAMINGS: dict[str, tuple[Callable[[Path], Any], list[str]]] = {
     "one path": (lambda path: path, ["s"]),
-    "a list of paths": (lambda path: [path, str(path.with_name("t.json"))], ["s", "t"]),
+    "a list of paths": (lambda path: [path, str(path)], ["s"]),
+    "lists of paths by name": (lambda path: {"mine": [path], "theirs": [str(path), path]}, ["mine", "theirs"]),
     "paths by name": (lambda path: {"mine": path, "theirs": path}, ["mine", "theirs"]),
     "one mapping": (lambda path: _scores(), ["scores"]),
     "mappings by name": (lambda path: {"mine": _scores(), "theirs": path}, ["mine", "theirs"]),
-    "a list of mappings": (lambda path: [_scores(), _scores()], ["scores 1", "scores 2"]),
+    "a list of mappings": (lambda path: [_scores(), _scores()], ["scores"]),
     "a mapping of dicts": (lambda path: {k: {"scores": v} for k, v in _scores().items()}, ["scores"]),
 }
 
 
 @pytest.mark.parametrize("kind", NAMINGS)
 def test_scores_may_be_given_in_many_ways(kind: str, summe: Path, tmp_path: Path) -> None:
-    for name in ("s.json", "t.json"):
-        (tmp_path / name).write_text(json.dumps({key: values.tolist() for key, values in _scores().items()}))
+    (tmp_path / "s.json").write_text(json.dumps({key: values.tolist() for key, values in _scores().items()}))
     make, names = NAMINGS[kind]
     evaluation = sspvs.evaluate(summe, make(tmp_path / "s.json"))
     assert list(evaluation.methods) == names
@@ -266,12 +267,27 @@ def test_scores_may_be_given_in_many_ways(kind: str, summe: Path, tmp_path: Path
 
 
 @pytest.mark.parametrize(
+    ("files", "name"),
+    [
+        (["a/b.h5"], "b"),
+        (["peer/net_summe_split0.h5", "peer/net_summe_split4.h5"], "net_summe"),
+        (["net-fold-1.json", "net-fold-10.json", "net-fold-11.json"], "net"),
+        (["fold_0/scores.h5", "fold_1/scores.h5"], "scores"),
+        (["net1_a.h5", "net1_b.h5"], "net1"),
+        (["peer/0.h5", "peer/1.h5"], "peer"),
+        (["a/0.h5", "b/1.h5"], "scores"),
+    ],
+)
+def test_a_method_is_called_after_what_its_files_share(files: list[str], name: str) -> None:
+    assert name_of(files) == name
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({}, "give the scores of a method, or the name of a baseline"),
         ({"scores": {}, "baseline": "human"}, "not both"),
         ({"scores": []}, "empty list"),
-        ({"scores": ["a/s.json", "b/s.json"]}, "two methods would be called 's'"),
         ({"scores": {"human": "s.json"}}, "'human' is the name of a baseline"),
         ({"baseline": "humans"}, "baseline must be one of human, random"),
         ({"baseline": "human", "protocol": "kendall"}, "protocol must be one of"),

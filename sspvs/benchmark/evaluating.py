@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -43,7 +44,7 @@ class Benchmark:
 
 def evaluate(
     dataset: str | os.PathLike[str] | DatasetStore,
-    scores: Scores | Sequence[Scores] | None = None,
+    scores: Scores | Mapping[str, Scores] | None = None,
     *,
     splits: str | os.PathLike[str] | Splits | None = None,
     baseline: Baseline | None = None,
@@ -63,8 +64,9 @@ def evaluate(
 
     Args:
         dataset: A dataset file, ours or the community's, or an opened one.
-        scores: A score file (our h5, a peer's h5, JSON, npz, CSV) or a mapping of video -> numbers; several of them
-            as a list, or by method name. Videos go by key or by name; numbers are one a pick or one a frame.
+        scores: A score file (our h5, a peer's h5, JSON, npz, CSV) or a mapping of video -> numbers; a list of them,
+            such as a file a fold, is joined into one method. Several methods go by name, in a mapping of name -> any
+            of these. Videos go by key or by name; numbers are one a pick or one a frame.
         splits: A split file: only the videos that it tests are evaluated, each once.
         baseline: `human`, `random`, `consensus` or `contrastive`, in place of scores.
         protocol: `per-user`, `per-user-frames`, `summary-vs-mean`, `mean-annotator`, or `all` that the dataset allows.
@@ -107,7 +109,7 @@ def evaluate(
 
 def run_benchmark(
     dataset: str | os.PathLike[str] | DatasetStore,
-    scores: Scores | Sequence[Scores] | None,
+    scores: Scores | Mapping[str, Scores] | None,
     *,
     splits: str | os.PathLike[str] | Splits | None,
     settings: EvaluationSettings,
@@ -171,24 +173,20 @@ def _read(
     )
 
 
-def methods_named(scores: Scores | Sequence[Scores]) -> dict[str, Scores]:
-    """Method -> its scores, of whatever was given: one or several, with or without names.
+def methods_named(scores: Scores | Mapping[str, Scores]) -> dict[str, Scores]:
+    """Method -> its scores, of whatever was given: one method without a name, or several by name.
 
     Raises:
-        ValueError: Two methods have the same name, or one has that of a baseline.
+        ValueError: There are no scores, or a method has the name of a baseline.
     """
-    if isinstance(scores, (str, os.PathLike)):
-        scores = [scores]
-    named: dict[str, Scores] = {}
+    named: dict[str, Any]
     if isinstance(scores, Mapping):
         named = dict(scores) if _by_method(scores) else {"scores": scores}
+    elif isinstance(scores, str | os.PathLike):
+        named = {name_of([scores]): scores}
     else:
-        for number, source in enumerate(scores, start=1):
-            name = f"scores {number}" if isinstance(source, Mapping) else Path(source).stem
-            if name in named:
-                raise ValueError(f"two methods would be called '{name}'; name them: NAME=PATH, or a dict by name")
-            named[name] = source
-    if not named:
+        named = {name_of([part for part in scores if isinstance(part, str | os.PathLike)]): list(scores)}
+    if not named or any(isinstance(source, list) and not source for source in named.values()):
         raise ValueError("expected the scores of a method, got an empty list")
     taken = [name for name in named if name in get_args(Baseline)]
     if taken:
@@ -196,11 +194,28 @@ def methods_named(scores: Scores | Sequence[Scores]) -> dict[str, Scores]:
     return named
 
 
+def name_of(files: Sequence[str | os.PathLike[str]]) -> str:
+    """What a method is called after its score files: what their names share, without the number of the fold."""
+    stems = list(dict.fromkeys(Path(file).stem for file in files))
+    if len(stems) == 1:
+        return stems[0]
+    shared = os.path.commonprefix(stems)  # noqa: RUF071 (character by character is meant)
+    if any(stem[len(shared) : len(shared) + 1].isdigit() for stem in stems):  # split10 and split11 share split1
+        shared = shared.rstrip("0123456789")
+    shared = re.sub(r"[-_. ]*(split|fold)?[-_. ]*$", "", shared, flags=re.IGNORECASE)
+    folders = {Path(file).absolute().parent.name for file in files}
+    return shared or (folders.pop() if len(folders) == 1 else "") or "scores"
+
+
 def _by_method(scores: Mapping[str, Any]) -> bool:
     """Whether a mapping is of methods, and not of videos."""
-    paths = [isinstance(value, (str, os.PathLike)) for value in scores.values()]
-    nested = [isinstance(value, Mapping) and "scores" not in value for value in scores.values()]
-    return bool(scores) and all(path or deep for path, deep in zip(paths, nested, strict=True))
+    return bool(scores) and all(_is_method(value) for value in scores.values())
+
+
+def _is_method(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return bool(value) and all(_is_method(part) for part in value)
+    return isinstance(value, str | os.PathLike) or (isinstance(value, Mapping) and "scores" not in value)
 
 
 def _checkpoint_rules(settings: EvaluationSettings, methods: Sequence[str]) -> Mapping[str, str]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from sspvs.data.scores.matching import ScoreSource
 from sspvs.evaluation.baselines import DEFAULT_DRAWS
 from sspvs.evaluation.protocol import DEFAULT_PROTOCOL, protocols_named
 from sspvs.evaluation.summary_rule import rule_named
@@ -16,8 +17,8 @@ from sspvs.scorers import WITHOUT_TRAINING, no_such_term
 Baseline = Literal["human", "random", "consensus", "contrastive"]
 CheckpointRule = Literal["val", "last", "train-loss", "best-test", "none"]
 Post = Literal["summe", "tvsum", "none"]
-Scores = str | os.PathLike[str] | Mapping[str, Any]
-"""A score file, or video -> numbers."""
+Scores = ScoreSource | Sequence[ScoreSource]
+"""One method's scores: a score file, video -> numbers, or several of these that are joined, such as a file a fold."""
 
 
 @dataclass(frozen=True)

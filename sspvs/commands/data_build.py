@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 DESCRIPTION = (
     "Make a dataset file (h5, the community's layout) from annotation files: SumMe's GT folder, TVSum's "
-    "ydata-tvsum50.mat or .tsv, or your own JSON or CSV: video,annotator,start,end in seconds, or "
+    "ydata-tvsum50.mat or .tsv, or your own JSON or CSV: video,annotator,start,end in seconds or HH:MM:SS, or "
     "video,annotator,second,score. Features are optional; shots come with them, from KTS, or are of equal length."
 )
 

@@ -69,13 +69,17 @@ def _progress(entries: Iterator[Any], total: int | None) -> Iterator[Any]:
 
 
 def _fps(text: str | None) -> float | Mapping[str, float] | None:
+    from sspvs.files import WrongFileError, read_text
+
     if text is None:
         return None
     try:
         rate: Any = float(text)
     except ValueError:
         try:
-            rate = {key: float(value) for key, value in json.loads(Path(text).read_text(encoding="utf-8")).items()}
+            rate = {key: float(value) for key, value in json.loads(read_text(text)).items()}
+        except WrongFileError as error:
+            raise ValueError(f"--fps {text}: {error}; expected a JSON file {{video: fps}}") from error
         except (OSError, ValueError, AttributeError, TypeError) as error:
             raise ValueError(f"--fps: expected a number or a JSON file {{video: fps}}, got '{text}'") from error
     rates = rate.values() if isinstance(rate, dict) else [rate]

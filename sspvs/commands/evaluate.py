@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,9 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--scores",
         type=file_name,
         nargs="+",
-        action="extend",
+        action="append",
         metavar="[NAME=]S",
-        help="score files; several are compared by a paired bootstrap",
+        help="a method's score file, or all files of its folds, which are joined; give it again for another method: "
+        "methods are compared by a paired bootstrap",
     )
     judged.add_argument("--baseline", choices=("human", "random", "consensus", "contrastive"), help="in their place")
     parser.add_argument(
@@ -91,7 +93,8 @@ def run(args: argparse.Namespace) -> int:
     from sspvs.benchmark import EvaluationSettings, run_benchmark, write_evaluation
 
     scores = None if args.scores is None else _named_scores(args.scores)
-    check_outputs(args, out=EVALUATION, report=EVALUATION_PAGE, picture=EVALUATION_PICTURE)
+    read = argparse.Namespace(**{**vars(args), "scores": scores})  # with the files that a pattern stands for
+    check_outputs(read, out=EVALUATION, report=EVALUATION_PAGE, picture=EVALUATION_PICTURE)
     settings = EvaluationSettings(
         protocol=args.protocol,
         rule=args.rule,
@@ -148,19 +151,35 @@ def published_beside(benchmark: Benchmark) -> tuple[PublishedResult, ...]:
     return found
 
 
-def _named_scores(given: Iterable[str]) -> dict[str, Path]:
-    """Method -> file; `NAME=PATH` names a method, else the file's stem does."""
-    named: dict[str, Path] = {}
-    for text in given:
-        name, equals, path = text.partition("=")
-        if not equals or Path(text).exists():
-            name, path = Path(text).stem, text
-        if not name or not path:
-            raise ValueError(f"--scores {text}: expected PATH or NAME=PATH")
-        if name in named:
-            raise ValueError(f"--scores: two methods would be called '{name}'; name them: --scores NAME=PATH")
-        named[name] = Path(path)
+def _named_scores(given: Iterable[Sequence[str]]) -> dict[str, list[Path]]:
+    """Method -> its files: those of one option, up to the next `NAME=`, which begins another method."""
+    from sspvs.benchmark.evaluating import name_of
+
+    methods: list[tuple[str, list[Path]]] = []
+    for option in given:
+        methods.append(("", []))
+        for text in option:
+            name, equals, path = text.partition("=")
+            if not equals or Path(text).exists():
+                methods[-1][1].extend(_files(text))
+            elif name and path:
+                methods.append((name, _files(path)))
+            else:
+                raise ValueError(f"--scores {text}: expected PATH or NAME=PATH")
+    named: dict[str, list[Path]] = {}
+    for name, files in methods:
+        if files:
+            name = name or name_of(files)
+            if name in named:
+                raise ValueError(f"--scores: two methods would be called '{name}'; name them: --scores NAME=PATH")
+            named[name] = files
     return named
+
+
+def _files(pattern: str) -> list[Path]:
+    """A file, or those that a pattern such as `folds/*.h5` means where the shell left it as it is."""
+    found = [] if Path(pattern).exists() else sorted(glob(pattern))  # noqa: PTH207 (patterns from the root too)
+    return [Path(path) for path in found] or [Path(pattern)]
 
 
 def _checkpoint_rules(given: Iterable[str]) -> str | dict[str, str] | None:

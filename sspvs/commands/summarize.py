@@ -19,7 +19,7 @@ from sspvs.commands.arguments import (
     seconds,
     share,
 )
-from sspvs.errors import about, printable, reason
+from sspvs.errors import about, reason
 from sspvs.overwriting import read_summary
 
 if TYPE_CHECKING:
@@ -115,15 +115,18 @@ def default_out(paths: Sequence[Path]) -> Path:
     (path,) = paths
     if path.is_dir():
         return Path(f"{path.resolve().name}-summaries")
-    name, this = f"{path.stem}-summary", printable(str(path.resolve()))
-    places = (Path(f"{name}-{number}" if number > 1 else name) for number in count(1))
-    return next(out for out in places if _summarised(out) in ("", this))  # not in place of another video's summary
+    places = (Path(f"{path.stem}-summary" + (f"-{number}" if number > 1 else "")) for number in count(1))
+    return next(out for out in places if not _is_of_another(out, path))
 
 
-def _summarised(folder: Path) -> str:
-    """The video whose summary a folder holds; empty when it holds none that names it."""
+def _is_of_another(folder: Path, video: Path) -> bool:
+    """Whether a folder holds the summary of another video."""
     source = (read_summary(folder) or {}).get("source")
-    return str(source.get("path", "")) if isinstance(source, dict) else ""
+    if not isinstance(source, dict) or not video.is_file():
+        return False
+    from sspvs.features.store import SourceStamp
+
+    return bool(source.get("path") != SourceStamp.of(video).path)
 
 
 def _given(**values: float | None) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sspvs.errors import DatasetError
+from sspvs.files import read_text
 
 _LISTED = 12
 
@@ -63,7 +64,7 @@ def read_rows(path: Path, problems: Problems) -> Iterator[tuple[str, dict[str, A
         DatasetError: It cannot be read, or is no text.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path)
     except OSError as error:
         raise DatasetError(f"cannot read the manifest {path}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sspvs.types import BoolArray, FloatArray
+from sspvs.types.arrays import LARGEST
 
 
 def run_starts(rows: npt.NDArray[np.generic]) -> BoolArray:
@@ -19,17 +20,19 @@ def finite(name: str, values: npt.ArrayLike, dimensions: int) -> FloatArray:
     """The values as an array of numbers, checked.
 
     Raises:
-        ValueError: When they are not numbers, have other dimensions, are none, or one is NaN or infinite.
+        ValueError: When they are not numbers, have other dimensions, are none, or one is NaN, infinite or larger than
+            single precision holds.
     """
     array: FloatArray = np.asarray(values)
     if array.dtype.kind not in "biuf":
         raise ValueError(f"{name} must be numbers, got {array.dtype}")
     if array.ndim != dimensions or 0 in array.shape:
         raise ValueError(f"{name} must have {dimensions} dimensions and at least one value, got shape {array.shape}")
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        where = np.argwhere(~np.isfinite(array))[0]
+    if array.dtype.kind == "f" and not (np.abs(array) <= LARGEST).all():
+        where = np.argwhere(~(np.abs(array) <= LARGEST))[0]
         found, place = array[tuple(where)], ", ".join(map(str, where))
-        raise ValueError(f"{name} must be finite, got {found} at [{place}]")
+        limit = f" and at most {LARGEST:.3g}" if np.isfinite(found) else ""
+        raise ValueError(f"{name} must be finite{limit}, got {found} at [{place}]")
     return array
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from sspvs.errors import CheckpointError, DatasetError, first_line
 from sspvs.evaluation.results import METRICS
 from sspvs.export.source import CheckpointFacts
+from sspvs.files import read_text
 
 _NOT_STATED = (None, "not stated")
 
@@ -114,7 +115,7 @@ class Figures:
 
 def _read(path: Path) -> Mapping[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_text(path))
     except (OSError, ValueError) as error:
         raise DatasetError(f"{path}: no result file that can be read: {first_line(error)}") from error
     return content if isinstance(content, dict) else {}

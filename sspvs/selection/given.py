@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from sspvs.files import read_text
 from sspvs.selection.budget import frame_edges
 from sspvs.types import FloatArray, IntArray, Shots, Timeline
 
@@ -64,7 +65,7 @@ def given_shots(
 def _read(path: str | Path, unit: str) -> list[Any]:
     """The list of pairs that a JSON file holds."""
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = json.loads(read_text(path))
     except OSError as error:
         raise ValueError(f"cannot read the shots file {path}: {error.strerror or error}") from None
     except ValueError as error:  # not UTF-8, or not JSON

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 import sspvs
 from sspvs.atomic import atomic_file, write_text
 from sspvs.errors import CheckpointError, OutputError, WeightsNotFoundError, first_line
+from sspvs.files import TEXT, check_kind, kind_of, read_text, why_not
 
 CONFIG, WEIGHTS, PRETRAINING = "config.json", "model.safetensors", "pretraining"
 VERSION = 1
@@ -236,6 +237,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise CheckpointError(f"{path.parent}: no {path.name} in it")
     try:
+        check_kind(path)
         return load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
         raise CheckpointError(f"{path}: no whole safetensors file: {first_line(error)}") from error
@@ -263,10 +265,12 @@ def read_lightning_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Ten
 def _why_unread(path: Path) -> str:
     """Of a file that torch does not read: what it is not, or what it may have in it."""
     try:
-        start = path.open("rb").read(4)
+        kind, reason = kind_of(path), why_not(path, "zip")
     except OSError as error:
         return f"cannot be read: {error.strerror or error}"
-    if start == b"PK\x03\x04":  # a zip, as torch writes
+    if reason is not None and kind is not None and kind.name not in TEXT:
+        return f"no checkpoint: {reason}"
+    if kind is not None and kind.name == "zip":  # as torch writes
         return "no checkpoint that can be read safely: it is cut short, or has more in it than tensors and plain types"
     return "no checkpoint: expected a folder with config.json and model.safetensors, or a Lightning .ckpt file of sspvs"
 
@@ -276,8 +280,8 @@ def _read_config(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise CheckpointError(f"{folder}: no {CONFIG} in it; is it a checkpoint folder, and was it written to the end?")
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        config = json.loads(read_text(path))
+    except (OSError, ValueError) as error:
         raise CheckpointError(f"{path}: no JSON: {first_line(error)}") from error
     return config if isinstance(config, dict) else {}
 

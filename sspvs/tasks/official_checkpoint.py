@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from sspvs.errors import CheckpointError, first_line
+from sspvs.files import check_kind
 from sspvs.tasks.official_names import PREFIX
 
 _REFUSED_CLASS = re.compile(r"GLOBAL (\S+) (?:was not an allowed|whose module)")
@@ -70,6 +71,7 @@ def read_official(path: Path) -> OfficialCheckpoint:
 def _load(path: Path) -> Any:
     """The unpickled file; mapped, not read, where its form allows: optimiser states are never needed."""
     try:
+        check_kind(path, "zip", "pickle", "tar")
         with torch.serialization.safe_globals([argparse.Namespace]):
             return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except Exception as error:  # whatever a file of unknown origin makes the reader raise

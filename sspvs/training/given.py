@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import yaml
+
+from sspvs.files import WrongFileError, read_text
 
 Given = Sequence[Mapping[str, Any]]
 """What each config file sets, in order, then all flags together: values by dotted name."""
@@ -33,9 +34,15 @@ def options(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def config_of(path: str) -> dict[str, Any]:
-    """The content of a config file; empty where it cannot be read, which the parser says later."""
+    """The content of a config file; empty where it cannot be read, which the parser says later.
+
+    Raises:
+        ValueError: It is evidently something else, such as a web page.
+    """
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        content = yaml.safe_load(read_text(path))
+    except WrongFileError as error:
+        raise ValueError(f"{path}: expected a config (YAML), but {error}") from error
     except (OSError, ValueError, yaml.YAMLError):
         return {}
     return content if isinstance(content, dict) else {}

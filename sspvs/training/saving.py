@@ -14,6 +14,7 @@ from pytorch_lightning.callbacks import Checkpoint
 
 from sspvs.atomic import atomic_file
 from sspvs.errors import CheckpointError, OutputError, first_line
+from sspvs.files import check_kind
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +57,7 @@ def read_checkpoint(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
         CheckpointError: It is none, or holds anything else.
     """
     try:
+        check_kind(path, "zip", "pickle", "tar")
         checkpoint = torch.load(path, map_location=map_location, weights_only=True)
         if not isinstance(checkpoint, Mapping) or not {"state_dict", "hyper_parameters"} <= set(checkpoint):
             raise ValueError("it has no state_dict and hyper_parameters")

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 
 from sspvs.errors import VideoError
+from sspvs.files import VIDEO, why_not
 from sspvs.types import DecodeReport, FloatArray, ImageArray, Timeline, VideoInfo
 from sspvs.video.sampling import DEFAULT_RESIZE, FrameChunk, Resize
 
@@ -140,7 +141,8 @@ def check_file(path: Path) -> None:
             raise VideoError(f"expected a video file, got a pipe, socket or device: {path}")
         if path.stat().st_size == 0:
             raise VideoError(f"expected a video, got an empty file: {path}")
-        with path.open("rb"):
-            pass
+        reason = why_not(path, *VIDEO)
+        if reason is not None:
+            raise VideoError(f"expected a video, but {reason}: {path}")
     except OSError as error:
         raise VideoError(f"cannot read {path}: {error.strerror}") from error

@@ -9,6 +9,7 @@ from typing import Any
 from sspvs.errors import MissingExtraError, WeightsNotFoundError, first_line
 from sspvs.weights.clip_cache import hub_folder
 from sspvs.weights.clip_source import PREFIX, Source
+from sspvs.weights.digest import check_weights
 
 RANDOM_SEED = 0
 
@@ -31,6 +32,8 @@ def load_model(source: Source, *, download: bool = False, **options: Any) -> Any
     preprocess = {
         key: source.settings[key] for key in ("mean", "std", "interpolation", "resize_mode") if key in source.settings
     }
+    if source.path is not None:
+        check_weights(source.path)
     with quietly(offline=not download), torch.random.fork_rng(devices=[]):
         torch.manual_seed(RANDOM_SEED)
         try:

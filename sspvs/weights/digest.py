@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 
 from sspvs.errors import WeightsNotFoundError
+from sspvs.files import why_not
 
 
 def file_digest(path: Path) -> str:
@@ -25,7 +26,19 @@ def check_digest(path: Path, expected: str, remedy: str) -> None:
     """
     found = file_digest(path)
     if found != expected:
+        check_weights(path)
         raise WeightsNotFoundError(
             f"{path} is not the expected weights file: SHA-256 should be {expected[:16]}..., "
             f"got {found[:16]}...; {remedy}"
         )
+
+
+def check_weights(path: Path) -> None:
+    """Refuse a file that cannot hold weights, such as a Git LFS pointer or an unfinished download.
+
+    Raises:
+        WeightsNotFoundError: It is something else, which is said.
+    """
+    reason = why_not(path, "zip", "pickle", "tar", "json", "text")  # as torch and tokenizers are saved
+    if reason is not None:
+        raise WeightsNotFoundError(f"{path} is not the expected weights file: {reason}")

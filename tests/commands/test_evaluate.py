@@ -159,6 +159,52 @@ def test_several_methods_stand_side_by_side(summe: Path, tmp_path: Path, capsys:
     assert "mine - b" in capsys.readouterr().out
 
 
+def _folds(folder: Path, seed: int = 0) -> list[Path]:
+    """The videos of `_scores` in three files, as a method leaves them that was trained on folds."""
+    rows = json.loads(_scores(folder / "whole.json", seed).read_text())
+    parts = [folder / f"net_split{number}.json" for number in range(3)]
+    for number, part in enumerate(parts):
+        part.write_text(json.dumps({key: rows[key] for key in KEYS[number::3]}))
+    return parts
+
+
+def test_the_files_of_single_folds_are_one_method(
+    summe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parts, out = _folds(tmp_path), tmp_path / "r.json"
+    assert _evaluate(summe, "--scores", tmp_path / "whole.json", "--out", out) == 0
+    whole = _strict(out)["videos"]
+    assert _evaluate(summe, "--scores", *parts, "--out", out) == 0
+    document = _strict(out)
+    _check_entry(document, "per-user")
+    assert document["method"] == "net"
+    assert document["videos"] == whole
+    assert [source["file"] for source in document["settings"]["source"]["files"]] == [part.name for part in parts]
+    several = ["--scores", f"a={parts[0]}", *parts[1:], f"b={tmp_path}/net_split?.json", "--scores"]
+    several.append(_scores(tmp_path / "c.json", 3))
+    capsys.readouterr()
+    assert _evaluate(summe, *several, "--out", out) == 0
+    methods = _strict(out)["methods"]
+    assert list(methods) == ["a", "b", "c"]
+    assert methods["a"]["videos"] == methods["b"]["videos"] == whole != methods["c"]["videos"]
+
+
+def test_a_video_in_two_folds_is_named_and_must_be_the_same(
+    summe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second, _ = parts = _folds(tmp_path)
+    repeated = {**json.loads(first.read_text()), "video_2": json.loads(second.read_text())["video_2"]}
+    first.write_text(json.dumps(repeated))
+    assert _evaluate(summe, "--scores", *parts) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"in {first} and in {second}, with the same scores, taken once: 'video_2'" in said
+    first.write_text(json.dumps({**repeated, "video_2": repeated["video_2"][::-1]}))
+    assert _evaluate(summe, "--scores", *parts) == 2
+    said = capsys.readouterr().err
+    assert f"'video_2' is in {first} and in {second} with different scores" in said
+    assert "give each method its own --scores" in said
+
+
 def test_splits_give_folds_and_coverage(summe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     scores, out, splits = _scores(tmp_path / "mine.json"), tmp_path / "r.json", tmp_path / "s.json"
     folds = [{"train_keys": ["video_1"], "test_keys": keys} for keys in (["video_2", "video_4"], ["video_4"])]
@@ -305,3 +351,11 @@ def test_the_f1_that_a_peer_recorded_is_reproduced(tmp_path: Path, shared_data: 
             for video in entry["videos"].values():
                 assert math.isclose(video["f_score_max"], file[video["key"]]["fm"][()], abs_tol=1e-9)
         assert set(document["protocols"]) == set(PROTOCOLS)
+    assert _evaluate(dataset, "--scores", *files, *flags) == 0
+    joined = _strict(out)["protocols"]["per-user"]
+    recorded = {}
+    for path in files:
+        with h5py.File(path) as file:
+            recorded |= {key: float(file[key]["fm"][()]) for key in file}
+    assert {video["key"]: video["f_score_max"] for video in joined["videos"].values()} == pytest.approx(recorded)
+    assert joined["f_score_max"]["mean"] == pytest.approx(0.4158542135)  # over all 25 videos, as the peer recorded it

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import pickle
 from pathlib import Path
@@ -12,10 +14,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sspvs.cli import main
 from sspvs.data.annotations import AnnotatedVideo, SecondScores, TimeIntervals, read_custom
+from sspvs.data.annotations.draft import seconds_of
 from sspvs.data.building.clock import VideoClock
 from sspvs.data.building.users import frames_in, users_of
+from sspvs.data.formats import inspect_file
 from sspvs.errors import DatasetError
+from sspvs.features.store import read_dataset
 from sspvs.types import Timeline
 
 
@@ -120,7 +126,7 @@ def test_annotators_that_make_no_sense(annotators: Any, said: str, tmp_path: Pat
         ({"fps": 0}, "expected 'fps' as a number above 0, found 0"),
         ({"duration": "long"}, "expected 'duration' as a number above 0, found 'long'"),
         ({"n_frames": 10.5}, "expected 'n_frames' as a whole number above 0"),
-        ({"lenght": 3}, "unknown field 'lenght'; expected annotators, duration"),
+        ({"duration": "1:75"}, "expected 'duration' as a number above 0, found '1:75'"),
     ],
 )
 def test_fields_that_make_no_sense(fields: dict[str, Any], said: str, tmp_path: Path) -> None:
@@ -198,15 +204,18 @@ def test_a_table_of_scores_in_any_order(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "line 1: expected a header video,annotator,start,end or"),
+        ("", "the file is empty"),
+        ("\n", "line 1: expected a header video,annotator,start,end or"),
         ("a,b,1,2\n", "found a,b,1,2"),
         ("video,annotator,start\n", "expected a header"),
-        ("video,annotator,start,end,colour\n", "unknown column 'colour'"),
+        ("video,annotator,start,end,Start\n", "line 1: two columns 'start'"),
+        ("video,annotator,start,end\na,x,1,2,3\n", "line 2: expected 4 cells, found 5"),
+        ("sep=;\nvideo;annotator;start;end\na;x;2;1\n", "line 3: expected 0 <= start < end, found 2 .. 1 s"),
         ("video,annotator,start,end\n", "found none"),
         ("video,annotator,start,end\na,x,1\n", "line 2: expected 4 cells, found 3"),
         ("video,annotator,start,end\na,x,1,2\na,x,4,3\n", "line 3: expected 0 <= start < end, found 4 .. 3 s"),
         ("video,annotator,start,end\na,,1,2\n", "line 2: expected 'annotator', found an empty cell"),
-        ("video,annotator,start,end\na,x,1:05,2\n", "line 2: expected start and end in seconds, found '1:05'"),
+        ("video,annotator,start,end\na,x,1:75,2\n", "line 2: expected start and end in seconds, found '1:75'"),
         ("video,annotator,start,end,fps\na,x,1,2,25\na,y,1,2,30\n", "line 3: 'fps' of video 'a' is 30.0 here"),
         ("video,annotator,second,score\na,x,0,1\na,x,0,2\n", "line 3: second 0 of annotator 'x'"),
         ("video,annotator,second,score\na,x,0,1\na,x,2,2\n", "second 1 is missing of seconds 0 .. 2"),
@@ -220,6 +229,113 @@ def test_a_wrong_table_is_refused_with_its_line(text: str, said: str, tmp_path: 
     assert said in str(caught.value)
     assert "my.csv" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [
+        ("65", 65),
+        ("1:05", 65),
+        ("01:05.5", 65.5),
+        ("0:01:05", 65),
+        ("00:01:05.250", 65.25),
+        ("00:01:05,250", 65.25),  # as subtitles have it
+        ("90:00", 5400),
+        ("1:30:00", 5400),
+        (" 1:05 ", 65),
+        ("1:75", None),
+        ("1:5:75", None),
+        ("1:60:00", None),
+        ("-1:05", None),
+        ("1:", None),
+        ("0:01:05:12", None),
+        ("1,5", None),  # 1.5, or 15?
+        ("soon", None),
+        (True, None),
+        (None, None),
+    ],
+)
+def test_times_as_people_write_them(written: Any, seconds: float | None, tmp_path: Path) -> None:
+    assert seconds_of(written) == seconds
+    wanted = {"a": {"annotators": {"x": [["0:00", written]]}}}
+    if seconds is None:
+        with pytest.raises(DatasetError, match="expected start and end in seconds, found"):
+            read(tmp_path, wanted)
+    else:
+        (video,) = read(tmp_path, wanted)
+        assert intervals_of(video) == {"x": [[0, seconds]]}
+
+
+@given(st.integers(0, 10**7))
+def test_a_time_means_its_hours_minutes_and_seconds(milliseconds: int) -> None:
+    minutes, rest = divmod(milliseconds, 60_000)
+    for text in (
+        f"{minutes}:{rest / 1000:06.3f}",
+        f"{minutes // 60}:{minutes % 60:02}:{rest // 1000:02},{rest % 1000:03}",
+        f"{minutes // 60:02}:{minutes % 60:02}:{rest / 1000:06.3f}",
+        str(milliseconds / 1000),
+    ):
+        assert seconds_of(text) == pytest.approx(milliseconds / 1000, abs=1e-9)
+
+
+SHEET = [
+    ["Video ", "ANNOTATOR", " Start (s)", "End [s]", "Comment", "N Frames", ""],
+    ["a clip", "anna", "1,5", "0:00:04", "nice; really", "1588", ""],
+    ["a clip", "anna", "0:20", "00:00:31,200", "", "", ""],
+    ["a clip", "ben", "3", "8.25", "dull, mostly", "1588", ""],
+]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_a_table_out_of_a_spreadsheet(separator: str, encoding: str, tmp_path: Path) -> None:
+    buffer = io.StringIO(newline="")
+    csv.writer(buffer, delimiter=separator).writerows(SHEET)
+    stated = "sep=;\r\n" if separator == ";" else ""
+    (tmp_path / "my.csv").write_bytes((stated + buffer.getvalue()).encode(encoding))
+    found = read_custom(tmp_path / "my.csv")
+    (video,) = found.videos
+    assert intervals_of(video) == {"anna": [[1.5, 4], [20, 31.2]], "ben": [[3, 8.25]]}
+    assert video.n_frames == 1588
+    known = "known beside annotators are duration, fps, n_frames, title, category"
+    assert found.warnings == (f"{tmp_path / 'my.csv'}: not read: 'Comment'; {known}",)
+    assert inspect_file(tmp_path / "my.csv").kind == "custom"
+
+
+def test_scores_with_decimal_commas_and_seconds_as_times(tmp_path: Path) -> None:
+    text = "video;annotator;second;score\na;x;0:00;0,5\na;x;0:01;1\na;x;0:02;-2,25\n"
+    (video,) = read(tmp_path, text, "my.csv")
+    assert scores_of(video) == {"x": [0.5, 1, -2.25]}
+
+
+def test_a_comment_in_the_last_column_may_have_separators_or_be_missing(tmp_path: Path) -> None:
+    text = "video,annotator,start,end,comment\na,x,1,2,well, well\na,x,3,4\n"
+    (video,) = read(tmp_path, text, "my.csv")
+    assert intervals_of(video) == {"x": [[1, 2], [3, 4]]}
+
+
+def test_fields_that_are_not_read_are_named_once(tmp_path: Path) -> None:
+    noted = {"annotators": {"x": {"intervals": [{"start": 0, "end": 1, "why": "fun"}], "by": "me"}}, "lenght": 3}
+    (tmp_path / "my.json").write_text(json.dumps({"a": noted, "b": noted}))
+    found = read_custom(tmp_path / "my.json")
+    assert [intervals_of(video) for video in found.videos] == [{"x": [[0, 1]]}] * 2
+    (sentence,) = found.warnings
+    assert "not read: 'lenght', 'by', 'why'; known beside annotators are duration" in sentence
+
+
+def test_build_takes_a_spreadsheet_and_says_what_it_did_not_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = ["video;annotator;start;end;duration;fps;comment", "a;anna;0:01,5;0:04;0:10;10;good", "a;ben;2;5;;;"]
+    (tmp_path / "my.csv").write_bytes("\r\n".join(rows).encode("utf-16"))
+    annotations = ["--annotations", str(tmp_path / "my.csv"), "--out", str(tmp_path / "d.h5")]
+    assert main(["data", "build", "custom", *annotations]) == 0
+    assert capsys.readouterr().err.count("not read: 'comment'") == 1
+    with read_dataset(tmp_path / "d.h5") as dataset:
+        built = dataset["video_1"]
+    assert built.user_summaries is not None
+    expected = [[15 <= frame < 40 for frame in range(100)], [20 <= frame < 50 for frame in range(100)]]
+    assert built.user_summaries.tolist() == expected
 
 
 # On frames -----------------------------------------------------------------------------------------------------------

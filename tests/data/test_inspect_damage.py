@@ -74,7 +74,7 @@ USELESS = {
     "E.h5": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "a Git LFS pointer"),
     "F.h5": (b"something else entirely", "no h5 file, in spite of its name"),
     "a.zip": (b"PK\x03\x04 and then no more", "a damaged zip archive"),
-    "a.tar.gz": (b"\x1f\x8b\x08", "a packed archive"),
+    "a.tar.gz": (b"\x1f\x8b\x08", "a gzip archive"),
     "film.mp4": (b"\0\0\0\x18ftypmp42", "a video"),
     "half.json": (b'[{"train_keys": ["video_1"', "damaged JSON"),
     "other.json": (b'{"a": 1}', "JSON of none of the known kinds"),

@@ -94,7 +94,7 @@ def test_all_that_is_wrong_with_a_manifest_is_said_at_once(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("name", "text", "expected"),
     [
-        ("m.jsonl", "", "it is empty"),
+        ("m.jsonl", "", "the file is empty"),
         ("m.csv", "id,path\n", "it is empty"),
         ("m.csv", "name,path\na,b\n", "no column 'id' (columns: name, path)"),
         ("m.csv", "id,titel\na,b\n", "no column 'path', 'features' or 'video'"),

@@ -146,6 +146,10 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "too few": (_first([0.5, 0.5]), f"expected {T1} scores (one a pick) or {N1} (one a frame), got 2"),
     "NaN": (_first([float("nan")] * T1), "nan"),
     "infinite": (_first([float("inf")] * T1), "inf"),
+    "too large": (_first([1e308] * T1), "scores must be finite and at most 3.4e+38, got 1e+308"),
+    "a whole number too large": (_first([10**400] * T1), "inf"),
+    "a whole number of too many digits": ('{"video_1": [' + "9" * 5000 + "]}", "s.json"),
+    "picks too large": (_first({"scores": [0.1, 0.2], "picks": [0, 1e300]}), "whole frame numbers"),
     "nested": (_first([[0.5] * T1]), f"expected one list of numbers (one a pick or a frame), found shape (1, {T1})"),
     "ragged": (_first([[0.5], [0.5, 1]]), "lists of different lengths"),
     "texts": (_first(["0.5"] * T1), "expected numbers, found '0.5'"),
@@ -163,7 +167,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "twice under one name": ('{"video_1": [1], "video_1": [1]}', "'video_1' stands in it twice"),
     "a list": ([1, 2], "found a list of 2"),
     "nothing": ({}, "found a dict of nothing"),
-    "an empty file": ("", "no whole JSON file"),
+    "an empty file": ("", "the file is empty"),
     "half a file": ('{"video_1": [0.5, ', "no whole JSON file"),
     "nested without end": ("[" * 100_000, "s.json"),
     "another dataset": ({"video_91": [1, 2]}, "no scores of any of the 7 videos"),
@@ -186,12 +190,18 @@ BROKEN: dict[str, tuple[str, Callable[[Path], bytes], str]] = {
     "noise": ("s.json", lambda _: bytes(range(129, 255)), "of no known kind"),
     "one array": ("s.npy", lambda folder: _saved(folder, np.ones(3)), "one array of no named video"),
     "zip of something": ("s.npz", lambda folder: _zipped(folder), "not of arrays"),
-    "truncated npz": ("s.npz", lambda folder: _npz(folder).read_bytes()[:900], "cannot read the arrays"),
+    "truncated npz": (
+        "s.npz",
+        lambda folder: _npz(folder).read_bytes()[:900],
+        "a zip archive (.npz, PyTorch) that is cut short",
+    ),
     "npz of objects": ("s.npz", lambda folder: _objects(folder), "never opened"),
     "CSV without header": ("s.csv", lambda _: b"video_1,0,0.5\n", "expected a first line with video, pick"),
     "CSV with a gap": ("s.csv", lambda _: b"video,pick,score\nvideo_1,0,1\nvideo_1,2,1\n", "without a gap"),
     "CSV with a double": ("s.csv", lambda _: b"video,pick,score\nvideo_1,0,1\nvideo_1,0,1\n", "line 3: pick 0"),
     "CSV with a text": ("s.csv", lambda _: b"video,pick,score\nvideo_1,0,high\n", "line 2: expected"),
+    "CSV with a frame too large": ("s.csv", lambda _: b"video,frame,score\nvideo_1," + b"9" * 30 + b",1\n", "line 2"),
+    "complex npz": ("s.npz", lambda folder: _complex(folder), "expected numbers, found 1j"),
     "CSV with a short line": ("s.csv", lambda _: b"video,pick,score\nvideo_1\n", "line 2: expected"),
 }
 
@@ -199,6 +209,11 @@ BROKEN: dict[str, tuple[str, Callable[[Path], bytes], str]] = {
 def _saved(folder: Path, array: np.ndarray) -> bytes:
     np.save(folder / "a.npy", array)
     return (folder / "a.npy").read_bytes()
+
+
+def _complex(folder: Path) -> bytes:
+    np.savez(folder / "a.npz", video_1=np.ones(3) * 1j)
+    return (folder / "a.npz").read_bytes()
 
 
 def _objects(folder: Path) -> bytes:

@@ -135,7 +135,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "a list of keys": (["video_1"], "found a list of 1 that starts with str 'video_1'"),
     "something else": ({"scores": [1, 2]}, "found a dict of 'scores'"),
     "half a file": ('[{"train_keys": ["vi', "no whole JSON file"),
-    "nothing": ("", "no whole JSON file"),
+    "nothing": ("", "the file is empty"),
     "nested without end": ("[" * 100_000, "nested too deeply"),
 }
 

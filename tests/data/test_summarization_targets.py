@@ -154,7 +154,8 @@ def test_a_manifest_goes_before_the_dataset(stores: Stores, tmp_path: Path) -> N
         ("name,title\nvideo_1,x\n", "expected a column 'id', found name, title"),
         ("id,ttile\nvideo_1,x\n", "expected a column one of category, query, title, description, found id, ttile; "
          "column 'ttile': did you mean 'title'?"),
-        ("", "expected a column 'id' and one of category"),
+        ("\n", "expected a column 'id' and one of category"),
+        ("", "the file is empty"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_a_manifest_is_said_together(text: str, said: str, stores: Stores, tmp_path: Path) -> None:

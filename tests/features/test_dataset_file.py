@@ -16,7 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sspvs.errors import DatasetError, FeatureFileError
-from sspvs.features.store import natural_order, read_dataset, write_dataset
+from sspvs.features.store import FeatureStore, natural_order, read_dataset, read_scores, write_dataset
+from sspvs.features.store.h5_survey import read_labels
+from sspvs.features.store.score_check import score_problems, scored_videos
 from sspvs.features.store.shot_table import half_open
 from sspvs.types import Annotations, FrameFeatures, Shots
 
@@ -64,6 +66,62 @@ def video(tmp_path: Path) -> Callable[..., Annotations]:
             return dataset["video_1"]
 
     return read
+
+
+STORED: dict[str, Group] = {
+    "arrays of one": {"n_frames": [N], "n_steps": [T], "fps": [25.0], "end_seconds": [4.0]},
+    "arrays of one by one": {"n_frames": [[N]], "n_steps": [[T]], "fps": [[25]], "end_seconds": [[4]]},
+    "floats": {"n_frames": float(N), "n_steps": np.float32(T), "picks": np.arange(0, N, 15.0)},
+    "columns": {
+        "picks": np.arange(0, N, 15)[:, None],
+        "score": np.linspace(0, 1, T)[:, None],
+        "machine_summary": (np.arange(N) < 9.0)[:, None],
+        "frame_seconds": np.arange(N)[None] / 25,
+        "n_frame_per_seg": np.diff(np.append(STARTS, N))[:, None],
+    },
+    "float shots": {"change_points": np.stack([STARTS, np.append(STARTS[1:], N) - 1], axis=1).astype(float)},
+    "bytes in an array": {"video_name": np.array([b"Base jumping"]), "title": np.array([[b"Off a cliff"]])},
+    "text": {"video_name": "Base jumping", "title": np.array(["Off a cliff"], dtype=object)},
+    "character codes": {"video_name": np.array([[ord(c)] for c in "Base jumping"], dtype=np.uint16)},
+}
+
+
+@pytest.mark.parametrize("how", STORED)
+def test_every_reader_reads_a_value_however_it_is_stored(how: str, tmp_path: Path) -> None:
+    """Annotations, features, scores, labels and names out of one group: nothing depends on the shape or type."""
+    plain: Group = {
+        **summe_like(),
+        "fps": 25.0,
+        "title": "Off a cliff",
+        "end_seconds": 4.0,
+        "frame_seconds": np.arange(N) / 25,
+        "score": np.linspace(0, 1, T),
+        "machine_summary": (np.arange(N) < 9.0),
+    }
+    path = write(tmp_path / "d.h5", {**plain, **STORED[how]})
+    with read_dataset(path) as dataset:
+        found = dataset["video_1"]
+        assert dataset.video_names() == {"video_1": "Base jumping"}
+    assert (found.n_frames, found.video_name, found.title, found.fps) == (N, "Base jumping", "Off a cliff", 25)
+    assert found.picks.tolist() == list(range(0, N, 15))
+    assert found.repairs == ()
+    assert found.shots is not None
+    assert found.shots.bounds[:, 0].tolist() == STARTS.tolist()
+    with FeatureStore(path) as store:
+        features = store["video_1"]
+    assert (features.n_frames, features.name, features.picks.tolist()) == (N, "Base jumping", list(range(0, N, 15)))
+    assert features.timeline is not None
+    assert features.timeline.end_seconds == 4
+    np.testing.assert_array_equal(features.timeline.frame_seconds, np.arange(N) / 25)
+    scores = read_scores(path)["video_1"]
+    assert (scores.n_frames, scores.video_name) == (N, "Base jumping")
+    assert scores.picks is not None
+    assert scores.picks.tolist() == list(range(0, N, 15))
+    np.testing.assert_array_equal(scores.scores, np.linspace(0, 1, T))
+    np.testing.assert_array_equal(scores.summary, np.arange(N) < 9)
+    assert list(score_problems(path)) == []
+    assert scored_videos(path) == {"video_1": "Base jumping"}
+    assert read_labels(path, "video_1") == ("Off a cliff", "", 25)
 
 
 def test_the_community_layout_needs_no_repair(video: Callable[..., Annotations]) -> None:

@@ -188,7 +188,7 @@ ONES = np.ones((3, 4), np.float32)
         ({"features": ONES, "picks": [0, 2, 1], "n_frames": 9}, "increase"),
         ({"features": ONES, "picks": [0, 1, 9], "n_frames": 9}, "0..8"),
         ({"features": ONES, "picks": [0, 1.5, 2], "n_frames": 9}, "whole"),
-        ({"features": ONES, "picks": [0, np.nan, 2], "n_frames": 9}, "whole"),
+        ({"features": ONES, "picks": [0, np.nan, 2], "n_frames": 9}, "NaN"),
         ({"features": ONES, "n_frames": 9}, "no 'picks'"),
         ({"features": ONES, "picks": [0, 1, 2], "n_frames": 9, "n_steps": 4}, "n_steps"),
         ({"features": ONES, "picks": [0, 1, 2], "n_frames": 9, "frame_change": np.ones(8)}, "frame_change"),

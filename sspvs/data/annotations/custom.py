@@ -7,10 +7,10 @@ from pathlib import Path
 
 from sspvs.data.annotations.custom_csv import read_csv_drafts
 from sspvs.data.annotations.custom_json import read_json_drafts
-from sspvs.data.annotations.draft import Problems, VideoDraft
+from sspvs.data.annotations.draft import NUMBER_FIELDS, TEXT_FIELDS, Problems, VideoDraft
 from sspvs.data.annotations.record import AnnotatedVideo, AnnotationSet
 from sspvs.errors import DatasetError
-from sspvs.features.store.file_kind import why_not_h5
+from sspvs.files import WrongFileError, read_text
 
 RULES = {
     "user_summary": "intervals: 1 at the frames that start within them; scores: exact knapsack of each annotator's "
@@ -20,6 +20,7 @@ RULES = {
 }
 
 MOST_BYTES = 1 << 30
+_FIELDS = (*NUMBER_FIELDS, *TEXT_FIELDS)
 
 
 def read_custom(path: str | os.PathLike[str], *, fps: float | None = None) -> AnnotationSet:
@@ -32,7 +33,11 @@ def read_custom(path: str | os.PathLike[str], *, fps: float | None = None) -> An
          "b.mp4": [[[1.5, 4], [20, 31.2]], [[3, 8]]]}
 
     CSV with a header: `video, annotator, start, end` or `video, annotator, second, score`, and where wanted
-    `duration, fps, n_frames, title, category` (in any row of a video).
+    `duration, fps, n_frames, title, category` (in any row of a video). Columns are separated by commas, semicolons or
+    tabs, numbers may have a decimal comma where it is not the separator, and UTF-16 is read as well as UTF-8.
+
+    Times are seconds, `MM:SS` or `HH:MM:SS`, with decimals where wanted. Other columns and fields, such as a comment,
+    are not read; the set's `warnings` name them.
 
     All annotators of one video give intervals, or all give scores. Seconds count from the start of the video. What a
     file does not say about length and frame rate comes from features or from `fps`. Videos are numbered in the order
@@ -60,7 +65,14 @@ def read_custom(path: str | os.PathLike[str], *, fps: float | None = None) -> An
     found = tuple(video for video in videos if video is not None)
     if not found:
         raise DatasetError(f"{path}: expected annotations of at least one video, found none")
-    return AnnotationSet(path.stem, found, (path,), RULES)
+    return AnnotationSet(path.stem, found, (path,), RULES, warnings=_left_out(problems))
+
+
+def _left_out(problems: Problems) -> tuple[str, ...]:
+    if not problems.unread:
+        return ()
+    names = ", ".join(f"'{name}'" for name in problems.unread)
+    return (f"{problems.path}: not read: {names}; known beside annotators are {', '.join(_FIELDS)}",)
 
 
 def _text_of(path: Path) -> str:
@@ -71,13 +83,15 @@ def _text_of(path: Path) -> str:
     if path.stat().st_size > MOST_BYTES:
         raise DatasetError(f"{path}: expected annotations as JSON or CSV, found {path.stat().st_size >> 20} MiB")
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return read_text(path)
+    except WrongFileError as error:
+        raise DatasetError(f"{path}: expected annotations as JSON or CSV, but {error}") from error
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
-        kind = why_not_h5(path) or "it is h5 (see `sspvs data inspect`)"
         raise DatasetError(
-            f"{path}: expected annotations as JSON or CSV in UTF-8, found other bytes at {error.start} ({kind})"
+            f"{path}: expected annotations as JSON or CSV in UTF-8 or UTF-16, found other bytes at {error.start}; "
+            "save it as UTF-8"
         ) from error
 
 

@@ -4,34 +4,41 @@ from __future__ import annotations
 
 import csv
 import io
+import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
-from sspvs.data.annotations.draft import NUMBER_FIELDS, TEXT_FIELDS, Problems, VideoDraft, number_of
+from sspvs.data.annotations.draft import NUMBER_FIELDS, TEXT_FIELDS, Problems, VideoDraft, number_of, seconds_of
 from sspvs.errors import DatasetError
 
 _VIDEO, _ANNOTATOR = "video", "annotator"
 _INTERVAL, _SCORE = ("start", "end"), ("second", "score")
+_NUMBERS = {*_INTERVAL, *_SCORE, *NUMBER_FIELDS}
+_SEPARATOR = re.compile(r"sep=([,;\t])")
 _EXPECTED = "video,annotator,start,end or video,annotator,second,score"
 
 
 def read_csv_drafts(text: str, path: Path, problems: Problems) -> list[VideoDraft]:
     """The videos of a table, in the order in which they first occur. What is wrong in a row goes to `problems`.
 
-    Commas, semicolons or tabs separate; the order of the columns is free; an interval row with empty start and end
-    says that an annotator chose nothing.
+    Commas, semicolons or tabs separate; where it is no comma, a comma may be the decimal point. The order of the
+    columns is free; other columns are left out, and named in `problems.unread`. An interval row with empty start and
+    end says that an annotator chose nothing.
 
     Raises:
         DatasetError: When the header is another.
     """
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
+    delimiter, header_at = _delimiter(text)
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
-        header = [cell.strip().lower() for cell in next(rows, [])]
-        columns = _columns(header, path)
+        header = next((row for row in rows if rows.line_num >= header_at), [])
+        columns = _columns(header, path, rows.line_num or 1, problems)
         drafts: dict[str, VideoDraft] = {}
         seconds: dict[tuple[str, str], dict[int, float]] = {}
         for row in rows:
             if any(cell.strip() for cell in row):
-                _add_row(row, rows.line_num, columns, len(header), drafts, seconds, problems)
+                _add_row(row, rows.line_num, columns, delimiter != ",", drafts, seconds, problems)
     except csv.Error as error:
         raise DatasetError(f"{path}, line {rows.line_num}: is no table: {error}") from error
     for (video, annotator), scores in seconds.items():
@@ -39,40 +46,71 @@ def read_csv_drafts(text: str, path: Path, problems: Problems) -> list[VideoDraf
     return list(drafts.values())
 
 
-def _delimiter(text: str) -> str:
-    header = text.lstrip().splitlines()[0] if text.strip() else ""
-    return max(",;\t", key=header.count)
+def _delimiter(text: str) -> tuple[str, int]:
+    """What separates cells, and the line of the header: the first one that is not empty.
+
+    Spreadsheets read and write `sep=;` before it.
+    """
+    lines = ((number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip())
+    number, header = next(lines, (1, ""))
+    stated = _SEPARATOR.fullmatch(header.strip(' \r\n"').lower())
+    if stated:
+        return stated[1], next(lines, (number + 1, ""))[0]
+    return max(",;\t", key=header.count), number
 
 
-def _columns(header: list[str], path: Path) -> dict[str, int]:
-    columns = {name: index for index, name in enumerate(header) if name}
-    kinds = [kind for kind in (_INTERVAL, _SCORE) if all(name in columns for name in kind)]
-    if _VIDEO not in columns or _ANNOTATOR not in columns or len(kinds) != 1:
-        found = ",".join(header)[:80] or "nothing"
-        raise DatasetError(f"{path}, line 1: expected a header {_EXPECTED}, found {found}")
+class _Columns(NamedTuple):
+    """Where the cells are.
+
+    Attributes:
+        places: Name of a known column -> its place in a row.
+        width: Number of columns of the header.
+        open_ended: The last column is not read, so that a comment in it may have separators of its own.
+    """
+
+    places: Mapping[str, int]
+    width: int
+    open_ended: bool
+
+
+def _columns(header: list[str], path: Path, line: int, problems: Problems) -> _Columns:
+    names = [_name(cell) for cell in header]
+    kinds = [kind for kind in (_INTERVAL, _SCORE) if set(kind) <= set(names)]
+    if _VIDEO not in names or _ANNOTATOR not in names or len(kinds) != 1:
+        found = ",".join(names)[:80] or "nothing"
+        raise DatasetError(f"{path}, line {line}: expected a header {_EXPECTED}, found {found}")
     known = {_VIDEO, _ANNOTATOR, *kinds[0], *NUMBER_FIELDS, *TEXT_FIELDS}
-    unknown = [name for name in columns if name not in known]
-    if unknown or len(columns) != len(header):
-        wrong = f"unknown column '{unknown[0]}'" if unknown else "a column without a name, or one twice"
-        expected = ", ".join((*NUMBER_FIELDS, *TEXT_FIELDS))
-        raise DatasetError(f"{path}, line 1: {wrong}; expected {_EXPECTED} and perhaps {expected}")
-    return columns
+    twice = next((name for name in names if name in known and names.count(name) > 1), None)
+    if twice is not None:
+        raise DatasetError(f"{path}, line {line}: two columns '{twice}'; keep one")
+    unread = [cell.strip() for cell, name in zip(header, names, strict=True) if name and name not in known]
+    problems.unread |= dict.fromkeys(unread)
+    places = {name: place for place, name in enumerate(names) if name in known}
+    return _Columns(places, len(names), names[-1] not in known)
+
+
+def _name(cell: str) -> str:
+    """A column's name, however a person writes it: `Start (s)` is `start`, `N Frames` is `n_frames`."""
+    return re.sub(r"[ _-]+", "_", re.sub(r"[(\[].*[)\]]", "", cell).strip().lower())
 
 
 def _add_row(
     row: list[str],
     line: int,
-    columns: dict[str, int],
-    width: int,
+    columns: _Columns,
+    decimal_comma: bool,
     drafts: dict[str, VideoDraft],
     seconds: dict[tuple[str, str], dict[int, float]],
     problems: Problems,
 ) -> None:
     place = f"line {line}"
-    if len(row) != width:
-        problems.add(place, f"expected {width} cells, found {len(row)}")
+    beyond = any(cell.strip() for cell in row[columns.width :]) and not columns.open_ended
+    if len(row) <= max(columns.places.values()) or beyond:
+        problems.add(place, f"expected {columns.width} cells, found {len(row)}")
         return
-    cells = {name: row[index].strip() for name, index in columns.items()}
+    cells = {name: row[index].strip() for name, index in columns.places.items()}
+    if decimal_comma:
+        cells |= {name: _with_point(cells[name]) for name in _NUMBERS & set(cells)}
     video, annotator = cells[_VIDEO], cells[_ANNOTATOR]
     if not video or not annotator:
         problems.add(place, f"expected '{_VIDEO if not video else _ANNOTATOR}', found an empty cell")
@@ -81,14 +119,14 @@ def _add_row(
     for name in (*NUMBER_FIELDS, *TEXT_FIELDS):
         if cells.get(name):
             draft.set_field(name, cells[name], place, problems)
-    if "start" in columns:
+    if "start" in cells:
         start, end = (cells[name] for name in _INTERVAL)
         if start or end:
             draft.add_interval(annotator, start, end, place, problems)
         else:
             draft.intervals.setdefault(annotator, [])
         return
-    second, score = (number_of(cells[name]) for name in _SCORE)
+    second, score = seconds_of(cells["second"]), number_of(cells["score"])
     known = seconds.setdefault((video, annotator), {})
     if second is None or second < 0 or second != int(second):
         problems.add(place, f"expected 'second' as a whole number from 0 on, found {cells['second']!r}")
@@ -98,6 +136,11 @@ def _add_row(
         problems.add(place, f"second {int(second)} of annotator '{annotator}' and video '{video}' is there already")
     else:
         known[int(second)] = score
+
+
+def _with_point(cell: str) -> str:
+    """A number or time whose one comma is its decimal point, with a point; other cells as they are."""
+    return cell.replace(",", ".") if re.fullmatch(r"-?[\d:]*\d,\d+", cell) else cell
 
 
 def _add_scores(draft: VideoDraft, annotator: str, scores: dict[int, float], problems: Problems) -> None:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from sspvs.data.annotations.draft import NUMBER_FIELDS, TEXT_FIELDS, Problems, VideoDraft, number_of
+from sspvs.data.annotations.draft import NUMBER_FIELDS, TEXT_FIELDS, Problems, VideoDraft, number_of, seconds_of
 from sspvs.errors import DatasetError
 
 _ANNOTATORS, _INTERVALS, _SCORES, _VIDEOS = "annotators", "intervals", "scores", "videos"
@@ -70,9 +70,7 @@ def _draft(name: str, value: Any, problems: Problems) -> VideoDraft:
         for field in (*NUMBER_FIELDS, *TEXT_FIELDS):
             if value.get(field) is not None:
                 draft.set_field(field, value[field], draft.place, problems)
-        unknown = sorted(set(value) - {*NUMBER_FIELDS, *TEXT_FIELDS, _ANNOTATORS})
-        if unknown:
-            problems.add(draft.place, f"unknown field '{unknown[0]}'; expected {_ANNOTATORS}, {', '.join(_fields())}")
+        _leave_out(value, {*NUMBER_FIELDS, *TEXT_FIELDS, _ANNOTATORS}, problems)
         annotators = value.get(_ANNOTATORS)
     if isinstance(annotators, list):
         if _is_ambiguous(annotators):
@@ -91,14 +89,14 @@ def _draft(name: str, value: Any, problems: Problems) -> VideoDraft:
     return draft
 
 
-def _fields() -> list[str]:
-    return [*NUMBER_FIELDS, *TEXT_FIELDS]
+def _leave_out(given: dict[str, Any], known: set[str], problems: Problems) -> None:
+    problems.unread |= dict.fromkeys(name for name in given if name not in known)
 
 
 def _is_ambiguous(annotators: list[Any]) -> bool:
     """Nothing but pairs of numbers."""
     return bool(annotators) and all(
-        isinstance(said, list) and len(said) == _PAIR and all(number_of(x) is not None for x in said)
+        isinstance(said, list) and len(said) == _PAIR and all(seconds_of(x) is not None for x in said)
         for said in annotators
     )
 
@@ -111,6 +109,7 @@ def _add(draft: VideoDraft, annotator: str, said: Any, problems: Problems) -> No
             problems.add(place, f"expected a list of '{_INTERVALS}' or of '{_SCORES}', found {sorted(said)}")
             return
         kind, values = kinds[0], said[kinds[0]]
+        _leave_out(said, {kind}, problems)
     elif isinstance(said, list):
         kind, values = (_INTERVALS if not said or isinstance(said[0], list | dict) else _SCORES), said
     else:
@@ -126,6 +125,7 @@ def _add_intervals(draft: VideoDraft, annotator: str, values: list[Any], place: 
     draft.intervals.setdefault(annotator, [])
     for number, pair in enumerate(values):
         if isinstance(pair, dict) and {"start", "end"} <= set(pair):
+            _leave_out(pair, {"start", "end"}, problems)
             pair = [pair["start"], pair["end"]]
         if not isinstance(pair, list) or len(pair) != _PAIR:
             problems.add(f"{place}, interval {number}", f"expected [start, end], found {_kind(pair)}")

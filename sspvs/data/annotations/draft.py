@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,20 +11,28 @@ import numpy as np
 
 from sspvs.data.annotations.record import SecondScores, TimeIntervals
 from sspvs.errors import DatasetError
+from sspvs.types.arrays import LARGEST
 
 NUMBER_FIELDS = ("duration", "fps", "n_frames")
 TEXT_FIELDS = ("title", "category")
 
 _SHOWN = 5
-_LARGEST = 3e38
+_TIME = re.compile(r"(?:(\d{1,9}):([0-5]?\d)|(\d{1,9})):([0-5]?\d(?:[.,]\d+)?)")  # HH:MM:SS or MM:SS
 
 
 class Problems:
-    """What is wrong with a file, place by place."""
+    """What is wrong with a file, place by place, and what in it is not read.
+
+    Attributes:
+        path: The file.
+        sentences: What is wrong.
+        unread: Names of columns or fields that mean nothing here, such as a comment; each once.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.sentences: list[str] = []
+        self.unread: dict[str, None] = {}
 
     def add(self, place: str, sentence: str) -> None:
         """Remember one."""
@@ -71,7 +80,7 @@ class VideoDraft:
             known: Any = self.texts.setdefault(name, str(value))
             value = str(value)
         else:
-            number = number_of(value)
+            number = seconds_of(value) if name == "duration" else number_of(value)
             if number is None or number <= 0 or (name == "n_frames" and number != int(number)):
                 kind = "a whole number" if name == "n_frames" else "a number"
                 problems.add(place, f"expected '{name}' as {kind} above 0, found {value!r}")
@@ -82,11 +91,11 @@ class VideoDraft:
 
     def add_interval(self, annotator: str, start: Any, end: Any, place: str, problems: Problems) -> None:
         """Add one stretch of time of one annotator."""
-        first, last = number_of(start), number_of(end)
+        first, last = seconds_of(start), seconds_of(end)
         known = self.intervals.setdefault(annotator, [])
         if first is None or last is None:
             wrong = start if first is None else end
-            problems.add(place, f"expected start and end in seconds, found {wrong!r}")
+            problems.add(place, f"expected start and end in seconds, found {wrong!r} (1:05 and 0:01:05.5 are read too)")
         elif first < 0 or last <= first:
             problems.add(place, f"expected 0 <= start < end, found {first:g} .. {last:g} s")
         else:
@@ -128,7 +137,16 @@ def number_of(value: Any) -> float | None:
         number = float(value)
     except (ValueError, OverflowError):
         return None
-    return number if abs(number) < _LARGEST else None  # False for NaN
+    return number if abs(number) <= LARGEST else None  # False for NaN
+
+
+def seconds_of(value: Any) -> float | None:
+    """Seconds, from a number or from text such as `65.5`, `1:05.5` or `0:01:05,5`; None for anything else."""
+    time = _TIME.fullmatch(value.strip()) if isinstance(value, str) else None
+    if time is None:
+        return number_of(value)
+    hours, minutes, long_minutes, seconds = time.groups(default="0")
+    return number_of(3600 * int(hours) + 60 * int(minutes) + 60 * int(long_minutes) + float(seconds.replace(",", ".")))
 
 
 def _merged(pairs: list[tuple[float, float]]) -> Any:

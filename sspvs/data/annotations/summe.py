@@ -12,6 +12,7 @@ import numpy as np
 
 from sspvs.data.annotations.record import AnnotatedVideo, AnnotationSet, FrameChoices
 from sspvs.errors import DatasetError, first_line
+from sspvs.files import WrongFileError, check_kind
 
 N_VIDEOS = 25
 
@@ -116,12 +117,15 @@ def _load(path: Path) -> dict[str, Any]:
     from scipy.io.matlab import MatReadError
 
     try:
+        check_kind(path, "mat", "h5")
         content: dict[str, Any] = loadmat(path)
     except NotImplementedError as error:
         raise DatasetError(
             f"{path}: expected MATLAB v5, as SumMe's annotations are, found v7.3 (HDF5); `sspvs data build tvsum` "
             "reads TVSum's"
         ) from error
+    except WrongFileError as error:
+        raise DatasetError(f"{path}: expected a MATLAB file, but {error}") from error
     except (*_DAMAGE, struct.error, MatReadError) as error:
         raise DatasetError(f"{path}: cannot be read as a MATLAB file: {first_line(error)}; fetch it again") from error
     return content

@@ -14,7 +14,8 @@ from sspvs.data.annotations.rating_rate import rate_of_ratings
 from sspvs.data.annotations.record import AnnotatedVideo, AnnotationSet, FrameRatings
 from sspvs.data.annotations.tvsum_tsv import read_tsv
 from sspvs.errors import DatasetError, first_line
-from sspvs.features.store.file_kind import why_not_h5
+from sspvs.features.store.h5_file import open_h5
+from sspvs.files import WrongFileError
 from sspvs.types import FloatArray
 
 N_VIDEOS = 50
@@ -106,15 +107,14 @@ def _with_rate(video: AnnotatedVideo, fps: float | None) -> AnnotatedVideo:
 
 
 def _read_mat(path: Path) -> tuple[AnnotatedVideo, ...]:
-    reason = why_not_h5(path)
-    if reason is not None:
-        raise DatasetError(f"{path}: expected ydata-tvsum50.mat (MATLAB v7.3, which is HDF5), but {reason}")
     try:
-        with h5py.File(path, "r") as file:
+        with open_h5(path) as file:
             fields = _fields(file, path)
             return tuple(_read_video(file, fields, number, path) for number in range(len(fields["video"])))
     except DatasetError:
         raise
+    except WrongFileError as error:
+        raise DatasetError(f"{path}: expected ydata-tvsum50.mat (MATLAB v7.3, which is HDF5), but {error}") from error
     except _DAMAGE as error:
         raise DatasetError(f"{path}: cannot read the annotations: {first_line(error)}; fetch the file again") from error
 

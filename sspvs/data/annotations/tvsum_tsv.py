@@ -10,6 +10,7 @@ import numpy as np
 
 from sspvs.data.annotations.record import AnnotatedVideo, FrameRatings
 from sspvs.errors import DatasetError
+from sspvs.files import read_text
 from sspvs.types import FloatArray
 
 _COLUMNS = 3  # video id, category, comma-separated ratings
@@ -76,7 +77,7 @@ def read_tsv(path: Path) -> Table:
 
 def _lines(path: Path) -> list[str]:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path)
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:

@@ -14,6 +14,7 @@ from sspvs.data.annotations.record import AnnotatedVideo
 from sspvs.data.building.clock import VideoClock
 from sspvs.data.video_finder import spelling
 from sspvs.errors import DatasetError
+from sspvs.files import read_text
 from sspvs.selection import DEFAULT_RATIO, given_shots, kts_shots, split_long, uniform_shots
 from sspvs.selection.shots import KTS_SHOT_SECONDS, UNIFORM_SHOT_SECONDS
 from sspvs.types import Shots, Timeline
@@ -197,7 +198,7 @@ def read_given_shots(path: Path) -> GivenShots:
         DatasetError: When it is something else.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        content = json.loads(read_text(path))
     except OSError as error:
         raise DatasetError(f"{path}: cannot read the shots: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:

@@ -25,7 +25,7 @@ HOLDS = frozenset({"user summaries", "user scores", "fps", "title", "category", 
 
 def matches(glimpse: Glimpse) -> bool:
     """A table with videos and annotators, or JSON of the long or the short form."""
-    if {"video", "annotator"} <= {column.lower() for column in glimpse.columns}:
+    if {"video", "annotator"} <= {column.strip().lower() for column in glimpse.columns}:
         return True
     content, first = glimpse.json, glimpse.first
     if isinstance(content, list):
@@ -46,6 +46,8 @@ def _is_video(value: Any) -> bool:
 def inspect(path: Path, inspection: Inspection) -> None:
     """Every video."""
     annotations = read_custom(path)
+    for sentence in annotations.warnings:
+        inspection.problem(sentence, blocking=False)
     inspection.n_videos = len(annotations.videos)
     users, kinds = [], []
     for annotated in annotations.videos:
@@ -77,7 +79,10 @@ def read(path: Path, settings: Settings) -> Source:
     """Open annotations of one's own for conversion."""
     fps = settings.fps if isinstance(settings.fps, (int, float)) else None
     annotations = read_custom(path, fps=fps)
-    notes = (f"every {settings.pick_step}th frame was taken as a pick (--pick-step)",)
+    notes = (
+        *annotations.warnings,
+        f"every {settings.pick_step}th frame was taken as a pick (--pick-step)",
+    )
     entries = _entries(annotations.videos, settings)
     return Source(settings.name or annotations.name, entries, len(annotations.videos), notes=notes)
 

@@ -45,8 +45,9 @@ def kind_of(path: Path, name: str | None = None) -> Kind:
     if name is not None:
         if not path.exists():
             raise DatasetError(f"{path}: no such file or folder")
-        return kind_named(name)
-    found = detect(path)
+        found = unusable.stand_in(Glimpse(path)) or kind_named(name)
+    else:
+        found = detect(path)
     if isinstance(found, Kind):
         return found
     what, advice = found

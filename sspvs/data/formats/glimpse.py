@@ -13,8 +13,7 @@ import h5py
 from sspvs.data.formats.damage import DAMAGE
 from sspvs.errors import first_line
 from sspvs.features.store.h5_survey import Family, h5_family
-
-HEAD_BYTES = 4096
+from sspvs.files import START_BYTES, FileKind, kind_of_start, read_text, start_of_text
 
 
 class Glimpse:
@@ -35,7 +34,17 @@ class Glimpse:
         if self.is_folder:
             return b""
         with self.path.open("rb") as file:
-            return file.read(HEAD_BYTES)
+            return file.read(START_BYTES)
+
+    @cached_property
+    def kind(self) -> FileKind | None:
+        """What the first bytes say; None for a folder, and for what is nothing known."""
+        return None if self.is_folder else kind_of_start(self.head)
+
+    @cached_property
+    def text(self) -> str:
+        """The start of a text file; empty for other files."""
+        return start_of_text(self.head) or ""
 
     @cached_property
     def is_h5(self) -> bool:
@@ -64,11 +73,11 @@ class Glimpse:
     @cached_property
     def json(self) -> Any:
         """The content of a JSON file; None for other files and for damaged ones."""
-        if self.head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] not in (b"{", b"["):
+        if self.kind is None or self.kind.name != "json":
             return None
         try:
-            return json.loads(self.path.read_text(encoding="utf-8-sig"))
-        except (ValueError, UnicodeDecodeError, RecursionError):
+            return json.loads(read_text(self.path))
+        except (ValueError, RecursionError):
             return None
 
     @cached_property
@@ -81,23 +90,20 @@ class Glimpse:
     @cached_property
     def first_line(self) -> Any:
         """The first line of a JSON-lines file; None for other files."""
-        line = self.head.lstrip(b"\xef\xbb\xbf \t\r\n").split(b"\n", 1)[0]
+        line = self.text.lstrip().split("\n", 1)[0]
         try:
-            return json.loads(line) if line[:1] == b"{" else None
+            return json.loads(line) if line[:1] == "{" else None
         except ValueError:
             return None
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
-        """The first row of a comma- or tab-separated text file; empty for other files."""
-        try:
-            line = self.head.decode("utf-8-sig", "strict" if len(self.head) < HEAD_BYTES else "ignore")
-        except UnicodeDecodeError:
+        """The first row of a text file with tabs, semicolons or commas; empty for other files."""
+        lines = [line for line in self.text.splitlines() if line.strip() and not line.lower().startswith("sep=")]
+        if not lines:
             return ()
-        line = line.splitlines()[0] if line else ""
-        if self.is_folder or not line or "\0" in line:
-            return ()
-        delimiter = "\t" if line.count("\t") >= 1 else ","
+        line = lines[0]
+        delimiter = "\t" if line.count("\t") >= 1 else max(",;", key=line.count)
         try:
             return tuple(cell.strip() for cell in next(csv.reader([line], delimiter=delimiter), []))
         except csv.Error:

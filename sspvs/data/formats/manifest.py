@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from sspvs.data.formats.glimpse import Glimpse
 from sspvs.data.formats.inspection import Inspection, KeyNote, NoSuchVideoError, Use
 from sspvs.data.formats.kind import Kind
 from sspvs.errors import DatasetError, first_line
+from sspvs.files import read_text
 
 TEXT_COLUMNS = {
     "title": "its title",
@@ -70,7 +72,7 @@ def inspect(path: Path, inspection: Inspection) -> None:
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with io.StringIO(read_text(path), newline="") as file:
             if Glimpse(path).first_line is not None:
                 for number, line in enumerate(file, start=1):
                     if line.strip():

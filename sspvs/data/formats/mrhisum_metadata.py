@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from sspvs.data.formats.glimpse import Glimpse
 from sspvs.data.formats.inspection import Inspection, KeyNote, Use
 from sspvs.data.formats.kind import Kind
 from sspvs.errors import DatasetError
+from sspvs.files import read_text
 
 METADATA, SPLIT = "metadata.csv", "mr_hisum_split.json"
 KEY, NAME = "video_id", "youtube_id"
@@ -31,7 +33,7 @@ def read_names(path: Path) -> dict[str, str]:
         DatasetError: When the table cannot be read or lacks the two columns.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with io.StringIO(read_text(path), newline="") as file:
             first = file.readline()
             file.seek(0)
             rows = csv.DictReader(file, delimiter="\t" if "\t" in first else ",")
@@ -55,7 +57,7 @@ def subsets_beside(h5: Path) -> dict[str, str]:
     """Key -> `train`, `val` or `test`, from the split file in the same folder; empty when there is none."""
     path = h5.parent / SPLIT
     try:
-        lists = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        lists = json.loads(read_text(path)) if path.is_file() else {}
     except (ValueError, OSError):
         return {}
     if not isinstance(lists, dict):

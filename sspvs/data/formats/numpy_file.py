@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sspvs.data.formats.glimpse import Glimpse
+from sspvs.files import check_kind
 
 _MAGIC, _ZIP = b"\x93NUMPY", b"PK\x03\x04"
 
@@ -43,8 +44,9 @@ def array_headers(path: Path) -> list[ArrayHeader]:
 
     Raises:
         ValueError: When a header is damaged, or an .npy is shorter than its header says.
-        OSError: When the file cannot be read; `zipfile.BadZipFile` when an .npz is cut short.
+        OSError: When the file cannot be read, is something else, or is an .npz that is cut short.
     """
+    check_kind(path, "npy", "zip")
     with path.open("rb") as file:
         if file.read(6) == _MAGIC:
             file.seek(0)
@@ -80,8 +82,9 @@ def load_array(path: Path, name: str = "") -> npt.NDArray[Any]:
     Raises:
         ValueError: When it holds Python objects.
         KeyError: When an .npz has no array of that name.
-        OSError: When it cannot be read; `zipfile.BadZipFile` when an .npz is cut short.
+        OSError: When it cannot be read, is something else, or is an .npz that is cut short.
     """
+    check_kind(path, "npy", "zip")
     if not name:
         array: npt.NDArray[Any] = np.load(path, allow_pickle=False)
         return array

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 from sspvs.data.formats.glimpse import Glimpse
 from sspvs.data.formats.inspection import Inspection, KeyNote, NoSuchVideoError, Use, span
 from sspvs.data.formats.kind import Kind
+from sspvs.files import read_text
 
 CLIP_SECONDS = 2
 _KEYS = {
@@ -37,7 +39,7 @@ def inspect(path: Path, inspection: Inspection) -> None:
     videos: dict[str, int] = {}
     seconds: list[int] = []
     queries: set[Any] = set()
-    with path.open(encoding="utf-8-sig") as file:
+    with io.StringIO(read_text(path)) as file:
         for number, line in enumerate(file, start=1):
             if not line.strip():
                 continue

@@ -10,6 +10,7 @@ import numpy as np
 from sspvs.data.formats.glimpse import Glimpse
 from sspvs.data.formats.inspection import Inspection, KeyNote, NoSuchVideoError, Use, span
 from sspvs.data.formats.kind import Kind
+from sspvs.types.arrays import LARGEST
 
 
 def matches(glimpse: Glimpse) -> bool:
@@ -28,15 +29,15 @@ def inspect(path: Path, inspection: Inspection) -> None:
     for name, values in scores.items():
         try:
             array = np.asarray(values, dtype=np.float64)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             inspection.problem("expected a flat list of numbers, found something else in it", name)
             continue
         if array.ndim != 1 or not len(array):
             inspection.problem(f"expected a flat list of numbers, found shape {array.shape}", name)
             continue
         lengths.append(len(array))
-        if not np.isfinite(array).all():
-            inspection.problem(f"{int((~np.isfinite(array)).sum())} scores are NaN, null or infinite", name)
+        if not (usable := np.abs(array) <= LARGEST).all():
+            inspection.problem(f"{int((~usable).sum())} scores are NaN, null, infinite or above {LARGEST:.3g}", name)
         elif array.min() == array.max():
             inspection.problem("the same score everywhere: no rank correlation", name, blocking=False)
         if name == inspection.video:

@@ -12,6 +12,7 @@ from sspvs.data.formats.glimpse import Glimpse
 from sspvs.data.formats.inspection import Inspection, KeyNote, NoSuchVideoError, Use
 from sspvs.data.formats.kind import Kind
 from sspvs.errors import DatasetError, first_line
+from sspvs.files import check_kind
 
 _LOOKED_AT = 20
 _PICKLES = {"pkl", "pickle", "pyd", "pth", "pt"}
@@ -30,6 +31,7 @@ def matches(glimpse: Glimpse) -> bool:
 
 
 def _members(path: Path) -> Iterator[str]:
+    check_kind(path, "tar")
     with tarfile.open(path, "r:") as archive:
         for member in archive:
             if member.isfile():

@@ -14,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from sspvs.errors import DatasetError
+from sspvs.files import check_kind
 
 _CASTAGNOLI = 0x82F63B78  # reflected
 _MASK_DELTA = 0xA282EAD8
@@ -83,6 +84,7 @@ def read_records(path: str | os.PathLike[str], *, check: bool = False) -> Iterat
                     raise DatasetError(f"{where}: cut short in its frame; fetch the file again")
                 length, checksum = _FRAME.unpack(frame)
                 if checksum != masked_crc32c(frame[:8]) or length > _LARGEST:
+                    _check_first(path, number)
                     raise DatasetError(f"{where}: expected a TFRecord frame, found other bytes; fetch the file again")
                 record, tail = file.read(length), file.read(4)
                 if len(record) < length or len(tail) < 4:
@@ -119,6 +121,7 @@ def record_places(path: str | os.PathLike[str]) -> tuple[list[tuple[int, int]], 
                     return places, f"{where}: cut short in its frame; fetch the file again"
                 length, checksum = _FRAME.unpack(frame)
                 if checksum != masked_crc32c(frame[:8]) or length > _LARGEST:
+                    _check_first(path, len(places))
                     return places, f"{where}: expected a TFRecord frame, found other bytes; fetch the file again"
                 first, place = place + _FRAME.size, place + _FRAME.size + length + 4
                 if place > size:
@@ -127,6 +130,12 @@ def record_places(path: str | os.PathLike[str]) -> tuple[list[tuple[int, int]], 
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read: {error.strerror or error}") from error
     return places, ""
+
+
+def _check_first(path: Path, number: int) -> None:
+    """Where not even the first record is one: whether the file is something else that is known."""
+    if number == 0:
+        check_kind(path)
 
 
 def frame_record(record: bytes) -> bytes:

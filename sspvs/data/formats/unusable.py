@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import zipfile
 
-import h5py
-
 from sspvs.data.formats.damage import DAMAGE
 from sspvs.data.formats.glimpse import Glimpse
 from sspvs.data.formats.numpy_file import array_headers, is_numpy
 from sspvs.data.formats.shard import matches as is_shard
 from sspvs.errors import first_line
+from sspvs.features.store.h5_file import open_h5
+from sspvs.files import DOWNLOAD_AGAIN, STAND_INS
 
 _VIDEO_SUFFIXES = {".mp4", ".mkv", ".avi", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".ts", ".3gp"}
 _H5_SUFFIXES = {".h5", ".hdf5", ".hdf", ".he5"}
-_ASK_AGAIN = "copy or download it again and compare the size with the original's"
 
 
 def explain(glimpse: Glimpse) -> tuple[str, str] | None:
@@ -23,7 +22,7 @@ def explain(glimpse: Glimpse) -> tuple[str, str] | None:
     Args:
         glimpse: A file (not a folder).
     """
-    for look in (_empty, _video, _pickle, _web_page, _lfs_pointer, _damaged_h5, _archive, _objects):
+    for look in (stand_in, _video, _pickle, _damaged_h5, _archive, _objects):
         found = look(glimpse)
         if found is not None:
             return found
@@ -41,7 +40,7 @@ def unknown(glimpse: Glimpse) -> tuple[str, str]:
             "labels",
         )
     if glimpse.family is not None:
-        with h5py.File(glimpse.path, "r") as file:
+        with open_h5(glimpse.path) as file:
             names = list(file)
         if glimpse.family == "empty":
             return "an h5 file with nothing in it", "write it again: the program that made it stopped too early"
@@ -50,7 +49,7 @@ def unknown(glimpse: Glimpse) -> tuple[str, str]:
             "a dataset has a group a video with 'features', 'picks', 'user_summary', ...; sspvs data build makes one",
         )
     if glimpse.head[:1] in (b"{", b"[") and glimpse.json is None and glimpse.first_line is None:
-        return "damaged JSON: it does not parse", _ASK_AGAIN
+        return "damaged JSON: it does not parse", DOWNLOAD_AGAIN
     if isinstance(glimpse.json, (dict, list)):
         inside = list(glimpse.json)[:6] if isinstance(glimpse.json, dict) else [type(glimpse.first).__name__]
         return (
@@ -60,8 +59,10 @@ def unknown(glimpse: Glimpse) -> tuple[str, str]:
     return f"no file of a known kind ({glimpse.suffix or 'no ending'})", "known kinds: see sspvs data inspect --help"
 
 
-def _empty(glimpse: Glimpse) -> tuple[str, str] | None:
-    return ("an empty file (0 bytes)", _ASK_AGAIN) if not glimpse.head else None
+def stand_in(glimpse: Glimpse) -> tuple[str, str] | None:
+    """What a file is that stands in place of the one that was meant, such as a web page, and what to do."""
+    kind = glimpse.kind
+    return (kind.what, kind.remedy) if kind is not None and kind.name in STAND_INS else None
 
 
 def _video(glimpse: Glimpse) -> tuple[str, str] | None:
@@ -83,37 +84,19 @@ def _pickle(glimpse: Glimpse) -> tuple[str, str] | None:
     )
 
 
-def _web_page(glimpse: Glimpse) -> tuple[str, str] | None:
-    start = glimpse.head.lstrip()[:200].lower()
-    if not start.startswith((b"<!doctype html", b"<html")):
-        return None
-    return "a web page, not the file itself (a download link that asked something first)", "download it in a browser"
-
-
-def _lfs_pointer(glimpse: Glimpse) -> tuple[str, str] | None:
-    if not glimpse.head.startswith(b"version https://git-lfs"):
-        return None
-    return "a Git LFS pointer, not the file itself", "run `git lfs pull` in its repository"
-
-
 def _damaged_h5(glimpse: Glimpse) -> tuple[str, str] | None:
     if glimpse.h5_damage:
-        reason = "it is cut short" if "truncated" in glimpse.h5_damage else f"it does not open ({glimpse.h5_damage})"
-        return f"a damaged h5 file: {reason}; {glimpse.path.stat().st_size} bytes are here", _ASK_AGAIN
+        return f"a damaged h5 file of {glimpse.path.stat().st_size} bytes: {glimpse.h5_damage}", DOWNLOAD_AGAIN
     if glimpse.is_h5:
         return None
     if glimpse.suffix in _H5_SUFFIXES:
-        return "no h5 file, in spite of its name: it does not start as one", _ASK_AGAIN
+        return "no h5 file, in spite of its name: it does not start as one", DOWNLOAD_AGAIN
     return None
 
 
 def _archive(glimpse: Glimpse) -> tuple[str, str] | None:
     head = glimpse.head
-    if (
-        head[:2] == b"\x1f\x8b"
-        or (head[257:262] == b"ustar" and not is_shard(glimpse))
-        or head[:6] in (b"Rar!\x1a\x07", b"7z\xbc\xaf'\x1c")
-    ):
+    if head[257:262] == b"ustar" and not is_shard(glimpse):
         return "a packed archive", "unpack it and inspect what is in it"
     if head[:4] != b"PK\x03\x04":
         return None
@@ -121,7 +104,7 @@ def _archive(glimpse: Glimpse) -> tuple[str, str] | None:
         with zipfile.ZipFile(glimpse.path) as archive:
             names = archive.namelist()
     except (zipfile.BadZipFile, OSError):
-        return "a damaged zip archive (an .npz file is one): it is cut short", _ASK_AGAIN
+        return "a damaged zip archive (an .npz file is one): it is cut short", DOWNLOAD_AGAIN
     if any(name.endswith("data.pkl") for name in names):
         return "a PyTorch checkpoint, not a data file", "sspvs has no verb that reads checkpoints as data"
     if all(name.endswith(".npy") for name in names):
@@ -136,7 +119,7 @@ def _objects(glimpse: Glimpse) -> tuple[str, str] | None:
     try:
         headers = array_headers(glimpse.path)
     except DAMAGE as error:
-        return f"a damaged NumPy file: {first_line(error)}", _ASK_AGAIN
+        return f"a damaged NumPy file: {first_line(error)}", DOWNLOAD_AGAIN
     if any(header.dtype.hasobject for header in headers):
         return (
             "a NumPy file of Python objects, which is a pickle: opening one runs whatever code is in it",

@@ -15,6 +15,7 @@ import numpy as np
 from sspvs.data.pretrain.items import FeatureRef
 from sspvs.errors import FeatureFileError, first_line
 from sspvs.features.store.frame_slices import FrameSlices
+from sspvs.files import check_kind
 from sspvs.types import Fingerprint, FloatArray
 
 
@@ -128,6 +129,7 @@ class _ArrayFiles:
         if path not in self._files:
             while len(self._files) >= self.most_open:
                 self._files.popitem(last=False)[1].close()
+            check_kind(path, "npy", "tar")
             self._files[path] = path.open("rb")
         self._files.move_to_end(path)
         return self._files[path]

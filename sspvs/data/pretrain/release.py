@@ -11,13 +11,14 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from sspvs.data.manifest_rows import Problems
 from sspvs.data.pretrain.items import Entry, FeatureRef
 from sspvs.data.text import TokenFields
 from sspvs.errors import first_line
+from sspvs.features.store.h5_file import open_h5
+from sspvs.files import read_text
 
 FEATURES, TEXTS = "features", "info_embed"
 LISTS = {"train": "train_list.json", "val": "val_list.json"}
@@ -57,7 +58,7 @@ def read_release(folder: Path, part: str) -> list[Entry]:
 
 def _names(path: Path, problems: Problems) -> list[str]:
     try:
-        names = json.loads(path.read_text(encoding="utf-8"))
+        names = json.loads(read_text(path))
     except (OSError, ValueError) as error:
         problems.add("", f"cannot be read: {first_line(error)}")
         return []
@@ -77,7 +78,7 @@ def _token_fields(path: Path, place: str, problems: Problems) -> TokenFields | N
     """The four fields; one that is missing is empty; tokens that frame or pad a text are left out."""
     fields: list[tuple[int, ...]] = []
     try:
-        with h5py.File(path, "r") as file:
+        with open_h5(path) as file:
             if not any(key in file for key in _KEYS):
                 problems.add(place, f"{path} has none of {', '.join(_KEYS)}")
                 return None

@@ -21,6 +21,7 @@ from sspvs.errors import DatasetError, FeatureFileError, SspvsError, first_line
 from sspvs.features.store import natural_order, read_features
 from sspvs.features.store.byte_file import byte_videos
 from sspvs.features.store.h5_survey import h5_family
+from sspvs.files import check_kind
 from sspvs.video.files import VIDEO_SUFFIXES
 
 logger = logging.getLogger(__name__)
@@ -206,6 +207,7 @@ def _npz_refs(path: Path) -> list[tuple[str, FeatureRef]]:
 
 def _tar_refs(path: Path) -> list[tuple[str, FeatureRef]]:
     """Arrays in a tar by itself, without the index that says what is in it."""
+    check_kind(path, "tar")
     with tarfile.open(path, "r:") as tar:
         refs = [
             (member.name.removesuffix(".npy"), FeatureRef(path, member.name, member.offset_data))

@@ -19,6 +19,7 @@ from sspvs.data.pretrain.items import FeatureRef
 from sspvs.data.pretrain.reading import FeatureReader, single_precision
 from sspvs.errors import FeatureFileError, SspvsError, first_line
 from sspvs.features.store.byte_file import read_bytes
+from sspvs.files import check_kind
 from sspvs.types import Fingerprint, FloatArray
 
 Stored = npt.NDArray[Any]
@@ -137,6 +138,7 @@ def _load(ref: FeatureRef) -> Stored:
         return read_bytes(ref.path, ref.group)[0]
     if ref.path.suffix.lower() == ".npz":
         return load_array(ref.path, ref.group)
+    check_kind(ref.path, "npy", "zip")
     try:
         array = np.load(ref.path, mmap_mode="r", allow_pickle=False)
     except ValueError as error:

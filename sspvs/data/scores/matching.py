@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from sspvs.data.scores.reading import read_score_file, scores_from_mapping
 from sspvs.data.splits.references import VideoRef
@@ -16,6 +18,9 @@ from sspvs.errors import DatasetError
 from sspvs.evaluation.prediction import Prediction
 from sspvs.features.store import ScoreFileFacts, VideoScores, is_h5, read_score_facts
 from sspvs.types import Annotations
+
+ScoreSource = str | os.PathLike[str] | Mapping[str, Any]
+"""A score file, or video -> numbers."""
 
 _SHOWN = 8
 _FRAMES_MAY_DIFFER = 0.01  # decoders disagree by a frame or two; another video disagrees by more
@@ -29,7 +34,8 @@ class ScoreInput:
         predictions: Key -> scores on the dataset's clocks, in the dataset's order.
         missing: Keys that should have scores and have none; empty unless that was allowed.
         warnings: Sentences for the user.
-        source: Where they come from: the file's name and SHA-256, and what it says of its making.
+        source: Where they come from: the file's name and SHA-256, and what it says of its making; `files` lists these
+            where there are several.
     """
 
     predictions: Mapping[str, Prediction]
@@ -39,7 +45,7 @@ class ScoreInput:
 
 
 def read_score_input(
-    scores: str | os.PathLike[str] | Mapping[str, Any],
+    scores: ScoreSource | Sequence[ScoreSource],
     dataset: Mapping[str, Annotations],
     *,
     keys: Collection[str] | None = None,
@@ -51,39 +57,94 @@ def read_score_input(
     Args:
         scores: A file: our score h5, a peer's h5 (`score` a pick, `machine_summary` a frame), JSON, npz or CSV; or a
             mapping of the same shape as the JSON. Videos are named by key or by their own name; scores are one a pick
-            of the dataset, one a frame, or one for each of their own `picks`.
+            of the dataset, one a frame, or one for each of their own `picks`. Several of them, such as a file for each
+            fold, are joined; a video that is in two of them must have the same scores in both.
         dataset: Key -> annotations.
         keys: The videos that are needed, such as those that a split tests; all unless given.
         allow_missing: Go on with the videos that there are.
         recorded_summaries: Take the summaries that the file records instead of making them from the scores.
 
     Raises:
-        DatasetError: The file cannot be read, or its scores do not fit the dataset: which video, what was expected
-            and what was found.
+        DatasetError: A file cannot be read, its scores do not fit the dataset, or two files differ about a video:
+            which video, what was expected and what was found.
     """
-    if isinstance(scores, Mapping):
-        where, source = "scores", {}
-        try:
-            videos = scores_from_mapping(scores)
-        except ValueError as error:
-            raise DatasetError(f"{where}: {error}") from error
-    else:
-        where = str(scores)
-        videos = read_score_file(scores)
-        source = _source(Path(scores))
+    parts = [_read(part) for part in ([scores] if isinstance(scores, str | os.PathLike | Mapping) else scores)]
+    where = parts[0].where + (f" and {len(parts) - 1} more" if len(parts) > 1 else "")
     wanted = None if keys is None else frozenset(keys)
     needed = [key for key in dataset if wanted is None or key in wanted]
-    found, unknown = _matched(videos, dataset, where)
+    warnings: list[str] = []
+    all_unknown: list[str] = []
+    found: dict[str, list[tuple[str, VideoScores]]] = {}
+    for part in parts:
+        matched, unknown = _matched(part.videos, dataset, part.where)
+        for key, video in matched.items():
+            found.setdefault(key, []).append((part.where, video))
+        if unknown:
+            warnings.append(f"{part.where}: no such video in the dataset: {_listed(unknown)}; left out")
+            all_unknown += unknown
     missing = tuple(key for key in needed if key not in found)
-    _complain_of_missing(missing, needed, unknown, dataset, where, allow_missing=allow_missing)
-    warnings = [f"{where}: no such video in the dataset: {_listed(unknown)}; left out"] if unknown else []
+    _complain_of_missing(missing, needed, all_unknown, dataset, where, allow_missing=allow_missing)
     if missing:
         warnings.append(f"{where}: no scores of {_listed(missing)}; {len(needed) - len(missing)} videos are evaluated")
     predictions = {}
     for key in needed:
         if key in found:
-            predictions[key] = _prediction(found[key], dataset[key], where, warnings, recorded=recorded_summaries)
-    return ScoreInput(predictions, missing, tuple(warnings), source)
+            said = [
+                _prediction(video, dataset[key], place, warnings, recorded=recorded_summaries)
+                for place, video in found[key]
+            ]
+            _check_same(key, said, [place for place, _ in found[key]])
+            predictions[key] = said[0]
+    twice: dict[tuple[str, ...], list[str]] = {}
+    for key in predictions:
+        twice.setdefault(tuple(place for place, _ in found[key]), []).append(key)
+    warnings += [
+        f"in {' and in '.join(places)}, with the same scores, taken once: {_listed(shared)}"
+        for places, shared in twice.items()
+        if len(places) > 1
+    ]
+    sources = [part.source for part in parts]
+    return ScoreInput(predictions, missing, tuple(warnings), sources[0] if len(parts) == 1 else {"files": sources})
+
+
+class _Part(NamedTuple):
+    """What one file, or one mapping, has.
+
+    Attributes:
+        where: The file, for messages.
+        videos: Name -> scores.
+        source: What is known about the file.
+    """
+
+    where: str
+    videos: Mapping[str, VideoScores]
+    source: Mapping[str, Any]
+
+
+def _read(scores: ScoreSource) -> _Part:
+    if not isinstance(scores, Mapping):
+        return _Part(str(scores), read_score_file(scores), _source(Path(scores)))
+    try:
+        return _Part("scores", scores_from_mapping(scores), {})
+    except ValueError as error:
+        raise DatasetError(f"scores: {error}") from error
+
+
+def _check_same(key: str, said: Sequence[Prediction], places: Sequence[str]) -> None:
+    """Refuse files that differ about a video: they are of two methods, or of two trainings of one."""
+    first = said[0]
+    for other, place in zip(said[1:], places[1:], strict=True):
+        same = np.allclose(first.at_frames, other.at_frames, rtol=1e-6, atol=0)
+        if not same or not _same_summary(first, other):
+            raise DatasetError(
+                f"'{key}' is in {places[0]} and in {place} with different scores; files that are given together are "
+                "parts of one method, such as its folds: give each method its own --scores (or NAME=FILE), or take the "
+                "video out of one file"
+            )
+
+
+def _same_summary(first: Prediction, other: Prediction) -> bool:
+    return first.summary is None or other.summary is None or np.array_equal(first.summary, other.summary)
 
 
 def _source(path: Path) -> dict[str, Any]:

@@ -15,12 +15,15 @@ import numpy as np
 
 from sspvs.errors import DatasetError, SspvsError, first_line, local_only
 from sspvs.features.store import VideoScores, is_h5, read_scores
+from sspvs.files import WrongFileError, check_kind, kind_of, read_text
+from sspvs.types.arrays import LARGEST
 
 KINDS = (
     "h5 (group a video: 'scores', or 'score'), JSON {video: [numbers]} or {video: {scores, picks, summary}}, "
     "npz (array a video) or CSV (video, pick or frame, score)"
 )
 _FIELDS = {"scores", "picks", "summary"}
+_MOST_FRAMES = 2**53  # whole numbers up to here are exact as floats
 
 
 def read_score_file(path: str | os.PathLike[str]) -> dict[str, VideoScores]:
@@ -31,21 +34,21 @@ def read_score_file(path: str | os.PathLike[str]) -> dict[str, VideoScores]:
     """
     path = Path(local_only(path))
     try:
-        head = path.open("rb").read(16)
         if path.suffix.lower() in (".h5", ".hdf5") or is_h5(path):
             return read_scores(path)
-        if head.startswith(b"\x80"):
-            raise DatasetError(f"{path}: a pickle, which is never opened; save the scores as {KINDS}")
-        if head.startswith(b"\x93NUMPY"):
+        kind = kind_of(path)
+        if kind is not None and kind.name == "npy":
             raise DatasetError(f"{path}: one array of no named video; save the scores as {KINDS}")
-        if head.startswith(b"PK"):
+        if kind is not None and kind.name == "zip":
             return _read_npz(path)
-        text = path.read_bytes().decode("utf-8-sig")
+        text = read_text(path)
         return _read_csv(text) if path.suffix.lower() == ".csv" else scores_from_mapping(_read_json(text))
     except DatasetError:
         raise
     except UnicodeDecodeError as error:
         raise DatasetError(f"{path}: of no known kind; expected {KINDS}") from error
+    except WrongFileError as error:
+        raise DatasetError(f"{path}: cannot read the scores: {error}; expected {KINDS}") from error
     except OSError as error:
         raise DatasetError(f"{path}: cannot read the scores: {error.strerror or first_line(error)}") from error
     except (SspvsError, ValueError, RecursionError) as error:
@@ -81,6 +84,10 @@ def _numbers(values: Any, where: str) -> Any:
     """(n,) float64, whatever it was; strings, nulls and nested lists are refused."""
     try:
         array = np.asarray(values)
+        if array.dtype == object and array.ndim == 1 and all(type(value) in (int, float) for value in array):
+            array = array.astype(np.float64)  # whole numbers that int64 does not hold
+    except OverflowError as error:
+        raise ValueError(f"{where}: expected numbers of at most {LARGEST:.3g}, found a larger one") from error
     except ValueError as error:  # rows of different lengths
         raise ValueError(f"{where}: expected one list of numbers, found lists of different lengths") from error
     if array.ndim != 1:
@@ -92,7 +99,7 @@ def _numbers(values: Any, where: str) -> Any:
 
 
 def _whole(picks: Any, name: str) -> Any:
-    if not np.isfinite(picks).all() or (picks != np.floor(picks)).any():
+    if not (np.abs(picks) < _MOST_FRAMES).all() or (picks != np.floor(picks)).any():
         raise ValueError(f"video '{name}': picks: expected whole frame numbers")
     return picks.astype(np.int64)
 
@@ -107,12 +114,13 @@ def _read_json(text: str) -> Any:
         return found
 
     try:
-        return json.loads(text, object_pairs_hook=once)
+        return json.loads(text, object_pairs_hook=once, parse_int=float)  # so that no number is too long
     except json.JSONDecodeError as error:
         raise ValueError(f"no whole JSON file: {first_line(error)}; expected {KINDS}") from error
 
 
 def _read_npz(path: Path) -> dict[str, VideoScores]:
+    check_kind(path, "zip")
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
@@ -137,6 +145,8 @@ def _read_csv(text: str) -> dict[str, VideoScores]:
     for line, row in enumerate(rows, start=2):
         try:
             video, place, score = row["video"].strip(), int(row[clock]), float(row["score"])
+            if abs(place) >= _MOST_FRAMES:
+                raise ValueError(place)
         except (AttributeError, TypeError, ValueError) as error:
             raise ValueError(f"line {line}: expected a video, a whole {clock} and a score, found {row}") from error
         if place in found.setdefault(video, {}):

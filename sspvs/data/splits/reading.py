@@ -12,6 +12,7 @@ from typing import Any
 from sspvs.data.splits.folds import Fold, Splits
 from sspvs.data.splits.references import VideoRef
 from sspvs.errors import DatasetError, first_line, local_only
+from sspvs.files import TEXT, check_kind, decode_text
 
 _PARTS = {
     "train": ("train_keys", "train"),
@@ -38,6 +39,7 @@ def read_splits(path: str | os.PathLike[str]) -> Splits:
     """
     path = Path(local_only(path))
     try:
+        check_kind(path, *TEXT, "pickle")
         content = path.read_bytes()
     except OSError as error:
         raise DatasetError(f"{path}: cannot read the split file: {error.strerror or error}") from error
@@ -60,7 +62,7 @@ def _parse(content: bytes, path: Path) -> Any:
     is_json = path.suffix.lower() == ".json" or content.lstrip()[:1] in (b"[", b"{")
     is_yaml = path.suffix.lower() in (".yml", ".yaml") or not is_json
     try:
-        text = content.decode("utf-8-sig")
+        text = decode_text(content)
         return _yaml(text) if is_yaml else json.loads(text)
     except UnicodeDecodeError as error:
         raise DatasetError(f"{path}: expected {_EXPECTED}, found a file that is no text") from error

@@ -23,6 +23,9 @@ import numpy as np
 from sspvs.data.synthetic.clip_source import Clip, Concept
 from sspvs.errors import DatasetError, first_line
 from sspvs.features.store import read_fingerprint_attrs
+from sspvs.features.store.group_reader import as_text, plain_attributes
+from sspvs.features.store.h5_file import open_h5
+from sspvs.files import check_kind
 from sspvs.types import Fingerprint, FloatArray
 
 _FEATURES, _RATE = "features", "rate_hz"
@@ -126,7 +129,7 @@ class CaptionedClips:
                     digest.update(block)
             found[path] = None
             if path.suffix != ".npz":
-                with h5py.File(path, "r") as opened:
+                with open_h5(path) as opened:
                     backbone = backbone or str(opened.attrs.get("backbone", ""))
                     found[path] = read_fingerprint_attrs(opened.attrs)
         return digest.hexdigest(), backbone or "an unknown backbone", self._shared(found)
@@ -155,7 +158,7 @@ class CaptionedClips:
                 with np.load(entry.path, allow_pickle=False) as arrays:
                     features = np.asarray(arrays[_FEATURES], dtype=np.float32)
             else:
-                with h5py.File(entry.path, "r") as file:
+                with open_h5(entry.path) as file:
                     group = file[entry.group] if entry.group else file
                     features = np.asarray(group[_FEATURES][()], dtype=np.float32)
         except _DAMAGE as error:
@@ -180,19 +183,20 @@ def _entries(path: Path) -> Iterator[_Entry]:
 
 
 def _h5_entries(path: Path, stem: str) -> Iterator[_Entry]:
-    with h5py.File(path, "r") as file:
-        default = file.attrs.get(_RATE)
+    with open_h5(path) as file:
+        default = plain_attributes(file.attrs).get(_RATE)
         if isinstance(file.get(_FEATURES), h5py.Dataset):
-            yield _entry(path, "", stem or path.stem, dict(file.attrs), file[_FEATURES].shape, default)
+            yield _entry(path, "", stem or path.stem, plain_attributes(file.attrs), file[_FEATURES].shape, default)
             return
         for group in sorted(file):
             features = file[group].get(_FEATURES) if isinstance(file[group], h5py.Group) else None
             if isinstance(features, h5py.Dataset):
                 name = f"{stem}/{group}" if stem else group
-                yield _entry(path, group, name, dict(file[group].attrs), features.shape, default)
+                yield _entry(path, group, name, plain_attributes(file[group].attrs), features.shape, default)
 
 
 def _npz_entries(path: Path, name: str) -> Iterator[_Entry]:
+    check_kind(path, "zip")
     with np.load(path, allow_pickle=False) as arrays:
         if _FEATURES in arrays:
             facts = {key: arrays[key].item() for key in (*_TEXTS, _RATE) if key in arrays}
@@ -215,8 +219,7 @@ def _entry(
 
 
 def _text(value: Any) -> str:
-    decoded = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-    return " ".join(decoded.split())
+    return " ".join(as_text(value).split())
 
 
 def _damaged(path: Path, error: Exception) -> DatasetError:

@@ -26,7 +26,7 @@ from sspvs.features.backbones.base import (
 from sspvs.features.backbones.torch_engine import frame_encoder
 from sspvs.types import FloatArray, ImageArray
 from sspvs.video.sampling import Resize
-from sspvs.weights.digest import file_digest
+from sspvs.weights.digest import check_weights, file_digest
 
 NAME = "googlenet"
 URL = "https://download.pytorch.org/models/googlenet-1378be20.pth"
@@ -124,6 +124,7 @@ class GoogLeNet(Backbone):
         dtype = choose_dtype(precision, self.device)
         use_threads(threads)
         path = find_weights(file, download=download)
+        check_weights(path)
         self.weights_digest = file_digest(path)
         prefix = re.fullmatch(r"googlenet-([0-9a-f]{8,})\.pth", path.name)
         if prefix and not self.weights_digest.startswith(prefix[1]):

@@ -92,7 +92,7 @@ def read_annotations(group: h5py.Group, key: str, where: str) -> Annotations:
             shots=read_shots(reader, n_frames),
             title=reader.text(TITLE),
             category=reader.text(CATEGORY),
-            fps=_fps(reader) or (1.0 if clock.one_pick_a_frame else None),
+            fps=reader.number(FPS) or (1.0 if clock.one_pick_a_frame else None),
             repairs=tuple(reader.repairs),
         )
     except ValueError as error:
@@ -176,12 +176,3 @@ def _only_user(
     key = GTSUMMARY if GTSUMMARY in reader else GT_SUMMARY
     reader.repairs.append(f"'{key}' stands for the one user summary, as single annotators are not known (MR.HiSum)")
     return gtsummary[None], None
-
-
-def _fps(reader: GroupReader) -> float | None:
-    stored = reader.numbers(FPS)
-    if stored is None:
-        return None
-    if stored.size != 1 or stored.ravel()[0] <= 0:
-        raise reader.problem(FPS, "one number above 0", f"shape {stored.shape}" if stored.size != 1 else f"{stored}")
-    return float(stored.ravel()[0])

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from sspvs.errors import DatasetError
 from sspvs.features.store import layout
+from sspvs.features.store.h5_file import open_h5
 from sspvs.features.store.key_guide import AUDIO_BYTES, FRAME_BYTES
 
 ByteArray = npt.NDArray[np.uint8]
@@ -24,7 +25,7 @@ def byte_videos(path: str | os.PathLike[str]) -> list[str]:
     Raises:
         OSError: When h5py cannot read it.
     """
-    with h5py.File(path, "r") as file:
+    with open_h5(path) as file:
         return [key for key in file if not key.startswith("#") and _dataset(file, key) is not None]
 
 
@@ -35,7 +36,7 @@ def read_bytes(path: str | os.PathLike[str], key: str) -> tuple[ByteArray, tuple
         KeyError: When there is no such video.
         DatasetError: When it holds something else.
     """
-    with h5py.File(path, "r") as file:
+    with open_h5(path) as file:
         data = _dataset(file, key)
         if data is None:
             raise KeyError(key)

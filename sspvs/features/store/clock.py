@@ -36,7 +36,7 @@ def read_clock(reader: GroupReader) -> Clock:
     Raises:
         DatasetError: When they are missing, or do not fit each other.
     """
-    n_frames, picks = reader.count(layout.N_FRAMES), reader.whole_numbers(layout.PICKS)
+    n_frames, picks = reader.count(layout.N_FRAMES), reader.whole_column(layout.PICKS)
     n_scores = _length(reader, GTSCORE) or _length(reader, layout.FEATURES)
     if n_frames is None and picks is None and USER_SUMMARY not in reader and GTSCORE in reader and n_scores:
         reader.repairs.append(
@@ -94,10 +94,6 @@ def _missing_picks(reader: GroupReader, n_frames: int, n_scores: int | None) -> 
 
 
 def _checked_picks(reader: GroupReader, picks: IntArray, n_frames: int) -> IntArray:
-    if picks.ndim != 1:
-        if picks.size != max(picks.shape):
-            raise reader.problem(layout.PICKS, "(T,) frame numbers", f"shape {picks.shape}")
-        picks = picks.reshape(-1)
     if len(picks) > 1 and picks[-1] == n_frames:
         reader.repairs.append(f"'{layout.PICKS}' ends in N = {n_frames}, which is no frame: it was left out")
         picks = picks[:-1]

@@ -20,9 +20,10 @@ from sspvs.features.store import annotation_group, layout
 from sspvs.features.store.annotation_keys import CHANGE_POINTS
 from sspvs.features.store.clock import read_clock
 from sspvs.features.store.feature_file import FeatureStore
-from sspvs.features.store.file_kind import why_not_h5
-from sspvs.features.store.group_reader import GroupReader
+from sspvs.features.store.group_reader import GroupReader, as_text
+from sspvs.features.store.h5_file import open_h5
 from sspvs.features.store.shot_table import read_shots
+from sspvs.files import WrongFileError
 from sspvs.types import Annotations, Fingerprint, FrameFeatures, Shots
 
 DATASET, MADE_BY = "dataset", "made_by"
@@ -59,13 +60,13 @@ class DatasetStore(Mapping[str, Annotations]):
         _check_file(self.path)
         try:
             self.features = FeatureStore(path)
-            with h5py.File(self.path, "r") as file:
+            with open_h5(self.path) as file:
                 if isinstance(file.get(layout.FEATURES), h5py.Dataset):
                     raise DatasetError(
                         f"{self.path}: expected a group per video with annotations, found the features of one video "
                         "alone; build a dataset from annotations and features with `sspvs data build`"
                     )
-                self.name = layout.as_text(file.attrs.get(DATASET, "")) or self.path.stem
+                self.name = as_text(file.attrs.get(DATASET, "")) or self.path.stem
                 self.made_by: dict[str, Any] = _read_made_by(file.attrs)
         except FeatureFileError as error:
             raise DatasetError(str(error).replace("feature file", "dataset file")) from error
@@ -141,7 +142,7 @@ class DatasetStore(Mapping[str, Annotations]):
     def _group(self, key: str) -> Iterator[h5py.Group]:
         """One video's group; damage becomes one line."""
         try:
-            with h5py.File(self.path, "r") as file:
+            with open_h5(self.path) as file:
                 yield file[key]
         except _H5_ERRORS as error:
             raise DatasetError(
@@ -206,18 +207,18 @@ def _check_file(path: Path) -> None:
     if path.is_dir():
         raise DatasetError(f"{path}: expected a dataset file (.h5), found a folder")
     try:
-        reason = why_not_h5(path)
+        open_h5(path).close()
+    except WrongFileError as error:
+        raise DatasetError(f"{path}: expected a dataset file (.h5), but {error}") from error
     except OSError as error:
-        raise DatasetError(f"{path}: cannot be read: {error.strerror or error}") from error
-    if reason is not None:
-        raise DatasetError(f"{path}: expected a dataset file (.h5), but {reason}")
+        raise DatasetError(f"{path}: cannot be read: {error.strerror or first_line(error)}") from error
 
 
 def _read_made_by(attrs: Mapping[str, Any]) -> dict[str, Any]:
     """Our own JSON; what others keep under the same name is passed on as text."""
     if MADE_BY not in attrs:
         return {}
-    text = layout.as_text(attrs[MADE_BY])
+    text = as_text(attrs[MADE_BY])
     try:
         content = json.loads(text)
     except ValueError:

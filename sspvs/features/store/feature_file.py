@@ -13,6 +13,7 @@ import h5py
 
 from sspvs.errors import FeatureFileError, local_only
 from sspvs.features.store import layout
+from sspvs.features.store.h5_file import open_h5
 from sspvs.types import Fingerprint, FrameFeatures
 
 _H5_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError)
@@ -50,7 +51,7 @@ class FeatureStore(Mapping[str, FrameFeatures]):
                 raise FeatureFileError(f"{self.path}: no such feature file")
             if self.path.is_dir():
                 raise FeatureFileError(f"{self.path}: expected a feature file (.h5), found a folder")
-            self._file = h5py.File(self.path, "r")
+            self._file = open_h5(self.path)
         return self._file
 
     @contextmanager
@@ -169,7 +170,7 @@ def merge_files(target: Path, members: Mapping[str, Path], fingerprint: Fingerpr
     with h5py.File(target, "w") as file:
         layout.write_fingerprint_attrs(file.attrs, fingerprint)
         for path in sorted(by_file):
-            with h5py.File(path, "r") as part:
+            with open_h5(path) as part:
                 for name in by_file[path]:
                     part.copy(part[name], file, name)
 

@@ -11,7 +11,7 @@ import h5py
 
 from sspvs.errors import FeatureFileError, first_line
 from sspvs.features.store import layout
-from sspvs.features.store.file_kind import why_not_h5
+from sspvs.features.store.h5_file import open_h5
 from sspvs.types import Fingerprint, FloatArray
 
 _H5_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError)
@@ -107,12 +107,9 @@ class FrameSlices:
         if file is None:
             if not path.is_file():
                 raise FeatureFileError(f"{path}: no such feature file")
-            kind = why_not_h5(path)
-            if kind is not None:
-                raise FeatureFileError(f"{path}: expected an h5 feature file; {kind}")
             while len(self._files) >= self.most_open:
                 self._files.popitem(last=False)[1].close()
-            self._files[path] = file = h5py.File(path, "r")
+            self._files[path] = file = open_h5(path)
         self._files.move_to_end(path)
         return file
 

@@ -13,6 +13,8 @@ import numpy as np
 
 from sspvs.features.store import annotation_keys as annotation
 from sspvs.features.store import layout, score_file
+from sspvs.features.store.group_reader import GroupReader, as_text
+from sspvs.features.store.h5_file import open_h5
 from sspvs.features.store.key_guide import (
     FRAME_BYTES,
     GUIDE,
@@ -101,7 +103,7 @@ def h5_family(path: str | os.PathLike[str]) -> Family:
     Raises:
         OSError: When h5py cannot open it.
     """
-    with h5py.File(path, "r") as file:
+    with open_h5(path) as file:
         names = list(file)
         if not names:
             return "empty"
@@ -153,7 +155,7 @@ def survey_keys(path: str | os.PathLike[str]) -> list[KeySurvey]:
         OSError: When h5py cannot read it. (Damage inside shows as h5py's other errors.)
     """
     found: dict[str, KeySurvey] = {}
-    with h5py.File(path, "r") as file:
+    with open_h5(path) as file:
         for _, group in chain([("", file)], video_groups(file)):
             for key in group:
                 data = group.get(key)
@@ -167,7 +169,7 @@ def survey_keys(path: str | os.PathLike[str]) -> list[KeySurvey]:
 
 def unread_parts(path: str | os.PathLike[str], video: str) -> list[str]:
     """What one video's group (or, without groups, the file) has that this package does not read, in words."""
-    with h5py.File(path, "r") as file:
+    with open_h5(path) as file:
         group = file.get(video, file)
         keys = [f"dataset '{key}'" for key in group if key not in _READ_KEYS]
         attributes = [f"attribute '{key}'" for key in group.attrs if not key.startswith(_OUR_ATTRIBUTES + _INFO_FIELDS)]
@@ -182,14 +184,10 @@ def guide_of(key: str, family: Family) -> KeyGuide:
 
 def read_labels(path: str | os.PathLike[str], video: str) -> tuple[str, str, float | None]:
     """Title, category and frames per second of one video; empty and None where its group does not say."""
-    with h5py.File(path, "r") as file:
+    with open_h5(path) as file:
         group = file.get(video, file)
-        title, category = (
-            layout.as_text(group[key][()]) if isinstance(group.get(key), h5py.Dataset) else ""
-            for key in (annotation.TITLE, annotation.CATEGORY)
-        )
-        fps = group.get(annotation.FPS)
-        return title, category, None if fps is None else float(np.ravel(fps[()])[0])
+        reader = GroupReader(group, f"{path}, video '{video}'")
+        return reader.text(annotation.TITLE), reader.text(annotation.CATEGORY), reader.number(annotation.FPS)
 
 
 def read_entries(path: str | os.PathLike[str], video: str) -> list[tuple[str, str, str, str]]:
@@ -199,7 +197,7 @@ def read_entries(path: str | os.PathLike[str], video: str) -> list[tuple[str, st
         KeyError: When there is no such group.
         OSError: When h5py cannot read it.
     """
-    with h5py.File(path, "r") as file:
+    with open_h5(path) as file:
         group = file[video] if video in file else file if isinstance(file.get(layout.FEATURES), h5py.Dataset) else None
         if group is None:
             raise KeyError(video)
@@ -209,7 +207,7 @@ def read_entries(path: str | os.PathLike[str], video: str) -> list[tuple[str, st
 def _entry(key: str, data: h5py.Dataset) -> tuple[str, str, str, str]:
     shape = "scalar" if not data.shape else str(tuple(data.shape))
     if data.dtype.kind in "OSU":
-        return key, shape, "text", layout.as_text(data[()]) if data.size == 1 else ""
+        return key, shape, "text", as_text(data[()]) if data.size == 1 else ""
     values = np.asarray(data[()])
     if values.size == 0 or values.dtype.kind not in "biuf":
         return key, shape, str(data.dtype), ""

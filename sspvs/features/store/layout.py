@@ -18,6 +18,7 @@ import h5py
 import numpy as np
 
 from sspvs.errors import FeatureFileError, printable
+from sspvs.features.store.group_reader import GroupReader, plain_attributes
 from sspvs.types import DecodeReport, Fingerprint, FloatArray, FrameFeatures, IntArray, Timeline, VideoInfo
 
 FEATURES, PICKS, N_FRAMES, N_STEPS, VIDEO_NAME = "features", "picks", "n_frames", "n_steps", "video_name"
@@ -28,7 +29,7 @@ _SOURCE, _SOURCE_BYTES, _SOURCE_MTIME = "source", "source_bytes", "source_mtime_
 _DECODE = "decode_"  # prefix, likewise
 _DECODE_FIELDS = ("declared_frames", "decoded_frames", "corrupt_frames", "decoder")
 _INFO_FIELDS = tuple(field.name for field in fields(VideoInfo) if field.name != "path")
-_LATER_INFO_FIELDS = {"timecode", "reel_name"}  # files of earlier versions lack them
+_LATER_INFO_FIELDS = {"timecode", "reel_name", "hdr"}  # files of earlier versions lack them
 
 
 @dataclass(frozen=True)
@@ -87,38 +88,33 @@ def read_group(group: h5py.Group, name: str, where: str, fingerprint: Fingerprin
     if not np.isfinite(features).all():
         bad = int((~np.isfinite(features).all(axis=1)).argmax())
         raise FeatureFileError(f"{where}: '{FEATURES}' has NaN or infinite values, first at pick {bad}; extract again")
-    picks, n_frames = _read_picks(group, len(features), where)
+    reader = GroupReader(group, where, FeatureFileError)
+    picks, n_frames = _read_picks(reader, len(features))
     return FrameFeatures(
-        name=as_text(group[VIDEO_NAME][()]) if VIDEO_NAME in group else name,
+        name=reader.text(VIDEO_NAME) or name,
         features=features,
         picks=picks,
         n_frames=n_frames,
-        timeline=_read_timeline(group, n_frames, where),
+        timeline=_read_timeline(reader, n_frames),
         fingerprint=fingerprint,
-        frame_change=_per_frame(group, FRAME_CHANGE, n_frames, where),
+        frame_change=_per_frame(reader, FRAME_CHANGE, n_frames),
         info=_read_info(group),
         decode=_read_decode(group),
     )
 
 
-def _read_picks(group: h5py.Group, n_picks: int, where: str) -> tuple[IntArray, int]:
+def _read_picks(reader: GroupReader, n_picks: int) -> tuple[IntArray, int]:
     """(T,) picks and N; what is missing is filled in only where there is one answer."""
-    if N_STEPS in group and int(group[N_STEPS][()]) != n_picks:
-        raise FeatureFileError(f"{where}: '{N_STEPS}' says {int(group[N_STEPS][()])}, but {n_picks} features are there")
-    n_frames: int | None = None
-    if N_FRAMES in group:
-        n_frames = int(group[N_FRAMES][()])
-    elif USER_SUMMARY in group:
-        n_frames = int(max(group[USER_SUMMARY].shape))  # some files have (N, U)
-    if PICKS not in group:
+    where, n_steps, n_frames = reader.where, reader.count(N_STEPS), reader.count(N_FRAMES)
+    if n_steps not in (None, n_picks):
+        raise FeatureFileError(f"{where}: '{N_STEPS}' says {n_steps}, but {n_picks} features are there")
+    if n_frames is None:
+        n_frames = max(reader.shape(USER_SUMMARY), default=None)  # some files have (N, U)
+    picks = reader.whole_column(PICKS)
+    if picks is None:
         if n_frames not in (None, n_picks):
             raise FeatureFileError(f"{where}: {n_picks} features of {n_frames} frames, but no '{PICKS}' to say which")
         return np.arange(n_picks, dtype=np.int64), n_picks
-    stored = np.asarray(group[PICKS][()])
-    with np.errstate(invalid="ignore"):  # NaN is refused on the next line
-        picks = stored.astype(np.int64)
-    if stored.ndim != 1 or (picks != stored).any():
-        raise FeatureFileError(f"{where}: expected '{PICKS}' as (T,) whole frame numbers")
     if n_frames is None:
         raise FeatureFileError(f"{where}: '{PICKS}' without '{N_FRAMES}': the length of the video is unknown; add it")
     if len(picks) == n_picks + 1 and picks[-1] == n_frames:  # some exporters close the last interval
@@ -130,34 +126,27 @@ def _read_picks(group: h5py.Group, n_picks: int, where: str) -> tuple[IntArray, 
     return picks, n_frames
 
 
-def _read_timeline(group: h5py.Group, n_frames: int, where: str) -> Timeline | None:
-    seconds = _per_frame(group, FRAME_SECONDS, n_frames, where)
-    if seconds is None or END_SECONDS not in group:
-        return None
-    return Timeline(seconds, float(group[END_SECONDS][()]))
+def _read_timeline(reader: GroupReader, n_frames: int) -> Timeline | None:
+    seconds, end = _per_frame(reader, FRAME_SECONDS, n_frames), reader.number(END_SECONDS)
+    return None if seconds is None or end is None else Timeline(seconds, end)
 
 
-def _per_frame(group: h5py.Group, key: str, n_frames: int, where: str) -> FloatArray | None:
-    if key not in group:
-        return None
-    values: FloatArray = np.asarray(group[key][()])
-    if values.shape != (n_frames,):
-        raise FeatureFileError(f"{where}: expected '{key}' as ({n_frames},), found {values.shape}")
+def _per_frame(reader: GroupReader, key: str, n_frames: int) -> FloatArray | None:
+    values = reader.column(key)
+    if values is not None and len(values) != n_frames:
+        raise reader.problem(key, f"({n_frames},), one value a frame", f"shape {values.shape}")
     return values
 
 
 def _read_info(group: h5py.Group) -> VideoInfo | None:
-    attrs = group.attrs
+    attrs = plain_attributes(group.attrs)
     if _SOURCE not in attrs or not set(_INFO_FIELDS) - _LATER_INFO_FIELDS <= set(attrs):
         return None
-    # numpy scalars -> plain types, so that the facts can be written as JSON again
-    found = {key: attrs[key] for key in _INFO_FIELDS if key in attrs}
-    known = {key: value.item() if hasattr(value, "item") else value for key, value in found.items()}
-    return VideoInfo(path=str(attrs[_SOURCE]), **known)
+    return VideoInfo(path=str(attrs[_SOURCE]), **{key: attrs[key] for key in _INFO_FIELDS if key in attrs})
 
 
 def _read_decode(group: h5py.Group) -> DecodeReport | None:
-    attrs = group.attrs
+    attrs = plain_attributes(group.attrs)
     if not {_DECODE + key for key in (*_DECODE_FIELDS, "warnings")} <= set(attrs):
         return None
     return DecodeReport(
@@ -172,7 +161,7 @@ def _read_decode(group: h5py.Group) -> DecodeReport | None:
 
 def read_source(group: h5py.Group) -> SourceStamp | None:
     """The video file a group came from; None when the group does not say."""
-    attrs = group.attrs
+    attrs = plain_attributes(group.attrs)
     if not {_SOURCE, _SOURCE_BYTES, _SOURCE_MTIME} <= set(attrs):
         return None
     return SourceStamp(str(attrs[_SOURCE]), int(attrs[_SOURCE_BYTES]), int(attrs[_SOURCE_MTIME]))
@@ -183,8 +172,9 @@ def read_fingerprint_attrs(attrs: Mapping[str, Any]) -> Fingerprint | None:
     keys = {field.name: _FINGERPRINT + field.name for field in fields(Fingerprint)}
     if not set(keys.values()) <= set(attrs):
         return None
-    texts = {name: str(attrs[key]) for name, key in keys.items() if name != "rate_hz"}
-    return Fingerprint(**texts, rate_hz=float(attrs[keys["rate_hz"]]))
+    known = plain_attributes(attrs)
+    texts = {name: str(known[key]) for name, key in keys.items() if name != "rate_hz"}
+    return Fingerprint(**texts, rate_hz=float(known[keys["rate_hz"]]))
 
 
 def write_fingerprint_attrs(attrs: Any, fingerprint: Fingerprint | None) -> None:
@@ -225,13 +215,6 @@ def write_group(
         group.attrs[_SOURCE] = source.path
         group.attrs[_SOURCE_BYTES] = source.size_bytes
         group.attrs[_SOURCE_MTIME] = source.mtime_ns
-
-
-def as_text(value: Any) -> str:
-    """A scalar h5 string, however it was stored."""
-    if isinstance(value, np.ndarray):
-        value = value.reshape(-1)[0] if value.size else ""
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
 def storable(text: str) -> str:

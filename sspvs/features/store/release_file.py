@@ -11,6 +11,7 @@ import numpy as np
 
 from sspvs.errors import DatasetError, first_line
 from sspvs.features.store import layout
+from sspvs.features.store.h5_file import open_h5
 from sspvs.features.store.key_guide import TOKEN_KEYS
 from sspvs.types import FloatArray, IntArray
 
@@ -30,7 +31,7 @@ def read_tokens(path: str | os.PathLike[str]) -> dict[str, IntArray]:
         DatasetError: When the file cannot be read, has none of the fields, or something that is no token id.
     """
     try:
-        with h5py.File(path, "r") as file:
+        with open_h5(path) as file:
             found = {key: np.asarray(file[key][()]) for key in TOKEN_KEYS if isinstance(file.get(key), h5py.Dataset)}
             others = ", ".join(sorted(file)) or "nothing"
     except (OSError, RuntimeError, KeyError, ValueError) as error:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-import h5py
 import numpy as np
 
+from sspvs.errors import FeatureFileError
 from sspvs.features.store import layout
 from sspvs.features.store.annotation_keys import GTSCORE
+from sspvs.features.store.group_reader import GroupReader
+from sspvs.features.store.h5_file import open_h5
 from sspvs.features.store.h5_survey import video_groups
-from sspvs.features.store.key_guide import MACHINE_SUMMARY, PEER_SCORE
-from sspvs.features.store.score_file import SCORES
+from sspvs.features.store.score_file import VideoScores, read_video
+from sspvs.types.arrays import LARGEST
 
 
 def scored_videos(path: str | os.PathLike[str]) -> dict[str, str]:
@@ -21,35 +23,36 @@ def scored_videos(path: str | os.PathLike[str]) -> dict[str, str]:
     Raises:
         OSError: When h5py cannot read it.
     """
-    with h5py.File(path, "r") as file:
+    with open_h5(path) as file:
         return {
-            key: layout.as_text(group[layout.VIDEO_NAME][()]) if layout.VIDEO_NAME in group else key
+            key: GroupReader(group, f"{path}, '{key}'").text(layout.VIDEO_NAME) or key
             for key, group in video_groups(file)
         }
 
 
 def score_problems(path: str | os.PathLike[str]) -> Iterator[tuple[str, str, bool]]:
     """What is wrong with the scores: key, sentence, and whether they cannot be used because of it."""
-    with h5py.File(path, "r") as file:
+    with open_h5(path) as file:
         for key, group in video_groups(file):
-            for sentence, blocking in _video_problems(group):
+            try:
+                video = read_video(group, key, str(path))
+            except FeatureFileError as error:
+                yield key, str(error), True
+                continue
+            n_picks = GroupReader(group, str(path)).shape(GTSCORE) if video.picks is None else video.picks.shape
+            for sentence, blocking in _problems(video, max(n_picks, default=None)):
                 yield key, sentence, blocking
 
 
-def _video_problems(group: h5py.Group) -> Iterator[tuple[str, bool]]:
-    found = [key for key in (SCORES, PEER_SCORE, MACHINE_SUMMARY) if isinstance(group.get(key), h5py.Dataset)]
-    if not found:
-        yield f"expected '{SCORES}' (T,), found {', '.join(sorted(group)) or 'nothing'}", True
-    for key in found:
-        data = group[key]
-        if data.ndim != 1 or data.dtype.kind not in "biuf" or not data.size:
-            yield f"expected '{key}' as one number a pick or frame, found {data.shape} of {data.dtype}", True
+def _problems(video: VideoScores, n_picks: int | None) -> Iterator[tuple[str, bool]]:
+    for what, values in (("scores", video.scores), ("summary", video.summary)):
+        if values is None:
             continue
-        values = np.asarray(data[()], dtype=np.float64)
-        if not np.isfinite(values).all():
-            yield f"'{key}' has {int((~np.isfinite(values)).sum())} NaN or infinite values", True
-        elif values.min() == values.max() and key != MACHINE_SUMMARY:
-            yield f"'{key}' is the same everywhere: no rank correlation", False
-        fits = [group[other].shape for other in (layout.PICKS, GTSCORE) if other in group]
-        if key != MACHINE_SUMMARY and fits and all(shape != data.shape for shape in fits):
-            yield f"{len(values)} '{key}' beside {fits[0][0]} picks", True
+        if not values.size:
+            yield f"there are no {what}: expected one number a pick or frame", True
+        elif not (np.abs(values) <= LARGEST).all():
+            yield f"{int((~(np.abs(values) <= LARGEST)).sum())} {what} are NaN, infinite or above {LARGEST:.3g}", True
+        elif values.min() == values.max() and what == "scores":
+            yield "the scores are the same everywhere: no rank correlation", False
+    if n_picks is not None and len(video.scores) != n_picks:
+        yield f"{len(video.scores)} scores beside {n_picks} picks", True

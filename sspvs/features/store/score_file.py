@@ -15,6 +15,8 @@ import numpy as np
 from sspvs.atomic import atomic_file
 from sspvs.errors import FeatureFileError
 from sspvs.features.store import layout
+from sspvs.features.store.group_reader import GroupReader, as_text
+from sspvs.features.store.h5_file import open_h5
 from sspvs.types import Fingerprint, FloatArray, IntArray
 
 SCORES, SCORER, SETTINGS = "scores", "scorer", "settings"
@@ -116,8 +118,8 @@ def read_scores(path: str | os.PathLike[str]) -> dict[str, VideoScores]:
         FeatureFileError: When the file cannot be read, or a group has no scores.
     """
     try:
-        with h5py.File(path, "r") as file:
-            return {name: _read_video(file[name], name, path) for name in sorted(file)}
+        with open_h5(path) as file:
+            return {name: read_video(file[name], name, str(path)) for name in sorted(file)}
     except _H5_ERRORS as error:
         raise FeatureFileError(f"{path}: cannot read scores: {error}; expected a whole h5 score file") from error
 
@@ -129,28 +131,38 @@ def read_score_facts(path: str | os.PathLike[str]) -> ScoreFileFacts:
         FeatureFileError: When the file cannot be read.
     """
     try:
-        with h5py.File(path, "r") as file:
+        with open_h5(path) as file:
             return ScoreFileFacts(
-                scorer=layout.as_text(file.attrs.get(SCORER, "")),
-                settings=json.loads(layout.as_text(file.attrs.get(SETTINGS, "{}"))),
+                scorer=as_text(file.attrs.get(SCORER, "")),
+                settings=json.loads(as_text(file.attrs.get(SETTINGS, "{}"))),
                 fingerprint=layout.read_fingerprint_attrs(file.attrs),
             )
     except _H5_ERRORS as error:
         raise FeatureFileError(f"{path}: cannot read scores: {error}; expected a whole h5 score file") from error
 
 
-def _read_video(group: h5py.Group, name: str, path: str | os.PathLike[str]) -> VideoScores:
+def read_video(group: h5py.Group, name: str, where: str) -> VideoScores:
+    """One video's scores from its group; their values are as they stand, unchecked.
+
+    Args:
+        group: The open group.
+        name: Its name in the file.
+        where: The file, for messages.
+
+    Raises:
+        FeatureFileError: When there are none, or what is beside them is not what it is called.
+    """
     found = [key for key in (SCORES, PEER_SCORES) if isinstance(group, h5py.Group) and key in group]
-    if not found or group[found[0]].ndim != 1:
+    if not found:
         there = f"found {', '.join(sorted(group)) or 'nothing'}" if isinstance(group, h5py.Group) else "found no group"
-        if found:
-            there = f"found '{found[0]}' of shape {group[found[0]].shape}"
-        raise FeatureFileError(f"{path}: expected a dataset '{SCORES}' (T,) in group '{name}', {there}")
+        raise FeatureFileError(f"{where}: expected a dataset '{SCORES}' (T,) in group '{name}', {there}")
+    reader = GroupReader(group, f"{where}, '{name}'", FeatureFileError)
+    scores = reader.column(found[0], finite=False)
     return VideoScores(
         name=name,
-        scores=np.asarray(group[found[0]][()]),
-        picks=np.asarray(group[layout.PICKS][()], dtype=np.int64) if layout.PICKS in group else None,
-        n_frames=int(group[layout.N_FRAMES][()]) if layout.N_FRAMES in group else None,
-        video_name=layout.as_text(group[layout.VIDEO_NAME][()]) if layout.VIDEO_NAME in group else name,
-        summary=np.asarray(group[MACHINE_SUMMARY][()]) if MACHINE_SUMMARY in group else None,
+        scores=np.zeros(0) if scores is None else scores,
+        picks=reader.whole_column(layout.PICKS),
+        n_frames=reader.count(layout.N_FRAMES),
+        video_name=reader.text(layout.VIDEO_NAME) or name,
+        summary=reader.column(MACHINE_SUMMARY, finite=False),
     )

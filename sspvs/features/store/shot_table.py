@@ -28,7 +28,7 @@ def read_shots(reader: GroupReader, n_frames: int) -> Shots | None:
         DatasetError: When the shots are not the whole video without gap or overlap.
     """
     bounds = reader.whole_numbers(CHANGE_POINTS)
-    lengths = reader.whole_numbers(N_FRAME_PER_SEG)
+    lengths = reader.whole_column(N_FRAME_PER_SEG)
     if bounds is None:
         return _from_lengths(reader, lengths, n_frames)
     if bounds.ndim != 2 or bounds.shape[1] != 2:
@@ -36,8 +36,8 @@ def read_shots(reader: GroupReader, n_frames: int) -> Shots | None:
     shots, repair = half_open(bounds, n_frames, f"{reader.where}: '{CHANGE_POINTS}'")
     if repair:
         reader.repairs.append(f"'{CHANGE_POINTS}' {repair}")
-    if lengths is not None and not np.array_equal(lengths.ravel(), shots.lengths):
-        reader.repairs.append(f"'{N_FRAME_PER_SEG}' {_lengths_repair(lengths.ravel(), bounds, n_frames)}")
+    if lengths is not None and not np.array_equal(lengths, shots.lengths):
+        reader.repairs.append(f"'{N_FRAME_PER_SEG}' {_lengths_repair(lengths, bounds, n_frames)}")
     return shots
 
 
@@ -108,7 +108,7 @@ def _from_lengths(reader: GroupReader, lengths: npt.NDArray[np.int64] | None, n_
     """Shots from their lengths alone, where these are the whole video."""
     if lengths is None:
         return None
-    if lengths.ndim != 1 or (lengths < 1).any() or lengths.sum() != n_frames:
+    if (lengths < 1).any() or lengths.sum() != n_frames:
         raise reader.problem(
             N_FRAME_PER_SEG,
             f"(S,) frames a shot that sum to N = {n_frames}, as there is no '{CHANGE_POINTS}'",

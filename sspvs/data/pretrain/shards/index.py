@@ -18,6 +18,7 @@ from sspvs.data.manifest_rows import Problems
 from sspvs.data.pretrain.items import FeatureRef, PretrainItem
 from sspvs.data.text import TextFields, TokenFields
 from sspvs.errors import DatasetError
+from sspvs.files import read_text, why_not
 from sspvs.types import Fingerprint
 
 INDEX = "index.jsonl"
@@ -72,14 +73,14 @@ def write_index(folder: Path, items: Sequence[PretrainItem], fingerprint: Finger
 
 
 def read_index(folder: Path) -> ShardIndex:
-    """What is in a folder of shards; the shards must be there, they are not opened.
+    """What is in a folder of shards; the shards must be there, only their first bytes are read.
 
     Raises:
         DatasetError: The index cannot be read, or shards are missing or not of the size they had.
     """
     path = folder / INDEX
     try:
-        first, *lines = path.read_text(encoding="utf-8").splitlines()
+        first, *lines = read_text(path).splitlines()
         head = json.loads(first)
         if head["format"] != FORMAT or head["version"] != VERSION:
             raise ValueError(f"format {head['format']!r} {head['version']}")
@@ -97,6 +98,8 @@ def read_index(folder: Path) -> ShardIndex:
     for shard in sorted({item.features.path for item in items}):
         if not shard.is_file():
             problems.add("", f"the shard {shard.name} is missing")
+        elif reason := why_not(shard, "tar"):
+            problems.add("", f"the shard {shard.name}: {reason}")
     problems.raise_any()
     return ShardIndex(items, fingerprint, str(head["plan"]))
 

@@ -1,0 +1,228 @@
+"""What a file really is, told from its first bytes, and the one way to read text.
+
+Downloads go wrong in ways that a file's name hides: a Git LFS pointer, a web page, a server's error reply, an archive
+that was not unpacked, a file cut short. What opens a user's file looks here first, or says from here why it failed.
+Nothing is unpickled.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import zipfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+START_BYTES = 4096
+"""How much of a file is looked at."""
+
+DOWNLOAD_AGAIN = "download or copy it again, and compare its size with the original's"
+_UNPACK = "unpack it first"
+
+TEXT = ("text", "json")
+"""Kinds that a reader of text takes; anything else is no text."""
+STAND_INS = ("empty", "zeros", "lfs", "annex", "page", "reply", "office", "gzip", "bzip2", "xz", "zstd", "7z", "rar")
+"""Kinds that are never the file that was meant."""
+VIDEO = ("video", "text", "json", "xml", "zeros", "pickle", "tar")
+"""Kinds that are left to the decoders: they read more than what begins as a film does."""
+
+
+class WrongFileError(OSError):
+    """A file that is something else than it should be; it says what, and what to do."""
+
+
+class FileKind(NamedTuple):
+    """What a file is.
+
+    Attributes:
+        name: In a word, such as `zip`.
+        what: In a few words.
+        remedy: What to do where something else was expected; may be empty.
+    """
+
+    name: str
+    what: str
+    remedy: str = ""
+
+
+_EMPTY = FileKind("empty", "an empty file (0 bytes)", DOWNLOAD_AGAIN)
+_ZEROS = FileKind("zeros", "nothing but zero bytes, as an unfinished download or copy leaves them", DOWNLOAD_AGAIN)
+_POINTERS = (
+    (
+        r"version https://(git-lfs|hawser)",
+        FileKind("lfs", "a Git LFS pointer, not the file itself", "run `git lfs pull`"),
+    ),
+    (r"\S*annex/objects/", FileKind("annex", "a git-annex pointer, not the file itself", "run `git annex get`")),
+)
+_PAGE = FileKind(
+    "page",
+    "a web page, not the file itself",
+    "the download asked for something first, or was refused: download it again, in a browser if need be",
+)
+_OFFICE = FileKind("office", "an Office document (.xlsx, .ods)", "save its table as CSV")
+_PICKLE = FileKind("pickle", "a pickle, which is never opened: Python pickles can run any code")
+_MAGIC = (
+    (rb"\x89HDF\r\n\x1a\n", FileKind("h5", "an HDF5 file (.h5)")),
+    (rb"PK\x03\x04(?s:.{26})(\[Content_Types\]|_rels/|docProps/|xl/|mimetypeapplication/vnd\.oasis)", _OFFICE),
+    (rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", _OFFICE),
+    (rb"PK\x03\x04", FileKind("zip", "a zip archive (.npz, PyTorch)", _UNPACK)),
+    (rb"\x1f\x8b\x08", FileKind("gzip", "a gzip archive", _UNPACK)),
+    (rb"BZh[1-9]1AY&SY", FileKind("bzip2", "a bzip2 archive", _UNPACK)),
+    (rb"\xfd7zXZ\x00", FileKind("xz", "an xz archive", _UNPACK)),
+    (rb"\x28\xb5\x2f\xfd", FileKind("zstd", "a Zstandard archive", _UNPACK)),
+    (rb"7z\xbc\xaf'\x1c", FileKind("7z", "a 7z archive", _UNPACK)),
+    (rb"Rar!\x1a\x07", FileKind("rar", "a RAR archive", _UNPACK)),
+    (rb"(?s:.{257})ustar", FileKind("tar", "a tar archive", _UNPACK)),
+    (rb"\x93NUMPY", FileKind("npy", "a NumPy array (.npy)")),
+    (rb"MATLAB 5\.0", FileKind("mat", "a MATLAB v5 file")),
+    (rb"%PDF-", FileKind("pdf", "a PDF document")),
+    (rb"(?s:.{4})ftyp|\x1aE\xdf\xa3|RIFF(?s:.{4})AVI ", FileKind("video", "a video")),
+    # The length of a safetensors header may begin with the same bytes.
+    (rb"\x80[\x02-\x05](?!\x00{6}\{)", _PICKLE),
+)
+_SAYS = ("message", "error", "detail", "msg", "error_description", "reason")
+_BESIDE = ("errors", "code", "status", "statusCode", "status_code", "title", "type", "success", "path", "timestamp")
+_REPLY_KEYS = {*_SAYS, *_BESIDE, "documentation_url", "request_id", "requestId"}
+_PLAIN_REPLY = re.compile(
+    r"(\d{3}\W+)?((page|file|repository|entry|object|resource)? ?not found|forbidden|access denied|permission denied|"
+    r"unauthori[sz]ed|bad (request|gateway)|gateway time-?out|service unavailable|internal server error|"
+    r"too many requests|rate limit exceeded|moved permanently|invalid username or password)\W*",
+    re.IGNORECASE,
+)
+
+
+def kind_of_start(start: bytes) -> FileKind | None:
+    """What a file is that begins so; None when it is nothing known.
+
+    Args:
+        start: The first `START_BYTES` of the file, or all of it.
+    """
+    if not start:
+        return _EMPTY
+    for pattern, kind in _MAGIC:
+        if re.match(pattern, start):
+            return kind
+    if not start.strip(b"\0"):
+        return _ZEROS
+    text = start_of_text(start)
+    if text is None:
+        return None
+    text = text.strip()
+    for words, kind in _POINTERS:
+        if re.match(words, text):
+            return kind
+    if text.startswith("<"):
+        return _markup(text)
+    said = _reply(text) if len(start) < START_BYTES else None
+    if said is not None:
+        return _error_reply(said)
+    return FileKind("json", "JSON") if text[:1] in ("{", "[") else FileKind("text", "text")
+
+
+def start_of_text(start: bytes) -> str | None:
+    """Text out of the first `START_BYTES` of a file, without a letter that is cut in two; None when it is no text."""
+    for cut in range(4 if len(start) >= START_BYTES else 1):
+        try:
+            text = decode_text(start[: len(start) - cut])
+        except UnicodeDecodeError:
+            continue
+        return None if "\0" in text else text
+    return None
+
+
+def kind_of(path: str | os.PathLike[str]) -> FileKind | None:
+    """What a file is; None when it is nothing known.
+
+    Raises:
+        OSError: When it cannot be read.
+    """
+    with Path(path).open("rb") as file:
+        return kind_of_start(file.read(START_BYTES))
+
+
+def why_not(path: str | os.PathLike[str], *accepted: str) -> str | None:
+    """Why a file is none of some kinds: `it is a Git LFS pointer ...`; None when it is, or is nothing known.
+
+    Args:
+        path: The file.
+        accepted: Names of `FileKind`s.
+
+    Raises:
+        OSError: When it cannot be read.
+    """
+    found = kind_of(path)
+    if found is None:
+        return None
+    if found.name not in accepted:
+        said = "the file is empty (0 bytes)" if found is _EMPTY else f"it is {found.what}"
+        return said + (f"; {found.remedy}" if found.remedy else "")
+    if found.name == "zip" and not zipfile.is_zipfile(path):
+        return f"it is a zip archive (.npz, PyTorch) that is cut short; {DOWNLOAD_AGAIN}"
+    return None
+
+
+def check_kind(path: str | os.PathLike[str], *accepted: str) -> None:
+    """Refuse a file that is none of some kinds.
+
+    Raises:
+        WrongFileError: It is something else, which is said.
+        OSError: When it cannot be read.
+    """
+    reason = why_not(path, *accepted)
+    if reason is not None:
+        raise WrongFileError(reason)
+
+
+def read_text(path: str | os.PathLike[str]) -> str:
+    """The text of a file: UTF-8, or UTF-16 with a byte order mark, as spreadsheets write it.
+
+    Raises:
+        WrongFileError: It is something else, which is said.
+        UnicodeDecodeError: It is no text.
+        OSError: When it cannot be read.
+    """
+    check_kind(path, *TEXT)
+    return decode_text(Path(path).read_bytes())
+
+
+def decode_text(content: bytes) -> str:
+    """Text from bytes, without a byte order mark.
+
+    Raises:
+        UnicodeDecodeError: It is neither UTF-8 nor UTF-16 with a byte order mark.
+    """
+    return content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+
+
+def _markup(text: str) -> FileKind:
+    low = text.lower()
+    if re.search(r"<(!doctype html|html|head|body)\b", low):
+        return _PAGE
+    said = re.search(r"<error\b.*?<(?:code|message)>(.*?)<", low + "<", re.DOTALL)
+    if said:
+        return _error_reply(text[said.start(1) : said.end(1)])
+    return FileKind("xml", "an XML document")
+
+
+def _error_reply(said: str) -> FileKind:
+    return FileKind(
+        "reply", f'a server\'s error reply ("{said.strip()[:80]}"), not the file itself', "download it again"
+    )
+
+
+def _reply(text: str) -> str | None:
+    """What a server's error says that was saved in place of a file; None when it is no such error."""
+    if _PLAIN_REPLY.fullmatch(text):
+        return text
+    if not text.startswith("{"):
+        return None
+    try:
+        content: Any = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if isinstance(content.get("error"), dict):  # {"error": {"code": 404, "message": "..."}}
+        content = {**content.pop("error"), **content}
+    if not set(content) <= _REPLY_KEYS:
+        return None
+    return next((content[key] for key in _SAYS if isinstance(content.get(key), str)), None)
