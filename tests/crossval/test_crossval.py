@@ -280,7 +280,7 @@ MISTAKES = [
     (["--data.dataset", "nowhere.h5"], "nowhere.h5"),
     (["--model.pretrained", "nowhere"], "nowhere"),
     (["--trainer.check_val_every_n_epoch", "9"], "no validation took place"),
-    (["--report", "nowhere/page.html"], "--report nowhere/page.html"),
+    (["--report", "nowhere/page.html"], "nowhere/page.html"),
 ]
 
 

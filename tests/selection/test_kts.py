@@ -104,7 +104,7 @@ def test_equals_the_textbook_on_mixed_scales_in_tiny_blocks(seed, count, min_pic
     rng = np.random.default_rng(seed)
     features = np.zeros((count, 3))
     for size in (0.2, 0.6, 1.5):  # a tree of changes, so that several numbers of shots are locally best
-        features += size * rng.standard_normal((count, 3))[np.cumsum(rng.random(count) < 0.1 / size)]
+        features += size * rng.standard_normal((count + 1, 3))[np.cumsum(rng.random(count) < 0.1 / size)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(costs_module, "_BLOCK_ROWS", block_rows)
         patch.setattr(costs_module, "_PIECE_COLUMNS", 5)

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from sspvs.data.manifest_rows import Problems
 from sspvs.data.pretrain.items import Entry, FeatureRef
 from sspvs.data.pretrain.manifest import read_manifest, write_manifest
 from sspvs.data.pretrain.raw_videos import ExtractionSettings, with_features
@@ -70,10 +71,14 @@ def collect(args: argparse.Namespace) -> int:
     write_manifest(raw, rows)
     entries = read_manifest(raw)
     extraction = ExtractionSettings(args.backbone, args.rate, args.device)
-    ready = with_features(entries, raw, extraction, progress=True, skip_failed=True)
+    problems = Problems(raw)
+    ready = with_features(entries, raw, extraction, progress=True, problems=problems)
+    if not ready:
+        problems.raise_any()
     write_manifest(args.out / PAIRS, map(feature_row, ready))
-    used = {entry.id for entry in ready}
-    left_out += [(entry.id, "the video cannot be used, see above") for entry in entries if entry.id not in used]
+    for _, said in problems.found:
+        name, _, reason = said.partition(": ")
+        left_out.append((name, reason))
     for name, reason in left_out:
         print(f"left out: {name}: {reason}", file=sys.stderr)
     pairs = load_pairs(args.out / PAIRS, progress=True)
