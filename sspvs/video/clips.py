@@ -111,8 +111,8 @@ def encode_clips(
     if frames.deinterlacer.used:
         warnings.append("the source is interlaced: its frames were deinterlaced, as many as before")
     width, height = shaper.size
-    lost = 0.0 if sound is None else sound.lost_seconds
-    if lost:
+    lost = sound.lost_seconds if sound is not None else seconds if info.has_audio else 0.0
+    if sound is not None and lost:
         warnings.append(f"{lost:.2f} s of the summary's {seconds:.2f} s of sound cannot be decoded and are silent")
     return EncodedClip(seconds, pictures.n_frames, width, height, sound is not None, tuple(warnings), lost)
 
