@@ -99,6 +99,7 @@ def _little(out: Path) -> DemoSettings:
     )
 
 
+@pytest.mark.slow  # half a minute; CI runs the demo itself
 def test_the_whole_demo_goes_the_whole_line(little: WholeDemo) -> None:
     folder = little.folder
     rows = json.loads(folder.comparison("json").read_text())

@@ -79,6 +79,7 @@ def test_people_agree_about_as_real_ones_do(kind: str) -> None:
     assert 0.13 < np.nanmean(taus) < 0.3  # TVSum .177, SumMe .210
 
 
+@pytest.mark.slow
 def test_words_learned_from_other_clips_find_what_matters_and_shuffled_ones_do_not() -> None:
     """A linear map from frames to the words of their videos, trained on no frame's label and no annotated clip."""
     true, shuffled = (

@@ -122,6 +122,7 @@ def test_damaged_weights_are_told(damaged: str, tmp_path: Path) -> None:
         load_scorer(task.save_pretrained(tmp_path)).score(drawn())
 
 
+@pytest.mark.slow
 def test_memory_grows_with_the_length_and_not_its_square(tmp_path: Path) -> None:
     """12,000 frames: one matrix of all pairs would take 1.1 GB, and there would be several."""
     folder = saved_refined(tmp_path / "mine")
