@@ -84,7 +84,7 @@ def test_run_again_with_more(
     capsys.readouterr()
     assert tool.main(command) == 1
     said = capsys.readouterr().err
-    for part in ("no alone.info.json", "broken: not a video that can be read", "odd.info.json is not", "the same video as"):
+    for part in ("no alone.info.json", "broken: not a video that can be", "odd.info.json is not", "the same video as"):
         assert part in said, part
     items = {item.id: item for item in load_pairs(out / "shards").items}
     assert set(items) == {"aaa", "bbb", "ccc"}
