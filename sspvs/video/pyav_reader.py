@@ -126,7 +126,7 @@ class PyAVReader(VideoReader):
         elif lasts < 0.9 * claimed - 1.0:
             warnings.append(f"the container claims {claimed:.1f} s, {lasts:.1f} s could be decoded")
         if timeline.guessed_frames:
-            warnings.append(f"no usable time in {timeline.guessed_frames} of {decoded} frames: guessed from those around")
+            warnings.append(f"no usable time in {timeline.guessed_frames} of {decoded} frames: guessed from others")
         if len(timeline.origins) > 1:
             joints = ", ".join(f"{seconds:.1f}" for seconds, _ in timeline.origins[1:4])
             more = f" and {len(timeline.origins) - 4} more" if len(timeline.origins) > 4 else ""
