@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
-from typing import Any
+from itertools import islice
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -70,41 +71,29 @@ class StreamClock:
         Yields:
             (seconds, frame).
         """
-        source = iter(frames)
-        waiting: list[tuple[float | None, Any]] = []
-        more = True
-        while True:
-            while more and len(waiting) < 2:
-                more = self._wait_for_one(source, stamp, waiting)
-            if not waiting:
-                return
-            if self._is_regular([raw for raw, _ in waiting]):
-                raw, frame = waiting.pop(0)
-                assert raw is not None
+        ticks, parts = self._time_base.numerator, self._time_base.denominator
+        source = ((None if (stated := stamp(frame)) is None else stated * ticks / parts, frame) for frame in frames)
+        waiting = list(islice(source, 2))
+        while waiting:
+            raw, frame = waiting[0]
+            if self._is_regular(raw, waiting[1][0] if len(waiting) > 1 else math.inf):
                 if self._last is None:
                     self._start(0.0, raw)
                 self._last = raw - self._shift
                 yield self._last, frame
-                continue
-            while more and len(waiting) < WINDOW:
-                more = self._wait_for_one(source, stamp, waiting)
-            times = self._settle([raw for raw, _ in waiting], SETTLED if more else WINDOW)
-            for seconds in times:
-                self._last = seconds
-                yield seconds, waiting.pop(0)[1]
+                del waiting[0]
+            else:
+                waiting += islice(source, WINDOW - len(waiting))
+                more = len(waiting) == WINDOW
+                for seconds in self._settle([raw for raw, _ in waiting], SETTLED if more else WINDOW):
+                    self._last = seconds
+                    yield seconds, waiting.pop(0)[1]
+            if len(waiting) < 2:
+                waiting += islice(source, 2 - len(waiting))
 
-    def _wait_for_one(self, source: Iterator[Any], stamp: Callable[[Any], int | None], waiting: list[Any]) -> bool:
-        """Take one frame more; False at the end of the video."""
-        for frame in source:
-            ticks = stamp(frame)
-            waiting.append((None if ticks is None else float(ticks * self._time_base), frame))
-            return True
-        return False
-
-    def _is_regular(self, raws: Sequence[float | None]) -> bool:
-        """Whether the first of the timestamps lies between the last frame and the next timestamp."""
-        raw, following = raws[0], raws[-1]
-        if raw is None or following is None or (len(raws) > 1 and following <= raw):
+    def _is_regular(self, raw: float | None, following: float | None) -> TypeGuard[float]:
+        """Whether a timestamp lies between the last frame and the next timestamp."""
+        if raw is None or following is None or following <= raw:
             return False
         return self._last is None or raw - self._shift > self._last
 
