@@ -185,6 +185,7 @@ def _starts_with(*marks: bytes) -> Callable[[Path], bool]:
     return is_ours
 
 
+FEATURES = Kind("a feature file", lambda path: "fingerprint_digest" in _attributes(path))
 SCORES = Kind("a score file", lambda path: {"scorer", "settings"} <= set(_attributes(path)))
 EMBEDDINGS = Kind("a file of embeddings", lambda path: _says_sspvs(_attributes(path).get("made_by")))
 DATASET = Kind("a dataset", _is_dataset)

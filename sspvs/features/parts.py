@@ -29,6 +29,7 @@ from sspvs.features.store import (
     is_h5,
     merge_files,
 )
+from sspvs.overwriting import FEATURES, check_output
 from sspvs.types import Fingerprint
 
 logger = logging.getLogger(__name__)
@@ -59,7 +60,9 @@ class PartsFolder:
         self._parts: dict[str, Path] = {}
         self._sources: dict[str, SourceStamp | None] = {}
         self._in_out: list[str] = []
-        if out.exists() and not overwrite:
+        if out.exists() and overwrite:
+            check_output(out, FEATURES)
+        elif out.exists():
             self._read_output()
         self._read_parts(overwrite)
 
@@ -68,8 +71,7 @@ class PartsFolder:
             way_out = "or choose another --out, or replace the file with --overwrite"
             if store.fingerprint is None:
                 raise FingerprintMismatchError(
-                    f"{self.out} has no feature fingerprint, so nothing can be added to it; choose another --out, "
-                    "or replace the file with --overwrite"
+                    f"{self.out} has no feature fingerprint, so nothing can be added to it; choose another --out"
                 )
             _refuse_mismatch(store.fingerprint, self.fingerprint, self.out, way_out)
             self._in_out = list(store)

@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import h5py
 import pytest
 from extraction_material import draw_folder
 
@@ -88,6 +89,8 @@ def bad_commands(folder: Path, video: Path) -> dict[str, tuple[list[str], str]]:
     (folder / "empty.mp4").touch()
     (folder / "nothing").mkdir()
     (folder / "notes.txt").write_text("dear diary")
+    with h5py.File(folder / "mine.h5", "w") as file:
+        file["precious"] = [1, 2, 3]
     good, out = str(video), str(folder / "f.h5")
     return {
         "missing": ([str(folder / "gone.mp4"), "--out", out], "gone.mp4"),
@@ -97,6 +100,10 @@ def bad_commands(folder: Path, video: Path) -> dict[str, tuple[list[str], str]]:
         "two bad": ([str(folder / "empty.mp4"), str(folder / "text.mp4"), "--out", out], "none of the 2"),
         "out is a folder": ([good, "--out", str(folder)], "folder"),
         "out under a file": ([good, "--out", str(folder / "notes.txt" / "f.h5")], "notes.txt"),
+        "out is another's h5": (
+            [good, "--out", str(folder / "mine.h5"), "--overwrite"],
+            "not a feature file written by",
+        ),
         "out is a text": ([good, "--out", str(folder / "notes.txt"), "--overwrite"], "no h5 file"),
         "out in /proc": ([good, "--out", "/proc/sspvs/f.h5"], "/proc/sspvs/f.h5"),
         "rate and workers": ([good, "--out", out, "--rate", "0", "--workers", "0"], "--workers"),
@@ -108,6 +115,7 @@ def bad_commands(folder: Path, video: Path) -> dict[str, tuple[list[str], str]]:
 
 @pytest.mark.parametrize("case", [
     "missing", "no videos", "text", "empty", "two bad", "out is a folder", "out under a file", "out is a text",
+    "out is another's h5",
     "out in /proc", "rate and workers", "batch", "backbone", "no out",
 ])  # fmt: skip
 def test_bad_input_is_one_line_and_leaves_nothing(
