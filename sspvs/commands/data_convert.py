@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", required=True, type=Path, metavar="TARGET", help="file or folder to write")
     parser.add_argument("--from", dest="kind", metavar="KIND", help="what SOURCE is (default: told from it)")
     parser.add_argument("--name", default="", help="the dataset's name (default: the source's)")
-    parser.add_argument("--force", action="store_true", help="replace a target that exists")
+    parser.add_argument("--force", action="store_true", help="replace a target that exists, if it is of the same kind")
     parser.add_argument("--skip-bad", action="store_true", help="leave out videos that cannot be converted")
     clock = parser.add_argument_group("what the source does not say")
     clock.add_argument("--fps", metavar="FPS|JSON", help="frames per second, or a JSON file {video: fps}")

@@ -109,7 +109,7 @@ def _tell(report: OnnxReport) -> None:
     )
     check = report.check
     if check is None:
-        print("not checked: nobody knows whether it gives what torch gives")
+        print("not checked against torch")
         return
     print(
         f"checked with onnxruntime {check.runtime} on videos of {', '.join(map(str, check.picks))} frames: all "

@@ -34,7 +34,7 @@ _LATER_STAGE = "The network's next look, where frames that the stages before fou
 
 
 def curve_sentence(name: str) -> str:
-    """What a curve behind the importance shows; empty where nobody knows."""
+    """What a curve behind the importance shows; empty for curves of other names."""
     return CURVE_SENTENCES.get(name) or (_LATER_STAGE if _STAGE.fullmatch(name) else "")
 
 

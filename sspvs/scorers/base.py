@@ -27,7 +27,7 @@ class Scorer(Protocol):
 
     @property
     def expects(self) -> Fingerprint | None:
-        """What features must have been made with; None where anything goes, or where nobody knows."""
+        """What features must have been made with; None where anything goes, or where it is unknown."""
 
     @property
     def text_fields(self) -> tuple[str, ...]:
@@ -53,7 +53,7 @@ class Scorer(Protocol):
             where: The file, for messages.
 
         Returns:
-            A sentence for the user when nobody can tell.
+            A sentence for the user when it is unknown.
 
         Raises:
             FingerprintMismatchError: They were made otherwise.

@@ -60,8 +60,8 @@ class ContrastiveScorer:
             self.backbone.check_text()
 
     def check_features(self, found: Fingerprint | None, where: str) -> str | None:
-        """Any features will do; a sentence when nobody knows what made them."""
-        return f"{where}: no feature fingerprint; nobody can tell what made these features" if found is None else None
+        """Any features will do; a sentence when it is unknown what made them."""
+        return f"{where}: no feature fingerprint; what made these features is unknown" if found is None else None
 
     def notes(self, text: TextFields) -> tuple[str, ...]:  # noqa: ARG002
         """None."""

@@ -110,9 +110,15 @@ def test_a_target_that_exists_is_replaced_only_when_asked(tmp_path: Path, capsys
     arguments = ["data", "convert", str(source), "--to", "community", "--out", str(target)]
     assert main(arguments) == 2
     assert "it exists already" in capsys.readouterr().err
+    assert main([*arguments, "--force"]) == 2
+    assert "does not remove other people's files" in capsys.readouterr().err
     assert target.read_text() == "mine"
+    target.unlink()
+    assert main(arguments) == 0
+    assert main(arguments) == 2
+    before = target.stat().st_ino
     assert main([*arguments, "--force"]) == 0
-    assert h5py.is_hdf5(target)
+    assert target.stat().st_ino != before
 
 
 def test_a_folder_of_something_else_is_never_replaced(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def inspect(path: Path, inspection: Inspection) -> None:
     if not inspection.names:
         inspection.facts["names"] = "not stored; `sspvs data build` writes them (TVSum: in the order of its .mat)"
     if tally.with_features and fingerprint is None:
-        inspection.facts["feature fingerprint"] = "none: nobody can tell what made the features"
+        inspection.facts["feature fingerprint"] = "none: what made the features is unknown"
     elif fingerprint is not None:
         inspection.facts["feature fingerprint"] = f"{fingerprint.backbone}, {fingerprint.rate_hz:g} Hz"
     inspection.uses = tally.uses()

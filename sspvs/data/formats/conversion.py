@@ -39,7 +39,7 @@ def convert(
         to: The kind to write, one of `registry.WRITTEN`.
         kind: The kind to read; told from the source unless given.
         settings: What the source does not say, and how to resample.
-        force: Replace a target that exists. A folder is replaced only when it is of the kind that is written.
+        force: Replace a target that exists, if it is of the kind that is written.
         watch: Wraps the entries, such as a progress bar.
 
     Returns:
@@ -108,11 +108,18 @@ def _check_target(source: Path, target: Path, kind: Kind, writer: Writer, force:
         return
     if not force:
         raise OutputError(f"cannot write {target}: it exists already; choose another name, or --force to replace it")
-    if target.is_dir() and detect(target) is not kind:
+    if not _is_of(target, kind):
         raise OutputError(
             f"cannot replace {target}: it is not {kind.what}, and --force does not remove other people's files; choose "
             "another name"
         )
+
+
+def _is_of(target: Path, kind: Kind) -> bool:
+    try:
+        return detect(target) is kind
+    except (DatasetError, OSError):
+        return False
 
 
 def _records(

@@ -38,7 +38,7 @@ def inspect(path: Path, inspection: Inspection) -> None:
     if len(set(widths)) > 1:
         inspection.problem(f"features of different widths, {span(widths)}: of more than one backbone", blocking=False)
     if fingerprint is None:
-        inspection.facts["feature fingerprint"] = "none: nobody can tell what made the features"
+        inspection.facts["feature fingerprint"] = "none: what made the features is unknown"
     else:
         inspection.facts["feature fingerprint"] = f"{fingerprint.backbone}, {fingerprint.rate_hz:g} Hz"
     if without_picks:

@@ -174,7 +174,7 @@ def _tell(
         logger.warning("%s; they are left out, %d videos remain", told, count)
     if made is None:
         logger.warning(
-            "no feature fingerprint in the unlabelled features: nobody can tell what made them, nor check that they "
+            "no feature fingerprint in the unlabelled features: what made them is unknown, and whether they "
             "fit a checkpoint"
         )
     logger.info("%d unlabelled videos, features %d wide", count, width)

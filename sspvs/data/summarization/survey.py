@@ -174,8 +174,7 @@ def _one_fingerprint(facts: Mapping[str, tuple[int, Fingerprint | None]]) -> Fin
     unknown = Counter(VideoRef.parse(video).dataset for video, (_, made) in facts.items() if made is None)
     if unknown:
         logger.warning(
-            "no feature fingerprint in %s: nobody can tell what made these features, nor check that they fit a "
-            "checkpoint",
+            "no feature fingerprint in %s: what made these features is unknown, and whether they fit a checkpoint",
             ", ".join(sorted(unknown)),
         )
     return next(iter(made), None)

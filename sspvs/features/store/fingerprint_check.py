@@ -7,7 +7,7 @@ from sspvs.types import Fingerprint
 
 
 def check_fingerprint(found: Fingerprint | None, expected: Fingerprint, where: str) -> str | None:
-    """Refuse features that something else made; say so when nobody knows.
+    """Refuse features that something else made; say so when it is unknown.
 
     Args:
         found: Fingerprint of the features, None when they have none.
