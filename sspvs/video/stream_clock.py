@@ -103,16 +103,12 @@ class StreamClock:
 
     def _settle(self, raws: Sequence[float | None], most: int) -> list[float]:
         """Times of the first frames of a window: at most `most`, and none after a restart. May be none, at one."""
+        restart = self._restart([None if raw is None else raw - self._shift for raw in raws])
         if not self.origins:
-            self._start(0.0, self._first_raw(raws))
-        values = [None if raw is None else raw - self._shift for raw in raws]
-        restart = self._restart(values)
-        if restart is not None:
-            values = values[:restart]
+            self._start(0.0, self._first_raw(raws[:restart]))
+        values = [None if raw is None else raw - self._shift for raw in raws[:restart]]
         kept = longest_rise(values, self._last)
         times = self._spread(values, kept)[:most]
-        if self._last is None and times:
-            times[0] = 0.0  # without round-off
         self.guessed += len(times) - sum(index < len(times) for index in kept)
         if restart is not None and restart <= most:
             raw, last = raws[restart], times[-1] if times else self._last
@@ -149,8 +145,8 @@ class StreamClock:
 
     def _spread(self, values: Sequence[float | None], kept: Sequence[int]) -> list[float]:
         """Kept values as they are; the others before the next kept one, at most an average frame apart."""
-        times: list[float] = []
-        last = -self._step if self._last is None else self._last
+        times: list[float] = [0.0] if self._last is None and 0 not in kept else []
+        last = self._last or 0.0
         for place in [*kept, len(values)]:
             following = values[place] if place < len(values) else None
             missing = place - len(times)

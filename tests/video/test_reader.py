@@ -21,7 +21,7 @@ from drawn_videos import (
     write_bars,
     write_video,
 )
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sspvs.errors import VideoError
@@ -369,7 +369,9 @@ def test_only_frames_without_a_usable_time_move(glitches: dict[int, int | None],
     assert len(clock.origins) == 1
 
 
-@given(st.lists(st.one_of(st.none(), st.integers(-3000, 3000)), min_size=1, max_size=50))
+@given(st.lists(st.one_of(st.none(), st.integers(-3000, 3000), st.integers(0, 5)), min_size=1, max_size=50))
+@example([None, None, 0, 1])
+@example([2, None, 83, 2, 160, 2, -1733, 2, None, None, 3, None, 1, -902, None, 5, 641, 680, 720, -1522, 3])
 def test_times_of_anything_increase(stamps: list[int | None]) -> None:
     clock = StreamClock(Fraction(1, 1000), 25.0)
     shown = list(clock.times(stamps, lambda stamp: stamp))
