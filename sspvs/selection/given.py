@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from sspvs.files import read_text
-from sspvs.selection.budget import frame_edges
 from sspvs.types import FloatArray, IntArray, Shots, Timeline
 
 _SLACK_SECONDS = 0.05  # times written with one decimal
@@ -99,7 +98,7 @@ def _pairs(rows: npt.ArrayLike, where: str) -> FloatArray:
 
 def _frames_of(pairs: FloatArray, timeline: Timeline, where: str) -> IntArray:
     """Seconds to the nearest frame edge; a first start or last end that all but meets the video's does meet it."""
-    edges = frame_edges(timeline)
+    edges = np.append(timeline.frame_seconds, timeline.end_seconds)  # the file's own clock, its gaps included
     slack = max(timeline.end_seconds / timeline.n_frames, _SLACK_SECONDS)
     low, high = float(pairs.min()), float(pairs.max())
     if low < -slack or high > timeline.end_seconds + slack:

@@ -208,7 +208,7 @@ def write_group(
         for key in _INFO_FIELDS:
             group.attrs[key] = getattr(video.info, key)
     if video.decode is not None:
-        for key in _DECODE_FIELDS:
+        for key in (*_DECODE_FIELDS, "refused_frames"):
             group.attrs[_DECODE + key] = getattr(video.decode, key)
         group.attrs[_DECODE + "warnings"] = json.dumps(list(video.decode.warnings))
     if source is not None:
