@@ -43,7 +43,7 @@ def full_video(name: str = "clip", n_picks: int = 5, seed: int = 0) -> FrameFeat
         fingerprint=PRINT,
         frame_change=rng.uniform(0, 255, n_frames).astype(np.float32),
         info=VideoInfo("/v/clip.mp4", 640, 360, 29.97, 12.5, 72, True, 90, "h264", 0.25),
-        decode=DecodeReport(72, 70, 2, "pyav", ("2 damaged frames", 'quotes "and" \u00fcml\u00e4ute')),
+        decode=DecodeReport(72, 70, 2, "pyav", ("2 damaged frames", 'quotes "and" \u00fcml\u00e4ute'), refused_frames=2),
     )
 
 

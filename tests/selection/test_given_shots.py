@@ -48,6 +48,8 @@ def test_seconds_go_to_the_nearest_frame():
     assert shots.bounds.tolist() == [[0, 50], [50, 100]]
     uneven = Timeline(np.array([0.0, 1.0, 5.0, 5.5]), 8.0)
     assert given_shots([[0, 5], [5, 8]], uneven, unit="seconds")[0].bounds.tolist() == [[0, 2], [2, 4]]
+    paused = Timeline(np.array([0.0, 1.0, 2.0, 62.0, 63.0, 64.0]), 65.0, gaps=(2,))  # seconds are those of the file
+    assert given_shots([[0, 62], [62, 65]], paused, unit="seconds")[0].bounds.tolist() == [[0, 3], [3, 6]]
 
 
 @pytest.mark.parametrize(
