@@ -1,8 +1,18 @@
-"""`python -m sspvs` is `sspvs`."""
+"""The program: `python -m sspvs` and the script `sspvs`."""
 
 import sys
 
-from sspvs.cli import main
+
+def run() -> int:
+    """`sspvs.cli.main`, with Ctrl-C already minded while that is imported."""
+    try:
+        from sspvs.cli import main
+
+        return main()
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return 130
+
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run())

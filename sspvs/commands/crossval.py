@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
-import threading
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from sspvs.commands.arguments import VerbParser, add_manner_arguments, check_outputs, file_name
 from sspvs.commands.evaluate import PROTOCOL_NAMES, published_beside, table_text
 from sspvs.errors import UnknownOptionError
 from sspvs.overwriting import EVALUATION_PAGE
+from sspvs.training.signals import StoppedBySignalError, ending_on_signals, interruptible_imports
 
 if TYPE_CHECKING:
     from sspvs.crossval import CrossValidation
@@ -68,7 +66,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run_verb(verb: str, arguments: Sequence[str]) -> int:  # noqa: ARG001
-    """Run it; 0 when all folds are finished, 143 when SIGTERM stopped it.
+    """Run it; 0 when all folds are finished, 143 or 129 when SIGTERM or SIGHUP stopped it.
 
     Raises:
         ValueError: For mistakes in arguments and configs, and what Lightning refuses.
@@ -80,12 +78,27 @@ def run_verb(verb: str, arguments: Sequence[str]) -> int:  # noqa: ARG001
     except SystemExit as ended:  # --help
         return int(ended.code or 0)
     check_outputs(args, report=EVALUATION_PAGE)
-    from lightning_fabric.utilities.exceptions import MisconfigurationException
-    from pytorch_lightning.utilities.exceptions import SIGTERMException
+    try:
+        with ending_on_signals():
+            result = _run(args, overrides)
+    except UnknownOptionError as error:  # of the folds, or of this verb
+        raise UnknownOptionError(error.option, (*error.known, *own._option_string_actions), own.prog) from error
+    except StoppedBySignalError as stopped:
+        sys.stderr.write(f"stopped by {stopped.name}; finished folds are kept: the same command makes the rest\n")
+        return stopped.status
+    except SystemExit as ended:  # --print_config ends so
+        return int(ended.code or 0)
+    if result is not None:
+        _show(result, args)
+    return 0
 
-    from sspvs.crossval.running import cross_validate, is_first_process
 
-    before = signal.signal(signal.SIGTERM, _stop) if threading.current_thread() is threading.main_thread() else None
+def _run(args: argparse.Namespace, overrides: Sequence[str]) -> CrossValidation | None:
+    """The table; None on the processes that train along with the first one."""
+    with interruptible_imports():
+        from lightning_fabric.utilities.exceptions import MisconfigurationException
+
+        from sspvs.crossval.running import cross_validate, is_first_process
     try:
         result = cross_validate(
             args.config,
@@ -103,30 +116,9 @@ def run_verb(verb: str, arguments: Sequence[str]) -> int:  # noqa: ARG001
             wandb_project=args.wandb_project,
             progress=not args.quiet,
         )
-    except UnknownOptionError as error:  # of the folds, or of this verb
-        raise UnknownOptionError(error.option, (*error.known, *own._option_string_actions), own.prog) from error
-    except SIGTERMException:
-        sys.stderr.write("stopped by SIGTERM; finished folds are kept: the same command makes the rest\n")
-        return 143
     except (MisconfigurationException, ModuleNotFoundError) as error:  # of settings, and of an accelerator's package
         raise ValueError(str(error)) from error
-    except SystemExit as ended:  # --print_config ends so; Lightning after an interrupt
-        if isinstance(ended.__context__, KeyboardInterrupt):
-            raise KeyboardInterrupt from ended
-        return int(ended.code or 0)
-    finally:
-        if before is not None:
-            signal.signal(signal.SIGTERM, before)
-    if is_first_process():
-        _show(result, args)
-    return 0
-
-
-def _stop(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001
-    """As Lightning ends a training; between two, nobody else listens."""
-    from pytorch_lightning.utilities.exceptions import SIGTERMException
-
-    raise SIGTERMException
+    return result if is_first_process() else None
 
 
 def _show(result: CrossValidation, args: argparse.Namespace) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sspvs.commands.arguments import share
+from sspvs.training.signals import StoppedBySignalError, ending_on_signals, interruptible_imports
 
 if TYPE_CHECKING:
     from sspvs.demo import WholeDemo
@@ -37,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     """Make the demo and point at what came out.
 
     Returns:
-        0 when all went well, 143 when SIGTERM stopped it.
+        0 when all went well, 143 or 129 when SIGTERM or SIGHUP stopped it.
 
     Raises:
         ValueError: The ratio is out of range.
@@ -67,19 +68,15 @@ def _run_short(args: argparse.Namespace) -> int:
 
 
 def _run_whole(args: argparse.Namespace) -> int:
-    from pytorch_lightning.utilities.exceptions import SIGTERMException
-
-    from sspvs.demo import DemoSettings, run_whole
+    with interruptible_imports():
+        from sspvs.demo import DemoSettings, run_whole
 
     try:
-        demo = run_whole(DemoSettings(args.out, args.ratio), tell=_tell, progress=True)
-    except SIGTERMException:
-        _tell("stopped by SIGTERM; what is finished is kept: the same command makes the rest")
-        return 143
-    except SystemExit as ended:  # Lightning after an interrupt
-        if isinstance(ended.__context__, KeyboardInterrupt):
-            raise KeyboardInterrupt from ended
-        raise
+        with ending_on_signals():
+            demo = run_whole(DemoSettings(args.out, args.ratio), tell=_tell, progress=True)
+    except StoppedBySignalError as stopped:
+        _tell(f"stopped by {stopped.name}; what is finished is kept: the same command makes the rest")
+        return stopped.status
     print(f"\n{demo.table}")
     _print_index(demo)
     return 0

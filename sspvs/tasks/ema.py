@@ -38,6 +38,9 @@ class EmaWeights(Callback):
         if not self._other:
             self._other = {name: weight.detach().clone() for name, weight in _trained(pl_module)}
         self._other = {name: weight.to(pl_module.device) for name, weight in self._other.items()}
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        """Count from the step that a checkpoint gave, which Lightning restores after `on_fit_start`."""
         self._steps = trainer.global_step
 
     @torch.no_grad()

@@ -6,7 +6,8 @@ given             which config file, or the command line, set what
 run               where a run lies, and what is kept of it (`--run.*`)
 starting_point    `--ckpt_path`: last, best, a file or a checkpoint folder -> settings and weights
 saving            checkpoints that are whole or not there; the newest, for restarts
-stopping          SIGTERM: save, then stop
+stopping          SIGTERM and SIGHUP: save, then stop
+signals           which signals end a command, and with what status
 draws             dropout that a restart draws alike
 place             where in its epoch the data is
 loggers           CSV always, W&B when asked

@@ -13,7 +13,7 @@ from typing import Any, NoReturn, get_args, get_type_hints
 
 import pytorch_lightning as pl
 from jsonargparse import Namespace, set_parsing_settings
-from pytorch_lightning.callbacks import Callback, LearningRateMonitor, ModelCheckpoint
+from pytorch_lightning.callbacks import Callback, LearningRateMonitor
 from pytorch_lightning.cli import ArgsType, LightningArgumentParser, LightningCLI
 
 from sspvs.errors import CheckpointError, UnknownOptionError, local_only
@@ -24,7 +24,8 @@ from sspvs.training.loggers import build_loggers
 from sspvs.training.place import KeepPlace
 from sspvs.training.records import ExportWeights, RunConfig, remove_unstarted
 from sspvs.training.run import RunSettings, WandbMode, WandbSettings
-from sspvs.training.saving import BEST, LastCheckpoint, WholeCheckpoints
+from sspvs.training.saving import BestCheckpoint, LastCheckpoint, WholeCheckpoints
+from sspvs.training.signals import StoppedBySignalError, raise_arrived
 from sspvs.training.starting_point import StartingPoint, differences, find_starting_point
 from sspvs.training.stopping import StopOnSignal
 from sspvs.training.tasks import TASKS, task_asked_for
@@ -67,6 +68,7 @@ class TrainingCLI(LightningCLI):
         self.task = task_asked_for(self.arguments)
         self.start: StartingPoint | None = None
         self.report: LoadReport | None = None
+        self.last: LastCheckpoint | None = None
         super().__init__(
             self.task.module,
             self.task.data,
@@ -170,13 +172,21 @@ class TrainingCLI(LightningCLI):
             self.model.load_report = self.report
 
     def _run_subcommand(self, subcommand: str) -> None:
-        """A training that was refused before it began leaves no folder."""
+        """A training that was refused or interrupted before it began leaves no folder."""
+        raise_arrived()
         try:
             super()._run_subcommand(subcommand)
-        except Exception:
+        except BaseException as error:
             if self.verb == "fit":
                 remove_unstarted(self.trainer)
+            if self.last is not None and isinstance(error, StoppedBySignalError) and not error.said:
+                raise StoppedBySignalError(error.number, self.last.saved(self.trainer)) from error
             raise
+
+    def after_fit(self) -> None:
+        """Validate what was trained already, where a restart found nothing left to train."""
+        if self.last is not None and self.last.nothing_left and self.trainer.enable_validation:
+            self.trainer.validate(self.model, datamodule=self.datamodule, verbose=False)
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """The trainer with this package's loggers, checkpoints and callbacks."""
@@ -208,16 +218,9 @@ class TrainingCLI(LightningCLI):
             out.append(LearningRateMonitor("step"))
             out.append(self.task.samples(run.samples))
         if saved:
-            last = LastCheckpoint(run.save_every)
-            best = ModelCheckpoint(
-                filename=BEST.removesuffix(".ckpt"),
-                monitor=run.monitor,
-                mode=run.mode,
-                save_top_k=1,
-                enable_version_counter=False,
-            )
-            chosen = [best] if self.task.chooses(self.settings) else []
-            out += [StopOnSignal(last), *chosen, last, ExportWeights(self.task.module)]
+            self.last = LastCheckpoint(run.save_every)
+            chosen = [BestCheckpoint(run.monitor, run.mode)] if self.task.chooses(self.settings) else []
+            out += [*chosen, self.last, StopOnSignal(self.last), ExportWeights(self.task.module)]
         if self.verb == "predict":
             source = "none" if self.start is None else str(self.start.source)
             out.append(self.task.writer(Path(self.settings.out), source))

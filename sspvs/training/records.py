@@ -10,7 +10,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import yaml
-from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.cli import LightningArgumentParser, SaveConfigCallback
 
 from sspvs.atomic import write_text
@@ -62,8 +62,10 @@ def remove_unstarted(trainer: pl.Trainer) -> None:
             folder.parent.rmdir()  # of all versions, where this was the first
 
 
-class ExportWeights(Callback):
+class ExportWeights(Checkpoint):
     """After training: the best and the last checkpoint as folders under `pretrained`.
+
+    A `Checkpoint`, as what writes the two is, because Lightning calls those last, in the order in which they are given.
 
     Args:
         module: The task's class, which reads the one and writes the other.

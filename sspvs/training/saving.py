@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
-from pytorch_lightning.callbacks import Checkpoint
+from pytorch_lightning.callbacks import Checkpoint, ModelCheckpoint
 
 from sspvs.atomic import atomic_file
 from sspvs.errors import CheckpointError, OutputError, first_line
@@ -31,11 +33,7 @@ class WholeCheckpoints(TorchCheckpointIO):
             OutputError: The folder cannot be written to, or the disk is full.
         """
         target = Path(path)
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"cannot make the folder {target.parent}: {error.strerror or error}") from error
-        with atomic_file(target) as temporary:
+        with _writing(target) as temporary:
             try:
                 torch.save(checkpoint, temporary)
             except RuntimeError as error:  # torch's own writer, on a full disk
@@ -66,32 +64,119 @@ def read_checkpoint(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
     return dict(checkpoint)
 
 
+class BestCheckpoint(ModelCheckpoint):
+    """Keeps `best.ckpt`: the state with the best figure so far, also over restarts, which go on in another folder.
+
+    A `best.ckpt` says itself what it scored, so that a restart takes the one beside the checkpoint that it goes on
+    from, wherever both lie, and copies it into the folder of its own. Lightning's keeps paths instead, and forgets
+    the figure when they change.
+
+    Args:
+        monitor: The figure.
+        mode: Whether lower or higher is better.
+    """
+
+    def __init__(self, monitor: str, mode: str) -> None:
+        super().__init__(filename=BEST.removesuffix(".ckpt"), monitor=monitor, mode=mode, enable_version_counter=False)
+        self._kept: Path | None = None  # a best checkpoint from before a restart, until it is copied
+
+    @property
+    def state_key(self) -> str:
+        """As Lightning's own, which older checkpoints have."""
+        return super().state_key.replace(type(self).__qualname__, ModelCheckpoint.__qualname__, 1)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The best figure; no paths."""
+        return {"best_model_score": self.best_model_score}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Nothing: see `on_load_checkpoint`."""
+
+    def on_load_checkpoint(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,  # noqa: ARG002
+        checkpoint: dict[str, Any],
+    ) -> None:
+        """Take over the best checkpoint of the run that goes on."""
+        states = checkpoint["callbacks"]
+        if states.get(self.state_key, {}).get("best_model_score") is None:
+            kind = ModelCheckpoint.__qualname__
+            if any(key.startswith(kind) and key != self.state_key for key in states):
+                logger.warning("the best checkpoint was chosen by another figure; %s chooses it anew", self.monitor)
+            return
+        found = Path(str(trainer.ckpt_path)).with_name(BEST)
+        try:
+            score = read_checkpoint(found)["callbacks"][self.state_key]["best_model_score"]
+        except (CheckpointError, KeyError) as error:
+            reason = error if found.is_file() else f"{found} is missing"
+            logger.warning("%s: the best checkpoint so far is lost, it is chosen anew among what follows", reason)
+            return
+        self._kept = found
+        self.best_model_score = self.kth_value = score
+        self.best_model_path = self.kth_best_model_path = self.format_checkpoint_name({})
+        self.best_k_models = {self.best_model_path: score}
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Copy what was taken over, before anything of this run lies beside it."""
+        super().on_train_start(trainer, pl_module)
+        self._copy(trainer)
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+        """The same where nothing was left to train."""
+        self._copy(trainer)
+
+    def _copy(self, trainer: pl.Trainer) -> None:
+        source, self._kept = self._kept, None
+        target = checkpoint_folder(trainer) / BEST
+        if source is not None and trainer.is_global_zero:
+            copy_checkpoint(source, target)
+
+
 class LastCheckpoint(Checkpoint):
     """Keeps `last.ckpt` in the run's folder: the newest state, complete, to restart from.
 
     Args:
         every: Steps between two; one more is written at the end of every epoch, and at the end.
+
+    Attributes:
+        saved_step: The newest step that was saved in this process; -1 before the first.
     """
 
     def __init__(self, every: int) -> None:
         self.every = every
-        self._saved = -1
+        self.saved_step = -1
         self._seen = -1
+        self._due = False
+        self._source: Path | None = None  # what a restart goes on from
+        self._figures: dict[str, float] = {}
 
-    def save(self, trainer: pl.Trainer) -> Path:
+    def save(self, trainer: pl.Trainer) -> None:
         """Write it now; every process must call this."""
-        folder = checkpoint_folder(trainer)
-        trainer.save_checkpoint(folder / LAST)
-        self._saved = trainer.global_step
-        logger.info("step %d saved in %s", trainer.global_step, folder / LAST)
-        return folder / LAST
+        path = checkpoint_folder(trainer) / LAST
+        trainer.save_checkpoint(path)
+        self.saved_step, self._due = trainer.global_step, False
+        logger.info("step %d saved in %s", trainer.global_step, path)
+
+    def saved(self, trainer: pl.Trainer) -> str:
+        """What a run that ends now leaves, in words; every process must call this."""
+        path = checkpoint_folder(trainer) / LAST
+        if self.saved_step < 0:
+            return "before there was anything to save"
+        return f"after step {self.saved_step}; saved {path}; --ckpt_path last goes on from there"
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        """Save where it is time."""
+        """Save where it is time, unless a validation or the end of the epoch comes first."""
         step = trainer.global_step
-        if step != self._seen and step % self.every == 0:
-            self.save(trainer)
+        self._due |= step != self._seen and step % self.every == 0
         self._seen = step
+        if self._due and can_go_on_from_here(trainer):
+            self.save(trainer)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+        """Save what waited for it."""
+        if self._due and is_within_epoch(trainer):
+            self.save(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
         """Save."""
@@ -99,8 +184,86 @@ class LastCheckpoint(Checkpoint):
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
         """Save what `max_steps` left within an epoch."""
-        if trainer.global_step != self._saved:
+        if trainer.global_step != self.saved_step:
             self.save(trainer)
+
+    def on_save_checkpoint(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,  # noqa: ARG002
+        checkpoint: dict[str, Any],
+    ) -> None:
+        """Add what Lightning leaves out: whether training was stopped early, and the figures of the last validation."""
+        figures = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
+        checkpoint[_PROGRESS] = {"stopped_early": bool(trainer.should_stop), "figures": figures}
+
+    def on_load_checkpoint(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,  # noqa: ARG002
+        checkpoint: dict[str, Any],
+    ) -> None:
+        """Take that over."""
+        self._source = Path(str(trainer.ckpt_path))
+        known = checkpoint.get(_PROGRESS, {})
+        self._figures = dict(known.get("figures", {}))
+        if known.get("stopped_early") and trainer.early_stopping_callbacks:
+            trainer.should_stop = True
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+        """Figures that callbacks ask for before the next validation."""
+        trainer.callback_metrics.update({name: torch.tensor(value) for name, value in self._figures.items()})
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+        """Keep what a restart went on from where nothing was left to train."""
+        target = checkpoint_folder(trainer) / LAST
+        if self.nothing_left and self._source is not None and trainer.is_global_zero:
+            copy_checkpoint(self._source, target)
+
+    @property
+    def nothing_left(self) -> bool:
+        """Whether this run went on from a checkpoint after which there was nothing to train."""
+        return self._source is not None and self.saved_step < 0
+
+
+_PROGRESS = "sspvs_progress"
+
+
+def can_go_on_from_here(trainer: pl.Trainer) -> bool:
+    """Whether a restart goes on exactly from a checkpoint that is made now, at the end of a training batch.
+
+    A validation, or the end of the epoch, that comes after the batch and before the next one would be left out then
+    (seen in Lightning 2.6), and with it the choice of the best checkpoint.
+    """
+    loop = trainer.fit_loop
+    assert loop._data_fetcher is not None
+    return not (trainer.is_last_batch or loop.epoch_loop._should_check_val_fx(loop._data_fetcher))
+
+
+def is_within_epoch(trainer: pl.Trainer) -> bool:
+    """Whether a validation was one within a training epoch, after which more of its batches follow."""
+    return trainer.state.fn == "fit" and not trainer.sanity_checking and not trainer.is_last_batch
+
+
+def copy_checkpoint(source: Path, target: Path) -> None:
+    """Copy a checkpoint, whole or not at all.
+
+    Raises:
+        OutputError: The folder cannot be written to, or the disk is full.
+    """
+    with _writing(target) as temporary:
+        shutil.copyfile(source, temporary)
+
+
+@contextmanager
+def _writing(target: Path) -> Iterator[Path]:
+    """`atomic_file` in a folder that may have to be made."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {target.parent}: {error.strerror or error}") from error
+    with atomic_file(target) as temporary:
+        yield temporary
 
 
 def checkpoint_folder(trainer: pl.Trainer) -> Path:

@@ -1,51 +1,40 @@
-"""SIGTERM, as a cluster sends it before it takes a machine away: save, then stop."""
+"""SIGTERM, as a cluster sends it before it takes a machine away, and SIGHUP of a closed terminal: save, then stop."""
 
 from __future__ import annotations
 
-import logging
 import signal
-import threading
 from types import FrameType
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.callbacks import Checkpoint
 
-from sspvs.training.saving import LastCheckpoint
-
-logger = logging.getLogger(__name__)
-
-EXIT_STATUS = 128 + signal.SIGTERM.value
-"""Of a training that SIGTERM stopped: 143, as shells count."""
+from sspvs.training.saving import LastCheckpoint, can_go_on_from_here, is_within_epoch
+from sspvs.training.signals import STOPPING, StoppedBySignalError, listen, raise_arrived, restore
 
 
-class StoppedBySignalError(Exception):
-    """The training was told to stop, and has saved where it is."""
+class StopOnSignal(Checkpoint):
+    """Saves and stops at the end of the step in which SIGTERM or SIGHUP came, and of the validation after that step.
 
-
-class StopOnSignal(Callback):
-    """Saves and stops at the end of the step in which SIGTERM came.
-
-    Of several processes one may be told and the others not, or later: they agree every few steps. During validation
-    the signal waits for its end.
+    Of several processes one may receive the signal and the others not, or later: they agree every few steps. A signal
+    during validation waits for its end. One that comes when all steps are taken changes nothing: what is left takes
+    seconds.
 
     Args:
-        saving: What saves.
+        saving: What saves; it comes before this callback.
         agree_every: Steps between two agreements of several processes.
     """
 
     def __init__(self, saving: LastCheckpoint, agree_every: int = 10) -> None:
         self.saving = saving
         self.agree_every = agree_every
-        self._asked = False
-        self._before: Any = None
-        self._installed = False
+        self._received: int | None = None
+        self._before: dict[int, Any] = {}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
-        """Listen; only the main thread can."""
-        if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGTERM, self._note)
-            self._installed = True
+        """Listen."""
+        raise_arrived()
+        self._before = listen(STOPPING, self._note)
 
     def on_train_batch_end(
         self,
@@ -55,38 +44,47 @@ class StopOnSignal(Callback):
         batch: Any,  # noqa: ARG002
         batch_idx: int,
     ) -> None:
-        """Save and stop where anybody was told to."""
-        stop = self._asked
-        if trainer.world_size > 1:
-            if (batch_idx + 1) % self.agree_every:
-                return
-            stop = trainer.strategy.reduce_boolean_decision(stop, all=False)
-        if stop:
-            self._stop(trainer)
+        """Save and stop, unless a validation or the end of the epoch comes first."""
+        if trainer.world_size > 1 and (batch_idx + 1) % self.agree_every:
+            return
+        if can_go_on_from_here(trainer):
+            self._stop_if_received(trainer)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+        """Save and stop after a validation within an epoch."""
+        if is_within_epoch(trainer):
+            self._stop_if_received(trainer)
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+        """Stop where the end of the epoch before was saved."""
+        if self.saving.saved_step == trainer.global_step:
+            self._stop_if_received(trainer)
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:  # noqa: ARG002
         """A signal to all processes also ends those that read the data; what was trained is saved all the same."""
         self._forget()
-        if self._asked and "DataLoader worker" in str(exception) and trainer.world_size == 1:
-            path = self.saving.save(trainer)
-            raise StoppedBySignalError(_message(trainer, path)) from exception
+        if self._received is not None and "DataLoader worker" in str(exception) and trainer.world_size == 1:
+            raise self._stopped(trainer, save=trainer.training) from exception
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
         """Listen no more."""
         self._forget()
 
-    def _stop(self, trainer: pl.Trainer) -> None:
-        path = self.saving.save(trainer)
-        raise StoppedBySignalError(_message(trainer, path))
+    def _stop_if_received(self, trainer: pl.Trainer) -> None:
+        stop = self._received is not None
+        if trainer.world_size > 1:
+            stop = trainer.strategy.reduce_boolean_decision(stop, all=False)
+        if stop:
+            raise self._stopped(trainer, save=True)
+
+    def _stopped(self, trainer: pl.Trainer, *, save: bool) -> StoppedBySignalError:
+        if save and self.saving.saved_step != trainer.global_step:
+            self.saving.save(trainer)
+        return StoppedBySignalError(self._received or signal.SIGTERM, self.saving.saved(trainer))
 
     def _note(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        self._asked = True
+        self._received = self._received or number
 
     def _forget(self) -> None:
-        if self._installed:
-            signal.signal(signal.SIGTERM, self._before or signal.SIG_DFL)
-            self._installed = False
-
-
-def _message(trainer: pl.Trainer, path: object) -> str:
-    return f"stopped by SIGTERM after step {trainer.global_step}; saved {path}; --ckpt_path last goes on from there"
+        restore(self._before)
+        self._before = {}

@@ -138,14 +138,15 @@ def test_processes_end_with_the_one_that_started_them(whole: CrossValidation, tm
 
 
 @pytest.mark.slow
-def test_told_to_stop(whole: CrossValidation, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_stopped_by_a_signal(whole: CrossValidation, tmp_path: Path, number: signal.Signals) -> None:
     config, out = whole.out.parent / "tiny.yaml", tmp_path / "out"
     process = started(config, out, "--seeds", "9")
     until(lambda: len(finished(out)) > 0, process)
-    process.terminate()
+    process.send_signal(number)
     err = process.communicate()[1]
-    assert process.returncode == 143, err
-    assert err.splitlines()[-1].startswith("stopped by SIGTERM; finished folds are kept")
+    assert process.returncode == 128 + number, err
+    assert err.splitlines()[-1].startswith(f"stopped by {number.name}; finished folds are kept")
 
 
 @pytest.mark.slow

@@ -15,6 +15,28 @@ ROOT = Path(__file__).parents[2]
 SMOKE = ROOT / "configs" / "pretrain" / "smoke.yaml"
 
 
+class KilledError(BaseException):
+    """Stands for SIGKILL in this process: nothing is saved any more."""
+
+
+class KillAt(pl.Callback):
+    """Ends the run as SIGKILL does at the nth call of a hook, not counting the sanity check.
+
+    Args:
+        hook: Of a callback, such as `on_train_end`.
+        call: Which, from 1.
+    """
+
+    def __init__(self, hook: str, call: int) -> None:
+        self._left = call
+        setattr(self, hook, self._count)
+
+    def _count(self, trainer: pl.Trainer, *_: Any) -> None:
+        self._left -= not trainer.sanity_checking
+        if self._left == 0:
+            raise KilledError
+
+
 class SignalAt(pl.Callback):
     """Sends a signal to its own process when a step begins.
 
@@ -29,6 +51,13 @@ class SignalAt(pl.Callback):
     def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, idx: int) -> None:
         if trainer.global_step == self.step:
             os.kill(os.getpid(), self.number)
+
+
+class InterruptedInSanityCheck(pl.Callback):
+    """Ctrl-C, in the validation before training."""
+
+    def on_sanity_check_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
 
 
 class NanAt(pl.Callback):
@@ -55,6 +84,15 @@ def arguments(folder: Path, *more: str) -> list[str]:
     ]  # fmt: skip
 
 
+def killed_at(hook: str, call: int) -> list[str]:
+    """Arguments that end the run at the nth call of a hook."""
+    return [
+        "--trainer.callbacks+=interrupting.KillAt",
+        f"--trainer.callbacks.hook={hook}",
+        f"--trainer.callbacks.call={call}",
+    ]
+
+
 def interrupted_at(step: int, number: int) -> list[str]:
     """Arguments that have the run signal itself."""
     return [
@@ -64,11 +102,11 @@ def interrupted_at(step: int, number: int) -> list[str]:
     ]
 
 
-def in_a_process(verb: str, words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+def in_a_process(verb: str, words: list[str], folder: Path, timeout: float = 300) -> subprocess.CompletedProcess[str]:
     """`sspvs VERB ...` as a process of its own."""
     path = os.pathsep.join([str(ROOT), str(Path(__file__).parent)])
     environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     return subprocess.run(
         [sys.executable, "-m", "sspvs", verb, *words],
-        cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False,
+        cwd=folder, env=environment, capture_output=True, text=True, timeout=timeout, check=False,
     )  # fmt: skip
