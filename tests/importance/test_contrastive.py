@@ -187,6 +187,9 @@ def test_uniqueness_is_not_looked_at_unless_asked_for():
 def test_half_precision_features_are_taken_as_they_are():
     features = drawn(40).astype(np.float16)
     np.testing.assert_allclose(local_dissimilarity(features), plain_dissimilarity(features), atol=1e-12)
+    said = np.random.default_rng(1).random(40).astype(np.float16)
+    found = contrastive_importance(features, combine="h", uniqueness=said, text_similarity=said, post="none")
+    np.testing.assert_allclose(found.scores, min_max(said.astype(np.float64)) ** 2, atol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -200,7 +203,7 @@ def test_half_precision_features_are_taken_as_they_are():
         (np.array([[1.0, -np.inf]]), {}, "row 0"),
         (np.ones((3, 2)), {"combine": "ga"}, "combine"),
         (np.ones((3, 2)), {"combine": ""}, "combine"),
-        (np.ones((3, 2)), {"combine": "gh"}, "uniqueness"),
+        (np.ones((3, 2)), {"combine": "gh"}, "uniqueness, which was not given"),
         (np.ones((3, 2)), {"combine": "h", "uniqueness": np.ones(4)}, "uniqueness"),
         (np.ones((3, 2)), {"combine": "h", "uniqueness": np.full(3, np.nan)}, "uniqueness"),
         (np.array([[1.0, np.nan]]), {"combine": "h", "uniqueness": np.ones(1)}, "row 0"),

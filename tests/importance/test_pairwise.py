@@ -7,6 +7,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from sspvs.importance import pairwise, pairwise_gpu
 from sspvs.importance.pairwise import _points, pairwise_terms
 
 
@@ -53,6 +54,37 @@ def test_devices(monkeypatch):
         np.testing.assert_array_equal(pairwise_terms(features, device=device).consistency, expected)
     with pytest.raises(ValueError, match="no GPU"):
         pairwise_terms(features, device="cuda:1")
+
+
+@pytest.mark.parametrize("raw", [False, True])
+@pytest.mark.parametrize(("device", "count"), [("cuda:1", 10), ("auto", 40)])
+def test_what_a_gpu_is_given(device, count, raw, monkeypatch):
+    """Long videos go to a GPU that there is, in its own sizes of blocks; here it is played by the CPU."""
+    torch = pytest.importorskip("torch")
+    given, compute = [], pairwise_gpu.terms_on_gpu
+    features, other = drawn(count, 3), drawn(count, 4, seed=1) if raw else None
+    expected = [pairwise_terms(features, raw=other, neighbour_fraction=0.3), pairwise_terms(features, local=False)]
+
+    def on_cpu(points, anchors, neighbours, consistency, block_rows, place):
+        given.append((neighbours, consistency, block_rows, place))
+        return compute(points, anchors, neighbours, consistency, block_rows, "cpu")
+
+    monkeypatch.setattr(pairwise_gpu, "terms_on_gpu", on_cpu)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(pairwise, "GPU_FROM_FRAMES", 40)
+    monkeypatch.setattr(pairwise, "_CPU_BLOCK_ROWS", 4)
+    monkeypatch.setattr(pairwise, "_GPU_BLOCK_ROWS", 7)
+    found = [
+        pairwise_terms(features, raw=other, neighbour_fraction=0.3, device=device),
+        pairwise_terms(features, local=False, device=device),
+    ]
+    assert given == [(3 * count // 10, True, 7, device), (0, True, 7, device)]
+    for ours, plain in zip(found, expected, strict=True):
+        np.testing.assert_allclose(ours.dissimilarity, plain.dissimilarity, atol=1e-12)
+        np.testing.assert_allclose(ours.consistency, plain.consistency, atol=1e-12)
+    pairwise_terms(features[:39], device="auto")
+    pairwise_terms(features, device="cpu:0")
+    assert len(given) == 2
 
 
 def test_only_what_is_asked_for():
