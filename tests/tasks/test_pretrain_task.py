@@ -58,9 +58,9 @@ def test_twenty_steps_lower_the_loss_and_every_trained_weight_moves(losses: dict
 
 
 def test_overfits_one_batch() -> None:
-    task = tiny_task(1, optim=OptimSettings(lr=3e-3, schedule="constant", weight_decay=0.0))
+    task = tiny_task(1, optim=OptimSettings(lr=6e-3, schedule="constant", weight_decay=0.0))
     batch = tiny_batch(1)
-    pl.Trainer(max_steps=400, **QUIET).fit(task, loader([batch] * 400))
+    pl.Trainer(max_steps=200, **QUIET).fit(task, loader([batch] * 200))
     terms = {name: float(term.detach()) for name, term in terms_of(task.eval(), batch).items()}
     assert terms["coarse_loss"] < 0.01
     assert terms["fine_loss"] < 0.1
