@@ -82,7 +82,12 @@ def test_methods_are_compared_on_the_videos_they_share():
     assert (found.first, found.second, found.protocol, found.metric) == ("ours", "theirs", "per-user", "kendall_tau")
     assert found.n_videos == 2
     assert found.difference == pytest.approx(np.mean([0.3 - 0.2, 0.4 - 0.1]))
-    assert found.as_dict()["n_videos"] == 2
+    assert found.as_dict() == {
+        "first": "ours", "second": "theirs", "protocol": "per-user", "metric": "kendall_tau",
+        "difference": found.difference, "ci95": list(found.ci95), "p_value": found.p_value, "n_videos": 2,
+    }  # fmt: skip
+    undefined = compare(result("a", [np.nan]), result("b", [0.1]), "kendall_tau").as_dict()
+    assert (undefined["difference"], undefined["ci95"], undefined["p_value"]) == (None, [None, None], None)
 
 
 def test_what_cannot_be_compared_is_refused():

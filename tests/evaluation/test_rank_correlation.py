@@ -123,6 +123,9 @@ def test_single_pairs():
     tau, rho = naive_pair(one, other)
     assert kendall_tau(one, other) == pytest.approx(tau, abs=1e-12)
     assert spearman_rho(one, other) == pytest.approx(rho, abs=1e-12)
+    tau, rho = naive_pair(np.repeat(one, [3, 1, 1, 2, 1]), np.repeat(other, [3, 1, 1, 2, 1]))
+    assert kendall_tau(one, other, weights=[3, 1, 1, 2, 1]) == pytest.approx(tau, abs=1e-12)
+    assert spearman_rho(one, other, weights=[3, 1, 1, 2, 1]) == pytest.approx(rho, abs=1e-12)
     assert kendall_tau(one, one) == 1
     assert spearman_rho(one, np.negative(one)) == -1
 

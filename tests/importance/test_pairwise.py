@@ -41,8 +41,8 @@ def test_torch_gives_the_same_numbers(kind):
     anchors = None if raw is None else _points("raw", raw)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     terms = terms_on_gpu(_points("features", features), anchors, 30, True, 77, device)
-    np.testing.assert_allclose(terms.dissimilarity, expected.dissimilarity, atol=1e-12)
-    np.testing.assert_allclose(terms.consistency, expected.consistency, atol=1e-12)
+    np.testing.assert_allclose(terms.dissimilarity, expected.dissimilarity, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(terms.consistency, expected.consistency, rtol=0, atol=1e-12)
 
 
 def test_devices(monkeypatch):
@@ -63,7 +63,8 @@ def test_what_a_gpu_is_given(device, count, raw, monkeypatch):
     torch = pytest.importorskip("torch")
     given, compute = [], pairwise_gpu.terms_on_gpu
     features, other = drawn(count, 3), drawn(count, 4, seed=1) if raw else None
-    expected = [pairwise_terms(features, raw=other, neighbour_fraction=0.3), pairwise_terms(features, local=False)]
+    asked = [{"raw": other, "neighbour_fraction": 0.3}, {"local": False}, {"consistency": False}]
+    expected = [pairwise_terms(features, **settings) for settings in asked]
 
     def on_cpu(points, anchors, neighbours, consistency, block_rows, place):
         given.append((neighbours, consistency, block_rows, place))
@@ -74,17 +75,14 @@ def test_what_a_gpu_is_given(device, count, raw, monkeypatch):
     monkeypatch.setattr(pairwise, "GPU_FROM_FRAMES", 40)
     monkeypatch.setattr(pairwise, "_CPU_BLOCK_ROWS", 4)
     monkeypatch.setattr(pairwise, "_GPU_BLOCK_ROWS", 7)
-    found = [
-        pairwise_terms(features, raw=other, neighbour_fraction=0.3, device=device),
-        pairwise_terms(features, local=False, device=device),
-    ]
-    assert given == [(3 * count // 10, True, 7, device), (0, True, 7, device)]
+    found = [pairwise_terms(features, **settings, device=device) for settings in asked]
+    assert given == [(3 * count // 10, True, 7, device), (0, True, 7, device), (count // 10, False, 7, device)]
     for ours, plain in zip(found, expected, strict=True):
-        np.testing.assert_allclose(ours.dissimilarity, plain.dissimilarity, atol=1e-12)
-        np.testing.assert_allclose(ours.consistency, plain.consistency, atol=1e-12)
+        np.testing.assert_allclose(ours.dissimilarity, plain.dissimilarity, rtol=0, atol=1e-12)
+        np.testing.assert_allclose(ours.consistency, plain.consistency, rtol=0, atol=1e-12)
     pairwise_terms(features[:39], device="auto")
     pairwise_terms(features, device="cpu:0")
-    assert len(given) == 2
+    assert len(given) == 3
 
 
 def test_only_what_is_asked_for():
