@@ -1,6 +1,10 @@
-"""Intervals over videos, and differences between methods."""
+"""Results over videos, their intervals, and differences between methods."""
 
 from __future__ import annotations
+
+import json
+import statistics
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +13,8 @@ from scipy.stats import ttest_rel
 from sspvs.evaluation import bootstrap
 from sspvs.evaluation.bootstrap import bootstrap_ci95, paired_bootstrap
 from sspvs.evaluation.compare import compare
-from sspvs.evaluation.results import MethodResult, VideoResult
+from sspvs.evaluation.protocol import PROTOCOLS, protocols_named
+from sspvs.evaluation.results import METRICS, MethodResult, VideoResult
 
 
 def result(method, taus, protocol="per-user", keys=None):
@@ -77,7 +82,12 @@ def test_methods_are_compared_on_the_videos_they_share():
     assert (found.first, found.second, found.protocol, found.metric) == ("ours", "theirs", "per-user", "kendall_tau")
     assert found.n_videos == 2
     assert found.difference == pytest.approx(np.mean([0.3 - 0.2, 0.4 - 0.1]))
-    assert found.as_dict()["n_videos"] == 2
+    assert found.as_dict() == {
+        "first": "ours", "second": "theirs", "protocol": "per-user", "metric": "kendall_tau",
+        "difference": found.difference, "ci95": list(found.ci95), "p_value": found.p_value, "n_videos": 2,
+    }  # fmt: skip
+    undefined = compare(result("a", [np.nan]), result("b", [0.1]), "kendall_tau").as_dict()
+    assert (undefined["difference"], undefined["ci95"], undefined["p_value"]) == (None, [None, None], None)
 
 
 def test_what_cannot_be_compared_is_refused():
@@ -87,3 +97,45 @@ def test_what_cannot_be_compared_is_refused():
         compare(result("a", [0.1]), result("b", [0.1]), "tau")
     with pytest.raises(ValueError, match="no video in common"):
         compare(result("a", [0.1], keys=["x"]), result("b", [0.1]), "kendall_tau")
+
+
+def test_a_row_is_the_mean_and_the_sample_deviation_of_the_defined_videos():
+    known = [0.1, 0.4, 0.25, 0.8]
+    row = result("ours", [0.1, np.nan, 0.4, 0.25, 0.8])
+    row = replace(row, videos=(replace(row.videos[0], undefined_pairs=2, summary_frames=7), *row.videos[1:]))
+    spread = row.spreads["kendall_tau"]
+    assert (spread.mean, spread.std) == pytest.approx((statistics.mean(known), statistics.stdev(known)))
+    assert spread.ci95 == bootstrap_ci95(np.array(known))
+    assert spread.n_videos == 4
+    plain = row.as_dict()
+    assert json.loads(json.dumps(plain, allow_nan=False)) == plain
+    assert [plain[name] for name in ("method", "protocol", "n_videos", "undefined_pairs", "settings")] == [
+        "ours", "per-user", 5, 2, {},
+    ]  # fmt: skip
+    assert plain["kendall_tau"] == {"mean": spread.mean, "std": spread.std, "ci95": list(spread.ci95)}
+    assert plain["f_score_max"] == {"mean": 0.6, "std": 0.0, "ci95": [0.6, 0.6]}
+    assert plain["videos"]["video_0"] == {
+        "key": "video_0", "kendall_tau": 0.1, "spearman_rho": 0.1, "f_score_avg": 0.5, "f_score_max": 0.6,
+        "undefined_pairs": 2, "n_pairs": 1, "summary_frames": 7,
+    }  # fmt: skip
+    assert plain["videos"]["video_1"]["kendall_tau"] is None
+
+
+@pytest.mark.parametrize(("taus", "mean"), [([0.3], 0.3), ([np.nan], None), ([np.nan, 0.3], 0.3)])
+def test_fewer_than_two_defined_videos_have_no_deviation(taus, mean):
+    spread = result("ours", taus).spreads["kendall_tau"].as_dict()
+    assert spread == {"mean": mean, "std": None, "ci95": [mean, mean]}
+
+
+def test_every_metric_can_be_compared():
+    first, second = result("a", [0.3, 0.4]), result("b", [0.1, 0.3])
+    found = {metric: compare(first, second, metric).difference for metric in METRICS}
+    assert found == {"kendall_tau": pytest.approx(0.15), "spearman_rho": pytest.approx(0.15), "f_score_avg": 0,
+                     "f_score_max": 0}  # fmt: skip
+
+
+def test_protocols_have_names():
+    assert [protocol.name for protocol in protocols_named("all")] == list(PROTOCOLS)
+    assert protocols_named("mean-annotator") == (PROTOCOLS["mean-annotator"],)
+    with pytest.raises(ValueError, match=r"one of per-user, .* or all, got 'each'"):
+        protocols_named("each")

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive_protocols import naive_pair
 
-from sspvs.evaluation import rank_reference
+from sspvs.evaluation import pair_balance, rank_reference
 from sspvs.evaluation.rank_correlation import (
     RankReference,
     kendall_tau,
@@ -55,6 +55,37 @@ def test_users_with_many_levels_equal_scipy_too(problem, way):
     np.testing.assert_allclose(found, by_scipy(*problem), rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize(("n_predictions", "n_users"), [(1, 3), (3, 2)])
+@pytest.mark.parametrize("rows_at_a_time", [0, 1, 2, 3, 10, 11])
+def test_balance_in_blocks_counts_each_pair_once(n_predictions, n_users, rows_at_a_time, monkeypatch):
+    rng = np.random.default_rng(rows_at_a_time)
+    predictions, users = rng.integers(0, 4, (n_predictions, 10)), rng.integers(0, 5, (n_users, 10))
+    weights = rng.integers(1, 4, 10)
+    expected = [
+        [
+            sum(
+                weights[i] * weights[j] * np.sign(float((one[i] - one[j]) * (user[i] - user[j])))
+                for i in range(10)
+                for j in range(i)
+            )
+            for user in users
+        ]
+        for one in predictions
+    ]
+    monkeypatch.setattr(pair_balance, "_BLOCK_ENTRIES", rows_at_a_time * 10 * max(n_predictions, n_users))
+    sizes, signs = [], pair_balance._signs
+
+    def measured(scores, part):
+        found = signs(scores, part)
+        sizes.append(found.size)
+        return found
+
+    monkeypatch.setattr(pair_balance, "_signs", measured)
+    balance = pair_balance.balance_by_signs(predictions.astype(float), users.astype(float), weights)
+    np.testing.assert_array_equal(balance, expected)
+    assert max(sizes) == min(max(1, rows_at_a_time), 10) * 10 * max(n_predictions, n_users)  # the memory it takes
+
+
 @pytest.mark.parametrize(("n_points", "n_draws"), [(200, 40), (700, 1)])
 def test_continuous_users_equal_scipy(n_points, n_draws):
     rng = np.random.default_rng(0)
@@ -92,6 +123,9 @@ def test_single_pairs():
     tau, rho = naive_pair(one, other)
     assert kendall_tau(one, other) == pytest.approx(tau, abs=1e-12)
     assert spearman_rho(one, other) == pytest.approx(rho, abs=1e-12)
+    tau, rho = naive_pair(np.repeat(one, [3, 1, 1, 2, 1]), np.repeat(other, [3, 1, 1, 2, 1]))
+    assert kendall_tau(one, other, weights=[3, 1, 1, 2, 1]) == pytest.approx(tau, abs=1e-12)
+    assert spearman_rho(one, other, weights=[3, 1, 1, 2, 1]) == pytest.approx(rho, abs=1e-12)
     assert kendall_tau(one, one) == 1
     assert spearman_rho(one, np.negative(one)) == -1
 

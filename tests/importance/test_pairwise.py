@@ -7,6 +7,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from sspvs.importance import pairwise, pairwise_gpu
 from sspvs.importance.pairwise import _points, pairwise_terms
 
 
@@ -16,15 +17,15 @@ def drawn(count, width, seed=0):
 
 @pytest.mark.parametrize("refined", [False, True])
 def test_memory_is_bounded(refined):
-    features, raw = drawn(4000, 8), drawn(4000, 8, seed=1) if refined else None
-    limit = 8 * 2**20
+    features, raw = drawn(2000, 8), drawn(2000, 8, seed=1) if refined else None
+    limit = 2 * 2**20
     tracemalloc.start()
     try:
         pairwise_terms(features, raw=raw, memory_bytes=limit)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak < limit + 20 * features.nbytes  # 4000 x 4000 distances alone are 128 MB
+    assert peak < limit + 20 * features.nbytes  # 2000 x 2000 distances alone are 32 MB
     assert peak > limit / 4
 
 
@@ -40,8 +41,8 @@ def test_torch_gives_the_same_numbers(kind):
     anchors = None if raw is None else _points("raw", raw)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     terms = terms_on_gpu(_points("features", features), anchors, 30, True, 77, device)
-    np.testing.assert_allclose(terms.dissimilarity, expected.dissimilarity, atol=1e-12)
-    np.testing.assert_allclose(terms.consistency, expected.consistency, atol=1e-12)
+    np.testing.assert_allclose(terms.dissimilarity, expected.dissimilarity, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(terms.consistency, expected.consistency, rtol=0, atol=1e-12)
 
 
 def test_devices(monkeypatch):
@@ -53,6 +54,35 @@ def test_devices(monkeypatch):
         np.testing.assert_array_equal(pairwise_terms(features, device=device).consistency, expected)
     with pytest.raises(ValueError, match="no GPU"):
         pairwise_terms(features, device="cuda:1")
+
+
+@pytest.mark.parametrize("raw", [False, True])
+@pytest.mark.parametrize(("device", "count"), [("cuda:1", 10), ("auto", 40)])
+def test_what_a_gpu_is_given(device, count, raw, monkeypatch):
+    """Long videos go to a GPU that there is, in its own sizes of blocks; here it is played by the CPU."""
+    torch = pytest.importorskip("torch")
+    given, compute = [], pairwise_gpu.terms_on_gpu
+    features, other = drawn(count, 3), drawn(count, 4, seed=1) if raw else None
+    asked = [{"raw": other, "neighbour_fraction": 0.3}, {"local": False}, {"consistency": False}]
+    expected = [pairwise_terms(features, **settings) for settings in asked]
+
+    def on_cpu(points, anchors, neighbours, consistency, block_rows, place):
+        given.append((neighbours, consistency, block_rows, place))
+        return compute(points, anchors, neighbours, consistency, block_rows, "cpu")
+
+    monkeypatch.setattr(pairwise_gpu, "terms_on_gpu", on_cpu)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(pairwise, "GPU_FROM_FRAMES", 40)
+    monkeypatch.setattr(pairwise, "_CPU_BLOCK_ROWS", 4)
+    monkeypatch.setattr(pairwise, "_GPU_BLOCK_ROWS", 7)
+    found = [pairwise_terms(features, **settings, device=device) for settings in asked]
+    assert given == [(3 * count // 10, True, 7, device), (0, True, 7, device), (count // 10, False, 7, device)]
+    for ours, plain in zip(found, expected, strict=True):
+        np.testing.assert_allclose(ours.dissimilarity, plain.dissimilarity, rtol=0, atol=1e-12)
+        np.testing.assert_allclose(ours.consistency, plain.consistency, rtol=0, atol=1e-12)
+    pairwise_terms(features[:39], device="auto")
+    pairwise_terms(features, device="cpu:0")
+    assert len(given) == 3
 
 
 def test_only_what_is_asked_for():

@@ -24,6 +24,7 @@ def test_inclusive_ends_are_repaired_and_told():
     assert shots.bounds.tolist() == [[0, 40], [40, 100]]
     assert len(warnings) == 1
     assert "inclusive" in warnings[0]
+    assert given_shots([[0, 9], [10, 39], [40, 99]], 100)[0].bounds.tolist() == [[0, 10], [10, 40], [40, 100]]
 
 
 @pytest.mark.parametrize(
@@ -39,6 +40,14 @@ def test_files(tmp_path, content):
     path.write_text(json.dumps(content))
     for source in (path, str(path)):
         assert given_shots(source, TIMELINE)[0].bounds.tolist() == [[0, 40], [40, 100]]
+
+
+def test_files_in_seconds(tmp_path):
+    path = tmp_path / "shots.json"
+    path.write_text('{"shots": [{"start_seconds": 0, "end_seconds": 4}, {"start_seconds": 4, "end_seconds": 10}]}')
+    assert given_shots(path, TIMELINE, unit="seconds")[0].bounds.tolist() == [[0, 40], [40, 100]]
+    with pytest.raises(ValueError, match="must have start_frame and end_frame"):
+        given_shots(path, TIMELINE)
 
 
 def test_seconds_go_to_the_nearest_frame():

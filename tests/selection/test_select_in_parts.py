@@ -106,5 +106,10 @@ def test_split_long_parts_are_equal_and_short_enough() -> None:
     assert parts.bounds[0].tolist() == [0, 100]
     assert parts.lengths[1:].tolist() == [150] * 6
     assert len(split_long(shots, timeline, 7.0, longer_than=100.0)) == 2
+    # 36 s in parts of 0.6 s would be 60; of at least 0.7 s (and a frame, by which a boundary may move) 48.
+    assert len(split_long(shots, timeline, 0.6, longer_than=5.0)) == 61
+    parts = split_long(shots, timeline, 0.6, longer_than=5.0, min_part_seconds=0.7)
+    assert len(parts) == 49
+    assert parts.lengths[1:].min() >= 0.7 * 25
     with pytest.raises(ValueError, match="part_seconds"):
         split_long(shots, timeline, 0.0, longer_than=1.0)

@@ -138,6 +138,7 @@ def test_uniform_shots_in_seconds():
     slow_then_fast = np.concatenate([np.arange(10) * 1.0, 10 + np.arange(100) * 0.1])  # 10 s of 1 Hz, 10 s of 10 Hz
     shots = uniform_shots(Timeline(slow_then_fast, 20.0), 5.0)
     assert shots.bounds.tolist() == [[0, 5], [5, 10], [10, 60], [60, 110]]
+    assert uniform_shots(constant_rate(250), 60.0).bounds.tolist() == [[0, 250]]
     assert uniform_shots(constant_rate(1), 2.0).bounds.tolist() == [[0, 1]]
     sparse = Timeline(np.array([0.0, 9.0]), 10.0)  # two frames: no shot is empty
     assert len(uniform_shots(sparse, 1.0)) == 2

@@ -147,6 +147,10 @@ def test_a_hole_in_the_recording_takes_no_time_and_divides_what_is_played():
     chosen = select(*one_score_each(shots, [0, 1, 0]), shots, Budget(duration_seconds=3.2), timeline)
     assert chosen.segments.tolist() == [[60, 100], [100, 140]]
     assert chosen.selected.tolist() == [False, True, False]
+    for lengths, best, played in (((60, 40, 100), [0, 1, 0], [60, 100]), ((100, 60, 40), [0, 1, 0], [100, 160])):
+        shots = shots_of(*lengths)  # the hole lies between two shots and divides neither
+        chosen = select(*one_score_each(shots, best), shots, Budget(duration_seconds=2.5), timeline)
+        assert chosen.segments.tolist() == [played]
 
 
 def test_seconds_of_a_constant_rate_fill_the_budget():

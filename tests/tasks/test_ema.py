@@ -84,6 +84,20 @@ def test_accumulated_batches_move_it_once_a_step() -> None:
     torch.testing.assert_close(task.model.mask_vector.detach(), averages(start, watch.after[1::2], 0.3)[-1])
 
 
+class BreaksOff(pl.Callback):
+    def on_validation_batch_start(self, *_) -> None:
+        raise ArithmeticError
+
+
+def test_a_validation_that_breaks_off_leaves_the_weights_of_the_training() -> None:
+    task, watch = tiny_task(), Watch()
+    trainer = pl.Trainer(max_epochs=1, callbacks=[watch, EmaWeights(0.3), BreaksOff()], **QUIET)
+    with pytest.raises(ArithmeticError):
+        trainer.fit(task, loader([tiny_batch(s) for s in range(3)]), loader([tiny_batch(9)]))
+    assert not torch.equal(watch.validated[0], watch.after[-1])
+    assert torch.equal(task.model.mask_vector.detach(), watch.after[-1])
+
+
 @pytest.mark.parametrize("decay", [0.0, 1.0, -1.0])
 def test_a_decay_that_is_none(decay: float) -> None:
     with pytest.raises(ValueError, match="decay must be"):

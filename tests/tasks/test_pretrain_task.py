@@ -9,6 +9,11 @@ import pytorch_lightning as pl
 import torch
 from tiny_pretraining import QUIET, loader, terms_of, tiny_batch, tiny_task
 
+from sspvs.losses.coarse import InfoNceLoss, SigmoidContrastiveLoss, matching_loss
+from sspvs.losses.fine import HausdorffLoss
+from sspvs.losses.late_interaction import LateInteractionLoss
+from sspvs.losses.mask import masked_frame_loss
+from sspvs.tasks.objectives import contrastive_vectors
 from sspvs.tasks.pretrain import PretrainTask
 from sspvs.tasks.settings import LossSettings, OptimSettings
 
@@ -53,15 +58,49 @@ def test_twenty_steps_lower_the_loss_and_every_trained_weight_moves(losses: dict
 
 
 def test_overfits_one_batch() -> None:
-    task = tiny_task(1, optim=OptimSettings(lr=3e-3, schedule="constant", weight_decay=0.0))
+    task = tiny_task(1, optim=OptimSettings(lr=6e-3, schedule="constant", weight_decay=0.0))
     batch = tiny_batch(1)
-    pl.Trainer(max_steps=400, **QUIET).fit(task, loader([batch] * 400))
+    pl.Trainer(max_steps=200, **QUIET).fit(task, loader([batch] * 200))
     terms = {name: float(term.detach()) for name, term in terms_of(task.eval(), batch).items()}
     assert terms["coarse_loss"] < 0.01
     assert terms["fine_loss"] < 0.1
     # A ReLU decoder recovers no negative value: half of the variance of normal features is its floor.
     original = batch.frames.gather(1, batch.masked_index[..., None].expand(-1, -1, 16))
     assert terms["mask_loss"] < float(original.clamp(max=0).square().mean()) * 1.05
+
+
+@pytest.mark.parametrize("losses", OBJECTIVES, ids=str)
+def test_terms_are_the_losses_with_the_settings_of_the_run(losses: dict) -> None:
+    """Which losses, of what, with which settings and weights; tests/losses tests what each of them is."""
+    how = {"margin": 1.2, "temperature": 0.3, "coarse_weight": 0.5, "fine_weight": 2.0, "mask_weight": 3.0}
+    task, batch = tiny_task(4, **losses, **how).eval(), tiny_batch(4, matches=matches(losses), masked=2)
+    batch.masked_counted[1:3, 0] = False
+    model = task.model
+    with torch.no_grad():
+        found = terms_of(task, batch)
+        hidden = batch.masked_index if losses.get("mask", True) else batch.masked_index[:, :0]
+        out = model(batch.frames, batch.frame_mask, batch.tokens, batch.token_mask, hidden)
+        pair = (out.fine, out.words, out.fine_mask, batch.token_mask, batch.is_match)
+        expected = {}
+        if losses.get("coarse", "matching") == "matching":
+            expected["coarse_loss"] = matching_loss(out.matching_logits, batch.is_match)
+            assert contrastive_vectors(model, out.pooled_text, out.video.pooled) is None
+        elif matches(losses):
+            vectors = model.contrastive_video(out.video.pooled), model.contrastive_text(out.pooled_text)
+            loss = InfoNceLoss(0.3) if losses["coarse"] == "infonce" else SigmoidContrastiveLoss()
+            expected["coarse_loss"] = loss(*vectors, batch.is_match)
+        if losses.get("fine", "hausdorff") == "hausdorff":
+            expected["fine_loss"] = HausdorffLoss(1.2, in_batch_negatives=matches(losses))(*pair)
+        elif losses["fine"] == "late-interaction":
+            expected["fine_loss"] = LateInteractionLoss(0.3)(*pair)
+        if losses.get("mask", True):
+            original = torch.stack([batch.frames[row, index] for row, index in enumerate(batch.masked_index)])
+            expected["mask_loss"] = masked_frame_loss(out.recovered, original, batch.masked_counted)
+    assert set(found) == set(expected)
+    for name, term in expected.items():
+        torch.testing.assert_close(found[name], term, msg=name)
+    total = sum(how[name.replace("loss", "weight")] * float(term) for name, term in expected.items())
+    assert float(task.total(found)) == pytest.approx(total, rel=1e-5)
 
 
 @pytest.mark.parametrize("losses", OBJECTIVES, ids=str)

@@ -11,7 +11,7 @@ from tiny_pretraining import tiny_batch, tiny_task
 
 from sspvs.models.heads import MatchingHead
 from sspvs.tasks.collapse import collapse_monitor
-from sspvs.tasks.evidence import evidence
+from sspvs.tasks.evidence import embed, evidence, pair_scorer
 from sspvs.tasks.pair_scores import cosine_scores, matching_scores
 from sspvs.tasks.recovery import copied_neighbours
 from sspvs.tasks.validation import ValidationRecords
@@ -47,14 +47,20 @@ def test_copied_neighbours_equal_a_walk(seed: int) -> None:
 
 def test_collapse_monitor_equals_its_definitions() -> None:
     x = torch.randn(12, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    for points in (x, x[0] + 1e-3 * x):  # the second ones are nearly one point, and in as many directions
+        unit = np.array([row / math.sqrt(float((row**2).sum())) for row in points.numpy()])
+        singular = np.linalg.svd(unit - unit.mean(0), compute_uv=False)
+        shares = singular[singular > 1e-6] / singular.sum()
+        expected = math.exp(-sum(p * math.log(p) for p in shares))
+        assert collapse_monitor(points)["effective_rank"] == pytest.approx(expected, rel=1e-4)
     unit = np.array([row / math.sqrt(float((row**2).sum())) for row in x.numpy()])
-    singular = np.linalg.svd(unit - unit.mean(0), compute_uv=False)
-    shares = singular / singular.sum()
     found = collapse_monitor(x)
-    assert found["effective_rank"] == pytest.approx(math.exp(-sum(p * math.log(p) for p in shares)), rel=1e-6)
     cosines = [float(unit[i] @ unit[j]) for i in range(12) for j in range(12) if i != j]
     assert found["mean_cosine"] == pytest.approx(sum(cosines) / len(cosines))
     assert found["spread"] == pytest.approx(float(np.mean([c.std() for c in unit.T])) * math.sqrt(5))
+    two = collapse_monitor(torch.tensor([[3.0, 4.0], [4.0, 3.0]]))
+    assert two["mean_cosine"] == pytest.approx(0.96)
+    assert two["effective_rank"] == pytest.approx(1)
     wide = collapse_monitor(torch.randn(4, 50, generator=torch.Generator().manual_seed(1)))
     assert 2.9 < wide["effective_rank"] <= 3.0  # fewer videos than dimensions
 
@@ -145,3 +151,104 @@ def test_a_video_is_held_against_its_own_text(own: bool) -> None:
         torch.testing.assert_close(torch.from_numpy(texts), expected)
     correct = (out.matching_logits > 0) == batch.is_match
     assert records.figures()["matching_accuracy"] == pytest.approx(float(correct.float().mean()))
+
+
+OBJECTIVES = [
+    {},
+    {"coarse": "infonce", "fine": "none"},
+    {"coarse": "sigmoid", "fine": "late-interaction", "mask": False},
+    {"coarse": "none"},
+    {"coarse": "none", "fine": "late-interaction", "fine_frames": "alone"},
+    {"coarse": "none", "fine": "none"},
+]
+
+
+@pytest.mark.parametrize("losses", OBJECTIVES, ids=str)
+def test_columns_equal_loops_over_single_videos(losses: dict) -> None:
+    """Each video alone and unpadded, with its own text: vectors, what the fine objective measures, recovered frames."""
+    task, batch = tiny_task(5, **losses).eval(), tiny_batch(5, masked=3)
+    batch.masked_counted[:] = torch.rand(6, 3, generator=torch.Generator().manual_seed(0)) < 0.8
+    batch.masked_index[0] = torch.tensor([2, 0, 1])
+    batch.frame_mask[0] = torch.arange(batch.frame_mask.shape[1]) < 3  # all are masked: nothing to copy
+    model, unit = task.model, torch.nn.functional.normalize
+    matching = losses.get("coarse", "matching") == "matching"
+    fine = losses.get("fine", "hausdorff")
+    found: dict[str, torch.Tensor] = {}
+    with torch.no_grad():
+        out = model(batch.frames, batch.frame_mask, batch.tokens, batch.token_mask, batch.masked_index)
+        for ids, columns in evidence(model, task.losses, batch, out):
+            assert list(ids) == list(batch.ids)
+            assert not set(columns) & set(found)
+            found.update(columns)
+        sides: list[tuple[torch.Tensor, torch.Tensor]] = []  # what is compared frame by word
+        vectors: list[tuple[torch.Tensor, torch.Tensor]] = []
+        for row in range(6):
+            frames = batch.frames[row, batch.frame_mask[row]][None]
+            tokens = batch.own_tokens[row, batch.own_token_mask[row]][None]
+            seen = torch.ones(1, frames.shape[1], dtype=torch.bool)
+            video = model.video_encoder(model.video_encoder.embed(frames), seen)
+            text = model.text_encoder(tokens, torch.ones_like(tokens, dtype=torch.bool))
+            words = model.text_projection(text.states)[0]
+            alone = losses.get("fine_frames") == "alone"
+            states = model.frame_projection(frames)[0] if alone else video.states[0]
+            sides.append((unit(states, dim=-1), unit(words, dim=-1)))
+            if losses.get("coarse") in ("infonce", "sigmoid"):
+                vectors.append((model.contrastive_video(video.pooled)[0], model.contrastive_text(text.pooled)[0]))
+            elif matching:
+                vectors.append((video.pooled[0], text.pooled[0]))
+            else:
+                vectors.append(((states if alone else states[1:]).mean(dim=0), words.mean(dim=0)))
+        given = embed(model, task.losses, batch.frames, batch.frame_mask, batch.own_tokens, batch.own_token_mask)
+    expected = {}
+    if matching:
+        expected["correct"] = (out.matching_logits > 0) == batch.is_match
+    if losses.get("mask", True):
+        sums = {name: torch.zeros(6) for name in ("masked_error", "neighbour_mean", "neighbour_nearest")}
+        frames_counted = torch.zeros(6)
+        for row in range(6):
+            index = batch.masked_index[row].tolist()
+            for place, frame in enumerate(index):
+                copied = naive_neighbours(batch.frames[row], batch.frame_mask[row], index, frame)
+                if copied is None or not batch.masked_counted[row, place]:
+                    continue
+                frames_counted[row] += 1
+                for name, guess in zip(sums, (out.recovered[row, place], *copied), strict=True):
+                    sums[name][row] += ((guess - batch.frames[row, frame]) ** 2).mean()
+        assert frames_counted.max() >= 2
+        assert frames_counted[0] == 0
+        expected.update(sums, masked_frames=frames_counted)
+    if losses.get("coarse") != "none" or fine != "none":
+        for name, side, whole in zip(("video", "text"), zip(*vectors, strict=True), given, strict=True):
+            expected[name] = torch.stack(side)
+            torch.testing.assert_close(whole, expected[name], atol=1e-5, rtol=1e-5)
+
+    def measure(states: torch.Tensor, words: torch.Tensor) -> float:
+        if fine == "late-interaction":
+            return float((words @ states.T).amax(dim=1).mean())
+        distances = torch.cdist(states, words)
+        return max(float(distances.amin(dim=1).max()), float(distances.amin(dim=0).max()))
+
+    if fine != "none":
+        name = fine.replace("-", "_")
+        expected[f"{name}_matched"] = torch.tensor([measure(*side) for side in sides])
+        expected[f"{name}_mismatched"] = torch.tensor(
+            [measure(sides[row][0], sides[(row + 1) % 6][1]) for row in range(6)]
+        )
+    assert set(found) == set(expected)
+    for name, column in expected.items():
+        torch.testing.assert_close(found[name].double(), column.double(), atol=1e-4, rtol=1e-4, msg=name)
+
+
+def test_pairs_are_scored_as_they_were_trained() -> None:
+    video, text = torch.randn(3, 16), torch.randn(3, 12)
+    task = tiny_task(6).eval()
+    head = task.model.matching_head
+    with torch.no_grad():
+        expected = torch.stack([torch.stack([head(t[None], v[None])[0] for t in text]) for v in video])
+    found = pair_scorer(task.model, task.losses)(video, text)
+    assert not found.requires_grad
+    torch.testing.assert_close(found, expected)
+    for losses in OBJECTIVES[1:]:
+        other = tiny_task(6, **losses)
+        scorer = pair_scorer(other.model, other.losses)
+        assert scorer is (None if losses == OBJECTIVES[-1] else cosine_scores)
