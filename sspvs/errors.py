@@ -25,6 +25,8 @@ _ADDRESS = re.compile(r"(?:[^/=]*=)?([A-Za-z][A-Za-z0-9+.-]+)://(.*)", re.DOTALL
 _COLLAPSED = re.compile(r"(https?|s?ftps?|rt[sm]ps?|s3|gs|file):/(.*)", re.DOTALL)
 """What a `Path` makes of an address."""
 _FEW = 3
+_LONGEST = 1000
+_TRACEBACK = "Traceback (most recent call last)"
 
 
 class SspvsError(Exception):
@@ -183,8 +185,17 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 def one_line(error: BaseException) -> str:
-    """What an error says, on a single line; its kind where it says nothing."""
-    return " ".join(printable(str(error)).split()) or type(error).__name__
+    """What an error says, on a single line that a screen takes; its kind where it says nothing.
+
+    Of an error of another process that has its traceback in it, the last line; of a text that echoes a file, both ends.
+    """
+    said = printable(str(error))
+    if _TRACEBACK in said:
+        said = said.strip().splitlines()[-1]
+    said = " ".join(said.split())
+    if len(said) > _LONGEST:
+        said = f"{said[: _LONGEST // 2]} ... {said[-_LONGEST // 2 :]}"
+    return said or type(error).__name__
 
 
 def reason(error: Exception) -> str:

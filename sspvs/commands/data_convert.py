@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -69,7 +68,7 @@ def _progress(entries: Iterator[Any], total: int | None) -> Iterator[Any]:
 
 
 def _fps(text: str | None) -> float | Mapping[str, float] | None:
-    from sspvs.files import WrongFileError, read_text
+    from sspvs.files import WrongFileError, read_json
 
     if text is None:
         return None
@@ -77,10 +76,10 @@ def _fps(text: str | None) -> float | Mapping[str, float] | None:
         rate: Any = float(text)
     except ValueError:
         try:
-            rate = {key: float(value) for key, value in json.loads(read_text(text)).items()}
+            rate = {key: float(value) for key, value in read_json(text).items()}
         except WrongFileError as error:
             raise ValueError(f"--fps {text}: {error}; expected a JSON file {{video: fps}}") from error
-        except (OSError, ValueError, AttributeError, TypeError) as error:
+        except (OSError, ValueError, AttributeError, TypeError, OverflowError) as error:
             raise ValueError(f"--fps: expected a number or a JSON file {{video: fps}}, got '{text}'") from error
     rates = rate.values() if isinstance(rate, dict) else [rate]
     if not all(0 < value < float("inf") for value in rates):

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 import sspvs
 from sspvs.atomic import atomic_file, write_text
 from sspvs.errors import CheckpointError, OutputError, WeightsNotFoundError, first_line
-from sspvs.files import TEXT, check_kind, kind_of, read_text, why_not
+from sspvs.files import TEXT, check_kind, kind_of, read_json, why_not
 
 CONFIG, WEIGHTS, PRETRAINING = "config.json", "model.safetensors", "pretraining"
 VERSION = 1
@@ -280,7 +280,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise CheckpointError(f"{folder}: no {CONFIG} in it; is it a checkpoint folder, and was it written to the end?")
     try:
-        config = json.loads(read_text(path))
+        config = read_json(path)
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path}: no JSON: {first_line(error)}") from error
     return config if isinstance(config, dict) else {}
