@@ -3,7 +3,8 @@
 A verb's module has `DESCRIPTION`, `add_arguments(parser)` and `run(args) -> exit status`; one that has a table `VERBS`
 of its own instead is a verb of verbs (`sspvs data build`), and one that has `run_verb(verb, arguments)` reads its
 arguments itself. A user's mistake ends as one line on stderr that starts with
-`error:` and exit status 2; `--debug` shows the traceback instead. `--quiet` and `--verbose` are seen to here, for all.
+`error:` and exit status 2, and so does whatever nobody foresaw; `--debug` shows the traceback instead. `--quiet` and
+`--verbose` are seen to here, for all, and so are standard streams that are closed or full.
 """
 
 from __future__ import annotations
@@ -12,15 +13,18 @@ import io
 import logging
 import os
 import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import TextIO, cast
 
 import sspvs
 from sspvs.commands.arguments import DEBUG, QUIET, VERBOSE, VerbParser, add_manner_arguments
-from sspvs.errors import REPLACE, SspvsError, nearest, one_line
+from sspvs.errors import REPLACE, SspvsError, nearest, one_line, unforeseen
+
+logger = logging.getLogger(__name__)
 
 VERBS = {
     "summarize": (
@@ -72,33 +76,47 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 when all went well, 1 when some of several inputs failed, 2 for a user's mistake, 130 when interrupted.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    _replace_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=REPLACE)
-    if arguments and arguments[0] in ("--version", "-V"):
-        print(f"sspvs {sspvs.__version__}")  # noqa: T201
-        return 0
     while len(arguments) > 1 and arguments[0] in (QUIET, VERBOSE, DEBUG):
         arguments.append(arguments.pop(0))  # before the verb they mean the same
     debug = DEBUG in arguments[1:]
     logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, format="%(levelname)s: %(message)s")
     if debug:
         logging.getLogger("matplotlib").setLevel(logging.WARNING)
+    elif argv is None:  # the process is ours alone
+        _quieten_tracebacks()
     try:
-        if arguments[:1] == [COMPLETION]:
-            from sspvs.commands.completion import completion_script
-
-            print(completion_script(VERBS, " ".join(arguments[1:])))  # noqa: T201
-            return 0
-        return _run("sspvs", VERBS, arguments)
-    except (SspvsError, ValueError, OSError) as error:
+        return _flushed(_main(arguments))
+    except SystemExit:  # --help
+        if _flushed(0):
+            return 2
+        raise
+    except BrokenPipeError:  # the reader of our output (`| head`) went away: not a mistake
+        _discard_output()
+        return 0
+    except Exception as error:
         if debug:
             raise
-        sys.stderr.write(f"error: {one_line(error)}\n")
-        return 2
+        foreseen = isinstance(error, SspvsError | ValueError | OSError)
+        return _fail(one_line(error) if foreseen else unforeseen(error))
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted\n")
+        _complain("interrupted")
         return 130
+
+
+def _main(arguments: Sequence[str]) -> int:
+    if arguments[:1] in (["--version"], ["-V"]):
+        print(f"sspvs {sspvs.__version__}")  # noqa: T201
+        return 0
+    if arguments[:1] == [COMPLETION]:
+        from sspvs.commands.completion import completion_script
+
+        print(completion_script(VERBS, " ".join(arguments[1:])))  # noqa: T201
+        return 0
+    return _run("sspvs", VERBS, arguments)
 
 
 def _run(prog: str, verbs: Table, arguments: Sequence[str], about: str = "") -> int:
@@ -116,25 +134,71 @@ def _run(prog: str, verbs: Table, arguments: Sequence[str], about: str = "") -> 
     module = import_module(module_name)
     if hasattr(module, "VERBS"):
         return _run(f"{prog} {verb}", module.VERBS, rest, module.DESCRIPTION)
+    if hasattr(module, "run_verb"):
+        explains = any(word.startswith(("-h", "--help", "--print_config")) for word in rest)
+        with _manner(QUIET in rest, VERBOSE in rest, printed=verb in PRINTED or explains):
+            return int(module.run_verb(verb, rest))
+    description = getattr(module, "DESCRIPTION", None) or line.capitalize() + "."
+    parser = VerbParser(prog=f"{prog} {verb}", description=description)
+    module.add_arguments(parser)
+    add_manner_arguments(parser)
+    args = parser.parse_args(rest)
+    with _manner(args.quiet, args.verbose, printed=verb in PRINTED):
+        return int(module.run(args))
+
+
+def _replace_closed_streams() -> None:
+    """Standard streams that the caller closed (`>&-`) become the null device.
+
+    Otherwise Python has None for them, and the next file that is opened gets their number: what a library writes to
+    standard output would land in it.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # gets the lowest free number: this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w" if number else "r", encoding="utf-8"))  # noqa: SIM115
+
+
+def _flushed(status: int) -> int:
+    """The exit status, once all that was printed has gone out."""
     try:
-        if hasattr(module, "run_verb"):
-            explains = any(word.startswith(("-h", "--help", "--print_config")) for word in rest)
-            with _manner(QUIET in rest, VERBOSE in rest, printed=verb in PRINTED or explains):
-                status = int(module.run_verb(verb, rest))
-        else:
-            description = getattr(module, "DESCRIPTION", None) or line.capitalize() + "."
-            parser = VerbParser(prog=f"{prog} {verb}", description=description)
-            module.add_arguments(parser)
-            add_manner_arguments(parser)
-            args = parser.parse_args(rest)
-            with _manner(args.quiet, args.verbose, printed=verb in PRINTED):
-                status = int(module.run(args))
         sys.stdout.flush()
     except BrokenPipeError:
-        # The reader of our output (`| head`) went away: not a mistake. Keep the interpreter's own flush quiet.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        raise
+    except OSError as error:
+        _discard_output()
+        return _fail(f"cannot write to standard output: {error.strerror or error}; the files, if any, are complete")
     return status
+
+
+def _discard_output() -> None:
+    """Keep the interpreter's own flush at its end quiet."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _fail(said: str) -> int:
+    _complain(f"error: {said}")
+    return 2
+
+
+def _complain(line: str) -> None:
+    with suppress(OSError):  # nowhere to say it
+        sys.stderr.write(f"{line}\n")
+
+
+def _quieten_tracebacks() -> None:
+    """What fails in a thread or while something is thrown away never ends a verb: `--debug` shows it, a user does not.
+
+    Python would print a traceback of each.
+    """
+
+    def log(happened: threading.ExceptHookArgs | sys.UnraisableHookArgs) -> None:
+        logger.debug("an error beside the work", exc_info=happened.exc_value)
+
+    threading.excepthook = sys.unraisablehook = log
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from sspvs.data.annotations.summe import read_summe_video
 from sspvs.data.annotations.tvsum_tsv import read_tsv
 from sspvs.data.building.shots import read_given_shots
 from sspvs.data.formats import convert, inspect_file
-from sspvs.data.formats.tfrecord import read_records, record_places
+from sspvs.data.formats.tfrecord import record_places
 from sspvs.data.manifest_rows import Problems, read_rows
 from sspvs.data.pretrain.items import FeatureRef
 from sspvs.data.pretrain.reading import FeatureReader
@@ -114,8 +114,7 @@ READERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "clips in tar": ("x.tar", _clips),
     "a shard": ("x.tar", _shards),
     "the index of shards": (INDEX, lambda path: read_index(path.parent)),
-    "records": ("x.tfrecord", lambda path: list(read_records(path))),
-    "places of records": ("x.tfrecord", record_places),
+    "records": ("x.tfrecord", record_places),
     "TVSum's annotations": ("ydata-tvsum50.mat", read_tvsum),
     "TVSum's table": ("x.tsv", read_tsv),
     "SumMe's annotations": ("x.mat", lambda path: read_summe_video(path, "video_1")),

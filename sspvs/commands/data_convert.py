@@ -34,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="mean",
         help="to one value a second: the mean over the second (default), or the value at its start",
     )
+    clock.add_argument("--no-check", action="store_true", help="do not compare TFRecord records with their checksums")
     clock.add_argument("--keep-scale", action="store_true", help="do not L2-normalise YouTube-8M features")
 
 
@@ -49,6 +50,7 @@ def run(args: argparse.Namespace) -> int:
         pick_step=args.pick_step,
         resample=args.resample,
         keep_scale=args.keep_scale,
+        check=not args.no_check,
         skip_bad=args.skip_bad,
         subset=args.subset,
     )
