@@ -15,7 +15,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from importlib import import_module
 from pathlib import Path
 from typing import TextIO, cast
@@ -88,23 +88,34 @@ def main(argv: Sequence[str] | None = None) -> int:
         logging.getLogger("matplotlib").setLevel(logging.WARNING)
     elif argv is None:  # the process is ours alone
         _quieten_tracebacks()
-    try:
-        return _flushed(_main(arguments))
-    except SystemExit:  # --help
-        if _flushed(0):
-            return 2
-        raise
-    except BrokenPipeError:  # the reader of our output (`| head`) went away: not a mistake
-        _discard_output()
-        return 0
-    except Exception as error:
-        if debug:
-            raise
-        foreseen = isinstance(error, SspvsError | ValueError | OSError)
-        return _fail(one_line(error) if foreseen else unforeseen(error))
-    except KeyboardInterrupt:
-        _complain("interrupted")
-        return 130
+    out, err = _FullStream(sys.stdout), _FullStream(sys.stderr)
+    with redirect_stdout(cast("TextIO", out)), redirect_stderr(cast("TextIO", err)):
+        try:
+            status = _main(arguments)
+        except SystemExit:  # --help
+            out.flush()
+            if out.lost is None:
+                raise
+            status = 2
+        except Exception as error:
+            if out.unread or err.unread:  # the reader of our output (`| head`) went away: not a mistake
+                return 0
+            if debug:
+                raise
+            foreseen = isinstance(error, SspvsError | ValueError | OSError)
+            sys.stderr.write(f"error: {one_line(error) if foreseen else unforeseen(error)}\n")
+            status = 2
+        except KeyboardInterrupt:
+            sys.stderr.write("interrupted\n")
+            status = 130
+        finally:
+            err.flush()
+            out.flush()
+        if out.lost is not None:
+            reason = out.lost.strerror or out.lost
+            sys.stderr.write(f"error: cannot write to standard output: {reason}; files, if any, are complete\n")
+            return status or 2
+        return status
 
 
 def _main(arguments: Sequence[str]) -> int:
@@ -162,33 +173,6 @@ def _replace_closed_streams() -> None:
             setattr(sys, name, Path(os.devnull).open("w" if number else "r", encoding="utf-8"))  # noqa: SIM115
 
 
-def _flushed(status: int) -> int:
-    """The exit status, once all that was printed has gone out."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        _discard_output()
-        return _fail(f"cannot write to standard output: {error.strerror or error}; the files, if any, are complete")
-    return status
-
-
-def _discard_output() -> None:
-    """Keep the interpreter's own flush at its end quiet."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _fail(said: str) -> int:
-    _complain(f"error: {said}")
-    return 2
-
-
-def _complain(line: str) -> None:
-    with suppress(OSError):  # nowhere to say it
-        sys.stderr.write(f"{line}\n")
-
-
 def _quieten_tracebacks() -> None:
     """What fails in a thread or while something is thrown away never ends a verb: `--debug` shows it, a user does not.
 
@@ -230,8 +214,8 @@ def _manner(quiet: bool, verbose: bool, *, printed: bool) -> Iterator[None]:
         root.setLevel(level)
 
 
-class _NoTerminal:
-    """A stream that says it is no terminal, so that no progress bar is drawn on it."""
+class _Stream:
+    """Another stream, as far as it is not said otherwise."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -239,6 +223,51 @@ class _NoTerminal:
     def __getattr__(self, name: str) -> object:
         return getattr(self._stream, name)
 
+
+class _NoTerminal(_Stream):
+    """A stream that says it is no terminal, so that no progress bar is drawn on it."""
+
     def isatty(self) -> bool:
         """Never."""
         return False
+
+
+class _FullStream(_Stream):
+    """A stream whose device may be full: what a verb says is lost then, and what it makes is not.
+
+    Attributes:
+        lost: Why something could not be written.
+        unread: Whether it is a pipe that nobody reads any more, which ends the verb.
+    """
+
+    lost: OSError | None = None
+    unread = False
+
+    def write(self, text: str) -> int:
+        """Write, or take note that it cannot be."""
+        try:
+            return self._stream.write(text)
+        except BrokenPipeError:
+            self.unread = True
+            self._discard()
+            raise
+        except OSError as error:
+            self._lose(error)
+            return len(text)
+
+    def flush(self) -> None:
+        """Likewise."""
+        try:
+            self._stream.flush()
+        except BrokenPipeError:
+            self._discard()
+        except OSError as error:
+            self._lose(error)
+
+    def _discard(self) -> None:
+        """Into the null device from now on, also what the interpreter flushes at its end."""
+        os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+
+    def _lose(self, error: OSError) -> None:
+        self.lost = self.lost or error
+        self._discard()
