@@ -6,12 +6,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import h5py
-
 from sspvs.data.formats.damage import DAMAGE
 from sspvs.errors import first_line
+from sspvs.features.store import is_h5
 from sspvs.features.store.h5_survey import Family, h5_family
-from sspvs.files import START_BYTES, FileKind, kind_of_start, read_json, start_of_text
+from sspvs.files import START_BYTES, FileKind, check_regular, kind_of_start, read_json, start_of_text
 from sspvs.parsing import parse_json, table_rows
 
 
@@ -32,6 +31,7 @@ class Glimpse:
         """The first bytes of a file; empty for a folder."""
         if self.is_folder:
             return b""
+        check_regular(self.path)
         with self.path.open("rb") as file:
             return file.read(START_BYTES)
 
@@ -48,7 +48,7 @@ class Glimpse:
     @cached_property
     def is_h5(self) -> bool:
         """Whether the file starts as an h5 file does."""
-        return not self.is_folder and bool(h5py.is_hdf5(self.path))
+        return is_h5(self.path)
 
     @property
     def family(self) -> Family | None:
