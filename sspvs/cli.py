@@ -3,7 +3,8 @@
 A verb's module has `DESCRIPTION`, `add_arguments(parser)` and `run(args) -> exit status`; one that has a table `VERBS`
 of its own instead is a verb of verbs (`sspvs data build`), and one that has `run_verb(verb, arguments)` reads its
 arguments itself. A user's mistake ends as one line on stderr that starts with
-`error:` and exit status 2; `--debug` shows the traceback instead. `--quiet` and `--verbose` are seen to here, for all.
+`error:` and exit status 2, and so does whatever nobody foresaw; `--debug` shows the traceback instead. `--quiet` and
+`--verbose` are seen to here, for all, and so are standard streams that are closed or full.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import io
 import logging
 import os
 import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from importlib import import_module
@@ -20,7 +22,9 @@ from typing import TextIO, cast
 
 import sspvs
 from sspvs.commands.arguments import DEBUG, QUIET, VERBOSE, VerbParser, add_manner_arguments
-from sspvs.errors import REPLACE, SspvsError, nearest, one_line
+from sspvs.errors import REPLACE, SspvsError, nearest, one_line, unforeseen
+
+logger = logging.getLogger(__name__)
 
 VERBS = {
     "summarize": (
@@ -72,33 +76,58 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 when all went well, 1 when some of several inputs failed, 2 for a user's mistake, 130 when interrupted.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    _replace_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=REPLACE)
-    if arguments and arguments[0] in ("--version", "-V"):
-        print(f"sspvs {sspvs.__version__}")  # noqa: T201
-        return 0
     while len(arguments) > 1 and arguments[0] in (QUIET, VERBOSE, DEBUG):
         arguments.append(arguments.pop(0))  # before the verb they mean the same
     debug = DEBUG in arguments[1:]
     logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, format="%(levelname)s: %(message)s")
     if debug:
         logging.getLogger("matplotlib").setLevel(logging.WARNING)
-    try:
-        if arguments[:1] == [COMPLETION]:
-            from sspvs.commands.completion import completion_script
+    elif argv is None:  # the process is ours alone
+        _quieten_tracebacks()
+    out, err = _FullStream(sys.stdout), _FullStream(sys.stderr)
+    with redirect_stdout(cast("TextIO", out)), redirect_stderr(cast("TextIO", err)):
+        try:
+            status = _main(arguments)
+        except SystemExit:  # --help
+            out.flush()
+            if out.lost is None:
+                raise
+            status = 2
+        except Exception as error:
+            if out.unread or err.unread:  # the reader of our output (`| head`) went away: not a mistake
+                return 0
+            if debug:
+                raise
+            foreseen = isinstance(error, SspvsError | ValueError | OSError)
+            sys.stderr.write(f"error: {one_line(error) if foreseen else unforeseen(error)}\n")
+            status = 2
+        except KeyboardInterrupt:
+            sys.stderr.write("interrupted\n")
+            status = 130
+        finally:
+            err.flush()
+            out.flush()
+        if out.lost is not None:
+            reason = out.lost.strerror or out.lost
+            sys.stderr.write(f"error: cannot write to standard output: {reason}; files, if any, are complete\n")
+            return status or 2
+        return status
 
-            print(completion_script(VERBS, " ".join(arguments[1:])))  # noqa: T201
-            return 0
-        return _run("sspvs", VERBS, arguments)
-    except (SspvsError, ValueError, OSError) as error:
-        if debug:
-            raise
-        sys.stderr.write(f"error: {one_line(error)}\n")
-        return 2
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted\n")
-        return 130
+
+def _main(arguments: Sequence[str]) -> int:
+    if arguments[:1] in (["--version"], ["-V"]):
+        print(f"sspvs {sspvs.__version__}")  # noqa: T201
+        return 0
+    if arguments[:1] == [COMPLETION]:
+        from sspvs.commands.completion import completion_script
+
+        print(completion_script(VERBS, " ".join(arguments[1:])))  # noqa: T201
+        return 0
+    return _run("sspvs", VERBS, arguments)
 
 
 def _run(prog: str, verbs: Table, arguments: Sequence[str], about: str = "") -> int:
@@ -116,25 +145,44 @@ def _run(prog: str, verbs: Table, arguments: Sequence[str], about: str = "") -> 
     module = import_module(module_name)
     if hasattr(module, "VERBS"):
         return _run(f"{prog} {verb}", module.VERBS, rest, module.DESCRIPTION)
-    try:
-        if hasattr(module, "run_verb"):
-            explains = any(word.startswith(("-h", "--help", "--print_config")) for word in rest)
-            with _manner(QUIET in rest, VERBOSE in rest, printed=verb in PRINTED or explains):
-                status = int(module.run_verb(verb, rest))
-        else:
-            description = getattr(module, "DESCRIPTION", None) or line.capitalize() + "."
-            parser = VerbParser(prog=f"{prog} {verb}", description=description)
-            module.add_arguments(parser)
-            add_manner_arguments(parser)
-            args = parser.parse_args(rest)
-            with _manner(args.quiet, args.verbose, printed=verb in PRINTED):
-                status = int(module.run(args))
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader of our output (`| head`) went away: not a mistake. Keep the interpreter's own flush quiet.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    return status
+    if hasattr(module, "run_verb"):
+        explains = any(word.startswith(("-h", "--help", "--print_config")) for word in rest)
+        with _manner(QUIET in rest, VERBOSE in rest, printed=verb in PRINTED or explains):
+            return int(module.run_verb(verb, rest))
+    description = getattr(module, "DESCRIPTION", None) or line.capitalize() + "."
+    parser = VerbParser(prog=f"{prog} {verb}", description=description)
+    module.add_arguments(parser)
+    add_manner_arguments(parser)
+    args = parser.parse_args(rest)
+    with _manner(args.quiet, args.verbose, printed=verb in PRINTED):
+        return int(module.run(args))
+
+
+def _replace_closed_streams() -> None:
+    """Standard streams that the caller closed (`>&-`) become the null device.
+
+    Otherwise Python has None for them, and the next file that is opened gets their number: what a library writes to
+    standard output would land in it.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # gets the lowest free number: this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w" if number else "r", encoding="utf-8"))  # noqa: SIM115
+
+
+def _quieten_tracebacks() -> None:
+    """What fails in a thread or while something is thrown away never ends a verb: `--debug` shows it, a user does not.
+
+    Python would print a traceback of each.
+    """
+
+    def log(happened: threading.ExceptHookArgs | sys.UnraisableHookArgs) -> None:
+        logger.debug("an error beside the work", exc_info=happened.exc_value)
+
+    threading.excepthook = sys.unraisablehook = log
 
 
 @contextmanager
@@ -166,8 +214,8 @@ def _manner(quiet: bool, verbose: bool, *, printed: bool) -> Iterator[None]:
         root.setLevel(level)
 
 
-class _NoTerminal:
-    """A stream that says it is no terminal, so that no progress bar is drawn on it."""
+class _Stream:
+    """Another stream, as far as it is not said otherwise."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -175,6 +223,51 @@ class _NoTerminal:
     def __getattr__(self, name: str) -> object:
         return getattr(self._stream, name)
 
+
+class _NoTerminal(_Stream):
+    """A stream that says it is no terminal, so that no progress bar is drawn on it."""
+
     def isatty(self) -> bool:
         """Never."""
         return False
+
+
+class _FullStream(_Stream):
+    """A stream whose device may be full: what a verb says is lost then, and what it makes is not.
+
+    Attributes:
+        lost: Why something could not be written.
+        unread: Whether it is a pipe that nobody reads any more, which ends the verb.
+    """
+
+    lost: OSError | None = None
+    unread = False
+
+    def write(self, text: str) -> int:
+        """Write, or take note that it cannot be."""
+        try:
+            return self._stream.write(text)
+        except BrokenPipeError:
+            self.unread = True
+            self._discard()
+            raise
+        except OSError as error:
+            self._lose(error)
+            return len(text)
+
+    def flush(self) -> None:
+        """Likewise."""
+        try:
+            self._stream.flush()
+        except BrokenPipeError:
+            self._discard()
+        except OSError as error:
+            self._lose(error)
+
+    def _discard(self) -> None:
+        """Into the null device from now on, also what the interpreter flushes at its end."""
+        os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+
+    def _lose(self, error: OSError) -> None:
+        self.lost = self.lost or error
+        self._discard()

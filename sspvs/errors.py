@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path, PurePath
+from traceback import walk_tb
 from typing import TypeVar
 from urllib.parse import unquote
 
@@ -25,6 +26,8 @@ _ADDRESS = re.compile(r"(?:[^/=]*=)?([A-Za-z][A-Za-z0-9+.-]+)://(.*)", re.DOTALL
 _COLLAPSED = re.compile(r"(https?|s?ftps?|rt[sm]ps?|s3|gs|file):/(.*)", re.DOTALL)
 """What a `Path` makes of an address."""
 _FEW = 3
+_LONGEST = 1000
+_TRACEBACK = "Traceback (most recent call last)"
 
 
 class SspvsError(Exception):
@@ -183,8 +186,17 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 def one_line(error: BaseException) -> str:
-    """What an error says, on a single line; its kind where it says nothing."""
-    return " ".join(printable(str(error)).split()) or type(error).__name__
+    """What an error says, on a single line that a screen takes; its kind where it says nothing.
+
+    Of an error of another process that has its traceback in it, the last line; of a text that echoes a file, both ends.
+    """
+    said = printable(str(error))
+    if _TRACEBACK in said:
+        said = re.sub(r"^(sspvs\.errors\.\w+|ValueError): ", "", said.strip().splitlines()[-1])
+    said = " ".join(said.split())
+    if len(said) > _LONGEST:
+        said = f"{said[: _LONGEST // 2]} ... {said[-_LONGEST // 2 :]}"
+    return said or type(error).__name__
 
 
 def reason(error: Exception) -> str:
@@ -193,6 +205,24 @@ def reason(error: Exception) -> str:
     said = one_line(error)
     expected = isinstance(error, (SspvsError, ValueError, OSError)) or said == type(error).__name__
     return said if expected else f"{type(error).__name__}: {said}"
+
+
+def unforeseen(error: Exception) -> str:
+    """One line about an error that nobody raised on purpose and nobody expected, with the file that it is about."""
+    kind, said = type(error).__name__, one_line(error)
+    said = said if said.startswith(kind) else f"{kind}: {said}"
+    file = _file_at_work(error)
+    where = said if file is None else about(file, said)
+    return f"{where}; this was not foreseen: please report it, with what --debug shows"
+
+
+def _file_at_work(error: BaseException) -> Path | None:
+    """The path that the innermost function of this package was given, of those that were at work."""
+    found = None
+    for frame, _ in walk_tb(error.__traceback__):
+        if str(frame.f_globals.get("__name__")).startswith("sspvs."):
+            found = next((value for value in frame.f_locals.values() if isinstance(value, Path)), found)
+    return found
 
 
 def about(path: Path, said: str) -> str:

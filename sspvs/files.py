@@ -1,18 +1,21 @@
-"""What a file really is, told from its first bytes, and the one way to read text.
+"""What a file really is, told from its first bytes, and the one way to read text, JSON and YAML.
 
 Downloads go wrong in ways that a file's name hides: a Git LFS pointer, a web page, a server's error reply, an archive
 that was not unpacked, a file cut short. What opens a user's file looks here first, or says from here why it failed.
-Nothing is unpickled.
+Nothing is unpickled, and nothing is opened that may never end or never begin: pipes, devices, sockets.
 """
 
 from __future__ import annotations
 
-import json
+import errno
 import os
 import re
+import stat
 import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from sspvs.parsing import MOST_BYTES, parse_json, parse_yaml
 
 START_BYTES = 4096
 """How much of a file is looked at."""
@@ -26,6 +29,14 @@ STAND_INS = ("empty", "zeros", "lfs", "annex", "page", "reply", "office", "gzip"
 """Kinds that are never the file that was meant."""
 VIDEO = ("video", "text", "json", "xml", "zeros", "pickle", "tar")
 """Kinds that are left to the decoders: they read more than what begins as a film does."""
+
+
+_SPECIAL = (
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISSOCK, "a socket"),
+)
 
 
 class WrongFileError(OSError):
@@ -124,19 +135,40 @@ def start_of_text(start: bytes) -> str | None:
     """Text out of the first `START_BYTES` of a file, without a letter that is cut in two; None when it is no text."""
     for cut in range(4 if len(start) >= START_BYTES else 1):
         try:
-            text = decode_text(start[: len(start) - cut])
+            return decode_text(start[: len(start) - cut])
         except UnicodeDecodeError:
             continue
-        return None if "\0" in text else text
     return None
+
+
+def check_regular(path: str | os.PathLike[str]) -> int:
+    """Refuse what is no regular file, without opening it: a pipe blocks until somebody writes, a device never ends.
+
+    Returns:
+        Its size in bytes. What the kernel makes up as it is read (`/proc`) has none, and counts as empty.
+
+    Raises:
+        WrongFileError: It is something else, which is said.
+        OSError: There is no such file.
+    """
+    status = Path(path).stat()
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, "it is a folder, not a file", os.fspath(path))
+    if not stat.S_ISREG(status.st_mode):
+        what = next((name for is_such, name in _SPECIAL if is_such(status.st_mode)), "no regular file")
+        raise WrongFileError(f"it is {what}; save its content as a file and give that")
+    return status.st_size
 
 
 def kind_of(path: str | os.PathLike[str]) -> FileKind | None:
     """What a file is; None when it is nothing known.
 
     Raises:
+        WrongFileError: It is no regular file.
         OSError: When it cannot be read.
     """
+    if check_regular(path) == 0:
+        return _EMPTY
     with Path(path).open("rb") as file:
         return kind_of_start(file.read(START_BYTES))
 
@@ -174,25 +206,72 @@ def check_kind(path: str | os.PathLike[str], *accepted: str) -> None:
         raise WrongFileError(reason)
 
 
+def read_content(path: str | os.PathLike[str], *accepted: str) -> bytes:
+    """The bytes of a file that is read whole.
+
+    Args:
+        path: The file.
+        accepted: Names of `FileKind`s beside text.
+
+    Raises:
+        WrongFileError: It is something else, or too large, which is said.
+        OSError: When it cannot be read.
+    """
+    check_kind(path, *TEXT, *accepted)
+    with Path(path).open("rb") as file:
+        content = file.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise WrongFileError(f"it has more than {MOST_BYTES >> 20} MiB; text of that size is not read")
+    return content
+
+
 def read_text(path: str | os.PathLike[str]) -> str:
     """The text of a file: UTF-8, or UTF-16 with a byte order mark, as spreadsheets write it.
 
     Raises:
-        WrongFileError: It is something else, which is said.
+        WrongFileError: It is something else, or too large, which is said.
         UnicodeDecodeError: It is no text.
         OSError: When it cannot be read.
     """
-    check_kind(path, *TEXT)
-    return decode_text(Path(path).read_bytes())
+    return decode_text(read_content(path))
+
+
+def read_json(path: str | os.PathLike[str], *, once: bool = False) -> Any:
+    """The value of a JSON file.
+
+    Args:
+        path: The file.
+        once: Refuse a name that occurs twice in one object.
+
+    Raises:
+        ValueError: It is no JSON, or beyond the bounds of `sspvs.parsing`; it says where in the file.
+        OSError: It cannot be read, or is something else.
+    """
+    return parse_json(read_text(path), once=once)
+
+
+def read_yaml(path: str | os.PathLike[str]) -> Any:
+    """The value of a YAML file.
+
+    Raises:
+        ValueError: It is no YAML, or beyond the bounds of `sspvs.parsing`; it says where in the file.
+        OSError: It cannot be read, or is something else.
+    """
+    return parse_yaml(read_text(path))
 
 
 def decode_text(content: bytes) -> str:
     """Text from bytes, without a byte order mark.
 
     Raises:
-        UnicodeDecodeError: It is neither UTF-8 nor UTF-16 with a byte order mark.
+        UnicodeDecodeError: It is neither UTF-8 nor UTF-16 with a byte order mark, or has NUL bytes.
     """
-    return content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+    encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    text = content.decode(encoding)
+    if "\0" in text:
+        place = max(content.find(b"\0"), 0)
+        raise UnicodeDecodeError(encoding, content, place, place + 1, "a NUL byte, which text does not have")
+    return text
 
 
 def _markup(text: str) -> FileKind:
@@ -218,8 +297,8 @@ def _reply(text: str) -> str | None:
     if not text.startswith("{"):
         return None
     try:
-        content: Any = json.loads(text)
-    except (ValueError, RecursionError):
+        content: Any = parse_json(text)
+    except ValueError:
         return None
     if isinstance(content.get("error"), dict):  # {"error": {"code": 404, "message": "..."}}
         content = {**content.pop("error"), **content}

@@ -84,7 +84,7 @@ def check_writable(out: Path) -> None:
     Raises:
         OutputError: `out`, or the nearest folder above it that exists, is not a folder one can write to.
     """
-    nearest = next(folder for folder in (out.absolute(), *out.absolute().parents) if folder.exists())
+    nearest = next(folder for folder in (out.absolute(), *out.absolute().parents) if os.path.lexists(folder))
     if not nearest.is_dir():
         raise OutputError(f"cannot write to {out}: {nearest} is a file, not a folder; choose another --out")
     if not os.access(nearest, os.W_OK | os.X_OK):

@@ -6,7 +6,6 @@ folder by their names in `summary.json`.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sspvs.errors import OutputError
+from sspvs.files import read_json
 
 SUMMARY = "summary.json"
 SUMMARY_FILES = ("report.html", "scores.csv", "scores.png", "summary.edl", SUMMARY, "summary.mp4", "summary.otio")
@@ -148,7 +148,7 @@ def _says_sspvs(value: object) -> bool:
 
 
 def _json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+    return read_json(path)
 
 
 def _attributes(path: Path) -> dict[str, str]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
+import signal
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ from sspvs.data.annotations.summe import read_summe_video
 from sspvs.data.annotations.tvsum_tsv import read_tsv
 from sspvs.data.building.shots import read_given_shots
 from sspvs.data.formats import convert, inspect_file
-from sspvs.data.formats.tfrecord import read_records, record_places
+from sspvs.data.formats.tfrecord import record_places
 from sspvs.data.manifest_rows import Problems, read_rows
 from sspvs.data.pretrain.items import FeatureRef
 from sspvs.data.pretrain.reading import FeatureReader
@@ -114,8 +116,7 @@ READERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "clips in tar": ("x.tar", _clips),
     "a shard": ("x.tar", _shards),
     "the index of shards": (INDEX, lambda path: read_index(path.parent)),
-    "records": ("x.tfrecord", lambda path: list(read_records(path))),
-    "places of records": ("x.tfrecord", record_places),
+    "records": ("x.tfrecord", record_places),
     "TVSum's annotations": ("ydata-tvsum50.mat", read_tvsum),
     "TVSum's table": ("x.tsv", read_tsv),
     "SumMe's annotations": ("x.mat", lambda path: read_summe_video(path, "video_1")),
@@ -156,6 +157,34 @@ def test_every_reader_names_what_stands_in_a_files_place(reader: str, tmp_path: 
         expected = said.replace("the file is empty", "empty")
         assert expected in str(caught.value), (stand_in, str(caught.value))
         assert name.rpartition(".")[0] in str(caught.value) or "config.json" in str(caught.value), stand_in
+
+
+@pytest.fixture
+def stuck() -> Iterator[None]:
+    """Waiting for a writer, or reading without end, fails instead."""
+
+    before = signal.signal(signal.SIGALRM, lambda *_: pytest.fail("it waits"))
+    signal.alarm(10)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a system without named pipes")
+@pytest.mark.usefixtures("stuck")
+@pytest.mark.parametrize("reader", [name for name in READERS if name != "a checkpoint folder"])
+def test_no_reader_opens_what_is_no_regular_file(reader: str, tmp_path: Path) -> None:
+    name, read = READERS[reader]
+    for number, make in enumerate((os.mkfifo, lambda path: path.symlink_to(os.devnull), Path.mkdir)):
+        path = tmp_path / str(number) / name
+        path.parent.mkdir()
+        make(path)
+        if path.is_dir() and reader in ("a shard", "a config"):  # may be a folder; is refused by the parser
+            continue
+        with pytest.raises((SspvsError, ValueError)) as caught:
+            read(path)
+        assert name.rpartition(".")[0] in str(caught.value) or "config.json" in str(caught.value)
+        assert "empty" not in str(caught.value)
 
 
 @pytest.mark.parametrize("suffix", ["h5", "npy", "npz", "json", "csv", "yaml", "mat", "tar", "tfrecord", "ckpt", "pth"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -35,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="mean",
         help="to one value a second: the mean over the second (default), or the value at its start",
     )
+    clock.add_argument("--no-check", action="store_true", help="do not compare TFRecord records with their checksums")
     clock.add_argument("--keep-scale", action="store_true", help="do not L2-normalise YouTube-8M features")
 
 
@@ -50,6 +50,7 @@ def run(args: argparse.Namespace) -> int:
         pick_step=args.pick_step,
         resample=args.resample,
         keep_scale=args.keep_scale,
+        check=not args.no_check,
         skip_bad=args.skip_bad,
         subset=args.subset,
     )
@@ -69,7 +70,7 @@ def _progress(entries: Iterator[Any], total: int | None) -> Iterator[Any]:
 
 
 def _fps(text: str | None) -> float | Mapping[str, float] | None:
-    from sspvs.files import WrongFileError, read_text
+    from sspvs.files import WrongFileError, read_json
 
     if text is None:
         return None
@@ -77,10 +78,10 @@ def _fps(text: str | None) -> float | Mapping[str, float] | None:
         rate: Any = float(text)
     except ValueError:
         try:
-            rate = {key: float(value) for key, value in json.loads(read_text(text)).items()}
+            rate = {key: float(value) for key, value in read_json(text).items()}
         except WrongFileError as error:
             raise ValueError(f"--fps {text}: {error}; expected a JSON file {{video: fps}}") from error
-        except (OSError, ValueError, AttributeError, TypeError) as error:
+        except (OSError, ValueError, AttributeError, TypeError, OverflowError) as error:
             raise ValueError(f"--fps: expected a number or a JSON file {{video: fps}}, got '{text}'") from error
     rates = rate.values() if isinstance(rate, dict) else [rate]
     if not all(0 < value < float("inf") for value in rates):

@@ -24,11 +24,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-import yaml
-
 from sspvs.atomic import write_text
 from sspvs.crossval.records import FoldRecord
 from sspvs.errors import OutputError
+from sspvs.files import read_json, read_yaml
+from sspvs.parsing import parse_yaml
 from sspvs.training.predictions import variant_path
 
 SETTINGS, CONFIG, RESULT = "settings.json", "config.yaml", "result.json"
@@ -99,7 +99,7 @@ class CrossvalFolder:
     def _refuse_foreign(self) -> None:
         """Leave a folder alone whose files only have the names of ours: without `settings.json` they are not ours."""
         try:
-            identity = json.loads((self.path / SETTINGS).read_text(encoding="utf-8"))
+            identity = read_json(self.path / SETTINGS)
         except FileNotFoundError:
             identity = None
         except (OSError, ValueError):
@@ -129,13 +129,13 @@ class CrossvalFolder:
         """
         path, wanted = self.path / SETTINGS, json.dumps(identity, indent=2, sort_keys=True) + "\n"
         if path.is_file() and any(self.path.glob("seed_*/fold_*")):
-            if differing := _differing(path.read_text(encoding="utf-8"), identity):
+            if differing := _differing(path, identity):
                 raise ValueError(f"{self.path} was made with other settings: {differing}; {_WAYS}")
         else:
             write_text(self.path / CONFIG, config)
             write_text(path, wanted)
         started = self.path / CONFIG
-        known: dict[str, Any] = yaml.safe_load(started.read_text(encoding="utf-8") if started.is_file() else config)
+        known: dict[str, Any] = read_yaml(started) if started.is_file() else parse_yaml(config)
         return known
 
     def clear_work(self) -> None:
@@ -186,11 +186,11 @@ def _locked(handle: IO[str]) -> bool:
 _WAYS = "choose another --out, or repeat the command with the settings it was started with"
 
 
-def _differing(found: str, identity: Mapping[str, Any]) -> str:
+def _differing(found: Path, identity: Mapping[str, Any]) -> str:
     """Which settings differ, and how; empty where none does."""
     try:
-        before = _flat(json.loads(found))
-    except ValueError:
+        before = _flat(read_json(found))
+    except (OSError, ValueError):
         return "its settings.json cannot be read"
     now = _flat(identity)
     names = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))

@@ -11,7 +11,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
 from jsonargparse import ArgumentParser, Namespace
 
 from sspvs.benchmark.provenance import file_facts
@@ -19,6 +18,7 @@ from sspvs.benchmark.refined import refined_row
 from sspvs.crossval.settings import CrossvalSettings
 from sspvs.data.refinement.finding import feature_files
 from sspvs.data.summarization.fold_data import FoldDataModule, as_paths
+from sspvs.parsing import parse_yaml
 from sspvs.training.command_line import TrainingCLI
 from sspvs.training.tasks import TASKS, TrainingTask, task_asked_for, task_named
 
@@ -90,7 +90,7 @@ class Plan:
             )
         cli = ReadConfig("fit", settings.arguments())
         _refuse_processes(settings, cli.settings.trainer.devices)
-        config = yaml.safe_load(cli.text)
+        config = parse_yaml(cli.text)
         data = _data(cli.settings.data, task)
         combine = config["model"].get("combine")
         name = str(cli.run_settings.name) if combine is None else refined_row(combine)

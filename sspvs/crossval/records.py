@@ -10,6 +10,7 @@ from typing import Any
 
 from sspvs.atomic import write_text
 from sspvs.errors import DatasetError, first_line
+from sspvs.files import read_json
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ class FoldRecord:
             DatasetError: It is no such file.
         """
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = read_json(path)
             content = {"variants": (), "weights_sha256": None, **content}  # records of older versions have none
             known = {one.name: content[one.name] for one in fields(cls)}
             known |= {name: tuple(known[name]) for name in ("val", "test", "variants")}

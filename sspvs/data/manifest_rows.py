@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sspvs.errors import DatasetError
+from sspvs.errors import DatasetError, local_only
 from sspvs.files import read_text
+from sspvs.parsing import lines_of, parse_json, table_records
 
+FEATURE_SUFFIXES = (".h5", ".hdf5", ".hdf", ".npy")
 _LISTED = 12
 
 
@@ -70,21 +69,19 @@ def read_rows(path: Path, problems: Problems) -> Iterator[tuple[str, dict[str, A
     except UnicodeDecodeError as error:
         raise DatasetError(f"{path}: expected UTF-8 text, CSV or JSON lines: {error}") from error
     if path.suffix.lower() in (".csv", ".tsv"):
-        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
-        for row in reader:
-            place = f"line {reader.line_num}"
-            if None in row:
-                problems.add(
-                    place, f"more values than the {len(reader.fieldnames or ())} columns; quote commas in text"
-                )
-            else:
-                yield place, {(key or "").strip(): value for key, value in row.items()}
-        return
-    for number, line in enumerate(text.split("\n"), start=1):  # `splitlines` also cuts at U+2028, within texts
-        if not line.strip():
-            continue
         try:
-            row = json.loads(line)
+            names, rows = table_records(text, "\t" if path.suffix.lower() == ".tsv" else ",")
+            for number, record in rows:
+                if None in record:
+                    problems.add(f"line {number}", f"more values than the {len(names)} columns; quote commas in text")
+                else:
+                    yield f"line {number}", {str(name): cell for name, cell in record.items()}
+        except ValueError as error:
+            raise DatasetError(f"{path}: is no table: {error}") from error
+        return
+    for number, line in lines_of(text):
+        try:
+            row = parse_json(line)
         except ValueError as error:
             problems.add(f"line {number}", f"no JSON: {error}")
             continue
@@ -92,6 +89,22 @@ def read_rows(path: Path, problems: Problems) -> Iterator[tuple[str, dict[str, A
             yield f"line {number}", row
         else:
             problems.add(f"line {number}", f"expected an object with id and path, got {type(row).__name__}")
+
+
+def file_of(given: str, folder: Path) -> tuple[Path, str]:
+    """The file that a manifest names, and the group in it where it is features of many videos (`file.h5#group`).
+
+    Args:
+        given: What stands in the manifest: relative to it, absolute, or from the home folder (`~`).
+        folder: The manifest's.
+
+    Raises:
+        AddressError: It is an address.
+    """
+    name, _, group = given.partition("#")
+    if Path(name).suffix.lower() not in FEATURE_SUFFIXES:
+        name, group = given, ""  # a video with a # in its name
+    return folder / Path(local_only(name)).expanduser(), group
 
 
 def text_in(value: Any) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 from sspvs.errors import CheckpointError, DatasetError, first_line
 from sspvs.evaluation.results import METRICS
 from sspvs.export.source import CheckpointFacts
-from sspvs.files import read_text
+from sspvs.files import read_json
 
 _NOT_STATED = (None, "not stated")
 
@@ -115,7 +114,7 @@ class Figures:
 
 def _read(path: Path) -> Mapping[str, Any]:
     try:
-        content = json.loads(read_text(path))
+        content = read_json(path)
     except (OSError, ValueError) as error:
         raise DatasetError(f"{path}: no result file that can be read: {first_line(error)}") from error
     return content if isinstance(content, dict) else {}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from sspvs.errors import CheckpointError
+from sspvs.files import read_json
 from sspvs.tasks.checkpoint import CONFIG, PRETRAIN, REFINE, SUMMARIZE, read_settings, read_tensors
 from sspvs.tasks.found_checkpoint import FoundCheckpoint, find_checkpoint
 from sspvs.tasks.refine import RefineTask
@@ -54,7 +54,7 @@ class CheckpointFacts:
         if not isinstance(source, SavedTask):
             found = find_exported(source)
             if found.path.is_dir():
-                config = json.loads((found.path / CONFIG).read_text(encoding="utf-8"))
+                config = read_json(found.path / CONFIG)
                 numbers = sum(tensor.numel() for tensor in read_tensors(found.weights).values())
                 version = str(config.get("sspvs", "unknown"))
                 return cls(found.kind, read_settings(found.path), numbers, version, file_digest(found.weights))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from sspvs.files import read_text
+from sspvs.files import read_json
 from sspvs.types import FloatArray, IntArray, Shots, Timeline
 
 _SLACK_SECONDS = 0.05  # times written with one decimal
@@ -64,7 +63,7 @@ def given_shots(
 def _read(path: str | Path, unit: str) -> list[Any]:
     """The list of pairs that a JSON file holds."""
     try:
-        content = json.loads(read_text(path))
+        content = read_json(path)
     except OSError as error:
         raise ValueError(f"cannot read the shots file {path}: {error.strerror or error}") from None
     except ValueError as error:  # not UTF-8, or not JSON

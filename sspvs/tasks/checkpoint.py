@@ -23,7 +23,7 @@ from torch import Tensor, nn
 import sspvs
 from sspvs.atomic import atomic_file, write_text
 from sspvs.errors import CheckpointError, OutputError, WeightsNotFoundError, first_line
-from sspvs.files import TEXT, check_kind, kind_of, read_text, why_not
+from sspvs.files import TEXT, check_kind, check_regular, kind_of, read_json, why_not
 
 CONFIG, WEIGHTS, PRETRAINING = "config.json", "model.safetensors", "pretraining"
 VERSION = 1
@@ -250,6 +250,7 @@ def read_lightning_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Ten
         CheckpointError: It is none, or holds more than tensors and plain types.
     """
     try:
+        check_regular(path)
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever a file of unknown origin makes the reader raise
         raise CheckpointError(f"{path}: {_why_unread(path)}") from error
@@ -280,7 +281,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise CheckpointError(f"{folder}: no {CONFIG} in it; is it a checkpoint folder, and was it written to the end?")
     try:
-        config = json.loads(read_text(path))
+        config = read_json(path)
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path}: no JSON: {first_line(error)}") from error
     return config if isinstance(config, dict) else {}

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from sspvs.atomic import write_text
 from sspvs.errors import CheckpointError, OutputError
+from sspvs.files import read_json
 from sspvs.models.settings import SummarizerSettings, TextEncoderSettings, VideoEncoderSettings
 from sspvs.overwriting import refuse_inputs
 from sspvs.tasks.checkpoint import CONFIG, PRETRAINING, WEIGHTS
@@ -212,7 +213,7 @@ def _refuse_foreign(out: Path, path: Path) -> None:
 
 def _is_ours(config: Path) -> bool:
     with suppress(OSError, ValueError):
-        known = json.loads(config.read_text(encoding="utf-8"))
+        known = read_json(config)
         return isinstance(known, dict) and str(known.get("kind", "")).startswith("sspvs.")
     return False
 

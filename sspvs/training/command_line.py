@@ -5,21 +5,23 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import is_dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any, NoReturn, get_args, get_type_hints
 
 import pytorch_lightning as pl
-from jsonargparse import Namespace, set_parsing_settings
+import yaml
+from jsonargparse import Namespace, get_loader, set_loader, set_parsing_settings
 from pytorch_lightning.callbacks import Callback, LearningRateMonitor
 from pytorch_lightning.cli import ArgsType, LightningArgumentParser, LightningCLI
 
 from sspvs.errors import CheckpointError, UnknownOptionError, local_only
+from sspvs.parsing import check_yaml
 from sspvs.tasks.checkpoint import LoadReport
 from sspvs.training.draws import DrawByStep
-from sspvs.training.given import given, options
+from sspvs.training.given import given, options, refuse_unbounded
 from sspvs.training.loggers import build_loggers
 from sspvs.training.place import KeepPlace
 from sspvs.training.records import ExportWeights, RunConfig, remove_unstarted
@@ -39,6 +41,17 @@ SKIPPED = {
     "predict": {"model", "dataloaders", "datamodule", "weights_only", "return_predictions"},
 }
 """Verb -> arguments of the trainer's method that are no business of the command line."""
+
+
+def _bounded(load: Callable[[str], Any]) -> Callable[[str], Any]:
+    def load_bounded(text: str) -> Any:
+        check_yaml(text)
+        return load(text)
+
+    return load_bounded
+
+
+set_loader("yaml", _bounded(get_loader("yaml")), exceptions=(yaml.YAMLError,))  # also of configs that a config names
 
 
 class OneLineParser(LightningArgumentParser):
@@ -107,6 +120,7 @@ class TrainingCLI(LightningCLI):
         """
         for _, value in (found for found in options(self.arguments) if found[0] == "--config"):
             _refuse_addresses(value)
+        refuse_unbounded(given(self.arguments))
         try:
             self.config = parser.parse_args(args)  # type: ignore[arg-type]
         except ValueError as error:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-import yaml
+from sspvs.files import WrongFileError, check_regular, read_text
+from sspvs.parsing import MOST_YAML_BYTES, check_yaml, parse_yaml
 
-from sspvs.files import WrongFileError, read_text
+_CONFIGS = (".yaml", ".yml", ".json")
 
 Given = Sequence[Mapping[str, Any]]
 """What each config file sets, in order, then all flags together: values by dotted name."""
@@ -37,13 +39,23 @@ def config_of(path: str) -> dict[str, Any]:
     """The content of a config file; empty where it cannot be read, which the parser says later.
 
     Raises:
-        ValueError: It is evidently something else, such as a web page.
+        ValueError: It is evidently something else, such as a web page, or beyond the bounds of `sspvs.parsing`.
     """
     try:
-        content = yaml.safe_load(read_text(path))
+        if check_regular(path) > MOST_YAML_BYTES:
+            raise WrongFileError(f"it has more than {MOST_YAML_BYTES >> 20} MiB")
+        text = read_text(path)
     except WrongFileError as error:
         raise ValueError(f"{path}: expected a config (YAML), but {error}") from error
-    except (OSError, ValueError, yaml.YAMLError):
+    except (OSError, UnicodeDecodeError):
+        return {}
+    try:
+        check_yaml(text)
+    except ValueError as error:
+        raise ValueError(f"{path}: expected a config (YAML), found {error}") from error
+    try:
+        content = parse_yaml(text)
+    except ValueError:
         return {}
     return content if isinstance(content, dict) else {}
 
@@ -75,6 +87,39 @@ def _leaves(content: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str,
 
 def _parsed(value: str) -> Any:
     try:
-        return yaml.safe_load(value)
-    except yaml.YAMLError:
+        return parse_yaml(value)
+    except ValueError:
         return value
+
+
+def refuse_unbounded(sources: Given) -> None:
+    """Refuse values that the parser of settings must not meet: it reads texts as YAML, and opens what names a file.
+
+    Args:
+        sources: What is set where.
+
+    Raises:
+        ValueError: A text is beyond the bounds of `sspvs.parsing`, or names a pipe, a device or the like.
+    """
+    for name, value in (pair for source in sources for pair in source.items()):
+        for text in _texts(value):
+            try:
+                check_yaml(text)
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from error
+            try:
+                check_regular(text)
+            except WrongFileError as error:
+                raise ValueError(f"{name}: {text}: {error}") from error
+            except (OSError, ValueError):
+                continue  # no file, a folder, or no name of any file
+            if Path(text).suffix.lower() in _CONFIGS:
+                config_of(text)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for part in value:
+            yield from _texts(part)

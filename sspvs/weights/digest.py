@@ -6,12 +6,17 @@ import hashlib
 from pathlib import Path
 
 from sspvs.errors import WeightsNotFoundError
-from sspvs.files import why_not
+from sspvs.files import check_regular, why_not
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
+    """SHA-256 of a file, hexadecimal.
+
+    Raises:
+        OSError: It cannot be read, or is no regular file.
+    """
     digest = hashlib.sha256()
+    check_regular(path)
     with path.open("rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
@@ -24,7 +29,10 @@ def check_digest(path: Path, expected: str, remedy: str) -> None:
     Raises:
         WeightsNotFoundError: The SHA-256 of `path` is not `expected`.
     """
-    found = file_digest(path)
+    try:
+        found = file_digest(path)
+    except OSError as error:
+        raise WeightsNotFoundError(f"{path} cannot be read: {error.strerror or error}") from error
     if found != expected:
         check_weights(path)
         raise WeightsNotFoundError(

@@ -153,7 +153,7 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
         ('{"a": ', "is no JSON"),
         ("{}", "expected an object of videos"),
         ("[1, 2]", "'video' name of its own"),
-        ("[" * 100_000, "is no JSON"),
+        ("[" * 100_000, "within one another more than 100 times"),
         ('{"": [[[0, 1]]]}', "expected a name"),
     ],
 )

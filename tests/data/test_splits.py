@@ -136,7 +136,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "something else": ({"scores": [1, 2]}, "found a dict of 'scores'"),
     "half a file": ('[{"train_keys": ["vi', "no whole JSON file"),
     "nothing": ("", "the file is empty"),
-    "nested without end": ("[" * 100_000, "nested too deeply"),
+    "nested without end": ("[" * 100_000, "within one another more than 100 times"),
 }
 
 

@@ -19,7 +19,6 @@ RULES = {
     "gtscore": "mean over annotators of user_scores at the picks",
 }
 
-MOST_BYTES = 1 << 30
 _FIELDS = (*NUMBER_FIELDS, *TEXT_FIELDS)
 
 
@@ -80,8 +79,6 @@ def _text_of(path: Path) -> str:
         raise DatasetError(f"{path}: expected a JSON or CSV file, found a folder")
     if not path.exists():
         raise DatasetError(f"{path}: no such file; expected annotations as JSON or CSV")
-    if path.stat().st_size > MOST_BYTES:
-        raise DatasetError(f"{path}: expected annotations as JSON or CSV, found {path.stat().st_size >> 20} MiB")
     try:
         return read_text(path)
     except WrongFileError as error:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import NamedTuple
 
 from sspvs.data.annotations.draft import NUMBER_FIELDS, TEXT_FIELDS, Problems, VideoDraft, number_of, seconds_of
 from sspvs.errors import DatasetError
+from sspvs.parsing import table_rows
 
 _VIDEO, _ANNOTATOR = "video", "annotator"
 _INTERVAL, _SCORE = ("start", "end"), ("second", "score")
@@ -30,17 +29,17 @@ def read_csv_drafts(text: str, path: Path, problems: Problems) -> list[VideoDraf
         DatasetError: When the header is another.
     """
     delimiter, header_at = _delimiter(text)
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    rows = table_rows(text, delimiter)
     try:
-        header = next((row for row in rows if rows.line_num >= header_at), [])
-        columns = _columns(header, path, rows.line_num or 1, problems)
+        header_line, header = next(((line, row) for line, row in rows if line >= header_at), (1, list[str]()))
+        columns = _columns(header, path, header_line, problems)
         drafts: dict[str, VideoDraft] = {}
         seconds: dict[tuple[str, str], dict[int, float]] = {}
-        for row in rows:
+        for line, row in rows:
             if any(cell.strip() for cell in row):
-                _add_row(row, rows.line_num, columns, delimiter != ",", drafts, seconds, problems)
-    except csv.Error as error:
-        raise DatasetError(f"{path}, line {rows.line_num}: is no table: {error}") from error
+                _add_row(row, line, columns, delimiter != ",", drafts, seconds, problems)
+    except ValueError as error:
+        raise DatasetError(f"{path}: is no table: {error}") from error
     for (video, annotator), scores in seconds.items():
         _add_scores(drafts[video], annotator, scores, problems)
     return list(drafts.values())

@@ -8,13 +8,10 @@ from typing import Any
 
 from sspvs.data.annotations.draft import NUMBER_FIELDS, TEXT_FIELDS, Problems, VideoDraft, number_of, seconds_of
 from sspvs.errors import DatasetError
+from sspvs.parsing import parse_json
 
 _ANNOTATORS, _INTERVALS, _SCORES, _VIDEOS = "annotators", "intervals", "scores", "videos"
 _PAIR = 2
-
-
-class _RepeatedKeyError(ValueError):
-    """A name that occurs twice in one JSON object, where the second would hide the first."""
 
 
 def read_json_drafts(text: str, path: Path, problems: Problems) -> list[VideoDraft]:
@@ -24,11 +21,11 @@ def read_json_drafts(text: str, path: Path, problems: Problems) -> list[VideoDra
         DatasetError: When it is no JSON, or no object of videos.
     """
     try:
-        content = json.loads(text, object_pairs_hook=_without_repetition)
-    except _RepeatedKeyError as error:
-        raise DatasetError(f"{path}: {error}; expected every name once") from error
-    except (ValueError, RecursionError) as error:
+        content = parse_json(text, once=True)
+    except json.JSONDecodeError as error:
         raise DatasetError(f"{path}: is no JSON: {error}") from error
+    except ValueError as error:
+        raise DatasetError(f"{path}: {error}") from error
     if isinstance(content, dict) and isinstance(content.get(_VIDEOS), dict | list) and "annotators" not in content:
         content = content[_VIDEOS]
     if isinstance(content, list):
@@ -36,15 +33,6 @@ def read_json_drafts(text: str, path: Path, problems: Problems) -> list[VideoDra
     if not isinstance(content, dict) or not content:
         raise DatasetError(f"{path}: expected an object of videos, {{name: annotations}}, found {_kind(content)}")
     return [_draft(name, value, problems) for name, value in content.items()]
-
-
-def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    content = dict(pairs)
-    if len(content) < len(pairs):
-        names = [name for name, _ in pairs]
-        repeated = next(name for name in names if names.count(name) > 1)
-        raise _RepeatedKeyError(f"the name '{repeated}' occurs twice in one object")
-    return content
 
 
 def _by_name(videos: list[Any], path: Path) -> dict[str, Any]:

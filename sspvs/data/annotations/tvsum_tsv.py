@@ -10,7 +10,7 @@ import numpy as np
 
 from sspvs.data.annotations.record import AnnotatedVideo, FrameRatings
 from sspvs.errors import DatasetError
-from sspvs.files import read_text
+from sspvs.files import read_content, read_text
 from sspvs.types import FloatArray
 
 _COLUMNS = 3  # video id, category, comma-separated ratings
@@ -113,7 +113,7 @@ def _is_number(text: str) -> bool:
 def _read_info(path: Path) -> dict[str, _Info]:
     """Video id -> title and length; lines of another shape, such as a header, are passed over."""
     found = {}
-    for line in path.read_text(encoding="utf-8-sig", errors="replace").splitlines():
+    for line in read_content(path).decode("utf-8-sig", errors="replace").splitlines():
         cells = [cell.strip() for cell in line.split("\t")]
         if len(cells) == _INFO_COLUMNS:
             found[cells[1]] = _Info(cells[2], _seconds(cells[4]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from sspvs.data.annotations.record import AnnotatedVideo
 from sspvs.data.building.clock import VideoClock
 from sspvs.data.video_finder import spelling
 from sspvs.errors import DatasetError
-from sspvs.files import read_text
+from sspvs.files import read_json
 from sspvs.selection import DEFAULT_RATIO, given_shots, kts_shots, split_long, uniform_shots
 from sspvs.selection.shots import KTS_SHOT_SECONDS, UNIFORM_SHOT_SECONDS
 from sspvs.types import Shots, Timeline
@@ -198,10 +197,10 @@ def read_given_shots(path: Path) -> GivenShots:
         DatasetError: When it is something else.
     """
     try:
-        content = json.loads(read_text(path))
+        content = read_json(path)
     except OSError as error:
         raise DatasetError(f"{path}: cannot read the shots: {error.strerror or error}") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise DatasetError(f"{path}: expected shots as JSON: {error}") from error
     unit = content.get(_UNIT, "frames") if isinstance(content, dict) else None
     videos = content.get(_VIDEOS, content) if isinstance(content, dict) else None

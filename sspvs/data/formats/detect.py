@@ -43,7 +43,7 @@ def kind_of(path: Path, name: str | None = None) -> Kind:
         ValueError: When no kind has that name.
     """
     if name is not None:
-        if not path.exists():
+        if not path.is_dir() and not path.is_file():
             raise DatasetError(f"{path}: no such file or folder")
         found = unusable.stand_in(Glimpse(path)) or kind_named(name)
     else:

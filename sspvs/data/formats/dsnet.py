@@ -16,7 +16,7 @@ from sspvs.data.formats.inspection import Inspection, KeyNote, NoSuchVideoError,
 from sspvs.data.formats.kind import Job, Kind, Settings, Writer
 from sspvs.data.formats.record import Entry, Source, VideoRecord
 from sspvs.errors import DatasetError, SspvsError, first_line
-from sspvs.files import read_text
+from sspvs.files import read_json
 from sspvs.types import Annotations, BoolArray
 
 HOLDS = frozenset({"user summaries", "names beside the keys"})
@@ -71,7 +71,7 @@ def read_labels(path: Path) -> tuple[BoolArray, tuple[str, ...]]:
         DatasetError: When it is damaged or holds something else.
     """
     try:
-        content: Any = json.loads(read_text(path))
+        content: Any = read_json(path)
     except (OSError, ValueError) as error:
         raise DatasetError(f"{path}: damaged JSON: {first_line(error)}; write it again") from error
     if not isinstance(content, dict) or KEY not in content:

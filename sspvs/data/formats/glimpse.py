@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import json
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import h5py
-
 from sspvs.data.formats.damage import DAMAGE
 from sspvs.errors import first_line
+from sspvs.features.store import is_h5
 from sspvs.features.store.h5_survey import Family, h5_family
-from sspvs.files import START_BYTES, FileKind, kind_of_start, read_text, start_of_text
+from sspvs.files import START_BYTES, FileKind, check_regular, kind_of_start, read_json, start_of_text
+from sspvs.parsing import parse_json, table_rows
 
 
 class Glimpse:
@@ -33,6 +31,7 @@ class Glimpse:
         """The first bytes of a file; empty for a folder."""
         if self.is_folder:
             return b""
+        check_regular(self.path)
         with self.path.open("rb") as file:
             return file.read(START_BYTES)
 
@@ -49,7 +48,7 @@ class Glimpse:
     @cached_property
     def is_h5(self) -> bool:
         """Whether the file starts as an h5 file does."""
-        return not self.is_folder and bool(h5py.is_hdf5(self.path))
+        return is_h5(self.path)
 
     @property
     def family(self) -> Family | None:
@@ -76,8 +75,8 @@ class Glimpse:
         if self.kind is None or self.kind.name != "json":
             return None
         try:
-            return json.loads(read_text(self.path))
-        except (ValueError, RecursionError):
+            return read_json(self.path)
+        except ValueError:
             return None
 
     @cached_property
@@ -92,7 +91,7 @@ class Glimpse:
         """The first line of a JSON-lines file; None for other files."""
         line = self.text.lstrip().split("\n", 1)[0]
         try:
-            return json.loads(line) if line[:1] == "{" else None
+            return parse_json(line) if line[:1] == "{" else None
         except ValueError:
             return None
 
@@ -105,8 +104,8 @@ class Glimpse:
         line = lines[0]
         delimiter = "\t" if line.count("\t") >= 1 else max(",;", key=line.count)
         try:
-            return tuple(cell.strip() for cell in next(csv.reader([line], delimiter=delimiter), []))
-        except csv.Error:
+            return tuple(cell.strip() for _, row in table_rows(line, delimiter) for cell in row)
+        except ValueError:
             return ()
 
     def holds(self, *names: str) -> bool:

@@ -28,6 +28,7 @@ class Settings:
         pick_step: Every how many frames a source without picks is looked at.
         resample: How values become one a second: `mean` over the second, or `hold` the value at its start.
         keep_scale: Keep the length of YouTube-8M features instead of L2-normalising them.
+        check: Compare the records of TFRecord files with their checksums.
         skip_bad: Leave out videos that cannot be converted, and say so, instead of stopping at the first.
         subset: Which subset all videos are of, where the source does not say.
     """
@@ -37,6 +38,7 @@ class Settings:
     pick_step: int = 15
     resample: Literal["mean", "hold"] = "mean"
     keep_scale: bool = False
+    check: bool = True
     skip_bad: bool = False
     subset: str = ""
 

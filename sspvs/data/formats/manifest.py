@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +10,10 @@ from typing import Any
 from sspvs.data.formats.glimpse import Glimpse
 from sspvs.data.formats.inspection import Inspection, KeyNote, NoSuchVideoError, Use
 from sspvs.data.formats.kind import Kind
-from sspvs.errors import DatasetError, first_line
+from sspvs.data.manifest_rows import file_of
+from sspvs.errors import AddressError, DatasetError, first_line, one_line
 from sspvs.files import read_text
+from sspvs.parsing import lines_of, parse_json, table_records
 
 TEXT_COLUMNS = {
     "title": "its title",
@@ -46,8 +45,8 @@ def inspect(path: Path, inspection: Inspection) -> None:
         ids[key] += 1
         filled.update(name for name, value in row.items() if value not in (None, ""))
         named = next((str(row[name]) for name in PATH_COLUMNS if row.get(name)), "")
-        if named and not (path.parent / named).exists():
-            inspection.problem(f"no such file beside the manifest: {named}", key, remedy="correct its path")
+        if named and (missing := _missing(named, path.parent)):
+            inspection.problem(missing, key, remedy="correct its path")
         elif not named:
             inspection.problem("no path to a video or to features", key)
         if not any(row.get(name) for name in TEXT_COLUMNS):
@@ -70,25 +69,33 @@ def inspect(path: Path, inspection: Inspection) -> None:
     inspection.uses = [Use("pretraining on one's own pairs", bool(ids))]
 
 
+def _missing(named: str, folder: Path) -> str:
+    """What is wrong with the path of a video or of features; empty when a file is there."""
+    try:
+        file, _ = file_of(named.strip(), folder)
+    except AddressError as error:
+        return one_line(error)
+    if file.is_file():
+        return ""
+    return f"no such file{'' if Path(named).is_absolute() else ' beside the manifest'}: {named}"
+
+
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
     try:
-        with io.StringIO(read_text(path), newline="") as file:
-            if Glimpse(path).first_line is not None:
-                for number, line in enumerate(file, start=1):
-                    if line.strip():
-                        yield _object(line, f"{path}, line {number}")
-                return
-            first = file.readline()
-            file.seek(0)
-            for row in csv.DictReader(file, delimiter="\t" if "\t" in first else ","):
-                yield {str(name).strip().lower(): value for name, value in row.items()}
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        text = read_text(path)
+        if Glimpse(path).first_line is not None:
+            for number, line in lines_of(text):
+                yield _object(line, f"{path}, line {number}")
+            return
+        for _, row in table_records(text)[1]:
+            yield {str(name).lower(): value for name, value in row.items()}
+    except (OSError, ValueError) as error:
         raise DatasetError(f"{path}: cannot be read as a table: {first_line(error)}") from error
 
 
 def _object(line: str, where: str) -> dict[str, Any]:
     try:
-        row = json.loads(line)
+        row = parse_json(line)
     except ValueError as error:
         raise DatasetError(f"{where}: damaged JSON: {first_line(error)}") from error
     if not isinstance(row, dict):

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from pathlib import Path
 
 from sspvs.data.formats.glimpse import Glimpse
 from sspvs.data.formats.inspection import Inspection, KeyNote, Use
 from sspvs.data.formats.kind import Kind
 from sspvs.errors import DatasetError
-from sspvs.files import read_text
+from sspvs.files import read_json, read_text
+from sspvs.parsing import table_records
 
 METADATA, SPLIT = "metadata.csv", "mr_hisum_split.json"
 KEY, NAME = "video_id", "youtube_id"
@@ -33,14 +31,11 @@ def read_names(path: Path) -> dict[str, str]:
         DatasetError: When the table cannot be read or lacks the two columns.
     """
     try:
-        with io.StringIO(read_text(path), newline="") as file:
-            first = file.readline()
-            file.seek(0)
-            rows = csv.DictReader(file, delimiter="\t" if "\t" in first else ",")
-            if not {KEY, NAME} <= set(rows.fieldnames or ()):
-                raise DatasetError(f"{path}: expected columns '{KEY}' and '{NAME}', found {rows.fieldnames}")
-            return {row[KEY].strip(): row[NAME].strip() for row in rows if row[KEY] and row[NAME]}
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        names, rows = table_records(read_text(path))
+        if not {KEY, NAME} <= set(names):
+            raise DatasetError(f"{path}: expected columns '{KEY}' and '{NAME}', found {names}")
+        return {row[KEY].strip(): row[NAME].strip() for _, row in rows if row[KEY] and row[NAME]}
+    except (OSError, ValueError) as error:
         raise DatasetError(f"{path}: cannot read the table: {error}; fetch it again") from error
 
 
@@ -57,7 +52,7 @@ def subsets_beside(h5: Path) -> dict[str, str]:
     """Key -> `train`, `val` or `test`, from the split file in the same folder; empty when there is none."""
     path = h5.parent / SPLIT
     try:
-        lists = json.loads(read_text(path)) if path.is_file() else {}
+        lists = read_json(path) if path.is_file() else {}
     except (ValueError, OSError):
         return {}
     if not isinstance(lists, dict):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from sspvs.data.formats.glimpse import Glimpse
 from sspvs.data.formats.inspection import Inspection, KeyNote, NoSuchVideoError, Use, span
 from sspvs.data.formats.kind import Kind
 from sspvs.files import read_text
+from sspvs.parsing import lines_of, parse_json
 
 CLIP_SECONDS = 2
 _KEYS = {
@@ -39,31 +38,26 @@ def inspect(path: Path, inspection: Inspection) -> None:
     videos: dict[str, int] = {}
     seconds: list[int] = []
     queries: set[Any] = set()
-    with io.StringIO(read_text(path)) as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            where = f"line {number}"
-            try:
-                entry = json.loads(line)
-            except ValueError:
-                inspection.problem("damaged JSON: it does not parse", where, remedy="fetch the file again")
-                continue
-            for problem in _problems(entry):
-                inspection.problem(problem, where)
-            if not isinstance(entry, dict):
-                continue
-            for name in entry.keys() & counts.keys():
-                counts[name] += 1
-            if entry.get("qid") in queries:
-                inspection.problem(f"query {entry['qid']} occurs again", where, blocking=False)
-            queries.add(entry.get("qid"))
-            videos[str(entry.get("vid"))] = videos.get(str(entry.get("vid")), 0) + 1
-            seconds.append(int(entry.get("duration") or 0))
-            if inspection.video is not None and str(entry.get("vid")) == inspection.video:
-                inspection.detail[f"query {entry.get('qid')}"] = (
-                    f"{entry.get('query')}: {entry.get('relevant_windows')}"
-                )
+    for number, line in lines_of(read_text(path)):
+        where = f"line {number}"
+        try:
+            entry = parse_json(line)
+        except ValueError:
+            inspection.problem("damaged JSON: it does not parse", where, remedy="fetch the file again")
+            continue
+        for problem in _problems(entry):
+            inspection.problem(problem, where)
+        if not isinstance(entry, dict):
+            continue
+        for name in entry.keys() & counts.keys():
+            counts[name] += 1
+        if entry.get("qid") in queries:
+            inspection.problem(f"query {entry['qid']} occurs again", where, blocking=False)
+        queries.add(entry.get("qid"))
+        videos[str(entry.get("vid"))] = videos.get(str(entry.get("vid")), 0) + 1
+        seconds.append(int(entry.get("duration") or 0))
+        if inspection.video is not None and str(entry.get("vid")) == inspection.video:
+            inspection.detail[f"query {entry.get('qid')}"] = f"{entry.get('query')}: {entry.get('relevant_windows')}"
     if inspection.video is not None and not inspection.detail:
         raise NoSuchVideoError(inspection.video)
     inspection.n_videos = len(videos)

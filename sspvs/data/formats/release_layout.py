@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from sspvs.errors import DatasetError
-from sspvs.files import read_text
+from sspvs.files import read_json
 
 FEATURES, TEXTS = "features", "info_embed"
 LISTS = {"train": "train_list.json", "val": "val_list.json"}
@@ -69,7 +68,7 @@ def read_list(path: Path) -> list[str]:
         DatasetError: When it is no JSON list of ids.
     """
     try:
-        ids = json.loads(read_text(path))
+        ids = read_json(path)
     except (OSError, ValueError) as error:
         raise DatasetError(f"{path}: cannot read the list: {error}; expected a JSON list of video ids") from error
     if not isinstance(ids, list) or not all(isinstance(name, str) for name in ids):

@@ -9,47 +9,22 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
 
+import google_crc32c
+
 from sspvs.errors import DatasetError
-from sspvs.files import check_kind
+from sspvs.files import check_kind, check_regular
 
-_CASTAGNOLI = 0x82F63B78  # reflected
 _MASK_DELTA = 0xA282EAD8
-_FRAME = struct.Struct("<QI")
+_FRAME, _CHECKSUM = struct.Struct("<QI"), struct.Struct("<I")
 _LARGEST = 1 << 30
-
-
-def crc32c(data: bytes) -> int:
-    """CRC-32C of some bytes.
-
-    Example:
-        >>> hex(crc32c(b"123456789"))
-        '0xe3069283'
-    """
-    table, crc = _table(), 0xFFFFFFFF
-    for byte in data:
-        crc = table[(crc ^ byte) & 0xFF] ^ (crc >> 8)
-    return crc ^ 0xFFFFFFFF
 
 
 def masked_crc32c(data: bytes) -> int:
     """CRC-32C as TFRecord stores it."""
-    crc = crc32c(data)
+    crc = google_crc32c.value(data)
     return ((crc >> 15 | crc << 17) + _MASK_DELTA) & 0xFFFFFFFF
-
-
-@lru_cache(maxsize=1)
-def _table() -> tuple[int, ...]:
-    table = []
-    for byte in range(256):
-        crc = byte
-        for _ in range(8):
-            crc = crc >> 1 ^ (_CASTAGNOLI if crc & 1 else 0)
-        table.append(crc)
-    return tuple(table)
 
 
 def looks_like_tfrecord(head: bytes) -> bool:
@@ -60,41 +35,32 @@ def looks_like_tfrecord(head: bytes) -> bool:
     return bool(checksum == masked_crc32c(head[:8]))
 
 
-def read_records(path: str | os.PathLike[str], *, check: bool = False) -> Iterator[bytes]:
-    """The records of a file, one at a time.
+def read_record(path: str | os.PathLike[str], number: int, offset: int, length: int, *, check: bool = True) -> bytes:
+    """One record, from where `record_places` found it.
 
     Args:
-        path: An uncompressed TFRecord file.
-        check: Also compare each record with its checksum: about a second for 10 MB. The frames' own checksums, which
-            find most damage, are always compared.
-
-    Yields:
-        The bytes of each record.
+        path: The file.
+        number: Which record of the file it is, for messages.
+        offset: Where it begins.
+        length: Its number of bytes.
+        check: Compare it with its checksum.
 
     Raises:
-        DatasetError: When the file cannot be read, is no TFRecord file, or is damaged or cut short.
+        DatasetError: The file cannot be read any more, or the record is damaged.
     """
     path = Path(path)
     try:
-        with path.open("rb") as file:
-            number = 0
-            while frame := file.read(_FRAME.size):
-                where = f"{path}, record {number}"
-                if len(frame) < _FRAME.size:
-                    raise DatasetError(f"{where}: cut short in its frame; fetch the file again")
-                length, checksum = _FRAME.unpack(frame)
-                if checksum != masked_crc32c(frame[:8]) or length > _LARGEST:
-                    _check_first(path, number)
-                    raise DatasetError(f"{where}: expected a TFRecord frame, found other bytes; fetch the file again")
-                record, tail = file.read(length), file.read(4)
-                if len(record) < length or len(tail) < 4:
-                    raise DatasetError(f"{where}: cut short, {len(record)} of {length} bytes; fetch the file again")
-                if check and struct.unpack("<I", tail)[0] != masked_crc32c(record):
-                    raise DatasetError(f"{where}: its checksum does not agree; fetch the file again")
-                yield record
-                number += 1
+        with path.open("rb", buffering=0) as file:
+            file.seek(offset)
+            content = file.read(length + _CHECKSUM.size)
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read: {error.strerror or error}") from error
+    where, record = f"{path}, record {number} at byte {offset - _FRAME.size}", content[:length]
+    if len(content) < length + _CHECKSUM.size:
+        raise DatasetError(f"{where}: cut short since the records were found; fetch the file again")
+    if check and _CHECKSUM.unpack_from(content, length)[0] != masked_crc32c(record):
+        raise DatasetError(f"{where}: damaged, its checksum does not agree; fetch the file again")
+    return record
 
 
 def record_places(path: str | os.PathLike[str]) -> tuple[list[tuple[int, int]], str]:
@@ -111,10 +77,10 @@ def record_places(path: str | os.PathLike[str]) -> tuple[list[tuple[int, int]], 
     """
     path, places, place = Path(path), list[tuple[int, int]](), 0
     try:
-        size = path.stat().st_size
+        size = check_regular(path)
         with path.open("rb", buffering=0) as file:
             while place < size:
-                where = f"{path}, record {len(places)}"
+                where = f"{path}, record {len(places)} at byte {place}"
                 file.seek(place)
                 frame = file.read(_FRAME.size)
                 if len(frame) < _FRAME.size:
@@ -123,7 +89,7 @@ def record_places(path: str | os.PathLike[str]) -> tuple[list[tuple[int, int]], 
                 if checksum != masked_crc32c(frame[:8]) or length > _LARGEST:
                     _check_first(path, len(places))
                     return places, f"{where}: expected a TFRecord frame, found other bytes; fetch the file again"
-                first, place = place + _FRAME.size, place + _FRAME.size + length + 4
+                first, place = place + _FRAME.size, place + _FRAME.size + length + _CHECKSUM.size
                 if place > size:
                     return places, f"{where}: cut short, {size - first} of {length} bytes; fetch the file again"
                 places.append((first, length))
@@ -141,5 +107,5 @@ def _check_first(path: Path, number: int) -> None:
 def frame_record(record: bytes) -> bytes:
     """A record with its frame, as it stands in a file."""
     length = struct.pack("<Q", len(record))
-    checksums = (struct.pack("<I", masked_crc32c(part)) for part in (length, record))
+    checksums = (_CHECKSUM.pack(masked_crc32c(part)) for part in (length, record))
     return length + next(checksums) + record + next(checksums)

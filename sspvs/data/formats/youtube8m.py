@@ -68,7 +68,7 @@ def read(path: Path, settings: Settings) -> Source:
 
 
 def _entries(path: Path, settings: Settings) -> Iterator[Entry]:
-    for key, load in byte_entries(path):
+    for key, load in byte_entries(path, check=settings.check):
         yield key, lambda key=key, load=load: _record(key, load, settings)  # type: ignore[misc]
 
 

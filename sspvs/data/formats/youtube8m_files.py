@@ -13,7 +13,7 @@ from sspvs.data.formats.damage import DAMAGE
 from sspvs.data.formats.glimpse import Glimpse
 from sspvs.data.formats.numpy_file import array_headers, is_numpy, load_array
 from sspvs.data.formats.sequence_example import SequenceExample, equal_steps, parse_example
-from sspvs.data.formats.tfrecord import looks_like_tfrecord, read_records
+from sspvs.data.formats.tfrecord import looks_like_tfrecord, read_record, record_places
 from sspvs.errors import DatasetError, one_line
 from sspvs.features.store.byte_file import byte_videos, read_bytes
 
@@ -59,15 +59,19 @@ def _is_byte_file(path: Path) -> bool:
         return False
 
 
-def byte_entries(path: Path) -> Iterator[ByteEntry]:
+def byte_entries(path: Path, *, check: bool = True) -> Iterator[ByteEntry]:
     """Key and what reads that video, for every video of a file or folder.
+
+    Args:
+        path: The file or folder.
+        check: Compare each record of a TFRecord file with its checksum.
 
     Raises:
         DatasetError: From the iterator, when a record file is damaged; from a reader, when its video is.
     """
     if path.is_dir():
         for file in Glimpse(path).files(*SUFFIXES):
-            yield from _guarded(file)
+            yield from _guarded(file, check)
         return
     glimpse = Glimpse(path)
     if glimpse.is_h5:
@@ -76,16 +80,19 @@ def byte_entries(path: Path) -> Iterator[ByteEntry]:
     elif is_numpy(glimpse):
         yield from _numpy_entries(path)
     elif looks_like_tfrecord(glimpse.head):
-        for number, record in enumerate(read_records(path)):
-            yield _record_entry(path, number, record)
+        places, wrong = record_places(path)
+        for number, place in enumerate(places):
+            yield _record_entry(path, number, place, check)
+        if wrong:
+            raise DatasetError(wrong)
     else:
         raise DatasetError(f"{path}: expected frame bytes (.npy, .npz, h5 or TFRecord), found something else")
 
 
-def _guarded(file: Path) -> Iterator[ByteEntry]:
+def _guarded(file: Path, check: bool) -> Iterator[ByteEntry]:
     """The videos of one of several files; where it is damaged, an entry that says so."""
     try:
-        yield from byte_entries(file)
+        yield from byte_entries(file, check=check)
     except DAMAGE as error:
         message = f"{file}: {one_line(error).removeprefix(f'{file}: ')}"
 
@@ -113,12 +120,12 @@ def _checked(path: Path, values: npt.NDArray[np.generic]) -> ByteArray:
     return values.astype(np.uint8, copy=False)
 
 
-def _record_entry(path: Path, number: int, record: bytes) -> ByteEntry:
+def _record_entry(path: Path, number: int, place: tuple[int, int], check: bool) -> ByteEntry:
     where = f"{path}, record {number}"
     try:
-        example = parse_example(record)
+        example = parse_example(read_record(path, number, *place, check=check))
     except DatasetError as error:
-        message = f"{where}: {error}"
+        message = str(error) if str(path) in str(error) else f"{where}: {error}"
 
         def damaged() -> ByteVideo:
             raise DatasetError(message)

@@ -15,16 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from sspvs.atomic import write_text
-from sspvs.data.manifest_rows import Problems, read_rows, text_in
+from sspvs.data.manifest_rows import FEATURE_SUFFIXES, Problems, file_of, read_rows, text_in
 from sspvs.data.pretrain.items import Entry, FeatureRef
 from sspvs.data.text import FIELDS, TextFields
-from sspvs.errors import AddressError, local_only
+from sspvs.errors import AddressError
 from sspvs.video.files import VIDEO_SUFFIXES
 
 PATHS = ("path", "features", "video")
 COLUMNS = ("id", *PATHS, *FIELDS, "split")
 _PARTS = ("train", "val")
-_FEATURE_SUFFIXES = (".h5", ".hdf5", ".hdf", ".npy")
 
 
 def read_manifest(path: Path) -> list[Entry]:
@@ -99,18 +98,15 @@ def _entry(row: Mapping[str, Any], place: str, folder: Path, problems: Problems)
 
 def _source(given: str, folder: Path) -> FeatureRef | Path | str:
     """Where features or video are; a sentence when they are not there."""
-    name, _, group = given.partition("#")
-    if "#" in given and Path(name).suffix.lower() not in _FEATURE_SUFFIXES:
-        name, group = given, ""  # a video with a # in its name
     try:
-        path = folder / Path(local_only(name)).expanduser()
+        path, group = file_of(given, folder)
     except AddressError as error:
         return str(error)
     if not path.is_file():
         return f"no file {path}"
     suffix = path.suffix.lower()
-    if suffix in _FEATURE_SUFFIXES:
+    if suffix in FEATURE_SUFFIXES:
         return FeatureRef(path, group)
     if suffix in VIDEO_SUFFIXES:
         return path
-    return f"{path.name} is neither features ({', '.join(_FEATURE_SUFFIXES)}) nor a video by its name"
+    return f"{path.name} is neither features ({', '.join(FEATURE_SUFFIXES)}) nor a video by its name"

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from sspvs.data.pretrain.items import Entry, FeatureRef
 from sspvs.data.text import TokenFields
 from sspvs.errors import first_line
 from sspvs.features.store.h5_file import open_h5
-from sspvs.files import read_text
+from sspvs.files import read_json
 
 FEATURES, TEXTS = "features", "info_embed"
 LISTS = {"train": "train_list.json", "val": "val_list.json"}
@@ -58,7 +57,7 @@ def read_release(folder: Path, part: str) -> list[Entry]:
 
 def _names(path: Path, problems: Problems) -> list[str]:
     try:
-        names = json.loads(read_text(path))
+        names = read_json(path)
     except (OSError, ValueError) as error:
         problems.add("", f"cannot be read: {first_line(error)}")
         return []

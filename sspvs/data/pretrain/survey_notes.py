@@ -14,6 +14,7 @@ from sspvs.atomic import write_text
 from sspvs.data.pretrain.items import FeatureRef
 from sspvs.data.pretrain.reading import FeatureReader
 from sspvs.errors import FeatureFileError, OutputError
+from sspvs.files import read_json
 from sspvs.types import Fingerprint
 
 logger = logging.getLogger(__name__)
@@ -107,7 +108,7 @@ class SurveyNotes:
 
 def _read_notes(path: Path) -> dict[str, dict[str, Any]]:
     try:
-        notes = json.loads(path.read_text(encoding="utf-8"))
+        notes = read_json(path)
         known = notes["features"] if notes["version"] == _VERSION else {}
         keys = {"stamp", "n_frames", "feature_dim", "fingerprint"}
         return {name: note for name, note in known.items() if keys <= note.keys()}

@@ -21,7 +21,7 @@ from sspvs.errors import DatasetError, FeatureFileError, SspvsError, first_line
 from sspvs.features.store import natural_order, read_features
 from sspvs.features.store.byte_file import byte_videos
 from sspvs.features.store.h5_survey import h5_family
-from sspvs.files import check_kind
+from sspvs.files import check_kind, check_regular
 from sspvs.video.files import VIDEO_SUFFIXES
 
 logger = logging.getLogger(__name__)
@@ -172,6 +172,7 @@ def _kind_of(path: Path) -> FileKind:
     kind = SUFFIXES.get(path.suffix.lower())
     if kind is None:
         try:
+            check_regular(path)
             with path.open("rb") as file:
                 if looks_like_tfrecord(file.read(64)):
                     return "records"

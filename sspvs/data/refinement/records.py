@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from sspvs.atomic import atomic_file
 from sspvs.data.formats.damage import DAMAGE
-from sspvs.data.formats.tfrecord import record_places
+from sspvs.data.formats.tfrecord import read_record, record_places
 from sspvs.data.formats.youtube8m_files import ByteArray, record_bytes
 from sspvs.data.refinement.finding import FeatureFile
 from sspvs.data.refinement.reading import as_features
@@ -207,13 +207,6 @@ def _first_width(source: RecordSource, problems: list[str]) -> int:
 
 
 def _read(path: Path, offset: int, length: int, name: str) -> ByteArray:
-    """(T, D) bytes of the record there."""
-    try:
-        with path.open("rb", buffering=0) as file:
-            file.seek(offset)
-            record = file.read(length)
-    except OSError as error:
-        raise DatasetError(f"{path}: cannot be read: {error.strerror or error}") from error
-    if len(record) < length:
-        raise DatasetError(f"{path}: cut short since its records were found; fetch the file again")
+    """(T, D) bytes of the record there; `name` ends in its number."""
+    record = read_record(path, int(name.rpartition("/")[2]), offset, length)
     return record_bytes(record, f"{name} of {path.name}")

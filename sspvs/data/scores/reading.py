@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 import zipfile
@@ -16,6 +14,7 @@ import numpy as np
 from sspvs.errors import DatasetError, SspvsError, first_line, local_only
 from sspvs.features.store import VideoScores, is_h5, read_scores
 from sspvs.files import WrongFileError, check_kind, kind_of, read_text
+from sspvs.parsing import parse_json, table_records
 from sspvs.types.arrays import LARGEST
 
 KINDS = (
@@ -51,7 +50,7 @@ def read_score_file(path: str | os.PathLike[str]) -> dict[str, VideoScores]:
         raise DatasetError(f"{path}: cannot read the scores: {error}; expected {KINDS}") from error
     except OSError as error:
         raise DatasetError(f"{path}: cannot read the scores: {error.strerror or first_line(error)}") from error
-    except (SspvsError, ValueError, RecursionError) as error:
+    except (SspvsError, ValueError) as error:
         said = first_line(error)
         raise DatasetError(said if str(path) in said else f"{path}: {said}") from error
 
@@ -105,16 +104,8 @@ def _whole(picks: Any, name: str) -> Any:
 
 
 def _read_json(text: str) -> Any:
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
-            names = [name for name, _ in pairs]
-            twice = next(name for name in names if names.count(name) > 1)
-            raise ValueError(f"'{twice}' stands in it twice; keep one")
-        return found
-
     try:
-        return json.loads(text, object_pairs_hook=once, parse_int=float)  # so that no number is too long
+        return parse_json(text, once=True)
     except json.JSONDecodeError as error:
         raise ValueError(f"no whole JSON file: {first_line(error)}; expected {KINDS}") from error
 
@@ -135,14 +126,14 @@ def _read_npz(path: Path) -> dict[str, VideoScores]:
 
 
 def _read_csv(text: str) -> dict[str, VideoScores]:
-    rows = csv.DictReader(io.StringIO(text))
-    header = [str(name).strip().lower() for name in rows.fieldnames or []]
-    rows.fieldnames = header
+    names, rows = table_records(text, ",")
+    header = [name.lower() for name in names]
     clock = next((name for name in ("pick", "frame") if name in header), None)
     if clock is None or not {"video", "score"} <= set(header):
         raise ValueError(f"expected a first line with video, pick (or frame), score; found {', '.join(header)!r}")
     found: dict[str, dict[int, float]] = {}
-    for line, row in enumerate(rows, start=2):
+    for line, record in rows:
+        row = {str(name).lower(): cell for name, cell in record.items()}
         try:
             video, place, score = row["video"].strip(), int(row[clock]), float(row["score"])
             if abs(place) >= _MOST_FRAMES:

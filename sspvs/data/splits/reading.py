@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections import Counter
 from pathlib import Path
@@ -12,7 +11,8 @@ from typing import Any
 from sspvs.data.splits.folds import Fold, Splits
 from sspvs.data.splits.references import VideoRef
 from sspvs.errors import DatasetError, first_line, local_only
-from sspvs.files import TEXT, check_kind, decode_text
+from sspvs.files import decode_text, read_content
+from sspvs.parsing import parse_json, parse_yaml
 
 _PARTS = {
     "train": ("train_keys", "train"),
@@ -39,8 +39,7 @@ def read_splits(path: str | os.PathLike[str]) -> Splits:
     """
     path = Path(local_only(path))
     try:
-        check_kind(path, *TEXT, "pickle")
-        content = path.read_bytes()
+        content = read_content(path, "pickle")
     except OSError as error:
         raise DatasetError(f"{path}: cannot read the split file: {error.strerror or error}") from error
     if content.startswith(_PICKLE):
@@ -63,23 +62,12 @@ def _parse(content: bytes, path: Path) -> Any:
     is_yaml = path.suffix.lower() in (".yml", ".yaml") or not is_json
     try:
         text = decode_text(content)
-        return _yaml(text) if is_yaml else json.loads(text)
+        return parse_yaml(text) if is_yaml else parse_json(text)
     except UnicodeDecodeError as error:
         raise DatasetError(f"{path}: expected {_EXPECTED}, found a file that is no text") from error
     except ValueError as error:
         kind = "YAML" if is_yaml else "JSON"
         raise DatasetError(f"{path}: no whole {kind} file: {first_line(error)}; expected {_EXPECTED}") from error
-    except RecursionError as error:
-        raise DatasetError(f"{path}: nested too deeply; expected {_EXPECTED}") from error
-
-
-def _yaml(text: str) -> Any:
-    import yaml
-
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ValueError(" ".join(str(error).split())) from error
 
 
 def _fold_entries(content: Any, path: Path) -> list[Any]:

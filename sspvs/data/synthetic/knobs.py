@@ -10,6 +10,7 @@ from dataclasses import asdict, fields, is_dataclass
 from typing import Any, NamedTuple
 
 from sspvs.data.synthetic.settings import WorldSettings
+from sspvs.parsing import parse_json
 
 
 class Knob(NamedTuple):
@@ -58,7 +59,7 @@ def settings_values(changes: Sequence[str]) -> dict[str, Any]:
 def _value(text: str) -> Any:
     """A number, pair, true or false, as JSON has it; else the word itself."""
     try:
-        return json.loads(text)
+        return parse_json(text)
     except ValueError:
         return text
 

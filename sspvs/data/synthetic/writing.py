@@ -29,6 +29,7 @@ from sspvs.data.synthetic.video import SyntheticVideo
 from sspvs.data.synthetic.world import World
 from sspvs.errors import OutputError
 from sspvs.features.store import write_dataset, write_features
+from sspvs.files import read_json
 from sspvs.types import Annotations, FrameFeatures
 
 PRETRAIN, FEATURES = "pretrain", "features.h5"
@@ -108,7 +109,7 @@ def _is_ours(folder: Path) -> bool:
     if (folder / _MAKING).is_file():
         return True
     try:
-        return bool(json.loads((folder / TRUTH).read_text(encoding="utf-8"))["made_by"]["tool"] == _TOOL)
+        return bool(read_json(folder / TRUTH)["made_by"]["tool"] == _TOOL)
     except (OSError, ValueError, KeyError, TypeError):
         return False
 

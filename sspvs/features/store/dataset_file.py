@@ -24,6 +24,7 @@ from sspvs.features.store.group_reader import GroupReader, as_text
 from sspvs.features.store.h5_file import open_h5
 from sspvs.features.store.shot_table import read_shots
 from sspvs.files import WrongFileError
+from sspvs.parsing import parse_json
 from sspvs.types import Annotations, Fingerprint, FrameFeatures, Shots
 
 DATASET, MADE_BY = "dataset", "made_by"
@@ -220,7 +221,7 @@ def _read_made_by(attrs: Mapping[str, Any]) -> dict[str, Any]:
         return {}
     text = as_text(attrs[MADE_BY])
     try:
-        content = json.loads(text)
+        content = parse_json(text)
     except ValueError:
         content = None
     return content if isinstance(content, dict) else {MADE_BY: text}

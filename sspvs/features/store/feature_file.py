@@ -177,4 +177,4 @@ def merge_files(target: Path, members: Mapping[str, Path], fingerprint: Fingerpr
 
 def is_h5(path: str | os.PathLike[str]) -> bool:
     """Whether a file starts as an h5 file does."""
-    return bool(h5py.is_hdf5(path))
+    return Path(path).is_file() and bool(h5py.is_hdf5(path))  # not a pipe, which would block

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import h5py
 
-from sspvs.files import DOWNLOAD_AGAIN, WrongFileError, why_not
+from sspvs.files import DOWNLOAD_AGAIN, WrongFileError, check_regular, why_not
 
 
 def open_h5(path: str | os.PathLike[str]) -> h5py.File:
@@ -18,6 +18,7 @@ def open_h5(path: str | os.PathLike[str]) -> h5py.File:
         WrongFileError: It is something else, or cut short; the message says what it is and what to do.
         OSError: When it cannot be read.
     """
+    check_regular(path)
     try:
         return h5py.File(path, "r")
     except OSError as error:

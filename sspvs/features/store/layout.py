@@ -19,6 +19,7 @@ import numpy as np
 
 from sspvs.errors import FeatureFileError, printable
 from sspvs.features.store.group_reader import GroupReader, plain_attributes
+from sspvs.parsing import parse_json
 from sspvs.types import DecodeReport, Fingerprint, FloatArray, FrameFeatures, IntArray, Timeline, VideoInfo
 
 FEATURES, PICKS, N_FRAMES, N_STEPS, VIDEO_NAME = "features", "picks", "n_frames", "n_steps", "video_name"
@@ -154,7 +155,7 @@ def _read_decode(group: h5py.Group) -> DecodeReport | None:
         decoded_frames=int(attrs[_DECODE + "decoded_frames"]),
         corrupt_frames=int(attrs[_DECODE + "corrupt_frames"]),
         decoder=str(attrs[_DECODE + "decoder"]),
-        warnings=tuple(json.loads(attrs[_DECODE + "warnings"])),
+        warnings=tuple(parse_json(attrs[_DECODE + "warnings"])),
         refused_frames=int(attrs.get(_DECODE + "refused_frames", 0)),
     )
 

@@ -18,7 +18,8 @@ from sspvs.data.manifest_rows import Problems
 from sspvs.data.pretrain.items import FeatureRef, PretrainItem
 from sspvs.data.text import TextFields, TokenFields
 from sspvs.errors import DatasetError
-from sspvs.files import read_text, why_not
+from sspvs.files import check_regular, read_text, why_not
+from sspvs.parsing import lines_of, parse_json
 from sspvs.types import Fingerprint
 
 INDEX = "index.jsonl"
@@ -40,6 +41,9 @@ class ShardIndex:
     plan: str = ""
 
 
+_HEAD = 1 << 20  # what the first line takes
+
+
 def is_shards(folder: Path) -> bool:
     """Whether a folder has shards with an index."""
     return (folder / INDEX).is_file()
@@ -48,8 +52,9 @@ def is_shards(folder: Path) -> bool:
 def has_our_index(folder: Path) -> bool:
     """Whether the index says that it is one of ours, whole or not."""
     try:
+        check_regular(folder / INDEX)
         with (folder / INDEX).open(encoding="utf-8") as file:
-            return bool(json.loads(file.readline())["format"] == FORMAT)
+            return bool(parse_json(file.readline(_HEAD))["format"] == FORMAT)
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
@@ -80,11 +85,9 @@ def read_index(folder: Path) -> ShardIndex:
     """
     path = folder / INDEX
     try:
-        first, *lines = read_text(path).splitlines()
-        head = json.loads(first)
+        head, *rows = (parse_json(line) for _, line in lines_of(read_text(path)))
         if head["format"] != FORMAT or head["version"] != VERSION:
             raise ValueError(f"format {head['format']!r} {head['version']}")
-        rows = [json.loads(line) for line in lines]
         items = tuple(_item(row, folder, int(head["feature_dim"])) for row in rows)
         made = head["fingerprint"]
         fingerprint = None if made is None else Fingerprint(**made)
