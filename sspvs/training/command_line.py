@@ -16,6 +16,7 @@ from jsonargparse import Namespace, set_parsing_settings
 from pytorch_lightning.callbacks import Callback, LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.cli import ArgsType, LightningArgumentParser, LightningCLI
 
+from sspvs.atomic import writing
 from sspvs.errors import CheckpointError, UnknownOptionError, local_only
 from sspvs.tasks.checkpoint import LoadReport
 from sspvs.training.draws import DrawByStep
@@ -171,8 +172,10 @@ class TrainingCLI(LightningCLI):
 
     def _run_subcommand(self, subcommand: str) -> None:
         """A training that was refused before it began leaves no folder."""
+        place = Path(self.trainer.log_dir or self.run_settings.root)
         try:
-            super()._run_subcommand(subcommand)
+            with writing(place):  # Lightning's and W&B's files
+                super()._run_subcommand(subcommand)
         except Exception:
             if self.verb == "fit":
                 remove_unstarted(self.trainer)

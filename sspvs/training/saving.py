@@ -12,7 +12,7 @@ import torch
 from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 from pytorch_lightning.callbacks import Checkpoint
 
-from sspvs.atomic import atomic_file
+from sspvs.atomic import atomic_stream
 from sspvs.errors import CheckpointError, OutputError, first_line
 from sspvs.files import check_kind
 
@@ -35,11 +35,8 @@ class WholeCheckpoints(TorchCheckpointIO):
             target.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"cannot make the folder {target.parent}: {error.strerror or error}") from error
-        with atomic_file(target) as temporary:
-            try:
-                torch.save(checkpoint, temporary)
-            except RuntimeError as error:  # torch's own writer, on a full disk
-                raise OutputError(f"cannot write {target}: {first_line(error)}") from error
+        with atomic_stream(target) as stream:
+            torch.save(checkpoint, stream)
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:  # noqa: ARG002
         """Read a checkpoint, on the CPU unless told otherwise.
