@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from pytorch_lightning.callbacks import Callback
 
+from sspvs.atomic import atomic_folder
 from sspvs.crossval import CrossValidation, cross_validate
 from sspvs.crossval.folder import PRETRAINED
 from sspvs.crossval.progress import FoldProgress

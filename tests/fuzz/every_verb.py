@@ -340,6 +340,7 @@ def _main(how: str, verbs: list[str]) -> int:
     times, seed = int(os.environ.get("TIMES", "20" if how == "kill" else "10")), int(os.environ.get("SEED", "0"))
     start, draw, bad = Starter(), random.Random(seed), 0
     root = Path(os.environ.get("MATERIAL") or tempfile.mkdtemp(prefix="every-verb-"))
+    root.mkdir(parents=True, exist_ok=True)
     if not (root / "people.csv").exists():
         made = start(["!material", str(root)])
         assert made.status == 0, made.err
