@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
-from sspvs.atomic import write_text
+from sspvs.atomic import temporary_folder, write_text
 from sspvs.errors import OutputError
 from sspvs.overwriting import KEYFRAMES, SUMMARY, refuse_inputs, summary_files, summary_places
 from sspvs.report import edit_list, keyframes, page, plots, tables
@@ -22,8 +19,6 @@ from sspvs.video import Resize, open_video, write_clips
 MAX_EMBEDDED_BYTES = 40_000_000
 """A summary clip larger than this goes into the report as a 360-line preview."""
 
-STAGING_PREFIX = ".sspvs-staging-"
-"""Temporary folders in an output folder; the number of the process that writes follows."""
 KEYFRAME_BYTES = 32_000_000
 """Full-size key frames held in memory together."""
 
@@ -48,8 +43,10 @@ def write_outputs(summary: Summary, out: Path, *, progress: bool = False) -> Sum
         VideoError: The source video cannot be read any more.
     """
     check_folder(out, [Path(summary.info.path)])
-    with staging_folder(out) as staging:
-        return _write_all(summary, staging, out, progress=progress)
+    with temporary_folder(out) as staging:
+        summary = _write_all(summary, staging, out, progress=progress)
+        _move_into(staging, out)
+    return summary
 
 
 def check_folder(out: Path, inputs: Iterable[Path] = ()) -> None:
@@ -91,44 +88,6 @@ def check_writable(out: Path) -> None:
         raise OutputError(f"cannot write to {out}: no permission in {nearest}; choose another --out")
 
 
-@contextmanager
-def staging_folder(out: Path) -> Iterator[Path]:
-    """A temporary folder inside `out` whose files move to `out` when the block ends well.
-
-    After an error neither the temporary folder nor a folder made for it stays behind.
-    """
-    made = [folder for folder in (out, *out.parents) if not folder.exists()]
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        _remove_abandoned(out)
-        staging = Path(tempfile.mkdtemp(prefix=f"{STAGING_PREFIX}{os.getpid()}-", dir=out))
-    except OSError as error:
-        raise OutputError(f"cannot write to {out}: {error.strerror or error}; choose another --out") from error
-    try:
-        yield staging
-        _move_into(staging, out)
-    except BaseException:
-        shutil.rmtree(staging, ignore_errors=True)
-        for folder in made:
-            with suppress(OSError):
-                folder.rmdir()
-        raise
-
-
-def _remove_abandoned(out: Path) -> None:
-    """Remove the temporary folders of runs that were killed while writing."""
-    if os.name != "posix":  # there, signal 0 is Ctrl-C
-        return
-    for folder in out.glob(f"{STAGING_PREFIX}*"):
-        owner = folder.name.removeprefix(STAGING_PREFIX).partition("-")[0]
-        try:
-            os.kill(int(owner), 0)  # signal 0 only asks whether the process is there
-        except (ValueError, PermissionError):
-            continue
-        except OSError:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
 def _move_into(staging: Path, out: Path) -> None:
     """Move finished files, `summary.json` last: where it is whole, the rest is complete.
 
@@ -143,7 +102,6 @@ def _move_into(staging: Path, out: Path) -> None:
     for name in sorted(names, key=lambda name: (name == SUMMARY, name)):
         (out / name).parent.mkdir(exist_ok=True)
         (staging / name).replace(out / name)
-    shutil.rmtree(staging)
 
 
 def _files_in(folder: Path) -> frozenset[str]:

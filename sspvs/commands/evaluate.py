@@ -90,6 +90,7 @@ def _add_details(group: argparse._ArgumentGroup) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate, write, show; 0 when all went well."""
+    from sspvs.atomic import together
     from sspvs.benchmark import EvaluationSettings, run_benchmark, write_evaluation
 
     scores = None if args.scores is None else _named_scores(args.scores)
@@ -111,18 +112,19 @@ def run(args: argparse.Namespace) -> int:
     )
     benchmark = run_benchmark(args.dataset, scores, splits=args.splits, settings=settings, progress=True)
     published = published_beside(benchmark) if args.published else ()
-    if args.out is not None:
-        write_evaluation(args.out, benchmark.evaluation)
-    if args.report is not None:
-        from sspvs.report.evaluation_page import write_evaluation_page
+    with together():
+        if args.out is not None:
+            write_evaluation(args.out, benchmark.evaluation)
+        if args.report is not None:
+            from sspvs.report.evaluation_page import write_evaluation_page
 
-        write_evaluation_page(
-            args.report, benchmark.evaluation, benchmark.videos, benchmark.predictions, published=published
-        )
-    if args.picture is not None:
-        from sspvs.report.evaluation_plots import write_evaluation_png
+            write_evaluation_page(
+                args.report, benchmark.evaluation, benchmark.videos, benchmark.predictions, published=published
+            )
+        if args.picture is not None:
+            from sspvs.report.evaluation_plots import write_evaluation_png
 
-        write_evaluation_png(args.picture, benchmark.evaluation, published)
+            write_evaluation_png(args.picture, benchmark.evaluation, published)
     print(table_text(benchmark, published))
     for path in (args.out, args.report, args.picture):
         if path is not None:

@@ -59,17 +59,20 @@ def run(args: argparse.Namespace) -> int:
     check_outputs(args, onnx=ONNX)
     if args.card is not None:
         refuse_inputs([_card_path(args)], [Path(args.checkpoint), *args.results])
+    from sspvs.atomic import together
     from sspvs.export.figures import Figures
     from sspvs.export.source import CheckpointFacts, find_exported
 
     find_exported(args.checkpoint)
     figures = Figures.read(args.results, CheckpointFacts.of(args.checkpoint)) if args.results else None
-    if args.onnx is not None:
-        _tell(_onnx(args, figures))
+    with together():
+        report = None if args.onnx is None else _onnx(args, figures)
+        if args.card is not None:
+            _write_card(args, _card_path(args), figures)
+    if report is not None:
+        _tell(report)
     if args.card is not None:
-        path = _card_path(args)
-        _write_card(args, path, figures)
-        print(f"model card: {path}")
+        print(f"model card: {_card_path(args)}")
     if args.push_to_hub is not None:
         print(f"uploaded: {_push(args, figures)}")
     return 0

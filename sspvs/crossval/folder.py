@@ -16,15 +16,14 @@ A fold's folder gets its name when it is whole: it is finished, or it is not the
 
 from __future__ import annotations
 
-import errno
 import json
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from sspvs.atomic import write_text
+from sspvs.atomic import made_folder, take_lock, write_text, writing
 from sspvs.crossval.records import FoldRecord
 from sspvs.errors import OutputError
 from sspvs.files import read_json, read_yaml
@@ -84,17 +83,20 @@ class CrossvalFolder:
                 experiment.
         """
         self._refuse_foreign()
-        try:
-            (self.path / _WORK).mkdir(parents=True, exist_ok=True)
-            handle = (self.path / _LOCK).open("w")
-        except OSError as error:
-            raise OutputError(f"cannot make the folder {self.path}: {error.strerror or error}") from error
-        with handle:
-            if not _locked(handle):
+        with made_folder(self.path):
+            with writing(self.path):
+                lock = take_lock(self.path / _LOCK)
+            if lock is None:
                 raise OutputError(
                     f"{self.path}: another `sspvs crossval` is at work there; wait for its end, or choose another --out"
                 )
-            yield
+            try:
+                yield
+            finally:
+                self.clear_work()
+                with suppress(OSError):
+                    (self.path / _LOCK).unlink()
+                lock.close()
 
     def _refuse_foreign(self) -> None:
         """Leave a folder alone whose files only have the names of ours: without `settings.json` they are not ours."""
@@ -141,7 +143,6 @@ class CrossvalFolder:
     def clear_work(self) -> None:
         """Remove what interrupted folds left."""
         shutil.rmtree(self.path / _WORK, ignore_errors=True)
-        (self.path / _WORK).mkdir(exist_ok=True)
 
     def commit(self, seed: int, fold: int, made: Path) -> None:
         """Give a whole fold its place.
@@ -163,24 +164,6 @@ class CrossvalFolder:
         except OSError as error:
             raise OutputError(f"cannot write {target}: {error.strerror or error}") from error
         shutil.rmtree(self.work(seed, fold), ignore_errors=True)
-
-    def tidy(self) -> None:
-        """Remove the work folder when all is done."""
-        with suppress(OSError):
-            (self.path / _WORK).rmdir()
-
-
-def _locked(handle: IO[str]) -> bool:
-    """Lock a file; where that cannot be done at all, nothing is lost but the warning."""
-    try:
-        import fcntl
-
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        return error.errno not in (errno.EWOULDBLOCK, errno.EACCES)
-    except ImportError:
-        pass
-    return True
 
 
 _WAYS = "choose another --out, or repeat the command with the settings it was started with"

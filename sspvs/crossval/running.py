@@ -113,7 +113,6 @@ def cross_validate(
         _make(plan, settings, folder, progress=progress)
         result = gather(plan, settings, protocol=protocol, rule=rule, name=name, progress=progress)
         result.write(folder.path / RESULT)
-        folder.tidy()
     if wandb != "off":
         from sspvs.crossval.tracking import log_summary
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import secrets
-import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from sspvs.atomic import sweep, temporary_folder
 from sspvs.data.synthetic.settings import WorldSettings
-from sspvs.errors import OutputError
 
 
 @dataclass(frozen=True)
@@ -97,14 +94,13 @@ def folder_of_world(source: WorldSource) -> Path:
     from sspvs.data.synthetic.writing import TRUTH, write_world
 
     folder = Path(source.folder) / World(source.settings, source.seed).digest[:16]
+    sweep(folder.parent)
     if not (folder / TRUTH).is_file():
-        making = folder.with_name(f".{folder.name}-{os.getpid()}-{secrets.token_hex(4)}")
-        try:
+        with temporary_folder(folder.parent, folder) as making:
             write_world(making, source.settings, source.seed, progress=True)
-            making.rename(folder)
-        except OSError as error:
-            if not (folder / TRUTH).is_file():  # nobody else made it meanwhile
-                raise OutputError(f"cannot make the world {folder}: {error.strerror or error}") from error
-        finally:
-            shutil.rmtree(making, ignore_errors=True)
+            try:
+                making.rename(folder)
+            except OSError:
+                if not (folder / TRUTH).is_file():  # no other process made it meanwhile
+                    raise
     return folder

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sspvs.atomic import write_text
+from sspvs.atomic import together, write_text
 from sspvs.benchmark import Benchmark, write_evaluation
 from sspvs.benchmark.refined import CONTRASTIVE_ALONE
 from sspvs.demo.folder import DemoFolder
@@ -55,11 +55,12 @@ def write_comparison(benchmark: Benchmark, text: str, folder: DemoFolder) -> Non
     Raises:
         OutputError: A file cannot be written.
     """
-    write_text(folder.comparison("txt"), text)
-    write_evaluation(folder.comparison("json"), benchmark.evaluation)
-    write_evaluation_page(
-        folder.comparison("html"), benchmark.evaluation, benchmark.videos, benchmark.predictions, published=()
-    )
+    with together():
+        write_text(folder.comparison("txt"), text)
+        write_evaluation(folder.comparison("json"), benchmark.evaluation)
+        write_evaluation_page(
+            folder.comparison("html"), benchmark.evaluation, benchmark.videos, benchmark.predictions, published=()
+        )
 
 
 def _result(evaluation: Evaluation, name: str) -> MethodResult:

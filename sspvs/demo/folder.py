@@ -43,7 +43,6 @@ class DemoFolder:
         self.world = self.training / "world"
         self.pretrained = self.training / "pretrained"
         self.crossval = self.training / "crossval"
-        self.making = self.training / ".making"
         self.video = out / "demo.mp4"
         self.contrastive = out / "contrastive"
 
@@ -113,7 +112,6 @@ class DemoFolder:
         try:
             found = stamp.read_text(encoding="utf-8") if stamp.is_file() else None
             if found == identity:
-                shutil.rmtree(self.making, ignore_errors=True)
                 return
             if found is None and self.training.exists() and any(self.training.iterdir()):
                 raise OutputError(
@@ -134,4 +132,3 @@ class DemoFolder:
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)
-        shutil.rmtree(self.making, ignore_errors=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
 from pytorch_lightning.callbacks import Callback
 
+from sspvs.atomic import atomic_folder
 from sspvs.crossval import CrossValidation, cross_validate
 from sspvs.crossval.folder import PRETRAINED
 from sspvs.crossval.progress import FoldProgress
@@ -65,14 +65,12 @@ def pretrain(settings: DemoSettings, folder: DemoFolder, *, progress: bool) -> N
     pairs = folder.world / PAIRS
     words = ["--config", str(PRETRAIN), *settings.pretraining]
     words += ["--data.train", str(pairs / "train.jsonl"), "--data.val", str(pairs / "val.jsonl")]
-    words += ["--run.root", str(folder.making), "--trainer.enable_progress_bar", "false"]
+    words += ["--run.root", str(folder.training), "--trainer.enable_progress_bar", "false"]
     words += ["--trainer.enable_checkpointing", "false", "--trainer.logger", "false"]
     with one_thread():
         run = DemoPretraining(words, shown=progress)
-    made = folder.making / "weights"
-    run.model.save_pretrained(made)
-    made.rename(folder.pretrained)
-    shutil.rmtree(folder.making)
+    with atomic_folder(folder.pretrained) as made:
+        run.model.save_pretrained(made)
 
 
 def fine_tune(row: Row, settings: DemoSettings, folder: DemoFolder, *, progress: bool) -> CrossValidation:

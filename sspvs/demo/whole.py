@@ -6,9 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
-from sspvs.atomic import atomic_file
 from sspvs.benchmark import Benchmark
 from sspvs.crossval import side_by_side
 from sspvs.demo.comparison import table_text, write_comparison
@@ -73,7 +71,7 @@ def run_whole(settings: DemoSettings, *, tell: Tell = lambda _: None, progress: 
         table = table_text(benchmark, settings)
         write_comparison(benchmark, table, folder)
     with step("drawing a video of the same things in variants that nothing was trained on, with sound"):
-        _draw(folder.video, painted.seed, progress=progress)
+        draw_film(folder.video, painted.seed, progress=progress)
     with step(f"summarising it: without training, and by the trained model with its title, '{TEXT.title}'"):
         contrastive = summarize(folder.video, ratio=settings.ratio, backbone=BACKBONE, device="cpu", progress=progress)
         contrastive.save(folder.contrastive, progress=progress)
@@ -88,17 +86,6 @@ def run_whole(settings: DemoSettings, *, tell: Tell = lambda _: None, progress: 
         )
         trained.save(folder.out, progress=progress)
     return WholeDemo(folder, benchmark, table, trained, contrastive)
-
-
-def _draw(path: Path, seed: int, *, progress: bool) -> None:
-    """The same every time, so that a video that is there is drawn again: it may be another demo's."""
-    with atomic_file(path) as temporary:
-        unfinished = temporary.with_suffix(".mp4")  # the ending says which container
-        try:
-            draw_film(unfinished, seed, progress=progress)
-            unfinished.replace(temporary)
-        finally:
-            unfinished.unlink(missing_ok=True)
 
 
 class _Steps:

@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from sspvs.atomic import temporary_folder
 from sspvs.errors import ExportError, OutputError, first_line
 from sspvs.export.model_card import CARD, model_card
 from sspvs.export.source import Exported, find_exported, load_exported
@@ -56,7 +57,7 @@ def push_to_hub(
     task = source if isinstance(source, SavedTask) else load_exported(source)
     if not isinstance(source, SavedTask) and not Path(source).is_file():
         return _push(find_exported(source).path, repo_id, private, token, card, onnx)
-    with tempfile.TemporaryDirectory(prefix="sspvs-hub-") as folder:
+    with temporary_folder(Path(tempfile.gettempdir())) as folder:
         return _push(task.save_pretrained(folder), repo_id, private, token, card, onnx)
 
 

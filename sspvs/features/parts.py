@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import logging
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -19,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from sspvs.atomic import atomic_file
+from sspvs.atomic import atomic_file, sweep, take_lock
 from sspvs.errors import FeatureFileError, FingerprintMismatchError, OutputError
 from sspvs.features.store import (
     FeatureStore,
@@ -78,8 +77,7 @@ class PartsFolder:
             self._sources.update({name: store.source_of(name) for name in store})
 
     def _read_parts(self, overwrite: bool) -> None:
-        for leftover in sorted(self.folder.glob(".*.tmp")):
-            leftover.unlink()
+        sweep(self.folder)
         for path in sorted(self.folder.glob("*.h5")):
             try:
                 with FeatureStore(path) as store:
@@ -178,7 +176,9 @@ def open_parts(out: Path, fingerprint: Fingerprint, *, overwrite: bool = False) 
     lock: IO[bytes] | None = None
     try:
         try:
-            lock = _take_lock(folder / "lock", out)
+            lock = take_lock(folder / "lock")
+            if lock is None:
+                raise OutputError(f"{out}: another run is writing to it; wait for that run, or choose another --out")
             parts = PartsFolder(out, folder, fingerprint, overwrite)
         except OSError as error:
             raise OutputError(f"{out}: cannot be written: {error.strerror or error}; choose another --out") from error
@@ -193,45 +193,10 @@ def open_parts(out: Path, fingerprint: Fingerprint, *, overwrite: bool = False) 
 
 
 def _tidy(folder: Path) -> None:
-    """Remove what a run leaves when it has no finished parts; the lock goes last, still held."""
-    if any(folder.glob("*.h5")):
-        return
-    for leftover in folder.glob(".*.tmp"):
-        leftover.unlink(missing_ok=True)
+    """Remove the lock, still held, and the folder, unless it has finished parts."""
     with suppress(OSError):
         (folder / "lock").unlink()
         folder.rmdir()
-
-
-def _take_lock(path: Path, out: Path) -> IO[bytes]:
-    """Lock a file until it is closed; the system lets go of it when the process dies, however it dies."""
-    while True:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            handle = path.open("ab")
-        except FileNotFoundError:
-            continue  # another run, finishing, removed the folder in between
-        if not _try_lock(handle):
-            handle.close()
-            raise OutputError(f"{out}: another run is writing to it; wait for that run, or choose another --out")
-        with suppress(FileNotFoundError):
-            if path.stat().st_ino == os.fstat(handle.fileno()).st_ino:
-                return handle
-        handle.close()  # we locked a file that was removed under us
-
-
-def _try_lock(handle: IO[bytes]) -> bool:
-    try:
-        import fcntl
-    except ImportError:  # Windows: an open file cannot be removed there, which is lock enough for our folder
-        return True
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError as error:  # a network file system without locks
-        logger.warning("no lock on %s (%s): do not run two extractions into one file", handle.name, error)
-    return True
 
 
 def _refuse_mismatch(found: Fingerprint | None, expected: Fingerprint, where: object, way_out: str) -> None:

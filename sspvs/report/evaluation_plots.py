@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from sspvs.atomic import atomic_file
+from sspvs.atomic import atomic_stream
 from sspvs.evaluation.published import PublishedResult
 from sspvs.evaluation.results import Evaluation, MethodResult
 from sspvs.report.evaluation_columns import Block
@@ -36,9 +36,9 @@ def write_evaluation_png(path: Path, evaluation: Evaluation, published: Iterable
         OutputError: The file cannot be written.
     """
     figure = draw_evaluation(evaluation, published)
-    with warnings.catch_warnings(), atomic_file(path) as temporary:
+    with warnings.catch_warnings(), atomic_stream(path) as stream:
         warnings.filterwarnings("ignore", message="Glyph", category=UserWarning)  # a name in a script without font
-        figure.savefig(temporary, format="png", dpi=150, facecolor=PAPER, metadata={"Software": generated_by()})
+        figure.savefig(stream, format="png", dpi=150, facecolor=PAPER, metadata={"Software": generated_by()})
 
 
 def draw_evaluation(evaluation: Evaluation, published: Iterable[PublishedResult] = ()) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from sspvs.atomic import atomic_file
+from sspvs.atomic import atomic_stream
 from sspvs.errors import OutputError
 from sspvs.types import ImageArray, Summary
 
@@ -61,8 +61,8 @@ def write_keyframe_images(
         if picture is None:
             raise ValueError(f"expected {len(wanted)} key frames, one a shot, got {len(written)}")
         target = folder / keyframe_name(index, int(summary.keyframes[index]))
-        with atomic_file(target) as temporary:
-            Image.fromarray(picture).save(temporary, format="JPEG", quality=quality)
+        with atomic_stream(target) as stream:
+            Image.fromarray(picture).save(stream, format="JPEG", quality=quality)
         written.append(target)
     if next(pictures, None) is not None:
         raise ValueError(f"expected {len(wanted)} key frames, one a shot, got more")

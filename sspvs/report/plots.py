@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sspvs.atomic import atomic_file
+from sspvs.atomic import atomic_stream
 from sspvs.errors import printable
 from sspvs.types import FloatArray, Summary
 
@@ -43,10 +43,10 @@ def write_scores_png(summary: Summary, path: Path) -> None:
         OutputError: The file cannot be written.
     """
     figure = draw_scores(summary)
-    with warnings.catch_warnings(), atomic_file(path) as temporary:
+    with warnings.catch_warnings(), atomic_stream(path) as stream:
         # A title in a script that the bundled font lacks is drawn with boxes; that is no news to the user.
         warnings.filterwarnings("ignore", message="Glyph", category=UserWarning)
-        figure.savefig(temporary, format="png", dpi=150, facecolor=PAPER)
+        figure.savefig(stream, format="png", dpi=150, facecolor=PAPER)
 
 
 def draw_scores(summary: Summary) -> Any:

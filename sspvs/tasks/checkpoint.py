@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Collection, Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +20,8 @@ import torch
 from torch import Tensor, nn
 
 import sspvs
-from sspvs.atomic import atomic_file, write_text
-from sspvs.errors import CheckpointError, OutputError, WeightsNotFoundError, first_line
+from sspvs.atomic import made_folder, together, write_bytes, write_text
+from sspvs.errors import CheckpointError, WeightsNotFoundError, first_line
 from sspvs.files import TEXT, check_kind, check_regular, kind_of, read_json, why_not
 
 CONFIG, WEIGHTS, PRETRAINING = "config.json", "model.safetensors", "pretraining"
@@ -125,7 +124,7 @@ def save_folder(
     Raises:
         OutputError: The folder cannot be written to.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     unique, tied = _untied(state)
     config = {
@@ -137,15 +136,9 @@ def save_folder(
         "tied": tied,
     }
     text = json.dumps(config, indent=2) + "\n"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make the folder {folder}: {error.strerror or error}") from error
-    with suppress(FileNotFoundError):
-        (folder / CONFIG).unlink()
-    with atomic_file(folder / WEIGHTS) as temporary:
-        save_file(unique, temporary)
-    write_text(folder / CONFIG, text)
+    with made_folder(folder), together(seal=folder / CONFIG):
+        write_bytes(folder / WEIGHTS, save(unique))  # its own writer puts a file of another mode in the place of ours
+        write_text(folder / CONFIG, text)
     return folder
 
 

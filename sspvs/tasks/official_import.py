@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from sspvs.atomic import write_text
+from sspvs.atomic import made_folder, together, write_text
 from sspvs.errors import CheckpointError, OutputError
 from sspvs.files import read_json
 from sspvs.models.settings import SummarizerSettings, TextEncoderSettings, VideoEncoderSettings
@@ -124,8 +124,7 @@ def import_official(
         text = infer_text(official.state, num_heads=text_num_heads)
         parts = _Parts(pretraining_task(translated, video, text, path), None, text, [])
     report = _report(official, translated, parts, video, path, positions)
-    _write(out, parts)
-    write_text(out / REPORT, json.dumps(asdict(report), indent=2) + "\n")
+    _write(out, parts, report)
     return report
 
 
@@ -218,19 +217,20 @@ def _is_ours(config: Path) -> bool:
     return False
 
 
-def _write(out: Path, parts: _Parts) -> None:
-    """Both folders; nothing of an earlier import of another kind stays."""
+def _write(out: Path, parts: _Parts, report: ImportReport) -> None:
+    """Both folders and the report, or none of them; nothing of an earlier import of another kind stays."""
     inner = out / PRETRAINING
-    for old in (out / CONFIG, inner / CONFIG):  # without its config a folder is no checkpoint: nothing half-new is read
-        _remove(old)
-    if parts.summarizer is None:
-        assert parts.pretraining is not None
-        parts.pretraining.save_pretrained(out)
-    else:
-        if parts.pretraining is not None:
-            parts.pretraining.save_pretrained(inner)
-        parts.summarizer.save_pretrained(out)
+    with made_folder(out), together():
+        if parts.summarizer is None:
+            assert parts.pretraining is not None
+            parts.pretraining.save_pretrained(out)
+        else:
+            if parts.pretraining is not None:
+                parts.pretraining.save_pretrained(inner)
+            parts.summarizer.save_pretrained(out)
+        write_text(out / REPORT, json.dumps(asdict(report), indent=2) + "\n")
     if parts.summarizer is None or parts.pretraining is None:
+        _remove(inner / CONFIG)  # without it a folder is no checkpoint
         _remove(inner / WEIGHTS)
         with suppress(OSError):  # it is not there, or holds what is not ours
             inner.rmdir()

@@ -17,6 +17,7 @@ from jsonargparse import Namespace, get_loader, set_loader, set_parsing_settings
 from pytorch_lightning.callbacks import Callback, LearningRateMonitor
 from pytorch_lightning.cli import ArgsType, LightningArgumentParser, LightningCLI
 
+from sspvs.atomic import writing
 from sspvs.errors import CheckpointError, UnknownOptionError, local_only
 from sspvs.parsing import check_yaml
 from sspvs.tasks.checkpoint import LoadReport
@@ -188,8 +189,10 @@ class TrainingCLI(LightningCLI):
     def _run_subcommand(self, subcommand: str) -> None:
         """A training that was refused or interrupted before it began leaves no folder."""
         raise_arrived()
+        place = Path(self.trainer.log_dir or self.run_settings.root)
         try:
-            super()._run_subcommand(subcommand)
+            with writing(place):  # Lightning's and W&B's files
+                super()._run_subcommand(subcommand)
         except BaseException as error:
             if self.verb == "fit":
                 remove_unstarted(self.trainer)

@@ -7,6 +7,7 @@ from typing import Any
 
 from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
 
+from sspvs.atomic import sweep
 from sspvs.errors import MissingExtraError
 from sspvs.training.run import RunSettings, WandbSettings
 
@@ -22,6 +23,8 @@ def build_loggers(given: Any, run: RunSettings, wandb: WandbSettings) -> list[Lo
     if given is False:
         return False
     more = [] if given in (None, True) else list(given) if isinstance(given, (list, tuple)) else [given]
+    for folder in Path(run.root, run.name).glob("**/"):  # of earlier versions, one of which may go on in this one
+        sweep(folder)
     csv = CSVLogger(run.root, name=run.name, flush_logs_every_n_steps=20)
     loggers: list[Logger] = [csv, *more]
     if wandb.mode != "off":

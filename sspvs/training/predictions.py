@@ -12,7 +12,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 from torch import distributed
 
-from sspvs.atomic import atomic_file
+from sspvs.atomic import atomic_h5, together
 from sspvs.features.store import VideoScores, write_scores
 from sspvs.overwriting import EMBEDDINGS, SCORES, check_output
 from sspvs.types import FloatArray
@@ -84,9 +84,7 @@ class WriteEmbeddings(WritePredictions):
 
     def write(self, trainer: pl.Trainer, rows: dict[str, Row]) -> None:  # noqa: ARG002
         """The whole file."""
-        import h5py
-
-        with atomic_file(self.path) as temporary, h5py.File(temporary, "w") as file:
+        with atomic_h5(self.path) as file:
             file.attrs["made_by"] = "sspvs predict"
             file.attrs["checkpoint"] = self.source
             for name in sorted(rows):
@@ -165,10 +163,11 @@ class WriteVariants(WriteScores):
 
     def write(self, trainer: pl.Trainer, rows: dict[str, Row]) -> None:
         """All files."""
-        super().write(trainer, rows)
-        for place, variant in enumerate(self.variants, start=1):
-            scores = {name: row[place] for name, row in sorted(rows.items())}
-            self.write_file(trainer, variant_path(self.path, variant), scores, combine=variant)
+        with together():
+            super().write(trainer, rows)
+            for place, variant in enumerate(self.variants, start=1):
+                scores = {name: row[place] for name, row in sorted(rows.items())}
+                self.write_file(trainer, variant_path(self.path, variant), scores, combine=variant)
 
 
 def variant_path(path: Path, variant: str) -> Path:

@@ -12,7 +12,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 
-from sspvs.atomic import atomic_file, write_text
+from sspvs.atomic import atomic_stream, write_text
 from sspvs.data.batch import PretrainBatch
 from sspvs.tasks.pretrain import PretrainTask
 from sspvs.training.loggers import wandb_of
@@ -83,8 +83,8 @@ class Samples(Callback):
             figure = plot_sample(fact)
             FigureCanvasAgg(figure)
             # Overwritten by the next validation: W&B has all of them.
-            with atomic_file(folder / FOLDER / f"{len(names)}.png") as temporary:
-                figure.savefig(temporary, format="png", dpi=80)
+            with atomic_stream(folder / FOLDER / f"{len(names)}.png") as stream:
+                figure.savefig(stream, format="png", dpi=80)
             figures.append(figure)
             names.append(fact.id)
         wandb = wandb_of(trainer.loggers)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,8 @@ import torch
 from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 from pytorch_lightning.callbacks import Checkpoint, ModelCheckpoint
 
-from sspvs.atomic import atomic_file
-from sspvs.errors import CheckpointError, OutputError, first_line
+from sspvs.atomic import atomic_file, atomic_stream, made_folder
+from sspvs.errors import CheckpointError, first_line
 from sspvs.files import check_kind
 
 logger = logging.getLogger(__name__)
@@ -33,11 +32,8 @@ class WholeCheckpoints(TorchCheckpointIO):
             OutputError: The folder cannot be written to, or the disk is full.
         """
         target = Path(path)
-        with _writing(target) as temporary:
-            try:
-                torch.save(checkpoint, temporary)
-            except RuntimeError as error:  # torch's own writer, on a full disk
-                raise OutputError(f"cannot write {target}: {first_line(error)}") from error
+        with made_folder(target.parent), atomic_stream(target) as stream:
+            torch.save(checkpoint, stream)
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:  # noqa: ARG002
         """Read a checkpoint, on the CPU unless told otherwise.
@@ -251,19 +247,8 @@ def copy_checkpoint(source: Path, target: Path) -> None:
     Raises:
         OutputError: The folder cannot be written to, or the disk is full.
     """
-    with _writing(target) as temporary:
+    with made_folder(target.parent), atomic_file(target) as temporary:
         shutil.copyfile(source, temporary)
-
-
-@contextmanager
-def _writing(target: Path) -> Iterator[Path]:
-    """`atomic_file` in a folder that may have to be made."""
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make the folder {target.parent}: {error.strerror or error}") from error
-    with atomic_file(target) as temporary:
-        yield temporary
 
 
 def checkpoint_folder(trainer: pl.Trainer) -> Path:

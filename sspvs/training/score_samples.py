@@ -14,7 +14,7 @@ import numpy as np
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
-from sspvs.atomic import atomic_file
+from sspvs.atomic import atomic_stream
 from sspvs.data.batch import SummarizeBatch
 from sspvs.tasks.summarize import ScoredVideos
 from sspvs.training.loggers import wandb_of
@@ -90,8 +90,8 @@ class ScoreSamples(Callback):
         for number, figure in enumerate(figures):
             FigureCanvasAgg(figure)
             # Overwritten by the next validation: W&B has all of them.
-            with atomic_file(folder / f"{number}.png") as temporary:
-                figure.savefig(temporary, format="png", dpi=80)
+            with atomic_stream(folder / f"{number}.png") as stream:
+                figure.savefig(stream, format="png", dpi=80)
         wandb = wandb_of(trainer.loggers)
         if wandb is not None:
             wandb.log_image("val/samples", list(figures), caption=[sample.id for sample in kept])

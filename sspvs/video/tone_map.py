@@ -11,6 +11,7 @@ import av
 import av.filter
 import numpy as np
 
+from sspvs.atomic import temporary_folder
 from sspvs.types import FloatArray
 
 DEEP_RGB = "gbrp12le"
@@ -58,8 +59,8 @@ class ToneMapper:
 
 def _graph(width: int, height: int, kind: str, primaries: int) -> Any:
     graph = av.filter.Graph()
-    with tempfile.TemporaryDirectory() as folder:
-        cube = Path(folder) / "sdr.cube"
+    with temporary_folder(Path(tempfile.gettempdir())) as folder:
+        cube = folder / "sdr.cube"
         values = sdr_table(kind, primaries).reshape(-1).tolist()
         cube.write_text(f"LUT_3D_SIZE {LUT_STEPS}\n" + "%.5f %.5f %.5f\n" * (len(values) // 3) % tuple(values))
         source = graph.add("buffer", video_size=f"{width}x{height}", pix_fmt=DEEP_RGB, time_base="1/1")

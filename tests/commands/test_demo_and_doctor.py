@@ -131,12 +131,11 @@ def test_what_was_made_from_other_settings_is_made_anew(tmp_path: Path) -> None:
     folder = DemoFolder(tmp_path / "demo")
     folder.identify("one")
     folder.clips.write_text("clips")
-    for made in (folder.world, folder.pretrained, folder.crossval, folder.making):
+    for made in (folder.world, folder.pretrained, folder.crossval):
         made.mkdir()
     folder.identify("one")
     assert folder.has_clips
     assert folder.has_pretrained
-    assert not folder.making.exists()  # what an interrupted step left
     folder.forget_from(folder.pretrained)
     left = {path for path in (folder.clips, folder.world, folder.pretrained, folder.crossval) if path.exists()}
     assert left == {folder.clips, folder.world}
@@ -262,7 +261,7 @@ def test_an_interrupted_demo_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyP
         == read_fingerprint(folder.world / "summarization.h5")
     )
     assert found.trained.title == TEXT.title
-    assert not folder.making.exists()
+    assert not list(folder.out.rglob("*.tmp"))
     again = run_whole(replace(settings, ratio=0.2))
     assert again.table == found.table
     assert again.trained.selected_seconds <= 0.2 * SHOWN[-1].end + 0.1

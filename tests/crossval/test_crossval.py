@@ -68,7 +68,7 @@ def test_the_folder(done: CrossValidation, config: Path) -> None:
     kept = {
         f"seed_0/fold_{k}/pretrained/{name}" for k in range(N_FOLDS) for name in ("config.json", "model.safetensors")
     }
-    assert inside == {".lock", "settings.json", "config.yaml", "result.json", *always, *kept}
+    assert inside == {"settings.json", "config.yaml", "result.json", *always, *kept}
     again = yaml.safe_load((out / "config.yaml").read_text())
     assert again["task"] == "summarize"
     assert again["model"]["optim"]["lr"] == 0.003

@@ -13,7 +13,7 @@ from format_material import community, make, videoxum_entry
 
 from sspvs.cli import main
 from sspvs.data.formats import Settings, convert
-from sspvs.data.formats.folders import atomic_folder
+from sspvs.atomic import atomic_folder
 from sspvs.errors import DatasetError, OutputError
 
 

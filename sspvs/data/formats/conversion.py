@@ -8,10 +8,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import cast
 
-from sspvs.atomic import atomic_file
+from sspvs.atomic import atomic_file, atomic_folder
 from sspvs.data.formats.damage import DAMAGE
 from sspvs.data.formats.detect import detect, kind_of
-from sspvs.data.formats.folders import atomic_folder
 from sspvs.data.formats.kind import Job, Kind, Read, Settings, Writer
 from sspvs.data.formats.ledger import Ledger
 from sspvs.data.formats.record import Entry, Source, VideoRecord

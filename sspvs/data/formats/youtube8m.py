@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sspvs.atomic import atomic_file
+from sspvs.atomic import atomic_stream
 from sspvs.data.formats.damage import DAMAGE
 from sspvs.data.formats.feature_bytes import dequantise, quantise
 from sspvs.data.formats.file_names import FileNames
@@ -90,7 +90,7 @@ def write(path: Path, records: Iterator[VideoRecord], job: Job) -> None:
     if path.is_dir():
         names = FileNames(job.ledger)
         for record in records:
-            with atomic_file(path / f"{names.stem(record)}.npy") as temporary, temporary.open("wb") as file:
+            with atomic_stream(path / f"{names.stem(record)}.npy") as file:
                 np.save(file, _bytes(record, job), allow_pickle=False)
     else:
         write_bytes(path, (_keyed(record, job) for record in records))

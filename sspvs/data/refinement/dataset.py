@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -106,7 +107,8 @@ class RefineDataset(torch.utils.data.Dataset[Clip]):
         self._ends: IntArray = np.cumsum([len(part.numbers) for part in self.parts], dtype=np.int64)
         # Of all reading processes together: what one could not read, none tries again.
         self._left_out = torch.zeros(len(self), dtype=torch.bool)
-        self._left_out.share_memory_()  # type: ignore[no-untyped-call]
+        with suppress(RuntimeError):  # no shared memory, or `ulimit -f`: then each process tries for itself
+            self._left_out.share_memory_()  # type: ignore[no-untyped-call]
 
     def __len__(self) -> int:
         return int(self._ends[-1]) if len(self._ends) else 0

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from sspvs.atomic import atomic_file
+from sspvs.atomic import atomic_stream
 from sspvs.data.formats.damage import DAMAGE
 from sspvs.data.formats.tfrecord import read_record, record_places
 from sspvs.data.formats.youtube8m_files import ByteArray, record_bytes
@@ -181,7 +181,7 @@ class _Index:
             return
         rows = self._known.values()
         try:
-            with atomic_file(self.path) as temporary, temporary.open("wb") as file:
+            with atomic_stream(self.path) as file:
                 np.savez(
                     file,
                     names=np.array(list(self._known), np.str_),

@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 
 import sspvs
-from sspvs.atomic import atomic_file
+from sspvs.atomic import atomic_h5
 from sspvs.data.synthetic.settings import Range
 from sspvs.features.backbones import Backbone
 from sspvs.features.store import write_fingerprint_attrs
@@ -104,7 +104,7 @@ def write_painted_clips(
 
     total = len(THINGS) * settings.variants
     bar = tqdm(total=total, desc="painting", unit="clip", disable=None if progress else True, leave=False)
-    with atomic_file(Path(path)) as temporary, h5py.File(temporary, "w") as file, bar, ThreadPoolExecutor(1) as looking:
+    with atomic_h5(Path(path)) as file, bar, ThreadPoolExecutor(1) as looking:
         write_fingerprint_attrs(file.attrs, backbone.fingerprint(settings.rate_hz))
         file.attrs["rate_hz"] = settings.rate_hz
         file.attrs["backbone"] = backbone.name

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 import sspvs
-from sspvs.atomic import write_text
+from sspvs.atomic import temporary_folder, write_text
 from sspvs.data.splits import write_splits
 from sspvs.data.synthetic.pools import TRAIN, VAL
 from sspvs.data.synthetic.settings import WorldSettings
@@ -43,8 +43,8 @@ def write_world(
 ) -> World:
     """Write a world: the same bytes for the same settings and seed.
 
-    Videos are made one at a time. Files of a world that was there before are removed first; `world.json` comes last, so
-    a folder with it is whole.
+    Videos are made one at a time. Files of a world that was there before are replaced when all of the new one is
+    written; `world.json` comes last, so a folder with it is whole.
 
     Args:
         folder: Where; made when it does not exist.
@@ -61,19 +61,36 @@ def write_world(
         OutputError: When the folder cannot be written to.
     """
     world, folder = World(settings, seed), Path(folder)
-    _prepare(folder)
+    places = _places(folder)
     truth: list[dict[str, Any]] = []
     total = world.settings.pretrain_train + world.settings.pretrain_val + world.settings.annotated
     from tqdm import tqdm
 
-    with tqdm(total=total, unit="video", disable=None if progress else True, leave=False) as bar:
+    bar = tqdm(total=total, unit="video", disable=None if progress else True, leave=False)
+    with temporary_folder(folder) as new, bar:
+        (new / PRETRAIN).mkdir()
         if world.settings.pretrain_train + world.settings.pretrain_val:
-            _write_pretraining(world, folder / PRETRAIN, truth, bar)
+            _write_pretraining(world, new / PRETRAIN, truth, bar)
         if world.settings.annotated:
-            _write_annotated(world, folder, truth, bar)
+            _write_annotated(world, new, truth, bar)
+        write_text(new / TRUTH, _truth_text(world, truth))
+        write_text(folder / _MAKING, "")  # from here on, what is there is known as part of a world
+        for path in places:
+            path.unlink(missing_ok=True)
+        (folder / PRETRAIN).mkdir(exist_ok=True)
+        for path in places:
+            made = new / path.relative_to(folder)
+            if made.exists():
+                made.replace(path)
+        (folder / _MAKING).unlink()
+    return world
+
+
+def _truth_text(world: World, truth: list[dict[str, Any]]) -> str:
+    """What `world.json` says."""
     content = {
         "digest": world.digest,
-        "seed": seed,
+        "seed": world.seed,
         "made_by": {"tool": _TOOL, "version": sspvs.__version__},
         **world.facts,
         "fingerprint": world.source.fingerprint.as_dict(),
@@ -81,27 +98,18 @@ def write_world(
         "parts": _parts(world),
     }
     lines = ",\n".join(json.dumps(video) for video in truth)
-    text = json.dumps(content, indent=1)[:-2] + f',\n "videos": [\n{lines}\n ]\n}}\n'
-    write_text(folder / TRUTH, text)
-    (folder / _MAKING).unlink()
-    return world
+    return json.dumps(content, indent=1)[:-2] + f',\n "videos": [\n{lines}\n ]\n}}\n'
 
 
-def _prepare(folder: Path) -> None:
-    try:
-        names = (TRUTH, DATASET, DATASET_TEXTS, SPLITS)
-        of_pretraining = (f"{TRAIN}.jsonl", f"{VAL}.jsonl", FEATURES)
-        places = [*(folder / name for name in names), *(folder / PRETRAIN / name for name in of_pretraining)]
-        found = [path for path in places if os.path.lexists(path)]
-        if found and not _is_ours(folder):
-            raise OutputError(f"cannot write {found[0]}: it exists and is not part of a world; choose another folder")
-        (folder / PRETRAIN).mkdir(parents=True, exist_ok=True)
-        write_text(folder / _MAKING, "")
-        for path in places:
-            path.unlink(missing_ok=True)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise OutputError(f"cannot write to {folder}: {reason}; choose a folder that can be written to") from error
+def _places(folder: Path) -> list[Path]:
+    """Every file that a world may have, the last one last; what is there must be of a world."""
+    of_pretraining = (f"{TRAIN}.jsonl", f"{VAL}.jsonl", FEATURES)
+    places = [folder / PRETRAIN / name for name in of_pretraining]
+    places += [folder / name for name in (DATASET, DATASET_TEXTS, SPLITS, TRUTH)]
+    found = [path for path in reversed(places) if os.path.lexists(path)]
+    if found and not _is_ours(folder):
+        raise OutputError(f"cannot write {found[0]}: it exists and is not part of a world; choose another folder")
+    return places
 
 
 def _is_ours(folder: Path) -> bool:

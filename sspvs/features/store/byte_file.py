@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from sspvs.atomic import atomic_h5
 from sspvs.errors import DatasetError
 from sspvs.features.store import layout
 from sspvs.features.store.h5_file import open_h5
@@ -51,8 +52,8 @@ def read_bytes(path: str | os.PathLike[str], key: str) -> tuple[ByteArray, tuple
 
 
 def write_bytes(path: Path, videos: Iterable[tuple[str, ByteArray]]) -> None:
-    """Write a dataset a video; not atomic: give a temporary name."""
-    with h5py.File(path, "w") as file:
+    """Write a dataset a video."""
+    with atomic_h5(path) as file:
         for key, values in videos:
             file.create_dataset(layout.group_name(key), data=values, compression="gzip", shuffle=True)
 

@@ -14,7 +14,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from sspvs.atomic import atomic_file
+from sspvs.atomic import atomic_h5
 from sspvs.errors import DatasetError, FeatureFileError, first_line, local_only, printable
 from sspvs.features.store import annotation_group, layout
 from sspvs.features.store.annotation_keys import CHANGE_POINTS
@@ -186,7 +186,7 @@ def write_dataset(
         OutputError: When the file cannot be written.
         ValueError: When features are of other picks than the annotations, or two videos have the same key.
     """
-    with atomic_file(Path(path)) as temporary, h5py.File(temporary, "w") as file:
+    with atomic_h5(Path(path)) as file:
         file.attrs[DATASET] = printable(name)
         layout.write_fingerprint_attrs(file.attrs, fingerprint)
         for annotations, features in videos:

@@ -11,6 +11,7 @@ from typing import Any
 
 import h5py
 
+from sspvs.atomic import atomic_h5
 from sspvs.errors import FeatureFileError, local_only
 from sspvs.features.store import layout
 from sspvs.features.store.h5_file import open_h5
@@ -157,17 +158,20 @@ def pack_video(name: str, video: FrameFeatures, source: layout.SourceStamp | Non
 
 
 def merge_files(target: Path, members: Mapping[str, Path], fingerprint: Fingerprint | None) -> None:
-    """Write a new feature file from groups of others.
+    """Write a new feature file from groups of others, atomically.
 
     Args:
-        target: File to write; must not be one of the members. Not atomic: give a temporary name.
+        target: File to write; may be one of the members.
         members: Group name -> the file that has it.
         fingerprint: For the file's own attributes.
+
+    Raises:
+        OutputError: It cannot be written.
     """
     by_file: dict[Path, list[str]] = {}
     for name in sorted(members):
         by_file.setdefault(members[name], []).append(name)
-    with h5py.File(target, "w") as file:
+    with atomic_h5(target) as file:
         layout.write_fingerprint_attrs(file.attrs, fingerprint)
         for path in sorted(by_file):
             with open_h5(path) as part:

@@ -7,9 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-import h5py
-
-from sspvs.atomic import atomic_file
+from sspvs.atomic import atomic_h5
 from sspvs.features.store import layout
 from sspvs.types import Fingerprint, FrameFeatures
 
@@ -33,7 +31,7 @@ def write_features(
         OutputError: When the file cannot be written.
         ValueError: When two videos have the same name, or a fingerprint differs from the file's.
     """
-    with atomic_file(Path(path)) as temporary, h5py.File(temporary, "w") as file:
+    with atomic_h5(Path(path)) as file:
         layout.write_fingerprint_attrs(file.attrs, fingerprint)
         for video in videos:
             name = layout.group_name(video.name)

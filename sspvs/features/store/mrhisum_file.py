@@ -9,10 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
 import numpy as np
 
-from sspvs.atomic import atomic_file
+from sspvs.atomic import atomic_h5
 from sspvs.features.store import layout
 from sspvs.features.store.annotation_keys import CHANGE_POINTS, GT_SUMMARY, GTSCORE
 from sspvs.types import BoolArray, FloatArray, IntArray
@@ -43,7 +42,7 @@ def write_mrhisum(path: Path, videos: Iterable[SecondsOfVideo]) -> None:
     Raises:
         OutputError: When the file cannot be written.
     """
-    with atomic_file(path) as temporary, h5py.File(temporary, "w") as file:
+    with atomic_h5(path) as file:
         for video in videos:
             group = file.create_group(layout.group_name(video.key))
             group[GTSCORE] = np.asarray(video.gtscore, dtype=np.float32)

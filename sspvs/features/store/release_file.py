@@ -9,6 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from sspvs.atomic import atomic_h5
 from sspvs.errors import DatasetError, first_line
 from sspvs.features.store import layout
 from sspvs.features.store.h5_file import open_h5
@@ -57,12 +58,12 @@ def _checked(
 
 def write_tokens(path: Path, tokens: Mapping[str, IntArray]) -> None:
     """Write one video's token ids; every field gets a dataset, empty where there is no text."""
-    with h5py.File(path, "w") as file:
+    with atomic_h5(path) as file:
         for key, text_field in TOKEN_FIELDS.items():
             file[key] = np.asarray(tokens.get(text_field, ()), dtype=np.int64)
 
 
 def write_release_features(path: Path, features: FloatArray) -> None:
     """Write one video's (T, D) features at the root of a file of its own."""
-    with h5py.File(path, "w") as file:
+    with atomic_h5(path) as file:
         file[layout.FEATURES] = np.asarray(features, dtype=np.float32)

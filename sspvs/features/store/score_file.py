@@ -12,7 +12,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from sspvs.atomic import atomic_file
+from sspvs.atomic import atomic_h5
 from sspvs.errors import FeatureFileError
 from sspvs.features.store import layout
 from sspvs.features.store.group_reader import GroupReader, as_text
@@ -95,7 +95,7 @@ def write_scores(
         OutputError: When the file cannot be written.
         ValueError: When scores are not (T,), not finite, or not as many as the picks.
     """
-    with atomic_file(Path(path)) as temporary, h5py.File(temporary, "w") as file:
+    with atomic_h5(Path(path)) as file:
         file.attrs[SCORER] = scorer
         file.attrs[SETTINGS] = json.dumps(dict(settings or {}), sort_keys=True)
         layout.write_fingerprint_attrs(file.attrs, fingerprint)

@@ -11,6 +11,7 @@ import av
 import numpy as np
 from tqdm import tqdm
 
+from sspvs.atomic import atomic_file
 from sspvs.overwriting import DRAWN
 from sspvs.types import FloatArray, ImageArray
 from sspvs.video.drawing.scenes import SCENES
@@ -75,7 +76,10 @@ def draw_video(
     """
     path = Path(path)
     samples = _tones(scenes)
-    with av.open(str(path), "w", options={"movflags": "+faststart"}) as container:
+    with (
+        atomic_file(path) as temporary,
+        av.open(str(temporary), "w", format="mp4", options={"movflags": "+faststart"}) as container,
+    ):
         container.metadata["comment"] = DRAWN
         video = container.add_stream("libx264", rate=fps, options={"crf": "20", "preset": "veryfast"})
         video.width, video.height, video.pix_fmt = width, height, "yuv420p"

@@ -7,6 +7,7 @@ import io
 import json
 import tarfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -14,7 +15,7 @@ from typing import Literal
 import numpy as np
 from tqdm import tqdm
 
-from sspvs.atomic import atomic_file, write_text
+from sspvs.atomic import atomic_file, made_folder, write_text, writing
 from sspvs.data.pretrain.items import FeatureRef, PretrainItem
 from sspvs.data.pretrain.reading import FeatureReader
 from sspvs.data.pretrain.shards.index import INDEX, has_our_index, is_shards, read_index, text_as_json, write_index
@@ -78,24 +79,23 @@ def write_shards(
         raise ValueError(f"expected pairs and a shard_size of at least 1, got {len(items)} pairs and {shard_size}")
     order = np.random.default_rng([seed]).permutation(len(items))
     plan = _plan(items, shard_size, dtype, seed)
-    _prepare(folder, plan, overwrite)
-    reader, done, written = FeatureReader(), list[PretrainItem](), 0
-    starts = range(0, len(items), shard_size)
-    for number, start in enumerate(tqdm(starts, desc="shards", leave=False, disable=None if progress else True)):
-        path = folder / f"shard-{number:06d}.tar"
-        members = [items[i] for i in order[start : start + shard_size]]
-        if not path.is_file():
-            _write_shard(path, members, start, np.dtype(dtype), reader)
-            written += 1
-        places = dict(_places(path))
-        for offset, item in enumerate(members, start):
-            ref = FeatureRef(path, offset=places[f"{offset:09d}.npy"])
-            done.append(replace(item, features=ref, shard=number))
-    reader.close()
-    for path in sorted(folder.glob("shard-*.tar"))[len(starts) :]:
-        path.unlink()  # of a larger set that was replaced
-    write_index(folder, done, fingerprint, plan)
-    (folder / PLAN).unlink(missing_ok=True)  # the index has it
+    with _planned(folder, plan, overwrite):
+        reader, done, written = FeatureReader(), list[PretrainItem](), 0
+        starts = range(0, len(items), shard_size)
+        for number, start in enumerate(tqdm(starts, desc="shards", leave=False, disable=None if progress else True)):
+            path = folder / f"shard-{number:06d}.tar"
+            members = [items[i] for i in order[start : start + shard_size]]
+            if not path.is_file():
+                _write_shard(path, members, start, np.dtype(dtype), reader)
+                written += 1
+            places = dict(_places(path))
+            for offset, item in enumerate(members, start):
+                ref = FeatureRef(path, offset=places[f"{offset:09d}.npy"])
+                done.append(replace(item, features=ref, shard=number))
+        reader.close()
+        for path in sorted(folder.glob("shard-*.tar"))[len(starts) :]:
+            path.unlink()  # of a larger set that was replaced
+        write_index(folder, done, fingerprint, plan)
     size = sum(path.stat().st_size for path in folder.glob("shard-*.tar"))
     return ShardReport(folder, len(items), written, len(starts) - written, size)
 
@@ -110,10 +110,30 @@ def _plan(items: Sequence[PretrainItem], shard_size: int, dtype: str, seed: int)
     return digest.hexdigest()
 
 
+@contextmanager
+def _planned(folder: Path, plan: str, overwrite: bool) -> Iterator[None]:
+    """A folder with nothing but shards of this plan, which is written down until the index has it.
+
+    After an error it stays where there are shards that the same command can go on with.
+    """
+    with made_folder(folder):
+        _prepare(folder, plan, overwrite)
+        try:
+            yield
+        except BaseException as error:
+            kept = sum(1 for _ in folder.glob("shard-*.tar"))
+            if not kept:
+                (folder / PLAN).unlink(missing_ok=True)
+            elif isinstance(error, OutputError):
+                shards = "1 shard is" if kept == 1 else f"{kept} shards are"
+                raise OutputError(f"{error}; {shards} kept, the same command goes on from there") from error
+            raise
+        (folder / PLAN).unlink(missing_ok=True)
+
+
 def _prepare(folder: Path, plan: str, overwrite: bool) -> None:
     """A folder with nothing but shards of this plan."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
+    with writing(folder):
         there = _plan_there(folder)
         shards = sorted(folder.glob("shard-*.tar"))
         if (shards or is_shards(folder)) and not (has_our_index(folder) or (folder / PLAN).is_file()):
@@ -126,12 +146,7 @@ def _prepare(folder: Path, plan: str, overwrite: bool) -> None:
                 )
             for path in (folder / INDEX, folder / PLAN, *shards):
                 path.unlink(missing_ok=True)
-        for leftover in folder.glob(".sspvs-*.tmp"):
-            leftover.unlink()
         write_text(folder / PLAN, plan)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise OutputError(f"cannot write to {folder}: {reason}; choose a folder that can be written to") from error
 
 
 def _plan_there(folder: Path) -> str:
