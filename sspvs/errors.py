@@ -58,6 +58,10 @@ class DatasetError(SspvsError):
     """Annotations, splits or scores that cannot be read, or that do not fit together."""
 
 
+class RefusedContentError(FeatureFileError, DatasetError):
+    """What an h5 file says of itself and no reader follows: links to other files, sizes that it cannot hold."""
+
+
 class ProtocolUnavailableError(DatasetError):
     """A protocol that needs what the dataset does not have."""
 

@@ -18,6 +18,7 @@ from sspvs.errors import VideoError
 from sspvs.machine import available_cores
 from sspvs.types import FloatArray, VideoInfo
 from sspvs.video.colour import hdr_kind
+from sspvs.video.containers import ONE_FILE
 from sspvs.video.orientation import Orientation, displayed_size, orientation_of
 from sspvs.video.reader import silent
 from sspvs.video.stream_clock import JUMP_SECONDS
@@ -28,6 +29,8 @@ DEFAULT_FPS = 25.0
 """Used to guess times when neither packets nor the container give any."""
 SMALL_PICTURE_PIXELS = 640 * 480
 FEW_CORES = 2
+MOST_PIXELS = 2**27
+"""Of a picture, four times those of 8K video. A decoder holds many at once."""
 READ_ATTEMPTS = 16
 """How often in a row the container may refuse to give a packet before the rest counts as lost."""
 
@@ -42,7 +45,9 @@ def open_container(path: Path | str) -> Iterator[Any]:
     try:
         # An absolute path, so that a colon in a name is not taken for a protocol. Metadata in odd encodings
         # must not keep a video from being read.
-        container = av.open(str(Path(path).absolute()), metadata_errors="replace")
+        container = av.open(str(Path(path).absolute()), metadata_errors="replace", options=ONE_FILE)
+    except av.error.ArgumentError as error:
+        raise VideoError(f"not a video in one file, of a format that is read: {path}") from error
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise VideoError(f"not a video that can be read ({_reason(error)}): {path}") from error
     try:
@@ -62,8 +67,6 @@ def video_stream(container: Any, path: Path | str) -> Any:
         VideoError: There is none; a cover picture does not count.
     """
     streams = [stream for stream in container.streams.video if not _is_cover(stream)]
-    if container.format.name == "tty":  # FFmpeg draws text files as ANSI art
-        streams = []
     if not streams:
         kinds = sorted({stream.type for stream in container.streams if stream not in container.streams.video})
         raise VideoError(f"no video in {path} (its streams: {', '.join(kinds) or 'none'})")
@@ -71,6 +74,10 @@ def video_stream(container: Any, path: Path | str) -> Any:
     if not streams:
         raise VideoError(f"the video in {path} is of a kind that FFmpeg does not know; is it damaged?")
     stream = max(streams, key=lambda one: one.codec_context.width * one.codec_context.height)
+    width, height = stream.codec_context.width, stream.codec_context.height
+    if width * height > MOST_PIXELS:
+        raise VideoError(f"{path} claims pictures of {width} x {height} pixels; is it damaged?")
+    stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}  # sizes change on the way
     stream.thread_type = "SLICE" if _spare_threads(stream.codec_context) else "AUTO"
     return stream
 

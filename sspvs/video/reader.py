@@ -8,8 +8,9 @@ from pathlib import Path
 from types import TracebackType
 
 from sspvs.errors import VideoError
-from sspvs.files import VIDEO, why_not
+from sspvs.files import START_BYTES, VIDEO, why_not
 from sspvs.types import DecodeReport, FloatArray, ImageArray, Timeline, VideoInfo
+from sspvs.video.containers import list_of_files
 from sspvs.video.sampling import DEFAULT_RESIZE, FrameChunk, Resize
 
 
@@ -144,5 +145,11 @@ def check_file(path: Path) -> None:
         reason = why_not(path, *VIDEO)
         if reason is not None:
             raise VideoError(f"expected a video, but {reason}: {path}")
+        with path.open("rb") as file:
+            what = list_of_files(file.read(START_BYTES))
+        if what is not None:
+            raise VideoError(
+                f"expected a video, but it is {what}, which names other files; give those, or join them: {path}"
+            )
     except OSError as error:
         raise VideoError(f"cannot read {path}: {error.strerror}") from error

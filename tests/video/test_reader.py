@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+import struct
 from fractions import Fraction
-from itertools import combinations, pairwise
+from itertools import combinations, pairwise, product
 from pathlib import Path
 
 import av
@@ -27,6 +28,7 @@ from hypothesis import strategies as st
 from sspvs.errors import VideoError
 from sspvs.types import IntArray
 from sspvs.video import FrameChunk, Resize, VideoReader, open_video
+from sspvs.video.pyav_stream import open_container
 from sspvs.video.stream_clock import StreamClock, frames_before_gaps, longest_rise
 
 WAYS = ["pyav here", "pyav apart", "decord apart"]
@@ -530,6 +532,52 @@ class TestBadFiles:
         raw[start:] = b"\xa5" * (len(raw) - start)
         path.write_bytes(raw)
         self.refused(path, isolated, "can be decoded")
+
+
+LISTS = {
+    "ffconcat": "ffconcat version 1.0\nfile secret.mp4\n",
+    "HLS": "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:1.0,\nsecret.ts\n#EXT-X-ENDLIST\n",
+    "DASH": '<?xml version="1.0"?>\n<MPD profiles="urn:mpeg:dash:profile:isoff-live:2011">'
+    "<Period><AdaptationSet><Representation><BaseURL>secret.mp4</BaseURL></Representation></AdaptationSet></Period></MPD>",
+    "SDP": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\n",
+}
+
+
+@pytest.mark.parametrize("kind", LISTS)
+def test_files_that_name_others_are_refused(tmp_path: Path, kind: str) -> None:
+    write_video(tmp_path / "secret.mp4", regular(3))
+    write_video(tmp_path / "secret.ts", regular(3))
+    for name, decoder in product(("list.mp4", "list.m3u8", "list.mpd", "list"), ("pyav", "decord")):
+        path = tmp_path / name
+        path.write_text(LISTS[kind])
+        with pytest.raises(VideoError, match=rf"{kind}.* names other files.*{path}$"):
+            open_video(path, decoder=decoder)
+        with pytest.raises(VideoError, match="not a video"), open_container(path):  # whatever it begins with
+            pass
+
+
+def test_a_pattern_of_picture_files_is_refused(tmp_path: Path) -> None:
+    """One picture is a video of one frame; `%d` in its name is no sequence of files."""
+    for number in range(4):
+        with av.open(str(tmp_path / f"p{number}.png"), "w", format="image2", options={"update": "1"}) as output:
+            stream = output.add_stream("png", rate=25)
+            stream.width, stream.height, stream.pix_fmt = 64, 48, "rgb24"
+            output.mux(stream.encode(av.VideoFrame.from_ndarray(numbered_picture(number), format="rgb24")))
+            output.mux(stream.encode(None))
+    with open_video(tmp_path / "p3.png", isolated=False) as reader:
+        assert number_of(reader.frames_at([0], Resize("none"))[0]) == 3
+        assert reader.timeline.n_frames == 1
+    with pytest.raises(VideoError, match="not a video in one file"):
+        open_video((tmp_path / "p3.png").rename(tmp_path / "p%d.png"), isolated=False)
+
+
+def test_pictures_that_claim_to_be_huge_are_refused(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "v.gif", regular(3), codec="gif", pix_fmt="rgb8", time_base=Fraction(1, 100))
+    content = bytearray(path.read_bytes())
+    content[6:10] = struct.pack("<HH", 16_000, 16_000)
+    path.write_bytes(content)
+    with pytest.raises(VideoError, match="16000 x 16000 pixels"):
+        open_video(path, isolated=False)
 
 
 def test_names_that_look_like_something_else(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import struct
 import zlib
@@ -12,6 +13,7 @@ import numpy as np
 
 from sspvs.data.annotations.record import AnnotatedVideo, AnnotationSet, FrameChoices
 from sspvs.errors import DatasetError, first_line
+from sspvs.features.store.h5_file import may_hold
 from sspvs.files import WrongFileError, check_kind
 
 N_VIDEOS = 25
@@ -113,11 +115,14 @@ def read_summe_video(path: Path, key: str) -> AnnotatedVideo:
 
 
 def _load(path: Path) -> dict[str, Any]:
-    from scipy.io import loadmat
+    from scipy.io import loadmat, whosmat
     from scipy.io.matlab import MatReadError
 
     try:
         check_kind(path, "mat", "h5")
+        for name, shape, _ in whosmat(path):
+            if not may_hold(path.stat().st_size, 8 * math.prod(shape)):
+                raise ValueError(f"'{name}' claims {shape} values, which a file of its size does not hold")
         content: dict[str, Any] = loadmat(path)
     except NotImplementedError as error:
         raise DatasetError(

@@ -14,6 +14,7 @@ from sspvs.data.annotations.rating_rate import rate_of_ratings
 from sspvs.data.annotations.record import AnnotatedVideo, AnnotationSet, FrameRatings
 from sspvs.data.annotations.tvsum_tsv import read_tsv
 from sspvs.errors import DatasetError, first_line
+from sspvs.features.store.group_reader import LONGEST_TEXT
 from sspvs.features.store.h5_file import open_h5
 from sspvs.files import WrongFileError
 from sspvs.types import FloatArray
@@ -128,6 +129,8 @@ def _fields(file: h5py.File, path: Path) -> dict[str, Any]:
     missing = [name for name in _FIELDS if name not in root]
     if missing:
         raise DatasetError(f"{path}: '{_ROOT}' lacks {', '.join(missing)}; fetch ydata-tvsum50.mat again")
+    if odd := [name for name in _FIELDS if h5py.check_ref_dtype(root[name].dtype) is not h5py.Reference]:
+        raise DatasetError(f"{path}: expected references in '{_ROOT}/{odd[0]}'; fetch ydata-tvsum50.mat again")
     fields = {name: root[name][()].reshape(-1) for name in _FIELDS}
     if len({len(values) for values in fields.values()}) != 1:
         raise DatasetError(f"{path}: the fields of '{_ROOT}' are of different lengths; fetch ydata-tvsum50.mat again")
@@ -166,7 +169,7 @@ def _read_video(file: h5py.File, fields: dict[str, Any], number: int, path: Path
 
 def _text(codes: Any) -> str:
     """A MATLAB string: character codes."""
-    return "".join(map(chr, codes.ravel())) if codes.dtype.kind == "u" else ""
+    return "".join(map(chr, codes.ravel())) if codes.dtype.kind == "u" and codes.size <= LONGEST_TEXT else ""
 
 
 def mended(title: str) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from sspvs.data.annotations.record import AnnotatedVideo, SecondScores, TimeIntervals
 from sspvs.errors import DatasetError
 from sspvs.types import FrameFeatures, IntArray, Timeline
+from sspvs.types.arrays import MOST_FRAMES
 
 COMMUNITY_STEP = 15
 """The community's picks are every 15th frame."""
@@ -16,9 +17,6 @@ COMMUNITY_STEP = 15
 FEW_FRAMES = 5
 SMALL_SHARE = 0.01
 """Decoders disagree by so many frames, or this share of them, about one and the same video."""
-
-MOST_FRAMES = 100_000_000
-"""A month and more of video; what claims to be longer is a slip of the pen."""
 
 _SAME_SECONDS = 1.0
 _SAME_LENGTH = 0.02

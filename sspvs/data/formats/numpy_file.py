@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sspvs.data.formats.glimpse import Glimpse
+from sspvs.features.store.h5_file import may_hold
 from sspvs.files import check_kind
 
 _MAGIC, _ZIP = b"\x93NUMPY", b"PK\x03\x04"
@@ -64,6 +65,33 @@ def array_headers(path: Path) -> list[ArrayHeader]:
         return headers
 
 
+def check_arrays(path: Path, *names: str) -> None:
+    """Refuse an .npz with arrays that are larger than what is stored of them can be.
+
+    Args:
+        path: The .npz.
+        names: Arrays to look at; all unless given.
+
+    Raises:
+        ValueError: It has one.
+        OSError: It cannot be read. (A damaged archive raises `zipfile.BadZipFile`.)
+    """
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            name = member.filename.removesuffix(".npy")
+            if names and name not in names:
+                continue
+            with archive.open(member) as file:
+                if file.read(len(_MAGIC)) != _MAGIC:
+                    continue
+                file.seek(0)
+                header = _header(file, name)
+            size = math.prod(header.shape)
+            is_there = size * header.dtype.itemsize <= member.file_size
+            if not is_there or not may_hold(member.compress_size, size * max(8, header.dtype.itemsize)):
+                raise ValueError(f"'{name}' claims {header.shape} of {header.dtype}, which is not stored in it")
+
+
 def _header(file: IO[bytes], name: str) -> ArrayHeader:
     try:
         major, _ = np.lib.format.read_magic(file)
@@ -80,14 +108,16 @@ def load_array(path: Path, name: str = "") -> npt.NDArray[Any]:
     """One array of an .npy, or of an .npz by name.
 
     Raises:
-        ValueError: When it holds Python objects.
+        ValueError: When it holds Python objects, or less than its header claims.
         KeyError: When an .npz has no array of that name.
         OSError: When it cannot be read, is something else, or is an .npz that is cut short.
     """
     check_kind(path, "npy", "zip")
     if not name:
+        array_headers(path)  # says so where less is there than the header claims
         array: npt.NDArray[Any] = np.load(path, allow_pickle=False)
         return array
+    check_arrays(path, name)
     with np.load(path, allow_pickle=False) as arrays:
         found: npt.NDArray[Any] = arrays[name]
     return found

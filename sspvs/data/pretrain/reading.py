@@ -5,6 +5,7 @@ Axis letters: T picks, D feature width.
 
 from __future__ import annotations
 
+import math
 import os
 from collections import OrderedDict
 from pathlib import Path
@@ -98,8 +99,6 @@ class _ArrayFiles:
         row = width * dtype.itemsize
         file.seek(first * row, os.SEEK_CUR)
         content = file.read(max(last - first, 0) * row)
-        if len(content) != max(last - first, 0) * row:
-            raise FeatureFileError(f"{ref.name}: the file is cut short; write it again")
         return np.frombuffer(bytearray(content), dtype).reshape(-1, width)
 
     def close(self) -> None:
@@ -118,9 +117,11 @@ class _ArrayFiles:
             shape, by_column, dtype = reader(file)
         except (OSError, ValueError) as error:
             raise FeatureFileError(f"{ref.name}: cannot be read as a NumPy array: {first_line(error)}") from error
-        if len(shape) != 2 or 0 in shape or dtype.kind != "f" or by_column:
+        if len(shape) != 2 or min(shape) < 1 or dtype.kind != "f" or by_column:
             order = ", column by column" if by_column else ""
             raise FeatureFileError(f"{ref.name}: expected (T, D) float numbers, found {shape} of {dtype}{order}")
+        if os.fstat(file.fileno()).st_size - file.tell() < math.prod(shape) * dtype.itemsize:
+            raise FeatureFileError(f"{ref.name}: the file is cut short; write it again")
         return file, (int(shape[0]), int(shape[1])), dtype
 
     def _open(self, path: Path) -> IO[bytes]:

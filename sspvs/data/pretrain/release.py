@@ -82,17 +82,18 @@ def _token_fields(path: Path, place: str, problems: Problems) -> TokenFields | N
                 problems.add(place, f"{path} has none of {', '.join(_KEYS)}")
                 return None
             for key in _KEYS:
-                fields.append(_ids(np.asarray(file[key][()])) if key in file else ())
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+                fields.append(_ids(file[key]) if key in file else ())
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
         problems.add(place, f"{path}: cannot be read as token ids: {first_line(error)}")
         return None
     return TokenFields(*fields)
 
 
-def _ids(values: Any) -> tuple[int, ...]:
-    if values.size == 0:
+def _ids(data: Any) -> tuple[int, ...]:
+    if not data.size:
         return ()
-    ids = values.astype(np.int64).ravel()
-    if values.dtype.kind not in "iuf" or (ids != values.ravel()).any() or ids.min() < 0 or ids.max() >= BERT_VOCAB_SIZE:
-        raise ValueError(f"expected whole numbers from 0 to {BERT_VOCAB_SIZE - 1}, found {values.dtype}")
+    values = np.ravel(data[()]) if data.dtype.kind in "iuf" else np.full(1, np.nan)
+    ids = values.astype(np.int64)
+    if (ids != values).any() or ids.min() < 0 or ids.max() >= BERT_VOCAB_SIZE:
+        raise ValueError(f"expected whole numbers from 0 to {BERT_VOCAB_SIZE - 1}, found {data.dtype}")
     return tuple(int(token) for token in ids if token not in (_CLS, _SEP, _PAD))

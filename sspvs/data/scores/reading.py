@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from sspvs.data.formats.numpy_file import check_arrays
 from sspvs.errors import DatasetError, SspvsError, first_line, local_only
 from sspvs.features.store import VideoScores, is_h5, read_scores
 from sspvs.files import WrongFileError, check_kind, kind_of, read_text
@@ -113,6 +114,7 @@ def _read_json(text: str) -> Any:
 def _read_npz(path: Path) -> dict[str, VideoScores]:
     check_kind(path, "zip")
     try:
+        check_arrays(path)
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
     except (ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:

@@ -20,6 +20,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from sspvs.data.formats.numpy_file import check_arrays
 from sspvs.data.synthetic.clip_source import Clip, Concept
 from sspvs.errors import DatasetError, first_line
 from sspvs.features.store import read_fingerprint_attrs
@@ -155,6 +156,7 @@ class CaptionedClips:
         entry = self._by_name[name]
         try:
             if entry.path.suffix == ".npz":
+                check_arrays(entry.path)
                 with np.load(entry.path, allow_pickle=False) as arrays:
                     features = np.asarray(arrays[_FEATURES], dtype=np.float32)
             else:
@@ -197,6 +199,7 @@ def _h5_entries(path: Path, stem: str) -> Iterator[_Entry]:
 
 def _npz_entries(path: Path, name: str) -> Iterator[_Entry]:
     check_kind(path, "zip")
+    check_arrays(path)
     with np.load(path, allow_pickle=False) as arrays:
         if _FEATURES in arrays:
             facts = {key: arrays[key].item() for key in (*_TEXTS, _RATE) if key in arrays}

@@ -176,7 +176,9 @@ def merge_files(target: Path, members: Mapping[str, Path], fingerprint: Fingerpr
         for path in sorted(by_file):
             with open_h5(path) as part:
                 for name in by_file[path]:
-                    part.copy(part[name], file, name)
+                    group = part[name]
+                    list(group.values())  # refuses what lies in other files, which a copy would go on pointing at
+                    part.copy(group, file, name)
 
 
 def is_h5(path: str | os.PathLike[str]) -> bool:

@@ -10,8 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from sspvs.errors import DatasetError, SspvsError
-from sspvs.types.arrays import LARGEST
+from sspvs.types.arrays import LARGEST, MOST_FRAMES
 
+LONGEST_TEXT = 2**20
+"""Characters."""
 Numbers = npt.NDArray[Any]
 """Booleans, integers or floats."""
 
@@ -53,12 +55,13 @@ class GroupReader:
         """The error of one key: what was expected, what was found, what to do."""
         return self._error(f"{self.where}: '{key}': expected {expected}, found {found}{remedy and '; ' + remedy}")
 
-    def numbers(self, key: str, *, finite: bool = True) -> Numbers | None:
+    def numbers(self, key: str, *, finite: bool = True, single: str = "") -> Numbers | None:
         """A dataset of numbers that single precision holds; None when it is not there or has no element.
 
         Args:
             key: The dataset.
             finite: Refuse NaN, infinite and larger values.
+            single: What the one number is; refuse several before they are read.
 
         Raises:
             SspvsError: When it holds something else.
@@ -73,6 +76,8 @@ class GroupReader:
             return None
         if data.dtype.kind not in "buif":
             raise self.problem(key, "numbers", _kind(data), "write it again as an array of numbers")
+        if single and data.size != 1:
+            raise self.problem(key, single, f"an array of shape {data.shape}")
         values: Numbers = np.asarray(data[()])
         bad = ~(np.abs(values) <= LARGEST) if finite and values.dtype.kind == "f" else np.zeros(0, dtype=np.bool_)
         if bad.any():
@@ -131,8 +136,8 @@ class GroupReader:
         Raises:
             SspvsError: When it holds something else.
         """
-        value = self._single(self.numbers(key), key, "one number above 0")
-        return None if value is None else float(value)
+        values = self._above_0(key, "one number above 0")
+        return None if values is None else float(values.ravel()[0])
 
     def count(self, key: str) -> int | None:
         """A single whole number above 0, as a scalar or an array of one; None when it is not there.
@@ -140,16 +145,16 @@ class GroupReader:
         Raises:
             SspvsError: When it holds something else.
         """
-        value = self._single(self.whole_numbers(key), key, "one whole number above 0")
-        return None if value is None else int(value)
+        values = self._whole(self._above_0(key, "one whole number above 0"), key)
+        if values is not None and values.ravel()[0] > MOST_FRAMES:
+            raise self.problem(key, f"a number of frames, at most {MOST_FRAMES}", str(values.ravel()[0]))
+        return None if values is None else int(values.ravel()[0])
 
-    def _single(self, values: Numbers | None, key: str, expected: str) -> Any:
-        if values is None:
-            return None
-        if values.size != 1 or values.ravel()[0] <= 0:
-            found = f"an array of shape {values.shape}" if values.size != 1 else str(values.ravel()[0])
-            raise self.problem(key, expected, found)
-        return values.ravel()[0]
+    def _above_0(self, key: str, expected: str) -> Numbers | None:
+        values = self.numbers(key, single=expected)
+        if values is not None and values.ravel()[0] <= 0:
+            raise self.problem(key, expected, str(values.ravel()[0]))
+        return values
 
     def shape(self, key: str) -> tuple[int, ...]:
         """The shape of a dataset; empty when it is not there, or is a single value, or no dataset."""
@@ -159,9 +164,17 @@ class GroupReader:
     def text(self, key: str) -> str:
         """A string, however it is stored; empty when it is not there."""
         data = self._group.get(key)
-        if not isinstance(data, h5py.Dataset) or data.shape is None:
+        if not isinstance(data, h5py.Dataset):
             return ""
-        return as_text(data[()]).strip()
+        if max(data.size if data.dtype.kind == "u" else 0, data.dtype.itemsize) > LONGEST_TEXT:
+            expected = f"text of at most {LONGEST_TEXT} characters"
+            raise self.problem(key, expected, f"shape {data.shape} of {data.dtype}")
+        return text_of(data).strip()
+
+
+def text_of(data: h5py.Dataset) -> str:
+    """A string of an h5 dataset, of several the first one; character codes (MATLAB) are one string."""
+    return as_text(data[()] if data.dtype.kind == "u" or not data.size else data[(0,) * data.ndim])
 
 
 def as_text(value: Any) -> str:

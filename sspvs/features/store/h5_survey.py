@@ -13,7 +13,7 @@ import numpy as np
 
 from sspvs.features.store import annotation_keys as annotation
 from sspvs.features.store import layout, score_file
-from sspvs.features.store.group_reader import GroupReader, as_text
+from sspvs.features.store.group_reader import GroupReader, text_of
 from sspvs.features.store.h5_file import open_h5
 from sspvs.features.store.key_guide import (
     FRAME_BYTES,
@@ -207,7 +207,7 @@ def read_entries(path: str | os.PathLike[str], video: str) -> list[tuple[str, st
 def _entry(key: str, data: h5py.Dataset) -> tuple[str, str, str, str]:
     shape = "scalar" if not data.shape else str(tuple(data.shape))
     if data.dtype.kind in "OSU":
-        return key, shape, "text", as_text(data[()]) if data.size == 1 else ""
+        return key, shape, "text", text_of(data) if data.size == 1 else ""
     values = np.asarray(data[()])
     if values.size == 0 or values.dtype.kind not in "biuf":
         return key, shape, str(data.dtype), ""

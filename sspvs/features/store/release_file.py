@@ -33,21 +33,23 @@ def read_tokens(path: str | os.PathLike[str]) -> dict[str, IntArray]:
     """
     try:
         with open_h5(path) as file:
-            found = {key: np.asarray(file[key][()]) for key in TOKEN_KEYS if isinstance(file.get(key), h5py.Dataset)}
+            found = {
+                TOKEN_FIELDS[key]: _read_ids(path, key, file[key])
+                for key in TOKEN_KEYS
+                if isinstance(file.get(key), h5py.Dataset)
+            }
             others = ", ".join(sorted(file)) or "nothing"
     except (OSError, RuntimeError, KeyError, ValueError) as error:
         raise DatasetError(f"{path}: cannot read token ids: {first_line(error)}; fetch the file again") from error
     if not found:
         raise DatasetError(f"{path}: expected token ids under {', '.join(TOKEN_KEYS)}, found {others}")
-    return {TOKEN_FIELDS[key]: _checked(path, key, values) for key, values in found.items()}
+    return found
 
 
-def _checked(
-    path: str | os.PathLike[str], key: str, values: np.ndarray[tuple[int, ...], np.dtype[np.int64]]
-) -> IntArray:
-    ids = values.reshape(-1)
-    if ids.size and ids.dtype.kind not in "iuf":
-        raise DatasetError(f"{path}: '{key}': expected token ids, found {ids.dtype}")
+def _read_ids(path: str | os.PathLike[str], key: str, data: h5py.Dataset) -> IntArray:
+    if data.size and data.dtype.kind not in "iuf":
+        raise DatasetError(f"{path}: '{key}': expected token ids, found {data.dtype}")
+    ids = np.asarray(data[()]).reshape(-1)
     whole = ids.astype(np.int64)
     if (whole != ids).any() or (whole < 0).any() or (whole >= VOCABULARY).any():
         raise DatasetError(
