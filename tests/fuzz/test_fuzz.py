@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
@@ -23,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import server
 from kinds import KINDS
 from mutators import mutate
-from runner import SECONDS, Server, check, fuzz, snapshot
+from runner import SECONDS, Finding, Server, check, fuzz, snapshot
 
 from sspvs.machine import available_cores
 
@@ -60,10 +61,18 @@ def findings(
     return "\n".join(map(str, found))
 
 
+def report(found: list[Finding]) -> None:
+    """Fail where something is wrong; what only the last resort ended is a warning."""
+    for finding in found:
+        if finding.wrong == "not foreseen":
+            warnings.warn(str(finding), stacklevel=2)
+    wrong = [str(finding) for finding in found if finding.wrong != "not foreseen"]
+    assert not wrong, "\n".join(wrong)
+
+
 @pytest.mark.parametrize("name", FEW)
 def test_a_few_damaged_files(name: str, sources: Callable[[str], Path], servers: list[Server], tmp_path: Path) -> None:
-    found = fuzz(name, sources(name), tmp_path, servers[:1], 0, range(1))
-    assert not found, "\n".join(map(str, found))
+    report(fuzz(name, sources(name), tmp_path, servers[:1], 0, range(1)))
 
 
 @pytest.mark.slow
@@ -72,8 +81,7 @@ def test_damaged_files(
     name: str, sources: Callable[[str], Path], servers: list[Server], tmp_path: Path, pytestconfig: pytest.Config
 ) -> None:
     seed, count = pytestconfig.getoption("fuzz_seed"), pytestconfig.getoption("fuzz_mutants")
-    found = fuzz(name, sources(name), tmp_path, servers, seed, range(count))
-    assert not found, "\n".join(map(str, found))
+    report(fuzz(name, sources(name), tmp_path, servers, seed, range(count)))
 
 
 @pytest.mark.slow
