@@ -72,6 +72,7 @@ _SHARD = "data shard {} --out out/shards"
 _SHOTS = {"holiday": [[0, 100], [100, 250]], "wedding": [[0, 60], [60, 120]]}
 _TEXTS = "id,title,category\n" + "".join(f"video_{n},title {n},category\n" for n in range(1, 7))
 _MINE = named("mine.json", drawn.custom)
+_WORLD = ("data world --out out/W --clips clips --pretrain 6 --val 3 --annotated 5",)
 _FOUND_OUT = (0, 1)  # what `data inspect` calls not usable
 
 KINDS: dict[str, Kind] = {
@@ -251,6 +252,24 @@ KINDS: dict[str, Kind] = {
         all_of(named("bytes.h5", drawn.youtube8m_h5), made.refining("bytes.h5")),
         _inspected("bytes.h5", _converted("bytes.h5", "youtube8m", "bytes"), FIT),
     ),
+    "notes about features": Kind(
+        "json",
+        ".sspvs-survey.json",
+        all_of(made.pairs, made.pretraining("pairs.jsonl"), made.command("data shard pairs.jsonl --out s --quiet")),
+        (FIT, _SHARD.format("pairs.jsonl")),
+    ),
+    "notes about records": Kind(
+        "npz",
+        ".sspvs-records.npz",
+        all_of(
+            named("train.tfrecord", drawn.youtube8m_tfrecord),
+            made.refining("train.tfrecord"),
+            made.command(f"{FIT} --run.root first"),
+        ),
+        (FIT,),
+    ),
+    "clips h5": Kind("h5", "clips/many.h5", made.clips, _WORLD),
+    "clips npz": Kind("npz", "clips/one.npz", made.clips, _WORLD),
     "VideoXum": Kind(
         "json",
         "train_videoxum.json",

@@ -145,6 +145,25 @@ def arrays(folder: Path) -> None:
 shards = all_of(pairs, command("data shard pairs.jsonl --out shards --shard-size 2 --quiet"), pretraining("shards"))
 
 
+def clips(folder: Path) -> None:
+    """`clips/`: an h5 file of 27 captioned clips, and an npz file of one more."""
+    (folder / "clips").mkdir()
+    with h5py.File(folder / "clips" / "many.h5", "w") as file:
+        for number in range(28):
+            rows = np.random.default_rng(number).random((20, WIDTH), np.float32)
+            facts = {
+                "concept": f"thing {number % 4}",
+                "category": "things",
+                "caption": f"take {number}",
+                "rate_hz": 2.0,
+            }
+            if number:
+                file[f"c{number:02d}/features"] = rows
+                file[f"c{number:02d}"].attrs.update(facts)
+            else:
+                np.savez(folder / "clips" / "one.npz", features=rows, **facts)
+
+
 def scores_of(write: Callable[[Path, dict[str, np.ndarray]], Any]) -> Maker:
     """`D.h5` and a file of scores of its videos."""
 
