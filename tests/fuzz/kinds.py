@@ -327,7 +327,7 @@ KINDS: dict[str, Kind] = {
         "last.ckpt",
         made.resumable,
         (
-            f"{FIT} --trainer.max_steps 2 --ckpt_path last.ckpt",
+            f"{FIT} --trainer.max_steps 2 --trainer.max_epochs 2 --ckpt_path last.ckpt",
             "validate --config run.yaml --ckpt_path last.ckpt",
             "predict --config run.yaml --ckpt_path last.ckpt --out out/s.h5",
         ),

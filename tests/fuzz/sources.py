@@ -79,7 +79,10 @@ def config(task: str, data: dict[str, Any], **model: Any) -> Maker:
     content = {
         "task": task,
         "run": {"name": "tiny", "root": "out/runs", "samples": 0},
-        "trainer": {"accelerator": "cpu", "max_steps": 1, "enable_model_summary": False, "log_every_n_steps": 1},
+        "trainer": {  # short, whichever of these is damaged
+            **{"max_steps": 1, "max_epochs": 1, "limit_train_batches": 1, "limit_val_batches": 1},
+            **{"accelerator": "cpu", "enable_model_summary": False, "log_every_n_steps": 1},
+        },
         "model": model,
         "data": {"batch_size": 2, **data},
     }
