@@ -13,6 +13,8 @@ from sspvs.errors import DatasetError, one_line
 from sspvs.overwriting import SPLITS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sspvs.data.splits import Splits
     from sspvs.features.store import DatasetStore
 
@@ -80,8 +82,9 @@ def _make(args: argparse.Namespace) -> int:
         seed=args.seed,
         val_fraction=args.val_fraction,
     )
+    lines = list(_explained(made, args.out, dataset))  # before anything is written: it reads the videos' names
     write_splits(args.out, made)
-    _explain(made, args.out, dataset)
+    print("\n".join(lines))
     return 0
 
 
@@ -103,35 +106,34 @@ def _read(args: argparse.Namespace) -> int:
     except DatasetError as error:
         sys.stderr.write(f"error: {one_line(error)}\n")
         return 1
-    _explain(splits, args.read, dataset)
+    print("\n".join(_explained(splits, args.read, dataset)))
     return 0
 
 
-def _explain(splits: Splits, path: Path, dataset: DatasetStore | None) -> None:
-    print(f"{path}: {splits.setting}, {len(splits.folds)} {'fold' if len(splits.folds) == 1 else 'folds'}")
-    print(f"sha256 {splits.sha256}")
+def _explained(splits: Splits, path: Path, dataset: DatasetStore | None) -> Iterator[str]:
+    """The lines that are printed about folds."""
+    yield f"{path}: {splits.setting}, {len(splits.folds)} {'fold' if len(splits.folds) == 1 else 'folds'}"
+    yield f"sha256 {splits.sha256}"
     for number, fold in enumerate(splits.folds):
         parts = f"train {len(fold.train):>4}  val {len(fold.val):>3}  test {len(fold.test):>4}"
         names = ", ".join(_name(ref.key, dataset) for ref in fold.test[:_LISTED])
         more = ", ..." if len(fold.test) > _LISTED else ""
-        print(f"fold {number}: {parts}  ({names}{more})")
+        yield f"fold {number}: {parts}  ({names}{more})"
     if dataset is not None:
         coverage = splits.coverage(dataset, dataset.name)
-        print(f"{coverage.sentence} in dataset '{dataset.name}'")
+        yield f"{coverage.sentence} in dataset '{dataset.name}'"
         if coverage.untested:
             untested = ", ".join(_name(key, dataset) for key in coverage.untested)
-            print(f"never tested: {untested}")
-            print("numbers of this file are on another test set than those of files that test all videos")
+            yield f"never tested: {untested}"
+            yield "numbers of this file are on another test set than those of files that test all videos"
     else:
         counts = Counter(fold_ref for fold in splits.folds for fold_ref in fold.test)
         repeated = sum(count > 1 for count in counts.values())
-        print(f"{len(counts)} videos are ever tested, {repeated} of them more than once; --dataset says of how many")
+        yield f"{len(counts)} videos are ever tested, {repeated} of them more than once; --dataset says of how many"
     if not any(fold.val for fold in splits.folds):
-        print(
-            "no part of it chooses the checkpoint: hold out training videos for that, never choose on the tested ones"
-        )
+        yield "no part of it chooses the checkpoint: hold out training videos for that, never choose on the tested ones"
     for sentence in splits.repairs:
-        print(f"note: {sentence}")
+        yield f"note: {sentence}"
 
 
 def _name(key: str, dataset: DatasetStore | None) -> str:

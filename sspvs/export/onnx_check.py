@@ -17,6 +17,7 @@ from torch import Tensor
 
 from sspvs.errors import ExportError, MissingExtraError, first_line
 from sspvs.export.onnx_graph import ExportGraph
+from sspvs.machine import load_onnxruntime
 
 TOLERANCE = 1e-4
 """Largest difference between a value of onnxruntime and torch's; scores are in [0, 1], refined features around 1."""
@@ -50,13 +51,12 @@ def load_runtime() -> Any:
         MissingExtraError: It is not installed.
     """
     try:
-        import onnxruntime
+        return load_onnxruntime()
     except ImportError as error:
         raise MissingExtraError(
             f"an ONNX file is checked with onnxruntime, which cannot be imported ({first_line(error)}); pip install "
             "onnxruntime, or leave the check out (--no-check)"
         ) from error
-    return onnxruntime
 
 
 def check_onnx(path: Path, graph: ExportGraph) -> OnnxCheck:

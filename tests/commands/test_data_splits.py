@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
+import h5py
 import pytest
 from drawn_dataset import NAMES, write_drawn_dataset
 
@@ -38,6 +40,18 @@ def test_folds_are_made_in_the_communitys_style(
     assert hashlib.sha256(out.read_bytes()).hexdigest() in said
     assert "7 of 7 videos are ever tested in dataset 'summe'" in said
     assert all(f"video_{number} {name}" in said for number, name in enumerate(NAMES, start=1))
+
+
+def test_nothing_is_written_of_a_dataset_that_cannot_be_read(
+    summe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damaged = Path(shutil.copy(summe, tmp_path / "D.h5"))
+    with h5py.File(damaged, "r+") as file:
+        del file["video_3/picks"]
+        file["video_3/picks"] = "text"
+    assert main(["data", "splits", "--dataset", str(damaged), "--folds", "3", "--out", str(tmp_path / "s.json")]) == 2
+    assert "'video_3'" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["D.h5"]
 
 
 def test_the_same_seed_makes_the_same_bytes(summe: Path, tmp_path: Path) -> None:

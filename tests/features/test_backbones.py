@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -209,3 +210,19 @@ def test_listing_backbones_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_runtime_reports_nothing(tmp_path: Path) -> None:
+    """Its telemetry would write an identifier into the temporary folder, and send events."""
+    name = "ORT_DISABLE_TELEMETRY"
+    code = f"import os; from sspvs.machine import load_onnxruntime as load; load(); print(os.environ[{name!r}])"
+    environment = {key: value for key, value in os.environ.items() if key != name}
+    process = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**environment, "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert process.stdout == "1\n"
+    assert not list(tmp_path.iterdir())

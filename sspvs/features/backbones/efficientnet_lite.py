@@ -26,7 +26,7 @@ from sspvs.features.backbones.base import (
     choose_dtype,
 )
 from sspvs.features.backbones.torch_engine import frame_encoder
-from sspvs.machine import available_cores
+from sspvs.machine import available_cores, load_onnxruntime
 from sspvs.types import FloatArray, ImageArray
 from sspvs.video.sampling import Resize
 from sspvs.weights.digest import check_digest
@@ -164,8 +164,7 @@ class EfficientNetLite0(Backbone):
         return conse_similarity(features, self.classifier, text)
 
     def _onnxruntime(self, weights: dict[str, Any], threads: int | None) -> Callable[[ImageArray], FloatArray]:
-        import onnxruntime
-
+        onnxruntime = load_onnxruntime()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.log_severity_level = 3  # errors only
