@@ -12,7 +12,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "sspvs"
 
 _FLOORS = (
-    ("errors", "parsing", "types"),
+    ("errors", "parsing", "schema", "types"),
     ("files",),
     ("atomic", "machine", "overwriting", "version", "weights"),
     ("video", "selection", "importance", "models", "losses"),

@@ -9,12 +9,13 @@ Axis letters: L tokens.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from sspvs.data.tokenizers import Tokenizer
+from sspvs.schema import Range, Settings
 from sspvs.types import IntArray
 
 FIELDS = ("category", "query", "title", "description")
@@ -39,24 +40,26 @@ class TokenFields(NamedTuple):
     description: tuple[int, ...] = ()
 
 
+TokenCount = Annotated[int, Range(least=0, most=16_384)]
+"""Of one field; 0 leaves it out."""
+
+
 @dataclass(frozen=True)
-class TextSettings:
+class TextSettings(Settings):
     """How many tokens each field gets."""
 
-    category: int = 2
+    group = "text_fields"
+
+    category: TokenCount = 2
     """Tokens of the category."""
-    query: int = 2
+    query: TokenCount = 2
     """Tokens of the search query."""
-    title: int = 5
+    title: TokenCount = 5
     """Tokens of the title."""
-    description: int = 50
+    description: TokenCount = 50
     """Tokens of the description."""
     pad_fields: bool = True
     """Pad each field to its length with [PAD], as published; false: all padding at the end."""
-
-    def __post_init__(self) -> None:
-        if min(self.lengths) < 0:
-            raise ValueError(f"lengths of text fields must not be negative, got {self.lengths}")
 
     @property
     def lengths(self) -> tuple[int, int, int, int]:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from sspvs.errors import CheckpointError
-from sspvs.files import read_json
-from sspvs.tasks.checkpoint import CONFIG, PRETRAIN, REFINE, SUMMARIZE, read_settings, read_tensors
+from sspvs.tasks.checkpoint import PRETRAIN, REFINE, SUMMARIZE, read_tensors
 from sspvs.tasks.found_checkpoint import FoundCheckpoint, find_checkpoint
+from sspvs.tasks.loading import load_checkpoint
 from sspvs.tasks.refine import RefineTask
 from sspvs.tasks.saved_task import SavedTask
 from sspvs.tasks.summarize import SummarizeTask
@@ -54,10 +54,10 @@ class CheckpointFacts:
         if not isinstance(source, SavedTask):
             found = find_exported(source)
             if found.path.is_dir():
-                config = read_json(found.path / CONFIG)
-                numbers = sum(tensor.numel() for tensor in read_tensors(found.weights).values())
-                version = str(config.get("sspvs", "unknown"))
-                return cls(found.kind, read_settings(found.path), numbers, version, file_digest(found.weights))
+                saved = load_checkpoint(found.path, (found.kind,))
+                numbers = sum(tensor.numel() for tensor in read_tensors(found.weights).values())  # tied ones once
+                version = saved.version or "unknown"
+                return cls(found.kind, saved.settings, numbers, version, file_digest(found.weights))
             source = load_exported(source)
         numbers = sum(tensor.numel() for tensor in source.state_dict().values())
         return cls(source.kind, dict(source.hparams), numbers, package_version())

@@ -5,37 +5,77 @@ The published values are the defaults.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args, get_type_hints
+from typing import Annotated, Any, Literal
+
+from sspvs.schema import (
+    FrameCount,
+    Heads,
+    Layers,
+    NotNegative,
+    Probability,
+    Range,
+    Settings,
+    VocabularySize,
+    Width,
+    mistakes,
+    shown,
+)
 
 
 @dataclass(frozen=True)
-class VideoEncoderSettings:
+class VideoEncoderSettings(Settings):
     """The video tower (Li et al., WACV 2023)."""
 
-    feature_dim: int = 1024
+    group = "video"
+
+    feature_dim: Width = 1024
     """Width of the frame features; a fact of the data. Projected to `embed_dim` when it differs."""
-    embed_dim: int = 1024
+    embed_dim: Width = 1024
     """D, width of the Transformer."""
-    num_heads: int = 8
+    num_heads: Heads = 8
     """Attention heads."""
-    num_layers: int = 3
+    num_layers: Layers = 3
     """Transformer layers."""
-    feedforward_dim: int = 4096
+    feedforward_dim: Width = 4096
     """Width of the layers' hidden layer."""
-    dropout: float = 0.1
+    dropout: Probability = 0.1
     """Everywhere in the tower."""
-    position_weight: float = 1.0
+    position_weight: NotNegative = 1.0
     """Factor of the positions: 1 in pretraining, 0.1 in fine-tuning."""
-    trained_length: int | None = None
+    trained_length: FrameCount | None = None
     """Most frames seen in training: longer videos are laid over these positions. Null: no limit."""
     gradient_checkpointing: bool = False
     """Compute layers again in the backward pass instead of keeping what they computed."""
 
 
 @dataclass(frozen=True)
-class TextEncoderSettings:
+class SmallTextSettings(Settings):
+    """Sizes of the text tower `small`."""
+
+    group = "text.small"
+
+    vocab_size: VocabularySize = 8192
+    """Ids of the tower and of its tokenizer."""
+    text_dim: Width = 256
+    """W, width of the Transformer."""
+    num_heads: Heads = 4
+    """Attention heads."""
+    num_layers: Layers = 2
+    """Transformer layers."""
+    feedforward_dim: Width | None = None
+    """Width of their hidden layer; null: 4 W."""
+    dropout: Probability = 0.1
+    """Everywhere in the tower."""
+
+
+@dataclass(frozen=True)
+class TextEncoderSettings(Settings):
     """The text tower."""
+
+    group = "text"
 
     encoder: str = "bert-base-uncased"
     """`small` (trained from scratch, needs nothing), `minilm` (the extra `text`), `open_clip:NAME/PRETRAINED`, or any
@@ -51,19 +91,26 @@ class TextEncoderSettings:
     gradient_checkpointing: bool = False
     """As in the video tower."""
     download: bool = False
-    """Fetch weights that are not on this machine."""
+    """Fetch weights that are not on this machine. A checkpoint says false, whatever it was trained with."""
+
+    def conflicts(self) -> Collection[str]:
+        """Sizes that no tower has."""
+        small = mistakes(SmallTextSettings, self.small, "small")
+        return [*small, *_absurd_sizes({} if self.config is None else self.config, "config")]
 
 
 @dataclass(frozen=True)
-class SummarizerSettings:
+class SummarizerSettings(Settings):
     """What stands on the video tower and scores its frames; by default as published (Li et al., WACV 2023)."""
+
+    group = "summarizer"
 
     head: Literal["progressive", "linear", "attention", "csta"] = "progressive"
     """`progressive` as published; for comparison `linear` (of the features alone), `attention` (one self-attention
     layer of its own) and `csta` (attention of a CNN over frames and channels, after CSTA)."""
-    num_stages: int | None = None
+    num_stages: Annotated[int, Range(least=1, most=1024)] | None = None
     """K, stages of the progressive head: 3 when null. The others have one."""
-    dropout: float = 0.1
+    dropout: Probability = 0.1
     """In front of each stage's linear layer, and within the heads that are there for comparison."""
     text_guidance: Literal["none", "added", "gate", "cross-attention"] = "none"
     """`added`: the pooled text, projected, to the first stage's states, as published; it shifts all frames alike.
@@ -72,29 +119,24 @@ class SummarizerSettings:
     fit_frames: Literal["encoded", "alone"] = "encoded"
     """What `gate` compares with the words: states of the video tower, or frames `alone`, through a projection; as the
     fine objective of pretraining did (`losses.fine_frames`)."""
-    max_frames: int = 16384
+    max_frames: FrameCount = 16384
     """Longest video that is scored at once; longer ones in overlapping windows of this length."""
-    overlap: int = 1024
+    overlap: Annotated[int, Range(least=0)] = 1024
     """Frames that two windows share; their logits are faded into each other there."""
 
     def __post_init__(self) -> None:
-        wrong = []
-        for name in ("head", "text_guidance", "fit_frames"):
-            known = _choices(type(self), name)
-            if getattr(self, name) not in known:
-                wrong.append(f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}")
         if self.num_stages is None:
             object.__setattr__(self, "num_stages", 3 if self.head == "progressive" else 1)
-        if self.stages < 1:
-            wrong.append(f"num_stages must be at least 1, got {self.stages}")
-        elif self.head != "progressive" and self.stages != 1:
+        super().__post_init__()
+
+    def conflicts(self) -> Collection[str]:
+        """Stages of a head that has one; windows that share more than half of themselves."""
+        wrong = []
+        if self.head != "progressive" and self.stages != 1:
             wrong.append(f"the {self.head} head has one stage, got num_stages {self.stages}: leave num_stages out")
-        if not 0 <= self.dropout < 1:
-            wrong.append(f"dropout must be at least 0 and below 1, got {self.dropout}")
-        if not 0 <= self.overlap <= self.max_frames // 2:
+        if self.overlap > self.max_frames // 2:
             wrong.append(f"overlap must be at least 0 and at most half of max_frames, got {self.overlap}")
-        if wrong:
-            raise ValueError("summarizer: " + "; ".join(wrong))
+        return wrong
 
     @property
     def stages(self) -> int:
@@ -104,42 +146,44 @@ class SummarizerSettings:
 
 
 @dataclass(frozen=True)
-class RefinerSettings:
+class RefinerSettings(Settings):
     """The network of contrastive refinement; by default as published for SumMe and TVSum (Pang et al., WACV 2023)."""
 
-    feature_dim: int = 1024
+    group = "refiner"
+
+    feature_dim: Width = 1024
     """Width of the frame features; a fact of the data."""
-    embed_dim: int = 256
+    embed_dim: Width = 256
     """E, width of the refined features."""
-    num_layers: int = 4
+    num_layers: Layers = 4
     """Transformer layers, that of the uniqueness head aside."""
-    num_heads: int = 1
+    num_heads: Heads = 1
     """Attention heads; published are 1 for SumMe and TVSum, 8 for YouTube-8M."""
-    head_dim: int = 64
+    head_dim: Width = 64
     """Width of the keys and values of each head."""
-    feedforward_dim: int = 512
+    feedforward_dim: Width = 512
     """Width of the layers' hidden layer."""
-    dropout: float = 0.0
+    dropout: Probability = 0.0
     """In the layers, while training."""
     uniqueness: bool = True
     """Whether there is a uniqueness head."""
-    uniqueness_dim: int = 128
+    uniqueness_dim: Width = 128
     """Width of that head's hidden layer."""
 
-    def __post_init__(self) -> None:
-        least = {"feature_dim": 1, "embed_dim": 1, "num_layers": 0, "num_heads": 1, "head_dim": 1}
-        least |= {"feedforward_dim": 1, "uniqueness_dim": 1}
-        wrong = [
-            f"{name} must be at least {low}, got {getattr(self, name)}"
-            for name, low in least.items()
-            if getattr(self, name) < low
-        ]
-        if not 0 <= self.dropout < 1:
-            wrong.append(f"dropout must be at least 0 and below 1, got {self.dropout}")
-        if wrong:
-            raise ValueError("refiner: " + "; ".join(wrong))
+
+_MOST_LAYERS, _MOST = 1024, 2**20
+_COUNTS_LAYERS = re.compile(r"layer|group|block|depth|labels")
 
 
-def _choices(kind: type, name: str) -> tuple[str, ...]:
-    """What a setting may be."""
-    return get_args(get_type_hints(kind)[name])
+def _absurd_sizes(sizes: Any, name: str) -> Iterator[str]:
+    """Numbers in the sizes of another library's tower that it would build for hours, or without end."""
+    if isinstance(sizes, Mapping):
+        for one, size in sizes.items():
+            yield from _absurd_sizes(size, f"{name}.{one}")
+    elif isinstance(sizes, (list, tuple)):
+        for size in sizes:
+            yield from _absurd_sizes(size, name)
+    elif isinstance(sizes, int):
+        most = _MOST_LAYERS if _COUNTS_LAYERS.search(name.rpartition(".")[2]) else _MOST
+        if abs(sizes) > most:
+            yield f"{name} must be at most {most}, got {shown(sizes)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sspvs.models.settings import TextEncoderSettings
+from sspvs.models.settings import SmallTextSettings, TextEncoderSettings
 from sspvs.models.text_towers.base import TextEncoder, TextEncoding
 from sspvs.models.text_towers.hugging_face import HuggingFaceTextEncoder
 from sspvs.models.text_towers.small import SMALL_VOCAB_SIZE, SmallTextEncoder
@@ -47,10 +47,7 @@ def _build(settings: TextEncoderSettings) -> TextEncoder:
     }
     name, config = settings.encoder, settings.config
     if name == "small":
-        try:
-            return SmallTextEncoder(**settings.small, **how)
-        except TypeError as error:
-            raise ValueError(f"sizes of the text encoder 'small': {error}") from error
+        return SmallTextEncoder(SmallTextSettings(**settings.small), **how)
     if name == "minilm":
         if config is not None:
             return HuggingFaceTextEncoder(name, config=config, mean_pooling=True, **how)

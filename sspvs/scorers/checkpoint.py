@@ -64,8 +64,8 @@ class SummarizerScorer(TrainedScorer):
 
     @property
     def title_as_query(self) -> bool:
-        """As `Scorer`; checkpoints of before it was kept say no."""
-        return bool(self._hparams.get("title_as_query", False))
+        """As `Scorer`."""
+        return bool(self._hparams["title_as_query"])
 
     @property
     def settings(self) -> Mapping[str, Any]:

@@ -90,7 +90,7 @@ def _summarizer(found: FoundCheckpoint, asked: _Asked) -> Scorer:
             "summarizer, which has neither"
         )
     return SummarizerScorer(
-        SummarizeTask.from_pretrained(found.path),
+        SummarizeTask.from_pretrained(found.path, download=asked.download),
         name=checkpoint_name(found.source),
         source=found.source,
         digest=file_digest(found.weights),

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import logging
+import warnings
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ import sspvs
 from sspvs.atomic import made_folder, together, write_bytes, write_text
 from sspvs.errors import CheckpointError, WeightsNotFoundError, first_line
 from sspvs.files import TEXT, check_kind, check_regular, kind_of, read_json, why_not
+from sspvs.schema import group_mistakes, parameters, shown
 
 CONFIG, WEIGHTS, PRETRAINING = "config.json", "model.safetensors", "pretraining"
 VERSION = 1
@@ -30,7 +32,26 @@ VERSION = 1
 PRETRAIN, SUMMARIZE, REFINE = "sspvs.pretrain", "sspvs.summarize", "sspvs.refine"
 """Kinds of checkpoints."""
 
+_DTYPES = {
+    *(torch.float16, torch.bfloat16, torch.float32, torch.float64),
+    *(torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.bool),
+}
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Config:
+    """What `config.json` holds."""
+
+    kind: str
+    version: int
+    sspvs: str
+    settings: dict[str, Any]
+    feature_fingerprint: dict[str, Any] | None = None
+    tied: dict[str, str] | None = None
+
+
+_OPTIONAL = frozenset(("feature_fingerprint", "tied"))
 
 
 @dataclass(frozen=True)
@@ -41,7 +62,7 @@ class LoadReport:
         loaded: Names that were loaded.
         missing: Names the model has and the checkpoint does not.
         unexpected: Names the checkpoint has and the model does not.
-        misshapen: Names whose shapes differ, with both shapes.
+        misshapen: Names whose shapes differ, with both shapes; likewise whole numbers for floating-point ones.
     """
 
     loaded: tuple[str, ...]
@@ -71,23 +92,25 @@ class LoadReport:
         Raises:
             CheckpointError: See `strict`.
         """
-        wanted = model.state_dict()
-        report = cls(
-            loaded=tuple(sorted(n for n in wanted if n in state and state[n].shape == wanted[n].shape)),
-            missing=tuple(sorted(set(wanted) - set(state))),
-            unexpected=tuple(sorted(set(state) - set(wanted))),
-            misshapen=tuple(
-                f"{n} {tuple(state[n].shape)} for {tuple(wanted[n].shape)}"
-                for n in sorted(wanted)
-                if n in state and state[n].shape != wanted[n].shape
-            ),
-        )
+        report = cls.of(model.state_dict(), state)
         if report.misshapen or not report.loaded or (strict and (report.missing or report.unexpected)):
             raise CheckpointError(f"{where}: does not fit the model: {report.summary()}")
         model.load_state_dict({name: state[name] for name in report.loaded}, strict=False)
         if report.missing or report.unexpected:
             _log.log(level, "%s: %s", where, report.summary())
         return report
+
+    @classmethod
+    def of(cls, wanted: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> LoadReport:
+        """What would become of the tensors of `state` in a model that has `wanted`."""
+        both = sorted(wanted.keys() & state.keys())
+        fits = {name: _form(state[name]) == _form(wanted[name]) for name in both}
+        return cls(
+            loaded=tuple(name for name in both if fits[name]),
+            missing=tuple(sorted(set(wanted) - set(state))),
+            unexpected=tuple(sorted(set(state) - set(wanted))),
+            misshapen=tuple(_misfit(name, state[name], wanted[name]) for name in both if not fits[name]),
+        )
 
     def summary(self, *, most: int = 5) -> str:
         """One line: how many were loaded, and which not."""
@@ -142,30 +165,28 @@ def save_folder(
     return folder
 
 
-def load_folder(
-    source: str | Path, kind: str | Collection[str], *, download: bool = False
-) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Read a checkpoint folder.
-
-    Args:
-        source: The folder, or a Hugging Face hub id.
-        kind: What it must be for, or several such.
-        download: Fetch a hub id that is not on this machine.
-
-    Returns:
-        The settings and the tensors by name.
+def read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor], str]:
+    """The settings as they are written, the tensors by name, and the version of sspvs that wrote a checkpoint folder.
 
     Raises:
-        WeightsNotFoundError: Nothing is there.
-        CheckpointError: What is there is no such checkpoint.
+        CheckpointError: The folder is none of a checkpoint, of another version's, or damaged.
     """
-    folder = find_folder(source, kind, download=download)
-    settings = read_settings(folder)
+    config = _read_config(folder)
+    if config.get("version") != VERSION:
+        raise CheckpointError(
+            f"{folder}: version {shown(config.get('version'))} of a checkpoint; this sspvs reads version {VERSION}"
+        )
+    if wrong := list(group_mistakes(parameters(_Config), config, "", _OPTIONAL)):
+        raise CheckpointError(f"{folder / CONFIG}: {'; '.join(wrong)}")
+    whole = _Config(**config)
+    settings = dict(whole.settings)
+    if settings.get("feature_fingerprint") is None:
+        settings["feature_fingerprint"] = whole.feature_fingerprint
     state = read_tensors(folder / WEIGHTS)
-    for name, same in (_read_config(folder).get("tied") or {}).items():
+    for name, same in (whole.tied or {}).items():
         if same in state:
             state[name] = state[same]
-    return settings, state
+    return settings, state, whole.sspvs
 
 
 def find_folder(source: str | Path, kind: str | Collection[str], *, download: bool = False) -> Path:
@@ -189,24 +210,7 @@ def find_folder(source: str | Path, kind: str | Collection[str], *, download: bo
     if (inner / CONFIG).is_file() and _read_config(inner).get("kind") in kinds:
         return inner
     expected = " or ".join(f"'{one}'" for one in kinds)
-    raise CheckpointError(f"{folder}: expected a checkpoint of kind {expected}, got '{found}'")
-
-
-def read_settings(folder: Path) -> dict[str, Any]:
-    """What `__init__` of the task took.
-
-    Raises:
-        CheckpointError: The folder is none of a checkpoint, or of another version's.
-    """
-    config = _read_config(folder)
-    settings: Any = config.get("settings")
-    if config.get("version") != VERSION or not isinstance(settings, dict):
-        raise CheckpointError(
-            f"{folder}: version {config.get('version')} of a checkpoint; this sspvs reads version {VERSION}"
-        )
-    if settings.get("feature_fingerprint") is None and config.get("feature_fingerprint") is not None:
-        settings["feature_fingerprint"] = config["feature_fingerprint"]
-    return settings
+    raise CheckpointError(f"{folder}: expected a checkpoint of kind {expected}, got {shown(found)}")
 
 
 def read_kind(folder: Path) -> str:
@@ -222,7 +226,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     """A safetensors file.
 
     Raises:
-        CheckpointError: It is missing, cut short or no safetensors file.
+        CheckpointError: It is missing, cut short or no safetensors file, or has NaN or infinite numbers in it.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -231,20 +235,25 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(f"{path.parent}: no {path.name} in it")
     try:
         check_kind(path)
-        return load_file(path)
-    except (SafetensorError, OSError, ValueError) as error:
+        state = load_file(path)
+    except (SafetensorError, OSError, ValueError, KeyError, AttributeError, RuntimeError) as error:
         raise CheckpointError(f"{path}: no whole safetensors file: {first_line(error)}") from error
+    _refuse_what_is_no_weight(state, path)
+    return state
 
 
 def read_lightning_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """The hyperparameters and weights of a Lightning checkpoint that this package's tasks wrote.
 
     Raises:
-        CheckpointError: It is none, or holds more than tensors and plain types.
+        CheckpointError: It is none, holds more than tensors and plain types, or weights that are none.
     """
     try:
         check_regular(path)
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of sparse and quantised tensors, which are refused below
+            # Mapped, not read: the optimiser's state stays on the disk, and no size that is claimed is allocated.
+            checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except Exception as error:  # whatever a file of unknown origin makes the reader raise
         raise CheckpointError(f"{path}: {_why_unread(path)}") from error
     parts = checkpoint if isinstance(checkpoint, dict) else {}
@@ -253,7 +262,32 @@ def read_lightning_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Ten
         raise CheckpointError(
             f"{path}: a torch file, but no Lightning checkpoint of sspvs: hyper_parameters or state_dict are not in it"
         )
-    return dict(settings), dict(state)
+    if not all(isinstance(name, str) for name in (*settings, *state)):
+        raise CheckpointError(f"{path}: hyper_parameters or state_dict have names that are no text")
+    _refuse_what_is_no_weight(state, path)
+    settings = {name: value for name, value in settings.items() if not name.startswith("_")}  # Lightning's own
+    return settings, dict(state)
+
+
+def no_weight(value: object) -> str | None:
+    """Why something is no dense tensor of finite numbers; None when it is one."""
+    if not isinstance(value, Tensor):
+        return f"is no tensor, but of type {type(value).__name__}"
+    if value.layout is not torch.strided or value.is_quantized or value.is_nested or value.device.type != "cpu":
+        return "is no dense tensor"
+    if value.untyped_storage().nbytes() < value.numel() * value.element_size():
+        return "claims a shape that it has no numbers for"
+    if value.dtype not in _DTYPES:
+        return f"is of {value.dtype}, which no weights are of"
+    if value.is_floating_point() and value.numel() and not all(map(torch.isfinite, torch.aminmax(value.detach()))):
+        return "has NaN or infinite numbers"
+    return None
+
+
+def _refuse_what_is_no_weight(state: Mapping[Any, Any], path: Path) -> None:
+    for name, value in state.items():
+        if reason := no_weight(value):
+            raise CheckpointError(f"{path}: the checkpoint is damaged: its tensor {name} {reason}")
 
 
 def _why_unread(path: Path) -> str:
@@ -267,6 +301,16 @@ def _why_unread(path: Path) -> str:
     if kind is not None and kind.name == "zip":  # as torch writes
         return "no checkpoint that can be read safely: it is cut short, or has more in it than tensors and plain types"
     return "no checkpoint: expected a folder with config.json and model.safetensors, or a Lightning .ckpt file of sspvs"
+
+
+def _form(tensor: Tensor) -> tuple[Any, ...]:
+    return tensor.shape, tensor.is_floating_point()
+
+
+def _misfit(name: str, found: Tensor, wanted: Tensor) -> str:
+    if found.shape == wanted.shape:
+        return f"{name} {found.dtype} for {wanted.dtype}"
+    return f"{name} {tuple(found.shape)} for {tuple(wanted.shape)}"
 
 
 def _read_config(folder: Path) -> dict[str, Any]:

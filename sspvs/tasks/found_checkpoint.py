@@ -55,13 +55,22 @@ def find_checkpoint(source: str | Path, kinds: Collection[str], *, download: boo
     if not path.is_file():
         folder = find_folder(source, kinds, download=download)
         return FoundCheckpoint(str(source), folder, read_kind(folder))
-    kind = kind_of_settings(read_lightning_checkpoint(path)[0])
+    return FoundCheckpoint(str(source), path, kind_of_file(read_lightning_checkpoint(path)[0], kinds, path))
+
+
+def kind_of_file(settings: Mapping[str, Any], kinds: Collection[str], path: Path) -> str:
+    """What a Lightning checkpoint is for, by what its task was made with.
+
+    Args:
+        settings: Its hyperparameters.
+        kinds: What it may be for.
+        path: The file.
+
+    Raises:
+        CheckpointError: It is for none of these.
+    """
+    kind = next((kind for kind, tells in _TELLS.items() if tells in settings), None)
     if kind is None or kind not in kinds:
         what = "of no task of sspvs" if kind is None else f"of kind '{kind}'"
         raise CheckpointError(f"{path}: a Lightning checkpoint, but {what}; expected {' or '.join(kinds)}")
-    return FoundCheckpoint(str(source), path, kind)
-
-
-def kind_of_settings(settings: Mapping[str, Any]) -> str | None:
-    """What a checkpoint is for, by what its task was made with; None when no task of sspvs was made so."""
-    return next((kind for kind, tells in _TELLS.items() if tells in settings), None)
+    return kind

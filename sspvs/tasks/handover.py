@@ -12,18 +12,8 @@ from torch import Tensor, nn
 
 from sspvs.errors import CheckpointError
 from sspvs.models.settings import TextEncoderSettings, VideoEncoderSettings
-from sspvs.tasks.checkpoint import (
-    PRETRAIN,
-    SUMMARIZE,
-    WEIGHTS,
-    LoadReport,
-    find_folder,
-    load_folder,
-    read_kind,
-    read_lightning_checkpoint,
-    read_settings,
-)
-from sspvs.tasks.found_checkpoint import kind_of_settings
+from sspvs.tasks.checkpoint import PRETRAIN, SUMMARIZE, WEIGHTS, LoadReport
+from sspvs.tasks.loading import load_checkpoint
 from sspvs.tasks.optim import TEXT_TOWER, VIDEO_TOWER
 from sspvs.tasks.settings import settings_from
 from sspvs.weights.digest import file_digest
@@ -85,7 +75,8 @@ class Pretrained:
 
         A summarizer without text guidance has no text tower to give: then all of it is one's own.
         """
-        if not any(name.startswith(TEXT_TOWER) for name in self.state):
+        mute = self.settings.get("summarizer", {}).get("text_guidance") == "none"
+        if mute or not any(name.startswith(TEXT_TOWER) for name in self.state):
             return own
         theirs = settings_from(TextEncoderSettings, self.settings["text"])
         return replace(
@@ -120,32 +111,9 @@ def read_pretrained(source: str | Path, *, download: bool = False) -> Pretrained
         WeightsNotFoundError: Nothing is there.
         CheckpointError: What is there is no such checkpoint.
     """
-    path = Path(source)
-    if path.is_file():
-        settings, state = read_lightning_checkpoint(path)
-        return Pretrained(str(source), _kind_of_settings(settings, path), file_digest(path), settings, state)
-    folder = find_folder(source, KINDS, download=download)
-    settings, state = load_folder(folder, KINDS)
-    return Pretrained(str(source), read_kind(folder), file_digest(folder / WEIGHTS), settings, state)
-
-
-def pretrained_settings(source: str | Path, *, download: bool = False) -> dict[str, Any]:
-    """The settings of a checkpoint to start from, without reading a folder's tensors.
-
-    Args:
-        source: As in `read_pretrained`.
-        download: As there.
-
-    Raises:
-        WeightsNotFoundError: Nothing is there.
-        CheckpointError: What is there is no such checkpoint.
-    """
-    path = Path(source)
-    if path.is_file():
-        settings = read_lightning_checkpoint(path)[0]
-        _kind_of_settings(settings, path)
-        return settings
-    return read_settings(find_folder(source, KINDS, download=download))
+    saved = load_checkpoint(source, KINDS, download=download)
+    weights = saved.path / WEIGHTS if saved.path.is_dir() else saved.path
+    return Pretrained(str(source), saved.kind, file_digest(weights), saved.settings, saved.state)
 
 
 def hand_over(pretrained: Pretrained, task: nn.Module) -> LoadReport:
@@ -182,13 +150,3 @@ def _warn_of_other_frames(pretrained: Pretrained, wanted: Mapping[str, Tensor]) 
             "%s: its words were aligned with frames '%s', and the gate compares them with frames '%s'; set "
             "summarizer.fit_frames to %s to use what was learned", pretrained.source, compared, asked, compared,
         )  # fmt: skip
-
-
-def _kind_of_settings(settings: dict[str, Any], path: Path) -> str:
-    """A Lightning file does not say its kind: its settings tell."""
-    kind = kind_of_settings(settings)
-    if kind not in KINDS:
-        raise CheckpointError(
-            f"{path}: expected a checkpoint of {' or '.join(KINDS)}; its settings are of something else"
-        )
-    return kind

@@ -6,7 +6,7 @@ Axis letters: B batch, T picks, L tokens, M masked frames, D feature width.
 from __future__ import annotations
 
 from dataclasses import asdict, replace
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ from sspvs.models.pretrain_model import PretrainModel, PretrainOutput
 from sspvs.models.settings import TextEncoderSettings, VideoEncoderSettings
 from sspvs.models.text_encoder import build_text_encoder
 from sspvs.models.video_encoder import VideoEncoder
+from sspvs.schema import Probability, Range, check_arguments
 from sspvs.tasks.checkpoint import PRETRAIN
 from sspvs.tasks.data_facts import refuse_single_pairs
 from sspvs.tasks.evidence import embed, evidence, pair_scorer
@@ -72,14 +73,15 @@ class PretrainTask(SavedTask):
         text: TextEncoderSettings = _TEXT,
         losses: LossSettings = _LOSSES,
         optim: OptimSettings = _OPTIM,
-        dropout: float = 0.1,
-        local_radius: int = 4,
-        retrieval_candidates: int = 1000,
+        dropout: Probability = 0.1,
+        local_radius: Annotated[int, Range(least=0, most=1024)] = 4,
+        retrieval_candidates: Annotated[int, Range(least=1)] = 1000,
         compile_model: bool = False,
         fast_linears: Literal["auto", "always", "never"] = "auto",
         feature_fingerprint: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
+        check_arguments(PretrainTask, locals())
         # Checkpoints bring the plain form.
         video, text = settings_from(VideoEncoderSettings, video), settings_from(TextEncoderSettings, text)
         self.losses, self.optim = settings_from(LossSettings, losses), settings_from(OptimSettings, optim)
@@ -94,7 +96,7 @@ class PretrainTask(SavedTask):
         self.save_hyperparameters(
             {
                 "video": asdict(video),
-                "text": asdict(text),
+                "text": asdict(replace(text, download=False)),
                 "losses": asdict(self.losses),
                 "optim": asdict(self.optim),
                 "dropout": dropout,

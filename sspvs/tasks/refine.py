@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import asdict
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from sspvs.data.batch import RefineBatch
 from sspvs.importance.contrastive import Combine
 from sspvs.models.refiner import Refiner, RefinerOutput
 from sspvs.models.settings import RefinerSettings
+from sspvs.schema import check_arguments
 from sspvs.tasks.checkpoint import REFINE
 from sspvs.tasks.data_facts import refuse_idle_terms, refuse_other_width
 from sspvs.tasks.judged_task import JudgedTask
@@ -71,6 +72,7 @@ class RefineTask(JudgedTask):
         unit_length: bool = False,
     ) -> None:
         super().__init__()
+        check_arguments(RefineTask, locals())
         # Checkpoints bring the plain form.
         refiner = settings_from(RefinerSettings, refiner)
         self.losses, self.optim = settings_from(RefineLossSettings, losses), settings_from(RefineOptimSettings, optim)
@@ -173,8 +175,6 @@ class RefineTask(JudgedTask):
 
 def _refuse_what_cannot_go_together(refiner: RefinerSettings, losses: RefineLossSettings, combine: str) -> None:
     wrong = []
-    if combine not in get_args(Combine):
-        wrong.append(f"combine must be one of {', '.join(get_args(Combine))}, got {combine!r}")
     if losses.needs_uniqueness and not refiner.uniqueness:
         wrong.append(
             "losses.commonness and losses.uniqueness belong to the uniqueness head: set both to 0, or "

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from inspect import signature
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
@@ -18,8 +17,9 @@ from torch import Tensor, nn
 from sspvs.errors import CheckpointError, TrainingDivergedError
 from sspvs.losses.gather import alone
 from sspvs.models.fast_linear import use_fast_linears
-from sspvs.tasks.checkpoint import LoadReport, load_folder, read_lightning_checkpoint, save_folder
+from sspvs.tasks.checkpoint import LoadReport, save_folder
 from sspvs.tasks.fingerprint import agreed_fingerprint
+from sspvs.tasks.loading import load_checkpoint
 from sspvs.tasks.loss_watch import LossWatch
 from sspvs.tasks.optim import build_optimizer, learning_rate_factor, parameter_groups
 from sspvs.tasks.precision import may_be_fused, refuse_what_cannot_go_together
@@ -108,7 +108,7 @@ class SavedTask(pl.LightningModule):
 
         Args:
             source: A folder that `save_pretrained` wrote, a Lightning `.ckpt` file, or a Hugging Face hub id.
-            download: Fetch a hub id that is not on this machine.
+            download: Fetch a hub id that is not on this machine. The checkpoint has no say in it.
             strict: Refuse a checkpoint that lacks tensors or has ones that fit nowhere. A checkpoint that has nothing
                 of what is needed is refused either way.
 
@@ -116,18 +116,9 @@ class SavedTask(pl.LightningModule):
             CheckpointError: What is there is none, or does not fit.
             WeightsNotFoundError: Nothing is there.
         """
-        if Path(source).is_file():
-            settings, state = read_lightning_checkpoint(Path(source))
-        else:
-            settings, state = load_folder(source, cls.kind, download=download)
-        unknown = sorted(set(settings) - set(signature(cls).parameters))
-        if unknown:
-            raise CheckpointError(
-                f"{source}: no checkpoint of kind '{cls.kind}', or another version's: it has settings of another kind "
-                f"({', '.join(unknown)})"
-            )
-        task = cls(**settings)
-        task.load_report = LoadReport.load(task, state, where=str(source), strict=strict)
+        saved = load_checkpoint(source, (cls.kind,), download=download, task=cls)
+        task = cls(**saved.settings)
+        task.load_report = LoadReport.load(task, saved.state, where=str(source), strict=strict)
         return task.eval()
 
     def refuse_not_finite(self, what: str, *values: Any, ids: Sequence[str] = ()) -> None:
@@ -177,6 +168,8 @@ class SavedTask(pl.LightningModule):
         Args:
             smallest_terms: The terms of the smallest batch there is. In evaluation mode: no random numbers are drawn.
         """
+        if any(parameter.is_meta for parameter in self.parameters()):
+            return  # built for its sizes alone
         training = self.training
         self.eval()
         with alone(), torch.enable_grad():

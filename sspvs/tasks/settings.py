@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
-from typing import Any, Literal, TypeVar
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypeVar
 
-Settings = TypeVar("Settings")
+from sspvs.schema import NotNegative, Positive, Range, Settings, Width, mistakes, refuse
+
+Group = TypeVar("Group", bound=Settings)
+Beta = Annotated[float, Range(least=0, below=1)]
 
 
 @dataclass(frozen=True)
-class LossSettings:
+class LossSettings(Settings):
     """The objectives and their weights, as published (Li et al., WACV 2023) unless said otherwise."""
+
+    group = "losses"
 
     coarse: Literal["matching", "infonce", "sigmoid", "none"] = "matching"
     """Whole videos against whole texts: `matching` as published (the data draws mismatched texts), or `infonce` or
@@ -24,36 +29,23 @@ class LossSettings:
     what was learned from states says which text a video has, and little about which frame a word is about."""
     mask: bool = True
     """Masked-frame recovery."""
-    coarse_weight: float = 1.0
+    coarse_weight: NotNegative = 1.0
     """Weight of the coarse term in the sum."""
-    fine_weight: float = 1.0
+    fine_weight: NotNegative = 1.0
     """Weight of the fine term."""
-    mask_weight: float = 5.0
+    mask_weight: NotNegative = 5.0
     """Weight of masked-frame recovery."""
-    margin: float = 1.414
+    margin: Positive = 1.414
     """`hausdorff`: distance beyond which a mismatched pair is left alone; unit vectors are at most 2 apart."""
-    temperature: float = 0.07
+    temperature: Positive = 0.07
     """`infonce` and `late-interaction`: of the softmax, at the start; it is learned."""
-    contrastive_dim: int = 256
+    contrastive_dim: Width = 256
     """`infonce` and `sigmoid`: width of the space in which videos and texts meet."""
 
-    def __post_init__(self) -> None:
-        wrong = []
-        if self.coarse not in ("matching", "infonce", "sigmoid", "none"):
-            wrong.append(f"coarse must be matching, infonce, sigmoid or none, got {self.coarse!r}")
-        if self.fine not in ("hausdorff", "late-interaction", "none"):
-            wrong.append(f"fine must be hausdorff, late-interaction or none, got {self.fine!r}")
-        if self.fine_frames not in ("encoded", "alone"):
-            wrong.append(f"fine_frames must be encoded or alone, got {self.fine_frames!r}")
-        if self.coarse == "none" and self.fine == "none" and not self.mask:
-            wrong.append("every objective is off: nothing is left to train on")
-        for name in ("margin", "temperature", "contrastive_dim"):
-            if getattr(self, name) <= 0:
-                wrong.append(f"{name} must be above 0, got {getattr(self, name)}")
-        for name in ("coarse_weight", "fine_weight", "mask_weight"):
-            if getattr(self, name) < 0:
-                wrong.append(f"{name} must not be negative, got {getattr(self, name)}")
-        _complain("losses", wrong)
+    def conflicts(self) -> Collection[str]:
+        """Nothing to train on."""
+        off = self.coarse == "none" and self.fine == "none" and not self.mask
+        return ["every objective is off: nothing is left to train on"] if off else []
 
     @property
     def frames_alone(self) -> bool:
@@ -73,26 +65,28 @@ class LossSettings:
 
 
 @dataclass(frozen=True)
-class OptimSettings:
+class OptimSettings(Settings):
     """The optimiser and its learning rate. The published one: `adam`, `lr` 1e-6, `schedule` constant, no decay."""
+
+    group = "optim"
 
     name: Literal["adamw", "adam"] = "adamw"
     """`adamw`, or `adam` as published."""
-    lr: float = 1e-4
+    lr: Positive = 1e-4
     """Largest learning rate."""
-    text_lr: float | None = None
+    text_lr: Positive | None = None
     """Of the text tower; the same when null."""
-    weight_decay: float = 0.01
+    weight_decay: NotNegative = 0.01
     """Of weight matrices; norms, biases, embeddings and single vectors are never decayed."""
-    betas: tuple[float, float] = (0.9, 0.999)
+    betas: tuple[Beta, Beta] = (0.9, 0.999)
     """Of the running means."""
-    eps: float = 1e-8
+    eps: Positive = 1e-8
     """Added to the root."""
     schedule: Literal["cosine", "constant"] = "cosine"
     """After the warm-up: down a half cosine to `final_lr_fraction` at the last step, or constant."""
-    warmup_steps: int = 0
+    warmup_steps: Annotated[int, Range(least=0)] = 0
     """Steps in which the learning rate climbs linearly from near 0."""
-    final_lr_fraction: float = 0.0
+    final_lr_fraction: Annotated[float, Range(least=0, most=1)] = 0.0
     """Share of `lr` that is left at the end of the cosine."""
     fused: bool | None = None
     """One pass over memory a step; null: where torch can."""
@@ -101,45 +95,29 @@ class OptimSettings:
     process, no gradient clipping or accumulation, no fp16."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         object.__setattr__(self, "betas", tuple(self.betas))  # JSON and YAML know lists only
-        wrong = []
-        if self.name not in ("adamw", "adam"):
-            wrong.append(f"name must be adamw or adam, got {self.name!r}")
-        if self.schedule not in ("cosine", "constant"):
-            wrong.append(f"schedule must be cosine or constant, got {self.schedule!r}")
-        if self.lr <= 0 or (self.text_lr is not None and self.text_lr <= 0):
-            wrong.append(f"learning rates must be above 0, got lr {self.lr} and text_lr {self.text_lr}")
-        if self.weight_decay < 0 or self.warmup_steps < 0 or self.eps <= 0:
-            wrong.append("weight_decay and warmup_steps must not be negative, eps must be above 0")
-        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
-            wrong.append(f"betas must be two numbers in [0, 1), got {self.betas}")
-        if not 0 <= self.final_lr_fraction <= 1:
-            wrong.append(f"final_lr_fraction must be in [0, 1], got {self.final_lr_fraction}")
-        _complain("optim", wrong)
 
 
 @dataclass(frozen=True)
-class ScoreLossSettings:
+class ScoreLossSettings(Settings):
     """What fine-tuning makes of scores and people's importance: weights of the terms, 0 for off. Published: `mse`."""
 
-    mse: float = 1.0
+    group = "losses"
+
+    mse: NotNegative = 1.0
     """Mean squared error of the scores to the importance."""
-    pairwise: float = 0.0
+    pairwise: NotNegative = 0.0
     """Logistic loss of every pair of frames of a video that people rank (RankNet): after tau."""
-    correlation: float = 0.0
+    correlation: NotNegative = 0.0
     """1 - Pearson's correlation of scores and importance within a video."""
-    pairwise_margin: float = 0.05
+    pairwise_margin: NotNegative = 0.05
     """Pairs whose importance differs by less are not counted."""
 
-    def __post_init__(self) -> None:
-        wrong = [
-            f"{name} must not be negative, got {getattr(self, name)}"
-            for name in ("mse", "pairwise", "correlation", "pairwise_margin")
-            if getattr(self, name) < 0
-        ]
-        if not (self.mse or self.pairwise or self.correlation):
-            wrong.append("every term is off: nothing is left to train on")
-        _complain("losses", wrong)
+    def conflicts(self) -> Collection[str]:
+        """Nothing to train on."""
+        off = not (self.mse or self.pairwise or self.correlation)
+        return ["every term is off: nothing is left to train on"] if off else []
 
 
 @dataclass(frozen=True)
@@ -150,43 +128,22 @@ class FineTuneOptimSettings(OptimSettings):
     """`adam` as published, or `adamw`."""
     schedule: Literal["cosine", "constant"] = "constant"
     """Constant as published, or after the warm-up down a half cosine to `final_lr_fraction` at the last step."""
-    weight_decay: float = 0.0
+    weight_decay: NotNegative = 0.0
     """Of weight matrices; norms, biases, embeddings and single vectors are never decayed."""
-    encoder_lr: float | None = None
+    encoder_lr: Positive | None = None
     """Of the last layer of the video tower; null: `lr`, as published."""
-    layer_decay: float = 1.0
+    layer_decay: Annotated[float, Range(above=0, most=1)] = 1.0
     """Each layer of the video tower below the last learns at so much of the rate of the one above it."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.encoder_lr is not None and self.encoder_lr <= 0:
-            raise ValueError(f"optim: encoder_lr must be above 0, got {self.encoder_lr}")
-        if not 0 < self.layer_decay <= 1:
-            raise ValueError(f"optim: layer_decay must be above 0 and at most 1, got {self.layer_decay}")
 
-
-def settings_from(kind: type[Settings], given: object) -> Settings:
-    """Settings of `kind` from an instance of it or from its plain form, as checkpoints hold it.
+def settings_from(kind: type[Group], given: object) -> Group:
+    """Settings of `kind` from an instance of it or from its plain form; what is not said there is as by default.
 
     Raises:
         ValueError: For anything else, or names that `kind` does not have.
     """
     if isinstance(given, kind):
         return given
-    assert is_dataclass(kind)
-    if not isinstance(given, Mapping):
-        raise ValueError(f"{kind.__name__}: expected settings or a mapping, got {type(given).__name__}")
-    known = {field.name for field in fields(kind)}
-    unknown = sorted(set(map(str, given)) - known)
-    if unknown:
-        raise ValueError(
-            f"{kind.__name__} has no {', '.join(unknown)}; it has {', '.join(sorted(known))}. "
-            "Was this written by another version?"
-        )
-    values: dict[str, Any] = {str(name): value for name, value in given.items()}
+    refuse("", mistakes(kind, given, kind.group))
+    values: Any = given
     return kind(**values)
-
-
-def _complain(where: str, wrong: list[str]) -> None:
-    if wrong:
-        raise ValueError(f"{where}: " + "; ".join(wrong))

@@ -17,6 +17,7 @@ from sspvs.models.settings import SummarizerSettings, TextEncoderSettings, Video
 from sspvs.models.summarizer import Summarizer, SummarizerOutput
 from sspvs.models.text_encoder import TextEncoder, build_text_encoder
 from sspvs.models.video_encoder import VideoEncoder
+from sspvs.schema import check_arguments
 from sspvs.tasks.checkpoint import SUMMARIZE, LoadReport
 from sspvs.tasks.data_facts import refuse_other_data
 from sspvs.tasks.fingerprint import agreed_fingerprint
@@ -84,6 +85,7 @@ class SummarizeTask(JudgedTask):
         initialised_from: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
+        check_arguments(SummarizeTask, locals())
         # Checkpoints bring the plain form.
         video, text = settings_from(VideoEncoderSettings, video), settings_from(TextEncoderSettings, text)
         summarizer = settings_from(SummarizerSettings, summarizer)
@@ -112,7 +114,7 @@ class SummarizeTask(JudgedTask):
             {
                 "video": asdict(video),
                 "summarizer": asdict(summarizer),
-                "text": asdict(text),
+                "text": asdict(replace(text, download=False)),
                 "text_fields": asdict(text_fields),
                 "title_as_query": title_as_query,
                 "losses": asdict(self.losses),

@@ -160,7 +160,14 @@ class TrainingCLI(LightningCLI):
             )
         if start is not None:
             required = self.verb != "fit"
-            self.start = find_starting_point(str(start), self.run_settings, self.task, required=required)
+            text = self.settings.model.get("text")
+            self.start = find_starting_point(
+                str(start),
+                self.run_settings,
+                self.task,
+                required=required,
+                download=text is not None and bool(text.download),
+            )
             self.settings.ckpt_path = None
         if self.start is None:
             self.task.prepare(self.settings)

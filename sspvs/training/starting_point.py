@@ -11,9 +11,10 @@ from typing import Any
 from torch import Tensor
 
 from sspvs.errors import CheckpointError, WeightsNotFoundError
-from sspvs.tasks.checkpoint import CONFIG, find_folder, load_folder, read_kind
+from sspvs.tasks.checkpoint import CONFIG, PRETRAINING, read_kind
+from sspvs.tasks.loading import load_checkpoint
 from sspvs.training.run import RunSettings
-from sspvs.training.saving import BEST, FOLDER, LAST, read_checkpoint
+from sspvs.training.saving import BEST, FOLDER, LAST
 from sspvs.training.tasks import TASKS, TrainingTask, task_named, task_of_kind
 
 logger = logging.getLogger(__name__)
@@ -34,7 +35,9 @@ class StartingPoint:
     state: dict[str, Tensor] | None
 
 
-def find_starting_point(given: str, run: RunSettings, task: TrainingTask, *, required: bool) -> StartingPoint | None:
+def find_starting_point(
+    given: str, run: RunSettings, task: TrainingTask, *, required: bool, download: bool = False
+) -> StartingPoint | None:
     """What `--ckpt_path` means.
 
     Args:
@@ -42,65 +45,58 @@ def find_starting_point(given: str, run: RunSettings, task: TrainingTask, *, req
         run: Whose versions are looked through.
         task: What the checkpoint must be of.
         required: Refuse `last` where there is none; otherwise that is a start from nothing.
+        download: Fetch the sizes of a text encoder that the checkpoint names alone.
 
     Raises:
         WeightsNotFoundError: There is none.
         CheckpointError: It cannot be read, or is of another task.
     """
     if given in ("last", "best"):
-        found = _newest(given, run, required)
-    else:
-        found = _at(Path(given), task)
-    if found is not None and not task.has(found.settings):
-        other = next((name for name in TASKS if task_named(name).has(found.settings)), None)
-        raise CheckpointError(f"{found.source}: {_not_of(task, other)}")
-    return found
+        return _newest(given, run, task, required=required, download=download)
+    if not Path(given).exists():
+        raise WeightsNotFoundError(
+            f"no checkpoint at {given}; give last, best, a .ckpt file, or a folder with {CONFIG} in it"
+        )
+    return _at(Path(given), task, download)
 
 
-def _at(path: Path, task: TrainingTask) -> StartingPoint:
+def _at(path: Path, task: TrainingTask, download: bool) -> StartingPoint:
     """A folder or a file."""
     if path.is_dir():
+        kinds: tuple[str, ...] = (task.kind,)
         other = task_of_kind(read_kind(path))
-        try:
-            folder = find_folder(path, task.kind)
-        except CheckpointError as error:
-            if other is None or other is task:
-                raise
-            raise CheckpointError(f"{path}: {_not_of(task, other.name)}") from error
-        settings, state = load_folder(folder, task.kind)
-        return StartingPoint(folder, settings, state)
-    if not path.is_file():
-        raise WeightsNotFoundError(
-            f"no checkpoint at {path}; give last, best, a .ckpt file, or a folder with {CONFIG} in it"
-        )
-    return StartingPoint(path, settings_of(path), None)
+        if other is not None and other is not task and not (path / PRETRAINING / CONFIG).is_file():
+            raise _OtherTaskError(f"{path}: {_not_of(task, other.name)}")
+    else:
+        kinds = tuple(task_named(name).kind for name in TASKS)
+    saved = load_checkpoint(path, kinds, download=download)
+    found = task_of_kind(saved.kind)
+    assert found is not None
+    if found is not task:
+        raise _OtherTaskError(f"{path}: {_not_of(task, found.name)}")
+    return StartingPoint(saved.path, saved.settings, saved.state if path.is_dir() else None)
 
 
-def _not_of(task: TrainingTask, other: str | None) -> str:
+class _OtherTaskError(CheckpointError):
+    """A checkpoint that is whole, of something else."""
+
+
+def _not_of(task: TrainingTask, other: str) -> str:
     """Why a checkpoint is refused, and the way out."""
-    found = "none of this sspvs" if other is None else f"one of task '{other}'"
     ways = "give the config that it was trained with"
     if (task.name, other) == ("summarize", "pretrain"):
         ways = "what pretraining learned is given as --model.pretrained, or " + ways
-    return f"expected a checkpoint of task '{task.name}', got {found}; {ways}"
+    return f"expected a checkpoint of task '{task.name}', got one of task '{other}'; {ways}"
 
 
-def settings_of(path: Path) -> dict[str, Any]:
-    """What the task of a Lightning checkpoint was made with.
-
-    Raises:
-        CheckpointError: It cannot be read.
-    """
-    settings = read_checkpoint(path)["hyper_parameters"]
-    return {str(name): value for name, value in dict(settings).items() if not str(name).startswith("_")}
-
-
-def _newest(word: str, run: RunSettings, required: bool) -> StartingPoint | None:
+def _newest(word: str, run: RunSettings, task: TrainingTask, *, required: bool, download: bool) -> StartingPoint | None:
     folder = Path(run.root) / run.name
     found = list(folder.glob(f"*/{FOLDER}/{LAST if word == 'last' else BEST}"))
     for path in sorted(found, key=lambda one: (one.stat().st_mtime_ns, str(one)), reverse=True):
         try:
-            return StartingPoint(path, settings_of(path), None)
+            return _at(path, task, download)
+        except _OtherTaskError:
+            raise
         except CheckpointError as error:
             logger.warning("%s; looking for an older one", error)
     if required:

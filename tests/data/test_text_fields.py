@@ -74,7 +74,7 @@ def test_the_published_layout_is_64_tokens() -> None:
 
 
 def test_lengths_below_zero_are_refused() -> None:
-    with pytest.raises(ValueError, match="must not be negative"):
+    with pytest.raises(ValueError, match="title must be at least 0 "):
         TextSettings(title=-1)
 
 

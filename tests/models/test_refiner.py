@@ -220,8 +220,11 @@ def test_memory_does_not_grow_with_the_square_of_the_length(padded: bool) -> Non
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"num_layers": -1}, "num_layers must be at least 0, got -1"),
-        ({"num_heads": 0, "head_dim": 0}, "num_heads must be at least 1, got 0; head_dim must be at least 1, got 0"),
+        ({"num_layers": -1}, "num_layers must be at least 0 and at most 1024, got -1"),
+        (
+            {"num_heads": 0, "head_dim": 0},
+            r"num_heads must be at least 1 .*, got 0; head_dim must be at least 1 .*, got 0",
+        ),
         ({"dropout": 1.0}, "dropout"),
         ({"uniqueness_dim": 0}, "uniqueness_dim"),
     ],

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from sspvs.models.pretrain_model import PretrainModel
-from sspvs.models.settings import SummarizerSettings, VideoEncoderSettings
+from sspvs.models.settings import SmallTextSettings, SummarizerSettings, VideoEncoderSettings
 from sspvs.models.summarizer import Summarizer, SummarizerOutput
 from sspvs.models.text_encoder import SmallTextEncoder, TextEncoder, TextEncoding
 from sspvs.models.video_encoder import VideoEncoder
@@ -144,7 +144,9 @@ def test_padding_of_texts_changes_nothing(guidance: str) -> None:
 def test_cross_attention_starts_as_without_text() -> None:
     given = videos()
     model = Summarizer(
-        tiny().video_encoder, SummarizerSettings(text_guidance="cross-attention"), SmallTextEncoder(40, text_dim=12)
+        tiny().video_encoder,
+        SummarizerSettings(text_guidance="cross-attention"),
+        SmallTextEncoder(SmallTextSettings(40, text_dim=12)),
     ).eval()
     assert torch.equal(model(*given).stage_logits, model(*given[:2]).stage_logits)
 

@@ -127,7 +127,7 @@ def test_the_stages_follow_the_head(head: str) -> None:
     """Unless they are stated; what a checkpoint holds is always a number."""
     stages = 3 if head == "progressive" else 1
     assert asdict(SummarizerSettings(head))["num_stages"] == SummarizerSettings(head, stages).stages == stages
-    with pytest.raises(ValueError, match="num_stages must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="num_stages must be at least 1 and at most 1024, got 0"):
         SummarizerSettings(head, 0)
     if head == "progressive":
         assert SummarizerSettings(head, 1).stages == 1

@@ -200,9 +200,15 @@ def test_another_weights_file_of_minilm_is_refused(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (TextEncoderSettings("small", small={"width": 3}), "sizes of the text encoder 'small'.*'width'"),
         (TextEncoderSettings("x", config={"hidden_size": 3}), "needs its model_type"),
         (TextEncoderSettings("x", config={"model_type": "t5", "num_layers": 1, "d_model": 8}), "no plain text encoder"),
+        (TextEncoderSettings("x", config={"model_type": "vit"}), "no plain text encoder"),
+        (TextEncoderSettings("x", config={"model_type": ["bert"]}), "no plain text encoder"),
+        (TextEncoderSettings("x", config={"model_type": "bert", "auto_map": {}}), "says more than sizes: auto_map"),
+        (
+            TextEncoderSettings("x", config={"model_type": "bert", "_attn_implementation": "a/b"}),
+            "more than sizes: _attn",
+        ),
         (TextEncoderSettings("open_clip:ViT-B-32/random", config={"width": 3}), "needs embed_dim"),
     ],
 )

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from sspvs.models.settings import SummarizerSettings, VideoEncoderSettings
+from sspvs.models.settings import SmallTextSettings, SummarizerSettings, VideoEncoderSettings
 from sspvs.models.summarizer import Summarizer
 from sspvs.models.text_encoder import SmallTextEncoder
 from sspvs.models.video_encoder import VideoEncoder
@@ -31,7 +31,7 @@ def tiny(
     torch.manual_seed(0)
     sizes = {"num_heads": 4, "num_layers": 2, "feedforward_dim": 32, "position_weight": 0.1, **(video or {})}
     tower = VideoEncoder(VideoEncoderSettings(DIM, DIM, **sizes))
-    text = SmallTextEncoder(WORDS, text_dim=12, num_heads=2, num_layers=1, dropout=0.0)
+    text = SmallTextEncoder(SmallTextSettings(WORDS, text_dim=12, num_heads=2, num_layers=1, dropout=0.0))
     model = Summarizer(tower, SummarizerSettings(head=head, text_guidance=guidance, **how), text)
     with torch.no_grad():
         for parameter in [] if model.guidance is None else model.guidance.parameters():

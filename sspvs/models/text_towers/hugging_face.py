@@ -6,6 +6,7 @@ Axis letters: B batch, L tokens, W the tower's width.
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import torch
@@ -14,7 +15,15 @@ from torch import Tensor
 from sspvs.errors import WeightsNotFoundError, first_line
 from sspvs.models.layers import masked_mean
 from sspvs.models.text_towers.base import TextEncoder, TextEncoding
+from sspvs.schema import shown
 
+_RISKY = re.compile(r"_|auto_map|.*(implementation|quantization|kernels|kernel_config|backbone)")
+"""Keys of a config with which the library would load more than it builds: code, other models, kernels from the hub."""
+_TEXT_MODELS = (
+    "MODEL_FOR_MASKED_LM_MAPPING_NAMES",
+    "MODEL_FOR_TEXT_ENCODING_MAPPING_NAMES",
+    "MODEL_FOR_CAUSAL_LM_MAPPING_NAMES",
+)
 _NOT_SIZES = ("_name_or_path", "architectures", "dtype", "torch_dtype", "transformers_version")
 
 
@@ -50,10 +59,7 @@ class HuggingFaceTextEncoder(TextEncoder):
         model = _from_config(config, options) if config is not None else _load(name, download, options)
         sizes = model.config
         if getattr(sizes, "is_encoder_decoder", False) or not hasattr(sizes, "hidden_size"):
-            raise ValueError(
-                f"text encoder '{name}' ({sizes.model_type}) is no plain text encoder; take one like BERT, RoBERTa, "
-                "DistilBERT or MPNet"
-            )
+            raise ValueError(f"text encoder '{name}' {_no_text_encoder(sizes.model_type)}")
         super().__init__(int(sizes.hidden_size), int(sizes.vocab_size), _plain_sizes(sizes))
         self.model = model
         self.attend_padding = attend_padding
@@ -73,10 +79,21 @@ class HuggingFaceTextEncoder(TextEncoder):
 
 def _from_config(config: dict[str, Any], options: dict[str, Any]) -> Any:
     from transformers import AutoConfig, AutoModel
+    from transformers.models.auto import modeling_auto
 
     if "model_type" not in config:
         raise ValueError('the text encoder\'s config needs its model_type, such as {"model_type": "bert"}')
-    return AutoModel.from_config(AutoConfig.for_model(**config), **options)  # type: ignore[no-untyped-call]
+    kind = config["model_type"]
+    if not isinstance(kind, str) or not any(kind in getattr(modeling_auto, names, ()) for names in _TEXT_MODELS):
+        raise ValueError(f"the text encoder's config {_no_text_encoder(kind)}")
+    if risky := [key for key in config if _RISKY.match(key)]:
+        raise ValueError(f"the text encoder's config says more than sizes: {', '.join(risky)}; leave that out")
+    sizes = AutoConfig.for_model(**config)  # type: ignore[no-untyped-call]
+    return AutoModel.from_config(sizes, trust_remote_code=False, **options)  # type: ignore[no-untyped-call]
+
+
+def _no_text_encoder(kind: object) -> str:
+    return f"({shown(kind)}) is no plain text encoder; take one like BERT, RoBERTa, DistilBERT or MPNet"
 
 
 def _load(name: str, download: bool, options: dict[str, Any]) -> Any:

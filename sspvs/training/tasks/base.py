@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
@@ -117,10 +116,6 @@ class TrainingTask(ABC):
     def feature_dim(self, settings: Mapping[str, Any]) -> int:
         """D of the features that a module made with such settings takes."""
         return int(settings[next(iter(self.data_facts))]["feature_dim"])
-
-    def has(self, settings: Mapping[str, Any]) -> bool:
-        """Whether a module of this task can have been made with such settings."""
-        return set(settings) <= set(inspect.signature(self.module.__init__).parameters)
 
 
 def vocab_size(small: Any) -> int | None:

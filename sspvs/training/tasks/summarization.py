@@ -14,7 +14,8 @@ from pytorch_lightning.cli import LightningArgumentParser
 from sspvs.data.summarization import SummarizeDataModule
 from sspvs.data.text import TextSettings
 from sspvs.models.settings import SummarizerSettings
-from sspvs.tasks.handover import pretrained_settings
+from sspvs.tasks.handover import KINDS
+from sspvs.tasks.loading import load_checkpoint
 from sspvs.tasks.summarize import KIND, SummarizeTask
 from sspvs.training.given import Given
 from sspvs.training.predictions import WriteScores
@@ -74,7 +75,7 @@ class Summarization(TrainingTask):
         model, data = settings.model, settings.data
         length = data.max_frames
         if model.pretrained is not None:
-            known = pretrained_settings(model.pretrained, download=model.text.download)
+            known = load_checkpoint(model.pretrained, KINDS, download=model.text.download).settings
             length = known["video"]["trained_length"]
             if known.get("summarizer", {}).get("text_guidance") != "none":
                 data.encoder, data.vocab_size = known["text"]["encoder"], vocab_size(known["text"].get("small"))
@@ -88,7 +89,7 @@ class Summarization(TrainingTask):
         settings.data.encoder = known["text"]["encoder"]
         settings.data.vocab_size = vocab_size(known["text"].get("small"))
         settings.data.use_text = known["summarizer"]["text_guidance"]
-        settings.data.title_as_query = known.get("title_as_query", False)  # of checkpoints before it was kept
+        settings.data.title_as_query = known["title_as_query"]
         for name in _FIELDS:
             settings.data.text[name] = known["text_fields"][name]
 

@@ -1,0 +1,254 @@
+"""What settings may be: their type hints, ranges in them included, held against what a config or a checkpoint says.
+
+A setting is `name: Annotated[int, Range(least=1)] = 8`; a group of them is a dataclass of `Settings`, which is checked
+when it is made. All mistakes of a group are in one message.
+"""
+
+from __future__ import annotations
+
+import math
+import reprlib
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from functools import lru_cache
+from inspect import signature
+from numbers import Integral, Real
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+_SHOWN, _FEW, _DEEPEST = 60, 5, 16
+_REPR = reprlib.Repr()
+_REPR.maxstring = _REPR.maxother = _REPR.maxlong = _SHOWN
+_TYPES: Mapping[Any, tuple[str, type | tuple[type, ...]]] = {
+    bool: ("true or false", bool),
+    int: ("a whole number", Integral),
+    float: ("a number", Real),
+    str: ("a text", str),
+    NoneType: ("null", NoneType),
+}
+"""A hint -> what a message calls it, and the types of its values. True and False are no numbers."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """Which numbers a setting may be."""
+
+    least: float | None = None
+    above: float | None = None
+    most: float | None = None
+    below: float | None = None
+
+    def __repr__(self) -> str:
+        words = {"least": "at least", "above": "above", "most": "at most", "below": "below"}
+        limits = {word: getattr(self, name) for name, word in words.items()}
+        return " and ".join(f"{word} {limit:.12g}" for word, limit in limits.items() if limit is not None)
+
+    def __contains__(self, value: float) -> bool:
+        return (
+            (self.least is None or value >= self.least)
+            and (self.above is None or value > self.above)
+            and (self.most is None or value <= self.most)
+            and (self.below is None or value < self.below)
+        )
+
+
+_LARGE = 1e6
+Width = Annotated[int, Range(least=1, most=65_536)]
+"""Of a layer, a feature or a space."""
+Layers = Annotated[int, Range(least=0, most=1024)]
+"""How many follow each other."""
+Heads = Annotated[int, Range(least=1, most=1024)]
+"""Of an attention."""
+VocabularySize = Annotated[int, Range(above=4, most=2**22)]
+"""Ids of a tokenizer, those that frame a text included."""
+FrameCount = Annotated[int, Range(least=1, most=10_000_000)]
+"""Picks of a video: at 2 a second almost two months."""
+Probability = Annotated[float, Range(least=0, below=1)]
+"""Of dropout."""
+NotNegative = Annotated[float, Range(least=0, most=_LARGE)]
+"""A weight or a margin; 0 turns it off."""
+Positive = Annotated[float, Range(above=0, most=_LARGE)]
+"""A rate or a temperature."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Base of a group of settings: frozen dataclasses whose hints are held against their values.
+
+    Attributes:
+        group: What messages call it.
+    """
+
+    group = "settings"
+
+    def __post_init__(self) -> None:
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        refuse(self.group, mistakes(type(self), values) or self.conflicts())
+
+    def conflicts(self) -> Collection[str]:
+        """What does not go together, of settings that are all right one by one."""
+        return ()
+
+
+def refuse(where: str, wrong: Collection[str]) -> None:
+    """Say everything that is wrong, where anything is.
+
+    Args:
+        where: In front of it; may be empty.
+        wrong: What is.
+
+    Raises:
+        ValueError: Something is.
+    """
+    if wrong:
+        raise ValueError((f"{where}: " if where else "") + "; ".join(wrong))
+
+
+def check_arguments(function: Callable[..., Any], given: Mapping[str, Any]) -> None:
+    """Hold arguments against a function's hints; what it has no parameter for is not looked at.
+
+    Raises:
+        ValueError: With everything that is wrong.
+    """
+    hints = parameters(function)
+    refuse("", [said for name, hint in hints.items() if name in given for said in mistakes(hint, given[name], name)])
+
+
+@lru_cache(maxsize=256)
+def parameters(function: Callable[..., Any]) -> dict[str, Any]:
+    """Hints of what a function takes, or of the fields of a dataclass, by name; ranges included."""
+    if isinstance(function, type) and is_dataclass(function):
+        names = [field.name for field in fields(function)]
+        hints = get_type_hints(function, include_extras=True)
+    else:
+        names = [name for name in signature(function).parameters if name != "self"]
+        called = function.__init__ if isinstance(function, type) else function  # type: ignore[misc]
+        hints = get_type_hints(called, include_extras=True)
+    return {name: hints[name] for name in names if name in hints}
+
+
+def mistakes(hint: Any, value: Any, name: str = "", *, optional: Collection[str] | None = None) -> list[str]:
+    """What is wrong with a value, as clauses; empty when nothing is.
+
+    Args:
+        hint: What it must be. A dataclass's plain form is a mapping.
+        value: Of unknown origin.
+        name: Of the setting; of nested ones with dots.
+        optional: Dotted names that may be missing from mappings; None: every name that has a default may.
+    """
+    return list(_mistakes(hint, value, name, optional))
+
+
+def group_mistakes(hints: Mapping[str, Any], value: Any, name: str, optional: Collection[str]) -> Iterator[str]:
+    """What is wrong with a mapping of settings.
+
+    Args:
+        hints: What there is, by name.
+        value: Of unknown origin.
+        name: Of the group; may be empty.
+        optional: Dotted names that may be missing, here and in groups within.
+    """
+    if not isinstance(value, Mapping):
+        yield f"{name or 'settings'} must be a mapping, got {shown(value)}"
+        return
+    yield from _unknown(hints, value, name)
+    for one, hint in hints.items():
+        full = f"{name}.{one}" if name else one
+        if one in value:
+            yield from _mistakes(hint, value[one], full, optional)
+        elif full not in optional:
+            yield f"{full} is missing"
+
+
+def shown(value: Any) -> str:
+    """A value of unknown origin for a message: short, on one line."""
+    try:
+        text = " ".join(_REPR.repr(value).split())
+    except ValueError:  # a whole number of more digits than Python prints
+        return "a number of very many digits"
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+def _mistakes(hint: Any, value: Any, name: str, optional: Collection[str] | None) -> Iterator[str]:
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        wrong = list(_mistakes(inner[0], value, name, optional))
+        yield from wrong or (
+            f"{name} must be {limit!r}, got {shown(value)}" for limit in inner[1:] if value not in limit
+        )
+    elif origin in (Union, UnionType):
+        tried = [list(_mistakes(one, value, name, optional)) for one in inner]
+        if all(tried):
+            yield from tried[0]
+    elif origin is Literal:
+        if not any(type(value) is type(one) and value == one for one in inner):
+            yield f"{name} must be one of {', '.join(map(str, inner))}, got {shown(value)}"
+    elif hint in _TYPES:
+        yield from _plain_mistakes(hint, value, name)
+    elif isinstance(hint, type) and is_dataclass(hint):
+        if not isinstance(value, hint):
+            defaults = {f"{name}.{field.name}" if name else field.name for field in fields(hint) if _has_default(field)}
+            yield from group_mistakes(parameters(hint), value, name, defaults if optional is None else optional)
+    elif hint is Any or hint == dict[str, Any]:
+        yield from _json_mistakes(value, name, mapping=hint is not Any)
+    elif origin is dict:
+        yield from _json_mistakes(value, name, mapping=True)
+        for one, part in value.items() if isinstance(value, Mapping) else ():
+            yield from _mistakes(inner[1], part, f"{name}.{one}", optional)
+    elif origin in (tuple, list):
+        kinds = inner if origin is tuple else inner * len(value if isinstance(value, (list, tuple)) else ())
+        if not isinstance(value, (list, tuple)) or len(value) != len(kinds):
+            yield f"{name} must be a list{f' of {len(kinds)}' if origin is tuple else ''}, got {shown(value)}"
+            return
+        for number, (kind, one) in enumerate(zip(kinds, value, strict=True)):
+            yield from _mistakes(kind, one, f"{name}[{number}]", optional)
+    else:
+        raise TypeError(f"{name}: settings cannot have the type {hint}")
+
+
+def _plain_mistakes(hint: Any, value: Any, name: str) -> Iterator[str]:
+    """Of one number, text, true or false, or null."""
+    words, kinds = _TYPES[hint]
+    if not isinstance(value, kinds) or (isinstance(value, bool) and hint is not bool):
+        yield f"{name} must be {words}, got {shown(value)}"
+    elif hint is float and not _finite(value):
+        yield f"{name} must be a finite number, got {shown(value)}"
+
+
+def _json_mistakes(value: Any, name: str, *, mapping: bool = False, depth: int = 0) -> Iterator[str]:
+    """Of anything that JSON can say, with finite numbers."""
+    if depth > _DEEPEST:
+        yield f"{name} is nested deeper than {_DEEPEST} levels"
+    elif isinstance(value, Mapping) and all(isinstance(one, str) for one in value):
+        for one, part in value.items():
+            yield from _json_mistakes(part, f"{name}.{one}", depth=depth + 1)
+    elif mapping:
+        yield f"{name} must be a mapping, got {shown(value)}"
+    elif isinstance(value, (list, tuple)):
+        for number, part in enumerate(value):
+            yield from _json_mistakes(part, f"{name}[{number}]", depth=depth + 1)
+    elif isinstance(value, float):
+        yield from _plain_mistakes(float, value, name)
+    elif not isinstance(value, (str, int, NoneType)):
+        yield f"{name} must be text, numbers, lists or mappings, got {shown(value)}"
+
+
+def _unknown(hints: Mapping[str, Any], value: Mapping[Any, Any], name: str) -> Iterator[str]:
+    unknown = sorted(shown(one) if not isinstance(one, str) else one[:_SHOWN] for one in value if one not in hints)
+    if unknown:
+        more = f" and {len(unknown) - _FEW} more" if len(unknown) > _FEW else ""
+        yield (
+            f"{name or 'settings'} has no {', '.join(unknown[:_FEW])}{more}; it has {', '.join(sorted(hints))}. "
+            "Was this written by another version?"
+        )
+
+
+def _finite(value: Any) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond what a float holds
+        return False
+
+
+def _has_default(field: Any) -> bool:
+    return field.default is not MISSING or field.default_factory is not MISSING
