@@ -9,6 +9,7 @@ import struct
 import tracemalloc
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ from sspvs.data.pretrain.items import FeatureRef
 from sspvs.data.pretrain.reading import FeatureReader
 from sspvs.data.pretrain.shards.index import FORMAT, INDEX, VERSION, read_index
 from sspvs.data.refinement.finding import feature_files, videos_of
-from sspvs.data.refinement.reading import ClipReader
+from sspvs.data.refinement.reading import ClipReader, array_names
 from sspvs.data.scores.reading import read_score_file
 from sspvs.data.splits import read_splits
 from sspvs.data.synthetic.captioned import CaptionedClips
@@ -266,6 +267,16 @@ def test_text_is_read_in_every_encoding_that_spreadsheets_write(encoding: str, t
     (tmp_path / "a.csv").write_bytes(text.encode(encoding))
     assert read_text(tmp_path / "a.csv") == text
     assert decode_text(json.dumps(text).encode(encoding)) == json.dumps(text)
+
+
+@pytest.mark.parametrize("read", [read_score_file, CaptionedClips, array_names])
+def test_damage_in_packed_arrays_is_one_line(read: Callable[[Path], Any], tmp_path: Path) -> None:
+    np.savez_compressed(tmp_path / "x.npz", features=np.random.default_rng(0).random((50, 8)))
+    whole = (tmp_path / "x.npz").read_bytes()
+    for place in range(40, len(whole), 31):
+        (tmp_path / "x.npz").write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        with suppress(SspvsError):
+            read(tmp_path / "x.npz")
 
 
 def _claiming(path: Path, shape: tuple[int, ...]) -> Path:
