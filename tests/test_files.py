@@ -7,8 +7,11 @@ import io
 import json
 import os
 import signal
+import struct
+import tracemalloc
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from scipy.io import savemat
 
 from sspvs.cli import main
 from sspvs.data.annotations import read_custom, read_tvsum
@@ -24,12 +28,14 @@ from sspvs.data.annotations.summe import read_summe_video
 from sspvs.data.annotations.tvsum_tsv import read_tsv
 from sspvs.data.building.shots import read_given_shots
 from sspvs.data.formats import convert, inspect_file
-from sspvs.data.formats.tfrecord import record_places
+from sspvs.data.formats.numpy_file import load_array
+from sspvs.data.formats.tfrecord import read_records, record_places
 from sspvs.data.manifest_rows import Problems, read_rows
 from sspvs.data.pretrain.items import FeatureRef
 from sspvs.data.pretrain.reading import FeatureReader
 from sspvs.data.pretrain.shards.index import FORMAT, INDEX, VERSION, read_index
 from sspvs.data.refinement.finding import feature_files, videos_of
+from sspvs.data.refinement.reading import ClipReader, array_names
 from sspvs.data.scores.reading import read_score_file
 from sspvs.data.splits import read_splits
 from sspvs.data.synthetic.captioned import CaptionedClips
@@ -290,3 +296,56 @@ def test_text_is_read_in_every_encoding_that_spreadsheets_write(encoding: str, t
     (tmp_path / "a.csv").write_bytes(text.encode(encoding))
     assert read_text(tmp_path / "a.csv") == text
     assert decode_text(json.dumps(text).encode(encoding)) == json.dumps(text)
+
+
+@pytest.mark.parametrize("read", [read_score_file, CaptionedClips, array_names])
+def test_damage_in_packed_arrays_is_one_line(read: Callable[[Path], Any], tmp_path: Path) -> None:
+    np.savez_compressed(tmp_path / "x.npz", features=np.random.default_rng(0).random((50, 8)))
+    whole = (tmp_path / "x.npz").read_bytes()
+    for place in range(40, len(whole), 31):
+        (tmp_path / "x.npz").write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        with suppress(SspvsError):
+            read(tmp_path / "x.npz")
+
+
+def _claiming(path: Path, shape: tuple[int, ...]) -> Path:
+    """An array that claims a shape, of which a hundred bytes are there."""
+    content = io.BytesIO()
+    np.lib.format.write_array_header_1_0(content, {"descr": "<f4", "fortran_order": False, "shape": shape})
+    content.write(bytes(100))
+    if path.suffix == ".npy":
+        path.write_bytes(content.getvalue())
+    elif path.suffix == ".npz":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("features.npy", content.getvalue())
+            for key in ("caption", "concept", "category", "rate_hz"):
+                array = io.BytesIO()
+                np.save(array, np.array(1.0 if key == "rate_hz" else "x"))
+                archive.writestr(f"{key}.npy", array.getvalue())
+    else:
+        savemat(path, {"user_score": np.zeros((7, 3)), "nFrames": 7.0}, do_compression=False)
+        path.write_bytes(path.read_bytes().replace(struct.pack("<ii", 7, 3), struct.pack("<ii", *shape)))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [
+        ("x.npz", read_score_file),
+        ("x.npz", CaptionedClips),
+        ("x.npz", lambda path: load_array(path, "features")),
+        ("x.npy", load_array),
+        ("x.npy", lambda path: FeatureReader().shape(FeatureRef(path))),
+        ("x.npy", lambda path: ClipReader().shape(FeatureRef(path))),
+        ("x.mat", lambda path: read_summe_video(path, "video_1")),
+    ],
+)
+def test_no_memory_is_taken_for_claimed_sizes(name: str, read: Callable[[Path], Any], tmp_path: Path) -> None:
+    path = _claiming(tmp_path / name, (2**30, 2**29 if name != "x.mat" else 3))
+    tracemalloc.start()
+    try:
+        with pytest.raises((SspvsError, ValueError), match=r"claims|cut short"):
+            read(path)
+        assert tracemalloc.get_traced_memory()[1] < 2**24
+    finally:
+        tracemalloc.stop()

@@ -29,6 +29,8 @@ FADE_SECONDS = 0.005
 USUAL_PACKET_SECONDS = 1024 / 48_000
 """Length of a packet that does not state it."""
 FRAME_SAMPLES = 1024
+MOST_SAMPLES = 2**23
+"""Of a stretch, held in memory at a time: three minutes."""
 
 
 class AudioSource:
@@ -224,15 +226,21 @@ class AudioTrack:
         rate = self._source.rate
         first = round(start * rate)
         wanted = round((at + end - start) * rate) - self._written
-        sound = self._source.read(first, first + wanted)
         ramp_samples = min(int(FADE_SECONDS * rate), wanted // 2)
         ramp = np.arange(ramp_samples, dtype=np.float32) / max(1, ramp_samples)
-        if fade_in and ramp_samples:
-            sound[:, :ramp_samples] *= ramp
-        if fade_out and ramp_samples:
-            sound[:, -ramp_samples:] *= ramp[::-1]
+        for begin in range(0, wanted, MOST_SAMPLES):
+            stop = min(begin + MOST_SAMPLES, wanted)
+            if wanted - stop < ramp_samples:  # the fade is not cut in two
+                stop = wanted
+            sound = self._source.read(first + begin, first + stop)
+            if fade_in and ramp_samples and begin == 0:
+                sound[:, :ramp_samples] *= ramp
+            if fade_out and ramp_samples and stop == wanted:
+                sound[:, -ramp_samples:] *= ramp[::-1]
+            self._encode(sound, FRAME_SAMPLES)
+            if stop == wanted:
+                break
         self._written += wanted
-        self._encode(sound, FRAME_SAMPLES)
 
     def finish(self) -> None:
         """Write what is left."""

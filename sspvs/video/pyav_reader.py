@@ -26,6 +26,9 @@ from sspvs.video.reader import VideoReader, check_indices, check_sampling, silen
 from sspvs.video.sampling import DEFAULT_RESIZE, FrameChunk, Resize, is_pick
 from sspvs.video.stream_clock import SoundClock, StreamClock, frames_before_gaps
 
+LONGEST_SECONDS = 7 * 86_400.0
+"""Longer videos are damaged clocks: silence and tables of that length are made beside the pictures."""
+
 
 class PyAVReader(VideoReader):
     """A video decoded in this process."""
@@ -101,6 +104,9 @@ class PyAVReader(VideoReader):
         seconds = np.array(times)
         gaps = tuple(frames_before_gaps(seconds, lambda: self._sound_seconds(clock.origins)).tolist())
         self._timeline = Timeline(seconds, end, tuple(clock.origins), clock.guessed, gaps)
+        if (shown := float(self._timeline.shown_seconds[-1])) > LONGEST_SECONDS:
+            days = shown / 86_400
+            raise VideoError(f"{self._path}: its {len(seconds)} frames claim to last {days:.0f} days; is it damaged?")
         self._frame_change = np.array(changes, dtype=np.float32)
         self._key_seconds = np.array(keys)
         self._decode_report = self._report(self._timeline, counts)

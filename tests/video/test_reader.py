@@ -571,6 +571,12 @@ def test_a_pattern_of_picture_files_is_refused(tmp_path: Path) -> None:
         open_video((tmp_path / "p3.png").rename(tmp_path / "p%d.png"), isolated=False)
 
 
+def test_a_clock_of_months_is_refused(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "v.mkv", [number * 400_000.0 for number in range(4)], time_base=Fraction(1, 1000))
+    with open_video(path, isolated=False) as reader, pytest.raises(VideoError, match="4 frames claim to last 14 days"):
+        reader.scan()
+
+
 def test_pictures_that_claim_to_be_huge_are_refused(tmp_path: Path) -> None:
     path = write_video(tmp_path / "v.gif", regular(3), codec="gif", pix_fmt="rgb8", time_base=Fraction(1, 100))
     content = bytearray(path.read_bytes())

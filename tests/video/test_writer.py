@@ -28,7 +28,8 @@ from drawn_videos import (
 )
 
 from sspvs.errors import OutputError, VideoError
-from sspvs.video import Resize, open_video, write_clips
+from sspvs.video import Resize, clip_audio, open_video, write_clips
+from sspvs.video.clips import ClipSettings, encode_clips
 
 RATE = 44_100
 
@@ -233,6 +234,17 @@ def test_cuts_do_not_click(tmp_path: Path) -> None:
     heard, _, _ = read_sound(tmp_path / "out.mp4")
     assert np.abs(heard).max() > 0.4
     assert np.abs(np.diff(heard)).max() < 0.03  # 0.5 * 2 pi * 100 / 44100 = 0.007; a bare cut makes up to 1
+
+
+def test_sound_is_the_same_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Long stretches are read a piece at a time; a fade is not cut in two."""
+    sound = np.stack([tone(8.0, hertz=100)] * 2).astype(np.float32)
+    source = write_video(tmp_path / "v.mkv", regular(200), sound=sound, sound_codec="pcm_s16le")
+    segments = [(0.12, 3.47), (4.0, 4.3 + 100 / RATE), (5.0, 7.0)]
+    encode_clips(source, segments, tmp_path / "whole.mp4", ClipSettings())
+    monkeypatch.setattr(clip_audio, "MOST_SAMPLES", RATE // 10)
+    encode_clips(source, segments, tmp_path / "pieces.mp4", ClipSettings())
+    assert (tmp_path / "pieces.mp4").read_bytes() == (tmp_path / "whole.mp4").read_bytes()
 
 
 def test_sound_that_starts_late_and_ends_early(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tarfile import TarError
 from zipfile import BadZipFile
+from zlib import error as ZlibError
 
 from sspvs.errors import SspvsError
 
@@ -20,6 +21,7 @@ DAMAGE = (
     EOFError,
     MemoryError,
     BadZipFile,
+    ZlibError,
     TarError,
 )
 """Reading any file of a user may raise these; they are caught where a file or a video of it is opened, and told."""

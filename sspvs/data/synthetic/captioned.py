@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -32,7 +33,7 @@ from sspvs.types import Fingerprint, FloatArray
 _FEATURES, _RATE = "features", "rate_hz"
 _TEXTS = ("caption", "concept", "category")
 _KEPT = 64  # clips in memory
-_DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile)
+_DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error)
 _DULL_WORDS = (
     "a an the of in on at to by with and or from before under over into through between behind is are how what one two "
     "his her its their it them seen shown shows show"
