@@ -20,7 +20,7 @@ from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from sspvs.errors import OutputError, printable
 
@@ -92,7 +92,7 @@ def atomic_file(path: Path, folder: Path | None = None) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic_stream(path: Path, folder: Path | None = None, *, read_back: bool = False) -> Iterator[OutputStream]:
+def atomic_stream(path: Path, folder: Path | None = None, *, read_back: bool = False) -> Iterator[IO[bytes]]:
     """Like `atomic_file`, for libraries that write to an open file: whatever they make of a full disk is one error.
 
     Args:
@@ -109,7 +109,7 @@ def atomic_stream(path: Path, folder: Path | None = None, *, read_back: bool = F
     with atomic_file(path, folder) as temporary:
         stream = OutputStream(temporary, read_back=read_back)
         try:
-            yield stream
+            yield cast("IO[bytes]", stream)
         except Exception:
             if stream.error is None:
                 raise
@@ -139,11 +139,11 @@ def atomic_h5(path: Path, folder: Path | None = None) -> Iterator[Any]:
 
     class CheckedFile(h5py.File):  # type: ignore[misc]
         def create_group(self, *args: Any, **how: Any) -> Any:
-            stream.check()
+            cast("OutputStream", stream).check()
             return super().create_group(*args, **how)
 
         def create_dataset(self, *args: Any, **how: Any) -> Any:
-            stream.check()
+            cast("OutputStream", stream).check()
             return super().create_dataset(*args, **how)
 
     with atomic_stream(path, folder, read_back=True) as stream, CheckedFile(stream, "w") as file:

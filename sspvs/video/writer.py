@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,9 +103,13 @@ def write_clips(
     _check_output(out_path)
     settings: dict[str, Any] = {"crf": crf, "preset": preset, "max_height": max_height}
     total = round(sum(end - start for start, end in segments), 1)
-    with atomic_file(out_path) as partial, _progress_bar(total, progress) as advance:
-        if isolated:
-            fields = _encode_apart(source, segments, partial, settings, timeline, advance, time_limit_seconds)
+    with ExitStack() as stack:
+        # The child comes first: it removes the file where this process is killed while it waits.
+        child = stack.enter_context(closing(DecodingChild(str(source), time_limit_seconds))) if isolated else None
+        partial = stack.enter_context(atomic_file(out_path))
+        advance = stack.enter_context(_progress_bar(total, progress))
+        if child is not None:
+            fields = _encode_apart(child, source, segments, partial, settings, timeline, advance)
         else:
             from sspvs.video.clips import ClipSettings, encode_clips
 
@@ -114,24 +118,20 @@ def write_clips(
 
 
 def _encode_apart(
+    child: DecodingChild,
     source: Path,
     segments: list[tuple[float, float]],
     partial: Path,
     settings: dict[str, Any],
     timeline: Timeline | None,
     advance: Callable[[float], None],
-    time_limit_seconds: float,
 ) -> dict[str, Any]:
-    child = DecodingChild(str(source), time_limit_seconds)
-    try:
-        known, *arrays = (None,) if timeline is None else pack_timeline(timeline)
-        fields = {"source": str(source), "out_path": str(partial), "settings": settings}
-        for message in child.ask("write", arrays, segments=segments, timeline=known, **fields):
-            if message.kind == "progress":
-                advance(message.fields["seconds"])
-        return message.fields
-    finally:
-        child.close()
+    known, *arrays = (None,) if timeline is None else pack_timeline(timeline)
+    fields = {"source": str(source), "out_path": str(partial), "settings": settings}
+    for message in child.ask("write", arrays, segments=segments, timeline=known, **fields):
+        if message.kind == "progress":
+            advance(message.fields["seconds"])
+    return message.fields
 
 
 @contextmanager
