@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
 import logging
 import subprocess
 import sys
+import traceback
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -17,6 +19,7 @@ from tqdm import tqdm
 from sspvs.cli import VERBS, main
 from sspvs.commands import data
 from sspvs.commands.completion import completion_script
+from sspvs.errors import DatasetError, one_line
 
 PLAIN_VERBS = sorted(set(VERBS) - {"data"})
 
@@ -90,6 +93,54 @@ def test_debug_shows_the_traceback() -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode != 0
     assert "Traceback" in done.stderr
+
+
+@pytest.mark.parametrize("kind", [KeyError, TypeError, RecursionError, MemoryError, RuntimeError])
+def test_what_nobody_foresaw_is_one_line_with_the_file(
+    kind: type[Exception], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(path: Path, *_: object, **__: object) -> None:
+        raise kind
+
+    path = tmp_path / "a.json"
+    path.write_text("{}")
+    monkeypatch.setattr(import_module("sspvs.data.formats.detect"), "Glimpse", fail)
+    assert main(["data", "inspect", str(path)]) == 2
+    assert capsys.readouterr().err == (
+        f"error: {path}: {kind.__name__}; this was not foreseen: please report it, with what --debug shows\n"
+    )
+    with pytest.raises(kind):
+        main(["data", "inspect", str(path), "--debug"])
+
+
+def test_the_traceback_of_another_process_is_no_part_of_the_line() -> None:
+    """As a DataLoader's worker hands its error on."""
+    try:
+        raise DatasetError("/d.h5: no videos")
+    except DatasetError:
+        told = f"Caught DatasetError in DataLoader worker process 0.\nOriginal {traceback.format_exc()}"
+    assert one_line(DatasetError(told)) == "/d.h5: no videos"
+    assert len(one_line(ValueError("x" * 100_000 + "end"))) < 1100
+    assert one_line(ValueError("x" * 100_000 + "end")).endswith("xend")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a system without /dev/full")
+def test_closed_and_full_streams_lose_no_file(tmp_path: Path) -> None:
+    source = tmp_path / "mine.csv"
+    source.write_text("video,annotator,start,end,n_frames,fps\na,x,1,3,100,25\na,y,2,4,100,25\n")
+    written = []
+    for number, (how, status) in enumerate(
+        {">&-": 0, "<&- >&- 2>&-": 0, ">/dev/full": 2, ">/dev/full 2>&1": 2}.items()
+    ):
+        out = tmp_path / f"{number}.json"
+        command = f"'{sys.executable}' -m sspvs data convert '{source}' --to custom --out '{out}' {how}"
+        done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=120, check=False)
+        assert (done.returncode, done.stdout) == (status, "")
+        said = "error: cannot write to standard output: No space left on device; files, if any, are complete\n"
+        assert done.stderr == (said if how == ">/dev/full" else "")
+        written.append(json.loads(out.read_text()))
+    assert written == written[:1] * 4
+    assert list(written[0]) == ["a"]
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

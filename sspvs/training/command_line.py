@@ -119,8 +119,8 @@ class TrainingCLI(LightningCLI):
             AddressError: For an address in the place of a file.
             ValueError: For any other mistake.
         """
-        for _, value in (found for found in options(self.arguments) if found[0] == "--config"):
-            _refuse_addresses(value)
+        configs = [value for option, value in options(self.arguments) if option == "--config"]
+        _refuse_addresses(configs)
         refuse_unbounded(given(self.arguments))
         try:
             self.config = parser.parse_args(args)  # type: ignore[arg-type]
@@ -128,6 +128,8 @@ class TrainingCLI(LightningCLI):
             known = _settings_of(self._parser(self.verb))
             if name := _unknown_name(str(error), known):
                 raise UnknownOptionError(name, known, f"sspvs {self.verb}") from error
+            if "parsing config" in str(error):
+                raise ValueError(f"{', '.join(configs)}: {error}") from error
             raise
         settings = self.settings
         for value in (settings.get("ckpt_path"), settings.get("out"), settings.data, settings.model):

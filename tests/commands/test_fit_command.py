@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -275,3 +276,31 @@ def test_random_weights_are_not_judged(verb: str, tmp_path: Path, capsys: pytest
     err = capsys.readouterr().err
     assert f"{verb} needs --ckpt_path" in err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a system without named pipes")
+def test_settings_beyond_the_bounds_are_refused_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In a config, in a config that a config or an option names, and on the command line."""
+    pipe, deep, bomb, nested, piped = (tmp_path / name for name in ("pipe", "deep", "bomb.yaml", "nested", "piped"))
+    os.mkfifo(pipe)
+    deep.write_text("data: " + "[" * 100_000)
+    lines = [f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 9)}]\n" for level in range(1, 12)]
+    bomb.write_text("a0: &a0 [x]\n" + "".join(lines))
+    nested.write_text(f"data: {bomb}\n")
+    piped.write_text(f"data: {pipe}\n")
+    cases: dict[tuple[str, str], str] = {
+        ("--config", str(deep)): f"{deep}: expected a config (YAML), found lists and objects within one another",
+        ("--config", str(bomb)): f"{bomb}: expected a config (YAML), found line 7: aliases that stand for more than",
+        ("--config", str(nested)): f"{bomb}: expected a config (YAML), found line 7: aliases that stand for more than",
+        ("--config", str(pipe)): f"{pipe}: expected a config (YAML), but it is a pipe",
+        ("--config", str(piped)): f"data: {pipe}: it is a pipe",
+        ("--data", str(pipe)): f"data: {pipe}: it is a pipe",
+        ("--data", "{" * 100_000): "data: lists and objects within one another",
+        ("--data.train", "[" * 300 + "]" * 300): "data.train: line 1: lists and objects within one another",
+        ("--trainer.max_steps", "9" * 5000): "trainer.max_steps: line 1: a whole number of 5000 digits",
+    }
+    for words_given, said in cases.items():
+        assert main(["fit", *words_given]) == 2
+        err = capsys.readouterr().err
+        assert err.startswith(f"error: {said}"), err[:300]
+        assert err.count("\n") == 1

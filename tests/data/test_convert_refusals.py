@@ -15,6 +15,7 @@ from sspvs.cli import main
 from sspvs.data.formats import Settings, convert
 from sspvs.atomic import atomic_folder
 from sspvs.errors import DatasetError, OutputError
+from sspvs.features.store import read_features
 
 
 @pytest.mark.parametrize(
@@ -237,3 +238,21 @@ def test_videos_are_read_one_at_a_time(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(module, "_pair", lambda item, settings: (events.append("write"), pair(item, settings))[1])
     convert(source, tmp_path / "b.h5", to="community")
     assert events == ["read", "write"] * 3
+
+
+def test_a_damaged_record_is_refused_left_out_or_taken_as_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a TFRecord file: one bit within the features, which nothing but the checksum shows."""
+    source = make("youtube8m tfrecord", tmp_path)
+    content = bytearray(source.read_bytes())
+    content[len(content) // 5] ^= 4
+    source.write_bytes(content)
+    command = ["data", "convert", str(source), "--to", "community", "--out"]
+    assert main([*command, str(tmp_path / "a.h5")]) == 2
+    assert f"{source}, record 0 at byte 0: damaged, its checksum does not agree" in capsys.readouterr().err
+    assert not (tmp_path / "a.h5").exists()
+    assert main([*command, str(tmp_path / "b.h5"), "--skip-bad"]) == 1
+    assert main([*command, str(tmp_path / "c.h5"), "--no-check"]) == 0
+    with read_features(tmp_path / "b.h5") as left, read_features(tmp_path / "c.h5") as whole:
+        assert (len(left), len(whole)) == (1, 2)

@@ -314,6 +314,19 @@ def test_a_manifest_whose_files_are_not_there_is_told(tmp_path: Path) -> None:
     }
 
 
+def test_a_manifest_names_files_as_training_reads_them(tmp_path: Path) -> None:
+    """Relative, absolute, with a group of a feature file; a video may have a # in its name."""
+    for name in ("f.h5", "a#b.mp4"):
+        (tmp_path / name).write_bytes(b"x")
+    names = ["f.h5", "f.h5#g1", tmp_path / "f.h5", f"{tmp_path}/f.h5#g/2", "a#b.mp4", f"{tmp_path}/a#b.mp4"]
+    missing = ["g.h5#f.h5", f"{tmp_path}/g.h5#x", "b.mp4", "http://host/a.mp4"]
+    rows = "".join(f"v{number},{name},a film\n" for number, name in enumerate([*names, *missing]))
+    (tmp_path / "m.csv").write_text(f"id,path,title\n{rows}")
+    found = inspect_file(tmp_path / "m.csv")
+    assert found.kind == "manifest"
+    assert found.blocked == [f"v{number}" for number in range(len(names), len(names) + len(missing))]
+
+
 def test_a_shard_whose_samples_do_not_stand_together_is_told(tmp_path: Path) -> None:
     path = tmp_path / "a.tar"
     with tarfile.open(path, "w") as archive:

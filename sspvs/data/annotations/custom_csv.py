@@ -15,6 +15,7 @@ _VIDEO, _ANNOTATOR = "video", "annotator"
 _INTERVAL, _SCORE = ("start", "end"), ("second", "score")
 _NUMBERS = {*_INTERVAL, *_SCORE, *NUMBER_FIELDS}
 _SEPARATOR = re.compile(r"sep=([,;\t])")
+_LONGEST_NAME = 200
 _EXPECTED = "video,annotator,start,end or video,annotator,second,score"
 
 
@@ -90,7 +91,7 @@ def _columns(header: list[str], path: Path, line: int, problems: Problems) -> _C
 
 def _name(cell: str) -> str:
     """A column's name, however a person writes it: `Start (s)` is `start`, `N Frames` is `n_frames`."""
-    return re.sub(r"[ _-]+", "_", re.sub(r"[(\[].*[)\]]", "", cell).strip().lower())
+    return re.sub(r"[ _-]+", "_", re.sub(r"[(\[].*[)\]]", "", cell[:_LONGEST_NAME]).strip().lower())
 
 
 def _add_row(

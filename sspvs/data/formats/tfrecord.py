@@ -23,7 +23,7 @@ _LARGEST = 1 << 30
 
 def masked_crc32c(data: bytes) -> int:
     """CRC-32C as TFRecord stores it."""
-    crc = google_crc32c.value(data)
+    crc: int = google_crc32c.value(data)
     return ((crc >> 15 | crc << 17) + _MASK_DELTA) & 0xFFFFFFFF
 
 
