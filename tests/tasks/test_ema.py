@@ -76,12 +76,18 @@ def test_checkpoints_hold_what_was_validated_and_resume_is_exact(tmp_path: Path)
         torch.testing.assert_close(resumed.state_dict()[name], weight, atol=0, rtol=0)
 
 
-def test_accumulated_batches_move_it_once_a_step() -> None:
+def test_accumulated_batches_move_it_once_a_step_and_both_weights_are_saved_afterwards(tmp_path: Path) -> None:
     task, watch = tiny_task(), Watch()
     start = task.model.mask_vector.detach().clone()
     trainer = pl.Trainer(max_epochs=1, accumulate_grad_batches=2, callbacks=[watch, EmaWeights(0.3)], **QUIET)
     trainer.fit(task, loader([tiny_batch(s) for s in range(4)]))
-    torch.testing.assert_close(task.model.mask_vector.detach(), averages(start, watch.after[1::2], 0.3)[-1])
+    average = averages(start, watch.after[1::2], 0.3)[-1]
+    torch.testing.assert_close(task.model.mask_vector.detach(), average)
+    trainer.save_checkpoint(tmp_path / "after.ckpt")
+    saved = torch.load(tmp_path / "after.ckpt", weights_only=True)
+    torch.testing.assert_close(saved["state_dict"]["model.mask_vector"], average)
+    assert torch.equal(saved["ema"]["training_weights"]["model.mask_vector"], watch.after[-1])
+    assert saved["ema"]["updates"] == 2
 
 
 class BreaksOff(pl.Callback):
