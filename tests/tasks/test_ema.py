@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import pytorch_lightning as pl
@@ -88,6 +89,31 @@ def test_accumulated_batches_move_it_once_a_step_and_both_weights_are_saved_afte
     torch.testing.assert_close(saved["state_dict"]["model.mask_vector"], average)
     assert torch.equal(saved["ema"]["training_weights"]["model.mask_vector"], watch.after[-1])
     assert saved["ema"]["updates"] == 2
+
+
+def test_what_a_checkpoint_gives_depends_on_what_it_is_loaded_for() -> None:
+    def task() -> PretrainTask:
+        return tiny_task(coarse="none")  # a part of it is frozen
+
+    average, training = (
+        {name: torch.full_like(weight, value) for name, weight in task().state_dict().items()} for value in (2.0, 3.0)
+    )
+    trained = {name for name, weight in task().named_parameters() if weight.requires_grad}
+    assert 0 < len(trained) < len(average)
+    kept = {name: weight for name, weight in training.items() if name in trained}
+    checkpoint = {"state_dict": average, "ema": {"updates": 5, "training_weights": kept}}
+    for verb, given, expected in (
+        ("fit", checkpoint, 3.0),
+        ("validate", checkpoint, 2.0),
+        ("fit", {**checkpoint}, 2.0),
+    ):
+        if expected == 2.0 and verb == "fit":
+            del given["ema"]  # of a run without an average
+        loaded, ema = task(), EmaWeights()
+        loaded.load_state_dict(average)
+        ema.on_load_checkpoint(SimpleNamespace(state=SimpleNamespace(fn=verb)), loaded, given)
+        for name, weight in loaded.state_dict().items():
+            assert (weight == (expected if name in trained else 2.0)).all(), (verb, name)
 
 
 class BreaksOff(pl.Callback):
