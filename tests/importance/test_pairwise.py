@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from sspvs.importance import pairwise, pairwise_gpu
+from sspvs.importance.contrastive import contrastive_importance, global_consistency, local_dissimilarity
 from sspvs.importance.pairwise import _points, pairwise_terms
 
 
@@ -80,6 +81,11 @@ def test_what_a_gpu_is_given(device, count, raw, monkeypatch):
     for ours, plain in zip(found, expected, strict=True):
         np.testing.assert_allclose(ours.dissimilarity, plain.dissimilarity, rtol=0, atol=1e-12)
         np.testing.assert_allclose(ours.consistency, plain.consistency, rtol=0, atol=1e-12)
+    given.clear()
+    global_consistency(features, device=device, memory_bytes=48 * count)
+    local_dissimilarity(features, 0.2, device=device, block_rows=5)
+    contrastive_importance(features, device=device, neighbour_fraction=0.4, block_rows=6)
+    assert given == [(0, True, 3, device), (count // 5, False, 5, device), (4 * count // 10, True, 6, device)]
     pairwise_terms(features[:39], device="auto")
     pairwise_terms(features, device="cpu:0")
     assert len(given) == 3

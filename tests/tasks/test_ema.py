@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import pytorch_lightning as pl
@@ -76,12 +77,43 @@ def test_checkpoints_hold_what_was_validated_and_resume_is_exact(tmp_path: Path)
         torch.testing.assert_close(resumed.state_dict()[name], weight, atol=0, rtol=0)
 
 
-def test_accumulated_batches_move_it_once_a_step() -> None:
+def test_accumulated_batches_move_it_once_a_step_and_both_weights_are_saved_afterwards(tmp_path: Path) -> None:
     task, watch = tiny_task(), Watch()
     start = task.model.mask_vector.detach().clone()
     trainer = pl.Trainer(max_epochs=1, accumulate_grad_batches=2, callbacks=[watch, EmaWeights(0.3)], **QUIET)
     trainer.fit(task, loader([tiny_batch(s) for s in range(4)]))
-    torch.testing.assert_close(task.model.mask_vector.detach(), averages(start, watch.after[1::2], 0.3)[-1])
+    average = averages(start, watch.after[1::2], 0.3)[-1]
+    torch.testing.assert_close(task.model.mask_vector.detach(), average)
+    trainer.save_checkpoint(tmp_path / "after.ckpt")
+    saved = torch.load(tmp_path / "after.ckpt", weights_only=True)
+    torch.testing.assert_close(saved["state_dict"]["model.mask_vector"], average)
+    assert torch.equal(saved["ema"]["training_weights"]["model.mask_vector"], watch.after[-1])
+    assert saved["ema"]["updates"] == 2
+
+
+def test_what_a_checkpoint_gives_depends_on_what_it_is_loaded_for() -> None:
+    def task() -> PretrainTask:
+        return tiny_task(coarse="none")  # a part of it is frozen
+
+    average, training = (
+        {name: torch.full_like(weight, value) for name, weight in task().state_dict().items()} for value in (2.0, 3.0)
+    )
+    trained = {name for name, weight in task().named_parameters() if weight.requires_grad}
+    assert 0 < len(trained) < len(average)
+    kept = {name: weight for name, weight in training.items() if name in trained}
+    checkpoint = {"state_dict": average, "ema": {"updates": 5, "training_weights": kept}}
+    for verb, given, expected in (
+        ("fit", checkpoint, 3.0),
+        ("validate", checkpoint, 2.0),
+        ("fit", {**checkpoint}, 2.0),
+    ):
+        if expected == 2.0 and verb == "fit":
+            del given["ema"]  # of a run without an average
+        loaded, ema = task(), EmaWeights()
+        loaded.load_state_dict(average)
+        ema.on_load_checkpoint(SimpleNamespace(state=SimpleNamespace(fn=verb)), loaded, given)
+        for name, weight in loaded.state_dict().items():
+            assert (weight == (expected if name in trained else 2.0)).all(), (verb, name)
 
 
 class BreaksOff(pl.Callback):

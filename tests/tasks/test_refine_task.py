@@ -11,7 +11,7 @@ import pytorch_lightning as pl
 import torch
 from scipy.ndimage import gaussian_filter1d
 from tiny_pretraining import QUIET, loader
-from tiny_refining import DIM, SEGMENTS, rows_of, terms_of, tiny_clips, tiny_refiner
+from tiny_refining import DIM, rows_of, terms_of, tiny_clips, tiny_refiner
 from tiny_summarizing import tiny_summarizer
 
 from sspvs.errors import CheckpointError
@@ -52,15 +52,16 @@ def naive_terms(task: RefineTask, batch) -> dict[str, float]:
     segments = []
     for refined, _, _ in clips:
         z, n = unit(refined), len(refined)
-        for part in range(SEGMENTS):
-            inside = [z[r] for r in range(n) if r * SEGMENTS // n == part]
+        parts = task.losses.segments
+        for part in range(parts):
+            inside = [z[r] for r in range(n) if r * parts // n == part]
             segments.append(unit(np.mean(inside, axis=0)[None])[0])
-    sums = dict.fromkeys(TERMS, 0.0)
+    sums, fraction = dict.fromkeys(TERMS, 0.0), task.losses.neighbour_fraction
     for refined, raw, logits in clips:
         z, zr, n = unit(refined), unit(raw), len(refined)
         common = []
         for t in range(n):
-            nearest = np.argsort(-(zr @ zr[t]), kind="stable")[: max(int(0.1 * n), 1)]
+            nearest = np.argsort(-(zr @ zr[t]), kind="stable")[: max(int(fraction * n + 1e-9), 1)]
             sums["alignment"] += np.mean([((z[t] - z[j]) ** 2).sum() for j in nearest]) / n
             sums["uniformity"] += math.log(np.mean([math.exp(-2 * ((z[t] - z[j]) ** 2).sum()) for j in range(n)])) / n
             common.append(math.log(np.mean([math.exp(4 * float(z[t] @ segment)) for segment in segments])))
@@ -72,11 +73,14 @@ def naive_terms(task: RefineTask, batch) -> dict[str, float]:
     return {f"{name}_loss": value / len(clips) for name, value in sums.items()}
 
 
-def test_the_terms_and_their_weights_are_those_of_the_paper() -> None:
-    task, batch = tiny_refiner(4), tiny_clips(4)
+@pytest.mark.parametrize("settings", [{}, {"neighbour_fraction": 0.3, "segments": 3}], ids=str)
+def test_the_terms_and_their_weights_are_those_of_the_paper(settings: dict) -> None:
+    task = tiny_refiner(4, losses=settings)
+    batch = tiny_clips(4, full=not settings)  # a tenth of fewer frames is the frame itself, and nothing to align
     found, expected = terms_of(task, batch), naive_terms(task, batch)
     assert set(found) == set(expected)
     for name, value in expected.items():
+        assert abs(value) > 1e-3, name
         assert float(found[name].detach()) == pytest.approx(value, abs=2e-6), name
     total = expected["alignment_loss"] + 0.5 * expected["uniformity_loss"]
     total += 0.1 * expected["commonness_loss"] + 0.1 * expected["uniqueness_loss"]
@@ -212,13 +216,15 @@ def test_a_pass_counts_every_video_once_and_judges_those_that_are_annotated() ->
             assert set(scores) == set(self.annotations)
             return {"kendall_tau": 0.25}
 
-    task = tiny_refiner(9, losses={"commonness": 0.0, "uniqueness": 0.0}, combine="ag")
+    # With the usual tenth these short clips have no neighbour but the frame itself, and nothing to align.
+    task = tiny_refiner(9, losses={**PLAIN, "neighbour_fraction": 0.3}, combine="ag")
     trainer = pl.Trainer(**QUIET)
     (found,) = trainer.validate(task, datamodule=Data(), verbose=False)
     batch = tiny_clips(9)
     single = [terms_of(task.eval(), rows_of(batch, slice(row, row + 1))) for row in range(4)]
     for name in ("alignment_loss", "uniformity_loss"):
         expected = np.mean([float(terms[name].detach()) for terms in single])
+        assert abs(expected) > 1e-3
         assert found[f"val/{name}"] == pytest.approx(expected, abs=1e-5)
     assert found["val/loss"] == pytest.approx(found["val/alignment_loss"] + 0.5 * found["val/uniformity_loss"])
     assert found["val/kendall_tau"] == 0.25

@@ -13,9 +13,11 @@ from scipy.stats import kendalltau
 from tiny_pretraining import QUIET, loader
 from tiny_summarizing import FINE, rows_of, terms_of, tiny_summarizer, tiny_videos
 
+from sspvs.losses.score import correlation_loss, mse_score_loss, pairwise_ranking_loss
 from sspvs.models.settings import SummarizerSettings, TextEncoderSettings
 from sspvs.models.text_encoder import build_text_encoder
 from sspvs.tasks.freezing import freeze_text
+from sspvs.tasks.score_terms import score_terms
 from sspvs.tasks.settings import FineTuneOptimSettings, ScoreLossSettings
 from sspvs.tasks.summarize import SummarizeTask
 
@@ -99,6 +101,26 @@ def test_the_loss_is_the_published_one() -> None:
     terms = terms_of(weighted, batch)
     total = terms["mse_loss"] + 0.5 * terms["pairwise_loss"] + 0.2 * terms["correlation_loss"]
     torch.testing.assert_close(weighted.total(terms), total)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+def test_terms_are_the_losses_with_the_settings_of_the_run(reduction: str) -> None:
+    """Which losses, with which settings; tests/losses tests what each of them is."""
+    videos = tiny_videos(7)
+    logs = torch.randn(videos.target.shape, generator=torch.Generator().manual_seed(0))
+    given = logs, videos.target, videos.frame_mask
+    expected = {
+        "mse_loss": mse_score_loss(*given, reduction=reduction),
+        "pairwise_loss": pairwise_ranking_loss(*given, margin=0.4, reduction=reduction),
+        "correlation_loss": correlation_loss(*given, reduction=reduction),
+    }
+    found = score_terms(ScoreLossSettings(**ALL, pairwise_margin=0.4), *given, reduction=reduction)
+    assert list(found) == list(expected)
+    for name, term in expected.items():
+        torch.testing.assert_close(found[name], term)
+    for name in ALL:
+        only = ScoreLossSettings(**{**dict.fromkeys(ALL, 0.0), name: 0.7})
+        assert list(score_terms(only, *given)) == [f"{name}_loss"]
 
 
 def test_prediction_gives_scores_by_id_without_padding() -> None:
