@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "sspvs"
 
 _FLOORS = (
     ("errors", "files", "types"),
-    ("atomic", "machine", "overwriting", "version", "weights"),
+    ("atomic", "machine", "overwriting", "sharing", "version", "weights"),
     ("video", "selection", "importance", "models", "losses"),
     ("features", "evaluation"),
     ("data",),

@@ -172,7 +172,7 @@ def merge_files(target: Path, members: Mapping[str, Path], fingerprint: Fingerpr
         for path in sorted(by_file):
             with open_h5(path) as part:
                 for name in by_file[path]:
-                    part.copy(part[name], file, name)
+                    layout.copy_group(part[name], file, name)
 
 
 def is_h5(path: str | os.PathLike[str]) -> bool:
