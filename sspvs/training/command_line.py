@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any, NoReturn, get_args, get_type_hints
 
 import pytorch_lightning as pl
+import yaml
 from jsonargparse import Namespace, set_parsing_settings
 from pytorch_lightning.callbacks import Callback, LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.cli import ArgsType, LightningArgumentParser, LightningCLI
 
 from sspvs.errors import CheckpointError, UnknownOptionError, local_only
+from sspvs.sharing import HERE, located, named
 from sspvs.tasks.checkpoint import LoadReport
 from sspvs.training.draws import DrawByStep
 from sspvs.training.given import given, options
@@ -41,7 +43,22 @@ SKIPPED = {
 
 
 class OneLineParser(LightningArgumentParser):
-    """Complains by raising, so that all mistakes end alike."""
+    """Complains by raising, so that all mistakes end alike; configs may name files relative to themselves."""
+
+    _folder = Path()
+
+    def parse_path(self, path: Any, *args: Any, **kwargs: Any) -> Namespace:
+        """See `sspvs.sharing.located`."""
+        self._folder = Path(path).parent
+        found: Namespace = super().parse_path(path, *args, **kwargs)
+        return found
+
+    def parse_string(self, content: str, *args: Any, **kwargs: Any) -> Namespace:
+        """Likewise."""
+        if HERE in content or "~/" in content:
+            content = yaml.safe_dump(located(yaml.safe_load(content), self._folder), sort_keys=False)
+        found: Namespace = super().parse_string(content, *args, **kwargs)
+        return found
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raise instead of printing the usage and exiting."""
@@ -164,7 +181,7 @@ class TrainingCLI(LightningCLI):
             )
         for name in self.task.own_facts:
             if name in self.start.settings:
-                self.model.hparams[name] = self.start.settings[name]
+                self.model.hparams[name] = named(self.start.settings[name])
         if self.start.state is not None:
             self.report = LoadReport.load(self.model, self.start.state, where=str(self.start.source))
             self.model.load_report = self.report
