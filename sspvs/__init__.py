@@ -24,7 +24,7 @@ The house, in the order in which data walks through it:
 Imports go one way, from a layer to the ones above it in this list, and `tests/test_imports.py` keeps it so:
 
     0  errors, files, types                               (what a file really is; what crosses folders)
-    1  atomic, machine, overwriting, version, weights     (whole files; what may be replaced; weights of others)
+    1  atomic, machine, overwriting, sharing, version, weights   (whole files; what may be replaced; what others read)
     2  video, selection, importance, models, losses       (these never import each other)
     3  features, evaluation
     4  data

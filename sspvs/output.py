@@ -120,7 +120,7 @@ def _write_all(summary: Summary, staging: Path, out: Path, *, progress: bool) ->
     _write_keyframes(summary, staging / KEYFRAMES)
     edit_list.write_edl(summary, staging / "summary.edl", source.name)
     if find_spec("opentimelineio") is not None:
-        edit_list.write_otio(summary, staging / "summary.otio", source)
+        edit_list.write_otio(summary, staging / "summary.otio", source, folder=out)
     embedded = clip
     if clip.stat().st_size > MAX_EMBEDDED_BYTES:
         embedded = staging / "preview.mp4"

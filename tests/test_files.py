@@ -29,7 +29,7 @@ from sspvs.data.annotations.tvsum_tsv import read_tsv
 from sspvs.data.building.shots import read_given_shots
 from sspvs.data.formats import convert, inspect_file
 from sspvs.data.formats.numpy_file import load_array
-from sspvs.data.formats.tfrecord import read_records, record_places
+from sspvs.data.formats.tfrecord import record_places
 from sspvs.data.manifest_rows import Problems, read_rows
 from sspvs.data.pretrain.items import FeatureRef
 from sspvs.data.pretrain.reading import FeatureReader

@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "sspvs"
 _FLOORS = (
     ("errors", "parsing", "schema", "types"),
     ("files",),
-    ("atomic", "machine", "overwriting", "version", "weights"),
+    ("atomic", "machine", "overwriting", "sharing", "version", "weights"),
     ("video", "selection", "importance", "models", "losses"),
     ("features", "evaluation"),
     ("data",),

@@ -183,7 +183,7 @@ class Judge:
         self._need_features("contrastive importance of refined features")
         settings = self._settings
         scorer = refined_scorer(Path(source), settings.combine, settings.post)
-        said = scorer.check_features(self._store.features.fingerprint, str(self._store.path))
+        said = scorer.check_features(self._store.features.fingerprint, self._store.path.name)
         self.warnings += [said] if said else []
         predictions = refined_predictions(scorer, self._store.features, self._watched("importance"))
         rule = settings.checkpoint_rule if isinstance(settings.checkpoint_rule, str) else "not stated"

@@ -126,7 +126,8 @@ def _is_of_another(folder: Path, video: Path) -> bool:
         return False
     from sspvs.features.store import SourceStamp
 
-    return bool(source.get("path") != SourceStamp.of(video).path)
+    known = SourceStamp.from_dict(source)
+    return known is None or known.place != SourceStamp.of(video).place
 
 
 def _given(**values: float | None) -> dict[str, Any]:

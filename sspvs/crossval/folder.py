@@ -23,11 +23,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from sspvs.atomic import made_folder, take_lock, write_text, writing
 from sspvs.crossval.records import FoldRecord
 from sspvs.errors import OutputError
 from sspvs.files import read_json, read_yaml
 from sspvs.parsing import parse_yaml
+from sspvs.sharing import shareable
 from sspvs.training.predictions import variant_path
 
 SETTINGS, CONFIG, RESULT = "settings.json", "config.yaml", "result.json"
@@ -123,12 +126,14 @@ class CrossvalFolder:
             config: The whole config, as YAML.
 
         Returns:
-            The config that the folder was started with: it may differ in what does not change the figures.
+            The config that the folder was started with, as it is kept (`sspvs.sharing.shareable`): it may differ in
+            what does not change the figures.
 
         Raises:
             ValueError: It is of another one.
             OutputError: It cannot be written to.
         """
+        config = yaml.safe_dump(shareable(parse_yaml(config), self.path), sort_keys=False, allow_unicode=True)
         path, wanted = self.path / SETTINGS, json.dumps(identity, indent=2, sort_keys=True) + "\n"
         if path.is_file() and any(self.path.glob("seed_*/fold_*")):
             if differing := _differing(path, identity):

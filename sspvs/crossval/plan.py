@@ -19,6 +19,7 @@ from sspvs.crossval.settings import CrossvalSettings
 from sspvs.data.refinement.finding import feature_files
 from sspvs.data.summarization.fold_data import FoldDataModule, as_paths
 from sspvs.parsing import parse_yaml
+from sspvs.sharing import file_name
 from sspvs.training.command_line import TrainingCLI
 from sspvs.training.tasks import TASKS, TrainingTask, task_asked_for, task_named
 
@@ -165,13 +166,25 @@ def _identity(config: Mapping[str, Any], rule: str, data: FoldDataModule[Any]) -
                 kept[group][name] = _content(kept[group][name])
     if kept["data"].get(_UNLABELLED):
         kept["data"][_UNLABELLED] = _names_and_sizes(kept["data"][_UNLABELLED])
-    return {"config": _stated(kept), "checkpoint_rule": rule, "split": data.split.sha256, "folds": data.n_folds}
+    config = _stated(_without_places(kept))
+    return {"config": config, "checkpoint_rule": rule, "split": data.split.sha256, "folds": data.n_folds}
 
 
 def _stated(values: Mapping[str, Any]) -> dict[str, Any]:
     """Without what is null or empty: a setting that did not exist yet is no difference where it is not used."""
     inside = {name: _stated(value) if isinstance(value, Mapping) else value for name, value in values.items()}
     return {name: value for name, value in inside.items() if value is not None and value != {}}
+
+
+def _without_places(value: Any) -> Any:
+    """What is in files and folders instead of their absolute paths."""
+    if isinstance(value, Mapping):
+        return {name: _without_places(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_without_places(inner) for inner in value]
+    if not isinstance(value, str) or not Path(value).is_absolute():
+        return value
+    return _content(value) if Path(value).exists() else file_name(value)
 
 
 def _names_and_sizes(paths: Sequence[str]) -> dict[str, Any]:

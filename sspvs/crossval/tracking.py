@@ -7,6 +7,7 @@ from typing import Any, Literal
 from sspvs.crossval.results import CrossValidation
 from sspvs.errors import MissingExtraError
 from sspvs.evaluation.results import METRICS
+from sspvs.training.loggers import wandb_settings
 
 
 def log_summary(result: CrossValidation, mode: Literal["offline", "online"], project: str) -> None:
@@ -32,6 +33,7 @@ def log_summary(result: CrossValidation, mode: Literal["offline", "online"], pro
         mode=mode,
         config={"config": dict(result.config), "digest": result.plan_digest},
         reinit="finish_previous",
+        settings=wandb_settings(),
     )
     rows = _rows(result)
     run.log({"crossval": wandb.Table(columns=list(rows[0]), data=[list(row.values()) for row in rows])})

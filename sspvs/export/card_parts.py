@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from sspvs.export.card_kind import CardKind
-from sspvs.export.card_words import code, place, plain, table
+from sspvs.export.card_words import code, plain, table
 from sspvs.export.source import CheckpointFacts
+from sspvs.sharing import checkpoint_name
 from sspvs.tasks.checkpoint import REFINE
 from sspvs.types import Fingerprint
 
@@ -63,10 +64,8 @@ def origin(facts: CheckpointFacts) -> str:
         counts = [f"{told.get('loaded', 'unknown')} tensors taken over"]
         counts += [f"{len(told[word])} {word}" for word in ("missing", "unexpected") if told.get(word)]
         digest = code(told.get("sha256"))
-        lines.append(
-            f"{code(place(told.get('source', 'unknown')))}, {plain(told.get('kind'))}, weights SHA-256 {digest}: "
-            f"{', '.join(counts)}"
-        )
+        source = checkpoint_name(told.get("source", "unknown"))
+        lines.append(f"{code(source)}, {plain(told.get('kind'))}, weights SHA-256 {digest}: {', '.join(counts)}")
         told = told.get("initialised_from")
     return "\n".join(f"{number}. {line}" for number, line in enumerate(lines, start=1))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import PurePath
 from typing import Any
 
 UNKNOWN = "unknown"
@@ -35,9 +34,3 @@ def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 def sizes(settings: Mapping[str, Any], names: Sequence[str]) -> str:
     """Settings by name on one line; without those that are not there, or None."""
     return ", ".join(f"{name} {plain(settings[name])}" for name in names if settings.get(name) is not None)
-
-
-def place(source: object) -> str:
-    """Where a checkpoint came from: a hub id as it is, of a place on somebody's disk its last parts."""
-    path = PurePath(str(source))
-    return "/".join(path.parts[-3:]) if path.is_absolute() else str(source)

@@ -5,6 +5,7 @@ It comes back with `from_pretrained("user/name", download=True)` of its task, or
 
 from __future__ import annotations
 
+import json
 import re
 import tempfile
 from pathlib import Path
@@ -14,6 +15,7 @@ from sspvs.atomic import temporary_folder
 from sspvs.errors import ExportError, OutputError, first_line
 from sspvs.export.model_card import CARD, model_card
 from sspvs.export.source import Exported, find_exported, load_exported
+from sspvs.sharing import named
 from sspvs.tasks.checkpoint import CONFIG, WEIGHTS, read_kind
 from sspvs.tasks.saved_task import SavedTask
 
@@ -68,7 +70,9 @@ def _push(folder: Path, repo_id: str, private: bool, token: str | None, card: st
         card = (folder / CARD).read_text(encoding="utf-8")
     if card is None:
         card = model_card(folder, name=repo_id, on_hub=True, onnx=None if onnx is None else ONNX)
-    files: dict[str, str | bytes] = {name: str(folder / name) for name in (CONFIG, WEIGHTS)}
+    files: dict[str, str | bytes] = {WEIGHTS: str(folder / WEIGHTS)}
+    config = named(json.loads((folder / CONFIG).read_text(encoding="utf-8")))  # earlier versions kept absolute paths
+    files[CONFIG] = f"{json.dumps(config, indent=2)}\n".encode()
     files[CARD] = card.encode("utf-8", errors="replace")
     if onnx is not None:
         files[ONNX] = str(onnx)

@@ -14,9 +14,10 @@ from sspvs.export.card_figures import figures_text
 from sspvs.export.card_kind import CardKind
 from sspvs.export.card_refined import refined_card
 from sspvs.export.card_summarizer import summarizer_card
-from sspvs.export.card_words import place, plain
+from sspvs.export.card_words import plain
 from sspvs.export.figures import Figures
 from sspvs.export.source import CheckpointFacts, Exported
+from sspvs.sharing import checkpoint_name
 from sspvs.tasks.checkpoint import REFINE, SUMMARIZE
 from sspvs.tasks.saved_task import SavedTask
 
@@ -54,7 +55,7 @@ def model_card(
         raise ValueError(f"license must be an abbreviation such as apache-2.0 or cc-by-nc-4.0, got {license!r}")
     facts = CheckpointFacts.of(source)
     if name is None:
-        name = "checkpoint" if isinstance(source, SavedTask) else place(source)
+        name = "checkpoint" if isinstance(source, SavedTask) else checkpoint_name(source)
     name = " ".join(name.split())
     kind = _KINDS[facts.kind](facts)
     parts = {

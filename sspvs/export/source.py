@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from sspvs.errors import CheckpointError
+from sspvs.sharing import named
 from sspvs.tasks.checkpoint import PRETRAIN, REFINE, SUMMARIZE, read_tensors
 from sspvs.tasks.found_checkpoint import FoundCheckpoint, find_checkpoint
 from sspvs.tasks.loading import load_checkpoint
@@ -42,6 +43,9 @@ class CheckpointFacts:
     n_weights: int
     sspvs: str
     weights_sha256: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "settings", named(self.settings))  # for others to read
 
     @classmethod
     def of(cls, source: str | Path | Exported) -> CheckpointFacts:

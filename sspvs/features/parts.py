@@ -99,7 +99,7 @@ class PartsFolder:
     def plan(self, paths: Sequence[Path]) -> tuple[list[Job], list[Job], list[tuple[Path, str]]]:
         """What is to be done, what is already there, and what cannot even be looked at.
 
-        A video is recognised by its path, size and time of modification; one that was moved, by its name and
+        A video is recognised by its place, size and time of modification; one that was moved, by its name and
         those. Two videos of the same stem get different groups (`clip`, `clip_2`); what has a group keeps it.
 
         Returns:
@@ -113,14 +113,14 @@ class PartsFolder:
             except OSError as error:
                 unreadable.append((path, f"cannot be read: {error.strerror or error}"))
             else:
-                stamps.setdefault(stamp.path, (path, stamp))
+                stamps.setdefault(stamp.place, (path, stamp))
         groups = _name_groups({stamp: path.resolve().stem for path, stamp in stamps.values()}, self._sources)
         to_do: list[Job] = []
         done: list[Job] = []
         for path, stamp in stamps.values():
-            job = Job(path, groups[stamp.path], stamp)
+            job = Job(path, groups[stamp.place], stamp)
             known = self._sources.get(job.group)
-            (done if known is not None and _identity(known) == _identity(stamp) else to_do).append(job)
+            (done if known is not None and known.content == stamp.content else to_do).append(job)
         return to_do, done, unreadable
 
     def add(self, job: Job, packed: bytes) -> None:
@@ -206,33 +206,28 @@ def _refuse_mismatch(found: Fingerprint | None, expected: Fingerprint, where: ob
         raise FingerprintMismatchError(f"{error}; {way_out}") from None
 
 
-def _identity(source: SourceStamp) -> tuple[str, int, int]:
-    """What stays the same when a file is moved, and changes when it is written to."""
-    return Path(source.path).name, source.size_bytes, source.mtime_ns
-
-
 def _name_groups(stems: Mapping[SourceStamp, str], known: Mapping[str, SourceStamp | None]) -> dict[str, str]:
-    """A group for each source path: the one it has, else its stem, else its stem with a number."""
-    by_path = {source.path: name for name, source in known.items() if source is not None}
-    moved = {_identity(s): name for name, s in known.items() if s is not None and not Path(s.path).exists()}
-    groups: dict[str, str] = {}
+    """A group for each place of a source: the one it has, else its stem, else its stem with a number."""
+    by_place = {source.place: name for name, source in known.items() if source is not None}
+    groups = {stamp.place: by_place[stamp.place] for stamp in stems if stamp.place in by_place}
+    left = {*known} - {*groups.values()}
+    moved = {source.content: name for name in sorted(left) if (source := known[name]) is not None}
     for stamp in stems:
-        name = by_path.get(stamp.path) or moved.pop(_identity(stamp), None)
-        if name is not None:
-            groups[stamp.path] = name
+        if stamp.place not in groups and (name := moved.pop(stamp.content, None)) is not None:
+            groups[stamp.place] = name
     used = {*known, *groups.values()}
     second = []  # whole stems first, so that a numbered one never takes another video's stem
     for stamp in stems:
         stem = group_name(stems[stamp])
-        if stamp.path not in groups and stem not in used:
-            groups[stamp.path] = stem
+        if stamp.place not in groups and stem not in used:
+            groups[stamp.place] = stem
             used.add(stem)
-        elif stamp.path not in groups:
-            second.append((stamp.path, stem))
-    for path, stem in second:
+        elif stamp.place not in groups:
+            second.append((stamp.place, stem))
+    for place, stem in second:
         number = next(number for number in itertools.count(2) if f"{stem}_{number}" not in used)
-        groups[path] = f"{stem}_{number}"
-        used.add(groups[path])
+        groups[place] = f"{stem}_{number}"
+        used.add(groups[place])
     return groups
 
 

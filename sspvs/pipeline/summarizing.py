@@ -189,10 +189,11 @@ def is_summarized(video: Path, out: Path, tools: Tools) -> bool:
         tools: What would look at it and score it, and the settings.
     """
     made, rate_hz = read_summary(out), tools.settings.rate_hz
-    if made is None or rate_hz is None or "source" not in made:
+    if made is None or rate_hz is None or not isinstance(made.get("source"), dict):
+        return False
+    if SourceStamp.from_dict(made["source"]) != SourceStamp.of(video):
         return False
     wanted: dict[str, Any] = {
-        "source": asdict(SourceStamp.of(video)),
         "title": tools.settings.title,
         "scorer": tools.scorer.name,
         "settings": tools.settings_used(),

@@ -47,7 +47,7 @@ class Tools:
         if settings.duration is None and settings.max_shots is None:
             used["ratio"] = settings.budget().ratio
         if settings.shots is not None:
-            used["shots"] = str(settings.shots)
+            used["shots"] = Path(settings.shots).name
             used["shots_sha256"] = file_digest(Path(settings.shots))
         return {"backbone": backbone.name, "backbone_reason": backbone.reason, **self.scorer.settings, **used}
 

@@ -25,6 +25,7 @@ import numpy as np
 
 from sspvs.atomic import write_text
 from sspvs.errors import MissingExtraError, printable
+from sspvs.report.page_data import source_urls
 from sspvs.report.tables import generated_by, shot_of_frames
 from sspvs.types import FloatArray, Summary
 
@@ -211,13 +212,15 @@ def write_edl(summary: Summary, path: Path, clip_name: str) -> None:
     write_text(path, "\n".join(lines) + "\n")
 
 
-def write_otio(summary: Summary, path: Path, source: Path) -> None:
+def write_otio(summary: Summary, path: Path, source: Path, *, folder: Path | None = None) -> None:
     """Write an OpenTimelineIO timeline: a video track and, when there is sound, an audio track.
 
     Args:
         summary: What to write.
         path: The file to write, usually `summary.otio`.
-        source: The original video; the timeline refers to it by its absolute file URL.
+        source: The original video; the timeline refers to it relative to itself, or by its name alone where the
+            way would spell out the machine's folders.
+        folder: Where the timeline will lie in the end, when that is not the folder of `path`.
 
     Raises:
         MissingExtraError: opentimelineio is not installed.
@@ -235,19 +238,21 @@ def write_otio(summary: Summary, path: Path, source: Path) -> None:
         kinds.append(otio.schema.TrackKind.Audio)
     for kind in kinds:
         track = otio.schema.Track(kind.lower(), kind=kind)
-        track.extend(_otio_clips(otio, summary, source))
+        track.extend(_otio_clips(otio, summary, source, folder or path.parent))
         timeline.tracks.append(track)
     timeline.metadata["sspvs"] = {"generated_by": generated_by(), "note": edit_clock(summary).note}
     write_text(path, otio.adapters.write_to_string(timeline, "otio_json", indent=2) + "\n")
 
 
-def _otio_clips(otio: Any, summary: Summary, source: Path) -> list[Any]:
+def _otio_clips(otio: Any, summary: Summary, source: Path, folder: Path) -> list[Any]:
     """One clip a segment, each with its own reference to the source."""
     clock = edit_clock(summary)
     rate = clock.exact_rate
     first = clock.start or 0
     total = summary.timeline.n_frames if clock.counts_frames else summary.timeline.end_seconds * rate
     shots = shot_of_frames(summary, summary.segments[:, 0])
+
+    url = source_urls(source, folder)[0]
 
     def span(start: float, length: float) -> Any:
         return otio.opentime.TimeRange(
@@ -256,9 +261,7 @@ def _otio_clips(otio: Any, summary: Summary, source: Path) -> list[Any]:
 
     clips = []
     for (start, end), shot in zip(edit_frames(summary, clock), shots, strict=True):
-        media = otio.schema.ExternalReference(
-            target_url=source.resolve().as_uri(), available_range=span(first, max(total, end - first))
-        )
+        media = otio.schema.ExternalReference(target_url=url, available_range=span(first, max(total, end - first)))
         clip = otio.schema.Clip(_one_line(source.name), media_reference=media, source_range=span(start, end - start))
         clip.metadata["cmx_3600"] = {"reel": _reel(summary, source.name)}
         clip.metadata["sspvs"] = {"shot_index": int(shot), "score": float(summary.shot_scores[shot])}

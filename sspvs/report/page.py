@@ -75,7 +75,7 @@ def _texts(summary: Summary) -> dict[str, str]:
     count, shots = int(np.asarray(summary.selected).sum()), len(summary.shots)
     decode = summary.decode
     video = {
-        "file": summary.info.path,
+        "file": Path(summary.info.path).name,
         "picture": f"{summary.info.width} x {summary.info.height}, {summary.info.fps:.6g} fps"
         + (f", {summary.info.codec}" if summary.info.codec else ""),
         "sound": "yes" if summary.info.has_audio else "no",

@@ -15,6 +15,7 @@ from urllib.parse import quote
 import numpy as np
 
 from sspvs.report.tables import plain
+from sspvs.sharing import relative_path
 from sspvs.types import FloatArray, IntArray, Summary
 
 MAX_THUMBNAILS = 400
@@ -148,22 +149,18 @@ def _nearest(picks: IntArray, frames: IntArray) -> IntArray:
 
 
 def source_urls(source: Path, folder: Path) -> list[str]:
-    """Where a page may find the original video: relative to itself first, then at its absolute place.
+    """Where a page or an edit list may find the original video: relative to itself, and beside itself.
 
     Args:
         source: The original video.
-        folder: Where the report will lie.
+        folder: Where the page or the edit list will lie.
 
     Returns:
-        URLs to try in order, percent-encoded; the relative one works when report and video move together.
+        URLs to try in order, percent-encoded; they work when both move together. The second is the file's name alone,
+        and the only one where `relative_path` has none.
     """
-    absolute = source.resolve()
-    urls = [absolute.as_uri()]
-    try:
-        relative = os.path.relpath(absolute, folder.resolve())
-    except ValueError:  # another drive on Windows
-        return urls
-    return [quote(os.fsencode(Path(relative).as_posix()), safe="/"), *urls]
+    names = dict.fromkeys([relative_path(source, folder) or source.name, source.name])
+    return [quote(os.fsencode(name), safe="/") for name in names]
 
 
 def json_island(document: dict[str, Any]) -> str:

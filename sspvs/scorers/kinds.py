@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -13,13 +12,11 @@ from sspvs.scorers.base import Scorer
 from sspvs.scorers.checkpoint import SummarizerScorer
 from sspvs.scorers.contrastive import CONTRASTIVE
 from sspvs.scorers.refined import RefinedScorer
+from sspvs.sharing import checkpoint_name
 from sspvs.tasks.checkpoint import PRETRAIN, REFINE, SUMMARIZE
 from sspvs.tasks.found_checkpoint import FoundCheckpoint, find_checkpoint
 from sspvs.tasks.refined_videos import Post
 from sspvs.weights.digest import file_digest
-
-_LEFT_OUT = {"pretrained", "checkpoints"}
-_TELLS_LITTLE = re.compile(r"(best|last|(version|fold|seed)[-_ ]?\d+)(\.ckpt)?")
 
 
 class _Asked(NamedTuple):
@@ -61,24 +58,6 @@ def load_checkpoint(
             f"--model.pretrained {source}"
         )
     return _SCORERS[found.kind](found, _Asked(device, download, combine, post))
-
-
-def checkpoint_name(source: str | Path) -> str:
-    """What reports call a checkpoint: the last part of its place that tells it from others, and what follows.
-
-    Example:
-        >>> checkpoint_name("nobody/has-this")
-        'nobody/has-this'
-    """
-    if not Path(source).exists():
-        return str(source)  # a hub id
-    parts: list[str] = []
-    for part in reversed(Path(source).absolute().parts[1:]):
-        if part not in _LEFT_OUT:
-            parts.insert(0, part)
-        if not _TELLS_LITTLE.fullmatch(part) and part not in _LEFT_OUT:
-            break
-    return "/".join(parts) or str(source)
 
 
 def _summarizer(found: FoundCheckpoint, asked: _Asked) -> Scorer:

@@ -13,6 +13,7 @@ from sspvs.features.backbones.base import choose_device
 from sspvs.features.store import check_fingerprint
 from sspvs.models.fast_linear import use_fast_linears
 from sspvs.scorers.backbone_choice import is_synthetic
+from sspvs.sharing import checkpoint_name
 from sspvs.tasks.saved_task import SavedTask
 from sspvs.types import Fingerprint, FrameFeatures
 
@@ -54,7 +55,7 @@ class TrainedScorer:
     @property
     def settings(self) -> Mapping[str, Any]:
         """As `Scorer`: which checkpoint it is."""
-        return {"checkpoint": self._source, "checkpoint_sha256": self._digest}
+        return {"checkpoint": checkpoint_name(self._source), "checkpoint_sha256": self._digest}
 
     def check_features(self, found: Fingerprint | None, where: str) -> str | None:
         """As `Scorer`: they must be made as those it was trained on."""

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from sspvs.errors import CheckpointError
 from sspvs.models.settings import TextEncoderSettings, VideoEncoderSettings
+from sspvs.sharing import checkpoint_name
 from sspvs.tasks.checkpoint import PRETRAIN, SUMMARIZE, WEIGHTS, LoadReport
 from sspvs.tasks.loading import load_checkpoint
 from sspvs.tasks.optim import TEXT_TOWER, VIDEO_TOWER
@@ -90,7 +91,7 @@ class Pretrained:
             report: What `hand_over` gave.
         """
         return {
-            "source": self.source,
+            "source": checkpoint_name(self.source),
             "kind": self.kind,
             "sha256": self.sha256,
             "loaded": len(report.loaded),

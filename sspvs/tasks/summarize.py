@@ -18,6 +18,7 @@ from sspvs.models.summarizer import Summarizer, SummarizerOutput
 from sspvs.models.text_encoder import TextEncoder, build_text_encoder
 from sspvs.models.video_encoder import VideoEncoder
 from sspvs.schema import check_arguments
+from sspvs.sharing import named
 from sspvs.tasks.checkpoint import SUMMARIZE, LoadReport
 from sspvs.tasks.data_facts import refuse_other_data
 from sspvs.tasks.fingerprint import agreed_fingerprint
@@ -125,7 +126,7 @@ class SummarizeTask(JudgedTask):
                 "compile_model": compile_model,
                 "fast_linears": fast_linears,
                 "feature_fingerprint": feature_fingerprint,
-                "initialised_from": initialised_from,
+                "initialised_from": named(initialised_from),  # earlier versions kept the absolute path
             }
         )
         self.compile_model = compile_model

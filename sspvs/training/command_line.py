@@ -19,7 +19,8 @@ from pytorch_lightning.cli import ArgsType, LightningArgumentParser, LightningCL
 
 from sspvs.atomic import writing
 from sspvs.errors import CheckpointError, UnknownOptionError, local_only
-from sspvs.parsing import check_yaml
+from sspvs.parsing import check_yaml, parse_yaml
+from sspvs.sharing import HERE, located, named
 from sspvs.tasks.checkpoint import LoadReport
 from sspvs.training.draws import DrawByStep
 from sspvs.training.given import given, options, refuse_unbounded
@@ -56,7 +57,22 @@ set_loader("yaml", _bounded(get_loader("yaml")), exceptions=(yaml.YAMLError,))  
 
 
 class OneLineParser(LightningArgumentParser):
-    """Complains by raising, so that all mistakes end alike."""
+    """Complains by raising, so that all mistakes end alike; configs may name files relative to themselves."""
+
+    _folder = Path()
+
+    def parse_path(self, path: Any, *args: Any, **kwargs: Any) -> Namespace:
+        """See `sspvs.sharing.located`."""
+        self._folder = Path(path).parent
+        found: Namespace = super().parse_path(path, *args, **kwargs)
+        return found
+
+    def parse_string(self, content: str, *args: Any, **kwargs: Any) -> Namespace:
+        """Likewise."""
+        if HERE in content or "~/" in content:
+            content = yaml.safe_dump(located(parse_yaml(content), self._folder), sort_keys=False)
+        found: Namespace = super().parse_string(content, *args, **kwargs)
+        return found
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raise instead of printing the usage and exiting."""
@@ -190,7 +206,7 @@ class TrainingCLI(LightningCLI):
             )
         for name in self.task.own_facts:
             if name in self.start.settings:
-                self.model.hparams[name] = self.start.settings[name]
+                self.model.hparams[name] = named(self.start.settings[name])
         if self.start.state is not None:
             self.report = LoadReport.load(self.model, self.start.state, where=str(self.start.source))
             self.model.load_report = self.report

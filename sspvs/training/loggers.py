@@ -44,9 +44,21 @@ def _wandb(csv: CSVLogger, run: RunSettings, settings: WandbSettings) -> WandbLo
             offline=settings.mode == "offline",
             log_model=False,
             reinit="finish_previous",
+            settings=wandb_settings(),
         )
     except ModuleNotFoundError as error:
         raise MissingExtraError("W&B is not installed: pip install wandb, or leave --wandb off") from error
+
+
+def wandb_settings() -> Any:
+    """What W&B does not record: the machine, its user, the command, its screen, and the places of files.
+
+    Raises:
+        ModuleNotFoundError: W&B is not installed.
+    """
+    import wandb
+
+    return wandb.Settings(x_disable_meta=True, disable_git=True, console="off", host="", username="")
 
 
 def wandb_of(loggers: list[Logger]) -> WandbLogger | None:

@@ -15,6 +15,7 @@ from torch import distributed
 from sspvs.atomic import atomic_h5, together
 from sspvs.features.store import VideoScores, write_scores
 from sspvs.overwriting import EMBEDDINGS, SCORES, check_output
+from sspvs.sharing import checkpoint_name
 from sspvs.types import FloatArray
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class WriteEmbeddings(WritePredictions):
         """The whole file."""
         with atomic_h5(self.path) as file:
             file.attrs["made_by"] = "sspvs predict"
-            file.attrs["checkpoint"] = self.source
+            file.attrs["checkpoint"] = checkpoint_name(self.source)
             for name in sorted(rows):
                 group = file.create_group(name.replace("/", "\\"))
                 group.attrs["id"] = name
@@ -137,7 +138,12 @@ class WriteScores(WritePredictions):
             path,
             [VideoScores(v.key, values, v.picks, v.n_frames, v.video_name) for v, values in videos],
             scorer=self.scorer,
-            settings={"checkpoint": self.source, "fold": data.fold, "split": data.split.as_dict(), **settings},
+            settings={
+                "checkpoint": checkpoint_name(self.source),
+                "fold": data.fold,
+                "split": data.split.as_dict(),
+                **settings,
+            },
             fingerprint=data.feature_fingerprint,
         )
 

@@ -14,6 +14,7 @@ from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.cli import LightningArgumentParser, SaveConfigCallback
 
 from sspvs.atomic import write_text
+from sspvs.sharing import shareable
 from sspvs.tasks.saved_task import SavedTask
 from sspvs.training.loggers import wandb_of
 from sspvs.training.saving import BEST, LAST, checkpoint_folder
@@ -36,14 +37,15 @@ class RunConfig(SaveConfigCallback):
 
     def save_config(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:  # noqa: ARG002
         """Called by Lightning on one process."""
-        text = self.parser.dump(self.config, skip_link_targets=True)
+        config = yaml.safe_load(self.parser.dump(self.config, skip_link_targets=True))
         folder = getattr(trainer.loggers[0], "log_dir", None) if trainer.loggers else None
+        config = shareable(config, Path(folder or trainer.default_root_dir))
         if folder is not None:
             Path(folder).mkdir(parents=True, exist_ok=True)
-            write_text(Path(folder) / _CONFIG, text)
+            write_text(Path(folder) / _CONFIG, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
         wandb = wandb_of(trainer.loggers)
         if wandb is not None:
-            wandb.log_hyperparams({"config": yaml.safe_load(text)})
+            wandb.log_hyperparams({"config": config})
 
 
 def remove_unstarted(trainer: pl.Trainer) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from sspvs.types.arrays import BoolArray, FloatArray, IntArray
@@ -91,7 +92,7 @@ class Summary:
         info, decode, seconds_of = self.info, self.decode, self.timeline.seconds_of
         return {
             "video": {
-                "path": info.path,
+                "path": Path(info.path).name,
                 "n_frames": self.timeline.n_frames,
                 "fps": info.fps,
                 "duration_seconds": self.timeline.end_seconds,

@@ -190,7 +190,7 @@ def open_audio(
         codec = "unknown codec" if stream is None else stream.codec_context.name
         decodes = stream is not None and next(decode_sound(container, stream), None) is not None
     if not decodes:
-        warnings.append(f"the sound of {path} cannot be decoded ({codec}): written without")
+        warnings.append(f"the sound of {path.name} cannot be decoded ({codec}): written without")
         yield None
         return
     origins = timeline.origins if timeline is not None and timeline.origins else ((0.0, info.start_seconds),)

@@ -90,7 +90,7 @@ def test_the_baseline_from_refined_features(
     found = json.loads(out.read_text())
     assert found["method"] == row
     for entry in found["protocols"].values():
-        assert (entry["settings"]["checkpoint"], entry["settings"]["checkpoint_rule"]) == (str(refined), "last")
+        assert (entry["settings"]["checkpoint"], entry["settings"]["checkpoint_rule"]) == ("refined", "last")
     assert set(found["baselines"]) == {"contrastive", "human", "random", "consensus"}
     assert main(["score", str(dataset), "--out", str(scores), "--scorer", str(refined), *flags]) == 0
     written = sspvs.evaluate(dataset, scores, protocol="all")
@@ -148,7 +148,7 @@ def test_a_summary_shows_the_terms_and_their_product(tmp_path: Path, capfd: pyte
     result = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert result["scorer"] == "refined"
     assert (result["settings"]["combine"], result["settings"]["post"]) == ("agh", "none")
-    assert result["settings"]["checkpoint"] == str(checkpoint)
+    assert result["settings"]["checkpoint"] == checkpoint.name
     terms = ("local_dissimilarity", "global_consistency", "uniqueness")
     for row in csv.DictReader((tmp_path / "out" / "scores.csv").open()):
         assert float(row["score"]) == pytest.approx(math.prod(float(row[term]) for term in terms), rel=1e-5, abs=1e-9)

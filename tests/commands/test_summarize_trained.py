@@ -58,7 +58,7 @@ def test_a_trained_checkpoint_summarises(
     assert "backbone: efficientnet-lite0 (what mine/version_0/best was trained on)" in capfd.readouterr().out
     result = _result(tmp_path / "out")
     assert result["scorer"] == "mine/version_0/best"
-    assert result["settings"]["checkpoint"] == str(trained)
+    assert result["settings"]["checkpoint"] == "mine/version_0/best"
     assert len(result["settings"]["checkpoint_sha256"]) == 64
     assert result["settings"]["rate_hz"] == 1.0
     assert result["settings"]["stages"] == 3

@@ -90,9 +90,7 @@ def test_what_it_was_initialised_from() -> None:
         "missing": ["a", "b"], "unexpected": [], "initialised_from": first,
     }  # fmt: skip
     told = sections(model_card(task))["Initialised from"]
-    assert (
-        f"1. `x/pretrained/best`, sspvs.summarize, weights SHA-256 `{'2' * 64}`: 40 tensors taken over, 2 miss" in told
-    )
+    assert f"1. `x/best`, sspvs.summarize, weights SHA-256 `{'2' * 64}`: 40 tensors taken over, 2 miss" in told
     assert f"2. `a/b`, sspvs.pretrain, weights SHA-256 `{'1' * 64}`: 9 tensors taken over" in told
     assert "somebody" not in told
 

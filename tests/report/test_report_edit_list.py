@@ -8,7 +8,6 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlparse
 
 import av
 import numpy as np
@@ -138,7 +137,7 @@ def test_otio_reads_back_with_exact_ranges(fps: float, make_summary: SummaryBuil
             assert clip.source_range.start_time.value == start
             assert clip.source_range.duration.value == end - start
             assert clip.source_range.start_time.to_seconds() == pytest.approx(seconds[0], abs=1e-6)
-            assert Path(unquote(urlparse(clip.media_reference.target_url).path)) == source
+            assert otio.url_utils.filepath_from_url(clip.media_reference.target_url) == source.name
             assert clip.available_range().duration.value == summary.timeline.n_frames
     assert timeline.duration().to_seconds() == pytest.approx(summary.selected_seconds, abs=1e-6)
 

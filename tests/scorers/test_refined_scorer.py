@@ -55,7 +55,7 @@ def test_it_is_the_contrastive_importance_of_refined_features(
         np.testing.assert_allclose(np.prod(list(found.curves.values()), axis=0), found.scores)
     assert scorer.name == "mine"
     assert scorer.settings == {
-        "checkpoint": str(tmp_path / "mine"),
+        "checkpoint": "mine",
         "checkpoint_sha256": file_digest(tmp_path / "mine" / "model.safetensors"),
         "combine": combine or "ah",
         "post": post or "summe",

@@ -19,7 +19,7 @@ from sspvs.errors import CheckpointError, FeatureFileError, FingerprintMismatchE
 from sspvs.importance.contrastive import contrastive_importance
 from sspvs.models.settings import TextEncoderSettings, VideoEncoderSettings
 from sspvs.scorers import ContrastiveScorer, backbone_for, load_scorer
-from sspvs.scorers.kinds import checkpoint_name
+from sspvs.sharing import checkpoint_name
 from sspvs.tasks.checkpoint import save_folder
 from sspvs.tasks.pretrain import PretrainTask
 from sspvs.tasks.summarize import SummarizeTask
@@ -61,7 +61,7 @@ def test_a_checkpoint_scores_as_the_product_of_its_stages(num_stages: int, tmp_p
     assert found.scores.dtype == np.float64
     assert scorer.name == "mine"
     assert scorer.settings == {
-        "checkpoint": str(tmp_path / "mine"),
+        "checkpoint": "mine",
         "checkpoint_sha256": file_digest(tmp_path / "mine" / "model.safetensors"),
         "head": "progressive",
         "stages": num_stages,

@@ -152,7 +152,7 @@ def test_from_pretraining(config: Path, pretrained: Path, tmp_path: Path) -> Non
     assert (cli.datamodule.encoder, cli.datamodule.use_text) == ("small", "gate")
     assert cli.model.text_fields.title == cli.datamodule.text.title == 7
     assert Made("fit", [*words, "--data.title_as_query", "true"]).model.hparams["title_as_query"] is True
-    assert cli.model.initialised_from["source"] == str(pretrained)
+    assert cli.model.initialised_from["source"] == pretrained.name
     known = PretrainTask.from_pretrained(pretrained).model.video_encoder.state_dict()
     assert all(torch.equal(value, known[name]) for name, value in cli.model.model.video_encoder.state_dict().items())
     own = Made("fit", [*words, "--model.video.trained_length", "300"])
@@ -162,7 +162,7 @@ def test_from_pretraining(config: Path, pretrained: Path, tmp_path: Path) -> Non
     checkpoint = tmp_path / "tiny" / "version_0" / "checkpoints" / "last.ckpt"
     again = Made("validate", [*words, "--ckpt_path", str(checkpoint), "--data.text.title", "9"])
     assert again.model.handover_report is None  # nothing is loaded twice: Lightning restores the weights
-    assert again.model.initialised_from["source"] == str(pretrained)
+    assert again.model.initialised_from["source"] == pretrained.name
     assert again.datamodule.text.title == 10  # as the model was trained
     assert again.datamodule.vocab_size == 40
 

@@ -19,8 +19,8 @@ class Measured(NamedTuple):
     peak_mb: float
 
 
-def _tree_pss_mb(root: int) -> float:
-    """Proportional memory of a process and its descendants: pages they share are counted once."""
+def _tree_mb(root: int, kind: str) -> float:
+    """Memory of a process and its descendants."""
     parents: dict[int, int] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -37,14 +37,21 @@ def _tree_pss_mb(root: int) -> float:
     for pid in family:
         try:
             lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-            total += sum(float(line.split()[1]) for line in lines if line.startswith("Pss:"))
+            total += sum(float(line.split()[1]) for line in lines if line.startswith(f"{kind}:"))
         except OSError:
             continue
     return total / 1024
 
 
-def run_measured(command: list[str], *, every_seconds: float = 0.1) -> Measured:
-    """Run `command` to its end; raises when it fails."""
+def run_measured(command: list[str], *, every_seconds: float = 0.1, kind: str = "Pss") -> Measured:
+    """Run `command` to its end; raises when it fails.
+
+    Args:
+        command: Its words.
+        every_seconds: Between two looks at its memory.
+        kind: `Pss`: pages that processes share, also with others on the machine, are divided among them; `Rss`: they
+            count in each.
+    """
     peak = 0.0
     start = time.perf_counter()
     process = subprocess.Popen(
@@ -54,7 +61,7 @@ def run_measured(command: list[str], *, every_seconds: float = 0.1) -> Measured:
     reader = threading.Thread(target=lambda: errors.extend(process.stderr or []))
     reader.start()
     while process.poll() is None:
-        peak = max(peak, _tree_pss_mb(process.pid))
+        peak = max(peak, _tree_mb(process.pid, kind))
         time.sleep(every_seconds)
     seconds = time.perf_counter() - start
     reader.join()

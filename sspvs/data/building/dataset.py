@@ -180,7 +180,7 @@ class _Build:
         """What was built."""
         warnings = list(self.annotations.warnings)
         if self.source is not None and self.source.store.features.fingerprint is None:
-            warnings.append(f"{self.source.path}: no feature fingerprint; what made these features is unknown")
+            warnings.append(f"{self.source.path.name}: no feature fingerprint; what made these features is unknown")
         return BuildReport(
             out=out,
             n_videos=len(self.annotations.videos),

@@ -92,7 +92,7 @@ class _Made:
                 stamp = features.source_of(name)
                 if stamp is not None:
                     self._by_path[stamp] = name
-                    self._by_name[Path(stamp.path).name, stamp.size_bytes, stamp.mtime_ns] = name
+                    self._by_name[stamp.content] = name
 
     def group(self, video: Path) -> str | None:
         """The group of a video as it is now; None when there is none."""
@@ -100,5 +100,4 @@ class _Made:
             stamp = SourceStamp.of(video)
         except OSError:
             return None
-        moved = self._by_name.get((Path(stamp.path).name, stamp.size_bytes, stamp.mtime_ns))
-        return self._by_path.get(stamp, moved)
+        return self._by_path.get(stamp, self._by_name.get(stamp.content))

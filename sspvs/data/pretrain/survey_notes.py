@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from sspvs.types import Fingerprint
 logger = logging.getLogger(__name__)
 SURVEY = ".sspvs-survey.json"
 _CHUNK = 4096
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class SurveyNotes:
 
     def fact(self, ref: FeatureRef) -> Fact | None:
         """What is known of features whose file has not changed since."""
-        note = self._known.get(ref.name)
+        note = self._known.get(_key(ref))
         if note is None or note["stamp"] != self._stamp(ref.path):
             return None
         made = note["fingerprint"]
@@ -78,7 +80,7 @@ class SurveyNotes:
     def add(self, ref: FeatureRef, reader: FeatureReader) -> Fact:
         """Look at features and note what they are."""
         fact = look(ref, reader)
-        self._known[ref.name] = {
+        self._known[_key(ref)] = {
             "stamp": self._stamp(ref.path),
             "n_frames": fact.n_frames,
             "feature_dim": fact.feature_dim,
@@ -104,6 +106,11 @@ class SurveyNotes:
             except OSError:
                 return []  # reading it will say what is wrong
         return self._stamps[path]
+
+
+def _key(ref: FeatureRef) -> str:
+    """Stands for a place, and does not say what it is: the notes lie in a folder that may be given to others."""
+    return hashlib.blake2b(os.fsencode(ref.name), digest_size=16).hexdigest()
 
 
 def _read_notes(path: Path) -> dict[str, dict[str, Any]]:

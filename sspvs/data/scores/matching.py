@@ -17,6 +17,7 @@ from sspvs.data.video_finder import VideoFinder, same_name
 from sspvs.errors import DatasetError
 from sspvs.evaluation.prediction import Prediction
 from sspvs.features.store import ScoreFileFacts, VideoScores, is_h5, read_score_facts
+from sspvs.sharing import file_name
 from sspvs.types import Annotations
 
 ScoreSource = str | os.PathLike[str] | Mapping[str, Any]
@@ -104,6 +105,8 @@ def read_score_input(
         if len(places) > 1
     ]
     sources = [part.source for part in parts]
+    for place in {part.where for part in parts}:  # warnings stand in result files
+        warnings = [warning.replace(place, file_name(place)) for warning in warnings]
     return ScoreInput(predictions, missing, tuple(warnings), sources[0] if len(parts) == 1 else {"files": sources})
 
 

@@ -178,7 +178,7 @@ def merge_files(target: Path, members: Mapping[str, Path], fingerprint: Fingerpr
                 for name in by_file[path]:
                     group = part[name]
                     list(group.values())  # refuses what lies in other files, which a copy would go on pointing at
-                    part.copy(group, file, name)
+                    layout.copy_group(group, file, name)
 
 
 def is_h5(path: str | os.PathLike[str]) -> bool:

@@ -7,6 +7,7 @@ each frame is shown (`frame_seconds`, `end_seconds`: exact under variable frame 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -20,13 +21,14 @@ import numpy as np
 from sspvs.errors import FeatureFileError, printable
 from sspvs.features.store.group_reader import GroupReader, plain_attributes
 from sspvs.parsing import parse_json
+from sspvs.sharing import file_name
 from sspvs.types import DecodeReport, Fingerprint, FloatArray, FrameFeatures, IntArray, Timeline, VideoInfo
 
 FEATURES, PICKS, N_FRAMES, N_STEPS, VIDEO_NAME = "features", "picks", "n_frames", "n_steps", "video_name"
 FRAME_SECONDS, END_SECONDS, FRAME_CHANGE = "frame_seconds", "end_seconds", "frame_change"
 USER_SUMMARY = "user_summary"  # (U, N): tells N where n_frames is missing
 _FINGERPRINT = "fingerprint_"  # prefix of the attributes, one per field
-_SOURCE, _SOURCE_BYTES, _SOURCE_MTIME = "source", "source_bytes", "source_mtime_ns"
+_SOURCE, _SOURCE_BYTES, _SOURCE_MTIME, _SOURCE_PLACE = "source", "source_bytes", "source_mtime_ns", "source_place"
 _DECODE = "decode_"  # prefix, likewise
 _DECODE_FIELDS = ("declared_frames", "decoded_frames", "corrupt_frames", "decoder")
 _INFO_FIELDS = tuple(field.name for field in fields(VideoInfo) if field.name != "path")
@@ -38,20 +40,44 @@ class SourceStamp:
     """Which file features came from, and how to tell that it has changed since.
 
     Attributes:
-        path: Absolute path of the video.
+        name: The video's file name.
         size_bytes: Its size.
         mtime_ns: Its time of last modification, nanoseconds.
+        place: A digest of its absolute path: the same place gives the same, and says nothing of what it is.
     """
 
-    path: str
+    name: str
     size_bytes: int
     mtime_ns: int
+    place: str = ""
 
     @classmethod
     def of(cls, path: Path) -> SourceStamp:
         """The stamp of a file as it is now."""
         status = path.stat()
-        return cls(storable(str(path.resolve())), status.st_size, status.st_mtime_ns)
+        return cls._at(storable(str(path.resolve())), status.st_size, status.st_mtime_ns)
+
+    @classmethod
+    def from_dict(cls, known: Mapping[str, Any]) -> SourceStamp | None:
+        """The stamp from its fields as plain types; None when some are missing.
+
+        Earlier versions kept the absolute path (`path`), of which only what a stamp holds is taken.
+        """
+        if not {"size_bytes", "mtime_ns"} < set(known):
+            return None
+        size_bytes, mtime_ns = int(known["size_bytes"]), int(known["mtime_ns"])
+        if "path" in known:
+            return cls._at(str(known["path"]), size_bytes, mtime_ns)
+        return cls(str(known.get("name", "")), size_bytes, mtime_ns, str(known.get("place", "")))
+
+    @classmethod
+    def _at(cls, path: str, size_bytes: int, mtime_ns: int) -> SourceStamp:
+        return cls(file_name(path), size_bytes, mtime_ns, hashlib.sha256(path.encode()).hexdigest()[:16])
+
+    @property
+    def content(self) -> tuple[str, int, int]:
+        """What stays the same when the file is moved, and changes when it is written to."""
+        return self.name, self.size_bytes, self.mtime_ns
 
 
 def group_name(stem: str) -> str:
@@ -143,7 +169,7 @@ def _read_info(group: h5py.Group) -> VideoInfo | None:
     attrs = plain_attributes(group.attrs)
     if _SOURCE not in attrs or not set(_INFO_FIELDS) - _LATER_INFO_FIELDS <= set(attrs):
         return None
-    return VideoInfo(path=str(attrs[_SOURCE]), **{key: attrs[key] for key in _INFO_FIELDS if key in attrs})
+    return VideoInfo(path=file_name(str(attrs[_SOURCE])), **{key: attrs[key] for key in _INFO_FIELDS if key in attrs})
 
 
 def _read_decode(group: h5py.Group) -> DecodeReport | None:
@@ -165,7 +191,26 @@ def read_source(group: h5py.Group) -> SourceStamp | None:
     attrs = plain_attributes(group.attrs)
     if not {_SOURCE, _SOURCE_BYTES, _SOURCE_MTIME} <= set(attrs):
         return None
-    return SourceStamp(str(attrs[_SOURCE]), int(attrs[_SOURCE_BYTES]), int(attrs[_SOURCE_MTIME]))
+    known = {"size_bytes": attrs[_SOURCE_BYTES], "mtime_ns": attrs[_SOURCE_MTIME]}
+    if _SOURCE_PLACE not in attrs:
+        return SourceStamp.from_dict({**known, "path": attrs[_SOURCE]})
+    return SourceStamp.from_dict({**known, "name": attrs[_SOURCE], "place": attrs[_SOURCE_PLACE]})
+
+
+def copy_group(group: h5py.Group, file: h5py.File, name: str) -> None:
+    """Copy a group into another file; an absolute path that earlier versions kept does not come along."""
+    if _SOURCE not in group.attrs or _SOURCE_PLACE in group.attrs:
+        group.copy(group, file, name)
+        return
+    copy = file.create_group(name)  # what is overwritten would stay in the file's bytes
+    for key in group:
+        group.copy(key, copy)
+    known = plain_attributes(group.attrs)
+    for key in set(group.attrs) - {_SOURCE}:
+        copy.attrs[key] = group.attrs[key]
+    copy.attrs[_SOURCE] = file_name(str(known[_SOURCE]))
+    if (source := read_source(group)) is not None:
+        _write_source(copy, source)
 
 
 def read_fingerprint_attrs(attrs: Mapping[str, Any]) -> Fingerprint | None:
@@ -205,7 +250,7 @@ def write_group(
         group.create_dataset(FRAME_CHANGE, data=change, **packing)
     write_fingerprint_attrs(group.attrs, video.fingerprint)
     if video.info is not None:
-        group.attrs[_SOURCE] = storable(video.info.path)
+        group.attrs[_SOURCE] = file_name(storable(video.info.path))
         for key in _INFO_FIELDS:
             group.attrs[key] = getattr(video.info, key)
     if video.decode is not None:
@@ -213,9 +258,14 @@ def write_group(
             group.attrs[_DECODE + key] = getattr(video.decode, key)
         group.attrs[_DECODE + "warnings"] = json.dumps(list(video.decode.warnings))
     if source is not None:
-        group.attrs[_SOURCE] = source.path
-        group.attrs[_SOURCE_BYTES] = source.size_bytes
-        group.attrs[_SOURCE_MTIME] = source.mtime_ns
+        _write_source(group, source)
+
+
+def _write_source(group: h5py.Group, source: SourceStamp) -> None:
+    group.attrs[_SOURCE] = source.name
+    group.attrs[_SOURCE_BYTES] = source.size_bytes
+    group.attrs[_SOURCE_MTIME] = source.mtime_ns
+    group.attrs[_SOURCE_PLACE] = source.place
 
 
 def storable(text: str) -> str:

@@ -18,6 +18,7 @@ from sspvs.features.store import layout
 from sspvs.features.store.group_reader import GroupReader, as_text
 from sspvs.features.store.h5_file import open_h5
 from sspvs.parsing import parse_json
+from sspvs.sharing import named
 from sspvs.types import Fingerprint, FloatArray, IntArray
 
 SCORES, SCORER, SETTINGS = "scores", "scorer", "settings"
@@ -135,7 +136,7 @@ def read_score_facts(path: str | os.PathLike[str]) -> ScoreFileFacts:
         with open_h5(path) as file:
             return ScoreFileFacts(
                 scorer=as_text(file.attrs.get(SCORER, "")),
-                settings=parse_json(as_text(file.attrs.get(SETTINGS, "{}"))),
+                settings=named(parse_json(as_text(file.attrs.get(SETTINGS, "{}")))),
                 fingerprint=layout.read_fingerprint_attrs(file.attrs),
             )
     except _H5_ERRORS as error:
