@@ -118,8 +118,8 @@ class FoldRun(TrainingCLI):
         self.writer = writer
         self.best: ModelCheckpoint | None = None
         weights = self.work / "weights"
-        self.last = LastWeights(weights / "last.ckpt")
-        chooser: Callback = self.last
+        self.last_weights = LastWeights(weights / "last.ckpt")
+        chooser: Callback = self.last_weights
         if job.settings.rule != "last":
             self.best = ModelCheckpoint(
                 dirpath=weights,
@@ -182,7 +182,7 @@ class FoldRun(TrainingCLI):
         facts = torch.load(weights, map_location="cpu", weights_only=True, mmap=True)
         epoch, step, rule = int(facts["epoch"]), int(facts["global_step"]), self.job.settings.rule
         if self.best is None:
-            return Chosen(rule, self.last.epoch, step, "the last one")
+            return Chosen(rule, self.last_weights.epoch, step, "the last one")
         monitor, value = self.run_settings.monitor, self.best.best_model_score
         known = None if value is None or not torch.isfinite(value) else float(value)
         which = "held-out" if rule == "val" else "tested"
