@@ -25,7 +25,7 @@ from sspvs.training.place import KeepPlace
 from sspvs.training.records import ExportWeights, RunConfig, remove_unstarted
 from sspvs.training.run import RunSettings, WandbMode, WandbSettings
 from sspvs.training.saving import BEST, LastCheckpoint, WholeCheckpoints
-from sspvs.training.starting_point import StartingPoint, differences, find_starting_point
+from sspvs.training.starting_point import StartingPoint, differences, find_starting_point, restoring
 from sspvs.training.stopping import StopOnSignal
 from sspvs.training.tasks import TASKS, task_asked_for
 
@@ -179,7 +179,8 @@ class TrainingCLI(LightningCLI):
     def _run_subcommand(self, subcommand: str) -> None:
         """A training that was refused before it began leaves no folder."""
         try:
-            super()._run_subcommand(subcommand)
+            with restoring(self.start):
+                super()._run_subcommand(subcommand)
         except Exception:
             if self.verb == "fit":
                 remove_unstarted(self.trainer)
