@@ -52,7 +52,6 @@ class Range:
         )
 
 
-_LARGE = 1e6
 Width = Annotated[int, Range(least=1, most=65_536)]
 """Of a layer, a feature or a space."""
 Layers = Annotated[int, Range(least=0, most=1024)]
@@ -65,9 +64,9 @@ FrameCount = Annotated[int, Range(least=1, most=10_000_000)]
 """Picks of a video: at 2 a second almost two months."""
 Probability = Annotated[float, Range(least=0, below=1)]
 """Of dropout."""
-NotNegative = Annotated[float, Range(least=0, most=_LARGE)]
+NotNegative = Annotated[float, Range(least=0)]
 """A weight or a margin; 0 turns it off."""
-Positive = Annotated[float, Range(above=0, most=_LARGE)]
+Positive = Annotated[float, Range(above=0)]
 """A rate or a temperature."""
 
 
@@ -114,9 +113,14 @@ def check_arguments(function: Callable[..., Any], given: Mapping[str, Any]) -> N
     refuse("", [said for name, hint in hints.items() if name in given for said in mistakes(hint, given[name], name)])
 
 
-@lru_cache(maxsize=256)
-def parameters(function: Callable[..., Any]) -> dict[str, Any]:
+def parameters(function: Callable[..., Any]) -> Mapping[str, Any]:
     """Hints of what a function takes, or of the fields of a dataclass, by name; ranges included."""
+    hashed: Any = function
+    return _parameters(hashed)
+
+
+@lru_cache(maxsize=256)
+def _parameters(function: Callable[..., Any]) -> Mapping[str, Any]:
     if isinstance(function, type) and is_dataclass(function):
         names = [field.name for field in fields(function)]
         hints = get_type_hints(function, include_extras=True)

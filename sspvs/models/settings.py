@@ -14,7 +14,6 @@ from sspvs.schema import (
     FrameCount,
     Heads,
     Layers,
-    NotNegative,
     Probability,
     Range,
     Settings,
@@ -43,7 +42,7 @@ class VideoEncoderSettings(Settings):
     """Width of the layers' hidden layer."""
     dropout: Probability = 0.1
     """Everywhere in the tower."""
-    position_weight: NotNegative = 1.0
+    position_weight: Annotated[float, Range(least=0, most=1e6)] = 1.0
     """Factor of the positions: 1 in pretraining, 0.1 in fine-tuning."""
     trained_length: FrameCount | None = None
     """Most frames seen in training: longer videos are laid over these positions. Null: no limit."""

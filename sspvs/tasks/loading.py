@@ -8,7 +8,7 @@ whether anything may be downloaded is the caller's to say.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass
 from importlib import import_module
 from inspect import signature
 from itertools import chain
@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from sspvs.errors import CheckpointError, SspvsError, one_line
-from sspvs.schema import group_mistakes, parameters
+from sspvs.schema import Settings, group_mistakes, parameters
 from sspvs.tasks.checkpoint import (
     PRETRAIN,
     REFINE,
@@ -133,14 +133,11 @@ def _checked(task: type[SavedTask], given: Mapping[str, Any], path: Path, downlo
     if wrong:
         more = f"; and {len(wrong) - _LISTED} more" if len(wrong) > _LISTED else ""
         raise CheckpointError(f"{path}: its settings are damaged: {'; '.join(wrong[:_LISTED])}{more}")
-    defaults = {name: parameter.default for name, parameter in signature(task).parameters.items()}
+    plain = {name: parameter.default for name, parameter in signature(task).parameters.items()} | settings
     try:
-        plain = {
-            name: asdict(settings_from(hint, settings[name]))
-            if is_dataclass(hint)
-            else settings.get(name, defaults[name])
-            for name, hint in hints.items()
-        }
+        for name, hint in hints.items():
+            if isinstance(hint, type) and issubclass(hint, Settings):
+                plain[name] = asdict(settings_from(hint, settings[name]))
     except ValueError as error:
         raise CheckpointError(f"{path}: its settings are damaged: {one_line(error)}") from error
     text = plain.get("text")

@@ -30,7 +30,7 @@ from sspvs.training.records import ExportWeights, RunConfig, remove_unstarted
 from sspvs.training.run import RunSettings, WandbMode, WandbSettings
 from sspvs.training.saving import BestCheckpoint, LastCheckpoint, WholeCheckpoints
 from sspvs.training.signals import StoppedBySignalError, raise_arrived
-from sspvs.training.starting_point import StartingPoint, differences, find_starting_point
+from sspvs.training.starting_point import StartingPoint, differences, find_starting_point, restoring
 from sspvs.training.stopping import StopOnSignal
 from sspvs.training.tasks import TASKS, task_asked_for
 
@@ -216,7 +216,7 @@ class TrainingCLI(LightningCLI):
         raise_arrived()
         place = Path(self.trainer.log_dir or self.run_settings.root)
         try:
-            with writing(place):  # Lightning's and W&B's files
+            with writing(place), restoring(self.start):  # Lightning's and W&B's files
                 super()._run_subcommand(subcommand)
         except BaseException as error:
             if self.verb == "fit":

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+import re
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from sspvs.errors import CheckpointError, WeightsNotFoundError
+from sspvs.errors import CheckpointError, SspvsError, WeightsNotFoundError, reason
 from sspvs.tasks.checkpoint import CONFIG, PRETRAINING, read_kind
 from sspvs.tasks.loading import load_checkpoint
 from sspvs.training.run import RunSettings
@@ -18,6 +21,9 @@ from sspvs.training.saving import BEST, FOLDER, LAST
 from sspvs.training.tasks import TASKS, TrainingTask, task_named, task_of_kind
 
 logger = logging.getLogger(__name__)
+
+_RESTORES = re.compile(r"restore|migrate_checkpoint|load_state_dict")
+"""Functions of Lightning, and of what it restores, that read a checkpoint's parts."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +109,29 @@ def _newest(word: str, run: RunSettings, task: TrainingTask, *, required: bool, 
         raise WeightsNotFoundError(f"no whole {word} checkpoint under {folder}; give --run.name, --run.root or a path")
     logger.warning("no checkpoint under %s yet: starting from nothing", folder)
     return None
+
+
+@contextmanager
+def restoring(start: StartingPoint | None) -> Iterator[None]:
+    """Name the checkpoint where Lightning fails to restore from it.
+
+    Args:
+        start: What the run starts from; None for nothing.
+
+    Raises:
+        CheckpointError: Its state of the training (loops, callbacks, optimiser) is damaged.
+    """
+    try:
+        yield
+    except SspvsError:
+        raise
+    except Exception as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        if start is None or not any(_RESTORES.search(frame.name) for frame in frames):
+            raise
+        raise CheckpointError(
+            f"{start.source}: its state of the training is damaged, so that nothing can go on from it: {reason(error)}"
+        ) from error
 
 
 def differences(known: Mapping[str, Any], asked: Mapping[str, Any], prefix: str = "") -> dict[str, tuple[Any, Any]]:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import csv
+import json
+import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -100,6 +104,65 @@ def test_its_figures_again(run: Path, config: Path, which: str, capsys: pytest.C
     assert found["val/kendall_tau"] == pytest.approx(validations(run)[-1]["val/kendall_tau"], abs=1e-4)
     assert main(["test", "--config", str(config), "--ckpt_path", given]) == 0
     assert "test/kendall_tau" in capsys.readouterr().out
+
+
+def received(run: Path, target: Path, change: Callable[[dict[str, Any]], object]) -> tuple[Path, Path]:
+    """The last checkpoint of a run as folder and file, with other settings."""
+    folder = shutil.copytree(run / "pretrained" / "last", target)
+    told = json.loads((folder / "config.json").read_text())
+    change(told["settings"])
+    (folder / "config.json").write_text(json.dumps(told))
+    file = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    change(file["hyper_parameters"])
+    torch.save(file, target.with_suffix(".ckpt"))
+    return folder, target.with_suffix(".ckpt")
+
+
+def test_a_received_checkpoint_fetches_and_opens_nothing(
+    run: Path, config: Path, pretrained: Path, tmp_path: Path, opened: list[str]
+) -> None:
+    """Whatever is to be downloaded, or started from, is for those to say who run it."""
+    trap = shutil.copytree(pretrained, tmp_path / "trap")
+
+    def change(settings: dict[str, Any]) -> None:
+        settings["pretrained"] = str(trap)
+        settings["text"].update(download=True, encoder=str(trap), config=None)
+
+    for source in received(run, tmp_path / "sent", change):
+        for verb, more in (("fit", ()), ("validate", ()), ("test", ()), ("predict", ("--out", str(tmp_path / "s.h5")))):
+            opened.clear()
+            made = Made(verb, ["--config", str(config), "--ckpt_path", str(source), *more])
+            assert any(name.startswith(str(source)) for name in opened)
+            assert not [name for name in opened if name.startswith(str(trap))]
+            assert made.model.hparams["pretrained"] is None
+            assert made.model.hparams["text"]["download"] is False
+            assert made.settings.model.text.download is False
+
+
+def test_a_damaged_checkpoint_is_one_line(
+    run: Path, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+
+    def told(source: Path) -> str:
+        words = ["--config", str(config), "--run.root", str(tmp_path / "runs"), "--ckpt_path", str(source)]
+        assert main(["fit", *words]) == 2
+        assert not list((tmp_path / "runs").rglob("*"))
+        lines = capsys.readouterr().err.splitlines()
+        assert [line.partition(":")[0] for line in lines] == ["error"]
+        assert str(source) in lines[0]
+        return lines[0]
+
+    for source in received(run, tmp_path / "sent", lambda settings: settings["video"].update(dropout=float("nan"))):
+        assert "video.dropout must be a finite number, got nan" in told(source)
+    whole = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    name = "model.video_encoder.cls"
+    for wrong, said in ((whole["state_dict"][name] * torch.nan, "has NaN"), ("weights", "is no tensor")):
+        torch.save({**whole, "state_dict": {**whole["state_dict"], name: wrong}}, tmp_path / "wrong.ckpt")
+        assert f"its tensor {name} {said}" in told(tmp_path / "wrong.ckpt")
+    for part, wrong in (("loops", {}), ("optimizer_states", "x")):
+        torch.save({**whole, part: wrong}, tmp_path / "wrong.ckpt")
+        assert "its state of the training is damaged" in told(tmp_path / "wrong.ckpt")
 
 
 def test_scores_of_the_tested_videos(run: Path, config: Path, tmp_path: Path) -> None:

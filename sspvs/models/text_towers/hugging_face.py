@@ -88,7 +88,7 @@ def _from_config(config: dict[str, Any], options: dict[str, Any]) -> Any:
         raise ValueError(f"the text encoder's config {_no_text_encoder(kind)}")
     if risky := [key for key in config if _RISKY.match(key)]:
         raise ValueError(f"the text encoder's config says more than sizes: {', '.join(risky)}; leave that out")
-    sizes = AutoConfig.for_model(**config)  # type: ignore[no-untyped-call]
+    sizes = AutoConfig.for_model(**config)
     return AutoModel.from_config(sizes, trust_remote_code=False, **options)  # type: ignore[no-untyped-call]
 
 
