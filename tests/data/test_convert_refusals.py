@@ -11,9 +11,9 @@ import pytest
 from drawn_dataset import write_drawn_dataset
 from format_material import community, make, videoxum_entry
 
+from sspvs.atomic import atomic_folder
 from sspvs.cli import main
 from sspvs.data.formats import Settings, convert
-from sspvs.atomic import atomic_folder
 from sspvs.errors import DatasetError, OutputError
 
 
