@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -359,3 +360,25 @@ def test_the_f1_that_a_peer_recorded_is_reproduced(tmp_path: Path, shared_data: 
             recorded |= {key: float(file[key]["fm"][()]) for key in file}
     assert {video["key"]: video["f_score_max"] for video in joined["videos"].values()} == pytest.approx(recorded)
     assert joined["f_score_max"]["mean"] == pytest.approx(0.4158542135)  # over all 25 videos, as the peer recorded it
+
+
+@pytest.mark.skipif(os.name != "posix", reason="limits on the size of files are POSIX")
+def test_all_results_or_none(summe: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """The page does not fit, the result file would: what an earlier evaluation left stays as it was."""
+    import resource
+
+    names = {"--out": "r.json", "--report": "r.html", "--picture": "r.png"}
+    flags = [word for option, name in names.items() for word in (option, tmp_path / name)]
+    assert _evaluate(summe, "--baseline", "human", *flags) == 0
+    before = {name: (tmp_path / name).read_bytes() for name in names.values()}
+    assert len(before["r.json"]) < 50_000 < len(before["r.html"])
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
+    try:
+        assert _evaluate(summe, "--baseline", "random", *flags) == 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    said = capfd.readouterr().err
+    assert said.startswith(f"error: cannot write {tmp_path / 'r.html'}: File too large; ")
+    assert said.count("\n") == 1
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before

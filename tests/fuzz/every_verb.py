@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import resource
 import selectors
 import shutil
@@ -35,6 +36,7 @@ VERBS = (
     "data convert folder", "data splits", "data shard", "data world", "evaluate", "crossval", "fit pretrain",
     "fit summarize", "fit refine", "predict", "predict scores", "export", "import", "demo",
 )  # fmt: skip
+_TOOK = re.compile(rb'"seconds": [\d.]+')
 WARM = ("matplotlib.figure", "sspvs.scorers", "sspvs.training.command_line", "sspvs.video.clips")
 CACHES = (".sspvs-records.npz", ".sspvs-survey.json")
 """What earlier runs found out about files, kept beside them."""
@@ -240,11 +242,11 @@ def _watch(child: int, out: int, err: int, kill_after: float | None, started: fl
 
 
 def tree(folder: Path) -> dict[str, str]:
-    """Path -> digest of every file below a folder, and every empty folder."""
+    """Path -> digest of every file below a folder, without how long something took, and every empty folder."""
     found = {}
     for path in sorted(folder.rglob("*")):
         if path.is_file():
-            found[str(path.relative_to(folder))] = hashlib.sha256(path.read_bytes()).hexdigest()
+            found[str(path.relative_to(folder))] = hashlib.sha256(_TOOK.sub(b"", path.read_bytes())).hexdigest()
         elif not any(path.iterdir()):
             found[str(path.relative_to(folder)) + "/"] = ""
     return found
