@@ -82,7 +82,7 @@ def _of_whom(figures: Figures) -> str:
 
 def _made_by(figures: Figures) -> list[str]:
     settings, coverage, result = figures.settings, figures.coverage, figures.result or {}
-    rule = (settings.get("rule") or {}).get("name", "unknown")
+    rule = settings["rule"].get("name", "unknown") if isinstance(settings.get("rule"), Mapping) else "unknown"
     seeds = ", ".join(map(str, settings.get("seeds") or ())) or "unknown"
     made_with = ", ".join(f"{name} {version}" for name, version in (result.get("versions") or {}).items()) or "unknown"
     beside = dict.fromkeys(name for protocol in figures.protocols for name in figures.baselines(protocol))
@@ -107,7 +107,8 @@ def _over_seeds(result: Mapping[str, Any]) -> list[str]:
     """How far apart the seeds are, by protocol; nothing of one seed."""
     lines = []
     for protocol, known in ((result.get("crossval") or {}).get("protocols") or {}).items():
-        spread = {name: (known["over_seeds"].get(name) or {}).get("std") for name in METRICS}
+        over = (known or {}).get("over_seeds") or {}
+        spread = {name: (over.get(name) or {}).get("std") for name in METRICS}
         told = [f"{_COLUMNS[name]} {std:.3f}" for name, std in spread.items() if std is not None]
         if told:
             lines.append(f"Standard deviation over seeds under `{protocol}`: {', '.join(told)}.")
@@ -130,14 +131,12 @@ def _rule(name: str | None) -> str:
 
 def _fold(fold: Mapping[str, Any]) -> str:
     """Of the checkpoint itself."""
-    shown = [
-        f"{_COLUMNS[m]} {value:.3f}" for m, value in fold["figures"].items() if m in _COLUMNS and value is not None
-    ]
-    chosen = fold["chosen"]
+    figures, chosen = (fold[name] or {} for name in ("figures", "chosen"))
+    shown = [f"{_COLUMNS[m]} {value:.3f}" for m, value in figures.items() if m in _COLUMNS and value is not None]
     rule, why = _rule(chosen.get("rule")), plain(chosen.get("why"))
     return (
         f"This checkpoint by itself: fold {fold.get('fold')} (the first is 0), seed {fold.get('seed')}, trained on "
         f"{plain(fold.get('train'))} videos, weights chosen by {rule}: {why}. On "
-        f"the {len(fold.get('test', ()))} videos that the fold tests: {', '.join(shown) or 'nothing is defined'} "
+        f"the {len(fold.get('test') or ())} videos that the fold tests: {', '.join(shown) or 'nothing is defined'} "
         "(tau and rho under `per-user` where the dataset has its users' scores, else under `mean-annotator`)."
     )

@@ -13,6 +13,32 @@ from sspvs.export.source import CheckpointFacts
 from sspvs.files import read_json
 
 _NOT_STATED = (None, "not stated")
+_TYPES: Mapping[str, type | tuple[type, ...]] = {
+    "a number": (int, float),
+    "a text": str,
+    "an object": dict,
+    "a list": list,
+}
+_SPREAD = {"mean": "a number", "std": "a number", "ci95": ("a number", "a number")}
+_ENTRY: dict[str, Any] = {
+    **dict.fromkeys(METRICS, _SPREAD),
+    "settings": {"seeds": "a list", "feature_fingerprint": {}},
+}
+_SEVERAL = {**_ENTRY, "protocols": {"": _ENTRY}}
+_RESULT = {
+    **_SEVERAL,
+    "feature_fingerprint": {},
+    "baselines": {"": _SEVERAL},
+    "coverage": {},
+    "versions": {},
+    "warnings": "a list",
+    "crossval": {
+        "config": {"model": {"summarizer": {}, "refiner": {}}},
+        "protocols": {"": {"over_seeds": {"": {"std": "a number"}}}},
+    },
+}
+_FOLD = {"figures": {"": "a number"}, "chosen": {"rule": "a text"}, "test": "a list", "feature_fingerprint": {}}
+"""What is read of a file, where it is there and not null: names of types, pairs, or objects, `""` for any other key."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +68,9 @@ class Figures:
         found: dict[str, Mapping[str, Any]] = {}
         for path in paths:
             content = _read(Path(path))
-            what = "fold" if "chosen" in content and "figures" in content else "result"
+            what = "fold" if content.keys() >= {"chosen", "figures"} else "result"
+            if wrong := _misshapen(content, _FOLD if what == "fold" else _RESULT):
+                raise DatasetError(f"{path}: {wrong}; is it as `sspvs` wrote it?")
             if what == "result" and not _entries(content):
                 raise DatasetError(
                     f"{path}: no result of one method: expected the result.json or fold.json of `sspvs crossval`, or "
@@ -64,7 +92,7 @@ class Figures:
     def baselines(self, protocol: str) -> dict[str, Mapping[str, Any]]:
         """Name -> a baseline's entry under a protocol."""
         rows = {} if self.result is None else self.result.get("baselines") or {}
-        found = {name: _entries(row).get(protocol) for name, row in rows.items()}
+        found = {name: _entries(row or {}).get(protocol) for name, row in rows.items()}
         return {name: entry for name, entry in found.items() if entry is not None}
 
     @property
@@ -84,7 +112,7 @@ class Figures:
         """What chose the weights; None when the files do not say."""
         told = self.settings.get("checkpoint_rule")
         if told in _NOT_STATED and self.fold is not None:
-            told = self.fold["chosen"].get("rule")
+            told = (self.fold["chosen"] or {}).get("rule")
         return None if told in _NOT_STATED else str(told)
 
     @property
@@ -120,11 +148,30 @@ def _read(path: Path) -> Mapping[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
+def _misshapen(value: Any, shape: Any, name: str = "") -> str | None:
+    """What is not of the type that it is read as; None where all is."""
+    if value is None:
+        return None
+    if isinstance(shape, str):
+        fits = isinstance(value, _TYPES[shape]) and not isinstance(value, bool)
+        huge = isinstance(value, int) and abs(value) > 1e300  # no float
+        return None if fits and not huge else f"{name} is not {shape}"
+    if isinstance(shape, tuple):
+        if not isinstance(value, list) or len(value) != len(shape):
+            return f"{name} is not a list of {len(shape)}"
+        return next(filter(None, map(_misshapen, value, shape, [name] * len(shape))), None)
+    if not isinstance(value, dict):
+        return f"{name or 'the file'} is not an object"
+    parts = ((key, part, shape.get(key, shape.get(""))) for key, part in value.items())
+    named = ((f"{name}.{key}".strip("."), part, inner) for key, part, inner in parts if inner is not None)
+    return next((wrong for full, part, inner in named if (wrong := _misshapen(part, inner, full))), None)
+
+
 def _entries(row: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """Protocol -> entry, of a method that was judged by one protocol or by several."""
     several = row.get("protocols")
-    found = several if isinstance(several, dict) else {row.get("protocol"): row}
-    return {str(name): entry for name, entry in found.items() if isinstance(entry.get(METRICS[0]), dict)}
+    found = several if isinstance(several, dict) else {str(row.get("protocol")): row}
+    return {name: entry for name, entry in found.items() if entry and entry.get(METRICS[0]) is not None}
 
 
 def _refuse_others(content: Mapping[str, Any], facts: CheckpointFacts, path: str | Path) -> None:

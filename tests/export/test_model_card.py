@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from tiny_summarizers import FIELDS, tiny_summarizer
 from sspvs.data.text import TextSettings
 from sspvs.errors import CheckpointError, DatasetError, OutputError, WeightsNotFoundError
 from sspvs.export import export_onnx, model_card, write_model_card
+from sspvs.export.card_figures import figures_text
 from sspvs.export.figures import Figures
 from sspvs.export.source import CheckpointFacts
 from sspvs.tasks.checkpoint import PRETRAIN, save_folder
@@ -211,3 +213,27 @@ def test_a_card_that_somebody_wrote_is_kept(tmp_path: Path) -> None:
     assert path.read_text() == "made"
     with pytest.raises(OutputError):
         write_model_card(tmp_path / "missing" / "README.md", "made")
+
+
+def test_any_value_in_any_place_is_read_or_refused(tmp_path: Path) -> None:
+    task = tiny_summarizer(fingerprint=MADE_BY)
+    files = crossvalidated(tmp_path, task), fold_record(task)
+    facts, refusals = CheckpointFacts.of(task), 0
+
+    def places(tree: Any) -> Iterator[tuple[Any, Any]]:
+        for key in list(tree) if isinstance(tree, dict) else range(len(tree)) if isinstance(tree, list) else ():
+            if key not in ("videos", "human", "consensus", "random"):  # the same again
+                yield tree, key
+                yield from places(tree[key])
+
+    for content in map(copy.deepcopy, files):
+        for container, key in list(places(content)):
+            kept = container[key]
+            for odd in (None, [1], {"a": 1}, "a", True, 10**400):
+                container[key] = odd
+                try:
+                    figures_text(Figures.read([written(tmp_path / "odd.json", content)], facts))
+                except (DatasetError, CheckpointError):
+                    refusals += 1
+            container[key] = kept
+    assert refusals > 200

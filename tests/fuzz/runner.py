@@ -113,7 +113,8 @@ def _changes(kind: Kind, before: dict[str, str], after: dict[str, str], status: 
         if before.get(name) == after.get(name) or Path(name).name in NOTES:
             continue
         if HIDDEN.search(name):
-            yield f"left {name}"
+            if name in after:  # else it was swept
+                yield f"left {name}"
         elif name.startswith("out") or name.split("/")[0] in kind.outputs or name in kind.outputs:
             keeps = verb in ("fit", "summarize", "crossval", "validate") or kind.outputs
             if status == 2 and name.count("/") and not keeps:
