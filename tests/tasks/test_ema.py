@@ -89,6 +89,8 @@ def test_accumulated_batches_move_it_once_a_step_and_both_weights_are_saved_afte
     torch.testing.assert_close(saved["state_dict"]["model.mask_vector"], average)
     assert torch.equal(saved["ema"]["training_weights"]["model.mask_vector"], watch.after[-1])
     assert saved["ema"]["updates"] == 2
+    trainer.validate(task, loader([tiny_batch(9)]), verbose=False)
+    torch.testing.assert_close(watch.validated[-1], average)
 
 
 def test_what_a_checkpoint_gives_depends_on_what_it_is_loaded_for() -> None:
