@@ -136,3 +136,10 @@ def test_a_validation_that_breaks_off_leaves_the_weights_of_the_training() -> No
 def test_a_decay_that_is_none(decay: float) -> None:
     with pytest.raises(ValueError, match="decay must be"):
         EmaWeights(decay)
+
+
+def test_sharded_weights_are_refused() -> None:
+    class FSDPStrategy: ...
+
+    with pytest.raises(ValueError, match="cannot average sharded weights"):
+        EmaWeights().on_fit_start(SimpleNamespace(strategy=FSDPStrategy(), global_step=0), tiny_task())
