@@ -89,6 +89,8 @@ def test_accumulated_batches_move_it_once_a_step_and_both_weights_are_saved_afte
     torch.testing.assert_close(saved["state_dict"]["model.mask_vector"], average)
     assert torch.equal(saved["ema"]["training_weights"]["model.mask_vector"], watch.after[-1])
     assert saved["ema"]["updates"] == 2
+    trainer.validate(task, loader([tiny_batch(9)]), verbose=False)
+    torch.testing.assert_close(watch.validated[-1], average)
 
 
 def test_what_a_checkpoint_gives_depends_on_what_it_is_loaded_for() -> None:
@@ -134,3 +136,10 @@ def test_a_validation_that_breaks_off_leaves_the_weights_of_the_training() -> No
 def test_a_decay_that_is_none(decay: float) -> None:
     with pytest.raises(ValueError, match="decay must be"):
         EmaWeights(decay)
+
+
+def test_sharded_weights_are_refused() -> None:
+    class FSDPStrategy: ...
+
+    with pytest.raises(ValueError, match="cannot average sharded weights"):
+        EmaWeights().on_fit_start(SimpleNamespace(strategy=FSDPStrategy(), global_step=0), tiny_task())
