@@ -129,16 +129,17 @@ class CrossvalFolder:
             ValueError: It is of another one.
             OutputError: It cannot be written to.
         """
-        config = yaml.safe_dump(shareable(yaml.safe_load(config), self.path), sort_keys=False, allow_unicode=True)
         path, wanted = self.path / SETTINGS, json.dumps(identity, indent=2, sort_keys=True) + "\n"
         if path.is_file() and any(self.path.glob("seed_*/fold_*")):
             if differing := _differing(path.read_text(encoding="utf-8"), identity):
                 raise ValueError(f"{self.path} was made with other settings: {differing}; {_WAYS}")
         else:
-            write_text(self.path / CONFIG, config)
+            kept = shareable(yaml.safe_load(config), self.path)
+            write_text(self.path / CONFIG, yaml.safe_dump(kept, sort_keys=False, allow_unicode=True))
             write_text(path, wanted)
         started = self.path / CONFIG
-        known: dict[str, Any] = yaml.safe_load(started.read_text(encoding="utf-8") if started.is_file() else config)
+        text = started.read_text(encoding="utf-8") if started.is_file() else config
+        known: dict[str, Any] = shareable(yaml.safe_load(text), self.path)
         return known
 
     def clear_work(self) -> None:
