@@ -9,6 +9,7 @@ import socket
 import sys
 import zipfile
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from tiny_summarizers import saved_summarizer
 
 from sspvs.cli import main
 from sspvs.crossval.plan import ReadConfig
+from sspvs.crossval.records import Chosen, FoldRecord
 from sspvs.features.store import SourceStamp, read_features, write_features
 from sspvs.sharing import checkpoint_name, file_name, located, named, relative_path, shareable
 from sspvs.tasks.summarize import SummarizeTask
@@ -35,6 +37,7 @@ from extraction_material import BLUE, RED, draw_video
 from interrupting import SMOKE
 
 USER = "zzyzx"
+EMPTY_FOLD = FoldRecord(0, 0, "", {}, Chosen("last", 0, 1, "the last one"), 1, (), (), 1.0, "cpu")
 KEY = "wandb_v1_0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -206,8 +209,13 @@ def test_a_summarizer_of_an_earlier_version_forgets_where_its_start_lay(tmp_path
     found = json.loads((copy / "config.json").read_text())["settings"]["initialised_from"]
     assert found["source"] == "last.ckpt"
     assert found["initialised_from"]["source"] == "first/version_0/best"
-    sspvs(f"export {folder} --card {tmp_path}/card.md")
-    assert USER not in (tmp_path / "card.md").read_text()
+    sspvs(f"export {folder} --onnx {tmp_path}/mine.onnx --card {tmp_path}/card.md --no-check")
+    (folder / "config.json").unlink()
+    assert not told(tmp_path, USER)
+    record = {**asdict(EMPTY_FOLD), "initialised_from": content["settings"]["initialised_from"]}
+    (tmp_path / "fold.json").write_text(json.dumps(record))
+    known = FoldRecord.read(tmp_path / "fold.json").initialised_from
+    assert known == found
 
 
 @pytest.mark.parametrize(

@@ -133,16 +133,17 @@ class CrossvalFolder:
             ValueError: It is of another one.
             OutputError: It cannot be written to.
         """
-        config = yaml.safe_dump(shareable(parse_yaml(config), self.path), sort_keys=False, allow_unicode=True)
         path, wanted = self.path / SETTINGS, json.dumps(identity, indent=2, sort_keys=True) + "\n"
         if path.is_file() and any(self.path.glob("seed_*/fold_*")):
             if differing := _differing(path, identity):
                 raise ValueError(f"{self.path} was made with other settings: {differing}; {_WAYS}")
         else:
-            write_text(self.path / CONFIG, config)
+            kept = shareable(parse_yaml(config), self.path)
+            write_text(self.path / CONFIG, yaml.safe_dump(kept, sort_keys=False, allow_unicode=True))
             write_text(path, wanted)
         started = self.path / CONFIG
-        known: dict[str, Any] = read_yaml(started) if started.is_file() else parse_yaml(config)
+        content = read_yaml(started) if started.is_file() else parse_yaml(config)
+        known: dict[str, Any] = shareable(content, self.path)
         return known
 
     def clear_work(self) -> None:

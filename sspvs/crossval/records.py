@@ -11,6 +11,7 @@ from typing import Any
 from sspvs.atomic import write_text
 from sspvs.errors import DatasetError, first_line
 from sspvs.files import read_json
+from sspvs.sharing import named
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,7 @@ class FoldRecord:
             content = {"variants": (), "weights_sha256": None, **content}  # records of older versions have none
             known = {one.name: content[one.name] for one in fields(cls)}
             known |= {name: tuple(known[name]) for name in ("val", "test", "variants")}
+            known["initialised_from"] = named(known["initialised_from"])  # earlier versions kept the absolute path
             known["chosen"] = Chosen(**content["chosen"])
             return cls(**known)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

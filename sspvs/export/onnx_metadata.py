@@ -7,6 +7,7 @@ import json
 from sspvs.export.figures import Figures
 from sspvs.export.onnx_graph import ExportGraph
 from sspvs.export.source import Exported
+from sspvs.sharing import named
 from sspvs.tasks.checkpoint import VERSION
 from sspvs.version import package_version
 
@@ -23,7 +24,7 @@ def onnx_metadata(task: Exported, graph: ExportGraph, figures: Figures | None) -
         "kind": task.kind,
         "version": str(VERSION),
         "sspvs": package_version(),
-        "settings": json.dumps(dict(task.hparams)),
+        "settings": json.dumps(named(task.hparams)),
         "feature_fingerprint": json.dumps(task.feature_fingerprint),
         "features": "as the backbone of feature_fingerprint gives them, not normalised; null: nobody recorded which",
         "protocol": "unknown" if figures is None else figures.protocol,
