@@ -98,7 +98,7 @@ class TrainingCLI(LightningCLI):
         self.task = task_asked_for(self.arguments)
         self.start: StartingPoint | None = None
         self.report: LoadReport | None = None
-        self.last: LastCheckpoint | None = None
+        self.last_checkpoint: LastCheckpoint | None = None
         super().__init__(
             self.task.module,
             self.task.data,
@@ -221,13 +221,13 @@ class TrainingCLI(LightningCLI):
         except BaseException as error:
             if self.verb == "fit":
                 remove_unstarted(self.trainer)
-            if self.last is not None and isinstance(error, StoppedBySignalError) and not error.said:
-                raise StoppedBySignalError(error.number, self.last.saved(self.trainer)) from error
+            if self.last_checkpoint is not None and isinstance(error, StoppedBySignalError) and not error.said:
+                raise StoppedBySignalError(error.number, self.last_checkpoint.saved(self.trainer)) from error
             raise
 
     def after_fit(self) -> None:
         """Validate what was trained already, where a restart found nothing left to train."""
-        if self.last is not None and self.last.nothing_left and self.trainer.enable_validation:
+        if self.last_checkpoint is not None and self.last_checkpoint.nothing_left and self.trainer.enable_validation:
             self.trainer.validate(self.model, datamodule=self.datamodule, verbose=False)
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
@@ -260,9 +260,9 @@ class TrainingCLI(LightningCLI):
             out.append(LearningRateMonitor("step"))
             out.append(self.task.samples(run.samples))
         if saved:
-            self.last = LastCheckpoint(run.save_every)
+            self.last_checkpoint = LastCheckpoint(run.save_every)
             chosen = [BestCheckpoint(run.monitor, run.mode)] if self.task.chooses(self.settings) else []
-            out += [*chosen, self.last, StopOnSignal(self.last), ExportWeights(self.task.module)]
+            out += [*chosen, self.last_checkpoint, StopOnSignal(self.last_checkpoint), ExportWeights(self.task.module)]
         if self.verb == "predict":
             source = "none" if self.start is None else str(self.start.source)
             out.append(self.task.writer(Path(self.settings.out), source))
