@@ -6,8 +6,8 @@
 
 `make` runs the commands below in a temporary folder: a drawn film is summarised in several ways, its features are
 extracted and scored, a world is drawn, converted, evaluated, learned from by every task, and what was learned is
-exported. Numbers of h5 and safetensors files stand as digests, texts and JSON as they are. Two runs of one version on one
-machine give the same file; another machine may differ in the last digits.
+exported. Numbers of h5 and safetensors files stand as digests, texts and JSON as they are. Two runs of one version on
+one machine give the same file; another machine may differ in the last digits.
 """
 
 from __future__ import annotations
