@@ -198,7 +198,7 @@ def test_a_video_in_two_folds_is_named_and_must_be_the_same(
     first.write_text(json.dumps(repeated))
     assert _evaluate(summe, "--scores", *parts) == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert f"in {first} and in {second}, with the same scores, taken once: 'video_2'" in said
+    assert f"in {first.name} and in {second.name}, with the same scores, taken once: 'video_2'" in said
     first.write_text(json.dumps({**repeated, "video_2": repeated["video_2"][::-1]}))
     assert _evaluate(summe, "--scores", *parts) == 2
     said = capsys.readouterr().err

@@ -50,7 +50,7 @@ def test_an_actor_with_other_weights_is_refused() -> None:
     load = partial(load_backbone, "efficientnet-lite0", device="cpu", threads=1)
     expected = replace(load().fingerprint(2.0), weights_digest="00" * 32)
     actor = _Actor(load, expected, Sampling())
-    source = json.dumps({"path": "a.mp4", "size_bytes": 1, "mtime_ns": 1})
+    source = json.dumps({"name": "a.mp4", "size_bytes": 1, "mtime_ns": 1})
     row = actor({"index": 3, "path": "a.mp4", "group": "a", "source": source})
     assert "same weights" in row["fatal"]
     assert row["index"] == 3
