@@ -132,8 +132,8 @@ class CrossvalFolder:
             if differing := _differing(path.read_text(encoding="utf-8"), identity):
                 raise ValueError(f"{self.path} was made with other settings: {differing}; {_WAYS}")
         else:
+            write_text(path, wanted)  # first: it says that the rest is ours, should the process be killed in between
             write_text(self.path / CONFIG, config)
-            write_text(path, wanted)
         started = self.path / CONFIG
         known: dict[str, Any] = yaml.safe_load(started.read_text(encoding="utf-8") if started.is_file() else config)
         return known
