@@ -138,9 +138,9 @@ class CrossvalFolder:
             if differing := _differing(path, identity):
                 raise ValueError(f"{self.path} was made with other settings: {differing}; {_WAYS}")
         else:
+            write_text(path, wanted)  # first: it says that the rest is ours, should the process be killed in between
             kept = shareable(parse_yaml(config), self.path)
             write_text(self.path / CONFIG, yaml.safe_dump(kept, sort_keys=False, allow_unicode=True))
-            write_text(path, wanted)
         started = self.path / CONFIG
         content = read_yaml(started) if started.is_file() else parse_yaml(config)
         known: dict[str, Any] = shareable(content, self.path)

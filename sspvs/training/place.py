@@ -42,8 +42,25 @@ class KeepPlace(Callback):
         self._state = checkpoint.get(_KEY) if trainer.state.fn == "fit" else None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
-        """Give it back, once."""
+        """Give it back, once; after a finished epoch, go on with the next one."""
+        _begin_next_epoch(trainer.fit_loop)
         state, self._state = self._state, None
         loader: Any = trainer.train_dataloader
         if state is not None and hasattr(loader, "load_state_dict"):
             loader.load_state_dict(state)
+
+
+def _begin_next_epoch(loop: Any) -> None:
+    """End an epoch that was finished when its checkpoint was written.
+
+    Lightning does so itself, unless `max_steps` is set: then (seen in Lightning 2.6) it ends the epoch a second time,
+    which counts for early stopping, and numbers the next one wrongly, on which its order and its dropout depend.
+    """
+    if not getattr(loop, "restarted_on_epoch_end", False):
+        return
+    loop.epoch_progress.increment_completed()
+    inner = loop.epoch_loop
+    for one in (loop, inner):
+        one.reset_restart_stage()
+    for one in (loop, inner, inner.val_loop, inner.automatic_optimization, inner.manual_optimization):
+        one._restarting = False

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import h5py
 import pytest
 import torch
 
+from sspvs.atomic import write_text
 from sspvs.crossval import CrossValidation, cross_validate
+from sspvs.crossval.folder import CrossvalFolder
 from sspvs.crossval.processes import visible_names
 from sspvs.data.summarization.judging import judge
 from sspvs.errors import FeatureFileError
@@ -86,6 +90,25 @@ def test_killed_and_started_again(whole: CrossValidation, tmp_path: Path) -> Non
     for path in finished(whole.out):
         with h5py.File(path / "scores.h5") as one, h5py.File(out / path.relative_to(whole.out) / "scores.h5") as other:
             assert all((one[key]["scores"][()] == other[key]["scores"][()]).all() for key in one)
+
+
+def test_killed_while_the_folder_is_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same command takes the folder for its own, after whichever of its first files."""
+    folder, identity = CrossvalFolder(tmp_path / "out"), {"checkpoint_rule": "val"}
+    for written in (1, 2):
+        left = iter(range(written))
+
+        def write(path: Path, text: str, left: Iterator[int] = left) -> None:
+            next(left)  # raises after that many files
+            write_text(path, text)
+
+        with monkeypatch.context() as patch:
+            patch.setattr("sspvs.crossval.folder.write_text", write)
+            with suppress(StopIteration), folder.claimed():
+                folder.identify(identity, "task: summarize")
+        with folder.claimed():
+            assert folder.identify(identity, "task: summarize") == {"task": "summarize"}
+        shutil.rmtree(folder.path)
 
 
 def test_two_processes_make_the_same_table(

@@ -161,7 +161,7 @@ def test_killed_again_and_again(three_epochs: Path, tmp_path: Path, monkeypatch:
     ("more", "moment"),
     [
         (["--trainer.val_check_interval", "2"], ("on_validation_batch_start", 7)),  # of step 8, within an epoch
-        (["--trainer.max_epochs", "-1", "--trainer.max_steps", "10", *EARLY, "2"], ("on_train_batch_start", 9)),
+        (["--trainer.max_epochs", "-1", "--trainer.max_steps", "10", *EARLY, "2"], ("on_train_batch_start", 7)),
         (["--trainer.max_epochs", "5", *EARLY, "1"], ("on_train_end", 1)),
         (["--trainer.accumulate_grad_batches", "2", *AVERAGED], ("on_train_batch_start", 9)),
     ],
