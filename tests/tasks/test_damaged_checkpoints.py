@@ -116,6 +116,7 @@ def test_a_received_checkpoint_fetches_and_opens_nothing(
             main(["export", str(source), "--card", str(out / "c.md"), "--onnx", str(out / "m.onnx"), "--no-check"]) == 0
         )
         task = SummarizeTask.from_pretrained(source)
+        assert load_checkpoint(source, KINDS).settings["text"]["download"] is False
         assert str(source if source.is_file() else source / "config.json") in opened  # the watch sees what is opened
         assert not [name for name in opened if name.startswith(str(trap))]
         assert (task.hparams["pretrained"], task.hparams["text"]["download"]) == (None, False)
@@ -154,7 +155,9 @@ def test_what_is_saved_does_not_say_download(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("opened")
 def test_a_hub_tower_without_sizes_needs_the_caller_s_leave(good: dict[str, Path], tmp_path: Path) -> None:
     folder = changed(
-        good["summarize with BERT"], tmp_path / "sent", lambda config: config["settings"]["text"].update(config=None)
+        good["summarize with BERT"],
+        tmp_path / "sent",
+        lambda config: config["settings"]["text"].update(config=None, download=True),
     )
     with pytest.raises(CheckpointError, match=r"'nobody/has-this' without its sizes.*allow the download"):
         SummarizeTask.from_pretrained(folder)
