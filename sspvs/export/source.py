@@ -58,7 +58,7 @@ class CheckpointFacts:
         if not isinstance(source, SavedTask):
             found = find_exported(source)
             if found.path.is_dir():
-                saved = load_checkpoint(found.path, (found.kind,))
+                saved = load_checkpoint(found.path, (found.kind,), strict=True)
                 numbers = sum(tensor.numel() for tensor in read_tensors(found.weights).values())  # tied ones once
                 version = saved.version or "unknown"
                 return cls(found.kind, saved.settings, numbers, version, file_digest(found.weights))

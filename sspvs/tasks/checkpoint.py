@@ -25,6 +25,7 @@ from sspvs.atomic import made_folder, together, write_bytes, write_text
 from sspvs.errors import CheckpointError, WeightsNotFoundError, first_line
 from sspvs.files import TEXT, check_kind, check_regular, kind_of, read_json, why_not
 from sspvs.schema import group_mistakes, parameters, shown
+from sspvs.weights.hub import hub_offline
 
 CONFIG, WEIGHTS, PRETRAINING = "config.json", "model.safetensors", "pretraining"
 VERSION = 1
@@ -343,7 +344,9 @@ def _from_hub(name: str, download: bool) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(name, allow_patterns=["*.json", "*.safetensors"], local_files_only=not download))
+        with hub_offline(not download):
+            found = snapshot_download(name, allow_patterns=["*.json", "*.safetensors"], local_files_only=not download)
+        return Path(found)
     except Exception as error:  # its own errors, those of its network library, and ValueError for what is no id
         hint = "" if download else "; allow the download if it is a hub id"
         raise WeightsNotFoundError(

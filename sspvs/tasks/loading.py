@@ -86,7 +86,12 @@ class SavedCheckpoint:
 
 
 def load_checkpoint(
-    source: str | Path, kinds: Collection[str], *, download: bool = False, task: type[SavedTask] | None = None
+    source: str | Path,
+    kinds: Collection[str],
+    *,
+    download: bool = False,
+    strict: bool = False,
+    task: type[SavedTask] | None = None,
 ) -> SavedCheckpoint:
     """Read a checkpoint.
 
@@ -94,6 +99,7 @@ def load_checkpoint(
         source: A checkpoint folder, a Lightning `.ckpt` file, or a Hugging Face hub id.
         kinds: What it may be for.
         download: Fetch a hub id, or the sizes of a text encoder that the settings name alone.
+        strict: Refuse a checkpoint that lacks tensors, or has ones that fit nowhere.
         task: The class that is made of it, where it is not the one of its kind.
 
     Raises:
@@ -110,7 +116,7 @@ def load_checkpoint(
         given, state, version = read_folder(path)
     task = task_class(kind) if task is None else task
     settings = _checked(task, given, path, download)
-    _refuse_other_sizes(task, settings, state, path)
+    _refuse_other_sizes(task, settings, state, path, strict)
     return SavedCheckpoint(path, kind, settings, state, version)
 
 
@@ -161,7 +167,9 @@ def _mistakes_of_facts(settings: Mapping[str, Any]) -> Iterable[str]:
             known, depth = known.get(name), depth + 1
 
 
-def _refuse_other_sizes(task: type[SavedTask], settings: dict[str, Any], state: dict[str, Tensor], path: Path) -> None:
+def _refuse_other_sizes(
+    task: type[SavedTask], settings: dict[str, Any], state: dict[str, Tensor], path: Path, strict: bool
+) -> None:
     """Build the task without memory, and hold its sizes against those of the tensors."""
     if (settings.get("text") or {}).get("download"):
         return  # sizes that are fetched
@@ -173,7 +181,7 @@ def _refuse_other_sizes(task: type[SavedTask], settings: dict[str, Any], state: 
     except Exception as error:  # whatever libraries of towers raise for settings that they do not know
         raise CheckpointError(f"{path}: nothing can be built of its settings: {one_line(error)}") from error
     report = LoadReport.of(built.state_dict(), state)
-    if report.misshapen:
+    if report.misshapen or (strict and (report.missing or report.unexpected)):
         raise CheckpointError(f"{path}: does not fit the model: {report.summary()}")
     needed, held = (
         sum(one.numel() * one.element_size() for one in tensors)

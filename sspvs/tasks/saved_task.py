@@ -116,7 +116,7 @@ class SavedTask(pl.LightningModule):
             CheckpointError: What is there is none, or does not fit.
             WeightsNotFoundError: Nothing is there.
         """
-        saved = load_checkpoint(source, (cls.kind,), download=download, task=cls)
+        saved = load_checkpoint(source, (cls.kind,), download=download, strict=strict, task=cls)
         task = cls(**saved.settings)
         task.load_report = LoadReport.load(task, saved.state, where=str(source), strict=strict)
         return task.eval()

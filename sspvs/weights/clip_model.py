@@ -10,6 +10,7 @@ from sspvs.errors import MissingExtraError, WeightsNotFoundError, first_line
 from sspvs.weights.clip_cache import hub_folder
 from sspvs.weights.clip_source import PREFIX, Source
 from sspvs.weights.digest import check_weights
+from sspvs.weights.hub import hub_offline
 
 RANDOM_SEED = 0
 
@@ -82,16 +83,12 @@ def quietly(*, offline: bool) -> Iterator[None]:
     """Keep open_clip from configuring the root logger, and the Hugging Face hub from using the network."""
     import logging
 
-    import huggingface_hub.constants as hub
-
     root, handler, level = logging.getLogger(), logging.NullHandler(), logging.root.manager.disable
-    was_offline = hub.HF_HUB_OFFLINE
     root.addHandler(handler)  # logging.warning() installs a handler for good where there is none
     logging.disable(logging.WARNING)
-    hub.HF_HUB_OFFLINE = was_offline or offline
     try:
-        yield
+        with hub_offline(offline):
+            yield
     finally:
-        hub.HF_HUB_OFFLINE = was_offline
         logging.disable(level)
         root.removeHandler(handler)

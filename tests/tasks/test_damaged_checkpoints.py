@@ -6,6 +6,8 @@ import copy
 import json
 import random
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -114,9 +116,32 @@ def test_a_received_checkpoint_fetches_and_opens_nothing(
             main(["export", str(source), "--card", str(out / "c.md"), "--onnx", str(out / "m.onnx"), "--no-check"]) == 0
         )
         task = SummarizeTask.from_pretrained(source)
+        assert load_checkpoint(source, KINDS).settings["text"]["download"] is False
         assert str(source if source.is_file() else source / "config.json") in opened  # the watch sees what is opened
         assert not [name for name in opened if name.startswith(str(trap))]
         assert (task.hparams["pretrained"], task.hparams["text"]["download"]) == (None, False)
+
+
+def test_looking_into_the_hub_s_cache_resolves_no_name() -> None:
+    """In a process of its own: the library asks once a process."""
+    code = """
+import socket
+asked = []
+socket.getaddrinfo = lambda *words, **_: asked.append(words)
+from sspvs.data.tokenizers import load_tokenizer
+from sspvs.errors import WeightsNotFoundError
+from sspvs.models.settings import TextEncoderSettings
+from sspvs.models.text_encoder import build_text_encoder
+from sspvs.tasks.pretrain import PretrainTask
+for look in (load_tokenizer, PretrainTask.from_pretrained, lambda n: build_text_encoder(TextEncoderSettings(n))):
+    try:
+        look("nobody/has-this")
+    except WeightsNotFoundError:
+        continue
+    raise SystemExit(1)
+assert not asked, asked
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=300)
 
 
 def test_what_is_saved_does_not_say_download(tmp_path: Path) -> None:
@@ -130,7 +155,9 @@ def test_what_is_saved_does_not_say_download(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("opened")
 def test_a_hub_tower_without_sizes_needs_the_caller_s_leave(good: dict[str, Path], tmp_path: Path) -> None:
     folder = changed(
-        good["summarize with BERT"], tmp_path / "sent", lambda config: config["settings"]["text"].update(config=None)
+        good["summarize with BERT"],
+        tmp_path / "sent",
+        lambda config: config["settings"]["text"].update(config=None, download=True),
     )
     with pytest.raises(CheckpointError, match=r"'nobody/has-this' without its sizes.*allow the download"):
         SummarizeTask.from_pretrained(folder)
@@ -330,6 +357,18 @@ def test_every_verb_says_so_in_one_line(
             f"error: {folder / 'model.safetensors'}: the checkpoint is damaged: its tensor model.input_norm.weight has "
             "NaN or infinite numbers\n"
         )
+
+
+def test_a_card_of_less_than_a_model_is_refused(
+    good: dict[str, Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = shutil.copytree(good["refine"], tmp_path / "less")
+    state = load_file(folder / "model.safetensors")
+    del state["model.input_norm.weight"]
+    save_file(state, folder / "model.safetensors")
+    assert main(["export", str(folder), "--card", str(tmp_path / "c.md")]) == 2
+    assert "1 missing (model.input_norm.weight)" in capfd.readouterr().err
+    assert not (tmp_path / "c.md").exists()
 
 
 def test_nothing_random_is_drawn_while_sizes_are_compared(good: dict[str, Path]) -> None:

@@ -73,7 +73,7 @@ def test_masking_hides_nothing_from_the_words() -> None:
 
 def test_without_a_fine_objective_there_is_no_projection() -> None:
     assert tiny_task(fine="none", fine_frames="alone").model.frame_projection is None
-    with pytest.raises(ValueError, match="fine_frames must be encoded or alone"):
+    with pytest.raises(ValueError, match="fine_frames must be one of encoded, alone"):
         tiny_task(fine_frames="both")
 
 

@@ -310,7 +310,7 @@ def test_compiled_is_an_option(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_settings_say_all_that_is_wrong_at_once() -> None:
-    with pytest.raises(ValueError, match=r"losses: pairwise must not.*correlation must not"):
+    with pytest.raises(ValueError, match=r"losses: pairwise must be.*correlation must be"):
         ScoreLossSettings(pairwise=-1.0, correlation=-1.0)
     with pytest.raises(ValueError, match="losses: every term is off"):
         ScoreLossSettings(mse=0.0)

@@ -295,5 +295,5 @@ def test_a_torn_checkpoint_is_passed_over(whole: Path, tmp_path: Path, caplog: p
         (folder / f"version_{version}" / "checkpoints" / "last.ckpt").write_bytes(content)
     words = arguments(tmp_path / "runs", "--ckpt_path", "last", "--trainer.max_epochs", "2")
     assert main(["fit", *words]) == 0
-    assert "version_1/checkpoints/last.ckpt: no whole checkpoint" in caplog.text
+    assert "version_1/checkpoints/last.ckpt: no checkpoint" in caplog.text
     assert main(["validate", *arguments(tmp_path / "none", "--ckpt_path", "last")]) == 2

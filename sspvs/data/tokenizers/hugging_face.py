@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sspvs.errors import WeightsNotFoundError, first_line
+from sspvs.weights.hub import hub_offline
 
 _VERY_LONG = 1 << 30
 
@@ -25,7 +26,8 @@ class HuggingFaceTokenizer:
         from transformers import AutoTokenizer
 
         try:
-            tokenizer = AutoTokenizer.from_pretrained(name, local_files_only=not download, trust_remote_code=False)
+            with hub_offline(not download):
+                tokenizer = AutoTokenizer.from_pretrained(name, local_files_only=not download, trust_remote_code=False)
         except (OSError, ValueError, ImportError) as error:
             raise WeightsNotFoundError(
                 f"text encoder '{name}': no tokenizer on this machine (looked in the Hugging Face cache and for a "

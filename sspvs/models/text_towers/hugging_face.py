@@ -16,6 +16,7 @@ from sspvs.errors import WeightsNotFoundError, first_line
 from sspvs.models.layers import masked_mean
 from sspvs.models.text_towers.base import TextEncoder, TextEncoding
 from sspvs.schema import shown
+from sspvs.weights.hub import hub_offline
 
 _RISKY = re.compile(r"_|auto_map|.*(implementation|quantization|kernels|kernel_config|backbone)")
 """Keys of a config with which the library would load more than it builds: code, other models, kernels from the hub."""
@@ -101,7 +102,8 @@ def _load(name: str, download: bool, options: dict[str, Any]) -> Any:
 
     try:
         # The weights' own type may be half precision; mixed precision wants float32 to start from.
-        return AutoModel.from_pretrained(name, local_files_only=not download, dtype=torch.float32, **options)
+        with hub_offline(not download):
+            return AutoModel.from_pretrained(name, local_files_only=not download, dtype=torch.float32, **options)
     except (OSError, ValueError) as error:
         raise WeightsNotFoundError(
             f"text encoder '{name}': no weights on this machine (looked in the Hugging Face cache and for a folder of "
