@@ -158,6 +158,12 @@ def test_the_survey_is_kept_and_sees_what_has_changed(tmp_path: Path, monkeypatc
     assert looked == ["v00", "v01"]
     assert load_pairs(manifest) == first
     assert looked == ["v00", "v01"]
+    notes = json.loads((tmp_path / SURVEY).read_text())
+    for name, odd in (("fingerprint", ["net"]), ("fingerprint", {"backbone": 1}), ("n_frames", "5"), ("stamp", {})):
+        changed = {key: {**note, name: odd} for key, note in notes["features"].items()}
+        (tmp_path / SURVEY).write_text(json.dumps({**notes, "features": changed}))
+        assert load_pairs(manifest) == first
+    assert looked == ["v00", "v01"] * 5
     with h5py.File(tmp_path / "features.h5", "r+") as file:
         file["v01/features"][0, 0] = np.inf
     os.utime(tmp_path / "features.h5", ns=(1, 1))
