@@ -198,7 +198,9 @@ def test_files_that_are_no_features(tmp_path: Path) -> None:
     (tmp_path / "text.h5").write_text("hello")
     np.save(tmp_path / "cut.npy", np.ones((50, 4), np.float32))
     (tmp_path / "cut.npy").write_bytes((tmp_path / "cut.npy").read_bytes()[:300])
+    (tmp_path / "header.npy").write_bytes(b"\x93NUMPY\x01\x00\x16\x00{'descr': '<f4', (1, 2" + bytes(64))
     for name, expected in (
+        ("header.npy", "cannot be read as a NumPy array"),
         ("objects.npy", "expected \\(T, D\\) float numbers, found \\(1,\\) of object"),
         ("flat.npy", "found \\(4,\\)"),
         ("text.h5", "it is text"),
