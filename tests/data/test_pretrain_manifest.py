@@ -158,6 +158,12 @@ def test_the_survey_is_kept_and_sees_what_has_changed(tmp_path: Path, monkeypatc
     assert looked == ["v00", "v01"]
     assert load_pairs(manifest) == first
     assert looked == ["v00", "v01"]
+    notes = json.loads((tmp_path / SURVEY).read_text())
+    for name, odd in (("fingerprint", ["net"]), ("fingerprint", {"backbone": 1}), ("n_frames", "5"), ("stamp", {})):
+        changed = {key: {**note, name: odd} for key, note in notes["features"].items()}
+        (tmp_path / SURVEY).write_text(json.dumps({**notes, "features": changed}))
+        assert load_pairs(manifest) == first
+    assert looked == ["v00", "v01"] * 5
     with h5py.File(tmp_path / "features.h5", "r+") as file:
         file["v01/features"][0, 0] = np.inf
     os.utime(tmp_path / "features.h5", ns=(1, 1))
@@ -192,7 +198,9 @@ def test_files_that_are_no_features(tmp_path: Path) -> None:
     (tmp_path / "text.h5").write_text("hello")
     np.save(tmp_path / "cut.npy", np.ones((50, 4), np.float32))
     (tmp_path / "cut.npy").write_bytes((tmp_path / "cut.npy").read_bytes()[:300])
+    (tmp_path / "header.npy").write_bytes(b"\x93NUMPY\x01\x00\x16\x00{'descr': '<f4', (1, 2" + bytes(64))
     for name, expected in (
+        ("header.npy", "cannot be read as a NumPy array"),
         ("objects.npy", "expected \\(T, D\\) float numbers, found \\(1,\\) of object"),
         ("flat.npy", "found \\(4,\\)"),
         ("text.h5", "it is text"),

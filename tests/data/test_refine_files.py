@@ -129,8 +129,19 @@ def test_the_index_of_records_is_kept(tmp_path: Path, monkeypatch: pytest.Monkey
     os.utime(paths[1], ns=(1, 1))
     assert len(clips_of(ready(tmp_path))) == 3
     assert looked == ["train1.tfrecord"]
-    (tmp_path / records.INDEX).write_bytes(b"damaged")
+    index = tmp_path / records.INDEX
+    index.write_bytes(b"damaged")
     assert len(clips_of(ready(tmp_path))) == 3
+    with np.load(index) as kept:
+        arrays = dict(kept)
+    for odd in (np.full_like(arrays["places"], 2**62), -arrays["places"] - 1, arrays["places"] * 1j):
+        np.savez(index.open("wb"), **{**arrays, "places": odd})
+        assert len(clips_of(ready(tmp_path))) == 3
+    index.unlink()
+    os.mkfifo(index)
+    looked.clear()
+    assert len(clips_of(ready(tmp_path))) == 3  # whoever opens it waits
+    assert sorted(looked) == ["train0.tfrecord", "train1.tfrecord"]
     tmp_path.chmod(0o500)
     try:
         assert len(clips_of(ready(tmp_path))) == 3  # a folder that cannot be written to

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,11 @@ def test_files_that_are_no_clips_are_refused_with_the_reason(library: Path, tmp_
 
 
 def test_pickled_arrays_are_not_opened(tmp_path: Path) -> None:
+    np.savez(tmp_path / "raw.npz", features=_clip_features(0), rate_hz=2.0)
+    with zipfile.ZipFile(tmp_path / "raw.npz", "a") as archive:
+        archive.writestr("caption.npy", "no array")
+    with pytest.raises(DatasetError, match=r"raw\.npz"):
+        CaptionedClips(tmp_path / "raw.npz")
     np.savez(tmp_path / "c.npz", features=np.array([{"a": 1}], dtype=object), rate_hz=2.0, **_facts(0))
     with pytest.raises(DatasetError, match="cannot read clips"):
         CaptionedClips(tmp_path)

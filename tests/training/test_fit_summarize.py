@@ -284,6 +284,9 @@ def test_which_task_is_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert {words: task_asked_for(words).name for words in asked} == asked
     with pytest.raises(ValueError, match="task must be one of pretrain, summarize, refine, got 'sing'"):
         task_asked_for(["--task", "sing"])
+    (tmp_path / "list.yaml").write_text("task: [summarize]")
+    with pytest.raises(ValueError, match="task must be one of"):
+        task_asked_for(["--config", str(tmp_path / "list.yaml")])
     assert main(["fit", "--config", str(one), "--task", "sing"]) == 2
     assert "error: task must be one of" in capsys.readouterr().err
     for name in TASKS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tarfile import TarError
+from tokenize import TokenError
 from zipfile import BadZipFile
 from zlib import error as ZlibError
 
@@ -14,6 +15,7 @@ DAMAGE = (
     ValueError,
     LookupError,
     TypeError,
+    TokenError,  # of NumPy's headers
     AttributeError,
     NameError,  # scipy's MATLAB reader has such a path
     RuntimeError,

@@ -115,7 +115,7 @@ class _ArrayFiles:
             version = np.lib.format.read_magic(file)
             reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
             shape, by_column, dtype = reader(file)
-        except (OSError, ValueError) as error:
+        except Exception as error:  # whatever a damaged header makes NumPy's parser raise
             raise FeatureFileError(f"{ref.name}: cannot be read as a NumPy array: {first_line(error)}") from error
         if len(shape) != 2 or min(shape) < 1 or dtype.kind != "f" or by_column:
             order = ", column by column" if by_column else ""

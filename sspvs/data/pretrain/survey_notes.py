@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +117,19 @@ def _read_notes(path: Path) -> dict[str, dict[str, Any]]:
     try:
         notes = read_json(path)
         known = notes["features"] if notes["version"] == _VERSION else {}
-        keys = {"stamp", "n_frames", "feature_dim", "fingerprint"}
-        return {name: note for name, note in known.items() if keys <= note.keys()}
+        return {name: note for name, note in known.items() if _is_whole(note)}
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return {}  # none yet, or damaged: look again
+
+
+def _is_whole(note: Any) -> bool:
+    """Whether a note is as `SurveyNotes.add` makes it: another one is as good as none."""
+    if not {"stamp", "n_frames", "feature_dim", "fingerprint"} <= note.keys():
+        return False
+    if not all(type(note[name]) is int and note[name] > 0 for name in ("n_frames", "feature_dim")):
+        return False
+    made = note["fingerprint"]
+    if made is None:
+        return True
+    kinds = {field.name: str if field.name != "rate_hz" else (int, float) for field in fields(Fingerprint)}
+    return made.keys() == kinds.keys() and all(isinstance(made[name], kind) for name, kind in kinds.items())

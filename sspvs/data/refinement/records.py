@@ -151,6 +151,8 @@ class _Index:
         self.folder, self.path = folder, folder / INDEX
         self._known: dict[str, tuple[tuple[int, int], IntArray, str]] = {}
         self._new = False
+        if not self.path.is_file():
+            return  # none yet; a pipe in its place would be waited for
         try:
             with np.load(self.path, allow_pickle=False) as kept:
                 names, stamps, counts = kept["names"].tolist(), kept["stamps"].tolist(), kept["counts"]
@@ -158,7 +160,7 @@ class _Index:
                 rows = zip(names, stamps, cuts, kept["wrong"].tolist(), strict=True)
                 self._known = {name: ((stamp[0], stamp[1]), cut, wrong) for name, stamp, cut, wrong in rows}
         except DAMAGE:
-            self._known = {}  # none yet, or damaged: look again
+            self._known = {}  # damaged: look again
 
     def places(self, path: Path) -> tuple[IntArray, str]:
         """(n, 2) offset and length of a file's records, and what is wrong after them."""
@@ -169,7 +171,7 @@ class _Index:
             raise DatasetError(f"{path}: cannot be read: {error.strerror or error}") from error
         stamp = (status.st_size, status.st_mtime_ns)
         known = self._known.get(name)
-        if known is None or known[0] != stamp:
+        if known is None or known[0] != stamp or not _is_within(known[1], status.st_size):
             found, wrong = record_places(path)
             known = stamp, np.array(found, np.int64).reshape(-1, 2), wrong
             self._known[name], self._new = known, True
@@ -192,6 +194,12 @@ class _Index:
                 )
         except OutputError as error:
             logger.info("where the records begin is not kept: %s", error)
+
+
+def _is_within(places: IntArray, size: int) -> bool:
+    """Whether all records lie in a file of a size."""
+    offsets, lengths = places.T
+    return places.dtype.kind == "i" and bool(((offsets >= 0) & (lengths >= 0) & (offsets <= size - lengths)).all())
 
 
 def _first_width(source: RecordSource, problems: list[str]) -> int:

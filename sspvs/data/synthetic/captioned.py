@@ -203,7 +203,7 @@ def _npz_entries(path: Path, name: str) -> Iterator[_Entry]:
     check_arrays(path)
     with np.load(path, allow_pickle=False) as arrays:
         if _FEATURES in arrays:
-            facts = {key: arrays[key].item() for key in (*_TEXTS, _RATE) if key in arrays}
+            facts = {key: np.asarray(arrays[key]).item() for key in (*_TEXTS, _RATE) if key in arrays}
             yield _entry(path, "", name, facts, arrays[_FEATURES].shape, None)
 
 

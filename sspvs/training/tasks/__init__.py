@@ -31,9 +31,9 @@ def task_named(name: object) -> TrainingTask:
     Raises:
         ValueError: There is none of that name.
     """
-    if name not in TASKS:
+    if not isinstance(name, str) or name not in TASKS:
         raise ValueError(f"task must be one of {', '.join(TASKS)}, got {name!r}")
-    found: TrainingTask = import_module(TASKS[str(name)]).TASK
+    found: TrainingTask = import_module(TASKS[name]).TASK
     return found
 
 
