@@ -12,6 +12,7 @@ import numpy as np
 import yaml
 
 from sspvs.features.store import write_dataset
+from sspvs.sharing import located
 from sspvs.types import Annotations, FrameFeatures
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -87,7 +88,7 @@ def environment() -> dict[str, str]:
 
 def figures(out: Path) -> dict[str, Any]:
     """`result.json` without what differs between two machines."""
-    content: dict[str, Any] = json.loads((out / "result.json").read_text())
+    content: dict[str, Any] = located(json.loads((out / "result.json").read_text()), out)
     for fold in content["crossval"]["folds"]:
         fold.pop("seconds")
     return content

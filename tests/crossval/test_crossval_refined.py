@@ -264,7 +264,8 @@ def test_a_folder_in_which_no_fold_was_finished_is_nobodys(
     assert "features of different widths, 16 and 24" in capsys.readouterr().err
     assert not list((tmp_path / "out").glob("seed_*"))
     assert main([*words, f"[{good}]"]) == 0
-    assert yaml.safe_load((tmp_path / "out" / "config.yaml").read_text())["data"]["features"] == [str(good)]
+    config = yaml.safe_load((tmp_path / "out" / "config.yaml").read_text())
+    assert config["data"]["features"] == ["${config_dir}/../good"]
     assert main([*words, f"[{wide}]"]) == 2
     assert "was made with other settings" in capsys.readouterr().err
 

@@ -197,7 +197,7 @@ WRONG: list[tuple[str, str, Any, str]] = [
     ("summarize", "settings.video.embed_dim", 32, "does not fit the model"),
     ("summarize", "settings.video.embed_dim", 2**16, "misshapen"),
     ("summarize", "settings.video.num_layers", 10**7, "video.num_layers must be at least 0 and at most 1024"),
-    ("summarize", "settings.video.feedforward_dim", 10**400, "video.feedforward_dim must be at least 1"),
+    ("summarize", "settings.video.feedforward_dim", 10**300, "video.feedforward_dim must be at least 1"),
     ("summarize", "settings.summarizer.max_frames", 2**62, "summarizer.max_frames must be at least 1"),
     ("summarize", "settings.summarizer.overlap", 16000, "overlap must be at least 0 and at most half of max_frames"),
     ("summarize", "settings.summarizer", "gate", "summarizer must be a mapping, got 'gate'"),
