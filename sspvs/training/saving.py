@@ -207,7 +207,8 @@ class LastCheckpoint(Checkpoint):
             trainer.should_stop = True
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
-        """Figures that callbacks ask for before the next validation."""
+        """Count from here; give callbacks the figures that they ask for before the next validation."""
+        self._seen = trainer.global_step
         trainer.callback_metrics.update({name: torch.tensor(value) for name, value in self._figures.items()})
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
@@ -229,16 +230,18 @@ def can_go_on_from_here(trainer: pl.Trainer) -> bool:
     """Whether a restart goes on exactly from a checkpoint that is made now, at the end of a training batch.
 
     A validation, or the end of the epoch, that comes after the batch and before the next one would be left out then
-    (seen in Lightning 2.6), and with it the choice of the best checkpoint.
+    (seen in Lightning 2.6), and with it the choice of the best checkpoint. Accumulated gradients are in no checkpoint.
     """
     loop = trainer.fit_loop
     assert loop._data_fetcher is not None
-    return not (trainer.is_last_batch or loop.epoch_loop._should_check_val_fx(loop._data_fetcher))
+    validates = loop.epoch_loop._should_check_val_fx(loop._data_fetcher)
+    return not (trainer.is_last_batch or validates or loop._should_accumulate())
 
 
 def is_within_epoch(trainer: pl.Trainer) -> bool:
-    """Whether a validation was one within a training epoch, after which more of its batches follow."""
-    return trainer.state.fn == "fit" and not trainer.sanity_checking and not trainer.is_last_batch
+    """Whether a validation was one between two steps of a training epoch, with more of its batches to come."""
+    training = trainer.state.fn == "fit" and not trainer.sanity_checking
+    return training and not (trainer.is_last_batch or trainer.fit_loop._should_accumulate())
 
 
 def copy_checkpoint(source: Path, target: Path) -> None:

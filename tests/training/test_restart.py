@@ -164,8 +164,15 @@ def test_killed_again_and_again(three_epochs: Path, tmp_path: Path, monkeypatch:
         (["--trainer.max_epochs", "-1", "--trainer.max_steps", "10", *EARLY, "2"], ("on_train_batch_start", 7)),
         (["--trainer.max_epochs", "5", *EARLY, "1"], ("on_train_end", 1)),
         (["--trainer.accumulate_grad_batches", "2", *AVERAGED], ("on_train_batch_start", 9)),
+        (["--trainer.accumulate_grad_batches", "3"], ("on_train_batch_start", 2)),  # before the first step is complete
     ],
-    ids=["validations within epochs", "steps that end within an epoch", "stopped early", "averaged weights"],
+    ids=[
+        "validations within epochs",
+        "steps that end within an epoch",
+        "stopped early",
+        "averaged weights",
+        "gradients that are accumulated",
+    ],
 )
 def test_killed_once(more: list[str], moment: tuple[str, int], tmp_path: Path) -> None:
     """Counts of early stopping, and figures that it asks for before the next validation, go on as well."""
