@@ -209,8 +209,11 @@ def made_folder(folder: Path) -> Iterator[None]:
     """
     missing = [place for place in (folder, *folder.parents) if not place.exists()]
     try:
-        with writing(folder):
+        try:
             folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            said = f"cannot make the folder: {error.strerror or error}; choose another place"
+            raise OutputError(f"cannot write to {folder}: {said}") from error
         yield
     except BaseException:
         for place in missing:
