@@ -168,7 +168,7 @@ def test_settings_say_all_that_is_wrong_at_once() -> None:
         LossSettings(coarse="both", margin=0.0)
     with pytest.raises(ValueError, match="nothing is left to train on"):
         LossSettings(coarse="none", fine="none", mask=False)
-    with pytest.raises(ValueError, match=r"name must be.*learning rates.*betas"):
+    with pytest.raises(ValueError, match=r"name must be.*lr must be.*betas"):
         OptimSettings(name="sgd", lr=0.0, betas=(0.9, 1.0))
     with pytest.raises(ValueError, match="has no embed_size"):
         PretrainTask(video={"embed_size": 3})
