@@ -354,7 +354,7 @@ def test_what_cannot_be_evaluated_is_not_trained(tmp_path: Path, capsys: pytest.
 
 
 def test_a_damaged_fold_is_told(done: CrossValidation, config: Path, tmp_path: Path) -> None:
-    out = tmp_path / "copy"
+    out = done.out.with_name(tmp_path.name)  # its config names files relative to it
     shutil.copytree(done.out, out)
     (out / "seed_0" / "fold_1" / "scores.h5").unlink()  # not finished: made again
     record = out / "seed_1" / "fold_0" / "fold.json"
