@@ -14,6 +14,7 @@ import logging
 import os
 import sys
 import threading
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from importlib import import_module
@@ -87,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if debug:
         logging.getLogger("matplotlib").setLevel(logging.WARNING)
     elif argv is None:  # the process is ours alone
-        _quieten_tracebacks()
+        _quieten_libraries()
     out, err = _FullStream(sys.stdout), _FullStream(sys.stderr)
     with redirect_stdout(cast("TextIO", out)), redirect_stderr(cast("TextIO", err)):
         try:
@@ -173,16 +174,20 @@ def _replace_closed_streams() -> None:
             setattr(sys, name, Path(os.devnull).open("w" if number else "r", encoding="utf-8"))  # noqa: SIM115
 
 
-def _quieten_tracebacks() -> None:
-    """What fails in a thread or while something is thrown away never ends a verb: `--debug` shows it, a user does not.
+def _quieten_libraries() -> None:
+    """Print a library's warning as one line without its place in the code, and log errors that do not end a verb.
 
-    Python would print a traceback of each.
+    Such errors are those of threads, and those raised while an object is destroyed; `--debug` shows their tracebacks.
     """
 
     def log(happened: threading.ExceptHookArgs | sys.UnraisableHookArgs) -> None:
         logger.debug("an error beside the work", exc_info=happened.exc_value)
 
+    def warning_line(message: Warning | str, *_: object, **__: object) -> str:
+        return f"warning: {one_line(message) if isinstance(message, Warning) else message}\n"
+
     threading.excepthook = sys.unraisablehook = log
+    warnings.formatwarning = warning_line
 
 
 @contextmanager

@@ -195,14 +195,15 @@ def _mistakes(hint: Any, value: Any, name: str, optional: Collection[str] | None
             yield from group_mistakes(parameters(hint), value, name, defaults if optional is None else optional)
     elif hint is Any or hint == dict[str, Any]:
         yield from _json_mistakes(value, name, mapping=hint is not Any)
-    elif origin is dict:
+    elif origin in (dict, Mapping):
         yield from _json_mistakes(value, name, mapping=True)
         for one, part in value.items() if isinstance(value, Mapping) else ():
             yield from _mistakes(inner[1], part, f"{name}.{one}", optional)
     elif origin in (tuple, list):
-        kinds = inner if origin is tuple else inner * len(value if isinstance(value, (list, tuple)) else ())
+        of_any_length = origin is list or inner[-1] is ...
+        kinds = inner[:1] * len(value if isinstance(value, (list, tuple)) else ()) if of_any_length else inner
         if not isinstance(value, (list, tuple)) or len(value) != len(kinds):
-            yield f"{name} must be a list{f' of {len(kinds)}' if origin is tuple else ''}, got {shown(value)}"
+            yield f"{name} must be a list{'' if of_any_length else f' of {len(kinds)}'}, got {shown(value)}"
             return
         for number, (kind, one) in enumerate(zip(kinds, value, strict=True)):
             yield from _mistakes(kind, one, f"{name}[{number}]", optional)

@@ -11,7 +11,11 @@ from typing import Any
 from sspvs.atomic import write_text
 from sspvs.errors import DatasetError, first_line
 from sspvs.files import read_json
+from sspvs.schema import mistakes
 from sspvs.sharing import named
+from sspvs.tasks.loading import Origin
+
+_LISTED = 3
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,9 @@ class FoldRecord:
         try:
             content = read_json(path)
             content = {"variants": (), "weights_sha256": None, **content}  # records of older versions have none
+            origin = content["initialised_from"]
+            if wrong := [*mistakes(cls, content), *(mistakes(Origin, origin) if origin else ())]:
+                raise ValueError("; ".join(wrong[:_LISTED]))
             known = {one.name: content[one.name] for one in fields(cls)}
             known |= {name: tuple(known[name]) for name in ("val", "test", "variants")}
             known["initialised_from"] = named(known["initialised_from"])  # earlier versions kept the absolute path

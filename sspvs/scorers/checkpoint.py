@@ -117,7 +117,7 @@ class SummarizerScorer(TrainedScorer):
             logits = out.stage_logits[0].double().cpu()  # (K, T)
         if not bool(torch.isfinite(logits).all()):
             raise CheckpointError(
-                f"{features.name}: {self.name} gives scores that are no numbers; are its weights whole?"
+                f"{self.name} is damaged: it gives scores of {features.name} that are NaN or infinite"
             )
         curves = {f"stage_{stage}": row.numpy() for stage, row in enumerate(logits.sigmoid(), start=1)}
         if tokens and out.text_fit is not None:

@@ -101,7 +101,7 @@ class RefinedScorer(TrainedScorer):
             unique = None if out.uniqueness_logits is None else out.uniqueness_logits[0].sigmoid()  # (T,)
         if not all(bool(torch.isfinite(found).all()) for found in (refined, unique) if found is not None):
             raise CheckpointError(
-                f"{features.name}: {self.name} gives features or uniqueness that are no numbers; are its weights whole?"
+                f"{self.name} is damaged: it gives features of {features.name} that are NaN or infinite"
             )
         return self._scoring.importance(
             refined.cpu().numpy(), features.features, None if unique is None else unique.cpu().numpy()

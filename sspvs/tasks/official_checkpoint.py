@@ -82,9 +82,8 @@ def _load(path: Path) -> Any:
                 f"{path}: holds an object of class {found[1]}; only tensors, plain types and argparse.Namespace are "
                 "read, anything else could run code; do not load this file with other tools unless you trust its maker"
             ) from error
-        raise CheckpointError(
-            f"{path}: no whole checkpoint file that can be read safely: {first_line(error)}"
-        ) from error
+        why = "it is damaged" if "weights_only" in text else first_line(error)  # torch's advice is to read it unsafely
+        raise CheckpointError(f"{path}: no whole checkpoint file that can be read safely: {why}") from error
 
 
 def _is_plain(tensor: Tensor) -> bool:

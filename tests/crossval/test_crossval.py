@@ -354,13 +354,14 @@ def test_what_cannot_be_evaluated_is_not_trained(tmp_path: Path, capsys: pytest.
 
 
 def test_a_damaged_fold_is_told(done: CrossValidation, config: Path, tmp_path: Path) -> None:
-    out = tmp_path / "copy"
+    out = done.out.with_name(tmp_path.name)  # its config names files relative to it
     shutil.copytree(done.out, out)
     (out / "seed_0" / "fold_1" / "scores.h5").unlink()  # not finished: made again
     record = out / "seed_1" / "fold_0" / "fold.json"
-    record.write_text("{}")
-    with pytest.raises(DatasetError, match=r"no record of a fold.*delete its folder"):
-        cross_validate(config, out, seeds=SEEDS)
+    for damaged in ("{}", record.read_text().replace('"versions": {', '"versions": {"a": [2],')):
+        record.write_text(damaged)
+        with pytest.raises(DatasetError, match=r"no record of a fold.*delete its folder"):
+            cross_validate(config, out, seeds=SEEDS)
     shutil.rmtree(record.parent)
     cross_validate(config, out, seeds=SEEDS)
     assert figures(out) == figures(done.out)

@@ -151,7 +151,7 @@ def test_the_kept_weights_give_the_tested_scores(done: CrossValidation, config: 
 
 @pytest.mark.parametrize("lost", ["scores.h5", "scores_ag.h5"])
 def test_a_fold_that_lost_a_file_is_made_again(lost: str, done: CrossValidation, config: Path, tmp_path: Path) -> None:
-    out = Path(shutil.copytree(done.out, tmp_path / "out"))
+    out = Path(shutil.copytree(done.out, done.out.with_name(tmp_path.name)))  # its config names files relative to it
     (out / "seed_0" / "fold_2" / lost).unlink()
     (out / "result.json").unlink()
     cross_validate(config, out, seeds=SEEDS)

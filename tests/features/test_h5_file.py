@@ -18,13 +18,16 @@ from sspvs.data.annotations.tvsum import read_tvsum
 from sspvs.data.pretrain.release import read_release
 from sspvs.data.synthetic.captioned import CaptionedClips
 from sspvs.errors import DatasetError, FeatureFileError, SspvsError
+from sspvs.features.parts import open_parts
 from sspvs.features.store import merge_files, read_dataset, read_features, read_scores
 from sspvs.features.store.byte_file import byte_videos, read_bytes
 from sspvs.features.store.frame_slices import FrameSlices
 from sspvs.features.store.h5_file import ALLOW_LINKS, open_h5
 from sspvs.features.store.h5_survey import read_entries, read_labels, survey_keys
+from sspvs.features.store.layout import write_fingerprint_attrs
 from sspvs.features.store.release_file import read_tokens
 from sspvs.features.store.score_check import score_problems, scored_videos
+from sspvs.types import Fingerprint
 
 SECRET = np.full((4, 8), 7.0, np.float32)
 VIDEO: dict[str, Any] = {
@@ -278,3 +281,30 @@ def test_large_attributes_are_refused(tmp_path: Path) -> None:
         assert len(file.attrs["notes"]) == 14_000
         with pytest.raises(FeatureFileError, match="'w' has an attribute 'many' of more than 1 MB"):
             _ = file["w"].attrs["many"]
+
+
+def test_a_heap_of_strings_without_end_is_refused(tmp_path: Path) -> None:
+    """HDF5 walks the entries of a heap by their lengths; one of length 0 would keep it there for ever."""
+    path = write(tmp_path / "v.h5")
+    content = bytearray(path.read_bytes())
+    heap = content.index(b"GCOL")
+    entry, free = heap + 16, None
+    while free is None:
+        length = int.from_bytes(content[entry + 8 : entry + 16], "little")
+        if content[entry : entry + 2] == b"\0\0":
+            free = entry
+        entry += 16 + (length + 7) // 8 * 8
+    content[free + 8 : free + 16] = bytes(8)
+    path.write_bytes(content)
+    with pytest.raises(OSError, match="a heap of strings has no end"):
+        open_h5(path)
+
+
+def test_an_extraction_refuses_what_it_could_not_merge_before_it_begins(folder: Path) -> None:
+    """Links in the file that is added to, which a copy would go on pointing at."""
+    made_by = Fingerprint("drawn", "0", "none", "none", 2.0)
+    out = write(folder / "out.h5", external, "video_name")
+    with h5py.File(out, "a") as file:
+        write_fingerprint_attrs(file.attrs, made_by)
+    with pytest.raises(FeatureFileError, match="video_name"), open_parts(out, made_by):
+        pass

@@ -56,7 +56,9 @@ def command(
 ) -> int:
     """Run a command as the only thing this process does."""
     if main is None:
-        from sspvs.cli import main
+        import sspvs.cli
+
+        sys.argv[1:] = words
 
     os.setsid()
     os.chdir(folder)
@@ -71,7 +73,7 @@ def command(
     limit = memory_taken() + memory
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     try:
-        return main(words)
+        return sspvs.cli.main() if main is None else main(words)
     except SystemExit as stopped:
         return stopped.code if isinstance(stopped.code, int) else 1
     except BaseException:

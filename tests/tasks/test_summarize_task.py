@@ -316,7 +316,7 @@ def test_settings_say_all_that_is_wrong_at_once() -> None:
         ScoreLossSettings(mse=0.0)
     with pytest.raises(ValueError, match="layer_decay must be above 0 and at most 1"):
         FineTuneOptimSettings(layer_decay=0.0)
-    with pytest.raises(ValueError, match="ScoreLossSettings has no huber"):
+    with pytest.raises(ValueError, match="losses has no huber"):
         SummarizeTask(FINE, losses={"huber": 1.0})
-    with pytest.raises(ValueError, match="FineTuneOptimSettings has no momentum"):
+    with pytest.raises(ValueError, match="optim has no momentum"):
         SummarizeTask(FINE, SummarizerSettings(), optim={"momentum": 1.0})

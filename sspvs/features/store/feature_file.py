@@ -122,6 +122,15 @@ class FeatureStore(Mapping[str, FrameFeatures]):
         with self._reading(f"the source of '{name}'"):
             return layout.read_source(self._group(name))
 
+    def refuse_links(self, name: str) -> None:
+        """Refuse a group with entries in other files, to which a copy of it would point, or of impossible sizes.
+
+        Raises:
+            FeatureFileError: It has such.
+        """
+        with self._reading(f"video '{name}'"):
+            list(self._group(name).values())
+
 
 def read_features(path: str | os.PathLike[str]) -> FeatureStore:
     """Open a feature file, ours or another's; each video is read when asked for.
@@ -178,7 +187,11 @@ def merge_files(target: Path, members: Mapping[str, Path], fingerprint: Fingerpr
                 for name in by_file[path]:
                     group = part[name]
                     list(group.values())  # refuses what lies in other files, which a copy would go on pointing at
-                    layout.copy_group(group, file, name)
+                    try:
+                        layout.copy_group(group, file, name)
+                    except RuntimeError as error:
+                        way_out = "make it again, or replace the whole file with --overwrite"
+                        raise FeatureFileError(f"{path}, video '{name}': is damaged ({error}); {way_out}") from error
 
 
 def is_h5(path: str | os.PathLike[str]) -> bool:

@@ -8,9 +8,12 @@ when it is looked at, so that opening a file of 100,000 groups costs nothing.
 from __future__ import annotations
 
 import math
+import mmap
 import os
 import posixpath
 import re
+import struct
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +32,10 @@ PACKED_BYTES, MOST_PACKED = 2**29, 8 * 1032
 MOST_EXPANSION = 32
 """Larger ones may be this many times what is stored of them."""
 MOST_ATTRIBUTE_BYTES = 2**20
+MOST_SCANNED = 2**26
+"""Files up to here are looked through for heaps without end, in a tenth of a second at most."""
+_HEAP = b"GCOL"  # the signature of a global heap; its head is as long as the head of an entry
+_ENTRY = struct.Struct("<HHIQ")  # index, references, reserved, length
 _HEAP_BYTES = 1024  # stands for a string of any length: many may be one and the same
 _MOST_SOFT_LINKS = 16  # as many as HDF5 itself follows
 _ROOT = b"/"
@@ -47,6 +54,8 @@ def open_h5(path: str | os.PathLike[str]) -> h5py.File:
     """
     check_regular(path)
     try:
+        status = Path(path).stat()
+        _check_heaps(os.fspath(path), status.st_size, status.st_mtime_ns)
         return _LocalFile(path, "r")
     except OSError as error:
         if not Path(path).is_file():
@@ -57,6 +66,28 @@ def open_h5(path: str | os.PathLike[str]) -> h5py.File:
         if h5py.is_hdf5(path):
             raise
         raise WrongFileError(why_not(path) or "it does not start as h5 files do") from error
+
+
+@lru_cache(maxsize=4096)
+def _check_heaps(path: str, size: int, changed: int) -> None:  # noqa: ARG001
+    """Refuse a file with a heap of strings that HDF5 would walk for ever: one of an entry of no length.
+
+    Larger files than `MOST_SCANNED` are not looked at, since that takes as long as to read them.
+    """
+    if not 0 < size <= MOST_SCANNED:
+        return
+    with Path(path).open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        start = content.find(_HEAP)
+        while 0 <= start <= size - _ENTRY.size:
+            version, length = content[start + 4], int.from_bytes(content[start + 8 : start + 16], "little")
+            place, end = start + _ENTRY.size, start + length
+            while version == 1 and end <= size and place + _ENTRY.size <= end:
+                index, _, _, entry = _ENTRY.unpack_from(content, place)
+                step = entry if index == 0 else _ENTRY.size + (entry + 7) // 8 * 8
+                if step == 0:
+                    raise WrongFileError(f"it is damaged: a heap of strings has no end; {DOWNLOAD_AGAIN}")
+                place += step
+            start = content.find(_HEAP, start + 1)
 
 
 def may_hold(stored: int, claimed: int) -> bool:
