@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import sys
 from pathlib import Path
 from typing import Any
@@ -58,18 +59,17 @@ def test_facts_of_samples_leave_padding_out() -> None:
     assert len(plot_sample(facts[0]).axes) == 4
 
 
-def test_a_failed_save_leaves_the_checkpoint_before_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_save_leaves_the_checkpoint_before_it(tmp_path: Path) -> None:
     saving, path = WholeCheckpoints(), tmp_path / "sub" / "last.ckpt"
     state: dict[str, Any] = {"state_dict": {"w": torch.ones(2)}, "hyper_parameters": {"a": 1}}
     saving.save_checkpoint(state, path)
-
-    def broken(what: object, where: Path) -> None:
-        Path(where).write_bytes(b"half")
-        raise RuntimeError("PytorchStreamWriter failed writing file: no space left")
-
-    monkeypatch.setattr(torch, "save", broken)
-    with pytest.raises(OutputError, match=r"cannot write .*last\.ckpt: PytorchStreamWriter"):
-        saving.save_checkpoint(state, path)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
+    try:
+        with pytest.raises(OutputError, match=r"cannot write .*last\.ckpt: File too large"):
+            saving.save_checkpoint({**state, "state_dict": {"w": torch.zeros(100_000)}}, path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert [one.name for one in path.parent.iterdir()] == ["last.ckpt"]
     assert torch.equal(saving.load_checkpoint(path)["state_dict"]["w"], torch.ones(2))
 
