@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import sys
 from pathlib import Path
 from typing import Any
@@ -63,6 +62,7 @@ def test_a_failed_save_leaves_the_checkpoint_before_it(tmp_path: Path) -> None:
     saving, path = WholeCheckpoints(), tmp_path / "sub" / "last.ckpt"
     state: dict[str, Any] = {"state_dict": {"w": torch.ones(2)}, "hyper_parameters": {"a": 1}}
     saving.save_checkpoint(state, path)
+    resource = pytest.importorskip("resource")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
     try:
