@@ -83,7 +83,8 @@ def check_writable(out: Path) -> None:
     """
     nearest = next(folder for folder in (out.absolute(), *out.absolute().parents) if os.path.lexists(folder))
     if not nearest.is_dir():
-        raise OutputError(f"cannot write to {out}: {nearest} is a file, not a folder; choose another --out")
+        what = "is a file" if nearest.exists() else "is a link to nothing"
+        raise OutputError(f"cannot write to {out}: {nearest} {what}, not a folder; choose another --out")
     if not os.access(nearest, os.W_OK | os.X_OK):
         raise OutputError(f"cannot write to {out}: no permission in {nearest}; choose another --out")
 
