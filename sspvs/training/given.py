@@ -8,7 +8,9 @@ from typing import Any
 
 from sspvs.files import WrongFileError, check_regular, read_text
 from sspvs.parsing import MOST_YAML_BYTES, check_yaml, parse_yaml
+from sspvs.schema import shown
 
+_GROUPS = ("run", "trainer", "model", "data")
 _CONFIGS = (".yaml", ".yml", ".json")
 
 Given = Sequence[Mapping[str, Any]]
@@ -95,13 +97,18 @@ def _parsed(value: str) -> Any:
 def refuse_unbounded(sources: Given) -> None:
     """Refuse values that the parser of settings must not meet: it reads texts as YAML, and opens what names a file.
 
+    Nor does it refuse one value in the place of a group of settings.
+
     Args:
         sources: What is set where.
 
     Raises:
-        ValueError: A text is beyond the bounds of `sspvs.parsing`, or names a pipe, a device or the like.
+        ValueError: A text is beyond the bounds of `sspvs.parsing`, or names a pipe, a device or the like; a group of
+            settings is something else.
     """
     for name, value in (pair for source in sources for pair in source.items()):
+        if name in _GROUPS and not isinstance(value, (str, Mapping)):  # a text names another config
+            raise ValueError(f"{name} must be a mapping of settings, got {shown(value)}")
         for text in _texts(value):
             try:
                 check_yaml(text)

@@ -288,11 +288,13 @@ def test_settings_beyond_the_bounds_are_refused_at_once(tmp_path: Path, capsys: 
     bomb.write_text("a0: &a0 [x]\n" + "".join(lines))
     nested.write_text(f"data: {bomb}\n")
     piped.write_text(f"data: {pipe}\n")
+    (listed := tmp_path / "listed").write_text("trainer: [1]\n")
     cases: dict[tuple[str, str], str] = {
         ("--config", str(deep)): f"{deep}: expected a config (YAML), found lists and objects within one another",
         ("--config", str(bomb)): f"{bomb}: expected a config (YAML), found line 7: aliases that stand for more than",
         ("--config", str(nested)): f"{bomb}: expected a config (YAML), found line 7: aliases that stand for more than",
         ("--config", str(pipe)): f"{pipe}: expected a config (YAML), but it is a pipe",
+        ("--config", str(listed)): "trainer must be a mapping of settings, got [1]",
         ("--config", str(piped)): f"data: {pipe}: it is a pipe",
         ("--data", str(pipe)): f"data: {pipe}: it is a pipe",
         ("--data", "{" * 100_000): "data: lists and objects within one another",

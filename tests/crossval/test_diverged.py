@@ -16,7 +16,9 @@ from crossval_material import write_config
 REFINER = {"embed_dim": 16, "num_layers": 1, "head_dim": 8, "feedforward_dim": 16, "uniqueness_dim": 8}
 
 
-@pytest.mark.parametrize(("task", "jobs"), [("summarize", "1"), ("summarize", "2"), ("refine", "1")])
+@pytest.mark.parametrize(
+    ("task", "jobs"), [("summarize", "1"), pytest.param("summarize", "2", marks=pytest.mark.slow), ("refine", "1")]
+)
 def test_the_message(task: str, jobs: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = write_config(tmp_path)
     if task == "refine":

@@ -69,6 +69,7 @@ def finished(out: Path) -> list[Path]:
     return sorted(out.glob("seed_*/fold_*"))
 
 
+@pytest.mark.slow
 def test_killed_and_started_again(whole: CrossValidation, tmp_path: Path) -> None:
     """SIGKILL while the second fold is made; what is whole stays, the rest is made, the table is the same."""
     config, out = whole.out.parent / "tiny.yaml", tmp_path / "out"

@@ -61,6 +61,7 @@ def two_processes(tmp_path_factory: pytest.TempPathFactory) -> list[dict]:
     return run_in_two(work, tmp_path_factory.mktemp("gloo"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_gradients_of_the_joined_batch(case: str, two_processes: list[dict]) -> None:
     theirs, loss = two_processes[0][case]
@@ -83,6 +84,7 @@ def test_the_other_process_clips_matter() -> None:
     assert abs(whole - halves) > 1e-4
 
 
+@pytest.mark.slow
 def test_every_video_is_judged_once(two_processes: list[dict]) -> None:
     for scores, means in (found["judged"] for found in two_processes):
         assert sorted(scores) == sorted(joined().ids[row] for row in (0, 4))

@@ -71,6 +71,7 @@ def two_processes(tmp_path_factory: pytest.TempPathFactory) -> list[dict]:
     return run_in_two(work, tmp_path_factory.mktemp("gloo"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_gradients_of_the_joined_batch(case: str, two_processes: list[dict]) -> None:
     theirs, loss = two_processes[0][case]
@@ -94,6 +95,7 @@ def test_what_the_other_process_counts_matters() -> None:
     assert abs(whole - halves) > 1e-4
 
 
+@pytest.mark.slow
 def test_every_video_is_judged_once(two_processes: list[dict]) -> None:
     alone = judged((5, 0, 4))
     scores = {video: scores.tolist() for video, scores in alone.scores.items()}

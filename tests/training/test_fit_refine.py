@@ -234,6 +234,7 @@ def test_mistakes_are_one_line(
     assert not list(tmp_path.iterdir())  # a training that was refused leaves no folder
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_one_thread")
 def test_a_killed_training_of_an_archive_goes_on_exactly(tmp_path: Path) -> None:
     """Killed in its second epoch, after the checkpoint at the end of the first: the same weights in the end."""

@@ -127,6 +127,7 @@ def killed(words: list[str]) -> None:
         main(["fit", *words])
 
 
+@pytest.mark.slow
 def test_killed_again_and_again(three_epochs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before, in and after validations, before and in the export; the folder of the runs is renamed meanwhile."""
     moments = [
