@@ -15,6 +15,7 @@ from sspvs.atomic import temporary_folder
 from sspvs.errors import ExportError, OutputError, first_line
 from sspvs.export.model_card import CARD, model_card
 from sspvs.export.source import Exported, find_exported, load_exported
+from sspvs.files import read_json
 from sspvs.sharing import named
 from sspvs.tasks.checkpoint import CONFIG, WEIGHTS, read_kind
 from sspvs.tasks.saved_task import SavedTask
@@ -71,7 +72,7 @@ def _push(folder: Path, repo_id: str, private: bool, token: str | None, card: st
     if card is None:
         card = model_card(folder, name=repo_id, on_hub=True, onnx=None if onnx is None else ONNX)
     files: dict[str, str | bytes] = {WEIGHTS: str(folder / WEIGHTS)}
-    config = named(json.loads((folder / CONFIG).read_text(encoding="utf-8")))  # earlier versions kept absolute paths
+    config = named(read_json(folder / CONFIG))  # earlier versions kept absolute paths
     files[CONFIG] = f"{json.dumps(config, indent=2)}\n".encode()
     files[CARD] = card.encode("utf-8", errors="replace")
     if onnx is not None:
