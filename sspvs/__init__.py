@@ -49,10 +49,10 @@ if TYPE_CHECKING:
     from sspvs.crossval import cross_validate
     from sspvs.evaluation.f_score import f_score
     from sspvs.features.backbones import load_backbone
-    from sspvs.features.store import read_dataset, read_features
     from sspvs.importance.contrastive import contrastive_importance
     from sspvs.pipeline import VideoSummary, summarize
     from sspvs.scorers import load_scorer
+    from sspvs.table import read_dataset, read_features
 
     __version__: str
 
@@ -78,8 +78,8 @@ _HOME = {
     "f_score": "sspvs.evaluation.f_score",
     "load_backbone": "sspvs.features.backbones",
     "load_scorer": "sspvs.scorers",
-    "read_dataset": "sspvs.features.store",
-    "read_features": "sspvs.features.store",
+    "read_dataset": "sspvs.table",
+    "read_features": "sspvs.table",
     "summarize": "sspvs.pipeline",
 }
 
@@ -87,7 +87,7 @@ _HOME = {
 def __getattr__(name: str) -> Any:
     """Load a public name from its home on first use (PEP 562)."""
     if name == "__version__":
-        from sspvs.version import package_version
+        from sspvs.machine import package_version
 
         return package_version()
     if name not in _HOME:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 
@@ -23,3 +24,11 @@ def load_onnxruntime() -> Any:
     import onnxruntime
 
     return onnxruntime
+
+
+def package_version() -> str:
+    """The version, such as `0.1.0`; `0+unknown` for a source tree that was never installed."""
+    try:
+        return version("sspvs")
+    except PackageNotFoundError:
+        return "0+unknown"

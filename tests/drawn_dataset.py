@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sspvs.features.store import write_dataset
+from sspvs.table import write_dataset
 from sspvs.types import Annotations, FrameFeatures, Shots
 
 NAMES = ("Air_Force_One", "Base jumping", "Bike Polo", "Eiffel Tower", "Jumps", "Scuba", "car_over_camera")

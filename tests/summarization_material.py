@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from drawn_dataset import drawn_video
 
-from sspvs.data.synthetic import WorldSettings, write_world
-from sspvs.data.worlds import WorldSource
-from sspvs.features.store import write_dataset
+from sspvs.table import write_dataset
 from sspvs.types import Annotations, Fingerprint, FrameFeatures
+from sspvs.world import WorldSettings, write_world
+from sspvs.world.worlds import WorldSource
 
 WIDTH = 16
 WORLD: dict[str, Any] = {

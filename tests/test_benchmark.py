@@ -19,7 +19,7 @@ from sspvs.benchmark import EvaluationSettings, as_json, run_benchmark
 from sspvs.benchmark.evaluating import name_of
 from sspvs.errors import DatasetError, ProtocolUnavailableError
 from sspvs.evaluation.results import MethodResult
-from sspvs.features.store import read_dataset, write_dataset
+from sspvs.table import read_dataset, write_dataset
 
 KEYS = [f"video_{n}" for n in range(1, len(NAMES) + 1)]
 

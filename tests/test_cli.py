@@ -16,9 +16,8 @@ from types import ModuleType
 import pytest
 from tqdm import tqdm
 
-from sspvs.cli import VERBS, main
+from sspvs.cli import VERBS, completion_script, main
 from sspvs.commands import data
-from sspvs.commands.completion import completion_script
 from sspvs.errors import DatasetError, one_line
 
 PLAIN_VERBS = sorted(set(VERBS) - {"data"})
@@ -104,7 +103,7 @@ def test_what_nobody_foresaw_is_one_line_with_the_file(
 
     path = tmp_path / "a.json"
     path.write_text("{}")
-    monkeypatch.setattr(import_module("sspvs.data.formats.detect"), "Glimpse", fail)
+    monkeypatch.setattr(import_module("sspvs.formats.detect"), "Glimpse", fail)
     assert main(["data", "inspect", str(path)]) == 2
     assert capsys.readouterr().err == (
         f"error: {path}: {kind.__name__}; this was not foreseen: please report it, with what --debug shows\n"

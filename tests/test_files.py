@@ -22,36 +22,34 @@ import torch
 from safetensors.torch import save_file
 from scipy.io import savemat
 
+from sspvs.annotations import read_custom, read_tvsum
+from sspvs.annotations.shots import read_given_shots
+from sspvs.annotations.splits import read_splits
+from sspvs.annotations.summe import read_summe_video
+from sspvs.annotations.tvsum import read_tsv
 from sspvs.cli import main
-from sspvs.data.annotations import read_custom, read_tvsum
-from sspvs.data.annotations.summe import read_summe_video
-from sspvs.data.annotations.tvsum_tsv import read_tsv
-from sspvs.data.building.shots import read_given_shots
-from sspvs.data.formats import convert, inspect_file
-from sspvs.data.formats.numpy_file import load_array
-from sspvs.data.formats.tfrecord import record_places
-from sspvs.data.manifest_rows import Problems, read_rows
-from sspvs.data.pretrain.items import FeatureRef
-from sspvs.data.pretrain.reading import FeatureReader
-from sspvs.data.pretrain.shards.index import FORMAT, INDEX, VERSION, read_index
-from sspvs.data.refinement.finding import feature_files, videos_of
-from sspvs.data.refinement.reading import ClipReader, array_names
-from sspvs.data.scores.reading import read_score_file
-from sspvs.data.splits import read_splits
-from sspvs.data.synthetic.captioned import CaptionedClips
+from sspvs.data.pretrain.items import FeatureReader, FeatureRef
+from sspvs.data.pretrain.shards import FORMAT, INDEX, VERSION, read_index
+from sspvs.data.refinement.finding import ClipReader, array_names, feature_files, videos_of
 from sspvs.data.text import TextFields
 from sspvs.errors import SspvsError
-from sspvs.features.store import read_dataset, read_features, read_score_facts, read_scores
-from sspvs.features.store.frame_slices import FrameSlices
-from sspvs.features.store.release_file import read_tokens
 from sspvs.files import decode_text, kind_of_start, read_text, why_not
-from sspvs.selection.given import given_shots
+from sspvs.formats import convert, inspect_file
+from sspvs.formats.manifest_rows import Problems, read_rows
+from sspvs.formats.numpy_file import load_array
+from sspvs.formats.release_layout import read_tokens
+from sspvs.formats.score_files import read_score_file
+from sspvs.formats.tfrecord import record_places
+from sspvs.selection.shots import given_shots
+from sspvs.table import read_dataset, read_features, read_score_facts, read_scores
+from sspvs.table.frame_slices import FrameSlices
 from sspvs.tasks.checkpoint import read_kind, read_lightning_checkpoint, read_tensors
 from sspvs.tasks.official_checkpoint import read_official
 from sspvs.training.saving import read_checkpoint
 from sspvs.training.tasks import task_asked_for
 from sspvs.video.reader import check_file
 from sspvs.weights.digest import check_digest
+from sspvs.world.captioned import CaptionedClips
 
 
 def _workbook() -> bytes:

@@ -14,11 +14,11 @@ from drawn_dataset import write_drawn_dataset
 from matplotlib.figure import Figure
 from tiny_summarizers import saved_summarizer
 
+from sspvs.annotations.splits import read_splits
 from sspvs.cli import main
 from sspvs.crossval.folder import CrossvalFolder
-from sspvs.data.splits import read_splits
 from sspvs.errors import OutputError
-from sspvs.features.store import read_dataset, read_scores
+from sspvs.table import read_dataset, read_scores
 
 
 @pytest.fixture(scope="module")

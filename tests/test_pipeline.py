@@ -19,8 +19,8 @@ import sspvs
 from sspvs.errors import AddressError, CheckpointError, MissingExtraError, VideoError
 from sspvs.features import transnet
 from sspvs.pipeline import SummarySettings, load_tools, summarize_with
-from sspvs.video.drawing import SCENES, draw_video
 from sspvs.weights import minilm
+from sspvs.world.film import SCENES, draw_video
 
 
 @pytest.fixture(scope="module")

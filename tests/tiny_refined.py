@@ -9,7 +9,7 @@ import torch
 
 from sspvs.models.settings import RefinerSettings
 from sspvs.tasks.refine import RefineTask
-from sspvs.tasks.refine_settings import RefineLossSettings
+from sspvs.tasks.settings import RefineLossSettings
 from sspvs.types import Fingerprint
 
 

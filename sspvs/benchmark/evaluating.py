@@ -10,20 +10,19 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any, get_args
 
-from sspvs.benchmark.provenance import coverage_facts, dataset_facts, repairs_of, versions
-from sspvs.benchmark.rows import Judge
+from sspvs.annotations.folds import Splits
+from sspvs.annotations.splits import read_splits
+from sspvs.benchmark.matching import ScoreInput, read_score_input
+from sspvs.benchmark.result_file import coverage_facts, dataset_facts, repairs_of, versions
+from sspvs.benchmark.rows import Judge, watched
 from sspvs.benchmark.settings import Baseline, EvaluationSettings, Post, Scores
-from sspvs.benchmark.watching import watched
-from sspvs.data.scores.matching import ScoreInput, read_score_input
-from sspvs.data.splits import Splits, read_splits
 from sspvs.errors import DatasetError
 from sspvs.evaluation.baselines import DEFAULT_DRAWS
-from sspvs.evaluation.compare import compare
 from sspvs.evaluation.prediction import Prediction
 from sspvs.evaluation.protocol import DEFAULT_PROTOCOL
-from sspvs.evaluation.results import METRICS, Comparison, Evaluation, MethodResult
-from sspvs.features.store import DatasetStore, read_dataset
+from sspvs.evaluation.results import METRICS, Comparison, Evaluation, MethodResult, compare
 from sspvs.importance.contrastive import Combine
+from sspvs.table import DatasetStore, read_dataset
 from sspvs.types import Annotations
 
 

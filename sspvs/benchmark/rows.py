@@ -1,17 +1,15 @@
-"""The rows of an evaluation: which of them, and which protocols, a dataset allows, and their figures."""
+"""Bars for whoever waits while videos are gone through."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sspvs.benchmark.refined import refined_predictions, refined_row, refined_scorer
 from sspvs.benchmark.settings import Baseline, EvaluationSettings
-from sspvs.benchmark.watching import Watched
 from sspvs.errors import DatasetError, ProtocolUnavailableError
 from sspvs.evaluation import baselines
 from sspvs.evaluation.evaluate import evaluate
@@ -20,9 +18,112 @@ from sspvs.evaluation.protocol import Protocol, protocols_named
 from sspvs.evaluation.requirements import baseline_unavailable, unavailable
 from sspvs.evaluation.results import MethodResult
 from sspvs.evaluation.summary_rule import rule_named
-from sspvs.features.store import DatasetStore
 from sspvs.importance.contrastive import Combine
-from sspvs.types import Annotations
+from sspvs.scorers import load_scorer
+from sspvs.table import DatasetStore
+from sspvs.types import Annotations, FrameFeatures
+
+if TYPE_CHECKING:
+    from sspvs.scorers.trained import RefinedScorer
+
+
+class Watched(Mapping[str, Annotations]):
+    """Videos that show a bar while somebody goes through them.
+
+    Args:
+        videos: Key -> annotations.
+        what: What is done with them, in a word.
+        shown: As in `watched`.
+    """
+
+    def __init__(self, videos: Mapping[str, Annotations], what: str, *, shown: bool) -> None:
+        self._videos, self._what, self._shown = videos, what, shown
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(watched(self._videos, self._what, shown=self._shown))
+
+    def __getitem__(self, key: str) -> Annotations:
+        return self._videos[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._videos
+
+    def __len__(self) -> int:
+        return len(self._videos)
+
+
+def watched(keys: Iterable[str], what: str, *, shown: bool) -> Iterable[str]:
+    """The same keys, with a bar where `shown`: never where stderr is no terminal, nor in the first seconds."""
+    from tqdm import tqdm
+
+    bar: Iterable[str] = tqdm(
+        list(keys), desc=what, unit="video", disable=None if shown else True, delay=2, leave=False
+    )
+    return bar
+
+
+CONTRASTIVE_ALONE = "contrastive, A alone"
+"""The training-free baseline without its global consistency."""
+
+
+def refined_row(combine: str) -> str:
+    """What a table calls a combination of terms of refined features.
+
+    Example:
+        >>> refined_row("agh")
+        'refined A*G*H'
+    """
+    return "refined " + "*".join(combine.upper())
+
+
+def refined_scorer(source: str | Path, combine: Combine | None, post: str | None) -> RefinedScorer:
+    """The scorer of a refined checkpoint.
+
+    Args:
+        source: A checkpoint folder, a `.ckpt` file or a hub id on this machine.
+        combine: The terms that are multiplied; None: as the checkpoint says.
+        post: What follows the product; None: as the checkpoint says.
+
+    Raises:
+        ValueError: It is another kind of scorer, or has not learned what is asked for.
+        SspvsError: It is missing or broken.
+    """
+    from sspvs.scorers.trained import RefinedScorer
+
+    scorer = load_scorer(source, combine=combine, post=post)  # type: ignore[arg-type]
+    if not isinstance(scorer, RefinedScorer):
+        raise ValueError(
+            f"--scorer {source} is no refined checkpoint: score the dataset with it (`sspvs score D.h5 --scorer ... "
+            "--out S.h5`), and evaluate the score file with --scores S.h5"
+        )
+    return scorer
+
+
+def refined_predictions(
+    scorer: RefinedScorer, features: Mapping[str, FrameFeatures], dataset: Mapping[str, Annotations]
+) -> dict[str, Prediction]:
+    """Scores of each video of a dataset.
+
+    Args:
+        scorer: What scores them.
+        features: Features by the dataset's keys.
+        dataset: Annotations by key.
+
+    Raises:
+        DatasetError: Features of a video of another length.
+        FeatureFileError: They are not those the scorer needs.
+    """
+    predictions = {}
+    for key in dataset:
+        annotations, video = dataset[key], features[key]
+        if video.n_frames != annotations.n_frames:
+            raise DatasetError(
+                f"{annotations.video_name} ({key}): features of {video.n_frames} frames do not fit annotations of "
+                f"{annotations.n_frames}; extract them from the same video"
+            )
+        predictions[key] = Prediction.of(scorer.score(video).scores, annotations, picks=video.picks)
+    return predictions
+
 
 ALWAYS_BESIDE: tuple[baselines.Baseline, ...] = baselines.BASELINES
 """Rows that no table goes without: human, random, consensus."""

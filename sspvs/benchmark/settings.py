@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from sspvs.data.scores.matching import ScoreSource
+from sspvs.benchmark.matching import ScoreSource
 from sspvs.evaluation.baselines import DEFAULT_DRAWS
 from sspvs.evaluation.protocol import DEFAULT_PROTOCOL, protocols_named
 from sspvs.evaluation.summary_rule import rule_named

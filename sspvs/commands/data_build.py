@@ -12,8 +12,8 @@ from sspvs.errors import about
 from sspvs.overwriting import DATASET
 
 if TYPE_CHECKING:
-    from sspvs.data.annotations import AnnotationSet
-    from sspvs.data.building.dataset import BuildReport
+    from sspvs.annotations import AnnotationSet
+    from sspvs.annotations.dataset import BuildReport
 
 DESCRIPTION = (
     "Make a dataset file (h5, the community's layout) from annotation files: SumMe's GT folder, TVSum's "
@@ -62,9 +62,9 @@ def run(args: argparse.Namespace) -> int:
     """Build, and say what was built."""
     _check(args)
     check_outputs(args, out=DATASET)
-    from sspvs.data.building.clock import COMMUNITY_STEP
-    from sspvs.data.building.dataset import build_dataset
-    from sspvs.data.building.shots import ShotRule, read_given_shots
+    from sspvs.annotations.clock import COMMUNITY_STEP
+    from sspvs.annotations.dataset import build_dataset
+    from sspvs.annotations.shots import ShotRule, read_given_shots
 
     rule = ShotRule(
         segmenter=args.segmenter or "auto",
@@ -113,7 +113,7 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _read(args: argparse.Namespace) -> AnnotationSet:
-    from sspvs.data.annotations import read_custom, read_summe, read_tvsum
+    from sspvs.annotations import read_custom, read_summe, read_tvsum
 
     if args.dataset == "summe":
         return read_summe(args.annotations)
@@ -124,7 +124,7 @@ def _read(args: argparse.Namespace) -> AnnotationSet:
 
 def _extracted(args: argparse.Namespace, annotations: AnnotationSet) -> Path:
     """The feature file beside the dataset, with the features of all annotated videos."""
-    from sspvs.data.building.features import extract_features
+    from sspvs.annotations.features import extract_features
     from sspvs.features.backbones import load_backbone
     from sspvs.features.extract import MAX_DAMAGED, Sampling
 

@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Convert; 0 when all videos were, 1 when some were left out (--skip-bad)."""
-    from sspvs.data.formats import Settings, convert
+    from sspvs.formats import Settings, convert
 
     if args.pick_step < 1:
         raise ValueError(f"--pick-step must be at least 1, got {args.pick_step}")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
     from typing import Any
 
-    from sspvs.data.formats import Inspection
+    from sspvs.formats import Inspection
 
 DESCRIPTION = (
     "Say what a file or folder is, explain every key, check all of its videos, and say what it can be used for. Known "
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Look at a file; 0 when it is usable, 1 when it is not."""
-    from sspvs.data.formats import inspect_file
+    from sspvs.formats import inspect_file
 
     inspection = inspect_file(args.path, args.video, watch=_progress)
     if args.json:

@@ -15,8 +15,8 @@ from sspvs.overwriting import SPLITS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sspvs.data.splits import Splits
-    from sspvs.features.store import DatasetStore
+    from sspvs.annotations.folds import Splits
+    from sspvs.table import DatasetStore
 
 DESCRIPTION = (
     "Make seeded folds of a dataset (`--dataset D.h5 --out S.json`): every video is tested exactly once, and a part of "
@@ -63,8 +63,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _make(args: argparse.Namespace) -> int:
-    from sspvs.data.splits import make_splits, write_splits
-    from sspvs.features.store import read_dataset
+    from sspvs.annotations.splits import make_splits, write_splits
+    from sspvs.table import read_dataset
 
     if args.dataset is None:
         raise ValueError("give --dataset D.h5, the dataset whose videos are tested")
@@ -89,8 +89,8 @@ def _make(args: argparse.Namespace) -> int:
 
 
 def _read(args: argparse.Namespace) -> int:
-    from sspvs.data.splits import read_splits
-    from sspvs.features.store import read_dataset
+    from sspvs.annotations.splits import read_splits
+    from sspvs.table import read_dataset
 
     if not args.read.is_file():
         raise ValueError(f"{args.read}: no such split file")

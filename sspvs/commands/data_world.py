@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sspvs.commands.arguments import file_name
 
 if TYPE_CHECKING:
-    from sspvs.data.synthetic import World
+    from sspvs.world import World
 
 DESCRIPTION = (
     "Write a world of synthetic videos: long videos made of clips, texts that name what matters in them, and people "
@@ -50,8 +50,8 @@ def run(args: argparse.Namespace) -> int:
     if args.knobs:
         _explain_knobs()
         return 0
-    from sspvs.data.synthetic import WorldSettings, write_world
-    from sspvs.data.synthetic.knobs import settings_values
+    from sspvs.world import WorldSettings, write_world
+    from sspvs.world.settings import settings_values
 
     if args.out is None:
         raise ValueError("give --out DIR, the folder to write into")
@@ -84,7 +84,7 @@ def _report(world: World, out: Path) -> None:
 
 
 def _explain_knobs() -> None:
-    from sspvs.data.synthetic.knobs import knobs
+    from sspvs.world.settings import knobs
 
     for knob in knobs():
         print(f"{knob.name} = {knob.default}\n    {knob.doc}")

@@ -53,8 +53,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run_short(args: argparse.Namespace) -> int:
-    from sspvs.demo.short import run_short
-    from sspvs.video.drawing import SCENES
+    from sspvs.demo.whole import run_short
+    from sspvs.world.film import SCENES
 
     seconds = sum(scene.seconds for scene in SCENES)
     print(f"drawing a video of {len(SCENES)} scenes, {seconds:.0f} s with sound, and summarising it ...")
@@ -83,7 +83,7 @@ def _run_whole(args: argparse.Namespace) -> int:
 
 
 def _print_index(demo: WholeDemo) -> None:
-    from sspvs.demo.film import TEXT, seconds_named
+    from sspvs.demo.whole import TEXT, seconds_named
 
     folder, trained, contrastive = demo.folder, demo.trained, demo.contrastive
     seconds = trained.timeline.end_seconds

@@ -43,7 +43,7 @@ def _run(verb: str, arguments: Sequence[str]) -> TrainingCLI:
         from lightning_fabric.utilities.exceptions import MisconfigurationException
 
         from sspvs.training.command_line import TrainingCLI
-        from sspvs.training.quiet import quieten
+        from sspvs.training.signals import quieten
 
     if not logging.getLogger().isEnabledFor(logging.DEBUG):
         quieten()

@@ -10,20 +10,15 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sspvs.commands.arguments import (
-    add_importance_arguments,
-    add_scorer_argument,
-    add_text_arguments,
-    check_outputs,
-)
+from sspvs.commands.arguments import add_importance_arguments, add_scorer_argument, add_text_arguments, check_outputs
 from sspvs.errors import FeatureFileError, reason
 from sspvs.overwriting import SCORES
 
 if TYPE_CHECKING:
     from sspvs.data.text import TextFields
     from sspvs.features.backbones import Backbone
-    from sspvs.features.store import FeatureStore, VideoScores
     from sspvs.scorers import Scorer
+    from sspvs.table import FeatureStore, VideoScores
 
 DESCRIPTION = (
     "Score every video of a feature file (community h5 layout): dataset `scores` (one a pick) in a group a video. "
@@ -59,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Score every video; 0 when all went well, 1 when some failed, 2 when all did."""
-    from sspvs.features.store import read_features, write_scores
+    from sspvs.table import read_features, write_scores
 
     check_outputs(args, out=SCORES)
     failures: list[str] = []
@@ -123,7 +118,7 @@ def _check_width(store: FeatureStore, scorer: Scorer) -> None:
 def _contrastive_backbone(store: FeatureStore, args: argparse.Namespace) -> Backbone | None:
     """The backbone for the title, or to hold the features against; None when neither is wanted."""
     from sspvs.features.backbones import load_backbone
-    from sspvs.features.store import check_fingerprint
+    from sspvs.table import check_fingerprint
 
     found = store.fingerprint
     name = args.backbone or (found.backbone if found else None)
@@ -154,7 +149,7 @@ def _texts(scorer: Scorer, args: argparse.Namespace, silent: list[str]) -> Calla
     if scorer.name == CONTRASTIVE or not scorer.text_fields:
         raise ValueError(f"--use-text is for checkpoints that were trained with text, which {scorer.name} was not")
     from sspvs.data.summarization.texts import text_of
-    from sspvs.features.store import read_dataset
+    from sspvs.table import read_dataset
 
     dataset = read_dataset(args.features)
 
@@ -182,7 +177,7 @@ def _score_all(
     """Scores video by video; a video that cannot be read or scored is reported and added to `failures`."""
     from tqdm import tqdm
 
-    from sspvs.features.store import VideoScores
+    from sspvs.table import VideoScores
 
     for name in tqdm(list(store), desc="scoring", unit="video", disable=None):
         try:

@@ -68,8 +68,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Summarise each video; of several, a bad one is reported and the rest go on."""
-    from sspvs.output import check_folder, check_writable
     from sspvs.pipeline import SummarySettings, load_tools
+    from sspvs.pipeline.output import check_folder, check_writable
 
     settings = SummarySettings(
         ratio=args.ratio,
@@ -124,7 +124,7 @@ def _is_of_another(folder: Path, video: Path) -> bool:
     source = (read_summary(folder) or {}).get("source")
     if not isinstance(source, dict) or not video.is_file():
         return False
-    from sspvs.features.store import SourceStamp
+    from sspvs.table import SourceStamp
 
     known = SourceStamp.from_dict(source)
     return known is None or known.place != SourceStamp.of(video).place
@@ -136,8 +136,8 @@ def _given(**values: float | None) -> dict[str, Any]:
 
 
 def _summarize_one(video: Path, out: Path, tools: Tools) -> None:
-    from sspvs.output import write_outputs
     from sspvs.pipeline import summarize_with
+    from sspvs.pipeline.output import write_outputs
 
     summary = write_outputs(summarize_with(video, tools, progress=True), out, progress=True)
     for warning in summary.warnings:
@@ -153,8 +153,8 @@ def _summarize_many(found: FoundVideos, out: Path, inputs: list[Path], tools: To
 
     Sub-folders that were searched are mirrored there. What is finished is left out, unless `again`.
     """
-    from sspvs.output import check_folder
     from sspvs.pipeline import is_summarized
+    from sspvs.pipeline.output import check_folder
 
     failed = kept = 0
     names = unique_names([str(folder / video.stem) for video, folder in found.folders.items()])

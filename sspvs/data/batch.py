@@ -5,9 +5,16 @@ Axis letters: B batch, T picks, L tokens, M masked frames, D feature width.
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+import torch
 from torch import Tensor
+
+from sspvs.types import FloatArray, IntArray
 
 
 class PretrainBatch(NamedTuple):
@@ -72,3 +79,42 @@ class RefineBatch(NamedTuple):
     frames: Tensor
     frame_mask: Tensor
     ids: tuple[str, ...]
+
+
+def pad_frames(rows: Sequence[FloatArray]) -> tuple[Tensor, Tensor]:
+    """(B, T, D) features or (B, T) figures of B videos, zeros at the end; and (B, T) bool, True = the video's own."""
+    longest = max(len(row) for row in rows)
+    frames = torch.zeros(len(rows), longest, *rows[0].shape[1:])
+    mask = torch.zeros(len(rows), longest, dtype=torch.bool)
+    filled = frames.numpy()  # the same memory; rows may be read-only, which torch would warn of
+    for number, row in enumerate(rows):
+        filled[number, : len(row)] = row
+        mask[number, : len(row)] = True
+    return frames, mask
+
+
+def stack_tokens(tokens: Sequence[IntArray], masks: Sequence[npt.NDArray[np.bool_]]) -> tuple[Tensor, Tensor]:
+    """(B, L) ids and (B, L) mask of texts of equal length, without the columns that are padding in every one's end."""
+    stacked, mask = np.stack(tokens), np.stack(masks)
+    length = int(mask.any(axis=0).nonzero()[0].max()) + 1
+    return torch.from_numpy(stacked[:, :length].copy()), torch.from_numpy(mask[:, :length].copy())
+
+
+def item_generator(seed: int, name: str, draw: int | None) -> np.random.Generator:
+    """The generator of one video in one draw.
+
+    Args:
+        seed: Of the run.
+        name: The video's id.
+        draw: Which draw of training (epoch, times repeats); None: validation, the same in every epoch.
+    """
+    digest = int.from_bytes(hashlib.blake2b(name.encode("utf-8", "replace"), digest_size=8).digest(), "little")
+    return np.random.default_rng([seed, 0 if draw is None else draw + 1, digest])
+
+
+def draw_crop(n_frames: int, most: int | None, generator: np.random.Generator) -> tuple[int, int]:
+    """First and one past the last of a run of at most `most` frames, drawn uniformly."""
+    if most is None or n_frames <= most:
+        return 0, n_frames
+    start = int(generator.integers(n_frames - most + 1))
+    return start, start + most

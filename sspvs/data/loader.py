@@ -1,14 +1,169 @@
-"""A DataLoader that says where in its epoch it is, and goes on there."""
+"""Which items make which batch: alike in length, so that padding is not computed; the same plan on every machine.
+
+The whole epoch is planned from the seed and the epoch's number alone, in every process alike: each rank takes its part
+of every batch, no rank waits for another's data, and a run that was stopped goes on at the batch where it stopped.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
-from typing import Any, Generic, TypeVar, cast
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 
+import numpy as np
 from torch.utils.data import DataLoader, Dataset
+from torch.utils.data.distributed import DistributedSampler
 
-from sspvs.data.buckets import LengthBuckets
+from sspvs.types import IntArray
+
+
+class Pick(NamedTuple):
+    """One item in one draw.
+
+    Attributes:
+        draw: Which draw of training: the epoch, times repeats.
+        item: Its index.
+    """
+
+    draw: int
+    item: int
+
+
+class LengthBuckets(DistributedSampler[list[Pick]]):
+    """Plans the batches of an epoch and gives one rank's part of them.
+
+    Lightning sees a `DistributedSampler`, leaves it in its place, and tells it the epoch.
+
+    Training: the items are shuffled (of shards: the shards, then neighbours), cut into windows of `bucket_batches`
+    batches, sorted by length within each window, cut into batches, and the batches of a window shuffled. Every item
+    occurs once in each of the `repeats`, but for those that do not fill a last batch. Otherwise: all items by length,
+    each once; a rank that comes out short repeats a batch, which is known by its ids.
+
+    Args:
+        lengths: (n,) frames of each item.
+        batch_size: Items of a batch on one rank.
+        training: Shuffle, and leave out what does not fill a batch.
+        seed: Of the shuffling.
+        repeats: How often the list is gone through in an epoch, each time drawn anew.
+        bucket_batches: Batches among which items of like length are sought; 1 for none.
+        shards: (n,) each item's shard, to read few shards at a time; None: all items at once.
+        resample: Draw shards with repetition, until the epoch is as long as the list, instead of each once.
+        world_size: Number of ranks.
+        rank: This one.
+
+    Raises:
+        ValueError: Fewer items than one batch of all ranks; an argument out of range.
+    """
+
+    def __init__(
+        self,
+        lengths: Sequence[int] | IntArray,
+        batch_size: int,
+        *,
+        training: bool = True,
+        seed: int = 0,
+        repeats: int = 1,
+        bucket_batches: int = 16,
+        shards: IntArray | None = None,
+        resample: bool = False,
+        world_size: int = 1,
+        rank: int = 0,
+    ) -> None:
+        # `DistributedSampler.__init__` would ask for a process group; it keeps nothing that is needed here.
+        self.lengths = np.asarray(lengths, np.int64)
+        self.batch_size, self.training, self.seed = batch_size, training, seed
+        self.repeats = repeats if training else 1
+        self.bucket_batches, self.shards, self.resample = bucket_batches, shards, resample
+        self.num_replicas, self.rank = world_size, rank
+        self.epoch, self.start, self._start_epoch = 0, 0, 0
+        if min(batch_size, repeats, bucket_batches, world_size) < 1 or not 0 <= rank < world_size:
+            raise ValueError(
+                "batch_size, repeats, bucket_batches and world_size must be at least 1 and rank below world_size, got "
+                f"{batch_size}, {repeats}, {bucket_batches}, {world_size}, {rank}"
+            )
+        if training and len(self.lengths) * self.repeats < batch_size * world_size:
+            raise ValueError(
+                f"a batch of {batch_size} on each of {world_size} ranks needs {batch_size * world_size} videos, there "
+                f"are {len(self.lengths)} to train on; lower data.batch_size, or raise data.repeats"
+            )
+
+    def __len__(self) -> int:
+        """Batches of an epoch on each rank, also where `start` leaves some out."""
+        per_step, items = self.batch_size * self.num_replicas, len(self.lengths) * self.repeats
+        return items // per_step if self.training else -(-items // per_step)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Which epoch is planned next; another one than `skip_to` named starts at its beginning."""
+        self.epoch = epoch
+
+    def skip_to(self, epoch: int, start: int) -> None:
+        """Go on in `epoch` after its first `start` batches."""
+        if start >= len(self):
+            epoch, start = epoch + 1, 0
+        self.epoch, self._start_epoch, self.start = epoch, epoch, start
+
+    @property
+    def first(self) -> int:
+        """The first batch that is given in the epoch that is planned next."""
+        return self.start if self.epoch == self._start_epoch else 0
+
+    def __iter__(self) -> Iterator[list[Pick]]:
+        """This rank's batches of the epoch."""
+        batches = self._training_batches() if self.training else self._all_batches()
+        for number, batch in enumerate(batches):
+            if number >= self.first:
+                yield batch
+
+    def _all_batches(self) -> Iterator[list[Pick]]:
+        order = np.lexsort((np.arange(len(self.lengths)), -self.lengths))
+        batches = [order[start : start + self.batch_size] for start in range(0, len(order), self.batch_size)]
+        for number in range(len(self)):
+            batch = batches[(number * self.num_replicas + self.rank) % len(batches)]
+            yield [Pick(0, int(index)) for index in batch]
+
+    def _training_batches(self) -> Iterator[list[Pick]]:
+        generator = np.random.default_rng([self.seed, self.epoch])
+        indices, draws = self._order(generator)
+        per_step = self.batch_size * self.num_replicas
+        window = per_step * self.bucket_batches
+        for start in range(0, len(self) * per_step, window):
+            places = np.arange(start, min(start + window, len(self) * per_step))
+            places = generator.permutation(places)  # those of equal length meet at random
+            places = places[np.argsort(self.lengths[indices[places]], kind="stable")]
+            steps = places.reshape(-1, per_step)
+            for step in generator.permutation(steps):
+                yield [Pick(int(draws[place]), int(indices[place])) for place in step[self.rank :: self.num_replicas]]
+
+    def _order(self, generator: np.random.Generator) -> tuple[IntArray, IntArray]:
+        """Which item in which draw, shuffled."""
+        passes = [self._one_pass(generator) for _ in range(self.repeats)]
+        draws = [np.full(len(one), self.epoch * self.repeats + number) for number, one in enumerate(passes)]
+        return np.concatenate(passes), np.concatenate(draws)
+
+    def _one_pass(self, generator: np.random.Generator) -> IntArray:
+        n = len(self.lengths)
+        if self.shards is None:
+            return generator.permutation(n).astype(np.int64)
+        order = np.argsort(self.shards, kind="stable")
+        cuts = np.flatnonzero(np.diff(self.shards[order])) + 1
+        by_shard = [generator.permutation(shard) for shard in np.split(order, cuts)]
+        if not self.resample:
+            return np.concatenate([by_shard[number] for number in generator.permutation(len(by_shard))])
+        chosen: list[IntArray] = []
+        while sum(map(len, chosen)) < n:
+            chosen.append(by_shard[int(generator.integers(len(by_shard)))])
+        return np.concatenate(chosen)[:n]
+
+
+def padding_share(batches: Iterator[list[Pick]] | Sequence[list[Pick]], lengths: IntArray) -> float:
+    """Which share of the frames that are computed is padding, when each batch is padded to its longest video."""
+    computed = used = 0
+    for batch in batches:
+        frames = lengths[[pick.item for pick in batch]]
+        computed += int(frames.max()) * len(frames)
+        used += int(frames.sum())
+    return 1 - used / computed if computed else 0.0
+
 
 logger = logging.getLogger(__name__)
 Batch = TypeVar("Batch")

@@ -14,7 +14,7 @@ from typing import Annotated, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from sspvs.data.tokenizers import Tokenizer
+from sspvs.models.tokenizers import Tokenizer
 from sspvs.schema import Range, Settings
 from sspvs.types import IntArray
 

@@ -16,9 +16,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sspvs.demo.settings import DemoSettings
-    from sspvs.demo.short import run_short
-    from sspvs.demo.whole import WholeDemo, run_whole
+    from sspvs.demo.folder import DemoSettings
+    from sspvs.demo.whole import WholeDemo, run_short, run_whole
 
 __all__ = ["DemoSettings", "WholeDemo", "run_short", "run_whole"]
 

@@ -10,18 +10,17 @@ from pytorch_lightning.callbacks import Callback
 
 from sspvs.atomic import atomic_folder
 from sspvs.crossval import CrossValidation, cross_validate
+from sspvs.crossval.fold_run import FoldProgress
 from sspvs.crossval.folder import PRETRAINED
-from sspvs.crossval.progress import FoldProgress
-from sspvs.data.synthetic import write_world
-from sspvs.data.synthetic.painted import write_painted_clips
-from sspvs.data.synthetic.writing import DATASET, DATASET_TEXTS, SPLITS
-from sspvs.data.synthetic.writing import PRETRAIN as PAIRS
-from sspvs.demo.folder import DemoFolder
-from sspvs.demo.settings import BACKBONE, FINETUNE, PRETRAIN, ROWS, DemoSettings, Row
+from sspvs.demo.folder import BACKBONE, FINETUNE, PRETRAIN, ROWS, DemoFolder, DemoSettings, Row
 from sspvs.features.backbones import load_backbone
 from sspvs.training.command_line import TrainingCLI
-from sspvs.training.draws import DrawByStep
-from sspvs.training.quiet import quieten
+from sspvs.training.run import DrawByStep
+from sspvs.training.signals import quieten
+from sspvs.world import write_world
+from sspvs.world.painted_clips import write_painted_clips
+from sspvs.world.writing import DATASET, DATASET_TEXTS, SPLITS
+from sspvs.world.writing import PRETRAIN as PAIRS
 
 
 class DemoPretraining(TrainingCLI):

@@ -1,27 +1,215 @@
-"""The rows that stand beside a method's: human, random and consensus, and training-free contrastive importance."""
+"""The random row: what scores that know nothing reach, averaged over seeded draws."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
+import numpy as np
+import numpy.typing as npt
+
 from sspvs.errors import DatasetError
-from sspvs.evaluation.evaluate import Rows, evaluate_video
-from sspvs.evaluation.human import human_video
+from sspvs.evaluation.evaluate import Rows, evaluate_video, video_result
+from sspvs.evaluation.f_score import f_of_counts, pairwise_f_scores
 from sspvs.evaluation.prediction import Prediction
-from sspvs.evaluation.protocol import Protocol
-from sspvs.evaluation.random_scores import random_video
+from sspvs.evaluation.protocol import PROTOCOLS, Protocol
+from sspvs.evaluation.rank_correlation import Correlations, RankReference, rank_correlations
 from sspvs.evaluation.requirements import (
     BASELINES,
     Baseline,
+    agreement_with_mean_of_others,
     baseline_unavailable,
     consensus_scores,
+    mean_scores,
+    pairwise_agreement,
+    reference_scores,
     require,
+    user_rows,
 )
-from sspvs.evaluation.results import MethodResult
-from sspvs.evaluation.split_half import split_half
+from sspvs.evaluation.results import MethodResult, VideoResult
 from sspvs.evaluation.summary_rule import SummaryRule
-from sspvs.types import Annotations, FrameFeatures
+from sspvs.types import Annotations, BoolArray, FloatArray, FrameFeatures, IntArray
+
+
+def random_scores(annotations: Annotations, *, draws: int, seed: int) -> FloatArray:
+    """Uniform scores at the picks: the same for the same seed and key, whatever other videos there are.
+
+    Args:
+        annotations: The video.
+        draws: D >= 1.
+        seed: A whole number >= 0.
+
+    Returns:
+        (D, T) float64 in [0, 1).
+
+    Raises:
+        ValueError: When draws or seed is out of its range.
+    """
+    if draws < 1 or seed < 0:
+        raise ValueError(f"draws must be at least 1 and seed at least 0, got {draws} and {seed}")
+    return generator_of(annotations, seed).random((draws, len(annotations.picks)))
+
+
+def generator_of(annotations: Annotations, seed: int) -> np.random.Generator:
+    """What draws for one video: seeded by a seed and the video's key."""
+    digest = hashlib.sha256(annotations.key.encode()).digest()
+    return np.random.default_rng([seed, int.from_bytes(digest[:8], "little")])
+
+
+def random_video(
+    annotations: Annotations, protocols: Sequence[Protocol], rule: SummaryRule, *, draws: int, seed: int
+) -> dict[str, VideoResult]:
+    """Random scores of one video under each protocol, each figure the mean over draws.
+
+    Args:
+        annotations: The video.
+        protocols: Which ones.
+        rule: How scores become summaries.
+        draws: D >= 1.
+        seed: A whole number >= 0.
+
+    Raises:
+        ValueError: When draws or seed is out of its range.
+        ProtocolUnavailableError: When the video lacks what a protocol needs.
+        DatasetError: When the annotations hold NaN or infinity.
+    """
+    for protocol in protocols:
+        require(baseline_unavailable("random", protocol, annotations), protocol.name, annotations)
+    scores = random_scores(annotations, draws=draws, seed=seed)
+    held_from = np.concatenate([[0], annotations.picks[1:]])  # where each score starts to hold
+    shots, chosen = annotations.shots, None
+    if shots is not None:
+        lengths = np.diff(np.append(held_from, annotations.n_frames))
+        chosen = rule.choose(np.repeat(scores, lengths, axis=1), shots)
+    f_avg, f_max = _f_scores(chosen, annotations)
+    results = {}
+    for protocol in protocols:
+        rows = reference_scores(protocol, annotations)
+        drawn: FloatArray | BoolArray = scores
+        cells: IntArray | None = None
+        if protocol.prediction == "summary":
+            assert shots is not None
+            assert chosen is not None
+            drawn, cells = chosen, shots.bounds[:, 0]
+        elif protocol.clock == "frames":
+            cells = held_from
+        pairs = RankReference(rows, cells).correlate(drawn)
+        by_draw = Correlations(*map(_means_of_defined, pairs))
+        results[protocol.name] = replace(
+            video_result(annotations, by_draw, None),
+            f_score_avg=f_avg,
+            f_score_max=f_max,
+            undefined_pairs=int(np.isnan(pairs.kendall_tau).sum()),
+            n_pairs=pairs.kendall_tau.size,
+        )
+    return results
+
+
+def _f_scores(chosen: BoolArray | None, annotations: Annotations) -> tuple[float, float]:
+    """F1 of (D, S) chosen shots, mean and largest over users, then the mean over draws."""
+    users, shots = annotations.user_summaries, annotations.shots
+    if chosen is None or users is None or shots is None:
+        return np.nan, np.nan
+    in_shots = np.add.reduceat(users.astype(np.float64), shots.bounds[:, 0], axis=1)  # (U, S) frames
+    taken = chosen.astype(np.float64)
+    each = f_of_counts(taken @ in_shots.T, (taken @ shots.lengths)[:, None], in_shots.sum(axis=1))  # (D, U)
+    return float(each.mean()), float(each.max(axis=1).mean())
+
+
+def _means_of_defined(table: FloatArray) -> FloatArray:
+    """(D,) mean over the users of (D, U) values, without those that are NaN."""
+    known = ~np.isnan(table)
+    with np.errstate(invalid="ignore"):  # a draw that is undefined for all users
+        means: FloatArray = np.where(known, table, 0.0).sum(axis=1) / known.sum(axis=1)
+    return means
+
+
+def human_video(annotations: Annotations, protocols: Sequence[Protocol]) -> dict[str, VideoResult]:
+    """The users of one video against each other, under each protocol.
+
+    Args:
+        annotations: The video.
+        protocols: Which ones.
+
+    Raises:
+        ProtocolUnavailableError: When the video has fewer than two users, or not what a protocol needs.
+        DatasetError: When the annotations hold NaN or infinity.
+    """
+    summaries = annotations.user_summaries
+    f_avg, f_max = np.nan, np.nan
+    if summaries is not None and len(summaries) > 1:
+        each_avg, each_max = human_f_scores(summaries)
+        f_avg, f_max = float(each_avg.mean()), float(each_max.mean())
+    results = {}
+    for protocol in protocols:
+        require(baseline_unavailable("human", protocol, annotations), protocol.name, annotations)
+        rows = user_rows(protocol, annotations)
+        assert rows is not None
+        agree = pairwise_agreement if protocol.reference == "users" else agreement_with_mean_of_others
+        row = video_result(annotations, agree(rows), None)
+        results[protocol.name] = replace(row, f_score_avg=f_avg, f_score_max=f_max)
+    return results
+
+
+def human_f_scores(user_summaries: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
+    """F1 of each user's summary against the other users'.
+
+    Args:
+        user_summaries: (U, N) bool, or 0 and 1, U >= 2.
+
+    Returns:
+        (U,) mean over the others, and (U,) the largest of them.
+
+    Raises:
+        ValueError: When there are fewer than two users, or values are neither 0 nor 1.
+    """
+    table = pairwise_f_scores(user_summaries)
+    n_users = len(table)
+    if n_users < 2:
+        raise ValueError(f"human F1 needs at least two users, got {n_users}")
+    others = table[~np.eye(n_users, dtype=np.bool_)].reshape(n_users, n_users - 1)
+    return others.mean(axis=1), others.max(axis=1)
+
+
+DEFAULT_DRAWS = 100
+
+
+def split_half(dataset: Mapping[str, Annotations], *, draws: int = DEFAULT_DRAWS, seed: int = 0) -> MethodResult:
+    """The mean of half of the users against the mean of the other half, at the picks: no method can be asked for more.
+
+    Args:
+        dataset: Annotations by key, at least one, each with the scores of two users or more.
+        draws: How many random halves of each video, >= 1. Of an odd number of users the second half has one more.
+        seed: Of the draws, >= 0.
+
+    Returns:
+        A row for the protocol `mean-annotator`; F1 is NaN.
+
+    Raises:
+        ValueError: When there is no video, or draws or seed is out of its range.
+        ProtocolUnavailableError: When a video has no user scores, or fewer than two users.
+    """
+    if draws < 1 or seed < 0:
+        raise ValueError(f"draws must be at least 1 and seed at least 0, got {draws} and {seed}")
+    protocol = PROTOCOLS["mean-annotator"]
+    videos = []
+    for key in dataset:
+        annotations = dataset[key]
+        require(baseline_unavailable("human", protocol, annotations), "split-half", annotations)
+        scores = annotations.user_scores_at_picks
+        assert scores is not None
+        generator, pairs = generator_of(annotations, seed), []
+        for _ in range(draws):
+            users = generator.permutation(len(scores))
+            first, second = np.split(users, [len(users) // 2])
+            pairs.append(rank_correlations(mean_scores(scores[first]), mean_scores(scores[second])[None]))
+        videos.append(video_result(annotations, Correlations(*map(np.concatenate, zip(*pairs, strict=True))), None))
+    if not videos:
+        raise ValueError("split-half: no video to evaluate")
+    return MethodResult("split-half", protocol.name, tuple(videos), {"draws": draws, "seed": seed})
+
 
 __all__ = [
     "BASELINES",
@@ -33,8 +221,6 @@ __all__ = [
     "evaluate_baseline",
     "split_half",
 ]
-
-DEFAULT_DRAWS = 100
 
 
 def evaluate_baseline(

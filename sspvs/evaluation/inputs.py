@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sspvs.types import BoolArray, FloatArray
-from sspvs.types.arrays import LARGEST
+from sspvs.types.video import LARGEST
 
 
 def run_starts(rows: npt.NDArray[np.generic]) -> BoolArray:

@@ -1,18 +1,72 @@
-"""The parts of a model card that come from the checkpoint alone: how to use it, which features it takes, its limits."""
+"""What a model card says about a checkpoint that only its kind knows."""
 
 from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
-from sspvs.export.card_kind import CardKind
-from sspvs.export.card_words import code, plain, table
 from sspvs.export.source import CheckpointFacts
 from sspvs.sharing import checkpoint_name
 from sspvs.tasks.checkpoint import REFINE
 from sspvs.types import Fingerprint
+
+
+class CardKind(NamedTuple):
+    """What differs between the kinds of checkpoints; all of it Markdown that is ready.
+
+    Attributes:
+        about: What it is, in a sentence or two.
+        tags: For the hub.
+        option: What follows `--scorer NAME` in a call of `sspvs summarize`, with a space in front; may be empty.
+        onnx_without: What one does not need to run its ONNX file.
+        onnx_lines: Python that follows `session` and `given`, the inputs of every kind.
+        rows: Of the table of settings.
+        limits: What it cannot do.
+        sections: Sections of its own, by heading.
+    """
+
+    about: str
+    tags: tuple[str, ...]
+    option: str
+    onnx_without: str
+    onnx_lines: str
+    rows: tuple[tuple[str, str], ...]
+    limits: tuple[str, ...]
+    sections: Mapping[str, str]
+
+
+UNKNOWN = "unknown"
+OPTIMISER = ("name", "lr", "encoder_lr", "layer_decay", "text_lr", "weight_decay", "schedule")
+"""What a card says of the optimiser."""
+
+
+def plain(value: object) -> str:
+    """A value on one line, without what Markdown takes for a column or code; `unknown` for None."""
+    text = UNKNOWN if value is None else " ".join(str(value).split())
+    return text.replace("|", "\\|").replace("`", "'").replace("<", "&lt;")
+
+
+def code(value: object) -> str:
+    """A value as code on one line; `unknown`, as a word, for None."""
+    return (
+        UNKNOWN
+        if value is None
+        else f"`{' '.join(str(value).split()).replace('`', chr(39)).replace('|', chr(92) + '|')}`"
+    )
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """A table; cells are Markdown already."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+
+
+def sizes(settings: Mapping[str, Any], names: Sequence[str]) -> str:
+    """Settings by name on one line; without those that are not there, or None."""
+    return ", ".join(f"{name} {plain(settings[name])}" for name in names if settings.get(name) is not None)
+
 
 _SYNTHETIC = "synthetic:"  # how the backbone of drawn worlds begins
 

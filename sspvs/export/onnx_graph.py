@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import json
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -20,8 +21,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sspvs.data.text import FIELDS
 from sspvs.errors import ExportError, first_line
 from sspvs.models.fast_linear import OneDnnLinear
+from sspvs.models.text_towers import OpenClipTextEncoder
+from sspvs.tasks.refine import RefineTask
+from sspvs.tasks.summarize import SummarizeTask
 
 VIDEO_INPUTS, TEXT_INPUTS = ("features", "mask"), ("tokens", "token_mask")
 _BATCH, _PICKS = 2, 9
@@ -143,3 +148,118 @@ def trace_to(path: Path, graph: ExportGraph, opset: int) -> None:
             f"torch {torch.__version__} cannot export this checkpoint with opset {opset}: {first_line(error)}; take "
             "opset 17, and a torch whose torch.onnx.export still traces (dynamo=False)"
         ) from error
+
+
+class SummarizerGraph(ExportGraph):
+    """A summarizer that scores videos in one piece.
+
+    Args:
+        task: The summarizer; left as it is.
+    """
+
+    def __init__(self, task: SummarizeTask) -> None:
+        video, settings, tower = task.model.video_encoder.settings, task.model.settings, task.model.text_encoder
+        super().__init__(task.model, video.feature_dim)
+        self.picks_axes = {"scores": 1, "stage_scores": 2}
+        if tower is not None:
+            self.words, self.vocab_size = task.text_fields.total, tower.vocab_size
+        # torch's own attention, which open_clip's towers are made of, is traced for the example's number of tokens.
+        self.words_fixed = isinstance(tower, OpenClipTextEncoder)
+        self.longest = settings.max_frames
+        trained = video.trained_length
+        self.turning_points = (settings.max_frames, *(() if trained is None else (trained, trained + 3)))
+        self._text_fields, self._hparams = task.text_fields, dict(task.hparams)
+
+    def forward(self, features: Tensor, mask: Tensor, *text: Tensor) -> tuple[Tensor, ...]:
+        """(B, T) scores and (B, K, T) of each stage, both in [0, 1] and zero in the padding.
+
+        A video without any token is scored as one without text.
+        """
+        tokens, token_mask = text or (None, None)
+        out = self.model.score_at_once(features, mask, self.model.read(tokens, token_mask, None))
+        return out.scores.masked_fill(~mask, 0.0), out.stage_scores.masked_fill(~mask[:, None], 0.0)
+
+    def said(self, features: Tensor, mask: Tensor, *text: Tensor) -> tuple[Tensor, ...]:
+        """As in the base."""
+        out = self.model(features, mask, *text)
+        return out.scores, out.stage_scores
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """As in the base."""
+        settings = self.model.settings
+        return {
+            "mask": "true for frames of the video, false for padding; scores of padding are 0",
+            "scores": "importance of each frame in [0, 1], the product of stage_scores; compares frames within a video",
+            "max_frames": str(settings.max_frames),
+            "longer_videos": (
+                f"sspvs scores videos of more than max_frames in windows that share {settings.overlap} frames; this "
+                "file scores what it is given in one piece"
+            ),
+        } | self._text()
+
+    def _text(self) -> dict[str, str]:
+        """How tokens are made; nothing of a summarizer that reads no text."""
+        if self.words is None:
+            return {}
+        fields: dict[str, Any] = dict(zip(FIELDS, self._text_fields.lengths, strict=True))
+        return {
+            "tokenizer": str(self._hparams["text"]["encoder"]),
+            "text_fields": json.dumps({**fields, "pad_fields": self._text_fields.pad_fields}),
+            "tokens": (
+                "[CLS] category [SEP] query [SEP] title [SEP] description [SEP], each field cut to its length in "
+                "text_fields and, with pad_fields, padded to it; "
+                f"{self.words} in all{', no other number' if self.words_fixed else ''}"
+            ),
+            "token_mask": "true for tokens, false for padding; all false: the video has no text",
+        }
+
+
+UNIT_LENGTH = (
+    "as the backbone of feature_fingerprint gives them, of any length: the file L2-normalises each row, for it was "
+    "trained on such rows"
+)
+FEATURES, UNIQUENESS = "refined_features", "uniqueness"
+
+
+class RefinerGraph(ExportGraph):
+    """A refiner of videos of any length, and its uniqueness head where it has one.
+
+    Args:
+        task: The refiner; left as it is.
+    """
+
+    def __init__(self, task: RefineTask) -> None:
+        settings = task.model.settings
+        super().__init__(task.model, settings.feature_dim)
+        self.picks_axes = {FEATURES: 1, **({UNIQUENESS: 1} if settings.uniqueness else {})}
+        self._scoring = task.scoring
+
+    def forward(self, features: Tensor, mask: Tensor, *text: Tensor) -> tuple[Tensor, ...]:
+        """(B, T, E) refined features, not normalised, and (B, T) uniqueness in [0, 1]; zero in the padding."""
+        refined, *unique = self.said(features, mask, *text)
+        return refined, *(one.masked_fill(~mask, 0.0) for one in unique)
+
+    def said(self, features: Tensor, mask: Tensor, *text: Tensor) -> tuple[Tensor, ...]:  # noqa: ARG002  it reads none
+        """As in the base."""
+        refined, logits = self.model(features, mask)
+        return (refined,) if logits is None else (refined, logits.sigmoid())
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """As in the base."""
+        scoring = self._scoring
+        return {
+            "mask": "true for frames of the video, false for padding; outputs of padding are 0",
+            **({"features": UNIT_LENGTH} if self.model.unit_length else {}),
+            FEATURES: "of each frame, not normalised",
+            **({UNIQUENESS: "of each frame in [0, 1]: a term of scores"} if UNIQUENESS in self.picks_axes else {}),
+            "scores": (
+                "are not in the file: the product of the terms in scoring (Pang et al., WACV 2023), distances by "
+                "refined_features, neighbours by features; sspvs.importance.contrastive.contrastive_importance "
+                "computes it"
+            ),
+            "scoring": json.dumps(
+                {"combine": scoring.combine, "post": scoring.post, "neighbour_fraction": scoring.neighbour_fraction}
+            ),
+        }

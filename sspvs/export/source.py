@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from sspvs.errors import CheckpointError
+from sspvs.machine import package_version
 from sspvs.sharing import named
 from sspvs.tasks.checkpoint import PRETRAIN, REFINE, SUMMARIZE, read_tensors
-from sspvs.tasks.found_checkpoint import FoundCheckpoint, find_checkpoint
-from sspvs.tasks.loading import load_checkpoint
+from sspvs.tasks.loading import FoundCheckpoint, find_checkpoint, load_checkpoint
 from sspvs.tasks.refine import RefineTask
 from sspvs.tasks.saved_task import SavedTask
 from sspvs.tasks.summarize import SummarizeTask
-from sspvs.version import package_version
 from sspvs.weights.digest import file_digest
 
 Exported: TypeAlias = SummarizeTask | RefineTask

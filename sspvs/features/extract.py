@@ -1,12 +1,8 @@
-"""Run a backbone over videos: one into memory, or many into a feature file.
-
-Memory does not grow with a video's length but for its features: frames come resized, in chunks, from the reader's
-own process, which goes on decoding while the network works. Batches never mix videos, so a video's features do not
-depend on what else is extracted, by which engine, or in how many runs.
-"""
+"""Small pictures of the picks, for reports."""
 
 from __future__ import annotations
 
+import io
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -19,13 +15,39 @@ import numpy as np
 
 from sspvs.errors import SspvsError, VideoError, local_only, reason
 from sspvs.features.backbones import Backbone
-from sspvs.features.parts import Job
 from sspvs.features.progress import Progress, VideosBar, video_bar
-from sspvs.features.resumable import ExtractionReport, Outcome, run_jobs
-from sspvs.features.store import pack_video
-from sspvs.features.thumbnails import thumbnail_jpegs
+from sspvs.features.resumable import ExtractionReport, Job, Outcome, run_jobs
+from sspvs.table import pack_video
 from sspvs.types import DecodeReport, Fingerprint, FloatArray, FrameFeatures, ImageArray, IntArray
 from sspvs.video import open_video
+
+WIDTH_PIXELS = 160
+MAX_HEIGHT_PIXELS = 480  # of a very tall picture
+JPEG_QUALITY = 80
+
+
+def thumbnail_jpegs(frames: ImageArray, width: int, height: int) -> list[bytes]:
+    """Each frame as a small JPEG at the video's own aspect, whatever shape the network asked for.
+
+    Args:
+        frames: (C, H, W, 3) uint8 RGB, possibly squashed.
+        width: Displayed width of the video in pixels.
+        height: Displayed height of the video in pixels.
+
+    Returns:
+        C JPEG files, `WIDTH_PIXELS` wide.
+    """
+    from PIL import Image
+
+    tall = round(WIDTH_PIXELS * height / width) if width > 0 and height > 0 else WIDTH_PIXELS
+    size = (WIDTH_PIXELS, min(max(1, tall), MAX_HEIGHT_PIXELS))
+    pictures = []
+    for frame in frames:
+        buffer = io.BytesIO()
+        Image.fromarray(frame).resize(size, Image.Resampling.BILINEAR).save(buffer, "JPEG", quality=JPEG_QUALITY)
+        pictures.append(buffer.getvalue())
+    return pictures
+
 
 MAX_DAMAGED = 1 / 3
 """A video may have this share of damaged frames and still be used."""

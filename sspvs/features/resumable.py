@@ -1,14 +1,236 @@
-"""The part of an extraction that does not depend on the engine: what to do, what was done, in one report."""
+"""The state of an extraction that is under way: one finished file per video, then all of them in one.
+
+`OUT.h5.parts/` holds a complete feature file for every finished video, each written under a temporary name and
+renamed. At the end the groups of OUT.h5 and of the parts go into a new file, which takes the place of OUT.h5 in one
+rename, and the folder is removed. Killed at any moment, what is on disk is one of: some finished parts; a whole
+OUT.h5 beside parts that are already in it; and perhaps a temporary file, which the next run removes.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import itertools
+import logging
+import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import IO
 
-from sspvs.features.parts import Job, open_parts
+from sspvs.atomic import atomic_file, sweep, take_lock
+from sspvs.errors import FeatureFileError, FingerprintMismatchError, OutputError
+from sspvs.overwriting import FEATURES, check_output
+from sspvs.table import FeatureStore, SourceStamp, check_fingerprint, group_name, is_h5, merge_files
 from sspvs.types import Fingerprint
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One video to extract.
+
+    Attributes:
+        path: The video, as given.
+        group: Its group in the feature file.
+        source: The file as it was when the run began.
+    """
+
+    path: Path
+    group: str
+    source: SourceStamp
+
+
+class PartsFolder:
+    """The finished videos of one output file; made by `open_parts`."""
+
+    def __init__(self, out: Path, folder: Path, fingerprint: Fingerprint, overwrite: bool) -> None:
+        self.out = out
+        self.folder = folder
+        self.fingerprint = fingerprint
+        self._parts: dict[str, Path] = {}
+        self._sources: dict[str, SourceStamp | None] = {}
+        self._in_out: list[str] = []
+        if out.exists() and overwrite:
+            check_output(out, FEATURES)
+        elif out.exists():
+            self._read_output()
+        self._read_parts(overwrite)
+
+    def _read_output(self) -> None:
+        with FeatureStore(self.out) as store:
+            way_out = "or choose another --out, or replace the file with --overwrite"
+            if store.fingerprint is None:
+                raise FingerprintMismatchError(
+                    f"{self.out} has no feature fingerprint, so nothing can be added to it; choose another --out"
+                )
+            _refuse_mismatch(store.fingerprint, self.fingerprint, self.out, way_out)
+            self._in_out = list(store)
+            for name in store:
+                store.refuse_links(name)
+            self._sources.update({name: store.source_of(name) for name in store})
+
+    def _read_parts(self, overwrite: bool) -> None:
+        sweep(self.folder)
+        for path in sorted(self.folder.glob("*.h5")):
+            try:
+                with FeatureStore(path) as store:
+                    (name,) = store
+                    found, source = store.fingerprint, store.source_of(name)
+            except (FeatureFileError, ValueError) as error:
+                logger.warning("%s is damaged and will be made again (%s)", path, error)
+                path.unlink()
+                continue
+            if found != self.fingerprint and overwrite:
+                path.unlink()
+                continue
+            way_out = "finish it with the same settings, or throw it away with --overwrite"
+            where = f"{self.folder} (an extraction that was interrupted)"
+            _refuse_mismatch(found, self.fingerprint, where, way_out)
+            self._parts[name] = path
+            self._sources[name] = source
+
+    def plan(self, paths: Sequence[Path]) -> tuple[list[Job], list[Job], list[tuple[Path, str]]]:
+        """What is to be done, what is already there, and what cannot even be looked at.
+
+        A video is recognised by its place, size and time of modification; one that was moved, by its name and
+        those. Two videos of the same stem get different groups (`clip`, `clip_2`); what has a group keeps it.
+
+        Returns:
+            Jobs to do, jobs already done, and (path, reason) of files that cannot be read.
+        """
+        stamps: dict[str, tuple[Path, SourceStamp]] = {}  # by resolved path: a file named twice is one video
+        unreadable = []
+        for path in paths:
+            try:
+                stamp = SourceStamp.of(path)
+            except OSError as error:
+                unreadable.append((path, f"cannot be read: {error.strerror or error}"))
+            else:
+                stamps.setdefault(stamp.place, (path, stamp))
+        groups = _name_groups({stamp: path.resolve().stem for path, stamp in stamps.values()}, self._sources)
+        to_do: list[Job] = []
+        done: list[Job] = []
+        for path, stamp in stamps.values():
+            job = Job(path, groups[stamp.place], stamp)
+            known = self._sources.get(job.group)
+            (done if known is not None and known.content == stamp.content else to_do).append(job)
+        return to_do, done, unreadable
+
+    def add(self, job: Job, packed: bytes) -> None:
+        """Keep one finished video: from here on it survives a kill."""
+        path = self.folder / _part_name(job.group)
+        with atomic_file(path) as temporary:
+            temporary.write_bytes(packed)
+        self._parts[job.group] = path
+
+    def merge(self, only: Iterable[str] | None = None) -> None:
+        """Put the finished videos, and what the output already has, into the output.
+
+        Args:
+            only: Groups of parts to take; all unless given.
+        """
+        chosen = set(self._parts if only is None else only)
+        parts = {name: path for name, path in self._parts.items() if name in chosen}
+        if not parts:
+            return
+        members = {**dict.fromkeys(self._in_out, self.out), **parts}
+        with atomic_file(self.out, folder=self.folder) as temporary:
+            merge_files(temporary, members, self.fingerprint)
+        for path in self._parts.values():
+            path.unlink(missing_ok=True)
+        self._parts.clear()
+
+
+@contextmanager
+def open_parts(out: Path, fingerprint: Fingerprint, *, overwrite: bool = False) -> Iterator[PartsFolder]:
+    """The parts folder of an output file, for one run alone.
+
+    On the way out, whatever happened, a folder without finished videos is removed, and so are the folders made
+    to hold it.
+
+    Args:
+        out: The feature file to make or add to.
+        fingerprint: What makes the features.
+        overwrite: Replace `out` instead of adding to it.
+
+    Raises:
+        OutputError: The place cannot be written to, or another run is writing to it.
+        FingerprintMismatchError: `out`, or an interrupted run's parts, have features of another extractor.
+        FeatureFileError: `out` is no feature file.
+    """
+    if out.is_dir():
+        raise OutputError(
+            f"{out}: expected a file to write, found a folder; name a file, such as {out / 'features.h5'}"
+        )
+    if out.exists() and not is_h5(out):
+        raise OutputError(f"{out}: exists and is no h5 file, so it is left alone; choose another --out")
+    folder = out.with_name(out.name + ".parts")
+    made = [place for place in (out.parent, *out.parent.parents) if not place.exists()]
+    lock: IO[bytes] | None = None
+    try:
+        try:
+            lock = take_lock(folder / "lock")
+            if lock is None:
+                raise OutputError(f"{out}: another run is writing to it; wait for that run, or choose another --out")
+            parts = PartsFolder(out, folder, fingerprint, overwrite)
+        except OSError as error:
+            raise OutputError(f"{out}: cannot be written: {error.strerror or error}; choose another --out") from error
+        yield parts
+    finally:
+        if lock is not None:
+            _tidy(folder)
+            lock.close()
+        for place in made:
+            with suppress(OSError):  # holds what we wrote, or was never made
+                place.rmdir()
+
+
+def _tidy(folder: Path) -> None:
+    """Remove the lock, still held, and the folder, unless it has finished parts."""
+    with suppress(OSError):
+        (folder / "lock").unlink()
+        folder.rmdir()
+
+
+def _refuse_mismatch(found: Fingerprint | None, expected: Fingerprint, where: object, way_out: str) -> None:
+    try:
+        check_fingerprint(found, expected, str(where))
+    except FingerprintMismatchError as error:
+        raise FingerprintMismatchError(f"{error}; {way_out}") from None
+
+
+def _name_groups(stems: Mapping[SourceStamp, str], known: Mapping[str, SourceStamp | None]) -> dict[str, str]:
+    """A group for each place of a source: the one it has, else its stem, else its stem with a number."""
+    by_place = {source.place: name for name, source in known.items() if source is not None}
+    groups = {stamp.place: by_place[stamp.place] for stamp in stems if stamp.place in by_place}
+    left = {*known} - {*groups.values()}
+    moved = {source.content: name for name in sorted(left) if (source := known[name]) is not None}
+    for stamp in stems:
+        if stamp.place not in groups and (name := moved.pop(stamp.content, None)) is not None:
+            groups[stamp.place] = name
+    used = {*known, *groups.values()}
+    second = []  # whole stems first, so that a numbered one never takes another video's stem
+    for stamp in stems:
+        stem = group_name(stems[stamp])
+        if stamp.place not in groups and stem not in used:
+            groups[stamp.place] = stem
+            used.add(stem)
+        elif stamp.place not in groups:
+            second.append((stamp.place, stem))
+    for place, stem in second:
+        number = next(number for number in itertools.count(2) if f"{stem}_{number}" not in used)
+        groups[place] = f"{stem}_{number}"
+        used.add(groups[place])
+    return groups
+
+
+def _part_name(group: str) -> str:
+    """A file name for a group's part: readable, short, and distinct where upper and lower case are not."""
+    readable = re.sub(r"[^A-Za-z0-9_-]", "_", group)[:60]
+    return f"{readable}-{hashlib.sha256(group.encode()).hexdigest()[:12]}.h5"
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,33 @@
-"""The two terms of contrastive importance for any number of frames: exact, in blocks of rows, in bounded memory."""
+"""What goes into and comes out of the pairwise computation, on a CPU or a GPU."""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
+import torch
 
-from sspvs.importance.points import Points, Terms
-from sspvs.types import FloatArray
+from sspvs.types import BoolArray, FloatArray
+
+
+class Terms(NamedTuple):
+    """A and G before normalisation."""
+
+    dissimilarity: FloatArray  # (T,) float64; empty when not asked for
+    consistency: FloatArray  # (T,) float64; empty when not asked for
+
+
+class Points(NamedTuple):
+    """Frames as points on the unit sphere, moved by their mean.
+
+    Distances do not change by the move, and the less the frames differ the more digits it saves.
+    """
+
+    rows: FloatArray  # (T, D) float64
+    squares: FloatArray  # (T,) squared norms of the rows
+    absent: BoolArray  # (T,) frames of zeros, which have no direction and stay at the origin of the sphere
+
 
 DEFAULT_MEMORY_BYTES = 256 * 2**20
 """What a block of distances and its temporaries may take, the features themselves aside."""
@@ -67,8 +88,6 @@ def pairwise_terms(
         block_rows = max(memory_bytes // (8 * count * matrices), 1)
         block_rows = min(block_rows, _GPU_BLOCK_ROWS if on_gpu else _CPU_BLOCK_ROWS, count)
     if on_gpu:
-        from sspvs.importance.pairwise_gpu import terms_on_gpu
-
         return terms_on_gpu(points, anchors, neighbours, consistency, block_rows, device)
     return _terms(points, anchors, neighbours, consistency, block_rows)
 
@@ -143,3 +162,57 @@ def _on_gpu(device: str, count: int) -> bool:
     if device != "auto" and not available:
         raise ValueError(f"device {device} was asked for, but there is no GPU here; use cpu")
     return available
+
+
+def terms_on_gpu(
+    points: Points, anchors: Points | None, neighbours: int, consistency: bool, block_rows: int, device: str
+) -> Terms:
+    """A and G in one pass over blocks of rows, see `pairwise_terms`.
+
+    Args:
+        points: What distances are taken from.
+        anchors: What neighbours are chosen by; `points` when None.
+        neighbours: Neighbours of a frame, itself included; 0 for no A.
+        consistency: Whether to compute G.
+        block_rows: Rows in a block.
+        device: A torch device, or `auto` for the current GPU.
+    """
+    place = torch.device("cuda" if device == "auto" else device)
+    spread = _Resident(points, place)
+    order = spread if anchors is None else _Resident(anchors, place)
+    by_rank = anchors is not None or bool(points.absent.any())
+    count = len(points.rows)
+    dissimilarity = torch.empty(count if neighbours else 0, dtype=torch.float64, device=place)
+    density = torch.empty(count if consistency else 0, dtype=torch.float64, device=place)
+    for start in range(0, count, block_rows):
+        end = min(start + block_rows, count)
+        distances = spread.distances(start, end)  # (rows, T)
+        if neighbours and not by_rank:
+            nearest = distances.topk(neighbours, dim=1, largest=False, sorted=False).values
+            dissimilarity[start:end] = nearest.mean(dim=1)
+        elif neighbours:
+            ranks = order.distances(start, end)
+            ranks += order.absent
+            ranks[:, start:end].fill_diagonal_(-1)
+            columns = ranks.topk(neighbours, dim=1, largest=False, sorted=False).indices
+            dissimilarity[start:end] = distances.gather(1, columns).mean(dim=1)
+        if consistency:
+            density[start:end] = distances.mul_(-2).exp_().mean(dim=1)
+    return Terms(dissimilarity.cpu().numpy(), density.log().cpu().numpy())
+
+
+class _Resident:
+    """Points in the GPU's memory."""
+
+    def __init__(self, points: Points, place: torch.device) -> None:
+        self.rows = torch.from_numpy(points.rows).to(place)
+        self.squares = torch.from_numpy(points.squares).to(place)
+        self.absent = torch.from_numpy(points.absent).to(place)
+
+    def distances(self, start: int, end: int) -> torch.Tensor:
+        """(end - start, T) squared distances; that of a frame to itself is exactly 0."""
+        block = torch.addmm(self.squares, self.rows[start:end], self.rows.T, alpha=-2)
+        block += self.squares[start:end, None]
+        block.clamp_(min=0)
+        block[:, start:end].fill_diagonal_(0)
+        return block

@@ -1,25 +1,75 @@
-"""What the refiner is trained on: alignment, uniformity, and what makes a frame common or unique.
+"""Pairs of frames a few frames at a time, so that memory does not grow with the square of the length.
 
-Pang et al., Contrastive Losses Are Natural Criteria for Unsupervised Video Summarization, WACV 2023; Journal of Imaging
-2024. z_t is the L2-normalised refined feature of frame t; |z_t - z_j|^2 = 2 - 2 cos. Everything is computed in float32,
-in float64 where that is given, also under autocast. Clips without a frame count nowhere.
-
-Memory is bounded: above `max_elements` cosines they are made for a few frames of each clip at a time and, in the
-backward pass, again.
-
-Axis letters: B clips, T frames of a clip, D width of the raw features, E width of the refined ones, S segments of a
-clip, C clips of all processes.
+Axis letters: B clips, T frames of a clip.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Literal
+
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
-from sspvs.losses.blocks import in_blocks
-from sspvs.losses.clips import Reduction, reduced
-from sspvs.losses.gather import gather_texts
+from sspvs.losses.gather import gather_texts, global_mean
+
+
+def in_blocks(some: Callable[[slice], Tensor], mask: Tensor, elements: int, max_elements: int) -> Tensor:
+    """(B, T) of what `some` gives for the frames of a slice, at a time as many as the memory is for.
+
+    Args:
+        some: (B, rows) of some frames of each clip.
+        mask: (B, T) bool.
+        elements: What one frame of each clip takes.
+        max_elements: What may be taken; in the backward pass too.
+    """
+    at_a_time = max(1, max_elements // max(1, elements))
+    if at_a_time >= mask.shape[1]:
+        return some(slice(0, mask.shape[1]))
+    blocks = [slice(start, start + at_a_time) for start in range(0, mask.shape[1], at_a_time)]
+    if not torch.is_grad_enabled():
+        return torch.cat([some(rows) for rows in blocks], dim=1)
+    return torch.cat([checkpoint(some, rows, use_reentrant=False, preserve_rng_state=False) for rows in blocks], dim=1)
+
+
+Reduction = Literal["mean", "none"]
+"""`mean`: a scalar, as `clip_mean`; `none`: (B, T), zeros in the padding."""
+
+
+def clip_means(values: Tensor, mask: Tensor) -> Tensor:
+    """(B,) the mean over the valid frames of each clip; NaN, without a gradient, of a clip that has none.
+
+    Args:
+        values: (B, T).
+        mask: (B, T) bool, True = a frame of the clip.
+    """
+    frames = mask.sum(dim=1)  # (B,)
+    means = values.masked_fill(~mask, 0.0).sum(dim=1) / frames.clamp(min=1)
+    return means.masked_fill(frames == 0, torch.nan)
+
+
+def clip_mean(values: Tensor, mask: Tensor) -> Tensor:
+    """The mean over the valid frames of each clip, then over the clips that have any (of all processes, in training).
+
+    Args:
+        values: (B, T).
+        mask: (B, T) bool, True = a frame of the clip.
+
+    Returns:
+        Scalar; 0 where no clip has a frame.
+    """
+    filled = mask.any(dim=1)  # (B,)
+    return global_mean(clip_means(values, mask).masked_fill(~filled, 0.0).sum(), filled.to(values.dtype).sum())
+
+
+def reduced(values: Tensor, mask: Tensor, reduction: Reduction) -> Tensor:
+    """(B, T) values with zeros in the padding, or their `clip_mean`; see `Reduction`."""
+    if reduction == "none":
+        return values.masked_fill(~mask, 0.0)
+    return clip_mean(values, mask)
+
 
 _MOST = 1 << 26  # cosines at a time, 256 MiB
 _SHARPNESS = 2.0  # t of exp(-t |z - z'|^2), as published
@@ -44,7 +94,7 @@ def alignment(
         raw: (B, T, D), any scale.
         mask: (B, T) bool, True = a frame of the clip.
         neighbour_fraction: Share of the frames that are neighbours, in (0, 1].
-        reduction: See `sspvs.losses.clips.Reduction`.
+        reduction: See `sspvs.losses.contrastive.Reduction`.
         max_elements: Most cosines held at a time (those of one frame of each clip at least).
 
     Returns:
@@ -73,7 +123,7 @@ def uniformity(refined: Tensor, mask: Tensor, *, reduction: Reduction = "mean", 
     Args:
         refined: (B, T, E), any scale.
         mask: (B, T) bool, True = a frame of the clip.
-        reduction: See `sspvs.losses.clips.Reduction`.
+        reduction: See `sspvs.losses.contrastive.Reduction`.
         max_elements: As in `alignment`.
 
     Returns:
@@ -184,7 +234,7 @@ def uniqueness_entropy(logits: Tensor, commonness: Tensor, mask: Tensor, *, redu
         logits: (B, T) of the head.
         commonness: (B, T) F(t).
         mask: (B, T) bool, True = a frame of the clip.
-        reduction: See `sspvs.losses.clips.Reduction`.
+        reduction: See `sspvs.losses.contrastive.Reduction`.
 
     Returns:
         Scalar or (B, T), positive.

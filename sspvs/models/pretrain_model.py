@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from sspvs.models.heads import MaskedFrameHead, MatchingHead, ProjectionHead
-from sspvs.models.text_encoder import TextEncoder
+from sspvs.models.text_towers import TextEncoder
 from sspvs.models.video_encoder import VideoEncoder, VideoEncoding
 
 

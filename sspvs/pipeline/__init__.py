@@ -4,9 +4,8 @@
 """
 
 from sspvs.importance.contrastive import Combine
-from sspvs.pipeline.settings import SEGMENTERS, Post, Segmenter, SummarySettings
+from sspvs.pipeline.settings import SEGMENTERS, Post, Segmenter, SummarySettings, Tools, load_tools
 from sspvs.pipeline.summarizing import VideoSummary, is_summarized, summarize, summarize_with
-from sspvs.pipeline.tools import Tools, load_tools
 
 __all__ = [
     "SEGMENTERS",

@@ -14,16 +14,15 @@ import numpy as np
 
 from sspvs.features.backbones import Backbone
 from sspvs.features.extract import Sampling, extract_video
-from sspvs.features.store import SourceStamp
 from sspvs.features.transnet import cut_frames
-from sspvs.output import write_outputs
 from sspvs.overwriting import read_summary, summary_files
-from sspvs.pipeline.settings import SummarySettings
-from sspvs.pipeline.tools import Tools, load_tools
+from sspvs.pipeline.output import write_outputs
+from sspvs.pipeline.settings import SummarySettings, Tools, load_tools
 from sspvs.report.tables import plain
 from sspvs.selection.kts import WINDOW_PICKS, kts
 from sspvs.selection.shots import given_shots, merge_short, shots_from_cuts, shots_from_picks, uniform_shots
 from sspvs.selection.summary import Selection, select, select_in_parts
+from sspvs.table import SourceStamp
 from sspvs.types import FrameFeatures, Shots, Summary, Timeline, VideoInfo
 
 logger = logging.getLogger(__name__)

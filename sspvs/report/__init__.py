@@ -8,10 +8,9 @@ An evaluation has modules of its own: `evaluation_table` (the comparison table, 
 """
 
 from sspvs.report.edit_list import write_edl, write_otio
-from sspvs.report.keyframes import write_keyframe_images
 from sspvs.report.page import write_report
 from sspvs.report.plots import write_scores_png
-from sspvs.report.tables import write_scores_csv, write_summary_json
+from sspvs.report.tables import write_keyframe_images, write_scores_csv, write_summary_json
 
 __all__ = [
     "write_edl",

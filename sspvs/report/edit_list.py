@@ -25,7 +25,7 @@ import numpy as np
 
 from sspvs.atomic import write_text
 from sspvs.errors import MissingExtraError, printable
-from sspvs.report.page_data import source_urls
+from sspvs.report.page import source_urls
 from sspvs.report.tables import generated_by, shot_of_frames
 from sspvs.types import FloatArray, Summary
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from sspvs.report.evaluation_columns import Block, Column, Figure, Row, Table
+from sspvs.report.evaluation_columns import SHORT, Block, Column, Figure, Row, Table, number
 from sspvs.report.evaluation_text import compared_pairs
-from sspvs.report.evaluation_words import SHORT, number
-from sspvs.report.page_parts import escape
+from sspvs.report.page import escape
 
 _HEAD = {"kendall_tau": "&tau;", "spearman_rho": "&rho;"}
 _STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0)

@@ -13,9 +13,8 @@ import numpy as np
 from sspvs.atomic import atomic_stream
 from sspvs.evaluation.published import PublishedResult
 from sspvs.evaluation.results import Evaluation, MethodResult
-from sspvs.report.evaluation_columns import Block
+from sspvs.report.evaluation_columns import SHORT, Block, number
 from sspvs.report.evaluation_table import comparison_table, dataset_title, drawn_metrics
-from sspvs.report.evaluation_words import SHORT, number
 from sspvs.report.plots import INK, MUTED, PAPER, RULE
 from sspvs.report.tables import generated_by
 from sspvs.types import FloatArray

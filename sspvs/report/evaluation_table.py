@@ -16,9 +16,20 @@ from typing import Any
 from sspvs.evaluation.protocol import PROTOCOLS
 from sspvs.evaluation.published import PublishedResult, benchmark_name
 from sspvs.evaluation.results import Evaluation, MethodResult
-from sspvs.report.evaluation_columns import CORRELATIONS, F1, F_SCORES, Apart, Block, Figure, Row, Table
+from sspvs.report.evaluation_columns import (
+    CORRELATIONS,
+    F1,
+    F_SCORES,
+    SHORT,
+    Apart,
+    Block,
+    Figure,
+    Row,
+    Table,
+    in_words,
+    number,
+)
 from sspvs.report.evaluation_text import render_markdown, render_text
-from sspvs.report.evaluation_words import SHORT, in_words, number
 
 __all__ = ["Table", "comparison_table", "render_markdown", "render_text"]
 

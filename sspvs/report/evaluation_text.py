@@ -9,8 +9,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 
 from sspvs.evaluation.results import Comparison
-from sspvs.report.evaluation_columns import Block, Column, Figure, Row, Table
-from sspvs.report.evaluation_words import SHORT, comparison_text, number
+from sspvs.report.evaluation_columns import SHORT, Block, Column, Figure, Row, Table, comparison_text, number
 
 _WIDTHS = (60, 140)
 _LONGEST_LABEL, _SHORTEST_LABEL = 22, 14

@@ -4,8 +4,7 @@
 """
 
 from sspvs.scorers.backbone_choice import backbone_for
-from sspvs.scorers.base import Scorer, is_given
-from sspvs.scorers.contrastive import CONTRASTIVE, ContrastiveScorer
+from sspvs.scorers.base import CONTRASTIVE, ContrastiveScorer, Scorer, is_given
 from sspvs.scorers.loading import WITHOUT_TRAINING, load_scorer, may_be_scorer, no_such_term, unknown_scorer
 
 __all__ = [

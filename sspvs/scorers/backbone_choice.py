@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sspvs.errors import FingerprintMismatchError
 from sspvs.features.backbones import Backbone, load_backbone
-from sspvs.features.store import differences
 from sspvs.scorers.base import Scorer
+from sspvs.table import differences
 from sspvs.types import Fingerprint
 
 DEFAULT_RATE_HZ = 2.0

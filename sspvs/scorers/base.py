@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
 
 from sspvs.data.text import TextFields
-from sspvs.importance.contrastive import Importance
+from sspvs.features.backbones import Backbone
+from sspvs.importance.contrastive import Combine, Importance, contrastive_importance
 from sspvs.types import Fingerprint, FrameFeatures
 
 
@@ -78,3 +80,75 @@ class Scorer(Protocol):
 def is_given(text: TextFields | None) -> bool:
     """Whether any field says something."""
     return text is not None and any(field.strip() for field in text)
+
+
+CONTRASTIVE = "contrastive"
+_NO_BACKBONE = "a title needs the backbone that made the features, to compare them with"
+
+
+@dataclass(frozen=True)
+class ContrastiveScorer:
+    """Local dissimilarity times global consistency (Pang et al., WACV 2023); see `sspvs.importance.contrastive`.
+
+    Attributes:
+        combine: `a` local dissimilarity alone, `g` global consistency alone, `ag` one times the other.
+        post: What follows the product.
+        device: `auto`, `cpu`, `cuda`, `cuda:1`.
+        backbone: The one that made the features; only a title needs it.
+    """
+
+    combine: Combine = "ag"
+    post: Literal["summe", "tvsum", "none"] = "summe"
+    device: str = "auto"
+    backbone: Backbone | None = None
+    name: str = CONTRASTIVE
+    feature_dim: int | None = None
+    text_fields: tuple[str, ...] = ("title",)
+    title_as_query: bool = False
+    expects: Fingerprint | None = None
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """As `Scorer`."""
+        return {"combine": self.combine, "post": self.post}
+
+    def check_text(self, text: TextFields) -> None:
+        """A title is compared with the frames; the other fields have no say.
+
+        Raises:
+            ValueError: Another field is given, or a title without a backbone that can compare it with frames.
+            SspvsError: What the backbone takes for that is not on this machine.
+        """
+        other = [name for name, field in text._asdict().items() if field.strip() and name != "title"]
+        if other:
+            raise ValueError(
+                f"{CONTRASTIVE} importance reads a title and nothing else, got {' and '.join(other)}; put that into "
+                "the title"
+            )
+        if text.title:
+            if self.backbone is None:
+                raise ValueError(_NO_BACKBONE)
+            self.backbone.check_text()
+
+    def check_features(self, found: Fingerprint | None, where: str) -> str | None:
+        """Any features will do; a sentence when it is unknown what made them."""
+        return f"{where}: no feature fingerprint; what made these features is unknown" if found is None else None
+
+    def notes(self, text: TextFields) -> tuple[str, ...]:  # noqa: ARG002
+        """None."""
+        return ()
+
+    def score(self, features: FrameFeatures, text: TextFields | None = None) -> Importance:
+        """As `Scorer`; curves as `contrastive_importance` names them."""
+        similarity = None
+        if text is not None and text.title:
+            if self.backbone is None:
+                raise ValueError(_NO_BACKBONE)
+            similarity = self.backbone.text_similarity(features.features, text.title)
+        return contrastive_importance(
+            features.features,
+            combine=self.combine,
+            post=self.post,
+            text_similarity=similarity,
+            device=self.device,
+        )

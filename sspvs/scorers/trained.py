@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from sspvs.errors import FeatureFileError, FingerprintMismatchError
+from sspvs.data.text import FIELDS, TextFields, TextSettings, assemble_tokens, tokenize
+from sspvs.errors import CheckpointError, FeatureFileError, FingerprintMismatchError
 from sspvs.features.backbones.base import choose_device
-from sspvs.features.store import check_fingerprint
+from sspvs.importance.contrastive import Combine, Importance
 from sspvs.models.fast_linear import use_fast_linears
+from sspvs.models.tokenizers import Tokenizer, load_tokenizer
 from sspvs.scorers.backbone_choice import is_synthetic
+from sspvs.scorers.base import is_given
 from sspvs.sharing import checkpoint_name
+from sspvs.table import check_fingerprint
 from sspvs.tasks.saved_task import SavedTask
+from sspvs.tasks.settings import settings_from
 from sspvs.types import Fingerprint, FrameFeatures
+
+if TYPE_CHECKING:
+    from sspvs.tasks.refine import Post, RefineTask
+    from sspvs.tasks.summarize import SummarizeTask
 
 
 class TrainedScorer:
@@ -84,3 +96,220 @@ class TrainedScorer:
             )
         frames = torch.from_numpy(features.features).to(self._device)[None]
         return frames, torch.ones(frames.shape[:2], dtype=torch.bool, device=self._device)
+
+
+class SummarizerScorer(TrainedScorer):
+    """A fine-tuned summarizer: its score is the product of its stages.
+
+    Args:
+        task: What was trained; it moves to the device, and is the scorer's from then on.
+        name: What reports call it.
+        source: Where it came from: a folder, a file or a hub id.
+        digest: SHA-256 of its weights file.
+        device: `auto`, `cpu`, `cuda`, `cuda:1`.
+        download: Fetch the tokenizer's files when they are not on this machine.
+
+    Raises:
+        ValueError: The device is unknown or not there.
+    """
+
+    def __init__(
+        self, task: SummarizeTask, *, name: str, source: str, digest: str, device: str = "auto", download: bool = False
+    ) -> None:
+        super().__init__(task, name=name, source=source, digest=digest, device=device)
+        self._download = download
+        self._fields = settings_from(TextSettings, self._hparams["text_fields"])
+        self._model = task.model
+
+    @property
+    def feature_dim(self) -> int | None:
+        """D of the features it was trained on."""
+        width: int = self._model.video_encoder.settings.feature_dim
+        return width
+
+    @property
+    def text_fields(self) -> tuple[str, ...]:
+        """As `Scorer`: those that it was trained with; none without text guidance."""
+        if self._model.text_encoder is None:
+            return ()
+        return tuple(name for name, length in zip(FIELDS, self._fields.lengths, strict=True) if length)
+
+    @property
+    def title_as_query(self) -> bool:
+        """As `Scorer`."""
+        return bool(self._hparams["title_as_query"])
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """As `Scorer`: which checkpoint, and what it is."""
+        summarizer = self._hparams["summarizer"]
+        return {
+            **super().settings,
+            "head": summarizer["head"],
+            "stages": summarizer["num_stages"],
+            "text_guidance": summarizer["text_guidance"],
+        }
+
+    def check_text(self, text: TextFields) -> None:
+        """As `Scorer`; loads the tokenizer.
+
+        Raises:
+            ValueError: It was trained without text, or without one of the fields.
+            SspvsError: The tokenizer is not on this machine.
+        """
+        given = [name for name, field in self._placed(text)._asdict().items() if field.strip()]
+        if not given:
+            return
+        if not self.text_fields:
+            raise ValueError(self._no_text)
+        if unread := [name for name in given if name not in self.text_fields]:
+            raise ValueError(
+                f"{self.name} does not read {' and '.join(unread)}: it was trained with {', '.join(self.text_fields)}; "
+                "put the text there"
+            )
+        self._tokenizer  # noqa: B018  loaded now, so that a missing one is told before anything is computed
+
+    def notes(self, text: TextFields) -> tuple[str, ...]:
+        """As `Scorer`: a checkpoint that reads text and is given none."""
+        if not self.text_fields or is_given(text):
+            return ()
+        return (f"{self.name} reads text, and none was given: it scores as it does without text guidance",)
+
+    def score(self, features: FrameFeatures, text: TextFields | None = None) -> Importance:
+        """As `Scorer`; longer videos than the model takes at once go through it in windows.
+
+        Returns:
+            The scores, in (0, 1), and the curves `stage_1` ... `stage_K`, whose product they are; with a gate and
+            text also `text_fit`, how well each frame fits the text.
+        """
+        frames, mask = self.frames_of(features)
+        tokens = self._tokens(text)
+        with torch.inference_mode():
+            out = self._model(frames, mask, *tokens)
+            logits = out.stage_logits[0].double().cpu()  # (K, T)
+        if not bool(torch.isfinite(logits).all()):
+            raise CheckpointError(
+                f"{self.name} is damaged: it gives scores of {features.name} that are NaN or infinite"
+            )
+        curves = {f"stage_{stage}": row.numpy() for stage, row in enumerate(logits.sigmoid(), start=1)}
+        if tokens and out.text_fit is not None:
+            curves["text_fit"] = out.text_fit[0].double().cpu().numpy()
+        # The logarithms are added, in double precision: a product of stages can be very small.
+        return Importance(functional.logsigmoid(logits).sum(dim=0).exp().numpy(), curves)
+
+    def _tokens(self, text: TextFields | None) -> tuple[Tensor, ...]:
+        """(1, L) ids, (1, L) mask and (1,) whether there is text; nothing without any."""
+        if text is None or not is_given(text):
+            return ()
+        if not self.text_fields:
+            raise ValueError(self._no_text)
+        fields = tokenize(self._placed(text), self._tokenizer)
+        if not any(ids and length for ids, length in zip(fields, self._fields.lengths, strict=True)):
+            return ()  # as in training: text that gets no token is none
+        ids, valid = assemble_tokens(fields, self._tokenizer, self._fields)
+        given = torch.ones(1, dtype=torch.bool)
+        return tuple(
+            part.to(self._device) for part in (torch.from_numpy(ids)[None], torch.from_numpy(valid)[None], given)
+        )
+
+    def _placed(self, text: TextFields) -> TextFields:
+        """A title where the title was in training: in the query's place, unless a query is given too."""
+        if self.title_as_query and not text.query.strip():
+            return text._replace(query=text.title, title="")
+        return text
+
+    @property
+    def _no_text(self) -> str:
+        return f"{self.name} was trained without text; leave the text out, or take a checkpoint with text guidance"
+
+    @cached_property
+    def _tokenizer(self) -> Tokenizer:
+        assert self._model.text_encoder is not None
+        return load_tokenizer(
+            self._hparams["text"]["encoder"], download=self._download, vocab_size=self._model.text_encoder.vocab_size
+        )
+
+
+class RefinedScorer(TrainedScorer):
+    """A refined checkpoint: local dissimilarity, global consistency and uniqueness of what the network makes of frames.
+
+    Args:
+        task: What was trained; it moves to the device, and is the scorer's from then on.
+        name: What reports call it.
+        source: Where it came from: a folder, a file or a hub id.
+        digest: SHA-256 of its weights file.
+        device: `auto`, `cpu`, `cuda`, `cuda:1`.
+        combine: The terms that are multiplied; None: as the checkpoint says.
+        post: What follows the product; None: as the checkpoint says.
+
+    Raises:
+        ValueError: The device is unknown or not there, or the checkpoint has learned no uniqueness.
+    """
+
+    text_fields: tuple[str, ...] = ()
+    title_as_query = False
+
+    def __init__(
+        self,
+        task: RefineTask,
+        *,
+        name: str,
+        source: str,
+        digest: str,
+        device: str = "auto",
+        combine: Combine | None = None,
+        post: Post | None = None,
+    ) -> None:
+        super().__init__(task, name=name, source=source, digest=digest, device=device)
+        if combine is not None and "h" in combine and not task.losses.uniqueness:
+            raise ValueError(
+                f"combine {combine} needs uniqueness, which {name} did not learn; take one of a, g, ag, or train with "
+                "losses.uniqueness above 0"
+            )
+        own = task.scoring
+        self._scoring = replace(own, combine=combine or own.combine, post=post or own.post, device=device)
+        self._model = task.model
+
+    @property
+    def feature_dim(self) -> int | None:
+        """D of the features it was trained on."""
+        width: int = self._hparams["refiner"]["feature_dim"]
+        return width
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """As `Scorer`: which checkpoint, and what its features become."""
+        return {**super().settings, "combine": self._scoring.combine, "post": self._scoring.post}
+
+    def check_text(self, text: TextFields) -> None:
+        """Nothing is read.
+
+        Raises:
+            ValueError: There is text.
+        """
+        if is_given(text):
+            raise ValueError(f"{self.name} reads no text; leave it out, or take a checkpoint with text guidance")
+
+    def notes(self, text: TextFields) -> tuple[str, ...]:  # noqa: ARG002
+        """None."""
+        return ()
+
+    def score(self, features: FrameFeatures, text: TextFields | None = None) -> Importance:
+        """As `Scorer`; the curves are the normalised terms that were multiplied.
+
+        Memory grows with T, not with its square: the attention is torch's fused kernel, the terms go in blocks of rows.
+        """
+        if text is not None:
+            self.check_text(text)
+        frames, mask = self.frames_of(features)
+        with torch.inference_mode():
+            out = self._model(frames, mask)
+            refined = out.features[0]  # (T, E)
+            unique = None if out.uniqueness_logits is None else out.uniqueness_logits[0].sigmoid()  # (T,)
+        if not all(bool(torch.isfinite(found).all()) for found in (refined, unique) if found is not None):
+            raise CheckpointError(
+                f"{self.name} is damaged: it gives features of {features.name} that are NaN or infinite"
+            )
+        return self._scoring.importance(
+            refined.cpu().numpy(), features.features, None if unique is None else unique.cpu().numpy()
+        )

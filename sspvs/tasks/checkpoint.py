@@ -25,7 +25,7 @@ from sspvs.atomic import made_folder, together, write_bytes, write_text
 from sspvs.errors import CheckpointError, WeightsNotFoundError, first_line
 from sspvs.files import TEXT, check_kind, check_regular, kind_of, read_json, why_not
 from sspvs.schema import group_mistakes, parameters, shown
-from sspvs.weights.hub import hub_offline
+from sspvs.weights.digest import hub_offline
 
 CONFIG, WEIGHTS, PRETRAINING = "config.json", "model.safetensors", "pretraining"
 VERSION = 1

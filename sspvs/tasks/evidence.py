@@ -1,26 +1,106 @@
-"""What one validation batch tells about its videos, and what retrieval compares.
+"""Every video against every text: what retrieval ranks.
 
-Axis letters: B batch, T picks, L tokens, M masked frames, D feature width.
+Axis letters: N videos, P texts, V and W their widths, H the matching head's first hidden width.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
 
 from sspvs.data.batch import PretrainBatch
 from sspvs.losses.fine import late_interaction, squared_hausdorff
+from sspvs.models.heads import MatchingHead
 from sspvs.models.layers import masked_mean
 from sspvs.models.pretrain_model import PretrainModel, PretrainOutput
-from sspvs.models.text_encoder import TextEncoding
+from sspvs.models.text_towers import TextEncoding
 from sspvs.models.video_encoder import VideoEncoding
 from sspvs.tasks.objectives import contrastive_vectors
-from sspvs.tasks.pair_scores import cosine_scores, matching_scores
-from sspvs.tasks.recovery import copied_neighbours
 from sspvs.tasks.settings import LossSettings
 from sspvs.tasks.validation import PairScores
+
+
+def cosine_scores(video: Tensor, text: Tensor) -> Tensor:
+    """(N, D) and (P, D) -> (N, P) cosines in float32."""
+    return functional.normalize(video.float(), dim=-1) @ functional.normalize(text.float(), dim=-1).T
+
+
+def matching_scores(head: MatchingHead, video: Tensor, text: Tensor, *, max_elements: int = 1 << 24) -> Tensor:
+    """The matching head's logit for every pair.
+
+    Its first layer is linear in [text ; video]: it is computed once for each text and once for each video and added.
+
+    Args:
+        head: In evaluation mode: its dropout is not applied.
+        video: (N, V) pooled videos.
+        text: (P, W) pooled texts.
+        max_elements: Most hidden values held at a time.
+
+    Returns:
+        (N, P) logits in float32.
+    """
+    first = head.layers[0]
+    assert isinstance(first, nn.Linear)
+    of_text, of_video = first.weight[:, : text.shape[1]], first.weight[:, text.shape[1] :]
+    texts = functional.linear(text, of_text, first.bias)  # (P, H)
+    videos = functional.linear(video, of_video)  # (N, H)
+    at_a_time = max(1, max_elements // (len(text) * first.out_features))
+    rest = [layer for layer in list(head.layers)[1:] if not isinstance(layer, nn.Dropout)]
+    rows = []
+    for start in range(0, len(videos), at_a_time):
+        hidden = videos[start : start + at_a_time, None] + texts  # (n, P, H)
+        for layer in rest:
+            hidden = layer(hidden)
+        rows.append(hidden.squeeze(-1).float())
+    return torch.cat(rows)
+
+
+class CopiedNeighbours(NamedTuple):
+    """Guesses of masked frames from the nearest frames that are not masked.
+
+    Attributes:
+        mean: (B, M, D) of the one before and the one after; of the only one at an end of the video.
+        nearest: (B, M, D) the nearer of both; the one before when both are as near.
+        known: (B, M) bool, whether there is any.
+    """
+
+    mean: Tensor
+    nearest: Tensor
+    known: Tensor
+
+
+def copied_neighbours(frames: Tensor, frame_mask: Tensor, masked_index: Tensor) -> CopiedNeighbours:
+    """Guess masked frames by copying.
+
+    Args:
+        frames: (B, T, D) features.
+        frame_mask: (B, T) bool, True = a frame of the video.
+        masked_index: (B, M) the masked frames: none of them is copied from.
+    """
+    length = frames.shape[1]
+    hidden = torch.zeros_like(frame_mask).scatter(1, masked_index, value=True)
+    places = torch.arange(length, device=frames.device).expand(frame_mask.shape)
+    open_places = frame_mask & ~hidden
+    before = places.masked_fill(~open_places, -1).cummax(dim=1).values.gather(1, masked_index)  # (B, M), -1: none
+    after = places.masked_fill(~open_places, length).flip(1).cummin(dim=1).values.flip(1).gather(1, masked_index)
+    has_before, has_after = before >= 0, after < length
+    left, right = _at(frames, before.clamp(min=0)), _at(frames, after.clamp(max=length - 1))  # (B, M, D)
+    weight = torch.where(has_before & has_after, 0.5, has_before.float())[..., None]
+    nearer_left = has_before & (~has_after | (masked_index - before <= after - masked_index))
+    return CopiedNeighbours(
+        mean=weight * left + (1 - weight) * right,
+        nearest=torch.where(nearer_left[..., None], left, right),
+        known=has_before | has_after,
+    )
+
+
+def _at(frames: Tensor, index: Tensor) -> Tensor:
+    return frames.gather(1, index[..., None].expand(-1, -1, frames.shape[-1]))
+
 
 Evidence = tuple[Sequence[str], dict[str, Tensor]]
 

@@ -1,7 +1,4 @@
-"""Reads the official SSPVS checkpoint (a Lightning 1.6 file) without trusting it.
-
-Nothing is unpickled beyond tensors, plain types and `argparse.Namespace`, which such files hold their options in.
-"""
+"""The official SSPVS checkpoint's tensor names, and where each tensor lives here."""
 
 from __future__ import annotations
 
@@ -9,7 +6,7 @@ import argparse
 import re
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +15,116 @@ from torch import Tensor
 
 from sspvs.errors import CheckpointError, first_line
 from sspvs.files import check_kind
-from sspvs.tasks.official_names import PREFIX
+from sspvs.models.layers import SinusoidalPositions
+from sspvs.models.settings import TextEncoderSettings, VideoEncoderSettings
+
+PREFIX = "video_model."
+
+_LAYER = {
+    "self_attn.in_proj_weight": "attention.in_projection.weight",
+    "self_attn.in_proj_bias": "attention.in_projection.bias",
+    "self_attn.out_proj.weight": "attention.out_projection.weight",
+    "self_attn.out_proj.bias": "attention.out_projection.bias",
+}
+_PREFIXES = {
+    "transformer_encoder.layers.": "video_encoder.transformer.layers.",
+    "transformer_encoder_naive.layers.": "mask_head.local_transformer.layers.",
+    "prob_dist.": "mask_head.mixing.",
+    "video_decoder.": "mask_head.global_decoder.",
+    "video_decoder_naive.": "mask_head.local_decoder.",
+    "vid_cls_decoder.": "video_encoder.pooler.",
+    "project_t_v.": "text_projection.",
+    "classifier.": "matching_head.layers.",
+    "bert_embeddings.": "text_encoder.model.embeddings.",
+    "bert_encoder.": "text_encoder.model.encoder.",
+    "bert_pooler.": "text_encoder.model.pooler.",
+}
+_NOT_WEIGHTS = re.compile(r"(^pos_encoder\.pe|position_ids|token_type_ids)$")  # tables that are computed
+_STAGE = re.compile(r"^score_predict\.(\d+)\.1\.(weight|bias)$")
+_STAGES = "head.stages."
+
+
+@dataclass
+class Translated:
+    """An official state dict under our names.
+
+    Attributes:
+        pretrain: For `PretrainModel`; the summarizer has some of them under the same names.
+        stages: For the summarizer's stage heads, of a fine-tuned checkpoint: `head.stages.{i}.{weight|bias}`.
+        computed: Official names of tables that are computed here.
+        unknown: Official names that nothing here corresponds to.
+        official: The official names of `pretrain` and `stages`, by ours.
+    """
+
+    pretrain: dict[str, Tensor] = field(default_factory=dict)
+    stages: dict[str, Tensor] = field(default_factory=dict)
+    computed: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    official: dict[str, str] = field(default_factory=dict)
+
+
+def translate(state: Mapping[str, Tensor]) -> Translated:
+    """Sort an official state dict's tensors, with or without the prefix, under our names."""
+    out = Translated()
+    for full_name, tensor in state.items():
+        name = full_name.removeprefix(PREFIX)
+        stage = _STAGE.match(name)
+        if stage:
+            ours = f"{_STAGES}{stage[1]}.{stage[2]}"
+            out.stages[ours], out.official[ours] = tensor, full_name
+        elif _NOT_WEIGHTS.search(name):
+            out.computed.append(full_name)
+        elif name in ("v_cls.weight", "v_mask.weight"):
+            ours = "video_encoder.cls" if name == "v_cls.weight" else "mask_vector"
+            out.pretrain[ours] = tensor.reshape(-1)
+            out.official[ours] = full_name
+        else:
+            ours_or_none = _our_name(name)
+            if ours_or_none is None:
+                out.unknown.append(full_name)
+            else:
+                out.pretrain[ours_or_none] = tensor
+                out.official[ours_or_none] = full_name
+    return out
+
+
+def lacking_parts(translated: Translated) -> list[str]:
+    """The parts of the pretraining model that a checkpoint has nothing of, as official names begin."""
+    return [
+        PREFIX + theirs
+        for theirs, ours in _PREFIXES.items()
+        if not any(name.startswith(ours) for name in translated.pretrain)
+    ]
+
+
+def official_name(ours: str) -> str:
+    """The official name of `PretrainModel`'s or `Summarizer`'s parameter, with the prefix; `?` before what has none."""
+    if ours.startswith(_STAGES):
+        number, _, part = ours.removeprefix(_STAGES).partition(".")
+        return f"{PREFIX}score_predict.{number}.1.{part}"
+    if ours in ("video_encoder.cls", "mask_vector"):
+        return PREFIX + ("v_cls.weight" if ours == "video_encoder.cls" else "v_mask.weight")
+    for theirs, beginning in _PREFIXES.items():
+        if ours.startswith(beginning):
+            rest = ours.removeprefix(beginning)
+            if theirs.startswith("transformer"):
+                number, _, inner = rest.partition(".")
+                back = {value: key for key, value in _LAYER.items()}
+                rest = f"{number}.{back.get(inner, inner)}"
+            return PREFIX + theirs + rest
+    return f"?{ours}"
+
+
+def _our_name(name: str) -> str | None:
+    for theirs, ours in _PREFIXES.items():
+        if name.startswith(theirs):
+            rest = name.removeprefix(theirs)
+            number, _, inner = rest.partition(".")
+            if theirs.startswith("transformer"):
+                rest = f"{number}.{_LAYER.get(inner, inner)}"
+            return ours + rest
+    return None
+
 
 _REFUSED_CLASS = re.compile(r"GLOBAL (\S+) (?:was not an allowed|whose module)")
 _REASON = re.compile(r"WeightsUnpickler error: *(.*)$")
@@ -112,3 +218,118 @@ def _plain(value: Any) -> dict[str, Any]:
         else:
             out[str(name)] = str(item)
     return out
+
+
+_BERT_HEAD = 64  # of every published BERT size
+_ENCODER = "transformer_encoder.layers."
+_BERT_LAYER = "bert_encoder.layer."
+
+
+def infer_video(state: Mapping[str, Tensor], *, num_heads: int | None, position_weight: float) -> VideoEncoderSettings:
+    """The video tower's sizes.
+
+    Args:
+        state: Official tensors, with the prefix.
+        num_heads: Attention heads; tensors do not tell. None: 8 when D is 1024, as published.
+        position_weight: Factor of the positions.
+
+    Raises:
+        CheckpointError: The tensors that tell are missing or have other ranks.
+        ValueError: `num_heads` is needed, or does not divide D.
+    """
+    dim = _shape(state, "v_cls.weight", 2)[1]
+    if num_heads is None:
+        if dim != 1024:
+            raise ValueError(f"the width is {dim}, not the published 1024: say how many attention heads (--num-heads)")
+        num_heads = 8
+    if num_heads < 1 or dim % num_heads:
+        raise ValueError(f"--num-heads {num_heads} does not divide the width {dim}")
+    decoder = "video_decoder.0.weight"  # a fine-tuned checkpoint may be without; its features go in as they are
+    return VideoEncoderSettings(
+        feature_dim=_shape(state, decoder, 2)[0] if PREFIX + decoder in state else dim,
+        embed_dim=dim,
+        num_heads=num_heads,
+        num_layers=_count(state, _ENCODER),
+        feedforward_dim=_shape(state, f"{_ENCODER}0.linear1.weight", 2)[0],
+        dropout=0.1,
+        position_weight=position_weight,
+    )
+
+
+def infer_text(state: Mapping[str, Tensor], *, num_heads: int | None) -> TextEncoderSettings:
+    """The BERT's sizes; it attends to its padding, as the original does.
+
+    Args:
+        state: Official tensors, with the prefix.
+        num_heads: Attention heads; None: one for each 64 of its width, as in every published BERT.
+
+    Raises:
+        CheckpointError: The tensors that tell are missing or have other ranks.
+        ValueError: `num_heads` is needed, or does not divide the width.
+    """
+    vocabulary, width = _shape(state, "bert_embeddings.word_embeddings.weight", 2)
+    if num_heads is None:
+        if width % _BERT_HEAD:
+            raise ValueError(f"BERT's width {width} is no multiple of {_BERT_HEAD}: say its heads (--text-num-heads)")
+        num_heads = width // _BERT_HEAD
+    if num_heads < 1 or width % num_heads:
+        raise ValueError(f"--text-num-heads {num_heads} does not divide BERT's width {width}")
+    sizes: dict[str, Any] = {
+        "model_type": "bert",
+        "vocab_size": vocabulary,
+        "hidden_size": width,
+        "num_hidden_layers": _count(state, _BERT_LAYER),
+        "num_attention_heads": num_heads,
+        "intermediate_size": _shape(state, f"{_BERT_LAYER}0.intermediate.dense.weight", 2)[0],
+        "max_position_embeddings": _shape(state, "bert_embeddings.position_embeddings.weight", 2)[0],
+        "type_vocab_size": _shape(state, "bert_embeddings.token_type_embeddings.weight", 2)[0],
+    }
+    return TextEncoderSettings(encoder="bert-base-uncased", config=sizes, attend_padding=True)
+
+
+def check_positions(state: Mapping[str, Tensor]) -> str:
+    """Hold the stored table of positions against the one that is computed here.
+
+    Returns:
+        A sentence for the report.
+
+    Raises:
+        CheckpointError: They differ: the weights were trained on other positions.
+    """
+    table = state.get(f"{PREFIX}pos_encoder.pe")
+    if table is None:
+        return "no table of positions in the checkpoint; sinusoidal ones are computed"
+    dim = _shape(state, "v_cls.weight", 2)[1]
+    stored = table.reshape(-1, table.shape[-1])
+    if stored.shape[-1] != dim:
+        raise CheckpointError(f"pos_encoder.pe is {tuple(table.shape)}; expected (positions, 1, {dim})")
+    ours = SinusoidalPositions(dim).table(len(stored))
+    largest = float((stored - ours).abs().max())
+    # An angle of 5000 radians has a float32 step of 5e-4.
+    if largest > 2e-3 or not torch.isfinite(stored).all():
+        raise CheckpointError(
+            f"pos_encoder.pe differs from sinusoidal positions by up to {largest:.3g}; this checkpoint was trained on "
+            "positions of another kind"
+        )
+    return f"positions equal the stored table to {largest:.1e}"
+
+
+def _shape(state: Mapping[str, Tensor], name: str, rank: int) -> tuple[int, ...]:
+    tensor = state.get(PREFIX + name)
+    if tensor is None:
+        raise CheckpointError(f"the checkpoint lacks {PREFIX}{name}, which tells a size")
+    if tensor.ndim != rank or not tensor.numel():
+        raise CheckpointError(f"{PREFIX}{name} is {tuple(tensor.shape)}; expected {rank} axes, none of them empty")
+    return tuple(tensor.shape)
+
+
+def _count(state: Mapping[str, Tensor], before: str) -> int:
+    """How many layers are numbered after a name's beginning."""
+    pattern = re.compile(re.escape(PREFIX + before) + r"(\d+)\.")
+    numbers = {int(found[1]) for found in map(pattern.match, state) if found}
+    if not numbers:
+        raise CheckpointError(f"the checkpoint has no layers {PREFIX}{before}*")
+    gaps = sorted(set(range(len(numbers))) - numbers)
+    if gaps:
+        raise CheckpointError(f"the checkpoint lacks the layers {PREFIX}{before}{gaps}; it has {sorted(numbers)}")
+    return len(numbers)

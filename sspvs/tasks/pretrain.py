@@ -15,7 +15,7 @@ from sspvs.data.batch import PretrainBatch
 from sspvs.evaluation.retrieval import retrieval_metrics
 from sspvs.models.pretrain_model import PretrainModel, PretrainOutput
 from sspvs.models.settings import TextEncoderSettings, VideoEncoderSettings
-from sspvs.models.text_encoder import build_text_encoder
+from sspvs.models.text_towers import build_text_encoder
 from sspvs.models.video_encoder import VideoEncoder
 from sspvs.schema import Probability, Range, check_arguments
 from sspvs.tasks.checkpoint import PRETRAIN

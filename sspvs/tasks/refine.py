@@ -1,31 +1,201 @@
-"""Contrastive refinement of frame features, without labels, as a LightningModule.
+"""The terms of contrastive refinement, those that have a weight, and their weighted sum.
 
-Axis letters: B batch, T frames, D raw width.
+Axis letters: B clips, T frames, D raw width, E refined width, S segments of a clip, W processes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import asdict
-from typing import Any, Literal
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, NamedTuple, TypeAlias
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from sspvs.data.batch import RefineBatch
-from sspvs.importance.contrastive import Combine
+from sspvs.importance.contrastive import Combine, Importance, contrastive_importance
+from sspvs.losses.contrastive import (
+    alignment,
+    clip_mean,
+    clip_means,
+    commonness,
+    gather_segments,
+    uniformity,
+    uniqueness_entropy,
+    video_segments,
+)
 from sspvs.models.refiner import Refiner, RefinerOutput
 from sspvs.models.settings import RefinerSettings
 from sspvs.schema import check_arguments
 from sspvs.tasks.checkpoint import REFINE
 from sspvs.tasks.data_facts import refuse_idle_terms, refuse_other_width
-from sspvs.tasks.judged_task import JudgedTask
-from sspvs.tasks.refine_settings import RefineLossSettings, RefineOptimSettings
-from sspvs.tasks.refine_terms import refine_terms, weighted_sum
-from sspvs.tasks.refined_videos import Post, RefinedVideos, Scoring
-from sspvs.tasks.score_records import ScoreRecords
-from sspvs.tasks.settings import settings_from
+from sspvs.tasks.judged_task import JudgedTask, ScoreRecords
+from sspvs.tasks.settings import RefineLossSettings, RefineOptimSettings, settings_from
 from sspvs.types import FloatArray
+
+
+def refine_terms(
+    settings: RefineLossSettings,
+    out: RefinerOutput,
+    raw: Tensor,
+    mask: Tensor,
+    *,
+    reduction: Literal["mean", "clips"] = "mean",
+) -> dict[str, Tensor]:
+    """What refinement is trained on.
+
+    Segments are those of all clips of the batch, and in training of all processes: in validation F says how much a
+    frame is like the clips that happened to be beside it.
+
+    Args:
+        settings: Which terms have a weight.
+        out: What the network made of the clips.
+        raw: (B, T, D) the features as they were given: neighbours are chosen by them.
+        mask: (B, T) bool, True = a frame of the clip.
+        reduction: `mean` as `clip_mean`, of all clips; `clips` as `clip_means`, (B,).
+
+    Returns:
+        By name, unweighted, in float32: `alignment_loss`, `uniformity_loss`, `commonness_loss`, `uniqueness_loss`.
+    """
+    features, frames = out.features, {}
+    if settings.alignment:
+        frames["alignment_loss"] = alignment(
+            features, raw, mask, neighbour_fraction=settings.neighbour_fraction, reduction="none"
+        )
+    if settings.uniformity:
+        frames["uniformity_loss"] = uniformity(features, mask, reduction="none")
+    if settings.needs_uniqueness:
+        assert out.uniqueness_logits is not None
+        segments = gather_segments(*video_segments(features, mask, segments=settings.segments))  # (W B, S, E), (W B, S)
+        common = commonness(features, mask, *segments)  # (B, T)
+        if settings.commonness:
+            frames["commonness_loss"] = common
+        if settings.uniqueness:
+            frames["uniqueness_loss"] = uniqueness_entropy(out.uniqueness_logits, common, mask, reduction="none")
+    over = clip_mean if reduction == "mean" else clip_means
+    return {name: over(values, mask) for name, values in frames.items()}
+
+
+def weighted_sum(settings: RefineLossSettings, terms: Mapping[str, Tensor]) -> Tensor:
+    """What is trained on: the terms, at least one, each times its weight."""
+    weights = asdict(settings)
+    parts = [weights[name.removesuffix("_loss")] * term for name, term in terms.items()]
+    total: Tensor = sum(parts[1:], start=parts[0])
+    return total
+
+
+Post: TypeAlias = Literal["summe", "tvsum", "none"]
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """How refined features become scores.
+
+    Attributes:
+        combine: The terms that are multiplied.
+        post: What follows the product; see `contrastive_importance`.
+        neighbour_fraction: Share of the frames that are a frame's neighbours.
+        device: As in `contrastive_importance`.
+    """
+
+    combine: Combine
+    post: Post
+    neighbour_fraction: float
+    device: str = "cpu"
+
+    def importance(
+        self,
+        refined: FloatArray,
+        raw: FloatArray,
+        uniqueness: FloatArray | None,
+        *,
+        combine: Combine | None = None,
+    ) -> Importance:
+        """Importance of each frame of one video.
+
+        Args:
+            refined: (T, E) features that distances are taken from.
+            raw: (T, D) features that neighbours are chosen by.
+            uniqueness: (T,) what the uniqueness head says; None without one.
+            combine: Other terms than the usual ones.
+        """
+        return contrastive_importance(
+            refined,
+            raw=raw,
+            uniqueness=uniqueness,
+            combine=self.combine if combine is None else combine,
+            post=self.post,
+            neighbour_fraction=self.neighbour_fraction,
+            device=self.device,
+        )
+
+
+class RefinedVideos(NamedTuple):
+    """What refinement says of some videos, without padding, on the CPU.
+
+    Attributes:
+        ids: The videos.
+        scores: Of each (T,) float32, under the task's own combination of terms.
+        curves: Of each the normalised terms that were multiplied, (T,) float32 by name.
+        variants: Combination of terms -> of each video the (T,) float32 scores under it; those that were asked for.
+    """
+
+    ids: tuple[str, ...]
+    scores: tuple[Tensor, ...]
+    curves: tuple[Mapping[str, Tensor], ...]
+    variants: Mapping[Combine, tuple[Tensor, ...]]
+
+    @classmethod
+    def of(
+        cls,
+        ids: Sequence[str],
+        refined: Tensor,
+        uniqueness_logits: Tensor | None,
+        raw: Tensor,
+        mask: Tensor,
+        scoring: Scoring,
+        variants: Collection[Combine] = (),
+    ) -> RefinedVideos:
+        """What a batch's B videos got.
+
+        Args:
+            ids: B videos.
+            refined: (B, T, E).
+            uniqueness_logits: (B, T); None without a uniqueness head.
+            raw: (B, T, D).
+            mask: (B, T) bool, True = a frame of the video.
+            scoring: How features become scores.
+            variants: Other combinations of terms to be scored under.
+        """
+        unique = None if uniqueness_logits is None else uniqueness_logits.float().sigmoid()
+        found: dict[Combine, list[Importance]] = {name: [] for name in (scoring.combine, *variants)}
+        for row, valid in enumerate(mask.cpu()):
+            given = (
+                _array(refined[row], valid),
+                _array(raw[row], valid),
+                None if unique is None else _array(unique[row], valid),
+            )
+            for combine, scored in found.items():
+                scored.append(scoring.importance(*given, combine=combine))
+        scores = {combine: tuple(_tensor(one.scores) for one in scored) for combine, scored in found.items()}
+        return cls(
+            tuple(ids),
+            scores[scoring.combine],
+            tuple({name: _tensor(curve) for name, curve in one.curves.items()} for one in found[scoring.combine]),
+            {combine: scores[combine] for combine in variants},
+        )
+
+
+def _array(values: Tensor, valid: Tensor) -> FloatArray:
+    """The rows of one video's frames, float32."""
+    out: FloatArray = values.detach().float().cpu()[valid].numpy()
+    return out
+
+
+def _tensor(values: FloatArray) -> Tensor:
+    return torch.from_numpy(np.asarray(values, dtype=np.float32))
+
 
 _REFINER, _LOSSES, _OPTIM = RefinerSettings(), RefineLossSettings(), RefineOptimSettings()
 

@@ -1,30 +1,128 @@
-"""What all tasks have in common: how they are saved and made again, set up and optimised.
-
-A task's arguments are its config; in plain form they are its hyperparameters, which every checkpoint holds.
-"""
+"""Parameters that no objective reaches: frozen, so that nothing waits for their gradients."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning import Trainer
 from torch import Tensor, nn
 
 from sspvs.errors import CheckpointError, TrainingDivergedError
 from sspvs.losses.gather import alone
 from sspvs.models.fast_linear import use_fast_linears
 from sspvs.tasks.checkpoint import LoadReport, save_folder
-from sspvs.tasks.fingerprint import agreed_fingerprint
+from sspvs.tasks.data_facts import agreed_fingerprint
 from sspvs.tasks.loading import load_checkpoint
-from sspvs.tasks.loss_watch import LossWatch
 from sspvs.tasks.optim import build_optimizer, learning_rate_factor, parameter_groups
-from sspvs.tasks.precision import may_be_fused, refuse_what_cannot_go_together
 from sspvs.tasks.settings import OptimSettings
-from sspvs.tasks.unused import freeze_unused
+
+
+def freeze_unused(module: nn.Module, losses: Iterable[Tensor]) -> list[str]:
+    """Freeze the parameters that the losses do not depend on.
+
+    DDP would wait for their gradients for ever, and an optimiser would decay them. Which they are follows from the
+    objectives that are on, and from the text tower: the graph of the losses is walked and nothing is computed.
+
+    Args:
+        module: Whose parameters.
+        losses: Scalars with their graph.
+
+    Returns:
+        The names of the parameters frozen here.
+    """
+    reached: set[int] = set()
+    seen: set[object] = set()
+    waiting: list[object] = [loss.grad_fn for loss in losses if loss.grad_fn is not None]
+    while waiting:
+        node = waiting.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        variable = getattr(node, "variable", None)  # of the nodes that accumulate into a leaf
+        if variable is not None:
+            reached.add(id(variable))
+        waiting.extend(following for following, _ in getattr(node, "next_functions", ()) if following is not None)
+    frozen = []
+    for name, parameter in module.named_parameters():
+        if parameter.requires_grad and id(parameter) not in reached:
+            parameter.requires_grad_(False)
+            frozen.append(name)
+    return frozen
+
+
+def refuse_what_cannot_go_together(optim: OptimSettings, trainer: Trainer) -> None:
+    """Check `step_in_backward` against the trainer.
+
+    Raises:
+        ValueError: With everything that is in its way.
+    """
+    if not optim.step_in_backward:
+        return
+    wrong = []
+    if trainer.gradient_clip_val:
+        wrong.append(f"gradient_clip_val {trainer.gradient_clip_val} needs all gradients at once")
+    if trainer.accumulate_grad_batches != 1:
+        wrong.append(f"accumulate_grad_batches {trainer.accumulate_grad_batches} needs them to stay")
+    if trainer.world_size != 1:
+        wrong.append(f"{trainer.world_size} processes average them first")
+    if str(trainer.precision).startswith("16"):
+        wrong.append(f"precision {trainer.precision} unscales them first (bf16-mixed does not)")
+    if wrong:
+        raise ValueError("optim.step_in_backward must be false here: " + "; ".join(wrong))
+
+
+def may_be_fused(trainer: Trainer) -> bool:
+    """Whether the trainer can work with an optimiser whose kernel unscales gradients by itself.
+
+    Lightning refuses to clip the gradients of one under any mixed precision, with a scaler or without.
+    """
+    precision = str(trainer.precision)
+    return not (precision.startswith("16") or (precision.endswith("mixed") and trainer.gradient_clip_val))
+
+
+_NEVER = 1 << 62
+
+
+class LossWatch:
+    """Remembers at which step each figure was first not finite: on the device, so that no step waits for it.
+
+    Attributes:
+        steps: How many were seen.
+    """
+
+    def __init__(self) -> None:
+        self.steps = 0
+        self._names: tuple[str, ...] = ()
+        self._first: Tensor | None = None  # (figures,) int64
+
+    def see(self, figures: Mapping[str, Tensor], step: int) -> None:
+        """Look at a step's figures.
+
+        Args:
+            figures: Scalars by name, the same names at each step.
+            step: Its number, from 1.
+        """
+        bad = ~torch.stack([figure.detach().float().reshape(()) for figure in figures.values()]).isfinite()
+        first = torch.where(bad, step, _NEVER)
+        again = self._first is not None and self._names == tuple(figures)
+        self._first = torch.minimum(self._first, first) if self._first is not None and again else first
+        self._names = tuple(figures)
+        self.steps += 1
+
+    def told(self) -> str:
+        """Which figures were the first that were not finite, and when."""
+        first = [] if self._first is None else self._first.tolist()
+        step = min(first, default=_NEVER)
+        if step == _NEVER:
+            return "the losses of all steps were finite"
+        names = [name for name, found in zip(self._names, first, strict=True) if found == step]
+        return f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} not finite since step {step}"
+
 
 _log = logging.getLogger(__name__)
 Task = TypeVar("Task", bound="SavedTask")
@@ -163,7 +261,7 @@ class SavedTask(pl.LightningModule):
         self.refuse_not_finite("the weights", *checkpoint["state_dict"].values())
 
     def freeze_unreached(self, smallest_terms: Callable[[], Mapping[str, Tensor]]) -> None:
-        """Freeze the parameters that no term of the losses depends on; see `sspvs.tasks.unused`.
+        """Freeze the parameters that no term of the losses depends on; see `sspvs.tasks.saved_task`.
 
         Args:
             smallest_terms: The terms of the smallest batch there is. In evaluation mode: no random numbers are drawn.

@@ -1,35 +1,145 @@
-"""Fine-tuning the summarizer on people's importance, as a LightningModule.
-
-Axis letters: B batch, T picks, L tokens, K stages, D feature width.
-"""
+"""Parts of the summarizer that are not trained: no gradients, and no dropout while the rest trains."""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sspvs.data.batch import SummarizeBatch
 from sspvs.data.text import TextSettings
+from sspvs.losses.score import Reduction, correlation_loss, mse_score_loss, pairwise_ranking_loss
 from sspvs.models.settings import SummarizerSettings, TextEncoderSettings, VideoEncoderSettings
 from sspvs.models.summarizer import Summarizer, SummarizerOutput
-from sspvs.models.text_encoder import TextEncoder, build_text_encoder
+from sspvs.models.text_towers import TextEncoder, build_text_encoder
 from sspvs.models.video_encoder import VideoEncoder
 from sspvs.schema import check_arguments
 from sspvs.sharing import named
 from sspvs.tasks.checkpoint import SUMMARIZE, LoadReport
-from sspvs.tasks.data_facts import refuse_other_data
-from sspvs.tasks.fingerprint import agreed_fingerprint
-from sspvs.tasks.freezing import TrainText, freeze_text, freeze_video
+from sspvs.tasks.data_facts import agreed_fingerprint, refuse_other_data
 from sspvs.tasks.handover import hand_over, read_pretrained
-from sspvs.tasks.judged_task import JudgedTask
+from sspvs.tasks.judged_task import JudgedTask, ScoreRecords
 from sspvs.tasks.optim import layer_wise, parameter_groups
-from sspvs.tasks.score_records import ScoreRecords
-from sspvs.tasks.score_terms import score_terms, weighted_sum
-from sspvs.tasks.scored_videos import ScoredVideos
 from sspvs.tasks.settings import FineTuneOptimSettings, ScoreLossSettings, settings_from
+
+TrainText = Literal["none", "pooler", "all"]
+"""What of the text tower is trained."""
+
+_log = logging.getLogger(__name__)
+
+
+def freeze_video(encoder: VideoEncoder) -> None:
+    """Freeze the video tower: Transformer, [CLS], input projection and pooler.
+
+    It does not stay in evaluation mode by itself: who trains around it must see to that.
+    """
+    encoder.requires_grad_(False)
+    encoder.eval()
+
+
+def freeze_text(encoder: TextEncoder, trained: TrainText) -> None:
+    """Freeze the text tower, or all of it but its pooler, as published.
+
+    Args:
+        encoder: Stays in evaluation mode unless all of it is trained. A tower that is frozen already stays so.
+        trained: What stays trained. Of a tower without a pooler `pooler` leaves nothing.
+
+    Raises:
+        ValueError: Another word.
+    """
+    if trained not in ("none", "pooler", "all"):
+        raise ValueError(f"train_text must be none, pooler or all, got {trained!r}")
+    if trained == "all" or encoder.frozen:
+        return
+    encoder.freeze()
+    pooler = pooler_of(encoder)
+    if trained == "none":
+        return
+    if pooler is None:
+        _log.info("the text tower %s has no pooler: all of it is frozen", type(encoder).__name__)
+    else:
+        pooler.requires_grad_(True)
+
+
+def pooler_of(encoder: TextEncoder) -> nn.Module | None:
+    """The layer that makes the whole text of the first token's state; None where a tower has none."""
+    for part in (encoder, getattr(encoder, "model", None)):
+        pooler = getattr(part, "pooler", None)
+        if isinstance(pooler, nn.Module):
+            return pooler
+    return None
+
+
+def score_terms(
+    settings: ScoreLossSettings, log_scores: Tensor, target: Tensor, mask: Tensor, *, reduction: Reduction = "mean"
+) -> dict[str, Tensor]:
+    """What of the scores differs from people's importance.
+
+    Args:
+        settings: Which terms have a weight.
+        log_scores: (B, T) logarithms of the scores.
+        target: (B, T) importance in [0, 1].
+        mask: (B, T) bool, True = a frame of the video.
+        reduction: See `sspvs.losses.score.Reduction`.
+
+    Returns:
+        By name, unweighted, in float32: `mse_loss`, `pairwise_loss`, `correlation_loss`.
+    """
+    terms: dict[str, Tensor] = {}
+    if settings.mse:
+        terms["mse_loss"] = mse_score_loss(log_scores, target, mask, reduction=reduction)
+    if settings.pairwise:
+        terms["pairwise_loss"] = pairwise_ranking_loss(
+            log_scores, target, mask, margin=settings.pairwise_margin, reduction=reduction
+        )
+    if settings.correlation:
+        terms["correlation_loss"] = correlation_loss(log_scores, target, mask, reduction=reduction)
+    return terms
+
+
+def weighted_sum(settings: ScoreLossSettings, terms: Mapping[str, Tensor]) -> Tensor:
+    """What is trained on: the terms, at least one, each times its weight."""
+    weights = {
+        "mse_loss": settings.mse,
+        "pairwise_loss": settings.pairwise,
+        "correlation_loss": settings.correlation,
+    }
+    parts = [weights[name] * term for name, term in terms.items()]
+    return sum(parts[1:], start=parts[0])
+
+
+class ScoredVideos(NamedTuple):
+    """What the summarizer says of some videos, without padding, on the CPU.
+
+    Attributes:
+        ids: The videos.
+        scores: Of each (T,) float32 in [0, 1].
+        stage_scores: Of each (K, T) float32, what each stage says; the scores are their product.
+        text_fit: Of each (T,) float32, how well the frames fit the text; None without a gate.
+    """
+
+    ids: tuple[str, ...]
+    scores: tuple[Tensor, ...]
+    stage_scores: tuple[Tensor, ...]
+    text_fit: tuple[Tensor, ...] | None = None
+
+    @classmethod
+    def of(cls, ids: Sequence[str], out: SummarizerOutput) -> ScoredVideos:
+        """What a batch's B videos got."""
+        mask = out.mask.cpu()
+
+        def each(values: Tensor) -> tuple[Tensor, ...]:
+            """(B, ..., padded T) -> B tensors (..., T)."""
+            rows = zip(values.detach().float().cpu(), mask, strict=True)
+            return tuple(row[..., valid] for row, valid in rows)
+
+        fit = None if out.text_fit is None else each(out.text_fit)
+        return cls(tuple(ids), each(out.scores), each(out.stage_scores), fit)
+
 
 __all__ = ["KIND", "ScoredVideos", "SummarizeTask"]
 

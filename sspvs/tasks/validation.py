@@ -1,23 +1,68 @@
-"""What a pass over validation videos is judged by: facts kept by video id, summed up once at the end.
-
-Under several processes a sampler repeats videos to make the shares even; kept by id, each counts once.
-
-Axis letters: N videos, B batch, D width.
-"""
+"""What the processes of a run found out about videos, brought together by video id: each video counts once."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
+from torch.nn import functional
 
 from sspvs.evaluation.retrieval import own_ranks
-from sspvs.tasks.collapse import collapse_monitor
-from sspvs.tasks.joining import joined_by_id
 from sspvs.types import FloatArray
+
+Row = TypeVar("Row")
+
+
+def joined_by_id(rows: Mapping[str, Row]) -> dict[str, Row]:
+    """The rows of all processes, the same in each; every process must call this.
+
+    Args:
+        rows: By video id. Of a video that several processes were given, the row of the first of them is taken.
+    """
+    if not (distributed.is_available() and distributed.is_initialized()) or distributed.get_world_size() == 1:
+        return dict(rows)
+    everyone: list[dict[str, Row]] = [{} for _ in range(distributed.get_world_size())]
+    distributed.all_gather_object(everyone, dict(rows))
+    out: dict[str, Row] = {}
+    for part in everyone:
+        for video, row in part.items():
+            out.setdefault(video, row)
+    return out
+
+
+def collapse_monitor(embeddings: Tensor) -> dict[str, float]:
+    """Three signs of collapse.
+
+    Args:
+        embeddings: (N, D).
+
+    Returns:
+        `effective_rank`: exponential of the entropy of the normalised singular values of the centred unit vectors (Roy
+        and Vetterli, EUSIPCO 2007), from 0 (all the same) to min(N - 1, D).
+        `mean_cosine`: mean cosine of two different ones, 1 when all point the same way; 0 for a single one.
+        `spread`: mean standard deviation of a coordinate of the unit vectors, times the root of D: near 1 when they are
+        spread over the sphere, 0 when they are all the same.
+    """
+    count, width = embeddings.shape
+    unit = functional.normalize(embeddings.double(), dim=-1)
+    centred = unit - unit.mean(dim=0)
+    # Singular values from the smaller of the two Gram matrices.
+    gram = centred @ centred.T if count < width else centred.T @ centred
+    singular = torch.linalg.eigvalsh(gram).clamp(min=0.0).sqrt()
+    singular = singular * (singular > 1e-6)  # what rounding leaves
+    shares = singular / singular.sum().clamp(min=1e-12)
+    shares = shares[shares > 0]
+    rank = float(torch.exp(-(shares * shares.log()).sum())) if len(shares) else 0.0
+    pairs = float(unit.sum(dim=0).square().sum()) - float(unit.square().sum())
+    return {
+        "effective_rank": rank,
+        "mean_cosine": pairs / (count * (count - 1)) if count > 1 else 0.0,
+        "spread": float(unit.std(dim=0, correction=0).mean()) * width**0.5,
+    }
+
 
 PairScores = Callable[[Tensor, Tensor], Tensor]
 """(N, ...) video and (N, ...) text embeddings -> (N, N) scores."""

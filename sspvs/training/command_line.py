@@ -22,13 +22,17 @@ from sspvs.errors import CheckpointError, UnknownOptionError, local_only
 from sspvs.parsing import check_yaml, parse_yaml
 from sspvs.sharing import HERE, located, named
 from sspvs.tasks.checkpoint import LoadReport
-from sspvs.training.draws import DrawByStep
 from sspvs.training.given import given, options, refuse_unbounded
-from sspvs.training.loggers import build_loggers
-from sspvs.training.place import KeepPlace
-from sspvs.training.records import ExportWeights, RunConfig, remove_unstarted
-from sspvs.training.run import RunSettings, WandbMode, WandbSettings
-from sspvs.training.saving import BestCheckpoint, LastCheckpoint, WholeCheckpoints
+from sspvs.training.run import DrawByStep, RunSettings, WandbMode, WandbSettings, build_loggers
+from sspvs.training.saving import (
+    BestCheckpoint,
+    ExportWeights,
+    KeepPlace,
+    LastCheckpoint,
+    RunConfig,
+    WholeCheckpoints,
+    remove_unstarted,
+)
 from sspvs.training.signals import StoppedBySignalError, raise_arrived
 from sspvs.training.starting_point import StartingPoint, differences, find_starting_point, restoring
 from sspvs.training.stopping import StopOnSignal

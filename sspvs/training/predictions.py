@@ -13,14 +13,14 @@ from pytorch_lightning.callbacks import Callback
 from torch import distributed
 
 from sspvs.atomic import atomic_h5, together
-from sspvs.features.store import VideoScores, write_scores
 from sspvs.overwriting import EMBEDDINGS, SCORES, check_output
 from sspvs.sharing import checkpoint_name
+from sspvs.table import VideoScores, write_scores
 from sspvs.types import FloatArray
 
 if TYPE_CHECKING:
     from sspvs.tasks.pretrain import Embeddings
-    from sspvs.tasks.refined_videos import RefinedVideos
+    from sspvs.tasks.refine import RefinedVideos
     from sspvs.tasks.summarize import ScoredVideos
 
 Row = tuple[FloatArray, ...]

@@ -5,17 +5,23 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
+import yaml
 from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
-from pytorch_lightning.callbacks import Checkpoint, ModelCheckpoint
+from pytorch_lightning.callbacks import Callback, Checkpoint, ModelCheckpoint
+from pytorch_lightning.cli import LightningArgumentParser, SaveConfigCallback
 
-from sspvs.atomic import atomic_file, atomic_stream, made_folder
+from sspvs.atomic import atomic_file, atomic_stream, made_folder, write_text
 from sspvs.errors import CheckpointError, first_line
 from sspvs.files import check_kind
+from sspvs.sharing import shareable
+from sspvs.tasks.saved_task import SavedTask
+from sspvs.training.run import wandb_of
 
 logger = logging.getLogger(__name__)
 
@@ -258,3 +264,132 @@ def checkpoint_folder(trainer: pl.Trainer) -> Path:
     """Where a run's checkpoints are; the same in every process, all of which must ask."""
     folder = trainer.log_dir or trainer.default_root_dir
     return Path(folder) / FOLDER
+
+
+_KEY = "train_dataloader"
+
+
+class KeepPlace(Callback):
+    """Keeps the state of the training loader.
+
+    Lightning keeps it too, but gives it back only to a loader that is made after the loops were restored. A learning
+    rate schedule that asks how many steps there will be makes the loader earlier (seen in Lightning 2.6), and the epoch
+    would start again.
+    """
+
+    def __init__(self) -> None:
+        self._state: dict[str, Any] | None = None
+
+    def on_save_checkpoint(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,  # noqa: ARG002
+        checkpoint: dict[str, Any],
+    ) -> None:
+        """Put it into the checkpoint."""
+        loader: Any = trainer.train_dataloader
+        if hasattr(loader, "state_dict"):
+            checkpoint[_KEY] = loader.state_dict()
+
+    def on_load_checkpoint(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,  # noqa: ARG002
+        checkpoint: dict[str, Any],
+    ) -> None:
+        """Keep it until there is a loader."""
+        self._state = checkpoint.get(_KEY) if trainer.state.fn == "fit" else None
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+        """Give it back, once; after a finished epoch, go on with the next one."""
+        _begin_next_epoch(trainer.fit_loop)
+        state, self._state = self._state, None
+        loader: Any = trainer.train_dataloader
+        if state is not None and hasattr(loader, "load_state_dict"):
+            loader.load_state_dict(state)
+
+
+def _begin_next_epoch(loop: Any) -> None:
+    """End an epoch that was finished when its checkpoint was written.
+
+    Lightning does so itself, unless `max_steps` is set: then (seen in Lightning 2.6) it ends the epoch a second time,
+    which counts for early stopping, and numbers the next one wrongly, on which its order and its dropout depend.
+    """
+    if not getattr(loop, "restarted_on_epoch_end", False):
+        return
+    loop.epoch_progress.increment_completed()
+    inner = loop.epoch_loop
+    for one in (loop, inner):
+        one.reset_restart_stage()
+    for one in (loop, inner, inner.val_loop, inner.automatic_optimization, inner.manual_optimization):
+        one._restarting = False
+
+
+PRETRAINED = "pretrained"
+"""Folder of a run with `best` and `last`, checkpoint folders for `from_pretrained` of the task."""
+
+
+_CONFIG = "config.yaml"
+_ABOUT = {_CONFIG, "hparams.yaml"}  # the second is the CSV logger's
+
+
+class RunConfig(SaveConfigCallback):
+    """Writes the whole config, every default included, to `config.yaml` in the run's own folder, and to W&B."""
+
+    def __init__(self, parser: LightningArgumentParser, config: Any, **how: Any) -> None:
+        super().__init__(parser, config, save_to_log_dir=False, **how)
+
+    def save_config(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:  # noqa: ARG002
+        """Called by Lightning on one process."""
+        config = yaml.safe_load(self.parser.dump(self.config, skip_link_targets=True))
+        folder = getattr(trainer.loggers[0], "log_dir", None) if trainer.loggers else None
+        config = shareable(config, Path(folder or trainer.default_root_dir))
+        if folder is not None:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            write_text(Path(folder) / _CONFIG, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+        wandb = wandb_of(trainer.loggers)
+        if wandb is not None:
+            wandb.log_hyperparams({"config": config})
+
+
+def remove_unstarted(trainer: pl.Trainer) -> None:
+    """Remove a run's folder that has its config and nothing else: no step was taken, or none was kept.
+
+    Args:
+        trainer: Of the run, after it ended with an error.
+    """
+    place = getattr(trainer.loggers[0], "log_dir", None) if trainer.loggers else None
+    folder = None if place is None else Path(place)
+    if folder is None or not trainer.is_global_zero or not folder.is_dir():
+        return
+    if {path.name for path in folder.iterdir()} <= _ABOUT:
+        shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):
+            folder.parent.rmdir()  # of all versions, where this was the first
+
+
+class ExportWeights(Checkpoint):
+    """After training: the best and the last checkpoint as folders under `pretrained`.
+
+    A `Checkpoint`, as what writes the two is, because Lightning calls those last, in the order in which they are given.
+
+    Args:
+        module: The task's class, which reads the one and writes the other.
+    """
+
+    def __init__(self, module: type[SavedTask]) -> None:
+        self.module = module
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+        """Read them again and write them, on one process."""
+        folder = checkpoint_folder(trainer)  # every process must ask
+        if trainer.is_global_zero and not trainer.interrupted:
+            _export(folder, self.module)
+
+
+def _export(folder: Path, module: type[SavedTask]) -> None:
+    for name in (BEST, LAST):
+        if (folder / name).is_file():
+            target = folder.parent / PRETRAINED / name.removesuffix(".ckpt")
+            module.from_pretrained(folder / name).save_pretrained(target)
+            logger.info("exported %s", target)

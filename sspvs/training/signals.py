@@ -1,14 +1,26 @@
-"""The signals that end a command: Ctrl-C, SIGTERM of a cluster, SIGHUP of a closed terminal. Imports nothing heavy."""
+"""Keeps the libraries' own messages away."""
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import threading
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, NoReturn
+
+
+def quieten() -> None:
+    """Nothing of less than an error from Lightning, torch and jsonargparse; the first sets its level when imported."""
+    import pytorch_lightning  # noqa: F401
+
+    for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"(pytorch_lightning|lightning_fabric|torch|jsonargparse)\b")
+
 
 Handler = Callable[[int, FrameType | None], Any]
 

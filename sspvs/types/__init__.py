@@ -11,12 +11,19 @@ that were sampled. Seconds count from the first frame of the video. Shots are ha
     Annotations                           what people said about the video
 """
 
-from sspvs.types.annotations import Annotations
-from sspvs.types.arrays import BoolArray, FloatArray, ImageArray, IntArray
-from sspvs.types.features import Fingerprint, FrameFeatures
-from sspvs.types.shots import Shots
-from sspvs.types.summary import Summary
-from sspvs.types.video import DecodeReport, Timeline, VideoInfo
+from sspvs.types.summary import Annotations, Summary
+from sspvs.types.video import (
+    BoolArray,
+    DecodeReport,
+    Fingerprint,
+    FloatArray,
+    FrameFeatures,
+    ImageArray,
+    IntArray,
+    Shots,
+    Timeline,
+    VideoInfo,
+)
 
 __all__ = [
     "Annotations",

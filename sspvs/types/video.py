@@ -1,12 +1,66 @@
-"""A video file's facts: what the container says, when each frame is shown, what decoding met."""
+"""Names for the kinds of array."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from sspvs.types.arrays import FloatArray
+FloatArray = npt.NDArray[np.floating[Any]]
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+ImageArray = npt.NDArray[np.uint8]  # (..., H, W, 3) RGB
+
+MOST_FRAMES = 2**26
+"""A longer video (25 days at 30 Hz) is a slip of the pen, or damage: arrays of that length are made."""
+LARGEST = float(np.finfo(np.float32).max)
+"""Larger values are refused where they come from a file: single precision has none, and sums of them overflow."""
+
+
+@dataclass(frozen=True)
+class Shots:
+    """A video cut into shots: half-open frame ranges that cover it without gap or overlap.
+
+    Attributes:
+        bounds: (S, 2) int64, rows [start_frame, end_frame).
+        n_frames: N.
+    """
+
+    bounds: IntArray
+    n_frames: int
+
+    def __post_init__(self) -> None:
+        bounds = self.bounds
+        if bounds.ndim != 2 or bounds.shape[1] != 2 or len(bounds) == 0:
+            raise ValueError(f"shots must be (S, 2) with S >= 1, got shape {bounds.shape}")
+        if bounds[0, 0] != 0 or bounds[-1, 1] != self.n_frames or (bounds[1:, 0] != bounds[:-1, 1]).any():
+            raise ValueError(f"shots must cover [0, {self.n_frames}) without gap or overlap")
+        if (self.lengths <= 0).any():
+            raise ValueError("every shot must have at least one frame")
+
+    @classmethod
+    def from_starts(cls, starts: IntArray, n_frames: int) -> Shots:
+        """Shots from their (S,) first frames, the first one 0."""
+        ends = np.append(starts[1:], n_frames)
+        return cls(np.stack([starts, ends], axis=1).astype(np.int64), n_frames)
+
+    @property
+    def lengths(self) -> IntArray:
+        """(S,) frames in each shot."""
+        lengths: IntArray = self.bounds[:, 1] - self.bounds[:, 0]
+        return lengths
+
+    def __len__(self) -> int:
+        return len(self.bounds)
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        for start, end in self.bounds:
+            yield int(start), int(end)
 
 
 @dataclass(frozen=True)
@@ -139,3 +193,66 @@ class DecodeReport:
     def all_frames(self) -> int:
         """Frames that there were, decoded or not: the whole that `corrupt_frames` is a part of."""
         return self.decoded_frames + self.refused_frames
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What made a set of features: two sets are comparable only when all of it agrees.
+
+    Attributes:
+        backbone: Name, such as `efficientnet-lite0` or `open_clip:ViT-B-32/laion2b_s34b_b79k`.
+        weights_digest: SHA-256 of the weights, hexadecimal.
+        transform: How a frame becomes the network's input, such as `resize 224x224 area`.
+        normalisation: What is done to pixel values, such as `(x - 127) / 128`.
+        rate_hz: Sampling rate in picks per second.
+    """
+
+    backbone: str
+    weights_digest: str
+    transform: str
+    normalisation: str
+    rate_hz: float
+
+    def as_dict(self) -> dict[str, str | float]:
+        """Plain fields, for JSON and h5 attributes."""
+        return asdict(self)
+
+    @property
+    def digest(self) -> str:
+        """Sixteen hexadecimal digits that stand for all fields."""
+        text = json.dumps(self.as_dict(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class FrameFeatures:
+    """Features of one video's picks, with all that is needed to go back to the video.
+
+    Attributes:
+        name: The video's name.
+        features: (T, D) float32, as the backbone gives them (not normalised).
+        picks: (T,) int64 frame indices, strictly increasing.
+        n_frames: N.
+        timeline: When each frame is shown; None for feature files that do not know.
+        fingerprint: What made the features; None when unknown.
+        frame_change: (N,) float32 mean absolute luma change of each frame against the one before (0..255, first
+            one 0): where a cut falls between two picks; None when not measured.
+        info: The container's facts; None when unknown.
+        decode: What decoding met; None when unknown.
+    """
+
+    name: str
+    features: FloatArray
+    picks: IntArray
+    n_frames: int
+    timeline: Timeline | None = None
+    fingerprint: Fingerprint | None = None
+    frame_change: FloatArray | None = None
+    info: VideoInfo | None = None
+    decode: DecodeReport | None = None
+
+    def __post_init__(self) -> None:
+        if self.features.ndim != 2 or len(self.features) != len(self.picks):
+            raise ValueError(
+                f"{self.name}: features {self.features.shape} and picks {self.picks.shape} must be (T, D) and (T,)"
+            )

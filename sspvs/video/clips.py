@@ -15,8 +15,8 @@ import numpy as np
 from sspvs.errors import VideoError
 from sspvs.types import FloatArray, Timeline
 from sspvs.video.clip_audio import AudioTrack, open_audio
-from sspvs.video.frame_shape import FrameShaper
 from sspvs.video.frame_source import FrameSource
+from sspvs.video.orientation import FrameShaper
 from sspvs.video.pyav_reader import PyAVReader
 from sspvs.video.pyav_stream import container_info, packet_seconds, times_are_usable
 from sspvs.video.reader import silent

@@ -18,7 +18,7 @@ from sspvs.errors import VideoError
 from sspvs.machine import available_cores
 from sspvs.types import FloatArray, VideoInfo
 from sspvs.video.colour import hdr_kind
-from sspvs.video.containers import ONE_FILE
+from sspvs.video.files import ONE_FILE
 from sspvs.video.orientation import Orientation, displayed_size, orientation_of
 from sspvs.video.reader import silent
 from sspvs.video.stream_clock import JUMP_SECONDS

@@ -10,7 +10,7 @@ from types import TracebackType
 from sspvs.errors import VideoError
 from sspvs.files import START_BYTES, VIDEO, why_not
 from sspvs.types import DecodeReport, FloatArray, ImageArray, Timeline, VideoInfo
-from sspvs.video.containers import list_of_files
+from sspvs.video.files import list_of_files
 from sspvs.video.sampling import DEFAULT_RESIZE, FrameChunk, Resize
 
 

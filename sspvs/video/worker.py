@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 from sspvs.types import FloatArray
-from sspvs.video.messages import Message, pack_timeline, read_message, unpack_timeline, write_message
-from sspvs.video.opening import open_here
+from sspvs.video.child import Message, pack_timeline, read_message, unpack_timeline, write_message
+from sspvs.video.isolated import open_here
 from sspvs.video.reader import VideoReader
 from sspvs.video.sampling import Resize
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from sspvs.errors import WeightsNotFoundError
@@ -50,3 +52,22 @@ def check_weights(path: Path) -> None:
     reason = why_not(path, "zip", "pickle", "tar", "json", "text")  # as torch and tokenizers are saved
     if reason is not None:
         raise WeightsNotFoundError(f"{path} is not the expected weights file: {reason}")
+
+
+@contextmanager
+def hub_offline(offline: bool) -> Iterator[None]:
+    """Let the library use its cache alone.
+
+    `local_files_only` is not enough: huggingface_hub 2.4 asks its server for other things even then, once a process.
+
+    Args:
+        offline: Whether to; a process that is offline anyway stays so.
+    """
+    import huggingface_hub.constants as hub
+
+    before = hub.HF_HUB_OFFLINE
+    hub.HF_HUB_OFFLINE = before or offline
+    try:
+        yield
+    finally:
+        hub.HF_HUB_OFFLINE = before

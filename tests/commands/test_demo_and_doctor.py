@@ -16,19 +16,18 @@ from typing import Any
 
 import pytest
 
-from sspvs.benchmark.refined import CONTRASTIVE_ALONE
+from sspvs.benchmark.rows import CONTRASTIVE_ALONE
 from sspvs.cli import main
 from sspvs.crossval.plan import ReadConfig
-from sspvs.data.synthetic import CompositionSettings, WorldSettings
-from sspvs.data.synthetic.painted import PaintedSettings
 from sspvs.demo import DemoSettings, WholeDemo, run_whole
-from sspvs.demo.comparison import sentences
-from sspvs.demo.film import SHOWN, TEXT, seconds_named
-from sspvs.demo.folder import DemoFolder
-from sspvs.demo.settings import FINETUNE, PRETRAIN, ROWS
+from sspvs.demo.folder import FINETUNE, PRETRAIN, ROWS, DemoFolder
+from sspvs.demo.whole import SHOWN, TEXT, seconds_named, sentences
 from sspvs.evaluation.results import Evaluation, MethodResult, VideoResult
-from sspvs.features.store import read_fingerprint
-from sspvs.video.drawing import SCENES, THINGS
+from sspvs.table import read_fingerprint
+from sspvs.world import CompositionSettings, WorldSettings
+from sspvs.world.film import SCENES
+from sspvs.world.painted import THINGS
+from sspvs.world.painted_clips import PaintedSettings
 
 
 def test_the_short_demo_makes_a_summary_of_its_own_video(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

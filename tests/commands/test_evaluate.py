@@ -17,7 +17,7 @@ from scipy.io import loadmat
 from sspvs.cli import main
 from sspvs.commands.evaluate import PROTOCOL_NAMES
 from sspvs.evaluation.protocol import PROTOCOLS
-from sspvs.features.store import write_dataset
+from sspvs.table import write_dataset
 from sspvs.types import Annotations
 
 KEYS = [f"video_{n}" for n in range(1, len(NAMES) + 1)]

@@ -18,10 +18,10 @@ from tiny_summarizers import saved_summarizer
 import sspvs
 from sspvs.cli import main
 from sspvs.features.backbones import load_backbone
-from sspvs.features.store import read_features, read_score_facts, read_scores, write_dataset
 from sspvs.importance.contrastive import contrastive_importance
 from sspvs.pipeline import SummarySettings
-from sspvs.video.drawing import SCENES, draw_video
+from sspvs.table import read_features, read_score_facts, read_scores, write_dataset
+from sspvs.world.film import SCENES, draw_video
 
 MADE_BY = fingerprint_of()
 

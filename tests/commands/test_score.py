@@ -14,9 +14,9 @@ from scipy.ndimage import gaussian_filter1d
 
 from sspvs.cli import main
 from sspvs.features.backbones import load_backbone
-from sspvs.features.store import read_scores
 from sspvs.importance.contrastive import Importance
-from sspvs.scorers.contrastive import ContrastiveScorer
+from sspvs.scorers.base import ContrastiveScorer
+from sspvs.table import read_scores
 from sspvs.types import FrameFeatures
 
 

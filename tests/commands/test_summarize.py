@@ -16,7 +16,7 @@ import pytest
 
 from sspvs.cli import main
 from sspvs.commands.summarize import default_out
-from sspvs.video.drawing import SCENES, draw_video
+from sspvs.world.film import SCENES, draw_video
 
 OUTPUTS = {"summary.mp4", "summary.json", "scores.csv", "scores.png", "report.html", "summary.edl", "keyframes"}
 

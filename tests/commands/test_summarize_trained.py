@@ -16,9 +16,9 @@ from tiny_summarizers import saved_summarizer
 from sspvs.cli import main
 from sspvs.data.text import TextSettings
 from sspvs.features.backbones import load_backbone
-from sspvs.features.store import read_scores
+from sspvs.table import read_scores
 from sspvs.types import Fingerprint
-from sspvs.video.drawing import SCENES, draw_video
+from sspvs.world.film import SCENES, draw_video
 
 
 @pytest.fixture(scope="module")

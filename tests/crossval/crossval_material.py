@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import yaml
 
-from sspvs.features.store import write_dataset
 from sspvs.sharing import located
+from sspvs.table import write_dataset
 from sspvs.types import Annotations, FrameFeatures
 
 sys.path.insert(0, str(Path(__file__).parents[1]))

@@ -20,7 +20,7 @@ from sspvs.cli import main
 from sspvs.crossval import CrossValidation, cross_validate, side_by_side
 from sspvs.crossval.folder import CrossvalFolder
 from sspvs.errors import DatasetError, OutputError
-from sspvs.features.store import read_dataset, read_score_facts, read_scores
+from sspvs.table import read_dataset, read_score_facts, read_scores
 from sspvs.tasks.summarize import SummarizeTask
 
 sys.path.insert(0, str(Path(__file__).parent))

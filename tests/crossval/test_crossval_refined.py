@@ -22,11 +22,11 @@ from sspvs.crossval import CrossValidation, cross_validate, running, side_by_sid
 from sspvs.crossval.fold_run import FoldJob, run_fold
 from sspvs.data.pretrain.items import FeatureRef
 from sspvs.data.refinement import data_module
-from sspvs.data.refinement.reading import ClipReader
+from sspvs.data.refinement.finding import ClipReader
 from sspvs.data.refinement.survey import Unlabelled
-from sspvs.features.store import read_dataset, read_score_facts, read_scores
 from sspvs.importance.contrastive import contrastive_importance
 from sspvs.scorers import load_scorer
+from sspvs.table import read_dataset, read_score_facts, read_scores
 
 sys.path.insert(0, str(Path(__file__).parent))
 from crossval_material import N_FOLDS, N_VIDEOS, environment, figures, write_config

@@ -20,10 +20,10 @@ import torch
 from sspvs.atomic import write_text
 from sspvs.crossval import CrossValidation, cross_validate
 from sspvs.crossval.folder import CrossvalFolder
-from sspvs.crossval.processes import visible_names
-from sspvs.data.summarization.judging import judge
+from sspvs.crossval.running import visible_names
+from sspvs.data.summarization.fold_data import judge
 from sspvs.errors import FeatureFileError
-from sspvs.features.store import read_dataset, read_scores
+from sspvs.table import read_dataset, read_scores
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "commands"))

@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 import torch
 
+from sspvs.annotations.splits import read_splits
+from sspvs.annotations.video_names import short_name
 from sspvs.crossval import CrossValidation, cross_validate
-from sspvs.data.splits import read_splits, short_name
-from sspvs.features.store import write_dataset
+from sspvs.table import write_dataset
 from sspvs.tasks.pretrain import PretrainTask
 from sspvs.types import Annotations, FrameFeatures, Shots
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sspvs.data.buckets import LengthBuckets, padding_share
+from sspvs.data.loader import LengthBuckets, padding_share
 
 lengths_of = st.lists(st.integers(1, 256), min_size=12, max_size=70)
 shapes = st.tuples(st.integers(1, 4), st.integers(1, 3), st.integers(1, 3), st.integers(1, 5))

@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 import pytest
 
-from sspvs.data.annotations import (
+from sspvs.annotations import (
     AnnotatedVideo,
     AnnotationSet,
     FrameChoices,
@@ -23,10 +23,10 @@ from sspvs.data.annotations import (
     read_summe,
     read_tvsum,
 )
-from sspvs.data.building.dataset import BuildReport, build_dataset
-from sspvs.data.building.shots import ShotRule, read_given_shots
+from sspvs.annotations.dataset import BuildReport, build_dataset
+from sspvs.annotations.shots import ShotRule, read_given_shots
 from sspvs.errors import DatasetError, FeatureFileError
-from sspvs.features.store import read_dataset
+from sspvs.table import read_dataset
 from sspvs.types import Annotations
 
 N, T = 300, 20

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sspvs.annotations import AnnotationSet, read_custom
+from sspvs.annotations.dataset import build_dataset
+from sspvs.annotations.features import extract_features
 from sspvs.benchmark import evaluate
 from sspvs.cli import main
-from sspvs.data.annotations import AnnotationSet, read_custom
-from sspvs.data.building.dataset import build_dataset
-from sspvs.data.building.features import extract_features
 from sspvs.errors import DatasetError, VideoError
 from sspvs.features.extract import Sampling
-from sspvs.features.store import read_dataset
+from sspvs.table import read_dataset
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "features"))
 from extraction_material import BLUE, GREEN, RED, MeanColour, draw_video

@@ -13,9 +13,9 @@ from format_material import community, make, videoxum_entry
 
 from sspvs.atomic import atomic_folder
 from sspvs.cli import main
-from sspvs.data.formats import Settings, convert
 from sspvs.errors import DatasetError, OutputError
-from sspvs.features.store import read_features
+from sspvs.formats import Settings, convert
+from sspvs.table import read_features
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def test_a_folder_that_cannot_be_put_in_its_place_leaves_the_old_one(
 
 def test_videos_are_read_one_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second video is read only after the first one was written."""
-    from sspvs.data.formats import community as module
+    from sspvs.formats import community as module
 
     source = community(tmp_path / "a.h5")
     events: list[str] = []

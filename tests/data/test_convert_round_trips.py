@@ -11,9 +11,9 @@ import pytest
 from drawn_dataset import NAMES, write_drawn_dataset
 from format_material import TOKENS, community, frame_bytes, make, summaries, videoxum_entry
 
-from sspvs.data.annotations import read_custom
-from sspvs.data.formats import Settings, convert
-from sspvs.features.store import read_dataset, read_features, write_dataset
+from sspvs.annotations import read_custom
+from sspvs.formats import Settings, convert
+from sspvs.table import read_dataset, read_features, write_dataset
 from sspvs.types import Annotations, Fingerprint, FrameFeatures, Shots, Timeline
 
 
@@ -172,7 +172,7 @@ def test_texts_go_through_the_community_layout(tmp_path: Path) -> None:
 
 
 def test_without_the_word_pieces_texts_are_left_out_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sspvs.data.formats.word_pieces.available", lambda: False)
+    monkeypatch.setattr("sspvs.formats.release_layout.available", lambda: False)
     source = make("sspvs", tmp_path)
     forth = convert(source, tmp_path / "c.h5", to="community")
     assert any("pip install" in note for note in forth.notes)

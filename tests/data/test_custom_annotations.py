@@ -14,14 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sspvs.annotations import AnnotatedVideo, SecondScores, TimeIntervals, read_custom
+from sspvs.annotations.clock import VideoClock, frames_in, users_of
+from sspvs.annotations.record import seconds_of
 from sspvs.cli import main
-from sspvs.data.annotations import AnnotatedVideo, SecondScores, TimeIntervals, read_custom
-from sspvs.data.annotations.draft import seconds_of
-from sspvs.data.building.clock import VideoClock
-from sspvs.data.building.users import frames_in, users_of
-from sspvs.data.formats import inspect_file
 from sspvs.errors import DatasetError
-from sspvs.features.store import read_dataset
+from sspvs.formats import inspect_file
+from sspvs.table import read_dataset
 from sspvs.types import Timeline
 
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sspvs.data.formats.feature_bytes import dequantise, quantise
-from sspvs.data.formats.seconds import second_starts, shots_a_second, summaries_a_second, values_a_second
+from sspvs.formats.record import second_starts, shots_a_second, summaries_a_second, values_a_second
+from sspvs.formats.youtube8m_files import dequantise, quantise
 from sspvs.types import Shots
 
 

@@ -11,9 +11,15 @@ from format_material import field, frame_bytes, sequence_example, slow_crc32c, t
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sspvs.data.formats.sequence_example import parse_example
-from sspvs.data.formats.tfrecord import frame_record, looks_like_tfrecord, masked_crc32c, read_record, record_places
 from sspvs.errors import DatasetError
+from sspvs.formats.tfrecord import (
+    frame_record,
+    looks_like_tfrecord,
+    masked_crc32c,
+    parse_example,
+    read_record,
+    record_places,
+)
 
 
 def _records(path: Path, *, check: bool = True) -> list[bytes]:

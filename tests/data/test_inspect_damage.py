@@ -20,8 +20,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sspvs.cli import main
-from sspvs.data.formats import Settings, convert, inspect_file
 from sspvs.errors import SspvsError
+from sspvs.formats import Settings, convert, inspect_file
 
 
 class Trap:

@@ -12,9 +12,9 @@ from drawn_dataset import write_drawn_dataset
 from format_material import MAKERS, TOKENS, make
 
 from sspvs.cli import main
-from sspvs.data.formats import inspect_file
-from sspvs.features.store import write_scores
-from sspvs.features.store.score_file import VideoScores
+from sspvs.formats import inspect_file
+from sspvs.table import write_scores
+from sspvs.table.score_file import VideoScores
 
 COUNTS = dict.fromkeys(MAKERS, 2) | dict.fromkeys(("custom csv", "qvhighlights", "summe"), 1)
 COUNTS |= dict.fromkeys(("community", "scores", "sspvs", "dsnet"), 3)

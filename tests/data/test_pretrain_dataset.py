@@ -10,13 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from sspvs.data.buckets import Pick
-from sspvs.data.pretrain.collate import collate
-from sspvs.data.pretrain.dataset import Example, PretrainDataset
-from sspvs.data.pretrain.drawing import MaskSettings
+from sspvs.data.loader import Pick
+from sspvs.data.pretrain.dataset import Example, MaskSettings, PretrainDataset, collate
 from sspvs.data.text import TextSettings, assemble_tokens
-from sspvs.data.tokenizers import load_tokenizer
 from sspvs.errors import DatasetError
+from sspvs.models.tokenizers import load_tokenizer
 
 sys.path.insert(0, str(Path(__file__).parent))
 from pair_sets import features_of, pairs_of

@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sspvs.data.drawing import draw_crop, item_generator
-from sspvs.data.pretrain.drawing import MaskSettings, draw_masked
-from sspvs.data.pretrain.negatives import NOBODY, draw_partners, same_text_groups
+from sspvs.data.batch import draw_crop, item_generator
+from sspvs.data.pretrain.dataset import NOBODY, MaskSettings, draw_masked, draw_partners, same_text_groups
 from sspvs.data.text import TextFields, TokenFields
 
 

@@ -13,15 +13,13 @@ import h5py
 import numpy as np
 import pytest
 
-from sspvs.data.pretrain import survey_notes
-from sspvs.data.pretrain.items import FeatureRef
-from sspvs.data.pretrain.manifest import read_manifest, write_manifest
-from sspvs.data.pretrain.reading import FeatureReader
-from sspvs.data.pretrain.sources import load_pairs, split_pairs
-from sspvs.data.pretrain.survey_notes import SURVEY
+from sspvs.data.pretrain import survey as survey_notes
+from sspvs.data.pretrain.items import FeatureReader, FeatureRef
+from sspvs.data.pretrain.sources import load_pairs, read_manifest, split_pairs, write_manifest
+from sspvs.data.pretrain.survey import SURVEY
 from sspvs.data.text import TextFields, TokenFields
 from sspvs.errors import DatasetError, FeatureFileError
-from sspvs.features.store import write_features
+from sspvs.table import write_features
 from sspvs.types import Fingerprint, FrameFeatures
 
 sys.path.insert(0, str(Path(__file__).parent))

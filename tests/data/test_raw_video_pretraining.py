@@ -16,8 +16,8 @@ from torch import Tensor
 
 from sspvs.cli import main
 from sspvs.data.pretrain import PretrainDataModule
-from sspvs.data.pretrain.loader import pretrain_loader
-from sspvs.data.pretrain.reading import FeatureReader
+from sspvs.data.pretrain.dataset import pretrain_loader
+from sspvs.data.pretrain.items import FeatureReader
 from sspvs.data.pretrain.sources import load_pairs
 from sspvs.models.settings import TextEncoderSettings, VideoEncoderSettings
 from sspvs.tasks.pretrain import PretrainTask

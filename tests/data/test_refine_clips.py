@@ -15,9 +15,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sspvs.data.batch import RefineBatch
-from sspvs.data.buckets import Pick
-from sspvs.data.drawing import item_generator
+from sspvs.data.batch import RefineBatch, item_generator
+from sspvs.data.loader import Pick
 from sspvs.data.refinement import RefineDataModule
 from sspvs.data.refinement.dataset import draw_clip
 from sspvs.data.refinement.sources import ClipMemory, StoredSource
@@ -178,14 +177,14 @@ def test_once_kept_nothing_is_read_again(tmp_path: Path, monkeypatch: pytest.Mon
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("a file is read again")
 
-    monkeypatch.setattr("sspvs.data.refinement.reading.ClipReader.stored", refuse)
+    monkeypatch.setattr("sspvs.data.refinement.finding.ClipReader.stored", refuse)
     assert all(same(a, b) for a, b in zip(first, data.train_dataloader(), strict=True))
 
 
 def test_the_second_run_only_looks_at_what_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, looked = archive(tmp_path / "videos"), list[str]()
     ready(folder)
-    from sspvs.data.pretrain import survey_notes
+    from sspvs.data.pretrain import survey as survey_notes
 
     look = survey_notes.look
     monkeypatch.setattr(survey_notes, "look", lambda ref, reader: looked.append(ref.path.name) or look(ref, reader))

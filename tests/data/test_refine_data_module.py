@@ -17,15 +17,15 @@ from drawn_dataset import drawn_video
 from summarization_material import WIDTH, features_for, fingerprint_of, small_world, write_annotated
 
 from sspvs.data.batch import RefineBatch
-from sspvs.data.buckets import Pick
-from sspvs.data.formats.feature_bytes import dequantise
+from sspvs.data.loader import Pick
 from sspvs.data.refinement import RefineDataModule
-from sspvs.data.refinement.parts import all_of, held_out
+from sspvs.data.refinement.survey import all_of, held_out
 from sspvs.data.summarization import SummarizeDataModule
 from sspvs.data.summarization.memory import FeatureMemory
 from sspvs.errors import DatasetError, FeatureFileError, FingerprintMismatchError
-from sspvs.features.store import write_dataset, write_features
-from sspvs.training.place import KeepPlace
+from sspvs.formats.youtube8m_files import dequantise
+from sspvs.table import write_dataset, write_features
+from sspvs.training.saving import KeepPlace
 from sspvs.types import FrameFeatures
 
 sys.path.insert(0, str(Path(__file__).parent))

@@ -19,16 +19,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from summarization_material import fingerprint_of
 
-from sspvs.data.buckets import Pick
-from sspvs.data.formats.sequence_example import equal_steps, parse_example
-from sspvs.data.formats.tfrecord import record_places
-from sspvs.data.pretrain.shards.writing import write_shards
+from sspvs.data.loader import Pick
+from sspvs.data.pretrain.shards import write_shards
 from sspvs.data.refinement import RefineDataModule, records
 from sspvs.data.refinement.dataset import ClipPart
 from sspvs.data.refinement.finding import apart, feature_files
-from sspvs.data.refinement.parts import readable
+from sspvs.data.refinement.survey import readable
 from sspvs.errors import DatasetError
-from sspvs.features.store import write_features
+from sspvs.formats.tfrecord import equal_steps, parse_example, record_places
+from sspvs.table import write_features
 from sspvs.types import FrameFeatures
 
 sys.path.insert(0, str(Path(__file__).parent))

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from drawn_dataset import NAMES, drawn_video
 
-from sspvs.data.scores.matching import read_score_input
+from sspvs.benchmark.matching import read_score_input
 from sspvs.errors import DatasetError
-from sspvs.features.store import VideoScores, write_scores
+from sspvs.table import VideoScores, write_scores
 from sspvs.types import Fingerprint
 
 SUMME = {f"video_{n}": drawn_video(n, name=name) for n, name in enumerate(NAMES, start=1)}
@@ -310,7 +310,7 @@ def test_names_that_two_videos_share_find_neither() -> None:
 
 
 def test_a_peers_published_file_is_read(shared_data: Path) -> None:
-    from sspvs.data.scores.reading import read_score_file
+    from sspvs.formats.score_files import read_score_file
 
     for path in sorted((shared_data / "peer_scores").glob("*.h5")):
         videos = read_score_file(path)

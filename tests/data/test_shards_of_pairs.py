@@ -14,11 +14,9 @@ import pytest
 
 from sspvs.cli import main
 from sspvs.data.pretrain import PretrainDataModule
-from sspvs.data.pretrain.items import PretrainItem
-from sspvs.data.pretrain.reading import FeatureReader
-from sspvs.data.pretrain.shards import writing
-from sspvs.data.pretrain.shards.index import read_index
-from sspvs.data.pretrain.shards.writing import write_shards
+from sspvs.data.pretrain import shards as writing
+from sspvs.data.pretrain.items import FeatureReader, PretrainItem
+from sspvs.data.pretrain.shards import read_index, write_shards
 from sspvs.data.pretrain.sources import load_pairs
 from sspvs.errors import DatasetError, OutputError
 

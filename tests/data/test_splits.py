@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 from drawn_dataset import NAMES, drawn_video
 
-from sspvs.data.splits import Splits, VideoRef, read_splits, short_name
+from sspvs.annotations.folds import Splits
+from sspvs.annotations.splits import read_splits
+from sspvs.annotations.video_names import VideoRef, short_name
 from sspvs.errors import DatasetError
 from sspvs.types import Annotations
 

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sspvs.data.splits import Splits, VideoRef, make_splits, read_splits, write_splits
+from sspvs.annotations.folds import Splits
+from sspvs.annotations.splits import make_splits, read_splits, write_splits
+from sspvs.annotations.video_names import VideoRef
 
 OTHERS = {"tvsum": [f"video_{n}" for n in range(1, 8)], "ovp": [f"video_{n}" for n in range(21, 25)]}
 KEYS = st.lists(st.text("abcXYZ_0123 -", min_size=1).filter(str.strip), min_size=5, max_size=40, unique_by=str.strip)

@@ -23,13 +23,13 @@ from summarization_material import features_for, fingerprint_of, small_world, wr
 
 from sspvs.data.batch import SummarizeBatch
 from sspvs.data.summarization import SummarizeDataModule
-from sspvs.data.summarization.judging import judge
+from sspvs.data.summarization.fold_data import judge
 from sspvs.data.summarization.memory import FeatureMemory
 from sspvs.data.text import TextSettings
-from sspvs.data.tokenizers import load_tokenizer
 from sspvs.errors import DatasetError, FeatureFileError, FingerprintMismatchError
-from sspvs.features.store.frame_slices import FrameSlices
-from sspvs.training.place import KeepPlace
+from sspvs.models.tokenizers import load_tokenizer
+from sspvs.table.frame_slices import FrameSlices
+from sspvs.training.saving import KeepPlace
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "evaluation"))
 from naive_protocols import naive_f_score, naive_hold, naive_pair, naive_summary

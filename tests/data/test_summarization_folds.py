@@ -17,10 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from summarization_material import small_world, write_annotated
 
-from sspvs.data.annotations import read_summe, read_tvsum
-from sspvs.data.building.dataset import build_dataset
-from sspvs.data.building.shots import ShotRule
-from sspvs.data.splits import short_name
+from sspvs.annotations import read_summe, read_tvsum
+from sspvs.annotations.dataset import build_dataset
+from sspvs.annotations.shots import ShotRule
+from sspvs.annotations.video_names import short_name
 from sspvs.data.summarization import SummarizeDataModule
 from sspvs.data.summarization.folds import FoldVideos, ValidateOn, plan_fold, split_of
 from sspvs.data.summarization.stores import Stores

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from summarization_material import write_annotated
 
 from sspvs.data.summarization.stores import Stores
-from sspvs.data.summarization.targets import importance_target
+from sspvs.data.summarization.survey import importance_target
 from sspvs.data.summarization.texts import TVSUM_CATEGORIES, name_as_text, read_texts, text_of
 from sspvs.data.text import TextFields
 from sspvs.errors import DatasetError
@@ -111,7 +111,7 @@ def test_title_category_and_name() -> None:
 
 def test_tvsums_letters_fit_its_titles(shared_data: Path) -> None:
     """One of a category's titles has its words, but where titles tell it otherwise."""
-    from sspvs.data.annotations import read_tvsum
+    from sspvs.annotations import read_tvsum
 
     videos = read_tvsum(shared_data / "annotations" / "ydata-tvsum50.mat").videos
     assert {video.category for video in videos} == set(TVSUM_CATEGORIES)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from scipy.io import loadmat, savemat
 
-from sspvs.data.annotations import FrameChoices, read_summe
+from sspvs.annotations import FrameChoices, read_summe
 from sspvs.errors import DatasetError
 
 N, U = 40, 3

@@ -11,10 +11,10 @@ import h5py
 import numpy as np
 import pytest
 
-from sspvs.data.synthetic import World, WorldSettings, write_world
-from sspvs.data.synthetic.captioned import CaptionedClips
 from sspvs.errors import DatasetError
-from sspvs.features.store import read_dataset
+from sspvs.table import read_dataset
+from sspvs.world import World, WorldSettings, write_world
+from sspvs.world.captioned import CaptionedClips
 
 SHOWS = [
     ("dog", "animal", "A brown dog runs over a lawn"),

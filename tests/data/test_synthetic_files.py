@@ -16,12 +16,12 @@ import h5py
 import numpy as np
 import pytest
 
+from sspvs.annotations.splits import read_splits
 from sspvs.cli import main
-from sspvs.data.splits import read_splits
-from sspvs.data.synthetic import World, WorldSettings, write_world
-from sspvs.data.synthetic.knobs import knobs
 from sspvs.errors import OutputError
-from sspvs.features.store import read_dataset, read_features
+from sspvs.table import read_dataset, read_features
+from sspvs.world import World, WorldSettings, write_world
+from sspvs.world.settings import knobs
 
 VALUES: dict[str, Any] = {
     "pretrain_train": 12,
@@ -52,7 +52,7 @@ def _lines(path: Path) -> list[dict[str, str]]:
 def test_the_same_seed_gives_the_same_bytes_in_another_process_and_second(written: Path, tmp_path: Path) -> None:
     time.sleep(1.1)  # time stamps in h5 files count seconds
     code = (
-        "import json, sys; from sspvs.data.synthetic import *; "
+        "import json, sys; from sspvs.world import *; "
         "write_world(sys.argv[1], WorldSettings.from_dict(json.loads(sys.argv[2])), 3)"
     )
     arguments = [sys.executable, "-c", code, str(tmp_path / "again"), json.dumps(VALUES)]
@@ -91,7 +91,7 @@ def test_manifests_lead_to_the_features_of_the_world(written: Path) -> None:
 
 
 def test_our_own_reader_of_manifests_takes_them(written: Path) -> None:
-    manifest = pytest.importorskip("sspvs.data.pretrain.manifest")
+    manifest = pytest.importorskip("sspvs.data.pretrain.sources")
     entries = manifest.read_manifest(written / "pretrain" / "train.jsonl")
     assert [entry.id for entry in entries] == [f"train_{number:05d}" for number in range(12)]
     assert len(manifest.read_manifest(written / "summarization.jsonl")) == 11

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau
 
-from sspvs.data.synthetic import SyntheticVideo, World, WorldSettings
 from sspvs.importance.contrastive import contrastive_importance
+from sspvs.world import SyntheticVideo, World, WorldSettings
 
 SMALL: dict[str, Any] = {
     "pretrain_train": 30,

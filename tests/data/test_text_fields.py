@@ -12,9 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sspvs.data.text import TextFields, TextSettings, TokenFields, assemble_tokens
-from sspvs.data.tokenizers import Tokenizer, load_tokenizer
-from sspvs.data.tokenizers.hashing import HashingTokenizer
 from sspvs.errors import WeightsNotFoundError
+from sspvs.models.tokenizers import HashingTokenizer, Tokenizer, load_tokenizer
 from sspvs.weights import minilm as minilm_package
 
 WORDS = TextFields("Travel", "paris trip", "My trip to the Eiffel Tower, again", "We walked. Then we ate; and slept?")

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sspvs.data.annotations import AnnotationSet, FrameRatings, read_tvsum
-from sspvs.data.annotations.rating_rate import rate_of_ratings
+from sspvs.annotations import AnnotationSet, FrameRatings, read_tvsum
+from sspvs.annotations.tvsum import rate_of_ratings
 from sspvs.errors import DatasetError
 
 

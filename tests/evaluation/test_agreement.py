@@ -9,8 +9,8 @@ import pytest
 from drawn_annotations import drawn_video
 from naive_protocols import naive_pair
 
-from sspvs.evaluation.agreement import agreement_with_mean_of_others, mean_scores, pairwise_agreement
-from sspvs.evaluation.split_half import split_half
+from sspvs.evaluation.baselines import split_half
+from sspvs.evaluation.requirements import agreement_with_mean_of_others, mean_scores, pairwise_agreement
 
 
 def test_frames_given_the_same_values_by_other_users_stay_tied():

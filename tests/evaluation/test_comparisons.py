@@ -10,11 +10,9 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_rel
 
-from sspvs.evaluation import bootstrap
-from sspvs.evaluation.bootstrap import bootstrap_ci95, paired_bootstrap
-from sspvs.evaluation.compare import compare
+from sspvs.evaluation import results as bootstrap
 from sspvs.evaluation.protocol import PROTOCOLS, protocols_named
-from sspvs.evaluation.results import METRICS, MethodResult, VideoResult
+from sspvs.evaluation.results import METRICS, MethodResult, VideoResult, bootstrap_ci95, compare, paired_bootstrap
 
 
 def result(method, taus, protocol="per-user", keys=None):

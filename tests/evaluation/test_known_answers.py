@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from official_annotations import read_summe, read_tvsum
 
-from sspvs.evaluation.agreement import agreement_with_mean_of_others, mean_scores, pairwise_agreement
 from sspvs.evaluation.baselines import evaluate_baseline, split_half
 from sspvs.evaluation.protocol import PROTOCOLS
 from sspvs.evaluation.rank_correlation import mean_of_defined, rank_correlations
+from sspvs.evaluation.requirements import agreement_with_mean_of_others, mean_scores, pairwise_agreement
 from sspvs.types import Annotations
 
 PER_USER, FRAMES, SUMMARY, ANNOTATOR = (

@@ -12,11 +12,10 @@ from hypothesis import strategies as st
 from naive_protocols import naive_human, naive_method
 
 from sspvs.errors import DatasetError, ProtocolUnavailableError
-from sspvs.evaluation.baselines import consensus_prediction, evaluate_baseline
+from sspvs.evaluation.baselines import consensus_prediction, evaluate_baseline, random_scores
 from sspvs.evaluation.evaluate import evaluate
 from sspvs.evaluation.prediction import Prediction
 from sspvs.evaluation.protocol import PROTOCOLS
-from sspvs.evaluation.random_scores import random_scores
 from sspvs.evaluation.summary_rule import SummaryRule
 
 ALL = list(PROTOCOLS.values())

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive_protocols import naive_pair
 
-from sspvs.evaluation import pair_balance, rank_reference
+from sspvs.evaluation import rank_correlation as pair_balance
+from sspvs.evaluation import rank_correlation as rank_reference
 from sspvs.evaluation.rank_correlation import (
     RankReference,
     kendall_tau,

@@ -14,7 +14,7 @@ from drawn_dataset import NAMES, drawn_video, write_drawn_dataset
 
 import sspvs
 from sspvs.benchmark import as_json
-from sspvs.crossval.records import Chosen, FoldRecord
+from sspvs.crossval.folder import Chosen, FoldRecord
 from sspvs.export.source import CheckpointFacts, Exported
 from sspvs.types import Fingerprint
 

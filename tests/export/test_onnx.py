@@ -19,9 +19,8 @@ from sspvs.data.text import TextSettings
 from sspvs.errors import ExportError, MissingExtraError, OutputError
 from sspvs.export import export_onnx
 from sspvs.export import onnx as onnx_module
-from sspvs.export.onnx_check import TOLERANCE
-from sspvs.export.onnx_graph import ExportGraph
-from sspvs.export.onnx_summarizer import SummarizerGraph
+from sspvs.export.onnx import TOLERANCE
+from sspvs.export.onnx_graph import ExportGraph, SummarizerGraph
 from sspvs.models.fast_linear import OneDnnLinear, use_fast_linears
 from sspvs.models.settings import SummarizerSettings, TextEncoderSettings, VideoEncoderSettings
 from sspvs.tasks.summarize import SummarizeTask

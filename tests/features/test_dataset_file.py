@@ -16,10 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sspvs.errors import DatasetError, FeatureFileError
-from sspvs.features.store import FeatureStore, natural_order, read_dataset, read_scores, write_dataset
-from sspvs.features.store.h5_survey import read_labels
-from sspvs.features.store.score_check import score_problems, scored_videos
-from sspvs.features.store.shot_table import half_open
+from sspvs.formats.score_h5 import score_problems, scored_videos
+from sspvs.table import FeatureStore, natural_order, read_dataset, read_scores, write_dataset
+from sspvs.table.clock import half_open
+from sspvs.table.h5_survey import read_labels
 from sspvs.types import Annotations, FrameFeatures, Shots
 
 N, T, U = 100, 7, 3

@@ -15,8 +15,8 @@ from PIL import Image
 import sspvs.features.extract as extract_module
 from sspvs.errors import FeatureFileError, FingerprintMismatchError, OutputError, VideoError
 from sspvs.features.extract import NotFiniteError, Sampling, extract_to_file, extract_video
-from sspvs.features.parts import open_parts
-from sspvs.features.store import SourceStamp, pack_video, read_features
+from sspvs.features.resumable import open_parts
+from sspvs.table import SourceStamp, pack_video, read_features
 
 
 @pytest.fixture(scope="module")

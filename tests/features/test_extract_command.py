@@ -15,7 +15,7 @@ import pytest
 from extraction_material import draw_folder
 
 from sspvs.cli import main
-from sspvs.features.store import read_features
+from sspvs.table import read_features
 
 LITE = ["--backbone", "efficientnet-lite0", "--device", "cpu"]
 

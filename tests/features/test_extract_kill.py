@@ -14,7 +14,7 @@ import pytest
 from extraction_material import MeanColour, draw_folder
 
 from sspvs.features.extract import Sampling, extract_to_file
-from sspvs.features.store import read_features
+from sspvs.table import read_features
 
 HERE = Path(__file__).resolve().parent
 ENVIRONMENT = {
@@ -29,7 +29,7 @@ SCRIPT = """
 import os, signal, sys, time
 from pathlib import Path
 import sspvs.features.extract as extract
-import sspvs.features.parts as parts
+import sspvs.features.resumable as parts
 from extraction_material import MeanColour
 
 out, log, moment, *videos = sys.argv[1:]

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sspvs.features.store import read_features, write_features
+from sspvs.table import read_features, write_features
 from sspvs.types import Fingerprint, FrameFeatures
 
 FINGERPRINT = Fingerprint("net", "00", "none", "none", 2.0)

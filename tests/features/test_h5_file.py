@@ -13,21 +13,21 @@ import h5py
 import numpy as np
 import pytest
 
+from sspvs.annotations.tvsum import read_tvsum
 from sspvs.cli import main
-from sspvs.data.annotations.tvsum import read_tvsum
-from sspvs.data.pretrain.release import read_release
-from sspvs.data.synthetic.captioned import CaptionedClips
+from sspvs.data.pretrain.sources import read_release
 from sspvs.errors import DatasetError, FeatureFileError, SspvsError
-from sspvs.features.parts import open_parts
-from sspvs.features.store import merge_files, read_dataset, read_features, read_scores
-from sspvs.features.store.byte_file import byte_videos, read_bytes
-from sspvs.features.store.frame_slices import FrameSlices
-from sspvs.features.store.h5_file import ALLOW_LINKS, open_h5
-from sspvs.features.store.h5_survey import read_entries, read_labels, survey_keys
-from sspvs.features.store.layout import write_fingerprint_attrs
-from sspvs.features.store.release_file import read_tokens
-from sspvs.features.store.score_check import score_problems, scored_videos
+from sspvs.features.resumable import open_parts
+from sspvs.formats.release_layout import read_tokens
+from sspvs.formats.score_h5 import score_problems, scored_videos
+from sspvs.formats.youtube8m_files import byte_videos, read_bytes
+from sspvs.table import merge_files, read_dataset, read_features, read_scores
+from sspvs.table.frame_slices import FrameSlices
+from sspvs.table.h5_file import ALLOW_LINKS, open_h5
+from sspvs.table.h5_survey import read_entries, read_labels, survey_keys
+from sspvs.table.layout import write_fingerprint_attrs
 from sspvs.types import Fingerprint
+from sspvs.world.captioned import CaptionedClips
 
 SECRET = np.full((4, 8), 7.0, np.float32)
 VIDEO: dict[str, Any] = {

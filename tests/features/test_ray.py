@@ -14,9 +14,9 @@ from extraction_material import draw_folder
 from sspvs.errors import MissingExtraError, SspvsError
 from sspvs.features.backbones import load_backbone
 from sspvs.features.extract import Sampling, extract_to_file
-from sspvs.features.parts import Job
 from sspvs.features.ray_engine import _Actor, _outcome, extract_with_ray
-from sspvs.features.store import SourceStamp
+from sspvs.features.resumable import Job
+from sspvs.table import SourceStamp
 
 
 def test_without_ray_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

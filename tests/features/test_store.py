@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sspvs.errors import FeatureFileError, FingerprintMismatchError, OutputError
-from sspvs.features.store import (
+from sspvs.table import (
     FeatureStore,
     SourceStamp,
     VideoScores,

@@ -10,7 +10,8 @@ import pytest
 from extraction_material import MeanColour
 
 from sspvs.errors import MissingExtraError, WeightsNotFoundError
-from sspvs.features import minilm, text
+from sspvs.features import text
+from sspvs.features import text as minilm
 from sspvs.features.backbones import efficientnet_lite
 from sspvs.features.backbones.base import Classifier
 from sspvs.types import FloatArray

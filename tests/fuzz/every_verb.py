@@ -56,7 +56,7 @@ def make_material(root: Path) -> None:
     from tiny_summarizers import saved_summarizer
 
     from sspvs.cli import main
-    from sspvs.features.store import read_fingerprint
+    from sspvs.table import read_fingerprint
 
     world = ["--pretrain", "6", "--val", "3", "--annotated", "6", "--set", "drawn.feature_dim=32"]
     world += ["--set", "drawn.clips_per_concept=12", "--set", "composition.segments=[3,4]"]

@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sspvs.importance.contrastive import global_consistency, local_dissimilarity
-from sspvs.losses.clips import clip_mean, clip_means
 from sspvs.losses.contrastive import (
     alignment,
+    clip_mean,
+    clip_means,
     commonness,
     gather_segments,
     uniformity,

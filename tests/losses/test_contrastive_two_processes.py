@@ -7,9 +7,9 @@ import torch
 from torch import nn
 from two_processes import averaged_step, gradients, run_in_two
 
-from sspvs.losses.clips import clip_mean
 from sspvs.losses.contrastive import (
     alignment,
+    clip_mean,
     commonness,
     gather_segments,
     uniformity,

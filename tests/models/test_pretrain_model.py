@@ -14,9 +14,9 @@ from sspvs.losses.fine import hausdorff_contrastive_loss
 from sspvs.losses.mask import masked_frame_loss
 from sspvs.models.pretrain_model import PretrainModel
 from sspvs.models.settings import VideoEncoderSettings
-from sspvs.models.text_encoder import HuggingFaceTextEncoder
+from sspvs.models.text_towers import HuggingFaceTextEncoder
 from sspvs.models.video_encoder import VideoEncoder
-from sspvs.tasks.official_names import translate
+from sspvs.tasks.official_checkpoint import translate
 
 sys.path.insert(0, str(Path(__file__).parent))
 from plain_sspvs import PlainSspvs

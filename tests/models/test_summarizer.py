@@ -13,7 +13,7 @@ from torch import nn
 from sspvs.models.pretrain_model import PretrainModel
 from sspvs.models.settings import SmallTextSettings, SummarizerSettings, VideoEncoderSettings
 from sspvs.models.summarizer import Summarizer, SummarizerOutput
-from sspvs.models.text_encoder import SmallTextEncoder, TextEncoder, TextEncoding
+from sspvs.models.text_towers import SmallTextEncoder, TextEncoder, TextEncoding
 from sspvs.models.video_encoder import VideoEncoder
 
 sys.path.insert(0, str(Path(__file__).parent))

@@ -12,10 +12,10 @@ from torch import nn
 
 from sspvs.models.settings import SummarizerSettings, VideoEncoderSettings
 from sspvs.models.summarizer import Summarizer
-from sspvs.models.summarizer_heads.csta import CstaHead
+from sspvs.models.summarizer_heads import CstaHead
 from sspvs.models.text_guidance import Guide
 from sspvs.models.video_encoder import VideoEncoder
-from sspvs.tasks.unused import freeze_unused
+from sspvs.tasks.saved_task import freeze_unused
 
 sys.path.insert(0, str(Path(__file__).parent))
 from tiny_summarizer import DIM, GUIDANCES, HEADS, tiny, videos

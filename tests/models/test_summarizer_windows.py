@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from sspvs.models.windows import score_in_windows, windows_of
+from sspvs.models.summarizer import score_in_windows, windows_of
 
 sys.path.insert(0, str(Path(__file__).parent))
 from tiny_summarizer import DIM, HEADS, tiny, videos

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from sspvs.data.tokenizers import load_tokenizer
 from sspvs.errors import MissingExtraError, WeightsNotFoundError
 from sspvs.models.settings import TextEncoderSettings
-from sspvs.models.text_encoder import TextEncoder, build_text_encoder
+from sspvs.models.text_towers import TextEncoder, build_text_encoder
+from sspvs.models.tokenizers import load_tokenizer
 from sspvs.weights import minilm as minilm_package
 
 BERT = {
@@ -168,7 +168,7 @@ def test_open_clip_refuses() -> None:
 
 def test_minilm_gives_its_sentence_embeddings() -> None:
     pytest.importorskip(minilm_package.PACKAGE)
-    from sspvs.features.minilm import embed_sentences
+    from sspvs.features.text import embed_sentences
 
     sentences = ["a dog runs on the beach", "cooking", "The annual city marathon: start, crowd and finish!"]
     encoder, tokenizer = build(TextEncoderSettings("minilm")).eval(), load_tokenizer("minilm")

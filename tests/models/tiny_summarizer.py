@@ -9,7 +9,7 @@ from torch import Tensor
 
 from sspvs.models.settings import SmallTextSettings, SummarizerSettings, VideoEncoderSettings
 from sspvs.models.summarizer import Summarizer
-from sspvs.models.text_encoder import SmallTextEncoder
+from sspvs.models.text_towers import SmallTextEncoder
 from sspvs.models.video_encoder import VideoEncoder
 
 DIM, WORDS = 16, 40

@@ -21,8 +21,7 @@ from sspvs.evaluation.protocol import PROTOCOLS
 from sspvs.evaluation.published import published_results
 from sspvs.evaluation.results import Evaluation
 from sspvs.evaluation.summary_rule import SummaryRule
-from sspvs.report.evaluation_page import write_evaluation_page
-from sspvs.report.evaluation_page_data import COLUMNS, MAX_VIDEOS, drawn_keys, video_document
+from sspvs.report.evaluation_page import COLUMNS, MAX_VIDEOS, drawn_keys, video_document, write_evaluation_page
 from sspvs.types import Annotations, Shots
 
 NAMES = ("Air_Force_One", "Base jumping", "Cockpit_Landing")

@@ -10,14 +10,13 @@ import numpy as np
 import pytest
 from evaluation_builder import ALL, build_evaluation, build_result
 
-from sspvs.benchmark.refined import refined_row
+from sspvs.benchmark.rows import refined_row
 from sspvs.evaluation.protocol import PROTOCOLS
 from sspvs.evaluation.published import PublishedResult, published_results
 from sspvs.evaluation.results import METRICS
 from sspvs.importance.contrastive import Combine
-from sspvs.report.evaluation_columns import F1, Block, Column, Figure, Row
+from sspvs.report.evaluation_columns import F1, Block, Column, Figure, Row, interval, number
 from sspvs.report.evaluation_table import comparison_table, render_markdown, render_text
-from sspvs.report.evaluation_words import interval, number
 
 NAMES = [f"video number {index}" for index in range(25)]
 

@@ -18,7 +18,7 @@ from summary_builder import HOSTILE, SummaryBuilder
 
 from sspvs.errors import OutputError
 from sspvs.report import write_report
-from sspvs.report.page_data import MAX_THUMBNAILS, choose_thumbnails, source_urls
+from sspvs.report.page import MAX_THUMBNAILS, choose_thumbnails, source_urls
 from sspvs.types import Summary
 
 

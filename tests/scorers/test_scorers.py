@@ -14,10 +14,10 @@ from tiny_summarizers import FIELDS, WORDS, saved_summarizer, tiny_summarizer
 
 import sspvs
 from sspvs.data.text import TextFields, assemble_tokens
-from sspvs.data.tokenizers import load_tokenizer
 from sspvs.errors import CheckpointError, FeatureFileError, FingerprintMismatchError, WeightsNotFoundError
 from sspvs.importance.contrastive import contrastive_importance
 from sspvs.models.settings import TextEncoderSettings, VideoEncoderSettings
+from sspvs.models.tokenizers import load_tokenizer
 from sspvs.scorers import ContrastiveScorer, backbone_for, load_scorer
 from sspvs.sharing import checkpoint_name
 from sspvs.tasks.checkpoint import save_folder

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from sspvs.selection.given import given_shots
+from sspvs.selection.shots import given_shots
 from sspvs.types import Timeline
 
 TIMELINE = Timeline(np.arange(100) / 10, 10.0)

@@ -12,11 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from textbook_kts import textbook_kts, unit_rows
 
-from sspvs.selection.kts import DEFAULT_PENALTY, cheapest_partition, kts, kts_about, kts_objective
-from sspvs.selection.segment_costs import SegmentCosts
+from sspvs.selection.kts import DEFAULT_PENALTY, SegmentCosts, cheapest_partition, kts, kts_about, kts_objective
 
 kts_module = sys.modules["sspvs.selection.kts"]
-costs_module = sys.modules["sspvs.selection.segment_costs"]
+costs_module = sys.modules["sspvs.selection.kts"]
 
 
 @pytest.fixture

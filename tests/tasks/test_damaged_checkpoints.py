@@ -131,7 +131,7 @@ socket.getaddrinfo = lambda *words, **_: asked.append(words)
 from sspvs.data.tokenizers import load_tokenizer
 from sspvs.errors import WeightsNotFoundError
 from sspvs.models.settings import TextEncoderSettings
-from sspvs.models.text_encoder import build_text_encoder
+from sspvs.models.text_towers import build_text_encoder
 from sspvs.tasks.pretrain import PretrainTask
 for look in (load_tokenizer, PretrainTask.from_pretrained, lambda n: build_text_encoder(TextEncoderSettings(n))):
     try:

@@ -13,7 +13,7 @@ from tiny_refining import tiny_clips, tiny_refiner
 from tiny_summarizing import tiny_summarizer, tiny_videos
 
 from sspvs.errors import CheckpointError, TrainingDivergedError
-from sspvs.tasks.loss_watch import LossWatch
+from sspvs.tasks.saved_task import LossWatch
 from sspvs.tasks.settings import OptimSettings
 
 

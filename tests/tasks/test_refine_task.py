@@ -17,7 +17,7 @@ from tiny_summarizing import tiny_summarizer
 from sspvs.errors import CheckpointError
 from sspvs.models.settings import RefinerSettings
 from sspvs.tasks.refine import RefineTask
-from sspvs.tasks.refine_settings import RefineLossSettings, RefineOptimSettings
+from sspvs.tasks.settings import RefineLossSettings, RefineOptimSettings
 
 PLAIN = {"commonness": 0.0, "uniqueness": 0.0}
 TERMS = ("alignment", "uniformity", "commonness", "uniqueness")

@@ -15,11 +15,9 @@ from tiny_summarizing import FINE, rows_of, terms_of, tiny_summarizer, tiny_vide
 
 from sspvs.losses.score import correlation_loss, mse_score_loss, pairwise_ranking_loss
 from sspvs.models.settings import SummarizerSettings, TextEncoderSettings
-from sspvs.models.text_encoder import build_text_encoder
-from sspvs.tasks.freezing import freeze_text
-from sspvs.tasks.score_terms import score_terms
+from sspvs.models.text_towers import build_text_encoder
 from sspvs.tasks.settings import FineTuneOptimSettings, ScoreLossSettings
-from sspvs.tasks.summarize import SummarizeTask
+from sspvs.tasks.summarize import SummarizeTask, freeze_text, score_terms
 
 ALL = {"mse": 1.0, "pairwise": 0.5, "correlation": 0.2}
 CASES = [

@@ -10,11 +10,8 @@ import torch
 from tiny_pretraining import tiny_batch, tiny_task
 
 from sspvs.models.heads import MatchingHead
-from sspvs.tasks.collapse import collapse_monitor
-from sspvs.tasks.evidence import embed, evidence, pair_scorer
-from sspvs.tasks.pair_scores import cosine_scores, matching_scores
-from sspvs.tasks.recovery import copied_neighbours
-from sspvs.tasks.validation import ValidationRecords
+from sspvs.tasks.evidence import copied_neighbours, cosine_scores, embed, evidence, matching_scores, pair_scorer
+from sspvs.tasks.validation import ValidationRecords, collapse_monitor
 
 
 def naive_neighbours(frames, valid, masked: list[int], m: int):

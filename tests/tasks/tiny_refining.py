@@ -9,7 +9,7 @@ import torch
 from sspvs.data.batch import RefineBatch
 from sspvs.models.settings import RefinerSettings
 from sspvs.tasks.refine import RefineTask
-from sspvs.tasks.refine_settings import RefineLossSettings, RefineOptimSettings
+from sspvs.tasks.settings import RefineLossSettings, RefineOptimSettings
 
 DIM, FRAMES, SEGMENTS = 12, 24, 4
 

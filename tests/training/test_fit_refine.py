@@ -19,12 +19,11 @@ from tiny_refined import tiny_refined
 from sspvs.cli import main
 from sspvs.crossval.plan import ReadConfig
 from sspvs.data.batch import RefineBatch
-from sspvs.features.store import read_dataset, read_score_facts, read_scores, write_features
 from sspvs.scorers import load_scorer
+from sspvs.table import read_dataset, read_score_facts, read_scores, write_features
 from sspvs.tasks.refine import RefineTask
 from sspvs.training.command_line import TrainingCLI
-from sspvs.training.refined_samples import RefinedSamples
-from sspvs.training.score_samples import plot_scores
+from sspvs.training.score_samples import RefinedSamples, plot_scores
 from sspvs.training.tasks import TASKS, task_named, task_of_kind
 from sspvs.types import FrameFeatures
 

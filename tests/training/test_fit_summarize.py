@@ -16,11 +16,10 @@ import torch
 import yaml
 
 from sspvs.cli import main
-from sspvs.crossval.plan import Plan, ReadConfig
-from sspvs.crossval.settings import CrossvalSettings
+from sspvs.crossval.plan import CrossvalSettings, Plan, ReadConfig
 from sspvs.data.batch import SummarizeBatch
 from sspvs.errors import WeightsNotFoundError
-from sspvs.features.store import read_dataset, read_score_facts, read_scores
+from sspvs.table import read_dataset, read_score_facts, read_scores
 from sspvs.tasks.pretrain import PretrainTask
 from sspvs.tasks.summarize import ScoredVideos, SummarizeTask
 from sspvs.training.command_line import TrainingCLI

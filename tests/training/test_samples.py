@@ -10,13 +10,13 @@ import pytest
 import torch
 from torch.nn import functional
 
-from sspvs.data.synthetic import DrawnSettings, WorldSettings
-from sspvs.data.worlds import WorldSource, manifests_of_world
 from sspvs.errors import CheckpointError, OutputError
 from sspvs.models.layers import SelfAttention
-from sspvs.training.sample_plots import cls_attention, plot_sample, sample_facts
+from sspvs.training.samples import cls_attention, plot_sample, sample_facts
 from sspvs.training.saving import WholeCheckpoints
 from sspvs.training.starting_point import differences
+from sspvs.world import DrawnSettings, WorldSettings
+from sspvs.world.worlds import WorldSource, manifests_of_world
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tasks"))
 from tiny_pretraining import tiny_batch, tiny_task

@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sspvs.data.synthetic.captioned import CaptionedClips
-from sspvs.data.synthetic.painted import PaintedSettings, paintings, write_painted_clips
 from sspvs.errors import DatasetError, OutputError
 from sspvs.features.backbones import Backbone, load_backbone
 from sspvs.types import FloatArray, ImageArray
 from sspvs.video import open_video
-from sspvs.video.drawing import PLACES, THINGS, PaintedClip, draw_video
-from sspvs.video.drawing.canvas import Brush, Canvas
-from sspvs.video.drawing.look import Look
 from sspvs.video.sampling import Resize
+from sspvs.world.canvas import Brush, Canvas, Look
+from sspvs.world.captioned import CaptionedClips
+from sspvs.world.film import draw_video
+from sspvs.world.painted import PLACES, THINGS, PaintedClip
+from sspvs.world.painted_clips import PaintedSettings, paintings, write_painted_clips
 
 ALL = range(len(THINGS))
 NAMED = [thing.name for thing in THINGS]

@@ -48,7 +48,7 @@ def googlenet_encoder(device: str) -> Callable[[np.ndarray], np.ndarray]:
     import torch
     import torchvision
 
-    from sspvs.features.backbones.torch_engine import frame_encoder
+    from sspvs.features.backbones.base import frame_encoder
 
     network = torchvision.models.googlenet(weights=None, aux_logits=False, init_weights=False).eval().to(device)
     network.fc = torch.nn.Identity()

@@ -28,9 +28,9 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from sspvs.data.buckets import LengthBuckets, padding_share
+from sspvs.data.loader import LengthBuckets, padding_share
 from sspvs.data.pretrain import PretrainDataModule
-from sspvs.data.pretrain.shards.writing import write_shards
+from sspvs.data.pretrain.shards import write_shards
 from sspvs.data.pretrain.sources import load_pairs
 
 WIDTH, MOST, BATCH = 1024, 256, 8

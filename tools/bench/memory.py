@@ -22,9 +22,9 @@ from pathlib import Path
 import numpy as np
 from measure import repeat_video, run_measured
 
-from sspvs.features.store import VideoScores, write_dataset, write_features, write_scores
+from sspvs.table import VideoScores, write_dataset, write_features, write_scores
 from sspvs.types import Annotations, Fingerprint, FrameFeatures, Shots
-from sspvs.video.drawing import SCENES, draw_video
+from sspvs.world.film import SCENES, draw_video
 
 DRAWN = Fingerprint("drawn", "0" * 64, "none", "none", 2.0)
 FRAMES, USERS, STEP = 3_000, 10, 15

@@ -98,8 +98,8 @@ def plain_terms(model: nn.Module, raw: Tensor) -> dict[str, Tensor]:
 
 
 def our_terms(model: nn.Module, raw: Tensor) -> dict[str, Tensor]:
-    from sspvs.tasks.refine_settings import RefineLossSettings
-    from sspvs.tasks.refine_terms import refine_terms
+    from sspvs.tasks.refine import refine_terms
+    from sspvs.tasks.settings import RefineLossSettings
 
     mask = torch.ones(raw.shape[:2], dtype=torch.bool)
     return refine_terms(RefineLossSettings(), model(raw, mask), raw, mask)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from measure import repeat_video, run_measured
 
-from sspvs.video.drawing import draw_video
+from sspvs.world.film import draw_video
 
 
 def main() -> None:

@@ -85,7 +85,7 @@ def contestants(heads: list[str]) -> dict[str, tuple[nn.Module, Callable[[nn.Mod
 
 
 def step_of(name: str, model: nn.Module, score: Callable[[nn.Module, Tensor], Tensor]) -> Run:
-    from sspvs.tasks.unused import freeze_unused
+    from sspvs.tasks.saved_task import freeze_unused
 
     g = torch.Generator().manual_seed(0)
     frames, target = torch.randn(4, 320, DIM, generator=g), torch.rand(4, 320, generator=g)

@@ -17,15 +17,14 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from sspvs.data.synthetic import SyntheticVideo, World, WorldSettings
-from sspvs.data.synthetic.knobs import settings_values
-from sspvs.data.synthetic.rules import segment_importance
-from sspvs.data.synthetic.settings import DRAWN
 from sspvs.evaluation.baselines import evaluate_baseline
 from sspvs.evaluation.evaluate import evaluate
 from sspvs.evaluation.prediction import Prediction
 from sspvs.evaluation.protocol import PROTOCOLS
 from sspvs.importance.contrastive import contrastive_importance
+from sspvs.world import SyntheticVideo, World, WorldSettings
+from sspvs.world.annotators import segment_importance
+from sspvs.world.settings import DRAWN, settings_values
 
 PROTOCOL = PROTOCOLS["per-user"]
 Scores = Mapping[str, np.ndarray]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sspvs.evaluation.bootstrap import bootstrap_ci95
+from sspvs.evaluation.results import bootstrap_ci95
 
 
 def folder_of(out: str | Path, row: str, seed: int) -> Path:

@@ -9,18 +9,16 @@ from typing import Literal
 import pytorch_lightning as pl
 import torch
 
-from sspvs.data.buckets import LengthBuckets, padding_share
-from sspvs.data.pretrain.dataset import PretrainDataset
-from sspvs.data.pretrain.drawing import MaskSettings
+from sspvs.data.loader import LengthBuckets, padding_share
+from sspvs.data.pretrain.dataset import MaskSettings, PretrainDataset, PretrainLoader, pretrain_loader
 from sspvs.data.pretrain.items import PretrainItem
-from sspvs.data.pretrain.loader import PretrainLoader, pretrain_loader
 from sspvs.data.pretrain.raw_videos import ExtractionSettings
 from sspvs.data.pretrain.sources import Pairs, feature_dim_of, load_pairs, split_pairs
 from sspvs.data.text import TextSettings, TokenFields
-from sspvs.data.tokenizers import load_tokenizer
-from sspvs.data.worlds import WorldSource, manifests_of_world
 from sspvs.errors import DatasetError, FingerprintMismatchError
+from sspvs.models.tokenizers import load_tokenizer
 from sspvs.types import Fingerprint
+from sspvs.world.worlds import WorldSource, manifests_of_world
 
 logger = logging.getLogger(__name__)
 _TEXT, _MASKS, _EXTRACTION = TextSettings(), MaskSettings(), ExtractionSettings()
@@ -31,7 +29,7 @@ _MEASURED = 1 << 17  # longest epoch whose padding is counted to be told
 class PretrainDataModule(pl.LightningDataModule):
     """Video-text pairs from an SSPVS release folder, a manifest of features or raw videos, or shards.
 
-    Batches are planned for all ranks from the seed and the epoch (`sspvs.data.buckets`): the same whatever
+    Batches are planned for all ranks from the seed and the epoch (`sspvs.data.loader`): the same whatever
     the number of workers, no item on two ranks, and after a restart from a checkpoint the epoch goes on at the batch
     where it stopped.
 

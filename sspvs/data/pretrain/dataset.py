@@ -1,27 +1,143 @@
-"""Items to examples: a run of frames, the frames to mask, the text that is given.
-
-Axis letters: T picks, L tokens, M masked frames, D feature width.
-"""
+"""The frames of a video that are masked and recovered."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal, NamedTuple
+import unicodedata
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
-from sspvs.data.buckets import Pick
-from sspvs.data.drawing import draw_crop, item_generator
-from sspvs.data.pretrain.drawing import MaskSettings, draw_masked
-from sspvs.data.pretrain.items import PretrainItem
-from sspvs.data.pretrain.negatives import NOBODY, draw_partners, same_text_groups
-from sspvs.data.pretrain.reading import FeatureReader
-from sspvs.data.text import TextSettings, assemble_tokens
-from sspvs.data.tokenizers import Tokenizer
+from sspvs.data.batch import PretrainBatch, draw_crop, item_generator, pad_frames, stack_tokens
+from sspvs.data.loader import BatchLoader, LengthBuckets, Pick, batch_loader
+from sspvs.data.pretrain.items import FeatureReader, PretrainItem
+from sspvs.data.text import TextFields, TextSettings, TokenFields, assemble_tokens
 from sspvs.errors import DatasetError
+from sspvs.models.tokenizers import Tokenizer
 from sspvs.types import FloatArray, IntArray
+
+
+@dataclass(frozen=True)
+class MaskSettings:
+    """Which frames are masked and recovered."""
+
+    kind: Literal["one", "several", "spans"] = "one"
+    """`one` frame, drawn uniformly, as published; `several`, each drawn alone; `spans` of neighbours."""
+    share: float = 0.15
+    """Of a video's frames, for `several` and `spans`; at least one frame is masked and one is left."""
+    span: int = 4
+    """Frames of a span."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share < 1:
+            raise ValueError(f"the share of masked frames must be between 0 and 1, got {self.share}")
+        if self.span < 1:
+            raise ValueError(f"a span of masked frames must be at least 1 long, got {self.span}")
+
+
+def draw_masked(n_frames: int, settings: MaskSettings, generator: np.random.Generator) -> IntArray:
+    """Which of `n_frames` frames are masked.
+
+    Returns:
+        (M,) int64, sorted, all different; M = 1 for `one`, else about `share` of the frames.
+    """
+    if settings.kind == "one" or n_frames <= 2:
+        return generator.integers(n_frames, size=1)
+    count = min(max(1, round(settings.share * n_frames)), n_frames - 1)
+    if settings.kind == "several":
+        return np.sort(generator.choice(n_frames, size=count, replace=False)).astype(np.int64)
+    return _spans(n_frames, count, settings.span, generator)
+
+
+def _spans(n_frames: int, count: int, span: int, generator: np.random.Generator) -> IntArray:
+    """`count` frames in spans of `span` (the last one may be shorter) that do not touch, all layouts equally likely."""
+    lengths = [span] * (count // span) + ([count % span] if count % span else [])
+    free = n_frames - count - (len(lengths) - 1)  # frames left over when one stands between any two spans
+    if free < 0:  # too many spans to keep apart
+        lengths, free = [count], n_frames - count
+    generator.shuffle(lengths)
+    # Where the spans begin among the free frames: a sorted draw with repetition, by stars and bars.
+    places = np.sort(generator.choice(free + len(lengths), size=len(lengths), replace=False)) - np.arange(len(lengths))
+    frames: list[int] = []
+    before = 0
+    for number, (place, length) in enumerate(zip(places, lengths, strict=True)):
+        start = int(place) + before + number
+        frames += range(start, start + length)
+        before += length
+    return np.array(frames, np.int64)
+
+
+NOBODY = -1
+
+
+def same_text_groups(texts: Sequence[TextFields | TokenFields]) -> IntArray:
+    """(n,) group of each video: those with the same title, or the same text as a whole, are one group.
+
+    Letters' case, spaces and compatibility forms do not count. Titles that are empty join nobody.
+    """
+    parent = list(range(len(texts)))
+
+    def root(index: int) -> int:
+        while parent[index] != index:
+            parent[index] = parent[parent[index]]
+            index = parent[index]
+        return index
+
+    first: dict[Hashable, int] = {}
+    for index, text in enumerate(texts):
+        for key in _keys(text):
+            parent[root(index)] = root(first.setdefault(key, index))
+    return np.array([root(index) for index in range(len(texts))], np.int64)
+
+
+def draw_partners(groups: IntArray, generator: np.random.Generator) -> IntArray:
+    """(n,) for each video, another one of another group; `NOBODY` where all are of one group.
+
+    All different when no group has more than half of the videos: the groups, in random order, stand in a ring, and
+    everyone takes who stands a random number of places further, further than the largest group is long. Otherwise the
+    members of the largest group share the others.
+
+    Args:
+        groups: (n,) from `same_text_groups`.
+        generator: What draws.
+    """
+    n = len(groups)
+    partners = np.full(n, NOBODY, np.int64)
+    if n == 0:
+        return partners
+    members = np.unique(groups, return_inverse=True)[1].reshape(-1)  # (n,) 0, 1, ...
+    sizes = np.bincount(members)
+    largest = int(sizes.max())
+    if largest == n:
+        return partners
+    # A random order of the groups, and a random order within each.
+    ring = np.lexsort((generator.permutation(n), generator.permutation(len(sizes))[members]))
+    if largest <= n - largest:
+        shift = int(generator.integers(largest, n - largest + 1))
+        partners[ring] = np.roll(ring, -shift)
+        return partners
+    of_largest = members == int(sizes.argmax())
+    inside, outside = ring[of_largest[ring]], ring[~of_largest[ring]]
+    partners[inside] = outside[(np.arange(len(inside)) + generator.integers(len(outside))) % len(outside)]
+    partners[outside] = inside[generator.permutation(len(inside))[: len(outside)]]
+    return partners
+
+
+def _keys(text: TextFields | TokenFields) -> Iterator[Hashable]:
+    if isinstance(text, TokenFields):
+        yield tuple(text)
+        if text.title:
+            yield ("title", text.title)
+        return
+    plain = tuple(" ".join(unicodedata.normalize("NFKC", part).casefold().split()) for part in text)
+    yield plain
+    if plain[2]:
+        yield ("title", plain[2])
+
 
 _PARTNER_STREAM = 1  # keeps this generator apart from the items'
 _SIDES = {
@@ -171,3 +287,65 @@ class PretrainDataset(torch.utils.data.Dataset[Example]):
             partners[self._by_name[found]] = self._by_name[ordered[found]]
             self._partners = draw, partners
         return self._partners[1]
+
+
+def collate(examples: Sequence[Example] | Example) -> PretrainBatch:
+    """A batch of examples of one width.
+
+    Frames are padded with zeros to the longest video. Columns of tokens that are padding in every text are left out.
+    Videos with fewer masked frames than others name one of theirs again, which does not count.
+    """
+    rows = [examples] if isinstance(examples, Example) else list(examples)
+    frames, frame_mask = pad_frames([row.frames for row in rows])
+    masked_index, masked_counted = _masked(rows)
+    tokens, token_mask = stack_tokens([row.tokens for row in rows], [row.token_mask for row in rows])
+    own: tuple[Tensor | None, Tensor | None] = (None, None)
+    own_tokens = [row.own_tokens for row in rows if row.own_tokens is not None]
+    own_masks = [row.own_token_mask for row in rows if row.own_token_mask is not None]
+    if len(own_tokens) == len(own_masks) == len(rows):
+        own = stack_tokens(own_tokens, own_masks)
+    return PretrainBatch(
+        frames=frames,
+        frame_mask=frame_mask,
+        tokens=tokens,
+        token_mask=token_mask,
+        masked_index=masked_index,
+        masked_counted=masked_counted,
+        is_match=torch.tensor([row.is_match for row in rows], dtype=torch.bool),
+        ids=tuple(row.id for row in rows),
+        own_tokens=own[0],
+        own_token_mask=own[1],
+    )
+
+
+def _masked(rows: Sequence[Example]) -> tuple[Tensor, Tensor]:
+    """(B, M) and (B, M)."""
+    most = max(len(row.masked_index) for row in rows)
+    index = torch.zeros(len(rows), most, dtype=torch.int64)
+    counted = torch.zeros(len(rows), most, dtype=torch.bool)
+    for number, row in enumerate(rows):
+        masked = torch.from_numpy(row.masked_index)
+        if most and not len(masked):
+            raise ValueError(f"{row.id}: no masked frame in a batch of videos that have some")
+        if most:
+            index[number] = masked[0]
+        index[number, : len(masked)] = masked
+        counted[number, : len(masked)] = True
+    return index, counted
+
+
+PretrainLoader: TypeAlias = BatchLoader[PretrainBatch]
+
+
+def pretrain_loader(
+    dataset: PretrainDataset, sampler: LengthBuckets, *, num_workers: int = 0, pin_memory: bool = False
+) -> PretrainLoader:
+    """A loader of the batches that `sampler` plans.
+
+    Args:
+        dataset: What is loaded.
+        sampler: Which items make which batch.
+        num_workers: Processes that read; 0 reads in this one. They do not change what is read.
+        pin_memory: For a GPU.
+    """
+    return batch_loader(dataset, sampler, collate, num_workers=num_workers, pin_memory=pin_memory)

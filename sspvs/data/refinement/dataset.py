@@ -13,10 +13,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 import torch
 
-from sspvs.data.batch import RefineBatch
-from sspvs.data.buckets import Pick
-from sspvs.data.drawing import item_generator
-from sspvs.data.padding import pad_frames
+from sspvs.data.batch import RefineBatch, item_generator, pad_frames
+from sspvs.data.loader import Pick
 from sspvs.data.refinement.sources import ClipSource, JudgedVideoError
 from sspvs.errors import SspvsError, one_line
 from sspvs.types import FloatArray, IntArray

@@ -12,8 +12,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 
 from sspvs.data.pretrain.items import FeatureRef
-from sspvs.data.refinement.finding import StoredVideo
-from sspvs.data.refinement.reading import ClipReader, Stored, as_features
+from sspvs.data.refinement.finding import ClipReader, Stored, StoredVideo, as_features
 from sspvs.data.summarization.memory import FeatureMemory
 from sspvs.data.summarization.survey import SummarizeItem
 from sspvs.errors import DatasetError

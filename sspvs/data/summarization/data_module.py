@@ -1,4 +1,7 @@
-"""Annotated videos for Lightning: from dataset files and a split to one fold's loaders and figures."""
+"""Examples to a batch, padded to the longest.
+
+Axis letters: B batch, T picks, L tokens, D feature width.
+"""
 
 from __future__ import annotations
 
@@ -9,19 +12,42 @@ from typing import Literal, TypeAlias
 
 import torch
 
-from sspvs.data.batch import SummarizeBatch
-from sspvs.data.buckets import LengthBuckets
-from sspvs.data.loader import BatchLoader, batch_loader
-from sspvs.data.summarization.collate import collate
-from sspvs.data.summarization.dataset import SUMMARIZER_TEXT, SummarizeDataset
+from sspvs.data.batch import SummarizeBatch, pad_frames, stack_tokens
+from sspvs.data.loader import BatchLoader, LengthBuckets, batch_loader
+from sspvs.data.summarization.dataset import SUMMARIZER_TEXT, Example, SummarizeDataset
 from sspvs.data.summarization.fold_data import FoldDataModule, Part
 from sspvs.data.summarization.same_videos import JudgedVideos, judged_again, listed
 from sspvs.data.summarization.survey import Surveyed, survey
 from sspvs.data.summarization.texts import read_texts
 from sspvs.data.text import TextSettings
-from sspvs.data.tokenizers import load_tokenizer
-from sspvs.data.worlds import WorldSource
 from sspvs.errors import DatasetError
+from sspvs.models.tokenizers import load_tokenizer
+from sspvs.world.worlds import WorldSource
+
+
+def collate(examples: Sequence[Example] | Example) -> SummarizeBatch:
+    """A batch of examples of one width.
+
+    Frames and importance are padded with zeros to the longest video. Columns of tokens that are padding in every text
+    are left out.
+    """
+    rows = [examples] if isinstance(examples, Example) else list(examples)
+    frames, frame_mask = pad_frames([row.frames for row in rows])
+    batch = SummarizeBatch(
+        frames=frames,
+        frame_mask=frame_mask,
+        target=pad_frames([row.target for row in rows])[0],
+        ids=tuple(row.id for row in rows),
+    )
+    tokens = [row.tokens for row in rows if row.tokens is not None]
+    masks = [row.token_mask for row in rows if row.token_mask is not None]
+    if not len(tokens) == len(masks) == len(rows):
+        return batch
+    stacked, mask = stack_tokens(tokens, masks)
+    return batch._replace(
+        tokens=stacked, token_mask=mask, has_text=torch.tensor([row.has_text for row in rows], dtype=torch.bool)
+    )
+
 
 logger = logging.getLogger(__name__)
 SummarizeLoader: TypeAlias = BatchLoader[SummarizeBatch]
@@ -30,7 +56,7 @@ SummarizeLoader: TypeAlias = BatchLoader[SummarizeBatch]
 class SummarizeDataModule(FoldDataModule[SummarizeBatch]):
     """One fold of annotated videos: those it trains on, those that choose the checkpoint, those it tests.
 
-    Batches are planned for all ranks from the seed and the epoch (`sspvs.data.buckets`): no video is on two ranks, and
+    Batches are planned for all ranks from the seed and the epoch (`sspvs.data.loader`): no video is on two ranks, and
     after a restart from a checkpoint the epoch goes on at the batch where it stopped. Features stay in memory once
     read.
 

@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from sspvs.data.buckets import Pick
-from sspvs.data.drawing import draw_crop, item_generator
+from sspvs.data.batch import draw_crop, item_generator
+from sspvs.data.loader import Pick
 from sspvs.data.summarization.memory import FeatureMemory
 from sspvs.data.summarization.survey import SummarizeItem
 from sspvs.data.text import TextSettings, TokenFields, assemble_tokens, tokenize
-from sspvs.data.tokenizers import Tokenizer
+from sspvs.models.tokenizers import Tokenizer
 from sspvs.types import FloatArray, IntArray
 
 SUMMARIZER_TEXT = TextSettings(category=2, query=4, title=10, description=0)

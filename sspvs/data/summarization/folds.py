@@ -9,8 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
-from sspvs.data.splits import Fold, Splits, VideoRef, make_splits, read_splits, short_name
-from sspvs.data.splits.making import DEFAULT_FOLDS, held_out
+from sspvs.annotations.folds import Fold, Splits
+from sspvs.annotations.splits import DEFAULT_FOLDS, held_out, make_splits, read_splits
+from sspvs.annotations.video_names import VideoRef, short_name
 from sspvs.data.summarization.stores import Stores
 from sspvs.errors import DatasetError
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from sspvs.data.summarization.survey import SummarizeItem
 from sspvs.errors import FeatureFileError
-from sspvs.features.store.frame_slices import FrameSlices
+from sspvs.table.frame_slices import FrameSlices
 from sspvs.types import FloatArray
 
 DEFAULT_ROOM = 8 << 30

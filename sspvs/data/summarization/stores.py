@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from sspvs.data.splits import short_name
-from sspvs.data.splits.references import VideoRef
-from sspvs.data.video_finder import VideoFinder
-from sspvs.features.store import DatasetStore, read_dataset
+from sspvs.annotations.video_names import VideoFinder, VideoRef, short_name
+from sspvs.table import DatasetStore, read_dataset
 
 
 class Stores(Mapping[str, DatasetStore]):

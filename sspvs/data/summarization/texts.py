@@ -7,11 +7,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from sspvs.data.manifest_rows import Problems, read_rows, text_in
-from sspvs.data.splits import VideoRef, short_name
+from sspvs.annotations.video_names import VideoRef, short_name, spelling
 from sspvs.data.summarization.stores import Stores
 from sspvs.data.text import FIELDS, TextFields
-from sspvs.data.video_finder import spelling
+from sspvs.formats.manifest_rows import Problems, read_rows, text_in
 from sspvs.types import Annotations
 
 TVSUM_CATEGORIES = {

@@ -64,7 +64,8 @@ def load_backbone(
 
 def available_backbones() -> list[BackboneStatus]:
     """Which backbones can be used on this machine, best first; imports nothing heavy."""
-    from sspvs.features.backbones import clip_status, efficientnet_lite, googlenet
+    from sspvs.features.backbones import clip as clip_status
+    from sspvs.features.backbones import efficientnet_lite, googlenet
 
     return [*clip_status.status(), googlenet.status(), efficientnet_lite.status()]
 

@@ -1,9 +1,4 @@
-"""Every open_clip model as a frame encoder, with its own preprocessing and its text tower.
-
-Names: `open_clip:MODEL/TAG` (weights from the Hugging Face cache), `open_clip:MODEL` (the first tag found there),
-`open_clip:MODEL//absolute/path` or `open_clip:MODEL/relative/path.safetensors` (a file: .pt, .pth, .bin or
-.safetensors), `open_clip:MODEL/random` (random weights from a fixed seed, for speed measurements and tests).
-"""
+"""Which open_clip weights that `auto` takes are on this machine, for `sspvs doctor`."""
 
 from __future__ import annotations
 
@@ -11,13 +6,43 @@ from typing import Any
 
 import numpy as np
 
-from sspvs.features.backbones.base import Backbone, choose_device, choose_dtype, use_threads
-from sspvs.features.backbones.torch_engine import frame_encoder
+from sspvs.features.backbones.base import (
+    Backbone,
+    BackboneStatus,
+    choose_device,
+    choose_dtype,
+    frame_encoder,
+    use_threads,
+)
 from sspvs.types import FloatArray, ImageArray
 from sspvs.video.sampling import Resize
-from sspvs.weights.clip_model import load_model, open_clip_tokenizer
-from sspvs.weights.clip_source import PREFIX, find_source
+from sspvs.weights.clip import PREFIX, find, find_source, hub_folder, load_model, open_clip_tokenizer
 from sspvs.weights.digest import file_digest
+
+# (tag, repository on the Hugging Face hub) of the ViT-B-32 weights that `auto` looks for, best first by the
+# ImageNet zero-shot accuracy that open_clip publishes for them
+VIT_B_32 = (
+    ("datacomp_xl_s13b_b90k", "laion/CLIP-ViT-B-32-DataComp.XL-s13B-b90K/"),
+    ("laion2b_s34b_b79k", "laion/CLIP-ViT-B-32-laion2B-s34B-b79K/"),
+    ("openai", "timm/vit_base_patch32_clip_224.openai/"),
+)
+
+
+def status() -> list[BackboneStatus]:
+    """Which of the ViT-B-32 weights are on this machine, best first."""
+    found = [(f"open_clip:ViT-B-32/{tag}", find(repository)) for tag, repository in VIT_B_32]
+    here = [BackboneStatus(name, True, str(path)) for name, path in found if path is not None]
+    if here:
+        return here
+    name = f"open_clip:ViT-B-32/{VIT_B_32[1][0]}"
+    return [
+        BackboneStatus(
+            name,
+            False,
+            f"{hub_folder()}/models--laion--CLIP-ViT-B-32-*",
+            "give a file (open_clip:ViT-B-32//path/to/weights.safetensors) or allow the download (--download)",
+        )
+    ]
 
 
 class OpenClip(Backbone):

@@ -21,9 +21,9 @@ from sspvs.features.backbones.base import (
     Classifier,
     choose_device,
     choose_dtype,
+    frame_encoder,
     use_threads,
 )
-from sspvs.features.backbones.torch_engine import frame_encoder
 from sspvs.types import FloatArray, ImageArray
 from sspvs.video.sampling import Resize
 from sspvs.weights.digest import check_weights, file_digest
@@ -144,7 +144,7 @@ class GoogLeNet(Backbone):
 
     def check_text(self) -> None:
         """MiniLM must be installed."""
-        from sspvs.features.minilm import check_installed
+        from sspvs.features.text import check_installed
 
         check_installed()
 

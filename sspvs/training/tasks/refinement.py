@@ -14,8 +14,8 @@ from sspvs.data.refinement import RefineDataModule
 from sspvs.tasks.refine import KIND, RefineTask
 from sspvs.training.given import Given, last_set
 from sspvs.training.predictions import WriteScores, WriteVariants
-from sspvs.training.refined_samples import RefinedSamples
 from sspvs.training.run import RunSettings
+from sspvs.training.score_samples import RefinedSamples
 from sspvs.training.tasks.base import TrainingTask
 
 

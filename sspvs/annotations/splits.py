@@ -1,0 +1,263 @@
+"""Split files of every style of the field: JSON or YAML, a list of folds, one fold, or folds by name."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+from sspvs.annotations.folds import Fold, Splits
+from sspvs.annotations.video_names import VideoRef, short_name
+from sspvs.atomic import write_text
+from sspvs.errors import DatasetError, first_line, local_only
+from sspvs.files import decode_text, read_content
+from sspvs.parsing import parse_json, parse_yaml
+
+_PARTS = {
+    "train": ("train_keys", "train"),
+    "test": ("test_keys", "test"),
+    "val": ("val_keys", "val", "valid_keys", "validation_keys"),
+}
+MADE_BY = "made_by"
+"""What `make_splits` adds to a fold: how it was made."""
+_EXPECTED = 'a JSON or YAML list of {"train_keys": [...], "test_keys": [...]}, or one such dict'
+_PICKLE = b"\x80"
+
+
+def read_splits(path: str | os.PathLike[str]) -> Splits:
+    """Read a split file.
+
+    Styles: a list of folds with bare keys (`video_24`), with a dataset prefix
+    (`eccv16_dataset_youtube_google_pool5/video_28`) or a file prefix
+    (`../datasets/eccv16_dataset_summe_google_pool5.h5/video_22`); one dict with `train_keys`, `val_keys` and
+    `test_keys` (MR.HiSum); folds in a dict by name. A key that stands twice in a list is taken once, which `repairs`
+    says.
+
+    Raises:
+        DatasetError: It cannot be read, is no split file, or has a video in train and test (or val and test).
+    """
+    path = Path(local_only(path))
+    try:
+        content = read_content(path, "pickle")
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot read the split file: {error.strerror or error}") from error
+    if content.startswith(_PICKLE):
+        raise DatasetError(f"{path}: expected {_EXPECTED}, found a pickle, which is never opened; save it as JSON")
+    repairs: list[str] = []
+    entries = _fold_entries(_parse(content, path), path)
+    folds = [_fold(entry, f"{path}, fold {number}", number, repairs) for number, entry in enumerate(entries)]
+    made_by = entries[0].get(MADE_BY)
+    return Splits(
+        tuple(folds),
+        path.name,
+        hashlib.sha256(content).hexdigest(),
+        tuple(repairs),
+        made_by if isinstance(made_by, dict) else {},
+    )
+
+
+def _parse(content: bytes, path: Path) -> Any:
+    is_json = path.suffix.lower() == ".json" or content.lstrip()[:1] in (b"[", b"{")
+    is_yaml = path.suffix.lower() in (".yml", ".yaml") or not is_json
+    try:
+        text = decode_text(content)
+        return parse_yaml(text) if is_yaml else parse_json(text)
+    except UnicodeDecodeError as error:
+        raise DatasetError(f"{path}: expected {_EXPECTED}, found a file that is no text") from error
+    except ValueError as error:
+        kind = "YAML" if is_yaml else "JSON"
+        raise DatasetError(f"{path}: no whole {kind} file: {first_line(error)}; expected {_EXPECTED}") from error
+
+
+def _fold_entries(content: Any, path: Path) -> list[Any]:
+    """The folds of whichever style, each a dict still to be checked."""
+    if isinstance(content, dict) and not _is_fold(content) and all(isinstance(v, dict) for v in content.values()):
+        content = list(content.values())  # folds by name
+    entries = content if isinstance(content, list) else [content]
+    if not entries or not all(isinstance(entry, dict) and _is_fold(entry) for entry in entries):
+        raise DatasetError(f"{path}: expected {_EXPECTED}, found {_described(content)}")
+    return entries
+
+
+def _is_fold(entry: dict[Any, Any]) -> bool:
+    return any(key in entry for keys in _PARTS.values() for key in keys)
+
+
+def _fold(entry: dict[Any, Any], where: str, number: int, repairs: list[str]) -> Fold:
+    parts: dict[str, tuple[VideoRef, ...]] = {"val": ()}
+    for part, spellings in _PARTS.items():
+        found = [key for key in spellings if key in entry]
+        if len(found) > 1:
+            raise DatasetError(f"{where}: both '{found[0]}' and '{found[1]}'; keep one")
+        if found:
+            parts[part] = _references(entry[found[0]], f"{where}, '{found[0]}'", f"fold {number}", repairs)
+        elif part != "val":
+            raise DatasetError(f"{where}: expected '{spellings[0]}', found {', '.join(map(repr, entry))}")
+    known = {MADE_BY, *(key for keys in _PARTS.values() for key in keys)}
+    unread = [repr(key) for key in entry if key not in known]
+    if unread:
+        repairs.append(f"fold {number}: not read: {', '.join(unread)}")
+    return Fold(parts["train"], parts["test"], parts["val"])
+
+
+def _references(listed: Any, where: str, fold: str, repairs: list[str]) -> tuple[VideoRef, ...]:
+    if listed is None:  # an empty YAML list that nobody closed
+        listed = []
+    if not isinstance(listed, list):
+        raise DatasetError(f"{where}: expected a list of video keys, found {_described(listed)}")
+    for place, text in enumerate(listed):
+        if not isinstance(text, str) or not VideoRef.parse(text).key:
+            raise DatasetError(f"{where}, entry {place}: expected a key in quotes, found {_described(text)}")
+    references = [VideoRef.parse(text) for text in listed]
+    once = tuple(dict.fromkeys(references))
+    if len(once) < len(references):
+        twice = [str(ref) for ref, count in Counter(references).items() if count > 1]
+        repairs.append(f"{fold}: {', '.join(twice[:8])} stood more than once in a list; taken once")
+    return once
+
+
+def _described(value: Any) -> str:
+    if isinstance(value, dict):
+        return f"a dict of {', '.join(map(repr, list(value)[:6])) or 'nothing'}"
+    if isinstance(value, list):
+        return f"a list of {len(value)}" + (f" that starts with {_described(value[0])}" if value else "")
+    return "nothing" if value is None else f"{type(value).__name__} {str(value)[:40]!r}"
+
+
+DEFAULT_FOLDS = 5
+DEFAULT_VAL_FRACTION = 0.1
+
+
+def make_splits(
+    name: str,
+    keys: Sequence[str],
+    *,
+    setting: Literal["canonical", "augmented", "transfer"] = "canonical",
+    others: Mapping[str, Sequence[str]] | None = None,
+    folds: int | None = None,
+    seed: int = 0,
+    val_fraction: float = DEFAULT_VAL_FRACTION,
+) -> Splits:
+    """Draw folds; every video of the dataset is tested exactly once.
+
+    Videos are ordered by a hash of the seed, the dataset's short name and the key: no random generator that could
+    differ between versions. Test parts differ by one video at most. The checkpoint is chosen on videos held out of
+    the training part: of this dataset, or of the others under `transfer`.
+
+    Args:
+        name: The dataset's name.
+        keys: Its videos.
+        setting: `canonical`: train on the rest of the dataset; `augmented`: and on all of the others; `transfer`:
+            train on the others alone and test the whole dataset, which is one fold.
+        others: Name -> keys of the other datasets.
+        folds: How many; 5 unless given. One under `transfer`.
+        seed: Of the draw.
+        val_fraction: Share of the videos trained on that is held out to choose the checkpoint, at least one video;
+            0 for none.
+
+    Raises:
+        ValueError: Folds that the videos do not allow, other datasets missing or of the same name.
+    """
+    others = dict(others or {})
+    count = _checked_folds(setting, len(keys), others, name, folds, val_fraction)
+    prefix = "" if setting == "canonical" else name
+    own = [VideoRef(prefix, key) for key in _order(keys, f"{seed}/{short_name(name)}")]
+    foreign = [VideoRef(other, key) for other in others for key in others[other]]
+    drawn = []
+    for number in range(count):
+        test = own[number::count]
+        tested = set(test)
+        rest = [] if setting == "transfer" else [ref for ref in own if ref not in tested]
+        val = held_out(rest or foreign, val_fraction, f"{seed}/val/{number}")
+        kept_out = set(val)
+        train = [ref for ref in (*rest, *foreign) if ref not in kept_out]
+        drawn.append(Fold(tuple(train), tuple(test), tuple(val)))
+    made_by = {
+        "tool": "sspvs data splits",
+        "dataset": name,
+        "with": list(others),
+        "setting": setting,
+        "seed": seed,
+        "val_fraction": val_fraction,
+    }
+    made = Splits(tuple(drawn), made_by=made_by)
+    return replace(made, sha256=hashlib.sha256(_as_json(made).encode()).hexdigest())
+
+
+def held_out(candidates: Sequence[VideoRef], fraction: float, salt: str) -> list[VideoRef]:
+    """A part of the videos, to choose the checkpoint on: the same on every machine.
+
+    Args:
+        candidates: The videos that may be held out.
+        fraction: The share that is: one video at least where it is above 0, and never all of them.
+        salt: What draws, such as `7/val/0` for fold 0 under the seed 7.
+    """
+    count = min(max(1, round(fraction * len(candidates))), len(candidates) - 1) if fraction > 0 else 0
+    by_text = {f"{short_name(ref.dataset)}/{ref.key}": ref for ref in candidates}
+    return [by_text[text] for text in _order(list(by_text), salt)[:count]]
+
+
+def write_splits(path: str | os.PathLike[str], splits: Splits) -> None:
+    """Write folds as the community's JSON list, atomically.
+
+    Args:
+        path: File to write.
+        splits: The folds; references are written as they stand.
+
+    Raises:
+        OutputError: When the file cannot be written.
+    """
+    write_text(Path(path), _as_json(splits))
+
+
+def _as_json(splits: Splits) -> str:
+    entries = []
+    for number, fold in enumerate(splits.folds):
+        entry: dict[str, Any] = {"train_keys": [str(ref) for ref in fold.train]}
+        if fold.val:
+            entry["val_keys"] = [str(ref) for ref in fold.val]
+        entry["test_keys"] = [str(ref) for ref in fold.test]
+        if splits.made_by:
+            entry[MADE_BY] = {**splits.made_by, "fold": number, "folds": len(splits.folds)}
+        entries.append(entry)
+    return json.dumps(entries, indent=2) + "\n"
+
+
+def _checked_folds(
+    setting: str,
+    n_videos: int,
+    others: Mapping[str, Sequence[str]],
+    name: str,
+    folds: int | None,
+    val_fraction: float,
+) -> int:
+    """How many folds; complains about settings that cannot be drawn."""
+    if setting not in ("canonical", "augmented", "transfer"):
+        raise ValueError(f"setting must be canonical, augmented or transfer, got {setting!r}")
+    if setting == "canonical" and others:
+        raise ValueError(f"canonical splits use one dataset; leave out {', '.join(others)}, or ask for augmented")
+    if setting != "canonical" and not others:
+        raise ValueError(f"{setting} splits train on other datasets too; name at least one with others (--with)")
+    names = [short_name(known) for known in (name, *others)]
+    if len(set(names)) < len(names):
+        raise ValueError(f"two of the datasets have the same name: {', '.join(names)}; each may be given once")
+    if not 0 <= val_fraction < 1:
+        raise ValueError(f"val_fraction must be from 0 to below 1, got {val_fraction}")
+    if setting == "transfer":
+        if folds not in (None, 1):
+            raise ValueError(f"transfer tests the whole dataset in one fold, got folds = {folds}")
+        return 1
+    count = DEFAULT_FOLDS if folds is None else folds
+    if not 2 <= count <= n_videos:
+        raise ValueError(f"folds must be from 2 to the number of videos ({n_videos}), got {count}")
+    return count
+
+
+def _order(keys: Sequence[str], salt: str) -> list[str]:
+    """Keys in an order drawn by the salt: of their hashes."""
+    return sorted(keys, key=lambda key: hashlib.sha256(f"{salt}/{key}".encode()).digest())

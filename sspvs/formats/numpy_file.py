@@ -1,0 +1,123 @@
+"""NumPy files: their headers without their arrays, and one array at a time. Nothing is ever unpickled."""
+
+from __future__ import annotations
+
+import math
+import warnings
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from tokenize import TokenError
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sspvs.files import check_kind
+from sspvs.formats.glimpse import Glimpse
+from sspvs.table.h5_file import may_hold
+
+_MAGIC, _ZIP = b"\x93NUMPY", b"PK\x03\x04"
+
+
+@dataclass(frozen=True)
+class ArrayHeader:
+    """What a NumPy file says about an array.
+
+    Attributes:
+        name: The array's name in an .npz; empty in an .npy.
+        shape: Its shape.
+        dtype: Its type.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+
+def is_numpy(glimpse: Glimpse) -> bool:
+    """Whether a file starts as an .npy does, or is a zip archive named .npz."""
+    return glimpse.head[:6] == _MAGIC or (glimpse.head[:4] == _ZIP and glimpse.suffix == ".npz")
+
+
+def array_headers(path: Path) -> list[ArrayHeader]:
+    """The headers of all arrays of an .npy or .npz.
+
+    Raises:
+        ValueError: When a header is damaged, or an .npy is shorter than its header says.
+        OSError: When the file cannot be read, is something else, or is an .npz that is cut short.
+    """
+    check_kind(path, "npy", "zip")
+    with path.open("rb") as file:
+        if file.read(6) == _MAGIC:
+            file.seek(0)
+            header = _header(file, "")
+            needed = math.prod(header.shape) * header.dtype.itemsize
+            there = path.stat().st_size - file.tell()
+            if not header.dtype.hasobject and there < needed:
+                raise ValueError(f"cut short: {there} of {needed} bytes of the array are there")
+            return [header]
+    with zipfile.ZipFile(path) as archive:
+        headers = []
+        for member in archive.namelist():
+            with archive.open(member) as file:
+                headers.append(_header(file, member.removesuffix(".npy")))
+        return headers
+
+
+def check_arrays(path: Path, *names: str) -> None:
+    """Refuse an .npz with arrays that are larger than what is stored of them can be.
+
+    Args:
+        path: The .npz.
+        names: Arrays to look at; all unless given.
+
+    Raises:
+        ValueError: It has one.
+        OSError: It cannot be read. (A damaged archive raises `zipfile.BadZipFile`.)
+    """
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            name = member.filename.removesuffix(".npy")
+            if names and name not in names:
+                continue
+            with archive.open(member) as file:
+                if file.read(len(_MAGIC)) != _MAGIC:
+                    continue
+                file.seek(0)
+                header = _header(file, name)
+            size = math.prod(header.shape)
+            is_there = size * header.dtype.itemsize <= member.file_size
+            if not is_there or not may_hold(member.compress_size, size * max(8, header.dtype.itemsize)):
+                raise ValueError(f"'{name}' claims {header.shape} of {header.dtype}, which is not stored in it")
+
+
+def _header(file: IO[bytes], name: str) -> ArrayHeader:
+    try:
+        major, _ = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
+        with warnings.catch_warnings():  # of headers that Python 2 wrote
+            warnings.simplefilter("ignore")
+            shape, _, dtype = read(file)
+    except (SyntaxError, TokenError, TypeError, KeyError, IndexError, RecursionError, OverflowError) as error:
+        raise ValueError(f"its header does not parse ({error})") from error
+    return ArrayHeader(name, shape, dtype)
+
+
+def load_array(path: Path, name: str = "") -> npt.NDArray[Any]:
+    """One array of an .npy, or of an .npz by name.
+
+    Raises:
+        ValueError: When it holds Python objects, or less than its header claims.
+        KeyError: When an .npz has no array of that name.
+        OSError: When it cannot be read, is something else, or is an .npz that is cut short.
+    """
+    check_kind(path, "npy", "zip")
+    if not name:
+        array_headers(path)  # says so where less is there than the header claims
+        array: npt.NDArray[Any] = np.load(path, allow_pickle=False)
+        return array
+    check_arrays(path, name)
+    with np.load(path, allow_pickle=False) as arrays:
+        found: npt.NDArray[Any] = arrays[name]
+    return found

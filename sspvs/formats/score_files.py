@@ -1,0 +1,166 @@
+"""Score files of every kind that methods leave behind, as one value a video; nothing is ever unpickled."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sspvs.errors import DatasetError, SspvsError, first_line, local_only
+from sspvs.files import WrongFileError, check_kind, kind_of, read_text
+from sspvs.formats.numpy_file import check_arrays
+from sspvs.parsing import parse_json, table_records
+from sspvs.table import VideoScores, is_h5, read_scores
+from sspvs.types.video import LARGEST
+
+KINDS = (
+    "h5 (group a video: 'scores', or 'score'), JSON {video: [numbers]} or {video: {scores, picks, summary}}, "
+    "npz (array a video) or CSV (video, pick or frame, score)"
+)
+_FIELDS = {"scores", "picks", "summary"}
+_MOST_FRAMES = 2**53  # whole numbers up to here are exact as floats
+
+
+def read_score_file(path: str | os.PathLike[str]) -> dict[str, VideoScores]:
+    """Every video's scores, by the name that the file has for it; values are as they stand, unchecked.
+
+    Raises:
+        DatasetError: The file cannot be read, is of no known kind, or names a video twice.
+    """
+    path = Path(local_only(path))
+    try:
+        if path.suffix.lower() in (".h5", ".hdf5") or is_h5(path):
+            return read_scores(path)
+        kind = kind_of(path)
+        if kind is not None and kind.name == "npy":
+            raise DatasetError(f"{path}: one array of no named video; save the scores as {KINDS}")
+        if kind is not None and kind.name == "zip":
+            return _read_npz(path)
+        text = read_text(path)
+        return _read_csv(text) if path.suffix.lower() == ".csv" else scores_from_mapping(_read_json(text))
+    except DatasetError:
+        raise
+    except UnicodeDecodeError as error:
+        raise DatasetError(f"{path}: of no known kind; expected {KINDS}") from error
+    except WrongFileError as error:
+        raise DatasetError(f"{path}: cannot read the scores: {error}; expected {KINDS}") from error
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot read the scores: {error.strerror or first_line(error)}") from error
+    except (SspvsError, ValueError) as error:
+        said = first_line(error)
+        raise DatasetError(said if str(path) in said else f"{path}: {said}") from error
+
+
+def scores_from_mapping(videos: Any) -> dict[str, VideoScores]:
+    """Scores from a mapping of name -> numbers, or name -> {"scores", "picks", "summary"}.
+
+    Raises:
+        ValueError: It is no such mapping, or what it has for a video is no list of numbers.
+    """
+    if not isinstance(videos, Mapping) or not videos:
+        raise ValueError(f"expected {{video: [numbers]}}, found {_described(videos)}")
+    return {str(name): _video(str(name), value) for name, value in videos.items()}
+
+
+def _video(name: str, value: Any) -> VideoScores:
+    given = value if isinstance(value, Mapping) else {"scores": value}
+    if "scores" not in given or not set(given) <= _FIELDS:
+        raise ValueError(f"video '{name}': expected 'scores' (and 'picks', 'summary'), found {_described(value)}")
+    picks, summary = given.get("picks"), given.get("summary")
+    return VideoScores(
+        name,
+        _numbers(given["scores"], f"video '{name}': scores"),
+        None if picks is None else _whole(_numbers(picks, f"video '{name}': picks"), name),
+        summary=None if summary is None else _numbers(summary, f"video '{name}': summary"),
+    )
+
+
+def _numbers(values: Any, where: str) -> Any:
+    """(n,) float64, whatever it was; strings, nulls and nested lists are refused."""
+    try:
+        array = np.asarray(values)
+        if array.dtype == object and array.ndim == 1 and all(type(value) in (int, float) for value in array):
+            array = array.astype(np.float64)  # whole numbers that int64 does not hold
+    except OverflowError as error:
+        raise ValueError(f"{where}: expected numbers of at most {LARGEST:.3g}, found a larger one") from error
+    except ValueError as error:  # rows of different lengths
+        raise ValueError(f"{where}: expected one list of numbers, found lists of different lengths") from error
+    if array.ndim != 1:
+        raise ValueError(f"{where}: expected one list of numbers (one a pick or a frame), found shape {array.shape}")
+    if len(array) and array.dtype.kind not in "biuf":
+        odd = next((repr(value) for value in array.tolist() if not isinstance(value, (int, float))), str(array.dtype))
+        raise ValueError(f"{where}: expected numbers, found {odd}")
+    return array.astype(np.float64)
+
+
+def _whole(picks: Any, name: str) -> Any:
+    if not (np.abs(picks) < _MOST_FRAMES).all() or (picks != np.floor(picks)).any():
+        raise ValueError(f"video '{name}': picks: expected whole frame numbers")
+    return picks.astype(np.int64)
+
+
+def _read_json(text: str) -> Any:
+    try:
+        return parse_json(text, once=True)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"no whole JSON file: {first_line(error)}; expected {KINDS}") from error
+
+
+def _read_npz(path: Path) -> dict[str, VideoScores]:
+    check_kind(path, "zip")
+    try:
+        check_arrays(path)
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except (ValueError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        raise DatasetError(
+            f"{path}: cannot read the arrays: {first_line(error)}; pickled objects are never opened, save the scores "
+            f"as {KINDS}"
+        ) from error
+    if any(not isinstance(array, np.ndarray) for array in arrays.values()):
+        raise DatasetError(f"{path}: a zip file, but not of arrays (a torch checkpoint?); save the scores as {KINDS}")
+    return scores_from_mapping(arrays)
+
+
+def _read_csv(text: str) -> dict[str, VideoScores]:
+    names, rows = table_records(text, ",")
+    header = [name.lower() for name in names]
+    clock = next((name for name in ("pick", "frame") if name in header), None)
+    if clock is None or not {"video", "score"} <= set(header):
+        raise ValueError(f"expected a first line with video, pick (or frame), score; found {', '.join(header)!r}")
+    found: dict[str, dict[int, float]] = {}
+    for line, record in rows:
+        row = {str(name).lower(): cell for name, cell in record.items()}
+        try:
+            video, place, score = row["video"].strip(), int(row[clock]), float(row["score"])
+            if abs(place) >= _MOST_FRAMES:
+                raise ValueError(place)
+        except (AttributeError, TypeError, ValueError) as error:
+            raise ValueError(f"line {line}: expected a video, a whole {clock} and a score, found {row}") from error
+        if place in found.setdefault(video, {}):
+            raise ValueError(f"line {line}: {clock} {place} of '{video}' stands in it twice; keep one")
+        found[video][place] = score
+    return {name: _from_places(name, places, clock) for name, places in found.items()}
+
+
+def _from_places(name: str, places: Mapping[int, float], clock: str) -> VideoScores:
+    order = np.array(sorted(places), dtype=np.int64)
+    scores = np.array([places[place] for place in order.tolist()])
+    counted = bool((order == np.arange(len(order))).all())
+    if clock == "pick" and not counted:
+        raise ValueError(f"video '{name}': picks must be numbered 0, 1, 2, ... without a gap")
+    return VideoScores(name, scores, None if counted else order)
+
+
+def _described(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return f"a dict of {', '.join(map(repr, list(value)[:6])) or 'nothing'}"
+    if isinstance(value, (list, tuple)):
+        return f"a list of {len(value)}"
+    return f"{type(value).__name__} {str(value)[:40]!r}"

@@ -1,1 +1,0 @@
-"""The text towers, one file a kind; `sspvs.models.text_encoder` builds the one that the settings name."""

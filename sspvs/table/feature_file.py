@@ -1,0 +1,265 @@
+"""Features are comparable only when the same extractor made them: the check, with the way out."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from sspvs.atomic import atomic_h5
+from sspvs.errors import FeatureFileError, FingerprintMismatchError, local_only
+from sspvs.table import layout
+from sspvs.table.h5_file import open_h5
+from sspvs.types import Fingerprint, FrameFeatures
+
+
+def check_fingerprint(found: Fingerprint | None, expected: Fingerprint, where: str) -> str | None:
+    """Refuse features that something else made; say so when it is unknown.
+
+    Args:
+        found: Fingerprint of the features, None when they have none.
+        expected: What they must have been made with.
+        where: The file, for the message.
+
+    Returns:
+        A warning sentence when `found` is None, else None.
+
+    Raises:
+        FingerprintMismatchError: When any field differs.
+    """
+    if found is None:
+        return (
+            f"{where}: the features have no fingerprint; they are used as if made by {expected.backbone} "
+            f"at {expected.rate_hz:g} Hz, which nobody checked"
+        )
+    if differing := differences(found, expected):
+        raise FingerprintMismatchError(
+            f"{where}: features of another extractor ({differing}); extract them again with "
+            f"--backbone {expected.backbone} --rate {expected.rate_hz:g}, or use what they were made for"
+        )
+    return None
+
+
+def differences(found: Fingerprint, expected: Fingerprint) -> str:
+    """What differs between two fingerprints, for a message; empty when nothing does."""
+    theirs, ours = found.as_dict(), expected.as_dict()
+    return "; ".join(f"{key} is {theirs[key]}, expected {ours[key]}" for key in ours if theirs[key] != ours[key])
+
+
+_H5_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError)
+
+
+class FeatureStore(Mapping[str, FrameFeatures]):
+    """A feature file, read lazily: group name -> features, one video in memory at a time.
+
+    Iterates in sorted order. The handle is opened at the first use and dropped when the object is pickled, so that
+    a store can be handed to worker processes. A file with `features` at its root (one video per file) has one
+    entry, named after the file.
+
+    Args:
+        path: The h5 file.
+
+    Raises:
+        FeatureFileError: When it is missing, is no readable h5 file, or has no video in it.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(local_only(path))
+        self._file: h5py.File | None = None
+        with self._reading("the file"):
+            file = self._open()
+            at_root = isinstance(file.get(layout.FEATURES), h5py.Dataset)
+            names = [self.path.stem] if at_root else sorted(k for k in file if layout.is_video_group(file, k))
+            self._names = dict.fromkeys(names)  # in order, and found at once among tens of thousands
+            self._at_root = at_root
+        if not self._names:
+            raise FeatureFileError(f"{self.path}: expected a group per video, found none; is this a feature file?")
+
+    def _open(self) -> h5py.File:
+        if self._file is None:
+            if not self.path.exists():
+                raise FeatureFileError(f"{self.path}: no such feature file")
+            if self.path.is_dir():
+                raise FeatureFileError(f"{self.path}: expected a feature file (.h5), found a folder")
+            self._file = open_h5(self.path)
+        return self._file
+
+    @contextmanager
+    def _reading(self, what: str) -> Iterator[None]:
+        """Turn whatever h5py raises on damaged files into one line."""
+        try:
+            yield
+        except _H5_ERRORS as error:
+            reason = str(error).strip("'\"").splitlines()[0] if str(error) else type(error).__name__
+            raise FeatureFileError(
+                f"{self.path}: cannot read {what}: {reason}; expected a whole h5 feature file"
+            ) from error
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_file": None}
+
+    def __enter__(self) -> FeatureStore:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the handle; a later read opens it again."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def __getitem__(self, name: str) -> FrameFeatures:
+        """The features of one video.
+
+        Raises:
+            KeyError: When there is no such group.
+            FeatureFileError: When the group cannot be read or its contents do not fit together.
+        """
+        if name not in self._names:
+            raise KeyError(name)
+        with self._reading(f"video '{name}'"):
+            return layout.read_group(self._group(name), name, f"{self.path}, video '{name}'", self.fingerprint_of(name))
+
+    def _group(self, name: str) -> h5py.Group:
+        file = self._open()
+        return file if self._at_root else file[name]
+
+    @property
+    def fingerprint(self) -> Fingerprint | None:
+        """What made the features, as the file says; None when it does not."""
+        with self._reading("the fingerprint"):
+            return layout.read_fingerprint_attrs(self._open().attrs)
+
+    def fingerprint_of(self, name: str) -> Fingerprint | None:
+        """What made one video's features: the group's own fingerprint, else the file's."""
+        with self._reading("the fingerprint"):
+            return layout.read_fingerprint_attrs(self._group(name).attrs) or self.fingerprint
+
+    def source_of(self, name: str) -> layout.SourceStamp | None:
+        """The video file a group came from; None when unknown."""
+        with self._reading(f"the source of '{name}'"):
+            return layout.read_source(self._group(name))
+
+    def refuse_links(self, name: str) -> None:
+        """Refuse a group with entries in other files, to which a copy of it would point, or of impossible sizes.
+
+        Raises:
+            FeatureFileError: It has such.
+        """
+        with self._reading(f"video '{name}'"):
+            list(self._group(name).values())
+
+
+def read_features(path: str | os.PathLike[str]) -> FeatureStore:
+    """Open a feature file, ours or another's; each video is read when asked for.
+
+    What others leave out: `picks` may be float or end in N; without any `picks` each feature is taken as its own
+    frame (`arange(T)`, N = T); without a fingerprint, `fingerprint` is None. Half precision becomes float32.
+
+    Raises:
+        FeatureFileError: As `FeatureStore`.
+    """
+    return FeatureStore(path)
+
+
+def read_fingerprint(path: str | os.PathLike[str]) -> Fingerprint | None:
+    """The fingerprint of a feature file; None when it has none.
+
+    Raises:
+        FeatureFileError: When the file cannot be read.
+    """
+    with FeatureStore(path) as store:
+        return store.fingerprint
+
+
+def pack_video(name: str, video: FrameFeatures, source: layout.SourceStamp | None = None) -> bytes:
+    """One video's features as the bytes of an h5 file with the one group `name`.
+
+    The same features give the same bytes, whichever machine packed them.
+    """
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        layout.write_fingerprint_attrs(file.attrs, video.fingerprint)
+        layout.write_group(file.create_group(name), video, source)
+    return buffer.getvalue()
+
+
+def merge_files(target: Path, members: Mapping[str, Path], fingerprint: Fingerprint | None) -> None:
+    """Write a new feature file from groups of others, atomically.
+
+    Args:
+        target: File to write; may be one of the members.
+        members: Group name -> the file that has it.
+        fingerprint: For the file's own attributes.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    by_file: dict[Path, list[str]] = {}
+    for name in sorted(members):
+        by_file.setdefault(members[name], []).append(name)
+    with atomic_h5(target) as file:
+        layout.write_fingerprint_attrs(file.attrs, fingerprint)
+        for path in sorted(by_file):
+            with open_h5(path) as part:
+                for name in by_file[path]:
+                    group = part[name]
+                    list(group.values())  # refuses what lies in other files, which a copy would go on pointing at
+                    try:
+                        layout.copy_group(group, file, name)
+                    except RuntimeError as error:
+                        way_out = "make it again, or replace the whole file with --overwrite"
+                        raise FeatureFileError(f"{path}, video '{name}': is damaged ({error}); {way_out}") from error
+
+
+def is_h5(path: str | os.PathLike[str]) -> bool:
+    """Whether a file starts as an h5 file does."""
+    return Path(path).is_file() and bool(h5py.is_hdf5(path))  # not a pipe, which would block
+
+
+def write_features(
+    path: str | os.PathLike[str],
+    videos: Iterable[FrameFeatures],
+    *,
+    fingerprint: Fingerprint | None = None,
+    half_precision: bool = False,
+) -> None:
+    """Write a feature file atomically, one video in memory at a time.
+
+    Args:
+        path: File to write.
+        videos: Features, each under its name; may come from a generator. The file's fingerprint holds for all of them.
+        fingerprint: What made the features.
+        half_precision: Store float16: half the space, three decimal digits. Readers get float32.
+
+    Raises:
+        OutputError: When the file cannot be written.
+        ValueError: When two videos have the same name, or a fingerprint differs from the file's.
+    """
+    with atomic_h5(Path(path)) as file:
+        layout.write_fingerprint_attrs(file.attrs, fingerprint)
+        for video in videos:
+            name = layout.group_name(video.name)
+            if name in file:
+                raise ValueError(f"two videos have the name '{name}'; every video needs its own")
+            if video.fingerprint not in (None, fingerprint):
+                raise ValueError(f"{video.name}: features of another fingerprint than the file's")
+            group = file.create_group(name)
+            layout.write_group(group, replace(video, fingerprint=None), None, half_precision=half_precision)

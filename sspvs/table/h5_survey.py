@@ -1,0 +1,300 @@
+"""What each key of the field's h5 files means, in plain words, and how to make it.
+
+The community's keys were never documented by those who made them; what is said here was checked against the official
+annotation files.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from itertools import chain
+from types import MappingProxyType
+from typing import Any, Literal
+
+import h5py
+import numpy as np
+
+from sspvs.table import annotation_keys as annotation
+from sspvs.table import layout, score_file
+from sspvs.table.group_reader import GroupReader, text_of
+from sspvs.table.h5_file import open_h5
+from sspvs.types import VideoInfo
+
+
+@dataclass(frozen=True)
+class KeyGuide:
+    """One key, explained.
+
+    Attributes:
+        shape: Its shape in axis letters: T picks, N frames, S shots, U annotators, D width, L tokens.
+        meaning: What it is.
+        made: How to make it; empty where nobody makes it.
+    """
+
+    shape: str
+    meaning: str
+    made: str = ""
+
+
+PEER_SCORE, MACHINE_SUMMARY, F_MEASURE = "score", "machine_summary", "fm"
+TOKEN_KEYS = ("cat", "query", "title", "description")  # SSPVS: BERT token ids of the four text fields
+FRAME_BYTES, AUDIO_BYTES = "rgb", "audio"  # YouTube-8M
+
+GUIDE: Mapping[str, KeyGuide] = MappingProxyType(
+    {
+        layout.FEATURES: KeyGuide(
+            "(T, D)", "what the frame encoder saw at each pick, one row a pick", "sspvs extract VIDEO... --out F.h5"
+        ),
+        layout.PICKS: KeyGuide(
+            "(T,)",
+            "the frame numbers that were sampled from the video: 0, 15, 30, ... for every 15th frame",
+            "numpy.arange(0, n_frames, 15)",
+        ),
+        layout.N_FRAMES: KeyGuide("()", "N, how many frames the original video has", "count them by decoding"),
+        layout.N_STEPS: KeyGuide("()", "T, how many frames were sampled", "len(picks)"),
+        layout.VIDEO_NAME: KeyGuide("text", "the video's own name", "the name of its file"),
+        annotation.CHANGE_POINTS: KeyGuide(
+            "(S, 2)",
+            "the shots, as first and last frame, the last one included (MR.HiSum: not included)",
+            "sspvs data build --segmenter kts",
+        ),
+        annotation.N_FRAME_PER_SEG: KeyGuide("(S,)", "how many frames each shot has", "last - first + 1 of each shot"),
+        annotation.USER_SUMMARY: KeyGuide(
+            "(U, N)",
+            "1 where an annotator's summary has the frame, one row an annotator",
+            "SumMe: user_score > 0; TVSum: the knapsack of each annotator's ratings over the shots at 15 % of N",
+        ),
+        annotation.USER_SCORES: KeyGuide(
+            "(U, N) or (U, T)",
+            "how important each annotator found each frame (TVSum: ratings 1-5)",
+            "sspvs data build tvsum --annotations ydata-tvsum50.mat",
+        ),
+        annotation.GTSCORE: KeyGuide(
+            "(T,)",
+            "the mean annotator at the picks, what most methods are trained on",
+            "SumMe: mean of user_summary at the picks; TVSum: (mean rating - 1) / 4 at the picks; MR.HiSum: how often "
+            "each second was replayed on YouTube",
+        ),
+        annotation.GTSUMMARY: KeyGuide("(T,)", "key frames of undocumented origin: nothing is evaluated on it"),
+        annotation.GT_SUMMARY: KeyGuide("(T,)", "MR.HiSum's summary: the knapsack of gtscore over the shots at 15 %"),
+        annotation.TITLE: KeyGuide("text", "the video's title"),
+        annotation.CATEGORY: KeyGuide("text", "the video's category"),
+        annotation.FPS: KeyGuide("()", "frames per second"),
+        layout.FRAME_SECONDS: KeyGuide("(N,)", "when each frame is shown, in seconds from the first one"),
+        layout.END_SECONDS: KeyGuide("()", "when the last frame ends, in seconds"),
+        layout.FRAME_CHANGE: KeyGuide("(N,)", "how much each frame differs from the one before (mean luma, 0-255)"),
+        score_file.SCORES: KeyGuide("(T,)", "a method's importance at the picks", "sspvs score F.h5 --out S.h5"),
+        PEER_SCORE: KeyGuide("(T,)", "a method's importance at the picks"),
+        MACHINE_SUMMARY: KeyGuide("(N,)", "1 where a method's summary has the frame"),
+        F_MEASURE: KeyGuide("()", "the F1 that the method's authors recorded"),
+        "precision": KeyGuide("()", "the precision that the method's authors recorded"),
+        "recall": KeyGuide("()", "the recall that the method's authors recorded"),
+        FRAME_BYTES: KeyGuide("(T, 1024) uint8", "YouTube-8M frame features, quantised, one a second"),
+        AUDIO_BYTES: KeyGuide("(T, 128) uint8", "YouTube-8M sound features, quantised, one a second"),
+    }
+)
+
+TOKEN_GUIDE: Mapping[str, KeyGuide] = MappingProxyType(
+    {
+        "cat": KeyGuide("(L,)", "the video's category as BERT token ids"),
+        "query": KeyGuide("(L,)", "the search query that found the video, as BERT token ids"),
+        "title": KeyGuide("(L,)", "the video's title as BERT token ids"),
+        "description": KeyGuide("(L,)", "the video's description as BERT token ids"),
+    }
+)
+
+UNKNOWN = KeyGuide("", "no key that we know; it is left alone")
+
+
+Family = Literal["dataset", "features", "scores", "mrhisum", "tokens", "bytes", "tvsum", "matlab", "empty", "unknown"]
+
+_ANNOTATION_KEYS = {
+    annotation.GTSCORE,
+    annotation.GTSUMMARY,
+    annotation.USER_SUMMARY,
+    annotation.USER_SCORES,
+    annotation.CHANGE_POINTS,
+}
+_LOOKED_AT = 5  # groups that tell the family
+_INFO_FIELDS = tuple(field.name for field in fields(VideoInfo))
+_READ_KEYS = {
+    layout.FEATURES,
+    layout.PICKS,
+    layout.N_FRAMES,
+    layout.N_STEPS,
+    layout.VIDEO_NAME,
+    layout.FRAME_SECONDS,
+    layout.END_SECONDS,
+    layout.FRAME_CHANGE,
+    annotation.CHANGE_POINTS,
+    annotation.N_FRAME_PER_SEG,
+    annotation.TITLE,
+    annotation.CATEGORY,
+    annotation.FPS,
+    annotation.GT_SUMMARY,
+    *_ANNOTATION_KEYS,
+}
+_OUR_ATTRIBUTES = ("fingerprint_", "source", "decode_", "dataset", "made_by", "scorer", "settings")
+
+
+@dataclass
+class KeySurvey:
+    """One key over all videos of a file.
+
+    Attributes:
+        name: The key.
+        count: How many videos have it.
+        shapes: Smallest and largest length along each axis; empty for scalars.
+        dtypes: The types it is stored in.
+        n_dims: The numbers of axes it occurs with; more than one is damage.
+    """
+
+    name: str
+    count: int = 0
+    shapes: list[tuple[int, int]] = field(default_factory=list)
+    dtypes: set[str] = field(default_factory=set)
+    n_dims: set[int] = field(default_factory=set)
+
+    def add(self, data: h5py.Dataset) -> None:
+        """Count one video's dataset in."""
+        shape = tuple(data.shape or ())
+        if not self.n_dims:
+            self.shapes = [(length, length) for length in shape]
+        self.count += 1
+        self.n_dims.add(len(shape))
+        self.dtypes.add("text" if data.dtype.kind in "OSU" else str(data.dtype))
+        self.shapes = [(min(a, n), max(b, n)) for (a, b), n in zip(self.shapes, shape, strict=False)]
+
+    @property
+    def shape_text(self) -> str:
+        """The shape as one reads it: `(64..650, 1024)`; `scalar`."""
+        if len(self.n_dims) > 1:
+            return "different numbers of axes"
+        if not self.shapes:
+            return "scalar"
+        axes = [str(low) if low == high else f"{low}..{high}" for low, high in self.shapes]
+        return f"({axes[0]},)" if len(axes) == 1 else f"({', '.join(axes)})"
+
+
+def h5_family(path: str | os.PathLike[str]) -> Family:
+    """Which family an h5 file is of, told from its keys.
+
+    Raises:
+        OSError: When h5py cannot open it.
+    """
+    with open_h5(path) as file:
+        names = list(file)
+        if not names:
+            return "empty"
+        if "tvsum50" in names:
+            return "tvsum"
+        if "#refs#" in names or "#subsystem#" in names:
+            return "matlab"
+        return _family(file, names)
+
+
+def _family(file: h5py.File, names: list[str]) -> Family:
+    groups = [name for name in names if layout.is_video_group(file, name)]
+    if not groups:
+        kinds = {name: file[name] for name in names if isinstance(file.get(name), h5py.Dataset)}
+        if set(kinds) & set(TOKEN_KEYS):
+            return "tokens"
+        if _is_bytes(kinds.values()):
+            return "bytes"
+        return "features" if layout.FEATURES in kinds else "unknown"
+    sample = [file[name] for name in groups[:_LOOKED_AT]]
+    keys = {key for group in sample for key in group}
+    if keys & {score_file.SCORES, PEER_SCORE, MACHINE_SUMMARY}:
+        return "scores"
+    if FRAME_BYTES in keys or _is_bytes(group.get(layout.FEATURES) for group in sample):
+        return "bytes"
+    if annotation.GTSCORE in keys and not keys & {layout.PICKS, layout.N_FRAMES, annotation.USER_SUMMARY}:
+        return "mrhisum" if annotation.GT_SUMMARY in keys or annotation.GTSUMMARY in keys else "dataset"
+    if keys & _ANNOTATION_KEYS:
+        return "dataset"
+    return "features" if layout.FEATURES in keys else "unknown"
+
+
+def _is_bytes(datasets: Any) -> bool:
+    found = [data for data in datasets if isinstance(data, h5py.Dataset)]
+    return bool(found) and all(data.dtype == np.uint8 and data.ndim == 2 for data in found)
+
+
+def video_groups(file: h5py.File) -> Iterator[tuple[str, h5py.Group]]:
+    """The groups of a file that may be videos, one at a time; broken links are left out."""
+    for name in file:
+        if layout.is_video_group(file, name):
+            yield name, file[name]
+
+
+def survey_keys(path: str | os.PathLike[str]) -> list[KeySurvey]:
+    """Every key of a file with its shapes over all videos; the file's root counts as a video when it has datasets.
+
+    Raises:
+        OSError: When h5py cannot read it. (Damage inside shows as h5py's other errors.)
+    """
+    found: dict[str, KeySurvey] = {}
+    with open_h5(path) as file:
+        for _, group in chain([("", file)], video_groups(file)):
+            for key in group:
+                data = group.get(key)
+                if isinstance(data, h5py.Dataset):
+                    found.setdefault(key, KeySurvey(key)).add(data)
+    order = list(GUIDE)
+    return sorted(
+        found.values(), key=lambda key: (order.index(key.name) if key.name in order else len(order), key.name)
+    )
+
+
+def unread_parts(path: str | os.PathLike[str], video: str) -> list[str]:
+    """What one video's group (or, without groups, the file) has that this package does not read, in words."""
+    with open_h5(path) as file:
+        group = file.get(video, file)
+        keys = [f"dataset '{key}'" for key in group if key not in _READ_KEYS]
+        attributes = [f"attribute '{key}'" for key in group.attrs if not key.startswith(_OUR_ATTRIBUTES + _INFO_FIELDS)]
+        return keys + attributes
+
+
+def guide_of(key: str, family: Family) -> KeyGuide:
+    """What a key means in a family of files."""
+    guide = TOKEN_GUIDE if family == "tokens" else GUIDE
+    return guide.get(key, UNKNOWN)
+
+
+def read_labels(path: str | os.PathLike[str], video: str) -> tuple[str, str, float | None]:
+    """Title, category and frames per second of one video; empty and None where its group does not say."""
+    with open_h5(path) as file:
+        group = file.get(video, file)
+        reader = GroupReader(group, f"{path}, video '{video}'")
+        return reader.text(annotation.TITLE), reader.text(annotation.CATEGORY), reader.number(annotation.FPS)
+
+
+def read_entries(path: str | os.PathLike[str], video: str) -> list[tuple[str, str, str, str]]:
+    """Each dataset of one video: name, shape, type and range of values.
+
+    Raises:
+        KeyError: When there is no such group.
+        OSError: When h5py cannot read it.
+    """
+    with open_h5(path) as file:
+        group = file[video] if video in file else file if isinstance(file.get(layout.FEATURES), h5py.Dataset) else None
+        if group is None:
+            raise KeyError(video)
+        return [_entry(key, group[key]) for key in group if isinstance(group.get(key), h5py.Dataset)]
+
+
+def _entry(key: str, data: h5py.Dataset) -> tuple[str, str, str, str]:
+    shape = "scalar" if not data.shape else str(tuple(data.shape))
+    if data.dtype.kind in "OSU":
+        return key, shape, "text", text_of(data) if data.size == 1 else ""
+    values = np.asarray(data[()])
+    if values.size == 0 or values.dtype.kind not in "biuf":
+        return key, shape, str(data.dtype), ""
+    if values.ndim == 0:
+        return key, shape, str(data.dtype), f"{values[()]:g}"
+    finite = values[np.isfinite(values)]
+    span = f"{finite.min():g} to {finite.max():g}" if finite.size else "no finite value"
+    lost = values.size - finite.size
+    return key, shape, str(data.dtype), span + (f", {lost} NaN or infinite" if lost else "")

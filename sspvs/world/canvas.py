@@ -1,0 +1,180 @@
+"""Shapes on a picture, in coordinates that do not depend on its size.
+
+x goes from 0 (left) to 16/9 (right) and y from 0 (top) to 1, whatever the pixels are: on a square picture the view is
+squashed as a backbone squashes it. A brush has coordinates of its own, placed, turned and scaled in the view.
+"""
+
+from __future__ import annotations
+
+import colorsys
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from sspvs.types import FloatArray, ImageArray
+
+Colour = tuple[float, float, float]
+"""Red, green, blue, each from 0 to 1."""
+Point = tuple[float, float]
+
+WIDTH = 16 / 9
+"""Of the view; its height is 1."""
+_FINER = 2  # pictures are painted so many times finer, and averaged: edges are smooth
+_CORNERS = 40  # of what looks like an ellipse
+
+
+class Canvas:
+    """A picture to paint on.
+
+    Args:
+        width: Pixels.
+        height: Pixels.
+    """
+
+    def __init__(self, width: int, height: int) -> None:
+        self._image = Image.new("RGB", (_FINER * width, _FINER * height))
+        self._draw = ImageDraw.Draw(self._image)
+        self._scale = np.array([_FINER * width / WIDTH, _FINER * height])
+
+    def shade(self, top: Colour, bottom: Colour, start: float = 0.0, end: float = 1.0) -> None:
+        """Fill the view between two heights, from one colour to another."""
+        first, last = round(start * self._scale[1]), round(end * self._scale[1])
+        if last <= first:
+            return
+        steps = np.linspace(0.0, 1.0, last - first)[:, None]
+        column = np.clip((1 - steps) * top + steps * np.asarray(bottom), 0.0, 1.0) * 255 + 0.5
+        strip = Image.fromarray(column.astype(np.uint8)[:, None])  # (rows, 1, 3)
+        self._image.paste(strip.resize((self._image.width, last - first)), (0, first))
+
+    def polygon(self, points: FloatArray | Sequence[Point], colour: Colour) -> None:
+        """Fill a polygon, given by (P, 2) corners in the view."""
+        corners = np.asarray(points) * self._scale
+        self._draw.polygon([tuple(corner) for corner in corners.tolist()], fill=_as_bytes(colour))
+
+    def brush(self, at: Point = (0.0, 0.0), size: float = 1.0, angle: float = 0.0, *, flipped: bool = False) -> Brush:
+        """A brush whose (0, 0) is at a point of the view.
+
+        Args:
+            at: The point.
+            size: How long its unit is in the view.
+            angle: Turned clockwise by so much, radians.
+            flipped: Mirrored, left to right.
+        """
+        turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+        return Brush(self, size * turn @ np.diag([-1.0 if flipped else 1.0, 1.0]), np.asarray(at, dtype=np.float64))
+
+    def pixels(self) -> ImageArray:
+        """(H, W, 3) uint8."""
+        return np.asarray(self._image.reduce(_FINER))
+
+
+class Brush:
+    """Paints in coordinates of its own; made by `Canvas.brush` and `Brush.brush`."""
+
+    def __init__(self, canvas: Canvas, matrix: FloatArray, origin: FloatArray) -> None:
+        self._canvas, self._matrix, self._origin = canvas, matrix, origin
+
+    def brush(self, at: Point, size: float = 1.0, angle: float = 0.0) -> Brush:
+        """Another one, placed in the coordinates of this one."""
+        turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+        return Brush(self._canvas, size * self._matrix @ turn, self._origin + self._matrix @ np.asarray(at))
+
+    def polygon(self, points: FloatArray | Sequence[Point], colour: Colour) -> None:
+        """Fill a polygon, given by (P, 2) corners."""
+        self._canvas.polygon(np.asarray(points) @ self._matrix.T + self._origin, colour)
+
+    def rectangle(self, left: float, top: float, right: float, bottom: float, colour: Colour) -> None:
+        """Fill a rectangle."""
+        self.polygon([(left, top), (right, top), (right, bottom), (left, bottom)], colour)
+
+    def ellipse(
+        self, at: Point, radii: tuple[float, float], colour: Colour, start: float = 0.0, end: float = 360.0
+    ) -> None:
+        """Fill an ellipse, or what a chord cuts off: from one angle to another, degrees clockwise from the right."""
+        angles = np.radians(np.linspace(start, end, _CORNERS))
+        self.polygon(np.column_stack([at[0] + radii[0] * np.cos(angles), at[1] + radii[1] * np.sin(angles)]), colour)
+
+    def disc(self, at: Point, radius: float, colour: Colour) -> None:
+        """Fill a circle."""
+        self.ellipse(at, (radius, radius), colour)
+
+    def line(self, points: Sequence[Point], width: float, colour: Colour) -> None:
+        """Draw straight strokes from point to point."""
+        for (x0, y0), (x1, y1) in pairwise(points):
+            length = math.hypot(x1 - x0, y1 - y0) or 1.0
+            dx, dy = -(y1 - y0) / length * width / 2, (x1 - x0) / length * width / 2
+            self.polygon([(x0 + dx, y0 + dy), (x1 + dx, y1 + dy), (x1 - dx, y1 - dy), (x0 - dx, y0 - dy)], colour)
+
+    def ring(self, at: Point, radius: float, width: float, colour: Colour) -> None:
+        """Draw a circle."""
+        angles = np.linspace(0.0, 2 * math.pi, _CORNERS)
+        self.line([(at[0] + radius * math.cos(a), at[1] + radius * math.sin(a)) for a in angles], width, colour)
+
+
+def mixed(one: Colour, other: Colour, share: float) -> Colour:
+    """A colour between two: `share` of the other one."""
+    red, green, blue = ((1 - share) * a + share * b for a, b in zip(one, other, strict=True))
+    return red, green, blue
+
+
+def _as_bytes(colour: Colour) -> tuple[int, int, int]:
+    red, green, blue = (int(min(max(part, 0.0), 1.0) * 255 + 0.5) for part in colour)
+    return red, green, blue
+
+
+_WHITE, _BLACK = (1.0, 1.0, 1.0), (0.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Look:
+    """Colours and proportions, which say nothing about what it is.
+
+    Attributes:
+        main: Most of it.
+        second: The rest.
+        third: Details.
+        knobs: Four numbers from 0 to 1; each painter turns something with them.
+    """
+
+    main: Colour
+    second: Colour
+    third: Colour
+    knobs: tuple[float, float, float, float]
+
+    @classmethod
+    def draw(cls, generator: np.random.Generator) -> Look:
+        """Draw one; colours have any hue."""
+        colours = [_colour(generator) for _ in range(3)]
+        one, two, three, four = generator.random(4).tolist()
+        return cls(colours[0], colours[1], colours[2], (one, two, three, four))
+
+    @property
+    def pale(self) -> Colour:
+        """The main colour, nearly white."""
+        return mixed(self.main, _WHITE, 0.75)
+
+    @property
+    def deep(self) -> Colour:
+        """The main colour, nearly black."""
+        return mixed(self.main, _BLACK, 0.7)
+
+
+Painter = Callable[[Brush, Look, float], None]
+"""Paints with a brush, in the colours of a look, what is seen after so many seconds.
+
+Things lie within -1 and 1 both ways; places fill the view.
+"""
+
+
+def tinted(colour: Colour, look: Look, share: float = 0.25) -> Colour:
+    """A colour that a place has, changed a little by the look."""
+    return mixed(colour, look.main, share)
+
+
+def _colour(generator: np.random.Generator) -> Colour:
+    hue, saturation, value = generator.random(), generator.uniform(0.35, 0.95), generator.uniform(0.35, 1.0)
+    return colorsys.hsv_to_rgb(float(hue), float(saturation), float(value))

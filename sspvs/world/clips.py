@@ -1,0 +1,180 @@
+"""Where clips come from: one interface for drawn and for real ones.
+
+Axis letters: T picks of a clip, D feature width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from sspvs.types import Fingerprint, FloatArray
+from sspvs.world.settings import WorldSettings
+
+
+@dataclass(frozen=True)
+class Concept:
+    """What clips show, and its words.
+
+    Attributes:
+        name: Its own name; unique within its category.
+        category: Its category's own name.
+        names: Names it goes by in texts, its own first.
+        category_names: Names its category goes by, its own first.
+    """
+
+    name: str
+    category: str
+    names: tuple[str, ...]
+    category_names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A stretch of video that shows one concept.
+
+    Attributes:
+        name: Unique in a source.
+        concept: Index of its concept in the source.
+        caption: A sentence or phrase about what is seen.
+        n_picks: T.
+    """
+
+    name: str
+    concept: int
+    caption: str
+    n_picks: int
+
+
+class ClipSource(Protocol):
+    """Clips of concepts, with features and captions; the same ones every time it is made."""
+
+    @property
+    def concepts(self) -> tuple[Concept, ...]:
+        """Everything that clips show, at least one."""
+
+    @property
+    def clips(self) -> tuple[Clip, ...]:
+        """Every clip, in an order that never changes."""
+
+    @property
+    def feature_dim(self) -> int:
+        """D."""
+
+    @property
+    def rate_hz(self) -> float:
+        """Picks per second."""
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """What made the features; a backbone that starts with `synthetic` looked at no picture of these videos."""
+
+    @property
+    def description(self) -> dict[str, object]:
+        """Plain facts about the source, for `world.json`."""
+
+    def draw_style(self, generator: np.random.Generator) -> FloatArray:
+        """What all features of one video have in common, for `window`; empty where a source knows no such thing."""
+
+    def window(
+        self, clip: Clip, start: int, stop: int, style: FloatArray, generator: np.random.Generator
+    ) -> FloatArray:
+        """(stop - start, D) float32 features of the picks [start, stop) of a clip, as a video of that style has them.
+
+        Args:
+            clip: One of `clips`.
+            start: First pick, 0 or more.
+            stop: After the last pick, at most `clip.n_picks`.
+            style: From `draw_style`.
+            generator: Draws what is different at each showing.
+        """
+
+
+TRAIN, VAL = "train", "val"
+_POOLS = 21  # what the generator is for, beside the seed
+
+Pool = Mapping[int, tuple[int, ...]]
+"""Concept -> its clips in a part, both as indices into the source."""
+
+
+def fold_part(number: int) -> str:
+    """The part that fold `number` tests."""
+    return f"fold_{number}"
+
+
+def part_shares(settings: WorldSettings) -> dict[str, float]:
+    """Part -> its share of the clips; parts without videos have none, and the others share them.
+
+    Raises:
+        ValueError: When no part has videos and clips.
+    """
+    left = max(1 - settings.train_share - settings.val_share, 0.0)
+    wanted = {TRAIN: settings.train_share * (settings.pretrain_train > 0)}
+    wanted[VAL] = settings.val_share * (settings.pretrain_val > 0)
+    for number in range(settings.folds):
+        wanted[fold_part(number)] = left / settings.folds * (settings.annotated > 0)
+    total = sum(wanted.values())
+    if total <= 0:
+        raise ValueError(
+            "a world without videos, or without clips for them: set pretrain_train, pretrain_val or annotated, and "
+            "shares above 0 for what is set"
+        )
+    return {part: share / total for part, share in wanted.items() if share > 0}
+
+
+def split_clips(source: ClipSource, settings: WorldSettings, seed: int) -> dict[str, Pool]:
+    """Divide the clips among the parts of a world, evenly over categories and concepts.
+
+    Clips are taken concept by concept, category by category, in an order drawn by the seed, and each goes to the part
+    that is most behind its share: a part has of every concept its share of clips, give or take one, as far as there
+    are as many.
+
+    Args:
+        source: The clips.
+        settings: The shares.
+        seed: Of the draw.
+
+    Returns:
+        Part -> its clips; only parts that have videos.
+
+    Raises:
+        ValueError: When a part that has videos gets no clip.
+    """
+    generator = np.random.default_rng([seed, _POOLS])
+    shares = part_shares(settings)
+    pools: dict[str, dict[int, list[int]]] = {part: {} for part in shares}
+    counts = dict.fromkeys(shares, 0)
+    for taken, number in enumerate(_drawn_order(source, generator), start=1):
+        part = max(shares, key=lambda name: shares[name] * taken - counts[name])
+        counts[part] += 1
+        pools[part].setdefault(source.clips[number].concept, []).append(number)
+    _check(counts, settings, len(source.clips))
+    return {
+        part: {concept: tuple(sorted(clips)) for concept, clips in sorted(pool.items())} for part, pool in pools.items()
+    }
+
+
+def _drawn_order(source: ClipSource, generator: np.random.Generator) -> list[int]:
+    """Clips by category, then concept, then clip; the last two in drawn order."""
+    rank_of_concept = generator.permutation(len(source.concepts))
+    rank_of_clip = generator.permutation(len(source.clips))
+
+    def place(number: int) -> tuple[str, int, int]:
+        concept = source.clips[number].concept
+        return source.concepts[concept].category, int(rank_of_concept[concept]), int(rank_of_clip[number])
+
+    return sorted(range(len(source.clips)), key=place)
+
+
+def _check(counts: Mapping[str, int], settings: WorldSettings, n_clips: int) -> None:
+    wanted = {TRAIN: settings.pretrain_train, VAL: settings.pretrain_val}
+    wanted |= {fold_part(number): settings.annotated for number in range(settings.folds)}
+    without = [part for part, videos in wanted.items() if videos and not counts.get(part)]
+    if without:
+        raise ValueError(
+            f"{n_clips} clips with train_share {settings.train_share:g} and val_share {settings.val_share:g} leave "
+            f"none for {', '.join(without)}; give more clips, other shares, fewer folds, or no videos of that part"
+        )

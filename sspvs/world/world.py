@@ -1,0 +1,233 @@
+"""The world in memory: videos with text, features and truth, each made when asked for, always the same."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sspvs.annotations.folds import Fold, Splits
+from sspvs.annotations.video_names import VideoRef
+from sspvs.data.text import TextFields
+from sspvs.selection import kts, shots_from_picks
+from sspvs.types import Annotations, FloatArray, FrameFeatures, IntArray, Shots
+from sspvs.world.annotators import annotate, segment_importance
+from sspvs.world.captioned import CaptionedClips
+from sspvs.world.clips import TRAIN, VAL, ClipSource, fold_part, split_clips
+from sspvs.world.composition import SyntheticVideo, VideoPlan, compose, plan_video, write_texts
+from sspvs.world.drawn import DrawnClips
+from sspvs.world.settings import DRAWN, WorldSettings
+
+PICK_FRAMES = 15
+"""Every 15th frame is a pick, as in the community's files."""
+ANNOTATED = "annotated"
+_PLAN, _TEXT, _FEATURES, _PEOPLE, _SALIENCE, _SHUFFLE = 31, 32, 33, 34, 35, 36  # what a generator is for
+_KINDS = {TRAIN: 0, VAL: 1, ANNOTATED: 2}
+_FORMAT = 1  # changes when the same settings and seed give another world
+
+
+class World:
+    """A world of videos with text.
+
+    Each video has generators of its own, so that it is the same whichever others are made, in any order.
+
+    Args:
+        settings: The knobs.
+        seed: Another seed is another world, with drawn clips of other concepts.
+
+    Attributes:
+        settings: As given.
+        seed: As given.
+        source: The clips.
+        pools: Part -> the clips that its videos are made of; no clip is in two.
+        salience: (concepts,) weights with which concepts of a video get into its title.
+
+    Raises:
+        ValueError: When the clips are too few for the parts, or the seed is negative.
+        DatasetError: When captioned clips cannot be read.
+    """
+
+    def __init__(self, settings: WorldSettings | None = None, seed: int = 0) -> None:
+        if seed < 0:
+            raise ValueError(f"seed must be 0 or more, got {seed}")
+        self.settings = WorldSettings() if settings is None else settings
+        self.seed = seed
+        self.source: ClipSource = (
+            DrawnClips(self.settings.drawn, seed)
+            if self.settings.clips == DRAWN
+            else CaptionedClips(Path(self.settings.clips))
+        )
+        self.pools = split_clips(self.source, self.settings, seed)
+        spread = self.settings.wording.salience * self._generator(_SALIENCE).standard_normal(len(self.source.concepts))
+        self.salience: FloatArray = np.exp(spread)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of everything that the world follows from: settings, seed, and the clips."""
+        made_by = {**self.facts, "seed": self.seed, "format": _FORMAT}
+        return hashlib.sha256(json.dumps(made_by, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The settings and the clips as plain types, without the machine's paths."""
+        return {
+            "settings": {**self.settings.as_dict(), "clips": self.source.description.get("file", DRAWN)},
+            "clips": self.source.description,
+        }
+
+    def pretraining_videos(self, n: int | None = None, part: str = TRAIN) -> Iterator[SyntheticVideo]:
+        """Videos with text and without annotators, made one at a time.
+
+        Args:
+            n: How many; as many as the settings say when None.
+            part: `train` or `val`.
+
+        Raises:
+            ValueError: When the part is another, or the settings gave it no clips.
+        """
+        if part not in (TRAIN, VAL):
+            raise ValueError(f"part must be {TRAIN} or {VAL}, got {part!r}")
+        planned = self.settings.pretrain_train if part == TRAIN else self.settings.pretrain_val
+        if n and part not in self.pools:
+            raise ValueError(f"the settings have no {part} videos, so no clips for them; set pretrain_{part}")
+        total = planned if n is None else n
+        for index in range(total):
+            yield self._video(part, index, total)
+
+    def annotated_videos(self, n: int | None = None) -> Iterator[SyntheticVideo]:
+        """Videos with text and annotators, made one at a time: `video_1`, `video_2`, ...
+
+        Args:
+            n: How many; as many as the settings say when None.
+
+        Raises:
+            ValueError: When the settings have none, so that there are no clips for them.
+        """
+        if n and not self.settings.annotated:
+            raise ValueError("the settings have no annotated videos, so no clips for them; set annotated")
+        total = self.settings.annotated if n is None else n
+        for index in range(total):
+            yield self._video(ANNOTATED, index, total)
+
+    def splits(self) -> Splits:
+        """Five folds (or as many as the settings say) that test every annotated video once, clip by clip.
+
+        Fold k tests the videos made of its own clips, chooses the checkpoint on those of fold k + 1, and trains on the
+        rest: no clip is in two parts of a fold. With two folds there is nothing to choose the checkpoint on.
+
+        Raises:
+            ValueError: When the settings have no annotated videos.
+        """
+        if not self.settings.annotated:
+            raise ValueError("the settings have no annotated videos to split; set annotated")
+        count = self.settings.folds
+        groups = [
+            tuple(VideoRef("", _annotated_name(index)) for index in range(number, self.settings.annotated, count))
+            for number in range(count)
+        ]
+        folds = []
+        for number in range(count):
+            held_out = (number + 1) % count if count > 2 else None
+            rest = [group for other, group in enumerate(groups) if other not in (number, held_out)]
+            val = () if held_out is None else groups[held_out]
+            folds.append(Fold(tuple(ref for group in rest for ref in group), groups[number], val))
+        made_by = {"tool": "sspvs data world", "split": "by clip", "seed": self.seed, "world": self.digest}
+        return Splits(tuple(folds), made_by=made_by)
+
+    def shared_concepts(self, part: str, other: str) -> int:
+        """How many concepts two parts have in common; their clips differ all the same."""
+        return len(set(self.pools.get(part, {})) & set(self.pools.get(other, {})))
+
+    def _video(self, kind: str, index: int, total: int) -> SyntheticVideo:
+        part = self._part(kind, index)
+        plan = self._plan(kind, index)
+        generator = self._generator(_FEATURES, _KINDS[kind], index)
+        picks = PICK_FRAMES * np.arange(plan.n_picks, dtype=np.int64)
+        name = _annotated_name(index) if kind == ANNOTATED else f"{kind}_{index:05d}"
+        features = FrameFeatures(
+            name=name,
+            features=compose(plan, self.source, generator),
+            picks=picks,
+            n_frames=PICK_FRAMES * plan.n_picks,
+            fingerprint=self.source.fingerprint,
+        )
+        importance = segment_importance(
+            [segment.concept for segment in plan.segments],
+            [segment.length / self.source.rate_hz for segment in plan.segments],
+            plan.named,
+            [concept for concept in plan.seen if self.source.concepts[concept].category == plan.category],
+            self.settings.rules,
+        )
+        texts = self._texts(kind, self._text_owner(kind, index, total))
+        video = SyntheticVideo(name, part, plan, importance, texts, features)
+        return replace(video, annotations=self._annotations(video, index)) if kind == ANNOTATED else video
+
+    def _annotations(self, video: SyntheticVideo, index: int) -> Annotations:
+        features, fps = video.features, PICK_FRAMES * self.source.rate_hz
+        shots = self._shots(video)
+        opinions = annotate(
+            video.importance_at_picks,
+            video.concepts_at_picks,
+            shots,
+            features.picks,
+            max(round(self.settings.annotators.unit_seconds * fps), 1),
+            self.settings.annotators,
+            self._generator(_PEOPLE, index),
+        )
+        return Annotations(
+            key=video.name,
+            video_name=f"{video.plan.category}_{index + 1}",
+            n_frames=features.n_frames,
+            picks=features.picks,
+            user_summaries=opinions.summaries,
+            user_scores=opinions.scores,
+            gtscore=opinions.gtscore,
+            shots=shots,
+            title=video.texts.title,
+            category=video.texts.category,
+            fps=fps,
+        )
+
+    def _shots(self, video: SyntheticVideo) -> Shots:
+        features = video.features
+        if self.settings.shots == "kts":
+            return shots_from_picks(kts(features.features), features.picks, features.n_frames)
+        starts: IntArray = PICK_FRAMES * np.array(video.plan.starts, dtype=np.int64)
+        return Shots.from_starts(starts, features.n_frames)
+
+    def _part(self, kind: str, index: int) -> str:
+        return fold_part(index % self.settings.folds) if kind == ANNOTATED else kind
+
+    def _plan(self, kind: str, index: int) -> VideoPlan:
+        return plan_video(
+            self.source,
+            self.pools[self._part(kind, index)],
+            self.settings.composition,
+            self.settings.wording,
+            self.salience,
+            self._generator(_PLAN, _KINDS[kind], index),
+        )
+
+    def _texts(self, kind: str, index: int) -> TextFields:
+        pool = self.pools[self._part(kind, index)]
+        generator = self._generator(_TEXT, _KINDS[kind], index)
+        return write_texts(self._plan(kind, index), self.source, pool, self.settings.wording, generator)
+
+    def _text_owner(self, kind: str, index: int, total: int) -> int:
+        """The video whose texts a video has: its own, or where texts are shuffled another one's."""
+        shuffled = self.settings.wording.shuffled
+        if shuffled == "none" or (shuffled == "pretrain" and kind == ANNOTATED) or total < 2:
+            return index
+        return (index + int(self._generator(_SHUFFLE, _KINDS[kind], total).integers(1, total))) % total
+
+    def _generator(self, *purpose: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, *purpose])
+
+
+def _annotated_name(index: int) -> str:
+    return f"video_{index + 1}"
