@@ -31,7 +31,6 @@ from sspvs.cli import main
 from sspvs.data.pretrain.items import FeatureReader, FeatureRef
 from sspvs.data.pretrain.shards import FORMAT, INDEX, VERSION, read_index
 from sspvs.data.refinement.finding import ClipReader, array_names, feature_files, videos_of
-from sspvs.data.text import TextFields
 from sspvs.errors import SspvsError
 from sspvs.files import decode_text, kind_of_start, read_text, why_not
 from sspvs.formats import convert, inspect_file
@@ -43,6 +42,7 @@ from sspvs.formats.tfrecord import record_places
 from sspvs.selection.shots import given_shots
 from sspvs.table import read_dataset, read_features, read_score_facts, read_scores
 from sspvs.table.frame_slices import FrameSlices
+from sspvs.table.text import TextFields
 from sspvs.tasks.checkpoint import read_kind, read_lightning_checkpoint, read_tensors
 from sspvs.tasks.official_checkpoint import read_official
 from sspvs.training.saving import read_checkpoint

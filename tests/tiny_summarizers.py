@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from sspvs.data.text import TextSettings
 from sspvs.models.settings import SummarizerSettings, TextEncoderSettings, VideoEncoderSettings
+from sspvs.table.text import TextSettings
 from sspvs.tasks.summarize import SummarizeTask
 from sspvs.types import Fingerprint
 

@@ -15,10 +15,10 @@ from sspvs.errors import FeatureFileError, reason
 from sspvs.overwriting import SCORES
 
 if TYPE_CHECKING:
-    from sspvs.data.text import TextFields
     from sspvs.features.backbones import Backbone
     from sspvs.scorers import Scorer
     from sspvs.table import FeatureStore, VideoScores
+    from sspvs.table.text import TextFields
 
 DESCRIPTION = (
     "Score every video of a feature file (community h5 layout): dataset `scores` (one a pick) in a group a video. "
@@ -133,8 +133,8 @@ def _contrastive_backbone(store: FeatureStore, args: argparse.Namespace) -> Back
 
 def _texts(scorer: Scorer, args: argparse.Namespace, silent: list[str]) -> Callable[[str], TextFields]:
     """The text of each video, by its name in the file: everybody's, or each one's own; `silent` takes those of none."""
-    from sspvs.data.text import TextFields
     from sspvs.scorers import CONTRASTIVE
+    from sspvs.table.text import TextFields
 
     given = TextFields(category=args.category, query=args.query, title=args.title)
     if args.title_as_query and not args.use_text:

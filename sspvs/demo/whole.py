@@ -13,7 +13,6 @@ from sspvs.atomic import together, write_text
 from sspvs.benchmark import Benchmark, write_evaluation
 from sspvs.benchmark.rows import CONTRASTIVE_ALONE
 from sspvs.crossval import side_by_side
-from sspvs.data.text import TextFields
 from sspvs.demo.folder import BACKBONE, ROWS, DemoFolder, DemoSettings
 from sspvs.demo.training import fine_tune, make_clips, make_world, pretrain, trained_model
 from sspvs.evaluation.protocol import DEFAULT_PROTOCOL
@@ -21,6 +20,7 @@ from sspvs.evaluation.results import Comparison, Evaluation, MethodResult, compa
 from sspvs.pipeline import SummarySettings, VideoSummary, summarize
 from sspvs.report.evaluation_page import write_evaluation_page
 from sspvs.report.evaluation_table import comparison_table, render_text
+from sspvs.table.text import TextFields
 from sspvs.world.film import draw_video
 from sspvs.world.painted import PLACES, THINGS, PaintedClip
 

@@ -7,10 +7,10 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from sspvs.data.text import FIELDS, TextSettings
 from sspvs.export.card_parts import OPTIMISER, CardKind, code, plain, sizes
 from sspvs.export.onnx_graph import FEATURES, UNIQUENESS
 from sspvs.export.source import CheckpointFacts
+from sspvs.table.text import FIELDS, TextSettings
 from sspvs.tasks.settings import settings_from
 
 _HEADS = {

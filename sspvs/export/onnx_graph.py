@@ -21,10 +21,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sspvs.data.text import FIELDS
 from sspvs.errors import ExportError, first_line
 from sspvs.models.fast_linear import OneDnnLinear
 from sspvs.models.text_towers import OpenClipTextEncoder
+from sspvs.table.text import FIELDS
 from sspvs.tasks.refine import RefineTask
 from sspvs.tasks.summarize import SummarizeTask
 

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from sspvs.data.text import TextFields
 from sspvs.features.backbones import Backbone, load_backbone
 from sspvs.features.extract import MAX_DAMAGED
 from sspvs.features.transnet import weights_path
@@ -24,6 +23,7 @@ from sspvs.scorers import (
 )
 from sspvs.selection.kts import DEFAULT_PENALTY
 from sspvs.selection.summary import Budget
+from sspvs.table.text import TextFields
 from sspvs.weights.digest import file_digest
 
 Segmenter = Literal["kts", "uniform", "given", "transnet"]

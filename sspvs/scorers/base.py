@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from sspvs.data.text import TextFields
 from sspvs.features.backbones import Backbone
 from sspvs.importance.contrastive import Combine, Importance, contrastive_importance
+from sspvs.table.text import TextFields
 from sspvs.types import Fingerprint, FrameFeatures
 
 

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sspvs.data.text import FIELDS, TextFields, TextSettings, assemble_tokens, tokenize
 from sspvs.errors import CheckpointError, FeatureFileError, FingerprintMismatchError
 from sspvs.features.backbones.base import choose_device
 from sspvs.importance.contrastive import Combine, Importance
@@ -21,6 +20,7 @@ from sspvs.scorers.backbone_choice import is_synthetic
 from sspvs.scorers.base import is_given
 from sspvs.sharing import checkpoint_name
 from sspvs.table import check_fingerprint
+from sspvs.table.text import FIELDS, TextFields, TextSettings, assemble_tokens, tokenize
 from sspvs.tasks.saved_task import SavedTask
 from sspvs.tasks.settings import settings_from
 from sspvs.types import Fingerprint, FrameFeatures

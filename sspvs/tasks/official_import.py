@@ -13,11 +13,11 @@ from typing import Any, Literal
 from torch import nn
 
 from sspvs.atomic import made_folder, together, write_text
-from sspvs.data.text import TextSettings
 from sspvs.errors import CheckpointError, OutputError
 from sspvs.files import read_json
 from sspvs.models.settings import SummarizerSettings, TextEncoderSettings, VideoEncoderSettings
 from sspvs.overwriting import refuse_inputs
+from sspvs.table.text import TextSettings
 from sspvs.tasks.checkpoint import CONFIG, PRETRAINING, WEIGHTS
 from sspvs.tasks.official_checkpoint import (
     OfficialCheckpoint,

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from sspvs.data.batch import SummarizeBatch
-from sspvs.data.text import TextSettings
 from sspvs.losses.score import Reduction, correlation_loss, mse_score_loss, pairwise_ranking_loss
 from sspvs.models.settings import SummarizerSettings, TextEncoderSettings, VideoEncoderSettings
 from sspvs.models.summarizer import Summarizer, SummarizerOutput
@@ -19,6 +18,7 @@ from sspvs.models.text_towers import TextEncoder, build_text_encoder
 from sspvs.models.video_encoder import VideoEncoder
 from sspvs.schema import check_arguments
 from sspvs.sharing import named
+from sspvs.table.text import TextSettings
 from sspvs.tasks.checkpoint import SUMMARIZE, LoadReport
 from sspvs.tasks.data_facts import agreed_fingerprint, refuse_other_data
 from sspvs.tasks.handover import hand_over, read_pretrained

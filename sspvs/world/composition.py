@@ -11,7 +11,7 @@ from itertools import accumulate, pairwise
 
 import numpy as np
 
-from sspvs.data.text import TextFields
+from sspvs.table.text import TextFields
 from sspvs.types import Annotations, FloatArray, FrameFeatures, IntArray
 from sspvs.world.clips import ClipSource, Concept, Pool
 from sspvs.world.settings import CompositionSettings, WordingSettings

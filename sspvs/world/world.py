@@ -13,8 +13,8 @@ import numpy as np
 
 from sspvs.annotations.folds import Fold, Splits
 from sspvs.annotations.video_names import VideoRef
-from sspvs.data.text import TextFields
 from sspvs.selection import kts, shots_from_picks
+from sspvs.table.text import TextFields
 from sspvs.types import Annotations, FloatArray, FrameFeatures, IntArray, Shots
 from sspvs.world.annotators import annotate, segment_importance
 from sspvs.world.captioned import CaptionedClips

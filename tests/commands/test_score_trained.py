@@ -16,8 +16,8 @@ from tiny_summarizers import saved_summarizer
 
 import sspvs
 from sspvs.cli import main
-from sspvs.data.text import TextFields
 from sspvs.table import read_features, read_score_facts, read_scores, write_dataset
+from sspvs.table.text import TextFields
 from sspvs.types import Fingerprint
 
 MADE_BY = Fingerprint("efficientnet-lite0", "ab" * 32, "resize 224x224 area", "(x - 127) / 128", 2.0)

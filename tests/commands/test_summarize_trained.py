@@ -14,9 +14,9 @@ import pytest
 from tiny_summarizers import saved_summarizer
 
 from sspvs.cli import main
-from sspvs.data.text import TextSettings
 from sspvs.features.backbones import load_backbone
 from sspvs.table import read_scores
+from sspvs.table.text import TextSettings
 from sspvs.types import Fingerprint
 from sspvs.world.film import SCENES, draw_video
 

@@ -12,7 +12,7 @@ import pytest
 
 from sspvs.data.pretrain import raw_videos
 from sspvs.data.pretrain.sources import load_pairs
-from sspvs.data.text import TextFields
+from sspvs.table.text import TextFields
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "features"))
 from extraction_material import BLUE, GREEN, RED, MeanColour, draw_video

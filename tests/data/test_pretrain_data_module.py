@@ -15,8 +15,8 @@ import torch
 
 from sspvs.data.batch import PretrainBatch
 from sspvs.data.pretrain import PretrainDataModule
-from sspvs.data.text import TextSettings
 from sspvs.errors import DatasetError, SspvsError
+from sspvs.table.text import TextSettings
 
 sys.path.insert(0, str(Path(__file__).parent))
 from pair_sets import write_set

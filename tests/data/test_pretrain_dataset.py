@@ -12,9 +12,9 @@ import torch
 
 from sspvs.data.loader import Pick
 from sspvs.data.pretrain.dataset import Example, MaskSettings, PretrainDataset, collate
-from sspvs.data.text import TextSettings, assemble_tokens
 from sspvs.errors import DatasetError
 from sspvs.models.tokenizers import load_tokenizer
+from sspvs.table.text import TextSettings, assemble_tokens
 
 sys.path.insert(0, str(Path(__file__).parent))
 from pair_sets import features_of, pairs_of

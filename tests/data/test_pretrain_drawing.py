@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sspvs.data.batch import draw_crop, item_generator
 from sspvs.data.pretrain.dataset import NOBODY, MaskSettings, draw_masked, draw_partners, same_text_groups
-from sspvs.data.text import TextFields, TokenFields
+from sspvs.table.text import TextFields, TokenFields
 
 
 @given(st.integers(1, 60), st.one_of(st.none(), st.integers(1, 40)), st.integers(0, 9))

@@ -17,9 +17,9 @@ from sspvs.data.pretrain import survey as survey_notes
 from sspvs.data.pretrain.items import FeatureReader, FeatureRef
 from sspvs.data.pretrain.sources import load_pairs, read_manifest, split_pairs, write_manifest
 from sspvs.data.pretrain.survey import SURVEY
-from sspvs.data.text import TextFields, TokenFields
 from sspvs.errors import DatasetError, FeatureFileError
 from sspvs.table import write_features
+from sspvs.table.text import TextFields, TokenFields
 from sspvs.types import Fingerprint, FrameFeatures
 
 sys.path.insert(0, str(Path(__file__).parent))

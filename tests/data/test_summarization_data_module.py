@@ -25,10 +25,10 @@ from sspvs.data.batch import SummarizeBatch
 from sspvs.data.summarization import SummarizeDataModule
 from sspvs.data.summarization.fold_data import judge
 from sspvs.data.summarization.memory import FeatureMemory
-from sspvs.data.text import TextSettings
 from sspvs.errors import DatasetError, FeatureFileError, FingerprintMismatchError
 from sspvs.models.tokenizers import load_tokenizer
 from sspvs.table.frame_slices import FrameSlices
+from sspvs.table.text import TextSettings
 from sspvs.training.saving import KeepPlace
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "evaluation"))

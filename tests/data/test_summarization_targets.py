@@ -16,8 +16,8 @@ from summarization_material import write_annotated
 from sspvs.data.summarization.stores import Stores
 from sspvs.data.summarization.survey import importance_target
 from sspvs.data.summarization.texts import TVSUM_CATEGORIES, name_as_text, read_texts, text_of
-from sspvs.data.text import TextFields
 from sspvs.errors import DatasetError
+from sspvs.table.text import TextFields
 from sspvs.types import Annotations
 
 

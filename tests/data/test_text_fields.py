@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sspvs.data.text import TextFields, TextSettings, TokenFields, assemble_tokens
 from sspvs.errors import WeightsNotFoundError
 from sspvs.models.tokenizers import HashingTokenizer, Tokenizer, load_tokenizer
+from sspvs.table.text import TextFields, TextSettings, TokenFields, assemble_tokens
 from sspvs.weights import minilm as minilm_package
 
 WORDS = TextFields("Travel", "paris trip", "My trip to the Eiffel Tower, again", "We walked. Then we ate; and slept?")

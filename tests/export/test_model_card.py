@@ -12,12 +12,12 @@ import pytest
 from card_material import DIGEST, MADE_BY, crossvalidated, evaluated, fold_record, sections, written
 from tiny_summarizers import FIELDS, tiny_summarizer
 
-from sspvs.data.text import TextSettings
 from sspvs.errors import CheckpointError, DatasetError, OutputError, WeightsNotFoundError
 from sspvs.export import export_onnx, model_card, write_model_card
 from sspvs.export.figures import Figures
 from sspvs.export.model_card import figures_text
 from sspvs.export.source import CheckpointFacts
+from sspvs.table.text import TextSettings
 from sspvs.tasks.checkpoint import PRETRAIN, save_folder
 from sspvs.tasks.summarize import SummarizeTask
 from sspvs.types import Fingerprint

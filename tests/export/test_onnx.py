@@ -15,7 +15,6 @@ import pytest
 import torch
 from tiny_summarizers import FIELDS, tiny_summarizer
 
-from sspvs.data.text import TextSettings
 from sspvs.errors import ExportError, MissingExtraError, OutputError
 from sspvs.export import export_onnx
 from sspvs.export import onnx as onnx_module
@@ -23,6 +22,7 @@ from sspvs.export.onnx import TOLERANCE
 from sspvs.export.onnx_graph import ExportGraph, SummarizerGraph
 from sspvs.models.fast_linear import OneDnnLinear, use_fast_linears
 from sspvs.models.settings import SummarizerSettings, TextEncoderSettings, VideoEncoderSettings
+from sspvs.table.text import TextSettings
 from sspvs.tasks.summarize import SummarizeTask
 from sspvs.types import Fingerprint
 

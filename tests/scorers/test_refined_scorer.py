@@ -14,11 +14,11 @@ import torch
 from tiny_refined import saved_refined, tiny_refined
 from tiny_summarizers import saved_summarizer
 
-from sspvs.data.text import TextFields
 from sspvs.errors import CheckpointError, FeatureFileError, FingerprintMismatchError
 from sspvs.formats.youtube8m_files import dequantise
 from sspvs.importance.contrastive import contrastive_importance
 from sspvs.scorers import load_scorer
+from sspvs.table.text import TextFields
 from sspvs.types import Fingerprint, FrameFeatures
 from sspvs.weights.digest import file_digest
 

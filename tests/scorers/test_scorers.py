@@ -13,13 +13,13 @@ import torch
 from tiny_summarizers import FIELDS, WORDS, saved_summarizer, tiny_summarizer
 
 import sspvs
-from sspvs.data.text import TextFields, assemble_tokens
 from sspvs.errors import CheckpointError, FeatureFileError, FingerprintMismatchError, WeightsNotFoundError
 from sspvs.importance.contrastive import contrastive_importance
 from sspvs.models.settings import TextEncoderSettings, VideoEncoderSettings
 from sspvs.models.tokenizers import load_tokenizer
 from sspvs.scorers import ContrastiveScorer, backbone_for, load_scorer
 from sspvs.sharing import checkpoint_name
+from sspvs.table.text import TextFields, assemble_tokens
 from sspvs.tasks.checkpoint import save_folder
 from sspvs.tasks.pretrain import PretrainTask
 from sspvs.tasks.summarize import SummarizeTask

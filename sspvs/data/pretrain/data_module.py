@@ -14,9 +14,9 @@ from sspvs.data.pretrain.dataset import MaskSettings, PretrainDataset, PretrainL
 from sspvs.data.pretrain.items import PretrainItem
 from sspvs.data.pretrain.raw_videos import ExtractionSettings
 from sspvs.data.pretrain.sources import Pairs, feature_dim_of, load_pairs, split_pairs
-from sspvs.data.text import TextSettings, TokenFields
 from sspvs.errors import DatasetError, FingerprintMismatchError
 from sspvs.models.tokenizers import load_tokenizer
+from sspvs.table.text import TextSettings, TokenFields
 from sspvs.types import Fingerprint
 from sspvs.world.worlds import WorldSource, manifests_of_world
 

@@ -15,9 +15,9 @@ from torch import Tensor
 from sspvs.data.batch import PretrainBatch, draw_crop, item_generator, pad_frames, stack_tokens
 from sspvs.data.loader import BatchLoader, LengthBuckets, Pick, batch_loader
 from sspvs.data.pretrain.items import FeatureReader, PretrainItem
-from sspvs.data.text import TextFields, TextSettings, TokenFields, assemble_tokens
 from sspvs.errors import DatasetError
 from sspvs.models.tokenizers import Tokenizer
+from sspvs.table.text import TextFields, TextSettings, TokenFields, assemble_tokens
 from sspvs.types import FloatArray, IntArray
 
 

@@ -11,10 +11,10 @@ from typing import IO, Any
 
 import numpy as np
 
-from sspvs.data.text import TextFields, TokenFields
 from sspvs.errors import FeatureFileError, first_line
 from sspvs.files import check_kind
 from sspvs.table.frame_slices import FrameSlices
+from sspvs.table.text import TextFields, TokenFields
 from sspvs.types import Fingerprint, FloatArray
 
 

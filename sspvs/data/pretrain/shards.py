@@ -22,11 +22,11 @@ from tqdm import tqdm
 
 from sspvs.atomic import atomic_file, made_folder, write_text, writing
 from sspvs.data.pretrain.items import FeatureReader, FeatureRef, PretrainItem
-from sspvs.data.text import TextFields, TokenFields
 from sspvs.errors import DatasetError, OutputError, SspvsError
 from sspvs.files import check_regular, read_text, why_not
 from sspvs.formats.manifest_rows import Problems
 from sspvs.parsing import lines_of, parse_json
+from sspvs.table.text import TextFields, TokenFields
 from sspvs.types import Fingerprint
 
 INDEX = "index.jsonl"

@@ -25,11 +25,11 @@ from sspvs.data.pretrain.items import Entry, FeatureRef, PretrainItem
 from sspvs.data.pretrain.raw_videos import ExtractionSettings, store_of, with_features
 from sspvs.data.pretrain.shards import INDEX, is_shards, read_index
 from sspvs.data.pretrain.survey import common_fingerprint, survey
-from sspvs.data.text import FIELDS, TextFields, TokenFields
 from sspvs.errors import AddressError, DatasetError, first_line
 from sspvs.files import read_json
 from sspvs.formats.manifest_rows import FEATURE_SUFFIXES, Problems, file_of, read_rows, text_in
 from sspvs.table.h5_file import open_h5
+from sspvs.table.text import FIELDS, TextFields, TokenFields
 from sspvs.types import Fingerprint
 from sspvs.video.files import VIDEO_SUFFIXES
 

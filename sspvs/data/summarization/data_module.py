@@ -19,9 +19,9 @@ from sspvs.data.summarization.fold_data import FoldDataModule, Part
 from sspvs.data.summarization.same_videos import JudgedVideos, judged_again, listed
 from sspvs.data.summarization.survey import Surveyed, survey
 from sspvs.data.summarization.texts import read_texts
-from sspvs.data.text import TextSettings
 from sspvs.errors import DatasetError
 from sspvs.models.tokenizers import load_tokenizer
+from sspvs.table.text import TextSettings
 from sspvs.world.worlds import WorldSource
 
 

@@ -16,8 +16,8 @@ from sspvs.data.batch import draw_crop, item_generator
 from sspvs.data.loader import Pick
 from sspvs.data.summarization.memory import FeatureMemory
 from sspvs.data.summarization.survey import SummarizeItem
-from sspvs.data.text import TextSettings, TokenFields, assemble_tokens, tokenize
 from sspvs.models.tokenizers import Tokenizer
+from sspvs.table.text import TextSettings, TokenFields, assemble_tokens, tokenize
 from sspvs.types import FloatArray, IntArray
 
 SUMMARIZER_TEXT = TextSettings(category=2, query=4, title=10, description=0)

@@ -17,11 +17,11 @@ from tqdm import tqdm
 from sspvs.annotations.video_names import VideoRef
 from sspvs.data.summarization.stores import Stores
 from sspvs.data.summarization.texts import text_of
-from sspvs.data.text import TextFields
 from sspvs.errors import DatasetError, FeatureFileError, FingerprintMismatchError, one_line
 from sspvs.evaluation.requirements import consensus_scores
 from sspvs.table import DatasetStore, differences
 from sspvs.table.frame_slices import FrameSlices
+from sspvs.table.text import TextFields
 from sspvs.types import Annotations, Fingerprint, FloatArray
 
 _SAME = 1e-6  # of the largest score: what float32 means of equal scores may differ by

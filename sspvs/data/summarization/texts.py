@@ -9,8 +9,8 @@ from typing import Any
 
 from sspvs.annotations.video_names import VideoRef, short_name, spelling
 from sspvs.data.summarization.stores import Stores
-from sspvs.data.text import FIELDS, TextFields
 from sspvs.formats.manifest_rows import Problems, read_rows, text_in
+from sspvs.table.text import FIELDS, TextFields
 from sspvs.types import Annotations
 
 TVSUM_CATEGORIES = {

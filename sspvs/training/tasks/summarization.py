@@ -12,8 +12,8 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.cli import LightningArgumentParser
 
 from sspvs.data.summarization import SummarizeDataModule
-from sspvs.data.text import TextSettings
 from sspvs.models.settings import SummarizerSettings
+from sspvs.table.text import TextSettings
 from sspvs.tasks.handover import KINDS
 from sspvs.tasks.loading import load_checkpoint
 from sspvs.tasks.summarize import KIND, SummarizeTask
