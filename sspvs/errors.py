@@ -189,6 +189,20 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return " or ".join(sorted(dashes + names[".".join(key)] for key in within)) if len(within) <= _FEW else ""
 
 
+def listed(words: Iterable[str], most: int = 8, separator: str = ", ") -> str:
+    """The first `most` words and how many are left, for messages.
+
+    Example:
+        >>> listed(["a", "b", "c", "d"], most=2)
+        'a, b and 2 more'
+        >>> listed(["a", "b", "c"], most=1, separator="; ")
+        'a; and 2 more'
+    """
+    found = list(words)
+    rest = f"{separator.rstrip(', ')} and {len(found) - most} more" if len(found) > most else ""
+    return separator.join(found[:most]) + rest
+
+
 def one_line(error: BaseException) -> str:
     """What an error says, on a single line that a screen takes; its kind where it says nothing.
 

@@ -12,7 +12,8 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "sspvs"
 
 _FLOORS = (
-    ("errors", "parsing", "schema", "types"),
+    ("errors", "registry"),
+    ("parsing", "schema", "types"),
     ("files",),
     ("atomic", "machine", "overwriting", "sharing", "weights"),
     ("video", "selection", "importance", "models", "losses"),
