@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DemoSettings", "WholeDemo", "run_short", "run_whole"]
 
-_HOME = {"DemoSettings": "settings", "WholeDemo": "whole", "run_short": "short", "run_whole": "whole"}
+_HOME = {"DemoSettings": "folder", "WholeDemo": "whole", "run_short": "whole", "run_whole": "whole"}
 
 
 def __getattr__(name: str) -> Any:
