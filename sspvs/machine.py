@@ -1,4 +1,4 @@
-"""What this machine has to offer."""
+"""Facts of this machine: its cores, onnxruntime, the installed version of sspvs."""
 
 from __future__ import annotations
 
@@ -32,3 +32,6 @@ def package_version() -> str:
         return version("sspvs")
     except PackageNotFoundError:
         return "0+unknown"
+
+
+__version__ = package_version()
