@@ -13,6 +13,7 @@ from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import lru_cache
 from inspect import signature
 from numbers import Integral, Real
+from pathlib import Path, PurePath
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -24,6 +25,7 @@ _TYPES: Mapping[Any, tuple[str, type | tuple[type, ...]]] = {
     int: ("a whole number", Integral),
     float: ("a number", Real),
     str: ("a text", str),
+    Path: ("a path", PurePath),
     NoneType: ("null", NoneType),
 }
 """A hint -> what a message calls it, and the types of its values. True and False are no numbers."""

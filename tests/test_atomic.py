@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from sspvs import atomic
+from sspvs import temporaries
 from sspvs.atomic import (
     OutputStream,
     atomic_file,
@@ -20,8 +20,6 @@ from sspvs.atomic import (
     atomic_h5,
     atomic_stream,
     made_folder,
-    sweep,
-    take_lock,
     temporary_folder,
     together,
     write_bytes,
@@ -29,6 +27,7 @@ from sspvs.atomic import (
     writing,
 )
 from sspvs.errors import OutputError
+from sspvs.temporaries import sweep, take_lock
 
 posix = pytest.mark.skipif(os.name != "posix", reason="locks of this kind, and kill -9, are POSIX")
 ROOT = Path(__file__).resolve().parents[1]
@@ -67,7 +66,7 @@ def killed_while_holding(folder: Path) -> None:
         sweep(folder)  # of another process, which lives
         assert names(folder) == held
         process.send_signal(signal.SIGKILL)
-    atomic._due.clear()  # the next sweep need not wait
+    temporaries._due.clear()  # the next sweep need not wait
 
 
 @posix

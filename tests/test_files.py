@@ -46,7 +46,7 @@ from sspvs.table.text import TextFields
 from sspvs.tasks.checkpoint import read_kind, read_lightning_checkpoint, read_tensors
 from sspvs.tasks.official_checkpoint import read_official
 from sspvs.training.saving import read_checkpoint
-from sspvs.training.tasks import task_asked_for
+from sspvs.training.tasks import chosen_task
 from sspvs.video.reader import check_file
 from sspvs.weights.digest import check_digest
 from sspvs.world.captioned import CaptionedClips
@@ -138,7 +138,7 @@ READERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "an official checkpoint": ("x.ckpt", read_official),
     "a checkpoint folder": ("x.json", _checkpoint_folder),
     "a backbone's weights": ("x.pth", lambda path: check_digest(path, "0" * 64, "download it")),
-    "a config": ("x.yaml", lambda path: task_asked_for(["--config", str(path)])),
+    "a config": ("x.yaml", lambda path: chosen_task(["--config", str(path)])),
     "a video": ("x.mp4", check_file),
     "a conversion": ("x.h5", lambda path: convert(path, path.with_name("o.h5"), to="community")),
     "a conversion of a named kind": (

@@ -1,4 +1,4 @@
-"""How much of everything the demo makes, and what identifies what it made."""
+"""What the demo makes, how much of it, and where it is; what is made again, and what goes on."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from sspvs.pipeline.output import check_folder
 from sspvs.world import WorldSettings
 from sspvs.world.painted_clips import PaintedSettings
 from sspvs.world.settings import CompositionSettings
-from sspvs.world.writing import TRUTH
 
 _HERE = Path(__file__).parent
 PRETRAIN, FINETUNE = _HERE / "pretrain.yaml", _HERE / "finetune.yaml"
@@ -75,7 +74,7 @@ class DemoSettings:
         out: Folder to write into.
         ratio: Longest summary as a part of the video.
         painted: The clips.
-        world: The videos made of them; its `clips` are the painted ones, whatever it says.
+        world: The videos made of them; its `clips` are always the painted ones.
         world_seed: Of the world.
         pretraining: Words of the command line on top of `pretrain.yaml`.
         fine_tuning: The same on top of `finetune.yaml`.
@@ -110,14 +109,23 @@ class DemoSettings:
 
 
 _STAMP = "demo.json"
-_REPORT = "report.html"
 
 
 class DemoFolder:
     """The demo's folder.
 
     Args:
-        out: Where it is, or shall be.
+        out: Where it is, or will be.
+
+    Attributes:
+        clips: The painted clips.
+        world: The videos composed of them; its last file, `world.json`, marks it as whole.
+        pretrained: The pretraining's checkpoint folder.
+        crossval: The cross-validations, by `Row.folder`.
+        video: The video that is summarised.
+        contrastive: Folder of the summary without training.
+        report: The page of the trained model's summary.
+        contrastive_report: The page of the other one.
     """
 
     def __init__(self, out: Path) -> None:
@@ -129,35 +137,11 @@ class DemoFolder:
         self.crossval = self.training / "crossval"
         self.video = out / "demo.mp4"
         self.contrastive = out / "contrastive"
-
-    @property
-    def report(self) -> Path:
-        """The page of the trained model's summary."""
-        return self.out / _REPORT
-
-    @property
-    def contrastive_report(self) -> Path:
-        """The page of the summary that was made without training."""
-        return self.contrastive / _REPORT
+        self.report, self.contrastive_report = (folder / "report.html" for folder in (out, self.contrastive))
 
     def comparison(self, ending: str) -> Path:
         """The table, as `txt`, `json` or `html`."""
         return self.out / f"comparison.{ending}"
-
-    @property
-    def has_clips(self) -> bool:
-        """Whether the clips are there."""
-        return self.clips.is_file()
-
-    @property
-    def has_world(self) -> bool:
-        """Whether the world is there; its last file says so."""
-        return (self.world / TRUTH).is_file()
-
-    @property
-    def has_pretrained(self) -> bool:
-        """Whether the pretraining is there; its folder got its name when it was whole."""
-        return self.pretrained.is_dir()
 
     def check(self, *, whole: bool) -> None:
         """Refuse a folder that has files of others in the places of ours.
@@ -190,7 +174,7 @@ class DemoFolder:
             identity: Everything that it follows from.
 
         Raises:
-            OutputError: The folder `training` is somebody else's, or cannot be written to.
+            OutputError: The folder `training` is not of a demo, or cannot be written to.
         """
         stamp = self.training / _STAMP
         try:

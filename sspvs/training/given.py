@@ -1,11 +1,16 @@
-"""What config files and the command line set, before there is a parser, or where it matters which of them said so."""
+"""What config files and the command line set, before there is a parser: which task, which modules, which values."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from jsonargparse import Namespace
+
+from sspvs.errors import first_line
 from sspvs.files import WrongFileError, check_regular, read_text
 from sspvs.parsing import MOST_YAML_BYTES, check_yaml, parse_yaml
 from sspvs.schema import shown
@@ -38,7 +43,7 @@ def options(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def config_of(path: str) -> dict[str, Any]:
-    """The content of a config file; empty where it cannot be read, which the parser says later.
+    """The content of a config file; empty where it cannot be read, which the parser reports later.
 
     Raises:
         ValueError: It is evidently something else, such as a web page, or beyond the bounds of `sspvs.parsing`.
@@ -55,10 +60,7 @@ def config_of(path: str) -> dict[str, Any]:
         check_yaml(text)
     except ValueError as error:
         raise ValueError(f"{path}: expected a config (YAML), found {error}") from error
-    try:
-        content = parse_yaml(text)
-    except ValueError:
-        return {}
+    content = _parsed(text)
     return content if isinstance(content, dict) else {}
 
 
@@ -79,19 +81,36 @@ def last_set(sources: Given, name: str) -> int:
     return max((number for number, source in enumerate(sources) if name in source), default=-1)
 
 
-def _leaves(content: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in content.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
+def import_named(arguments: Sequence[str]) -> tuple[str, ...]:
+    """Import the modules that `import` of configs and `--import` name: what they register is then known by name.
 
+    A module is found as Python finds it, and in the current folder.
 
-def _parsed(value: str) -> Any:
-    try:
-        return parse_yaml(value)
-    except ValueError:
-        return value
+    Args:
+        arguments: What follows the verb.
+
+    Returns:
+        Their names, of all configs and of the command line, in order.
+
+    Raises:
+        ValueError: One of them cannot be imported, or `import` is something else than names of modules.
+    """
+    found: dict[str, None] = {}
+    for option, value in options(arguments):
+        if option in ("--config", "--import"):
+            named = config_of(value).get("import") if option == "--config" else _parsed(value)
+            for name in named if isinstance(named, list) else [] if named is None else [named]:
+                if not isinstance(name, str):
+                    raise ValueError(f"import must be names of modules, got {shown(named)}")
+                found[name] = None
+    if found and (here := str(Path.cwd())) not in sys.path:
+        sys.path.append(here)  # last: a file here hides no installed package
+    for name in found:
+        try:
+            import_module(name)
+        except Exception as error:  # whatever the code of others raises
+            raise ValueError(f"import {name}: {type(error).__name__}: {first_line(error)}") from error
+    return tuple(found)
 
 
 def refuse_unbounded(sources: Given) -> None:
@@ -109,7 +128,7 @@ def refuse_unbounded(sources: Given) -> None:
     for name, value in (pair for source in sources for pair in source.items()):
         if name in _GROUPS and not isinstance(value, (str, Mapping)):  # a text names another config
             raise ValueError(f"{name} must be a mapping of settings, got {shown(value)}")
-        for text in _texts(value):
+        for text in texts(value):
             try:
                 check_yaml(text)
             except ValueError as error:
@@ -124,9 +143,26 @@ def refuse_unbounded(sources: Given) -> None:
                 config_of(text)
 
 
-def _texts(value: Any) -> Iterator[str]:
+def _leaves(content: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in content.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _parsed(value: str) -> Any:
+    try:
+        return parse_yaml(value)
+    except ValueError:
+        return value
+
+
+def texts(value: Any) -> Iterator[str]:
+    """Every text within a setting or a group of them."""
     if isinstance(value, str):
         yield value
-    elif isinstance(value, list):
-        for part in value:
-            yield from _texts(part)
+        return
+    inner = vars(value) if isinstance(value, Namespace) else value
+    for part in inner.values() if isinstance(inner, Mapping) else inner if isinstance(inner, (list, tuple)) else ():
+        yield from texts(part)

@@ -23,7 +23,7 @@ from sspvs.scorers import load_scorer
 from sspvs.table import read_dataset, read_score_facts, read_scores, write_features
 from sspvs.tasks.refine import RefineTask
 from sspvs.training.command_line import TrainingCLI
-from sspvs.training.score_samples import RefinedSamples, plot_scores
+from sspvs.training.samples import RefinedSamples, plot_scores
 from sspvs.training.tasks import TASKS, task_named, task_of_kind
 from sspvs.types import FrameFeatures
 

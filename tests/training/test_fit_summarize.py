@@ -24,9 +24,9 @@ from sspvs.tasks.pretrain import PretrainTask
 from sspvs.tasks.summarize import ScoredVideos, SummarizeTask
 from sspvs.training.command_line import TrainingCLI
 from sspvs.training.run import RunSettings
-from sspvs.training.score_samples import plot_scores, samples_of
+from sspvs.training.samples import plot_scores, samples_of
 from sspvs.training.starting_point import find_starting_point
-from sspvs.training.tasks import TASKS, task_asked_for, task_named, task_of_kind
+from sspvs.training.tasks import TASKS, chosen_task, task_named, task_of_kind
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tasks"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "crossval"))
@@ -280,12 +280,12 @@ def test_which_task_is_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[s
         ("--config", "nowhere.yaml"): "pretrain",
         ("--config",): "pretrain",
     }
-    assert {words: task_asked_for(words).name for words in asked} == asked
+    assert {words: chosen_task(words).name for words in asked} == asked
     with pytest.raises(ValueError, match="task must be one of pretrain, summarize, refine, got 'sing'"):
-        task_asked_for(["--task", "sing"])
+        chosen_task(["--task", "sing"])
     (tmp_path / "list.yaml").write_text("task: [summarize]")
     with pytest.raises(ValueError, match="task must be one of"):
-        task_asked_for(["--config", str(tmp_path / "list.yaml")])
+        chosen_task(["--config", str(tmp_path / "list.yaml")])
     assert main(["fit", "--config", str(one), "--task", "sing"]) == 2
     assert "error: task must be one of" in capsys.readouterr().err
     for name in TASKS:
