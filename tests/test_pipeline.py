@@ -118,7 +118,7 @@ def test_a_checkpoint_by_its_path(drawn: Path, tmp_path: Path) -> None:
 
 
 def test_all_problems_are_reported_at_once() -> None:
-    with pytest.raises(ValueError, match=r"ratio.*scorer.*segmenter.*min_shot_seconds.*rate_hz"):
+    with pytest.raises(ValueError, match=r"ratio.*scorer.*min_shot_seconds.*segmenter.*rate_hz"):
         SummarySettings(ratio=2.0, scorer="x", segmenter="y", min_shot_seconds=-1.0, rate_hz=0.0)  # type: ignore[arg-type]
 
 

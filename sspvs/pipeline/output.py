@@ -13,7 +13,6 @@ from sspvs.atomic import temporary_folder, write_text
 from sspvs.errors import OutputError
 from sspvs.overwriting import KEYFRAMES, SUMMARY, refuse_inputs, summary_files, summary_places
 from sspvs.report import edit_list, page, plots, tables
-from sspvs.report import tables as keyframes
 from sspvs.types import Summary
 from sspvs.video import Resize, open_video, write_clips
 
@@ -27,8 +26,7 @@ KEYFRAME_BYTES = 32_000_000
 def write_outputs(summary: Summary, out: Path, *, progress: bool = False) -> Summary:
     """Write every file of a summary into a folder.
 
-    Files appear under their names only when all of them are finished. Those that an earlier run wrote, as its
-    `summary.json` names them, are replaced or removed; whatever else is in the folder stays.
+    See `VideoSummary.save`.
 
     Args:
         summary: What to write; its source video is read again.
@@ -37,11 +35,6 @@ def write_outputs(summary: Summary, out: Path, *, progress: bool = False) -> Sum
 
     Returns:
         The summary, with what was met while its clip was written: warnings, sound that was lost.
-
-    Raises:
-        OutputError: The folder cannot be written to, or has something of another's where a file would go.
-        ValueError: The video is itself in the place of a file.
-        VideoError: The source video cannot be read any more.
     """
     check_folder(out, [Path(summary.info.path)])
     with temporary_folder(out) as staging:
@@ -95,7 +88,7 @@ def _move_into(staging: Path, out: Path) -> None:
 
     Until then it names all files, old and new, and nothing else: what a run that is killed leaves is known as ours.
     """
-    check_folder(out)  # again: the clip took its time
+    check_folder(out)  # again: writing the clip took a while
     names, before = _files_in(staging), summary_files(out)
     claim = {"generated_by": tables.generated_by(), "files": sorted(before | names)}
     write_text(out / SUMMARY, json.dumps(claim, indent=1) + "\n")
@@ -145,4 +138,4 @@ def _write_keyframes(summary: Summary, folder: Path) -> None:
             for first in range(0, len(frames), at_once)
             for picture in reader.frames_at(frames[first : first + at_once], Resize("none"))
         )
-        keyframes.write_keyframe_images(summary, pictures, folder, shot_indices=shown)
+        tables.write_keyframe_images(summary, pictures, folder, shot_indices=shown)
