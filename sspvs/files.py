@@ -1,7 +1,7 @@
-"""What a file really is, told from its first bytes, and the one way to read text, JSON and YAML.
+"""The kind of a file by its first bytes, and the one way to read text, JSON and YAML.
 
 Downloads go wrong in ways that a file's name hides: a Git LFS pointer, a web page, a server's error reply, an archive
-that was not unpacked, a file cut short. What opens a user's file looks here first, or says from here why it failed.
+that was not unpacked, a truncated file. What opens a user's file checks its kind here, before or after it fails.
 Nothing is unpickled, and nothing is opened that may never end or never begin: pipes, devices, sockets.
 """
 
@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from sspvs.parsing import MOST_BYTES, parse_json, parse_yaml
 
 START_BYTES = 4096
-"""How much of a file is looked at."""
+"""How much of a file decides its kind."""
 
 DOWNLOAD_AGAIN = "download or copy it again, and compare its size with the original's"
 _UNPACK = "unpack it first"
@@ -26,10 +26,9 @@ _UNPACK = "unpack it first"
 TEXT = ("text", "json")
 """Kinds that a reader of text takes; anything else is no text."""
 STAND_INS = ("empty", "zeros", "lfs", "annex", "page", "reply", "office", "gzip", "bzip2", "xz", "zstd", "7z", "rar")
-"""Kinds that are never the file that was meant."""
+"""Kinds that are in the place of the file itself."""
 VIDEO = ("video", "text", "json", "xml", "zeros", "pickle", "tar")
 """Kinds that are left to the decoders: they read more than what begins as a film does."""
-
 
 _SPECIAL = (
     (stat.S_ISFIFO, "a pipe"),
@@ -40,11 +39,11 @@ _SPECIAL = (
 
 
 class WrongFileError(OSError):
-    """A file that is something else than it should be; it says what, and what to do."""
+    """A file that is something else than it should be; the message has what, and what to do."""
 
 
 class FileKind(NamedTuple):
-    """What a file is.
+    """A kind of file.
 
     Attributes:
         name: In a word, such as `zip`.
@@ -69,7 +68,7 @@ _POINTERS = (
 _PAGE = FileKind(
     "page",
     "a web page, not the file itself",
-    "the download asked for something first, or was refused: download it again, in a browser if need be",
+    "the download needed a confirmation first, or was refused: download it again, in a browser if need be",
 )
 _OFFICE = FileKind("office", "an Office document (.xlsx, .ods)", "save its table as CSV")
 _PICKLE = FileKind("pickle", "a pickle, which is never opened: Python pickles can run any code")
@@ -92,9 +91,9 @@ _MAGIC = (
     # The length of a safetensors header may begin with the same bytes.
     (rb"\x80[\x02-\x05](?!\x00{6}\{)", _PICKLE),
 )
-_SAYS = ("message", "error", "detail", "msg", "error_description", "reason")
+_MESSAGE_KEYS = ("message", "error", "detail", "msg", "error_description", "reason")
 _BESIDE = ("errors", "code", "status", "statusCode", "status_code", "title", "type", "success", "path", "timestamp")
-_REPLY_KEYS = {*_SAYS, *_BESIDE, "documentation_url", "request_id", "requestId"}
+_REPLY_KEYS = {*_MESSAGE_KEYS, *_BESIDE, "documentation_url", "request_id", "requestId"}
 _PLAIN_REPLY = re.compile(
     r"(\d{3}\W+)?((page|file|repository|entry|object|resource)? ?not found|forbidden|access denied|permission denied|"
     r"unauthori[sz]ed|bad (request|gateway)|gateway time-?out|service unavailable|internal server error|"
@@ -104,7 +103,7 @@ _PLAIN_REPLY = re.compile(
 
 
 def kind_of_start(start: bytes) -> FileKind | None:
-    """What a file is that begins so; None when it is nothing known.
+    """The kind of a file that begins so; None when it is none of the known ones.
 
     Args:
         start: The first `START_BYTES` of the file, or all of it.
@@ -125,9 +124,9 @@ def kind_of_start(start: bytes) -> FileKind | None:
             return kind
     if text.startswith("<"):
         return _markup(text)
-    said = _reply(text) if len(start) < START_BYTES else None
-    if said is not None:
-        return _error_reply(said)
+    reply = _reply(text) if len(start) < START_BYTES else None
+    if reply is not None:
+        return _error_reply(reply)
     return FileKind("json", "JSON") if text[:1] in ("{", "[") else FileKind("text", "text")
 
 
@@ -142,13 +141,13 @@ def start_of_text(start: bytes) -> str | None:
 
 
 def check_regular(path: str | os.PathLike[str]) -> int:
-    """Refuse what is no regular file, without opening it: a pipe blocks until somebody writes, a device never ends.
+    """Refuse what is no regular file, without opening it: a pipe may block for ever, a device may never end.
 
     Returns:
-        Its size in bytes. What the kernel makes up as it is read (`/proc`) has none, and counts as empty.
+        Its size in bytes; 0 for files of `/proc`, which the kernel makes up as they are read.
 
     Raises:
-        WrongFileError: It is something else, which is said.
+        WrongFileError: It is something else.
         OSError: There is no such file.
     """
     status = Path(path).stat()
@@ -161,7 +160,7 @@ def check_regular(path: str | os.PathLike[str]) -> int:
 
 
 def kind_of(path: str | os.PathLike[str]) -> FileKind | None:
-    """What a file is; None when it is nothing known.
+    """The kind of a file; None when it is none of the known ones.
 
     Raises:
         WrongFileError: It is no regular file.
@@ -174,7 +173,7 @@ def kind_of(path: str | os.PathLike[str]) -> FileKind | None:
 
 
 def why_not(path: str | os.PathLike[str], *accepted: str) -> str | None:
-    """Why a file is none of some kinds: `it is a Git LFS pointer ...`; None when it is, or is nothing known.
+    """Why a file is not of some kinds: `it is a Git LFS pointer ...`; None when it is, or is of no known kind.
 
     Args:
         path: The file.
@@ -187,18 +186,18 @@ def why_not(path: str | os.PathLike[str], *accepted: str) -> str | None:
     if found is None:
         return None
     if found.name not in accepted:
-        said = "the file is empty (0 bytes)" if found is _EMPTY else f"it is {found.what}"
-        return said + (f"; {found.remedy}" if found.remedy else "")
+        what = "the file is empty (0 bytes)" if found is _EMPTY else f"it is {found.what}"
+        return what + (f"; {found.remedy}" if found.remedy else "")
     if found.name == "zip" and not zipfile.is_zipfile(path):
         return f"it is a zip archive (.npz, PyTorch) that is cut short; {DOWNLOAD_AGAIN}"
     return None
 
 
 def check_kind(path: str | os.PathLike[str], *accepted: str) -> None:
-    """Refuse a file that is none of some kinds.
+    """Refuse a file that is not of some kinds.
 
     Raises:
-        WrongFileError: It is something else, which is said.
+        WrongFileError: It is something else.
         OSError: When it cannot be read.
     """
     reason = why_not(path, *accepted)
@@ -214,7 +213,7 @@ def read_content(path: str | os.PathLike[str], *accepted: str) -> bytes:
         accepted: Names of `FileKind`s beside text.
 
     Raises:
-        WrongFileError: It is something else, or too large, which is said.
+        WrongFileError: It is something else, or too large.
         OSError: When it cannot be read.
     """
     check_kind(path, *TEXT, *accepted)
@@ -229,7 +228,7 @@ def read_text(path: str | os.PathLike[str]) -> str:
     """The text of a file: UTF-8, or UTF-16 with a byte order mark, as spreadsheets write it.
 
     Raises:
-        WrongFileError: It is something else, or too large, which is said.
+        WrongFileError: It is something else, or too large.
         UnicodeDecodeError: It is no text.
         OSError: When it cannot be read.
     """
@@ -244,7 +243,7 @@ def read_json(path: str | os.PathLike[str], *, once: bool = False) -> Any:
         once: Refuse a name that occurs twice in one object.
 
     Raises:
-        ValueError: It is no JSON, or beyond the bounds of `sspvs.parsing`; it says where in the file.
+        ValueError: It is no JSON, or beyond the bounds of `sspvs.parsing`; with the place in the file.
         OSError: It cannot be read, or is something else.
     """
     return parse_json(read_text(path), once=once)
@@ -254,7 +253,7 @@ def read_yaml(path: str | os.PathLike[str]) -> Any:
     """The value of a YAML file.
 
     Raises:
-        ValueError: It is no YAML, or beyond the bounds of `sspvs.parsing`; it says where in the file.
+        ValueError: It is no YAML, or beyond the bounds of `sspvs.parsing`; with the place in the file.
         OSError: It cannot be read, or is something else.
     """
     return parse_yaml(read_text(path))
@@ -278,20 +277,19 @@ def _markup(text: str) -> FileKind:
     low = text.lower()
     if re.search(r"<(!doctype html|html|head|body)\b", low):
         return _PAGE
-    said = re.search(r"<error\b.*?<(?:code|message)>(.*?)<", low + "<", re.DOTALL)
-    if said:
-        return _error_reply(text[said.start(1) : said.end(1)])
+    found = re.search(r"<error\b.*?<(?:code|message)>(.*?)<", low + "<", re.DOTALL)
+    if found:
+        return _error_reply(text[found.start(1) : found.end(1)])
     return FileKind("xml", "an XML document")
 
 
-def _error_reply(said: str) -> FileKind:
-    return FileKind(
-        "reply", f'a server\'s error reply ("{said.strip()[:80]}"), not the file itself', "download it again"
-    )
+def _error_reply(message: str) -> FileKind:
+    what = f'a server\'s error reply ("{message.strip()[:80]}"), not the file itself'
+    return FileKind("reply", what, "download it again")
 
 
 def _reply(text: str) -> str | None:
-    """What a server's error says that was saved in place of a file; None when it is no such error."""
+    """The message of a server's error that was saved in place of a file; None when it is no such error."""
     if _PLAIN_REPLY.fullmatch(text):
         return text
     if not text.startswith("{"):
@@ -304,4 +302,4 @@ def _reply(text: str) -> str | None:
         content = {**content.pop("error"), **content}
     if not set(content) <= _REPLY_KEYS:
         return None
-    return next((content[key] for key in _SAYS if isinstance(content.get(key), str)), None)
+    return next((content[key] for key in _MESSAGE_KEYS if isinstance(content.get(key), str)), None)

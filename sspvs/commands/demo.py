@@ -35,12 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Make the demo and print where to look; see `exit_status`.
-
-    Raises:
-        ValueError: The ratio is out of range.
-        KeyboardInterrupt: It was interrupted from the keyboard.
-    """
+    """Make the demo and print where to look; see `exit_status`."""
     from sspvs.demo.folder import DemoFolder
     from sspvs.pipeline import SummarySettings
 

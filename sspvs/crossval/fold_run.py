@@ -29,16 +29,7 @@ from sspvs.weights.digest import file_digest
 
 
 class FoldProgress(Callback):
-    """Counts validations, and shows a bar of epochs on a terminal.
-
-    Args:
-        title: Which fold it is.
-        monitor: A figure that stands beside the bar.
-        shown: Whether to show a bar at all.
-
-    Attributes:
-        validations: How many there were.
-    """
+    """Counts validations, and shows a bar of epochs on a terminal, with the figure `monitor` beside it."""
 
     def __init__(self, title: str, monitor: str, *, shown: bool) -> None:
         self.title, self.monitor, self.shown = title, monitor, shown
@@ -111,14 +102,9 @@ class FoldJob:
 
 
 def run_fold(job: FoldJob, before: FoldDataModule[Any] | None = None) -> tuple[FoldRecord | None, FoldDataModule[Any]]:
-    """Make a fold and put it into its place.
+    """Make a fold and put it into its place; `before` is the data of another fold, which has read much of the same.
 
-    Args:
-        job: Which.
-        before: Data of another fold of the same cross-validation, which has read much of the same.
-
-    Returns:
-        Its record, None on all processes but the first where several train together; and its data, for the next fold.
+    Returns its record (None on all processes but the first, where several train together) and its data, for the next.
     """
     folder = CrossvalFolder(job.settings.out)
     work = folder.work(job.seed, job.fold)
@@ -141,14 +127,7 @@ def run_fold(job: FoldJob, before: FoldDataModule[Any] | None = None) -> tuple[F
 
 
 class LastWeights(Checkpoint):
-    """Writes the weights that training ends with.
-
-    Args:
-        path: The file.
-
-    Attributes:
-        epoch: Which epoch was the last, from 0.
-    """
+    """Writes the weights that training ends with; `epoch` is the last one, from 0."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -166,13 +145,7 @@ class LastWeights(Checkpoint):
 class FoldRun(TrainingCLI):
     """A training that is made for its tested videos' scores: no restarts, no samples, the chosen weights alone.
 
-    Args:
-        job: Which fold.
-        work: Folder for its files; `made` in it is what is kept.
-        before: Data of another fold, which has read much of the same.
-
-    Attributes:
-        record: What is kept of the fold; None on all processes but the first.
+    Files go to the folder `work`; `made` in it is what is kept.
     """
 
     datamodule: FoldDataModule[Any]

@@ -87,20 +87,12 @@ class FoldRecord:
     weights_sha256: str | None = None
 
     def write(self, path: Path) -> None:
-        """Write it as JSON.
-
-        Raises:
-            OutputError: The file cannot be written.
-        """
+        """Write it as JSON."""
         write_text(path, json.dumps(asdict(self), indent=2, allow_nan=False) + "\n")
 
     @classmethod
     def read(cls, path: Path) -> FoldRecord:
-        """Read what `write` wrote.
-
-        Raises:
-            DatasetError: It is no such file.
-        """
+        """Read what `write` wrote."""
         try:
             content = read_json(path)
             content = {"variants": (), "weights_sha256": None, **content}  # records of older versions have none
@@ -119,11 +111,7 @@ class FoldRecord:
 
 
 class CrossvalFolder:
-    """The folder of one experiment.
-
-    Args:
-        path: Where it is, or shall be.
-    """
+    """The folder of one experiment; it need not exist."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -137,11 +125,7 @@ class CrossvalFolder:
         return self.path / _WORK / f"seed_{seed}_fold_{fold}"
 
     def is_finished(self, seed: int, fold: int) -> bool:
-        """Whether a fold is there, whole.
-
-        Raises:
-            DatasetError: Its record cannot be read.
-        """
+        """Whether a fold is there, whole."""
         place = self.fold(seed, fold)
         if not all((place / name).is_file() for name in (RECORD, SCORES)):
             return False
@@ -149,21 +133,12 @@ class CrossvalFolder:
         return all(variant_path(place / SCORES, variant).is_file() for variant in variants)
 
     def record(self, seed: int, fold: int) -> FoldRecord:
-        """What is kept of a finished fold.
-
-        Raises:
-            DatasetError: It cannot be read.
-        """
+        """What is kept of a finished fold."""
         return FoldRecord.read(self.fold(seed, fold) / RECORD)
 
     @contextmanager
     def claimed(self) -> Iterator[None]:
-        """Lock the folder for this process; the claim ends with the process, however that ends.
-
-        Raises:
-            OutputError: Another process has it, it cannot be written to, or has files of these names that are not of an
-                experiment.
-        """
+        """Lock the folder for this process; the claim ends with the process, however that ends."""
         self._refuse_foreign()
         with made_folder(self.path):
             with writing(self.path):
@@ -200,17 +175,8 @@ class CrossvalFolder:
     def identify(self, identity: Mapping[str, Any], config: str) -> dict[str, Any]:
         """Mark the folder as of this experiment, or check that it is; without finished folds it is of none.
 
-        Args:
-            identity: What makes the figures what they are, plain types.
-            config: The whole config, as YAML.
-
-        Returns:
-            The config that the folder was started with, as it is kept (`sspvs.sharing.shareable`): it may differ in
-            what does not change the figures.
-
-        Raises:
-            ValueError: It is of another one.
-            OutputError: It cannot be written to.
+        Returns the config that the folder was started with, as `sspvs.sharing.shareable` keeps it: it may differ from
+        `config` in what does not change the figures.
         """
         path, wanted = self.path / SETTINGS, json.dumps(identity, indent=2, sort_keys=True) + "\n"
         if path.is_file() and any(self.path.glob("seed_*/fold_*")):
@@ -233,11 +199,7 @@ class CrossvalFolder:
         shutil.rmtree(self.path / _WORK, ignore_errors=True)
 
     def commit(self, seed: int, fold: int, made: Path) -> None:
-        """Move a whole fold, the folder `made` on the same file system, to its place.
-
-        Raises:
-            OutputError: It cannot be moved there.
-        """
+        """Move a whole fold, the folder `made` on the same file system, to its place."""
         target = self.fold(seed, fold)
         try:
             target.parent.mkdir(exist_ok=True)

@@ -152,12 +152,7 @@ class Plan:
 
     @classmethod
     def read(cls, settings: CrossvalSettings) -> Plan:
-        """Read a config, and open its dataset and split.
-
-        Raises:
-            ValueError: It is of another task, or its settings do not go together.
-            DatasetError: The data is not what it should be.
-        """
+        """Read a config, and open its dataset and split."""
         task = chosen_task(settings.arguments())
         if not _has_folds(task):
             known = " or ".join(f"`task: {name}`" for name in TASKS if _has_folds(task_named(name)))

@@ -1,4 +1,4 @@
-"""Finished folds -> figures: per video the mean over runs, beside the baselines; one result, or several side by side."""
+"""Finished folds -> figures: per video the mean over runs, beside the baselines; one result, or several together."""
 
 from __future__ import annotations
 
@@ -136,20 +136,7 @@ def gather(
     rule: str = "default",
     progress: bool = False,
 ) -> CrossValidation:
-    """Figures of all folds and seeds, which must be finished.
-
-    Args:
-        plan: The experiment.
-        settings: How it is run.
-        protocol: A name of `PROTOCOLS`, or `all`.
-        name: What the method is called.
-        rule: How scores become summaries, for F1: a name of `RULES`.
-        progress: Show bars where it takes more than a few seconds.
-
-    Raises:
-        DatasetError: A file of a fold does not fit.
-        ProtocolUnavailableError: The dataset does not have what the protocol needs.
-    """
+    """Figures of all folds and seeds, which must be finished; the rest as in `cross_validate`."""
     how = EvaluationSettings(
         protocol=protocol, rule=rule, contrastive=True, post=_post(plan), checkpoint_rule=settings.rule
     )
@@ -174,11 +161,7 @@ def gather(
 
 
 def check_protocols(plan: Plan, protocol: str) -> None:
-    """Check before anything is trained that the figures can be computed.
-
-    Raises:
-        ProtocolUnavailableError: The dataset does not have what the protocol needs.
-    """
+    """Check before anything is trained that the figures can be computed."""
     _judge(plan, EvaluationSettings(protocol=protocol)).check_protocols()
 
 
@@ -198,13 +181,7 @@ def mean_video(results: Sequence[VideoResult]) -> VideoResult:
 
 
 def mean_result(method: str, runs: Sequence[MethodResult], order: Sequence[str]) -> MethodResult:
-    """Runs under one protocol as one result.
-
-    Args:
-        method: What it is called.
-        runs: At least one; a video is in as many of them as tested it.
-        order: Keys of all the videos, in the order of the result.
-    """
+    """Runs under one protocol as one result, of the videos that any of them tested, in the order of their keys."""
     by_key: dict[str, list[VideoResult]] = {}
     for run in runs:
         for video in run.videos:
@@ -239,16 +216,7 @@ def over_seeds(by_seed: Mapping[int, MethodResult]) -> dict[str, Any]:
 
 
 def log_summary(result: CrossValidation, mode: Literal["offline", "online"], project: str) -> None:
-    """Log every row's means, and the config, to W&B.
-
-    Args:
-        result: The result.
-        mode: `offline`: files in the folder of the cross-validation, for `wandb sync`.
-        project: W&B's.
-
-    Raises:
-        MissingExtraError: W&B is not installed.
-    """
+    """Log every row's means, and the config, to W&B; offline, into the folder of the cross-validation."""
     try:
         import wandb
     except ModuleNotFoundError as error:

@@ -168,20 +168,9 @@ def _records(todo: Sequence[FoldJob], settings: CrossvalSettings) -> Iterator[Fo
 
 
 def run_in_processes(jobs: Sequence[FoldJob], count: int, devices: Sequence[int]) -> Iterator[FoldRecord]:
-    """Make folds; each process starts once and makes one after the other.
+    """Make folds; each process starts once, with the next of the GPUs, and makes one after the other.
 
-    Args:
-        jobs: The folds.
-        count: Processes.
-        devices: GPUs that the processes are given in turn; empty: whatever there is.
-
-    Yields:
-        Records, as folds are finished.
-
-    Raises:
-        ValueError: There are no such devices.
-        Exception: What a fold raised; the others are stopped.
-        RuntimeError: A process ended without an exception (killed, out of memory).
+    What a fold raises is raised here, and stops the others.
     """
     context = multiprocessing.get_context("spawn")
     names, threads = visible_names(devices, os.environ.get(_VISIBLE)), max(1, torch.get_num_threads() // count)
@@ -219,15 +208,7 @@ def run_in_processes(jobs: Sequence[FoldJob], count: int, devices: Sequence[int]
 
 
 def visible_names(devices: Sequence[int], visible: str | None) -> list[str]:
-    """Values of `CUDA_VISIBLE_DEVICES` with which a process sees one device alone.
-
-    Args:
-        devices: By number, among those that this process sees.
-        visible: The variable in this process; None or empty: all.
-
-    Raises:
-        ValueError: There are no such devices.
-    """
+    """Values of `CUDA_VISIBLE_DEVICES`, now `visible`, with which a process sees one of these devices alone."""
     if not visible:
         return [str(device) for device in devices]
     known = [name.strip() for name in visible.split(",")]

@@ -78,9 +78,6 @@ class DemoSettings:
         world_seed: Of the world.
         pretraining: Words of the command line on top of `pretrain.yaml`.
         fine_tuning: The same on top of `finetune.yaml`.
-
-    Raises:
-        ValueError: The ratio is out of range.
     """
 
     out: Path
@@ -112,21 +109,7 @@ _STAMP = "demo.json"
 
 
 class DemoFolder:
-    """The demo's folder.
-
-    Args:
-        out: Where it is, or will be.
-
-    Attributes:
-        clips: The painted clips.
-        world: The videos composed of them; its last file, `world.json`, marks it as whole.
-        pretrained: The pretraining's checkpoint folder.
-        crossval: The cross-validations, by `Row.folder`.
-        video: The video that is summarised.
-        contrastive: Folder of the summary without training.
-        report: The page of the trained model's summary.
-        contrastive_report: The page of the other one.
-    """
+    """Where everything is in the demo's folder, which need not exist."""
 
     def __init__(self, out: Path) -> None:
         self.out = out
@@ -144,14 +127,7 @@ class DemoFolder:
         return self.out / f"comparison.{ending}"
 
     def check(self, *, whole: bool) -> None:
-        """Refuse a folder that has files of others in the places of ours.
-
-        Args:
-            whole: Whether the whole demo is written, or the short one.
-
-        Raises:
-            OutputError: It has, or cannot be written to.
-        """
+        """Refuse a folder that has files of others in the places of the whole demo's, or of the short one's."""
         check_folder(self.out)
         if self.video.exists():
             check_output(self.video, DRAWN_VIDEO)
@@ -168,14 +144,7 @@ class DemoFolder:
             )
 
     def identify(self, identity: str) -> None:
-        """Go on with what was made from the same settings; remove what was made from others.
-
-        Args:
-            identity: Everything that it follows from.
-
-        Raises:
-            OutputError: The folder `training` is not of a demo, or cannot be written to.
-        """
+        """Go on with what was made from the same settings; remove what was made from others."""
         stamp = self.training / _STAMP
         try:
             found = stamp.read_text(encoding="utf-8") if stamp.is_file() else None

@@ -144,13 +144,7 @@ class TrainingCLI(LightningCLI):
         self.task.link(parser)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
-        """Parse, without Lightning's warning that the process has arguments too: they are the same.
-
-        Raises:
-            UnknownOptionError: For an option, or a key of a config, that does not exist.
-            AddressError: For an address in the place of a file.
-            ValueError: For any other mistake.
-        """
+        """Parse, without Lightning's warning that the process has arguments too: they are the same."""
         configs = [value for option, value in options(self.arguments) if option == "--config"]
         _refuse_addresses(configs)
         refuse_unbounded(given(self.arguments))
@@ -323,12 +317,7 @@ class TrainingCLI(LightningCLI):
 
 
 def settings_parser(verb: str, task: str) -> LightningArgumentParser:
-    """The parser of what a verb takes, for one task; it has parsed nothing.
-
-    Args:
-        verb: `fit`, `validate`, `test` or `predict`.
-        task: A name of `TASKS`.
-    """
+    """The parser of what a verb takes, for one task; it has parsed nothing."""
 
     class OnlyParser(TrainingCLI):
         def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:  # noqa: ARG002

@@ -23,14 +23,7 @@ Given = Sequence[Mapping[str, Any]]
 
 
 def options(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Options that are followed by a value, whichever way they are written.
-
-    Args:
-        arguments: What follows the verb.
-
-    Yields:
-        The option, `--config` for its short form, and the value.
-    """
+    """Options that are followed by a value, whichever way they are written, with it; `-c` is yielded as `--config`."""
     for place, word in enumerate(arguments):
         option, equals, value = word.partition("=")
         if not option.startswith("-"):
@@ -45,8 +38,7 @@ def options(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
 def config_of(path: str) -> dict[str, Any]:
     """The content of a config file; empty where it cannot be read, which the parser reports later.
 
-    Raises:
-        ValueError: It is evidently something else, such as a web page, or beyond the bounds of `sspvs.parsing`.
+    What is evidently no config, such as a web page, or beyond the bounds of `sspvs.parsing`, is refused.
     """
     try:
         if check_regular(path) > MOST_YAML_BYTES:
@@ -84,16 +76,7 @@ def last_set(sources: Given, name: str) -> int:
 def import_named(arguments: Sequence[str]) -> tuple[str, ...]:
     """Import the modules that `import` of configs and `--import` name: what they register is then known by name.
 
-    A module is found as Python finds it, and in the current folder.
-
-    Args:
-        arguments: What follows the verb.
-
-    Returns:
-        Their names, of all configs and of the command line, in order.
-
-    Raises:
-        ValueError: One of them cannot be imported, or `import` is something else than names of modules.
+    A module is found as Python finds it, and in the current folder. Returns the names of all of them, in order.
     """
     found: dict[str, None] = {}
     for option, value in options(arguments):
@@ -116,14 +99,8 @@ def import_named(arguments: Sequence[str]) -> tuple[str, ...]:
 def refuse_unbounded(sources: Given) -> None:
     """Refuse values that the parser of settings must not meet: it reads texts as YAML, and opens what names a file.
 
-    Nor does it refuse one value in the place of a group of settings.
-
-    Args:
-        sources: What is set where.
-
-    Raises:
-        ValueError: A text is beyond the bounds of `sspvs.parsing`, or names a pipe, a device or the like; a group of
-            settings is something else.
+    That is text beyond the bounds of `sspvs.parsing`, a name of a pipe, a device or the like, and, because the parser
+    accepts it, one value in the place of a group of settings.
     """
     for name, value in (pair for source in sources for pair in source.items()):
         if name in _GROUPS and not isinstance(value, (str, Mapping)):  # a text names another config

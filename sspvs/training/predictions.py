@@ -27,12 +27,7 @@ Row = tuple[FloatArray, ...]
 
 
 class WritePredictions(Callback):
-    """Gathers the predictions of each video, over batches and processes, and writes them once.
-
-    Args:
-        path: The file.
-        source: The checkpoint that the predictions come from, for the file's attributes.
-    """
+    """Gathers the predictions of a checkpoint, `source`, over batches and processes, and writes them once."""
 
     def __init__(self, path: Path, source: str) -> None:
         self.path, self.source = path, source
@@ -117,14 +112,7 @@ class WriteScores(WritePredictions):
         self.write_file(trainer, self.path, self.scores)
 
     def write_file(self, trainer: pl.Trainer, path: Path, scores: Mapping[str, FloatArray], **settings: Any) -> None:
-        """One score file.
-
-        Args:
-            trainer: Its data module has the videos.
-            path: The file.
-            scores: (T,) of each video by id.
-            settings: Other settings of the scorer, plain types.
-        """
+        """Write one score file: (T,) scores of each video by id, and other settings of the scorer as attributes."""
         check_output(path, SCORES)
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         videos = [(data.annotations[name], values) for name, values in scores.items()]
@@ -143,12 +131,7 @@ class WriteScores(WritePredictions):
 
 
 class WriteVariants(WriteScores):
-    """Writes refined scores, and beside them a file for each combination of terms: `scores_ag.h5` beside `scores.h5`.
-
-    Args:
-        path: The file of the task's own scores.
-        source: The checkpoint that the predictions come from.
-    """
+    """Writes refined scores, and beside them a file for each combination of terms: `scores.h5`, `scores_ag.h5`."""
 
     def __init__(self, path: Path, source: str) -> None:
         super().__init__(path, source, "refine")

@@ -65,16 +65,7 @@ class WandbSettings:
 
 
 def build_loggers(given: Any, run: RunSettings, wandb: WandbSettings) -> list[Logger] | bool:
-    """The loggers of a run; the folder of the first is the run's.
-
-    Args:
-        given: `trainer.logger` of the config: false for none at all, or more of them.
-        run: Where the run is.
-        wandb: Whether and how W&B is used.
-
-    Raises:
-        MissingExtraError: W&B is not installed.
-    """
+    """The loggers of a run; the folder of the first is the run's. `given` is `trainer.logger` of the config."""
     if given is False:
         return False
     more = [] if given in (None, True) else list(given) if isinstance(given, (list, tuple)) else [given]
@@ -110,11 +101,7 @@ def wandb_missing() -> MissingExtraError:
 
 
 def wandb_settings() -> Any:
-    """Settings that keep the machine, its user, the command, its screen and file paths out of W&B.
-
-    Raises:
-        ModuleNotFoundError: W&B is not installed.
-    """
+    """Settings that keep the machine, its user, the command, its screen and file paths out of W&B."""
     import wandb
 
     return wandb.Settings(x_disable_meta=True, disable_git=True, console="off", host="", username="")

@@ -101,11 +101,7 @@ class _Plots(Callback):
 
 
 class Samples(_Plots):
-    """Writes the retrieval table, and plots of the first validation videos.
-
-    Args:
-        count: Videos that are plotted; 0 for none.
-    """
+    """Writes the retrieval table, and plots of the first `count` validation videos."""
 
     def __init__(self, count: int) -> None:
         super().__init__(count)
@@ -145,11 +141,7 @@ class Samples(_Plots):
 
 
 class ScoreSamples(_Plots):
-    """Plots the scores of the first validation videos, beside people's importance.
-
-    Args:
-        count: Videos that are plotted; 0 for none.
-    """
+    """Plots the scores of the first `count` validation videos, beside people's importance."""
 
     def __init__(self, count: int) -> None:
         super().__init__(count)
@@ -196,12 +188,7 @@ class RefinedSamples(ScoreSamples):
 
 @torch.no_grad()
 def sample_facts(task: PretrainTask, batch: PretrainBatch) -> Iterator[SampleFacts]:
-    """Facts of each video of a batch, with nothing masked.
-
-    Args:
-        task: In any mode; left in it.
-        batch: On the task's device.
-    """
+    """Facts of each video of a batch on the task's device, with nothing masked; the task is left in its mode."""
     model, training = task.model, task.training
     task.eval()
     last = model.video_encoder.transformer.layers[-1].attention
@@ -247,12 +234,7 @@ def cls_attention(attention: SelfAttention, states: Tensor, mask: Tensor) -> Ten
 
 
 def samples_of(scored: ScoredVideos, batch: SummarizeBatch) -> Iterator[ScoreSample]:
-    """Each video of a batch, without its padding.
-
-    Args:
-        scored: The model's scores of the batch.
-        batch: The batch.
-    """
+    """Each video of a batch, without its padding."""
     target, mask = batch.target.float().cpu().numpy(), batch.frame_mask.cpu().numpy()
     for row, name in enumerate(scored.ids):
         scores, stages = np.asarray(scored.scores[row]), np.asarray(scored.stage_scores[row])

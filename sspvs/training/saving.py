@@ -35,30 +35,18 @@ class WholeCheckpoints(TorchCheckpointIO):
     """Writes to a temporary file in the same folder, then renames; reads nothing but tensors and plain types."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:  # noqa: ARG002
-        """Write a checkpoint; a run that is killed meanwhile leaves the one before it.
-
-        Raises:
-            OutputError: The folder cannot be written to, or the disk is full.
-        """
+        """Write a checkpoint; a run that is killed meanwhile leaves the one before it."""
         target = Path(path)
         with made_folder(target.parent), atomic_stream(target) as stream:
             torch.save(checkpoint, stream)
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:  # noqa: ARG002
-        """Read a checkpoint, by default to the CPU.
-
-        Raises:
-            CheckpointError: It is no whole checkpoint, or holds more than tensors and plain types.
-        """
+        """Read a checkpoint, by default to the CPU."""
         return read_checkpoint(Path(path), "cpu" if map_location is None else map_location)
 
 
 def read_checkpoint(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
-    """A Lightning checkpoint: tensors and plain types, nothing else.
-
-    Raises:
-        CheckpointError: It is none, or holds anything else.
-    """
+    """A Lightning checkpoint: tensors and plain types; with anything else it is a `CheckpointError`."""
     try:
         check_kind(path, "zip", "pickle", "tar")
         checkpoint = torch.load(path, map_location=map_location, weights_only=True)
@@ -75,11 +63,7 @@ def checkpoint_folder(trainer: pl.Trainer) -> Path:
 
 
 def copy_checkpoint(source: Path, target: Path) -> None:
-    """Copy a checkpoint, whole or not at all.
-
-    Raises:
-        OutputError: The folder cannot be written to, or the disk is full.
-    """
+    """Copy a checkpoint, whole or not at all."""
     with made_folder(target.parent), atomic_file(target) as temporary:
         shutil.copyfile(source, temporary)
 
@@ -90,10 +74,6 @@ class BestCheckpoint(ModelCheckpoint):
     A `best.ckpt` has its own figure in it, so that a restart takes the one beside the checkpoint that it goes on from,
     wherever both are, and copies it into its own folder. Lightning's keeps paths instead, and loses the figure when
     they change.
-
-    Args:
-        monitor: The figure.
-        mode: Whether lower or higher is better.
     """
 
     def __init__(self, monitor: str, mode: str) -> None:
@@ -310,9 +290,6 @@ class DrawByStep(Callback):
     Dropout is the only thing a step draws (the data has generators of its own). A run that goes on from a checkpoint
     thus draws what the uninterrupted one would have drawn, whatever else happened in between, and no state has to be
     kept for every process.
-
-    Args:
-        seed: Of the run.
     """
 
     def __init__(self, seed: int) -> None:
@@ -360,9 +337,6 @@ class ExportWeights(Checkpoint):
     """After training: the best and the last checkpoint as folders under `pretrained`, written by one process.
 
     A `Checkpoint`, as what writes the two is, because Lightning calls those last, in the order in which they are given.
-
-    Args:
-        module: The task's class, which reads the one and writes the other.
     """
 
     def __init__(self, module: type[SavedTask]) -> None:

@@ -25,15 +25,7 @@ _arrived: list[int] = []  # in the block of `ending_on_signals`, in order
 
 
 class StoppedBySignalError(SystemExit):
-    """SIGTERM or SIGHUP ended the command.
-
-    Args:
-        number: The signal's.
-        outcome: What became of the work, where that is known.
-
-    Attributes:
-        status: The exit status: 128 + number, as shells count.
-    """
+    """SIGTERM or SIGHUP ended the command; `outcome` is what became of the work, `status` 128 + its number."""
 
     def __init__(self, number: int, outcome: str = "") -> None:
         super().__init__(number, outcome)
@@ -94,12 +86,7 @@ def exit_status(work: Callable[[], object], stopped: str = "") -> int:
 def listen(numbers: Iterable[int], handler: Handler) -> dict[int, Any]:
     """Install a handler for signals; one that the process ignores, as under `nohup`, stays ignored.
 
-    Args:
-        numbers: Of the signals.
-        handler: What to do.
-
-    Returns:
-        The handlers before, by signal, for `restore`; empty outside the main thread, which alone can listen.
+    Returns the handlers before, by signal, for `restore`; none outside the main thread, which alone can listen.
     """
     if threading.current_thread() is not threading.main_thread():
         return {}
@@ -149,12 +136,7 @@ def interruptible_imports() -> Iterator[None]:
 
 
 def raise_arrived() -> None:
-    """Raise what a signal raised within `ending_on_signals`, in case that a library caught it.
-
-    Raises:
-        KeyboardInterrupt: It was Ctrl-C.
-        StoppedBySignalError: It was another one.
-    """
+    """Raise what a signal raised within `ending_on_signals`, in case that a library caught it."""
     if _arrived:
         raise _ending(_arrived[0])
 

@@ -111,14 +111,7 @@ def _newest(word: str, run: RunSettings, task: TrainingTask, *, required: bool, 
 
 @contextmanager
 def restoring(start: StartingPoint | None) -> Iterator[None]:
-    """Name the checkpoint where Lightning fails to restore from it.
-
-    Args:
-        start: What the run starts from; None for nothing.
-
-    Raises:
-        CheckpointError: Its state of the training (loops, callbacks, optimiser) is damaged.
-    """
+    """Name the checkpoint where Lightning fails to restore its loops, callbacks or optimiser: a `CheckpointError`."""
     try:
         yield
     except SspvsError:

@@ -74,37 +74,16 @@ class TrainingTask(ABC):
         """Link settings of the model to facts of the data, and the other way round."""
 
     def check(self, settings: Namespace) -> None:  # noqa: B027
-        """Refuse what cannot be trained, before anything is made.
-
-        Args:
-            settings: Of the verb: `model`, `data`, `trainer`.
-
-        Raises:
-            ValueError: Settings that do not go together.
-        """
+        """Refuse settings of a verb (`model`, `data`, `trainer`) that cannot be trained, before anything is made."""
 
     def settle(self, settings: Namespace, sources: Given) -> None:  # noqa: B027
-        """Settle settings that follow others.
-
-        Args:
-            settings: Of the verb, changed.
-            sources: Which config file, or the command line, set what.
-        """
+        """Change settings of a verb that follow others; `sources` is what each config file and the command line set."""
 
     def prepare(self, settings: Namespace) -> None:  # noqa: B027
-        """Settle what depends on other files, where no checkpoint of this task is given.
-
-        Args:
-            settings: Of the verb, changed.
-        """
+        """Change settings of a verb that depend on other files, where no checkpoint of this task is given."""
 
     def take_over(self, settings: Namespace, known: Mapping[str, Any]) -> None:  # noqa: B027
-        """Put a checkpoint's facts of its data in the place of the config's.
-
-        Args:
-            settings: Of the verb, changed.
-            known: What the checkpoint's task was made with, plain types.
-        """
+        """Put the facts that a checkpoint has of its data in the place of the settings of a verb."""
 
     def chooses(self, settings: Namespace) -> bool:
         """Whether there is anything to choose the best checkpoint by: videos held out, or tested."""
@@ -116,12 +95,7 @@ class TrainingTask(ABC):
 
     @abstractmethod
     def writer(self, path: Path, source: str) -> Callback:
-        """A callback that writes predictions.
-
-        Args:
-            path: File to write.
-            source: The checkpoint that they come from.
-        """
+        """A callback that writes predictions of the checkpoint `source` to a file."""
 
     def fold_writer(self, path: Path, source: str) -> Callback:
         """Likewise for the scores of a fold in a cross-validation; a `WriteScores`, or more than that."""
@@ -137,11 +111,7 @@ TASKS: Registry[type[TrainingTask]] = Registry("task")
 
 
 def task_named(name: object) -> TrainingTask:
-    """A task by name.
-
-    Raises:
-        ValueError: There is none of that name.
-    """
+    """A task by name."""
     if not isinstance(name, str) or name not in TASKS:
         raise ValueError(f"task must be one of {', '.join(TASKS)}, got {name!r}")
     return _instance(TASKS[name])
@@ -161,12 +131,6 @@ def chosen_task(arguments: Sequence[str]) -> TrainingTask:
     """The task that config files and `--task` choose; the last one counts, as for every other setting.
 
     The modules that they name under `import` are imported first: they may register the task, or what its settings name.
-
-    Args:
-        arguments: What follows the verb.
-
-    Raises:
-        ValueError: There is no task of that name, or a module cannot be imported.
     """
     import_named(arguments)
     name: object = DEFAULT
