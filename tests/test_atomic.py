@@ -132,8 +132,8 @@ def test_an_h5_file_that_does_not_fit(tmp_path: Path, file_limit: int) -> None:
         out, err = process.communicate()
     assert process.returncode == 0
     assert err == ""
-    said, _, made = out.partition("|")
-    assert said.startswith(f"OutputError cannot write {tmp_path / 'd.h5'}: File too large; ")
+    message, _, made = out.partition("|")
+    assert message.startswith(f"OutputError cannot write {tmp_path / 'd.h5'}: File too large; ")
     assert int(made) < 400  # the rest is not computed for nothing: 977 bytes a group and more
     assert names(tmp_path) == ["d.h5"]
     assert (tmp_path / "d.h5").read_text() == "old"
@@ -255,7 +255,7 @@ def in_vain(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fails", "said"),
+    ("fails", "message"),
     [
         (full, "No space left on device; free some space"),
         (over_quota, "Disk quota exceeded; free some space"),
@@ -263,17 +263,17 @@ def in_vain(path: Path) -> None:
         (in_vain, "Input/output error; choose a folder that can be written to"),
     ],
 )
-def test_what_is_said_names_the_target(tmp_path: Path, fails: Callable[[Path], None], said: str) -> None:
+def test_messages_name_the_target(tmp_path: Path, fails: Callable[[Path], None], message: str) -> None:
     with pytest.raises(OutputError) as one, atomic_file(tmp_path / "out") as temporary:
         fails(temporary)
-    assert str(one.value).startswith(f"cannot write {tmp_path / 'out'}: {said}")
+    assert str(one.value).startswith(f"cannot write {tmp_path / 'out'}: {message}")
     with (
         pytest.raises(OutputError) as deep,
         atomic_folder(tmp_path / "out") as folder,
         atomic_file(folder / "in") as inner,
     ):
         fails(inner)
-    assert str(deep.value).startswith(f"cannot write {tmp_path / 'out' / 'in'}: {said}")
+    assert str(deep.value).startswith(f"cannot write {tmp_path / 'out' / 'in'}: {message}")
     assert names(tmp_path) == []
 
 

@@ -192,10 +192,10 @@ def test_sentences_say_what_the_intervals_say() -> None:
         baselines={name: result(name, values) for name, values in beside.items()},
         folds=(("0",), ("1",)),
     )
-    told = sentences(evaluation, DemoSettings(Path()))
-    assert "20 videos" in told[0]
-    assert "2 folds" in told[0]
-    by_question = {line[2:44].strip(): line[44:] for line in told[-6:]}
+    lines = sentences(evaluation, DemoSettings(Path()))
+    assert "20 videos" in lines[0]
+    assert "2 folds" in lines[0]
+    by_question = {line[2:44].strip(): line[44:] for line in lines[-6:]}
     assert "better" in by_question["pretraining"]
     assert by_question["pretraining"].startswith("+0.2")
     assert "no difference found" in by_question["pretraining, where no text is read"]
