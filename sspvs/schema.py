@@ -195,7 +195,11 @@ def _mistakes(hint: Any, value: Any, name: str, optional: Collection[str] | None
         yield from _plain_mistakes(hint, value, name)
     elif isinstance(hint, type) and is_dataclass(hint):
         if not isinstance(value, hint):
-            defaults = {f"{name}.{field.name}" if name else field.name for field in fields(hint) if _has_default(field)}
+            defaults = {
+                f"{name}.{field.name}" if name else field.name
+                for field in fields(hint)
+                if field.default is not MISSING or field.default_factory is not MISSING
+            }
             yield from group_mistakes(parameters(hint), value, name, defaults if optional is None else optional)
     elif hint is Any or hint == dict[str, Any]:
         yield from _json_mistakes(value, name, mapping=hint is not Any)
@@ -256,7 +260,3 @@ def _finite(value: Any) -> bool:
         return math.isfinite(value)
     except OverflowError:  # a whole number beyond what a float holds
         return False
-
-
-def _has_default(field: Any) -> bool:
-    return field.default is not MISSING or field.default_factory is not MISSING

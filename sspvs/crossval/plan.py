@@ -21,11 +21,11 @@ from sspvs.parsing import parse_yaml
 from sspvs.schema import Range, Settings
 from sspvs.sharing import file_name
 from sspvs.training.command_line import TrainingCLI
+from sspvs.training.run import WandbMode
 from sspvs.training.tasks import TASKS, TrainingTask, chosen_task, task_named
 
 Rule = Literal["val", "last", "best-test"]
 Keep = Literal["none", "chosen"]
-Wandb = Literal["off", "offline", "online"]
 
 VALIDATE_ON = {"val": "held-out", "last": "nothing", "best-test": "test"}
 """Rule -> `data.validate_on`: the videos that choose the weights."""
@@ -88,7 +88,7 @@ class CrossvalSettings(Settings):
     jobs: Annotated[int, Range(least=1)] = 1
     devices: tuple[Annotated[int, Range(least=0)], ...] = ()
     keep: Keep = "chosen"
-    wandb: Wandb = "off"
+    wandb: WandbMode = "off"
     wandb_project: str = "sspvs"
 
     def conflicts(self) -> list[str]:

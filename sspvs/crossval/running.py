@@ -21,11 +21,12 @@ import torch
 from sspvs.benchmark.settings import Baseline
 from sspvs.crossval.fold_run import FoldJob, report, run_fold
 from sspvs.crossval.folder import RESULT, CrossvalFolder, FoldRecord
-from sspvs.crossval.plan import CrossvalSettings, Keep, Plan, Rule, Wandb
+from sspvs.crossval.plan import CrossvalSettings, Keep, Plan, Rule
 from sspvs.crossval.results import CrossValidation, check_protocols, gather, log_summary
 from sspvs.data.summarization.fold_data import FoldDataModule
 from sspvs.evaluation.protocol import DEFAULT_PROTOCOL, protocols_named
 from sspvs.evaluation.summary_rule import rule_named
+from sspvs.training.run import WandbMode
 from sspvs.training.signals import quieten
 from sspvs.training.tasks import chosen_task
 
@@ -46,7 +47,7 @@ def cross_validate(
     rule: str = "default",
     keep: Keep = "chosen",
     name: str | None = None,
-    wandb: Wandb = "off",
+    wandb: WandbMode = "off",
     wandb_project: str = "sspvs",
     progress: bool = False,
 ) -> CrossValidation:
