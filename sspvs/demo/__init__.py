@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["DemoSettings", "WholeDemo", "run_short", "run_whole"]
 
-# the short demo needs no torch
 __getattr__, __dir__ = attach(
     __name__, {"DemoSettings": "folder", "WholeDemo": "whole", "run_short": "films", "run_whole": "whole"}
 )
