@@ -3,6 +3,9 @@
 Downloads go wrong in ways that a file's name hides: a Git LFS pointer, a web page, a server's error reply, an archive
 that was not unpacked, a truncated file. What opens a user's file checks its kind here, before or after it fails.
 Nothing is unpickled, and nothing is opened that may never end or never begin: pipes, devices, sockets.
+
+What is not the expected kind of file, or too large, raises `WrongFileError`, an `OSError` as of any file that cannot be
+read; text that is no JSON or YAML, or beyond the bounds of `sspvs.parsing`, a `ValueError` with the place in the file.
 """
 
 from __future__ import annotations
@@ -103,11 +106,7 @@ _PLAIN_REPLY = re.compile(
 
 
 def kind_of_start(start: bytes) -> FileKind | None:
-    """The kind of a file that begins so; None when it is none of the known ones.
-
-    Args:
-        start: The first `START_BYTES` of the file, or all of it.
-    """
+    """The kind of a file by its first `START_BYTES`; None when it is none of the known ones."""
     if not start:
         return _EMPTY
     for pattern, kind in _MAGIC:
@@ -141,14 +140,9 @@ def start_of_text(start: bytes) -> str | None:
 
 
 def check_regular(path: str | os.PathLike[str]) -> int:
-    """Refuse what is no regular file, without opening it: a pipe may block for ever, a device may never end.
+    """The size in bytes of a regular file, 0 for those of `/proc`, which the kernel makes up as they are read.
 
-    Returns:
-        Its size in bytes; 0 for files of `/proc`, which the kernel makes up as they are read.
-
-    Raises:
-        WrongFileError: It is something else.
-        OSError: There is no such file.
+    Anything else is refused, without opening it: a pipe may block for ever, a device may never end.
     """
     status = Path(path).stat()
     if stat.S_ISDIR(status.st_mode):
@@ -160,12 +154,7 @@ def check_regular(path: str | os.PathLike[str]) -> int:
 
 
 def kind_of(path: str | os.PathLike[str]) -> FileKind | None:
-    """The kind of a file; None when it is none of the known ones.
-
-    Raises:
-        WrongFileError: It is no regular file.
-        OSError: When it cannot be read.
-    """
+    """The kind of a file; None when it is none of the known ones."""
     if check_regular(path) == 0:
         return _EMPTY
     with Path(path).open("rb") as file:
@@ -173,15 +162,7 @@ def kind_of(path: str | os.PathLike[str]) -> FileKind | None:
 
 
 def why_not(path: str | os.PathLike[str], *accepted: str) -> str | None:
-    """Why a file is not of some kinds: `it is a Git LFS pointer ...`; None when it is, or is of no known kind.
-
-    Args:
-        path: The file.
-        accepted: Names of `FileKind`s.
-
-    Raises:
-        OSError: When it cannot be read.
-    """
+    """Why a file is none of the `accepted` kinds: `it is a Git LFS pointer ...`; None otherwise."""
     found = kind_of(path)
     if found is None:
         return None
@@ -194,28 +175,14 @@ def why_not(path: str | os.PathLike[str], *accepted: str) -> str | None:
 
 
 def check_kind(path: str | os.PathLike[str], *accepted: str) -> None:
-    """Refuse a file that is not of some kinds.
-
-    Raises:
-        WrongFileError: It is something else.
-        OSError: When it cannot be read.
-    """
+    """Refuse a file that is none of the `accepted` kinds."""
     reason = why_not(path, *accepted)
     if reason is not None:
         raise WrongFileError(reason)
 
 
 def read_content(path: str | os.PathLike[str], *accepted: str) -> bytes:
-    """The bytes of a file that is read whole.
-
-    Args:
-        path: The file.
-        accepted: Names of `FileKind`s beside text.
-
-    Raises:
-        WrongFileError: It is something else, or too large.
-        OSError: When it cannot be read.
-    """
+    """The bytes of a file that is read whole: text, or one of the `accepted` kinds."""
     check_kind(path, *TEXT, *accepted)
     with Path(path).open("rb") as file:
         content = file.read(MOST_BYTES + 1)
@@ -225,37 +192,17 @@ def read_content(path: str | os.PathLike[str], *accepted: str) -> bytes:
 
 
 def read_text(path: str | os.PathLike[str]) -> str:
-    """The text of a file: UTF-8, or UTF-16 with a byte order mark, as spreadsheets write it.
-
-    Raises:
-        WrongFileError: It is something else, or too large.
-        UnicodeDecodeError: It is no text.
-        OSError: When it cannot be read.
-    """
+    """The text of a file: UTF-8, or UTF-16 with a byte order mark, as spreadsheets write it."""
     return decode_text(read_content(path))
 
 
 def read_json(path: str | os.PathLike[str], *, once: bool = False) -> Any:
-    """The value of a JSON file.
-
-    Args:
-        path: The file.
-        once: Refuse a name that occurs twice in one object.
-
-    Raises:
-        ValueError: It is no JSON, or beyond the bounds of `sspvs.parsing`; with the place in the file.
-        OSError: It cannot be read, or is something else.
-    """
+    """The value of a JSON file; with `once`, a name that occurs twice in one object is refused."""
     return parse_json(read_text(path), once=once)
 
 
 def read_yaml(path: str | os.PathLike[str]) -> Any:
-    """The value of a YAML file.
-
-    Raises:
-        ValueError: It is no YAML, or beyond the bounds of `sspvs.parsing`; with the place in the file.
-        OSError: It cannot be read, or is something else.
-    """
+    """The value of a YAML file."""
     return parse_yaml(read_text(path))
 
 

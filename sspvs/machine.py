@@ -15,11 +15,7 @@ def available_cores() -> int:
 
 
 def load_onnxruntime() -> Any:
-    """The module onnxruntime, its telemetry off: else it sends events, and keeps an identifier among temporary files.
-
-    Raises:
-        ImportError: It is not installed.
-    """
+    """The module onnxruntime without its telemetry, which sends events and keeps an identifier in a temporary file."""
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
 

@@ -74,11 +74,7 @@ def parse_yaml(text: str) -> Any:
 
 
 def check_yaml(text: str) -> None:
-    """Refuse YAML that is beyond the bounds, from its tokens alone; what is no YAML at all is left to its parser.
-
-    Raises:
-        ValueError: It is too long, nested too deeply, or its aliases stand for too much, or a number is too long.
-    """
+    """Refuse YAML that is beyond the bounds, from its tokens alone; what is no YAML at all is left to its parser."""
     import yaml
 
     if len(text) > MOST_YAML_BYTES:

@@ -94,25 +94,13 @@ class Settings:
 
 
 def refuse(where: str, wrong: Collection[str]) -> None:
-    """Raise with everything that is wrong, where anything is.
-
-    Args:
-        where: Put in front of it; may be empty.
-        wrong: Clauses.
-
-    Raises:
-        ValueError: There are any.
-    """
+    """Raise a `ValueError` with everything that is wrong, where anything is, after `where`."""
     if wrong:
         raise ValueError((f"{where}: " if where else "") + "; ".join(wrong))
 
 
 def check_arguments(function: Callable[..., Any], given: Mapping[str, Any]) -> None:
-    """Check arguments by a function's hints; those that it has no parameter for are ignored.
-
-    Raises:
-        ValueError: With everything that is wrong.
-    """
+    """Check arguments by a function's hints; those that it has no parameter for are ignored."""
     hints = parameters(function)
     refuse("", [one for name, hint in hints.items() if name in given for one in mistakes(hint, given[name], name)])
 

@@ -24,10 +24,10 @@ from tiny_summarizers import saved_summarizer
 
 from sspvs.cli import main
 from sspvs.crossval.folder import Chosen, FoldRecord
-from sspvs.crossval.plan import ReadConfig
 from sspvs.sharing import checkpoint_name, file_name, located, named, relative_path, shareable
 from sspvs.table import SourceStamp, read_features, write_features
 from sspvs.tasks.summarize import SummarizeTask
+from sspvs.training.command_line import ReadConfig
 
 sys.path.insert(0, str(Path(__file__).parent / "crossval"))
 sys.path.insert(0, str(Path(__file__).parent / "training"))

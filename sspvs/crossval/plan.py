@@ -20,7 +20,7 @@ from sspvs.data.summarization.fold_data import FoldDataModule, as_paths
 from sspvs.parsing import parse_yaml
 from sspvs.schema import Range, Settings
 from sspvs.sharing import file_name
-from sspvs.training.command_line import TrainingCLI
+from sspvs.training.command_line import ReadConfig
 from sspvs.training.run import WandbMode
 from sspvs.training.tasks import TASKS, TrainingTask, chosen_task, task_named
 
@@ -113,23 +113,6 @@ class CrossvalSettings(Settings):
         words += ["--run.root", str(root), "--wandb", self.wandb, "--wandb_project", self.wandb_project]
         words += ["--wandb_group", self.out.resolve().name, "--wandb_name", f"seed_{seed}/fold_{fold}"]
         return [*words, "--trainer.devices", "1"] if self.devices else words
-
-
-class ReadConfig(TrainingCLI):
-    """A run whose settings are read and settled; nothing is made."""
-
-    def _set_seed(self) -> None: ...
-
-    def instantiate_classes(self) -> None:
-        """Nothing."""
-
-    def _run_subcommand(self, subcommand: str) -> None: ...
-
-    @property
-    def text(self) -> str:
-        """The whole config as YAML, every default included."""
-        parser = self._parser(self.subcommand)
-        return str(parser.dump(self.settings, skip_link_targets=True, skip_validation=True))
 
 
 @dataclass(frozen=True)

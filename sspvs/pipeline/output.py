@@ -24,17 +24,9 @@ KEYFRAME_BYTES = 32_000_000
 
 
 def write_outputs(summary: Summary, out: Path, *, progress: bool = False) -> Summary:
-    """Write every file of a summary into a folder.
+    """Write every file of a summary into a folder, as `VideoSummary.save`; the source video is read again.
 
-    See `VideoSummary.save`.
-
-    Args:
-        summary: What to write; its source video is read again.
-        out: Folder to write into; made when it does not exist.
-        progress: Show a progress bar while the clip is written.
-
-    Returns:
-        The summary, with what was met while its clip was written: warnings, sound that was lost.
+    Returns the summary, with what was met while its clip was written: warnings, sound that was lost.
     """
     check_folder(out, [Path(summary.info.path)])
     with temporary_folder(out) as staging:
@@ -44,15 +36,9 @@ def write_outputs(summary: Summary, out: Path, *, progress: bool = False) -> Sum
 
 
 def check_folder(out: Path, inputs: Iterable[Path] = ()) -> None:
-    """Fail early when a summary cannot go into a folder, before anything is computed.
+    """Fail early when a summary of some `inputs` cannot go into a folder, before anything is computed.
 
-    Args:
-        out: The folder; it need not exist.
-        inputs: Files that are read.
-
-    Raises:
-        OutputError: As `check_writable`; or something is in the place of a file that no earlier run wrote there.
-        ValueError: One of the inputs is in the place of a file.
+    As `check_writable`; nor may an input, or a file that no earlier summary wrote there, be in the place of a file.
     """
     check_writable(out)
     there = list(summary_places(out))
@@ -67,14 +53,7 @@ def check_folder(out: Path, inputs: Iterable[Path] = ()) -> None:
 
 
 def check_writable(out: Path) -> None:
-    """Fail early when a folder cannot be written to, before anything is computed.
-
-    Args:
-        out: The folder; it need not exist.
-
-    Raises:
-        OutputError: `out`, or the nearest folder above it that exists, is not a folder one can write to.
-    """
+    """Fail early when a folder, or the nearest one above it that exists, cannot be written to."""
     nearest = next(folder for folder in (out.absolute(), *out.absolute().parents) if os.path.lexists(folder))
     if not nearest.is_dir():
         what = "is a file" if nearest.exists() else "is a link to nothing"

@@ -100,11 +100,7 @@ def summarize(
 
 
 def summarize_with(video: str | Path, tools: Tools, *, progress: bool = False) -> VideoSummary:
-    """Summarise one video with a backbone and a scorer that are loaded already, and their settings.
-
-    Raises:
-        SspvsError: The video or an extra is missing or broken; the message says what to do.
-    """
+    """Summarise one video with a backbone and a scorer that are loaded already, and their settings."""
     backbone, scorer, settings = tools.backbone, tools.scorer, tools.settings
     assert settings.rate_hz is not None
     source = SourceStamp.of(Path(video)) if Path(video).is_file() else None

@@ -316,20 +316,31 @@ class TrainingCLI(LightningCLI):
                 )
 
 
-def settings_parser(verb: str, task: str) -> LightningArgumentParser:
-    """The parser of what a verb takes, for one task; it has parsed nothing."""
+class ReadConfig(TrainingCLI):
+    """A run whose settings are read and settled; nothing is made."""
 
-    class OnlyParser(TrainingCLI):
+    def _set_seed(self) -> None: ...
+
+    def instantiate_classes(self) -> None:
+        """Nothing."""
+
+    def _run_subcommand(self, subcommand: str) -> None: ...
+
+    @property
+    def text(self) -> str:
+        """The whole config as YAML, every default included."""
+        parser = self._parser(self.subcommand)
+        return str(parser.dump(self.settings, skip_link_targets=True, skip_validation=True))
+
+
+def settings_parser(verb: str, task: str) -> LightningArgumentParser:
+    """The parser of a verb's settings, for one task; it has parsed nothing."""
+
+    class OnlyParser(ReadConfig):
         def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:  # noqa: ARG002
             self.config = Namespace(subcommand=self.verb)  # type: ignore[no-untyped-call]
 
-        def _set_seed(self) -> None: ...
-
         def before_instantiate_classes(self) -> None: ...
-
-        def instantiate_classes(self) -> None: ...
-
-        def _run_subcommand(self, subcommand: str) -> None: ...
 
     return OnlyParser(verb, ["--task", task])._parser(verb)
 

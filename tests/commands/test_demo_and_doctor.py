@@ -18,13 +18,13 @@ import pytest
 
 from sspvs.benchmark.rows import CONTRASTIVE_ALONE
 from sspvs.cli import main
-from sspvs.crossval.plan import ReadConfig
 from sspvs.demo import DemoSettings, WholeDemo, run_whole
 from sspvs.demo.films import SHOWN, TEXT, seconds_named
 from sspvs.demo.folder import FINETUNE, PRETRAIN, ROWS, DemoFolder
 from sspvs.demo.whole import sentences
 from sspvs.evaluation.results import Evaluation, MethodResult, VideoResult
 from sspvs.table import read_fingerprint
+from sspvs.training.command_line import ReadConfig
 from sspvs.world import CompositionSettings, WorldSettings
 from sspvs.world.film import SCENES
 from sspvs.world.painted import THINGS

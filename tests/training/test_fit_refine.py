@@ -17,12 +17,11 @@ from summarization_material import fingerprint_of
 from tiny_refined import tiny_refined
 
 from sspvs.cli import main
-from sspvs.crossval.plan import ReadConfig
 from sspvs.data.batch import RefineBatch
 from sspvs.scorers import load_scorer
 from sspvs.table import read_dataset, read_score_facts, read_scores, write_features
 from sspvs.tasks.refine import RefineTask
-from sspvs.training.command_line import TrainingCLI
+from sspvs.training.command_line import ReadConfig, TrainingCLI
 from sspvs.training.samples import RefinedSamples, plot_scores
 from sspvs.training.tasks import TASKS, task_named, task_of_kind
 from sspvs.types import FrameFeatures

@@ -16,13 +16,13 @@ import torch
 import yaml
 
 from sspvs.cli import main
-from sspvs.crossval.plan import CrossvalSettings, Plan, ReadConfig
+from sspvs.crossval.plan import CrossvalSettings, Plan
 from sspvs.data.batch import SummarizeBatch
 from sspvs.errors import WeightsNotFoundError
 from sspvs.table import read_dataset, read_score_facts, read_scores
 from sspvs.tasks.pretrain import PretrainTask
 from sspvs.tasks.summarize import ScoredVideos, SummarizeTask
-from sspvs.training.command_line import TrainingCLI
+from sspvs.training.command_line import ReadConfig, TrainingCLI
 from sspvs.training.run import RunSettings
 from sspvs.training.samples import plot_scores, samples_of
 from sspvs.training.starting_point import find_starting_point

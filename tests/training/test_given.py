@@ -11,9 +11,9 @@ import torch
 import yaml
 
 from sspvs.cli import main
-from sspvs.crossval.plan import ReadConfig
 from sspvs.errors import CheckpointError
 from sspvs.tasks.summarize import SummarizeTask
+from sspvs.training.command_line import ReadConfig
 from sspvs.training.given import import_named
 from sspvs.training.run import RunSettings
 from sspvs.training.starting_point import find_starting_point
