@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 DESCRIPTION = (
     "Train and test every fold of a config's split (`task: summarize`, such as configs/finetune/tvsum.yaml, or `task: "
     "refine`, such as configs/refine/tvsum.yaml) under several seeds, and compare with contrastive importance, random "
-    "scores and people. Everything that comes out lies in --out, result.json among it; the same command goes on where "
+    "scores and people. Everything is written into --out, result.json among it; the same command goes on where "
     "it was interrupted, by whatever. Any --model.*, --data.*, --trainer.* or --import of `sspvs fit` may follow."
 )
 

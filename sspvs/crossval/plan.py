@@ -33,11 +33,11 @@ PACKAGES = ("torch", "pytorch-lightning", "transformers")
 """Packages that have a part in what is trained; their versions are kept."""
 _OURS = {
     "--data.fold": "all folds are gone through",
-    "--data.validate_on": "--checkpoint-rule says so",
-    "--data.seed": "--seeds says so",
-    "--seed_everything": "--seeds says so",
+    "--data.validate_on": "--checkpoint-rule sets it",
+    "--data.seed": "--seeds sets it",
+    "--seed_everything": "--seeds sets it",
     "--ckpt_path": "every fold starts from nothing, or from --model.pretrained",
-    "--run.root": "--out says so",
+    "--run.root": "--out sets it",
     "--wandb_group": "it is the name of --out",
     "--wandb_name": "it is the fold's",
     "--trainer.fast_dev_run": "nothing comes out of it that one could test",

@@ -99,7 +99,7 @@ def side_by_side(runs: Mapping[str, CrossValidation]) -> Benchmark:
     """Several cross-validations on the same folds in one table, compared by a paired bootstrap over videos.
 
     Args:
-        runs: By the name that each shall have; baselines are those of the first.
+        runs: By their names in the table; baselines are those of the first.
 
     Raises:
         ValueError: They are not of the same dataset, split and protocols.

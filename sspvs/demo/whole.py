@@ -39,7 +39,7 @@ class WholeDemo:
     """The results of the demo.
 
     Attributes:
-        folder: What lies where.
+        folder: Where everything is.
         benchmark: The figures.
         table: The table and its sentences, as text.
         trained: The summary by the trained model.
