@@ -1,15 +1,15 @@
-"""The walk-through of the README: from one's own annotations to a checkpoint to a summary, command by command."""
+"""The walk-through of the docs: from your own annotations to a checkpoint to a summary, command by command."""
 
 from __future__ import annotations
 
 import csv
 import json
-import re
 import shlex
 import shutil
 from pathlib import Path
 
 import pytest
+from written_commands import commands_under
 
 from sspvs.cli import main
 
@@ -19,19 +19,10 @@ SECONDS = {"pancake.mkv": 10.0, "charades.mp4": 30.0, "sample_demo_1.mp4": 9.0}
 QUICK = ["--trainer.max_epochs", "2", "--trainer.accelerator", "cpu"]  # as printed it is 40 epochs
 
 
-def walk_through() -> list[list[str]]:
-    """The commands as they stand there, without comments."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    section = text[text.index("### Train on your own annotations") :]
-    block = re.search(r"```bash\n(.*?)```", section, re.DOTALL)
-    assert block is not None
-    return [shlex.split(line, comments=True) for line in block[1].splitlines()]
-
-
 def test_from_annotations_to_a_summary(
     shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    commands = walk_through()
+    commands = commands_under("Train on your own annotations")
     assert [words[:2] for words in commands] == [
         ["sspvs", "data"], ["sspvs", "crossval"], ["sspvs", "fit"], ["sspvs", "summarize"],
     ]  # fmt: skip

@@ -1,14 +1,14 @@
-"""The walk-through of the README: from videos that nobody annotated to a refined checkpoint to a summary."""
+"""The walk-through of the docs: from videos without annotations to a refined checkpoint to a summary."""
 
 from __future__ import annotations
 
 import json
-import re
 import shlex
 import shutil
 from pathlib import Path
 
 import pytest
+from written_commands import commands_under
 
 from sspvs.cli import main
 
@@ -18,19 +18,10 @@ NEW = "sample_demo_3.mp4"
 QUICK = ["--trainer.max_epochs", "2", "--trainer.accelerator", "cpu"]  # as printed it is 40 epochs
 
 
-def walk_through() -> list[list[str]]:
-    """The commands as they stand there, without comments."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    section = text[text.index("### Learn from an archive without labels") :]
-    block = re.search(r"```bash\n(.*?)```", section, re.DOTALL)
-    assert block is not None
-    return [shlex.split(line, comments=True) for line in block[1].splitlines()]
-
-
 def test_from_an_archive_to_a_summary(
     shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    commands = walk_through()
+    commands = commands_under("Learn from an archive without labels")
     assert [words[1] for words in commands] == ["extract", "fit", "summarize"]
     monkeypatch.chdir(tmp_path)
     (tmp_path / "configs").symlink_to(ROOT / "configs")

@@ -42,7 +42,7 @@ def official_ratings(path: Path) -> list[np.ndarray]:
 
 
 def drawn_ratings() -> list[np.ndarray]:
-    """Ratings of the same size that nobody gave."""
+    """Random ratings of the same size."""
     rng = np.random.default_rng(0)
     lengths = rng.integers(2500, 11_600, 50)
     return [np.repeat(rng.integers(1, 6, (20, n // 55 + 1)), 55, axis=1)[:, :n].astype(np.float32) for n in lengths]

@@ -7,7 +7,7 @@
 Both: B 8, T 256, L 64, 1024-D, BERT-base trained from random weights, dropout on, float32, Adam 1e-6. Each has a
 process of its own, and they take turns step by step, so that a busy machine slows them alike: the ratio of times is
 the median over the rounds. On a busy machine `--threads 1` and the ratio of processor time say more. Peak memory is
-that of the process; what the imports take is told apart.
+that of the process; what the imports take is listed separately.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ def work(which: str, threads: int, profile: bool) -> None:
 
 
 class Contestant:
-    """A process that makes a step when asked."""
+    """A process that makes one step for each request."""
 
     def __init__(self, which: str, threads: int) -> None:
         self.process = subprocess.Popen(

@@ -7,10 +7,10 @@
 The reference is the network and its four terms written plainly from their description: softmax over all frames,
 squared distances of all pairs, a full sort for the neighbours; vectorised, in the same process and in turns, so that a
 busy machine slows both alike. Step: B 32 clips of 200 frames, 1024-D, one head, Adam, float32, no padding; both start
-from the same weights, and by how much their terms and gradients differ is told first (two frames that are equally near
-in float32 may change places: one neighbour of 128,000 moves the gradient by some 5e-5). The long video has a process of
-its own for each number of heads: the network, then the importance with neighbours from the raw features; what the
-imports, the model and the features take is told apart.
+from the same weights, and the differences of their terms and gradients are printed first (two frames that are equally
+near in float32 may change places: one neighbour of 128,000 moves the gradient by some 5e-5). The long video has a
+process of its own for each number of heads: the network, then the importance with neighbours from the raw features;
+what the imports, the model and the features take is listed separately.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ The reference is the progressive summarizer written plainly from its description
 same process and in turns, so that a busy machine slows both alike; ratios are medians over the rounds. Step: B 4,
 T 320, 1024-D, 4 stages, mean squared error, Adam, dropout on, float32, no padding. Scoring: one video of 320 picks at
 a time (torch's Transformer takes its fused path there). The long video has a process of its own for each head, so that
-the peak memory is its own; what the imports, the model and the features take is told apart.
+the peak memory is its own; what the imports, the model and the features take is listed separately.
 """
 
 from __future__ import annotations

@@ -75,13 +75,13 @@ def collect(args: argparse.Namespace) -> int:
     if not ready:
         problems.raise_any()
     write_manifest(args.out / PAIRS, map(feature_row, ready))
-    for _, said in problems.found:
-        name, _, reason = said.partition(": ")
+    for _, problem in problems.found:
+        name, _, reason = problem.partition(": ")
         left_out.append((name, reason))
     for name, reason in left_out:
         print(f"left out: {name}: {reason}", file=sys.stderr)
     pairs = load_pairs(args.out / PAIRS, progress=True)
-    said = f"{args.out / PAIRS}: {len(pairs.items)} videos with text"
+    summary = f"{args.out / PAIRS}: {len(pairs.items)} videos with text"
     if not args.no_shards:
         report = write_shards(
             pairs.items,
@@ -91,8 +91,8 @@ def collect(args: argparse.Namespace) -> int:
             overwrite=True,  # of an earlier, smaller set
             progress=True,
         )
-        said += f"; {report.folder}: {report.written + report.kept} shards, {report.n_bytes / 1e6:.1f} MB"
-    print(said)
+        summary += f"; {report.folder}: {report.written + report.kept} shards, {report.n_bytes / 1e6:.1f} MB"
+    print(summary)
     return 1 if left_out else 0
 
 

@@ -1,6 +1,6 @@
-"""Take the README's picture: the report of `sspvs demo` in a headless Chromium.
+"""Take the picture of the README and the docs: the report of `sspvs demo` in a headless Chromium.
 
-python tools/readme/picture.py        # writes tools/readme/report.png
+python tools/readme/picture.py        # writes docs/assets/report.png
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from PIL import Image
 
-OUT = Path(__file__).with_name("report.png")
+OUT = Path(__file__).parents[2] / "docs" / "assets" / "report.png"
 FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--virtual-time-budget=8000",

@@ -73,8 +73,8 @@ def train(variant: str, seed: int, args: argparse.Namespace) -> dict[str, float]
     command = [sys.executable, "-m", "sspvs", "fit", "--config", str(args.config), *flags]
     done = subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     if done.returncode:
-        said = (done.stderr.strip().splitlines() or ["nothing"])[-1]
-        raise RuntimeError(f"ended with status {done.returncode} and said: {said}")
+        last = (done.stderr.strip().splitlines() or ["nothing"])[-1]
+        raise RuntimeError(f"ended with status {done.returncode}: {last}")
     logs = sorted((out / name).glob("version_*/metrics.csv"), key=lambda path: path.stat().st_mtime)
     figures: dict[str, float] = {}
     for log in logs:

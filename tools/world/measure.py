@@ -57,7 +57,7 @@ def without_title(world: World) -> Callable[[SyntheticVideo], np.ndarray]:
 
 
 def nuisance_removed(world: World) -> Callable[[SyntheticVideo], np.ndarray]:
-    """Local dissimilarity of features without the directions of nuisance, which only the world knows."""
+    """Local dissimilarity of features without the directions of nuisance, which are in the world alone."""
     directions, _ = np.linalg.qr(world.source._nuisance_map.T)  # type: ignore[attr-defined]
 
     def score(video: SyntheticVideo) -> np.ndarray:
@@ -70,7 +70,7 @@ def nuisance_removed(world: World) -> Callable[[SyntheticVideo], np.ndarray]:
 class LinearWords:
     """Ridge regression from each frame to the words of its video's texts; a frame's score is its title's words.
 
-    Weak supervision, as in pretraining: nobody says which frame a word is about.
+    Weak supervision, as in pretraining: there is no label for which frame a word is about.
     """
 
     def __init__(self, world: World) -> None:

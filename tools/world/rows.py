@@ -33,8 +33,8 @@ def crossval(config: Path, folder: Path, settings: Mapping[str, str], args: argp
     environment = {"OMP_NUM_THREADS": "1", **os.environ}
     done = subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     if done.returncode:
-        said = (done.stderr.strip().splitlines() or ["nothing"])[-1]
-        raise RuntimeError(f"{folder.parent.name}, {folder.name}: ended with status {done.returncode} and said: {said}")
+        last = (done.stderr.strip().splitlines() or ["nothing"])[-1]
+        raise RuntimeError(f"{folder.parent.name}, {folder.name}: ended with status {done.returncode}: {last}")
     print(f"{folder.parent.name}, {folder.name} done", file=sys.stderr, flush=True)
 
 
