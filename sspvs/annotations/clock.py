@@ -190,6 +190,13 @@ def users_of(video: AnnotatedVideo, clock: VideoClock) -> Users:
     return _held(opinions, clock.timeline, video.where)
 
 
+def mean_score(users: Users, clock: VideoClock) -> FloatArray:
+    """(T,) float32 the mean annotator at the picks, from 0 to 1."""
+    mean = users.scores[:, clock.picks].mean(axis=0, dtype=np.float64)
+    score: FloatArray = ((mean - users.low) / users.span).astype(np.float32)
+    return score
+
+
 def frames_in(intervals: FloatArray, timeline: Timeline) -> BoolArray:
     """The frames that start within stretches of time; each stretch has at least the frame on screen at its start.
 

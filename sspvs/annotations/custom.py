@@ -337,13 +337,13 @@ def read_custom(path: str | os.PathLike[str], *, fps: float | None = None) -> An
     """
     path = Path(path)
     text = _text_of(path)
-    problems = Problems(path)
+    problems = Problems(path, most=5)
     if text.lstrip()[:1] in ("{", "["):
         drafts = read_json_drafts(text, path, problems)
     else:
         drafts = read_csv_drafts(text, path, problems)
     videos = [_video(draft, number, path, fps, problems) for number, draft in enumerate(drafts, 1)]
-    problems.raise_if_any()
+    problems.raise_any()
     found = tuple(video for video in videos if video is not None)
     if not found:
         raise DatasetError(f"{path}: expected annotations of at least one video, found none")
@@ -354,7 +354,7 @@ def _left_out(problems: Problems) -> tuple[str, ...]:
     if not problems.unread:
         return ()
     names = ", ".join(f"'{name}'" for name in problems.unread)
-    return (f"{problems.path}: not read: {names}; known beside annotators are {', '.join(_FIELDS)}",)
+    return (f"{problems.where}: not read: {names}; known beside annotators are {', '.join(_FIELDS)}",)
 
 
 def _text_of(path: Path) -> str:

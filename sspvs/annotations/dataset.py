@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from sspvs.annotations.clock import COMMUNITY_STEP, Users, VideoClock, clock_of, users_of
+from sspvs.annotations.clock import COMMUNITY_STEP, Users, VideoClock, clock_of, mean_score, users_of
 from sspvs.annotations.features import FeatureSource
 from sspvs.annotations.record import AnnotatedVideo, AnnotationSet
 from sspvs.annotations.shots import ShotRule
@@ -55,8 +55,7 @@ def annotations_of(
             f"no shot fits into {DEFAULT_RATIO:.0%} of the video ({budget} frames): {made}summaries of methods will be "
             "empty, with F1 0; shorter shots are better (--max-shot-seconds, or other --shots)",
         )
-    mean = users.scores[:, clock.picks].mean(axis=0, dtype=np.float64)  # (T,)
-    gtscore = ((mean - users.low) / users.span).astype(np.float32)
+    gtscore = mean_score(users, clock)
     return Annotations(
         key=video.key,
         video_name=video.name,

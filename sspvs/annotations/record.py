@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sspvs.errors import DatasetError
+from sspvs.errors import DatasetError, listed
 from sspvs.types import BoolArray, FloatArray
 from sspvs.types.video import LARGEST
 
@@ -119,40 +119,43 @@ class AnnotationSet:
 NUMBER_FIELDS = ("duration", "fps", "n_frames")
 TEXT_FIELDS = ("title", "category")
 
-_SHOWN = 5
 _TIME = re.compile(r"(?:(\d{1,9}):([0-5]?\d)|(\d{1,9})):([0-5]?\d(?:[.,]\d+)?)")  # HH:MM:SS or MM:SS
 
 
+@dataclass
 class Problems:
-    """What is wrong with a file, place by place, and what in it is not read.
+    """What is wrong with a file that a person wrote, collected, so that all of it is reported at once.
 
     Attributes:
-        path: The file.
-        sentences: What is wrong.
-        unread: Names of columns or fields that mean nothing here, such as a comment; each once.
+        where: The file.
+        most: How many are reported in words.
+        found: (place in the file, what is wrong there).
+        unread: Names of columns or fields that are not read, such as a comment; each once.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.sentences: list[str] = []
-        self.unread: dict[str, None] = {}
+    where: Path
+    most: int = 12
+    found: list[tuple[str, str]] = field(default_factory=list)
+    unread: dict[str, None] = field(default_factory=dict)
 
     def add(self, place: str, sentence: str) -> None:
-        """Remember one."""
-        self.sentences.append(f"{place}: {sentence}")
+        """Add one."""
+        self.found.append((place, sentence))
 
-    def raise_if_any(self) -> None:
-        """Tell the first few of them, and how many there are.
+    def extend(self, found: Iterable[tuple[str, str]]) -> None:
+        """Add several."""
+        self.found.extend(found)
+
+    def raise_any(self) -> None:
+        """Report all of them, if there are any.
 
         Raises:
-            DatasetError: When there is any.
+            DatasetError: With the first few, and how many more.
         """
-        if not self.sentences:
-            return
-        rest = len(self.sentences) - _SHOWN
-        count = f"{len(self.sentences)} problems" if len(self.sentences) > 1 else "1 problem"
-        shown = "; ".join(self.sentences[:_SHOWN]) + (f"; and {rest} more" if rest > 0 else "")
-        raise DatasetError(f"{self.path}: {count}: {shown}")
+        if self.found:
+            count = f"{len(self.found)} problems" if len(self.found) > 1 else "1 problem"
+            sentences = [f"{place}: {sentence}" if place else sentence for place, sentence in self.found]
+            raise DatasetError(f"{self.where}: {count}: {listed(sentences, self.most, '; ')}")
 
 
 @dataclass
@@ -219,7 +222,7 @@ class VideoDraft:
                 problems.add(self.place, f"annotator '{name}' says nothing; expected scores as from the others")
             return SecondScores({name: np.array(values) for name, values in self.scores.items()})
         if not self.intervals:
-            if not problems.sentences:  # or else the reason has been told
+            if not problems.found:  # or else the reason is among them
                 problems.add(self.place, "no annotators; expected at least one")
             return None
         merged = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     return 1 if ledger.skipped else 0
 
 
-def _progress(entries: Iterator[Any], total: int | None) -> Iterator[Any]:
+def _progress(entries: Iterable[Any], total: int | None) -> Iterator[Any]:
     from tqdm import tqdm
 
     yield from tqdm(entries, desc="converting", unit="video", total=total, disable=None)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
     from typing import Any
 
     from sspvs.formats import Inspection
@@ -42,11 +42,10 @@ def run(args: argparse.Namespace) -> int:
     return 0 if inspection.usable else 1
 
 
-def _progress(videos: Collection[Any]) -> Iterable[Any]:
+def _progress(videos: Iterable[Any], total: int | None) -> Iterable[Any]:
     from tqdm import tqdm
 
-    known: Iterable[Any] = tqdm(videos, desc="looking", unit="video", disable=None)
-    return known
+    return iter(tqdm(videos, desc="looking", unit="video", total=total, disable=None))
 
 
 def _lines(inspection: Inspection, video: str | None) -> Iterator[str]:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sspvs.files import check_kind
-from sspvs.formats.glimpse import Glimpse
+from sspvs.formats.head import PathHead
 from sspvs.table.h5_file import may_hold
 
 _MAGIC, _ZIP = b"\x93NUMPY", b"PK\x03\x04"
@@ -35,9 +35,9 @@ class ArrayHeader:
     dtype: np.dtype[Any]
 
 
-def is_numpy(glimpse: Glimpse) -> bool:
+def is_numpy(head: PathHead) -> bool:
     """Whether a file starts as an .npy does, or is a zip archive named .npz."""
-    return glimpse.head[:6] == _MAGIC or (glimpse.head[:4] == _ZIP and glimpse.suffix == ".npz")
+    return head.start[:6] == _MAGIC or (head.start[:4] == _ZIP and head.suffix == ".npz")
 
 
 def array_headers(path: Path) -> list[ArrayHeader]:

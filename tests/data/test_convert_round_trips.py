@@ -172,7 +172,7 @@ def test_texts_go_through_the_community_layout(tmp_path: Path) -> None:
 
 
 def test_without_the_word_pieces_texts_are_left_out_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sspvs.formats.release_layout.available", lambda: False)
+    monkeypatch.setattr("sspvs.formats.sspvs_release.available", lambda: False)
     source = make("sspvs", tmp_path)
     forth = convert(source, tmp_path / "c.h5", to="community")
     assert any("pip install" in note for note in forth.notes)
