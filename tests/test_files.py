@@ -26,8 +26,8 @@ from sspvs.annotations import read_custom, read_tvsum
 from sspvs.annotations.record import Problems
 from sspvs.annotations.shots import read_given_shots
 from sspvs.annotations.splits import read_splits
-from sspvs.annotations.summe import read_summe_video
-from sspvs.annotations.tvsum import read_tsv
+from sspvs.annotations.official import read_summe_video
+from sspvs.annotations.official import read_tsv
 from sspvs.cli import main
 from sspvs.data.pretrain.items import FeatureReader, FeatureRef
 from sspvs.data.pretrain.shards import FORMAT, INDEX, VERSION, read_index

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from sspvs.annotations import AnnotatedVideo, FrameChoices, FrameRatings, read_tvsum
-from sspvs.annotations.summe import read_summe, read_summe_video
+from sspvs.annotations.official import read_summe, read_summe_video
 from sspvs.errors import one_line
 from sspvs.formats.format import FORMATS, Format
 from sspvs.formats.head import DAMAGE, PathHead

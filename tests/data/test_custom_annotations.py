@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from sspvs.annotations import AnnotatedVideo, SecondScores, TimeIntervals, read_custom
 from sspvs.annotations.clock import VideoClock, frames_in, users_of
-from sspvs.annotations.record import seconds_of
+from sspvs.annotations.custom import seconds_of
 from sspvs.cli import main
 from sspvs.errors import DatasetError
 from sspvs.formats import inspect_file

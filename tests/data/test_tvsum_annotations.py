@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sspvs.annotations import AnnotationSet, FrameRatings, read_tvsum
-from sspvs.annotations.tvsum import rate_of_ratings
+from sspvs.annotations.official import rate_of_ratings
 from sspvs.errors import DatasetError
 
 

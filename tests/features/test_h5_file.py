@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 import pytest
 
-from sspvs.annotations.tvsum import read_tvsum
+from sspvs.annotations.official import read_tvsum
 from sspvs.cli import main
 from sspvs.data.pretrain.sources import read_release
 from sspvs.errors import DatasetError, FeatureFileError, SspvsError
