@@ -23,11 +23,10 @@ from safetensors.torch import save_file
 from scipy.io import savemat
 
 from sspvs.annotations import read_custom, read_tvsum
+from sspvs.annotations.official import read_summe_video, read_tsv
 from sspvs.annotations.record import Problems
 from sspvs.annotations.shots import read_given_shots
 from sspvs.annotations.splits import read_splits
-from sspvs.annotations.official import read_summe_video
-from sspvs.annotations.official import read_tsv
 from sspvs.cli import main
 from sspvs.data.pretrain.items import FeatureReader, FeatureRef
 from sspvs.data.pretrain.shards import FORMAT, INDEX, VERSION, read_index

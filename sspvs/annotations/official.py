@@ -50,7 +50,17 @@ _SAME_RATE = 5e-4  # half of what lies between 29.97 and 30
 _FEWEST_CHANGES = 5
 _SHORTEST_SHOT_FRAMES = 8
 _DAMAGE = (OSError, RuntimeError, ValueError, TypeError, LookupError, OverflowError, AttributeError)
-_MAT_DAMAGE = (ValueError, TypeError, OSError, EOFError, LookupError, NameError, AttributeError, MemoryError, zlib.error)
+_MAT_DAMAGE = (
+    ValueError,
+    TypeError,
+    OSError,
+    EOFError,
+    LookupError,
+    NameError,
+    AttributeError,
+    MemoryError,
+    zlib.error,
+)
 
 
 def read_summe(path: str | os.PathLike[str]) -> AnnotationSet:
@@ -146,8 +156,8 @@ def read_tvsum(path: str | os.PathLike[str], *, fps: float | None = None) -> Ann
     else:
         videos, files = _read_mat(path), (path,)
     warning = (
-        f"{path}: {len(videos)} of TVSum's {TVSUM_VIDEOS} videos are here, so video_1 .. video_{len(videos)} may not be "
-        "the community's keys; go by the names"
+        f"{path}: {len(videos)} of TVSum's {TVSUM_VIDEOS} videos are here, so video_1 .. video_{len(videos)} may not "
+        "be the community's keys; go by the names"
     )
     for video in videos:
         _check_ratings(video)

@@ -124,7 +124,7 @@ def _read(args: argparse.Namespace) -> AnnotationSet:
 
 def _extracted(args: argparse.Namespace, annotations: AnnotationSet) -> Path:
     """The feature file beside the dataset, with the features of all annotated videos."""
-    from sspvs.annotations.features import extract_features
+    from sspvs.annotations.dataset import extract_features
     from sspvs.features.backbones import load_backbone
     from sspvs.features.extract import MAX_DAMAGED, Sampling
 

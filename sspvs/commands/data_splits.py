@@ -15,7 +15,7 @@ from sspvs.overwriting import SPLITS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sspvs.annotations.folds import Splits
+    from sspvs.annotations.splits import Splits
     from sspvs.table import DatasetStore
 
 DESCRIPTION = (

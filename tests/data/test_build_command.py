@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from sspvs.annotations import AnnotationSet, read_custom
-from sspvs.annotations.dataset import build_dataset
-from sspvs.annotations.features import extract_features
+from sspvs.annotations.dataset import build_dataset, extract_features
 from sspvs.benchmark import evaluate
 from sspvs.cli import main
 from sspvs.errors import DatasetError, VideoError

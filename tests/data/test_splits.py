@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 from drawn_dataset import NAMES, drawn_video
 
-from sspvs.annotations.folds import Splits
-from sspvs.annotations.splits import read_splits
+from sspvs.annotations.splits import Splits, read_splits
 from sspvs.annotations.video_names import VideoRef, short_name
 from sspvs.errors import DatasetError
 from sspvs.types import Annotations
