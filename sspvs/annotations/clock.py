@@ -9,7 +9,7 @@ import numpy as np
 
 from sspvs.annotations.record import AnnotatedVideo, FrameChoices, FrameRatings, SecondScores, TimeIntervals
 from sspvs.errors import DatasetError
-from sspvs.types import BoolArray, FloatArray, FrameFeatures, IntArray, Timeline
+from sspvs.types import Annotations, BoolArray, FloatArray, FrameFeatures, IntArray, Timeline
 from sspvs.types.video import MOST_FRAMES
 
 COMMUNITY_STEP = 15
@@ -54,9 +54,6 @@ def clock_of(video: AnnotatedVideo, features: FrameFeatures | None, every: int =
         video: What was read from the annotation file.
         features: Its features, where there are any.
         every: Distance of the picks in frames, where there are none.
-
-    Raises:
-        DatasetError: When the length is unknown, or annotations and features are of different videos.
     """
     n_frames = video.n_frames or (features.n_frames if features else None) or _frames_from_time(video)
     if n_frames > MOST_FRAMES:
@@ -86,9 +83,6 @@ def fitted(features: FrameFeatures, n_frames: int, where: str) -> tuple[FrameFea
 
     Returns:
         The features without picks beyond N, and what was repaired.
-
-    Raises:
-        DatasetError: When the two numbers of frames are too different to be of one video.
     """
     if features.n_frames == n_frames:
         return features, ()
@@ -170,11 +164,7 @@ class Users(NamedTuple):
 
 
 def users_of(video: AnnotatedVideo, clock: VideoClock) -> Users:
-    """The annotators' arrays of a video.
-
-    Raises:
-        DatasetError: When they do not fit the video.
-    """
+    """The annotators' arrays of a video."""
     opinions = video.opinions
     if isinstance(opinions, FrameChoices):
         return Users(opinions.chosen.astype(np.float32), opinions.chosen)
@@ -190,11 +180,22 @@ def users_of(video: AnnotatedVideo, clock: VideoClock) -> Users:
     return _held(opinions, clock.timeline, video.where)
 
 
-def mean_score(users: Users, clock: VideoClock) -> FloatArray:
-    """(T,) float32 the mean annotator at the picks, from 0 to 1."""
+def annotations_of(video: AnnotatedVideo, clock: VideoClock, users: Users) -> Annotations:
+    """A video's annotations without shots; gtscore is the mean annotator at the picks, from 0 to 1."""
     mean = users.scores[:, clock.picks].mean(axis=0, dtype=np.float64)
-    score: FloatArray = ((mean - users.low) / users.span).astype(np.float32)
-    return score
+    return Annotations(
+        key=video.key,
+        video_name=video.name,
+        n_frames=clock.n_frames,
+        picks=clock.picks,
+        user_summaries=users.chosen,
+        user_scores=users.scores,
+        gtscore=((mean - users.low) / users.span).astype(np.float32),
+        title=video.title,
+        category=video.category,
+        fps=clock.fps,
+        repairs=(*video.repairs, *clock.repairs, *users.repairs),
+    )
 
 
 def frames_in(intervals: FloatArray, timeline: Timeline) -> BoolArray:

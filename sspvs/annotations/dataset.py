@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from tqdm import tqdm
 
-from sspvs.annotations.clock import COMMUNITY_STEP, Users, VideoClock, clock_of, mean_score, users_of
+from sspvs.annotations.clock import COMMUNITY_STEP, Users, VideoClock, annotations_of, clock_of, users_of
 from sspvs.annotations.record import AnnotatedVideo, AnnotationSet
 from sspvs.annotations.shots import ShotRule
 from sspvs.annotations.video_names import spelling
@@ -322,21 +322,14 @@ def _annotations(
             f"no shot fits into {DEFAULT_RATIO:.0%} of the video ({budget} frames): {made}summaries of methods will be "
             "empty, with F1 0; shorter shots are better (--max-shot-seconds, or other --shots)",
         )
-    gtscore = mean_score(users, clock)
-    return Annotations(
-        key=video.key,
-        video_name=video.name,
-        n_frames=clock.n_frames,
-        picks=clock.picks,
+    plain = annotations_of(video, clock, users)
+    assert plain.gtscore is not None
+    return replace(
+        plain,
         user_summaries=chosen,
-        user_scores=users.scores,
-        gtscore=gtscore,
-        gtsummary=_summary(gtscore, clock.picks, shots)[clock.picks],
+        gtsummary=_summary(plain.gtscore, clock.picks, shots)[clock.picks],
         shots=shots,
-        title=video.title,
-        category=video.category,
-        fps=clock.fps,
-        repairs=(*video.repairs, *clock.repairs, *users.repairs, *repairs, *notes),
+        repairs=(*plain.repairs, *repairs, *notes),
     )
 
 

@@ -12,11 +12,12 @@ import struct
 import zlib
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import h5py
 import numpy as np
 
+from sspvs.annotations.custom import number_of, seconds_of
 from sspvs.annotations.record import AnnotatedVideo, AnnotationSet, FrameChoices, FrameRatings
 from sspvs.errors import DatasetError, first_line
 from sspvs.files import WrongFileError, check_kind, read_content, read_text
@@ -49,18 +50,17 @@ _STANDARD_RATES = np.array([24000 / 1001, 24, 25, 30000 / 1001, 30, 48, 50, 6000
 _SAME_RATE = 5e-4  # half of what lies between 29.97 and 30
 _FEWEST_CHANGES = 5
 _SHORTEST_SHOT_FRAMES = 8
-_DAMAGE = (OSError, RuntimeError, ValueError, TypeError, LookupError, OverflowError, AttributeError)
-_MAT_DAMAGE = (
+_DAMAGE: tuple[type[Exception], ...] = (
+    OSError,
+    RuntimeError,
     ValueError,
     TypeError,
-    OSError,
-    EOFError,
     LookupError,
     NameError,
     AttributeError,
-    MemoryError,
-    zlib.error,
+    ArithmeticError,
 )
+_DAMAGE += (EOFError, MemoryError, zlib.error, struct.error)  # of MATLAB v5 files
 
 
 def read_summe(path: str | os.PathLike[str]) -> AnnotationSet:
@@ -79,9 +79,8 @@ def read_summe(path: str | os.PathLike[str]) -> AnnotationSet:
         DatasetError: When there is no such folder, or a file in it is no SumMe annotation.
     """
     folder = _folder(Path(path))
-    files = sorted(
-        (file for file in folder.glob("*.mat") if not file.name.startswith(".")), key=lambda file: _order(file.stem)
-    )
+    found = (file for file in folder.glob("*.mat") if not file.name.startswith("."))
+    files = sorted(found, key=lambda file: file.stem.replace(" ", "_"))  # code points: capitals first
     if not files:
         raise DatasetError(f"{folder}: expected SumMe's annotation files (*.mat, one a video), found none")
     videos = tuple(read_summe_video(file, f"video_{number}") for number, file in enumerate(files, 1))
@@ -100,9 +99,6 @@ def read_summe_video(path: Path, key: str) -> AnnotatedVideo:
     Args:
         path: The .mat file; the video is called after it.
         key: The video's key.
-
-    Raises:
-        DatasetError: When it cannot be read, or is no SumMe annotation.
     """
     content = _load(path)
     missing = [name for name in (_USER_SCORE, _N_FRAMES) if name not in content]
@@ -171,9 +167,6 @@ def read_tsv(path: Path) -> tuple[tuple[AnnotatedVideo, ...], tuple[Path, ...]]:
 
     Returns:
         The videos, and the files that were read.
-
-    Raises:
-        DatasetError: Naming the line, when it is something else.
     """
     ratings: dict[str, list[FloatArray]] = {}
     categories: dict[str, str] = {}
@@ -204,8 +197,8 @@ def read_tsv(path: Path) -> tuple[tuple[AnnotatedVideo, ...], tuple[Path, ...]]:
             name=name,
             opinions=FrameRatings(np.stack(rows)),
             n_frames=len(rows[0]),
-            duration_seconds=info[name].seconds if name in info else None,
-            title=info[name].title if name in info else "",
+            duration_seconds=info.get(name, ("", None))[1],
+            title=info.get(name, ("", None))[0],
             category=categories[name],
             where=f"{path}, video '{name}'",
         )
@@ -259,11 +252,6 @@ def _folder(path: Path) -> Path:
     return inner if inner.is_dir() and not any(path.glob("*.mat")) else path
 
 
-def _order(name: str) -> str:
-    """Code points: capitals before small letters."""
-    return name.replace(" ", "_")
-
-
 def _load(path: Path) -> dict[str, Any]:
     from scipy.io import loadmat, whosmat
     from scipy.io.matlab import MatReadError
@@ -281,7 +269,7 @@ def _load(path: Path) -> dict[str, Any]:
         ) from error
     except WrongFileError as error:
         raise DatasetError(f"{path}: expected a MATLAB file, but {error}") from error
-    except (*_MAT_DAMAGE, struct.error, MatReadError) as error:
+    except (*_DAMAGE, MatReadError) as error:
         raise DatasetError(f"{path}: cannot be read as a MATLAB file: {first_line(error)}; fetch it again") from error
     return content
 
@@ -298,11 +286,6 @@ def _number(content: dict[str, Any], name: str, path: Path) -> float | None:
     if value.size != 1 or value.dtype.kind not in "buif" or not np.isfinite(value.ravel()[0]) or value.ravel()[0] <= 0:
         raise DatasetError(f"{path}: expected '{name}' as one number above 0, found {value.dtype} {value.ravel()[:3]}")
     return float(value.ravel()[0])
-
-
-class _Info(NamedTuple):
-    title: str
-    seconds: float | None
 
 
 def _lines(path: Path) -> list[str]:
@@ -326,39 +309,17 @@ def _ratings(values: str, where: str) -> FloatArray:
     try:
         return np.array([float(number) for number in numbers], dtype=np.float32)
     except ValueError:
-        wrong = next(number for number in numbers if not _is_number(number))
+        wrong = next((number for number in numbers if number_of(number) is None), values)
         raise DatasetError(
             f"{where}: expected ratings with commas between them, found {wrong.strip()[:20]!r}"
         ) from None
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _read_info(path: Path) -> dict[str, _Info]:
-    """Video id -> title and length; lines of another shape, such as a header, are passed over."""
-    found = {}
-    for line in read_content(path).decode("utf-8-sig", errors="replace").splitlines():
-        cells = [cell.strip() for cell in line.split("\t")]
-        if len(cells) == _INFO_COLUMNS:
-            found[cells[1]] = _Info(cells[2], _seconds(cells[4]))
-    return found
-
-
-def _seconds(length: str) -> float | None:
-    """Seconds of `m:ss` or `h:mm:ss`; None when it is neither."""
-    parts = length.split(":")
-    if not all(part.isdigit() for part in parts):
-        return None
-    seconds = 0
-    for part in parts:
-        seconds = seconds * 60 + int(part)
-    return float(seconds) or None
+def _read_info(path: Path) -> dict[str, tuple[str, float | None]]:
+    """Video id -> title and seconds; lines of another shape, such as a header, are passed over."""
+    lines = read_content(path).decode("utf-8-sig", errors="replace").splitlines()
+    rows = ([cell.strip() for cell in line.split("\t")] for line in lines)
+    return {row[1]: (row[2], seconds_of(row[4]) or None) for row in rows if len(row) == _INFO_COLUMNS}
 
 
 def _file(path: Path) -> Path:

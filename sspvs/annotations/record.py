@@ -136,11 +136,7 @@ class Problems:
         self.found.extend(found)
 
     def raise_any(self) -> None:
-        """Report all of them, if there are any.
-
-        Raises:
-            DatasetError: With the first few, and how many more.
-        """
+        """Report all of them, if there are any."""
         if self.found:
             count = f"{len(self.found)} problems" if len(self.found) > 1 else "1 problem"
             sentences = [f"{place}: {sentence}" if place else sentence for place, sentence in self.found]

@@ -87,11 +87,7 @@ class ShotRule:
                 raise ValueError(f"{name} must be a positive number, got {seconds}")
 
     def check(self, videos: tuple[AnnotatedVideo, ...]) -> None:
-        """Refuse a file of shots that lacks videos, all of them named at once.
-
-        Raises:
-            DatasetError: When it does.
-        """
+        """Refuse a file of shots that lacks videos, all of them named at once."""
         if self.given is None:
             return
         missing = [video.name for video in videos if self.given.of(video) is None]
@@ -107,9 +103,6 @@ class ShotRule:
             video: The video.
             clock: Its clock, with its features.
             published: Shots that come with the features.
-
-        Raises:
-            DatasetError: When the rule needs what the video does not have.
         """
         if self.given is not None:
             return self._given(video, clock)
@@ -192,9 +185,6 @@ def read_given_shots(path: Path) -> GivenShots:
     """Read shots of many videos: `{video name or key: [[start, end], ...]}`, in frames, ends half-open.
 
     In seconds: `{"unit": "seconds", "videos": {...}}`. Inclusive ends are repaired where they are all so.
-
-    Raises:
-        DatasetError: When it is something else.
     """
     try:
         content = read_json(path)

@@ -411,12 +411,7 @@ def _as_json(splits: Splits) -> str:
 
 
 def _checked_folds(
-    setting: str,
-    n_videos: int,
-    others: Mapping[str, Sequence[str]],
-    name: str,
-    folds: int | None,
-    val_fraction: float,
+    setting: str, n_videos: int, others: Mapping[str, Sequence[str]], name: str, folds: int | None, val_fraction: float
 ) -> int:
     """How many folds; refuses settings that cannot be drawn."""
     if setting not in ("canonical", "augmented", "transfer"):

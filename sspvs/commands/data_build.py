@@ -138,13 +138,7 @@ def _extracted(args: argparse.Namespace, annotations: AnnotationSet) -> Path:
         max_damaged=MAX_DAMAGED if args.max_damaged is None else args.max_damaged,
     )
     report = extract_features(
-        annotations,
-        args.videos,
-        out,
-        backbone,
-        sampling,
-        allow_missing=args.allow_missing_features,
-        progress=True,
+        annotations, args.videos, out, backbone, sampling, allow_missing=args.allow_missing_features, progress=True
     )
     for path, reason in report.failed:
         print(f"warning: {about(path, reason)}; left without features", file=sys.stderr)

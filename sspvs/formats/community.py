@@ -9,7 +9,6 @@ from pathlib import Path
 
 from sspvs.errors import DatasetError, FeatureFileError, SspvsError
 from sspvs.formats.format import FORMATS, Format, Ledger, Settings
-from sspvs.formats.head import PathHead
 from sspvs.formats.inspection import Inspection, explain_keys, number_of, span
 from sspvs.formats.record import Entry, Source, VideoRecord, VideoText
 from sspvs.table import DatasetStore, FeatureStore, natural_order, read_dataset, read_features, write_dataset
@@ -22,16 +21,13 @@ class Community(Format):
     """The community's dataset file: features, shots and annotations."""
 
     what = "a dataset in the community's layout (h5: a group a video)"
+    family = "dataset"
     order = 10
     holds = frozenset(
         {"features", "fingerprint", "frame times", "frame changes", "gtscore", "gtsummary", "user summaries"}
         | {"user scores", "shots", "fps", "names beside the keys", "picks other than every 15th frame"}
         | {"title", "category"}
     )
-
-    def matches(self, head: PathHead) -> bool:
-        """An h5 file of groups with annotations."""
-        return head.family == "dataset"
 
     def read(self, path: Path, settings: Settings) -> Source:
         """Open a dataset file."""
@@ -85,11 +81,8 @@ class Features(Format):
     """Frame features without annotations: a group a video, or one video a file."""
 
     what = "frame features without annotations (h5)"
+    family = "features"
     order = 20
-
-    def matches(self, head: PathHead) -> bool:
-        """An h5 file of features and nothing else."""
-        return head.family == "features"
 
     def read(self, path: Path, settings: Settings) -> Source:
         """Open a feature file."""
@@ -126,16 +119,7 @@ class Features(Format):
 
 @dataclass
 class Tally:
-    """What the videos of a dataset have, counted.
-
-    Attributes:
-        n_frames: N of each video that can be read.
-        n_picks: T of each.
-        n_users: U of each.
-        with_features: How many have features.
-        with_gtscore: How many have a mean annotator.
-        unavailable: Protocol -> why it is not available, a reason a video.
-    """
+    """What the videos of a dataset have, counted."""
 
     n_frames: list[int] = field(default_factory=list)
     n_picks: list[int] = field(default_factory=list)

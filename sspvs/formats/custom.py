@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from sspvs.annotations import AnnotatedVideo, TimeIntervals, read_custom
-from sspvs.annotations.clock import clock_of, mean_score, users_of
+from sspvs.annotations.clock import annotations_of, clock_of, users_of
 from sspvs.errors import SspvsError
 from sspvs.formats.format import FORMATS, Format, Ledger, Settings
 from sspvs.formats.head import PathHead
@@ -27,6 +27,7 @@ class Custom(Format):
     what = "annotations of one's own: intervals in seconds or a score a second (JSON or CSV)"
     order = 170
     keys: ClassVar = {"annotators": ("a list a person", "what each person chose")}
+    needs = ("user summaries or user scores",)
     holds = frozenset({"user summaries", "user scores", "fps", "title", "category", "names beside the keys"})
     needs_clock = True
 
@@ -81,13 +82,6 @@ class Custom(Format):
         command = "sspvs data build custom --annotations THIS --out D.h5"
         found.use(f"a dataset file: {command}", True, "add --features or --videos")
 
-    def lacks(self, record: VideoRecord) -> str | None:
-        """One's own annotations are those of single people."""
-        annotations = record.annotations
-        if annotations is None or (annotations.user_summaries is None and annotations.user_scores is None):
-            return "user summaries or user scores"
-        return None
-
     def write(self, path: Path, records: Iterator[VideoRecord], ledger: Ledger) -> None:
         """Write the long JSON form, a video a line."""
         names: set[str] = set()
@@ -107,20 +101,7 @@ class Custom(Format):
 
 def _record(video: AnnotatedVideo, settings: Settings) -> VideoRecord:
     clock = clock_of(video, None, settings.pick_step)
-    users = users_of(video, clock)
-    annotations = Annotations(
-        key=video.key,
-        video_name=video.name,
-        n_frames=clock.n_frames,
-        picks=clock.picks,
-        user_summaries=users.chosen,
-        user_scores=users.scores,
-        gtscore=mean_score(users, clock),
-        title=video.title,
-        category=video.category,
-        fps=clock.fps,
-        repairs=(*video.repairs, *clock.repairs, *users.repairs),
-    )
+    annotations = annotations_of(video, clock, users_of(video, clock))
     return VideoRecord(video.key, video.name, annotations, text=VideoText(category=video.category, title=video.title))
 
 

@@ -18,7 +18,6 @@ from sspvs.table.h5_file import open_h5
 
 _VIDEO_SUFFIXES = {".mp4", ".mkv", ".avi", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".ts", ".3gp"}
 _H5_SUFFIXES = {".h5", ".hdf5", ".hdf", ".he5"}
-_PICKLES = tuple(b"\x80" + bytes([protocol]) for protocol in (2, 3, 4, 5))
 
 
 class UnusableFileError(DatasetError):
@@ -118,15 +117,13 @@ def _reason_against(head: PathHead) -> tuple[str, str] | None:
 
 
 def _video(head: PathHead) -> tuple[str, str] | None:
-    start = head.start
-    is_one = start[4:8] == b"ftyp" or start[:4] == b"\x1aE\xdf\xa3" or (start[:4], start[8:12]) == (b"RIFF", b"AVI ")
-    if not is_one and head.suffix not in _VIDEO_SUFFIXES:
+    if not head.is_kind("video") and head.suffix not in _VIDEO_SUFFIXES:
         return None
     return "a video, not a data file", f"sspvs summarize '{head.path}' --out DIR, or sspvs extract for its features"
 
 
 def _pickle(head: PathHead) -> tuple[str, str] | None:
-    if not head.start.startswith(_PICKLES) and (head.suffix not in (".pkl", ".pickle") or head.is_h5):
+    if not head.is_kind("pickle") and (head.suffix not in (".pkl", ".pickle") or head.is_h5):
         return None
     return (
         "a pickle: opening one runs whatever code is in it, so it is never opened here",
@@ -143,9 +140,9 @@ def _damaged_h5(head: PathHead) -> tuple[str, str] | None:
 
 
 def _archive(head: PathHead) -> tuple[str, str] | None:
-    if head.start[257:262] == b"ustar" and not is_shard(head):
+    if head.is_kind("tar") and not is_shard(head):
         return "a packed archive", "unpack it and inspect what is in it"
-    if head.start[:4] != b"PK\x03\x04":
+    if not head.is_kind("zip"):
         return None
     try:
         with zipfile.ZipFile(head.path) as archive:

@@ -30,6 +30,7 @@ class DSNet(Format):
     what = "DSNet labels: each annotator's summary, a JSON file a video"
     order = 140
     keys: ClassVar = {KEY: ("(U, N)", "one row an annotator, one number a frame")}
+    needs = ("user summaries",)
     holds = frozenset({"user summaries", "names beside the keys"})
     form = "folder"
 
@@ -67,11 +68,6 @@ class DSNet(Format):
         found.use("evaluation after conversion", bool(lengths), "shots and features are not in it")
         found.use("training", False, "no features: sspvs extract, then sspvs data build custom")
         found.advice.append(f"as a dataset file: sspvs data convert '{path}' --to community --out D.h5")
-
-    def lacks(self, record: VideoRecord) -> str | None:
-        """Labels are user summaries."""
-        has = record.annotations is not None and record.annotations.user_summaries is not None
-        return None if has else "user summaries"
 
     def write(self, path: Path, records: Iterator[VideoRecord], ledger: Ledger) -> None:
         """Write a label file a video."""

@@ -155,7 +155,7 @@ class Ledger:
 
 
 class Format:
-    """One file format. A subclass gives `what` and `matches`, and `read`, `write` or `inspect` where it can.
+    """One file format. A subclass gives `what`, `family` or `matches`, and `read`, `write` or `inspect` where it can.
 
     Args:
         name: The name that it is registered under, which is its name on the command line.
@@ -163,9 +163,11 @@ class Format:
     Attributes:
         what: What it is, in a few words.
         order: When `detect` asks it: lowest first, so formats from outside the package come before its own.
+        family: The family of h5 files that it is, for those that `matches` is not overridden.
         keys: Name -> shape or type, and meaning, of each key that a file of the format may have.
         instead: What to do with such a file where it cannot be converted.
         holds: The parts of a record (`VideoRecord.parts`) that have a place in what is written.
+        needs: Those of them that writing needs, such as `user summaries or user scores`.
         form: Whether a file, a folder, or either is written: a folder unless the name ends as those of h5 files do.
         needs_clock: Whether writing needs frames per second.
         names_videos: Whether an inspection can say more about one video.
@@ -173,9 +175,11 @@ class Format:
 
     what: ClassVar[str] = ""
     order: ClassVar[int] = 0
+    family: ClassVar[str] = ""
     keys: ClassVar[Mapping[str, tuple[str, str]]] = {}
     instead: ClassVar[str] = ""
     holds: ClassVar[frozenset[str]] = frozenset()
+    needs: ClassVar[tuple[str, ...]] = ()
     form: ClassVar[Literal["file", "folder", "either"]] = "file"
     needs_clock: ClassVar[bool] = False
     names_videos: ClassVar[bool] = True
@@ -185,7 +189,7 @@ class Format:
 
     def matches(self, head: PathHead) -> bool:
         """Whether a path is of this format."""
-        raise NotImplementedError
+        return bool(self.family) and head.family == self.family
 
     def read(self, path: Path, settings: Settings) -> Source:
         """Open a path of this format, to be read one video at a time."""
@@ -195,9 +199,11 @@ class Format:
         """Write all records to a path that is renamed afterwards, and note in the ledger what is changed or lost."""
         raise NotImplementedError
 
-    def lacks(self, record: VideoRecord) -> str | None:  # noqa: ARG002
+    def lacks(self, record: VideoRecord) -> str | None:
         """What a record lacks that writing needs, in words; None when nothing."""
-        return None
+        parts = record.parts()
+        lacks = [need for need in self.needs if not any(parts[part] for part in need.split(" (")[0].split(" or "))]
+        return " and ".join(lacks) or None
 
     def inspect(self, path: Path, found: Inspection) -> None:
         """Fill in an inspection; raises what `DAMAGE` lists where the whole file is useless.
@@ -236,11 +242,7 @@ def formats() -> list[Format]:
 
 
 def format_named(name: str) -> Format:
-    """A format by its name.
-
-    Raises:
-        ValueError: When there is none.
-    """
+    """A format by its name."""
     if name not in FORMATS:
         raise ValueError(f"unknown kind '{name}'; expected one of: {', '.join(known.name for known in formats())}")
     return FORMATS[name](name)

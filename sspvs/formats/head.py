@@ -37,11 +37,7 @@ DAMAGE = (
 
 
 class PathHead:
-    """The start of a file, or the names in a folder; each property reads no more than it needs, once.
-
-    Args:
-        path: A file or folder that exists.
-    """
+    """The start of a file, or the names in a folder; each property reads no more than it needs, once."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -61,6 +57,10 @@ class PathHead:
     def kind(self) -> FileKind | None:
         """What the first bytes are the start of; None for a folder and for unknown content."""
         return None if self.is_folder else kind_of_start(self.start)
+
+    def is_kind(self, name: str) -> bool:
+        """Whether the first bytes are those of a kind of file, by its name in `sspvs.files`."""
+        return self.kind is not None and self.kind.name == name
 
     @cached_property
     def is_h5(self) -> bool:
@@ -88,7 +88,7 @@ class PathHead:
     def json(self) -> Any:
         """The content of a JSON file; None for other files and for damaged ones."""
         try:
-            return read_json(self.path) if self.kind is not None and self.kind.name == "json" else None
+            return read_json(self.path) if self.is_kind("json") else None
         except ValueError:
             return None
 

@@ -28,16 +28,7 @@ class NoSuchVideoError(ValueError):
 
 @dataclass(frozen=True)
 class KeyNote:
-    """One key of a file, explained.
-
-    Attributes:
-        name: The key.
-        count: How many videos (or entries) have it.
-        shape: Its shape over all of them.
-        dtype: How it is stored.
-        meaning: What it is, in plain words.
-        made: How to make it; may be empty.
-    """
+    """One key of a file, explained."""
 
     name: str
     count: int
@@ -49,14 +40,7 @@ class KeyNote:
 
 @dataclass
 class Problem:
-    """Something wrong, the same in one or several videos.
-
-    Attributes:
-        text: What is wrong, as it shows in the first of them.
-        videos: Where; empty when it concerns the file.
-        blocking: Whether the video (or file) cannot be used because of it.
-        remedy: What to do.
-    """
+    """Something wrong, the same in one or several videos."""
 
     text: str
     videos: list[str] = field(default_factory=list)
@@ -66,13 +50,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Use:
-    """Something that the file can or cannot be used for.
-
-    Attributes:
-        what: Such as `protocol per-user`.
-        possible: Whether it can be done with every video.
-        why: What is missing, or a remark; may be empty.
-    """
+    """Something that the file can or cannot be used for."""
 
     what: str
     possible: bool

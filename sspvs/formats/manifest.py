@@ -83,9 +83,6 @@ def read_rows(path: Path, problems: Problems) -> Iterator[tuple[str, dict[str, A
 
     Yields:
         Where it stands (`line 7`), and column -> value.
-
-    Raises:
-        DatasetError: It cannot be read, or is no text.
     """
     try:
         text = read_text(path)
@@ -122,9 +119,6 @@ def file_of(given: str, folder: Path) -> tuple[Path, str]:
     Args:
         given: The path in the manifest: relative to it, absolute, or from the home folder (`~`).
         folder: The manifest's.
-
-    Raises:
-        AddressError: It is an address.
     """
     name, _, group = given.partition("#")
     if Path(name).suffix.lower() not in FEATURE_SUFFIXES:

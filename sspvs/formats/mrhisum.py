@@ -39,13 +39,11 @@ class MrHiSum(Format):
     """The h5 file."""
 
     what = "MR.HiSum's layout: one value a second, half-open shots, no annotators (h5)"
+    family = "mrhisum"
     order = 40
+    needs = ("gtscore", "shots (change_points)")
     holds = frozenset({"features", "gtscore", "shots", "fps", "picks other than every 15th frame", "user summaries"})
     needs_clock = True
-
-    def matches(self, head: PathHead) -> bool:
-        """An h5 file with a score a second and no picks."""
-        return head.family == "mrhisum"
 
     def read(self, path: Path, settings: Settings) -> Source:
         """Open the file; names come from `metadata.csv` and subsets from the split file, where these lie beside it."""
@@ -66,14 +64,6 @@ class MrHiSum(Format):
             found.facts["features"] = "are YouTube-8M's frame features; metadata.csv says which record has which"
         tally.add_uses(found)
         found.advice.append(f"as a dataset file: sspvs data convert '{path}' --to community --out D.h5")
-
-    def lacks(self, record: VideoRecord) -> str | None:
-        """MR.HiSum needs a mean annotator, shots, and the clock to make them one a second."""
-        annotations = record.annotations
-        has_score = annotations is not None and annotations.gtscore is not None
-        has_shots = annotations is not None and annotations.shots is not None
-        needed = (("gtscore", has_score), ("shots (change_points)", has_shots))
-        return " and ".join(what for what, there in needed if not there) or None
 
     def write(self, path: Path, records: Iterator[VideoRecord], ledger: Ledger) -> None:
         """Write MR.HiSum's layout, resampled to one value a second."""

@@ -76,7 +76,7 @@ class SumMe(Format):
         """MATLAB v5 files (v7.3 is h5)."""
         if head.is_folder:
             return bool(head.files(".mat") or PathHead(head.path / "GT").files(".mat"))
-        return head.start.startswith(b"MATLAB 5.0")
+        return head.is_kind("mat")
 
     def inspect(self, path: Path, found: Inspection) -> None:
         """Every file."""

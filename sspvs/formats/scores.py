@@ -49,11 +49,8 @@ class Scores(_ScoreFile):
     """An h5 group a video, ours or another's."""
 
     what = "a method's scores, a group a video (h5)"
+    family = "scores"
     order = 60
-
-    def matches(self, head: PathHead) -> bool:
-        """An h5 file of groups with scores."""
-        return head.family == "scores"
 
     def inspect(self, path: Path, found: Inspection) -> None:
         """Every video."""
@@ -100,11 +97,7 @@ class ScoresJson(_ScoreFile):
 
 
 def scored_videos(path: str | os.PathLike[str]) -> dict[str, str]:
-    """The videos of an h5 score file: key -> name, or the key where there is no name.
-
-    Raises:
-        OSError: When h5py cannot read it.
-    """
+    """The videos of an h5 score file: key -> name, or the key where there is no name."""
     with open_h5(path) as file:
         names = ((key, GroupReader(group, f"{path}, '{key}'")) for key, group in video_groups(file))
         return {key: reader.text(layout.VIDEO_NAME) or key for key, reader in names}
@@ -169,11 +162,7 @@ def read_score_file(path: str | os.PathLike[str]) -> dict[str, VideoScores]:
 
 
 def scores_from_mapping(videos: Any) -> dict[str, VideoScores]:
-    """Scores from a mapping of name -> numbers, or name -> {"scores", "picks", "summary"}.
-
-    Raises:
-        ValueError: It is no such mapping, or what it has for a video is no list of numbers.
-    """
+    """Scores from a mapping of name -> numbers, or name -> {"scores", "picks", "summary"}."""
     if not isinstance(videos, Mapping) or not videos:
         raise ValueError(f"expected {{video: [numbers]}}, found {_described(videos)}")
     return {str(name): _video(str(name), value) for name, value in videos.items()}

@@ -15,7 +15,6 @@ from sspvs.formats.inspection import Inspection
 
 _LOOKED_AT = 20
 _PICKLES = {"pkl", "pickle", "pyd", "pth", "pt"}
-_TAR_MAGIC = slice(257, 262)
 
 
 @FORMATS.register("shard")
@@ -58,7 +57,7 @@ class Shard(Format):
 
 def is_shard(head: PathHead) -> bool:
     """Whether a file is an uncompressed tar archive whose first members are named `key.ending`."""
-    if head.start[_TAR_MAGIC] != b"ustar":
+    if not head.is_kind("tar"):
         return False
     try:
         names = [name for name, _ in zip(_members(head.path), range(_LOOKED_AT), strict=False)]

@@ -19,7 +19,7 @@ from sspvs.errors import DatasetError, MissingExtraError, SspvsError, first_line
 from sspvs.files import read_json
 from sspvs.formats.format import FORMATS, Format, Ledger, Settings
 from sspvs.formats.head import PathHead
-from sspvs.formats.inspection import Inspection, NoSuchVideoError, span
+from sspvs.formats.inspection import Inspection, span
 from sspvs.formats.record import TOKEN_FIELDS, Source, VideoRecord, VideoText
 from sspvs.table import layout, read_features
 from sspvs.table.h5_file import open_h5
@@ -48,6 +48,7 @@ class SspvsRelease(Format):
 
     what = "the SSPVS pretraining release (folder: features/, info_embed/, lists)"
     order = 30
+    needs = ("features",)
     holds = frozenset({"features", "token ids", *TOKEN_FIELDS, "subset (train, val, test)", "names beside the keys"})
     form = "folder"
 
@@ -102,10 +103,6 @@ class SspvsRelease(Format):
         found.use("evaluation", False, "no annotations")
         found.advice.append(f"as a feature file: sspvs data convert '{path}' --to community --out F.h5")
 
-    def lacks(self, record: VideoRecord) -> str | None:
-        """A release has features of every video."""
-        return None if record.features is not None else "features"
-
     def write(self, path: Path, records: Iterator[VideoRecord], ledger: Ledger) -> None:
         """Write a release folder; features of another rate are written as they are."""
         for part in (FEATURES, TEXTS):
@@ -135,13 +132,10 @@ class SspvsTokens(Format):
     """A single `info_embed/ID.h5`."""
 
     what = "one video's texts as BERT token ids, a part of the SSPVS release (h5)"
+    family = "tokens"
     order = 70
     instead = "convert the release folder that it lies in"
     names_videos = False
-
-    def matches(self, head: PathHead) -> bool:
-        """An h5 file of token ids."""
-        return head.family == "tokens"
 
     def inspect(self, path: Path, found: Inspection) -> None:
         """The token ids, and the text they stand for where the word pieces are here."""
@@ -223,17 +217,7 @@ def available() -> bool:
 
 
 def read_tokens(path: str | os.PathLike[str]) -> dict[str, IntArray]:
-    """Token ids of one video, by text field.
-
-    Args:
-        path: An `info_embed/ID.h5`.
-
-    Returns:
-        Field -> (L,) ids, for the fields that the file has.
-
-    Raises:
-        DatasetError: When the file cannot be read, has none of the fields, or something that is no token id.
-    """
+    """Token ids of one video, by text field."""
     try:
         with open_h5(path) as file:
             found = {
@@ -324,7 +308,7 @@ def _check_lists(found: Inspection, release: _Release) -> None:
 
 def _detail(release: _Release, key: str) -> dict[str, str]:
     if key not in release.ids:
-        raise NoSuchVideoError(key)
+        return {}
     record, detail = _record(release, key), dict[str, str]()
     if record.features is not None:
         detail["features"] = str(record.features.features.shape)

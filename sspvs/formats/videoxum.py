@@ -43,6 +43,7 @@ class VideoXum(Format):
     what = "VideoXum annotations: people's summaries a second, with sentences (JSON)"
     order = 120
     keys = KEYS
+    needs = ("user summaries",)
     holds = frozenset({"user summaries", "sentences", "fps", "names beside the keys"})
     needs_clock = True
 
@@ -85,12 +86,6 @@ class VideoXum(Format):
         found.use("evaluation after conversion, under all protocols but with no shots for the F1", bool(seconds))
         found.use("training", False, "no features: sspvs extract, at one frame a second")
         found.advice.append(f"as a dataset file: sspvs data convert '{path}' --to community --out D.h5")
-
-    def lacks(self, record: VideoRecord) -> str | None:
-        """VideoXum needs each person's summary, and the clock to make it one a second."""
-        if record.annotations is None or record.annotations.user_summaries is None:
-            return "user summaries"
-        return None
 
     def write(self, path: Path, records: Iterator[VideoRecord], ledger: Ledger) -> None:
         """Write a JSON list, an entry a line."""

@@ -55,6 +55,7 @@ class YouTube8M(Format):
     what = "YouTube-8M frame features, quantised to bytes"
     order = 50
     keys: ClassVar = {"frames": ("(T, 1024)", "frame features as bytes, one frame a second")}
+    needs = ("features",)
     holds = frozenset({"features", "names beside the keys"})
     form = "either"
     needs_clock = True
@@ -98,10 +99,6 @@ class YouTube8M(Format):
         found.use("scoring and training after conversion", bool(lengths))
         found.use("evaluation", False, "no annotations (MR.HiSum has them for 31,892 of these videos)")
         found.advice.append(f"as a feature file: sspvs data convert '{path}' --to community --out F.h5")
-
-    def lacks(self, record: VideoRecord) -> str | None:
-        """Bytes need features, and the clock to make them one a second."""
-        return "features" if record.features is None else None
 
     def write(self, path: Path, records: Iterator[VideoRecord], ledger: Ledger) -> None:
         """Write an h5 file with a dataset a video, or a folder with an .npy a video."""
@@ -159,22 +156,13 @@ def quantise(features: FloatArray) -> tuple[ByteArray, bool]:
 
 
 def byte_videos(path: str | os.PathLike[str]) -> list[str]:
-    """The videos of an h5 file of frame bytes.
-
-    Raises:
-        OSError: When h5py cannot read it.
-    """
+    """The videos of an h5 file of frame bytes."""
     with open_h5(path) as file:
         return [key for key in file if not key.startswith("#") and _dataset(file, key) is not None]
 
 
 def read_bytes(path: str | os.PathLike[str], key: str) -> tuple[ByteArray, tuple[str, ...]]:
-    """One video's (T, D) bytes of an h5 file, and what else its group has, in words.
-
-    Raises:
-        KeyError: When there is no such video.
-        DatasetError: When it holds something else.
-    """
+    """One video's (T, D) bytes of an h5 file, and what else its group has, in words."""
     with open_h5(path) as file:
         data = _dataset(file, key)
         if data is None:
@@ -193,9 +181,6 @@ def record_bytes(record: bytes, where: str) -> ByteArray:
     Args:
         record: A `tf.train.SequenceExample`.
         where: File and record, for messages.
-
-    Raises:
-        DatasetError: It is damaged, or has no frames.
     """
     rows = equal_steps(record, _FRAMES)
     if rows is not None:
