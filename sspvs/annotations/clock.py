@@ -30,7 +30,7 @@ class VideoClock:
     Attributes:
         n_frames: N.
         picks: (T,) frame indices.
-        timeline: When each frame is shown; None when neither features nor annotations know the frame rate.
+        timeline: When each frame is shown; None when the frame rate is unknown.
         fps: Frames per second; None when unknown.
         features: The video's features, of the same N and picks; None when there are none.
         repairs: Sentences about what was repaired.
@@ -47,13 +47,8 @@ class VideoClock:
 def clock_of(video: AnnotatedVideo, features: FrameFeatures | None, every: int = COMMUNITY_STEP) -> VideoClock:
     """The clock of a video.
 
-    What the annotations say of N rules; the picks are those of the features, or every `every`-th frame; times come
+    The annotations' N rules; the picks are those of the features, or every `every`-th frame; times come
     from the features' timeline where it is of the same N, else from the frame rate.
-
-    Args:
-        video: What was read from the annotation file.
-        features: Its features, where there are any.
-        every: Distance of the picks in frames, where there are none.
     """
     n_frames = video.n_frames or (features.n_frames if features else None) or _frames_from_time(video)
     if n_frames > MOST_FRAMES:
@@ -74,16 +69,7 @@ def clock_of(video: AnnotatedVideo, features: FrameFeatures | None, every: int =
 
 
 def fitted(features: FrameFeatures, n_frames: int, where: str) -> tuple[FrameFeatures, tuple[str, ...]]:
-    """Features on the annotations' N, where decoders differ by little.
-
-    Args:
-        features: The video's features.
-        n_frames: N as the annotations have it.
-        where: File and video, for messages.
-
-    Returns:
-        The features without picks beyond N, and what was repaired.
-    """
+    """Features on the annotations' N, where decoders differ by little, and sentences about what was changed."""
     if features.n_frames == n_frames:
         return features, ()
     if abs(features.n_frames - n_frames) > max(FEW_FRAMES, SMALL_SHARE * n_frames):
@@ -146,7 +132,7 @@ _LITTLE_SECONDS, _LITTLE_SHARE = 1.0, 0.01  # beyond the end of the video
 
 
 class Users(NamedTuple):
-    """What U annotators said about the N frames of a video.
+    """The arrays of U annotators over the N frames of a video.
 
     Attributes:
         scores: (U, N) float32.
@@ -199,15 +185,7 @@ def annotations_of(video: AnnotatedVideo, clock: VideoClock, users: Users) -> An
 
 
 def frames_in(intervals: FloatArray, timeline: Timeline) -> BoolArray:
-    """The frames that start within stretches of time; each stretch has at least the frame on screen at its start.
-
-    Args:
-        intervals: (K, 2) start and end in seconds, within the video.
-        timeline: When each frame is shown.
-
-    Returns:
-        (N,) bool.
-    """
+    """(N,) the frames that start within (K, 2) seconds; each stretch has at least the frame on screen at its start."""
     chosen = np.zeros(timeline.n_frames, dtype=np.bool_)
     first, last = np.searchsorted(timeline.frame_seconds, intervals.T - _TICK, side="left")
     for index, (start, end) in enumerate(zip(first, last, strict=True)):

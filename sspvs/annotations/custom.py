@@ -171,7 +171,7 @@ class _Draft:
             return None
         if self.scores:
             for name in chosen:
-                self.problems.add(self.place, f"annotator '{name}' says nothing; expected scores as from the others")
+                self.problems.add(self.place, f"annotator '{name}' gives nothing; expected scores as from the others")
             return SecondScores({name: np.array(values) for name, values in self.scores.items()})
         if not self.intervals:
             if not self.problems.found:  # or else the reason is among them

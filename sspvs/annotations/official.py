@@ -67,7 +67,7 @@ def read_summe(path: str | os.PathLike[str]) -> AnnotationSet:
     """Read the folder of SumMe's annotation files.
 
     Videos are numbered as in the community's files: alphabetically, lower case last, a space like an underscore. With
-    all 25 files the keys are the community's; with fewer they are not, and a warning says so.
+    all 25 files the keys are the community's; with fewer they are not, and there is a warning.
 
     Args:
         path: The folder `GT`, or the one it lies in.
@@ -94,12 +94,7 @@ def read_summe(path: str | os.PathLike[str]) -> AnnotationSet:
 
 
 def read_summe_video(path: Path, key: str) -> AnnotatedVideo:
-    """Read one of the files.
-
-    Args:
-        path: The .mat file; the video is called after it.
-        key: The video's key.
-    """
+    """Read one of SumMe's files; the video is called after it."""
     content = _load(path)
     missing = [name for name in (_USER_SCORE, _N_FRAMES) if name not in content]
     if missing:
@@ -163,11 +158,7 @@ def read_tvsum(path: str | os.PathLike[str], *, fps: float | None = None) -> Ann
 
 
 def read_tsv(path: Path) -> tuple[tuple[AnnotatedVideo, ...], tuple[Path, ...]]:
-    """Read TVSum's table of ratings: no header, `video id, category, comma-separated ratings`, a line per annotator.
-
-    Returns:
-        The videos, and the files that were read.
-    """
+    """Read TVSum's table: `video id, category, ratings`, a line an annotator; also the files that were read."""
     ratings: dict[str, list[FloatArray]] = {}
     categories: dict[str, str] = {}
     for number, line in enumerate(_lines(path), 1):
@@ -346,7 +337,7 @@ def _check_ratings(video: AnnotatedVideo) -> None:
 
 
 def _with_rate(video: AnnotatedVideo, fps: float | None) -> AnnotatedVideo:
-    """The table's video with a frame rate: from its ratings, its length, or what the user says."""
+    """The table's video with a frame rate: from its ratings, its length, or as given."""
     assert isinstance(video.opinions, FrameRatings)
     assert video.n_frames is not None
     inferred = rate_of_ratings(video.opinions.ratings)

@@ -24,7 +24,7 @@ SHORT_SECONDS = 1.5
 """The longest shot is at least this, where a shot so long fits into the budget."""
 
 ASSUMED_FPS = 30.0
-"""Where nothing says how many frames a second has: the community's picks, every 15th frame, are two a second."""
+"""Where the frame rate is unknown: the community's picks, every 15th frame, are two a second."""
 
 _UNIT, _VIDEOS = "unit", "videos"
 
@@ -39,13 +39,7 @@ class ChosenShots(NamedTuple):
 
 @dataclass(frozen=True)
 class GivenShots:
-    """Shots that a file gives.
-
-    Attributes:
-        path: The file.
-        unit: What its numbers count.
-        pairs: Video -> list of [start, end).
-    """
+    """Shots that a file gives: video -> list of [start, end), in frames or seconds."""
 
     path: Path
     unit: Literal["frames", "seconds"]
@@ -97,13 +91,7 @@ class ShotRule:
             raise DatasetError(f"{self.given.path}: no shots of {len(missing)} videos: {shown}; it has {there}")
 
     def shots(self, video: AnnotatedVideo, clock: VideoClock, published: Shots | None) -> ChosenShots:
-        """The shots of one video.
-
-        Args:
-            video: The video.
-            clock: Its clock, with its features.
-            published: Shots that come with the features.
-        """
+        """The shots of one video."""
         if self.given is not None:
             return self._given(video, clock)
         if self.segmenter == "auto" and published is not None:

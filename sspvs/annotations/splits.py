@@ -173,7 +173,7 @@ class Splits:
         return Coverage(len(dataset), tested, tuple(key for key in dataset if key not in counts))
 
     def _own_name(self, name: str) -> tuple[str, str]:
-        """The short name under which the file knows the dataset, and a sentence where the two differ."""
+        """The short name of the dataset in the file, and a sentence where the two differ."""
         own = short_name(name)
         tested = {short_name(ref.dataset) for fold in self.folds for ref in fold.test if ref.dataset}
         if own in tested or len(tested) != 1 or own in KNOWN_DATASETS:
@@ -221,8 +221,8 @@ def read_splits(path: str | os.PathLike[str]) -> Splits:
     Styles: a list of folds with bare keys (`video_24`), with a dataset prefix
     (`eccv16_dataset_youtube_google_pool5/video_28`) or a file prefix
     (`../datasets/eccv16_dataset_summe_google_pool5.h5/video_22`); one dict with `train_keys`, `val_keys` and
-    `test_keys` (MR.HiSum); folds in a dict by name. A key that stands twice in a list is taken once, which `repairs`
-    says.
+    `test_keys` (MR.HiSum); folds in a dict by name. A key that stands twice in a list is taken once, with a
+    sentence in `repairs`.
 
     Raises:
         DatasetError: It cannot be read, is no split file, or has a video in train and test (or val and test).

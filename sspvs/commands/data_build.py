@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--annotations", type=Path, required=True, metavar="PATH", help="the annotation file, or SumMe's folder GT")
     add("--out", type=Path, required=True, metavar="D.h5", help="dataset file to write")
     add("--every", type=int, metavar="FRAMES", help="without features: distance of the picks (default: 15)")
-    add("--fps", type=float, help="frames per second, for videos whose rate the annotations do not tell")
+    add("--fps", type=float, help="frames per second, for videos whose rate is not in the annotations")
     shots = parser.add_argument_group("shots")
     shots.add_argument(
         "--segmenter",
@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
         every=args.every or COMMUNITY_STEP,
         progress=True,
     )
-    _tell(report)
+    _print_report(report)
     return 0
 
 
@@ -146,7 +146,7 @@ def _extracted(args: argparse.Namespace, annotations: AnnotationSet) -> Path:
     return out
 
 
-def _tell(report: BuildReport) -> None:
+def _print_report(report: BuildReport) -> None:
     for warning in report.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     fewest, most = report.n_users

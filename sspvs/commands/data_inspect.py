@@ -45,11 +45,14 @@ def run(args: argparse.Namespace) -> int:
 def _progress(videos: Iterable[Any], total: int | None) -> Iterable[Any]:
     from tqdm import tqdm
 
-    return iter(tqdm(videos, desc="looking", unit="video", total=total, disable=None))
+    known: Iterable[Any] = tqdm(videos, desc="looking", unit="video", total=total, disable=None)
+    return known
 
 
 def _lines(inspection: Inspection, video: str | None) -> Iterator[str]:
-    count = "" if inspection.n_videos is None else f", {_number(inspection.n_videos, 'video')}"
+    from sspvs.formats.inspection import number_of
+
+    count = "" if inspection.n_videos is None else f", {number_of(inspection.n_videos, 'video')}"
     yield f"{inspection.path}: {inspection.what}{count}"
     for name, fact in inspection.facts.items():
         yield f"  {name}: {fact}"
@@ -116,7 +119,3 @@ def _videos(videos: list[str]) -> str:
 def _wrapped(line: str) -> list[str]:
     indent = " " * (len(line) - len(line.lstrip()) + 4)
     return textwrap.wrap(line, _WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
-
-
-def _number(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -69,7 +69,7 @@ def inspect_file(path: str | os.PathLike[str], video: str | None = None, *, watc
         watch: Shows progress over a collection of videos, such as a progress bar.
 
     Returns:
-        What was found; `usable` tells whether it can be used for what it is.
+        What was found; `usable`: it can be used for what it is.
 
     Raises:
         DatasetError: When there is no such file or folder.
@@ -111,7 +111,7 @@ def _stand_in(head: PathHead) -> tuple[str, str] | None:
 
 
 def _reason_against(head: PathHead) -> tuple[str, str] | None:
-    """What a file of no use here is, and what to do; None when nothing speaks against it."""
+    """What a file of no use here is, and what to do; None when it may be of use."""
     reasons = (look(head) for look in (_stand_in, _video, _pickle, _damaged_h5, _archive, _objects))
     return next((reason for reason in reasons if reason is not None), None)
 

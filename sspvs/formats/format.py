@@ -6,7 +6,7 @@ point of the group `sspvs.formats`:
     @FORMATS.register("captions")
     class Captions(Format):
         what = "captions of videos (JSON)"
-        keys = {"text": ("text", "what is said")}
+        keys = {"text": ("text", "a sentence about the video")}
 
         def matches(self, head): ...
         def read(self, path, settings): ...
@@ -55,7 +55,7 @@ class Settings:
     subset: str = ""
 
     def fps_of(self, record: VideoRecord) -> float | None:
-        """Frames per second of one video: what its source says, else what was set."""
+        """Frames per second of one video: those of its source, else of the settings."""
         if record.fps is not None:
             return record.fps
         if isinstance(self.fps, Mapping):

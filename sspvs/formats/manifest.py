@@ -75,14 +75,9 @@ class Manifest(Format):
 
 
 def read_rows(path: Path, problems: Problems) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The lines of a manifest: CSV or TSV with a header, or an object of JSON a line.
+    """The lines of a manifest, CSV, TSV or JSON lines by its ending: place (`line 7`), and column -> value.
 
-    Args:
-        path: The file; what it is shows in its ending.
-        problems: Takes what is wrong with single lines, which are then left out.
-
-    Yields:
-        Where it stands (`line 7`), and column -> value.
+    What is wrong with single lines goes to `problems`, and these are left out.
     """
     try:
         text = read_text(path)
@@ -114,12 +109,7 @@ def read_rows(path: Path, problems: Problems) -> Iterator[tuple[str, dict[str, A
 
 
 def file_of(given: str, folder: Path) -> tuple[Path, str]:
-    """The file that a manifest names, and the group in it where it is features of many videos (`file.h5#group`).
-
-    Args:
-        given: The path in the manifest: relative to it, absolute, or from the home folder (`~`).
-        folder: The manifest's.
-    """
+    """The file that a manifest names, and the group in it where it is features of many videos (`file.h5#group`)."""
     name, _, group = given.partition("#")
     if Path(name).suffix.lower() not in FEATURE_SUFFIXES:
         name, group = given, ""  # a video with a # in its name

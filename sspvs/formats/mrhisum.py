@@ -61,7 +61,7 @@ class MrHiSum(Format):
         names = f"{len(found.names)} from metadata.csv" if _names_beside(path) else "put metadata.csv beside it"
         found.facts["names"] = names
         if tally.with_features < len(tally.n_frames):
-            found.facts["features"] = "are YouTube-8M's frame features; metadata.csv says which record has which"
+            found.facts["features"] = "are YouTube-8M's frame features; metadata.csv names the record of each"
         tally.add_uses(found)
         found.advice.append(f"as a dataset file: sspvs data convert '{path}' --to community --out D.h5")
 

@@ -88,7 +88,7 @@ def load_array(path: Path, name: str = "") -> npt.NDArray[Any]:
     """One array of an .npy, or of an .npz by name; Python objects are refused."""
     check_kind(path, "npy", "zip")
     if not name:
-        array_headers(path)  # says so where less is there than the header claims
+        array_headers(path)  # refuses a file that holds less than its header claims
         array: npt.NDArray[Any] = np.load(path, allow_pickle=False)
         return array
     check_arrays(path, name)

@@ -27,7 +27,7 @@ class QVHighlights(Format):
     order = 130
     keys: ClassVar = {
         "qid": ("number", "the query's id"),
-        "query": ("text", "what somebody is looking for in the video"),
+        "query": ("text", "what to look for in the video"),
         "vid": ("text", "the video: YouTube id, start and end second"),
         "duration": ("number", "seconds"),
         "relevant_windows": ("n x 2", "the [start, end] seconds that answer the query"),

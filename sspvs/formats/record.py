@@ -43,11 +43,11 @@ class VideoRecord:
     Attributes:
         key: Its key in the source.
         name: Its own name; the key where the source has no other.
-        annotations: What people said about it; None when the source has only features or texts.
+        annotations: Annotators' scores and summaries, shots; None when the source has only features or texts.
         features: Features of its picks; None when the source has none.
         text: What is written about it.
-        subset: `train`, `val` or `test` where the source says so.
-        frame_rate: Frames per second where only the format tells, as in sets of one feature a second.
+        subset: `train`, `val` or `test` where the source has it.
+        frame_rate: Frames per second where only the format fixes them, as in sets of one feature a second.
         unread: What the source has of it that no format here has a place for, in words.
     """
 
@@ -62,7 +62,7 @@ class VideoRecord:
 
     @property
     def fps(self) -> float | None:
-        """Frames per second, from whatever knows it."""
+        """Frames per second, from whichever part has them."""
         if self.annotations is not None and self.annotations.fps:
             return self.annotations.fps
         if self.features is not None and self.features.info is not None and self.features.info.fps > 0:
@@ -122,9 +122,9 @@ class Source:
         name: The dataset's name.
         entries: Key and what reads that video; reading may raise `SspvsError` or `ValueError`, which concerns that
             video alone.
-        total: How many there are; None when only reading tells.
-        fingerprint: What made the features, where the whole file says so.
-        made_by: How the source was made, as it says itself.
+        total: How many there are; None when unknown before reading.
+        fingerprint: What made the features of the whole file.
+        made_by: How the source was made, from its own record.
         notes: What was taken for granted in reading, in sentences.
     """
 

@@ -171,7 +171,7 @@ class SspvsList(Format):
         for key, count in counts.items():
             if count > 1:
                 found.problem(f"named {count} times", key, blocking=False)
-        found.use("pretraining: it says who trains and who validates", True)
+        found.use("pretraining: it names the videos to train or to validate on", True)
 
 
 @dataclass(frozen=True)

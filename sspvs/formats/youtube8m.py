@@ -176,12 +176,7 @@ def read_bytes(path: str | os.PathLike[str], key: str) -> tuple[ByteArray, tuple
 
 
 def record_bytes(record: bytes, where: str) -> ByteArray:
-    """(T, D) frame bytes of one record.
-
-    Args:
-        record: A `tf.train.SequenceExample`.
-        where: File and record, for messages.
-    """
+    """(T, D) frame bytes of a `tf.train.SequenceExample`; `where` is for messages."""
     rows = equal_steps(record, _FRAMES)
     if rows is not None:
         return rows

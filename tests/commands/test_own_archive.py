@@ -1,4 +1,4 @@
-"""The walk-through of the README: from videos that nobody annotated to a refined checkpoint to a summary."""
+"""The walk-through of the README: from videos without annotations to a refined checkpoint to a summary."""
 
 from __future__ import annotations
 
