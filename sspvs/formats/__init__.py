@@ -15,7 +15,7 @@ from sspvs.formats.conversion import convert
 from sspvs.formats.detect import detect, inspect_file
 from sspvs.formats.format import FORMATS, Format, Ledger, Settings
 from sspvs.formats.inspection import Inspection
-from sspvs.formats.record import Source, VideoRecord, VideoText
+from sspvs.formats.record import Source, VideoRecord
 
 __all__ = [
     "FORMATS",
@@ -25,7 +25,6 @@ __all__ = [
     "Settings",
     "Source",
     "VideoRecord",
-    "VideoText",
     "convert",
     "detect",
     "inspect_file",

@@ -10,9 +10,10 @@ from pathlib import Path
 from sspvs.errors import DatasetError, FeatureFileError, SspvsError
 from sspvs.formats.format import FORMATS, Format, Ledger, Settings
 from sspvs.formats.inspection import Inspection, explain_keys, number_of, span
-from sspvs.formats.record import Entry, Source, VideoRecord, VideoText
+from sspvs.formats.record import Entry, Source, VideoRecord
 from sspvs.table import DatasetStore, FeatureStore, natural_order, read_dataset, read_features, write_dataset
 from sspvs.table.h5_survey import read_labels, unread_parts
+from sspvs.table.text import TextFields
 from sspvs.types import Annotations, Fingerprint, FrameFeatures
 
 
@@ -212,7 +213,7 @@ def _record(store: DatasetStore, key: str) -> VideoRecord:
         name=annotations.video_name,
         annotations=annotations,
         features=store.features[key] if store.has_features(key) else None,
-        text=VideoText(category=annotations.category, title=annotations.title),
+        text=TextFields(category=annotations.category, title=annotations.title),
         unread=tuple(unread_parts(store.path, key)),
     )
 
@@ -230,7 +231,7 @@ def _feature_record(store: FeatureStore, key: str) -> VideoRecord:
         key=key,
         name=features.name,
         features=features,
-        text=VideoText(category=category, title=title),
+        text=TextFields(category=category, title=title),
         frame_rate=fps,
         unread=tuple(unread_parts(store.path, key)),
     )

@@ -16,7 +16,8 @@ from sspvs.errors import SspvsError
 from sspvs.formats.format import FORMATS, Format, Ledger, Settings
 from sspvs.formats.head import PathHead
 from sspvs.formats.inspection import Inspection, span
-from sspvs.formats.record import Source, VideoRecord, VideoText, values_a_second
+from sspvs.formats.record import Source, VideoRecord, values_a_second
+from sspvs.table.text import TextFields
 from sspvs.types import Annotations
 
 
@@ -102,7 +103,7 @@ class Custom(Format):
 def _record(video: AnnotatedVideo, settings: Settings) -> VideoRecord:
     clock = clock_of(video, None, settings.pick_step)
     annotations = annotations_of(video, clock, users_of(video, clock))
-    return VideoRecord(video.key, video.name, annotations, text=VideoText(category=video.category, title=video.title))
+    return VideoRecord(video.key, video.name, annotations, text=TextFields(video.category, title=video.title))
 
 
 def _video(record: VideoRecord, ledger: Ledger) -> dict[str, Any]:

@@ -8,32 +8,11 @@ from typing import Any, Literal
 
 import numpy as np
 
+from sspvs.table.text import TextFields
 from sspvs.types import Annotations, BoolArray, Fingerprint, FloatArray, FrameFeatures, IntArray, Shots
 
-TOKEN_FIELDS = ("category", "query", "title", "description")
-
-
-@dataclass(frozen=True)
-class VideoText:
-    """What is written about a video.
-
-    Attributes:
-        category: Text, or empty.
-        query: The search query that found it, or empty.
-        title: Text, or empty.
-        description: Text, or empty.
-        tokens: BERT token ids of any of these four, as a source had them.
-        sentences: n sentences about parts of the video.
-        sentence_seconds: (n, 2) the parts they are about, in seconds.
-    """
-
-    category: str = ""
-    query: str = ""
-    title: str = ""
-    description: str = ""
-    tokens: Mapping[str, IntArray] = field(default_factory=dict)
-    sentences: tuple[str, ...] = ()
-    sentence_seconds: FloatArray | None = None
+_NO_TEXT = TextFields()
+_ROUND_OFF = 1e-6
 
 
 @dataclass(frozen=True)
@@ -46,6 +25,9 @@ class VideoRecord:
         annotations: Annotators' scores and summaries, shots; None when the source has only features or texts.
         features: Features of its picks; None when the source has none.
         text: What is written about it.
+        tokens: BERT token ids of any of these fields, as the source has them.
+        sentences: n sentences about parts of the video.
+        sentence_seconds: (n, 2) the parts that they are about, in seconds.
         subset: `train`, `val` or `test` where the source has it.
         frame_rate: Frames per second where only the format fixes them, as in sets of one feature a second.
         unread: What the source has of it that no format here has a place for, in words.
@@ -55,7 +37,10 @@ class VideoRecord:
     name: str
     annotations: Annotations | None = None
     features: FrameFeatures | None = None
-    text: VideoText = field(default_factory=VideoText)
+    text: TextFields = _NO_TEXT
+    tokens: Mapping[str, IntArray] = field(default_factory=dict)
+    sentences: tuple[str, ...] = ()
+    sentence_seconds: FloatArray | None = None
     subset: str = ""
     frame_rate: float | None = None
     unread: tuple[str, ...] = ()
@@ -87,12 +72,9 @@ class VideoRecord:
             "fps": annotations is not None and annotations.fps,
             "names beside the keys": self.name != self.key,
             "picks other than every 15th frame": annotations is not None and not _is_regular(annotations),
-            "category": text.category,
-            "query": text.query,
-            "title": text.title,
-            "description": text.description,
-            "token ids": text.tokens,
-            "sentences": text.sentences,
+            **text._asdict(),
+            "token ids": self.tokens,
+            "sentences": self.sentences,
             "subset (train, val, test)": self.subset,
         }
         return {part: value is not None and value is not False and bool(value) for part, value in has.items()}
@@ -134,9 +116,6 @@ class Source:
     fingerprint: Fingerprint | None = None
     made_by: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-
-
-_ROUND_OFF = 1e-6
 
 
 def second_starts(n_frames: int, fps: float) -> IntArray:

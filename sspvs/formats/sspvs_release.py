@@ -6,7 +6,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,10 +20,11 @@ from sspvs.files import read_json
 from sspvs.formats.format import FORMATS, Format, Ledger, Settings
 from sspvs.formats.head import PathHead
 from sspvs.formats.inspection import Inspection, span
-from sspvs.formats.record import TOKEN_FIELDS, Source, VideoRecord, VideoText
+from sspvs.formats.record import Source, VideoRecord
 from sspvs.table import layout, read_features
 from sspvs.table.h5_file import open_h5
 from sspvs.table.h5_survey import GUIDE, TOKEN_GUIDE, TOKEN_KEYS
+from sspvs.table.text import FIELDS, TextFields
 from sspvs.types import FrameFeatures, IntArray
 from sspvs.weights.minilm import REMEDY, model_folder
 
@@ -34,7 +35,7 @@ FEATURES, TEXTS = "features", "info_embed"
 LISTS = {"train": "train_list.json", "val": "val_list.json"}
 RATE_HZ = 2.0
 """GoogLeNet features of two frames a second."""
-FIELD_OF = dict(zip(TOKEN_KEYS, TOKEN_FIELDS, strict=True))
+FIELD_OF = dict(zip(TOKEN_KEYS, FIELDS, strict=True))
 """Key in a token file -> text field."""
 VOCABULARY = 30522
 """Tokens of bert-base-uncased."""
@@ -49,7 +50,7 @@ class SspvsRelease(Format):
     what = "the SSPVS pretraining release (folder: features/, info_embed/, lists)"
     order = 30
     needs = ("features",)
-    holds = frozenset({"features", "token ids", *TOKEN_FIELDS, "subset (train, val, test)", "names beside the keys"})
+    holds = frozenset({"features", "token ids", *FIELDS, "subset (train, val, test)", "names beside the keys"})
     form = "folder"
 
     def matches(self, head: PathHead) -> bool:
@@ -269,8 +270,8 @@ def _texts(tokens: Mapping[str, IntArray]) -> dict[str, str]:
 
 def _tokens(record: VideoRecord, ledger: Ledger) -> dict[str, IntArray]:
     """Token ids as the source had them, else of its texts, without [CLS] and [SEP]."""
-    tokens = {name: np.asarray(ids, dtype=np.int64) for name, ids in record.text.tokens.items()}
-    fresh = [name for name in TOKEN_FIELDS if getattr(record.text, name) and name not in tokens]
+    tokens = {name: np.asarray(ids, dtype=np.int64) for name, ids in record.tokens.items()}
+    fresh = [name for name in FIELDS if getattr(record.text, name) and name not in tokens]
     if fresh and not available():
         ledger.leave_out(f"{', '.join(fresh)} ({NEEDED})", record.key)
         return tokens
@@ -289,8 +290,10 @@ def _features(release: _Release, key: str) -> FrameFeatures:
 def _record(release: _Release, key: str) -> VideoRecord:
     tokens = read_tokens(release.texts[key]) if key in release.texts else {}
     features = _features(release, key) if key in release.features else None
-    text = replace(VideoText(tokens=tokens), **_texts(tokens))  # type: ignore[arg-type]  # names of its own fields
-    return VideoRecord(key, key, features=features, text=text, subset=release.subsets.get(key, ""), frame_rate=RATE_HZ)
+    text = TextFields(**_texts(tokens))
+    return VideoRecord(
+        key, key, features=features, text=text, tokens=tokens, subset=release.subsets.get(key, ""), frame_rate=RATE_HZ
+    )
 
 
 def _check_lists(found: Inspection, release: _Release) -> None:
@@ -312,7 +315,7 @@ def _detail(release: _Release, key: str) -> dict[str, str]:
     record, detail = _record(release, key), dict[str, str]()
     if record.features is not None:
         detail["features"] = str(record.features.features.shape)
-    for name, ids in record.text.tokens.items():
+    for name, ids in record.tokens.items():
         text = getattr(record.text, name) or f"({NEEDED})"
         detail[name] = f"{len(ids)} tokens: {text if len(ids) else '(empty)'}"
     return detail | {"list": record.subset or "in neither"}

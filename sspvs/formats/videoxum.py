@@ -21,7 +21,7 @@ from sspvs.errors import DatasetError, SspvsError
 from sspvs.formats.format import FORMATS, Format, Ledger, Settings
 from sspvs.formats.head import PathHead
 from sspvs.formats.inspection import Inspection, span
-from sspvs.formats.record import Source, VideoRecord, VideoText, summaries_a_second
+from sspvs.formats.record import Source, VideoRecord, summaries_a_second
 from sspvs.types import Annotations, BoolArray, FloatArray
 
 PEOPLE = 10
@@ -71,7 +71,7 @@ class VideoXum(Format):
             assert record.annotations is not None
             seconds.append(record.annotations.n_frames)
             users.append(record.annotations.n_users)
-            sentences.append(len(record.text.sentences))
+            sentences.append(len(record.sentences))
         present = Counter(name for entry in entries if isinstance(entry, dict) for name in entry)
         for name, count in present.items():
             shape, meaning = KEYS.get(name, ("", "no key that we know"))
@@ -140,7 +140,8 @@ def _read_entry(entry: Any, number: int, subset: str = "") -> VideoRecord:
     unread = tuple(f"'{name}'" for name in entry if name not in KEYS)
     if intervals is not None and (intervals != np.rint(intervals)).any():
         unread += ("fractions of a second of 'vsum'",)
-    return VideoRecord(key, key, annotations, text=_sentences(entry, key), subset=subset, unread=unread)
+    sentences, times = _sentences(entry, key)
+    return VideoRecord(key, key, annotations, sentences=sentences, sentence_seconds=times, subset=subset, unread=unread)
 
 
 def _array(entry: dict[str, Any], name: str, key: str) -> FloatArray | None:
@@ -222,7 +223,7 @@ def _check_seconds(
         )
 
 
-def _sentences(entry: dict[str, Any], key: str) -> VideoText:
+def _sentences(entry: dict[str, Any], key: str) -> tuple[tuple[str, ...], FloatArray | None]:
     sentences = entry.get("tsum") or []
     if not isinstance(sentences, list):
         raise DatasetError(f"{key}: 'tsum': expected a list of sentences, found {type(sentences).__name__}")
@@ -231,19 +232,19 @@ def _sentences(entry: dict[str, Any], key: str) -> VideoText:
         if sentences:
             raise DatasetError(f"{key}: {len(sentences)} sentences, but timestamps of shape {times.shape}")
         times = None
-    return VideoText(sentences=tuple(map(str, sentences)), sentence_seconds=times)
+    return tuple(map(str, sentences)), times
 
 
 def _entry_of(record: VideoRecord, ledger: Ledger) -> dict[str, Any]:
     """A record as an entry; each run of selected seconds is an interval, [0, 0] fills up where a person has fewer."""
-    annotations, text, fps = record.annotations, record.text, ledger.fps(record)
+    annotations, times, fps = record.annotations, record.sentence_seconds, ledger.fps(record)
     assert annotations is not None  # `lacks` saw to it
     assert annotations.user_summaries is not None
     summaries = annotations.user_summaries
     if fps != 1:
         summaries = summaries_a_second(summaries, fps)
         ledger.change("one summary value a second: in where at least half of the second is", record.key)
-    if not text.sentences:
+    if not record.sentences:
         ledger.change("no sentences in the source: 'tsum' and 'timestamps' are empty", record.key)
     runs = [_runs(row) for row in summaries]
     n_intervals = max(len(parts) for parts in runs)
@@ -254,8 +255,8 @@ def _entry_of(record: VideoRecord, ledger: Ledger) -> dict[str, Any]:
         "video_id": record.name,
         "duration": annotations.n_frames / fps,
         "sampled_frames": int(summaries.shape[1]),
-        "timestamps": [] if text.sentence_seconds is None else text.sentence_seconds.tolist(),
-        "tsum": list(text.sentences),
+        "timestamps": [] if times is None else times.tolist(),
+        "tsum": list(record.sentences),
         "vsum": [[person[number] for person in filled] for number in range(n_intervals)],
         "vsum_onehot": summaries.astype(int).tolist(),
     }
