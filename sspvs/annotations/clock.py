@@ -14,7 +14,6 @@ from sspvs.types.video import MOST_FRAMES
 
 COMMUNITY_STEP = 15
 """The community's picks are every 15th frame."""
-
 FEW_FRAMES = 5
 SMALL_SHARE = 0.01
 """Decoders disagree by so many frames, or this share of them, about one and the same video."""

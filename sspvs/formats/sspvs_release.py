@@ -6,8 +6,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property, lru_cache, partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -175,37 +174,16 @@ class SspvsList(Format):
         found.use("pretraining: it names the videos to train or to validate on", True)
 
 
-@dataclass(frozen=True)
 class _Release:
-    """The parts of a release folder."""
+    """The parts of a release folder: id -> feature file, id -> token file, subset -> ids of its list."""
 
-    folder: Path
-
-    @cached_property
-    def features(self) -> dict[str, Path]:
-        """Id -> its feature file."""
-        return {path.stem: path for path in sorted((self.folder / FEATURES).glob("*.h5"))}
-
-    @cached_property
-    def texts(self) -> dict[str, Path]:
-        """Id -> its token file."""
-        return {path.stem: path for path in sorted((self.folder / TEXTS).glob("*.h5"))}
-
-    @cached_property
-    def lists(self) -> dict[str, list[str]]:
-        """Subset -> its ids, for the lists that are there."""
-        paths = {part: self.folder / name for part, name in LISTS.items()}
-        return {part: _read_list(path) for part, path in paths.items() if path.is_file()}
-
-    @cached_property
-    def subsets(self) -> dict[str, str]:
-        """Id -> `train` or `val`."""
-        return {key: part for part, keys in self.lists.items() for key in keys}
-
-    @cached_property
-    def ids(self) -> list[str]:
-        """Every id that has features or texts, sorted."""
-        return sorted(self.features.keys() | self.texts.keys())
+    def __init__(self, folder: Path) -> None:
+        self.features = {path.stem: path for path in sorted((folder / FEATURES).glob("*.h5"))}
+        self.texts = {path.stem: path for path in sorted((folder / TEXTS).glob("*.h5"))}
+        self.ids = sorted(self.features.keys() | self.texts.keys())
+        paths = {part: folder / name for part, name in LISTS.items()}
+        self.lists = {part: _read_list(path) for part, path in paths.items() if path.is_file()}
+        self.subsets = {key: part for part, keys in self.lists.items() for key in keys}
 
 
 def available() -> bool:

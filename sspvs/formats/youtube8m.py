@@ -7,7 +7,7 @@ Files are TFRecord as published, .npy or .npz arrays, h5, or a folder of such. A
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
@@ -22,7 +22,7 @@ from sspvs.formats.format import FORMATS, Format, Ledger, Settings
 from sspvs.formats.head import DAMAGE, PathHead
 from sspvs.formats.inspection import Inspection, span
 from sspvs.formats.numpy_file import array_headers, is_numpy, load_array
-from sspvs.formats.record import Entry, Source, VideoRecord, values_a_second
+from sspvs.formats.record import Source, VideoRecord, values_a_second
 from sspvs.formats.tfrecord import (
     SequenceExample,
     equal_steps,
@@ -37,6 +37,8 @@ from sspvs.table.h5_survey import AUDIO_BYTES, FRAME_BYTES
 from sspvs.types import FloatArray, FrameFeatures
 
 ByteArray = npt.NDArray[np.uint8]
+_Load = Callable[[], tuple[ByteArray, tuple[str, ...]]]
+"""Reads one video: (T, D) bytes, and what else is there, in words."""
 WIDTH = 1024
 STEP, BIAS = 4 / 255, 4 / 512 - 2
 SUFFIXES = (".npy", ".npz", ".h5", ".hdf5", ".tfrecord")
@@ -80,7 +82,9 @@ class YouTube8M(Format):
         """Open frame bytes."""
         scale = "as they are" if settings.keep_scale else "L2-normalised"
         notes = (f"bytes were dequantised to [-2, 2], rows {scale}", "each second is a frame of its own")
-        return Source(settings.name or path.stem, _entries(path, settings), notes=notes)
+        found = _entries(path, settings.check)
+        entries = ((key, partial(_record, key, load, settings)) for key, load in found)
+        return Source(settings.name or path.stem, entries, notes=notes)
 
     def inspect(self, path: Path, found: Inspection) -> None:
         """Every video."""
@@ -193,24 +197,31 @@ def _dataset(file: h5py.File, key: str) -> Any:
     return entry if isinstance(entry, h5py.Dataset) else None
 
 
-def _entries(path: Path, settings: Settings) -> Iterator[Entry]:
+def _entries(path: Path, check: bool) -> Iterator[tuple[str, _Load]]:
     """Key and reader of every video of a file, or of every file of a folder."""
     head = PathHead(path)
     if head.is_folder:
         for file in head.files(*SUFFIXES):
             try:
-                yield from _entries(file, settings)
+                yield from _entries(file, check)
             except DAMAGE as error:
                 yield file.name, partial(_damaged, f"{file}: {one_line(error).removeprefix(f'{file}: ')}")
     elif head.is_h5:
         for key in byte_videos(path):
-            yield key, partial(_h5_record, path, key, settings)
+            yield key, partial(read_bytes, path, key)
     elif is_numpy(head):
-        yield from _numpy_entries(path, settings)
+        names = {header.name for header in array_headers(path)}
+        if names <= _PARTS | {""}:  # one video, perhaps with its sound
+            name = next((known for known in (_FRAMES, "features", "") if known in names), "")
+            unread = tuple(f"array '{other}'" for other in sorted(names - {name}))
+            yield path.stem, partial(_read_array, path, name, unread)
+            return
+        for header in array_headers(path):
+            yield header.name, partial(_read_array, path, header.name, ())
     elif looks_like_tfrecord(head.start):
         places, wrong = record_places(path)
         for number, place in enumerate(places):
-            yield _tfrecord_entry(path, number, place, settings)
+            yield _tfrecord_entry(path, number, place, check)
         if wrong:
             raise DatasetError(wrong)
     else:
@@ -221,50 +232,32 @@ def _damaged(message: str) -> NoReturn:
     raise DatasetError(message)
 
 
-def _record(key: str, values: ByteArray, unread: tuple[str, ...], settings: Settings) -> VideoRecord:
+def _record(key: str, load: _Load, settings: Settings) -> VideoRecord:
+    values, unread = load()
     features = dequantise(values, unit_length=not settings.keep_scale)
     picks = np.arange(len(features), dtype=np.int64)
-    frames = FrameFeatures(key, features, picks, len(features))
-    return VideoRecord(key, key, features=frames, frame_rate=1.0, unread=unread)
+    return VideoRecord(
+        key, key, None, FrameFeatures(key, features, picks, len(features)), frame_rate=1.0, unread=unread
+    )
 
 
-def _h5_record(path: Path, key: str, settings: Settings) -> VideoRecord:
-    return _record(key, *read_bytes(path, key), settings)
-
-
-def _numpy_entries(path: Path, settings: Settings) -> Iterator[Entry]:
-    headers = array_headers(path)
-    names = {header.name for header in headers}
-    if names <= _PARTS | {""}:  # one video, perhaps with its sound
-        name = next((known for known in (_FRAMES, "features", "") if known in names), "")
-        unread = tuple(f"array '{other}'" for other in sorted(names - {name}))
-        yield path.stem, partial(_numpy_record, path, path.stem, name, unread, settings)
-        return
-    for header in headers:
-        yield header.name, partial(_numpy_record, path, header.name, header.name, (), settings)
-
-
-def _numpy_record(path: Path, key: str, name: str, unread: tuple[str, ...], settings: Settings) -> VideoRecord:
+def _read_array(path: Path, name: str, unread: tuple[str, ...]) -> tuple[ByteArray, tuple[str, ...]]:
     values = load_array(path, name)
     if values.dtype != np.uint8 or values.ndim != 2 or 0 in values.shape:
         raise DatasetError(f"{path}: expected (T, D) uint8, found {values.shape} of {values.dtype}")
-    return _record(key, values, unread, settings)
+    return values, unread
 
 
-def _tfrecord_entry(path: Path, number: int, place: tuple[int, int], settings: Settings) -> Entry:
+def _tfrecord_entry(path: Path, number: int, place: tuple[int, int], check: bool) -> tuple[str, _Load]:
     where = f"{path}, record {number}"
     try:
-        example = parse_example(read_record(path, number, *place, check=settings.check))
+        example = parse_example(read_record(path, number, *place, check=check))
     except DatasetError as error:
         return f"record {number}", partial(_damaged, str(error) if str(path) in str(error) else f"{where}: {error}")
     ids = [example.context[name] for name in _IDS if example.context.get(name)]
     first = ids[0][0] if ids else b""
     key = first.decode("utf-8", "replace") if isinstance(first, bytes) and first else f"{path.stem}_{number}"
-    return key, partial(_tfrecord_record, key, example, where, settings)
-
-
-def _tfrecord_record(key: str, example: SequenceExample, where: str, settings: Settings) -> VideoRecord:
-    return _record(key, *_frames(example, where), settings)
+    return key, partial(_frames, example, where)
 
 
 def _frames(example: SequenceExample, where: str) -> tuple[ByteArray, tuple[str, ...]]:
