@@ -1,4 +1,4 @@
-"""How long a video is, where its picks are and when its frames are shown: from its annotations and its features."""
+"""A video's length, picks and times, and its annotators' arrays on them, from its annotations and its features."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ SMALL_SHARE = 0.01
 
 _SAME_SECONDS = 1.0
 _SAME_LENGTH = 0.02
+_TICK = 1e-6  # times that differ by less are the same
+_LITTLE_SECONDS, _LITTLE_SHARE = 1.0, 0.01  # beyond the end of the video
 
 
 @dataclass(frozen=True)
@@ -124,10 +126,6 @@ def _check_length(video: AnnotatedVideo, n_frames: int, timeline: Timeline | Non
             f"{n_frames / timeline.end_seconds:g} per second, but the annotations say {stated:g} s; correct "
             "'duration', 'fps' or 'n_frames'"
         )
-
-
-_TICK = 1e-6  # times that differ by less are the same
-_LITTLE_SECONDS, _LITTLE_SHARE = 1.0, 0.01  # beyond the end of the video
 
 
 class Users(NamedTuple):

@@ -202,7 +202,7 @@ class _Features:
             return found
         remedy = ""
         if all(group == name for group, name in names.items()) and not annotations.community_keys:
-            remedy = "its names may be numbers only, which fit complete SumMe and TVSum annotations only; "
+            remedy = "its videos may be named by number only, which fits complete SumMe and TVSum annotations only; "
         there = ", ".join(list(names.values())[:_SHOWN]) + (" ..." if len(names) > _SHOWN else "")
         raise DatasetError(
             f"{self.path}: no features of {len(missing)} of {len(videos)} videos ({listed(missing, _SHOWN)}); it has "
