@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from sspvs.atomic import write_text
-from sspvs.errors import DatasetError, SspvsError, first_line
+from sspvs.errors import DatasetError, first_line
 from sspvs.files import read_json
 from sspvs.formats.format import FORMATS, Format, Ledger, Settings
 from sspvs.formats.head import PathHead
@@ -53,7 +53,7 @@ class DSNet(Format):
     def inspect(self, path: Path, found: Inspection) -> None:
         """Every label file."""
         lengths, users = list[int](), list[int]()
-        for record in found.records(self.read(path, Settings()), kinds=(SspvsError,)):
+        for record in found.records(self.read(path, Settings())):
             assert record.annotations is not None
             summaries = record.annotations.user_summaries
             assert summaries is not None

@@ -244,5 +244,5 @@ def formats() -> list[Format]:
 def format_named(name: str) -> Format:
     """A format by its name."""
     if name not in FORMATS:
-        raise ValueError(f"unknown kind '{name}'; expected one of: {', '.join(known.name for known in formats())}")
+        raise ValueError(FORMATS.unknown(name))
     return FORMATS[name](name)

@@ -100,20 +100,10 @@ class Inspection:
         total = len(items) if isinstance(items, Sized) else total
         return items if self.watch is None else self.watch(items, total)
 
-    def records(
-        self, source: Source, remedy: str = "", kinds: tuple[type[BaseException], ...] = DAMAGE
-    ) -> Iterator[VideoRecord]:
-        """Read every video of a source; a video that cannot be read becomes a problem.
+    def records(self, source: Source) -> Iterator[VideoRecord]:
+        """Each video of a source that can be read; the others, and ids that occur again, become problems.
 
         Also counts the videos, and notes their names and what reading them repairs.
-
-        Args:
-            source: What the format's own reader opened.
-            remedy: What to do about a video that cannot be read.
-            kinds: The errors that concern one video alone.
-
-        Yields:
-            Each video that can be read.
         """
         counts: Counter[str] = Counter()
         try:
@@ -123,8 +113,8 @@ class Inspection:
                     continue
                 try:
                     record = load()
-                except kinds as error:
-                    self.problem(error, key, remedy=remedy)
+                except DAMAGE as error:
+                    self.problem(error, key)
                     continue
                 if record.name != key:
                     self.names[key] = record.name

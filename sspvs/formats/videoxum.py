@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sspvs.errors import DatasetError, SspvsError
+from sspvs.errors import DatasetError
 from sspvs.formats.format import FORMATS, Format, Ledger, Settings
 from sspvs.formats.head import PathHead
 from sspvs.formats.inspection import Inspection, span
@@ -67,7 +67,7 @@ class VideoXum(Format):
         """Every entry."""
         entries = _load(path)
         seconds, users, sentences = list[int](), list[int](), list[int]()
-        for record in found.records(self.read(path, Settings()), kinds=(SspvsError, ValueError)):
+        for record in found.records(self.read(path, Settings())):
             assert record.annotations is not None
             seconds.append(record.annotations.n_frames)
             users.append(record.annotations.n_users)
