@@ -103,7 +103,7 @@ class Splits:
         return found.pop() if len(found) == 1 else "unrecognised"
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain types that say which split this is."""
+        """Plain types that identify the split."""
         return {"file": self.name, "sha256": self.sha256, "setting": self.setting, "folds": len(self.folds)}
 
     def resolve(self, dataset: Mapping[str, Annotations], name: str) -> Splits:

@@ -59,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Build, and say what was built."""
+    """Build, and print what was built."""
     _check(args)
     check_outputs(args, out=DATASET)
     from sspvs.annotations.clock import COMMUNITY_STEP

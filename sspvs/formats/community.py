@@ -54,7 +54,7 @@ class Community(Format):
         write_dataset(path, pairs, name=ledger.name, made_by=made_by, fingerprint=source.fingerprint)
 
     def inspect(self, path: Path, found: Inspection) -> None:
-        """Every video, its annotations and its features apart."""
+        """Read every video, its annotations and its features apart."""
         explain_keys(path, found, "dataset")
         tally = Tally()
         with read_dataset(path) as store:
@@ -91,7 +91,7 @@ class Features(Format):
         return Source(settings.name or path.stem, _feature_entries(store), len(store), store.fingerprint)
 
     def inspect(self, path: Path, found: Inspection) -> None:
-        """Every video's features."""
+        """Read every video's features."""
         explain_keys(path, found, "features")
         lengths, widths, without_picks = list[int](), list[int](), 0
         with read_features(path) as store:

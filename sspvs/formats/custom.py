@@ -55,7 +55,7 @@ class Custom(Format):
         return Source(settings.name or annotations.name, entries, len(annotations.videos), notes=notes)
 
     def inspect(self, path: Path, found: Inspection) -> None:
-        """Every video; one whose frame rate is unknown is not wrong, `data build` can be given it."""
+        """Read every video; one whose frame rate is unknown is not wrong: `data build` takes it."""
         annotations = read_custom(path)
         for sentence in annotations.warnings:
             found.problem(sentence, blocking=False)

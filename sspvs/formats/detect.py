@@ -175,7 +175,7 @@ def _objects(head: PathHead) -> tuple[str, str] | None:
 
 
 def _unknown(head: PathHead) -> tuple[str, str]:
-    """What to say about a file or folder of no known format."""
+    """What a file or folder of no known format is, and what to do."""
     if head.is_folder:
         inside = sorted(path.name for path in head.path.iterdir())
         shown = ", ".join(inside[:6]) + (", ..." if len(inside) > 6 else "") if inside else "nothing"

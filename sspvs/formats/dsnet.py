@@ -51,7 +51,7 @@ class DSNet(Format):
         return Source(settings.name or path.stem, entries, len(files), notes=notes)
 
     def inspect(self, path: Path, found: Inspection) -> None:
-        """Every label file."""
+        """Read every label file."""
         lengths, users = list[int](), list[int]()
         for record in found.records(self.read(path, Settings())):
             assert record.annotations is not None

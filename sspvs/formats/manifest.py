@@ -44,7 +44,7 @@ class Manifest(Format):
         return _ID in names and bool(names & {*PATH_COLUMNS, *TEXT_COLUMNS})
 
     def inspect(self, path: Path, found: Inspection) -> None:
-        """Every line, as pretraining reads it."""
+        """Read every line, as pretraining reads it."""
         problems, ids, filled = Problems(path), Counter[str](), Counter[str]()
         for where, row in read_rows(path, problems):
             key = str(row.get(_ID) or "").strip()

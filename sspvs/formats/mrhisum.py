@@ -51,7 +51,7 @@ class MrHiSum(Format):
         return Source(settings.name or "mrhisum", _entries(store), len(store), store.features.fingerprint)
 
     def inspect(self, path: Path, found: Inspection) -> None:
-        """Every video."""
+        """Read every video."""
         explain_keys(path, found, "mrhisum")
         tally = Tally()
         for record in found.records(self.read(path, Settings())):
@@ -98,7 +98,7 @@ class MrHiSumMetadata(Format):
         return {KEY, NAME} <= set(head.columns)
 
     def inspect(self, path: Path, found: Inspection) -> None:
-        """The table's columns and names."""
+        """Read the table's columns and names."""
         found.names = _read_names(path)
         found.n_videos = len(found.names)
         for column in PathHead(path).columns:

@@ -41,7 +41,7 @@ class QVHighlights(Format):
         return isinstance(head.first_line, dict) and {"qid", "query", "vid"} <= set(head.first_line)
 
     def inspect(self, path: Path, found: Inspection) -> None:
-        """Every line."""
+        """Read every line."""
         counts: Counter[str] = Counter()
         videos: set[str] = set()
         seconds: list[int] = []

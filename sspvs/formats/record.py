@@ -1,4 +1,4 @@
-"""What every format is read into and written from: one video at a time."""
+"""The record that every format is read into and written from, one video at a time; values resampled to seconds."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class VideoRecord:
 
     @property
     def has_own_scores(self) -> bool:
-        """Whether the annotators' scores say more than their summaries do (not so on SumMe)."""
+        """Whether the annotators' scores hold more than their summaries do (not so on SumMe)."""
         if self.annotations is None or self.annotations.user_scores is None:
             return False
         summaries, scores = self.annotations.user_summaries, self.annotations.user_scores

@@ -53,7 +53,7 @@ class Scores(_ScoreFile):
     order = 60
 
     def inspect(self, path: Path, found: Inspection) -> None:
-        """Every video."""
+        """Read every video."""
         explain_keys(path, found, "scores")
         names = scored_videos(path)
         found.n_videos = len(names)
@@ -76,7 +76,7 @@ class ScoresJson(_ScoreFile):
         return isinstance(first, list) and bool(first) and type(first[0]) in (int, float)
 
     def inspect(self, path: Path, found: Inspection) -> None:
-        """Every video."""
+        """Read every video."""
         scores: dict[str, Any] = PathHead(path).json
         found.n_videos, lengths = len(scores), list[int]()
         for name, values in scores.items():
@@ -132,7 +132,7 @@ def _problems(video: VideoScores, n_picks: int | None) -> Iterator[tuple[str, bo
 
 
 def read_score_file(path: str | os.PathLike[str]) -> dict[str, VideoScores]:
-    """Every video's scores, by the name that the file has for it; values are as they stand, unchecked.
+    """Read every video's scores, by the name that the file has for it; values are as they stand, unchecked.
 
     Raises:
         DatasetError: The file cannot be read, is of no known kind, or names a video twice.

@@ -30,7 +30,7 @@ class Shard(Format):
         return is_shard(head)
 
     def inspect(self, path: Path, found: Inspection) -> None:
-        """Every member's name; their contents are left alone."""
+        """Read every member's name; their contents are left alone."""
         samples: dict[str, set[str]] = {}
         last = ""
         try:

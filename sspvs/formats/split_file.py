@@ -33,7 +33,7 @@ class SplitFile(Format):
         return _is_fold(head.json) or _is_fold(head.first)
 
     def inspect(self, path: Path, found: Inspection) -> None:
-        """Every fold."""
+        """Read every fold."""
         splits = read_splits(path)
         folds = splits.folds
         tested = [ref for fold in folds for ref in fold.test]

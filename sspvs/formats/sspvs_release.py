@@ -68,7 +68,7 @@ class SspvsRelease(Format):
         return Source(settings.name or path.name, entries, len(release.ids), notes=tuple(notes))
 
     def inspect(self, path: Path, found: Inspection) -> None:
-        """Every video's features and texts, and the lists."""
+        """Read every video's features and texts, and the lists."""
         release = _Release(path)
         found.n_videos = len(release.ids)
         lengths, widths, tokens = list[int](), list[int](), list[int]()
@@ -138,7 +138,7 @@ class SspvsTokens(Format):
     names_videos = False
 
     def inspect(self, path: Path, found: Inspection) -> None:
-        """The token ids, and the text they stand for where the word pieces are here."""
+        """Read the token ids, as text too where the word pieces are here."""
         tokens = read_tokens(path)
         found.n_videos = 1
         texts = _texts(tokens)
@@ -165,7 +165,7 @@ class SspvsList(Format):
         return isinstance(head.json, list) and isinstance(head.first, str)
 
     def inspect(self, path: Path, found: Inspection) -> None:
-        """The ids."""
+        """Count the ids."""
         counts = Counter(_read_list(path))
         found.n_videos = len(counts)
         for key, count in counts.items():

@@ -64,7 +64,7 @@ class VideoXum(Format):
         )
 
     def inspect(self, path: Path, found: Inspection) -> None:
-        """Every entry."""
+        """Read every entry."""
         entries = _load(path)
         seconds, users, sentences = list[int](), list[int](), list[int]()
         for record in found.records(self.read(path, Settings())):

@@ -87,7 +87,7 @@ class YouTube8M(Format):
         return Source(settings.name or path.stem, entries, notes=notes)
 
     def inspect(self, path: Path, found: Inspection) -> None:
-        """Every video."""
+        """Read every video."""
         lengths, widths = list[int](), list[int]()
         for record in found.records(self.read(path, Settings(keep_scale=True))):
             assert record.features is not None
