@@ -34,7 +34,8 @@ class Community(Format):
         """Open a dataset file."""
         store = read_dataset(path)
         entries, made = _entries(store), store.features.fingerprint
-        return Source(settings.name or store.name, entries, len(store), made, made_by=store.made_by)
+        unread = partial(unread_parts, path)
+        return Source(settings.name or store.name, entries, len(store), made, made_by=store.made_by, unread=unread)
 
     def lacks(self, record: VideoRecord) -> str | None:
         """A group needs picks, from annotations or features, and the two must agree."""
@@ -88,7 +89,8 @@ class Features(Format):
     def read(self, path: Path, settings: Settings) -> Source:
         """Open a feature file."""
         store = read_features(path)
-        return Source(settings.name or path.stem, _feature_entries(store), len(store), store.fingerprint)
+        entries, unread = _feature_entries(store), partial(unread_parts, path)
+        return Source(settings.name or path.stem, entries, len(store), store.fingerprint, unread=unread)
 
     def inspect(self, path: Path, found: Inspection) -> None:
         """Read every video's features."""
@@ -214,7 +216,6 @@ def _record(store: DatasetStore, key: str) -> VideoRecord:
         annotations=annotations,
         features=store.features[key] if store.has_features(key) else None,
         text=TextFields(category=annotations.category, title=annotations.title),
-        unread=tuple(unread_parts(store.path, key)),
     )
 
 
@@ -233,7 +234,6 @@ def _feature_record(store: FeatureStore, key: str) -> VideoRecord:
         features=features,
         text=TextFields(category=category, title=title),
         frame_rate=fps,
-        unread=tuple(unread_parts(store.path, key)),
     )
 
 

@@ -114,7 +114,7 @@ def _records(entries: Iterator[Entry], wanted: Format, ledger: Ledger) -> Genera
             if key in seen:
                 raise DatasetError("this id occurs more than once; every video needs its own")
             seen.add(key)
-            record = load()
+            record, unread = load(), ledger.opened.unread(key)
             lacks = [wanted.lacks(record)]
             if wanted.needs_clock and ledger.settings.fps_of(record) is None:
                 lacks.append("frames per second (--fps)")
@@ -130,7 +130,7 @@ def _records(entries: Iterator[Entry], wanted: Format, ledger: Ledger) -> Genera
             continue
         ledger.written.append(record.key)
         lost = [part for part, there in record.parts().items() if there and part not in wanted.holds]
-        for what in (*lost, *record.unread):
+        for what in (*lost, *record.unread, *unread):
             ledger.leave_out(what, record.key)
         for sentence in record.annotations.repairs if record.annotations else ():
             ledger.repaired.setdefault(sentence, []).append(record.key)

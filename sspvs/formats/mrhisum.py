@@ -48,7 +48,8 @@ class MrHiSum(Format):
     def read(self, path: Path, settings: Settings) -> Source:
         """Open the file; names come from `metadata.csv` and subsets from the split file, where these lie beside it."""
         store = read_dataset(path)
-        return Source(settings.name or "mrhisum", _entries(store), len(store), store.features.fingerprint)
+        entries, made = _entries(store), store.features.fingerprint
+        return Source(settings.name or "mrhisum", entries, len(store), made, unread=partial(unread_parts, path))
 
     def inspect(self, path: Path, found: Inspection) -> None:
         """Read every video."""
@@ -153,8 +154,7 @@ def _record(store: DatasetStore, key: str, name: str, subset: str) -> VideoRecor
     # what MR.HiSum means by its layout is no repair
     repairs = tuple(text for text in annotations.repairs if not any(sign in text for sign in _BY_DESIGN))
     annotations = replace(annotations, video_name=name, repairs=repairs)
-    unread = tuple(unread_parts(store.path, key))
-    return VideoRecord(key, name, annotations, features, subset=subset, frame_rate=1.0, unread=unread)
+    return VideoRecord(key, name, annotations, features, subset=subset, frame_rate=1.0)
 
 
 def _seconds(record: VideoRecord, ledger: Ledger) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -108,6 +108,7 @@ class Source:
         fingerprint: What made the features of the whole file.
         made_by: How the source was made, from its own record.
         notes: What was taken for granted in reading, in sentences.
+        unread: Of a key, what the source has of that video beside `VideoRecord.unread`; only conversions look.
     """
 
     name: str
@@ -116,6 +117,7 @@ class Source:
     fingerprint: Fingerprint | None = None
     made_by: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    unread: Callable[[str], Sequence[str]] = lambda _: ()
 
 
 def second_starts(n_frames: int, fps: float) -> IntArray:
