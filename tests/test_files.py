@@ -23,10 +23,10 @@ from safetensors.torch import save_file
 from scipy.io import savemat
 
 from sspvs.annotations import read_custom, read_tvsum
+from sspvs.annotations.official import read_summe_video, read_tsv
+from sspvs.annotations.record import Problems
 from sspvs.annotations.shots import read_given_shots
 from sspvs.annotations.splits import read_splits
-from sspvs.annotations.summe import read_summe_video
-from sspvs.annotations.tvsum import read_tsv
 from sspvs.cli import main
 from sspvs.data.pretrain.items import FeatureReader, FeatureRef
 from sspvs.data.pretrain.shards import FORMAT, INDEX, VERSION, read_index
@@ -34,10 +34,10 @@ from sspvs.data.refinement.finding import ClipReader, array_names, feature_files
 from sspvs.errors import SspvsError
 from sspvs.files import decode_text, kind_of_start, read_text, why_not
 from sspvs.formats import convert, inspect_file
-from sspvs.formats.manifest_rows import Problems, read_rows
+from sspvs.formats.manifest import read_rows
 from sspvs.formats.numpy_file import load_array
-from sspvs.formats.release_layout import read_tokens
-from sspvs.formats.score_files import read_score_file
+from sspvs.formats.scores import read_score_file
+from sspvs.formats.sspvs_release import read_tokens
 from sspvs.formats.tfrecord import record_places
 from sspvs.selection.shots import given_shots
 from sspvs.table import read_dataset, read_features, read_score_facts, read_scores

@@ -1,13 +1,14 @@
-"""Annotation files as their makers publish them, read into one form.
+"""Annotation files, and the dataset files, splits and folds made of them.
 
-    summe     the official GT folder of MATLAB v5 files, one a video
-    tvsum     the official ydata-tvsum50.mat (MATLAB v7.3), and its .tsv
-    custom    one's own: intervals in seconds, or one score per second, as JSON or CSV
+    record, custom, official    what people chose or rated, read from one's own files and from SumMe's and TVSum's
+    clock, shots, dataset       that, with features and shots, as a dataset file in the community's layout
+    splits, video_names         folds of a dataset's videos, and how files of the field name a video
 
-Each reader gives an `AnnotationSet`; `dataset.py` makes a dataset file of it.
+Each reader gives an `AnnotationSet`, of which `build_dataset` makes a dataset file.
 """
 
 from sspvs.annotations.custom import read_custom
+from sspvs.annotations.official import read_summe, read_tvsum
 from sspvs.annotations.record import (
     AnnotatedVideo,
     AnnotationSet,
@@ -16,8 +17,6 @@ from sspvs.annotations.record import (
     SecondScores,
     TimeIntervals,
 )
-from sspvs.annotations.summe import read_summe
-from sspvs.annotations.tvsum import read_tvsum
 
 __all__ = [
     "AnnotatedVideo",

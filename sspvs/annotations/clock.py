@@ -1,4 +1,4 @@
-"""How long a video is, where its picks are and when its frames are shown: from its annotations and its features."""
+"""A video's length, picks and times, and its annotators' arrays on them, from its annotations and its features."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ import numpy as np
 
 from sspvs.annotations.record import AnnotatedVideo, FrameChoices, FrameRatings, SecondScores, TimeIntervals
 from sspvs.errors import DatasetError
-from sspvs.types import BoolArray, FloatArray, FrameFeatures, IntArray, Timeline
+from sspvs.types import Annotations, BoolArray, FloatArray, FrameFeatures, IntArray, Timeline
 from sspvs.types.video import MOST_FRAMES
 
 COMMUNITY_STEP = 15
 """The community's picks are every 15th frame."""
-
 FEW_FRAMES = 5
 SMALL_SHARE = 0.01
 """Decoders disagree by so many frames, or this share of them, about one and the same video."""
 
 _SAME_SECONDS = 1.0
 _SAME_LENGTH = 0.02
+_TICK = 1e-6  # times that differ by less are the same
+_LITTLE_SECONDS, _LITTLE_SHARE = 1.0, 0.01  # beyond the end of the video
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class VideoClock:
     Attributes:
         n_frames: N.
         picks: (T,) frame indices.
-        timeline: When each frame is shown; None when neither features nor annotations know the frame rate.
+        timeline: When each frame is shown; None when the frame rate is unknown.
         fps: Frames per second; None when unknown.
         features: The video's features, of the same N and picks; None when there are none.
         repairs: Sentences about what was repaired.
@@ -47,16 +48,8 @@ class VideoClock:
 def clock_of(video: AnnotatedVideo, features: FrameFeatures | None, every: int = COMMUNITY_STEP) -> VideoClock:
     """The clock of a video.
 
-    What the annotations say of N rules; the picks are those of the features, or every `every`-th frame; times come
+    The annotations' N rules; the picks are those of the features, or every `every`-th frame; times come
     from the features' timeline where it is of the same N, else from the frame rate.
-
-    Args:
-        video: What was read from the annotation file.
-        features: Its features, where there are any.
-        every: Distance of the picks in frames, where there are none.
-
-    Raises:
-        DatasetError: When the length is unknown, or annotations and features are of different videos.
     """
     n_frames = video.n_frames or (features.n_frames if features else None) or _frames_from_time(video)
     if n_frames > MOST_FRAMES:
@@ -77,19 +70,7 @@ def clock_of(video: AnnotatedVideo, features: FrameFeatures | None, every: int =
 
 
 def fitted(features: FrameFeatures, n_frames: int, where: str) -> tuple[FrameFeatures, tuple[str, ...]]:
-    """Features on the annotations' N, where decoders differ by little.
-
-    Args:
-        features: The video's features.
-        n_frames: N as the annotations have it.
-        where: File and video, for messages.
-
-    Returns:
-        The features without picks beyond N, and what was repaired.
-
-    Raises:
-        DatasetError: When the two numbers of frames are too different to be of one video.
-    """
+    """Features on the annotations' N, where decoders differ by little, and sentences about what was changed."""
     if features.n_frames == n_frames:
         return features, ()
     if abs(features.n_frames - n_frames) > max(FEW_FRAMES, SMALL_SHARE * n_frames):
@@ -147,12 +128,8 @@ def _check_length(video: AnnotatedVideo, n_frames: int, timeline: Timeline | Non
         )
 
 
-_TICK = 1e-6  # times that differ by less are the same
-_LITTLE_SECONDS, _LITTLE_SHARE = 1.0, 0.01  # beyond the end of the video
-
-
 class Users(NamedTuple):
-    """What U annotators said about the N frames of a video.
+    """The arrays of U annotators over the N frames of a video.
 
     Attributes:
         scores: (U, N) float32.
@@ -170,11 +147,7 @@ class Users(NamedTuple):
 
 
 def users_of(video: AnnotatedVideo, clock: VideoClock) -> Users:
-    """The annotators' arrays of a video.
-
-    Raises:
-        DatasetError: When they do not fit the video.
-    """
+    """The annotators' arrays of a video."""
     opinions = video.opinions
     if isinstance(opinions, FrameChoices):
         return Users(opinions.chosen.astype(np.float32), opinions.chosen)
@@ -190,16 +163,26 @@ def users_of(video: AnnotatedVideo, clock: VideoClock) -> Users:
     return _held(opinions, clock.timeline, video.where)
 
 
+def annotations_of(video: AnnotatedVideo, clock: VideoClock, users: Users) -> Annotations:
+    """A video's annotations without shots; gtscore is the mean annotator at the picks, from 0 to 1."""
+    mean = users.scores[:, clock.picks].mean(axis=0, dtype=np.float64)
+    return Annotations(
+        key=video.key,
+        video_name=video.name,
+        n_frames=clock.n_frames,
+        picks=clock.picks,
+        user_summaries=users.chosen,
+        user_scores=users.scores,
+        gtscore=((mean - users.low) / users.span).astype(np.float32),
+        title=video.title,
+        category=video.category,
+        fps=clock.fps,
+        repairs=(*video.repairs, *clock.repairs, *users.repairs),
+    )
+
+
 def frames_in(intervals: FloatArray, timeline: Timeline) -> BoolArray:
-    """The frames that start within stretches of time; each stretch has at least the frame on screen at its start.
-
-    Args:
-        intervals: (K, 2) start and end in seconds, within the video.
-        timeline: When each frame is shown.
-
-    Returns:
-        (N,) bool.
-    """
+    """(N,) the frames that start within (K, 2) seconds; each stretch has at least the frame on screen at its start."""
     chosen = np.zeros(timeline.n_frames, dtype=np.bool_)
     first, last = np.searchsorted(timeline.frame_seconds, intervals.T - _TICK, side="left")
     for index, (start, end) in enumerate(zip(first, last, strict=True)):

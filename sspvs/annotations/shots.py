@@ -24,7 +24,7 @@ SHORT_SECONDS = 1.5
 """The longest shot is at least this, where a shot so long fits into the budget."""
 
 ASSUMED_FPS = 30.0
-"""Where nothing says how many frames a second has: the community's picks, every 15th frame, are two a second."""
+"""Where the frame rate is unknown: the community's picks, every 15th frame, are two a second."""
 
 _UNIT, _VIDEOS = "unit", "videos"
 
@@ -39,13 +39,7 @@ class ChosenShots(NamedTuple):
 
 @dataclass(frozen=True)
 class GivenShots:
-    """Shots that a file gives.
-
-    Attributes:
-        path: The file.
-        unit: What its numbers count.
-        pairs: Video -> list of [start, end).
-    """
+    """Shots that a file gives: video -> list of [start, end), in frames or seconds."""
 
     path: Path
     unit: Literal["frames", "seconds"]
@@ -87,11 +81,7 @@ class ShotRule:
                 raise ValueError(f"{name} must be a positive number, got {seconds}")
 
     def check(self, videos: tuple[AnnotatedVideo, ...]) -> None:
-        """Refuse a file of shots that lacks videos, all of them named at once.
-
-        Raises:
-            DatasetError: When it does.
-        """
+        """Refuse a file of shots that lacks videos, all of them named at once."""
         if self.given is None:
             return
         missing = [video.name for video in videos if self.given.of(video) is None]
@@ -101,16 +91,7 @@ class ShotRule:
             raise DatasetError(f"{self.given.path}: no shots of {len(missing)} videos: {shown}; it has {there}")
 
     def shots(self, video: AnnotatedVideo, clock: VideoClock, published: Shots | None) -> ChosenShots:
-        """The shots of one video.
-
-        Args:
-            video: The video.
-            clock: Its clock, with its features.
-            published: Shots that come with the features.
-
-        Raises:
-            DatasetError: When the rule needs what the video does not have.
-        """
+        """The shots of one video."""
         if self.given is not None:
             return self._given(video, clock)
         if self.segmenter == "auto" and published is not None:
@@ -192,9 +173,6 @@ def read_given_shots(path: Path) -> GivenShots:
     """Read shots of many videos: `{video name or key: [[start, end], ...]}`, in frames, ends half-open.
 
     In seconds: `{"unit": "seconds", "videos": {...}}`. Inclusive ends are repaired where they are all so.
-
-    Raises:
-        DatasetError: When it is something else.
     """
     try:
         content = read_json(path)

@@ -1,4 +1,7 @@
-"""Split files of every style of the field: JSON or YAML, a list of folds, one fold, or folds by name."""
+"""Splits: folds of a dataset's videos to train on and to test; read from files of every style, drawn, and written.
+
+Files are JSON or YAML: a list of folds, one fold, or folds by name.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +9,19 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from sspvs.annotations.folds import Fold, Splits
-from sspvs.annotations.video_names import VideoRef, short_name
+from sspvs.annotations.video_names import KNOWN_DATASETS, VideoFinder, VideoRef, short_name
 from sspvs.atomic import write_text
-from sspvs.errors import DatasetError, first_line, local_only
+from sspvs.errors import DatasetError, first_line, listed, local_only
 from sspvs.files import decode_text, read_content
 from sspvs.parsing import parse_json, parse_yaml
+from sspvs.types import Annotations
 
+Setting = Literal["canonical", "augmented", "transfer", "unrecognised"]
 _PARTS = {
     "train": ("train_keys", "train"),
     "test": ("test_keys", "test"),
@@ -25,8 +29,190 @@ _PARTS = {
 }
 MADE_BY = "made_by"
 """What `make_splits` adds to a fold: how it was made."""
+DEFAULT_FOLDS, DEFAULT_VAL_FRACTION = 5, 0.1
+_USED = {"train": "trained on", "val": "used to choose the checkpoint"}
 _EXPECTED = 'a JSON or YAML list of {"train_keys": [...], "test_keys": [...]}, or one such dict'
 _PICKLE = b"\x80"
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One fold; a video is in one of its parts at most.
+
+    Attributes:
+        train: Videos that are trained on.
+        test: Videos that are tested.
+        val: Videos that choose the checkpoint; empty when the file has none.
+    """
+
+    train: tuple[VideoRef, ...]
+    test: tuple[VideoRef, ...]
+    val: tuple[VideoRef, ...] = ()
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How much of a dataset a split ever tests.
+
+    Attributes:
+        n_dataset: Videos of the dataset.
+        tested: How many folds test each video, by key, in the dataset's order; only those that are tested.
+        untested: Keys that no fold tests.
+    """
+
+    n_dataset: int
+    tested: Mapping[str, int]
+    untested: tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        """For people: `15 of 25 videos are ever tested, 6 of them more than once`."""
+        repeated = sum(count > 1 for count in self.tested.values())
+        more = f", {repeated} of them more than once" if repeated else ""
+        return f"{len(self.tested)} of {self.n_dataset} videos are ever tested{more}"
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The folds of a split file.
+
+    Attributes:
+        folds: At least one; checked: no video is in the train and test, or val and test, part of one.
+        name: The file's name.
+        sha256: Of the file's bytes, hexadecimal: published numbers of different files are on different test sets.
+        repairs: Sentences about what was repaired while reading.
+        made_by: How `make_splits` drew them; empty for files of others.
+    """
+
+    folds: tuple[Fold, ...]
+    name: str = ""
+    sha256: str = ""
+    repairs: tuple[str, ...] = ()
+    made_by: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.folds:
+            raise DatasetError(f"{self.name or 'splits'}: expected at least one fold, found none")
+        for number, fold in enumerate(self.folds):
+            _check_disjoint(fold, f"{self.name or 'splits'}, fold {number}")
+
+    @property
+    def setting(self) -> Setting:
+        """Canonical: train and test from one dataset. Augmented: train on others too. Transfer: on others only."""
+        found = {_setting(fold) for fold in self.folds}
+        return found.pop() if len(found) == 1 else "unrecognised"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain types that identify the split."""
+        return {"file": self.name, "sha256": self.sha256, "setting": self.setting, "folds": len(self.folds)}
+
+    def resolve(self, dataset: Mapping[str, Annotations], name: str) -> Splits:
+        """The same folds in a dataset's own words: its videos by key and under its name, others' as they stand.
+
+        Args:
+            dataset: Key -> annotations.
+            name: Its name; file names of it will do.
+
+        Raises:
+            DatasetError: A fold tests no video of this dataset, names one that it does not have, or has one in two
+                parts under two names.
+        """
+        own, renamed = self._own_name(name)
+        if unknown := self.unknown_keys(dataset, own):
+            raise DatasetError(
+                f"{self.name}: {_quoted(unknown)} not in dataset '{name}', which has {_quoted(dataset)}; "
+                "is this the split of another dataset?"
+            )
+        finder = VideoFinder(dataset)
+        repairs = [*self.repairs, *([renamed] if renamed else [])]
+
+        def resolved(refs: tuple[VideoRef, ...]) -> tuple[VideoRef, ...]:
+            found = [VideoRef(name, finder.find(ref.key) or "") if _is_of(ref, own) else ref for ref in refs]
+            once = tuple(dict.fromkeys(found))
+            if len(once) < len(found):
+                repairs.append(f"{len(found) - len(once)} videos stood in a list by key and by name; taken once")
+            return once
+
+        folds = [Fold(resolved(fold.train), resolved(fold.test), resolved(fold.val)) for fold in self.folds]
+        for number, fold in enumerate(folds):
+            others = [ref for ref in fold.test if ref.dataset != name]
+            if len(others) == len(fold.test):
+                raise DatasetError(
+                    f"{self.name}, fold {number}: tests {_quoted(map(str, fold.test))}, nothing of dataset '{name}'; "
+                    f"give the dataset that it is for, or another split file"
+                )
+            if others:
+                repairs.append(f"fold {number} also tests {len(others)} videos of other datasets; they are left out")
+                folds[number] = replace(fold, test=tuple(ref for ref in fold.test if ref.dataset == name))
+        return replace(self, folds=tuple(folds), repairs=tuple(repairs))
+
+    def unknown_keys(self, dataset: Mapping[str, Annotations], name: str) -> tuple[str, ...]:
+        """Names of videos of this dataset in the folds that the dataset does not have."""
+        finder, own = VideoFinder(dataset), short_name(name)
+        named = {
+            ref.key: None for fold in self.folds for ref in (*fold.train, *fold.val, *fold.test) if _is_of(ref, own)
+        }
+        return tuple(key for key in named if finder.find(key) is None)
+
+    def test_keys(self, dataset: Mapping[str, Annotations], name: str) -> tuple[tuple[str, ...], ...]:
+        """Each fold's tested videos, by key.
+
+        Raises:
+            DatasetError: As `resolve`.
+        """
+        return tuple(tuple(ref.key for ref in fold.test) for fold in self.resolve(dataset, name).folds)
+
+    def coverage(self, dataset: Mapping[str, Annotations], name: str) -> Coverage:
+        """How much of a dataset is ever tested.
+
+        Raises:
+            DatasetError: As `resolve`.
+        """
+        counts = Counter(key for keys in self.test_keys(dataset, name) for key in keys)
+        tested = {key: counts[key] for key in dataset if key in counts}
+        return Coverage(len(dataset), tested, tuple(key for key in dataset if key not in counts))
+
+    def _own_name(self, name: str) -> tuple[str, str]:
+        """The short name of the dataset in the file, and a sentence where the two differ."""
+        own = short_name(name)
+        tested = {short_name(ref.dataset) for fold in self.folds for ref in fold.test if ref.dataset}
+        if own in tested or len(tested) != 1 or own in KNOWN_DATASETS:
+            return own, ""
+        called = tested.pop()
+        return called, f"the split calls the dataset '{called}', which calls itself '{name}'; taken as the same"
+
+
+def _is_of(ref: VideoRef, own: str) -> bool:
+    """Whether a reference is one of the dataset of a short name; without a dataset it is."""
+    return not ref.dataset or short_name(ref.dataset) == own
+
+
+def _setting(fold: Fold) -> Setting:
+    train = {short_name(ref.dataset) for ref in fold.train}
+    test = {short_name(ref.dataset) for ref in fold.test}
+    if len(test) != 1 or not train:
+        return "unrecognised"
+    if train == test:
+        return "canonical"
+    return "augmented" if test <= train else "transfer"
+
+
+def _check_disjoint(fold: Fold, where: str) -> None:
+    test = {(short_name(ref.dataset), ref.key) for ref in fold.test}
+    for part, refs in (("train", fold.train), ("val", fold.val)):
+        shared = [str(ref) for ref in refs if (short_name(ref.dataset), ref.key) in test]
+        if shared:
+            raise DatasetError(
+                f"{where}: {_quoted(shared)} in both {part} and test; what is tested must not be {_USED[part]}: take "
+                "it out of one of the two"
+            )
+    if not fold.test:
+        raise DatasetError(f"{where}: expected videos to test, found none")
+
+
+def _quoted(names: Iterable[str]) -> str:
+    """A few names in quotes, then how many more."""
+    return listed(f"'{name}'" for name in dict.fromkeys(names))
 
 
 def read_splits(path: str | os.PathLike[str]) -> Splits:
@@ -35,8 +221,8 @@ def read_splits(path: str | os.PathLike[str]) -> Splits:
     Styles: a list of folds with bare keys (`video_24`), with a dataset prefix
     (`eccv16_dataset_youtube_google_pool5/video_28`) or a file prefix
     (`../datasets/eccv16_dataset_summe_google_pool5.h5/video_22`); one dict with `train_keys`, `val_keys` and
-    `test_keys` (MR.HiSum); folds in a dict by name. A key that stands twice in a list is taken once, which `repairs`
-    says.
+    `test_keys` (MR.HiSum); folds in a dict by name. A key that stands twice in a list is taken once, with a
+    sentence in `repairs`.
 
     Raises:
         DatasetError: It cannot be read, is no split file, or has a video in train and test (or val and test).
@@ -105,15 +291,15 @@ def _fold(entry: dict[Any, Any], where: str, number: int, repairs: list[str]) ->
     return Fold(parts["train"], parts["test"], parts["val"])
 
 
-def _references(listed: Any, where: str, fold: str, repairs: list[str]) -> tuple[VideoRef, ...]:
-    if listed is None:  # an empty YAML list that nobody closed
-        listed = []
-    if not isinstance(listed, list):
-        raise DatasetError(f"{where}: expected a list of video keys, found {_described(listed)}")
-    for place, text in enumerate(listed):
+def _references(given: Any, where: str, fold: str, repairs: list[str]) -> tuple[VideoRef, ...]:
+    if given is None:  # an empty YAML list without brackets
+        given = []
+    if not isinstance(given, list):
+        raise DatasetError(f"{where}: expected a list of video keys, found {_described(given)}")
+    for place, text in enumerate(given):
         if not isinstance(text, str) or not VideoRef.parse(text).key:
             raise DatasetError(f"{where}, entry {place}: expected a key in quotes, found {_described(text)}")
-    references = [VideoRef.parse(text) for text in listed]
+    references = [VideoRef.parse(text) for text in given]
     once = tuple(dict.fromkeys(references))
     if len(once) < len(references):
         twice = [str(ref) for ref, count in Counter(references).items() if count > 1]
@@ -127,10 +313,6 @@ def _described(value: Any) -> str:
     if isinstance(value, list):
         return f"a list of {len(value)}" + (f" that starts with {_described(value[0])}" if value else "")
     return "nothing" if value is None else f"{type(value).__name__} {str(value)[:40]!r}"
-
-
-DEFAULT_FOLDS = 5
-DEFAULT_VAL_FRACTION = 0.1
 
 
 def make_splits(
@@ -229,14 +411,9 @@ def _as_json(splits: Splits) -> str:
 
 
 def _checked_folds(
-    setting: str,
-    n_videos: int,
-    others: Mapping[str, Sequence[str]],
-    name: str,
-    folds: int | None,
-    val_fraction: float,
+    setting: str, n_videos: int, others: Mapping[str, Sequence[str]], name: str, folds: int | None, val_fraction: float
 ) -> int:
-    """How many folds; complains about settings that cannot be drawn."""
+    """How many folds; refuses settings that cannot be drawn."""
     if setting not in ("canonical", "augmented", "transfer"):
         raise ValueError(f"setting must be canonical, augmented or transfer, got {setting!r}")
     if setting == "canonical" and others:

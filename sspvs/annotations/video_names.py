@@ -57,11 +57,7 @@ _ENDINGS = (".avi", ".csv", ".h5", ".json", ".mat", ".mkv", ".mov", ".mp4", ".np
 
 @dataclass(frozen=True)
 class VideoFinder:
-    """Finds a dataset's videos by key or by name.
-
-    Attributes:
-        dataset: Key -> annotations; opened, video by video, only when something is asked for that is no key.
-    """
+    """Finds a dataset's videos by key or by name; videos are opened only for what is no key."""
 
     dataset: Mapping[str, Annotations]
 

@@ -10,8 +10,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any, get_args
 
-from sspvs.annotations.folds import Splits
-from sspvs.annotations.splits import read_splits
+from sspvs.annotations.splits import Splits, read_splits
 from sspvs.benchmark.matching import ScoreInput, read_score_input
 from sspvs.benchmark.result_file import coverage_facts, dataset_facts, repairs_of, versions
 from sspvs.benchmark.rows import Judge, watched

@@ -14,7 +14,7 @@ import numpy as np
 from sspvs.annotations.video_names import VideoFinder, VideoRef, same_name
 from sspvs.errors import DatasetError
 from sspvs.evaluation.prediction import Prediction
-from sspvs.formats.score_files import read_score_file, scores_from_mapping
+from sspvs.formats.scores import read_score_file, scores_from_mapping
 from sspvs.sharing import file_name
 from sspvs.table import ScoreFileFacts, VideoScores, is_h5, read_score_facts
 from sspvs.types import Annotations

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from sspvs.annotations.folds import Splits
+from sspvs.annotations.splits import Splits
 from sspvs.atomic import write_text
 from sspvs.evaluation.protocol import PROTOCOLS
 from sspvs.evaluation.results import METRICS, Evaluation, MethodResult

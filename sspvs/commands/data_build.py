@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--annotations", type=Path, required=True, metavar="PATH", help="the annotation file, or SumMe's folder GT")
     add("--out", type=Path, required=True, metavar="D.h5", help="dataset file to write")
     add("--every", type=int, metavar="FRAMES", help="without features: distance of the picks (default: 15)")
-    add("--fps", type=float, help="frames per second, for videos whose rate the annotations do not tell")
+    add("--fps", type=float, help="frames per second, for videos whose rate is not in the annotations")
     shots = parser.add_argument_group("shots")
     shots.add_argument(
         "--segmenter",
@@ -59,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Build, and say what was built."""
+    """Build, and print what was built."""
     _check(args)
     check_outputs(args, out=DATASET)
     from sspvs.annotations.clock import COMMUNITY_STEP
@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
         every=args.every or COMMUNITY_STEP,
         progress=True,
     )
-    _tell(report)
+    _print_report(report)
     return 0
 
 
@@ -124,7 +124,7 @@ def _read(args: argparse.Namespace) -> AnnotationSet:
 
 def _extracted(args: argparse.Namespace, annotations: AnnotationSet) -> Path:
     """The feature file beside the dataset, with the features of all annotated videos."""
-    from sspvs.annotations.features import extract_features
+    from sspvs.annotations.dataset import extract_features
     from sspvs.features.backbones import load_backbone
     from sspvs.features.extract import MAX_DAMAGED, Sampling
 
@@ -138,13 +138,7 @@ def _extracted(args: argparse.Namespace, annotations: AnnotationSet) -> Path:
         max_damaged=MAX_DAMAGED if args.max_damaged is None else args.max_damaged,
     )
     report = extract_features(
-        annotations,
-        args.videos,
-        out,
-        backbone,
-        sampling,
-        allow_missing=args.allow_missing_features,
-        progress=True,
+        annotations, args.videos, out, backbone, sampling, allow_missing=args.allow_missing_features, progress=True
     )
     for path, reason in report.failed:
         print(f"warning: {about(path, reason)}; left without features", file=sys.stderr)
@@ -152,7 +146,7 @@ def _extracted(args: argparse.Namespace, annotations: AnnotationSet) -> Path:
     return out
 
 
-def _tell(report: BuildReport) -> None:
+def _print_report(report: BuildReport) -> None:
     for warning in report.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     fewest, most = report.n_users

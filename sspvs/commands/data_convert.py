@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 DESCRIPTION = (
     "Convert between the field's formats, a video at a time: community (dataset h5), sspvs (release folder), mrhisum "
     "(h5), youtube8m (bytes: a folder of .npy, or h5 where --out ends in .h5), videoxum (JSON), dsnet (folder of "
-    "labels), custom (JSON of one's own). What the target has no place for is said; what it needs and the source lacks "
-    "stops the conversion, and nothing is written."
+    "labels), custom (JSON of one's own). What the target has no place for is listed; what it needs and the source "
+    "lacks stops the conversion, and nothing is written."
 )
 
 
@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", type=Path, metavar="SOURCE", help="file or folder to read")
     parser.add_argument("--to", required=True, metavar="KIND", help="what to write: community, sspvs, mrhisum, ...")
     parser.add_argument("--out", required=True, type=Path, metavar="TARGET", help="file or folder to write")
-    parser.add_argument("--from", dest="kind", metavar="KIND", help="what SOURCE is (default: told from it)")
+    parser.add_argument("--from", dest="kind", metavar="KIND", help="what SOURCE is (default: recognised)")
     parser.add_argument("--name", default="", help="the dataset's name (default: the source's)")
     parser.add_argument("--force", action="store_true", help="replace a target that exists, if it is of the same kind")
     parser.add_argument("--skip-bad", action="store_true", help="leave out videos that cannot be converted")
@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     return 1 if ledger.skipped else 0
 
 
-def _progress(entries: Iterator[Any], total: int | None) -> Iterator[Any]:
+def _progress(entries: Iterable[Any], total: int | None) -> Iterator[Any]:
     from tqdm import tqdm
 
     yield from tqdm(entries, desc="converting", unit="video", total=total, disable=None)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
     from typing import Any
 
     from sspvs.formats import Inspection
@@ -42,15 +42,17 @@ def run(args: argparse.Namespace) -> int:
     return 0 if inspection.usable else 1
 
 
-def _progress(videos: Collection[Any]) -> Iterable[Any]:
+def _progress(videos: Iterable[Any], total: int | None) -> Iterable[Any]:
     from tqdm import tqdm
 
-    known: Iterable[Any] = tqdm(videos, desc="looking", unit="video", disable=None)
+    known: Iterable[Any] = tqdm(videos, desc="looking", unit="video", total=total, disable=None)
     return known
 
 
 def _lines(inspection: Inspection, video: str | None) -> Iterator[str]:
-    count = "" if inspection.n_videos is None else f", {_number(inspection.n_videos, 'video')}"
+    from sspvs.formats.inspection import number_of
+
+    count = "" if inspection.n_videos is None else f", {number_of(inspection.n_videos, 'video')}"
     yield f"{inspection.path}: {inspection.what}{count}"
     for name, fact in inspection.facts.items():
         yield f"  {name}: {fact}"
@@ -117,7 +119,3 @@ def _videos(videos: list[str]) -> str:
 def _wrapped(line: str) -> list[str]:
     indent = " " * (len(line) - len(line.lstrip()) + 4)
     return textwrap.wrap(line, _WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
-
-
-def _number(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"

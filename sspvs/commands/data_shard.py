@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the shards, and say what was done; 0 when all went well, 1 when videos were left out."""
+    """Write the shards, and print what was done; 0 when all went well, 1 when videos were left out."""
     from sspvs.data.pretrain.raw_videos import ExtractionSettings
     from sspvs.data.pretrain.shards import write_shards
     from sspvs.data.pretrain.sources import load_pairs

@@ -15,7 +15,7 @@ from sspvs.overwriting import SPLITS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sspvs.annotations.folds import Splits
+    from sspvs.annotations.splits import Splits
     from sspvs.table import DatasetStore
 
 DESCRIPTION = (
@@ -129,7 +129,7 @@ def _explained(splits: Splits, path: Path, dataset: DatasetStore | None) -> Iter
     else:
         counts = Counter(fold_ref for fold in splits.folds for fold_ref in fold.test)
         repeated = sum(count > 1 for count in counts.values())
-        yield f"{len(counts)} videos are ever tested, {repeated} of them more than once; --dataset says of how many"
+        yield f"{len(counts)} videos are ever tested, {repeated} of them more than once; --dataset shows of how many"
     if not any(fold.val for fold in splits.folds):
         yield "no part of it chooses the checkpoint: hold out training videos for that, never choose on the tested ones"
     for sentence in splits.repairs:

@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the world and say what is in it."""
+    """Write the world and print what is in it."""
     if args.knobs:
         _explain_knobs()
         return 0

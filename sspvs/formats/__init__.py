@@ -1,29 +1,30 @@
-"""The file formats of the field: told apart, explained, and converted into each other.
+"""The file formats of the field: recognised, explained, and converted into each other.
 
-    registry      the table: kind -> its module
-    detect        which kind a file is; unusable: files that are of none
-    inspecting    `inspect_file`: what a file is, what its keys mean, what is wrong, what it is good for
-    conversion    `convert`: a reader's records -> a writer, one video at a time, with an account of what was lost
-    record        what every format is read into: annotations, features, texts
+    format        `Format`, what each of them has; `FORMATS`, the registry; the settings and ledger of a conversion
+    head          the start of a path, from which formats are recognised
+    detect        `detect`, which format a path is of; `inspect_file`, what its keys mean, what is wrong with it
+    inspection    the findings
+    conversion    `convert`, from one format to another, one video at a time, with an account of what was lost
+    record        what every format is read into and written from
+    tfrecord, numpy_file    containers
 
-One module a kind (`community`, `mrhisum`, `videoxum`, ...) has a `KIND`: how to recognise, inspect, read and write it.
-To add one, write such a module and name it in the registry.
+Each other module is one foreign format. To add one, write such a module, here or elsewhere (see `format`).
 """
 
 from sspvs.formats.conversion import convert
-from sspvs.formats.detect import READ, WRITTEN, detect, inspect_file
+from sspvs.formats.detect import detect, inspect_file
+from sspvs.formats.format import FORMATS, Format, Ledger, Settings
 from sspvs.formats.inspection import Inspection
-from sspvs.formats.kind import Ledger, Settings
-from sspvs.formats.record import VideoRecord, VideoText
+from sspvs.formats.record import Source, VideoRecord
 
 __all__ = [
-    "READ",
-    "WRITTEN",
+    "FORMATS",
+    "Format",
     "Inspection",
     "Ledger",
     "Settings",
+    "Source",
     "VideoRecord",
-    "VideoText",
     "convert",
     "detect",
     "inspect_file",

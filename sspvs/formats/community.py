@@ -1,102 +1,211 @@
-"""The community's dataset file: features, shots and annotations, an h5 group a video. SSPVS's own too."""
+"""The community's h5 files, which are ours too, a group a video: datasets with annotations, and features alone."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from sspvs.errors import DatasetError, FeatureFileError, SspvsError
-from sspvs.formats.inspection import Inspection, Tally, explain_keys, note_constant_users
-from sspvs.formats.kind import Job, Kind, Settings, Writer
-from sspvs.formats.record import Entry, Source, VideoRecord, VideoText
-from sspvs.table import DatasetStore, read_dataset, write_dataset
-from sspvs.table.h5_survey import unread_parts
-from sspvs.types import Annotations, FrameFeatures
-
-HOLDS = frozenset(
-    {
-        "features",
-        "fingerprint",
-        "frame times",
-        "frame changes",
-        "gtscore",
-        "gtsummary",
-        "user summaries",
-        "user scores",
-        "shots",
-        "fps",
-        "names beside the keys",
-        "picks other than every 15th frame",
-        "title",
-        "category",
-    }
-)
+from sspvs.formats.format import FORMATS, Format, Ledger, Settings
+from sspvs.formats.inspection import Inspection, explain_keys, number_of, span
+from sspvs.formats.record import Entry, Source, VideoRecord
+from sspvs.table import DatasetStore, FeatureStore, natural_order, read_dataset, read_features, write_dataset
+from sspvs.table.h5_survey import read_labels, unread_parts
+from sspvs.table.text import TextFields
+from sspvs.types import Annotations, Fingerprint, FrameFeatures
 
 
-def inspect(path: Path, inspection: Inspection) -> None:
-    """Every video of a dataset file."""
-    explain_keys(path, inspection, "dataset")
-    tally = Tally()
-    with read_dataset(path) as store:
-        inspection.n_videos = len(store)
-        inspection.facts["dataset"] = store.name
-        for key in inspection.watched(store):
-            _look_at(store, key, inspection, tally)
-        fingerprint = store.features.fingerprint
-    inspection.facts |= tally.facts()
-    if not inspection.names:
-        inspection.facts["names"] = "not stored; `sspvs data build` writes them (TVSum: in the order of its .mat)"
-    if tally.with_features and fingerprint is None:
-        inspection.facts["feature fingerprint"] = "none: what made the features is unknown"
-    elif fingerprint is not None:
-        inspection.facts["feature fingerprint"] = f"{fingerprint.backbone}, {fingerprint.rate_hz:g} Hz"
-    inspection.uses = tally.uses()
-    if inspection.repaired:
-        command = f"sspvs data convert '{path}' --to community --out REPAIRED.h5"
-        inspection.advice.append(f"write the repaired file: {command}")
-    if inspection.blocked and len(inspection.blocked) < inspection.n_videos:
-        command = f"sspvs data convert '{path}' --to community --skip-bad --out KEPT.h5"
-        inspection.advice.append(f"keep the others: {command}")
+@FORMATS.register("community")
+class Community(Format):
+    """The community's dataset file: features, shots and annotations."""
+
+    what = "a dataset in the community's layout (h5: a group a video)"
+    family = "dataset"
+    order = 10
+    holds = frozenset(
+        {"features", "fingerprint", "frame times", "frame changes", "gtscore", "gtsummary", "user summaries"}
+        | {"user scores", "shots", "fps", "names beside the keys", "picks other than every 15th frame"}
+        | {"title", "category"}
+    )
+
+    def read(self, path: Path, settings: Settings) -> Source:
+        """Open a dataset file."""
+        store = read_dataset(path)
+        entries, made = _entries(store), store.features.fingerprint
+        unread = partial(unread_parts, path)
+        return Source(settings.name or store.name, entries, len(store), made, made_by=store.made_by, unread=unread)
+
+    def lacks(self, record: VideoRecord) -> str | None:
+        """A group needs picks, from annotations or features, and the two must agree."""
+        if record.annotations is None and record.features is None:
+            return "annotations or features (texts alone have no picks)"
+        if record.annotations is not None and record.features is not None:
+            ours, theirs = record.annotations.picks, record.features.picks
+            if len(ours) != len(theirs) or (ours != theirs).any():
+                return f"features at the picks of the annotations ({len(theirs)} features, {len(ours)} picks)"
+        return None
+
+    def write(self, path: Path, records: Iterator[VideoRecord], ledger: Ledger) -> None:
+        """Write a dataset file; videos without annotations get a group with what they have."""
+        source = ledger.opened
+        made_by = ledger.made_by | ({"source": dict(source.made_by)} if source.made_by else {})
+        pairs = (_pair(record, ledger.settings) for record in records)
+        write_dataset(path, pairs, name=ledger.name, made_by=made_by, fingerprint=source.fingerprint)
+
+    def inspect(self, path: Path, found: Inspection) -> None:
+        """Read every video, its annotations and its features apart."""
+        explain_keys(path, found, "dataset")
+        tally = Tally()
+        with read_dataset(path) as store:
+            found.n_videos = len(store)
+            found.facts["dataset"] = store.name
+            for key in found.watched(store):
+                _look_at(store, key, found, tally)
+            fingerprint = store.features.fingerprint
+        found.facts |= tally.facts()
+        if not found.names:
+            found.facts["names"] = "not stored; `sspvs data build` writes them (TVSum: in the order of its .mat)"
+        if tally.with_features or fingerprint is not None:
+            found.facts["feature fingerprint"] = _fingerprint(fingerprint)
+        tally.add_uses(found)
+        if found.repaired:
+            command = f"sspvs data convert '{path}' --to community --out REPAIRED.h5"
+            found.advice.append(f"write the repaired file: {command}")
+        if found.blocked and len(found.blocked) < found.n_videos:
+            command = f"sspvs data convert '{path}' --to community --skip-bad --out KEPT.h5"
+            found.advice.append(f"keep the others: {command}")
 
 
-def _look_at(store: DatasetStore, key: str, inspection: Inspection, tally: Tally) -> None:
+@FORMATS.register("features")
+class Features(Format):
+    """Frame features without annotations: a group a video, or one video a file."""
+
+    what = "frame features without annotations (h5)"
+    family = "features"
+    order = 20
+
+    def read(self, path: Path, settings: Settings) -> Source:
+        """Open a feature file."""
+        store = read_features(path)
+        entries, unread = _feature_entries(store), partial(unread_parts, path)
+        return Source(settings.name or path.stem, entries, len(store), store.fingerprint, unread=unread)
+
+    def inspect(self, path: Path, found: Inspection) -> None:
+        """Read every video's features."""
+        explain_keys(path, found, "features")
+        lengths, widths, without_picks = list[int](), list[int](), 0
+        with read_features(path) as store:
+            found.n_videos = len(store)
+            for key in found.watched(natural_order(store)):
+                try:
+                    features = store[key]
+                except FeatureFileError as error:
+                    found.problem(error, key, remedy="extract it again: sspvs extract")
+                    continue
+                if features.name != key:
+                    found.names[key] = features.name
+                lengths.append(len(features.picks))
+                widths.append(features.features.shape[1])
+                without_picks += features.n_frames == len(features.picks) and features.timeline is None
+            fingerprint = store.fingerprint
+        found.facts |= {"picks a video (T)": span(lengths), "width of a feature (D)": span(widths)}
+        if len(set(widths)) > 1:
+            found.problem(f"features of different widths, {span(widths)}: of more than one backbone", blocking=False)
+        found.facts["feature fingerprint"] = _fingerprint(fingerprint)
+        if without_picks:
+            found.facts["picks"] = f"not stored for {without_picks} of {len(lengths)}: each feature is its own frame"
+        found.use("scoring without training (sspvs score)", bool(lengths))
+        found.use("evaluation", False, "no annotations: sspvs data build joins both with --features")
+
+
+@dataclass
+class Tally:
+    """What the videos of a dataset have, counted."""
+
+    n_frames: list[int] = field(default_factory=list)
+    n_picks: list[int] = field(default_factory=list)
+    n_users: list[int] = field(default_factory=list)
+    with_features: int = 0
+    with_gtscore: int = 0
+    unavailable: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, annotations: Annotations, *, has_features: bool) -> None:
+        """Count one video in."""
+        from sspvs.evaluation.protocol import PROTOCOLS
+        from sspvs.evaluation.requirements import unavailable
+
+        self.n_frames.append(annotations.n_frames)
+        self.n_picks.append(len(annotations.picks))
+        self.n_users.append(annotations.n_users)
+        self.with_features += has_features
+        self.with_gtscore += annotations.gtscore is not None
+        for name, protocol in PROTOCOLS.items():
+            reason = unavailable(protocol, annotations)
+            if reason:
+                self.unavailable.setdefault(name, []).append(reason)
+
+    def facts(self) -> dict[str, str]:
+        """The sizes of the videos."""
+        return {
+            "frames a video (N)": span(self.n_frames),
+            "picks a video (T)": span(self.n_picks),
+            "annotators a video (U)": span(self.n_users),
+        }
+
+    def add_uses(self, found: Inspection) -> None:
+        """Note which protocols are available, and whether scoring and training are."""
+        from sspvs.evaluation.protocol import PROTOCOLS
+
+        readable = len(self.n_frames)
+        for name in PROTOCOLS:
+            reasons = self.unavailable.get(name, [])
+            why = f"{number_of(len(reasons), 'video')}: {reasons[0]}" if reasons else ""
+            found.use(f"evaluation under {name}", readable > 0 and not reasons, why)
+        features = "" if self.with_features == readable else f"{self.with_features} of {readable} videos have features"
+        gtscore = "" if self.with_gtscore == readable else f"{self.with_gtscore} of {readable} videos have gtscore"
+        lacks = "; ".join(text for text in (features, gtscore) if text)
+        found.use("scoring it without training (sspvs score, --baseline contrastive)", not features, features)
+        found.use("training a summarizer on it", not lacks, lacks)
+
+
+def _fingerprint(made: Fingerprint | None) -> str:
+    return "none: what made the features is unknown" if made is None else f"{made.backbone}, {made.rate_hz:g} Hz"
+
+
+def _look_at(store: DatasetStore, key: str, found: Inspection, tally: Tally) -> None:
     try:
         annotations = store[key]
     except (SspvsError, ValueError) as error:
-        inspection.problem(error, key)
+        found.problem(error, key)
         return
     if annotations.video_name != key:
-        inspection.names[key] = annotations.video_name
+        found.names[key] = annotations.video_name
     for sentence in annotations.repairs:
-        inspection.repair(sentence, key)
+        found.repair(sentence, key)
     has_features = store.has_features(key)
     tally.add(annotations, has_features=has_features)
-    note_constant_users(annotations, inspection)
+    scores = annotations.user_scores_at_picks
+    constant = 0 if scores is None else int((scores.min(axis=1) == scores.max(axis=1)).sum())
+    if constant:
+        found.problem(
+            f"{number_of(constant, 'annotator')} gave one value at every pick: no rank correlation; left out of the "
+            "means and counted",
+            key,
+            blocking=False,
+        )
     if has_features:
         try:
             store.features[key]
         except FeatureFileError as error:
-            inspection.problem(error, key, remedy="extract the features again: sspvs extract")
-
-
-def read(path: Path, settings: Settings) -> Source:
-    """Open a dataset file for conversion."""
-    store = read_dataset(path)
-    return Source(
-        name=settings.name or store.name,
-        entries=_entries(store),
-        total=len(store),
-        fingerprint=store.features.fingerprint,
-        made_by=store.made_by,
-    )
+            found.problem(error, key, remedy="extract the features again: sspvs extract")
 
 
 def _entries(store: DatasetStore) -> Iterator[Entry]:
     with store:
         for key in store:
-            yield key, lambda key=key: _record(store, key)  # type: ignore[misc]
+            yield key, partial(_record, store, key)
 
 
 def _record(store: DatasetStore, key: str) -> VideoRecord:
@@ -106,50 +215,34 @@ def _record(store: DatasetStore, key: str) -> VideoRecord:
         name=annotations.video_name,
         annotations=annotations,
         features=store.features[key] if store.has_features(key) else None,
-        text=VideoText(category=annotations.category, title=annotations.title),
-        unread=tuple(unread_parts(store.path, key)),
+        text=TextFields(category=annotations.category, title=annotations.title),
     )
 
 
-def write(path: Path, records: Iterator[VideoRecord], job: Job) -> None:
-    """Write a dataset file; videos without annotations get a group with what they have."""
-    made_by: dict[str, Any] = job.ledger.made_by()
-    if job.source.made_by:
-        made_by["source"] = dict(job.source.made_by)
-    pairs = (_pair(record, job.settings) for record in records)
-    write_dataset(path, pairs, name=job.name, made_by=made_by, fingerprint=job.source.fingerprint)
+def _feature_entries(store: FeatureStore) -> Iterator[Entry]:
+    with store:
+        for key in natural_order(store):
+            yield key, partial(_feature_record, store, key)
+
+
+def _feature_record(store: FeatureStore, key: str) -> VideoRecord:
+    features = store[key]
+    title, category, fps = read_labels(store.path, key)
+    return VideoRecord(
+        key=key,
+        name=features.name,
+        features=features,
+        text=TextFields(category=category, title=title),
+        frame_rate=fps,
+    )
 
 
 def _pair(record: VideoRecord, settings: Settings) -> tuple[Annotations, FrameFeatures | None]:
-    features, text = record.features, record.text
-    annotations = record.annotations
+    features, text, annotations = record.features, record.text, record.annotations
+    fps = settings.fps_of(record)
     if annotations is None:
         if features is None:
             raise DatasetError(f"{record.key}: neither annotations nor features")
-        annotations = Annotations(
-            record.key, record.name, features.n_frames, features.picks, fps=settings.fps_of(record)
-        )
+        annotations = Annotations(record.key, record.name, features.n_frames, features.picks, fps=fps)
     title, category = annotations.title or text.title, annotations.category or text.category
-    fps = annotations.fps or settings.fps_of(record)
-    return replace(annotations, title=title, category=category, fps=fps), features
-
-
-def lacks(record: VideoRecord) -> str | None:
-    """A group needs picks, from annotations or features, and the two must agree."""
-    if record.annotations is None and record.features is None:
-        return "annotations or features (texts alone have no picks)"
-    if record.annotations is not None and record.features is not None:
-        ours, theirs = record.annotations.picks, record.features.picks
-        if len(ours) != len(theirs) or (ours != theirs).any():
-            return f"features at the picks of the annotations ({len(theirs)} features, {len(ours)} picks)"
-    return None
-
-
-KIND = Kind(
-    name="community",
-    what="a dataset in the community's layout (h5: a group a video)",
-    matches=lambda glimpse: glimpse.family == "dataset",
-    inspect=inspect,
-    read=read,
-    writer=Writer(write, "file", HOLDS, lacks),
-)
+    return replace(annotations, title=title, category=category, fps=annotations.fps or fps), features

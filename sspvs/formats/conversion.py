@@ -1,21 +1,18 @@
-"""From any of the field's formats to any other, through one form: a video at a time, nothing lost silently."""
+"""Conversion from one format to another through `VideoRecord`, one video at a time, with an account of every loss."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import cast
 
 from sspvs.atomic import atomic_file, atomic_folder
 from sspvs.errors import DatasetError, OutputError, SspvsError, first_line, one_line
-from sspvs.formats.detect import WRITTEN, detect, kind_named, kind_of
-from sspvs.formats.glimpse import DAMAGE
-from sspvs.formats.kind import Job, Kind, Ledger, Read, Settings, Writer
-from sspvs.formats.record import Entry, Source, VideoRecord
-
-Watch = Callable[[Iterator[Entry], int | None], Iterator[Entry]]
+from sspvs.formats.detect import detect
+from sspvs.formats.format import Format, Ledger, Settings, format_named, formats
+from sspvs.formats.head import DAMAGE
+from sspvs.formats.record import Entry, VideoRecord
 
 
 def convert(
@@ -26,17 +23,17 @@ def convert(
     kind: str | None = None,
     settings: Settings | None = None,
     force: bool = False,
-    watch: Watch | None = None,
+    watch: Callable[[Iterable[Entry], int | None], Iterable[Entry]] | None = None,
 ) -> Ledger:
     """Convert a file or folder.
 
     Args:
         source: What to read.
         target: What to write: it appears whole, or not at all.
-        to: The kind to write, one of `registry.WRITTEN`.
-        kind: The kind to read; told from the source unless given.
-        settings: What the source does not say, and how to resample.
-        force: Replace a target that exists, if it is of the kind that is written.
+        to: The format to write, one of `FORMATS` that can be written.
+        kind: The format to read; recognised from the source unless given.
+        settings: What the source lacks, and how to resample.
+        force: Replace a target that exists, if it is of the format that is written.
         watch: Wraps the entries, such as a progress bar.
 
     Returns:
@@ -44,36 +41,33 @@ def convert(
 
     Raises:
         DatasetError: When the source cannot be read, or lacks what the target needs.
-        ValueError: When a kind cannot be read or written, or the target is the source.
+        ValueError: When a format cannot be read or written, or the target is the source.
         OutputError: When the target exists or cannot be written.
     """
     source, target, settings = Path(source), Path(target), settings or Settings()
-    if to not in WRITTEN:
-        raise ValueError(f"cannot write '{to}'; --to is one of: {', '.join(WRITTEN)}")
-    found, written = kind_of(source, kind), kind_named(to)
-    if found.read is None:
+    writable = [known.name for known in formats() if known.can_write]
+    if to not in writable:
+        raise ValueError(f"cannot write '{to}'; --to is one of: {', '.join(writable)}")
+    found, wanted = detect(source, kind), format_named(to)
+    if not found.can_read:
         raise ValueError(f"{source} is {found.what}, which is not converted: {found.instead}")
-    writer = cast("Writer", written.writer)
-    _check_target(source, target, written, writer, force)
-    ledger = Ledger(source.name, target.name, found.name, to)
-    opened = _open(found.read, source, settings)
-    ledger.notes += opened.notes
+    _check_target(source, target, wanted, force)
+    with _damage_of(source):
+        opened = found.read(source, settings)
+    ledger = Ledger(source.name, target.name, found.name, to, opened, settings)
     entries = _whole(opened.entries, source)
-    entries = watch(entries, opened.total) if watch else entries
-    with closing(_records(entries, writer, settings, ledger)) as records:
-        if writer.is_folder(target):
-            with atomic_folder(target) as place:
-                writer.write(place, records, Job(opened, settings, ledger))
-        else:
-            with atomic_file(target) as place:
-                writer.write(place, records, Job(opened, settings, ledger))
+    entries = iter(watch(entries, opened.total)) if watch else entries
+    atomic = atomic_folder if wanted.is_folder(target) else atomic_file
+    with closing(_records(entries, wanted, ledger)) as records, atomic(target) as place:
+        wanted.write(place, records, ledger)
     return ledger
 
 
-def _open(read: Read, source: Path, settings: Settings) -> Source:
-    """Open the source; damage is the source's, not the target's."""
+@contextmanager
+def _damage_of(source: Path) -> Iterator[None]:
+    """Report damage as the source's, not the target's."""
     try:
-        return read(source, settings)
+        yield
     except SspvsError:
         raise
     except DAMAGE as error:
@@ -81,16 +75,12 @@ def _open(read: Read, source: Path, settings: Settings) -> Source:
 
 
 def _whole(entries: Iterator[Entry], source: Path) -> Iterator[Entry]:
-    """The entries; damage between two videos is the source's, not the target's."""
-    try:
+    """The entries; damage between two videos is the source's."""
+    with _damage_of(source):
         yield from entries
-    except SspvsError:
-        raise
-    except DAMAGE as error:
-        raise DatasetError(f"{source}: cannot be read: {first_line(error)}; copy, download or make it again") from error
 
 
-def _check_target(source: Path, target: Path, kind: Kind, writer: Writer, force: bool) -> None:
+def _check_target(source: Path, target: Path, wanted: Format, force: bool) -> None:
     if not target.parent.is_dir():
         raise OutputError(f"cannot write {target}: no folder {target.parent}; make it first")
     if not target.exists():
@@ -98,30 +88,25 @@ def _check_target(source: Path, target: Path, kind: Kind, writer: Writer, force:
     read, written = source.resolve(), target.resolve()
     if target.samefile(source) or read in written.parents or written in read.parents:
         raise ValueError(f"--out {target} is the source itself, in it or around it; choose another place")
-    if target.is_dir() != writer.is_folder(target):
-        wanted, there = ("folder", "file") if writer.is_folder(target) else ("file", "folder")
-        raise OutputError(f"cannot write {target}: {kind.name} is a {wanted}, and a {there} of that name is there")
+    if target.is_dir() != wanted.is_folder(target):
+        form, there = ("folder", "file") if wanted.is_folder(target) else ("file", "folder")
+        raise OutputError(f"cannot write {target}: {wanted.name} is a {form}, and a {there} of that name is there")
     if target.is_dir() and not any(target.iterdir()):
         return
     if not force:
         raise OutputError(f"cannot write {target}: it exists already; choose another name, or --force to replace it")
-    if not _is_of(target, kind):
+    try:
+        is_ours = detect(target).name == wanted.name
+    except (DatasetError, OSError):
+        is_ours = False
+    if not is_ours:
         raise OutputError(
-            f"cannot replace {target}: it is not {kind.what}, and --force does not remove other people's files; choose "
-            "another name"
+            f"cannot replace {target}: it is not {wanted.what}, and --force does not remove other people's files; "
+            "choose another name"
         )
 
 
-def _is_of(target: Path, kind: Kind) -> bool:
-    try:
-        return detect(target) is kind
-    except (DatasetError, OSError):
-        return False
-
-
-def _records(
-    entries: Iterator[Entry], writer: Writer, settings: Settings, ledger: Ledger
-) -> Generator[VideoRecord, None, None]:
+def _records(entries: Iterator[Entry], wanted: Format, ledger: Ledger) -> Generator[VideoRecord, None, None]:
     """The videos that can be written; others stop the conversion, or are noted and left out."""
     seen: set[str] = set()
     for key, load in entries:
@@ -129,30 +114,26 @@ def _records(
             if key in seen:
                 raise DatasetError("this id occurs more than once; every video needs its own")
             seen.add(key)
-            record = load()
-            lacks = writer.missing(record, settings)
-            if lacks is not None:
-                raise DatasetError(f"{ledger.to} needs {lacks}, which the source does not have")
+            record, unread = load(), ledger.opened.unread(key)
+            lacks = [wanted.lacks(record)]
+            if wanted.needs_clock and ledger.settings.fps_of(record) is None:
+                lacks.append("frames per second (--fps)")
+            if any(lacks):
+                needed = " and ".join(what for what in lacks if what)
+                raise DatasetError(f"{ledger.to} needs {needed}, which the source does not have")
         except DAMAGE as error:
             reason = one_line(error).removeprefix(f"{key}: ")
-            if not settings.skip_bad:
+            if not ledger.settings.skip_bad:
                 hint = "--skip-bad leaves such videos out"
                 raise DatasetError(f"{key}: {reason} ({hint}; nothing was written)") from error
             ledger.skipped[key] = reason
             continue
-        _account(record, writer, ledger)
+        ledger.written.append(record.key)
+        lost = [part for part, there in record.parts().items() if there and part not in wanted.holds]
+        for what in (*lost, *record.unread, *unread):
+            ledger.leave_out(what, record.key)
+        for sentence in record.annotations.repairs if record.annotations else ():
+            ledger.repaired.setdefault(sentence, []).append(record.key)
         yield record
     if not ledger.written:
         raise DatasetError(f"{ledger.source}: no video could be converted; nothing was written")
-
-
-def _account(record: VideoRecord, writer: Writer, ledger: Ledger) -> None:
-    """Note what the target has no place for, and what reading repaired."""
-    ledger.written.append(record.key)
-    for part, there in record.parts().items():
-        if there and part not in writer.holds:
-            ledger.leave_out(part, record.key)
-    for what in record.unread:
-        ledger.leave_out(what, record.key)
-    for sentence in record.annotations.repairs if record.annotations else ():
-        ledger.repair(sentence, record.key)

@@ -1,135 +1,129 @@
-"""The table of file kinds, in the order in which they are tried; each module is imported only when needed."""
+"""Which format a file or folder is of, or why it is of none; and its inspection."""
 
 from __future__ import annotations
 
 import os
 import zipfile
-from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
 
 from sspvs.annotations.video_names import same_name
 from sspvs.errors import DatasetError, first_line
 from sspvs.files import DOWNLOAD_AGAIN, STAND_INS
-from sspvs.formats.glimpse import DAMAGE, Glimpse
+from sspvs.formats.format import Format, format_named, formats
+from sspvs.formats.head import DAMAGE, PathHead
 from sspvs.formats.inspection import Inspection, NoSuchVideoError, Watch
-from sspvs.formats.kind import Kind
 from sspvs.formats.numpy_file import array_headers, is_numpy
-from sspvs.formats.shard import matches as is_shard
+from sspvs.formats.shard import is_shard
 from sspvs.table.h5_file import open_h5
-
-MODULES: dict[str, str] = {
-    "scores": "score_h5",
-    "mrhisum": "mrhisum",
-    "youtube8m": "youtube8m",
-    "community": "community",
-    "features": "feature_h5",
-    "sspvs": "sspvs_release",
-    "sspvs-tokens": "sspvs_tokens",
-    "tvsum": "tvsum",
-    "summe": "summe",
-    "splits": "split_file",
-    "mrhisum-metadata": "mrhisum_metadata",
-    "videoxum": "videoxum",
-    "qvhighlights": "qvhighlights",
-    "dsnet": "dsnet",
-    "scores-json": "score_json",
-    "sspvs-list": "sspvs_list",
-    "custom": "custom",
-    "manifest": "manifest",
-    "shard": "shard",
-}
-"""Kind -> its module in this folder."""
-
-READ = ("community", "features", "sspvs", "mrhisum", "youtube8m", "videoxum", "dsnet", "custom")
-"""What `convert` reads."""
-WRITTEN = ("community", "sspvs", "mrhisum", "youtube8m", "videoxum", "dsnet", "custom")
-"""What `convert` writes."""
-
-
-def kind_named(name: str) -> Kind:
-    """A kind by its name.
-
-    Raises:
-        ValueError: When there is none.
-    """
-    if name not in MODULES:
-        raise ValueError(f"unknown kind '{name}'; expected one of: {', '.join(MODULES)}")
-    kind: Kind = import_module(f"sspvs.formats.{MODULES[name]}").KIND
-    return kind
-
-
-def kinds() -> Iterator[Kind]:
-    """All kinds, in the order in which they are tried."""
-    for name in MODULES:
-        yield kind_named(name)
-
 
 _VIDEO_SUFFIXES = {".mp4", ".mkv", ".avi", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".ts", ".3gp"}
 _H5_SUFFIXES = {".h5", ".hdf5", ".hdf", ".he5"}
 
 
-def explain(glimpse: Glimpse) -> tuple[str, str] | None:
-    """What a file of no use here is, and what to do; None when nothing speaks against it.
+class UnusableFileError(DatasetError):
+    """A file or folder of no known format.
+
+    Attributes:
+        what: What it is.
+        advice: What to do.
+    """
+
+    def __init__(self, path: Path, what: str, advice: str) -> None:
+        super().__init__(f"{path}: {what}; {advice}")
+        self.what, self.advice = what, advice
+
+
+def detect(path: Path, name: str | None = None) -> Format:
+    """The format of a file or folder.
 
     Args:
-        glimpse: A file (not a folder).
+        path: An existing file or folder.
+        name: The format, where it is to be taken for granted.
+
+    Raises:
+        DatasetError: When there is no such file or folder.
+        UnusableFileError: When it is of no known format.
+        ValueError: When no format has that name.
     """
-    for look in (stand_in, _video, _pickle, _damaged_h5, _archive, _objects):
-        found = look(glimpse)
+    if not path.exists():
+        raise DatasetError(f"{path}: no such file or folder")
+    if not path.is_dir() and not path.is_file():
+        raise UnusableFileError(path, "neither a file nor a folder (a device or a named pipe)", "name a file")
+    head = PathHead(path)
+    reason = None if head.is_folder else _stand_in(head) if name is not None else _reason_against(head)
+    if reason is None and name is not None:
+        return format_named(name)
+    if reason is None:
+        found = next((known for known in formats() if known.matches(head)), None)
         if found is not None:
             return found
-    return None
+    raise UnusableFileError(path, *(reason or _unknown(head)))
 
 
-def unknown(glimpse: Glimpse) -> tuple[str, str]:
-    """What to say about a file or folder that is none of the known kinds."""
-    if glimpse.is_folder:
-        inside = sorted(path.name for path in glimpse.path.iterdir())
-        shown = ", ".join(inside[:6]) + (", ..." if len(inside) > 6 else "") if inside else "nothing"
-        return (
-            f"a folder of none of the known kinds; it holds {shown}",
-            "inspect one of its files, or name the folder that holds features/ and info_embed/, the .mat files or the "
-            "labels",
-        )
-    if glimpse.family is not None:
-        with open_h5(glimpse.path) as file:
-            names = list(file)
-        if glimpse.family == "empty":
-            return "an h5 file with nothing in it", "write it again: the program that made it stopped too early"
-        return (
-            f"an h5 file of none of the known kinds; at its root are {', '.join(names[:6])}",
-            "a dataset has a group a video with 'features', 'picks', 'user_summary', ...; sspvs data build makes one",
-        )
-    if glimpse.head[:1] in (b"{", b"[") and glimpse.json is None and glimpse.first_line is None:
-        return "damaged JSON: it does not parse", DOWNLOAD_AGAIN
-    if isinstance(glimpse.json, (dict, list)):
-        inside = list(glimpse.json)[:6] if isinstance(glimpse.json, dict) else [type(glimpse.first).__name__]
-        return (
-            f"JSON of none of the known kinds; it holds {', '.join(map(str, inside)) or 'nothing'}",
-            "known are annotations, splits, scores {video: [..]}, VideoXum, QVHighlights and DSNet labels",
-        )
-    return f"no file of a known kind ({glimpse.suffix or 'no ending'})", "known kinds: see sspvs data inspect --help"
+def inspect_file(path: str | os.PathLike[str], video: str | None = None, *, watch: Watch | None = None) -> Inspection:
+    """Inspect a file or folder of any format that the field uses; all of its videos are read.
+
+    Args:
+        path: The file or folder.
+        video: Also report more about this video, by key or by name.
+        watch: Shows progress over a collection of videos, such as a progress bar.
+
+    Returns:
+        What was found; `usable`: it can be used for what it is.
+
+    Raises:
+        DatasetError: When there is no such file or folder.
+        ValueError: When there is no such video in it.
+    """
+    path = Path(path)
+    try:
+        known = detect(path)
+    except UnusableFileError as error:
+        return Inspection(str(path), "none", error.what, usable=False, advice=[error.advice])
+    try:
+        return _inspect(path, known, video, watch)
+    except NoSuchVideoError:
+        names = _inspect(path, known, None, watch).names
+        key = next((key for key, name in names.items() if video is not None and same_name(name, video)), None)
+        if key is None:
+            raise
+        return _inspect(path, known, key, watch)
 
 
-def stand_in(glimpse: Glimpse) -> tuple[str, str] | None:
+def _inspect(path: Path, known: Format, video: str | None, watch: Watch | None) -> Inspection:
+    found = Inspection(str(path), known.name, known.what, video=video, watch=watch)
+    try:
+        known.inspect(path, found)
+        has_problem = any(video in problem.videos for problem in found.problems)
+        if video is not None and known.names_videos and not found.detail and not has_problem:
+            raise NoSuchVideoError(video)
+    except NoSuchVideoError:
+        raise
+    except DAMAGE as error:
+        found.problem(error, remedy="copy, download or make it again")
+    found.usable = not any(problem.blocking for problem in found.problems)
+    return found
+
+
+def _stand_in(head: PathHead) -> tuple[str, str] | None:
     """What a file is that stands in place of the one that was meant, such as a web page, and what to do."""
-    kind = glimpse.kind
-    return (kind.what, kind.remedy) if kind is not None and kind.name in STAND_INS else None
+    return (head.kind.what, head.kind.remedy) if head.kind is not None and head.kind.name in STAND_INS else None
 
 
-def _video(glimpse: Glimpse) -> tuple[str, str] | None:
-    head = glimpse.head
-    by_content = head[4:8] == b"ftyp" or head[:4] == b"\x1aE\xdf\xa3" or (head[:4] == b"RIFF" and head[8:12] == b"AVI ")
-    if not by_content and glimpse.suffix not in _VIDEO_SUFFIXES:
+def _reason_against(head: PathHead) -> tuple[str, str] | None:
+    """What a file of no use here is, and what to do; None when it may be of use."""
+    reasons = (look(head) for look in (_stand_in, _video, _pickle, _damaged_h5, _archive, _objects))
+    return next((reason for reason in reasons if reason is not None), None)
+
+
+def _video(head: PathHead) -> tuple[str, str] | None:
+    if not head.is_kind("video") and head.suffix not in _VIDEO_SUFFIXES:
         return None
-    return "a video, not a data file", f"sspvs summarize '{glimpse.path}' --out DIR, or sspvs extract for its features"
+    return "a video, not a data file", f"sspvs summarize '{head.path}' --out DIR, or sspvs extract for its features"
 
 
-def _pickle(glimpse: Glimpse) -> tuple[str, str] | None:
-    head = glimpse.head
-    is_pickle = head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05")
-    if not is_pickle and not (glimpse.suffix in (".pkl", ".pickle") and not glimpse.is_h5):
+def _pickle(head: PathHead) -> tuple[str, str] | None:
+    if not head.is_kind("pickle") and (head.suffix not in (".pkl", ".pickle") or head.is_h5):
         return None
     return (
         "a pickle: opening one runs whatever code is in it, so it is never opened here",
@@ -137,129 +131,74 @@ def _pickle(glimpse: Glimpse) -> tuple[str, str] | None:
     )
 
 
-def _damaged_h5(glimpse: Glimpse) -> tuple[str, str] | None:
-    if glimpse.h5_damage:
-        return f"a damaged h5 file of {glimpse.path.stat().st_size} bytes: {glimpse.h5_damage}", DOWNLOAD_AGAIN
-    if glimpse.is_h5:
-        return None
-    if glimpse.suffix in _H5_SUFFIXES:
+def _damaged_h5(head: PathHead) -> tuple[str, str] | None:
+    if head.h5_damage:
+        return f"a damaged h5 file of {head.path.stat().st_size} bytes: {head.h5_damage}", DOWNLOAD_AGAIN
+    if head.suffix in _H5_SUFFIXES and not head.is_h5:
         return "no h5 file, in spite of its name: it does not start as one", DOWNLOAD_AGAIN
     return None
 
 
-def _archive(glimpse: Glimpse) -> tuple[str, str] | None:
-    head = glimpse.head
-    if head[257:262] == b"ustar" and not is_shard(glimpse):
+def _archive(head: PathHead) -> tuple[str, str] | None:
+    if head.is_kind("tar") and not is_shard(head):
         return "a packed archive", "unpack it and inspect what is in it"
-    if head[:4] != b"PK\x03\x04":
+    if not head.is_kind("zip"):
         return None
     try:
-        with zipfile.ZipFile(glimpse.path) as archive:
+        with zipfile.ZipFile(head.path) as archive:
             names = archive.namelist()
     except (zipfile.BadZipFile, OSError):
         return "a damaged zip archive (an .npz file is one): it is cut short", DOWNLOAD_AGAIN
     if any(name.endswith("data.pkl") for name in names):
         return "a PyTorch checkpoint, not a data file", "sspvs has no verb that reads checkpoints as data"
-    if all(name.endswith(".npy") for name in names):
-        return None
-    return "a zip archive", "unpack it and inspect what is in it"
+    return (
+        None
+        if all(name.endswith(".npy") for name in names)
+        else ("a zip archive", "unpack it and inspect what is in it")
+    )
 
 
-def _objects(glimpse: Glimpse) -> tuple[str, str] | None:
+def _objects(head: PathHead) -> tuple[str, str] | None:
     """An .npy or .npz with Python objects is a pickle in disguise."""
-    if not is_numpy(glimpse):
+    if not is_numpy(head):
         return None
     try:
-        headers = array_headers(glimpse.path)
+        headers = array_headers(head.path)
     except DAMAGE as error:
         return f"a damaged NumPy file: {first_line(error)}", DOWNLOAD_AGAIN
-    if any(header.dtype.hasobject for header in headers):
+    if not any(header.dtype.hasobject for header in headers):
+        return None
+    return (
+        "a NumPy file of Python objects, which is a pickle: opening one runs whatever code is in it",
+        "where you trust it, load it yourself and save plain arrays",
+    )
+
+
+def _unknown(head: PathHead) -> tuple[str, str]:
+    """What a file or folder of no known format is, and what to do."""
+    if head.is_folder:
+        inside = sorted(path.name for path in head.path.iterdir())
+        shown = ", ".join(inside[:6]) + (", ..." if len(inside) > 6 else "") if inside else "nothing"
         return (
-            "a NumPy file of Python objects, which is a pickle: opening one runs whatever code is in it",
-            "where you trust it, load it yourself and save plain arrays",
+            f"a folder of none of the known kinds; it holds {shown}",
+            "inspect one of its files, or name the folder that holds features/ and info_embed/, the .mat files or the "
+            "labels",
         )
-    return None
-
-
-def detect(path: Path) -> Kind | tuple[str, str]:
-    """The kind of a file or folder, or what it is and what to do where it is of no use here.
-
-    Args:
-        path: An existing file or folder.
-
-    Raises:
-        DatasetError: When there is no such file or folder.
-    """
-    if not path.exists():
-        raise DatasetError(f"{path}: no such file or folder")
-    if not path.is_dir() and not path.is_file():
-        return "neither a file nor a folder (a device or a named pipe)", "name a file"
-    glimpse = Glimpse(path)
-    if not glimpse.is_folder:
-        reason = explain(glimpse)
-        if reason is not None:
-            return reason
-    for kind in kinds():
-        if kind.matches(glimpse):
-            return kind
-    return unknown(glimpse)
-
-
-def kind_of(path: Path, name: str | None = None) -> Kind:
-    """The kind of a path, as named or as it looks.
-
-    Raises:
-        DatasetError: When it is of no use here, or there is no such path.
-        ValueError: When no kind has that name.
-    """
-    if name is not None:
-        if not path.is_dir() and not path.is_file():
-            raise DatasetError(f"{path}: no such file or folder")
-        found = stand_in(Glimpse(path)) or kind_named(name)
-    else:
-        found = detect(path)
-    if isinstance(found, Kind):
-        return found
-    what, advice = found
-    raise DatasetError(f"{path}: {what}; {advice}")
-
-
-def inspect_file(path: str | os.PathLike[str], video: str | None = None, *, watch: Watch | None = None) -> Inspection:
-    """Look at a file or folder of any kind that the field uses; all of its videos are looked at.
-
-    Args:
-        path: The file or folder.
-        video: Also say more about this video, by key or by name.
-        watch: Shows progress over a collection of videos, such as a progress bar.
-
-    Returns:
-        What was found; `usable` says whether it can be used for what it is.
-
-    Raises:
-        DatasetError: When there is no such file or folder.
-        ValueError: When there is no such video in it.
-    """
-    path = Path(path)
-    found = detect(path)
-    if not isinstance(found, Kind):
-        what, advice = found
-        return Inspection(str(path), "none", what, usable=False, advice=[advice])
-    try:
-        return _inspect(path, found, video, watch)
-    except NoSuchVideoError:
-        names = _inspect(path, found, None, watch).names
-        key = next((key for key, name in names.items() if video is not None and same_name(name, video)), None)
-        if key is None:
-            raise
-        return _inspect(path, found, key, watch)
-
-
-def _inspect(path: Path, kind: Kind, video: str | None, watch: Watch | None) -> Inspection:
-    inspection = Inspection(str(path), kind.name, kind.what, video=video, watch=watch)
-    try:
-        kind.inspect(path, inspection)
-    except NoSuchVideoError:
-        raise
-    except DAMAGE as error:
-        inspection.problem(error, remedy="copy, download or make it again")
-    return inspection.conclude()
+    if head.family == "empty":
+        return "an h5 file with nothing in it", "write it again: the program that made it stopped too early"
+    if head.family is not None:
+        with open_h5(head.path) as file:
+            names = list(file)
+        return (
+            f"an h5 file of none of the known kinds; at its root are {', '.join(names[:6])}",
+            "a dataset has a group a video with 'features', 'picks', 'user_summary', ...; sspvs data build makes one",
+        )
+    if head.start[:1] in (b"{", b"[") and head.json is None and head.first_line is None:
+        return "damaged JSON: it does not parse", DOWNLOAD_AGAIN
+    if isinstance(head.json, (dict, list)):
+        inside = list(head.json)[:6] if isinstance(head.json, dict) else [type(head.first).__name__]
+        return (
+            f"JSON of none of the known kinds; it holds {', '.join(map(str, inside)) or 'nothing'}",
+            "known are annotations, splits, scores {video: [..]}, VideoXum, QVHighlights and DSNet labels",
+        )
+    return f"no file of a known kind ({head.suffix or 'no ending'})", "known kinds: see sspvs data inspect --help"

@@ -1,72 +1,130 @@
-"""A manifest of one's own video-text pairs (CSV or JSON lines): id, path, title, description, category, query."""
+"""Manifests, which people write: a line a video, as CSV, TSV or JSON lines (id, path, title, description, ...)."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from sspvs.errors import AddressError, DatasetError, first_line, one_line
+from sspvs.annotations.record import Problems
+from sspvs.errors import AddressError, DatasetError, local_only, one_line
 from sspvs.files import read_text
-from sspvs.formats.glimpse import Glimpse
-from sspvs.formats.inspection import Inspection, KeyNote, NoSuchVideoError, Use
-from sspvs.formats.kind import Kind
-from sspvs.formats.manifest_rows import file_of
+from sspvs.formats.format import FORMATS, Format
+from sspvs.formats.head import PathHead
+from sspvs.formats.inspection import Inspection
 from sspvs.parsing import lines_of, parse_json, table_records
 
-TEXT_COLUMNS = {
-    "title": "its title",
-    "description": "its description",
-    "category": "its category",
-    "query": "the search query that found it",
-}
+FEATURE_SUFFIXES = (".h5", ".hdf5", ".hdf", ".npy")
 PATH_COLUMNS = ("path", "video", "features", "video_path", "feature_path")
+TEXT_COLUMNS = ("title", "description", "category", "query")
 _ID = "id"
 
 
-def matches(glimpse: Glimpse) -> bool:
-    """A table or lines with an id, and a path or a text."""
-    line = glimpse.first_line
-    names = set(line) if isinstance(line, dict) else {column.lower() for column in glimpse.columns}
-    return _ID in names and bool(names & {*PATH_COLUMNS, *TEXT_COLUMNS})
+@FORMATS.register("manifest")
+class Manifest(Format):
+    """Video-text pairs of one's own."""
+
+    what = "a manifest of video-text pairs (CSV or JSON lines)"
+    order = 180
+    keys: ClassVar = {
+        _ID: ("text", "the video's id"),
+        **dict.fromkeys(PATH_COLUMNS, ("text", "where the video or its features are")),
+        "title": ("text", "its title"),
+        "description": ("text", "its description"),
+        "category": ("text", "its category"),
+        "query": ("text", "the search query that found it"),
+    }
+    instead = "it names files and texts for pretraining: there is nothing to convert in it"
+
+    def matches(self, head: PathHead) -> bool:
+        """A table or lines with an id, and a path or a text."""
+        line = head.first_line
+        names = set(line) if isinstance(line, dict) else {column.lower() for column in head.columns}
+        return _ID in names and bool(names & {*PATH_COLUMNS, *TEXT_COLUMNS})
+
+    def inspect(self, path: Path, found: Inspection) -> None:
+        """Read every line, as pretraining reads it."""
+        problems, ids, filled = Problems(path), Counter[str](), Counter[str]()
+        for where, row in read_rows(path, problems):
+            key = str(row.get(_ID) or "").strip()
+            if not key:
+                found.problem("no id", where)
+                continue
+            ids[key] += 1
+            filled.update(name for name, value in row.items() if value not in (None, ""))
+            named = next((str(row[name]) for name in PATH_COLUMNS if row.get(name)), "")
+            if not named:
+                found.problem("no path to a video or to features", key)
+            elif missing := _missing(named, path.parent):
+                found.problem(missing, key, remedy="correct its path")
+            if not any(row.get(name) for name in TEXT_COLUMNS):
+                found.problem("no text at all", key, blocking=False)
+            if key == found.video:
+                found.detail = {name: str(value) for name, value in row.items()}
+        for where, sentence in problems.found:
+            found.problem(sentence, where)
+        found.repeated(ids, "rows", "every video needs its own")
+        found.n_videos = len(ids)
+        if not ids:
+            found.problem("no rows")
+        for name, count in filled.items():
+            shape, meaning = self.keys.get(name, ("text", "no column that we know"))
+            found.key(name, count, shape, "text", meaning)
+        found.use("pretraining on one's own pairs", bool(ids))
 
 
-def inspect(path: Path, inspection: Inspection) -> None:
-    """Every row."""
-    ids: Counter[str] = Counter()
-    filled: Counter[str] = Counter()
-    for number, row in enumerate(_rows(path), start=1):
-        where = f"row {number}"
-        key = str(row.get(_ID) or "").strip()
-        if not key:
-            inspection.problem("no id", where)
+def read_rows(path: Path, problems: Problems) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The lines of a manifest, CSV, TSV or JSON lines by its ending: place (`line 7`), and column -> value.
+
+    What is wrong with single lines goes to `problems`, and these are left out.
+    """
+    try:
+        text = read_text(path)
+    except OSError as error:
+        raise DatasetError(f"cannot read the manifest {path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise DatasetError(f"{path}: expected UTF-8 text, CSV or JSON lines: {error}") from error
+    if path.suffix.lower() in (".csv", ".tsv"):
+        try:
+            names, rows = table_records(text, "\t" if path.suffix.lower() == ".tsv" else ",")
+            for number, record in rows:
+                if None in record:
+                    problems.add(f"line {number}", f"more values than the {len(names)} columns; quote commas in text")
+                else:
+                    yield f"line {number}", {str(name): cell for name, cell in record.items()}
+        except ValueError as error:
+            raise DatasetError(f"{path}: is no table: {error}") from error
+        return
+    for number, line in lines_of(text):
+        try:
+            row = parse_json(line)
+        except ValueError as error:
+            problems.add(f"line {number}", f"no JSON: {error}")
             continue
-        ids[key] += 1
-        filled.update(name for name, value in row.items() if value not in (None, ""))
-        named = next((str(row[name]) for name in PATH_COLUMNS if row.get(name)), "")
-        if named and (missing := _missing(named, path.parent)):
-            inspection.problem(missing, key, remedy="correct its path")
-        elif not named:
-            inspection.problem("no path to a video or to features", key)
-        if not any(row.get(name) for name in TEXT_COLUMNS):
-            inspection.problem("no text at all", key, blocking=False)
-        if key == inspection.video:
-            inspection.detail = {name: str(value) for name, value in row.items()}
-    if inspection.video is not None and not inspection.detail:
-        raise NoSuchVideoError(inspection.video)
-    for key, count in ids.items():
-        if count > 1:
-            inspection.problem(f"{count} rows have this id", key, remedy="every video needs its own")
-    inspection.n_videos = len(ids)
-    if not ids:
-        inspection.problem("no rows")
-    meanings = {_ID: "the video's id"} | dict.fromkeys(PATH_COLUMNS, "where the video or its features are")
-    inspection.keys = [
-        KeyNote(name, count, "text", "text", (meanings | TEXT_COLUMNS).get(name, "no column that we know"))
-        for name, count in filled.items()
-    ]
-    inspection.uses = [Use("pretraining on one's own pairs", bool(ids))]
+        if isinstance(row, dict):
+            yield f"line {number}", row
+        else:
+            problems.add(f"line {number}", f"expected an object with id and path, got {type(row).__name__}")
+
+
+def file_of(given: str, folder: Path) -> tuple[Path, str]:
+    """The file that a manifest names, and the group in it where it is features of many videos (`file.h5#group`)."""
+    name, _, group = given.partition("#")
+    if Path(name).suffix.lower() not in FEATURE_SUFFIXES:
+        name, group = given, ""  # a video with a # in its name
+    return folder / Path(local_only(name)).expanduser(), group
+
+
+def text_in(value: Any) -> str | None:
+    """A cell as text: JSON's text and numbers (an id may be one), lists of words; None for what is no text."""
+    if value is None:
+        return ""
+    if isinstance(value, list) and all(isinstance(part, str) for part in value):
+        return " ".join(value)
+    if isinstance(value, str | int | float) and not isinstance(value, bool):
+        return str(value)
+    return None
 
 
 def _missing(named: str, folder: Path) -> str:
@@ -75,38 +133,5 @@ def _missing(named: str, folder: Path) -> str:
         file, _ = file_of(named.strip(), folder)
     except AddressError as error:
         return one_line(error)
-    if file.is_file():
-        return ""
-    return f"no such file{'' if Path(named).is_absolute() else ' beside the manifest'}: {named}"
-
-
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    try:
-        text = read_text(path)
-        if Glimpse(path).first_line is not None:
-            for number, line in lines_of(text):
-                yield _object(line, f"{path}, line {number}")
-            return
-        for _, row in table_records(text)[1]:
-            yield {str(name).lower(): value for name, value in row.items()}
-    except (OSError, ValueError) as error:
-        raise DatasetError(f"{path}: cannot be read as a table: {first_line(error)}") from error
-
-
-def _object(line: str, where: str) -> dict[str, Any]:
-    try:
-        row = parse_json(line)
-    except ValueError as error:
-        raise DatasetError(f"{where}: damaged JSON: {first_line(error)}") from error
-    if not isinstance(row, dict):
-        raise DatasetError(f"{where}: expected an object, found {type(row).__name__}")
-    return row
-
-
-KIND = Kind(
-    name="manifest",
-    what="a manifest of video-text pairs (CSV or JSON lines)",
-    matches=matches,
-    inspect=inspect,
-    instead="it names files and texts for pretraining: there is nothing to convert in it",
-)
+    beside = "" if Path(named).is_absolute() else " beside the manifest"
+    return "" if file.is_file() else f"no such file{beside}: {named}"

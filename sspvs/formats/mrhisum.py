@@ -1,130 +1,183 @@
-"""MR.HiSum (Sul et al., NeurIPS 2023): "most replayed" curves of 31,892 YouTube-8M videos, one value a second."""
+"""MR.HiSum (Sul et al., NeurIPS 2023): "most replayed" curves of 31,892 YouTube-8M videos, one value a second.
+
+Beside `mr_hisum.h5` lie `metadata.csv` (which YouTube video is which) and a split file.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 
 from sspvs.atomic import atomic_h5
-from sspvs.errors import SspvsError
-from sspvs.formats.inspection import Inspection, Tally, explain_keys, span
-from sspvs.formats.kind import Job, Kind, Ledger, Settings, Writer
-from sspvs.formats.mrhisum_metadata import names_beside, subsets_beside
+from sspvs.errors import DatasetError
+from sspvs.files import read_json, read_text
+from sspvs.formats.community import Tally
+from sspvs.formats.format import FORMATS, Format, Ledger, Settings
+from sspvs.formats.head import PathHead
+from sspvs.formats.inspection import Inspection, explain_keys, span
 from sspvs.formats.record import Entry, Source, VideoRecord, shots_a_second, values_a_second
+from sspvs.parsing import table_records
 from sspvs.selection import knapsack
 from sspvs.table import DatasetStore, layout, read_dataset
 from sspvs.table.annotation_keys import CHANGE_POINTS, GT_SUMMARY, GTSCORE
 from sspvs.table.h5_survey import unread_parts
-from sspvs.types import Annotations, BoolArray, FloatArray, FrameFeatures, IntArray, Shots
+from sspvs.types import Annotations, BoolArray, FloatArray, Shots
 
-HOLDS = frozenset({"features", "gtscore", "shots", "fps", "picks other than every 15th frame", "user summaries"})
+METADATA, SPLIT = "metadata.csv", "mr_hisum_split.json"
+KEY, NAME = "video_id", "youtube_id"
 BUDGET = 0.15
 _BY_DESIGN = ("MR.HiSum", "half-open ends, where the community's")
 
 
-def inspect(path: Path, inspection: Inspection) -> None:
-    """Every video of an MR.HiSum file."""
-    explain_keys(path, inspection, "mrhisum")
-    names, tally = names_beside(path), Tally()
-    with read_dataset(path) as store:
-        inspection.n_videos = len(store)
-        for key in inspection.watched(store):
-            try:
-                annotations = _annotations(store, key)
-                has_features = store.has_features(key)
-                if has_features:
-                    _check_length(store.features[key], annotations)
-            except (SspvsError, ValueError) as error:
-                inspection.problem(error, key)
-                continue
-            tally.add(annotations, has_features=has_features)
-            if key in names:
-                inspection.names[key] = names[key]
-            for sentence in annotations.repairs:
-                inspection.repair(sentence, key)
-    inspection.facts["seconds a video (T = N)"] = span(tally.n_frames)
-    inspection.facts["names"] = f"{len(inspection.names)} from metadata.csv" if names else "put metadata.csv beside it"
-    if tally.with_features < len(tally.n_frames):
-        inspection.facts["features"] = "are YouTube-8M's frame features; metadata.csv says which record has which"
-    inspection.uses = tally.uses()
-    inspection.advice.append(f"as a dataset file: sspvs data convert '{path}' --to community --out D.h5")
+@FORMATS.register("mrhisum")
+class MrHiSum(Format):
+    """The h5 file."""
+
+    what = "MR.HiSum's layout: one value a second, half-open shots, no annotators (h5)"
+    family = "mrhisum"
+    order = 40
+    needs = ("gtscore", "shots (change_points)")
+    holds = frozenset({"features", "gtscore", "shots", "fps", "picks other than every 15th frame", "user summaries"})
+    needs_clock = True
+
+    def read(self, path: Path, settings: Settings) -> Source:
+        """Open the file; names come from `metadata.csv` and subsets from the split file, where these lie beside it."""
+        store = read_dataset(path)
+        entries, made = _entries(store), store.features.fingerprint
+        return Source(settings.name or "mrhisum", entries, len(store), made, unread=partial(unread_parts, path))
+
+    def inspect(self, path: Path, found: Inspection) -> None:
+        """Read every video."""
+        explain_keys(path, found, "mrhisum")
+        tally = Tally()
+        for record in found.records(self.read(path, Settings())):
+            assert record.annotations is not None
+            tally.add(record.annotations, has_features=record.features is not None)
+        found.facts["seconds a video (T = N)"] = span(tally.n_frames)
+        names = f"{len(found.names)} from metadata.csv" if _names_beside(path) else "put metadata.csv beside it"
+        found.facts["names"] = names
+        if tally.with_features < len(tally.n_frames):
+            found.facts["features"] = "are YouTube-8M's frame features; metadata.csv names the record of each"
+        tally.add_uses(found)
+        found.advice.append(f"as a dataset file: sspvs data convert '{path}' --to community --out D.h5")
+
+    def write(self, path: Path, records: Iterator[VideoRecord], ledger: Ledger) -> None:
+        """Write MR.HiSum's layout, resampled to one value a second."""
+        with atomic_h5(path) as file:
+            for record in records:
+                values = _seconds(record, ledger)
+                group = file.create_group(layout.group_name(record.key))
+                for name, array in values.items():
+                    group[name] = array
 
 
-def _annotations(store: DatasetStore, key: str) -> Annotations:
-    """One video; what MR.HiSum means by its layout is no repair."""
-    annotations = store[key]
-    repairs = tuple(text for text in annotations.repairs if not any(sign in text for sign in _BY_DESIGN))
-    return replace(annotations, repairs=repairs)
+@FORMATS.register("mrhisum-metadata")
+class MrHiSumMetadata(Format):
+    """The table of its videos."""
+
+    what = "MR.HiSum's table of videos (CSV)"
+    order = 110
+    keys: ClassVar = {
+        KEY: ("text", "the video's key in the h5 file"),
+        "yt8m_file": ("text", "the YouTube-8M record file that has its features"),
+        "random_id": ("text", "its id in that file"),
+        NAME: ("text", "its id on YouTube"),
+        "duration": ("text", "seconds"),
+        "views": ("text", "how often it was watched"),
+        "labels": ("text", "YouTube-8M class numbers"),
+    }
+    instead = "it only names videos: convert the h5 file beside it"
+    names_videos = False
+
+    def matches(self, head: PathHead) -> bool:
+        """A table with both names of each video."""
+        return {KEY, NAME} <= set(head.columns)
+
+    def inspect(self, path: Path, found: Inspection) -> None:
+        """Read the table's columns and names."""
+        found.names = _read_names(path)
+        found.n_videos = len(found.names)
+        for column in PathHead(path).columns:
+            _, meaning = self.keys.get(column, ("", "no column that we know"))
+            found.key(column, found.n_videos, "a column", "text", meaning)
+        found.use("names of the videos: put it beside the h5 file", True)
 
 
-def _check_length(features: FrameFeatures, annotations: Annotations) -> None:
-    if len(features.picks) != len(annotations.picks):
-        raise ValueError(f"{len(features.picks)} features for {len(annotations.picks)} seconds of gtscore")
+def _read_names(path: Path) -> dict[str, str]:
+    """Key -> YouTube id."""
+    try:
+        names, rows = table_records(read_text(path))
+        if not {KEY, NAME} <= set(names):
+            raise DatasetError(f"{path}: expected columns '{KEY}' and '{NAME}', found {names}")
+        return {row[KEY].strip(): row[NAME].strip() for _, row in rows if row[KEY] and row[NAME]}
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"{path}: cannot read the table: {error}; fetch it again") from error
 
 
-def read(path: Path, settings: Settings) -> Source:
-    """Open an MR.HiSum file; names come from `metadata.csv` and subsets from the split file, where these lie beside."""
-    store = read_dataset(path)
-    return Source(settings.name or "mrhisum", _entries(store), len(store), store.features.fingerprint)
+def _names_beside(h5: Path) -> dict[str, str]:
+    """Key -> YouTube id, from the table in the same folder; empty when there is none that can be read."""
+    try:
+        return _read_names(h5.parent / METADATA) if (h5.parent / METADATA).is_file() else {}
+    except DatasetError:
+        return {}
+
+
+def _subsets_beside(h5: Path) -> dict[str, str]:
+    """Key -> `train`, `val` or `test`, from the split file in the same folder; empty when there is none."""
+    try:
+        lists = read_json(h5.parent / SPLIT) if (h5.parent / SPLIT).is_file() else {}
+    except (ValueError, OSError):
+        return {}
+    if not isinstance(lists, dict):
+        return {}
+    return {str(key): part for part in ("train", "val", "test") for key in lists.get(f"{part}_keys", [])}
 
 
 def _entries(store: DatasetStore) -> Iterator[Entry]:
-    names, subsets = names_beside(store.path), subsets_beside(store.path)
+    names, subsets = _names_beside(store.path), _subsets_beside(store.path)
     with store:
         for key in store:
-            name, subset = names.get(key, key), subsets.get(key, "")
-            yield key, lambda key=key, name=name, subset=subset: _record(store, key, name, subset)  # type: ignore[misc]
+            yield key, partial(_record, store, key, names.get(key, key), subsets.get(key, ""))
 
 
 def _record(store: DatasetStore, key: str, name: str, subset: str) -> VideoRecord:
-    annotations = _annotations(store, key)
-    features = None
+    annotations, features = store[key], None
     if store.has_features(key):
-        _check_length(features := store.features[key], annotations)
-        features = replace(features, name=name)
-    annotations = replace(annotations, video_name=name)
-    unread = tuple(unread_parts(store.path, key))
-    return VideoRecord(key, name, annotations, features, subset=subset, frame_rate=1.0, unread=unread)
+        features = replace(store.features[key], name=name)
+        if len(features.picks) != len(annotations.picks):
+            raise ValueError(f"{len(features.picks)} features for {len(annotations.picks)} seconds of gtscore")
+    # what MR.HiSum means by its layout is no repair
+    repairs = tuple(text for text in annotations.repairs if not any(sign in text for sign in _BY_DESIGN))
+    annotations = replace(annotations, video_name=name, repairs=repairs)
+    return VideoRecord(key, name, annotations, features, subset=subset, frame_rate=1.0)
 
 
-def lacks(record: VideoRecord) -> str | None:
-    """MR.HiSum needs a mean annotator, shots, and the clock to make them one a second."""
-    annotations = record.annotations
-    lacks = [
-        what
-        for what, there in (
-            ("gtscore", annotations is not None and annotations.gtscore is not None),
-            ("shots (change_points)", annotations is not None and annotations.shots is not None),
-        )
-        if not there
-    ]
-    return " and ".join(lacks) or None
-
-
-def write(path: Path, records: Iterator[VideoRecord], job: Job) -> None:
-    """Write MR.HiSum's layout, resampling to one value a second."""
-    write_mrhisum(path, (_seconds(record, job) for record in records))
-
-
-def _seconds(record: VideoRecord, job: Job) -> SecondsOfVideo:
-    annotations, fps, resample = record.annotations, job.fps(record), job.settings.resample
+def _seconds(record: VideoRecord, ledger: Ledger) -> dict[str, Any]:
+    """Key -> array of one video, at one value a second: (T,) gtscore and summary, (S, 2) shots, (T, D) features."""
+    annotations, fps, resample = record.annotations, ledger.fps(record), ledger.settings.resample
     assert annotations is not None  # `lacks` saw to it
     assert annotations.gtscore is not None
     assert annotations.shots is not None
-    clock = (annotations.picks, annotations.n_frames, fps, resample)
-    gtscore = values_a_second(annotations.gtscore, *clock)
+    gtscore = values_a_second(annotations.gtscore, annotations.picks, annotations.n_frames, fps, resample)
     shots = shots_a_second(annotations.shots, fps)
-    features = None if record.features is None else record.features.features
-    if features is not None and record.features is not None:
-        features = values_a_second(features, record.features.picks, annotations.n_frames, fps, resample)
     if len(annotations.picks) != annotations.n_frames or fps != 1:
         how = "the mean over each second" if resample == "mean" else "the value at the start of each second"
-        job.ledger.change(f"one value a second: {how}; shots cut at the nearest second", record.key)
-    summary = _summary(annotations, gtscore.astype(np.float64), shots, fps, job.ledger)
-    return SecondsOfVideo(record.key, gtscore, shots.bounds, summary, features)
+        ledger.change(f"one value a second: {how}; shots cut at the nearest second", record.key)
+    arrays: dict[str, Any] = {
+        GTSCORE: gtscore.astype(np.float32),
+        CHANGE_POINTS: shots.bounds.astype(np.int64),
+        GT_SUMMARY: _summary(annotations, gtscore.astype(np.float64), shots, fps, ledger).astype(np.float32),
+    }
+    if record.features is not None:
+        values, picks = record.features.features, record.features.picks
+        features = values_a_second(values, picks, annotations.n_frames, fps, resample)
+        arrays[layout.FEATURES] = features.astype(np.float32)
+    return arrays
 
 
 def _summary(annotations: Annotations, gtscore: FloatArray, shots: Shots, fps: float, ledger: Ledger) -> BoolArray:
@@ -140,48 +193,3 @@ def _summary(annotations: Annotations, gtscore: FloatArray, shots: Shots, fps: f
         ledger.leave_out("the annotators' own summaries (there is room for one)", annotations.key)
     summary: BoolArray = np.repeat(chosen, shots.lengths)
     return summary
-
-
-KIND = Kind(
-    name="mrhisum",
-    what="MR.HiSum's layout: one value a second, half-open shots, no annotators (h5)",
-    matches=lambda glimpse: glimpse.family == "mrhisum",
-    inspect=inspect,
-    read=read,
-    writer=Writer(write, "file", HOLDS, lacks, needs_clock=True),
-)
-
-
-@dataclass(frozen=True)
-class SecondsOfVideo:
-    """One video at one value a second.
-
-    Attributes:
-        key: Group name.
-        gtscore: (T,) mean importance.
-        shots: (S, 2) half-open ranges of seconds.
-        summary: (T,) the summary.
-        features: (T, D), or None.
-    """
-
-    key: str
-    gtscore: FloatArray
-    shots: IntArray
-    summary: BoolArray
-    features: FloatArray | None = None
-
-
-def write_mrhisum(path: Path, videos: Iterable[SecondsOfVideo]) -> None:
-    """Write a file in MR.HiSum's layout, atomically; videos may come from a generator.
-
-    Raises:
-        OutputError: When the file cannot be written.
-    """
-    with atomic_h5(path) as file:
-        for video in videos:
-            group = file.create_group(layout.group_name(video.key))
-            group[GTSCORE] = np.asarray(video.gtscore, dtype=np.float32)
-            group[CHANGE_POINTS] = np.asarray(video.shots, dtype=np.int64)
-            group[GT_SUMMARY] = np.asarray(video.summary, dtype=np.float32)
-            if video.features is not None:
-                group[layout.FEATURES] = np.asarray(video.features, dtype=np.float32)

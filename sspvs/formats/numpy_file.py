@@ -14,39 +14,28 @@ import numpy as np
 import numpy.typing as npt
 
 from sspvs.files import check_kind
-from sspvs.formats.glimpse import Glimpse
+from sspvs.formats.head import PathHead
 from sspvs.table.h5_file import may_hold
 
-_MAGIC, _ZIP = b"\x93NUMPY", b"PK\x03\x04"
+_MAGIC = b"\x93NUMPY"
 
 
 @dataclass(frozen=True)
 class ArrayHeader:
-    """What a NumPy file says about an array.
-
-    Attributes:
-        name: The array's name in an .npz; empty in an .npy.
-        shape: Its shape.
-        dtype: Its type.
-    """
+    """Name in an .npz (empty in an .npy), shape and type of an array."""
 
     name: str
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
 
 
-def is_numpy(glimpse: Glimpse) -> bool:
+def is_numpy(head: PathHead) -> bool:
     """Whether a file starts as an .npy does, or is a zip archive named .npz."""
-    return glimpse.head[:6] == _MAGIC or (glimpse.head[:4] == _ZIP and glimpse.suffix == ".npz")
+    return head.is_kind("npy") or (head.is_kind("zip") and head.suffix == ".npz")
 
 
 def array_headers(path: Path) -> list[ArrayHeader]:
-    """The headers of all arrays of an .npy or .npz.
-
-    Raises:
-        ValueError: When a header is damaged, or an .npy is shorter than its header says.
-        OSError: When the file cannot be read, is something else, or is an .npz that is cut short.
-    """
+    """The headers of all arrays of an .npy or .npz."""
     check_kind(path, "npy", "zip")
     with path.open("rb") as file:
         if file.read(6) == _MAGIC:
@@ -66,16 +55,7 @@ def array_headers(path: Path) -> list[ArrayHeader]:
 
 
 def check_arrays(path: Path, *names: str) -> None:
-    """Refuse an .npz with arrays that are larger than what is stored of them can be.
-
-    Args:
-        path: The .npz.
-        names: Arrays to look at; all unless given.
-
-    Raises:
-        ValueError: It has one.
-        OSError: It cannot be read. (A damaged archive raises `zipfile.BadZipFile`.)
-    """
+    """Refuse an .npz with arrays (all, or those of some names) larger than what is stored of them can be."""
     with zipfile.ZipFile(path) as archive:
         for member in archive.infolist():
             name = member.filename.removesuffix(".npy")
@@ -105,16 +85,10 @@ def _header(file: IO[bytes], name: str) -> ArrayHeader:
 
 
 def load_array(path: Path, name: str = "") -> npt.NDArray[Any]:
-    """One array of an .npy, or of an .npz by name.
-
-    Raises:
-        ValueError: When it holds Python objects, or less than its header claims.
-        KeyError: When an .npz has no array of that name.
-        OSError: When it cannot be read, is something else, or is an .npz that is cut short.
-    """
+    """One array of an .npy, or of an .npz by name; Python objects are refused."""
     check_kind(path, "npy", "zip")
     if not name:
-        array_headers(path)  # says so where less is there than the header claims
+        array_headers(path)  # refuses a file that holds less than its header claims
         array: npt.NDArray[Any] = np.load(path, allow_pickle=False)
         return array
     check_arrays(path, name)

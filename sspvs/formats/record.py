@@ -1,39 +1,18 @@
-"""What every format is read into and written from: one video at a time."""
+"""The record that every format is read into and written from, one video at a time; values resampled to seconds."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 
+from sspvs.table.text import TextFields
 from sspvs.types import Annotations, BoolArray, Fingerprint, FloatArray, FrameFeatures, IntArray, Shots
 
-TOKEN_FIELDS = ("category", "query", "title", "description")
-
-
-@dataclass(frozen=True)
-class VideoText:
-    """What is written about a video.
-
-    Attributes:
-        category: Text, or empty.
-        query: The search query that found it, or empty.
-        title: Text, or empty.
-        description: Text, or empty.
-        tokens: BERT token ids of any of these four, as a source had them.
-        sentences: n sentences about parts of the video.
-        sentence_seconds: (n, 2) the parts they are about, in seconds.
-    """
-
-    category: str = ""
-    query: str = ""
-    title: str = ""
-    description: str = ""
-    tokens: Mapping[str, IntArray] = field(default_factory=dict)
-    sentences: tuple[str, ...] = ()
-    sentence_seconds: FloatArray | None = None
+_NO_TEXT = TextFields()
+_ROUND_OFF = 1e-6
 
 
 @dataclass(frozen=True)
@@ -43,11 +22,14 @@ class VideoRecord:
     Attributes:
         key: Its key in the source.
         name: Its own name; the key where the source has no other.
-        annotations: What people said about it; None when the source has only features or texts.
+        annotations: Annotators' scores and summaries, shots; None when the source has only features or texts.
         features: Features of its picks; None when the source has none.
         text: What is written about it.
-        subset: `train`, `val` or `test` where the source says so.
-        frame_rate: Frames per second where only the format tells, as in sets of one feature a second.
+        tokens: BERT token ids of any of these fields, as the source has them.
+        sentences: n sentences about parts of the video.
+        sentence_seconds: (n, 2) the parts that they are about, in seconds.
+        subset: `train`, `val` or `test` where the source has it.
+        frame_rate: Frames per second where only the format fixes them, as in sets of one feature a second.
         unread: What the source has of it that no format here has a place for, in words.
     """
 
@@ -55,14 +37,17 @@ class VideoRecord:
     name: str
     annotations: Annotations | None = None
     features: FrameFeatures | None = None
-    text: VideoText = field(default_factory=VideoText)
+    text: TextFields = _NO_TEXT
+    tokens: Mapping[str, IntArray] = field(default_factory=dict)
+    sentences: tuple[str, ...] = ()
+    sentence_seconds: FloatArray | None = None
     subset: str = ""
     frame_rate: float | None = None
     unread: tuple[str, ...] = ()
 
     @property
     def fps(self) -> float | None:
-        """Frames per second, from whatever knows it."""
+        """Frames per second, from whichever part has them."""
         if self.annotations is not None and self.annotations.fps:
             return self.annotations.fps
         if self.features is not None and self.features.info is not None and self.features.info.fps > 0:
@@ -87,19 +72,16 @@ class VideoRecord:
             "fps": annotations is not None and annotations.fps,
             "names beside the keys": self.name != self.key,
             "picks other than every 15th frame": annotations is not None and not _is_regular(annotations),
-            "category": text.category,
-            "query": text.query,
-            "title": text.title,
-            "description": text.description,
-            "token ids": text.tokens,
-            "sentences": text.sentences,
+            **text._asdict(),
+            "token ids": self.tokens,
+            "sentences": self.sentences,
             "subset (train, val, test)": self.subset,
         }
         return {part: value is not None and value is not False and bool(value) for part, value in has.items()}
 
     @property
     def has_own_scores(self) -> bool:
-        """Whether the annotators' scores say more than their summaries do (not so on SumMe)."""
+        """Whether the annotators' scores hold more than their summaries do (not so on SumMe)."""
         if self.annotations is None or self.annotations.user_scores is None:
             return False
         summaries, scores = self.annotations.user_summaries, self.annotations.user_scores
@@ -122,10 +104,11 @@ class Source:
         name: The dataset's name.
         entries: Key and what reads that video; reading may raise `SspvsError` or `ValueError`, which concerns that
             video alone.
-        total: How many there are; None when only reading tells.
-        fingerprint: What made the features, where the whole file says so.
-        made_by: How the source was made, as it says itself.
+        total: How many there are; None when unknown before reading.
+        fingerprint: What made the features of the whole file.
+        made_by: How the source was made, from its own record.
         notes: What was taken for granted in reading, in sentences.
+        unread: Of a key, what the source has of that video beside `VideoRecord.unread`; only conversions look.
     """
 
     name: str
@@ -134,9 +117,7 @@ class Source:
     fingerprint: Fingerprint | None = None
     made_by: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-
-
-_ROUND_OFF = 1e-6
+    unread: Callable[[str], Sequence[str]] = lambda _: ()
 
 
 def second_starts(n_frames: int, fps: float) -> IntArray:

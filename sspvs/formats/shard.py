@@ -9,21 +9,58 @@ from pathlib import Path
 
 from sspvs.errors import DatasetError, first_line
 from sspvs.files import check_kind
-from sspvs.formats.glimpse import DAMAGE, Glimpse
-from sspvs.formats.inspection import Inspection, KeyNote, NoSuchVideoError, Use
-from sspvs.formats.kind import Kind
+from sspvs.formats.format import FORMATS, Format
+from sspvs.formats.head import DAMAGE, PathHead
+from sspvs.formats.inspection import Inspection
 
 _LOOKED_AT = 20
 _PICKLES = {"pkl", "pickle", "pyd", "pth", "pt"}
-_TAR_MAGIC = slice(257, 262)
 
 
-def matches(glimpse: Glimpse) -> bool:
-    """An uncompressed tar archive whose first members are named `key.ending`, with some key twice or alone."""
-    if glimpse.head[_TAR_MAGIC] != b"ustar":
+@FORMATS.register("shard")
+class Shard(Format):
+    """An uncompressed tar archive of samples."""
+
+    what = "a WebDataset shard (tar)"
+    order = 190
+    instead = "it is read as it is in pretraining"
+
+    def matches(self, head: PathHead) -> bool:
+        """A tar archive whose first members are named `key.ending`."""
+        return is_shard(head)
+
+    def inspect(self, path: Path, found: Inspection) -> None:
+        """Read every member's name; their contents are left alone."""
+        samples: dict[str, set[str]] = {}
+        last = ""
+        try:
+            for name in _members(path):
+                key, ending = _parts(name)
+                if key in samples and key != last:
+                    found.problem("its files do not stand together, so readers make two samples of them", key)
+                if ending in samples.setdefault(key, set()):
+                    found.problem(f"two '.{ending}' files", key)
+                samples[key].add(ending)
+                last = key
+        except DAMAGE as error:
+            raise DatasetError(f"{path}: a damaged tar archive: {first_line(error)}; copy or make it again") from error
+        if found.video in samples:
+            found.detail = {"files": ", ".join(sorted(samples[found.video]))}
+        found.n_videos = len(samples)
+        endings = Counter(ending for names in samples.values() for ending in sorted(names))
+        for ending, count in endings.items():
+            found.key(f".{ending}", count, "", "file", "a part of each sample")
+        for ending in sorted(_PICKLES & set(endings)):
+            found.problem(f"'.{ending}' files are pickles, which are never opened here")
+        found.use("pretraining from shards", bool(samples))
+
+
+def is_shard(head: PathHead) -> bool:
+    """Whether a file is an uncompressed tar archive whose first members are named `key.ending`."""
+    if not head.is_kind("tar"):
         return False
     try:
-        names = [name for name, _ in zip(_members(glimpse.path), range(_LOOKED_AT), strict=False)]
+        names = [name for name, _ in zip(_members(head.path), range(_LOOKED_AT), strict=False)]
     except DAMAGE:
         return False
     return bool(names) and all("." in Path(name).name for name in names)
@@ -42,41 +79,3 @@ def _parts(name: str) -> tuple[str, str]:
     folder, _, file = name.rpartition("/")
     key, _, ending = file.partition(".")
     return f"{folder}/{key}" if folder else key, ending.lower()
-
-
-def inspect(path: Path, inspection: Inspection) -> None:
-    """Every member's name; their contents are left alone."""
-    samples: dict[str, set[str]] = {}
-    last = ""
-    try:
-        for name in _members(path):
-            key, ending = _parts(name)
-            if key in samples and key != last:
-                inspection.problem("its files do not stand together, so readers make two samples of them", key)
-            if ending in samples.setdefault(key, set()):
-                inspection.problem(f"two '.{ending}' files", key)
-            samples[key].add(ending)
-            last = key
-    except DAMAGE as error:
-        raise DatasetError(f"{path}: a damaged tar archive: {first_line(error)}; copy or make it again") from error
-    if inspection.video is not None:
-        if inspection.video not in samples:
-            raise NoSuchVideoError(inspection.video)
-        inspection.detail = {"files": ", ".join(sorted(samples[inspection.video]))}
-    inspection.n_videos = len(samples)
-    endings = Counter(ending for found in samples.values() for ending in found)
-    inspection.keys = [
-        KeyNote(f".{ending}", count, "", "file", "a part of each sample") for ending, count in endings.items()
-    ]
-    for ending in sorted(_PICKLES & set(endings)):
-        inspection.problem(f"'.{ending}' files are pickles, which are never opened here")
-    inspection.uses = [Use("pretraining from shards", bool(samples))]
-
-
-KIND = Kind(
-    name="shard",
-    what="a WebDataset shard (tar)",
-    matches=matches,
-    inspect=inspect,
-    instead="it is read as it is in pretraining",
-)

@@ -1,136 +1,263 @@
-"""The SSPVS pretraining release (Li et al., WACV 2023): a folder of features, texts as token ids, and two lists."""
+"""The SSPVS pretraining release (Li et al., WACV 2023): a folder of features, texts as token ids, two lists."""
 
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import lru_cache, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import h5py
 import numpy as np
 
-from sspvs.atomic import write_text
-from sspvs.errors import DatasetError, SspvsError
-from sspvs.formats import release_layout as word_pieces
-from sspvs.formats.inspection import Inspection, KeyNote, NoSuchVideoError, Use, span
-from sspvs.formats.kind import FileNames, Job, Kind, Ledger, Settings, Writer
-from sspvs.formats.record import TOKEN_FIELDS, Entry, Source, VideoRecord, VideoText
-from sspvs.formats.release_layout import (
-    FEATURES,
-    LISTS,
-    RATE_HZ,
-    TEXTS,
-    Release,
-    read_tokens,
-    write_release_features,
-    write_tokens,
-)
-from sspvs.table import read_features
-from sspvs.table.h5_survey import GUIDE, TOKEN_GUIDE
-from sspvs.types import FrameFeatures
+from sspvs.atomic import atomic_h5, write_text
+from sspvs.errors import DatasetError, MissingExtraError, SspvsError, first_line
+from sspvs.files import read_json
+from sspvs.formats.format import FORMATS, Format, Ledger, Settings
+from sspvs.formats.head import PathHead
+from sspvs.formats.inspection import Inspection, span
+from sspvs.formats.record import Source, VideoRecord
+from sspvs.table import layout, read_features
+from sspvs.table.h5_file import open_h5
+from sspvs.table.h5_survey import GUIDE, TOKEN_GUIDE, TOKEN_KEYS
+from sspvs.table.text import FIELDS, TextFields
+from sspvs.types import FrameFeatures, IntArray
+from sspvs.weights.minilm import REMEDY, model_folder
 
-HOLDS = frozenset(
-    {
-        "features",
-        "token ids",
-        "category",
-        "query",
-        "title",
-        "description",
-        "subset (train, val, test)",
-        "names beside the keys",
-    }
-)
+if TYPE_CHECKING:
+    from sspvs.models.tokenizers import BertTokenizer
+
+FEATURES, TEXTS = "features", "info_embed"
+LISTS = {"train": "train_list.json", "val": "val_list.json"}
+RATE_HZ = 2.0
+"""GoogLeNet features of two frames a second."""
+FIELD_OF = dict(zip(TOKEN_KEYS, FIELDS, strict=True))
+"""Key in a token file -> text field."""
+VOCABULARY = 30522
+"""Tokens of bert-base-uncased."""
+_PURPOSE = "reading and writing BERT token ids"
+NEEDED = f"{_PURPOSE} needs the word pieces: {REMEDY}"
 
 
-def inspect(path: Path, inspection: Inspection) -> None:
-    """Every video of a release folder."""
-    release = Release(path)
-    inspection.n_videos = len(release.ids)
-    lengths, widths, tokens = [], [], []
-    for key in inspection.watched(release.ids):
-        if key in release.features:
+@FORMATS.register("sspvs")
+class SspvsRelease(Format):
+    """The folder: `features/ID.h5`, `info_embed/ID.h5`, `train_list.json`, `val_list.json`."""
+
+    what = "the SSPVS pretraining release (folder: features/, info_embed/, lists)"
+    order = 30
+    needs = ("features",)
+    holds = frozenset({"features", "token ids", *FIELDS, "subset (train, val, test)", "names beside the keys"})
+    form = "folder"
+
+    def matches(self, head: PathHead) -> bool:
+        """A folder with at least one of the parts, and something in it."""
+        parts = (head.path / part for part in (FEATURES, TEXTS))
+        lists = ((head.path / name).is_file() for name in LISTS.values())
+        return head.is_folder and (any(part.is_dir() and any(part.glob("*.h5")) for part in parts) or any(lists))
+
+    def read(self, path: Path, settings: Settings) -> Source:
+        """Open a release folder."""
+        release = _Release(path)
+        notes = [f"{RATE_HZ:g} features a second were taken for granted; each is a frame of its own"]
+        if release.texts and not available():
+            notes.append(f"the texts stay token ids: {NEEDED}")
+        entries = ((key, partial(_record, release, key)) for key in release.ids)
+        return Source(settings.name or path.name, entries, len(release.ids), notes=tuple(notes))
+
+    def inspect(self, path: Path, found: Inspection) -> None:
+        """Read every video's features and texts, and the lists."""
+        release = _Release(path)
+        found.n_videos = len(release.ids)
+        lengths, widths, tokens = list[int](), list[int](), list[int]()
+        for key in found.watched(release.ids):
             try:
-                features = _features(release, key)
-                lengths.append(len(features.features))
-                widths.append(features.features.shape[1])
+                if key in release.features:
+                    features = _features(release, key).features
+                    lengths.append(len(features))
+                    widths.append(features.shape[1])
             except SspvsError as error:
-                inspection.problem(error, key, remedy="fetch the file again")
-        if key in release.texts:
+                found.problem(error, key, remedy="fetch the file again")
             try:
-                tokens.append(sum(len(ids) for ids in read_tokens(release.texts[key]).values()))
+                if key in release.texts:
+                    tokens.append(sum(map(len, read_tokens(release.texts[key]).values())))
             except SspvsError as error:
-                inspection.problem(error, key, remedy="fetch the file again")
-    _keys(inspection, release, lengths, widths, tokens)
-    _check_lists(inspection, release)
-    if inspection.video is not None:
-        _detail(inspection, release, inspection.video)
-    for part, there, other in (
-        ("features", release.features, release.texts),
-        ("texts", release.texts, release.features),
-    ):
-        for key in other.keys() - there.keys():
-            inspection.problem(f"no {part}", key, blocking=False)
-    inspection.uses = [
-        Use("pretraining", bool(lengths and tokens), "" if lengths and tokens else "needs features and texts"),
-        Use("evaluation", False, "no annotations"),
-    ]
-    inspection.advice.append(f"as a feature file: sspvs data convert '{path}' --to community --out F.h5")
+                found.problem(error, key, remedy="fetch the file again")
+        shape, meaning = f"({span(lengths)}, {span(widths)})", GUIDE["features"].meaning
+        found.key(f"{FEATURES}/ID.h5: features", len(release.features), shape, "float32", meaning)
+        for name, guide in TOKEN_GUIDE.items():
+            found.key(f"{TEXTS}/ID.h5: {name}", len(release.texts), guide.shape, "ids", guide.meaning)
+        found.facts["tokens a video, all fields"] = span(tokens)
+        _check_lists(found, release)
+        if found.video is not None:
+            found.detail = _detail(release, found.video)
+        both = release.features.keys() & release.texts.keys()
+        for key in release.ids:
+            if key not in both:
+                part = "features" if key in release.texts else "texts"
+                found.problem(f"no {part}", key, blocking=False)
+        ready = bool(lengths and tokens)
+        found.use("pretraining", ready, "" if ready else "needs features and texts")
+        found.use("evaluation", False, "no annotations")
+        found.advice.append(f"as a feature file: sspvs data convert '{path}' --to community --out F.h5")
+
+    def write(self, path: Path, records: Iterator[VideoRecord], ledger: Ledger) -> None:
+        """Write a release folder; features of another rate are written as they are."""
+        for part in (FEATURES, TEXTS):
+            (path / part).mkdir()
+        lists: dict[str, list[str]] = {part: [] for part in LISTS}
+        for record in records:
+            stem = ledger.file_stem(record)
+            assert record.features is not None  # `lacks` saw to it
+            with atomic_h5(path / FEATURES / f"{stem}.h5") as file:
+                file[layout.FEATURES] = np.asarray(record.features.features, dtype=np.float32)
+            tokens = _tokens(record, ledger)
+            with atomic_h5(path / TEXTS / f"{stem}.h5") as file:
+                for key, field in FIELD_OF.items():  # empty where there is no text
+                    file[key] = np.asarray(tokens.get(field, ()), dtype=np.int64)
+            _note_rate(record, record.features, ledger)
+            subset = record.subset or ledger.settings.subset or "train"
+            if subset in lists:
+                lists[subset].append(stem)
+            else:
+                ledger.leave_out(f"subset {subset} (the release has lists for train and val only)", record.key)
+        for part, ids in lists.items():
+            write_text(path / LISTS[part], json.dumps(ids, indent=0) + "\n")
 
 
-def _keys(inspection: Inspection, release: Release, lengths: list[int], widths: list[int], tokens: list[int]) -> None:
-    shape = f"({span(lengths)}, {span(widths)})"
-    meaning = GUIDE["features"].meaning
-    inspection.keys = [KeyNote(f"{FEATURES}/ID.h5: features", len(release.features), shape, "float32", meaning)]
-    for key, guide in TOKEN_GUIDE.items():
-        inspection.keys.append(KeyNote(f"{TEXTS}/ID.h5: {key}", len(release.texts), guide.shape, "ids", guide.meaning))
-    inspection.facts["tokens a video, all fields"] = span(tokens)
-    for part, name in LISTS.items():
-        ids = release.lists.get(part)
-        inspection.facts[name] = "not there" if ids is None else f"{len(ids)} ids"
+@FORMATS.register("sspvs-tokens")
+class SspvsTokens(Format):
+    """A single `info_embed/ID.h5`."""
+
+    what = "one video's texts as BERT token ids, a part of the SSPVS release (h5)"
+    family = "tokens"
+    order = 70
+    instead = "convert the release folder that it lies in"
+    names_videos = False
+
+    def inspect(self, path: Path, found: Inspection) -> None:
+        """Read the token ids, as text too where the word pieces are here."""
+        tokens = read_tokens(path)
+        found.n_videos = 1
+        texts = _texts(tokens)
+        for key, field in FIELD_OF.items():
+            if field in tokens:
+                found.key(key, 1, f"({len(tokens[field])},)", "ids", TOKEN_GUIDE[key].meaning)
+                found.facts[f"{field} reads"] = texts.get(field, NEEDED) or "(empty)"
+            else:
+                found.problem(f"no '{key}'", blocking=False)
+        found.use("pretraining, with the features of the same video", True)
 
 
-def _check_lists(inspection: Inspection, release: Release) -> None:
-    for part, ids in release.lists.items():
-        for key, count in Counter(ids).items():
+@FORMATS.register("sspvs-list")
+class SspvsList(Format):
+    """A single `train_list.json` or `val_list.json`."""
+
+    what = "a list of video ids, as in the SSPVS release (JSON)"
+    order = 160
+    instead = "convert the release folder that it lies in"
+    names_videos = False
+
+    def matches(self, head: PathHead) -> bool:
+        """A JSON list of texts."""
+        return isinstance(head.json, list) and isinstance(head.first, str)
+
+    def inspect(self, path: Path, found: Inspection) -> None:
+        """Count the ids."""
+        counts = Counter(_read_list(path))
+        found.n_videos = len(counts)
+        for key, count in counts.items():
             if count > 1:
-                inspection.problem(f"named {count} times in {LISTS[part]}", key, blocking=False)
-            if key not in release.features:
-                inspection.problem(f"in {LISTS[part]}, but no {FEATURES}/ file", key, remedy="take it out of the list")
-    both = set(release.lists.get("train", [])) & set(release.lists.get("val", []))
-    for key in sorted(both):
-        inspection.problem("in both lists: what chooses the checkpoint must not be trained on", key)
+                found.problem(f"named {count} times", key, blocking=False)
+        found.use("pretraining: it names the videos to train or to validate on", True)
 
 
-def _detail(inspection: Inspection, release: Release, key: str) -> None:
-    if key not in release.ids:
-        raise NoSuchVideoError(key)
-    record = _record(release, key)
-    if record.features is not None:
-        inspection.detail["features"] = str(record.features.features.shape)
-    for name in TOKEN_FIELDS:
-        ids = record.text.tokens.get(name)
-        if ids is not None:
-            text = getattr(record.text, name) or f"({word_pieces.NEEDED})"
-            inspection.detail[name] = f"{len(ids)} tokens: {text if len(ids) else '(empty)'}"
-    inspection.detail["list"] = record.subset or "in neither"
+class _Release:
+    """The parts of a release folder: id -> feature file, id -> token file, subset -> ids of its list."""
+
+    def __init__(self, folder: Path) -> None:
+        self.features = {path.stem: path for path in sorted((folder / FEATURES).glob("*.h5"))}
+        self.texts = {path.stem: path for path in sorted((folder / TEXTS).glob("*.h5"))}
+        self.ids = sorted(self.features.keys() | self.texts.keys())
+        paths = {part: folder / name for part, name in LISTS.items()}
+        self.lists = {part: _read_list(path) for part, path in paths.items() if path.is_file()}
+        self.subsets = {key: part for part, keys in self.lists.items() for key in keys}
 
 
-def read(path: Path, settings: Settings) -> Source:
-    """Open a release folder for conversion."""
-    release = Release(path)
-    notes = [f"{RATE_HZ:g} features a second were taken for granted; each is a frame of its own"]
-    if release.texts and not word_pieces.available():
-        notes.append(f"the texts stay token ids: {word_pieces.NEEDED}")
-    return Source(settings.name or path.name, _entries(release), len(release.ids), notes=tuple(notes))
+def available() -> bool:
+    """Whether BERT's word pieces are on this machine."""
+    try:
+        model_folder(_PURPOSE)
+    except MissingExtraError:
+        return False
+    return True
 
 
-def _entries(release: Release) -> Iterator[Entry]:
-    for key in release.ids:
-        yield key, lambda key=key: _record(release, key)  # type: ignore[misc]
+def read_tokens(path: str | os.PathLike[str]) -> dict[str, IntArray]:
+    """Token ids of one video, by text field."""
+    try:
+        with open_h5(path) as file:
+            found = {
+                field: _read_ids(path, key, file[key])
+                for key, field in FIELD_OF.items()
+                if isinstance(file.get(key), h5py.Dataset)
+            }
+            others = ", ".join(sorted(file)) or "nothing"
+    except (OSError, RuntimeError, KeyError, ValueError) as error:
+        raise DatasetError(f"{path}: cannot read token ids: {first_line(error)}; fetch the file again") from error
+    if not found:
+        raise DatasetError(f"{path}: expected token ids under {', '.join(TOKEN_KEYS)}, found {others}")
+    return found
 
 
-def _features(release: Release, key: str) -> FrameFeatures:
+def _read_ids(path: str | os.PathLike[str], key: str, data: h5py.Dataset) -> IntArray:
+    if data.size and data.dtype.kind not in "iuf":
+        raise DatasetError(f"{path}: '{key}': expected token ids, found {data.dtype}")
+    ids = np.asarray(data[()]).reshape(-1)
+    whole = ids.astype(np.int64)
+    if (whole != ids).any() or (whole < 0).any() or (whole >= VOCABULARY).any():
+        raise DatasetError(
+            f"{path}: '{key}': expected ids 0..{VOCABULARY - 1} of bert-base-uncased, found {ids.min()}..{ids.max()}"
+        )
+    return whole
+
+
+def _read_list(path: Path) -> list[str]:
+    try:
+        ids = read_json(path)
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"{path}: cannot read the list: {error}; expected a JSON list of video ids") from error
+    if not isinstance(ids, list) or not all(isinstance(name, str) for name in ids):
+        raise DatasetError(f"{path}: expected a JSON list of video ids, found {type(ids).__name__}")
+    return ids
+
+
+@lru_cache(maxsize=1)
+def _tokenizer() -> BertTokenizer:
+    from sspvs.models.tokenizers import BertTokenizer
+
+    return BertTokenizer("bert-base-uncased", _PURPOSE)
+
+
+def _texts(tokens: Mapping[str, IntArray]) -> dict[str, str]:
+    """Text of each field, lower case and without special tokens, as BERT reads it; empty without the word pieces."""
+    return {field: _tokenizer().decode(ids.tolist()) for field, ids in tokens.items()} if available() else {}
+
+
+def _tokens(record: VideoRecord, ledger: Ledger) -> dict[str, IntArray]:
+    """Token ids as the source had them, else of its texts, without [CLS] and [SEP]."""
+    tokens = {name: np.asarray(ids, dtype=np.int64) for name, ids in record.tokens.items()}
+    fresh = [name for name in FIELDS if getattr(record.text, name) and name not in tokens]
+    if fresh and not available():
+        ledger.leave_out(f"{', '.join(fresh)} ({NEEDED})", record.key)
+        return tokens
+    encoded = {name: _tokenizer().encode(getattr(record.text, name)) for name in fresh}
+    return tokens | {name: np.asarray(ids, dtype=np.int64) for name, ids in encoded.items()}
+
+
+def _features(release: _Release, key: str) -> FrameFeatures:
     path = release.features[key]
     with read_features(path) as store:
         if list(store) != [path.stem]:
@@ -138,72 +265,48 @@ def _features(release: Release, key: str) -> FrameFeatures:
         return store[path.stem]
 
 
-def _record(release: Release, key: str) -> VideoRecord:
+def _record(release: _Release, key: str) -> VideoRecord:
     tokens = read_tokens(release.texts[key]) if key in release.texts else {}
     features = _features(release, key) if key in release.features else None
-    said = word_pieces.decode_fields(tokens)
-    category, query, title, description = (said.get(name, "") for name in TOKEN_FIELDS)
-    text = VideoText(category, query, title, description, tokens)
-    return VideoRecord(key, key, features=features, text=text, subset=release.subsets.get(key, ""), frame_rate=RATE_HZ)
+    text = TextFields(**_texts(tokens))
+    return VideoRecord(
+        key, key, features=features, text=text, tokens=tokens, subset=release.subsets.get(key, ""), frame_rate=RATE_HZ
+    )
 
 
-def lacks(record: VideoRecord) -> str | None:
-    """A release has features of every video."""
-    return None if record.features is not None else "features"
+def _check_lists(found: Inspection, release: _Release) -> None:
+    for part, name in LISTS.items():
+        found.facts[name] = f"{len(release.lists[part])} ids" if part in release.lists else "not there"
+    for part, ids in release.lists.items():
+        for key, count in Counter(ids).items():
+            if count > 1:
+                found.problem(f"named {count} times in {LISTS[part]}", key, blocking=False)
+            if key not in release.features:
+                found.problem(f"in {LISTS[part]}, but no {FEATURES}/ file", key, remedy="take it out of the list")
+    for key in sorted(set(release.lists.get("train", [])) & set(release.lists.get("val", []))):
+        found.problem("in both lists: what chooses the checkpoint must not be trained on", key)
 
 
-def write(folder: Path, records: Iterator[VideoRecord], job: Job) -> None:
-    """Write a release folder."""
-    for part in (FEATURES, TEXTS):
-        (folder / part).mkdir()
-    names, lists = FileNames(job.ledger), {"train": [], "val": []}  # type: FileNames, dict[str, list[str]]
-    for record in records:
-        stem = names.stem(record)
-        assert record.features is not None  # `lacks` saw to it
-        write_release_features(folder / FEATURES / f"{stem}.h5", record.features.features)
-        write_tokens(folder / TEXTS / f"{stem}.h5", _tokens(record, job.ledger))
-        _check_rate(record, job)
-        subset = record.subset or job.settings.subset or "train"
-        if subset in lists:
-            lists[subset].append(stem)
-        else:
-            job.ledger.leave_out(f"subset {subset} (the release has lists for train and val only)", record.key)
-    for part, ids in lists.items():
-        write_text(folder / LISTS[part], json.dumps(ids, indent=0) + "\n")
+def _detail(release: _Release, key: str) -> dict[str, str]:
+    if key not in release.ids:
+        return {}
+    record, detail = _record(release, key), dict[str, str]()
+    if record.features is not None:
+        detail["features"] = str(record.features.features.shape)
+    for name, ids in record.tokens.items():
+        text = getattr(record.text, name) or f"({NEEDED})"
+        detail[name] = f"{len(ids)} tokens: {text if len(ids) else '(empty)'}"
+    return detail | {"list": record.subset or "in neither"}
 
 
-def _tokens(record: VideoRecord, ledger: Ledger) -> dict[str, np.ndarray[tuple[int, ...], np.dtype[np.int64]]]:
-    """Token ids as the source had them, else of its texts."""
-    tokens = {name: np.asarray(ids, dtype=np.int64) for name, ids in record.text.tokens.items()}
-    texts = {name: getattr(record.text, name) for name in TOKEN_FIELDS if getattr(record.text, name)}
-    fresh = [name for name in texts if name not in tokens]
-    if fresh and not word_pieces.available():
-        ledger.leave_out(f"{', '.join(fresh)} ({word_pieces.NEEDED})", record.key)
-        return tokens
-    return {**tokens, **{name: word_pieces.encode(texts[name]) for name in fresh}}
-
-
-def _check_rate(record: VideoRecord, job: Job) -> None:
-    """Features of another rate are written as they are, and said so."""
-    fps, features = job.settings.fps_of(record), record.features
-    assert features is not None
+def _note_rate(record: VideoRecord, features: FrameFeatures, ledger: Ledger) -> None:
+    """Note where features are of another rate than the release's."""
+    fps = ledger.settings.fps_of(record)
     if not np.array_equal(features.picks, np.arange(features.n_frames)):
-        job.ledger.leave_out("picks and number of frames (each feature becomes a frame of its own)", record.key)
+        ledger.leave_out("picks and number of frames (each feature becomes a frame of its own)", record.key)
     if fps is None or len(features.picks) < 2:
-        job.ledger.change(f"features are written as they are; the release has {RATE_HZ:g} a second", record.key)
+        ledger.change(f"features are written as they are; the release has {RATE_HZ:g} a second", record.key)
         return
     rate = fps / float(np.median(np.diff(features.picks)))
     if abs(rate - RATE_HZ) > 0.25 * RATE_HZ:
-        job.ledger.change(
-            f"features are {rate:.2g} a second as in the source (the release has {RATE_HZ:g})", record.key
-        )
-
-
-KIND = Kind(
-    name="sspvs",
-    what="the SSPVS pretraining release (folder: features/, info_embed/, lists)",
-    matches=lambda glimpse: glimpse.is_folder and Release.looks_like_one(glimpse.path),
-    inspect=inspect,
-    read=read,
-    writer=Writer(write, "folder", HOLDS, lacks),
-)
+        ledger.change(f"features are {rate:.2g} a second as in the source (the release has {RATE_HZ:g})", record.key)

@@ -40,18 +40,7 @@ def looks_like_tfrecord(head: bytes) -> bool:
 
 
 def read_record(path: str | os.PathLike[str], number: int, offset: int, length: int, *, check: bool = True) -> bytes:
-    """One record, from where `record_places` found it.
-
-    Args:
-        path: The file.
-        number: Which record of the file it is, for messages.
-        offset: Where it begins.
-        length: Its number of bytes.
-        check: Compare it with its checksum.
-
-    Raises:
-        DatasetError: The file cannot be read any more, or the record is damaged.
-    """
+    """One record, at the offset and of the length that `record_places` found; `check` compares its checksum."""
     path = Path(path)
     try:
         with path.open("rb", buffering=0) as file:
@@ -68,17 +57,7 @@ def read_record(path: str | os.PathLike[str], number: int, offset: int, length: 
 
 
 def record_places(path: str | os.PathLike[str]) -> tuple[list[tuple[int, int]], str]:
-    """Where the records of a file are, from their frames alone.
-
-    Args:
-        path: An uncompressed TFRecord file.
-
-    Returns:
-        Offset and length of each record, as far as the file is whole; and what is wrong after them, or nothing.
-
-    Raises:
-        DatasetError: It cannot be read.
-    """
+    """Offset and length of each record as far as the file is whole, and what is wrong after them, or nothing."""
     path, places, place = Path(path), list[tuple[int, int]](), 0
     try:
         size = check_regular(path)
@@ -121,23 +100,14 @@ _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 
 @dataclass(frozen=True)
 class SequenceExample:
-    """One message.
-
-    Attributes:
-        context: Name -> values that concern the whole.
-        sequences: Name -> one list of values a step.
-    """
+    """One message: values that concern the whole, and lists of values a step, both by name."""
 
     context: dict[str, Values]
     sequences: dict[str, list[Values]]
 
 
 def parse_example(message: bytes) -> SequenceExample:
-    """Read a message. An `Example` has no sequences.
-
-    Raises:
-        DatasetError: When it is no such message, or damaged.
-    """
+    """Read a message. An `Example` has no sequences."""
     try:
         context: dict[str, Values] = {}
         sequences: dict[str, list[Values]] = {}
@@ -153,15 +123,7 @@ def parse_example(message: bytes) -> SequenceExample:
 
 
 def equal_steps(message: bytes, name: str) -> npt.NDArray[np.uint8] | None:
-    """The bytes of a sequence whose steps are each one string of the same length, without parsing every step.
-
-    Args:
-        message: A `SequenceExample`.
-        name: The sequence's.
-
-    Returns:
-        (T, n) the strings; None where the sequence is missing, not so regular, or damaged: `parse_example` knows.
-    """
+    """(T, n) the bytes of a sequence whose steps are strings of one length, in one look; None where it is not so."""
     try:
         steps = next(
             value

@@ -10,122 +10,21 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from sspvs.errors import DatasetError, SspvsError
-from sspvs.formats.glimpse import Glimpse
-from sspvs.formats.inspection import Inspection, KeyNote, NoSuchVideoError, Use, span
-from sspvs.formats.kind import Job, Kind, Ledger, Settings, Writer
-from sspvs.formats.record import Entry, Source, VideoRecord, VideoText, summaries_a_second
+from sspvs.errors import DatasetError
+from sspvs.formats.format import FORMATS, Format, Ledger, Settings
+from sspvs.formats.head import PathHead
+from sspvs.formats.inspection import Inspection, span
+from sspvs.formats.record import Source, VideoRecord, summaries_a_second
 from sspvs.types import Annotations, BoolArray, FloatArray
 
-HOLDS = frozenset({"user summaries", "sentences", "fps", "names beside the keys"})
-
-
-def matches(glimpse: Glimpse) -> bool:
-    """A list of entries with `vsum` or `vsum_onehot` (or one such entry)."""
-    entry = glimpse.first if isinstance(glimpse.json, list) else glimpse.json
-    return isinstance(entry, dict) and bool({"vsum", "vsum_onehot"} & set(entry))
-
-
-def _load(path: Path) -> list[Any]:
-    content = Glimpse(path).json
-    entries = [content] if isinstance(content, dict) else content
-    if not isinstance(entries, list):
-        raise DatasetError(f"{path}: expected a JSON list of VideoXum entries, found damaged JSON; fetch it again")
-    return entries
-
-
-def inspect(path: Path, inspection: Inspection) -> None:
-    """Every entry."""
-    entries = _load(path)
-    inspection.n_videos = len(entries)
-    seconds, users, sentences = [], [], []
-    counts = Counter(id_of(entry, number) for number, entry in enumerate(entries))
-    for key, count in counts.items():
-        if count > 1:
-            inspection.problem(f"{count} entries have this id", key, remedy="keep one of them")
-    for number, entry in enumerate(entries):
-        key = id_of(entry, number)
-        try:
-            record = read_entry(entry, number)
-        except (SspvsError, ValueError) as error:
-            inspection.problem(error, key)
-            continue
-        assert record.annotations is not None
-        for sentence in record.annotations.repairs:
-            inspection.repair(sentence, key)
-        seconds.append(record.annotations.n_frames)
-        users.append(record.annotations.n_users)
-        sentences.append(len(record.text.sentences))
-        if key == inspection.video:
-            inspection.detail = {name: str(entry.get(name))[:200] for name in KEYS}
-    present = Counter(name for entry in entries if isinstance(entry, dict) for name in entry)
-    inspection.keys = [
-        KeyNote(name, count, KEYS.get(name, ("", ""))[0], "JSON", KEYS.get(name, ("", "no key that we know"))[1])
-        for name, count in present.items()
-    ]
-    inspection.facts |= {
-        "seconds a video (N = T)": span(seconds),
-        "people a video (U)": span(users),
-        "sentences a video": span(sentences),
-    }
-    if inspection.video is not None and not inspection.detail:
-        raise NoSuchVideoError(inspection.video)
-    inspection.uses = [
-        Use("evaluation after conversion, under all protocols but with no shots for the F1", bool(seconds)),
-        Use("training", False, "no features: sspvs extract, at one frame a second"),
-    ]
-    inspection.advice.append(f"as a dataset file: sspvs data convert '{path}' --to community --out D.h5")
-
-
-def read(path: Path, settings: Settings) -> Source:
-    """Open a VideoXum file for conversion; its clock is one frame a second."""
-    entries = _load(path)
-    subset = settings.subset or next((part for part in ("train", "val", "test") if path.name.startswith(part)), "")
-    return Source(
-        settings.name or "videoxum",
-        _entries(entries, subset),
-        len(entries),
-        notes=("each second is a frame of its own", "gtscore is the mean of the people's summaries"),
-    )
-
-
-def _entries(entries: list[Any], subset: str) -> Iterator[Entry]:
-    for number, entry in enumerate(entries):
-        yield id_of(entry, number), lambda entry=entry, number=number: read_entry(entry, number, subset)  # type: ignore[misc]
-
-
-def lacks(record: VideoRecord) -> str | None:
-    """VideoXum needs each person's summary, and the clock to make it one a second."""
-    if record.annotations is None or record.annotations.user_summaries is None:
-        return "user summaries"
-    return None
-
-
-def write(path: Path, records: Iterator[VideoRecord], job: Job) -> None:
-    """Write a JSON list, an entry a line."""
-    with path.open("w", encoding="utf-8") as file:
-        file.write("[")
-        for number, record in enumerate(records):
-            file.write((",\n" if number else "\n") + json.dumps(entry_of(record, job.fps(record), job.ledger)))
-        file.write("\n]\n")
-
-
-KIND = Kind(
-    name="videoxum",
-    what="VideoXum annotations: people's summaries a second, with sentences (JSON)",
-    matches=matches,
-    inspect=inspect,
-    read=read,
-    writer=Writer(write, "file", HOLDS, lacks, needs_clock=True),
-)
-
-
+PEOPLE = 10
 KEYS = {
     "video_id": ("text", "the video's id (ActivityNet)"),
     "duration": ("number", "seconds"),
@@ -135,21 +34,84 @@ KEYS = {
     "vsum": ("n x 10 x 2", "for each sentence, the [start, end] in seconds that each of ten people kept of it"),
     "vsum_onehot": ("10 x T", "1 where a person's summary has the second"),
 }
-PEOPLE = 10
 
 
-def id_of(entry: Any, number: int) -> str:
+@FORMATS.register("videoxum")
+class VideoXum(Format):
+    """A list of entries, or one of them."""
+
+    what = "VideoXum annotations: people's summaries a second, with sentences (JSON)"
+    order = 120
+    keys = KEYS
+    needs = ("user summaries",)
+    holds = frozenset({"user summaries", "sentences", "fps", "names beside the keys"})
+    needs_clock = True
+
+    def matches(self, head: PathHead) -> bool:
+        """A list of entries with `vsum` or `vsum_onehot` (or one such entry)."""
+        entry = head.first if isinstance(head.json, list) else head.json
+        return isinstance(entry, dict) and bool({"vsum", "vsum_onehot"} & set(entry))
+
+    def read(self, path: Path, settings: Settings) -> Source:
+        """Open the file; its clock is one frame a second."""
+        subset = settings.subset or next((part for part in ("train", "val", "test") if path.name.startswith(part)), "")
+        entries = _load(path)
+        return Source(
+            settings.name or "videoxum",
+            ((_id_of(entry, n), partial(_read_entry, entry, n, subset)) for n, entry in enumerate(entries)),
+            len(entries),
+            notes=("each second is a frame of its own", "gtscore is the mean of the people's summaries"),
+        )
+
+    def inspect(self, path: Path, found: Inspection) -> None:
+        """Read every entry."""
+        entries = _load(path)
+        seconds, users, sentences = list[int](), list[int](), list[int]()
+        for record in found.records(self.read(path, Settings())):
+            assert record.annotations is not None
+            seconds.append(record.annotations.n_frames)
+            users.append(record.annotations.n_users)
+            sentences.append(len(record.sentences))
+        present = Counter(name for entry in entries if isinstance(entry, dict) for name in entry)
+        for name, count in present.items():
+            shape, meaning = KEYS.get(name, ("", "no key that we know"))
+            found.key(name, count, shape, "JSON", meaning)
+        for entry in (entry for n, entry in enumerate(entries) if _id_of(entry, n) == found.video):
+            found.detail = {name: str(entry.get(name))[:200] for name in KEYS}
+        found.facts |= {
+            "seconds a video (N = T)": span(seconds),
+            "people a video (U)": span(users),
+            "sentences a video": span(sentences),
+        }
+        found.use("evaluation after conversion, under all protocols but with no shots for the F1", bool(seconds))
+        found.use("training", False, "no features: sspvs extract, at one frame a second")
+        found.advice.append(f"as a dataset file: sspvs data convert '{path}' --to community --out D.h5")
+
+    def write(self, path: Path, records: Iterator[VideoRecord], ledger: Ledger) -> None:
+        """Write a JSON list, an entry a line."""
+        with path.open("w", encoding="utf-8") as file:
+            file.write("[")
+            for number, record in enumerate(records):
+                file.write((",\n" if number else "\n") + json.dumps(_entry_of(record, ledger)))
+            file.write("\n]\n")
+
+
+def _load(path: Path) -> list[Any]:
+    content = PathHead(path).json
+    entries = [content] if isinstance(content, dict) else content
+    if not isinstance(entries, list):
+        raise DatasetError(f"{path}: expected a JSON list of VideoXum entries, found damaged JSON; fetch it again")
+    return entries
+
+
+def _id_of(entry: Any, number: int) -> str:
     """An entry's id; its number where it has none."""
     known = entry.get("video_id") if isinstance(entry, dict) else None
     return str(known) if known else f"entry {number}"
 
 
-def read_entry(entry: Any, number: int, subset: str = "") -> VideoRecord:
-    """One entry as a record, at one frame a second.
-
-    Raises:
-        DatasetError: When it lacks what it needs, or its parts do not fit together.
-    """
+def _read_entry(entry: Any, number: int, subset: str = "") -> VideoRecord:
+    """One entry as a record, at one frame a second."""
     if not isinstance(entry, dict) or not entry.get("video_id"):
         raise DatasetError(f"entry {number}: expected an object with 'video_id', found {type(entry).__name__}")
     key, repairs = str(entry["video_id"]), []  # type: str, list[str]
@@ -178,7 +140,8 @@ def read_entry(entry: Any, number: int, subset: str = "") -> VideoRecord:
     unread = tuple(f"'{name}'" for name in entry if name not in KEYS)
     if intervals is not None and (intervals != np.rint(intervals)).any():
         unread += ("fractions of a second of 'vsum'",)
-    return VideoRecord(key, key, annotations, text=_sentences(entry, key), subset=subset, unread=unread)
+    sentences, times = _sentences(entry, key)
+    return VideoRecord(key, key, annotations, sentences=sentences, sentence_seconds=times, subset=subset, unread=unread)
 
 
 def _array(entry: dict[str, Any], name: str, key: str) -> FloatArray | None:
@@ -260,7 +223,7 @@ def _check_seconds(
         )
 
 
-def _sentences(entry: dict[str, Any], key: str) -> VideoText:
+def _sentences(entry: dict[str, Any], key: str) -> tuple[tuple[str, ...], FloatArray | None]:
     sentences = entry.get("tsum") or []
     if not isinstance(sentences, list):
         raise DatasetError(f"{key}: 'tsum': expected a list of sentences, found {type(sentences).__name__}")
@@ -269,19 +232,19 @@ def _sentences(entry: dict[str, Any], key: str) -> VideoText:
         if sentences:
             raise DatasetError(f"{key}: {len(sentences)} sentences, but timestamps of shape {times.shape}")
         times = None
-    return VideoText(sentences=tuple(map(str, sentences)), sentence_seconds=times)
+    return tuple(map(str, sentences)), times
 
 
-def entry_of(record: VideoRecord, fps: float, ledger: Ledger) -> dict[str, Any]:
+def _entry_of(record: VideoRecord, ledger: Ledger) -> dict[str, Any]:
     """A record as an entry; each run of selected seconds is an interval, [0, 0] fills up where a person has fewer."""
-    annotations, text = record.annotations, record.text
-    assert annotations is not None
+    annotations, times, fps = record.annotations, record.sentence_seconds, ledger.fps(record)
+    assert annotations is not None  # `lacks` saw to it
     assert annotations.user_summaries is not None
     summaries = annotations.user_summaries
     if fps != 1:
         summaries = summaries_a_second(summaries, fps)
         ledger.change("one summary value a second: in where at least half of the second is", record.key)
-    if not text.sentences:
+    if not record.sentences:
         ledger.change("no sentences in the source: 'tsum' and 'timestamps' are empty", record.key)
     runs = [_runs(row) for row in summaries]
     n_intervals = max(len(parts) for parts in runs)
@@ -292,8 +255,8 @@ def entry_of(record: VideoRecord, fps: float, ledger: Ledger) -> dict[str, Any]:
         "video_id": record.name,
         "duration": annotations.n_frames / fps,
         "sampled_frames": int(summaries.shape[1]),
-        "timestamps": [] if text.sentence_seconds is None else text.sentence_seconds.tolist(),
-        "tsum": list(text.sentences),
+        "timestamps": [] if times is None else times.tolist(),
+        "tsum": list(record.sentences),
         "vsum": [[person[number] for person in filled] for number in range(n_intervals)],
         "vsum_onehot": summaries.astype(int).tolist(),
     }

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from sspvs.annotations.folds import Fold, Splits
+from sspvs.annotations.splits import Fold, Splits
 from sspvs.annotations.video_names import VideoRef
 from sspvs.selection import kts, shots_from_picks
 from sspvs.table.text import TextFields

@@ -35,11 +35,11 @@ def test_folds_are_made_in_the_communitys_style(
     assert len(folds) == 3
     assert sorted(key for fold in folds for key in fold["test_keys"]) == [f"video_{n}" for n in range(1, 8)]
     assert all(fold["train_keys"] and len(fold["val_keys"]) == 1 for fold in folds)
-    said = capsys.readouterr().out
-    assert "canonical, 3 folds" in said
-    assert hashlib.sha256(out.read_bytes()).hexdigest() in said
-    assert "7 of 7 videos are ever tested in dataset 'summe'" in said
-    assert all(f"video_{number} {name}" in said for number, name in enumerate(NAMES, start=1))
+    message = capsys.readouterr().out
+    assert "canonical, 3 folds" in message
+    assert hashlib.sha256(out.read_bytes()).hexdigest() in message
+    assert "7 of 7 videos are ever tested in dataset 'summe'" in message
+    assert all(f"video_{number} {name}" in message for number, name in enumerate(NAMES, start=1))
 
 
 def test_nothing_is_written_of_a_dataset_that_cannot_be_read(
@@ -77,13 +77,13 @@ def test_reading_says_setting_and_coverage(summe: Path, tmp_path: Path, capsys: 
     fold = {"train_keys": ["summe/video_1", "ovp/video_21"], "test_keys": ["summe/video_4", "summe/video_2"]}
     path.write_text(json.dumps([fold, fold]))
     assert main(["data", "splits", "--read", str(path), "--dataset", str(summe)]) == 0
-    said = capsys.readouterr().out
-    assert "augmented, 2 folds" in said
-    assert "2 of 7 videos are ever tested, 2 of them more than once" in said
-    assert "never tested: video_1 Air_Force_One, video_3 Bike Polo" in said
-    assert "no part of it chooses the checkpoint" in said
+    message = capsys.readouterr().out
+    assert "augmented, 2 folds" in message
+    assert "2 of 7 videos are ever tested, 2 of them more than once" in message
+    assert "never tested: video_1 Air_Force_One, video_3 Bike Polo" in message
+    assert "no part of it chooses the checkpoint" in message
     assert main(["data", "splits", "--read", str(path)]) == 0
-    assert "--dataset says of how many" in capsys.readouterr().out
+    assert "--dataset shows of how many" in capsys.readouterr().out
 
 
 def test_an_unusable_file_is_status_1_and_one_line(

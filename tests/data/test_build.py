@@ -232,7 +232,7 @@ def test_a_few_frames_more_or_less_are_fitted(theirs: int, kept: int, tmp_path: 
     assert ("1 of 21 picks" in report.repairs[0][1]) == (theirs > N)
 
 
-def test_broken_features_are_all_told_before_anything_is_written(tmp_path: Path) -> None:
+def test_broken_features_are_all_reported_before_anything_is_written(tmp_path: Path) -> None:
     broken = np.full((T, 6), np.nan, dtype=np.float32)
     path = feature_file(tmp_path / "f.h5", {"abc": {"features": broken}, "def": {"n_frames": 900}, "ghi": {}})
     videos = source(rated(), rated("def", "video_2"), rated("ghi", "video_3"))
@@ -250,17 +250,17 @@ def test_broken_features_are_all_told_before_anything_is_written(tmp_path: Path)
 PUBLISHED = {"change_points": np.array([[0, 99], [100, 299]]), "n_frame_per_seg": np.array([100, 200])}
 
 
-def test_published_shots_come_with_their_features_unless_others_are_asked_for(tmp_path: Path) -> None:
+def test_published_shots_come_with_their_features_unless_others_are_chosen(tmp_path: Path) -> None:
     path = feature_file(tmp_path / "f.h5", {"abc": {**PUBLISHED, "gtscore": np.full(3, np.nan)}})
     built, report = build(tmp_path, source(rated()), features=path)
     assert built.shots is not None
     assert built.shots.bounds.tolist() == [[0, 100], [100, 300]]
     assert report.shot_sources == {"published": 1}
     for segmenter, starts in (("kts", {83, 203}), ("uniform", set(range(0, N, 30)))):
-        other, told = build(tmp_path, source(rated()), features=path, shots=ShotRule(segmenter))  # type: ignore[arg-type]
+        other, others = build(tmp_path, source(rated()), features=path, shots=ShotRule(segmenter))  # type: ignore[arg-type]
         assert other.shots is not None
         assert starts <= set(other.shots.bounds[:, 0])
-        assert told.shot_sources == {segmenter: 1}
+        assert others.shot_sources == {segmenter: 1}
     assert "no shot fits into 15% of the video (45 frames)" in report.repairs[-1][1]
     shorter, report = build(tmp_path, source(rated()), features=path, shots=ShotRule(max_seconds=3.0))
     assert shorter.shots is not None
@@ -365,7 +365,7 @@ def test_shots_of_ones_own(content: dict[str, Any], expected: list[list[int]], t
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ('{"abc": [[0, 100], [120, 300]]}', r"video 'abc': there is a gap"),
         ('{"abc": [[0, 100]]}', "must end with the video at 300, got 100"),
@@ -377,10 +377,10 @@ def test_shots_of_ones_own(content: dict[str, Any], expected: list[list[int]], t
         ('{"abc": "all"}', "pairs"),
     ],
 )
-def test_shots_of_ones_own_that_are_no_shots(text: str, said: str, tmp_path: Path) -> None:
+def test_shots_of_ones_own_that_are_no_shots(text: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "s.json"
     path.write_text(text)
-    with pytest.raises(DatasetError, match=said) as caught:
+    with pytest.raises(DatasetError, match=message) as caught:
         build(tmp_path, source(rated()), shots=ShotRule(given=read_given_shots(path)))
     assert "s.json" in str(caught.value)
     assert not (tmp_path / "d.h5").exists()
@@ -409,7 +409,7 @@ def timed(**fields: Any) -> AnnotatedVideo:
     )
 
 
-def test_length_and_rate_from_whatever_knows_them(tmp_path: Path) -> None:
+def test_length_and_rate_from_any_source(tmp_path: Path) -> None:
     for fields, expected in (
         ({"n_frames": 250, "fps": 25.0}, (250, 25.0)),
         ({"duration_seconds": 10.0, "fps": 25.0}, (250, 25.0)),
@@ -424,7 +424,7 @@ def test_length_and_rate_from_whatever_knows_them(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"),
+    ("fields", "message"),
     [
         ({}, "the frame rate is unknown; add 'n_frames', or 'duration' and 'fps'"),
         ({"fps": 25.0}, "the length is unknown"),
@@ -434,10 +434,10 @@ def test_length_and_rate_from_whatever_knows_them(tmp_path: Path) -> None:
         ({"n_frames": 300, "fps": 25.0, "duration_seconds": 60.0}, "300 frames last 12.00 s at 25 per second, but"),
     ],
 )
-def test_length_and_rate_that_nobody_knows(fields: dict[str, Any], said: str, tmp_path: Path) -> None:
+def test_length_and_rate_that_are_unknown(fields: dict[str, Any], message: str, tmp_path: Path) -> None:
     with pytest.raises(DatasetError) as caught:
         build(tmp_path, source(timed(**fields)))
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert "my.json, 'abc'" in str(caught.value)
 
 

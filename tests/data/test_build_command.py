@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from sspvs.annotations import AnnotationSet, read_custom
-from sspvs.annotations.dataset import build_dataset
-from sspvs.annotations.features import extract_features
+from sspvs.annotations.dataset import build_dataset, extract_features
 from sspvs.benchmark import evaluate
 from sspvs.cli import main
 from sspvs.errors import DatasetError, VideoError
@@ -38,28 +37,28 @@ def run(*arguments: object) -> int:
 def test_a_table_becomes_a_dataset(annotations: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "d.h5"
     assert run("custom", "--annotations", annotations, "--out", out, "--shot-seconds", 2) == 0
-    told = capsys.readouterr().out
-    assert "1 videos, 2 users each, 40 frames, 2 shots (uniform in 1 videos), features of none" in told
-    assert f"next: sspvs evaluate --dataset {out}" in told
+    printed = capsys.readouterr().out
+    assert "1 videos, 2 users each, 40 frames, 2 shots (uniform in 1 videos), features of none" in printed
+    assert f"next: sspvs evaluate --dataset {out}" in printed
     with read_dataset(out) as dataset:
         video = dataset["video_1"]
     assert (video.video_name, video.n_frames) == ("red then green.mp4", 40)
-    assert "no shot fits into 15% of the video (6 frames): summaries of methods will be empty" in told
+    assert "no shot fits into 15% of the video (6 frames): summaries of methods will be empty" in printed
     assert video.user_summaries is not None
     assert video.user_summaries.sum(axis=1).tolist() == [10, 20]
 
 
-def test_repairs_and_warnings_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_repairs_and_warnings_are_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "my.json"
     path.write_text(json.dumps({f"v{i}": {"fps": 10, "annotators": {"x": list(range(13))}} for i in range(10)}))
     assert run("custom", "--annotations", path, "--out", tmp_path / "d.h5", "--shot-seconds", 2) == 0
-    told = capsys.readouterr().out
-    assert "10 repairs or notes:\n  v0: no shot fits into 15%" in told
-    assert "and 2 more" in told
+    printed = capsys.readouterr().out
+    assert "10 repairs or notes:\n  v0: no shot fits into 15%" in printed
+    assert "and 2 more" in printed
 
 
 @pytest.mark.parametrize(
-    ("flags", "said"),
+    ("flags", "message"),
     [
         (["--every", "0"], "--every must be at least 1"),
         (["--every", "5", "--features", "f.h5"], "--every goes without features"),
@@ -79,21 +78,21 @@ def test_repairs_and_warnings_are_told(tmp_path: Path, capsys: pytest.CaptureFix
     ],
 )
 def test_a_mistake_is_one_line(
-    flags: list[str], said: str, annotations: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    flags: list[str], message: str, annotations: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = sorted(tmp_path.iterdir())
     assert run("custom", "--annotations", annotations, "--out", tmp_path / "d.h5", *flags) == 2
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
     assert lines[0].startswith("error: ")
-    assert said in lines[0]
+    assert message in lines[0]
     assert sorted(tmp_path.iterdir()) == before
 
 
 def test_the_wrong_file_for_each_dataset(annotations: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for dataset, said in (("summe", "expected the folder of SumMe's"), ("tvsum", "expected 3 columns with tabs")):
+    for dataset, message in (("summe", "expected the folder of SumMe's"), ("tvsum", "expected 3 columns with tabs")):
         assert run(dataset, "--annotations", annotations, "--out", tmp_path / "d.h5") == 2
-        assert said in capsys.readouterr().err
+        assert message in capsys.readouterr().err
 
 
 def test_official_annotations_with_features_by_key(

@@ -65,7 +65,7 @@ def test_what_is_not_converted_says_what_to_do_instead(
     assert not (tmp_path / "o.h5").exists()
 
 
-def test_a_video_that_cannot_be_read_stops_the_conversion_or_is_left_out_when_asked(
+def test_a_video_that_cannot_be_read_stops_the_conversion_or_is_left_out_on_request(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source = community(tmp_path / "a.h5")
@@ -104,7 +104,7 @@ def test_names_that_occur_twice_or_are_no_file_names_get_files_of_their_own(tmp_
     assert len(ledger.changed) == 3
 
 
-def test_a_target_that_exists_is_replaced_only_when_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_target_that_exists_is_replaced_only_by_force(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = community(tmp_path / "a.h5")
     target = tmp_path / "b.h5"
     target.write_text("mine")

@@ -1,4 +1,4 @@
-"""What two formats can both hold comes back equal from the one through the other; what is lost is said."""
+"""What two formats can both hold comes back equal from the one through the other; what is lost is noted."""
 
 from __future__ import annotations
 
@@ -171,8 +171,8 @@ def test_texts_go_through_the_community_layout(tmp_path: Path) -> None:
         np.testing.assert_array_equal(a["Zz9"].features, b["Zz9"].features)
 
 
-def test_without_the_word_pieces_texts_are_left_out_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sspvs.formats.release_layout.available", lambda: False)
+def test_without_the_word_pieces_texts_are_left_out_and_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sspvs.formats.sspvs_release.available", lambda: False)
     source = make("sspvs", tmp_path)
     forth = convert(source, tmp_path / "c.h5", to="community")
     assert any("pip install" in note for note in forth.notes)
@@ -214,7 +214,7 @@ def test_bytes_within_the_range_come_back_to_the_bit(tmp_path: Path) -> None:
     assert not any("stretched" in text for text in ledger.changed)
 
 
-def test_bytes_are_read_as_unit_vectors_unless_asked_otherwise(tmp_path: Path) -> None:
+def test_bytes_are_read_as_unit_vectors_unless_set_otherwise(tmp_path: Path) -> None:
     ledger = convert(make("youtube8m tfrecord", tmp_path), tmp_path / "c.h5", to="community")
     with read_features(tmp_path / "c.h5") as store:
         raw = frame_bytes(0, 3) * (4 / 255) + 4 / 512 - 2

@@ -1,4 +1,4 @@
-"""Annotations of one's own: every form of JSON and CSV, and all that is wrong with a file told at once."""
+"""Annotations of one's own: every form of JSON and CSV, and all that is wrong with a file reported at once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from sspvs.annotations import AnnotatedVideo, SecondScores, TimeIntervals, read_custom
 from sspvs.annotations.clock import VideoClock, frames_in, users_of
-from sspvs.annotations.record import seconds_of
+from sspvs.annotations.custom import seconds_of
 from sspvs.cli import main
 from sspvs.errors import DatasetError
 from sspvs.formats import inspect_file
@@ -91,7 +91,7 @@ def test_objects_with_start_and_end_and_numbers_as_text(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("annotators", "said"),
+    ("annotators", "message"),
     [
         ({"x": [[5, 3]]}, "video 'a', annotator 'x', interval 0: expected 0 <= start < end, found 5 .. 3 s"),
         ({"x": [[-1, 3]]}, "found -1 .. 3 s"),
@@ -105,22 +105,22 @@ def test_objects_with_start_and_end_and_numbers_as_text(tmp_path: Path) -> None:
         ({"x": {"scores": [1], "intervals": []}}, "expected a list of 'intervals' or of 'scores'"),
         ({"x": 7}, "expected a list of intervals or of scores, found 7"),
         ({"x": [[0, 1]], "y": [1, 2, 3]}, "annotator 'x' gives intervals and 'y' scores; expected one kind"),
-        ({"x": [1, 2], "y": {"intervals": []}}, "annotator 'y' says nothing"),
+        ({"x": [1, 2], "y": {"intervals": []}}, "annotator 'y' gives nothing"),
         ({}, "no annotators"),
         ([[0, 1], [2, 3]], "may be one annotator's intervals or several annotators' scores"),
         (None, "expected annotators, found nothing"),
     ],
 )
-def test_annotators_that_make_no_sense(annotators: Any, said: str, tmp_path: Path) -> None:
+def test_annotators_that_make_no_sense(annotators: Any, message: str, tmp_path: Path) -> None:
     with pytest.raises(DatasetError) as caught:
         read(tmp_path, {"a": {"annotators": annotators}})
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert "my.json" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"),
+    ("fields", "message"),
     [
         ({"fps": 0}, "expected 'fps' as a number above 0, found 0"),
         ({"duration": "long"}, "expected 'duration' as a number above 0, found 'long'"),
@@ -128,13 +128,13 @@ def test_annotators_that_make_no_sense(annotators: Any, said: str, tmp_path: Pat
         ({"duration": "1:75"}, "expected 'duration' as a number above 0, found '1:75'"),
     ],
 )
-def test_fields_that_make_no_sense(fields: dict[str, Any], said: str, tmp_path: Path) -> None:
+def test_fields_that_make_no_sense(fields: dict[str, Any], message: str, tmp_path: Path) -> None:
     with pytest.raises(DatasetError) as caught:
         read(tmp_path, {"a": {"annotators": {"x": [[0, 1]]}, **fields}})
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
-def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
+def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
     wrong = {f"v{i}": {"annotators": {"x": [[i, i]]}, "fps": -1} for i in range(4)}
     with pytest.raises(DatasetError) as caught:
         read(tmp_path, wrong)
@@ -146,7 +146,7 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ('{"a": [[[0, 1]]], "a": [[[0, 2]]]}', "the name 'a' occurs twice"),
         ('{"a": ', "is no JSON"),
@@ -156,8 +156,8 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
         ('{"": [[[0, 1]]]}', "expected a name"),
     ],
 )
-def test_files_that_are_no_annotations(text: str, said: str, tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match=said):
+def test_files_that_are_no_annotations(text: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=message):
         read(tmp_path, text)
 
 
@@ -201,7 +201,7 @@ def test_a_table_of_scores_in_any_order(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "the file is empty"),
         ("\n", "line 1: expected a header video,annotator,start,end or"),
@@ -222,10 +222,10 @@ def test_a_table_of_scores_in_any_order(tmp_path: Path) -> None:
         ("video,annotator,second,score\na,x,0,high\n", "line 2: expected 'score' as a number, found 'high'"),
     ],
 )
-def test_a_wrong_table_is_refused_with_its_line(text: str, said: str, tmp_path: Path) -> None:
+def test_a_wrong_table_is_refused_with_its_line(text: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(DatasetError) as caught:
         read(tmp_path, text, "my.csv")
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert "my.csv" in str(caught.value)
     assert "\n" not in str(caught.value)
 

@@ -1,4 +1,4 @@
-"""What is wrong with a file is said in a sentence: what, where, in how many videos, what to do; never a traceback."""
+"""What is wrong with a file is reported in a sentence: what, where, in how many videos, what to do; no traceback."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_files_of_no_use_are_named_for_what_they_are(
     assert not (tmp_path / "o.h5").exists()
 
 
-def test_a_truncated_h5_is_told_at_every_length(tmp_path: Path) -> None:
+def test_a_truncated_h5_is_reported_at_every_length(tmp_path: Path) -> None:
     whole = make("community", tmp_path).read_bytes()
     for cut in (9, 50, 500, len(whole) // 2, len(whole) - 1):
         (tmp_path / "cut.h5").write_bytes(whole[:cut])
@@ -113,7 +113,7 @@ def test_a_truncated_h5_is_told_at_every_length(tmp_path: Path) -> None:
         assert found.advice
 
 
-def test_other_folders_and_h5_files_are_told(tmp_path: Path) -> None:
+def test_other_folders_and_h5_files_are_reported(tmp_path: Path) -> None:
     (tmp_path / "stuff").mkdir()
     (tmp_path / "stuff" / "x.bin").write_bytes(b"x")
     assert "a folder of none of the known kinds; it holds x.bin" in inspect_file(tmp_path / "stuff").what
@@ -184,7 +184,7 @@ REPAIRED: dict[str, tuple[Callable[[h5py.Group], None], str]] = {
 
 
 @pytest.mark.parametrize("name", REPAIRED)
-def test_repairs_are_told_and_the_command_that_writes_them_works(name: str, tmp_path: Path) -> None:
+def test_repairs_are_reported_and_the_command_that_writes_them_works(name: str, tmp_path: Path) -> None:
     change, sign = REPAIRED[name]
     path = make("community", tmp_path)
     _edit(path, change, ("video_1",))
@@ -203,7 +203,7 @@ def test_repairs_are_told_and_the_command_that_writes_them_works(name: str, tmp_
         assert file["video_1/n_frame_per_seg"][()].tolist() == [40, 60]
 
 
-def test_mrhisum_of_other_lengths_is_told(tmp_path: Path) -> None:
+def test_mrhisum_of_other_lengths_is_reported(tmp_path: Path) -> None:
     path = mrhisum(tmp_path / "mr_hisum.h5")
     _edit(path, _replaced("features", np.zeros((5, 12), np.float32)), ("video_2",))
     found = inspect_file(path)
@@ -211,7 +211,7 @@ def test_mrhisum_of_other_lengths_is_told(tmp_path: Path) -> None:
     assert not inspect_file(mrhisum(tmp_path / "b.h5", summary_key="gtsummary")).problems
 
 
-def test_a_release_whose_parts_do_not_fit_is_told(tmp_path: Path) -> None:
+def test_a_release_whose_parts_do_not_fit_is_reported(tmp_path: Path) -> None:
     release = make("sspvs", tmp_path)
     (release / "features" / "Zz9.h5").unlink()
     (release / "val_list.json").write_text(json.dumps(["id three", "-aB_c1"]))
@@ -240,7 +240,7 @@ def _edited(**changes: object) -> list[dict]:
         ([videoxum_entry(1), videoxum_entry(1)], "2 entries have this id"),
     ],
 )
-def test_a_wrong_videoxum_entry_is_told(entries: list[dict], what: str, tmp_path: Path) -> None:
+def test_a_wrong_videoxum_entry_is_reported(entries: list[dict], what: str, tmp_path: Path) -> None:
     path = tmp_path / "val_videoxum.json"
     path.write_text(json.dumps(entries))
     found = inspect_file(path)
@@ -257,7 +257,7 @@ def test_a_wrong_videoxum_entry_is_told(entries: list[dict], what: str, tmp_path
         ({"user_summary": "no"}, "rows of"),
     ],
 )
-def test_a_wrong_label_is_told(content: dict, what: str, tmp_path: Path) -> None:
+def test_a_wrong_label_is_reported(content: dict, what: str, tmp_path: Path) -> None:
     labels = make("dsnet", tmp_path)
     (labels / "my video 2.json").write_text(json.dumps(content))
     found = inspect_file(labels)
@@ -283,7 +283,7 @@ def test_a_shard_cut_short_tells_what_is_left(tmp_path: Path) -> None:
     assert re.search(r"record 1 at byte \d+: cut short", found.problems[0].text)
 
 
-def test_video_level_records_are_told(tmp_path: Path) -> None:
+def test_video_level_records_are_reported(tmp_path: Path) -> None:
     from format_material import feature, field, tfrecord
 
     entries = [("id", feature([b"ORaA"])), ("mean_rgb", field(2, b""))]
@@ -293,7 +293,7 @@ def test_video_level_records_are_told(tmp_path: Path) -> None:
     assert "a video-level record" in found.problems[0].text
 
 
-def test_scores_that_cannot_be_used_are_told(tmp_path: Path) -> None:
+def test_scores_that_cannot_be_used_are_reported(tmp_path: Path) -> None:
     path = tmp_path / "s.json"
     path.write_text('{"a": [1, 2], "b": [1, null], "c": [3, 3], "d": [[1]], "e": [1, NaN]}')
     found = inspect_file(path)
@@ -303,7 +303,7 @@ def test_scores_that_cannot_be_used_are_told(tmp_path: Path) -> None:
     assert inspect_file(scores).blocked == ["video_2"]
 
 
-def test_a_manifest_whose_files_are_not_there_is_told(tmp_path: Path) -> None:
+def test_a_manifest_whose_files_are_not_there_is_reported(tmp_path: Path) -> None:
     path = make("manifest", tmp_path)
     (tmp_path / "a.mp4").unlink()
     path.write_text(path.read_text() + "v2,b c.mp4,,,,\nv3,,x,,,\n")
@@ -328,7 +328,7 @@ def test_a_manifest_names_files_as_training_reads_them(tmp_path: Path) -> None:
     assert found.blocked == [f"v{number}" for number in range(len(names), len(names) + len(missing))]
 
 
-def test_a_shard_whose_samples_do_not_stand_together_is_told(tmp_path: Path) -> None:
+def test_a_shard_whose_samples_do_not_stand_together_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "a.tar"
     with tarfile.open(path, "w") as archive:
         for name in ("0.json", "1.json", "0.npy", "2.pkl"):
@@ -341,7 +341,7 @@ def test_a_shard_whose_samples_do_not_stand_together_is_told(tmp_path: Path) -> 
     assert "a packed archive" in inspect_file(tmp_path / "code.tar").what
 
 
-def test_a_video_in_train_and_test_is_told(tmp_path: Path) -> None:
+def test_a_video_in_train_and_test_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "s.json"
     path.write_text(json.dumps([{"train_keys": ["video_1"], "test_keys": ["video_1"]}]))
     found = inspect_file(path)
@@ -356,7 +356,7 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
-def test_no_damage_does_more_than_be_told(material: dict[str, Path], tmp_path: Path, data: st.DataObject) -> None:
+def test_no_damage_does_more_than_be_reported(material: dict[str, Path], tmp_path: Path, data: st.DataObject) -> None:
     kind = data.draw(st.sampled_from(sorted(MAKERS)), label="kind")
     original = material[kind]
     shutil.rmtree(tmp_path)  # what an example that failed has left

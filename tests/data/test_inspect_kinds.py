@@ -21,7 +21,7 @@ COUNTS |= dict.fromkeys(("community", "scores", "sspvs", "dsnet"), 3)
 
 
 @pytest.mark.parametrize("kind", MAKERS)
-def test_every_kind_is_told_and_usable(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_kind_is_reported_and_usable(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = make(kind, tmp_path)
     assert main(["data", "inspect", str(path)]) == 0
     printed = capsys.readouterr().out
@@ -49,16 +49,16 @@ def test_the_community_keys_are_explained_in_plain_words(tmp_path: Path) -> None
     assert keys["video_name"].dtype == "text"
 
 
-def test_names_of_videos_are_told(tmp_path: Path) -> None:
+def test_names_of_videos_are_reported(tmp_path: Path) -> None:
     assert inspect_file(make("community", tmp_path)).names["video_2"] == "Video No 2"
     assert inspect_file(make("mrhisum", tmp_path)).names == {"video_1": "JhdjUam0l6A", "video_2": "wq7rSbQx2G8"}
     assert inspect_file(make("tvsum", tmp_path)).names["video_1"] == "AwmHb44_ouw"
     assert inspect_file(tmp_path / "metadata.csv").names["video_1"] == "JhdjUam0l6A"
 
 
-@pytest.mark.parametrize("asked", ["video_2", "Video No 2", "Video_No_2"])
-def test_one_video_is_told_by_key_or_name(asked: str, tmp_path: Path) -> None:
-    detail = inspect_file(make("community", tmp_path), asked).detail
+@pytest.mark.parametrize("video", ["video_2", "Video No 2", "Video_No_2"])
+def test_one_video_is_reported_by_key_or_name(video: str, tmp_path: Path) -> None:
+    detail = inspect_file(make("community", tmp_path), video).detail
     assert detail["n_frames"].endswith("130")
     assert detail["user_summary"].startswith("(4, 130) float32: 0 to 1")
     assert "Video No 2" in detail["video_name"]
@@ -113,7 +113,7 @@ def test_what_a_dataset_is_good_for(tmp_path: Path) -> None:
     assert "0 of 7 videos have features" in " ".join(use.why for use in found.uses)
 
 
-def test_our_own_scores_are_told(tmp_path: Path) -> None:
+def test_our_own_scores_are_reported(tmp_path: Path) -> None:
     write_scores(tmp_path / "S.h5", [VideoScores("video_1", np.arange(5.0), np.arange(5))], scorer="x")
     found = inspect_file(tmp_path / "S.h5")
     assert (found.kind, found.usable, found.n_videos) == ("scores", True, 1)

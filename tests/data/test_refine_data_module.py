@@ -23,7 +23,7 @@ from sspvs.data.refinement.survey import all_of, held_out
 from sspvs.data.summarization import SummarizeDataModule
 from sspvs.data.summarization.memory import FeatureMemory
 from sspvs.errors import DatasetError, FeatureFileError, FingerprintMismatchError
-from sspvs.formats.youtube8m_files import dequantise
+from sspvs.formats.youtube8m import dequantise
 from sspvs.table import write_dataset, write_features
 from sspvs.training.saving import KeepPlace
 from sspvs.types import FrameFeatures

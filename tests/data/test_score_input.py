@@ -310,7 +310,7 @@ def test_names_that_two_videos_share_find_neither() -> None:
 
 
 def test_a_peers_published_file_is_read(shared_data: Path) -> None:
-    from sspvs.formats.score_files import read_score_file
+    from sspvs.formats.scores import read_score_file
 
     for path in sorted((shared_data / "peer_scores").glob("*.h5")):
         videos = read_score_file(path)

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 from drawn_dataset import NAMES, drawn_video
 
-from sspvs.annotations.folds import Splits
-from sspvs.annotations.splits import read_splits
+from sspvs.annotations.splits import Splits, read_splits
 from sspvs.annotations.video_names import VideoRef, short_name
 from sspvs.errors import DatasetError
 from sspvs.types import Annotations
@@ -181,7 +180,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         read_splits(tmp_path / "gone.json")
 
 
-def test_a_key_that_stands_twice_is_taken_once_and_said(tmp_path: Path) -> None:
+def test_a_key_that_stands_twice_is_taken_once_and_noted(tmp_path: Path) -> None:
     fold = {"train_keys": ["video_1", "video_1", "video_2"], "test_keys": ["video_3"], "note": "mine"}
     splits = read_splits(_written(tmp_path / "s.json", [fold]))
     assert [ref.key for ref in splits.folds[0].train] == ["video_1", "video_2"]
@@ -228,7 +227,7 @@ def test_a_dataset_without_a_known_name_takes_the_files_and_says_so(tmp_path: Pa
     assert any("calls the dataset 'summe', which calls itself 'copy'" in sentence for sentence in splits.repairs)
 
 
-def test_tested_videos_of_other_datasets_are_left_out_and_said(tmp_path: Path) -> None:
+def test_tested_videos_of_other_datasets_are_left_out_and_noted(tmp_path: Path) -> None:
     fold = {"train_keys": ["summe/video_1"], "test_keys": ["summe/video_2", "tvsum/video_2"]}
     splits = read_splits(_written(tmp_path / "s.json", [fold])).resolve(SUMME, "summe")
     assert splits.test_keys(SUMME, "summe") == (("video_2",),)

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sspvs.annotations.folds import Splits
-from sspvs.annotations.splits import make_splits, read_splits, write_splits
+from sspvs.annotations.splits import Splits, make_splits, read_splits, write_splits
 from sspvs.annotations.video_names import VideoRef
 
 OTHERS = {"tvsum": [f"video_{n}" for n in range(1, 8)], "ovp": [f"video_{n}" for n in range(21, 25)]}

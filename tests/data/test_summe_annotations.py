@@ -1,4 +1,4 @@
-"""SumMe's official annotation files: read as they are, and what is wrong with a folder said in a line."""
+"""SumMe's official annotation files: read as they are, and what is wrong with a folder reported in a line."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _not_v73(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"user_score": None}, "expected a SumMe annotation with user_score, found FPS, gt_score, nFrames"),
         ({"nFrames": None}, "expected a SumMe annotation with nFrames"),
@@ -89,11 +89,11 @@ def _not_v73(path: Path) -> None:
         ({"FPS": 0.0}, "'FPS' as one number above 0"),
     ],
 )
-def test_a_wrong_mat_is_refused(changes: dict[str, Any], said: str, folder: Path) -> None:
+def test_a_wrong_mat_is_refused(changes: dict[str, Any], message: str, folder: Path) -> None:
     savemat(folder / "Cooking.mat", content(**changes))
     with pytest.raises(DatasetError) as caught:
         read_summe(folder)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert "Cooking.mat" in str(caught.value)
 
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sspvs.annotations import AnnotationSet, FrameRatings, read_tvsum
-from sspvs.annotations.tvsum import rate_of_ratings
+from sspvs.annotations.official import rate_of_ratings
 from sspvs.errors import DatasetError
 
 
@@ -132,7 +132,7 @@ def test_unusual_numbers_in_a_table(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("a\tVT\t1,2\nb\tVT\n", "line 2: expected 3 columns with tabs between them"),
         ("a,VT,1,2\n", "line 1: expected 3 columns"),
@@ -145,12 +145,12 @@ def test_unusual_numbers_in_a_table(tmp_path: Path) -> None:
         ("\n", "found none"),
     ],
 )
-def test_a_wrong_table_is_refused_with_its_line(text: str, said: str, tmp_path: Path) -> None:
+def test_a_wrong_table_is_refused_with_its_line(text: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "a.tsv"
     path.write_text(text)
     with pytest.raises(DatasetError) as caught:
         read_tvsum(path)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert "a.tsv" in str(caught.value)
 
 

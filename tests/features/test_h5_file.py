@@ -13,14 +13,14 @@ import h5py
 import numpy as np
 import pytest
 
-from sspvs.annotations.tvsum import read_tvsum
+from sspvs.annotations.official import read_tvsum
 from sspvs.cli import main
 from sspvs.data.pretrain.sources import read_release
 from sspvs.errors import DatasetError, FeatureFileError, SspvsError
 from sspvs.features.resumable import open_parts
-from sspvs.formats.release_layout import read_tokens
-from sspvs.formats.score_h5 import score_problems, scored_videos
-from sspvs.formats.youtube8m_files import byte_videos, read_bytes
+from sspvs.formats.scores import score_problems, scored_videos
+from sspvs.formats.sspvs_release import read_tokens
+from sspvs.formats.youtube8m import byte_videos, read_bytes
 from sspvs.table import merge_files, read_dataset, read_features, read_scores
 from sspvs.table.frame_slices import FrameSlices
 from sspvs.table.h5_file import ALLOW_LINKS, open_h5

@@ -15,7 +15,7 @@ from tiny_refined import saved_refined, tiny_refined
 from tiny_summarizers import saved_summarizer
 
 from sspvs.errors import CheckpointError, FeatureFileError, FingerprintMismatchError
-from sspvs.formats.youtube8m_files import dequantise
+from sspvs.formats.youtube8m import dequantise
 from sspvs.importance.contrastive import contrastive_importance
 from sspvs.scorers import load_scorer
 from sspvs.table.text import TextFields

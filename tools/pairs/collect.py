@@ -19,12 +19,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from sspvs.annotations.record import Problems
 from sspvs.data.pretrain.items import Entry, FeatureRef
 from sspvs.data.pretrain.raw_videos import ExtractionSettings, with_features
 from sspvs.data.pretrain.shards import write_shards
 from sspvs.data.pretrain.sources import load_pairs, read_manifest, write_manifest
 from sspvs.errors import SspvsError, one_line
-from sspvs.formats.manifest_rows import Problems
 from sspvs.video.files import VIDEO_SUFFIXES
 
 VIDEOS, PAIRS, SHARDS = "videos.jsonl", "pairs.jsonl", "shards"

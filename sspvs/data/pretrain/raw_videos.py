@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from sspvs.annotations.record import Problems
 from sspvs.data.pretrain.items import Entry, FeatureRef
 from sspvs.features.backbones import load_backbone
 from sspvs.features.extract import Sampling, extract_to_file
-from sspvs.formats.manifest_rows import Problems
 from sspvs.table import FeatureStore, SourceStamp
 
 

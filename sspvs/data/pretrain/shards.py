@@ -20,11 +20,11 @@ from typing import Any, Literal
 import numpy as np
 from tqdm import tqdm
 
+from sspvs.annotations.record import Problems
 from sspvs.atomic import atomic_file, made_folder, write_text, writing
 from sspvs.data.pretrain.items import FeatureReader, FeatureRef, PretrainItem
 from sspvs.errors import DatasetError, OutputError, SspvsError
 from sspvs.files import check_regular, read_text, why_not
-from sspvs.formats.manifest_rows import Problems
 from sspvs.parsing import lines_of, parse_json
 from sspvs.table.text import TextFields, TokenFields
 from sspvs.types import Fingerprint

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from sspvs.annotations.record import Problems
 from sspvs.atomic import write_text
 from sspvs.data.pretrain.dataset import same_text_groups
 from sspvs.data.pretrain.items import Entry, FeatureRef, PretrainItem
@@ -27,7 +28,7 @@ from sspvs.data.pretrain.shards import INDEX, is_shards, read_index
 from sspvs.data.pretrain.survey import common_fingerprint, survey
 from sspvs.errors import AddressError, DatasetError, first_line
 from sspvs.files import read_json
-from sspvs.formats.manifest_rows import FEATURE_SUFFIXES, Problems, file_of, read_rows, text_in
+from sspvs.formats.manifest import FEATURE_SUFFIXES, file_of, read_rows, text_in
 from sspvs.table.h5_file import open_h5
 from sspvs.table.text import FIELDS, TextFields, TokenFields
 from sspvs.types import Fingerprint

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from sspvs.annotations.record import Problems
 from sspvs.atomic import write_text
 from sspvs.data.pretrain.items import Entry, FeatureReader, FeatureRef, PretrainItem
 from sspvs.errors import FeatureFileError, OutputError
 from sspvs.files import read_json
-from sspvs.formats.manifest_rows import Problems
 from sspvs.types import Fingerprint
 
 logger = logging.getLogger(__name__)

@@ -22,10 +22,10 @@ from sspvs.data.pretrain.shards import INDEX, is_shards, read_index
 from sspvs.data.pretrain.survey import Fact
 from sspvs.errors import DatasetError, FeatureFileError, SspvsError, first_line
 from sspvs.files import check_kind, check_regular
-from sspvs.formats.glimpse import DAMAGE
+from sspvs.formats.head import DAMAGE
 from sspvs.formats.numpy_file import array_headers, load_array
 from sspvs.formats.tfrecord import looks_like_tfrecord
-from sspvs.formats.youtube8m_files import byte_videos, dequantise, read_bytes
+from sspvs.formats.youtube8m import byte_videos, dequantise, read_bytes
 from sspvs.table import natural_order, read_features
 from sspvs.table.h5_survey import h5_family
 from sspvs.types import Fingerprint, FloatArray

@@ -19,9 +19,9 @@ from sspvs.atomic import atomic_stream
 from sspvs.data.refinement.finding import FeatureFile, as_features
 from sspvs.data.refinement.sources import Choose, ClipMemory
 from sspvs.errors import DatasetError, OutputError, SspvsError, one_line
-from sspvs.formats.glimpse import DAMAGE
+from sspvs.formats.head import DAMAGE
 from sspvs.formats.tfrecord import read_record, record_places
-from sspvs.formats.youtube8m_files import ByteArray, record_bytes
+from sspvs.formats.youtube8m import ByteArray, record_bytes
 from sspvs.types import FloatArray, IntArray
 
 logger = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from typing import Generic, Literal, TypeAlias, TypeVar
 import numpy as np
 import pytorch_lightning as pl
 
-from sspvs.annotations.folds import Splits
+from sspvs.annotations.splits import Splits
 from sspvs.data.loader import BatchLoader
 from sspvs.data.summarization.folds import FoldVideos, plan_everything, plan_fold, split_of, tell_fold
 from sspvs.data.summarization.memory import FeatureMemory

@@ -9,8 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
-from sspvs.annotations.folds import Fold, Splits
-from sspvs.annotations.splits import DEFAULT_FOLDS, held_out, make_splits, read_splits
+from sspvs.annotations.splits import DEFAULT_FOLDS, Fold, Splits, held_out, make_splits, read_splits
 from sspvs.annotations.video_names import VideoRef, short_name
 from sspvs.data.summarization.stores import Stores
 from sspvs.errors import DatasetError

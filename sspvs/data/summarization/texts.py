@@ -7,9 +7,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from sspvs.annotations.record import Problems
 from sspvs.annotations.video_names import VideoRef, short_name, spelling
 from sspvs.data.summarization.stores import Stores
-from sspvs.formats.manifest_rows import Problems, read_rows, text_in
+from sspvs.formats.manifest import read_rows, text_in
 from sspvs.table.text import FIELDS, TextFields
 from sspvs.types import Annotations
 

@@ -1,4 +1,4 @@
-"""Score files of every kind that methods leave behind, as one value a video; nothing is ever unpickled."""
+"""Score files that methods leave behind, as one value a pick or frame of each video; nothing is ever unpickled."""
 
 from __future__ import annotations
 
@@ -6,17 +6,25 @@ import json
 import os
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sspvs.errors import DatasetError, SspvsError, first_line, local_only
+from sspvs.errors import DatasetError, FeatureFileError, SspvsError, first_line, local_only
 from sspvs.files import WrongFileError, check_kind, kind_of, read_text
+from sspvs.formats.format import FORMATS, Format
+from sspvs.formats.head import PathHead
+from sspvs.formats.inspection import Inspection, explain_keys, span
 from sspvs.formats.numpy_file import check_arrays
 from sspvs.parsing import parse_json, table_records
-from sspvs.table import VideoScores, is_h5, read_scores
+from sspvs.table import VideoScores, is_h5, layout, read_scores
+from sspvs.table.annotation_keys import GTSCORE
+from sspvs.table.group_reader import GroupReader
+from sspvs.table.h5_file import open_h5
+from sspvs.table.h5_survey import video_groups
+from sspvs.table.score_file import read_video
 from sspvs.types.video import LARGEST
 
 KINDS = (
@@ -27,8 +35,104 @@ _FIELDS = {"scores", "picks", "summary"}
 _MOST_FRAMES = 2**53  # whole numbers up to here are exact as floats
 
 
+class _ScoreFile(Format):
+    """What both kinds of score file have in common."""
+
+    instead = "scores are evaluated, not converted: sspvs evaluate --dataset D.h5 --scores THIS"
+
+    def _add_use(self, found: Inspection) -> None:
+        found.use("evaluation (sspvs evaluate --dataset D.h5 --scores THIS)", True, "needs the dataset file")
+
+
+@FORMATS.register("scores")
+class Scores(_ScoreFile):
+    """An h5 group a video, ours or another's."""
+
+    what = "a method's scores, a group a video (h5)"
+    family = "scores"
+    order = 60
+
+    def inspect(self, path: Path, found: Inspection) -> None:
+        """Read every video."""
+        explain_keys(path, found, "scores")
+        names = scored_videos(path)
+        found.n_videos = len(names)
+        found.names = {key: name for key, name in names.items() if name != key}
+        for key, problem, blocking in score_problems(path):
+            found.problem(problem, key, blocking=blocking, remedy="score it again" if blocking else "")
+        self._add_use(found)
+
+
+@FORMATS.register("scores-json")
+class ScoresJson(_ScoreFile):
+    """`{video: [score, ...]}`."""
+
+    what = "a method's scores, a list a video (JSON)"
+    order = 150
+
+    def matches(self, head: PathHead) -> bool:
+        """An object whose first value is a flat list of numbers."""
+        first = head.first if isinstance(head.json, dict) else None
+        return isinstance(first, list) and bool(first) and type(first[0]) in (int, float)
+
+    def inspect(self, path: Path, found: Inspection) -> None:
+        """Read every video."""
+        scores: dict[str, Any] = PathHead(path).json
+        found.n_videos, lengths = len(scores), list[int]()
+        for name, values in scores.items():
+            try:
+                video = _video(name, values)
+            except ValueError as error:
+                found.problem(first_line(error).removeprefix(f"video '{name}': scores: "), name)
+                continue
+            lengths += [len(video.scores)] * bool(len(video.scores))
+            for problem, blocking in _problems(video, None):
+                found.problem(problem, name, blocking=blocking)
+            if name == found.video and len(video.scores):
+                low, high = video.scores.min(), video.scores.max()
+                found.detail = {"scores": f"{len(video.scores)}, {low:g} to {high:g}"}
+        meaning = "a score a pick or a frame"
+        found.key("a video's key or name", len(scores), f"list of {span(lengths)}", "numbers", meaning)
+        self._add_use(found)
+
+
+def scored_videos(path: str | os.PathLike[str]) -> dict[str, str]:
+    """The videos of an h5 score file: key -> name, or the key where there is no name."""
+    with open_h5(path) as file:
+        names = ((key, GroupReader(group, f"{path}, '{key}'")) for key, group in video_groups(file))
+        return {key: reader.text(layout.VIDEO_NAME) or key for key, reader in names}
+
+
+def score_problems(path: str | os.PathLike[str]) -> Iterator[tuple[str, str, bool]]:
+    """What is wrong with the scores of an h5 file: key, sentence, and whether they cannot be used because of it."""
+    with open_h5(path) as file:
+        for key, group in video_groups(file):
+            try:
+                video = read_video(group, key, str(path))
+            except FeatureFileError as error:
+                yield key, str(error), True
+                continue
+            n_picks = GroupReader(group, str(path)).shape(GTSCORE) if video.picks is None else video.picks.shape
+            for sentence, blocking in _problems(video, max(n_picks, default=None)):
+                yield key, sentence, blocking
+
+
+def _problems(video: VideoScores, n_picks: int | None) -> Iterator[tuple[str, bool]]:
+    for what, values in (("scores", video.scores), ("summary", video.summary)):
+        if values is None:
+            continue
+        if not values.size:
+            yield f"there are no {what}: expected one number a pick or frame", True
+        elif not (np.abs(values) <= LARGEST).all():
+            yield f"{int((~(np.abs(values) <= LARGEST)).sum())} {what} are NaN, infinite or above {LARGEST:.3g}", True
+        elif values.min() == values.max() and what == "scores":
+            yield "the scores are the same everywhere: no rank correlation", False
+    if n_picks is not None and len(video.scores) != n_picks:
+        yield f"{len(video.scores)} scores beside {n_picks} picks", True
+
+
 def read_score_file(path: str | os.PathLike[str]) -> dict[str, VideoScores]:
-    """Every video's scores, by the name that the file has for it; values are as they stand, unchecked.
+    """Read every video's scores, by the name that the file has for it; values are as they stand, unchecked.
 
     Raises:
         DatasetError: The file cannot be read, is of no known kind, or names a video twice.
@@ -53,16 +157,12 @@ def read_score_file(path: str | os.PathLike[str]) -> dict[str, VideoScores]:
     except OSError as error:
         raise DatasetError(f"{path}: cannot read the scores: {error.strerror or first_line(error)}") from error
     except (SspvsError, ValueError) as error:
-        said = first_line(error)
-        raise DatasetError(said if str(path) in said else f"{path}: {said}") from error
+        message = first_line(error)
+        raise DatasetError(message if str(path) in message else f"{path}: {message}") from error
 
 
 def scores_from_mapping(videos: Any) -> dict[str, VideoScores]:
-    """Scores from a mapping of name -> numbers, or name -> {"scores", "picks", "summary"}.
-
-    Raises:
-        ValueError: It is no such mapping, or what it has for a video is no list of numbers.
-    """
+    """Scores from a mapping of name -> numbers, or name -> {"scores", "picks", "summary"}."""
     if not isinstance(videos, Mapping) or not videos:
         raise ValueError(f"expected {{video: [numbers]}}, found {_described(videos)}")
     return {str(name): _video(str(name), value) for name, value in videos.items()}

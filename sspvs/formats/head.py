@@ -1,4 +1,4 @@
-"""What libraries raise when a file is damaged: any of many things."""
+"""The start of a file or folder, from which each format decides whether the path is of that format."""
 
 from __future__ import annotations
 
@@ -33,15 +33,11 @@ DAMAGE = (
     ZlibError,
     TarError,
 )
-"""Reading any file of a user may raise these; they are caught where a file or a video of it is opened, and told."""
+"""What libraries raise on damaged files; caught where a user's file, or one video of it, is opened, and reported."""
 
 
-class Glimpse:
-    """A path, looked at as little as possible.
-
-    Args:
-        path: A file or folder that exists.
-    """
+class PathHead:
+    """The start of a file, or the names in a folder; each property reads no more than it needs, once."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -49,7 +45,7 @@ class Glimpse:
         self.suffix = path.suffix.lower()
 
     @cached_property
-    def head(self) -> bytes:
+    def start(self) -> bytes:
         """The first bytes of a file; empty for a folder."""
         if self.is_folder:
             return b""
@@ -59,13 +55,12 @@ class Glimpse:
 
     @cached_property
     def kind(self) -> FileKind | None:
-        """What the first bytes say; None for a folder, and for what is nothing known."""
-        return None if self.is_folder else kind_of_start(self.head)
+        """What the first bytes are the start of; None for a folder and for unknown content."""
+        return None if self.is_folder else kind_of_start(self.start)
 
-    @cached_property
-    def text(self) -> str:
-        """The start of a text file; empty for other files."""
-        return start_of_text(self.head) or ""
+    def is_kind(self, name: str) -> bool:
+        """Whether the first bytes are those of a kind of file, by its name in `sspvs.files`."""
+        return self.kind is not None and self.kind.name == name
 
     @cached_property
     def is_h5(self) -> bool:
@@ -75,43 +70,38 @@ class Glimpse:
     @property
     def family(self) -> Family | None:
         """Which family of h5 files; None for other files and for damaged ones."""
-        return self._look_inside[0]
+        return self._h5[0]
 
     @property
     def h5_damage(self) -> str:
-        """What is wrong with an h5 file that cannot be looked into; empty when nothing is, and for other files."""
-        return self._look_inside[1]
+        """Why an h5 file cannot be opened; empty when it can, and for other files."""
+        return self._h5[1]
 
     @cached_property
-    def _look_inside(self) -> tuple[Family | None, str]:
-        if not self.is_h5:
-            return None, ""
+    def _h5(self) -> tuple[Family | None, str]:
         try:
-            return h5_family(self.path), ""
+            return (h5_family(self.path) if self.is_h5 else None), ""
         except DAMAGE as error:
             return None, first_line(error)
 
     @cached_property
     def json(self) -> Any:
         """The content of a JSON file; None for other files and for damaged ones."""
-        if self.kind is None or self.kind.name != "json":
-            return None
         try:
-            return read_json(self.path)
+            return read_json(self.path) if self.is_kind("json") else None
         except ValueError:
             return None
 
     @cached_property
     def first(self) -> Any:
         """The first entry of a JSON list, or the first value of a JSON object; None when there is none."""
-        if isinstance(self.json, dict):
-            return next(iter(self.json.values()), None)
-        return self.json[0] if isinstance(self.json, list) and self.json else None
+        values = self.json.values() if isinstance(self.json, dict) else self.json
+        return next(iter(values), None) if isinstance(self.json, (dict, list)) else None
 
     @cached_property
     def first_line(self) -> Any:
         """The first line of a JSON-lines file; None for other files."""
-        line = self.text.lstrip().split("\n", 1)[0]
+        line = (start_of_text(self.start) or "").lstrip().split("\n", 1)[0]
         try:
             return parse_json(line) if line[:1] == "{" else None
         except ValueError:
@@ -120,19 +110,13 @@ class Glimpse:
     @cached_property
     def columns(self) -> tuple[str, ...]:
         """The first row of a text file with tabs, semicolons or commas; empty for other files."""
-        lines = [line for line in self.text.splitlines() if line.strip() and not line.lower().startswith("sep=")]
-        if not lines:
-            return ()
-        line = lines[0]
-        delimiter = "\t" if line.count("\t") >= 1 else max(",;", key=line.count)
+        text = start_of_text(self.start) or ""
+        line = next((row for row in text.splitlines() if row.strip() and not row.lower().startswith("sep=")), "")
+        delimiter = "\t" if "\t" in line else max(",;", key=line.count)
         try:
             return tuple(cell.strip() for _, row in table_rows(line, delimiter) for cell in row)
         except ValueError:
             return ()
-
-    def holds(self, *names: str) -> bool:
-        """Whether a folder has all of these entries."""
-        return self.is_folder and all((self.path / name).exists() for name in names)
 
     def files(self, *suffixes: str) -> list[Path]:
         """A folder's own files with one of these endings, sorted."""
