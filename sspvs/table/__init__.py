@@ -16,18 +16,30 @@ from sspvs.table.feature_file import (
     write_features,
 )
 from sspvs.table.layout import SourceStamp, group_name, read_fingerprint_attrs, write_fingerprint_attrs
+from sspvs.table.reader import StreamReader, as_features
 from sspvs.table.score_file import ScoreFileFacts, VideoScores, read_score_facts, read_scores, write_scores
+from sspvs.table.table import FeatureMemory, VideoTable, check_features, join
+from sspvs.table.video import FeatureKind, FeatureStream, Video
 
 __all__ = [
     "DatasetStore",
+    "FeatureKind",
+    "FeatureMemory",
     "FeatureStore",
+    "FeatureStream",
     "ScoreFileFacts",
     "SourceStamp",
+    "StreamReader",
+    "Video",
     "VideoScores",
+    "VideoTable",
+    "as_features",
+    "check_features",
     "check_fingerprint",
     "differences",
     "group_name",
     "is_h5",
+    "join",
     "merge_files",
     "natural_order",
     "pack_video",

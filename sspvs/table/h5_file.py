@@ -23,6 +23,8 @@ from h5py import h5d, h5g, h5i, h5l, h5o, h5t
 from sspvs.errors import RefusedContentError
 from sspvs.files import DOWNLOAD_AGAIN, WrongFileError, check_regular, why_not
 
+H5_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, IndexError, AttributeError)
+"""What h5py raises on damaged files."""
 ALLOW_LINKS = "SSPVS_ALLOW_H5_LINKS"
 """Environment variable: `1` follows links to other files, for those who split files on purpose."""
 FREE_BYTES = 2**26
