@@ -16,8 +16,8 @@ from sspvs.formats.mrhisum_metadata import names_beside, subsets_beside
 from sspvs.formats.record import Entry, Source, VideoRecord, shots_a_second, values_a_second
 from sspvs.selection import knapsack
 from sspvs.table import DatasetStore, layout, read_dataset
-from sspvs.table.annotation_keys import CHANGE_POINTS, GT_SUMMARY, GTSCORE
 from sspvs.table.h5_survey import unread_parts
+from sspvs.table.layout import CHANGE_POINTS, GT_SUMMARY, GTSCORE
 from sspvs.types import Annotations, BoolArray, FloatArray, FrameFeatures, IntArray, Shots
 
 HOLDS = frozenset({"features", "gtscore", "shots", "fps", "picks other than every 15th frame", "user summaries"})

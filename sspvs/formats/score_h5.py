@@ -12,10 +12,10 @@ from sspvs.errors import FeatureFileError
 from sspvs.formats.inspection import Inspection, Use, explain_keys
 from sspvs.formats.kind import Kind
 from sspvs.table import layout
-from sspvs.table.annotation_keys import GTSCORE
 from sspvs.table.group_reader import GroupReader
 from sspvs.table.h5_file import open_h5
 from sspvs.table.h5_survey import video_groups
+from sspvs.table.layout import GTSCORE
 from sspvs.table.score_file import VideoScores, read_video
 from sspvs.types.video import LARGEST
 

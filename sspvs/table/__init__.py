@@ -6,8 +6,7 @@ No code outside this folder knows the names of groups, datasets and attributes.
 from sspvs.table.dataset_file import DatasetStore, natural_order, read_dataset, write_dataset
 from sspvs.table.feature_file import (
     FeatureStore,
-    check_fingerprint,
-    differences,
+    add_stream,
     is_h5,
     merge_files,
     pack_video,
@@ -18,7 +17,7 @@ from sspvs.table.feature_file import (
 from sspvs.table.layout import SourceStamp, group_name, read_fingerprint_attrs, write_fingerprint_attrs
 from sspvs.table.reader import StreamReader, as_features
 from sspvs.table.score_file import ScoreFileFacts, VideoScores, read_score_facts, read_scores, write_scores
-from sspvs.table.table import FeatureMemory, VideoTable, check_features, join
+from sspvs.table.table import FeatureMemory, VideoTable, check_features, differences, join
 from sspvs.table.video import FeatureKind, FeatureStream, Video
 
 __all__ = [
@@ -33,9 +32,9 @@ __all__ = [
     "Video",
     "VideoScores",
     "VideoTable",
+    "add_stream",
     "as_features",
     "check_features",
-    "check_fingerprint",
     "differences",
     "group_name",
     "is_h5",

@@ -1,4 +1,4 @@
-"""What single annotators said, read from anybody's file: which axis is whose, and which values are allowed."""
+"""One video's annotations in a dataset file: read as any exporter wrote them, written in the community's layout."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import numpy as np
 
 from sspvs.errors import DatasetError, printable
 from sspvs.table import layout
-from sspvs.table.annotation_keys import (
+from sspvs.table.clock import read_clock, read_shots
+from sspvs.table.group_reader import GroupReader, Numbers
+from sspvs.table.layout import (
     CATEGORY,
     CHANGE_POINTS,
     FPS,
@@ -23,84 +25,7 @@ from sspvs.table.annotation_keys import (
     USER_SCORES,
     USER_SUMMARY,
 )
-from sspvs.table.clock import read_clock, read_shots
-from sspvs.table.group_reader import GroupReader, Numbers
 from sspvs.types import Annotations, BoolArray, FloatArray, IntArray
-
-
-def read_user_summaries(reader: GroupReader, n_frames: int) -> BoolArray | None:
-    """(U, N) each annotator's summary; None when the group has none. Tells the reader what was repaired.
-
-    Repaired: (N, U) is transposed; (N,) is one annotator; counts as in SumMe's annotation files (0 for frames that
-    were not chosen) are read as chosen where above 0.
-
-    Raises:
-        DatasetError: When the array does not fit N, or is neither 0/1 nor such counts.
-    """
-    stored = reader.numbers(USER_SUMMARY)
-    if stored is None:
-        return None
-    values = _users_first(reader, USER_SUMMARY, stored, (n_frames,), f"(U, {n_frames}), U annotators and N frames")
-    if ((values != 0) & (values != 1)).any():
-        _check_counts(reader, values)
-        reader.repairs.append(
-            f"'{USER_SUMMARY}' has counts up to {values.max():g} instead of 0/1 (SumMe's raw values): "
-            "frames above 0 were read as chosen"
-        )
-    return values > 0
-
-
-def read_user_scores(reader: GroupReader, n_frames: int, n_picks: int) -> FloatArray | None:
-    """(U, N) or (U, T) each annotator's scores; None when the group has none. Transposed ones are repaired.
-
-    Raises:
-        DatasetError: When the array fits neither N nor T.
-    """
-    stored = reader.numbers(USER_SCORES)
-    if stored is None:
-        return None
-    expected = f"(U, {n_frames}) or (U, {n_picks}), U annotators and N frames or T picks"
-    return _users_first(reader, USER_SCORES, stored, (n_frames, n_picks), expected).astype(np.float32)
-
-
-def _users_first(reader: GroupReader, key: str, stored: Numbers, lengths: tuple[int, ...], expected: str) -> Numbers:
-    """The array with annotators along the first axis."""
-    if stored.ndim == 1 and len(stored) in lengths:
-        reader.repairs.append(f"'{key}' is ({len(stored)},): read as one annotator's")
-        return stored[None]
-    if stored.ndim == 2 and stored.shape[1] in lengths:
-        return stored
-    if stored.ndim == 2 and stored.shape[0] in lengths:
-        reader.repairs.append(f"'{key}' is {stored.shape}, annotators last: it was transposed")
-        transposed: Numbers = stored.T
-        return transposed
-    remedy = "the annotations and the number of frames are of different videos, or of different decodings of one"
-    raise reader.problem(key, expected, f"shape {stored.shape}", remedy)
-
-
-def _check_counts(reader: GroupReader, values: Numbers) -> None:
-    """Refuse values that are no counts with 0 for what was not chosen."""
-    whole = bool((values == np.floor(values)).all() and values.min() >= 0)
-    if not whole or not (values == 0).any(axis=1).all():
-        found = f"values from {values.min():g} to {values.max():g}"
-        remedy = f"ratings or scores belong into '{USER_SCORES}'; a summary says which frames were chosen"
-        raise reader.problem(USER_SUMMARY, "0/1", found, remedy)
-
-
-__all__ = [
-    "CATEGORY",
-    "CHANGE_POINTS",
-    "FPS",
-    "GTSCORE",
-    "GTSUMMARY",
-    "GT_SUMMARY",
-    "N_FRAME_PER_SEG",
-    "TITLE",
-    "USER_SCORES",
-    "USER_SUMMARY",
-    "read_annotations",
-    "write_annotations",
-]
 
 _SAME_SCORE = 1e-4  # published gtscores are float32 means
 
@@ -122,8 +47,8 @@ def read_annotations(group: h5py.Group, key: str, where: str) -> Annotations:
     reader = GroupReader(group, where)
     clock = read_clock(reader)
     n_frames, picks = clock.n_frames, clock.picks
-    user_summaries = read_user_summaries(reader, n_frames)
-    user_scores = read_user_scores(reader, n_frames, len(picks))
+    user_summaries = _user_summaries(reader, n_frames)
+    user_scores = _user_scores(reader, n_frames, len(picks))
     gtscore = _gtscore(reader, n_frames, picks)
     gtsummary = _gtsummary(reader, picks)
     if clock.one_pick_a_frame:
@@ -180,6 +105,54 @@ def write_annotations(group: h5py.Group, video: Annotations) -> None:
         group[N_FRAME_PER_SEG] = video.shots.lengths
     if video.repairs:
         group.attrs[REPAIRS] = json.dumps(list(video.repairs))
+
+
+def _user_summaries(reader: GroupReader, n_frames: int) -> BoolArray | None:
+    """(U, N) summaries; counts as in SumMe's annotation files (0: not chosen) are read as chosen where above 0."""
+    stored = reader.numbers(USER_SUMMARY)
+    if stored is None:
+        return None
+    values = _users_first(reader, USER_SUMMARY, stored, (n_frames,), f"(U, {n_frames}), U annotators and N frames")
+    if ((values != 0) & (values != 1)).any():
+        _check_counts(reader, values)
+        reader.repairs.append(
+            f"'{USER_SUMMARY}' has counts up to {values.max():g} instead of 0/1 (SumMe's raw values): "
+            "frames above 0 were read as chosen"
+        )
+    return values > 0
+
+
+def _user_scores(reader: GroupReader, n_frames: int, n_picks: int) -> FloatArray | None:
+    """(U, N) or (U, T) scores of the annotators."""
+    stored = reader.numbers(USER_SCORES)
+    if stored is None:
+        return None
+    expected = f"(U, {n_frames}) or (U, {n_picks}), U annotators and N frames or T picks"
+    return _users_first(reader, USER_SCORES, stored, (n_frames, n_picks), expected).astype(np.float32)
+
+
+def _users_first(reader: GroupReader, key: str, stored: Numbers, lengths: tuple[int, ...], expected: str) -> Numbers:
+    """The array with annotators along the first axis."""
+    if stored.ndim == 1 and len(stored) in lengths:
+        reader.repairs.append(f"'{key}' is ({len(stored)},): read as one annotator's")
+        return stored[None]
+    if stored.ndim == 2 and stored.shape[1] in lengths:
+        return stored
+    if stored.ndim == 2 and stored.shape[0] in lengths:
+        reader.repairs.append(f"'{key}' is {stored.shape}, annotators last: it was transposed")
+        transposed: Numbers = stored.T
+        return transposed
+    remedy = "the annotations and the number of frames are of different videos, or of different decodings of one"
+    raise reader.problem(key, expected, f"shape {stored.shape}", remedy)
+
+
+def _check_counts(reader: GroupReader, values: Numbers) -> None:
+    """Refuse values that are no counts with 0 for what was not chosen."""
+    whole = bool((values == np.floor(values)).all() and values.min() >= 0)
+    if not whole or not (values == 0).any(axis=1).all():
+        found = f"values from {values.min():g} to {values.max():g}"
+        remedy = f"ratings or scores belong into '{USER_SCORES}'; a summary says which frames were chosen"
+        raise reader.problem(USER_SUMMARY, "0/1", found, remedy)
 
 
 def _storable(text: str) -> str:

@@ -1,4 +1,4 @@
-"""How long a video of a dataset file is and which of its frames were picked."""
+"""N, picks and shots of a video in a dataset file of any exporter; what can be read in one way only is repaired."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from sspvs.errors import DatasetError
 from sspvs.table import layout
-from sspvs.table.annotation_keys import CHANGE_POINTS, GTSCORE, N_FRAME_PER_SEG, USER_SCORES, USER_SUMMARY
 from sspvs.table.group_reader import GroupReader
+from sspvs.table.layout import CHANGE_POINTS, GTSCORE, N_FRAME_PER_SEG, USER_SCORES, USER_SUMMARY
 from sspvs.types import IntArray, Shots
 
 COMMUNITY_STEP = 15
@@ -23,7 +23,7 @@ class Clock(NamedTuple):
     Attributes:
         n_frames: N.
         picks: (T,) frame indices.
-        one_pick_a_frame: The file says neither: each score is a frame of its own, as in MR.HiSum (1 per second).
+        one_pick_a_frame: The file has neither: each score is a frame of its own, as in MR.HiSum (1 per second).
     """
 
     n_frames: int
@@ -32,14 +32,14 @@ class Clock(NamedTuple):
 
 
 def read_clock(reader: GroupReader) -> Clock:
-    """N and the picks of a group. Tells the reader what was repaired.
+    """N and the picks of a group; `reader.repairs` says what was repaired.
 
     Raises:
         DatasetError: When they are missing, or do not fit each other.
     """
-    n_frames, picks = reader.count(layout.N_FRAMES), reader.whole_column(layout.PICKS)
+    n_frames, has_picks = reader.count(layout.N_FRAMES), reader.whole_column(layout.PICKS) is not None
     n_scores = _length(reader, GTSCORE) or _length(reader, layout.FEATURES)
-    if n_frames is None and picks is None and USER_SUMMARY not in reader and GTSCORE in reader and n_scores:
+    if n_frames is None and not has_picks and USER_SUMMARY not in reader and GTSCORE in reader and n_scores:
         reader.repairs.append(
             f"no '{layout.PICKS}' and no '{layout.N_FRAMES}': each of the {n_scores} scores was read as a frame of its "
             "own (as in MR.HiSum, one a second)"
@@ -47,13 +47,17 @@ def read_clock(reader: GroupReader) -> Clock:
         return Clock(n_scores, np.arange(n_scores, dtype=np.int64), one_pick_a_frame=True)
     if n_frames is None:
         n_frames = _frames_of_users(reader)
+    picks = reader.picks(layout.PICKS, n_frames)
     if picks is None:
         return Clock(n_frames, _missing_picks(reader, n_frames, n_scores))
-    return Clock(n_frames, _checked_picks(reader, picks, n_frames))
+    n_steps = reader.count(layout.N_STEPS)
+    if n_steps is not None and n_steps != len(picks):
+        reader.repairs.append(f"'{layout.N_STEPS}' says {n_steps}, but there are {len(picks)} picks: not used")
+    return Clock(n_frames, picks)
 
 
 def _length(reader: GroupReader, key: str) -> int | None:
-    """T as an array of one value a pick says it; None when it is not there."""
+    """T, from an array of one value a pick; None when it is not there."""
     shape = reader.shape(key)
     if not shape:
         return None
@@ -61,7 +65,7 @@ def _length(reader: GroupReader, key: str) -> int | None:
 
 
 def _frames_of_users(reader: GroupReader) -> int:
-    """N from what annotators said of every frame, when the file does not say it."""
+    """N from annotations of every frame, where the file has no `n_frames`."""
     for key in (USER_SUMMARY, USER_SCORES):
         shape = reader.shape(key)
         if key == USER_SCORES and shape and max(shape) == _length(reader, GTSCORE):
@@ -94,26 +98,8 @@ def _missing_picks(reader: GroupReader, n_frames: int, n_scores: int | None) -> 
     )
 
 
-def _checked_picks(reader: GroupReader, picks: IntArray, n_frames: int) -> IntArray:
-    if len(picks) > 1 and picks[-1] == n_frames:
-        reader.repairs.append(f"'{layout.PICKS}' ends in N = {n_frames}, which is no frame: it was left out")
-        picks = picks[:-1]
-    falls = np.flatnonzero(np.diff(picks) <= 0)
-    if len(falls):
-        found = f"{picks[falls[0]]} before {picks[falls[0] + 1]} at index {falls[0]}"
-        raise reader.problem(layout.PICKS, "frame numbers that increase", found)
-    if picks[0] < 0 or picks[-1] >= n_frames:
-        outside = picks[0] if picks[0] < 0 else picks[-1]
-        remedy = f"'{layout.N_FRAMES}' or '{layout.PICKS}' is of another video, or of another frame rate"
-        raise reader.problem(layout.PICKS, f"frames 0..{n_frames - 1}", f"{outside}", remedy)
-    n_steps = reader.count(layout.N_STEPS)
-    if n_steps is not None and n_steps != len(picks):
-        reader.repairs.append(f"'{layout.N_STEPS}' says {n_steps}, but there are {len(picks)} picks: not used")
-    return picks
-
-
 def read_shots(reader: GroupReader, n_frames: int) -> Shots | None:
-    """The shots of a group, half-open; None when it has none. Tells the reader what was repaired.
+    """The shots of a group, half-open; None when it has none; `reader.repairs` says what was repaired.
 
     Args:
         reader: The group.

@@ -16,7 +16,6 @@ from typing import Any, Literal
 import h5py
 import numpy as np
 
-from sspvs.table import annotation_keys as annotation
 from sspvs.table import layout, score_file
 from sspvs.table.group_reader import GroupReader, text_of
 from sspvs.table.h5_file import open_h5
@@ -55,33 +54,33 @@ GUIDE: Mapping[str, KeyGuide] = MappingProxyType(
         layout.N_FRAMES: KeyGuide("()", "N, how many frames the original video has", "count them by decoding"),
         layout.N_STEPS: KeyGuide("()", "T, how many frames were sampled", "len(picks)"),
         layout.VIDEO_NAME: KeyGuide("text", "the video's own name", "the name of its file"),
-        annotation.CHANGE_POINTS: KeyGuide(
+        layout.CHANGE_POINTS: KeyGuide(
             "(S, 2)",
             "the shots, as first and last frame, the last one included (MR.HiSum: not included)",
             "sspvs data build --segmenter kts",
         ),
-        annotation.N_FRAME_PER_SEG: KeyGuide("(S,)", "how many frames each shot has", "last - first + 1 of each shot"),
-        annotation.USER_SUMMARY: KeyGuide(
+        layout.N_FRAME_PER_SEG: KeyGuide("(S,)", "how many frames each shot has", "last - first + 1 of each shot"),
+        layout.USER_SUMMARY: KeyGuide(
             "(U, N)",
             "1 where an annotator's summary has the frame, one row an annotator",
             "SumMe: user_score > 0; TVSum: the knapsack of each annotator's ratings over the shots at 15 % of N",
         ),
-        annotation.USER_SCORES: KeyGuide(
+        layout.USER_SCORES: KeyGuide(
             "(U, N) or (U, T)",
             "how important each annotator found each frame (TVSum: ratings 1-5)",
             "sspvs data build tvsum --annotations ydata-tvsum50.mat",
         ),
-        annotation.GTSCORE: KeyGuide(
+        layout.GTSCORE: KeyGuide(
             "(T,)",
             "the mean annotator at the picks, what most methods are trained on",
             "SumMe: mean of user_summary at the picks; TVSum: (mean rating - 1) / 4 at the picks; MR.HiSum: how often "
             "each second was replayed on YouTube",
         ),
-        annotation.GTSUMMARY: KeyGuide("(T,)", "key frames of undocumented origin: nothing is evaluated on it"),
-        annotation.GT_SUMMARY: KeyGuide("(T,)", "MR.HiSum's summary: the knapsack of gtscore over the shots at 15 %"),
-        annotation.TITLE: KeyGuide("text", "the video's title"),
-        annotation.CATEGORY: KeyGuide("text", "the video's category"),
-        annotation.FPS: KeyGuide("()", "frames per second"),
+        layout.GTSUMMARY: KeyGuide("(T,)", "key frames of undocumented origin: nothing is evaluated on it"),
+        layout.GT_SUMMARY: KeyGuide("(T,)", "MR.HiSum's summary: the knapsack of gtscore over the shots at 15 %"),
+        layout.TITLE: KeyGuide("text", "the video's title"),
+        layout.CATEGORY: KeyGuide("text", "the video's category"),
+        layout.FPS: KeyGuide("()", "frames per second"),
         layout.FRAME_SECONDS: KeyGuide("(N,)", "when each frame is shown, in seconds from the first one"),
         layout.END_SECONDS: KeyGuide("()", "when the last frame ends, in seconds"),
         layout.FRAME_CHANGE: KeyGuide("(N,)", "how much each frame differs from the one before (mean luma, 0-255)"),
@@ -111,11 +110,11 @@ UNKNOWN = KeyGuide("", "no key that we know; it is left alone")
 Family = Literal["dataset", "features", "scores", "mrhisum", "tokens", "bytes", "tvsum", "matlab", "empty", "unknown"]
 
 _ANNOTATION_KEYS = {
-    annotation.GTSCORE,
-    annotation.GTSUMMARY,
-    annotation.USER_SUMMARY,
-    annotation.USER_SCORES,
-    annotation.CHANGE_POINTS,
+    layout.GTSCORE,
+    layout.GTSUMMARY,
+    layout.USER_SUMMARY,
+    layout.USER_SCORES,
+    layout.CHANGE_POINTS,
 }
 _LOOKED_AT = 5  # groups that tell the family
 _INFO_FIELDS = tuple(field.name for field in fields(VideoInfo))
@@ -128,12 +127,12 @@ _READ_KEYS = {
     layout.FRAME_SECONDS,
     layout.END_SECONDS,
     layout.FRAME_CHANGE,
-    annotation.CHANGE_POINTS,
-    annotation.N_FRAME_PER_SEG,
-    annotation.TITLE,
-    annotation.CATEGORY,
-    annotation.FPS,
-    annotation.GT_SUMMARY,
+    layout.CHANGE_POINTS,
+    layout.N_FRAME_PER_SEG,
+    layout.TITLE,
+    layout.CATEGORY,
+    layout.FPS,
+    layout.GT_SUMMARY,
     *_ANNOTATION_KEYS,
 }
 _OUR_ATTRIBUTES = ("fingerprint_", "source", "decode_", "dataset", "made_by", "scorer", "settings")
@@ -210,8 +209,8 @@ def _family(file: h5py.File, names: list[str]) -> Family:
         return "scores"
     if FRAME_BYTES in keys or _is_bytes(group.get(layout.FEATURES) for group in sample):
         return "bytes"
-    if annotation.GTSCORE in keys and not keys & {layout.PICKS, layout.N_FRAMES, annotation.USER_SUMMARY}:
-        return "mrhisum" if annotation.GT_SUMMARY in keys or annotation.GTSUMMARY in keys else "dataset"
+    if layout.GTSCORE in keys and not keys & {layout.PICKS, layout.N_FRAMES, layout.USER_SUMMARY}:
+        return "mrhisum" if layout.GT_SUMMARY in keys or layout.GTSUMMARY in keys else "dataset"
     if keys & _ANNOTATION_KEYS:
         return "dataset"
     return "features" if layout.FEATURES in keys else "unknown"
@@ -268,7 +267,7 @@ def read_labels(path: str | os.PathLike[str], video: str) -> tuple[str, str, flo
     with open_h5(path) as file:
         group = file.get(video, file)
         reader = GroupReader(group, f"{path}, video '{video}'")
-        return reader.text(annotation.TITLE), reader.text(annotation.CATEGORY), reader.number(annotation.FPS)
+        return reader.text(layout.TITLE), reader.text(layout.CATEGORY), reader.number(layout.FPS)
 
 
 def read_entries(path: str | os.PathLike[str], video: str) -> list[tuple[str, str, str, str]]:

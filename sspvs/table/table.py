@@ -5,17 +5,22 @@ Axis letters: T picks, t of them, D feature width.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
+from dataclasses import replace
+from functools import cached_property, partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from sspvs.errors import DatasetError, FeatureFileError, FingerprintMismatchError, listed
+from sspvs.table.dataset_file import DatasetStore
+from sspvs.table.feature_file import FeatureStore
 from sspvs.table.reader import StreamReader, as_features
-from sspvs.table.video import FeatureKind, FeatureStream, Stored, Video
-from sspvs.types import Fingerprint, FloatArray, IntArray
+from sspvs.table.video import FEATURES, FeatureKind, FeatureStream, Stored, Video
+from sspvs.types import Annotations, Fingerprint, FloatArray, IntArray
 
 Choose = Callable[[int], IntArray]
 """T of a video -> the rows that are wanted, ascending."""
@@ -30,7 +35,7 @@ class FeatureWidthError(FeatureFileError, DatasetError):
 
 
 def check_features(
-    found: FeatureKind, expected: FeatureKind, where: str, *, like: str = "most others", remedy: str = ""
+    found: FeatureKind, expected: FeatureKind, where: str, *, like: str = "most others", remedy: str | None = None
 ) -> str | None:
     """Check that features can be used together with others: every width and fingerprint is compared here.
 
@@ -39,7 +44,7 @@ def check_features(
         expected: What they must be; what is None there is not compared.
         where: File or video, for the message.
         like: What the expected features are, in the plural.
-        remedy: What to do, for the message.
+        remedy: What to do, for the message; empty: nothing; None: to extract them again.
 
     Returns:
         A warning when the features have no fingerprint to compare, else None.
@@ -50,20 +55,40 @@ def check_features(
     """
     made = expected.fingerprint
     if None not in (found.width, expected.width) and found.width != expected.width:
-        message = f"{where}: features {found.width} wide, {like} {expected.width}"
-        raise FeatureWidthError(f"{message}; {remedy or 'extract all of them with one backbone'}")
+        remedy = "extract all of them with one backbone" if remedy is None else remedy
+        raise FeatureWidthError(
+            f"{where}: features {found.width} wide, {like} {expected.width}{remedy and '; ' + remedy}"
+        )
     if made is None:
         return None
-    way_out = f"extract them again with --backbone {made.backbone} --rate {made.rate_hz:g}"
     if found.fingerprint is None:
         return (
             f"{where}: the features have no fingerprint; they are used as if made by {made.backbone} at "
             f"{made.rate_hz:g} Hz, which was not checked"
         )
     if differing := differences(found.fingerprint, made):
-        message = f"{where}: features made by another extractor than {like} ({differing})"
-        raise FingerprintMismatchError(f"{message}; {remedy or way_out + ', or use what they were made for'}")
+        again = f"extract them again with --backbone {made.backbone} --rate {made.rate_hz:g}"
+        remedy = f"{again}, or use what they were made for" if remedy is None else remedy
+        message = f"{where}: features of another extractor than {like} ({differing})"
+        raise FingerprintMismatchError(f"{message}{remedy and '; ' + remedy}")
     return None
+
+
+def check_alike(kinds: Mapping[str, FeatureKind], remedy: str | None = None) -> FeatureKind:
+    """Check that features of several places can be used together; what most of them are.
+
+    Args:
+        kinds: What they are, by file or video.
+        remedy: As in `check_features`.
+
+    Raises:
+        FeatureWidthError: One has another width than most.
+        FingerprintMismatchError: One has another fingerprint than most.
+    """
+    expected = usual_kind(Counter(kinds.values()))
+    for where, kind in kinds.items():
+        check_features(kind, expected, where, like="others", remedy=remedy)
+    return expected
 
 
 def differences(found: Fingerprint, expected: Fingerprint) -> str:
@@ -72,16 +97,16 @@ def differences(found: Fingerprint, expected: Fingerprint) -> str:
     return "; ".join(f"{key} is {theirs[key]}, expected {ours[key]}" for key in ours if theirs[key] != ours[key])
 
 
-def usual_kind(kinds: Iterable[FeatureKind]) -> FeatureKind:
-    """The width that most have, and the fingerprint that most of those with this width have."""
-    counts = Counter(kinds)
-    widths = Counter[int]()
+def usual_kind(counts: Mapping[FeatureKind, int]) -> FeatureKind:
+    """The width that most videos have, and the fingerprint that most of those with this width have.
+
+    Args:
+        counts: How many videos are of each kind.
+    """
+    widths, made = Counter[int](), Counter[Fingerprint]()
     for kind, count in counts.items():
         widths[kind.width or 0] += count
-    if not widths:
-        return FeatureKind()
-    width = widths.most_common(1)[0][0]
-    made = Counter[Fingerprint]()
+    width = widths.most_common(1)[0][0] if widths else None
     for kind, count in counts.items():
         if kind.width == width and kind.fingerprint is not None:
             made[kind.fingerprint] += count
@@ -157,6 +182,41 @@ class VideoTable(Mapping[str, Video]):
         self.problems = tuple(problems)
         self.reader = StreamReader()
 
+    @classmethod
+    def open(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        streams: Sequence[str] = (FEATURES,),
+        memory: FeatureMemory | None = None,
+    ) -> VideoTable:
+        """The videos of a feature or dataset file, with their picks; annotations are read when they are needed.
+
+        Args:
+            path: The h5 file.
+            streams: Datasets that are joined, such as `features` and `features_motion`.
+            memory: As in the constructor.
+
+        Raises:
+            FeatureFileError: It cannot be read, or a video lacks a stream or has one of another number of picks.
+        """
+        reader, videos = StreamReader(), []
+        with FeatureStore(path) as store:
+            for name in store:
+                places = [FeatureStream(store.path, store.group_of(name), name=stream) for stream in streams]
+                picks, n_frames = store.picks_of(name)
+                video = Video(
+                    name,
+                    tuple(with_facts(place, reader) for place in places),
+                    picks=picks,
+                    n_frames=n_frames,
+                    read_annotations=partial(_annotations, store.path, name),
+                )
+                _check_lengths(video, [stream.n_picks for stream in video.streams])
+                videos.append(video)
+        reader.close()
+        return cls(videos, memory)
+
     def __getitem__(self, name: str) -> Video:
         return self._by_id[name]
 
@@ -187,7 +247,7 @@ class VideoTable(Mapping[str, Video]):
     @cached_property
     def kind(self) -> FeatureKind:
         """Width and fingerprint that most videos have."""
-        return usual_kind(video.kind for video in self.videos)
+        return usual_kind(Counter(video.kind for video in self.videos))
 
     @property
     def feature_dim(self) -> int:
@@ -273,6 +333,20 @@ class VideoTable(Mapping[str, Video]):
         if not self.checked:
             check_finite(stored, stream, start)
         return stored
+
+
+def with_facts(stream: FeatureStream, reader: StreamReader) -> FeatureStream:
+    """A stream with T, D and fingerprint, as its file has them.
+
+    Raises:
+        FeatureFileError: It cannot be read.
+    """
+    n_picks, width = reader.shape(stream)
+    return replace(stream, n_picks=n_picks, width=width, fingerprint=reader.fingerprint(stream))
+
+
+def _annotations(path: Path, key: str) -> Annotations:
+    return DatasetStore(path)[key]
 
 
 def check_finite(stored: Stored, stream: FeatureStream, start: int = 0) -> None:
