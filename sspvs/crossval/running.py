@@ -21,7 +21,7 @@ from sspvs.crossval.folder import RESULT, CrossvalFolder, FoldRecord
 from sspvs.crossval.gathering import check_protocols, gather
 from sspvs.crossval.plan import CrossvalSettings, Keep, Plan, Rule, Wandb
 from sspvs.crossval.results import CrossValidation
-from sspvs.data.summarization.fold_data import FoldDataModule
+from sspvs.data.fold_data import FoldDataModule
 from sspvs.evaluation.protocol import DEFAULT_PROTOCOL, protocols_named
 from sspvs.evaluation.summary_rule import rule_named
 from sspvs.training.signals import quieten

@@ -256,8 +256,14 @@ class VideoTable(Mapping[str, Video]):
 
     @property
     def fingerprint(self) -> Fingerprint | None:
-        """What made the features; None where no video says."""
+        """What made the features of most videos; None where it is known of none."""
         return self.kind.fingerprint
+
+    @property
+    def common_fingerprint(self) -> Fingerprint | None:
+        """What made the features of all videos; None where it is not known of all."""
+        made = {video.fingerprint for video in self.videos}
+        return made.pop() if len(made) == 1 else None
 
     def select(self, ids: Iterable[str]) -> VideoTable:
         """The table of some of the videos, in the order of `ids`; the memory is shared.

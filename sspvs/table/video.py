@@ -23,7 +23,7 @@ FEATURES = "features"
 _NO_TEXT = TextFields()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FeatureKind:
     """What must agree where features are used together.
 
@@ -36,7 +36,7 @@ class FeatureKind:
     fingerprint: Fingerprint | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FeatureStream:
     """Where one (T, D) array of a video's features is, and what a survey found out about it.
 
@@ -72,7 +72,7 @@ class FeatureStream:
         return FeatureKind(self.width or None, self.fingerprint)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Video:
     """One video: its features, wherever they are, and what is known about it.
 
@@ -136,8 +136,8 @@ class Video:
         return None if self.read_annotations is None else self.read_annotations()
 
     def with_streams(self, *streams: FeatureStream) -> Video:
-        """The same video with other features."""
-        return replace(self, streams=streams)
+        """The same video with other features, none of them still to be extracted."""
+        return replace(self, streams=streams, source=None)
 
 
 def joined_fingerprint(fingerprints: Sequence[Fingerprint | None]) -> Fingerprint | None:

@@ -18,13 +18,12 @@ from summarization_material import WIDTH, features_for, fingerprint_of, small_wo
 
 from sspvs.data.batch import RefineBatch
 from sspvs.data.loader import Pick
-from sspvs.data.refinement import RefineDataModule
-from sspvs.data.refinement.survey import all_of, held_out
-from sspvs.data.summarization import SummarizeDataModule
-from sspvs.data.summarization.memory import FeatureMemory
+from sspvs.data.refine import RefineDataModule
+from sspvs.data.summarize import SummarizeDataModule
+from sspvs.data.unlabelled import all_of, held_out
 from sspvs.errors import DatasetError, FeatureFileError, FingerprintMismatchError
 from sspvs.formats.youtube8m_files import dequantise
-from sspvs.table import write_dataset, write_features
+from sspvs.table import FeatureMemory, write_dataset, write_features
 from sspvs.training.saving import KeepPlace
 from sspvs.types import FrameFeatures
 

@@ -19,12 +19,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from summarization_material import fingerprint_of
 
+from sspvs.data import records
+from sspvs.data.feature_files import apart, feature_files
+from sspvs.data.judged import ClipPart
 from sspvs.data.loader import Pick
-from sspvs.data.pretrain.shards import write_shards
-from sspvs.data.refinement import RefineDataModule, records
-from sspvs.data.refinement.dataset import ClipPart
-from sspvs.data.refinement.finding import apart, feature_files
-from sspvs.data.refinement.survey import readable
+from sspvs.data.refine import RefineDataModule
+from sspvs.data.shards import write_shards
+from sspvs.data.unlabelled import readable
 from sspvs.errors import DatasetError
 from sspvs.formats.tfrecord import equal_steps, parse_example, record_places
 from sspvs.table import write_features

@@ -10,7 +10,7 @@ from jsonargparse import Namespace
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.cli import LightningArgumentParser
 
-from sspvs.data.refinement import RefineDataModule
+from sspvs.data.refine import RefineDataModule
 from sspvs.tasks.refine import KIND, RefineTask
 from sspvs.training.given import Given, last_set
 from sspvs.training.predictions import WriteScores, WriteVariants

@@ -11,7 +11,7 @@ from jsonargparse import Namespace
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.cli import LightningArgumentParser
 
-from sspvs.data.summarization import SummarizeDataModule
+from sspvs.data.summarize import SummarizeDataModule
 from sspvs.models.settings import SummarizerSettings
 from sspvs.table.text import TextSettings
 from sspvs.tasks.handover import KINDS

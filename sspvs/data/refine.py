@@ -1,159 +1,190 @@
-"""Videos that are not trained on, because they are tested or validated on under another name.
+"""Clips of videos for contrastive refinement, unlabelled or of a fold's videos, and the Lightning data module.
 
-Axis letters: T picks, t of a clip, D feature width, P rows that are compared.
+Axis letters: B batch, T picks of a video, t of a clip, D feature width, P rows that are compared.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
 
-from sspvs.data.batch import RefineBatch
-from sspvs.data.loader import BatchLoader, LengthBuckets, batch_loader
-from sspvs.data.refinement.dataset import ClipPart, Mode, RefineDataset, Short, collate
-from sspvs.data.refinement.sources import AnnotatedSource, Choose, ClipMemory, ClipSource, JudgedVideoError
-from sspvs.data.refinement.survey import (
-    Unlabelled,
-    all_of,
-    held_out,
-    likely_width,
-    load_unlabelled,
-    readable,
-    refuse_damaged,
-    refuse_same_files,
-    refuse_unlike,
-)
-from sspvs.data.summarization.fold_data import FoldDataModule, Part, as_paths
-from sspvs.data.summarization.memory import FeatureMemory
-from sspvs.data.summarization.same_videos import JudgedVideos, judged_again, listed
-from sspvs.data.summarization.survey import SummarizeItem, Surveyed
-from sspvs.errors import DatasetError, SspvsError
+from sspvs.data.batch import RefineBatch, pad_frames
+from sspvs.data.drawing import Short, draw_clip, item_generator
+from sspvs.data.feature_files import feature_files
+from sspvs.data.fold_data import FoldDataModule, Part, as_paths
+from sspvs.data.judged import ClipPart, JudgedVideos, training_videos, without_judged
+from sspvs.data.loader import BatchLoader, ExampleDataset, Pick, rank_loader
+from sspvs.data.unlabelled import Unlabelled, held_out, likely_width, load_unlabelled, readable
+from sspvs.errors import DatasetError, SspvsError, listed, one_line
+from sspvs.table import FeatureMemory, Video, VideoTable, check_features
 from sspvs.types import Annotations, Fingerprint, FloatArray, IntArray
 from sspvs.world.worlds import WorldSource, unlabelled_of_world
 
 logger = logging.getLogger(__name__)
-
-
-def without_judged(parts: Sequence[ClipPart], judged: JudgedVideos) -> tuple[ClipPart, ...]:
-    """Unlabelled videos without those that are tested or validated; see `JudgedVideos`.
-
-    Records are compared when they are read: only then is their length known.
-
-    Args:
-        parts: Unlabelled videos.
-        judged: The tested and validated ones.
-    """
-    kept, left_out = list[ClipPart](), list[str]()
-    for part in parts:
-        lengths, same = part.source.lengths[part.numbers], np.zeros(len(part.numbers), bool)
-        for place in np.flatnonzero(lengths):
-            same[place] = _is_judged(part.source, int(part.numbers[place]), int(lengths[place]), judged)
-        left_out += [part.source.name(int(number)) for number in part.numbers[same]]
-        source = ComparedSource(part.source, judged) if (lengths == 0).any() else part.source
-        kept.append(ClipPart(source, part.numbers[~same]))
-    _tell(left_out, "unlabelled videos")
-    return tuple(kept)
-
-
-def training_items(
-    items: Sequence[SummarizeItem], tested: Path, judged: JudgedVideos, memory: FeatureMemory
-) -> list[SummarizeItem]:
-    """Annotated training videos without those of other datasets that are tested or validated.
-
-    Args:
-        items: The fold's training videos.
-        tested: The file of the tested dataset, whose split says what is trained on.
-        judged: The tested and validated ones.
-        memory: Reads the features.
-
-    Raises:
-        DatasetError: None is left.
-    """
-    again = judged_again([item for item in items if item.path != tested], judged, memory)
-    memory.close()
-    _tell(again, "training videos of data.others")
-    kept = [item for item in items if item.id not in set(again)]
-    if items and not kept:
-        raise DatasetError("all training videos are tested or validated on under another name; give other data.others")
-    return kept
-
-
-class ComparedSource:
-    """Videos of unknown length, each compared with the judged ones when it is read.
-
-    Args:
-        source: The videos.
-        judged: The tested and validated ones.
-    """
-
-    annotated = False
-
-    def __init__(self, source: ClipSource, judged: JudgedVideos) -> None:
-        self.source, self.judged = source, judged
-        self.lengths: IntArray = source.lengths
-        self.shards: IntArray | None = source.shards
-
-    def name(self, number: int) -> str:
-        """A video's id."""
-        return self.source.name(number)
-
-    def read(self, number: int, choose: Choose) -> FloatArray:
-        """(t, D) float32 of the wanted rows; see `ClipSource`.
-
-        Raises:
-            JudgedVideoError: It is one of those that are judged.
-            SspvsError: They cannot be read.
-        """
-        length = 0
-        probes: IntArray = np.zeros(0, np.int64)
-
-        def and_probes(n_frames: int) -> IntArray:
-            nonlocal length, probes
-            length, probes = n_frames, self.judged.rows(n_frames)
-            return np.concatenate([choose(n_frames), probes])
-
-        features = self.source.read(number, and_probes)  # (t + P, D)
-        cut = len(features) - len(probes)
-        if len(probes):
-            same = self.judged.same_as(length, features[cut:])
-            if same is not None:
-                raise JudgedVideoError(f"it has the features of {same}, which is tested or validated on")
-        return features[:cut]
-
-    def close(self) -> None:
-        """Close all files."""
-        self.source.close()
-
-
-def _is_judged(source: ClipSource, number: int, length: int, judged: JudgedVideos) -> bool:
-    rows = judged.rows(length)
-    if not len(rows):
-        return False
-    try:
-        return judged.same_as(length, source.read(number, lambda _: rows)) is not None
-    except SspvsError:
-        return False  # it vanished since it was looked at: training says so
-
-
-def _tell(left_out: Sequence[str], whose: str) -> None:
-    if left_out:
-        logger.warning(
-            "%d of the %s have the features of videos that are tested or validated on, and are not trained on: %s",
-            len(left_out),
-            whose,
-            listed(left_out),
-        )
-
-
 RefineLoader: TypeAlias = BatchLoader[RefineBatch]
+Mode = Literal["train", "fixed", "whole"]
 DEFAULT_ROOM = 2 << 30
 """Bytes of unlabelled features that stay in memory: of a device's reading processes together."""
+_TRIES = 8  # videos that are tried in the place of one that cannot be read
+
+
+class JudgedVideoError(DatasetError):
+    """A video that is not to be trained on: it is tested or validated on under another name."""
+
+
+class Clip(NamedTuple):
+    """A clip, or a whole video.
+
+    Attributes:
+        id: The video.
+        frames: (t, D) float32.
+    """
+
+    id: str
+    frames: FloatArray
+
+
+class RefineDataset(ExampleDataset[Clip]):
+    """Clips, or whole videos, of several tables.
+
+    Args:
+        parts: The videos.
+        clip_frames: Frames of a clip.
+        short: What is done with shorter videos; see `draw_clip`.
+        seed: Of everything that is drawn.
+        mode: `train`: clips, drawn anew in each draw. `fixed`: one clip of each video, always the same. `whole`: whole
+            videos.
+        skip_bad: In training, read the next video in the place of an unlabelled one that cannot be read, and warn,
+            once for each.
+        judged: The tested and validated videos: in training, a record that is one of them is replaced likewise.
+
+    Raises:
+        ValueError: An argument is out of range.
+    """
+
+    def __init__(
+        self,
+        parts: Sequence[ClipPart],
+        *,
+        clip_frames: int = 200,
+        short: Short = "stretch",
+        seed: int = 0,
+        mode: Mode = "train",
+        skip_bad: bool = False,
+        judged: JudgedVideos | None = None,
+    ) -> None:
+        if clip_frames < 1:
+            raise ValueError(f"clip_frames must be at least 1, got {clip_frames}")
+        self.parts = tuple(part for part in parts if len(part.numbers))
+        self.clip_frames, self.short = clip_frames, short
+        self.seed, self.mode, self.skip_bad, self.judged = seed, mode, skip_bad, judged
+        self._ends: IntArray = np.cumsum([len(part.numbers) for part in self.parts], dtype=np.int64)
+        # Of all reading processes together: what one could not read, none tries again.
+        self._left_out = torch.zeros(len(self), dtype=torch.bool)
+        with suppress(RuntimeError):  # no shared memory, or `ulimit -f`: then each process tries for itself
+            self._left_out.share_memory_()  # type: ignore[no-untyped-call]
+
+    def __len__(self) -> int:
+        return int(self._ends[-1]) if len(self._ends) else 0
+
+    @property
+    def n_unread(self) -> int:
+        """Videos that others stood in for until now."""
+        return int(self._left_out.sum())
+
+    @property
+    def lengths(self) -> IntArray:
+        """(n,) frames of each video's example; where only reading tells, those of a whole clip."""
+        if not self.parts:
+            return np.zeros(0, np.int64)
+        stored = np.concatenate([part.table.n_picks[part.numbers] for part in self.parts])
+        known = np.where(stored == 0, self.clip_frames, stored)
+        if self.mode == "whole":
+            return known
+        if self.short == "stretch":
+            return np.full_like(known, self.clip_frames)
+        return np.minimum(known, self.clip_frames)
+
+    @property
+    def shards(self) -> IntArray | None:
+        """(n,) file numbers where all videos are in files that are read from front to back; else None."""
+        shards: list[IntArray] = []
+        first = 0
+        for part in self.parts:
+            numbers = part.table.shards
+            if numbers is None:
+                return None
+            shards.append(numbers[part.numbers] + first)
+            first = int(shards[-1].max()) + 1
+        return np.concatenate(shards) if shards else None
+
+    def _example(self, pick: Pick) -> Clip:
+        """One clip.
+
+        Raises:
+            SspvsError: It cannot be read, nor (with `skip_bad`, of unlabelled videos in training) can those after it.
+        """
+        number = int(np.searchsorted(self._ends, pick.item, side="right"))
+        part = self.parts[number]
+        first = int(self._ends[number]) - len(part.numbers)
+        tries = min(_TRIES, len(part.numbers)) if self.mode == "train" else 1
+        for step in range(tries):
+            place = (pick.item - first + step) % len(part.numbers)
+            is_last = step + 1 == tries
+            if self._left_out[first + place] and not is_last:
+                continue
+            video = part.table.videos[int(part.numbers[place])]
+            try:
+                return self._drawn(part.table, video, pick.draw)
+            except SspvsError as error:
+                is_judged = isinstance(error, JudgedVideoError)
+                if is_last or not (is_judged or (self.skip_bad and not part.table.required)):
+                    raise
+                self._left_out[first + place] = True
+                logger.warning(
+                    "%s %s, another video stands in for it (%d so far): %s",
+                    video.id,
+                    "is not trained on" if is_judged else "cannot be read",
+                    self.n_unread,
+                    one_line(error),
+                )
+        raise AssertionError("a range of at least one try")
+
+    def _drawn(self, table: VideoTable, video: Video, draw: int) -> Clip:
+        if self.mode == "whole":
+            return Clip(video.id, table.rows(video, lambda n_picks: np.arange(n_picks, dtype=np.int64)))
+        generator = item_generator(self.seed, video.id, draw if self.mode == "train" else None)
+        compared = self.judged if self.mode == "train" and not video.n_picks else None
+        length, probes = 0, np.zeros(0, np.int64)
+
+        def choose(n_picks: int) -> IntArray:
+            nonlocal length, probes
+            rows = draw_clip(n_picks, self.clip_frames, generator, self.short)
+            if compared is not None:
+                length, probes = n_picks, compared.rows(n_picks)
+            return np.concatenate([rows, probes])
+
+        frames = table.rows(video, choose)  # (t + P, D)
+        cut = len(frames) - len(probes)
+        if compared is not None and len(probes):
+            same = compared.same_as(length, frames[cut:])
+            if same is not None:
+                raise JudgedVideoError(f"it has the features of {same}, which is tested or validated on")
+        return Clip(video.id, frames[:cut])
+
+
+def collate(clips: Sequence[Clip] | Clip) -> RefineBatch:
+    """A batch of clips of one width, padded with zeros to the longest."""
+    rows = [clips] if isinstance(clips, Clip) else list(clips)
+    frames, frame_mask = pad_frames([row.frames for row in rows])
+    return RefineBatch(frames, frame_mask, tuple(row.id for row in rows))
 
 
 class RefineDataModule(FoldDataModule[RefineBatch]):
@@ -256,7 +287,7 @@ class RefineDataModule(FoldDataModule[RefineBatch]):
         self.batch_size = batch_size
         self.val_batch_size = val_batch_size or (1 if annotated else batch_size)
         self.skip_bad = skip_bad
-        self.clip_memory = ClipMemory(memory_bytes // max(1, num_workers))
+        self.clip_memory = FeatureMemory(memory_bytes // max(1, num_workers))
         self._unlabelled: Unlabelled | None = None
 
     @property
@@ -268,14 +299,14 @@ class RefineDataModule(FoldDataModule[RefineBatch]):
     def feature_dim(self) -> int:
         """D, as the data has it; known before `setup`, from the first videos."""
         if self._unlabelled is not None:
-            return self._unlabelled.feature_dim
+            return self._unlabelled.kind.width or 0
         return super().feature_dim if self.is_annotated else self._likely_width
 
     @property
     def feature_fingerprint(self) -> Fingerprint | None:
         """What made the features, after `setup`; None when unknown."""
         known = super().feature_fingerprint
-        return known if known is not None or self._unlabelled is None else self._unlabelled.fingerprint
+        return known if known is not None or self._unlabelled is None else self._unlabelled.kind.fingerprint
 
     @property
     def unit_length(self) -> bool:
@@ -288,7 +319,7 @@ class RefineDataModule(FoldDataModule[RefineBatch]):
         return super().annotations if self.is_annotated else {}
 
     def judge(self, scores: Mapping[str, FloatArray]) -> dict[str, float]:
-        """As for every fold; nothing can be said of unlabelled videos.
+        """As for every fold; unlabelled videos cannot be judged.
 
         Args:
             scores: (T,) finite scores at the picks, by id.
@@ -314,9 +345,14 @@ class RefineDataModule(FoldDataModule[RefineBatch]):
         if self.is_annotated:
             super().setup(stage)
         self._load()
-        if self._surveyed is None or self._unlabelled is None:
-            return
-        refuse_unlike(self._surveyed, self._unlabelled, f"{self.paths[0]} and {', '.join(self.features)}")
+        if self._table is not None and self._unlabelled is not None:
+            check_features(
+                self._unlabelled.kind,
+                self._table.kind,
+                ", ".join(self.features),
+                like=f"those of {self.paths[0]}",
+                remedy="extract all of them with one backbone",
+            )
 
     def clips(self, part: Part, *, mode: Mode = "whole") -> RefineDataset:
         """The examples of a part, after `setup`.
@@ -327,9 +363,8 @@ class RefineDataModule(FoldDataModule[RefineBatch]):
         """
         parts: list[ClipPart] = []
         if self.is_annotated:
-            items = self._ready.items
-            own = self._training_items if part == "train" else [items[name] for name in getattr(self.fold_videos, part)]
-            parts += all_of([AnnotatedSource(own, self.memory)])
+            own = self._training_videos if part == "train" else getattr(self.fold_videos, part)
+            parts.append(ClipPart(self.table.select(own), np.arange(len(own), dtype=np.int64)))
         parts += self._unlabelled_parts.get(part, ())
         return RefineDataset(
             parts,
@@ -338,6 +373,7 @@ class RefineDataModule(FoldDataModule[RefineBatch]):
             seed=self.seed,
             mode=mode,
             skip_bad=self.skip_bad,
+            judged=self.judged if self.is_annotated and self.features else None,
         )
 
     def train_dataloader(self) -> RefineLoader:
@@ -367,56 +403,53 @@ class RefineDataModule(FoldDataModule[RefineBatch]):
         return likely_width(self.features)
 
     @cached_property
-    def _judged(self) -> JudgedVideos:
-        """The tested and validated videos, to be known again."""
-        videos = self.fold_videos
-        return JudgedVideos(
-            [self._ready.items[name] for name in dict.fromkeys((*videos.val, *videos.test))], self.memory
-        )
+    def _training_videos(self) -> list[str]:
+        return training_videos(self.table.select(self.fold_videos.train), self.paths[0], self.judged)
 
     @cached_property
-    def _training_items(self) -> list[SummarizeItem]:
-        items = [self._ready.items[name] for name in self.fold_videos.train]
-        return training_items(items, self.paths[0], self._judged, self.memory)
-
-    @cached_property
-    def _unlabelled_parts(self) -> dict[str, tuple[ClipPart, ...]]:
+    def _unlabelled_parts(self) -> dict[str, list[ClipPart]]:
         """Which unlabelled videos are trained on, and which are held out."""
         self._load()
-        parts = () if self._unlabelled is None else all_of(self._unlabelled.sources)
+        parts = [] if self._unlabelled is None else self._unlabelled.parts
         if self.is_annotated:
-            return {"train": without_judged(parts, self._judged)}
+            return {"train": without_judged(parts, self.judged)}
         if self.validate_on == "nothing":
             return {"train": parts}
         train, val = held_out(parts, self.val_share, self.split_seed)
         return {"train": train, "val": readable(val, skip_bad=self.skip_bad)}
 
-    def _look_at(self, ids: Sequence[str], judged: Collection[str]) -> Surveyed:
-        surveyed = super()._look_at(ids, judged)
-        refuse_damaged(surveyed.items.values(), self.memory)
-        return surveyed
+    def _look_at(self, ids: Sequence[str], judged: Collection[str]) -> tuple[VideoTable, Mapping[str, Annotations]]:
+        """The survey, and every video read: none of the annotated ones may be missing."""
+        table, annotations = super()._look_at(ids, judged)
+        problems = []
+        for video in table.videos:
+            try:
+                table.features(video)
+            except SspvsError as error:
+                problems.append(one_line(error))
+        table.close()
+        if problems:
+            raise DatasetError(listed(problems, separator="; "))
+        return table, annotations
 
     def _load(self) -> None:
         if self.features and self._unlabelled is None:
-            refuse_same_files(self.features, self.paths)
+            _refuse_same_files(self.features, self.paths)
             self._unlabelled = load_unlabelled(self.features, self.clip_memory, skip_bad=self.skip_bad, progress=True)
 
     def _whole_videos(self, part: Part) -> RefineLoader:
         return self._loader(self.clips(part), training=False)
 
     def _loader(self, dataset: RefineDataset, *, training: bool) -> RefineLoader:
-        trainer = self.trainer
-        sampler = LengthBuckets(
-            dataset.lengths,
-            self.batch_size if training else self.val_batch_size,
-            training=training,
-            seed=self.seed,
-            repeats=self.repeats,
-            bucket_batches=1,
-            shards=dataset.shards if training else None,
-            world_size=1 if trainer is None else trainer.world_size,
-            rank=0 if trainer is None else trainer.global_rank,
-        )
-        return batch_loader(
-            dataset, sampler, collate, num_workers=self.num_workers, pin_memory=torch.cuda.is_available()
-        )
+        shards = dataset.shards if training else None
+        return rank_loader(self, dataset, collate, training=training, bucket_batches=1, shards=shards)
+
+
+def _refuse_same_files(features: Sequence[str], datasets: Sequence[Path]) -> None:
+    """Refuse a dataset file that is among the unlabelled features as well: its tested videos would be trained on."""
+    known = {path.resolve() for path in datasets}
+    for file in feature_files(features) if known else ():
+        if file.path.resolve() in known:
+            raise ValueError(
+                f"{file.path} is in data.features and among the datasets as well; take it out of data.features"
+            )
