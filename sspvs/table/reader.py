@@ -206,10 +206,8 @@ def _readable(stream: FeatureStream) -> Iterator[None]:
     """One line about whatever h5py and other libraries raise on damaged files."""
     try:
         yield
-    except FeatureFileError:
+    except SspvsError:
         raise
-    except SspvsError as error:
-        raise FeatureFileError(str(error)) from error
     except H5_ERRORS as error:
         whole = "" if _is_array(stream) or stream.load is not None else "; expected a whole h5 feature file"
         raise FeatureFileError(f"{stream.path}: cannot be read: {first_line(error)}{whole}") from error

@@ -201,15 +201,15 @@ def test_draws_depend_on_video_and_draw_alone(tmp_path: Path) -> None:
     fewer.mkdir(parents=True)
     shutil.copy(folder / "many.h5", fewer / "many.h5")
     few, many = (ready(one, batch_size=1).clips("train", mode="train") for one in (fewer, folder))
-    places = {many.clip(place).id: place for place in range(8)}
+    places = {many.example(place).id: place for place in range(8)}
     for place in range(3):
-        one = few.clip(Pick(5, place))
-        other = many.clip(Pick(5, places[one.id]))
+        one = few.example(Pick(5, place))
+        other = many.example(Pick(5, places[one.id]))
         assert np.array_equal(one.frames, other.frames)
-    seeds = [ready(folder, seed=seed).clips("train", mode="train").clip(Pick(0, 0)).frames for seed in (0, 0, 1)]
+    seeds = [ready(folder, seed=seed).clips("train", mode="train").example(Pick(0, 0)).frames for seed in (0, 0, 1)]
     assert np.array_equal(seeds[0], seeds[1])
     assert not np.array_equal(seeds[0], seeds[2])
-    draws = [many.clip(Pick(draw, places["videos/many/v0"])).frames for draw in (0, 1)]
+    draws = [many.example(Pick(draw, places["videos/many/v0"])).frames for draw in (0, 1)]
     assert not np.array_equal(*draws)
 
 

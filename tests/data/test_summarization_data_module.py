@@ -394,7 +394,7 @@ def test_features_that_are_not_finite_or_do_not_fit(tmp_path: Path) -> None:
     with h5py.File(path, "r+") as file:
         for key in file:
             file[key]["features"][3, 1] = np.nan
-    with pytest.raises(FeatureFileError, match=r"d\.h5, video 'video_\d': NaN or infinite features, first at pick 3"):
+    with pytest.raises(FeatureFileError, match=r"d\.h5#video_\d: NaN or infinite features, first at pick 3"):
         list(ready(path).train_dataloader())
     with h5py.File(path, "r+") as file:
         del file["video_2/features"]
@@ -415,10 +415,10 @@ def test_features_that_were_not_made_alike(tmp_path: Path, caplog: pytest.LogCap
         )
     }
     with pytest.raises(
-        FingerprintMismatchError, match=r"own/video_\d and other/video_\d were not made alike .*backbone"
+        FingerprintMismatchError, match=r"other/video_\d: features of another extractor than others .*backbone"
     ):
         ready(paths["own"], others=[str(paths["other"])], **how)
-    with pytest.raises(DatasetError, match=r"features of different widths: 16 \(own/video_\d\), 17 \(wide/video_\d\)"):
+    with pytest.raises(DatasetError, match=r"wide/video_\d: features 17 wide, others 16"):
         ready(paths["own"], others=[str(paths["wide"])], **how)
     data = module(paths["own"], others=[str(paths["unknown"])], **how)
     for stage in ("fit", "validate", "test"):
