@@ -60,12 +60,7 @@ class FeatureFile:
 
 
 def feature_files(paths: Sequence[str | os.PathLike[str]]) -> list[FeatureFile]:
-    """The feature files of paths, those of folders and their subfolders too, in a fixed order.
-
-    Raises:
-        DatasetError: A path is missing, or has no feature file.
-        ValueError: A file is given twice.
-    """
+    """The feature files of paths, those of folders and their subfolders too, in a fixed order."""
     found: list[FeatureFile] = []
     for path in map(Path, paths):
         if path.is_dir():
@@ -98,11 +93,7 @@ def apart(name: str, taken: set[str]) -> str:
 
 
 def videos_of(file: FeatureFile) -> list[Video]:
-    """The videos of a file that is not of records; none of an h5 file of scores or of other things than features.
-
-    Raises:
-        SspvsError: It cannot be read.
-    """
+    """The videos of a file that is not of records; none of an h5 file of scores or of other things than features."""
     try:
         if file.kind == "shards":
             videos = [replace(video, id=f"{file.label}/{video.id}") for video in read_index(file.path).table.videos]
@@ -118,11 +109,7 @@ def videos_of(file: FeatureFile) -> list[Video]:
 
 
 def array_names(path: Path) -> list[str]:
-    """The videos in an .npz by their arrays' names: `features` or `rgb` where there is one, else all that are (T, D).
-
-    Raises:
-        FeatureFileError: It cannot be read, or has none.
-    """
+    """The videos in an .npz by their arrays' names: `features` or `rgb` where there is one, else all that are (T, D)."""
     try:
         headers = array_headers(path)
     except DAMAGE as error:

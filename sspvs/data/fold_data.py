@@ -138,11 +138,7 @@ def survey_fold(
 
 
 def first_width(store: DatasetStore) -> int:
-    """D, from the first video of a dataset that has features.
-
-    Raises:
-        DatasetError: None has.
-    """
+    """D, from the first video of a dataset that has features."""
     for key in store:
         if store.has_features(key):
             reader = StreamReader()

@@ -90,22 +90,7 @@ class FoldVideos(NamedTuple):
 
 
 def split_of(stores: Stores, path: Path | None, *, setting: DrawnSetting, seed: int) -> Splits:
-    """The folds of a split file, or drawn ones, with every video under its dataset's own name and key.
-
-    Args:
-        stores: The datasets.
-        path: A split file of any style; None: folds are drawn (`make_splits`), five or one a video where there are
-            fewer, without videos held out.
-        setting: Of folds that are drawn; a file has its own.
-        seed: Of the draw.
-
-    Returns:
-        The folds; videos of datasets that were not given stand as the file has them.
-
-    Raises:
-        DatasetError: The file cannot be read or is of other datasets.
-        ValueError: Folds cannot be drawn so.
-    """
+    """The folds of a split file, or drawn ones, with every video under its dataset's own name and key."""
     own = stores.tested
     if path is None:
         splits = make_splits(
@@ -177,18 +162,7 @@ def plan_fold(
 
 
 def plan_everything(stores: Stores, *, validate_on: ValidateOn, val_share: float, seed: int) -> FoldVideos:
-    """All videos of all datasets, to train a model that is to be used and not tested.
-
-    Args:
-        stores: The datasets.
-        validate_on: `held-out`, a share of the first dataset's videos, or `nothing`.
-        val_share: Of those videos; at least one, and never all.
-        seed: Draws which ones.
-
-    Raises:
-        ValueError: `validate_on` is `test`: there is nothing that is tested.
-        DatasetError: There is one video alone, which cannot be shared.
-    """
+    """All videos of all datasets, to train a model that is to be used and not tested."""
     if validate_on not in ("held-out", "nothing"):
         raise ValueError(
             f"with fold null nothing is tested: validate_on must be held-out or nothing, got {validate_on!r}"

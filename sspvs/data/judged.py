@@ -40,11 +40,7 @@ class JudgedVideos:
 
     A video is taken for one of them when it is as long, but for one frame at its end, and rows spread over it point
     where that one's do: they may be of another length (a scale, or unit length) and of less precision. They must be
-    much nearer to that one's than its own are to each other.
-
-    Args:
-        table: The tested and validated videos.
-    """
+    much nearer to that one's than its own are to each other."""
 
     def __init__(self, table: VideoTable) -> None:
         self._known: dict[int, list[tuple[str, FloatArray]]] = {}
@@ -55,12 +51,7 @@ class JudgedVideos:
         table.close()
 
     def has(self, video: Video, table: VideoTable) -> bool:
-        """Whether a video of known length is one of them; one that cannot be read any more is none.
-
-        Args:
-            video: The video.
-            table: Reads its features.
-        """
+        """Whether a video of known length is one of them; one that cannot be read any more is none."""
         rows = self.rows(video.n_picks)
         try:
             return bool(len(rows)) and self.same_as(video.n_picks, table.rows(video, lambda _: rows)) is not None
@@ -75,12 +66,7 @@ class JudgedVideos:
         return np.unique(np.concatenate([np.zeros(0, np.int64), *map(_probe_rows, lengths)]))
 
     def same_as(self, n_frames: int, features: FloatArray) -> str | None:
-        """The judged video that a video of T frames is; None when it is none.
-
-        Args:
-            n_frames: T.
-            features: (P, D) of `rows(n_frames)`.
-        """
+        """The judged video that a video of T frames is; None when it is none."""
         rows, directions = self.rows(n_frames), _directions(features)
         for length in _lengths(n_frames):
             probes = directions[np.searchsorted(rows, _probe_rows(length))] if length in self._known else directions
@@ -91,13 +77,7 @@ class JudgedVideos:
 
 
 def judged_again(videos: Sequence[Video], table: VideoTable, judged: JudgedVideos) -> list[str]:
-    """The ids of those videos that are tested or validated ones under another name.
-
-    Args:
-        videos: Those that are trained on.
-        table: Reads their features.
-        judged: The tested and validated ones.
-    """
+    """The ids of those videos that are tested or validated ones under another name."""
     again = [video.id for video in videos if judged.has(video, table)]
     table.close()
     return again
@@ -106,12 +86,7 @@ def judged_again(videos: Sequence[Video], table: VideoTable, judged: JudgedVideo
 def without_judged(parts: Sequence[ClipPart], judged: JudgedVideos) -> list[ClipPart]:
     """Unlabelled videos without those that are tested or validated.
 
-    Records, whose length is only known when they are read, are compared then (`RefineDataset`).
-
-    Args:
-        parts: Unlabelled videos.
-        judged: The tested and validated ones.
-    """
+    Records, whose length is only known when they are read, are compared then (`RefineDataset`)."""
     kept, left_out = list[ClipPart](), list[str]()
     for part in parts:
         lengths, same = part.table.n_picks[part.numbers], np.zeros(len(part.numbers), bool)
@@ -124,16 +99,7 @@ def without_judged(parts: Sequence[ClipPart], judged: JudgedVideos) -> list[Clip
 
 
 def training_videos(table: VideoTable, tested: Path, judged: JudgedVideos) -> list[str]:
-    """Ids of annotated training videos without those of other datasets that are tested or validated.
-
-    Args:
-        table: The fold's training videos.
-        tested: The file of the tested dataset, whose split says what is trained on.
-        judged: The tested and validated ones.
-
-    Raises:
-        DatasetError: None is left.
-    """
+    """Ids of annotated training videos without those of other datasets that are tested or validated."""
     again = judged_again([video for video in table.videos if video.streams[0].path != tested], table, judged)
     _warn(again, "training videos of data.others")
     kept = [video.id for video in table.videos if video.id not in set(again)]

@@ -24,12 +24,7 @@ Example = TypeVar("Example")
 
 
 class Pick(NamedTuple):
-    """One item in one draw.
-
-    Attributes:
-        draw: Which draw of training: the epoch, times repeats.
-        item: Its index.
-    """
+    """One item in one draw."""
 
     draw: int
     item: int
@@ -270,15 +265,7 @@ def batch_loader(
 def rank_loader(
     data: Any, dataset: Any, collate: Callable[[Any], Batch], *, training: bool, **settings: Any
 ) -> BatchLoader[Batch]:
-    """The loader of this rank's batches, as a data module's settings have it.
-
-    Args:
-        data: The data module, whose batch sizes, `seed`, `repeats`, `num_workers` and trainer are used.
-        dataset: What is loaded; its `lengths` are planned by.
-        collate: Makes a batch of examples.
-        training: As `LengthBuckets`.
-        settings: Further ones of `LengthBuckets`.
-    """
+    """The loader of this rank's batches, as a data module's settings have it."""
     trainer = data.trainer
     sampler = LengthBuckets(
         dataset.lengths,

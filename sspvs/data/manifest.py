@@ -37,11 +37,7 @@ BERT_VOCAB_SIZE = 30522
 
 
 def read_manifest(path: Path) -> list[Video]:
-    """The pairs of a manifest, in its order; features are not opened.
-
-    Raises:
-        DatasetError: All that is wrong with it, with line numbers.
-    """
+    """The pairs of a manifest, in its order; features are not opened."""
     problems, videos, seen = Problems(path), [], dict[str, str]()
     rows = list(read_rows(path, problems))
     for place, row in rows if _has_columns(rows, problems) else ():
@@ -59,22 +55,12 @@ def read_manifest(path: Path) -> list[Video]:
 
 
 def write_manifest(path: Path, rows: Iterable[Mapping[str, str]]) -> None:
-    """Write JSON lines atomically.
-
-    Raises:
-        OutputError: The file cannot be written.
-    """
+    """Write JSON lines atomically."""
     write_text(path, "".join(json.dumps(dict(row), ensure_ascii=False) + "\n" for row in rows))
 
 
 def misspelled(names: Iterable[str], known: Sequence[str], others: Iterable[str] = ()) -> list[str]:
-    """A sentence about each column that is not read but is nearly the name of one that is.
-
-    Args:
-        names: The columns of a file.
-        known: Those that are read.
-        others: Further ones that are meant as they are written.
-    """
+    """A sentence about each column that is not read but is nearly the name of one that is."""
     found, missing = set(names), [name for name in known if name not in set(names)]
     close = {name: get_close_matches(name.lower(), missing, 1, 0.8) for name in sorted(found - {*known, *others})}
     return [f"column '{name}': did you mean '{near[0]}'?" for name, near in close.items() if near]
@@ -141,15 +127,7 @@ def is_release(folder: Path) -> bool:
 
 
 def read_release(folder: Path, part: str) -> list[Video]:
-    """The videos of one of the lists, in its order; features are not opened, texts are.
-
-    Args:
-        folder: Of the release.
-        part: `train` or `val`.
-
-    Raises:
-        DatasetError: All that is wrong with it.
-    """
+    """The videos of one of the lists, in its order; features are not opened, texts are."""
     problems, videos = Problems(folder / LISTS[part]), []
     for number, name in enumerate(_names(folder / LISTS[part], problems), start=1):
         place = f"entry {number} ({name})"

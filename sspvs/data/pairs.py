@@ -125,19 +125,7 @@ def with_features(
 ) -> list[Video]:
     """The same videos, raw ones with features; what is not in the feature file yet is extracted.
 
-    An interrupted extraction goes on where it stopped. A video that has changed since is extracted again.
-
-    Args:
-        videos: Of the manifest.
-        manifest: Their file.
-        settings: How raw videos are extracted.
-        progress: Show a progress bar; quiet when stderr is no terminal.
-        problems: Takes those about videos that cannot be used, which are then left out; None: they are raised.
-
-    Raises:
-        DatasetError: Videos that cannot be used, all of them named; the others' features are kept.
-        FingerprintMismatchError: The file has features of another backbone or rate.
-    """
+    An interrupted extraction goes on where it stopped. A video that has changed since is extracted again."""
     raw = [video.source for video in videos if video.source is not None]
     if not raw:
         return list(videos)
@@ -199,12 +187,7 @@ def _listed(path: Path) -> tuple[list[Video], Path]:
 
 
 def _limit(chances: Sequence[float], val_share: float) -> float:
-    """Groups whose chance is below it are held out; see `split_pairs`.
-
-    Args:
-        chances: Of all groups, rising.
-        val_share: About the share that is held out.
-    """
+    """Groups whose chance is below it are held out; see `split_pairs`."""
     if not val_share or len(chances) < 2 * _LEAST:
         return 0.0
     return min(max(val_share, chances[_LEAST]), chances[-_LEAST])

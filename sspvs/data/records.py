@@ -73,13 +73,7 @@ class RecordList(Sequence[Video]):
 
 
 class RecordTable(VideoTable):
-    """Records of one width, whose T is only known when they are read.
-
-    Args:
-        records: The videos.
-        feature_dim: D.
-        memory: Keeps bytes once they are read.
-    """
+    """Records of one width, whose T is only known when they are read."""
 
     def __init__(self, records: RecordList, feature_dim: int, memory: FeatureMemory) -> None:
         super().__init__(records, memory, checked=True)
@@ -100,17 +94,7 @@ class RecordTable(VideoTable):
 def read_records(
     files: Sequence[FeatureFile], memory: FeatureMemory, problems: list[str], *, progress: bool = False
 ) -> RecordTable | None:
-    """Find the records of files, as far as no earlier run did.
-
-    Args:
-        files: TFRecord files.
-        memory: Keeps bytes once they are read.
-        problems: Takes sentences about files that cannot be used.
-        progress: Show a progress bar; quiet when stderr is no terminal.
-
-    Returns:
-        The records; None where there are none.
-    """
+    """Find the records of files, as far as no earlier run did."""
     indices: dict[Path, _Index] = {}
     file_numbers, places = [], []
     for number, file in enumerate(
@@ -136,11 +120,7 @@ def read_records(
 
 
 def width_of_records(file: FeatureFile) -> int:
-    """D of a record file, from its first record that can be read.
-
-    Raises:
-        DatasetError: None can.
-    """
+    """D of a record file, from its first record that can be read."""
     problems: list[str] = []
     found, wrong = record_places(file.path)
     places = np.array(found, np.int64).reshape(-1, 2)

@@ -40,12 +40,7 @@ class JudgedVideoError(DatasetError):
 
 
 class Clip(NamedTuple):
-    """A clip, or a whole video.
-
-    Attributes:
-        id: The video.
-        frames: (t, D) float32.
-    """
+    """A clip, or a whole video."""
 
     id: str
     frames: FloatArray

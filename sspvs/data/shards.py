@@ -85,11 +85,7 @@ def has_our_index(folder: Path) -> bool:
 
 
 def write_index(folder: Path, items: Sequence[Video], fingerprint: Fingerprint | None, plan: str) -> None:
-    """Write the index of shards that are complete, atomically.
-
-    Raises:
-        OutputError: The folder cannot be written to.
-    """
+    """Write the index of shards that are complete, atomically."""
     head = {
         "format": FORMAT,
         "version": VERSION,
@@ -103,11 +99,7 @@ def write_index(folder: Path, items: Sequence[Video], fingerprint: Fingerprint |
 
 
 def read_index(folder: Path) -> ShardIndex:
-    """The index of a folder of shards; the shards must be there, only their first bytes are read.
-
-    Raises:
-        DatasetError: The index cannot be read, or shards are missing or not of the size they had.
-    """
+    """The index of a folder of shards; the shards must be there, only their first bytes are read."""
     path = folder / INDEX
     try:
         head, *rows = (parse_json(line) for _, line in lines_of(read_text(path)))

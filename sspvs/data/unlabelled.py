@@ -64,11 +64,7 @@ class Unlabelled:
 
 
 def likely_width(paths: Sequence[str]) -> int:
-    """D, as most of the first few videos have it.
-
-    Raises:
-        DatasetError: There are none that can be read.
-    """
+    """D, as most of the first few videos have it."""
     reader, widths, problems = StreamReader(), Counter[int](), list[str]()
     for file in feature_files(paths):
         try:
@@ -158,16 +154,7 @@ def _shown(what: str, problems: Sequence[str]) -> str:
 
 
 def held_out(parts: Sequence[ClipPart], share: float, seed: int) -> tuple[list[ClipPart], list[ClipPart]]:
-    """Training and validation videos, drawn by their ids: one stays on its side when others are added.
-
-    Args:
-        parts: The videos.
-        share: Of them, about: one at least and never all.
-        seed: Of the draw.
-
-    Raises:
-        DatasetError: There is one video alone, which cannot be shared.
-    """
+    """Training and validation videos, drawn by their ids: one stays on its side when others are added."""
     chances = [_chances(part, seed) for part in parts]
     ordered = np.sort(np.concatenate(chances))
     if len(ordered) < 2:
@@ -184,15 +171,7 @@ def held_out(parts: Sequence[ClipPart], share: float, seed: int) -> tuple[list[C
 def readable(parts: Sequence[ClipPart], *, skip_bad: bool) -> list[ClipPart]:
     """Videos without the records that cannot be read: what is validated on must be the same each time.
 
-    Other videos were looked at by the survey; records are read here for the first time.
-
-    Args:
-        parts: The videos that are held out.
-        skip_bad: Leave them out, and warn; else refuse.
-
-    Raises:
-        DatasetError: There are such records and `skip_bad` is false, or none is left.
-    """
+    Other videos were looked at by the survey; records are read here for the first time."""
     kept, problems = list[ClipPart](), list[str]()
     for part in parts:
         good = np.ones(len(part.numbers), bool)

@@ -31,19 +31,7 @@ _SAME_SCORE = 1e-4  # published gtscores are float32 means
 
 
 def read_annotations(group: h5py.Group, key: str, where: str) -> Annotations:
-    """One video's annotations from its group, ours or another's.
-
-    Args:
-        group: The open group.
-        key: Its name in the file.
-        where: File and video, for messages.
-
-    Returns:
-        The annotations; `repairs` says what was repaired on the way.
-
-    Raises:
-        DatasetError: When the contents do not fit together. (Damage shows as h5py's own errors.)
-    """
+    """One video's annotations from its group, ours or another's."""
     reader = GroupReader(group, where)
     clock = read_clock(reader)
     n_frames, picks = clock.n_frames, clock.picks

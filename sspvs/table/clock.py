@@ -32,11 +32,7 @@ class Clock(NamedTuple):
 
 
 def read_clock(reader: GroupReader) -> Clock:
-    """N and the picks of a group; `reader.repairs` says what was repaired.
-
-    Raises:
-        DatasetError: When they are missing, or do not fit each other.
-    """
+    """N and the picks of a group; `reader.repairs` says what was repaired."""
     n_frames, has_picks = reader.count(layout.N_FRAMES), reader.whole_column(layout.PICKS) is not None
     n_scores = _length(reader, GTSCORE) or _length(reader, layout.FEATURES)
     if n_frames is None and not has_picks and USER_SUMMARY not in reader and GTSCORE in reader and n_scores:
@@ -99,15 +95,7 @@ def _missing_picks(reader: GroupReader, n_frames: int, n_scores: int | None) -> 
 
 
 def read_shots(reader: GroupReader, n_frames: int) -> Shots | None:
-    """The shots of a group, half-open; None when it has none; `reader.repairs` says what was repaired.
-
-    Args:
-        reader: The group.
-        n_frames: N.
-
-    Raises:
-        DatasetError: When the shots are not the whole video without gap or overlap.
-    """
+    """The shots of a group, half-open; None when it has none; `reader.repairs` says what was repaired."""
     bounds = reader.whole_numbers(CHANGE_POINTS)
     lengths = reader.whole_column(N_FRAME_PER_SEG)
     if bounds is None:

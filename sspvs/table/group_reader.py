@@ -93,11 +93,7 @@ class GroupReader:
         return values
 
     def column(self, key: str, *, finite: bool = True) -> Numbers | None:
-        """(n,) numbers, stored as (n,), (n, 1) or (1, n); None when they are not there. Arguments as `numbers`.
-
-        Raises:
-            SspvsError: When it holds something else.
-        """
+        """(n,) numbers, stored as (n,), (n, 1) or (1, n); None when they are not there. Arguments as `numbers`."""
         values = self.numbers(key, finite=finite)
         if values is None:
             return None

@@ -48,12 +48,7 @@ def open_h5(path: str | os.PathLike[str]) -> h5py.File:
     """An h5 file, open for reading; a context manager.
 
     Its entries raise `RefusedContentError`, which names the key, where they lie in other files or claim a size that
-    the file cannot hold.
-
-    Raises:
-        WrongFileError: It is something else, or cut short; the message says what it is and what to do.
-        OSError: When it cannot be read.
-    """
+    the file cannot hold."""
     check_regular(path)
     try:
         status = Path(path).stat()

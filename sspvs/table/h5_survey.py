@@ -178,11 +178,7 @@ class KeySurvey:
 
 
 def h5_family(path: str | os.PathLike[str]) -> Family:
-    """Which family an h5 file is of, told from its keys.
-
-    Raises:
-        OSError: When h5py cannot open it.
-    """
+    """Which family an h5 file is of, told from its keys."""
     with open_h5(path) as file:
         names = list(file)
         if not names:
@@ -229,11 +225,7 @@ def video_groups(file: h5py.File) -> Iterator[tuple[str, h5py.Group]]:
 
 
 def survey_keys(path: str | os.PathLike[str]) -> list[KeySurvey]:
-    """Every key of a file with its shapes over all videos; the file's root counts as a video when it has datasets.
-
-    Raises:
-        OSError: When h5py cannot read it. (Damage inside shows as h5py's other errors.)
-    """
+    """Every key of a file with its shapes over all videos; the file's root counts as a video when it has datasets."""
     found: dict[str, KeySurvey] = {}
     with open_h5(path) as file:
         for _, group in chain([("", file)], video_groups(file)):
@@ -271,12 +263,7 @@ def read_labels(path: str | os.PathLike[str], video: str) -> tuple[str, str, flo
 
 
 def read_entries(path: str | os.PathLike[str], video: str) -> list[tuple[str, str, str, str]]:
-    """Each dataset of one video: name, shape, type and range of values.
-
-    Raises:
-        KeyError: When there is no such group.
-        OSError: When h5py cannot read it.
-    """
+    """Each dataset of one video: name, shape, type and range of values."""
     with open_h5(path) as file:
         group = file[video] if video in file else file if isinstance(file.get(layout.FEATURES), h5py.Dataset) else None
         if group is None:

@@ -98,17 +98,7 @@ def is_video_group(file: h5py.File, key: str) -> bool:
 
 
 def read_group(group: h5py.Group, name: str, where: str, fingerprint: Fingerprint | None) -> FrameFeatures:
-    """One video's features from its group, ours or another's.
-
-    Args:
-        group: The open group.
-        name: The video's name where the group does not say.
-        where: File and video, for messages.
-        fingerprint: What made the features.
-
-    Raises:
-        FeatureFileError: When the contents do not fit together. (Damage shows as h5py's own errors.)
-    """
+    """One video's features from its group, ours or another's."""
     data = _features(group, where)
     features = np.asarray(data[()], dtype=np.float32)
     if not np.isfinite(features).all():

@@ -142,16 +142,7 @@ def read_score_facts(path: str | os.PathLike[str]) -> ScoreFileFacts:
 
 
 def read_video(group: h5py.Group, name: str, where: str) -> VideoScores:
-    """One video's scores from its group; their values are as they stand, unchecked.
-
-    Args:
-        group: The open group.
-        name: Its name in the file.
-        where: The file, for messages.
-
-    Raises:
-        FeatureFileError: When there are none, or what is beside them is not what it is called.
-    """
+    """One video's scores from its group; their values are as they stand, unchecked."""
     found = [key for key in (SCORES, PEER_SCORES) if isinstance(group, h5py.Group) and key in group]
     if not found:
         there = f"found {', '.join(sorted(group)) or 'nothing'}" if isinstance(group, h5py.Group) else "found no group"

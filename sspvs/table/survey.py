@@ -72,11 +72,7 @@ def survey(
 
 
 def look(stream: FeatureStream, reader: StreamReader) -> FeatureStream:
-    """Read all of a stream once.
-
-    Raises:
-        FeatureFileError: It cannot be read, or has NaN or infinite features.
-    """
+    """Read all of a stream once."""
     known = with_facts(stream, reader)
     for start in range(0, known.n_picks, _CHUNK):
         check_finite(reader.stored(stream, start, start + _CHUNK), stream, start)

@@ -342,11 +342,7 @@ class VideoTable(Mapping[str, Video]):
 
 
 def with_facts(stream: FeatureStream, reader: StreamReader) -> FeatureStream:
-    """A stream with T, D and fingerprint, as its file has them.
-
-    Raises:
-        FeatureFileError: It cannot be read.
-    """
+    """A stream with T, D and fingerprint, as its file has them."""
     n_picks, width = reader.shape(stream)
     return replace(stream, n_picks=n_picks, width=width, fingerprint=reader.fingerprint(stream))
 
@@ -356,16 +352,7 @@ def _annotations(path: Path, key: str) -> Annotations:
 
 
 def check_finite(stored: Stored, stream: FeatureStream, start: int = 0) -> None:
-    """Refuse features that are NaN or infinite.
-
-    Args:
-        stored: (t, D) rows of a stream.
-        stream: The stream, for the message.
-        start: The first row's pick.
-
-    Raises:
-        FeatureFileError: There are some.
-    """
+    """Refuse features that are NaN or infinite."""
     if stored.dtype.kind != "f":
         return
     good = np.isfinite(stored).all(axis=1)
