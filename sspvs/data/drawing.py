@@ -39,7 +39,7 @@ class MaskSettings:
 
 
 def item_generator(seed: int, name: str, draw: int | None) -> np.random.Generator:
-    """The generator of one video in one draw."""
+    """The generator of one video in one draw (epoch, times repeats); None: validation, the same in every epoch."""
     digest = int.from_bytes(hashlib.blake2b(name.encode("utf-8", "replace"), digest_size=8).digest(), "little")
     return np.random.default_rng([seed, 0 if draw is None else draw + 1, digest])
 

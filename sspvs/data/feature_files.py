@@ -109,7 +109,7 @@ def videos_of(file: FeatureFile) -> list[Video]:
 
 
 def array_names(path: Path) -> list[str]:
-    """The videos in an .npz by their arrays' names: `features` or `rgb` where there is one, else all that are (T, D)."""
+    """The arrays of an .npz that are videos: `features` or `rgb` where there is one, else all that are (T, D)."""
     try:
         headers = array_headers(path)
     except DAMAGE as error:

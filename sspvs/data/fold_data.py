@@ -230,20 +230,8 @@ def as_paths(given: Sequence[str] | str | None) -> tuple[str, ...]:
 class FoldDataModule(pl.LightningDataModule, Generic[Batch]):
     """One fold of annotated videos: those it trains on, those that choose the checkpoint, those it tests.
 
-    Subclasses make the loaders; what is tested, judged and cross-validated is the same for all of them.
-
-    Args:
-        dataset: The dataset file that is tested; or give a `world`. Neither: there are no annotated videos, and
-            whatever needs them refuses.
-        others: Dataset file of another set, or several.
-        splits: A split file; None: the world's own, or folds that are drawn.
-        fold: Which of the folds; None: nothing is tested.
-        setting: Of folds that are drawn.
-        split_seed: Draws folds, and the videos that are held out of training.
-        validate_on: What chooses the checkpoint.
-        val_share: Of the training videos, held out.
-        num_workers: Processes that read, for each device.
-        world: A synthetic world's annotated videos.
+    Subclasses make the loaders, and document the settings; what is tested, judged and cross-validated is the same for
+    all of them. Without `dataset` and `world` there are no annotated videos, and whatever needs them raises an error.
 
     Raises:
         ValueError: An argument is out of range, or two of them do not go together.
@@ -251,7 +239,6 @@ class FoldDataModule(pl.LightningDataModule, Generic[Batch]):
 
     def __init__(
         self,
-        *,
         dataset: str | None,
         others: Sequence[str] | str | None,
         splits: str | None,
@@ -341,16 +328,16 @@ class FoldDataModule(pl.LightningDataModule, Generic[Batch]):
 
     @property
     def annotations(self) -> Mapping[str, Annotations]:
-        """The videos that are validated or tested, by id; after `setup`."""
-        return self._annotations if self.table else {}
+        """The videos that are validated or tested, by id; none without annotated videos."""
+        return self._annotations if self.paths and self.table else {}
 
     def judge(self, scores: Mapping[str, FloatArray]) -> dict[str, float]:
-        """The figures of scores of validated or tested videos; see `sspvs.data.fold_data.judge`.
+        """The figures of scores of validated or tested videos; none without annotated videos. See `judge`.
 
         Args:
             scores: (T,) finite scores at the picks, by id.
         """
-        return judge(self.annotations, scores)
+        return judge(self.annotations, scores) if self.paths else {}
 
     def setup(self, stage: str | None = None) -> None:  # noqa: ARG002
         """Look at the fold's videos, once."""

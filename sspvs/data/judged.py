@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -23,24 +22,13 @@ _OF_SPREAD = 0.25  # the same, of how far the video's own rows are from each oth
 _EXACT = 1e-5  # what rounding alone changes
 
 
-class ClipPart(NamedTuple):
-    """Some of a table's videos.
-
-    Attributes:
-        table: Where they are.
-        numbers: (n,) which ones.
-    """
-
-    table: VideoTable
-    numbers: IntArray
-
-
 class JudgedVideos:
     """Rows of the tested and validated videos, to know them again.
 
     A video is taken for one of them when it is as long, but for one frame at its end, and rows spread over it point
     where that one's do: they may be of another length (a scale, or unit length) and of less precision. They must be
-    much nearer to that one's than its own are to each other."""
+    much nearer to that one's than its own are to each other.
+    """
 
     def __init__(self, table: VideoTable) -> None:
         self._known: dict[int, list[tuple[str, FloatArray]]] = {}
@@ -83,17 +71,18 @@ def judged_again(videos: Sequence[Video], table: VideoTable, judged: JudgedVideo
     return again
 
 
-def without_judged(parts: Sequence[ClipPart], judged: JudgedVideos) -> list[ClipPart]:
+def without_judged(tables: Sequence[VideoTable], judged: JudgedVideos) -> list[VideoTable]:
     """Unlabelled videos without those that are tested or validated.
 
-    Records, whose length is only known when they are read, are compared then (`RefineDataset`)."""
-    kept, left_out = list[ClipPart](), list[str]()
-    for part in parts:
-        lengths, same = part.table.n_picks[part.numbers], np.zeros(len(part.numbers), bool)
-        for place in np.flatnonzero(lengths):
-            same[place] = judged.has(part.table.videos[int(part.numbers[place])], part.table)
-        left_out += [part.table.videos[int(number)].id for number in part.numbers[same]]
-        kept.append(ClipPart(part.table, part.numbers[~same]))
+    Records, whose length is only known when they are read, are compared then (`RefineDataset`).
+    """
+    kept, left_out = list[VideoTable](), list[str]()
+    for table in tables:
+        same = np.zeros(len(table), bool)
+        for place in np.flatnonzero(table.n_picks):
+            same[place] = judged.has(table.videos[place], table)
+        left_out += [table.videos[place].id for place in np.flatnonzero(same)]
+        kept.append(table.take(np.flatnonzero(~same)) if same.any() else table)
     _warn(left_out, "unlabelled videos")
     return kept
 
@@ -135,7 +124,7 @@ def _directions(features: FloatArray) -> FloatArray:
 
 
 def _alike(rows: FloatArray, known: FloatArray) -> bool:
-    """Whether (P, D) directions are the same, as far as the known ones can tell."""
+    """Whether (P, D) directions are the same, within what the known rows can separate."""
     if rows.shape != known.shape:
         return False
     spread = float(np.sqrt(((known - known.mean(axis=0)) ** 2).sum(axis=1).mean()))

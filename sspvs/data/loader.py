@@ -88,7 +88,7 @@ class LengthBuckets(DistributedSampler[list[Pick]]):
         world_size: int = 1,
         rank: int = 0,
     ) -> None:
-        # `DistributedSampler.__init__` would ask for a process group; it keeps nothing that is needed here.
+        # `DistributedSampler.__init__` needs a process group; it keeps nothing that is needed here.
         self.lengths = np.asarray(lengths, np.int64)
         self.batch_size, self.training, self.seed = batch_size, training, seed
         self.repeats = repeats if training else 1

@@ -91,8 +91,8 @@ def split_pairs(videos: Sequence[Video], val_share: float) -> tuple[list[Video],
 
     As the file has them, where it does. Otherwise `val_share` of the videos are held out, chosen by their ids: the same
     in every run, and a video stays on its side when others are added. Videos with the same title or text stay together.
-    Of four such groups or more at least two are on either side, since a text is told from others; of fewer none is
-    held out.
+    Of four such groups or more at least two are on either side, since texts are compared with each other; of fewer
+    none is held out.
 
     Raises:
         DatasetError: Nothing would be left to train on.
@@ -125,7 +125,8 @@ def with_features(
 ) -> list[Video]:
     """The same videos, raw ones with features; what is not in the feature file yet is extracted.
 
-    An interrupted extraction goes on where it stopped. A video that has changed since is extracted again."""
+    An interrupted extraction goes on where it stopped. A video that has changed since is extracted again.
+    """
     raw = [video.source for video in videos if video.source is not None]
     if not raw:
         return list(videos)

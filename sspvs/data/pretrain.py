@@ -251,7 +251,7 @@ class PretrainDataModule(pl.LightningDataModule):
         bucket_batches: Batches among which videos of like length are sought, so that little padding is computed; 1
             takes them as they come.
         resample: Of shards: draw shards with repetition instead of each once an epoch.
-        val_share: Of the videos, held out where nothing else says what to validate on; two at least, and none of
+        val_share: Of the videos, held out where no other setting gives what to validate on; two at least, and none of
             fewer than four. 0 for none.
         num_workers: Processes that read, for each device.
         seed: Of everything that is drawn.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import overload
 
@@ -38,14 +38,14 @@ class RecordList(Sequence[Video]):
     Args:
         files: The record files.
         file_numbers: (n,) which file each record is in.
+        numbers: (n,) which record of its file it is.
         places: (n, 2) offset and length of each, in bytes.
     """
 
-    def __init__(self, files: Sequence[FeatureFile], file_numbers: IntArray, places: IntArray) -> None:
-        self.files, self.file_numbers, self.places = tuple(files), file_numbers, places
-        counts = np.bincount(file_numbers, minlength=len(self.files))
-        self._counts = {file.label: int(count) for file, count in zip(self.files, counts, strict=True)}
-        self._first = np.cumsum(counts) - counts
+    def __init__(
+        self, files: Sequence[FeatureFile], file_numbers: IntArray, numbers: IntArray, places: IntArray
+    ) -> None:
+        self.files, self.file_numbers, self.numbers, self.places = tuple(files), file_numbers, numbers, places
 
     def __len__(self) -> int:
         return len(self.places)
@@ -61,24 +61,22 @@ class RecordList(Sequence[Video]):
         if isinstance(number, slice):
             return [self[one] for one in range(*number.indices(len(self)))]
         file = int(self.file_numbers[number])
-        name = f"{self.files[file].label}/{number - int(self._first[file])}"
+        name = f"{self.files[file].label}/{self.numbers[number]}"
         offset, length = map(int, self.places[number])
         load = partial(_load, name=name, length=length)
         return Video(name, (FeatureStream(self.files[file].path, offset=offset, load=load),), shard=file)
 
-    def has(self, name: str) -> bool:
-        """Whether a record has this id."""
-        label, _, place = name.rpartition("/")
-        return place.isdecimal() and str(int(place)) == place and int(place) < self._counts.get(label, 0)
+    def take(self, numbers: IntArray) -> RecordList:
+        """The records at (n,) places."""
+        return RecordList(self.files, self.file_numbers[numbers], self.numbers[numbers], self.places[numbers])
 
 
 class RecordTable(VideoTable):
     """Records of one width, whose T is only known when they are read."""
 
-    def __init__(self, records: RecordList, feature_dim: int, memory: FeatureMemory) -> None:
+    def __init__(self, records: RecordList, kind: FeatureKind, memory: FeatureMemory | None) -> None:
         super().__init__(records, memory, checked=True)
-        self.records = records
-        self.kind = FeatureKind(feature_dim)
+        self.records, self.kind = records, kind
 
     @property
     def n_picks(self) -> IntArray:
@@ -89,6 +87,20 @@ class RecordTable(VideoTable):
     def shards(self) -> IntArray | None:
         """(n,) which file each record is in."""
         return self.records.file_numbers
+
+    def take(self, numbers: IntArray) -> RecordTable:
+        """The table of the records at (n,) places."""
+        return RecordTable(self.records.take(numbers), self.kind, self.memory)
+
+    @cached_property
+    def _counts(self) -> dict[str, int]:
+        counts = np.bincount(self.records.file_numbers, minlength=len(self.records.files))
+        return {file.label: int(count) for file, count in zip(self.records.files, counts, strict=True)}
+
+    def __contains__(self, name: object) -> bool:
+        """Whether a record has this id, of a table of all records."""
+        label, _, place = str(name).rpartition("/")
+        return place.isdecimal() and str(int(place)) == place and int(place) < self._counts.get(label, 0)
 
 
 def read_records(
@@ -114,9 +126,10 @@ def read_records(
         index.keep()
     if not sum(map(len, places)):
         return None
-    records = RecordList(files, np.concatenate(file_numbers), np.concatenate(places))
+    numbers = [np.arange(len(found), dtype=np.int64) for found in places]
+    records = RecordList(files, *map(np.concatenate, (file_numbers, numbers, places)))
     width = _first_width(records, problems)
-    return RecordTable(records, width, memory) if width else None
+    return RecordTable(records, FeatureKind(width), memory) if width else None
 
 
 def width_of_records(file: FeatureFile) -> int:
@@ -124,7 +137,8 @@ def width_of_records(file: FeatureFile) -> int:
     problems: list[str] = []
     found, wrong = record_places(file.path)
     places = np.array(found, np.int64).reshape(-1, 2)
-    width = _first_width(RecordList([file], np.zeros(len(places), np.int64), places), problems)
+    count = len(places)
+    width = _first_width(RecordList([file], np.zeros(count, np.int64), np.arange(count), places), problems)
     if not width:
         raise DatasetError(problems[0] if problems else wrong or f"{file.path}: no records in it")
     return width

@@ -19,7 +19,7 @@ from sspvs.data.batch import RefineBatch, pad_frames
 from sspvs.data.drawing import Short, draw_clip, item_generator
 from sspvs.data.feature_files import feature_files
 from sspvs.data.fold_data import FoldDataModule, Part, as_paths
-from sspvs.data.judged import ClipPart, JudgedVideos, training_videos, without_judged
+from sspvs.data.judged import JudgedVideos, training_videos, without_judged
 from sspvs.data.loader import BatchLoader, ExampleDataset, Pick, rank_loader
 from sspvs.data.unlabelled import Unlabelled, held_out, likely_width, load_unlabelled, readable
 from sspvs.errors import DatasetError, SspvsError, listed, one_line
@@ -50,7 +50,7 @@ class RefineDataset(ExampleDataset[Clip]):
     """Clips, or whole videos, of several tables.
 
     Args:
-        parts: The videos.
+        tables: The videos.
         clip_frames: Frames of a clip.
         short: What is done with shorter videos; see `draw_clip`.
         seed: Of everything that is drawn.
@@ -66,7 +66,7 @@ class RefineDataset(ExampleDataset[Clip]):
 
     def __init__(
         self,
-        parts: Sequence[ClipPart],
+        tables: Sequence[VideoTable],
         *,
         clip_frames: int = 200,
         short: Short = "stretch",
@@ -77,10 +77,10 @@ class RefineDataset(ExampleDataset[Clip]):
     ) -> None:
         if clip_frames < 1:
             raise ValueError(f"clip_frames must be at least 1, got {clip_frames}")
-        self.parts = tuple(part for part in parts if len(part.numbers))
+        self.tables = tuple(table for table in tables if len(table))
         self.clip_frames, self.short = clip_frames, short
         self.seed, self.mode, self.skip_bad, self.judged = seed, mode, skip_bad, judged
-        self._ends: IntArray = np.cumsum([len(part.numbers) for part in self.parts], dtype=np.int64)
+        self._ends: IntArray = np.cumsum([len(table) for table in self.tables], dtype=np.int64)
         # Of all reading processes together: what one could not read, none tries again.
         self._left_out = torch.zeros(len(self), dtype=torch.bool)
         with suppress(RuntimeError):  # no shared memory, or `ulimit -f`: then each process tries for itself
@@ -96,10 +96,10 @@ class RefineDataset(ExampleDataset[Clip]):
 
     @property
     def lengths(self) -> IntArray:
-        """(n,) frames of each video's example; where only reading tells, those of a whole clip."""
-        if not self.parts:
+        """(n,) frames of each video's example; where it is only known once read, those of a whole clip."""
+        if not self.tables:
             return np.zeros(0, np.int64)
-        stored = np.concatenate([part.table.n_picks[part.numbers] for part in self.parts])
+        stored = np.concatenate([table.n_picks for table in self.tables])
         known = np.where(stored == 0, self.clip_frames, stored)
         if self.mode == "whole":
             return known
@@ -112,11 +112,10 @@ class RefineDataset(ExampleDataset[Clip]):
         """(n,) file numbers where all videos are in files that are read from front to back; else None."""
         shards: list[IntArray] = []
         first = 0
-        for part in self.parts:
-            numbers = part.table.shards
-            if numbers is None:
+        for table in self.tables:
+            if table.shards is None:
                 return None
-            shards.append(numbers[part.numbers] + first)
+            shards.append(table.shards + first)
             first = int(shards[-1].max()) + 1
         return np.concatenate(shards) if shards else None
 
@@ -127,20 +126,20 @@ class RefineDataset(ExampleDataset[Clip]):
             SspvsError: It cannot be read, nor (with `skip_bad`, of unlabelled videos in training) can those after it.
         """
         number = int(np.searchsorted(self._ends, pick.item, side="right"))
-        part = self.parts[number]
-        first = int(self._ends[number]) - len(part.numbers)
-        tries = min(_TRIES, len(part.numbers)) if self.mode == "train" else 1
+        table = self.tables[number]
+        first = int(self._ends[number]) - len(table)
+        tries = min(_TRIES, len(table)) if self.mode == "train" else 1
         for step in range(tries):
-            place = (pick.item - first + step) % len(part.numbers)
+            place = (pick.item - first + step) % len(table)
             is_last = step + 1 == tries
             if self._left_out[first + place] and not is_last:
                 continue
-            video = part.table.videos[int(part.numbers[place])]
+            video = table.videos[place]
             try:
-                return self._drawn(part.table, video, pick.draw)
+                return self._drawn(table, video, pick.draw)
             except SspvsError as error:
                 is_judged = isinstance(error, JudgedVideoError)
-                if is_last or not (is_judged or (self.skip_bad and not part.table.required)):
+                if is_last or not (is_judged or (self.skip_bad and not table.required)):
                     raise
                 self._left_out[first + place] = True
                 logger.warning(
@@ -262,18 +261,7 @@ class RefineDataModule(FoldDataModule[RefineBatch]):
             raise ValueError(
                 f"clip_frames must be at least 1 and memory_bytes at least 0, got {clip_frames} and {memory_bytes}"
             )
-        super().__init__(
-            dataset=dataset,
-            others=others,
-            splits=splits,
-            fold=fold,
-            setting=setting,
-            split_seed=split_seed,
-            validate_on=validate_on,
-            val_share=val_share,
-            num_workers=num_workers,
-            world=world,
-        )
+        super().__init__(dataset, others, splits, fold, setting, split_seed, validate_on, val_share, num_workers, world)
         self.features = as_paths(features)
         if world is not None and world_unlabelled:
             self.features += (str(unlabelled_of_world(world)),)
@@ -308,25 +296,8 @@ class RefineDataModule(FoldDataModule[RefineBatch]):
         """Whether unlabelled features are bytes, whose rows get unit length as they are read; after `setup`."""
         return self._unlabelled is not None and self._unlabelled.unit_length
 
-    @property
-    def annotations(self) -> Mapping[str, Annotations]:
-        """The videos that are validated or tested, by id; after `setup`. None of unlabelled videos."""
-        return super().annotations if self.is_annotated else {}
-
-    def judge(self, scores: Mapping[str, FloatArray]) -> dict[str, float]:
-        """As for every fold; unlabelled videos cannot be judged.
-
-        Args:
-            scores: (T,) finite scores at the picks, by id.
-        """
-        return super().judge(scores) if self.is_annotated else {}
-
     def share_reading(self, other: FoldDataModule[RefineBatch]) -> None:
-        """As for every fold; unlabelled videos are not looked at again either.
-
-        Args:
-            other: That fold.
-        """
+        """As for every fold; unlabelled videos are not looked at again either."""
         super().share_reading(other)
         if isinstance(other, RefineDataModule) and (other.features, other.skip_bad) == (self.features, self.skip_bad):
             self.clip_memory, self._unlabelled = other.clip_memory, other._unlabelled
@@ -356,13 +327,12 @@ class RefineDataModule(FoldDataModule[RefineBatch]):
             part: `train`, `val` or `test`; unlabelled videos are in the last of these never.
             mode: `train` draws clips, `fixed` gives one clip a video, `whole` whole videos.
         """
-        parts: list[ClipPart] = []
+        tables = list(self._unlabelled_parts.get(part, ()))
         if self.is_annotated:
             own = self._training_videos if part == "train" else getattr(self.fold_videos, part)
-            parts.append(ClipPart(self.table.select(own), np.arange(len(own), dtype=np.int64)))
-        parts += self._unlabelled_parts.get(part, ())
+            tables.insert(0, self.table.select(own))
         return RefineDataset(
-            parts,
+            tables,
             clip_frames=self.clip_frames,
             short=self.short,
             seed=self.seed,
@@ -402,15 +372,15 @@ class RefineDataModule(FoldDataModule[RefineBatch]):
         return training_videos(self.table.select(self.fold_videos.train), self.paths[0], self.judged)
 
     @cached_property
-    def _unlabelled_parts(self) -> dict[str, list[ClipPart]]:
+    def _unlabelled_parts(self) -> dict[str, list[VideoTable]]:
         """Which unlabelled videos are trained on, and which are held out."""
         self._load()
-        parts = [] if self._unlabelled is None else self._unlabelled.parts
+        tables = [] if self._unlabelled is None else list(self._unlabelled.tables)
         if self.is_annotated:
-            return {"train": without_judged(parts, self.judged)}
+            return {"train": without_judged(tables, self.judged)}
         if self.validate_on == "nothing":
-            return {"train": parts}
-        train, val = held_out(parts, self.val_share, self.split_seed)
+            return {"train": tables}
+        train, val = held_out(tables, self.val_share, self.split_seed)
         return {"train": train, "val": readable(val, skip_bad=self.skip_bad)}
 
     def _look_at(self, ids: Sequence[str], judged: Collection[str]) -> tuple[VideoTable, Mapping[str, Annotations]]:

@@ -220,18 +220,7 @@ class SummarizeDataModule(FoldDataModule[SummarizeBatch]):
     ) -> None:
         if (dataset is None) == (world is None):
             raise ValueError("give data.dataset (a dataset file) or data.world, and not both")
-        super().__init__(
-            dataset=dataset,
-            others=others,
-            splits=splits,
-            fold=fold,
-            setting=setting,
-            split_seed=split_seed,
-            validate_on=validate_on,
-            val_share=val_share,
-            num_workers=num_workers,
-            world=world,
-        )
+        super().__init__(dataset, others, splits, fold, setting, split_seed, validate_on, val_share, num_workers, world)
         if self.world_files is not None and texts is None:
             texts = str(self.world_files.texts)
         self.text_path = None if texts is None else Path(texts)

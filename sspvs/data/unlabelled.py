@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 
 from sspvs.data.feature_files import FeatureFile, apart, feature_files, videos_of
-from sspvs.data.judged import ClipPart
 from sspvs.data.records import RecordTable, read_records, width_of_records
 from sspvs.errors import DatasetError, FeatureFileError, SspvsError, listed, one_line
 from sspvs.table import FeatureMemory, FeatureStream, StreamReader, Video, VideoTable, check_features
@@ -56,11 +55,6 @@ class Unlabelled:
                 if suffix == ".npy" or stream.load is not None:
                     first.setdefault(suffix, stream)
         return any(reader.stored(stream, 0, 1).dtype == np.uint8 for stream in first.values())
-
-    @property
-    def parts(self) -> list[ClipPart]:
-        """All videos."""
-        return [ClipPart(table, np.arange(len(table), dtype=np.int64)) for table in self.tables]
 
 
 def likely_width(paths: Sequence[str]) -> int:
@@ -127,7 +121,7 @@ def _listed(files: Sequence[FeatureFile], records: RecordTable | None, problems:
             problems.append(one_line(error))
             continue
         for video in found:
-            if records is not None and records.records.has(video.id):
+            if records is not None and video.id in records:
                 taken.add(video.id)
             path = video.streams[0].path
             shard = tars.setdefault(path, len(tars)) if path.suffix == ".tar" else -1
@@ -153,9 +147,18 @@ def _shown(what: str, problems: Sequence[str]) -> str:
     return f"{what}: {listed(problems, separator='; ')}"
 
 
-def held_out(parts: Sequence[ClipPart], share: float, seed: int) -> tuple[list[ClipPart], list[ClipPart]]:
-    """Training and validation videos, drawn by their ids: one stays on its side when others are added."""
-    chances = [_chances(part, seed) for part in parts]
+def held_out(tables: Sequence[VideoTable], share: float, seed: int) -> tuple[list[VideoTable], list[VideoTable]]:
+    """Training and validation videos, drawn by their ids: one stays on its side when others are added.
+
+    Args:
+        tables: The videos.
+        share: Of them, about: one at least and never all.
+        seed: Of the draw.
+
+    Raises:
+        DatasetError: There is one video alone.
+    """
+    chances = [_chances(table, seed) for table in tables]
     ordered = np.sort(np.concatenate(chances))
     if len(ordered) < 2:
         raise DatasetError(
@@ -163,42 +166,45 @@ def held_out(parts: Sequence[ClipPart], share: float, seed: int) -> tuple[list[C
             "to nothing"
         )
     limit = min(max(share, float(ordered[1])), float(ordered[-1]))
-    train = [ClipPart(part.table, part.numbers[c >= limit]) for part, c in zip(parts, chances, strict=True)]
-    val = [ClipPart(part.table, part.numbers[c < limit]) for part, c in zip(parts, chances, strict=True)]
-    return train, val
+    sides = [
+        (table.take(np.flatnonzero(c >= limit)), table.take(np.flatnonzero(c < limit)))
+        for table, c in zip(tables, chances, strict=True)
+    ]
+    return [train for train, _ in sides], [val for _, val in sides]
 
 
-def readable(parts: Sequence[ClipPart], *, skip_bad: bool) -> list[ClipPart]:
-    """Videos without the records that cannot be read: what is validated on must be the same each time.
+def readable(tables: Sequence[VideoTable], *, skip_bad: bool) -> list[VideoTable]:
+    """Held-out videos without the records that cannot be read: what is validated on must be the same each time.
 
-    Other videos were looked at by the survey; records are read here for the first time."""
-    kept, problems = list[ClipPart](), list[str]()
-    for part in parts:
-        good = np.ones(len(part.numbers), bool)
-        for place in np.flatnonzero(part.table.n_picks[part.numbers] == 0):
+    Other videos were looked at by the survey; records are read here for the first time. With `skip_bad` false they are
+    refused.
+    """
+    kept, problems = list[VideoTable](), list[str]()
+    for table in tables:
+        good = np.ones(len(table), bool)
+        for place in np.flatnonzero(table.n_picks == 0):
             try:
-                part.table.rows(part.table.videos[int(part.numbers[place])], lambda _: np.zeros(1, np.int64))
+                table.rows(table.videos[int(place)], lambda _: np.zeros(1, np.int64))
             except SspvsError as error:
                 good[place] = False
                 problems.append(one_line(error))
-        kept.append(ClipPart(part.table, part.numbers[good]))
+        kept.append(table.take(np.flatnonzero(good)))
     if not problems:
         return kept
     sentence = _shown(f"{len(problems)} of the records held out cannot be read", problems)
     if not skip_bad:
         raise DatasetError(f"{sentence}; mend them, or leave them out with data.skip_bad true")
-    remain = sum(len(part.numbers) for part in kept)
+    remain = sum(map(len, kept))
     if not remain:
         raise DatasetError(f"{sentence}; none is left to validate on: hold out more (data.val_share)")
     logger.warning("%s; they are left out, %d videos remain to validate on", sentence, remain)
     return kept
 
 
-def _chances(part: ClipPart, seed: int) -> FloatArray:
+def _chances(table: VideoTable, seed: int) -> FloatArray:
     """(n,) a number in [0, 1) of each video under a seed."""
     salt = b"held out %d" % seed
     digests = [
-        hashlib.blake2b(part.table.videos[int(number)].id.encode("utf-8", "replace"), digest_size=8, key=salt).digest()
-        for number in part.numbers
+        hashlib.blake2b(video.id.encode("utf-8", "replace"), digest_size=8, key=salt).digest() for video in table.videos
     ]
     return np.array([int.from_bytes(digest, "little") / 2**64 for digest in digests])

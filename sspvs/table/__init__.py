@@ -1,6 +1,7 @@
-"""Feature, score and dataset files: h5 in the community layout, with the feature fingerprint.
+"""The table of videos, and feature, score and dataset files in the community layout.
 
-No code outside this folder knows the names of groups, datasets and attributes.
+Videos and their features (`Video`, `VideoTable`), whatever files they are in; our own and the community's h5 files.
+The names of groups, datasets and attributes are used in this folder alone.
 """
 
 from sspvs.table.dataset_file import DatasetStore, natural_order, read_dataset, write_dataset

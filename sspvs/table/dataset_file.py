@@ -19,7 +19,7 @@ from sspvs.errors import DatasetError, FeatureFileError, first_line, local_only,
 from sspvs.files import WrongFileError
 from sspvs.parsing import parse_json
 from sspvs.table import annotation_group, layout
-from sspvs.table.clock import read_clock, read_shots
+from sspvs.table.annotation_group import read_clock, read_shots
 from sspvs.table.feature_file import FeatureStore
 from sspvs.table.group_reader import GroupReader, as_text
 from sspvs.table.h5_file import H5_ERRORS, open_h5

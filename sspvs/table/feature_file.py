@@ -107,7 +107,7 @@ class FeatureStore(Mapping[str, FrameFeatures]):
 
     @property
     def fingerprint(self) -> Fingerprint | None:
-        """What made the features, as the file says; None when it does not."""
+        """What made the features, from the file's attributes; None when unknown."""
         with self._reading("the fingerprint"):
             return layout.read_fingerprint_attrs(self._open().attrs)
 

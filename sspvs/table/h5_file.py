@@ -1,6 +1,6 @@
 """The one door through which h5 files are opened for reading.
 
-What a file says of itself is not believed: entries that lie in other files (external and user-defined links, virtual
+Files are not trusted: entries that lie in other files (external and user-defined links, virtual
 datasets, external raw storage) are refused, and so are arrays that the stored bytes cannot hold. Each entry is checked
 when it is looked at, so that opening a file of 100,000 groups costs nothing.
 """
@@ -48,7 +48,8 @@ def open_h5(path: str | os.PathLike[str]) -> h5py.File:
     """An h5 file, open for reading; a context manager.
 
     Its entries raise `RefusedContentError`, which names the key, where they lie in other files or claim a size that
-    the file cannot hold."""
+    the file cannot hold.
+    """
     check_regular(path)
     try:
         status = Path(path).stat()
@@ -140,7 +141,7 @@ class _LocalGroup(h5py.Group):  # type: ignore[misc]
                 elif kind == h5l.TYPE_HARD and parts:
                     group = h5o.open(h5i.get_file_id(group) if part == _ROOT else group, part)
             except (KeyError, RuntimeError, ValueError):
-                return False  # h5py says what is missing
+                return False  # h5py raises the error
             if kind not in (h5l.TYPE_HARD, h5l.TYPE_SOFT) and not _links_are_allowed():
                 raise _refused(self, name, "is a link into another file", _NOT_FOLLOWED)
             if n_soft > _MOST_SOFT_LINKS or not isinstance(group, h5g.GroupID):

@@ -1,6 +1,6 @@
 """What each key of the field's h5 files means, in plain words, and how to make it.
 
-The community's keys were never documented by those who made them; what is said here was checked against the official
+The community's keys were never documented by those who made them; these explanations were checked against the official
 annotation files.
 """
 
@@ -29,7 +29,7 @@ class KeyGuide:
     Attributes:
         shape: Its shape in axis letters: T picks, N frames, S shots, U annotators, D width, L tokens.
         meaning: What it is.
-        made: How to make it; empty where nobody makes it.
+        made: How to make it; empty where it is not made any more.
     """
 
     shape: str
@@ -116,7 +116,7 @@ _ANNOTATION_KEYS = {
     layout.USER_SCORES,
     layout.CHANGE_POINTS,
 }
-_LOOKED_AT = 5  # groups that tell the family
+_LOOKED_AT = 5  # groups that are looked at to find the family
 _INFO_FIELDS = tuple(field.name for field in fields(VideoInfo))
 _READ_KEYS = {
     layout.FEATURES,
@@ -178,7 +178,7 @@ class KeySurvey:
 
 
 def h5_family(path: str | os.PathLike[str]) -> Family:
-    """Which family an h5 file is of, told from its keys."""
+    """Which family an h5 file is of, by its keys."""
     with open_h5(path) as file:
         names = list(file)
         if not names:
@@ -255,7 +255,7 @@ def guide_of(key: str, family: Family) -> KeyGuide:
 
 
 def read_labels(path: str | os.PathLike[str], video: str) -> tuple[str, str, float | None]:
-    """Title, category and frames per second of one video; empty and None where its group does not say."""
+    """Title, category and frames per second of one video; empty and None where they are missing."""
     with open_h5(path) as file:
         group = file.get(video, file)
         reader = GroupReader(group, f"{path}, video '{video}'")

@@ -46,7 +46,7 @@ _LATER_INFO_FIELDS = {"timecode", "reel_name", "hdr"}  # files of earlier versio
 
 @dataclass(frozen=True)
 class SourceStamp:
-    """Which file features came from, and how to tell that it has changed since.
+    """Which file features came from, and how to see that it has changed since.
 
     Attributes:
         name: The video's file name.
@@ -187,7 +187,7 @@ def _read_decode(group: h5py.Group) -> DecodeReport | None:
 
 
 def read_source(group: h5py.Group) -> SourceStamp | None:
-    """The video file a group came from; None when the group does not say."""
+    """The video file a group came from; None when it is not recorded."""
     attrs = plain_attributes(group.attrs)
     if not {_SOURCE, _SOURCE_BYTES, _SOURCE_MTIME} <= set(attrs):
         return None

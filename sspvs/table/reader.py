@@ -1,4 +1,4 @@
-"""Reads features where a `FeatureStream` says they are, in part where the file allows it, with few files open.
+"""Reads features from where a `FeatureStream` points, in part where the file allows it, with few files open.
 
 Axis letters: T picks, t of them, D feature width.
 """
@@ -102,7 +102,7 @@ class StreamReader:
         return FeatureKind(self.shape(stream)[1], self.fingerprint(stream))
 
     def fingerprint(self, stream: FeatureStream) -> Fingerprint | None:
-        """What made the features; None when the file does not say.
+        """What made the features; None when unknown.
 
         Raises:
             FeatureFileError: As in `shape`.

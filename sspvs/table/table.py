@@ -235,7 +235,7 @@ class VideoTable(Mapping[str, Video]):
 
     @property
     def n_picks(self) -> IntArray:
-        """(n,) T of each video; 0 where only reading it tells."""
+        """(n,) T of each video; 0 where it is only known once they are read."""
         return np.array([video.n_picks for video in self.videos], np.int64)
 
     @property
@@ -271,7 +271,13 @@ class VideoTable(Mapping[str, Video]):
         Raises:
             KeyError: There is no such video.
         """
-        videos = [self[name] for name in ids]
+        return self._with([self[name] for name in ids])
+
+    def take(self, numbers: IntArray) -> VideoTable:
+        """The table of the videos at (n,) places; the memory is shared."""
+        return self._with([self.videos[number] for number in numbers])
+
+    def _with(self, videos: Sequence[Video]) -> VideoTable:
         return VideoTable(videos, self.memory, required=self.required, checked=self.checked)
 
     def features(self, video: Video, start: int = 0, stop: int | None = None) -> FloatArray:
@@ -294,7 +300,7 @@ class VideoTable(Mapping[str, Video]):
             SspvsError: They cannot be read, are not finite, or are of another width than the table's.
         """
         n_picks = video.n_picks
-        if not n_picks:  # only reading tells
+        if not n_picks:  # unknown before they are read
             whole = self._whole(video.streams[0])
             n_picks = len(whole)
             if self.kind.width:

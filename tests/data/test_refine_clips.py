@@ -138,7 +138,7 @@ def test_a_short_clip_does_not_read_a_long_video(tmp_path: Path, monkeypatch: py
     with h5py.File(tmp_path / "long.h5", "w") as file:
         file["features"] = features_of(1, 2000)
     data = ready(tmp_path / "long.h5", memory_bytes=2000 * 6 * 4 - 1, clip_frames=3, batch_size=1)
-    reader = data.clips("train").parts[0].table.reader
+    reader = data.clips("train").tables[0].reader
     read: list[int] = []
     stored = reader.stored
 

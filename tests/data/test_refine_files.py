@@ -21,7 +21,6 @@ from summarization_material import fingerprint_of
 
 from sspvs.data import records
 from sspvs.data.feature_files import apart, feature_files
-from sspvs.data.judged import ClipPart
 from sspvs.data.loader import Pick
 from sspvs.data.refine import RefineDataModule
 from sspvs.data.shards import write_shards
@@ -419,9 +418,9 @@ def test_damaged_records_among_those_held_out(tmp_path: Path, caplog: pytest.Log
     assert re.search(rf"\d of the records held out cannot be read: a/.*{len(first)} videos remain", caplog.text)
     with pytest.raises(DatasetError, match=r"records held out cannot be read: .* data\.skip_bad true"):
         ready(path, skip_bad=False, **how).val_dataloader()
-    (part,) = ready(path).clips("train").parts
+    (table,) = ready(path).clips("train").tables
     with pytest.raises(DatasetError, match="none is left to validate on"):
-        readable([ClipPart(part.table, part.numbers[1::2])], skip_bad=True)
+        readable([table.take(np.arange(1, len(table), 2))], skip_bad=True)
 
 
 def test_a_file_that_vanishes_while_training(tmp_path: Path) -> None:
