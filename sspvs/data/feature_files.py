@@ -96,7 +96,7 @@ def videos_of(file: FeatureFile) -> list[Video]:
     """The videos of a file that is not of records; none of an h5 file of scores or of other things than features."""
     try:
         if file.kind == "shards":
-            videos = [replace(video, id=f"{file.label}/{video.id}") for video in read_index(file.path).table.videos]
+            videos = [replace(video, id=f"{file.label}/{video.id}") for video in read_index(file.path).videos]
         else:
             listing = {"h5": _h5_streams, "npy": _npy_streams, "npz": _npz_streams, "tar": _tar_streams}
             streams = listing[file.kind](file.path)

@@ -80,8 +80,8 @@ def without_judged(tables: Sequence[VideoTable], judged: JudgedVideos) -> list[V
     for table in tables:
         same = np.zeros(len(table), bool)
         for place in np.flatnonzero(table.n_picks):
-            same[place] = judged.has(table.videos[place], table)
-        left_out += [table.videos[place].id for place in np.flatnonzero(same)]
+            same[place] = judged.has(table.videos[int(place)], table)
+        left_out += [table.videos[int(place)].id for place in np.flatnonzero(same)]
         kept.append(table.take(np.flatnonzero(~same)) if same.any() else table)
     _warn(left_out, "unlabelled videos")
     return kept

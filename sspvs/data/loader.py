@@ -16,6 +16,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.distributed import DistributedSampler
 
+from sspvs.table import VideoTable
 from sspvs.types import IntArray
 
 logger = logging.getLogger(__name__)
@@ -30,14 +31,12 @@ class Pick(NamedTuple):
     item: int
 
 
-class ExampleDataset(Dataset[Example]):
+class PickedDataset(Dataset[Example]):
     """Examples of videos, indexed by `Pick`, by a plain index (draw 0), or by a list of either."""
 
     def __getitem__(self, key: Pick | int | list[Pick] | list[int]) -> Example | list[Example]:  # type: ignore[override]
         """One example, or those of a list."""
-        if isinstance(key, list):
-            return [self.example(one) for one in key]
-        return self.example(key)
+        return [self.example(one) for one in key] if isinstance(key, list) else self.example(key)
 
     def example(self, key: Pick | int) -> Example:
         """One example."""
@@ -46,6 +45,32 @@ class ExampleDataset(Dataset[Example]):
     @abstractmethod
     def _example(self, pick: Pick) -> Example:
         """One example, as the task draws it."""
+
+
+class ExampleDataset(PickedDataset[Example]):
+    """An example of each video of a table.
+
+    Args:
+        table: The videos.
+        max_frames: Longest run of a video's frames in an example; None: whole videos.
+
+    Raises:
+        ValueError: `max_frames` is below 1.
+    """
+
+    def __init__(self, table: VideoTable, max_frames: int | None) -> None:
+        if max_frames is not None and max_frames < 1:
+            raise ValueError(f"max_frames must be at least 1, got {max_frames}")
+        self.table, self.items, self.max_frames = table, table.videos, max_frames
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    @property
+    def lengths(self) -> IntArray:
+        """(n,) frames of each video's example."""
+        most = np.iinfo(np.int64).max if self.max_frames is None else self.max_frames
+        return np.minimum(self.table.n_picks, most)
 
 
 class LengthBuckets(DistributedSampler[list[Pick]]):

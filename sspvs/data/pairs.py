@@ -55,7 +55,7 @@ def load_pairs(
         DatasetError: All that is wrong with it.
     """
     if path.is_dir() and is_shards(path):
-        return read_index(path).table
+        return read_index(path)
     videos, where = _listed(path)
     problems = Problems(where)
     ready = with_features(
@@ -72,7 +72,7 @@ def load_pairs(
 def feature_dim_of(path: Path, extraction: ExtractionSettings | None = None) -> int:
     """D, from the first video alone; of raw videos that have no features yet, from the backbone."""
     if path.is_dir() and is_shards(path):
-        return read_index(path).table.feature_dim
+        return read_index(path).feature_dim
     videos, where = _listed(path)
     settings = extraction or ExtractionSettings()
     first = videos[:1]

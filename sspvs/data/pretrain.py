@@ -104,18 +104,16 @@ class PretrainDataset(ExampleDataset[Example]):
         seed: int = 0,
         mode: Mode = "train",
     ) -> None:
-        if max_frames is not None and max_frames < 1:
-            raise ValueError(f"max_frames must be at least 1, got {max_frames}")
+        super().__init__(VideoTable(tuple(items), checked=True), max_frames)
         if not 0 <= negative_probability <= 1:
             raise ValueError(f"negative_probability must be between 0 and 1, got {negative_probability}")
-        self.table = VideoTable(tuple(items), checked=True)
-        self.items = self.table.videos
         self.tokenizer = tokenizer
         self.text = TextSettings() if text is None else text
         self.masks = MaskSettings() if masks is None else masks
         self.mode = mode
         self.seed = seed
-        self.max_frames = None if mode == "predict" else max_frames
+        if mode == "predict":
+            self.max_frames = None
         self.negative_probability = 0.0 if mode == "predict" else negative_probability
         self._by_name = np.array(sorted(range(len(self.items)), key=lambda i: self.items[i].id), np.int64)
         self._groups = same_text_groups([self.items[i].text for i in self._by_name])  # in the order of names
@@ -129,15 +127,6 @@ class PretrainDataset(ExampleDataset[Example]):
                 else f"there is only one video {whose}, which can be given no other's text; {ways}, or set "
                 "data.negative_probability to 0"
             )
-
-    def __len__(self) -> int:
-        return len(self.items)
-
-    @property
-    def lengths(self) -> IntArray:
-        """(n,) frames of each item's examples."""
-        most = np.iinfo(np.int64).max if self.max_frames is None else self.max_frames
-        return np.minimum(self.table.n_picks, most)
 
     @property
     def shards(self) -> IntArray | None:

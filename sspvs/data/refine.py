@@ -20,7 +20,7 @@ from sspvs.data.drawing import Short, draw_clip, item_generator
 from sspvs.data.feature_files import feature_files
 from sspvs.data.fold_data import FoldDataModule, Part, as_paths
 from sspvs.data.judged import JudgedVideos, training_videos, without_judged
-from sspvs.data.loader import BatchLoader, ExampleDataset, Pick, rank_loader
+from sspvs.data.loader import BatchLoader, Pick, PickedDataset, rank_loader
 from sspvs.data.unlabelled import Unlabelled, held_out, likely_width, load_unlabelled, readable
 from sspvs.errors import DatasetError, SspvsError, listed, one_line
 from sspvs.table import FeatureMemory, Video, VideoTable, check_features
@@ -46,7 +46,7 @@ class Clip(NamedTuple):
     frames: FloatArray
 
 
-class RefineDataset(ExampleDataset[Clip]):
+class RefineDataset(PickedDataset[Clip]):
     """Clips, or whole videos, of several tables.
 
     Args:

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 from tqdm import tqdm
@@ -31,23 +31,9 @@ from sspvs.types import Fingerprint
 
 INDEX = "index.jsonl"
 FORMAT, VERSION = "sspvs shards", 1
-
-
 PLAN = ".plan"
 _HEAD = 1 << 20  # bytes of the first line, at most
 _LARGEST = {"float16": 65504.0, "float32": float(np.finfo(np.float32).max)}
-
-
-class ShardIndex(NamedTuple):
-    """What is in a folder of shards.
-
-    Attributes:
-        table: The pairs, in the shards' order.
-        plan: Digest of what they were made from.
-    """
-
-    table: VideoTable
-    plan: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,12 +62,7 @@ def is_shards(folder: Path) -> bool:
 
 def has_our_index(folder: Path) -> bool:
     """Whether the index is one of ours, whole or not."""
-    try:
-        check_regular(folder / INDEX)
-        with (folder / INDEX).open(encoding="utf-8") as file:
-            return bool(parse_json(file.readline(_HEAD))["format"] == FORMAT)
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
+    return _head(folder).get("format") == FORMAT
 
 
 def write_index(folder: Path, items: Sequence[Video], fingerprint: Fingerprint | None, plan: str) -> None:
@@ -98,8 +79,8 @@ def write_index(folder: Path, items: Sequence[Video], fingerprint: Fingerprint |
     write_text(folder / INDEX, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
 
 
-def read_index(folder: Path) -> ShardIndex:
-    """The index of a folder of shards; the shards must be there, only their first bytes are read."""
+def read_index(folder: Path) -> VideoTable:
+    """The pairs of a folder of shards, in their order; the shards must be there, only their first bytes are read."""
     path = folder / INDEX
     try:
         head, *rows = (parse_json(line) for _, line in lines_of(read_text(path)))
@@ -120,7 +101,18 @@ def read_index(folder: Path) -> ShardIndex:
         elif reason := why_not(shard, "tar"):
             problems.add("", f"the shard {shard.name}: {reason}")
     problems.raise_any()
-    return ShardIndex(VideoTable(videos, checked=True), str(head["plan"]))
+    return VideoTable(videos, checked=True)
+
+
+def _head(folder: Path) -> dict[str, Any]:
+    """The first line of the index; empty where it cannot be read."""
+    try:
+        check_regular(folder / INDEX)
+        with (folder / INDEX).open(encoding="utf-8") as file:
+            head = parse_json(file.readline(_HEAD))
+    except (OSError, ValueError):
+        return {}
+    return head if isinstance(head, dict) else {}
 
 
 def text_as_json(text: TextFields | TokenFields) -> dict[str, Any]:
@@ -265,8 +257,9 @@ def _plan_there(folder: Path) -> str:
     if (folder / PLAN).is_file():
         return (folder / PLAN).read_text(encoding="utf-8").strip()
     try:
-        return read_index(folder).plan if is_shards(folder) else ""
-    except SspvsError:
+        read_index(folder)
+        return str(_head(folder)["plan"])
+    except (SspvsError, KeyError):
         return ""
 
 

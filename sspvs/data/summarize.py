@@ -79,22 +79,12 @@ class SummarizeDataset(ExampleDataset[Example]):
         seed: int = 0,
         mode: Literal["train", "whole"] = "train",
     ) -> None:
-        if max_frames is not None and max_frames < 1:
-            raise ValueError(f"max_frames must be at least 1, got {max_frames}")
-        self.table, self.items = table, tuple(table.videos)
+        super().__init__(table, max_frames)
         self.tokenizer, self.text = tokenizer, text
         self.mode, self.seed = mode, seed
-        self.max_frames = max_frames if mode == "train" else None
+        if mode == "whole":
+            self.max_frames = None
         self._fields = [] if tokenizer is None else [tokenize(item.text, tokenizer) for item in self.items]
-
-    def __len__(self) -> int:
-        return len(self.items)
-
-    @property
-    def lengths(self) -> IntArray:
-        """(n,) frames of each video's examples."""
-        most = np.iinfo(np.int64).max if self.max_frames is None else self.max_frames
-        return np.minimum(self.table.n_picks, most)
 
     @property
     def n_with_text(self) -> int:

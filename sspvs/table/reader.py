@@ -21,7 +21,7 @@ from sspvs.errors import FeatureFileError, SspvsError, first_line
 from sspvs.files import check_kind
 from sspvs.table import layout
 from sspvs.table.h5_file import H5_ERRORS, open_h5
-from sspvs.table.video import FEATURES, FeatureKind, FeatureStream, Stored
+from sspvs.table.video import FEATURES, FeatureStream, Stored
 from sspvs.types import Fingerprint, FloatArray
 
 _ARRAYS = (".npy", ".tar")
@@ -92,14 +92,6 @@ class StreamReader:
             FeatureFileError: As in `shape`.
         """
         return as_features(self.stored(stream, start, stop))
-
-    def kind(self, stream: FeatureStream) -> FeatureKind:
-        """Width and fingerprint, as the file has them.
-
-        Raises:
-            FeatureFileError: As in `shape`.
-        """
-        return FeatureKind(self.shape(stream)[1], self.fingerprint(stream))
 
     def fingerprint(self, stream: FeatureStream) -> Fingerprint | None:
         """What made the features; None when unknown.

@@ -192,6 +192,8 @@ class VideoTable(Mapping[str, Video]):
     ) -> VideoTable:
         """The videos of a feature or dataset file, with their picks; annotations are read when they are needed.
 
+        Videos of a dataset file without features have annotations alone.
+
         Args:
             path: The h5 file.
             streams: Datasets that are joined, such as `features` and `features_motion`.
@@ -203,16 +205,13 @@ class VideoTable(Mapping[str, Video]):
         reader, videos = StreamReader(), []
         with FeatureStore(path) as store:
             for name in store:
-                places = [FeatureStream(store.path, store.group_of(name), name=stream) for stream in streams]
-                picks, n_frames = store.picks_of(name)
-                video = Video(
-                    name,
-                    tuple(with_facts(place, reader) for place in places),
-                    picks=picks,
-                    n_frames=n_frames,
-                    read_annotations=partial(_annotations, store.path, name),
-                )
-                _check_lengths(video, [stream.n_picks for stream in video.streams])
+                video = Video(name, read_annotations=partial(_annotations, store.path, name))
+                if store.streams_of(name):
+                    places = [FeatureStream(store.path, store.group_of(name), name=stream) for stream in streams]
+                    picks, n_frames = store.picks_of(name)
+                    found = tuple(with_facts(place, reader) for place in places)
+                    video = replace(video, streams=found, picks=picks, n_frames=n_frames)
+                    _check_lengths(video, [stream.n_picks for stream in found])
                 videos.append(video)
         reader.close()
         return cls(videos, memory)

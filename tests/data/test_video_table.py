@@ -31,6 +31,7 @@ from sspvs.table import (
     check_features,
     join,
     merge_files,
+    read_dataset,
     read_features,
     table,
     write_features,
@@ -67,6 +68,17 @@ def test_one_stream_is_read_with_its_picks(tmp_path: Path) -> None:
     np.testing.assert_array_equal(videos.features(video), features_of(1, 12))
     np.testing.assert_array_equal(videos.features(video, 3, 5), features_of(1, 12)[3:5])
     np.testing.assert_array_equal(videos.rows(video, lambda n: np.array([0, n - 1])), features_of(1, 12)[[0, 11]])
+
+
+def test_annotations_are_read_when_they_are_needed(tmp_path: Path) -> None:
+    path = write_annotated(tmp_path / "d.h5", 3, features={"video_2"})
+    videos = VideoTable.open(path)
+    assert [len(video.streams) for video in videos.values()] == [0, 1, 0]
+    for key, video in videos.items():
+        expected = read_dataset(path)[key]
+        assert video.annotations is not None
+        assert (video.annotations.video_name, video.annotations.n_frames) == (expected.video_name, expected.n_frames)
+        np.testing.assert_array_equal(video.annotations.picks, expected.picks)
 
 
 def test_streams_of_one_file_are_joined_pick_by_pick(tmp_path: Path) -> None:
