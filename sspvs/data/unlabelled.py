@@ -54,7 +54,7 @@ class Unlabelled:
                 suffix = stream.path.suffix.lower()
                 if suffix == ".npy" or stream.load is not None:
                     first.setdefault(suffix, stream)
-        return any(reader.stored(stream, 0, 1).dtype == np.uint8 for stream in first.values())
+        return any(map(reader.is_bytes, first.values()))
 
 
 def likely_width(paths: Sequence[str]) -> int:

@@ -61,6 +61,13 @@ class StreamReader:
                 length, width = self._dataset(stream).shape
         return int(length), int(width)
 
+    def is_bytes(self, stream: FeatureStream) -> bool:
+        """Whether the features are YouTube-8M's bytes; where the file allows it, only its header is read."""
+        with _readable(stream):
+            if stream.load is not None:
+                return bool(self._loaded(stream).dtype == np.uint8)
+            return _is_array(stream) and bool(self._array(stream)[2] == np.uint8)
+
     def stored(self, stream: FeatureStream, start: int = 0, stop: int | None = None) -> Stored:
         """(t, D) rows `start` to `stop` as they are stored; the rest is not read, where the file allows it.
 
