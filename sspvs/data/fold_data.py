@@ -57,9 +57,6 @@ def importance_target(annotations: Annotations) -> FloatArray:
 
     Returns:
         (T,) float32; 0 at the least and 1 at the most important pick.
-
-    Raises:
-        DatasetError: The video has no annotations, or a score is NaN or infinite.
     """
     scores = consensus_scores(annotations)
     if scores is None:
@@ -96,10 +93,6 @@ def survey_fold(
 
     Returns:
         The videos with their targets, and the annotations of those that are judged, by id.
-
-    Raises:
-        DatasetError: Videos without features or annotations, or of another width than most.
-        FingerprintMismatchError: Features that were made differently.
     """
     _refuse_without_features(ids, stores)
     reader, videos, annotations, problems = StreamReader(), list[Video](), dict[str, Annotations](), list[str]()
@@ -184,9 +177,6 @@ def judge(annotations: Mapping[str, Annotations], scores: Mapping[str, FloatArra
         `kendall_tau`, `spearman_rho`, `f_score_avg`, `f_score_max`. What is undefined for a video is left out of the
         mean (scores that are constant have no correlation), and NaN when it is for all. F1 is missing when no video has
         what it takes, and everything when no video was scored.
-
-    Raises:
-        ValueError: Scores of no such video, of another length, or not finite.
     """
     unknown = [name for name in scores if name not in annotations]
     if unknown:

@@ -29,10 +29,6 @@ class Stores(Mapping[str, DatasetStore]):
     Args:
         tested: The dataset file that is tested.
         others: Those of other datasets.
-
-    Raises:
-        DatasetError: A file cannot be read.
-        ValueError: Two of them have the same name.
     """
 
     def __init__(self, tested: Path, others: Sequence[Path] = ()) -> None:
@@ -127,10 +123,6 @@ def plan_fold(
             validation videos are trained on.
         val_share: Of those videos; at least one, and never all.
         seed: Draws which ones.
-
-    Raises:
-        ValueError: There is no such fold.
-        DatasetError: It trains on datasets that were not given, on nothing, or on one video that cannot be shared.
     """
     if validate_on not in get_args(ValidateOn):
         raise ValueError(f"validate_on must be one of {', '.join(get_args(ValidateOn))}, got {validate_on!r}")

@@ -53,9 +53,6 @@ class ExampleDataset(PickedDataset[Example]):
     Args:
         table: The videos.
         max_frames: Longest run of a video's frames in an example; None: whole videos.
-
-    Raises:
-        ValueError: `max_frames` is below 1.
     """
 
     def __init__(self, table: VideoTable, max_frames: int | None) -> None:

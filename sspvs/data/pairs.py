@@ -50,9 +50,6 @@ def load_pairs(
         extraction: How raw videos are extracted.
         skip_bad: Leave out videos that cannot be used, as long as there are others: the table's `problems`.
         progress: Show progress bars; quiet when stderr is no terminal.
-
-    Raises:
-        DatasetError: All that is wrong with it.
     """
     if path.is_dir() and is_shards(path):
         return read_index(path)
@@ -93,9 +90,6 @@ def split_pairs(videos: Sequence[Video], val_share: float) -> tuple[list[Video],
     in every run, and a video stays on its side when others are added. Videos with the same title or text stay together.
     Of four such groups or more at least two are on either side, since texts are compared with each other; of fewer
     none is held out.
-
-    Raises:
-        DatasetError: Nothing would be left to train on.
     """
     if any(video.part == "val" for video in videos):
         held_out = {video.id for video in videos if video.part == "val"}

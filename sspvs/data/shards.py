@@ -171,11 +171,6 @@ def write_shards(
         fingerprint: What made the features.
         overwrite: Replace shards of other pairs or settings.
         progress: Show a progress bar; quiet when stderr is no terminal.
-
-    Raises:
-        OutputError: The folder has something else, or cannot be written to.
-        FeatureFileError: Features cannot be read.
-        ValueError: An argument is out of range, there are no pairs, or a feature is too large for `dtype`.
     """
     if shard_size < 1 or not items:
         raise ValueError(f"expected pairs and a shard_size of at least 1, got {len(items)} pairs and {shard_size}")

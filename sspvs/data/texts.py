@@ -69,9 +69,6 @@ def read_texts(path: Path, stores: Stores) -> dict[str, TextFields]:
     Args:
         path: The manifest.
         stores: The datasets.
-
-    Raises:
-        DatasetError: All that is wrong with it, with line numbers.
     """
     problems, texts = Problems(path), dict[str, TextFields]()
     rows = list(read_rows(path, problems))

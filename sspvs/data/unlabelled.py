@@ -87,9 +87,6 @@ def load_unlabelled(
         memory: Keeps features once they are read.
         skip_bad: Leave out what cannot be used, and warn; else refuse.
         progress: Show progress bars; quiet when stderr is no terminal.
-
-    Raises:
-        DatasetError: Videos that cannot be used (all of them, or with `skip_bad` false any), listed together.
     """
     files, problems = feature_files(paths), list[str]()
     records = read_records([file for file in files if file.kind == "records"], memory, problems, progress=progress)
@@ -154,9 +151,6 @@ def held_out(tables: Sequence[VideoTable], share: float, seed: int) -> tuple[lis
         tables: The videos.
         share: Of them, about: one at least and never all.
         seed: Of the draw.
-
-    Raises:
-        DatasetError: There is one video alone.
     """
     chances = [_chances(table, seed) for table in tables]
     ordered = np.sort(np.concatenate(chances))

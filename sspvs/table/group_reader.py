@@ -62,9 +62,6 @@ class GroupReader:
             key: The dataset.
             finite: Refuse NaN, infinite and larger values.
             single: What the one number is; refuse several before they are read.
-
-        Raises:
-            SspvsError: When it holds something else.
         """
         if key not in self._group:
             return None
@@ -118,9 +115,6 @@ class GroupReader:
             key: The dataset.
             n_frames: N.
             n_picks: T, where it is known.
-
-        Raises:
-            SspvsError: They are not as many, do not increase, or are not frames of the video.
         """
         picks = self.whole_column(key)
         if picks is None:

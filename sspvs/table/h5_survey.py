@@ -1,4 +1,4 @@
-"""What each key of the field's h5 files means, in plain words, and how to make it.
+"""The keys of the field's h5 files: what each means and how to make it, which are in a file, and its family.
 
 The community's keys were never documented by those who made them; these explanations were checked against the official
 annotation files.
@@ -251,6 +251,8 @@ def unread_parts(path: str | os.PathLike[str], video: str) -> list[str]:
 def guide_of(key: str, family: Family) -> KeyGuide:
     """What a key means in a family of files."""
     guide = TOKEN_GUIDE if family == "tokens" else GUIDE
+    if key.startswith(f"{layout.FEATURES}_"):
+        return KeyGuide("(T, D)", "a further stream of features at the same picks, such as motion or sound")
     return guide.get(key, UNKNOWN)
 
 

@@ -277,9 +277,6 @@ def write_stream(
         features: (T, D_NAME), a row for each of the group's picks.
         fingerprint: What made them; None when unknown.
         half_precision: Store float16.
-
-    Raises:
-        FeatureFileError: There is no `features`, or of another number of picks.
     """
     rows = len(group[FEATURES]) if FEATURES in group else 0
     if features.ndim != 2 or len(features) != rows:

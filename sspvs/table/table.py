@@ -80,10 +80,6 @@ def check_alike(kinds: Mapping[str, FeatureKind], remedy: str | None = None) -> 
     Args:
         kinds: What they are, by file or video.
         remedy: As in `check_features`.
-
-    Raises:
-        FeatureWidthError: One has another width than most.
-        FingerprintMismatchError: One has another fingerprint than most.
     """
     expected = usual_kind(Counter(kinds.values()))
     for where, kind in kinds.items():
