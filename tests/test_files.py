@@ -28,9 +28,8 @@ from sspvs.annotations.record import Problems
 from sspvs.annotations.shots import read_given_shots
 from sspvs.annotations.splits import read_splits
 from sspvs.cli import main
-from sspvs.data.pretrain.items import FeatureReader, FeatureRef
-from sspvs.data.pretrain.shards import FORMAT, INDEX, VERSION, read_index
-from sspvs.data.refinement.finding import ClipReader, array_names, feature_files, videos_of
+from sspvs.data.feature_files import array_names, feature_files, videos_of
+from sspvs.data.shards import FORMAT, INDEX, VERSION, read_index
 from sspvs.errors import SspvsError
 from sspvs.files import decode_text, kind_of_start, read_text, why_not
 from sspvs.formats import convert, inspect_file
@@ -40,8 +39,7 @@ from sspvs.formats.scores import read_score_file
 from sspvs.formats.sspvs_release import read_tokens
 from sspvs.formats.tfrecord import record_places
 from sspvs.selection.shots import given_shots
-from sspvs.table import read_dataset, read_features, read_score_facts, read_scores
-from sspvs.table.frame_slices import FrameSlices
+from sspvs.table import FeatureStream, StreamReader, read_dataset, read_features, read_score_facts, read_scores
 from sspvs.table.text import TextFields
 from sspvs.tasks.checkpoint import read_kind, read_lightning_checkpoint, read_tensors
 from sspvs.tasks.official_checkpoint import read_official
@@ -104,7 +102,7 @@ def _checkpoint_folder(path: Path) -> None:
 READERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "dataset": ("x.h5", read_dataset),
     "features": ("x.h5", read_features),
-    "runs of frames": ("x.h5", lambda path: FrameSlices().shape(path)),
+    "runs of frames": ("x.h5", lambda path: StreamReader().shape(FeatureStream(path))),
     "scores in h5": ("x.h5", read_scores),
     "how scores were made": ("x.h5", read_score_facts),
     "any scores": ("x.h5", read_score_file),
@@ -114,7 +112,7 @@ READERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "token ids": ("x.h5", read_tokens),
     "captioned clips": ("x.h5", CaptionedClips),
     "captioned clips in npz": ("x.npz", CaptionedClips),
-    "an array of a manifest": ("x.npy", lambda path: FeatureReader().shape(FeatureRef(path))),
+    "an array of a manifest": ("x.npy", lambda path: StreamReader().shape(FeatureStream(path))),
     "clips in h5": ("x.h5", _clips),
     "clips in npz": ("x.npz", _clips),
     "clips in tar": ("x.tar", _clips),
@@ -333,8 +331,8 @@ def _claiming(path: Path, shape: tuple[int, ...]) -> Path:
         ("x.npz", CaptionedClips),
         ("x.npz", lambda path: load_array(path, "features")),
         ("x.npy", load_array),
-        ("x.npy", lambda path: FeatureReader().shape(FeatureRef(path))),
-        ("x.npy", lambda path: ClipReader().shape(FeatureRef(path))),
+        ("x.npy", lambda path: StreamReader().shape(FeatureStream(path))),
+        ("x.npy", lambda path: StreamReader().stored(FeatureStream(path))),
         ("x.mat", lambda path: read_summe_video(path, "video_1")),
     ],
 )

@@ -34,9 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the shards, and print what was done; 0 when all went well, 1 when videos were left out."""
-    from sspvs.data.pretrain.raw_videos import ExtractionSettings
-    from sspvs.data.pretrain.shards import write_shards
-    from sspvs.data.pretrain.sources import load_pairs
+    from sspvs.data.pairs import ExtractionSettings, load_pairs
+    from sspvs.data.shards import write_shards
 
     problems = []
     if args.shard_size < 1:
@@ -49,15 +48,15 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError("; ".join(problems))
     extraction = ExtractionSettings(args.backbone, args.rate, args.device, args.download)
     pairs = load_pairs(args.pairs, extraction, skip_bad=True, progress=True)
-    for sentence in pairs.left_out:
-        print(f"error: {printable(sentence)}; left out", file=sys.stderr)
+    for where, sentence in pairs.problems:
+        print(f"error: {printable(f'{where}: {sentence}')}; left out", file=sys.stderr)
     report = write_shards(
-        pairs.items,
+        pairs.videos,
         args.out,
         shard_size=args.shard_size,
         dtype=args.dtype,
         seed=args.seed,
-        fingerprint=pairs.fingerprint,
+        fingerprint=pairs.common_fingerprint,
         overwrite=args.overwrite,
         progress=True,
     )
@@ -67,4 +66,4 @@ def run(args: argparse.Namespace) -> int:
         f"{'shard' if shards == 1 else 'shards'}, {report.n_bytes / 1e6:.1f} MB ({report.written} written, "
         f"{report.kept} kept)"
     )
-    return 1 if pairs.left_out else 0
+    return 1 if pairs.problems else 0

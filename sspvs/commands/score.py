@@ -118,7 +118,7 @@ def _check_width(store: FeatureStore, scorer: Scorer) -> None:
 def _contrastive_backbone(store: FeatureStore, args: argparse.Namespace) -> Backbone | None:
     """The backbone for the title, or to hold the features against; None when neither is wanted."""
     from sspvs.features.backbones import load_backbone
-    from sspvs.table import check_fingerprint
+    from sspvs.table import FeatureKind, check_features
 
     found = store.fingerprint
     name = args.backbone or (found.backbone if found else None)
@@ -127,7 +127,8 @@ def _contrastive_backbone(store: FeatureStore, args: argparse.Namespace) -> Back
     if name is None:
         raise ValueError(f"{args.features} does not say which backbone made it; name it with --backbone")
     backbone = load_backbone(name, device=args.device, download=args.download)
-    _warn(check_fingerprint(found, backbone.fingerprint(found.rate_hz if found else 2.0), str(args.features)))
+    expected = FeatureKind(fingerprint=backbone.fingerprint(found.rate_hz if found else 2.0))
+    _warn(check_features(FeatureKind(fingerprint=found), expected, str(args.features), like=f"those of {name}"))
     return backbone
 
 
@@ -148,7 +149,7 @@ def _texts(scorer: Scorer, args: argparse.Namespace, silent: list[str]) -> Calla
         raise ValueError("--use-text takes each video's own text; leave --title, --query and --category out")
     if scorer.name == CONTRASTIVE or not scorer.text_fields:
         raise ValueError(f"--use-text is for checkpoints that were trained with text, which {scorer.name} was not")
-    from sspvs.data.summarization.texts import text_of
+    from sspvs.data.texts import text_of
     from sspvs.table import read_dataset
 
     dataset = read_dataset(args.features)

@@ -18,7 +18,7 @@ from pytorch_lightning.loggers import CSVLogger
 from sspvs.benchmark.result_file import versions
 from sspvs.crossval.folder import METRICS, PRETRAINED, RECORD, SCORES, WANDB, Chosen, CrossvalFolder, FoldRecord
 from sspvs.crossval.plan import PACKAGES, CrossvalSettings
-from sspvs.data.summarization.fold_data import FoldDataModule
+from sspvs.data.fold_data import FoldDataModule
 from sspvs.errors import CheckpointError, TrainingDivergedError
 from sspvs.tasks.checkpoint import WEIGHTS
 from sspvs.tasks.judged_task import JudgedTask

@@ -15,8 +15,8 @@ from jsonargparse import ArgumentParser, Namespace
 
 from sspvs.benchmark.result_file import file_facts
 from sspvs.benchmark.rows import refined_row
-from sspvs.data.refinement.finding import feature_files
-from sspvs.data.summarization.fold_data import FoldDataModule, as_paths
+from sspvs.data.feature_files import feature_files
+from sspvs.data.fold_data import FoldDataModule, as_paths
 from sspvs.parsing import parse_yaml
 from sspvs.schema import Range, Settings
 from sspvs.sharing import file_name

@@ -23,7 +23,7 @@ from sspvs.crossval.fold_run import FoldJob, report, run_fold
 from sspvs.crossval.folder import RESULT, CrossvalFolder, FoldRecord
 from sspvs.crossval.plan import CrossvalSettings, Keep, Plan, Rule
 from sspvs.crossval.results import CrossValidation, check_protocols, gather, log_summary
-from sspvs.data.summarization.fold_data import FoldDataModule
+from sspvs.data.fold_data import FoldDataModule
 from sspvs.evaluation.protocol import DEFAULT_PROTOCOL, protocols_named
 from sspvs.evaluation.summary_rule import rule_named
 from sspvs.training.run import WandbMode

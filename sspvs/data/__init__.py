@@ -1,14 +1,8 @@
-"""Annotations, splits and the file formats that users have, made into one dataset file; and files made into batches.
+"""Videos made into batches: three thin Lightning data modules over `sspvs.table.VideoTable`.
 
-annotations/     SumMe's, TVSum's and one's own annotation files -> what people said, on the videos' frames
-building/        annotations, features, shots -> a dataset file (`sspvs data build`)
-formats/         each file format of the field: told, explained, checked, converted (`sspvs data inspect`, `convert`)
-splits/          folds of training and test videos: read in every style, made with full coverage (`sspvs data splits`)
-pretrain/        video-text pairs -> batches that pretrain
-summarization/   annotated videos and a fold -> batches that fine-tune, and the figures that choose a checkpoint
-refinement/      features of videos that nobody annotated, and a fold's -> batches of clips that refine features
-synthetic/       a world of drawn videos with text and annotators (`sspvs data world`)
-scores/          anybody's scores, matched to a dataset's videos
-buckets.py       which videos make which batch on which rank; loader.py goes on there after a restart
-video_finder.py  a video by its key or by any spelling of its name
+pretrain.py, pairs.py       video-text pairs of manifests, releases (manifest.py) and shards (shards.py)
+summarize.py, fold_data.py  annotated videos of one fold (folds.py), with what is written about them (texts.py)
+refine.py, unlabelled.py    clips of unlabelled features (feature_files.py, records.py), and of folds (judged.py)
+drawing.py                  crops, clips, masks and partners, drawn by video and draw
+loader.py, batch.py         which videos make which batch on which rank, resumable; the batches
 """

@@ -1,11 +1,10 @@
-"""What a training step is given.
+"""The batches of the three tasks, and how videos of different lengths are padded into one.
 
 Axis letters: B batch, T picks, L tokens, M masked frames, D feature width.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -23,7 +22,7 @@ class PretrainBatch(NamedTuple):
     Attributes:
         frames: (B, T, D) float32 features, zeros where there is no frame.
         frame_mask: (B, T) bool, True = a frame of the video.
-        tokens: (B, L) int64 token ids of the text given to each video.
+        tokens: (B, L) int64 token ids of each video's text, its own or another's.
         token_mask: (B, L) bool, True = a token, False = padding.
         masked_index: (B, M) int64 frames to mask and recover.
         masked_counted: (B, M) bool, which of them count: short videos mask fewer.
@@ -46,14 +45,14 @@ class PretrainBatch(NamedTuple):
 
 
 class SummarizeBatch(NamedTuple):
-    """Videos with people's importance, and with text where it guides.
+    """Videos with annotated importance, and with text where it guides.
 
     Attributes:
         frames: (B, T, D) float32 features, zeros where there is no frame.
         frame_mask: (B, T) bool, True = a frame of the video.
         target: (B, T) float32 importance, min-max normalised over the whole video to [0, 1]; zeros in the padding.
         ids: The videos, as `dataset/key`.
-        tokens: (B, L) int64 token ids; None where no text is asked for.
+        tokens: (B, L) int64 token ids; None without text.
         token_mask: (B, L) bool, True = a token, False = padding; None likewise.
         has_text: (B,) bool, whether anything is written about the video; None likewise.
     """
@@ -68,7 +67,7 @@ class SummarizeBatch(NamedTuple):
 
 
 class RefineBatch(NamedTuple):
-    """Clips of videos, or whole videos, without anything that people said of them.
+    """Clips of videos, or whole videos, without annotations.
 
     Attributes:
         frames: (B, T, D) float32 raw features, zeros where there is no frame.
@@ -98,23 +97,3 @@ def stack_tokens(tokens: Sequence[IntArray], masks: Sequence[npt.NDArray[np.bool
     stacked, mask = np.stack(tokens), np.stack(masks)
     length = int(mask.any(axis=0).nonzero()[0].max()) + 1
     return torch.from_numpy(stacked[:, :length].copy()), torch.from_numpy(mask[:, :length].copy())
-
-
-def item_generator(seed: int, name: str, draw: int | None) -> np.random.Generator:
-    """The generator of one video in one draw.
-
-    Args:
-        seed: Of the run.
-        name: The video's id.
-        draw: Which draw of training (epoch, times repeats); None: validation, the same in every epoch.
-    """
-    digest = int.from_bytes(hashlib.blake2b(name.encode("utf-8", "replace"), digest_size=8).digest(), "little")
-    return np.random.default_rng([seed, 0 if draw is None else draw + 1, digest])
-
-
-def draw_crop(n_frames: int, most: int | None, generator: np.random.Generator) -> tuple[int, int]:
-    """First and one past the last of a run of at most `most` frames, drawn uniformly."""
-    if most is None or n_frames <= most:
-        return 0, n_frames
-    start = int(generator.integers(n_frames - most + 1))
-    return start, start + most

@@ -7,32 +7,73 @@ of every batch, no rank waits for another's data, and a run that was stopped goe
 from __future__ import annotations
 
 import logging
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 import numpy as np
+import torch
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.distributed import DistributedSampler
 
+from sspvs.table import VideoTable
 from sspvs.types import IntArray
+
+logger = logging.getLogger(__name__)
+Batch = TypeVar("Batch")
+Example = TypeVar("Example")
 
 
 class Pick(NamedTuple):
-    """One item in one draw.
-
-    Attributes:
-        draw: Which draw of training: the epoch, times repeats.
-        item: Its index.
-    """
+    """One item in one draw."""
 
     draw: int
     item: int
 
 
+class PickedDataset(Dataset[Example]):
+    """Examples of videos, indexed by `Pick`, by a plain index (draw 0), or by a list of either."""
+
+    def __getitem__(self, key: Pick | int | list[Pick] | list[int]) -> Example | list[Example]:  # type: ignore[override]
+        """One example, or those of a list."""
+        return [self.example(one) for one in key] if isinstance(key, list) else self.example(key)
+
+    def example(self, key: Pick | int) -> Example:
+        """One example."""
+        return self._example(key if isinstance(key, Pick) else Pick(0, int(key)))
+
+    @abstractmethod
+    def _example(self, pick: Pick) -> Example:
+        """One example, as the task draws it."""
+
+
+class ExampleDataset(PickedDataset[Example]):
+    """An example of each video of a table.
+
+    Args:
+        table: The videos.
+        max_frames: Longest run of a video's frames in an example; None: whole videos.
+    """
+
+    def __init__(self, table: VideoTable, max_frames: int | None) -> None:
+        if max_frames is not None and max_frames < 1:
+            raise ValueError(f"max_frames must be at least 1, got {max_frames}")
+        self.table, self.items, self.max_frames = table, table.videos, max_frames
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    @property
+    def lengths(self) -> IntArray:
+        """(n,) frames of each video's example."""
+        most = np.iinfo(np.int64).max if self.max_frames is None else self.max_frames
+        return np.minimum(self.table.n_picks, most)
+
+
 class LengthBuckets(DistributedSampler[list[Pick]]):
     """Plans the batches of an epoch and gives one rank's part of them.
 
-    Lightning sees a `DistributedSampler`, leaves it in its place, and tells it the epoch.
+    It is a `DistributedSampler` so that Lightning leaves it in its place and sets its epoch.
 
     Training: the items are shuffled (of shards: the shards, then neighbours), cut into windows of `bucket_batches`
     batches, sorted by length within each window, cut into batches, and the batches of a window shuffled. Every item
@@ -69,7 +110,7 @@ class LengthBuckets(DistributedSampler[list[Pick]]):
         world_size: int = 1,
         rank: int = 0,
     ) -> None:
-        # `DistributedSampler.__init__` would ask for a process group; it keeps nothing that is needed here.
+        # `DistributedSampler.__init__` needs a process group; it keeps nothing that is needed here.
         self.lengths = np.asarray(lengths, np.int64)
         self.batch_size, self.training, self.seed = batch_size, training, seed
         self.repeats = repeats if training else 1
@@ -165,40 +206,8 @@ def padding_share(batches: Iterator[list[Pick]] | Sequence[list[Pick]], lengths:
     return 1 - used / computed if computed else 0.0
 
 
-logger = logging.getLogger(__name__)
-Batch = TypeVar("Batch")
-
-
-def batch_loader(
-    dataset: Dataset[Any],
-    sampler: LengthBuckets,
-    collate: Callable[[Any], Batch],
-    *,
-    num_workers: int = 0,
-    pin_memory: bool = False,
-) -> BatchLoader[Batch]:
-    """A loader of the batches that `sampler` plans.
-
-    Args:
-        dataset: What is loaded: gives a list of examples for a list of picks.
-        sampler: Which items make which batch.
-        collate: Makes a batch of examples.
-        num_workers: Processes that read; 0 reads in this one. They do not change what is read.
-        pin_memory: For a GPU.
-    """
-    return BatchLoader(
-        cast("Dataset[Batch]", dataset),  # gives lists of examples, which `collate` makes a batch of
-        sampler=sampler,
-        batch_size=None,  # the sampler's lists are the batches: Lightning leaves such a sampler alone
-        collate_fn=collate,
-        num_workers=num_workers,
-        pin_memory=pin_memory,
-        persistent_workers=num_workers > 0,
-    )
-
-
 class BatchLoader(DataLoader[Batch], Generic[Batch]):
-    """What `batch_loader` makes. Lightning keeps its state in checkpoints, and gives it back on a restart."""
+    """Batches of one rank. Lightning keeps the loader's state in checkpoints, and restores it on a restart."""
 
     _given = 0  # batches of the epoch, also those given before a restart
     _epoch = 0
@@ -206,7 +215,7 @@ class BatchLoader(DataLoader[Batch], Generic[Batch]):
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
         """The epoch's batches, from the first that was not given before a restart.
 
-        Nothing happens before the first is asked for: Lightning makes the iterator before it says which epoch it is.
+        Nothing happens before the first is taken: Lightning makes the iterator before it sets the epoch.
         """
         sampler = self.sampler
         if isinstance(sampler, LengthBuckets):
@@ -247,3 +256,47 @@ class BatchLoader(DataLoader[Batch], Generic[Batch]):
             "repeats": sampler.repeats,
             "bucket_batches": sampler.bucket_batches,
         }
+
+
+def batch_loader(
+    dataset: Dataset[Any],
+    sampler: LengthBuckets,
+    collate: Callable[[Any], Batch],
+    *,
+    num_workers: int = 0,
+) -> BatchLoader[Batch]:
+    """A loader of the batches that `sampler` plans.
+
+    Args:
+        dataset: What is loaded: gives a list of examples for a list of picks.
+        sampler: Which items make which batch.
+        collate: Makes a batch of examples.
+        num_workers: Processes that read; 0 reads in this one. They do not change what is read.
+    """
+    return BatchLoader(
+        cast("Dataset[Batch]", dataset),  # gives lists of examples, which `collate` makes a batch of
+        sampler=sampler,
+        batch_size=None,  # the sampler's lists are the batches: Lightning leaves such a sampler alone
+        collate_fn=collate,
+        num_workers=num_workers,
+        pin_memory=torch.cuda.is_available(),
+        persistent_workers=num_workers > 0,
+    )
+
+
+def rank_loader(
+    data: Any, dataset: Any, collate: Callable[[Any], Batch], *, training: bool, **settings: Any
+) -> BatchLoader[Batch]:
+    """The loader of this rank's batches, as a data module's settings have it."""
+    trainer = data.trainer
+    sampler = LengthBuckets(
+        dataset.lengths,
+        data.batch_size if training else data.val_batch_size,
+        training=training,
+        seed=data.seed,
+        repeats=data.repeats,
+        world_size=1 if trainer is None else trainer.world_size,
+        rank=0 if trainer is None else trainer.global_rank,
+        **settings,
+    )
+    return batch_loader(dataset, sampler, collate, num_workers=data.num_workers)

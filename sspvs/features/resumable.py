@@ -22,7 +22,7 @@ from typing import IO
 from sspvs.atomic import atomic_file
 from sspvs.errors import FeatureFileError, FingerprintMismatchError, OutputError
 from sspvs.overwriting import FEATURES, check_output
-from sspvs.table import FeatureStore, SourceStamp, check_fingerprint, group_name, is_h5, merge_files
+from sspvs.table import FeatureKind, FeatureStore, SourceStamp, check_features, group_name, is_h5, merge_files
 from sspvs.temporaries import sweep, take_lock
 from sspvs.types import Fingerprint
 
@@ -198,7 +198,7 @@ def _tidy(folder: Path) -> None:
 
 def _refuse_mismatch(found: Fingerprint | None, expected: Fingerprint, where: object, way_out: str) -> None:
     try:
-        check_fingerprint(found, expected, str(where))
+        check_features(FeatureKind(fingerprint=found), FeatureKind(fingerprint=expected), str(where), like="these")
     except FingerprintMismatchError as error:
         raise FingerprintMismatchError(f"{error}; {way_out}") from None
 

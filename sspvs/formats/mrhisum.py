@@ -24,8 +24,8 @@ from sspvs.formats.record import Entry, Source, VideoRecord, shots_a_second, val
 from sspvs.parsing import table_records
 from sspvs.selection import knapsack
 from sspvs.table import DatasetStore, layout, read_dataset
-from sspvs.table.annotation_keys import CHANGE_POINTS, GT_SUMMARY, GTSCORE
 from sspvs.table.h5_survey import unread_parts
+from sspvs.table.layout import CHANGE_POINTS, GT_SUMMARY, GTSCORE
 from sspvs.types import Annotations, BoolArray, FloatArray, Shots
 
 METADATA, SPLIT = "metadata.csv", "mr_hisum_split.json"

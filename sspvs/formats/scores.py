@@ -20,10 +20,10 @@ from sspvs.formats.inspection import Inspection, explain_keys, span
 from sspvs.formats.numpy_file import check_arrays
 from sspvs.parsing import parse_json, table_records
 from sspvs.table import VideoScores, is_h5, layout, read_scores
-from sspvs.table.annotation_keys import GTSCORE
 from sspvs.table.group_reader import GroupReader
 from sspvs.table.h5_file import open_h5
 from sspvs.table.h5_survey import video_groups
+from sspvs.table.layout import GTSCORE
 from sspvs.table.score_file import read_video
 from sspvs.types.video import LARGEST
 

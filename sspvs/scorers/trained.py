@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sspvs.errors import CheckpointError, FeatureFileError, FingerprintMismatchError
+from sspvs.errors import CheckpointError, FingerprintMismatchError
 from sspvs.features.backbones.base import choose_device
 from sspvs.importance.contrastive import Combine, Importance
 from sspvs.models.fast_linear import use_fast_linears
@@ -19,7 +19,7 @@ from sspvs.models.tokenizers import Tokenizer, load_tokenizer
 from sspvs.scorers.backbone_choice import is_synthetic
 from sspvs.scorers.base import is_given
 from sspvs.sharing import checkpoint_name
-from sspvs.table import check_fingerprint
+from sspvs.table import FeatureKind, check_features
 from sspvs.table.text import FIELDS, TextFields, TextSettings, assemble_tokens, tokenize
 from sspvs.tasks.saved_task import SavedTask
 from sspvs.tasks.settings import settings_from
@@ -80,7 +80,12 @@ class TrainedScorer:
                 f"{self.expects.weights_digest[:8]}) and scores that world's features only; these are of "
                 f"'{found.backbone}', weights {found.weights_digest[:8]}"
             )
-        return check_fingerprint(found, self.expects, where)
+        return check_features(
+            FeatureKind(fingerprint=found),
+            FeatureKind(fingerprint=self.expects),
+            where,
+            like=f"those {self.name} was trained on",
+        )
 
     def frames_of(self, features: FrameFeatures) -> tuple[Tensor, Tensor]:
         """(1, T, D) float32 frames and their (1, T) mask on the device, once they are found to be the right ones.
@@ -89,11 +94,8 @@ class TrainedScorer:
             FeatureFileError: They are not.
         """
         self.check_features(features.fingerprint, features.name)
-        if features.features.shape[1] != self.feature_dim:
-            raise FeatureFileError(
-                f"{features.name}: features of width {features.features.shape[1]}; {self.name} was trained on "
-                f"{self.feature_dim}"
-            )
+        found, expected = FeatureKind(features.features.shape[1]), FeatureKind(self.feature_dim)
+        check_features(found, expected, features.name, like=f"those {self.name} was trained on", remedy="")
         frames = torch.from_numpy(features.features).to(self._device)[None]
         return frames, torch.ones(frames.shape[:2], dtype=torch.bool, device=self._device)
 

@@ -1,13 +1,13 @@
-"""Feature, score and dataset files: h5 in the community layout, with the feature fingerprint.
+"""The table of videos, and feature, score and dataset files in the community layout.
 
-No code outside this folder knows the names of groups, datasets and attributes.
+Videos and their features (`Video`, `VideoTable`), whatever files they are in; our own and the community's h5 files.
+The names of groups, datasets and attributes are used in this folder alone.
 """
 
 from sspvs.table.dataset_file import DatasetStore, natural_order, read_dataset, write_dataset
 from sspvs.table.feature_file import (
     FeatureStore,
-    check_fingerprint,
-    differences,
+    add_stream,
     is_h5,
     merge_files,
     pack_video,
@@ -16,18 +16,30 @@ from sspvs.table.feature_file import (
     write_features,
 )
 from sspvs.table.layout import SourceStamp, group_name, read_fingerprint_attrs, write_fingerprint_attrs
+from sspvs.table.reader import StreamReader, as_features
 from sspvs.table.score_file import ScoreFileFacts, VideoScores, read_score_facts, read_scores, write_scores
+from sspvs.table.table import FeatureMemory, VideoTable, check_features, differences, join
+from sspvs.table.video import FeatureKind, FeatureStream, Video
 
 __all__ = [
     "DatasetStore",
+    "FeatureKind",
+    "FeatureMemory",
     "FeatureStore",
+    "FeatureStream",
     "ScoreFileFacts",
     "SourceStamp",
+    "StreamReader",
+    "Video",
     "VideoScores",
-    "check_fingerprint",
+    "VideoTable",
+    "add_stream",
+    "as_features",
+    "check_features",
     "differences",
     "group_name",
     "is_h5",
+    "join",
     "merge_files",
     "natural_order",
     "pack_video",

@@ -1,16 +1,22 @@
-"""What single annotators said, read from anybody's file: which axis is whose, and which values are allowed."""
+"""One video's annotations in a dataset file: read as any exporter wrote them, written in the community's layout.
+
+What can be read in one way only is repaired, and `GroupReader.repairs` lists it; the rest is refused. First N and the
+picks (the clock), then the shots, then what the annotators chose.
+"""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
+import numpy.typing as npt
 
 from sspvs.errors import DatasetError, printable
 from sspvs.table import layout
-from sspvs.table.annotation_keys import (
+from sspvs.table.group_reader import GroupReader, Numbers
+from sspvs.table.layout import (
     CATEGORY,
     CHANGE_POINTS,
     FPS,
@@ -23,107 +29,34 @@ from sspvs.table.annotation_keys import (
     USER_SCORES,
     USER_SUMMARY,
 )
-from sspvs.table.clock import read_clock, read_shots
-from sspvs.table.group_reader import GroupReader, Numbers
-from sspvs.types import Annotations, BoolArray, FloatArray, IntArray
+from sspvs.types import Annotations, BoolArray, FloatArray, IntArray, Shots
 
-
-def read_user_summaries(reader: GroupReader, n_frames: int) -> BoolArray | None:
-    """(U, N) each annotator's summary; None when the group has none. Tells the reader what was repaired.
-
-    Repaired: (N, U) is transposed; (N,) is one annotator; counts as in SumMe's annotation files (0 for frames that
-    were not chosen) are read as chosen where above 0.
-
-    Raises:
-        DatasetError: When the array does not fit N, or is neither 0/1 nor such counts.
-    """
-    stored = reader.numbers(USER_SUMMARY)
-    if stored is None:
-        return None
-    values = _users_first(reader, USER_SUMMARY, stored, (n_frames,), f"(U, {n_frames}), U annotators and N frames")
-    if ((values != 0) & (values != 1)).any():
-        _check_counts(reader, values)
-        reader.repairs.append(
-            f"'{USER_SUMMARY}' has counts up to {values.max():g} instead of 0/1 (SumMe's raw values): "
-            "frames above 0 were read as chosen"
-        )
-    return values > 0
-
-
-def read_user_scores(reader: GroupReader, n_frames: int, n_picks: int) -> FloatArray | None:
-    """(U, N) or (U, T) each annotator's scores; None when the group has none. Transposed ones are repaired.
-
-    Raises:
-        DatasetError: When the array fits neither N nor T.
-    """
-    stored = reader.numbers(USER_SCORES)
-    if stored is None:
-        return None
-    expected = f"(U, {n_frames}) or (U, {n_picks}), U annotators and N frames or T picks"
-    return _users_first(reader, USER_SCORES, stored, (n_frames, n_picks), expected).astype(np.float32)
-
-
-def _users_first(reader: GroupReader, key: str, stored: Numbers, lengths: tuple[int, ...], expected: str) -> Numbers:
-    """The array with annotators along the first axis."""
-    if stored.ndim == 1 and len(stored) in lengths:
-        reader.repairs.append(f"'{key}' is ({len(stored)},): read as one annotator's")
-        return stored[None]
-    if stored.ndim == 2 and stored.shape[1] in lengths:
-        return stored
-    if stored.ndim == 2 and stored.shape[0] in lengths:
-        reader.repairs.append(f"'{key}' is {stored.shape}, annotators last: it was transposed")
-        transposed: Numbers = stored.T
-        return transposed
-    remedy = "the annotations and the number of frames are of different videos, or of different decodings of one"
-    raise reader.problem(key, expected, f"shape {stored.shape}", remedy)
-
-
-def _check_counts(reader: GroupReader, values: Numbers) -> None:
-    """Refuse values that are no counts with 0 for what was not chosen."""
-    whole = bool((values == np.floor(values)).all() and values.min() >= 0)
-    if not whole or not (values == 0).any(axis=1).all():
-        found = f"values from {values.min():g} to {values.max():g}"
-        remedy = f"ratings or scores belong into '{USER_SCORES}'; a summary says which frames were chosen"
-        raise reader.problem(USER_SUMMARY, "0/1", found, remedy)
-
-
-__all__ = [
-    "CATEGORY",
-    "CHANGE_POINTS",
-    "FPS",
-    "GTSCORE",
-    "GTSUMMARY",
-    "GT_SUMMARY",
-    "N_FRAME_PER_SEG",
-    "TITLE",
-    "USER_SCORES",
-    "USER_SUMMARY",
-    "read_annotations",
-    "write_annotations",
-]
-
+COMMUNITY_STEP = 15
+"""The community's picks are every 15th frame."""
 _SAME_SCORE = 1e-4  # published gtscores are float32 means
 
 
-def read_annotations(group: h5py.Group, key: str, where: str) -> Annotations:
-    """One video's annotations from its group, ours or another's.
+class Clock(NamedTuple):
+    """N and the picks.
 
-    Args:
-        group: The open group.
-        key: Its name in the file.
-        where: File and video, for messages.
-
-    Returns:
-        The annotations; `repairs` says what was repaired on the way.
-
-    Raises:
-        DatasetError: When the contents do not fit together. (Damage shows as h5py's own errors.)
+    Attributes:
+        n_frames: N.
+        picks: (T,) frame indices.
+        one_pick_a_frame: The file has neither: each score is a frame of its own, as in MR.HiSum (1 per second).
     """
+
+    n_frames: int
+    picks: IntArray
+    one_pick_a_frame: bool = False
+
+
+def read_annotations(group: h5py.Group, key: str, where: str) -> Annotations:
+    """One video's annotations from its group, ours or another's."""
     reader = GroupReader(group, where)
     clock = read_clock(reader)
     n_frames, picks = clock.n_frames, clock.picks
-    user_summaries = read_user_summaries(reader, n_frames)
-    user_scores = read_user_scores(reader, n_frames, len(picks))
+    user_summaries = _user_summaries(reader, n_frames)
+    user_scores = _user_scores(reader, n_frames, len(picks))
     gtscore = _gtscore(reader, n_frames, picks)
     gtsummary = _gtsummary(reader, picks)
     if clock.one_pick_a_frame:
@@ -180,6 +113,212 @@ def write_annotations(group: h5py.Group, video: Annotations) -> None:
         group[N_FRAME_PER_SEG] = video.shots.lengths
     if video.repairs:
         group.attrs[REPAIRS] = json.dumps(list(video.repairs))
+
+
+def read_clock(reader: GroupReader) -> Clock:
+    """N and the picks of a group."""
+    n_frames, has_picks = reader.count(layout.N_FRAMES), reader.whole_column(layout.PICKS) is not None
+    n_scores = _length(reader, GTSCORE) or _length(reader, layout.FEATURES)
+    if n_frames is None and not has_picks and USER_SUMMARY not in reader and GTSCORE in reader and n_scores:
+        reader.repairs.append(
+            f"no '{layout.PICKS}' and no '{layout.N_FRAMES}': each of the {n_scores} scores was read as a frame of its "
+            "own (as in MR.HiSum, one a second)"
+        )
+        return Clock(n_scores, np.arange(n_scores, dtype=np.int64), one_pick_a_frame=True)
+    if n_frames is None:
+        n_frames = _frames_of_users(reader)
+    picks = reader.picks(layout.PICKS, n_frames)
+    if picks is None:
+        return Clock(n_frames, _missing_picks(reader, n_frames, n_scores))
+    n_steps = reader.count(layout.N_STEPS)
+    if n_steps is not None and n_steps != len(picks):
+        reader.repairs.append(f"'{layout.N_STEPS}' says {n_steps}, but there are {len(picks)} picks: not used")
+    return Clock(n_frames, picks)
+
+
+def read_shots(reader: GroupReader, n_frames: int) -> Shots | None:
+    """The shots of a group, half-open; None when it has none."""
+    bounds = reader.whole_numbers(CHANGE_POINTS)
+    lengths = reader.whole_column(N_FRAME_PER_SEG)
+    if bounds is None:
+        return _from_lengths(reader, lengths, n_frames)
+    if bounds.ndim != 2 or bounds.shape[1] != 2:
+        raise reader.problem(CHANGE_POINTS, "(S, 2) first and last frames", f"shape {bounds.shape}")
+    shots, repair = half_open(bounds, n_frames, f"{reader.where}: '{CHANGE_POINTS}'")
+    if repair:
+        reader.repairs.append(f"'{CHANGE_POINTS}' {repair}")
+    if lengths is not None and not np.array_equal(lengths, shots.lengths):
+        reader.repairs.append(f"'{N_FRAME_PER_SEG}' {_lengths_repair(lengths, bounds, n_frames)}")
+    return shots
+
+
+def half_open(bounds: IntArray, n_frames: int, where: str) -> tuple[Shots, str]:
+    """Half-open shots from (S, 2) bounds of any convention.
+
+    A single shot, without inner ends to compare, is inclusive when it ends at N - 1 and half-open when it ends at N.
+
+    Args:
+        bounds: (S, 2) whole numbers as stored.
+        n_frames: N.
+        where: File, video and key, for messages.
+
+    Returns:
+        The shots, and what was repaired; empty for the community's inclusive ends.
+    """
+    starts, ends = bounds[:, 0], bounds[:, 1]
+    steps = starts[1:] - ends[:-1]  # 1: inclusive ends; 0: half-open ends
+    inclusive = bool((steps == 1).all())
+    if not inclusive:
+        _check_steps(bounds, where)
+    if starts[0] != 0:
+        raise DatasetError(f"{where}: shot 0 is {_show(bounds[0])}; expected the first shot to start at frame 0")
+    last, single = int(ends[-1]), len(bounds) == 1
+    if last not in (n_frames - 1, n_frames):
+        raise DatasetError(
+            f"{where}: shot {len(bounds) - 1} is {_show(bounds[-1])}; expected the last shot to end the video's "
+            f"{n_frames} frames (at {n_frames - 1} with inclusive ends, at {n_frames} with half-open ones)"
+        )
+    empty = np.flatnonzero(np.diff(np.append(starts, n_frames)) < 1)
+    if len(empty):
+        raise DatasetError(f"{where}: shot {empty[0]} is {_show(bounds[empty[0]])}; expected at least one frame")
+    shots = Shots.from_starts(starts, n_frames)
+    if inclusive and last == n_frames - 1:
+        return shots, ""
+    if last == n_frames and (single or not inclusive):
+        return shots, "has half-open ends, where the community's are inclusive: read as they are"
+    if last == n_frames:
+        return shots, f"has inclusive ends, but the last one is N = {n_frames}: read as {n_frames - 1}"
+    return shots, f"has half-open ends, but the last one is N - 1 = {n_frames - 1}: the last frame was added to it"
+
+
+def _length(reader: GroupReader, key: str) -> int | None:
+    """T, from an array of one value a pick; None when it is not there."""
+    shape = reader.shape(key)
+    if not shape:
+        return None
+    return max(shape) if key == GTSCORE else shape[0]
+
+
+def _frames_of_users(reader: GroupReader) -> int:
+    """N from annotations of every frame, where the file has no `n_frames`."""
+    for key in (USER_SUMMARY, USER_SCORES):
+        shape = reader.shape(key)
+        if key == USER_SCORES and shape and max(shape) == _length(reader, GTSCORE):
+            continue  # at the picks
+        if shape and len(shape) <= 2:
+            n_frames = max(shape)
+            reader.repairs.append(f"no '{layout.N_FRAMES}': the {n_frames} frames of '{key}' were taken")
+            return n_frames
+    if reader.is_nested:
+        raise DatasetError(
+            f"{reader.where}: expected a video's arrays, found only groups ({reader.contents}); names with '/' make "
+            "nested groups: write it again with other names"
+        )
+    missing = " and ".join(f"'{key}'" for key in (layout.N_FRAMES, layout.PICKS) if key not in reader)
+    raise DatasetError(
+        f"{reader.where}: expected '{layout.N_FRAMES}' and '{layout.PICKS}', found {reader.contents}; add {missing}: "
+        "the length of the video in frames, and which of them were sampled"
+    )
+
+
+def _missing_picks(reader: GroupReader, n_frames: int, n_scores: int | None) -> IntArray:
+    if n_scores == n_frames:
+        reader.repairs.append(f"no '{layout.PICKS}', but a score for each of the {n_frames} frames: all are picks")
+        return np.arange(n_frames, dtype=np.int64)
+    every = -(-n_frames // COMMUNITY_STEP)
+    hint = f" (every {COMMUNITY_STEP}th frame would be {every} picks)" if n_scores == every else ""
+    raise DatasetError(
+        f"{reader.where}: expected '{layout.PICKS}' (T,), found none, and {n_scores or 'no'} scores of {n_frames} "
+        f"frames do not say which frames were sampled{hint}; add '{layout.PICKS}'"
+    )
+
+
+def _check_steps(bounds: IntArray, where: str) -> None:
+    """Refuse ends that are neither all inclusive nor all half-open, naming the shot that is off."""
+    steps = bounds[1:, 0] - bounds[:-1, 1]
+    if (steps == 0).all():
+        return
+    usual = 1 if (steps == 1).sum() >= (steps == 0).sum() else 0
+    shot = int(np.flatnonzero(steps != usual)[0])
+    kind = "a gap" if steps[shot] > usual else "an overlap"
+    raise DatasetError(
+        f"{where}: there is {kind} between shot {shot} {_show(bounds[shot])} and shot {shot + 1} "
+        f"{_show(bounds[shot + 1])}; expected shots that follow each other, with ends that are all inclusive or all "
+        "half-open"
+    )
+
+
+def _lengths_repair(lengths: npt.NDArray[np.int64], bounds: IntArray, n_frames: int) -> str:
+    if np.array_equal(lengths, bounds[:, 1] - bounds[:, 0]):
+        return f"was end - start (sums to {int(lengths.sum())}, not N = {n_frames}) and was computed anew"
+    return f"did not fit the shots (sums to {int(lengths.sum())} of N = {n_frames}) and was computed anew"
+
+
+def _from_lengths(reader: GroupReader, lengths: npt.NDArray[np.int64] | None, n_frames: int) -> Shots | None:
+    """Shots from their lengths alone, where these are the whole video."""
+    if lengths is None:
+        return None
+    if (lengths < 1).any() or lengths.sum() != n_frames:
+        raise reader.problem(
+            N_FRAME_PER_SEG,
+            f"(S,) frames a shot that sum to N = {n_frames}, as there is no '{CHANGE_POINTS}'",
+            f"shape {lengths.shape} with sum {int(lengths.sum())}",
+            f"add '{CHANGE_POINTS}' (S, 2)",
+        )
+    reader.repairs.append(f"'{CHANGE_POINTS}' is missing: the shots were made from '{N_FRAME_PER_SEG}'")
+    return Shots.from_starts(np.append(0, np.cumsum(lengths)[:-1]), n_frames)
+
+
+def _show(bound: IntArray) -> str:
+    return f"[{bound[0]}, {bound[1]}]"
+
+
+def _user_summaries(reader: GroupReader, n_frames: int) -> BoolArray | None:
+    """(U, N) summaries; counts as in SumMe's annotation files (0: not chosen) are read as chosen where above 0."""
+    stored = reader.numbers(USER_SUMMARY)
+    if stored is None:
+        return None
+    values = _users_first(reader, USER_SUMMARY, stored, (n_frames,), f"(U, {n_frames}), U annotators and N frames")
+    if ((values != 0) & (values != 1)).any():
+        _check_counts(reader, values)
+        reader.repairs.append(
+            f"'{USER_SUMMARY}' has counts up to {values.max():g} instead of 0/1 (SumMe's raw values): "
+            "frames above 0 were read as chosen"
+        )
+    return values > 0
+
+
+def _user_scores(reader: GroupReader, n_frames: int, n_picks: int) -> FloatArray | None:
+    """(U, N) or (U, T) scores of the annotators."""
+    stored = reader.numbers(USER_SCORES)
+    if stored is None:
+        return None
+    expected = f"(U, {n_frames}) or (U, {n_picks}), U annotators and N frames or T picks"
+    return _users_first(reader, USER_SCORES, stored, (n_frames, n_picks), expected).astype(np.float32)
+
+
+def _users_first(reader: GroupReader, key: str, stored: Numbers, lengths: tuple[int, ...], expected: str) -> Numbers:
+    """The array with annotators along the first axis."""
+    if stored.ndim == 1 and len(stored) in lengths:
+        reader.repairs.append(f"'{key}' is ({len(stored)},): read as one annotator's")
+        return stored[None]
+    if stored.ndim == 2 and stored.shape[1] in lengths:
+        return stored
+    if stored.ndim == 2 and stored.shape[0] in lengths:
+        reader.repairs.append(f"'{key}' is {stored.shape}, annotators last: it was transposed")
+        transposed: Numbers = stored.T
+        return transposed
+    remedy = "the annotations and the number of frames are of different videos, or of different decodings of one"
+    raise reader.problem(key, expected, f"shape {stored.shape}", remedy)
+
+
+def _check_counts(reader: GroupReader, values: Numbers) -> None:
+    """Refuse values that are no counts with 0 for what was not chosen."""
+    whole = bool((values == np.floor(values)).all() and values.min() >= 0)
+    if not whole or not (values == 0).any(axis=1).all():
+        found = f"values from {values.min():g} to {values.max():g}"
+        remedy = f"ratings or scores belong into '{USER_SCORES}'; a summary says which frames were chosen"
+        raise reader.problem(USER_SUMMARY, "0/1", found, remedy)
 
 
 def _storable(text: str) -> str:

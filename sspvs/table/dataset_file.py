@@ -19,15 +19,14 @@ from sspvs.errors import DatasetError, FeatureFileError, first_line, local_only,
 from sspvs.files import WrongFileError
 from sspvs.parsing import parse_json
 from sspvs.table import annotation_group, layout
-from sspvs.table.annotation_keys import CHANGE_POINTS
-from sspvs.table.clock import read_clock, read_shots
+from sspvs.table.annotation_group import read_clock, read_shots
 from sspvs.table.feature_file import FeatureStore
 from sspvs.table.group_reader import GroupReader, as_text
-from sspvs.table.h5_file import open_h5
+from sspvs.table.h5_file import H5_ERRORS, open_h5
+from sspvs.table.layout import CHANGE_POINTS
 from sspvs.types import Annotations, Fingerprint, FrameFeatures, Shots
 
 DATASET, MADE_BY = "dataset", "made_by"
-_H5_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, IndexError, AttributeError)
 
 
 def natural_order(keys: Iterable[str]) -> list[str]:
@@ -44,9 +43,9 @@ class DatasetStore(Mapping[str, Annotations]):
 
     Attributes:
         path: The h5 file.
-        name: The dataset's name, such as `summe`: what the file says, else the file's stem.
+        name: The dataset's name, such as `summe`: as in the file, else the file's stem.
         made_by: How the file was made, as `sspvs data build` wrote it; empty for files of others.
-        features: The features of the same file, by key; a video without any raises `FeatureFileError` when asked.
+        features: The features of the same file, by key; looking up a video without any raises `FeatureFileError`.
 
     Args:
         path: The h5 file.
@@ -70,7 +69,7 @@ class DatasetStore(Mapping[str, Annotations]):
                 self.made_by: dict[str, Any] = _read_made_by(file.attrs)
         except FeatureFileError as error:
             raise DatasetError(str(error).replace("feature file", "dataset file")) from error
-        except _H5_ERRORS as error:
+        except H5_ERRORS as error:
             raise DatasetError(f"{self.path}: cannot read the dataset: {first_line(error)}") from error
         self._keys = natural_order(self.features)
 
@@ -144,7 +143,7 @@ class DatasetStore(Mapping[str, Annotations]):
         try:
             with open_h5(self.path) as file:
                 yield file[key]
-        except _H5_ERRORS as error:
+        except H5_ERRORS as error:
             raise DatasetError(
                 f"{self.path}, video '{key}': cannot read the annotations: {first_line(error)}; expected a whole "
                 "h5 dataset: the file is damaged, make or fetch it again"
@@ -152,11 +151,11 @@ class DatasetStore(Mapping[str, Annotations]):
 
 
 def read_dataset(path: str | os.PathLike[str]) -> DatasetStore:
-    """Open a dataset file, ours or another's; each video is read when asked for.
+    """Open a dataset file, ours or another's; each video is read when it is looked up.
 
-    What differs between exporters is repaired where there is only one way to read it, and `Annotations.repairs` says
-    so: ends of shots (inclusive, half-open, off by one), lengths of shots, float picks, a closing N, transposed user
-    arrays, a missing N beside user summaries, MR.HiSum's groups without picks. The rest is refused.
+    What differs between exporters is repaired where there is only one way to read it, and listed in
+    `Annotations.repairs`: ends of shots (inclusive, half-open, off by one), lengths of shots, float picks, a closing N,
+    transposed user arrays, a missing N beside user summaries, MR.HiSum's groups without picks. The rest is refused.
 
     Raises:
         DatasetError: As `DatasetStore`.
@@ -201,7 +200,7 @@ def write_dataset(
 
 
 def _check_file(path: Path) -> None:
-    """Say in plain words what is wrong with a file that h5py would refuse in its own."""
+    """Refuse a file that is missing, a folder, or not h5."""
     if not path.exists():
         raise DatasetError(f"{path}: no such file; expected a dataset file (.h5)")
     if path.is_dir():

@@ -1,4 +1,4 @@
-"""Features are comparable only when the same extractor made them: the check, with the way out."""
+"""The feature file: an h5 group per video, read lazily, written and merged atomically."""
 
 from __future__ import annotations
 
@@ -13,46 +13,10 @@ from typing import Any
 import h5py
 
 from sspvs.atomic import atomic_h5
-from sspvs.errors import FeatureFileError, FingerprintMismatchError, local_only
+from sspvs.errors import FeatureFileError, local_only
 from sspvs.table import layout
-from sspvs.table.h5_file import open_h5
-from sspvs.types import Fingerprint, FrameFeatures
-
-
-def check_fingerprint(found: Fingerprint | None, expected: Fingerprint, where: str) -> str | None:
-    """Refuse features that something else made; say so when it is unknown.
-
-    Args:
-        found: Fingerprint of the features, None when they have none.
-        expected: What they must have been made with.
-        where: The file, for the message.
-
-    Returns:
-        A warning sentence when `found` is None, else None.
-
-    Raises:
-        FingerprintMismatchError: When any field differs.
-    """
-    if found is None:
-        return (
-            f"{where}: the features have no fingerprint; they are used as if made by {expected.backbone} "
-            f"at {expected.rate_hz:g} Hz, which nobody checked"
-        )
-    if differing := differences(found, expected):
-        raise FingerprintMismatchError(
-            f"{where}: features of another extractor ({differing}); extract them again with "
-            f"--backbone {expected.backbone} --rate {expected.rate_hz:g}, or use what they were made for"
-        )
-    return None
-
-
-def differences(found: Fingerprint, expected: Fingerprint) -> str:
-    """What differs between two fingerprints, for a message; empty when nothing does."""
-    theirs, ours = found.as_dict(), expected.as_dict()
-    return "; ".join(f"{key} is {theirs[key]}, expected {ours[key]}" for key in ours if theirs[key] != ours[key])
-
-
-_H5_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError)
+from sspvs.table.h5_file import H5_ERRORS, open_h5
+from sspvs.types import Fingerprint, FloatArray, FrameFeatures, IntArray
 
 
 class FeatureStore(Mapping[str, FrameFeatures]):
@@ -95,7 +59,7 @@ class FeatureStore(Mapping[str, FrameFeatures]):
         """Turn whatever h5py raises on damaged files into one line."""
         try:
             yield
-        except _H5_ERRORS as error:
+        except H5_ERRORS as error:
             reason = str(error).strip("'\"").splitlines()[0] if str(error) else type(error).__name__
             raise FeatureFileError(
                 f"{self.path}: cannot read {what}: {reason}; expected a whole h5 feature file"
@@ -143,7 +107,7 @@ class FeatureStore(Mapping[str, FrameFeatures]):
 
     @property
     def fingerprint(self) -> Fingerprint | None:
-        """What made the features, as the file says; None when it does not."""
+        """What made the features, from the file's attributes; None when unknown."""
         with self._reading("the fingerprint"):
             return layout.read_fingerprint_attrs(self._open().attrs)
 
@@ -151,6 +115,25 @@ class FeatureStore(Mapping[str, FrameFeatures]):
         """What made one video's features: the group's own fingerprint, else the file's."""
         with self._reading("the fingerprint"):
             return layout.read_fingerprint_attrs(self._group(name).attrs) or self.fingerprint
+
+    def streams_of(self, name: str) -> list[str]:
+        """The datasets of all streams of one video: `features`, then `features_NAME` where there are more."""
+        with self._reading(f"video '{name}'"):
+            return layout.stream_names(self._group(name))
+
+    def group_of(self, name: str) -> str:
+        """The name of a video's group; empty where its features are at the file's root."""
+        return "" if self._at_root else name
+
+    def picks_of(self, name: str) -> tuple[IntArray, int]:
+        """(T,) picks and N of one video; its features are not read.
+
+        Raises:
+            FeatureFileError: They are missing, or do not fit the features.
+        """
+        where = f"{self.path}, video '{name}'"
+        with self._reading(f"video '{name}'"):
+            return layout.read_picks(self._group(name), where)
 
     def source_of(self, name: str) -> layout.SourceStamp | None:
         """The video file a group came from; None when unknown."""
@@ -168,7 +151,7 @@ class FeatureStore(Mapping[str, FrameFeatures]):
 
 
 def read_features(path: str | os.PathLike[str]) -> FeatureStore:
-    """Open a feature file, ours or another's; each video is read when asked for.
+    """Open a feature file, ours or another's; each video is read when it is looked up.
 
     What others leave out: `picks` may be float or end in N; without any `picks` each feature is taken as its own
     frame (`arange(T)`, N = T); without a fingerprint, `fingerprint` is None. Half precision becomes float32.
@@ -227,6 +210,39 @@ def merge_files(target: Path, members: Mapping[str, Path], fingerprint: Fingerpr
                     except RuntimeError as error:
                         way_out = "make it again, or replace the whole file with --overwrite"
                         raise FeatureFileError(f"{path}, video '{name}': is damaged ({error}); {way_out}") from error
+
+
+def add_stream(
+    path: str | os.PathLike[str],
+    name: str,
+    features: Mapping[str, FloatArray],
+    *,
+    fingerprint: Fingerprint | None = None,
+    half_precision: bool = False,
+) -> None:
+    """Add a further stream to the videos of a feature or dataset file, atomically.
+
+    Args:
+        path: The file; what else is in it stays.
+        name: Such as `motion`: stored as `features_motion`.
+        features: Group name -> (T, D_NAME) features at the group's own picks.
+        fingerprint: What made them.
+        half_precision: Store float16.
+
+    Raises:
+        FeatureFileError: There is no such video, or it has another number of picks.
+        OutputError: The file cannot be written.
+    """
+    with open_h5(path) as known, atomic_h5(Path(path)) as file:
+        missing = sorted(set(features) - set(known))
+        if missing:
+            raise FeatureFileError(f"{path}: no video '{missing[0]}' to add the stream '{name}' to")
+        for key in known.attrs:
+            file.attrs[key] = known.attrs[key]
+        for group in known:
+            layout.copy_group(known[group], file, group)
+            if group in features:
+                layout.write_stream(file[group], name, features[group], fingerprint, half_precision=half_precision)
 
 
 def is_h5(path: str | os.PathLike[str]) -> bool:

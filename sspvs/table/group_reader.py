@@ -62,9 +62,6 @@ class GroupReader:
             key: The dataset.
             finite: Refuse NaN, infinite and larger values.
             single: What the one number is; refuse several before they are read.
-
-        Raises:
-            SspvsError: When it holds something else.
         """
         if key not in self._group:
             return None
@@ -93,11 +90,7 @@ class GroupReader:
         return values
 
     def column(self, key: str, *, finite: bool = True) -> Numbers | None:
-        """(n,) numbers, stored as (n,), (n, 1) or (1, n); None when they are not there. Arguments as `numbers`.
-
-        Raises:
-            SspvsError: When it holds something else.
-        """
+        """(n,) numbers, stored as (n,), (n, 1) or (1, n); None when they are not there. Arguments as `numbers`."""
         values = self.numbers(key, finite=finite)
         if values is None:
             return None
@@ -106,20 +99,40 @@ class GroupReader:
         return values.reshape(-1)
 
     def whole_numbers(self, key: str) -> npt.NDArray[np.int64] | None:
-        """A dataset of whole numbers, stored as integers or as floats; None when it is not there.
-
-        Raises:
-            SspvsError: When it holds something else.
-        """
+        """A dataset of whole numbers, stored as integers or as floats. Otherwise as `numbers`."""
         return self._whole(self.numbers(key), key)
 
     def whole_column(self, key: str) -> npt.NDArray[np.int64] | None:
-        """(n,) whole numbers, stored as in `column`; None when they are not there.
-
-        Raises:
-            SspvsError: When it holds something else.
-        """
+        """(n,) whole numbers, stored as in `column`. Otherwise as `numbers`."""
         return self._whole(self.column(key), key)
+
+    def picks(self, key: str, n_frames: int, n_picks: int | None = None) -> npt.NDArray[np.int64] | None:
+        """(T,) frame indices that increase within the video; None when they are not there.
+
+        Some exporters close the last interval with N, which is no frame: it is left out, and noted as a repair.
+
+        Args:
+            key: The dataset.
+            n_frames: N.
+            n_picks: T, where it is known.
+        """
+        picks = self.whole_column(key)
+        if picks is None:
+            return None
+        if picks[-1] == n_frames and len(picks) == (n_picks + 1 if n_picks else max(len(picks), 2)):
+            self.repairs.append(f"'{key}' ends in N = {n_frames}, which is no frame: it was left out")
+            picks = picks[:-1]
+        if n_picks is not None and len(picks) != n_picks:
+            raise self._error(f"{self.where}: {len(picks)} '{key}' for {n_picks} features; they must be as many")
+        falls = np.flatnonzero(np.diff(picks) <= 0)
+        if len(falls):
+            found = f"{picks[falls[0]]} before {picks[falls[0] + 1]} at index {falls[0]}"
+            raise self.problem(key, "frame numbers that increase", found)
+        if picks[0] < 0 or picks[-1] >= n_frames:
+            outside = picks[0] if picks[0] < 0 else picks[-1]
+            remedy = f"'n_frames' or '{key}' is of another video, or of another frame rate"
+            raise self.problem(key, f"frames 0..{n_frames - 1}", f"{outside}", remedy)
+        return picks
 
     def _whole(self, values: Numbers | None, key: str) -> npt.NDArray[np.int64] | None:
         if values is None:
@@ -131,20 +144,12 @@ class GroupReader:
         return whole
 
     def number(self, key: str) -> float | None:
-        """A single number above 0, as a scalar or an array of one; None when it is not there.
-
-        Raises:
-            SspvsError: When it holds something else.
-        """
+        """A single number above 0, as a scalar or an array of one. Otherwise as `numbers`."""
         values = self._above_0(key, "one number above 0")
         return None if values is None else float(values.ravel()[0])
 
     def count(self, key: str) -> int | None:
-        """A single whole number above 0, as a scalar or an array of one; None when it is not there.
-
-        Raises:
-            SspvsError: When it holds something else.
-        """
+        """A single whole number above 0, as a scalar or an array of one. Otherwise as `numbers`."""
         values = self._whole(self._above_0(key, "one whole number above 0"), key)
         if values is not None and values.ravel()[0] > MOST_FRAMES:
             raise self.problem(key, f"a number of frames, at most {MOST_FRAMES}", str(values.ravel()[0]))

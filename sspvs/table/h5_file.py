@@ -1,6 +1,6 @@
 """The one door through which h5 files are opened for reading.
 
-What a file says of itself is not believed: entries that lie in other files (external and user-defined links, virtual
+Files are not trusted: entries that lie in other files (external and user-defined links, virtual
 datasets, external raw storage) are refused, and so are arrays that the stored bytes cannot hold. Each entry is checked
 when it is looked at, so that opening a file of 100,000 groups costs nothing.
 """
@@ -23,6 +23,8 @@ from h5py import h5d, h5g, h5i, h5l, h5o, h5t
 from sspvs.errors import RefusedContentError
 from sspvs.files import DOWNLOAD_AGAIN, WrongFileError, check_regular, why_not
 
+H5_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, IndexError, AttributeError)
+"""What h5py raises on damaged files."""
 ALLOW_LINKS = "SSPVS_ALLOW_H5_LINKS"
 """Environment variable: `1` follows links to other files, for those who split files on purpose."""
 FREE_BYTES = 2**26
@@ -47,10 +49,6 @@ def open_h5(path: str | os.PathLike[str]) -> h5py.File:
 
     Its entries raise `RefusedContentError`, which names the key, where they lie in other files or claim a size that
     the file cannot hold.
-
-    Raises:
-        WrongFileError: It is something else, or cut short; the message says what it is and what to do.
-        OSError: When it cannot be read.
     """
     check_regular(path)
     try:
@@ -143,7 +141,7 @@ class _LocalGroup(h5py.Group):  # type: ignore[misc]
                 elif kind == h5l.TYPE_HARD and parts:
                     group = h5o.open(h5i.get_file_id(group) if part == _ROOT else group, part)
             except (KeyError, RuntimeError, ValueError):
-                return False  # h5py says what is missing
+                return False  # h5py raises the error
             if kind not in (h5l.TYPE_HARD, h5l.TYPE_SOFT) and not _links_are_allowed():
                 raise _refused(self, name, "is a link into another file", _NOT_FOLLOWED)
             if n_soft > _MOST_SOFT_LINKS or not isinstance(group, h5g.GroupID):

@@ -1,6 +1,6 @@
-"""What each key of the field's h5 files means, in plain words, and how to make it.
+"""The keys of the field's h5 files: what each means and how to make it, which are in a file, and its family.
 
-The community's keys were never documented by those who made them; what is said here was checked against the official
+The community's keys were never documented by those who made them; these explanations were checked against the official
 annotation files.
 """
 
@@ -16,7 +16,6 @@ from typing import Any, Literal
 import h5py
 import numpy as np
 
-from sspvs.table import annotation_keys as annotation
 from sspvs.table import layout, score_file
 from sspvs.table.group_reader import GroupReader, text_of
 from sspvs.table.h5_file import open_h5
@@ -30,7 +29,7 @@ class KeyGuide:
     Attributes:
         shape: Its shape in axis letters: T picks, N frames, S shots, U annotators, D width, L tokens.
         meaning: What it is.
-        made: How to make it; empty where nobody makes it.
+        made: How to make it; empty where it is not made any more.
     """
 
     shape: str
@@ -55,33 +54,33 @@ GUIDE: Mapping[str, KeyGuide] = MappingProxyType(
         layout.N_FRAMES: KeyGuide("()", "N, how many frames the original video has", "count them by decoding"),
         layout.N_STEPS: KeyGuide("()", "T, how many frames were sampled", "len(picks)"),
         layout.VIDEO_NAME: KeyGuide("text", "the video's own name", "the name of its file"),
-        annotation.CHANGE_POINTS: KeyGuide(
+        layout.CHANGE_POINTS: KeyGuide(
             "(S, 2)",
             "the shots, as first and last frame, the last one included (MR.HiSum: not included)",
             "sspvs data build --segmenter kts",
         ),
-        annotation.N_FRAME_PER_SEG: KeyGuide("(S,)", "how many frames each shot has", "last - first + 1 of each shot"),
-        annotation.USER_SUMMARY: KeyGuide(
+        layout.N_FRAME_PER_SEG: KeyGuide("(S,)", "how many frames each shot has", "last - first + 1 of each shot"),
+        layout.USER_SUMMARY: KeyGuide(
             "(U, N)",
             "1 where an annotator's summary has the frame, one row an annotator",
             "SumMe: user_score > 0; TVSum: the knapsack of each annotator's ratings over the shots at 15 % of N",
         ),
-        annotation.USER_SCORES: KeyGuide(
+        layout.USER_SCORES: KeyGuide(
             "(U, N) or (U, T)",
             "how important each annotator found each frame (TVSum: ratings 1-5)",
             "sspvs data build tvsum --annotations ydata-tvsum50.mat",
         ),
-        annotation.GTSCORE: KeyGuide(
+        layout.GTSCORE: KeyGuide(
             "(T,)",
             "the mean annotator at the picks, what most methods are trained on",
             "SumMe: mean of user_summary at the picks; TVSum: (mean rating - 1) / 4 at the picks; MR.HiSum: how often "
             "each second was replayed on YouTube",
         ),
-        annotation.GTSUMMARY: KeyGuide("(T,)", "key frames of undocumented origin: nothing is evaluated on it"),
-        annotation.GT_SUMMARY: KeyGuide("(T,)", "MR.HiSum's summary: the knapsack of gtscore over the shots at 15 %"),
-        annotation.TITLE: KeyGuide("text", "the video's title"),
-        annotation.CATEGORY: KeyGuide("text", "the video's category"),
-        annotation.FPS: KeyGuide("()", "frames per second"),
+        layout.GTSUMMARY: KeyGuide("(T,)", "key frames of undocumented origin: nothing is evaluated on it"),
+        layout.GT_SUMMARY: KeyGuide("(T,)", "MR.HiSum's summary: the knapsack of gtscore over the shots at 15 %"),
+        layout.TITLE: KeyGuide("text", "the video's title"),
+        layout.CATEGORY: KeyGuide("text", "the video's category"),
+        layout.FPS: KeyGuide("()", "frames per second"),
         layout.FRAME_SECONDS: KeyGuide("(N,)", "when each frame is shown, in seconds from the first one"),
         layout.END_SECONDS: KeyGuide("()", "when the last frame ends, in seconds"),
         layout.FRAME_CHANGE: KeyGuide("(N,)", "how much each frame differs from the one before (mean luma, 0-255)"),
@@ -111,13 +110,13 @@ UNKNOWN = KeyGuide("", "no key that we know; it is left alone")
 Family = Literal["dataset", "features", "scores", "mrhisum", "tokens", "bytes", "tvsum", "matlab", "empty", "unknown"]
 
 _ANNOTATION_KEYS = {
-    annotation.GTSCORE,
-    annotation.GTSUMMARY,
-    annotation.USER_SUMMARY,
-    annotation.USER_SCORES,
-    annotation.CHANGE_POINTS,
+    layout.GTSCORE,
+    layout.GTSUMMARY,
+    layout.USER_SUMMARY,
+    layout.USER_SCORES,
+    layout.CHANGE_POINTS,
 }
-_LOOKED_AT = 5  # groups that tell the family
+_LOOKED_AT = 5  # groups that are looked at to find the family
 _INFO_FIELDS = tuple(field.name for field in fields(VideoInfo))
 _READ_KEYS = {
     layout.FEATURES,
@@ -128,12 +127,12 @@ _READ_KEYS = {
     layout.FRAME_SECONDS,
     layout.END_SECONDS,
     layout.FRAME_CHANGE,
-    annotation.CHANGE_POINTS,
-    annotation.N_FRAME_PER_SEG,
-    annotation.TITLE,
-    annotation.CATEGORY,
-    annotation.FPS,
-    annotation.GT_SUMMARY,
+    layout.CHANGE_POINTS,
+    layout.N_FRAME_PER_SEG,
+    layout.TITLE,
+    layout.CATEGORY,
+    layout.FPS,
+    layout.GT_SUMMARY,
     *_ANNOTATION_KEYS,
 }
 _OUR_ATTRIBUTES = ("fingerprint_", "source", "decode_", "dataset", "made_by", "scorer", "settings")
@@ -179,11 +178,7 @@ class KeySurvey:
 
 
 def h5_family(path: str | os.PathLike[str]) -> Family:
-    """Which family an h5 file is of, told from its keys.
-
-    Raises:
-        OSError: When h5py cannot open it.
-    """
+    """Which family an h5 file is of, by its keys."""
     with open_h5(path) as file:
         names = list(file)
         if not names:
@@ -210,8 +205,8 @@ def _family(file: h5py.File, names: list[str]) -> Family:
         return "scores"
     if FRAME_BYTES in keys or _is_bytes(group.get(layout.FEATURES) for group in sample):
         return "bytes"
-    if annotation.GTSCORE in keys and not keys & {layout.PICKS, layout.N_FRAMES, annotation.USER_SUMMARY}:
-        return "mrhisum" if annotation.GT_SUMMARY in keys or annotation.GTSUMMARY in keys else "dataset"
+    if layout.GTSCORE in keys and not keys & {layout.PICKS, layout.N_FRAMES, layout.USER_SUMMARY}:
+        return "mrhisum" if layout.GT_SUMMARY in keys or layout.GTSUMMARY in keys else "dataset"
     if keys & _ANNOTATION_KEYS:
         return "dataset"
     return "features" if layout.FEATURES in keys else "unknown"
@@ -230,11 +225,7 @@ def video_groups(file: h5py.File) -> Iterator[tuple[str, h5py.Group]]:
 
 
 def survey_keys(path: str | os.PathLike[str]) -> list[KeySurvey]:
-    """Every key of a file with its shapes over all videos; the file's root counts as a video when it has datasets.
-
-    Raises:
-        OSError: When h5py cannot read it. (Damage inside shows as h5py's other errors.)
-    """
+    """Every key of a file with its shapes over all videos; the file's root counts as a video when it has datasets."""
     found: dict[str, KeySurvey] = {}
     with open_h5(path) as file:
         for _, group in chain([("", file)], video_groups(file)):
@@ -260,24 +251,21 @@ def unread_parts(path: str | os.PathLike[str], video: str) -> list[str]:
 def guide_of(key: str, family: Family) -> KeyGuide:
     """What a key means in a family of files."""
     guide = TOKEN_GUIDE if family == "tokens" else GUIDE
+    if key.startswith(f"{layout.FEATURES}_"):
+        return KeyGuide("(T, D)", "a further stream of features at the same picks, such as motion or sound")
     return guide.get(key, UNKNOWN)
 
 
 def read_labels(path: str | os.PathLike[str], video: str) -> tuple[str, str, float | None]:
-    """Title, category and frames per second of one video; empty and None where its group does not say."""
+    """Title, category and frames per second of one video; empty and None where they are missing."""
     with open_h5(path) as file:
         group = file.get(video, file)
         reader = GroupReader(group, f"{path}, video '{video}'")
-        return reader.text(annotation.TITLE), reader.text(annotation.CATEGORY), reader.number(annotation.FPS)
+        return reader.text(layout.TITLE), reader.text(layout.CATEGORY), reader.number(layout.FPS)
 
 
 def read_entries(path: str | os.PathLike[str], video: str) -> list[tuple[str, str, str, str]]:
-    """Each dataset of one video: name, shape, type and range of values.
-
-    Raises:
-        KeyError: When there is no such group.
-        OSError: When h5py cannot read it.
-    """
+    """Each dataset of one video: name, shape, type and range of values."""
     with open_h5(path) as file:
         group = file[video] if video in file else file if isinstance(file.get(layout.FEATURES), h5py.Dataset) else None
         if group is None:

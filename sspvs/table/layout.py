@@ -1,8 +1,11 @@
-"""The layout of one video's group: the names of its datasets and attributes, read and written here alone.
+"""The layout of one video's group: the names of its datasets and attributes, ours, the community's and MR.HiSum's.
 
 `features` (T, D) float32, `picks` (T,), `n_frames`, `n_steps` and `video_name` are the community's names. We add when
 each frame is shown (`frame_seconds`, `end_seconds`: exact under variable frame rate), how much each frame changes
 (`frame_change`), the container's facts, what decoding met, the source file's stamp and the feature fingerprint.
+
+A group may hold further streams of features at the same picks, such as motion or sound: `features_NAME` (T, D_NAME),
+each with the fingerprint in the dataset's own attributes. `features` alone is read unless others are named.
 """
 
 from __future__ import annotations
@@ -26,7 +29,13 @@ from sspvs.types import DecodeReport, Fingerprint, FloatArray, FrameFeatures, In
 
 FEATURES, PICKS, N_FRAMES, N_STEPS, VIDEO_NAME = "features", "picks", "n_frames", "n_steps", "video_name"
 FRAME_SECONDS, END_SECONDS, FRAME_CHANGE = "frame_seconds", "end_seconds", "frame_change"
-USER_SUMMARY = "user_summary"  # (U, N): tells N where n_frames is missing
+GTSCORE, GTSUMMARY = "gtscore", "gtsummary"
+USER_SUMMARY, USER_SCORES = "user_summary", "user_scores"  # (U, N): give N where n_frames is missing
+CHANGE_POINTS, N_FRAME_PER_SEG = "change_points", "n_frame_per_seg"
+GT_SUMMARY = "gt_summary"  # MR.HiSum's own spelling; its README says `gtsummary`
+TITLE, CATEGORY, FPS = "title", "category", "fps"  # ours
+REPAIRS = "repairs"  # attribute, ours: what was repaired on the way into the file
+_STREAM = FEATURES + "_"  # prefix of further streams
 _FINGERPRINT = "fingerprint_"  # prefix of the attributes, one per field
 _SOURCE, _SOURCE_BYTES, _SOURCE_MTIME, _SOURCE_PLACE = "source", "source_bytes", "source_mtime_ns", "source_place"
 _DECODE = "decode_"  # prefix, likewise
@@ -37,13 +46,13 @@ _LATER_INFO_FIELDS = {"timecode", "reel_name", "hdr"}  # files of earlier versio
 
 @dataclass(frozen=True)
 class SourceStamp:
-    """Which file features came from, and how to tell that it has changed since.
+    """Which file features came from, and how to see that it has changed since.
 
     Attributes:
         name: The video's file name.
         size_bytes: Its size.
         mtime_ns: Its time of last modification, nanoseconds.
-        place: A digest of its absolute path: the same place gives the same, and says nothing of what it is.
+        place: A digest of its absolute path, which does not reveal the path.
     """
 
     name: str
@@ -59,10 +68,7 @@ class SourceStamp:
 
     @classmethod
     def from_dict(cls, known: Mapping[str, Any]) -> SourceStamp | None:
-        """The stamp from its fields as plain types; None when some are missing.
-
-        Earlier versions kept the absolute path (`path`), of which only what a stamp holds is taken.
-        """
+        """The stamp from plain types, also as earlier versions kept it (`path`); None when some are missing."""
         if not {"size_bytes", "mtime_ns"} < set(known):
             return None
         size_bytes, mtime_ns = int(known["size_bytes"]), int(known["mtime_ns"])
@@ -92,25 +98,8 @@ def is_video_group(file: h5py.File, key: str) -> bool:
 
 
 def read_group(group: h5py.Group, name: str, where: str, fingerprint: Fingerprint | None) -> FrameFeatures:
-    """One video's features from its group, ours or another's.
-
-    Args:
-        group: The open group.
-        name: The video's name where the group does not say.
-        where: File and video, for messages.
-        fingerprint: What made the features.
-
-    Raises:
-        FeatureFileError: When the contents do not fit together. (Damage shows as h5py's own errors.)
-    """
-    data = group.get(FEATURES)
-    if not isinstance(data, h5py.Dataset):
-        found = ", ".join(sorted(group)[:8]) or "nothing"
-        raise FeatureFileError(f"{where}: expected a dataset '{FEATURES}' (T, D), found {found}")
-    if data.ndim != 2 or 0 in data.shape or not np.issubdtype(data.dtype, np.floating):
-        raise FeatureFileError(
-            f"{where}: expected '{FEATURES}' as (T, D) of float numbers, found {data.shape} of {data.dtype}"
-        )
+    """One video's features from its group, ours or another's."""
+    data = _features(group, where)
     features = np.asarray(data[()], dtype=np.float32)
     if not np.isfinite(features).all():
         bad = int((~np.isfinite(features).all(axis=1)).argmax())
@@ -130,6 +119,23 @@ def read_group(group: h5py.Group, name: str, where: str, fingerprint: Fingerprin
     )
 
 
+def _features(group: h5py.Group, where: str) -> h5py.Dataset:
+    data = group.get(FEATURES)
+    if not isinstance(data, h5py.Dataset):
+        found = ", ".join(sorted(group)[:8]) or "nothing"
+        raise FeatureFileError(f"{where}: expected a dataset '{FEATURES}' (T, D), found {found}")
+    if data.ndim != 2 or 0 in data.shape or not np.issubdtype(data.dtype, np.floating):
+        raise FeatureFileError(
+            f"{where}: expected '{FEATURES}' as (T, D) of float numbers, found {data.shape} of {data.dtype}"
+        )
+    return data
+
+
+def read_picks(group: h5py.Group, where: str) -> tuple[IntArray, int]:
+    """(T,) picks and N of a group with features; arguments and errors as `read_group`."""
+    return _read_picks(GroupReader(group, where, FeatureFileError), len(_features(group, where)))
+
+
 def _read_picks(reader: GroupReader, n_picks: int) -> tuple[IntArray, int]:
     """(T,) picks and N; what is missing is filled in only where there is one answer."""
     where, n_steps, n_frames = reader.where, reader.count(N_STEPS), reader.count(N_FRAMES)
@@ -137,20 +143,14 @@ def _read_picks(reader: GroupReader, n_picks: int) -> tuple[IntArray, int]:
         raise FeatureFileError(f"{where}: '{N_STEPS}' says {n_steps}, but {n_picks} features are there")
     if n_frames is None:
         n_frames = max(reader.shape(USER_SUMMARY), default=None)  # some files have (N, U)
-    picks = reader.whole_column(PICKS)
-    if picks is None:
+    if PICKS not in reader:
         if n_frames not in (None, n_picks):
             raise FeatureFileError(f"{where}: {n_picks} features of {n_frames} frames, but no '{PICKS}' to say which")
         return np.arange(n_picks, dtype=np.int64), n_picks
     if n_frames is None:
         raise FeatureFileError(f"{where}: '{PICKS}' without '{N_FRAMES}': the length of the video is unknown; add it")
-    if len(picks) == n_picks + 1 and picks[-1] == n_frames:  # some exporters close the last interval
-        picks = picks[:-1]
-    if len(picks) != n_picks:
-        raise FeatureFileError(f"{where}: {len(picks)} '{PICKS}' for {n_picks} features; they must be as many")
-    if picks[0] < 0 or picks[-1] >= n_frames or (np.diff(picks) <= 0).any():
-        raise FeatureFileError(f"{where}: '{PICKS}' must increase within 0..{n_frames - 1} ('{N_FRAMES}' - 1)")
-    return picks, n_frames
+    picks = reader.picks(PICKS, n_frames, n_picks)
+    return (np.arange(n_picks, dtype=np.int64), n_picks) if picks is None else (picks, n_frames)
 
 
 def _read_timeline(reader: GroupReader, n_frames: int) -> Timeline | None:
@@ -187,7 +187,7 @@ def _read_decode(group: h5py.Group) -> DecodeReport | None:
 
 
 def read_source(group: h5py.Group) -> SourceStamp | None:
-    """The video file a group came from; None when the group does not say."""
+    """The video file a group came from; None when it is not recorded."""
     attrs = plain_attributes(group.attrs)
     if not {_SOURCE, _SOURCE_BYTES, _SOURCE_MTIME} <= set(attrs):
         return None
@@ -259,6 +259,33 @@ def write_group(
         group.attrs[_DECODE + "warnings"] = json.dumps(list(video.decode.warnings))
     if source is not None:
         _write_source(group, source)
+
+
+def stream_names(group: h5py.Group) -> list[str]:
+    """The datasets of all streams of a group: `features` first, then `features_NAME` by their names."""
+    return [name for name in (FEATURES, *sorted(key for key in group if key.startswith(_STREAM))) if name in group]
+
+
+def write_stream(
+    group: h5py.Group, name: str, features: FloatArray, fingerprint: Fingerprint | None, *, half_precision: bool = False
+) -> None:
+    """Add a further stream to a group that has `features`.
+
+    Args:
+        group: The video's.
+        name: Such as `motion`; the dataset is `features_motion`.
+        features: (T, D_NAME), a row for each of the group's picks.
+        fingerprint: What made them; None when unknown.
+        half_precision: Store float16.
+    """
+    rows = len(group[FEATURES]) if FEATURES in group else 0
+    if features.ndim != 2 or len(features) != rows:
+        raise FeatureFileError(
+            f"{group.name}: the stream '{name}' is {features.shape}, but '{FEATURES}' has {rows} picks; extract both "
+            "at one rate"
+        )
+    group[_STREAM + name] = np.asarray(features, dtype=np.float16 if half_precision else np.float32)
+    write_fingerprint_attrs(group[_STREAM + name].attrs, fingerprint)
 
 
 def _write_source(group: h5py.Group, source: SourceStamp) -> None:

@@ -18,13 +18,11 @@ from sspvs.parsing import parse_json
 from sspvs.sharing import named
 from sspvs.table import layout
 from sspvs.table.group_reader import GroupReader, as_text
-from sspvs.table.h5_file import open_h5
+from sspvs.table.h5_file import H5_ERRORS, open_h5
 from sspvs.types import Fingerprint, FloatArray, IntArray
 
 SCORES, SCORER, SETTINGS = "scores", "scorer", "settings"
 PEER_SCORES, MACHINE_SUMMARY = "score", "machine_summary"  # vsumm-reinforce and the many that follow it
-
-_H5_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, AttributeError)
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,7 @@ class VideoScores:
 
 @dataclass(frozen=True)
 class ScoreFileFacts:
-    """What a score file says about how it was made.
+    """How a score file was made.
 
     Attributes:
         scorer: What scored the frames; empty when unknown.
@@ -122,7 +120,7 @@ def read_scores(path: str | os.PathLike[str]) -> dict[str, VideoScores]:
     try:
         with open_h5(path) as file:
             return {name: read_video(file[name], name, str(path)) for name in sorted(file)}
-    except _H5_ERRORS as error:
+    except H5_ERRORS as error:
         raise FeatureFileError(f"{path}: cannot read scores: {error}; expected a whole h5 score file") from error
 
 
@@ -139,21 +137,12 @@ def read_score_facts(path: str | os.PathLike[str]) -> ScoreFileFacts:
                 settings=named(parse_json(as_text(file.attrs.get(SETTINGS, "{}")))),
                 fingerprint=layout.read_fingerprint_attrs(file.attrs),
             )
-    except _H5_ERRORS as error:
+    except H5_ERRORS as error:
         raise FeatureFileError(f"{path}: cannot read scores: {error}; expected a whole h5 score file") from error
 
 
 def read_video(group: h5py.Group, name: str, where: str) -> VideoScores:
-    """One video's scores from its group; their values are as they stand, unchecked.
-
-    Args:
-        group: The open group.
-        name: Its name in the file.
-        where: The file, for messages.
-
-    Raises:
-        FeatureFileError: When there are none, or what is beside them is not what it is called.
-    """
+    """One video's scores from its group; their values are as they stand, unchecked."""
     found = [key for key in (SCORES, PEER_SCORES) if isinstance(group, h5py.Group) and key in group]
     if not found:
         there = f"found {', '.join(sorted(group)) or 'nothing'}" if isinstance(group, h5py.Group) else "found no group"

@@ -19,8 +19,8 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.cli import LightningArgumentParser
 
 from sspvs.data.pretrain import PretrainDataModule
-from sspvs.data.refinement import RefineDataModule
-from sspvs.data.summarization import SummarizeDataModule
+from sspvs.data.refine import RefineDataModule
+from sspvs.data.summarize import SummarizeDataModule
 from sspvs.models.settings import SummarizerSettings
 from sspvs.registry import Registry
 from sspvs.table.text import TextSettings

@@ -21,7 +21,7 @@ from sspvs.atomic import write_text
 from sspvs.crossval import CrossValidation, cross_validate
 from sspvs.crossval.folder import CrossvalFolder
 from sspvs.crossval.running import visible_names
-from sspvs.data.summarization.fold_data import judge
+from sspvs.data.fold_data import judge
 from sspvs.errors import FeatureFileError
 from sspvs.table import read_dataset, read_scores
 

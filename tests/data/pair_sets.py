@@ -10,8 +10,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from sspvs.data.pretrain.items import PretrainItem
-from sspvs.data.pretrain.sources import load_pairs
+from sspvs.data.pairs import load_pairs
+from sspvs.table import Video
 
 
 def features_of(number: int, length: int, width: int = 6) -> np.ndarray:
@@ -44,6 +44,6 @@ def write_set(
     return manifest
 
 
-def pairs_of(folder: Path, lengths: Sequence[int], **how: Any) -> list[PretrainItem]:
+def pairs_of(folder: Path, lengths: Sequence[int], **how: Any) -> list[Video]:
     """The surveyed pairs of a set."""
-    return list(load_pairs(write_set(folder, lengths, **how)).items)
+    return list(load_pairs(write_set(folder, lengths, **how)).videos)

@@ -10,8 +10,8 @@ from types import ModuleType
 
 import pytest
 
-from sspvs.data.pretrain import raw_videos
-from sspvs.data.pretrain.sources import load_pairs
+from sspvs.data import pairs as raw_videos
+from sspvs.data.pairs import load_pairs
 from sspvs.table.text import TextFields
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "features"))
@@ -56,10 +56,10 @@ def test_downloads_become_a_set(
     assert "2 videos with text" in capsys.readouterr().out
     for path in (out / "pairs.jsonl", out / "shards"):
         pairs = load_pairs(path)
-        found = {item.id: item for item in pairs.items}
+        found = {item.id: item for item in pairs.videos}
         assert found["aaa"].text == TextFields("Howto & Style", "how to draw", "The aaa video", "Find more at and now")
         assert found["bbb"].text == TextFields(title="The bbb video")
-        assert (found["aaa"].n_frames, found["bbb"].n_frames) == (4, 6)
+        assert (found["aaa"].n_picks, found["bbb"].n_picks) == (4, 6)
         assert pairs.fingerprint == backbone.fingerprint(2.0)
 
 
@@ -86,7 +86,7 @@ def test_run_again_with_more(
     said = capsys.readouterr().err
     for part in ("no alone.info.json", "broken: not a video that can be", "odd.info.json is not", "the same video as"):
         assert part in said, part
-    items = {item.id: item for item in load_pairs(out / "shards").items}
+    items = {item.id: item for item in load_pairs(out / "shards").videos}
     assert set(items) == {"aaa", "bbb", "ccc"}
     assert items["aaa"].text.query in ("videos", "again")
     assert "https://a.b/c?d=e" in items["ccc"].text.description

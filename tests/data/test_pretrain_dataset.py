@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 
+from sspvs.data.drawing import MaskSettings
 from sspvs.data.loader import Pick
-from sspvs.data.pretrain.dataset import Example, MaskSettings, PretrainDataset, collate
+from sspvs.data.pretrain import Example, PretrainDataset, collate
 from sspvs.errors import DatasetError
 from sspvs.models.tokenizers import load_tokenizer
 from sspvs.table.text import TextSettings, assemble_tokens

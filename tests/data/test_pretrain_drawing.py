@@ -10,8 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sspvs.data.batch import draw_crop, item_generator
-from sspvs.data.pretrain.dataset import NOBODY, MaskSettings, draw_masked, draw_partners, same_text_groups
+from sspvs.data.drawing import (
+    NO_PARTNER,
+    MaskSettings,
+    draw_crop,
+    draw_masked,
+    draw_partners,
+    item_generator,
+    same_text_groups,
+)
 from sspvs.table.text import TextFields, TokenFields
 
 
@@ -120,7 +127,7 @@ def test_partners(groups: list[int], seed: int) -> None:
     partners = draw_partners(given_groups, np.random.default_rng(seed))
     largest = max(Counter(groups).values())
     if largest == len(groups):
-        assert set(partners.tolist()) == {NOBODY}
+        assert set(partners.tolist()) == {NO_PARTNER}
         return
     assert all(groups[partner] != group for group, partner in zip(groups, partners, strict=True))
     if 2 * largest <= len(groups):

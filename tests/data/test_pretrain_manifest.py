@@ -13,12 +13,12 @@ import h5py
 import numpy as np
 import pytest
 
-from sspvs.data.pretrain import survey as survey_notes
-from sspvs.data.pretrain.items import FeatureReader, FeatureRef
-from sspvs.data.pretrain.sources import load_pairs, read_manifest, split_pairs, write_manifest
-from sspvs.data.pretrain.survey import SURVEY
+from sspvs.data.manifest import read_manifest, write_manifest
+from sspvs.data.pairs import load_pairs, split_pairs
 from sspvs.errors import DatasetError, FeatureFileError
-from sspvs.table import write_features
+from sspvs.table import FeatureStream, StreamReader, write_features
+from sspvs.table import survey as survey_notes
+from sspvs.table.survey import SURVEY
 from sspvs.table.text import TextFields, TokenFields
 from sspvs.types import Fingerprint, FrameFeatures
 
@@ -42,10 +42,12 @@ def test_json_lines_and_csv_say_the_same(tmp_path: Path) -> None:
         writer.writeheader()
         writer.writerows(rows)
     from_csv = read_manifest(tmp_path / "pairs.csv")
-    assert [(e.id, e.source, e.text) for e in from_csv] == [(e.id, e.source, e.text) for e in entries]
+    assert [(e.id, e.source, e.streams, e.text) for e in from_csv] == [
+        (e.id, e.source, e.streams, e.text) for e in entries
+    ]
     assert entries[1].text.query == "q, with comma"
     assert [entry.where for entry in from_csv] == ["line 2", "line 3", "line 4"]
-    assert entries[2].source == FeatureRef(tmp_path / "features.h5", "v02")
+    assert entries[2].streams[0] == FeatureStream(tmp_path / "features.h5", "v02")
 
 
 def test_a_written_manifest_is_read_again(tmp_path: Path) -> None:
@@ -106,7 +108,7 @@ def test_headers_that_are_refused(tmp_path: Path, name: str, text: str, expected
 
 
 def test_other_columns_are_left_alone(tmp_path: Path) -> None:
-    assert len(load_pairs(write_set(tmp_path, [3, 4], url=["a", "b"], duration=[1, 2])).items) == 2
+    assert len(load_pairs(write_set(tmp_path, [3, 4], url=["a", "b"], duration=[1, 2])).videos) == 2
 
 
 def test_what_is_wrong_with_features_is_said_at_once(tmp_path: Path) -> None:
@@ -137,14 +139,14 @@ def test_features_made_otherwise_are_refused(tmp_path: Path) -> None:
         write_features(tmp_path / f"f{number}.h5", [video], fingerprint=other)
     rows = [{"id": f"v{n}", "path": f"f{n}.h5"} for n in range(3)]
     write_manifest(tmp_path / "m.jsonl", rows)
-    assert "line 3: v2: features made otherwise than most others' (rate_hz 4.0 against 2.0)" in message(
+    assert "line 3: v2: features of another extractor than most others (rate_hz is 4.0, expected 2.0)" in message(
         tmp_path / "m.jsonl"
     )
     write_manifest(tmp_path / "m.jsonl", rows[:2])
-    assert load_pairs(tmp_path / "m.jsonl").fingerprint == ours
+    assert load_pairs(tmp_path / "m.jsonl").common_fingerprint == ours
     np.save(tmp_path / "f.npy", np.ones((2, 3), np.float32))
     write_manifest(tmp_path / "m.jsonl", [*rows[:2], {"id": "n", "path": "f.npy"}])
-    assert load_pairs(tmp_path / "m.jsonl").fingerprint is None  # of one video nobody knows
+    assert load_pairs(tmp_path / "m.jsonl").common_fingerprint is None  # that of one video is unknown
 
 
 def test_the_survey_is_kept_and_sees_what_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,16 +179,16 @@ def test_npy_files_and_files_of_one_video(tmp_path: Path) -> None:
         file["features"] = array
     with h5py.File(tmp_path / "one.h5", "w") as file:
         file["only/features"] = array
-    reader = FeatureReader(most_open=1)
+    reader = StreamReader(most_open=1)
     for name, tolerance in (("a.npy", 1.0), ("root.h5", 0), ("one.h5", 0)):
-        ref = FeatureRef(tmp_path / name)
+        ref = FeatureStream(tmp_path / name)
         assert reader.shape(ref) == (9, 6)
         for start, stop in ((0, None), (2, 5), (8, 9)):
             read = reader.read(ref, start, stop)
             assert read.dtype == np.float32
             np.testing.assert_allclose(read, array[start:stop], atol=tolerance)
     again = pickle.loads(pickle.dumps(reader))
-    np.testing.assert_array_equal(again.read(FeatureRef(tmp_path / "root.h5")), array)
+    np.testing.assert_array_equal(again.read(FeatureStream(tmp_path / "root.h5")), array)
 
 
 def test_files_that_are_no_features(tmp_path: Path) -> None:
@@ -206,7 +208,7 @@ def test_files_that_are_no_features(tmp_path: Path) -> None:
         ("features.h5", "has 2 videos; say which: features.h5#v00"),
     ):
         with pytest.raises(FeatureFileError, match=expected):
-            FeatureReader().read(FeatureRef(tmp_path / name))
+            StreamReader().read(FeatureStream(tmp_path / name))
 
 
 def write_release(folder: Path, train: list[str], val: list[str]) -> None:
@@ -226,8 +228,8 @@ def write_release(folder: Path, train: list[str], val: list[str]) -> None:
 
 def test_the_release_layout(tmp_path: Path) -> None:
     write_release(tmp_path, ["-a_b", "c"], ["d"])
-    items = load_pairs(tmp_path).items
-    found = [(item.id, item.part, item.n_frames) for item in items]
+    items = load_pairs(tmp_path).videos
+    found = [(item.id, item.part, item.n_picks) for item in items]
     assert found == [("-a_b", "train", 4), ("c", "train", 5), ("d", "val", 6)]
     assert items[1].text == TokenFields((2001,), (2100, 2101), (3001, 3001), ())
     train, val = split_pairs(items, 0.5)

@@ -15,10 +15,9 @@ import torch
 from torch import Tensor
 
 from sspvs.cli import main
-from sspvs.data.pretrain import PretrainDataModule
-from sspvs.data.pretrain.dataset import pretrain_loader
-from sspvs.data.pretrain.items import FeatureReader
-from sspvs.data.pretrain.sources import load_pairs
+from sspvs.data.loader import batch_loader
+from sspvs.data.pairs import load_pairs
+from sspvs.data.pretrain import PretrainDataModule, collate
 from sspvs.models.settings import TextEncoderSettings, VideoEncoderSettings
 from sspvs.tasks.pretrain import PretrainTask
 from sspvs.tasks.settings import OptimSettings
@@ -96,20 +95,17 @@ def folder(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_shards_hold_what_was_extracted(folder: Path) -> None:
     """From extracted features and from the videos themselves alike; in half precision, to its last digit."""
-    found, reader = (
-        [load_pairs(folder / f"shards-{name}") for name in ("features.jsonl", "videos.jsonl")],
-        FeatureReader(),
-    )
-    assert [{item.id: item.n_frames for item in pairs.items} for pairs in found] == [PICKS, PICKS]
+    found = [load_pairs(folder / f"shards-{name}") for name in ("features.jsonl", "videos.jsonl")]
+    assert [{item.id: item.n_picks for item in pairs.videos} for pairs in found] == [PICKS, PICKS]
     with h5py.File(folder / "features.h5") as file:
         for pairs in found:
             assert pairs.fingerprint is not None
             assert (pairs.fingerprint.backbone, pairs.feature_dim) == ("efficientnet-lite0", 1280)
-            assert {item.id for item in pairs.items if item.part == "val"} == {"montage", "sample_demo_3"}
-            for item in pairs.items:
+            assert {item.id for item in pairs.videos if item.part == "val"} == {"montage", "sample_demo_3"}
+            for item in pairs.videos:
                 extracted = np.asarray(file[f"{item.id}/features"])
                 assert np.abs(extracted).max() > 0.1
-                np.testing.assert_array_equal(reader.read(item.features), extracted.astype(np.float16))
+                np.testing.assert_array_equal(pairs.features(item), extracted.astype(np.float16))
 
 
 class Losses(pl.Callback):
@@ -127,7 +123,7 @@ def terms_of(task: PretrainTask, data: PretrainDataModule) -> dict[str, Tensor]:
     torch.manual_seed(0)
     dataset = data.dataset("train")
     dataset.mode = "val"
-    batch = next(iter(pretrain_loader(dataset, [list(range(len(dataset)))])))  # type: ignore[arg-type]
+    batch = next(iter(batch_loader(dataset, [list(range(len(dataset)))], collate)))  # type: ignore[arg-type]
     assert batch.own_tokens is not None
     assert batch.own_token_mask is not None
     several = torch.arange(len(batch.ids)).repeat(2)

@@ -15,11 +15,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sspvs.data.batch import RefineBatch, item_generator
+from sspvs.data.batch import RefineBatch
+from sspvs.data.drawing import draw_clip, item_generator
 from sspvs.data.loader import Pick
-from sspvs.data.refinement import RefineDataModule
-from sspvs.data.refinement.dataset import draw_clip
-from sspvs.data.refinement.sources import ClipMemory, StoredSource
+from sspvs.data.refine import RefineDataModule
+from sspvs.table import FeatureMemory, FeatureStream
 
 sys.path.insert(0, str(Path(__file__).parent))
 from pair_sets import features_of
@@ -126,7 +126,7 @@ def test_what_is_not_kept_is_read_in_blocks_and_is_the_same(tmp_path: Path, monk
     folder = archive(tmp_path / "videos")
     np.save(folder / "half.npy", features_of(9, 25).astype(np.float16))
     kept, unkept = ready(folder), ready(folder, memory_bytes=0)
-    monkeypatch.setattr("sspvs.data.refinement.sources._BLOCK", 5)
+    monkeypatch.setattr("sspvs.table.table._BLOCK", 5)
     for one, other in zip(kept.train_dataloader(), unkept.train_dataloader(), strict=True):
         assert same(one, other)
     assert kept.clip_memory.taken > 0
@@ -134,20 +134,19 @@ def test_what_is_not_kept_is_read_in_blocks_and_is_the_same(tmp_path: Path, monk
 
 
 def test_a_short_clip_does_not_read_a_long_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sspvs.data.refinement.sources._BLOCK", 100)
+    monkeypatch.setattr("sspvs.table.table._BLOCK", 100)
     with h5py.File(tmp_path / "long.h5", "w") as file:
         file["features"] = features_of(1, 2000)
     data = ready(tmp_path / "long.h5", memory_bytes=2000 * 6 * 4 - 1, clip_frames=3, batch_size=1)
-    source = data.clips("train").parts[0].source
-    assert isinstance(source, StoredSource)
+    reader = data.clips("train").tables[0].reader
     read: list[int] = []
-    stored = source._reader.stored
+    stored = reader.stored
 
     def counting(ref: Any, start: int, stop: int) -> np.ndarray:
         read.append(stop - start)
         return stored(ref, start, stop)
 
-    monkeypatch.setattr(source._reader, "stored", counting)
+    monkeypatch.setattr(reader, "stored", counting)
     (batch,) = data.train_dataloader()
     assert batch.frames.shape == (1, 3, 6)
     assert len(read) <= 3
@@ -163,7 +162,7 @@ def test_memory_has_its_limit_and_is_left_behind(tmp_path: Path) -> None:
     assert 0 < data.clip_memory.taken <= room
     assert len(pickle.dumps(data.clip_memory)) < 300
     assert ready(folder, memory_bytes=room, num_workers=3).clip_memory.room == room // 3
-    memory, first_place, second_place = ClipMemory(10), (folder, 0), (folder, 8)
+    memory, first_place, second_place = FeatureMemory(10), FeatureStream(folder), FeatureStream(folder, offset=8)
     memory.keep(first_place, np.zeros(8, np.uint8))
     memory.keep(second_place, np.zeros(3, np.uint8))
     memory.keep(first_place, np.zeros(2, np.uint8))
@@ -177,14 +176,14 @@ def test_once_kept_nothing_is_read_again(tmp_path: Path, monkeypatch: pytest.Mon
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("a file is read again")
 
-    monkeypatch.setattr("sspvs.data.refinement.finding.ClipReader.stored", refuse)
+    monkeypatch.setattr("sspvs.table.reader.StreamReader.stored", refuse)
     assert all(same(a, b) for a, b in zip(first, data.train_dataloader(), strict=True))
 
 
 def test_the_second_run_only_looks_at_what_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, looked = archive(tmp_path / "videos"), list[str]()
     ready(folder)
-    from sspvs.data.pretrain import survey as survey_notes
+    from sspvs.table import survey as survey_notes
 
     look = survey_notes.look
     monkeypatch.setattr(survey_notes, "look", lambda ref, reader: looked.append(ref.path.name) or look(ref, reader))
@@ -202,15 +201,15 @@ def test_draws_depend_on_video_and_draw_alone(tmp_path: Path) -> None:
     fewer.mkdir(parents=True)
     shutil.copy(folder / "many.h5", fewer / "many.h5")
     few, many = (ready(one, batch_size=1).clips("train", mode="train") for one in (fewer, folder))
-    places = {many.clip(place).id: place for place in range(8)}
+    places = {many.example(place).id: place for place in range(8)}
     for place in range(3):
-        one = few.clip(Pick(5, place))
-        other = many.clip(Pick(5, places[one.id]))
+        one = few.example(Pick(5, place))
+        other = many.example(Pick(5, places[one.id]))
         assert np.array_equal(one.frames, other.frames)
-    seeds = [ready(folder, seed=seed).clips("train", mode="train").clip(Pick(0, 0)).frames for seed in (0, 0, 1)]
+    seeds = [ready(folder, seed=seed).clips("train", mode="train").example(Pick(0, 0)).frames for seed in (0, 0, 1)]
     assert np.array_equal(seeds[0], seeds[1])
     assert not np.array_equal(seeds[0], seeds[2])
-    draws = [many.clip(Pick(draw, places["videos/many/v0"])).frames for draw in (0, 1)]
+    draws = [many.example(Pick(draw, places["videos/many/v0"])).frames for draw in (0, 1)]
     assert not np.array_equal(*draws)
 
 

@@ -18,13 +18,12 @@ from summarization_material import WIDTH, features_for, fingerprint_of, small_wo
 
 from sspvs.data.batch import RefineBatch
 from sspvs.data.loader import Pick
-from sspvs.data.refinement import RefineDataModule
-from sspvs.data.refinement.survey import all_of, held_out
-from sspvs.data.summarization import SummarizeDataModule
-from sspvs.data.summarization.memory import FeatureMemory
+from sspvs.data.refine import RefineDataModule
+from sspvs.data.summarize import SummarizeDataModule
+from sspvs.data.unlabelled import held_out
 from sspvs.errors import DatasetError, FeatureFileError, FingerprintMismatchError
 from sspvs.formats.youtube8m import dequantise
-from sspvs.table import write_dataset, write_features
+from sspvs.table import FeatureMemory, write_dataset, write_features
 from sspvs.training.saving import KeepPlace
 from sspvs.types import FrameFeatures
 
@@ -156,7 +155,7 @@ def test_one_path_needs_no_list() -> None:
 def test_unlabelled_videos_held_out(tmp_path: Path) -> None:
     path = archive(tmp_path / "mine.h5", 40)
     data = ready(features=path, validate_on="held-out", val_batch_size=4)
-    trained = {data.clips("train").clip(place).id for place in range(len(data.clips("train")))}
+    trained = {data.clips("train").example(place).id for place in range(len(data.clips("train")))}
     first, second = list(data.val_dataloader()), list(data.val_dataloader())
     held = {name for batch in first for name in batch.ids}
     assert not trained & held
@@ -166,18 +165,18 @@ def test_unlabelled_videos_held_out(tmp_path: Path) -> None:
     assert all(batch.frames.shape[1] == 8 for batch in first)
     (tmp_path / "few").mkdir()
     fewer = ready(features=archive(tmp_path / "few" / "mine.h5", 20), validate_on="held-out")
-    assert {fewer.clips("val").clip(place).id for place in range(len(fewer.clips("val")))} == {
+    assert {fewer.clips("val").example(place).id for place in range(len(fewer.clips("val")))} == {
         name for name in held if int(name.partition("/v")[2]) < 20
     }
 
 
 @pytest.mark.parametrize(("count", "share"), [(2, 0.01), (2, 0.99), (5, 0.01), (5, 0.999), (30, 0.2)])
 def test_one_at_least_is_held_out_and_never_all(count: int, share: float, tmp_path: Path) -> None:
-    source = ready(features=archive(tmp_path / "mine.h5", count), batch_size=1).clips("train").parts[0].source
+    (table,) = ready(features=archive(tmp_path / "mine.h5", count), batch_size=1).clips("train").tables
     for seed in range(4):
-        train, val = held_out(all_of([source]), share, seed)
-        numbers = [sorted(int(n) for part in parts for n in part.numbers) for parts in (train, val)]
-        assert sorted(numbers[0] + numbers[1]) == list(range(count))
+        train, val = held_out([table], share, seed)
+        numbers = [sorted(name for part in parts for name in part) for parts in (train, val)]
+        assert sorted(numbers[0] + numbers[1]) == sorted(table)
         assert min(map(len, numbers)) >= 1
 
 
@@ -199,7 +198,7 @@ def test_judged_videos_under_another_name_are_left_out(
             file[f"{video.video_name}/features"] = features_for(video, number).features.astype(dtype)
     data = ready(summe, path, validate_on="held-out")
     caplog.set_level(logging.WARNING)
-    names = [data.clips("train").clip(place).id for place in range(len(data.clips("train")))]
+    names = [data.clips("train").example(place).id for place in range(len(data.clips("train")))]
     judged = {*data.fold_videos.val, *data.fold_videos.test}
     expected = {f"extracted/Big_dog_{video.key[6:]}" for video in VIDEOS if f"summe/{video.key}" not in judged}
     assert set(names) == {*data.fold_videos.train, *expected}
@@ -232,7 +231,7 @@ def test_judged_videos_stored_otherwise_are_left_out(kind: str, tmp_path: Path) 
         for name, features in whole.items():
             file[f"{name.partition('/')[2]}/features"] = changed(kind, features)
     data = ready(tmp_path / "summe.h5", tmp_path / "mine.h5")
-    names = {data.clips("train").clip(place).id for place in range(len(data.clips("train")))}
+    names = {data.clips("train").example(place).id for place in range(len(data.clips("train")))}
     assert names - set(whole) == {f"mine/{name.partition('/')[2]}" for name in data.fold_videos.train}
     assert 0 < len(data.fold_videos.test) < 10
 
@@ -253,7 +252,7 @@ def test_judged_videos_among_records_are_left_out_as_they_are_drawn(
         caplog.clear()
         data = ready(tmp_path / "summe.h5", tmp_path / "records", skip_bad=skip_bad)
         dataset = data.clips("train", mode="train")
-        seen = {dataset.clip(Pick(draw, place)).id for draw in range(2) for place in range(len(dataset))}
+        seen = {dataset.example(Pick(draw, place)).id for draw in range(2) for place in range(len(dataset))}
         trained = data.fold_videos.train
         assert seen == {*trained, *(f"records/r/{names.index(name)}" for name in trained)}
         told = [record.message for record in caplog.records if "is not trained on, another" in record.message]
@@ -265,7 +264,7 @@ def test_judged_videos_among_other_datasets_are_left_out(tmp_path: Path, caplog:
     whole = normal_dataset(tmp_path / "summe.h5")
     normal_dataset(tmp_path / "copy.h5", "copy")
     data = ready(tmp_path / "summe.h5", others=[str(tmp_path / "copy.h5")], setting="augmented")
-    names = {data.clips("train").clip(place).id for place in range(len(data.clips("train")))}
+    names = {data.clips("train").example(place).id for place in range(len(data.clips("train")))}
     tested = {name.partition("/")[2] for name in data.fold_videos.test}
     assert names == {*set(whole) - {f"summe/{key}" for key in tested}, *(
         f"copy/{name.partition('/')[2]}" for name in whole if name.partition("/")[2] not in tested
@@ -285,7 +284,7 @@ def test_annotated_videos_that_are_damaged_are_refused(tmp_path: Path) -> None:
         for key in ("video_2", "video_5"):
             file[f"{key}/features"][3, 1] = np.nan
     for fold in range(5):
-        with pytest.raises(DatasetError, match=r"summe\.h5, video 'video_\d': NaN .* at pick 3.*; .*video 'video_\d'"):
+        with pytest.raises(DatasetError, match=r"summe\.h5#video_\d: NaN .* at pick 3.*; .*h5#video_\d"):
             ready(tmp_path / "summe.h5", fold=fold)
 
 
@@ -297,9 +296,9 @@ def test_no_video_stands_in_for_an_annotated_one(tmp_path: Path) -> None:
     dataset, first = data.clips("train", mode="train"), data.fold_videos.train[0]
     with h5py.File(tmp_path / "summe.h5", "r+") as file:
         file[f"{first.partition('/')[2]}/features"][3, 1] = np.nan
-    assert dataset.clip(1).id == data.fold_videos.train[1]
-    with pytest.raises(FeatureFileError, match=f"video '{first.partition('/')[2]}': NaN"):
-        dataset.clip(0)
+    assert dataset.example(1).id == data.fold_videos.train[1]
+    with pytest.raises(FeatureFileError, match=f"h5#{first.partition('/')[2]}: NaN"):
+        dataset.example(0)
 
 
 # Restarts and ranks --------------------------------------------------------------------------------------------------
@@ -390,8 +389,8 @@ def test_arguments_that_do_not_go_together(summe: Path, tmp_path: Path) -> None:
 
 
 def test_features_that_do_not_fit_together(summe: Path, tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="features of different widths, 16 and 5"):
+    with pytest.raises(DatasetError, match=r"features 5 wide, those of .* 16"):
         ready(summe, archive(tmp_path / "narrow.h5", width=5))
-    with pytest.raises(FingerprintMismatchError, match="were not made alike"):
+    with pytest.raises(FingerprintMismatchError, match="features of another extractor than those of "):
         ready(summe, archive(tmp_path / "other.h5", fingerprint=fingerprint_of("other")))
     assert ready(summe, archive(tmp_path / "unknown.h5", fingerprint=None)).feature_fingerprint == fingerprint_of()

@@ -19,12 +19,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from summarization_material import fingerprint_of
 
+from sspvs.data import records
+from sspvs.data.feature_files import apart, feature_files
 from sspvs.data.loader import Pick
-from sspvs.data.pretrain.shards import write_shards
-from sspvs.data.refinement import RefineDataModule, records
-from sspvs.data.refinement.dataset import ClipPart
-from sspvs.data.refinement.finding import apart, feature_files
-from sspvs.data.refinement.survey import readable
+from sspvs.data.refine import RefineDataModule
+from sspvs.data.shards import write_shards
+from sspvs.data.unlabelled import readable
 from sspvs.errors import DatasetError
 from sspvs.formats.tfrecord import equal_steps, parse_example, record_places
 from sspvs.table import write_features
@@ -51,7 +51,7 @@ def ready(*paths: Path, **how: Any) -> RefineDataModule:
 
 def clips_of(data: RefineDataModule) -> dict[str, np.ndarray]:
     dataset = data.clips("train")
-    return {dataset.clip(place).id: dataset.clip(place).frames for place in range(len(dataset))}
+    return {dataset.example(place).id: dataset.example(place).frames for place in range(len(dataset))}
 
 
 def naive_features(values: np.ndarray) -> np.ndarray:
@@ -307,7 +307,7 @@ def test_damage_is_counted_and_left_out(tmp_path: Path, caplog: pytest.LogCaptur
         ("bad_empty.h5", "bad_empty"),
         ("bad_page.h5", "bad_page"),
         ("bad_nan.npy", "first at pick 5; extract again"),
-        ("bad_none.npy", r"expected \(T, D\) float numbers or bytes, found \(0, 6\)"),
+        ("bad_none.npy", r"expected \(T, D\) float numbers, found \(0, 6\)"),
         ("bad_flat.npy", r"found \(6,\)"),
         ("bad_whole.npy", "of int64"),
         ("bad_objects.npy", "bad_objects"),
@@ -352,7 +352,7 @@ def test_features_made_otherwise_than_most(tmp_path: Path, caplog: pytest.LogCap
     data = ready(tmp_path)
     assert data.feature_fingerprint == fingerprint_of("drawn")
     assert {name.rpartition("/")[2] for name in clips_of(data)} == {"f0", "f1", "f3", "unknown"}
-    assert re.search(r"f2: features made otherwise than most others' \(backbone", caplog.text)
+    assert re.search(r"f2: features of another extractor than most others \(backbone", caplog.text)
 
 
 def test_the_width_of_most_is_told_before_setup(tmp_path: Path) -> None:
@@ -369,23 +369,23 @@ def test_a_damaged_record_among_good_ones_is_stood_in_for(tmp_path: Path, caplog
     messages[3] = sequence_example("narrow", frame_bytes(3, 6, 8))
     path = tfrecord(tmp_path / "a.tfrecord", messages)
     dataset = ready(path).clips("train", mode="train")
-    stood_in = dataset.clip(Pick(0, 2))
+    stood_in = dataset.example(Pick(0, 2))
     assert stood_in.id == "a/4"
-    assert np.array_equal(stood_in.frames, dataset.clip(Pick(0, 4)).frames)
+    assert np.array_equal(stood_in.frames, dataset.example(Pick(0, 4)).frames)
     assert dataset.n_unread == 2
     assert "a/2 cannot be read, another video stands in for it (1 so far)" in caplog.text
-    again = [dataset.clip(Pick(draw, place)).id for draw in (1, 2) for place in range(5)]
+    again = [dataset.example(Pick(draw, place)).id for draw in (1, 2) for place in range(5)]
     assert again == ["a/0", "a/1", "a/4", "a/4", "a/4"] * 2
     assert caplog.text.count("cannot be read, another video") == dataset.n_unread == 2  # once for each
     for strict in (ready(path, skip_bad=False).clips("train", mode="train"), ready(path).clips("train", mode="whole")):
         with pytest.raises(DatasetError, match=r"a/2 of a\.tfrecord: expected a tf"):
-            strict.clip(2)
+            strict.example(2)
     content = bytearray(path.read_bytes())
     (other, _), _, _, (start, _), _ = record_places(path)[0]
     content[other + 40] ^= 1  # within features: only the checksum shows it
     path.write_bytes(content)
     with pytest.raises(DatasetError, match=r"a\.tfrecord, record 0 at byte 0: damaged, its checksum"):
-        ready(path, skip_bad=False).clips("train", mode="train").clip(0)
+        ready(path, skip_bad=False).clips("train", mode="train").example(0)
     content[start - 12] ^= 1  # the frame of the fourth record: nobody knows where the fifth begins
     path.write_bytes(content)
     os.utime(path, ns=(1, 1))
@@ -418,9 +418,9 @@ def test_damaged_records_among_those_held_out(tmp_path: Path, caplog: pytest.Log
     assert re.search(rf"\d of the records held out cannot be read: a/.*{len(first)} videos remain", caplog.text)
     with pytest.raises(DatasetError, match=r"records held out cannot be read: .* data\.skip_bad true"):
         ready(path, skip_bad=False, **how).val_dataloader()
-    (part,) = ready(path).clips("train").parts
+    (table,) = ready(path).clips("train").tables
     with pytest.raises(DatasetError, match="none is left to validate on"):
-        readable([ClipPart(part.source, part.numbers[1::2])], skip_bad=True)
+        readable([table.take(np.arange(1, len(table), 2))], skip_bad=True)
 
 
 def test_a_file_that_vanishes_while_training(tmp_path: Path) -> None:
@@ -428,13 +428,13 @@ def test_a_file_that_vanishes_while_training(tmp_path: Path) -> None:
         np.save(tmp_path / f"v{number}.npy", features_of(number, 9))
     dataset = ready(tmp_path).clips("train", mode="train")
     (tmp_path / "v1.npy").unlink()
-    assert dataset.clip(1).id.endswith("v2")
+    assert dataset.example(1).id.endswith("v2")
     for number in (0, 2):
         (tmp_path / f"v{number}.npy").unlink()
     fresh = ready(youtube8m_npy(tmp_path / "others"), memory_bytes=0).clips("train", mode="train")
     shutil.rmtree(tmp_path / "others")
     with pytest.raises(Exception, match="cannot be read"):
-        fresh.clip(0)
+        fresh.example(0)
 
 
 def test_two_folders_of_one_name(tmp_path: Path) -> None:

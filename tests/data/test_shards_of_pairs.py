@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 
 from sspvs.cli import main
+from sspvs.data import shards as writing
+from sspvs.data.pairs import load_pairs
 from sspvs.data.pretrain import PretrainDataModule
-from sspvs.data.pretrain import shards as writing
-from sspvs.data.pretrain.items import FeatureReader, PretrainItem
-from sspvs.data.pretrain.shards import read_index, write_shards
-from sspvs.data.pretrain.sources import load_pairs
+from sspvs.data.shards import read_index, write_shards
 from sspvs.errors import DatasetError, OutputError
+from sspvs.table import Video
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "features"))
@@ -33,7 +33,7 @@ def digests(folder: Path) -> dict[str, str]:
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
 
 
-def by_id(items: Any) -> dict[str, PretrainItem]:
+def by_id(items: Any) -> dict[str, Video]:
     return {item.id: item for item in items}
 
 
@@ -41,17 +41,17 @@ def test_the_same_pairs_as_the_manifest(tmp_path: Path) -> None:
     items = pairs_of(tmp_path, LENGTHS, split=["train"] * 8 + ["val"] * 3)
     report = write_shards(items, tmp_path / "shards", shard_size=4, dtype="float32")
     assert (report.n_items, report.written, report.kept) == (11, 3, 0)
-    found = by_id(load_pairs(tmp_path / "shards").items)
-    reader = FeatureReader(most_open=1)
+    table = load_pairs(tmp_path / "shards")
+    found = by_id(table.videos)
     assert set(found) == {item.id for item in items}
     for number, item in enumerate(items):
         mine = found[item.id]
-        assert (mine.text, mine.n_frames, mine.feature_dim, mine.part) == (item.text, item.n_frames, 6, item.part)
-        assert reader.shape(mine.features) == (LENGTHS[number], 6)
-        np.testing.assert_array_equal(reader.read(mine.features), features_of(number, LENGTHS[number]))
-        np.testing.assert_array_equal(reader.read(mine.features, 2, 5), features_of(number, LENGTHS[number])[2:5])
+        assert (mine.text, mine.n_picks, mine.feature_dim, mine.part) == (item.text, item.n_picks, 6, item.part)
+        assert table.reader.shape(mine.streams[0]) == (LENGTHS[number], 6)
+        np.testing.assert_array_equal(table.features(mine), features_of(number, LENGTHS[number]))
+        np.testing.assert_array_equal(table.features(mine, 2, 5), features_of(number, LENGTHS[number])[2:5])
     assert sorted(item.shard for item in found.values()) == [0] * 4 + [1] * 4 + [2] * 3
-    assert [item.id for item in read_index(tmp_path / "shards").items] != sorted(found), "the order is not shuffled"
+    assert [item.id for item in read_index(tmp_path / "shards").videos] != sorted(found), "the order is not shuffled"
 
 
 def test_webdataset_reads_them(tmp_path: Path) -> None:
@@ -121,9 +121,9 @@ def test_features_too_large_for_half_precision(tmp_path: Path) -> None:
 
 def test_token_ids_stay_token_ids(tmp_path: Path) -> None:
     write_release(tmp_path / "release", ["a", "b"], ["c"])
-    items = load_pairs(tmp_path / "release").items
+    items = load_pairs(tmp_path / "release").videos
     write_shards(items, tmp_path / "shards")
-    found = by_id(load_pairs(tmp_path / "shards").items)
+    found = by_id(load_pairs(tmp_path / "shards").videos)
     assert [found[item.id].text for item in items] == [item.text for item in items]
 
 
@@ -239,4 +239,4 @@ def test_a_video_that_cannot_be_used_is_left_out_of_the_shards(
     lines = capsys.readouterr().err.splitlines()
     assert [line for line in lines if line.startswith("error: ") and line.endswith("left out")] == lines
     assert ["line 2: bad: " in lines[0], "line 3: odd: KeyError" in lines[1], len(lines)] == [True, True, 2]
-    assert sorted(by_id(load_pairs(tmp_path / "s").items)) == ["first", "last"]
+    assert sorted(by_id(load_pairs(tmp_path / "s").videos)) == ["first", "last"]

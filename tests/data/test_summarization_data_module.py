@@ -22,12 +22,11 @@ from drawn_dataset import drawn_video
 from summarization_material import features_for, fingerprint_of, small_world, write_annotated
 
 from sspvs.data.batch import SummarizeBatch
-from sspvs.data.summarization import SummarizeDataModule
-from sspvs.data.summarization.fold_data import judge
-from sspvs.data.summarization.memory import FeatureMemory
+from sspvs.data.fold_data import judge
+from sspvs.data.summarize import SummarizeDataModule
 from sspvs.errors import DatasetError, FeatureFileError, FingerprintMismatchError
 from sspvs.models.tokenizers import load_tokenizer
-from sspvs.table.frame_slices import FrameSlices
+from sspvs.table import FeatureMemory, StreamReader, VideoTable
 from sspvs.table.text import TextSettings
 from sspvs.training.saving import KeepPlace
 
@@ -133,7 +132,7 @@ def test_the_file_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("the file is read again")
 
-    monkeypatch.setattr(FrameSlices, "read", refuse)
+    monkeypatch.setattr(StreamReader, "stored", refuse)
     monkeypatch.setattr(h5py, "File", refuse)
     again = [list(loader) for loader in (data.train_dataloader(), data.val_dataloader(), data.test_dataloader())]
     assert all(same(a, b) for one, two in zip(first, again, strict=True) for a, b in zip(one, two, strict=True))
@@ -142,15 +141,15 @@ def test_the_file_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_memory_has_its_limit_and_is_left_behind(summe: Path) -> None:
     data = ready(summe)
     items = data.dataset("train").items
-    memory = FeatureMemory(room=2 * 16 * 4 * max(PICKS.values()))
+    table = VideoTable(items, FeatureMemory(room=2 * 16 * 4 * max(PICKS.values())))
     for item in items:
-        assert memory.read(item).shape == (item.n_frames, 16)
-    kept = [item for item in items if memory.read(item) is memory.read(item)]
+        assert table.features(item).shape == (item.n_picks, 16)
+    kept = [item for item in items if np.shares_memory(table.features(item), table.features(item))]
     assert 2 <= len(kept) < len(items)
-    assert len(pickle.dumps(memory)) < 2000
-    assert pickle.loads(pickle.dumps(memory)).read(items[0]).shape[1] == 16
+    assert len(pickle.dumps(table.memory)) < 2000
+    assert pickle.loads(pickle.dumps(table)).features(items[0]).shape[1] == 16
     with pytest.raises(ValueError, match="read-only"):
-        memory.read(kept[0])[0] = 1
+        table.features(kept[0])[0] = 1
 
 
 def test_workers_and_pickling_do_not_change_the_batches(summe: Path) -> None:
@@ -395,7 +394,7 @@ def test_features_that_are_not_finite_or_do_not_fit(tmp_path: Path) -> None:
     with h5py.File(path, "r+") as file:
         for key in file:
             file[key]["features"][3, 1] = np.nan
-    with pytest.raises(FeatureFileError, match=r"d\.h5, video 'video_\d': NaN or infinite features, first at pick 3"):
+    with pytest.raises(FeatureFileError, match=r"d\.h5#video_\d: NaN or infinite features, first at pick 3"):
         list(ready(path).train_dataloader())
     with h5py.File(path, "r+") as file:
         del file["video_2/features"]
@@ -416,10 +415,10 @@ def test_features_that_were_not_made_alike(tmp_path: Path, caplog: pytest.LogCap
         )
     }
     with pytest.raises(
-        FingerprintMismatchError, match=r"own/video_\d and other/video_\d were not made alike .*backbone"
+        FingerprintMismatchError, match=r"other/video_\d: features of another extractor than others .*backbone"
     ):
         ready(paths["own"], others=[str(paths["other"])], **how)
-    with pytest.raises(DatasetError, match=r"features of different widths: 16 \(own/video_\d\), 17 \(wide/video_\d\)"):
+    with pytest.raises(DatasetError, match=r"wide/video_\d: features 17 wide, others 16"):
         ready(paths["own"], others=[str(paths["wide"])], **how)
     data = module(paths["own"], others=[str(paths["unknown"])], **how)
     for stage in ("fit", "validate", "test"):

@@ -21,9 +21,8 @@ from sspvs.annotations import read_summe, read_tvsum
 from sspvs.annotations.dataset import build_dataset
 from sspvs.annotations.shots import ShotRule
 from sspvs.annotations.video_names import short_name
-from sspvs.data.summarization import SummarizeDataModule
-from sspvs.data.summarization.folds import FoldVideos, ValidateOn, plan_fold, split_of
-from sspvs.data.summarization.stores import Stores
+from sspvs.data.folds import FoldVideos, Stores, ValidateOn, plan_fold, split_of
+from sspvs.data.summarize import SummarizeDataModule
 from sspvs.errors import DatasetError
 
 CHOICES = get_args(ValidateOn)

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from summarization_material import write_annotated
 
-from sspvs.data.summarization.stores import Stores
-from sspvs.data.summarization.survey import importance_target
-from sspvs.data.summarization.texts import TVSUM_CATEGORIES, name_as_text, read_texts, text_of
+from sspvs.data.fold_data import importance_target
+from sspvs.data.folds import Stores
+from sspvs.data.texts import TVSUM_CATEGORIES, name_as_text, read_texts, text_of
 from sspvs.errors import DatasetError
 from sspvs.table.text import TextFields
 from sspvs.types import Annotations

@@ -91,7 +91,7 @@ def test_manifests_lead_to_the_features_of_the_world(written: Path) -> None:
 
 
 def test_our_own_reader_of_manifests_takes_them(written: Path) -> None:
-    manifest = pytest.importorskip("sspvs.data.pretrain.sources")
+    manifest = pytest.importorskip("sspvs.data.manifest")
     entries = manifest.read_manifest(written / "pretrain" / "train.jsonl")
     assert [entry.id for entry in entries] == [f"train_{number:05d}" for number in range(12)]
     assert len(manifest.read_manifest(written / "summarization.jsonl")) == 11

@@ -10,7 +10,7 @@ import pytorch_lightning as pl
 import torch
 
 from sspvs.data.batch import SummarizeBatch
-from sspvs.data.summarization import SummarizeDataModule
+from sspvs.data.summarize import SummarizeDataModule
 
 
 class Witness(pl.LightningModule):

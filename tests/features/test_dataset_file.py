@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from sspvs.errors import DatasetError, FeatureFileError
 from sspvs.formats.scores import score_problems, scored_videos
 from sspvs.table import FeatureStore, natural_order, read_dataset, read_scores, write_dataset
-from sspvs.table.clock import half_open
+from sspvs.table.annotation_group import half_open
 from sspvs.table.h5_survey import read_labels
 from sspvs.types import Annotations, FrameFeatures, Shots
 

@@ -15,17 +15,17 @@ import pytest
 
 from sspvs.annotations.official import read_tvsum
 from sspvs.cli import main
-from sspvs.data.pretrain.sources import read_release
+from sspvs.data.manifest import read_release
 from sspvs.errors import DatasetError, FeatureFileError, SspvsError
 from sspvs.features.resumable import open_parts
 from sspvs.formats.scores import score_problems, scored_videos
 from sspvs.formats.sspvs_release import read_tokens
 from sspvs.formats.youtube8m import byte_videos, read_bytes
-from sspvs.table import merge_files, read_dataset, read_features, read_scores
-from sspvs.table.frame_slices import FrameSlices
+from sspvs.table import FeatureStream, merge_files, read_dataset, read_features, read_scores
 from sspvs.table.h5_file import ALLOW_LINKS, open_h5
 from sspvs.table.h5_survey import read_entries, read_labels, survey_keys
 from sspvs.table.layout import write_fingerprint_attrs
+from sspvs.table.reader import StreamReader
 from sspvs.types import Fingerprint
 from sspvs.world.captioned import CaptionedClips
 
@@ -97,7 +97,7 @@ LINKS: dict[str, Change] = {f.__name__: f for f in (external, through_a_soft_lin
 
 READERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "features": ("features", lambda path: read_features(path)["v"]),
-    "runs of frames": ("features", lambda path: FrameSlices().read(path, "v")),
+    "runs of frames": ("features", lambda path: StreamReader().read(FeatureStream(path, "v"))),
     "merged": ("features", lambda path: merge_files(path.with_name("merged.h5"), {"v": path}, None)),
     "dataset": ("gtscore", lambda path: read_dataset(path)["v"]),
     "names": ("video_name", lambda path: read_dataset(path).video_names()),

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from sspvs.errors import FeatureFileError, FingerprintMismatchError, OutputError
 from sspvs.table import (
+    FeatureKind,
     FeatureStore,
     SourceStamp,
     VideoScores,
-    check_fingerprint,
+    check_features,
     group_name,
     merge_files,
     pack_video,
@@ -281,13 +282,13 @@ def test_names_that_are_no_utf8_are_stored(tmp_path: Path) -> None:
 
 
 def test_fingerprints_are_compared_field_by_field() -> None:
-    assert check_fingerprint(PRINT, PRINT, "f.h5") is None
-    warning = check_fingerprint(None, PRINT, "f.h5")
+    assert check_features(FeatureKind(7, PRINT), FeatureKind(7, PRINT), "f.h5") is None
+    warning = check_features(FeatureKind(7, None), FeatureKind(7, PRINT), "f.h5")
     assert warning is not None
     assert "f.h5" in warning
     other = Fingerprint("lite", "cd" * 32, PRINT.transform, PRINT.normalisation, 1.0)
     with pytest.raises(FingerprintMismatchError) as caught:
-        check_fingerprint(other, PRINT, "f.h5")
+        check_features(FeatureKind(7, other), FeatureKind(7, PRINT), "f.h5")
     message = str(caught.value)
     assert "weights_digest" in message
     assert "rate_hz" in message

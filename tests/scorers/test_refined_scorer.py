@@ -77,7 +77,7 @@ def test_only_features_like_those_it_was_trained_on(tmp_path: Path) -> None:
     scorer = load_scorer(saved_refined(tmp_path / "known", fingerprint=MADE_BY))
     with pytest.raises(FingerprintMismatchError, match="--backbone efficientnet-lite0 --rate 2"):
         scorer.score(drawn(fingerprint=OTHER))
-    with pytest.raises(FeatureFileError, match="width 20; known was trained on 24"):
+    with pytest.raises(FeatureFileError, match="features 20 wide, those known was trained on 24"):
         scorer.score(drawn(width=20))
     assert "no fingerprint" in scorer.check_features(None, "f.h5")
     unknown = load_scorer(saved_refined(tmp_path / "unknown"))

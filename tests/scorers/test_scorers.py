@@ -139,7 +139,7 @@ def test_features_must_be_made_as_the_checkpoint_was_trained(tmp_path: Path) -> 
     with pytest.raises(FingerprintMismatchError, match="--backbone efficientnet-lite0 --rate 2"):
         scorer.score(drawn(fingerprint=OTHER))
     scorer.score(drawn(fingerprint=None))
-    with pytest.raises(FeatureFileError, match="width 20; known was trained on 24"):
+    with pytest.raises(FeatureFileError, match="features 20 wide, those known was trained on 24"):
         scorer.score(drawn(width=20))
     unknown = load_scorer(saved_summarizer(tmp_path / "unknown"))
     for found in (MADE_BY, None):

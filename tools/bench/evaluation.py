@@ -23,7 +23,7 @@ import numpy as np
 from measure import take_turns
 from scipy.stats import kendalltau, spearmanr
 
-from sspvs.data.summarization.fold_data import judge
+from sspvs.data.fold_data import judge
 from sspvs.evaluation.baselines import BASELINES, evaluate_baseline
 from sspvs.evaluation.evaluate import evaluate
 from sspvs.evaluation.prediction import Prediction

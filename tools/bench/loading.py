@@ -29,9 +29,9 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from sspvs.data.loader import LengthBuckets, padding_share
+from sspvs.data.pairs import load_pairs
 from sspvs.data.pretrain import PretrainDataModule
-from sspvs.data.pretrain.shards import write_shards
-from sspvs.data.pretrain.sources import load_pairs
+from sspvs.data.shards import write_shards
 
 WIDTH, MOST, BATCH = 1024, 256, 8
 WORDS = ("river", "bridge", "dog", "child", "kitchen", "cake", "bicycle", "snow", "market", "dance", "engine", "paint")
@@ -62,7 +62,7 @@ def write_material(folder: Path, lengths: np.ndarray, generator: np.random.Gener
     pairs = load_pairs(found["h5#group"])
     for dtype in ("float32", "float16"):
         found[f"shards {dtype}"] = folder / dtype
-        write_shards(pairs.items, folder / dtype, dtype=dtype, shard_size=64)
+        write_shards(pairs.videos, folder / dtype, dtype=dtype, shard_size=64)
     return found
 
 

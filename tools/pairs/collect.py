@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from sspvs.annotations.record import Problems
-from sspvs.data.pretrain.items import Entry, FeatureRef
-from sspvs.data.pretrain.raw_videos import ExtractionSettings, with_features
-from sspvs.data.pretrain.shards import write_shards
-from sspvs.data.pretrain.sources import load_pairs, read_manifest, write_manifest
+from sspvs.data.manifest import read_manifest, write_manifest
+from sspvs.data.pairs import ExtractionSettings, load_pairs, with_features
+from sspvs.data.shards import write_shards
 from sspvs.errors import SspvsError, one_line
+from sspvs.table import Video
 from sspvs.video.files import VIDEO_SUFFIXES
 
 VIDEOS, PAIRS, SHARDS = "videos.jsonl", "pairs.jsonl", "shards"
@@ -81,13 +81,13 @@ def collect(args: argparse.Namespace) -> int:
     for name, reason in left_out:
         print(f"left out: {name}: {reason}", file=sys.stderr)
     pairs = load_pairs(args.out / PAIRS, progress=True)
-    summary = f"{args.out / PAIRS}: {len(pairs.items)} videos with text"
+    summary = f"{args.out / PAIRS}: {len(pairs)} videos with text"
     if not args.no_shards:
         report = write_shards(
-            pairs.items,
+            pairs.videos,
             args.out / SHARDS,
             shard_size=args.shard_size,
-            fingerprint=pairs.fingerprint,
+            fingerprint=pairs.common_fingerprint,
             overwrite=True,  # of an earlier, smaller set
             progress=True,
         )
@@ -153,11 +153,10 @@ def plain(text: object) -> str:
     return _SPACES.sub(" ", str(text or "")).strip()
 
 
-def feature_row(entry: Entry) -> dict[str, str]:
-    """The row of a video whose features are in the store."""
-    assert isinstance(entry.source, FeatureRef)
-    path = f"{entry.source.path.name}#{entry.source.group}"
-    return {"id": entry.id, "path": path, **entry.text._asdict()}
+def feature_row(video: Video) -> dict[str, str]:
+    """The row of a video whose features are in the feature file."""
+    (stream,) = video.streams
+    return {"id": video.id, "path": f"{stream.path.name}#{stream.group}", **video.text._asdict()}
 
 
 if __name__ == "__main__":

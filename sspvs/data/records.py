@@ -1,4 +1,4 @@
-"""YouTube-8M's frame-level TFRecord files: any record can be had, without those before it and without TensorFlow.
+"""YouTube-8M's frame-level TFRecord files, of which any record can be read without those before it.
 
 Where the records begin is found once, from their frames, and kept beside the files (`.sspvs-records.npz`). What is in a
 record, its T included, is only known when it is read.
@@ -10,95 +10,103 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from functools import cached_property, partial
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 from tqdm import tqdm
 
 from sspvs.atomic import atomic_stream
-from sspvs.data.refinement.finding import FeatureFile, as_features
-from sspvs.data.refinement.sources import Choose, ClipMemory
+from sspvs.data.feature_files import FeatureFile
 from sspvs.errors import DatasetError, OutputError, SspvsError, one_line
 from sspvs.formats.head import DAMAGE
 from sspvs.formats.tfrecord import read_record, record_places
-from sspvs.formats.youtube8m import ByteArray, record_bytes
-from sspvs.types import FloatArray, IntArray
+from sspvs.formats.youtube8m import record_bytes
+from sspvs.table import FeatureKind, FeatureMemory, FeatureStream, Video, VideoTable
+from sspvs.table.video import Stored
+from sspvs.types import IntArray
 
 logger = logging.getLogger(__name__)
 INDEX = ".sspvs-records.npz"
 _TRIED = 8  # records that may be damaged before a width is found
 
 
-class RecordSource:
-    """Records by their places.
+class RecordList(Sequence[Video]):
+    """The videos of record files, made as they are looked up: there are millions of them.
 
     Args:
         files: The record files.
         file_numbers: (n,) which file each record is in.
-        places: (n, 2) offset and length of each.
-        feature_dim: D.
-        memory: Where bytes are kept once read.
+        numbers: (n,) which record of its file it is.
+        places: (n, 2) offset and length of each, in bytes.
     """
 
-    annotated = False
-
     def __init__(
-        self,
-        files: Sequence[FeatureFile],
-        file_numbers: IntArray,
-        places: IntArray,
-        feature_dim: int,
-        memory: ClipMemory,
+        self, files: Sequence[FeatureFile], file_numbers: IntArray, numbers: IntArray, places: IntArray
     ) -> None:
-        self.files, self.feature_dim, self.memory = tuple(files), feature_dim, memory
-        self.shards: IntArray | None = file_numbers
-        self.places = places
-        self.lengths: IntArray = np.zeros(len(places), np.int64)
-        counts = np.bincount(file_numbers, minlength=len(self.files))
-        self._counts = {file.label: int(count) for file, count in zip(self.files, counts, strict=True)}
-        self._file_numbers, self._first = file_numbers, np.cumsum(counts) - counts
+        self.files, self.file_numbers, self.numbers, self.places = tuple(files), file_numbers, numbers, places
 
-    def name(self, number: int) -> str:
-        """The file, and which of its records: the video's own name is inside of it."""
-        file = int(self._file_numbers[number])
-        return f"{self.files[file].label}/{number - int(self._first[file])}"
+    def __len__(self) -> int:
+        return len(self.places)
 
-    def has(self, name: str) -> bool:
-        """Whether a record has this id."""
-        label, _, place = name.rpartition("/")
-        return place.isdecimal() and str(int(place)) == place and int(place) < self._counts.get(label, 0)
+    @overload
+    def __getitem__(self, number: int) -> Video: ...
 
-    def read(self, number: int, choose: Choose) -> FloatArray:
-        """(t, D) float32 of the wanted rows, dequantised and L2-normalised; see `ClipSource`."""
-        file = self.files[int(self._file_numbers[number])].path
+    @overload
+    def __getitem__(self, number: slice) -> list[Video]: ...
+
+    def __getitem__(self, number: int | slice) -> Video | list[Video]:
+        """One record under its file and its number in it: the video's own name is inside of it."""
+        if isinstance(number, slice):
+            return [self[one] for one in range(*number.indices(len(self)))]
+        file = int(self.file_numbers[number])
+        name = f"{self.files[file].label}/{self.numbers[number]}"
         offset, length = map(int, self.places[number])
-        values = self.memory.get((file, offset))
-        if values is None:
-            name = self.name(number)
-            values = _read(file, offset, length, name)
-            if values.shape[1] != self.feature_dim:
-                raise DatasetError(f"{name}: features of {values.shape[1]} bytes, others of {self.feature_dim}")
-            self.memory.keep((file, offset), values)
-        return as_features(values[choose(len(values))])
+        load = partial(_load, name=name, length=length)
+        return Video(name, (FeatureStream(self.files[file].path, offset=offset, load=load),), shard=file)
 
-    def close(self) -> None:
-        """No file stays open."""
+    def take(self, numbers: IntArray) -> RecordList:
+        """The records at (n,) places."""
+        return RecordList(self.files, self.file_numbers[numbers], self.numbers[numbers], self.places[numbers])
+
+
+class RecordTable(VideoTable):
+    """Records of one width, whose T is only known when they are read."""
+
+    def __init__(self, records: RecordList, kind: FeatureKind, memory: FeatureMemory | None) -> None:
+        super().__init__(records, memory, checked=True)
+        self.records, self.kind = records, kind
+
+    @property
+    def n_picks(self) -> IntArray:
+        """(n,) zeros: unknown."""
+        return np.zeros(len(self.records), np.int64)
+
+    @property
+    def shards(self) -> IntArray | None:
+        """(n,) which file each record is in."""
+        return self.records.file_numbers
+
+    def take(self, numbers: IntArray) -> RecordTable:
+        """The table of the records at (n,) places."""
+        return RecordTable(self.records.take(numbers), self.kind, self.memory)
+
+    @cached_property
+    def _counts(self) -> dict[str, int]:
+        counts = np.bincount(self.records.file_numbers, minlength=len(self.records.files))
+        return {file.label: int(count) for file, count in zip(self.records.files, counts, strict=True)}
+
+    def __contains__(self, name: object) -> bool:
+        """Whether a record has this id, of a table of all records."""
+        label, _, place = str(name).rpartition("/")
+        return place.isdecimal() and str(int(place)) == place and int(place) < self._counts.get(label, 0)
 
 
 def read_records(
-    files: Sequence[FeatureFile], memory: ClipMemory, problems: list[str], *, progress: bool = False
-) -> RecordSource | None:
-    """Find the records of files, as far as no earlier run did.
-
-    Args:
-        files: TFRecord files.
-        memory: Where bytes are kept once read.
-        problems: Told what is wrong with files.
-        progress: Show a progress bar; quiet when stderr is no terminal.
-
-    Returns:
-        The records; None where there are none.
-    """
+    files: Sequence[FeatureFile], memory: FeatureMemory, problems: list[str], *, progress: bool = False
+) -> RecordTable | None:
+    """Find the records of files, as far as no earlier run did."""
     indices: dict[Path, _Index] = {}
     file_numbers, places = [], []
     for number, file in enumerate(
@@ -118,25 +126,22 @@ def read_records(
         index.keep()
     if not sum(map(len, places)):
         return None
-    source = RecordSource(files, np.concatenate(file_numbers), np.concatenate(places), 0, memory)
-    source.feature_dim = _first_width(source, problems)
-    return source if source.feature_dim else None
+    numbers = [np.arange(len(found), dtype=np.int64) for found in places]
+    records = RecordList(files, *map(np.concatenate, (file_numbers, numbers, places)))
+    width = _first_width(records, problems)
+    return RecordTable(records, FeatureKind(width), memory) if width else None
 
 
 def width_of_records(file: FeatureFile) -> int:
-    """D of a record file, from its first record that can be read.
-
-    Raises:
-        DatasetError: None can.
-    """
+    """D of a record file, from its first record that can be read."""
     problems: list[str] = []
     found, wrong = record_places(file.path)
-    for number, (offset, length) in enumerate(found[:_TRIED]):
-        try:
-            return int(_read(file.path, offset, length, f"{file.label}/{number}").shape[1])
-        except SspvsError as error:
-            problems.append(one_line(error))
-    raise DatasetError(problems[0] if problems else wrong or f"{file.path}: no records in it")
+    places = np.array(found, np.int64).reshape(-1, 2)
+    count = len(places)
+    width = _first_width(RecordList([file], np.zeros(count, np.int64), np.arange(count), places), problems)
+    if not width:
+        raise DatasetError(problems[0] if problems else wrong or f"{file.path}: no records in it")
+    return width
 
 
 class _Index:
@@ -201,19 +206,19 @@ def _is_within(places: IntArray, size: int) -> bool:
     return places.dtype.kind == "i" and bool(((offsets >= 0) & (lengths >= 0) & (offsets <= size - lengths)).all())
 
 
-def _first_width(source: RecordSource, problems: list[str]) -> int:
+def _first_width(records: RecordList, problems: list[str]) -> int:
     """D of the first record that can be read; 0 where none of the first few can."""
-    for number in range(min(_TRIED, len(source.places))):
-        file = source.files[int(source.shards[number])] if source.shards is not None else source.files[0]
-        offset, length = map(int, source.places[number])
+    for video in records[:_TRIED]:
+        (stream,) = video.streams
+        assert stream.load is not None
         try:
-            return int(_read(file.path, offset, length, source.name(number)).shape[1])
+            return int(stream.load(stream).shape[1])
         except SspvsError as error:
             problems.append(one_line(error))
     return 0
 
 
-def _read(path: Path, offset: int, length: int, name: str) -> ByteArray:
-    """(T, D) bytes of the record there; `name` ends in its number."""
-    record = read_record(path, int(name.rpartition("/")[2]), offset, length)
-    return record_bytes(record, f"{name} of {path.name}")
+def _load(stream: FeatureStream, name: str, length: int) -> Stored:
+    """(T, D) bytes of the record; `name` ends in its number."""
+    record = read_record(stream.path, int(name.rpartition("/")[2]), stream.offset, length)
+    return record_bytes(record, f"{name} of {stream.path.name}")

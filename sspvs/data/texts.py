@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from sspvs.annotations.record import Problems
 from sspvs.annotations.video_names import VideoRef, short_name, spelling
-from sspvs.data.summarization.stores import Stores
+from sspvs.data.folds import Stores
+from sspvs.data.manifest import PATHS, misspelled
 from sspvs.formats.manifest import read_rows, text_in
 from sspvs.table.text import FIELDS, TextFields
 from sspvs.types import Annotations
@@ -26,9 +26,8 @@ TVSUM_CATEGORIES = {
     "BT": "bike tricks",
     "DS": "dog show",
 }
-"""What the letters in TVSum's annotations stand for (Song et al., CVPR 2015): letters say nothing to a text tower."""
+"""What the letters in TVSum's annotations stand for (Song et al., CVPR 2015): a text tower cannot read letters."""
 
-_PATHS = ("path", "features", "video")  # of manifests that are also read for something else
 _SEPARATORS = re.compile(r"[_\-.+\s]+")
 _HUMPS = re.compile(r"(?<=[a-z\d])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
@@ -71,15 +70,12 @@ def read_texts(path: Path, stores: Stores) -> dict[str, TextFields]:
     Args:
         path: The manifest.
         stores: The datasets.
-
-    Raises:
-        DatasetError: All that is wrong with it, with line numbers.
     """
     problems, texts = Problems(path), dict[str, TextFields]()
     rows = list(read_rows(path, problems))
     if _has_columns(rows, problems):
         for place, row in rows:
-            _take(row, place, stores, texts, problems)
+            _add(row, place, stores, texts, problems)
     problems.raise_any()
     return texts
 
@@ -92,15 +88,11 @@ def _has_columns(rows: list[tuple[str, dict[str, Any]]], problems: Problems) -> 
     if missing:
         found = ", ".join(sorted(names)[:10]) or "nothing"
         problems.add("", f"expected a column {' and '.join(missing)}, found {found}")
-    for name in sorted(names - {"id", *FIELDS, *_PATHS, "split"}):
-        close = get_close_matches(name.lower(), [field for field in ("id", *FIELDS) if field not in names], 1, 0.8)
-        if close:
-            problems.add("", f"column '{name}': did you mean '{close[0]}'?")
+    problems.extend(("", sentence) for sentence in misspelled(names, ("id", *FIELDS), (*PATHS, "split")))
     return not missing
 
 
-def _take(row: dict[str, Any], place: str, stores: Stores, texts: dict[str, TextFields], problems: Problems) -> None:
-    """One line's text, put with the others."""
+def _add(row: dict[str, Any], place: str, stores: Stores, texts: dict[str, TextFields], problems: Problems) -> None:
     values = {name: text_in(row.get(name)) for name in ("id", *FIELDS)}
     odd = [name for name, value in values.items() if value is None]
     if odd:

@@ -1,24 +1,73 @@
-"""One fold of a split: which videos train, which choose the checkpoint, which are tested."""
+"""Dataset files by name, and one fold of a split: which videos train, choose the checkpoint, are tested."""
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
 from sspvs.annotations.splits import DEFAULT_FOLDS, Fold, Splits, held_out, make_splits, read_splits
-from sspvs.annotations.video_names import VideoRef, short_name
-from sspvs.data.summarization.stores import Stores
-from sspvs.errors import DatasetError
+from sspvs.annotations.video_names import VideoFinder, VideoRef, short_name
+from sspvs.errors import DatasetError, listed
+from sspvs.table import DatasetStore, read_dataset
 
 logger = logging.getLogger(__name__)
 
 ValidateOn = Literal["held-out", "test", "nothing"]
 DrawnSetting = Literal["canonical", "augmented", "transfer"]
-_LISTED = 8
+
+
+class Stores(Mapping[str, DatasetStore]):
+    """Opened dataset files by their own names, the tested one first.
+
+    Split files write a dataset's name in many ways; `find` takes all of them (`short_name`).
+
+    Args:
+        tested: The dataset file that is tested.
+        others: Those of other datasets.
+    """
+
+    def __init__(self, tested: Path, others: Sequence[Path] = ()) -> None:
+        opened = [read_dataset(path) for path in (tested, *others)]
+        self._by_name = {store.name: store for store in opened}
+        self._by_short = {short_name(store.name): store for store in opened}
+        if len(self._by_short) < len(opened):
+            shown = ", ".join(f"{store.path} ('{store.name}')" for store in opened)
+            raise ValueError(f"two of the datasets have the same name: {shown}; each may be given once")
+        self.tested = opened[0]
+        self.others = tuple(opened[1:])
+        self._finders: dict[str, VideoFinder] = {}
+
+    def __getitem__(self, name: str) -> DatasetStore:
+        return self._by_name[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_name)
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+    def find(self, ref: VideoRef) -> VideoRef | None:
+        """A video under its dataset's own name and key; None when none of the datasets has it.
+
+        Args:
+            ref: As a split or a list writes it; without a dataset it is of the tested one.
+        """
+        store = self.dataset_of(ref)
+        if store is None:
+            return None
+        finder = self._finders.setdefault(store.name, VideoFinder(store))
+        key = finder.find(ref.key)
+        return None if key is None else VideoRef(store.name, key)
+
+    def dataset_of(self, ref: VideoRef) -> DatasetStore | None:
+        """The dataset that a reference names; None when it was not given."""
+        if not ref.dataset:
+            return self.tested
+        return self._by_name.get(ref.dataset) or self._by_short.get(short_name(ref.dataset))
 
 
 class FoldVideos(NamedTuple):
@@ -36,22 +85,7 @@ class FoldVideos(NamedTuple):
 
 
 def split_of(stores: Stores, path: Path | None, *, setting: DrawnSetting, seed: int) -> Splits:
-    """The folds of a split file, or drawn ones, with every video under its dataset's own name and key.
-
-    Args:
-        stores: The datasets.
-        path: A split file of any style; None: folds are drawn (`make_splits`), five or one a video where there are
-            fewer, without videos held out.
-        setting: Of folds that are drawn; a file has its own.
-        seed: Of the draw.
-
-    Returns:
-        The folds; videos of datasets that were not given stand as the file has them.
-
-    Raises:
-        DatasetError: The file cannot be read or is of other datasets.
-        ValueError: Folds cannot be drawn so.
-    """
+    """The folds of a split file, or drawn ones, with every video under its dataset's own name and key."""
     own = stores.tested
     if path is None:
         splits = make_splits(
@@ -88,10 +122,6 @@ def plan_fold(
             validation videos are trained on.
         val_share: Of those videos; at least one, and never all.
         seed: Draws which ones.
-
-    Raises:
-        ValueError: There is no such fold.
-        DatasetError: It trains on datasets that were not given, on nothing, or on one video that cannot be shared.
     """
     if validate_on not in get_args(ValidateOn):
         raise ValueError(f"validate_on must be one of {', '.join(get_args(ValidateOn))}, got {validate_on!r}")
@@ -123,18 +153,7 @@ def plan_fold(
 
 
 def plan_everything(stores: Stores, *, validate_on: ValidateOn, val_share: float, seed: int) -> FoldVideos:
-    """All videos of all datasets, to train a model that is to be used and not tested.
-
-    Args:
-        stores: The datasets.
-        validate_on: `held-out`, a share of the first dataset's videos, or `nothing`.
-        val_share: Of those videos; at least one, and never all.
-        seed: Draws which ones.
-
-    Raises:
-        ValueError: `validate_on` is `test`: there is nothing that is tested.
-        DatasetError: There is one video alone, which cannot be shared.
-    """
+    """All videos of all datasets, to train a model that is to be used and not tested."""
     if validate_on not in ("held-out", "nothing"):
         raise ValueError(
             f"with fold null nothing is tested: validate_on must be held-out or nothing, got {validate_on!r}"
@@ -151,7 +170,7 @@ def plan_everything(stores: Stores, *, validate_on: ValidateOn, val_share: float
     return FoldVideos(_ids([ref for ref in every if ref not in chosen]), _ids(val), ())
 
 
-def tell_fold(split: Splits, number: int, fold: FoldVideos, stores: Stores) -> None:
+def log_fold(split: Splits, number: int, fold: FoldVideos, stores: Stores) -> None:
     """Log how many videos a fold has, and warn of datasets that were given and that it does not train on."""
     counts = ", ".join(f"{name} {len(ids)}" for name, ids in zip(fold._fields, fold, strict=True))
     logger.info("%s, fold %d of %d: %s videos", _called(split), number, len(split.folds), counts)
@@ -162,7 +181,7 @@ def tell_fold(split: Splits, number: int, fold: FoldVideos, stores: Stores) -> N
 
 
 def _named(refs: Sequence[VideoRef], stores: Stores, name: str) -> tuple[VideoRef, ...]:
-    """References in the datasets' own words, each once; those of datasets that were not given as they are."""
+    """References under the datasets' own names and keys, each once; those of other datasets unchanged."""
     found: dict[VideoRef, None] = {}
     unknown: list[str] = []
     for ref in refs:
@@ -173,7 +192,7 @@ def _named(refs: Sequence[VideoRef], stores: Stores, name: str) -> tuple[VideoRe
             found[known] = None
     if unknown:
         raise DatasetError(
-            f"{name or 'splits'}: {_listed(unknown)} not in the datasets {_listed(stores)}; is this the split of other "
+            f"{name or 'splits'}: {_quoted(unknown)} not in the datasets {_quoted(stores)}; is this the split of other "
             "files?"
         )
     return tuple(found)
@@ -182,10 +201,10 @@ def _named(refs: Sequence[VideoRef], stores: Stores, name: str) -> tuple[VideoRe
 def _refuse_missing(refs: Sequence[VideoRef], stores: Stores, where: str) -> None:
     missing = Counter(short_name(ref.dataset) for ref in refs if stores.dataset_of(ref) is None)
     if missing:
-        told = " and ".join(f"'{name}' ({count} video{'s'[: count - 1]})" for name, count in sorted(missing.items()))
+        shown = " and ".join(f"'{name}' ({count} video{'s'[: count - 1]})" for name, count in sorted(missing.items()))
         raise DatasetError(
-            f"{where}: trains on {told}, which {'was' if len(missing) == 1 else 'were'} not given (given: "
-            f"{_listed(stores)}); add the dataset file{'s' if len(missing) > 1 else ''} to data.others, or leave "
+            f"{where}: trains on {shown}, which {'was' if len(missing) == 1 else 'were'} not given (given: "
+            f"{_quoted(stores)}); add the dataset file{'s' if len(missing) > 1 else ''} to data.others, or leave "
             "data.splits out to draw folds of the datasets at hand (data.setting says which kind)"
         )
 
@@ -198,7 +217,5 @@ def _called(split: Splits) -> str:
     return split.name or "the drawn split"
 
 
-def _listed(names: Sequence[str] | Stores) -> str:
-    known = list(names)
-    more = f" and {len(known) - _LISTED} more" if len(known) > _LISTED else ""
-    return ", ".join(f"'{name}'" for name in known[:_LISTED]) + more
+def _quoted(names: Iterable[str]) -> str:
+    return listed(f"'{name}'" for name in names)

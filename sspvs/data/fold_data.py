@@ -1,24 +1,30 @@
-"""Scores of whole videos to the figures that choose a checkpoint; results are evaluated by `sspvs.benchmark`."""
+"""What the data modules of annotated videos share: one fold's videos looked at once, and what scores of them are worth.
+
+Results are evaluated by `sspvs.benchmark`; the figures here choose a checkpoint. Axis letters: T picks.
+"""
 
 from __future__ import annotations
 
 import logging
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Generic, Literal, TypeAlias, TypeVar
 
 import numpy as np
 import pytorch_lightning as pl
+from tqdm import tqdm
 
 from sspvs.annotations.splits import Splits
+from sspvs.annotations.video_names import VideoRef
+from sspvs.data.folds import FoldVideos, Stores, log_fold, plan_everything, plan_fold, split_of
+from sspvs.data.judged import JudgedVideos
 from sspvs.data.loader import BatchLoader
-from sspvs.data.summarization.folds import FoldVideos, plan_everything, plan_fold, split_of, tell_fold
-from sspvs.data.summarization.memory import FeatureMemory
-from sspvs.data.summarization.stores import Stores
-from sspvs.data.summarization.survey import Surveyed, first_width, survey
+from sspvs.data.texts import text_of
+from sspvs.errors import DatasetError, FeatureFileError, listed, one_line
 from sspvs.evaluation.evaluate import evaluate_video, unavailable
 from sspvs.evaluation.prediction import Prediction
 from sspvs.evaluation.protocol import DEFAULT_PROTOCOL, PROTOCOLS, Protocol
@@ -26,11 +32,135 @@ from sspvs.evaluation.rank_correlation import mean_of_defined
 from sspvs.evaluation.requirements import consensus_scores
 from sspvs.evaluation.results import METRICS
 from sspvs.evaluation.summary_rule import SummaryRule
+from sspvs.table import DatasetStore, FeatureMemory, FeatureStream, StreamReader, Video, VideoTable
+from sspvs.table.table import check_alike, with_facts
+from sspvs.table.text import TextFields
 from sspvs.types import Annotations, Fingerprint, FloatArray
 from sspvs.world.worlds import WorldDataset, WorldSource, dataset_of_world
 
 logger = logging.getLogger(__name__)
+Batch = TypeVar("Batch")
+Part: TypeAlias = Literal["train", "val", "test"]
 _FALLBACK = "mean-annotator"
+_SAME = 1e-6  # of the largest score: what float32 means of equal scores may differ by
+_MANY = 500  # videos that take long enough for a progress bar
+
+
+def importance_target(annotations: Annotations) -> FloatArray:
+    """Importance between 0 and 1, as published: `gtscore`, min-max normalised over the whole video.
+
+    Where there is no gtscore: the mean of the users' scores, else of their summaries, at the picks. A video whose
+    scores are all the same has zeros: nothing in it stands out.
+
+    Args:
+        annotations: The video's.
+
+    Returns:
+        (T,) float32; 0 at the least and 1 at the most important pick.
+    """
+    scores = consensus_scores(annotations)
+    if scores is None:
+        raise DatasetError(
+            f"{annotations.video_name} ({annotations.key}): expected gtscore, user_scores or user_summary, found none; "
+            "add annotations of it (`sspvs data build`), or take the video out of the split"
+        )
+    exact = np.asarray(scores, np.float64)
+    low, high = float(exact.min()), float(exact.max())
+    if high - low <= _SAME * max(abs(low), abs(high)):
+        return np.zeros(len(exact), np.float32)
+    target: FloatArray = ((exact - low) / (high - low)).astype(np.float32)
+    return target
+
+
+def survey_fold(
+    ids: Sequence[str],
+    stores: Stores,
+    memory: FeatureMemory | None = None,
+    *,
+    judged: Collection[str] = (),
+    texts: Mapping[str, TextFields] | None = None,
+    title_as_query: bool = False,
+) -> tuple[VideoTable, dict[str, Annotations]]:
+    """Look at annotated videos; their features are read later.
+
+    Args:
+        ids: The videos as `dataset/key`, at least one.
+        stores: The datasets.
+        memory: Keeps features once they are read.
+        judged: Those whose annotations are kept.
+        texts: What is written about videos, by id; others have the dataset's own texts.
+        title_as_query: As in `text_of`.
+
+    Returns:
+        The videos with their targets, and the annotations of those that are judged, by id.
+    """
+    _refuse_without_features(ids, stores)
+    reader, videos, annotations, problems = StreamReader(), list[Video](), dict[str, Annotations](), list[str]()
+    kept = set(judged)
+    for name in tqdm(ids, desc="looking at the videos", leave=False, disable=None if len(ids) > _MANY else True):
+        store, key = _place(name, stores)
+        try:
+            known = store[key]
+            target = importance_target(known)
+            stream = with_facts(FeatureStream(store.path, key), reader)
+            if stream.n_picks != len(target):
+                raise DatasetError(
+                    f"{name}: {stream.n_picks} features, but {len(target)} picks; extract the features again"
+                )
+        except (DatasetError, FeatureFileError) as error:
+            problems.append(one_line(error))
+            continue
+        text = (texts or {}).get(name) or text_of(known, store.name, title_as_query=title_as_query)
+        videos.append(
+            Video(name, (stream,), text=text, target=target, read_annotations=partial(store.__getitem__, key))
+        )
+        if name in kept:
+            annotations[name] = known
+    reader.close()
+    if problems:
+        count = f"{len(problems)} of {len(ids)} videos cannot be used: " if len(problems) > 1 else ""
+        raise DatasetError(f"{count}{listed(problems, separator='; ')}")
+    check_alike({video.id: video.kind for video in videos}, "extract all of them with one backbone")
+    unknown = Counter(VideoRef.parse(video.id).dataset for video in videos if video.fingerprint is None)
+    if unknown:
+        logger.warning(
+            "no feature fingerprint in %s: what made these features is unknown, and whether they fit a checkpoint",
+            ", ".join(sorted(unknown)),
+        )
+    return VideoTable(videos, memory, required=True), annotations
+
+
+def first_width(store: DatasetStore) -> int:
+    """D, from the first video of a dataset that has features."""
+    for key in store:
+        if store.has_features(key):
+            reader = StreamReader()
+            width = reader.shape(FeatureStream(store.path, key))[1]
+            reader.close()
+            return width
+    raise DatasetError(_without_features(store, list(store)))
+
+
+def _refuse_without_features(ids: Sequence[str], stores: Stores) -> None:
+    without: dict[str, list[str]] = {}
+    for video in ids:
+        store, key = _place(video, stores)
+        if not store.has_features(key):
+            without.setdefault(store.name, []).append(key)
+    if without:
+        raise DatasetError("; ".join(_without_features(stores[name], keys) for name, keys in without.items()))
+
+
+def _without_features(store: DatasetStore, keys: Sequence[str]) -> str:
+    return (
+        f"{store.path}: no features of {len(keys)} of {len(store)} videos ({listed(keys)}); build "
+        "the dataset with them: `sspvs data build ... --features FEATURES.h5` (or `--videos FOLDER` to extract them)"
+    )
+
+
+def _place(video: str, stores: Stores) -> tuple[DatasetStore, str]:
+    name, _, key = video.rpartition("/")
+    return stores[name], key
 
 
 def judge(annotations: Mapping[str, Annotations], scores: Mapping[str, FloatArray]) -> dict[str, float]:
@@ -47,9 +177,6 @@ def judge(annotations: Mapping[str, Annotations], scores: Mapping[str, FloatArra
         `kendall_tau`, `spearman_rho`, `f_score_avg`, `f_score_max`. What is undefined for a video is left out of the
         mean (scores that are constant have no correlation), and NaN when it is for all. F1 is missing when no video has
         what it takes, and everything when no video was scored.
-
-    Raises:
-        ValueError: Scores of no such video, of another length, or not finite.
     """
     unknown = [name for name in scores if name not in annotations]
     if unknown:
@@ -83,10 +210,6 @@ def _with_mean_annotator(video: Annotations) -> Annotations:
     return replace(video, gtscore=consensus_scores(video))
 
 
-Batch = TypeVar("Batch")
-Part: TypeAlias = Literal["train", "val", "test"]
-
-
 def as_paths(given: Sequence[str] | str | None) -> tuple[str, ...]:
     """A setting that names one file, several, or none."""
     if given is None:
@@ -97,20 +220,8 @@ def as_paths(given: Sequence[str] | str | None) -> tuple[str, ...]:
 class FoldDataModule(pl.LightningDataModule, Generic[Batch]):
     """One fold of annotated videos: those it trains on, those that choose the checkpoint, those it tests.
 
-    Subclasses make the loaders; what is tested, judged and cross-validated is the same for all of them.
-
-    Args:
-        dataset: The dataset file that is tested; or give a `world`. Neither: there are no annotated videos, and
-            whatever needs them refuses.
-        others: Dataset file of another set, or several.
-        splits: A split file; None: the world's own, or folds that are drawn.
-        fold: Which of the folds; None: nothing is tested.
-        setting: Of folds that are drawn.
-        split_seed: Draws folds, and the videos that are held out of training.
-        validate_on: What chooses the checkpoint.
-        val_share: Of the training videos, held out.
-        num_workers: Processes that read, for each device.
-        world: A synthetic world's annotated videos.
+    Subclasses make the loaders, and document the settings; what is tested, judged and cross-validated is the same for
+    all of them. Without `dataset` and `world` there are no annotated videos, and whatever needs them raises an error.
 
     Raises:
         ValueError: An argument is out of range, or two of them do not go together.
@@ -118,7 +229,6 @@ class FoldDataModule(pl.LightningDataModule, Generic[Batch]):
 
     def __init__(
         self,
-        *,
         dataset: str | None,
         others: Sequence[str] | str | None,
         splits: str | None,
@@ -148,7 +258,8 @@ class FoldDataModule(pl.LightningDataModule, Generic[Batch]):
         self.validate_on: Literal["held-out", "test", "nothing"] = validate_on
         self.val_share, self.num_workers = val_share, num_workers
         self.memory = FeatureMemory()
-        self._surveyed: Surveyed | None = None
+        self._table: VideoTable | None = None
+        self._annotations: Mapping[str, Annotations] = {}
 
     def share_reading(self, other: FoldDataModule[Batch]) -> None:
         """Read nothing again that another fold of the same data has read.
@@ -198,35 +309,35 @@ class FoldDataModule(pl.LightningDataModule, Generic[Batch]):
     @property
     def feature_dim(self) -> int:
         """D, as the data has it; known before `setup`, from the first video."""
-        return first_width(self.stores.tested) if self._surveyed is None else self._surveyed.feature_dim
+        return first_width(self.stores.tested) if self._table is None else self._table.feature_dim
 
     @property
     def feature_fingerprint(self) -> Fingerprint | None:
         """What made the features, after `setup`; None when unknown."""
-        return None if self._surveyed is None else self._surveyed.fingerprint
+        return None if self._table is None else self._table.fingerprint
 
     @property
     def annotations(self) -> Mapping[str, Annotations]:
-        """The videos that are validated or tested, by id; after `setup`."""
-        return self._ready.annotations
+        """The videos that are validated or tested, by id; none without annotated videos."""
+        return self._annotations if self.paths and self.table else {}
 
     def judge(self, scores: Mapping[str, FloatArray]) -> dict[str, float]:
-        """What scores of validated or tested videos are worth; see `sspvs.data.summarization.fold_data.judge`.
+        """The figures of scores of validated or tested videos; none without annotated videos. See `judge`.
 
         Args:
             scores: (T,) finite scores at the picks, by id.
         """
-        return judge(self.annotations, scores)
+        return judge(self.annotations, scores) if self.paths else {}
 
     def setup(self, stage: str | None = None) -> None:  # noqa: ARG002
         """Look at the fold's videos, once."""
-        if self._surveyed is not None:
+        if self._table is not None:
             return
         videos = self.fold_videos
         judged = dict.fromkeys((*videos.val, *videos.test))
-        self._surveyed = self._look_at(list(dict.fromkeys((*videos.train, *judged))), judged)
+        self._table, self._annotations = self._look_at(list(dict.fromkeys((*videos.train, *judged))), judged)
         if self.fold is not None:
-            tell_fold(self.split, self.fold, videos, self.stores)
+            log_fold(self.split, self.fold, videos, self.stores)
         for store in self.stores.values():
             store.features.close()
 
@@ -241,7 +352,7 @@ class FoldDataModule(pl.LightningDataModule, Generic[Batch]):
             ValueError: With `fold` null nothing is tested.
         """
         if not self.fold_videos.test:
-            raise ValueError("data.fold is null: all videos are trained on and none is tested; say which fold")
+            raise ValueError("data.fold is null: all videos are trained on and none is tested; give its number")
         return self._whole_videos("test")
 
     def predict_dataloader(self) -> BatchLoader[Batch]:
@@ -249,16 +360,22 @@ class FoldDataModule(pl.LightningDataModule, Generic[Batch]):
         return self.test_dataloader()
 
     @property
-    def _ready(self) -> Surveyed:
-        if self._surveyed is None:
+    def table(self) -> VideoTable:
+        """The fold's annotated videos, with their targets; looked at if `setup` has not done so."""
+        if self._table is None:
             self.setup()
-        assert self._surveyed is not None
-        return self._surveyed
+        assert self._table is not None
+        return self._table
+
+    @cached_property
+    def judged(self) -> JudgedVideos:
+        """The tested and validated videos, to be found again among others."""
+        return JudgedVideos(self.table.select(dict.fromkeys((*self.fold_videos.val, *self.fold_videos.test))))
 
     @abstractmethod
     def _whole_videos(self, part: Part) -> BatchLoader[Batch]:
         """A loader of whole videos of a part of the fold."""
 
-    def _look_at(self, ids: Sequence[str], judged: Collection[str]) -> Surveyed:
+    def _look_at(self, ids: Sequence[str], judged: Collection[str]) -> tuple[VideoTable, Mapping[str, Annotations]]:
         """The survey of the fold's videos."""
-        return survey(ids, self.stores, judged=judged)
+        return survey_fold(ids, self.stores, self.memory, judged=judged)

@@ -1,8 +1,8 @@
-"""What is in a folder of shards: one line a pair, with its text, its length and where its features begin.
+"""Folders of shards: tars of features and texts, and an index of where each pair's features begin.
 
 A shard is a tar as WebDataset reads it: for each pair `000000012.npy`, features (T, D), and `000000012.json`, its id
-and text. With the index the features are read in place, so that any pair can be had without those before it: an epoch
-is planned and shared among ranks and workers as if it were one file, and none waits for shards it has not got.
+and text. With the index the features are read in place, so that any pair can be read without those before it, and an
+epoch is planned and shared among ranks and workers as if it were one file.
 """
 
 from __future__ import annotations
@@ -22,141 +22,23 @@ from tqdm import tqdm
 
 from sspvs.annotations.record import Problems
 from sspvs.atomic import atomic_file, made_folder, write_text, writing
-from sspvs.data.pretrain.items import FeatureReader, FeatureRef, PretrainItem
 from sspvs.errors import DatasetError, OutputError, SspvsError
 from sspvs.files import check_regular, read_text, why_not
 from sspvs.parsing import lines_of, parse_json
+from sspvs.table import FeatureStream, Video, VideoTable
 from sspvs.table.text import TextFields, TokenFields
 from sspvs.types import Fingerprint
 
 INDEX = "index.jsonl"
 FORMAT, VERSION = "sspvs shards", 1
-
-
-@dataclass(frozen=True)
-class ShardIndex:
-    """What is in a folder of shards.
-
-    Attributes:
-        items: The pairs, in the shards' order.
-        fingerprint: What made their features; None when unknown.
-        plan: Digest of what they were made from.
-    """
-
-    items: tuple[PretrainItem, ...]
-    fingerprint: Fingerprint | None
-    plan: str = ""
-
-
-_HEAD = 1 << 20  # what the first line takes
-
-
-def is_shards(folder: Path) -> bool:
-    """Whether a folder has shards with an index."""
-    return (folder / INDEX).is_file()
-
-
-def has_our_index(folder: Path) -> bool:
-    """Whether the index says that it is one of ours, whole or not."""
-    try:
-        check_regular(folder / INDEX)
-        with (folder / INDEX).open(encoding="utf-8") as file:
-            return bool(parse_json(file.readline(_HEAD))["format"] == FORMAT)
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
-
-
-def write_index(folder: Path, items: Sequence[PretrainItem], fingerprint: Fingerprint | None, plan: str) -> None:
-    """Write the index of shards that are complete, atomically.
-
-    Raises:
-        OutputError: The folder cannot be written to.
-    """
-    head = {
-        "format": FORMAT,
-        "version": VERSION,
-        "items": len(items),
-        "feature_dim": items[0].feature_dim,
-        "fingerprint": None if fingerprint is None else fingerprint.as_dict(),
-        "plan": plan,
-    }
-    lines = [head, *map(_line, items)]
-    write_text(folder / INDEX, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
-
-
-def read_index(folder: Path) -> ShardIndex:
-    """What is in a folder of shards; the shards must be there, only their first bytes are read.
-
-    Raises:
-        DatasetError: The index cannot be read, or shards are missing or not of the size they had.
-    """
-    path = folder / INDEX
-    try:
-        head, *rows = (parse_json(line) for _, line in lines_of(read_text(path)))
-        if head["format"] != FORMAT or head["version"] != VERSION:
-            raise ValueError(f"format {head['format']!r} {head['version']}")
-        items = tuple(_item(row, folder, int(head["feature_dim"])) for row in rows)
-        made = head["fingerprint"]
-        fingerprint = None if made is None else Fingerprint(**made)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DatasetError(
-            f"{path}: expected an index of shards as `sspvs data shard` writes it: {error}; write the shards again"
-        ) from error
-    problems = Problems(path)
-    if len(items) != head["items"]:
-        problems.add("", f"it is cut short: {len(items)} of {head['items']} videos")
-    for shard in sorted({item.features.path for item in items}):
-        if not shard.is_file():
-            problems.add("", f"the shard {shard.name} is missing")
-        elif reason := why_not(shard, "tar"):
-            problems.add("", f"the shard {shard.name}: {reason}")
-    problems.raise_any()
-    return ShardIndex(items, fingerprint, str(head["plan"]))
-
-
-def text_as_json(text: TextFields | TokenFields) -> dict[str, Any]:
-    """Text fields as plain types; token ids stay numbers."""
-    fields: dict[str, Any] = text._asdict()
-    return {"tokens": {key: list(ids) for key, ids in fields.items()}} if isinstance(text, TokenFields) else fields
-
-
-def _line(item: PretrainItem) -> dict[str, Any]:
-    return {
-        "id": item.id,
-        "shard": item.shard,
-        "file": item.features.path.name,
-        "offset": item.features.offset,
-        "n_frames": item.n_frames,
-        "split": item.part,
-        **text_as_json(item.text),
-    }
-
-
-def _item(row: dict[str, Any], folder: Path, feature_dim: int) -> PretrainItem:
-    text: TextFields | TokenFields
-    if "tokens" in row:
-        text = TokenFields(*(tuple(map(int, row["tokens"][key])) for key in TokenFields._fields))
-    else:
-        text = TextFields(*(str(row[key]) for key in TextFields._fields))
-    name = Path(str(row["file"])).name  # never outside of the folder
-    return PretrainItem(
-        str(row["id"]),
-        FeatureRef(folder / name, offset=int(row["offset"])),
-        text,
-        int(row["n_frames"]),
-        feature_dim,
-        str(row["split"]),
-        int(row["shard"]),
-    )
-
-
 PLAN = ".plan"
+_HEAD = 1 << 20  # bytes of the first line, at most
 _LARGEST = {"float16": 65504.0, "float32": float(np.finfo(np.float32).max)}
 
 
 @dataclass(frozen=True)
 class ShardReport:
-    """What was done.
+    """What was written.
 
     Attributes:
         folder: Of the shards.
@@ -173,8 +55,100 @@ class ShardReport:
     n_bytes: int
 
 
+def is_shards(folder: Path) -> bool:
+    """Whether a folder has shards with an index."""
+    return (folder / INDEX).is_file()
+
+
+def has_our_index(folder: Path) -> bool:
+    """Whether the index is one of ours, whole or not."""
+    return _head(folder).get("format") == FORMAT
+
+
+def write_index(folder: Path, items: Sequence[Video], fingerprint: Fingerprint | None, plan: str) -> None:
+    """Write the index of shards that are complete, atomically."""
+    head = {
+        "format": FORMAT,
+        "version": VERSION,
+        "items": len(items),
+        "feature_dim": items[0].feature_dim,
+        "fingerprint": None if fingerprint is None else fingerprint.as_dict(),
+        "plan": plan,
+    }
+    lines = [head, *map(_line, items)]
+    write_text(folder / INDEX, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+
+
+def read_index(folder: Path) -> VideoTable:
+    """The pairs of a folder of shards, in their order; the shards must be there, only their first bytes are read."""
+    path = folder / INDEX
+    try:
+        head, *rows = (parse_json(line) for _, line in lines_of(read_text(path)))
+        if head["format"] != FORMAT or head["version"] != VERSION:
+            raise ValueError(f"format {head['format']!r} {head['version']}")
+        made = None if head["fingerprint"] is None else Fingerprint(**head["fingerprint"])
+        videos = tuple(_video(row, folder, int(head["feature_dim"]), made) for row in rows)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DatasetError(
+            f"{path}: expected an index of shards as `sspvs data shard` writes it: {error}; write the shards again"
+        ) from error
+    problems = Problems(path)
+    if len(videos) != head["items"]:
+        problems.add("", f"it is cut short: {len(videos)} of {head['items']} videos")
+    for shard in sorted({video.streams[0].path for video in videos}):
+        if not shard.is_file():
+            problems.add("", f"the shard {shard.name} is missing")
+        elif reason := why_not(shard, "tar"):
+            problems.add("", f"the shard {shard.name}: {reason}")
+    problems.raise_any()
+    return VideoTable(videos, checked=True)
+
+
+def _head(folder: Path) -> dict[str, Any]:
+    """The first line of the index; empty where it cannot be read."""
+    try:
+        check_regular(folder / INDEX)
+        with (folder / INDEX).open(encoding="utf-8") as file:
+            head = parse_json(file.readline(_HEAD))
+    except (OSError, ValueError):
+        return {}
+    return head if isinstance(head, dict) else {}
+
+
+def text_as_json(text: TextFields | TokenFields) -> dict[str, Any]:
+    """Text fields as plain types; token ids stay numbers."""
+    fields: dict[str, Any] = text._asdict()
+    return {"tokens": {key: list(ids) for key, ids in fields.items()}} if isinstance(text, TokenFields) else fields
+
+
+def _line(video: Video) -> dict[str, Any]:
+    (stream,) = video.streams
+    return {
+        "id": video.id,
+        "shard": video.shard,
+        "file": stream.path.name,
+        "offset": stream.offset,
+        "n_frames": video.n_picks,
+        "split": video.part,
+        **text_as_json(video.text),
+    }
+
+
+def _video(row: dict[str, Any], folder: Path, width: int, fingerprint: Fingerprint | None) -> Video:
+    text: TextFields | TokenFields
+    if "tokens" in row:
+        text = TokenFields(*(tuple(map(int, row["tokens"][key])) for key in TokenFields._fields))
+    else:
+        text = TextFields(*(str(row[key]) for key in TextFields._fields))
+    path = folder / Path(str(row["file"])).name  # never outside of the folder
+    place = FeatureStream(
+        path, offset=int(row["offset"]), n_picks=int(row["n_frames"]), width=width, fingerprint=fingerprint
+    )
+    return Video(str(row["id"]), (place,), text=text, part=str(row["split"]), shard=int(row["shard"]))
+
+
 def write_shards(
-    items: Sequence[PretrainItem],
+    items: Sequence[Video],
     folder: Path,
     *,
     shard_size: int = 256,
@@ -197,30 +171,25 @@ def write_shards(
         fingerprint: What made the features.
         overwrite: Replace shards of other pairs or settings.
         progress: Show a progress bar; quiet when stderr is no terminal.
-
-    Raises:
-        OutputError: The folder has something else, or cannot be written to.
-        FeatureFileError: Features cannot be read.
-        ValueError: An argument is out of range, there are no pairs, or a feature is too large for `dtype`.
     """
     if shard_size < 1 or not items:
         raise ValueError(f"expected pairs and a shard_size of at least 1, got {len(items)} pairs and {shard_size}")
     order = np.random.default_rng([seed]).permutation(len(items))
     plan = _plan(items, shard_size, dtype, seed)
     with _planned(folder, plan, overwrite):
-        reader, done, written = FeatureReader(), list[PretrainItem](), 0
+        table, done, written = VideoTable(items, checked=True), list[Video](), 0
         starts = range(0, len(items), shard_size)
         for number, start in enumerate(tqdm(starts, desc="shards", leave=False, disable=None if progress else True)):
             path = folder / f"shard-{number:06d}.tar"
             members = [items[i] for i in order[start : start + shard_size]]
             if not path.is_file():
-                _write_shard(path, members, start, np.dtype(dtype), reader)
+                _write_shard(path, members, start, np.dtype(dtype), table)
                 written += 1
             places = dict(_places(path))
             for offset, item in enumerate(members, start):
-                ref = FeatureRef(path, offset=places[f"{offset:09d}.npy"])
-                done.append(replace(item, features=ref, shard=number))
-        reader.close()
+                stream = FeatureStream(path, offset=places[f"{offset:09d}.npy"], n_picks=item.n_picks)
+                done.append(replace(item, streams=(replace(stream, width=item.feature_dim),), shard=number))
+        table.close()
         for path in sorted(folder.glob("shard-*.tar"))[len(starts) :]:
             path.unlink()  # of a larger set that was replaced
         write_index(folder, done, fingerprint, plan)
@@ -228,12 +197,14 @@ def write_shards(
     return ShardReport(folder, len(items), written, len(starts) - written, size)
 
 
-def _plan(items: Sequence[PretrainItem], shard_size: int, dtype: str, seed: int) -> str:
-    """What the shards depend on, digested: whether those that are there are of this run."""
+def _plan(items: Sequence[Video], shard_size: int, dtype: str, seed: int) -> str:
+    """A digest of all that the shards depend on."""
     digest = hashlib.sha256(json.dumps([shard_size, dtype, seed]).encode())
     for item in items:
-        status = item.features.path.stat()
-        row = [item.id, item.part, item.features.name, item.features.offset, status.st_size, status.st_mtime_ns]
+        row: list[Any] = [item.id, item.part]
+        for stream in item.streams:
+            status = stream.path.stat()
+            row += [stream.place, stream.offset, status.st_size, status.st_mtime_ns]
         digest.update(json.dumps([*row, text_as_json(item.text)]).encode())
     return digest.hexdigest()
 
@@ -281,22 +252,23 @@ def _plan_there(folder: Path) -> str:
     if (folder / PLAN).is_file():
         return (folder / PLAN).read_text(encoding="utf-8").strip()
     try:
-        return read_index(folder).plan if is_shards(folder) else ""
-    except SspvsError:
+        read_index(folder)
+        return str(_head(folder)["plan"])
+    except (SspvsError, KeyError):
         return ""
 
 
 def _write_shard(
-    path: Path, members: Sequence[PretrainItem], first: int, dtype: np.dtype[np.floating], reader: FeatureReader
+    path: Path, members: Sequence[Video], first: int, dtype: np.dtype[np.floating], table: VideoTable
 ) -> None:
     with atomic_file(path) as temporary, tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as tar:
         for number, item in enumerate(members, first):
-            features = reader.read(item.features)
+            features = table.features(item)
             if float(np.abs(features).max()) > _LARGEST[dtype.name]:
                 raise ValueError(f"{item.id}: a feature is too large for {dtype.name}; write the shards as float32")
             array = io.BytesIO()
             np.lib.format.write_array(array, features.astype(dtype), allow_pickle=False)
-            about = {"id": item.id, "n_frames": item.n_frames, "split": item.part, **text_as_json(item.text)}
+            about = {"id": item.id, "n_frames": item.n_picks, "split": item.part, **text_as_json(item.text)}
             _add(tar, f"{number:09d}.npy", array.getvalue())
             _add(tar, f"{number:09d}.json", json.dumps(about, ensure_ascii=False).encode("utf-8", "replace"))
 

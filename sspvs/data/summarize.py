@@ -1,4 +1,4 @@
-"""Examples to a batch, padded to the longest.
+"""Annotated videos for the summarizer: runs of frames with their importance and text, and the Lightning data module.
 
 Axis letters: B batch, T picks, L tokens, D feature width.
 """
@@ -6,23 +6,110 @@ Axis letters: B batch, T picks, L tokens, D feature width.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from sspvs.data.batch import SummarizeBatch, pad_frames, stack_tokens
-from sspvs.data.loader import BatchLoader, LengthBuckets, batch_loader
-from sspvs.data.summarization.dataset import SUMMARIZER_TEXT, Example, SummarizeDataset
-from sspvs.data.summarization.fold_data import FoldDataModule, Part
-from sspvs.data.summarization.same_videos import JudgedVideos, judged_again, listed
-from sspvs.data.summarization.survey import Surveyed, survey
-from sspvs.data.summarization.texts import read_texts
-from sspvs.errors import DatasetError
-from sspvs.models.tokenizers import load_tokenizer
-from sspvs.table.text import TextSettings
+from sspvs.data.drawing import draw_crop, item_generator
+from sspvs.data.fold_data import FoldDataModule, Part, survey_fold
+from sspvs.data.judged import judged_again
+from sspvs.data.loader import BatchLoader, ExampleDataset, Pick, rank_loader
+from sspvs.data.texts import read_texts
+from sspvs.errors import DatasetError, listed
+from sspvs.models.tokenizers import Tokenizer, load_tokenizer
+from sspvs.table import VideoTable
+from sspvs.table.text import TextSettings, TokenFields, assemble_tokens, tokenize
+from sspvs.types import Annotations, FloatArray, IntArray
 from sspvs.world.worlds import WorldSource
+
+logger = logging.getLogger(__name__)
+SummarizeLoader: TypeAlias = BatchLoader[SummarizeBatch]
+SUMMARIZER_TEXT = TextSettings(category=2, query=4, title=10, description=0)
+"""Tokens of each field; the summarizer does not read the description, as published."""
+
+
+class Example(NamedTuple):
+    """One video, ready for a batch.
+
+    Attributes:
+        id: The video, as `dataset/key`.
+        frames: (T, D) float32.
+        target: (T,) float32 importance.
+        tokens: (L,) int64 of what is written about it; None without text.
+        token_mask: (L,) bool, True = a token; None likewise.
+        has_text: Whether any of its fields has a token.
+    """
+
+    id: str
+    frames: FloatArray
+    target: FloatArray
+    tokens: IntArray | None = None
+    token_mask: npt.NDArray[np.bool_] | None = None
+    has_text: bool = False
+
+
+class SummarizeDataset(ExampleDataset[Example]):
+    """Annotated videos.
+
+    Args:
+        table: The videos, with targets.
+        tokenizer: The text tower's; None: no text.
+        text: Tokens of each field.
+        max_frames: Longest run of frames while training, drawn anew in each draw; None: whole videos.
+        seed: Of everything that is drawn.
+        mode: `train`: runs of frames, and of the tokens of texts that are too long, are drawn. `whole`: whole videos,
+            texts cut at their end.
+
+    Raises:
+        ValueError: An argument is out of range.
+    """
+
+    def __init__(
+        self,
+        table: VideoTable,
+        *,
+        tokenizer: Tokenizer | None = None,
+        text: TextSettings = SUMMARIZER_TEXT,
+        max_frames: int | None = 512,
+        seed: int = 0,
+        mode: Literal["train", "whole"] = "train",
+    ) -> None:
+        super().__init__(table, max_frames)
+        self.tokenizer, self.text = tokenizer, text
+        self.mode, self.seed = mode, seed
+        if mode == "whole":
+            self.max_frames = None
+        self._fields = [] if tokenizer is None else [tokenize(item.text, tokenizer) for item in self.items]
+
+    @property
+    def n_with_text(self) -> int:
+        """Videos that anything is written about, in the fields that get tokens."""
+        return sum(map(self._has_tokens, self._fields))
+
+    def _example(self, pick: Pick) -> Example:
+        """One example.
+
+        Raises:
+            FeatureFileError: Its features cannot be read, or are not finite.
+        """
+        item, training = self.items[pick.item], self.mode == "train"
+        generator = item_generator(self.seed, item.id, pick.draw if training else None)
+        start, stop = draw_crop(item.n_picks, self.max_frames, generator)
+        assert item.target is not None
+        frames, target = self.table.features(item, start, stop), item.target[start:stop]
+        if self.tokenizer is None:
+            return Example(item.id, frames, target)
+        fields = self._fields[pick.item]
+        tokens, mask = assemble_tokens(fields, self.tokenizer, self.text, generator if training else None)
+        return Example(item.id, frames, target, tokens, mask, self._has_tokens(fields))
+
+    def _has_tokens(self, fields: TokenFields) -> bool:
+        return any(ids and length for ids, length in zip(fields, self.text.lengths, strict=True))
 
 
 def collate(examples: Sequence[Example] | Example) -> SummarizeBatch:
@@ -49,10 +136,6 @@ def collate(examples: Sequence[Example] | Example) -> SummarizeBatch:
     )
 
 
-logger = logging.getLogger(__name__)
-SummarizeLoader: TypeAlias = BatchLoader[SummarizeBatch]
-
-
 class SummarizeDataModule(FoldDataModule[SummarizeBatch]):
     """One fold of annotated videos: those it trains on, those that choose the checkpoint, those it tests.
 
@@ -63,7 +146,7 @@ class SummarizeDataModule(FoldDataModule[SummarizeBatch]):
     Args:
         dataset: The dataset file that is tested (`sspvs data build`), with features; or give a `world`.
         others: Dataset file of another set, or a list of several, to train on as well (augmented) or alone (transfer).
-            A warning tells of those of their videos that have the features of tested or validated ones; they are
+            A warning names those of their videos that have the features of tested or validated ones; they are
             trained on.
         splits: A split file of any style. Null: the world's own, or folds drawn by `split_seed`, five where there are
             as many videos.
@@ -80,8 +163,8 @@ class SummarizeDataModule(FoldDataModule[SummarizeBatch]):
         vocab_size: Ids of the text tower `small`; the model's own setting, linked. Null: its default.
         use_text: The model's text guidance, linked; anything but `none` gives tokens.
         text: Tokens of each text field. Published for SumMe: 1, 3, 1, for TVSum: 1, 3, 10, of category, query, title.
-        texts: A manifest (.csv, .jsonl) with `id` (a video's key or name) and the text fields, in place of what the
-            dataset says: its title and category, and where it has no title the video's name as the search query.
+        texts: A manifest (.csv, .jsonl) with `id` (a video's key or name) and the text fields, in place of the
+            dataset's own: its title and category, and where it has no title the video's name as the search query.
         title_as_query: Give the title in the place of the search query, as published for TVSum.
         max_frames: Longest run of a video's frames, drawn at random while training; null: whole videos.
         batch_size: Videos of a batch on one device.
@@ -127,18 +210,7 @@ class SummarizeDataModule(FoldDataModule[SummarizeBatch]):
     ) -> None:
         if (dataset is None) == (world is None):
             raise ValueError("give data.dataset (a dataset file) or data.world, and not both")
-        super().__init__(
-            dataset=dataset,
-            others=others,
-            splits=splits,
-            fold=fold,
-            setting=setting,
-            split_seed=split_seed,
-            validate_on=validate_on,
-            val_share=val_share,
-            num_workers=num_workers,
-            world=world,
-        )
+        super().__init__(dataset, others, splits, fold, setting, split_seed, validate_on, val_share, num_workers, world)
         if self.world_files is not None and texts is None:
             texts = str(self.world_files.texts)
         self.text_path = None if texts is None else Path(texts)
@@ -151,16 +223,12 @@ class SummarizeDataModule(FoldDataModule[SummarizeBatch]):
 
     def setup(self, stage: str | None = None) -> None:
         """Look at the fold's videos, once; warn where those of other datasets are judged ones again."""
-        if self._surveyed is not None:
+        if self._table is not None:
             return
         super().setup(stage)
-        videos, items = self.fold_videos, self._ready.items
-        others = [items[name] for name in videos.train if items[name].path != self.paths[0]]
-        if not others:
-            return
-        judged = JudgedVideos([items[name] for name in dict.fromkeys((*videos.val, *videos.test))], self.memory)
-        again = judged_again(others, judged, self.memory)
-        self.memory.close()
+        table, videos = self.table, self.fold_videos
+        others = [table[name] for name in videos.train if table[name].streams[0].path != self.paths[0]]
+        again = judged_again(others, table, self.judged) if others else []
         if again:
             logger.warning(
                 "%d of the training videos of data.others have the features of videos that are tested or validated "
@@ -176,14 +244,12 @@ class SummarizeDataModule(FoldDataModule[SummarizeBatch]):
             part: `train`, `val` or `test`.
             mode: `train` draws runs of frames; `whole` gives whole videos, the training ones too.
         """
-        items = self._ready.items
-        guided = self.use_text != "none"
+        tokenizer = None
+        if self.use_text != "none":
+            tokenizer = load_tokenizer(self.encoder, download=self.download, vocab_size=self.vocab_size)
         return SummarizeDataset(
-            [items[name] for name in getattr(self.fold_videos, part)],
-            self.memory,
-            tokenizer=load_tokenizer(self.encoder, download=self.download, vocab_size=self.vocab_size)
-            if guided
-            else None,
+            self.table.select(getattr(self.fold_videos, part)),
+            tokenizer=tokenizer,
             text=self.text,
             max_frames=self.max_frames,
             seed=self.seed,
@@ -210,22 +276,11 @@ class SummarizeDataModule(FoldDataModule[SummarizeBatch]):
     def _whole_videos(self, part: Part) -> SummarizeLoader:
         return self._loader(self.dataset(part), training=False)
 
-    def _look_at(self, ids: Sequence[str], judged: Collection[str]) -> Surveyed:
+    def _look_at(self, ids: Sequence[str], judged: Collection[str]) -> tuple[VideoTable, Mapping[str, Annotations]]:
         texts = {} if self.text_path is None else read_texts(self.text_path, self.stores)
-        return survey(ids, self.stores, judged=judged, texts=texts, title_as_query=self.title_as_query)
+        return survey_fold(
+            ids, self.stores, self.memory, judged=judged, texts=texts, title_as_query=self.title_as_query
+        )
 
     def _loader(self, dataset: SummarizeDataset, *, training: bool) -> SummarizeLoader:
-        trainer = self.trainer
-        sampler = LengthBuckets(
-            dataset.lengths,
-            self.batch_size if training else self.val_batch_size,
-            training=training,
-            seed=self.seed,
-            repeats=self.repeats,
-            bucket_batches=self.bucket_batches,
-            world_size=1 if trainer is None else trainer.world_size,
-            rank=0 if trainer is None else trainer.global_rank,
-        )
-        return batch_loader(
-            dataset, sampler, collate, num_workers=self.num_workers, pin_memory=torch.cuda.is_available()
-        )
+        return rank_loader(self, dataset, collate, training=training, bucket_batches=self.bucket_batches)

@@ -1,0 +1,422 @@
+"""Video-text pairs for pretraining: what is drawn of each, the batches, and the Lightning data module.
+
+Axis letters: B batch, T picks, L tokens, M masked frames, D feature width.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from sspvs.data.batch import PretrainBatch, pad_frames, stack_tokens
+from sspvs.data.drawing import (
+    NO_PARTNER,
+    MaskSettings,
+    draw_crop,
+    draw_masked,
+    draw_partners,
+    item_generator,
+    same_text_groups,
+)
+from sspvs.data.loader import BatchLoader, ExampleDataset, LengthBuckets, Pick, padding_share, rank_loader
+from sspvs.data.manifest import BERT_VOCAB_SIZE
+from sspvs.data.pairs import ExtractionSettings, feature_dim_of, load_pairs, split_pairs
+from sspvs.errors import DatasetError
+from sspvs.models.tokenizers import Tokenizer, load_tokenizer
+from sspvs.table import FeatureKind, Video, VideoTable
+from sspvs.table.table import check_alike
+from sspvs.table.text import TextSettings, TokenFields, assemble_tokens
+from sspvs.types import Fingerprint, FloatArray, IntArray
+from sspvs.world.worlds import WorldSource, manifests_of_world
+
+logger = logging.getLogger(__name__)
+PretrainLoader: TypeAlias = BatchLoader[PretrainBatch]
+Mode = Literal["train", "val", "predict"]
+_TEXT, _MASKS, _EXTRACTION = TextSettings(), MaskSettings(), ExtractionSettings()
+_MEASURED = 1 << 17  # longest epoch whose padding is counted
+_PARTNER_STREAM = 1  # keeps this generator apart from the items'
+_SIDES = {
+    "train": ("to train on", "add videos"),
+    "val": ("to validate on", "hold out more (data.val_share), add to data.val"),
+}  # what the videos of a mode are there for, and where more come from
+
+
+class Example(NamedTuple):
+    """One video, ready for a batch.
+
+    Attributes:
+        id: The video.
+        frames: (T, D) float32.
+        tokens: (L,) int64 of its text, or of another video's.
+        token_mask: (L,) bool, True = a token.
+        masked_index: (M,) int64; empty when nothing is masked.
+        is_match: Whether the text is its own.
+        own_tokens: (L,) of its own text, outside of training.
+        own_token_mask: (L,) likewise.
+    """
+
+    id: str
+    frames: FloatArray
+    tokens: IntArray
+    token_mask: npt.NDArray[np.bool_]
+    masked_index: IntArray
+    is_match: bool
+    own_tokens: IntArray | None = None
+    own_token_mask: npt.NDArray[np.bool_] | None = None
+
+
+class PretrainDataset(ExampleDataset[Example]):
+    """Video-text pairs.
+
+    Args:
+        items: The pairs.
+        tokenizer: The text tower's.
+        text: Tokens of each field.
+        masks: Which frames are masked.
+        max_frames: Longest run of frames; None: whole videos.
+        negative_probability: How often a video gets another's text.
+        seed: Of everything that is drawn.
+        mode: `train`: everything is drawn anew in each draw. `val`: drawn once and for all, texts cut at their end,
+            each video's own text comes along. `predict`: own texts, whole videos, nothing masked.
+
+    Raises:
+        DatasetError: Texts of others are wanted and all videos have the same one.
+        ValueError: An argument is out of range.
+    """
+
+    def __init__(
+        self,
+        items: Sequence[Video],
+        tokenizer: Tokenizer,
+        *,
+        text: TextSettings | None = None,
+        masks: MaskSettings | None = None,
+        max_frames: int | None = 256,
+        negative_probability: float = 0.5,
+        seed: int = 0,
+        mode: Mode = "train",
+    ) -> None:
+        super().__init__(VideoTable(tuple(items), checked=True), max_frames)
+        if not 0 <= negative_probability <= 1:
+            raise ValueError(f"negative_probability must be between 0 and 1, got {negative_probability}")
+        self.tokenizer = tokenizer
+        self.text = TextSettings() if text is None else text
+        self.masks = MaskSettings() if masks is None else masks
+        self.mode = mode
+        self.seed = seed
+        if mode == "predict":
+            self.max_frames = None
+        self.negative_probability = 0.0 if mode == "predict" else negative_probability
+        self._by_name = np.array(sorted(range(len(self.items)), key=lambda i: self.items[i].id), np.int64)
+        self._groups = same_text_groups([self.items[i].text for i in self._by_name])  # in the order of names
+        self._partners: tuple[int | None, IntArray] | None = None
+        if self.negative_probability and len(np.unique(self._groups)) < 2:
+            whose, ways = _SIDES[mode]
+            raise DatasetError(
+                f"all {len(self.items)} videos {whose} have the same title or text, so that none can be given "
+                f"another's; {ways}, or set data.negative_probability to 0"
+                if len(self.items) > 1
+                else f"there is only one video {whose}, which can be given no other's text; {ways}, or set "
+                "data.negative_probability to 0"
+            )
+
+    @property
+    def shards(self) -> IntArray | None:
+        """(n,) each item's shard; None outside of shards."""
+        return self.table.shards
+
+    def _example(self, pick: Pick) -> Example:
+        """One example.
+
+        Raises:
+            FeatureFileError: Its features cannot be read any more.
+        """
+        draw = pick.draw if self.mode == "train" else None
+        item = self.items[pick.item]
+        generator = item_generator(self.seed, item.id, draw)
+        partner = pick.item
+        if generator.random() < self.negative_probability:
+            other = int(self._partners_of(draw)[pick.item])
+            partner = pick.item if other == NO_PARTNER else other
+        start, stop = draw_crop(item.n_picks, self.max_frames, generator)
+        masked = np.zeros(0, np.int64)
+        if self.mode != "predict":
+            masked = draw_masked(stop - start, self.masks, generator)
+        cutting = generator if self.mode == "train" else None
+        tokens, token_mask = self._tokens(partner, cutting)
+        own = self._tokens(pick.item, None) if self.mode == "val" else (None, None)
+        frames = self.table.features(item, start, stop)
+        return Example(item.id, frames, tokens, token_mask, masked, partner == pick.item, *own)
+
+    def _tokens(self, index: int, generator: np.random.Generator | None) -> tuple[IntArray, npt.NDArray[np.bool_]]:
+        return assemble_tokens(self.items[index].text, self.tokenizer, self.text, generator)
+
+    def _partners_of(self, draw: int | None) -> IntArray:
+        """(n,) the item whose text each item gets in this draw; the same for every order of the items."""
+        if self._partners is None or self._partners[0] != draw:
+            generator = np.random.default_rng([self.seed, 0 if draw is None else draw + 1, _PARTNER_STREAM, 0])
+            ordered = draw_partners(self._groups, generator)
+            partners = np.full(len(self.items), NO_PARTNER, np.int64)
+            found = ordered != NO_PARTNER
+            partners[self._by_name[found]] = self._by_name[ordered[found]]
+            self._partners = draw, partners
+        return self._partners[1]
+
+
+def collate(examples: Sequence[Example] | Example) -> PretrainBatch:
+    """A batch of examples of one width.
+
+    Frames are padded with zeros to the longest video. Columns of tokens that are padding in every text are left out.
+    Videos with fewer masked frames than others name one of theirs again, which does not count.
+    """
+    rows = [examples] if isinstance(examples, Example) else list(examples)
+    frames, frame_mask = pad_frames([row.frames for row in rows])
+    masked_index, masked_counted = _masked(rows)
+    tokens, token_mask = stack_tokens([row.tokens for row in rows], [row.token_mask for row in rows])
+    own: tuple[Tensor | None, Tensor | None] = (None, None)
+    own_tokens = [row.own_tokens for row in rows if row.own_tokens is not None]
+    own_masks = [row.own_token_mask for row in rows if row.own_token_mask is not None]
+    if len(own_tokens) == len(own_masks) == len(rows):
+        own = stack_tokens(own_tokens, own_masks)
+    return PretrainBatch(
+        frames=frames,
+        frame_mask=frame_mask,
+        tokens=tokens,
+        token_mask=token_mask,
+        masked_index=masked_index,
+        masked_counted=masked_counted,
+        is_match=torch.tensor([row.is_match for row in rows], dtype=torch.bool),
+        ids=tuple(row.id for row in rows),
+        own_tokens=own[0],
+        own_token_mask=own[1],
+    )
+
+
+def _masked(rows: Sequence[Example]) -> tuple[Tensor, Tensor]:
+    """(B, M) and (B, M)."""
+    most = max(len(row.masked_index) for row in rows)
+    index = torch.zeros(len(rows), most, dtype=torch.int64)
+    counted = torch.zeros(len(rows), most, dtype=torch.bool)
+    for number, row in enumerate(rows):
+        masked = torch.from_numpy(row.masked_index)
+        if most and not len(masked):
+            raise ValueError(f"{row.id}: no masked frame in a batch of videos that have some")
+        if most:
+            index[number] = masked[0]
+        index[number, : len(masked)] = masked
+        counted[number, : len(masked)] = True
+    return index, counted
+
+
+class PretrainDataModule(pl.LightningDataModule):
+    """Video-text pairs from an SSPVS release folder, a manifest of features or raw videos, or shards.
+
+    Batches are planned for all ranks from the seed and the epoch (`sspvs.data.loader`): the same whatever
+    the number of workers, no item on two ranks, and after a restart from a checkpoint the epoch goes on at the batch
+    where it stopped.
+
+    Args:
+        train: Release folder, manifest (.csv, .jsonl) or folder of shards to train on; or give a `world`.
+        val: The same to validate on. Null: the release's validation list, the rows whose `split` is `val`, or else
+            `val_share` of `train`, held out.
+        predict: The same for `predict` and `test`; null: the validation pairs, or all where nothing is held out.
+        encoder: The text tower's name, whose tokenizer is used; the model's own setting, linked.
+        vocab_size: Ids of the text tower `small`; the model's own setting, linked. Null: its default.
+        text: Tokens of each text field.
+        masks: Which frames are masked and recovered.
+        max_frames: Longest run of a video's frames, drawn at random while training; null: whole videos.
+        batch_size: Videos of a batch on one device.
+        val_batch_size: The same in validation; null: as `batch_size`.
+        repeats: How often the list is gone through in an epoch, each time drawn anew.
+        negative_probability: How often a video gets another's text. Contrastive losses over the batch want 0.
+        bucket_batches: Batches among which videos of like length are sought, so that little padding is computed; 1
+            takes them as they come.
+        resample: Of shards: draw shards with repetition instead of each once an epoch.
+        val_share: Of the videos, held out where no other setting gives what to validate on; two at least, and none of
+            fewer than four. 0 for none.
+        num_workers: Processes that read, for each device.
+        seed: Of everything that is drawn.
+        extraction: How features of raw videos are extracted.
+        download: Fetch the tokenizer's files when they are not on this machine.
+        world: A synthetic world to train and validate on instead, made unless it is there.
+
+    Raises:
+        DatasetError: The data is not what it should be (when it is first needed).
+    """
+
+    def __init__(
+        self,
+        train: str | None = None,
+        val: str | None = None,
+        predict: str | None = None,
+        encoder: str = "bert-base-uncased",
+        vocab_size: int | None = None,
+        text: TextSettings = _TEXT,
+        masks: MaskSettings = _MASKS,
+        max_frames: int | None = 256,
+        batch_size: int = 8,
+        val_batch_size: int | None = None,
+        repeats: int = 1,
+        negative_probability: float = 0.5,
+        bucket_batches: int = 16,
+        resample: bool = False,
+        val_share: float = 0.1,
+        num_workers: int = 2,
+        seed: int = 0,
+        extraction: ExtractionSettings = _EXTRACTION,
+        download: bool = False,
+        world: WorldSource | None = None,
+    ) -> None:
+        super().__init__()
+        if (train is None) == (world is None):
+            raise ValueError("give data.train (a release folder, a manifest or shards) or data.world, and not both")
+        if world is not None:
+            train, own_val = map(str, manifests_of_world(world))
+            val = own_val if val is None else val
+        if not 0 <= val_share < 1:
+            raise ValueError(f"val_share must be at least 0 and below 1, got {val_share}")
+        if num_workers < 0:
+            raise ValueError(f"num_workers must not be negative, got {num_workers}")
+        self.paths = {
+            "train": Path(str(train)),
+            "val": None if val is None else Path(val),
+            "predict": None if predict is None else Path(predict),
+        }
+        self.encoder, self.vocab_size, self.download = encoder, vocab_size, download
+        self.text, self.masks = text, masks
+        self.max_frames, self.batch_size = max_frames, batch_size
+        self.val_batch_size = batch_size if val_batch_size is None else val_batch_size
+        self.repeats, self.negative_probability = repeats, negative_probability
+        self.bucket_batches, self.resample, self.val_share = bucket_batches, resample, val_share
+        self.num_workers, self.seed = num_workers, seed
+        self.extraction = extraction
+        self._pairs: dict[Path, VideoTable] = {}
+        self._made: dict[Path, Fingerprint | None] = {}
+        self._feature_dim: int | None = None
+
+    @property
+    def feature_dim(self) -> int:
+        """D, as the data has it; known before `setup`, from the first video."""
+        if self._feature_dim is None:
+            path = self.paths["train"]
+            assert path is not None
+            known = self._pairs.get(path)
+            self._feature_dim = feature_dim_of(path, self.extraction) if known is None else known.feature_dim
+        return self._feature_dim
+
+    @property
+    def feature_fingerprint(self) -> Fingerprint | None:
+        """What made the features, after `setup`; None when unknown."""
+        return next(iter(self._made.values()), None)
+
+    def prepare_data(self) -> None:
+        """On one process of each machine: extract raw videos, and look at all features."""
+        self._load()
+
+    def setup(self, stage: str | None = None) -> None:
+        """Read what `prepare_data` has prepared, and check that all of it fits together."""
+        self._load()
+        kinds = {str(path): FeatureKind(one.feature_dim, self._made[path]) for path, one in self._pairs.items()}
+        check_alike(kinds, "extract all of them with the same settings")
+        shared = {item.id for item in self._items("train")} & {item.id for item in self._items("val")}
+        if shared:
+            raise DatasetError(
+                f"{len(shared)} videos are in training and in validation, such as '{min(shared)}'; take them out of one"
+            )
+        if stage in (None, "fit") and self.paths["val"] is None and self.val_share and not self._items("val"):
+            logger.warning(
+                "nothing is validated on: the %d videos are too few to hold out data.val_share %g of them (it takes "
+                "four with different titles and texts); give data.val, or set data.val_share to 0",
+                len(self._items("train")),
+                self.val_share,
+            )
+
+    def dataset(self, mode: Mode) -> PretrainDataset:
+        """The examples of training, validation or prediction, after `setup`.
+
+        Raises:
+            DatasetError: There are none, or they are token ids of another vocabulary than the text tower's.
+        """
+        return self._dataset(self._items(mode), mode)
+
+    def train_dataloader(self) -> PretrainLoader:
+        """Batches of this rank."""
+        return self._loader(self.dataset("train"), training=True)
+
+    def val_dataloader(self) -> PretrainLoader | list[PretrainLoader]:
+        """Batches of this rank, the same in every epoch; none where nothing is held out."""
+        if not self._items("val"):
+            return []
+        return self._loader(self.dataset("val"))
+
+    def test_dataloader(self) -> PretrainLoader:
+        """The pairs of `predict`, drawn as in validation."""
+        return self._loader(self._dataset(self._items("val" if self.paths["predict"] is None else "predict"), "val"))
+
+    def predict_dataloader(self) -> PretrainLoader:
+        """Whole videos with their own texts, nothing masked."""
+        return self._loader(self.dataset("predict"))
+
+    def _load(self) -> None:
+        for path in self.paths.values():
+            if path is not None and path not in self._pairs:
+                self._pairs[path] = load_pairs(path, self.extraction, progress=True)
+                self._made[path] = self._pairs[path].common_fingerprint
+
+    def _items(self, mode: Mode) -> list[Video]:
+        if mode == "predict" and self.paths["predict"] is not None:
+            return list(self._pairs[self.paths["predict"]].videos)
+        train_path, val_path = self.paths["train"], self.paths["val"]
+        assert train_path is not None
+        everything = self._pairs[train_path].videos
+        if val_path is not None:
+            if mode == "train":
+                return [item for item in everything if item.part != "val"]
+            return [item for item in self._pairs[val_path].videos if item.part != "train"]
+        train, val = split_pairs(everything, self.val_share)
+        return train if mode == "train" or (mode == "predict" and not val) else val
+
+    def _dataset(self, items: Sequence[Video], mode: Mode) -> PretrainDataset:
+        if not items:
+            raise DatasetError(f"no videos for {mode}; give {mode}, or a val_share above 0")
+        tokenizer = load_tokenizer(self.encoder, download=self.download, vocab_size=self.vocab_size)
+        if tokenizer.vocab_size != BERT_VOCAB_SIZE and any(isinstance(item.text, TokenFields) for item in items):
+            raise DatasetError(
+                f"the texts are token ids of BERT's vocabulary, which the text tower '{self.encoder}' does not have; "
+                "take bert-base-uncased or minilm, or a manifest with the texts themselves"
+            )
+        return PretrainDataset(
+            items,
+            tokenizer,
+            text=self.text,
+            masks=self.masks,
+            max_frames=self.max_frames,
+            negative_probability=self.negative_probability,
+            seed=self.seed,
+            mode=mode,
+        )
+
+    def _loader(self, dataset: PretrainDataset, *, training: bool = False) -> PretrainLoader:
+        loader = rank_loader(
+            self,
+            dataset,
+            collate,
+            training=training,
+            bucket_batches=self.bucket_batches,
+            shards=dataset.shards,
+            resample=self.resample,
+        )
+        sampler = loader.sampler
+        assert isinstance(sampler, LengthBuckets)
+        if training and len(sampler) * self.batch_size <= _MEASURED:
+            share = padding_share(list(sampler), dataset.lengths)
+            logger.info("%d videos, %.1f %% of the frames computed are padding", len(dataset), 100 * share)
+        return loader

@@ -1,0 +1,161 @@
+"""Every video's features looked at once: what earlier looks found is kept beside the files, and only changes are read.
+
+Axis letters: T picks, D feature width.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from sspvs.atomic import write_text
+from sspvs.errors import FeatureFileError, OutputError, SspvsError, one_line
+from sspvs.files import read_json
+from sspvs.table.reader import StreamReader
+from sspvs.table.table import FeatureMemory, VideoTable, check_features, check_finite, usual_kind, with_facts
+from sspvs.table.video import FeatureKind, FeatureStream, Video
+from sspvs.types import Fingerprint
+
+logger = logging.getLogger(__name__)
+SURVEY = ".sspvs-survey.json"
+_CHUNK = 4096  # rows in memory at a time
+_VERSION = 2
+
+
+def survey(
+    videos: Sequence[Video],
+    memory: FeatureMemory | None = None,
+    *,
+    others: Mapping[FeatureKind, int] | None = None,
+    progress: bool = False,
+) -> VideoTable:
+    """Look at the features of all videos, as far as no earlier run did.
+
+    Args:
+        videos: With features. Streams whose T is known already (of shards) are not looked at again.
+        memory: For the table.
+        others: How many videos there are of each kind beside these, which also count in what is usual.
+        progress: Show a progress bar; quiet when stderr is no terminal.
+
+    Returns:
+        The good ones, in their order. Its `problems` are the others: features that cannot be read or are not finite,
+        widths and fingerprints that most do not have.
+    """
+    reader, notes, found, problems = StreamReader(), dict[Path, _Notes](), list[Video](), list[tuple[str, str]]()
+    for video in tqdm(videos, desc="looking at the features", leave=False, disable=None if progress else True):
+        try:
+            streams = [s if s.n_picks else _noted(s, video.notes, notes, reader) for s in video.streams]
+            found.append(video.with_streams(*streams))
+        except SspvsError as error:
+            problems.append((video.where, f"{video.id}: {one_line(error)}"))
+    reader.close()
+    for folder in notes.values():
+        folder.keep()
+    expected = usual_kind(Counter(video.kind for video in found) + Counter(others or {}))
+    good = []
+    for video in found:
+        try:
+            check_features(video.kind, expected, video.id, remedy="")
+            good.append(video)
+        except FeatureFileError as error:
+            problems.append((video.where, str(error)))
+    return VideoTable(good, memory, checked=True, problems=problems)
+
+
+def look(stream: FeatureStream, reader: StreamReader) -> FeatureStream:
+    """Read all of a stream once."""
+    known = with_facts(stream, reader)
+    for start in range(0, known.n_picks, _CHUNK):
+        check_finite(reader.stored(stream, start, start + _CHUNK), stream, start)
+    return known
+
+
+def _noted(
+    stream: FeatureStream, folder: Path | None, notes: dict[Path, _Notes], reader: StreamReader
+) -> FeatureStream:
+    if folder is None:
+        return look(stream, reader)
+    kept = notes.get(folder) or notes.setdefault(folder, _Notes(folder / SURVEY))
+    return kept.known(stream) or kept.add(look(stream, reader))
+
+
+class _Notes:
+    """What earlier surveys found, by path, size and time of modification; kept in `path`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._found = _read_notes(path)
+        self._new = False
+        self._stamps: dict[Path, list[int]] = {}
+
+    def known(self, stream: FeatureStream) -> FeatureStream | None:
+        """The stream with what is known of it, if its file has not changed since."""
+        note = self._found.get(_key(stream))
+        if note is None or note["stamp"] != self._stamp(stream.path):
+            return None
+        made = None if note["fingerprint"] is None else Fingerprint(**note["fingerprint"])
+        return replace(stream, n_picks=note["n_frames"], width=note["feature_dim"], fingerprint=made)
+
+    def add(self, stream: FeatureStream) -> FeatureStream:
+        self._new = True
+        self._found[_key(stream)] = {
+            "stamp": self._stamp(stream.path),
+            "n_frames": stream.n_picks,  # the name of earlier versions
+            "feature_dim": stream.width,
+            "fingerprint": None if stream.fingerprint is None else stream.fingerprint.as_dict(),
+        }
+        return stream
+
+    def keep(self) -> None:
+        """Write what is new; a folder that cannot be written to only costs the next run its time."""
+        if not self._new:
+            return
+        try:
+            write_text(self.path, json.dumps({"version": _VERSION, "features": self._found}))
+        except OutputError as error:
+            logger.info("the survey is not kept: %s", error)
+
+    def _stamp(self, path: Path) -> list[int]:
+        if path not in self._stamps:
+            try:
+                status = path.stat()
+                self._stamps[path] = [status.st_size, status.st_mtime_ns]
+            except OSError:
+                return []  # reading it raises the error
+        return self._stamps[path]
+
+
+def _key(stream: FeatureStream) -> str:
+    """A digest of the place, since the notes lie in a folder that may be given to others."""
+    return hashlib.blake2b(os.fsencode(stream.place), digest_size=16).hexdigest()
+
+
+def _read_notes(path: Path) -> dict[str, dict[str, Any]]:
+    try:
+        notes = read_json(path)
+        known = notes["features"] if notes["version"] == _VERSION else {}
+        return {name: note for name, note in known.items() if _is_whole(note)}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return {}  # none yet, or damaged: look again
+
+
+def _is_whole(note: Any) -> bool:
+    """Whether a note is as `_Notes.add` makes it: another one is as good as none."""
+    if not {"stamp", "n_frames", "feature_dim", "fingerprint"} <= note.keys():
+        return False
+    if not all(type(note[name]) is int and note[name] > 0 for name in ("n_frames", "feature_dim")):
+        return False
+    made = note["fingerprint"]
+    if made is None:
+        return True
+    kinds = {field.name: str if field.name != "rate_hz" else (int, float) for field in fields(Fingerprint)}
+    return made.keys() == kinds.keys() and all(isinstance(made[name], kind) for name, kind in kinds.items())

@@ -1,0 +1,402 @@
+"""`VideoTable`: videos by id, and the one way in which their features are checked, read and kept in memory.
+
+Axis letters: T picks, t of them, D feature width.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sspvs.errors import DatasetError, FeatureFileError, FingerprintMismatchError, listed
+from sspvs.table.dataset_file import DatasetStore
+from sspvs.table.feature_file import FeatureStore
+from sspvs.table.reader import StreamReader, as_features
+from sspvs.table.video import FEATURES, FeatureKind, FeatureStream, Stored, Video
+from sspvs.types import Annotations, Fingerprint, FloatArray, IntArray
+
+Choose = Callable[[int], IntArray]
+"""T of a video -> the rows that are wanted, ascending."""
+DEFAULT_ROOM = 8 << 30
+"""Bytes: the four annotated sets of the field take less than a tenth of it."""
+_BLOCK = 4096  # rows that are read at once of a video that is not kept
+_NUMBER_BYTES = 4  # of a feature, before it is known how it is stored
+
+
+class FeatureWidthError(FeatureFileError, DatasetError):
+    """Features of another width than those they are used with."""
+
+
+def check_features(
+    found: FeatureKind, expected: FeatureKind, where: str, *, like: str = "most others", remedy: str | None = None
+) -> str | None:
+    """Check that features can be used together with others: every width and fingerprint is compared here.
+
+    Args:
+        found: What the features are.
+        expected: What they must be; what is None there is not compared.
+        where: File or video, for the message.
+        like: What the expected features are, in the plural.
+        remedy: What to do, for the message; empty: nothing; None: to extract them again.
+
+    Returns:
+        A warning when the features have no fingerprint to compare, else None.
+
+    Raises:
+        FeatureWidthError: They have another width.
+        FingerprintMismatchError: Any field of their fingerprint differs.
+    """
+    made = expected.fingerprint
+    if None not in (found.width, expected.width) and found.width != expected.width:
+        remedy = "extract all of them with one backbone" if remedy is None else remedy
+        raise FeatureWidthError(
+            f"{where}: features {found.width} wide, {like} {expected.width}{remedy and '; ' + remedy}"
+        )
+    if made is None:
+        return None
+    if found.fingerprint is None:
+        return (
+            f"{where}: the features have no fingerprint; they are used as if made by {made.backbone} at "
+            f"{made.rate_hz:g} Hz, which was not checked"
+        )
+    if differing := differences(found.fingerprint, made):
+        again = f"extract them again with --backbone {made.backbone} --rate {made.rate_hz:g}"
+        remedy = f"{again}, or use what they were made for" if remedy is None else remedy
+        message = f"{where}: features of another extractor than {like} ({differing})"
+        raise FingerprintMismatchError(f"{message}{remedy and '; ' + remedy}")
+    return None
+
+
+def check_alike(kinds: Mapping[str, FeatureKind], remedy: str | None = None) -> FeatureKind:
+    """Check that features of several places can be used together; what most of them are.
+
+    Args:
+        kinds: What they are, by file or video.
+        remedy: As in `check_features`.
+    """
+    expected = usual_kind(Counter(kinds.values()))
+    for where, kind in kinds.items():
+        check_features(kind, expected, where, like="others", remedy=remedy)
+    return expected
+
+
+def differences(found: Fingerprint, expected: Fingerprint) -> str:
+    """What differs between two fingerprints, for a message; empty when nothing does."""
+    theirs, ours = found.as_dict(), expected.as_dict()
+    return "; ".join(f"{key} is {theirs[key]}, expected {ours[key]}" for key in ours if theirs[key] != ours[key])
+
+
+def usual_kind(counts: Mapping[FeatureKind, int]) -> FeatureKind:
+    """The width that most videos have, and the fingerprint that most of those with this width have.
+
+    Args:
+        counts: How many videos are of each kind.
+    """
+    widths, made = Counter[int](), Counter[Fingerprint]()
+    for kind, count in counts.items():
+        widths[kind.width or 0] += count
+    width = widths.most_common(1)[0][0] if widths else None
+    for kind, count in counts.items():
+        if kind.width == width and kind.fingerprint is not None:
+            made[kind.fingerprint] += count
+    return FeatureKind(width, made.most_common(1)[0][0] if made else None)
+
+
+class FeatureMemory:
+    """Features that were read, as they are stored, as long as there is room.
+
+    What is kept is left behind when the object is pickled; workers that are forked share what was read before.
+
+    Args:
+        room: Bytes that may be kept.
+
+    Attributes:
+        taken: Bytes that are kept.
+    """
+
+    def __init__(self, room: int = DEFAULT_ROOM) -> None:
+        self.room, self.taken = room, 0
+        self._kept: dict[FeatureStream, Stored] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"room": self.room, "taken": 0, "_kept": {}}
+
+    def get(self, stream: FeatureStream) -> Stored | None:
+        """What is kept of a stream."""
+        return self._kept.get(stream)
+
+    def has_room(self, n_bytes: int) -> bool:
+        """Whether so much more may be kept."""
+        return self.taken + n_bytes <= self.room
+
+    def keep(self, stream: FeatureStream, stored: Stored) -> None:
+        """Keep a stream, where there is room."""
+        if stream not in self._kept and self.has_room(stored.nbytes):
+            self._kept[stream] = stored
+            self.taken += stored.nbytes
+
+
+class VideoTable(Mapping[str, Video]):
+    """Videos by id, in a fixed order, and their features.
+
+    Every source of features makes a table, every consumer takes one. Files are opened by each process on its own; a
+    table can be pickled into worker processes.
+
+    Args:
+        videos: The videos; ids are unique.
+        memory: Keeps whole videos once they are read; None: nothing is kept, and only what is wanted is read.
+        required: Whether no video may be missing: one that cannot be read is an error, and no other takes its place.
+        checked: Whether a survey has found all features finite; otherwise they are checked as they are read.
+        problems: What is wrong with videos that were left out: (place, sentence).
+
+    Example:
+        >>> from pathlib import Path
+        >>> stream = FeatureStream(Path("f.h5"), "a", n_picks=3, width=4)
+        >>> table = VideoTable([Video("a", (stream,))])
+        >>> table["a"].n_picks, table.feature_dim
+        (3, 4)
+    """
+
+    def __init__(
+        self,
+        videos: Sequence[Video],
+        memory: FeatureMemory | None = None,
+        *,
+        required: bool = False,
+        checked: bool = False,
+        problems: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        self.videos = videos
+        self.memory, self.required, self.checked = memory, required, checked
+        self.problems = tuple(problems)
+        self.reader = StreamReader()
+
+    @classmethod
+    def open(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        streams: Sequence[str] = (FEATURES,),
+        memory: FeatureMemory | None = None,
+    ) -> VideoTable:
+        """The videos of a feature or dataset file, with their picks; annotations are read when they are needed.
+
+        Videos of a dataset file without features have annotations alone.
+
+        Args:
+            path: The h5 file.
+            streams: Datasets that are joined, such as `features` and `features_motion`.
+            memory: As in the constructor.
+
+        Raises:
+            FeatureFileError: It cannot be read, or a video lacks a stream or has one of another number of picks.
+        """
+        reader, videos = StreamReader(), []
+        with FeatureStore(path) as store:
+            for name in store:
+                video = Video(name, read_annotations=partial(_annotations, store.path, name))
+                if store.streams_of(name):
+                    places = [FeatureStream(store.path, store.group_of(name), name=stream) for stream in streams]
+                    picks, n_frames = store.picks_of(name)
+                    found = tuple(with_facts(place, reader) for place in places)
+                    video = replace(video, streams=found, picks=picks, n_frames=n_frames)
+                    _check_lengths(video, [stream.n_picks for stream in found])
+                videos.append(video)
+        reader.close()
+        return cls(videos, memory)
+
+    def __getitem__(self, name: str) -> Video:
+        return self._by_id[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return (video.id for video in self.videos)
+
+    def __len__(self) -> int:
+        return len(self.videos)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._by_id
+
+    @cached_property
+    def _by_id(self) -> dict[str, Video]:
+        return {video.id: video for video in self.videos}
+
+    @property
+    def n_picks(self) -> IntArray:
+        """(n,) T of each video; 0 where it is only known once they are read."""
+        return np.array([video.n_picks for video in self.videos], np.int64)
+
+    @property
+    def shards(self) -> IntArray | None:
+        """(n,) the file of each video, where all are in files that are read from front to back; else None."""
+        numbers = np.array([video.shard for video in self.videos], np.int64)
+        return numbers if len(numbers) and numbers.min() >= 0 else None
+
+    @cached_property
+    def kind(self) -> FeatureKind:
+        """Width and fingerprint that most videos have."""
+        return usual_kind(Counter(video.kind for video in self.videos))
+
+    @property
+    def feature_dim(self) -> int:
+        """D, of most videos; 0 before it is known."""
+        return self.kind.width or 0
+
+    @property
+    def fingerprint(self) -> Fingerprint | None:
+        """What made the features of most videos; None where it is known of none."""
+        return self.kind.fingerprint
+
+    @property
+    def common_fingerprint(self) -> Fingerprint | None:
+        """What made the features of all videos; None where it is not known of all."""
+        made = {video.fingerprint for video in self.videos}
+        return made.pop() if len(made) == 1 else None
+
+    def select(self, ids: Iterable[str]) -> VideoTable:
+        """The table of some of the videos, in the order of `ids`; the memory is shared.
+
+        Raises:
+            KeyError: There is no such video.
+        """
+        return self._with([self[name] for name in ids])
+
+    def take(self, numbers: IntArray) -> VideoTable:
+        """The table of the videos at (n,) places; the memory is shared."""
+        return self._with([self.videos[number] for number in numbers])
+
+    def _with(self, videos: Sequence[Video]) -> VideoTable:
+        return VideoTable(videos, self.memory, required=self.required, checked=self.checked)
+
+    def features(self, video: Video, start: int = 0, stop: int | None = None) -> FloatArray:
+        """(t, D) float32 features of picks `start` to `stop`, all streams side by side. They may be read-only.
+
+        Raises:
+            FeatureFileError: They cannot be read, or are not finite, or the streams are not of as many picks.
+        """
+        wanted = slice(start, stop)
+        return _side_by_side(video, [self._slice(stream, wanted) for stream in video.streams])
+
+    def rows(self, video: Video, choose: Choose) -> FloatArray:
+        """(t, D) float32 features of single picks. Where a video is not kept, the blocks with wanted rows are read.
+
+        Args:
+            video: Of this table.
+            choose: Gives the rows, once T is known.
+
+        Raises:
+            SspvsError: They cannot be read, are not finite, or are of another width than the table's.
+        """
+        n_picks = video.n_picks
+        if not n_picks:  # unknown before they are read
+            whole = self._whole(video.streams[0])
+            n_picks = len(whole)
+            if self.kind.width:
+                check_features(FeatureKind(whole.shape[1]), FeatureKind(self.kind.width), video.id, like="others")
+        rows = choose(n_picks)
+        return _side_by_side(video, [self._rows(stream, rows) for stream in video.streams])
+
+    def close(self) -> None:
+        """Close all files; a later read opens them again."""
+        self.reader.close()
+
+    def _slice(self, stream: FeatureStream, wanted: slice) -> FloatArray:
+        if self.memory is None:
+            return as_features(self._read(stream, wanted.start, wanted.stop))
+        return as_features(self._whole(stream)[wanted])
+
+    def _rows(self, stream: FeatureStream, rows: IntArray) -> FloatArray:
+        memory = self.memory
+        size = stream.n_picks * stream.width * _NUMBER_BYTES
+        if not size or (memory is not None and (memory.get(stream) is not None or memory.has_room(size))):
+            return as_features(self._whole(stream)[rows])
+        parts = []
+        for start in range(0, stream.n_picks, _BLOCK):
+            wanted = rows[(rows >= start) & (rows < start + _BLOCK)]
+            if len(wanted):
+                first = int(wanted[0])
+                parts.append(self._read(stream, first, int(wanted[-1]) + 1)[wanted - first])
+        return as_features(np.concatenate(parts))
+
+    def _whole(self, stream: FeatureStream) -> Stored:
+        kept = None if self.memory is None else self.memory.get(stream)
+        if kept is None:
+            kept = self._read(stream, 0, None)
+            if self.memory is not None:
+                if kept.dtype != np.float16:  # torch, which widens them, warns of arrays that cannot be written to
+                    kept.setflags(write=False)
+                self.memory.keep(stream, kept)
+        return kept
+
+    def _read(self, stream: FeatureStream, start: int, stop: int | None) -> Stored:
+        stored = self.reader.stored(stream, start, stop)
+        if not self.checked:
+            check_finite(stored, stream, start)
+        return stored
+
+
+def with_facts(stream: FeatureStream, reader: StreamReader) -> FeatureStream:
+    """A stream with T, D and fingerprint, as its file has them."""
+    n_picks, width = reader.shape(stream)
+    return replace(stream, n_picks=n_picks, width=width, fingerprint=reader.fingerprint(stream))
+
+
+def _annotations(path: Path, key: str) -> Annotations:
+    return DatasetStore(path)[key]
+
+
+def check_finite(stored: Stored, stream: FeatureStream, start: int = 0) -> None:
+    """Refuse features that are NaN or infinite."""
+    if stored.dtype.kind != "f":
+        return
+    good = np.isfinite(stored).all(axis=1)
+    if not good.all():
+        pick = start + int(good.argmin())
+        raise FeatureFileError(f"{stream.place}: NaN or infinite features, first at pick {pick}; extract again")
+
+
+def join(tables: Sequence[VideoTable]) -> VideoTable:
+    """Streams of several tables side by side, video by video: (T, D1 + D2 + ...).
+
+    Args:
+        tables: At least one. Videos, texts and annotations are the first one's; the others give streams by id.
+
+    Raises:
+        FeatureFileError: Videos of the first table are missing in another, or have another number of picks there.
+    """
+    first, *others = tables
+    for table in others:
+        missing = [video.id for video in first.videos if video.id not in table]
+        if missing:
+            raise FeatureFileError(
+                f"no second stream of {len(missing)} of {len(first)} videos ({listed(missing)}); extract it of all"
+            )
+    videos = []
+    for video in first.videos:
+        joined = video.with_streams(*video.streams, *(s for table in others for s in table[video.id].streams))
+        _check_lengths(joined, [stream.n_picks for stream in joined.streams])
+        videos.append(joined)
+    checked = all(table.checked for table in tables)
+    return VideoTable(videos, first.memory, required=first.required, checked=checked)
+
+
+def _side_by_side(video: Video, streams: Sequence[FloatArray]) -> FloatArray:
+    if len(streams) == 1:
+        return streams[0]
+    _check_lengths(video, [len(stream) for stream in streams])
+    return np.concatenate(streams, axis=1)
+
+
+def _check_lengths(video: Video, lengths: Sequence[int]) -> None:
+    if len(set(lengths)) > 1:
+        found = ", ".join(f"{n} ({stream.place})" for n, stream in zip(lengths, video.streams, strict=True))
+        raise FeatureFileError(
+            f"{video.id}: streams of different numbers of picks: {found}; extract all of them at one rate"
+        )

@@ -1,0 +1,159 @@
+"""A video as every part of the package handles it: where its features are, and what is known about it.
+
+Axis letters: N frames of the video, T picks, D feature width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+from sspvs.table.text import TextFields, TokenFields
+from sspvs.types import Annotations, Fingerprint, FloatArray, IntArray
+
+Stored = npt.NDArray[Any]
+"""(t, D) features as they are stored: floats of any precision, or the bytes of YouTube-8M."""
+FEATURES = "features"
+"""The first stream of an h5 group; further ones are `features_NAME`."""
+
+_NO_TEXT = TextFields()
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureKind:
+    """What must agree where features are used together.
+
+    Attributes:
+        width: D; None where it is not compared.
+        fingerprint: What made them; None when unknown.
+    """
+
+    width: int | None = None
+    fingerprint: Fingerprint | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureStream:
+    """Where one (T, D) array of a video's features is, and what a survey found out about it.
+
+    Attributes:
+        path: An h5 file, a .npy file, a tar of shards, or any file that `load` reads.
+        group: The video's group in an h5 file, or the array's name; empty for a file of one video.
+        offset: Where the array's bytes begin in a tar or a record file.
+        name: The dataset in an h5 group: `features`, or `features_NAME` for a further stream.
+        load: Reads the whole array, for files that cannot be read in part; None: `StreamReader` does.
+        n_picks: T; 0 before it is known.
+        width: D; 0 before it is known.
+        fingerprint: What made the features; None when unknown.
+    """
+
+    path: Path
+    group: str = ""
+    offset: int = 0
+    name: str = FEATURES
+    load: Callable[[FeatureStream], Stored] | None = field(default=None, compare=False, repr=False)
+    n_picks: int = field(default=0, compare=False)
+    width: int = field(default=0, compare=False)
+    fingerprint: Fingerprint | None = field(default=None, compare=False)
+
+    @property
+    def place(self) -> str:
+        """Where it is, as a manifest writes it: `file.h5#group`."""
+        place = f"{self.path}#{self.group}" if self.group else str(self.path)
+        return place if self.name == FEATURES else f"{place}/{self.name}"
+
+    @property
+    def kind(self) -> FeatureKind:
+        """Width and fingerprint."""
+        return FeatureKind(self.width or None, self.fingerprint)
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    """One video: its features, wherever they are, and what is known about it.
+
+    Features and annotations are not in memory: `VideoTable.features` reads the former, `annotations` the latter.
+
+    Attributes:
+        id: Its name in its table, unique: `dataset/key` for annotated videos.
+        streams: Its features: one stream, or several of as many picks that are joined (appearance, motion, sound, ...).
+        source: The video file, where features are still to be extracted from it.
+        text: What is written about it.
+        part: `train`, `val` or empty, where the source has it.
+        shard: Number of the shard or file that is read from front to back; -1 where the order does not matter.
+        where: Its place in a list, such as `line 7`, for messages.
+        picks: (T,) frame indices; None where they are not read.
+        n_frames: N; 0 where it is not known.
+        target: (T,) float32 importance between 0 and 1 that a summarizer is trained on; None without annotations.
+        read_annotations: Reads the annotations; None where there are none.
+        notes: The folder in which the survey keeps what it finds; None: nothing is kept.
+    """
+
+    id: str
+    streams: tuple[FeatureStream, ...] = ()
+    source: Path | None = None
+    text: TextFields | TokenFields = _NO_TEXT
+    part: str = ""
+    shard: int = -1
+    where: str = ""
+    picks: IntArray | None = field(default=None, compare=False, repr=False)
+    n_frames: int = 0
+    target: FloatArray | None = field(default=None, compare=False, repr=False)
+    read_annotations: Callable[[], Annotations] | None = field(default=None, compare=False, repr=False)
+    notes: Path | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def n_picks(self) -> int:
+        """T; 0 before it is known."""
+        return self.streams[0].n_picks if self.streams else 0
+
+    @property
+    def feature_dim(self) -> int:
+        """D of all streams side by side; 0 before it is known."""
+        return sum(stream.width for stream in self.streams)
+
+    @property
+    def fingerprint(self) -> Fingerprint | None:
+        """What made the features; of several streams `joined_fingerprint`."""
+        return joined_fingerprint([stream.fingerprint for stream in self.streams])
+
+    @property
+    def kind(self) -> FeatureKind:
+        """Width and fingerprint of all streams side by side."""
+        return FeatureKind(self.feature_dim or None, self.fingerprint)
+
+    @property
+    def annotations(self) -> Annotations | None:
+        """What annotators made of the video, read anew each time; None where there are no annotations.
+
+        Raises:
+            DatasetError: They cannot be read.
+        """
+        return None if self.read_annotations is None else self.read_annotations()
+
+    def with_streams(self, *streams: FeatureStream) -> Video:
+        """The same video with other features, none of them still to be extracted."""
+        return replace(self, streams=streams, source=None)
+
+
+def joined_fingerprint(fingerprints: Sequence[Fingerprint | None]) -> Fingerprint | None:
+    """One fingerprint of streams side by side: the fields of all, in their order; None where one is unknown.
+
+    Example:
+        >>> a = Fingerprint("clip", "00", "resize", "none", 2.0)
+        >>> b = Fingerprint("pann", "11", "mel", "none", 2.0)
+        >>> joined_fingerprint([a, b]).backbone
+        'clip + pann'
+    """
+    known = [fingerprint for fingerprint in fingerprints if fingerprint is not None]
+    if not known or len(known) < len(fingerprints):
+        return None
+    if len(known) == 1:
+        return known[0]
+    fields = ("backbone", "weights_digest", "transform", "normalisation")
+    texts = {name: " + ".join(getattr(one, name) for one in known) for name in fields}
+    return Fingerprint(**texts, rate_hz=known[0].rate_hz)
