@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sspvs.commands.arguments import VerbParser, add_manner_arguments, check_outputs, file_name
-from sspvs.commands.evaluate import PROTOCOL_NAMES, published_beside, table_text
+from sspvs.commands.evaluate import PROTOCOL_NAMES, published_beside
 from sspvs.errors import UnknownOptionError
 from sspvs.overwriting import EVALUATION_PAGE
 from sspvs.training.signals import StoppedBySignalError, ending_on_signals, interruptible_imports
@@ -123,16 +123,15 @@ def _run(args: argparse.Namespace, overrides: Sequence[str]) -> CrossValidation 
 
 def _show(result: CrossValidation, args: argparse.Namespace) -> None:
     from sspvs.crossval.folder import RESULT
+    from sspvs.evaluation.text import render_text
 
     benchmark = result.benchmark
-    published = published_beside(benchmark) if args.published else ()
+    table = benchmark.evaluation.table(published_beside(benchmark.evaluation) if args.published else ())
     if args.report is not None:
         from sspvs.report.evaluation_page import write_evaluation_page
 
-        write_evaluation_page(
-            args.report, benchmark.evaluation, benchmark.videos, benchmark.predictions, published=published
-        )
-    print(table_text(benchmark, published))
+        write_evaluation_page(args.report, table, benchmark.videos, benchmark.predictions)
+    print(render_text(table))
     for path in (args.out / RESULT, *([args.report] if args.report else [])):
         print(f"written: {path}")
 

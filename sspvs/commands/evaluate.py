@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,8 +13,8 @@ from sspvs.commands.arguments import add_importance_arguments, check_outputs, fi
 from sspvs.overwriting import EVALUATION, EVALUATION_PAGE, EVALUATION_PICTURE
 
 if TYPE_CHECKING:
-    from sspvs.benchmark import Benchmark
     from sspvs.evaluation.published import PublishedResult
+    from sspvs.evaluation.results import Evaluation
 
 DESCRIPTION = (
     "Evaluate scores of any method on a dataset file, or a baseline. Scores: our score h5, a peer's h5 (`score`, "
@@ -92,6 +91,7 @@ def run(args: argparse.Namespace) -> int:
     """Evaluate, write, show; 0 when all went well."""
     from sspvs.atomic import together
     from sspvs.benchmark import EvaluationSettings, run_benchmark, write_evaluation
+    from sspvs.evaluation.text import render_text
 
     scores = None if args.scores is None else _named_scores(args.scores)
     read = argparse.Namespace(**{**vars(args), "scores": scores})  # with the files that a pattern stands for
@@ -111,41 +111,30 @@ def run(args: argparse.Namespace) -> int:
         checkpoint_rule=_checkpoint_rules(args.checkpoint_rule),
     )
     benchmark = run_benchmark(args.dataset, scores, splits=args.splits, settings=settings, progress=True)
-    published = published_beside(benchmark) if args.published else ()
+    evaluation = benchmark.evaluation
+    table = evaluation.table(published_beside(evaluation) if args.published else ())
     with together():
         if args.out is not None:
-            write_evaluation(args.out, benchmark.evaluation)
+            write_evaluation(args.out, evaluation)
         if args.report is not None:
             from sspvs.report.evaluation_page import write_evaluation_page
 
-            write_evaluation_page(
-                args.report, benchmark.evaluation, benchmark.videos, benchmark.predictions, published=published
-            )
+            write_evaluation_page(args.report, table, benchmark.videos, benchmark.predictions)
         if args.picture is not None:
-            from sspvs.report.evaluation_plots import write_evaluation_png
+            from sspvs.report.plots import write_evaluation_png
 
-            write_evaluation_png(args.picture, benchmark.evaluation, published)
-    print(table_text(benchmark, published))
+            write_evaluation_png(args.picture, table)
+    print(render_text(table))
     for path in (args.out, args.report, args.picture):
         if path is not None:
             print(f"written: {path}")
     return 0
 
 
-def table_text(benchmark: Benchmark, published: Iterable[PublishedResult]) -> str:
-    """The table; how the dataset was built is long, and stands in the result file and on the page."""
-    from sspvs.report.evaluation_table import comparison_table, render_text
-
-    evaluation = benchmark.evaluation
-    short = {name: value for name, value in evaluation.settings.items() if name != "dataset_made_by"}
-    return render_text(comparison_table(replace(evaluation, settings=short), published))
-
-
-def published_beside(benchmark: Benchmark) -> tuple[PublishedResult, ...]:
+def published_beside(evaluation: Evaluation) -> tuple[PublishedResult, ...]:
     """Published results on this dataset; of the split's setting, where there is one."""
     from sspvs.evaluation.published import published_results
 
-    evaluation = benchmark.evaluation
     setting = evaluation.coverage.get("split_setting")
     found = published_results(evaluation.dataset, setting=None if setting == "unrecognised" else setting)
     if not found:

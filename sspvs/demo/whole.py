@@ -19,7 +19,6 @@ from sspvs.evaluation.protocol import DEFAULT_PROTOCOL
 from sspvs.evaluation.results import Comparison, Evaluation, MethodResult, compare
 from sspvs.pipeline import SummarySettings, VideoSummary, summarize
 from sspvs.report.evaluation_page import write_evaluation_page
-from sspvs.report.evaluation_table import comparison_table, render_text
 from sspvs.table.text import TextFields
 from sspvs.world.film import draw_video
 from sspvs.world.painted import PLACES, THINGS, PaintedClip
@@ -110,7 +109,7 @@ def table_text(benchmark: Benchmark, settings: DemoSettings) -> str:
     """The table with its sentences."""
     evaluation = benchmark.evaluation
     # Pairs of rows stand in the other files; the sentences say what of them matters.
-    table = render_text(comparison_table(replace(evaluation, settings={}, comparisons=())))
+    table = str(replace(evaluation, settings={}, comparisons=()))
     return f"{table.rstrip()}\n\n" + "\n".join(sentences(evaluation, settings)) + "\n"
 
 
@@ -147,7 +146,7 @@ def write_comparison(benchmark: Benchmark, text: str, folder: DemoFolder) -> Non
         write_text(folder.comparison("txt"), text)
         write_evaluation(folder.comparison("json"), benchmark.evaluation)
         write_evaluation_page(
-            folder.comparison("html"), benchmark.evaluation, benchmark.videos, benchmark.predictions, published=()
+            folder.comparison("html"), benchmark.evaluation.table(), benchmark.videos, benchmark.predictions
         )
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from sspvs.shown import Shown
 from sspvs.types import FloatArray
+
+if TYPE_CHECKING:
+    from sspvs.evaluation.published import PublishedResult
+    from sspvs.evaluation.table import Table
 
 RESAMPLES = 10_000
 _SEED = 0
@@ -247,8 +252,8 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """Everything that one call of `sspvs evaluate` found.
+class Evaluation(Shown):
+    """Everything that one call of `sspvs evaluate` found; printed, it is the command's table.
 
     Attributes:
         dataset: The dataset's name, such as `summe`.
@@ -276,6 +281,35 @@ class Evaluation:
     settings: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+
+    def table(self, published: Iterable[PublishedResult] = ()) -> Table:
+        """The figures as a table: rows, columns and words.
+
+        Args:
+            published: Results to put beside, such as `published_results()`; those on other datasets are left out.
+        """
+        from sspvs.evaluation.comparison import comparison_table
+
+        return comparison_table(self, published)
+
+    def __str__(self) -> str:
+        """The table as text, as wide as the terminal."""
+        from sspvs.evaluation.text import render_text
+
+        return render_text(self.table())
+
+    def _repr_html_(self) -> str:
+        from sspvs.evaluation.text import render_html
+
+        return render_html(self.table())
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """One row a method or baseline, protocol and video."""
+        for beside, methods in ((False, self.methods), (True, self.baselines)):
+            for method, results in methods.items():
+                for protocol, result in results.items():
+                    for video in result.videos:
+                        yield {"method": method, "baseline": beside, "protocol": protocol, **vars(video)}
 
 
 def _plain(value: float) -> float | None:

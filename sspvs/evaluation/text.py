@@ -1,23 +1,23 @@
-"""The comparison table as plain text for a terminal, and as Markdown."""
+"""The table of an evaluation as plain text for a terminal, as Markdown, and as static HTML for notebooks."""
 
 from __future__ import annotations
 
+import html
 import re
 import shutil
 import textwrap
 import unicodedata
 from collections.abc import Iterator, Sequence
 
-from sspvs.evaluation.results import Comparison
-from sspvs.report.evaluation_columns import SHORT, Block, Column, Figure, Row, Table, comparison_text, number
+from sspvs.evaluation.table import SHORT, Block, Column, Figure, Row, Table
 
+BEST_TEST = "* The epoch was chosen on the test videos: such figures are not comparable with the others."
+INTERVALS = "[ ] Bootstrap 95 % interval of the mean over videos."
 _WIDTHS = (60, 140)
 _LONGEST_LABEL, _SHORTEST_LABEL = 22, 14
 _GAP = "  "
 _TOGETHER = re.compile(r"\[[^\[\]]{1,20}\]|p [=<] \S+|\(\d+ videos\)|\S+ / \S+")
 _GLUE = "\u00a0"  # textwrap breaks lines at ASCII spaces only
-BEST_TEST = "* The epoch was chosen on the test videos: such figures are not comparable with the others."
-INTERVALS = "[ ] Bootstrap 95 % interval of the mean over videos."
 
 
 def render_text(table: Table, width: int | None = None) -> str:
@@ -30,42 +30,91 @@ def render_text(table: Table, width: int | None = None) -> str:
     if width is None:
         width = shutil.get_terminal_size((120, 24)).columns
     width = min(max(width, _WIDTHS[0]), _WIDTHS[1])
-    lines = [*_paragraph(f"Dataset {printable(table.dataset)}", width)]
+    lines = _paragraph(f"Dataset {printable(table.evaluation.dataset)}", width)
     for name, value in table.facts.items():
         lines += _paragraph(f"{name}: {value}", width, "  ")
-    said: set[str] = set()
+    shown: set[str] = set()
     for block in table.blocks:
-        lines += ["", *_paragraph(f"{block.measure}: {block.sentence}", width), "", *_block(block, width, said)]
+        lines += ["", *_paragraph(f"{block.measure}: {block.sentence}", width), "", *_block(block, width)]
+        for note in _below(block, shown):
+            lines += _paragraph(note, width)
     lines += _endnotes(table, width)
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
+def render_markdown(table: Table) -> str:
+    """The table as Markdown (GitHub's), a table a protocol.
+
+    Args:
+        table: What to show.
+    """
+    lines = [f"## {_escaped(table.evaluation.dataset)}", ""]
+    lines += [f"- {_escaped(name)}: {_escaped(value)}" for name, value in table.facts.items()]
+    shown: set[str] = set()
+    for block in table.blocks:
+        lines += ["", f"### {block.measure}", "", _escaped(block.sentence), ""]
+        heads = ["method", *(f"{SHORT[c.metric]}{' (best-test epoch)' if c.best_test else ''}" for c in block.columns)]
+        lines += [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
+        for row in block.rows:
+            label = _escaped(row.label)
+            cells = [label if row.group == "methods" else f"*{label}*"]
+            cells += [_cell(column.get(row.label), True).strip() for column in block.columns]
+            lines.append(f"| {' | '.join(cells)} |")
+        lines += ["", *(f"- {_escaped(note)}" for note in _below(block, shown))]
+    evaluation = table.evaluation
+    notes = [f"{name} is not available: {reason}" for name, reason in evaluation.unavailable.items()]
+    notes += [f"published, {apart.reason}: {'; '.join(apart.figures)}" for apart in table.apart]
+    notes += evaluation.warnings
+    return "\n".join([*lines, "", *(f"- {_escaped(note)}" for note in notes)]).rstrip() + "\n"
+
+
+def render_html(table: Table) -> str:
+    """The table as HTML without scripts or styles, a table a protocol, for notebooks.
+
+    Args:
+        table: What to show.
+    """
+    lines, shown = [f"<h3>{html.escape(table.title)}</h3>"], set[str]()
+    for block in table.blocks:
+        lines.append(f"<p><b>{html.escape(block.measure)}</b>: {html.escape(block.sentence)}</p>")
+        rows = [["", *(_head(column).strip() for column in block.columns)]]
+        rows += [[r.label, *(_cell(column.get(r.label), True).strip() for column in block.columns)] for r in block.rows]
+        cells = ("".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in rows)
+        lines += ["<table>", *(f"<tr>{row}</tr>" for row in cells), "</table>"]
+        lines += [f"<p><small>{html.escape(note)}</small></p>" for note in _below(block, shown)]
+    marks = [BEST_TEST] if table.has_best_test else []
+    lines += [f"<p><small>{html.escape(note)}</small></p>" for note in (*marks, *table.evaluation.warnings)]
+    return "\n".join(lines)
+
+
+def printable(text: str) -> str:
+    """Text without control characters, which a file's name may hold and a terminal would obey."""
+    return "".join(char if char.isprintable() else "?" for char in text)
+
+
 def _endnotes(table: Table, width: int) -> Iterator[str]:
     yield ""
-    if any(
-        figure.has_interval for block in table.blocks for column in block.columns for figure in column.figures.values()
-    ):
+    figures = [figure for block in table.blocks for column in block.columns for figure in column.figures.values()]
+    if any(figure.interval for figure in figures):
         yield from _paragraph(INTERVALS, width)
-    apart_marked = any("*" in text for apart in table.apart for text in apart.figures)
-    if table.has_best_test or apart_marked:
+    if table.has_best_test or any("*" in text for apart in table.apart for text in apart.figures):
         yield from _paragraph(BEST_TEST, width)
-    for name, reason in table.unavailable.items():
+    for name, reason in table.evaluation.unavailable.items():
         yield from _paragraph(f"{name} is not available: {reason}", width)
     if table.apart:
         yield ""
         yield "Published, but in no column above (tau / rho):"
         for apart in table.apart:
             yield from _paragraph(f"{apart.reason}: {'; '.join(apart.figures)}", width, "  ")
-    if table.warnings:
+    if table.evaluation.warnings:
         yield ""
-        for warning in table.warnings:
+        for warning in table.evaluation.warnings:
             yield from _paragraph(f"note: {warning}", width)
 
 
-def _block(block: Block, width: int, said: set[str]) -> Iterator[str]:
-    """Head, rows by group, and what is to be said about them."""
+def _block(block: Block, width: int) -> Iterator[str]:
+    """The column heads, and the rows by group."""
     count = _with_intervals(block, width)
-    labels = [_indented(row) for row in block.rows]
     cells = [
         [_cell(column.get(row.label), index < count) for row in block.rows]
         for index, column in enumerate(block.columns)
@@ -73,46 +122,33 @@ def _block(block: Block, width: int, said: set[str]) -> Iterator[str]:
     heads = [_head(column) for column in block.columns]
     widths = [max(len(head), *(len(cell) for cell in column)) for head, column in zip(heads, cells, strict=True)]
     room = width - sum(widths) - len(_GAP) * len(widths)
-    label_width = max(min(max(_width(text) for text in labels), room), _SHORTEST_LABEL)
+    label_width = max(min(max(_width(_indented(row)) for row in block.rows), room), _SHORTEST_LABEL)
     rule = "-" * min(width, label_width + sum(widths) + len(_GAP) * len(widths))
-    yield _line("", heads, label_width, widths)
+
+    def line(label: str, texts: Sequence[str]) -> str:
+        padded = (f"{text:<{size}}" for text, size in zip(texts, widths, strict=True))
+        return _GAP.join([_fit(label, label_width), *padded])
+
+    yield line("", heads)
     yield rule
-    group = block.rows[0].group
-    if group != "methods":
-        yield group
+    group = "methods"
     for index, row in enumerate(block.rows):
         if row.group != group:
             group = row.group
             yield group
-        yield _line(labels[index], [column[index] for column in cells], label_width, widths)
+        yield line(_indented(row), [column[index] for column in cells])
     yield rule
-    for note in _below(block, said):
-        yield from _paragraph(note, width)
 
 
-def _below(block: Block, said: set[str]) -> Iterator[str]:
-    """Comparisons first, then what the baselines are, unless it was `said` before, and what was left out."""
-    for (first, second), text in compared_pairs(block).items():
+def _below(block: Block, shown: set[str]) -> Iterator[str]:
+    """Comparisons, then what the baselines are, unless that was `shown` before, and what was left out."""
+    for (first, second), text in block.compared.items():
         yield f"{printable(first)} - {printable(second)}: {text}"
     details = [f"{row.label}: {row.detail}" for row in block.rows if row.group != "published" and row.detail]
-    if new := [detail for detail in details if detail not in said]:
+    if new := [detail for detail in details if detail not in shown]:
         yield "; ".join(new) + "."
-        said.update(new)
+        shown.update(new)
     yield from block.notes
-
-
-def compared_pairs(block: Block) -> dict[tuple[str, str], str]:
-    """The differences between each two methods, in words; a star where the epoch was chosen on the test videos."""
-    pairs: dict[tuple[str, str], list[Comparison]] = {}
-    for comparison in block.comparisons:
-        pairs.setdefault((comparison.first, comparison.second), []).append(comparison)
-    starred = {label for column in block.columns if column.best_test for label in column.figures}
-    texts = {}
-    for (first, second), several in pairs.items():
-        marked = (first + "*" * (first in starred), second + "*" * (second in starred))
-        differences = "; ".join(comparison_text(comparison) for comparison in several)
-        texts[marked] = f"{differences} ({several[0].n_videos} videos)"
-    return texts
 
 
 def _with_intervals(block: Block, width: int) -> int:
@@ -133,22 +169,16 @@ def _head(column: Column) -> str:
 
 
 def _cell(figure: Figure | None, with_interval: bool) -> str:
-    """The points stand below each other: a sign or a space, then four digits (three as published)."""
+    """The points stand below each other: a sign or a space, then the digits."""
     if figure is None:
         return ""
-    value = number(figure.value, 3 if figure.ci95 is None else 4)
-    ends = figure.interval if with_interval else ""
+    value = figure.text
     signed = value if value.startswith("-") or not value.startswith(".") else f" {value}"
-    return f"{signed:<6} {ends}".rstrip()
+    return f"{signed:<6} {figure.interval if with_interval else ''}".rstrip()
 
 
 def _indented(row: Row) -> str:
     return printable(row.label) if row.group == "methods" else f"  {printable(row.label)}"
-
-
-def _line(label: str, cells: Sequence[str], label_width: int, widths: Sequence[int]) -> str:
-    texts = [f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True)]
-    return _GAP.join([_fit(label, label_width), *texts])
 
 
 def _paragraph(text: str, width: int, indent: str = "") -> list[str]:
@@ -157,11 +187,6 @@ def _paragraph(text: str, width: int, indent: str = "") -> list[str]:
     further = indent + "  "
     lines = textwrap.wrap(glued, width, initial_indent=indent, subsequent_indent=further, break_on_hyphens=False)
     return [line.replace(_GLUE, " ") for line in lines] or [""]
-
-
-def printable(text: str) -> str:
-    """Text without control characters, which a file's name may hold and a terminal would obey."""
-    return "".join(char if char.isprintable() else "?" for char in text)
 
 
 def _width(text: str) -> int:
@@ -182,31 +207,6 @@ def _fit(text: str, width: int) -> str:
             rest = rest[1:]
         text = f"{head}..{rest}"
     return text + " " * (width - _width(text))
-
-
-def render_markdown(table: Table) -> str:
-    """The table as Markdown (GitHub's), a table a protocol.
-
-    Args:
-        table: What to show.
-    """
-    lines = [f"## {_escaped(table.dataset)}", ""]
-    lines += [f"- {_escaped(name)}: {_escaped(value)}" for name, value in table.facts.items()]
-    said: set[str] = set()
-    for block in table.blocks:
-        lines += ["", f"### {block.measure}", "", _escaped(block.sentence), ""]
-        heads = ["method", *(f"{SHORT[c.metric]}{' (best-test epoch)' if c.best_test else ''}" for c in block.columns)]
-        lines += [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
-        for row in block.rows:
-            label = _escaped(row.label)
-            cells = [label if row.group == "methods" else f"*{label}*"]
-            cells += [_cell(column.get(row.label), True).strip() for column in block.columns]
-            lines.append(f"| {' | '.join(cells)} |")
-        lines += ["", *(f"- {_escaped(note)}" for note in _below(block, said))]
-    notes = [f"{name} is not available: {reason}" for name, reason in table.unavailable.items()]
-    notes += [f"published, {apart.reason}: {'; '.join(apart.figures)}" for apart in table.apart]
-    notes += list(table.warnings)
-    return "\n".join([*lines, "", *(f"- {_escaped(note)}" for note in notes)]).rstrip() + "\n"
 
 
 def _escaped(text: str) -> str:
