@@ -333,7 +333,7 @@ def _values(summary: Summary) -> dict[str, Any]:
             "file": Path(info.path).name,
             "picture": f"{info.width} x {info.height}, {info.fps:.6g} fps" + (f", {info.codec}" if info.codec else ""),
             "sound": "yes" if info.has_audio else "no",
-            "frames declared": decode.declared_frames or "not said",
+            "frames declared": decode.declared_frames or "not stated",
             "frames decoded": decode.decoded_frames,
             "frames corrupt": decode.corrupt_frames,
             **(
