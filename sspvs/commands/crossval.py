@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sspvs.commands.arguments import VerbParser, add_manner_arguments, check_outputs, file_name
-from sspvs.commands.evaluate import PROTOCOL_NAMES, published_beside
+from sspvs.commands.evaluate import published_beside
 from sspvs.errors import UnknownOptionError
+from sspvs.evaluation.protocol import protocol_names
 from sspvs.overwriting import EVALUATION_PAGE
 from sspvs.training.signals import StoppedBySignalError, ending_on_signals, interruptible_imports
 
@@ -46,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
         "(default of `task: refine`), or best-test, the tested videos, as old tables have it: those figures stand in a "
         "column of their own",
     )
-    out.add_argument("--protocol", choices=PROTOCOL_NAMES, default="per-user", metavar="NAME", help="or all")
+    out.add_argument("--protocol", choices=protocol_names(), default="per-user", metavar="NAME", help="or all")
     out.add_argument("--rule", default="default", metavar="NAME", help="of summaries: see `sspvs evaluate`")
     out.add_argument("--published", action="store_true", help="show published results beside, each in its protocol")
     out.add_argument("--report", type=Path, metavar="PAGE.html", help="write a page with the table and plots")

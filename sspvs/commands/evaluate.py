@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sspvs.commands.arguments import add_importance_arguments, check_outputs, file_name
+from sspvs.evaluation.protocol import protocol_names
 from sspvs.overwriting import EVALUATION, EVALUATION_PAGE, EVALUATION_PICTURE
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ DESCRIPTION = (
     "`machine_summary`), JSON {video: [numbers]}, npz or CSV, by video key or name, one a pick or one a frame. Human, "
     "random and consensus rows always stand beside; every figure is given with its protocol."
 )
-PROTOCOL_NAMES = ("per-user", "per-user-frames", "summary-vs-mean", "mean-annotator", "all")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,9 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--protocol",
         default="per-user",
-        choices=PROTOCOL_NAMES,
+        choices=protocol_names(),
         metavar="NAME",
-        help=f"{', '.join(PROTOCOL_NAMES)} (default: per-user)",
+        help=f"{', '.join(protocol_names())} (default: per-user)",
     )
     parser.add_argument("--splits", type=Path, metavar="J", help="split file: evaluate the videos that it tests")
     parser.add_argument("--out", type=Path, metavar="R.json", help="write all figures, per video too")

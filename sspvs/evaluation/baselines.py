@@ -147,7 +147,7 @@ def human_video(annotations: Annotations, protocols: Sequence[Protocol]) -> dict
         require(baseline_unavailable("human", protocol, annotations), protocol.name, annotations)
         rows = user_rows(protocol, annotations)
         assert rows is not None
-        agree = pairwise_agreement if protocol.reference == "users" else agreement_with_mean_of_others
+        agree = pairwise_agreement if protocol.each_user else agreement_with_mean_of_others
         row = video_result(annotations, agree(rows), None)
         results[protocol.name] = replace(row, f_score_avg=f_avg, f_score_max=f_max)
     return results

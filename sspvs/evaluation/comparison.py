@@ -139,7 +139,7 @@ def _own_rows(evaluation: Evaluation, measure: str) -> Iterator[tuple[Row, Mappi
 def _baseline_detail(name: str, measure: str, results: Mapping[str, MethodResult]) -> str:
     """What a baseline is, in a few words."""
     if name == "human":
-        one_by_one = measure == F1 or PROTOCOLS[measure].reference == "users"
+        one_by_one = measure == F1 or PROTOCOLS[measure].each_user
         return "each user against each other user" if one_by_one else "each user against the mean of the others"
     if name == "consensus" and measure != F1 and PROTOCOLS[measure].reference == "gtscore":
         return "the mean of all users: the reference itself"

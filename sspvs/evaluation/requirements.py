@@ -94,6 +94,44 @@ def unavailable(protocol: Protocol, annotations: Annotations, prediction: Predic
         annotations: The video.
         prediction: What is to be evaluated: one that brings its own summary needs no shots.
     """
+    if (reason := _without_reference(protocol, annotations)) is not None:
+        return reason
+    recorded = prediction is not None and prediction.summary is not None
+    if protocol.prediction == "summary" and annotations.shots is None and not recorded:
+        return (
+            "needs shots (change_points) to make summaries of scores, which this dataset does not have; build it "
+            "with shots (`sspvs data build --segmenter kts` or `--shots S.json`), or give recorded summaries"
+        )
+    return None
+
+
+def baseline_unavailable(baseline: Baseline, protocol: Protocol, annotations: Annotations) -> str | None:
+    """Why a baseline has no row under a protocol on a video, and the way out; None when it has one.
+
+    Raises:
+        ValueError: When there is no such baseline.
+    """
+    if baseline not in BASELINES:
+        raise ValueError(f"baseline must be one of {', '.join(BASELINES)}, got {baseline!r}")
+    if baseline != "human":
+        return unavailable(protocol, annotations)
+    if protocol.reference == "gtscore" and annotations.user_scores is None:
+        return _without_user_scores(annotations)
+    if protocol.reference != "gtscore" and (reason := _without_reference(protocol, annotations)) is not None:
+        return reason
+    of_scores = protocol.reference in ("users", "gtscore")
+    users = annotations.user_scores if of_scores else user_rows(protocol, annotations)
+    assert users is not None
+    if len(users) < 2:
+        return "the human row needs at least two users to hold against each other, and this dataset has one"
+    return None
+
+
+def _without_reference(protocol: Protocol, annotations: Annotations) -> str | None:
+    """Why a video lacks what predictions are correlated with; None when it has it."""
+    if callable(protocol.reference):
+        own = protocol.reference(annotations)
+        return "needs references that this dataset does not have" if own is None else None
     if protocol.reference == "users":
         if annotations.user_scores is None:
             return _without_user_scores(annotations)
@@ -108,37 +146,8 @@ def unavailable(protocol: Protocol, annotations: Annotations, prediction: Predic
                 "needs the summaries of users (user_summary), which this dataset does not have; add them to it, or "
                 "use mean-annotator"
             )
-        if annotations.shots is None and (prediction is None or prediction.summary is None):
-            return (
-                "needs shots (change_points) to make summaries of scores, which this dataset does not have; build it "
-                "with shots (`sspvs data build --segmenter kts` or `--shots S.json`), or give recorded summaries"
-            )
     elif annotations.gtscore is None and annotations.user_scores is None:
         return "needs the mean annotator (gtscore), which this dataset does not have; add it, or the users' scores"
-    return None
-
-
-def baseline_unavailable(baseline: Baseline, protocol: Protocol, annotations: Annotations) -> str | None:
-    """Why a baseline has no row under a protocol on a video, and the way out; None when it has one.
-
-    Raises:
-        ValueError: When there is no such baseline.
-    """
-    if baseline not in BASELINES:
-        raise ValueError(f"baseline must be one of {', '.join(BASELINES)}, got {baseline!r}")
-    if baseline != "human":
-        return unavailable(protocol, annotations)
-    of_summaries = protocol.reference == "mean-summary"
-    if of_summaries and annotations.user_summaries is None:
-        return unavailable(protocol, annotations)
-    if not of_summaries and annotations.user_scores is None:
-        return _without_user_scores(annotations)
-    if protocol.clock == "frames" and not of_summaries and annotations.user_scores_at_frames is None:
-        return unavailable(protocol, annotations)
-    users = annotations.user_summaries if of_summaries else annotations.user_scores
-    assert users is not None
-    if len(users) < 2:
-        return "the human row needs at least two users to hold against each other, and this dataset has one"
     return None
 
 
@@ -170,11 +179,11 @@ def reference_scores(protocol: Protocol, annotations: Annotations) -> FloatArray
         return annotations.gtscore[None]
     rows = user_rows(protocol, annotations)
     assert rows is not None, protocol.name
-    return rows if protocol.reference == "users" else mean_scores(rows)[None]
+    return rows if protocol.each_user else mean_scores(rows)[None]
 
 
 def user_rows(protocol: Protocol, annotations: Annotations) -> FloatArray | BoolArray | None:
-    """What each user gave, on a protocol's clock: summaries where it is about summaries, else scores.
+    """What each user gave, on a protocol's clock: its own references, summaries where it is about these, else scores.
 
     Args:
         protocol: Which one.
@@ -186,6 +195,11 @@ def user_rows(protocol: Protocol, annotations: Annotations) -> FloatArray | Bool
     Raises:
         DatasetError: When a score is NaN or infinite.
     """
+    if callable(protocol.reference):
+        own = protocol.reference(annotations)
+        if own is not None:
+            _check_finite("references", own, annotations)
+        return own
     if protocol.reference == "mean-summary":
         return annotations.user_summaries
     on_frames = protocol.clock == "frames"
@@ -213,7 +227,7 @@ def _without_user_scores(annotations: Annotations) -> str:
     return _ONE_SUMMARY if summaries is not None and len(summaries) == 1 else _NO_USER_SCORES
 
 
-def _check_finite(name: str, values: FloatArray, annotations: Annotations) -> None:
+def _check_finite(name: str, values: FloatArray | BoolArray, annotations: Annotations) -> None:
     if not np.isfinite(values).all():
         found = values[~np.isfinite(values)][0]
         raise DatasetError(
