@@ -67,7 +67,7 @@ def test_two_ranks_give_the_mean_over_all_videos(make: Callable[..., Metric]) ->
     material = videos(5, isinstance(make(), SummaryF1))
     other = updated(make(), material[1:])  # unequal shares
     gathered = iter([getattr(other, name) for name in other._defaults])
-    one = make(dist_sync_fn=lambda own, _: [own, next(gathered)], distributed_available_fn=lambda: True)
+    one = make(dist_sync_fn=lambda own, group: [own, next(gathered)], distributed_available_fn=lambda: True)
     whole = float(updated(make(), material).compute())
     assert float(updated(one, material[:1]).compute()) == pytest.approx(whole, abs=1e-6)
     gathered = iter([torch.zeros_like(getattr(other, name)) for name in other._defaults])  # back to its own share
