@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 from sspvs.annotations.folds import Splits
 from sspvs.annotations.splits import read_splits
-from sspvs.benchmark.matching import ScoreInput, read_score_input
+from sspvs.benchmark.matching import read_score_input
 from sspvs.benchmark.result_file import coverage_facts, dataset_facts, repairs_of, versions
 from sspvs.benchmark.rows import Judge, watched
 from sspvs.benchmark.settings import Baseline, EvaluationSettings, Post, Scores
@@ -114,7 +114,7 @@ def run_benchmark(
     settings: EvaluationSettings,
     progress: bool = False,
 ) -> Benchmark:
-    """As `evaluate`, with checked settings; gives also what reports draw, and shows progress where asked to.
+    """As `evaluate`, with checked settings; gives also what reports draw, and shows progress on request.
 
     Raises:
         DatasetError: A file cannot be read, or scores or splits do not fit the dataset.
@@ -127,11 +127,14 @@ def run_benchmark(
     rules = _checkpoint_rules(settings, list(sources))
     store = dataset if isinstance(dataset, DatasetStore) else read_dataset(dataset)
     annotations = _Remembered(store)
-    split = _resolved(splits, annotations, store.name)
+    split = None
+    if splits is not None:
+        split = (splits if isinstance(splits, Splits) else read_splits(splits)).resolve(annotations, store.name)
     wanted = list(annotations) if split is None else list(split.coverage(annotations, store.name).tested)
     for key in watched(wanted, "reading", shown=progress):
-        annotations.read(key)
-    inputs = {name: _read(source, annotations, wanted, settings) for name, source in sources.items()}
+        annotations[key]  # reads it
+    how: dict[str, Any] = {name: getattr(settings, name) for name in ("allow_missing", "recorded_summaries")}
+    inputs = {name: read_score_input(source, annotations, keys=wanted, **how) for name, source in sources.items()}
     tested = [key for key in wanted if all(key in given.predictions for given in inputs.values())]
     if not tested:
         raise DatasetError("no video has scores of every method; evaluate them one at a time")
@@ -142,8 +145,8 @@ def run_benchmark(
     if settings.baseline is not None:
         judge.add_baseline(settings.baseline)
     judge.add_rows_beside()
-    told = [*repairs_of(judge.videos), *(split.repairs if split else ())]
-    told += [sentence for given in inputs.values() for sentence in given.warnings]
+    warnings = [*repairs_of(judge.videos), *(split.repairs if split else ())]
+    warnings += [sentence for given in inputs.values() for sentence in given.warnings]
     evaluation = Evaluation(
         dataset=store.name,
         protocols=tuple(protocol.name for protocol in judge.protocols),
@@ -155,21 +158,9 @@ def run_benchmark(
         folds=_folds(split, tested),
         settings={**dataset_facts(store), **settings.stated},
         versions=versions(),
-        warnings=(*told, *judge.warnings),
+        warnings=(*warnings, *judge.warnings),
     )
     return Benchmark(evaluation, judge.videos, judge.predictions)
-
-
-def _read(
-    source: Scores, annotations: Mapping[str, Annotations], wanted: Sequence[str], settings: EvaluationSettings
-) -> ScoreInput:
-    return read_score_input(
-        source,
-        annotations,
-        keys=wanted,
-        allow_missing=settings.allow_missing,
-        recorded_summaries=settings.recorded_summaries,
-    )
 
 
 def methods_named(scores: Scores | Mapping[str, Scores]) -> dict[str, Scores]:
@@ -227,14 +218,6 @@ def _checkpoint_rules(settings: EvaluationSettings, methods: Sequence[str]) -> M
     return stated
 
 
-def _resolved(
-    splits: str | os.PathLike[str] | Splits | None, annotations: Mapping[str, Annotations], name: str
-) -> Splits | None:
-    if splits is None:
-        return None
-    return (splits if isinstance(splits, Splits) else read_splits(splits)).resolve(annotations, name)
-
-
 def _folds(split: Splits | None, tested: Sequence[str]) -> tuple[tuple[str, ...], ...]:
     """Keys that each fold of a resolved split tests, of those that were evaluated."""
     evaluated = set(tested)
@@ -259,14 +242,10 @@ class _Remembered(Mapping[str, Annotations]):
         self._store = store
         self._known: dict[str, Annotations] = {}
 
-    def read(self, key: str) -> Annotations:
-        """One video, from the file the first time."""
+    def __getitem__(self, key: str) -> Annotations:
         if key not in self._known:
             self._known[key] = self._store[key]
         return self._known[key]
-
-    def __getitem__(self, key: str) -> Annotations:
-        return self.read(key)
 
     def __contains__(self, key: object) -> bool:
         return key in self._store

@@ -1,8 +1,7 @@
-"""Where figures come from: the dataset file, the split file, what was repaired, and package versions."""
+"""An evaluation as JSON, with where its figures come from: dataset, split, repairs, package versions."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
@@ -19,10 +18,13 @@ from sspvs.annotations.folds import Splits
 from sspvs.atomic import write_text
 from sspvs.evaluation.protocol import PROTOCOLS
 from sspvs.evaluation.results import METRICS, Evaluation, MethodResult
+from sspvs.report.tables import plain
 from sspvs.table import DatasetStore
 from sspvs.types import Annotations
+from sspvs.weights.digest import file_digest
 
 _PACKAGES = ("sspvs", "numpy", "scipy", "h5py")
+_F1 = "mean over users (avg) and best user (max), both given"
 _HASHED_BYTES = 4 << 30  # a larger file is named by its size: hashing it would take longer than evaluating
 
 
@@ -55,7 +57,7 @@ def dataset_facts(store: DatasetStore) -> dict[str, Any]:
 def file_facts(path: Path) -> dict[str, Any]:
     """What tells a file from others: `sha256`; of one that would take too long to read, its size in `bytes`."""
     size = path.stat().st_size
-    return {"sha256": _sha256(path)} if size <= _HASHED_BYTES else {"bytes": size}
+    return {"sha256": file_digest(path)} if size <= _HASHED_BYTES else {"bytes": size}
 
 
 def coverage_facts(
@@ -83,17 +85,6 @@ def repairs_of(videos: Mapping[str, Annotations]) -> list[str]:
     """What was repaired while reading the annotations, each kind once with the number of videos."""
     counts = Counter(sentence for video in videos.values() for sentence in video.repairs)
     return [f"repaired in {count} of {len(videos)} videos: {sentence}" for sentence, count in counts.items()]
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-_F1 = "mean over users (avg) and best user (max), both given"
 
 
 def write_evaluation(path: str | os.PathLike[str], evaluation: Evaluation) -> None:
@@ -129,8 +120,8 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
         "versions": dict(evaluation.versions),
         "warnings": list(evaluation.warnings),
     }
-    plain: dict[str, Any] = _plain(document)
-    return plain
+    reduced: dict[str, Any] = plain(document)
+    return reduced
 
 
 def _method(results: Mapping[str, MethodResult], evaluation: Evaluation, several: bool) -> dict[str, Any]:
@@ -191,16 +182,3 @@ def _mean(values: Any) -> float:
 def _std(values: Any) -> float:
     known = values[np.isfinite(values)]
     return float(known.std(ddof=1)) if len(known) > 1 else math.nan
-
-
-def _plain(value: Any) -> Any:
-    """Types that strict JSON has; undefined is None."""
-    if isinstance(value, Mapping):
-        return {str(name): _plain(item) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)

@@ -1,4 +1,4 @@
-"""Bars for whoever waits while videos are gone through."""
+"""The rows of a table: which ones the dataset allows under which protocols, and their figures."""
 
 from __future__ import annotations
 
@@ -11,59 +11,25 @@ from typing import TYPE_CHECKING, Any
 
 from sspvs.benchmark.settings import Baseline, EvaluationSettings
 from sspvs.errors import DatasetError, ProtocolUnavailableError
-from sspvs.evaluation import baselines
+from sspvs.evaluation.baselines import contrastive_predictions, evaluate_baseline, feature_predictions
 from sspvs.evaluation.evaluate import evaluate
 from sspvs.evaluation.prediction import Prediction
 from sspvs.evaluation.protocol import Protocol, protocols_named
-from sspvs.evaluation.requirements import baseline_unavailable, unavailable
+from sspvs.evaluation.requirements import BASELINES, baseline_unavailable, unavailable
+from sspvs.evaluation.requirements import Baseline as OwnBaseline
 from sspvs.evaluation.results import MethodResult
 from sspvs.evaluation.summary_rule import rule_named
 from sspvs.importance.contrastive import Combine
 from sspvs.scorers import load_scorer
 from sspvs.table import DatasetStore
-from sspvs.types import Annotations, FrameFeatures
+from sspvs.types import Annotations
 
 if TYPE_CHECKING:
     from sspvs.scorers.trained import RefinedScorer
 
-
-class Watched(Mapping[str, Annotations]):
-    """Videos that show a bar while somebody goes through them.
-
-    Args:
-        videos: Key -> annotations.
-        what: What is done with them, in a word.
-        shown: As in `watched`.
-    """
-
-    def __init__(self, videos: Mapping[str, Annotations], what: str, *, shown: bool) -> None:
-        self._videos, self._what, self._shown = videos, what, shown
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(watched(self._videos, self._what, shown=self._shown))
-
-    def __getitem__(self, key: str) -> Annotations:
-        return self._videos[key]
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._videos
-
-    def __len__(self) -> int:
-        return len(self._videos)
-
-
-def watched(keys: Iterable[str], what: str, *, shown: bool) -> Iterable[str]:
-    """The same keys, with a bar where `shown`: never where stderr is no terminal, nor in the first seconds."""
-    from tqdm import tqdm
-
-    bar: Iterable[str] = tqdm(
-        list(keys), desc=what, unit="video", disable=None if shown else True, delay=2, leave=False
-    )
-    return bar
-
-
 CONTRASTIVE_ALONE = "contrastive, A alone"
 """The training-free baseline without its global consistency."""
+Reason = Callable[[Protocol, Annotations], str | None]
 
 
 def refined_row(combine: str) -> str:
@@ -76,58 +42,25 @@ def refined_row(combine: str) -> str:
     return "refined " + "*".join(combine.upper())
 
 
-def refined_scorer(source: str | Path, combine: Combine | None, post: str | None) -> RefinedScorer:
-    """The scorer of a refined checkpoint.
+def watched(keys: Iterable[str], what: str, *, shown: bool) -> Iterable[str]:
+    """The same keys, with a bar where `shown`: never where stderr is no terminal, nor in the first seconds."""
+    from tqdm import tqdm
 
-    Args:
-        source: A checkpoint folder, a `.ckpt` file or a hub id on this machine.
-        combine: The terms that are multiplied; None: as the checkpoint says.
-        post: What follows the product; None: as the checkpoint says.
-
-    Raises:
-        ValueError: It is another kind of scorer, or has not learned what is asked for.
-        SspvsError: It is missing or broken.
-    """
-    from sspvs.scorers.trained import RefinedScorer
-
-    scorer = load_scorer(source, combine=combine, post=post)  # type: ignore[arg-type]
-    if not isinstance(scorer, RefinedScorer):
-        raise ValueError(
-            f"--scorer {source} is no refined checkpoint: score the dataset with it (`sspvs score D.h5 --scorer ... "
-            "--out S.h5`), and evaluate the score file with --scores S.h5"
-        )
-    return scorer
+    bar: Iterable[str] = tqdm(
+        list(keys), desc=what, unit="video", disable=None if shown else True, delay=2, leave=False
+    )
+    return bar
 
 
-def refined_predictions(
-    scorer: RefinedScorer, features: Mapping[str, FrameFeatures], dataset: Mapping[str, Annotations]
-) -> dict[str, Prediction]:
-    """Scores of each video of a dataset.
+class _Watched(dict[str, Annotations]):
+    """Videos by key, with a bar while they are iterated over."""
 
-    Args:
-        scorer: What scores them.
-        features: Features by the dataset's keys.
-        dataset: Annotations by key.
+    def __init__(self, videos: Mapping[str, Annotations], what: str, *, shown: bool) -> None:
+        super().__init__(videos)
+        self._what, self._shown = what, shown
 
-    Raises:
-        DatasetError: Features of a video of another length.
-        FeatureFileError: They are not those the scorer needs.
-    """
-    predictions = {}
-    for key in dataset:
-        annotations, video = dataset[key], features[key]
-        if video.n_frames != annotations.n_frames:
-            raise DatasetError(
-                f"{annotations.video_name} ({key}): features of {video.n_frames} frames do not fit annotations of "
-                f"{annotations.n_frames}; extract them from the same video"
-            )
-        predictions[key] = Prediction.of(scorer.score(video).scores, annotations, picks=video.picks)
-    return predictions
-
-
-ALWAYS_BESIDE: tuple[baselines.Baseline, ...] = baselines.BASELINES
-"""Rows that no table goes without: human, random, consensus."""
-Reason = Callable[[Protocol, Annotations], str | None]
+    def __iter__(self) -> Iterator[str]:
+        return iter(watched(self.keys(), self._what, shown=self._shown))
 
 
 class Judge:
@@ -141,7 +74,7 @@ class Judge:
 
     Attributes:
         videos: As given.
-        protocols: Those asked for.
+        protocols: Those of the settings.
         unavailable: Protocol -> why the dataset does not allow it.
         methods: Method -> protocol -> result.
         baselines: Baseline -> protocol -> result.
@@ -168,7 +101,7 @@ class Judge:
         self.warnings: list[str] = []
 
     def check_protocols(self) -> None:
-        """See that scores of the videos, whichever they will be, can be evaluated under a protocol asked for.
+        """Check that scores of the videos can be evaluated under at least one protocol of the settings.
 
         Raises:
             ProtocolUnavailableError: Under none.
@@ -227,20 +160,19 @@ class Judge:
             ProtocolUnavailableError: The dataset allows it under no protocol.
             DatasetError: Contrastive importance of a dataset without features.
         """
-        if name == "contrastive" and self._settings.scorer is not None:
-            self._add_refined(self._settings.scorer)
-            return
-        if name == "contrastive":
-            combine = self._settings.combine
-            self.add_method(name, self._contrastive(combine), self._contrastive_settings(combine))
-            return
-        allowed = self._allowed(partial(baseline_unavailable, name))
-        self.methods[name] = self._baseline(name, allowed)
+        settings = self._settings
+        if name != "contrastive":
+            self.methods[name] = self._baseline(name, self._allowed(partial(baseline_unavailable, name)))
+        elif settings.scorer is not None:
+            self._add_refined(settings.scorer)
+        else:
+            predictions = self._contrastive(settings.combine)
+            self.add_method(name, predictions, self._contrastive_settings(settings.combine))
 
     def add_rows_beside(self) -> None:
-        """The rows that stand beside the methods; one that the dataset does not allow is left out and said."""
+        """The rows that stand beside the methods; one that the dataset does not allow becomes a warning."""
         computed = [protocol for protocol in self.protocols if protocol.name not in self.unavailable]
-        for name in ALWAYS_BESIDE:
+        for name in BASELINES:
             if name in self.methods:
                 continue
             reasons = {p.name: self._why_not(p, partial(baseline_unavailable, name)) for p in computed}
@@ -283,18 +215,20 @@ class Judge:
         """A refined checkpoint's importance in a method's place."""
         self._need_features("contrastive importance of refined features")
         settings = self._settings
-        scorer = refined_scorer(Path(source), settings.combine, settings.post)
-        said = scorer.check_features(self._store.features.fingerprint, self._store.path.name)
-        self.warnings += [said] if said else []
-        predictions = refined_predictions(scorer, self._store.features, self._watched("importance"))
+        scorer = _refined_scorer(Path(source), settings.combine, settings.post)
+        warning = scorer.check_features(self._store.features.fingerprint, self._store.path.name)
+        self.warnings += [warning] if warning else []
+        predictions = feature_predictions(
+            self._store.features, self._watched("importance"), lambda video: scorer.score(video).scores
+        )
         rule = settings.checkpoint_rule if isinstance(settings.checkpoint_rule, str) else "not stated"
         self.add_method(
             refined_row(scorer.settings["combine"]), predictions, {**scorer.settings, "checkpoint_rule": rule}
         )
 
-    def _baseline(self, name: baselines.Baseline, allowed: list[Protocol]) -> dict[str, MethodResult]:
+    def _baseline(self, name: OwnBaseline, allowed: list[Protocol]) -> dict[str, MethodResult]:
         settings = self._settings
-        return baselines.evaluate_baseline(
+        return evaluate_baseline(
             self._watched(name), name, protocols=allowed, rule=self._rule, draws=settings.draws, seed=settings.seed
         )
 
@@ -303,8 +237,8 @@ class Judge:
         reasons = {protocol.name: self._why_not(protocol, why_not) for protocol in self.protocols}
         found = {name: reason for name, reason in reasons.items() if reason}
         if len(found) == len(self.protocols):
-            said = "; ".join(f"{name} {reason}" for name, reason in found.items())
-            raise ProtocolUnavailableError(f"{self._store.path}: {said}")
+            reasons_given = "; ".join(f"{name} {reason}" for name, reason in found.items())
+            raise ProtocolUnavailableError(f"{self._store.path}: {reasons_given}")
         self.unavailable.update(found)
         return [protocol for protocol in self.protocols if protocol.name not in self.unavailable]
 
@@ -320,9 +254,8 @@ class Judge:
 
     def _contrastive(self, combine: Combine | None) -> dict[str, Prediction]:
         self._need_features("the contrastive baseline")
-        return baselines.contrastive_predictions(
-            self._store.features, self._watched("importance"), **self._how_contrastive(combine)
-        )
+        how = self._how_contrastive(combine)
+        return contrastive_predictions(self._store.features, self._watched("importance"), **how)
 
     def _need_features(self, what: str) -> None:
         without = [key for key in self.videos if not self._store.has_features(key)]
@@ -334,13 +267,26 @@ class Judge:
             )
 
     def _watched(self, row: str) -> Mapping[str, Annotations]:
-        return Watched(self.videos, row, shown=self._progress)
+        return _Watched(self.videos, row, shown=self._progress)
 
     def _how_contrastive(self, combine: Combine | None) -> dict[str, Any]:
         return {"combine": combine or "ag", "post": self._settings.post or "summe"}
 
     def _contrastive_settings(self, combine: Combine | None) -> dict[str, Any]:
         return {**self._how_contrastive(combine), "checkpoint_rule": "none"}
+
+
+def _refined_scorer(source: Path, combine: Combine | None, post: str | None) -> RefinedScorer:
+    """The scorer of a refined checkpoint; terms and what follows their product as the checkpoint says when None."""
+    from sspvs.scorers.trained import RefinedScorer
+
+    scorer = load_scorer(source, combine=combine, post=post)  # type: ignore[arg-type]
+    if not isinstance(scorer, RefinedScorer):
+        raise ValueError(
+            f"--scorer {source} is no refined checkpoint: score the dataset with it (`sspvs score D.h5 --scorer ... "
+            "--out S.h5`), and evaluate the score file with --scores S.h5"
+        )
+    return scorer
 
 
 def _with_settings(results: Mapping[str, MethodResult], settings: Mapping[str, Any]) -> dict[str, MethodResult]:

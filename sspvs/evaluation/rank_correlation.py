@@ -1,7 +1,8 @@
-"""Concordant less discordant pairs, the numerator of Kendall's tau, for many predictions and users at once.
+"""Kendall's tau-b and Spearman's rho as scipy has them, of many predictions and users at once.
 
-Two ways, both exact in float64: tables of levels, for users who give few of them, and signs of all differences, for
-users who give many.
+The numerator of tau, concordant less discordant pairs, comes in two ways that are both exact in float64: from tables of
+levels, for users who give few of them, and from the signs of all differences, for users who give many. Where sorting
+is faster than either, scipy does it.
 """
 
 from __future__ import annotations
@@ -14,92 +15,12 @@ import numpy.typing as npt
 from sspvs.evaluation.inputs import finite, run_starts
 from sspvs.types import BoolArray, FloatArray, IntArray
 
-_BLOCK_ENTRIES = 2_000_000  # of the largest temporary, 16 MB
-
-
-class LevelTables:
-    """Users as tables: how much weight each cell of the prediction has at each of the user's levels.
-
-    Cells are visited in the order of the prediction's scores. The pairs of a cell with all cells below it follow from
-    what those have summed up to: T U L steps for a prediction, and no loop over users.
-
-    Args:
-        cell: (M,) the cell of each point.
-        codes: (U, M) the level of each point for each user, from 0.
-        weights: (M,) how often each point counts.
-        shape: T cells, U users, L levels.
-    """
-
-    def __init__(self, cell: IntArray, codes: IntArray, weights: IntArray, shape: tuple[int, int, int]) -> None:
-        n_cells, n_users, n_levels = shape
-        place = (codes + n_levels * np.arange(n_users)[:, None]) * n_cells + cell
-        counts = np.broadcast_to(weights, place.shape).ravel()
-        size = n_users * n_levels * n_cells
-        table = np.bincount(place.ravel(), counts, minlength=size).astype(np.int64).reshape(n_users, n_levels, n_cells)
-        up_to = np.cumsum(table, axis=1)
-        self._n_users = n_users
-        self._table = table.reshape(-1, n_cells)  # whole numbers: their running sums are eight times as fast
-        self._below_less_above = (2 * up_to - table - up_to[:, -1:]).reshape(-1, n_cells)
-
-    def balance(self, order: IntArray, first: BoolArray) -> FloatArray:
-        """Concordant less discordant pairs.
-
-        Args:
-            order: (D, T) cells of each prediction, lowest score first.
-            first: (D, T) True where a score in that order differs from the one before.
-
-        Returns:
-            (D, U) whole numbers.
-        """
-        return np.stack([self._of_one(row, starts) for row, starts in zip(order, first, strict=True)])
-
-    def _of_one(self, order: IntArray, first: BoolArray) -> FloatArray:
-        here, less = np.take(self._table, order, axis=1), np.take(self._below_less_above, order, axis=1)
-        if not first.all():
-            starts = np.flatnonzero(first)
-            here, less = np.add.reduceat(here, starts, axis=1), np.add.reduceat(less, starts, axis=1)
-        before = np.cumsum(less[:, :-1], axis=1)  # of all cells with a lower score
-        by_level = np.einsum("ij,ij->i", here[:, 1:], before)
-        balance: FloatArray = by_level.reshape(self._n_users, -1).sum(axis=1).astype(np.float64)
-        return balance
-
-
-def balance_by_signs(predictions: FloatArray, users: FloatArray, weights: IntArray) -> FloatArray:
-    """Concordant less discordant pairs from the signs of all differences: M^2 (D + U) steps and a matrix product.
-
-    Args:
-        predictions: (D, M) scores at M points.
-        users: (U, M) likewise.
-        weights: (M,) how often each point counts.
-
-    Returns:
-        (D, U) whole numbers.
-    """
-    n_points = len(weights)
-    balance = np.zeros((len(predictions), len(users)))
-    rows = max(1, _BLOCK_ENTRIES // (n_points * max(len(predictions), len(users))))
-    for start in range(0, n_points, rows):
-        part = slice(start, start + rows)
-        pairs = np.outer(weights[part], weights).astype(np.float64)
-        one = _signs(predictions, part) * pairs
-        balance += one.reshape(len(predictions), -1) @ _signs(users, part).reshape(len(users), -1).T
-    return balance / 2  # each pair was met twice
-
-
-def _signs(scores: FloatArray, part: slice) -> FloatArray:
-    """(R, b, M) whether the scores of a part are above (1), equal to (0) or below (-1) all scores."""
-    mine, all_of_them = scores[:, part, None], scores[:, None, :]
-    signs: FloatArray = (mine > all_of_them).astype(np.float64) - (mine < all_of_them)
-    return signs
-
-
 MOST_LEVELS = 160
 """With more levels than that, tables of them are slow."""
-
+_MOST_TABLE_ENTRIES = 4_000_000  # 32 MB
+_BLOCK_ENTRIES = 2_000_000  # of the largest temporary, 16 MB
 _SIGN_SECONDS = 3e-9  # for a pair of points, measured
 _SORT_SECONDS, _SORT_SECONDS_A_POINT = 150e-6, 60e-9  # scipy, for a prediction and a user, measured
-
-_MOST_TABLE_ENTRIES = 4_000_000  # 32 MB
 
 
 class Correlations(NamedTuple):
@@ -112,6 +33,77 @@ class Correlations(NamedTuple):
 
     kendall_tau: FloatArray
     spearman_rho: FloatArray
+
+
+def rank_correlations(
+    prediction: npt.ArrayLike, references: npt.ArrayLike, weights: npt.ArrayLike | None = None
+) -> Correlations:
+    """Tau-b and rho of predictions with each of U references.
+
+    Args:
+        prediction: (n,) finite scores, or (D, n) for D of them.
+        references: (U, n) finite scores of each user.
+        weights: (n,) whole numbers >= 1: a point of weight w counts as w equal points.
+
+    Returns:
+        Two arrays (U,), or (D, U); NaN where one side is constant.
+
+    Raises:
+        ValueError: When shapes do not fit, or a value is NaN or infinite.
+
+    Example:
+        >>> tau, rho = rank_correlations([0.1, 0.4, 0.2], [[1, 3, 2], [3, 1, 2], [5, 5, 5]])
+        >>> tau
+        array([ 1., -1., nan])
+    """
+    given = np.asarray(prediction)
+    scores = finite("prediction", given if given.ndim == 2 else given[None], 2)
+    rows = finite("references", references, 2)
+    if scores.shape[1] != rows.shape[1]:
+        raise ValueError(f"prediction {scores.shape[1:]} and references {rows.shape} must be as long")
+    cells = np.flatnonzero(run_starts(scores))
+    both = RankReference(rows, cells, weights).correlate(scores[:, cells])
+    return both if given.ndim == 2 else Correlations(both.kendall_tau[0], both.spearman_rho[0])
+
+
+def kendall_tau(prediction: npt.ArrayLike, reference: npt.ArrayLike, weights: npt.ArrayLike | None = None) -> float:
+    """Kendall's tau-b of two (n,) series; NaN when one is constant.
+
+    Args:
+        prediction: (n,) finite scores.
+        reference: (n,) finite scores.
+        weights: (n,) whole numbers >= 1: a point of weight w counts as w equal points.
+
+    Raises:
+        ValueError: When shapes do not fit, or a value is NaN or infinite.
+    """
+    return float(_one_pair(prediction, reference, weights).kendall_tau[0])
+
+
+def spearman_rho(prediction: npt.ArrayLike, reference: npt.ArrayLike, weights: npt.ArrayLike | None = None) -> float:
+    """Spearman's rho of two (n,) series, ties at their average rank; NaN when one is constant.
+
+    Args:
+        prediction: (n,) finite scores.
+        reference: (n,) finite scores.
+        weights: (n,) whole numbers >= 1: a point of weight w counts as w equal points.
+
+    Raises:
+        ValueError: When shapes do not fit, or a value is NaN or infinite.
+    """
+    return float(_one_pair(prediction, reference, weights).spearman_rho[0])
+
+
+def mean_of_defined(values: npt.ArrayLike) -> float:
+    """The mean of the values that are not NaN; NaN when none is left."""
+    array: FloatArray = np.asarray(values, dtype=np.float64)
+    known = array[~np.isnan(array)]
+    return float(known.mean()) if known.size else np.nan
+
+
+def _one_pair(prediction: npt.ArrayLike, reference: npt.ArrayLike, weights: npt.ArrayLike | None) -> Correlations:
+    finite("prediction", prediction, 1)
+    return rank_correlations(prediction, finite("reference", reference, 1)[None], weights)
 
 
 class RankReference:
@@ -206,9 +198,9 @@ class RankReference:
         starts = np.searchsorted(self._cell, np.arange(n_cells))
         self._rank_sums = np.add.reduceat(at_points, starts, axis=1)  # (U, T)
         shape = (n_cells, n_users, n_levels)
-        self._tables: LevelTables | None = None
+        self._tables: _LevelTables | None = None
         if n_levels <= MOST_LEVELS and n_cells * n_users * n_levels <= _MOST_TABLE_ENTRIES:
-            self._tables = LevelTables(self._cell, codes, self._weights, shape)
+            self._tables = _LevelTables(self._cell, codes, self._weights, shape)
 
     def _ranks(self, order: IntArray, first: BoolArray) -> tuple[FloatArray, FloatArray]:
         """(D, T) average ranks of the cells, counted from the mean rank, and (D,) pairs of unequal scores."""
@@ -272,82 +264,58 @@ def _level_codes(rows: FloatArray) -> IntArray:
     return codes
 
 
-__all__ = [
-    "Correlations",
-    "RankReference",
-    "kendall_tau",
-    "mean_of_defined",
-    "rank_correlations",
-    "spearman_rho",
-]
+class _LevelTables:
+    """Users as tables: how much weight each cell of the prediction has at each of the user's levels.
 
-
-def rank_correlations(
-    prediction: npt.ArrayLike, references: npt.ArrayLike, weights: npt.ArrayLike | None = None
-) -> Correlations:
-    """Tau-b and rho of predictions with each of U references.
-
-    Args:
-        prediction: (n,) finite scores, or (D, n) for D of them.
-        references: (U, n) finite scores of each user.
-        weights: (n,) whole numbers >= 1: a point of weight w counts as w equal points.
-
-    Returns:
-        Two arrays (U,), or (D, U); NaN where one side is constant.
-
-    Raises:
-        ValueError: When shapes do not fit, or a value is NaN or infinite.
-
-    Example:
-        >>> tau, rho = rank_correlations([0.1, 0.4, 0.2], [[1, 3, 2], [3, 1, 2], [5, 5, 5]])
-        >>> tau
-        array([ 1., -1., nan])
+    Cells are visited in the order of the prediction's scores. The pairs of a cell with all cells below it follow from
+    what those have summed up to: T U L steps for a prediction, and no loop over users.
     """
-    given = np.asarray(prediction)
-    scores = finite("prediction", given if given.ndim == 2 else given[None], 2)
-    rows = finite("references", references, 2)
-    if scores.shape[1] != rows.shape[1]:
-        raise ValueError(f"prediction {scores.shape[1:]} and references {rows.shape} must be as long")
-    cells = np.flatnonzero(run_starts(scores))
-    both = RankReference(rows, cells, weights).correlate(scores[:, cells])
-    return both if given.ndim == 2 else Correlations(both.kendall_tau[0], both.spearman_rho[0])
+
+    def __init__(self, cell: IntArray, codes: IntArray, weights: IntArray, shape: tuple[int, int, int]) -> None:
+        """From the (M,) cell, (U, M) levels and (M,) weight of each point; T cells, U users, L levels."""
+        n_cells, n_users, n_levels = shape
+        place = (codes + n_levels * np.arange(n_users)[:, None]) * n_cells + cell
+        counts = np.broadcast_to(weights, place.shape).ravel()
+        size = n_users * n_levels * n_cells
+        table = np.bincount(place.ravel(), counts, minlength=size).astype(np.int64).reshape(n_users, n_levels, n_cells)
+        up_to = np.cumsum(table, axis=1)
+        self._n_users = n_users
+        self._table = table.reshape(-1, n_cells)  # whole numbers: their running sums are eight times as fast
+        self._below_less_above = (2 * up_to - table - up_to[:, -1:]).reshape(-1, n_cells)
+
+    def balance(self, order: IntArray, first: BoolArray) -> FloatArray:
+        """(D, U) concordant less discordant pairs, from (D, T) cells by score and where a score is a new one."""
+        return np.stack([self._of_one(row, starts) for row, starts in zip(order, first, strict=True)])
+
+    def _of_one(self, order: IntArray, first: BoolArray) -> FloatArray:
+        here, less = np.take(self._table, order, axis=1), np.take(self._below_less_above, order, axis=1)
+        if not first.all():
+            starts = np.flatnonzero(first)
+            here, less = np.add.reduceat(here, starts, axis=1), np.add.reduceat(less, starts, axis=1)
+        before = np.cumsum(less[:, :-1], axis=1)  # of all cells with a lower score
+        by_level = np.einsum("ij,ij->i", here[:, 1:], before)
+        balance: FloatArray = by_level.reshape(self._n_users, -1).sum(axis=1).astype(np.float64)
+        return balance
 
 
-def kendall_tau(prediction: npt.ArrayLike, reference: npt.ArrayLike, weights: npt.ArrayLike | None = None) -> float:
-    """Kendall's tau-b of two (n,) series; NaN when one is constant.
+def balance_by_signs(predictions: FloatArray, users: FloatArray, weights: IntArray) -> FloatArray:
+    """(D, U) concordant less discordant pairs of (D, M) and (U, M) scores, from the signs of all differences.
 
-    Args:
-        prediction: (n,) finite scores.
-        reference: (n,) finite scores.
-        weights: (n,) whole numbers >= 1: a point of weight w counts as w equal points.
-
-    Raises:
-        ValueError: When shapes do not fit, or a value is NaN or infinite.
+    M^2 (D + U) steps and a matrix product.
     """
-    return float(_one_pair(prediction, reference, weights).kendall_tau[0])
+    n_points = len(weights)
+    balance = np.zeros((len(predictions), len(users)))
+    rows = max(1, _BLOCK_ENTRIES // (n_points * max(len(predictions), len(users))))
+    for start in range(0, n_points, rows):
+        part = slice(start, start + rows)
+        pairs = np.outer(weights[part], weights).astype(np.float64)
+        one = _signs(predictions, part) * pairs
+        balance += one.reshape(len(predictions), -1) @ _signs(users, part).reshape(len(users), -1).T
+    return balance / 2  # each pair was met twice
 
 
-def spearman_rho(prediction: npt.ArrayLike, reference: npt.ArrayLike, weights: npt.ArrayLike | None = None) -> float:
-    """Spearman's rho of two (n,) series, ties at their average rank; NaN when one is constant.
-
-    Args:
-        prediction: (n,) finite scores.
-        reference: (n,) finite scores.
-        weights: (n,) whole numbers >= 1: a point of weight w counts as w equal points.
-
-    Raises:
-        ValueError: When shapes do not fit, or a value is NaN or infinite.
-    """
-    return float(_one_pair(prediction, reference, weights).spearman_rho[0])
-
-
-def mean_of_defined(values: npt.ArrayLike) -> float:
-    """The mean of the values that are not NaN; NaN when none is left."""
-    array: FloatArray = np.asarray(values, dtype=np.float64)
-    known = array[~np.isnan(array)]
-    return float(known.mean()) if known.size else np.nan
-
-
-def _one_pair(prediction: npt.ArrayLike, reference: npt.ArrayLike, weights: npt.ArrayLike | None) -> Correlations:
-    finite("prediction", prediction, 1)
-    return rank_correlations(prediction, finite("reference", reference, 1)[None], weights)
+def _signs(scores: FloatArray, part: slice) -> FloatArray:
+    """(R, b, M) whether the scores of a part are above (1), equal to (0) or below (-1) all scores."""
+    mine, all_of_them = scores[:, part, None], scores[:, None, :]
+    signs: FloatArray = (mine > all_of_them).astype(np.float64) - (mine < all_of_them)
+    return signs

@@ -1,4 +1,4 @@
-"""Intervals and differences over videos by the bootstrap."""
+"""What an evaluation found: figures a video, over videos with bootstrap intervals, and differences of methods."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sspvs.evaluation.published import PublishedResult
     from sspvs.evaluation.table import Table
 
+METRICS = ("kendall_tau", "spearman_rho", "f_score_avg", "f_score_max")
 RESAMPLES = 10_000
 _SEED = 0
 _MOST_DRAWN = 4_000_000  # videos drawn at a time, 32 MB
@@ -97,9 +98,6 @@ def _resampled_means(values: FloatArray, resamples: int, seed: int) -> FloatArra
 def _interval(means: FloatArray) -> tuple[float, float]:
     low, high = np.percentile(means, [2.5, 97.5])
     return float(low), float(high)
-
-
-METRICS = ("kendall_tau", "spearman_rho", "f_score_avg", "f_score_max")
 
 
 @dataclass(frozen=True)
@@ -257,8 +255,8 @@ class Evaluation(Shown):
 
     Attributes:
         dataset: The dataset's name, such as `summe`.
-        protocols: Names of the protocols asked for, in order.
-        methods: Method -> protocol -> result: what the user brought, or the baseline asked for.
+        protocols: Names of the protocols, in order.
+        methods: Method -> protocol -> result: what the user brought, or a baseline in its place.
         baselines: Baseline -> protocol -> result: the rows that stand beside.
         comparisons: Between the methods, paired.
         unavailable: Protocol -> why it cannot be computed on this dataset.
@@ -336,13 +334,4 @@ def compare(first: MethodResult, second: MethodResult, metric: str) -> Compariso
     if not pairs:
         raise ValueError(f"{first.method} and {second.method} have no video in common")
     found = paired_bootstrap(*np.array(pairs, dtype=np.float64).T)
-    return Comparison(
-        first.method,
-        second.method,
-        first.protocol,
-        metric,
-        found.difference,
-        found.ci95,
-        found.p_value,
-        found.n_videos,
-    )
+    return Comparison(first.method, second.method, first.protocol, metric, *found)

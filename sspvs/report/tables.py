@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ def generated_by() -> str:
 def plain(value: Any) -> Any:
     """Reduce a value to what strict JSON can hold.
 
-    JSON has no NaN or infinity: they become null, since a file that most parsers refuse helps nobody.
+    JSON has no NaN or infinity: they become null.
 
     Args:
         value: Anything made of mappings, sequences, numpy arrays and scalars, paths and plain types.
@@ -44,7 +44,7 @@ def plain(value: Any) -> Any:
         return float(value) if math.isfinite(value) else None
     if isinstance(value, np.generic):
         return plain(value.item())
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {printable(str(key)): plain(item) for key, item in value.items()}
     if isinstance(value, (set, frozenset)):
         return sorted((plain(item) for item in value), key=str)
