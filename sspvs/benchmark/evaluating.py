@@ -164,11 +164,7 @@ def run_benchmark(
 
 
 def methods_named(scores: Scores | Mapping[str, Scores]) -> dict[str, Scores]:
-    """Method -> its scores, of whatever was given: one method without a name, or several by name.
-
-    Raises:
-        ValueError: There are no scores, or a method has the name of a baseline.
-    """
+    """Method -> its scores, of whatever was given: one method without a name, or several by name."""
     named: dict[str, Any]
     if isinstance(scores, Mapping):
         named = dict(scores) if _by_method(scores) else {"scores": scores}

@@ -17,6 +17,7 @@ import numpy as np
 from sspvs.annotations.folds import Splits
 from sspvs.atomic import write_text
 from sspvs.evaluation.protocol import PROTOCOLS
+from sspvs.evaluation.rank_correlation import mean_of_defined
 from sspvs.evaluation.results import METRICS, Evaluation, MethodResult
 from sspvs.report.tables import plain
 from sspvs.table import DatasetStore
@@ -29,11 +30,7 @@ _HASHED_BYTES = 4 << 30  # a larger file is named by its size: hashing it would 
 
 
 def versions(*more: str) -> dict[str, str]:
-    """Of Python and of the packages that made the figures.
-
-    Args:
-        more: Packages that had a part in it, beside those that evaluate.
-    """
+    """Versions of Python and of the packages that made the figures: those that evaluate, and `more`."""
     found = {"python": platform.python_version()}
     for package in (*_PACKAGES, *more):
         try:
@@ -63,13 +60,7 @@ def file_facts(path: Path) -> dict[str, Any]:
 def coverage_facts(
     split: Splits | None, annotations: Mapping[str, Annotations], tested: Sequence[str]
 ) -> dict[str, Any]:
-    """How much of the dataset the figures are of, and which split says so.
-
-    Args:
-        split: Already resolved; None when there is none.
-        annotations: The whole dataset.
-        tested: Keys of the videos that were evaluated.
-    """
+    """How much of the whole dataset the tested videos are, and which (resolved) split says so."""
     facts: dict[str, Any] = {"n_dataset": len(annotations), "n_tested": len(tested)}
     if split is not None:
         facts |= {f"split_{name}": value for name, value in split.as_dict().items()}
@@ -89,10 +80,6 @@ def repairs_of(videos: Mapping[str, Annotations]) -> list[str]:
 
 def write_evaluation(path: str | os.PathLike[str], evaluation: Evaluation) -> None:
     """Write an evaluation as strict JSON, atomically.
-
-    Args:
-        path: File to write.
-        evaluation: What to write.
 
     Raises:
         OutputError: When the file cannot be written.
@@ -165,18 +152,15 @@ def _folds(result: MethodResult, folds: tuple[tuple[str, ...], ...]) -> dict[str
     rows: list[dict[str, Any]] = []
     for number, keys in enumerate(folds):
         inside = [place[key] for key in keys]
-        means = {metric: _mean(result.values(metric)[inside]) for metric in METRICS}
+        means = {metric: mean_of_defined(result.values(metric)[inside]) for metric in METRICS}
         rows.append({"fold": number, "n_videos": len(inside), **means})
     over = {metric: np.array([row[metric] for row in rows]) for metric in METRICS}
     return {
         "folds": rows,
-        "over_folds": {metric: {"mean": _mean(values), "std": _std(values)} for metric, values in over.items()},
+        "over_folds": {
+            metric: {"mean": mean_of_defined(values), "std": _std(values)} for metric, values in over.items()
+        },
     }
-
-
-def _mean(values: Any) -> float:
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if len(known) else math.nan
 
 
 def _std(values: Any) -> float:

@@ -101,27 +101,15 @@ class Judge:
         self.warnings: list[str] = []
 
     def check_protocols(self) -> None:
-        """Check that scores of the videos can be evaluated under at least one protocol of the settings.
-
-        Raises:
-            ProtocolUnavailableError: Under none.
-        """
+        """Refuse videos whose scores can be evaluated under no protocol of the settings."""
         self._allowed(unavailable)
 
     def add_method(self, name: str, predictions: Mapping[str, Prediction], settings: Mapping[str, Any]) -> None:
-        """Evaluate a method under every protocol that the dataset allows.
-
-        Raises:
-            ProtocolUnavailableError: It allows none.
-        """
+        """Evaluate a method under every protocol that the dataset allows; at least one is needed."""
         self.add_results(name, self.results_of(name, predictions), predictions, settings)
 
     def results_of(self, name: str, predictions: Mapping[str, Prediction]) -> dict[str, MethodResult]:
-        """What a method's scores of some of the videos are worth, under every protocol that the dataset allows.
-
-        Raises:
-            ProtocolUnavailableError: It allows none.
-        """
+        """A method's results on some of the videos, under every protocol that the dataset allows."""
         allowed = self._allowed(
             lambda protocol, video: (
                 unavailable(protocol, video, predictions[video.key]) if video.key in predictions else None
@@ -136,14 +124,7 @@ class Judge:
         predictions: Mapping[str, Prediction],
         settings: Mapping[str, Any],
     ) -> None:
-        """Put a method's results into the table.
-
-        Args:
-            name: The method's.
-            results: By protocol.
-            predictions: Key -> the scores that reports draw.
-            settings: What made them, beside what the results say.
-        """
+        """Put a method's results by protocol into the table, with the scores that reports draw and what made them."""
         self.methods[name] = _with_settings(results, settings)
         self.predictions[name] = predictions
         empty = next(iter(results.values())).settings.get("empty_summaries", ())
@@ -154,12 +135,7 @@ class Judge:
             )
 
     def add_baseline(self, name: Baseline) -> None:
-        """Evaluate a baseline in a method's place.
-
-        Raises:
-            ProtocolUnavailableError: The dataset allows it under no protocol.
-            DatasetError: Contrastive importance of a dataset without features.
-        """
+        """Evaluate a baseline in a method's place."""
         settings = self._settings
         if name != "contrastive":
             self.methods[name] = self._baseline(name, self._allowed(partial(baseline_unavailable, name)))
@@ -186,15 +162,7 @@ class Judge:
             self.add_contrastive_beside("contrastive", None if self._settings.scorer else self._settings.combine)
 
     def add_contrastive_beside(self, name: str, combine: Combine | None) -> None:
-        """A row of training-free contrastive importance beside the methods.
-
-        Args:
-            name: What the row is called.
-            combine: `a`, `g` or `ag`; None: `ag`.
-
-        Raises:
-            DatasetError: The dataset has no features.
-        """
+        """A row of training-free contrastive importance, `a`, `g` or `ag` (None), beside the methods."""
         computed = [protocol for protocol in self.protocols if protocol.name not in self.unavailable]
         predictions = self._contrastive(combine)
         results = evaluate(self._watched(name), predictions, method=name, protocols=computed, rule=self._rule)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sspvs.errors import DatasetError
-from sspvs.evaluation.evaluate import Rows, evaluate_video, video_result
+from sspvs.evaluation.evaluate import evaluate_video, method_results, video_result
 from sspvs.evaluation.f_score import f_of_counts, pairwise_f_scores
 from sspvs.evaluation.prediction import Prediction
 from sspvs.evaluation.protocol import PROTOCOLS, Protocol
@@ -66,7 +66,9 @@ def evaluate_baseline(
     if baseline not in BASELINES:
         raise ValueError(f"baseline must be one of {', '.join(BASELINES)}, got {baseline!r}")
     rule = SummaryRule() if rule is None else rule
-    rows = Rows(baseline, protocols, rule)
+    if not protocols:
+        raise ValueError("name at least one protocol")
+    rows: list[Mapping[str, VideoResult]] = []
     settings: dict[str, Any] = {"summaries": "the users' own" if baseline == "human" else "by rule"}
     if baseline == "random":
         settings.update(draws=draws, seed=seed)
@@ -75,24 +77,18 @@ def evaluate_baseline(
         for protocol in protocols:
             require(baseline_unavailable(baseline, protocol, annotations), protocol.name, annotations)
         if baseline == "human":
-            rows.add(_human_video(annotations, protocols))
+            rows.append(_human_video(annotations, protocols))
         elif baseline == "random":
-            rows.add(_random_video(annotations, protocols, rule, random_scores(annotations, draws=draws, seed=seed)))
+            rows.append(_random_video(annotations, protocols, rule, random_scores(annotations, draws=draws, seed=seed)))
         else:
-            rows.add(evaluate_video(annotations, consensus_prediction(annotations), protocols, rule))
-    return rows.results(settings)
+            rows.append(evaluate_video(annotations, consensus_prediction(annotations), protocols, rule))
+    return method_results(baseline, protocols, rule, rows, settings)
 
 
 def split_half(dataset: Mapping[str, Annotations], *, draws: int = DEFAULT_DRAWS, seed: int = 0) -> MethodResult:
     """The mean of half of the users against the mean of the other half, at the picks: a ceiling for methods.
 
-    Args:
-        dataset: Annotations by key, at least one, each with the scores of two users or more.
-        draws: How many random halves of each video, >= 1. Of an odd number of users the second half has one more.
-        seed: Of the draws, >= 0.
-
-    Returns:
-        A row for the protocol `mean-annotator`; F1 is NaN.
+    Of an odd number of users the second half has one more. The row is of the protocol `mean-annotator`; F1 is NaN.
 
     Raises:
         ValueError: When there is no video, or draws or seed is out of its range.
@@ -119,12 +115,7 @@ def split_half(dataset: Mapping[str, Annotations], *, draws: int = DEFAULT_DRAWS
 
 
 def consensus_prediction(annotations: Annotations) -> Prediction:
-    """The mean of all users at the picks (gtscore where there is one), as a method would predict it.
-
-    Raises:
-        ProtocolUnavailableError: When nothing is known of what users think.
-        DatasetError: When it holds NaN or infinity.
-    """
+    """The mean of all users at the picks (gtscore where there is one), as a method would predict it."""
     scores = consensus_scores(annotations)
     if scores is None:
         require("needs user_scores, gtscore or user_summary", "consensus", annotations)
@@ -168,19 +159,7 @@ def feature_predictions(
     dataset: Mapping[str, Annotations],
     score: Callable[[FrameFeatures], FloatArray],
 ) -> dict[str, Prediction]:
-    """Scores of each video of a dataset by a function of its features.
-
-    Args:
-        features: Features by the dataset's keys.
-        dataset: Annotations by key.
-        score: Features -> (T,) scores at their picks.
-
-    Returns:
-        Predictions by key, on the dataset's clocks also where the features have other picks.
-
-    Raises:
-        DatasetError: When a video has no features, or features of a video of another length.
-    """
+    """Scores of each video by a function of its features, put on the dataset's clocks."""
     predictions, known = {}, set(features)
     for key in dataset:
         annotations = dataset[key]
@@ -200,19 +179,7 @@ def feature_predictions(
 
 
 def random_scores(annotations: Annotations, *, draws: int, seed: int) -> FloatArray:
-    """Uniform scores at the picks: the same for the same seed and key, whatever other videos there are.
-
-    Args:
-        annotations: The video.
-        draws: D >= 1.
-        seed: A whole number >= 0.
-
-    Returns:
-        (D, T) float64 in [0, 1).
-
-    Raises:
-        ValueError: When draws or seed is out of its range.
-    """
+    """(D, T) uniform scores in [0, 1) at the picks: the same for the same seed and key."""
     if draws < 1 or seed < 0:
         raise ValueError(f"draws must be at least 1 and seed at least 0, got {draws} and {seed}")
     return _generator(annotations, seed).random((draws, len(annotations.picks)))

@@ -17,12 +17,7 @@ def run_starts(rows: npt.NDArray[np.generic]) -> BoolArray:
 
 
 def finite(name: str, values: npt.ArrayLike, dimensions: int) -> FloatArray:
-    """The values as an array of numbers, checked.
-
-    Raises:
-        ValueError: When they are not numbers, have other dimensions, are none, or one is NaN, infinite or larger than
-            single precision holds.
-    """
+    """The values as an array of that many dimensions, with at least one value, none NaN, infinite or beyond float32."""
     array: FloatArray = np.asarray(values)
     if array.dtype.kind not in "biuf":
         raise ValueError(f"{name} must be numbers, got {array.dtype}")
@@ -37,11 +32,7 @@ def finite(name: str, values: npt.ArrayLike, dimensions: int) -> FloatArray:
 
 
 def as_binary(name: str, values: npt.ArrayLike) -> BoolArray:
-    """Bool from bool, or from 0 and 1 of any type.
-
-    Raises:
-        ValueError: When a value is neither.
-    """
+    """Bool from bool, or from 0 and 1 of any type; other values are refused."""
     array = np.asarray(values)
     if array.dtype == np.bool_:
         return array

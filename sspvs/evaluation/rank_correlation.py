@@ -148,16 +148,9 @@ class RankReference:
         return constant
 
     def correlate(self, predictions: npt.ArrayLike) -> Correlations:
-        """Tau-b and rho of each prediction with each user.
+        """Tau-b and rho, (D, U) each, of (D, T) finite scores, one a cell, with each user.
 
-        Args:
-            predictions: (D, T) finite scores, one a cell.
-
-        Returns:
-            Two (D, U) arrays, equal to what scipy gives when each score is repeated as often as it counts.
-
-        Raises:
-            ValueError: When the shape does not fit, or a score is NaN or infinite.
+        Equal to what scipy gives when each score is repeated as often as it counts.
         """
         scores = finite("predictions", predictions, 2)
         n_cells = len(self._cell_weights)

@@ -19,17 +19,7 @@ from sspvs.types import Annotations, BoolArray, FloatArray
 
 
 def pairwise_agreement(user_scores: npt.ArrayLike) -> Correlations:
-    """Each user against each other user.
-
-    Args:
-        user_scores: (U, n) finite, U >= 2.
-
-    Returns:
-        Two (U (U - 1) / 2,) arrays, one value for each pair of users; NaN where one of them is constant.
-
-    Raises:
-        ValueError: When there are fewer than two users, or a score is NaN or infinite.
-    """
+    """Each of U >= 2 users against each other user: tau and rho of each pair, NaN where one of them is constant."""
     scores = _several(user_scores)
     tau, rho = rank_correlations(scores, scores)
     pairs = np.triu_indices(len(scores), k=1)
@@ -37,17 +27,7 @@ def pairwise_agreement(user_scores: npt.ArrayLike) -> Correlations:
 
 
 def agreement_with_mean_of_others(user_scores: npt.ArrayLike) -> Correlations:
-    """Each user against the mean of the other users' scores.
-
-    Args:
-        user_scores: (U, n) finite, U >= 2.
-
-    Returns:
-        Two (U,) arrays; NaN where a user, or the mean of the others, is constant.
-
-    Raises:
-        ValueError: When there are fewer than two users, or a score is NaN or infinite.
-    """
+    """Each of U >= 2 users against the mean of the others' scores: (U,) tau and rho, NaN where one is constant."""
     scores = _several(user_scores)
     exact = np.asarray(scores, dtype=np.float32).astype(np.float64)
     others = exact.sum(axis=0) - exact  # (U, n); a mean's ranks are those of the sum
@@ -58,8 +38,8 @@ def agreement_with_mean_of_others(user_scores: npt.ArrayLike) -> Correlations:
 def mean_scores(user_scores: npt.ArrayLike) -> FloatArray:
     """(n,) float64 mean over (U, n) users' scores.
 
-    The scores are taken as float32 and added as float64, which is exact for ratings: frames where users gave the same
-    values in another order stay tied.
+    They are taken as float32 and added as float64, which is exact for ratings: frames where users gave the same values
+    in another order stay tied.
     """
     mean: FloatArray = np.asarray(user_scores, dtype=np.float32).mean(axis=0, dtype=np.float64)
     return mean
@@ -152,27 +132,15 @@ def _without_reference(protocol: Protocol, annotations: Annotations) -> str | No
 
 
 def require(reason: str | None, what: str, annotations: Annotations) -> None:
-    """Go on when there is no reason not to.
-
-    Raises:
-        ProtocolUnavailableError: With the video, what was asked for, and the reason.
-    """
+    """Raise `ProtocolUnavailableError` with the video, what needs it, and the reason, unless the reason is None."""
     if reason is not None:
         raise ProtocolUnavailableError(f"{annotations.video_name}: {what} {reason}")
 
 
 def reference_scores(protocol: Protocol, annotations: Annotations) -> FloatArray | BoolArray:
-    """What predictions of a video are correlated with.
+    """(U, n) what predictions of a video are correlated with: the users' rows, or one that stands for all of them.
 
-    Args:
-        protocol: One that is available on the video (`unavailable` asks).
-        annotations: The video.
-
-    Returns:
-        (U, n) scores: the users', or a single row that stands for all of them; n is T or N by the protocol's clock.
-
-    Raises:
-        DatasetError: When a score is NaN or infinite.
+    The protocol is available on the video (`unavailable` says so); n is T or N by its clock.
     """
     if protocol.reference == "gtscore" and annotations.gtscore is not None:
         _check_finite("gtscore", annotations.gtscore, annotations)
@@ -183,18 +151,7 @@ def reference_scores(protocol: Protocol, annotations: Annotations) -> FloatArray
 
 
 def user_rows(protocol: Protocol, annotations: Annotations) -> FloatArray | BoolArray | None:
-    """What each user gave, on a protocol's clock: its own references, summaries where it is about these, else scores.
-
-    Args:
-        protocol: Which one.
-        annotations: The video.
-
-    Returns:
-        (U, n), or None when the annotations lack it.
-
-    Raises:
-        DatasetError: When a score is NaN or infinite.
-    """
+    """(U, n) what each user gave on a protocol's clock, or its own references; None when the annotations lack it."""
     if callable(protocol.reference):
         own = protocol.reference(annotations)
         if own is not None:

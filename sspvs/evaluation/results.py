@@ -40,16 +40,7 @@ class PairedBootstrap(NamedTuple):
 
 
 def bootstrap_ci95(values: FloatArray, *, resamples: int = RESAMPLES, seed: int = _SEED) -> tuple[float, float]:
-    """The percentile bootstrap's 95 % interval of a mean (Efron, 1979).
-
-    Args:
-        values: (V,) finite, V >= 1.
-        resamples: Draws with replacement.
-        seed: Of the draws: the same values give the same interval.
-
-    Returns:
-        Lower and upper end; both the value itself for V = 1.
-    """
+    """The percentile bootstrap's 95 % interval of the mean of (V,) finite values, V >= 1 (Efron, 1979)."""
     return _interval(_resampled_means(np.asarray(values, dtype=np.float64), resamples, seed))
 
 

@@ -22,12 +22,7 @@ Group = Literal["methods", "baselines", "published"]
 
 
 def number(value: float | None, digits: int = 4) -> str:
-    """A figure as the field writes it: `.1774`, `-.0123`, `1.0000`; `-` when undefined.
-
-    Args:
-        value: None and NaN are undefined.
-        digits: After the point.
-    """
+    """A figure as the field writes it: `.1774`, `-.0123`, `1.0000`; `-` when undefined."""
     if value is None or not math.isfinite(value):
         return "-"
     text = f"{value:.{digits}f}"
@@ -152,13 +147,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """A line of a block.
-
-    Attributes:
-        label: What it is called; unique in its block.
-        group: What kind of row it is.
-        detail: What it is, in a few words, or empty.
-    """
+    """A line of a block: its label, unique there, its kind, and what it is in a few words or nothing."""
 
     label: str
     group: Group
@@ -223,12 +212,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Apart:
-    """Published figures that stand in no column.
-
-    Attributes:
-        reason: Why.
-        figures: One a result, such as `A2Summ 2023 .108 / .129*`.
-    """
+    """Published figures that stand in no column, such as `A2Summ 2023 .108 / .129*`, and why."""
 
     reason: str
     figures: tuple[str, ...]

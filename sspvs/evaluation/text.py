@@ -23,9 +23,7 @@ _GLUE = "\u00a0"  # textwrap breaks lines at ASCII spaces only
 def render_text(table: Table, width: int | None = None) -> str:
     """The table as plain text: ASCII but for names, no escape codes, no line wider than `width` where avoidable.
 
-    Args:
-        table: What to show.
-        width: In characters; None: the terminal's, or 120 when there is none.
+    `width` is in characters; None: the terminal's, or 120 when there is none.
     """
     if width is None:
         width = shutil.get_terminal_size((120, 24)).columns
@@ -43,11 +41,7 @@ def render_text(table: Table, width: int | None = None) -> str:
 
 
 def render_markdown(table: Table) -> str:
-    """The table as Markdown (GitHub's), a table a protocol.
-
-    Args:
-        table: What to show.
-    """
+    """The table as Markdown (GitHub's), a table a protocol."""
     lines = [f"## {_escaped(table.evaluation.dataset)}", ""]
     lines += [f"- {_escaped(name)}: {_escaped(value)}" for name, value in table.facts.items()]
     shown: set[str] = set()
@@ -69,11 +63,7 @@ def render_markdown(table: Table) -> str:
 
 
 def render_html(table: Table) -> str:
-    """The table as HTML without scripts or styles, a table a protocol, for notebooks.
-
-    Args:
-        table: What to show.
-    """
+    """The table as HTML without scripts or styles, a table a protocol, for notebooks."""
     lines, shown = [f"<h3>{html.escape(table.title)}</h3>"], set[str]()
     for block in table.blocks:
         lines.append(f"<p><b>{html.escape(block.measure)}</b>: {html.escape(block.sentence)}</p>")

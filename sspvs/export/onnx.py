@@ -27,13 +27,7 @@ from sspvs.tasks.summarize import SummarizeTask
 
 
 def onnx_metadata(task: Exported, graph: ExportGraph, figures: Figures | None) -> dict[str, str]:
-    """Key -> text; what is structured is JSON.
-
-    Args:
-        task: What was exported.
-        graph: As what.
-        figures: How well it does, when known.
-    """
+    """Key -> text of what a file says of itself; what is structured is JSON."""
     return {
         "kind": task.kind,
         "version": str(VERSION),
@@ -73,11 +67,7 @@ class OnnxCheck:
 
 
 def load_runtime() -> Any:
-    """The module onnxruntime.
-
-    Raises:
-        MissingExtraError: It is not installed.
-    """
+    """The module onnxruntime; `MissingExtraError` where it is not installed."""
     try:
         return load_onnxruntime()
     except ImportError as error:
@@ -93,13 +83,8 @@ def check_onnx(path: Path, graph: ExportGraph) -> OnnxCheck:
     Each batch has three videos: one of full length, one of half of it, and one of a single frame; with text, one has
     half of its text and one has none. torch takes each alone, without padding.
 
-    Args:
-        path: The file.
-        graph: What it was traced from.
-
     Raises:
         ExportError: It does not run, or gives other values.
-        MissingExtraError: onnxruntime is not installed.
     """
     runtime = load_runtime()
     options = runtime.SessionOptions()
@@ -139,11 +124,7 @@ def _padded(given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
 
 
 def _difference(session: Any, graph: ExportGraph, given: tuple[Tensor, ...], picks: int) -> float:
-    """The largest difference of a value of a batch.
-
-    Raises:
-        ExportError: It is larger than allowed, or there are values in the padding.
-    """
+    """The largest difference of a value of a batch; refused when it is larger than allowed or not finite."""
     names = dict(zip(graph.inputs, given, strict=True))
     found: list[Array] = session.run(list(graph.outputs), {name: tensor.numpy() for name, tensor in names.items()})
     expected = _alone(graph, given)

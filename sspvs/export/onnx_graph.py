@@ -119,11 +119,7 @@ class ExportGraph(nn.Module, ABC):
 
 
 def trace_to(path: Path, graph: ExportGraph, opset: int) -> None:
-    """Write the graph as an ONNX file.
-
-    Raises:
-        ExportError: torch cannot.
-    """
+    """Write the graph as an ONNX file; `ExportError` where torch cannot."""
     how: dict[str, Any] = {}
     if "dynamo" in inspect.signature(torch.onnx.export).parameters:
         how["dynamo"] = False
@@ -151,11 +147,7 @@ def trace_to(path: Path, graph: ExportGraph, opset: int) -> None:
 
 
 class SummarizerGraph(ExportGraph):
-    """A summarizer that scores videos in one piece.
-
-    Args:
-        task: The summarizer; left as it is.
-    """
+    """A summarizer that scores videos in one piece; its task is left as it is."""
 
     def __init__(self, task: SummarizeTask) -> None:
         video, settings, tower = task.model.video_encoder.settings, task.model.settings, task.model.text_encoder
@@ -223,11 +215,7 @@ FEATURES, UNIQUENESS = "refined_features", "uniqueness"
 
 
 class RefinerGraph(ExportGraph):
-    """A refiner of videos of any length, and its uniqueness head where it has one.
-
-    Args:
-        task: The refiner; left as it is.
-    """
+    """A refiner of videos of any length, and its uniqueness head where it has one; its task is left as it is."""
 
     def __init__(self, task: RefineTask) -> None:
         settings = task.model.settings

@@ -138,15 +138,7 @@ def video_document(
     predictions: Mapping[str, Mapping[str, Prediction]],
     rule: SummaryRule,
 ) -> dict[str, Any]:
-    """One video's curves, users and shots.
-
-    Args:
-        annotations: The video.
-        key: Its key.
-        name: Its name.
-        predictions: Method -> key -> scores.
-        rule: How summaries are made from scores.
-    """
+    """One video's curves, users and shots; `predictions` are method -> key -> scores."""
     n_frames, fps = annotations.n_frames, annotations.fps
     mean = annotations.gtscore
     scores, kind = _user_rows(annotations)
@@ -288,14 +280,7 @@ def _short_and_long(values: Mapping[str, Any]) -> tuple[dict[str, str], dict[str
 
 
 class Scale:
-    """Where a value stands in the rows' pictures: from zero, or below it, to the highest end, on round ticks.
-
-    Args:
-        columns: Whose figures are drawn.
-
-    Attributes:
-        ticks: Multiples of the step inside the scale.
-    """
+    """Where a value stands in the rows' pictures: from zero, or below it, to the highest end, on round ticks."""
 
     def __init__(self, columns: Sequence[Column]) -> None:
         figures = [figure for column in columns for figure in column.figures.values()]

@@ -144,16 +144,7 @@ def curves_lead(names: Iterable[str]) -> str:
 
 
 def page_document(summary: Summary, folder: Path, source_video: Path | None) -> dict[str, Any]:
-    """Collect what the page's script needs, small enough for long videos.
-
-    Args:
-        summary: What to show.
-        folder: Where the report will lie: the original is referred to relative to it.
-        source_video: The original video, or None.
-
-    Returns:
-        Plain types only; seconds are rounded to milliseconds and values to five digits.
-    """
+    """What the page's script needs, in plain types: seconds to milliseconds, values to five digits."""
     seconds_of, end = summary.timeline.seconds_of, summary.timeline.end_seconds
     thumbnail_picks, shot_thumbnails, strip = choose_thumbnails(summary)
     shots = [
@@ -191,14 +182,9 @@ def page_document(summary: Summary, folder: Path, source_video: Path | None) -> 
 
 
 def choose_thumbnails(summary: Summary) -> tuple[list[int], list[int | None], list[list[float]]]:
-    """Choose which thumbnails to embed: one a shot, selected shots first, and a few evenly spread for the strip.
+    """The picks whose thumbnails are embedded (at most `MAX_THUMBNAILS`), selected shots first.
 
-    Args:
-        summary: Whose thumbnails; none at all when it has none.
-
-    Returns:
-        The picks whose thumbnails are embedded (at most `MAX_THUMBNAILS`); for each shot its place in that list or
-        None; and rows [seconds, place] for the film strip.
+    With it for each shot its place in that list or None, and rows [seconds, place] for the film strip.
     """
     shots = len(summary.shots)
     if len(summary.thumbnails) == 0 or len(summary.thumbnails) != len(summary.picks):
@@ -238,15 +224,9 @@ def _nearest(picks: IntArray, frames: IntArray) -> IntArray:
 
 
 def source_urls(source: Path, folder: Path) -> list[str]:
-    """Where a page or an edit list may find the original video: relative to itself, and beside itself.
+    """URLs where a page or an edit list in a folder finds the original: relative to itself, then by its name alone.
 
-    Args:
-        source: The original video.
-        folder: Where the page or the edit list will lie.
-
-    Returns:
-        URLs to try in order, percent-encoded; they work when both move together. The second is the file's name alone,
-        and the only one where `relative_path` has none.
+    They work when both move together; the second is the only one where `relative_path` has none.
     """
     names = dict.fromkeys([relative_path(source, folder) or source.name, source.name])
     return [quote(os.fsencode(name), safe="/") for name in names]

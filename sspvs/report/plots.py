@@ -26,11 +26,7 @@ _ROW, _HEAD, _FOOT, _LABELS = 0.34, 0.62, 0.42, 2.7  # inches
 
 
 def clock_text(seconds: float) -> str:
-    """Seconds as people write times: `0:07`, `12:30`, `1:02:03`; tenths only when there are some below a minute.
-
-    Args:
-        seconds: Not negative.
-    """
+    """Seconds as people write times: `0:07`, `12:30`, `1:02:03`; tenths only when there are some below a minute."""
     tenths = round(seconds * 10)
     whole, rest = divmod(tenths, 10)
     hours, minutes, secs = whole // 3600, whole // 60 % 60, whole % 60
@@ -56,14 +52,7 @@ def write_scores_png(summary: Summary, path: Path) -> None:
 
 
 def draw_scores(summary: Summary) -> Any:
-    """The figure behind `write_scores_png`, made without pyplot's global state.
-
-    Args:
-        summary: What to draw.
-
-    Returns:
-        A `matplotlib.figure.Figure` whose first axes hold the importance.
-    """
+    """The figure behind `write_scores_png`, made without pyplot's global state; its first axes hold the importance."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -181,14 +170,7 @@ def write_evaluation_png(path: Path, table: Table) -> None:
 
 
 def draw_evaluation(table: Table) -> Any:
-    """The figure behind `write_evaluation_png`, made without pyplot's global state.
-
-    Args:
-        table: The evaluation's table.
-
-    Returns:
-        A `matplotlib.figure.Figure` with an axes a protocol, and one of F1.
-    """
+    """The figure behind `write_evaluation_png`, without pyplot's global state: an axes a protocol, and one of F1."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
