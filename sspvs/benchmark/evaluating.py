@@ -1,4 +1,4 @@
-"""From files to an evaluation: open, match, evaluate every row, compare, say what made it."""
+"""From files to an evaluation: open, match, evaluate every row, compare, record what made it."""
 
 from __future__ import annotations
 

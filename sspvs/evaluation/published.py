@@ -103,7 +103,7 @@ def published_results(
     protocol: str | None = None,
     setting: str | None = None,
 ) -> tuple[PublishedResult, ...]:
-    """The published results this package knows, in the order of their tables.
+    """Published results that come with the package, in the order of their tables.
 
     Args:
         dataset: Only those on `summe` or `tvsum`, also as the community's files are called; a dataset without

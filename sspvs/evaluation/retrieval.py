@@ -40,7 +40,7 @@ def own_ranks(similarity: FloatArray, *, ties: Ties = "pessimistic") -> FloatArr
     if ties not in ("pessimistic", "mean"):
         raise ValueError(f"ties must be 'pessimistic' or 'mean', got {ties!r}")
     if not np.isfinite(scores).all():
-        raise ValueError("similarity holds values that are not finite; no rank can be told from them")
+        raise ValueError("similarity holds values that are not finite: they cannot be ranked")
     own = np.diagonal(scores)[:, None]
     better = (scores > own).sum(axis=1)
     equal = (scores == own).sum(axis=1) - 1  # without itself

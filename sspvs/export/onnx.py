@@ -1,4 +1,4 @@
-"""What an ONNX file says of itself, so that somebody who has nothing else can use it."""
+"""A checkpoint as an ONNX file: traced, compared with torch, with metadata by which one can use it alone."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def onnx_metadata(task: Exported, graph: ExportGraph, figures: Figures | None) -
         "sspvs": package_version(),
         "settings": json.dumps(named(task.hparams)),
         "feature_fingerprint": json.dumps(task.feature_fingerprint),
-        "features": "as the backbone of feature_fingerprint gives them, not normalised; null: nobody recorded which",
+        "features": "as the backbone of feature_fingerprint gives them, not normalised; null: not recorded",
         "protocol": "unknown" if figures is None else figures.protocol,
         "figures": json.dumps(None if figures is None else figures.means),
         **graph.metadata,
@@ -141,16 +141,16 @@ def _difference(session: Any, graph: ExportGraph, given: tuple[Tensor, ...], pic
 
 
 def _alone(graph: ExportGraph, given: tuple[Tensor, ...]) -> list[Array]:
-    """What torch says of each video alone, output by output, zero in the padding."""
+    """What torch gives for each video alone, output by output, zero in the padding."""
     features, mask, *text = given
     rows = []
     with torch.inference_mode():
         for row, length in enumerate(mask.sum(dim=1).tolist()):
             own = [part[row : row + 1] for part in text]
             own = own if own and bool(own[1].any()) else []
-            said = graph.said(features[row : row + 1, :length], mask[row : row + 1, :length], *own)
-            axes = graph.picks_axes.values()
-            rows.append([_lengthened(one.numpy(), axis, mask.shape[1]) for one, axis in zip(said, axes, strict=True)])
+            outputs = graph.expected(features[row : row + 1, :length], mask[row : row + 1, :length], *own)
+            named = zip(outputs, graph.picks_axes.values(), strict=True)
+            rows.append([_lengthened(one.numpy(), axis, mask.shape[1]) for one, axis in named])
     return [np.concatenate(output) for output in zip(*rows, strict=True)]
 
 
@@ -174,8 +174,8 @@ class OnnxReport:
         inputs: Names, in order.
         outputs: Names, in order.
         n_bytes: Its size.
-        metadata: What it says of itself.
-        check: How it compares with torch; None when nobody looked.
+        metadata: Key -> text in the file.
+        check: How it compares with torch; None when not compared.
     """
 
     path: Path
@@ -233,7 +233,7 @@ def export_onnx(
             raise ExportError(f"{n_bytes / 1e9:.1f} GB of weights are too many for one ONNX file, which ends at 2 GB")
         trace_to(temporary, graph, opset)
         metadata = onnx_metadata(task, graph, figures)
-        _say(onnx, temporary, metadata)
+        _add_metadata(onnx, temporary, metadata)
         found = check_onnx(temporary, graph) if check else None
         n_bytes = temporary.stat().st_size
     return OnnxReport(target, opset, graph.inputs, graph.outputs, n_bytes, metadata, found)
@@ -244,8 +244,8 @@ def graph_of(task: Exported) -> ExportGraph:
     return SummarizerGraph(task) if isinstance(task, SummarizeTask) else RefinerGraph(task)
 
 
-def _say(onnx: Any, path: Path, metadata: Mapping[str, str]) -> None:
-    """Put the metadata into a file, and look whether it is well formed."""
+def _add_metadata(onnx: Any, path: Path, metadata: Mapping[str, str]) -> None:
+    """Put the metadata into a file, and check that it is well formed."""
     model = onnx.load(str(path))
     model.producer_name, model.producer_version = "sspvs", metadata["sspvs"]
     onnx.helper.set_model_props(model, dict(metadata))
