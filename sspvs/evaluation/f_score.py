@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from sspvs.evaluation.inputs import as_binary, run_starts
+from sspvs.evaluation.prediction import as_binary, run_starts
 from sspvs.types import FloatArray
 
 Reduction = Literal["avg", "max"]

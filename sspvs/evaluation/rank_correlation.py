@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from sspvs.evaluation.inputs import finite, run_starts
+from sspvs.evaluation.prediction import finite, run_starts
 from sspvs.types import BoolArray, FloatArray, IntArray
 
 MOST_LEVELS = 160

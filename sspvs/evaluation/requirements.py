@@ -11,8 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sspvs.errors import DatasetError, ProtocolUnavailableError
-from sspvs.evaluation.inputs import finite
-from sspvs.evaluation.prediction import Prediction
+from sspvs.evaluation.prediction import Prediction, finite
 from sspvs.evaluation.protocol import Protocol
 from sspvs.evaluation.rank_correlation import Correlations, rank_correlations
 from sspvs.types import Annotations, BoolArray, FloatArray
