@@ -52,16 +52,17 @@ def read_score_input(
     allow_missing: bool = False,
     recorded_summaries: bool = False,
 ) -> ScoreInput:
-    """Scores of a dataset's videos, however a method left them.
+    """Scores of a dataset's videos, as a file or a mapping has them.
+
+    A file is our score h5, a peer's h5 (`score` a pick, `machine_summary` a frame), JSON, npz or CSV. Videos are named
+    by key or by their own name; scores are one a pick of the dataset, one a frame, or one for each of their own
+    `picks`. Several files, such as one for each fold, are joined; a video that is in two must have the same scores.
 
     Args:
-        scores: A file: our score h5, a peer's h5 (`score` a pick, `machine_summary` a frame), JSON, npz or CSV; or a
-            mapping of the same shape as the JSON. Videos are named by key or by their own name; scores are one a pick
-            of the dataset, one a frame, or one for each of their own `picks`. Several of them, such as a file for each
-            fold, are joined; a video that is in two of them must have the same scores in both.
+        scores: A file, a mapping of the same shape as the JSON, or several of these.
         dataset: Key -> annotations.
         keys: The videos that are needed, such as those that a split tests; all unless given.
-        allow_missing: Go on with the videos that there are.
+        allow_missing: Evaluate the videos that there are.
         recorded_summaries: Take the summaries that the file records instead of making them from the scores.
 
     Raises:

@@ -64,16 +64,10 @@ class _Watched(dict[str, Annotations]):
 
 
 class Judge:
-    """Evaluates row after row on the same videos under the same protocols.
-
-    Args:
-        store: The dataset, for its features.
-        videos: Key -> annotations of the tested videos, at least one.
-        settings: What decides how they are judged.
-        progress: Show a bar where it takes more than a few seconds.
+    """Evaluates row after row on the same videos of a dataset under the same protocols.
 
     Attributes:
-        videos: As given.
+        videos: Key -> annotations of the tested videos, at least one.
         protocols: Those of the settings.
         unavailable: Protocol -> why the dataset does not allow it.
         methods: Method -> protocol -> result.

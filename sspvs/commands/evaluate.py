@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -96,20 +97,8 @@ def run(args: argparse.Namespace) -> int:
     scores = None if args.scores is None else _named_scores(args.scores)
     read = argparse.Namespace(**{**vars(args), "scores": scores})  # with the files that a pattern stands for
     check_outputs(read, out=EVALUATION, report=EVALUATION_PAGE, picture=EVALUATION_PICTURE)
-    settings = EvaluationSettings(
-        protocol=args.protocol,
-        rule=args.rule,
-        baseline=args.baseline,
-        contrastive=args.contrastive,
-        scorer=args.scorer,
-        combine=args.combine,
-        post=args.post,
-        draws=args.draws,
-        seed=args.seed,
-        recorded_summaries=args.recorded_summaries,
-        allow_missing=args.allow_missing,
-        checkpoint_rule=_checkpoint_rules(args.checkpoint_rule),
-    )
+    given = {field.name: getattr(args, field.name) for field in fields(EvaluationSettings)}
+    settings = EvaluationSettings(**{**given, "checkpoint_rule": _checkpoint_rules(args.checkpoint_rule)})
     benchmark = run_benchmark(args.dataset, scores, splits=args.splits, settings=settings, progress=True)
     evaluation = benchmark.evaluation
     table = evaluation.table(published_beside(evaluation) if args.published else ())

@@ -1,6 +1,6 @@
-"""How far users agree: the human rows of the tables, and the ceilings.
+"""What a protocol needs of a video's annotations, the references it takes from them, and how far users agree.
 
-Each function takes the users' scores (U, n) on whatever clock: ratings or summaries, at the picks or at every frame.
+Users' scores are (U, n) on whatever clock: ratings or summaries, at the picks or at every frame.
 """
 
 from __future__ import annotations
@@ -15,41 +15,6 @@ from sspvs.evaluation.prediction import Prediction, finite
 from sspvs.evaluation.protocol import Protocol
 from sspvs.evaluation.rank_correlation import Correlations, rank_correlations
 from sspvs.types import Annotations, BoolArray, FloatArray
-
-
-def pairwise_agreement(user_scores: npt.ArrayLike) -> Correlations:
-    """Each of U >= 2 users against each other user: tau and rho of each pair, NaN where one of them is constant."""
-    scores = _several(user_scores)
-    tau, rho = rank_correlations(scores, scores)
-    pairs = np.triu_indices(len(scores), k=1)
-    return Correlations(tau[pairs], rho[pairs])
-
-
-def agreement_with_mean_of_others(user_scores: npt.ArrayLike) -> Correlations:
-    """Each of U >= 2 users against the mean of the others' scores: (U,) tau and rho, NaN where one is constant."""
-    scores = _several(user_scores)
-    exact = np.asarray(scores, dtype=np.float32).astype(np.float64)
-    others = exact.sum(axis=0) - exact  # (U, n); a mean's ranks are those of the sum
-    tau, rho = rank_correlations(others, scores)
-    return Correlations(tau.diagonal(), rho.diagonal())
-
-
-def mean_scores(user_scores: npt.ArrayLike) -> FloatArray:
-    """(n,) float64 mean over (U, n) users' scores.
-
-    They are taken as float32 and added as float64, which is exact for ratings: frames where users gave the same values
-    in another order stay tied.
-    """
-    mean: FloatArray = np.asarray(user_scores, dtype=np.float32).mean(axis=0, dtype=np.float64)
-    return mean
-
-
-def _several(user_scores: npt.ArrayLike) -> FloatArray:
-    scores = finite("user_scores", user_scores, 2)
-    if len(scores) < 2:
-        raise ValueError(f"agreement needs at least two users, got {len(scores)}")
-    return scores
-
 
 Baseline = Literal["human", "random", "consensus"]
 BASELINES: tuple[Baseline, ...] = ("human", "random", "consensus")
@@ -189,3 +154,37 @@ def _check_finite(name: str, values: FloatArray | BoolArray, annotations: Annota
         raise DatasetError(
             f"{annotations.video_name}: {name} must be finite, found {found}; repair it, or leave the video out"
         )
+
+
+def pairwise_agreement(user_scores: npt.ArrayLike) -> Correlations:
+    """Each of U >= 2 users against each other user: tau and rho of each pair, NaN where one of them is constant."""
+    scores = _several(user_scores)
+    tau, rho = rank_correlations(scores, scores)
+    pairs = np.triu_indices(len(scores), k=1)
+    return Correlations(tau[pairs], rho[pairs])
+
+
+def agreement_with_mean_of_others(user_scores: npt.ArrayLike) -> Correlations:
+    """Each of U >= 2 users against the mean of the others' scores: (U,) tau and rho, NaN where one is constant."""
+    scores = _several(user_scores)
+    exact = np.asarray(scores, dtype=np.float32).astype(np.float64)
+    others = exact.sum(axis=0) - exact  # (U, n); a mean's ranks are those of the sum
+    tau, rho = rank_correlations(others, scores)
+    return Correlations(tau.diagonal(), rho.diagonal())
+
+
+def mean_scores(user_scores: npt.ArrayLike) -> FloatArray:
+    """(n,) float64 mean over (U, n) users' scores.
+
+    They are taken as float32 and added as float64, which is exact for ratings: frames where users gave the same values
+    in another order stay tied.
+    """
+    mean: FloatArray = np.asarray(user_scores, dtype=np.float32).mean(axis=0, dtype=np.float64)
+    return mean
+
+
+def _several(user_scores: npt.ArrayLike) -> FloatArray:
+    scores = finite("user_scores", user_scores, 2)
+    if len(scores) < 2:
+        raise ValueError(f"agreement needs at least two users, got {len(scores)}")
+    return scores

@@ -25,24 +25,11 @@ from sspvs.sharing import named
 from sspvs.tasks.checkpoint import VERSION
 from sspvs.tasks.summarize import SummarizeTask
 
-
-def onnx_metadata(task: Exported, graph: ExportGraph, figures: Figures | None) -> dict[str, str]:
-    """Key -> text of what a file says of itself; what is structured is JSON."""
-    return {
-        "kind": task.kind,
-        "version": str(VERSION),
-        "sspvs": package_version(),
-        "settings": json.dumps(named(task.hparams)),
-        "feature_fingerprint": json.dumps(task.feature_fingerprint),
-        "features": "as the backbone of feature_fingerprint gives them, not normalised; null: not recorded",
-        "protocol": "unknown" if figures is None else figures.protocol,
-        "figures": json.dumps(None if figures is None else figures.means),
-        **graph.metadata,
-    }
-
-
+OPSET = 17
+"""The first that has layer normalisation, and the last that torch 2.2 writes."""
 TOLERANCE = 1e-4
 """Largest difference between a value of onnxruntime and torch's; scores are in [0, 1], refined features around 1."""
+_MOST_BYTES = 2_000_000_000  # a protobuf message has less than 2 GiB
 _LENGTHS, _LONGEST = (1, 7, 50), 2048
 _FEW_WORDS = 5
 
@@ -64,6 +51,125 @@ class OnnxCheck:
     picks: tuple[int, ...]
     max_difference: float
     tolerance: float = TOLERANCE
+
+
+@dataclass(frozen=True)
+class OnnxReport:
+    """What was written.
+
+    Attributes:
+        path: The file.
+        opset: Its operators.
+        inputs: Names, in order.
+        outputs: Names, in order.
+        n_bytes: Its size.
+        metadata: Key -> text in the file.
+        check: How it compares with torch; None when not compared.
+    """
+
+    path: Path
+    opset: int
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    n_bytes: int
+    metadata: Mapping[str, str]
+    check: OnnxCheck | None
+
+
+def export_onnx(
+    task: Exported,
+    path: str | Path,
+    *,
+    opset: int = OPSET,
+    check: bool = True,
+    figures: Figures | None = None,
+) -> OnnxReport:
+    """Write a summarizer or a refiner as one ONNX file.
+
+    Inputs: `features` (B, T, feature_dim) float32 and `mask` (B, T) bool; of a summarizer that reads text also `tokens`
+    (B, L) int64 and `token_mask` (B, L) bool. Outputs of a summarizer: `scores` (B, T) and `stage_scores` (B, K, T); of
+    a refiner: `refined_features` (B, T, E) and, with a uniqueness head, `uniqueness` (B, T) in [0, 1]. B, T and L may
+    be anything (L is fixed with a text tower of open_clip). The file computes in one piece: the windows in which a
+    summarizer scores videos of more than `max_frames` are not in it, nor is what makes scores of refined features. Its
+    metadata say what it is and which features it takes.
+
+    Args:
+        task: What to export; left as it is.
+        path: File to write; its folder must exist.
+        opset: Version of the operators, at least 14.
+        check: Run the file with onnxruntime beside torch, on videos of several lengths with padding, and write nothing
+            when a value differs by more than `TOLERANCE`, 1e-4.
+        figures: How well it does, for the metadata.
+
+    Raises:
+        ExportError: torch cannot export it, the file gives other values, or it would be too large.
+        MissingExtraError: onnx or onnxruntime is not installed.
+        OutputError: The file cannot be written, or is there and is not ours.
+        ValueError: The opset is too old.
+    """
+    if opset < 14:
+        raise ValueError(f"opset must be at least 14, which has attention, got {opset}")
+    target = Path(path)
+    check_output(target, ONNX)
+    onnx = _load_onnx()
+    if check:
+        load_runtime()
+    with atomic_file(target) as temporary:
+        temporary.touch()  # whether one can write is found out before anything is computed
+        graph = graph_of(task)
+        n_bytes = sum(tensor.numel() * tensor.element_size() for tensor in graph.state_dict().values())
+        if n_bytes > _MOST_BYTES:
+            raise ExportError(f"{n_bytes / 1e9:.1f} GB of weights are too many for one ONNX file, which ends at 2 GB")
+        trace_to(temporary, graph, opset)
+        metadata = onnx_metadata(task, graph, figures)
+        _add_metadata(onnx, temporary, metadata)
+        found = check_onnx(temporary, graph) if check else None
+        n_bytes = temporary.stat().st_size
+    return OnnxReport(target, opset, graph.inputs, graph.outputs, n_bytes, metadata, found)
+
+
+def graph_of(task: Exported) -> ExportGraph:
+    """What a file of it computes."""
+    return SummarizerGraph(task) if isinstance(task, SummarizeTask) else RefinerGraph(task)
+
+
+def onnx_metadata(task: Exported, graph: ExportGraph, figures: Figures | None) -> dict[str, str]:
+    """Key -> text of what a file says of itself; what is structured is JSON."""
+    return {
+        "kind": task.kind,
+        "version": str(VERSION),
+        "sspvs": package_version(),
+        "settings": json.dumps(named(task.hparams)),
+        "feature_fingerprint": json.dumps(task.feature_fingerprint),
+        "features": "as the backbone of feature_fingerprint gives them, not normalised; null: not recorded",
+        "protocol": "unknown" if figures is None else figures.protocol,
+        "figures": json.dumps(None if figures is None else figures.means),
+        **graph.metadata,
+    }
+
+
+def _add_metadata(onnx: Any, path: Path, metadata: Mapping[str, str]) -> None:
+    """Put the metadata into a file, and check that it is well formed."""
+    model = onnx.load(str(path))
+    model.producer_name, model.producer_version = "sspvs", metadata["sspvs"]
+    onnx.helper.set_model_props(model, dict(metadata))
+    try:
+        onnx.checker.check_model(model)
+    except onnx.checker.ValidationError as error:
+        raise ExportError(f"torch wrote a file that is no valid ONNX: {first_line(error)}") from error
+    onnx.save(model, str(path))
+
+
+def _load_onnx() -> Any:
+    try:
+        import onnx
+        import onnx.checker
+        import onnx.helper
+    except ImportError as error:
+        raise MissingExtraError(
+            f"exporting needs the package onnx, which cannot be imported ({first_line(error)}); pip install onnx"
+        ) from error
+    return onnx
 
 
 def load_runtime() -> Any:
@@ -157,112 +263,3 @@ def _alone(graph: ExportGraph, given: tuple[Tensor, ...]) -> list[Array]:
 def _lengthened(values: Array, axis: int, picks: int) -> Array:
     """With zeros at the end of an axis."""
     return np.pad(values, [(0, picks - size if number == axis else 0) for number, size in enumerate(values.shape)])
-
-
-OPSET = 17
-"""The first that has layer normalisation, and the last that torch 2.2 writes."""
-_MOST_BYTES = 2_000_000_000  # a protobuf message has less than 2 GiB
-
-
-@dataclass(frozen=True)
-class OnnxReport:
-    """What was written.
-
-    Attributes:
-        path: The file.
-        opset: Its operators.
-        inputs: Names, in order.
-        outputs: Names, in order.
-        n_bytes: Its size.
-        metadata: Key -> text in the file.
-        check: How it compares with torch; None when not compared.
-    """
-
-    path: Path
-    opset: int
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    n_bytes: int
-    metadata: Mapping[str, str]
-    check: OnnxCheck | None
-
-
-def export_onnx(
-    task: Exported,
-    path: str | Path,
-    *,
-    opset: int = OPSET,
-    check: bool = True,
-    figures: Figures | None = None,
-) -> OnnxReport:
-    """Write a summarizer or a refiner as one ONNX file.
-
-    Inputs: `features` (B, T, feature_dim) float32 and `mask` (B, T) bool; of a summarizer that reads text also `tokens`
-    (B, L) int64 and `token_mask` (B, L) bool. Outputs of a summarizer: `scores` (B, T) and `stage_scores` (B, K, T); of
-    a refiner: `refined_features` (B, T, E) and, with a uniqueness head, `uniqueness` (B, T) in [0, 1]. B, T and L may
-    be anything (L is fixed with a text tower of open_clip). The file computes in one piece: the windows in which a
-    summarizer scores videos of more than `max_frames` are not in it, nor is what makes scores of refined features. Its
-    metadata say what it is and which features it takes.
-
-    Args:
-        task: What to export; left as it is.
-        path: File to write; its folder must exist.
-        opset: Version of the operators, at least 14.
-        check: Run the file with onnxruntime beside torch, on videos of several lengths with padding, and write nothing
-            when a value differs by more than `TOLERANCE`, 1e-4.
-        figures: How well it does, for the metadata.
-
-    Raises:
-        ExportError: torch cannot export it, the file gives other values, or it would be too large.
-        MissingExtraError: onnx or onnxruntime is not installed.
-        OutputError: The file cannot be written, or is there and is not ours.
-        ValueError: The opset is too old.
-    """
-    if opset < 14:
-        raise ValueError(f"opset must be at least 14, which has attention, got {opset}")
-    target = Path(path)
-    check_output(target, ONNX)
-    onnx = _load_onnx()
-    if check:
-        load_runtime()
-    with atomic_file(target) as temporary:
-        temporary.touch()  # whether one can write is found out before anything is computed
-        graph = graph_of(task)
-        n_bytes = sum(tensor.numel() * tensor.element_size() for tensor in graph.state_dict().values())
-        if n_bytes > _MOST_BYTES:
-            raise ExportError(f"{n_bytes / 1e9:.1f} GB of weights are too many for one ONNX file, which ends at 2 GB")
-        trace_to(temporary, graph, opset)
-        metadata = onnx_metadata(task, graph, figures)
-        _add_metadata(onnx, temporary, metadata)
-        found = check_onnx(temporary, graph) if check else None
-        n_bytes = temporary.stat().st_size
-    return OnnxReport(target, opset, graph.inputs, graph.outputs, n_bytes, metadata, found)
-
-
-def graph_of(task: Exported) -> ExportGraph:
-    """What a file of it computes."""
-    return SummarizerGraph(task) if isinstance(task, SummarizeTask) else RefinerGraph(task)
-
-
-def _add_metadata(onnx: Any, path: Path, metadata: Mapping[str, str]) -> None:
-    """Put the metadata into a file, and check that it is well formed."""
-    model = onnx.load(str(path))
-    model.producer_name, model.producer_version = "sspvs", metadata["sspvs"]
-    onnx.helper.set_model_props(model, dict(metadata))
-    try:
-        onnx.checker.check_model(model)
-    except onnx.checker.ValidationError as error:
-        raise ExportError(f"torch wrote a file that is no valid ONNX: {first_line(error)}") from error
-    onnx.save(model, str(path))
-
-
-def _load_onnx() -> Any:
-    try:
-        import onnx
-        import onnx.checker
-        import onnx.helper
-    except ImportError as error:
-        raise MissingExtraError(
-            f"exporting needs the package onnx, which cannot be imported ({first_line(error)}); pip install onnx"
-        ) from error
-    return onnx

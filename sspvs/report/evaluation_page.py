@@ -55,14 +55,12 @@ def write_evaluation_page(
     Raises:
         OutputError: The file cannot be written.
     """
-    from markupsafe import Markup
-
     evaluation = table.evaluation
     names = {v.key: v.name for by_name in table.results.values() for r in by_name.values() for v in r.videos}
     protocols = [block.measure for block in table.blocks if block.measure in evaluation.protocols]
     document = _document(table, protocols, names, dataset, predictions, _rule_of(evaluation) if rule is None else rule)
     users = sorted({dataset[key].n_users for key in names if key in dataset})
-    symbols = {**SHORT, "kendall_tau": Markup("&tau;"), "spearman_rho": Markup("&rho;")}
+    symbols = {**SHORT, "kendall_tau": "&tau;", "spearman_rho": "&rho;"}
     page = render(
         "evaluation_page.html",
         document,
