@@ -31,8 +31,8 @@ class Shown(ABC):
             MissingExtraError: pandas is not installed.
 
         Example:
-            >>> import sspvs  # doctest: +SKIP
-            >>> sspvs.evaluate("tvsum.h5", "scores.h5").to_dataframe().groupby("method").kendall_tau.mean()
+            >>> frame = sspvs.evaluate("tvsum.h5", "scores.h5").to_dataframe()  # doctest: +SKIP
+            >>> frame.groupby("method").kendall_tau.mean()  # doctest: +SKIP
         """
         try:
             import pandas

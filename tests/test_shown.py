@@ -18,7 +18,7 @@ import sspvs
 from sspvs.cli import main
 from sspvs.errors import MissingExtraError
 from sspvs.evaluation.published import published_results
-from sspvs.evaluation.results import METRICS, Evaluation
+from sspvs.evaluation.results import METRICS, Evaluation, ShownEvaluation
 from sspvs.evaluation.text import render_html, render_text
 from sspvs.report.notebook import ShownSummary
 from sspvs.types import DecodeReport, Fingerprint, Shots, Summary, Timeline, VideoInfo
@@ -96,6 +96,24 @@ def test_an_evaluation_becomes_a_row_a_method_protocol_and_video(evaluation: Eva
             for metric in METRICS:
                 np.testing.assert_array_equal(rows[metric], result.values(metric))
     assert set(frame[frame.baseline].method) == set(evaluation.baselines)
+
+
+@dataclass(frozen=True)
+class Whole(ShownEvaluation):
+    """A result that has an evaluation."""
+
+    found: Evaluation
+
+    @property
+    def evaluation(self) -> Evaluation:
+        return self.found
+
+
+def test_a_result_with_an_evaluation_shows_it(evaluation: Evaluation) -> None:
+    whole = Whole(evaluation)
+    assert str(whole) == str(evaluation)
+    assert whole._repr_html_() == evaluation._repr_html_()
+    assert list(whole.records()) == list(evaluation.records())
 
 
 def test_without_pandas_the_error_says_what_to_install(evaluation: Evaluation, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,10 +29,10 @@ from sspvs.evaluation.table import (
     in_words,
     interval,
     number,
-)  # fmt: skip
+)
 
-REFINED = tuple(f"refined {terms}" for terms in ("A", "G", "H", "A*G", "A*H", "G*H", "A*G*H"))
-BASELINES = (*REFINED, "contrastive", "contrastive, A alone", "consensus", "human", "random")
+_ORDER = ("contrastive", "contrastive, A alone", "consensus", "human", "random")
+_REFINED = re.compile(r"refined ([A-Z](?:\*[A-Z])*)")
 _TERMS = {"A": "local dissimilarity", "G": "global consistency", "H": "uniqueness"}
 _DETAILS = {
     "contrastive, A alone": "from the features, without training: local dissimilarity alone",
@@ -127,10 +127,10 @@ def _f1_block(evaluation: Evaluation, published: list[PublishedResult]) -> Block
 def _own_rows(evaluation: Evaluation, measure: str) -> Iterator[tuple[Row, Mapping[str, MethodResult]]]:
     """The methods, then the baselines in their order that are not evaluated as a method already."""
     for name, results in evaluation.methods.items():
-        detail = _baseline_detail(name, measure, results) if name in BASELINES else ""
+        detail = _baseline_detail(name, measure, results) if name in _ORDER or _REFINED.fullmatch(name) else ""
         yield Row(name, "methods", detail), results
-    others = [name for name in evaluation.baselines if name not in BASELINES]
-    for name in (*BASELINES, *others):
+    refined = sorted(filter(_REFINED.fullmatch, evaluation.baselines), key=lambda name: (len(name), name))
+    for name in dict.fromkeys([*refined, *_ORDER, *evaluation.baselines]):
         if name in evaluation.baselines and name not in evaluation.methods:
             results = evaluation.baselines[name]
             yield Row(name, "baselines", _baseline_detail(name, measure, results)), results
@@ -146,9 +146,8 @@ def _baseline_detail(name: str, measure: str, results: Mapping[str, MethodResult
     if name == "random":
         draws = next((result.settings for result in results.values()), {}).get("draws")
         return f"random scores, mean of {draws} draws" if draws else "random scores"
-    if name in REFINED:
-        terms = name.removeprefix("refined ").split("*")
-        return f"of refined features: {' times '.join(_TERMS[term] for term in terms)}"
+    if refined := _REFINED.fullmatch(name):
+        return f"of refined features: {' times '.join(_TERMS.get(term, term) for term in refined[1].split('*'))}"
     return _DETAILS.get(name, "")
 
 

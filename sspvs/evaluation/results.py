@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -299,6 +300,25 @@ class Evaluation(Shown):
                 for protocol, result in results.items():
                     for video in result.videos:
                         yield {"method": method, "baseline": beside, "protocol": protocol, **vars(video)}
+
+
+class ShownEvaluation(Shown):
+    """Mixin of results that have an evaluation, such as of a cross-validation: they show it."""
+
+    @property
+    @abstractmethod
+    def evaluation(self) -> Evaluation:
+        """What is shown."""
+
+    def __str__(self) -> str:
+        return str(self.evaluation)
+
+    def _repr_html_(self) -> str:
+        return self.evaluation._repr_html_()
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """One row a method or baseline, protocol and video."""
+        return self.evaluation.records()
 
 
 def _plain(value: float) -> float | None:
