@@ -132,20 +132,11 @@ def contrastive_predictions(
 ) -> dict[str, Prediction]:
     """Contrastive importance of each video of a dataset: a baseline that needs features, and no training.
 
-    Pang et al., WACV 2023; see `sspvs.importance.contrastive`.
-
-    Args:
-        features: Features by the dataset's keys.
-        dataset: Annotations by key.
-        combine: `ag` for local dissimilarity times global consistency, `a` for the first alone, `g` for the second.
-        post: What becomes of the product: `summe` p + 0.05, `tvsum` exp(p - 1), either then smoothed; `none`.
-
-    Returns:
-        Predictions by key, on the dataset's clocks also where the features have other picks.
+    Pang et al., WACV 2023; `sspvs.importance.contrastive` explains `combine` and `post`.
 
     Raises:
         DatasetError: When a video has no features, or features of a video of another length.
-        ValueError: When a name is none of those above.
+        ValueError: When a name is unknown.
     """
     from sspvs.importance.contrastive import contrastive_importance
 

@@ -52,16 +52,8 @@ def paired_bootstrap(
 
     A video that is hard for both then moves the difference little, which is why it finds what the two intervals by
     themselves do not (Efron and Tibshirani, 1993). One is added to the count and to the number of draws, so that no
-    p-value is 0 (Davison and Hinkley, 1997, section 4.2).
-
-    Args:
-        first: (V,) a metric of each video; NaN where undefined.
-        second: (V,) the same metric of another method, the same videos in the same order.
-        resamples: Draws with replacement.
-        seed: Of the draws: the same values give the same result.
-
-    Raises:
-        ValueError: When they are not two (V,) series.
+    p-value is 0 (Davison and Hinkley, 1997, section 4.2). `first` and `second` are (V,) a metric of the same videos in
+    the same order, NaN where undefined; the same values and seed give the same result.
     """
     one, other = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     if one.ndim != 1 or one.shape != other.shape:
@@ -326,12 +318,7 @@ def _plain(value: float) -> float | None:
 
 
 def compare(first: MethodResult, second: MethodResult, metric: str) -> Comparison:
-    """A paired bootstrap over the videos that both methods were evaluated on.
-
-    Args:
-        first: A method's result.
-        second: Another's, under the same protocol.
-        metric: One of `METRICS`.
+    """A paired bootstrap over the videos that both methods were evaluated on, under one protocol.
 
     Raises:
         ValueError: When the protocols differ, there is no such metric, or no video is in both.

@@ -38,14 +38,7 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class OnnxCheck:
-    """What was compared, and how it came out.
-
-    Attributes:
-        runtime: The version of onnxruntime.
-        picks: T of the videos that were compared.
-        max_difference: Largest difference of a value.
-        tolerance: What was allowed.
-    """
+    """What was compared: onnxruntime's version, T of the videos, the largest difference, and what is allowed."""
 
     runtime: str
     picks: tuple[int, ...]
