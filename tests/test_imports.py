@@ -13,13 +13,13 @@ PACKAGE = Path(__file__).resolve().parents[1] / "sspvs"
 
 _FLOORS = (
     ("errors", "lazy", "registry"),
-    ("parsing", "schema", "temporaries", "types"),
+    ("parsing", "schema", "shown", "temporaries", "types"),
     ("files",),
     ("atomic", "machine", "overwriting", "sharing", "weights"),
     ("video", "selection", "importance", "models", "losses"),
     ("table",),
     ("features", "evaluation"),
-    ("annotations",),
+    ("annotations", "metrics"),
     ("formats",),
     ("world",),
     ("data",),

@@ -2,11 +2,9 @@
 
 settings.py      what decides how scores are judged
 evaluating.py    evaluate(dataset, scores): files -> Evaluation
-refined.py       rows of refined features: names and scores
+matching.py      scores of a method, matched to the videos of a dataset
 rows.py          which rows and protocols the dataset allows, and their figures
-watching.py      bars
-provenance.py    coverage, file hashes, versions
-result_file.py   Evaluation -> JSON
+result_file.py   Evaluation -> JSON, with dataset, split, hashes and versions
 """
 
 from sspvs.benchmark.evaluating import Benchmark, comparisons_of, evaluate, run_benchmark

@@ -1,4 +1,4 @@
-"""From files to an evaluation: open, match, evaluate every row, compare, say what made it."""
+"""From files to an evaluation: open, match, evaluate every row, compare, record what made it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from sspvs.annotations.splits import Splits, read_splits
-from sspvs.benchmark.matching import ScoreInput, read_score_input
+from sspvs.benchmark.matching import read_score_input
 from sspvs.benchmark.result_file import coverage_facts, dataset_facts, repairs_of, versions
 from sspvs.benchmark.rows import Judge, watched
 from sspvs.benchmark.settings import Baseline, EvaluationSettings, Post, Scores
@@ -113,7 +113,7 @@ def run_benchmark(
     settings: EvaluationSettings,
     progress: bool = False,
 ) -> Benchmark:
-    """As `evaluate`, with checked settings; gives also what reports draw, and shows progress where asked to.
+    """As `evaluate`, with checked settings; gives also what reports draw, and shows progress on request.
 
     Raises:
         DatasetError: A file cannot be read, or scores or splits do not fit the dataset.
@@ -126,11 +126,14 @@ def run_benchmark(
     rules = _checkpoint_rules(settings, list(sources))
     store = dataset if isinstance(dataset, DatasetStore) else read_dataset(dataset)
     annotations = _Remembered(store)
-    split = _resolved(splits, annotations, store.name)
+    split = None
+    if splits is not None:
+        split = (splits if isinstance(splits, Splits) else read_splits(splits)).resolve(annotations, store.name)
     wanted = list(annotations) if split is None else list(split.coverage(annotations, store.name).tested)
     for key in watched(wanted, "reading", shown=progress):
-        annotations.read(key)
-    inputs = {name: _read(source, annotations, wanted, settings) for name, source in sources.items()}
+        annotations[key]  # reads it
+    how: dict[str, Any] = {name: getattr(settings, name) for name in ("allow_missing", "recorded_summaries")}
+    inputs = {name: read_score_input(source, annotations, keys=wanted, **how) for name, source in sources.items()}
     tested = [key for key in wanted if all(key in given.predictions for given in inputs.values())]
     if not tested:
         raise DatasetError("no video has scores of every method; evaluate them one at a time")
@@ -141,8 +144,8 @@ def run_benchmark(
     if settings.baseline is not None:
         judge.add_baseline(settings.baseline)
     judge.add_rows_beside()
-    told = [*repairs_of(judge.videos), *(split.repairs if split else ())]
-    told += [sentence for given in inputs.values() for sentence in given.warnings]
+    warnings = [*repairs_of(judge.videos), *(split.repairs if split else ())]
+    warnings += [sentence for given in inputs.values() for sentence in given.warnings]
     evaluation = Evaluation(
         dataset=store.name,
         protocols=tuple(protocol.name for protocol in judge.protocols),
@@ -154,29 +157,13 @@ def run_benchmark(
         folds=_folds(split, tested),
         settings={**dataset_facts(store), **settings.stated},
         versions=versions(),
-        warnings=(*told, *judge.warnings),
+        warnings=(*warnings, *judge.warnings),
     )
     return Benchmark(evaluation, judge.videos, judge.predictions)
 
 
-def _read(
-    source: Scores, annotations: Mapping[str, Annotations], wanted: Sequence[str], settings: EvaluationSettings
-) -> ScoreInput:
-    return read_score_input(
-        source,
-        annotations,
-        keys=wanted,
-        allow_missing=settings.allow_missing,
-        recorded_summaries=settings.recorded_summaries,
-    )
-
-
 def methods_named(scores: Scores | Mapping[str, Scores]) -> dict[str, Scores]:
-    """Method -> its scores, of whatever was given: one method without a name, or several by name.
-
-    Raises:
-        ValueError: There are no scores, or a method has the name of a baseline.
-    """
+    """Method -> its scores, of whatever was given: one method without a name, or several by name."""
     named: dict[str, Any]
     if isinstance(scores, Mapping):
         named = dict(scores) if _by_method(scores) else {"scores": scores}
@@ -226,14 +213,6 @@ def _checkpoint_rules(settings: EvaluationSettings, methods: Sequence[str]) -> M
     return stated
 
 
-def _resolved(
-    splits: str | os.PathLike[str] | Splits | None, annotations: Mapping[str, Annotations], name: str
-) -> Splits | None:
-    if splits is None:
-        return None
-    return (splits if isinstance(splits, Splits) else read_splits(splits)).resolve(annotations, name)
-
-
 def _folds(split: Splits | None, tested: Sequence[str]) -> tuple[tuple[str, ...], ...]:
     """Keys that each fold of a resolved split tests, of those that were evaluated."""
     evaluated = set(tested)
@@ -258,14 +237,10 @@ class _Remembered(Mapping[str, Annotations]):
         self._store = store
         self._known: dict[str, Annotations] = {}
 
-    def read(self, key: str) -> Annotations:
-        """One video, from the file the first time."""
+    def __getitem__(self, key: str) -> Annotations:
         if key not in self._known:
             self._known[key] = self._store[key]
         return self._known[key]
-
-    def __getitem__(self, key: str) -> Annotations:
-        return self.read(key)
 
     def __contains__(self, key: object) -> bool:
         return key in self._store

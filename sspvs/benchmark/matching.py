@@ -1,8 +1,7 @@
-"""Scores that a method left behind, matched to the videos of a dataset."""
+"""The scores of a method, from files or a mapping, matched to the videos of a dataset."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,12 +11,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sspvs.annotations.video_names import VideoFinder, VideoRef, same_name
-from sspvs.errors import DatasetError
+from sspvs.errors import DatasetError, listed
 from sspvs.evaluation.prediction import Prediction
 from sspvs.formats.scores import read_score_file, scores_from_mapping
 from sspvs.sharing import file_name
 from sspvs.table import ScoreFileFacts, VideoScores, is_h5, read_score_facts
 from sspvs.types import Annotations
+from sspvs.weights.digest import file_digest
 
 ScoreSource = str | os.PathLike[str] | Mapping[str, Any]
 """A score file, or video -> numbers."""
@@ -52,16 +52,17 @@ def read_score_input(
     allow_missing: bool = False,
     recorded_summaries: bool = False,
 ) -> ScoreInput:
-    """Scores of a dataset's videos, however a method left them.
+    """Scores of a dataset's videos, as a file or a mapping has them.
+
+    A file is our score h5, a peer's h5 (`score` a pick, `machine_summary` a frame), JSON, npz or CSV. Videos are named
+    by key or by their own name; scores are one a pick of the dataset, one a frame, or one for each of their own
+    `picks`. Several files, such as one for each fold, are joined; a video that is in two must have the same scores.
 
     Args:
-        scores: A file: our score h5, a peer's h5 (`score` a pick, `machine_summary` a frame), JSON, npz or CSV; or a
-            mapping of the same shape as the JSON. Videos are named by key or by their own name; scores are one a pick
-            of the dataset, one a frame, or one for each of their own `picks`. Several of them, such as a file for each
-            fold, are joined; a video that is in two of them must have the same scores in both.
+        scores: A file, a mapping of the same shape as the JSON, or several of these.
         dataset: Key -> annotations.
         keys: The videos that are needed, such as those that a split tests; all unless given.
-        allow_missing: Go on with the videos that there are.
+        allow_missing: Evaluate the videos that there are.
         recorded_summaries: Take the summaries that the file records instead of making them from the scores.
 
     Raises:
@@ -89,12 +90,12 @@ def read_score_input(
     predictions = {}
     for key in needed:
         if key in found:
-            said = [
+            several = [
                 _prediction(video, dataset[key], place, warnings, recorded=recorded_summaries)
                 for place, video in found[key]
             ]
-            _check_same(key, said, [place for place, _ in found[key]])
-            predictions[key] = said[0]
+            _check_same(key, several, [place for place, _ in found[key]])
+            predictions[key] = several[0]
     twice: dict[tuple[str, ...], list[str]] = {}
     for key in predictions:
         twice.setdefault(tuple(place for place, _ in found[key]), []).append(key)
@@ -110,13 +111,7 @@ def read_score_input(
 
 
 class _Part(NamedTuple):
-    """What one file, or one mapping, has.
-
-    Attributes:
-        where: The file, for messages.
-        videos: Name -> scores.
-        source: What is known about the file.
-    """
+    """What one file, or one mapping, has: where it is, for messages, name -> scores, and what is known about it."""
 
     where: str
     videos: Mapping[str, VideoScores]
@@ -132,12 +127,13 @@ def _read(scores: ScoreSource) -> _Part:
         raise DatasetError(f"scores: {error}") from error
 
 
-def _check_same(key: str, said: Sequence[Prediction], places: Sequence[str]) -> None:
+def _check_same(key: str, several: Sequence[Prediction], places: Sequence[str]) -> None:
     """Refuse files that differ about a video: they are of two methods, or of two trainings of one."""
-    first = said[0]
-    for other, place in zip(said[1:], places[1:], strict=True):
+    first = several[0]
+    for other, place in zip(several[1:], places[1:], strict=True):
         same = np.allclose(first.at_frames, other.at_frames, rtol=1e-6, atol=0)
-        if not same or not _same_summary(first, other):
+        recorded = first.summary is not None and other.summary is not None
+        if not same or (recorded and not np.array_equal(first.summary, other.summary)):  # type: ignore[arg-type]
             raise DatasetError(
                 f"'{key}' is in {places[0]} and in {place} with different scores; files that are given together are "
                 "parts of one method, such as its folds: give each method its own --scores (or NAME=FILE), or take the "
@@ -145,13 +141,9 @@ def _check_same(key: str, said: Sequence[Prediction], places: Sequence[str]) -> 
             )
 
 
-def _same_summary(first: Prediction, other: Prediction) -> bool:
-    return first.summary is None or other.summary is None or np.array_equal(first.summary, other.summary)
-
-
 def _source(path: Path) -> dict[str, Any]:
     facts = read_score_facts(path) if is_h5(path) else ScoreFileFacts()
-    known: dict[str, Any] = {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    known: dict[str, Any] = {"file": path.name, "sha256": file_digest(path)}
     if facts.scorer:
         known["scorer"] = facts.scorer
     if facts.settings:
@@ -226,10 +218,10 @@ def _prediction(
     place = f"{where}, '{video.name}'"
     n_frames = annotations.n_frames
     if video.n_frames is not None and video.n_frames != n_frames:
-        said = f"{place}: made for {video.n_frames} frames, but the dataset's video has {n_frames}"
+        differing = f"{place}: made for {video.n_frames} frames, but the dataset's video has {n_frames}"
         if abs(video.n_frames - n_frames) > max(2, _FRAMES_MAY_DIFFER * n_frames):
-            raise DatasetError(f"{said}; is it another video, or another frame rate?")
-        warnings.append(f"{said}; taken as the same frames from the start")
+            raise DatasetError(f"{differing}; is it another video, or another frame rate?")
+        warnings.append(f"{differing}; taken as the same frames from the start")
     if recorded and video.summary is None:
         raise DatasetError(
             f"{place}: no recorded summary ('machine_summary', 'summary'); leave out the demand for them"
@@ -249,6 +241,5 @@ def _named(keys: Iterable[str], dataset: Mapping[str, Annotations]) -> str:
     return ", ".join(f"'{key}'" if key == name else f"'{key}' ({name})" for key, name in names)
 
 
-def _listed(names: Collection[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(f"'{name}'" for name in list(names)[:_SHOWN]) + more
+def _listed(names: Iterable[str]) -> str:
+    return listed((f"'{name}'" for name in names), _SHOWN)

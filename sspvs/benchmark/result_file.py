@@ -1,8 +1,7 @@
-"""Where figures come from: the dataset file, the split file, what was repaired, and package versions."""
+"""An evaluation as JSON, with where its figures come from: dataset, split, repairs, package versions."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
@@ -18,20 +17,20 @@ import numpy as np
 from sspvs.annotations.splits import Splits
 from sspvs.atomic import write_text
 from sspvs.evaluation.protocol import PROTOCOLS
+from sspvs.evaluation.rank_correlation import mean_of_defined
 from sspvs.evaluation.results import METRICS, Evaluation, MethodResult
+from sspvs.report.tables import plain
 from sspvs.table import DatasetStore
 from sspvs.types import Annotations
+from sspvs.weights.digest import file_digest
 
 _PACKAGES = ("sspvs", "numpy", "scipy", "h5py")
+_F1 = "mean over users (avg) and best user (max), both given"
 _HASHED_BYTES = 4 << 30  # a larger file is named by its size: hashing it would take longer than evaluating
 
 
 def versions(*more: str) -> dict[str, str]:
-    """Of Python and of the packages that made the figures.
-
-    Args:
-        more: Packages that had a part in it, beside those that evaluate.
-    """
+    """Versions of Python and of the packages that made the figures: those that evaluate, and `more`."""
     found = {"python": platform.python_version()}
     for package in (*_PACKAGES, *more):
         try:
@@ -55,19 +54,13 @@ def dataset_facts(store: DatasetStore) -> dict[str, Any]:
 def file_facts(path: Path) -> dict[str, Any]:
     """What tells a file from others: `sha256`; of one that would take too long to read, its size in `bytes`."""
     size = path.stat().st_size
-    return {"sha256": _sha256(path)} if size <= _HASHED_BYTES else {"bytes": size}
+    return {"sha256": file_digest(path)} if size <= _HASHED_BYTES else {"bytes": size}
 
 
 def coverage_facts(
     split: Splits | None, annotations: Mapping[str, Annotations], tested: Sequence[str]
 ) -> dict[str, Any]:
-    """How much of the dataset the figures are of, and which split says so.
-
-    Args:
-        split: Already resolved; None when there is none.
-        annotations: The whole dataset.
-        tested: Keys of the videos that were evaluated.
-    """
+    """How much of the whole dataset the tested videos are, and which (resolved) split says so."""
     facts: dict[str, Any] = {"n_dataset": len(annotations), "n_tested": len(tested)}
     if split is not None:
         facts |= {f"split_{name}": value for name, value in split.as_dict().items()}
@@ -85,23 +78,8 @@ def repairs_of(videos: Mapping[str, Annotations]) -> list[str]:
     return [f"repaired in {count} of {len(videos)} videos: {sentence}" for sentence, count in counts.items()]
 
 
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-_F1 = "mean over users (avg) and best user (max), both given"
-
-
 def write_evaluation(path: str | os.PathLike[str], evaluation: Evaluation) -> None:
     """Write an evaluation as strict JSON, atomically.
-
-    Args:
-        path: File to write.
-        evaluation: What to write.
 
     Raises:
         OutputError: When the file cannot be written.
@@ -129,8 +107,8 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
         "versions": dict(evaluation.versions),
         "warnings": list(evaluation.warnings),
     }
-    plain: dict[str, Any] = _plain(document)
-    return plain
+    reduced: dict[str, Any] = plain(document)
+    return reduced
 
 
 def _method(results: Mapping[str, MethodResult], evaluation: Evaluation, several: bool) -> dict[str, Any]:
@@ -174,33 +152,17 @@ def _folds(result: MethodResult, folds: tuple[tuple[str, ...], ...]) -> dict[str
     rows: list[dict[str, Any]] = []
     for number, keys in enumerate(folds):
         inside = [place[key] for key in keys]
-        means = {metric: _mean(result.values(metric)[inside]) for metric in METRICS}
+        means = {metric: mean_of_defined(result.values(metric)[inside]) for metric in METRICS}
         rows.append({"fold": number, "n_videos": len(inside), **means})
     over = {metric: np.array([row[metric] for row in rows]) for metric in METRICS}
     return {
         "folds": rows,
-        "over_folds": {metric: {"mean": _mean(values), "std": _std(values)} for metric, values in over.items()},
+        "over_folds": {
+            metric: {"mean": mean_of_defined(values), "std": _std(values)} for metric, values in over.items()
+        },
     }
-
-
-def _mean(values: Any) -> float:
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if len(known) else math.nan
 
 
 def _std(values: Any) -> float:
     known = values[np.isfinite(values)]
     return float(known.std(ddof=1)) if len(known) > 1 else math.nan
-
-
-def _plain(value: Any) -> Any:
-    """Types that strict JSON has; undefined is None."""
-    if isinstance(value, Mapping):
-        return {str(name): _plain(item) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)

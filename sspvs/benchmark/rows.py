@@ -1,4 +1,4 @@
-"""Bars for whoever waits while videos are gone through."""
+"""The rows of a table: which ones the dataset allows under which protocols, and their figures."""
 
 from __future__ import annotations
 
@@ -11,59 +11,25 @@ from typing import TYPE_CHECKING, Any
 
 from sspvs.benchmark.settings import Baseline, EvaluationSettings
 from sspvs.errors import DatasetError, ProtocolUnavailableError
-from sspvs.evaluation import baselines
+from sspvs.evaluation.baselines import contrastive_predictions, evaluate_baseline, feature_predictions
 from sspvs.evaluation.evaluate import evaluate
 from sspvs.evaluation.prediction import Prediction
 from sspvs.evaluation.protocol import Protocol, protocols_named
-from sspvs.evaluation.requirements import baseline_unavailable, unavailable
+from sspvs.evaluation.requirements import BASELINES, baseline_unavailable, unavailable
+from sspvs.evaluation.requirements import Baseline as OwnBaseline
 from sspvs.evaluation.results import MethodResult
 from sspvs.evaluation.summary_rule import rule_named
 from sspvs.importance.contrastive import Combine
 from sspvs.scorers import load_scorer
 from sspvs.table import DatasetStore
-from sspvs.types import Annotations, FrameFeatures
+from sspvs.types import Annotations
 
 if TYPE_CHECKING:
     from sspvs.scorers.trained import RefinedScorer
 
-
-class Watched(Mapping[str, Annotations]):
-    """Videos that show a bar while somebody goes through them.
-
-    Args:
-        videos: Key -> annotations.
-        what: What is done with them, in a word.
-        shown: As in `watched`.
-    """
-
-    def __init__(self, videos: Mapping[str, Annotations], what: str, *, shown: bool) -> None:
-        self._videos, self._what, self._shown = videos, what, shown
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(watched(self._videos, self._what, shown=self._shown))
-
-    def __getitem__(self, key: str) -> Annotations:
-        return self._videos[key]
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._videos
-
-    def __len__(self) -> int:
-        return len(self._videos)
-
-
-def watched(keys: Iterable[str], what: str, *, shown: bool) -> Iterable[str]:
-    """The same keys, with a bar where `shown`: never where stderr is no terminal, nor in the first seconds."""
-    from tqdm import tqdm
-
-    bar: Iterable[str] = tqdm(
-        list(keys), desc=what, unit="video", disable=None if shown else True, delay=2, leave=False
-    )
-    return bar
-
-
 CONTRASTIVE_ALONE = "contrastive, A alone"
 """The training-free baseline without its global consistency."""
+Reason = Callable[[Protocol, Annotations], str | None]
 
 
 def refined_row(combine: str) -> str:
@@ -76,72 +42,33 @@ def refined_row(combine: str) -> str:
     return "refined " + "*".join(combine.upper())
 
 
-def refined_scorer(source: str | Path, combine: Combine | None, post: str | None) -> RefinedScorer:
-    """The scorer of a refined checkpoint.
+def watched(keys: Iterable[str], what: str, *, shown: bool) -> Iterable[str]:
+    """The same keys, with a bar where `shown`: never where stderr is no terminal, nor in the first seconds."""
+    from tqdm import tqdm
 
-    Args:
-        source: A checkpoint folder, a `.ckpt` file or a hub id on this machine.
-        combine: The terms that are multiplied; None: as the checkpoint says.
-        post: What follows the product; None: as the checkpoint says.
-
-    Raises:
-        ValueError: It is another kind of scorer, or has not learned what is asked for.
-        SspvsError: It is missing or broken.
-    """
-    from sspvs.scorers.trained import RefinedScorer
-
-    scorer = load_scorer(source, combine=combine, post=post)  # type: ignore[arg-type]
-    if not isinstance(scorer, RefinedScorer):
-        raise ValueError(
-            f"--scorer {source} is no refined checkpoint: score the dataset with it (`sspvs score D.h5 --scorer ... "
-            "--out S.h5`), and evaluate the score file with --scores S.h5"
-        )
-    return scorer
+    bar: Iterable[str] = tqdm(
+        list(keys), desc=what, unit="video", disable=None if shown else True, delay=2, leave=False
+    )
+    return bar
 
 
-def refined_predictions(
-    scorer: RefinedScorer, features: Mapping[str, FrameFeatures], dataset: Mapping[str, Annotations]
-) -> dict[str, Prediction]:
-    """Scores of each video of a dataset.
+class _Watched(dict[str, Annotations]):
+    """Videos by key, with a bar while they are iterated over."""
 
-    Args:
-        scorer: What scores them.
-        features: Features by the dataset's keys.
-        dataset: Annotations by key.
+    def __init__(self, videos: Mapping[str, Annotations], what: str, *, shown: bool) -> None:
+        super().__init__(videos)
+        self._what, self._shown = what, shown
 
-    Raises:
-        DatasetError: Features of a video of another length.
-        FeatureFileError: They are not those the scorer needs.
-    """
-    predictions = {}
-    for key in dataset:
-        annotations, video = dataset[key], features[key]
-        if video.n_frames != annotations.n_frames:
-            raise DatasetError(
-                f"{annotations.video_name} ({key}): features of {video.n_frames} frames do not fit annotations of "
-                f"{annotations.n_frames}; extract them from the same video"
-            )
-        predictions[key] = Prediction.of(scorer.score(video).scores, annotations, picks=video.picks)
-    return predictions
-
-
-ALWAYS_BESIDE: tuple[baselines.Baseline, ...] = baselines.BASELINES
-"""Rows that no table goes without: human, random, consensus."""
-Reason = Callable[[Protocol, Annotations], str | None]
+    def __iter__(self) -> Iterator[str]:
+        return iter(watched(self.keys(), self._what, shown=self._shown))
 
 
 class Judge:
-    """Evaluates row after row on the same videos under the same protocols.
-
-    Args:
-        store: The dataset, for its features.
-        videos: Key -> annotations of the tested videos, at least one.
-        settings: What decides how they are judged.
-        progress: Show a bar where it takes more than a few seconds.
+    """Evaluates row after row on the same videos of a dataset under the same protocols.
 
     Attributes:
-        videos: As given.
-        protocols: Those asked for.
+        videos: Key -> annotations of the tested videos, at least one.
+        protocols: Those of the settings.
         unavailable: Protocol -> why the dataset does not allow it.
         methods: Method -> protocol -> result.
         baselines: Baseline -> protocol -> result.
@@ -168,27 +95,15 @@ class Judge:
         self.warnings: list[str] = []
 
     def check_protocols(self) -> None:
-        """See that scores of the videos, whichever they will be, can be evaluated under a protocol asked for.
-
-        Raises:
-            ProtocolUnavailableError: Under none.
-        """
+        """Refuse videos whose scores can be evaluated under no protocol of the settings."""
         self._allowed(unavailable)
 
     def add_method(self, name: str, predictions: Mapping[str, Prediction], settings: Mapping[str, Any]) -> None:
-        """Evaluate a method under every protocol that the dataset allows.
-
-        Raises:
-            ProtocolUnavailableError: It allows none.
-        """
+        """Evaluate a method under every protocol that the dataset allows; at least one is needed."""
         self.add_results(name, self.results_of(name, predictions), predictions, settings)
 
     def results_of(self, name: str, predictions: Mapping[str, Prediction]) -> dict[str, MethodResult]:
-        """What a method's scores of some of the videos are worth, under every protocol that the dataset allows.
-
-        Raises:
-            ProtocolUnavailableError: It allows none.
-        """
+        """A method's results on some of the videos, under every protocol that the dataset allows."""
         allowed = self._allowed(
             lambda protocol, video: (
                 unavailable(protocol, video, predictions[video.key]) if video.key in predictions else None
@@ -203,14 +118,7 @@ class Judge:
         predictions: Mapping[str, Prediction],
         settings: Mapping[str, Any],
     ) -> None:
-        """Put a method's results into the table.
-
-        Args:
-            name: The method's.
-            results: By protocol.
-            predictions: Key -> the scores that reports draw.
-            settings: What made them, beside what the results say.
-        """
+        """Put a method's results by protocol into the table, with the scores that reports draw and what made them."""
         self.methods[name] = _with_settings(results, settings)
         self.predictions[name] = predictions
         empty = next(iter(results.values())).settings.get("empty_summaries", ())
@@ -221,26 +129,20 @@ class Judge:
             )
 
     def add_baseline(self, name: Baseline) -> None:
-        """Evaluate a baseline in a method's place.
-
-        Raises:
-            ProtocolUnavailableError: The dataset allows it under no protocol.
-            DatasetError: Contrastive importance of a dataset without features.
-        """
-        if name == "contrastive" and self._settings.scorer is not None:
-            self._add_refined(self._settings.scorer)
-            return
-        if name == "contrastive":
-            combine = self._settings.combine
-            self.add_method(name, self._contrastive(combine), self._contrastive_settings(combine))
-            return
-        allowed = self._allowed(partial(baseline_unavailable, name))
-        self.methods[name] = self._baseline(name, allowed)
+        """Evaluate a baseline in a method's place."""
+        settings = self._settings
+        if name != "contrastive":
+            self.methods[name] = self._baseline(name, self._allowed(partial(baseline_unavailable, name)))
+        elif settings.scorer is not None:
+            self._add_refined(settings.scorer)
+        else:
+            predictions = self._contrastive(settings.combine)
+            self.add_method(name, predictions, self._contrastive_settings(settings.combine))
 
     def add_rows_beside(self) -> None:
-        """The rows that stand beside the methods; one that the dataset does not allow is left out and said."""
+        """The rows that stand beside the methods; one that the dataset does not allow becomes a warning."""
         computed = [protocol for protocol in self.protocols if protocol.name not in self.unavailable]
-        for name in ALWAYS_BESIDE:
+        for name in BASELINES:
             if name in self.methods:
                 continue
             reasons = {p.name: self._why_not(p, partial(baseline_unavailable, name)) for p in computed}
@@ -254,15 +156,7 @@ class Judge:
             self.add_contrastive_beside("contrastive", None if self._settings.scorer else self._settings.combine)
 
     def add_contrastive_beside(self, name: str, combine: Combine | None) -> None:
-        """A row of training-free contrastive importance beside the methods.
-
-        Args:
-            name: What the row is called.
-            combine: `a`, `g` or `ag`; None: `ag`.
-
-        Raises:
-            DatasetError: The dataset has no features.
-        """
+        """A row of training-free contrastive importance, `a`, `g` or `ag` (None), beside the methods."""
         computed = [protocol for protocol in self.protocols if protocol.name not in self.unavailable]
         predictions = self._contrastive(combine)
         results = evaluate(self._watched(name), predictions, method=name, protocols=computed, rule=self._rule)
@@ -283,18 +177,20 @@ class Judge:
         """A refined checkpoint's importance in a method's place."""
         self._need_features("contrastive importance of refined features")
         settings = self._settings
-        scorer = refined_scorer(Path(source), settings.combine, settings.post)
-        said = scorer.check_features(self._store.features.fingerprint, self._store.path.name)
-        self.warnings += [said] if said else []
-        predictions = refined_predictions(scorer, self._store.features, self._watched("importance"))
+        scorer = _refined_scorer(Path(source), settings.combine, settings.post)
+        warning = scorer.check_features(self._store.features.fingerprint, self._store.path.name)
+        self.warnings += [warning] if warning else []
+        predictions = feature_predictions(
+            self._store.features, self._watched("importance"), lambda video: scorer.score(video).scores
+        )
         rule = settings.checkpoint_rule if isinstance(settings.checkpoint_rule, str) else "not stated"
         self.add_method(
             refined_row(scorer.settings["combine"]), predictions, {**scorer.settings, "checkpoint_rule": rule}
         )
 
-    def _baseline(self, name: baselines.Baseline, allowed: list[Protocol]) -> dict[str, MethodResult]:
+    def _baseline(self, name: OwnBaseline, allowed: list[Protocol]) -> dict[str, MethodResult]:
         settings = self._settings
-        return baselines.evaluate_baseline(
+        return evaluate_baseline(
             self._watched(name), name, protocols=allowed, rule=self._rule, draws=settings.draws, seed=settings.seed
         )
 
@@ -303,8 +199,8 @@ class Judge:
         reasons = {protocol.name: self._why_not(protocol, why_not) for protocol in self.protocols}
         found = {name: reason for name, reason in reasons.items() if reason}
         if len(found) == len(self.protocols):
-            said = "; ".join(f"{name} {reason}" for name, reason in found.items())
-            raise ProtocolUnavailableError(f"{self._store.path}: {said}")
+            reasons_given = "; ".join(f"{name} {reason}" for name, reason in found.items())
+            raise ProtocolUnavailableError(f"{self._store.path}: {reasons_given}")
         self.unavailable.update(found)
         return [protocol for protocol in self.protocols if protocol.name not in self.unavailable]
 
@@ -320,9 +216,8 @@ class Judge:
 
     def _contrastive(self, combine: Combine | None) -> dict[str, Prediction]:
         self._need_features("the contrastive baseline")
-        return baselines.contrastive_predictions(
-            self._store.features, self._watched("importance"), **self._how_contrastive(combine)
-        )
+        how = self._how_contrastive(combine)
+        return contrastive_predictions(self._store.features, self._watched("importance"), **how)
 
     def _need_features(self, what: str) -> None:
         without = [key for key in self.videos if not self._store.has_features(key)]
@@ -334,13 +229,26 @@ class Judge:
             )
 
     def _watched(self, row: str) -> Mapping[str, Annotations]:
-        return Watched(self.videos, row, shown=self._progress)
+        return _Watched(self.videos, row, shown=self._progress)
 
     def _how_contrastive(self, combine: Combine | None) -> dict[str, Any]:
         return {"combine": combine or "ag", "post": self._settings.post or "summe"}
 
     def _contrastive_settings(self, combine: Combine | None) -> dict[str, Any]:
         return {**self._how_contrastive(combine), "checkpoint_rule": "none"}
+
+
+def _refined_scorer(source: Path, combine: Combine | None, post: str | None) -> RefinedScorer:
+    """The scorer of a refined checkpoint; terms and what follows their product as the checkpoint says when None."""
+    from sspvs.scorers.trained import RefinedScorer
+
+    scorer = load_scorer(source, combine=combine, post=post)  # type: ignore[arg-type]
+    if not isinstance(scorer, RefinedScorer):
+        raise ValueError(
+            f"--scorer {source} is no refined checkpoint: score the dataset with it (`sspvs score D.h5 --scorer ... "
+            "--out S.h5`), and evaluate the score file with --scores S.h5"
+        )
+    return scorer
 
 
 def _with_settings(results: Mapping[str, MethodResult], settings: Mapping[str, Any]) -> dict[str, MethodResult]:

@@ -23,22 +23,10 @@ Scores = ScoreSource | Sequence[ScoreSource]
 
 @dataclass(frozen=True)
 class EvaluationSettings:
-    """What decides how scores are judged.
+    """What decides how scores are judged: the keywords of `sspvs.evaluate`, checked.
 
-    Attributes:
-        protocol: A name of `PROTOCOLS`, or `all`.
-        rule: How scores become summaries for F1 and `summary-vs-mean`: a name of `RULES`, such as `default`.
-        baseline: Evaluate this in place of scores.
-        contrastive: Put a contrastive row beside; needs features in the dataset.
-        scorer: A refined checkpoint: the baseline is the contrastive importance of what it makes of the features.
-        combine: Of the contrastive importance: `a`, `g` or `ag` (when None); with `scorer` any, and when None its own.
-        post: Of the contrastive importance: `summe` (when None), `tvsum` or `none`; with `scorer`, when None, its own.
-        draws: Of the random row, >= 1.
-        seed: Of the random row, >= 0.
-        recorded_summaries: Judge the summaries that score files record, not ones made from the scores.
-        allow_missing: Evaluate the videos that there are scores of.
-        checkpoint_rule: What chose the weights behind the scores: `val`, `last`, `train-loss`, `best-test` or `none`
-            (nothing was trained); one for all methods, or by method. Stated in the result, `best-test` stands apart.
+    Raises:
+        ValueError: One of them is out of its range, or does not go with another.
     """
 
     protocol: str = DEFAULT_PROTOCOL
@@ -72,6 +60,6 @@ class EvaluationSettings:
 
     @property
     def stated(self) -> dict[str, Any]:
-        """Those that have a say in every row, for results."""
+        """Those that bear on every row, for results."""
         names = ("rule", "draws", "seed", "recorded_summaries")
         return {name: getattr(self, name) for name in names}

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sspvs.commands.arguments import VerbParser, add_manner_arguments, check_outputs, file_name
-from sspvs.commands.evaluate import PROTOCOL_NAMES, published_beside, table_text
+from sspvs.commands.evaluate import published_beside
 from sspvs.errors import UnknownOptionError
+from sspvs.evaluation.protocol import protocol_names
 from sspvs.overwriting import EVALUATION_PAGE
 from sspvs.training.signals import exit_status, interruptible_imports
 
@@ -45,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
         "(default of `task: refine`), or best-test, the tested videos, as old tables have it: those figures stand in a "
         "column of their own",
     )
-    out.add_argument("--protocol", choices=PROTOCOL_NAMES, default="per-user", metavar="NAME", help="or all")
+    out.add_argument("--protocol", choices=protocol_names(), default="per-user", metavar="NAME", help="or all")
     out.add_argument("--rule", default="default", metavar="NAME", help="of summaries: see `sspvs evaluate`")
     out.add_argument("--published", action="store_true", help="show published results beside, each in its protocol")
     out.add_argument("--report", type=Path, metavar="PAGE.html", help="write a page with the table and plots")
@@ -105,16 +106,15 @@ def _run(args: argparse.Namespace, overrides: Sequence[str]) -> None:
 
 def _show(result: CrossValidation, args: argparse.Namespace) -> None:
     from sspvs.crossval.folder import RESULT
+    from sspvs.evaluation.text import render_text
 
     benchmark = result.benchmark
-    published = published_beside(benchmark) if args.published else ()
+    table = benchmark.evaluation.table(published_beside(benchmark.evaluation) if args.published else ())
     if args.report is not None:
         from sspvs.report.evaluation_page import write_evaluation_page
 
-        write_evaluation_page(
-            args.report, benchmark.evaluation, benchmark.videos, benchmark.predictions, published=published
-        )
-    print(table_text(benchmark, published))
+        write_evaluation_page(args.report, table, benchmark.videos, benchmark.predictions)
+    print(render_text(table))
     for path in (args.out / RESULT, *([args.report] if args.report else [])):
         print(f"written: {path}")
 

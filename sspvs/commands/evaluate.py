@@ -5,24 +5,24 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import fields
 from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sspvs.commands.arguments import add_importance_arguments, check_outputs, file_name
+from sspvs.evaluation.protocol import protocol_names
 from sspvs.overwriting import EVALUATION, EVALUATION_PAGE, EVALUATION_PICTURE
 
 if TYPE_CHECKING:
-    from sspvs.benchmark import Benchmark
     from sspvs.evaluation.published import PublishedResult
+    from sspvs.evaluation.results import Evaluation
 
 DESCRIPTION = (
     "Evaluate scores of any method on a dataset file, or a baseline. Scores: our score h5, a peer's h5 (`score`, "
     "`machine_summary`), JSON {video: [numbers]}, npz or CSV, by video key or name, one a pick or one a frame. Human, "
     "random and consensus rows always stand beside; every figure is given with its protocol."
 )
-PROTOCOL_NAMES = ("per-user", "per-user-frames", "summary-vs-mean", "mean-annotator", "all")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,9 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--protocol",
         default="per-user",
-        choices=PROTOCOL_NAMES,
+        choices=protocol_names(),
         metavar="NAME",
-        help=f"{', '.join(PROTOCOL_NAMES)} (default: per-user)",
+        help=f"{', '.join(protocol_names())} (default: per-user)",
     )
     parser.add_argument("--splits", type=Path, metavar="J", help="split file: evaluate the videos that it tests")
     parser.add_argument("--out", type=Path, metavar="R.json", help="write all figures, per video too")
@@ -92,60 +92,38 @@ def run(args: argparse.Namespace) -> int:
     """Evaluate, write, show; 0 when all went well."""
     from sspvs.atomic import together
     from sspvs.benchmark import EvaluationSettings, run_benchmark, write_evaluation
+    from sspvs.evaluation.text import render_text
 
     scores = None if args.scores is None else _named_scores(args.scores)
     read = argparse.Namespace(**{**vars(args), "scores": scores})  # with the files that a pattern stands for
     check_outputs(read, out=EVALUATION, report=EVALUATION_PAGE, picture=EVALUATION_PICTURE)
-    settings = EvaluationSettings(
-        protocol=args.protocol,
-        rule=args.rule,
-        baseline=args.baseline,
-        contrastive=args.contrastive,
-        scorer=args.scorer,
-        combine=args.combine,
-        post=args.post,
-        draws=args.draws,
-        seed=args.seed,
-        recorded_summaries=args.recorded_summaries,
-        allow_missing=args.allow_missing,
-        checkpoint_rule=_checkpoint_rules(args.checkpoint_rule),
-    )
+    given = {field.name: getattr(args, field.name) for field in fields(EvaluationSettings)}
+    settings = EvaluationSettings(**{**given, "checkpoint_rule": _checkpoint_rules(args.checkpoint_rule)})
     benchmark = run_benchmark(args.dataset, scores, splits=args.splits, settings=settings, progress=True)
-    published = published_beside(benchmark) if args.published else ()
+    evaluation = benchmark.evaluation
+    table = evaluation.table(published_beside(evaluation) if args.published else ())
     with together():
         if args.out is not None:
-            write_evaluation(args.out, benchmark.evaluation)
+            write_evaluation(args.out, evaluation)
         if args.report is not None:
             from sspvs.report.evaluation_page import write_evaluation_page
 
-            write_evaluation_page(
-                args.report, benchmark.evaluation, benchmark.videos, benchmark.predictions, published=published
-            )
+            write_evaluation_page(args.report, table, benchmark.videos, benchmark.predictions)
         if args.picture is not None:
-            from sspvs.report.evaluation_plots import write_evaluation_png
+            from sspvs.report.plots import write_evaluation_png
 
-            write_evaluation_png(args.picture, benchmark.evaluation, published)
-    print(table_text(benchmark, published))
+            write_evaluation_png(args.picture, table)
+    print(render_text(table))
     for path in (args.out, args.report, args.picture):
         if path is not None:
             print(f"written: {path}")
     return 0
 
 
-def table_text(benchmark: Benchmark, published: Iterable[PublishedResult]) -> str:
-    """The table; how the dataset was built is long, and stands in the result file and on the page."""
-    from sspvs.report.evaluation_table import comparison_table, render_text
-
-    evaluation = benchmark.evaluation
-    short = {name: value for name, value in evaluation.settings.items() if name != "dataset_made_by"}
-    return render_text(comparison_table(replace(evaluation, settings=short), published))
-
-
-def published_beside(benchmark: Benchmark) -> tuple[PublishedResult, ...]:
+def published_beside(evaluation: Evaluation) -> tuple[PublishedResult, ...]:
     """Published results on this dataset; of the split's setting, where there is one."""
     from sspvs.evaluation.published import published_results
 
-    evaluation = benchmark.evaluation
     setting = evaluation.coverage.get("split_setting")
     found = published_results(evaluation.dataset, setting=None if setting == "unrecognised" else setting)
     if not found:

@@ -57,24 +57,35 @@ def run(args: argparse.Namespace) -> int:
     """Export; 0 when all went well."""
     _check(args)
     check_outputs(args, onnx=ONNX)
-    if args.card is not None:
-        refuse_inputs([_card_path(args)], [Path(args.checkpoint), *args.results])
     from sspvs.atomic import together
     from sspvs.export.figures import Figures
-    from sspvs.export.source import CheckpointFacts, find_exported
+    from sspvs.export.hub import push_to_hub
+    from sspvs.export.model_card import CARD, write_model_card
+    from sspvs.export.onnx import OPSET, export_onnx
+    from sspvs.export.source import CheckpointFacts, find_exported, load_exported
 
+    path = None if args.card is None else Path(args.card) if args.card != _FOLDER else Path(args.checkpoint) / CARD
+    if path is not None:
+        refuse_inputs([path], [Path(args.checkpoint), *args.results])
     find_exported(args.checkpoint)
     figures = Figures.read(args.results, CheckpointFacts.of(args.checkpoint)) if args.results else None
+    report = None
     with together():
-        report = None if args.onnx is None else _onnx(args, figures)
-        if args.card is not None:
-            _write_card(args, _card_path(args), figures)
+        if args.onnx is not None:
+            opset = OPSET if args.opset is None else args.opset
+            task = load_exported(args.checkpoint)
+            report = export_onnx(task, args.onnx, opset=opset, check=not args.no_check, figures=figures)
+        if path is not None:
+            write_model_card(path, _card(args, figures), overwrite=args.overwrite)
     if report is not None:
-        _tell(report)
-    if args.card is not None:
-        print(f"model card: {_card_path(args)}")
+        _show(report)
+    if path is not None:
+        print(f"model card: {path}")
     if args.push_to_hub is not None:
-        print(f"uploaded: {_push(args, figures)}")
+        anew = path is not None or figures is not None or args.license is not None
+        card = _card(args, figures) if anew else None
+        address = push_to_hub(args.checkpoint, args.push_to_hub, private=args.private, card=card, onnx=args.onnx)
+        print(f"uploaded: {address}")
     return 0
 
 
@@ -97,15 +108,7 @@ def _check(args: argparse.Namespace) -> None:
         raise ValueError("; ".join(wrong))
 
 
-def _onnx(args: argparse.Namespace, figures: Figures | None) -> OnnxReport:
-    from sspvs.export.onnx import OPSET, export_onnx
-    from sspvs.export.source import load_exported
-
-    opset = OPSET if args.opset is None else args.opset
-    return export_onnx(load_exported(args.checkpoint), args.onnx, opset=opset, check=not args.no_check, figures=figures)
-
-
-def _tell(report: OnnxReport) -> None:
+def _show(report: OnnxReport) -> None:
     print(
         f"ONNX: {report.path}, {report.n_bytes / 1e6:.1f} MB, opset {report.opset}; {', '.join(report.inputs)} -> "
         f"{', '.join(report.outputs)}"
@@ -133,23 +136,3 @@ def _card(args: argparse.Namespace, figures: Figures | None) -> str:
         figures=figures,
         onnx=beside if args.push_to_hub is None or beside is None else ONNX,
     )
-
-
-def _card_path(args: argparse.Namespace) -> Path:
-    from sspvs.export.model_card import CARD
-
-    return Path(args.checkpoint) / CARD if args.card == _FOLDER else Path(args.card)
-
-
-def _write_card(args: argparse.Namespace, path: Path, figures: Figures | None) -> None:
-    from sspvs.export.model_card import write_model_card
-
-    write_model_card(path, _card(args, figures), overwrite=args.overwrite)
-
-
-def _push(args: argparse.Namespace, figures: Figures | None) -> str:
-    from sspvs.export.hub import push_to_hub
-
-    anew = args.card is not None or figures is not None or args.license is not None
-    card = _card(args, figures) if anew else None
-    return push_to_hub(args.checkpoint, args.push_to_hub, private=args.private, card=card, onnx=args.onnx)

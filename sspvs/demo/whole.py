@@ -23,7 +23,6 @@ from sspvs.evaluation.results import Comparison, Evaluation, MethodResult, compa
 from sspvs.features.backbones import load_backbone
 from sspvs.pipeline import VideoSummary, summarize
 from sspvs.report.evaluation_page import write_evaluation_page
-from sspvs.report.evaluation_table import comparison_table, render_text
 from sspvs.training.command_line import TrainingCLI
 from sspvs.training.saving import DrawByStep
 from sspvs.training.signals import quieten
@@ -116,7 +115,7 @@ def table_text(benchmark: Benchmark, settings: DemoSettings) -> str:
     """The table with its sentences."""
     evaluation = benchmark.evaluation
     # Pairs of rows stand in the other files; the sentences say which of them matter.
-    table = render_text(comparison_table(replace(evaluation, settings={}, comparisons=())))
+    table = str(replace(evaluation, settings={}, comparisons=()))
     return f"{table.rstrip()}\n\n" + "\n".join(sentences(evaluation, settings)) + "\n"
 
 
@@ -151,7 +150,7 @@ def _write_comparison(benchmark: Benchmark, text: str, folder: DemoFolder) -> No
         write_text(folder.comparison("txt"), text)
         write_evaluation(folder.comparison("json"), benchmark.evaluation)
         write_evaluation_page(
-            folder.comparison("html"), benchmark.evaluation, benchmark.videos, benchmark.predictions, published=()
+            folder.comparison("html"), benchmark.evaluation.table(), benchmark.videos, benchmark.predictions
         )
 
 

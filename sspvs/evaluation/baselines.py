@@ -1,9 +1,9 @@
-"""The random row: what scores that know nothing reach, averaged over seeded draws."""
+"""The rows that stand beside a method: people, random scores, the consensus, contrastive importance, split halves."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sspvs.errors import DatasetError
-from sspvs.evaluation.evaluate import Rows, evaluate_video, video_result
+from sspvs.evaluation.evaluate import evaluate_video, method_results, video_result
 from sspvs.evaluation.f_score import f_of_counts, pairwise_f_scores
 from sspvs.evaluation.prediction import Prediction
 from sspvs.evaluation.protocol import PROTOCOLS, Protocol
@@ -32,52 +32,179 @@ from sspvs.evaluation.results import MethodResult, VideoResult
 from sspvs.evaluation.summary_rule import SummaryRule
 from sspvs.types import Annotations, BoolArray, FloatArray, FrameFeatures, IntArray
 
+DEFAULT_DRAWS = 100
 
-def random_scores(annotations: Annotations, *, draws: int, seed: int) -> FloatArray:
-    """Uniform scores at the picks: the same for the same seed and key, whatever other videos there are.
+
+def evaluate_baseline(
+    dataset: Mapping[str, Annotations],
+    baseline: Baseline,
+    *,
+    protocols: Sequence[Protocol],
+    rule: SummaryRule | None = None,
+    draws: int = DEFAULT_DRAWS,
+    seed: int = 0,
+) -> dict[str, MethodResult]:
+    """One of the rows that every table has.
 
     Args:
-        annotations: The video.
-        draws: D >= 1.
-        seed: A whole number >= 0.
+        dataset: Annotations by key, at least one.
+        baseline: `human`: each user in the method's place. `random`: uniform scores at the picks, averaged over draws.
+            `consensus`: the mean of all users as the prediction, which has seen the answers: a ceiling.
+        protocols: At least one.
+        rule: How scores become summaries; floor(0.15 N) frames and exact values by default.
+        draws: How many random scores, >= 1.
+        seed: Of the draws, >= 0.
 
     Returns:
-        (D, T) float64 in [0, 1).
+        A result a protocol, by its name, with the videos in the dataset's order.
 
     Raises:
-        ValueError: When draws or seed is out of its range.
+        ValueError: When there is no such baseline, no video, or a number is out of its range.
+        ProtocolUnavailableError: When a video lacks what it takes; `baseline_unavailable` says so beforehand.
+        DatasetError: When the annotations hold NaN or infinity.
+    """
+    if baseline not in BASELINES:
+        raise ValueError(f"baseline must be one of {', '.join(BASELINES)}, got {baseline!r}")
+    rule = SummaryRule() if rule is None else rule
+    if not protocols:
+        raise ValueError("name at least one protocol")
+    rows: list[Mapping[str, VideoResult]] = []
+    settings: dict[str, Any] = {"summaries": "the users' own" if baseline == "human" else "by rule"}
+    if baseline == "random":
+        settings.update(draws=draws, seed=seed)
+    for key in dataset:
+        annotations = dataset[key]
+        for protocol in protocols:
+            require(baseline_unavailable(baseline, protocol, annotations), protocol.name, annotations)
+        if baseline == "human":
+            rows.append(_human_video(annotations, protocols))
+        elif baseline == "random":
+            rows.append(_random_video(annotations, protocols, rule, random_scores(annotations, draws=draws, seed=seed)))
+        else:
+            rows.append(evaluate_video(annotations, consensus_prediction(annotations), protocols, rule))
+    return method_results(baseline, protocols, rule, rows, settings)
+
+
+def split_half(dataset: Mapping[str, Annotations], *, draws: int = DEFAULT_DRAWS, seed: int = 0) -> MethodResult:
+    """The mean of half of the users against the mean of the other half, at the picks: a ceiling for methods.
+
+    Of an odd number of users the second half has one more. The row is of the protocol `mean-annotator`; F1 is NaN.
+
+    Raises:
+        ValueError: When there is no video, or draws or seed is out of its range.
+        ProtocolUnavailableError: When a video has no user scores, or fewer than two users.
     """
     if draws < 1 or seed < 0:
         raise ValueError(f"draws must be at least 1 and seed at least 0, got {draws} and {seed}")
-    return generator_of(annotations, seed).random((draws, len(annotations.picks)))
+    protocol = PROTOCOLS["mean-annotator"]
+    videos = []
+    for key in dataset:
+        annotations = dataset[key]
+        require(baseline_unavailable("human", protocol, annotations), "split-half", annotations)
+        scores = annotations.user_scores_at_picks
+        assert scores is not None
+        generator, pairs = _generator(annotations, seed), []
+        for _ in range(draws):
+            users = generator.permutation(len(scores))
+            first, second = np.split(users, [len(users) // 2])
+            pairs.append(rank_correlations(mean_scores(scores[first]), mean_scores(scores[second])[None]))
+        videos.append(video_result(annotations, Correlations(*map(np.concatenate, zip(*pairs, strict=True))), None))
+    if not videos:
+        raise ValueError("split-half: no video to evaluate")
+    return MethodResult("split-half", protocol.name, tuple(videos), {"draws": draws, "seed": seed})
 
 
-def generator_of(annotations: Annotations, seed: int) -> np.random.Generator:
-    """What draws for one video: seeded by a seed and the video's key."""
-    digest = hashlib.sha256(annotations.key.encode()).digest()
-    return np.random.default_rng([seed, int.from_bytes(digest[:8], "little")])
+def consensus_prediction(annotations: Annotations) -> Prediction:
+    """The mean of all users at the picks (gtscore where there is one), as a method would predict it."""
+    scores = consensus_scores(annotations)
+    if scores is None:
+        require("needs user_scores, gtscore or user_summary", "consensus", annotations)
+        raise AssertionError
+    return Prediction.of(scores, annotations)
 
 
-def random_video(
-    annotations: Annotations, protocols: Sequence[Protocol], rule: SummaryRule, *, draws: int, seed: int
-) -> dict[str, VideoResult]:
-    """Random scores of one video under each protocol, each figure the mean over draws.
+def contrastive_predictions(
+    features: Mapping[str, FrameFeatures],
+    dataset: Mapping[str, Annotations],
+    *,
+    combine: Literal["a", "g", "ag"] = "ag",
+    post: Literal["summe", "tvsum", "none"] = "summe",
+) -> dict[str, Prediction]:
+    """Contrastive importance of each video of a dataset: a baseline that needs features, and no training.
 
-    Args:
-        annotations: The video.
-        protocols: Which ones.
-        rule: How scores become summaries.
-        draws: D >= 1.
-        seed: A whole number >= 0.
+    Pang et al., WACV 2023; `sspvs.importance.contrastive` explains `combine` and `post`.
 
     Raises:
-        ValueError: When draws or seed is out of its range.
-        ProtocolUnavailableError: When the video lacks what a protocol needs.
-        DatasetError: When the annotations hold NaN or infinity.
+        DatasetError: When a video has no features, or features of a video of another length.
+        ValueError: When a name is unknown.
     """
+    from sspvs.importance.contrastive import contrastive_importance
+
+    return feature_predictions(
+        features, dataset, lambda video: contrastive_importance(video.features, combine=combine, post=post).scores
+    )
+
+
+def feature_predictions(
+    features: Mapping[str, FrameFeatures],
+    dataset: Mapping[str, Annotations],
+    score: Callable[[FrameFeatures], FloatArray],
+) -> dict[str, Prediction]:
+    """Scores of each video by a function of its features, put on the dataset's clocks."""
+    predictions, known = {}, set(features)
+    for key in dataset:
+        annotations = dataset[key]
+        if key not in known:
+            raise DatasetError(
+                f"{annotations.video_name} ({key}): the contrastive baseline needs features, and there are none; "
+                "build the dataset with --features or --videos"
+            )
+        video = features[key]
+        if video.n_frames != annotations.n_frames:
+            raise DatasetError(
+                f"{annotations.video_name} ({key}): features of {video.n_frames} frames do not fit annotations of "
+                f"{annotations.n_frames}; extract them from the same video"
+            )
+        predictions[key] = Prediction.of(score(video), annotations, picks=video.picks)
+    return predictions
+
+
+def random_scores(annotations: Annotations, *, draws: int, seed: int) -> FloatArray:
+    """(D, T) uniform scores in [0, 1) at the picks: the same for the same seed and key."""
+    if draws < 1 or seed < 0:
+        raise ValueError(f"draws must be at least 1 and seed at least 0, got {draws} and {seed}")
+    return _generator(annotations, seed).random((draws, len(annotations.picks)))
+
+
+def _human_video(annotations: Annotations, protocols: Sequence[Protocol]) -> dict[str, VideoResult]:
+    """The users of one video against each other, under each protocol."""
+    summaries = annotations.user_summaries
+    f_avg, f_max = np.nan, np.nan
+    if summaries is not None and len(summaries) > 1:
+        each_avg, each_max = _human_f_scores(summaries)
+        f_avg, f_max = float(each_avg.mean()), float(each_max.mean())
+    results = {}
     for protocol in protocols:
-        require(baseline_unavailable("random", protocol, annotations), protocol.name, annotations)
-    scores = random_scores(annotations, draws=draws, seed=seed)
+        rows = user_rows(protocol, annotations)
+        assert rows is not None
+        agree = pairwise_agreement if protocol.each_user else agreement_with_mean_of_others
+        row = video_result(annotations, agree(rows), None)
+        results[protocol.name] = replace(row, f_score_avg=f_avg, f_score_max=f_max)
+    return results
+
+
+def _human_f_scores(user_summaries: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
+    """F1 of each of U >= 2 users' summaries against the others': (U,) the mean over them, and (U,) the largest."""
+    table = pairwise_f_scores(user_summaries)
+    n_users = len(table)
+    others = table[~np.eye(n_users, dtype=np.bool_)].reshape(n_users, n_users - 1)
+    return others.mean(axis=1), others.max(axis=1)
+
+
+def _random_video(
+    annotations: Annotations, protocols: Sequence[Protocol], rule: SummaryRule, scores: FloatArray
+) -> dict[str, VideoResult]:
+    """(D, T) random scores of one video under each protocol, each figure the mean over draws."""
     held_from = np.concatenate([[0], annotations.picks[1:]])  # where each score starts to hold
     shots, chosen = annotations.shots, None
     if shots is not None:
@@ -126,205 +253,7 @@ def _means_of_defined(table: FloatArray) -> FloatArray:
     return means
 
 
-def human_video(annotations: Annotations, protocols: Sequence[Protocol]) -> dict[str, VideoResult]:
-    """The users of one video against each other, under each protocol.
-
-    Args:
-        annotations: The video.
-        protocols: Which ones.
-
-    Raises:
-        ProtocolUnavailableError: When the video has fewer than two users, or not what a protocol needs.
-        DatasetError: When the annotations hold NaN or infinity.
-    """
-    summaries = annotations.user_summaries
-    f_avg, f_max = np.nan, np.nan
-    if summaries is not None and len(summaries) > 1:
-        each_avg, each_max = human_f_scores(summaries)
-        f_avg, f_max = float(each_avg.mean()), float(each_max.mean())
-    results = {}
-    for protocol in protocols:
-        require(baseline_unavailable("human", protocol, annotations), protocol.name, annotations)
-        rows = user_rows(protocol, annotations)
-        assert rows is not None
-        agree = pairwise_agreement if protocol.reference == "users" else agreement_with_mean_of_others
-        row = video_result(annotations, agree(rows), None)
-        results[protocol.name] = replace(row, f_score_avg=f_avg, f_score_max=f_max)
-    return results
-
-
-def human_f_scores(user_summaries: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
-    """F1 of each user's summary against the other users'.
-
-    Args:
-        user_summaries: (U, N) bool, or 0 and 1, U >= 2.
-
-    Returns:
-        (U,) mean over the others, and (U,) the largest of them.
-
-    Raises:
-        ValueError: When there are fewer than two users, or values are neither 0 nor 1.
-    """
-    table = pairwise_f_scores(user_summaries)
-    n_users = len(table)
-    if n_users < 2:
-        raise ValueError(f"human F1 needs at least two users, got {n_users}")
-    others = table[~np.eye(n_users, dtype=np.bool_)].reshape(n_users, n_users - 1)
-    return others.mean(axis=1), others.max(axis=1)
-
-
-DEFAULT_DRAWS = 100
-
-
-def split_half(dataset: Mapping[str, Annotations], *, draws: int = DEFAULT_DRAWS, seed: int = 0) -> MethodResult:
-    """The mean of half of the users against the mean of the other half, at the picks: no method can be asked for more.
-
-    Args:
-        dataset: Annotations by key, at least one, each with the scores of two users or more.
-        draws: How many random halves of each video, >= 1. Of an odd number of users the second half has one more.
-        seed: Of the draws, >= 0.
-
-    Returns:
-        A row for the protocol `mean-annotator`; F1 is NaN.
-
-    Raises:
-        ValueError: When there is no video, or draws or seed is out of its range.
-        ProtocolUnavailableError: When a video has no user scores, or fewer than two users.
-    """
-    if draws < 1 or seed < 0:
-        raise ValueError(f"draws must be at least 1 and seed at least 0, got {draws} and {seed}")
-    protocol = PROTOCOLS["mean-annotator"]
-    videos = []
-    for key in dataset:
-        annotations = dataset[key]
-        require(baseline_unavailable("human", protocol, annotations), "split-half", annotations)
-        scores = annotations.user_scores_at_picks
-        assert scores is not None
-        generator, pairs = generator_of(annotations, seed), []
-        for _ in range(draws):
-            users = generator.permutation(len(scores))
-            first, second = np.split(users, [len(users) // 2])
-            pairs.append(rank_correlations(mean_scores(scores[first]), mean_scores(scores[second])[None]))
-        videos.append(video_result(annotations, Correlations(*map(np.concatenate, zip(*pairs, strict=True))), None))
-    if not videos:
-        raise ValueError("split-half: no video to evaluate")
-    return MethodResult("split-half", protocol.name, tuple(videos), {"draws": draws, "seed": seed})
-
-
-__all__ = [
-    "BASELINES",
-    "DEFAULT_DRAWS",
-    "Baseline",
-    "baseline_unavailable",
-    "consensus_prediction",
-    "contrastive_predictions",
-    "evaluate_baseline",
-    "split_half",
-]
-
-
-def evaluate_baseline(
-    dataset: Mapping[str, Annotations],
-    baseline: Baseline,
-    *,
-    protocols: Sequence[Protocol],
-    rule: SummaryRule | None = None,
-    draws: int = DEFAULT_DRAWS,
-    seed: int = 0,
-) -> dict[str, MethodResult]:
-    """One of the rows that every table has.
-
-    Args:
-        dataset: Annotations by key, at least one.
-        baseline: `human`: each user in the method's place. `random`: uniform scores at the picks, averaged over draws.
-            `consensus`: the mean of all users as the prediction, which has seen the answers: a ceiling.
-        protocols: At least one.
-        rule: How scores become summaries; floor(0.15 N) frames and exact values by default.
-        draws: How many random scores, >= 1.
-        seed: Of the draws, >= 0.
-
-    Returns:
-        A result a protocol, by its name, with the videos in the dataset's order.
-
-    Raises:
-        ValueError: When there is no such baseline, no video, or a number is out of its range.
-        ProtocolUnavailableError: When a video lacks what it takes; `baseline_unavailable` asks beforehand.
-        DatasetError: When the annotations hold NaN or infinity.
-    """
-    if baseline not in BASELINES:
-        raise ValueError(f"baseline must be one of {', '.join(BASELINES)}, got {baseline!r}")
-    rule = SummaryRule() if rule is None else rule
-    rows = Rows(baseline, protocols, rule)
-    settings: dict[str, Any] = {"summaries": "the users' own" if baseline == "human" else "by rule"}
-    if baseline == "random":
-        settings.update(draws=draws, seed=seed)
-    for key in dataset:
-        annotations = dataset[key]
-        if baseline == "human":
-            rows.add(human_video(annotations, protocols))
-        elif baseline == "random":
-            rows.add(random_video(annotations, protocols, rule, draws=draws, seed=seed))
-        else:
-            for protocol in protocols:
-                require(baseline_unavailable("consensus", protocol, annotations), protocol.name, annotations)
-            rows.add(evaluate_video(annotations, consensus_prediction(annotations), protocols, rule))
-    return rows.results(settings)
-
-
-def consensus_prediction(annotations: Annotations) -> Prediction:
-    """The mean of all users at the picks (gtscore where there is one), as a method would predict it.
-
-    Raises:
-        ProtocolUnavailableError: When nothing is known of what users think.
-        DatasetError: When it holds NaN or infinity.
-    """
-    scores = consensus_scores(annotations)
-    if scores is None:
-        require("needs user_scores, gtscore or user_summary", "consensus", annotations)
-        raise AssertionError
-    return Prediction.of(scores, annotations)
-
-
-def contrastive_predictions(
-    features: Mapping[str, FrameFeatures],
-    dataset: Mapping[str, Annotations],
-    *,
-    combine: Literal["a", "g", "ag"] = "ag",
-    post: Literal["summe", "tvsum", "none"] = "summe",
-) -> dict[str, Prediction]:
-    """Contrastive importance of each video of a dataset: a baseline that needs features, and no training.
-
-    Pang et al., WACV 2023; see `sspvs.importance.contrastive`.
-
-    Args:
-        features: Features by the dataset's keys.
-        dataset: Annotations by key.
-        combine: `ag` for local dissimilarity times global consistency, `a` for the first alone, `g` for the second.
-        post: What becomes of the product: `summe` p + 0.05, `tvsum` exp(p - 1), either then smoothed; `none`.
-
-    Returns:
-        Predictions by key, on the dataset's clocks also where the features have other picks.
-
-    Raises:
-        DatasetError: When a video has no features, or features of a video of another length.
-        ValueError: When a name is none of those above.
-    """
-    from sspvs.importance.contrastive import contrastive_importance
-
-    predictions, known = {}, set(features)
-    for key in dataset:
-        annotations = dataset[key]
-        if key not in known:
-            raise DatasetError(
-                f"{annotations.video_name} ({key}): the contrastive baseline needs features, and there are none; "
-                "build the dataset with --features or --videos"
-            )
-        video = features[key]
-        if video.n_frames != annotations.n_frames:
-            raise DatasetError(
-                f"{annotations.video_name} ({key}): features of {video.n_frames} frames do not fit annotations of "
-                f"{annotations.n_frames}; extract them from the same video"
-            )
-        scores = contrastive_importance(video.features, combine=combine, post=post).scores
-        predictions[key] = Prediction.of(scores, annotations, picks=video.picks)
-    return predictions
+def _generator(annotations: Annotations, seed: int) -> np.random.Generator:
+    """What draws for one video: seeded by a seed and the video's key."""
+    digest = hashlib.sha256(annotations.key.encode()).digest()
+    return np.random.default_rng([seed, int.from_bytes(digest[:8], "little")])

@@ -1,9 +1,9 @@
-"""A method's predictions against what people said, under protocols that are named."""
+"""A method's predictions against people's judgements, under protocols that are named."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from sspvs.evaluation.results import MethodResult, VideoResult
 from sspvs.evaluation.summary_rule import SummaryRule
 from sspvs.types import Annotations, BoolArray, FloatArray
 
-__all__ = ["Rows", "evaluate", "evaluate_video", "summary_of", "unavailable"]
+__all__ = ["evaluate", "evaluate_video", "method_results", "unavailable", "video_result"]
 
 
 def evaluate(
@@ -43,34 +43,27 @@ def evaluate(
 
     Raises:
         ValueError: When there is no prediction or protocol, or a prediction is of no video of the dataset.
-        ProtocolUnavailableError: When a video lacks what a protocol needs; `unavailable` asks beforehand.
+        ProtocolUnavailableError: When a video lacks what a protocol needs; `unavailable` says so beforehand.
         DatasetError: When the annotations hold NaN or infinity.
     """
-    known = set(dataset)  # asking a dataset file for a key reads the video
+    known = set(dataset)  # looking up a key in a dataset file reads the video
     unknown = [key for key in predictions if key not in known]
     if unknown:
         raise ValueError(f"predictions of videos that the dataset does not have: {', '.join(unknown[:5])}")
     rule = SummaryRule() if rule is None else rule
-    rows = Rows(method, protocols, rule)
-    for key in dataset:
-        if key in predictions:
-            rows.add(evaluate_video(dataset[key], predictions[key], protocols, rule))
-    return rows.results({"summaries": _origin(predictions.values())})
+    if not protocols:
+        raise ValueError("name at least one protocol")
+    videos = [evaluate_video(dataset[key], predictions[key], protocols, rule) for key in dataset if key in predictions]
+    return method_results(method, protocols, rule, videos, {"summaries": _origin(predictions.values())})
 
 
 def evaluate_video(
     annotations: Annotations, prediction: Prediction, protocols: Sequence[Protocol], rule: SummaryRule
 ) -> dict[str, VideoResult]:
-    """One prediction of one video under each protocol.
-
-    Args:
-        annotations: The video.
-        prediction: Made for it by `Prediction.of`.
-        protocols: Which ones.
-        rule: How scores become a summary.
+    """One prediction of one video under each protocol, by the protocol's name.
 
     Raises:
-        ValueError: When the prediction is of another video.
+        ValueError: When the prediction is of another video; `Prediction.of` makes it for one.
         ProtocolUnavailableError: When the video lacks what a protocol needs.
         DatasetError: When the annotations hold NaN or infinity.
     """
@@ -78,7 +71,9 @@ def evaluate_video(
         raise ValueError(f"{annotations.video_name}: the prediction was made for another video; use Prediction.of")
     for protocol in protocols:
         require(unavailable(protocol, annotations, prediction), protocol.name, annotations)
-    summary = summary_of(prediction, annotations, rule)
+    summary = prediction.summary  # a recorded one, else that of the rule, which needs shots
+    if summary is None and annotations.shots is not None:
+        summary = rule.summarize(prediction.at_frames, annotations.shots)
     each = None
     if summary is not None and annotations.user_summaries is not None:
         each = f_scores(summary, annotations.user_summaries)
@@ -95,13 +90,6 @@ def evaluate_video(
     return results
 
 
-def summary_of(prediction: Prediction, annotations: Annotations, rule: SummaryRule) -> BoolArray | None:
-    """(N,) the recorded summary, else the one that the rule makes of the scores; None without shots to make it of."""
-    if prediction.summary is not None:
-        return prediction.summary
-    return None if annotations.shots is None else rule.summarize(prediction.at_frames, annotations.shots)
-
-
 def video_result(annotations: Annotations, pairs: Correlations, f_score_each: FloatArray | None) -> VideoResult:
     """One video's row, from its pairs' correlations and (U,) F1 with each user (None when unknown)."""
     return VideoResult(
@@ -116,51 +104,25 @@ def video_result(annotations: Annotations, pairs: Correlations, f_score_each: Fl
     )
 
 
-@dataclass
-class Rows:
-    """Results of one method, gathered video by video.
-
-    Attributes:
-        method: Its name.
-        protocols: At least one.
-        rule: How scores become summaries.
-    """
-
-    method: str
-    protocols: Sequence[Protocol]
-    rule: SummaryRule
-
-    def __post_init__(self) -> None:
-        if not self.protocols:
-            raise ValueError("name at least one protocol")
-        self._videos: list[Mapping[str, VideoResult]] = []
-
-    def add(self, video: Mapping[str, VideoResult]) -> None:
-        """One more video's result under each protocol, by name."""
-        self._videos.append(video)
-
-    def results(self, settings: Mapping[str, Any]) -> dict[str, MethodResult]:
-        """Everything so far, by protocol name.
-
-        Args:
-            settings: What made it, beside the rule: plain types.
-
-        Raises:
-            ValueError: When there is no video.
-        """
-        if not self._videos:
-            raise ValueError(f"{self.method}: no video to evaluate")
-        made_by = {"rule": self.rule.as_dict(), **settings}
-        rows = [next(iter(video.values())) for video in self._videos]
-        empty = [row.name for row in rows if row.summary_frames == 0]
-        if empty:
-            made_by["empty_summaries"] = empty  # no shot fitted, or none was worth more than 0
-        return {
-            protocol.name: MethodResult(
-                self.method, protocol.name, tuple(video[protocol.name] for video in self._videos), made_by
-            )
-            for protocol in self.protocols
-        }
+def method_results(
+    method: str,
+    protocols: Sequence[Protocol],
+    rule: SummaryRule,
+    videos: Sequence[Mapping[str, VideoResult]],
+    settings: Mapping[str, Any],
+) -> dict[str, MethodResult]:
+    """A result a protocol from each video's results by protocol; `settings` is what made them beside the rule."""
+    if not videos:
+        raise ValueError(f"{method}: no video to evaluate")
+    made_by = {"rule": rule.as_dict(), **settings}
+    rows = [next(iter(video.values())) for video in videos]
+    empty = [row.name for row in rows if row.summary_frames == 0]
+    if empty:
+        made_by["empty_summaries"] = empty  # no shot fitted, or none was worth more than 0
+    return {
+        protocol.name: MethodResult(method, protocol.name, tuple(video[protocol.name] for video in videos), made_by)
+        for protocol in protocols
+    }
 
 
 def _origin(predictions: Iterable[Prediction]) -> str:

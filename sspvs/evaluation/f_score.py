@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from sspvs.evaluation.inputs import as_binary, run_starts
+from sspvs.evaluation.prediction import as_binary, run_starts
 from sspvs.types import FloatArray
 
 Reduction = Literal["avg", "max"]
@@ -44,14 +44,7 @@ def f_score(summary: npt.ArrayLike, user_summaries: npt.ArrayLike, reduction: Re
 
 
 def f_scores(summary: npt.ArrayLike, user_summaries: npt.ArrayLike) -> FloatArray:
-    """F1 of one summary against each user's.
-
-    Args:
-        summary: (N,) the frames it has: bool, or 0 and 1 of any type.
-        user_summaries: (U, N) likewise, U >= 1.
-
-    Returns:
-        (U,) float64 in [0, 1].
+    """(U,) F1 in [0, 1] of one (N,) summary against each of (U, N) users' summaries.
 
     Raises:
         ValueError: As `f_score`.
@@ -72,17 +65,7 @@ def f_scores(summary: npt.ArrayLike, user_summaries: npt.ArrayLike) -> FloatArra
 
 
 def pairwise_f_scores(summaries: npt.ArrayLike) -> FloatArray:
-    """F1 of each of U summaries with each other.
-
-    Args:
-        summaries: (U, N) bool, or 0 and 1 of any type.
-
-    Returns:
-        (U, U) float64, symmetric.
-
-    Raises:
-        ValueError: When it is not (U, N), or a value is neither 0 nor 1.
-    """
+    """(U, U) F1 of each of (U, N) summaries with each other; bool, or 0 and 1 of any type."""
     chosen = as_binary("summaries", summaries)
     if chosen.ndim != 2:
         raise ValueError(f"summaries must be (U, N), got shape {chosen.shape}")

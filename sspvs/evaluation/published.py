@@ -63,17 +63,18 @@ class PublishedResult:
 
     def __post_init__(self) -> None:
         where = f"published result {self.method} on {self.dataset}"
-        if self.setting not in get_args(Setting):
-            raise ValueError(f"{where}: setting must be one of {', '.join(get_args(Setting))}, got {self.setting!r}")
-        if self.protocol is not None and self.protocol not in PROTOCOLS:
-            raise ValueError(f"{where}: protocol must be one of {', '.join(PROTOCOLS)} or None, got {self.protocol!r}")
-        if self.checkpoint_rule is not None and self.checkpoint_rule not in get_args(CheckpointRule):
-            allowed = ", ".join(get_args(CheckpointRule))
-            raise ValueError(f"{where}: checkpoint_rule must be one of {allowed} or None, got {self.checkpoint_rule!r}")
+        allowed = {
+            "setting": get_args(Setting),
+            "protocol": (*PROTOCOLS, None),
+            "checkpoint_rule": (*get_args(CheckpointRule), None),
+            "f_score_reduction": (*get_args(Reduction), None),
+        }
+        for name, known in allowed.items():
+            if (value := getattr(self, name)) not in known:
+                names = ", ".join(filter(None, known)) + " or None" * (None in known)
+                raise ValueError(f"{where}: {name} must be one of {names}, got {value!r}")
         if (self.f_score is None) != (self.f_score_reduction is None):
             raise ValueError(f"{where}: f_score and f_score_reduction go together: a figure and how it was reduced")
-        if self.f_score_reduction is not None and self.f_score_reduction not in get_args(Reduction):
-            raise ValueError(f"{where}: f_score_reduction must be avg or max, got {self.f_score_reduction!r}")
         for name, low in (("kendall_tau", -1.0), ("spearman_rho", -1.0), ("f_score", 0.0)):
             value = getattr(self, name)
             if value is not None and not low <= value <= 1.0:
@@ -103,7 +104,7 @@ def published_results(
     protocol: str | None = None,
     setting: str | None = None,
 ) -> tuple[PublishedResult, ...]:
-    """The published results this package knows, in the order of their tables.
+    """Published results that come with the package, in the order of their tables.
 
     Args:
         dataset: Only those on `summe` or `tvsum`, also as the community's files are called; a dataset without

@@ -1,6 +1,6 @@
-"""How far users agree: the human rows of the tables, and the ceilings.
+"""What a protocol needs of a video's annotations, the references it takes from them, and how far users agree.
 
-Each function takes the users' scores (U, n) on whatever clock: ratings or summaries, at the picks or at every frame.
+Users' scores are (U, n) on whatever clock: ratings or summaries, at the picks or at every frame.
 """
 
 from __future__ import annotations
@@ -11,66 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from sspvs.errors import DatasetError, ProtocolUnavailableError
-from sspvs.evaluation.inputs import finite
-from sspvs.evaluation.prediction import Prediction
+from sspvs.evaluation.prediction import Prediction, finite
 from sspvs.evaluation.protocol import Protocol
 from sspvs.evaluation.rank_correlation import Correlations, rank_correlations
 from sspvs.types import Annotations, BoolArray, FloatArray
-
-
-def pairwise_agreement(user_scores: npt.ArrayLike) -> Correlations:
-    """Each user against each other user.
-
-    Args:
-        user_scores: (U, n) finite, U >= 2.
-
-    Returns:
-        Two (U (U - 1) / 2,) arrays, one value for each pair of users; NaN where one of them is constant.
-
-    Raises:
-        ValueError: When there are fewer than two users, or a score is NaN or infinite.
-    """
-    scores = _several(user_scores)
-    tau, rho = rank_correlations(scores, scores)
-    pairs = np.triu_indices(len(scores), k=1)
-    return Correlations(tau[pairs], rho[pairs])
-
-
-def agreement_with_mean_of_others(user_scores: npt.ArrayLike) -> Correlations:
-    """Each user against the mean of the other users' scores.
-
-    Args:
-        user_scores: (U, n) finite, U >= 2.
-
-    Returns:
-        Two (U,) arrays; NaN where a user, or the mean of the others, is constant.
-
-    Raises:
-        ValueError: When there are fewer than two users, or a score is NaN or infinite.
-    """
-    scores = _several(user_scores)
-    exact = np.asarray(scores, dtype=np.float32).astype(np.float64)
-    others = exact.sum(axis=0) - exact  # (U, n); a mean's ranks are those of the sum
-    tau, rho = rank_correlations(others, scores)
-    return Correlations(tau.diagonal(), rho.diagonal())
-
-
-def mean_scores(user_scores: npt.ArrayLike) -> FloatArray:
-    """(n,) float64 mean over (U, n) users' scores.
-
-    The scores are taken as float32 and added as float64, which is exact for ratings: frames where users gave the same
-    values in another order stay tied.
-    """
-    mean: FloatArray = np.asarray(user_scores, dtype=np.float32).mean(axis=0, dtype=np.float64)
-    return mean
-
-
-def _several(user_scores: npt.ArrayLike) -> FloatArray:
-    scores = finite("user_scores", user_scores, 2)
-    if len(scores) < 2:
-        raise ValueError(f"agreement needs at least two users, got {len(scores)}")
-    return scores
-
 
 Baseline = Literal["human", "random", "consensus"]
 BASELINES: tuple[Baseline, ...] = ("human", "random", "consensus")
@@ -94,6 +38,44 @@ def unavailable(protocol: Protocol, annotations: Annotations, prediction: Predic
         annotations: The video.
         prediction: What is to be evaluated: one that brings its own summary needs no shots.
     """
+    if (reason := _without_reference(protocol, annotations)) is not None:
+        return reason
+    recorded = prediction is not None and prediction.summary is not None
+    if protocol.prediction == "summary" and annotations.shots is None and not recorded:
+        return (
+            "needs shots (change_points) to make summaries of scores, which this dataset does not have; build it "
+            "with shots (`sspvs data build --segmenter kts` or `--shots S.json`), or give recorded summaries"
+        )
+    return None
+
+
+def baseline_unavailable(baseline: Baseline, protocol: Protocol, annotations: Annotations) -> str | None:
+    """Why a baseline has no row under a protocol on a video, and the way out; None when it has one.
+
+    Raises:
+        ValueError: When there is no such baseline.
+    """
+    if baseline not in BASELINES:
+        raise ValueError(f"baseline must be one of {', '.join(BASELINES)}, got {baseline!r}")
+    if baseline != "human":
+        return unavailable(protocol, annotations)
+    if protocol.reference == "gtscore" and annotations.user_scores is None:
+        return _without_user_scores(annotations)
+    if protocol.reference != "gtscore" and (reason := _without_reference(protocol, annotations)) is not None:
+        return reason
+    of_scores = protocol.reference in ("users", "gtscore")
+    users = annotations.user_scores if of_scores else user_rows(protocol, annotations)
+    assert users is not None
+    if len(users) < 2:
+        return "the human row needs at least two users to hold against each other, and this dataset has one"
+    return None
+
+
+def _without_reference(protocol: Protocol, annotations: Annotations) -> str | None:
+    """Why a video lacks what predictions are correlated with; None when it has it."""
+    if callable(protocol.reference):
+        own = protocol.reference(annotations)
+        return "needs references that this dataset does not have" if own is None else None
     if protocol.reference == "users":
         if annotations.user_scores is None:
             return _without_user_scores(annotations)
@@ -108,84 +90,37 @@ def unavailable(protocol: Protocol, annotations: Annotations, prediction: Predic
                 "needs the summaries of users (user_summary), which this dataset does not have; add them to it, or "
                 "use mean-annotator"
             )
-        if annotations.shots is None and (prediction is None or prediction.summary is None):
-            return (
-                "needs shots (change_points) to make summaries of scores, which this dataset does not have; build it "
-                "with shots (`sspvs data build --segmenter kts` or `--shots S.json`), or give recorded summaries"
-            )
     elif annotations.gtscore is None and annotations.user_scores is None:
         return "needs the mean annotator (gtscore), which this dataset does not have; add it, or the users' scores"
     return None
 
 
-def baseline_unavailable(baseline: Baseline, protocol: Protocol, annotations: Annotations) -> str | None:
-    """Why a baseline has no row under a protocol on a video, and the way out; None when it has one.
-
-    Raises:
-        ValueError: When there is no such baseline.
-    """
-    if baseline not in BASELINES:
-        raise ValueError(f"baseline must be one of {', '.join(BASELINES)}, got {baseline!r}")
-    if baseline != "human":
-        return unavailable(protocol, annotations)
-    of_summaries = protocol.reference == "mean-summary"
-    if of_summaries and annotations.user_summaries is None:
-        return unavailable(protocol, annotations)
-    if not of_summaries and annotations.user_scores is None:
-        return _without_user_scores(annotations)
-    if protocol.clock == "frames" and not of_summaries and annotations.user_scores_at_frames is None:
-        return unavailable(protocol, annotations)
-    users = annotations.user_summaries if of_summaries else annotations.user_scores
-    assert users is not None
-    if len(users) < 2:
-        return "the human row needs at least two users to hold against each other, and this dataset has one"
-    return None
-
-
 def require(reason: str | None, what: str, annotations: Annotations) -> None:
-    """Go on when there is no reason not to.
-
-    Raises:
-        ProtocolUnavailableError: With the video, what was asked for, and the reason.
-    """
+    """Raise `ProtocolUnavailableError` with the video, what needs it, and the reason, unless the reason is None."""
     if reason is not None:
         raise ProtocolUnavailableError(f"{annotations.video_name}: {what} {reason}")
 
 
 def reference_scores(protocol: Protocol, annotations: Annotations) -> FloatArray | BoolArray:
-    """What predictions of a video are correlated with.
+    """(U, n) what predictions of a video are correlated with: the users' rows, or one that stands for all of them.
 
-    Args:
-        protocol: One that is available on the video (`unavailable` asks).
-        annotations: The video.
-
-    Returns:
-        (U, n) scores: the users', or a single row that stands for all of them; n is T or N by the protocol's clock.
-
-    Raises:
-        DatasetError: When a score is NaN or infinite.
+    The protocol is available on the video (`unavailable` says so); n is T or N by its clock.
     """
     if protocol.reference == "gtscore" and annotations.gtscore is not None:
         _check_finite("gtscore", annotations.gtscore, annotations)
         return annotations.gtscore[None]
     rows = user_rows(protocol, annotations)
     assert rows is not None, protocol.name
-    return rows if protocol.reference == "users" else mean_scores(rows)[None]
+    return rows if protocol.each_user else mean_scores(rows)[None]
 
 
 def user_rows(protocol: Protocol, annotations: Annotations) -> FloatArray | BoolArray | None:
-    """What each user gave, on a protocol's clock: summaries where it is about summaries, else scores.
-
-    Args:
-        protocol: Which one.
-        annotations: The video.
-
-    Returns:
-        (U, n), or None when the annotations lack it.
-
-    Raises:
-        DatasetError: When a score is NaN or infinite.
-    """
+    """(U, n) what each user gave on a protocol's clock, or its own references; None when the annotations lack it."""
+    if callable(protocol.reference):
+        own = protocol.reference(annotations)
+        if own is not None:
+            _check_finite("references", own, annotations)
+        return own
     if protocol.reference == "mean-summary":
         return annotations.user_summaries
     on_frames = protocol.clock == "frames"
@@ -213,9 +148,43 @@ def _without_user_scores(annotations: Annotations) -> str:
     return _ONE_SUMMARY if summaries is not None and len(summaries) == 1 else _NO_USER_SCORES
 
 
-def _check_finite(name: str, values: FloatArray, annotations: Annotations) -> None:
+def _check_finite(name: str, values: FloatArray | BoolArray, annotations: Annotations) -> None:
     if not np.isfinite(values).all():
         found = values[~np.isfinite(values)][0]
         raise DatasetError(
             f"{annotations.video_name}: {name} must be finite, found {found}; repair it, or leave the video out"
         )
+
+
+def pairwise_agreement(user_scores: npt.ArrayLike) -> Correlations:
+    """Each of U >= 2 users against each other user: tau and rho of each pair, NaN where one of them is constant."""
+    scores = _several(user_scores)
+    tau, rho = rank_correlations(scores, scores)
+    pairs = np.triu_indices(len(scores), k=1)
+    return Correlations(tau[pairs], rho[pairs])
+
+
+def agreement_with_mean_of_others(user_scores: npt.ArrayLike) -> Correlations:
+    """Each of U >= 2 users against the mean of the others' scores: (U,) tau and rho, NaN where one is constant."""
+    scores = _several(user_scores)
+    exact = np.asarray(scores, dtype=np.float32).astype(np.float64)
+    others = exact.sum(axis=0) - exact  # (U, n); a mean's ranks are those of the sum
+    tau, rho = rank_correlations(others, scores)
+    return Correlations(tau.diagonal(), rho.diagonal())
+
+
+def mean_scores(user_scores: npt.ArrayLike) -> FloatArray:
+    """(n,) float64 mean over (U, n) users' scores.
+
+    They are taken as float32 and added as float64, which is exact for ratings: frames where users gave the same values
+    in another order stay tied.
+    """
+    mean: FloatArray = np.asarray(user_scores, dtype=np.float32).mean(axis=0, dtype=np.float64)
+    return mean
+
+
+def _several(user_scores: npt.ArrayLike) -> FloatArray:
+    scores = finite("user_scores", user_scores, 2)
+    if len(scores) < 2:
+        raise ValueError(f"agreement needs at least two users, got {len(scores)}")
+    return scores

@@ -1,17 +1,24 @@
-"""Intervals and differences over videos by the bootstrap."""
+"""What an evaluation found: figures a video, over videos with bootstrap intervals, and differences of methods."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from sspvs.shown import Shown
 from sspvs.types import FloatArray
 
+if TYPE_CHECKING:
+    from sspvs.evaluation.published import PublishedResult
+    from sspvs.evaluation.table import Table
+
+METRICS = ("kendall_tau", "spearman_rho", "f_score_avg", "f_score_max")
 RESAMPLES = 10_000
 _SEED = 0
 _MOST_DRAWN = 4_000_000  # videos drawn at a time, 32 MB
@@ -34,16 +41,7 @@ class PairedBootstrap(NamedTuple):
 
 
 def bootstrap_ci95(values: FloatArray, *, resamples: int = RESAMPLES, seed: int = _SEED) -> tuple[float, float]:
-    """The percentile bootstrap's 95 % interval of a mean (Efron, 1979).
-
-    Args:
-        values: (V,) finite, V >= 1.
-        resamples: Draws with replacement.
-        seed: Of the draws: the same values give the same interval.
-
-    Returns:
-        Lower and upper end; both the value itself for V = 1.
-    """
+    """The percentile bootstrap's 95 % interval of the mean of (V,) finite values, V >= 1 (Efron, 1979)."""
     return _interval(_resampled_means(np.asarray(values, dtype=np.float64), resamples, seed))
 
 
@@ -54,16 +52,8 @@ def paired_bootstrap(
 
     A video that is hard for both then moves the difference little, which is why it finds what the two intervals by
     themselves do not (Efron and Tibshirani, 1993). One is added to the count and to the number of draws, so that no
-    p-value is 0 (Davison and Hinkley, 1997, section 4.2).
-
-    Args:
-        first: (V,) a metric of each video; NaN where undefined.
-        second: (V,) the same metric of another method, the same videos in the same order.
-        resamples: Draws with replacement.
-        seed: Of the draws: the same values give the same result.
-
-    Raises:
-        ValueError: When they are not two (V,) series.
+    p-value is 0 (Davison and Hinkley, 1997, section 4.2). `first` and `second` are (V,) a metric of the same videos in
+    the same order, NaN where undefined; the same values and seed give the same result.
     """
     one, other = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     if one.ndim != 1 or one.shape != other.shape:
@@ -92,9 +82,6 @@ def _resampled_means(values: FloatArray, resamples: int, seed: int) -> FloatArra
 def _interval(means: FloatArray) -> tuple[float, float]:
     low, high = np.percentile(means, [2.5, 97.5])
     return float(low), float(high)
-
-
-METRICS = ("kendall_tau", "spearman_rho", "f_score_avg", "f_score_max")
 
 
 @dataclass(frozen=True)
@@ -247,13 +234,13 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """Everything that one call of `sspvs evaluate` found.
+class Evaluation(Shown):
+    """Everything that one call of `sspvs evaluate` found; printed, it is the command's table.
 
     Attributes:
         dataset: The dataset's name, such as `summe`.
-        protocols: Names of the protocols asked for, in order.
-        methods: Method -> protocol -> result: what the user brought, or the baseline asked for.
+        protocols: Names of the protocols, in order.
+        methods: Method -> protocol -> result: what the user brought, or a baseline in its place.
         baselines: Baseline -> protocol -> result: the rows that stand beside.
         comparisons: Between the methods, paired.
         unavailable: Protocol -> why it cannot be computed on this dataset.
@@ -277,18 +264,61 @@ class Evaluation:
     versions: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
+    def table(self, published: Iterable[PublishedResult] = ()) -> Table:
+        """The figures as a table: rows, columns and words.
+
+        Args:
+            published: Results to put beside, such as `published_results()`; those on other datasets are left out.
+        """
+        from sspvs.evaluation.comparison import comparison_table
+
+        return comparison_table(self, published)
+
+    def __str__(self) -> str:
+        """The table as text, as wide as the terminal."""
+        from sspvs.evaluation.text import render_text
+
+        return render_text(self.table())
+
+    def _repr_html_(self) -> str:
+        from sspvs.evaluation.text import render_html
+
+        return render_html(self.table())
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """One row a method or baseline, protocol and video."""
+        for beside, methods in ((False, self.methods), (True, self.baselines)):
+            for method, results in methods.items():
+                for protocol, result in results.items():
+                    for video in result.videos:
+                        yield {"method": method, "baseline": beside, "protocol": protocol, **vars(video)}
+
+
+class ShownEvaluation(Shown):
+    """Mixin of results that have an evaluation, such as of a cross-validation: they show it."""
+
+    @property
+    @abstractmethod
+    def evaluation(self) -> Evaluation:
+        """What is shown."""
+
+    def __str__(self) -> str:
+        return str(self.evaluation)
+
+    def _repr_html_(self) -> str:
+        return self.evaluation._repr_html_()
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """One row a method or baseline, protocol and video."""
+        return self.evaluation.records()
+
 
 def _plain(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
 def compare(first: MethodResult, second: MethodResult, metric: str) -> Comparison:
-    """A paired bootstrap over the videos that both methods were evaluated on.
-
-    Args:
-        first: A method's result.
-        second: Another's, under the same protocol.
-        metric: One of `METRICS`.
+    """A paired bootstrap over the videos that both methods were evaluated on, under one protocol.
 
     Raises:
         ValueError: When the protocols differ, there is no such metric, or no video is in both.
@@ -302,13 +332,4 @@ def compare(first: MethodResult, second: MethodResult, metric: str) -> Compariso
     if not pairs:
         raise ValueError(f"{first.method} and {second.method} have no video in common")
     found = paired_bootstrap(*np.array(pairs, dtype=np.float64).T)
-    return Comparison(
-        first.method,
-        second.method,
-        first.protocol,
-        metric,
-        found.difference,
-        found.ci95,
-        found.p_value,
-        found.n_videos,
-    )
+    return Comparison(first.method, second.method, first.protocol, metric, *found)

@@ -40,7 +40,7 @@ def own_ranks(similarity: FloatArray, *, ties: Ties = "pessimistic") -> FloatArr
     if ties not in ("pessimistic", "mean"):
         raise ValueError(f"ties must be 'pessimistic' or 'mean', got {ties!r}")
     if not np.isfinite(scores).all():
-        raise ValueError("similarity holds values that are not finite; no rank can be told from them")
+        raise ValueError("similarity holds values that are not finite: they cannot be ranked")
     own = np.diagonal(scores)[:, None]
     better = (scores > own).sum(axis=1)
     equal = (scores == own).sum(axis=1) - 1  # without itself
@@ -49,13 +49,9 @@ def own_ranks(similarity: FloatArray, *, ties: Ties = "pessimistic") -> FloatArr
 
 
 def retrieval_metrics(similarity: FloatArray, *, ties: Ties = "pessimistic") -> dict[str, float]:
-    """Recall at 1, 5 and 10 and the median rank, both ways.
+    """Recall at 1, 5 and 10 and the median rank, both ways, of an (N, N) similarity of video (rows) and text (columns).
 
     By chance recall at k is k / N and the median rank (N + 1) / 2: N is among the figures.
-
-    Args:
-        similarity: (N, N) of video (rows) and text (columns); higher is nearer.
-        ties: As in `own_ranks`.
 
     Returns:
         `video_to_text_r1`, `_r5`, `_r10` (shares in 0..1), `video_to_text_median_rank`, the same for `text_to_video`,

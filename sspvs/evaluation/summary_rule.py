@@ -62,35 +62,13 @@ class SummaryRule:
         return int(share + _ROUND_OFF)  # 0.29 * 100 is 28.999999999999996 in binary; its floor is meant to be 29
 
     def summarize(self, at_frames: FloatArray, shots: Shots) -> BoolArray:
-        """The summary of scores at every frame.
-
-        Args:
-            at_frames: (N,) finite scores.
-            shots: The video cut into S shots.
-
-        Returns:
-            (N,) bool, whole shots; all False when the knapsack takes nothing.
-
-        Raises:
-            ValueError: When the scores are not N finite numbers.
-        """
+        """(N,) the summary of finite scores at every frame, in whole shots; all False when it takes none."""
         values = self._values(shot_scores(np.asarray(at_frames, dtype=np.float64), shots))
         chosen = knapsack(values, shots.lengths, self.budget_frames(shots))
         return np.repeat(chosen, shots.lengths)
 
     def choose(self, at_frames: FloatArray, shots: Shots) -> BoolArray:
-        """The shots of many summaries of one video at once.
-
-        Args:
-            at_frames: (D, N) finite scores, a row a summary.
-            shots: The video cut into S shots.
-
-        Returns:
-            (D, S) bool, the shots that `summarize` takes for each row.
-
-        Raises:
-            ValueError: When the scores are not (D, N) finite numbers.
-        """
+        """(D, S) the shots that `summarize` takes for each row of (D, N) finite scores."""
         if at_frames.ndim != 2 or at_frames.shape[1] != shots.n_frames:
             raise ValueError(f"scores must be (D, {shots.n_frames}), got shape {at_frames.shape}")
         means = np.add.reduceat(at_frames, shots.bounds[:, 0], axis=1) / shots.lengths

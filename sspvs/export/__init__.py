@@ -1,14 +1,10 @@
 """A summarizer or a refiner for others: as an ONNX file, with a model card, on the Hugging Face hub.
 
-source.py         which checkpoint, and what it says of itself
-onnx.py           export_onnx(task, path): traced, checked, and only then under its name
-onnx_graph.py     what is exported as a graph: its inputs and outputs; onnx_summarizer.py, onnx_refiner.py: of each kind
-onnx_check.py     onnxruntime against torch
-onnx_metadata.py  what the file says of itself
+source.py         which checkpoint, and its facts
+onnx.py           export_onnx(task, path): traced, checked beside torch, and only then under its name
+onnx_graph.py     what is exported as a graph: inputs, outputs and metadata of each kind
 figures.py        result files of evaluations, and whether they are of this checkpoint
-card_figures.py   figures in words and tables
-card_parts.py     the other parts of a model card; card_summarizer.py, card_refined.py: what a kind says for itself
-model_card.py     model_card(source): README.md of a checkpoint folder
+model_card.py     model_card(source): README.md of a checkpoint folder; its templates are card*.md.j2
 hub.py            push_to_hub(source, repo_id)
 """
 

@@ -110,10 +110,10 @@ class Figures:
     @property
     def checkpoint_rule(self) -> str | None:
         """What chose the weights; None when the files do not say."""
-        told = self.settings.get("checkpoint_rule")
-        if told in _NOT_STATED and self.fold is not None:
-            told = (self.fold["chosen"] or {}).get("rule")
-        return None if told in _NOT_STATED else str(told)
+        rule = self.settings.get("checkpoint_rule")
+        if rule in _NOT_STATED and self.fold is not None:
+            rule = (self.fold["chosen"] or {}).get("rule")
+        return None if rule in _NOT_STATED else str(rule)
 
     @property
     def protocol(self) -> str:
@@ -175,7 +175,7 @@ def _entries(row: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 
 def _refuse_others(content: Mapping[str, Any], facts: CheckpointFacts, path: str | Path) -> None:
-    """Whether a file says of itself that it is of another model."""
+    """Refuse a file that states another model, other features or other weights."""
     settings = next(iter(_entries(content).values()), content).get("settings") or content
     theirs = settings.get("feature_fingerprint")
     if theirs is not None and facts.fingerprint is not None:
@@ -192,10 +192,10 @@ def _refuse_others(content: Mapping[str, Any], facts: CheckpointFacts, path: str
         raise CheckpointError(f"{path}: figures of other weights than the checkpoint's; take the fold.json beside them")
     combined = {name: facts.settings[name] for name in ("combine", "post") if name in facts.settings}
     differing = [
-        f"{name} {told[name]}, here {own[name]}"
-        for told, own in ((model, combined), (model.get(facts.network) or {}, facts.settings[facts.network]))
+        f"{name} {theirs[name]}, here {own[name]}"
+        for theirs, own in ((model, combined), (model.get(facts.network) or {}, facts.settings[facts.network]))
         for name in own
-        if name in told and told[name] != own[name]
+        if name in theirs and theirs[name] != own[name]
     ]
     if differing:
         raise CheckpointError(

@@ -1,26 +1,42 @@
-"""Figures in a model card: never without protocol, split and what chose the weights."""
+"""The model card of a checkpoint: `README.md` from the templates beside this module (`card*.md.j2`).
+
+Figures stand in it with their protocol, split and what chose the weights, or not at all.
+"""
 
 from __future__ import annotations
 
+import json
+import math
 import re
-from collections.abc import Callable, Mapping
+import shlex
+from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from sspvs.atomic import write_text
 from sspvs.evaluation.protocol import PROTOCOLS
 from sspvs.evaluation.results import METRICS
-from sspvs.export import card_parts
-from sspvs.export.card_kinds import refined_card, summarizer_card
-from sspvs.export.card_parts import CardKind, code, plain, table
 from sspvs.export.figures import Figures
 from sspvs.export.source import CheckpointFacts, Exported
 from sspvs.sharing import checkpoint_name
+from sspvs.table.text import FIELDS, TextSettings
 from sspvs.tasks.checkpoint import REFINE, SUMMARIZE
 from sspvs.tasks.saved_task import SavedTask
+from sspvs.tasks.settings import settings_from
+from sspvs.types import Fingerprint
 
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+CARD = "README.md"
+UNKNOWN_LICENSE = "unknown"
+_UNKNOWN = "unknown"
+_LICENSE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*")
+_SYNTHETIC = "synthetic:"  # how the backbone of drawn worlds begins
+_TEMPLATES = {SUMMARIZE: "card_summarizer.md.j2", REFINE: "card_refiner.md.j2"}
 _COLUMNS = dict(zip(METRICS, ("tau", "rho", "F1 avg", "F1 max"), strict=True))
 _RULES = {
     "val": "`val`: the best epoch on videos that were held out of training",
@@ -39,124 +55,10 @@ _ROWS = {
     "contrastive": "from the features, without training",
     "contrastive, A alone": "the same, of local dissimilarity alone",
 }
-_OTHER_TERMS = "refined "  # how the rows of other terms of the same refined features begin
-UNKNOWN = (
+_WITHOUT_FIGURES = (
     "Unknown: this card was written without a result file. `sspvs crossval` makes one, and `sspvs export CHECKPOINT "
     "--card --results result.json` puts its figures here."
 )
-
-
-def figures_text(figures: Figures | None) -> str:
-    """Everything that result files say, as Markdown."""
-    if figures is None or (figures.result is None and figures.fold is None):
-        return UNKNOWN
-    parts = [_protocol(figures, name) for name in figures.protocols]
-    if figures.result is not None:
-        parts.append(_of_whom(figures))
-        parts.append("\n".join(f"* {line}" for line in _made_by(figures)))
-    if figures.fold is not None:
-        parts.append(_fold(figures.fold))
-    return "\n\n".join(parts)
-
-
-def _protocol(figures: Figures, name: str) -> str:
-    entry = figures.protocols[name]
-    known = PROTOCOLS.get(name)
-    meaning = "" if known is None else f": {known.sentence}"
-    rows = {plain(entry.get("method", "this")): entry, **figures.baselines(name)}
-    cells = [[row, *(_cell(found.get(metric)) for metric in METRICS)] for row, found in rows.items()]
-    dataset = figures.result.get("dataset") if figures.result else None
-    head = f"Dataset {code(dataset)}, {entry.get('n_videos', 'unknown')} videos, protocol `{name}`{meaning}."
-    return f"{head}\n\n{table(['', *_COLUMNS.values()], cells)}"
-
-
-def _cell(spread: Any) -> str:
-    """A mean with its interval."""
-    if not isinstance(spread, Mapping) or spread.get("mean") is None:
-        return "-"
-    low, high = spread.get("ci95") or (None, None)
-    interval = "" if low is None or high is None else f" [{low:.3f}, {high:.3f}]"
-    return f"{spread['mean']:.3f}{interval}"
-
-
-def _of_whom(figures: Figures) -> str:
-    if (figures.result or {}).get("crossval") is None:
-        return (
-            "The result file is of scores, and does not say which checkpoint made them; that it was this one is the "
-            "word of whoever wrote this card."
-        )
-    return (
-        "These are figures of models that were trained in this way, one a fold and seed, each tested on videos it was "
-        "not trained on; not of this checkpoint alone."
-    )
-
-
-def _made_by(figures: Figures) -> list[str]:
-    settings, coverage, result = figures.settings, figures.coverage, figures.result or {}
-    rule = settings["rule"].get("name", "unknown") if isinstance(settings.get("rule"), Mapping) else "unknown"
-    seeds = ", ".join(map(str, settings.get("seeds") or ())) or "unknown"
-    made_with = ", ".join(f"{name} {version}" for name, version in (result.get("versions") or {}).items()) or "unknown"
-    beside = dict.fromkeys(name for protocol in figures.protocols for name in figures.baselines(protocol))
-    lines = [
-        *(f"{name}: {meaning}." for name, meaning in _ROWS.items() if name in beside),
-        *(f"{name}: other terms of the same refined features." for name in beside if name.startswith(_OTHER_TERMS)),
-        "tau is Kendall's tau-b, rho Spearman's; in brackets the bootstrap 95 % interval of the mean over videos.",
-        "F1 is of a summary of 15 % of the frames against each user's: the mean over users (avg), the best user (max); "
-        f"rule `{rule}`.",
-        f"Tested: {plain(coverage.get('n_tested'))} of the dataset's {plain(coverage.get('n_dataset'))} videos.",
-        _split(coverage),
-        f"Weights chosen by {_rule(figures.checkpoint_rule)}.",
-        f"Seeds: {seeds}.",
-        *_over_seeds(result),
-        f"Dataset file: SHA-256 {code(settings.get('dataset_sha256'))}.",
-        f"Versions: {made_with}.",
-    ]
-    return [*lines, *(f"Note: {plain(warning)}" for warning in result.get("warnings") or ())]
-
-
-def _over_seeds(result: Mapping[str, Any]) -> list[str]:
-    """How far apart the seeds are, by protocol; nothing of one seed."""
-    lines = []
-    for protocol, known in ((result.get("crossval") or {}).get("protocols") or {}).items():
-        over = (known or {}).get("over_seeds") or {}
-        spread = {name: (over.get(name) or {}).get("std") for name in METRICS}
-        told = [f"{_COLUMNS[name]} {std:.3f}" for name, std in spread.items() if std is not None]
-        if told:
-            lines.append(f"Standard deviation over seeds under `{protocol}`: {', '.join(told)}.")
-    return lines
-
-
-def _split(coverage: Mapping[str, Any]) -> str:
-    if coverage.get("split_sha256") is None:
-        return "Split: unknown."
-    told = {name: coverage.get(f"split_{name}") for name in ("file", "sha256", "setting", "folds")}
-    return (
-        f"Split: {code(told['file'] or 'made by sspvs')}, SHA-256 {code(told['sha256'])}, {told['setting']}, "
-        f"{told['folds']} folds."
-    )
-
-
-def _rule(name: str | None) -> str:
-    return "a rule that is unknown" if name is None else _RULES.get(name, f"`{name}`")
-
-
-def _fold(fold: Mapping[str, Any]) -> str:
-    """Of the checkpoint itself."""
-    figures, chosen = (fold[name] or {} for name in ("figures", "chosen"))
-    shown = [f"{_COLUMNS[m]} {value:.3f}" for m, value in figures.items() if m in _COLUMNS and value is not None]
-    rule, why = _rule(chosen.get("rule")), plain(chosen.get("why"))
-    return (
-        f"This checkpoint by itself: fold {fold.get('fold')} (the first is 0), seed {fold.get('seed')}, trained on "
-        f"{plain(fold.get('train'))} videos, weights chosen by {rule}: {why}. On "
-        f"the {len(fold.get('test') or ())} videos that the fold tests: {', '.join(shown) or 'nothing is defined'} "
-        "(tau and rho under `per-user` where the dataset has its users' scores, else under `mean-annotator`)."
-    )
-
-
-CARD = "README.md"
-UNKNOWN_LICENSE = "unknown"
-_LICENSE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*")
-_KINDS: Mapping[str, Callable[[CheckpointFacts], CardKind]] = {SUMMARIZE: summarizer_card, REFINE: refined_card}
 
 
 def model_card(
@@ -174,7 +76,7 @@ def model_card(
         source: A checkpoint folder, a `.ckpt` file, a hub id on this machine, or a task.
         name: What users shall call it: its hub id, or its folder; `source` when None.
         on_hub: Whether `name` is a hub id.
-        license: Of the weights, as the hub abbreviates licences (`apache-2.0`, `cc-by-nc-4.0`); nobody but you knows.
+        license: Of the weights, as the hub abbreviates licences (`apache-2.0`, `cc-by-nc-4.0`).
         figures: How well it does, from result files.
         onnx: Name of an ONNX file of it that lies beside the card.
 
@@ -188,21 +90,65 @@ def model_card(
     facts = CheckpointFacts.of(source)
     if name is None:
         name = "checkpoint" if isinstance(source, SavedTask) else checkpoint_name(source)
-    name = " ".join(name.split())
-    kind = _KINDS[facts.kind](facts)
-    parts = {
-        "Use": card_parts.usage(facts, kind, name, on_hub=on_hub, onnx=onnx),
-        **kind.sections,
-        "Features": card_parts.features(facts),
-        "Figures": figures_text(figures),
-        "Limits": card_parts.limits(facts, kind),
-        "Settings": card_parts.settings_table(kind),
-        "Initialised from": card_parts.origin(facts),
-        "Licence": f"Of the weights: {license}. The code, sspvs, is under Apache-2.0.",
-    }
-    head = f"# {plain(name)}\n\n{kind.about}"
-    body = "\n\n".join([head, *(f"## {heading}\n\n{text}" for heading, text in parts.items())])
-    return f"---\n{_front_matter(kind, license)}---\n\n{body}\n"
+    settings, made_by = facts.settings, facts.fingerprint
+    if facts.kind == SUMMARIZE:
+        guided = settings["summarizer"]["text_guidance"] != "none"
+        tags = [settings["summarizer"]["head"], *(["multimodal"] if guided else [])]
+        order = ("query", "title", "category") if settings.get("title_as_query") else ("title", "query", "category")
+        read = next((field for field in order if guided and settings["text_fields"].get(field)), None)
+        trained = "frozen" if settings["freeze_encoder"] else "trained"
+        own = {
+            "weights": f"{facts.n_weights:,} numbers; video tower {trained}",
+            "option": f' --{read} "what it is about"' if read else "",
+            "text_fields": FIELDS,
+            "words": settings_from(TextSettings, settings["text_fields"]).total if guided else 0,
+        }
+    else:
+        tags = ["unsupervised", "contrastive"]
+        own = {
+            "weights": f"{facts.n_weights:,} numbers",
+            "option": "",
+            # T of the shortest video whose frames have another frame as neighbour
+            "fewest_frames": math.ceil(2 / settings["losses"]["neighbour_fraction"] - 1e-9),
+        }
+    front = {"library_name": "sspvs", "license": license, "tags": ["sspvs", "video-summarization", *tags]}
+    template = _cards().get_template(_TEMPLATES[facts.kind])
+    return template.render(
+        front_matter=yaml.safe_dump(front, sort_keys=False),
+        name=_one_line(name),
+        on_hub=on_hub,
+        flag=" --download" if on_hub else "",
+        license=license,
+        onnx=onnx,
+        sspvs=facts.sspvs,
+        settings=settings,
+        feature_dim=facts.feature_dim,
+        made_by=made_by,
+        digest=None if made_by is None else Fingerprint(**made_by).digest,
+        synthetic=made_by is not None and str(made_by["backbone"]).startswith(_SYNTHETIC),
+        figures=figures_text(figures),
+        origins=list(_origins(settings)),
+        **own,
+    )
+
+
+def figures_text(figures: Figures | None) -> str:
+    """Everything that result files say, as Markdown."""
+    if figures is None or (figures.result is None and figures.fold is None):
+        return _WITHOUT_FIGURES
+    text = (
+        _cards()
+        .get_template("card_figures.md.j2")
+        .render(
+            figures=figures,
+            columns=_COLUMNS,
+            protocols=PROTOCOLS,
+            rows=_ROWS,
+            beside=dict.fromkeys(name for protocol in figures.protocols for name in figures.baselines(protocol)),
+            over_seeds=dict(_over_seeds(figures.result or {})),
+        )
+    )
+    return text.removesuffix("\n")
 
 
 def write_model_card(path: Path, card: str, *, overwrite: bool = False) -> None:
@@ -224,8 +170,76 @@ def write_model_card(path: Path, card: str, *, overwrite: bool = False) -> None:
     write_text(path, card)
 
 
-def _front_matter(kind: CardKind, license: str) -> str:  # noqa: A002
-    """YAML that the hub reads."""
-    tags = ["sspvs", "video-summarization", *kind.tags]
-    text: str = yaml.safe_dump({"library_name": "sspvs", "license": license, "tags": tags}, sort_keys=False)
-    return text
+@cache
+def _cards() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    cards = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=StrictUndefined,
+    )
+    cards.filters.update(
+        words=_words,
+        code=_code,
+        one_line=_one_line,
+        quote=shlex.quote,
+        json=json.dumps,
+        sizes=_sizes,
+        spread=_spread,
+        rule=_rule,
+        checkpoint_name=checkpoint_name,
+    )
+    return cards
+
+
+def _one_line(value: object) -> str:
+    return " ".join(str(value).split())
+
+
+def _words(value: object) -> str:
+    """A value on one line, without what Markdown takes for a column or code; `unknown` for None."""
+    text = _UNKNOWN if value is None else _one_line(value)
+    return text.replace("|", "\\|").replace("`", "'").replace("<", "&lt;")
+
+
+def _code(value: object) -> str:
+    """A value as code on one line; `unknown`, as a word, for None."""
+    return _UNKNOWN if value is None else "`{}`".format(_one_line(value).replace("`", "'").replace("|", "\\|"))
+
+
+def _sizes(settings: Mapping[str, Any], *names: str) -> str:
+    """Settings by name on one line; without those that are not there, or None."""
+    return ", ".join(f"{name} {_words(settings[name])}" for name in names if settings.get(name) is not None)
+
+
+def _spread(spread: Any) -> str:
+    """A mean with its interval."""
+    if not isinstance(spread, Mapping) or spread.get("mean") is None:
+        return "-"
+    low, high = spread.get("ci95") or (None, None)
+    interval = "" if low is None or high is None else f" [{low:.3f}, {high:.3f}]"
+    return f"{spread['mean']:.3f}{interval}"
+
+
+def _rule(name: str | None) -> str:
+    return "a rule that is unknown" if name is None else _RULES.get(name, f"`{name}`")
+
+
+def _over_seeds(result: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
+    """Protocol -> how far apart the seeds are, by metric; nothing of one seed."""
+    for protocol, known in ((result.get("crossval") or {}).get("protocols") or {}).items():
+        over = (known or {}).get("over_seeds") or {}
+        stds = {name: (over.get(name) or {}).get("std") for name in METRICS}
+        if words := [f"{_COLUMNS[name]} {std:.3f}" for name, std in stds.items() if std is not None]:
+            yield protocol, words
+
+
+def _origins(settings: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """What it was initialised from, what that was initialised from, and so on."""
+    origin = settings.get("initialised_from")
+    while origin is not None:
+        yield origin
+        origin = origin.get("initialised_from")

@@ -1,4 +1,4 @@
-"""What an ONNX file says of itself, so that somebody who has nothing else can use it."""
+"""A checkpoint as an ONNX file: traced, compared with torch, with metadata by which one can use it alone."""
 
 from __future__ import annotations
 
@@ -25,30 +25,11 @@ from sspvs.sharing import named
 from sspvs.tasks.checkpoint import VERSION
 from sspvs.tasks.summarize import SummarizeTask
 
-
-def onnx_metadata(task: Exported, graph: ExportGraph, figures: Figures | None) -> dict[str, str]:
-    """Key -> text; what is structured is JSON.
-
-    Args:
-        task: What was exported.
-        graph: As what.
-        figures: How well it does, when known.
-    """
-    return {
-        "kind": task.kind,
-        "version": str(VERSION),
-        "sspvs": package_version(),
-        "settings": json.dumps(named(task.hparams)),
-        "feature_fingerprint": json.dumps(task.feature_fingerprint),
-        "features": "as the backbone of feature_fingerprint gives them, not normalised; null: nobody recorded which",
-        "protocol": "unknown" if figures is None else figures.protocol,
-        "figures": json.dumps(None if figures is None else figures.means),
-        **graph.metadata,
-    }
-
-
+OPSET = 17
+"""The first that has layer normalisation, and the last that torch 2.2 writes."""
 TOLERANCE = 1e-4
 """Largest difference between a value of onnxruntime and torch's; scores are in [0, 1], refined features around 1."""
+_MOST_BYTES = 2_000_000_000  # a protobuf message has less than 2 GiB
 _LENGTHS, _LONGEST = (1, 7, 50), 2048
 _FEW_WORDS = 5
 
@@ -57,130 +38,12 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class OnnxCheck:
-    """What was compared, and how it came out.
-
-    Attributes:
-        runtime: The version of onnxruntime.
-        picks: T of the videos that were compared.
-        max_difference: Largest difference of a value.
-        tolerance: What was allowed.
-    """
+    """What was compared: onnxruntime's version, T of the videos, the largest difference, and what is allowed."""
 
     runtime: str
     picks: tuple[int, ...]
     max_difference: float
     tolerance: float = TOLERANCE
-
-
-def load_runtime() -> Any:
-    """The module onnxruntime.
-
-    Raises:
-        MissingExtraError: It is not installed.
-    """
-    try:
-        return load_onnxruntime()
-    except ImportError as error:
-        raise MissingExtraError(
-            f"an ONNX file is checked with onnxruntime, which cannot be imported ({first_line(error)}); pip install "
-            "onnxruntime, or leave the check out (--no-check)"
-        ) from error
-
-
-def check_onnx(path: Path, graph: ExportGraph) -> OnnxCheck:
-    """Compare a file with the network it was made of.
-
-    Each batch has three videos: one of full length, one of half of it, and one of a single frame; with text, one has
-    half of its text and one has none. torch takes each alone, without padding.
-
-    Args:
-        path: The file.
-        graph: What it was traced from.
-
-    Raises:
-        ExportError: It does not run, or gives other values.
-        MissingExtraError: onnxruntime is not installed.
-    """
-    runtime = load_runtime()
-    options = runtime.SessionOptions()
-    options.log_severity_level = 4  # what goes wrong is raised
-    options.intra_op_num_threads = torch.get_num_threads()
-    generator = torch.Generator().manual_seed(1)
-    lengths, worst = lengths_to_check(graph), 0.0
-    try:
-        session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        for number, picks in enumerate(lengths):
-            words = graph.words if graph.words is None or graph.words_fixed or number else _FEW_WORDS
-            given = _padded(graph.drawn(3, picks, words, generator))
-            worst = max(worst, _difference(session, graph, given, picks))
-        worst = max(worst, _difference(session, graph, tuple(part[:1] for part in given), picks))
-    except ExportError:
-        raise
-    except Exception as error:  # onnxruntime's own kinds
-        raise ExportError(f"onnxruntime {runtime.__version__} does not run the file: {first_line(error)}") from error
-    return OnnxCheck(runtime.__version__, lengths, worst)
-
-
-def lengths_to_check(graph: ExportGraph) -> tuple[int, ...]:
-    """A few, and around the lengths where something changes, as far as they are not too long to compute here."""
-    most = _LONGEST if graph.longest is None else min(graph.longest, _LONGEST)
-    return tuple(sorted(length for length in {*_LENGTHS, *graph.turning_points} if length <= most))
-
-
-def _padded(given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """Three videos, the second one shorter and the third one of a single frame; texts: half of one, one, none."""
-    picks = given[0].shape[1]
-    given[1][1, math.ceil(picks / 2) :] = False
-    given[1][2, 1:] = False
-    if len(given) > 2:
-        given[3][0, math.ceil(given[3].shape[1] / 2) :] = False
-        given[3][2] = False
-    return given
-
-
-def _difference(session: Any, graph: ExportGraph, given: tuple[Tensor, ...], picks: int) -> float:
-    """The largest difference of a value of a batch.
-
-    Raises:
-        ExportError: It is larger than allowed, or there are values in the padding.
-    """
-    names = dict(zip(graph.inputs, given, strict=True))
-    found: list[Array] = session.run(list(graph.outputs), {name: tensor.numpy() for name, tensor in names.items()})
-    expected = _alone(graph, given)
-    gaps = [np.abs(ours - theirs).max(initial=0.0) for ours, theirs in zip(found, expected, strict=True)]
-    largest = float(np.max(gaps))  # NaN where there is one
-    if not math.isfinite(largest):
-        raise ExportError("the checkpoint gives values that are no numbers; are its weights whole?")
-    if largest > TOLERANCE:
-        raise ExportError(
-            f"the exported file gives other values than torch: they differ by up to {largest:.2g} for videos of "
-            f"{picks} frames, allowed is {TOLERANCE:g}; nothing was written. Another torch or opset may do better"
-        )
-    return largest
-
-
-def _alone(graph: ExportGraph, given: tuple[Tensor, ...]) -> list[Array]:
-    """What torch says of each video alone, output by output, zero in the padding."""
-    features, mask, *text = given
-    rows = []
-    with torch.inference_mode():
-        for row, length in enumerate(mask.sum(dim=1).tolist()):
-            own = [part[row : row + 1] for part in text]
-            own = own if own and bool(own[1].any()) else []
-            said = graph.said(features[row : row + 1, :length], mask[row : row + 1, :length], *own)
-            axes = graph.picks_axes.values()
-            rows.append([_lengthened(one.numpy(), axis, mask.shape[1]) for one, axis in zip(said, axes, strict=True)])
-    return [np.concatenate(output) for output in zip(*rows, strict=True)]
-
-
-def _lengthened(values: Array, axis: int, picks: int) -> Array:
-    """With zeros at the end of an axis."""
-    return np.pad(values, [(0, picks - size if number == axis else 0) for number, size in enumerate(values.shape)])
-
-
-OPSET = 17
-"""The first that has layer normalisation, and the last that torch 2.2 writes."""
-_MOST_BYTES = 2_000_000_000  # a protobuf message has less than 2 GiB
 
 
 @dataclass(frozen=True)
@@ -193,8 +56,8 @@ class OnnxReport:
         inputs: Names, in order.
         outputs: Names, in order.
         n_bytes: Its size.
-        metadata: What it says of itself.
-        check: How it compares with torch; None when nobody looked.
+        metadata: Key -> text in the file.
+        check: How it compares with torch; None when not compared.
     """
 
     path: Path
@@ -252,7 +115,7 @@ def export_onnx(
             raise ExportError(f"{n_bytes / 1e9:.1f} GB of weights are too many for one ONNX file, which ends at 2 GB")
         trace_to(temporary, graph, opset)
         metadata = onnx_metadata(task, graph, figures)
-        _say(onnx, temporary, metadata)
+        _add_metadata(onnx, temporary, metadata)
         found = check_onnx(temporary, graph) if check else None
         n_bytes = temporary.stat().st_size
     return OnnxReport(target, opset, graph.inputs, graph.outputs, n_bytes, metadata, found)
@@ -263,8 +126,23 @@ def graph_of(task: Exported) -> ExportGraph:
     return SummarizerGraph(task) if isinstance(task, SummarizeTask) else RefinerGraph(task)
 
 
-def _say(onnx: Any, path: Path, metadata: Mapping[str, str]) -> None:
-    """Put the metadata into a file, and look whether it is well formed."""
+def onnx_metadata(task: Exported, graph: ExportGraph, figures: Figures | None) -> dict[str, str]:
+    """Key -> text of what a file says of itself; what is structured is JSON."""
+    return {
+        "kind": task.kind,
+        "version": str(VERSION),
+        "sspvs": package_version(),
+        "settings": json.dumps(named(task.hparams)),
+        "feature_fingerprint": json.dumps(task.feature_fingerprint),
+        "features": "as the backbone of feature_fingerprint gives them, not normalised; null: not recorded",
+        "protocol": "unknown" if figures is None else figures.protocol,
+        "figures": json.dumps(None if figures is None else figures.means),
+        **graph.metadata,
+    }
+
+
+def _add_metadata(onnx: Any, path: Path, metadata: Mapping[str, str]) -> None:
+    """Put the metadata into a file, and check that it is well formed."""
     model = onnx.load(str(path))
     model.producer_name, model.producer_version = "sspvs", metadata["sspvs"]
     onnx.helper.set_model_props(model, dict(metadata))
@@ -285,3 +163,96 @@ def _load_onnx() -> Any:
             f"exporting needs the package onnx, which cannot be imported ({first_line(error)}); pip install onnx"
         ) from error
     return onnx
+
+
+def load_runtime() -> Any:
+    """The module onnxruntime; `MissingExtraError` where it is not installed."""
+    try:
+        return load_onnxruntime()
+    except ImportError as error:
+        raise MissingExtraError(
+            f"an ONNX file is checked with onnxruntime, which cannot be imported ({first_line(error)}); pip install "
+            "onnxruntime, or leave the check out (--no-check)"
+        ) from error
+
+
+def check_onnx(path: Path, graph: ExportGraph) -> OnnxCheck:
+    """Compare a file with the network it was made of.
+
+    Each batch has three videos: one of full length, one of half of it, and one of a single frame; with text, one has
+    half of its text and one has none. torch takes each alone, without padding.
+
+    Raises:
+        ExportError: It does not run, or gives other values.
+    """
+    runtime = load_runtime()
+    options = runtime.SessionOptions()
+    options.log_severity_level = 4  # what goes wrong is raised
+    options.intra_op_num_threads = torch.get_num_threads()
+    generator = torch.Generator().manual_seed(1)
+    lengths, worst = lengths_to_check(graph), 0.0
+    try:
+        session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        for number, picks in enumerate(lengths):
+            words = graph.words if graph.words is None or graph.words_fixed or number else _FEW_WORDS
+            given = _padded(graph.drawn(3, picks, words, generator))
+            worst = max(worst, _difference(session, graph, given, picks))
+        worst = max(worst, _difference(session, graph, tuple(part[:1] for part in given), picks))
+    except ExportError:
+        raise
+    except Exception as error:  # onnxruntime's own kinds
+        raise ExportError(f"onnxruntime {runtime.__version__} does not run the file: {first_line(error)}") from error
+    return OnnxCheck(runtime.__version__, lengths, worst)
+
+
+def lengths_to_check(graph: ExportGraph) -> tuple[int, ...]:
+    """A few, and around the lengths where something changes, as far as they are not too long to compute here."""
+    most = _LONGEST if graph.longest is None else min(graph.longest, _LONGEST)
+    return tuple(sorted(length for length in {*_LENGTHS, *graph.turning_points} if length <= most))
+
+
+def _padded(given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """Three videos, the second one shorter and the third one of a single frame; texts: half of one, one, none."""
+    picks = given[0].shape[1]
+    given[1][1, math.ceil(picks / 2) :] = False
+    given[1][2, 1:] = False
+    if len(given) > 2:
+        given[3][0, math.ceil(given[3].shape[1] / 2) :] = False
+        given[3][2] = False
+    return given
+
+
+def _difference(session: Any, graph: ExportGraph, given: tuple[Tensor, ...], picks: int) -> float:
+    """The largest difference of a value of a batch; refused when it is larger than allowed or not finite."""
+    names = dict(zip(graph.inputs, given, strict=True))
+    found: list[Array] = session.run(list(graph.outputs), {name: tensor.numpy() for name, tensor in names.items()})
+    expected = _alone(graph, given)
+    gaps = [np.abs(ours - theirs).max(initial=0.0) for ours, theirs in zip(found, expected, strict=True)]
+    largest = float(np.max(gaps))  # NaN where there is one
+    if not math.isfinite(largest):
+        raise ExportError("the checkpoint gives values that are no numbers; are its weights whole?")
+    if largest > TOLERANCE:
+        raise ExportError(
+            f"the exported file gives other values than torch: they differ by up to {largest:.2g} for videos of "
+            f"{picks} frames, allowed is {TOLERANCE:g}; nothing was written. Another torch or opset may do better"
+        )
+    return largest
+
+
+def _alone(graph: ExportGraph, given: tuple[Tensor, ...]) -> list[Array]:
+    """What torch gives for each video alone, output by output, zero in the padding."""
+    features, mask, *text = given
+    rows = []
+    with torch.inference_mode():
+        for row, length in enumerate(mask.sum(dim=1).tolist()):
+            own = [part[row : row + 1] for part in text]
+            own = own if own and bool(own[1].any()) else []
+            outputs = graph.expected(features[row : row + 1, :length], mask[row : row + 1, :length], *own)
+            named = zip(outputs, graph.picks_axes.values(), strict=True)
+            rows.append([_lengthened(one.numpy(), axis, mask.shape[1]) for one, axis in named])
+    return [np.concatenate(output) for output in zip(*rows, strict=True)]
+
+
+def _lengthened(values: Array, axis: int, picks: int) -> Array:
+    """With zeros at the end of an axis."""
+    return np.pad(values, [(0, picks - size if number == axis else 0) for number, size in enumerate(values.shape)])

@@ -76,13 +76,13 @@ class ExportGraph(nn.Module, ABC):
         """
 
     @abstractmethod
-    def said(self, features: Tensor, mask: Tensor, *text: Tensor) -> tuple[Tensor, ...]:
-        """What torch says, without this graph, of videos without padding; without text where none is given."""
+    def expected(self, features: Tensor, mask: Tensor, *text: Tensor) -> tuple[Tensor, ...]:
+        """What torch gives for videos without padding, without this graph; without text where none is given."""
 
     @property
     @abstractmethod
     def metadata(self) -> dict[str, str]:
-        """What a file of it says of itself beside what every file says."""
+        """Of a file of it, beside what every file has."""
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -119,11 +119,7 @@ class ExportGraph(nn.Module, ABC):
 
 
 def trace_to(path: Path, graph: ExportGraph, opset: int) -> None:
-    """Write the graph as an ONNX file.
-
-    Raises:
-        ExportError: torch cannot.
-    """
+    """Write the graph as an ONNX file; `ExportError` where torch cannot."""
     how: dict[str, Any] = {}
     if "dynamo" in inspect.signature(torch.onnx.export).parameters:
         how["dynamo"] = False
@@ -151,11 +147,7 @@ def trace_to(path: Path, graph: ExportGraph, opset: int) -> None:
 
 
 class SummarizerGraph(ExportGraph):
-    """A summarizer that scores videos in one piece.
-
-    Args:
-        task: The summarizer; left as it is.
-    """
+    """A summarizer that scores videos in one piece; its task is left as it is."""
 
     def __init__(self, task: SummarizeTask) -> None:
         video, settings, tower = task.model.video_encoder.settings, task.model.settings, task.model.text_encoder
@@ -179,7 +171,7 @@ class SummarizerGraph(ExportGraph):
         out = self.model.score_at_once(features, mask, self.model.read(tokens, token_mask, None))
         return out.scores.masked_fill(~mask, 0.0), out.stage_scores.masked_fill(~mask[:, None], 0.0)
 
-    def said(self, features: Tensor, mask: Tensor, *text: Tensor) -> tuple[Tensor, ...]:
+    def expected(self, features: Tensor, mask: Tensor, *text: Tensor) -> tuple[Tensor, ...]:
         """As in the base."""
         out = self.model(features, mask, *text)
         return out.scores, out.stage_scores
@@ -223,11 +215,7 @@ FEATURES, UNIQUENESS = "refined_features", "uniqueness"
 
 
 class RefinerGraph(ExportGraph):
-    """A refiner of videos of any length, and its uniqueness head where it has one.
-
-    Args:
-        task: The refiner; left as it is.
-    """
+    """A refiner of videos of any length, and its uniqueness head where it has one; its task is left as it is."""
 
     def __init__(self, task: RefineTask) -> None:
         settings = task.model.settings
@@ -237,10 +225,10 @@ class RefinerGraph(ExportGraph):
 
     def forward(self, features: Tensor, mask: Tensor, *text: Tensor) -> tuple[Tensor, ...]:
         """(B, T, E) refined features, not normalised, and (B, T) uniqueness in [0, 1]; zero in the padding."""
-        refined, *unique = self.said(features, mask, *text)
+        refined, *unique = self.expected(features, mask, *text)
         return refined, *(one.masked_fill(~mask, 0.0) for one in unique)
 
-    def said(self, features: Tensor, mask: Tensor, *text: Tensor) -> tuple[Tensor, ...]:  # noqa: ARG002  it reads none
+    def expected(self, features: Tensor, mask: Tensor, *text: Tensor) -> tuple[Tensor, ...]:  # noqa: ARG002  it reads none
         """As in the base."""
         refined, logits = self.model(features, mask)
         return (refined,) if logits is None else (refined, logits.sigmoid())

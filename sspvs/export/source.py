@@ -84,23 +84,13 @@ class CheckpointFacts:
 
 
 def load_exported(source: str | Path) -> Exported:
-    """A task from a checkpoint folder, a `.ckpt` file or a hub id on this machine.
-
-    Raises:
-        CheckpointError: It cannot be read, or is of something else.
-        WeightsNotFoundError: Nothing is there.
-    """
+    """A task from a checkpoint folder, a `.ckpt` file or a hub id on this machine."""
     found = find_exported(source)
     return _TASKS[found.kind].from_pretrained(found.path)
 
 
 def find_exported(source: str | Path) -> FoundCheckpoint:
-    """Where a checkpoint lies; say what it is when it is none to be exported.
-
-    Raises:
-        CheckpointError: It is of pretraining, or cannot be read.
-        WeightsNotFoundError: Nothing is there.
-    """
+    """Where a checkpoint lies; one of pretraining is refused, for it scores no frames."""
     found = find_checkpoint(source, (*_TASKS, PRETRAIN))
     if found.kind == PRETRAIN:
         raise CheckpointError(

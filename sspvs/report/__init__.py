@@ -1,10 +1,8 @@
 """What a summary looks like, and what an evaluation looks like: data files, pictures, interactive pages.
 
 What is exported here takes a `Summary` and writes one file (or a folder of key frames) whole or not at all. Pictures
-need matplotlib and Pillow, `.otio` needs the extra `export`; each is imported only when its function runs.
-
-An evaluation has modules of its own: `evaluation_table` (the comparison table, as text and Markdown),
-`evaluation_page` (one HTML file) and `evaluation_plots` (one picture).
+need matplotlib and Pillow, `.otio` needs the extra `export`; each is imported only when its function runs. `page`
+has what all pages share, `evaluation_page` and `plots` draw the table of an evaluation, `notebook` shows a summary.
 """
 
 from sspvs.report.edit_list import write_edl, write_otio

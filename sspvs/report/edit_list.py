@@ -66,11 +66,7 @@ class EditClock:
 
 
 def edit_clock(summary: Summary) -> EditClock:
-    """Choose the clock for a video from its presentation times and its timecode.
-
-    Args:
-        summary: Whose video.
-    """
+    """Choose the clock for a video from its presentation times and its timecode."""
     seconds = np.asarray(summary.timeline.frame_seconds, dtype=np.float64)
     tag, fps = summary.info.timecode, summary.info.fps
     if not (math.isfinite(fps) and fps > 0):
@@ -111,11 +107,7 @@ def _constant_rate(seconds: FloatArray, fps: float) -> float | None:
 
 
 def _read_timecode(tag: str, rates: Sequence[int]) -> tuple[int | None, int, bool]:
-    """A container's timecode as a frame number, at the first of some rates that can count it.
-
-    Returns:
-        Frames since 00:00:00:00 (None when no rate can count it), the rate, and whether it is drop-frame.
-    """
+    """A container's timecode as frames since 00:00:00:00, the first rate that can count it, whether drop-frame."""
     match = _TIMECODE.fullmatch(tag)
     if match is not None:
         hours, minutes, seconds, frames = (int(match[group]) for group in (1, 2, 3, 5))
@@ -136,15 +128,7 @@ def _counting(tag: str, start: int | None, rate: int, drop_frame: bool) -> str:
 
 
 def edit_frames(summary: Summary, clock: EditClock) -> list[tuple[int, int]]:
-    """The summary's segments on an editor's clock.
-
-    Args:
-        summary: Whose segments.
-        clock: From `edit_clock`.
-
-    Returns:
-        Half-open (start, end) in frames of `clock.rate` since 00:00:00:00, each at least one frame long.
-    """
+    """The segments as half-open (start, end) in frames of `clock.rate` since 00:00:00:00, each at least one."""
     first, rate = clock.start or 0, clock.exact_rate
     if clock.counts_frames:
         return [(first + int(start), first + int(end)) for start, end in summary.segments]
@@ -153,15 +137,10 @@ def edit_frames(summary: Summary, clock: EditClock) -> list[tuple[int, int]]:
 
 
 def timecode(frame: int, rate: int, *, drop_frame: bool = False) -> str:
-    """Timecode of a frame count: `HH:MM:SS:FF`, or drop-frame `HH:MM:SS;FF`.
+    """Timecode of a frame count: `HH:MM:SS:FF`, or drop-frame `HH:MM:SS;FF` where the rate is a multiple of 30.
 
     Drop-frame numbering (SMPTE ST 12-1) leaves out the first 2 numbers (4 at 60 fps) of each minute but every tenth,
     so that 29.97 frames a second, counted as 30, stay with the time of day.
-
-    Args:
-        frame: Frames since 00:00:00:00.
-        rate: Whole frames per second.
-        drop_frame: Whether to count drop-frame; `rate` must be a multiple of 30.
     """
     if drop_frame:
         dropped = rate // 15

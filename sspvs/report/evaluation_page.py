@@ -1,4 +1,4 @@
-"""What the page of an evaluation draws from: one JSON document, small enough for a whole dataset.
+"""The page of an evaluation: one HTML file with its table, plots of all videos, and what made the figures.
 
 Curves and users' scores are means over at most `COLUMNS` stretches of a video, stretched to their own range: what is
 drawn is a picture; every figure comes from all frames.
@@ -9,23 +9,19 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from string import Template
 from typing import Any
 
 import numpy as np
 
 from sspvs.atomic import write_text
 from sspvs.evaluation.prediction import Prediction
-from sspvs.evaluation.published import PublishedResult
 from sspvs.evaluation.results import METRICS, Evaluation, MethodResult
 from sspvs.evaluation.summary_rule import RULES, SummaryRule
-from sspvs.report.evaluation_columns import F1, SHORT, in_words
-from sspvs.report.evaluation_html import apart_html, blocks_html
-from sspvs.report.evaluation_table import Table, comparison_table, dataset_title, drawn_metrics, own_rows
-from sspvs.report.page import definition_rows, escape, json_island, notice, part, policy, script_of, style_of
-from sspvs.report.tables import generated_by, plain
+from sspvs.evaluation.table import SHORT, Column, Table, in_words, number
+from sspvs.report.page import render
+from sspvs.report.tables import plain
 from sspvs.selection.summary import hold_scores
 from sspvs.types import Annotations, BoolArray, FloatArray
 
@@ -33,40 +29,78 @@ COLUMNS = 320
 MAX_VIDEOS = 300
 LEVELS = 5
 MAX_USERS = 40
+_SCRIPTS = ("evaluation_spread.js", "evaluation_video.js", "evaluation_page.js")
+_LONGEST_SETTING = 160
+_STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0)
+_TICKS = 4
 
 
-def evaluation_document(
-    evaluation: Evaluation,
+def write_evaluation_page(
+    path: Path,
     table: Table,
+    dataset: Mapping[str, Annotations],
+    predictions: Mapping[str, Mapping[str, Prediction]],
+    *,
+    rule: SummaryRule | None = None,
+) -> None:
+    """Write the page.
+
+    Args:
+        path: The HTML file to write.
+        table: The evaluation's table.
+        dataset: Key -> annotations, of the evaluated videos at least.
+        predictions: Method -> key -> its scores, drawn beside what users gave; methods without any have figures only.
+        rule: How summaries are made from scores; what the results say when None.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    evaluation = table.evaluation
+    names = {v.key: v.name for by_name in table.results.values() for r in by_name.values() for v in r.videos}
+    protocols = [block.measure for block in table.blocks if block.measure in evaluation.protocols]
+    document = _document(table, protocols, names, dataset, predictions, _rule_of(evaluation) if rule is None else rule)
+    users = sorted({dataset[key].n_users for key in names if key in dataset})
+    symbols = {**SHORT, "kendall_tau": "&tau;", "spearman_rho": "&rho;"}
+    page = render(
+        "evaluation_page.html",
+        document,
+        styles=["evaluation_page.css"],
+        scripts=_SCRIPTS,
+        filters={"number": number, "finite": math.isfinite, "symbol": symbols.__getitem__},
+        table=table,
+        evaluation=evaluation,
+        methods=list(evaluation.methods),
+        scales={block.measure: Scale(block.drawn) for block in table.blocks},
+        n_tested=len(names),
+        n_dataset=evaluation.coverage.get("n_dataset", len(dataset)),
+        n_drawn=len(document["videos"]),
+        most_videos=MAX_VIDEOS,
+        users="none" if not users or not users[-1] else " to ".join(map(str, dict.fromkeys([users[0], users[-1]]))),
+        n_protocols=len(protocols),
+        n_columns=COLUMNS,
+        made=[(name, *_short_and_long(values)) for name, values in _made(evaluation)],
+    )
+    write_text(path, page)
+
+
+def _document(
+    table: Table,
+    protocols: Sequence[str],
+    names: Mapping[str, str],
     dataset: Mapping[str, Annotations],
     predictions: Mapping[str, Mapping[str, Prediction]],
     rule: SummaryRule,
 ) -> dict[str, Any]:
-    """Collect what the page's script needs.
-
-    Args:
-        evaluation: What was found.
-        table: Its table: the order of the rows.
-        dataset: Key -> annotations, of the videos evaluated at least.
-        predictions: Method -> key -> its scores; methods without any have figures only.
-        rule: How summaries are made from scores.
-
-    Returns:
-        Plain types only; figures rounded to four digits.
-    """
-    rows = _rows(evaluation)
-    names = _names(rows)
+    """What the page's scripts draw: plain types, small enough for a whole dataset, figures rounded to four digits."""
     keys = drawn_keys(list(names))
-    protocols = [block.measure for block in table.blocks if block.measure in evaluation.protocols]
-    labels = [{"name": name, "own": name in evaluation.methods} for name in rows]
     document = {
-        "dataset": evaluation.dataset,
+        "dataset": table.evaluation.dataset,
         "nVideos": len(names),
         "protocols": protocols,
-        "metrics": {metric: SHORT[metric] for metric in METRICS},
-        "rows": labels,
+        "metrics": SHORT,
+        "rows": [{"name": name, "own": name in table.evaluation.methods} for name in table.results],
         "values": {
-            protocol: {name: _values(results.get(protocol), keys) for name, results in rows.items()}
+            protocol: {name: _by_video(results.get(protocol), keys) for name, results in table.results.items()}
             for protocol in protocols
         },
         "columns": COLUMNS,
@@ -85,22 +119,7 @@ def drawn_keys(keys: Sequence[str]) -> list[str]:
     return [keys[index] for index in np.linspace(0, len(keys) - 1, MAX_VIDEOS).round().astype(np.int64)]
 
 
-def tested_names(evaluation: Evaluation) -> dict[str, str]:
-    """Key -> name of every video that has a result, in order."""
-    return _names(_rows(evaluation))
-
-
-def _rows(evaluation: Evaluation) -> dict[str, Mapping[str, MethodResult]]:
-    """Methods, then baselines that are no method, in the order of the tables."""
-    return {row.label: results for row, results in own_rows(evaluation, F1)}
-
-
-def _names(rows: Mapping[str, Mapping[str, MethodResult]]) -> dict[str, str]:
-    results = [result for by_protocol in rows.values() for result in by_protocol.values()]
-    return {video.key: video.name for result in results for video in result.videos}
-
-
-def _values(result: MethodResult | None, keys: Sequence[str]) -> dict[str, list[float | None]] | None:
+def _by_video(result: MethodResult | None, keys: Sequence[str]) -> dict[str, list[float | None]] | None:
     """Each metric of each video that is drawn; None where there is none."""
     if result is None:
         return None
@@ -117,15 +136,7 @@ def video_document(
     predictions: Mapping[str, Mapping[str, Prediction]],
     rule: SummaryRule,
 ) -> dict[str, Any]:
-    """One video's curves, users and shots.
-
-    Args:
-        annotations: The video.
-        key: Its key.
-        name: Its name.
-        predictions: Method -> key -> scores.
-        rule: How summaries are made from scores.
-    """
+    """One video's curves, users and shots; `predictions` are method -> key -> scores."""
     n_frames, fps = annotations.n_frames, annotations.fps
     mean = annotations.gtscore
     scores, kind = _user_rows(annotations)
@@ -232,48 +243,6 @@ def _digits(value: float) -> float | None:
     return round(float(value), 4) if math.isfinite(value) else None
 
 
-_LONGEST_SETTING = 160
-_SCRIPTS = ("evaluation_spread.js", "evaluation_video.js", "evaluation_page.js")
-
-
-def write_evaluation_page(
-    path: Path,
-    evaluation: Evaluation,
-    dataset: Mapping[str, Annotations],
-    predictions: Mapping[str, Mapping[str, Prediction]],
-    published: Iterable[PublishedResult] = (),
-    *,
-    rule: SummaryRule | None = None,
-) -> None:
-    """Write the page.
-
-    Args:
-        path: The HTML file to write.
-        evaluation: What was found.
-        dataset: Key -> annotations, of the evaluated videos at least.
-        predictions: Method -> key -> its scores, drawn beside what users gave; methods without any have figures only.
-        published: Results to put beside; those on other datasets are left out.
-        rule: How summaries are made from scores; what the results say when None.
-
-    Raises:
-        OutputError: The file cannot be written.
-    """
-    table = comparison_table(evaluation, published)
-    rule = _rule_of(evaluation) if rule is None else rule
-    document = evaluation_document(evaluation, table, dataset, predictions, rule)
-    style, script = style_of("evaluation_page.css"), script_of(*_SCRIPTS)
-    page = Template(part("evaluation_page.html")).substitute(
-        policy=policy(script, style),
-        style=style,
-        script=script,
-        data=json_island(document),
-        blocks=blocks_html(table, drawn_metrics(evaluation.dataset)),
-        apart=apart_html(table),
-        **_texts(evaluation, table, dataset, len(document["videos"])),
-    )
-    write_text(path, page)
-
-
 def _rule_of(evaluation: Evaluation) -> SummaryRule:
     """The rule that the results name; the default one where they name none."""
     named = [evaluation.settings.get("rule")]
@@ -286,33 +255,6 @@ def _rule_of(evaluation: Evaluation) -> SummaryRule:
     return SummaryRule()
 
 
-def _texts(evaluation: Evaluation, table: Table, dataset: Mapping[str, Annotations], n_drawn: int) -> dict[str, str]:
-    """Everything that stands in the page as text, escaped."""
-    names = tested_names(evaluation)
-    n_tested, n_dataset = len(names), evaluation.coverage.get("n_dataset", len(dataset))
-    users = sorted({dataset[key].n_users for key in names if key in dataset})
-    groups = [(name, *_short_and_long(values)) for name, values in _made(evaluation)]
-    drawn = ""
-    if n_drawn < n_tested:
-        drawn = (
-            f"{n_drawn} of the {n_tested} videos are drawn, evenly spread (at most {MAX_VIDEOS}); figures are of all. "
-        )
-    return {
-        "title": escape(dataset_title(evaluation.dataset)),
-        "methods": escape(", ".join(evaluation.methods)),
-        "videos": str(n_tested),
-        "of_videos": f" of {escape(n_dataset)}" if n_dataset != n_tested else "",
-        "users": _span(users) if users and users[-1] else "none",
-        "protocols": str(sum(block.measure in evaluation.protocols for block in table.blocks)),
-        "warnings": notice(evaluation.warnings),
-        "drawn": escape(drawn),
-        "columns": str(COLUMNS),
-        "made": "\n".join(_definitions(name, short) for name, short, _ in groups if short),
-        "long": "\n".join(_folded(name, long) for name, _, long in groups if long),
-        "generated": escape(generated_by()),
-    }
-
-
 def _made(evaluation: Evaluation) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """What made the figures, by heading: of all, and of each method."""
     yield "Settings", evaluation.settings
@@ -322,30 +264,36 @@ def _made(evaluation: Evaluation) -> Iterator[tuple[str, Mapping[str, Any]]]:
     yield "Versions", evaluation.versions
 
 
-def _short_and_long(values: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
-    """What fits into a list of settings, and what is to be unfolded."""
+def _short_and_long(values: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
+    """What fits into a list of settings, in words, and what is to be unfolded, as JSON."""
     short: dict[str, str] = {}
-    long: dict[str, Any] = {}
+    long: dict[str, str] = {}
     for name, value in values.items():
-        words = in_words(value)
+        words, shown = in_words(value), name.replace("_", " ")
         if len(words) <= _LONGEST_SETTING:
-            short[name.replace("_", " ")] = words
+            short[shown] = words
         else:
-            long[name.replace("_", " ")] = value
+            long[shown] = json.dumps(plain(value), indent=1, ensure_ascii=False)
     return short, long
 
 
-def _definitions(name: str, values: Mapping[str, Any]) -> str:
-    return f'<div><h3 dir="auto">{escape(name)}</h3><dl class="table">{definition_rows(values)}</dl></div>'
+class Scale:
+    """Where a value stands in the rows' pictures: from zero, or below it, to the highest end, on round ticks."""
 
+    def __init__(self, columns: Sequence[Column]) -> None:
+        figures = [figure for column in columns for figure in column.figures.values()]
+        ends = [end for figure in figures for end in (figure.value, *(figure.ci95 or ())) if math.isfinite(end)]
+        low, high = min(0.0, *ends, 0.0), max(0.0, *ends, 0.0)
+        span = (high - low) or 0.1
+        step = next((step for step in _STEPS if span / step <= _TICKS), _STEPS[-1])
+        self._low, self._high = low - 0.03 * span, high + 0.03 * span
+        first, last = math.ceil(self._low / step), math.floor(self._high / step)
+        self.ticks = [count * step for count in range(first, last + 1)]
 
-def _folded(heading: str, values: Mapping[str, Any]) -> str:
-    title, blocks = escape(heading), []
-    for name, value in values.items():
-        text = json.dumps(plain(value), indent=1, ensure_ascii=False)
-        blocks.append(f"<details><summary>{title}: {escape(name)}</summary><pre>{escape(text)}</pre></details>")
-    return "\n".join(blocks)
+    def x(self, value: float) -> str:
+        """Per cent of the picture's width."""
+        return f"{100 * (value - self._low) / (self._high - self._low):.2f}%"
 
-
-def _span(counts: list[int]) -> str:
-    return str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    def text(self, tick: float) -> str:
+        """A tick's figure: one or two digits."""
+        return number(tick, 2 if round(tick * 100) % 10 else 1) if tick else "0"

@@ -1,18 +1,15 @@
-"""What the HTML pages share: their files beside this module, escaping, the policy, lists of settings."""
+"""The interactive page of a summary, `report.html`, and what all pages share: how a template becomes one HTML file."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import html
 import json
 import math
 import os
 import re
-from collections.abc import Iterable, Mapping
-from importlib import resources
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from string import Template
 from typing import Any
 from urllib.parse import quote
 
@@ -25,82 +22,7 @@ from sspvs.report.tables import generated_by, plain
 from sspvs.sharing import relative_path
 from sspvs.types import FloatArray, IntArray, Summary
 
-
-def part(name: str) -> str:
-    """Text of a file that lies beside this module."""
-    return resources.files("sspvs.report").joinpath(name).read_text(encoding="utf-8").strip()
-
-
-def style_of(*names: str) -> str:
-    """The page's style: the base that all pages share, then its own."""
-    return "\n".join(part(name) for name in ("base.css", *names))
-
-
-def script_of(*names: str) -> str:
-    """The page's script: what all pages share, then its own, in one scope with the page's `data`."""
-    return (
-        '(() => {\n"use strict";\nconst data = JSON.parse(document.getElementById("data").textContent);\n'
-        + "\n".join(part(name) for name in ("dom.js", *names))
-        + "\n})();"
-    )
-
-
-def policy(script: str, style: str, *further: str) -> str:
-    """Content security policy: this script, this style, embedded pictures, and nothing from another place.
-
-    Args:
-        script: The page's only script.
-        style: The page's only style.
-        further: More directives.
-    """
-
-    def digest(text: str) -> str:
-        return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode('utf-8')).digest()).decode('ascii')}'"
-
-    rules = (
-        "default-src 'none'",
-        f"script-src {digest(script)}",
-        f"style-src {digest(style)}",
-        "img-src data:",
-        *further,
-        "base-uri 'none'",
-        "form-action 'none'",
-    )
-    return "; ".join(rules)
-
-
-def escape(value: object) -> str:
-    """Text that can stand in an element or in a quoted attribute."""
-    return html.escape(str(value), quote=True)
-
-
-def definition_rows(values: Mapping[str, Any]) -> str:
-    """A description list's rows."""
-    return "\n".join(f"<div><dt>{escape(name)}</dt><dd>{escape(readable(v))}</dd></div>" for name, v in values.items())
-
-
-def readable(value: Any) -> str:
-    """A setting as a person would write it."""
-    value = plain(value)
-    if value is None:
-        return "not set"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    if isinstance(value, (dict, list)):
-        return json.dumps(value, ensure_ascii=False)
-    return str(value)
-
-
-def notice(warnings: Iterable[str]) -> str:
-    """What the user should know, at the top of the page; nothing when there is nothing."""
-    items = "\n".join(f"<li>{escape(warning)}</li>" for warning in warnings)
-    if not items:
-        return ""
-    return f'<section class="notice" aria-label="Warnings"><h2>Worth knowing</h2><ul>{items}</ul></section>'
-
-
+_FOLDER = Path(__file__).parent
 MAX_THUMBNAILS = 400
 STRIP_THUMBNAILS = 28
 
@@ -115,6 +37,90 @@ CURVE_SENTENCES = {
 _TERMS = ("local_dissimilarity", "global_consistency", "uniqueness", "text_similarity")
 _STAGE = re.compile(r"stage_\d+")
 _LATER_STAGE = "The network's next look, where frames that the stages before found important count more."
+MIME = {".mp4": "video/mp4", ".m4v": "video/mp4", ".webm": "video/webm"}
+
+
+def render(
+    template: str,
+    document: Mapping[str, Any],
+    *,
+    styles: Iterable[str],
+    scripts: Iterable[str],
+    policy: Iterable[str] = (),
+    filters: Mapping[str, Callable[..., object]] | None = None,
+    **values: Any,
+) -> str:
+    """One HTML file from a template of this folder; nothing that a user provides becomes markup.
+
+    Args:
+        template: Its name.
+        document: Plain types; the scripts find them as `data`.
+        styles: Files of this folder, after `base.css`.
+        scripts: Files of this folder, after `dom.js`, in one scope.
+        policy: Directives of the content security policy, which allows this script, this style and embedded pictures,
+            and nothing from another place.
+        filters: For the template, by name.
+        values: For the template.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    pages = Environment(loader=FileSystemLoader(_FOLDER), autoescape=True, trim_blocks=True, undefined=StrictUndefined)
+    pages.filters.update(readable=readable, **(filters or {}))
+    style = "\n".join(_part(name) for name in ("base.css", *styles))
+    script = (
+        '(() => {\n"use strict";\nconst data = JSON.parse(document.getElementById("data").textContent);\n'
+        + "\n".join(_part(name) for name in ("dom.js", *scripts))
+        + "\n})();"
+    )
+    rules = (
+        "default-src 'none'",
+        f"script-src {_digest(script)}",
+        f"style-src {_digest(style)}",
+        "img-src data:",
+        *policy,
+        "base-uri 'none'",
+        "form-action 'none'",
+    )
+    return pages.get_template(template).render(
+        policy="; ".join(rules),
+        style=style,
+        script=script,
+        data=_json_island(document),
+        generated=generated_by(),
+        **values,
+    )
+
+
+def _part(name: str) -> str:
+    return (_FOLDER / name).read_text(encoding="utf-8").strip()
+
+
+def _digest(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode('utf-8')).digest()).decode('ascii')}'"
+
+
+def _json_island(document: Mapping[str, Any]) -> str:
+    r"""JSON that can stand inside a `<script>` element.
+
+    A `</script>` in a file name would end the element, and U+2028 a line of script; all of `<`, `>`, `&` and
+    everything outside ASCII is written as `\uXXXX`, which JSON reads back as the same text.
+    """
+    text = json.dumps(document, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def readable(value: Any) -> str:
+    """A setting as a person would write it."""
+    value = plain(value)
+    if value is None:
+        return "not set"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, (dict, list)):
+        return json.dumps(value, ensure_ascii=False)
+    return str(value)
 
 
 def curve_sentence(name: str) -> str:
@@ -138,16 +144,7 @@ def curves_lead(names: Iterable[str]) -> str:
 
 
 def page_document(summary: Summary, folder: Path, source_video: Path | None) -> dict[str, Any]:
-    """Collect what the page's script needs, small enough for long videos.
-
-    Args:
-        summary: What to show.
-        folder: Where the report will lie: the original is referred to relative to it.
-        source_video: The original video, or None.
-
-    Returns:
-        Plain types only; seconds are rounded to milliseconds and values to five digits.
-    """
+    """What the page's script needs, in plain types: seconds to milliseconds, values to five digits."""
     seconds_of, end = summary.timeline.seconds_of, summary.timeline.end_seconds
     thumbnail_picks, shot_thumbnails, strip = choose_thumbnails(summary)
     shots = [
@@ -185,14 +182,9 @@ def page_document(summary: Summary, folder: Path, source_video: Path | None) -> 
 
 
 def choose_thumbnails(summary: Summary) -> tuple[list[int], list[int | None], list[list[float]]]:
-    """Choose which thumbnails to embed: one a shot, selected shots first, and a few evenly spread for the strip.
+    """The picks whose thumbnails are embedded (at most `MAX_THUMBNAILS`), selected shots first.
 
-    Args:
-        summary: Whose thumbnails; none at all when it has none.
-
-    Returns:
-        The picks whose thumbnails are embedded (at most `MAX_THUMBNAILS`); for each shot its place in that list or
-        None; and rows [seconds, place] for the film strip.
+    With it for each shot its place in that list or None, and rows [seconds, place] for the film strip.
     """
     shots = len(summary.shots)
     if len(summary.thumbnails) == 0 or len(summary.thumbnails) != len(summary.picks):
@@ -232,31 +224,12 @@ def _nearest(picks: IntArray, frames: IntArray) -> IntArray:
 
 
 def source_urls(source: Path, folder: Path) -> list[str]:
-    """Where a page or an edit list may find the original video: relative to itself, and beside itself.
+    """URLs where a page or an edit list in a folder finds the original: relative to itself, then by its name alone.
 
-    Args:
-        source: The original video.
-        folder: Where the page or the edit list will lie.
-
-    Returns:
-        URLs to try in order, percent-encoded; they work when both move together. The second is the file's name alone,
-        and the only one where `relative_path` has none.
+    They work when both move together; the second is the only one where `relative_path` has none.
     """
     names = dict.fromkeys([relative_path(source, folder) or source.name, source.name])
     return [quote(os.fsencode(name), safe="/") for name in names]
-
-
-def json_island(document: dict[str, Any]) -> str:
-    r"""JSON that can stand inside a `<script>` element.
-
-    A `</script>` in a file name would end the element, and U+2028 a line of script; all of `<`, `>`, `&` and
-    everything outside ASCII is written as `\uXXXX`, which JSON reads back as the same text.
-
-    Args:
-        document: Plain types.
-    """
-    text = json.dumps(document, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def _aspect(summary: Summary) -> float:
@@ -271,9 +244,6 @@ def _milli(seconds: float) -> float:
 def _digits(value: float | FloatArray) -> float | None:
     number = float(value)
     return float(f"{number:.5g}") if math.isfinite(number) else None
-
-
-_MIME = {".mp4": "video/mp4", ".m4v": "video/mp4", ".webm": "video/webm"}
 
 
 def write_report(
@@ -299,66 +269,56 @@ def write_report(
     Raises:
         OutputError: The file cannot be written, or `summary_video` cannot be read.
     """
-    style, script = style_of("report.css"), script_of("chart.js", "player.js", "report.js")
     media, mime = "", ""
     if summary_video is not None:
         try:
             media = base64.b64encode(summary_video.read_bytes()).decode("ascii")
         except OSError as error:
             raise OutputError(f"cannot read {summary_video} for the report: {error.strerror}") from error
-        mime = _MIME.get(summary_video.suffix.lower(), "video/mp4")
-    page = Template(part("report.html")).substitute(
-        policy=policy(script, style, "media-src blob: data: 'self' file:"),
-        style=style,
-        script=script,
-        data=json_island({**page_document(summary, report_folder or path.parent, source_video), "mime": mime}),
+        mime = MIME.get(summary_video.suffix.lower(), "video/mp4")
+    page = render(
+        "report.html",
+        {**page_document(summary, report_folder or path.parent, source_video), "mime": mime},
+        styles=["report.css"],
+        scripts=["chart.js", "player.js", "report.js"],
+        policy=["media-src blob: data: 'self' file:"],
         media=media,
-        **_texts(summary),
+        **_values(summary),
     )
     write_text(path, page)
 
 
-def _texts(summary: Summary) -> dict[str, str]:
-    """Everything that stands in the page as text, escaped."""
+def _values(summary: Summary) -> dict[str, Any]:
+    """What stands in the page as text."""
     end, shown = summary.timeline.end_seconds, float(summary.timeline.shown_seconds[-1])
     kept = summary.selected_seconds
     fraction = summary.budget_fraction
-    count, shots = int(np.asarray(summary.selected).sum()), len(summary.shots)
-    decode = summary.decode
-    video = {
-        "file": Path(summary.info.path).name,
-        "picture": f"{summary.info.width} x {summary.info.height}, {summary.info.fps:.6g} fps"
-        + (f", {summary.info.codec}" if summary.info.codec else ""),
-        "sound": "yes" if summary.info.has_audio else "no",
-        "frames declared": decode.declared_frames or "not said",
-        "frames decoded": decode.decoded_frames,
-        "frames corrupt": decode.corrupt_frames,
-        **({"sound lost": f"{decode.lost_sound_seconds:.2f} s of the summary"} if decode.lost_sound_seconds else {}),
-        "decoder": decode.decoder,
-    }
-    fingerprint = {**summary.fingerprint.as_dict(), "digest": summary.fingerprint.digest}
-    warnings = dict.fromkeys([*summary.warnings, *decode.warnings])
+    info, decode = summary.info, summary.decode
+    guide = {"text": summary.title, **{name: summary.settings.get(name) for name in ("query", "category")}}
     return {
-        "name": escape(Path(summary.info.path).name),
-        "guide": _guide(summary),
-        "lead": escape(curves_lead(summary.curves)),
+        "name": Path(info.path).name,
+        "guide": {name: text for name, text in guide.items() if text},
+        "lead": curves_lead(summary.curves),
         "kept": clock_text(kept),
         "length": clock_text(end),
         "share": f"{kept / shown:.1%}" if shown > 0 else "0 %",
-        "count": str(count),
-        "shots": str(shots),
+        "count": int(np.asarray(summary.selected).sum()),
+        "shots": len(summary.shots),
         "budget": clock_text(fraction * shown),
         "budget_share": f"{fraction:.1%}",
-        "warnings": notice(warnings),
-        "settings": definition_rows({"scorer": summary.scorer, **summary.settings}),
-        "fingerprint": definition_rows(fingerprint),
-        "decode": definition_rows(video),
-        "generated": escape(generated_by()),
+        "warnings": list(dict.fromkeys([*summary.warnings, *decode.warnings])),
+        "settings": {"scorer": summary.scorer, **summary.settings},
+        "fingerprint": {**summary.fingerprint.as_dict(), "digest": summary.fingerprint.digest},
+        "decode": {
+            "file": Path(info.path).name,
+            "picture": f"{info.width} x {info.height}, {info.fps:.6g} fps" + (f", {info.codec}" if info.codec else ""),
+            "sound": "yes" if info.has_audio else "no",
+            "frames declared": decode.declared_frames or "not stated",
+            "frames decoded": decode.decoded_frames,
+            "frames corrupt": decode.corrupt_frames,
+            **(
+                {"sound lost": f"{decode.lost_sound_seconds:.2f} s of the summary"} if decode.lost_sound_seconds else {}
+            ),
+            "decoder": decode.decoder,
+        },
     }
-
-
-def _guide(summary: Summary) -> str:
-    """The text that guided the scores: the title, and what else was said."""
-    given = {"text": summary.title, **{name: summary.settings.get(name) for name in ("query", "category")}}
-    told = [f"{name} <q>{escape(text)}</q>" for name, text in given.items() if text]
-    return f'<p class="guide">Guided by the {", ".join(told)}</p>' if told else ""

@@ -1,8 +1,10 @@
-"""The importance curve as a picture: `scores.png`."""
+"""Pictures by matplotlib: the importance of a summary (`scores.png`), and an evaluation."""
 
 from __future__ import annotations
 
+import math
 import warnings
+from collections.abc import Mapping
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -11,20 +13,20 @@ import numpy as np
 
 from sspvs.atomic import atomic_stream
 from sspvs.errors import printable
+from sspvs.evaluation.table import SHORT, Block, Table
+from sspvs.report.tables import generated_by
 from sspvs.types import FloatArray, Summary
 
 ACCENT = "#d04a12"
 INK, MUTED, RULE, PAPER = "#1d1c1a", "#7a766f", "#e4e1db", "#ffffff"
 CURVE_COLOURS = ("#5b7aa6", "#6f9b7c", "#9a7fae", "#b59a56", "#4f9aa3", "#a86f7c")
 _TICK_STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400)
+COLOURS = ("#c2440c", "#0072b2", "#00845f", "#a8508a", "#a87800", "#4a7fa5")
+_ROW, _HEAD, _FOOT, _LABELS = 0.34, 0.62, 0.42, 2.7  # inches
 
 
 def clock_text(seconds: float) -> str:
-    """Seconds as people write times: `0:07`, `12:30`, `1:02:03`; tenths only when there are some below a minute.
-
-    Args:
-        seconds: Not negative.
-    """
+    """Seconds as people write times: `0:07`, `12:30`, `1:02:03`; tenths only when there are some below a minute."""
     tenths = round(seconds * 10)
     whole, rest = divmod(tenths, 10)
     hours, minutes, secs = whole // 3600, whole // 60 % 60, whole % 60
@@ -50,14 +52,7 @@ def write_scores_png(summary: Summary, path: Path) -> None:
 
 
 def draw_scores(summary: Summary) -> Any:
-    """The figure behind `write_scores_png`, made without pyplot's global state.
-
-    Args:
-        summary: What to draw.
-
-    Returns:
-        A `matplotlib.figure.Figure` whose first axes hold the importance.
-    """
+    """The figure behind `write_scores_png`, made without pyplot's global state; its first axes hold the importance."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -156,3 +151,95 @@ def _limits(scores: FloatArray) -> tuple[float, float]:
     low = 0.0 if 0 <= low <= 0.5 * high else low
     room = (high - low) * 0.06 or 0.5
     return low - (0 if low == 0.0 and high > 0 else room), high + room
+
+
+def write_evaluation_png(path: Path, table: Table) -> None:
+    """Draw the overview: for each protocol and for F1, every row's mean, interval and videos.
+
+    Args:
+        path: The PNG file to write.
+        table: The evaluation's table.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    figure = draw_evaluation(table)
+    with warnings.catch_warnings(), atomic_stream(path) as stream:
+        warnings.filterwarnings("ignore", message="Glyph", category=UserWarning)  # a name in a script without font
+        figure.savefig(stream, format="png", dpi=150, facecolor=PAPER, metadata={"Software": generated_by()})
+
+
+def draw_evaluation(table: Table) -> Any:
+    """The figure behind `write_evaluation_png`, without pyplot's global state: an axes a protocol, and one of F1."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    heights = [_HEAD + _ROW * len(block.rows) + _FOOT for block in table.blocks]
+    width, top = 9.0, 0.75
+    height = top + (sum(heights) or 0.5)
+    figure = Figure(figsize=(width, height), facecolor=PAPER)
+    FigureCanvasAgg(figure)
+
+    def write(below_top: float, text: str, **look: Any) -> None:
+        figure.text(0.2 / width, 1 - below_top / height, text, **{"color": MUTED, "parse_math": False, **look})
+
+    write(0.35, _cut(table.title, 60), fontsize=15, fontweight="bold", color=INK)
+    note = f"videos: {table.facts.get('videos', '')}; dots are videos, marks are means with 95 % intervals"
+    if table.has_best_test:
+        note += "; hollow diamonds: epoch chosen on the test videos"
+    write(0.6, note, fontsize=8.5)
+    for block, tall in zip(table.blocks, heights, strict=True):
+        rows = _ROW * len(block.rows)
+        write(top + _HEAD - 0.3, block.measure, fontsize=11, fontweight="bold", color=INK)
+        write(top + _HEAD - 0.12, block.sentence, fontsize=8)
+        top += tall
+        place = (_LABELS / width, 1 - (top - _FOOT) / height, 1 - (_LABELS + 1.1) / width, rows / height)
+        _draw_block(figure.add_axes(place), block, table)
+    return figure
+
+
+def _draw_block(axes: Any, block: Block, table: Table) -> None:
+    methods, drawn = list(table.evaluation.methods), block.drawn
+    metric = drawn[0].metric
+    for y, row in enumerate(reversed(block.rows)):
+        colour = COLOURS[methods.index(row.label) % len(COLOURS)] if row.group == "methods" else MUTED
+        result = table.result(row.label, block.measure)
+        if result is not None and row.group != "published":
+            _draw_videos(axes, result.values(metric), y, colour)
+        for column in drawn:
+            figure = column.get(row.label)
+            if figure is None or not math.isfinite(figure.value):
+                continue
+            if figure.ends:
+                axes.plot(figure.ends, [y, y], color=colour, lw=2, solid_capstyle="butt", zorder=4)
+            look: Mapping[str, Any] = {"marker": "o", "mfc": colour, "mec": PAPER, "ms": 6.5}
+            if column.best_test:
+                look = {"marker": "D", "mfc": PAPER, "mec": colour, "ms": 6}
+            axes.plot([figure.value], [y], ls="", mew=1.2, zorder=5, **look)
+            text, place = f"{figure.text}{'*' * column.best_test}", (1.115 if column.best_test else 1.02, y)
+            axes.annotate(text, place, xycoords=("axes fraction", "data"), va="center", fontsize=8.5, color=INK)
+    axes.set_yticks(range(len(block.rows)), [_cut(row.label, 34) for row in block.rows][::-1])
+    for tick, row in zip(axes.get_yticklabels(), block.rows[::-1], strict=True):
+        tick.set(color=INK if row.group != "published" else MUTED, parse_math=False)
+        tick.set_fontweight("bold" if row.group == "methods" else "normal")
+    axes.set_ylim(-0.6, len(block.rows) - 0.4)
+    axes.set_xlabel(SHORT[metric], fontsize=8.5, color=MUTED, labelpad=1)
+    axes.tick_params(axis="y", length=0, labelsize=9)
+    axes.tick_params(axis="x", length=0, labelsize=8, colors=MUTED)
+    axes.grid(axis="x", color=RULE, lw=0.8)
+    axes.axvline(0, color=MUTED, lw=0.8, zorder=1)
+    axes.set_axisbelow(True)
+    for side in axes.spines.values():
+        side.set_visible(False)
+
+
+def _draw_videos(axes: Any, values: FloatArray, y: float, colour: str) -> None:
+    """A dot a video, spread a little so that neighbours do not hide each other; always the same picture."""
+    known = np.sort(values[np.isfinite(values)])
+    offsets = 0.3 * ((np.arange(len(known)) * 0.618034) % 1 - 0.5)
+    axes.plot(known, y + offsets, ls="", marker="o", ms=3, color=colour, alpha=0.3, mew=0, zorder=3)
+
+
+def _cut(text: str, longest: int) -> str:
+    half = (longest - 1) // 2
+    return text if len(text) <= longest else f"{text[:half]}…{text[-half:]}"

@@ -6,8 +6,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterable, Sequence
-from importlib import metadata
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,28 +14,19 @@ import numpy as np
 
 from sspvs.atomic import atomic_stream, write_text
 from sspvs.errors import OutputError, printable
+from sspvs.machine import package_version
 from sspvs.types import BoolArray, ImageArray, IntArray, Summary
 
 
 def generated_by() -> str:
     """Name and version of the software, for every file that outlives the run."""
-    try:
-        return f"sspvs {metadata.version('sspvs')}"
-    except metadata.PackageNotFoundError:  # run from a source tree that was never installed
-        return "sspvs"
+    return f"sspvs {package_version()}"
 
 
 def plain(value: Any) -> Any:
-    """Reduce a value to what strict JSON can hold.
+    """Reduce a value to what strict JSON can hold: dict, list, str, int, finite float, bool and None.
 
-    JSON has no NaN or infinity: they become null, since a file that most parsers refuse helps nobody.
-
-    Args:
-        value: Anything made of mappings, sequences, numpy arrays and scalars, paths and plain types.
-
-    Returns:
-        The same value made of dict, list, str, int, finite float, bool and None; anything else as text. Text is as
-        `printable` has it.
+    JSON has no NaN or infinity: they become null. Text is as `printable` has it; anything else becomes text.
     """
     if value is None or isinstance(value, (bool, int)):
         return value
@@ -44,7 +34,7 @@ def plain(value: Any) -> Any:
         return float(value) if math.isfinite(value) else None
     if isinstance(value, np.generic):
         return plain(value.item())
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {printable(str(key)): plain(item) for key, item in value.items()}
     if isinstance(value, (set, frozenset)):
         return sorted((plain(item) for item in value), key=str)
@@ -54,29 +44,13 @@ def plain(value: Any) -> Any:
 
 
 def shot_of_frames(summary: Summary, frames: IntArray) -> IntArray:
-    """Index of the shot that holds each frame.
-
-    Args:
-        summary: Whose shots.
-        frames: (M,) int64 frame indices.
-
-    Returns:
-        (M,) int64 indices into `summary.shots`.
-    """
+    """(M,) index of the shot that holds each of (M,) frames."""
     index: IntArray = np.searchsorted(summary.shots.bounds[:, 0], frames, side="right") - 1
     return np.clip(index, 0, len(summary.shots) - 1)
 
 
 def is_played(summary: Summary, frames: IntArray) -> BoolArray:
-    """Whether the summary plays each frame.
-
-    Args:
-        summary: Whose segments.
-        frames: (M,) int64 frame indices.
-
-    Returns:
-        (M,) bool.
-    """
+    """(M,) whether the summary plays each of (M,) frames."""
     if len(summary.segments) == 0:
         return np.zeros(len(frames), dtype=np.bool_)
     starts, ends = summary.segments[:, 0], summary.segments[:, 1]
@@ -132,14 +106,7 @@ def write_scores_csv(summary: Summary, path: Path) -> None:
 
 
 def keyframe_name(shot_index: int, frame: int) -> str:
-    """File name of a key frame, such as `shot_003_frame_000123.jpg`.
-
-    Shots are numbered from 1 here, as people count them and as the report shows them.
-
-    Args:
-        shot_index: Position in `summary.shots`, from 0.
-        frame: Frame index in the original video.
-    """
+    """File name of a key frame, such as `shot_003_frame_000123.jpg`; shots count from 1 there, as in the report."""
     return f"shot_{shot_index + 1:03d}_frame_{frame:06d}.jpg"
 
 

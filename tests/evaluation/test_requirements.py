@@ -9,16 +9,11 @@ import pytest
 from drawn_annotations import drawn_video
 
 from sspvs.errors import ProtocolUnavailableError
-from sspvs.evaluation.baselines import (
-    BASELINES,
-    baseline_unavailable,
-    consensus_prediction,
-    evaluate_baseline,
-    split_half,
-)
-from sspvs.evaluation.evaluate import evaluate, unavailable
+from sspvs.evaluation.baselines import consensus_prediction, evaluate_baseline, split_half
+from sspvs.evaluation.evaluate import evaluate
 from sspvs.evaluation.prediction import Prediction
 from sspvs.evaluation.protocol import PROTOCOLS
+from sspvs.evaluation.requirements import BASELINES, baseline_unavailable, unavailable
 
 FULL = drawn_video(np.random.default_rng(0))
 

@@ -58,7 +58,7 @@ def test_what_a_checkpoint_says_of_itself(tmp_path: Path) -> None:
 def test_what_is_not_known_is_said_to_be_unknown(tmp_path: Path) -> None:
     card = sections(model_card(tiny_summarizer().save_pretrained(tmp_path / "mine")))
     assert card["front"]["license"] == "unknown"
-    assert card["Features"].startswith("\nUnknown: nobody recorded what made the 24-D features")
+    assert card["Features"].startswith("\nUnknown: it is not recorded what made the 24-D features")
     assert "Of the weights: unknown." in card["Licence"]
     assert "--title" not in card["Use"]
     assert card["front"]["tags"] == ["sspvs", "video-summarization", "progressive"]

@@ -36,7 +36,7 @@ def test_what_a_checkpoint_says_of_itself(tmp_path: Path) -> None:
     assert "floor(0.1 T) frames j, at least one" in card["Scores"]
     assert "p = `a` times `g` times `h`, and the score p + 0.05, then smoothed" in card["Scores"]
     assert MADE_BY.digest in card["Features"]
-    assert "Nobody told it what people find important" in card["Limits"]
+    assert "It never saw what people find important" in card["Limits"]
     assert "In videos of fewer than 20 frames each frame is its own only neighbour" in card["Limits"]
     assert f"{sum(tensor.numel() for tensor in task.state_dict().values()):,} numbers" in card["Settings"]
     assert "alignment 1.0, uniformity 0.5, commonness 0.1, uniqueness 0.1" in card["Settings"]
@@ -49,7 +49,7 @@ def test_what_it_did_not_learn(tmp_path: Path) -> None:
     assert "`h`, uniqueness: not learned here." in card["Scores"]
     assert "p = `a` times `g`, and the score exp(p - 1), then smoothed" in card["Scores"]
     assert "| uniqueness head | none |" in card["Settings"]
-    assert card["Features"].startswith("\nUnknown: nobody recorded what made the 24-D features")
+    assert card["Features"].startswith("\nUnknown: it is not recorded what made the 24-D features")
 
 
 def test_that_rows_get_unit_length(tmp_path: Path) -> None:

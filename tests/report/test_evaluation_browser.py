@@ -38,7 +38,7 @@ def open_page(driver: Driver, tmp_path: Path) -> Opener:
             method: {key: Prediction.of(rng.standard_normal(len(a.picks)), a) for key, a in dataset.items()}
             for method in evaluation.methods
         }
-        write_evaluation_page(tmp_path / "page.html", evaluation, dataset, predictions, published_results())
+        write_evaluation_page(tmp_path / "page.html", evaluation.table(published_results()), dataset, predictions)
         resize(driver, width)
         driver.get_log("browser")
         driver.get((tmp_path / "page.html").as_uri())

@@ -92,7 +92,7 @@ def material(
 
 def written(folder: Path, evaluation: Evaluation, kind: str = "summaries", **changes: Any) -> tuple[str, Page]:
     dataset, predictions = material(kind, tuple(evaluation.methods), **changes)
-    write_evaluation_page(folder / "page.html", evaluation, dataset, predictions, published_results())
+    write_evaluation_page(folder / "page.html", evaluation.table(published_results()), dataset, predictions)
     text = (folder / "page.html").read_text(encoding="utf-8")
     return text, Page(text)
 
@@ -267,7 +267,7 @@ def test_of_very_many_videos_some_are_drawn_and_it_says_so(tmp_path: Path) -> No
     one = build_annotations(n_frames=60, n_users=2)
     dataset = {name: replace(one, key=name, video_name=name) for name in names}
     evaluation = build_evaluation(names=names, baselines=["random"])
-    write_evaluation_page(tmp_path / "page.html", evaluation, dataset, {})
+    write_evaluation_page(tmp_path / "page.html", evaluation.table(), dataset, {})
     page = Page((tmp_path / "page.html").read_text(encoding="utf-8"))
     drawn = [video["key"] for video in page.data["videos"]]
     assert len(drawn) == len(set(drawn)) == MAX_VIDEOS
@@ -282,7 +282,7 @@ def test_a_method_that_has_not_every_video_is_missing_there_only(tmp_path: Path)
     part = build_result("mine", names=NAMES[:2])
     evaluation = replace(build_evaluation(), methods={"mine": {"per-user": part}})
     del predictions["mine"]["video_3"]
-    write_evaluation_page(tmp_path / "page.html", evaluation, dataset, predictions)
+    write_evaluation_page(tmp_path / "page.html", evaluation.table(), dataset, predictions)
     data = Page((tmp_path / "page.html").read_text(encoding="utf-8")).data
     assert data["values"]["per-user"]["mine"]["kendall_tau"][2] is None
     assert data["values"]["per-user"]["human"]["kendall_tau"][2] is not None
@@ -301,11 +301,11 @@ def test_a_dataset_of_fifty_videos_and_twenty_users_is_small(tmp_path: Path) -> 
         for method in ("a", "b", "c")
     }
     evaluation = build_evaluation(list(predictions), names=names, protocols=ALL, dataset="tvsum")
-    write_evaluation_page(tmp_path / "page.html", evaluation, dataset, predictions, published_results())
+    write_evaluation_page(tmp_path / "page.html", evaluation.table(published_results()), dataset, predictions)
     assert (tmp_path / "page.html").stat().st_size < 3e6
 
 
 def test_a_place_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
     dataset, predictions = material()
     with pytest.raises(OutputError, match="nowhere"):
-        write_evaluation_page(tmp_path / "nowhere" / "page.html", build_evaluation(), dataset, predictions)
+        write_evaluation_page(tmp_path / "nowhere" / "page.html", build_evaluation().table(), dataset, predictions)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from sspvs.errors import OutputError
 from sspvs.evaluation.published import published_results
-from sspvs.report.evaluation_plots import draw_evaluation, write_evaluation_png
+from sspvs.report.plots import draw_evaluation, write_evaluation_png
 
 
 def marks(axes: Any) -> dict[str, set[float]]:
@@ -28,7 +28,7 @@ def marks(axes: Any) -> dict[str, set[float]]:
 
 def test_every_mean_is_drawn_in_its_row_under_its_protocol() -> None:
     evaluation = build_evaluation(["mine"], protocols=ALL)
-    figure = draw_evaluation(evaluation, published_results())
+    figure = draw_evaluation(evaluation.table(published_results()))
     assert len(figure.axes) == 5
     per_user, frames, summary, _, f_score = (marks(axes) for axes in figure.axes)
     assert per_user["mine"] == {evaluation.methods["mine"]["per-user"].spreads["kendall_tau"].mean}
@@ -41,14 +41,14 @@ def test_every_mean_is_drawn_in_its_row_under_its_protocol() -> None:
 def test_undefined_figures_are_left_out(tmp_path: Path) -> None:
     flat = build_result("flat", taus=[np.nan] * 3)
     evaluation = replace(build_evaluation(), methods={"flat": {"per-user": flat}})
-    assert marks(draw_evaluation(evaluation).axes[0])["flat"] == set()
-    write_evaluation_png(tmp_path / "x.png", evaluation)
+    assert marks(draw_evaluation(evaluation.table()).axes[0])["flat"] == set()
+    write_evaluation_png(tmp_path / "x.png", evaluation.table())
 
 
 @pytest.mark.parametrize("name", ["$x_1$ and a_long_name" * 4, "要約"])
 def test_any_name_gives_a_picture(name: str, tmp_path: Path) -> None:
     evaluation = build_evaluation([name], dataset=name)
-    write_evaluation_png(tmp_path / "x.png", evaluation, published_results())
+    write_evaluation_png(tmp_path / "x.png", evaluation.table(published_results()))
     with Image.open(tmp_path / "x.png") as picture:
         assert picture.format == "PNG"
         assert picture.width == 1350
@@ -56,10 +56,10 @@ def test_any_name_gives_a_picture(name: str, tmp_path: Path) -> None:
 
 def test_nothing_to_draw_still_gives_a_picture(tmp_path: Path) -> None:
     evaluation = build_evaluation(unavailable={"per-user": "no users"}, baselines=())
-    write_evaluation_png(tmp_path / "x.png", evaluation)
+    write_evaluation_png(tmp_path / "x.png", evaluation.table())
     assert (tmp_path / "x.png").is_file()
 
 
 def test_a_place_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="nowhere"):
-        write_evaluation_png(tmp_path / "nowhere" / "x.png", build_evaluation())
+        write_evaluation_png(tmp_path / "nowhere" / "x.png", build_evaluation().table())

@@ -11,12 +11,13 @@ import pytest
 from evaluation_builder import ALL, build_evaluation, build_result
 
 from sspvs.benchmark.rows import refined_row
+from sspvs.evaluation.comparison import comparison_table
 from sspvs.evaluation.protocol import PROTOCOLS
 from sspvs.evaluation.published import PublishedResult, published_results
 from sspvs.evaluation.results import METRICS
+from sspvs.evaluation.table import F1, Block, Column, Figure, Row, interval, number
+from sspvs.evaluation.text import render_markdown, render_text
 from sspvs.importance.contrastive import Combine
-from sspvs.report.evaluation_columns import F1, Block, Column, Figure, Row, interval, number
-from sspvs.report.evaluation_table import comparison_table, render_markdown, render_text
 
 NAMES = [f"video number {index}" for index in range(25)]
 

@@ -1,4 +1,8 @@
-"""Figures, intervals, differences and settings as people write them."""
+"""The table of an evaluation as a value: rows, columns and figures with their words.
+
+`comparison_table` makes it once; text, Markdown, HTML, pictures and the page's data only draw it. What cannot be
+compared cannot stand in one column: `Figure`, `Column` and `Block` refuse it.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +12,17 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from sspvs.evaluation.protocol import PROTOCOLS
-from sspvs.evaluation.results import METRICS, Comparison
+from sspvs.evaluation.published import benchmark_name
+from sspvs.evaluation.results import METRICS, Evaluation, MethodResult
 
 SHORT = {"kendall_tau": "tau", "spearman_rho": "rho", "f_score_avg": "F1 avg", "f_score_max": "F1 max"}
+CORRELATIONS, F_SCORES = METRICS[:2], METRICS[2:]
+F1 = "F1"
+Group = Literal["methods", "baselines", "published"]
 
 
 def number(value: float | None, digits: int = 4) -> str:
-    """A figure as the field writes it: `.1774`, `-.0123`, `1.0000`; `-` when undefined.
-
-    Args:
-        value: None and NaN are undefined.
-        digits: After the point.
-    """
+    """A figure as the field writes it: `.1774`, `-.0123`, `1.0000`; `-` when undefined."""
     if value is None or not math.isfinite(value):
         return "-"
     text = f"{value:.{digits}f}"
@@ -33,21 +36,6 @@ def interval(ci95: tuple[float, float] | None) -> str:
     if ci95 is None or not all(math.isfinite(end) for end in ci95):
         return ""
     return f"[{number(ci95[0], 3)}, {number(ci95[1], 3)}]"
-
-
-def comparison_text(comparison: Comparison) -> str:
-    """`tau +.0120 [-.003, .027], p = .12`."""
-    difference = number(comparison.difference)
-    sign = "" if difference.startswith("-") else "+"
-    p = comparison.p_value
-    chance = "p not defined" if not math.isfinite(p) else "p < .001" if p < 0.001 else f"p = {_two_digits(p)}"
-    ends = interval(comparison.ci95)
-    middle = f"{sign}{difference} {ends}".strip()
-    return f"{SHORT[comparison.metric]} {middle}, {chance}"
-
-
-def _two_digits(p: float) -> str:
-    return number(p, 2 if p >= 0.1 else 3)
 
 
 def in_words(value: Any) -> str:
@@ -65,11 +53,6 @@ def in_words(value: Any) -> str:
     return str(value)
 
 
-CORRELATIONS, F_SCORES = METRICS[:2], METRICS[2:]
-F1 = "F1"
-Group = Literal["methods", "baselines", "published"]
-
-
 @dataclass(frozen=True)
 class Figure:
     """One number, and all that says where it may stand.
@@ -83,6 +66,9 @@ class Figure:
         ci95: Bootstrap interval over videos; None for published figures.
         std: Standard deviation over videos; None for published figures.
         n_videos: Videos in the mean; None for published figures.
+
+    Raises:
+        ValueError: The metric is unknown, or does not belong to the measure.
     """
 
     value: float
@@ -106,15 +92,19 @@ class Figure:
             )
 
     @property
-    def has_interval(self) -> bool:
-        """Whether there is an interval worth showing: that of a single video says nothing."""
-        ends_known = self.ci95 is not None and all(math.isfinite(end) for end in self.ci95)
-        return ends_known and (self.n_videos is None or self.n_videos > 1)
+    def text(self) -> str:
+        """The value: four digits, or the three that papers publish."""
+        return number(self.value, 3 if self.ci95 is None else 4)
 
     @property
     def interval(self) -> str:
-        """`[.150, .205]`; empty when there is none worth showing."""
-        return interval(self.ci95) if self.has_interval else ""
+        """`[.150, .205]`; empty where there is none, and for a single video, whose interval says nothing."""
+        return "" if self.n_videos is not None and self.n_videos <= 1 else interval(self.ci95)
+
+    @property
+    def ends(self) -> tuple[float, float] | None:
+        """The interval's ends, to draw them; None where `interval` is empty."""
+        return self.ci95 if self.interval else None
 
 
 @dataclass
@@ -126,20 +116,17 @@ class Column:
         measure: The protocol's name, or `F1`.
         best_test: Whether it holds the figures whose epoch was chosen on the test videos.
         dataset: As in the evaluation.
+        figures: By the label of their row.
     """
 
     metric: str
     measure: str
     best_test: bool
     dataset: str
-    _figures: dict[str, Figure] = field(default_factory=dict, repr=False)
+    figures: dict[str, Figure] = field(default_factory=dict, repr=False)
 
     def add(self, row: str, figure: Figure) -> None:
         """Put a figure into a row of this column.
-
-        Args:
-            row: The row's label.
-            figure: What to put there.
 
         Raises:
             ValueError: The figure is of another metric, protocol, dataset or checkpoint rule, or the row has one.
@@ -149,29 +136,18 @@ class Column:
             if mine != theirs:
                 what = {"measure": "protocol"}.get(name, name)
                 raise ValueError(f"{row}: a figure of {what} {theirs!r} cannot stand in a column of {what} {mine!r}")
-        if row in self._figures:
+        if row in self.figures:
             raise ValueError(f"{row}: has a figure in the column {self.measure}, {self.metric} already")
-        self._figures[row] = figure
+        self.figures[row] = figure
 
     def get(self, row: str) -> Figure | None:
         """The row's figure; None where it has none."""
-        return self._figures.get(row)
-
-    @property
-    def figures(self) -> Mapping[str, Figure]:
-        """All of them, by row."""
-        return dict(self._figures)
+        return self.figures.get(row)
 
 
 @dataclass(frozen=True)
 class Row:
-    """A line of a block.
-
-    Attributes:
-        label: What it is called; unique in its block.
-        group: What kind of row it is.
-        detail: What it is, in a few words, or empty.
-    """
+    """A line of a block: its label, unique there, its kind, and what it is in a few words or nothing."""
 
     label: str
     group: Group
@@ -189,7 +165,7 @@ class Block:
         rows: Methods, then baselines, then published results.
         columns: Those that hold a figure, plain ones first.
         notes: Sentences about these figures: what was left out.
-        comparisons: Between methods, paired.
+        compared: Two methods -> their differences, in words; a star where the epoch was chosen on the test videos.
     """
 
     measure: str
@@ -198,7 +174,7 @@ class Block:
     rows: list[Row] = field(default_factory=list)
     columns: list[Column] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    comparisons: list[Comparison] = field(default_factory=list)
+    compared: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def add(self, row: Row, figure: Figure) -> None:
         """Put a figure where it belongs, making the row and the column when they are new.
@@ -225,15 +201,18 @@ class Block:
         self.columns.sort(key=lambda each: (each.best_test, METRICS.index(each.metric)))
         return column
 
+    @property
+    def drawn(self) -> list[Column]:
+        """What pictures show: the columns of tau, or of the F1 that tables of the dataset use, else of the other."""
+        f_scores = F_SCORES[::-1] if benchmark_name(self.dataset) == "summe" else F_SCORES
+        held = {column.metric for column in self.columns}
+        metric = next(metric for metric in (CORRELATIONS[0], *f_scores) if metric in held)
+        return [column for column in self.columns if column.metric == metric]
+
 
 @dataclass(frozen=True)
 class Apart:
-    """Published figures that stand in no column.
-
-    Attributes:
-        reason: Why.
-        figures: One a result, such as `A2Summ 2023 .108 / .129*`.
-    """
+    """Published figures that stand in no column, such as `A2Summ 2023 .108 / .129*`, and why."""
 
     reason: str
     figures: tuple[str, ...]
@@ -244,22 +223,20 @@ class Table:
     """An evaluation as one would print it.
 
     Attributes:
-        dataset: The dataset's name.
-        methods: Labels of the methods, in order.
+        evaluation: What it was made of.
+        title: The dataset's name as papers write it, where it is one of theirs.
         facts: What was evaluated, and how: name -> value, in words.
+        results: Methods, then baselines: label -> protocol -> result.
         blocks: One a protocol, then F1.
         apart: Published figures that stand in no column.
-        unavailable: Protocol -> why it cannot be computed.
-        warnings: Sentences for the user.
     """
 
-    dataset: str
-    methods: tuple[str, ...]
+    evaluation: Evaluation
+    title: str
     facts: Mapping[str, str]
+    results: Mapping[str, Mapping[str, MethodResult]]
     blocks: tuple[Block, ...]
     apart: tuple[Apart, ...] = ()
-    unavailable: Mapping[str, str] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
 
     def block(self, measure: str) -> Block:
         """The block of a protocol, or of `F1`.
@@ -271,6 +248,12 @@ class Table:
             if block.measure == measure:
                 return block
         raise KeyError(measure)
+
+    def result(self, label: str, measure: str) -> MethodResult | None:
+        """A row's result under a protocol; of F1, which no protocol touches, its first."""
+        results = self.results.get(label, {})
+        names = (measure, *self.evaluation.protocols)
+        return next((results[name] for name in names if name in results), None)
 
     @property
     def has_best_test(self) -> bool:

@@ -15,8 +15,8 @@ from typing import Any
 
 from sspvs.evaluation.protocol import PROTOCOLS
 from sspvs.evaluation.published import PublishedResult, benchmark_name
-from sspvs.evaluation.results import Evaluation, MethodResult
-from sspvs.report.evaluation_columns import (
+from sspvs.evaluation.results import Comparison, Evaluation, MethodResult
+from sspvs.evaluation.table import (
     CORRELATIONS,
     F1,
     F_SCORES,
@@ -27,22 +27,29 @@ from sspvs.report.evaluation_columns import (
     Row,
     Table,
     in_words,
+    interval,
     number,
 )
-from sspvs.report.evaluation_text import render_markdown, render_text
 
-__all__ = ["Table", "comparison_table", "render_markdown", "render_text"]
-
+_ORDER = ("contrastive", "contrastive, A alone", "consensus", "human", "random")
+_REFINED = re.compile(r"refined ([A-Z](?:\*[A-Z])*)")
 _TERMS = {"A": "local dissimilarity", "G": "global consistency", "H": "uniqueness"}
-REFINED = tuple(f"refined {terms}" for terms in ("A", "G", "H", "A*G", "A*H", "G*H", "A*G*H"))
-BASELINES = (*REFINED, "contrastive", "contrastive, A alone", "consensus", "human", "random")
+_DETAILS = {
+    "contrastive, A alone": "from the features, without training: local dissimilarity alone",
+    "consensus": "the mean of all users, in-sample: a ceiling",
+    "contrastive": "from the features, without training",
+    "split-half": "the mean of half the users against the mean of the other half",
+}
 _F1_SENTENCE = (
     "overlap in frames of the 15 % summary with each user's, then the mean (avg) or the best (max) over users"
 )
 _ROUNDING = {"floor": "rounded down", "round": "rounded", "last-end": "rounded down, N from the last shot's end"}
+_VALUES = {"exact": "exact values", "thousandths": "values x1000 cut to integers"}
+_RULE_MARKS = {"best-test": "*", "val": " (validation)", "train-loss": " (training loss)"}
 _DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")  # a SHA-256: its beginning tells files apart
 _TITLES = {"summe": "SumMe", "tvsum": "TVSum"}
 _HABIT = {"summe": "Tables of SumMe use F1 max.", "tvsum": "Tables of TVSum use F1 avg."}
+_NOT_IN_FACTS = ("n_tested", "n_dataset", "dataset_made_by")  # the last is long: result files and pages have it
 
 
 def comparison_table(evaluation: Evaluation, published: Iterable[PublishedResult] = ()) -> Table:
@@ -55,61 +62,43 @@ def comparison_table(evaluation: Evaluation, published: Iterable[PublishedResult
 
     Returns:
         A block a protocol that could be computed, and one of F1.
-
     """
     benchmark = benchmark_name(evaluation.dataset)
     ours = [row for row in published if benchmark is not None and row.dataset == benchmark]
-    blocks = [
-        block
-        for name in evaluation.protocols
-        if name not in evaluation.unavailable and (block := _correlation_block(evaluation, name, ours)).rows
-    ]
-    f1 = _f1_block(evaluation, ours, benchmark)
+    computed = [name for name in evaluation.protocols if name not in evaluation.unavailable]
+    blocks = [block for name in computed if (block := _correlation_block(evaluation, name, ours)).rows]
+    f1 = _f1_block(evaluation, ours)
     return Table(
-        dataset=evaluation.dataset,
-        methods=tuple(evaluation.methods),
+        evaluation=evaluation,
+        title=_TITLES.get(benchmark or "", evaluation.dataset),
         facts=_facts(evaluation),
+        results={row.label: results for row, results in _own_rows(evaluation, F1)},
         blocks=(*blocks, *([f1] if f1.rows else [])),
         apart=tuple(_apart(ours, [block.measure for block in blocks])),
-        unavailable=dict(evaluation.unavailable),
-        warnings=evaluation.warnings,
     )
 
 
-def dataset_title(dataset: str) -> str:
-    """A dataset's name as papers write it, where it is one of theirs."""
-    return _TITLES.get(benchmark_name(dataset) or "", dataset)
-
-
-def drawn_metrics(dataset: str) -> tuple[str, ...]:
-    """What pictures of a dataset draw, the first that there is: tau, and of F1 the reduction its tables use."""
-    f_scores = F_SCORES[::-1] if benchmark_name(dataset) == "summe" else F_SCORES
-    return (CORRELATIONS[0], *f_scores)
-
-
 def _correlation_block(evaluation: Evaluation, protocol: str, published: list[PublishedResult]) -> Block:
-    """Tau and rho under one protocol."""
     block = Block(protocol, PROTOCOLS[protocol].sentence, evaluation.dataset)
-    for row, results in own_rows(evaluation, protocol):
+    for row, results in _own_rows(evaluation, protocol):
         if protocol in results:
             _add_result(block, row, results[protocol], CORRELATIONS)
             block.notes += _left_out(row.label, results[protocol])
             block.notes += _between_seeds(row.label, results[protocol], CORRELATIONS)
     for result in published:
-        if result.protocol != protocol or result.checkpoint_rule is None:
-            continue
-        for metric, value in zip(CORRELATIONS, (result.kendall_tau, result.spearman_rho), strict=True):
-            if value is not None:
-                figure = Figure(value, metric, protocol, result.best_test, evaluation.dataset)
-                block.add(_published_row(result, evaluation), figure)
-    block.comparisons = [c for c in evaluation.comparisons if c.protocol == protocol and c.metric in CORRELATIONS]
+        if result.protocol == protocol and result.checkpoint_rule is not None:
+            for metric, value in zip(CORRELATIONS, (result.kendall_tau, result.spearman_rho), strict=True):
+                if value is not None:
+                    figure = Figure(value, metric, protocol, result.best_test, evaluation.dataset)
+                    block.add(_published_row(result, evaluation), figure)
+    _compare(block, [c for c in evaluation.comparisons if c.protocol == protocol and c.metric in CORRELATIONS])
     return block
 
 
-def _f1_block(evaluation: Evaluation, published: list[PublishedResult], benchmark: str | None) -> Block:
+def _f1_block(evaluation: Evaluation, published: list[PublishedResult]) -> Block:
     """F1, which no correlation protocol touches: each method's first result has it."""
     block = Block(F1, _F1_SENTENCE, evaluation.dataset)
-    for row, results in own_rows(evaluation, F1):
+    for row, results in _own_rows(evaluation, F1):
         result = next((results[name] for name in evaluation.protocols if name in results), None)
         if result is not None and any(result.spreads[metric].n_videos for metric in F_SCORES):
             _add_result(block, row, result, F_SCORES)
@@ -123,34 +112,25 @@ def _f1_block(evaluation: Evaluation, published: list[PublishedResult], benchmar
             metric = f"f_score_{known.f_score_reduction}"
             figure = Figure(known.f_score, metric, F1, known.best_test, evaluation.dataset)
             block.add(_published_row(known, evaluation), figure)
-    seen = set()
+    once: dict[tuple[str, str, str], Comparison] = {}
     for comparison in evaluation.comparisons:
-        pair = (comparison.first, comparison.second, comparison.metric)
-        if comparison.metric in F_SCORES and pair not in seen:
-            seen.add(pair)
-            block.comparisons.append(comparison)
-    if benchmark in _HABIT:
-        block.notes.append(_HABIT[benchmark])
+        if comparison.metric in F_SCORES:
+            once.setdefault((comparison.first, comparison.second, comparison.metric), comparison)
+    _compare(block, once.values())
+    if habit := _HABIT.get(benchmark_name(evaluation.dataset) or ""):
+        block.notes.append(habit)
     if any(row.group == "published" for row in block.rows):
         block.notes.append("Published F1 was made with each paper's own shots, budget and value rules.")
     return block
 
 
-def own_rows(evaluation: Evaluation, measure: str) -> Iterator[tuple[Row, Mapping[str, MethodResult]]]:
-    """The methods, then the baselines in their order; a baseline that was asked for by name is a method already.
-
-    Args:
-        evaluation: What was found.
-        measure: A protocol's name or `F1`: it says what the human row is.
-
-    Yields:
-        A row and its results by protocol.
-    """
+def _own_rows(evaluation: Evaluation, measure: str) -> Iterator[tuple[Row, Mapping[str, MethodResult]]]:
+    """The methods, then the baselines in their order that are not evaluated as a method already."""
     for name, results in evaluation.methods.items():
-        detail = _baseline_detail(name, measure, results) if name in BASELINES else ""
+        detail = _baseline_detail(name, measure, results) if name in _ORDER or _REFINED.fullmatch(name) else ""
         yield Row(name, "methods", detail), results
-    others = [name for name in evaluation.baselines if name not in BASELINES]
-    for name in (*BASELINES, *others):
+    refined = sorted(filter(_REFINED.fullmatch, evaluation.baselines), key=lambda name: (len(name), name))
+    for name in dict.fromkeys([*refined, *_ORDER, *evaluation.baselines]):
         if name in evaluation.baselines and name not in evaluation.methods:
             results = evaluation.baselines[name]
             yield Row(name, "baselines", _baseline_detail(name, measure, results)), results
@@ -159,75 +139,76 @@ def own_rows(evaluation: Evaluation, measure: str) -> Iterator[tuple[Row, Mappin
 def _baseline_detail(name: str, measure: str, results: Mapping[str, MethodResult]) -> str:
     """What a baseline is, in a few words."""
     if name == "human":
-        one_by_one = measure == F1 or PROTOCOLS[measure].reference == "users"
+        one_by_one = measure == F1 or PROTOCOLS[measure].each_user
         return "each user against each other user" if one_by_one else "each user against the mean of the others"
     if name == "consensus" and measure != F1 and PROTOCOLS[measure].reference == "gtscore":
         return "the mean of all users: the reference itself"
     if name == "random":
-        settings = next((result.settings for result in results.values()), {})
-        draws = settings.get("draws")
+        draws = next((result.settings for result in results.values()), {}).get("draws")
         return f"random scores, mean of {draws} draws" if draws else "random scores"
-    if name in REFINED:
-        terms = name.removeprefix("refined ").split("*")
-        return f"of refined features: {' times '.join(_TERMS[term] for term in terms)}"
-    return {
-        "contrastive, A alone": "from the features, without training: local dissimilarity alone",
-        "consensus": "the mean of all users, in-sample: a ceiling",
-        "contrastive": "from the features, without training",
-        "split-half": "the mean of half the users against the mean of the other half",
-    }.get(name, "")
+    if refined := _REFINED.fullmatch(name):
+        return f"of refined features: {' times '.join(_TERMS.get(term, term) for term in refined[1].split('*'))}"
+    return _DETAILS.get(name, "")
 
 
 def _add_result(block: Block, row: Row, result: MethodResult, metrics: tuple[str, ...]) -> None:
     best_test = result.settings.get("checkpoint_rule") == "best-test"
     for metric in metrics:
         spread = result.spreads[metric]
-        figure = Figure(
-            spread.mean, metric, block.measure, best_test, block.dataset, spread.ci95, spread.std, spread.n_videos
-        )
-        block.add(row, figure)
+        where = (metric, block.measure, best_test, block.dataset)
+        block.add(row, Figure(spread.mean, *where, spread.ci95, spread.std, spread.n_videos))
 
 
-def _left_out(label: str, result: MethodResult) -> list[str]:
+def _compare(block: Block, comparisons: Iterable[Comparison]) -> None:
+    """Put the differences between each two methods into words."""
+    pairs: dict[tuple[str, str], list[Comparison]] = {}
+    for comparison in comparisons:
+        pairs.setdefault((comparison.first, comparison.second), []).append(comparison)
+    starred = {label for column in block.columns if column.best_test for label in column.figures}
+    for (first, second), several in pairs.items():
+        marked = (first + "*" * (first in starred), second + "*" * (second in starred))
+        block.compared[marked] = f"{'; '.join(map(_difference, several))} ({several[0].n_videos} videos)"
+
+
+def _difference(comparison: Comparison) -> str:
+    """`tau +.0120 [-.003, .027], p = .12`."""
+    difference, p = number(comparison.difference), comparison.p_value
+    sign = "" if difference.startswith("-") else "+"
+    digits = number(p, 2 if p >= 0.1 else 3)
+    chance = "p not defined" if not math.isfinite(p) else "p < .001" if p < 0.001 else f"p = {digits}"
+    return f"{SHORT[comparison.metric]} {f'{sign}{difference} {interval(comparison.ci95)}'.strip()}, {chance}"
+
+
+def _left_out(label: str, result: MethodResult) -> Iterator[str]:
     """What the means do not hold, in sentences."""
-    notes = []
     pairs = sum(video.n_pairs for video in result.videos)
     if result.undefined_pairs:
         left_out = f"{result.undefined_pairs} of {pairs} pairs left out"
-        notes.append(f"{label}: {left_out}, since one side is constant and has no correlation.")
+        yield f"{label}: {left_out}, since one side is constant and has no correlation."
     known = result.spreads["kendall_tau"].n_videos
     if known < len(result.videos):
-        notes.append(f"{label}: mean over {known} of {len(result.videos)} videos; the others have no correlation.")
-    return notes
+        yield f"{label}: mean over {known} of {len(result.videos)} videos; the others have no correlation."
 
 
-def _between_seeds(label: str, result: MethodResult, metrics: tuple[str, ...]) -> list[str]:
+def _between_seeds(label: str, result: MethodResult, metrics: tuple[str, ...]) -> Iterator[str]:
     """How far apart the seeds of a method are that was trained several times, in a sentence."""
     seeds, spread = result.settings.get("seeds", ()), result.settings.get("over_seeds")
-    if not isinstance(spread, Mapping) or len(seeds) < 2:
-        return []
-    parts = [f"{SHORT[metric]} {number(spread[metric]['std'])}" for metric in metrics if metric in spread]
-    return [
-        f"{label}: each video's mean over {len(seeds)} seeds; standard deviation between seeds: {', '.join(parts)}."
-    ]
+    if isinstance(spread, Mapping) and len(seeds) > 1:
+        stds = ", ".join(f"{SHORT[metric]} {number(spread[metric]['std'])}" for metric in metrics if metric in spread)
+        yield f"{label}: each video's mean over {len(seeds)} seeds; standard deviation between seeds: {stds}."
 
 
-def _about_summaries(row: Row, result: MethodResult) -> list[str]:
+def _about_summaries(row: Row, result: MethodResult) -> Iterator[str]:
     """How the summaries that F1 judges were made, in sentences."""
-    notes = []
     rule, origin = result.settings.get("rule"), result.settings.get("summaries")
     if isinstance(rule, Mapping) and row.group == "methods":
-        budget = _ROUNDING.get(str(rule.get("rounding")), str(rule.get("rounding")))
-        values = {"exact": "exact values", "thousandths": "values x1000 cut to integers"}.get(
-            str(rule.get("values")), ""
-        )
+        budget, values = _ROUNDING.get(str(rule.get("rounding")), str(rule.get("rounding"))), str(rule.get("values"))
         share = f"{100 * float(rule.get('fraction', 0.15)):g} %"
-        notes.append(f"Summaries: {share} of the frames, {budget}, {values}.")
+        yield f"Summaries: {share} of the frames, {budget}, {_VALUES.get(values, '')}."
     if origin is not None and origin != "by rule" and row.group == "methods":
-        notes.append(f"{row.label}: its summaries are {origin}.")
+        yield f"{row.label}: its summaries are {origin}."
     if empty := result.settings.get("empty_summaries"):
-        notes.append(f"{row.label}: {len(empty)} of {len(result.videos)} summaries are empty, with F1 0.")
-    return notes
+        yield f"{row.label}: {len(empty)} of {len(result.videos)} summaries are empty, with F1 0."
 
 
 def _published_row(result: PublishedResult, evaluation: Evaluation | None = None) -> Row:
@@ -253,9 +234,8 @@ def _apart(published: list[PublishedResult], shown: list[str]) -> Iterator[Apart
             reason = f"under {result.protocol}, checkpoint rule not known"
         else:
             continue
-        mark = {"best-test": "*", "val": " (validation)", "train-loss": " (training loss)"}
         pair = f"{number(result.kendall_tau, 3)} / {number(result.spearman_rho, 3)}"
-        text = f"{_published_row(result).label} {pair}{mark.get(result.checkpoint_rule or '', '')}"
+        text = f"{_published_row(result).label} {pair}{_RULE_MARKS.get(result.checkpoint_rule or '', '')}"
         reasons.setdefault(reason, []).append(text)
     for reason in sorted(reasons, key=lambda each: each.startswith("protocol not known")):
         yield Apart(reason, tuple(reasons[reason]))
@@ -263,7 +243,7 @@ def _apart(published: list[PublishedResult], shown: list[str]) -> Iterator[Apart
 
 def _facts(evaluation: Evaluation) -> dict[str, str]:
     """Videos, split and settings, in words."""
-    coverage: Mapping[str, Any] = evaluation.coverage
+    coverage = evaluation.coverage
     facts: dict[str, str] = {}
     tested, whole = coverage.get("n_tested"), coverage.get("n_dataset")
     if tested is None:
@@ -273,9 +253,8 @@ def _facts(evaluation: Evaluation) -> dict[str, str]:
         facts["videos"] = f"{tested} of {whole} tested" if whole not in (None, tested) else f"all {tested} tested"
         if whole is None:
             facts["videos"] = f"{tested} tested"
-    rest = {name: value for name, value in coverage.items() if name not in ("n_tested", "n_dataset")}
-    for name, value in {**rest, **evaluation.settings}.items():
-        if not _empty(value):
+    for name, value in {**coverage, **evaluation.settings}.items():
+        if name not in _NOT_IN_FACTS and not _empty(value):
             facts[name.replace("_", " ")] = _DIGEST.sub(r"\1...", in_words(value))
     return facts
 
