@@ -27,16 +27,7 @@ JPEG_QUALITY = 80
 
 
 def thumbnail_jpegs(frames: ImageArray, width: int, height: int) -> list[bytes]:
-    """Each frame as a small JPEG at the video's own aspect, whatever shape the network asked for.
-
-    Args:
-        frames: (C, H, W, 3) uint8 RGB, possibly squashed.
-        width: Displayed width of the video in pixels.
-        height: Displayed height of the video in pixels.
-
-    Returns:
-        C JPEG files, `WIDTH_PIXELS` wide.
-    """
+    """Each frame as a small JPEG at the video's own aspect, whatever shape the network asked for."""
     from PIL import Image
 
     tall = round(WIDTH_PIXELS * height / width) if width > 0 and height > 0 else WIDTH_PIXELS

@@ -27,12 +27,7 @@ def video_bar(name: str, *, show: bool) -> Iterator[Progress]:
 
 
 class VideosBar:
-    """One bar for many videos, each counting by the part of it that is decoded; safe to use from threads.
-
-    Args:
-        n_videos: How many there are.
-        show: Whether to show it.
-    """
+    """One bar for many videos, each counting by the part of it that is decoded; safe to use from threads."""
 
     def __init__(self, n_videos: int, *, show: bool) -> None:
         layout = "{desc}{percentage:3.0f}%|{bar}| {n:.1f}/{total} videos [{elapsed}<{remaining}{postfix}]"

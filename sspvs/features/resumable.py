@@ -93,13 +93,10 @@ class PartsFolder:
             self._sources[name] = source
 
     def plan(self, paths: Sequence[Path]) -> tuple[list[Job], list[Job], list[tuple[Path, str]]]:
-        """What is to be done, what is already there, and what cannot even be looked at.
+        """Jobs to do, jobs already done, and (path, reason) of files that cannot be read.
 
         A video is recognised by its place, size and time of modification; one that was moved, by its name and
         those. Two videos of the same stem get different groups (`clip`, `clip_2`); what has a group keeps it.
-
-        Returns:
-            Jobs to do, jobs already done, and (path, reason) of files that cannot be read.
         """
         stamps: dict[str, tuple[Path, SourceStamp]] = {}  # by resolved path: a file named twice is one video
         unreadable = []
@@ -127,11 +124,7 @@ class PartsFolder:
         self._parts[job.group] = path
 
     def merge(self, only: Iterable[str] | None = None) -> None:
-        """Put the finished videos, and what the output already has, into the output.
-
-        Args:
-            only: Groups of parts to take; all unless given.
-        """
+        """Put the finished videos, and what the output already has, into the output."""
         chosen = set(self._parts if only is None else only)
         parts = {name: path for name, path in self._parts.items() if name in chosen}
         if not parts:
@@ -150,16 +143,6 @@ def open_parts(out: Path, fingerprint: Fingerprint, *, overwrite: bool = False) 
 
     On the way out, whatever happened, a folder without finished videos is removed, and so are the folders made
     to hold it.
-
-    Args:
-        out: The feature file to make or add to.
-        fingerprint: What makes the features.
-        overwrite: Replace `out` instead of adding to it.
-
-    Raises:
-        OutputError: The place cannot be written to, or another run is writing to it.
-        FingerprintMismatchError: `out`, or an interrupted run's parts, have features of another extractor.
-        FeatureFileError: `out` is no feature file.
     """
     if out.is_dir():
         raise OutputError(

@@ -56,18 +56,7 @@ def conse_similarity(
 
 
 def class_probabilities(features: FloatArray, classifier: Classifier) -> FloatArray:
-    """Softmax of the classifier's logits.
-
-    Args:
-        features: (T, D).
-        classifier: Of width D.
-
-    Returns:
-        (T, 1000) float32, rows sum to 1.
-
-    Raises:
-        ValueError: The widths differ.
-    """
+    """(T, 1000) softmax of the classifier's logits for (T, D) features."""
     if features.ndim != 2 or features.shape[1] != classifier.weight.shape[1]:
         raise ValueError(f"features must be (T, {classifier.weight.shape[1]}), got {features.shape}")
     logits = features.astype(np.float32) @ classifier.weight.T + classifier.bias
@@ -77,18 +66,7 @@ def class_probabilities(features: FloatArray, classifier: Classifier) -> FloatAr
 
 
 def top_weights(probabilities: FloatArray, top_classes: int) -> FloatArray:
-    """Weights of the convex combination: the most probable classes' probabilities, scaled to sum to 1.
-
-    Args:
-        probabilities: (T, C).
-        top_classes: How many classes of each row keep a weight, 1 to C.
-
-    Returns:
-        (T, C), zero outside each row's most probable classes.
-
-    Raises:
-        ValueError: `top_classes` is out of range.
-    """
+    """(T, C) weights of the combination: each row's most probable classes, scaled to sum to 1; the others are 0."""
     n_classes = probabilities.shape[1]
     if not 1 <= top_classes <= n_classes:
         raise ValueError(f"top_classes must be between 1 and {n_classes}, got {top_classes}")
@@ -118,11 +96,7 @@ _PURPOSE = "comparing frames with a text without a CLIP backbone"
 
 
 def check_installed() -> None:
-    """Refuse to do without the package, before anything is computed.
-
-    Raises:
-        MissingExtraError: The package with the weights is not installed.
-    """
+    """Refuse to do without the package, before anything is computed."""
     model_folder(_PURPOSE)
 
 

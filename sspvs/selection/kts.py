@@ -45,10 +45,6 @@ class SegmentCosts:
     With K the Gram matrix and S(s, t) the squared norm of the sum of picks s .. t-1,
     `scatter(s, t) = sum K_ii - S(s, t) / (t - s)` and `S(s, t + 1) = S(s, t) + 2 sum_{i=s}^{t-1} K_it + K_tt`.
     The sequence is centred first: scatter does not change and rounding gets smaller.
-
-    Args:
-        features: (T, D) finite values.
-        min_picks: Shortest permitted segment, in picks.
     """
 
     def __init__(self, features: FloatArray, min_picks: int = 1) -> None:
@@ -253,13 +249,7 @@ def _windows(count: int) -> list[tuple[int, int]]:
 
 
 def kts_objective(features: FloatArray, starts: IntArray, *, penalty: float = DEFAULT_PENALTY) -> float:
-    """The number that `kts` minimises, for the shots that start at `starts`.
-
-    Args:
-        features: (T, D) one row a pick.
-        starts: (S,) first pick of each shot, the first one 0.
-        penalty: As in `kts`.
-    """
+    """The number that `kts` minimises, for the shots that start at `starts`."""
     count = len(features)
     scatter = SegmentCosts(_normalised(np.asarray(features))).scatter(starts)
     return (scatter + float(_penalties(count, len(starts) - 1, penalty)[-1])) / count
@@ -339,14 +329,6 @@ def cheapest_partition(costs: SegmentCosts, beta: float, earliest: IntArray | No
 
     F(t) = min over s of F(s) + scatter(s, t) + beta. A start s with F(s) + scatter(s, t) > F(t) never wins again
     after t (Killick et al., PELT, JASA 2012): the search looks back no further than to the first start that is left.
-
-    Args:
-        costs: The sequence's segment costs.
-        beta: Price of a change, >= 0.
-        earliest: (T + 1,) rising; the first start that a segment which ends before t may have. Any when None.
-
-    Returns:
-        The minimum, and (S,) int64 first picks of its segments.
     """
     count, shortest = costs.length, costs.min_picks
     totals = np.full(count + 1, np.inf)  # F

@@ -189,18 +189,10 @@ def shot_scores(frame_scores: FloatArray, shots: Shots) -> FloatArray:
 
 
 def key_frames(scores: FloatArray, picks: IntArray, shots: Shots) -> IntArray:
-    """The frame that stands for each shot: its pick of the highest score.
+    """(S,) the frame that stands for each shot: its pick of the highest score.
 
     Not the shot's first or last frame, which a transition may cover, when there is another pick. Of equal scores the
     one nearest to the middle. A shot without a pick gives its middle frame.
-
-    Args:
-        scores: (T,) importance at the picks.
-        picks: (T,) frame indices, strictly increasing.
-        shots: The video cut into S shots.
-
-    Returns:
-        (S,) int64 frame indices, each within its shot.
     """
     scores, picks = np.asarray(scores), np.asarray(picks)[: len(scores)]
     frames: IntArray = shots.bounds.sum(axis=1) // 2

@@ -47,14 +47,7 @@ class Message(NamedTuple):
 def write_message(
     stream: BinaryIO, kind: str, fields: dict[str, Any] | None = None, arrays: Sequence[npt.NDArray[Any]] = ()
 ) -> None:
-    """Send a message.
-
-    Args:
-        stream: The pipe.
-        kind: What the message is about.
-        fields: Values that JSON can hold.
-        arrays: Arrays that travel as they lie in memory.
-    """
+    """Send a message."""
     shapes = [(array.dtype.str, array.shape) for array in arrays]
     header = json.dumps({"kind": kind, "fields": fields or {}, "arrays": shapes}).encode()
     stream.write(_LENGTH.pack(len(header)) + header)
@@ -65,14 +58,7 @@ def write_message(
 
 
 def read_message(stream: BinaryIO) -> Message | None:
-    """Wait for a message.
-
-    Args:
-        stream: The pipe.
-
-    Returns:
-        The message, or None when the other side is gone, be it in the middle of a message.
-    """
+    """Wait for a message."""
     length = bytearray(_LENGTH.size)
     if not _fill(stream, memoryview(length)):
         return None
@@ -119,16 +105,7 @@ class DecodingChild:
     """A process that decodes for this one; killed when it is silent for too long, closed or forgotten."""
 
     def __init__(self, subject: str, time_limit_seconds: float, command: Sequence[str] | None = None) -> None:
-        """Start the process.
-
-        Args:
-            subject: What it works on, for messages.
-            time_limit_seconds: The longest it may be silent while it has something to do.
-            command: Another program that speaks the same messages; for tests.
-
-        Raises:
-            VideoError: It does not start.
-        """
+        """Start the process."""
         self._subject, self._limit = subject, time_limit_seconds
         self._complaints: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by the finalizer
         try:
@@ -155,21 +132,7 @@ class DecodingChild:
         return self._finalizer.alive and self._process.poll() is None
 
     def ask(self, kind: str, arrays: Sequence[Any] = (), **fields: Any) -> Iterator[Message]:
-        """Have something done.
-
-        Args:
-            kind: What.
-            arrays: Arrays that go with it.
-            **fields: How; values that JSON can hold.
-
-        Yields:
-            Answers up to and including the last one, whose kind is `done`. Leaving earlier stops the child.
-
-        Raises:
-            SspvsError: What the child raised.
-            DecodeTimeoutError: It was silent for too long, and was stopped.
-            VideoError: It died.
-        """
+        """Have something done."""
         finished = False
         try:
             assert self._process.stdin is not None

@@ -43,12 +43,7 @@ class AudioSource:
     """
 
     def __init__(self, path: Path, origins: Sequence[tuple[float, float]]) -> None:
-        """Prepare to read; entering the context opens the file.
-
-        Args:
-            path: The file; it has sound.
-            origins: (seconds, raw seconds) at which the pictures' clock starts, and is restarted.
-        """
+        """Prepare to read; entering the context opens the file."""
         self._path, self._origins = path, origins
         self._stack = ExitStack()
         self._blocks: Iterator[tuple[int, FloatArray]] = iter(())
@@ -76,15 +71,7 @@ class AudioSource:
             next(decode_sound(self._container, self._stream), None)
 
     def read(self, first: int, last: int) -> FloatArray:
-        """Samples [first, last), counted from the first video frame; silence where there is no sound.
-
-        Args:
-            first: Index of the first sample.
-            last: Index behind the last sample.
-
-        Returns:
-            (channels, last - first) float32 in [-1, 1].
-        """
+        """(channels, last - first) float32 samples, counted from the first video frame; silence where there is no sound."""
         sound = np.zeros((self.channels, last - first), dtype=np.float32)
         self._go_to(first)
         while self._held is not None and self._held[0] < last:
@@ -153,16 +140,7 @@ class AudioSource:
 def decode_sound(
     container: Any, stream: Any, refused: Callable[[float | None, float], None] = lambda *_: None
 ) -> Iterator[Any]:
-    """Audio frames from where the container stands.
-
-    Args:
-        container: An open PyAV container.
-        stream: Its audio stream.
-        refused: Called for each packet that cannot be decoded, with its raw time and its length in seconds.
-
-    Yields:
-        PyAV audio frames.
-    """
+    """Audio frames from where the container stands."""
     packets = container.demux(stream)
     while True:
         try:
@@ -213,16 +191,7 @@ class AudioTrack:
         self._written = 0
 
     def add(self, start: float, end: float, at: float, *, fade_in: bool = False, fade_out: bool = False) -> None:
-        """Append the sound of a stretch.
-
-        Args:
-            start: Seconds in the source.
-            end: Seconds in the source.
-            at: Seconds in the output at which the stretch starts: sound is counted to there from the very
-                beginning, so that rounding never adds up.
-            fade_in: Fade in over a few milliseconds.
-            fade_out: Fade out over a few milliseconds.
-        """
+        """Append the sound of a stretch."""
         rate = self._source.rate
         first = round(start * rate)
         wanted = round((at + end - start) * rate) - self._written

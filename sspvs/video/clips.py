@@ -63,24 +63,7 @@ def encode_clips(
     progress: Callable[[float], None] = ignored,
     beat: Callable[[], None] = silent,
 ) -> EncodedClip:
-    """Encode segments into an MP4 file.
-
-    Args:
-        source: The video.
-        segments: (start, end) in seconds from its first frame.
-        out_path: The file to write.
-        settings: How.
-        timeline: When each frame of the source is shown; found by decoding it where the file's own times do not say.
-        progress: Called with the seconds of output written so far.
-        beat: Called for every packet that is decoded.
-
-    Returns:
-        What came out.
-
-    Raises:
-        VideoError: The source cannot be decoded, has nothing in the segments, or encoding failed.
-        OSError: The file cannot be written.
-    """
+    """Encode segments into an MP4 file."""
     info, orientation = container_info(source, beat)
     if timeline is None:
         times = packet_seconds(source, beat=beat)
@@ -158,16 +141,7 @@ class PictureTrack:
     def __init__(
         self, output: Any, shaper: FrameShaper, rate: Fraction, settings: ClipSettings, *, reorder: bool
     ) -> None:
-        """Add the stream.
-
-        Args:
-            output: The container, open for writing.
-            shaper: Gives frames their size and format.
-            rate: Frames per second, about.
-            settings: How it is encoded.
-            reorder: Allow B frames. With them the last packet is not the last picture, and MP4 has only one duration
-                for both: right when all pictures are shown equally long.
-        """
+        """Add the stream."""
         self._output, self._shaper = output, shaper
         self._stream = output.add_stream("libx264", rate=rate)
         self._stream.width, self._stream.height = shaper.size
@@ -182,12 +156,7 @@ class PictureTrack:
         self.n_frames = 0
 
     def add(self, frame: Any, seconds: float) -> None:
-        """Append a decoded frame.
-
-        Args:
-            frame: PyAV video frame.
-            seconds: When it is shown in the output.
-        """
+        """Append a decoded frame."""
         if self.n_frames == 0:
             self._state_colours(frame)
         picture = self._shaper(frame)

@@ -147,16 +147,7 @@ class ToneMapper:
         self._made_for: tuple[Any, ...] = ()
 
     def __call__(self, frame: Any, kind: str, primaries: int) -> Any:
-        """The frame as SDR.
-
-        Args:
-            frame: A PyAV frame in `DEEP_RGB`.
-            kind: `HLG` or `PQ`.
-            primaries: Its primaries' code point of ITU-T H.273.
-
-        Returns:
-            A frame in `DEEP_RGB`, tagged as nothing.
-        """
+        """The frame as SDR."""
         made_for = (frame.width, frame.height, kind, primaries)
         if made_for != self._made_for:
             self._graph, self._made_for = _graph(*made_for), made_for
@@ -193,14 +184,6 @@ def tone_map(signal: FloatArray, kind: str, primaries: int) -> FloatArray:
 
     The brightest of red, green and blue is brought into range by the knee of ITU-R BT.2390 (5.4.1) and the others in
     proportion, so that hues stay; what BT.709 cannot show is clipped.
-
-    Args:
-        signal: (..., 3) non-linear RGB in [0, 1].
-        kind: `HLG` or `PQ`.
-        primaries: Code point of its primaries.
-
-    Returns:
-        (..., 3) non-linear RGB in [0, 1].
     """
     source = _PRIMARIES.get(primaries, _BT2020)
     light = hlg_nits(signal, source) if kind == "HLG" else pq_nits(signal)  # (..., 3)

@@ -28,16 +28,7 @@ class DecordReader(VideoReader):
     """A video decoded in this process by decord."""
 
     def __init__(self, path: Path | str, beat: Callable[[], None] = silent) -> None:
-        """Open a video.
-
-        Args:
-            path: The file.
-            beat: Called for every batch that is decoded.
-
-        Raises:
-            VideoError: Not a video, or nothing in it can be decoded.
-            MissingExtraError: decord is not installed.
-        """
+        """Open a video."""
         super().__init__()
         decord = _import_decord()
         self.info, orientation = container_info(path, beat)

@@ -49,11 +49,7 @@ _LISTS = (
 
 
 def list_of_files(start: bytes) -> str | None:
-    """What a file is that begins so and names other files in place of holding a video; None when it is no such list.
-
-    Args:
-        start: The first bytes of the file, without those of a byte order mark.
-    """
+    """What a file is that begins so and names other files in place of holding a video; None when it is no such list."""
     return next((what for pattern, what in _LISTS if re.match(pattern, start.removeprefix(b"\xef\xbb\xbf"))), None)
 
 

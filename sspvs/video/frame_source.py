@@ -118,15 +118,7 @@ class FrameSource:
         key_seconds: FloatArray | None = None,
         beat: Callable[[], None] = silent,
     ) -> None:
-        """Prepare to read; entering the context opens the file.
-
-        Args:
-            path: The video.
-            info: What its container says.
-            timeline: When each frame is shown; None takes the file's own times as they are.
-            key_seconds: Times of its key frames, when they are known: then it jumps only where a jump saves work.
-            beat: Called for every packet.
-        """
+        """Prepare to read; entering the context opens the file."""
         self.path = path
         self._info = info
         self._timeline = timeline
@@ -153,15 +145,7 @@ class FrameSource:
         self._stack.close()
 
     def between(self, start: float, end: float) -> Iterator[tuple[Any, float, float]]:
-        """Frames on screen during [start, end).
-
-        Args:
-            start: Seconds from the first frame of the video.
-            end: Seconds.
-
-        Yields:
-            (frame, shown, gone): a PyAV frame and when it appears and disappears, clipped to the stretch.
-        """
+        """Yield (frame, shown, gone) for the frames on screen in [start, end), with times clipped to it."""
         if not self._lies_ahead(start):
             self._seek(start)
         while self._held is not None and self._held[0] < end - self._edge:

@@ -28,19 +28,7 @@ class IsolatedReader(VideoReader):
         command: Sequence[str] | None = None,
         timeline: Timeline | None = None,
     ) -> None:
-        """Open a video.
-
-        Args:
-            path: The file.
-            decoder: Which decoder the child uses.
-            time_limit_seconds: The longest the child may give nothing before it is stopped.
-            command: Another child that speaks the same messages; for tests.
-            timeline: What an earlier pass over the same file found.
-
-        Raises:
-            VideoError: Not a video, nothing in it can be decoded, or the decoder crashed.
-            DecodeTimeoutError: The decoder hangs.
-        """
+        """Open a video."""
         super().__init__(timeline)
         self._path, self._decoder = str(path), decoder
         self._limit, self._command = time_limit_seconds, command
@@ -167,21 +155,7 @@ def open_video(
 def open_here(
     path: Path, decoder: str, beat: Callable[[], None] = silent, timeline: Timeline | None = None
 ) -> VideoReader:
-    """Open a video to be decoded by this very process.
-
-    Args:
-        path: The file.
-        decoder: `auto`, `pyav` or `decord`.
-        beat: Called as decoding goes on.
-        timeline: What an earlier pass over the same file found.
-
-    Returns:
-        A reader.
-
-    Raises:
-        VideoError: Not a file that can be decoded.
-        MissingExtraError: decord was asked for and is not installed.
-    """
+    """Open a video to be decoded by this very process."""
     if decoder == "decord":
         from sspvs.video.decord_reader import DecordReader
 

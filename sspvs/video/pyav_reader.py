@@ -78,16 +78,7 @@ class PyAVReader(VideoReader):
     """A video decoded in this process."""
 
     def __init__(self, path: Path | str, beat: Callable[[], None] = silent, timeline: Timeline | None = None) -> None:
-        """Open a video.
-
-        Args:
-            path: The file.
-            beat: Called for every packet that is decoded.
-            timeline: What an earlier pass over the same file found.
-
-        Raises:
-            VideoError: Not a video, or nothing in it can be decoded.
-        """
+        """Open a video."""
         super().__init__(timeline)
         self._path = Path(path)
         self.info, self._orientation = container_info(path, beat)

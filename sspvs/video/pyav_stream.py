@@ -37,11 +37,7 @@ READ_ATTEMPTS = 16
 
 @contextmanager
 def open_container(path: Path | str) -> Iterator[Any]:
-    """A PyAV input container that is closed on the way out (PyAV leaks those that are not).
-
-    Raises:
-        VideoError: FFmpeg cannot make sense of the file.
-    """
+    """A PyAV input container that is closed on the way out (PyAV leaks those that are not)."""
     try:
         # An absolute path, so that a colon in a name is not taken for a protocol. Metadata in odd encodings
         # must not keep a video from being read.
@@ -61,11 +57,7 @@ def _reason(error: BaseException) -> str:
 
 
 def video_stream(container: Any, path: Path | str) -> Any:
-    """The container's best video stream, set up for threaded decoding.
-
-    Raises:
-        VideoError: There is none; a cover picture does not count.
-    """
+    """The container's best video stream, set up for threaded decoding."""
     streams = [stream for stream in container.streams.video if not _is_cover(stream)]
     if not streams:
         kinds = sorted({stream.type for stream in container.streams if stream not in container.streams.video})
@@ -126,17 +118,6 @@ def decode_frames(container: Any, stream: Any, counts: DecodeCounts) -> Iterator
 
     Damage lasts: what is predicted from a lost picture shows it until the next key frame, and FFmpeg does not mark
     it, so every frame up to there counts.
-
-    Args:
-        container: An open PyAV container.
-        stream: Its video stream.
-        counts: Counts what goes wrong.
-
-    Yields:
-        PyAV video frames.
-
-    Raises:
-        VideoError: The pictures are encrypted.
     """
     encrypted = "enc_key_id" in stream.metadata  # as Matroska says it
     damaged_from: int | None = None  # raw time of the damage that the frames still show
@@ -183,16 +164,7 @@ def _packets(container: Any, stream: Any, counts: DecodeCounts) -> Iterator[Any]
 def packet_seconds(
     path: Path | str, kind: Literal["video", "audio"] = "video", beat: Callable[[], None] = silent
 ) -> FloatArray:
-    """Presentation times as the packets state them, without decoding.
-
-    Args:
-        path: The file.
-        kind: Packets of its pictures, or of its sound.
-        beat: Called for every packet.
-
-    Returns:
-        (packets,) raw seconds in the order of the file; NaN for a packet without one.
-    """
+    """(packets,) raw seconds as the packets state them, in the order of the file; NaN for a packet without a time."""
     with open_container(path) as container:
         stream = video_stream(container, path) if kind == "video" else audio_stream(container)
         if stream is None:
@@ -224,15 +196,7 @@ def _preference(stream: Any) -> tuple[bool, int, int]:
 
 
 def container_info(path: Path | str, beat: Callable[[], None] = silent) -> tuple[VideoInfo, Orientation]:
-    """What the container and the first frame that decodes say.
-
-    Args:
-        path: The video.
-        beat: Called for every packet that is decoded.
-
-    Raises:
-        VideoError: Not a video, or nothing in it can be decoded.
-    """
+    """What the container and the first frame that decodes say."""
     with open_container(path) as container:
         stream = video_stream(container, path)
         frame = next(decode_frames(container, stream, DecodeCounts(beat)), None)

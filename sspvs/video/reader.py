@@ -128,11 +128,7 @@ def check_indices(frames: Sequence[int], n_frames: int) -> None:
 
 
 def check_file(path: Path) -> None:
-    """Refuse what cannot be a video before any decoder sees it.
-
-    Raises:
-        VideoError: Missing, a folder, empty, or not readable.
-    """
+    """Refuse what cannot be a video before any decoder sees it."""
     try:
         if path.is_dir():
             raise VideoError(f"expected a video file, got a folder: {path}")

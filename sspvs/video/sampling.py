@@ -98,29 +98,14 @@ def ticks_before(seconds: float, rate_hz: float) -> int:
 
 
 def is_pick(start_seconds: float, end_seconds: float, rate_hz: float | None) -> bool:
-    """Whether a frame shown during [start, end) is on screen at one of the sampling instants.
-
-    Args:
-        start_seconds: Presentation time of the frame.
-        end_seconds: Presentation time of the next frame, or the end of the video.
-        rate_hz: Picks per second; None takes every frame.
-    """
+    """Whether a frame shown during [start, end) is on screen at one of the sampling instants."""
     if rate_hz is None:
         return True
     return ticks_before(end_seconds, rate_hz) > ticks_before(start_seconds, rate_hz)
 
 
 def choose_picks(frame_seconds: FloatArray, end_seconds: float, rate_hz: float | None) -> IntArray:
-    """The picks of a video whose presentation times are known.
-
-    Args:
-        frame_seconds: (N,) strictly increasing presentation times, the first one 0.
-        end_seconds: When the last frame ends.
-        rate_hz: Picks per second; None takes every frame.
-
-    Returns:
-        (T,) int64 frame indices, strictly increasing.
-    """
+    """The (T,) picks of a video with (N,) presentation times: strictly increasing frame indices."""
     if rate_hz is None:
         return np.arange(len(frame_seconds), dtype=np.int64)
     edges = np.append(frame_seconds, end_seconds) - CLOCK_TOLERANCE_SECONDS

@@ -37,12 +37,7 @@ def folders() -> tuple[Path, Path]:
 
 
 def find(hub_name: str, url: str = "") -> Path | None:
-    """The cached weights file of a pretrained model, safetensors first; None when there is none.
-
-    Args:
-        hub_name: `organisation/repository/` or `organisation/repository/file`, as open_clip writes it.
-        url: Plain address the weights also come from.
-    """
+    """The cached weights file of a pretrained model, safetensors first; None when there is none."""
     repository, _, file = hub_name.rpartition("/")
     names = [SAFE_NAME, PICKLE_NAME]
     if file:
@@ -80,12 +75,7 @@ class Source:
 
 
 def find_source(name: str, *, download: bool = False) -> Source:
-    """Where the weights of an `open_clip:...` backbone are.
-
-    Raises:
-        ValueError: An unknown model or tag.
-        WeightsNotFoundError: The weights are not on this machine and may not be downloaded.
-    """
+    """Where the weights of an `open_clip:...` backbone are."""
     import open_clip
 
     model, _, rest = name.removeprefix(PREFIX).partition("/")
@@ -153,17 +143,7 @@ RANDOM_SEED = 0
 
 
 def load_model(source: Source, *, download: bool = False, **options: Any) -> Any:
-    """The open_clip model of `source` in evaluation mode on the CPU.
-
-    Args:
-        source: Which model with which weights.
-        download: Whether the text tower's own settings may be fetched.
-        **options: More of `open_clip.create_model`, such as `force_custom_text`.
-
-    Raises:
-        WeightsNotFoundError: The file does not hold weights of this model, or the text tower's own settings are
-            not on this machine.
-    """
+    """The open_clip model of `source` in evaluation mode on the CPU."""
     import open_clip
     import torch
 
@@ -193,12 +173,7 @@ def load_model(source: Source, *, download: bool = False, **options: Any) -> Any
 
 
 def open_clip_tokenizer(model: str, *, download: bool = False) -> Any:
-    """An open_clip model's own tokenizer.
-
-    Raises:
-        MissingExtraError: It needs a package that is not installed.
-        WeightsNotFoundError: Its files are not on this machine.
-    """
+    """An open_clip model's own tokenizer."""
     import open_clip
 
     try:

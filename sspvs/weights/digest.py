@@ -26,11 +26,7 @@ def file_digest(path: Path) -> str:
 
 
 def check_digest(path: Path, expected: str, remedy: str) -> None:
-    """Refuse a weights file that is not the one it should be.
-
-    Raises:
-        WeightsNotFoundError: The SHA-256 of `path` is not `expected`.
-    """
+    """Refuse a weights file that is not the one it should be."""
     try:
         found = file_digest(path)
     except OSError as error:
@@ -59,9 +55,6 @@ def hub_offline(offline: bool) -> Iterator[None]:
     """Let the library use its cache alone.
 
     `local_files_only` is not enough: huggingface_hub 2.4 asks its server for other things even then, once a process.
-
-    Args:
-        offline: Whether to; a process that is offline anyway stays so.
     """
     import huggingface_hub.constants as hub
 

@@ -18,14 +18,7 @@ REMEDY = 'pip install "sspvs[text]"'
 
 
 def model_folder(purpose: str) -> Path:
-    """The package's folder of files; the package is not imported.
-
-    Args:
-        purpose: What needs it, for the message: `X needs MiniLM`.
-
-    Raises:
-        MissingExtraError: It is not installed.
-    """
+    """The package's folder of files; the package is not imported."""
     spec = find_spec(PACKAGE)
     if spec is None or not spec.submodule_search_locations or find_spec("tokenizers") is None:
         raise MissingExtraError(f"{purpose} needs MiniLM: {REMEDY}")
@@ -33,22 +26,12 @@ def model_folder(purpose: str) -> Path:
 
 
 def weights_file(purpose: str) -> Path:
-    """The checked safetensors file.
-
-    Raises:
-        MissingExtraError: The package is not installed.
-        WeightsNotFoundError: The file is not the expected one.
-    """
+    """The checked safetensors file."""
     return _checked(model_folder(purpose) / "model.safetensors", WEIGHTS_DIGEST)
 
 
 def tokenizer_file(purpose: str) -> Path:
-    """The checked `tokenizer.json`.
-
-    Raises:
-        MissingExtraError: The package is not installed.
-        WeightsNotFoundError: The file is not the expected one.
-    """
+    """The checked `tokenizer.json`."""
     return _checked(model_folder(purpose) / "tokenizer.json", TOKENIZER_DIGEST)
 
 

@@ -20,21 +20,11 @@ def segment_importance(
     on_topic: Collection[int],
     rules: RuleSettings,
 ) -> FloatArray:
-    """Importance of each segment of one video, on a scale of its own.
+    """(S,) importance of each segment of a video, 0 or more, from its S concepts and lengths.
 
     (title [the concept is named] + rare * rarity + topic [it is on topic]) * repeat^(other showings of the concept),
     where rarity is 1 - (seconds of the concept) / (seconds of the concept that is seen longest). Earlier and later
     showings count alike, so that early does not mean important: position says nothing.
-
-    Args:
-        concepts: S concepts in the order in which they are shown.
-        seconds: S lengths.
-        named: The concepts that matter: those of the title.
-        on_topic: The concepts of the video's own category.
-        rules: The weights.
-
-    Returns:
-        (S,) float64, 0 or more.
     """
     totals: dict[int, float] = {}
     for concept, length in zip(concepts, seconds, strict=True):
@@ -81,15 +71,6 @@ def annotate(
 
     A person feels, about each unit, `sqrt(agreement) z + sqrt(1 - agreement) (sqrt(taste) t + sqrt(1 - taste) e)`: z is
     the importance by the rules (mean 0, variance 1 over the video), t the person's liking of the concept seen, e noise.
-
-    Args:
-        importance: (T,) importance by the rules at the picks.
-        concepts: (T,) concepts seen at the picks.
-        shots: The video's shots.
-        picks: (T,) frame indices.
-        unit_frames: Frames in a unit.
-        settings: The people.
-        generator: Draws.
     """
     n_frames = shots.n_frames
     pick_of_frame = np.searchsorted(picks, np.arange(n_frames), side="right") - 1

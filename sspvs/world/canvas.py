@@ -28,12 +28,7 @@ _CORNERS = 40  # of what looks like an ellipse
 
 
 class Canvas:
-    """A picture to paint on.
-
-    Args:
-        width: Pixels.
-        height: Pixels.
-    """
+    """A picture to paint on."""
 
     def __init__(self, width: int, height: int) -> None:
         self._image = Image.new("RGB", (_FINER * width, _FINER * height))
@@ -56,14 +51,7 @@ class Canvas:
         self._draw.polygon([tuple(corner) for corner in corners.tolist()], fill=_as_bytes(colour))
 
     def brush(self, at: Point = (0.0, 0.0), size: float = 1.0, angle: float = 0.0, *, flipped: bool = False) -> Brush:
-        """A brush whose (0, 0) is at a point of the view.
-
-        Args:
-            at: The point.
-            size: How long its unit is in the view.
-            angle: Turned clockwise by so much, radians.
-            flipped: Mirrored, left to right.
-        """
+        """A brush whose (0, 0) is at a point of the view."""
         turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
         return Brush(self, size * turn @ np.diag([-1.0 if flipped else 1.0, 1.0]), np.asarray(at, dtype=np.float64))
 

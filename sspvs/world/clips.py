@@ -106,11 +106,7 @@ def fold_part(number: int) -> str:
 
 
 def part_shares(settings: WorldSettings) -> dict[str, float]:
-    """Part -> its share of the clips; parts without videos have none, and the others share them.
-
-    Raises:
-        ValueError: When no part has videos and clips.
-    """
+    """Part -> its share of the clips; parts without videos have none, and the others share them."""
     left = max(1 - settings.train_share - settings.val_share, 0.0)
     wanted = {TRAIN: settings.train_share * (settings.pretrain_train > 0)}
     wanted[VAL] = settings.val_share * (settings.pretrain_val > 0)
@@ -131,17 +127,6 @@ def split_clips(source: ClipSource, settings: WorldSettings, seed: int) -> dict[
     Clips are taken concept by concept, category by category, in an order drawn by the seed, and each goes to the part
     that is most behind its share: a part has of every concept its share of clips, give or take one, as far as there
     are as many.
-
-    Args:
-        source: The clips.
-        settings: The shares.
-        seed: Of the draw.
-
-    Returns:
-        Part -> its clips; only parts that have videos.
-
-    Raises:
-        ValueError: When a part that has videos gets no clip.
     """
     generator = np.random.default_rng([seed, _POOLS])
     shares = part_shares(settings)

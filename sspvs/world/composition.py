@@ -74,16 +74,7 @@ def plan_video(
     salience: FloatArray,
     generator: np.random.Generator,
 ) -> VideoPlan:
-    """Draw a video.
-
-    Args:
-        source: The clips.
-        pool: Those it may use.
-        settings: How long videos are made.
-        naming: How many concepts matter in it, and which are likely to.
-        salience: (concepts,) weights with which a concept of a video is one that matters.
-        generator: Draws.
-    """
+    """Draw a video."""
     n_segments = int(generator.integers(settings.segments[0], settings.segments[1] + 1))
     category, concepts = _draw_concepts(source, pool, settings, n_segments, generator)
     weights = 1.0 / np.arange(1, len(concepts) + 1) ** settings.repetition
@@ -240,20 +231,7 @@ _PHRASE_JOINTS = (", ", ". ", ", then ", " and ")
 def write_texts(
     plan: VideoPlan, source: ClipSource, pool: Pool, settings: WordingSettings, generator: np.random.Generator
 ) -> TextFields:
-    """The texts of a planned video.
-
-    Args:
-        plan: The video.
-        source: Its clips, with the words of their concepts.
-        pool: The clips of its part of the world; what is named and not shown is of these.
-        settings: How texts are made.
-        generator: Draws.
-
-    Returns:
-        `title`: the concepts that matter, by names that vary; at times a concept that is not shown, at times none.
-        `description`: captions of most of what is seen, in order. `category`: the category's own name. `query`: a
-        concept of the title, or a name of the category.
-    """
+    """The texts of a planned video."""
     concepts = source.concepts
     named = [concepts[concept] for concept in plan.named]
     absent = [concept for concept in pool if concept not in plan.seen]

@@ -32,12 +32,7 @@ class CategoryWords(NamedTuple):
 
 
 def category_words(index: int, concepts: int) -> CategoryWords:
-    """The words of a category, with as many concepts as asked for.
-
-    Args:
-        index: Which category, 0 or more.
-        concepts: How many concepts, 1 or more.
-    """
+    """The words of a category, with as many concepts as asked for."""
     known = _CATEGORIES[index] if index < len(_CATEGORIES) else None
     if known is None:
         known = CategoryWords(

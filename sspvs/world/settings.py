@@ -338,14 +338,7 @@ def knobs() -> list[Knob]:
 
 
 def settings_values(changes: Sequence[str]) -> dict[str, Any]:
-    """Plain values for `WorldSettings.from_dict`.
-
-    Args:
-        changes: Words such as `rules.title=2`, `composition.segments=[4,6]` or `annotators.kind=summaries`.
-
-    Raises:
-        ValueError: When one is not of that form.
-    """
+    """Plain values for `WorldSettings.from_dict`."""
     values: dict[str, Any] = {}
     for change in changes:
         path, equals, text = change.partition("=")

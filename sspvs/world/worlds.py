@@ -41,12 +41,7 @@ class WorldDataset(NamedTuple):
 
 
 def manifests_of_world(source: WorldSource) -> tuple[Path, Path]:
-    """The manifests to train and to validate on, of a world that is made unless it is there.
-
-    Raises:
-        ValueError: The settings do not go together.
-        OutputError: The folder cannot be written to.
-    """
+    """The manifests to train and to validate on, of a world that is made unless it is there."""
     from sspvs.world.writing import PRETRAIN
 
     folder = folder_of_world(source)
@@ -54,24 +49,14 @@ def manifests_of_world(source: WorldSource) -> tuple[Path, Path]:
 
 
 def unlabelled_of_world(source: WorldSource) -> Path:
-    """The feature file of the pretraining videos, of a world that is made unless it is there.
-
-    Raises:
-        ValueError: The settings do not go together.
-        OutputError: The folder cannot be written to.
-    """
+    """The feature file of the pretraining videos, of a world that is made unless it is there."""
     from sspvs.world.writing import FEATURES, PRETRAIN
 
     return folder_of_world(source) / PRETRAIN / FEATURES
 
 
 def dataset_of_world(source: WorldSource) -> WorldDataset:
-    """The annotated videos of a world that is made unless it is there.
-
-    Raises:
-        ValueError: The settings do not go together, or have no annotated videos.
-        OutputError: The folder cannot be written to.
-    """
+    """The annotated videos of a world that is made unless it is there."""
     from sspvs.world.writing import DATASET, DATASET_TEXTS, SPLITS
 
     if not source.settings.annotated:
@@ -85,10 +70,6 @@ def folder_of_world(source: WorldSource) -> Path:
 
     The same settings and seed give the same bytes. Several processes may ask at once: each makes its own, and the first
     that is done gives it its name.
-
-    Raises:
-        ValueError: The settings do not go together.
-        OutputError: The folder cannot be written to.
     """
     from sspvs.world.world import World
     from sspvs.world.writing import TRUTH, write_world

@@ -1,7 +1,7 @@
 """GoogLeNet pool5: 1024 features, the kind that the SumMe and TVSum files of the community hold.
 
 The network is torchvision's; its weights (50 MB) are taken from torch hub's cache or from a file, and
-downloaded only when asked for.
+downloaded only where that is allowed.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ import numpy as np
 
 from sspvs.errors import WeightsNotFoundError, first_line
 from sspvs.features.backbones.base import (
-    Backbone,
+    BACKBONES,
     BackboneStatus,
     Classifier,
+    ImageNetBackbone,
     choose_device,
     choose_dtype,
     frame_encoder,
@@ -50,20 +51,8 @@ def cached_weights() -> Path | None:
     return next(iter(sorted(checkpoint_folder().glob("googlenet-*.pth"))), None)
 
 
-def status() -> BackboneStatus:
-    """Whether the weights are on this machine."""
-    path = cached_weights()
-    if path is not None:
-        return BackboneStatus(NAME, True, str(path))
-    return BackboneStatus(NAME, False, f"{checkpoint_folder()}/googlenet-*.pth", REMEDY)
-
-
 def find_weights(file: str = "", *, download: bool = False) -> Path:
-    """The weights file: the one given, else the one in torch hub's cache, else, when asked for, downloaded.
-
-    Raises:
-        WeightsNotFoundError: There is none.
-    """
+    """The weights file: the one given, else the one in torch hub's cache, else, where that is allowed, downloaded."""
     if file:
         path = Path(file).expanduser()
         if not path.is_file():
@@ -90,26 +79,24 @@ def _download() -> Path:
     return path
 
 
-class GoogLeNet(Backbone):
-    """GoogLeNet up to its fifth pooling (1024 features), before dropout and classifier.
-
-    Args:
-        file: A weights file of torchvision's GoogLeNet; empty looks in torch hub's cache.
-        device: `auto`, `cpu` or `cuda`.
-        precision: `auto`, `fp32`, or on a GPU `fp16` or `bf16`.
-        download: Whether missing weights may be downloaded.
-        threads: Threads of torch; None leaves them.
-
-    Raises:
-        WeightsNotFoundError: The weights are missing or damaged.
-        ValueError: An unknown device or precision.
-    """
+@BACKBONES.register(NAME)
+class GoogLeNet(ImageNetBackbone):
+    """GoogLeNet up to its fifth pooling (1024 features), before dropout and classifier."""
 
     name = NAME
     feature_dim = 1024
     resize = Resize("short_side", 256, "bilinear")
     transform = "short side to 256 bilinear, centre crop 224x224"
     normalisation = "(x / 255 - 0.5) / 0.5"  # ImageNet's, then undone by transform_input: what the weights expect
+    rank = 20
+    forms = (NAME, f"{NAME}:/path/to/weights.pth")
+
+    @classmethod
+    def status(cls) -> list[BackboneStatus]:
+        """Whether the weights are in torch hub's cache."""
+        path = cached_weights()
+        where = str(path or f"{checkpoint_folder()}/googlenet-*.pth")
+        return [BackboneStatus(NAME, path is not None, where, "" if path else REMEDY, cls.feature_dim)]
 
     def __init__(
         self,
@@ -141,18 +128,6 @@ class GoogLeNet(Backbone):
         if len(frames) == 0:
             return np.zeros((0, self.feature_dim), np.float32)
         return self._encode(frames)
-
-    def check_text(self) -> None:
-        """MiniLM must be installed."""
-        from sspvs.features.text import check_installed
-
-        check_installed()
-
-    def text_similarity(self, features: FloatArray, text: str) -> FloatArray:
-        """ConSE similarity of each frame to a text (weak: see `sspvs.features.text`), (T,) float32."""
-        from sspvs.features.text import conse_similarity
-
-        return conse_similarity(features, self.classifier, text)
 
 
 def _network(path: Path) -> Any:
