@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
 
 import h5py
 import numpy as np
@@ -18,10 +19,11 @@ import numpy as np
 import sspvs
 from sspvs.atomic import atomic_h5
 from sspvs.features.backbones import Backbone
+from sspvs.schema import Positive, Range, Settings
 from sspvs.table import write_fingerprint_attrs
 from sspvs.types import FloatArray, ImageArray
 from sspvs.world.painted import PLACES, THINGS, PaintedClip, Thing
-from sspvs.world.settings import Range
+from sspvs.world.settings import Count, InOrder
 
 _CLIP = 51  # what the generator is for, beside the seed
 _VIEW = (1280, 720)  # what a backbone's resizing is asked about: the shape alone counts
@@ -30,27 +32,19 @@ _MANNERS = ("little", "lone", "bright", "pretty", "small", "fine")
 
 
 @dataclass(frozen=True)
-class PaintedSettings:
+class PaintedSettings(Settings):
     """How many clips, and of what length."""
 
-    variants: int = 20
-    """Different clips of each thing."""
-    clip_seconds: Range = (4.0, 6.0)
-    """Shortest and longest clip."""
-    rate_hz: float = 2.0
-    """Pictures per second."""
-    seed: int = 0
-    """Another seed, other variants."""
+    group = "painted clips"
 
-    def __post_init__(self) -> None:
-        shortest, longest = self.clip_seconds
-        if self.variants < 1 or self.seed < 0:
-            raise ValueError(f"variants must be at least 1 and seed not negative, got {self.variants} and {self.seed}")
-        if not (0 < shortest <= longest < float("inf") and 0 < self.rate_hz < float("inf")):
-            raise ValueError(
-                "clip_seconds must be two positive lengths in order and rate_hz above 0, got "
-                f"{self.clip_seconds} and {self.rate_hz}"
-            )
+    variants: Count = 20
+    """Different clips of each thing."""
+    clip_seconds: Annotated[tuple[float, float], InOrder(Range(above=0))] = (4.0, 6.0)
+    """Shortest and longest clip."""
+    rate_hz: Positive = 2.0
+    """Pictures per second."""
+    seed: Annotated[int, Range(least=0)] = 0
+    """Another seed, other variants."""
 
 
 @dataclass(frozen=True)

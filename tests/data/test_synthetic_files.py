@@ -227,7 +227,7 @@ def test_mistakes_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
         ([], "give --out"),
         (["--out", str(tmp_path / "w"), "--set", "rules.titel=1"], "unknown world setting 'rules.titel'"),
         (["--out", str(tmp_path / "w"), "--set", "rules"], "expected KNOB=VALUE"),
-        (["--out", str(tmp_path / "w"), "--set", "folds=1"], "folds must be 2 or more, got 1"),
+        (["--out", str(tmp_path / "w"), "--set", "folds=1"], "folds must be at least 2, got 1"),
         (["--out", str(tmp_path / "w"), "--clips", str(tmp_path / "none.h5")], "no such file or folder"),
     ):
         assert main(["data", "world", *arguments]) == 2
@@ -241,7 +241,7 @@ def test_mistakes_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
 def test_every_knob_is_explained_by_the_command_and_on_the_page(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "world", "--knobs"]) == 0
     said = capsys.readouterr().out
-    page = (Path(__file__).parents[2] / "sspvs" / "data" / "synthetic" / "README.md").read_text()
+    page = (Path(__file__).parents[2] / "sspvs" / "world" / "README.md").read_text()
     rows = dict(re.findall(r"^\| `([\w.]+)` \| `([^`]+)` \|", page, flags=re.MULTILINE))
     assert len(knobs()) > 40
     for knob in knobs():

@@ -333,14 +333,14 @@ def test_agreement_is_what_the_knob_says() -> None:
 
 def test_what_is_out_of_range_is_said_at_once() -> None:
     with pytest.raises(
-        ValueError, match=r"rules\.title must be .* got -1.*annotators\.people must be 1 or more, got 0"
+        ValueError, match=r"rules\.title must be .* got -1.*annotators\.people must be at least 1, got 0"
     ):
         WorldSettings.from_dict({"rules": {"title": -1}, "annotators": {"people": 0}})
     for values, said in (
         ({"rulez": {}}, "unknown world setting 'rulez'"),
-        ({"rules": 3}, "group of settings"),
-        ({"composition": {"segments": 3}}, "is a pair"),
-        ({"drawn": {"feature_dim": 2.5}}, "is a whole number"),
+        ({"rules": 3}, "rules must be a mapping, got 3"),
+        ({"composition": {"segments": 3}}, "segments must be a list of 2, got 3"),
+        ({"drawn": {"feature_dim": 2.5}}, "feature_dim must be a whole number, got 2.5"),
         ({"composition": {"segments": [5, 2]}}, "in order"),
         ({"annotated": 3}, "at least folds"),
         ({"train_share": 0.9, "val_share": 0.2}, "at most 1"),
