@@ -19,8 +19,7 @@ from typing import Any
 
 from sspvs.errors import MissingExtraError, SspvsError
 from sspvs.features.backbones import Backbone
-from sspvs.features.extract import DEFAULT_SAMPLING, Sampling, extract_job
-from sspvs.features.progress import VideosBar
+from sspvs.features.extract import DEFAULT_SAMPLING, Sampling, VideosBar, extract_job
 from sspvs.features.resumable import ExtractionReport, Job, Outcome, run_jobs
 from sspvs.table import SourceStamp
 from sspvs.types import Fingerprint

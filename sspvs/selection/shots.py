@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from sspvs.files import read_json
-from sspvs.selection.budget import frame_edges
 from sspvs.selection.kts import kts_about
 from sspvs.types import FloatArray, IntArray, Shots, Timeline
 
@@ -178,7 +177,7 @@ def kts_shots(
         raise ValueError(f"shot lengths must be positive, got mean {mean_seconds} and longest {longest_seconds}")
     count, n_frames = len(picks), timeline.n_frames
     cells = shots_from_picks(np.arange(count), picks, n_frames, frame_change)  # where a shot could start
-    edges = frame_edges(timeline)[np.append(cells.bounds[:, 0], n_frames)]  # (T + 1,) seconds
+    edges = timeline.shown_seconds[np.append(cells.bounds[:, 0], n_frames)]  # (T + 1,) seconds
     earliest = np.searchsorted(edges, edges - longest_seconds * (1 + 1e-9))
     earliest[1:] = np.minimum(earliest[1:], np.arange(count))
     inner = earliest > 0  # shots that the limit cuts off
@@ -313,7 +312,7 @@ def merge_short(
     else:
         if timeline is None:
             raise ValueError("a minimal shot length in seconds needs a timeline")
-        lengths = np.diff(frame_edges(timeline)[np.append(starts, shots.n_frames)]).tolist()
+        lengths = np.diff(timeline.shown_seconds[np.append(starts, shots.n_frames)]).tolist()
         minimum -= 1e-9 * timeline.end_seconds  # a shot of the minimal length is long enough, round-off or not
     while len(starts) > 1:
         shot = min(range(len(lengths)), key=lengths.__getitem__)
@@ -347,7 +346,7 @@ def split_long(
     """
     if not part_seconds > 0:
         raise ValueError(f"part_seconds must be positive, got {part_seconds}")
-    edges = frame_edges(timeline)
+    edges = timeline.shown_seconds
     frame_seconds = timeline.end_seconds / timeline.n_frames
     starts = [shots.bounds[:, 0]]
     for first, last in edges[shots.bounds]:

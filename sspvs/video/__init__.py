@@ -7,8 +7,7 @@ afterwards knows the exact timeline. `write_clips` writes stretches of a video w
 
 from sspvs.video.files import list_videos
 from sspvs.video.isolated import open_video
-from sspvs.video.reader import VideoReader
-from sspvs.video.sampling import FrameChunk, Resize
+from sspvs.video.reader import FrameChunk, Resize, VideoReader
 from sspvs.video.writer import WrittenClip, write_clips
 
 __all__ = ["FrameChunk", "Resize", "VideoReader", "WrittenClip", "list_videos", "open_video", "write_clips"]

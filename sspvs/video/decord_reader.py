@@ -17,8 +17,16 @@ from sspvs.errors import MissingExtraError, VideoError, first_line
 from sspvs.types import DecodeReport, FloatArray, ImageArray, IntArray, Timeline
 from sspvs.video.orientation import Orientation
 from sspvs.video.pyav_stream import container_info, packet_seconds, times_are_usable
-from sspvs.video.reader import VideoReader, check_indices, check_sampling, silent
-from sspvs.video.sampling import DEFAULT_RESIZE, FrameChunk, Resize, choose_picks
+from sspvs.video.reader import (
+    DEFAULT_RESIZE,
+    FrameChunk,
+    Resize,
+    VideoReader,
+    check_indices,
+    check_sampling,
+    choose_picks,
+    silent,
+)
 
 BATCH_BYTES = 32 * 2**20
 """decord gives full-size frames: no more of them at once than fit in here."""

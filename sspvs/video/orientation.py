@@ -32,7 +32,7 @@ from sspvs.video.colour import (
     usual_colour,
     whole_colour,
 )
-from sspvs.video.sampling import Resize
+from sspvs.video.reader import Resize
 
 
 class Orientation(NamedTuple):

@@ -21,8 +21,16 @@ from sspvs.video.pyav_stream import (
     packet_seconds,
     video_stream,
 )
-from sspvs.video.reader import VideoReader, check_indices, check_sampling, silent
-from sspvs.video.sampling import DEFAULT_RESIZE, FrameChunk, Resize, is_pick
+from sspvs.video.reader import (
+    DEFAULT_RESIZE,
+    FrameChunk,
+    Resize,
+    VideoReader,
+    check_indices,
+    check_sampling,
+    is_pick,
+    silent,
+)
 from sspvs.video.stream_clock import SoundClock, StreamClock, frames_before_gaps
 
 LUMA_COLUMNS, LUMA_ROWS = 64, 36

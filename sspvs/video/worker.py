@@ -16,10 +16,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 from sspvs.types import FloatArray
-from sspvs.video.child import Message, pack_timeline, read_message, unpack_timeline, write_message
-from sspvs.video.isolated import open_here
-from sspvs.video.reader import VideoReader
-from sspvs.video.sampling import Resize
+from sspvs.video.isolated import Message, open_here, pack_timeline, read_message, unpack_timeline, write_message
+from sspvs.video.reader import Resize, VideoReader
 
 BEAT_SECONDS = 0.5
 

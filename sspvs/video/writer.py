@@ -12,7 +12,7 @@ from typing import Any
 from sspvs.atomic import atomic_file
 from sspvs.errors import OutputError
 from sspvs.types import Timeline
-from sspvs.video.child import DecodingChild, pack_timeline
+from sspvs.video.isolated import DecodingChild, pack_timeline
 from sspvs.video.reader import check_file
 
 TOUCHING_SECONDS = 1e-4

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import colorsys
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -149,13 +149,6 @@ class Look:
     def deep(self) -> Colour:
         """The main colour, nearly black."""
         return mixed(self.main, _BLACK, 0.7)
-
-
-Painter = Callable[[Brush, Look, float], None]
-"""Paints with a brush, in the colours of a look, what is seen after so many seconds.
-
-Things lie within -1 and 1 both ways; places fill the view.
-"""
 
 
 def tinted(colour: Colour, look: Look, share: float = 0.25) -> Colour:

@@ -1,4 +1,4 @@
-"""What is behind things: a place a category, tinted and furnished by a look."""
+"""Clips that are painted: one of some things before a place, in a look that is drawn for each variant."""
 
 from __future__ import annotations
 
@@ -10,14 +10,48 @@ import numpy as np
 from PIL import Image
 
 from sspvs.types import FloatArray, ImageArray
-from sspvs.world import things as indoors
-from sspvs.world import things as sky_and_sea
-from sspvs.world import things as street_and_garden
-from sspvs.world.canvas import WIDTH, Brush, Canvas, Colour, Look, Painter, Point, mixed, tinted
+from sspvs.world.canvas import WIDTH, Brush, Canvas, Colour, Look, Point, mixed, tinted
+from sspvs.world.things import THINGS
+
+_PAINT = 41  # what the generator is for, beside the seed
+_STAINS = (9, 16)  # cells of the texture that lies over a picture
+_SCALE = (262.0, 294.0, 330.0, 392.0, 440.0)  # pitches, Hz
+_DARK, _LIGHT = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+
+Backdrop = Callable[[Canvas, Look, float], None]
 
 
-def sky(canvas: Canvas, look: Look, t: float) -> None:
-    """Sky over low hills, with clouds that drift."""
+@dataclass(frozen=True)
+class Place:
+    """Where things are found; their category.
+
+    Attributes:
+        name: What it is called.
+        where: Phrases for it in captions.
+        paint: Paints it all over a canvas, in a look, at a time.
+    """
+
+    name: str
+    where: tuple[str, ...]
+    paint: Backdrop
+
+
+PLACES: list[Place] = []
+"""In the order of `SKY`, `SEA`, ... of `sspvs.world.things`."""
+
+
+def _place(name: str, *where: str) -> Callable[[Backdrop], Backdrop]:
+    """Decorator that adds what a function paints to `PLACES`."""
+
+    def add(paint: Backdrop) -> Backdrop:
+        PLACES.append(Place(name, where, paint))
+        return paint
+
+    return add
+
+
+@_place("sky", "in the sky", "above the hills", "among the clouds")
+def _sky(canvas: Canvas, look: Look, t: float) -> None:
     high, low = tinted((0.35, 0.6, 0.95), look), tinted((0.85, 0.9, 1.0), look, 0.15)
     canvas.shade(high, low)
     brush = canvas.brush()
@@ -27,14 +61,14 @@ def sky(canvas: Canvas, look: Look, t: float) -> None:
     _hills(brush, 0.86, 0.06, tinted((0.25, 0.5, 0.25), look), look.knobs[0])
 
 
-def sea(canvas: Canvas, look: Look, t: float) -> None:
-    """Water up to a horizon, with rows of waves."""
+@_place("sea", "at sea", "on the waves", "off the coast")
+def _sea(canvas: Canvas, look: Look, t: float) -> None:
     horizon = 0.3 + 0.2 * look.knobs[0]
     canvas.shade(tinted((0.6, 0.8, 0.95), look), tinted((0.95, 0.92, 0.85), look, 0.15), 0, horizon)
     near = tinted((0.05, 0.25, 0.5), look)
     canvas.shade(tinted((0.15, 0.5, 0.65), look), near, horizon, 1)
     brush = canvas.brush()
-    foam = mixed(near, (1.0, 1.0, 1.0), 0.35)
+    foam = mixed(near, _LIGHT, 0.35)
     for row in range(7):
         y = horizon + (1 - horizon) * (row + 0.7) / 7
         shift = 0.3 * row + 0.25 * t * (1 if row % 2 else -1) + look.knobs[1]
@@ -42,11 +76,10 @@ def sea(canvas: Canvas, look: Look, t: float) -> None:
         brush.line(points, 0.006 + 0.002 * row, foam)
 
 
-def street(canvas: Canvas, look: Look, t: float) -> None:
-    """House fronts with windows, a pavement and a road."""
-    del t
+@_place("street", "in the street", "in town", "at the kerb")
+def _street(canvas: Canvas, look: Look, _: float) -> None:
     wall = tinted((0.72, 0.62, 0.55), look, 0.35)
-    canvas.shade(wall, mixed(wall, (0.0, 0.0, 0.0), 0.15), 0, 0.66)
+    canvas.shade(wall, mixed(wall, _DARK, 0.15), 0, 0.66)
     brush = canvas.brush()
     glass = tinted((0.3, 0.38, 0.48), look, 0.15)
     columns, rows = 5 + int(3 * look.knobs[0]), 2 + int(2 * look.knobs[1])
@@ -61,12 +94,12 @@ def street(canvas: Canvas, look: Look, t: float) -> None:
         brush.rectangle(x, 0.86, x + 0.16, 0.88, (0.9, 0.9, 0.85))
 
 
-def garden(canvas: Canvas, look: Look, t: float) -> None:
-    """A meadow with tufts under an open sky, and a fence or none."""
+@_place("garden", "in the garden", "on the meadow", "by the fence")
+def _garden(canvas: Canvas, look: Look, t: float) -> None:
     edge = 0.4 + 0.2 * look.knobs[0]
     canvas.shade(tinted((0.65, 0.85, 1.0), look, 0.2), tinted((0.9, 0.95, 0.95), look, 0.1), 0, edge)
     grass = tinted((0.3, 0.6, 0.2), look)
-    canvas.shade(mixed(grass, (1.0, 1.0, 0.8), 0.25), mixed(grass, (0.0, 0.0, 0.0), 0.25), edge, 1)
+    canvas.shade(mixed(grass, (1.0, 1.0, 0.8), 0.25), mixed(grass, _DARK, 0.25), edge, 1)
     brush = canvas.brush()
     if look.knobs[1] > 0.5:
         for post in range(9):
@@ -79,30 +112,28 @@ def garden(canvas: Canvas, look: Look, t: float) -> None:
         brush.polygon([(x - 0.01, y + 0.03), (x + lean, y - 0.03), (x + 0.01, y + 0.03)], blade)
 
 
-def home(canvas: Canvas, look: Look, t: float) -> None:
-    """A papered wall and a table top."""
-    del t
+@_place("home", "at home", "on the table", "in the kitchen")
+def _home(canvas: Canvas, look: Look, _: float) -> None:
     edge = 0.62 + 0.12 * look.knobs[0]
     paper = tinted((0.88, 0.84, 0.74), look, 0.3)
-    canvas.shade(paper, mixed(paper, (0.0, 0.0, 0.0), 0.12), 0, edge)
+    canvas.shade(paper, mixed(paper, _DARK, 0.12), 0, edge)
     brush = canvas.brush()
     stripe = mixed(paper, look.second, 0.2)
     for number in range(4 + int(6 * look.knobs[1])):
         x = WIDTH * (number + 0.5) / (4 + int(6 * look.knobs[1]))
         brush.rectangle(x - 0.02, 0, x + 0.02, edge, stripe)
     wood = tinted((0.55, 0.36, 0.2), look, 0.2)
-    canvas.shade(wood, mixed(wood, (0.0, 0.0, 0.0), 0.3), edge, 1)
-    brush.rectangle(0, edge, WIDTH, edge + 0.015, mixed(wood, (1.0, 1.0, 1.0), 0.3))
+    canvas.shade(wood, mixed(wood, _DARK, 0.3), edge, 1)
+    brush.rectangle(0, edge, WIDTH, edge + 0.015, mixed(wood, _LIGHT, 0.3))
 
 
-def playroom(canvas: Canvas, look: Look, t: float) -> None:
-    """A plain wall with a shelf, and a floor with a rug."""
-    del t
+@_place("playroom", "in the playroom", "on the rug", "at playtime")
+def _playroom(canvas: Canvas, look: Look, _: float) -> None:
     edge = 0.55 + 0.1 * look.knobs[0]
     wall = tinted((0.8, 0.88, 0.92), look, 0.35)
-    canvas.shade(wall, mixed(wall, (1.0, 1.0, 1.0), 0.2), 0, edge)
+    canvas.shade(wall, mixed(wall, _LIGHT, 0.2), 0, edge)
     floor = tinted((0.75, 0.6, 0.42), look, 0.15)
-    canvas.shade(floor, mixed(floor, (0.0, 0.0, 0.0), 0.2), edge, 1)
+    canvas.shade(floor, mixed(floor, _DARK, 0.2), edge, 1)
     brush = canvas.brush()
     brush.rectangle(0.1 + 0.3 * look.knobs[1], 0.2, 0.9 + 0.3 * look.knobs[1], 0.23, (0.5, 0.4, 0.3))
     for number, colour in enumerate((look.second, look.third, look.pale, look.deep)):
@@ -120,92 +151,6 @@ def _cloud(brush: Brush, x: float, y: float, size: float) -> None:
 def _hills(brush: Brush, y: float, height: float, colour: Colour, phase: float) -> None:
     ridge = [(x / 20 * WIDTH, y + height * math.sin(0.5 * x + 6 * phase)) for x in range(21)]
     brush.polygon([(0, 1), *ridge, (WIDTH, 1)], colour)
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where things are found; their category.
-
-    Attributes:
-        name: What it is called.
-        where: Phrases that say it.
-        paint: Paints it all over a canvas, in a look, at a time.
-    """
-
-    name: str
-    where: tuple[str, ...]
-    paint: Callable[[Canvas, Look, float], None]
-
-
-@dataclass(frozen=True)
-class Thing:
-    """What a clip shows.
-
-    Attributes:
-        names: What it is called, its own name first; no two things share one.
-        doings: Words for what it does.
-        place: Index of its place.
-        paint: Paints it.
-        upright: Whether it stands: it sways, and does not turn.
-    """
-
-    names: tuple[str, ...]
-    doings: tuple[str, ...]
-    place: int
-    paint: Painter
-    upright: bool = False
-
-    @property
-    def name(self) -> str:
-        """Its own name."""
-        return self.names[0]
-
-
-PLACES = (
-    Place("sky", ("in the sky", "above the hills", "among the clouds"), sky),
-    Place("sea", ("at sea", "on the waves", "off the coast"), sea),
-    Place("street", ("in the street", "in town", "at the kerb"), street),
-    Place("garden", ("in the garden", "on the meadow", "by the fence"), garden),
-    Place("home", ("at home", "on the table", "in the kitchen"), home),
-    Place("playroom", ("in the playroom", "on the rug", "at playtime"), playroom),
-)
-
-
-def _thing(words: str, doings: str, place: int, paint: Painter, *, upright: bool = False) -> Thing:
-    return Thing(tuple(words.split()), tuple(doings.split()), place, paint, upright)
-
-
-THINGS = (
-    _thing("kite lozenge dragon", "rising swooping tugging", 0, sky_and_sea.kite),
-    _thing("balloon airship aerostat", "floating climbing drifting", 0, sky_and_sea.balloon),
-    _thing("rainbow arc spectrum", "shining fading glowing", 0, sky_and_sea.rainbow, upright=True),
-    _thing("plane aircraft jet", "flying landing soaring", 0, sky_and_sea.plane),
-    _thing("sailboat yacht dinghy", "sailing rocking tacking", 1, sky_and_sea.sailboat),
-    _thing("lighthouse beacon pharos", "blinking standing warning", 1, sky_and_sea.lighthouse, upright=True),
-    _thing("whale orca cetacean", "spouting breaching basking", 1, sky_and_sea.whale),
-    _thing("fish herring mackerel", "swimming darting gliding", 1, sky_and_sea.fish),
-    _thing("car saloon automobile", "passing parking braking", 2, street_and_garden.car, upright=True),
-    _thing("bus coach omnibus", "arriving waiting leaving", 2, street_and_garden.bus, upright=True),
-    _thing("bicycle bike cycle", "rolling leaning racing", 2, street_and_garden.bicycle, upright=True),
-    _thing("signal stoplight semaphore", "switching gleaming stopping", 2, street_and_garden.signal, upright=True),
-    _thing("flower blossom daisy", "blooming nodding opening", 3, street_and_garden.flower, upright=True),
-    _thing("tree oak maple", "swaying rustling growing", 3, street_and_garden.tree, upright=True),
-    _thing("butterfly moth swallowtail", "fluttering hovering dancing", 3, street_and_garden.butterfly),
-    _thing("mushroom toadstool fungus", "sprouting hiding swelling", 3, street_and_garden.mushroom, upright=True),
-    _thing("cup mug teacup", "steaming cooling brimming", 4, indoors.cup, upright=True),
-    _thing("clock dial timepiece", "ticking striking hurrying", 4, indoors.clock),
-    _thing("lamp lantern nightlight", "burning dimming brightening", 4, indoors.lamp, upright=True),
-    _thing("cake gateau tart", "tempting towering flickering", 4, indoors.cake, upright=True),
-    _thing("ball football beachball", "bouncing spinning tumbling", 5, indoors.ball),
-    _thing("blocks bricks cubes", "wobbling stacking tottering", 5, indoors.blocks, upright=True),
-    _thing("pinwheel windmill whirligig", "whirling turning humming", 5, indoors.pinwheel, upright=True),
-    _thing("robot android automaton", "waving marching buzzing", 5, indoors.robot, upright=True),
-)
-
-
-_PAINT = 41  # what the generator is for, beside the seed
-_STAINS = (9, 16)  # cells of the texture that lies over a picture
-_SCALE = (262.0, 294.0, 330.0, 392.0, 440.0)  # pitches, Hz
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,9 @@ from sspvs.features.backbones import Backbone
 from sspvs.schema import Positive, Range, Settings
 from sspvs.table import write_fingerprint_attrs
 from sspvs.types import FloatArray, ImageArray
-from sspvs.world.painted import PLACES, THINGS, PaintedClip, Thing
+from sspvs.world.painted import PLACES, PaintedClip
 from sspvs.world.settings import Count, InOrder
+from sspvs.world.things import THINGS, Thing
 
 _CLIP = 51  # what the generator is for, beside the seed
 _VIEW = (1280, 720)  # what a backbone's resizing is asked about: the shape alone counts

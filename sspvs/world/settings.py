@@ -239,14 +239,14 @@ def knobs() -> list[Knob]:
 
     found: list[Knob] = []
     world = WorldSettings()
-    groups = {f"{item.name}.": getattr(world, item.name) for item in fields(world)}
-    for prefix, group in {"": world, **groups}.items():
-        if is_dataclass(group):
-            docs = {
-                one.arg_name: " ".join(str(one.description).split()) for one in parse_from_object(type(group)).params
-            }
-            plain = {name: value for name, value in asdict(group).items() if not isinstance(value, dict)}
-            found += [Knob(f"{prefix}{name}", json.dumps(value), docs[name]) for name, value in plain.items()]
+    groups = {"": world, **{f"{item.name}.": getattr(world, item.name) for item in fields(world)}}
+    for prefix, group in groups.items():
+        if isinstance(group, str | int | float):
+            continue
+        docs = {one.arg_name: one.description or "" for one in parse_from_object(type(group)).params}
+        for name, value in asdict(group).items():
+            if not isinstance(value, dict):
+                found.append(Knob(f"{prefix}{name}", json.dumps(value), " ".join(docs[name].split())))
     return found
 
 

@@ -13,16 +13,16 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 import sspvs
 from sspvs.annotations.splits import write_splits
-from sspvs.atomic import temporary_folder, write_text
+from sspvs.atomic import sweep, temporary_folder, write_text
 from sspvs.errors import OutputError
 from sspvs.files import read_json
 from sspvs.table import write_dataset, write_features
@@ -223,3 +223,73 @@ def _parts(world: World) -> dict[str, Any]:
         }
         for part, pool in world.pools.items()
     }
+
+
+@dataclass(frozen=True)
+class WorldSource:
+    """Which world; see `sspvs data world --knobs`.
+
+    Pretraining and fine-tuning share a world when they name the same settings and seed, `annotated` included: then no
+    clip is in the videos of both.
+    """
+
+    settings: WorldSettings = field(default_factory=lambda: WorldSettings(annotated=0))
+    """The knobs."""
+    seed: int = 0
+    """Another seed is another world."""
+    folder: str = "runs/worlds"
+    """Worlds are kept here, each under its digest, and made once."""
+
+
+class WorldDataset(NamedTuple):
+    """The annotated videos of a world.
+
+    Attributes:
+        dataset: The dataset file.
+        splits: Their folds, by clip.
+        texts: The four text fields of each, as a manifest.
+    """
+
+    dataset: Path
+    splits: Path
+    texts: Path
+
+
+def manifests_of_world(source: WorldSource) -> tuple[Path, Path]:
+    """The manifests to train and to validate on, of a world that is made unless it is there."""
+    folder = folder_of_world(source)
+    return folder / PRETRAIN / "train.jsonl", folder / PRETRAIN / "val.jsonl"
+
+
+def unlabelled_of_world(source: WorldSource) -> Path:
+    """The feature file of the pretraining videos, of a world that is made unless it is there."""
+    return folder_of_world(source) / PRETRAIN / FEATURES
+
+
+def dataset_of_world(source: WorldSource) -> WorldDataset:
+    """The annotated videos of a world that is made unless it is there."""
+    if not source.settings.annotated:
+        raise ValueError("the world has no annotated videos to train on; set world.settings.annotated, such as 60")
+    folder = folder_of_world(source)
+    return WorldDataset(folder / DATASET, folder / SPLITS, folder / DATASET_TEXTS)
+
+
+def folder_of_world(source: WorldSource) -> Path:
+    """Where a world lies; it is made unless it is there.
+
+    The same settings and seed give the same bytes. Several processes may ask at once: each makes its own, and the first
+    that is done gives it its name.
+    """
+    from sspvs.world.world import World
+
+    folder = Path(source.folder) / World(source.settings, source.seed).digest[:16]
+    sweep(folder.parent)
+    if not (folder / TRUTH).is_file():
+        with temporary_folder(folder.parent, folder) as making:
+            write_world(making, source.settings, source.seed, progress=True)
+            try:
+                making.rename(folder)
+            except OSError:
+                if not (folder / TRUTH).is_file():  # no other process made it meanwhile
+                    raise
+    return folder

@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sspvs.selection.budget import Budget
-from sspvs.selection.summary import hold_scores, key_frames, select, shot_scores
+from sspvs.selection.summary import Budget, hold_scores, key_frames, select, shot_scores
 from sspvs.types import Shots, Timeline
 
 

@@ -18,7 +18,7 @@ from sspvs.errors import DatasetError, FingerprintMismatchError
 from sspvs.models.tokenizers import load_tokenizer
 from sspvs.table.text import TextSettings, TokenFields
 from sspvs.types import Fingerprint
-from sspvs.world.worlds import WorldSource, manifests_of_world
+from sspvs.world.writing import WorldSource, manifests_of_world
 
 logger = logging.getLogger(__name__)
 _TEXT, _MASKS, _EXTRACTION = TextSettings(), MaskSettings(), ExtractionSettings()

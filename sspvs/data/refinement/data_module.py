@@ -35,7 +35,7 @@ from sspvs.data.summarization.same_videos import JudgedVideos, judged_again, lis
 from sspvs.data.summarization.survey import SummarizeItem, Surveyed
 from sspvs.errors import DatasetError, SspvsError
 from sspvs.types import Annotations, Fingerprint, FloatArray, IntArray
-from sspvs.world.worlds import WorldSource, unlabelled_of_world
+from sspvs.world.writing import WorldSource, unlabelled_of_world
 
 logger = logging.getLogger(__name__)
 

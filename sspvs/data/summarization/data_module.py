@@ -22,7 +22,7 @@ from sspvs.data.summarization.texts import read_texts
 from sspvs.errors import DatasetError
 from sspvs.models.tokenizers import load_tokenizer
 from sspvs.table.text import TextSettings
-from sspvs.world.worlds import WorldSource
+from sspvs.world.writing import WorldSource
 
 
 def collate(examples: Sequence[Example] | Example) -> SummarizeBatch:

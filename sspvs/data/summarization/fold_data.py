@@ -27,7 +27,7 @@ from sspvs.evaluation.requirements import consensus_scores
 from sspvs.evaluation.results import METRICS
 from sspvs.evaluation.summary_rule import SummaryRule
 from sspvs.types import Annotations, Fingerprint, FloatArray
-from sspvs.world.worlds import WorldDataset, WorldSource, dataset_of_world
+from sspvs.world.writing import WorldDataset, WorldSource, dataset_of_world
 
 logger = logging.getLogger(__name__)
 _FALLBACK = "mean-annotator"

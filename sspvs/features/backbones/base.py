@@ -11,7 +11,7 @@ import numpy as np
 
 from sspvs.registry import Registry
 from sspvs.types import Fingerprint, FloatArray, ImageArray
-from sspvs.video.sampling import Resize
+from sspvs.video.reader import Resize
 
 if TYPE_CHECKING:
     import torch

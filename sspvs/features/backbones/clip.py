@@ -16,7 +16,7 @@ from sspvs.features.backbones.base import (
     use_threads,
 )
 from sspvs.types import FloatArray, ImageArray
-from sspvs.video.sampling import Resize
+from sspvs.video.reader import Resize
 from sspvs.weights.clip import PREFIX, find, find_source, hub_folder, load_model, open_clip_tokenizer
 from sspvs.weights.digest import file_digest
 

@@ -33,7 +33,7 @@ from sspvs.features.backbones.base import (
 )
 from sspvs.machine import available_cores, load_onnxruntime
 from sspvs.types import FloatArray, ImageArray
-from sspvs.video.sampling import Resize
+from sspvs.video.reader import Resize
 from sspvs.weights.digest import check_digest
 
 NAME = "efficientnet-lite0"

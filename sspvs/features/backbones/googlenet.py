@@ -26,7 +26,7 @@ from sspvs.features.backbones.base import (
     use_threads,
 )
 from sspvs.types import FloatArray, ImageArray
-from sspvs.video.sampling import Resize
+from sspvs.video.reader import Resize
 from sspvs.weights.digest import check_weights, file_digest
 
 NAME = "googlenet"
