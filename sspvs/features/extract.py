@@ -1,4 +1,4 @@
-"""Progress bars on stderr, in seconds of video decoded; quiet when stderr is no terminal."""
+"""Features of one video, or of many into one file, with progress bars on stderr where that is a terminal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 from tqdm import tqdm
@@ -24,89 +23,10 @@ from sspvs.types import DecodeReport, Fingerprint, FloatArray, FrameFeatures, Im
 from sspvs.video import open_video
 
 Progress = Callable[[float, float], None]
-"""Told the seconds of a video decoded so far, and its length in seconds (0 when unknown)."""
-
-
-@contextmanager
-def video_bar(name: str, *, show: bool) -> Iterator[Progress]:
-    """A bar for one video."""
-    layout = "{desc}{percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} s of video [{elapsed}<{remaining}]"
-    with tqdm(desc=shorten(name), total=1, leave=False, disable=None if show else True, bar_format=layout) as bar:
-
-        def told(seconds: float, length: float) -> None:
-            bar.total = max(length, seconds)
-            bar.update(seconds - bar.n)
-
-        yield told
-
-
-class VideosBar:
-    """One bar for many videos, each counting by the part of it that is decoded; safe to use from threads."""
-
-    def __init__(self, n_videos: int, *, show: bool) -> None:
-        layout = "{desc}{percentage:3.0f}%|{bar}| {n:.1f}/{total} videos [{elapsed}<{remaining}{postfix}]"
-        self._bar = tqdm(total=n_videos, leave=False, disable=None if show else True, bar_format=layout)
-        self._lock = threading.Lock()
-        self._seconds = 0.0
-
-    def __enter__(self) -> VideosBar:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bar.close()
-
-    @contextmanager
-    def video(self, name: str) -> Iterator[Progress]:
-        """One of the videos; it counts as whole when the block ends, however it ends."""
-        part, before = 0.0, 0.0
-
-        def told(seconds: float, length: float) -> None:
-            nonlocal part, before
-            now = min(seconds / length, 1.0) if length > 0 else part
-            self._advance(now - part, seconds - before, name)
-            part, before = now, seconds
-
-        try:
-            yield told
-        finally:
-            self._advance(1.0 - part, 0.0, name)
-
-    def _advance(self, videos: float, seconds: float, name: str) -> None:
-        with self._lock:
-            self._seconds += seconds
-            self._bar.set_description(shorten(name), refresh=False)
-            self._bar.set_postfix_str(f"{self._seconds:.0f} s of video", refresh=False)
-            self._bar.update(videos)
-
-
-def shorten(name: str, width: int = 30) -> str:
-    """A name that leaves room for the bar: its middle goes first."""
-    if len(name) <= width:
-        return name
-    return f"{name[: width // 2 - 1]}...{name[-(width // 2) :]}"
-
-
+"""Called with the seconds of a video decoded so far, and its length in seconds (0 when unknown)."""
 WIDTH_PIXELS = 160
 MAX_HEIGHT_PIXELS = 480  # of a very tall picture
 JPEG_QUALITY = 80
-
-
-def thumbnail_jpegs(frames: ImageArray, width: int, height: int) -> list[bytes]:
-    """Each frame as a small JPEG at the video's own aspect, whatever shape the network asked for."""
-    from PIL import Image
-
-    tall = round(WIDTH_PIXELS * height / width) if width > 0 and height > 0 else WIDTH_PIXELS
-    size = (WIDTH_PIXELS, min(max(1, tall), MAX_HEIGHT_PIXELS))
-    pictures = []
-    for frame in frames:
-        buffer = io.BytesIO()
-        Image.fromarray(frame).resize(size, Image.Resampling.BILINEAR).save(buffer, "JPEG", quality=JPEG_QUALITY)
-        pictures.append(buffer.getvalue())
-    return pictures
-
-
 MAX_DAMAGED = 1 / 3
 """A video may have this share of damaged frames and still be used."""
 
@@ -117,11 +37,11 @@ class NotFiniteError(SspvsError):
 
 @dataclass(frozen=True)
 class ExtractedVideo:
-    """One video's features and, when asked for, pictures.
+    """One video's features and, where wanted, pictures.
 
     Attributes:
         features: The features with all that is needed to go back to the video.
-        thumbnails: One JPEG a pick; empty unless asked for.
+        thumbnails: One JPEG a pick, or none.
     """
 
     features: FrameFeatures
@@ -189,12 +109,12 @@ def extract_video(
         ValueError: An argument is out of range.
     """
     local_only(path)
-    with video_bar(Path(path).name, show=progress) as told:
-        return _extract(path, backbone, sampling, thumbnails, told)
+    with video_bar(Path(path).name, show=progress) as advance:
+        return _extract(path, backbone, sampling, thumbnails, advance)
 
 
 def _extract(
-    path: str | os.PathLike[str], backbone: Backbone, sampling: Sampling, thumbnails: bool, told: Progress
+    path: str | os.PathLike[str], backbone: Backbone, sampling: Sampling, thumbnails: bool, progress: Progress
 ) -> ExtractedVideo:
     encoded: list[FloatArray] = []
     picks: list[IntArray] = []
@@ -206,7 +126,7 @@ def _extract(
             picks.append(chunk.picks)
             if thumbnails:
                 pictures += thumbnail_jpegs(chunk.pictures, info.width, info.height)
-            told(float(chunk.seconds[-1]), info.duration_seconds)
+            progress(float(chunk.seconds[-1]), info.duration_seconds)
         timeline, decode, change = reader.timeline, reader.decode_report, reader.frame_change
     sampling.check_damage(path, decode)
     features = np.concatenate(encoded).astype(np.float32, copy=False)  # (T, D)
@@ -230,15 +150,10 @@ def _extract(
     )
 
 
-def extract_job(
-    job: Job,
-    backbone: Backbone,
-    sampling: Sampling,
-    told: Progress = lambda *_: None,
-) -> Outcome:
+def extract_job(job: Job, backbone: Backbone, sampling: Sampling, progress: Progress = lambda *_: None) -> Outcome:
     """Extract one of many videos: whatever it meets becomes an outcome, not an error, and the rest go on."""
     try:
-        video = _extract(job.path, backbone, sampling, False, told).features
+        video = _extract(job.path, backbone, sampling, False, progress).features
         packed = pack_video(job.group, video, job.source)
     except Exception as error:
         return Outcome(job, reason=reason(error))
@@ -286,8 +201,8 @@ def extract_to_file(
         shared = _Shared(backbone)
 
         def one(job: Job) -> Outcome:
-            with bar.video(job.path.name) as told:
-                return extract_job(job, shared, sampling, told)
+            with bar.video(job.path.name) as advance:
+                return extract_job(job, shared, sampling, advance)
 
         with VideosBar(len(jobs), show=progress) as bar:
             if workers == 1:
@@ -299,7 +214,7 @@ def extract_to_file(
 
 
 class _Shared(Backbone):
-    """A backbone used from several threads, one at a time, that can be told to stop."""
+    """A backbone used from several threads, one at a time, until `stop` is set."""
 
     def __init__(self, backbone: Backbone) -> None:
         self._backbone = backbone
@@ -339,3 +254,76 @@ def _side_by_side(
     finally:
         shared.stop.set()
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def thumbnail_jpegs(frames: ImageArray, width: int, height: int) -> list[bytes]:
+    """Each frame as a small JPEG at the video's own aspect, whatever shape the network asked for."""
+    from PIL import Image
+
+    tall = round(WIDTH_PIXELS * height / width) if width > 0 and height > 0 else WIDTH_PIXELS
+    size = (WIDTH_PIXELS, min(max(1, tall), MAX_HEIGHT_PIXELS))
+    pictures = []
+    for frame in frames:
+        buffer = io.BytesIO()
+        Image.fromarray(frame).resize(size, Image.Resampling.BILINEAR).save(buffer, "JPEG", quality=JPEG_QUALITY)
+        pictures.append(buffer.getvalue())
+    return pictures
+
+
+@contextmanager
+def video_bar(name: str, *, show: bool) -> Iterator[Progress]:
+    """A bar for one video."""
+    layout = "{desc}{percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} s of video [{elapsed}<{remaining}]"
+    with tqdm(desc=shorten(name), total=1, leave=False, disable=None if show else True, bar_format=layout) as bar:
+
+        def advance(seconds: float, length: float) -> None:
+            bar.total = max(length, seconds)
+            bar.update(seconds - bar.n)
+
+        yield advance
+
+
+class VideosBar:
+    """One bar for many videos, each counting by the part of it that is decoded; safe to use from threads."""
+
+    def __init__(self, n_videos: int, *, show: bool) -> None:
+        layout = "{desc}{percentage:3.0f}%|{bar}| {n:.1f}/{total} videos [{elapsed}<{remaining}{postfix}]"
+        self._bar = tqdm(total=n_videos, leave=False, disable=None if show else True, bar_format=layout)
+        self._lock = threading.Lock()
+        self._seconds = 0.0
+
+    def __enter__(self) -> VideosBar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    @contextmanager
+    def video(self, name: str) -> Iterator[Progress]:
+        """One of the videos; it counts as whole when the block ends, however it ends."""
+        part, before = 0.0, 0.0
+
+        def advance(seconds: float, length: float) -> None:
+            nonlocal part, before
+            now = min(seconds / length, 1.0) if length > 0 else part
+            self._advance(now - part, seconds - before, name)
+            part, before = now, seconds
+
+        try:
+            yield advance
+        finally:
+            self._advance(1.0 - part, 0.0, name)
+
+    def _advance(self, videos: float, seconds: float, name: str) -> None:
+        with self._lock:
+            self._seconds += seconds
+            self._bar.set_description(shorten(name), refresh=False)
+            self._bar.set_postfix_str(f"{self._seconds:.0f} s of video", refresh=False)
+            self._bar.update(videos)
+
+
+def shorten(name: str, width: int = 30) -> str:
+    """A name that leaves room for the bar: its middle goes first."""
+    if len(name) <= width:
+        return name
+    return f"{name[: width // 2 - 1]}...{name[-(width // 2) :]}"

@@ -103,15 +103,9 @@ class _Actor:
             outcome = extract_job(job, self._backbone, self._sampling)
         except Exception as error:
             fatal = str(error) if isinstance(error, SspvsError) else f"{type(error).__name__}: {error}"
-        return {
-            "index": row["index"],
-            "fatal": " ".join(fatal.split()),
-            "packed": outcome.packed,
-            "reason": outcome.reason,
-            "n_frames": outcome.n_frames,
-            "n_picks": outcome.n_picks,
-            "warnings": json.dumps(outcome.warnings),
-        }
+        made = {name: getattr(outcome, name) for name in ("packed", "reason", "n_frames", "n_picks")}
+        warnings = json.dumps(outcome.warnings)
+        return {"index": row["index"], "fatal": " ".join(fatal.split()), "warnings": warnings, **made}
 
     def _checked(self) -> Backbone:
         backbone, expected = self._load(), self._fingerprint
@@ -149,13 +143,8 @@ def _rows(
     import ray
 
     items = [
-        {
-            "index": i,
-            "path": os.fsencode(job.path.resolve()),
-            "group": job.group,
-            "source": json.dumps(asdict(job.source)),
-        }
-        for i, job in enumerate(jobs)
+        {"index": index, "path": os.fsencode(job.path.resolve()), "group": job.group, "source": source}
+        for index, (job, source) in enumerate((job, json.dumps(asdict(job.source))) for job in jobs)
     ]
     resources = ray.cluster_resources()
     cpus = min(CPUS_PER_ACTOR, max(1, int(resources.get("CPU", 1))))
@@ -194,7 +183,7 @@ def _ray_running(address: str | None) -> Iterator[None]:
     ray.data.DataContext.get_current().enable_progress_bars = False
     log = logging.getLogger("ray.data")
     level = log.level
-    log.setLevel(logging.CRITICAL)  # what fails is told once, by us
+    log.setLevel(logging.CRITICAL)  # a failure is reported once, as an error of ours
     try:
         yield
     finally:

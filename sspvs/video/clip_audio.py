@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import av
@@ -43,7 +42,6 @@ class AudioSource:
     """
 
     def __init__(self, path: Path, origins: Sequence[tuple[float, float]]) -> None:
-        """Prepare to read; entering the context opens the file."""
         self._path, self._origins = path, origins
         self._stack = ExitStack()
         self._blocks: Iterator[tuple[int, FloatArray]] = iter(())
@@ -58,9 +56,7 @@ class AudioSource:
         self.channels = 1 if context.channels == 1 else 2
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stack.close()
 
     def _open(self) -> None:
@@ -71,7 +67,7 @@ class AudioSource:
             next(decode_sound(self._container, self._stream), None)
 
     def read(self, first: int, last: int) -> FloatArray:
-        """(channels, last - first) float32 samples, counted from the first video frame; silence where there is no sound."""
+        """(channels, last - first) float32 samples on the clock of the pictures; silence where there is no sound."""
         sound = np.zeros((self.channels, last - first), dtype=np.float32)
         self._go_to(first)
         while self._held is not None and self._held[0] < last:

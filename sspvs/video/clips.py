@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import av
 import av.error
@@ -20,6 +20,7 @@ from sspvs.video.orientation import FrameShaper
 from sspvs.video.pyav_reader import PyAVReader
 from sspvs.video.pyav_stream import container_info, packet_seconds, times_are_usable
 from sspvs.video.reader import silent
+from sspvs.video.writer import WrittenClip
 
 TIME_BASE = Fraction(1, 90_000)
 """Clock of the pictures: fine enough for any frame rate, as MPEG uses it."""
@@ -38,31 +39,15 @@ class ClipSettings:
     max_height: int | None = None
 
 
-def ignored(seconds: float) -> None:
-    """Progress that nobody watches."""
-
-
-class EncodedClip(NamedTuple):
-    """What came out: the fields of `sspvs.video.writer.WrittenClip` after its path."""
-
-    seconds: float
-    n_frames: int
-    width: int
-    height: int
-    has_audio: bool
-    warnings: tuple[str, ...]
-    lost_sound_seconds: float
-
-
 def encode_clips(
     source: Path,
     segments: Sequence[tuple[float, float]],
     out_path: Path,
     settings: ClipSettings,
     timeline: Timeline | None = None,
-    progress: Callable[[float], None] = ignored,
+    progress: Callable[[float], None] = lambda _: None,
     beat: Callable[[], None] = silent,
-) -> EncodedClip:
+) -> WrittenClip:
     """Encode segments into an MP4 file."""
     info, orientation = container_info(source, beat)
     if timeline is None:
@@ -97,7 +82,8 @@ def encode_clips(
     lost = sound.lost_seconds if sound is not None else seconds if info.has_audio else 0.0
     if sound is not None and lost:
         warnings.append(f"{lost:.2f} s of the summary's {seconds:.2f} s of sound cannot be decoded and are silent")
-    return EncodedClip(seconds, pictures.n_frames, width, height, sound is not None, tuple(warnings), lost)
+    has_audio, n_frames = sound is not None, pictures.n_frames
+    return WrittenClip(out_path, seconds, n_frames, width, height, has_audio, tuple(warnings), lost)
 
 
 def holds_are_even(frame_seconds: FloatArray, segments: Sequence[tuple[float, float]]) -> bool:
@@ -141,7 +127,6 @@ class PictureTrack:
     def __init__(
         self, output: Any, shaper: FrameShaper, rate: Fraction, settings: ClipSettings, *, reorder: bool
     ) -> None:
-        """Add the stream."""
         self._output, self._shaper = output, shaper
         self._stream = output.add_stream("libx264", rate=rate)
         self._stream.width, self._stream.height = shaper.size

@@ -18,12 +18,9 @@ from sspvs.types import DecodeReport, FloatArray, ImageArray, IntArray, Timeline
 from sspvs.video.orientation import Orientation
 from sspvs.video.pyav_stream import container_info, packet_seconds, times_are_usable
 from sspvs.video.reader import (
-    DEFAULT_RESIZE,
     FrameChunk,
     Resize,
     VideoReader,
-    check_indices,
-    check_sampling,
     choose_picks,
     silent,
 )
@@ -36,7 +33,6 @@ class DecordReader(VideoReader):
     """A video decoded in this process by decord."""
 
     def __init__(self, path: Path | str, beat: Callable[[], None] = silent) -> None:
-        """Open a video."""
         super().__init__()
         decord = _import_decord()
         self.info, orientation = container_info(path, beat)
@@ -60,15 +56,8 @@ class DecordReader(VideoReader):
         self._timeline = Timeline(times, float(times[-1] + 1.0 / self.info.fps))
         self._decode_report = DecodeReport(self.info.declared_frames, len(times), 0, "decord")
 
-    def sample(
-        self, rate_hz: float | None = 2.0, resize: Resize = DEFAULT_RESIZE, chunk_frames: int = 32
-    ) -> Iterator[FrameChunk]:
-        """See `VideoReader.sample`."""
-        check_sampling(rate_hz, chunk_frames)
+    def _sample(self, rate_hz: float | None, resize: Resize, chunk_frames: int) -> Iterator[FrameChunk]:
         picks = choose_picks(self.timeline.frame_seconds, self.timeline.end_seconds, rate_hz)
-        return self._sample(picks, resize, chunk_frames)
-
-    def _sample(self, picks: IntArray, resize: Resize, chunk_frames: int) -> Iterator[FrameChunk]:
         for first in range(0, len(picks), chunk_frames):
             some = picks[first : first + chunk_frames]
             yield FrameChunk(self._read(some, resize), some, self.timeline.frame_seconds[some])
@@ -76,23 +65,22 @@ class DecordReader(VideoReader):
     def scan(self) -> None:
         """See `VideoReader.scan`; decord knows its timeline from the start."""
 
-    def frames_at(self, frames: Sequence[int], resize: Resize = DEFAULT_RESIZE) -> ImageArray:
-        """See `VideoReader.frames_at`."""
-        check_indices(frames, self.timeline.n_frames)
+    def _frames_at(self, frames: Sequence[int], resize: Resize) -> ImageArray:
         rising, places = np.unique(np.asarray(frames, dtype=np.int64), return_inverse=True)
         images: ImageArray = self._read(rising, resize)[places]
         return images
 
     def _read(self, rising: IntArray, resize: Resize) -> ImageArray:
         """The frames with these rising indices, decoded a few at a time."""
-        shrink = _Shrinker(resize, self.info.width, self.info.height)
-        images = np.empty((len(rising), *shrink.shape), dtype=np.uint8)
+        width, height = resize.target_size(self.info.width, self.info.height)
+        shrink = _shrinker(width, height, resize.filter.upper())
+        images = np.empty((len(rising), height, width, 3), dtype=np.uint8)
         step = max(1, BATCH_BYTES // (self.info.width * self.info.height * 3))
         for first in range(0, len(rising), step):
             self._beat()
             try:
                 batch = self._video.get_batch(self._order[rising[first : first + step]]).asnumpy()
-                self._video.seek(0)  # or it decodes ahead without bound while nobody reads
+                self._video.seek(0)  # or it decodes ahead without bound
             except (self._failure, RuntimeError, IndexError) as error:
                 raise VideoError(f"decord failed on {self.info.path}: {first_line(error)}") from error
             for place, image in enumerate(batch, start=first):
@@ -104,25 +92,19 @@ class DecordReader(VideoReader):
         self._video = None
 
 
-class _Shrinker:
-    """Resizes RGB arrays with the filter that PyAV's frames are resized with, so that decoders agree."""
+def _shrinker(width: int, height: int, interpolation: str) -> Callable[[ImageArray], ImageArray]:
+    """Resizes RGB arrays as PyAV's frames are resized, so that decoders agree."""
+    import av
+    from av.video.reformatter import VideoReformatter
 
-    def __init__(self, resize: Resize, width: int, height: int) -> None:
-        from av.video.reformatter import VideoReformatter
+    reformatter = VideoReformatter()
 
-        width, height = resize.target_size(width, height)
-        self.shape = (height, width, 3)
-        self._filter = resize.filter.upper()
-        self._reformatter = VideoReformatter()
-
-    def __call__(self, image: ImageArray) -> ImageArray:
-        import av
-
-        height, width, _ = self.shape
+    def shrink(image: ImageArray) -> ImageArray:
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
-        small = self._reformatter.reformat(frame, width=width, height=height, interpolation=self._filter)
-        pixels: ImageArray = np.asarray(small.to_ndarray(), dtype=np.uint8)
-        return pixels
+        small = reformatter.reformat(frame, width=width, height=height, interpolation=interpolation)
+        return np.asarray(small.to_ndarray(), dtype=np.uint8)
+
+    return shrink
 
 
 def _import_decord() -> Any:

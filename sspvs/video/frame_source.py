@@ -1,4 +1,4 @@
-"""Frames made of two fields, taken at two instants, as whole pictures of one instant."""
+"""Decoded frames of any stretch of a video, deinterlaced where they are made of two fields."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import av
@@ -19,6 +18,14 @@ from sspvs.types import FloatArray, Timeline, VideoInfo
 from sspvs.video.pyav_stream import DecodeCounts, decode_frames, open_container, video_stream
 from sspvs.video.reader import silent
 from sspvs.video.stream_clock import frame_end
+
+EDGE_SECONDS = 1e-4
+"""Frames that reach into a segment by less than this are not part of it: bounds are rounded numbers. Less where frames
+follow each other more quickly."""
+SKIP_SECONDS = 2.0
+"""Stretches shorter than this are decoded through rather than jumped over."""
+SEEK_MARGINS_SECONDS = (0.0, 2.0, 20.0)
+"""How much earlier to look for a key frame when a jump landed behind its target."""
 
 
 class Deinterlacer:
@@ -94,15 +101,6 @@ def _paired(made: Any, inside: deque[Any]) -> Any:
     return made
 
 
-EDGE_SECONDS = 1e-4
-"""Frames that reach into a segment by less than this are not part of it: bounds are rounded numbers. Less where frames
-follow each other more quickly."""
-SKIP_SECONDS = 2.0
-"""Stretches shorter than this are decoded through rather than jumped over."""
-SEEK_MARGINS_SECONDS = (0.0, 2.0, 20.0)
-"""How much earlier to look for a key frame when a jump landed behind its target."""
-
-
 class FrameSource:
     """Decoded frames of any stretch of a video.
 
@@ -118,7 +116,6 @@ class FrameSource:
         key_seconds: FloatArray | None = None,
         beat: Callable[[], None] = silent,
     ) -> None:
-        """Prepare to read; entering the context opens the file."""
         self.path = path
         self._info = info
         self._timeline = timeline
@@ -139,9 +136,7 @@ class FrameSource:
         self._rewind()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stack.close()
 
     def between(self, start: float, end: float) -> Iterator[tuple[Any, float, float]]:

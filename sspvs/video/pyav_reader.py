@@ -1,4 +1,4 @@
-"""How much a frame differs from the one before, for a few microseconds a frame."""
+"""Reading video with PyAV in this process: every frame is decoded, timed and compared with the one before."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
-from sspvs.errors import VideoError
+from sspvs.errors import VideoError, listed
 from sspvs.types import DecodeReport, FloatArray, ImageArray, Timeline
 from sspvs.video.frame_source import Deinterlacer, FrameSource
 from sspvs.video.orientation import FrameConverter
@@ -22,17 +22,16 @@ from sspvs.video.pyav_stream import (
     video_stream,
 )
 from sspvs.video.reader import (
-    DEFAULT_RESIZE,
     FrameChunk,
     Resize,
     VideoReader,
-    check_indices,
-    check_sampling,
     is_pick,
     silent,
 )
 from sspvs.video.stream_clock import SoundClock, StreamClock, frames_before_gaps
 
+LONGEST_SECONDS = 7 * 86_400.0
+"""Longer videos are damaged clocks: silence and tables of that length are made beside the pictures."""
 LUMA_COLUMNS, LUMA_ROWS = 64, 36
 """Samples of the brightness plane that stand for a frame when it is compared with the one before."""
 _DEPTH_8 = (
@@ -78,29 +77,18 @@ def luma_change(before: ImageArray | None, now: ImageArray) -> float:
     return float(np.abs(now.astype(np.int16) - before).mean())
 
 
-LONGEST_SECONDS = 7 * 86_400.0
-"""Longer videos are damaged clocks: silence and tables of that length are made beside the pictures."""
-
-
 class PyAVReader(VideoReader):
     """A video decoded in this process."""
 
     def __init__(self, path: Path | str, beat: Callable[[], None] = silent, timeline: Timeline | None = None) -> None:
-        """Open a video."""
         super().__init__(timeline)
         self._path = Path(path)
         self.info, self._orientation = container_info(path, beat)
         self._beat = beat
         self._key_seconds: FloatArray | None = None  # known after a pass
 
-    def sample(
-        self, rate_hz: float | None = 2.0, resize: Resize = DEFAULT_RESIZE, chunk_frames: int = 32
-    ) -> Iterator[FrameChunk]:
-        """See `VideoReader.sample`."""
-        check_sampling(rate_hz, chunk_frames)
-        return self._sample(rate_hz, FrameConverter(resize, self.info, self._orientation), chunk_frames)
-
-    def _sample(self, rate_hz: float | None, convert: FrameConverter, chunk_frames: int) -> Iterator[FrameChunk]:
+    def _sample(self, rate_hz: float | None, resize: Resize, chunk_frames: int) -> Iterator[FrameChunk]:
+        convert = FrameConverter(resize, self.info, self._orientation)
         images: list[tuple[ImageArray, ImageArray]] = []
         picks: list[int] = []
         seconds: list[float] = []
@@ -177,19 +165,14 @@ class PyAVReader(VideoReader):
         if timeline.guessed_frames:
             warnings.append(f"no usable time in {timeline.guessed_frames} of {decoded} frames: guessed from others")
         if len(timeline.origins) > 1:
-            joints = ", ".join(f"{seconds:.1f}" for seconds, _ in timeline.origins[1:4])
-            more = f" and {len(timeline.origins) - 4} more" if len(timeline.origins) > 4 else ""
-            warnings.append(f"the file's clock starts again at {joints}{more} s; picture and sound continue from there")
+            joints = listed((f"{seconds:.1f}" for seconds, _ in timeline.origins[1:]), 3)
+            warnings.append(f"the file's clock starts again at {joints} s; picture and sound continue from there")
         for frame in timeline.gaps[:3]:
             seconds, after = timeline.end_of(frame), timeline.seconds_of(frame + 1)
             warnings.append(f"nothing was recorded between {seconds:.1f} s and {after:.1f} s: left out")
         return DecodeReport(declared, decoded, counts.corrupt, "pyav", tuple(warnings), counts.refused)
 
-    def frames_at(self, frames: Sequence[int], resize: Resize = DEFAULT_RESIZE) -> ImageArray:
-        """See `VideoReader.frames_at`."""
-        if self._timeline is None:
-            self.scan()
-        check_indices(frames, self.timeline.n_frames)
+    def _frames_at(self, frames: Sequence[int], resize: Resize) -> ImageArray:
         convert = FrameConverter(resize, self.info, self._orientation)
         wanted = {int(frame): np.flatnonzero(np.equal(frames, frame)) for frame in set(frames)}
         images = np.empty((len(frames), *convert.shape), dtype=np.uint8)
@@ -211,9 +194,6 @@ class PyAVReader(VideoReader):
             for index, _, _, frame in self._pass():
                 if index in left:
                     yield index, next(Deinterlacer()([frame]))
-
-    def close(self) -> None:
-        """See `VideoReader.close`; nothing is held open between passes."""
 
 
 def _chunk(images: list[tuple[ImageArray, ImageArray]], picks: list[int], seconds: list[float]) -> FrameChunk:

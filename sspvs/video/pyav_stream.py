@@ -58,7 +58,7 @@ def _reason(error: BaseException) -> str:
 
 def video_stream(container: Any, path: Path | str) -> Any:
     """The container's best video stream, set up for threaded decoding."""
-    streams = [stream for stream in container.streams.video if not _is_cover(stream)]
+    streams = [stream for stream in container.streams.video if not _has_disposition(stream, "attached_pic")]
     if not streams:
         kinds = sorted({stream.type for stream in container.streams if stream not in container.streams.video})
         raise VideoError(f"no video in {path} (its streams: {', '.join(kinds) or 'none'})")
@@ -84,8 +84,8 @@ def _spare_threads(context: Any) -> bool:
     return bool(context.width * context.height <= SMALL_PICTURE_PIXELS and available_cores() <= FEW_CORES)
 
 
-def _is_cover(stream: Any) -> bool:
-    return "attached_pic" in str(getattr(getattr(stream, "disposition", None), "name", ""))
+def _has_disposition(stream: Any, name: str) -> bool:
+    return name in str(getattr(getattr(stream, "disposition", None), "name", ""))
 
 
 def frame_rate(stream: Any) -> float:
@@ -186,13 +186,12 @@ def times_are_usable(packet_times: FloatArray) -> bool:
 
 def audio_stream(container: Any) -> Any:
     """The container's default audio stream, or the one with most channels up to two; None when none is known."""
+
+    def preference(stream: Any) -> tuple[bool, int, int]:
+        return _has_disposition(stream, "default"), min(2, stream.codec_context.channels), -stream.index
+
     known = [stream for stream in container.streams.audio if stream.codec_context is not None]
-    return max(known, key=_preference, default=None)
-
-
-def _preference(stream: Any) -> tuple[bool, int, int]:
-    default = "default" in str(getattr(getattr(stream, "disposition", None), "name", ""))
-    return default, min(2, stream.codec_context.channels), -stream.index
+    return max(known, key=preference, default=None)
 
 
 def container_info(path: Path | str, beat: Callable[[], None] = silent) -> tuple[VideoInfo, Orientation]:

@@ -1,4 +1,4 @@
-"""Which frames are taken from a video, and at what size.
+"""One interface to every decoder: which frames are taken from a video, and at what size.
 
 A pick is the frame that a viewer sees at t = 0, 1/rate, 2/rate ... seconds: the last frame whose presentation
 time is at or before t. Times come from presentation timestamps, never from index / fps, so variable frame rate
@@ -12,7 +12,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -54,15 +53,7 @@ class Resize:
             raise ValueError(f"height must be at least 1 and goes with squash only, got {self.height} ({self.mode})")
 
     def target_size(self, width: int, height: int) -> tuple[int, int]:
-        """Width and height that a picture of `width` x `height` becomes.
-
-        Args:
-            width: Displayed width in pixels.
-            height: Displayed height in pixels.
-
-        Returns:
-            (width, height), each at least 1.
-        """
+        """Width and height in pixels, each at least 1, of what a picture of `width` x `height` becomes."""
         if self.mode == "squash":
             return self.pixels, self.height or self.pixels
         if self.mode == "none":
@@ -81,7 +72,7 @@ class FrameChunk(NamedTuple):
     """Some consecutive picks of a video.
 
     Attributes:
-        frames: (C, H, W, 3) uint8 RGB, C at most the chunk size asked for.
+        frames: (C, H, W, 3) uint8 RGB, C at most the chunk size.
         picks: (C,) int64 frame indices, strictly increasing over the whole stream.
         seconds: (C,) float64 presentation times, the first frame of the video at 0.
         shown: The same pictures as a viewer sees them, where that differs: networks are given untagged video of 720
@@ -134,7 +125,6 @@ class VideoReader(ABC):
         self._decode_report: DecodeReport | None = None
         self._frame_change: FloatArray | None = None
 
-    @abstractmethod
     def sample(
         self, rate_hz: float | None = 2.0, resize: Resize = DEFAULT_RESIZE, chunk_frames: int = 32
     ) -> Iterator[FrameChunk]:
@@ -156,12 +146,19 @@ class VideoReader(ABC):
             DecodeTimeoutError: The decoder gave nothing within its time limit.
             ValueError: A rate or chunk size that is not positive.
         """
+        if rate_hz is not None and not 0 < rate_hz < float("inf"):
+            raise ValueError(f"rate_hz must be positive or None, got {rate_hz}")
+        if chunk_frames < 1:
+            raise ValueError(f"chunk_frames must be at least 1, got {chunk_frames}")
+        return self._sample(rate_hz, resize, chunk_frames)
+
+    @abstractmethod
+    def _sample(self, rate_hz: float | None, resize: Resize, chunk_frames: int) -> Iterator[FrameChunk]: ...
 
     @abstractmethod
     def scan(self) -> None:
         """One pass without taking frames, to know `timeline`, `decode_report` and `frame_change`."""
 
-    @abstractmethod
     def frames_at(self, frames: Sequence[int], resize: Resize = DEFAULT_RESIZE) -> ImageArray:
         """The frames with these indices, exactly.
 
@@ -178,6 +175,16 @@ class VideoReader(ABC):
             ValueError: An index outside the video.
             VideoError: The frames cannot be decoded.
         """
+        if self._timeline is None:
+            self.scan()
+        outside = [int(frame) for frame in frames if not 0 <= frame < self.timeline.n_frames]
+        if outside:
+            last = self.timeline.n_frames - 1
+            raise ValueError(f"frame {outside[0]} is outside the video, which has frames 0 to {last}")
+        return self._frames_at(frames, resize)
+
+    @abstractmethod
+    def _frames_at(self, frames: Sequence[int], resize: Resize) -> ImageArray: ...
 
     @property
     def timeline(self) -> Timeline:
@@ -201,36 +208,18 @@ class VideoReader(ABC):
         """
         return self._frame_change
 
-    @abstractmethod
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - some hold nothing open
         """Release the file and the decoder; closing twice is fine."""
 
     def __enter__(self) -> VideoReader:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
 def silent() -> None:
     """What decoding calls for every packet when nothing waits for it."""
-
-
-def check_sampling(rate_hz: float | None, chunk_frames: int) -> None:
-    """Refuse a rate or a chunk size that makes no sense."""
-    if rate_hz is not None and not 0 < rate_hz < float("inf"):
-        raise ValueError(f"rate_hz must be positive or None, got {rate_hz}")
-    if chunk_frames < 1:
-        raise ValueError(f"chunk_frames must be at least 1, got {chunk_frames}")
-
-
-def check_indices(frames: Sequence[int], n_frames: int) -> None:
-    """Refuse frame indices outside the video."""
-    outside = [int(frame) for frame in frames if not 0 <= frame < n_frames]
-    if outside:
-        raise ValueError(f"frame {outside[0]} is outside the video, which has frames 0 to {n_frames - 1}")
 
 
 def check_file(path: Path) -> None:

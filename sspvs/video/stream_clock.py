@@ -46,7 +46,6 @@ class StreamClock:
     """
 
     def __init__(self, time_base: Fraction, fps: float) -> None:
-        """Start a clock."""
         self._time_base = time_base
         self._step = 1.0 / fps
         self._last: float | None = None
@@ -166,7 +165,6 @@ class SoundClock:
     """
 
     def __init__(self, origins: Sequence[tuple[float, float]]) -> None:
-        """Start at the beginning of the file."""
         self._origins = list(origins) or [(0.0, 0.0)]
         self._last = -math.inf
         self.restarts = 0
@@ -189,7 +187,7 @@ class SoundClock:
 
 
 def longest_rise(values: Sequence[float | None], above: float | None = None) -> list[int]:
-    """Indices of the longest strictly increasing subsequence above `above`; of equals the one of the earliest values."""
+    """Indices of the longest strictly increasing subsequence above `above`; of equals the one of earliest values."""
     lengths: list[int] = []
     befores: list[int] = []
     for index, value in enumerate(values):
