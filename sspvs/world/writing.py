@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
@@ -26,7 +26,6 @@ from sspvs.atomic import sweep, temporary_folder, write_text
 from sspvs.errors import OutputError
 from sspvs.files import read_json
 from sspvs.table import write_dataset, write_features
-from sspvs.types import Annotations, FrameFeatures
 from sspvs.world.clips import TRAIN, VAL
 from sspvs.world.composition import SyntheticVideo
 from sspvs.world.settings import WorldSettings
@@ -48,7 +47,7 @@ def write_world(
 
     Args:
         folder: Where; made when it does not exist.
-        settings: The knobs.
+        settings: Of the world.
         seed: Of everything that is drawn.
         progress: Show a progress bar.
 
@@ -60,21 +59,59 @@ def write_world(
         DatasetError: As `World`.
         OutputError: When the folder cannot be written to.
     """
-    world, folder = World(settings, seed), Path(folder)
-    places = _places(folder)
-    truth: list[dict[str, Any]] = []
-    total = world.settings.pretrain_train + world.settings.pretrain_val + world.settings.annotated
     from tqdm import tqdm
 
-    bar = tqdm(total=total, unit="video", disable=None if progress else True, leave=False)
-    with temporary_folder(folder) as new, bar:
+    world, folder = World(settings, seed), Path(folder)
+    places = _places(folder)
+    settings, fingerprint = world.settings, world.source.fingerprint
+    pretraining = {TRAIN: settings.pretrain_train, VAL: settings.pretrain_val}
+    total = sum(pretraining.values()) + settings.annotated
+    truth: list[str] = []
+    with (
+        temporary_folder(folder) as new,
+        tqdm(total=total, unit="video", disable=None if progress else True, leave=False) as bar,
+    ):
+
+        def recorded(videos: Iterable[SyntheticVideo], file: str, manifest: Path) -> Iterator[SyntheticVideo]:
+            """Videos on their way into a file; their texts go into a manifest."""
+            lines = []
+            for video in videos:
+                line = {"id": video.name, "path": f"{file}#{video.name}", **video.texts._asdict()}
+                lines.append(json.dumps(line, ensure_ascii=False) + "\n")
+                truth.append(json.dumps(_truth(video, world)))
+                bar.update()
+                yield video
+            if lines:
+                write_text(manifest, "".join(lines))
+
         (new / PRETRAIN).mkdir()
-        if world.settings.pretrain_train + world.settings.pretrain_val:
-            _write_pretraining(world, new / PRETRAIN, truth, bar)
-        if world.settings.annotated:
-            _write_annotated(world, new, truth, bar)
-        write_text(new / TRUTH, _truth_text(world, truth))
-        write_text(folder / _MAKING, "")  # from here on, what is there is known as part of a world
+        if any(pretraining.values()):
+            unlabelled = (
+                video.features
+                for part, count in pretraining.items()
+                for video in recorded(world.pretraining_videos(count, part), FEATURES, new / PRETRAIN / f"{part}.jsonl")
+            )
+            write_features(new / PRETRAIN / FEATURES, unlabelled, fingerprint=fingerprint, half_precision=True)
+        if settings.annotated:
+            annotated = (
+                (video.annotations, replace(video.features, fingerprint=None))  # the file states it once
+                for video in recorded(world.annotated_videos(), DATASET, new / DATASET_TEXTS)
+                if video.annotations is not None
+            )
+            made_by = {
+                "tool": _TOOL,
+                "world": world.digest,
+                "seed": world.seed,
+                "users": settings.annotators.kind,
+                "shots": settings.shots,
+                "synthetic": True,
+            }
+            write_dataset(new / DATASET, annotated, name=DATASET_NAME, made_by=made_by, fingerprint=fingerprint)
+            write_splits(new / SPLITS, world.splits())
+        facts = json.dumps(_facts(world), indent=1)[:-2]
+        lines = ",\n".join(truth)
+        write_text(new / TRUTH, f'{facts},\n "videos": [\n{lines}\n ]\n}}\n')
+        write_text(folder / _MAKING, "")  # from here on, what is there is recognised as part of a world
         for path in places:
             path.unlink(missing_ok=True)
         (folder / PRETRAIN).mkdir(exist_ok=True)
@@ -84,145 +121,6 @@ def write_world(
                 made.replace(path)
         (folder / _MAKING).unlink()
     return world
-
-
-def _truth_text(world: World, truth: list[dict[str, Any]]) -> str:
-    """What `world.json` says."""
-    content = {
-        "digest": world.digest,
-        "seed": world.seed,
-        "made_by": {"tool": _TOOL, "version": sspvs.__version__},
-        **world.facts,
-        "fingerprint": world.source.fingerprint.as_dict(),
-        "concepts": _concepts(world),
-        "parts": _parts(world),
-    }
-    lines = ",\n".join(json.dumps(video) for video in truth)
-    return json.dumps(content, indent=1)[:-2] + f',\n "videos": [\n{lines}\n ]\n}}\n'
-
-
-def _places(folder: Path) -> list[Path]:
-    """Every file that a world may have, the last one last; what is there must be of a world."""
-    of_pretraining = (f"{TRAIN}.jsonl", f"{VAL}.jsonl", FEATURES)
-    places = [folder / PRETRAIN / name for name in of_pretraining]
-    places += [folder / name for name in (DATASET, DATASET_TEXTS, SPLITS, TRUTH)]
-    found = [path for path in reversed(places) if os.path.lexists(path)]
-    if found and not _is_ours(folder):
-        raise OutputError(f"cannot write {found[0]}: it exists and is not part of a world; choose another folder")
-    return places
-
-
-def _is_ours(folder: Path) -> bool:
-    """Whether a world is there, or one that was interrupted."""
-    if (folder / _MAKING).is_file():
-        return True
-    try:
-        return bool(read_json(folder / TRUTH)["made_by"]["tool"] == _TOOL)
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
-
-
-def _write_pretraining(world: World, folder: Path, truth: list[dict[str, Any]], bar: Any) -> None:
-    manifests: dict[str, list[str]] = {}
-
-    def features() -> Iterator[FrameFeatures]:
-        for part, count in ((TRAIN, world.settings.pretrain_train), (VAL, world.settings.pretrain_val)):
-            for video in world.pretraining_videos(count, part):
-                manifests.setdefault(part, []).append(_manifest_line(video, FEATURES))
-                truth.append(_truth(video, world))
-                bar.update()
-                yield video.features
-
-    write_features(folder / FEATURES, features(), fingerprint=world.source.fingerprint, half_precision=True)
-    for part, lines in manifests.items():
-        write_text(folder / f"{part}.jsonl", "".join(lines))
-
-
-def _write_annotated(world: World, folder: Path, truth: list[dict[str, Any]], bar: Any) -> None:
-    lines: list[str] = []
-
-    def videos() -> Iterator[tuple[Annotations, FrameFeatures]]:
-        for video in world.annotated_videos():
-            assert video.annotations is not None
-            lines.append(_manifest_line(video, DATASET))
-            truth.append(_truth(video, world))
-            bar.update()
-            yield video.annotations, replace(video.features, fingerprint=None)  # the file says it once
-
-    made_by = {
-        "tool": _TOOL,
-        "world": world.digest,
-        "seed": world.seed,
-        "users": world.settings.annotators.kind,
-        "shots": world.settings.shots,
-        "synthetic": True,
-    }
-    fingerprint = world.source.fingerprint
-    write_dataset(folder / DATASET, videos(), name=DATASET_NAME, made_by=made_by, fingerprint=fingerprint)
-    write_text(folder / DATASET_TEXTS, "".join(lines))
-    write_splits(folder / SPLITS, world.splits())
-
-
-def _manifest_line(video: SyntheticVideo, file: str) -> str:
-    line = {"id": video.name, "path": f"{file}#{video.name}", **video.texts._asdict()}
-    return json.dumps(line, ensure_ascii=False) + "\n"
-
-
-def _truth(video: SyntheticVideo, world: World) -> dict[str, Any]:
-    """What there is to know about a video, in seconds, by names."""
-    source, plan, rate = world.source, video.plan, world.source.rate_hz
-    edges = [start / rate for start in (*plan.starts, plan.n_picks)]
-    segments = [
-        {
-            "clip": source.clips[segment.clip].name,
-            "concept": source.concepts[segment.concept].name,
-            "category": source.concepts[segment.concept].category,
-            "start_seconds": start,
-            "end_seconds": end,
-            "clip_start_seconds": segment.start / rate,
-            "fade_seconds": 2 * segment.fade / rate,
-            "importance": round(float(value), 6),
-        }
-        for (start, end), segment, value in zip(pairwise(edges), plan.segments, video.importance, strict=True)
-    ]
-    truth: dict[str, Any] = {
-        "id": video.name,
-        "part": video.part,
-        "category": plan.category,
-        "named": [{"concept": source.concepts[c].name, "category": source.concepts[c].category} for c in plan.named],
-        "texts": video.texts._asdict(),
-        "segments": segments,
-    }
-    if video.annotations is not None:
-        at_picks = video.importance_at_picks
-        seconds = np.arange(int(np.ceil(len(at_picks) / rate)))
-        picks = np.minimum((seconds * rate).astype(np.int64), len(at_picks) - 1)
-        truth["importance_per_second"] = [round(float(value), 6) for value in at_picks[picks]]
-    return truth
-
-
-def _concepts(world: World) -> list[dict[str, Any]]:
-    return [
-        {
-            "name": concept.name,
-            "category": concept.category,
-            "names": concept.names,
-            "salience": round(float(weight), 6),
-        }
-        for concept, weight in zip(world.source.concepts, world.salience, strict=True)
-    ]
-
-
-def _parts(world: World) -> dict[str, Any]:
-    """How many clips and concepts each part has, and how many of the concepts pretraining knows."""
-    return {
-        part: {
-            "clips": sum(map(len, pool.values())),
-            "concepts": len(pool),
-            "concepts_shared_with_train": world.shared_concepts(part, TRAIN),
-        }
-        for part, pool in world.pools.items()
-    }
 
 
 @dataclass(frozen=True)
@@ -277,11 +175,9 @@ def dataset_of_world(source: WorldSource) -> WorldDataset:
 def folder_of_world(source: WorldSource) -> Path:
     """Where a world lies; it is made unless it is there.
 
-    The same settings and seed give the same bytes. Several processes may ask at once: each makes its own, and the first
-    that is done gives it its name.
+    The same settings and seed give the same bytes. Several processes may need it at once: each makes its own, and the
+    first that is done gives it its name.
     """
-    from sspvs.world.world import World
-
     folder = Path(source.folder) / World(source.settings, source.seed).digest[:16]
     sweep(folder.parent)
     if not (folder / TRUTH).is_file():
@@ -293,3 +189,85 @@ def folder_of_world(source: WorldSource) -> Path:
                 if not (folder / TRUTH).is_file():  # no other process made it meanwhile
                     raise
     return folder
+
+
+def _places(folder: Path) -> list[Path]:
+    """Every file that a world may have, the last one last; what is there must be of a world."""
+    of_pretraining = (f"{TRAIN}.jsonl", f"{VAL}.jsonl", FEATURES)
+    places = [folder / PRETRAIN / name for name in of_pretraining]
+    places += [folder / name for name in (DATASET, DATASET_TEXTS, SPLITS, TRUTH)]
+    found = [path for path in reversed(places) if os.path.lexists(path)]
+    if found and not _is_ours(folder):
+        raise OutputError(f"cannot write {found[0]}: it exists and is not part of a world; choose another folder")
+    return places
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether a folder holds a world, or one that was interrupted."""
+    if (folder / _MAKING).is_file():
+        return True
+    try:
+        return bool(read_json(folder / TRUTH)["made_by"]["tool"] == _TOOL)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _truth(video: SyntheticVideo, world: World) -> dict[str, Any]:
+    """The truth about a video, in seconds, by names."""
+    source, plan, rate = world.source, video.plan, world.source.rate_hz
+    edges = [start / rate for start in (*plan.starts, plan.n_picks)]
+    segments = [
+        {
+            "clip": source.clips[segment.clip].name,
+            "concept": source.concepts[segment.concept].name,
+            "category": source.concepts[segment.concept].category,
+            "start_seconds": start,
+            "end_seconds": end,
+            "clip_start_seconds": segment.start / rate,
+            "fade_seconds": 2 * segment.fade / rate,
+            "importance": round(float(value), 6),
+        }
+        for (start, end), segment, value in zip(pairwise(edges), plan.segments, video.importance, strict=True)
+    ]
+    truth: dict[str, Any] = {
+        "id": video.name,
+        "part": video.part,
+        "category": plan.category,
+        "named": [{"concept": source.concepts[c].name, "category": source.concepts[c].category} for c in plan.named],
+        "texts": video.texts._asdict(),
+        "segments": segments,
+    }
+    if video.annotations is not None:
+        at_picks = video.importance_at_picks
+        seconds = np.arange(int(np.ceil(len(at_picks) / rate)))
+        picks = np.minimum((seconds * rate).astype(np.int64), len(at_picks) - 1)
+        truth["importance_per_second"] = [round(float(value), 6) for value in at_picks[picks]]
+    return truth
+
+
+def _facts(world: World) -> dict[str, Any]:
+    """What `world.json` holds, but for its videos."""
+    return {
+        "digest": world.digest,
+        "seed": world.seed,
+        "made_by": {"tool": _TOOL, "version": sspvs.__version__},
+        **world.facts,
+        "fingerprint": world.source.fingerprint.as_dict(),
+        "concepts": [
+            {
+                "name": concept.name,
+                "category": concept.category,
+                "names": concept.names,
+                "salience": round(float(weight), 6),
+            }
+            for concept, weight in zip(world.source.concepts, world.salience, strict=True)
+        ],
+        "parts": {
+            part: {
+                "clips": sum(map(len, pool.values())),
+                "concepts": len(pool),
+                "concepts_shared_with_train": world.shared_concepts(part, TRAIN),
+            }
+            for part, pool in world.pools.items()
+        },
+    }
