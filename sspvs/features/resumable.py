@@ -30,38 +30,23 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Job:
-    """One video to extract.
+    """One video to extract."""
 
-    Attributes:
-        path: The video, as given.
-        group: Its group in the feature file.
-        source: The file as it was when the run began.
-    """
-
-    path: Path
-    group: str
-    source: SourceStamp
+    path: Path  # the video, as given
+    group: str  # its group in the feature file
+    source: SourceStamp  # the file as it was when the run began
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one job.
+    """What became of one job."""
 
-    Attributes:
-        job: The job.
-        packed: The features as a part file; empty when it failed.
-        reason: Why it failed, in one line; empty when it did not.
-        n_frames: Frames decoded.
-        n_picks: Features made.
-        warnings: Sentences about the video.
-    """
-
-    job: Job
-    packed: bytes = b""
-    reason: str = ""
-    n_frames: int = 0
-    n_picks: int = 0
-    warnings: tuple[str, ...] = ()
+    job: Job  # the job
+    packed: bytes = b""  # the features as a part file; empty when it failed
+    reason: str = ""  # why it failed, in one line; empty when it did not
+    n_frames: int = 0  # frames decoded
+    n_picks: int = 0  # features made
+    warnings: tuple[str, ...] = ()  # sentences about the video
 
 
 @dataclass(frozen=True)

@@ -24,19 +24,12 @@ _RESERVE_COLUMNS = 512
 
 @dataclass
 class _Block:
-    """Rows t = first + 1 .. last of the cost matrix, columns s = low .. last - 1.
+    """Rows t = first + 1 .. last of the cost matrix, columns s = low .. last - 1."""
 
-    Attributes:
-        low: First column that is filled.
-        costs: (last - first, last - low) scatter(s, t); infinite where t - s is not a permitted length.
-        end_sums: (last - low,) float64 squared norm of the sum of picks s .. last - 1.
-        row_dots: (last - first,) float64 dot product of pick t - 1 with the sum of picks low .. t - 2.
-    """
-
-    low: int
-    costs: FloatArray
-    end_sums: FloatArray
-    row_dots: FloatArray
+    low: int  # first column that is filled
+    costs: FloatArray  # (last - first, last - low) scatter(s, t); infinite where t - s is not a permitted length
+    end_sums: FloatArray  # (last - low,) float64 squared norm of the sum of picks s .. last - 1
+    row_dots: FloatArray  # (last - first,) float64 dot product of pick t - 1 with the sum of picks low .. t - 2
 
 
 class SegmentCosts:
@@ -188,12 +181,7 @@ def kts(features: FloatArray, *, penalty: float = DEFAULT_PENALTY, min_shot_pick
 
 
 def kts_about(
-    features: FloatArray,
-    n_shots: int,
-    *,
-    rate_hz: float,
-    min_shot_picks: int = 1,
-    earliest: IntArray | None = None,
+    features: FloatArray, n_shots: int, *, rate_hz: float, min_shot_picks: int = 1, earliest: IntArray | None = None
 ) -> IntArray:
     """Cut a video into about so many shots, or more where it has more cuts, whatever made its features.
 

@@ -16,10 +16,7 @@ _SLACK_SECONDS = 0.05  # times written with one decimal
 
 
 def given_shots(
-    source: str | Path | npt.ArrayLike,
-    video: Timeline | int,
-    *,
-    unit: Literal["frames", "seconds"] = "frames",
+    source: str | Path | npt.ArrayLike, video: Timeline | int, *, unit: Literal["frames", "seconds"] = "frames"
 ) -> tuple[Shots, tuple[str, ...]]:
     """Shots from a JSON file or an array of [start, end) pairs.
 
@@ -281,11 +278,7 @@ def uniform_shots(
 
 
 def merge_short(
-    shots: Shots,
-    timeline: Timeline | None = None,
-    min_seconds: float | None = None,
-    *,
-    min_frames: int | None = None,
+    shots: Shots, timeline: Timeline | None = None, min_seconds: float | None = None, *, min_frames: int | None = None
 ) -> Shots:
     """Merge shots that are shorter than a minimum with a neighbour.
 

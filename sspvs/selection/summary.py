@@ -90,16 +90,11 @@ class Budget:
 
 @dataclass(frozen=True)
 class Limits:
-    """The most that the summary of one video may hold.
+    """The most that the summary of one video may hold."""
 
-    Attributes:
-        frames: Most frames.
-        seconds: Most seconds; infinite when time does not matter.
-        edges: (N + 1,) seconds at which frames start, and the end of the video; None when time does not matter.
-    """
-
-    frames: int
-    seconds: float
+    frames: int  # most frames
+    seconds: float  # most seconds; infinite when time does not matter
+    # (N + 1,) seconds at which frames start, and the end of the video; None when time does not matter
     edges: FloatArray | None
 
     def seconds_of(self, bounds: IntArray) -> FloatArray:

@@ -64,18 +64,13 @@ VIDEO_SUFFIXES = frozenset(
 
 @dataclass
 class FoundVideos:
-    """What a search for videos found.
+    """What a search for videos found."""
 
-    Attributes:
-        folders: Each video file, once, in the order given, and where it lies below the folder that was searched; `.`
-            for a file that was named itself.
-        not_searched: Folders in those that were searched, and were not searched themselves.
-        unreadable: Sentences about sub-folders that cannot be read.
-    """
-
+    # each video file, once, in the order given, and where it lies below the folder that was searched; `.` for a file
+    # that was named itself
     folders: dict[Path, Path] = field(default_factory=dict)
-    not_searched: int = 0
-    unreadable: list[str] = field(default_factory=list)
+    not_searched: int = 0  # folders in those that were searched, and were not searched themselves
+    unreadable: list[str] = field(default_factory=list)  # sentences about sub-folders that cannot be read
 
     @property
     def videos(self) -> list[Path]:

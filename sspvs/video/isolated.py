@@ -29,13 +29,7 @@ import numpy.typing as npt
 from sspvs import errors
 from sspvs.errors import DecodeTimeoutError, SspvsError, VideoError
 from sspvs.types import DecodeReport, FloatArray, ImageArray, Timeline, VideoInfo
-from sspvs.video.reader import (
-    FrameChunk,
-    Resize,
-    VideoReader,
-    check_file,
-    silent,
-)
+from sspvs.video.reader import FrameChunk, Resize, VideoReader, check_file, silent
 
 DECODERS = ("auto", "pyav", "decord")
 START_LIMIT_SECONDS = 60.0

@@ -36,17 +36,11 @@ from sspvs.video.reader import Resize
 
 
 class Orientation(NamedTuple):
-    """How stored pixels become the picture a viewer sees: first transpose, then mirror.
+    """How stored pixels become the picture a viewer sees: first transpose, then mirror."""
 
-    Attributes:
-        transpose: Swap rows and columns.
-        mirror_x: Mirror left and right, after the transposition.
-        mirror_y: Mirror top and bottom, after the transposition.
-    """
-
-    transpose: bool = False
-    mirror_x: bool = False
-    mirror_y: bool = False
+    transpose: bool = False  # swap rows and columns
+    mirror_x: bool = False  # mirror left and right, after the transposition
+    mirror_y: bool = False  # mirror top and bottom, after the transposition
 
     @property
     def clockwise_degrees(self) -> int:

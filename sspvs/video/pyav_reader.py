@@ -21,13 +21,7 @@ from sspvs.video.pyav_stream import (
     packet_seconds,
     video_stream,
 )
-from sspvs.video.reader import (
-    FrameChunk,
-    Resize,
-    VideoReader,
-    is_pick,
-    silent,
-)
+from sspvs.video.reader import FrameChunk, Resize, VideoReader, is_pick, silent
 from sspvs.video.stream_clock import SoundClock, StreamClock, frames_before_gaps
 
 LONGEST_SECONDS = 7 * 86_400.0

@@ -98,19 +98,12 @@ def frame_rate(stream: Any) -> float:
 
 @dataclass
 class DecodeCounts:
-    """What decoding met.
+    """What decoding met."""
 
-    Attributes:
-        beat: Called for every packet, to tell work from a hang.
-        corrupt: Packets refused, frames marked damaged, and frames predicted from either.
-        refused: Packets refused, whose frames did not come out.
-        stopped: Why reading stopped before the end of the file, or empty.
-    """
-
-    beat: Callable[[], None] = silent
-    corrupt: int = 0
-    refused: int = 0
-    stopped: str = ""
+    beat: Callable[[], None] = silent  # called for every packet, to tell work from a hang
+    corrupt: int = 0  # packets refused, frames marked damaged, and frames predicted from either
+    refused: int = 0  # packets refused, whose frames did not come out
+    stopped: str = ""  # why reading stopped before the end of the file, or empty
 
 
 def decode_frames(container: Any, stream: Any, counts: DecodeCounts) -> Iterator[Any]:

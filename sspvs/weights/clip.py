@@ -59,19 +59,12 @@ FILE_SUFFIXES = (".pt", ".pth", ".bin", ".safetensors")
 
 @dataclass(frozen=True)
 class Source:
-    """Where an open_clip model's weights come from.
+    """Where an open_clip model's weights come from."""
 
-    Attributes:
-        model: The model's name in open_clip.
-        label: What stands for the weights in the backbone's name: a tag, a file name or `random`.
-        path: The weights file; None for random weights.
-        settings: What open_clip knows about the weights: pixel mean and std, resize mode, activation.
-    """
-
-    model: str
-    label: str
-    path: Path | None
-    settings: dict[str, Any]
+    model: str  # the model's name in open_clip
+    label: str  # what stands for the weights in the backbone's name: a tag, a file name or `random`
+    path: Path | None  # the weights file; None for random weights
+    settings: dict[str, Any]  # what open_clip knows about the weights: pixel mean and std, resize mode, activation
 
 
 def find_source(name: str, *, download: bool = False) -> Source:

@@ -44,17 +44,13 @@ _SHIFT, _STRETCH = 0.4, 0.2  # how people differ in where and how far apart thes
 
 
 class Opinions(NamedTuple):
-    """What U people said about a video.
+    """What U people said about a video."""
 
-    Attributes:
-        scores: (U, N) float32: ratings 1 to 5, or 1 for chosen frames.
-        summaries: (U, N) bool: for ratings, each person's best shots within 15 % of the frames (exact knapsack, which
-            takes none where none fits); else what the person chose.
-        gtscore: (T,) float32 mean importance at the picks, 0 to 1: (mean rating - 1) / 4, or the share who chose.
-    """
-
-    scores: FloatArray
+    scores: FloatArray  # (U, N) float32: ratings 1 to 5, or 1 for chosen frames
+    # (U, N) bool: for ratings, each person's best shots within 15 % of the frames (exact knapsack, which takes none
+    # where none fits); else what the person chose
     summaries: BoolArray
+    # (T,) float32 mean importance at the picks, 0 to 1: (mean rating - 1) / 4, or the share who chose
     gtscore: FloatArray
 
 

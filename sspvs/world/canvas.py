@@ -119,19 +119,12 @@ _WHITE, _BLACK = (1.0, 1.0, 1.0), (0.0, 0.0, 0.0)
 
 @dataclass(frozen=True)
 class Look:
-    """Colours and proportions, which say nothing about what it is.
+    """Colours and proportions, which say nothing about what it is."""
 
-    Attributes:
-        main: Most of it.
-        second: The rest.
-        third: Details.
-        knobs: Four numbers from 0 to 1; each painter turns something with them.
-    """
-
-    main: Colour
-    second: Colour
-    third: Colour
-    knobs: tuple[float, float, float, float]
+    main: Colour  # most of it
+    second: Colour  # the rest
+    third: Colour  # details
+    knobs: tuple[float, float, float, float]  # four numbers from 0 to 1; each painter turns something with them
 
     @classmethod
     def draw(cls, generator: np.random.Generator) -> Look:

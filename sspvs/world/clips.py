@@ -17,36 +17,22 @@ from sspvs.world.settings import WorldSettings
 
 @dataclass(frozen=True)
 class Concept:
-    """What clips show, and its words.
+    """What clips show, and its words."""
 
-    Attributes:
-        name: Its own name; unique within its category.
-        category: Its category's own name.
-        names: Names it goes by in texts, its own first.
-        category_names: Names its category goes by, its own first.
-    """
-
-    name: str
-    category: str
-    names: tuple[str, ...]
-    category_names: tuple[str, ...]
+    name: str  # its own name; unique within its category
+    category: str  # its category's own name
+    names: tuple[str, ...]  # names it goes by in texts, its own first
+    category_names: tuple[str, ...]  # names its category goes by, its own first
 
 
 @dataclass(frozen=True)
 class Clip:
-    """A stretch of video that shows one concept.
+    """A stretch of video that shows one concept."""
 
-    Attributes:
-        name: Unique in a source.
-        concept: Index of its concept in the source.
-        caption: A sentence or phrase about what is seen.
-        n_picks: T.
-    """
-
-    name: str
-    concept: int
-    caption: str
-    n_picks: int
+    name: str  # unique in a source
+    concept: int  # index of its concept in the source
+    caption: str  # A sentence or phrase about what is seen
+    n_picks: int  # T
 
 
 class ClipSource(Protocol):

@@ -19,36 +19,22 @@ from sspvs.world.settings import CompositionSettings, WordingSettings
 
 @dataclass(frozen=True)
 class Segment:
-    """One showing of a clip.
+    """One showing of a clip."""
 
-    Attributes:
-        clip: Index of the clip in the source.
-        concept: Index of its concept.
-        start: First pick of the clip that is shown.
-        length: Picks that are shown.
-        fade: Picks on either side of the boundary to the next segment that are cross-faded; 0 for an abrupt one.
-    """
-
-    clip: int
-    concept: int
-    start: int
-    length: int
-    fade: int = 0
+    clip: int  # index of the clip in the source
+    concept: int  # index of its concept
+    start: int  # first pick of the clip that is shown
+    length: int  # picks that are shown
+    fade: int = 0  # picks on either side of the boundary to the next segment that are cross-faded; 0 for an abrupt one
 
 
 @dataclass(frozen=True)
 class VideoPlan:
-    """A video before it has features.
+    """A video before it has features."""
 
-    Attributes:
-        category: What it is about.
-        segments: S showings, in order.
-        named: Concepts that its title names: those that matter.
-    """
-
-    category: str
-    segments: tuple[Segment, ...]
-    named: tuple[int, ...]
+    category: str  # what it is about
+    segments: tuple[Segment, ...]  # S showings, in order
+    named: tuple[int, ...]  # concepts that its title names: those that matter
 
     @property
     def n_picks(self) -> int:
@@ -150,11 +136,7 @@ def _mixed(showings: IntArray, generator: np.random.Generator) -> list[int]:
 
 
 def _draw_segments(
-    source: ClipSource,
-    pool: Pool,
-    settings: CompositionSettings,
-    order: list[int],
-    generator: np.random.Generator,
+    source: ClipSource, pool: Pool, settings: CompositionSettings, order: list[int], generator: np.random.Generator
 ) -> tuple[Segment, ...]:
     """A clip and a stretch of it for each showing, another clip each time as long as there are any."""
     unused: dict[int, list[int]] = {}
@@ -243,10 +225,7 @@ def write_texts(
     else:
         query = _one_of(category, generator)
     return TextFields(
-        category=plan.category,
-        query=_one_of(_QUERIES, generator).format(query),
-        title=title,
-        description=description,
+        category=plan.category, query=_one_of(_QUERIES, generator).format(query), title=title, description=description
     )
 
 
@@ -267,11 +246,7 @@ def _title(
 
 
 def _description(
-    plan: VideoPlan,
-    source: ClipSource,
-    absent: Pool,
-    settings: WordingSettings,
-    generator: np.random.Generator,
+    plan: VideoPlan, source: ClipSource, absent: Pool, settings: WordingSettings, generator: np.random.Generator
 ) -> str:
     """Captions of the clips in which most concepts are first seen, in that order."""
     first_clips: dict[int, int] = {}

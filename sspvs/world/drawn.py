@@ -63,19 +63,12 @@ garden gardening plants; green tall early; in the greenhouse, along the path, in
 
 
 class CategoryWords(NamedTuple):
-    """What a category is called, and the words that all its concepts share.
+    """What a category is called, and the words that all its concepts share."""
 
-    Attributes:
-        names: Names of the category, the first one its own.
-        looks: Adjectives for what is seen.
-        places: Where it is seen.
-        concepts: Names of each concept, the first one its own.
-    """
-
-    names: tuple[str, ...]
-    looks: tuple[str, ...]
-    places: tuple[str, ...]
-    concepts: tuple[tuple[str, ...], ...]
+    names: tuple[str, ...]  # names of the category, the first one its own
+    looks: tuple[str, ...]  # adjectives for what is seen
+    places: tuple[str, ...]  # where it is seen
+    concepts: tuple[tuple[str, ...], ...]  # names of each concept, the first one its own
 
 
 @lru_cache(maxsize=1)

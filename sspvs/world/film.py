@@ -25,19 +25,13 @@ from sspvs.world.canvas import Colour
 
 @dataclass(frozen=True)
 class Scene:
-    """One drawn scene.
+    """One drawn scene."""
 
-    Attributes:
-        name: What it shows.
-        seconds: How long it lasts.
-        paint: From pixel coordinates x, y in [0, 1] (each (H, W)) and the time in seconds to (H, W, 3) in [0, 1].
-        tone_hz: Pitch of its sound.
-    """
-
-    name: str
-    seconds: float
+    name: str  # what it shows
+    seconds: float  # how long it lasts
+    # from pixel coordinates x, y in [0, 1] (each (H, W)) and the time in seconds to (H, W, 3) in [0, 1]
     paint: Callable[[FloatArray, FloatArray, float], FloatArray]
-    tone_hz: float
+    tone_hz: float  # pitch of its sound
 
     def picture(self, width: int, height: int, seconds: float) -> ImageArray:
         """(H, W, 3) uint8 at a time."""

@@ -23,17 +23,11 @@ Backdrop = Callable[[Canvas, Look, float], None]
 
 @dataclass(frozen=True)
 class Place:
-    """Where things are found; their category.
+    """Where things are found; their category."""
 
-    Attributes:
-        name: What it is called.
-        where: Phrases for it in captions.
-        paint: Paints it all over a canvas, in a look, at a time.
-    """
-
-    name: str
-    where: tuple[str, ...]
-    paint: Backdrop
+    name: str  # what it is called
+    where: tuple[str, ...]  # phrases for it in captions
+    paint: Backdrop  # paints it all over a canvas, in a look, at a time
 
 
 PLACES: list[Place] = []

@@ -50,19 +50,12 @@ class PaintedSettings(Settings):
 
 @dataclass(frozen=True)
 class CaptionedPainting:
-    """A clip before it is painted.
+    """A clip before it is painted."""
 
-    Attributes:
-        name: Its group in the file.
-        thing: What it shows.
-        caption: What is said about it.
-        clip: Gives its pictures.
-    """
-
-    name: str
-    thing: Thing
-    caption: str
-    clip: PaintedClip
+    name: str  # its group in the file
+    thing: Thing  # what it shows
+    caption: str  # what is said about it
+    clip: PaintedClip  # gives its pictures
 
 
 def paintings(settings: PaintedSettings) -> Iterator[CaptionedPainting]:

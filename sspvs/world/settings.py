@@ -220,17 +220,11 @@ class WorldSettings(Settings):
 
 
 class Knob(NamedTuple):
-    """One setting.
+    """One setting."""
 
-    Attributes:
-        name: With its group, such as `rules.title`.
-        default: As JSON writes it.
-        doc: What it does.
-    """
-
-    name: str
-    default: str
-    doc: str
+    name: str  # with its group, such as `rules.title`
+    default: str  # as JSON writes it
+    doc: str  # what it does
 
 
 def knobs() -> list[Knob]:

@@ -21,21 +21,13 @@ Painter = Callable[[Brush, Look, float], None]
 
 @dataclass(frozen=True)
 class Thing:
-    """What a clip shows.
+    """What a clip shows."""
 
-    Attributes:
-        names: What it is called, its own name first; no two things share one.
-        doings: Words for what it does.
-        place: Index of its place.
-        paint: Paints it.
-        upright: Whether it stands: it sways, and does not turn.
-    """
-
-    names: tuple[str, ...]
-    doings: tuple[str, ...]
-    place: int
-    paint: Painter
-    upright: bool = False
+    names: tuple[str, ...]  # what it is called, its own name first; no two things share one
+    doings: tuple[str, ...]  # words for what it does
+    place: int  # index of its place
+    paint: Painter  # paints it
+    upright: bool = False  # whether it stands: it sways, and does not turn
 
     @property
     def name(self) -> str:

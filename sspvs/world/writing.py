@@ -140,17 +140,11 @@ class WorldSource:
 
 
 class WorldDataset(NamedTuple):
-    """The annotated videos of a world.
+    """The annotated videos of a world."""
 
-    Attributes:
-        dataset: The dataset file.
-        splits: Their folds, by clip.
-        texts: The four text fields of each, as a manifest.
-    """
-
-    dataset: Path
-    splits: Path
-    texts: Path
+    dataset: Path  # the dataset file
+    splits: Path  # their folds, by clip
+    texts: Path  # the four text fields of each, as a manifest
 
 
 def manifests_of_world(source: WorldSource) -> tuple[Path, Path]:

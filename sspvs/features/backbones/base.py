@@ -133,25 +133,16 @@ class Backbone(ABC):
 
 @dataclass(frozen=True)
 class Classifier:
-    """The last layer of an ImageNet classifier, from pooled features to 1000 logits.
+    """The last layer of an ImageNet classifier, from pooled features to 1000 logits."""
 
-    Attributes:
-        weight: (1000, D) float32.
-        bias: (1000,) float32.
-    """
-
-    weight: FloatArray
-    bias: FloatArray
+    weight: FloatArray  # (1000, D) float32
+    bias: FloatArray  # (1000,) float32
 
 
 class ImageNetBackbone(Backbone):
-    """An ImageNet classifier up to its pooled features; its last layer compares them with text (ConSE, weak).
+    """An ImageNet classifier up to its pooled features; its last layer compares them with text (ConSE, weak)."""
 
-    Attributes:
-        classifier: The last layer.
-    """
-
-    classifier: Classifier
+    classifier: Classifier  # the last layer
 
     def check_text(self) -> None:
         """MiniLM must be installed."""
