@@ -68,14 +68,9 @@ class ClipSource(Protocol):
     def window(
         self, clip: Clip, start: int, stop: int, style: FloatArray, generator: np.random.Generator
     ) -> FloatArray:
-        """(stop - start, D) float32 features of the picks [start, stop) of a clip, as a video of that style has them.
+        """(stop - start, D) float32 features of the picks [start, stop) of a clip, in a style of `draw_style`.
 
-        Args:
-            clip: One of `clips`.
-            start: First pick, 0 or more.
-            stop: After the last pick, at most `clip.n_picks`.
-            style: From `draw_style`.
-            generator: Draws what is different at each showing.
+        The generator draws what is different at each showing.
         """
 
 
@@ -122,7 +117,15 @@ def split_clips(source: ClipSource, settings: WorldSettings, seed: int) -> dict[
         part = max(shares, key=lambda name: shares[name] * taken - counts[name])
         counts[part] += 1
         pools[part].setdefault(source.clips[number].concept, []).append(number)
-    _check(counts, settings, len(source.clips))
+    wanted = {TRAIN: settings.pretrain_train, VAL: settings.pretrain_val}
+    wanted |= {fold_part(number): settings.annotated for number in range(settings.folds)}
+    without = [part for part, videos in wanted.items() if videos and not counts.get(part)]
+    if without:
+        raise ValueError(
+            f"{len(source.clips)} clips with train_share {settings.train_share:g} and val_share "
+            f"{settings.val_share:g} leave none for {', '.join(without)}; give more clips, other shares, fewer folds, "
+            "or no videos of that part"
+        )
     return {
         part: {concept: tuple(sorted(clips)) for concept, clips in sorted(pool.items())} for part, pool in pools.items()
     }
@@ -138,14 +141,3 @@ def _drawn_order(source: ClipSource, generator: np.random.Generator) -> list[int
         return source.concepts[concept].category, int(rank_of_concept[concept]), int(rank_of_clip[number])
 
     return sorted(range(len(source.clips)), key=place)
-
-
-def _check(counts: Mapping[str, int], settings: WorldSettings, n_clips: int) -> None:
-    wanted = {TRAIN: settings.pretrain_train, VAL: settings.pretrain_val}
-    wanted |= {fold_part(number): settings.annotated for number in range(settings.folds)}
-    without = [part for part, videos in wanted.items() if videos and not counts.get(part)]
-    if without:
-        raise ValueError(
-            f"{n_clips} clips with train_share {settings.train_share:g} and val_share {settings.val_share:g} leave "
-            f"none for {', '.join(without)}; give more clips, other shares, fewer folds, or no videos of that part"
-        )

@@ -84,8 +84,8 @@ def _known_words() -> list[CategoryWords]:
 
 def category_words(index: int, concepts: int) -> CategoryWords:
     """The words of a category with so many concepts; made-up ones beyond those that are known."""
-    known = _known_words()[index : index + 1]
-    words = known[0] if known else _invented_words(index)
+    known = _known_words()
+    words = known[index] if index < len(known) else _invented_words(index)
     missing = range(len(words.concepts), concepts)
     more = tuple(tuple(_made_up(index, 3 * number + form) for form in range(3)) for number in missing)
     return words._replace(concepts=(*words.concepts, *more)[:concepts])
@@ -111,28 +111,24 @@ def _made_up(category: int, number: int) -> str:
 
 
 class DrawnClips:
-    """Clips drawn by a seed; a `ClipSource`. Features are made when they are needed, so memory does not grow.
-
-    Args:
-        settings: How.
-        seed: Another seed is another world: other concepts, other features.
-    """
+    """Clips drawn by a seed; a `ClipSource`. Features are made when they are needed, so memory does not grow."""
 
     def __init__(self, settings: DrawnSettings, seed: int) -> None:
         self._settings, self._seed = settings, seed
         generator = np.random.default_rng([seed, _WORLD])
         width, signal, nuisance = settings.feature_dim, settings.signal_dim, settings.nuisance_dim
-        n_concepts = settings.categories * settings.concepts_per_category
         self._vectors = _concept_vectors(settings, generator)  # (concepts, signal)
         # A vector of length 1 gives features of variance 1 on average.
         self._signal_map = generator.standard_normal((signal, width)).astype(np.float32)
         self._nuisance_map = generator.standard_normal((nuisance, width)).astype(np.float32)
         self._bias = np.abs(generator.standard_normal(width)).astype(np.float32)
-        self.concepts = _concepts(settings)
-        assert len(self.concepts) == n_concepts
-        self.clips = tuple(
-            self._clip(concept, number) for concept in range(n_concepts) for number in range(settings.clips_per_concept)
+        per_category, n_clips = settings.concepts_per_category, settings.clips_per_concept
+        self._words = [category_words(category, per_category) for category in range(settings.categories)]
+        self.concepts = tuple(
+            Concept(names[0], words.names[0], names, words.names) for words in self._words for names in words.concepts
         )
+        concepts = range(len(self.concepts))
+        self.clips = tuple(self._clip(concept, number) for concept in concepts for number in range(n_clips))
         self._numbers = {clip.name: number for number, clip in enumerate(self.clips)}
         self._latents = lru_cache(maxsize=_KEPT)(self._draw_latents)
         self.feature_dim = width
@@ -169,8 +165,7 @@ class DrawnClips:
     def _clip(self, concept: int, number: int) -> Clip:
         generator = np.random.default_rng([self._seed, _CAPTION, concept, number])
         own = self.concepts[concept]
-        per_category = self._settings.concepts_per_category
-        words = category_words(concept // per_category, per_category)
+        words = self._words[concept // self._settings.concepts_per_category]
         names = own.names[1:] if generator.random() < self._settings.caption_synonyms else own.names[:1]
         name, look, place = (str(generator.choice(choices)) for choices in (names, words.looks, words.places))
         article = "an" if look[0] in "aeiou" else "a"
@@ -221,11 +216,3 @@ def _walk(length: int, width: int, memory: float, generator: np.random.Generator
     for pick in range(1, length):
         steps[pick] += memory * steps[pick - 1]
     return steps
-
-
-def _concepts(settings: DrawnSettings) -> tuple[Concept, ...]:
-    concepts = []
-    for category in range(settings.categories):
-        words = category_words(category, settings.concepts_per_category)
-        concepts += [Concept(names[0], words.names[0], names, words.names) for names in words.concepts]
-    return tuple(concepts)

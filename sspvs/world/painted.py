@@ -147,38 +147,6 @@ def _hills(brush: Brush, y: float, height: float, colour: Colour, phase: float) 
     brush.polygon([(0, 1), *ridge, (WIDTH, 1)], colour)
 
 
-@dataclass(frozen=True)
-class _Showing:
-    """One exemplar on its way through the picture."""
-
-    start: Point
-    speed: Point  # a second
-    grounded: bool  # then its foot is where it is
-    size: float
-    growth: float  # a second, as a share of the size
-    lean: float
-    swing: float
-    flipped: bool
-
-    def place(self, t: float) -> tuple[Point, float, float]:
-        """Where it is, how big and how turned; it comes back from the edges."""
-        size = self.size * (1 + self.growth * t)
-        x = _reflected(self.start[0] + self.speed[0] * t, 0.25 * self.size, WIDTH - 0.25 * self.size)
-        y = self.start[1] - size if self.grounded else _reflected(self.start[1] + self.speed[1] * t, 0.25, 0.85)
-        return (x, y), size, self.lean + self.swing * math.sin(2 * t)
-
-
-@dataclass(frozen=True)
-class _Speck:
-    """A plain shape that lies about and says nothing."""
-
-    at: Point
-    size: float
-    angle: float
-    corners: int
-    colour: tuple[float, float, float]
-
-
 class PaintedClip:
     """A few seconds of one thing; the same pictures for the same arguments, at any size.
 
@@ -207,10 +175,10 @@ class PaintedClip:
         self.tone_hz = _SCALE[thing % len(_SCALE)] * (1 + self.thing.place) / 2
         generator = np.random.default_rng([seed, _PAINT, thing, variant])
         self._place_look, self._look = Look.draw(generator), Look.draw(generator)
-        self._showings = [self._draw_showing(generator, 1.0)]
+        self._showings = [_Showing.draw(generator, 1.0, self.thing.upright)]
         if generator.random() < 0.3:
-            self._showings.append(self._draw_showing(generator, 0.6))
-        self._specks = [_draw_speck(generator) for _ in range(int(generator.integers(9)))]
+            self._showings.append(_Showing.draw(generator, 0.6, self.thing.upright))
+        self._specks = [_Speck.draw(generator) for _ in range(int(generator.integers(9)))]
         gains = generator.uniform(0.7, 1.1) * generator.uniform(0.85, 1.15, size=3)
         self._gains: FloatArray = gains.astype(np.float32)
         self._flicker = (generator.uniform(0, 0.12), generator.uniform(1, 4), generator.uniform(0, 6))
@@ -222,23 +190,37 @@ class PaintedClip:
         canvas = Canvas(width, height)
         PLACES[self.thing.place].paint(canvas, self._place_look, seconds)
         behind = len(self._specks) // 2
-        self._strew(canvas, self._specks[:behind])
+        for speck in self._specks[:behind]:
+            speck.paint(canvas)
         for showing in reversed(self._showings):
             at, size, angle = showing.place(seconds)
             self.thing.paint(canvas.brush(at, size, angle, flipped=showing.flipped), self._look, seconds)
-        self._strew(canvas, self._specks[behind:])
-        return self._lit(canvas.pixels(), seconds)
+        for speck in self._specks[behind:]:
+            speck.paint(canvas)
+        depth, rate, phase = self._flicker
+        gains = self._gains * np.float32(1 + depth * math.sin(rate * seconds + phase))
+        stains = np.asarray(self._stains.resize((width, height), Image.Resampling.BILINEAR))[..., None]  # (H, W, 1)
+        lit: ImageArray = np.clip(canvas.pixels() * gains + stains, 0, 255).astype(np.uint8)
+        return lit
 
-    def _strew(self, canvas: Canvas, specks: list[_Speck]) -> None:
-        for speck in specks:
-            angles = speck.angle + np.arange(speck.corners) * 2 * math.pi / speck.corners
-            canvas.brush(speck.at, speck.size).polygon(np.column_stack([np.cos(angles), np.sin(angles)]), speck.colour)
 
-    def _draw_showing(self, generator: np.random.Generator, share: float) -> _Showing:
-        upright = self.thing.upright
-        reach = 0.12 if upright else 0.6
-        heights = (0.78, 0.98) if upright else (0.35, 0.7)
-        return _Showing(
+@dataclass(frozen=True)
+class _Showing:
+    """One exemplar on its way through the picture."""
+
+    start: Point
+    speed: Point  # a second
+    grounded: bool  # then its foot is where it is
+    size: float
+    growth: float  # a second, as a share of the size
+    lean: float
+    swing: float
+    flipped: bool
+
+    @classmethod
+    def draw(cls, generator: np.random.Generator, share: float, upright: bool) -> _Showing:
+        reach, heights = (0.12, (0.78, 0.98)) if upright else (0.6, (0.35, 0.7))
+        return cls(
             start=(float(generator.uniform(0.3, WIDTH - 0.3)), float(generator.uniform(*heights))),
             speed=(float(generator.uniform(-0.2, 0.2)), float(generator.uniform(-0.06, 0.06))),
             grounded=upright,
@@ -249,25 +231,34 @@ class PaintedClip:
             flipped=bool(generator.random() < 0.5),
         )
 
-    def _lit(self, pixels: ImageArray, seconds: float) -> ImageArray:
-        """In the clip's light, under its texture."""
-        height, width = pixels.shape[:2]
-        depth, rate, phase = self._flicker
-        gains = self._gains * np.float32(1 + depth * math.sin(rate * seconds + phase))
-        stains = np.asarray(self._stains.resize((width, height), Image.Resampling.BILINEAR))[..., None]  # (H, W, 1)
-        lit: ImageArray = np.clip(pixels * gains + stains, 0, 255).astype(np.uint8)
-        return lit
+    def place(self, t: float) -> tuple[Point, float, float]:
+        """Where it is, how big and how turned; it comes back from the edges."""
+        size = self.size * (1 + self.growth * t)
+        x = _reflected(self.start[0] + self.speed[0] * t, 0.25 * self.size, WIDTH - 0.25 * self.size)
+        y = self.start[1] - size if self.grounded else _reflected(self.start[1] + self.speed[1] * t, 0.25, 0.85)
+        return (x, y), size, self.lean + self.swing * math.sin(2 * t)
 
 
-def _draw_speck(generator: np.random.Generator) -> _Speck:
-    red, green, blue = generator.random(3).tolist()
-    return _Speck(
-        at=(float(generator.uniform(0, WIDTH)), float(generator.uniform(0, 1))),
-        size=float(generator.uniform(0.02, 0.11)),
-        angle=float(generator.uniform(0, 6)),
-        corners=int(generator.choice((3, 4, 5, 24))),
-        colour=(red, green, blue),
-    )
+@dataclass(frozen=True)
+class _Speck:
+    """A plain shape that lies about and means nothing."""
+
+    colour: Colour
+    at: Point
+    size: float
+    angle: float
+    corners: int
+
+    @classmethod
+    def draw(cls, generator: np.random.Generator) -> _Speck:
+        red, green, blue = generator.random(3).tolist()
+        at = (float(generator.uniform(0, WIDTH)), float(generator.uniform(0, 1)))
+        size, angle = float(generator.uniform(0.02, 0.11)), float(generator.uniform(0, 6))
+        return cls((red, green, blue), at, size, angle, int(generator.choice((3, 4, 5, 24))))
+
+    def paint(self, canvas: Canvas) -> None:
+        angles = self.angle + np.arange(self.corners) * 2 * math.pi / self.corners
+        canvas.brush(self.at, self.size).polygon(np.column_stack([np.cos(angles), np.sin(angles)]), self.colour)
 
 
 def _reflected(value: float, low: float, high: float) -> float:

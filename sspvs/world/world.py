@@ -37,7 +37,7 @@ class World:
     Each video has generators of its own, so that it is the same whichever others are made, in any order.
 
     Args:
-        settings: The knobs.
+        settings: Of the world.
         seed: Another seed is another world, with drawn clips of other concepts.
 
     Attributes:
@@ -127,7 +127,7 @@ class World:
             raise ValueError("the settings have no annotated videos to split; set annotated")
         count = self.settings.folds
         groups = [
-            tuple(VideoRef("", _annotated_name(index)) for index in range(number, self.settings.annotated, count))
+            tuple(VideoRef("", f"video_{index + 1}") for index in range(number, self.settings.annotated, count))
             for number in range(count)
         ]
         folds = []
@@ -147,12 +147,11 @@ class World:
         part = self._part(kind, index)
         plan = self._plan(kind, index)
         generator = self._generator(_FEATURES, _KINDS[kind], index)
-        picks = PICK_FRAMES * np.arange(plan.n_picks, dtype=np.int64)
-        name = _annotated_name(index) if kind == ANNOTATED else f"{kind}_{index:05d}"
+        name = f"video_{index + 1}" if kind == ANNOTATED else f"{kind}_{index:05d}"
         features = FrameFeatures(
             name=name,
             features=compose(plan, self.source, generator),
-            picks=picks,
+            picks=PICK_FRAMES * np.arange(plan.n_picks, dtype=np.int64),
             n_frames=PICK_FRAMES * plan.n_picks,
             fingerprint=self.source.fingerprint,
         )
@@ -169,7 +168,10 @@ class World:
 
     def _annotations(self, video: SyntheticVideo, index: int) -> Annotations:
         features, fps = video.features, PICK_FRAMES * self.source.rate_hz
-        shots = self._shots(video)
+        starts: IntArray = PICK_FRAMES * np.array(video.plan.starts, dtype=np.int64)
+        shots = Shots.from_starts(starts, features.n_frames)
+        if self.settings.shots == "kts":
+            shots = shots_from_picks(kts(features.features), features.picks, features.n_frames)
         opinions = annotate(
             video.importance_at_picks,
             video.concepts_at_picks,
@@ -193,25 +195,12 @@ class World:
             fps=fps,
         )
 
-    def _shots(self, video: SyntheticVideo) -> Shots:
-        features = video.features
-        if self.settings.shots == "kts":
-            return shots_from_picks(kts(features.features), features.picks, features.n_frames)
-        starts: IntArray = PICK_FRAMES * np.array(video.plan.starts, dtype=np.int64)
-        return Shots.from_starts(starts, features.n_frames)
-
     def _part(self, kind: str, index: int) -> str:
         return fold_part(index % self.settings.folds) if kind == ANNOTATED else kind
 
     def _plan(self, kind: str, index: int) -> VideoPlan:
-        return plan_video(
-            self.source,
-            self.pools[self._part(kind, index)],
-            self.settings.composition,
-            self.settings.wording,
-            self.salience,
-            self._generator(_PLAN, _KINDS[kind], index),
-        )
+        pool, generator = self.pools[self._part(kind, index)], self._generator(_PLAN, _KINDS[kind], index)
+        return plan_video(self.source, pool, self.settings, self.salience, generator)
 
     def _texts(self, kind: str, index: int) -> TextFields:
         pool = self.pools[self._part(kind, index)]
@@ -227,7 +216,3 @@ class World:
 
     def _generator(self, *purpose: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, *purpose])
-
-
-def _annotated_name(index: int) -> str:
-    return f"video_{index + 1}"
