@@ -19,7 +19,7 @@ from sspvs.errors import SspvsError, VideoError, local_only, reason
 from sspvs.features.backbones import Backbone
 from sspvs.features.resumable import ExtractionReport, Job, Outcome, run_jobs
 from sspvs.table import pack_video
-from sspvs.types import DecodeReport, Fingerprint, FloatArray, FrameFeatures, ImageArray, IntArray
+from sspvs.types import Fingerprint, FloatArray, FrameFeatures, ImageArray, IntArray
 from sspvs.video import open_video
 
 Progress = Callable[[float, float], None]
@@ -69,14 +69,6 @@ class Sampling:
     def __post_init__(self) -> None:
         if not 0 <= self.max_damaged <= 1:
             raise ValueError(f"max_damaged must be between 0 and 1, got {self.max_damaged}")
-
-    def check_damage(self, path: str | os.PathLike[str], decode: DecodeReport) -> None:
-        """Refuse a video that is mostly damage: its pictures would be smears, and scored as such."""
-        if decode.corrupt_frames > self.max_damaged * decode.all_frames:
-            raise VideoError(
-                f"{path}: {decode.corrupt_frames} of {decode.all_frames} frames are damaged, or predicted from "
-                f"damaged ones, more than {self.max_damaged:.0%} of them; --max-damaged 1 uses it all the same"
-            )
 
 
 DEFAULT_SAMPLING = Sampling()
@@ -128,7 +120,11 @@ def _extract(
                 pictures += thumbnail_jpegs(chunk.pictures, info.width, info.height)
             progress(float(chunk.seconds[-1]), info.duration_seconds)
         timeline, decode, change = reader.timeline, reader.decode_report, reader.frame_change
-    sampling.check_damage(path, decode)
+    if decode.corrupt_frames > sampling.max_damaged * decode.all_frames:  # smears, which would be scored as pictures
+        raise VideoError(
+            f"{path}: {decode.corrupt_frames} of {decode.all_frames} frames are damaged, or predicted from damaged "
+            f"ones, more than {sampling.max_damaged:.0%} of them; --max-damaged 1 uses it all the same"
+        )
     features = np.concatenate(encoded).astype(np.float32, copy=False)  # (T, D)
     if not np.isfinite(features).all():
         raise NotFiniteError(

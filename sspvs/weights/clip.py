@@ -1,4 +1,4 @@
-"""Where open_clip weights lie on this machine, found without importing torch or open_clip."""
+"""open_clip models: where their weights lie on this machine, and loading them without the network."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from sspvs.errors import MissingExtraError, WeightsNotFoundError, first_line
+from sspvs.errors import MissingExtraError, WeightsNotFoundError, first_line, listed
 from sspvs.weights.digest import check_weights, hub_offline
 
+PREFIX, RANDOM, RANDOM_SEED = "open_clip:", "random", 0
+FILE_SUFFIXES = (".pt", ".pth", ".bin", ".safetensors")
 SAFE_NAME, PICKLE_NAME = "open_clip_model.safetensors", "open_clip_pytorch_model.bin"
 
 
@@ -31,11 +33,6 @@ def url_folder() -> Path:
     return Path("~/.cache/clip").expanduser()
 
 
-def folders() -> tuple[Path, Path]:
-    """Every place that is searched."""
-    return hub_folder(), url_folder()
-
-
 def find(hub_name: str, url: str = "") -> Path | None:
     """The cached weights file of a pretrained model, safetensors first; None when there is none."""
     repository, _, file = hub_name.rpartition("/")
@@ -52,11 +49,6 @@ def find(hub_name: str, url: str = "") -> Path | None:
     return plain if url and plain.is_file() else None
 
 
-PREFIX = "open_clip:"
-RANDOM = "random"
-FILE_SUFFIXES = (".pt", ".pth", ".bin", ".safetensors")
-
-
 @dataclass(frozen=True)
 class Source:
     """Where an open_clip model's weights come from."""
@@ -64,7 +56,7 @@ class Source:
     model: str  # the model's name in open_clip
     label: str  # what stands for the weights in the backbone's name: a tag, a file name or `random`
     path: Path | None  # the weights file; None for random weights
-    settings: dict[str, Any]  # what open_clip knows about the weights: pixel mean and std, resize mode, activation
+    settings: dict[str, Any]  # open_clip's settings for the weights: pixel mean and std, resize mode, activation
 
 
 def find_source(name: str, *, download: bool = False) -> Source:
@@ -97,8 +89,8 @@ def find_source(name: str, *, download: bool = False) -> Source:
         settings = open_clip.get_pretrained_cfg(model, wanted[0])
         return Source(model, wanted[0], _download(f"{model}/{wanted[0]}", settings), settings)
     raise WeightsNotFoundError(
-        f"{PREFIX}{model}/{rest or '*'}: no weights in {' or '.join(map(str, folders()))}; give a file "
-        f"({PREFIX}{model}//path/to/weights.safetensors) or allow the download (--download); tags: {_some(tags)}"
+        f"{PREFIX}{model}/{rest or '*'}: no weights in {hub_folder()} or {url_folder()}; give a file "
+        f"({PREFIX}{model}//path/to/weights.safetensors) or allow the download (--download); tags: {listed(tags, 6)}"
     )
 
 
@@ -125,14 +117,7 @@ def _download(label: str, settings: dict[str, Any]) -> Path:
 
 def _did_you_mean(name: str, known: list[str]) -> str:
     close = get_close_matches(name, known, n=3, cutoff=0.4)
-    return f"did you mean {' or '.join(close)}" if close else f"there are {_some(known)}"
-
-
-def _some(names: list[str], most: int = 6) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
-
-
-RANDOM_SEED = 0
+    return f"did you mean {' or '.join(close)}" if close else f"there are {listed(known, 6)}"
 
 
 def load_model(source: Source, *, download: bool = False, **options: Any) -> Any:

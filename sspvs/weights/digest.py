@@ -1,4 +1,4 @@
-"""Whether a weights file is the one it should be."""
+"""Digests of weights files, and refusing a file that is not the expected one."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def check_weights(path: Path) -> None:
     """Refuse a file that cannot hold weights, such as a Git LFS pointer or an unfinished download.
 
     Raises:
-        WeightsNotFoundError: It is something else, which is said.
+        WeightsNotFoundError: It is something else, which the message names.
     """
     reason = why_not(path, "zip", "pickle", "tar", "json", "text")  # as torch and tokenizers are saved
     if reason is not None:

@@ -199,16 +199,11 @@ def choose_dtype(precision: str, device: str) -> torch.dtype:
     return {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[precision]
 
 
-def check_threads(threads: int | None) -> None:
-    """Refuse fewer than one thread."""
-    if threads is not None and threads < 1:
-        raise ValueError(f"threads must be at least 1, got {threads}")
-
-
 def use_threads(threads: int | None) -> None:
     """Let torch compute with so many CPU threads in this process; None leaves them as they are."""
-    check_threads(threads)
     if threads is not None:
+        if threads < 1:
+            raise ValueError(f"threads must be at least 1, got {threads}")
         import torch
 
         torch.set_num_threads(threads)
@@ -243,7 +238,12 @@ def frame_encoder(
 
     @torch.inference_mode()
     def encode(frames: ImageArray) -> FloatArray:
-        frames = check_frames(frames) if crop is None else centre_crop(frames, crop)
+        height, width = check_frames(frames).shape[1:3]
+        if crop is not None:  # placed as torchvision's CenterCrop places it
+            if min(height, width) < crop:
+                raise ValueError(f"frames must be at least {crop}x{crop} for the centre crop, got {width}x{height}")
+            top, left = round((height - crop) / 2), round((width - crop) / 2)
+            frames = frames[:, top : top + crop, left : left + crop]
         pixels = torch.from_numpy(np.ascontiguousarray(frames)).to(device)
         pixels = pixels.permute(0, 3, 1, 2)  # (B, 3, H, W), channels last in memory
         output = forward(((pixels.float() - offset) / divisor).to(dtype))
@@ -251,13 +251,3 @@ def frame_encoder(
         return features
 
     return encode
-
-
-def centre_crop(frames: ImageArray, side: int) -> ImageArray:
-    """The middle `side` x `side` pixels of (B, H, W, 3) frames, placed as torchvision's CenterCrop places it."""
-    height, width = check_frames(frames).shape[1:3]
-    if min(height, width) < side:
-        raise ValueError(f"frames must be at least {side}x{side} for the centre crop, got {width}x{height}")
-    top, left = round((height - side) / 2), round((width - side) / 2)
-    cropped: ImageArray = frames[:, top : top + side, left : left + side]
-    return cropped

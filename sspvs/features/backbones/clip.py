@@ -97,9 +97,7 @@ class OpenClip(Backbone):
 
     def encode(self, frames: ImageArray) -> FloatArray:
         """Image embeddings (not normalised) of (B, H, W, 3) uint8 RGB frames, (B, D) float32."""
-        if len(frames) == 0:
-            return np.zeros((0, self.feature_dim), np.float32)
-        return self._encode(frames)
+        return self._encode(frames) if len(frames) else np.zeros((0, self.feature_dim), np.float32)
 
     def check_text(self) -> None:
         """The model's tokenizer must be here."""

@@ -26,7 +26,6 @@ from sspvs.features.backbones.base import (
     Classifier,
     ImageNetBackbone,
     check_frames,
-    check_threads,
     choose_device,
     choose_dtype,
     frame_encoder,
@@ -64,12 +63,6 @@ def blocks() -> Iterator[tuple[int, int, int, int, int]]:
             yield stage, place, kernel, stride if place == 0 else 1, expansion
 
 
-def same_padding(kernel: int, stride: int) -> tuple[int, int]:
-    """TensorFlow's SAME padding before and after, for the even sizes met here (224 down to 7)."""
-    total = kernel - stride
-    return total // 2, total - total // 2
-
-
 @dataclass
 class _Graph:
     """Nodes and constants of a graph under construction."""
@@ -100,7 +93,8 @@ class _Graph:
         )
         bias = self.weights[f"{norm}.bias"] - self.weights[f"{norm}.running_mean"] * gain
         kernel = weight.shape[2]
-        before, after = same_padding(kernel, stride)
+        before = (kernel - stride) // 2  # TensorFlow's SAME padding for the even sizes met here (224 down to 7)
+        after = kernel - stride - before
         x = self.add(
             "Conv",
             [
@@ -236,7 +230,8 @@ class EfficientNetLite0(ImageNetBackbone):
         del weights, download  # they come with the package
         if engine not in ENGINES:
             raise ValueError(f"engine must be one of {', '.join(ENGINES)}, got {engine!r}")
-        check_threads(threads)
+        if threads is not None and threads < 1:
+            raise ValueError(f"threads must be at least 1, got {threads}")
         self.device = choose_device(device)
         self._dtype = choose_dtype(precision, self.device)
         self.engine = ("onnxruntime" if self.device == "cpu" else "torch") if engine == "auto" else engine
@@ -249,9 +244,7 @@ class EfficientNetLite0(ImageNetBackbone):
     def encode(self, frames: ImageArray) -> FloatArray:
         """Pooled features of (B, 224, 224, 3) uint8 RGB frames, (B, 1280) float32."""
         check_frames(frames, IMAGE_SIZE, IMAGE_SIZE)
-        if len(frames) == 0:
-            return np.zeros((0, self.feature_dim), np.float32)
-        return self._run(np.ascontiguousarray(frames))
+        return self._run(np.ascontiguousarray(frames)) if len(frames) else np.zeros((0, FEATURE_DIM), np.float32)
 
     def _onnxruntime(self, weights: dict[str, Any], threads: int | None) -> Callable[[ImageArray], FloatArray]:
         onnxruntime = load_onnxruntime()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -53,17 +52,14 @@ def cached_weights() -> Path | None:
 
 def find_weights(file: str = "", *, download: bool = False) -> Path:
     """The weights file: the one given, else the one in torch hub's cache, else, where that is allowed, downloaded."""
-    if file:
-        path = Path(file).expanduser()
-        if not path.is_file():
-            raise WeightsNotFoundError(f"{NAME}: no weights file at {path}; {REMEDY}")
-        return path
-    cached = cached_weights()
-    if cached is None and download:
-        cached = _download()
-    if cached is None:
+    path = Path(file).expanduser() if file else cached_weights()
+    if path is None and download:
+        return _download()
+    if path is None:
         raise WeightsNotFoundError(f"{NAME}: no weights in {checkpoint_folder()}/googlenet-*.pth; {REMEDY}")
-    return cached
+    if not path.is_file():
+        raise WeightsNotFoundError(f"{NAME}: no weights file at {path}; {REMEDY}")
+    return path
 
 
 def _download() -> Path:
@@ -107,6 +103,8 @@ class GoogLeNet(ImageNetBackbone):
         download: bool = False,
         threads: int | None = None,
     ) -> None:
+        import torch
+
         self.device = choose_device(device)
         dtype = choose_dtype(precision, self.device)
         use_threads(threads)
@@ -121,13 +119,19 @@ class GoogLeNet(ImageNetBackbone):
             )
         network = _network(path)
         self.classifier = Classifier(network.fc.weight.detach().numpy(), network.fc.bias.detach().numpy())
-        self._encode = _pool5_encoder(network, self.device, dtype)
+        network.fc, network.dropout = torch.nn.Identity(), torch.nn.Identity()
+        self._encode = frame_encoder(
+            network.to(self.device, dtype, memory_format=torch.channels_last),
+            mean=[255 * value for value in IMAGENET_MEAN],
+            scale=[255 * value for value in IMAGENET_STD],
+            device=self.device,
+            dtype=dtype,
+            crop=CROP,
+        )
 
     def encode(self, frames: ImageArray) -> FloatArray:
         """Features of (B, H, W, 3) uint8 RGB frames whose shorter side is 256, (B, 1024) float32."""
-        if len(frames) == 0:
-            return np.zeros((0, self.feature_dim), np.float32)
-        return self._encode(frames)
+        return self._encode(frames) if len(frames) else np.zeros((0, self.feature_dim), np.float32)
 
 
 def _network(path: Path) -> Any:
@@ -145,18 +149,3 @@ def _network(path: Path) -> Any:
             f"{path} does not hold weights of torchvision's GoogLeNet: {first_line(error)}"
         ) from error
     return network.eval()
-
-
-def _pool5_encoder(network: Any, device: str, dtype: Any) -> Callable[[ImageArray], FloatArray]:
-    import torch
-
-    network.fc, network.dropout = torch.nn.Identity(), torch.nn.Identity()
-    network = network.to(device, dtype, memory_format=torch.channels_last)
-    return frame_encoder(
-        network,
-        mean=[255 * value for value in IMAGENET_MEAN],
-        scale=[255 * value for value in IMAGENET_STD],
-        device=device,
-        dtype=dtype,
-        crop=CROP,
-    )
