@@ -253,7 +253,7 @@ def _side_by_side(
 
 
 def thumbnail_jpegs(frames: ImageArray, width: int, height: int) -> list[bytes]:
-    """Each frame as a small JPEG at the video's own aspect, whatever shape the network asked for."""
+    """Each frame as a small JPEG at the video's own aspect, whatever shape the network takes."""
     from PIL import Image
 
     tall = round(WIDTH_PIXELS * height / width) if width > 0 and height > 0 else WIDTH_PIXELS

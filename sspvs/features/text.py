@@ -1,10 +1,10 @@
-"""How well frames fit a text, without a text tower: ConSE on ImageNet classes.
+"""Similarity of frames and a text without a text tower: ConSE on ImageNet classes.
 
 ConSE (Norouzi et al., ICLR 2014, arXiv 1312.5650, section 3.2) places an image among sentences by the convex
 combination of the embeddings of its most probable classes. Here the classes are ImageNet's 1000, embedded with
 their WordNet glosses by MiniLM, so that no training and no download is needed.
 
-It is weak. It knows what looks like one of the 1000 classes (many animals and household things; no people, no
+It is weak. It recognises what looks like one of the 1000 classes (many animals and household things; no people, no
 actions) and only guesses at the rest. On 77 short clips of everyday footage, a random clip of the named concept
 is ranked above a random other clip 81 times in 100, where chance is 50. Use a CLIP backbone when it matters.
 """

@@ -1,8 +1,8 @@
-"""Within-segment scatter of a sequence, computed once and only where a partition search looks.
+"""KTS: the exact partition of a sequence of features into segments, and the costs of segments.
 
-`scatter(s, t)` is the sum of squared distances of the picks s..t-1 to their mean. All T (T + 1) / 2 of them are
+The cost `scatter(s, t)` is the sum of squared distances of the picks s..t-1 to their mean. All T (T + 1) / 2 are
 affordable (415 MB of float32 at T = 14,400) but rarely needed: a segment that reaches back over several changes
-never wins. Blocks of rows are therefore filled from the diagonal outwards, as far as the search asks.
+never wins. Blocks of rows are therefore filled from the diagonal outwards, as far as the search looks.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class _Block:
 
 
 class SegmentCosts:
-    """Scatter of every segment of a sequence that a partition search asks for.
+    """Scatter of every segment of a sequence that a partition search needs.
 
     With K the Gram matrix and S(s, t) the squared norm of the sum of picks s .. t-1,
     `scatter(s, t) = sum K_ii - S(s, t) / (t - s)` and `S(s, t + 1) = S(s, t) + 2 sum_{i=s}^{t-1} K_it + K_tt`.
@@ -59,11 +59,11 @@ class SegmentCosts:
     def rows(self, index: int, low: int) -> FloatArray:
         """Costs of block `index`: rows t = edges[index] + 1 .. edges[index + 1], columns s = low .. t - 1.
 
-        The blocks before must have been asked for with the same or a smaller `low`.
+        The blocks before must have been taken with the same or a smaller `low`.
         """
         block = self._blocks[index]
         if block is None or low < block.low:
-            # Further than asked, where the block before allows it: few large products, not many small ones.
+            # Further than needed, where the block before allows it: few large products, not many small ones.
             before = self._blocks[index - 1] if index else None
             reserve = min(low, self.edges[index] - _RESERVE_COLUMNS) // _RESERVE_COLUMNS * _RESERVE_COLUMNS
             lowest = min(low, max(reserve, before.low if before else 0))

@@ -1,4 +1,4 @@
-"""What people said about a video."""
+"""The annotations of a video, and its summary."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from sspvs.types.video import BoolArray, DecodeReport, Fingerprint, FloatArray, 
 
 @dataclass(frozen=True)
 class Annotations:
-    """What U annotators said about one video, on the video's frames.
+    """The annotations of one video by U people, on the video's frames.
 
-    Whatever a source does not have is None (or empty): evaluation says which protocol needs it.
+    Whatever a source does not have is None (or empty): a protocol that needs it refuses to go on.
 
     Attributes:
         key: The video's key in its dataset, such as `video_7`.
@@ -32,7 +32,7 @@ class Annotations:
         title: Text, or empty.
         category: Text, or empty.
         fps: Frames per second; None when unknown.
-        repairs: Sentences that say what was repaired when the source was read.
+        repairs: Sentences about what was repaired when the source was read.
     """
 
     key: str
@@ -70,7 +70,7 @@ class Annotations:
 
     @property
     def n_users(self) -> int:
-        """U; 0 when nothing is known of single annotators."""
+        """U; 0 without data of single annotators."""
         known = self.user_scores if self.user_scores is not None else self.user_summaries
         return 0 if known is None else len(known)
 

@@ -1,7 +1,7 @@
 """Reading and writing video files.
 
 `open_video` gives a `VideoReader`: it streams the picks of a video in chunks, resized while they are decoded, and
-afterwards knows the exact timeline. `write_clips` writes stretches of a video with their sound. The decoders
+afterwards has the exact timeline. `write_clips` writes stretches of a video with their sound. The decoders
 (PyAV, decord) are imported when they are used, and by default run in a process of their own.
 """
 

@@ -112,7 +112,13 @@ class AudioSource:
         clock = SoundClock(self._origins)
         resampler, restarts = None, 0
         expected: int | None = None
-        for frame in decode_sound(self._container, self._stream, lambda *lost: self._lose(clock, *lost)):
+
+        def lose(raw: float | None, length: float) -> None:
+            if raw is not None:
+                seconds = clock.seconds(raw)
+                self._lost.append((seconds, seconds + length))
+
+        for frame in decode_sound(self._container, self._stream, lose):
             if frame.pts is not None:
                 clock.seconds(float(frame.pts * self._stream.time_base))
             if resampler is None or clock.restarts != restarts:
@@ -126,11 +132,6 @@ class AudioSource:
                 at = expected or 0
                 expected = at + block.samples
                 yield at, block.to_ndarray()
-
-    def _lose(self, clock: SoundClock, raw: float | None, length: float) -> None:
-        if raw is not None:
-            seconds = clock.seconds(raw)
-            self._lost.append((seconds, seconds + length))
 
 
 def decode_sound(

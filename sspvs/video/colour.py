@@ -59,7 +59,7 @@ def whole_colour(frame: Any) -> Colour:
 
 
 def stated_colour(frame: Any) -> Colour:
-    """What a frame's tags say; reserved values say nothing."""
+    """A frame's tags; reserved values count as unstated."""
     tags = (int(frame.colorspace), int(frame.color_primaries), int(frame.color_trc))
     return Colour(*(UNSTATED if tag in _RESERVED else tag for tag in tags))
 
@@ -86,7 +86,7 @@ def is_rgb(frame: Any) -> bool:
 
 
 def reformat(reformatter: VideoReformatter, frame: Any, matrix: int, **wanted: Any) -> Any:
-    """`VideoReformatter.reformat` of a frame whose matrix is `matrix`, whatever its tag says."""
+    """`VideoReformatter.reformat` of a frame whose matrix is `matrix`, whatever its tag states."""
     tag = frame.colorspace
     # swscale refuses a frame with a tag that it does not support, even where no matrix is applied.
     frame.colorspace = matrix if matrix in SWSCALE_TARGETS else UNSTATED
@@ -97,7 +97,7 @@ def reformat(reformatter: VideoReformatter, frame: Any, matrix: int, **wanted: A
 
 
 def rgb_of_ycgco(frame: Any) -> ImageArray:
-    """The (H, W, 3) uint8 RGB of a yuv444p frame in YCgCo, which swscale does not know."""
+    """The (H, W, 3) uint8 RGB of a yuv444p frame in YCgCo, which swscale does not support."""
     y, cg, co = (np.float32(plane) for plane in frame.to_ndarray())
     if frame.color_range != FULL:
         y, cg, co = (y - 16) * 255 / 219, (cg - 128) * 255 / 224, (co - 128) * 255 / 224

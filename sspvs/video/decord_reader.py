@@ -1,6 +1,6 @@
 """Reading video with decord: its own idea of random access, for comparison and for those who trust it.
 
-decord cannot tell what it met: it gives the last good frame for a damaged one, its length is the container's claim,
+decord does not report damage: it gives the last good frame for a damaged one, its length is the container's claim,
 and it may loop forever on a container that claims too many frames. So indices are read in rising order, the last
 ones last, and `sspvs.video.open_video` runs it in a process with a time limit.
 """
@@ -57,7 +57,7 @@ class DecordReader(VideoReader):
             yield FrameChunk(self._read(some, resize), some, self.timeline.frame_seconds[some])
 
     def scan(self) -> None:
-        """See `VideoReader.scan`; decord knows its timeline from the start."""
+        """See `VideoReader.scan`; decord has its timeline from the start."""
 
     def _frames_at(self, frames: Sequence[int], resize: Resize) -> ImageArray:
         rising, places = np.unique(np.asarray(frames, dtype=np.int64), return_inverse=True)
@@ -112,6 +112,6 @@ def _import_decord() -> Any:
 
 
 def _rising(stamps: FloatArray) -> tuple[IntArray, FloatArray]:
-    """The indices by which decord knows them in order of presentation, and their times from 0, each time once."""
+    """Decord's indices of the frames in order of presentation, and their times from 0, each time once."""
     times, order = np.unique(stamps, return_index=True)
     return order.astype(np.int64), times - times[0]

@@ -1,4 +1,4 @@
-"""Which container formats are opened: those that are one file, and none that names others.
+"""Finding video files, and which container formats are opened: those that are one file, and none that names others.
 
 A playlist (ffconcat, HLS, DASH), a session description or a pattern of picture files is read by FFmpeg from wherever it
 points to, on this machine or another. FFmpeg is given a list of the formats that it may open, so that new ones of that
@@ -31,9 +31,7 @@ _PICTURES = (
     "png_pipe,ppm_pipe,psd_pipe,qdraw_pipe,qoi_pipe,sgi_pipe,sunrast_pipe,tiff_pipe,vbn_pipe,webp_pipe,xbm_pipe,xpm_pipe,"
     "xwd_pipe,fits,ico"
 )
-_SOUND = (
-    "aac,ac3,aiff,amr,ape,au,caf,dts,dtshd,eac3,flac,mp3,mlp,truehd,tta,w64,wav,wv"  # to say that it has no picture
-)
+_SOUND = "aac,ac3,aiff,amr,ape,au,caf,dts,dtshd,eac3,flac,mp3,mlp,truehd,tta,w64,wav,wv"  # to report that there is no picture
 
 ONE_FILE = {"format_whitelist": ",".join((_VIDEO, _GAMES, _PICTURES, _SOUND)), "protocol_whitelist": "file"}
 """Options of FFmpeg for every file that is opened."""

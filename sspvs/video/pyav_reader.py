@@ -83,19 +83,15 @@ class PyAVReader(VideoReader):
 
     def _sample(self, rate_hz: float | None, resize: Resize, chunk_frames: int) -> Iterator[FrameChunk]:
         convert = FrameConverter(resize, self.info, self._orientation)
-        images: list[tuple[ImageArray, ImageArray]] = []
-        picks: list[int] = []
-        seconds: list[float] = []
+        picked: list[tuple[int, float, ImageArray, ImageArray]] = []
         for index, start, end, frame in self._pass():
             if is_pick(start, end, rate_hz):
-                images.append(convert.both(frame))
-                picks.append(index)
-                seconds.append(start)
-            if len(picks) == chunk_frames:
-                yield _chunk(images, picks, seconds)
-                images, picks, seconds = [], [], []
-        if picks:
-            yield _chunk(images, picks, seconds)
+                picked.append((index, start, *convert.both(frame)))
+            if len(picked) == chunk_frames:
+                yield _chunk(picked)
+                picked = []
+        if picked:
+            yield _chunk(picked)
 
     def scan(self) -> None:
         """See `VideoReader.scan`."""
@@ -190,9 +186,8 @@ class PyAVReader(VideoReader):
                     yield index, next(Deinterlacer()([frame]))
 
 
-def _chunk(images: list[tuple[ImageArray, ImageArray]], picks: list[int], seconds: list[float]) -> FrameChunk:
-    frames, shown = zip(*images, strict=True)
-    differ = any(one is not other for one, other in images)
-    return FrameChunk(
-        np.stack(frames), np.array(picks, dtype=np.int64), np.array(seconds), np.stack(shown) if differ else None
-    )
+def _chunk(picked: list[tuple[int, float, ImageArray, ImageArray]]) -> FrameChunk:
+    picks, seconds, frames, shown = zip(*picked, strict=True)
+    differ = any(one is not other for one, other in zip(frames, shown, strict=True))
+    pictures = np.stack(shown) if differ else None
+    return FrameChunk(np.stack(frames), np.array(picks, dtype=np.int64), np.array(seconds), pictures)

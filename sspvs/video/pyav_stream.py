@@ -1,4 +1,4 @@
-"""What every use of PyAV here shares: opening, tolerant decoding, what a container says."""
+"""The shared part of reading with PyAV: opening, tolerant decoding, the facts of a container."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def video_stream(container: Any, path: Path | str) -> Any:
         raise VideoError(f"no video in {path} (its streams: {', '.join(kinds) or 'none'})")
     streams = [stream for stream in streams if stream.codec_context is not None]
     if not streams:
-        raise VideoError(f"the video in {path} is of a kind that FFmpeg does not know; is it damaged?")
+        raise VideoError(f"the video in {path} is of a kind that FFmpeg cannot read; is it damaged?")
     stream = max(streams, key=lambda one: one.codec_context.width * one.codec_context.height)
     width, height = stream.codec_context.width, stream.codec_context.height
     if width * height > MOST_PIXELS:
@@ -89,7 +89,7 @@ def _has_disposition(stream: Any, name: str) -> bool:
 
 
 def frame_rate(stream: Any) -> float:
-    """Average frames per second, as well as the container knows it."""
+    """Average frames per second, as the container states it, as far as it does."""
     for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate):
         if rate and 0 < float(rate) < 1000:
             return float(rate)
@@ -100,7 +100,7 @@ def frame_rate(stream: Any) -> float:
 class DecodeCounts:
     """What decoding met."""
 
-    beat: Callable[[], None] = silent  # called for every packet, to tell work from a hang
+    beat: Callable[[], None] = silent  # called for every packet: progress is no hang
     corrupt: int = 0  # packets refused, frames marked damaged, and frames predicted from either
     refused: int = 0  # packets refused, whose frames did not come out
     stopped: str = ""  # why reading stopped before the end of the file, or empty
@@ -112,7 +112,7 @@ def decode_frames(container: Any, stream: Any, counts: DecodeCounts) -> Iterator
     Damage lasts: what is predicted from a lost picture shows it until the next key frame, and FFmpeg does not mark
     it, so every frame up to there counts.
     """
-    encrypted = "enc_key_id" in stream.metadata  # as Matroska says it
+    encrypted = "enc_key_id" in stream.metadata  # as Matroska states it
     damaged_from: int | None = None  # raw time of the damage that the frames still show
     for packet in _packets(container, stream, counts):
         counts.beat()
@@ -188,7 +188,7 @@ def audio_stream(container: Any) -> Any:
 
 
 def container_info(path: Path | str, beat: Callable[[], None] = silent) -> tuple[VideoInfo, Orientation]:
-    """What the container and the first frame that decodes say."""
+    """Facts of the container and of the first frame that decodes."""
     with open_container(path) as container:
         stream = video_stream(container, path)
         frame = next(decode_frames(container, stream, DecodeCounts(beat)), None)
@@ -216,7 +216,7 @@ def container_info(path: Path | str, beat: Callable[[], None] = silent) -> tuple
 
 
 def _tag(container: Any, stream: Any, name: str) -> str:
-    """What a tag of the picture, of a data track (QuickTime's `tmcd`, Sony's `rtmd`) or of the whole file says."""
+    """The value of a tag of the picture, of a data track (QuickTime's `tmcd`, Sony's `rtmd`) or of the whole file."""
     for holder in (stream, *container.streams.data, container):
         for key, value in holder.metadata.items():
             if key.lower() == name and value.strip():  # Matroska writes TIMECODE

@@ -115,7 +115,7 @@ class VideoReader(ABC):
     """A video open for reading; a context manager.
 
     Attributes:
-        info: What the container says.
+        info: Facts of the container.
     """
 
     info: VideoInfo
@@ -157,7 +157,7 @@ class VideoReader(ABC):
 
     @abstractmethod
     def scan(self) -> None:
-        """One pass without taking frames, to know `timeline`, `decode_report` and `frame_change`."""
+        """One pass without taking frames, for `timeline`, `decode_report` and `frame_change`."""
 
     def frames_at(self, frames: Sequence[int], resize: Resize = DEFAULT_RESIZE) -> ImageArray:
         """The frames with these indices, exactly.

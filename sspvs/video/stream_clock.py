@@ -211,8 +211,8 @@ def longest_rise(values: Sequence[float | None], above: float | None = None) -> 
 def frames_before_gaps(frame_seconds: FloatArray, sound_seconds: Callable[[], FloatArray]) -> IntArray:
     """(G,) frames behind which the clock jumps, as it does where a recording was paused.
 
-    Nothing in a file tells a picture that stands still from a hole in the recording but the sound, which goes on beside
-    a picture. Without sound, a still picture that lasts much longer than usual is taken for a hole.
+    Only the sound, which goes on beside a picture, distinguishes a picture that stands still from a hole in the
+    recording. Without sound, a still picture that lasts much longer than usual is taken for a hole.
     """
     holds = np.diff(frame_seconds)
     if len(holds) == 0:

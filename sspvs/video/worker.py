@@ -60,7 +60,7 @@ class Worker:
         self._reader: VideoReader | None = None
 
     def answer(self, request: Message) -> None:
-        """Do what a request says and send what comes of it; an error becomes an answer too."""
+        """Carry out a request and send the result; an error becomes an answer too."""
         actions: dict[str, Callable[..., None]] = {
             "open": self._open,
             "sample": self._sample,

@@ -54,7 +54,7 @@ def check_weights(path: Path) -> None:
 def hub_offline(offline: bool) -> Iterator[None]:
     """Let the library use its cache alone.
 
-    `local_files_only` is not enough: huggingface_hub 2.4 asks its server for other things even then, once a process.
+    `local_files_only` is not enough: huggingface_hub 2.4 contacts its server even then, once a process.
     """
     import huggingface_hub.constants as hub
 

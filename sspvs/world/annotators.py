@@ -1,4 +1,4 @@
-"""What matters in a video: named in the title, rare, on topic, and not shown again and again."""
+"""Importance by the rules (named in the title, rare, on topic, not repeated), and people who annotate by it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def segment_importance(
 
     (title [the concept is named] + rare * rarity + topic [it is on topic]) * repeat^(other showings of the concept),
     where rarity is 1 - (seconds of the concept) / (seconds of the concept that is seen longest). Earlier and later
-    showings count alike, so that early does not mean important: position says nothing.
+    showings count alike, so that position carries no information.
     """
     totals: dict[int, float] = {}
     for concept, length in zip(concepts, seconds, strict=True):
@@ -44,7 +44,7 @@ _SHIFT, _STRETCH = 0.4, 0.2  # how people differ in where and how far apart thes
 
 
 class Opinions(NamedTuple):
-    """What U people said about a video."""
+    """The annotations of a video by U people."""
 
     scores: FloatArray  # (U, N) float32: ratings 1 to 5, or 1 for chosen frames
     # (U, N) bool: for ratings, each person's best shots within 15 % of the frames (exact knapsack, which takes none

@@ -119,7 +119,7 @@ _WHITE, _BLACK = (1.0, 1.0, 1.0), (0.0, 0.0, 0.0)
 
 @dataclass(frozen=True)
 class Look:
-    """Colours and proportions, which say nothing about what it is."""
+    """Colours and proportions, which are independent of what is painted."""
 
     main: Colour  # most of it
     second: Colour  # the rest

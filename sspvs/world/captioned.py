@@ -43,7 +43,7 @@ _DULL = frozenset(_DULL_WORDS.split())
 
 @dataclass(frozen=True)
 class _Entry:
-    """Where a clip lies and what is said about it."""
+    """The place and the texts of a clip."""
 
     path: Path
     group: str  # empty for the root of the file
@@ -56,7 +56,7 @@ class _Entry:
 
 
 class CaptionedClips:
-    """Real clips with captions; a `ClipSource`. Features are read when asked for.
+    """Real clips with captions; a `ClipSource`. Features are read when they are needed.
 
     Args:
         path: An h5 file, or a folder of h5 and npz files.
@@ -87,7 +87,7 @@ class CaptionedClips:
 
     @property
     def fingerprint(self) -> Fingerprint:
-        """The clips' own, where all files have one; else says that videos are composed, and of which clips."""
+        """The clips' own, where all files have one; else one of composed videos, with the digest of the clips."""
         if self._made_by is not None:
             return self._made_by
         return Fingerprint(
@@ -98,18 +98,11 @@ class CaptionedClips:
             rate_hz=self.rate_hz,
         )
 
-    def draw_style(self, generator: np.random.Generator) -> FloatArray:  # noqa: ARG002
+    def draw_style(self, *_: object) -> FloatArray:
         """Nothing: real features stay as they are."""
         return np.zeros(0, dtype=np.float32)
 
-    def window(
-        self,
-        clip: Clip,
-        start: int,
-        stop: int,
-        style: FloatArray,  # noqa: ARG002
-        generator: np.random.Generator,  # noqa: ARG002
-    ) -> FloatArray:
+    def window(self, clip: Clip, start: int, stop: int, *_: object) -> FloatArray:
         """As `ClipSource.window`; the same at each showing."""
         return self._read(clip.name)[start:stop]
 
@@ -211,7 +204,7 @@ def _entry(
     path: Path, group: str, name: str, facts: Mapping[str, Any], shape: tuple[int, ...], default_rate: Any
 ) -> _Entry:
     where = f"{path}, clip '{name}'"
-    texts = {key: _text(facts.get(key, "")) for key in _TEXTS}
+    texts = {key: " ".join(as_text(facts.get(key, "")).split()) for key in _TEXTS}
     if missing := [key for key, text in texts.items() if not text]:
         raise DatasetError(f"{where}: has no {' and no '.join(missing)}; a clip needs caption, concept and category")
     rate = facts.get(_RATE, default_rate)
@@ -220,10 +213,6 @@ def _entry(
     if len(shape) != 2 or 0 in shape:
         raise DatasetError(f"{where}: expected features (T, D), found shape {tuple(shape)}")
     return _Entry(path, group, name, **texts, rate_hz=float(rate), shape=(int(shape[0]), int(shape[1])))
-
-
-def _text(value: Any) -> str:
-    return " ".join(as_text(value).split())
 
 
 def _damaged(path: Path, error: Exception) -> DatasetError:
@@ -244,7 +233,7 @@ def _concepts(entries: list[_Entry]) -> tuple[Concept, ...]:
 
 
 def _other_names(name: str, captions: list[str]) -> list[str]:
-    """The first words of each caption that say something: two of them, such as `office towers`."""
+    """The first two informative words of each caption, such as `office towers`."""
     others = []
     for caption in captions:
         words = [word for word in re.findall(r"[\w'-]+", caption.lower()) if word not in _DULL]

@@ -1,4 +1,4 @@
-"""Where clips come from: one interface for drawn and for real ones.
+"""Clips and concepts: one interface for drawn and for real ones, and their division among the parts of a world.
 
 Axis letters: T picks of a clip, D feature width.
 """
@@ -62,11 +62,11 @@ class ClipSource(Protocol):
     def description(self) -> dict[str, object]:
         """Plain facts about the source, for `world.json`."""
 
-    def draw_style(self, generator: np.random.Generator) -> FloatArray:
-        """What all features of one video have in common, for `window`; empty where a source knows no such thing."""
+    def draw_style(self, generator: np.random.Generator, /) -> FloatArray:
+        """What all features of one video have in common, for `window`; empty where a source has no such thing."""
 
     def window(
-        self, clip: Clip, start: int, stop: int, style: FloatArray, generator: np.random.Generator
+        self, clip: Clip, start: int, stop: int, style: FloatArray, generator: np.random.Generator, /
     ) -> FloatArray:
         """(stop - start, D) float32 features of the picks [start, stop) of a clip, in a style of `draw_style`.
 

@@ -165,7 +165,7 @@ def _mixed(showings: IntArray, generator: np.random.Generator) -> list[int]:
         chances = urgent if urgent.any() else free if free.any() else left
         order.append(int(generator.choice(len(left), p=chances / chances.sum())))
         left[order[-1]] -= 1
-    # What is shown most often is what is left at the end; either way round, so that position says nothing.
+    # What is shown most often is what is left at the end; either way round, so that position carries no information.
     return order[::-1] if generator.random() < 0.5 else order
 
 

@@ -228,7 +228,7 @@ class Knob(NamedTuple):
 
 
 def knobs() -> list[Knob]:
-    """Every setting of the world, with what the settings' own docstrings say about it."""
+    """Every setting of the world, with its docstring."""
     from docstring_parser import parse_from_object
 
     found: list[Knob] = []

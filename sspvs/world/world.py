@@ -1,4 +1,4 @@
-"""The world in memory: videos with text, features and truth, each made when asked for, always the same."""
+"""The world in memory: videos with text, features and truth, each made when it is needed, always the same."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class World:
         """Videos with text and without annotators, made one at a time.
 
         Args:
-            n: How many; as many as the settings say when None.
+            n: How many; as many as in the settings when None.
             part: `train` or `val`.
 
         Raises:
@@ -103,7 +103,7 @@ class World:
         """Videos with text and annotators, made one at a time: `video_1`, `video_2`, ...
 
         Args:
-            n: How many; as many as the settings say when None.
+            n: How many; as many as in the settings when None.
 
         Raises:
             ValueError: When the settings have none, so that there are no clips for them.
@@ -115,7 +115,7 @@ class World:
             yield self._video(ANNOTATED, index, total)
 
     def splits(self) -> Splits:
-        """Five folds (or as many as the settings say) that test every annotated video once, clip by clip.
+        """Five folds (or as many as in the settings) that test every annotated video once, clip by clip.
 
         Fold k tests the videos made of its own clips, chooses the checkpoint on those of fold k + 1, and trains on the
         rest: no clip is in two parts of a fold. With two folds there is nothing to choose the checkpoint on.

@@ -90,7 +90,7 @@ class Backbone(ABC):
         """Feature vectors of frames; a frame's vector does not depend on the others in the batch.
 
         Args:
-            frames: (B, H, W, 3) uint8 RGB, resized as `resize` says, B >= 0.
+            frames: (B, H, W, 3) uint8 RGB, resized as by `resize`, B >= 0.
 
         Returns:
             (B, D) float32.

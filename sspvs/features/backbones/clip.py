@@ -70,7 +70,7 @@ class OpenClip(Backbone):
         self._set_preprocessing(dict(model.visual.preprocess_cfg), dtype)
 
     def _set_preprocessing(self, settings: dict[str, Any], dtype: Any) -> None:
-        """Resize, crop and normalisation as the model's own settings say."""
+        """Resize, crop and normalisation from the model's own settings."""
         size = settings["size"]
         height, width = (size, size) if isinstance(size, int) else size
         mode, interpolation = settings["resize_mode"], settings["interpolation"]
