@@ -31,7 +31,7 @@ _PICTURES = (
     "png_pipe,ppm_pipe,psd_pipe,qdraw_pipe,qoi_pipe,sgi_pipe,sunrast_pipe,tiff_pipe,vbn_pipe,webp_pipe,xbm_pipe,xpm_pipe,"
     "xwd_pipe,fits,ico"
 )
-_SOUND = "aac,ac3,aiff,amr,ape,au,caf,dts,dtshd,eac3,flac,mp3,mlp,truehd,tta,w64,wav,wv"  # to report that there is no picture
+_SOUND = "aac,ac3,aiff,amr,ape,au,caf,dts,dtshd,eac3,flac,mp3,mlp,truehd,tta,w64,wav,wv"  # to report a missing picture
 
 ONE_FILE = {"format_whitelist": ",".join((_VIDEO, _GAMES, _PICTURES, _SOUND)), "protocol_whitelist": "file"}
 """Options of FFmpeg for every file that is opened."""
