@@ -163,11 +163,7 @@ def _graph(width: int, height: int, kind: str, primaries: int) -> Any:
         values = sdr_table(kind, primaries).reshape(-1).tolist()
         cube.write_text(f"LUT_3D_SIZE {LUT_STEPS}\n" + "%.5f %.5f %.5f\n" * (len(values) // 3) % tuple(values))
         source = graph.add("buffer", video_size=f"{width}x{height}", pix_fmt=DEEP_RGB, time_base="1/1")
-        table = graph.add("lut3d", file=str(cube))
-        sink = graph.add("buffersink")
-        source.link_to(table)
-        table.link_to(sink)
-        graph.configure()
+        graph.link_nodes(source, graph.add("lut3d", file=str(cube)), graph.add("buffersink")).configure()
     return graph
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -77,10 +76,8 @@ def _graph(frame: Any) -> Any:
         colorspace=str(int(frame.colorspace)),
         range=str(int(frame.color_range)),
     )
-    nodes = [source, graph.add("bwdif", mode="send_frame", deint="interlaced"), graph.add("buffersink")]
-    for one, after in pairwise(nodes):
-        one.link_to(after)
-    graph.configure()
+    deinterlace = graph.add("bwdif", mode="send_frame", deint="interlaced")
+    graph.link_nodes(source, deinterlace, graph.add("buffersink")).configure()
     return graph
 
 
