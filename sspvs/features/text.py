@@ -23,6 +23,9 @@ from sspvs.weights.minilm import model_folder, tokenizer_file, weights_file
 
 TOP_CLASSES = 10
 """How many of its most probable classes stand for a frame: T in the paper, which reports 1, 10 and 1000."""
+WIDTH, LAYERS, HEADS, MAX_TOKENS = 384, 6, 12, 256
+NORM_EPSILON = 1e-12
+_PURPOSE = "comparing frames with a text without a CLIP backbone"
 
 
 def conse_similarity(
@@ -88,11 +91,6 @@ def class_descriptions() -> tuple[str, ...]:
 
     info = ImageNetInfo()
     return tuple(info.index_to_description(index, detailed=True) for index in range(info.num_classes()))
-
-
-WIDTH, LAYERS, HEADS, MAX_TOKENS = 384, 6, 12, 256
-NORM_EPSILON = 1e-12
-_PURPOSE = "comparing frames with a text without a CLIP backbone"
 
 
 def check_installed() -> None:

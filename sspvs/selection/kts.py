@@ -20,6 +20,11 @@ DOUBLE_PRECISION_PICKS = 4096
 _BLOCK_ROWS = 256
 _PIECE_COLUMNS = 2048
 _RESERVE_COLUMNS = 512
+DEFAULT_PENALTY = 1.25
+CUT_SECONDS, CUT_PICKS = 0.75, 1.5
+"""A change of `kts_about` saves at least the scatter that the video has in so many seconds, and in so many picks."""
+WINDOW_PICKS = 16_384
+"""Longer videos (over two and a quarter hours at 2 Hz) are cut into equal windows of at most this many picks."""
 
 
 @dataclass
@@ -131,15 +136,6 @@ class SegmentCosts:
         if too_short is not None:
             costs[too_short] = np.inf
         return costs
-
-
-DEFAULT_PENALTY = 1.25
-
-CUT_SECONDS, CUT_PICKS = 0.75, 1.5
-"""A change of `kts_about` saves at least the scatter that the video has in so many seconds, and in so many picks."""
-
-WINDOW_PICKS = 16_384
-"""Longer videos (over two and a quarter hours at 2 Hz) are cut into equal windows of at most this many picks."""
 
 
 def kts(features: FloatArray, *, penalty: float = DEFAULT_PENALTY, min_shot_picks: int = 1) -> IntArray:

@@ -11,6 +11,9 @@ import numpy as np
 
 from sspvs.types.video import BoolArray, DecodeReport, Fingerprint, FloatArray, IntArray, Shots, Timeline, VideoInfo
 
+WHOLE_FRAME_SECONDS = 0.1
+"""A frame that lasts no longer is shown whole, however short the budget."""
+
 
 @dataclass(frozen=True)
 class Annotations:
@@ -88,10 +91,6 @@ class Annotations:
         """(U, N) each annotator's scores at every frame; None when they are known only at the picks."""
         scores = self.user_scores
         return scores if scores is not None and scores.shape[1] == self.n_frames else None
-
-
-WHOLE_FRAME_SECONDS = 0.1
-"""A frame that lasts no longer is shown whole, however short the budget."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Which colours a frame's numbers stand for: what the video states, and the usual rule where it states nothing.
+"""Colour: which colours a frame's numbers stand for, by its tags or the usual rule, and tone mapping of HDR.
 
 Numbers are the code points of ITU-T H.273 (ISO/IEC 23091-2), as FFmpeg, H.264 and MP4 use them.
 """
@@ -29,6 +29,22 @@ SWSCALE_TARGETS = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9}
 """The matrices that swscale supports, and its own numbers for them."""
 _SIMILAR_MATRICES = {10: 9}  # BT.2020 with constant luminance, which nothing writes, read as without
 _HDR = {16: "PQ", 18: "HLG"}
+DEEP_RGB = "gbrp12le"
+"""The format of frames before and after tone mapping: colours that are not yet rounded to 8 bits."""
+LUT_STEPS = 65
+WHITE_NITS = 203.0
+"""Diffuse white in HDR (ITU-R BT.2408), which becomes what SDR can show at most."""
+PEAK_NITS = 1000.0
+"""The brightest highlights that are kept apart: the display HLG is defined for, and most PQ is mastered on."""
+SDR_GAMMA = 2.4  # ITU-R BT.1886
+_P3, _BT2020, _BT709 = (
+    ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060)),
+    ((0.708, 0.292), (0.170, 0.797), (0.131, 0.046)),
+    ((0.640, 0.330), (0.300, 0.600), (0.150, 0.060)),
+)
+_D65 = (0.3127, 0.3290)
+_PRIMARIES = {1: _BT709, 11: _P3, 12: _P3}  # others: BT.2020
+_M1, _M2, _C1, _C2, _C3 = 2610 / 16384, 2523 / 4096 * 128, 3424 / 4096, 2413 / 4096 * 32, 2392 / 4096 * 32
 
 
 class Colour(NamedTuple):
@@ -122,23 +138,6 @@ def coloured(reformatter: VideoReformatter, frame: Any) -> Any:
     return yuv
 
 
-DEEP_RGB = "gbrp12le"
-"""The format of frames before and after tone mapping: colours that are not yet rounded to 8 bits."""
-LUT_STEPS = 65
-WHITE_NITS = 203.0
-"""Diffuse white in HDR (ITU-R BT.2408), which becomes what SDR can show at most."""
-PEAK_NITS = 1000.0
-"""The brightest highlights that are kept apart: the display HLG is defined for, and most PQ is mastered on."""
-SDR_GAMMA = 2.4  # ITU-R BT.1886
-_P3, _BT2020, _BT709 = (
-    ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060)),
-    ((0.708, 0.292), (0.170, 0.797), (0.131, 0.046)),
-    ((0.640, 0.330), (0.300, 0.600), (0.150, 0.060)),
-)
-_D65 = (0.3127, 0.3290)
-_PRIMARIES = {1: _BT709, 11: _P3, 12: _P3}  # others: BT.2020
-
-
 class ToneMapper:
     """Maps RGB frames of high dynamic range to BT.709; one filter graph for all frames of a size."""
 
@@ -197,9 +196,6 @@ def hlg_nits(signal: FloatArray, primaries: tuple[tuple[float, float], ...] = _B
     luminance = scene @ _to_xyz(primaries)[1, :, None]
     light: FloatArray = PEAK_NITS * luminance**0.2 * scene
     return light
-
-
-_M1, _M2, _C1, _C2, _C3 = 2610 / 16384, 2523 / 4096 * 128, 3424 / 4096, 2413 / 4096 * 32, 2392 / 4096 * 32
 
 
 def pq_nits(signal: FloatArray) -> FloatArray:

@@ -44,13 +44,6 @@ _LISTS = (
     (rb"(?i)\s*(\[playlist\]|\[reference\]|rtsptext|<\?(wpl|quicktime))", "a playlist"),
     (rb"\s*v=0\r?\n(?s:.*)\nm=", "a session description (SDP)"),
 )
-
-
-def list_of_files(start: bytes) -> str | None:
-    """What a file is that begins so and names other files in place of holding a video; None when it is no such list."""
-    return next((what for pattern, what in _LISTS if re.match(pattern, start.removeprefix(b"\xef\xbb\xbf"))), None)
-
-
 VIDEO_SUFFIXES = frozenset(
     (
         *(".3g2", ".3gp", ".asf", ".avi", ".flv", ".gif", ".m2ts", ".m2v", ".m4v", ".mkv", ".mov", ".mp4"),
@@ -58,6 +51,11 @@ VIDEO_SUFFIXES = frozenset(
     )
 )
 """What is taken from a folder; a file named by the user is tried whatever its name."""
+
+
+def list_of_files(start: bytes) -> str | None:
+    """What a file is that begins so and names other files in place of holding a video; None when it is no such list."""
+    return next((what for pattern, what in _LISTS if re.match(pattern, start.removeprefix(b"\xef\xbb\xbf"))), None)
 
 
 @dataclass

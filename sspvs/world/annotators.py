@@ -12,6 +12,9 @@ from sspvs.evaluation.summary_rule import SummaryRule
 from sspvs.types import BoolArray, FloatArray, IntArray, Shots
 from sspvs.world.settings import AnnotatorSettings, RuleSettings
 
+_STEPS = np.array([-0.9, -0.1, 0.6, 1.3])  # what a person feels at least, to give 2, 3, 4, 5
+_SHIFT, _STRETCH = 0.4, 0.2  # how people differ in where and how far apart these are
+
 
 def segment_importance(
     concepts: Sequence[int],
@@ -37,10 +40,6 @@ def segment_importance(
         value = rules.title * (concept in named) + rules.rare * rarity + rules.topic * (concept in on_topic)
         values.append(value * rules.repeat ** (showings[concept] - 1))
     return np.array(values)
-
-
-_STEPS = np.array([-0.9, -0.1, 0.6, 1.3])  # what a person feels at least, to give 2, 3, 4, 5
-_SHIFT, _STRETCH = 0.4, 0.2  # how people differ in where and how far apart these are
 
 
 class Opinions(NamedTuple):

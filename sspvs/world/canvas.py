@@ -25,6 +25,7 @@ WIDTH = 16 / 9
 """Of the view; its height is 1."""
 _FINER = 2  # pictures are painted so many times finer, and averaged: edges are smooth
 _CORNERS = 40  # of what looks like an ellipse
+_WHITE, _BLACK = (1.0, 1.0, 1.0), (0.0, 0.0, 0.0)
 
 
 class Canvas:
@@ -112,9 +113,6 @@ def mixed(one: Colour, other: Colour, share: float) -> Colour:
 def _as_bytes(colour: Colour) -> tuple[int, int, int]:
     red, green, blue = (int(min(max(part, 0.0), 1.0) * 255 + 0.5) for part in colour)
     return red, green, blue
-
-
-_WHITE, _BLACK = (1.0, 1.0, 1.0), (0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True)

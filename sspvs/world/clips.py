@@ -14,6 +14,11 @@ import numpy as np
 from sspvs.types import Fingerprint, FloatArray
 from sspvs.world.settings import WorldSettings
 
+TRAIN, VAL = "train", "val"
+_POOLS = 21  # what the generator is for, beside the seed
+Pool = Mapping[int, tuple[int, ...]]
+"""Concept -> its clips in a part, both as indices into the source."""
+
 
 @dataclass(frozen=True)
 class Concept:
@@ -72,13 +77,6 @@ class ClipSource(Protocol):
 
         The generator draws what is different at each showing.
         """
-
-
-TRAIN, VAL = "train", "val"
-_POOLS = 21  # what the generator is for, beside the seed
-
-Pool = Mapping[int, tuple[int, ...]]
-"""Concept -> its clips in a part, both as indices into the source."""
 
 
 def fold_part(number: int) -> str:
