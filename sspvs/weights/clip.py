@@ -98,12 +98,12 @@ def _agreed_settings(model: str, tags: list[str]) -> dict[str, Any]:
     """Preprocessing for weights without a tag: what all tags of the model share, else open_clip's default."""
     import open_clip
 
-    keys = ("mean", "std", "interpolation", "resize_mode")
-    known = [
-        {key: cfg[key] for key in keys if key in cfg}
-        for cfg in (open_clip.get_pretrained_cfg(model, tag) for tag in tags)
-    ]
+    known = [_preprocessing(open_clip.get_pretrained_cfg(model, tag)) for tag in tags]
     return known[0] if known and all(settings == known[0] for settings in known) else {}
+
+
+def _preprocessing(settings: dict[str, Any]) -> dict[str, Any]:
+    return {key: settings[key] for key in ("mean", "std", "interpolation", "resize_mode") if key in settings}
 
 
 def _download(label: str, settings: dict[str, Any]) -> Path:
@@ -125,9 +125,6 @@ def load_model(source: Source, *, download: bool = False, **options: Any) -> Any
     import open_clip
     import torch
 
-    preprocess = {
-        key: source.settings[key] for key in ("mean", "std", "interpolation", "resize_mode") if key in source.settings
-    }
     if source.path is not None:
         check_weights(source.path)
     with quietly(offline=not download), torch.random.fork_rng(devices=[]):
@@ -136,7 +133,7 @@ def load_model(source: Source, *, download: bool = False, **options: Any) -> Any
             model = open_clip.create_model(
                 source.model,
                 force_quick_gelu=bool(source.settings.get("quick_gelu")),
-                force_preprocess_cfg=preprocess,
+                force_preprocess_cfg=_preprocessing(source.settings),
                 pretrained_hf=False,
                 **options,
             )
