@@ -28,7 +28,7 @@ from sspvs.table import read_fingerprint_attrs
 from sspvs.table.group_reader import as_text, plain_attributes
 from sspvs.table.h5_file import open_h5
 from sspvs.types import Fingerprint, FloatArray
-from sspvs.world.clips import Clip, Concept
+from sspvs.world.clips import Clip, ClipSource, Concept
 
 _FEATURES, _RATE = "features", "rate_hz"
 _TEXTS = ("caption", "concept", "category")
@@ -55,8 +55,8 @@ class _Entry:
     shape: tuple[int, int]
 
 
-class CaptionedClips:
-    """Real clips with captions; a `ClipSource`. Features are read when they are needed.
+class CaptionedClips(ClipSource):
+    """Real clips with captions. Features are read when they are needed.
 
     Args:
         path: An h5 file, or a folder of h5 and npz files.
@@ -82,17 +82,11 @@ class CaptionedClips:
         if len(self._by_name) < len(self._entries):
             raise DatasetError(f"{path}: two clips have the same name; give each file or group its own")
         self._read = lru_cache(maxsize=_KEPT)(self._read_entry)
-        self._digest, self._backbone, self._made_by = self._files()
-        self.description: dict[str, object] = {"kind": "captioned", "file": path.name, "sha256": self._digest}
-
-    @property
-    def fingerprint(self) -> Fingerprint:
-        """The clips' own, where all files have one; else one of composed videos, with the digest of the clips."""
-        if self._made_by is not None:
-            return self._made_by
-        return Fingerprint(
-            backbone=f"synthetic:clips of {self._backbone}",
-            weights_digest=self._digest,
+        digest, backbone, shared = self._files()
+        self.description = {"kind": "captioned", "file": path.name, "sha256": digest}
+        self.fingerprint = shared or Fingerprint(
+            backbone=f"synthetic:clips of {backbone}",
+            weights_digest=digest,
             transform="real clips joined to long videos",
             normalisation="as in the clips",
             rate_hz=self.rate_hz,

@@ -5,9 +5,9 @@ Axis letters: T picks of a clip, D feature width.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
@@ -40,36 +40,21 @@ class Clip:
     n_picks: int  # T
 
 
-class ClipSource(Protocol):
+class ClipSource(ABC):
     """Clips of concepts, with features and captions; the same ones every time it is made."""
 
-    @property
-    def concepts(self) -> tuple[Concept, ...]:
-        """Everything that clips show, at least one."""
+    concepts: tuple[Concept, ...]  # everything that clips show, at least one
+    clips: tuple[Clip, ...]  # in an order that never changes
+    feature_dim: int  # D
+    rate_hz: float  # picks per second
+    fingerprint: Fingerprint  # of the features; a backbone that starts with `synthetic` saw no picture of these videos
+    description: dict[str, object]  # plain facts, for `world.json`
 
-    @property
-    def clips(self) -> tuple[Clip, ...]:
-        """Every clip, in an order that never changes."""
-
-    @property
-    def feature_dim(self) -> int:
-        """D."""
-
-    @property
-    def rate_hz(self) -> float:
-        """Picks per second."""
-
-    @property
-    def fingerprint(self) -> Fingerprint:
-        """What made the features; a backbone that starts with `synthetic` looked at no picture of these videos."""
-
-    @property
-    def description(self) -> dict[str, object]:
-        """Plain facts about the source, for `world.json`."""
-
+    @abstractmethod
     def draw_style(self, generator: np.random.Generator, /) -> FloatArray:
         """What all features of one video have in common, for `window`; empty where a source has no such thing."""
 
+    @abstractmethod
     def window(
         self, clip: Clip, start: int, stop: int, style: FloatArray, generator: np.random.Generator, /
     ) -> FloatArray:

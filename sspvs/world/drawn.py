@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sspvs.types import Fingerprint, FloatArray
-from sspvs.world.clips import Clip, Concept
+from sspvs.world.clips import Clip, ClipSource, Concept
 from sspvs.world.settings import DrawnSettings
 
 _WORLD, _CLIP, _CAPTION = 11, 12, 13  # what a generator is for, beside the seed
@@ -110,8 +110,8 @@ def _made_up(category: int, number: int) -> str:
     return "".join(syllables)
 
 
-class DrawnClips:
-    """Clips drawn by a seed; a `ClipSource`. Features are made when they are needed, so memory does not grow."""
+class DrawnClips(ClipSource):
+    """Clips drawn by a seed. Features are made when they are needed, so memory does not grow."""
 
     def __init__(self, settings: DrawnSettings, seed: int) -> None:
         self._settings, self._seed = settings, seed
@@ -133,13 +133,9 @@ class DrawnClips:
         self._latents = lru_cache(maxsize=_KEPT)(self._draw_latents)
         self.feature_dim = width
         self.rate_hz = float(settings.rate_hz)
-        self.description: dict[str, object] = {"kind": "drawn"}
-
-    @property
-    def fingerprint(self) -> Fingerprint:
-        """Says that the features are drawn, and by what: features of two worlds are not comparable."""
-        made_by = json.dumps({"drawn": asdict(self._settings), "seed": self._seed}, sort_keys=True)
-        return Fingerprint(
+        self.description = {"kind": "drawn"}
+        made_by = json.dumps({"drawn": asdict(settings), "seed": seed}, sort_keys=True)
+        self.fingerprint = Fingerprint(  # of this world alone: features of two worlds are not comparable
             backbone="synthetic:drawn",
             weights_digest=hashlib.sha256(made_by.encode()).hexdigest(),
             transform=f"drawn {self.feature_dim}-D, {len(self.concepts)} concepts, no pictures",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import av
 import numpy as np
@@ -21,6 +21,9 @@ from sspvs.atomic import atomic_file
 from sspvs.overwriting import DRAWN
 from sspvs.types import FloatArray, ImageArray
 from sspvs.world.canvas import Colour
+
+if TYPE_CHECKING:
+    from sspvs.world.painted import PaintedClip
 
 SAMPLE_RATE = 48_000
 
@@ -129,22 +132,7 @@ SCENES: tuple[Scene, ...] = (
 """Forty-two seconds; the cuts fall at 6, 15, 21, 26, 31 and 37 s."""
 
 
-class Drawable(Protocol):
-    """What a video can be drawn of."""
-
-    @property
-    def seconds(self) -> float:
-        """How long it lasts."""
-
-    @property
-    def tone_hz(self) -> float:
-        """Pitch of its sound."""
-
-    def picture(self, width: int, height: int, seconds: float) -> ImageArray:
-        """(H, W, 3) uint8 at a time."""
-
-
-def _tones(scenes: Sequence[Drawable]) -> FloatArray:
+def _tones(scenes: Sequence[Scene | PaintedClip]) -> FloatArray:
     """(samples,) float32 soft tone of each scene, with a click at each scene's start to check the sync by ear."""
     parts = []
     for scene in scenes:
@@ -158,7 +146,7 @@ def _tones(scenes: Sequence[Drawable]) -> FloatArray:
 def draw_video(
     path: str | Path,
     *,
-    scenes: Sequence[Drawable] = SCENES,
+    scenes: Sequence[Scene | PaintedClip] = SCENES,
     width: int = 480,
     height: int = 270,
     fps: int = 25,

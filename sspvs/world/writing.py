@@ -111,15 +111,7 @@ def write_world(
         facts = json.dumps(_facts(world), indent=1)[:-2]
         lines = ",\n".join(truth)
         write_text(new / TRUTH, f'{facts},\n "videos": [\n{lines}\n ]\n}}\n')
-        write_text(folder / _MAKING, "")  # from here on, what is there is recognised as part of a world
-        for path in places:
-            path.unlink(missing_ok=True)
-        (folder / PRETRAIN).mkdir(exist_ok=True)
-        for path in places:
-            made = new / path.relative_to(folder)
-            if made.exists():
-                made.replace(path)
-        (folder / _MAKING).unlink()
+        _replace(folder, new, places)
     return world
 
 
@@ -194,6 +186,19 @@ def _places(folder: Path) -> list[Path]:
     if found and not _is_ours(folder):
         raise OutputError(f"cannot write {found[0]}: it exists and is not part of a world; choose another folder")
     return places
+
+
+def _replace(folder: Path, new: Path, places: list[Path]) -> None:
+    """Put a new world in the place of an old one."""
+    write_text(folder / _MAKING, "")  # from here on, what is there is recognised as part of a world
+    for path in places:
+        path.unlink(missing_ok=True)
+    (folder / PRETRAIN).mkdir(exist_ok=True)
+    for path in places:
+        made = new / path.relative_to(folder)
+        if made.exists():
+            made.replace(path)
+    (folder / _MAKING).unlink()
 
 
 def _is_ours(folder: Path) -> bool:
