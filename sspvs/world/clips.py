@@ -36,7 +36,7 @@ class Clip:
 
     name: str  # unique in a source
     concept: int  # index of its concept in the source
-    caption: str  # A sentence or phrase about what is seen
+    caption: str  # a sentence or phrase about what is seen
     n_picks: int  # T
 
 

@@ -1,4 +1,4 @@
-"""A decoder that hangs, crashes or is left alone harms nobody and leaves no process behind."""
+"""A decoder that hangs, crashes or is left alone does no harm and leaves no process behind."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def gone(process_id: int) -> bool:
         if state == "Z" and os.getpid() != int(
             Path(f"/proc/{process_id}/stat").read_text().rsplit(")", 1)[1].split()[1]
         ):
-            return True  # somebody else's to bury
+            return True  # of another parent
         time.sleep(0.02)
     return False
 

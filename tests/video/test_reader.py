@@ -416,7 +416,7 @@ def test_which_still_pictures_are_gaps() -> None:
     hour = [*regular(50), *regular(50, start=3602)]
     talk = np.arange(0, 3604, 0.02).tolist()
     assert gaps(hour, []) == [49]
-    assert gaps(hour, talk) == []  # somebody speaks while a slide stands
+    assert gaps(hour, talk) == []  # speech while a slide stands
     assert gaps(hour, [t for t in talk if not 2 < t < 3602]) == [49]
     assert gaps([10.0 * number for number in range(12)], []) == []  # slides
     three = [*regular(50), *regular(50, start=5)]
