@@ -84,15 +84,7 @@ def run_jobs(
 ) -> ExtractionReport:
     """Extract what is not there yet, keep each video as soon as it is finished, and merge at the end.
 
-    Args:
-        paths: The videos.
-        out: The feature file to make or add to.
-        fingerprint: What makes the features.
-        produce: The engine: turns jobs into outcomes, in any order.
-        overwrite: Replace `out` instead of adding to it.
-
-    Returns:
-        What was done, kept and refused.
+    `produce` is the engine: it turns jobs into outcomes, in any order.
     """
     began = time.perf_counter()
     outcomes: list[Outcome] = []

@@ -99,19 +99,7 @@ def check_installed() -> None:
 
 
 def embed_sentences(sentences: Sequence[str], batch_size: int = 64) -> FloatArray:
-    """Embeddings of sentences.
-
-    Args:
-        sentences: Any number of them; each is cut at 256 tokens.
-        batch_size: How many go through the network at once.
-
-    Returns:
-        (len(sentences), 384) float32 of unit length.
-
-    Raises:
-        MissingExtraError: The package with the weights is not installed.
-        WeightsNotFoundError: Its weights file is not the expected one.
-    """
+    """(len(sentences), 384) float32 embeddings of unit length; each sentence is cut at 256 tokens."""
     tokenizer, network = _load()
     embedded = np.zeros((len(sentences), WIDTH), np.float32)
     order = sorted(range(len(sentences)), key=lambda index: len(sentences[index]))  # alike in length: little padding

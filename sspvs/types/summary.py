@@ -11,6 +11,7 @@ import numpy as np
 
 from sspvs.types.video import BoolArray, DecodeReport, Fingerprint, FloatArray, IntArray, Shots, Timeline, VideoInfo
 
+_DECODED = ("declared_frames", "decoded_frames", "corrupt_frames", "refused_frames", "lost_sound_seconds", "decoder")
 WHOLE_FRAME_SECONDS = 0.1
 """A frame that lasts no longer is shown whole, however short the budget."""
 
@@ -207,14 +208,7 @@ class Summary:
                 for (a, b), (s, e) in zip(self.segments, self.segment_seconds, strict=True)
             ],
             "selected_seconds": self.selected_seconds,
-            "decode": {
-                "declared_frames": decode.declared_frames,
-                "decoded_frames": decode.decoded_frames,
-                "corrupt_frames": decode.corrupt_frames,
-                "refused_frames": decode.refused_frames,
-                "lost_sound_seconds": decode.lost_sound_seconds,
-                "decoder": decode.decoder,
-            },
+            "decode": {name: getattr(decode, name) for name in _DECODED},
             "settings": self.settings,
             "warnings": list(self.warnings),
         }

@@ -80,19 +80,10 @@ def list_videos(paths: Sequence[Path | str]) -> list[Path]:
 
 
 def find_videos(paths: Sequence[Path | str], *, recursive: bool = False, out: Path | None = None) -> FoundVideos:
-    """Search for video files: files as given, folders expanded.
+    """Search for video files: files as given, folders expanded to the videos inside, sorted by name.
 
-    A folder gives the videos inside it, sorted by name. Hidden files and folders, and what an earlier summary of ours
-    wrote, are left out.
-
-    Args:
-        paths: Files and folders.
-        recursive: Search the folders within them too, each once, wherever links lead.
-        out: A folder that is written to: it is not searched where it lies within another.
-
-    Raises:
-        VideoError: A path does not exist, a folder cannot be read or has no videos.
-        ValueError: No path was given.
+    Hidden files and folders, and what an earlier summary of ours wrote, are left out, and so is the folder `out` that
+    is written to, within another. `recursive` searches the folders within folders too, each once, wherever links lead.
     """
     if not paths:
         raise ValueError("expected at least one video file or folder, got none")

@@ -94,13 +94,7 @@ def unpack_timeline(fields: dict[str, Any] | None, frame_seconds: FloatArray | N
 class DecodingChild:
     """A process that decodes for this one; killed when it is silent for too long, closed or garbage-collected.
 
-    Args:
-        subject: What it works on, for messages.
-        time_limit_seconds: The longest it may be silent while it has something to do.
-        command: Another program that sends the same messages; for tests.
-
-    Raises:
-        VideoError: It does not start.
+    `command` is another program that sends the same messages, for tests.
     """
 
     def __init__(self, subject: str, time_limit_seconds: float, command: Sequence[str] | None = None) -> None:
@@ -130,13 +124,7 @@ class DecodingChild:
         return self._finalizer.alive and self._process.poll() is None
 
     def request(self, kind: str, arrays: Sequence[Any] = (), **fields: Any) -> Iterator[Message]:
-        """Yield answers up to and including the last one, whose kind is `done`; leaving earlier stops the child.
-
-        Raises:
-            SspvsError: What the child raised.
-            DecodeTimeoutError: It was silent for too long, and was stopped.
-            VideoError: It died.
-        """
+        """Yield answers up to the last one, whose kind is `done`, or raise the child's error; leaving stops it."""
         finished = False
         try:
             try:
@@ -202,19 +190,7 @@ class DecodingChild:
 
 
 class IsolatedReader(VideoReader):
-    """A video decoded by a child process.
-
-    Args:
-        path: The file.
-        decoder: Which decoder the child uses.
-        time_limit_seconds: The longest the child may give nothing before it is stopped.
-        command: Another child that sends the same messages; for tests.
-        timeline: What an earlier pass over the same file found.
-
-    Raises:
-        VideoError: Not a video, nothing in it can be decoded, or the decoder crashed.
-        DecodeTimeoutError: The decoder hangs.
-    """
+    """A video decoded by a child process, which is started anew when the last one was stopped or is busy."""
 
     def __init__(
         self,

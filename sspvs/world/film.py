@@ -152,19 +152,7 @@ def draw_video(
     fps: int = 25,
     progress: bool = False,
 ) -> Path:
-    """Write drawn scenes as an H.264 + AAC file.
-
-    Args:
-        path: The file to write; its folder must exist.
-        scenes: What to draw.
-        width: Pixels, even.
-        height: Pixels, even.
-        fps: Frames per second.
-        progress: Show a progress bar when stderr is a terminal.
-
-    Returns:
-        `path` as a path.
-    """
+    """Write scenes or painted clips as an H.264 + AAC file of even width and height, in a folder that exists."""
     path = Path(path)
     samples = _tones(scenes)
     with (

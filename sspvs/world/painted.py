@@ -148,19 +148,10 @@ def _hills(brush: Brush, y: float, height: float, colour: Colour, phase: float) 
 
 
 class PaintedClip:
-    """A few seconds of one thing; the same pictures for the same arguments, at any size.
+    """A few seconds of one thing, by its index in `THINGS`; the same pictures for the same arguments, at any size.
 
-    Nothing but the thing's form tells it from the other things of its place: colours have any hue, and size, way,
+    Nothing but the thing's form distinguishes it from the other things of its place: colours have any hue; size, way,
     light and what else lies about are drawn for each variant.
-
-    Args:
-        thing: Index in `THINGS`.
-        variant: Which of its variants, 0 or more.
-        seconds: How long it lasts.
-        seed: Of everything that is drawn.
-
-    Raises:
-        ValueError: There is no such thing or variant, or it lasts no time.
     """
 
     def __init__(self, thing: int, variant: int, seconds: float = 5.0, seed: int = 0) -> None:

@@ -77,17 +77,7 @@ def paintings(settings: PaintedSettings) -> Iterator[CaptionedPainting]:
 def write_painted_clips(
     path: str | Path, backbone: Backbone, settings: PaintedSettings | None = None, *, progress: bool = False
 ) -> None:
-    """Paint clips, look at them with a backbone, and write features and captions.
-
-    Args:
-        path: The h5 file to write, atomically.
-        backbone: What looks at the pictures; the file gets its fingerprint.
-        settings: How many, of what length.
-        progress: Show a progress bar when stderr is a terminal.
-
-    Raises:
-        OutputError: The file cannot be written.
-    """
+    """Paint clips, encode their pictures with a backbone, and write features and captions with its fingerprint."""
     settings = PaintedSettings() if settings is None else settings
     width, height = backbone.resize.target_size(*_VIEW)
     from tqdm import tqdm
