@@ -42,22 +42,11 @@ def extract_with_ray(
     overwrite: bool = False,
     progress: bool = False,
 ) -> ExtractionReport:
-    """Features of many videos, into one file, computed by Ray.
+    """Features of many videos, into one file, as `extract_to_file` makes them, but computed by Ray.
 
-    Args:
-        paths: The videos.
-        out: The feature file to make or add to.
-        load: Loads the backbone; called once in each actor, so it must be picklable.
-        fingerprint: What that backbone makes, with the sampling rate; an actor whose backbone differs is refused.
-        sampling: How videos are looked at; its rate is the fingerprint's.
-        address: A running cluster (`auto`, `host:6379`, `ray://host:10001`); None starts Ray on this machine.
-        workers: The most actors; None takes as many as there is room for.
-        on_gpu: Give each actor a GPU.
-        overwrite: Replace `out` instead of adding to it.
-        progress: Show a progress bar; quiet when stderr is no terminal.
-
-    Returns:
-        What was done, kept and refused.
+    `load` makes the backbone in each actor, so it must be picklable; an actor whose backbone has another fingerprint is
+    refused. `address` is a running cluster (`auto`, `host:6379`, `ray://host:10001`); None starts Ray on this machine.
+    `workers` is the most actors; None takes as many as there is room for, each with a GPU where `on_gpu` is set.
 
     Raises:
         MissingExtraError: Ray is not installed.

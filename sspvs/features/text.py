@@ -31,16 +31,7 @@ _PURPOSE = "comparing frames with a text without a CLIP backbone"
 def conse_similarity(
     features: FloatArray, classifier: Classifier, text: str, top_classes: int = TOP_CLASSES
 ) -> FloatArray:
-    """Cosine between each frame's place among sentences and a text.
-
-    Args:
-        features: (T, D) pooled features of an ImageNet classifier.
-        classifier: Its last layer.
-        text: A title or sentence.
-        top_classes: How many classes stand for a frame, 1 to 1000.
-
-    Returns:
-        (T,) float32 in [-1, 1].
+    """(T,) cosine in [-1, 1] between each frame's place among sentences and a text, from (T, D) pooled features.
 
     Raises:
         MissingExtraError: MiniLM is not installed.

@@ -37,18 +37,10 @@ def cut_frames(
     time_limit_seconds: float = 60.0,
     device: str = "auto",
 ) -> IntArray:
-    """The first frame of every shot but the first.
+    """The (C,) first frames of the shots of a video but the first, increasing, each in 1..N-1.
 
-    Args:
-        path: A video file.
-        threshold: Probability, strictly between 0 and 1, above which a frame belongs to a transition; a new shot
-            starts at the first frame after one.
-        decoder: As `open_video` takes it.
-        time_limit_seconds: How long the decoder may give nothing.
-        device: `auto`, `cpu` or `cuda`.
-
-    Returns:
-        (C,) int64, increasing, each in 1..N-1.
+    A frame whose probability is above `threshold`, strictly between 0 and 1, belongs to a transition; a new shot starts at
+    the first frame after one.
 
     Raises:
         MissingExtraError: The package with the network is not installed.
