@@ -39,8 +39,8 @@ def cut_frames(
 ) -> IntArray:
     """The (C,) first frames of the shots of a video but the first, increasing, each in 1..N-1.
 
-    A frame whose probability is above `threshold`, strictly between 0 and 1, belongs to a transition; a new shot starts at
-    the first frame after one.
+    A frame whose probability is above `threshold`, strictly between 0 and 1, belongs to a transition; a new shot
+    starts at the first frame after one.
 
     Raises:
         MissingExtraError: The package with the network is not installed.
