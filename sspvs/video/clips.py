@@ -143,7 +143,10 @@ class PictureTrack:
     def add(self, frame: Any, seconds: float) -> None:
         """Append a decoded frame."""
         if self.n_frames == 0:
-            self._state_colours(frame)
+            colour, color_range = self._shaper.tags(frame)
+            encoder = self._stream.codec_context  # the container's tags are made of these
+            encoder.colorspace, encoder.color_primaries, encoder.color_trc = colour
+            encoder.color_range = color_range
         picture = self._shaper(frame)
         pts = max(round(seconds / TIME_BASE), self._last_pts + 1)
         if self._last_pts >= 0:
@@ -153,12 +156,6 @@ class PictureTrack:
         self._last_pts = pts
         self.n_frames += 1
         self._mux(self._stream.encode(picture))
-
-    def _state_colours(self, first: Any) -> None:
-        colour, color_range = self._shaper.tags(first)
-        encoder = self._stream.codec_context  # the container's tags are made of these
-        encoder.colorspace, encoder.color_primaries, encoder.color_trc = colour
-        encoder.color_range = color_range
 
     def finish(self, seconds: float) -> None:
         """Write what the encoder still holds; the last frame lasts until `seconds`."""

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from sspvs.errors import MissingExtraError, VideoError, first_line
-from sspvs.types import DecodeReport, FloatArray, ImageArray, IntArray, Timeline
+from sspvs.types import DecodeReport, ImageArray, IntArray, Timeline
 from sspvs.video.orientation import Orientation
 from sspvs.video.pyav_stream import container_info, packet_seconds, times_are_usable
 from sspvs.video.reader import FrameChunk, Resize, VideoReader, choose_picks, silent
@@ -28,7 +27,12 @@ class DecordReader(VideoReader):
 
     def __init__(self, path: Path | str, beat: Callable[[], None] = silent) -> None:
         super().__init__()
-        decord = _import_decord()
+        try:
+            import decord
+        except (ImportError, OSError) as error:
+            raise MissingExtraError(
+                "the decoder decord is not installed (it has wheels for x86-64 Linux and Windows only): use pyav"
+            ) from error
         self.info, orientation = container_info(path, beat)
         if orientation not in (Orientation(), Orientation(False, True, True)):
             # decord 0.6.0 turns them itself, and gives four scrambled channels.
@@ -46,7 +50,9 @@ class DecordReader(VideoReader):
         if not times_are_usable(exact):
             raise VideoError(f"decord cannot read {path}, whose frames have no usable times of their own: use pyav")
         # decord's own are in single precision, which is 0.2 ms after an hour.
-        self._order, times = _rising(np.sort(exact) if len(exact) == len(stamps) else stamps)
+        stamps = np.sort(exact) if len(exact) == len(stamps) else stamps
+        times, order = np.unique(stamps, return_index=True)  # each time once
+        self._order, times = order.astype(np.int64), times - times[0]
         self._timeline = Timeline(times, float(times[-1] + 1.0 / self.info.fps))
         self._decode_report = DecodeReport(self.info.declared_frames, len(times), 0, "decord")
 
@@ -99,19 +105,3 @@ def _shrinker(width: int, height: int, interpolation: str) -> Callable[[ImageArr
         return np.asarray(small.to_ndarray(), dtype=np.uint8)
 
     return shrink
-
-
-def _import_decord() -> Any:
-    try:
-        import decord
-    except (ImportError, OSError) as error:
-        raise MissingExtraError(
-            "the decoder decord is not installed (it has wheels for x86-64 Linux and Windows only): use pyav"
-        ) from error
-    return decord
-
-
-def _rising(stamps: FloatArray) -> tuple[IntArray, FloatArray]:
-    """Decord's indices of the frames in order of presentation, and their times from 0, each time once."""
-    times, order = np.unique(stamps, return_index=True)
-    return order.astype(np.int64), times - times[0]

@@ -64,13 +64,6 @@ class LumaSampler:
         return np.asarray(samples >> shift, dtype=np.uint8)  # a copy: the frame's memory is given back
 
 
-def luma_change(before: ImageArray | None, now: ImageArray) -> float:
-    """Mean absolute difference of two frames' samples; 0 for the first frame."""
-    if before is None or before.shape != now.shape:
-        return 0.0
-    return float(np.abs(now.astype(np.int16) - before).mean())
-
-
 class PyAVReader(VideoReader):
     """A video decoded in this process."""
 
@@ -116,7 +109,9 @@ class PyAVReader(VideoReader):
                     keys.append(start)
                 times.append(start)
                 before, samples = samples, luma(frame)
-                changes.append(luma_change(before, samples))
+                if before is None or before.shape != samples.shape:
+                    before = samples
+                changes.append(float(np.abs(samples.astype(np.int16) - before).mean()))
                 held = frame
             if held is None:
                 raise VideoError(f"no frame of {self._path} can be decoded; is it damaged?")

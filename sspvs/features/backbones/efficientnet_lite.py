@@ -174,26 +174,16 @@ def load_weights(path: Path) -> dict[str, Any]:
 
 def timm_names(weights: dict[str, Any]) -> dict[str, Any]:
     """The same tensors under the names that timm's `tf_efficientnet_lite0` has for them."""
-    renames = {
-        "_conv_stem.": "conv_stem.",
-        "_bn0.": "bn1.",
-        "_conv_head.": "conv_head.",
-        "_bn1.": "bn2.",
-        "_fc.": "classifier.",
-    }
-    plain = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
-    expanded = {
-        "_expand_conv": "conv_pw", "_bn0": "bn1", "_depthwise_conv": "conv_dw", "_bn1": "bn2",
-        "_project_conv": "conv_pwl", "_bn2": "bn3",
-    }  # fmt: skip
+    renames = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
+    ours = ("_expand_conv", "_bn0", "_depthwise_conv", "_bn1", "_project_conv", "_bn2")
+    theirs = ("conv_pw", "bn1", "conv_dw", "bn2", "conv_pwl", "bn3")
     for index, (stage, place, _, _, expansion) in enumerate(blocks()):
-        parts = plain if expansion == 1 else expanded
-        renames |= {f"_blocks.{index}.{old}.": f"blocks.{stage}.{place}.{new}." for old, new in parts.items()}
-    renamed = {}
-    for name, tensor in weights.items():
-        module, _, leaf = name.rpartition(".")
-        renamed[renames[f"{module}."] + leaf] = tensor
-    return renamed
+        parts = zip(ours, theirs, strict=True)
+        if expansion == 1:
+            parts = zip(ours[2:], ("conv_dw", "bn1", "conv_pw", "bn2"), strict=True)
+        renames |= {f"_blocks.{index}.{old}": f"blocks.{stage}.{place}.{new}" for old, new in parts}
+    split = {name: name.rpartition(".") for name in weights}
+    return {f"{renames[module]}.{leaf}": weights[name] for name, (module, _, leaf) in split.items()}
 
 
 @BACKBONES.register(NAME)
