@@ -523,7 +523,7 @@ class TestBadFiles:
     def test_unknown_codec(self, tmp_path: Path, isolated: bool) -> None:
         path = write_video(tmp_path / "v.mkv", regular(3))
         path.write_bytes(path.read_bytes().replace(b"V_MPEG4/ISO/AVC", b"V_MPEG4/ISO/XYZ"))
-        self.refused(path, isolated, "does not know")
+        self.refused(path, isolated, "FFmpeg cannot read")
 
     def test_nothing_decodable(self, tmp_path: Path, isolated: bool) -> None:
         path = write_video(tmp_path / "v.mp4", regular(20), gop=100)
