@@ -1,8 +1,4 @@
-"""`sspvs extract`: frame features of many videos into one h5 file.
-
-Exit status: 0 when every video is in the file; 1 when some could not be used and the rest are in the file; 2 when
-none could be used, and then nothing is written.
-"""
+"""`sspvs extract`: frame features of many videos into one h5 file."""
 
 from __future__ import annotations
 

@@ -49,7 +49,8 @@ class Backbone(ABC):
         class DinoV2(Backbone): ...
 
     `load_backbone("dinov2:REST", ...)` calls it with REST (empty without a colon) and the keywords `device`,
-    `precision`, `download` and `threads`. Heavy packages are imported by the constructor, not by the module.
+    `precision`, `download` and `threads`. Heavy packages are imported by the constructor, not by the module. Another
+    package adds one through the entry-point group `sspvs.backbones`, or by importing the module that registers it.
 
     Attributes:
         name: What made the features, as in the fingerprint.
