@@ -19,9 +19,10 @@ from sspvs.errors import SspvsError, VideoError, local_only, reason
 from sspvs.features.backbones import Backbone
 from sspvs.features.resumable import ExtractionReport, Job, Outcome, run_jobs
 from sspvs.table import pack_video
-from sspvs.types import Fingerprint, FloatArray, FrameFeatures, ImageArray, IntArray
+from sspvs.types import FloatArray, FrameFeatures, ImageArray, IntArray
 from sspvs.video import open_video
 
+Encode = Callable[[ImageArray], FloatArray]
 Progress = Callable[[float, float], None]
 """Called with the seconds of a video decoded so far, and its length in seconds (0 when unknown)."""
 WIDTH_PIXELS = 160
@@ -102,11 +103,17 @@ def extract_video(
     """
     local_only(path)
     with video_bar(Path(path).name, show=progress) as advance:
-        return _extract(path, backbone, sampling, thumbnails, advance)
+        return _extract(path, backbone, backbone.encode, sampling, advance, thumbnails=thumbnails)
 
 
 def _extract(
-    path: str | os.PathLike[str], backbone: Backbone, sampling: Sampling, thumbnails: bool, progress: Progress
+    path: str | os.PathLike[str],
+    backbone: Backbone,
+    encode: Encode,
+    sampling: Sampling,
+    progress: Progress,
+    *,
+    thumbnails: bool = False,
 ) -> ExtractedVideo:
     encoded: list[FloatArray] = []
     picks: list[IntArray] = []
@@ -114,7 +121,7 @@ def _extract(
     with open_video(Path(path), decoder=sampling.decoder, time_limit_seconds=sampling.time_limit_seconds) as reader:
         info = reader.info
         for chunk in reader.sample(sampling.rate_hz, backbone.resize, chunk_frames=sampling.batch_size):
-            encoded.append(backbone.encode(chunk.frames))  # (C, D)
+            encoded.append(encode(chunk.frames))  # (C, D)
             picks.append(chunk.picks)
             if thumbnails:
                 pictures += thumbnail_jpegs(chunk.pictures, info.width, info.height)
@@ -146,10 +153,16 @@ def _extract(
     )
 
 
-def extract_job(job: Job, backbone: Backbone, sampling: Sampling, progress: Progress = lambda *_: None) -> Outcome:
+def extract_job(
+    job: Job,
+    backbone: Backbone,
+    sampling: Sampling,
+    progress: Progress = lambda *_: None,
+    encode: Encode | None = None,
+) -> Outcome:
     """Extract one of many videos: whatever it meets becomes an outcome, not an error, and the rest go on."""
     try:
-        video = _extract(job.path, backbone, sampling, False, progress).features
+        video = _extract(job.path, backbone, encode or backbone.encode, sampling, progress).features
         packed = pack_video(job.group, video, job.source)
     except Exception as error:
         return Outcome(job, reason=reason(error))
@@ -194,38 +207,25 @@ def extract_to_file(
         raise ValueError(f"workers must be at least 1, got {workers}")
 
     def produce(jobs: Sequence[Job]) -> Iterator[Outcome]:
-        shared = _Shared(backbone)
+        turn, stop = threading.Lock(), threading.Event()
+
+        def encode(frames: ImageArray) -> FloatArray:
+            with turn:
+                if stop.is_set():
+                    raise _StoppedError
+                return backbone.encode(frames)
 
         def one(job: Job) -> Outcome:
             with bar.video(job.path.name) as advance:
-                return extract_job(job, shared, sampling, advance)
+                return extract_job(job, backbone, sampling, advance, encode)
 
         with VideosBar(len(jobs), show=progress) as bar:
             if workers == 1:
                 yield from map(one, jobs)
             else:
-                yield from _side_by_side(one, jobs, workers, shared)
+                yield from _side_by_side(one, jobs, workers, stop)
 
     return run_jobs(paths, out, backbone.fingerprint(sampling.rate_hz), produce, overwrite=overwrite)
-
-
-class _Shared(Backbone):
-    """A backbone used from several threads, one at a time, until `stop` is set."""
-
-    def __init__(self, backbone: Backbone) -> None:
-        self._backbone = backbone
-        self.name, self.feature_dim, self.resize = backbone.name, backbone.feature_dim, backbone.resize
-        self._turn = threading.Lock()
-        self.stop = threading.Event()
-
-    def encode(self, frames: ImageArray) -> FloatArray:
-        with self._turn:
-            if self.stop.is_set():
-                raise _StoppedError
-            return self._backbone.encode(frames)
-
-    def fingerprint(self, rate_hz: float) -> Fingerprint:
-        return self._backbone.fingerprint(rate_hz)
 
 
 class _StoppedError(BaseException):
@@ -233,7 +233,7 @@ class _StoppedError(BaseException):
 
 
 def _side_by_side(
-    one: Callable[[Job], Outcome], jobs: Sequence[Job], workers: int, shared: _Shared
+    one: Callable[[Job], Outcome], jobs: Sequence[Job], workers: int, stop: threading.Event
 ) -> Iterator[Outcome]:
     """Outcomes as they come, `workers` videos at a time; on an error the others stop at their next batch."""
     waiting = iter(jobs)
@@ -248,7 +248,7 @@ def _side_by_side(
             for future in finished:
                 yield future.result()
     finally:
-        shared.stop.set()
+        stop.set()
         pool.shutdown(wait=True, cancel_futures=True)
 
 
