@@ -154,11 +154,7 @@ def _extract(
 
 
 def extract_job(
-    job: Job,
-    backbone: Backbone,
-    sampling: Sampling,
-    progress: Progress = lambda *_: None,
-    encode: Encode | None = None,
+    job: Job, backbone: Backbone, sampling: Sampling, progress: Progress = lambda *_: None, encode: Encode | None = None
 ) -> Outcome:
     """Extract one of many videos: whatever it meets becomes an outcome, not an error, and the rest go on."""
     try:
