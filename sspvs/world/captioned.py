@@ -216,20 +216,13 @@ def _damaged(path: Path, error: Exception) -> DatasetError:
 
 
 def _concepts(entries: list[_Entry]) -> tuple[Concept, ...]:
-    """Concepts in the order of category and name; they also go by words of their captions."""
-    captions: dict[tuple[str, str], list[str]] = {}
+    """Concepts in the order of category and name; each also goes by two words of a caption (`office towers`)."""
+    names: dict[tuple[str, str], dict[str, None]] = {}  # in order, each once
     for entry in entries:
-        captions.setdefault((entry.category, entry.concept), []).append(entry.caption)
+        words = [word for word in re.findall(r"[\w'-]+", entry.caption.lower()) if word not in _DULL]
+        own = names.setdefault((entry.category, entry.concept), {entry.concept: None})
+        own.setdefault(" ".join(words[:2]))
     return tuple(
-        Concept(name, category, (name, *_other_names(name, captions[category, name])), (category,))
-        for category, name in sorted(captions)
+        Concept(name, category, tuple(filter(None, names[category, name])), (category,))
+        for category, name in sorted(names)
     )
-
-
-def _other_names(name: str, captions: list[str]) -> list[str]:
-    """The first two informative words of each caption, such as `office towers`."""
-    others = []
-    for caption in captions:
-        words = [word for word in re.findall(r"[\w'-]+", caption.lower()) if word not in _DULL]
-        others.append(" ".join(words[:2]))
-    return [other for other in dict.fromkeys(others) if other and other != name]
