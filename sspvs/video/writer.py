@@ -104,9 +104,8 @@ def write_clips(
     with ExitStack() as stack:
         # The child comes first: it removes the file where this process is killed while it waits.
         child = stack.enter_context(closing(DecodingChild(str(source), time_limit_seconds))) if isolated else None
+        bar = stack.enter_context(tqdm(total=total, unit="s", desc="writing", disable=None if progress else True))
         partial = stack.enter_context(atomic_file(out_path))
-        shown = None if progress else True
-        bar = stack.enter_context(tqdm(total=total, unit="s", desc="writing", disable=shown))
 
         def advance(seconds: float) -> None:
             bar.update(round(seconds, 1) - bar.n)
