@@ -22,8 +22,7 @@ from sspvs.report.evaluation_page import write_evaluation_page
 from sspvs.report.evaluation_table import comparison_table, render_text
 from sspvs.table.text import TextFields
 from sspvs.world.film import draw_video
-from sspvs.world.painted import PLACES, PaintedClip
-from sspvs.world.things import THINGS
+from sspvs.world.painted import PLACES, THINGS, PaintedClip
 
 _SHOTS = (
     ("sailboat", 4.0), ("fish", 3.5), ("kite", 4.0), ("sailboat", 3.0), ("lighthouse", 4.5), ("car", 3.5),

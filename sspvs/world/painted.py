@@ -11,7 +11,7 @@ from PIL import Image
 
 from sspvs.types import FloatArray, ImageArray
 from sspvs.world.canvas import WIDTH, Brush, Canvas, Colour, Look, Point, mixed, tinted
-from sspvs.world.things import THINGS
+from sspvs.world.things import THINGS as THINGS
 
 _PAINT = 41  # what the generator is for, beside the seed
 _STAINS = (9, 16)  # cells of the texture that lies over a picture
