@@ -12,7 +12,7 @@ from drawn_dataset import drawn_video
 from sspvs.table import write_dataset
 from sspvs.types import Annotations, Fingerprint, FrameFeatures
 from sspvs.world import WorldSettings, write_world
-from sspvs.world.worlds import WorldSource
+from sspvs.world.writing import WorldSource
 
 WIDTH = 16
 WORLD: dict[str, Any] = {

@@ -85,10 +85,10 @@ def _gpu() -> str:
 
 
 def _report_backbones() -> bool:
-    from sspvs.features.backbones import available_backbones
+    from sspvs.features.backbones import list_backbones
 
     print("\nbackbones (best first; `auto` takes the first that is there)")
-    found = available_backbones()
+    found = list_backbones()
     for status in found:
         print(f"  {status.name}: {'yes' if status.available else 'no'}   looked in {status.looked_in}")
         if status.remedy:

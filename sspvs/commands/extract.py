@@ -1,8 +1,4 @@
-"""`sspvs extract`: frame features of many videos into one h5 file.
-
-Exit status: 0 when every video is in the file; 1 when some could not be used and the rest are in the file; 2 when
-none could be used, and then nothing is written.
-"""
+"""`sspvs extract`: frame features of many videos into one h5 file."""
 
 from __future__ import annotations
 
@@ -15,6 +11,7 @@ from typing import TYPE_CHECKING
 from sspvs.commands.arguments import add_extraction_arguments, add_videos_arguments, search
 from sspvs.errors import VideoError, about
 from sspvs.overwriting import refuse_inputs
+from sspvs.schema import refuse
 
 if TYPE_CHECKING:
     from sspvs.features.resumable import ExtractionReport
@@ -42,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Extract, and say what was done."""
+    """Extract, and print what was done."""
     _check(args)
     paths = search(args).videos
     refuse_inputs([args.out], paths)
@@ -54,9 +51,9 @@ def run(args: argparse.Namespace) -> int:
     if not report.extracted and not report.kept:
         if len(report.failed) == 1:
             raise VideoError(about(*report.failed[0]))
-        _tell_failures(report)
+        _print_failures(report)
         raise VideoError(f"none of the {len(report.failed)} videos could be used; nothing was written")
-    _tell_failures(report)
+    _print_failures(report)
     for group, warning in report.warnings:
         print(f"warning: {group}: {warning}", file=sys.stderr)
     print(_last_line(report))
@@ -65,28 +62,23 @@ def run(args: argparse.Namespace) -> int:
 
 def _check(args: argparse.Namespace) -> None:
     """Report every wrong setting at once, before any work is done."""
-    problems = []
-    if not 0 < args.rate <= 1000:
-        problems.append(f"--rate must be in (0, 1000] Hz, got {args.rate}")
-    if args.workers is not None and args.workers < 1:
-        problems.append(f"--workers must be at least 1, got {args.workers}")
-    if args.batch_size is not None and args.batch_size < 1:
-        problems.append(f"--batch-size must be at least 1, got {args.batch_size}")
-    if not args.time_limit > 0:
-        problems.append(f"--time-limit must be positive, got {args.time_limit}")
-    if args.max_damaged is not None and not 0 <= args.max_damaged <= 1:
-        problems.append(f"--max-damaged must be between 0 and 1, got {args.max_damaged}")
-    if args.ray_address is not None and args.engine != "ray":
-        problems.append("--ray-address goes with --engine ray")
-    if problems:
-        raise ValueError("; ".join(problems))
+    rules = {
+        f"--rate must be in (0, 1000] Hz, got {args.rate}": 0 < args.rate <= 1000,
+        f"--workers must be at least 1, got {args.workers}": args.workers is None or args.workers >= 1,
+        f"--batch-size must be at least 1, got {args.batch_size}": args.batch_size is None or args.batch_size >= 1,
+        f"--time-limit must be positive, got {args.time_limit}": args.time_limit > 0,
+        f"--max-damaged must be between 0 and 1, got {args.max_damaged}": 0 <= (args.max_damaged or 0) <= 1,
+        "--ray-address goes with --engine ray": args.ray_address is None or args.engine == "ray",
+    }
+    refuse("", [message for message, holds in rules.items() if not holds])
 
 
 def _extract(args: argparse.Namespace, paths: list[Path]) -> ExtractionReport:
     from sspvs.features.backbones import load_backbone
     from sspvs.features.extract import MAX_DAMAGED, Sampling, extract_to_file
 
-    backbone = load_backbone(args.backbone, device=args.device, precision=args.precision, download=args.download)
+    options = {"device": args.device, "precision": args.precision, "download": args.download}
+    backbone = load_backbone(args.backbone, **options)
     print(f"backbone {backbone.name}: {backbone.reason}")
     on_gpu = backbone.device.startswith("cuda")
     sampling = Sampling(
@@ -100,14 +92,7 @@ def _extract(args: argparse.Namespace, paths: list[Path]) -> ExtractionReport:
         from sspvs.features.ray_engine import CPUS_PER_ACTOR, extract_with_ray
 
         name = backbone.name if args.backbone == "auto" else args.backbone  # what auto took here, on every node
-        load = partial(
-            load_backbone,
-            name,
-            device=args.device,
-            precision=args.precision,
-            download=args.download,
-            threads=None if on_gpu else CPUS_PER_ACTOR,
-        )
+        load = partial(load_backbone, name, **options, threads=None if on_gpu else CPUS_PER_ACTOR)
         return extract_with_ray(
             paths,
             args.out,
@@ -120,18 +105,13 @@ def _extract(args: argparse.Namespace, paths: list[Path]) -> ExtractionReport:
             overwrite=args.overwrite,
             progress=True,
         )
+    workers = args.workers or LOCAL_WORKERS
     return extract_to_file(
-        paths,
-        args.out,
-        backbone,
-        sampling,
-        workers=args.workers or LOCAL_WORKERS,
-        overwrite=args.overwrite,
-        progress=True,
+        paths, args.out, backbone, sampling, workers=workers, overwrite=args.overwrite, progress=True
     )
 
 
-def _tell_failures(report: ExtractionReport) -> None:
+def _print_failures(report: ExtractionReport) -> None:
     for path, reason in report.failed:
         print(f"error: {about(path, reason)}", file=sys.stderr)
 

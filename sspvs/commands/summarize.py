@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import fields
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sspvs.commands.arguments import (
     add_extraction_arguments,
@@ -71,27 +72,9 @@ def run(args: argparse.Namespace) -> int:
     from sspvs.pipeline import SummarySettings, load_tools
     from sspvs.pipeline.output import check_folder, check_writable
 
-    settings = SummarySettings(
-        ratio=args.ratio,
-        duration=args.duration,
-        max_shots=args.max_shots,
-        min_shot_seconds=args.min_shot_seconds,
-        title=args.title,
-        query=args.query,
-        category=args.category,
-        scorer=args.scorer,
-        combine=args.combine,
-        post=args.post,
-        segmenter=args.segmenter,
-        **_given(kts_penalty=args.kts_penalty, max_damaged=args.max_damaged),
-        shot_seconds=args.shot_seconds,
-        shots=args.shots,
-        shots_unit=args.shots_unit,
-        rate_hz=args.rate,
-        decoder=args.decoder,
-        time_limit_seconds=args.time_limit,
-        device=args.device,
-    )
+    options = {**vars(args), "rate_hz": args.rate, "time_limit_seconds": args.time_limit}
+    given = {item.name: options[item.name] for item in fields(SummarySettings) if options.get(item.name) is not None}
+    settings = SummarySettings(**given)
     args.out = args.out or default_out(args.videos)
     found = search(args)
     one = found.videos[0] if len(found.videos) == 1 and not args.videos[0].is_dir() else None
@@ -128,11 +111,6 @@ def _is_of_another(folder: Path, video: Path) -> bool:
 
     known = SourceStamp.from_dict(source)
     return known is None or known.place != SourceStamp.of(video).place
-
-
-def _given(**values: float | None) -> dict[str, Any]:
-    """The options that were given; the others keep the defaults of `SummarySettings`."""
-    return {name: value for name, value in values.items() if value is not None}
 
 
 def _summarize_one(video: Path, out: Path, tools: Tools) -> None:

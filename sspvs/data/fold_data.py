@@ -36,7 +36,7 @@ from sspvs.table import DatasetStore, FeatureMemory, FeatureStream, StreamReader
 from sspvs.table.table import check_alike, with_facts
 from sspvs.table.text import TextFields
 from sspvs.types import Annotations, Fingerprint, FloatArray
-from sspvs.world.worlds import WorldDataset, WorldSource, dataset_of_world
+from sspvs.world.writing import WorldDataset, WorldSource, dataset_of_world
 
 logger = logging.getLogger(__name__)
 Batch = TypeVar("Batch")

@@ -35,7 +35,7 @@ from sspvs.table import FeatureKind, Video, VideoTable
 from sspvs.table.table import check_alike
 from sspvs.table.text import TextSettings, TokenFields, assemble_tokens
 from sspvs.types import Fingerprint, FloatArray, IntArray
-from sspvs.world.worlds import WorldSource, manifests_of_world
+from sspvs.world.writing import WorldSource, manifests_of_world
 
 logger = logging.getLogger(__name__)
 PretrainLoader: TypeAlias = BatchLoader[PretrainBatch]

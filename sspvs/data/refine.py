@@ -25,7 +25,7 @@ from sspvs.data.unlabelled import Unlabelled, held_out, likely_width, load_unlab
 from sspvs.errors import DatasetError, SspvsError, listed, one_line
 from sspvs.table import FeatureMemory, Video, VideoTable, check_features
 from sspvs.types import Annotations, Fingerprint, FloatArray, IntArray
-from sspvs.world.worlds import WorldSource, unlabelled_of_world
+from sspvs.world.writing import WorldSource, unlabelled_of_world
 
 logger = logging.getLogger(__name__)
 RefineLoader: TypeAlias = BatchLoader[RefineBatch]

@@ -25,7 +25,7 @@ from sspvs.models.tokenizers import Tokenizer, load_tokenizer
 from sspvs.table import VideoTable
 from sspvs.table.text import TextSettings, TokenFields, assemble_tokens, tokenize
 from sspvs.types import Annotations, FloatArray, IntArray
-from sspvs.world.worlds import WorldSource
+from sspvs.world.writing import WorldSource
 
 logger = logging.getLogger(__name__)
 SummarizeLoader: TypeAlias = BatchLoader[SummarizeBatch]

@@ -17,9 +17,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from sspvs.selection.budget import DEFAULT_RATIO
 from sspvs.selection.knapsack import knapsack, knapsack_many
-from sspvs.selection.summary import shot_scores
+from sspvs.selection.summary import DEFAULT_RATIO, shot_scores
 from sspvs.types import BoolArray, FloatArray, Shots
 
 _ROUND_OFF = 1e-9

@@ -1,6 +1,6 @@
-"""From frames to feature vectors, and the files that hold them.
+"""From frames to feature vectors.
 
 `backbones` are named frame encoders, each with its own preprocessing and weights; `text` compares frames with
-a sentence; `transnet` finds hard cuts; `extract` runs a backbone over videos; `store` reads and writes
-feature files. Import the part you need: nothing is imported here.
+a sentence; `transnet` finds hard cuts; `extract` runs a backbone over videos, `ray_engine` does so on a cluster, and
+`resumable` keeps what is finished. Import the part you need: nothing is imported here.
 """

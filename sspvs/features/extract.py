@@ -1,4 +1,4 @@
-"""Small pictures of the picks, for reports."""
+"""Features of one video, or of many into one file, with progress bars on stderr where that is a terminal."""
 
 from __future__ import annotations
 
@@ -7,48 +7,27 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from sspvs.errors import SspvsError, VideoError, local_only, reason
 from sspvs.features.backbones import Backbone
-from sspvs.features.progress import Progress, VideosBar, video_bar
 from sspvs.features.resumable import ExtractionReport, Job, Outcome, run_jobs
 from sspvs.table import pack_video
-from sspvs.types import DecodeReport, Fingerprint, FloatArray, FrameFeatures, ImageArray, IntArray
+from sspvs.types import FloatArray, FrameFeatures, ImageArray, IntArray
 from sspvs.video import open_video
 
+Encode = Callable[[ImageArray], FloatArray]
+Progress = Callable[[float, float], None]
+"""Called with the seconds of a video decoded so far, and its length in seconds (0 when unknown)."""
 WIDTH_PIXELS = 160
 MAX_HEIGHT_PIXELS = 480  # of a very tall picture
 JPEG_QUALITY = 80
-
-
-def thumbnail_jpegs(frames: ImageArray, width: int, height: int) -> list[bytes]:
-    """Each frame as a small JPEG at the video's own aspect, whatever shape the network asked for.
-
-    Args:
-        frames: (C, H, W, 3) uint8 RGB, possibly squashed.
-        width: Displayed width of the video in pixels.
-        height: Displayed height of the video in pixels.
-
-    Returns:
-        C JPEG files, `WIDTH_PIXELS` wide.
-    """
-    from PIL import Image
-
-    tall = round(WIDTH_PIXELS * height / width) if width > 0 and height > 0 else WIDTH_PIXELS
-    size = (WIDTH_PIXELS, min(max(1, tall), MAX_HEIGHT_PIXELS))
-    pictures = []
-    for frame in frames:
-        buffer = io.BytesIO()
-        Image.fromarray(frame).resize(size, Image.Resampling.BILINEAR).save(buffer, "JPEG", quality=JPEG_QUALITY)
-        pictures.append(buffer.getvalue())
-    return pictures
-
-
 MAX_DAMAGED = 1 / 3
 """A video may have this share of damaged frames and still be used."""
 
@@ -59,11 +38,11 @@ class NotFiniteError(SspvsError):
 
 @dataclass(frozen=True)
 class ExtractedVideo:
-    """One video's features and, when asked for, pictures.
+    """One video's features and, where wanted, pictures.
 
     Attributes:
         features: The features with all that is needed to go back to the video.
-        thumbnails: One JPEG a pick; empty unless asked for.
+        thumbnails: One JPEG a pick, or none.
     """
 
     features: FrameFeatures
@@ -91,14 +70,6 @@ class Sampling:
     def __post_init__(self) -> None:
         if not 0 <= self.max_damaged <= 1:
             raise ValueError(f"max_damaged must be between 0 and 1, got {self.max_damaged}")
-
-    def check_damage(self, path: str | os.PathLike[str], decode: DecodeReport) -> None:
-        """Refuse a video that is mostly damage: its pictures would be smears, and scored as such."""
-        if decode.corrupt_frames > self.max_damaged * decode.all_frames:
-            raise VideoError(
-                f"{path}: {decode.corrupt_frames} of {decode.all_frames} frames are damaged, or predicted from "
-                f"damaged ones, more than {self.max_damaged:.0%} of them; --max-damaged 1 uses it all the same"
-            )
 
 
 DEFAULT_SAMPLING = Sampling()
@@ -131,12 +102,18 @@ def extract_video(
         ValueError: An argument is out of range.
     """
     local_only(path)
-    with video_bar(Path(path).name, show=progress) as told:
-        return _extract(path, backbone, sampling, thumbnails, told)
+    with video_bar(Path(path).name, show=progress) as advance:
+        return _extract(path, backbone, backbone.encode, sampling, advance, thumbnails=thumbnails)
 
 
 def _extract(
-    path: str | os.PathLike[str], backbone: Backbone, sampling: Sampling, thumbnails: bool, told: Progress
+    path: str | os.PathLike[str],
+    backbone: Backbone,
+    encode: Encode,
+    sampling: Sampling,
+    progress: Progress,
+    *,
+    thumbnails: bool = False,
 ) -> ExtractedVideo:
     encoded: list[FloatArray] = []
     picks: list[IntArray] = []
@@ -144,13 +121,17 @@ def _extract(
     with open_video(Path(path), decoder=sampling.decoder, time_limit_seconds=sampling.time_limit_seconds) as reader:
         info = reader.info
         for chunk in reader.sample(sampling.rate_hz, backbone.resize, chunk_frames=sampling.batch_size):
-            encoded.append(backbone.encode(chunk.frames))  # (C, D)
+            encoded.append(encode(chunk.frames))  # (C, D)
             picks.append(chunk.picks)
             if thumbnails:
                 pictures += thumbnail_jpegs(chunk.pictures, info.width, info.height)
-            told(float(chunk.seconds[-1]), info.duration_seconds)
+            progress(float(chunk.seconds[-1]), info.duration_seconds)
         timeline, decode, change = reader.timeline, reader.decode_report, reader.frame_change
-    sampling.check_damage(path, decode)
+    if decode.corrupt_frames > sampling.max_damaged * decode.all_frames:  # smears, which would be scored as pictures
+        raise VideoError(
+            f"{path}: {decode.corrupt_frames} of {decode.all_frames} frames are damaged, or predicted from damaged "
+            f"ones, more than {sampling.max_damaged:.0%} of them; --max-damaged 1 uses it all the same"
+        )
     features = np.concatenate(encoded).astype(np.float32, copy=False)  # (T, D)
     if not np.isfinite(features).all():
         raise NotFiniteError(
@@ -173,14 +154,11 @@ def _extract(
 
 
 def extract_job(
-    job: Job,
-    backbone: Backbone,
-    sampling: Sampling,
-    told: Progress = lambda *_: None,
+    job: Job, backbone: Backbone, sampling: Sampling, progress: Progress = lambda *_: None, encode: Encode | None = None
 ) -> Outcome:
     """Extract one of many videos: whatever it meets becomes an outcome, not an error, and the rest go on."""
     try:
-        video = _extract(job.path, backbone, sampling, False, told).features
+        video = _extract(job.path, backbone, encode or backbone.encode, sampling, progress).features
         packed = pack_video(job.group, video, job.source)
     except Exception as error:
         return Outcome(job, reason=reason(error))
@@ -225,38 +203,25 @@ def extract_to_file(
         raise ValueError(f"workers must be at least 1, got {workers}")
 
     def produce(jobs: Sequence[Job]) -> Iterator[Outcome]:
-        shared = _Shared(backbone)
+        turn, stop = threading.Lock(), threading.Event()
+
+        def encode(frames: ImageArray) -> FloatArray:
+            with turn:
+                if stop.is_set():
+                    raise _StoppedError
+                return backbone.encode(frames)
 
         def one(job: Job) -> Outcome:
-            with bar.video(job.path.name) as told:
-                return extract_job(job, shared, sampling, told)
+            with bar.video(job.path.name) as advance:
+                return extract_job(job, backbone, sampling, advance, encode)
 
         with VideosBar(len(jobs), show=progress) as bar:
             if workers == 1:
                 yield from map(one, jobs)
             else:
-                yield from _side_by_side(one, jobs, workers, shared)
+                yield from _side_by_side(one, jobs, workers, stop)
 
     return run_jobs(paths, out, backbone.fingerprint(sampling.rate_hz), produce, overwrite=overwrite)
-
-
-class _Shared(Backbone):
-    """A backbone used from several threads, one at a time, that can be told to stop."""
-
-    def __init__(self, backbone: Backbone) -> None:
-        self._backbone = backbone
-        self.name, self.feature_dim, self.resize = backbone.name, backbone.feature_dim, backbone.resize
-        self._turn = threading.Lock()
-        self.stop = threading.Event()
-
-    def encode(self, frames: ImageArray) -> FloatArray:
-        with self._turn:
-            if self.stop.is_set():
-                raise _StoppedError
-            return self._backbone.encode(frames)
-
-    def fingerprint(self, rate_hz: float) -> Fingerprint:
-        return self._backbone.fingerprint(rate_hz)
 
 
 class _StoppedError(BaseException):
@@ -264,7 +229,7 @@ class _StoppedError(BaseException):
 
 
 def _side_by_side(
-    one: Callable[[Job], Outcome], jobs: Sequence[Job], workers: int, shared: _Shared
+    one: Callable[[Job], Outcome], jobs: Sequence[Job], workers: int, stop: threading.Event
 ) -> Iterator[Outcome]:
     """Outcomes as they come, `workers` videos at a time; on an error the others stop at their next batch."""
     waiting = iter(jobs)
@@ -279,5 +244,78 @@ def _side_by_side(
             for future in finished:
                 yield future.result()
     finally:
-        shared.stop.set()
+        stop.set()
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def thumbnail_jpegs(frames: ImageArray, width: int, height: int) -> list[bytes]:
+    """Each frame as a small JPEG at the video's own aspect, whatever shape the network takes."""
+    from PIL import Image
+
+    tall = round(WIDTH_PIXELS * height / width) if width > 0 and height > 0 else WIDTH_PIXELS
+    size = (WIDTH_PIXELS, min(max(1, tall), MAX_HEIGHT_PIXELS))
+    pictures = []
+    for frame in frames:
+        buffer = io.BytesIO()
+        Image.fromarray(frame).resize(size, Image.Resampling.BILINEAR).save(buffer, "JPEG", quality=JPEG_QUALITY)
+        pictures.append(buffer.getvalue())
+    return pictures
+
+
+@contextmanager
+def video_bar(name: str, *, show: bool) -> Iterator[Progress]:
+    """A bar for one video."""
+    layout = "{desc}{percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} s of video [{elapsed}<{remaining}]"
+    with tqdm(desc=shorten(name), total=1, leave=False, disable=None if show else True, bar_format=layout) as bar:
+
+        def advance(seconds: float, length: float) -> None:
+            bar.total = max(length, seconds)
+            bar.update(seconds - bar.n)
+
+        yield advance
+
+
+class VideosBar:
+    """One bar for many videos, each counting by the part of it that is decoded; safe to use from threads."""
+
+    def __init__(self, n_videos: int, *, show: bool) -> None:
+        layout = "{desc}{percentage:3.0f}%|{bar}| {n:.1f}/{total} videos [{elapsed}<{remaining}{postfix}]"
+        self._bar = tqdm(total=n_videos, leave=False, disable=None if show else True, bar_format=layout)
+        self._lock = threading.Lock()
+        self._seconds = 0.0
+
+    def __enter__(self) -> VideosBar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    @contextmanager
+    def video(self, name: str) -> Iterator[Progress]:
+        """One of the videos; it counts as whole when the block ends, however it ends."""
+        part, before = 0.0, 0.0
+
+        def advance(seconds: float, length: float) -> None:
+            nonlocal part, before
+            now = min(seconds / length, 1.0) if length > 0 else part
+            self._advance(now - part, seconds - before, name)
+            part, before = now, seconds
+
+        try:
+            yield advance
+        finally:
+            self._advance(1.0 - part, 0.0, name)
+
+    def _advance(self, videos: float, seconds: float, name: str) -> None:
+        with self._lock:
+            self._seconds += seconds
+            self._bar.set_description(shorten(name), refresh=False)
+            self._bar.set_postfix_str(f"{self._seconds:.0f} s of video", refresh=False)
+            self._bar.update(videos)
+
+
+def shorten(name: str, width: int = 30) -> str:
+    """A name that leaves room for the bar: its middle goes first."""
+    if len(name) <= width:
+        return name
+    return f"{name[: width // 2 - 1]}...{name[-(width // 2) :]}"

@@ -19,8 +19,7 @@ from typing import Any
 
 from sspvs.errors import MissingExtraError, SspvsError
 from sspvs.features.backbones import Backbone
-from sspvs.features.extract import DEFAULT_SAMPLING, Sampling, extract_job
-from sspvs.features.progress import VideosBar
+from sspvs.features.extract import DEFAULT_SAMPLING, Sampling, VideosBar, extract_job
 from sspvs.features.resumable import ExtractionReport, Job, Outcome, run_jobs
 from sspvs.table import SourceStamp
 from sspvs.types import Fingerprint
@@ -43,22 +42,11 @@ def extract_with_ray(
     overwrite: bool = False,
     progress: bool = False,
 ) -> ExtractionReport:
-    """Features of many videos, into one file, computed by Ray.
+    """Features of many videos, into one file, as `extract_to_file` makes them, but computed by Ray.
 
-    Args:
-        paths: The videos.
-        out: The feature file to make or add to.
-        load: Loads the backbone; called once in each actor, so it must be picklable.
-        fingerprint: What that backbone makes, with the sampling rate; an actor whose backbone differs is refused.
-        sampling: How videos are looked at; its rate is the fingerprint's.
-        address: A running cluster (`auto`, `host:6379`, `ray://host:10001`); None starts Ray on this machine.
-        workers: The most actors; None takes as many as there is room for.
-        on_gpu: Give each actor a GPU.
-        overwrite: Replace `out` instead of adding to it.
-        progress: Show a progress bar; quiet when stderr is no terminal.
-
-    Returns:
-        What was done, kept and refused.
+    `load` makes the backbone in each actor, so it must be picklable; an actor whose backbone has another fingerprint is
+    refused. `address` is a running cluster (`auto`, `host:6379`, `ray://host:10001`); None starts Ray on this machine.
+    `workers` is the most actors; None takes as many as there is room for, each with a GPU where `on_gpu` is set.
 
     Raises:
         MissingExtraError: Ray is not installed.
@@ -104,15 +92,9 @@ class _Actor:
             outcome = extract_job(job, self._backbone, self._sampling)
         except Exception as error:
             fatal = str(error) if isinstance(error, SspvsError) else f"{type(error).__name__}: {error}"
-        return {
-            "index": row["index"],
-            "fatal": " ".join(fatal.split()),
-            "packed": outcome.packed,
-            "reason": outcome.reason,
-            "n_frames": outcome.n_frames,
-            "n_picks": outcome.n_picks,
-            "warnings": json.dumps(outcome.warnings),
-        }
+        made = {name: getattr(outcome, name) for name in ("packed", "reason", "n_frames", "n_picks")}
+        warnings = json.dumps(outcome.warnings)
+        return {"index": row["index"], "fatal": " ".join(fatal.split()), "warnings": warnings, **made}
 
     def _checked(self) -> Backbone:
         backbone, expected = self._load(), self._fingerprint
@@ -150,13 +132,8 @@ def _rows(
     import ray
 
     items = [
-        {
-            "index": i,
-            "path": os.fsencode(job.path.resolve()),
-            "group": job.group,
-            "source": json.dumps(asdict(job.source)),
-        }
-        for i, job in enumerate(jobs)
+        {"index": index, "path": os.fsencode(job.path.resolve()), "group": job.group, "source": source}
+        for index, (job, source) in enumerate((job, json.dumps(asdict(job.source))) for job in jobs)
     ]
     resources = ray.cluster_resources()
     cpus = min(CPUS_PER_ACTOR, max(1, int(resources.get("CPU", 1))))
@@ -195,7 +172,7 @@ def _ray_running(address: str | None) -> Iterator[None]:
     ray.data.DataContext.get_current().enable_progress_bars = False
     log = logging.getLogger("ray.data")
     level = log.level
-    log.setLevel(logging.CRITICAL)  # what fails is told once, by us
+    log.setLevel(logging.CRITICAL)  # a failure is reported once, as an error of ours
     try:
         yield
     finally:

@@ -31,17 +31,120 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Job:
-    """One video to extract.
+    """One video to extract."""
+
+    path: Path  # the video, as given
+    group: str  # its group in the feature file
+    source: SourceStamp  # the file as it was when the run began
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one job."""
+
+    job: Job  # the job
+    packed: bytes = b""  # the features as a part file; empty when it failed
+    reason: str = ""  # why it failed, in one line; empty when it did not
+    n_frames: int = 0  # frames decoded
+    n_picks: int = 0  # features made
+    warnings: tuple[str, ...] = ()  # sentences about the video
+
+
+@dataclass(frozen=True)
+class ExtractionReport:
+    """What an extraction of many videos did.
 
     Attributes:
-        path: The video, as given.
-        group: Its group in the feature file.
-        source: The file as it was when the run began.
+        out: The feature file.
+        extracted: Groups made in this run.
+        kept: Groups that were there already, from unchanged videos.
+        failed: (path, reason) of each video that could not be used.
+        warnings: (group, sentence) of each thing decoding met.
+        n_frames: Frames decoded in this run.
+        n_picks: Features made in this run.
+        seconds: How long the run took.
     """
 
-    path: Path
-    group: str
-    source: SourceStamp
+    out: Path
+    extracted: tuple[str, ...]
+    kept: tuple[str, ...]
+    failed: tuple[tuple[Path, str], ...]
+    warnings: tuple[tuple[str, str], ...]
+    n_frames: int
+    n_picks: int
+    seconds: float
+
+
+def run_jobs(
+    paths: Sequence[Path],
+    out: Path,
+    fingerprint: Fingerprint,
+    produce: Callable[[Sequence[Job]], Iterator[Outcome]],
+    *,
+    overwrite: bool = False,
+) -> ExtractionReport:
+    """Extract what is not there yet, keep each video as soon as it is finished, and merge at the end.
+
+    `produce` is the engine: it turns jobs into outcomes, in any order.
+    """
+    began = time.perf_counter()
+    outcomes: list[Outcome] = []
+    with open_parts(out, fingerprint, overwrite=overwrite) as parts:
+        to_do, done, failed = parts.plan(paths)
+        if to_do:
+            for outcome in produce(to_do):
+                if outcome.reason:
+                    failed.append((outcome.job.path, outcome.reason))
+                    continue
+                parts.add(outcome.job, outcome.packed)
+                outcomes.append(replace(outcome, packed=b""))
+        parts.merge(only=[job.group for job in (*to_do, *done)] if overwrite else None)
+    return ExtractionReport(
+        out=out,
+        extracted=tuple(sorted(outcome.job.group for outcome in outcomes)),
+        kept=tuple(sorted(job.group for job in done)),
+        failed=tuple(sorted(failed)),
+        warnings=tuple((o.job.group, warning) for o in outcomes for warning in o.warnings),
+        n_frames=sum(outcome.n_frames for outcome in outcomes),
+        n_picks=sum(outcome.n_picks for outcome in outcomes),
+        seconds=time.perf_counter() - began,
+    )
+
+
+@contextmanager
+def open_parts(out: Path, fingerprint: Fingerprint, *, overwrite: bool = False) -> Iterator[PartsFolder]:
+    """The parts folder of an output file, for one run alone.
+
+    On the way out, whatever happened, a folder without finished videos is removed, and so are the folders made
+    to hold it.
+    """
+    if out.is_dir():
+        raise OutputError(
+            f"{out}: expected a file to write, found a folder; name a file, such as {out / 'features.h5'}"
+        )
+    if out.exists() and not is_h5(out):
+        raise OutputError(f"{out}: exists and is no h5 file, so it is left alone; choose another --out")
+    folder = out.with_name(out.name + ".parts")
+    made = [place for place in (out.parent, *out.parent.parents) if not place.exists()]
+    lock: IO[bytes] | None = None
+    try:
+        try:
+            lock = take_lock(folder / "lock")
+            if lock is None:
+                raise OutputError(f"{out}: another run is writing to it; wait for that run, or choose another --out")
+            parts = PartsFolder(out, folder, fingerprint, overwrite)
+        except OSError as error:
+            raise OutputError(f"{out}: cannot be written: {error.strerror or error}; choose another --out") from error
+        yield parts
+    finally:
+        if lock is not None:
+            with suppress(OSError):  # the lock is still held; the folder may have finished parts
+                (folder / "lock").unlink()
+                folder.rmdir()
+            lock.close()
+        for place in made:
+            with suppress(OSError):  # holds what we wrote, or was never made
+                place.rmdir()
 
 
 class PartsFolder:
@@ -94,13 +197,10 @@ class PartsFolder:
             self._sources[name] = source
 
     def plan(self, paths: Sequence[Path]) -> tuple[list[Job], list[Job], list[tuple[Path, str]]]:
-        """What is to be done, what is already there, and what cannot even be looked at.
+        """Jobs to do, jobs already done, and (path, reason) of files that cannot be read.
 
         A video is recognised by its place, size and time of modification; one that was moved, by its name and
         those. Two videos of the same stem get different groups (`clip`, `clip_2`); what has a group keeps it.
-
-        Returns:
-            Jobs to do, jobs already done, and (path, reason) of files that cannot be read.
         """
         stamps: dict[str, tuple[Path, SourceStamp]] = {}  # by resolved path: a file named twice is one video
         unreadable = []
@@ -128,11 +228,7 @@ class PartsFolder:
         self._parts[job.group] = path
 
     def merge(self, only: Iterable[str] | None = None) -> None:
-        """Put the finished videos, and what the output already has, into the output.
-
-        Args:
-            only: Groups of parts to take; all unless given.
-        """
+        """Put the finished videos, and what the output already has, into the output."""
         chosen = set(self._parts if only is None else only)
         parts = {name: path for name, path in self._parts.items() if name in chosen}
         if not parts:
@@ -143,57 +239,6 @@ class PartsFolder:
         for path in self._parts.values():
             path.unlink(missing_ok=True)
         self._parts.clear()
-
-
-@contextmanager
-def open_parts(out: Path, fingerprint: Fingerprint, *, overwrite: bool = False) -> Iterator[PartsFolder]:
-    """The parts folder of an output file, for one run alone.
-
-    On the way out, whatever happened, a folder without finished videos is removed, and so are the folders made
-    to hold it.
-
-    Args:
-        out: The feature file to make or add to.
-        fingerprint: What makes the features.
-        overwrite: Replace `out` instead of adding to it.
-
-    Raises:
-        OutputError: The place cannot be written to, or another run is writing to it.
-        FingerprintMismatchError: `out`, or an interrupted run's parts, have features of another extractor.
-        FeatureFileError: `out` is no feature file.
-    """
-    if out.is_dir():
-        raise OutputError(
-            f"{out}: expected a file to write, found a folder; name a file, such as {out / 'features.h5'}"
-        )
-    if out.exists() and not is_h5(out):
-        raise OutputError(f"{out}: exists and is no h5 file, so it is left alone; choose another --out")
-    folder = out.with_name(out.name + ".parts")
-    made = [place for place in (out.parent, *out.parent.parents) if not place.exists()]
-    lock: IO[bytes] | None = None
-    try:
-        try:
-            lock = take_lock(folder / "lock")
-            if lock is None:
-                raise OutputError(f"{out}: another run is writing to it; wait for that run, or choose another --out")
-            parts = PartsFolder(out, folder, fingerprint, overwrite)
-        except OSError as error:
-            raise OutputError(f"{out}: cannot be written: {error.strerror or error}; choose another --out") from error
-        yield parts
-    finally:
-        if lock is not None:
-            _tidy(folder)
-            lock.close()
-        for place in made:
-            with suppress(OSError):  # holds what we wrote, or was never made
-                place.rmdir()
-
-
-def _tidy(folder: Path) -> None:
-    """Remove the lock, still held, and the folder, unless it has finished parts."""
-    with suppress(OSError):
-        (folder / "lock").unlink()
-        folder.rmdir()
 
 
 def _refuse_mismatch(found: Fingerprint | None, expected: Fingerprint, where: object, way_out: str) -> None:
@@ -232,93 +277,3 @@ def _part_name(group: str) -> str:
     """A file name for a group's part: readable, short, and distinct where upper and lower case are not."""
     readable = re.sub(r"[^A-Za-z0-9_-]", "_", group)[:60]
     return f"{readable}-{hashlib.sha256(group.encode()).hexdigest()[:12]}.h5"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one job.
-
-    Attributes:
-        job: The job.
-        packed: The features as a part file; empty when it failed.
-        reason: Why it failed, in one line; empty when it did not.
-        n_frames: Frames decoded.
-        n_picks: Features made.
-        warnings: Sentences about the video.
-    """
-
-    job: Job
-    packed: bytes = b""
-    reason: str = ""
-    n_frames: int = 0
-    n_picks: int = 0
-    warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class ExtractionReport:
-    """What an extraction of many videos did.
-
-    Attributes:
-        out: The feature file.
-        extracted: Groups made in this run.
-        kept: Groups that were there already, from unchanged videos.
-        failed: (path, reason) of each video that could not be used.
-        warnings: (group, sentence) of each thing decoding met.
-        n_frames: Frames decoded in this run.
-        n_picks: Features made in this run.
-        seconds: How long the run took.
-    """
-
-    out: Path
-    extracted: tuple[str, ...]
-    kept: tuple[str, ...]
-    failed: tuple[tuple[Path, str], ...]
-    warnings: tuple[tuple[str, str], ...]
-    n_frames: int
-    n_picks: int
-    seconds: float
-
-
-def run_jobs(
-    paths: Sequence[Path],
-    out: Path,
-    fingerprint: Fingerprint,
-    produce: Callable[[Sequence[Job]], Iterator[Outcome]],
-    *,
-    overwrite: bool = False,
-) -> ExtractionReport:
-    """Extract what is not there yet, keep each video as soon as it is finished, and merge at the end.
-
-    Args:
-        paths: The videos.
-        out: The feature file to make or add to.
-        fingerprint: What makes the features.
-        produce: The engine: turns jobs into outcomes, in any order.
-        overwrite: Replace `out` instead of adding to it.
-
-    Returns:
-        What was done, kept and refused.
-    """
-    began = time.perf_counter()
-    outcomes: list[Outcome] = []
-    with open_parts(out, fingerprint, overwrite=overwrite) as parts:
-        to_do, done, failed = parts.plan(paths)
-        if to_do:
-            for outcome in produce(to_do):
-                if outcome.reason:
-                    failed.append((outcome.job.path, outcome.reason))
-                    continue
-                parts.add(outcome.job, outcome.packed)
-                outcomes.append(replace(outcome, packed=b""))
-        parts.merge(only=[job.group for job in (*to_do, *done)] if overwrite else None)
-    return ExtractionReport(
-        out=out,
-        extracted=tuple(sorted(outcome.job.group for outcome in outcomes)),
-        kept=tuple(sorted(job.group for job in done)),
-        failed=tuple(sorted(failed)),
-        warnings=tuple((o.job.group, warning) for o in outcomes for warning in o.warnings),
-        n_frames=sum(outcome.n_frames for outcome in outcomes),
-        n_picks=sum(outcome.n_picks for outcome in outcomes),
-        seconds=time.perf_counter() - began,
-    )

@@ -1,10 +1,10 @@
-"""How well frames fit a text, without a text tower: ConSE on ImageNet classes.
+"""Similarity of frames and a text without a text tower: ConSE on ImageNet classes.
 
 ConSE (Norouzi et al., ICLR 2014, arXiv 1312.5650, section 3.2) places an image among sentences by the convex
 combination of the embeddings of its most probable classes. Here the classes are ImageNet's 1000, embedded with
 their WordNet glosses by MiniLM, so that no training and no download is needed.
 
-It is weak. It knows what looks like one of the 1000 classes (many animals and household things; no people, no
+It is weak. It recognises what looks like one of the 1000 classes (many animals and household things; no people, no
 actions) and only guesses at the rest. On 77 short clips of everyday footage, a random clip of the named concept
 is ranked above a random other clip 81 times in 100, where chance is 50. Use a CLIP backbone when it matters.
 """
@@ -23,21 +23,15 @@ from sspvs.weights.minilm import model_folder, tokenizer_file, weights_file
 
 TOP_CLASSES = 10
 """How many of its most probable classes stand for a frame: T in the paper, which reports 1, 10 and 1000."""
+WIDTH, LAYERS, HEADS, MAX_TOKENS = 384, 6, 12, 256
+NORM_EPSILON = 1e-12
+_PURPOSE = "comparing frames with a text without a CLIP backbone"
 
 
 def conse_similarity(
     features: FloatArray, classifier: Classifier, text: str, top_classes: int = TOP_CLASSES
 ) -> FloatArray:
-    """Cosine between each frame's place among sentences and a text.
-
-    Args:
-        features: (T, D) pooled features of an ImageNet classifier.
-        classifier: Its last layer.
-        text: A title or sentence.
-        top_classes: How many classes stand for a frame, 1 to 1000.
-
-    Returns:
-        (T,) float32 in [-1, 1].
+    """(T,) cosine in [-1, 1] between each frame's place among sentences and a text, from (T, D) pooled features.
 
     Raises:
         MissingExtraError: MiniLM is not installed.
@@ -56,18 +50,7 @@ def conse_similarity(
 
 
 def class_probabilities(features: FloatArray, classifier: Classifier) -> FloatArray:
-    """Softmax of the classifier's logits.
-
-    Args:
-        features: (T, D).
-        classifier: Of width D.
-
-    Returns:
-        (T, 1000) float32, rows sum to 1.
-
-    Raises:
-        ValueError: The widths differ.
-    """
+    """(T, 1000) softmax of the classifier's logits for (T, D) features."""
     if features.ndim != 2 or features.shape[1] != classifier.weight.shape[1]:
         raise ValueError(f"features must be (T, {classifier.weight.shape[1]}), got {features.shape}")
     logits = features.astype(np.float32) @ classifier.weight.T + classifier.bias
@@ -77,18 +60,7 @@ def class_probabilities(features: FloatArray, classifier: Classifier) -> FloatAr
 
 
 def top_weights(probabilities: FloatArray, top_classes: int) -> FloatArray:
-    """Weights of the convex combination: the most probable classes' probabilities, scaled to sum to 1.
-
-    Args:
-        probabilities: (T, C).
-        top_classes: How many classes of each row keep a weight, 1 to C.
-
-    Returns:
-        (T, C), zero outside each row's most probable classes.
-
-    Raises:
-        ValueError: `top_classes` is out of range.
-    """
+    """(T, C) weights of the combination: each row's most probable classes, scaled to sum to 1; the others are 0."""
     n_classes = probabilities.shape[1]
     if not 1 <= top_classes <= n_classes:
         raise ValueError(f"top_classes must be between 1 and {n_classes}, got {top_classes}")
@@ -112,34 +84,13 @@ def class_descriptions() -> tuple[str, ...]:
     return tuple(info.index_to_description(index, detailed=True) for index in range(info.num_classes()))
 
 
-WIDTH, LAYERS, HEADS, MAX_TOKENS = 384, 6, 12, 256
-NORM_EPSILON = 1e-12
-_PURPOSE = "comparing frames with a text without a CLIP backbone"
-
-
 def check_installed() -> None:
-    """Refuse to do without the package, before anything is computed.
-
-    Raises:
-        MissingExtraError: The package with the weights is not installed.
-    """
+    """Refuse to do without the package, before anything is computed."""
     model_folder(_PURPOSE)
 
 
 def embed_sentences(sentences: Sequence[str], batch_size: int = 64) -> FloatArray:
-    """Embeddings of sentences.
-
-    Args:
-        sentences: Any number of them; each is cut at 256 tokens.
-        batch_size: How many go through the network at once.
-
-    Returns:
-        (len(sentences), 384) float32 of unit length.
-
-    Raises:
-        MissingExtraError: The package with the weights is not installed.
-        WeightsNotFoundError: Its weights file is not the expected one.
-    """
+    """(len(sentences), 384) float32 embeddings of unit length; each sentence is cut at 256 tokens."""
     tokenizer, network = _load()
     embedded = np.zeros((len(sentences), WIDTH), np.float32)
     order = sorted(range(len(sentences)), key=lambda index: len(sentences[index]))  # alike in length: little padding

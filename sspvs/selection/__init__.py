@@ -4,7 +4,6 @@ kts, shots, given: where shots begin and end. summary: what each shot is worth a
 (knapsack).
 """
 
-from sspvs.selection.budget import DEFAULT_RATIO, Budget
 from sspvs.selection.knapsack import knapsack, knapsack_many
 from sspvs.selection.kts import DEFAULT_PENALTY, kts
 from sspvs.selection.shots import (
@@ -16,7 +15,7 @@ from sspvs.selection.shots import (
     split_long,
     uniform_shots,
 )
-from sspvs.selection.summary import Selection, hold_scores, select, select_in_parts, shot_scores
+from sspvs.selection.summary import DEFAULT_RATIO, Budget, Selection, hold_scores, select, select_in_parts, shot_scores
 
 __all__ = [
     "DEFAULT_PENALTY",

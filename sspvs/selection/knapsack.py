@@ -35,14 +35,9 @@ def knapsack(values: npt.ArrayLike, weights: npt.ArrayLike, capacity: int) -> Bo
         >>> knapsack([60, 100, 120], [10, 20, 30], 50)
         array([False,  True,  True])
     """
-    worth = np.asarray(values, dtype=np.float64)
-    loads = _integers("weights", weights)
+    worth, loads, room = _checked(values, weights, capacity)
     if worth.ndim != 1 or worth.shape != loads.shape:
         raise ValueError(f"values and weights must both be (S,), got shapes {worth.shape} and {loads.shape}")
-    if not np.isfinite(worth).all():
-        raise ValueError("values must be finite, got NaN or infinity")
-    room = int(_integers("capacity", capacity))
-    chosen = np.zeros(len(worth), dtype=np.bool_)
     useful = (worth > 0) & (loads <= room)
     if int(loads[useful].sum()) <= room:
         return useful
@@ -57,6 +52,7 @@ def knapsack(values: npt.ArrayLike, weights: npt.ArrayLike, capacity: int) -> Bo
         better = candidate > best[weight:]
         np.copyto(best[weight:], candidate, where=better)
         taken.append(np.packbits(better))
+    chosen = np.zeros(len(worth), dtype=np.bool_)
     for (item, _, weight), bits in zip(reversed(items), reversed(taken), strict=True):
         place = room - weight
         if place >= 0 and bits[place >> 3] >> (7 - (place & 7)) & 1:
@@ -81,13 +77,9 @@ def knapsack_many(values: npt.ArrayLike, weights: npt.ArrayLike, capacity: int) 
     Raises:
         ValueError: As `knapsack`.
     """
-    worth = np.asarray(values, dtype=np.float64)
-    loads = _integers("weights", weights)
+    worth, loads, room = _checked(values, weights, capacity)
     if worth.ndim != 2 or worth.shape[1:] != loads.shape:
         raise ValueError(f"values and weights must be (D, S) and (S,), got shapes {worth.shape} and {loads.shape}")
-    if not np.isfinite(worth).all():
-        raise ValueError("values must be finite, got NaN or infinity")
-    room = int(_integers("capacity", capacity))
     useful: BoolArray = (worth > 0) & (loads <= room)
     chosen: BoolArray = useful.copy()
     hard = np.flatnonzero(useful @ loads > room)
@@ -123,7 +115,16 @@ def _fill_many(worth: FloatArray, loads: IntArray, room: int) -> BoolArray:
     return chosen
 
 
-def _integers(name: str, numbers: npt.ArrayLike) -> npt.NDArray[np.int64]:
+def _checked(values: npt.ArrayLike, weights: npt.ArrayLike, capacity: int) -> tuple[FloatArray, IntArray, int]:
+    """Finite float64 values, and weights and a capacity that are non-negative integers."""
+    worth = np.asarray(values, dtype=np.float64)
+    if not np.isfinite(worth).all():
+        raise ValueError("values must be finite, got NaN or infinity")
+    loads, room = _integers("weights", weights), _integers("capacity", capacity)
+    return worth, loads, int(room)
+
+
+def _integers(name: str, numbers: npt.ArrayLike) -> IntArray:
     given = np.asarray(numbers)
     if not (np.issubdtype(given.dtype, np.integer) or given.size == 0):
         raise ValueError(f"{name} must be integers, got {given.dtype}")

@@ -1,8 +1,8 @@
-"""Within-segment scatter of a sequence, computed once and only where a partition search looks.
+"""KTS: the exact partition of a sequence of features into segments, and the costs of segments.
 
-`scatter(s, t)` is the sum of squared distances of the picks s..t-1 to their mean. All T (T + 1) / 2 of them are
+The cost `scatter(s, t)` is the sum of squared distances of the picks s..t-1 to their mean. All T (T + 1) / 2 are
 affordable (415 MB of float32 at T = 14,400) but rarely needed: a segment that reaches back over several changes
-never wins. Blocks of rows are therefore filled from the diagonal outwards, as far as the search asks.
+never wins. Blocks of rows are therefore filled from the diagonal outwards, as far as the search looks.
 """
 
 from __future__ import annotations
@@ -20,35 +20,29 @@ DOUBLE_PRECISION_PICKS = 4096
 _BLOCK_ROWS = 256
 _PIECE_COLUMNS = 2048
 _RESERVE_COLUMNS = 512
+DEFAULT_PENALTY = 1.25
+CUT_SECONDS, CUT_PICKS = 0.75, 1.5
+"""A change of `kts_about` saves at least the scatter that the video has in so many seconds, and in so many picks."""
+WINDOW_PICKS = 16_384
+"""Longer videos (over two and a quarter hours at 2 Hz) are cut into equal windows of at most this many picks."""
 
 
 @dataclass
 class _Block:
-    """Rows t = first + 1 .. last of the cost matrix, columns s = low .. last - 1.
+    """Rows t = first + 1 .. last of the cost matrix, columns s = low .. last - 1."""
 
-    Attributes:
-        low: First column that is filled.
-        costs: (last - first, last - low) scatter(s, t); infinite where t - s is not a permitted length.
-        end_sums: (last - low,) float64 squared norm of the sum of picks s .. last - 1.
-        row_dots: (last - first,) float64 dot product of pick t - 1 with the sum of picks low .. t - 2.
-    """
-
-    low: int
-    costs: FloatArray
-    end_sums: FloatArray
-    row_dots: FloatArray
+    low: int  # first column that is filled
+    costs: FloatArray  # (last - first, last - low) scatter(s, t); infinite where t - s is not a permitted length
+    end_sums: FloatArray  # (last - low,) float64 squared norm of the sum of picks s .. last - 1
+    row_dots: FloatArray  # (last - first,) float64 dot product of pick t - 1 with the sum of picks low .. t - 2
 
 
 class SegmentCosts:
-    """Scatter of every segment of a sequence that a partition search asks for.
+    """Scatter of every segment of a sequence that a partition search needs.
 
     With K the Gram matrix and S(s, t) the squared norm of the sum of picks s .. t-1,
     `scatter(s, t) = sum K_ii - S(s, t) / (t - s)` and `S(s, t + 1) = S(s, t) + 2 sum_{i=s}^{t-1} K_it + K_tt`.
     The sequence is centred first: scatter does not change and rounding gets smaller.
-
-    Args:
-        features: (T, D) finite values.
-        min_picks: Shortest permitted segment, in picks.
     """
 
     def __init__(self, features: FloatArray, min_picks: int = 1) -> None:
@@ -70,11 +64,11 @@ class SegmentCosts:
     def rows(self, index: int, low: int) -> FloatArray:
         """Costs of block `index`: rows t = edges[index] + 1 .. edges[index + 1], columns s = low .. t - 1.
 
-        The blocks before must have been asked for with the same or a smaller `low`.
+        The blocks before must have been taken with the same or a smaller `low`.
         """
         block = self._blocks[index]
         if block is None or low < block.low:
-            # Further than asked, where the block before allows it: few large products, not many small ones.
+            # Further than needed, where the block before allows it: few large products, not many small ones.
             before = self._blocks[index - 1] if index else None
             reserve = min(low, self.edges[index] - _RESERVE_COLUMNS) // _RESERVE_COLUMNS * _RESERVE_COLUMNS
             lowest = min(low, max(reserve, before.low if before else 0))
@@ -144,15 +138,6 @@ class SegmentCosts:
         return costs
 
 
-DEFAULT_PENALTY = 1.25
-
-CUT_SECONDS, CUT_PICKS = 0.75, 1.5
-"""A change of `kts_about` saves at least the scatter that the video has in so many seconds, and in so many picks."""
-
-WINDOW_PICKS = 16_384
-"""Longer videos (over two and a quarter hours at 2 Hz) are cut into equal windows of at most this many picks."""
-
-
 def kts(features: FloatArray, *, penalty: float = DEFAULT_PENALTY, min_shot_picks: int = 1) -> IntArray:
     """Cut a video where its frame features change (Potapov et al., Category-Specific Video Summarization, ECCV 2014).
 
@@ -192,12 +177,7 @@ def kts(features: FloatArray, *, penalty: float = DEFAULT_PENALTY, min_shot_pick
 
 
 def kts_about(
-    features: FloatArray,
-    n_shots: int,
-    *,
-    rate_hz: float,
-    min_shot_picks: int = 1,
-    earliest: IntArray | None = None,
+    features: FloatArray, n_shots: int, *, rate_hz: float, min_shot_picks: int = 1, earliest: IntArray | None = None
 ) -> IntArray:
     """Cut a video into about so many shots, or more where it has more cuts, whatever made its features.
 
@@ -253,13 +233,7 @@ def _windows(count: int) -> list[tuple[int, int]]:
 
 
 def kts_objective(features: FloatArray, starts: IntArray, *, penalty: float = DEFAULT_PENALTY) -> float:
-    """The number that `kts` minimises, for the shots that start at `starts`.
-
-    Args:
-        features: (T, D) one row a pick.
-        starts: (S,) first pick of each shot, the first one 0.
-        penalty: As in `kts`.
-    """
+    """The number that `kts` minimises, for the shots that start at `starts`."""
     count = len(features)
     scatter = SegmentCosts(_normalised(np.asarray(features))).scatter(starts)
     return (scatter + float(_penalties(count, len(starts) - 1, penalty)[-1])) / count
@@ -339,14 +313,6 @@ def cheapest_partition(costs: SegmentCosts, beta: float, earliest: IntArray | No
 
     F(t) = min over s of F(s) + scatter(s, t) + beta. A start s with F(s) + scatter(s, t) > F(t) never wins again
     after t (Killick et al., PELT, JASA 2012): the search looks back no further than to the first start that is left.
-
-    Args:
-        costs: The sequence's segment costs.
-        beta: Price of a change, >= 0.
-        earliest: (T + 1,) rising; the first start that a segment which ends before t may have. Any when None.
-
-    Returns:
-        The minimum, and (S,) int64 first picks of its segments.
     """
     count, shortest = costs.length, costs.min_picks
     totals = np.full(count + 1, np.inf)  # F

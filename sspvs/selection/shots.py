@@ -1,4 +1,4 @@
-"""Shots that somebody gives: read, checked, and turned into half-open frame ranges at the door."""
+"""Shots: read from a file or an array, of uniform length, from KTS or from cuts; short ones merged, long ones split."""
 
 from __future__ import annotations
 
@@ -9,24 +9,27 @@ import numpy as np
 import numpy.typing as npt
 
 from sspvs.files import read_json
-from sspvs.selection.budget import frame_edges
 from sspvs.selection.kts import kts_about
 from sspvs.types import FloatArray, IntArray, Shots, Timeline
 
+UNIFORM_SHOT_SECONDS = 2.0
+"""Length of uniform shots: the unit that TVSum's raters scored."""
+
+KTS_SHOT_SECONDS = 5.0
+"""Mean length of KTS shots: about that of the shots published with TVSum."""
+
+_SHORTEST_SECONDS = 1.0  # of a KTS shot, where picks are that close; half the mean, if that is less
 _SLACK_SECONDS = 0.05  # times written with one decimal
 
 
 def given_shots(
-    source: str | Path | npt.ArrayLike,
-    video: Timeline | int,
-    *,
-    unit: Literal["frames", "seconds"] = "frames",
+    source: str | Path | npt.ArrayLike, video: Timeline | int, *, unit: Literal["frames", "seconds"] = "frames"
 ) -> tuple[Shots, tuple[str, ...]]:
     """Shots from a JSON file or an array of [start, end) pairs.
 
     The pairs must be in order, start at 0, end with the video and leave no gap. Ends that are all inclusive (each
     shot starts one frame after the end of the one before, and the last one ends in frame N - 1), as in many files of
-    this field, are repaired, and the repair is told.
+    this field, are repaired, with a warning.
 
     Args:
         source: (S, 2) numbers, or the path of a JSON file that holds a list of pairs, or an object whose `shots` are
@@ -62,92 +65,6 @@ def given_shots(
     return Shots(bounds, n_frames), warnings
 
 
-def _read(path: str | Path, unit: str) -> list[Any]:
-    """The list of pairs that a JSON file holds."""
-    try:
-        content = read_json(path)
-    except OSError as error:
-        raise ValueError(f"cannot read the shots file {path}: {error.strerror or error}") from None
-    except ValueError as error:  # not UTF-8, or not JSON
-        raise ValueError(f"the shots file {path} is not JSON: {error}") from None
-    if isinstance(content, dict):
-        content = content.get("shots")
-    if not isinstance(content, list):
-        raise ValueError(f"expected a list of [start, end] pairs, or an object with `shots`, in {path}")
-    keys = ("start_frame", "end_frame") if unit == "frames" else ("start_seconds", "end_seconds")
-    rows = []
-    for row in content:
-        if isinstance(row, dict):
-            if not all(key in row for key in keys):
-                raise ValueError(f"every shot in {path} must have {keys[0]} and {keys[1]}, got {sorted(row)}")
-            row = [row[key] for key in keys]
-        rows.append(row)
-    return rows
-
-
-def _pairs(rows: npt.ArrayLike, where: str) -> FloatArray:
-    try:
-        pairs = np.asarray(rows, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise ValueError(f"shots must be [start, end] pairs of numbers{where}") from None
-    if pairs.ndim != 2 or pairs.shape[1] != 2 or len(pairs) == 0:
-        raise ValueError(f"shots must be [start, end] pairs, got shape {pairs.shape}{where}")
-    if not np.isfinite(pairs).all():
-        raise ValueError(f"shots must be finite numbers{where}")
-    return pairs
-
-
-def _frames_of(pairs: FloatArray, timeline: Timeline, where: str) -> IntArray:
-    """Seconds to the nearest frame edge; a first start or last end that all but meets the video's does meet it."""
-    edges = np.append(timeline.frame_seconds, timeline.end_seconds)  # the file's own clock, its gaps included
-    slack = max(timeline.end_seconds / timeline.n_frames, _SLACK_SECONDS)
-    low, high = float(pairs.min()), float(pairs.max())
-    if low < -slack or high > timeline.end_seconds + slack:
-        raise ValueError(
-            f"shots must lie within the video's 0 .. {timeline.end_seconds:.3f} s, got {low:g} .. {high:g}{where}"
-        )
-    pairs = pairs.copy()
-    if pairs[0, 0] <= slack < pairs[0, 1]:
-        pairs[0, 0] = 0
-    if pairs[-1, 0] < timeline.end_seconds - slack <= pairs[-1, 1]:
-        pairs[-1, 1] = timeline.end_seconds
-    after = np.clip(np.searchsorted(edges, pairs), 1, len(edges) - 1)
-    nearer_before = pairs - edges[after - 1] <= edges[after] - pairs
-    frames: IntArray = np.where(nearer_before, after - 1, after).astype(np.int64)
-    return frames
-
-
-def _check(bounds: IntArray, n_frames: int, where: str) -> None:
-    """Say which pair is wrong, and how."""
-    empty = np.flatnonzero(bounds[:, 1] <= bounds[:, 0])
-    if len(empty):
-        raise ValueError(f"shot {empty[0]} has no frame{where}: {_show(bounds[empty[0]])}")
-    if bounds[0, 0] != 0:
-        raise ValueError(f"the first shot must start at frame 0, got {bounds[0, 0]}{where}")
-    broken = np.flatnonzero(bounds[1:, 0] != bounds[:-1, 1])
-    if len(broken):
-        first, second = bounds[broken[0]], bounds[broken[0] + 1]
-        kind = "a gap" if second[0] > first[1] else "an overlap"
-        raise ValueError(f"there is {kind} between the shots {_show(first)} and {_show(second)}{where}")
-    if bounds[-1, 1] != n_frames:
-        raise ValueError(f"the last shot must end with the video at {n_frames}, got {bounds[-1, 1]}{where}")
-
-
-def _show(bound: IntArray) -> str:
-    return f"[{bound[0]}, {bound[1]})"
-
-
-__all__ = ["given_shots", "kts_shots", "merge_short", "shots_from_cuts", "shots_from_picks", "uniform_shots"]
-
-UNIFORM_SHOT_SECONDS = 2.0
-"""Length of uniform shots: the unit that TVSum's raters scored."""
-
-KTS_SHOT_SECONDS = 5.0
-"""Mean length of KTS shots: about that of the shots published with TVSum."""
-
-_SHORTEST_SECONDS = 1.0  # of a KTS shot, where picks are that close; half the mean, if that is less
-
-
 def kts_shots(
     features: FloatArray,
     picks: IntArray,
@@ -178,7 +95,7 @@ def kts_shots(
         raise ValueError(f"shot lengths must be positive, got mean {mean_seconds} and longest {longest_seconds}")
     count, n_frames = len(picks), timeline.n_frames
     cells = shots_from_picks(np.arange(count), picks, n_frames, frame_change)  # where a shot could start
-    edges = frame_edges(timeline)[np.append(cells.bounds[:, 0], n_frames)]  # (T + 1,) seconds
+    edges = timeline.shown_seconds[np.append(cells.bounds[:, 0], n_frames)]  # (T + 1,) seconds
     earliest = np.searchsorted(edges, edges - longest_seconds * (1 + 1e-9))
     earliest[1:] = np.minimum(earliest[1:], np.arange(count))
     inner = earliest > 0  # shots that the limit cuts off
@@ -260,7 +177,7 @@ def uniform_shots(
         shot_frames: Wanted length in frames, instead.
 
     Raises:
-        ValueError: If the length is not positive, or seconds are asked of a video without a timeline.
+        ValueError: If the length is not positive, or a length in seconds comes without a timeline.
     """
     n_frames = video.n_frames if isinstance(video, Timeline) else video
     if n_frames < 1:
@@ -282,11 +199,7 @@ def uniform_shots(
 
 
 def merge_short(
-    shots: Shots,
-    timeline: Timeline | None = None,
-    min_seconds: float | None = None,
-    *,
-    min_frames: int | None = None,
+    shots: Shots, timeline: Timeline | None = None, min_seconds: float | None = None, *, min_frames: int | None = None
 ) -> Shots:
     """Merge shots that are shorter than a minimum with a neighbour.
 
@@ -313,7 +226,7 @@ def merge_short(
     else:
         if timeline is None:
             raise ValueError("a minimal shot length in seconds needs a timeline")
-        lengths = np.diff(frame_edges(timeline)[np.append(starts, shots.n_frames)]).tolist()
+        lengths = np.diff(timeline.shown_seconds[np.append(starts, shots.n_frames)]).tolist()
         minimum -= 1e-9 * timeline.end_seconds  # a shot of the minimal length is long enough, round-off or not
     while len(starts) > 1:
         shot = min(range(len(lengths)), key=lengths.__getitem__)
@@ -347,7 +260,7 @@ def split_long(
     """
     if not part_seconds > 0:
         raise ValueError(f"part_seconds must be positive, got {part_seconds}")
-    edges = frame_edges(timeline)
+    edges = timeline.shown_seconds
     frame_seconds = timeline.end_seconds / timeline.n_frames
     starts = [shots.bounds[:, 0]]
     for first, last in edges[shots.bounds]:
@@ -361,3 +274,78 @@ def split_long(
         starts.append(np.searchsorted(edges, inner - 1e-6, side="left"))
     rising = np.unique(np.concatenate(starts))
     return Shots.from_starts(rising[rising < shots.n_frames], shots.n_frames)
+
+
+def _read(path: str | Path, unit: str) -> list[Any]:
+    """The list of pairs that a JSON file holds."""
+    try:
+        content = read_json(path)
+    except OSError as error:
+        raise ValueError(f"cannot read the shots file {path}: {error.strerror or error}") from None
+    except ValueError as error:  # not UTF-8, or not JSON
+        raise ValueError(f"the shots file {path} is not JSON: {error}") from None
+    if isinstance(content, dict):
+        content = content.get("shots")
+    if not isinstance(content, list):
+        raise ValueError(f"expected a list of [start, end] pairs, or an object with `shots`, in {path}")
+    keys = ("start_frame", "end_frame") if unit == "frames" else ("start_seconds", "end_seconds")
+    rows = []
+    for row in content:
+        if isinstance(row, dict):
+            if not all(key in row for key in keys):
+                raise ValueError(f"every shot in {path} must have {keys[0]} and {keys[1]}, got {sorted(row)}")
+            row = [row[key] for key in keys]
+        rows.append(row)
+    return rows
+
+
+def _pairs(rows: npt.ArrayLike, where: str) -> FloatArray:
+    try:
+        pairs = np.asarray(rows, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"shots must be [start, end] pairs of numbers{where}") from None
+    if pairs.ndim != 2 or pairs.shape[1] != 2 or len(pairs) == 0:
+        raise ValueError(f"shots must be [start, end] pairs, got shape {pairs.shape}{where}")
+    if not np.isfinite(pairs).all():
+        raise ValueError(f"shots must be finite numbers{where}")
+    return pairs
+
+
+def _frames_of(pairs: FloatArray, timeline: Timeline, where: str) -> IntArray:
+    """Seconds to the nearest frame edge; a first start or last end that all but meets the video's does meet it."""
+    edges = np.append(timeline.frame_seconds, timeline.end_seconds)  # the file's own clock, its gaps included
+    slack = max(timeline.end_seconds / timeline.n_frames, _SLACK_SECONDS)
+    low, high = float(pairs.min()), float(pairs.max())
+    if low < -slack or high > timeline.end_seconds + slack:
+        raise ValueError(
+            f"shots must lie within the video's 0 .. {timeline.end_seconds:.3f} s, got {low:g} .. {high:g}{where}"
+        )
+    pairs = pairs.copy()
+    if pairs[0, 0] <= slack < pairs[0, 1]:
+        pairs[0, 0] = 0
+    if pairs[-1, 0] < timeline.end_seconds - slack <= pairs[-1, 1]:
+        pairs[-1, 1] = timeline.end_seconds
+    after = np.clip(np.searchsorted(edges, pairs), 1, len(edges) - 1)
+    nearer_before = pairs - edges[after - 1] <= edges[after] - pairs
+    frames: IntArray = np.where(nearer_before, after - 1, after).astype(np.int64)
+    return frames
+
+
+def _check(bounds: IntArray, n_frames: int, where: str) -> None:
+    """Say which pair is wrong, and how."""
+    empty = np.flatnonzero(bounds[:, 1] <= bounds[:, 0])
+    if len(empty):
+        raise ValueError(f"shot {empty[0]} has no frame{where}: {_show(bounds[empty[0]])}")
+    if bounds[0, 0] != 0:
+        raise ValueError(f"the first shot must start at frame 0, got {bounds[0, 0]}{where}")
+    broken = np.flatnonzero(bounds[1:, 0] != bounds[:-1, 1])
+    if len(broken):
+        first, second = bounds[broken[0]], bounds[broken[0] + 1]
+        kind = "a gap" if second[0] > first[1] else "an overlap"
+        raise ValueError(f"there is {kind} between the shots {_show(first)} and {_show(second)}{where}")
+    if bounds[-1, 1] != n_frames:
+        raise ValueError(f"the last shot must end with the video at {n_frames}, got {bounds[-1, 1]}{where}")
+
+
+def _show(bound: IntArray) -> str:
+    return f"[{bound[0]}, {bound[1]})"

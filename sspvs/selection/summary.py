@@ -1,23 +1,120 @@
-"""From scores at the picks to the shots that a summary plays."""
+"""From scores at the picks to the shots that a summary plays: its budget, and the shots worth most within it."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from sspvs.selection.budget import Budget, Limits, frame_edges
 from sspvs.selection.knapsack import knapsack
 from sspvs.selection.shots import merge_short, split_long
 from sspvs.types import BoolArray, FloatArray, IntArray, Shots, Timeline
 
-PART_SECONDS = 3.0
-"""Long enough to see what happens."""
+DEFAULT_RATIO = 0.15
+"""The field's budget since SumMe and TVSum."""
 
+PART_SECONDS = 3.0
+"""Length of parts of long shots: long enough to see what happens."""
+
+_ROUND_OFF = 1e-9
 _FINE_CAPACITY = 1 << 16  # units of a budget that limits frames and seconds at once
 
-__all__ = ["Budget", "Selection", "hold_scores", "key_frames", "select", "select_in_parts", "shot_scores"]
+
+@dataclass(frozen=True)
+class Budget:
+    """How long a summary may be, stated in at most one of three ways.
+
+    Attributes:
+        ratio: Share of the video, 0 < ratio <= 1; 1 is the whole video. `DEFAULT_RATIO` when nothing is given.
+        duration_seconds: Longest summary, > 0.
+        max_shots: Most shots, >= 1.
+
+    Raises:
+        ValueError: If more than one is given, or one is out of its range.
+    """
+
+    ratio: float | None = None
+    duration_seconds: float | None = None
+    max_shots: int | None = None
+
+    def __post_init__(self) -> None:
+        given = [name for name, value in vars(self).items() if value is not None]
+        if len(given) > 1:
+            raise ValueError(f"give one budget, got {' and '.join(given)}")
+        if not given:
+            object.__setattr__(self, "ratio", DEFAULT_RATIO)
+        if self.ratio is not None and not 0 < self.ratio <= 1:
+            raise ValueError(f"ratio must be more than 0 and at most 1, got {self.ratio}")
+        if self.duration_seconds is not None and not 0 < self.duration_seconds < math.inf:
+            raise ValueError(f"duration_seconds must be a positive number, got {self.duration_seconds}")
+        if self.max_shots is not None and (self.max_shots < 1 or self.max_shots != int(self.max_shots)):
+            raise ValueError(f"max_shots must be a whole number, at least 1, got {self.max_shots}")
+
+    def limits(self, shots: Shots, timeline: Timeline | None = None) -> Limits:
+        """What the budget means for one video.
+
+        A ratio allows floor(ratio * N) frames. Where the frame rate varies, time counts instead of frames: seconds, or
+        that share of the time. At a constant rate both limits hold, and seconds allow the frames that they last for. A
+        number of shots allows as many frames as the longest shots have. One frame is always allowed.
+
+        Args:
+            shots: The video's shots.
+            timeline: When each frame is shown; needed for seconds.
+
+        Raises:
+            ValueError: If a timeline is missing or of another video.
+        """
+        if timeline is not None and timeline.n_frames != shots.n_frames:
+            raise ValueError(f"shots of {shots.n_frames} frames do not fit a timeline of {timeline.n_frames}")
+        if self.max_shots is not None:
+            longest = np.sort(shots.lengths)[::-1][: int(self.max_shots)]
+            return Limits(int(longest.sum()), math.inf, None)
+        edges = None if timeline is None else timeline.shown_seconds
+        total = math.inf if edges is None else float(edges[-1])
+        if self.duration_seconds is not None:
+            if timeline is None:
+                raise ValueError("a budget in seconds needs a timeline; give a ratio")
+            seconds = float(self.duration_seconds)
+            share = seconds / total if total > seconds else 1.0
+        else:
+            assert self.ratio is not None
+            share = float(self.ratio)
+            seconds = share * total
+        if timeline is not None and not timeline.has_constant_rate:
+            return Limits(shots.n_frames, seconds, edges)
+        # 0.29 * 100 is 28.999999999999996 in binary; its floor is meant to be 29.
+        return Limits(max(int(share * shots.n_frames + _ROUND_OFF), 1), seconds, edges)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The most that the summary of one video may hold."""
+
+    frames: int  # most frames
+    seconds: float  # most seconds; infinite when time does not matter
+    # (N + 1,) seconds at which frames start, and the end of the video; None when time does not matter
+    edges: FloatArray | None
+
+    def seconds_of(self, bounds: IntArray) -> FloatArray:
+        """(M,) seconds of (M, 2) frame ranges; zeros when time does not matter."""
+        if self.edges is None:
+            return np.zeros(len(bounds))
+        durations: FloatArray = self.edges[bounds[:, 1]] - self.edges[bounds[:, 0]]
+        return durations
+
+    def shares_of(self, bounds: IntArray) -> FloatArray:
+        """(M,) the part of the limits that each of (M, 2) frame ranges takes: of the frames or of the seconds."""
+        shares: FloatArray = self.seconds_of(bounds) / self.seconds
+        if self.edges is None or self.frames < len(self.edges) - 1:  # all frames of a video are no limit
+            shares = np.maximum(shares, (bounds[:, 1] - bounds[:, 0]) / self.frames)
+        return shares
+
+    def allow(self, bounds: IntArray) -> bool:
+        """Whether (M, 2) frame ranges together are within the limits."""
+        frames = int((bounds[:, 1] - bounds[:, 0]).sum())
+        return frames <= self.frames and float(self.seconds_of(bounds).sum()) <= self.seconds * (1 + _ROUND_OFF)
 
 
 @dataclass(frozen=True)
@@ -72,7 +169,7 @@ def select(
         The selection.
 
     Raises:
-        ValueError: If shapes do not fit, a score is not finite, or seconds are asked for without a timeline.
+        ValueError: If shapes do not fit, a score is not finite, or a budget in seconds comes without a timeline.
     """
     if value not in ("mean", "sum"):
         raise ValueError(f"value must be 'mean' or 'sum', got {value!r}")
@@ -127,7 +224,7 @@ def select_in_parts(
     if budget.max_shots is not None:
         return shots, chosen
     limits = budget.limits(shots, timeline)
-    allowed = min(limits.seconds, frame_edges(timeline)[-1] * limits.frames / shots.n_frames)
+    allowed = min(limits.seconds, timeline.shown_seconds[-1] * limits.frames / shots.n_frames)
     whole = np.diff(chosen.segments).sum() == shots.lengths[chosen.selected].sum()
     if (whole and 2 * limits.shares_of(chosen.segments).sum() >= 1 - 1e-9) or allowed < min_shot_seconds:
         return shots, chosen
@@ -189,18 +286,10 @@ def shot_scores(frame_scores: FloatArray, shots: Shots) -> FloatArray:
 
 
 def key_frames(scores: FloatArray, picks: IntArray, shots: Shots) -> IntArray:
-    """The frame that stands for each shot: its pick of the highest score.
+    """(S,) the frame that stands for each shot: its pick of the highest score.
 
     Not the shot's first or last frame, which a transition may cover, when there is another pick. Of equal scores the
     one nearest to the middle. A shot without a pick gives its middle frame.
-
-    Args:
-        scores: (T,) importance at the picks.
-        picks: (T,) frame indices, strictly increasing.
-        shots: The video cut into S shots.
-
-    Returns:
-        (S,) int64 frame indices, each within its shot.
     """
     scores, picks = np.asarray(scores), np.asarray(picks)[: len(scores)]
     frames: IntArray = shots.bounds.sum(axis=1) // 2

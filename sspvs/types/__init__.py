@@ -8,7 +8,7 @@ that were sampled. Seconds count from the first frame of the video. Shots are ha
     Fingerprint, FrameFeatures            features at the picks, and what made them
     Shots                                 the video cut into shots
     Summary                               scores, shots and which of them were chosen
-    Annotations                           what people said about the video
+    Annotations                           the annotations of people
 """
 
 from sspvs.types.summary import Annotations, Summary

@@ -1,4 +1,4 @@
-"""What people said about a video."""
+"""The annotations of a video, and its summary."""
 
 from __future__ import annotations
 
@@ -11,12 +11,16 @@ import numpy as np
 
 from sspvs.types.video import BoolArray, DecodeReport, Fingerprint, FloatArray, IntArray, Shots, Timeline, VideoInfo
 
+_DECODED = ("declared_frames", "decoded_frames", "corrupt_frames", "refused_frames", "lost_sound_seconds", "decoder")
+WHOLE_FRAME_SECONDS = 0.1
+"""A frame that lasts no longer is shown whole, however short the budget."""
+
 
 @dataclass(frozen=True)
 class Annotations:
-    """What U annotators said about one video, on the video's frames.
+    """The annotations of one video by U people, on the video's frames.
 
-    Whatever a source does not have is None (or empty): evaluation says which protocol needs it.
+    Whatever a source does not have is None (or empty): a protocol that needs it refuses to go on.
 
     Attributes:
         key: The video's key in its dataset, such as `video_7`.
@@ -32,7 +36,7 @@ class Annotations:
         title: Text, or empty.
         category: Text, or empty.
         fps: Frames per second; None when unknown.
-        repairs: Sentences that say what was repaired when the source was read.
+        repairs: Sentences about what was repaired when the source was read.
     """
 
     key: str
@@ -70,7 +74,7 @@ class Annotations:
 
     @property
     def n_users(self) -> int:
-        """U; 0 when nothing is known of single annotators."""
+        """U; 0 without data of single annotators."""
         known = self.user_scores if self.user_scores is not None else self.user_summaries
         return 0 if known is None else len(known)
 
@@ -88,10 +92,6 @@ class Annotations:
         """(U, N) each annotator's scores at every frame; None when they are known only at the picks."""
         scores = self.user_scores
         return scores if scores is not None and scores.shape[1] == self.n_frames else None
-
-
-WHOLE_FRAME_SECONDS = 0.1
-"""A frame that lasts no longer is shown whole, however short the budget."""
 
 
 @dataclass(frozen=True)
@@ -208,14 +208,7 @@ class Summary:
                 for (a, b), (s, e) in zip(self.segments, self.segment_seconds, strict=True)
             ],
             "selected_seconds": self.selected_seconds,
-            "decode": {
-                "declared_frames": decode.declared_frames,
-                "decoded_frames": decode.decoded_frames,
-                "corrupt_frames": decode.corrupt_frames,
-                "refused_frames": decode.refused_frames,
-                "lost_sound_seconds": decode.lost_sound_seconds,
-                "decoder": decode.decoder,
-            },
+            "decode": {name: getattr(decode, name) for name in _DECODED},
             "settings": self.settings,
             "warnings": list(self.warnings),
         }

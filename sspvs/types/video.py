@@ -1,4 +1,4 @@
-"""Names for the kinds of array."""
+"""Kinds of array, and the facts of a video: shots, container, timeline, decoding, features."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Shots:
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What the container says about a video, as a viewer sees it.
+    """The container's facts about a video, as a viewer sees it.
 
     Attributes:
         path: The file, as given.
@@ -73,7 +73,7 @@ class VideoInfo:
         height: Displayed height in pixels, after rotation.
         fps: Average frames per second.
         duration_seconds: Length in seconds as the container states it.
-        declared_frames: Frames the container claims (0 when it does not say); decoding may find another number.
+        declared_frames: Frames the container claims (0 when it states none); decoding may find another number.
         has_audio: Whether there is at least one audio stream.
         rotation: Clockwise degrees (0, 90, 180, 270) already applied to what readers give.
         codec: Video codec name, such as `h264`.
@@ -172,7 +172,7 @@ class DecodeReport:
     """What decoding a video met.
 
     Attributes:
-        declared_frames: Frames the container claims (0 when it does not say).
+        declared_frames: Frames the container claims (0 when it states none).
         decoded_frames: Frames that came out.
         corrupt_frames: Frames that the decoder refused or marked damaged, and those predicted from them.
         decoder: Name of the decoder that did the work.
@@ -233,7 +233,7 @@ class FrameFeatures:
         features: (T, D) float32, as the backbone gives them (not normalised).
         picks: (T,) int64 frame indices, strictly increasing.
         n_frames: N.
-        timeline: When each frame is shown; None for feature files that do not know.
+        timeline: When each frame is shown; None for feature files without one.
         fingerprint: What made the features; None when unknown.
         frame_change: (N,) float32 mean absolute luma change of each frame against the one before (0..255, first
             one 0): where a cut falls between two picks; None when not measured.

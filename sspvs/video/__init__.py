@@ -1,14 +1,13 @@
 """Reading and writing video files.
 
 `open_video` gives a `VideoReader`: it streams the picks of a video in chunks, resized while they are decoded, and
-afterwards knows the exact timeline. `write_clips` writes stretches of a video with their sound. The decoders
+afterwards has the exact timeline. `write_clips` writes stretches of a video with their sound. The decoders
 (PyAV, decord) are imported when they are used, and by default run in a process of their own.
 """
 
 from sspvs.video.files import list_videos
 from sspvs.video.isolated import open_video
-from sspvs.video.reader import VideoReader
-from sspvs.video.sampling import FrameChunk, Resize
+from sspvs.video.reader import FrameChunk, Resize, VideoReader
 from sspvs.video.writer import WrittenClip, write_clips
 
 __all__ = ["FrameChunk", "Resize", "VideoReader", "WrittenClip", "list_videos", "open_video", "write_clips"]

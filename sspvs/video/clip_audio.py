@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import av
@@ -43,12 +42,6 @@ class AudioSource:
     """
 
     def __init__(self, path: Path, origins: Sequence[tuple[float, float]]) -> None:
-        """Prepare to read; entering the context opens the file.
-
-        Args:
-            path: The file; it has sound.
-            origins: (seconds, raw seconds) at which the pictures' clock starts, and is restarted.
-        """
         self._path, self._origins = path, origins
         self._stack = ExitStack()
         self._blocks: Iterator[tuple[int, FloatArray]] = iter(())
@@ -63,9 +56,7 @@ class AudioSource:
         self.channels = 1 if context.channels == 1 else 2
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stack.close()
 
     def _open(self) -> None:
@@ -76,15 +67,7 @@ class AudioSource:
             next(decode_sound(self._container, self._stream), None)
 
     def read(self, first: int, last: int) -> FloatArray:
-        """Samples [first, last), counted from the first video frame; silence where there is no sound.
-
-        Args:
-            first: Index of the first sample.
-            last: Index behind the last sample.
-
-        Returns:
-            (channels, last - first) float32 in [-1, 1].
-        """
+        """(channels, last - first) float32 samples on the clock of the pictures; silence where there is no sound."""
         sound = np.zeros((self.channels, last - first), dtype=np.float32)
         self._go_to(first)
         while self._held is not None and self._held[0] < last:
@@ -129,7 +112,13 @@ class AudioSource:
         clock = SoundClock(self._origins)
         resampler, restarts = None, 0
         expected: int | None = None
-        for frame in decode_sound(self._container, self._stream, lambda *lost: self._lose(clock, *lost)):
+
+        def lose(raw: float | None, length: float) -> None:
+            if raw is not None:
+                seconds = clock.seconds(raw)
+                self._lost.append((seconds, seconds + length))
+
+        for frame in decode_sound(self._container, self._stream, lose):
             if frame.pts is not None:
                 clock.seconds(float(frame.pts * self._stream.time_base))
             if resampler is None or clock.restarts != restarts:
@@ -144,25 +133,11 @@ class AudioSource:
                 expected = at + block.samples
                 yield at, block.to_ndarray()
 
-    def _lose(self, clock: SoundClock, raw: float | None, length: float) -> None:
-        if raw is not None:
-            seconds = clock.seconds(raw)
-            self._lost.append((seconds, seconds + length))
-
 
 def decode_sound(
     container: Any, stream: Any, refused: Callable[[float | None, float], None] = lambda *_: None
 ) -> Iterator[Any]:
-    """Audio frames from where the container stands.
-
-    Args:
-        container: An open PyAV container.
-        stream: Its audio stream.
-        refused: Called for each packet that cannot be decoded, with its raw time and its length in seconds.
-
-    Yields:
-        PyAV audio frames.
-    """
+    """Audio frames from where the container stands."""
     packets = container.demux(stream)
     while True:
         try:
@@ -213,16 +188,7 @@ class AudioTrack:
         self._written = 0
 
     def add(self, start: float, end: float, at: float, *, fade_in: bool = False, fade_out: bool = False) -> None:
-        """Append the sound of a stretch.
-
-        Args:
-            start: Seconds in the source.
-            end: Seconds in the source.
-            at: Seconds in the output at which the stretch starts: sound is counted to there from the very
-                beginning, so that rounding never adds up.
-            fade_in: Fade in over a few milliseconds.
-            fade_out: Fade out over a few milliseconds.
-        """
+        """Append the sound of a stretch."""
         rate = self._source.rate
         first = round(start * rate)
         wanted = round((at + end - start) * rate) - self._written

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import av
 import av.error
@@ -20,6 +20,7 @@ from sspvs.video.orientation import FrameShaper
 from sspvs.video.pyav_reader import PyAVReader
 from sspvs.video.pyav_stream import container_info, packet_seconds, times_are_usable
 from sspvs.video.reader import silent
+from sspvs.video.writer import WrittenClip
 
 TIME_BASE = Fraction(1, 90_000)
 """Clock of the pictures: fine enough for any frame rate, as MPEG uses it."""
@@ -38,49 +39,16 @@ class ClipSettings:
     max_height: int | None = None
 
 
-def ignored(seconds: float) -> None:
-    """Progress that nobody watches."""
-
-
-class EncodedClip(NamedTuple):
-    """What came out: the fields of `sspvs.video.writer.WrittenClip` after its path."""
-
-    seconds: float
-    n_frames: int
-    width: int
-    height: int
-    has_audio: bool
-    warnings: tuple[str, ...]
-    lost_sound_seconds: float
-
-
 def encode_clips(
     source: Path,
     segments: Sequence[tuple[float, float]],
     out_path: Path,
     settings: ClipSettings,
     timeline: Timeline | None = None,
-    progress: Callable[[float], None] = ignored,
+    progress: Callable[[float], None] = lambda _: None,
     beat: Callable[[], None] = silent,
-) -> EncodedClip:
-    """Encode segments into an MP4 file.
-
-    Args:
-        source: The video.
-        segments: (start, end) in seconds from its first frame.
-        out_path: The file to write.
-        settings: How.
-        timeline: When each frame of the source is shown; found by decoding it where the file's own times do not say.
-        progress: Called with the seconds of output written so far.
-        beat: Called for every packet that is decoded.
-
-    Returns:
-        What came out.
-
-    Raises:
-        VideoError: The source cannot be decoded, has nothing in the segments, or encoding failed.
-        OSError: The file cannot be written.
-    """
+) -> WrittenClip:
+    """Encode segments into an MP4 file."""
     info, orientation = container_info(source, beat)
     if timeline is None:
         times = packet_seconds(source, beat=beat)
@@ -114,7 +82,8 @@ def encode_clips(
     lost = sound.lost_seconds if sound is not None else seconds if info.has_audio else 0.0
     if sound is not None and lost:
         warnings.append(f"{lost:.2f} s of the summary's {seconds:.2f} s of sound cannot be decoded and are silent")
-    return EncodedClip(seconds, pictures.n_frames, width, height, sound is not None, tuple(warnings), lost)
+    has_audio, n_frames = sound is not None, pictures.n_frames
+    return WrittenClip(out_path, seconds, n_frames, width, height, has_audio, tuple(warnings), lost)
 
 
 def holds_are_even(frame_seconds: FloatArray, segments: Sequence[tuple[float, float]]) -> bool:
@@ -158,16 +127,6 @@ class PictureTrack:
     def __init__(
         self, output: Any, shaper: FrameShaper, rate: Fraction, settings: ClipSettings, *, reorder: bool
     ) -> None:
-        """Add the stream.
-
-        Args:
-            output: The container, open for writing.
-            shaper: Gives frames their size and format.
-            rate: Frames per second, about.
-            settings: How it is encoded.
-            reorder: Allow B frames. With them the last packet is not the last picture, and MP4 has only one duration
-                for both: right when all pictures are shown equally long.
-        """
         self._output, self._shaper = output, shaper
         self._stream = output.add_stream("libx264", rate=rate)
         self._stream.width, self._stream.height = shaper.size
@@ -182,14 +141,12 @@ class PictureTrack:
         self.n_frames = 0
 
     def add(self, frame: Any, seconds: float) -> None:
-        """Append a decoded frame.
-
-        Args:
-            frame: PyAV video frame.
-            seconds: When it is shown in the output.
-        """
+        """Append a decoded frame."""
         if self.n_frames == 0:
-            self._state_colours(frame)
+            colour, color_range = self._shaper.tags(frame)
+            encoder = self._stream.codec_context  # the container's tags are made of these
+            encoder.colorspace, encoder.color_primaries, encoder.color_trc = colour
+            encoder.color_range = color_range
         picture = self._shaper(frame)
         pts = max(round(seconds / TIME_BASE), self._last_pts + 1)
         if self._last_pts >= 0:
@@ -199,12 +156,6 @@ class PictureTrack:
         self._last_pts = pts
         self.n_frames += 1
         self._mux(self._stream.encode(picture))
-
-    def _state_colours(self, first: Any) -> None:
-        colour, color_range = self._shaper.tags(first)
-        encoder = self._stream.codec_context  # the container's tags are made of these
-        encoder.colorspace, encoder.color_primaries, encoder.color_trc = colour
-        encoder.color_range = color_range
 
     def finish(self, seconds: float) -> None:
         """Write what the encoder still holds; the last frame lasts until `seconds`."""

@@ -1,4 +1,4 @@
-"""Which colours a frame's numbers stand for: what the video states, and the usual rule where it states nothing.
+"""Colour: which colours a frame's numbers stand for, by its tags or the usual rule, and tone mapping of HDR.
 
 Numbers are the code points of ITU-T H.273 (ISO/IEC 23091-2), as FFmpeg, H.264 and MP4 use them.
 """
@@ -29,6 +29,22 @@ SWSCALE_TARGETS = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9}
 """The matrices that swscale supports, and its own numbers for them."""
 _SIMILAR_MATRICES = {10: 9}  # BT.2020 with constant luminance, which nothing writes, read as without
 _HDR = {16: "PQ", 18: "HLG"}
+DEEP_RGB = "gbrp12le"
+"""The format of frames before and after tone mapping: colours that are not yet rounded to 8 bits."""
+LUT_STEPS = 65
+WHITE_NITS = 203.0
+"""Diffuse white in HDR (ITU-R BT.2408), which becomes what SDR can show at most."""
+PEAK_NITS = 1000.0
+"""The brightest highlights that are kept apart: the display HLG is defined for, and most PQ is mastered on."""
+SDR_GAMMA = 2.4  # ITU-R BT.1886
+_P3, _BT2020, _BT709 = (
+    ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060)),
+    ((0.708, 0.292), (0.170, 0.797), (0.131, 0.046)),
+    ((0.640, 0.330), (0.300, 0.600), (0.150, 0.060)),
+)
+_D65 = (0.3127, 0.3290)
+_PRIMARIES = {1: _BT709, 11: _P3, 12: _P3}  # others: BT.2020
+_M1, _M2, _C1, _C2, _C3 = 2610 / 16384, 2523 / 4096 * 128, 3424 / 4096, 2413 / 4096 * 32, 2392 / 4096 * 32
 
 
 class Colour(NamedTuple):
@@ -59,7 +75,7 @@ def whole_colour(frame: Any) -> Colour:
 
 
 def stated_colour(frame: Any) -> Colour:
-    """What a frame's tags say; reserved values say nothing."""
+    """A frame's tags; reserved values count as unstated."""
     tags = (int(frame.colorspace), int(frame.color_primaries), int(frame.color_trc))
     return Colour(*(UNSTATED if tag in _RESERVED else tag for tag in tags))
 
@@ -86,7 +102,7 @@ def is_rgb(frame: Any) -> bool:
 
 
 def reformat(reformatter: VideoReformatter, frame: Any, matrix: int, **wanted: Any) -> Any:
-    """`VideoReformatter.reformat` of a frame whose matrix is `matrix`, whatever its tag says."""
+    """`VideoReformatter.reformat` of a frame whose matrix is `matrix`, whatever its tag states."""
     tag = frame.colorspace
     # swscale refuses a frame with a tag that it does not support, even where no matrix is applied.
     frame.colorspace = matrix if matrix in SWSCALE_TARGETS else UNSTATED
@@ -97,7 +113,7 @@ def reformat(reformatter: VideoReformatter, frame: Any, matrix: int, **wanted: A
 
 
 def rgb_of_ycgco(frame: Any) -> ImageArray:
-    """The (H, W, 3) uint8 RGB of a yuv444p frame in YCgCo, which swscale does not know."""
+    """The (H, W, 3) uint8 RGB of a yuv444p frame in YCgCo, which swscale does not support."""
     y, cg, co = (np.float32(plane) for plane in frame.to_ndarray())
     if frame.color_range != FULL:
         y, cg, co = (y - 16) * 255 / 219, (cg - 128) * 255 / 224, (co - 128) * 255 / 224
@@ -122,23 +138,6 @@ def coloured(reformatter: VideoReformatter, frame: Any) -> Any:
     return yuv
 
 
-DEEP_RGB = "gbrp12le"
-"""The format of frames before and after tone mapping: colours that are not yet rounded to 8 bits."""
-LUT_STEPS = 65
-WHITE_NITS = 203.0
-"""Diffuse white in HDR (ITU-R BT.2408), which becomes what SDR can show at most."""
-PEAK_NITS = 1000.0
-"""The brightest highlights that are kept apart: the display HLG is defined for, and most PQ is mastered on."""
-SDR_GAMMA = 2.4  # ITU-R BT.1886
-_P3, _BT2020, _BT709 = (
-    ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060)),
-    ((0.708, 0.292), (0.170, 0.797), (0.131, 0.046)),
-    ((0.640, 0.330), (0.300, 0.600), (0.150, 0.060)),
-)
-_D65 = (0.3127, 0.3290)
-_PRIMARIES = {1: _BT709, 11: _P3, 12: _P3}  # others: BT.2020
-
-
 class ToneMapper:
     """Maps RGB frames of high dynamic range to BT.709; one filter graph for all frames of a size."""
 
@@ -147,16 +146,7 @@ class ToneMapper:
         self._made_for: tuple[Any, ...] = ()
 
     def __call__(self, frame: Any, kind: str, primaries: int) -> Any:
-        """The frame as SDR.
-
-        Args:
-            frame: A PyAV frame in `DEEP_RGB`.
-            kind: `HLG` or `PQ`.
-            primaries: Its primaries' code point of ITU-T H.273.
-
-        Returns:
-            A frame in `DEEP_RGB`, tagged as nothing.
-        """
+        """The frame as SDR."""
         made_for = (frame.width, frame.height, kind, primaries)
         if made_for != self._made_for:
             self._graph, self._made_for = _graph(*made_for), made_for
@@ -172,11 +162,7 @@ def _graph(width: int, height: int, kind: str, primaries: int) -> Any:
         values = sdr_table(kind, primaries).reshape(-1).tolist()
         cube.write_text(f"LUT_3D_SIZE {LUT_STEPS}\n" + "%.5f %.5f %.5f\n" * (len(values) // 3) % tuple(values))
         source = graph.add("buffer", video_size=f"{width}x{height}", pix_fmt=DEEP_RGB, time_base="1/1")
-        table = graph.add("lut3d", file=str(cube))
-        sink = graph.add("buffersink")
-        source.link_to(table)
-        table.link_to(sink)
-        graph.configure()
+        graph.link_nodes(source, graph.add("lut3d", file=str(cube)), graph.add("buffersink")).configure()
     return graph
 
 
@@ -193,14 +179,6 @@ def tone_map(signal: FloatArray, kind: str, primaries: int) -> FloatArray:
 
     The brightest of red, green and blue is brought into range by the knee of ITU-R BT.2390 (5.4.1) and the others in
     proportion, so that hues stay; what BT.709 cannot show is clipped.
-
-    Args:
-        signal: (..., 3) non-linear RGB in [0, 1].
-        kind: `HLG` or `PQ`.
-        primaries: Code point of its primaries.
-
-    Returns:
-        (..., 3) non-linear RGB in [0, 1].
     """
     source = _PRIMARIES.get(primaries, _BT2020)
     light = hlg_nits(signal, source) if kind == "HLG" else pq_nits(signal)  # (..., 3)
@@ -218,9 +196,6 @@ def hlg_nits(signal: FloatArray, primaries: tuple[tuple[float, float], ...] = _B
     luminance = scene @ _to_xyz(primaries)[1, :, None]
     light: FloatArray = PEAK_NITS * luminance**0.2 * scene
     return light
-
-
-_M1, _M2, _C1, _C2, _C3 = 2610 / 16384, 2523 / 4096 * 128, 3424 / 4096, 2413 / 4096 * 32, 2392 / 4096 * 32
 
 
 def pq_nits(signal: FloatArray) -> FloatArray:

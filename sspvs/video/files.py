@@ -1,4 +1,4 @@
-"""Which container formats are opened: those that are one file, and none that names others.
+"""Finding video files, and which container formats are opened: those that are one file, and none that names others.
 
 A playlist (ffconcat, HLS, DASH), a session description or a pattern of picture files is read by FFmpeg from wherever it
 points to, on this machine or another. FFmpeg is given a list of the formats that it may open, so that new ones of that
@@ -31,9 +31,7 @@ _PICTURES = (
     "png_pipe,ppm_pipe,psd_pipe,qdraw_pipe,qoi_pipe,sgi_pipe,sunrast_pipe,tiff_pipe,vbn_pipe,webp_pipe,xbm_pipe,xpm_pipe,"
     "xwd_pipe,fits,ico"
 )
-_SOUND = (
-    "aac,ac3,aiff,amr,ape,au,caf,dts,dtshd,eac3,flac,mp3,mlp,truehd,tta,w64,wav,wv"  # to say that it has no picture
-)
+_SOUND = "aac,ac3,aiff,amr,ape,au,caf,dts,dtshd,eac3,flac,mp3,mlp,truehd,tta,w64,wav,wv"  # to report a missing picture
 
 ONE_FILE = {"format_whitelist": ",".join((_VIDEO, _GAMES, _PICTURES, _SOUND)), "protocol_whitelist": "file"}
 """Options of FFmpeg for every file that is opened."""
@@ -46,17 +44,6 @@ _LISTS = (
     (rb"(?i)\s*(\[playlist\]|\[reference\]|rtsptext|<\?(wpl|quicktime))", "a playlist"),
     (rb"\s*v=0\r?\n(?s:.*)\nm=", "a session description (SDP)"),
 )
-
-
-def list_of_files(start: bytes) -> str | None:
-    """What a file is that begins so and names other files in place of holding a video; None when it is no such list.
-
-    Args:
-        start: The first bytes of the file, without those of a byte order mark.
-    """
-    return next((what for pattern, what in _LISTS if re.match(pattern, start.removeprefix(b"\xef\xbb\xbf"))), None)
-
-
 VIDEO_SUFFIXES = frozenset(
     (
         *(".3g2", ".3gp", ".asf", ".avi", ".flv", ".gif", ".m2ts", ".m2v", ".m4v", ".mkv", ".mov", ".mp4"),
@@ -66,20 +53,20 @@ VIDEO_SUFFIXES = frozenset(
 """What is taken from a folder; a file named by the user is tried whatever its name."""
 
 
+def list_of_files(start: bytes) -> str | None:
+    """What a file is that begins so and names other files in place of holding a video; None when it is no such list."""
+    return next((what for pattern, what in _LISTS if re.match(pattern, start.removeprefix(b"\xef\xbb\xbf"))), None)
+
+
 @dataclass
 class FoundVideos:
-    """What a search for videos found.
+    """What a search for videos found."""
 
-    Attributes:
-        folders: Each video file, once, in the order given, and where it lies below the folder that was searched; `.`
-            for a file that was named itself.
-        not_searched: Folders in those that were searched, and were not searched themselves.
-        unreadable: Sentences about sub-folders that cannot be read.
-    """
-
+    # each video file, once, in the order given, and where it lies below the folder that was searched; `.` for a file
+    # that was named itself
     folders: dict[Path, Path] = field(default_factory=dict)
-    not_searched: int = 0
-    unreadable: list[str] = field(default_factory=list)
+    not_searched: int = 0  # folders in those that were searched, and were not searched themselves
+    unreadable: list[str] = field(default_factory=list)  # sentences about sub-folders that cannot be read
 
     @property
     def videos(self) -> list[Path]:
@@ -93,19 +80,10 @@ def list_videos(paths: Sequence[Path | str]) -> list[Path]:
 
 
 def find_videos(paths: Sequence[Path | str], *, recursive: bool = False, out: Path | None = None) -> FoundVideos:
-    """Search for video files: files as given, folders expanded.
+    """Search for video files: files as given, folders expanded to the videos inside, sorted by name.
 
-    A folder gives the videos inside it, sorted by name. Hidden files and folders, and what an earlier summary of ours
-    wrote, are left out.
-
-    Args:
-        paths: Files and folders.
-        recursive: Search the folders within them too, each once, wherever links lead.
-        out: A folder that is written to: it is not searched where it lies within another.
-
-    Raises:
-        VideoError: A path does not exist, a folder cannot be read or has no videos.
-        ValueError: No path was given.
+    Hidden files and folders, and what an earlier summary of ours wrote, are left out, and so is the folder `out` that
+    is written to, within another. `recursive` searches the folders within folders too, each once, wherever links lead.
     """
     if not paths:
         raise ValueError("expected at least one video file or folder, got none")

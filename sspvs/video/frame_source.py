@@ -1,13 +1,11 @@
-"""Frames made of two fields, taken at two instants, as whole pictures of one instant."""
+"""Decoded frames of any stretch of a video, deinterlaced where they are made of two fields."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from itertools import pairwise
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import av
@@ -19,6 +17,14 @@ from sspvs.types import FloatArray, Timeline, VideoInfo
 from sspvs.video.pyav_stream import DecodeCounts, decode_frames, open_container, video_stream
 from sspvs.video.reader import silent
 from sspvs.video.stream_clock import frame_end
+
+EDGE_SECONDS = 1e-4
+"""Frames that reach into a segment by less than this are not part of it: bounds are rounded numbers. Less where frames
+follow each other more quickly."""
+SKIP_SECONDS = 2.0
+"""Stretches shorter than this are decoded through rather than jumped over."""
+SEEK_MARGINS_SECONDS = (0.0, 2.0, 20.0)
+"""How much earlier to look for a key frame when a jump landed behind its target."""
 
 
 class Deinterlacer:
@@ -70,10 +76,8 @@ def _graph(frame: Any) -> Any:
         colorspace=str(int(frame.colorspace)),
         range=str(int(frame.color_range)),
     )
-    nodes = [source, graph.add("bwdif", mode="send_frame", deint="interlaced"), graph.add("buffersink")]
-    for one, after in pairwise(nodes):
-        one.link_to(after)
-    graph.configure()
+    deinterlace = graph.add("bwdif", mode="send_frame", deint="interlaced")
+    graph.link_nodes(source, deinterlace, graph.add("buffersink")).configure()
     return graph
 
 
@@ -94,15 +98,6 @@ def _paired(made: Any, inside: deque[Any]) -> Any:
     return made
 
 
-EDGE_SECONDS = 1e-4
-"""Frames that reach into a segment by less than this are not part of it: bounds are rounded numbers. Less where frames
-follow each other more quickly."""
-SKIP_SECONDS = 2.0
-"""Stretches shorter than this are decoded through rather than jumped over."""
-SEEK_MARGINS_SECONDS = (0.0, 2.0, 20.0)
-"""How much earlier to look for a key frame when a jump landed behind its target."""
-
-
 class FrameSource:
     """Decoded frames of any stretch of a video.
 
@@ -118,15 +113,6 @@ class FrameSource:
         key_seconds: FloatArray | None = None,
         beat: Callable[[], None] = silent,
     ) -> None:
-        """Prepare to read; entering the context opens the file.
-
-        Args:
-            path: The video.
-            info: What its container says.
-            timeline: When each frame is shown; None takes the file's own times as they are.
-            key_seconds: Times of its key frames, when they are known: then it jumps only where a jump saves work.
-            beat: Called for every packet.
-        """
         self.path = path
         self._info = info
         self._timeline = timeline
@@ -147,21 +133,11 @@ class FrameSource:
         self._rewind()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stack.close()
 
     def between(self, start: float, end: float) -> Iterator[tuple[Any, float, float]]:
-        """Frames on screen during [start, end).
-
-        Args:
-            start: Seconds from the first frame of the video.
-            end: Seconds.
-
-        Yields:
-            (frame, shown, gone): a PyAV frame and when it appears and disappears, clipped to the stretch.
-        """
+        """Yield (frame, shown, gone) for the frames on screen in [start, end), with times clipped to it."""
         if not self._lies_ahead(start):
             self._seek(start)
         while self._held is not None and self._held[0] < end - self._edge:

@@ -11,42 +11,16 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 
 from sspvs.types import ImageArray, VideoInfo
-from sspvs.video.colour import (
-    BT601,
-    BT709,
-    DEEP_RGB,
-    FULL,
-    LIMITED,
-    SWSCALE_TARGETS,
-    UNSTATED,
-    YCGCO,
-    Colour,
-    ToneMapper,
-    coloured,
-    hdr_kind,
-    is_rgb,
-    matrix_of,
-    reformat,
-    rgb_of_ycgco,
-    stated_colour,
-    usual_colour,
-    whole_colour,
-)
-from sspvs.video.sampling import Resize
+from sspvs.video import colour
+from sspvs.video.reader import Resize
 
 
 class Orientation(NamedTuple):
-    """How stored pixels become the picture a viewer sees: first transpose, then mirror.
+    """How stored pixels become the picture a viewer sees: first transpose, then mirror."""
 
-    Attributes:
-        transpose: Swap rows and columns.
-        mirror_x: Mirror left and right, after the transposition.
-        mirror_y: Mirror top and bottom, after the transposition.
-    """
-
-    transpose: bool = False
-    mirror_x: bool = False
-    mirror_y: bool = False
+    transpose: bool = False  # swap rows and columns
+    mirror_x: bool = False  # mirror left and right, after the transposition
+    mirror_y: bool = False  # mirror top and bottom, after the transposition
 
     @property
     def clockwise_degrees(self) -> int:
@@ -98,11 +72,11 @@ class FrameConverter:
         self._filter = resize.filter.upper()
         self._orientation = orientation
         self._reformatter = VideoReformatter()
-        self._tone_mapper = ToneMapper()
+        self._tone_mapper = colour.ToneMapper()
 
     def __call__(self, frame: Any) -> ImageArray:
         """The picture as a viewer sees it, (H, W, 3) uint8: by the frame's colour tags, HDR tone-mapped."""
-        return self._picture(frame, matrix_of(frame))
+        return self._picture(frame, colour.matrix_of(frame))
 
     def both(self, frame: Any) -> tuple[ImageArray, ImageArray]:
         """The picture that networks are given, and the one a viewer sees: mostly the same array.
@@ -110,24 +84,28 @@ class FrameConverter:
         Networks are given untagged video as BT.601 at any size, as they always were, so that features stay the same.
         """
         shown = self(frame)
-        if stated_colour(frame).matrix != UNSTATED or is_rgb(frame) or matrix_of(frame) != BT709.matrix:
+        if (
+            colour.stated_colour(frame).matrix != colour.UNSTATED
+            or colour.is_rgb(frame)
+            or colour.matrix_of(frame) != colour.BT709.matrix
+        ):
             return shown, shown
-        return self._picture(frame, BT601.matrix), shown
+        return self._picture(frame, colour.BT601.matrix), shown
 
     def _picture(self, frame: Any, matrix: int) -> ImageArray:
-        if kind := hdr_kind(frame):
-            deep = self._scaled(frame, matrix, DEEP_RGB)
+        if kind := colour.hdr_kind(frame):
+            deep = self._scaled(frame, matrix, colour.DEEP_RGB)
             small = self._reformatter.reformat(self._tone_mapper(deep, kind, frame.color_primaries), format="rgb24")
             pixels: Any = small.to_ndarray()
-        elif matrix == YCGCO:
-            pixels = rgb_of_ycgco(self._scaled(frame, matrix, "yuv444p"))
+        elif matrix == colour.YCGCO:
+            pixels = colour.rgb_of_ycgco(self._scaled(frame, matrix, "yuv444p"))
         else:
-            pixels = self._scaled(coloured(self._reformatter, frame), matrix, "rgb24").to_ndarray()
+            pixels = self._scaled(colour.coloured(self._reformatter, frame), matrix, "rgb24").to_ndarray()
         return self._orientation.apply(pixels)
 
     def _scaled(self, frame: Any, matrix: int, pixel_format: str) -> Any:
         width, height = self._stored_size
-        return reformat(
+        return colour.reformat(
             self._reformatter,
             frame,
             matrix,
@@ -154,30 +132,30 @@ class FrameShaper:
         self._orientation = orientation
         self._stored_size = self.size[::-1] if orientation.transpose else self.size
         self._reformatter = VideoReformatter()
-        self._tone_mapper = ToneMapper()
+        self._tone_mapper = colour.ToneMapper()
         self._target: int | None = None  # the matrix of what is written
 
-    def tags(self, first: Any) -> tuple[Colour, int]:
+    def tags(self, first: Any) -> tuple[colour.Colour, int]:
         """The colour, and the range (0: not stated), that a stream beginning with this frame should state."""
-        stated, written = stated_colour(first), usual_colour(self.size[1])
-        if hdr_kind(first):
-            colour = BT709
-        elif is_rgb(first):
-            colour = stated._replace(matrix=written.matrix).filled_from(BT709)
-        elif stated == Colour() and written == usual_colour(first.height):
-            colour = stated
+        stated, written = colour.stated_colour(first), colour.usual_colour(self.size[1])
+        if colour.hdr_kind(first):
+            chosen = colour.BT709
+        elif colour.is_rgb(first):
+            chosen = stated._replace(matrix=written.matrix).filled_from(colour.BT709)
+        elif stated == colour.Colour() and written == colour.usual_colour(first.height):
+            chosen = stated
         else:
-            colour = whole_colour(first)
-        self._target = colour.matrix if hdr_kind(first) or is_rgb(first) else matrix_of(first)
-        untouched = colour == Colour() and first.color_range != FULL
-        return colour, int(first.color_range) if untouched else LIMITED
+            chosen = colour.whole_colour(first)
+        self._target = chosen.matrix if colour.hdr_kind(first) or colour.is_rgb(first) else colour.matrix_of(first)
+        untouched = chosen == colour.Colour() and first.color_range != colour.FULL
+        return chosen, int(first.color_range) if untouched else colour.LIMITED
 
     def __call__(self, frame: Any) -> Any:
         """A yuv420p frame in the output's size; may be the same object."""
         if self._target is None:
             self.tags(frame)
         width, height = self._stored_size
-        frame = self._converted(coloured(self._reformatter, frame))
+        frame = self._converted(colour.coloured(self._reformatter, frame))
         if self._orientation == Orientation() and (frame.width, frame.height) == (width, height):
             return frame
         planes = [self._orientation.apply(plane) for plane in _planes(frame, width, height)]
@@ -191,17 +169,17 @@ class FrameShaper:
         croppable = frame.width - width in (0, 1) and frame.height - height in (0, 1)
         if croppable:
             width, height = frame.width, frame.height
-        kind, matrix = hdr_kind(frame), matrix_of(frame)
-        recoloured = bool(kind) or is_rgb(frame) or matrix != self._target
-        if croppable and not recoloured and frame.format.name == "yuv420p" and frame.color_range != FULL:
+        kind, matrix = colour.hdr_kind(frame), colour.matrix_of(frame)
+        recoloured = bool(kind) or colour.is_rgb(frame) or matrix != self._target
+        if croppable and not recoloured and frame.format.name == "yuv420p" and frame.color_range != colour.FULL:
             return frame
         wanted: dict[str, Any] = {"width": width, "height": height, "interpolation": "BICUBIC"}
         if kind:
-            deep = reformat(self._reformatter, frame, matrix, format=DEEP_RGB, **wanted)
-            frame, matrix = self._tone_mapper(deep, kind, frame.color_primaries), UNSTATED
+            deep = colour.reformat(self._reformatter, frame, matrix, format=colour.DEEP_RGB, **wanted)
+            frame, matrix = self._tone_mapper(deep, kind, frame.color_primaries), colour.UNSTATED
         if recoloured:
-            wanted["dst_colorspace"] = SWSCALE_TARGETS.get(self._target or UNSTATED)
-        return reformat(self._reformatter, frame, matrix, format="yuv420p", dst_color_range="MPEG", **wanted)
+            wanted["dst_colorspace"] = colour.SWSCALE_TARGETS.get(self._target or colour.UNSTATED)
+        return colour.reformat(self._reformatter, frame, matrix, format="yuv420p", dst_color_range="MPEG", **wanted)
 
 
 def _planes(frame: Any, width: int, height: int) -> Iterator[ImageArray]:

@@ -1,4 +1,4 @@
-"""How much a frame differs from the one before, for a few microseconds a frame."""
+"""Reading video with PyAV in this process: every frame is decoded, timed and compared with the one before."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
-from sspvs.errors import VideoError
+from sspvs.errors import VideoError, listed
 from sspvs.types import DecodeReport, FloatArray, ImageArray, Timeline
 from sspvs.video.frame_source import Deinterlacer, FrameSource
 from sspvs.video.orientation import FrameConverter
@@ -21,10 +21,11 @@ from sspvs.video.pyav_stream import (
     packet_seconds,
     video_stream,
 )
-from sspvs.video.reader import VideoReader, check_indices, check_sampling, silent
-from sspvs.video.sampling import DEFAULT_RESIZE, FrameChunk, Resize, is_pick
+from sspvs.video.reader import FrameChunk, Resize, VideoReader, is_pick, silent
 from sspvs.video.stream_clock import SoundClock, StreamClock, frames_before_gaps
 
+LONGEST_SECONDS = 7 * 86_400.0
+"""Longer videos are damaged clocks: silence and tables of that length are made beside the pictures."""
 LUMA_COLUMNS, LUMA_ROWS = 64, 36
 """Samples of the brightness plane that stand for a frame when it is compared with the one before."""
 _DEPTH_8 = (
@@ -63,58 +64,27 @@ class LumaSampler:
         return np.asarray(samples >> shift, dtype=np.uint8)  # a copy: the frame's memory is given back
 
 
-def luma_change(before: ImageArray | None, now: ImageArray) -> float:
-    """Mean absolute difference of two frames' samples; 0 for the first frame."""
-    if before is None or before.shape != now.shape:
-        return 0.0
-    return float(np.abs(now.astype(np.int16) - before).mean())
-
-
-LONGEST_SECONDS = 7 * 86_400.0
-"""Longer videos are damaged clocks: silence and tables of that length are made beside the pictures."""
-
-
 class PyAVReader(VideoReader):
     """A video decoded in this process."""
 
     def __init__(self, path: Path | str, beat: Callable[[], None] = silent, timeline: Timeline | None = None) -> None:
-        """Open a video.
-
-        Args:
-            path: The file.
-            beat: Called for every packet that is decoded.
-            timeline: What an earlier pass over the same file found.
-
-        Raises:
-            VideoError: Not a video, or nothing in it can be decoded.
-        """
         super().__init__(timeline)
         self._path = Path(path)
         self.info, self._orientation = container_info(path, beat)
         self._beat = beat
         self._key_seconds: FloatArray | None = None  # known after a pass
 
-    def sample(
-        self, rate_hz: float | None = 2.0, resize: Resize = DEFAULT_RESIZE, chunk_frames: int = 32
-    ) -> Iterator[FrameChunk]:
-        """See `VideoReader.sample`."""
-        check_sampling(rate_hz, chunk_frames)
-        return self._sample(rate_hz, FrameConverter(resize, self.info, self._orientation), chunk_frames)
-
-    def _sample(self, rate_hz: float | None, convert: FrameConverter, chunk_frames: int) -> Iterator[FrameChunk]:
-        images: list[tuple[ImageArray, ImageArray]] = []
-        picks: list[int] = []
-        seconds: list[float] = []
+    def _sample(self, rate_hz: float | None, resize: Resize, chunk_frames: int) -> Iterator[FrameChunk]:
+        convert = FrameConverter(resize, self.info, self._orientation)
+        picked: list[tuple[int, float, ImageArray, ImageArray]] = []
         for index, start, end, frame in self._pass():
             if is_pick(start, end, rate_hz):
-                images.append(convert.both(frame))
-                picks.append(index)
-                seconds.append(start)
-            if len(picks) == chunk_frames:
-                yield _chunk(images, picks, seconds)
-                images, picks, seconds = [], [], []
-        if picks:
-            yield _chunk(images, picks, seconds)
+                picked.append((index, start, *convert.both(frame)))
+            if len(picked) == chunk_frames:
+                yield _chunk(picked)
+                picked = []
+        if picked:
+            yield _chunk(picked)
 
     def scan(self) -> None:
         """See `VideoReader.scan`."""
@@ -139,7 +109,9 @@ class PyAVReader(VideoReader):
                     keys.append(start)
                 times.append(start)
                 before, samples = samples, luma(frame)
-                changes.append(luma_change(before, samples))
+                if before is None or before.shape != samples.shape:
+                    before = samples
+                changes.append(float(np.abs(samples.astype(np.int16) - before).mean()))
                 held = frame
             if held is None:
                 raise VideoError(f"no frame of {self._path} can be decoded; is it damaged?")
@@ -178,19 +150,14 @@ class PyAVReader(VideoReader):
         if timeline.guessed_frames:
             warnings.append(f"no usable time in {timeline.guessed_frames} of {decoded} frames: guessed from others")
         if len(timeline.origins) > 1:
-            joints = ", ".join(f"{seconds:.1f}" for seconds, _ in timeline.origins[1:4])
-            more = f" and {len(timeline.origins) - 4} more" if len(timeline.origins) > 4 else ""
-            warnings.append(f"the file's clock starts again at {joints}{more} s; picture and sound continue from there")
+            joints = listed((f"{seconds:.1f}" for seconds, _ in timeline.origins[1:]), 3)
+            warnings.append(f"the file's clock starts again at {joints} s; picture and sound continue from there")
         for frame in timeline.gaps[:3]:
             seconds, after = timeline.end_of(frame), timeline.seconds_of(frame + 1)
             warnings.append(f"nothing was recorded between {seconds:.1f} s and {after:.1f} s: left out")
         return DecodeReport(declared, decoded, counts.corrupt, "pyav", tuple(warnings), counts.refused)
 
-    def frames_at(self, frames: Sequence[int], resize: Resize = DEFAULT_RESIZE) -> ImageArray:
-        """See `VideoReader.frames_at`."""
-        if self._timeline is None:
-            self.scan()
-        check_indices(frames, self.timeline.n_frames)
+    def _frames_at(self, frames: Sequence[int], resize: Resize) -> ImageArray:
         convert = FrameConverter(resize, self.info, self._orientation)
         wanted = {int(frame): np.flatnonzero(np.equal(frames, frame)) for frame in set(frames)}
         images = np.empty((len(frames), *convert.shape), dtype=np.uint8)
@@ -213,13 +180,9 @@ class PyAVReader(VideoReader):
                 if index in left:
                     yield index, next(Deinterlacer()([frame]))
 
-    def close(self) -> None:
-        """See `VideoReader.close`; nothing is held open between passes."""
 
-
-def _chunk(images: list[tuple[ImageArray, ImageArray]], picks: list[int], seconds: list[float]) -> FrameChunk:
-    frames, shown = zip(*images, strict=True)
-    differ = any(one is not other for one, other in images)
-    return FrameChunk(
-        np.stack(frames), np.array(picks, dtype=np.int64), np.array(seconds), np.stack(shown) if differ else None
-    )
+def _chunk(picked: list[tuple[int, float, ImageArray, ImageArray]]) -> FrameChunk:
+    picks, seconds, frames, shown = zip(*picked, strict=True)
+    differ = any(one is not other for one, other in zip(frames, shown, strict=True))
+    pictures = np.stack(shown) if differ else None
+    return FrameChunk(np.stack(frames), np.array(picks, dtype=np.int64), np.array(seconds), pictures)

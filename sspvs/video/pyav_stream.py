@@ -1,4 +1,4 @@
-"""What every use of PyAV here shares: opening, tolerant decoding, what a container says."""
+"""The shared part of reading with PyAV: opening, tolerant decoding, the facts of a container."""
 
 from __future__ import annotations
 
@@ -37,11 +37,7 @@ READ_ATTEMPTS = 16
 
 @contextmanager
 def open_container(path: Path | str) -> Iterator[Any]:
-    """A PyAV input container that is closed on the way out (PyAV leaks those that are not).
-
-    Raises:
-        VideoError: FFmpeg cannot make sense of the file.
-    """
+    """A PyAV input container that is closed on the way out (PyAV leaks those that are not)."""
     try:
         # An absolute path, so that a colon in a name is not taken for a protocol. Metadata in odd encodings
         # must not keep a video from being read.
@@ -61,18 +57,14 @@ def _reason(error: BaseException) -> str:
 
 
 def video_stream(container: Any, path: Path | str) -> Any:
-    """The container's best video stream, set up for threaded decoding.
-
-    Raises:
-        VideoError: There is none; a cover picture does not count.
-    """
-    streams = [stream for stream in container.streams.video if not _is_cover(stream)]
+    """The container's best video stream, set up for threaded decoding."""
+    streams = [stream for stream in container.streams.video if not _has_disposition(stream, "attached_pic")]
     if not streams:
         kinds = sorted({stream.type for stream in container.streams if stream not in container.streams.video})
         raise VideoError(f"no video in {path} (its streams: {', '.join(kinds) or 'none'})")
     streams = [stream for stream in streams if stream.codec_context is not None]
     if not streams:
-        raise VideoError(f"the video in {path} is of a kind that FFmpeg does not know; is it damaged?")
+        raise VideoError(f"the video in {path} is of a kind that FFmpeg cannot read; is it damaged?")
     stream = max(streams, key=lambda one: one.codec_context.width * one.codec_context.height)
     width, height = stream.codec_context.width, stream.codec_context.height
     if width * height > MOST_PIXELS:
@@ -92,12 +84,12 @@ def _spare_threads(context: Any) -> bool:
     return bool(context.width * context.height <= SMALL_PICTURE_PIXELS and available_cores() <= FEW_CORES)
 
 
-def _is_cover(stream: Any) -> bool:
-    return "attached_pic" in str(getattr(getattr(stream, "disposition", None), "name", ""))
+def _has_disposition(stream: Any, name: str) -> bool:
+    return name in str(getattr(getattr(stream, "disposition", None), "name", ""))
 
 
 def frame_rate(stream: Any) -> float:
-    """Average frames per second, as well as the container knows it."""
+    """Average frames per second, as the container states it, as far as it does."""
     for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate):
         if rate and 0 < float(rate) < 1000:
             return float(rate)
@@ -106,19 +98,12 @@ def frame_rate(stream: Any) -> float:
 
 @dataclass
 class DecodeCounts:
-    """What decoding met.
+    """What decoding met."""
 
-    Attributes:
-        beat: Called for every packet, to tell work from a hang.
-        corrupt: Packets refused, frames marked damaged, and frames predicted from either.
-        refused: Packets refused, whose frames did not come out.
-        stopped: Why reading stopped before the end of the file, or empty.
-    """
-
-    beat: Callable[[], None] = silent
-    corrupt: int = 0
-    refused: int = 0
-    stopped: str = ""
+    beat: Callable[[], None] = silent  # called for every packet: progress is no hang
+    corrupt: int = 0  # packets refused, frames marked damaged, and frames predicted from either
+    refused: int = 0  # packets refused, whose frames did not come out
+    stopped: str = ""  # why reading stopped before the end of the file, or empty
 
 
 def decode_frames(container: Any, stream: Any, counts: DecodeCounts) -> Iterator[Any]:
@@ -126,19 +111,8 @@ def decode_frames(container: Any, stream: Any, counts: DecodeCounts) -> Iterator
 
     Damage lasts: what is predicted from a lost picture shows it until the next key frame, and FFmpeg does not mark
     it, so every frame up to there counts.
-
-    Args:
-        container: An open PyAV container.
-        stream: Its video stream.
-        counts: Counts what goes wrong.
-
-    Yields:
-        PyAV video frames.
-
-    Raises:
-        VideoError: The pictures are encrypted.
     """
-    encrypted = "enc_key_id" in stream.metadata  # as Matroska says it
+    encrypted = "enc_key_id" in stream.metadata  # as Matroska states it
     damaged_from: int | None = None  # raw time of the damage that the frames still show
     for packet in _packets(container, stream, counts):
         counts.beat()
@@ -183,16 +157,7 @@ def _packets(container: Any, stream: Any, counts: DecodeCounts) -> Iterator[Any]
 def packet_seconds(
     path: Path | str, kind: Literal["video", "audio"] = "video", beat: Callable[[], None] = silent
 ) -> FloatArray:
-    """Presentation times as the packets state them, without decoding.
-
-    Args:
-        path: The file.
-        kind: Packets of its pictures, or of its sound.
-        beat: Called for every packet.
-
-    Returns:
-        (packets,) raw seconds in the order of the file; NaN for a packet without one.
-    """
+    """(packets,) raw seconds as the packets state them, in the order of the file; NaN for a packet without a time."""
     with open_container(path) as container:
         stream = video_stream(container, path) if kind == "video" else audio_stream(container)
         if stream is None:
@@ -214,25 +179,16 @@ def times_are_usable(packet_times: FloatArray) -> bool:
 
 def audio_stream(container: Any) -> Any:
     """The container's default audio stream, or the one with most channels up to two; None when none is known."""
+
+    def preference(stream: Any) -> tuple[bool, int, int]:
+        return _has_disposition(stream, "default"), min(2, stream.codec_context.channels), -stream.index
+
     known = [stream for stream in container.streams.audio if stream.codec_context is not None]
-    return max(known, key=_preference, default=None)
-
-
-def _preference(stream: Any) -> tuple[bool, int, int]:
-    default = "default" in str(getattr(getattr(stream, "disposition", None), "name", ""))
-    return default, min(2, stream.codec_context.channels), -stream.index
+    return max(known, key=preference, default=None)
 
 
 def container_info(path: Path | str, beat: Callable[[], None] = silent) -> tuple[VideoInfo, Orientation]:
-    """What the container and the first frame that decodes say.
-
-    Args:
-        path: The video.
-        beat: Called for every packet that is decoded.
-
-    Raises:
-        VideoError: Not a video, or nothing in it can be decoded.
-    """
+    """Facts of the container and of the first frame that decodes."""
     with open_container(path) as container:
         stream = video_stream(container, path)
         frame = next(decode_frames(container, stream, DecodeCounts(beat)), None)
@@ -260,7 +216,7 @@ def container_info(path: Path | str, beat: Callable[[], None] = silent) -> tuple
 
 
 def _tag(container: Any, stream: Any, name: str) -> str:
-    """What a tag of the picture, of a data track (QuickTime's `tmcd`, Sony's `rtmd`) or of the whole file says."""
+    """The value of a tag of the picture, of a data track (QuickTime's `tmcd`, Sony's `rtmd`) or of the whole file."""
     for holder in (stream, *container.streams.data, container):
         for key, value in holder.metadata.items():
             if key.lower() == name and value.strip():  # Matroska writes TIMECODE

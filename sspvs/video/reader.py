@@ -1,24 +1,121 @@
-"""One interface to every decoder, and the choice between them."""
+"""One interface to every decoder: which frames are taken from a video, and at what size.
+
+A pick is the frame that a viewer sees at t = 0, 1/rate, 2/rate ... seconds: the last frame whose presentation
+time is at or before t. Times come from presentation timestamps, never from index / fps, so variable frame rate
+needs no special case.
+"""
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
+from typing import Literal, NamedTuple
+
+import numpy as np
 
 from sspvs.errors import VideoError
 from sspvs.files import START_BYTES, VIDEO, why_not
-from sspvs.types import DecodeReport, FloatArray, ImageArray, Timeline, VideoInfo
+from sspvs.types import DecodeReport, FloatArray, ImageArray, IntArray, Timeline, VideoInfo
 from sspvs.video.files import list_of_files
-from sspvs.video.sampling import DEFAULT_RESIZE, FrameChunk, Resize
+
+CLOCK_TOLERANCE_SECONDS = 1e-6
+"""Ticks and timestamps that differ by less are the same instant: both are rounded to floating point."""
+
+
+@dataclass(frozen=True)
+class Resize:
+    """How frames are resized while they are decoded, so that full-size frames are never kept.
+
+    Attributes:
+        mode: `squash` gives `pixels` x `pixels`; `short_side` and `long_side` keep the aspect and set that side
+            to `pixels` (`long_side` never enlarges); `none` keeps the displayed size.
+        pixels: Size in pixels.
+        filter: Resampling filter.
+        height: With `squash` only: gives `pixels` x `height` instead of a square.
+    """
+
+    mode: Literal["squash", "short_side", "long_side", "none"] = "squash"
+    pixels: int = 224
+    filter: Literal["area", "bilinear", "bicubic"] = "area"
+    height: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.mode not in ("squash", "short_side", "long_side", "none"):
+            raise ValueError(f"mode must be squash, short_side, long_side or none, got {self.mode!r}")
+        if self.filter not in ("area", "bilinear", "bicubic"):
+            raise ValueError(f"filter must be area, bilinear or bicubic, got {self.filter!r}")
+        if self.pixels < 1:
+            raise ValueError(f"pixels must be at least 1, got {self.pixels}")
+        if self.height is not None and (self.mode != "squash" or self.height < 1):
+            raise ValueError(f"height must be at least 1 and goes with squash only, got {self.height} ({self.mode})")
+
+    def target_size(self, width: int, height: int) -> tuple[int, int]:
+        """Width and height in pixels, each at least 1, of what a picture of `width` x `height` becomes."""
+        if self.mode == "squash":
+            return self.pixels, self.height or self.pixels
+        if self.mode == "none":
+            return width, height
+        side = min(width, height) if self.mode == "short_side" else max(width, height)
+        if self.mode == "long_side" and side <= self.pixels:
+            return width, height
+        scale = self.pixels / side
+        return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+DEFAULT_RESIZE = Resize()
+
+
+class FrameChunk(NamedTuple):
+    """Some consecutive picks of a video.
+
+    Attributes:
+        frames: (C, H, W, 3) uint8 RGB, C at most the chunk size.
+        picks: (C,) int64 frame indices, strictly increasing over the whole stream.
+        seconds: (C,) float64 presentation times, the first frame of the video at 0.
+        shown: The same pictures as a viewer sees them, where that differs: networks are given untagged video of 720
+            lines and more as BT.601, which their features always were made of, and viewers see BT.709.
+    """
+
+    frames: ImageArray
+    picks: IntArray
+    seconds: FloatArray
+    shown: ImageArray | None = None
+
+    @property
+    def pictures(self) -> ImageArray:
+        """The frames for people rather than networks."""
+        return self.frames if self.shown is None else self.shown
+
+
+def ticks_before(seconds: float, rate_hz: float) -> int:
+    """How many of the instants 0, 1/rate, 2/rate ... lie before `seconds`."""
+    return max(0, math.ceil((seconds - CLOCK_TOLERANCE_SECONDS) * rate_hz))
+
+
+def is_pick(start_seconds: float, end_seconds: float, rate_hz: float | None) -> bool:
+    """Whether a frame shown during [start, end) is on screen at one of the sampling instants."""
+    if rate_hz is None:
+        return True
+    return ticks_before(end_seconds, rate_hz) > ticks_before(start_seconds, rate_hz)
+
+
+def choose_picks(frame_seconds: FloatArray, end_seconds: float, rate_hz: float | None) -> IntArray:
+    """The (T,) picks of a video with (N,) presentation times: strictly increasing frame indices."""
+    if rate_hz is None:
+        return np.arange(len(frame_seconds), dtype=np.int64)
+    edges = np.append(frame_seconds, end_seconds) - CLOCK_TOLERANCE_SECONDS
+    ticks = np.maximum(0, np.ceil(edges * rate_hz))
+    return np.flatnonzero(np.diff(ticks) > 0).astype(np.int64)
 
 
 class VideoReader(ABC):
     """A video open for reading; a context manager.
 
     Attributes:
-        info: What the container says.
+        info: Facts of the container.
     """
 
     info: VideoInfo
@@ -28,7 +125,6 @@ class VideoReader(ABC):
         self._decode_report: DecodeReport | None = None
         self._frame_change: FloatArray | None = None
 
-    @abstractmethod
     def sample(
         self, rate_hz: float | None = 2.0, resize: Resize = DEFAULT_RESIZE, chunk_frames: int = 32
     ) -> Iterator[FrameChunk]:
@@ -50,12 +146,19 @@ class VideoReader(ABC):
             DecodeTimeoutError: The decoder gave nothing within its time limit.
             ValueError: A rate or chunk size that is not positive.
         """
+        if rate_hz is not None and not 0 < rate_hz < float("inf"):
+            raise ValueError(f"rate_hz must be positive or None, got {rate_hz}")
+        if chunk_frames < 1:
+            raise ValueError(f"chunk_frames must be at least 1, got {chunk_frames}")
+        return self._sample(rate_hz, resize, chunk_frames)
+
+    @abstractmethod
+    def _sample(self, rate_hz: float | None, resize: Resize, chunk_frames: int) -> Iterator[FrameChunk]: ...
 
     @abstractmethod
     def scan(self) -> None:
-        """One pass without taking frames, to know `timeline`, `decode_report` and `frame_change`."""
+        """One pass without taking frames, for `timeline`, `decode_report` and `frame_change`."""
 
-    @abstractmethod
     def frames_at(self, frames: Sequence[int], resize: Resize = DEFAULT_RESIZE) -> ImageArray:
         """The frames with these indices, exactly.
 
@@ -72,6 +175,16 @@ class VideoReader(ABC):
             ValueError: An index outside the video.
             VideoError: The frames cannot be decoded.
         """
+        if self._timeline is None:
+            self.scan()
+        outside = [int(frame) for frame in frames if not 0 <= frame < self.timeline.n_frames]
+        if outside:
+            last = self.timeline.n_frames - 1
+            raise ValueError(f"frame {outside[0]} is outside the video, which has frames 0 to {last}")
+        return self._frames_at(frames, resize)
+
+    @abstractmethod
+    def _frames_at(self, frames: Sequence[int], resize: Resize) -> ImageArray: ...
 
     @property
     def timeline(self) -> Timeline:
@@ -95,16 +208,13 @@ class VideoReader(ABC):
         """
         return self._frame_change
 
-    @abstractmethod
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - some hold nothing open
         """Release the file and the decoder; closing twice is fine."""
 
     def __enter__(self) -> VideoReader:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
@@ -112,27 +222,8 @@ def silent() -> None:
     """What decoding calls for every packet when nothing waits for it."""
 
 
-def check_sampling(rate_hz: float | None, chunk_frames: int) -> None:
-    """Refuse a rate or a chunk size that makes no sense."""
-    if rate_hz is not None and not 0 < rate_hz < float("inf"):
-        raise ValueError(f"rate_hz must be positive or None, got {rate_hz}")
-    if chunk_frames < 1:
-        raise ValueError(f"chunk_frames must be at least 1, got {chunk_frames}")
-
-
-def check_indices(frames: Sequence[int], n_frames: int) -> None:
-    """Refuse frame indices outside the video."""
-    outside = [int(frame) for frame in frames if not 0 <= frame < n_frames]
-    if outside:
-        raise ValueError(f"frame {outside[0]} is outside the video, which has frames 0 to {n_frames - 1}")
-
-
 def check_file(path: Path) -> None:
-    """Refuse what cannot be a video before any decoder sees it.
-
-    Raises:
-        VideoError: Missing, a folder, empty, or not readable.
-    """
+    """Refuse what cannot be a video before any decoder sees it."""
     try:
         if path.is_dir():
             raise VideoError(f"expected a video file, got a folder: {path}")

@@ -46,12 +46,6 @@ class StreamClock:
     """
 
     def __init__(self, time_base: Fraction, fps: float) -> None:
-        """Start a clock.
-
-        Args:
-            time_base: Seconds of one tick of the raw timestamps.
-            fps: Average frames per second, to guess with.
-        """
         self._time_base = time_base
         self._step = 1.0 / fps
         self._last: float | None = None
@@ -62,15 +56,7 @@ class StreamClock:
     def times(
         self, frames: Iterable[Any], stamp: Callable[[Any], int | None] = lambda frame: frame.pts
     ) -> Iterator[tuple[float, Any]]:
-        """Give each frame its time, one frame late; a window late where timestamps need repair.
-
-        Args:
-            frames: Decoded frames in the order of presentation.
-            stamp: The raw timestamp of a frame, in ticks.
-
-        Yields:
-            (seconds, frame).
-        """
+        """Yield (seconds, frame), one frame late; a window late where timestamps need repair."""
         ticks, parts = self._time_base.numerator, self._time_base.denominator
         source = ((None if (stated := stamp(frame)) is None else stated * ticks / parts, frame) for frame in frames)
         waiting = list(islice(source, 2))
@@ -179,11 +165,6 @@ class SoundClock:
     """
 
     def __init__(self, origins: Sequence[tuple[float, float]]) -> None:
-        """Start at the beginning of the file.
-
-        Args:
-            origins: (seconds, raw seconds) at which the pictures' clock starts, and is restarted.
-        """
         self._origins = list(origins) or [(0.0, 0.0)]
         self._last = -math.inf
         self.restarts = 0
@@ -206,15 +187,7 @@ class SoundClock:
 
 
 def longest_rise(values: Sequence[float | None], above: float | None = None) -> list[int]:
-    """Indices of the longest strictly increasing subsequence.
-
-    Args:
-        values: Numbers; None is never part of it.
-        above: Only values above this one count.
-
-    Returns:
-        Rising indices; of several longest subsequences the one that ends, and goes on, with the earliest values.
-    """
+    """Indices of the longest strictly increasing subsequence above `above`; of equals the one of earliest values."""
     lengths: list[int] = []
     befores: list[int] = []
     for index, value in enumerate(values):
@@ -236,18 +209,10 @@ def longest_rise(values: Sequence[float | None], above: float | None = None) -> 
 
 
 def frames_before_gaps(frame_seconds: FloatArray, sound_seconds: Callable[[], FloatArray]) -> IntArray:
-    """Frames behind which the clock jumps, as it does where a recording was paused.
+    """(G,) frames behind which the clock jumps, as it does where a recording was paused.
 
-    Nothing in a file tells a picture that stands still from a hole in the recording but the sound, which goes on beside
-    a picture. Without sound, a still picture that lasts much longer than usual is taken for a hole.
-
-    Args:
-        frame_seconds: (N,) presentation times.
-        sound_seconds: Gives (M,) presentation times of the packets of sound on the same clock, none without sound;
-            called only where a picture stands still for long.
-
-    Returns:
-        (G,) frame indices.
+    Only the sound, which goes on beside a picture, distinguishes a picture that stands still from a hole in the
+    recording. Without sound, a still picture that lasts much longer than usual is taken for a hole.
     """
     holds = np.diff(frame_seconds)
     if len(holds) == 0:

@@ -1,4 +1,4 @@
-"""The child's side: decodes what the parent asks for. Imports numpy and a decoder, nothing else.
+"""The child's side of `sspvs.video.isolated`: decodes on request. Imports numpy and a decoder, nothing else.
 
 It never outlives its parent: waiting for a request ends with the pipe, sending an answer breaks with it, and a
 decoder that hangs is ended by an alarm whose default action needs no interpreter.
@@ -16,16 +16,14 @@ from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 from sspvs.types import FloatArray
-from sspvs.video.child import Message, pack_timeline, read_message, unpack_timeline, write_message
-from sspvs.video.isolated import open_here
-from sspvs.video.reader import VideoReader
-from sspvs.video.sampling import Resize
+from sspvs.video.isolated import Message, open_here, pack_timeline, read_message, unpack_timeline, write_message
+from sspvs.video.reader import Resize, VideoReader
 
 BEAT_SECONDS = 0.5
 
 
 class Parent:
-    """The process that asked, and the proof to it that this one is still at work."""
+    """The process that sends requests, and the proof to it that this one is still at work."""
 
     def __init__(self, answers: BinaryIO, time_limit_seconds: float) -> None:
         self._answers = answers
@@ -41,7 +39,7 @@ class Parent:
         self._set_alarm(self._alarm_seconds)
 
     def beat(self) -> None:
-        """Say, every half second at most, that work goes on."""
+        """Report, every half second at most, that work goes on."""
         if time.monotonic() - self._last_beat > BEAT_SECONDS:
             self.send("alive")
 
@@ -62,7 +60,7 @@ class Worker:
         self._reader: VideoReader | None = None
 
     def answer(self, request: Message) -> None:
-        """Do what is asked and send what comes of it; an error becomes an answer too."""
+        """Carry out a request and send the result; an error becomes an answer too."""
         actions: dict[str, Callable[..., None]] = {
             "open": self._open,
             "sample": self._sample,
@@ -82,8 +80,7 @@ class Worker:
     def _open(
         self, frame_seconds: FloatArray | None = None, *, path: str, decoder: str, timeline: dict[str, Any] | None
     ) -> None:
-        known = None if frame_seconds is None or timeline is None else unpack_timeline(timeline, frame_seconds)
-        self._reader = open_here(Path(path), decoder, self._parent.beat, known)
+        self._reader = open_here(Path(path), decoder, self._parent.beat, unpack_timeline(timeline, frame_seconds))
         self._parent.send("done", asdict(self._reader.info))
 
     def _opened(self) -> VideoReader:
@@ -93,24 +90,19 @@ class Worker:
     def _sample(self, rate_hz: float | None, resize: dict[str, Any], chunk_frames: int) -> None:
         for chunk in self._opened().sample(rate_hz, Resize(**resize), chunk_frames):
             self._parent.send("chunk", arrays=tuple(array for array in chunk if array is not None))
-        self._send_facts()
+        self._send_facts(self._opened())
 
     def _scan(self) -> None:
         self._opened().scan()
-        self._send_facts()
+        self._send_facts(self._opened())
 
-    def _send_facts(self) -> None:
-        reader = self._opened()
+    def _send_facts(self, reader: VideoReader) -> None:
         timeline, seconds = pack_timeline(reader.timeline)
-        arrays = [seconds]
-        if reader.frame_change is not None:
-            arrays.append(reader.frame_change)
-        fields = {"timeline": timeline, "report": asdict(reader.decode_report)}
-        self._parent.send("done", fields, tuple(arrays))
+        change = () if reader.frame_change is None else (reader.frame_change,)
+        self._parent.send("done", {"timeline": timeline, "report": asdict(reader.decode_report)}, (*seconds, *change))
 
     def _frames_at(self, frames: list[int], resize: dict[str, Any]) -> None:
-        images = self._opened().frames_at(frames, Resize(**resize))
-        self._parent.send("done", arrays=(images,))
+        self._parent.send("done", arrays=(self._opened().frames_at(frames, Resize(**resize)),))
 
     def _write(
         self,
@@ -127,15 +119,13 @@ class Worker:
         def progress(seconds: float) -> None:
             self._parent.send("progress", {"seconds": seconds})
 
+        known, how = unpack_timeline(timeline, frame_seconds), ClipSettings(**settings)
         try:
-            known = None if frame_seconds is None or timeline is None else unpack_timeline(timeline, frame_seconds)
-            clip = encode_clips(
-                Path(source), segments, Path(out_path), ClipSettings(**settings), known, progress, self._parent.beat
-            )
+            clip = encode_clips(Path(source), segments, Path(out_path), how, known, progress, self._parent.beat)
         except BrokenPipeError:
-            Path(out_path).unlink(missing_ok=True)  # nobody is left to do it
+            Path(out_path).unlink(missing_ok=True)  # the parent is gone and cannot do it
             raise
-        self._parent.send("done", clip._asdict())
+        self._parent.send("done", {**asdict(clip), "path": out_path})
 
 
 def main() -> NoReturn:

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from sspvs.atomic import atomic_file
 from sspvs.errors import OutputError
 from sspvs.types import Timeline
-from sspvs.video.child import DecodingChild, pack_timeline
+from sspvs.video.isolated import DecodingChild, pack_timeline
 from sspvs.video.reader import check_file
 
 TOUCHING_SECONDS = 1e-4
 """Segments closer than this are one: no cut is heard or seen between them."""
-PRESETS = (
-    *("ultrafast", "superfast", "veryfast", "faster", "fast"),
-    *("medium", "slow", "slower", "veryslow"),
-)
+PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
 """What x264 calls its trades of speed against size."""
 
 
@@ -79,7 +76,7 @@ def write_clips(
         max_height: Make the picture at most this high, in pixels.
         progress: Show a progress bar on stderr.
         time_limit_seconds: The longest decoding and encoding may give nothing before they are stopped.
-        isolated: Work in a process of its own, which can be stopped and whose crash is not ours.
+        isolated: Work in a process of its own, which can be stopped and whose crash does not reach this one.
 
     Returns:
         What was written.
@@ -102,54 +99,28 @@ def write_clips(
     _check_output(out_path)
     settings: dict[str, Any] = {"crf": crf, "preset": preset, "max_height": max_height}
     total = round(sum(end - start for start, end in segments), 1)
+    from tqdm import tqdm
+
     with ExitStack() as stack:
         # The child comes first: it removes the file where this process is killed while it waits.
         child = stack.enter_context(closing(DecodingChild(str(source), time_limit_seconds))) if isolated else None
+        bar = stack.enter_context(tqdm(total=total, unit="s", desc="writing", disable=None if progress else True))
         partial = stack.enter_context(atomic_file(out_path))
-        advance = stack.enter_context(_progress_bar(total, progress))
-        if child is not None:
-            fields = _encode_apart(child, source, segments, partial, settings, timeline, advance)
-        else:
-            from sspvs.video.clips import ClipSettings, encode_clips
-
-            fields = encode_clips(source, segments, partial, ClipSettings(**settings), timeline, advance)._asdict()
-    return WrittenClip(out_path, **{**fields, "warnings": tuple(fields["warnings"])})
-
-
-def _encode_apart(
-    child: DecodingChild,
-    source: Path,
-    segments: list[tuple[float, float]],
-    partial: Path,
-    settings: dict[str, Any],
-    timeline: Timeline | None,
-    advance: Callable[[float], None],
-) -> dict[str, Any]:
-    known, *arrays = (None,) if timeline is None else pack_timeline(timeline)
-    fields = {"source": str(source), "out_path": str(partial), "settings": settings}
-    for message in child.ask("write", arrays, segments=segments, timeline=known, **fields):
-        if message.kind == "progress":
-            advance(message.fields["seconds"])
-    return message.fields
-
-
-@contextmanager
-def _progress_bar(total_seconds: float, shown: bool) -> Iterator[Callable[[float], None]]:
-    if not shown:
-        yield _unwatched
-        return
-    from tqdm import tqdm
-
-    with tqdm(total=total_seconds, unit="s", desc="writing", disable=None) as bar:
 
         def advance(seconds: float) -> None:
             bar.update(round(seconds, 1) - bar.n)
 
-        yield advance
+        if child is None:
+            from sspvs.video.clips import ClipSettings, encode_clips
 
-
-def _unwatched(_seconds: float) -> None:
-    pass
+            clip = encode_clips(source, segments, partial, ClipSettings(**settings), timeline, advance)
+            return replace(clip, path=out_path)
+        known, arrays = pack_timeline(timeline)
+        fields = {"source": str(source), "out_path": str(partial), "settings": settings, "timeline": known}
+        for message in child.request("write", arrays, segments=segments, **fields):
+            if message.kind == "progress":
+                advance(message.fields["seconds"])
+        return WrittenClip(**{**message.fields, "path": out_path, "warnings": tuple(message.fields["warnings"])})
 
 
 def _checked_segments(segments: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -1,1 +1,1 @@
-"""Weights of others: where they are on this machine, and whether they are the ones they should be."""
+"""Pretrained weights: where they are on this machine, and whether they are the expected ones."""

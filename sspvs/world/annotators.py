@@ -1,4 +1,4 @@
-"""What matters in a video: named in the title, rare, on topic, and not shown again and again."""
+"""Importance by the rules (named in the title, rare, on topic, not repeated), and people who annotate by it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from sspvs.evaluation.summary_rule import SummaryRule
 from sspvs.types import BoolArray, FloatArray, IntArray, Shots
 from sspvs.world.settings import AnnotatorSettings, RuleSettings
 
+_STEPS = np.array([-0.9, -0.1, 0.6, 1.3])  # what a person feels at least, to give 2, 3, 4, 5
+_SHIFT, _STRETCH = 0.4, 0.2  # how people differ in where and how far apart these are
+
 
 def segment_importance(
     concepts: Sequence[int],
@@ -20,21 +23,11 @@ def segment_importance(
     on_topic: Collection[int],
     rules: RuleSettings,
 ) -> FloatArray:
-    """Importance of each segment of one video, on a scale of its own.
+    """(S,) importance of each segment of a video, 0 or more, from its S concepts and lengths.
 
     (title [the concept is named] + rare * rarity + topic [it is on topic]) * repeat^(other showings of the concept),
     where rarity is 1 - (seconds of the concept) / (seconds of the concept that is seen longest). Earlier and later
-    showings count alike, so that early does not mean important: position says nothing.
-
-    Args:
-        concepts: S concepts in the order in which they are shown.
-        seconds: S lengths.
-        named: The concepts that matter: those of the title.
-        on_topic: The concepts of the video's own category.
-        rules: The weights.
-
-    Returns:
-        (S,) float64, 0 or more.
+    showings count alike, so that position carries no information.
     """
     totals: dict[int, float] = {}
     for concept, length in zip(concepts, seconds, strict=True):
@@ -49,22 +42,14 @@ def segment_importance(
     return np.array(values)
 
 
-_STEPS = np.array([-0.9, -0.1, 0.6, 1.3])  # what a person feels at least, to give 2, 3, 4, 5
-_SHIFT, _STRETCH = 0.4, 0.2  # how people differ in where and how far apart these are
-
-
 class Opinions(NamedTuple):
-    """What U people said about a video.
+    """The annotations of a video by U people."""
 
-    Attributes:
-        scores: (U, N) float32: ratings 1 to 5, or 1 for chosen frames.
-        summaries: (U, N) bool: for ratings, each person's best shots within 15 % of the frames (exact knapsack, which
-            takes none where none fits); else what the person chose.
-        gtscore: (T,) float32 mean importance at the picks, 0 to 1: (mean rating - 1) / 4, or the share who chose.
-    """
-
-    scores: FloatArray
+    scores: FloatArray  # (U, N) float32: ratings 1 to 5, or 1 for chosen frames
+    # (U, N) bool: for ratings, each person's best shots within 15 % of the frames (exact knapsack, which takes none
+    # where none fits); else what the person chose
     summaries: BoolArray
+    # (T,) float32 mean importance at the picks, 0 to 1: (mean rating - 1) / 4, or the share who chose
     gtscore: FloatArray
 
 
@@ -81,15 +66,6 @@ def annotate(
 
     A person feels, about each unit, `sqrt(agreement) z + sqrt(1 - agreement) (sqrt(taste) t + sqrt(1 - taste) e)`: z is
     the importance by the rules (mean 0, variance 1 over the video), t the person's liking of the concept seen, e noise.
-
-    Args:
-        importance: (T,) importance by the rules at the picks.
-        concepts: (T,) concepts seen at the picks.
-        shots: The video's shots.
-        picks: (T,) frame indices.
-        unit_frames: Frames in a unit.
-        settings: The people.
-        generator: Draws.
     """
     n_frames = shots.n_frames
     pick_of_frame = np.searchsorted(picks, np.arange(n_frames), side="right") - 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import colorsys
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -25,15 +25,11 @@ WIDTH = 16 / 9
 """Of the view; its height is 1."""
 _FINER = 2  # pictures are painted so many times finer, and averaged: edges are smooth
 _CORNERS = 40  # of what looks like an ellipse
+_WHITE, _BLACK = (1.0, 1.0, 1.0), (0.0, 0.0, 0.0)
 
 
 class Canvas:
-    """A picture to paint on.
-
-    Args:
-        width: Pixels.
-        height: Pixels.
-    """
+    """A picture to paint on."""
 
     def __init__(self, width: int, height: int) -> None:
         self._image = Image.new("RGB", (_FINER * width, _FINER * height))
@@ -56,14 +52,7 @@ class Canvas:
         self._draw.polygon([tuple(corner) for corner in corners.tolist()], fill=_as_bytes(colour))
 
     def brush(self, at: Point = (0.0, 0.0), size: float = 1.0, angle: float = 0.0, *, flipped: bool = False) -> Brush:
-        """A brush whose (0, 0) is at a point of the view.
-
-        Args:
-            at: The point.
-            size: How long its unit is in the view.
-            angle: Turned clockwise by so much, radians.
-            flipped: Mirrored, left to right.
-        """
+        """A brush whose (0, 0) is at a point of the view."""
         turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
         return Brush(self, size * turn @ np.diag([-1.0 if flipped else 1.0, 1.0]), np.asarray(at, dtype=np.float64))
 
@@ -126,24 +115,14 @@ def _as_bytes(colour: Colour) -> tuple[int, int, int]:
     return red, green, blue
 
 
-_WHITE, _BLACK = (1.0, 1.0, 1.0), (0.0, 0.0, 0.0)
-
-
 @dataclass(frozen=True)
 class Look:
-    """Colours and proportions, which say nothing about what it is.
+    """Colours and proportions, which are independent of what is painted."""
 
-    Attributes:
-        main: Most of it.
-        second: The rest.
-        third: Details.
-        knobs: Four numbers from 0 to 1; each painter turns something with them.
-    """
-
-    main: Colour
-    second: Colour
-    third: Colour
-    knobs: tuple[float, float, float, float]
+    main: Colour  # most of it
+    second: Colour  # the rest
+    third: Colour  # details
+    knobs: tuple[float, float, float, float]  # four numbers from 0 to 1; each painter turns something with them
 
     @classmethod
     def draw(cls, generator: np.random.Generator) -> Look:
@@ -161,13 +140,6 @@ class Look:
     def deep(self) -> Colour:
         """The main colour, nearly black."""
         return mixed(self.main, _BLACK, 0.7)
-
-
-Painter = Callable[[Brush, Look, float], None]
-"""Paints with a brush, in the colours of a look, what is seen after so many seconds.
-
-Things lie within -1 and 1 both ways; places fill the view.
-"""
 
 
 def tinted(colour: Colour, look: Look, share: float = 0.25) -> Colour:

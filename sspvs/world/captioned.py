@@ -28,7 +28,7 @@ from sspvs.table import read_fingerprint_attrs
 from sspvs.table.group_reader import as_text, plain_attributes
 from sspvs.table.h5_file import open_h5
 from sspvs.types import Fingerprint, FloatArray
-from sspvs.world.clips import Clip, Concept
+from sspvs.world.clips import Clip, ClipSource, Concept
 
 _FEATURES, _RATE = "features", "rate_hz"
 _TEXTS = ("caption", "concept", "category")
@@ -43,7 +43,7 @@ _DULL = frozenset(_DULL_WORDS.split())
 
 @dataclass(frozen=True)
 class _Entry:
-    """Where a clip lies and what is said about it."""
+    """The place and the texts of a clip."""
 
     path: Path
     group: str  # empty for the root of the file
@@ -55,8 +55,8 @@ class _Entry:
     shape: tuple[int, int]
 
 
-class CaptionedClips:
-    """Real clips with captions; a `ClipSource`. Features are read when asked for.
+class CaptionedClips(ClipSource):
+    """Real clips with captions. Features are read when they are needed.
 
     Args:
         path: An h5 file, or a folder of h5 and npz files.
@@ -82,34 +82,21 @@ class CaptionedClips:
         if len(self._by_name) < len(self._entries):
             raise DatasetError(f"{path}: two clips have the same name; give each file or group its own")
         self._read = lru_cache(maxsize=_KEPT)(self._read_entry)
-        self._digest, self._backbone, self._made_by = self._files()
-        self.description: dict[str, object] = {"kind": "captioned", "file": path.name, "sha256": self._digest}
-
-    @property
-    def fingerprint(self) -> Fingerprint:
-        """The clips' own, where all files have one; else says that videos are composed, and of which clips."""
-        if self._made_by is not None:
-            return self._made_by
-        return Fingerprint(
-            backbone=f"synthetic:clips of {self._backbone}",
-            weights_digest=self._digest,
+        digest, backbone, shared = self._files()
+        self.description = {"kind": "captioned", "file": path.name, "sha256": digest}
+        self.fingerprint = shared or Fingerprint(
+            backbone=f"synthetic:clips of {backbone}",
+            weights_digest=digest,
             transform="real clips joined to long videos",
             normalisation="as in the clips",
             rate_hz=self.rate_hz,
         )
 
-    def draw_style(self, generator: np.random.Generator) -> FloatArray:  # noqa: ARG002
+    def draw_style(self, *_: object) -> FloatArray:
         """Nothing: real features stay as they are."""
         return np.zeros(0, dtype=np.float32)
 
-    def window(
-        self,
-        clip: Clip,
-        start: int,
-        stop: int,
-        style: FloatArray,  # noqa: ARG002
-        generator: np.random.Generator,  # noqa: ARG002
-    ) -> FloatArray:
+    def window(self, clip: Clip, start: int, stop: int, *_: object) -> FloatArray:
         """As `ClipSource.window`; the same at each showing."""
         return self._read(clip.name)[start:stop]
 
@@ -211,7 +198,7 @@ def _entry(
     path: Path, group: str, name: str, facts: Mapping[str, Any], shape: tuple[int, ...], default_rate: Any
 ) -> _Entry:
     where = f"{path}, clip '{name}'"
-    texts = {key: _text(facts.get(key, "")) for key in _TEXTS}
+    texts = {key: " ".join(as_text(facts.get(key, "")).split()) for key in _TEXTS}
     if missing := [key for key, text in texts.items() if not text]:
         raise DatasetError(f"{where}: has no {' and no '.join(missing)}; a clip needs caption, concept and category")
     rate = facts.get(_RATE, default_rate)
@@ -222,10 +209,6 @@ def _entry(
     return _Entry(path, group, name, **texts, rate_hz=float(rate), shape=(int(shape[0]), int(shape[1])))
 
 
-def _text(value: Any) -> str:
-    return " ".join(as_text(value).split())
-
-
 def _damaged(path: Path, error: Exception) -> DatasetError:
     if isinstance(error, DatasetError):
         return error
@@ -233,20 +216,13 @@ def _damaged(path: Path, error: Exception) -> DatasetError:
 
 
 def _concepts(entries: list[_Entry]) -> tuple[Concept, ...]:
-    """Concepts in the order of category and name; they also go by words of their captions."""
-    captions: dict[tuple[str, str], list[str]] = {}
+    """Concepts in the order of category and name; each also goes by two words of a caption (`office towers`)."""
+    names: dict[tuple[str, str], dict[str, None]] = {}  # in order, each once
     for entry in entries:
-        captions.setdefault((entry.category, entry.concept), []).append(entry.caption)
+        words = [word for word in re.findall(r"[\w'-]+", entry.caption.lower()) if word not in _DULL]
+        own = names.setdefault((entry.category, entry.concept), {entry.concept: None})
+        own.setdefault(" ".join(words[:2]))
     return tuple(
-        Concept(name, category, (name, *_other_names(name, captions[category, name])), (category,))
-        for category, name in sorted(captions)
+        Concept(name, category, tuple(filter(None, names[category, name])), (category,))
+        for category, name in sorted(names)
     )
-
-
-def _other_names(name: str, captions: list[str]) -> list[str]:
-    """The first words of each caption that say something: two of them, such as `office towers`."""
-    others = []
-    for caption in captions:
-        words = [word for word in re.findall(r"[\w'-]+", caption.lower()) if word not in _DULL]
-        others.append(" ".join(words[:2]))
-    return [other for other in dict.fromkeys(others) if other and other != name]

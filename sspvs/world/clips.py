@@ -1,103 +1,67 @@
-"""Where clips come from: one interface for drawn and for real ones.
+"""Clips and concepts: one interface for drawn and for real ones, and their division among the parts of a world.
 
 Axis letters: T picks of a clip, D feature width.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
 from sspvs.types import Fingerprint, FloatArray
 from sspvs.world.settings import WorldSettings
 
+TRAIN, VAL = "train", "val"
+_POOLS = 21  # what the generator is for, beside the seed
+Pool = Mapping[int, tuple[int, ...]]
+"""Concept -> its clips in a part, both as indices into the source."""
+
 
 @dataclass(frozen=True)
 class Concept:
-    """What clips show, and its words.
+    """What clips show, and its words."""
 
-    Attributes:
-        name: Its own name; unique within its category.
-        category: Its category's own name.
-        names: Names it goes by in texts, its own first.
-        category_names: Names its category goes by, its own first.
-    """
-
-    name: str
-    category: str
-    names: tuple[str, ...]
-    category_names: tuple[str, ...]
+    name: str  # its own name; unique within its category
+    category: str  # its category's own name
+    names: tuple[str, ...]  # names it goes by in texts, its own first
+    category_names: tuple[str, ...]  # names its category goes by, its own first
 
 
 @dataclass(frozen=True)
 class Clip:
-    """A stretch of video that shows one concept.
+    """A stretch of video that shows one concept."""
 
-    Attributes:
-        name: Unique in a source.
-        concept: Index of its concept in the source.
-        caption: A sentence or phrase about what is seen.
-        n_picks: T.
-    """
-
-    name: str
-    concept: int
-    caption: str
-    n_picks: int
+    name: str  # unique in a source
+    concept: int  # index of its concept in the source
+    caption: str  # a sentence or phrase about what is seen
+    n_picks: int  # T
 
 
-class ClipSource(Protocol):
+class ClipSource(ABC):
     """Clips of concepts, with features and captions; the same ones every time it is made."""
 
-    @property
-    def concepts(self) -> tuple[Concept, ...]:
-        """Everything that clips show, at least one."""
+    concepts: tuple[Concept, ...]  # everything that clips show, at least one
+    clips: tuple[Clip, ...]  # in an order that never changes
+    feature_dim: int  # D
+    rate_hz: float  # picks per second
+    fingerprint: Fingerprint  # of the features; a backbone that starts with `synthetic` saw no picture of these videos
+    description: dict[str, object]  # plain facts, for `world.json`
 
-    @property
-    def clips(self) -> tuple[Clip, ...]:
-        """Every clip, in an order that never changes."""
+    @abstractmethod
+    def draw_style(self, generator: np.random.Generator, /) -> FloatArray:
+        """What all features of one video have in common, for `window`; empty where a source has no such thing."""
 
-    @property
-    def feature_dim(self) -> int:
-        """D."""
-
-    @property
-    def rate_hz(self) -> float:
-        """Picks per second."""
-
-    @property
-    def fingerprint(self) -> Fingerprint:
-        """What made the features; a backbone that starts with `synthetic` looked at no picture of these videos."""
-
-    @property
-    def description(self) -> dict[str, object]:
-        """Plain facts about the source, for `world.json`."""
-
-    def draw_style(self, generator: np.random.Generator) -> FloatArray:
-        """What all features of one video have in common, for `window`; empty where a source knows no such thing."""
-
+    @abstractmethod
     def window(
-        self, clip: Clip, start: int, stop: int, style: FloatArray, generator: np.random.Generator
+        self, clip: Clip, start: int, stop: int, style: FloatArray, generator: np.random.Generator, /
     ) -> FloatArray:
-        """(stop - start, D) float32 features of the picks [start, stop) of a clip, as a video of that style has them.
+        """(stop - start, D) float32 features of the picks [start, stop) of a clip, in a style of `draw_style`.
 
-        Args:
-            clip: One of `clips`.
-            start: First pick, 0 or more.
-            stop: After the last pick, at most `clip.n_picks`.
-            style: From `draw_style`.
-            generator: Draws what is different at each showing.
+        The generator draws what is different at each showing.
         """
-
-
-TRAIN, VAL = "train", "val"
-_POOLS = 21  # what the generator is for, beside the seed
-
-Pool = Mapping[int, tuple[int, ...]]
-"""Concept -> its clips in a part, both as indices into the source."""
 
 
 def fold_part(number: int) -> str:
@@ -106,11 +70,7 @@ def fold_part(number: int) -> str:
 
 
 def part_shares(settings: WorldSettings) -> dict[str, float]:
-    """Part -> its share of the clips; parts without videos have none, and the others share them.
-
-    Raises:
-        ValueError: When no part has videos and clips.
-    """
+    """Part -> its share of the clips; parts without videos have none, and the others share them."""
     left = max(1 - settings.train_share - settings.val_share, 0.0)
     wanted = {TRAIN: settings.train_share * (settings.pretrain_train > 0)}
     wanted[VAL] = settings.val_share * (settings.pretrain_val > 0)
@@ -131,17 +91,6 @@ def split_clips(source: ClipSource, settings: WorldSettings, seed: int) -> dict[
     Clips are taken concept by concept, category by category, in an order drawn by the seed, and each goes to the part
     that is most behind its share: a part has of every concept its share of clips, give or take one, as far as there
     are as many.
-
-    Args:
-        source: The clips.
-        settings: The shares.
-        seed: Of the draw.
-
-    Returns:
-        Part -> its clips; only parts that have videos.
-
-    Raises:
-        ValueError: When a part that has videos gets no clip.
     """
     generator = np.random.default_rng([seed, _POOLS])
     shares = part_shares(settings)
@@ -151,7 +100,15 @@ def split_clips(source: ClipSource, settings: WorldSettings, seed: int) -> dict[
         part = max(shares, key=lambda name: shares[name] * taken - counts[name])
         counts[part] += 1
         pools[part].setdefault(source.clips[number].concept, []).append(number)
-    _check(counts, settings, len(source.clips))
+    wanted = {TRAIN: settings.pretrain_train, VAL: settings.pretrain_val}
+    wanted |= {fold_part(number): settings.annotated for number in range(settings.folds)}
+    without = [part for part, videos in wanted.items() if videos and not counts.get(part)]
+    if without:
+        raise ValueError(
+            f"{len(source.clips)} clips with train_share {settings.train_share:g} and val_share "
+            f"{settings.val_share:g} leave none for {', '.join(without)}; give more clips, other shares, fewer folds, "
+            "or no videos of that part"
+        )
     return {
         part: {concept: tuple(sorted(clips)) for concept, clips in sorted(pool.items())} for part, pool in pools.items()
     }
@@ -167,14 +124,3 @@ def _drawn_order(source: ClipSource, generator: np.random.Generator) -> list[int
         return source.concepts[concept].category, int(rank_of_concept[concept]), int(rank_of_clip[number])
 
     return sorted(range(len(source.clips)), key=place)
-
-
-def _check(counts: Mapping[str, int], settings: WorldSettings, n_clips: int) -> None:
-    wanted = {TRAIN: settings.pretrain_train, VAL: settings.pretrain_val}
-    wanted |= {fold_part(number): settings.annotated for number in range(settings.folds)}
-    without = [part for part, videos in wanted.items() if videos and not counts.get(part)]
-    if without:
-        raise ValueError(
-            f"{n_clips} clips with train_share {settings.train_share:g} and val_share {settings.val_share:g} leave "
-            f"none for {', '.join(without)}; give more clips, other shares, fewer folds, or no videos of that part"
-        )

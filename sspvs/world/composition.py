@@ -1,4 +1,4 @@
-"""Long videos made of clips: which clips, how long, in which order, and their features put together.
+"""Long videos made of clips: which clips, how long, in which order, their features put together, and their texts.
 
 Axis letters: S segments of a video, T its picks, D feature width.
 """
@@ -6,49 +6,44 @@ Axis letters: S segments of a video, T its picks, D feature width.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from sspvs.table.text import TextFields
 from sspvs.types import Annotations, FloatArray, FrameFeatures, IntArray
 from sspvs.world.clips import ClipSource, Concept, Pool
-from sspvs.world.settings import CompositionSettings, WordingSettings
+from sspvs.world.settings import CompositionSettings, WordingSettings, WorldSettings
+
+T = TypeVar("T")
+_TITLES = ("{}", "best of {}", "watch {}", "{} up close", "my {} video", "{} moments", "all about {}", "{} today")
+_JOINTS = (" and ", " with ", " meets ", ", ")
+_VAGUE = ("my {} video", "{} highlights", "a day of {}", "best {} moments", "{} compilation")
+_QUERIES = ("{}", "{} video", "best {}", "{} clip")
+_OPENINGS = ("", "", "in this video ", "today ", "featuring ")
+_PHRASE_JOINTS = (", ", ". ", ", then ", " and ")
 
 
 @dataclass(frozen=True)
 class Segment:
-    """One showing of a clip.
+    """One showing of a clip."""
 
-    Attributes:
-        clip: Index of the clip in the source.
-        concept: Index of its concept.
-        start: First pick of the clip that is shown.
-        length: Picks that are shown.
-        fade: Picks on either side of the boundary to the next segment that are cross-faded; 0 for an abrupt one.
-    """
-
-    clip: int
-    concept: int
-    start: int
-    length: int
-    fade: int = 0
+    clip: int  # index of the clip in the source
+    concept: int  # index of its concept
+    start: int  # first pick of the clip that is shown
+    length: int  # picks that are shown
+    fade: int = 0  # picks on either side of the boundary to the next segment that are cross-faded; 0 for an abrupt one
 
 
 @dataclass(frozen=True)
 class VideoPlan:
-    """A video before it has features.
+    """A video before it has features."""
 
-    Attributes:
-        category: What it is about.
-        segments: S showings, in order.
-        named: Concepts that its title names: those that matter.
-    """
-
-    category: str
-    segments: tuple[Segment, ...]
-    named: tuple[int, ...]
+    category: str  # what it is about
+    segments: tuple[Segment, ...]  # S showings, in order
+    named: tuple[int, ...]  # concepts that its title names: those that matter
 
     @property
     def n_picks(self) -> int:
@@ -66,35 +61,58 @@ class VideoPlan:
         return tuple(dict.fromkeys(segment.concept for segment in self.segments))
 
 
-def plan_video(
-    source: ClipSource,
-    pool: Pool,
-    settings: CompositionSettings,
-    naming: WordingSettings,
-    salience: FloatArray,
-    generator: np.random.Generator,
-) -> VideoPlan:
-    """Draw a video.
+@dataclass(frozen=True)
+class SyntheticVideo:
+    """A video of the world.
 
-    Args:
-        source: The clips.
-        pool: Those it may use.
-        settings: How long videos are made.
-        naming: How many concepts matter in it, and which are likely to.
-        salience: (concepts,) weights with which a concept of a video is one that matters.
-        generator: Draws.
+    Attributes:
+        name: Unique in the world: `train_00007`, `val_00000`, or `video_3` of the annotated ones.
+        part: Which clips it is made of: `train`, `val`, or `fold_2` for what fold 2 tests.
+        plan: The truth: its clips, and what matters.
+        importance: (S,) importance of each segment by the rules.
+        texts: Its texts, or those of another video where the settings shuffle them.
+        features: (T, D) features at the picks.
+        annotations: Of the annotators; None for videos to pretrain on.
     """
-    n_segments = int(generator.integers(settings.segments[0], settings.segments[1] + 1))
-    category, concepts = _draw_concepts(source, pool, settings, n_segments, generator)
-    weights = 1.0 / np.arange(1, len(concepts) + 1) ** settings.repetition
+
+    name: str
+    part: str
+    plan: VideoPlan
+    importance: FloatArray
+    texts: TextFields
+    features: FrameFeatures
+    annotations: Annotations | None = None
+
+    @property
+    def importance_at_picks(self) -> FloatArray:
+        """(T,) importance by the rules."""
+        at_picks: FloatArray = np.repeat(self.importance, [segment.length for segment in self.plan.segments])
+        return at_picks
+
+    @property
+    def concepts_at_picks(self) -> IntArray:
+        """(T,) the concept on screen, as an index into the source's concepts."""
+        segments = self.plan.segments
+        at_picks: IntArray = np.repeat([segment.concept for segment in segments], [one.length for one in segments])
+        return at_picks
+
+
+def plan_video(
+    source: ClipSource, pool: Pool, settings: WorldSettings, salience: FloatArray, generator: np.random.Generator
+) -> VideoPlan:
+    """Draw a video of the clips of a pool; `salience` weighs the concepts that matter in it."""
+    composition, wording = settings.composition, settings.wording
+    n_segments = int(generator.integers(composition.segments[0], composition.segments[1] + 1))
+    category, concepts = _draw_concepts(source, pool, composition, n_segments, generator)
+    weights = 1.0 / np.arange(1, len(concepts) + 1) ** composition.repetition
     again = generator.choice(len(concepts), size=n_segments - len(concepts), p=weights / weights.sum())
     showings = np.bincount(np.append(np.arange(len(concepts)), again))  # each at least once
     order = [concepts[index] for index in _mixed(showings, generator)]
-    segments = _draw_segments(source, pool, settings, order, generator)
-    fewest, most = naming.title_concepts
+    segments = _draw_segments(source, pool, composition, order, generator)
+    fewest, most = wording.title_concepts
     n_named = min(int(generator.integers(fewest, most + 1)), len(concepts))
     on_topic = [source.concepts[concept].category == category for concept in concepts]
-    chances = salience[concepts] * np.where(on_topic, naming.topic_weight, 1.0)
+    chances = salience[concepts] * np.where(on_topic, wording.topic_weight, 1.0)
     named = generator.choice(concepts, size=n_named, replace=False, p=chances / chances.sum())
     return VideoPlan(category, segments, tuple(int(concept) for concept in named))
 
@@ -107,20 +125,13 @@ def compose(plan: VideoPlan, source: ClipSource, generator: np.random.Generator)
         stop = segment.start + segment.length
         parts.append(source.window(source.clips[segment.clip], segment.start, stop, style, generator))
     features = np.concatenate(parts)
-    for (start, end), segment in zip(pairwise([*plan.starts, plan.n_picks]), plan.segments, strict=True):
-        assert end - start == segment.length
-        if segment.fade:
-            _crossfade(features, end, segment.fade)
+    for boundary, segment in zip(plan.starts[1:], plan.segments, strict=False):
+        left, right = features[boundary - 1].copy(), features[boundary].copy()
+        for step in range(2 * segment.fade):  # mixed with the nearest pick of the other side
+            pick, share = boundary - segment.fade + step, np.float32((step + 0.5) / (2 * segment.fade))  # of the right
+            other, weight = (right, share) if pick < boundary else (left, 1 - share)
+            features[pick] = (1 - weight) * features[pick] + weight * other
     return features
-
-
-def _crossfade(features: FloatArray, boundary: int, width: int) -> None:
-    """Mix the picks around a boundary, `width` on either side, with the nearest one of the other side, in place."""
-    left, right = features[boundary - 1].copy(), features[boundary].copy()
-    for step in range(2 * width):
-        pick, share = boundary - width + step, np.float32((step + 0.5) / (2 * width))  # of the right one
-        other, weight = (right, share) if pick < boundary else (left, 1 - share)
-        features[pick] = (1 - weight) * features[pick] + weight * other
 
 
 def _draw_concepts(
@@ -154,16 +165,12 @@ def _mixed(showings: IntArray, generator: np.random.Generator) -> list[int]:
         chances = urgent if urgent.any() else free if free.any() else left
         order.append(int(generator.choice(len(left), p=chances / chances.sum())))
         left[order[-1]] -= 1
-    # What is shown most often is what is left at the end; either way round, so that position says nothing.
+    # What is shown most often is what is left at the end; either way round, so that position carries no information.
     return order[::-1] if generator.random() < 0.5 else order
 
 
 def _draw_segments(
-    source: ClipSource,
-    pool: Pool,
-    settings: CompositionSettings,
-    order: list[int],
-    generator: np.random.Generator,
+    source: ClipSource, pool: Pool, settings: CompositionSettings, order: list[int], generator: np.random.Generator
 ) -> tuple[Segment, ...]:
     """A clip and a stretch of it for each showing, another clip each time as long as there are any."""
     unused: dict[int, list[int]] = {}
@@ -177,155 +184,80 @@ def _draw_segments(
         available = source.clips[clip].n_picks
         length = min(max(round(seconds * source.rate_hz), 1), available)
         drawn.append(Segment(clip, concept, int(generator.integers(available - length + 1)), length))
-    fades = [_fade(first, second, settings, source.rate_hz, generator) for first, second in pairwise(drawn)]
-    return tuple(
-        Segment(segment.clip, segment.concept, segment.start, segment.length, fade)
-        for segment, fade in zip(drawn, [*fades, 0], strict=True)
-    )
 
+    def fade(first: Segment, second: Segment) -> int:
+        if generator.random() >= settings.crossfade_share:
+            return 0
+        return min(round(settings.crossfade_seconds * source.rate_hz / 2), first.length // 2, second.length // 2)
 
-def _fade(
-    first: Segment, second: Segment, settings: CompositionSettings, rate_hz: float, generator: np.random.Generator
-) -> int:
-    """Picks on either side of a boundary that are cross-faded, at most half of each segment."""
-    if generator.random() >= settings.crossfade_share:
-        return 0
-    return min(round(settings.crossfade_seconds * rate_hz / 2), first.length // 2, second.length // 2)
-
-
-@dataclass(frozen=True)
-class SyntheticVideo:
-    """A video of the world.
-
-    Attributes:
-        name: Unique in the world: `train_00007`, `val_00000`, or `video_3` of the annotated ones.
-        part: Which clips it is made of: `train`, `val`, or `fold_2` for what fold 2 tests.
-        plan: The truth: its clips, and what matters.
-        importance: (S,) importance of each segment by the rules.
-        texts: Its texts, or those of another video where the settings shuffle them.
-        features: (T, D) features at the picks.
-        annotations: What people said; None for videos to pretrain on.
-    """
-
-    name: str
-    part: str
-    plan: VideoPlan
-    importance: FloatArray
-    texts: TextFields
-    features: FrameFeatures
-    annotations: Annotations | None = None
-
-    @property
-    def importance_at_picks(self) -> FloatArray:
-        """(T,) importance by the rules."""
-        at_picks: FloatArray = np.repeat(self.importance, [segment.length for segment in self.plan.segments])
-        return at_picks
-
-    @property
-    def concepts_at_picks(self) -> IntArray:
-        """(T,) the concept on screen, as an index into the source's concepts."""
-        segments = self.plan.segments
-        at_picks: IntArray = np.repeat([segment.concept for segment in segments], [one.length for one in segments])
-        return at_picks
-
-
-_TITLES = ("{}", "best of {}", "watch {}", "{} up close", "my {} video", "{} moments", "all about {}", "{} today")
-_JOINTS = (" and ", " with ", " meets ", ", ")
-_VAGUE = ("my {} video", "{} highlights", "a day of {}", "best {} moments", "{} compilation")
-_QUERIES = ("{}", "{} video", "best {}", "{} clip")
-_OPENINGS = ("", "", "in this video ", "today ", "featuring ")
-_PHRASE_JOINTS = (", ", ". ", ", then ", " and ")
+    fades = [fade(first, second) for first, second in pairwise(drawn)]
+    return tuple(replace(segment, fade=width) for segment, width in zip(drawn, [*fades, 0], strict=True))
 
 
 def write_texts(
     plan: VideoPlan, source: ClipSource, pool: Pool, settings: WordingSettings, generator: np.random.Generator
 ) -> TextFields:
-    """The texts of a planned video.
-
-    Args:
-        plan: The video.
-        source: Its clips, with the words of their concepts.
-        pool: The clips of its part of the world; what is named and not shown is of these.
-        settings: How texts are made.
-        generator: Draws.
-
-    Returns:
-        `title`: the concepts that matter, by names that vary; at times a concept that is not shown, at times none.
-        `description`: captions of most of what is seen, in order. `category`: the category's own name. `query`: a
-        concept of the title, or a name of the category.
-    """
-    concepts = source.concepts
-    named = [concepts[concept] for concept in plan.named]
-    absent = [concept for concept in pool if concept not in plan.seen]
-    category = _category_names(plan, source)
-    title = _title(named, [concepts[index] for index in absent], category, settings, generator)
-    description = _description(plan, source, {concept: pool[concept] for concept in absent}, settings, generator)
-    if generator.random() < settings.query_names:
-        query = _called(named[int(generator.integers(len(named)))], settings, generator)
-    else:
-        query = _one_of(category, generator)
-    return TextFields(
-        category=plan.category,
-        query=_one_of(_QUERIES, generator).format(query),
-        title=title,
-        description=description,
-    )
+    """The texts of a planned video; what is named and not shown is of the pool."""
+    return _Writer(plan, source, pool, settings, generator).texts()
 
 
-def _title(
-    named: Sequence[Concept],
-    absent: Sequence[Concept],
-    category: Sequence[str],
-    settings: WordingSettings,
-    generator: np.random.Generator,
-) -> str:
-    if generator.random() < settings.title_vague:
-        return _one_of(_VAGUE, generator).format(_one_of(category, generator))
-    names = [_called(concept, settings, generator) for concept in named]
-    if absent and generator.random() < settings.title_distractors:
-        distractor = absent[int(generator.integers(len(absent)))]
-        names.insert(int(generator.integers(len(names) + 1)), _called(distractor, settings, generator))
-    return _one_of(_TITLES, generator).format(_one_of(_JOINTS, generator).join(names))
+class _Writer(NamedTuple):
+    """Writes the texts of one video."""
 
+    plan: VideoPlan
+    source: ClipSource
+    pool: Pool
+    settings: WordingSettings
+    generator: np.random.Generator
 
-def _description(
-    plan: VideoPlan,
-    source: ClipSource,
-    absent: Pool,
-    settings: WordingSettings,
-    generator: np.random.Generator,
-) -> str:
-    """Captions of the clips in which most concepts are first seen, in that order."""
-    first_clips: dict[int, int] = {}
-    for segment in plan.segments:
-        first_clips.setdefault(segment.concept, segment.clip)
-    clips: list[int] = []
-    for clip in first_clips.values():
-        if generator.random() >= settings.description_dropped:
-            clips.append(clip)
-        if absent and generator.random() < settings.description_distractors:
-            others = list(absent.values())[int(generator.integers(len(absent)))]
-            clips.append(others[int(generator.integers(len(others)))])
-    phrases = [_uncapped(source.clips[clip].caption) for clip in clips]
-    text = _one_of(_OPENINGS, generator) if phrases else ""
-    for number, phrase in enumerate(phrases):
-        text += (_one_of(_PHRASE_JOINTS, generator) if number else "") + phrase
-    return text
+    def texts(self) -> TextFields:
+        """The title, the description, the category's own name, and a query of a concept or of the category."""
+        plan, concepts = self.plan, self.source.concepts
+        named = [concepts[concept] for concept in plan.named]
+        absent = [concept for concept in self.pool if concept not in plan.seen]
+        category = next(concept.category_names for concept in concepts if concept.category == plan.category)
+        title = self._title(named, [concepts[index] for index in absent], category)
+        description = self._description([self.pool[concept] for concept in absent])
+        by_concept = self._chance(self.settings.query_names)
+        query = self._called(self._one_of(named)) if by_concept else self._one_of(category)
+        return TextFields(plan.category, self._one_of(_QUERIES).format(query), title, description)
 
+    def _title(self, named: Sequence[Concept], absent: Sequence[Concept], category: Sequence[str]) -> str:
+        """The concepts that matter, by names that vary; at times with one that is not shown, at times none."""
+        if self._chance(self.settings.title_vague):
+            return self._one_of(_VAGUE).format(self._one_of(category))
+        names = [self._called(concept) for concept in named]
+        if absent and self._chance(self.settings.title_distractors):
+            distractor = self._one_of(absent)
+            names.insert(int(self.generator.integers(len(names) + 1)), self._called(distractor))
+        return self._one_of(_TITLES).format(self._one_of(_JOINTS).join(names))
 
-def _called(concept: Concept, settings: WordingSettings, generator: np.random.Generator) -> str:
-    """One of a concept's names."""
-    if len(concept.names) > 1 and generator.random() < settings.synonyms:
-        return _one_of(concept.names[1:], generator)
-    return concept.name
+    def _description(self, absent: Sequence[tuple[int, ...]]) -> str:
+        """Captions of the clips in which most concepts are first seen, in that order."""
+        first_clips: dict[int, int] = {}
+        for segment in self.plan.segments:
+            first_clips.setdefault(segment.concept, segment.clip)
+        clips: list[int] = []
+        for clip in first_clips.values():
+            if not self._chance(self.settings.description_dropped):
+                clips.append(clip)
+            if absent and self._chance(self.settings.description_distractors):
+                clips.append(self._one_of(self._one_of(absent)))
+        text = self._one_of(_OPENINGS) if clips else ""
+        for number, clip in enumerate(clips):
+            text += (self._one_of(_PHRASE_JOINTS) if number else "") + _uncapped(self.source.clips[clip].caption)
+        return text
 
+    def _called(self, concept: Concept) -> str:
+        """One of a concept's names."""
+        other = len(concept.names) > 1 and self._chance(self.settings.synonyms)
+        return self._one_of(concept.names[1:]) if other else concept.name
 
-def _category_names(plan: VideoPlan, source: ClipSource) -> tuple[str, ...]:
-    return next(concept.category_names for concept in source.concepts if concept.category == plan.category)
+    def _chance(self, chance: float) -> bool:
+        return self.generator.random() < chance
 
-
-def _one_of(choices: Sequence[str], generator: np.random.Generator) -> str:
-    return choices[int(generator.integers(len(choices)))]
+    def _one_of(self, choices: Sequence[T]) -> T:
+        return choices[int(self.generator.integers(len(choices)))]
 
 
 def _uncapped(caption: str) -> str:

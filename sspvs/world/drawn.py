@@ -1,4 +1,4 @@
-"""The words of the drawn world: categories and their concepts, each with several names; made-up words beyond them."""
+"""Clips that are drawn by a seed: concept vectors, what hides them, and the words of their captions."""
 
 from __future__ import annotations
 
@@ -11,47 +11,93 @@ from typing import NamedTuple
 import numpy as np
 
 from sspvs.types import Fingerprint, FloatArray
-from sspvs.world.clips import Clip, Concept
+from sspvs.world.clips import Clip, ClipSource, Concept
 from sspvs.world.settings import DrawnSettings
+
+_WORLD, _CLIP, _CAPTION = 11, 12, 13  # what a generator is for, beside the seed
+_LIGHTING_MEMORY = 0.6
+_KEPT = 256  # clips whose walks are kept
+_ONSETS, _VOWELS = "bdfgklmnprstvz", "aeiou"
+_VOCABULARY = """
+cooking food kitchen; fresh hot homemade; in the kitchen, on the table, at the stove;
+  pancake flapjack hotcake, soup broth stew, bread loaf toast, noodles pasta spaghetti, salad greens lettuce, cake
+  tart dessert, steak beef roast, coffee espresso latte
+
+animals pets wildlife; small wild playful; on the farm, by the river, behind the fence;
+  dog puppy hound, cat kitten tabby, horse pony mare, bird sparrow finch, rabbit bunny hare, snake python viper,
+  bear cub grizzly, fish trout salmon
+
+sport sports athletics; fast fierce final; in the arena, at practice, before the crowd;
+  football soccer goalkeeper, skating skater rink, surfing surfer surfboard, boxing boxer punches, climbing climber
+  boulder, cycling cyclist bicycle, tennis racket volley, rowing rower paddle
+
+vehicles traffic transport; loud old heavy; on the road, at the depot, in the garage;
+  truck lorry pickup, train locomotive railway, plane aircraft jet, boat ship ferry, motorcycle scooter moped,
+  tractor harvester plough, bus coach minibus, taxi cab limousine
+
+music concert songs; live slow famous; on stage, in the studio, at rehearsal;
+  guitar chords strings, piano keyboard keys, drums drummer percussion, violin fiddle cello, singer vocalist choir,
+  dance dancer ballet, trumpet horn brass, flute whistle clarinet
+
+crafts handmade workshop; simple careful fine; at the bench, by hand, step by step;
+  knitting yarn wool, pottery clay kiln, painting canvas brush, carpentry carving lathe, sewing stitching fabric,
+  origami folding paper, jewelry beads bracelet, welding sparks torch
+
+nature landscape outdoors; wide quiet distant; at dawn, from the air, after rain;
+  waterfall cascade rapids, mountain peak summit, forest woods trees, beach shore dunes, storm thunder lightning,
+  snow blizzard ice, volcano lava crater, desert sand cactus
+
+city travel urban; busy bright crowded; downtown, at night, in the old town;
+  market stalls bazaar, bridge viaduct span, parade procession carnival, fountain plaza statue, subway metro
+  station, skyline towers skyscraper, fireworks rockets sparklers, harbour docks pier
+
+technology gadgets devices; new clever tiny; in the lab, on the desk, unboxed;
+  robot android machine, drone quadcopter rotor, phone smartphone handset, printer toner scanner, camera lens
+  tripod, server rack datacenter, console joystick gamepad, laptop notebook touchpad
+
+garden gardening plants; green tall early; in the greenhouse, along the path, in spring;
+  roses rosebush petals, tomatoes tomato vines, compost mulch soil, lawn grass mower, orchard apples pears, hedge
+  shrubs pruning, pond lilies koi, beehive bees honey
+"""
+"""A paragraph a category: its names; looks; places; its concepts, each with several names."""
 
 
 class CategoryWords(NamedTuple):
-    """What a category is called, and the words that all its concepts share.
+    """What a category is called, and the words that all its concepts share."""
 
-    Attributes:
-        names: Names of the category, the first one its own.
-        looks: Adjectives for what is seen.
-        places: Where it is seen.
-        concepts: Names of each concept, the first one its own.
-    """
+    names: tuple[str, ...]  # names of the category, the first one its own
+    looks: tuple[str, ...]  # adjectives for what is seen
+    places: tuple[str, ...]  # where it is seen
+    concepts: tuple[tuple[str, ...], ...]  # names of each concept, the first one its own
 
-    names: tuple[str, ...]
-    looks: tuple[str, ...]
-    places: tuple[str, ...]
-    concepts: tuple[tuple[str, ...], ...]
+
+@lru_cache(maxsize=1)
+def _known_words() -> list[CategoryWords]:
+    found = []
+    for paragraph in _VOCABULARY.split("\n\n"):
+        names, looks, places, concepts = paragraph.split(";")
+        groups = tuple(tuple(group.split()) for group in concepts.split(","))
+        where = tuple(place.strip() for place in places.split(","))
+        found.append(CategoryWords(tuple(names.split()), tuple(looks.split()), where, groups))
+    return found
 
 
 def category_words(index: int, concepts: int) -> CategoryWords:
-    """The words of a category, with as many concepts as asked for.
-
-    Args:
-        index: Which category, 0 or more.
-        concepts: How many concepts, 1 or more.
-    """
-    known = _CATEGORIES[index] if index < len(_CATEGORIES) else None
-    if known is None:
-        known = CategoryWords(
-            tuple(_made_up(index, 900 + form) for form in range(2)),
-            tuple(_made_up(index, 910 + form) for form in range(3)),
-            tuple(f"near {_made_up(index, 920 + form)}" for form in range(3)),
-            (),
-        )
-    missing = range(len(known.concepts), concepts)
+    """The words of a category with so many concepts; made-up ones beyond those that are known."""
+    known = _known_words()
+    words = known[index] if index < len(known) else _invented_words(index)
+    missing = range(len(words.concepts), concepts)
     more = tuple(tuple(_made_up(index, 3 * number + form) for form in range(3)) for number in missing)
-    return known._replace(concepts=(*known.concepts, *more)[:concepts])
+    return words._replace(concepts=(*words.concepts, *more)[:concepts])
 
 
-_ONSETS, _VOWELS = "bdfgklmnprstvz", "aeiou"
+def _invented_words(index: int) -> CategoryWords:
+    return CategoryWords(
+        tuple(_made_up(index, 900 + form) for form in range(2)),
+        tuple(_made_up(index, 910 + form) for form in range(3)),
+        tuple(f"near {_made_up(index, 920 + form)}" for form in range(3)),
+        (),
+    )
 
 
 def _made_up(category: int, number: int) -> str:
@@ -64,128 +110,32 @@ def _made_up(category: int, number: int) -> str:
     return "".join(syllables)
 
 
-def _category(names: str, looks: str, places: str, concepts: str) -> CategoryWords:
-    return CategoryWords(
-        tuple(names.split()),
-        tuple(looks.split()),
-        tuple(places.split(", ")),
-        tuple(tuple(group.split()) for group in concepts.split(", ")),
-    )
-
-
-_CATEGORIES = (
-    _category(
-        "cooking food kitchen",
-        "fresh hot homemade",
-        "in the kitchen, on the table, at the stove",
-        "pancake flapjack hotcake, soup broth stew, bread loaf toast, noodles pasta spaghetti, salad greens lettuce, "
-        "cake tart dessert, steak beef roast, coffee espresso latte",
-    ),
-    _category(
-        "animals pets wildlife",
-        "small wild playful",
-        "on the farm, by the river, behind the fence",
-        "dog puppy hound, cat kitten tabby, horse pony mare, bird sparrow finch, rabbit bunny hare, "
-        "snake python viper, bear cub grizzly, fish trout salmon",
-    ),
-    _category(
-        "sport sports athletics",
-        "fast fierce final",
-        "in the arena, at practice, before the crowd",
-        "football soccer goalkeeper, skating skater rink, surfing surfer surfboard, boxing boxer punches, "
-        "climbing climber boulder, cycling cyclist bicycle, tennis racket volley, rowing rower paddle",
-    ),
-    _category(
-        "vehicles traffic transport",
-        "loud old heavy",
-        "on the road, at the depot, in the garage",
-        "truck lorry pickup, train locomotive railway, plane aircraft jet, boat ship ferry, "
-        "motorcycle scooter moped, tractor harvester plough, bus coach minibus, taxi cab limousine",
-    ),
-    _category(
-        "music concert songs",
-        "live slow famous",
-        "on stage, in the studio, at rehearsal",
-        "guitar chords strings, piano keyboard keys, drums drummer percussion, violin fiddle cello, "
-        "singer vocalist choir, dance dancer ballet, trumpet horn brass, flute whistle clarinet",
-    ),
-    _category(
-        "crafts handmade workshop",
-        "simple careful fine",
-        "at the bench, by hand, step by step",
-        "knitting yarn wool, pottery clay kiln, painting canvas brush, carpentry carving lathe, "
-        "sewing stitching fabric, origami folding paper, jewelry beads bracelet, welding sparks torch",
-    ),
-    _category(
-        "nature landscape outdoors",
-        "wide quiet distant",
-        "at dawn, from the air, after rain",
-        "waterfall cascade rapids, mountain peak summit, forest woods trees, beach shore dunes, "
-        "storm thunder lightning, snow blizzard ice, volcano lava crater, desert sand cactus",
-    ),
-    _category(
-        "city travel urban",
-        "busy bright crowded",
-        "downtown, at night, in the old town",
-        "market stalls bazaar, bridge viaduct span, parade procession carnival, fountain plaza statue, "
-        "subway metro station, skyline towers skyscraper, fireworks rockets sparklers, harbour docks pier",
-    ),
-    _category(
-        "technology gadgets devices",
-        "new clever tiny",
-        "in the lab, on the desk, unboxed",
-        "robot android machine, drone quadcopter rotor, phone smartphone handset, printer toner scanner, "
-        "camera lens tripod, server rack datacenter, console joystick gamepad, laptop notebook touchpad",
-    ),
-    _category(
-        "garden gardening plants",
-        "green tall early",
-        "in the greenhouse, along the path, in spring",
-        "roses rosebush petals, tomatoes tomato vines, compost mulch soil, lawn grass mower, "
-        "orchard apples pears, hedge shrubs pruning, pond lilies koi, beehive bees honey",
-    ),
-)
-
-
-_WORLD, _CLIP, _CAPTION = 11, 12, 13  # what a generator is for, beside the seed
-_LIGHTING_MEMORY = 0.6
-_KEPT = 256  # clips whose walks are kept
-
-
-class DrawnClips:
-    """Clips drawn by a seed; a `ClipSource`. Features are made when asked for, so memory does not grow.
-
-    Args:
-        settings: How.
-        seed: Another seed is another world: other concepts, other features.
-    """
+class DrawnClips(ClipSource):
+    """Clips drawn by a seed. Features are made when they are needed, so memory does not grow."""
 
     def __init__(self, settings: DrawnSettings, seed: int) -> None:
         self._settings, self._seed = settings, seed
         generator = np.random.default_rng([seed, _WORLD])
         width, signal, nuisance = settings.feature_dim, settings.signal_dim, settings.nuisance_dim
-        n_concepts = settings.categories * settings.concepts_per_category
         self._vectors = _concept_vectors(settings, generator)  # (concepts, signal)
         # A vector of length 1 gives features of variance 1 on average.
         self._signal_map = generator.standard_normal((signal, width)).astype(np.float32)
         self._nuisance_map = generator.standard_normal((nuisance, width)).astype(np.float32)
         self._bias = np.abs(generator.standard_normal(width)).astype(np.float32)
-        self.concepts = _concepts(settings)
-        assert len(self.concepts) == n_concepts
-        self.clips = tuple(
-            self._clip(concept, number) for concept in range(n_concepts) for number in range(settings.clips_per_concept)
+        per_category, n_clips = settings.concepts_per_category, settings.clips_per_concept
+        self._words = [category_words(category, per_category) for category in range(settings.categories)]
+        self.concepts = tuple(
+            Concept(names[0], words.names[0], names, words.names) for words in self._words for names in words.concepts
         )
+        concepts = range(len(self.concepts))
+        self.clips = tuple(self._clip(concept, number) for concept in concepts for number in range(n_clips))
         self._numbers = {clip.name: number for number, clip in enumerate(self.clips)}
         self._latents = lru_cache(maxsize=_KEPT)(self._draw_latents)
         self.feature_dim = width
         self.rate_hz = float(settings.rate_hz)
-        self.description: dict[str, object] = {"kind": "drawn"}
-
-    @property
-    def fingerprint(self) -> Fingerprint:
-        """Says that the features are drawn, and by what: features of two worlds are not comparable."""
-        made_by = json.dumps({"drawn": asdict(self._settings), "seed": self._seed}, sort_keys=True)
-        return Fingerprint(
+        self.description = {"kind": "drawn"}
+        made_by = json.dumps({"drawn": asdict(settings), "seed": seed}, sort_keys=True)
+        self.fingerprint = Fingerprint(  # of this world alone: features of two worlds are not comparable
             backbone="synthetic:drawn",
             weights_digest=hashlib.sha256(made_by.encode()).hexdigest(),
             transform=f"drawn {self.feature_dim}-D, {len(self.concepts)} concepts, no pictures",
@@ -211,7 +161,7 @@ class DrawnClips:
     def _clip(self, concept: int, number: int) -> Clip:
         generator = np.random.default_rng([self._seed, _CAPTION, concept, number])
         own = self.concepts[concept]
-        words = category_words(*_indices(concept, self._settings))
+        words = self._words[concept // self._settings.concepts_per_category]
         names = own.names[1:] if generator.random() < self._settings.caption_synonyms else own.names[:1]
         name, look, place = (str(generator.choice(choices)) for choices in (names, words.looks, words.places))
         article = "an" if look[0] in "aeiou" else "a"
@@ -262,16 +212,3 @@ def _walk(length: int, width: int, memory: float, generator: np.random.Generator
     for pick in range(1, length):
         steps[pick] += memory * steps[pick - 1]
     return steps
-
-
-def _indices(concept: int, settings: DrawnSettings) -> tuple[int, int]:
-    """A concept's category, and how many concepts that has."""
-    return concept // settings.concepts_per_category, settings.concepts_per_category
-
-
-def _concepts(settings: DrawnSettings) -> tuple[Concept, ...]:
-    concepts = []
-    for category in range(settings.categories):
-        words = category_words(category, settings.concepts_per_category)
-        concepts += [Concept(names[0], words.names[0], names, words.names) for names in words.concepts]
-    return tuple(concepts)

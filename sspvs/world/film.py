@@ -6,12 +6,12 @@ them comes back, and one is long and still, so that a summary has something to c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import av
 import numpy as np
@@ -19,25 +19,24 @@ from tqdm import tqdm
 
 from sspvs.atomic import atomic_file
 from sspvs.overwriting import DRAWN
-from sspvs.types import BoolArray, FloatArray, ImageArray
+from sspvs.types import FloatArray, ImageArray
 from sspvs.world.canvas import Colour
+
+if TYPE_CHECKING:
+    from sspvs.world.painted import PaintedClip
+
+SAMPLE_RATE = 48_000
 
 
 @dataclass(frozen=True)
 class Scene:
-    """One drawn scene.
+    """One drawn scene."""
 
-    Attributes:
-        name: What it shows.
-        seconds: How long it lasts.
-        paint: From pixel coordinates x, y in [0, 1] (each (H, W)) and the time in seconds to (H, W, 3) in [0, 1].
-        tone_hz: Pitch of its sound.
-    """
-
-    name: str
-    seconds: float
+    name: str  # what it shows
+    seconds: float  # how long it lasts
+    # from pixel coordinates x, y in [0, 1] (each (H, W)) and the time in seconds to (H, W, 3) in [0, 1]
     paint: Callable[[FloatArray, FloatArray, float], FloatArray]
-    tone_hz: float
+    tone_hz: float  # pitch of its sound
 
     def picture(self, width: int, height: int, seconds: float) -> ImageArray:
         """(H, W, 3) uint8 at a time."""
@@ -72,14 +71,10 @@ def _add_disc(
     picture[spot] = picture[spot] * (1 - mask) + np.asarray(colour, dtype=np.float32) * mask
 
 
-def _add(picture: FloatArray, where: BoolArray, colour: Colour) -> None:
-    picture[where] = colour
-
-
 def _sunrise(x: FloatArray, y: FloatArray, t: float) -> FloatArray:
     picture = _rgb(0.95 - 0.3 * y, 0.5 + 0.2 * y, 0.35 + 0.5 * (1 - y))
     _add_disc(picture, x, y, (0.5 + 0.02 * t, 0.75 - 0.07 * t), 0.14, (1.0, 0.9, 0.4))
-    _add(picture, y > 0.72 + 0.06 * np.sin(9 * x) + 0.03 * np.sin(23 * x), (0.16, 0.3, 0.16))
+    picture[y > 0.72 + 0.06 * np.sin(9 * x) + 0.03 * np.sin(23 * x)] = (0.16, 0.3, 0.16)
     return picture
 
 
@@ -87,8 +82,8 @@ def _sea(x: FloatArray, y: FloatArray, t: float) -> FloatArray:
     wave = 0.5 + 0.5 * np.sin(40 * y + 6 * np.sin(5 * x + t) + 2 * t)
     picture = _rgb(0.05 + 0.1 * wave, 0.3 + 0.25 * wave, 0.5 + 0.3 * wave)
     boat_x = 0.2 + 0.08 * t
-    _add(picture, (np.abs(x - boat_x) < 0.09) & (np.abs(y - 0.5) < 0.04), (0.4, 0.15, 0.1))
-    _add(picture, (x > boat_x) & (x - boat_x < (y - 0.15) * 0.35) & (y > 0.15) & (y < 0.45), (0.97, 0.97, 0.92))
+    picture[(np.abs(x - boat_x) < 0.09) & (np.abs(y - 0.5) < 0.04)] = (0.4, 0.15, 0.1)
+    picture[(x > boat_x) & (x - boat_x < (y - 0.15) * 0.35) & (y > 0.15) & (y < 0.45)] = (0.97, 0.97, 0.92)
     return picture
 
 
@@ -121,7 +116,7 @@ def _card(x: FloatArray, y: FloatArray, t: float) -> FloatArray:
     del t  # it stands still
     picture = _rgb(0.55 + 0 * x, 0.56 + 0 * x, 0.58 + 0 * x)
     lines = (np.abs(x - 0.5) < 0.3) & ((np.floor(y * 12) % 2) == 0) & (np.abs(y - 0.5) < 0.3)
-    _add(picture, lines, (0.62, 0.63, 0.65))
+    picture[lines] = (0.62, 0.63, 0.65)
     return picture
 
 
@@ -137,32 +132,7 @@ SCENES: tuple[Scene, ...] = (
 """Forty-two seconds; the cuts fall at 6, 15, 21, 26, 31 and 37 s."""
 
 
-SAMPLE_RATE = 48_000
-
-
-class Drawable(Protocol):
-    """What a video can be drawn of."""
-
-    @property
-    def seconds(self) -> float:
-        """How long it lasts."""
-
-    @property
-    def tone_hz(self) -> float:
-        """Pitch of its sound."""
-
-    def picture(self, width: int, height: int, seconds: float) -> ImageArray:
-        """(H, W, 3) uint8 at a time."""
-
-
-def draw_scene_frames(scenes: Sequence[Drawable], width: int, height: int, fps: int) -> Iterator[ImageArray]:
-    """Every frame of the scenes in order, as (H, W, 3) uint8."""
-    for scene in scenes:
-        for index in range(round(scene.seconds * fps)):
-            yield scene.picture(width, height, index / fps)
-
-
-def _tones(scenes: Sequence[Drawable]) -> FloatArray:
+def _tones(scenes: Sequence[Scene | PaintedClip]) -> FloatArray:
     """(samples,) float32 soft tone of each scene, with a click at each scene's start to check the sync by ear."""
     parts = []
     for scene in scenes:
@@ -176,25 +146,13 @@ def _tones(scenes: Sequence[Drawable]) -> FloatArray:
 def draw_video(
     path: str | Path,
     *,
-    scenes: Sequence[Drawable] = SCENES,
+    scenes: Sequence[Scene | PaintedClip] = SCENES,
     width: int = 480,
     height: int = 270,
     fps: int = 25,
     progress: bool = False,
 ) -> Path:
-    """Write drawn scenes as an H.264 + AAC file.
-
-    Args:
-        path: The file to write; its folder must exist.
-        scenes: What to draw.
-        width: Pixels, even.
-        height: Pixels, even.
-        fps: Frames per second.
-        progress: Show a progress bar when stderr is a terminal.
-
-    Returns:
-        `path` as a path.
-    """
+    """Write scenes or painted clips as an H.264 + AAC file of even width and height, in a folder that exists."""
     path = Path(path)
     samples = _tones(scenes)
     with (
@@ -207,11 +165,10 @@ def draw_video(
         audio = container.add_stream("aac", rate=SAMPLE_RATE)
         audio.layout = "mono"
         written = 0
-        pictures = draw_scene_frames(scenes, width, height, fps)
-        total = sum(round(scene.seconds * fps) for scene in scenes)
-        shown = tqdm(pictures, desc="drawing", total=total, unit="frame", disable=None if progress else True)
-        for index, picture in enumerate(shown):
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+        moments = [(scene, index / fps) for scene in scenes for index in range(round(scene.seconds * fps))]
+        shown = tqdm(moments, desc="drawing", unit="frame", disable=None if progress else True)
+        for index, (scene, seconds) in enumerate(shown):
+            frame = av.VideoFrame.from_ndarray(scene.picture(width, height, seconds), format="rgb24")
             frame.pts, frame.time_base = index, Fraction(1, fps)
             container.mux(video.encode(frame))
             until = round((index + 1) / fps * SAMPLE_RATE)

@@ -1,4 +1,4 @@
-"""What is behind things: a place a category, tinted and furnished by a look."""
+"""Clips that are painted: one of some things before a place, in a look that is drawn for each variant."""
 
 from __future__ import annotations
 
@@ -10,14 +10,42 @@ import numpy as np
 from PIL import Image
 
 from sspvs.types import FloatArray, ImageArray
-from sspvs.world import things as indoors
-from sspvs.world import things as sky_and_sea
-from sspvs.world import things as street_and_garden
-from sspvs.world.canvas import WIDTH, Brush, Canvas, Colour, Look, Painter, Point, mixed, tinted
+from sspvs.world.canvas import WIDTH, Brush, Canvas, Colour, Look, Point, mixed, tinted
+from sspvs.world.things import THINGS as THINGS
+
+_PAINT = 41  # what the generator is for, beside the seed
+_STAINS = (9, 16)  # cells of the texture that lies over a picture
+_SCALE = (262.0, 294.0, 330.0, 392.0, 440.0)  # pitches, Hz
+_DARK, _LIGHT = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+
+Backdrop = Callable[[Canvas, Look, float], None]
 
 
-def sky(canvas: Canvas, look: Look, t: float) -> None:
-    """Sky over low hills, with clouds that drift."""
+@dataclass(frozen=True)
+class Place:
+    """Where things are found; their category."""
+
+    name: str  # what it is called
+    where: tuple[str, ...]  # phrases for it in captions
+    paint: Backdrop  # paints it all over a canvas, in a look, at a time
+
+
+PLACES: list[Place] = []
+"""In the order of `SKY`, `SEA`, ... of `sspvs.world.things`."""
+
+
+def _place(name: str, *where: str) -> Callable[[Backdrop], Backdrop]:
+    """Decorator that adds what a function paints to `PLACES`."""
+
+    def add(paint: Backdrop) -> Backdrop:
+        PLACES.append(Place(name, where, paint))
+        return paint
+
+    return add
+
+
+@_place("sky", "in the sky", "above the hills", "among the clouds")
+def _sky(canvas: Canvas, look: Look, t: float) -> None:
     high, low = tinted((0.35, 0.6, 0.95), look), tinted((0.85, 0.9, 1.0), look, 0.15)
     canvas.shade(high, low)
     brush = canvas.brush()
@@ -27,14 +55,14 @@ def sky(canvas: Canvas, look: Look, t: float) -> None:
     _hills(brush, 0.86, 0.06, tinted((0.25, 0.5, 0.25), look), look.knobs[0])
 
 
-def sea(canvas: Canvas, look: Look, t: float) -> None:
-    """Water up to a horizon, with rows of waves."""
+@_place("sea", "at sea", "on the waves", "off the coast")
+def _sea(canvas: Canvas, look: Look, t: float) -> None:
     horizon = 0.3 + 0.2 * look.knobs[0]
     canvas.shade(tinted((0.6, 0.8, 0.95), look), tinted((0.95, 0.92, 0.85), look, 0.15), 0, horizon)
     near = tinted((0.05, 0.25, 0.5), look)
     canvas.shade(tinted((0.15, 0.5, 0.65), look), near, horizon, 1)
     brush = canvas.brush()
-    foam = mixed(near, (1.0, 1.0, 1.0), 0.35)
+    foam = mixed(near, _LIGHT, 0.35)
     for row in range(7):
         y = horizon + (1 - horizon) * (row + 0.7) / 7
         shift = 0.3 * row + 0.25 * t * (1 if row % 2 else -1) + look.knobs[1]
@@ -42,11 +70,10 @@ def sea(canvas: Canvas, look: Look, t: float) -> None:
         brush.line(points, 0.006 + 0.002 * row, foam)
 
 
-def street(canvas: Canvas, look: Look, t: float) -> None:
-    """House fronts with windows, a pavement and a road."""
-    del t
+@_place("street", "in the street", "in town", "at the kerb")
+def _street(canvas: Canvas, look: Look, _: float) -> None:
     wall = tinted((0.72, 0.62, 0.55), look, 0.35)
-    canvas.shade(wall, mixed(wall, (0.0, 0.0, 0.0), 0.15), 0, 0.66)
+    canvas.shade(wall, mixed(wall, _DARK, 0.15), 0, 0.66)
     brush = canvas.brush()
     glass = tinted((0.3, 0.38, 0.48), look, 0.15)
     columns, rows = 5 + int(3 * look.knobs[0]), 2 + int(2 * look.knobs[1])
@@ -61,12 +88,12 @@ def street(canvas: Canvas, look: Look, t: float) -> None:
         brush.rectangle(x, 0.86, x + 0.16, 0.88, (0.9, 0.9, 0.85))
 
 
-def garden(canvas: Canvas, look: Look, t: float) -> None:
-    """A meadow with tufts under an open sky, and a fence or none."""
+@_place("garden", "in the garden", "on the meadow", "by the fence")
+def _garden(canvas: Canvas, look: Look, t: float) -> None:
     edge = 0.4 + 0.2 * look.knobs[0]
     canvas.shade(tinted((0.65, 0.85, 1.0), look, 0.2), tinted((0.9, 0.95, 0.95), look, 0.1), 0, edge)
     grass = tinted((0.3, 0.6, 0.2), look)
-    canvas.shade(mixed(grass, (1.0, 1.0, 0.8), 0.25), mixed(grass, (0.0, 0.0, 0.0), 0.25), edge, 1)
+    canvas.shade(mixed(grass, (1.0, 1.0, 0.8), 0.25), mixed(grass, _DARK, 0.25), edge, 1)
     brush = canvas.brush()
     if look.knobs[1] > 0.5:
         for post in range(9):
@@ -79,30 +106,28 @@ def garden(canvas: Canvas, look: Look, t: float) -> None:
         brush.polygon([(x - 0.01, y + 0.03), (x + lean, y - 0.03), (x + 0.01, y + 0.03)], blade)
 
 
-def home(canvas: Canvas, look: Look, t: float) -> None:
-    """A papered wall and a table top."""
-    del t
+@_place("home", "at home", "on the table", "in the kitchen")
+def _home(canvas: Canvas, look: Look, _: float) -> None:
     edge = 0.62 + 0.12 * look.knobs[0]
     paper = tinted((0.88, 0.84, 0.74), look, 0.3)
-    canvas.shade(paper, mixed(paper, (0.0, 0.0, 0.0), 0.12), 0, edge)
+    canvas.shade(paper, mixed(paper, _DARK, 0.12), 0, edge)
     brush = canvas.brush()
     stripe = mixed(paper, look.second, 0.2)
     for number in range(4 + int(6 * look.knobs[1])):
         x = WIDTH * (number + 0.5) / (4 + int(6 * look.knobs[1]))
         brush.rectangle(x - 0.02, 0, x + 0.02, edge, stripe)
     wood = tinted((0.55, 0.36, 0.2), look, 0.2)
-    canvas.shade(wood, mixed(wood, (0.0, 0.0, 0.0), 0.3), edge, 1)
-    brush.rectangle(0, edge, WIDTH, edge + 0.015, mixed(wood, (1.0, 1.0, 1.0), 0.3))
+    canvas.shade(wood, mixed(wood, _DARK, 0.3), edge, 1)
+    brush.rectangle(0, edge, WIDTH, edge + 0.015, mixed(wood, _LIGHT, 0.3))
 
 
-def playroom(canvas: Canvas, look: Look, t: float) -> None:
-    """A plain wall with a shelf, and a floor with a rug."""
-    del t
+@_place("playroom", "in the playroom", "on the rug", "at playtime")
+def _playroom(canvas: Canvas, look: Look, _: float) -> None:
     edge = 0.55 + 0.1 * look.knobs[0]
     wall = tinted((0.8, 0.88, 0.92), look, 0.35)
-    canvas.shade(wall, mixed(wall, (1.0, 1.0, 1.0), 0.2), 0, edge)
+    canvas.shade(wall, mixed(wall, _LIGHT, 0.2), 0, edge)
     floor = tinted((0.75, 0.6, 0.42), look, 0.15)
-    canvas.shade(floor, mixed(floor, (0.0, 0.0, 0.0), 0.2), edge, 1)
+    canvas.shade(floor, mixed(floor, _DARK, 0.2), edge, 1)
     brush = canvas.brush()
     brush.rectangle(0.1 + 0.3 * look.knobs[1], 0.2, 0.9 + 0.3 * look.knobs[1], 0.23, (0.5, 0.4, 0.3))
     for number, colour in enumerate((look.second, look.third, look.pale, look.deep)):
@@ -122,90 +147,52 @@ def _hills(brush: Brush, y: float, height: float, colour: Colour, phase: float) 
     brush.polygon([(0, 1), *ridge, (WIDTH, 1)], colour)
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where things are found; their category.
+class PaintedClip:
+    """A few seconds of one thing, by its index in `THINGS`; the same pictures for the same arguments, at any size.
 
-    Attributes:
-        name: What it is called.
-        where: Phrases that say it.
-        paint: Paints it all over a canvas, in a look, at a time.
+    Nothing but the thing's form distinguishes it from the other things of its place: colours have any hue; size, way,
+    light and what else lies about are drawn for each variant.
     """
 
-    name: str
-    where: tuple[str, ...]
-    paint: Callable[[Canvas, Look, float], None]
+    def __init__(self, thing: int, variant: int, seconds: float = 5.0, seed: int = 0) -> None:
+        if not 0 <= thing < len(THINGS):
+            raise ValueError(f"thing must be from 0 to {len(THINGS) - 1}, got {thing}")
+        if variant < 0 or seed < 0 or not 0 < seconds < math.inf:
+            raise ValueError(
+                f"variant and seed must not be negative, and seconds above 0; got {variant}, {seed} and {seconds}"
+            )
+        self.thing = THINGS[thing]
+        self.seconds = seconds
+        self.tone_hz = _SCALE[thing % len(_SCALE)] * (1 + self.thing.place) / 2
+        generator = np.random.default_rng([seed, _PAINT, thing, variant])
+        self._place_look, self._look = Look.draw(generator), Look.draw(generator)
+        self._showings = [_Showing.draw(generator, 1.0, self.thing.upright)]
+        if generator.random() < 0.3:
+            self._showings.append(_Showing.draw(generator, 0.6, self.thing.upright))
+        self._specks = [_Speck.draw(generator) for _ in range(int(generator.integers(9)))]
+        gains = generator.uniform(0.7, 1.1) * generator.uniform(0.85, 1.15, size=3)
+        self._gains: FloatArray = gains.astype(np.float32)
+        self._flicker = (generator.uniform(0, 0.12), generator.uniform(1, 4), generator.uniform(0, 6))
+        stains = generator.standard_normal(_STAINS) * generator.uniform(0, 22)
+        self._stains = Image.fromarray(stains.astype(np.float32))
 
-
-@dataclass(frozen=True)
-class Thing:
-    """What a clip shows.
-
-    Attributes:
-        names: What it is called, its own name first; no two things share one.
-        doings: Words for what it does.
-        place: Index of its place.
-        paint: Paints it.
-        upright: Whether it stands: it sways, and does not turn.
-    """
-
-    names: tuple[str, ...]
-    doings: tuple[str, ...]
-    place: int
-    paint: Painter
-    upright: bool = False
-
-    @property
-    def name(self) -> str:
-        """Its own name."""
-        return self.names[0]
-
-
-PLACES = (
-    Place("sky", ("in the sky", "above the hills", "among the clouds"), sky),
-    Place("sea", ("at sea", "on the waves", "off the coast"), sea),
-    Place("street", ("in the street", "in town", "at the kerb"), street),
-    Place("garden", ("in the garden", "on the meadow", "by the fence"), garden),
-    Place("home", ("at home", "on the table", "in the kitchen"), home),
-    Place("playroom", ("in the playroom", "on the rug", "at playtime"), playroom),
-)
-
-
-def _thing(words: str, doings: str, place: int, paint: Painter, *, upright: bool = False) -> Thing:
-    return Thing(tuple(words.split()), tuple(doings.split()), place, paint, upright)
-
-
-THINGS = (
-    _thing("kite lozenge dragon", "rising swooping tugging", 0, sky_and_sea.kite),
-    _thing("balloon airship aerostat", "floating climbing drifting", 0, sky_and_sea.balloon),
-    _thing("rainbow arc spectrum", "shining fading glowing", 0, sky_and_sea.rainbow, upright=True),
-    _thing("plane aircraft jet", "flying landing soaring", 0, sky_and_sea.plane),
-    _thing("sailboat yacht dinghy", "sailing rocking tacking", 1, sky_and_sea.sailboat),
-    _thing("lighthouse beacon pharos", "blinking standing warning", 1, sky_and_sea.lighthouse, upright=True),
-    _thing("whale orca cetacean", "spouting breaching basking", 1, sky_and_sea.whale),
-    _thing("fish herring mackerel", "swimming darting gliding", 1, sky_and_sea.fish),
-    _thing("car saloon automobile", "passing parking braking", 2, street_and_garden.car, upright=True),
-    _thing("bus coach omnibus", "arriving waiting leaving", 2, street_and_garden.bus, upright=True),
-    _thing("bicycle bike cycle", "rolling leaning racing", 2, street_and_garden.bicycle, upright=True),
-    _thing("signal stoplight semaphore", "switching gleaming stopping", 2, street_and_garden.signal, upright=True),
-    _thing("flower blossom daisy", "blooming nodding opening", 3, street_and_garden.flower, upright=True),
-    _thing("tree oak maple", "swaying rustling growing", 3, street_and_garden.tree, upright=True),
-    _thing("butterfly moth swallowtail", "fluttering hovering dancing", 3, street_and_garden.butterfly),
-    _thing("mushroom toadstool fungus", "sprouting hiding swelling", 3, street_and_garden.mushroom, upright=True),
-    _thing("cup mug teacup", "steaming cooling brimming", 4, indoors.cup, upright=True),
-    _thing("clock dial timepiece", "ticking striking hurrying", 4, indoors.clock),
-    _thing("lamp lantern nightlight", "burning dimming brightening", 4, indoors.lamp, upright=True),
-    _thing("cake gateau tart", "tempting towering flickering", 4, indoors.cake, upright=True),
-    _thing("ball football beachball", "bouncing spinning tumbling", 5, indoors.ball),
-    _thing("blocks bricks cubes", "wobbling stacking tottering", 5, indoors.blocks, upright=True),
-    _thing("pinwheel windmill whirligig", "whirling turning humming", 5, indoors.pinwheel, upright=True),
-    _thing("robot android automaton", "waving marching buzzing", 5, indoors.robot, upright=True),
-)
-
-
-_PAINT = 41  # what the generator is for, beside the seed
-_STAINS = (9, 16)  # cells of the texture that lies over a picture
-_SCALE = (262.0, 294.0, 330.0, 392.0, 440.0)  # pitches, Hz
+    def picture(self, width: int, height: int, seconds: float) -> ImageArray:
+        """(H, W, 3) uint8 at a time; the whole view, squashed where it is not 16:9."""
+        canvas = Canvas(width, height)
+        PLACES[self.thing.place].paint(canvas, self._place_look, seconds)
+        behind = len(self._specks) // 2
+        for speck in self._specks[:behind]:
+            speck.paint(canvas)
+        for showing in reversed(self._showings):
+            at, size, angle = showing.place(seconds)
+            self.thing.paint(canvas.brush(at, size, angle, flipped=showing.flipped), self._look, seconds)
+        for speck in self._specks[behind:]:
+            speck.paint(canvas)
+        depth, rate, phase = self._flicker
+        gains = self._gains * np.float32(1 + depth * math.sin(rate * seconds + phase))
+        stains = np.asarray(self._stains.resize((width, height), Image.Resampling.BILINEAR))[..., None]  # (H, W, 1)
+        lit: ImageArray = np.clip(canvas.pixels() * gains + stains, 0, 255).astype(np.uint8)
+        return lit
 
 
 @dataclass(frozen=True)
@@ -221,85 +208,10 @@ class _Showing:
     swing: float
     flipped: bool
 
-    def place(self, t: float) -> tuple[Point, float, float]:
-        """Where it is, how big and how turned; it comes back from the edges."""
-        size = self.size * (1 + self.growth * t)
-        x = _reflected(self.start[0] + self.speed[0] * t, 0.25 * self.size, WIDTH - 0.25 * self.size)
-        y = self.start[1] - size if self.grounded else _reflected(self.start[1] + self.speed[1] * t, 0.25, 0.85)
-        return (x, y), size, self.lean + self.swing * math.sin(2 * t)
-
-
-@dataclass(frozen=True)
-class _Speck:
-    """A plain shape that lies about and says nothing."""
-
-    at: Point
-    size: float
-    angle: float
-    corners: int
-    colour: tuple[float, float, float]
-
-
-class PaintedClip:
-    """A few seconds of one thing; the same pictures for the same arguments, at any size.
-
-    Nothing but the thing's form tells it from the other things of its place: colours have any hue, and size, way,
-    light and what else lies about are drawn for each variant.
-
-    Args:
-        thing: Index in `THINGS`.
-        variant: Which of its variants, 0 or more.
-        seconds: How long it lasts.
-        seed: Of everything that is drawn.
-
-    Raises:
-        ValueError: There is no such thing or variant, or it lasts no time.
-    """
-
-    def __init__(self, thing: int, variant: int, seconds: float = 5.0, seed: int = 0) -> None:
-        if not 0 <= thing < len(THINGS):
-            raise ValueError(f"thing must be from 0 to {len(THINGS) - 1}, got {thing}")
-        if variant < 0 or seed < 0 or not 0 < seconds < math.inf:
-            raise ValueError(
-                f"variant and seed must not be negative, and seconds above 0; got {variant}, {seed} and {seconds}"
-            )
-        self.thing = THINGS[thing]
-        self.seconds = seconds
-        self.tone_hz = _SCALE[thing % len(_SCALE)] * (1 + self.thing.place) / 2
-        generator = np.random.default_rng([seed, _PAINT, thing, variant])
-        self._place_look, self._look = Look.draw(generator), Look.draw(generator)
-        self._showings = [self._draw_showing(generator, 1.0)]
-        if generator.random() < 0.3:
-            self._showings.append(self._draw_showing(generator, 0.6))
-        self._specks = [_draw_speck(generator) for _ in range(int(generator.integers(9)))]
-        gains = generator.uniform(0.7, 1.1) * generator.uniform(0.85, 1.15, size=3)
-        self._gains: FloatArray = gains.astype(np.float32)
-        self._flicker = (generator.uniform(0, 0.12), generator.uniform(1, 4), generator.uniform(0, 6))
-        stains = generator.standard_normal(_STAINS) * generator.uniform(0, 22)
-        self._stains = Image.fromarray(stains.astype(np.float32))
-
-    def picture(self, width: int, height: int, seconds: float) -> ImageArray:
-        """(H, W, 3) uint8 at a time; the whole view, squashed where it is not 16:9."""
-        canvas = Canvas(width, height)
-        PLACES[self.thing.place].paint(canvas, self._place_look, seconds)
-        behind = len(self._specks) // 2
-        self._strew(canvas, self._specks[:behind])
-        for showing in reversed(self._showings):
-            at, size, angle = showing.place(seconds)
-            self.thing.paint(canvas.brush(at, size, angle, flipped=showing.flipped), self._look, seconds)
-        self._strew(canvas, self._specks[behind:])
-        return self._lit(canvas.pixels(), seconds)
-
-    def _strew(self, canvas: Canvas, specks: list[_Speck]) -> None:
-        for speck in specks:
-            angles = speck.angle + np.arange(speck.corners) * 2 * math.pi / speck.corners
-            canvas.brush(speck.at, speck.size).polygon(np.column_stack([np.cos(angles), np.sin(angles)]), speck.colour)
-
-    def _draw_showing(self, generator: np.random.Generator, share: float) -> _Showing:
-        upright = self.thing.upright
-        reach = 0.12 if upright else 0.6
-        heights = (0.78, 0.98) if upright else (0.35, 0.7)
-        return _Showing(
+    @classmethod
+    def draw(cls, generator: np.random.Generator, share: float, upright: bool) -> _Showing:
+        reach, heights = (0.12, (0.78, 0.98)) if upright else (0.6, (0.35, 0.7))
+        return cls(
             start=(float(generator.uniform(0.3, WIDTH - 0.3)), float(generator.uniform(*heights))),
             speed=(float(generator.uniform(-0.2, 0.2)), float(generator.uniform(-0.06, 0.06))),
             grounded=upright,
@@ -310,25 +222,34 @@ class PaintedClip:
             flipped=bool(generator.random() < 0.5),
         )
 
-    def _lit(self, pixels: ImageArray, seconds: float) -> ImageArray:
-        """In the clip's light, under its texture."""
-        height, width = pixels.shape[:2]
-        depth, rate, phase = self._flicker
-        gains = self._gains * np.float32(1 + depth * math.sin(rate * seconds + phase))
-        stains = np.asarray(self._stains.resize((width, height), Image.Resampling.BILINEAR))[..., None]  # (H, W, 1)
-        lit: ImageArray = np.clip(pixels * gains + stains, 0, 255).astype(np.uint8)
-        return lit
+    def place(self, t: float) -> tuple[Point, float, float]:
+        """Where it is, how big and how turned; it comes back from the edges."""
+        size = self.size * (1 + self.growth * t)
+        x = _reflected(self.start[0] + self.speed[0] * t, 0.25 * self.size, WIDTH - 0.25 * self.size)
+        y = self.start[1] - size if self.grounded else _reflected(self.start[1] + self.speed[1] * t, 0.25, 0.85)
+        return (x, y), size, self.lean + self.swing * math.sin(2 * t)
 
 
-def _draw_speck(generator: np.random.Generator) -> _Speck:
-    red, green, blue = generator.random(3).tolist()
-    return _Speck(
-        at=(float(generator.uniform(0, WIDTH)), float(generator.uniform(0, 1))),
-        size=float(generator.uniform(0.02, 0.11)),
-        angle=float(generator.uniform(0, 6)),
-        corners=int(generator.choice((3, 4, 5, 24))),
-        colour=(red, green, blue),
-    )
+@dataclass(frozen=True)
+class _Speck:
+    """A plain shape that lies about and means nothing."""
+
+    colour: Colour
+    at: Point
+    size: float
+    angle: float
+    corners: int
+
+    @classmethod
+    def draw(cls, generator: np.random.Generator) -> _Speck:
+        red, green, blue = generator.random(3).tolist()
+        at = (float(generator.uniform(0, WIDTH)), float(generator.uniform(0, 1)))
+        size, angle = float(generator.uniform(0.02, 0.11)), float(generator.uniform(0, 6))
+        return cls((red, green, blue), at, size, angle, int(generator.choice((3, 4, 5, 24))))
+
+    def paint(self, canvas: Canvas) -> None:
+        angles = self.angle + np.arange(self.corners) * 2 * math.pi / self.corners
+        canvas.brush(self.at, self.size).polygon(np.column_stack([np.cos(angles), np.sin(angles)]), self.colour)
 
 
 def _reflected(value: float, low: float, high: float) -> float:

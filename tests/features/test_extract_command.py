@@ -121,12 +121,12 @@ def bad_commands(folder: Path, video: Path) -> dict[str, tuple[list[str], str]]:
 def test_bad_input_is_one_line_and_leaves_nothing(
     videos: list[Path], tmp_path: Path, capfd: pytest.CaptureFixture[str], case: str
 ) -> None:
-    arguments, says = bad_commands(tmp_path, videos[0])[case]
+    arguments, message = bad_commands(tmp_path, videos[0])[case]
     before = listing(tmp_path)
     assert main(["extract", *LITE, *arguments]) == 2
     lines = capfd.readouterr().err.splitlines()
     assert all(line.startswith("error: ") for line in lines)
-    assert says in lines[-1]
+    assert message in lines[-1]
     assert len(lines) == (3 if case == "two bad" else 1)
     assert listing(tmp_path) == before
 

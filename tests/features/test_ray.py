@@ -1,4 +1,4 @@
-"""The Ray engine: the same file as the local one, bad files told alike."""
+"""The Ray engine: the same file as the local one, bad files reported alike."""
 
 from __future__ import annotations
 

@@ -128,7 +128,7 @@ def lite_classifier() -> Classifier:
 
 @pytest.mark.usefixtures("with_minilm")
 def test_frames_that_are_a_class_fit_its_name_best(lite_classifier: Classifier) -> None:
-    """Features along a classifier row: the right name must win among all the names asked for."""
+    """Features along a classifier row: the right name must win among all names."""
     classes = {"a teapot": 849, "a school bus": 779, "bananas": 954, "a castle": 483}  # ImageNet's own numbers
     weight = lite_classifier.weight
     features = np.stack([weight[index] / np.linalg.norm(weight[index]) * 40 for index in classes.values()])

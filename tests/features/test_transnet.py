@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 
 from sspvs.errors import MissingExtraError, VideoError, WeightsNotFoundError
 from sspvs.features import transnet
+from sspvs.weights.digest import package_folder
 
 
 @pytest.fixture
 def with_transnet() -> None:
-    if transnet.find_spec(transnet.PACKAGE) is None:
+    if package_folder(transnet.PACKAGE) is None:
         pytest.skip("needs the extra `transnet`")
 
 
@@ -120,7 +121,7 @@ def test_probabilities_are_the_packages_own(monkeypatch: pytest.MonkeyPatch) -> 
     frames = np.clip(scenes[np.arange(60) // 30] + rng.integers(-9, 9, (60, 27, 48, 3)), 0, 255)
     frames = frames.astype(np.uint8)
     network = transnet._plain_network().eval()
-    path = Path(transnet.find_spec(transnet.PACKAGE).submodule_search_locations[0]) / transnet.FILE_NAME
+    path = transnet.weights_path()
     network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     expected, _ = network.predict_frames(torch.from_numpy(frames), quiet=True)
     chunks = (frames[start : start + 33] for start in range(0, 60, 33))

@@ -1,4 +1,4 @@
-"""Shots that somebody gives, in all the forms they come in."""
+"""Given shots, in all the forms they come in."""
 
 from __future__ import annotations
 

@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sspvs.selection.budget import Budget
-from sspvs.selection.summary import hold_scores, key_frames, select, shot_scores
+from sspvs.selection.summary import Budget, hold_scores, key_frames, select, shot_scores
 from sspvs.types import Shots, Timeline
 
 
@@ -95,20 +94,20 @@ def test_no_selection_within_the_ratio_is_worth_more(lengths, seed, ratio, value
 @given(
     lengths=st.lists(st.integers(1, 30), min_size=1, max_size=8),
     seed=st.integers(0, 1000),
-    asked=st.one_of(
+    wanted=st.one_of(
         st.floats(0.001, 50).map(lambda seconds: Budget(duration_seconds=seconds)),
         st.floats(0.01, 1).map(lambda ratio: Budget(ratio)),
     ),
 )
-def test_seconds_and_frames_both_hold_when_the_frame_rate_varies(lengths, seed, asked):
+def test_seconds_and_frames_both_hold_when_the_frame_rate_varies(lengths, seed, wanted):
     shots, rng = shots_of(*lengths), np.random.default_rng(seed)
     edges = np.concatenate([[0], np.cumsum(rng.choice([0.02, 0.04, 0.5], sum(lengths)))])
     timeline = Timeline(edges[:-1], float(edges[-1]))
     scores, picks = one_score_each(shots, rng.random(len(lengths)))
-    chosen = select(scores, picks, shots, asked, timeline)
+    chosen = select(scores, picks, shots, wanted, timeline)
     frames = (chosen.segments[:, 1] - chosen.segments[:, 0]).sum()
     seconds = sum(edges[end] - edges[start] for start, end in chosen.segments)
-    limit = asked.duration_seconds or asked.ratio * timeline.end_seconds
+    limit = wanted.duration_seconds or wanted.ratio * timeline.end_seconds
     assert frames >= 1
     assert frames <= chosen.budget_frames <= shots.n_frames
     assert seconds <= limit * (1 + 1e-6) or frames == 1
@@ -133,8 +132,8 @@ def test_a_budget_is_time_where_the_frame_rate_varies(seed):
         for some in itertools.combinations(range(len(shots)), size)
         if seconds[list(some)].sum() <= budget * (1 - 1e-3)  # choices this near to the budget are left aside
     )[1]
-    for asked in (Budget(duration_seconds=budget), Budget(ratio=budget / timeline.end_seconds)):
-        chosen = select(*one_score_each(shots, worth), shots, asked, timeline)
+    for wanted in (Budget(duration_seconds=budget), Budget(ratio=budget / timeline.end_seconds)):
+        chosen = select(*one_score_each(shots, worth), shots, wanted, timeline)
         assert worth[chosen.selected].sum() >= worth[list(best)].sum() - 1e-9
         assert seconds[chosen.selected].sum() <= budget * (1 + 1e-9)
         assert chosen.budget_seconds == pytest.approx(budget)
@@ -237,7 +236,7 @@ def test_ratio_is_rounded_down(ratio, n_frames):
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "wanted",
     [
         *({"ratio": ratio} for ratio in (0, 1.5, -0.1, np.nan)),
         *({"duration_seconds": seconds} for seconds in (0, -3, np.nan, np.inf)),
@@ -247,9 +246,9 @@ def test_ratio_is_rounded_down(ratio, n_frames):
         {"max_shots": 2, "duration_seconds": 3.0},
     ],
 )
-def test_wrong_budgets(asked):
-    with pytest.raises(ValueError, match="|".join(asked)):
-        Budget(**asked)
+def test_wrong_budgets(wanted):
+    with pytest.raises(ValueError, match="|".join(wanted)):
+        Budget(**wanted)
 
 
 def test_what_does_not_fit_together():

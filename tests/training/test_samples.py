@@ -16,7 +16,7 @@ from sspvs.training.samples import cls_attention, plot_sample, sample_facts
 from sspvs.training.saving import WholeCheckpoints
 from sspvs.training.starting_point import differences
 from sspvs.world import DrawnSettings, WorldSettings
-from sspvs.world.worlds import WorldSource, manifests_of_world
+from sspvs.world.writing import WorldSource, manifests_of_world
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tasks"))
 from tiny_pretraining import tiny_batch, tiny_task

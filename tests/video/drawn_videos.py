@@ -1,4 +1,4 @@
-"""Videos made for the tests: every frame carries its own number, so that it can be told which one came."""
+"""Videos made for the tests: every frame carries its own number, so that a test can recognise it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A decoder that hangs, crashes or is left alone harms nobody and leaves no process behind."""
+"""A decoder that hangs, crashes or is left alone does no harm and leaves no process behind."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from drawn_videos import regular, write_video
 
 from sspvs.errors import DecodeTimeoutError, VideoError
 from sspvs.video import Resize, open_video
-from sspvs.video.child import DecodingChild
-from sspvs.video.isolated import IsolatedReader
+from sspvs.video.isolated import DecodingChild, IsolatedReader
 
 # A child that opens any file as every child does, and then does what a test wants.
 ACTING = """
@@ -47,7 +46,7 @@ def gone(process_id: int) -> bool:
         if state == "Z" and os.getpid() != int(
             Path(f"/proc/{process_id}/stat").read_text().rsplit(")", 1)[1].split()[1]
         ):
-            return True  # somebody else's to bury
+            return True  # of another parent
         time.sleep(0.02)
     return False
 
@@ -165,7 +164,7 @@ def test_a_slow_reader_does_not_fill_memory(tmp_path: Path, video: Path) -> None
     """The child waits with its next chunk until this one is taken."""
     log = tmp_path / "made"
     act = (
-        "import numpy as np; from sspvs.video.sampling import FrameChunk;"
+        "import numpy as np; from sspvs.video.reader import FrameChunk;"
         f"yield from ((open({str(log)!r}, 'a').write('x'),"
         " FrameChunk(np.zeros((1, 600, 600, 3), np.uint8), np.array([k]), np.zeros(1)))[1] for k in range(100))"
     )

@@ -416,7 +416,7 @@ def test_which_still_pictures_are_gaps() -> None:
     hour = [*regular(50), *regular(50, start=3602)]
     talk = np.arange(0, 3604, 0.02).tolist()
     assert gaps(hour, []) == [49]
-    assert gaps(hour, talk) == []  # somebody speaks while a slide stands
+    assert gaps(hour, talk) == []  # speech while a slide stands
     assert gaps(hour, [t for t in talk if not 2 < t < 3602]) == [49]
     assert gaps([10.0 * number for number in range(12)], []) == []  # slides
     three = [*regular(50), *regular(50, start=5)]
@@ -523,7 +523,7 @@ class TestBadFiles:
     def test_unknown_codec(self, tmp_path: Path, isolated: bool) -> None:
         path = write_video(tmp_path / "v.mkv", regular(3))
         path.write_bytes(path.read_bytes().replace(b"V_MPEG4/ISO/AVC", b"V_MPEG4/ISO/XYZ"))
-        self.refused(path, isolated, "does not know")
+        self.refused(path, isolated, "FFmpeg cannot read")
 
     def test_nothing_decodable(self, tmp_path: Path, isolated: bool) -> None:
         path = write_video(tmp_path / "v.mp4", regular(20), gop=100)

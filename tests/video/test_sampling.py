@@ -6,7 +6,7 @@ from drawn_videos import picks_by_hand
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sspvs.video.sampling import Resize, choose_picks, is_pick
+from sspvs.video.reader import Resize, choose_picks, is_pick
 
 
 @given(

@@ -91,7 +91,7 @@ def test_sound_stays_in_sync_over_many_cuts(
     seen = rises(brightness > 128, np.array(times))
     heard = rises(np.abs(sound) > 0.1, first + np.arange(len(sound)) / out_rate)
     assert len(seen) == len(heard) == len(segments)
-    # The cut may show a flash's first frame late by up to a frame, never early; 20 ms is what nobody hears.
+    # The cut may show a flash's first frame late by up to a frame, never early; 20 ms cannot be heard.
     assert np.abs(seen - heard).max() < 0.02
 
     wanted = sum(end - start for start, end in segments)
@@ -327,7 +327,7 @@ def test_colours_look_as_in_the_source(
     seen, stated, _ = bars_seen(clip.path)
     assert np.abs(seen - BARS).max() <= 3
     assert stated == tags
-    # The container says the same: an atom with primaries, transfer, matrix, and limited range.
+    # The container states the same: an atom with primaries, transfer, matrix, and limited range.
     primaries, transfer, matrix = tags[1], tags[2], tags[0]
     atom = b"colrnclx" + bytes([0, primaries, 0, transfer, 0, matrix, 0])
     assert clip.path.read_bytes().count(atom) == (tags != UNTAGGED)
@@ -478,7 +478,7 @@ def test_what_browsers_need(tmp_path: Path, shared_data: Path) -> None:
 
 
 def test_real_videos_cut_at_their_frames(tmp_path: Path, shared_data: Path) -> None:
-    """The written frames are those of the source, told by comparing pictures."""
+    """The written frames are those of the source, by comparing pictures."""
     source = shared_data / "videos" / "charades.mp4"
     with open_video(source, isolated=False) as reader:
         reader.scan()

@@ -1,4 +1,4 @@
-"""Named frame encoders: a name in, a ready encoder out, each with its own preprocessing and weights.
+"""Named frame encoders, each with its own preprocessing and weights.
 
     efficientnet-lite0                ImageNet, 1280-D; its weights come with the package: always there
     googlenet                         ImageNet pool5, 1024-D, the community's features; torch hub's cache
@@ -8,16 +8,18 @@
     open_clip:MODEL/random            random weights from a fixed seed: for speed and tests only
     auto                              the best one here: open_clip ViT-B-32, then googlenet, then efficientnet-lite0
 
-Nothing is downloaded unless `download=True`. Weights are loaded without running code from them.
+Nothing is downloaded unless `download=True`. Weights are loaded without running code from them. A new backbone is one
+class: see `Backbone`.
 """
 
 from __future__ import annotations
 
-from sspvs.features.backbones.base import Backbone, BackboneStatus
+from collections.abc import Callable, Iterable
 
-__all__ = ["Backbone", "BackboneStatus", "available_backbones", "load_backbone"]
+from sspvs.errors import WeightsNotFoundError
+from sspvs.features.backbones.base import BACKBONES, Backbone, BackboneStatus
 
-NAMES = "auto, efficientnet-lite0, googlenet, googlenet:/path/to/weights.pth, open_clip:MODEL/TAG"
+__all__ = ["BACKBONES", "Backbone", "BackboneStatus", "list_backbones", "load_backbone"]
 
 
 def load_backbone(
@@ -42,51 +44,45 @@ def load_backbone(
         WeightsNotFoundError: The weights are missing or not what they should be.
     """
     if name == "auto":
-        best, reason = choose_best(available_backbones())
+        best, reason = choose_best(_statuses(backbone for backbone in BACKBONES.values() if backbone.rank))
         backbone = load_backbone(best, device=device, precision=precision, threads=threads)
         backbone.reason = reason
         return backbone
-    if name == "efficientnet-lite0":
-        from sspvs.features.backbones.efficientnet_lite import EfficientNetLite0
-
-        return EfficientNetLite0(device=device, precision=precision, threads=threads)
-    kind, _, rest = name.partition(":")
-    if kind == "googlenet":
-        from sspvs.features.backbones.googlenet import GoogLeNet
-
-        return GoogLeNet(rest, device=device, precision=precision, download=download, threads=threads)
-    if kind == "open_clip" and rest:
-        from sspvs.features.backbones.clip import OpenClip
-
-        return OpenClip(name, device=device, precision=precision, download=download, threads=threads)
-    raise ValueError(f"unknown backbone {name!r}; there are {NAMES}")
+    kind, _, weights = name.partition(":")
+    found = BACKBONES.get(kind)
+    if found is None or not any(bool(weights) == (":" in form) for form in found.forms or (kind,)):
+        forms = [form for known in sorted(BACKBONES) for form in BACKBONES[known].forms or (known,)]
+        raise ValueError(f"unknown backbone {name!r}; there are auto, {', '.join(forms)}")
+    make: Callable[..., Backbone] = found
+    return make(weights, device=device, precision=precision, download=download, threads=threads)
 
 
-def available_backbones() -> list[BackboneStatus]:
-    """Which backbones can be used on this machine, best first; imports nothing heavy."""
-    from sspvs.features.backbones import clip as clip_status
-    from sspvs.features.backbones import efficientnet_lite, googlenet
+def list_backbones() -> list[BackboneStatus]:
+    """The backbones and whether their weights are on this machine, best first; imports nothing heavy.
 
-    return [*clip_status.status(), googlenet.status(), efficientnet_lite.status()]
+    Returns:
+        One status for each set of weights, with the width of its features where that is known.
+
+    Example:
+        >>> "efficientnet-lite0" in [status.name for status in list_backbones()]
+        True
+    """
+    return _statuses(BACKBONES.values())
 
 
 def choose_best(statuses: list[BackboneStatus]) -> tuple[str, str]:
-    """The first available backbone, and why it was taken.
-
-    Args:
-        statuses: Best first.
-
-    Returns:
-        Its name, and a sentence.
+    """The name of the first available backbone, of statuses from best to worst, and a sentence about why.
 
     Raises:
         WeightsNotFoundError: None is available.
     """
-    from sspvs.errors import WeightsNotFoundError
-
     for position, status in enumerate(statuses):
         if status.available:
             missing = ", ".join(better.name for better in statuses[:position])
             why = f"; no weights here for {missing}" if missing else ""
             return status.name, f"the best backbone whose weights are on this machine{why}"
     raise WeightsNotFoundError(f"no backbone has weights on this machine: {statuses[-1].remedy}")
+
+
+def _statuses(backbones: Iterable[type[Backbone]]) -> list[BackboneStatus]:
+    return [status for backbone in sorted(backbones, key=lambda one: -one.rank) for status in backbone.status()]

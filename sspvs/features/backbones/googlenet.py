@@ -1,14 +1,13 @@
 """GoogLeNet pool5: 1024 features, the kind that the SumMe and TVSum files of the community hold.
 
 The network is torchvision's; its weights (50 MB) are taken from torch hub's cache or from a file, and
-downloaded only when asked for.
+downloaded only where that is allowed.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +15,17 @@ import numpy as np
 
 from sspvs.errors import WeightsNotFoundError, first_line
 from sspvs.features.backbones.base import (
-    Backbone,
+    BACKBONES,
     BackboneStatus,
     Classifier,
+    ImageNetBackbone,
     choose_device,
     choose_dtype,
     frame_encoder,
     use_threads,
 )
 from sspvs.types import FloatArray, ImageArray
-from sspvs.video.sampling import Resize
+from sspvs.video.reader import Resize
 from sspvs.weights.digest import check_weights, file_digest
 
 NAME = "googlenet"
@@ -50,31 +50,16 @@ def cached_weights() -> Path | None:
     return next(iter(sorted(checkpoint_folder().glob("googlenet-*.pth"))), None)
 
 
-def status() -> BackboneStatus:
-    """Whether the weights are on this machine."""
-    path = cached_weights()
-    if path is not None:
-        return BackboneStatus(NAME, True, str(path))
-    return BackboneStatus(NAME, False, f"{checkpoint_folder()}/googlenet-*.pth", REMEDY)
-
-
 def find_weights(file: str = "", *, download: bool = False) -> Path:
-    """The weights file: the one given, else the one in torch hub's cache, else, when asked for, downloaded.
-
-    Raises:
-        WeightsNotFoundError: There is none.
-    """
-    if file:
-        path = Path(file).expanduser()
-        if not path.is_file():
-            raise WeightsNotFoundError(f"{NAME}: no weights file at {path}; {REMEDY}")
-        return path
-    cached = cached_weights()
-    if cached is None and download:
-        cached = _download()
-    if cached is None:
+    """The weights file: the one given, else the one in torch hub's cache, else, where that is allowed, downloaded."""
+    path = Path(file).expanduser() if file else cached_weights()
+    if path is None and download:
+        return _download()
+    if path is None:
         raise WeightsNotFoundError(f"{NAME}: no weights in {checkpoint_folder()}/googlenet-*.pth; {REMEDY}")
-    return cached
+    if not path.is_file():
+        raise WeightsNotFoundError(f"{NAME}: no weights file at {path}; {REMEDY}")
+    return path
 
 
 def _download() -> Path:
@@ -90,26 +75,24 @@ def _download() -> Path:
     return path
 
 
-class GoogLeNet(Backbone):
-    """GoogLeNet up to its fifth pooling (1024 features), before dropout and classifier.
-
-    Args:
-        file: A weights file of torchvision's GoogLeNet; empty looks in torch hub's cache.
-        device: `auto`, `cpu` or `cuda`.
-        precision: `auto`, `fp32`, or on a GPU `fp16` or `bf16`.
-        download: Whether missing weights may be downloaded.
-        threads: Threads of torch; None leaves them.
-
-    Raises:
-        WeightsNotFoundError: The weights are missing or damaged.
-        ValueError: An unknown device or precision.
-    """
+@BACKBONES.register(NAME)
+class GoogLeNet(ImageNetBackbone):
+    """GoogLeNet up to its fifth pooling (1024 features), before dropout and classifier."""
 
     name = NAME
     feature_dim = 1024
     resize = Resize("short_side", 256, "bilinear")
     transform = "short side to 256 bilinear, centre crop 224x224"
     normalisation = "(x / 255 - 0.5) / 0.5"  # ImageNet's, then undone by transform_input: what the weights expect
+    rank = 20
+    forms = (NAME, f"{NAME}:/path/to/weights.pth")
+
+    @classmethod
+    def status(cls) -> list[BackboneStatus]:
+        """Whether the weights are in torch hub's cache."""
+        path = cached_weights()
+        where = str(path or f"{checkpoint_folder()}/googlenet-*.pth")
+        return [BackboneStatus(NAME, path is not None, where, "" if path else REMEDY, cls.feature_dim)]
 
     def __init__(
         self,
@@ -120,6 +103,8 @@ class GoogLeNet(Backbone):
         download: bool = False,
         threads: int | None = None,
     ) -> None:
+        import torch
+
         self.device = choose_device(device)
         dtype = choose_dtype(precision, self.device)
         use_threads(threads)
@@ -134,25 +119,19 @@ class GoogLeNet(Backbone):
             )
         network = _network(path)
         self.classifier = Classifier(network.fc.weight.detach().numpy(), network.fc.bias.detach().numpy())
-        self._encode = _pool5_encoder(network, self.device, dtype)
+        network.fc, network.dropout = torch.nn.Identity(), torch.nn.Identity()
+        self._encode = frame_encoder(
+            network.to(self.device, dtype, memory_format=torch.channels_last),
+            mean=[255 * value for value in IMAGENET_MEAN],
+            scale=[255 * value for value in IMAGENET_STD],
+            device=self.device,
+            dtype=dtype,
+            crop=CROP,
+        )
 
     def encode(self, frames: ImageArray) -> FloatArray:
         """Features of (B, H, W, 3) uint8 RGB frames whose shorter side is 256, (B, 1024) float32."""
-        if len(frames) == 0:
-            return np.zeros((0, self.feature_dim), np.float32)
-        return self._encode(frames)
-
-    def check_text(self) -> None:
-        """MiniLM must be installed."""
-        from sspvs.features.text import check_installed
-
-        check_installed()
-
-    def text_similarity(self, features: FloatArray, text: str) -> FloatArray:
-        """ConSE similarity of each frame to a text (weak: see `sspvs.features.text`), (T,) float32."""
-        from sspvs.features.text import conse_similarity
-
-        return conse_similarity(features, self.classifier, text)
+        return self._encode(frames) if len(frames) else np.zeros((0, self.feature_dim), np.float32)
 
 
 def _network(path: Path) -> Any:
@@ -170,18 +149,3 @@ def _network(path: Path) -> Any:
             f"{path} does not hold weights of torchvision's GoogLeNet: {first_line(error)}"
         ) from error
     return network.eval()
-
-
-def _pool5_encoder(network: Any, device: str, dtype: Any) -> Callable[[ImageArray], FloatArray]:
-    import torch
-
-    network.fc, network.dropout = torch.nn.Identity(), torch.nn.Identity()
-    network = network.to(device, dtype, memory_format=torch.channels_last)
-    return frame_encoder(
-        network,
-        mean=[255 * value for value in IMAGENET_MEAN],
-        scale=[255 * value for value in IMAGENET_STD],
-        device=device,
-        dtype=dtype,
-        crop=CROP,
-    )

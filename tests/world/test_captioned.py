@@ -117,7 +117,7 @@ def test_files_that_are_no_clips_are_refused_with_the_reason(library: Path, tmp_
     (tmp_path / "empty").mkdir()
     with h5py.File(tmp_path / "bare.h5", "w") as file:
         file["x"] = 1
-    for path, said in (
+    for path, message in (
         (tmp_path / "missing.h5", "no such file"),
         (tmp_path / "text.h5", "cannot read clips"),
         (tmp_path / "empty", "found none"),
@@ -127,7 +127,7 @@ def test_files_that_are_no_clips_are_refused_with_the_reason(library: Path, tmp_
         (change(lambda file: file.attrs.pop("rate_hz")), "expected rate_hz"),
         (change(narrow), "differ in feature width"),
     ):
-        with pytest.raises(DatasetError, match=said):
+        with pytest.raises(DatasetError, match=message):
             CaptionedClips(path)
     source = CaptionedClips(change(broken))
     with pytest.raises(DatasetError, match="NaN or infinite"):

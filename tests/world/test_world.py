@@ -1,4 +1,4 @@
-"""The video-text world: what matters, who says so, what texts tell, and that it is possible to fail on it."""
+"""The video-text world: importance, annotators, texts, and that it is possible to fail on it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _taus(videos: Iterable[SyntheticVideo], score: Callable[[SyntheticVideo], An
         assert video.annotations is not None
         people = video.annotations.user_scores_at_picks
         assert people is not None
-        given = score(video)  # a title of unknown words says nothing: 0
+        given = score(video)  # a title of unknown words carries no information: 0
         rows.append(np.nanmean([kendalltau(given, person).statistic for person in people]) if np.ptp(given) else 0.0)
     return np.array(rows)
 
@@ -64,7 +64,7 @@ def test_rules_above_contrastive_above_random() -> None:
     assert _above(by_contrast - by_chance) > 0
     assert by_contrast.mean() < 0.12
     assert abs(by_chance.mean()) < 0.015
-    assert abs(np.concatenate(early).mean()) < 0.04  # position says nothing
+    assert abs(np.concatenate(early).mean()) < 0.04  # position carries no information
 
 
 @pytest.mark.parametrize("kind", ["ratings", "summaries"])
@@ -331,29 +331,29 @@ def test_agreement_is_what_the_knob_says() -> None:
     assert abs(_taus(nothing.annotated_videos(), lambda v: v.importance_at_picks).mean()) < 0.08
 
 
-def test_what_is_out_of_range_is_said_at_once() -> None:
+def test_all_values_out_of_range_are_reported_at_once() -> None:
     with pytest.raises(
-        ValueError, match=r"rules\.title must be .* got -1.*annotators\.people must be 1 or more, got 0"
+        ValueError, match=r"rules\.title must be .* got -1.*annotators\.people must be at least 1, got 0"
     ):
         WorldSettings.from_dict({"rules": {"title": -1}, "annotators": {"people": 0}})
-    for values, said in (
+    for values, message in (
         ({"rulez": {}}, "unknown world setting 'rulez'"),
-        ({"rules": 3}, "group of settings"),
-        ({"composition": {"segments": 3}}, "is a pair"),
-        ({"drawn": {"feature_dim": 2.5}}, "is a whole number"),
+        ({"rules": 3}, "rules must be a mapping, got 3"),
+        ({"composition": {"segments": 3}}, "segments must be a list of 2, got 3"),
+        ({"drawn": {"feature_dim": 2.5}}, "feature_dim must be a whole number, got 2.5"),
         ({"composition": {"segments": [5, 2]}}, "in order"),
         ({"annotated": 3}, "at least folds"),
         ({"train_share": 0.9, "val_share": 0.2}, "at most 1"),
         ({"wording": {"shuffled": "yes"}}, "one of none, pretrain, all"),
         ({"drawn": {"noise": float("nan")}}, "got nan"),
     ):
-        with pytest.raises(ValueError, match=said):
+        with pytest.raises(ValueError, match=message):
             WorldSettings.from_dict(values)
-    for settings, said in (
+    for settings, message in (
         (_settings(train_share=0.8, val_share=0.2), "leave none for fold_0"),
         (_settings(pretrain_train=0, pretrain_val=0, annotated=0), "without videos"),
     ):
-        with pytest.raises(ValueError, match=said):
+        with pytest.raises(ValueError, match=message):
             World(settings)
     with pytest.raises(ValueError, match="seed must be"):
         World(_settings(), -1)

@@ -16,12 +16,13 @@ from sspvs.errors import DatasetError, OutputError
 from sspvs.features.backbones import Backbone, load_backbone
 from sspvs.types import FloatArray, ImageArray
 from sspvs.video import open_video
-from sspvs.video.sampling import Resize
+from sspvs.video.reader import Resize
 from sspvs.world.canvas import Brush, Canvas, Look
 from sspvs.world.captioned import CaptionedClips
 from sspvs.world.film import draw_video
-from sspvs.world.painted import PLACES, THINGS, PaintedClip
+from sspvs.world.painted import PLACES, PaintedClip
 from sspvs.world.painted_clips import PaintedSettings, paintings, write_painted_clips
+from sspvs.world.things import THINGS
 
 ALL = range(len(THINGS))
 NAMED = [thing.name for thing in THINGS]

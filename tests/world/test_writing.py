@@ -153,7 +153,7 @@ def test_splits_test_every_video_once_and_share_no_clip(written: Path) -> None:
 
 
 def test_importance_follows_from_the_truth_by_hand(written: Path) -> None:
-    """The rules again, in plain loops over what world.json says."""
+    """The rules again, in plain loops over world.json."""
     world = json.loads((written / "world.json").read_text())
     rules = world["settings"]["rules"]
     for video in world["videos"]:
@@ -217,35 +217,35 @@ def test_the_command_writes_the_same_and_says_what(
         arguments += ["--set", f"drawn.{knob}"]
     assert main(["data", "world", "--out", str(out), *arguments]) == 0
     assert _digests(out) == _digests(written)
-    said = capsys.readouterr().out
-    assert "12 + 5 videos" in said
-    assert "11 videos, 4 people each (ratings)" in said
+    printed = capsys.readouterr().out
+    assert "12 + 5 videos" in printed
+    assert "11 videos, 4 people each (ratings)" in printed
 
 
 def test_mistakes_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for arguments, said in (
+    for arguments, message in (
         ([], "give --out"),
         (["--out", str(tmp_path / "w"), "--set", "rules.titel=1"], "unknown world setting 'rules.titel'"),
         (["--out", str(tmp_path / "w"), "--set", "rules"], "expected KNOB=VALUE"),
-        (["--out", str(tmp_path / "w"), "--set", "folds=1"], "folds must be 2 or more, got 1"),
+        (["--out", str(tmp_path / "w"), "--set", "folds=1"], "folds must be at least 2, got 1"),
         (["--out", str(tmp_path / "w"), "--clips", str(tmp_path / "none.h5")], "no such file or folder"),
     ):
         assert main(["data", "world", *arguments]) == 2
         error = capsys.readouterr().err
         assert error.startswith("error:")
         assert error.count("\n") == 1
-        assert said in error
+        assert message in error
     assert not (tmp_path / "w").exists()
 
 
 def test_every_knob_is_explained_by_the_command_and_on_the_page(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "world", "--knobs"]) == 0
-    said = capsys.readouterr().out
-    page = (Path(__file__).parents[2] / "sspvs" / "data" / "synthetic" / "README.md").read_text()
+    printed = capsys.readouterr().out
+    page = (Path(__file__).parents[2] / "sspvs" / "world" / "README.md").read_text()
     rows = dict(re.findall(r"^\| `([\w.]+)` \| `([^`]+)` \|", page, flags=re.MULTILINE))
     assert len(knobs()) > 40
     for knob in knobs():
-        assert f"{knob.name} = {knob.default}\n" in said
+        assert f"{knob.name} = {knob.default}\n" in printed
         assert len(knob.doc) > 10
         assert rows.pop(knob.name).replace(" ", "") == knob.default.replace(" ", ""), knob.name
     assert not rows
