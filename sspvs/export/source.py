@@ -10,8 +10,15 @@ from typing import Any, TypeAlias
 from sspvs.errors import CheckpointError
 from sspvs.machine import package_version
 from sspvs.sharing import named
-from sspvs.tasks.checkpoint import PRETRAIN, REFINE, SUMMARIZE, read_tensors
-from sspvs.tasks.loading import FoundCheckpoint, find_checkpoint, load_checkpoint
+from sspvs.tasks.checkpoint import (
+    PRETRAIN,
+    REFINE,
+    SUMMARIZE,
+    FoundCheckpoint,
+    find_checkpoint,
+    load_checkpoint,
+    read_tensors,
+)
 from sspvs.tasks.refine import RefineTask
 from sspvs.tasks.saved_task import SavedTask
 from sspvs.tasks.summarize import SummarizeTask

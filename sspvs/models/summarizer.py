@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sspvs.models.heads import ProjectionHead
+from sspvs.models.pretrain_model import ProjectionHead
 from sspvs.models.settings import SummarizerSettings, VideoEncoderSettings
 from sspvs.models.summarizer_heads import AttentionHead, CstaHead, LinearHead, ProgressiveHead, SummarizerHead
 from sspvs.models.text_guidance import Guide, GuidingText, TextGate, TextGuidance, build_text_guidance

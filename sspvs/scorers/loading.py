@@ -13,8 +13,7 @@ from sspvs.importance.contrastive import Combine
 from sspvs.scorers.base import CONTRASTIVE, ContrastiveScorer, Scorer
 from sspvs.scorers.trained import RefinedScorer, SummarizerScorer
 from sspvs.sharing import checkpoint_name
-from sspvs.tasks.checkpoint import PRETRAIN, REFINE, SUMMARIZE
-from sspvs.tasks.loading import FoundCheckpoint, find_checkpoint
+from sspvs.tasks.checkpoint import PRETRAIN, REFINE, SUMMARIZE, FoundCheckpoint, find_checkpoint
 from sspvs.tasks.refine import Post
 from sspvs.weights.digest import file_digest
 

@@ -13,8 +13,7 @@ from torch import Tensor, nn
 from sspvs.errors import CheckpointError
 from sspvs.models.settings import TextEncoderSettings, VideoEncoderSettings
 from sspvs.sharing import checkpoint_name
-from sspvs.tasks.checkpoint import PRETRAIN, SUMMARIZE, WEIGHTS, LoadReport
-from sspvs.tasks.loading import load_checkpoint
+from sspvs.tasks.checkpoint import PRETRAIN, SUMMARIZE, WEIGHTS, LoadReport, load_checkpoint
 from sspvs.tasks.optim import TEXT_TOWER, VIDEO_TOWER
 from sspvs.tasks.settings import settings_from
 from sspvs.weights.digest import file_digest

@@ -20,8 +20,7 @@ from sspvs.models.video_encoder import VideoEncoder
 from sspvs.schema import Probability, Range, check_arguments
 from sspvs.tasks.checkpoint import PRETRAIN
 from sspvs.tasks.data_facts import refuse_single_pairs
-from sspvs.tasks.evidence import embed, evidence, pair_scorer
-from sspvs.tasks.objectives import Objectives, contrastive_vectors
+from sspvs.tasks.objectives import Objectives, contrastive_vectors, embed, evidence, pair_scorer
 from sspvs.tasks.saved_task import STAGES, SavedTask
 from sspvs.tasks.settings import LossSettings, OptimSettings, settings_from
 from sspvs.tasks.validation import Retrieval, ValidationRecords

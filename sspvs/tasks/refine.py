@@ -30,7 +30,7 @@ from sspvs.models.settings import RefinerSettings
 from sspvs.schema import check_arguments
 from sspvs.tasks.checkpoint import REFINE
 from sspvs.tasks.data_facts import refuse_idle_terms, refuse_other_width
-from sspvs.tasks.judged_task import JudgedTask, ScoreRecords
+from sspvs.tasks.saved_task import JudgedTask, ScoreRecords
 from sspvs.tasks.settings import RefineLossSettings, RefineOptimSettings, settings_from
 from sspvs.types import FloatArray
 

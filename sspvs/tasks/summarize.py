@@ -22,8 +22,8 @@ from sspvs.table.text import TextSettings
 from sspvs.tasks.checkpoint import SUMMARIZE, LoadReport
 from sspvs.tasks.data_facts import agreed_fingerprint, refuse_other_data
 from sspvs.tasks.handover import hand_over, read_pretrained
-from sspvs.tasks.judged_task import JudgedTask, ScoreRecords
 from sspvs.tasks.optim import layer_wise, parameter_groups
+from sspvs.tasks.saved_task import JudgedTask, ScoreRecords
 from sspvs.tasks.settings import FineTuneOptimSettings, ScoreLossSettings, settings_from
 
 TrainText = Literal["none", "pooler", "all"]

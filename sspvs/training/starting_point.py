@@ -14,8 +14,7 @@ from typing import Any
 from torch import Tensor
 
 from sspvs.errors import CheckpointError, SspvsError, WeightsNotFoundError, reason
-from sspvs.tasks.checkpoint import CONFIG, PRETRAINING, read_kind
-from sspvs.tasks.loading import load_checkpoint
+from sspvs.tasks.checkpoint import CONFIG, PRETRAINING, load_checkpoint, read_kind
 from sspvs.training.run import RunSettings
 from sspvs.training.saving import BEST, FOLDER, LAST
 from sspvs.training.tasks import TASKS, TrainingTask, task_named, task_of_kind

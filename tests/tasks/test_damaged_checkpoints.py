@@ -24,8 +24,7 @@ from tiny_summarizing import tiny_summarizer
 from sspvs.cli import main
 from sspvs.errors import CheckpointError
 from sspvs.models.settings import SummarizerSettings, TextEncoderSettings
-from sspvs.tasks.checkpoint import PRETRAIN, REFINE, SUMMARIZE
-from sspvs.tasks.loading import load_checkpoint
+from sspvs.tasks.checkpoint import PRETRAIN, REFINE, SUMMARIZE, load_checkpoint
 from sspvs.tasks.pretrain import PretrainTask
 from sspvs.tasks.saved_task import SavedTask
 from sspvs.tasks.summarize import SummarizeTask

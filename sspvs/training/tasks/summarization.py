@@ -14,8 +14,8 @@ from pytorch_lightning.cli import LightningArgumentParser
 from sspvs.data.summarization import SummarizeDataModule
 from sspvs.models.settings import SummarizerSettings
 from sspvs.table.text import TextSettings
+from sspvs.tasks.checkpoint import load_checkpoint
 from sspvs.tasks.handover import KINDS
-from sspvs.tasks.loading import load_checkpoint
 from sspvs.tasks.summarize import KIND, SummarizeTask
 from sspvs.training.given import Given
 from sspvs.training.predictions import WriteScores
