@@ -18,7 +18,7 @@ from sspvs.evaluation.protocol import Protocol, protocols_named
 from sspvs.evaluation.requirements import baseline_unavailable, unavailable
 from sspvs.evaluation.results import MethodResult
 from sspvs.evaluation.summary_rule import rule_named
-from sspvs.importance.contrastive import Combine
+from sspvs.importance.terms import Combine, formula
 from sspvs.scorers import load_scorer
 from sspvs.table import DatasetStore
 from sspvs.types import Annotations, FrameFeatures
@@ -73,7 +73,7 @@ def refined_row(combine: str) -> str:
         >>> refined_row("agh")
         'refined A*G*H'
     """
-    return "refined " + "*".join(combine.upper())
+    return "refined " + formula(combine).upper()
 
 
 def refined_scorer(source: str | Path, combine: Combine | None, post: str | None) -> RefinedScorer:

@@ -181,7 +181,7 @@ def _add_combinations(plan: Plan, judge: Judge, runs: _Runs, name: str, made_by:
     own = plan.config["model"]["combine"]
     for variant in runs.records[0].variants:
         row = refined_row(variant)
-        if variant == own:
+        if row == refined_row(own):
             continue
         if row == name:
             raise ValueError(f"'{name}' is the name of another row here; call the method something else (--name)")

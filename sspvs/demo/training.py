@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,6 +15,7 @@ from sspvs.crossval.fold_run import FoldProgress
 from sspvs.crossval.folder import PRETRAINED
 from sspvs.demo.folder import BACKBONE, FINETUNE, PRETRAIN, ROWS, DemoFolder, DemoSettings, Row
 from sspvs.features.backbones import load_backbone
+from sspvs.models.fast_linear import CPU_KERNELS
 from sspvs.training.command_line import TrainingCLI
 from sspvs.training.run import DrawByStep
 from sspvs.training.signals import quieten
@@ -101,12 +103,15 @@ def trained_model(folder: DemoFolder) -> str:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Train with one: models as small as these gain little from more, and lose much where others want the cores."""
+    """Train with one thread and torch's own kernels, which are faster for models as small as these."""
     import torch
 
-    before = torch.get_num_threads()
+    before, kernels = torch.get_num_threads(), os.environ.get(CPU_KERNELS)
     torch.set_num_threads(1)
+    os.environ[CPU_KERNELS] = kernels or "torch"
     try:
         yield
     finally:
         torch.set_num_threads(before)
+        if kernels is None:
+            del os.environ[CPU_KERNELS]

@@ -10,6 +10,7 @@ from typing import Any
 from sspvs.export.card_parts import OPTIMISER, CardKind, code, plain, sizes
 from sspvs.export.onnx_graph import FEATURES, UNIQUENESS
 from sspvs.export.source import CheckpointFacts
+from sspvs.importance.terms import formula
 from sspvs.table.text import FIELDS, TextSettings
 from sspvs.tasks.settings import settings_from
 
@@ -154,7 +155,8 @@ def _scores(settings: Mapping[str, Any]) -> str:
         "`g`, global consistency: the logarithm of the mean of exp(-2 |z_t - z_j|^2) over all frames j.",
         f"`h`, uniqueness: {unique if settings['losses']['uniqueness'] else 'not learned here.'}",
     )
-    terms = " times ".join(f"`{term}`" for term in settings["combine"])
+    combined = formula(settings["combine"])
+    terms = f"`{combined}`" if "+" in combined else " times ".join(f"`{term}`" for term in combined.split("*"))
     post = _POSTS.get(settings["post"], plain(settings["post"]))
     return (
         "It gives features and, with a uniqueness head, the uniqueness of each frame; scores are computed from these. "

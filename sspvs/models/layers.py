@@ -202,6 +202,20 @@ class SinusoidalPositions(nn.Module):
         return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(-2)  # (..., T, D)
 
 
+class ProjectionHead(nn.Sequential):
+    """Two linear layers with a ReLU between, from the text's width to the video's.
+
+    Args:
+        input_dim: Width in.
+        output_dim: Width out.
+        hidden_dim: Width between; `input_dim` when None.
+    """
+
+    def __init__(self, input_dim: int, output_dim: int, hidden_dim: int | None = None) -> None:
+        hidden_dim = input_dim if hidden_dim is None else hidden_dim
+        super().__init__(nn.Linear(input_dim, hidden_dim), nn.ReLU(), nn.Linear(hidden_dim, output_dim))
+
+
 def masked_mean(states: Tensor, mask: Tensor) -> Tensor:
     """(B, D) mean of (B, T, D) states over their valid positions; zeros where there is none."""
     weights = mask.to(states.dtype)[..., None]

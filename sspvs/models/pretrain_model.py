@@ -11,23 +11,9 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from sspvs.models.layers import SinusoidalPositions, TransformerStack
+from sspvs.models.layers import ProjectionHead, SinusoidalPositions, TransformerStack
 from sspvs.models.text_towers import TextEncoder
 from sspvs.models.video_encoder import VideoEncoder, VideoEncoding
-
-
-class ProjectionHead(nn.Sequential):
-    """Two linear layers with a ReLU between, from the text's width to the video's.
-
-    Args:
-        input_dim: Width in.
-        output_dim: Width out.
-        hidden_dim: Width between; `input_dim` when None.
-    """
-
-    def __init__(self, input_dim: int, output_dim: int, hidden_dim: int | None = None) -> None:
-        hidden_dim = input_dim if hidden_dim is None else hidden_dim
-        super().__init__(nn.Linear(input_dim, hidden_dim), nn.ReLU(), nn.Linear(hidden_dim, output_dim))
 
 
 class MatchingHead(nn.Module):

@@ -12,12 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sspvs.models.pretrain_model import ProjectionHead
-from sspvs.models.settings import SummarizerSettings, VideoEncoderSettings
-from sspvs.models.summarizer_heads import AttentionHead, CstaHead, LinearHead, ProgressiveHead, SummarizerHead
-from sspvs.models.text_guidance import Guide, GuidingText, TextGate, TextGuidance, build_text_guidance
+from sspvs.models.layers import ProjectionHead
+from sspvs.models.settings import GUIDANCES, HEADS, SummarizerSettings
+from sspvs.models.summarizer_heads import SummarizerHead
+from sspvs.models.text_guidance import Guide, GuidingText, TextGuidance
 from sspvs.models.text_towers import TextEncoder
 from sspvs.models.video_encoder import VideoEncoder
+from sspvs.schema import build
 
 Score = Callable[[Tensor, Tensor, list[int]], Tensor]
 """(W, T', D) frames, their (W, T') mask and which videos of the batch these are -> (W, C, T')."""
@@ -170,10 +171,12 @@ class Summarizer(nn.Module):
         self.video_encoder = video_encoder
         self.text_encoder: TextEncoder | None = None
         self.text_projection: ProjectionHead | None = None
-        self.guidance: TextGuidance | None = build_text_guidance(
-            settings.text_guidance, sizes.embed_dim, sizes.num_heads, settings.stages, settings.fit_frames
-        )
-        alone = isinstance(self.guidance, TextGate) and not self.guidance.uses_encoder
+        facts = {"embed_dim": sizes.embed_dim, "num_heads": sizes.num_heads, "num_stages": settings.stages}
+        self.guidance: TextGuidance | None = None
+        if settings.text_guidance != "none":
+            encoded = settings.fit_frames == "encoded"
+            self.guidance = build(GUIDANCES, settings.text_guidance, "text_guidance", uses_encoder=encoded, **facts)
+        alone = self.guidance is not None and self.guidance.fits_frames and not self.guidance.uses_encoder
         self.frame_projection = (
             ProjectionHead(sizes.feature_dim, sizes.embed_dim, hidden_dim=sizes.embed_dim) if alone else None
         )
@@ -185,7 +188,7 @@ class Summarizer(nn.Module):
                 )
             self.text_encoder = text_encoder
             self.text_projection = ProjectionHead(text_encoder.text_dim, sizes.embed_dim)
-        self.head = _build_head(settings, sizes)
+        self.head: SummarizerHead = build(HEADS, settings.head, "head", dropout=settings.dropout, **facts)
 
     @property
     def uses_transformer(self) -> bool:
@@ -218,7 +221,7 @@ class Summarizer(nn.Module):
         text = self.read(tokens, token_mask, has_text)
         if self.training or frames.shape[1] <= self.settings.max_frames:
             return self.score_at_once(frames, frame_mask, text)
-        fitted = isinstance(self.guidance, TextGate) and text is not None
+        fitted = self.guidance is not None and self.guidance.fits_frames and text is not None
 
         def score(window: Tensor, mask: Tensor, rows: list[int]) -> Tensor:
             out = self.score_at_once(window, mask, None if text is None else text.rows(rows))
@@ -271,15 +274,3 @@ class Summarizer(nn.Module):
         """(B, T, D) embedded frames -> (B, T, D) states of the tower."""
         encoded: Tensor = self.video_encoder(frames, frame_mask).frames
         return encoded
-
-
-def _build_head(settings: SummarizerSettings, sizes: VideoEncoderSettings) -> SummarizerHead:
-    """The head that the settings name."""
-    dim, dropout = sizes.embed_dim, settings.dropout
-    if settings.head == "progressive":
-        return ProgressiveHead(dim, settings.stages, dropout)
-    if settings.head == "linear":
-        return LinearHead(dim, dropout=dropout)
-    if settings.head == "attention":
-        return AttentionHead(dim, sizes.num_heads, dropout)
-    return CstaHead(dim, dropout)

@@ -10,16 +10,15 @@ from typing import Any, Literal
 from sspvs.features.backbones import Backbone, load_backbone
 from sspvs.features.extract import MAX_DAMAGED
 from sspvs.features.transnet import weights_path
-from sspvs.importance.contrastive import Combine
+from sspvs.importance.terms import Combine
 from sspvs.scorers import (
     CONTRASTIVE,
-    WITHOUT_TRAINING,
     Scorer,
     backbone_for,
     load_scorer,
     may_be_scorer,
-    no_such_term,
     unknown_scorer,
+    untrained_problem,
 )
 from sspvs.selection.kts import DEFAULT_PENALTY
 from sspvs.selection.summary import Budget
@@ -92,8 +91,8 @@ class SummarySettings:
             problems.append(str(error))
         if not may_be_scorer(self.scorer):
             problems.append(unknown_scorer(self.scorer))
-        if str(self.scorer) == CONTRASTIVE and self.combine is not None and self.combine not in WITHOUT_TRAINING:
-            problems.append(no_such_term(self.combine))
+        if str(self.scorer) == CONTRASTIVE and (problem := untrained_problem(self.combine)):
+            problems.append(problem)
         if self.segmenter not in SEGMENTERS:
             problems.append(f"segmenter must be one of {', '.join(SEGMENTERS)}, got '{self.segmenter}'")
         if self.shots_unit not in ("frames", "seconds"):

@@ -5,17 +5,16 @@
 
 from sspvs.scorers.backbone_choice import backbone_for
 from sspvs.scorers.base import CONTRASTIVE, ContrastiveScorer, Scorer, is_given
-from sspvs.scorers.loading import WITHOUT_TRAINING, load_scorer, may_be_scorer, no_such_term, unknown_scorer
+from sspvs.scorers.loading import load_scorer, may_be_scorer, unknown_scorer, untrained_problem
 
 __all__ = [
     "CONTRASTIVE",
-    "WITHOUT_TRAINING",
     "ContrastiveScorer",
     "Scorer",
     "backbone_for",
     "is_given",
     "load_scorer",
     "may_be_scorer",
-    "no_such_term",
     "unknown_scorer",
+    "untrained_problem",
 ]

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from sspvs.features.backbones import Backbone
-from sspvs.importance.contrastive import Combine, Importance, contrastive_importance
+from sspvs.importance.contrastive import Importance, contrastive_importance
+from sspvs.importance.terms import Combine
 from sspvs.table.text import TextFields
 from sspvs.types import Fingerprint, FrameFeatures
 
@@ -91,7 +92,7 @@ class ContrastiveScorer:
     """Local dissimilarity times global consistency (Pang et al., WACV 2023); see `sspvs.importance.contrastive`.
 
     Attributes:
-        combine: `a` local dissimilarity alone, `g` global consistency alone, `ag` one times the other.
+        combine: An expression over terms, as in `contrastive_importance`.
         post: What follows the product.
         device: `auto`, `cpu`, `cuda`, `cuda:1`.
         backbone: The one that made the features; only a title needs it.

@@ -13,7 +13,8 @@ from torch.nn import functional
 
 from sspvs.errors import CheckpointError, FeatureFileError, FingerprintMismatchError
 from sspvs.features.backbones.base import choose_device
-from sspvs.importance.contrastive import Combine, Importance
+from sspvs.importance.contrastive import Importance
+from sspvs.importance.terms import Combine, term_names
 from sspvs.models.fast_linear import use_fast_linears
 from sspvs.models.tokenizers import Tokenizer, load_tokenizer
 from sspvs.scorers.backbone_choice import is_synthetic
@@ -57,7 +58,7 @@ class TrainedScorer:
         self.expects = None if known is None else Fingerprint(**known)
         task.model.eval().to(self._device)
         if self._device.type == "cpu":
-            use_fast_linears(task.model, where=self._hparams["fast_linears"])
+            use_fast_linears(task.model)
 
     @property
     def feature_dim(self) -> int | None:
@@ -261,7 +262,7 @@ class RefinedScorer(TrainedScorer):
         post: Post | None = None,
     ) -> None:
         super().__init__(task, name=name, source=source, digest=digest, device=device)
-        if combine is not None and "h" in combine and not task.losses.uniqueness:
+        if combine is not None and "uniqueness" in term_names(combine) and not task.losses.uniqueness:
             raise ValueError(
                 f"combine {combine} needs uniqueness, which {name} did not learn; take one of a, g, ag, or train with "
                 "losses.uniqueness above 0"

@@ -18,16 +18,14 @@ from sspvs.files import read_json
 from sspvs.models.settings import SummarizerSettings, TextEncoderSettings, VideoEncoderSettings
 from sspvs.overwriting import refuse_inputs
 from sspvs.table.text import TextSettings
-from sspvs.tasks.checkpoint import CONFIG, PRETRAINING, WEIGHTS
+from sspvs.tasks.checkpoint import CONFIG, OFFICIAL, PRETRAINING, WEIGHTS, Checkpoint
 from sspvs.tasks.official_checkpoint import (
-    OfficialCheckpoint,
     Translated,
     check_positions,
     infer_text,
     infer_video,
     lacking_parts,
     official_name,
-    read_official,
     translate,
 )
 from sspvs.tasks.pretrain import PretrainTask
@@ -203,7 +201,9 @@ def import_official(
         OutputError: The folder cannot be written to, or has files of these names that are not ours.
     """
     _refuse_foreign(out, path)
-    official = read_official(path)
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such file; expected the official checkpoint (pretrained_model.ckpt)")
+    official = Checkpoint.open(path, (OFFICIAL,))
     translated = translate(official.state)
     stages = count_stages(translated, path)
     if text_guidance != "none" and not stages:
@@ -225,7 +225,7 @@ def import_official(
 
 
 def _fine_tuned(
-    official: OfficialCheckpoint,
+    official: Checkpoint,
     translated: Translated,
     video: VideoEncoderSettings,
     summarizer: SummarizerSettings,
@@ -264,7 +264,7 @@ def _layout(text_of: TextOf) -> str:
 
 
 def _report(
-    official: OfficialCheckpoint,
+    official: Checkpoint,
     translated: Translated,
     parts: _Parts,
     video: VideoEncoderSettings,
@@ -289,7 +289,7 @@ def _report(
         num_stages=len(translated.stages) // 2,
         text_guidance="none" if summarizer is None else summarizer.hparams["summarizer"]["text_guidance"],
         settings={"video": asdict(video), "text": None if parts.text is None else asdict(parts.text)},
-        options=official.options,
+        options=official.settings,
         notes=tuple(notes),
     )
 

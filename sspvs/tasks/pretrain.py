@@ -20,7 +20,7 @@ from sspvs.models.video_encoder import VideoEncoder
 from sspvs.schema import Probability, Range, check_arguments
 from sspvs.tasks.checkpoint import PRETRAIN
 from sspvs.tasks.data_facts import refuse_single_pairs
-from sspvs.tasks.objectives import Objectives, contrastive_vectors, embed, evidence, pair_scorer
+from sspvs.tasks.objectives import Objectives, Pairs, contrastive_vectors, embed, evidence, pair_scorer
 from sspvs.tasks.saved_task import STAGES, SavedTask
 from sspvs.tasks.settings import LossSettings, OptimSettings, settings_from
 from sspvs.tasks.validation import Retrieval, ValidationRecords
@@ -59,7 +59,6 @@ class PretrainTask(SavedTask):
         local_radius: Frames on each side that recover a masked one.
         retrieval_candidates: Validation retrieves among so many videos at most.
         compile_model: Compile the model with torch.compile when training starts.
-        fast_linears: Float32 on a CPU: which kernels multiply; see `sspvs.models.fast_linear`.
         feature_fingerprint: What made the features, when known; taken from the data where it knows.
     """
 
@@ -76,7 +75,6 @@ class PretrainTask(SavedTask):
         local_radius: Annotated[int, Range(least=0, most=1024)] = 4,
         retrieval_candidates: Annotated[int, Range(least=1)] = 1000,
         compile_model: bool = False,
-        fast_linears: Literal["auto", "always", "never"] = "auto",
         feature_fingerprint: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
@@ -102,7 +100,6 @@ class PretrainTask(SavedTask):
                 "local_radius": local_radius,
                 "retrieval_candidates": retrieval_candidates,
                 "compile_model": compile_model,
-                "fast_linears": fast_linears,
                 "feature_fingerprint": feature_fingerprint,
             }
         )
@@ -210,7 +207,7 @@ class PretrainTask(SavedTask):
         out = self.model(frames, frame_mask, tokens, token_mask, index)
         original = frames.gather(1, index[..., None].expand(-1, -1, frames.shape[-1]))  # (B, M, D)
         projected = contrastive_vectors(self.model, out.pooled_text, out.video.pooled)
-        return out, self.objectives(out, projected, token_mask, is_match, original, masked_counted)
+        return out, self.objectives(Pairs(out, projected, token_mask, is_match, original, masked_counted))
 
     def _batch_forward(self, batch: PretrainBatch) -> tuple[PretrainOutput, dict[str, Tensor]]:
         return self._forward(

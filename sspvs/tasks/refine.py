@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from sspvs.data.batch import RefineBatch
-from sspvs.importance.contrastive import Combine, Importance, contrastive_importance
+from sspvs.importance.contrastive import Importance, contrastive_importance
+from sspvs.importance.terms import Combine, term_names
 from sspvs.losses.contrastive import (
     alignment,
     clip_mean,
@@ -216,7 +217,6 @@ class RefineTask(JudgedTask):
         combine: What a score is the product of: any of `a` local dissimilarity, `g` global consistency, `h` uniqueness.
         post: What follows the product p: `summe` p + 0.05, `tvsum` exp(p - 1), either then smoothed; `none`.
         compile_model: Compile the model with torch.compile when training starts.
-        fast_linears: Float32 on a CPU: which kernels multiply; see `sspvs.models.fast_linear`.
         feature_fingerprint: What made the features, when known; taken from the data.
         unit_length: L2-normalise the features of each frame first, in training and in scoring. True wherever the data
             of a training had them so, as YouTube-8M's bytes are read.
@@ -237,7 +237,6 @@ class RefineTask(JudgedTask):
         combine: Combine = "agh",
         post: Post = "summe",
         compile_model: bool = False,
-        fast_linears: Literal["auto", "always", "never"] = "auto",
         feature_fingerprint: dict[str, Any] | None = None,
         unit_length: bool = False,
     ) -> None:
@@ -257,7 +256,6 @@ class RefineTask(JudgedTask):
                 "combine": combine,
                 "post": post,
                 "compile_model": compile_model,
-                "fast_linears": fast_linears,
                 "feature_fingerprint": feature_fingerprint,
                 "unit_length": unit_length,
             }
@@ -350,7 +348,7 @@ def _refuse_what_cannot_go_together(refiner: RefinerSettings, losses: RefineLoss
             "losses.commonness and losses.uniqueness belong to the uniqueness head: set both to 0, or "
             "refiner.uniqueness to true"
         )
-    elif "h" in combine and not losses.uniqueness:
+    elif "uniqueness" in term_names(combine) and not losses.uniqueness:
         wrong.append(
             f"combine {combine} needs uniqueness, which nothing learns here: set losses.uniqueness above 0, or combine "
             "to ag"

@@ -14,13 +14,15 @@ import torch
 from pytorch_lightning import Trainer
 from torch import Tensor, nn
 
+import sspvs
 from sspvs.errors import CheckpointError, TrainingDivergedError
 from sspvs.losses.gather import alone
 from sspvs.models.fast_linear import use_fast_linears
-from sspvs.tasks.checkpoint import LoadReport, load_checkpoint, save_folder
+from sspvs.tasks.checkpoint import Checkpoint, save_folder
 from sspvs.tasks.data_facts import agreed_fingerprint
 from sspvs.tasks.optim import build_optimizer, learning_rate_factor, parameter_groups
 from sspvs.tasks.settings import OptimSettings
+from sspvs.tasks.tensors import LoadReport
 from sspvs.tasks.validation import joined_by_id
 from sspvs.types import FloatArray
 
@@ -171,7 +173,7 @@ class SavedTask(pl.LightningModule):
         if self.compile_model and stage == "fit":
             self.model.compile()
         elif self.trainer.strategy.root_device.type == "cpu":
-            use_fast_linears(self.model, where=self.hparams["fast_linears"])
+            use_fast_linears(self.model)
 
     def optimizer_groups(self) -> list[dict[str, Any]]:
         """The trained parameters, each with its learning rate."""
@@ -217,7 +219,8 @@ class SavedTask(pl.LightningModule):
             CheckpointError: What is there is none, or does not fit.
             WeightsNotFoundError: Nothing is there.
         """
-        saved = load_checkpoint(source, (cls.kind,), download=download, strict=strict, task=cls)
+        opened = Checkpoint.open(source, (cls.kind,), download=download)
+        saved = opened.checked(download=download, strict=strict, task=cls)
         task = cls(**saved.settings)
         task.load_report = LoadReport.load(task, saved.state, where=str(source), strict=strict)
         return task.eval()
@@ -256,12 +259,13 @@ class SavedTask(pl.LightningModule):
         )
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the checkpoint before this one where the training has diverged since.
+        """Store the kind; keep the checkpoint before this one where the training has diverged since.
 
         Raises:
             TrainingDivergedError: Some of the weights are not finite.
         """
         self.refuse_not_finite("the weights", *checkpoint["state_dict"].values())
+        checkpoint["sspvs"] = {"kind": self.kind, "version": sspvs.__version__}
 
     def freeze_unreached(self, smallest_terms: Callable[[], Mapping[str, Tensor]]) -> None:
         """Freeze the parameters that no term of the losses depends on; see `sspvs.tasks.saved_task`.

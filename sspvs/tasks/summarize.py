@@ -19,12 +19,13 @@ from sspvs.models.video_encoder import VideoEncoder
 from sspvs.schema import check_arguments
 from sspvs.sharing import named
 from sspvs.table.text import TextSettings
-from sspvs.tasks.checkpoint import SUMMARIZE, LoadReport
+from sspvs.tasks.checkpoint import SUMMARIZE, Checkpoint
 from sspvs.tasks.data_facts import agreed_fingerprint, refuse_other_data
-from sspvs.tasks.handover import hand_over, read_pretrained
+from sspvs.tasks.handover import KINDS, hand_over, origin, text_settings, video_settings
 from sspvs.tasks.optim import layer_wise, parameter_groups
 from sspvs.tasks.saved_task import JudgedTask, ScoreRecords
 from sspvs.tasks.settings import FineTuneOptimSettings, ScoreLossSettings, settings_from
+from sspvs.tasks.tensors import LoadReport
 
 TrainText = Literal["none", "pooler", "all"]
 """What of the text tower is trained."""
@@ -169,7 +170,6 @@ class SummarizeTask(JudgedTask):
         train_text: What of the text tower is trained: `none`, its `pooler` as published (nothing of a tower that has
             none), or `all`. The projection of the text is always trained.
         compile_model: Compile the model with torch.compile when training starts.
-        fast_linears: Float32 on a CPU: which kernels multiply; see `sspvs.models.fast_linear`.
         feature_fingerprint: What made the features, when known; taken from `pretrained` and from the data.
         initialised_from: Written by this task: source, kind and digest of what it started from, and what was loaded.
     """
@@ -191,7 +191,6 @@ class SummarizeTask(JudgedTask):
         freeze_encoder: bool = False,
         train_text: TrainText = "pooler",
         compile_model: bool = False,
-        fast_linears: Literal["auto", "always", "never"] = "auto",
         feature_fingerprint: dict[str, Any] | None = None,
         initialised_from: dict[str, Any] | None = None,
     ) -> None:
@@ -202,9 +201,10 @@ class SummarizeTask(JudgedTask):
         summarizer = settings_from(SummarizerSettings, summarizer)
         text_fields = settings_from(TextSettings, text_fields)
         self.losses, self.optim = settings_from(ScoreLossSettings, losses), settings_from(FineTuneOptimSettings, optim)
-        start = None if pretrained is None else read_pretrained(pretrained, download=text.download)
-        if start is not None:
-            video, text = start.video(video), start.text(text)
+        start: Checkpoint | None = None
+        if pretrained is not None:
+            start = Checkpoint.open(pretrained, KINDS, download=text.download).checked(download=text.download)
+            video, text = video_settings(start, video), text_settings(start, text)
             feature_fingerprint = agreed_fingerprint(start.fingerprint, feature_fingerprint)
         tower: TextEncoder | None = None
         if summarizer.text_guidance != "none":
@@ -215,7 +215,7 @@ class SummarizeTask(JudgedTask):
         self.handover_report: LoadReport | None = None
         if start is not None:
             self.handover_report = hand_over(start, self)
-            initialised_from = start.told(self.handover_report)
+            initialised_from = origin(start, self.handover_report)
         self.freeze_encoder = freeze_encoder
         if freeze_encoder:
             freeze_video(self.model.video_encoder)
@@ -234,7 +234,6 @@ class SummarizeTask(JudgedTask):
                 "freeze_encoder": freeze_encoder,
                 "train_text": train_text,
                 "compile_model": compile_model,
-                "fast_linears": fast_linears,
                 "feature_fingerprint": feature_fingerprint,
                 "initialised_from": named(initialised_from),  # earlier versions kept the absolute path
             }

@@ -21,7 +21,7 @@ from sspvs.atomic import writing
 from sspvs.errors import CheckpointError, UnknownOptionError, local_only
 from sspvs.parsing import check_yaml, parse_yaml
 from sspvs.sharing import HERE, located, named
-from sspvs.tasks.checkpoint import LoadReport
+from sspvs.tasks.tensors import LoadReport
 from sspvs.training.given import given, options, refuse_unbounded
 from sspvs.training.run import DrawByStep, RunSettings, WandbMode, WandbSettings, build_loggers
 from sspvs.training.saving import (

@@ -12,6 +12,7 @@ from pytorch_lightning.cli import LightningArgumentParser
 
 from sspvs.data.pretrain import PretrainDataModule
 from sspvs.tasks.pretrain import KIND, PretrainTask
+from sspvs.tasks.settings import LossSettings
 from sspvs.training.predictions import WriteEmbeddings
 from sspvs.training.run import RunSettings
 from sspvs.training.samples import Samples
@@ -46,10 +47,9 @@ class Pretraining(TrainingTask):
 
     def check(self, settings: Namespace) -> None:
         """What tells matched from mismatched pairs learns nothing where all are matched."""
-        losses, probability = settings.model.losses, settings.data.negative_probability
-        batch_negatives = losses.coarse in ("infonce", "sigmoid")
-        drawn = [name for name in ("matching", "hausdorff") if name in (losses.coarse, losses.fine)]
-        if drawn and not batch_negatives and probability == 0:
+        losses = LossSettings(**settings.model.losses.as_dict())
+        drawn = losses.drawing
+        if drawn and not losses.contrastive and settings.data.negative_probability == 0:
             raise ValueError(
                 f"data.negative_probability is 0: {' and '.join(drawn)} would see matching texts only and learn "
                 "nothing; set it to 0.5, or model.losses.coarse to infonce or sigmoid, which take the batch's other "

@@ -54,7 +54,7 @@ class Refinement(TrainingTask):
         for name in ("commonness", "uniqueness"):
             if last_set(sources, f"model.losses.{name}") < without:
                 model.losses[name] = 0.0
-        if last_set(sources, "model.combine") < without:
+        if last_set(sources, "model.combine") < without and model.combine.isalpha():  # as `agh`, no expression
             model.combine = model.combine.replace("h", "") or model.combine
 
     def take_over(self, settings: Namespace, known: Mapping[str, Any]) -> None:

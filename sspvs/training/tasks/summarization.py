@@ -14,7 +14,7 @@ from pytorch_lightning.cli import LightningArgumentParser
 from sspvs.data.summarization import SummarizeDataModule
 from sspvs.models.settings import SummarizerSettings
 from sspvs.table.text import TextSettings
-from sspvs.tasks.checkpoint import load_checkpoint
+from sspvs.tasks.checkpoint import Checkpoint
 from sspvs.tasks.handover import KINDS
 from sspvs.tasks.summarize import KIND, SummarizeTask
 from sspvs.training.given import Given
@@ -75,7 +75,8 @@ class Summarization(TrainingTask):
         model, data = settings.model, settings.data
         length = data.max_frames
         if model.pretrained is not None:
-            known = load_checkpoint(model.pretrained, KINDS, download=model.text.download).settings
+            download = model.text.download
+            known = Checkpoint.open(model.pretrained, KINDS, download=download).checked(download=download).settings
             length = known["video"]["trained_length"]
             if known.get("summarizer", {}).get("text_guidance") != "none":
                 data.encoder, data.vocab_size = known["text"]["encoder"], vocab_size(known["text"].get("small"))
