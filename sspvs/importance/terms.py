@@ -169,7 +169,10 @@ def term_names(combine: str) -> tuple[str, ...]:
         ('local_dissimilarity', 'uniqueness', 'global_consistency')
     """
     names = [node.id for node in _walk(_parsed(combine)) if isinstance(node, ast.Name)]
-    return tuple(dict.fromkeys(LETTERS.get(name, name) for name in names))
+    full = tuple(dict.fromkeys(LETTERS.get(name, name) for name in names))
+    if not full or not all(name in TERMS for name in full):
+        raise _refusal(combine)
+    return full
 
 
 def formula(combine: str) -> str:
@@ -204,11 +207,9 @@ def _parsed(combine: str) -> ast.expr:
     old = bool(combine) and combine not in TERMS and _OLD.fullmatch(combine) is not None
     try:
         tree = ast.parse("*".join(combine) if old else combine.strip(), mode="eval").body
-        nodes = _walk(tree)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise _refusal(combine) from None
-    names = [node.id for node in nodes if isinstance(node, ast.Name)]
-    if not names or not all(_allowed(node) for node in nodes):
+    if not all(map(_allowed, _walk(tree))):
         raise _refusal(combine)
     return tree
 
@@ -221,12 +222,10 @@ def _walk(tree: ast.expr) -> list[ast.expr]:
 
 
 def _allowed(node: ast.expr) -> bool:
-    if isinstance(node, ast.Name):
-        return LETTERS.get(node.id, node.id) in TERMS
     if isinstance(node, ast.Constant):
         number = node.value
         return isinstance(number, (int, float)) and not isinstance(number, bool) and 0 <= number < 1e6
-    return isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS
+    return isinstance(node, ast.Name) or (isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS)
 
 
 def _expected() -> str:

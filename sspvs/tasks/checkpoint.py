@@ -16,6 +16,7 @@ import argparse
 import json
 import logging
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from importlib import import_module
 from inspect import signature
@@ -69,6 +70,7 @@ _REGISTERED: Mapping[str, Registry[Any]] = {
     "summarizer.text_guidance": GUIDANCES,
     "losses.coarse": OBJECTIVES,
     "losses.fine": OBJECTIVES,
+    "losses.more": OBJECTIVES,
 }
 _MOST_MISTAKES = 5
 _SPARE_BYTES = 512 * 2**20
@@ -368,17 +370,14 @@ def _refuse_unregistered(settings: Mapping[str, Any], path: Path) -> None:
     for place, registry in _REGISTERED.items():
         group, _, name = place.partition(".")
         value = settings[group].get(name) if isinstance(settings.get(group), Mapping) else None
-        if not isinstance(value, str) or value == "none":
-            continue
-        try:
-            wanted = chosen(value)[0]
-        except ValueError:
-            continue
-        if wanted not in registry:
-            raise CheckpointError(
-                f"{path}: {place}: {registry.unknown(wanted)}; install the package that has it, or import the module "
-                "that registers it"
-            )
+        for one in value if isinstance(value, Mapping) else (value,):
+            with suppress(ValueError):
+                wanted = chosen(one)[0] if isinstance(one, str) else "none"
+                if wanted != "none" and wanted not in registry:
+                    raise CheckpointError(
+                        f"{path}: {place}: {registry.unknown(wanted)}; install the package that has it, or import the "
+                        "module that registers it"
+                    )
 
 
 def _mistakes_of_facts(settings: Mapping[str, Any]) -> Iterable[str]:
