@@ -203,15 +203,10 @@ class MaskedFrames(Objective):
 
 
 class Objectives(nn.Module):
-    """The objectives that are on, and the weighted sum of their terms.
-
-    Args:
-        settings: Which, and how they weigh.
-    """
+    """The objectives that the settings turn on."""
 
     def __init__(self, settings: LossSettings) -> None:
         super().__init__()
-        self.settings = settings
         self.terms: dict[str, str] = {}  # name of the term -> where its objective lies
         facts = {
             "temperature": settings.temperature,
@@ -239,12 +234,6 @@ class Objectives(nn.Module):
             assert isinstance(objective, Objective)
             terms[name] = objective.term(pairs)
         return terms
-
-    def total(self, terms: dict[str, Tensor]) -> Tensor:
-        """The weighted sum."""
-        weights = self.settings.weights
-        parts = [weights[name] * term for name, term in terms.items()]
-        return sum(parts[1:], start=parts[0])
 
 
 def contrastive_vectors(model: PretrainModel, text: Tensor, video: Tensor) -> tuple[Tensor, Tensor] | None:

@@ -1,9 +1,4 @@
-"""Adam and AdamW that update each weight in the backward pass, as soon as its gradient is there, and free the gradient.
-
-At no time all gradients exist: the memory of one copy of the weights is saved. The weights come out as from the same
-optimiser after the backward pass. What needs all gradients at once (clipping by their norm, accumulation over batches,
-averaging over processes, unscaling of fp16) cannot go with it.
-"""
+"""Optimisers: which parameter learns at which rate, schedules, and Adam that updates in the backward pass."""
 
 from __future__ import annotations
 
@@ -13,55 +8,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
+from pytorch_lightning import Trainer
 from torch import Tensor, nn
 from torch.optim import Adam, AdamW, Optimizer
 
 from sspvs.tasks.settings import FineTuneOptimSettings, OptimSettings
-
-
-class _InBackward(Optimizer):
-    """Mixed in before an optimiser that treats its parameters one by one."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._removers = [
-            parameter.register_post_accumulate_grad_hook(self._hook(index))
-            for index, group in enumerate(self.param_groups)
-            for parameter in group["params"]
-        ]
-
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Run `closure` (forward and backward); the weights are updated within."""
-        if closure is None:
-            return None
-        with torch.enable_grad():
-            return closure()
-
-    def release(self) -> None:
-        """Stop updating: afterwards a backward pass leaves its gradients as usual."""
-        for remover in self._removers:
-            remover.remove()
-
-    def _hook(self, index: int) -> Callable[[Tensor], None]:
-        def update(parameter: Tensor) -> None:
-            group, everything = self.param_groups[index], self.param_groups
-            self.param_groups = [{**group, "params": [parameter]}]
-            try:
-                super(_InBackward, self).step()
-            finally:
-                self.param_groups = everything
-            parameter.grad = None
-
-        return update
-
-
-class AdamInBackward(_InBackward, Adam):
-    """`torch.optim.Adam` in the backward pass."""
-
-
-class AdamWInBackward(_InBackward, AdamW):
-    """`torch.optim.AdamW` in the backward pass."""
-
 
 TEXT_TOWER, VIDEO_TOWER = "model.text_encoder.", "model.video_encoder."
 """How the names of their parameters begin."""
@@ -88,7 +39,8 @@ def parameter_groups(module: nn.Module, settings: OptimSettings, place: Place | 
     Raises:
         ValueError: Every parameter is frozen.
     """
-    place = _text_or_video(settings) if place is None else place
+    if place is None:
+        place = lambda name: ("text", _text_lr(settings)) if name.startswith(TEXT_TOWER) else ("video", settings.lr)  # noqa: E731
     spared = {id(parameter) for parameter in _spared(module)}
     groups: dict[str, dict[str, Any]] = {}
     for name, parameter in module.named_parameters():
@@ -119,7 +71,7 @@ def layer_wise(settings: FineTuneOptimSettings, num_layers: int) -> Place:
 
     def place(name: str) -> tuple[str, float]:
         if name.startswith(TEXT_TOWER):
-            return "text", settings.lr if settings.text_lr is None else settings.text_lr
+            return "text", _text_lr(settings)
         if not name.startswith(VIDEO_TOWER):
             return "head", settings.lr
         top = settings.lr if settings.encoder_lr is None else settings.encoder_lr
@@ -131,6 +83,26 @@ def layer_wise(settings: FineTuneOptimSettings, num_layers: int) -> Place:
         return f"encoder_{number}", top * settings.layer_decay ** (num_layers - number)
 
     return place
+
+
+def configured(groups: Iterable[dict[str, Any]], settings: OptimSettings, trainer: Trainer) -> dict[str, Any]:
+    """The optimiser and its schedule, as `configure_optimizers` returns them.
+
+    Raises:
+        ValueError: The trainer and the settings do not go together.
+    """
+    _refuse_what_cannot_go_together(settings, trainer)
+    precision, total = str(trainer.precision), None
+    # Lightning refuses to clip the gradients of an optimiser whose kernel could unscale them, with a scaler or without.
+    scaled = precision.startswith("16") or (precision.endswith("mixed") and bool(trainer.gradient_clip_val))
+    optimizer = build_optimizer(groups, settings, fused=False if scaled else None)
+    if settings.schedule == "cosine":
+        steps = trainer.estimated_stepping_batches
+        if steps == float("inf"):
+            raise ValueError("a cosine schedule needs an end: set trainer.max_steps or trainer.max_epochs")
+        total = int(steps)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate_factor(step, settings, total))
+    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
 def build_optimizer(
@@ -175,13 +147,25 @@ def learning_rate_factor(step: int, settings: OptimSettings, total_steps: int | 
     return final + (1 - final) * (1 + math.cos(math.pi * done)) / 2
 
 
-def _text_or_video(settings: OptimSettings) -> Place:
-    def place(name: str) -> tuple[str, float]:
-        if name.startswith(TEXT_TOWER):
-            return "text", settings.lr if settings.text_lr is None else settings.text_lr
-        return "video", settings.lr
+def _refuse_what_cannot_go_together(optim: OptimSettings, trainer: Trainer) -> None:
+    """Refuse `step_in_backward` with a trainer that is in its way."""
+    if not optim.step_in_backward:
+        return
+    wrong = []
+    if trainer.gradient_clip_val:
+        wrong.append(f"gradient_clip_val {trainer.gradient_clip_val} needs all gradients at once")
+    if trainer.accumulate_grad_batches != 1:
+        wrong.append(f"accumulate_grad_batches {trainer.accumulate_grad_batches} needs them to stay")
+    if trainer.world_size != 1:
+        wrong.append(f"{trainer.world_size} processes average them first")
+    if str(trainer.precision).startswith("16"):
+        wrong.append(f"precision {trainer.precision} unscales them first (bf16-mixed does not)")
+    if wrong:
+        raise ValueError("optim.step_in_backward must be false here: " + "; ".join(wrong))
 
-    return place
+
+def _text_lr(settings: OptimSettings) -> float:
+    return settings.lr if settings.text_lr is None else settings.text_lr
 
 
 def _spared(module: nn.Module) -> Iterable[nn.Parameter]:
@@ -195,3 +179,52 @@ def _can_fuse(parameters: Iterable[nn.Parameter]) -> bool:
     places = {parameter.device.type for parameter in parameters}
     release = tuple(int(part) for part in torch.__version__.split("+")[0].split(".")[:2])
     return places <= {"cuda"} or (places <= {"cuda", "cpu"} and release >= (2, 4))
+
+
+class _InBackward(Optimizer):
+    """Updates each weight in the backward pass, as soon as its gradient is there, and frees the gradient.
+
+    At no time all gradients exist: the memory of one copy of the weights is saved, and the weights come out the same.
+    What needs all gradients at once (clipping by their norm, accumulation, averaging over processes, unscaling of fp16)
+    cannot go with it. Mixed in before an optimiser that treats its parameters one by one.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._removers = [
+            parameter.register_post_accumulate_grad_hook(self._hook(index))
+            for index, group in enumerate(self.param_groups)
+            for parameter in group["params"]
+        ]
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Run `closure` (forward and backward); the weights are updated within."""
+        if closure is None:
+            return None
+        with torch.enable_grad():
+            return closure()
+
+    def release(self) -> None:
+        """Stop updating: afterwards a backward pass leaves its gradients as usual."""
+        for remover in self._removers:
+            remover.remove()
+
+    def _hook(self, index: int) -> Callable[[Tensor], None]:
+        def update(parameter: Tensor) -> None:
+            group, everything = self.param_groups[index], self.param_groups
+            self.param_groups = [{**group, "params": [parameter]}]
+            try:
+                super(_InBackward, self).step()
+            finally:
+                self.param_groups = everything
+            parameter.grad = None
+
+        return update
+
+
+class AdamInBackward(_InBackward, Adam):
+    """`torch.optim.Adam` in the backward pass."""
+
+
+class AdamWInBackward(_InBackward, AdamW):
+    """`torch.optim.AdamW` in the backward pass."""

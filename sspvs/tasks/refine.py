@@ -31,8 +31,9 @@ from sspvs.models.settings import RefinerSettings
 from sspvs.schema import check_arguments
 from sspvs.tasks.checkpoint import REFINE
 from sspvs.tasks.data_facts import refuse_idle_terms, refuse_other_width
-from sspvs.tasks.saved_task import JudgedTask, ScoreRecords
+from sspvs.tasks.saved_task import JudgedTask
 from sspvs.tasks.settings import RefineLossSettings, RefineOptimSettings, settings_from
+from sspvs.tasks.validation import ScoreRecords
 from sspvs.types import FloatArray
 
 
@@ -76,14 +77,6 @@ def refine_terms(
             frames["uniqueness_loss"] = uniqueness_entropy(out.uniqueness_logits, common, mask, reduction="none")
     over = clip_mean if reduction == "mean" else clip_means
     return {name: over(values, mask) for name, values in frames.items()}
-
-
-def weighted_sum(settings: RefineLossSettings, terms: Mapping[str, Tensor]) -> Tensor:
-    """What is trained on: the terms, at least one, each times its weight."""
-    weights = asdict(settings)
-    parts = [weights[name.removesuffix("_loss")] * term for name, term in terms.items()]
-    total: Tensor = sum(parts[1:], start=parts[0])
-    return total
 
 
 Post: TypeAlias = Literal["summe", "tvsum", "none"]
@@ -227,6 +220,7 @@ class RefineTask(JudgedTask):
 
     kind = KIND
     model: Refiner
+    losses: RefineLossSettings
     optim: RefineOptimSettings
 
     def __init__(
@@ -283,10 +277,6 @@ class RefineTask(JudgedTask):
         out: RefinerOutput = self.model(frames, frame_mask)
         return refine_terms(self.losses, out, frames, frame_mask)
 
-    def total(self, terms: dict[str, Tensor]) -> Tensor:
-        """The weighted sum of the terms: what is trained on."""
-        return weighted_sum(self.losses, terms)
-
     def scored(self, batch: RefineBatch, variants: Collection[Combine] = ()) -> RefinedVideos:
         """Score the videos of a batch, in whatever mode the task is.
 
@@ -297,18 +287,15 @@ class RefineTask(JudgedTask):
         out: RefinerOutput = self.model(batch.frames, batch.frame_mask)
         return self._scored(batch, out, variants)
 
-    def training_step(self, batch: RefineBatch, batch_idx: int) -> Tensor:  # noqa: ARG002
-        """The total of a batch; logs it and its terms as `train/...`."""
-        terms = self.loss_terms(frames=batch.frames, frame_mask=batch.frame_mask)
-        total = self.total(terms)
-        self.log_terms("train", terms, total, len(batch.frames))
-        return total
+    def batch_terms(self, batch: RefineBatch) -> dict[str, Tensor]:
+        """See `SavedTask.batch_terms`."""
+        return self.loss_terms(frames=batch.frames, frame_mask=batch.frame_mask)
 
     def predict_step(self, batch: RefineBatch, batch_idx: int) -> RefinedVideos:  # noqa: ARG002
         """Scores of a batch's videos, under every combination of terms too."""
         return self.scored(batch, self.combinations)
 
-    def keep(self, batch: RefineBatch) -> None:
+    def keep(self, batch: RefineBatch, stage: Literal["val", "test"]) -> None:  # noqa: ARG002
         """Scores and terms of each video; see `refine_terms` for what F means there."""
         out: RefinerOutput = self.model(batch.frames, batch.frame_mask)
         terms = refine_terms(self.losses, out, batch.frames, batch.frame_mask, reduction="clips")

@@ -157,8 +157,12 @@ class ScoreLossSettings(Settings):
 
     def conflicts(self) -> Collection[str]:
         """Nothing to train on."""
-        off = not (self.mse or self.pairwise or self.correlation)
-        return ["every term is off: nothing is left to train on"] if off else []
+        return [] if any(self.weights.values()) else ["every term is off: nothing is left to train on"]
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Name of a term -> its weight."""
+        return {f"{name}_loss": getattr(self, name) for name in ("mse", "pairwise", "correlation")}
 
 
 @dataclass(frozen=True)
@@ -216,6 +220,12 @@ class RefineLossSettings(Settings):
         """Nothing that refines."""
         off = not (self.alignment or self.uniformity or self.commonness)
         return ["alignment, uniformity and commonness are all off: nothing refines the features"] if off else []
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Name of a term -> its weight."""
+        names = ("alignment", "uniformity", "commonness", "uniqueness")
+        return {f"{name}_loss": getattr(self, name) for name in names}
 
     @property
     def needs_uniqueness(self) -> bool:

@@ -1,9 +1,12 @@
-"""Parts of the summarizer that are not trained: no gradients, and no dropout while the rest trains."""
+"""Fine-tuning of the summarizer on people's importance, as a LightningModule.
+
+Axis letters: B batch, T picks, L tokens, D feature width, K stages.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any, Literal, NamedTuple
 
@@ -23,9 +26,10 @@ from sspvs.tasks.checkpoint import SUMMARIZE, Checkpoint
 from sspvs.tasks.data_facts import agreed_fingerprint, refuse_other_data
 from sspvs.tasks.handover import KINDS, hand_over, origin, text_settings, video_settings
 from sspvs.tasks.optim import layer_wise, parameter_groups
-from sspvs.tasks.saved_task import JudgedTask, ScoreRecords
+from sspvs.tasks.saved_task import JudgedTask
 from sspvs.tasks.settings import FineTuneOptimSettings, ScoreLossSettings, settings_from
 from sspvs.tasks.tensors import LoadReport
+from sspvs.tasks.validation import ScoreRecords
 
 TrainText = Literal["none", "pooler", "all"]
 """What of the text tower is trained."""
@@ -33,21 +37,10 @@ TrainText = Literal["none", "pooler", "all"]
 _log = logging.getLogger(__name__)
 
 
-def freeze_video(encoder: VideoEncoder) -> None:
-    """Freeze the video tower: Transformer, [CLS], input projection and pooler.
-
-    It does not stay in evaluation mode by itself: who trains around it must see to that.
-    """
-    encoder.requires_grad_(False)
-    encoder.eval()
-
-
 def freeze_text(encoder: TextEncoder, trained: TrainText) -> None:
-    """Freeze the text tower, or all of it but its pooler, as published.
+    """Freeze the text tower (`none`), all of it but its pooler, as published (`pooler`), or nothing (`all`).
 
-    Args:
-        encoder: Stays in evaluation mode unless all of it is trained. A tower that is frozen already stays so.
-        trained: What stays trained. Of a tower without a pooler `pooler` leaves nothing.
+    It stays in evaluation mode unless all of it is trained. A tower that is frozen already stays so.
 
     Raises:
         ValueError: Another word.
@@ -57,22 +50,14 @@ def freeze_text(encoder: TextEncoder, trained: TrainText) -> None:
     if trained == "all" or encoder.frozen:
         return
     encoder.freeze()
-    pooler = pooler_of(encoder)
     if trained == "none":
         return
+    found = (getattr(part, "pooler", None) for part in (encoder, getattr(encoder, "model", None)))
+    pooler = next((one for one in found if isinstance(one, nn.Module)), None)
     if pooler is None:
         _log.info("the text tower %s has no pooler: all of it is frozen", type(encoder).__name__)
     else:
         pooler.requires_grad_(True)
-
-
-def pooler_of(encoder: TextEncoder) -> nn.Module | None:
-    """The layer that makes the whole text of the first token's state; None where a tower has none."""
-    for part in (encoder, getattr(encoder, "model", None)):
-        pooler = getattr(part, "pooler", None)
-        if isinstance(pooler, nn.Module):
-            return pooler
-    return None
 
 
 def score_terms(
@@ -100,17 +85,6 @@ def score_terms(
     if settings.correlation:
         terms["correlation_loss"] = correlation_loss(log_scores, target, mask, reduction=reduction)
     return terms
-
-
-def weighted_sum(settings: ScoreLossSettings, terms: Mapping[str, Tensor]) -> Tensor:
-    """What is trained on: the terms, at least one, each times its weight."""
-    weights = {
-        "mse_loss": settings.mse,
-        "pairwise_loss": settings.pairwise,
-        "correlation_loss": settings.correlation,
-    }
-    parts = [weights[name] * term for name, term in terms.items()]
-    return sum(parts[1:], start=parts[0])
 
 
 class ScoredVideos(NamedTuple):
@@ -141,8 +115,6 @@ class ScoredVideos(NamedTuple):
         fit = None if out.text_fit is None else each(out.text_fit)
         return cls(tuple(ids), each(out.scores), each(out.stage_scores), fit)
 
-
-__all__ = ["KIND", "ScoredVideos", "SummarizeTask"]
 
 _VIDEO, _TEXT, _FIELDS = VideoEncoderSettings(position_weight=0.1), TextEncoderSettings(), TextSettings()
 _SUMMARIZER, _LOSSES, _OPTIM = SummarizerSettings(), ScoreLossSettings(), FineTuneOptimSettings()
@@ -176,6 +148,7 @@ class SummarizeTask(JudgedTask):
 
     kind = KIND
     model: Summarizer
+    losses: ScoreLossSettings
     optim: FineTuneOptimSettings
 
     def __init__(
@@ -218,7 +191,7 @@ class SummarizeTask(JudgedTask):
             initialised_from = origin(start, self.handover_report)
         self.freeze_encoder = freeze_encoder
         if freeze_encoder:
-            freeze_video(self.model.video_encoder)
+            self.model.video_encoder.requires_grad_(False).eval()
         if tower is not None:
             freeze_text(tower, train_text)
         self.save_hyperparameters(
@@ -279,27 +252,20 @@ class SummarizeTask(JudgedTask):
         out: SummarizerOutput = self.model(frames, frame_mask, tokens, token_mask, has_text)
         return score_terms(self.losses, out.log_scores, target, out.mask)
 
-    def total(self, terms: dict[str, Tensor]) -> Tensor:
-        """The weighted sum of the terms: what is trained on."""
-        return weighted_sum(self.losses, terms)
-
     def scored(self, batch: SummarizeBatch) -> ScoredVideos:
         """Score the videos of a batch, in whatever mode the task is."""
         return self._scored(batch, self._batch_forward(batch))
 
-    def training_step(self, batch: SummarizeBatch, batch_idx: int) -> Tensor:  # noqa: ARG002
-        """The total of a batch; logs it and its terms as `train/...`."""
+    def batch_terms(self, batch: SummarizeBatch) -> dict[str, Tensor]:
+        """See `SavedTask.batch_terms`."""
         out = self._batch_forward(batch)
-        terms = score_terms(self.losses, out.log_scores, batch.target, out.mask)
-        total = self.total(terms)
-        self.log_terms("train", terms, total, len(batch.frames))
-        return total
+        return score_terms(self.losses, out.log_scores, batch.target, out.mask)
 
     def predict_step(self, batch: SummarizeBatch, batch_idx: int) -> ScoredVideos:  # noqa: ARG002
         """Scores of a batch's videos."""
         return self.scored(batch)
 
-    def keep(self, batch: SummarizeBatch) -> None:
+    def keep(self, batch: SummarizeBatch, stage: Literal["val", "test"]) -> None:  # noqa: ARG002
         """Scores and terms of each video."""
         out = self._batch_forward(batch)
         terms = score_terms(self.losses, out.log_scores, batch.target, out.mask, reduction="none")
