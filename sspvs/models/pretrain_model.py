@@ -207,15 +207,9 @@ class PretrainModel(nn.Module):
         )
 
     def fine_frames(self, frames: Tensor, frame_mask: Tensor, video: VideoEncoding) -> tuple[Tensor, Tensor]:
-        """What words are compared with: all states as published, or the frames, each by itself.
+        """(B, X, D) what words are compared with, and its (B, X) mask: all states, X = 1 + T, or single frames, X = T.
 
-        Args:
-            frames: (B, T, feature_dim) features; those that are masked in the video are not here.
-            frame_mask: (B, T) bool.
-            video: The encoded videos.
-
-        Returns:
-            (B, X, D) and their (B, X) mask; X is 1 + T, or T for single frames.
+        Frames that are masked in the video are not masked here.
         """
         if self.frame_projection is None:
             return video.states, video.mask

@@ -235,13 +235,7 @@ class Summarizer(nn.Module):
         return SummarizerOutput(found, frame_mask)
 
     def score_at_once(self, frames: Tensor, frame_mask: Tensor, text: GuidingText | None = None) -> SummarizerOutput:
-        """Score videos of any length in one piece.
-
-        Args:
-            frames: (B, T, feature_dim) features.
-            frame_mask: (B, T) bool, True = a frame of the video.
-            text: What `read` gave.
-        """
+        """Score (B, T, feature_dim) features under a (B, T) mask in one piece, guided by what `read` returned."""
         guide = Guide() if text is None or self.guidance is None else self.guidance(text)
         if guide.looks and self.frame_projection is not None:
             guide.look(self.frame_projection(frames), frame_mask)
@@ -249,12 +243,9 @@ class Summarizer(nn.Module):
         return SummarizerOutput(logits.masked_fill(~frame_mask[:, None], 0.0), frame_mask, guide.text_fit)
 
     def read(self, tokens: Tensor | None, token_mask: Tensor | None, has_text: Tensor | None) -> GuidingText | None:
-        """The projected texts, as the guidance takes them; None where there is nothing to read or nobody to read it.
+        """The projected texts, as the guidance takes them; None without tokens or without guidance.
 
-        Args:
-            tokens: (B, L) ids.
-            token_mask: (B, L) bool; a video without a token counts as one without text.
-            has_text: (B,) bool; all when None.
+        A video without a token, or without `has_text`, counts as one without text.
         """
         if tokens is None or self.guidance is None:
             return None

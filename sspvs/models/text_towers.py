@@ -82,13 +82,7 @@ SMALL_VOCAB_SIZE = SmallTextSettings().vocab_size
 
 
 class SmallTextEncoder(TextEncoder):
-    """A Transformer of the same layers as the video tower.
-
-    Args:
-        sizes: Its sizes.
-        attend_padding: Attend to the padding too.
-        gradient_checkpointing: Compute layers again in the backward pass instead of keeping what they computed.
-    """
+    """A Transformer of the same layers as the video tower; see `TextEncoderSettings` for the switches."""
 
     def __init__(
         self,
@@ -132,7 +126,7 @@ _NOT_SIZES = ("_name_or_path", "architectures", "dtype", "torch_dtype", "transfo
 
 
 class HuggingFaceTextEncoder(TextEncoder):
-    """Any encoder of the transformers library.
+    """Any encoder of the transformers library; see `TextEncoderSettings` for the switches.
 
     Args:
         name: Model id or folder, read from this machine unless `download`.
@@ -142,7 +136,7 @@ class HuggingFaceTextEncoder(TextEncoder):
         download: Fetch what is not on this machine.
         mean_pooling: The whole text is the mean of its tokens' states; otherwise it is the model's own pooled state
             where it has one (BERT's pooler).
-        gradient_checkpointing: Compute layers again in the backward pass instead of keeping what they computed.
+        gradient_checkpointing: Compute layers again in the backward pass.
 
     Raises:
         WeightsNotFoundError: The weights are not on this machine.

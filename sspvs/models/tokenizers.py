@@ -232,12 +232,7 @@ _BERT = ("bert-base-uncased", "google-bert/bert-base-uncased")
 
 
 def load_tokenizer(encoder: str, *, download: bool = False, vocab_size: int | None = None) -> Tokenizer:
-    """The tokenizer of a text tower.
-
-    Args:
-        encoder: As in `TextEncoderSettings.encoder`.
-        download: Fetch what is not on this machine.
-        vocab_size: Ids of `small`; its default when None. Others have their own.
+    """The tokenizer of a text tower (`TextEncoderSettings.encoder`); `vocab_size` is that of `small`.
 
     Raises:
         MissingExtraError: `minilm` without the package that has it.

@@ -84,11 +84,7 @@ class TrainedScorer:
         return check_fingerprint(found, self.expects, where)
 
     def frames_of(self, features: FrameFeatures) -> tuple[Tensor, Tensor]:
-        """(1, T, D) float32 frames and their (1, T) mask on the device, once they are found to be the right ones.
-
-        Raises:
-            FeatureFileError: They are not.
-        """
+        """(1, T, D) float32 frames and their (1, T) mask on the device; FeatureFileError where they do not fit."""
         self.check_features(features.fingerprint, features.name)
         if features.features.shape[1] != self.feature_dim:
             raise FeatureFileError(
@@ -103,15 +99,9 @@ class SummarizerScorer(TrainedScorer):
     """A fine-tuned summarizer: its score is the product of its stages.
 
     Args:
-        task: What was trained; it moves to the device, and is the scorer's from then on.
-        name: What reports call it.
-        source: Where it came from: a folder, a file or a hub id.
-        digest: SHA-256 of its weights file.
-        device: `auto`, `cpu`, `cuda`, `cuda:1`.
+        task: What was trained.
         download: Fetch the tokenizer's files when they are not on this machine.
-
-    Raises:
-        ValueError: The device is unknown or not there.
+        how: As `TrainedScorer`.
     """
 
     def __init__(
@@ -232,19 +222,16 @@ class SummarizerScorer(TrainedScorer):
 
 
 class RefinedScorer(TrainedScorer):
-    """A refined checkpoint: local dissimilarity, global consistency and uniqueness of what the network makes of frames.
+    """A refined checkpoint: an expression over terms of importance of the refined features.
 
     Args:
-        task: What was trained; it moves to the device, and is the scorer's from then on.
-        name: What reports call it.
-        source: Where it came from: a folder, a file or a hub id.
-        digest: SHA-256 of its weights file.
-        device: `auto`, `cpu`, `cuda`, `cuda:1`.
-        combine: The terms that are multiplied; None: as the checkpoint says.
-        post: What follows the product; None: as the checkpoint says.
+        task: What was trained.
+        combine: The expression; None: as the checkpoint says.
+        post: What follows it; None: as the checkpoint says.
+        how: As `TrainedScorer`.
 
     Raises:
-        ValueError: The device is unknown or not there, or the checkpoint has learned no uniqueness.
+        ValueError: The checkpoint has learned no uniqueness, or as in `TrainedScorer`.
     """
 
     text_fields: tuple[str, ...] = ()

@@ -14,14 +14,10 @@ from sspvs.types import Fingerprint
 
 
 def agreed_fingerprint(model: dict[str, Any] | None, data: object) -> dict[str, Any] | None:
-    """What both know about what made the features.
-
-    Args:
-        model: Plain fields of the fingerprint the model was trained on; None when unknown.
-        data: The data's `Fingerprint`, its plain fields, or None.
+    """The fingerprint of the features that model and data agree on, plain; `data` may be a `Fingerprint` or its fields.
 
     Raises:
-        FingerprintMismatchError: They are known and differ.
+        FingerprintMismatchError: Both have one, and they differ.
     """
     given = data.as_dict() if isinstance(data, Fingerprint) else data
     if not isinstance(given, dict):
@@ -45,13 +41,7 @@ _FEW = 8  # pairs in a batch
 def refuse_other_data(
     data: object, video: VideoEncoderSettings, text: Mapping[str, Any], tower: TextEncoder | None
 ) -> None:
-    """Hold what a data module says of itself, as far as it says anything, against the model.
-
-    Args:
-        data: Its `feature_dim`, `encoder` and `vocab_size` are looked at.
-        video: Of the model.
-        text: `TextEncoderSettings` of the model, plain.
-        tower: The text tower; None where no text is read.
+    """Hold the `feature_dim`, `encoder` and `vocab_size` of a data module, those it has, against the model.
 
     Raises:
         CheckpointError: The features have another width.
@@ -72,11 +62,7 @@ def refuse_other_data(
 
 
 def refuse_other_width(data: object, feature_dim: int) -> None:
-    """Hold the width of a data module's features, where it says one, against the model's.
-
-    Args:
-        data: Its `feature_dim` is looked at.
-        feature_dim: Of the model.
+    """Hold the `feature_dim` of a data module, where it has one, against the model's.
 
     Raises:
         CheckpointError: They differ.
@@ -94,13 +80,8 @@ def refuse_single_pairs(data: object, objectives: Sequence[str], processes: int)
 
     In training that batch is the one of all processes, in validation each process has its own.
 
-    Args:
-        data: Its `batch_size` and `val_batch_size`, of a process, are looked at.
-        objectives: `LossSettings.over_batch`.
-        processes: How many train together.
-
     Raises:
-        ValueError: No pair would have another beside it: nothing could be learned, or validated.
+        ValueError: No pair has another beside it: nothing can be learned, or validated.
     """
     if not objectives:
         return
@@ -121,12 +102,7 @@ def refuse_single_pairs(data: object, objectives: Sequence[str], processes: int)
 
 
 def refuse_idle_terms(data: object, losses: RefineLossSettings, processes: int) -> None:
-    """Say which terms of refinement have nothing to compare frames with; refuse where that is true of all.
-
-    Args:
-        data: Its `clip_frames`, and `batch_size` of a process, are looked at.
-        losses: The terms.
-        processes: How many train together.
+    """Name the terms of refinement that have nothing to compare frames with.
 
     Raises:
         ValueError: Every term that refines the features would be constant.

@@ -28,10 +28,6 @@ _FRAME_PROJECTION = "model.frame_projection."
 def video_settings(start: Checkpoint, own: VideoEncoderSettings) -> VideoEncoderSettings:
     """The video tower to load into: the checkpoint's sizes; what decides how it is trained is one's own.
 
-    Args:
-        start: What to start from.
-        own: Position weight, dropout, trained length and gradient checkpointing are taken from here.
-
     Raises:
         CheckpointError: `own` has another feature width than the checkpoint, and not just the default.
     """
@@ -46,12 +42,7 @@ def video_settings(start: Checkpoint, own: VideoEncoderSettings) -> VideoEncoder
 
 
 def text_settings(start: Checkpoint, own: TextEncoderSettings) -> TextEncoderSettings:
-    """The text tower to load into: the checkpoint's, or `own` where it has none.
-
-    Args:
-        start: What to start from.
-        own: `frozen`, `gradient_checkpointing` and `download` are taken from here.
-    """
+    """The text tower to load into: the checkpoint's, or `own` where it has none; how it is trained is one's own."""
     mute = start.settings.get("summarizer", {}).get("text_guidance") == "none"
     if mute or not any(name.startswith(TEXT_TOWER) for name in start.state):
         return own
@@ -61,12 +52,7 @@ def text_settings(start: Checkpoint, own: TextEncoderSettings) -> TextEncoderSet
 
 
 def origin(start: Checkpoint, report: LoadReport) -> dict[str, Any]:
-    """Where a summarizer comes from, as its hyperparameters keep it: an `Origin`, plain types.
-
-    Args:
-        start: What it started from.
-        report: What `hand_over` returned.
-    """
+    """Where a summarizer comes from, as its hyperparameters keep it: the fields of an `Origin`."""
     return {
         "source": checkpoint_name(start.source),
         "kind": start.kind,
@@ -79,11 +65,7 @@ def origin(start: Checkpoint, report: LoadReport) -> dict[str, Any]:
 
 
 def hand_over(start: Checkpoint, task: nn.Module) -> LoadReport:
-    """Load what has the same name, and report what became of everything.
-
-    Args:
-        start: What to start from.
-        task: The summarizer's task; unchanged when this raises. What the checkpoint does not have starts as it is.
+    """Load what has the same name into a task, which is unchanged when this raises; the rest starts as it is.
 
     Raises:
         CheckpointError: Nothing of the video tower is in it, only a part of a tower is, or shapes differ.

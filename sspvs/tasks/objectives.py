@@ -249,18 +249,10 @@ def cosine_scores(video: Tensor, text: Tensor) -> Tensor:
 
 
 def matching_scores(head: MatchingHead, video: Tensor, text: Tensor, *, max_elements: int = 1 << 24) -> Tensor:
-    """The matching head's logit for every pair.
+    """(N, P) float32 logits of the matching head, in evaluation mode, for all of (N, V) videos and (P, W) pooled texts.
 
-    Its first layer is linear in [text ; video]: it is computed once for each text and once for each video and added.
-
-    Args:
-        head: In evaluation mode: its dropout is not applied.
-        video: (N, V) pooled videos.
-        text: (P, W) pooled texts.
-        max_elements: Most hidden values held at a time.
-
-    Returns:
-        (N, P) logits in float32.
+    Its first layer is linear in [text ; video]: it is computed once for each text and once for each video and added. At
+    most `max_elements` hidden values are held at a time.
     """
     first = head.layers[0]
     assert isinstance(first, nn.Linear)
@@ -293,13 +285,7 @@ class CopiedNeighbours(NamedTuple):
 
 
 def copied_neighbours(frames: Tensor, frame_mask: Tensor, masked_index: Tensor) -> CopiedNeighbours:
-    """Guess masked frames by copying.
-
-    Args:
-        frames: (B, T, D) features.
-        frame_mask: (B, T) bool, True = a frame of the video.
-        masked_index: (B, M) the masked frames: none of them is copied from.
-    """
+    """Guess the (B, M) masked frames of (B, T, D) features by copying frames that are not masked."""
     length = frames.shape[1]
     hidden = torch.zeros_like(frame_mask).scatter(1, masked_index, value=True)
     places = torch.arange(length, device=frames.device).expand(frame_mask.shape)
@@ -327,13 +313,10 @@ Evidence = tuple[Sequence[str], dict[str, Tensor]]
 def embed(
     model: PretrainModel, losses: LossSettings, frames: Tensor, frame_mask: Tensor, tokens: Tensor, token_mask: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Videos and texts in the space that the objectives compare them in, in float32; nothing is masked.
+    """(B, D) videos and (B, W) texts, float32, in the space that retrieval compares them in; nothing is masked.
 
     With a contrastive objective its space; with `matching` the pooled vectors (what the matching head is given);
     without a coarse objective the means of the frames' states and of the projected words.
-
-    Returns:
-        (B, D) and (B, W).
     """
     video = model.video_encoder(model.video_encoder.embed(frames), frame_mask)
     fine = model.fine_frames(frames, frame_mask, video)
@@ -351,14 +334,7 @@ def pair_scorer(model: PretrainModel, losses: LossSettings) -> PairScores | None
 def evidence(
     model: PretrainModel, losses: LossSettings, batch: PretrainBatch, out: PretrainOutput
 ) -> Iterator[Evidence]:
-    """Columns for `ValidationRecords`, with the videos they are about.
-
-    Args:
-        model: In evaluation mode.
-        losses: Which objectives are on.
-        batch: The batch.
-        out: What the model gave for it.
-    """
+    """Ids of videos and columns for `ValidationRecords`, of a batch and its output in evaluation mode."""
     for kind in losses.kinds:
         if columns := kind.evidence(batch, out):
             yield batch.ids, columns

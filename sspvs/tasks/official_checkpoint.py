@@ -127,15 +127,10 @@ _BERT_LAYER = "bert_encoder.layer."
 
 
 def infer_video(state: Mapping[str, Tensor], *, num_heads: int | None, position_weight: float) -> VideoEncoderSettings:
-    """The video tower's sizes.
-
-    Args:
-        state: Official tensors, with the prefix.
-        num_heads: Attention heads; tensors do not tell. None: 8 when D is 1024, as published.
-        position_weight: Factor of the positions.
+    """The video tower's sizes from official tensors; 8 heads when D is 1024, as published, and `num_heads` is None.
 
     Raises:
-        CheckpointError: The tensors that tell are missing or have other ranks.
+        CheckpointError: Tensors that sizes are read from are missing or have other ranks.
         ValueError: `num_heads` is needed, or does not divide D.
     """
     dim = _shape(state, "v_cls.weight", 2)[1]
@@ -158,14 +153,10 @@ def infer_video(state: Mapping[str, Tensor], *, num_heads: int | None, position_
 
 
 def infer_text(state: Mapping[str, Tensor], *, num_heads: int | None) -> TextEncoderSettings:
-    """The BERT's sizes; it attends to its padding, as the original does.
-
-    Args:
-        state: Official tensors, with the prefix.
-        num_heads: Attention heads; None: one for each 64 of its width, as in every published BERT.
+    """The BERT's sizes; it attends to its padding, as the original does. One head for each 64 of its width by default.
 
     Raises:
-        CheckpointError: The tensors that tell are missing or have other ranks.
+        CheckpointError: Tensors that sizes are read from are missing or have other ranks.
         ValueError: `num_heads` is needed, or does not divide the width.
     """
     vocabulary, width = _shape(state, "bert_embeddings.word_embeddings.weight", 2)
@@ -189,10 +180,7 @@ def infer_text(state: Mapping[str, Tensor], *, num_heads: int | None) -> TextEnc
 
 
 def check_positions(state: Mapping[str, Tensor]) -> str:
-    """Hold the stored table of positions against the one that is computed here.
-
-    Returns:
-        A sentence for the report.
+    """Hold the stored table of positions against the computed one; returns a sentence for the report.
 
     Raises:
         CheckpointError: They differ: the weights were trained on other positions.

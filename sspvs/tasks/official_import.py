@@ -47,11 +47,7 @@ _POOLER = "video_encoder.pooler."  # the summarizer has one and does not use it
 def pretraining_task(
     translated: Translated, video: VideoEncoderSettings, text: TextEncoderSettings, path: Path
 ) -> PretrainTask:
-    """The pretraining model, whole.
-
-    Raises:
-        CheckpointError: Tensors are missing or have other shapes.
-    """
+    """The pretraining model, whole; refused where tensors are missing or have other shapes."""
     refuse_missing_parts(translated, path)
     task = PretrainTask(video, text, optim=_PRETRAINED_WITH)
     _take_over(task.model, translated, path)
@@ -62,11 +58,7 @@ def summarizer_task(
     translated: Translated, video: VideoEncoderSettings, summarizer: SummarizerSettings, text: TextEncoderSettings,
     text_of: TextOf, path: Path,
 ) -> SummarizeTask:  # fmt: skip
-    """The summarizer, whole; of the video tower the pooler, which it does not use, may be missing and is zero then.
-
-    Raises:
-        CheckpointError: Tensors are missing or have other shapes.
-    """
+    """The summarizer, whole; of the video tower the pooler, which it does not use, may be missing and is zero then."""
     task = SummarizeTask(
         video, summarizer, text, TEXT_OF[text_of], title_as_query=text_of == "tvsum", optim=_FINE_TUNED_WITH
     )
@@ -79,22 +71,14 @@ def summarizer_task(
 
 
 def refuse_missing_parts(translated: Translated, path: Path) -> None:
-    """Say at once when whole parts of the pretraining model are not there, before it is built.
-
-    Raises:
-        CheckpointError: With the parts.
-    """
+    """Refuse a checkpoint that lacks whole parts of the pretraining model, before it is built."""
     lacking = lacking_parts(translated)
     if lacking:
         raise CheckpointError(f"{path}: lacks all tensors of {', '.join(f'{part}*' for part in lacking)}")
 
 
 def count_stages(translated: Translated, path: Path) -> int:
-    """How many stage heads there are.
-
-    Raises:
-        CheckpointError: One is not whole, or their numbers have gaps.
-    """
+    """How many stage heads there are; refused where one is not whole, or their numbers have gaps."""
     numbers = {name.split(".")[2] for name in translated.stages}  # head.stages.{i}.{part}
     whole = {f"head.stages.{number}.{part}" for number in range(len(numbers)) for part in ("weight", "bias")}
     if whole != set(translated.stages):

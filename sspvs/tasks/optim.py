@@ -24,17 +24,10 @@ _LAYER = re.compile(re.escape(VIDEO_TOWER) + r"transformer\.layers\.(\d+)\.")
 
 
 def parameter_groups(module: nn.Module, settings: OptimSettings, place: Place | None = None) -> list[dict[str, Any]]:
-    """The trained parameters in groups, each in two: decayed or not.
+    """The trained parameters in groups, each in two: decayed or not (`name`, `params`, `lr`, `weight_decay`).
 
-    Never decayed: norms, biases, embeddings, and whatever else is no matrix (learned vectors, scales).
-
-    Args:
-        module: Whose parameters.
-        settings: Learning rates and decay.
-        place: Which parameter learns at which rate; text tower or not when None.
-
-    Returns:
-        Groups with `name`, `params`, `lr` and `weight_decay`; empty ones are left out.
+    Never decayed: norms, biases, embeddings, and whatever else is no matrix (learned vectors, scales). `place` gives a
+    parameter's group and rate; by default the text tower has its own.
 
     Raises:
         ValueError: Every parameter is frozen.
@@ -63,10 +56,6 @@ def layer_wise(settings: FineTuneOptimSettings, num_layers: int) -> Place:
 
     What lies below the video tower's first layer ([CLS], input projection) counts as one layer more, the pooled state
     as part of the last.
-
-    Args:
-        settings: `lr` of all else, `text_lr`, `encoder_lr` of the last layer and `layer_decay` for each below it.
-        num_layers: Of the video tower.
     """
 
     def place(name: str) -> tuple[str, float]:
@@ -108,13 +97,7 @@ def configured(groups: Iterable[dict[str, Any]], settings: OptimSettings, traine
 def build_optimizer(
     groups: Iterable[dict[str, Any]], settings: OptimSettings, *, fused: bool | None = None
 ) -> Optimizer:
-    """The optimiser over `groups`.
-
-    Args:
-        groups: What `parameter_groups` gave.
-        settings: Which one.
-        fused: Overrides the settings where the trainer cannot work with a fused one.
-    """
+    """The optimiser over the groups of `parameter_groups`; `fused` overrides the settings."""
     groups = list(groups)
     chosen = settings.fused if fused is None else fused
     if chosen is None:
@@ -129,13 +112,7 @@ def build_optimizer(
 
 
 def learning_rate_factor(step: int, settings: OptimSettings, total_steps: int | None) -> float:
-    """The share of the learning rate in a step.
-
-    Args:
-        step: From 0.
-        settings: Warm-up and schedule.
-        total_steps: Steps of the whole training; only `constant` does without.
-    """
+    """The share of the learning rate in a step, counted from 0; only `constant` does without `total_steps`."""
     warmup = settings.warmup_steps
     if step < warmup:
         return (step + 1) / (warmup + 1)

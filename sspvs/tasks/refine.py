@@ -45,20 +45,17 @@ def refine_terms(
     *,
     reduction: Literal["mean", "clips"] = "mean",
 ) -> dict[str, Tensor]:
-    """What refinement is trained on.
+    """The terms of refinement that have a weight, by name (`alignment_loss`, ...), unweighted, in float32.
 
     Segments are those of all clips of the batch, and in training of all processes: in validation F says how much a
     frame is like the clips that happened to be beside it.
 
     Args:
         settings: Which terms have a weight.
-        out: What the network made of the clips.
+        out: Output of the network for the clips.
         raw: (B, T, D) the features as they were given: neighbours are chosen by them.
         mask: (B, T) bool, True = a frame of the clip.
         reduction: `mean` as `clip_mean`, of all clips; `clips` as `clip_means`, (B,).
-
-    Returns:
-        By name, unweighted, in float32: `alignment_loss`, `uniformity_loss`, `commonness_loss`, `uniqueness_loss`.
     """
     features, frames = out.features, {}
     if settings.alignment:
@@ -106,14 +103,7 @@ class Scoring:
         *,
         combine: Combine | None = None,
     ) -> Importance:
-        """Importance of each frame of one video.
-
-        Args:
-            refined: (T, E) features that distances are taken from.
-            raw: (T, D) features that neighbours are chosen by.
-            uniqueness: (T,) what the uniqueness head says; None without one.
-            combine: Other terms than the usual ones.
-        """
+        """Importance of a video from its (T, E) refined and (T, D) raw features and its (T,) uniqueness."""
         return contrastive_importance(
             refined,
             raw=raw,
@@ -264,26 +254,12 @@ class RefineTask(JudgedTask):
         return ("a", "ag", "agh") if self.losses.uniqueness else ("a", "ag")
 
     def loss_terms(self, *, frames: Tensor, frame_mask: Tensor) -> dict[str, Tensor]:
-        """The terms of the loss, unweighted, in float32.
-
-        Args:
-            frames: (B, T, D) float32 raw features.
-            frame_mask: (B, T) bool, True = a frame of the clip.
-
-        Returns:
-            Scalars by name: `alignment_loss`, `uniformity_loss`, `commonness_loss`, `uniqueness_loss`, those that have
-            a weight.
-        """
+        """The terms of the loss of (B, T, D) raw features under a (B, T) mask; see `refine_terms`."""
         out: RefinerOutput = self.model(frames, frame_mask)
         return refine_terms(self.losses, out, frames, frame_mask)
 
     def scored(self, batch: RefineBatch, variants: Collection[Combine] = ()) -> RefinedVideos:
-        """Score the videos of a batch, in whatever mode the task is.
-
-        Args:
-            batch: Whole videos.
-            variants: Other combinations of terms to score them under as well.
-        """
+        """Score the whole videos of a batch, under other combinations of terms (`variants`) as well."""
         out: RefinerOutput = self.model(batch.frames, batch.frame_mask)
         return self._scored(batch, out, variants)
 

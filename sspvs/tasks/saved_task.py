@@ -163,11 +163,7 @@ class SavedTask(pl.LightningModule):
         self.log_figures("test")
 
     def save_pretrained(self, folder: str | Path) -> Path:
-        """Write `config.json` and `model.safetensors`; see `sspvs.tasks.checkpoint`.
-
-        Returns:
-            The folder.
-        """
+        """Write `config.json` and `model.safetensors`, see `sspvs.tasks.checkpoint`; returns the folder."""
         return save_folder(
             Path(folder), self.kind, dict(self.hparams), self.state_dict(), fingerprint=self.feature_fingerprint
         )
@@ -193,12 +189,12 @@ class SavedTask(pl.LightningModule):
         return task.eval()
 
     def refuse_not_finite(self, what: str, *values: Any, ids: Sequence[str] = ()) -> None:
-        """Refuse weights, or what they give, where they are NaN or infinite.
+        """Refuse weights, or their outputs, where they are NaN or infinite.
 
         Args:
             what: Which ones, in the plural.
-            values: Tensors; None is passed over. With `ids` each is a batch.
-            ids: The batch's videos, to name the first that is concerned.
+            values: Tensors; None is passed over. With `ids` each is a batch, and the first bad video is named.
+            ids: The batch's videos.
 
         Raises:
             TrainingDivergedError: Something is not finite, after steps of training.

@@ -182,11 +182,7 @@ class FineTuneOptimSettings(OptimSettings):
 
 
 def settings_from(kind: type[Group], given: object) -> Group:
-    """Settings of `kind` from an instance of it or from its plain form; what is not said there is as by default.
-
-    Raises:
-        ValueError: For anything else, or names that `kind` does not have.
-    """
+    """Settings from an instance or from its plain form; anything else is refused."""
     if isinstance(given, kind):
         return given
     refuse("", mistakes(kind, given, kind.group))

@@ -63,7 +63,7 @@ def freeze_text(encoder: TextEncoder, trained: TrainText) -> None:
 def score_terms(
     settings: ScoreLossSettings, log_scores: Tensor, target: Tensor, mask: Tensor, *, reduction: Reduction = "mean"
 ) -> dict[str, Tensor]:
-    """What of the scores differs from people's importance.
+    """The terms that have a weight, in float32: `mse_loss`, `pairwise_loss`, `correlation_loss`.
 
     Args:
         settings: Which terms have a weight.
@@ -71,9 +71,6 @@ def score_terms(
         target: (B, T) importance in [0, 1].
         mask: (B, T) bool, True = a frame of the video.
         reduction: See `sspvs.losses.score.Reduction`.
-
-    Returns:
-        By name, unweighted, in float32: `mse_loss`, `pairwise_loss`, `correlation_loss`.
     """
     terms: dict[str, Tensor] = {}
     if settings.mse:
@@ -236,18 +233,15 @@ class SummarizeTask(JudgedTask):
         token_mask: Tensor | None = None,
         has_text: Tensor | None = None,
     ) -> dict[str, Tensor]:
-        """The terms of the loss, unweighted, in float32.
+        """The terms of the loss, unweighted scalars in float32; see `score_terms`.
 
         Args:
             frames: (B, T, D) float32 features.
             frame_mask: (B, T) bool, True = a frame of the video.
             target: (B, T) float32 importance in [0, 1].
-            tokens: (B, L) int64 ids of what is written about the videos; None without text.
+            tokens: (B, L) int64 ids of the videos' texts; None without text.
             token_mask: (B, L) bool, True = a token, False = padding.
-            has_text: (B,) bool, whether anything is written about a video; all when None.
-
-        Returns:
-            Scalars by name: `mse_loss`, `pairwise_loss`, `correlation_loss`, those that have a weight.
+            has_text: (B,) bool, which videos have a text; all when None.
         """
         out: SummarizerOutput = self.model(frames, frame_mask, tokens, token_mask, has_text)
         return score_terms(self.losses, out.log_scores, target, out.mask)

@@ -119,11 +119,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def read_torch_file(path: Path, *, official: bool) -> Any:
-    """The content of a torch file: tensors, plain types and `argparse.Namespace`.
-
-    Args:
-        path: The file.
-        official: Whether it may have the older forms of torch files, as official ones may.
+    """The content of a torch file: tensors, plain types and `argparse.Namespace`; older forms where it may be official.
 
     Raises:
         CheckpointError: It is damaged, or holds anything else.
@@ -180,11 +176,7 @@ def no_weight(value: object) -> str | None:
 
 
 def refuse_what_is_no_weight(state: Mapping[Any, Any], path: Path) -> None:
-    """Refuse a checkpoint with a tensor that is none.
-
-    Raises:
-        CheckpointError: With the first such tensor.
-    """
+    """Raise CheckpointError with the first tensor that is no dense tensor of finite numbers."""
     for name, value in state.items():
         if reason := no_weight(value):
             raise CheckpointError(f"{path}: the checkpoint is damaged: its tensor {name} {reason}")

@@ -49,12 +49,9 @@ class ScoreRecords(_Records[_ScoreRow]):
     """Scores and the terms of the losses, by video."""
 
     def add(self, ids: Sequence[str], scores: Sequence[Tensor], terms: Mapping[str, Tensor]) -> None:
-        """Keep a batch. A video that was seen before is not counted again.
+        """Keep B videos: a (T,) tensor of scores each, and (B,) values of each term, NaN where nothing is counted.
 
-        Args:
-            ids: B videos.
-            scores: B tensors (T,).
-            terms: (B,) values of each term, NaN where a video has nothing to count.
+        A video that was seen before is not counted again.
         """
         columns = {name: values.detach().float().cpu().tolist() for name, values in terms.items()}
         for row, video in enumerate(ids):
@@ -183,15 +180,7 @@ class ValidationRecords(_Records[dict[str, Any]]):
         return out
 
     def retrieval(self, pair_scores: PairScores, candidates: int) -> Retrieval | None:
-        """Score every video against every text.
-
-        Args:
-            pair_scores: How.
-            candidates: The first so many videos by id, at most.
-
-        Returns:
-            The scores; None where no video has its own text.
-        """
+        """Score the first `candidates` videos by id against all their texts; None where no video has its own text."""
         ids = sorted(video for video, columns in self._rows.items() if {"video", "text"} <= set(columns))[:candidates]
         if not ids:
             return None
