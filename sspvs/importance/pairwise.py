@@ -87,7 +87,7 @@ def pairwise_terms(
         block_rows = max(memory_bytes // (8 * count * matrices), 1)
         block_rows = min(block_rows, _GPU_BLOCK_ROWS if on_gpu else _CPU_BLOCK_ROWS, count)
     if on_gpu:
-        return _terms_on_gpu(points, anchors, neighbours, consistency, block_rows, device)
+        return terms_on_gpu(points, anchors, neighbours, consistency, block_rows, device)
     return _terms(points, anchors, neighbours, consistency, block_rows)
 
 
@@ -163,7 +163,7 @@ def _on_gpu(device: str, count: int) -> bool:
     return available
 
 
-def _terms_on_gpu(
+def terms_on_gpu(
     points: Points, anchors: Points | None, neighbours: int, consistency: bool, block_rows: int, device: str
 ) -> Terms:
     """As `_terms`; `device` is a torch device, or `auto` for the current GPU."""

@@ -1,4 +1,4 @@
-"""What a tokenizer is."""
+"""The tokenizers of the text towers."""
 
 from __future__ import annotations
 
@@ -8,46 +8,45 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from sspvs.errors import MissingExtraError, WeightsNotFoundError, first_line
 from sspvs.weights.clip import PREFIX, open_clip_tokenizer
 from sspvs.weights.digest import hub_offline
 from sspvs.weights.minilm import tokenizer_file
 
+N_SPECIAL = 4
+_PIECES = re.compile(r"\w+|[^\w\s]")
+_VERY_LONG = 1 << 30
+_BERT = ("bert-base-uncased", "google-bert/bert-base-uncased")
+logger = logging.getLogger(__name__)
 
-class Tokenizer(Protocol):
-    """Words to ids, and the ids that frame them. Picklable: loaders hand it to their worker processes."""
 
-    @property
-    def name(self) -> str:
-        """The text tower's name that it was loaded for."""
+class Tokenizer:
+    """Words to ids, and the ids that frame them. Picklable: loaders hand it to their worker processes.
 
-    @property
-    def vocab_size(self) -> int:
-        """Number of ids: all of them are below."""
+    Attributes:
+        name: The text tower's name that it was loaded for.
+        vocab_size: Number of ids: all of them are below.
+        cls_id: First token of every text.
+        sep_id: Between two fields.
+        end_id: After the last field: the separator again, or the model's own end of a text.
+        pad_id: Where there is no token.
+    """
 
-    @property
-    def cls_id(self) -> int:
-        """First token of every text."""
-
-    @property
-    def sep_id(self) -> int:
-        """Between two fields."""
-
-    @property
-    def end_id(self) -> int:
-        """After the last field: the separator again, or the model's own end of a text."""
-
-    @property
-    def pad_id(self) -> int:
-        """Where there is no token."""
+    name: str
+    vocab_size: int
+    cls_id: int
+    sep_id: int
+    end_id: int
+    pad_id: int
 
     def encode(self, text: str) -> list[int]:
         """The ids of a text's words, without any that frame them."""
+        raise NotImplementedError
 
 
-class ClipTokenizer:
+class ClipTokenizer(Tokenizer):
     """An open_clip model's tokenizer.
 
     Args:
@@ -94,12 +93,8 @@ class ClipTokenizer:
         return list(self._tokenizer.encode(self._tokenizer.clean_fn(text)))
 
 
-N_SPECIAL = 4
-_PIECES = re.compile(r"\w+|[^\w\s]")
-
-
 @dataclass(frozen=True)
-class HashingTokenizer:
+class HashingTokenizer(Tokenizer):
     """Lower-cased words and single punctuation marks, each hashed into one of `vocab_size - 4` buckets.
 
     The same word has the same id on every machine and in every run. Ids 0 to 3 are [PAD], [CLS], [SEP] and one that
@@ -115,15 +110,11 @@ class HashingTokenizer:
     pad_id: int = 0
     cls_id: int = 1
     sep_id: int = 2
+    end_id: int = 2
 
     def __post_init__(self) -> None:
         if self.vocab_size <= N_SPECIAL:
             raise ValueError(f"vocab_size must be above {N_SPECIAL}, got {self.vocab_size}")
-
-    @property
-    def end_id(self) -> int:
-        """The separator."""
-        return self.sep_id
 
     def encode(self, text: str) -> list[int]:
         """Ids of the words and punctuation marks; compatibility forms of letters count as the same."""
@@ -136,10 +127,7 @@ def _bucket(piece: str, buckets: int) -> int:
     return int.from_bytes(digest, "little") % buckets
 
 
-_VERY_LONG = 1 << 30
-
-
-class HuggingFaceTokenizer:
+class HuggingFaceTokenizer(Tokenizer):
     """The tokenizer of any Hugging Face encoder.
 
     Args:
@@ -167,13 +155,8 @@ class HuggingFaceTokenizer:
         self._tokenizer: Any = tokenizer
         self.vocab_size = len(tokenizer)
         self.cls_id = _first_of(tokenizer, name, "cls_token_id", "bos_token_id")
-        self.sep_id = _first_of(tokenizer, name, "sep_token_id", "eos_token_id")
+        self.sep_id = self.end_id = _first_of(tokenizer, name, "sep_token_id", "eos_token_id")
         self.pad_id = _first_of(tokenizer, name, "pad_token_id")
-
-    @property
-    def end_id(self) -> int:
-        """The separator."""
-        return self.sep_id
 
     def encode(self, text: str) -> list[int]:
         """Ids of the text's pieces."""
@@ -188,7 +171,7 @@ def _first_of(tokenizer: Any, name: str, *kinds: str) -> int:
     raise ValueError(f"the tokenizer of '{name}' has no {' or '.join(kinds)}; take an encoder that has")
 
 
-class BertTokenizer:
+class BertTokenizer(Tokenizer):
     """The vocabulary of bert-base-uncased, 30,522 pieces.
 
     Args:
@@ -211,11 +194,7 @@ class BertTokenizer:
         inner.no_padding()
         self.vocab_size = int(inner.get_vocab_size())
         self.cls_id, self.sep_id, self.pad_id = (int(inner.token_to_id(token)) for token in ("[CLS]", "[SEP]", "[PAD]"))
-
-    @property
-    def end_id(self) -> int:
-        """The separator."""
-        return self.sep_id
+        self.end_id = self.sep_id
 
     def encode(self, text: str) -> list[int]:
         """Ids of the word pieces."""
@@ -225,10 +204,6 @@ class BertTokenizer:
         """Their text: lower case, as BERT reads it; [PAD], [CLS] and [SEP] are dropped."""
         text: str = self._tokenizer.decode([int(token) for token in ids], skip_special_tokens=True)
         return text
-
-
-logger = logging.getLogger(__name__)
-_BERT = ("bert-base-uncased", "google-bert/bert-base-uncased")
 
 
 def load_tokenizer(encoder: str, *, download: bool = False, vocab_size: int | None = None) -> Tokenizer:

@@ -74,7 +74,7 @@ class TrainedScorer:
         """As `Scorer`: they must be made as those it was trained on."""
         if self.expects is None:
             whose = "nor do these features" if found is None else f"and {where} has features of {found.backbone}"
-            return f"{self.name} does not say what made the features it was trained on, {whose}: nobody checked"
+            return f"{self.name} does not say what made the features it was trained on, {whose}: this was not checked"
         if found is not None and is_synthetic(self.expects) and found != self.expects:
             raise FingerprintMismatchError(
                 f"{where}: {self.name} was trained on a synthetic world ('{self.expects.backbone}', weights "
@@ -104,10 +104,8 @@ class SummarizerScorer(TrainedScorer):
         how: As `TrainedScorer`.
     """
 
-    def __init__(
-        self, task: SummarizeTask, *, name: str, source: str, digest: str, device: str = "auto", download: bool = False
-    ) -> None:
-        super().__init__(task, name=name, source=source, digest=digest, device=device)
+    def __init__(self, task: SummarizeTask, *, download: bool = False, **how: str) -> None:
+        super().__init__(task, **how)
         self._download = download
         self._fields = settings_from(TextSettings, self._hparams["text_fields"])
         self._model = task.model
@@ -158,7 +156,7 @@ class SummarizerScorer(TrainedScorer):
                 f"{self.name} does not read {' and '.join(unread)}: it was trained with {', '.join(self.text_fields)}; "
                 "put the text there"
             )
-        self._tokenizer  # noqa: B018  loaded now, so that a missing one is told before anything is computed
+        self._tokenizer  # noqa: B018  loaded now, so that a missing one is reported before anything is computed
 
     def notes(self, text: TextFields) -> tuple[str, ...]:
         """As `Scorer`: a checkpoint that reads text and is given none."""
@@ -238,24 +236,18 @@ class RefinedScorer(TrainedScorer):
     title_as_query = False
 
     def __init__(
-        self,
-        task: RefineTask,
-        *,
-        name: str,
-        source: str,
-        digest: str,
-        device: str = "auto",
-        combine: Combine | None = None,
-        post: Post | None = None,
+        self, task: RefineTask, *, combine: Combine | None = None, post: Post | None = None, **how: str
     ) -> None:
-        super().__init__(task, name=name, source=source, digest=digest, device=device)
+        super().__init__(task, **how)
         if combine is not None and "uniqueness" in term_names(combine) and not task.losses.uniqueness:
             raise ValueError(
-                f"combine {combine} needs uniqueness, which {name} did not learn; take one of a, g, ag, or train with "
+                f"combine {combine} needs uniqueness, which {self.name} did not learn; take one of a, g, ag, or train with "
                 "losses.uniqueness above 0"
             )
         own = task.scoring
-        self._scoring = replace(own, combine=combine or own.combine, post=post or own.post, device=device)
+        self._scoring = replace(
+            own, combine=combine or own.combine, post=post or own.post, device=how.get("device", "auto")
+        )
         self._model = task.model
 
     @property
