@@ -1,6 +1,7 @@
-"""Coarse alignment: does this text belong to this video?
+"""The objectives of pretraining: coarse alignment of videos and texts, fine alignment of frames and words, recovery.
 
-Axis letters: B batch of this process, W processes, D width.
+Axis letters: B batch of this process, W processes, X video states, L tokens, M masked frames, D width, P all texts, C
+texts at a time.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from sspvs.losses.gather import gather_rows, gather_texts, global_mean, next_texts, own_rows, processes
+
+_FAR = 8.0  # beyond any squared distance of unit vectors (at most 4)
+_LOWEST = -2.0  # below any cosine
 
 
 def matching_loss(logits: Tensor, is_match: Tensor) -> Tensor:
@@ -87,7 +91,7 @@ class SigmoidContrastiveLoss(nn.Module):
 
 
 def softmax_both_ways(to_text: Tensor, to_video: Tensor, is_match: Tensor | None) -> Tensor:
-    """Cross-entropy of this process' rows among everybody's.
+    """Cross-entropy of this process' rows among those of all processes.
 
     Args:
         to_text: (B, W B) logits of each video for all texts.
@@ -104,9 +108,6 @@ def softmax_both_ways(to_text: Tensor, to_video: Tensor, is_match: Tensor | None
         return each.mean()
     weights = is_match.float()
     return global_mean((each * weights).sum(), weights.sum())
-
-
-_FAR = 8.0  # beyond any squared distance of unit vectors (at most 4)
 
 
 def squared_distances(video: Tensor, text: Tensor) -> Tensor:
@@ -210,9 +211,6 @@ def late_interaction(video: Tensor, text: Tensor, video_mask: Tensor, text_mask:
     best = cosine.masked_fill(~video_mask[:, :, None], -1.0).amax(dim=1)  # (B, L)
     words = text_mask.float()
     return (best * words).sum(dim=1) / words.sum(dim=1).clamp(min=1.0)
-
-
-_LOWEST = -2.0  # below any cosine
 
 
 class LateInteractionLoss(nn.Module):

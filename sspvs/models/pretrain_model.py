@@ -1,6 +1,6 @@
-"""What stands on the towers in pretraining: projection, matching and masked-frame heads.
+"""The pretraining model: both towers, and the heads of the objectives.
 
-Axis letters: B batch, T picks, L tokens, D width.
+Axis letters: B batch, T picks, L tokens, M masked frames, X states that words are compared with, D width, W the text's.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What every head of the summarizer is: embedded frames in, a logit per frame and stage out.
+"""The heads of the summarizer: embedded frames in, a logit per frame and stage out.
 
 Axis letters: B batch, T picks, D width, K stages.
 """
@@ -101,7 +101,7 @@ class ProgressiveHead(SummarizerHead):
 
 
 class SingleStageHead(SummarizerHead):
-    """A head with one stage and without the video tower's Transformer: it says what the frames' states are."""
+    """A head with one stage and without the video tower's Transformer: subclasses make the frames' states."""
 
     single_stage = True
 

@@ -1,4 +1,4 @@
-"""How a video's text says which of its frames matter: as published, and two ways of our own.
+"""How a video's text guides the summarizer: as published, and two ways of our own.
 
 Axis letters: B batch, T picks, L tokens, D width, K stages, H heads.
 """

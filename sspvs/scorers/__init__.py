@@ -1,6 +1,6 @@
 """What scores frames, behind one interface: the training-free importance, and trained checkpoints.
 
-`load_scorer(name)` gives one by name; `sspvs summarize` and `sspvs score` know no other way.
+`load_scorer(name)` makes one by name, for `sspvs summarize` and `sspvs score`.
 """
 
 from sspvs.scorers.backbone_choice import backbone_for

@@ -1,4 +1,4 @@
-"""Which backbone, at which rate, looks at a video for a scorer."""
+"""The backbone and the rate that make the features a scorer needs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def backbone_for(
     """The backbone and the rate that give the features a scorer needs.
 
     Args:
-        scorer: A trained one knows what its features were made with; any features suit the others.
+        scorer: A trained one needs features like those it was trained on; any suit the others.
         backbone: By name, or loaded; `auto` leaves the choice to the scorer, or else to what is on this machine.
         rate_hz: Picks per second of video; None leaves the choice to the scorer, or else 2.
         device: As in `load_backbone`.
@@ -36,8 +36,8 @@ def backbone_for(
         The backbone and the rate.
 
     Raises:
-        FingerprintMismatchError: What was asked for gives other features than those the scorer was trained on, or
-            these are of no backbone at all.
+        FingerprintMismatchError: `backbone` gives other features than those the scorer was trained on, or these are of
+            no backbone at all.
         ValueError: A backbone must be named and is not, or gives features of another width.
         WeightsNotFoundError: The backbone's weights are not on this machine.
     """

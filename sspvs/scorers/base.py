@@ -1,4 +1,4 @@
-"""What a scorer is."""
+"""The interface of scorers, and the one that needs no training."""
 
 from __future__ import annotations
 

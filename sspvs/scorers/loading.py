@@ -1,4 +1,4 @@
-"""Which scorer a checkpoint makes: by the `kind` of its folder, or by what its file was made with."""
+"""Scorers by name: the training-free importance, or what the kind of a checkpoint makes."""
 
 from __future__ import annotations
 

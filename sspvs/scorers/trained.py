@@ -1,4 +1,4 @@
-"""What scorers from checkpoints have in common: they know which features they were trained on, and take no others."""
+"""Scorers from checkpoints: each takes only features made like those it was trained on."""
 
 from __future__ import annotations
 
@@ -241,8 +241,8 @@ class RefinedScorer(TrainedScorer):
         super().__init__(task, **how)
         if combine is not None and "uniqueness" in term_names(combine) and not task.losses.uniqueness:
             raise ValueError(
-                f"combine {combine} needs uniqueness, which {self.name} did not learn; take one of a, g, ag, or train with "
-                "losses.uniqueness above 0"
+                f"combine {combine} needs uniqueness, which {self.name} did not learn; take one of a, g, ag, or train "
+                "with losses.uniqueness above 0"
             )
         own = task.scoring
         self._scoring = replace(

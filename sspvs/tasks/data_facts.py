@@ -1,4 +1,4 @@
-"""Whether a model's features and the data's were made alike."""
+"""What a data module says of its data, held against what a model needs."""
 
 from __future__ import annotations
 

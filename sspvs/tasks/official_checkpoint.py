@@ -1,4 +1,4 @@
-"""The official SSPVS checkpoint's tensor names, and where each tensor lives here."""
+"""The official SSPVS checkpoint: where its tensors live here, and the sizes that are read from them."""
 
 from __future__ import annotations
 

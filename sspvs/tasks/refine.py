@@ -1,11 +1,11 @@
-"""The terms of contrastive refinement, those that have a weight, and their weighted sum.
+"""Contrastive refinement of features, as a LightningModule.
 
 Axis letters: B clips, T frames, D raw width, E refined width, S segments of a clip, W processes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -35,6 +35,11 @@ from sspvs.tasks.saved_task import JudgedTask
 from sspvs.tasks.settings import RefineLossSettings, RefineOptimSettings, settings_from
 from sspvs.tasks.validation import ScoreRecords
 from sspvs.types import FloatArray
+
+Post: TypeAlias = Literal["summe", "tvsum", "none"]
+"""What follows the combination of terms; see `contrastive_importance`."""
+KIND = REFINE
+_REFINER, _LOSSES, _OPTIM = RefinerSettings(), RefineLossSettings(), RefineOptimSettings()
 
 
 def refine_terms(
@@ -76,9 +81,6 @@ def refine_terms(
     return {name: over(values, mask) for name, values in frames.items()}
 
 
-Post: TypeAlias = Literal["summe", "tvsum", "none"]
-
-
 @dataclass(frozen=True)
 class Scoring:
     """How refined features become scores.
@@ -116,13 +118,13 @@ class Scoring:
 
 
 class RefinedVideos(NamedTuple):
-    """What refinement says of some videos, without padding, on the CPU.
+    """Scores of some videos, without padding, on the CPU.
 
     Attributes:
         ids: The videos.
         scores: Of each (T,) float32, under the task's own combination of terms.
         curves: Of each the normalised terms that were multiplied, (T,) float32 by name.
-        variants: Combination of terms -> of each video the (T,) float32 scores under it; those that were asked for.
+        variants: Combination of terms -> of each video the (T,) float32 scores under it; those that are wanted.
     """
 
     ids: tuple[str, ...]
@@ -132,39 +134,19 @@ class RefinedVideos(NamedTuple):
 
     @classmethod
     def of(
-        cls,
-        ids: Sequence[str],
-        refined: Tensor,
-        uniqueness_logits: Tensor | None,
-        raw: Tensor,
-        mask: Tensor,
-        scoring: Scoring,
-        variants: Collection[Combine] = (),
+        cls, batch: RefineBatch, out: RefinerOutput, scoring: Scoring, variants: Collection[Combine] = ()
     ) -> RefinedVideos:
-        """What a batch's B videos got.
-
-        Args:
-            ids: B videos.
-            refined: (B, T, E).
-            uniqueness_logits: (B, T); None without a uniqueness head.
-            raw: (B, T, D).
-            mask: (B, T) bool, True = a frame of the video.
-            scoring: How features become scores.
-            variants: Other combinations of terms to be scored under.
-        """
-        unique = None if uniqueness_logits is None else uniqueness_logits.float().sigmoid()
+        """The scores of a batch of whole videos, under other combinations of terms (`variants`) as well."""
+        unique = None if out.uniqueness_logits is None else out.uniqueness_logits.float().sigmoid()
         found: dict[Combine, list[Importance]] = {name: [] for name in (scoring.combine, *variants)}
-        for row, valid in enumerate(mask.cpu()):
-            given = (
-                _array(refined[row], valid),
-                _array(raw[row], valid),
-                None if unique is None else _array(unique[row], valid),
-            )
+        for row, valid in enumerate(batch.frame_mask.cpu()):
+            unique_row = None if unique is None else _array(unique[row], valid)
+            given = (_array(out.features[row], valid), _array(batch.frames[row], valid), unique_row)
             for combine, scored in found.items():
                 scored.append(scoring.importance(*given, combine=combine))
         scores = {combine: tuple(_tensor(one.scores) for one in scored) for combine, scored in found.items()}
         return cls(
-            tuple(ids),
+            tuple(batch.ids),
             scores[scoring.combine],
             tuple({name: _tensor(curve) for name, curve in one.curves.items()} for one in found[scoring.combine]),
             {combine: scores[combine] for combine in variants},
@@ -179,12 +161,6 @@ def _array(values: Tensor, valid: Tensor) -> FloatArray:
 
 def _tensor(values: FloatArray) -> Tensor:
     return torch.from_numpy(np.asarray(values, dtype=np.float32))
-
-
-_REFINER, _LOSSES, _OPTIM = RefinerSettings(), RefineLossSettings(), RefineOptimSettings()
-
-KIND = REFINE
-"""What a checkpoint folder of this task says it is."""
 
 
 class RefineTask(JudgedTask):
@@ -294,9 +270,7 @@ class RefineTask(JudgedTask):
 
     def _scored(self, batch: RefineBatch, out: RefinerOutput, variants: Collection[Combine] = ()) -> RefinedVideos:
         self.refuse_not_finite("the scores", out.features, out.uniqueness_logits, ids=batch.ids)
-        return RefinedVideos.of(
-            batch.ids, out.features, out.uniqueness_logits, batch.frames, batch.frame_mask, self.scoring, variants
-        )
+        return RefinedVideos.of(batch, out, self.scoring, variants)
 
     def _smallest_terms(self) -> dict[str, Tensor]:
         """The terms of a clip of one frame, for their graph."""
@@ -305,16 +279,13 @@ class RefineTask(JudgedTask):
 
 
 def _refuse_what_cannot_go_together(refiner: RefinerSettings, losses: RefineLossSettings, combine: str) -> None:
-    wrong = []
     if losses.needs_uniqueness and not refiner.uniqueness:
-        wrong.append(
+        raise ValueError(
             "losses.commonness and losses.uniqueness belong to the uniqueness head: set both to 0, or "
             "refiner.uniqueness to true"
         )
-    elif "uniqueness" in term_names(combine) and not losses.uniqueness:
-        wrong.append(
+    if "uniqueness" in term_names(combine) and not losses.uniqueness:
+        raise ValueError(
             f"combine {combine} needs uniqueness, which nothing learns here: set losses.uniqueness above 0, or combine "
             "to ag"
         )
-    if wrong:
-        raise ValueError("; ".join(wrong))

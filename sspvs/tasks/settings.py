@@ -1,4 +1,4 @@
-"""What a config file says about the objectives and the optimiser; its plain form is what checkpoints hold."""
+"""Settings of the objectives and of the optimiser; their plain form is what checkpoints hold."""
 
 from __future__ import annotations
 
