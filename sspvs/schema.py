@@ -187,7 +187,7 @@ def check_arguments(function: Callable[..., Any], given: Mapping[str, Any]) -> N
         ValueError: With everything that is wrong.
     """
     hints = parameters(function)
-    refuse("", [said for name, hint in hints.items() if name in given for said in mistakes(hint, given[name], name)])
+    refuse("", [one for name, hint in hints.items() if name in given for one in mistakes(hint, given[name], name)])
 
 
 def parameters(function: Callable[..., Any]) -> Mapping[str, Any]:

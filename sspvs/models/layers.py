@@ -223,7 +223,7 @@ def masked_mean(states: Tensor, mask: Tensor) -> Tensor:
 
 
 def all_valid(mask: Tensor) -> bool:
-    """Whether nothing is padding; not asked on a GPU or while compiling, where the answer costs a halt."""
+    """Whether nothing is padding; False on a GPU or while compiling, where finding out costs a halt."""
     if mask.is_cuda or torch.compiler.is_compiling():
         return False
     return bool(mask.all())

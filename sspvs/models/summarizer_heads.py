@@ -132,7 +132,7 @@ class LinearHead(SingleStageHead):
 class AttentionHead(SingleStageHead):
     """Self-attention over the frames, added to them and normalised, then linear (after VASNet, Fajtl et al., 2018).
 
-    It knows no positions: frames in another order get the same scores, in that order.
+    It has no positions: frames in another order get the same scores, in that order.
 
     Args:
         embed_dim: D.

@@ -40,7 +40,7 @@ class Guide:
 
     Attributes:
         looks: Whether it needs `look`.
-        text_fit: (B, T) float32 how well each frame fits the text, once `look` was called; None where it is not asked.
+        text_fit: (B, T) float32 how well each frame fits the text, once `look` was called; None without it.
     """
 
     looks = False
@@ -121,7 +121,7 @@ class TextGate(TextGuidance):
     Args:
         embed_dim: D.
         num_stages: K.
-        uses_encoder: Compare the tower's states with the words; else what it is told to `look` at first.
+        uses_encoder: Compare the tower's states with the words; else what `look` is given first.
         scale: At first.
     """
 

@@ -52,7 +52,7 @@ class TextEncoder(nn.Module):
         text_dim: W.
         vocab_size: Number of token ids.
         config: What `TextEncoderSettings.config` must be for the same tower without its stored weights, plain types;
-            None where the settings say all of it. A checkpoint keeps it, and needs nobody's weights again.
+            None where the settings say all of it. A checkpoint keeps it, and needs no stored weights again.
         frozen: See `freeze`.
 
     Args:

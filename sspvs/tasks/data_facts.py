@@ -12,6 +12,9 @@ from sspvs.models.text_towers import SMALL_VOCAB_SIZE, TextEncoder
 from sspvs.tasks.settings import RefineLossSettings
 from sspvs.types import Fingerprint
 
+_log = logging.getLogger(__name__)
+_FEW = 8  # pairs in a batch
+
 
 def agreed_fingerprint(model: dict[str, Any] | None, data: object) -> dict[str, Any] | None:
     """The fingerprint of the features that model and data agree on, plain; `data` may be a `Fingerprint` or its fields.
@@ -26,16 +29,12 @@ def agreed_fingerprint(model: dict[str, Any] | None, data: object) -> dict[str, 
         return dict(given)
     differing = sorted(key for key in {*model, *given} if model.get(key) != given.get(key))
     if differing:
-        told = "; ".join(f"{key} {model.get(key)!r} against {given.get(key)!r}" for key in differing)
+        pairs = "; ".join(f"{key} {model.get(key)!r} against {given.get(key)!r}" for key in differing)
         raise FingerprintMismatchError(
-            f"the model was trained on other features than these: {told}; extract them as the model's were, or train a "
-            "new one"
+            f"the model was trained on other features than these: {pairs}; extract them as the model's were, or train "
+            "a new one"
         )
     return model
-
-
-_log = logging.getLogger(__name__)
-_FEW = 8  # pairs in a batch
 
 
 def refuse_other_data(
@@ -119,12 +118,12 @@ def refuse_idle_terms(data: object, losses: RefineLossSettings, processes: int) 
         )
     if losses.uniformity and frames < 2:
         idle["uniformity"] = "a clip of data.clip_frames 1 has no other frame; raise it"
-    told = "; ".join(f"losses.{name} is 0 throughout: {why}" for name, why in idle.items())
+    message = "; ".join(f"losses.{name} is 0 throughout: {why}" for name, why in idle.items())
     working = {name for name in ("alignment", "uniformity", "commonness") if getattr(losses, name)} - set(idle)
     if not working:
-        raise ValueError(told)
-    if told:
-        _log.warning("%s", told)
+        raise ValueError(message)
+    if message:
+        _log.warning("%s", message)
     if losses.needs_uniqueness and batch * processes < 2:
         _log.warning(
             "losses.commonness and losses.uniqueness compare frames with the clips of their batch, and data.batch_size "

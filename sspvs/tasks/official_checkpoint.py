@@ -37,6 +37,10 @@ _PREFIXES = {
 _NOT_WEIGHTS = re.compile(r"(^pos_encoder\.pe|position_ids|token_type_ids)$")  # tables that are computed
 _STAGE = re.compile(r"^score_predict\.(\d+)\.1\.(weight|bias)$")
 _STAGES = "head.stages."
+_VECTORS = {"v_cls.weight": "video_encoder.cls", "v_mask.weight": "mask_vector"}
+_BERT_HEAD = 64  # of every published BERT size
+_ENCODER = "transformer_encoder.layers."
+_BERT_LAYER = "bert_encoder.layer."
 
 
 @dataclass
@@ -63,23 +67,15 @@ def translate(state: Mapping[str, Tensor]) -> Translated:
     out = Translated()
     for full_name, tensor in state.items():
         name = full_name.removeprefix(PREFIX)
-        stage = _STAGE.match(name)
-        if stage:
-            ours = f"{_STAGES}{stage[1]}.{stage[2]}"
-            out.stages[ours], out.official[ours] = tensor, full_name
-        elif _NOT_WEIGHTS.search(name):
+        ours = _our_name(name)
+        if _NOT_WEIGHTS.search(name):
             out.computed.append(full_name)
-        elif name in ("v_cls.weight", "v_mask.weight"):
-            ours = "video_encoder.cls" if name == "v_cls.weight" else "mask_vector"
-            out.pretrain[ours] = tensor.reshape(-1)
-            out.official[ours] = full_name
+        elif ours is None:
+            out.unknown.append(full_name)
         else:
-            ours_or_none = _our_name(name)
-            if ours_or_none is None:
-                out.unknown.append(full_name)
-            else:
-                out.pretrain[ours_or_none] = tensor
-                out.official[ours_or_none] = full_name
+            place = out.stages if ours.startswith(_STAGES) else out.pretrain
+            place[ours] = tensor.reshape(-1) if name in _VECTORS else tensor
+            out.official[ours] = full_name
     return out
 
 
@@ -97,33 +93,33 @@ def official_name(ours: str) -> str:
     if ours.startswith(_STAGES):
         number, _, part = ours.removeprefix(_STAGES).partition(".")
         return f"{PREFIX}score_predict.{number}.1.{part}"
-    if ours in ("video_encoder.cls", "mask_vector"):
-        return PREFIX + ("v_cls.weight" if ours == "video_encoder.cls" else "v_mask.weight")
+    for theirs, vector in _VECTORS.items():
+        if ours == vector:
+            return PREFIX + theirs
+    back = {value: key for key, value in _LAYER.items()}
     for theirs, beginning in _PREFIXES.items():
         if ours.startswith(beginning):
-            rest = ours.removeprefix(beginning)
-            if theirs.startswith("transformer"):
-                number, _, inner = rest.partition(".")
-                back = {value: key for key, value in _LAYER.items()}
-                rest = f"{number}.{back.get(inner, inner)}"
-            return PREFIX + theirs + rest
+            return PREFIX + theirs + _rest(theirs, ours.removeprefix(beginning), back)
     return f"?{ours}"
 
 
 def _our_name(name: str) -> str | None:
+    if stage := _STAGE.match(name):
+        return f"{_STAGES}{stage[1]}.{stage[2]}"
+    if name in _VECTORS:
+        return _VECTORS[name]
     for theirs, ours in _PREFIXES.items():
         if name.startswith(theirs):
-            rest = name.removeprefix(theirs)
-            number, _, inner = rest.partition(".")
-            if theirs.startswith("transformer"):
-                rest = f"{number}.{_LAYER.get(inner, inner)}"
-            return ours + rest
+            return ours + _rest(theirs, name.removeprefix(theirs), _LAYER)
     return None
 
 
-_BERT_HEAD = 64  # of every published BERT size
-_ENCODER = "transformer_encoder.layers."
-_BERT_LAYER = "bert_encoder.layer."
+def _rest(theirs: str, rest: str, names: Mapping[str, str]) -> str:
+    """What follows a prefix, renamed within Transformer layers."""
+    if not theirs.startswith("transformer"):
+        return rest
+    number, _, inner = rest.partition(".")
+    return f"{number}.{names.get(inner, inner)}"
 
 
 def infer_video(state: Mapping[str, Tensor], *, num_heads: int | None, position_weight: float) -> VideoEncoderSettings:

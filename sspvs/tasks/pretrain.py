@@ -59,7 +59,7 @@ class PretrainTask(SavedTask):
         local_radius: Frames on each side that recover a masked one.
         retrieval_candidates: Validation retrieves among so many videos at most.
         compile_model: Compile the model with torch.compile when training starts.
-        feature_fingerprint: What made the features, when known; taken from the data where it knows.
+        feature_fingerprint: What made the features, when known; taken from the data where it has one.
     """
 
     kind = KIND
@@ -85,7 +85,7 @@ class PretrainTask(SavedTask):
         video, text = settings_from(VideoEncoderSettings, video), settings_from(TextEncoderSettings, text)
         self.losses, self.optim = settings_from(LossSettings, losses), settings_from(OptimSettings, optim)
         tower = build_text_encoder(text)
-        # With the tower's sizes written down nobody's stored weights are needed to build it again.
+        # With the tower's sizes written down it can be built again without its stored weights.
         text = replace(text, config=tower.config) if tower.config is not None else text
         width = self.losses.contrastive_dim if self.losses.contrastive else None
         self.model = PretrainModel(

@@ -20,7 +20,7 @@ Beta = Annotated[float, Range(least=0, below=1)]
 
 @dataclass(frozen=True)
 class LossSettings(Settings):
-    """The objectives and their weights, as published (Li et al., WACV 2023) unless said otherwise."""
+    """The objectives and their weights, as published (Li et al., WACV 2023) unless noted otherwise."""
 
     group = "losses"
 

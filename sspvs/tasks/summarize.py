@@ -179,7 +179,7 @@ class SummarizeTask(JudgedTask):
         tower: TextEncoder | None = None
         if summarizer.text_guidance != "none":
             tower = build_text_encoder(text)
-            # With the tower's sizes written down nobody's stored weights are needed to build it again.
+            # With the tower's sizes written down it can be built again without its stored weights.
             text = replace(text, config=tower.config) if tower.config is not None else text
         self.model = Summarizer(VideoEncoder(video), summarizer, tower)
         self.handover_report: LoadReport | None = None
