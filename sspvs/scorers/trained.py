@@ -18,7 +18,7 @@ from sspvs.importance.terms import Combine, term_names
 from sspvs.models.fast_linear import use_fast_linears
 from sspvs.models.tokenizers import Tokenizer, load_tokenizer
 from sspvs.scorers.backbone_choice import is_synthetic
-from sspvs.scorers.base import is_given
+from sspvs.scorers.base import Scorer, is_given
 from sspvs.sharing import checkpoint_name
 from sspvs.table import check_fingerprint
 from sspvs.table.text import FIELDS, TextFields, TextSettings, assemble_tokens, tokenize
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from sspvs.tasks.summarize import SummarizeTask
 
 
-class TrainedScorer:
+class TrainedScorer(Scorer):
     """A checkpoint as a scorer.
 
     Args:
@@ -59,11 +59,6 @@ class TrainedScorer:
         task.model.eval().to(self._device)
         if self._device.type == "cpu":
             use_fast_linears(task.model)
-
-    @property
-    def feature_dim(self) -> int | None:
-        """D of the features it was trained on."""
-        raise NotImplementedError
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -109,24 +104,10 @@ class SummarizerScorer(TrainedScorer):
         self._download = download
         self._fields = settings_from(TextSettings, self._hparams["text_fields"])
         self._model = task.model
-
-    @property
-    def feature_dim(self) -> int | None:
-        """D of the features it was trained on."""
-        width: int = self._model.video_encoder.settings.feature_dim
-        return width
-
-    @property
-    def text_fields(self) -> tuple[str, ...]:
-        """As `Scorer`: those that it was trained with; none without text guidance."""
-        if self._model.text_encoder is None:
-            return ()
-        return tuple(name for name, length in zip(FIELDS, self._fields.lengths, strict=True) if length)
-
-    @property
-    def title_as_query(self) -> bool:
-        """As `Scorer`."""
-        return bool(self._hparams["title_as_query"])
+        self.feature_dim = task.model.video_encoder.settings.feature_dim
+        self.title_as_query = bool(self._hparams["title_as_query"])
+        if task.model.text_encoder is not None:  # without text guidance nothing is read
+            self.text_fields = tuple(name for name, n in zip(FIELDS, self._fields.lengths, strict=True) if n)
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -232,9 +213,6 @@ class RefinedScorer(TrainedScorer):
         ValueError: The checkpoint has learned no uniqueness, or as in `TrainedScorer`.
     """
 
-    text_fields: tuple[str, ...] = ()
-    title_as_query = False
-
     def __init__(
         self, task: RefineTask, *, combine: Combine | None = None, post: Post | None = None, **how: str
     ) -> None:
@@ -249,30 +227,12 @@ class RefinedScorer(TrainedScorer):
             own, combine=combine or own.combine, post=post or own.post, device=how.get("device", "auto")
         )
         self._model = task.model
-
-    @property
-    def feature_dim(self) -> int | None:
-        """D of the features it was trained on."""
-        width: int = self._hparams["refiner"]["feature_dim"]
-        return width
+        self.feature_dim = self._hparams["refiner"]["feature_dim"]
 
     @property
     def settings(self) -> Mapping[str, Any]:
         """As `Scorer`: which checkpoint, and what its features become."""
         return {**super().settings, "combine": self._scoring.combine, "post": self._scoring.post}
-
-    def check_text(self, text: TextFields) -> None:
-        """Nothing is read.
-
-        Raises:
-            ValueError: There is text.
-        """
-        if is_given(text):
-            raise ValueError(f"{self.name} reads no text; leave it out, or take a checkpoint with text guidance")
-
-    def notes(self, text: TextFields) -> tuple[str, ...]:  # noqa: ARG002
-        """None."""
-        return ()
 
     def score(self, features: FrameFeatures, text: TextFields | None = None) -> Importance:
         """As `Scorer`; the curves are the normalised terms that were multiplied.

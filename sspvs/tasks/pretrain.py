@@ -87,7 +87,7 @@ class PretrainTask(SavedTask):
         tower = build_text_encoder(text)
         # With the tower's sizes written down it can be built again without its stored weights.
         text = replace(text, config=tower.config) if tower.config is not None else text
-        width = self.losses.contrastive_dim if self.losses.contrastive else None
+        width = self.losses.contrastive_dim if self.losses.projects else None
         self.model = PretrainModel(
             VideoEncoder(video), tower, dropout, local_radius, width, frames_alone=self.losses.frames_alone
         )

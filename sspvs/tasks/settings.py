@@ -89,6 +89,12 @@ class LossSettings(Settings):
         return kind is not None and kind.contrasts
 
     @property
+    def projects(self) -> bool:
+        """Whether the coarse objective compares vectors in the contrastive space."""
+        kind = self.kind("coarse")
+        return kind is not None and kind.compares == "projected"
+
+    @property
     def drawing(self) -> tuple[str, ...]:
         """The coarse and the fine objective, those that learn nothing without mismatched texts."""
         found = {self.coarse: self.kind("coarse"), self.fine: self.kind("fine")}
