@@ -82,16 +82,13 @@ class MaskedFrameHead(nn.Module):
         self.mixing = nn.Sequential(nn.Linear(embed_dim, mixing_dim), nn.ReLU(), nn.Linear(mixing_dim, 2))
 
     def forward(self, frames: Tensor, frame_mask: Tensor, encoded: Tensor, masked_index: Tensor) -> Tensor:
-        """Recover M masked frames of each video.
+        """(B, M, feature_dim) recovered frames.
 
         Args:
             frames: (B, T, D) what the encoder was given: the mask vector at the masked frames.
             frame_mask: (B, T) bool, True = valid.
             encoded: (B, T, D) the encoder's states of the frames.
             masked_index: (B, M) positions.
-
-        Returns:
-            (B, M, feature_dim).
         """
         states = encoded.gather(1, masked_index[..., None].expand(-1, -1, encoded.shape[-1]))  # (B, M, D)
         weights = self.mixing(states).softmax(dim=-1)  # (B, M, 2)

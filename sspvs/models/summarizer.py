@@ -198,15 +198,10 @@ class Window(NamedTuple):
 
 
 def windows_of(length: int, max_frames: int, overlap: int) -> list[Window]:
-    """The windows of a video.
+    """The windows of a video, each starting `max_frames - overlap` after the one before.
 
-    Each starts `max_frames - overlap` after the one before. The last one is shifted to the left, so that it has full
-    length, and sees more frames before its seam than the overlap; the seam stays where it would have been.
-
-    Args:
-        length: Frames of the video, at least 1.
-        max_frames: Frames of a window.
-        overlap: Frames over which two windows are faded into each other, at most half of `max_frames`.
+    The last one is shifted to the left, so that it has full length, and sees more frames before its seam than the
+    overlap; the seam stays where it would have been. The overlap is at most half of `max_frames`.
     """
     if not 0 <= overlap <= max_frames // 2:
         raise ValueError(f"overlap must be at least 0 and at most half of max_frames {max_frames}, got {overlap}")

@@ -47,12 +47,7 @@ class Guide:
     text_fit: Tensor | None = None
 
     def look(self, encoded: Tensor, frame_mask: Tensor) -> None:
-        """Look at the video before the first stage scores.
-
-        Args:
-            encoded: (B, T, D) states of the tower for the embedded frames.
-            frame_mask: (B, T) bool, True = a frame of the video.
-        """
+        """Look at the (B, T, D) states of the tower for the embedded frames before the first stage scores."""
 
     def states(self, stage: int, states: Tensor) -> Tensor:  # noqa: ARG002
         """(B, T, D) states of a stage, guided."""

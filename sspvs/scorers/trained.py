@@ -41,10 +41,6 @@ class TrainedScorer(Scorer):
         digest: SHA-256 of its weights file.
         device: `auto`, `cpu`, `cuda`, `cuda:1`.
 
-    Attributes:
-        name: As given.
-        expects: What made the features it was trained on; None when unknown.
-
     Raises:
         ValueError: The device is unknown or not there.
     """

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -75,7 +74,6 @@ _REGISTERED: Mapping[str, Registry[Any]] = {
 _MOST_MISTAKES = 5
 _SPARE_BYTES = 512 * 2**20
 """What a task may have beside its checkpoint's tensors: tables that are computed, a tower that is not loaded."""
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -165,14 +163,12 @@ class Checkpoint:
         content = read_torch_file(path, official=OFFICIAL in kinds)
         parts = content if isinstance(content, dict) else {}
         settings, state = parts.get("hyper_parameters"), parts.get("state_dict")
-        if OFFICIAL in kinds or (
-            isinstance(state, Mapping) and any(str(one).startswith(OFFICIAL_PREFIX) for one in state)
-        ):
-            if kinds and OFFICIAL not in kinds:
-                raise CheckpointError(
-                    f"{path}: an official SSPVS checkpoint; `sspvs import` makes a folder of it first"
-                )
-            return cls(str(path), path, OFFICIAL, _plain(settings), None, {}, _official_state(path, state))
+        official = isinstance(state, Mapping) and any(str(name).startswith(OFFICIAL_PREFIX) for name in state)
+        if official and kinds and OFFICIAL not in kinds:
+            raise CheckpointError(f"{path}: an official SSPVS checkpoint; `sspvs import` makes a folder of ours of it")
+        if official or OFFICIAL in kinds:
+            options = _plain(settings) if isinstance(settings, (Mapping, argparse.Namespace)) else {}
+            return cls(str(path), path, OFFICIAL, options, None, {}, _official_state(path, state))
         if not isinstance(settings, Mapping) or not isinstance(state, Mapping):
             raise CheckpointError(
                 f"{path}: a torch file, but no Lightning checkpoint of sspvs: hyper_parameters or state_dict are not "
@@ -183,12 +179,10 @@ class Checkpoint:
         refuse_what_is_no_weight(state, path)
         own = parts.get("sspvs")
         stored = own if isinstance(own, Mapping) else {}
-        kind = stored.get("kind", next((kind for kind, sign in _SIGNS.items() if sign in settings), None))
-        if kind not in _TASKS or (kinds and kind not in kinds):
+        kind = str(stored.get("kind", next((kind for kind, sign in _SIGNS.items() if sign in settings), None)))
+        if kind not in (expected := [one for one in kinds or _TASKS if one in _TASKS]):
             what = f"of kind '{kind}'" if kind in _TASKS else "of no task of sspvs"
-            raise CheckpointError(
-                f"{path}: a Lightning checkpoint, but {what}; expected {' or '.join(kinds or _TASKS)}"
-            )
+            raise CheckpointError(f"{path}: a Lightning checkpoint, but {what}; expected {' or '.join(expected)}")
         settings = {name: value for name, value in settings.items() if not name.startswith("_")}  # Lightning's own
         version = stored.get("version")
         return cls(str(path), path, kind, settings, version if isinstance(version, str) else None, {}, dict(state))
@@ -269,9 +263,8 @@ def save_folder(
     from safetensors.torch import save
 
     unique, tied = untied(state)
-    config = _Config(
-        kind, VERSION, sspvs.__version__, dict(settings), None if fingerprint is None else {**fingerprint}, tied
-    )
+    known = None if fingerprint is None else dict(fingerprint)
+    config = _Config(kind, VERSION, sspvs.__version__, dict(settings), known, tied)
     text = json.dumps(vars(config), indent=2) + "\n"
     with made_folder(folder), together(seal=folder / CONFIG):
         write_bytes(folder / WEIGHTS, save(unique))  # its own writer puts a file of another mode in the place of ours

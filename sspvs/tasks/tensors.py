@@ -52,10 +52,10 @@ class LoadReport:
         strict: bool = True,
         level: int = logging.WARNING,
     ) -> LoadReport:
-        """Load what fits, and report what became of everything.
+        """Load what fits into a model, unchanged when this raises, and report what became of everything.
 
         Args:
-            model: Takes the tensors; unchanged when this raises.
+            model: Takes the tensors.
             state: Tensors by name.
             where: For messages.
             strict: Refuse missing and unexpected tensors. Shapes that differ, and loading nothing, are always refused.

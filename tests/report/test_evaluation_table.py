@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import get_args
 
 import numpy as np
 import pytest
@@ -14,7 +13,6 @@ from sspvs.benchmark.rows import refined_row
 from sspvs.evaluation.protocol import PROTOCOLS
 from sspvs.evaluation.published import PublishedResult, published_results
 from sspvs.evaluation.results import METRICS
-from sspvs.importance.contrastive import Combine
 from sspvs.report.evaluation_columns import F1, Block, Column, Figure, Row, interval, number
 from sspvs.report.evaluation_table import comparison_table, render_markdown, render_text
 
@@ -41,7 +39,7 @@ def test_methods_come_first_then_the_baselines_then_what_was_published() -> None
     ]
 
 
-@pytest.mark.parametrize("combine", get_args(Combine))
+@pytest.mark.parametrize("combine", ["a", "g", "h", "ag", "ah", "gh", "agh"])
 @pytest.mark.parametrize("beside", [False, True])
 def test_each_combination_of_terms_is_explained(combine: str, beside: bool) -> None:
     known = {"a": "local dissimilarity", "g": "global consistency", "h": "uniqueness"}

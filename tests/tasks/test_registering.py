@@ -3,6 +3,7 @@ trains them, checkpoints bring them back, and where they are not registered one 
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -290,3 +291,32 @@ def test_a_file_of_lightning_stores_its_kind(tmp_path: Path) -> None:
     assert (older.kind, older.version) == ("sspvs.refine", None)
     assert "fast_linears" not in older.checked().settings
     assert RefineTask.from_pretrained(file).hparams == RefineTask.from_pretrained(run / "pretrained" / "last").hparams
+
+
+def test_an_official_file_is_opened_by_the_same_door(tmp_path: Path) -> None:
+    state = {
+        "video_model.v_cls.weight": torch.ones(1, 4),
+        "video_model.half": torch.ones(2).half(),
+        "other": torch.ones(1),
+    }
+    content = {"state_dict": state, "hyper_parameters": argparse.Namespace(lr=1e-4, inner={"a": (1, "b")}, odd=1j)}
+    torch.save(content, tmp_path / "pretrained_model.ckpt")
+    opened = Checkpoint.open(tmp_path / "pretrained_model.ckpt")
+    assert (opened.kind, opened.version, opened.fingerprint) == ("official", None, None)
+    assert opened.settings == {"lr": 1e-4, "inner": {"a": [1, "b"]}, "odd": "1j"}
+    assert set(opened.state) == {"video_model.v_cls.weight", "video_model.half"}
+    assert opened.state["video_model.half"].dtype == torch.float32
+    with pytest.raises(
+        CheckpointError, match="an official SSPVS checkpoint; `sspvs import` makes a folder of ours of it"
+    ):
+        load_scorer(tmp_path / "pretrained_model.ckpt")
+    torch.save({**content, "hyper_parameters": None}, tmp_path / "bare.ckpt")
+    assert Checkpoint.open(tmp_path / "bare.ckpt").settings == {}
+
+
+def test_a_stored_kind_of_another_type_is_refused(tmp_path: Path) -> None:
+    for kind in (["sspvs.refine"], "sspvs.other", None, 3):
+        content = {"state_dict": {}, "hyper_parameters": {"refiner": {}}, "sspvs": {"kind": kind}}
+        torch.save(content, tmp_path / "x.ckpt")
+        with pytest.raises(CheckpointError, match="a Lightning checkpoint, but of no task of sspvs"):
+            Checkpoint.open(tmp_path / "x.ckpt")
