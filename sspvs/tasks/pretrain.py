@@ -5,7 +5,7 @@ Axis letters: B batch, T picks, L tokens, M masked frames, D feature width.
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
@@ -22,7 +22,7 @@ from sspvs.tasks.checkpoint import PRETRAIN
 from sspvs.tasks.data_facts import refuse_single_pairs
 from sspvs.tasks.objectives import Objectives, Pairs, contrastive_vectors, embed, evidence, pair_scorer
 from sspvs.tasks.saved_task import STAGES, SavedTask
-from sspvs.tasks.settings import LossSettings, OptimSettings, settings_from
+from sspvs.tasks.settings import LossSettings, OptimSettings, plain_arguments, settings_from
 from sspvs.tasks.validation import Retrieval, ValidationRecords
 
 _VIDEO, _TEXT, _LOSSES, _OPTIM = VideoEncoderSettings(), TextEncoderSettings(), LossSettings(), OptimSettings()
@@ -92,19 +92,8 @@ class PretrainTask(SavedTask):
             VideoEncoder(video), tower, dropout, local_radius, width, frames_alone=self.losses.frames_alone
         )
         self.objectives = Objectives(self.losses)
-        self.save_hyperparameters(
-            {
-                "video": asdict(video),
-                "text": asdict(replace(text, download=False)),
-                "losses": asdict(self.losses),
-                "optim": asdict(self.optim),
-                "dropout": dropout,
-                "local_radius": local_radius,
-                "retrieval_candidates": retrieval_candidates,
-                "compile_model": compile_model,
-                "feature_fingerprint": feature_fingerprint,
-            }
-        )
+        settled = {"text": replace(text, download=False), "losses": self.losses, "optim": self.optim}
+        self.save_hyperparameters(plain_arguments(PretrainTask, {**locals(), **settled}))
         self.retrieval_candidates = retrieval_candidates
         self.compile_model = compile_model
         self.records = ValidationRecords()

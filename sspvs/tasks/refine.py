@@ -6,7 +6,7 @@ Axis letters: B clips, T frames, D raw width, E refined width, S segments of a c
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -32,7 +32,7 @@ from sspvs.schema import check_arguments
 from sspvs.tasks.checkpoint import REFINE
 from sspvs.tasks.data_facts import refuse_idle_terms, refuse_other_width
 from sspvs.tasks.saved_task import JudgedTask
-from sspvs.tasks.settings import RefineLossSettings, RefineOptimSettings, settings_from
+from sspvs.tasks.settings import RefineLossSettings, RefineOptimSettings, plain_arguments, settings_from
 from sspvs.tasks.validation import ScoreRecords
 from sspvs.types import FloatArray
 
@@ -208,18 +208,8 @@ class RefineTask(JudgedTask):
         _refuse_what_cannot_go_together(refiner, self.losses, combine)
         self.scoring = Scoring(combine, post, self.losses.neighbour_fraction)
         self.model = Refiner(refiner, unit_length=unit_length)
-        self.save_hyperparameters(
-            {
-                "refiner": asdict(refiner),
-                "losses": asdict(self.losses),
-                "optim": asdict(self.optim),
-                "combine": combine,
-                "post": post,
-                "compile_model": compile_model,
-                "feature_fingerprint": feature_fingerprint,
-                "unit_length": unit_length,
-            }
-        )
+        settled = {"losses": self.losses, "optim": self.optim}
+        self.save_hyperparameters(plain_arguments(RefineTask, {**locals(), **settled}))
         self.compile_model = compile_model
         self.records = ScoreRecords()
         self.freeze_unreached(self._smallest_terms)

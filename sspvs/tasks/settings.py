@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from sspvs.registry import Registry
-from sspvs.schema import Choice, NotNegative, Positive, Range, Settings, Width, chosen, mistakes, refuse, shown
+from sspvs.schema import (
+    Choice,
+    NotNegative,
+    Positive,
+    Range,
+    Settings,
+    Width,
+    chosen,
+    mistakes,
+    parameters,
+    refuse,
+    shown,
+)
 
 if TYPE_CHECKING:
     from sspvs.tasks.objectives import Objective
@@ -143,7 +155,7 @@ class OptimSettings(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "betas", tuple(self.betas))  # JSON and YAML know lists only
+        object.__setattr__(self, "betas", tuple(self.betas))  # JSON and YAML have lists only
 
 
 @dataclass(frozen=True)
@@ -185,15 +197,6 @@ class FineTuneOptimSettings(OptimSettings):
     """Of the last layer of the video tower; null: `lr`, as published."""
     layer_decay: Annotated[float, Range(above=0, most=1)] = 1.0
     """Each layer of the video tower below the last learns at so much of the rate of the one above it."""
-
-
-def settings_from(kind: type[Group], given: object) -> Group:
-    """Settings from an instance or from its plain form; anything else is refused."""
-    if isinstance(given, kind):
-        return given
-    refuse("", mistakes(kind, given, kind.group))
-    values: Any = given
-    return kind(**values)
 
 
 @dataclass(frozen=True)
@@ -245,3 +248,18 @@ class RefineOptimSettings(OptimSettings):
     """Constant as published, or after the warm-up down a half cosine to `final_lr_fraction` at the last step."""
     weight_decay: NotNegative = 1e-4
     """Of weight matrices; norms, biases, embeddings and single vectors are never decayed."""
+
+
+def settings_from(kind: type[Group], given: object) -> Group:
+    """Settings from an instance or from its plain form; anything else is refused."""
+    if isinstance(given, kind):
+        return given
+    refuse("", mistakes(kind, given, kind.group))
+    values: Any = given
+    return kind(**values)
+
+
+def plain_arguments(task: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """What a task takes, of `given`, groups of settings in plain form: its hyperparameters."""
+    values = {name: given[name] for name in parameters(task)}
+    return {name: asdict(value) if isinstance(value, Settings) else value for name, value in values.items()}

@@ -27,7 +27,7 @@ from sspvs.tasks.data_facts import agreed_fingerprint, refuse_other_data
 from sspvs.tasks.handover import KINDS, hand_over, origin, text_settings, video_settings
 from sspvs.tasks.optim import layer_wise, parameter_groups
 from sspvs.tasks.saved_task import JudgedTask
-from sspvs.tasks.settings import FineTuneOptimSettings, ScoreLossSettings, settings_from
+from sspvs.tasks.settings import FineTuneOptimSettings, ScoreLossSettings, plain_arguments, settings_from
 from sspvs.tasks.tensors import LoadReport
 from sspvs.tasks.validation import ScoreRecords
 
@@ -191,23 +191,14 @@ class SummarizeTask(JudgedTask):
             self.model.video_encoder.requires_grad_(False).eval()
         if tower is not None:
             freeze_text(tower, train_text)
-        self.save_hyperparameters(
-            {
-                "video": asdict(video),
-                "summarizer": asdict(summarizer),
-                "text": asdict(replace(text, download=False)),
-                "text_fields": asdict(text_fields),
-                "title_as_query": title_as_query,
-                "losses": asdict(self.losses),
-                "optim": asdict(self.optim),
-                "pretrained": None,
-                "freeze_encoder": freeze_encoder,
-                "train_text": train_text,
-                "compile_model": compile_model,
-                "feature_fingerprint": feature_fingerprint,
-                "initialised_from": named(initialised_from),  # earlier versions kept the absolute path
-            }
-        )
+        settled = {
+            "text": replace(text, download=False),
+            "losses": self.losses,
+            "optim": self.optim,
+            "pretrained": None,
+        }
+        settled["initialised_from"] = named(initialised_from)  # earlier versions kept the absolute path
+        self.save_hyperparameters(plain_arguments(SummarizeTask, {**locals(), **settled}))
         self.compile_model = compile_model
         self.records = ScoreRecords()
         self.freeze_unreached(self._smallest_terms)
