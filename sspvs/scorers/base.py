@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from sspvs.features.backbones import Backbone
 from sspvs.importance.contrastive import Importance, contrastive_importance
-from sspvs.importance.terms import Combine
+from sspvs.importance.terms import Combine, term_names
 from sspvs.table.text import TextFields
 from sspvs.types import Fingerprint, FrameFeatures
 
@@ -114,7 +114,8 @@ class ContrastiveScorer(Scorer):
         """A title is compared with the frames; the other fields are not read.
 
         Raises:
-            ValueError: Another field is given, or a title without a backbone that can compare it with frames.
+            ValueError: Another field is given, a title without a backbone that can compare it with frames, or none
+                where `combine` needs one.
             SspvsError: What the backbone takes for that is not on this machine.
         """
         other = [name for name, field in text._asdict().items() if field.strip() and name != "title"]
@@ -127,6 +128,8 @@ class ContrastiveScorer(Scorer):
             if self.backbone is None:
                 raise ValueError(_NO_BACKBONE)
             self.backbone.check_text()
+        elif "text_similarity" in term_names(self.combine):
+            raise ValueError(f"combine {self.combine} needs a title to compare frames with; give one, or leave out t")
 
     def check_features(self, found: Fingerprint | None, where: str) -> str | None:
         """Any features will do; a sentence when it is unknown what made them."""

@@ -218,6 +218,8 @@ class RefinedScorer(TrainedScorer):
                 f"combine {combine} needs uniqueness, which {self.name} did not learn; take one of a, g, ag, or train "
                 "with losses.uniqueness above 0"
             )
+        if combine is not None and "text_similarity" in term_names(combine):
+            raise ValueError(f"combine {combine} needs text, which {self.name} does not read; leave out t")
         own = task.scoring
         self._scoring = replace(
             own, combine=combine or own.combine, post=post or own.post, device=how.get("device", "auto")

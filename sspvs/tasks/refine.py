@@ -274,6 +274,8 @@ def _refuse_what_cannot_go_together(refiner: RefinerSettings, losses: RefineLoss
             "losses.commonness and losses.uniqueness belong to the uniqueness head: set both to 0, or "
             "refiner.uniqueness to true"
         )
+    if "text_similarity" in term_names(combine):
+        raise ValueError(f"combine {combine} needs text, which refinement does not read; leave out t")
     if "uniqueness" in term_names(combine) and not losses.uniqueness:
         raise ValueError(
             f"combine {combine} needs uniqueness, which nothing learns here: set losses.uniqueness above 0, or combine "

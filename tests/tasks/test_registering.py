@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -18,13 +19,14 @@ from sspvs.cli import main
 from sspvs.errors import CheckpointError
 from sspvs.importance.contrastive import contrastive_importance
 from sspvs.importance.terms import TERMS, Frames, evaluated, formula, normalised, term_names
-from sspvs.models.settings import GUIDANCES, HEADS, SummarizerSettings
+from sspvs.models.settings import GUIDANCES, HEADS, RefinerSettings, SummarizerSettings
 from sspvs.models.summarizer_heads import SingleStageHead
 from sspvs.models.text_guidance import Guide, GuidingText, TextGuidance
 from sspvs.registry import Registry
 from sspvs.schema import Range
 from sspvs.scorers import load_scorer
 from sspvs.table import read_features, read_score_facts
+from sspvs.table.text import TextFields
 from sspvs.tasks.checkpoint import Checkpoint
 from sspvs.tasks.objectives import Objective, Pairs
 from sspvs.tasks.pretrain import PretrainTask
@@ -320,3 +322,15 @@ def test_a_stored_kind_of_another_type_is_refused(tmp_path: Path) -> None:
         torch.save(content, tmp_path / "x.ckpt")
         with pytest.raises(CheckpointError, match="a Lightning checkpoint, but of no task of sspvs"):
             Checkpoint.open(tmp_path / "x.ckpt")
+
+
+def test_similarity_to_a_text_needs_one(tmp_path: Path) -> None:
+    scorer = load_scorer("contrastive", combine="a*t", backbone=SimpleNamespace(check_text=lambda: None))
+    scorer.check_text(TextFields(title="sea"))
+    with pytest.raises(ValueError, match=r"combine a\*t needs a title"):
+        scorer.check_text(TextFields())
+    with pytest.raises(ValueError, match="combine a\\+t needs text, which refinement does not read"):
+        RefineTask(combine="a+t")
+    folder = RefineTask(RefinerSettings(8, 8, 1, 1, 8, 8)).save_pretrained(tmp_path / "mine")
+    with pytest.raises(ValueError, match=r"combine a\*t needs text, which mine does not read"):
+        load_scorer(folder, combine="a*t")
