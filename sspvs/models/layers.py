@@ -6,6 +6,7 @@ Axis letters: B batch, T positions, D width, H heads.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -66,15 +67,26 @@ class TransformerLayer(nn.Module):
         num_heads: H.
         feedforward_dim: Width of the hidden layer.
         dropout: After attention, within the feed-forward network and after it, and on the attention weights.
+        norm: Makes a norm of a width.
+        attention: Further settings of `SelfAttention`.
     """
 
-    def __init__(self, embed_dim: int, num_heads: int, feedforward_dim: int, dropout: float = 0.1) -> None:
+    def __init__(
+        self,
+        embed_dim: int,
+        num_heads: int,
+        feedforward_dim: int,
+        dropout: float = 0.1,
+        *,
+        norm: Callable[[int], nn.Module] = nn.LayerNorm,
+        **attention: Any,
+    ) -> None:
         super().__init__()
-        self.attention = SelfAttention(embed_dim, num_heads, dropout)
+        self.attention = SelfAttention(embed_dim, num_heads, dropout, **attention)
         self.linear1 = nn.Linear(embed_dim, feedforward_dim)
         self.linear2 = nn.Linear(feedforward_dim, embed_dim)
-        self.norm1 = nn.LayerNorm(embed_dim)
-        self.norm2 = nn.LayerNorm(embed_dim)
+        self.norm1 = norm(embed_dim)
+        self.norm2 = norm(embed_dim)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, states: Tensor, mask: Tensor) -> Tensor:

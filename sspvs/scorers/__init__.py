@@ -3,9 +3,8 @@
 `load_scorer(name)` makes one by name, for `sspvs summarize` and `sspvs score`.
 """
 
-from sspvs.scorers.backbone_choice import backbone_for
 from sspvs.scorers.base import CONTRASTIVE, ContrastiveScorer, Scorer, is_given
-from sspvs.scorers.loading import load_scorer, may_be_scorer, unknown_scorer, untrained_problem
+from sspvs.scorers.loading import backbone_for, load_scorer, may_be_scorer, unknown_scorer, untrained_problem
 
 __all__ = [
     "CONTRASTIVE",

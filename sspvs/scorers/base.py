@@ -12,6 +12,11 @@ from sspvs.importance.terms import Combine, term_names
 from sspvs.table.text import TextFields
 from sspvs.types import Fingerprint, FrameFeatures
 
+CONTRASTIVE = "contrastive"
+SYNTHETIC = "synthetic"
+"""How the backbone of a world's features begins: no frame of a video was looked at."""
+_NO_BACKBONE = "a title needs the backbone that made the features, to compare them with"
+
 
 class Scorer:
     """The interface: features of a video in, the importance of its picks out.
@@ -83,8 +88,9 @@ def is_given(text: TextFields | None) -> bool:
     return text is not None and any(field.strip() for field in text)
 
 
-CONTRASTIVE = "contrastive"
-_NO_BACKBONE = "a title needs the backbone that made the features, to compare them with"
+def is_synthetic(fingerprint: Fingerprint) -> bool:
+    """Whether features come from a synthetic world: no backbone can give them."""
+    return fingerprint.backbone.startswith(SYNTHETIC)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Scorers by name: the training-free importance, or what the kind of a checkpoint makes."""
+"""Scorers by name, the training-free importance or a checkpoint's, and the backbone whose features each needs."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from sspvs.errors import CheckpointError
-from sspvs.features.backbones import Backbone
+from sspvs.errors import CheckpointError, FingerprintMismatchError
+from sspvs.features.backbones import Backbone, load_backbone
 from sspvs.importance.terms import Combine, term_names
-from sspvs.scorers.base import CONTRASTIVE, ContrastiveScorer, Scorer
+from sspvs.scorers.base import CONTRASTIVE, SYNTHETIC, ContrastiveScorer, Scorer, is_synthetic
 from sspvs.scorers.trained import RefinedScorer, SummarizerScorer
 from sspvs.sharing import checkpoint_name
+from sspvs.table import differences
 from sspvs.tasks.checkpoint import PRETRAIN, REFINE, SUMMARIZE, Checkpoint
 
+DEFAULT_RATE_HZ = 2.0
 KINDS = (SUMMARIZE, REFINE)
 """Checkpoints that score frames."""
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -34,9 +36,9 @@ def load_scorer(
         name: `contrastive`, a checkpoint folder, a `.ckpt` file of fine-tuning or refinement, or a Hugging Face hub id.
         device: `auto` (a GPU where there is one), `cpu`, `cuda`, `cuda:1`.
         download: Fetch a hub id, or a tokenizer, that is not on this machine.
-        combine: Which terms are multiplied, of `contrastive` (`a`, `g` or `ag`) and of refined checkpoints; None: `ag`,
-            or what the checkpoint says.
-        post: What follows the product, likewise; None: `summe`, or what the checkpoint says.
+        combine: An expression over terms of importance such as `a*g`, of `contrastive` and of refined checkpoints; None:
+            `ag`, or what the checkpoint says.
+        post: What follows it, likewise; None: `summe`, or what the checkpoint says.
         backbone: Of `contrastive`, for a title: the one that made the features.
 
     Raises:
@@ -102,4 +104,87 @@ def untrained_problem(combine: str | None) -> str | None:
     return (
         f"combine must be of a and g without training, got {combine}: h, uniqueness, needs a refined checkpoint, which "
         "`sspvs fit` makes with a config of `task: refine`"
+    )
+
+
+def backbone_for(
+    scorer: Scorer,
+    backbone: str | Backbone = "auto",
+    rate_hz: float | None = None,
+    *,
+    device: str = "auto",
+    precision: str = "auto",
+    download: bool = False,
+) -> tuple[Backbone, float]:
+    """The backbone and the rate that give the features a scorer needs.
+
+    Args:
+        scorer: A trained one needs features like those it was trained on; any suit the others.
+        backbone: By name, or loaded; `auto` leaves the choice to the scorer, or else to what is on this machine.
+        rate_hz: Picks per second of video; None leaves the choice to the scorer, or else 2.
+        device: As in `load_backbone`, like `precision` and `download`.
+        precision: As in `load_backbone`.
+        download: As in `load_backbone`.
+
+    Raises:
+        FingerprintMismatchError: `backbone` gives other features than those the scorer was trained on, or these are of
+            no backbone at all.
+        ValueError: A backbone must be named and is not, or gives features of another width.
+        WeightsNotFoundError: The backbone's weights are not on this machine.
+    """
+    expects = scorer.expects
+    if expects is not None and is_synthetic(expects):
+        raise FingerprintMismatchError(synthetic_refusal(scorer))
+    unknown = scorer.feature_dim is not None and expects is None
+    if backbone == "auto" and unknown:
+        raise ValueError(
+            f"{scorer.name} does not say which backbone made the {scorer.feature_dim}-D features it was trained on; "
+            "name it with --backbone, and the rate with --rate"
+        )
+    rate = rate_hz or (DEFAULT_RATE_HZ if expects is None else expects.rate_hz)
+    if not isinstance(backbone, str):
+        loaded = backbone
+    elif backbone == "auto" and expects is not None:
+        loaded = load_backbone(expects.backbone, device=device, precision=precision, download=download)
+        loaded.reason = f"what {scorer.name} was trained on"
+    else:
+        if expects is not None and backbone.partition(":")[0] != expects.backbone.partition(":")[0]:
+            raise FingerprintMismatchError(_other(scorer, f"of {backbone}"))  # before its weights are looked for
+        loaded = load_backbone(backbone, device=device, precision=precision, download=download)
+    if expects is not None:
+        _check(scorer, loaded, rate)
+    if scorer.feature_dim not in (None, loaded.feature_dim):
+        raise ValueError(
+            f"{scorer.name} was trained on features of width {scorer.feature_dim}, and {loaded.name} gives "
+            f"{loaded.feature_dim}; name the backbone it was trained on with --backbone"
+        )
+    return loaded, rate
+
+
+def synthetic_refusal(scorer: Scorer) -> str:
+    """Why a scorer that was trained on a synthetic world does not look at videos."""
+    assert scorer.expects is not None
+    made_by = scorer.expects.backbone
+    what = "drawn features" if made_by == f"{SYNTHETIC}:drawn" else "features of videos composed of clips"
+    return (
+        f"{scorer.name} was trained on {what} ('{made_by}'), which no backbone gives: it cannot look at real videos; "
+        "train one on features that a backbone extracts (`sspvs extract`), or take --scorer contrastive"
+    )
+
+
+def _check(scorer: Scorer, backbone: Backbone, rate_hz: float) -> None:
+    """Refuse a backbone that is loaded, or its rate, where the scorer was trained on others."""
+    expects = scorer.expects
+    assert expects is not None
+    if backbone.name != expects.backbone:
+        raise FingerprintMismatchError(_other(scorer, f"of {backbone.name}"))
+    if differing := differences(backbone.fingerprint(rate_hz), expects):
+        raise FingerprintMismatchError(_other(scorer, f"these ({differing})"))
+
+
+def _other(scorer: Scorer, these: str) -> str:
+    assert scorer.expects is not None
+    return (
+        f"{scorer.name} was trained on features of {scorer.expects.backbone} at {scorer.expects.rate_hz:g} Hz, not on "
+        f"{these}; leave --backbone and --rate out, or name those"
     )

@@ -17,8 +17,7 @@ from sspvs.importance.contrastive import Importance
 from sspvs.importance.terms import Combine, term_names
 from sspvs.models.fast_linear import use_fast_linears
 from sspvs.models.tokenizers import Tokenizer, load_tokenizer
-from sspvs.scorers.backbone_choice import is_synthetic
-from sspvs.scorers.base import Scorer, is_given
+from sspvs.scorers.base import Scorer, is_given, is_synthetic
 from sspvs.sharing import checkpoint_name
 from sspvs.table import check_fingerprint
 from sspvs.table.text import FIELDS, TextFields, TextSettings, assemble_tokens, tokenize
