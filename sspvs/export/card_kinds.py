@@ -164,8 +164,9 @@ def _scores(settings: Mapping[str, Any]) -> str:
         + "z_t is the L2-normalised refined feature of frame t of T:\n\n"
         + "\n".join(f"* {line}" for line in lines)
         + f"\n\nEach term is scaled to [0, 1] over the video; one that is the same for all frames counts as 1. The "
-        f"product here is p = {terms}, and the score {post}. `sspvs score --combine` takes other terms; in Python it "
-        "is `sspvs.importance.contrastive.contrastive_importance`."
+        f"{'combination' if '+' in combined else 'product'} here is p = {terms}, and the score {post}. "
+        "`sspvs score --combine` takes other terms; in Python it is "
+        "`sspvs.importance.contrastive.contrastive_importance`."
     )
 
 

@@ -36,8 +36,8 @@ def load_scorer(
         name: `contrastive`, a checkpoint folder, a `.ckpt` file of fine-tuning or refinement, or a Hugging Face hub id.
         device: `auto` (a GPU where there is one), `cpu`, `cuda`, `cuda:1`.
         download: Fetch a hub id, or a tokenizer, that is not on this machine.
-        combine: An expression over terms of importance such as `a*g`, of `contrastive` and of refined checkpoints; None:
-            `ag`, or what the checkpoint says.
+        combine: An expression over terms of importance such as `a*g`, of `contrastive` and of refined checkpoints;
+            None: `ag`, or what the checkpoint says.
         post: What follows it, likewise; None: `summe`, or what the checkpoint says.
         backbone: Of `contrastive`, for a title: the one that made the features.
 
