@@ -33,18 +33,27 @@ def matching_loss(logits: Tensor, is_match: Tensor) -> Tensor:
     return functional.binary_cross_entropy_with_logits(logits.float(), is_match.float())
 
 
-class InfoNceLoss(nn.Module):
+class _Tempered(nn.Module):
+    """Has a learned 1 / temperature, on a logarithmic scale and bounded."""
+
+    def __init__(self, temperature: float = 0.07, largest_scale: float = 100.0) -> None:
+        super().__init__()
+        self.log_scale = nn.Parameter(torch.tensor(-math.log(temperature)))
+        self.largest_log_scale = math.log(largest_scale)
+
+    @property
+    def scale(self) -> Tensor:
+        """Factor of the cosines, in float32."""
+        return self.log_scale.float().clamp(max=self.largest_log_scale).exp()
+
+
+class InfoNceLoss(_Tempered):
     """Each video among all texts of the global batch, and each text among all videos (Radford et al., ICML 2021).
 
     Args:
         temperature: Of the softmax at the start; it is learned, as 1 / temperature on a logarithmic scale.
         largest_scale: 1 / temperature never gets larger.
     """
-
-    def __init__(self, temperature: float = 0.07, largest_scale: float = 100.0) -> None:
-        super().__init__()
-        self.log_scale = nn.Parameter(torch.tensor(-math.log(temperature)))
-        self.largest_log_scale = math.log(largest_scale)
 
     def forward(self, video: Tensor, text: Tensor, is_match: Tensor | None = None) -> Tensor:
         """Contrast the rows.
@@ -59,7 +68,7 @@ class InfoNceLoss(nn.Module):
         """
         with torch.autocast(video.device.type, enabled=False):
             video, text = functional.normalize(video.float(), dim=-1), functional.normalize(text.float(), dim=-1)
-            scale = self.log_scale.float().clamp(max=self.largest_log_scale).exp()
+            scale = self.scale
             to_text = scale * video @ gather_rows(text).T  # (B, W B) logits
             to_video = scale * text @ gather_rows(video).T
             return softmax_both_ways(to_text, to_video, is_match)
@@ -213,7 +222,7 @@ def late_interaction(video: Tensor, text: Tensor, video_mask: Tensor, text_mask:
     return (best * words).sum(dim=1) / words.sum(dim=1).clamp(min=1.0)
 
 
-class LateInteractionLoss(nn.Module):
+class LateInteractionLoss(_Tempered):
     """A softmax over `late_interaction` scores of all pairs of the global batch (after FILIP, Yao et al., ICLR 2022).
 
     Memory is bounded: the (B, X, C L) cosines are made for a few texts at a time and, in the backward pass, again.
@@ -225,9 +234,7 @@ class LateInteractionLoss(nn.Module):
     """
 
     def __init__(self, temperature: float = 0.07, largest_scale: float = 100.0, max_elements: int = 1 << 24) -> None:
-        super().__init__()
-        self.log_scale = nn.Parameter(torch.tensor(-math.log(temperature)))
-        self.largest_log_scale = math.log(largest_scale)
+        super().__init__(temperature, largest_scale)
         self.max_elements = max_elements
 
     def forward(
@@ -248,7 +255,7 @@ class LateInteractionLoss(nn.Module):
         with torch.autocast(video.device.type, enabled=False):
             texts, masks = gather_texts(text.float(), text_mask)  # (W B, L, D)
             scores = pair_scores(video, texts, video_mask, masks, max_elements=self.max_elements)  # (B, W B)
-            scale = self.log_scale.float().clamp(max=self.largest_log_scale).exp()
+            scale = self.scale
             own = own_rows(len(video), video.device)
             to_video = gather_rows(scores)[:, own].T  # (B, W B) this process' texts for all videos
             return softmax_both_ways(scale * scores, scale * to_video, is_match)
