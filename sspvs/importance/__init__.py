@@ -1,1 +1,1 @@
-"""Importance of frames from their features: local dissimilarity, global consistency, uniqueness, and expressions over them."""
+"""Importance of frames from their features: terms by name, and expressions over them."""
