@@ -6,6 +6,7 @@ when it is made. All mistakes of a group are in one message.
 
 from __future__ import annotations
 
+import ast
 import math
 import reprlib
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -15,9 +16,12 @@ from inspect import signature
 from numbers import Integral, Real
 from pathlib import Path, PurePath
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from sspvs.errors import listed
+from sspvs.registry import Registry
+
+T = TypeVar("T")
 
 _SHOWN, _DEEPEST = 60, 16
 _REPR = reprlib.Repr()
@@ -54,6 +58,78 @@ class Range:
             and (self.most is None or value <= self.most)
             and (self.below is None or value < self.below)
         )
+
+
+class Choice:
+    """Which names a setting may be: those of a registry, with settings of their own or without.
+
+    A value is `name` or `name(setting=value, ...)`; see `chosen`.
+
+    Args:
+        registry: What is registered; looked up when a value is checked, not before.
+        more: Further names, such as `none`.
+        having: What attributes of the registered things must be, by name; the others are no choice here.
+    """
+
+    def __init__(self, registry: Registry[Any], *more: str, **having: Any) -> None:
+        self.registry, self.more, self.having = registry, more, having
+
+    def __repr__(self) -> str:
+        return f"one of {', '.join([*filter(self._fits, self.registry), *self.more])}"
+
+    def __contains__(self, value: str) -> bool:
+        try:
+            name = chosen(value)[0]
+        except ValueError:
+            return False
+        return value in self.more or (name in self.registry and self._fits(name))
+
+    def _fits(self, name: str) -> bool:
+        thing = self.registry[name]
+        return all(getattr(thing, one, None) == value for one, value in self.having.items())
+
+
+def chosen(value: str) -> tuple[str, dict[str, Any]]:
+    """The name and the settings that a setting with a `Choice` says.
+
+    Raises:
+        ValueError: It is neither a name nor a name with keyword settings.
+
+    Example:
+        >>> chosen("late-interaction"), chosen("csta(channels=16)")
+        (('late-interaction', {}), ('csta', {'channels': 16}))
+    """
+    name, bracket, _ = value.partition("(")
+    if not bracket:
+        return value, {}
+    try:
+        call = ast.parse(f"_{value[len(name) :]}", mode="eval").body
+        if isinstance(call, ast.Call) and not call.args and all(one.arg for one in call.keywords):
+            return name.strip(), {str(one.arg): ast.literal_eval(one.value) for one in call.keywords}
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        pass
+    raise ValueError(f"expected a name, or a name with settings such as name(setting=1), got {shown(value)}")
+
+
+def build(registry: Mapping[str, Callable[..., T]], value: str, where: str, /, **facts: Any) -> T:
+    """Make what a setting with a `Choice` names.
+
+    Args:
+        registry: Where it is registered.
+        value: `name` or `name(setting=value, ...)`; its settings are held against the hints of what is called.
+        where: The setting's name, for messages.
+        facts: Keywords that are passed on where there is a parameter of that name.
+
+    Raises:
+        ValueError: There is no such setting, or it has a wrong value.
+        KeyError: Nothing is registered under the name.
+    """
+    name, options = chosen(value)
+    function = registry[name]
+    hints = parameters(function)
+    own = {one: hint for one, hint in hints.items() if one not in facts}
+    refuse("", list(group_mistakes(own, options, where, {f"{where}.{one}" for one in own})))
+    return function(**{one: fact for one, fact in facts.items() if one in hints}, **options)
 
 
 Width = Annotated[int, Range(least=1, most=65_536)]

@@ -41,8 +41,8 @@ from sspvs.formats.tfrecord import record_places
 from sspvs.selection.shots import given_shots
 from sspvs.table import FeatureStream, StreamReader, read_dataset, read_features, read_score_facts, read_scores
 from sspvs.table.text import TextFields
-from sspvs.tasks.checkpoint import read_kind, read_lightning_checkpoint, read_tensors
-from sspvs.tasks.official_checkpoint import read_official
+from sspvs.tasks.checkpoint import OFFICIAL, Checkpoint
+from sspvs.tasks.tensors import read_tensors
 from sspvs.training.saving import read_checkpoint
 from sspvs.training.tasks import chosen_task
 from sspvs.video.reader import check_file
@@ -96,7 +96,7 @@ def _shards(path: Path) -> None:
 
 def _checkpoint_folder(path: Path) -> None:
     (path.parent / "config.json").write_bytes(path.read_bytes())
-    read_kind(path.parent)
+    Checkpoint.open(path.parent)
 
 
 READERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
@@ -131,9 +131,9 @@ READERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "shots of a dataset": ("x.json", read_given_shots),
     "shots of a video": ("x.json", lambda path: given_shots(path, 100)),
     "weights": ("model.safetensors", read_tensors),
-    "a checkpoint": ("x.ckpt", read_lightning_checkpoint),
+    "a checkpoint": ("x.ckpt", Checkpoint.open),
     "a state to go on from": ("last.ckpt", read_checkpoint),
-    "an official checkpoint": ("x.ckpt", read_official),
+    "an official checkpoint": ("x.ckpt", lambda path: Checkpoint.open(path, (OFFICIAL,))),
     "a checkpoint folder": ("x.json", _checkpoint_folder),
     "a backbone's weights": ("x.pth", lambda path: check_digest(path, "0" * 64, "download it")),
     "a config": ("x.yaml", lambda path: chosen_task(["--config", str(path)])),
@@ -214,7 +214,7 @@ CUT: dict[str, tuple[str, Callable[[io.BytesIO], object], Callable[[Path], Any],
     "h5 dataset": ("x.h5", _h5, read_dataset, "it is cut short: {half} of {whole} bytes are here"),
     "h5 scores": ("x.h5", _h5, read_scores, "it is cut short: {half} of {whole} bytes are here"),
     "npz": ("x.npz", lambda b: np.savez(b, video_1=np.arange(500.0)), read_score_file, "that is cut short"),
-    "checkpoint": ("x.ckpt", lambda b: torch.save({"a": torch.ones(9)}, b), read_lightning_checkpoint, "cut short"),
+    "checkpoint": ("x.ckpt", lambda b: torch.save({"a": torch.ones(9)}, b), Checkpoint.open, "cut short"),
     "weights": (
         "x.pth",
         lambda b: torch.save({"a": torch.ones(9)}, b),

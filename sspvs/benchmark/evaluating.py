@@ -20,7 +20,7 @@ from sspvs.evaluation.baselines import DEFAULT_DRAWS
 from sspvs.evaluation.prediction import Prediction
 from sspvs.evaluation.protocol import DEFAULT_PROTOCOL
 from sspvs.evaluation.results import METRICS, Comparison, Evaluation, MethodResult, compare
-from sspvs.importance.contrastive import Combine
+from sspvs.importance.terms import Combine
 from sspvs.table import DatasetStore, read_dataset
 from sspvs.types import Annotations
 

@@ -19,7 +19,7 @@ from sspvs.evaluation.requirements import BASELINES, baseline_unavailable, unava
 from sspvs.evaluation.requirements import Baseline as OwnBaseline
 from sspvs.evaluation.results import MethodResult
 from sspvs.evaluation.summary_rule import rule_named
-from sspvs.importance.contrastive import Combine
+from sspvs.importance.terms import Combine, formula
 from sspvs.scorers import load_scorer
 from sspvs.table import DatasetStore
 from sspvs.types import Annotations
@@ -39,7 +39,7 @@ def refined_row(combine: str) -> str:
         >>> refined_row("agh")
         'refined A*G*H'
     """
-    return "refined " + "*".join(combine.upper())
+    return "refined " + formula(combine).upper()
 
 
 def watched(keys: Iterable[str], what: str, *, shown: bool) -> Iterable[str]:

@@ -11,8 +11,8 @@ from sspvs.benchmark.matching import ScoreSource
 from sspvs.evaluation.baselines import DEFAULT_DRAWS
 from sspvs.evaluation.protocol import DEFAULT_PROTOCOL, protocols_named
 from sspvs.evaluation.summary_rule import rule_named
-from sspvs.importance.contrastive import Combine
-from sspvs.scorers import WITHOUT_TRAINING, no_such_term
+from sspvs.importance.terms import Combine
+from sspvs.scorers import untrained_problem
 
 Baseline = Literal["human", "random", "consensus", "contrastive"]
 CheckpointRule = Literal["val", "last", "train-loss", "best-test", "none"]
@@ -49,8 +49,8 @@ class EvaluationSettings:
             raise ValueError(f"baseline must be one of {', '.join(get_args(Baseline))}, got {self.baseline!r}")
         if self.scorer is not None and self.baseline != "contrastive":
             raise ValueError("a scorer goes with the contrastive baseline: --baseline contrastive --scorer CHECKPOINT")
-        if self.scorer is None and self.combine is not None and self.combine not in WITHOUT_TRAINING:
-            raise ValueError(no_such_term(self.combine))
+        if self.scorer is None and (problem := untrained_problem(self.combine)):
+            raise ValueError(problem)
         if self.draws < 1 or self.seed < 0:
             raise ValueError(f"draws must be at least 1 and seed at least 0, got {self.draws} and {self.seed}")
         stated = self.checkpoint_rule

@@ -197,9 +197,10 @@ def add_importance_arguments(group: argparse._ArgumentGroup) -> None:
     """Options of the contrastive importance, of features as they are or refined."""
     group.add_argument(
         "--combine",
-        choices=("a", "g", "h", "ag", "ah", "gh", "agh"),
-        help="terms that are multiplied: a local dissimilarity, g global consistency, and, with a refined checkpoint "
-        "only, h uniqueness (default: ag, or as the checkpoint says)",
+        metavar="EXPRESSION",
+        help="terms joined by * and +, such as a*g (or ag) or a*h+g: a local dissimilarity, g global consistency, t "
+        "similarity to the title and, with a refined checkpoint only, h uniqueness (default: ag, or as the checkpoint "
+        "says)",
     )
     group.add_argument(
         "--post",

@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from sspvs.errors import listed
+
 DESCRIPTION = (
     "Turn the official SSPVS checkpoint (pretrained_model.ckpt, or a fine-tuned one) into a folder with config.json "
     "and model.safetensors, and say what became of each tensor. A fine-tuned one, with stage heads, becomes a "
     "summarizer, with the pretraining model in DIR/pretraining when it is whole. Only tensors, plain types and "
     "argparse.Namespace are read: a file that holds anything else is refused."
 )
-_LISTED = 8
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--text-guidance",
         choices=("none", "added"),
         default="none",
-        help="of a fine-tuned checkpoint: added when it was trained with text, which the file does not tell "
+        help="of a fine-tuned checkpoint: added when it was trained with text, which the file does not say "
         "(default: none)",
     )
     parser.add_argument(
@@ -59,8 +60,7 @@ def run(args: argparse.Namespace) -> int:
         ("of no use here and left behind", report.unused),
     ):
         if names:
-            more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-            print(f"{len(names)} {word}: {', '.join(names[:_LISTED])}{more}")
+            print(f"{len(names)} {word}: {listed(names)}")
     for note in report.notes:
         print(note)
     print(f"the whole report: {args.out / REPORT}")

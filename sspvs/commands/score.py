@@ -103,7 +103,7 @@ def _check_width(store: FeatureStore, scorer: Scorer) -> None:
     if scorer.feature_dim is None:
         return
     for name in store:
-        with suppress(Exception):  # which is said when its turn comes
+        with suppress(Exception):  # it is reported when its turn comes
             width = store[name].features.shape[1]
             break
     else:

@@ -21,7 +21,7 @@ from sspvs.crossval.plan import PACKAGES, CrossvalSettings
 from sspvs.data.fold_data import FoldDataModule
 from sspvs.errors import CheckpointError, TrainingDivergedError
 from sspvs.tasks.checkpoint import WEIGHTS
-from sspvs.tasks.judged_task import JudgedTask
+from sspvs.tasks.saved_task import JudgedTask
 from sspvs.training.command_line import TrainingCLI
 from sspvs.training.predictions import WriteScores
 from sspvs.training.saving import DrawByStep

@@ -18,7 +18,7 @@ from sspvs.files import read_json, read_yaml
 from sspvs.parsing import parse_yaml
 from sspvs.schema import mistakes
 from sspvs.sharing import named, shareable
-from sspvs.tasks.loading import Origin
+from sspvs.tasks.checkpoint import Origin
 from sspvs.temporaries import take_lock
 from sspvs.training.predictions import variant_path
 

@@ -148,7 +148,7 @@ def gather(
     judge.add_results(name, *runs.row(name, SCORES), made_by)
     for variant in records[0].variants if plan.is_refined else ():  # the other combinations of terms
         row = refined_row(variant)
-        if variant == plan.config["model"]["combine"]:
+        if row == refined_row(plan.config["model"]["combine"]):
             continue
         if row == name:
             raise ValueError(f"'{name}' is the name of another row here; call the method something else (--name)")

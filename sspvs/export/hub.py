@@ -17,7 +17,7 @@ from sspvs.export.model_card import CARD, model_card
 from sspvs.export.source import Exported, find_exported, load_exported
 from sspvs.files import read_json
 from sspvs.sharing import named
-from sspvs.tasks.checkpoint import CONFIG, WEIGHTS, read_kind
+from sspvs.tasks.checkpoint import CONFIG, WEIGHTS, Checkpoint
 from sspvs.tasks.saved_task import SavedTask
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -85,7 +85,9 @@ def _push(folder: Path, repo_id: str, private: bool, token: str | None, card: st
             raise ExportError(
                 f"{repo_id} is there and is public; nothing was uploaded. Make it private, or take another"
             )
-        done = api.create_commit(repo_id, operations, commit_message=f"Upload {read_kind(folder)} with sspvs")
+        done = api.create_commit(
+            repo_id, operations, commit_message=f"Upload {Checkpoint.open(folder).kind} with sspvs"
+        )
     except (ExportError, OutputError):
         raise
     except Exception as error:  # the hub's own errors and those of its network library

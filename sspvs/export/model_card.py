@@ -21,6 +21,7 @@ from sspvs.evaluation.protocol import PROTOCOLS
 from sspvs.evaluation.results import METRICS
 from sspvs.export.figures import Figures
 from sspvs.export.source import CheckpointFacts, Exported
+from sspvs.importance.terms import formula
 from sspvs.sharing import checkpoint_name
 from sspvs.table.text import FIELDS, TextSettings
 from sspvs.tasks.checkpoint import REFINE, SUMMARIZE
@@ -108,6 +109,7 @@ def model_card(
         own = {
             "weights": f"{facts.n_weights:,} numbers",
             "option": "",
+            "combined": formula(settings["combine"]),
             # T of the shortest video whose frames have another frame as neighbour
             "fewest_frames": math.ceil(2 / settings["losses"]["neighbour_fraction"] - 1e-9),
         }

@@ -10,12 +10,10 @@ from typing import Any, TypeAlias
 from sspvs.errors import CheckpointError
 from sspvs.machine import package_version
 from sspvs.sharing import named
-from sspvs.tasks.checkpoint import PRETRAIN, REFINE, SUMMARIZE, read_tensors
-from sspvs.tasks.loading import FoundCheckpoint, find_checkpoint, load_checkpoint
+from sspvs.tasks.checkpoint import PRETRAIN, REFINE, SUMMARIZE, Checkpoint
 from sspvs.tasks.refine import RefineTask
 from sspvs.tasks.saved_task import SavedTask
 from sspvs.tasks.summarize import SummarizeTask
-from sspvs.weights.digest import file_digest
 
 Exported: TypeAlias = SummarizeTask | RefineTask
 """What can be exported."""
@@ -57,10 +55,9 @@ class CheckpointFacts:
         if not isinstance(source, SavedTask):
             found = find_exported(source)
             if found.path.is_dir():
-                saved = load_checkpoint(found.path, (found.kind,), strict=True)
-                numbers = sum(tensor.numel() for tensor in read_tensors(found.weights).values())  # tied ones once
-                version = saved.version or "unknown"
-                return cls(found.kind, saved.settings, numbers, version, file_digest(found.weights))
+                saved = found.checked(strict=True)
+                numbers = sum(saved.state[name].numel() for name in saved.state if name not in saved.tied)
+                return cls(found.kind, saved.settings, numbers, saved.version or "unknown", found.sha256)
             source = load_exported(source)
         numbers = sum(tensor.numel() for tensor in source.state_dict().values())
         return cls(source.kind, dict(source.hparams), numbers, package_version())
@@ -89,9 +86,9 @@ def load_exported(source: str | Path) -> Exported:
     return _TASKS[found.kind].from_pretrained(found.path)
 
 
-def find_exported(source: str | Path) -> FoundCheckpoint:
+def find_exported(source: str | Path) -> Checkpoint:
     """Where a checkpoint lies; one of pretraining is refused, for it scores no frames."""
-    found = find_checkpoint(source, (*_TASKS, PRETRAIN))
+    found = Checkpoint.open(source, (*_TASKS, PRETRAIN))
     if found.kind == PRETRAIN:
         raise CheckpointError(
             f"{source}: a checkpoint of pretraining, which scores no frames; only summarizers and refined checkpoints "

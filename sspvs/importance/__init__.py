@@ -1,1 +1,1 @@
-"""Importance of frames from their features: local dissimilarity, global consistency, uniqueness, and their product."""
+"""Importance of frames from their features: terms by name, and expressions over them."""

@@ -11,22 +11,14 @@ the frames of all videos it is (uniqueness), is learned together with refined fe
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from sspvs.importance.pairwise import DEFAULT_MEMORY_BYTES, pairwise_terms
+from sspvs.importance.terms import TERMS, Combine, Frames, evaluated, term_names
 from sspvs.types import FloatArray
-
-Combine = Literal["a", "g", "h", "ag", "ah", "gh", "agh"]
-"""The terms that are multiplied: `a` local dissimilarity, `g` global consistency, `h` uniqueness."""
-
-_CONSTANT_SPREAD = 1e-10
-"""A term that varies less is constant: float32 features of equal frames differ by that much in squared distance."""
-
-_CONSTANT_UNIQUENESS = 1e-5
-"""Of its largest value: a network says of equal frames in float32 what differs by less."""
 
 
 @dataclass(frozen=True)
@@ -121,21 +113,22 @@ def contrastive_importance(
     memory_bytes: int = DEFAULT_MEMORY_BYTES,
     block_rows: int | None = None,
 ) -> Importance:
-    """Importance of each frame: its terms, min-max normalised over the video and multiplied.
+    """Importance of each frame: its terms, min-max normalised over the video and combined.
 
-    A term that is the same for all frames, as in a video of one frame or one colour, says nothing and counts as 1.
+    A term that is the same for all frames, as in a video of one frame or one colour, carries no information and is 1.
 
     Args:
         features: (T, D) features, any scale.
-        combine: The terms that are multiplied, see `Combine`; those with `h` need `uniqueness`.
-        post: What becomes of the product p: `summe` p + 0.05, `tvsum` exp(p - 1), either then smoothed by a Gaussian
-            filter of sigma 1 pick; `none` leaves the product as it is.
+        combine: An expression over terms, such as `a*g` (`ag` for short) or `a*u + g`: `a` local dissimilarity, `g`
+            global consistency, `h` or `u` uniqueness, `t` similarity to a text, or any name in `TERMS`.
+        post: What follows the combination p: `summe` p + 0.05, `tvsum` exp(p - 1), either then smoothed by a Gaussian
+            filter of sigma 1 pick; `none` leaves it as it is.
         raw: (T, E) raw features that neighbours are chosen by, when `features` are refined ones.
         neighbour_fraction: Share of the frames that are neighbours, in (0, 1].
-        uniqueness: (T,) what a uniqueness head says of each frame, any range; not looked at unless `combine` has `h`.
-        text_similarity: (T,) similarity of each frame to a text, any range: one more term.
+        uniqueness: (T,) output of a uniqueness head, any range; needed if `combine` has `h`, otherwise not read.
+        text_similarity: (T,) similarity of each frame to a text, any range: one more factor, unless `combine` has `t`.
         device: `cpu`, `cuda`, `cuda:1`, or `auto`: a GPU for long videos when there is one.
-        memory_bytes: What a block of distances may take; the result does not depend on it.
+        memory_bytes: Size of a block of distances; the result does not depend on it.
         block_rows: Rows in a block, instead.
 
     Returns:
@@ -144,59 +137,25 @@ def contrastive_importance(
     Raises:
         ValueError: If a name, shape or number is out of its range, or an input is not finite.
     """
-    if combine not in get_args(Combine):
-        raise ValueError(f"combine must be one of {', '.join(get_args(Combine))}, got {combine!r}")
-    if "h" in combine and uniqueness is None:
-        raise ValueError(
-            f"combine {combine!r} multiplies by uniqueness, which was not given: give it or leave out the h"
-        )
+    names = term_names(combine)
+    for name, given in (("uniqueness", uniqueness), ("text_similarity", text_similarity)):
+        if name in names and given is None:
+            raise ValueError(f"combine {combine!r} needs {name}, which was not given: give it, or leave it out")
     if post not in ("summe", "tvsum", "none"):
         raise ValueError(f"post must be 'summe', 'tvsum' or 'none', got {post!r}")
-    terms = pairwise_terms(
-        features,
-        raw=raw,
-        neighbour_fraction=neighbour_fraction,
-        local="a" in combine,
-        consistency="g" in combine,
-        device=device,
-        memory_bytes=memory_bytes,
-        block_rows=block_rows,
+    factor = text_similarity is not None and "text_similarity" not in names
+    frames = Frames(
+        features, names, raw, neighbour_fraction, uniqueness, text_similarity, device, memory_bytes, block_rows
     )
-    curves: dict[str, FloatArray] = {}
-    if "a" in combine:
-        curves["local_dissimilarity"] = _normalised(terms.dissimilarity)
-    if "g" in combine:
-        curves["global_consistency"] = _normalised(terms.consistency)
-    count = np.shape(features)[0]
-    if "h" in combine:
-        unique = _of_each_frame("uniqueness", uniqueness, count)
-        curves["uniqueness"] = _normalised(unique, _CONSTANT_UNIQUENESS * np.abs(unique).max())
-    if text_similarity is not None:
-        curves["text_similarity"] = _normalised(_of_each_frame("text_similarity", text_similarity, count))
-    product = np.prod(list(curves.values()), axis=0)
-    return Importance(_finished(product, post), curves)
-
-
-def _of_each_frame(name: str, given: npt.ArrayLike | None, count: int) -> FloatArray:
-    """(T,) float64 of what the caller brings."""
-    values = np.asarray(given, dtype=np.float64)
-    if values.shape != (count,) or not np.isfinite(values).all():
-        raise ValueError(f"{name} must be {count} finite numbers, got shape {values.shape}")
-    return values
-
-
-def _normalised(term: FloatArray, constant: float = _CONSTANT_SPREAD) -> FloatArray:
-    """A term scaled to [0, 1]; ones when it varies by no more than `constant`."""
-    low, high = term.min(), term.max()
-    if high - low <= constant:
-        return np.ones_like(term)
-    normalised: FloatArray = (term - low) / (high - low)
-    return normalised
+    frames.pairwise  # noqa: B018  checks the features, whatever the terms
+    curves = {name: TERMS[name](frames) for name in (*names, *(("text_similarity",) if factor else ()))}
+    combined = evaluated(combine, curves)
+    return Importance(_finished(combined * curves["text_similarity"] if factor else combined, post), curves)
 
 
 def _finished(product: FloatArray, post: str) -> FloatArray:
     if post == "none":
-        return product
+        return np.array(product)  # it may be a curve
     from scipy.ndimage import gaussian_filter1d
 
     mapped = np.exp(product - 1) if post == "tvsum" else product + 0.05

@@ -1,4 +1,4 @@
-"""What goes into and comes out of the pairwise computation, on a CPU or a GPU."""
+"""The terms of importance that are made of pairs of frames, in blocks of rows, on a CPU without torch or on a GPU."""
 
 from __future__ import annotations
 
@@ -12,12 +12,19 @@ from sspvs.types import BoolArray, FloatArray
 if TYPE_CHECKING:
     import torch
 
+DEFAULT_MEMORY_BYTES = 256 * 2**20
+"""Size of a block of distances and its temporaries, the features themselves aside."""
+GPU_FROM_FRAMES = 8192
+"""With `auto`, shorter videos stay on the CPU: the work is over before a GPU is awake."""
+_CPU_BLOCK_ROWS = 256  # more does not make the matrix product faster
+_GPU_BLOCK_ROWS = 8192
+
 
 class Terms(NamedTuple):
     """A and G before normalisation."""
 
-    dissimilarity: FloatArray  # (T,) float64; empty when not asked for
-    consistency: FloatArray  # (T,) float64; empty when not asked for
+    dissimilarity: FloatArray  # (T,) float64; empty when not computed
+    consistency: FloatArray  # (T,) float64; empty when not computed
 
 
 class Points(NamedTuple):
@@ -29,16 +36,6 @@ class Points(NamedTuple):
     rows: FloatArray  # (T, D) float64
     squares: FloatArray  # (T,) squared norms of the rows
     absent: BoolArray  # (T,) frames of zeros, which have no direction and stay at the origin of the sphere
-
-
-DEFAULT_MEMORY_BYTES = 256 * 2**20
-"""What a block of distances and its temporaries may take, the features themselves aside."""
-
-GPU_FROM_FRAMES = 8192
-"""With `auto`, shorter videos stay on the CPU: the work is over before a GPU is awake."""
-
-_CPU_BLOCK_ROWS = 256  # more does not make the matrix product faster
-_GPU_BLOCK_ROWS = 8192
 
 
 def pairwise_terms(
@@ -162,23 +159,14 @@ def _on_gpu(device: str, count: int) -> bool:
         return False
     available = torch.cuda.is_available()
     if device != "auto" and not available:
-        raise ValueError(f"device {device} was asked for, but there is no GPU here; use cpu")
+        raise ValueError(f"there is no GPU here for device {device}; use cpu")
     return available
 
 
 def terms_on_gpu(
     points: Points, anchors: Points | None, neighbours: int, consistency: bool, block_rows: int, device: str
 ) -> Terms:
-    """A and G in one pass over blocks of rows, see `pairwise_terms`.
-
-    Args:
-        points: What distances are taken from.
-        anchors: What neighbours are chosen by; `points` when None.
-        neighbours: Neighbours of a frame, itself included; 0 for no A.
-        consistency: Whether to compute G.
-        block_rows: Rows in a block.
-        device: A torch device, or `auto` for the current GPU.
-    """
+    """As `_terms`; `device` is a torch device, or `auto` for the current GPU."""
     import torch
 
     place = torch.device("cuda" if device == "auto" else device)
@@ -217,9 +205,7 @@ class _Resident:
 
     def distances(self, start: int, end: int) -> torch.Tensor:
         """(end - start, T) squared distances; that of a frame to itself is exactly 0."""
-        import torch
-
-        block = torch.addmm(self.squares, self.rows[start:end], self.rows.T, alpha=-2)
+        block = self.squares.addmm(self.rows[start:end], self.rows.T, alpha=-2)
         block += self.squares[start:end, None]
         block.clamp_(min=0)
         block[:, start:end].fill_diagonal_(0)

@@ -1,6 +1,8 @@
-"""Pairs of frames a few frames at a time, so that memory does not grow with the square of the length.
+"""The losses of contrastive refinement (Pang et al., WACV 2023; Journal of Imaging 2024).
 
-Axis letters: B clips, T frames of a clip.
+Pairs of frames are compared a few frames at a time, so that memory does not grow with the square of the length.
+
+Axis letters: B clips, T frames of a clip, D raw width, E refined width, S segments of a clip, C clips of all processes.
 """
 
 from __future__ import annotations
@@ -15,9 +17,14 @@ from torch.utils.checkpoint import checkpoint
 
 from sspvs.losses.gather import gather_texts, global_mean
 
+Reduction = Literal["mean", "none"]
+"""`mean`: a scalar, as `clip_mean`; `none`: (B, T), zeros in the padding."""
+_MOST = 1 << 26  # cosines at a time, 256 MiB
+_SHARPNESS = 2.0  # t of exp(-t |z - z'|^2), as published
+
 
 def in_blocks(some: Callable[[slice], Tensor], mask: Tensor, elements: int, max_elements: int) -> Tensor:
-    """(B, T) of what `some` gives for the frames of a slice, at a time as many as the memory is for.
+    """(B, T) outputs of `some`, for as many frames at a time as the memory is for.
 
     Args:
         some: (B, rows) of some frames of each clip.
@@ -32,10 +39,6 @@ def in_blocks(some: Callable[[slice], Tensor], mask: Tensor, elements: int, max_
     if not torch.is_grad_enabled():
         return torch.cat([some(rows) for rows in blocks], dim=1)
     return torch.cat([checkpoint(some, rows, use_reentrant=False, preserve_rng_state=False) for rows in blocks], dim=1)
-
-
-Reduction = Literal["mean", "none"]
-"""`mean`: a scalar, as `clip_mean`; `none`: (B, T), zeros in the padding."""
 
 
 def clip_means(values: Tensor, mask: Tensor) -> Tensor:
@@ -69,10 +72,6 @@ def reduced(values: Tensor, mask: Tensor, reduction: Reduction) -> Tensor:
     if reduction == "none":
         return values.masked_fill(~mask, 0.0)
     return clip_mean(values, mask)
-
-
-_MOST = 1 << 26  # cosines at a time, 256 MiB
-_SHARPNESS = 2.0  # t of exp(-t |z - z'|^2), as published
 
 
 def alignment(

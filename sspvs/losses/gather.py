@@ -43,7 +43,7 @@ def gather_rows(rows: Tensor) -> Tensor:
     """Join (B, ...) rows of all processes to (W B, ...), in the order of their ranks.
 
     Gradients flow back to the process each row came from, summed over the processes; DDP then takes the mean over
-    processes. So a loss that each process computes on its own rows against everybody's, averaged over its rows, gets
+    processes. So a loss that each process computes on its own rows against all rows, averaged over its rows, gets
     the gradient of the mean over the global batch. `torch.distributed.all_gather` would cut the graph.
 
     Args:
@@ -59,7 +59,7 @@ def gather_rows(rows: Tensor) -> Tensor:
 
 
 class _GatherRows(torch.autograd.Function):
-    """All processes' rows; backward, everybody's gradients of this process' rows, summed."""
+    """All processes' rows; backward, all processes' gradients of this process' rows, summed."""
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor) -> Tensor:
@@ -134,7 +134,7 @@ def global_mean(total: Tensor, count: Tensor) -> Tensor:
         count: Scalar, how many it sums.
 
     Returns:
-        `total` over the mean count of the processes; 0 where nobody counts anything.
+        `total` over the mean count of the processes; 0 where nothing is counted.
     """
     world = processes()
     if world > 1:

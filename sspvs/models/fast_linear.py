@@ -5,11 +5,13 @@ is twice as fast there (measured on a Zen 5: 90 against 170 to 200 GFLOPS a core
 Same mathematics, another order of additions: results differ by float32 round-off.
 
 oneDNN prepares a kernel for each new shape, one to four milliseconds each time: for small towers and videos of many
-lengths `never` is the faster setting.
+lengths torch's own kernels are faster. The environment variable `SSPVS_CPU_KERNELS` decides: `onednn` or `torch`.
+Unset, oneDNN is used on AMD's processors (and Hygon's).
 """
 
 from __future__ import annotations
 
+import os
 import platform
 from functools import lru_cache
 from pathlib import Path
@@ -54,22 +56,27 @@ class _Linear(torch.autograd.Function):
         return to_given, to_weight, to_bias
 
 
-def use_fast_linears(module: nn.Module, *, where: str = "auto") -> int:
+CPU_KERNELS = "SSPVS_CPU_KERNELS"
+"""The environment variable that chooses the kernels."""
+
+
+def use_fast_linears(module: nn.Module, kernels: str | None = None) -> int:
     """Turn the linear layers within `module` into `OneDnnLinear`; weights and their names stay.
 
     Args:
         module: Changed in place.
-        where: `auto`: on AMD's processors (and Hygon's); `always`; `never`. Nowhere without the kernels.
+        kernels: `onednn` (where this torch has them), `torch`, or None: as the environment variable says.
 
     Returns:
         How many layers were turned.
 
     Raises:
-        ValueError: For another `where`.
+        ValueError: For other kernels.
     """
-    if where not in ("auto", "always", "never"):
-        raise ValueError(f"fast linears must be auto, always or never, got {where!r}")
-    if where == "never" or not has_kernels() or (where == "auto" and not _slow_mkl()):
+    kernels = os.environ.get(CPU_KERNELS, "") if kernels is None else kernels
+    if kernels not in ("", "onednn", "torch"):
+        raise ValueError(f"{CPU_KERNELS} must be onednn or torch, got {kernels!r}")
+    if kernels == "torch" or not has_kernels() or (not kernels and not _slow_mkl()):
         return 0
     layers = [layer for layer in module.modules() if type(layer) is nn.Linear]
     for layer in layers:
@@ -106,7 +113,7 @@ def _slow_mkl() -> bool:
     if not torch.backends.mkl.is_available():  # type: ignore[no-untyped-call]
         return False
     try:
-        told = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+        processor = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
-        told = platform.processor()
-    return "AuthenticAMD" in told or "HygonGenuine" in told
+        processor = platform.processor()
+    return "AuthenticAMD" in processor or "HygonGenuine" in processor

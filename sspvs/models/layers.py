@@ -6,6 +6,7 @@ Axis letters: B batch, T positions, D width, H heads.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -66,15 +67,26 @@ class TransformerLayer(nn.Module):
         num_heads: H.
         feedforward_dim: Width of the hidden layer.
         dropout: After attention, within the feed-forward network and after it, and on the attention weights.
+        norm: Makes a norm of a width.
+        attention: Further settings of `SelfAttention`.
     """
 
-    def __init__(self, embed_dim: int, num_heads: int, feedforward_dim: int, dropout: float = 0.1) -> None:
+    def __init__(
+        self,
+        embed_dim: int,
+        num_heads: int,
+        feedforward_dim: int,
+        dropout: float = 0.1,
+        *,
+        norm: Callable[[int], nn.Module] = nn.LayerNorm,
+        **attention: Any,
+    ) -> None:
         super().__init__()
-        self.attention = SelfAttention(embed_dim, num_heads, dropout)
+        self.attention = SelfAttention(embed_dim, num_heads, dropout, **attention)
         self.linear1 = nn.Linear(embed_dim, feedforward_dim)
         self.linear2 = nn.Linear(feedforward_dim, embed_dim)
-        self.norm1 = nn.LayerNorm(embed_dim)
-        self.norm2 = nn.LayerNorm(embed_dim)
+        self.norm1 = norm(embed_dim)
+        self.norm2 = norm(embed_dim)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, states: Tensor, mask: Tensor) -> Tensor:
@@ -202,6 +214,20 @@ class SinusoidalPositions(nn.Module):
         return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(-2)  # (..., T, D)
 
 
+class ProjectionHead(nn.Sequential):
+    """Two linear layers with a ReLU between, from the text's width to the video's.
+
+    Args:
+        input_dim: Width in.
+        output_dim: Width out.
+        hidden_dim: Width between; `input_dim` when None.
+    """
+
+    def __init__(self, input_dim: int, output_dim: int, hidden_dim: int | None = None) -> None:
+        hidden_dim = input_dim if hidden_dim is None else hidden_dim
+        super().__init__(nn.Linear(input_dim, hidden_dim), nn.ReLU(), nn.Linear(hidden_dim, output_dim))
+
+
 def masked_mean(states: Tensor, mask: Tensor) -> Tensor:
     """(B, D) mean of (B, T, D) states over their valid positions; zeros where there is none."""
     weights = mask.to(states.dtype)[..., None]
@@ -209,7 +235,7 @@ def masked_mean(states: Tensor, mask: Tensor) -> Tensor:
 
 
 def all_valid(mask: Tensor) -> bool:
-    """Whether nothing is padding; not asked on a GPU or while compiling, where the answer costs a halt."""
+    """Whether nothing is padding; False on a GPU or while compiling, where finding out costs a halt."""
     if mask.is_cuda or torch.compiler.is_compiling():
         return False
     return bool(mask.all())

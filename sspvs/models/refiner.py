@@ -5,13 +5,14 @@ Axis letters: B batch, T picks, D width of the features given, E width of the re
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sspvs.models.layers import SelfAttention, all_valid, relu_dropout
+from sspvs.models.layers import TransformerLayer, all_valid
 from sspvs.models.settings import RefinerSettings
 
 _EPSILON = 1e-6  # of the layer norms, as published
@@ -31,7 +32,7 @@ class RefinerOutput(NamedTuple):
 
 
 class Refiner(nn.Module):
-    """A linear layer and post-norm Transformer layers without positions, and a head that says how unique a frame is.
+    """A linear layer and post-norm Transformer layers without positions, and a head for how unique a frame is.
 
     Pang et al., Contrastive Losses Are Natural Criteria for Unsupervised Video Summarization, WACV 2023; Journal of
     Imaging 2024. Frames are a set to it: in another order the same frames get the same features. Videos of any length
@@ -82,33 +83,16 @@ class Refiner(nn.Module):
         return RefinerOutput(states.float(), logits)
 
 
-class RefinerLayer(nn.Module):
+class RefinerLayer(TransformerLayer):
     """A post-norm Transformer layer whose attention has no biases and a width of its own.
 
     Norms are float32, and so are sums unless the weights are not, also where the products are of lower precision.
-
-    Args:
-        settings: Sizes of the refiner.
     """
 
     def __init__(self, settings: RefinerSettings) -> None:
-        super().__init__()
-        dim = settings.embed_dim
-        self.attention = SelfAttention(
-            dim, settings.num_heads, settings.dropout, head_dim=settings.head_dim, bias=False
-        )
-        self.linear1 = nn.Linear(dim, settings.feedforward_dim)
-        self.linear2 = nn.Linear(settings.feedforward_dim, dim)
-        self.norm1 = _Float32Norm(dim, eps=_EPSILON)
-        self.norm2 = _Float32Norm(dim, eps=_EPSILON)
-        self.dropout = nn.Dropout(settings.dropout)
-
-    def forward(self, states: Tensor, mask: Tensor) -> Tensor:
-        """(B, T, E) states under a (B, T) mask -> (B, T, E)."""
-        states = self.norm1(states + self.dropout(self.attention(states, mask)))
-        hidden = relu_dropout(self.linear1(states), self.dropout.p if self.training else 0.0)
-        out: Tensor = self.norm2(states + self.dropout(self.linear2(hidden)))
-        return out
+        sizes = (settings.embed_dim, settings.num_heads, settings.feedforward_dim, settings.dropout)
+        norm = partial(_Float32Norm, eps=_EPSILON)
+        super().__init__(*sizes, norm=norm, head_dim=settings.head_dim, bias=False)
 
 
 class UniquenessHead(nn.Module):

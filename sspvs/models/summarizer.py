@@ -1,4 +1,4 @@
-"""Videos longer than can be scored at once: in overlapping windows whose outputs are faded into each other.
+"""The summarizer: video tower, head and text guidance; long videos in overlapping windows that fade into each other.
 
 Axis letters: B batch, T picks, D width, C outputs per frame, W rows of a pass.
 """
@@ -12,99 +12,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sspvs.models.heads import ProjectionHead
-from sspvs.models.settings import SummarizerSettings, VideoEncoderSettings
-from sspvs.models.summarizer_heads import AttentionHead, CstaHead, LinearHead, ProgressiveHead, SummarizerHead
-from sspvs.models.text_guidance import Guide, GuidingText, TextGate, TextGuidance, build_text_guidance
+from sspvs.models.layers import ProjectionHead
+from sspvs.models.settings import GUIDANCES, HEADS, SummarizerSettings
+from sspvs.models.summarizer_heads import SummarizerHead
+from sspvs.models.text_guidance import Guide, GuidingText, TextGuidance
 from sspvs.models.text_towers import TextEncoder
 from sspvs.models.video_encoder import VideoEncoder
+from sspvs.schema import build
 
 Score = Callable[[Tensor, Tensor, list[int]], Tensor]
 """(W, T', D) frames, their (W, T') mask and which videos of the batch these are -> (W, C, T')."""
-
-
-class Window(NamedTuple):
-    """A stretch of a video that is scored at once, half-open.
-
-    Attributes:
-        start: First frame.
-        stop: After the last.
-        seam: Where it takes over from the window before; it is faded in over the `overlap` frames from there.
-    """
-
-    start: int
-    stop: int
-    seam: int
-
-
-def windows_of(length: int, max_frames: int, overlap: int) -> list[Window]:
-    """The windows of a video.
-
-    Each starts `max_frames - overlap` after the one before. The last one is shifted to the left, so that it has full
-    length, and sees more frames before its seam than the overlap; the seam stays where it would have been.
-
-    Args:
-        length: Frames of the video, at least 1.
-        max_frames: Frames of a window.
-        overlap: Frames over which two windows are faded into each other, at most half of `max_frames`.
-    """
-    if not 0 <= overlap <= max_frames // 2:
-        raise ValueError(f"overlap must be at least 0 and at most half of max_frames {max_frames}, got {overlap}")
-    if length <= max_frames:
-        return [Window(0, length, 0)]
-    step = max_frames - overlap
-    seams = range(0, length - overlap, step)
-    starts = (min(seam, length - max_frames) for seam in seams)
-    return [Window(start, start + max_frames, seam) for start, seam in zip(starts, seams, strict=True)]
-
-
-def score_in_windows(score: Score, frames: Tensor, frame_mask: Tensor, max_frames: int, overlap: int) -> Tensor:
-    """Score videos of any length, each in the windows of its own length, so that padding changes nothing.
-
-    *The bound.* Frame j = 0, 1, ... of a seam's n = `overlap` frames gets (1 - w) a + w b with w = (j + 1) / (n + 1)
-    of what the earlier (a) and the later window (b) say. So an output lies between those of its two windows within a
-    seam, is that of its one window elsewhere, and differs between neighbouring frames by at most (the largest step
-    between neighbours within a window) + (the largest |a - b| in the seam) / (n + 1). Without overlap the last part
-    does not hold. Videos of at most `max_frames` are scored in one piece, exactly.
-
-    Args:
-        score: Scores frames, a window of some of the videos at a time.
-        frames: (B, T, D).
-        frame_mask: (B, T) bool, True = a frame of the video.
-        max_frames: Frames of a window.
-        overlap: See `windows_of`.
-
-    Returns:
-        (B, C, T); zeros beyond each video's last frame.
-    """
-    places = torch.arange(1, frames.shape[1] + 1, device=frames.device)
-    lengths: list[int] = (frame_mask * places).amax(dim=1).tolist()
-    plans = [windows_of(max(length, 1), max_frames, overlap) for length in lengths]
-    ramp = torch.arange(1, overlap + 1, device=frames.device) / (overlap + 1.0)
-    joined: dict[int, Tensor] = {}
-    for turn in range(max(map(len, plans))):
-        rows = [row for row, plan in enumerate(plans) if len(plan) > turn]
-        windows = [plans[row][turn] for row in rows]
-        for row, window, given in zip(rows, windows, _scored(score, frames, frame_mask, rows, windows), strict=True):
-            joined[row] = _join(joined[row], given, window, ramp) if turn else given
-    total = frames.shape[1]
-    return torch.stack([functional.pad(joined[row], (0, total - joined[row].shape[1])) for row in range(len(plans))])
-
-
-def _scored(score: Score, frames: Tensor, frame_mask: Tensor, rows: list[int], windows: list[Window]) -> list[Tensor]:
-    """What one pass says of a window of each of these rows, (C, T_i) each."""
-    width = max(window.stop - window.start for window in windows)  # shorter ones are padded by what follows them
-    cut = [(row, slice(window.start, window.start + width)) for row, window in zip(rows, windows, strict=True)]
-    out = score(torch.stack([frames[at] for at in cut]), torch.stack([frame_mask[at] for at in cut]), rows)
-    return [row[:, : window.stop - window.start] for row, window in zip(out, windows, strict=True)]
-
-
-def _join(before: Tensor, given: Tensor, window: Window, ramp: Tensor) -> Tensor:
-    """What stands so far, (C, T_1), faded into what the next window says, (C, T_2)."""
-    first, n = window.seam, len(ramp)
-    given = given[:, first - window.start :]
-    faded = torch.lerp(before[:, first : first + n], given[:, :n], ramp.to(given.dtype))
-    return torch.cat([before[:, :first], faded, given[:, n:]], dim=1)
 
 
 class SummarizerOutput(NamedTuple):
@@ -170,10 +87,12 @@ class Summarizer(nn.Module):
         self.video_encoder = video_encoder
         self.text_encoder: TextEncoder | None = None
         self.text_projection: ProjectionHead | None = None
-        self.guidance: TextGuidance | None = build_text_guidance(
-            settings.text_guidance, sizes.embed_dim, sizes.num_heads, settings.stages, settings.fit_frames
-        )
-        alone = isinstance(self.guidance, TextGate) and not self.guidance.uses_encoder
+        facts = {"embed_dim": sizes.embed_dim, "num_heads": sizes.num_heads, "num_stages": settings.stages}
+        self.guidance: TextGuidance | None = None
+        if settings.text_guidance != "none":
+            encoded = settings.fit_frames == "encoded"
+            self.guidance = build(GUIDANCES, settings.text_guidance, "text_guidance", uses_encoder=encoded, **facts)
+        alone = self.guidance is not None and self.guidance.fits_frames and not self.guidance.uses_encoder
         self.frame_projection = (
             ProjectionHead(sizes.feature_dim, sizes.embed_dim, hidden_dim=sizes.embed_dim) if alone else None
         )
@@ -185,7 +104,7 @@ class Summarizer(nn.Module):
                 )
             self.text_encoder = text_encoder
             self.text_projection = ProjectionHead(text_encoder.text_dim, sizes.embed_dim)
-        self.head = _build_head(settings, sizes)
+        self.head: SummarizerHead = build(HEADS, settings.head, "head", dropout=settings.dropout, **facts)
 
     @property
     def uses_transformer(self) -> bool:
@@ -218,7 +137,7 @@ class Summarizer(nn.Module):
         text = self.read(tokens, token_mask, has_text)
         if self.training or frames.shape[1] <= self.settings.max_frames:
             return self.score_at_once(frames, frame_mask, text)
-        fitted = isinstance(self.guidance, TextGate) and text is not None
+        fitted = self.guidance is not None and self.guidance.fits_frames and text is not None
 
         def score(window: Tensor, mask: Tensor, rows: list[int]) -> Tensor:
             out = self.score_at_once(window, mask, None if text is None else text.rows(rows))
@@ -232,13 +151,7 @@ class Summarizer(nn.Module):
         return SummarizerOutput(found, frame_mask)
 
     def score_at_once(self, frames: Tensor, frame_mask: Tensor, text: GuidingText | None = None) -> SummarizerOutput:
-        """Score videos of any length in one piece.
-
-        Args:
-            frames: (B, T, feature_dim) features.
-            frame_mask: (B, T) bool, True = a frame of the video.
-            text: What `read` gave.
-        """
+        """Score (B, T, feature_dim) features under a (B, T) mask in one piece, guided by what `read` returned."""
         guide = Guide() if text is None or self.guidance is None else self.guidance(text)
         if guide.looks and self.frame_projection is not None:
             guide.look(self.frame_projection(frames), frame_mask)
@@ -246,12 +159,9 @@ class Summarizer(nn.Module):
         return SummarizerOutput(logits.masked_fill(~frame_mask[:, None], 0.0), frame_mask, guide.text_fit)
 
     def read(self, tokens: Tensor | None, token_mask: Tensor | None, has_text: Tensor | None) -> GuidingText | None:
-        """The projected texts, as the guidance takes them; None where there is nothing to read or nobody to read it.
+        """The projected texts, as the guidance takes them; None without tokens or without guidance.
 
-        Args:
-            tokens: (B, L) ids.
-            token_mask: (B, L) bool; a video without a token counts as one without text.
-            has_text: (B,) bool; all when None.
+        A video without a token, or without `has_text`, counts as one without text.
         """
         if tokens is None or self.guidance is None:
             return None
@@ -273,13 +183,80 @@ class Summarizer(nn.Module):
         return encoded
 
 
-def _build_head(settings: SummarizerSettings, sizes: VideoEncoderSettings) -> SummarizerHead:
-    """The head that the settings name."""
-    dim, dropout = sizes.embed_dim, settings.dropout
-    if settings.head == "progressive":
-        return ProgressiveHead(dim, settings.stages, dropout)
-    if settings.head == "linear":
-        return LinearHead(dim, dropout=dropout)
-    if settings.head == "attention":
-        return AttentionHead(dim, sizes.num_heads, dropout)
-    return CstaHead(dim, dropout)
+class Window(NamedTuple):
+    """A stretch of a video that is scored at once, half-open.
+
+    Attributes:
+        start: First frame.
+        stop: After the last.
+        seam: Where it takes over from the window before; it is faded in over the `overlap` frames from there.
+    """
+
+    start: int
+    stop: int
+    seam: int
+
+
+def windows_of(length: int, max_frames: int, overlap: int) -> list[Window]:
+    """The windows of a video, each starting `max_frames - overlap` after the one before.
+
+    The last one is shifted to the left, so that it has full length, and sees more frames before its seam than the
+    overlap; the seam stays where it would have been. The overlap is at most half of `max_frames`.
+    """
+    if not 0 <= overlap <= max_frames // 2:
+        raise ValueError(f"overlap must be at least 0 and at most half of max_frames {max_frames}, got {overlap}")
+    if length <= max_frames:
+        return [Window(0, length, 0)]
+    step = max_frames - overlap
+    seams = range(0, length - overlap, step)
+    starts = (min(seam, length - max_frames) for seam in seams)
+    return [Window(start, start + max_frames, seam) for start, seam in zip(starts, seams, strict=True)]
+
+
+def score_in_windows(score: Score, frames: Tensor, frame_mask: Tensor, max_frames: int, overlap: int) -> Tensor:
+    """Score videos of any length, each in the windows of its own length, so that padding changes nothing.
+
+    *The bound.* Frame j = 0, 1, ... of a seam's n = `overlap` frames gets (1 - w) a + w b with w = (j + 1) / (n + 1)
+    of what the earlier (a) and the later window (b) say. So an output lies between those of its two windows within a
+    seam, is that of its one window elsewhere, and differs between neighbouring frames by at most (the largest step
+    between neighbours within a window) + (the largest |a - b| in the seam) / (n + 1). Without overlap the last part
+    does not hold. Videos of at most `max_frames` are scored in one piece, exactly.
+
+    Args:
+        score: Scores frames, a window of some of the videos at a time.
+        frames: (B, T, D).
+        frame_mask: (B, T) bool, True = a frame of the video.
+        max_frames: Frames of a window.
+        overlap: See `windows_of`.
+
+    Returns:
+        (B, C, T); zeros beyond each video's last frame.
+    """
+    places = torch.arange(1, frames.shape[1] + 1, device=frames.device)
+    lengths: list[int] = (frame_mask * places).amax(dim=1).tolist()
+    plans = [windows_of(max(length, 1), max_frames, overlap) for length in lengths]
+    ramp = torch.arange(1, overlap + 1, device=frames.device) / (overlap + 1.0)
+    joined: dict[int, Tensor] = {}
+    for turn in range(max(map(len, plans))):
+        rows = [row for row, plan in enumerate(plans) if len(plan) > turn]
+        windows = [plans[row][turn] for row in rows]
+        for row, window, given in zip(rows, windows, _scored(score, frames, frame_mask, rows, windows), strict=True):
+            joined[row] = _join(joined[row], given, window, ramp) if turn else given
+    total = frames.shape[1]
+    return torch.stack([functional.pad(joined[row], (0, total - joined[row].shape[1])) for row in range(len(plans))])
+
+
+def _scored(score: Score, frames: Tensor, frame_mask: Tensor, rows: list[int], windows: list[Window]) -> list[Tensor]:
+    """What one pass says of a window of each of these rows, (C, T_i) each."""
+    width = max(window.stop - window.start for window in windows)  # shorter ones are padded by what follows them
+    cut = [(row, slice(window.start, window.start + width)) for row, window in zip(rows, windows, strict=True)]
+    out = score(torch.stack([frames[at] for at in cut]), torch.stack([frame_mask[at] for at in cut]), rows)
+    return [row[:, : window.stop - window.start] for row, window in zip(out, windows, strict=True)]
+
+
+def _join(before: Tensor, given: Tensor, window: Window, ramp: Tensor) -> Tensor:
+    """What stands so far, (C, T_1), faded into what the next window says, (C, T_2)."""
+    first, n = window.seam, len(ramp)
+    given = given[:, first - window.start :]
+    faded = torch.lerp(before[:, first : first + n], given[:, :n], ramp.to(given.dtype))
+    return torch.cat([before[:, :first], faded, given[:, n:]], dim=1)

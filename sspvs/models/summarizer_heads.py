@@ -1,4 +1,4 @@
-"""What every head of the summarizer is: embedded frames in, a logit per frame and stage out.
+"""The heads of the summarizer: embedded frames in, a logit per frame and stage out.
 
 Axis letters: B batch, T picks, D width, K stages.
 """
@@ -6,6 +6,7 @@ Axis letters: B batch, T picks, D width, K stages.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import torch
 from einops import rearrange
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sspvs.models.layers import SelfAttention, SinusoidalPositions
+from sspvs.models.settings import HEADS
 from sspvs.models.text_guidance import Guide, in_float32
 
 Encode = Callable[[Tensor, Tensor], Tensor]
@@ -20,10 +22,15 @@ Encode = Callable[[Tensor, Tensor], Tensor]
 
 
 class SummarizerHead(nn.Module):
-    """The interface.
+    """The interface. A head is registered in `HEADS` and is from then on a word for `summarizer.head`.
+
+    Its constructor takes what it needs of `embed_dim`, `num_heads`, `num_stages` and `dropout`, and settings of its own
+    with defaults: `summarizer.head: csta(channels=16)`.
 
     Attributes:
         uses_encoder: Whether the head calls `encode`; if not, the tower's Transformer is left aside.
+        single_stage: Whether K is always 1.
+        default_stages: K where the settings leave it open.
         stages: K linear layers, one logit a frame each.
 
     Args:
@@ -32,7 +39,9 @@ class SummarizerHead(nn.Module):
         dropout: In front of each stage's linear layer.
     """
 
-    uses_encoder = False
+    uses_encoder: ClassVar[bool] = False
+    single_stage: ClassVar[bool] = False
+    default_stages: ClassVar[int] = 1
 
     def __init__(self, embed_dim: int, num_stages: int = 1, dropout: float = 0.1) -> None:
         super().__init__()
@@ -63,51 +72,7 @@ class SummarizerHead(nn.Module):
         return guide.logits(stage, logits.float())
 
 
-class SingleStageHead(SummarizerHead):
-    """A head with one stage and without the video tower's Transformer: it says what the frames' states are."""
-
-    def forward(self, encode: Encode, frames: Tensor, frame_mask: Tensor, guide: Guide) -> Tensor:
-        """See `SummarizerHead.forward`. Encodes only for a guide that asks for it."""
-        if guide.looks:
-            guide.look(encode(frames, frame_mask), frame_mask)
-        return self.stage_logits(0, self.frame_states(frames, frame_mask), guide)[:, None]
-
-    def frame_states(self, frames: Tensor, frame_mask: Tensor) -> Tensor:
-        """(B, T, D) embedded features under a (B, T) mask -> (B, T, D) what the linear layer scores."""
-        raise NotImplementedError
-
-
-class LinearHead(SingleStageHead):
-    """One linear layer on each frame's embedded features; no frame sees another. A floor for the others."""
-
-    def frame_states(self, frames: Tensor, frame_mask: Tensor) -> Tensor:  # noqa: ARG002
-        """The features as they are."""
-        return frames
-
-
-class AttentionHead(SingleStageHead):
-    """Self-attention over the frames, added to them and normalised, then linear (after VASNet, Fajtl et al., 2018).
-
-    It knows no positions: frames in another order get the same scores, in that order.
-
-    Args:
-        embed_dim: D.
-        num_heads: Attention heads.
-        dropout: Of the attention weights, of what is added, and in front of the linear layer.
-    """
-
-    def __init__(self, embed_dim: int, num_heads: int, dropout: float = 0.1) -> None:
-        super().__init__(embed_dim, dropout=dropout)
-        self.attention = SelfAttention(embed_dim, num_heads, dropout)
-        self.norm = nn.LayerNorm(embed_dim)
-
-    def frame_states(self, frames: Tensor, frame_mask: Tensor) -> Tensor:
-        """See `SingleStageHead.frame_states`."""
-        nothing = ~frame_mask.any(dim=1, keepdim=True)  # an empty video attends to its padding: finite numbers
-        states: Tensor = self.norm(frames + self.dropout(self.attention(frames, frame_mask | nothing)))
-        return states
-
-
+@HEADS.register("progressive")
 class ProgressiveHead(SummarizerHead):
     """K stages that share the video tower, each with a linear layer of its own (Li et al., WACV 2023, section 3.4).
 
@@ -119,6 +84,7 @@ class ProgressiveHead(SummarizerHead):
     """
 
     uses_encoder = True
+    default_stages = 3
 
     def forward(self, encode: Encode, frames: Tensor, frame_mask: Tensor, guide: Guide) -> Tensor:
         """See `SummarizerHead.forward`."""
@@ -134,9 +100,62 @@ class ProgressiveHead(SummarizerHead):
         return torch.stack(logits, dim=1)  # (B, K, T)
 
 
+class SingleStageHead(SummarizerHead):
+    """A head with one stage and without the video tower's Transformer: subclasses make the frames' states."""
+
+    single_stage = True
+
+    def __init__(self, embed_dim: int, dropout: float = 0.1) -> None:
+        super().__init__(embed_dim, dropout=dropout)
+
+    def forward(self, encode: Encode, frames: Tensor, frame_mask: Tensor, guide: Guide) -> Tensor:
+        """See `SummarizerHead.forward`. Encodes only for a guide that asks for it."""
+        if guide.looks:
+            guide.look(encode(frames, frame_mask), frame_mask)
+        return self.stage_logits(0, self.frame_states(frames, frame_mask), guide)[:, None]
+
+    def frame_states(self, frames: Tensor, frame_mask: Tensor) -> Tensor:
+        """(B, T, D) embedded features under a (B, T) mask -> (B, T, D) what the linear layer scores."""
+        raise NotImplementedError
+
+
+@HEADS.register("linear")
+class LinearHead(SingleStageHead):
+    """One linear layer on each frame's embedded features; no frame sees another. A floor for the others."""
+
+    def frame_states(self, frames: Tensor, frame_mask: Tensor) -> Tensor:  # noqa: ARG002
+        """The features as they are."""
+        return frames
+
+
+@HEADS.register("attention")
+class AttentionHead(SingleStageHead):
+    """Self-attention over the frames, added to them and normalised, then linear (after VASNet, Fajtl et al., 2018).
+
+    It has no positions: frames in another order get the same scores, in that order.
+
+    Args:
+        embed_dim: D.
+        num_heads: Attention heads.
+        dropout: Of the attention weights, of what is added, and in front of the linear layer.
+    """
+
+    def __init__(self, embed_dim: int, num_heads: int, dropout: float = 0.1) -> None:
+        super().__init__(embed_dim, dropout)
+        self.attention = SelfAttention(embed_dim, num_heads, dropout)
+        self.norm = nn.LayerNorm(embed_dim)
+
+    def frame_states(self, frames: Tensor, frame_mask: Tensor) -> Tensor:
+        """See `SingleStageHead.frame_states`."""
+        nothing = ~frame_mask.any(dim=1, keepdim=True)  # an empty video attends to its padding: finite numbers
+        states: Tensor = self.norm(frames + self.dropout(self.attention(frames, frame_mask | nothing)))
+        return states
+
+
 _PATCH = 8  # columns of the image that are one column of the CNN's maps
 
 
+@HEADS.register("csta")
 class CstaHead(SingleStageHead):
     """Attention over frames and channels from a 2-D CNN, after CSTA (Son et al., CVPR 2024), with a CNN of our own.
 
@@ -156,7 +175,7 @@ class CstaHead(SingleStageHead):
     """
 
     def __init__(self, embed_dim: int, dropout: float = 0.1, channels: int = 32, num_blocks: int = 4) -> None:
-        super().__init__(embed_dim, dropout=dropout)
+        super().__init__(embed_dim, dropout)
         self.image_norm = nn.LayerNorm(embed_dim)
         self.positions = SinusoidalPositions(embed_dim, dropout=dropout)
         self.stem = nn.Conv2d(1, channels, (3, _PATCH), stride=(1, _PATCH), padding=(1, 0))

@@ -1,4 +1,4 @@
-"""How a video's text says which of its frames matter: as published, and two ways of our own.
+"""How a video's text guides the summarizer: as published, and two ways of our own.
 
 Axis letters: B batch, T picks, L tokens, D width, K stages, H heads.
 """
@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import math
 from contextlib import AbstractContextManager, nullcontext
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
+
+from sspvs.models.settings import GUIDANCES
 
 
 class GuidingText(NamedTuple):
@@ -38,19 +40,14 @@ class Guide:
 
     Attributes:
         looks: Whether it needs `look`.
-        text_fit: (B, T) float32 how well each frame fits the text, once `look` was called; None where it is not asked.
+        text_fit: (B, T) float32 how well each frame fits the text, once `look` was called; None without it.
     """
 
     looks = False
     text_fit: Tensor | None = None
 
     def look(self, encoded: Tensor, frame_mask: Tensor) -> None:
-        """Look at the video before the first stage scores.
-
-        Args:
-            encoded: (B, T, D) states of the tower for the embedded frames.
-            frame_mask: (B, T) bool, True = a frame of the video.
-        """
+        """Look at the (B, T, D) states of the tower for the embedded frames before the first stage scores."""
 
     def states(self, stage: int, states: Tensor) -> Tensor:  # noqa: ARG002
         """(B, T, D) states of a stage, guided."""
@@ -62,21 +59,27 @@ class Guide:
 
 
 class TextGuidance(nn.Module):
-    """The interface.
+    """The interface. A guidance is registered in `GUIDANCES` and is a word for `summarizer.text_guidance`.
+
+    Its constructor takes what it needs of `embed_dim`, `num_heads`, `num_stages` and `uses_encoder` (whether
+    `summarizer.fit_frames` is `encoded`), and settings of its own with defaults: `gate(scale=3.0)`.
 
     Attributes:
         reads_words: Whether it takes the words' states, or the pooled text.
         uses_encoder: Whether it compares the text with states of the tower.
+        fits_frames: Whether its guides give a `text_fit`.
     """
 
-    reads_words = True
-    uses_encoder = False
+    reads_words: ClassVar[bool] = True
+    fits_frames: ClassVar[bool] = False
+    uses_encoder: bool = False
 
     def forward(self, text: GuidingText) -> Guide:
         """A guide by these texts; rows without text are left exactly as they are."""
         raise NotImplementedError
 
 
+@GUIDANCES.register("added")
 class AddedText(TextGuidance):
     """The pooled text, added to the first stage's states, as published (Li et al., WACV 2023).
 
@@ -100,6 +103,7 @@ class _Added(Guide):
         return states if stage else states + self.text.to(states.dtype)
 
 
+@GUIDANCES.register("gate")
 class TextGate(TextGuidance):
     """How well each frame fits the words, after the fine alignment of pretraining, added to every stage's logits.
 
@@ -112,9 +116,11 @@ class TextGate(TextGuidance):
     Args:
         embed_dim: D.
         num_stages: K.
-        uses_encoder: Compare the tower's states with the words; else what it is told to `look` at first.
+        uses_encoder: Compare the tower's states with the words; else what `look` is given first.
         scale: At first.
     """
+
+    fits_frames = True
 
     def __init__(self, embed_dim: int, num_stages: int, uses_encoder: bool = True, scale: float = 5.0) -> None:
         super().__init__()
@@ -170,6 +176,7 @@ class _Gate(Guide):
         return logits + self.gate.stage_weights[stage].float() * self.text_fit
 
 
+@GUIDANCES.register("cross-attention")
 class TextCrossAttention(TextGuidance):
     """Every stage's states attend to the words, and what they find is added; one module for all stages.
 
@@ -213,19 +220,6 @@ class _CrossAttention(Guide):
     def states(self, stage: int, states: Tensor) -> Tensor:  # noqa: ARG002
         found = self.attention.attend(states, self.k, self.v, self.text.mask)
         return states + torch.where(self.text.given[:, None, None], found, 0.0)
-
-
-def build_text_guidance(
-    name: str, embed_dim: int, num_heads: int, num_stages: int, fit_frames: str = "encoded"
-) -> TextGuidance | None:
-    """The guidance that `SummarizerSettings.text_guidance` names; None for `none`."""
-    if name == "added":
-        return AddedText()
-    if name == "gate":
-        return TextGate(embed_dim, num_stages, uses_encoder=fit_frames == "encoded")
-    if name == "cross-attention":
-        return TextCrossAttention(embed_dim, num_heads)
-    return None
 
 
 def in_float32(tensor: Tensor) -> AbstractContextManager[object]:

@@ -1,4 +1,4 @@
-"""What every text tower is: tokens in, a state per token and one for the whole text out.
+"""The text towers: tokens in, a state per token and one for the whole text out.
 
 Axis letters: B batch, L tokens, W the tower's width.
 """
@@ -20,6 +20,18 @@ from sspvs.weights import minilm
 from sspvs.weights.clip import PREFIX, RANDOM, find_source, load_model
 from sspvs.weights.digest import hub_offline
 
+SMALL_VOCAB_SIZE = SmallTextSettings().vocab_size
+"""Ids of the small tower and of its tokenizer unless the settings say otherwise."""
+_RISKY = re.compile(r"_|auto_map|.*(implementation|quantization|kernels|kernel_config|backbone)")
+"""Keys of a config with which the library would load more than it builds: code, other models, kernels from the hub."""
+_TEXT_MODELS = (
+    "MODEL_FOR_MASKED_LM_MAPPING_NAMES",
+    "MODEL_FOR_TEXT_ENCODING_MAPPING_NAMES",
+    "MODEL_FOR_CAUSAL_LM_MAPPING_NAMES",
+)
+_NOT_SIZES = ("_name_or_path", "architectures", "dtype", "torch_dtype", "transformers_version")
+_SMALLEST_VISION = {"layers": 1, "width": 64, "head_width": 64, "patch_size": 32, "image_size": 32}
+
 
 class TextEncoding(NamedTuple):
     """What a text tower gives.
@@ -40,7 +52,7 @@ class TextEncoder(nn.Module):
         text_dim: W.
         vocab_size: Number of token ids.
         config: What `TextEncoderSettings.config` must be for the same tower without its stored weights, plain types;
-            None where the settings say all of it. A checkpoint keeps it, and needs nobody's weights again.
+            None where the settings say all of it. A checkpoint keeps it, and needs no stored weights again.
         frozen: See `freeze`.
 
     Args:
@@ -77,18 +89,8 @@ class TextEncoder(nn.Module):
         return self
 
 
-SMALL_VOCAB_SIZE = SmallTextSettings().vocab_size
-"""Ids of the small tower and of its tokenizer unless the settings say otherwise."""
-
-
 class SmallTextEncoder(TextEncoder):
-    """A Transformer of the same layers as the video tower.
-
-    Args:
-        sizes: Its sizes.
-        attend_padding: Attend to the padding too.
-        gradient_checkpointing: Compute layers again in the backward pass instead of keeping what they computed.
-    """
+    """A Transformer of the same layers as the video tower; see `TextEncoderSettings` for the switches."""
 
     def __init__(
         self,
@@ -121,18 +123,8 @@ class SmallTextEncoder(TextEncoder):
         return TextEncoding(states, torch.tanh(self.pooler(states[:, 0])))
 
 
-_RISKY = re.compile(r"_|auto_map|.*(implementation|quantization|kernels|kernel_config|backbone)")
-"""Keys of a config with which the library would load more than it builds: code, other models, kernels from the hub."""
-_TEXT_MODELS = (
-    "MODEL_FOR_MASKED_LM_MAPPING_NAMES",
-    "MODEL_FOR_TEXT_ENCODING_MAPPING_NAMES",
-    "MODEL_FOR_CAUSAL_LM_MAPPING_NAMES",
-)
-_NOT_SIZES = ("_name_or_path", "architectures", "dtype", "torch_dtype", "transformers_version")
-
-
 class HuggingFaceTextEncoder(TextEncoder):
-    """Any encoder of the transformers library.
+    """Any encoder of the transformers library; see `TextEncoderSettings` for the switches.
 
     Args:
         name: Model id or folder, read from this machine unless `download`.
@@ -142,7 +134,7 @@ class HuggingFaceTextEncoder(TextEncoder):
         download: Fetch what is not on this machine.
         mean_pooling: The whole text is the mean of its tokens' states; otherwise it is the model's own pooled state
             where it has one (BERT's pooler).
-        gradient_checkpointing: Compute layers again in the backward pass instead of keeping what they computed.
+        gradient_checkpointing: Compute layers again in the backward pass.
 
     Raises:
         WeightsNotFoundError: The weights are not on this machine.
@@ -229,9 +221,6 @@ def _plain_sizes(config: Any) -> dict[str, Any]:
     sizes = {key: value for key, value in config.to_diff_dict().items() if key not in _NOT_SIZES}
     plain: dict[str, Any] = json.loads(json.dumps({"model_type": config.model_type, **sizes}))
     return plain
-
-
-_SMALLEST_VISION = {"layers": 1, "width": 64, "head_width": 64, "patch_size": 32, "image_size": 32}
 
 
 class OpenClipTextEncoder(TextEncoder):
@@ -345,23 +334,10 @@ def _clip_from_config(config: dict[str, Any]) -> Any:
     return open_clip.CustomTextCLIP(embed_dim, vision, open_clip.CLIPTextCfg(**sizes), quick_gelu=quick_gelu).text
 
 
-__all__ = [
-    "SMALL_VOCAB_SIZE",
-    "HuggingFaceTextEncoder",
-    "SmallTextEncoder",
-    "TextEncoder",
-    "TextEncoding",
-    "build_text_encoder",
-]
-
-
 def build_text_encoder(settings: TextEncoderSettings) -> TextEncoder:
-    """The text tower that the settings name.
+    """The text tower that the settings name; with `settings.config` nothing is looked for on this machine.
 
     `minilm` (all-MiniLM-L6-v2, W 384) takes the mean of its tokens' states for the whole text, as it was trained.
-
-    Args:
-        settings: Which one, and how it is used. With `settings.config` nothing is looked for on this machine.
 
     Raises:
         MissingExtraError: `minilm` without the package that has it.

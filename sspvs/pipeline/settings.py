@@ -9,17 +9,16 @@ from typing import Annotated, Any, Literal, get_args
 from sspvs.features.backbones import Backbone, load_backbone
 from sspvs.features.extract import MAX_DAMAGED
 from sspvs.features.transnet import weights_path
-from sspvs.importance.contrastive import Combine
+from sspvs.importance.terms import Combine
 from sspvs.schema import NotNegative, Positive, Range, Settings, mistakes, refuse
 from sspvs.scorers import (
     CONTRASTIVE,
-    WITHOUT_TRAINING,
     Scorer,
     backbone_for,
     load_scorer,
     may_be_scorer,
-    no_such_term,
     unknown_scorer,
+    untrained_problem,
 )
 from sspvs.selection.kts import DEFAULT_PENALTY
 from sspvs.selection.summary import Budget
@@ -100,8 +99,8 @@ class SummarySettings(Settings):
             pass  # no numbers, which the hints report
         if not may_be_scorer(self.scorer):
             wrong.append(unknown_scorer(self.scorer))
-        if str(self.scorer) == CONTRASTIVE and self.combine is not None and self.combine not in WITHOUT_TRAINING:
-            wrong.append(no_such_term(self.combine))
+        if str(self.scorer) == CONTRASTIVE and (problem := untrained_problem(self.combine)):
+            wrong.append(problem)
         if self.shots is not None and not Path(self.shots).is_file():
             wrong.append(f"no such file of shots: {self.shots}")
         if (self.segmenter == "given") != (self.shots is not None):

@@ -1,21 +1,19 @@
 """What scores frames, behind one interface: the training-free importance, and trained checkpoints.
 
-`load_scorer(name)` gives one by name; `sspvs summarize` and `sspvs score` know no other way.
+`load_scorer(name)` makes one by name, for `sspvs summarize` and `sspvs score`.
 """
 
-from sspvs.scorers.backbone_choice import backbone_for
 from sspvs.scorers.base import CONTRASTIVE, ContrastiveScorer, Scorer, is_given
-from sspvs.scorers.loading import WITHOUT_TRAINING, load_scorer, may_be_scorer, no_such_term, unknown_scorer
+from sspvs.scorers.loading import backbone_for, load_scorer, may_be_scorer, unknown_scorer, untrained_problem
 
 __all__ = [
     "CONTRASTIVE",
-    "WITHOUT_TRAINING",
     "ContrastiveScorer",
     "Scorer",
     "backbone_for",
     "is_given",
     "load_scorer",
     "may_be_scorer",
-    "no_such_term",
     "unknown_scorer",
+    "untrained_problem",
 ]

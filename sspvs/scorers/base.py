@@ -1,51 +1,54 @@
-"""What a scorer is."""
+"""The interface of scorers, and the one that needs no training."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from sspvs.features.backbones import Backbone
-from sspvs.importance.contrastive import Combine, Importance, contrastive_importance
+from sspvs.importance.contrastive import Importance, contrastive_importance
+from sspvs.importance.terms import Combine, term_names
 from sspvs.table.text import TextFields
 from sspvs.types import Fingerprint, FrameFeatures
 
+CONTRASTIVE = "contrastive"
+SYNTHETIC = "synthetic"
+"""How the backbone of a world's features begins: no frame of a video was looked at."""
+_NO_BACKBONE = "a title needs the backbone that made the features, to compare them with"
 
-class Scorer(Protocol):
-    """Features of a video in, the importance of its picks out."""
 
-    @property
-    def name(self) -> str:
-        """What reports and score files call it: `contrastive`, or a checkpoint's name."""
+class Scorer:
+    """The interface: features of a video in, the importance of its picks out.
+
+    Attributes:
+        name: What reports and score files call it: `contrastive`, or a checkpoint's name.
+        feature_dim: D that features must have; None for any.
+        expects: What features must have been made with; None where anything goes, or where it is unknown.
+        text_fields: The fields of a text that are read.
+        title_as_query: Whether it was trained with each video's title in the place of its search query.
+    """
+
+    name: str
+    feature_dim: int | None = None
+    expects: Fingerprint | None = None
+    text_fields: tuple[str, ...] = ()
+    title_as_query: bool = False
 
     @property
     def settings(self) -> Mapping[str, Any]:
         """What decides its scores, plain types, for reports and score files."""
-
-    @property
-    def feature_dim(self) -> int | None:
-        """D that features must have; None for any."""
-
-    @property
-    def expects(self) -> Fingerprint | None:
-        """What features must have been made with; None where anything goes, or where it is unknown."""
-
-    @property
-    def text_fields(self) -> tuple[str, ...]:
-        """The fields of a text that have a say; none where text has not."""
-
-    @property
-    def title_as_query(self) -> bool:
-        """Whether it was trained with each video's title in the place of its search query."""
+        raise NotImplementedError
 
     def check_text(self, text: TextFields) -> None:
-        """Refuse text that would have no say, or that nothing here can read, before anything is computed.
+        """Refuse text that is not read, or that nothing here can read, before anything is computed.
 
         Raises:
             ValueError: The scorer does not read it.
             SspvsError: What it takes to read it is not on this machine.
         """
+        if is_given(text):
+            raise ValueError(f"{self.name} reads no text; leave it out, or take a checkpoint with text guidance")
 
     def check_features(self, found: Fingerprint | None, where: str) -> str | None:
         """Refuse features that were made otherwise than the scorer needs them.
@@ -60,21 +63,24 @@ class Scorer(Protocol):
         Raises:
             FingerprintMismatchError: They were made otherwise.
         """
+        raise NotImplementedError
 
-    def notes(self, text: TextFields) -> tuple[str, ...]:
-        """Sentences that the user should know about scores with this text."""
+    def notes(self, text: TextFields) -> tuple[str, ...]:  # noqa: ARG002
+        """Sentences for the user about scores with this text."""
+        return ()
 
     def score(self, features: FrameFeatures, text: TextFields | None = None) -> Importance:
         """Importance of each pick, and the curves it is made of.
 
         Args:
             features: One video's.
-            text: What is known about it; None, or all fields empty: nothing. Fields that have no say are left aside.
+            text: What is known about it; None, or all fields empty: nothing. Fields that are not read are left aside.
 
         Raises:
             ValueError: There is text, and the scorer reads none.
             FeatureFileError: The features are not those the scorer needs.
         """
+        raise NotImplementedError
 
 
 def is_given(text: TextFields | None) -> bool:
@@ -82,16 +88,17 @@ def is_given(text: TextFields | None) -> bool:
     return text is not None and any(field.strip() for field in text)
 
 
-CONTRASTIVE = "contrastive"
-_NO_BACKBONE = "a title needs the backbone that made the features, to compare them with"
+def is_synthetic(fingerprint: Fingerprint) -> bool:
+    """Whether features come from a synthetic world: no backbone can give them."""
+    return fingerprint.backbone.startswith(SYNTHETIC)
 
 
 @dataclass(frozen=True)
-class ContrastiveScorer:
+class ContrastiveScorer(Scorer):
     """Local dissimilarity times global consistency (Pang et al., WACV 2023); see `sspvs.importance.contrastive`.
 
     Attributes:
-        combine: `a` local dissimilarity alone, `g` global consistency alone, `ag` one times the other.
+        combine: An expression over terms, as in `contrastive_importance`.
         post: What follows the product.
         device: `auto`, `cpu`, `cuda`, `cuda:1`.
         backbone: The one that made the features; only a title needs it.
@@ -102,10 +109,7 @@ class ContrastiveScorer:
     device: str = "auto"
     backbone: Backbone | None = None
     name: str = CONTRASTIVE
-    feature_dim: int | None = None
     text_fields: tuple[str, ...] = ("title",)
-    title_as_query: bool = False
-    expects: Fingerprint | None = None
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -113,10 +117,11 @@ class ContrastiveScorer:
         return {"combine": self.combine, "post": self.post}
 
     def check_text(self, text: TextFields) -> None:
-        """A title is compared with the frames; the other fields have no say.
+        """A title is compared with the frames; the other fields are not read.
 
         Raises:
-            ValueError: Another field is given, or a title without a backbone that can compare it with frames.
+            ValueError: Another field is given, a title without a backbone that can compare it with frames, or none
+                where `combine` needs one.
             SspvsError: What the backbone takes for that is not on this machine.
         """
         other = [name for name, field in text._asdict().items() if field.strip() and name != "title"]
@@ -129,14 +134,12 @@ class ContrastiveScorer:
             if self.backbone is None:
                 raise ValueError(_NO_BACKBONE)
             self.backbone.check_text()
+        elif "text_similarity" in term_names(self.combine):
+            raise ValueError(f"combine {self.combine} needs a title to compare frames with; give one, or leave out t")
 
     def check_features(self, found: Fingerprint | None, where: str) -> str | None:
         """Any features will do; a sentence when it is unknown what made them."""
         return f"{where}: no feature fingerprint; what made these features is unknown" if found is None else None
-
-    def notes(self, text: TextFields) -> tuple[str, ...]:  # noqa: ARG002
-        """None."""
-        return ()
 
     def score(self, features: FrameFeatures, text: TextFields | None = None) -> Importance:
         """As `Scorer`; curves as `contrastive_importance` names them."""

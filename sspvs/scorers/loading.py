@@ -1,103 +1,23 @@
-"""Which scorer a checkpoint makes: by the `kind` of its folder, or by what its file was made with."""
+"""Scorers by name, the training-free importance or a checkpoint's, and the backbone whose features each needs."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
-from sspvs.errors import CheckpointError
-from sspvs.features.backbones import Backbone
-from sspvs.importance.contrastive import Combine
-from sspvs.scorers.base import CONTRASTIVE, ContrastiveScorer, Scorer
+from sspvs.errors import CheckpointError, FingerprintMismatchError
+from sspvs.features.backbones import Backbone, load_backbone
+from sspvs.importance.terms import Combine, term_names
+from sspvs.scorers.base import CONTRASTIVE, SYNTHETIC, ContrastiveScorer, Scorer, is_synthetic
 from sspvs.scorers.trained import RefinedScorer, SummarizerScorer
 from sspvs.sharing import checkpoint_name
-from sspvs.tasks.checkpoint import PRETRAIN, REFINE, SUMMARIZE
-from sspvs.tasks.loading import FoundCheckpoint, find_checkpoint
-from sspvs.tasks.refine import Post
-from sspvs.weights.digest import file_digest
+from sspvs.table import differences
+from sspvs.tasks.checkpoint import PRETRAIN, REFINE, SUMMARIZE, Checkpoint
 
-
-class _Asked(NamedTuple):
-    """How a checkpoint shall score; see `load_scorer`."""
-
-    device: str
-    download: bool
-    combine: Combine | None
-    post: Post | None
-
-
-def load_checkpoint(
-    source: str | Path,
-    *,
-    device: str = "auto",
-    download: bool = False,
-    combine: Combine | None = None,
-    post: Post | None = None,
-) -> Scorer:
-    """The scorer that a checkpoint makes. Its kind is looked at before anything is built.
-
-    Args:
-        source: A checkpoint folder, a `.ckpt` file of fine-tuning or refinement, or a Hugging Face hub id.
-        device: As in `load_scorer`.
-        download: As in `load_scorer`.
-        combine: As in `load_scorer`.
-        post: As in `load_scorer`.
-
-    Raises:
-        WeightsNotFoundError: Nothing is there.
-        CheckpointError: What is there cannot be read, or does not score frames.
-        ValueError: The device is unknown or not there, or the checkpoint has no terms to combine.
-    """
-    found = find_checkpoint(source, (*_SCORERS, PRETRAIN), download=download)
-    if found.kind == PRETRAIN:
-        raise CheckpointError(
-            f"{source}: a checkpoint of pretraining: it knows videos and texts, and has no head that scores frames. "
-            f"Fine-tune it first, on annotated videos: `sspvs fit --config` one of configs/finetune/, with "
-            f"--model.pretrained {source}"
-        )
-    return _SCORERS[found.kind](found, _Asked(device, download, combine, post))
-
-
-def _summarizer(found: FoundCheckpoint, asked: _Asked) -> Scorer:
-    from sspvs.tasks.summarize import SummarizeTask
-
-    if asked.combine is not None or asked.post is not None:
-        raise ValueError(
-            f"combine and post belong to --scorer {CONTRASTIVE} and to refined checkpoints; {found.source} is a "
-            "summarizer, which has neither"
-        )
-    return SummarizerScorer(
-        SummarizeTask.from_pretrained(found.path, download=asked.download),
-        name=checkpoint_name(found.source),
-        source=found.source,
-        digest=file_digest(found.weights),
-        device=asked.device,
-        download=asked.download,
-    )
-
-
-def _refined(found: FoundCheckpoint, asked: _Asked) -> Scorer:
-    from sspvs.tasks.refine import RefineTask
-
-    return RefinedScorer(
-        RefineTask.from_pretrained(found.path),
-        name=checkpoint_name(found.source),
-        source=found.source,
-        digest=file_digest(found.weights),
-        device=asked.device,
-        combine=asked.combine,
-        post=asked.post,
-    )
-
-
-_SCORERS: Mapping[str, Callable[[FoundCheckpoint, _Asked], Scorer]] = {SUMMARIZE: _summarizer, REFINE: _refined}
-"""Kind -> what makes its scorer."""
-
-
-WITHOUT_TRAINING: tuple[Combine, ...] = ("a", "g", "ag")
-"""Combinations of terms that features as they are have."""
+DEFAULT_RATE_HZ = 2.0
+KINDS = (SUMMARIZE, REFINE)
+"""Checkpoints that score frames."""
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -116,9 +36,9 @@ def load_scorer(
         name: `contrastive`, a checkpoint folder, a `.ckpt` file of fine-tuning or refinement, or a Hugging Face hub id.
         device: `auto` (a GPU where there is one), `cpu`, `cuda`, `cuda:1`.
         download: Fetch a hub id, or a tokenizer, that is not on this machine.
-        combine: Which terms are multiplied, of `contrastive` (`a`, `g` or `ag`) and of refined checkpoints; None: `ag`,
-            or what the checkpoint says.
-        post: What follows the product, likewise; None: `summe`, or what the checkpoint says.
+        combine: An expression over terms of importance such as `a*g`, of `contrastive` and of refined checkpoints;
+            None: `ag`, or what the checkpoint says.
+        post: What follows it, likewise; None: `summe`, or what the checkpoint says.
         backbone: Of `contrastive`, for a title: the one that made the features.
 
     Raises:
@@ -132,13 +52,32 @@ def load_scorer(
         'contrastive'
     """
     if str(name) == CONTRASTIVE:
-        if combine is not None and combine not in WITHOUT_TRAINING:
-            raise ValueError(no_such_term(combine))
+        if problem := untrained_problem(combine):
+            raise ValueError(problem)
         return ContrastiveScorer(combine or "ag", post or "summe", device, backbone)
     if not may_be_scorer(name):
         raise ValueError(unknown_scorer(name))
+    found = Checkpoint.open(name, (*KINDS, PRETRAIN), download=download)
+    if found.kind == PRETRAIN:
+        raise CheckpointError(
+            f"{name}: a checkpoint of pretraining: it compares videos with texts, and has no head that scores frames. "
+            f"Fine-tune it first, on annotated videos: `sspvs fit --config` one of configs/finetune/, with "
+            f"--model.pretrained {name}"
+        )
+    how = {"name": checkpoint_name(found.source), "source": found.source, "digest": found.sha256, "device": device}
+    if found.kind == REFINE:
+        from sspvs.tasks.refine import RefineTask
 
-    return load_checkpoint(name, device=device, download=download, combine=combine, post=post)
+        return RefinedScorer(RefineTask.from_pretrained(found.path), combine=combine, post=post, **how)
+    if combine is not None or post is not None:
+        raise ValueError(
+            f"combine and post belong to --scorer {CONTRASTIVE} and to refined checkpoints; {found.source} is a "
+            "summarizer, which has neither"
+        )
+    from sspvs.tasks.summarize import SummarizeTask
+
+    task = SummarizeTask.from_pretrained(found.path, download=download)
+    return SummarizerScorer(task, download=download, **how)
 
 
 def may_be_scorer(name: str | Path) -> bool:
@@ -154,9 +93,98 @@ def unknown_scorer(name: str | Path) -> str:
     )
 
 
-def no_such_term(combine: str) -> str:
-    """Why a combination of terms needs a refined checkpoint."""
+def untrained_problem(combine: str | None) -> str | None:
+    """Why an expression over terms cannot be computed without a refined checkpoint; None where it can."""
+    try:
+        names = () if combine is None else term_names(combine)
+    except ValueError as error:
+        return str(error)
+    if "uniqueness" not in names:
+        return None
     return (
-        f"combine must be a, g or ag without training, got {combine}: h, uniqueness, needs a refined checkpoint, which "
+        f"combine must be of a and g without training, got {combine}: h, uniqueness, needs a refined checkpoint, which "
         "`sspvs fit` makes with a config of `task: refine`"
+    )
+
+
+def backbone_for(
+    scorer: Scorer,
+    backbone: str | Backbone = "auto",
+    rate_hz: float | None = None,
+    *,
+    device: str = "auto",
+    precision: str = "auto",
+    download: bool = False,
+) -> tuple[Backbone, float]:
+    """The backbone and the rate that give the features a scorer needs.
+
+    Args:
+        scorer: A trained one needs features like those it was trained on; any suit the others.
+        backbone: By name, or loaded; `auto` leaves the choice to the scorer, or else to what is on this machine.
+        rate_hz: Picks per second of video; None leaves the choice to the scorer, or else 2.
+        device: As in `load_backbone`, like `precision` and `download`.
+        precision: As in `load_backbone`.
+        download: As in `load_backbone`.
+
+    Raises:
+        FingerprintMismatchError: `backbone` gives other features than those the scorer was trained on, or these are of
+            no backbone at all.
+        ValueError: A backbone must be named and is not, or gives features of another width.
+        WeightsNotFoundError: The backbone's weights are not on this machine.
+    """
+    expects = scorer.expects
+    if expects is not None and is_synthetic(expects):
+        raise FingerprintMismatchError(synthetic_refusal(scorer))
+    unknown = scorer.feature_dim is not None and expects is None
+    if backbone == "auto" and unknown:
+        raise ValueError(
+            f"{scorer.name} does not say which backbone made the {scorer.feature_dim}-D features it was trained on; "
+            "name it with --backbone, and the rate with --rate"
+        )
+    rate = rate_hz or (DEFAULT_RATE_HZ if expects is None else expects.rate_hz)
+    if not isinstance(backbone, str):
+        loaded = backbone
+    elif backbone == "auto" and expects is not None:
+        loaded = load_backbone(expects.backbone, device=device, precision=precision, download=download)
+        loaded.reason = f"what {scorer.name} was trained on"
+    else:
+        if expects is not None and backbone.partition(":")[0] != expects.backbone.partition(":")[0]:
+            raise FingerprintMismatchError(_other(scorer, f"of {backbone}"))  # before its weights are looked for
+        loaded = load_backbone(backbone, device=device, precision=precision, download=download)
+    if expects is not None:
+        _check(scorer, loaded, rate)
+    if scorer.feature_dim not in (None, loaded.feature_dim):
+        raise ValueError(
+            f"{scorer.name} was trained on features of width {scorer.feature_dim}, and {loaded.name} gives "
+            f"{loaded.feature_dim}; name the backbone it was trained on with --backbone"
+        )
+    return loaded, rate
+
+
+def synthetic_refusal(scorer: Scorer) -> str:
+    """Why a scorer that was trained on a synthetic world does not look at videos."""
+    assert scorer.expects is not None
+    made_by = scorer.expects.backbone
+    what = "drawn features" if made_by == f"{SYNTHETIC}:drawn" else "features of videos composed of clips"
+    return (
+        f"{scorer.name} was trained on {what} ('{made_by}'), which no backbone gives: it cannot look at real videos; "
+        "train one on features that a backbone extracts (`sspvs extract`), or take --scorer contrastive"
+    )
+
+
+def _check(scorer: Scorer, backbone: Backbone, rate_hz: float) -> None:
+    """Refuse a backbone that is loaded, or its rate, where the scorer was trained on others."""
+    expects = scorer.expects
+    assert expects is not None
+    if backbone.name != expects.backbone:
+        raise FingerprintMismatchError(_other(scorer, f"of {backbone.name}"))
+    if differing := differences(backbone.fingerprint(rate_hz), expects):
+        raise FingerprintMismatchError(_other(scorer, f"these ({differing})"))
+
+
+def _other(scorer: Scorer, these: str) -> str:
+    assert scorer.expects is not None
+    return (
+        f"{scorer.name} was trained on features of {scorer.expects.backbone} at {scorer.expects.rate_hz:g} Hz, not on "
+        f"{these}; leave --backbone and --rate out, or name those"
     )

@@ -1,4 +1,4 @@
-"""What scorers from checkpoints have in common: they know which features they were trained on, and take no others."""
+"""Scorers from checkpoints: each takes only features made like those it was trained on."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from torch.nn import functional
 
 from sspvs.errors import CheckpointError, FingerprintMismatchError
 from sspvs.features.backbones.base import choose_device
-from sspvs.importance.contrastive import Combine, Importance
+from sspvs.importance.contrastive import Importance
+from sspvs.importance.terms import Combine, term_names
 from sspvs.models.fast_linear import use_fast_linears
 from sspvs.models.tokenizers import Tokenizer, load_tokenizer
-from sspvs.scorers.backbone_choice import is_synthetic
-from sspvs.scorers.base import is_given
+from sspvs.scorers.base import Scorer, is_given, is_synthetic
 from sspvs.sharing import checkpoint_name
 from sspvs.table import FeatureKind, check_features
 from sspvs.table.text import FIELDS, TextFields, TextSettings, assemble_tokens, tokenize
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from sspvs.tasks.summarize import SummarizeTask
 
 
-class TrainedScorer:
+class TrainedScorer(Scorer):
     """A checkpoint as a scorer.
 
     Args:
@@ -39,10 +39,6 @@ class TrainedScorer:
         source: Where it came from: a folder, a file or a hub id.
         digest: SHA-256 of its weights file.
         device: `auto`, `cpu`, `cuda`, `cuda:1`.
-
-    Attributes:
-        name: As given.
-        expects: What made the features it was trained on; None when unknown.
 
     Raises:
         ValueError: The device is unknown or not there.
@@ -57,12 +53,7 @@ class TrainedScorer:
         self.expects = None if known is None else Fingerprint(**known)
         task.model.eval().to(self._device)
         if self._device.type == "cpu":
-            use_fast_linears(task.model, where=self._hparams["fast_linears"])
-
-    @property
-    def feature_dim(self) -> int | None:
-        """D of the features it was trained on."""
-        raise NotImplementedError
+            use_fast_linears(task.model)
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -73,7 +64,7 @@ class TrainedScorer:
         """As `Scorer`: they must be made as those it was trained on."""
         if self.expects is None:
             whose = "nor do these features" if found is None else f"and {where} has features of {found.backbone}"
-            return f"{self.name} does not say what made the features it was trained on, {whose}: nobody checked"
+            return f"{self.name} does not say what made the features it was trained on, {whose}: this was not checked"
         if found is not None and is_synthetic(self.expects) and found != self.expects:
             raise FingerprintMismatchError(
                 f"{where}: {self.name} was trained on a synthetic world ('{self.expects.backbone}', weights "
@@ -88,11 +79,7 @@ class TrainedScorer:
         )
 
     def frames_of(self, features: FrameFeatures) -> tuple[Tensor, Tensor]:
-        """(1, T, D) float32 frames and their (1, T) mask on the device, once they are found to be the right ones.
-
-        Raises:
-            FeatureFileError: They are not.
-        """
+        """(1, T, D) float32 frames and their (1, T) mask on the device; FeatureFileError where they do not fit."""
         self.check_features(features.fingerprint, features.name)
         found, expected = FeatureKind(features.features.shape[1]), FeatureKind(self.feature_dim)
         check_features(found, expected, features.name, like=f"those {self.name} was trained on", remedy="")
@@ -104,42 +91,20 @@ class SummarizerScorer(TrainedScorer):
     """A fine-tuned summarizer: its score is the product of its stages.
 
     Args:
-        task: What was trained; it moves to the device, and is the scorer's from then on.
-        name: What reports call it.
-        source: Where it came from: a folder, a file or a hub id.
-        digest: SHA-256 of its weights file.
-        device: `auto`, `cpu`, `cuda`, `cuda:1`.
+        task: What was trained.
         download: Fetch the tokenizer's files when they are not on this machine.
-
-    Raises:
-        ValueError: The device is unknown or not there.
+        how: As `TrainedScorer`.
     """
 
-    def __init__(
-        self, task: SummarizeTask, *, name: str, source: str, digest: str, device: str = "auto", download: bool = False
-    ) -> None:
-        super().__init__(task, name=name, source=source, digest=digest, device=device)
+    def __init__(self, task: SummarizeTask, *, download: bool = False, **how: str) -> None:
+        super().__init__(task, **how)
         self._download = download
         self._fields = settings_from(TextSettings, self._hparams["text_fields"])
         self._model = task.model
-
-    @property
-    def feature_dim(self) -> int | None:
-        """D of the features it was trained on."""
-        width: int = self._model.video_encoder.settings.feature_dim
-        return width
-
-    @property
-    def text_fields(self) -> tuple[str, ...]:
-        """As `Scorer`: those that it was trained with; none without text guidance."""
-        if self._model.text_encoder is None:
-            return ()
-        return tuple(name for name, length in zip(FIELDS, self._fields.lengths, strict=True) if length)
-
-    @property
-    def title_as_query(self) -> bool:
-        """As `Scorer`."""
-        return bool(self._hparams["title_as_query"])
+        self.feature_dim = task.model.video_encoder.settings.feature_dim
+        self.title_as_query = bool(self._hparams["title_as_query"])
+        if task.model.text_encoder is not None:  # without text guidance nothing is read
+            self.text_fields = tuple(name for name, n in zip(FIELDS, self._fields.lengths, strict=True) if n)
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -169,7 +134,7 @@ class SummarizerScorer(TrainedScorer):
                 f"{self.name} does not read {' and '.join(unread)}: it was trained with {', '.join(self.text_fields)}; "
                 "put the text there"
             )
-        self._tokenizer  # noqa: B018  loaded now, so that a missing one is told before anything is computed
+        self._tokenizer  # noqa: B018  loaded now, so that a missing one is reported before anything is computed
 
     def notes(self, text: TextFields) -> tuple[str, ...]:
         """As `Scorer`: a checkpoint that reads text and is given none."""
@@ -233,68 +198,40 @@ class SummarizerScorer(TrainedScorer):
 
 
 class RefinedScorer(TrainedScorer):
-    """A refined checkpoint: local dissimilarity, global consistency and uniqueness of what the network makes of frames.
+    """A refined checkpoint: an expression over terms of importance of the refined features.
 
     Args:
-        task: What was trained; it moves to the device, and is the scorer's from then on.
-        name: What reports call it.
-        source: Where it came from: a folder, a file or a hub id.
-        digest: SHA-256 of its weights file.
-        device: `auto`, `cpu`, `cuda`, `cuda:1`.
-        combine: The terms that are multiplied; None: as the checkpoint says.
-        post: What follows the product; None: as the checkpoint says.
+        task: What was trained.
+        combine: The expression; None: as the checkpoint says.
+        post: What follows it; None: as the checkpoint says.
+        how: As `TrainedScorer`.
 
     Raises:
-        ValueError: The device is unknown or not there, or the checkpoint has learned no uniqueness.
+        ValueError: The checkpoint has learned no uniqueness, or as in `TrainedScorer`.
     """
 
-    text_fields: tuple[str, ...] = ()
-    title_as_query = False
-
     def __init__(
-        self,
-        task: RefineTask,
-        *,
-        name: str,
-        source: str,
-        digest: str,
-        device: str = "auto",
-        combine: Combine | None = None,
-        post: Post | None = None,
+        self, task: RefineTask, *, combine: Combine | None = None, post: Post | None = None, **how: str
     ) -> None:
-        super().__init__(task, name=name, source=source, digest=digest, device=device)
-        if combine is not None and "h" in combine and not task.losses.uniqueness:
+        super().__init__(task, **how)
+        if combine is not None and "uniqueness" in term_names(combine) and not task.losses.uniqueness:
             raise ValueError(
-                f"combine {combine} needs uniqueness, which {name} did not learn; take one of a, g, ag, or train with "
-                "losses.uniqueness above 0"
+                f"combine {combine} needs uniqueness, which {self.name} did not learn; take one of a, g, ag, or train "
+                "with losses.uniqueness above 0"
             )
+        if combine is not None and "text_similarity" in term_names(combine):
+            raise ValueError(f"combine {combine} needs text, which {self.name} does not read; leave out t")
         own = task.scoring
-        self._scoring = replace(own, combine=combine or own.combine, post=post or own.post, device=device)
+        self._scoring = replace(
+            own, combine=combine or own.combine, post=post or own.post, device=how.get("device", "auto")
+        )
         self._model = task.model
-
-    @property
-    def feature_dim(self) -> int | None:
-        """D of the features it was trained on."""
-        width: int = self._hparams["refiner"]["feature_dim"]
-        return width
+        self.feature_dim = self._hparams["refiner"]["feature_dim"]
 
     @property
     def settings(self) -> Mapping[str, Any]:
         """As `Scorer`: which checkpoint, and what its features become."""
         return {**super().settings, "combine": self._scoring.combine, "post": self._scoring.post}
-
-    def check_text(self, text: TextFields) -> None:
-        """Nothing is read.
-
-        Raises:
-            ValueError: There is text.
-        """
-        if is_given(text):
-            raise ValueError(f"{self.name} reads no text; leave it out, or take a checkpoint with text guidance")
-
-    def notes(self, text: TextFields) -> tuple[str, ...]:  # noqa: ARG002
-        """None."""
-        return ()
 
     def score(self, features: FrameFeatures, text: TextFields | None = None) -> Importance:
         """As `Scorer`; the curves are the normalised terms that were multiplied.

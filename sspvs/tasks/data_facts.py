@@ -1,4 +1,4 @@
-"""Whether a model's features and the data's were made alike."""
+"""What a data module says of its data, held against what a model needs."""
 
 from __future__ import annotations
 
@@ -12,16 +12,15 @@ from sspvs.models.text_towers import SMALL_VOCAB_SIZE, TextEncoder
 from sspvs.tasks.settings import RefineLossSettings
 from sspvs.types import Fingerprint
 
+_log = logging.getLogger(__name__)
+_FEW = 8  # pairs in a batch
+
 
 def agreed_fingerprint(model: dict[str, Any] | None, data: object) -> dict[str, Any] | None:
-    """What both know about what made the features.
-
-    Args:
-        model: Plain fields of the fingerprint the model was trained on; None when unknown.
-        data: The data's `Fingerprint`, its plain fields, or None.
+    """The fingerprint of the features that model and data agree on, plain; `data` may be a `Fingerprint` or its fields.
 
     Raises:
-        FingerprintMismatchError: They are known and differ.
+        FingerprintMismatchError: Both have one, and they differ.
     """
     given = data.as_dict() if isinstance(data, Fingerprint) else data
     if not isinstance(given, dict):
@@ -30,28 +29,18 @@ def agreed_fingerprint(model: dict[str, Any] | None, data: object) -> dict[str, 
         return dict(given)
     differing = sorted(key for key in {*model, *given} if model.get(key) != given.get(key))
     if differing:
-        told = "; ".join(f"{key} {model.get(key)!r} against {given.get(key)!r}" for key in differing)
+        pairs = "; ".join(f"{key} {model.get(key)!r} against {given.get(key)!r}" for key in differing)
         raise FingerprintMismatchError(
-            f"the model was trained on other features than these: {told}; extract them as the model's were, or train a "
-            "new one"
+            f"the model was trained on other features than these: {pairs}; extract them as the model's were, or train "
+            "a new one"
         )
     return model
-
-
-_log = logging.getLogger(__name__)
-_FEW = 8  # pairs in a batch
 
 
 def refuse_other_data(
     data: object, video: VideoEncoderSettings, text: Mapping[str, Any], tower: TextEncoder | None
 ) -> None:
-    """Hold what a data module says of itself, as far as it says anything, against the model.
-
-    Args:
-        data: Its `feature_dim`, `encoder` and `vocab_size` are looked at.
-        video: Of the model.
-        text: `TextEncoderSettings` of the model, plain.
-        tower: The text tower; None where no text is read.
+    """Hold the `feature_dim`, `encoder` and `vocab_size` of a data module, those it has, against the model.
 
     Raises:
         CheckpointError: The features have another width.
@@ -72,11 +61,7 @@ def refuse_other_data(
 
 
 def refuse_other_width(data: object, feature_dim: int) -> None:
-    """Hold the width of a data module's features, where it says one, against the model's.
-
-    Args:
-        data: Its `feature_dim` is looked at.
-        feature_dim: Of the model.
+    """Hold the `feature_dim` of a data module, where it has one, against the model's.
 
     Raises:
         CheckpointError: They differ.
@@ -94,13 +79,8 @@ def refuse_single_pairs(data: object, objectives: Sequence[str], processes: int)
 
     In training that batch is the one of all processes, in validation each process has its own.
 
-    Args:
-        data: Its `batch_size` and `val_batch_size`, of a process, are looked at.
-        objectives: `LossSettings.over_batch`.
-        processes: How many train together.
-
     Raises:
-        ValueError: No pair would have another beside it: nothing could be learned, or validated.
+        ValueError: No pair has another beside it: nothing can be learned, or validated.
     """
     if not objectives:
         return
@@ -121,12 +101,7 @@ def refuse_single_pairs(data: object, objectives: Sequence[str], processes: int)
 
 
 def refuse_idle_terms(data: object, losses: RefineLossSettings, processes: int) -> None:
-    """Say which terms of refinement have nothing to compare frames with; refuse where that is true of all.
-
-    Args:
-        data: Its `clip_frames`, and `batch_size` of a process, are looked at.
-        losses: The terms.
-        processes: How many train together.
+    """Name the terms of refinement that have nothing to compare frames with.
 
     Raises:
         ValueError: Every term that refines the features would be constant.
@@ -143,12 +118,12 @@ def refuse_idle_terms(data: object, losses: RefineLossSettings, processes: int) 
         )
     if losses.uniformity and frames < 2:
         idle["uniformity"] = "a clip of data.clip_frames 1 has no other frame; raise it"
-    told = "; ".join(f"losses.{name} is 0 throughout: {why}" for name, why in idle.items())
+    message = "; ".join(f"losses.{name} is 0 throughout: {why}" for name, why in idle.items())
     working = {name for name in ("alignment", "uniformity", "commonness") if getattr(losses, name)} - set(idle)
     if not working:
-        raise ValueError(told)
-    if told:
-        _log.warning("%s", told)
+        raise ValueError(message)
+    if message:
+        _log.warning("%s", message)
     if losses.needs_uniqueness and batch * processes < 2:
         _log.warning(
             "losses.commonness and losses.uniqueness compare frames with the clips of their batch, and data.batch_size "

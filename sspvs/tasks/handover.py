@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor, nn
@@ -13,11 +12,10 @@ from torch import Tensor, nn
 from sspvs.errors import CheckpointError
 from sspvs.models.settings import TextEncoderSettings, VideoEncoderSettings
 from sspvs.sharing import checkpoint_name
-from sspvs.tasks.checkpoint import PRETRAIN, SUMMARIZE, WEIGHTS, LoadReport
-from sspvs.tasks.loading import load_checkpoint
+from sspvs.tasks.checkpoint import PRETRAIN, SUMMARIZE, Checkpoint
 from sspvs.tasks.optim import TEXT_TOWER, VIDEO_TOWER
 from sspvs.tasks.settings import settings_from
-from sspvs.weights.digest import file_digest
+from sspvs.tasks.tensors import LoadReport
 
 _log = logging.getLogger(__name__)
 
@@ -27,102 +25,47 @@ _TOWERS = {"video tower": VIDEO_TOWER, "text tower": TEXT_TOWER, "text projectio
 _FRAME_PROJECTION = "model.frame_projection."
 
 
-@dataclass(frozen=True)
-class Pretrained:
-    """A checkpoint to start from.
-
-    Attributes:
-        source: As the user named it.
-        kind: `sspvs.pretrain` or `sspvs.summarize`.
-        sha256: Of the file with the weights.
-        settings: Of its task, plain types.
-        state: Tensors by name.
-    """
-
-    source: str
-    kind: str
-    sha256: str
-    settings: dict[str, Any]
-    state: dict[str, Tensor]
-
-    @property
-    def fingerprint(self) -> dict[str, Any] | None:
-        """What made the features it was trained on, when known."""
-        known: dict[str, Any] | None = self.settings.get("feature_fingerprint")
-        return known
-
-    def video(self, own: VideoEncoderSettings) -> VideoEncoderSettings:
-        """The video tower: its sizes; position weight, dropout, trained length and checkpointing are one's own.
-
-        Raises:
-            CheckpointError: `own` has another feature width than the checkpoint, and not just the default.
-        """
-        theirs = settings_from(VideoEncoderSettings, self.settings["video"])
-        if own.feature_dim not in (theirs.feature_dim, VideoEncoderSettings().feature_dim):
-            raise CheckpointError(
-                f"{self.source}: made for features of width {theirs.feature_dim}, these are {own.feature_dim} wide; "
-                "extract the features with the backbone it was trained on"
-            )
-        return replace(
-            theirs,
-            dropout=own.dropout,
-            position_weight=own.position_weight,
-            trained_length=own.trained_length,
-            gradient_checkpointing=own.gradient_checkpointing,
-        )
-
-    def text(self, own: TextEncoderSettings) -> TextEncoderSettings:
-        """The text tower: its kind, sizes and habits; how it is trained and found is one's own.
-
-        A summarizer without text guidance has no text tower to give: then all of it is one's own.
-        """
-        mute = self.settings.get("summarizer", {}).get("text_guidance") == "none"
-        if mute or not any(name.startswith(TEXT_TOWER) for name in self.state):
-            return own
-        theirs = settings_from(TextEncoderSettings, self.settings["text"])
-        return replace(
-            theirs, frozen=own.frozen, gradient_checkpointing=own.gradient_checkpointing, download=own.download
-        )
-
-    def told(self, report: LoadReport) -> dict[str, Any]:
-        """Where a summarizer comes from, as plain types for its hyperparameters.
-
-        Args:
-            report: What `hand_over` gave.
-        """
-        return {
-            "source": checkpoint_name(self.source),
-            "kind": self.kind,
-            "sha256": self.sha256,
-            "loaded": len(report.loaded),
-            "missing": list(report.missing),
-            "unexpected": list(report.unexpected),
-            "initialised_from": self.settings.get("initialised_from"),
-        }
-
-
-def read_pretrained(source: str | Path, *, download: bool = False) -> Pretrained:
-    """Read a checkpoint to start from.
-
-    Args:
-        source: A folder of `PretrainTask` or `SummarizeTask`, a Lightning `.ckpt` file of theirs, or a hub id.
-        download: Fetch a hub id that is not on this machine.
+def video_settings(start: Checkpoint, own: VideoEncoderSettings) -> VideoEncoderSettings:
+    """The video tower to load into: the checkpoint's sizes; what decides how it is trained is one's own.
 
     Raises:
-        WeightsNotFoundError: Nothing is there.
-        CheckpointError: What is there is no such checkpoint.
+        CheckpointError: `own` has another feature width than the checkpoint, and not just the default.
     """
-    saved = load_checkpoint(source, KINDS, download=download)
-    weights = saved.path / WEIGHTS if saved.path.is_dir() else saved.path
-    return Pretrained(str(source), saved.kind, file_digest(weights), saved.settings, saved.state)
+    theirs = settings_from(VideoEncoderSettings, start.settings["video"])
+    if own.feature_dim not in (theirs.feature_dim, VideoEncoderSettings().feature_dim):
+        raise CheckpointError(
+            f"{start.source}: made for features of width {theirs.feature_dim}, these are {own.feature_dim} wide; "
+            "extract the features with the backbone it was trained on"
+        )
+    names = ("dropout", "position_weight", "trained_length", "gradient_checkpointing")
+    return replace(theirs, **{name: getattr(own, name) for name in names})
 
 
-def hand_over(pretrained: Pretrained, task: nn.Module) -> LoadReport:
-    """Load what has the same name, and say what became of everything.
+def text_settings(start: Checkpoint, own: TextEncoderSettings) -> TextEncoderSettings:
+    """The text tower to load into: the checkpoint's, or `own` where it has none; how it is trained is one's own."""
+    mute = start.settings.get("summarizer", {}).get("text_guidance") == "none"
+    if mute or not any(name.startswith(TEXT_TOWER) for name in start.state):
+        return own
+    names = ("frozen", "gradient_checkpointing", "download")
+    theirs = settings_from(TextEncoderSettings, start.settings["text"])
+    return replace(theirs, **{name: getattr(own, name) for name in names})
 
-    Args:
-        pretrained: What to start from.
-        task: The summarizer's task; unchanged when this raises. What the checkpoint does not have starts as it is.
+
+def origin(start: Checkpoint, report: LoadReport) -> dict[str, Any]:
+    """Where a summarizer comes from, as its hyperparameters keep it: the fields of an `Origin`."""
+    return {
+        "source": checkpoint_name(start.source),
+        "kind": start.kind,
+        "sha256": start.sha256,
+        "loaded": len(report.loaded),
+        "missing": list(report.missing),
+        "unexpected": list(report.unexpected),
+        "initialised_from": start.settings.get("initialised_from"),
+    }
+
+
+def hand_over(start: Checkpoint, task: nn.Module) -> LoadReport:
+    """Load what has the same name into a task, which is unchanged when this raises; the rest starts as it is.
 
     Raises:
         CheckpointError: Nothing of the video tower is in it, only a part of a tower is, or shapes differ.
@@ -130,24 +73,24 @@ def hand_over(pretrained: Pretrained, task: nn.Module) -> LoadReport:
     wanted = task.state_dict()
     for tower, beginning in _TOWERS.items():
         names = [name for name in wanted if name.startswith(beginning)]
-        lacking = [name for name in names if name not in pretrained.state]
+        lacking = [name for name in names if name not in start.state]
         if lacking and (beginning == VIDEO_TOWER or len(lacking) < len(names)):
             raise CheckpointError(
-                f"{pretrained.source}: lacks {len(lacking)} of the {len(names)} tensors of the {tower}: "
+                f"{start.source}: lacks {len(lacking)} of the {len(names)} tensors of the {tower}: "
                 f"{', '.join(lacking[:5])}{' and more' if len(lacking) > 5 else ''}; nothing was loaded"
             )
-    _warn_of_other_frames(pretrained, wanted)
+    _warn_of_other_frames(start, wanted)
     # Heads that start fresh and objectives left behind are no matter for a warning.
-    return LoadReport.load(task, pretrained.state, where=pretrained.source, strict=False, level=logging.INFO)
+    return LoadReport.load(task, start.state, where=start.source, strict=False, level=logging.INFO)
 
 
-def _warn_of_other_frames(pretrained: Pretrained, wanted: Mapping[str, Tensor]) -> None:
+def _warn_of_other_frames(start: Checkpoint, wanted: Mapping[str, Tensor]) -> None:
     """A gate that compares other frames with the words than pretraining did has to learn it anew."""
-    here, there = (any(name.startswith(_FRAME_PROJECTION) for name in names) for names in (wanted, pretrained.state))
+    here, there = (any(name.startswith(_FRAME_PROJECTION) for name in names) for names in (wanted, start.state))
     gated = any(name.startswith("model.guidance.word_weight") for name in wanted)
     if gated and here != there:
-        compared, asked = ("alone", "encoded") if there else ("encoded", "alone")
+        compared, here_now = ("alone", "encoded") if there else ("encoded", "alone")
         _log.warning(
             "%s: its words were aligned with frames '%s', and the gate compares them with frames '%s'; set "
-            "summarizer.fit_frames to %s to use what was learned", pretrained.source, compared, asked, compared,
+            "summarizer.fit_frames to %s to use what was learned", start.source, compared, here_now, compared,
         )  # fmt: skip

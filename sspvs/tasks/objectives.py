@@ -1,81 +1,239 @@
-"""The objectives of pretraining as one module: what the model gives in, named terms and their weighted sum out.
+"""The objectives of pretraining: terms of the loss, and what validation keeps of each video for the figures at its end.
 
-Axis letters: B batch, T picks, L tokens, M masked frames, D feature width.
+Axis letters: B batch, T picks, X frames or states that words are compared with, L tokens, M masked frames, D width,
+N videos, P texts, V and W their widths, H the matching head's first hidden width.
 """
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from collections.abc import Callable, Iterator, Sequence
+from typing import ClassVar, Literal, NamedTuple
 
-from sspvs.losses.coarse import InfoNceLoss, SigmoidContrastiveLoss, matching_loss
-from sspvs.losses.fine import HausdorffLoss
-from sspvs.losses.late_interaction import LateInteractionLoss
-from sspvs.losses.mask import masked_frame_loss
-from sspvs.models.pretrain_model import PretrainModel, PretrainOutput
-from sspvs.tasks.settings import LossSettings
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sspvs.data.batch import PretrainBatch
+from sspvs.losses.pretraining import (
+    HausdorffLoss,
+    InfoNceLoss,
+    LateInteractionLoss,
+    SigmoidContrastiveLoss,
+    late_interaction,
+    masked_frame_loss,
+    matching_loss,
+    squared_hausdorff,
+)
+from sspvs.models.layers import masked_mean
+from sspvs.models.pretrain_model import MatchingHead, PretrainModel, PretrainOutput
+from sspvs.models.text_towers import TextEncoding
+from sspvs.models.video_encoder import VideoEncoding
+from sspvs.schema import build, chosen
+from sspvs.tasks.settings import OBJECTIVES, LossSettings
+from sspvs.tasks.validation import PairScores
+
+
+class Pairs(NamedTuple):
+    """A batch as objectives see it.
+
+    Attributes:
+        out: What the model gave.
+        projected: (B, C) videos and texts in the contrastive space; None without one.
+        token_mask: (B, L) bool, True = a token.
+        is_match: (B,) bool, whether the text is the video's own.
+        original: (B, M, D) the features that were masked.
+        masked_counted: (B, M) bool, which of them count; all when None.
+    """
+
+    out: PretrainOutput
+    projected: tuple[Tensor, Tensor] | None
+    token_mask: Tensor
+    is_match: Tensor
+    original: Tensor
+    masked_counted: Tensor | None
+
+
+class Objective(nn.Module):
+    """The interface. An objective is registered in `OBJECTIVES` and is from then on a word in `losses`.
+
+    Its constructor takes what it needs of `temperature`, `margin` and `in_batch_negatives` (whether the data draws no
+    mismatched texts), and settings of its own with defaults: `losses.coarse: infonce(largest_scale=50.0)`.
+
+    Attributes:
+        slot: Which setting of `losses` takes it: `coarse`, `fine`, `mask`, or `more`, where any number can stand.
+        contrasts: Whether it tells each text from the others in its batch.
+        draws: Whether it learns nothing without mismatched texts, drawn by the data or taken from the batch.
+        compares: Which vectors of a video and a text retrieval compares where it is the coarse objective: those in the
+            contrastive space (`projected`), the `pooled` ones, or means over the frames and over the words.
+        measure_name: What validation calls `measure`.
+    """
+
+    slot: ClassVar[Literal["coarse", "fine", "mask", "more"]] = "more"
+    contrasts: ClassVar[bool] = False
+    draws: ClassVar[bool] = False
+    compares: ClassVar[Literal["projected", "pooled", "means"]] = "means"
+    measure_name: ClassVar[str] = ""
+
+    def term(self, pairs: Pairs) -> Tensor:
+        """The term of the loss: a scalar in float32."""
+        raise NotImplementedError
+
+    @classmethod
+    def pair_scores(cls, model: PretrainModel) -> PairScores:  # noqa: ARG003
+        """How retrieval scores all pairs where it is the coarse objective."""
+        return cosine_scores
+
+    @classmethod
+    def evidence(cls, batch: PretrainBatch, out: PretrainOutput) -> dict[str, Tensor]:  # noqa: ARG003
+        """(B, ...) columns that validation keeps of each video; see `ValidationRecords`."""
+        return {}
+
+    @staticmethod
+    def measure(frames: Tensor, words: Tensor, frame_mask: Tensor, token_mask: Tensor) -> Tensor:
+        """Of a fine objective with a `measure_name`: (B,) how far (B, X, D) frames are from (B, L, D) words."""
+        raise NotImplementedError
+
+
+@OBJECTIVES.register("matching")
+class Matching(Objective):
+    """`matching_loss` of the matching head, as published."""
+
+    slot, draws, compares = "coarse", True, "pooled"
+
+    def term(self, pairs: Pairs) -> Tensor:
+        """See `Objective.term`."""
+        return matching_loss(pairs.out.matching_logits, pairs.is_match)
+
+    @classmethod
+    def pair_scores(cls, model: PretrainModel) -> PairScores:
+        """The matching head's logits."""
+        device = next(model.parameters()).device
+
+        def by_head(video: Tensor, text: Tensor) -> Tensor:
+            with torch.no_grad(), torch.autocast(device.type, enabled=False):
+                return matching_scores(model.matching_head, video.to(device), text.to(device))
+
+        return by_head
+
+    @classmethod
+    def evidence(cls, batch: PretrainBatch, out: PretrainOutput) -> dict[str, Tensor]:
+        """Whether the head is right."""
+        return {"correct": (out.matching_logits > 0) == batch.is_match}
+
+
+class _Contrast(Objective):
+    slot, contrasts, compares = "coarse", True, "projected"
+
+    def term(self, pairs: Pairs) -> Tensor:
+        assert pairs.projected is not None
+        out: Tensor = self(*pairs.projected, pairs.is_match)
+        return out
+
+
+@OBJECTIVES.register("infonce")
+class InfoNce(_Contrast, InfoNceLoss):
+    """`InfoNceLoss` in the contrastive space."""
+
+
+@OBJECTIVES.register("sigmoid")
+class SigmoidContrast(_Contrast, SigmoidContrastiveLoss):
+    """`SigmoidContrastiveLoss` in the contrastive space."""
+
+
+class _Fine(Objective):
+    slot = "fine"
+
+    def term(self, pairs: Pairs) -> Tensor:
+        out = pairs.out
+        loss: Tensor = self(out.fine, out.words, out.fine_mask, pairs.token_mask, pairs.is_match)
+        return loss
+
+
+@OBJECTIVES.register("hausdorff")
+class Hausdorff(_Fine, HausdorffLoss):
+    """`HausdorffLoss` of frames and words, as published."""
+
+    draws, measure_name = True, "hausdorff"
+
+    @staticmethod
+    def measure(frames: Tensor, words: Tensor, frame_mask: Tensor, token_mask: Tensor) -> Tensor:
+        """The Hausdorff distance."""
+        return squared_hausdorff(frames, words, frame_mask, token_mask).sqrt()
+
+
+@OBJECTIVES.register("late-interaction")
+class LateInteraction(_Fine, LateInteractionLoss):
+    """`LateInteractionLoss` of frames and words."""
+
+    contrasts, measure_name = True, "late_interaction"
+
+    @staticmethod
+    def measure(frames: Tensor, words: Tensor, frame_mask: Tensor, token_mask: Tensor) -> Tensor:
+        """The mean of the words' largest cosines."""
+        return late_interaction(frames, words, frame_mask, token_mask)
+
+
+@OBJECTIVES.register("masked-frames")
+class MaskedFrames(Objective):
+    """`masked_frame_loss` of the recovered frames, as published."""
+
+    slot = "mask"
+
+    def term(self, pairs: Pairs) -> Tensor:
+        """See `Objective.term`."""
+        return masked_frame_loss(pairs.out.recovered, pairs.original, pairs.masked_counted)
+
+    @classmethod
+    def evidence(cls, batch: PretrainBatch, out: PretrainOutput) -> dict[str, Tensor]:
+        """Sums over each video's masked frames: how many, and the squared errors of the model and of copying."""
+        index = batch.masked_index
+        original = _at(batch.frames, index).float()
+        copied = copied_neighbours(batch.frames.float(), batch.frame_mask, index)
+        counted = batch.masked_counted & copied.known  # (B, M)
+
+        def total(guess: Tensor) -> Tensor:
+            return ((guess.float() - original).square().mean(dim=-1) * counted).sum(dim=1)  # (B,)
+
+        return {
+            "masked_frames": counted.sum(dim=1),
+            "masked_error": total(out.recovered),
+            "neighbour_mean": total(copied.mean),
+            "neighbour_nearest": total(copied.nearest),
+        }
 
 
 class Objectives(nn.Module):
-    """Coarse alignment, fine alignment and masked-frame recovery, those that are on.
-
-    Args:
-        settings: Which, and how they weigh.
-    """
+    """The objectives that the settings turn on."""
 
     def __init__(self, settings: LossSettings) -> None:
         super().__init__()
-        self.settings = settings
-        self.coarse: nn.Module | None = None
-        if settings.coarse == "infonce":
-            self.coarse = InfoNceLoss(settings.temperature)
-        elif settings.coarse == "sigmoid":
-            self.coarse = SigmoidContrastiveLoss()
-        self.fine: nn.Module | None = None
-        if settings.fine == "hausdorff":
-            self.fine = HausdorffLoss(settings.margin, in_batch_negatives=settings.contrastive)
-        elif settings.fine == "late-interaction":
-            self.fine = LateInteractionLoss(settings.temperature)
-
-    def forward(
-        self,
-        out: PretrainOutput,
-        projected: tuple[Tensor, Tensor] | None,
-        token_mask: Tensor,
-        is_match: Tensor,
-        original: Tensor,
-        masked_counted: Tensor | None,
-    ) -> dict[str, Tensor]:
-        """The terms, each a scalar in float32.
-
-        Args:
-            out: What the model gave.
-            projected: (B, C) videos and texts in the contrastive space; None without one.
-            token_mask: (B, L) bool, True = a token.
-            is_match: (B,) bool, whether the text is the video's own.
-            original: (B, M, D) the features that were masked.
-            masked_counted: (B, M) bool, which of them count; all when None.
-        """
-        terms: dict[str, Tensor] = {}
-        if self.settings.coarse == "matching":
-            terms["coarse_loss"] = matching_loss(out.matching_logits, is_match)
-        elif self.coarse is not None:
-            assert projected is not None
-            terms["coarse_loss"] = self.coarse(*projected, is_match)
-        if self.fine is not None:
-            terms["fine_loss"] = self.fine(out.fine, out.words, out.fine_mask, token_mask, is_match)
-        if self.settings.mask:
-            terms["mask_loss"] = masked_frame_loss(out.recovered, original, masked_counted)
-        return terms
-
-    def total(self, terms: dict[str, Tensor]) -> Tensor:
-        """The weighted sum."""
-        weights = {
-            "coarse_loss": self.settings.coarse_weight,
-            "fine_loss": self.settings.fine_weight,
-            "mask_loss": self.settings.mask_weight,
+        self.terms: dict[str, str] = {}  # name of the term -> where its objective lies
+        facts = {
+            "temperature": settings.temperature,
+            "margin": settings.margin,
+            "in_batch_negatives": settings.contrastive,
         }
-        parts = [weights[name] * term for name, term in terms.items()]
-        return sum(parts[1:], start=parts[0])
+        self.more = nn.ModuleDict()
+        for slot in ("coarse", "fine"):
+            if (value := getattr(settings, slot)) != "none":
+                self.add_module(slot, build(OBJECTIVES, value, slot, **facts))
+                self.terms[f"{slot}_loss"] = slot
+        if settings.mask:
+            self.mask = MaskedFrames()
+            self.terms["mask_loss"] = "mask"
+        for value in settings.more:
+            name = chosen(value)[0]
+            self.more[name] = build(OBJECTIVES, value, "more", **facts)
+            self.terms[f"{name}_loss"] = f"more.{name}"
+
+    def forward(self, pairs: Pairs) -> dict[str, Tensor]:
+        """The terms, each a scalar in float32: `coarse_loss`, `fine_loss`, `mask_loss` and one for each of `more`."""
+        terms = {}
+        for name, place in self.terms.items():
+            objective = self.get_submodule(place)
+            assert isinstance(objective, Objective)
+            terms[name] = objective.term(pairs)
+        return terms
 
 
 def contrastive_vectors(model: PretrainModel, text: Tensor, video: Tensor) -> tuple[Tensor, Tensor] | None:
@@ -83,3 +241,151 @@ def contrastive_vectors(model: PretrainModel, text: Tensor, video: Tensor) -> tu
     if model.contrastive_video is None or model.contrastive_text is None:
         return None
     return model.contrastive_video(video), model.contrastive_text(text)
+
+
+def cosine_scores(video: Tensor, text: Tensor) -> Tensor:
+    """(N, D) and (P, D) -> (N, P) cosines in float32."""
+    return functional.normalize(video.float(), dim=-1) @ functional.normalize(text.float(), dim=-1).T
+
+
+def matching_scores(head: MatchingHead, video: Tensor, text: Tensor, *, max_elements: int = 1 << 24) -> Tensor:
+    """(N, P) float32 logits of the matching head, in evaluation mode, for all of (N, V) videos and (P, W) pooled texts.
+
+    Its first layer is linear in [text ; video]: it is computed once for each text and once for each video and added. At
+    most `max_elements` hidden values are held at a time.
+    """
+    first = head.layers[0]
+    assert isinstance(first, nn.Linear)
+    of_text, of_video = first.weight[:, : text.shape[1]], first.weight[:, text.shape[1] :]
+    texts = functional.linear(text, of_text, first.bias)  # (P, H)
+    videos = functional.linear(video, of_video)  # (N, H)
+    at_a_time = max(1, max_elements // (len(text) * first.out_features))
+    rest = [layer for layer in list(head.layers)[1:] if not isinstance(layer, nn.Dropout)]
+    rows = []
+    for start in range(0, len(videos), at_a_time):
+        hidden = videos[start : start + at_a_time, None] + texts  # (n, P, H)
+        for layer in rest:
+            hidden = layer(hidden)
+        rows.append(hidden.squeeze(-1).float())
+    return torch.cat(rows)
+
+
+class CopiedNeighbours(NamedTuple):
+    """Guesses of masked frames from the nearest frames that are not masked.
+
+    Attributes:
+        mean: (B, M, D) of the one before and the one after; of the only one at an end of the video.
+        nearest: (B, M, D) the nearer of both; the one before when both are as near.
+        known: (B, M) bool, whether there is any.
+    """
+
+    mean: Tensor
+    nearest: Tensor
+    known: Tensor
+
+
+def copied_neighbours(frames: Tensor, frame_mask: Tensor, masked_index: Tensor) -> CopiedNeighbours:
+    """Guess the (B, M) masked frames of (B, T, D) features by copying frames that are not masked."""
+    length = frames.shape[1]
+    hidden = torch.zeros_like(frame_mask).scatter(1, masked_index, value=True)
+    places = torch.arange(length, device=frames.device).expand(frame_mask.shape)
+    open_places = frame_mask & ~hidden
+    before = places.masked_fill(~open_places, -1).cummax(dim=1).values.gather(1, masked_index)  # (B, M), -1: none
+    after = places.masked_fill(~open_places, length).flip(1).cummin(dim=1).values.flip(1).gather(1, masked_index)
+    has_before, has_after = before >= 0, after < length
+    left, right = _at(frames, before.clamp(min=0)), _at(frames, after.clamp(max=length - 1))  # (B, M, D)
+    weight = torch.where(has_before & has_after, 0.5, has_before.float())[..., None]
+    nearer_left = has_before & (~has_after | (masked_index - before <= after - masked_index))
+    return CopiedNeighbours(
+        mean=weight * left + (1 - weight) * right,
+        nearest=torch.where(nearer_left[..., None], left, right),
+        known=has_before | has_after,
+    )
+
+
+def _at(frames: Tensor, index: Tensor) -> Tensor:
+    return frames.gather(1, index[..., None].expand(-1, -1, frames.shape[-1]))
+
+
+Evidence = tuple[Sequence[str], dict[str, Tensor]]
+
+
+def embed(
+    model: PretrainModel, losses: LossSettings, frames: Tensor, frame_mask: Tensor, tokens: Tensor, token_mask: Tensor
+) -> tuple[Tensor, Tensor]:
+    """(B, D) videos and (B, W) texts, float32, in the space that retrieval compares them in; nothing is masked.
+
+    With a contrastive objective its space; with `matching` the pooled vectors (what the matching head is given);
+    without a coarse objective the means of the frames' states and of the projected words.
+    """
+    video = model.video_encoder(model.video_encoder.embed(frames), frame_mask)
+    fine = model.fine_frames(frames, frame_mask, video)
+    return _vectors(model, losses, video, fine, model.text_encoder(tokens, token_mask), token_mask)
+
+
+def pair_scorer(model: PretrainModel, losses: LossSettings) -> PairScores | None:
+    """How retrieval scores pairs of what `embed` gives; None where no objective compares videos with texts."""
+    coarse, fine = losses.kind("coarse"), losses.kind("fine")
+    if coarse is not None:
+        return coarse.pair_scores(model)
+    return None if fine is None else cosine_scores
+
+
+def evidence(
+    model: PretrainModel, losses: LossSettings, batch: PretrainBatch, out: PretrainOutput
+) -> Iterator[Evidence]:
+    """Ids of videos and columns for `ValidationRecords`, of a batch and its output in evaluation mode."""
+    for kind in losses.kinds:
+        if columns := kind.evidence(batch, out):
+            yield batch.ids, columns
+    coarse, fine_kind = losses.kind("coarse"), losses.kind("fine")
+    if coarse is None and fine_kind is None:
+        return
+    own = batch.is_match
+    tokens, token_mask = batch.tokens, batch.token_mask
+    if batch.own_tokens is not None and batch.own_token_mask is not None:
+        own, tokens, token_mask = torch.ones_like(own), batch.own_tokens, batch.own_token_mask
+    if not own.any():
+        return
+    ids = [video for video, keep in zip(batch.ids, own.tolist(), strict=True) if keep]
+    frames, frame_mask, tokens, token_mask = batch.frames[own], batch.frame_mask[own], tokens[own], token_mask[own]
+    video = model.video_encoder(model.video_encoder.embed(frames), frame_mask)
+    text = model.text_encoder(tokens, token_mask)
+    fine = model.fine_frames(frames, frame_mask, video)
+    columns = dict(zip(("video", "text"), _vectors(model, losses, video, fine, text, token_mask), strict=True))
+    if fine_kind is not None and fine_kind.measure_name:
+        given, words = (fine_kind.measure_name, fine_kind.measure), model.text_projection(text.states)
+        columns.update(_separation(*given, *fine, words, token_mask))
+    yield ids, columns
+
+
+def _vectors(
+    model: PretrainModel,
+    losses: LossSettings,
+    video: VideoEncoding,
+    fine: tuple[Tensor, Tensor],
+    text: TextEncoding,
+    token_mask: Tensor,
+) -> tuple[Tensor, Tensor]:
+    projected = contrastive_vectors(model, text.pooled, video.pooled)
+    if projected is not None:
+        return projected[0].float(), projected[1].float()
+    coarse = losses.kind("coarse")
+    if coarse is not None and coarse.compares == "pooled":
+        return video.pooled.float(), text.pooled.float()
+    words = model.text_projection(text.states)
+    frames, mask = fine
+    if model.frame_projection is None:  # without [CLS]
+        frames, mask = frames[:, 1:], mask[:, 1:]
+    return masked_mean(frames.float(), mask), masked_mean(words.float(), token_mask)
+
+
+def _separation(
+    name: str, measure: Callable[..., Tensor], frames: Tensor, frame_mask: Tensor, words: Tensor, token_mask: Tensor
+) -> dict[str, Tensor]:
+    """The fine objective's measure of each video with its own text, and with the next one's in the batch."""
+    columns = {f"{name}_matched": measure(frames, words, frame_mask, token_mask)}
+    if len(words) > 1:
+        others, mask = words.roll(-1, dims=0), token_mask.roll(-1, dims=0)
+        columns[f"{name}_mismatched"] = measure(frames, others, frame_mask, mask)
+    return columns

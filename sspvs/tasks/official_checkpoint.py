@@ -1,24 +1,19 @@
-"""The official SSPVS checkpoint's tensor names, and where each tensor lives here."""
+"""The official SSPVS checkpoint: where its tensors live here, and the sizes that are read from them."""
 
 from __future__ import annotations
 
-import argparse
 import re
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from sspvs.errors import CheckpointError, first_line
-from sspvs.files import check_kind
+from sspvs.errors import CheckpointError
 from sspvs.models.layers import SinusoidalPositions
 from sspvs.models.settings import TextEncoderSettings, VideoEncoderSettings
-
-PREFIX = "video_model."
+from sspvs.tasks.checkpoint import OFFICIAL_PREFIX as PREFIX
 
 _LAYER = {
     "self_attn.in_proj_weight": "attention.in_projection.weight",
@@ -42,6 +37,10 @@ _PREFIXES = {
 _NOT_WEIGHTS = re.compile(r"(^pos_encoder\.pe|position_ids|token_type_ids)$")  # tables that are computed
 _STAGE = re.compile(r"^score_predict\.(\d+)\.1\.(weight|bias)$")
 _STAGES = "head.stages."
+_VECTORS = {"v_cls.weight": "video_encoder.cls", "v_mask.weight": "mask_vector"}
+_BERT_HEAD = 64  # of every published BERT size
+_ENCODER = "transformer_encoder.layers."
+_BERT_LAYER = "bert_encoder.layer."
 
 
 @dataclass
@@ -68,23 +67,15 @@ def translate(state: Mapping[str, Tensor]) -> Translated:
     out = Translated()
     for full_name, tensor in state.items():
         name = full_name.removeprefix(PREFIX)
-        stage = _STAGE.match(name)
-        if stage:
-            ours = f"{_STAGES}{stage[1]}.{stage[2]}"
-            out.stages[ours], out.official[ours] = tensor, full_name
-        elif _NOT_WEIGHTS.search(name):
+        ours = _our_name(name)
+        if _NOT_WEIGHTS.search(name):
             out.computed.append(full_name)
-        elif name in ("v_cls.weight", "v_mask.weight"):
-            ours = "video_encoder.cls" if name == "v_cls.weight" else "mask_vector"
-            out.pretrain[ours] = tensor.reshape(-1)
-            out.official[ours] = full_name
+        elif ours is None:
+            out.unknown.append(full_name)
         else:
-            ours_or_none = _our_name(name)
-            if ours_or_none is None:
-                out.unknown.append(full_name)
-            else:
-                out.pretrain[ours_or_none] = tensor
-                out.official[ours_or_none] = full_name
+            place = out.stages if ours.startswith(_STAGES) else out.pretrain
+            place[ours] = tensor.reshape(-1) if name in _VECTORS else tensor
+            out.official[ours] = full_name
     return out
 
 
@@ -102,139 +93,40 @@ def official_name(ours: str) -> str:
     if ours.startswith(_STAGES):
         number, _, part = ours.removeprefix(_STAGES).partition(".")
         return f"{PREFIX}score_predict.{number}.1.{part}"
-    if ours in ("video_encoder.cls", "mask_vector"):
-        return PREFIX + ("v_cls.weight" if ours == "video_encoder.cls" else "v_mask.weight")
+    for theirs, vector in _VECTORS.items():
+        if ours == vector:
+            return PREFIX + theirs
+    back = {value: key for key, value in _LAYER.items()}
     for theirs, beginning in _PREFIXES.items():
         if ours.startswith(beginning):
-            rest = ours.removeprefix(beginning)
-            if theirs.startswith("transformer"):
-                number, _, inner = rest.partition(".")
-                back = {value: key for key, value in _LAYER.items()}
-                rest = f"{number}.{back.get(inner, inner)}"
-            return PREFIX + theirs + rest
+            return PREFIX + theirs + _rest(theirs, ours.removeprefix(beginning), back)
     return f"?{ours}"
 
 
 def _our_name(name: str) -> str | None:
+    if stage := _STAGE.match(name):
+        return f"{_STAGES}{stage[1]}.{stage[2]}"
+    if name in _VECTORS:
+        return _VECTORS[name]
     for theirs, ours in _PREFIXES.items():
         if name.startswith(theirs):
-            rest = name.removeprefix(theirs)
-            number, _, inner = rest.partition(".")
-            if theirs.startswith("transformer"):
-                rest = f"{number}.{_LAYER.get(inner, inner)}"
-            return ours + rest
+            return ours + _rest(theirs, name.removeprefix(theirs), _LAYER)
     return None
 
 
-_REFUSED_CLASS = re.compile(r"GLOBAL (\S+) (?:was not an allowed|whose module)")
-_REASON = re.compile(r"WeightsUnpickler error: *(.*)$")
-
-
-@dataclass(frozen=True)
-class OfficialCheckpoint:
-    """What such a file holds.
-
-    Attributes:
-        state: Tensors by their official names, prefix included.
-        options: `hyper_parameters` as plain types, whatever could be read of them.
-    """
-
-    state: dict[str, Tensor]
-    options: dict[str, Any]
-
-
-def read_official(path: Path) -> OfficialCheckpoint:
-    """Read the file.
-
-    Raises:
-        CheckpointError: It is missing or cut short, holds objects of other classes (the message names the class), or is
-            no checkpoint of SSPVS.
-    """
-    if not path.is_file():
-        raise CheckpointError(f"{path}: no such file; expected the official checkpoint (pretrained_model.ckpt)")
-    checkpoint = _load(path)
-    state = checkpoint.get("state_dict") if isinstance(checkpoint, Mapping) else None
-    if not isinstance(state, Mapping):
-        raise CheckpointError(f"{path}: expected a Lightning checkpoint with a 'state_dict', found none")
-    tensors = {name: tensor for name, tensor in state.items() if isinstance(name, str) and isinstance(tensor, Tensor)}
-    ours = {name: tensor for name, tensor in tensors.items() if name.startswith(PREFIX)}
-    if not ours:
-        example = ", ".join(sorted(tensors)[:3]) or "nothing"
-        raise CheckpointError(
-            f"{path}: no tensor's name starts with '{PREFIX}' (found {len(tensors)}: {example}); this is no official "
-            "SSPVS checkpoint"
-        )
-    bad = sorted(name for name, tensor in ours.items() if not _is_plain(tensor))
-    if bad:
-        raise CheckpointError(f"{path}: tensors that are no dense, finite numbers: {', '.join(bad[:5])}")
-    options = checkpoint.get("hyper_parameters")
-    return OfficialCheckpoint(
-        {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in ours.items()},
-        _plain(vars(options) if isinstance(options, argparse.Namespace) else options),
-    )
-
-
-def _load(path: Path) -> Any:
-    """The unpickled file; mapped, not read, where its form allows: optimiser states are never needed."""
-    try:
-        check_kind(path, "zip", "pickle", "tar")
-        with torch.serialization.safe_globals([argparse.Namespace]):
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-    except Exception as error:  # whatever a file of unknown origin makes the reader raise
-        text = " ".join(str(error).split())
-        found = _REFUSED_CLASS.search(text)
-        if found:
-            raise CheckpointError(
-                f"{path}: holds an object of class {found[1]}; only tensors, plain types and argparse.Namespace are "
-                "read, anything else could run code; do not load this file with other tools unless you trust its maker"
-            ) from error
-        why = "it is damaged" if "weights_only" in text else first_line(error)  # torch's advice is to read it unsafely
-        raise CheckpointError(f"{path}: no whole checkpoint file that can be read safely: {why}") from error
-
-
-def _is_plain(tensor: Tensor) -> bool:
-    if tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_complex():
-        return False
-    if tensor.untyped_storage().nbytes() < tensor.numel() * tensor.element_size():
-        return False  # a large shape over little memory
-    return not tensor.is_floating_point() or bool(torch.isfinite(tensor).all())
-
-
-def _plain(value: Any) -> dict[str, Any]:
-    """What of a mapping is JSON."""
-    if not isinstance(value, Mapping):
-        return {}
-    keep = (str, int, float, bool, type(None))
-    out: dict[str, Any] = {}
-    for name, item in value.items():
-        if isinstance(item, argparse.Namespace):
-            item = vars(item)
-        if isinstance(item, keep):
-            out[str(name)] = item
-        elif isinstance(item, Mapping):
-            out[str(name)] = _plain(item)
-        elif isinstance(item, (list, tuple)):
-            out[str(name)] = [part if isinstance(part, keep) else str(part) for part in item]
-        else:
-            out[str(name)] = str(item)
-    return out
-
-
-_BERT_HEAD = 64  # of every published BERT size
-_ENCODER = "transformer_encoder.layers."
-_BERT_LAYER = "bert_encoder.layer."
+def _rest(theirs: str, rest: str, names: Mapping[str, str]) -> str:
+    """What follows a prefix, renamed within Transformer layers."""
+    if not theirs.startswith("transformer"):
+        return rest
+    number, _, inner = rest.partition(".")
+    return f"{number}.{names.get(inner, inner)}"
 
 
 def infer_video(state: Mapping[str, Tensor], *, num_heads: int | None, position_weight: float) -> VideoEncoderSettings:
-    """The video tower's sizes.
-
-    Args:
-        state: Official tensors, with the prefix.
-        num_heads: Attention heads; tensors do not tell. None: 8 when D is 1024, as published.
-        position_weight: Factor of the positions.
+    """The video tower's sizes from official tensors; 8 heads when D is 1024, as published, and `num_heads` is None.
 
     Raises:
-        CheckpointError: The tensors that tell are missing or have other ranks.
+        CheckpointError: Tensors that sizes are read from are missing or have other ranks.
         ValueError: `num_heads` is needed, or does not divide D.
     """
     dim = _shape(state, "v_cls.weight", 2)[1]
@@ -257,14 +149,10 @@ def infer_video(state: Mapping[str, Tensor], *, num_heads: int | None, position_
 
 
 def infer_text(state: Mapping[str, Tensor], *, num_heads: int | None) -> TextEncoderSettings:
-    """The BERT's sizes; it attends to its padding, as the original does.
-
-    Args:
-        state: Official tensors, with the prefix.
-        num_heads: Attention heads; None: one for each 64 of its width, as in every published BERT.
+    """The BERT's sizes; it attends to its padding, as the original does. One head for each 64 of its width by default.
 
     Raises:
-        CheckpointError: The tensors that tell are missing or have other ranks.
+        CheckpointError: Tensors that sizes are read from are missing or have other ranks.
         ValueError: `num_heads` is needed, or does not divide the width.
     """
     vocabulary, width = _shape(state, "bert_embeddings.word_embeddings.weight", 2)
@@ -288,10 +176,7 @@ def infer_text(state: Mapping[str, Tensor], *, num_heads: int | None) -> TextEnc
 
 
 def check_positions(state: Mapping[str, Tensor]) -> str:
-    """Hold the stored table of positions against the one that is computed here.
-
-    Returns:
-        A sentence for the report.
+    """Hold the stored table of positions against the computed one; returns a sentence for the report.
 
     Raises:
         CheckpointError: They differ: the weights were trained on other positions.

@@ -1,4 +1,4 @@
-"""The tasks that an official checkpoint's tensors are enough for: pretraining, the summarizer of a fine-tuned one."""
+"""An official checkpoint becomes folders of ours: pretraining, or the summarizer of a fine-tuned one."""
 
 from __future__ import annotations
 
@@ -18,16 +18,14 @@ from sspvs.files import read_json
 from sspvs.models.settings import SummarizerSettings, TextEncoderSettings, VideoEncoderSettings
 from sspvs.overwriting import refuse_inputs
 from sspvs.table.text import TextSettings
-from sspvs.tasks.checkpoint import CONFIG, PRETRAINING, WEIGHTS
+from sspvs.tasks.checkpoint import CONFIG, OFFICIAL, PRETRAINING, WEIGHTS, Checkpoint
 from sspvs.tasks.official_checkpoint import (
-    OfficialCheckpoint,
     Translated,
     check_positions,
     infer_text,
     infer_video,
     lacking_parts,
     official_name,
-    read_official,
     translate,
 )
 from sspvs.tasks.pretrain import PretrainTask
@@ -43,17 +41,17 @@ TEXT_OF: Mapping[TextOf, TextSettings] = {
     "tvsum": TextSettings(category=1, query=3, title=10, description=0),
 }
 """Published lengths; on TVSum each video's title stands in the query's place."""
+REPORT = "import_report.json"
+
+TextGuidance = Literal["none", "added"]
+"""Whether a fine-tuned checkpoint's text is used: the file does not tell whether it was trained with it."""
 _POOLER = "video_encoder.pooler."  # the summarizer has one and does not use it
 
 
 def pretraining_task(
     translated: Translated, video: VideoEncoderSettings, text: TextEncoderSettings, path: Path
 ) -> PretrainTask:
-    """The pretraining model, whole.
-
-    Raises:
-        CheckpointError: Tensors are missing or have other shapes.
-    """
+    """The pretraining model, whole; refused where tensors are missing or have other shapes."""
     refuse_missing_parts(translated, path)
     task = PretrainTask(video, text, optim=_PRETRAINED_WITH)
     _take_over(task.model, translated, path)
@@ -64,11 +62,7 @@ def summarizer_task(
     translated: Translated, video: VideoEncoderSettings, summarizer: SummarizerSettings, text: TextEncoderSettings,
     text_of: TextOf, path: Path,
 ) -> SummarizeTask:  # fmt: skip
-    """The summarizer, whole; of the video tower the pooler, which it does not use, may be missing and is zero then.
-
-    Raises:
-        CheckpointError: Tensors are missing or have other shapes.
-    """
+    """The summarizer, whole; of the video tower the pooler, which it does not use, may be missing and is zero then."""
     task = SummarizeTask(
         video, summarizer, text, TEXT_OF[text_of], title_as_query=text_of == "tvsum", optim=_FINE_TUNED_WITH
     )
@@ -81,22 +75,14 @@ def summarizer_task(
 
 
 def refuse_missing_parts(translated: Translated, path: Path) -> None:
-    """Say at once when whole parts of the pretraining model are not there, before it is built.
-
-    Raises:
-        CheckpointError: With the parts.
-    """
+    """Refuse a checkpoint that lacks whole parts of the pretraining model, before it is built."""
     lacking = lacking_parts(translated)
     if lacking:
         raise CheckpointError(f"{path}: lacks all tensors of {', '.join(f'{part}*' for part in lacking)}")
 
 
 def count_stages(translated: Translated, path: Path) -> int:
-    """How many stage heads there are.
-
-    Raises:
-        CheckpointError: One is not whole, or their numbers have gaps.
-    """
+    """How many stage heads there are; refused where one is not whole, or their numbers have gaps."""
     numbers = {name.split(".")[2] for name in translated.stages}  # head.stages.{i}.{part}
     whole = {f"head.stages.{number}.{part}" for number in range(len(numbers)) for part in ("weight", "bias")}
     if whole != set(translated.stages):
@@ -125,12 +111,6 @@ def _take_over(model: nn.Module, translated: Translated, path: Path, dispensable
     model.load_state_dict({name: given[name] for name in wanted}, strict=False)
 
 
-REPORT = "import_report.json"
-
-TextGuidance = Literal["none", "added"]
-"""Whether a fine-tuned checkpoint's text is used: the file does not tell whether it was trained with it."""
-
-
 @dataclass(frozen=True)
 class ImportReport:
     """What became of an official checkpoint.
@@ -143,7 +123,7 @@ class ImportReport:
         unused: Official names of a pretraining model that is not whole, left behind.
         num_stages: Stage heads of a fine-tuned checkpoint; 0 of pretraining.
         text_guidance: Of the summarizer.
-        settings: Of both towers, as inferred; null for a text tower that is not there or not asked for.
+        settings: Of both towers, as inferred; null for a text tower that is not there or not used.
         options: The original's own options, for reading.
         notes: Sentences for the user.
     """
@@ -158,20 +138,6 @@ class ImportReport:
     settings: dict[str, Any]
     options: dict[str, Any]
     notes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class _Parts:
-    """What a checkpoint is enough for, and what it said of its text tower."""
-
-    pretraining: PretrainTask | None
-    summarizer: SummarizeTask | None
-    text: TextEncoderSettings | None
-    notes: list[str]
-
-    def names(self) -> set[str]:
-        """Of the tensors that are in one of both."""
-        return {name for task in (self.pretraining, self.summarizer) if task for name in task.model.state_dict()}
 
 
 def import_official(
@@ -203,7 +169,9 @@ def import_official(
         OutputError: The folder cannot be written to, or has files of these names that are not ours.
     """
     _refuse_foreign(out, path)
-    official = read_official(path)
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such file; expected the official checkpoint (pretrained_model.ckpt)")
+    official = Checkpoint.open(path, (OFFICIAL,))
     translated = translate(official.state)
     stages = count_stages(translated, path)
     if text_guidance != "none" and not stages:
@@ -212,45 +180,51 @@ def import_official(
             "is a checkpoint of pretraining"
         )
     video = infer_video(official.state, num_heads=num_heads, position_weight=0.1 if stages else 1.0)
-    positions = check_positions(official.state)
-    if stages:
-        summarizer = SummarizerSettings(num_stages=stages, dropout=0.1, text_guidance=text_guidance)
-        parts = _fine_tuned(official, translated, video, summarizer, text_num_heads, text_of, path)
-    else:
-        text = infer_text(official.state, num_heads=text_num_heads)
-        parts = _Parts(pretraining_task(translated, video, text, path), None, text, [])
-    report = _report(official, translated, parts, video, path, positions)
-    _write(out, parts, report)
-    return report
-
-
-def _fine_tuned(
-    official: OfficialCheckpoint,
-    translated: Translated,
-    video: VideoEncoderSettings,
-    summarizer: SummarizerSettings,
-    text_num_heads: int | None,
-    text_of: TextOf,
-    path: Path,
-) -> _Parts:
-    """The summarizer, and the pretraining model where it is whole."""
-    notes = [f"fine-tuned checkpoint: {summarizer.num_stages} stages, positions weigh {video.position_weight}"]
-    text = pretraining = None
-    try:
-        refuse_missing_parts(translated, path)
+    notes = [check_positions(official.state)]
+    pretraining: PretrainTask | None = None
+    summarizer: SummarizeTask | None = None
+    text: TextEncoderSettings | None = None
+    if not stages:
         text = infer_text(official.state, num_heads=text_num_heads)
         pretraining = pretraining_task(translated, video, text, path)
-        notes.append(f"the pretraining model in it is whole: it lies in {PRETRAINING}/")
-    except CheckpointError as error:
-        notes.append(f"no pretraining model beside the summarizer: {str(error).removeprefix(f'{path}: ')}")
-    if summarizer.text_guidance != "none":
-        text = infer_text(official.state, num_heads=text_num_heads) if text is None else text
-        notes.append(_layout(text_of))
     else:
-        notes.append("no text guidance; with --text-guidance added the text is added to the first stage, as published")
-    tower = TextEncoderSettings() if text is None else text
-    task = summarizer_task(translated, video, summarizer, tower, text_of, path)
-    return _Parts(pretraining, task, text, notes)
+        notes.append(f"fine-tuned checkpoint: {stages} stages, positions weigh {video.position_weight}")
+        try:
+            refuse_missing_parts(translated, path)
+            text = infer_text(official.state, num_heads=text_num_heads)
+            pretraining = pretraining_task(translated, video, text, path)
+            notes.append(f"the pretraining model in it is whole: it lies in {PRETRAINING}/")
+        except CheckpointError as error:
+            notes.append(f"no pretraining model beside the summarizer: {str(error).removeprefix(f'{path}: ')}")
+        if text_guidance != "none":
+            text = infer_text(official.state, num_heads=text_num_heads) if text is None else text
+            notes.append(_layout(text_of))
+        else:
+            notes.append(
+                "no text guidance; with --text-guidance added the text is added to the first stage, as published"
+            )
+        settings = SummarizerSettings(num_stages=stages, dropout=0.1, text_guidance=text_guidance)
+        summarizer = summarizer_task(translated, video, settings, text or TextEncoderSettings(), text_of, path)
+    used = {name for task in (pretraining, summarizer) if task is not None for name in task.model.state_dict()}
+    given = {*translated.pretrain, *translated.stages}
+    left = sorted(translated.official[name] for name in given - used)
+    unknown = sorted([*translated.unknown, *(left if pretraining is not None else [])])
+    if unknown:
+        notes.append(f"{len(unknown)} tensors correspond to nothing here and were left behind")
+    report = ImportReport(
+        source=path.name,
+        loaded=len(given & used),
+        computed=tuple(sorted(translated.computed)),
+        unknown=tuple(unknown),
+        unused=() if pretraining is not None else tuple(left),
+        num_stages=stages,
+        text_guidance=text_guidance,
+        settings={"video": asdict(video), "text": None if text is None else asdict(text)},
+        options=official.settings,
+        notes=tuple(notes),
+    )
+    _write(out, pretraining, summarizer, report)
+    return report
 
 
 def _layout(text_of: TextOf) -> str:
@@ -260,37 +234,6 @@ def _layout(text_of: TextOf) -> str:
     return (
         f"text as published for {text_of}: {category}, {query} and {title} tokens of category, query and title, "
         f"{placed}; --text-of {other} for a checkpoint of {other}"
-    )
-
-
-def _report(
-    official: OfficialCheckpoint,
-    translated: Translated,
-    parts: _Parts,
-    video: VideoEncoderSettings,
-    path: Path,
-    positions: str,
-) -> ImportReport:
-    used = parts.names()
-    given = {*translated.pretrain, *translated.stages}
-    left = sorted(translated.official[name] for name in given - used)
-    whole = parts.pretraining is not None
-    unknown = sorted([*translated.unknown, *(left if whole else [])])
-    notes = [positions, *parts.notes]
-    if unknown:
-        notes.append(f"{len(unknown)} tensors correspond to nothing here and were left behind")
-    summarizer = parts.summarizer
-    return ImportReport(
-        source=path.name,
-        loaded=len(given & used),
-        computed=tuple(sorted(translated.computed)),
-        unknown=tuple(unknown),
-        unused=() if whole else tuple(left),
-        num_stages=len(translated.stages) // 2,
-        text_guidance="none" if summarizer is None else summarizer.hparams["summarizer"]["text_guidance"],
-        settings={"video": asdict(video), "text": None if parts.text is None else asdict(parts.text)},
-        options=official.options,
-        notes=tuple(notes),
     )
 
 
@@ -313,25 +256,18 @@ def _is_ours(config: Path) -> bool:
     return False
 
 
-def _write(out: Path, parts: _Parts, report: ImportReport) -> None:
+def _write(out: Path, pretraining: PretrainTask | None, summarizer: SummarizeTask | None, report: ImportReport) -> None:
     """Both folders and the report, or none of them; nothing of an earlier import of another kind stays."""
     inner = out / PRETRAINING
     with made_folder(out), together():
-        if parts.summarizer is None:
-            assert parts.pretraining is not None
-            parts.pretraining.save_pretrained(out)
-        else:
-            if parts.pretraining is not None:
-                parts.pretraining.save_pretrained(inner)
-            parts.summarizer.save_pretrained(out)
+        if pretraining is not None:
+            pretraining.save_pretrained(out if summarizer is None else inner)
+        if summarizer is not None:
+            summarizer.save_pretrained(out)
         write_text(out / REPORT, json.dumps(asdict(report), indent=2) + "\n")
-    if parts.summarizer is None or parts.pretraining is None:
-        _remove(inner / CONFIG)  # without it a folder is no checkpoint
-        _remove(inner / WEIGHTS)
+    if summarizer is None or pretraining is None:
+        for name in (CONFIG, WEIGHTS):  # without its config a folder is no checkpoint
+            with suppress(FileNotFoundError, NotADirectoryError):
+                (inner / name).unlink()
         with suppress(OSError):  # it is not there, or holds what is not ours
             inner.rmdir()
-
-
-def _remove(path: Path) -> None:
-    with suppress(FileNotFoundError, NotADirectoryError):
-        path.unlink()

@@ -1,9 +1,4 @@
-"""Adam and AdamW that update each weight in the backward pass, as soon as its gradient is there, and free the gradient.
-
-At no time all gradients exist: the memory of one copy of the weights is saved. The weights come out as from the same
-optimiser after the backward pass. What needs all gradients at once (clipping by their norm, accumulation over batches,
-averaging over processes, unscaling of fp16) cannot go with it.
-"""
+"""Optimisers: which parameter learns at which rate, schedules, and Adam that updates in the backward pass."""
 
 from __future__ import annotations
 
@@ -13,14 +8,163 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
+from pytorch_lightning import Trainer
 from torch import Tensor, nn
 from torch.optim import Adam, AdamW, Optimizer
 
 from sspvs.tasks.settings import FineTuneOptimSettings, OptimSettings
 
+TEXT_TOWER, VIDEO_TOWER = "model.text_encoder.", "model.video_encoder."
+"""How the names of their parameters begin."""
+
+Place = Callable[[str], tuple[str, float]]
+"""A parameter's name -> the name of its group, and the group's learning rate."""
+
+_LAYER = re.compile(re.escape(VIDEO_TOWER) + r"transformer\.layers\.(\d+)\.")
+
+
+def parameter_groups(module: nn.Module, settings: OptimSettings, place: Place | None = None) -> list[dict[str, Any]]:
+    """The trained parameters in groups, each in two: decayed or not (`name`, `params`, `lr`, `weight_decay`).
+
+    Never decayed: norms, biases, embeddings, and whatever else is no matrix (learned vectors, scales). `place` gives a
+    parameter's group and rate; by default the text tower has its own.
+
+    Raises:
+        ValueError: Every parameter is frozen.
+    """
+    if place is None:
+        place = lambda name: ("text", _text_lr(settings)) if name.startswith(TEXT_TOWER) else ("video", settings.lr)  # noqa: E731
+    spared = {id(parameter) for parameter in _spared(module)}
+    groups: dict[str, dict[str, Any]] = {}
+    for name, parameter in module.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        where, lr = place(name)
+        decayed = id(parameter) not in spared and parameter.ndim > 1 and "embedding" not in name.rsplit(".", 1)[-1]
+        key = f"{where}_{'decayed' if decayed else 'spared'}"
+        group = groups.setdefault(
+            key, {"name": key, "params": [], "lr": lr, "weight_decay": settings.weight_decay if decayed else 0.0}
+        )
+        group["params"].append(parameter)
+    if not groups:
+        raise ValueError("nothing is left to train: every parameter is frozen")
+    return [groups[key] for key in sorted(groups)]
+
+
+def layer_wise(settings: FineTuneOptimSettings, num_layers: int) -> Place:
+    """Rates of fine-tuning: of the text tower, of each layer of the video tower, and of all else (`head`).
+
+    What lies below the video tower's first layer ([CLS], input projection) counts as one layer more, the pooled state
+    as part of the last.
+    """
+
+    def place(name: str) -> tuple[str, float]:
+        if name.startswith(TEXT_TOWER):
+            return "text", _text_lr(settings)
+        if not name.startswith(VIDEO_TOWER):
+            return "head", settings.lr
+        top = settings.lr if settings.encoder_lr is None else settings.encoder_lr
+        if settings.layer_decay == 1:
+            return "encoder", top
+        layer = _LAYER.match(name)
+        pooler = name.startswith(f"{VIDEO_TOWER}pooler.")
+        number = int(layer[1]) + 1 if layer else num_layers if pooler else 0
+        return f"encoder_{number}", top * settings.layer_decay ** (num_layers - number)
+
+    return place
+
+
+def configured(groups: Iterable[dict[str, Any]], settings: OptimSettings, trainer: Trainer) -> dict[str, Any]:
+    """The optimiser and its schedule, as `configure_optimizers` returns them.
+
+    Raises:
+        ValueError: The trainer and the settings do not go together.
+    """
+    _refuse_what_cannot_go_together(settings, trainer)
+    precision, total = str(trainer.precision), None
+    # Lightning refuses to clip the gradients of an optimiser whose kernel could unscale them, with a scaler or without.
+    scaled = precision.startswith("16") or (precision.endswith("mixed") and bool(trainer.gradient_clip_val))
+    optimizer = build_optimizer(groups, settings, fused=False if scaled else None)
+    if settings.schedule == "cosine":
+        steps = trainer.estimated_stepping_batches
+        if steps == float("inf"):
+            raise ValueError("a cosine schedule needs an end: set trainer.max_steps or trainer.max_epochs")
+        total = int(steps)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate_factor(step, settings, total))
+    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def build_optimizer(
+    groups: Iterable[dict[str, Any]], settings: OptimSettings, *, fused: bool | None = None
+) -> Optimizer:
+    """The optimiser over the groups of `parameter_groups`; `fused` overrides the settings."""
+    groups = list(groups)
+    chosen = settings.fused if fused is None else fused
+    if chosen is None:
+        chosen = _can_fuse(parameter for group in groups for parameter in group["params"])
+    kind: type[Adam] | type[AdamW]
+    if settings.step_in_backward:
+        kind = AdamWInBackward if settings.name == "adamw" else AdamInBackward
+    else:
+        kind = AdamW if settings.name == "adamw" else Adam
+    optimizer: Optimizer = kind(groups, lr=settings.lr, betas=settings.betas, eps=settings.eps, fused=chosen or None)
+    return optimizer
+
+
+def learning_rate_factor(step: int, settings: OptimSettings, total_steps: int | None) -> float:
+    """The share of the learning rate in a step, counted from 0; only `constant` does without `total_steps`."""
+    warmup = settings.warmup_steps
+    if step < warmup:
+        return (step + 1) / (warmup + 1)
+    if settings.schedule == "constant":
+        return 1.0
+    assert total_steps is not None
+    done = min((step - warmup) / max(total_steps - warmup, 1), 1.0)
+    final = settings.final_lr_fraction
+    return final + (1 - final) * (1 + math.cos(math.pi * done)) / 2
+
+
+def _refuse_what_cannot_go_together(optim: OptimSettings, trainer: Trainer) -> None:
+    """Refuse `step_in_backward` with a trainer that is in its way."""
+    if not optim.step_in_backward:
+        return
+    wrong = []
+    if trainer.gradient_clip_val:
+        wrong.append(f"gradient_clip_val {trainer.gradient_clip_val} needs all gradients at once")
+    if trainer.accumulate_grad_batches != 1:
+        wrong.append(f"accumulate_grad_batches {trainer.accumulate_grad_batches} needs them to stay")
+    if trainer.world_size != 1:
+        wrong.append(f"{trainer.world_size} processes average them first")
+    if str(trainer.precision).startswith("16"):
+        wrong.append(f"precision {trainer.precision} unscales them first (bf16-mixed does not)")
+    if wrong:
+        raise ValueError("optim.step_in_backward must be false here: " + "; ".join(wrong))
+
+
+def _text_lr(settings: OptimSettings) -> float:
+    return settings.lr if settings.text_lr is None else settings.text_lr
+
+
+def _spared(module: nn.Module) -> Iterable[nn.Parameter]:
+    for part in module.modules():
+        if isinstance(part, (nn.Embedding, nn.EmbeddingBag)) or "Norm" in type(part).__name__:
+            yield from part.parameters(recurse=False)
+
+
+def _can_fuse(parameters: Iterable[nn.Parameter]) -> bool:
+    """Whether torch has fused kernels for where all parameters are: on the CPU since 2.4."""
+    places = {parameter.device.type for parameter in parameters}
+    release = tuple(int(part) for part in torch.__version__.split("+")[0].split(".")[:2])
+    return places <= {"cuda"} or (places <= {"cuda", "cpu"} and release >= (2, 4))
+
 
 class _InBackward(Optimizer):
-    """Mixed in before an optimiser that treats its parameters one by one."""
+    """Updates each weight in the backward pass, as soon as its gradient is there, and frees the gradient.
+
+    At no time all gradients exist: the memory of one copy of the weights is saved, and the weights come out the same.
+    What needs all gradients at once (clipping by their norm, accumulation, averaging over processes, unscaling of fp16)
+    cannot go with it. Mixed in before an optimiser that treats its parameters one by one.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -61,137 +205,3 @@ class AdamInBackward(_InBackward, Adam):
 
 class AdamWInBackward(_InBackward, AdamW):
     """`torch.optim.AdamW` in the backward pass."""
-
-
-TEXT_TOWER, VIDEO_TOWER = "model.text_encoder.", "model.video_encoder."
-"""How the names of their parameters begin."""
-
-Place = Callable[[str], tuple[str, float]]
-"""A parameter's name -> the name of its group, and the group's learning rate."""
-
-_LAYER = re.compile(re.escape(VIDEO_TOWER) + r"transformer\.layers\.(\d+)\.")
-
-
-def parameter_groups(module: nn.Module, settings: OptimSettings, place: Place | None = None) -> list[dict[str, Any]]:
-    """The trained parameters in groups, each in two: decayed or not.
-
-    Never decayed: norms, biases, embeddings, and whatever else is no matrix (learned vectors, scales).
-
-    Args:
-        module: Whose parameters.
-        settings: Learning rates and decay.
-        place: Which parameter learns at which rate; text tower or not when None.
-
-    Returns:
-        Groups with `name`, `params`, `lr` and `weight_decay`; empty ones are left out.
-
-    Raises:
-        ValueError: Every parameter is frozen.
-    """
-    place = _text_or_video(settings) if place is None else place
-    spared = {id(parameter) for parameter in _spared(module)}
-    groups: dict[str, dict[str, Any]] = {}
-    for name, parameter in module.named_parameters():
-        if not parameter.requires_grad:
-            continue
-        where, lr = place(name)
-        decayed = id(parameter) not in spared and parameter.ndim > 1 and "embedding" not in name.rsplit(".", 1)[-1]
-        key = f"{where}_{'decayed' if decayed else 'spared'}"
-        group = groups.setdefault(
-            key, {"name": key, "params": [], "lr": lr, "weight_decay": settings.weight_decay if decayed else 0.0}
-        )
-        group["params"].append(parameter)
-    if not groups:
-        raise ValueError("nothing is left to train: every parameter is frozen")
-    return [groups[key] for key in sorted(groups)]
-
-
-def layer_wise(settings: FineTuneOptimSettings, num_layers: int) -> Place:
-    """Rates of fine-tuning: of the text tower, of each layer of the video tower, and of all else (`head`).
-
-    What lies below the video tower's first layer ([CLS], input projection) counts as one layer more, the pooled state
-    as part of the last.
-
-    Args:
-        settings: `lr` of all else, `text_lr`, `encoder_lr` of the last layer and `layer_decay` for each below it.
-        num_layers: Of the video tower.
-    """
-
-    def place(name: str) -> tuple[str, float]:
-        if name.startswith(TEXT_TOWER):
-            return "text", settings.lr if settings.text_lr is None else settings.text_lr
-        if not name.startswith(VIDEO_TOWER):
-            return "head", settings.lr
-        top = settings.lr if settings.encoder_lr is None else settings.encoder_lr
-        if settings.layer_decay == 1:
-            return "encoder", top
-        layer = _LAYER.match(name)
-        pooler = name.startswith(f"{VIDEO_TOWER}pooler.")
-        number = int(layer[1]) + 1 if layer else num_layers if pooler else 0
-        return f"encoder_{number}", top * settings.layer_decay ** (num_layers - number)
-
-    return place
-
-
-def build_optimizer(
-    groups: Iterable[dict[str, Any]], settings: OptimSettings, *, fused: bool | None = None
-) -> Optimizer:
-    """The optimiser over `groups`.
-
-    Args:
-        groups: What `parameter_groups` gave.
-        settings: Which one.
-        fused: Overrides the settings where the trainer cannot work with a fused one.
-    """
-    groups = list(groups)
-    chosen = settings.fused if fused is None else fused
-    if chosen is None:
-        chosen = _can_fuse(parameter for group in groups for parameter in group["params"])
-    kind: type[Adam] | type[AdamW]
-    if settings.step_in_backward:
-        kind = AdamWInBackward if settings.name == "adamw" else AdamInBackward
-    else:
-        kind = AdamW if settings.name == "adamw" else Adam
-    optimizer: Optimizer = kind(groups, lr=settings.lr, betas=settings.betas, eps=settings.eps, fused=chosen or None)
-    return optimizer
-
-
-def learning_rate_factor(step: int, settings: OptimSettings, total_steps: int | None) -> float:
-    """The share of the learning rate in a step.
-
-    Args:
-        step: From 0.
-        settings: Warm-up and schedule.
-        total_steps: Steps of the whole training; only `constant` does without.
-    """
-    warmup = settings.warmup_steps
-    if step < warmup:
-        return (step + 1) / (warmup + 1)
-    if settings.schedule == "constant":
-        return 1.0
-    assert total_steps is not None
-    done = min((step - warmup) / max(total_steps - warmup, 1), 1.0)
-    final = settings.final_lr_fraction
-    return final + (1 - final) * (1 + math.cos(math.pi * done)) / 2
-
-
-def _text_or_video(settings: OptimSettings) -> Place:
-    def place(name: str) -> tuple[str, float]:
-        if name.startswith(TEXT_TOWER):
-            return "text", settings.lr if settings.text_lr is None else settings.text_lr
-        return "video", settings.lr
-
-    return place
-
-
-def _spared(module: nn.Module) -> Iterable[nn.Parameter]:
-    for part in module.modules():
-        if isinstance(part, (nn.Embedding, nn.EmbeddingBag)) or "Norm" in type(part).__name__:
-            yield from part.parameters(recurse=False)
-
-
-def _can_fuse(parameters: Iterable[nn.Parameter]) -> bool:
-    """Whether torch has fused kernels for where all parameters are: on the CPU since 2.4."""
-    places = {parameter.device.type for parameter in parameters}
-    release = tuple(int(part) for part in torch.__version__.split("+")[0].split(".")[:2])
-    return places <= {"cuda"} or (places <= {"cuda", "cpu"} and release >= (2, 4))

@@ -5,7 +5,7 @@ Axis letters: B batch, T picks, L tokens, M masked frames, D feature width.
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
@@ -20,10 +20,9 @@ from sspvs.models.video_encoder import VideoEncoder
 from sspvs.schema import Probability, Range, check_arguments
 from sspvs.tasks.checkpoint import PRETRAIN
 from sspvs.tasks.data_facts import refuse_single_pairs
-from sspvs.tasks.evidence import embed, evidence, pair_scorer
-from sspvs.tasks.objectives import Objectives, contrastive_vectors
+from sspvs.tasks.objectives import Objectives, Pairs, contrastive_vectors, embed, evidence, pair_scorer
 from sspvs.tasks.saved_task import STAGES, SavedTask
-from sspvs.tasks.settings import LossSettings, OptimSettings, settings_from
+from sspvs.tasks.settings import LossSettings, OptimSettings, plain_arguments, settings_from
 from sspvs.tasks.validation import Retrieval, ValidationRecords
 
 _VIDEO, _TEXT, _LOSSES, _OPTIM = VideoEncoderSettings(), TextEncoderSettings(), LossSettings(), OptimSettings()
@@ -60,12 +59,13 @@ class PretrainTask(SavedTask):
         local_radius: Frames on each side that recover a masked one.
         retrieval_candidates: Validation retrieves among so many videos at most.
         compile_model: Compile the model with torch.compile when training starts.
-        fast_linears: Float32 on a CPU: which kernels multiply; see `sspvs.models.fast_linear`.
-        feature_fingerprint: What made the features, when known; taken from the data where it knows.
+        feature_fingerprint: What made the features, when known; taken from the data where it has one.
     """
 
     kind = KIND
     model: PretrainModel
+    losses: LossSettings
+    records: ValidationRecords
 
     def __init__(
         self,
@@ -77,7 +77,6 @@ class PretrainTask(SavedTask):
         local_radius: Annotated[int, Range(least=0, most=1024)] = 4,
         retrieval_candidates: Annotated[int, Range(least=1)] = 1000,
         compile_model: bool = False,
-        fast_linears: Literal["auto", "always", "never"] = "auto",
         feature_fingerprint: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
@@ -86,27 +85,15 @@ class PretrainTask(SavedTask):
         video, text = settings_from(VideoEncoderSettings, video), settings_from(TextEncoderSettings, text)
         self.losses, self.optim = settings_from(LossSettings, losses), settings_from(OptimSettings, optim)
         tower = build_text_encoder(text)
-        # With the tower's sizes written down nobody's stored weights are needed to build it again.
+        # With the tower's sizes written down it can be built again without its stored weights.
         text = replace(text, config=tower.config) if tower.config is not None else text
-        width = self.losses.contrastive_dim if self.losses.contrastive else None
+        width = self.losses.contrastive_dim if self.losses.projects else None
         self.model = PretrainModel(
             VideoEncoder(video), tower, dropout, local_radius, width, frames_alone=self.losses.frames_alone
         )
         self.objectives = Objectives(self.losses)
-        self.save_hyperparameters(
-            {
-                "video": asdict(video),
-                "text": asdict(replace(text, download=False)),
-                "losses": asdict(self.losses),
-                "optim": asdict(self.optim),
-                "dropout": dropout,
-                "local_radius": local_radius,
-                "retrieval_candidates": retrieval_candidates,
-                "compile_model": compile_model,
-                "fast_linears": fast_linears,
-                "feature_fingerprint": feature_fingerprint,
-            }
-        )
+        settled = {"text": replace(text, download=False), "losses": self.losses, "optim": self.optim}
+        self.save_hyperparameters(plain_arguments(PretrainTask, {**locals(), **settled}))
         self.retrieval_candidates = retrieval_candidates
         self.compile_model = compile_model
         self.records = ValidationRecords()
@@ -138,11 +125,7 @@ class PretrainTask(SavedTask):
         Returns:
             Scalars by name: `coarse_loss`, `fine_loss`, `mask_loss`, those that are on.
         """
-        return self._forward(frames, frame_mask, tokens, token_mask, masked_index, is_match, masked_counted)[1]
-
-    def total(self, terms: dict[str, Tensor]) -> Tensor:
-        """The weighted sum of the terms: what is trained on."""
-        return self.objectives.total(terms)
+        return self._forward(frames, frame_mask, tokens, token_mask, masked_index, masked_counted, is_match)[1]
 
     def setup(self, stage: str) -> None:
         """As for every task; refuse batches that have nothing to contrast."""
@@ -151,20 +134,9 @@ class PretrainTask(SavedTask):
             data = getattr(self.trainer, "datamodule", None)
             refuse_single_pairs(data, self.losses.over_batch, self.trainer.world_size)
 
-    def training_step(self, batch: PretrainBatch, batch_idx: int) -> Tensor:  # noqa: ARG002
-        """The total of a batch; logs it and its terms as `train/...`."""
-        terms = self._batch_forward(batch)[1]
-        total = self.total(terms)
-        self.log_terms("train", terms, total, len(batch.frames))
-        return total
-
-    def validation_step(self, batch: PretrainBatch, batch_idx: int) -> None:  # noqa: ARG002
-        """Logs the terms as `val/...` and keeps what the figures at the end are made of."""
-        self._judge("val", batch)
-
-    def test_step(self, batch: PretrainBatch, batch_idx: int) -> None:  # noqa: ARG002
-        """As `validation_step`, as `test/...`."""
-        self._judge("test", batch)
+    def batch_terms(self, batch: PretrainBatch) -> dict[str, Tensor]:
+        """See `SavedTask.batch_terms`."""
+        return self._batch_forward(batch)[1]
 
     def predict_step(self, batch: PretrainBatch, batch_idx: int) -> Embeddings:  # noqa: ARG002
         """Embeddings of a batch's videos, nothing masked, and of its texts."""
@@ -172,70 +144,19 @@ class PretrainTask(SavedTask):
         self.refuse_not_finite("the embeddings", video, text, ids=batch.ids)
         return Embeddings(tuple(batch.ids), video, text)
 
-    def on_validation_epoch_start(self) -> None:
-        """Forget the last pass."""
-        self.records = ValidationRecords()
-
-    def on_test_epoch_start(self) -> None:
-        """Forget the last pass."""
-        self.records = ValidationRecords()
-
-    def on_validation_epoch_end(self) -> None:
-        """Log the figures that need all videos, as `val/...`."""
-        self._log_figures("val")
-
-    def on_test_epoch_end(self) -> None:
-        """As `on_validation_epoch_end`, as `test/...`."""
-        self._log_figures("test")
-
-    def retrieval_table(self) -> list[dict[str, Any]]:
-        """Per video of the last pass of validation or test: ranks both ways and which text fits best.
-
-        Empty before a pass has ended (callbacks: `on_validation_end`), and without retrieval.
-        """
-        return [] if self.retrieval is None else self.retrieval.table()
-
-    def _forward(
-        self,
-        frames: Tensor,
-        frame_mask: Tensor,
-        tokens: Tensor,
-        token_mask: Tensor,
-        masked_index: Tensor,
-        is_match: Tensor,
-        masked_counted: Tensor | None,
-    ) -> tuple[PretrainOutput, dict[str, Tensor]]:
-        index = masked_index[:, None] if masked_index.ndim == 1 else masked_index  # (B, M)
-        if not self.losses.mask:
-            index = index[:, :0]  # nothing is hidden that nobody asks for
-        out = self.model(frames, frame_mask, tokens, token_mask, index)
-        original = frames.gather(1, index[..., None].expand(-1, -1, frames.shape[-1]))  # (B, M, D)
-        projected = contrastive_vectors(self.model, out.pooled_text, out.video.pooled)
-        return out, self.objectives(out, projected, token_mask, is_match, original, masked_counted)
-
-    def _batch_forward(self, batch: PretrainBatch) -> tuple[PretrainOutput, dict[str, Tensor]]:
-        return self._forward(
-            batch.frames,
-            batch.frame_mask,
-            batch.tokens,
-            batch.token_mask,
-            batch.masked_index,
-            batch.is_match,
-            batch.masked_counted,
-        )
-
-    def _judge(self, stage: Literal["val", "test"], batch: PretrainBatch) -> None:
+    def keep(self, batch: PretrainBatch, stage: Literal["val", "test"]) -> None:
+        """Logs the terms as `val/...` or `test/...` and keeps what the figures at the end are made of."""
         out, terms = self._batch_forward(batch)
         for ids, columns in evidence(self.model, self.losses, batch, out):
             self.refuse_not_finite("the outputs", *columns.values(), ids=ids)
             self.records.add(ids, columns)
         total = self.total(terms)
         self.refuse_not_finite(f"the {STAGES[stage]} losses", total)
-        alone = len(batch.frames) == 1 and bool(self.losses.over_batch)  # told from nothing: its loss says nothing
+        alone = len(batch.frames) == 1 and bool(self.losses.over_batch)  # with nothing beside it its loss is constant
         self.log_terms(stage, terms, total, 0 if alone else len(batch.frames))
 
-    def _log_figures(self, stage: str) -> None:
-        self.records = self.records.joined()
+    def log_figures(self, stage: Literal["val", "test"]) -> None:
+        """Log the figures that need all videos."""
         if stage == "val" and len(self.records) == 1 and self.losses.over_batch:
             raise ValueError(
                 f"there is one video to validate on, and {' and '.join(self.losses.over_batch)} tell a text from those "
@@ -250,6 +171,35 @@ class PretrainTask(SavedTask):
         self.refuse_not_finite(f"the {STAGES[stage]} figures", torch.tensor(list(figures.values())))
         # Every process has the same figures: the mean over them is the figure.
         self.log_dict({f"{stage}/{name}": value for name, value in figures.items()}, sync_dist=True)
+
+    def retrieval_table(self) -> list[dict[str, Any]]:
+        """Per video of the last pass of validation or test: ranks both ways and which text fits best.
+
+        Empty before a pass has ended (callbacks: `on_validation_end`), and without retrieval.
+        """
+        return [] if self.retrieval is None else self.retrieval.table()
+
+    def _batch_forward(self, batch: PretrainBatch) -> tuple[PretrainOutput, dict[str, Tensor]]:
+        inputs = (batch.frames, batch.frame_mask, batch.tokens, batch.token_mask, batch.masked_index)
+        return self._forward(*inputs, batch.masked_counted, batch.is_match)
+
+    def _forward(
+        self,
+        frames: Tensor,
+        frame_mask: Tensor,
+        tokens: Tensor,
+        token_mask: Tensor,
+        masked_index: Tensor,
+        masked_counted: Tensor | None,
+        is_match: Tensor,
+    ) -> tuple[PretrainOutput, dict[str, Tensor]]:
+        index = masked_index[:, None] if masked_index.ndim == 1 else masked_index  # (B, M)
+        if not self.losses.mask:
+            index = index[:, :0]  # nothing is hidden without the objective
+        out = self.model(frames, frame_mask, tokens, token_mask, index)
+        original = frames.gather(1, index[..., None].expand(-1, -1, frames.shape[-1]))  # (B, M, D)
+        projected = contrastive_vectors(self.model, out.pooled_text, out.video.pooled)
+        return out, self.objectives(Pairs(out, projected, token_mask, is_match, original, masked_counted))
 
     def _smallest_terms(self) -> dict[str, Tensor]:
         """The terms of two videos of one frame with two words each, for their graph."""

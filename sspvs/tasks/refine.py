@@ -1,12 +1,12 @@
-"""The terms of contrastive refinement, those that have a weight, and their weighted sum.
+"""Contrastive refinement of features, as a LightningModule.
 
 Axis letters: B clips, T frames, D raw width, E refined width, S segments of a clip, W processes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from sspvs.data.batch import RefineBatch
-from sspvs.importance.contrastive import Combine, Importance, contrastive_importance
+from sspvs.importance.contrastive import Importance, contrastive_importance
+from sspvs.importance.terms import Combine, term_names
 from sspvs.losses.contrastive import (
     alignment,
     clip_mean,
@@ -30,9 +31,15 @@ from sspvs.models.settings import RefinerSettings
 from sspvs.schema import check_arguments
 from sspvs.tasks.checkpoint import REFINE
 from sspvs.tasks.data_facts import refuse_idle_terms, refuse_other_width
-from sspvs.tasks.judged_task import JudgedTask, ScoreRecords
-from sspvs.tasks.settings import RefineLossSettings, RefineOptimSettings, settings_from
+from sspvs.tasks.saved_task import JudgedTask
+from sspvs.tasks.settings import RefineLossSettings, RefineOptimSettings, plain_arguments, settings_from
+from sspvs.tasks.validation import ScoreRecords
 from sspvs.types import FloatArray
+
+Post: TypeAlias = Literal["summe", "tvsum", "none"]
+"""What follows the combination of terms; see `contrastive_importance`."""
+KIND = REFINE
+_REFINER, _LOSSES, _OPTIM = RefinerSettings(), RefineLossSettings(), RefineOptimSettings()
 
 
 def refine_terms(
@@ -43,20 +50,17 @@ def refine_terms(
     *,
     reduction: Literal["mean", "clips"] = "mean",
 ) -> dict[str, Tensor]:
-    """What refinement is trained on.
+    """The terms of refinement that have a weight, by name (`alignment_loss`, ...), unweighted, in float32.
 
     Segments are those of all clips of the batch, and in training of all processes: in validation F says how much a
     frame is like the clips that happened to be beside it.
 
     Args:
         settings: Which terms have a weight.
-        out: What the network made of the clips.
+        out: Output of the network for the clips.
         raw: (B, T, D) the features as they were given: neighbours are chosen by them.
         mask: (B, T) bool, True = a frame of the clip.
         reduction: `mean` as `clip_mean`, of all clips; `clips` as `clip_means`, (B,).
-
-    Returns:
-        By name, unweighted, in float32: `alignment_loss`, `uniformity_loss`, `commonness_loss`, `uniqueness_loss`.
     """
     features, frames = out.features, {}
     if settings.alignment:
@@ -75,17 +79,6 @@ def refine_terms(
             frames["uniqueness_loss"] = uniqueness_entropy(out.uniqueness_logits, common, mask, reduction="none")
     over = clip_mean if reduction == "mean" else clip_means
     return {name: over(values, mask) for name, values in frames.items()}
-
-
-def weighted_sum(settings: RefineLossSettings, terms: Mapping[str, Tensor]) -> Tensor:
-    """What is trained on: the terms, at least one, each times its weight."""
-    weights = asdict(settings)
-    parts = [weights[name.removesuffix("_loss")] * term for name, term in terms.items()]
-    total: Tensor = sum(parts[1:], start=parts[0])
-    return total
-
-
-Post: TypeAlias = Literal["summe", "tvsum", "none"]
 
 
 @dataclass(frozen=True)
@@ -112,14 +105,7 @@ class Scoring:
         *,
         combine: Combine | None = None,
     ) -> Importance:
-        """Importance of each frame of one video.
-
-        Args:
-            refined: (T, E) features that distances are taken from.
-            raw: (T, D) features that neighbours are chosen by.
-            uniqueness: (T,) what the uniqueness head says; None without one.
-            combine: Other terms than the usual ones.
-        """
+        """Importance of a video from its (T, E) refined and (T, D) raw features and its (T,) uniqueness."""
         return contrastive_importance(
             refined,
             raw=raw,
@@ -132,13 +118,13 @@ class Scoring:
 
 
 class RefinedVideos(NamedTuple):
-    """What refinement says of some videos, without padding, on the CPU.
+    """Scores of some videos, without padding, on the CPU.
 
     Attributes:
         ids: The videos.
         scores: Of each (T,) float32, under the task's own combination of terms.
         curves: Of each the normalised terms that were multiplied, (T,) float32 by name.
-        variants: Combination of terms -> of each video the (T,) float32 scores under it; those that were asked for.
+        variants: Combination of terms -> of each video the (T,) float32 scores under it; those that are wanted.
     """
 
     ids: tuple[str, ...]
@@ -148,39 +134,19 @@ class RefinedVideos(NamedTuple):
 
     @classmethod
     def of(
-        cls,
-        ids: Sequence[str],
-        refined: Tensor,
-        uniqueness_logits: Tensor | None,
-        raw: Tensor,
-        mask: Tensor,
-        scoring: Scoring,
-        variants: Collection[Combine] = (),
+        cls, batch: RefineBatch, out: RefinerOutput, scoring: Scoring, variants: Collection[Combine] = ()
     ) -> RefinedVideos:
-        """What a batch's B videos got.
-
-        Args:
-            ids: B videos.
-            refined: (B, T, E).
-            uniqueness_logits: (B, T); None without a uniqueness head.
-            raw: (B, T, D).
-            mask: (B, T) bool, True = a frame of the video.
-            scoring: How features become scores.
-            variants: Other combinations of terms to be scored under.
-        """
-        unique = None if uniqueness_logits is None else uniqueness_logits.float().sigmoid()
+        """The scores of a batch of whole videos, under other combinations of terms (`variants`) as well."""
+        unique = None if out.uniqueness_logits is None else out.uniqueness_logits.float().sigmoid()
         found: dict[Combine, list[Importance]] = {name: [] for name in (scoring.combine, *variants)}
-        for row, valid in enumerate(mask.cpu()):
-            given = (
-                _array(refined[row], valid),
-                _array(raw[row], valid),
-                None if unique is None else _array(unique[row], valid),
-            )
+        for row, valid in enumerate(batch.frame_mask.cpu()):
+            unique_row = None if unique is None else _array(unique[row], valid)
+            given = (_array(out.features[row], valid), _array(batch.frames[row], valid), unique_row)
             for combine, scored in found.items():
                 scored.append(scoring.importance(*given, combine=combine))
         scores = {combine: tuple(_tensor(one.scores) for one in scored) for combine, scored in found.items()}
         return cls(
-            tuple(ids),
+            tuple(batch.ids),
             scores[scoring.combine],
             tuple({name: _tensor(curve) for name, curve in one.curves.items()} for one in found[scoring.combine]),
             {combine: scores[combine] for combine in variants},
@@ -197,12 +163,6 @@ def _tensor(values: FloatArray) -> Tensor:
     return torch.from_numpy(np.asarray(values, dtype=np.float32))
 
 
-_REFINER, _LOSSES, _OPTIM = RefinerSettings(), RefineLossSettings(), RefineOptimSettings()
-
-KIND = REFINE
-"""What a checkpoint folder of this task says it is."""
-
-
 class RefineTask(JudgedTask):
     """Features refined by alignment and uniformity, and a uniqueness filter: CTVSUM.
 
@@ -216,7 +176,6 @@ class RefineTask(JudgedTask):
         combine: What a score is the product of: any of `a` local dissimilarity, `g` global consistency, `h` uniqueness.
         post: What follows the product p: `summe` p + 0.05, `tvsum` exp(p - 1), either then smoothed; `none`.
         compile_model: Compile the model with torch.compile when training starts.
-        fast_linears: Float32 on a CPU: which kernels multiply; see `sspvs.models.fast_linear`.
         feature_fingerprint: What made the features, when known; taken from the data.
         unit_length: L2-normalise the features of each frame first, in training and in scoring. True wherever the data
             of a training had them so, as YouTube-8M's bytes are read.
@@ -227,6 +186,7 @@ class RefineTask(JudgedTask):
 
     kind = KIND
     model: Refiner
+    losses: RefineLossSettings
     optim: RefineOptimSettings
 
     def __init__(
@@ -237,7 +197,6 @@ class RefineTask(JudgedTask):
         combine: Combine = "agh",
         post: Post = "summe",
         compile_model: bool = False,
-        fast_linears: Literal["auto", "always", "never"] = "auto",
         feature_fingerprint: dict[str, Any] | None = None,
         unit_length: bool = False,
     ) -> None:
@@ -249,19 +208,8 @@ class RefineTask(JudgedTask):
         _refuse_what_cannot_go_together(refiner, self.losses, combine)
         self.scoring = Scoring(combine, post, self.losses.neighbour_fraction)
         self.model = Refiner(refiner, unit_length=unit_length)
-        self.save_hyperparameters(
-            {
-                "refiner": asdict(refiner),
-                "losses": asdict(self.losses),
-                "optim": asdict(self.optim),
-                "combine": combine,
-                "post": post,
-                "compile_model": compile_model,
-                "fast_linears": fast_linears,
-                "feature_fingerprint": feature_fingerprint,
-                "unit_length": unit_length,
-            }
-        )
+        settled = {"losses": self.losses, "optim": self.optim}
+        self.save_hyperparameters(plain_arguments(RefineTask, {**locals(), **settled}))
         self.compile_model = compile_model
         self.records = ScoreRecords()
         self.freeze_unreached(self._smallest_terms)
@@ -272,45 +220,24 @@ class RefineTask(JudgedTask):
         return ("a", "ag", "agh") if self.losses.uniqueness else ("a", "ag")
 
     def loss_terms(self, *, frames: Tensor, frame_mask: Tensor) -> dict[str, Tensor]:
-        """The terms of the loss, unweighted, in float32.
-
-        Args:
-            frames: (B, T, D) float32 raw features.
-            frame_mask: (B, T) bool, True = a frame of the clip.
-
-        Returns:
-            Scalars by name: `alignment_loss`, `uniformity_loss`, `commonness_loss`, `uniqueness_loss`, those that have
-            a weight.
-        """
+        """The terms of the loss of (B, T, D) raw features under a (B, T) mask; see `refine_terms`."""
         out: RefinerOutput = self.model(frames, frame_mask)
         return refine_terms(self.losses, out, frames, frame_mask)
 
-    def total(self, terms: dict[str, Tensor]) -> Tensor:
-        """The weighted sum of the terms: what is trained on."""
-        return weighted_sum(self.losses, terms)
-
     def scored(self, batch: RefineBatch, variants: Collection[Combine] = ()) -> RefinedVideos:
-        """Score the videos of a batch, in whatever mode the task is.
-
-        Args:
-            batch: Whole videos.
-            variants: Other combinations of terms to score them under as well.
-        """
+        """Score the whole videos of a batch, under other combinations of terms (`variants`) as well."""
         out: RefinerOutput = self.model(batch.frames, batch.frame_mask)
         return self._scored(batch, out, variants)
 
-    def training_step(self, batch: RefineBatch, batch_idx: int) -> Tensor:  # noqa: ARG002
-        """The total of a batch; logs it and its terms as `train/...`."""
-        terms = self.loss_terms(frames=batch.frames, frame_mask=batch.frame_mask)
-        total = self.total(terms)
-        self.log_terms("train", terms, total, len(batch.frames))
-        return total
+    def batch_terms(self, batch: RefineBatch) -> dict[str, Tensor]:
+        """See `SavedTask.batch_terms`."""
+        return self.loss_terms(frames=batch.frames, frame_mask=batch.frame_mask)
 
     def predict_step(self, batch: RefineBatch, batch_idx: int) -> RefinedVideos:  # noqa: ARG002
         """Scores of a batch's videos, under every combination of terms too."""
         return self.scored(batch, self.combinations)
 
-    def keep(self, batch: RefineBatch) -> None:
+    def keep(self, batch: RefineBatch, stage: Literal["val", "test"]) -> None:  # noqa: ARG002
         """Scores and terms of each video; see `refine_terms` for what F means there."""
         out: RefinerOutput = self.model(batch.frames, batch.frame_mask)
         terms = refine_terms(self.losses, out, batch.frames, batch.frame_mask, reduction="clips")
@@ -333,9 +260,7 @@ class RefineTask(JudgedTask):
 
     def _scored(self, batch: RefineBatch, out: RefinerOutput, variants: Collection[Combine] = ()) -> RefinedVideos:
         self.refuse_not_finite("the scores", out.features, out.uniqueness_logits, ids=batch.ids)
-        return RefinedVideos.of(
-            batch.ids, out.features, out.uniqueness_logits, batch.frames, batch.frame_mask, self.scoring, variants
-        )
+        return RefinedVideos.of(batch, out, self.scoring, variants)
 
     def _smallest_terms(self) -> dict[str, Tensor]:
         """The terms of a clip of one frame, for their graph."""
@@ -344,16 +269,15 @@ class RefineTask(JudgedTask):
 
 
 def _refuse_what_cannot_go_together(refiner: RefinerSettings, losses: RefineLossSettings, combine: str) -> None:
-    wrong = []
     if losses.needs_uniqueness and not refiner.uniqueness:
-        wrong.append(
+        raise ValueError(
             "losses.commonness and losses.uniqueness belong to the uniqueness head: set both to 0, or "
             "refiner.uniqueness to true"
         )
-    elif "h" in combine and not losses.uniqueness:
-        wrong.append(
+    if "text_similarity" in term_names(combine):
+        raise ValueError(f"combine {combine} needs text, which refinement does not read; leave out t")
+    if "uniqueness" in term_names(combine) and not losses.uniqueness:
+        raise ValueError(
             f"combine {combine} needs uniqueness, which nothing learns here: set losses.uniqueness above 0, or combine "
             "to ag"
         )
-    if wrong:
-        raise ValueError("; ".join(wrong))

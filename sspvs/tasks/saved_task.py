@@ -1,39 +1,297 @@
-"""Parameters that no objective reaches: frozen, so that nothing waits for their gradients."""
+"""What the tasks share: they save and load themselves, train, and judge each video of a pass once."""
 
 from __future__ import annotations
 
 import logging
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning import Trainer
 from torch import Tensor, nn
 
+import sspvs
 from sspvs.errors import CheckpointError, TrainingDivergedError
 from sspvs.losses.gather import alone
 from sspvs.models.fast_linear import use_fast_linears
-from sspvs.tasks.checkpoint import LoadReport, save_folder
+from sspvs.tasks.checkpoint import Checkpoint, save_folder
 from sspvs.tasks.data_facts import agreed_fingerprint
-from sspvs.tasks.loading import load_checkpoint
-from sspvs.tasks.optim import build_optimizer, learning_rate_factor, parameter_groups
-from sspvs.tasks.settings import OptimSettings
+from sspvs.tasks.optim import configured, parameter_groups
+from sspvs.tasks.settings import LossSettings, OptimSettings, RefineLossSettings, ScoreLossSettings
+from sspvs.tasks.tensors import LoadReport
+from sspvs.tasks.validation import ScoreRecords, ValidationRecords
+from sspvs.types import FloatArray
+
+STAGES = {"val": "validation", "test": "test"}
+"""How figures of a pass are logged -> what messages call it."""
+_NEVER = 1 << 62
+_log = logging.getLogger(__name__)
+Task = TypeVar("Task", bound="SavedTask")
+
+
+class LossWatch:
+    """Remembers at which step each figure was first not finite: on the device, so that no step waits for it.
+
+    Attributes:
+        steps: How many were seen.
+    """
+
+    def __init__(self) -> None:
+        self.steps = 0
+        self._names: tuple[str, ...] = ()
+        self._first: Tensor | None = None  # (figures,) int64
+
+    def see(self, figures: Mapping[str, Tensor], step: int) -> None:
+        """Look at the figures (scalars by name) of a step, the first of which is 1."""
+        bad = ~torch.stack([figure.detach().float().reshape(()) for figure in figures.values()]).isfinite()
+        first = torch.where(bad, step, _NEVER)
+        again = self._first is not None and self._names == tuple(figures)
+        self._first = torch.minimum(self._first, first) if self._first is not None and again else first
+        self._names = tuple(figures)
+        self.steps += 1
+
+    def report(self) -> str:
+        """Which figures were the first that were not finite, and when."""
+        first = [] if self._first is None else self._first.tolist()
+        step = min(first, default=_NEVER)
+        if step == _NEVER:
+            return "the losses of all steps were finite"
+        names = [name for name, found in zip(self._names, first, strict=True) if found == step]
+        return f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} not finite since step {step}"
+
+
+class SavedTask(pl.LightningModule):
+    """A task whose hyperparameters, in plain form, make it again.
+
+    Attributes:
+        kind: What a checkpoint folder of the task says it is.
+        model: What is trained.
+        losses: The terms of the loss and their weights.
+        optim: The optimiser and its learning rate.
+        compile_model: Whether the model is compiled when training starts.
+        records: What is kept of each video in a pass of validation or test; of all processes once it has ended.
+        load_report: What `from_pretrained` loaded.
+        loss_watch: Since when the losses of the last training are not finite.
+    """
+
+    kind: ClassVar[str]
+    model: nn.Module
+    losses: LossSettings | RefineLossSettings | ScoreLossSettings
+    optim: OptimSettings
+    records: ScoreRecords | ValidationRecords
+    compile_model: bool
+    load_report: LoadReport | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loss_watch = LossWatch()
+
+    @property
+    def feature_fingerprint(self) -> dict[str, Any] | None:
+        """What made the features this was trained on, when known."""
+        known: dict[str, Any] | None = self.hparams["feature_fingerprint"]
+        return known
+
+    def setup(self, stage: str) -> None:
+        """Take over what is known about the data's features; compile, or choose kernels."""
+        known = getattr(getattr(self.trainer, "datamodule", None), "feature_fingerprint", None)
+        self.hparams["feature_fingerprint"] = agreed_fingerprint(self.feature_fingerprint, known)
+        if stage == "fit":
+            self.loss_watch = LossWatch()
+        if self.compile_model and stage == "fit":
+            self.model.compile()
+        elif self.trainer.strategy.root_device.type == "cpu":
+            use_fast_linears(self.model)
+
+    def optimizer_groups(self) -> list[dict[str, Any]]:
+        """The trained parameters, each with its learning rate."""
+        return parameter_groups(self, self.optim)
+
+    def configure_optimizers(self) -> Any:
+        """The optimiser and, for each step, its learning rate."""
+        return configured(self.optimizer_groups(), self.optim, self.trainer)
+
+    @abstractmethod
+    def batch_terms(self, batch: Any) -> dict[str, Tensor]:
+        """The terms of a batch's loss, unweighted."""
+
+    @abstractmethod
+    def keep(self, batch: Any, stage: Literal["val", "test"]) -> None:
+        """Put what a pass finds out about a batch into the records."""
+
+    @abstractmethod
+    def log_figures(self, stage: Literal["val", "test"]) -> None:
+        """Log what the records of a whole pass say."""
+
+    def total(self, terms: dict[str, Tensor]) -> Tensor:
+        """The weighted sum of the terms, at least one: what is trained on."""
+        weights = self.losses.weights
+        parts = [weights[name] * term for name, term in terms.items()]
+        return sum(parts[1:], start=parts[0])
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:  # noqa: ARG002
+        """The total of a batch; logs it and its terms as `train/...`."""
+        terms = self.batch_terms(batch)
+        total = self.total(terms)
+        self.log_terms("train", terms, total, len(batch.frames))
+        return total
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
+        """Keeps what the figures at the end are made of."""
+        self.keep(batch, "val")
+
+    def test_step(self, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
+        """As `validation_step`."""
+        self.keep(batch, "test")
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget the last pass."""
+        self.records = type(self.records)()
+
+    on_test_epoch_start = on_validation_epoch_start
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the figures of all videos, each counted once, as `val/...`."""
+        self.records = self.records.joined()
+        self.log_figures("val")
+
+    def on_test_epoch_end(self) -> None:
+        """As `on_validation_epoch_end`, as `test/...`."""
+        self.records = self.records.joined()
+        self.log_figures("test")
+
+    def save_pretrained(self, folder: str | Path) -> Path:
+        """Write `config.json` and `model.safetensors`, see `sspvs.tasks.checkpoint`; returns the folder."""
+        return save_folder(
+            Path(folder), self.kind, dict(self.hparams), self.state_dict(), fingerprint=self.feature_fingerprint
+        )
+
+    @classmethod
+    def from_pretrained(cls: type[Task], source: str | Path, *, download: bool = False, strict: bool = True) -> Task:
+        """A task from a checkpoint, in evaluation mode; `load_report` says what was loaded.
+
+        Args:
+            source: A folder that `save_pretrained` wrote, a Lightning `.ckpt` file, or a Hugging Face hub id.
+            download: Fetch a hub id that is not on this machine. The checkpoint has no say in it.
+            strict: Refuse a checkpoint that lacks tensors or has ones that fit nowhere. A checkpoint that has nothing
+                of what is needed is refused either way.
+
+        Raises:
+            CheckpointError: What is there is none, or does not fit.
+            WeightsNotFoundError: Nothing is there.
+        """
+        opened = Checkpoint.open(source, (cls.kind,), download=download)
+        saved = opened.checked(download=download, strict=strict, task=cls)
+        task = cls(**saved.settings)
+        task.load_report = LoadReport.load(task, saved.state, where=str(source), strict=strict)
+        return task.eval()
+
+    def refuse_not_finite(self, what: str, *values: Any, ids: Sequence[str] = ()) -> None:
+        """Refuse weights, or their outputs, where they are NaN or infinite.
+
+        Args:
+            what: Which ones, in the plural.
+            values: Tensors; None is passed over. With `ids` each is a batch, and the first bad video is named.
+            ids: The batch's videos.
+
+        Raises:
+            TrainingDivergedError: Something is not finite, after steps of training.
+            CheckpointError: Likewise, without any.
+        """
+        bad = [one.detach() for one in values if one is not None and not bool(one.detach().isfinite().all())]
+        if not bad:
+            return
+        if ids:
+            row = min(int((~one.isfinite()).reshape(len(ids), -1).any(dim=1).nonzero()[0]) for one in bad)
+            what = f"{what} of {ids[row]}"
+        if not self.loss_watch.steps:
+            raise CheckpointError(
+                f"{what} are not finite (NaN or infinite), and nothing was trained here: are the weights intact, and "
+                "the features of a sensible size?"
+            )
+        rates = {name: getattr(self.optim, name, None) for name in ("lr", "text_lr", "encoder_lr")}
+        options = ", ".join(f"--model.optim.{name}, here {rate:g}" for name, rate in rates.items() if rate is not None)
+        half = "" if self._trainer is None else str(self.trainer.precision)
+        raise TrainingDivergedError(
+            f"the training diverged: {what} are not finite (NaN or infinite) after step {self.global_step} "
+            f"({self.loss_watch.report()}); lower the learning rate ({options}), "
+            + ("try --trainer.precision bf16-mixed, whose numbers reach further, " if half.startswith("16") else "")
+            + "and see whether the features are of a sensible size"
+        )
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Store the kind; keep the checkpoint before this one where the training has diverged since.
+
+        Raises:
+            TrainingDivergedError: Some of the weights are not finite.
+        """
+        self.refuse_not_finite("the weights", *checkpoint["state_dict"].values())
+        checkpoint["sspvs"] = {"kind": self.kind, "version": sspvs.__version__}
+
+    def freeze_unreached(self, smallest_terms: Callable[[], Mapping[str, Tensor]]) -> None:
+        """Freeze the parameters that no term depends on; of the smallest batch, and without drawing random numbers."""
+        if any(parameter.is_meta for parameter in self.parameters()):
+            return  # built for its sizes alone
+        training = self.training
+        self.eval()
+        with alone(), torch.enable_grad():
+            terms = smallest_terms()
+        self.train(training)
+        frozen = freeze_unused(self, terms.values())
+        if frozen:
+            _log.info("%d parameters are reached by no objective and stay as they are: %s", len(frozen), frozen)
+
+    def log_terms(
+        self, stage: Literal["train", "val", "test"], terms: Mapping[str, Tensor], total: Tensor, batch: int
+    ) -> None:
+        """Log the terms of `batch` videos and their total: each step of training, the means of an epoch otherwise."""
+        values = {f"{stage}/{name}": term.detach() for name, term in terms.items()}
+        training = stage == "train"
+        if training:
+            self.loss_watch.see({**values, "train/loss": total}, self.global_step + 1)
+        how: dict[str, Any] = {
+            "on_step": training, "on_epoch": not training, "sync_dist": not training, "batch_size": batch,
+        }  # fmt: skip
+        self.log_dict(values, **how)
+        self.log(f"{stage}/loss", total.detach(), prog_bar=True, **how)
+
+
+class JudgedTask(SavedTask):
+    """A task whose validation and test passes end in scores of videos, held against people's."""
+
+    records: ScoreRecords
+
+    @property
+    def scores(self) -> dict[str, FloatArray]:
+        """(T,) float32 scores by video of the last pass of validation or test; of all processes once it has ended."""
+        return self.records.scores
+
+    def judged(self) -> Mapping[str, FloatArray]:
+        """The scores that are held against people's; all, unless a task says otherwise."""
+        return self.records.scores
+
+    def log_figures(self, stage: Literal["val", "test"]) -> None:
+        """Log losses and figures."""
+        terms = {name: torch.tensor(value) for name, value in self.records.means().items()}
+        values: dict[str, Any] = dict(terms)
+        if terms:
+            total = self.total(terms)
+            self.refuse_not_finite(f"the {STAGES[stage]} losses", total)
+            self.log(f"{stage}/loss", total, prog_bar=True, sync_dist=True)
+        judge = getattr(getattr(self.trainer, "datamodule", None), "judge", None)
+        scores = self.judged()
+        if judge is not None and scores:
+            values |= judge(scores)
+        # Every process has the same values: the mean over them is the value.
+        self.log_dict({f"{stage}/{name}": value for name, value in values.items()}, sync_dist=True)
 
 
 def freeze_unused(module: nn.Module, losses: Iterable[Tensor]) -> list[str]:
-    """Freeze the parameters that the losses do not depend on.
+    """Freeze the parameters that the losses (scalars with their graph) do not depend on; returns their names.
 
-    DDP would wait for their gradients for ever, and an optimiser would decay them. Which they are follows from the
-    objectives that are on, and from the text tower: the graph of the losses is walked and nothing is computed.
-
-    Args:
-        module: Whose parameters.
-        losses: Scalars with their graph.
-
-    Returns:
-        The names of the parameters frozen here.
+    DDP would wait for their gradients for ever, and an optimiser would decay them.
     """
     reached: set[int] = set()
     seen: set[object] = set()
@@ -53,247 +311,3 @@ def freeze_unused(module: nn.Module, losses: Iterable[Tensor]) -> list[str]:
             parameter.requires_grad_(False)
             frozen.append(name)
     return frozen
-
-
-def refuse_what_cannot_go_together(optim: OptimSettings, trainer: Trainer) -> None:
-    """Check `step_in_backward` against the trainer.
-
-    Raises:
-        ValueError: With everything that is in its way.
-    """
-    if not optim.step_in_backward:
-        return
-    wrong = []
-    if trainer.gradient_clip_val:
-        wrong.append(f"gradient_clip_val {trainer.gradient_clip_val} needs all gradients at once")
-    if trainer.accumulate_grad_batches != 1:
-        wrong.append(f"accumulate_grad_batches {trainer.accumulate_grad_batches} needs them to stay")
-    if trainer.world_size != 1:
-        wrong.append(f"{trainer.world_size} processes average them first")
-    if str(trainer.precision).startswith("16"):
-        wrong.append(f"precision {trainer.precision} unscales them first (bf16-mixed does not)")
-    if wrong:
-        raise ValueError("optim.step_in_backward must be false here: " + "; ".join(wrong))
-
-
-def may_be_fused(trainer: Trainer) -> bool:
-    """Whether the trainer can work with an optimiser whose kernel unscales gradients by itself.
-
-    Lightning refuses to clip the gradients of one under any mixed precision, with a scaler or without.
-    """
-    precision = str(trainer.precision)
-    return not (precision.startswith("16") or (precision.endswith("mixed") and trainer.gradient_clip_val))
-
-
-_NEVER = 1 << 62
-
-
-class LossWatch:
-    """Remembers at which step each figure was first not finite: on the device, so that no step waits for it.
-
-    Attributes:
-        steps: How many were seen.
-    """
-
-    def __init__(self) -> None:
-        self.steps = 0
-        self._names: tuple[str, ...] = ()
-        self._first: Tensor | None = None  # (figures,) int64
-
-    def see(self, figures: Mapping[str, Tensor], step: int) -> None:
-        """Look at a step's figures.
-
-        Args:
-            figures: Scalars by name, the same names at each step.
-            step: Its number, from 1.
-        """
-        bad = ~torch.stack([figure.detach().float().reshape(()) for figure in figures.values()]).isfinite()
-        first = torch.where(bad, step, _NEVER)
-        again = self._first is not None and self._names == tuple(figures)
-        self._first = torch.minimum(self._first, first) if self._first is not None and again else first
-        self._names = tuple(figures)
-        self.steps += 1
-
-    def told(self) -> str:
-        """Which figures were the first that were not finite, and when."""
-        first = [] if self._first is None else self._first.tolist()
-        step = min(first, default=_NEVER)
-        if step == _NEVER:
-            return "the losses of all steps were finite"
-        names = [name for name, found in zip(self._names, first, strict=True) if found == step]
-        return f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} not finite since step {step}"
-
-
-_log = logging.getLogger(__name__)
-Task = TypeVar("Task", bound="SavedTask")
-
-STAGES = {"val": "validation", "test": "test"}
-"""How figures of a pass are logged -> what messages call it."""
-
-
-class SavedTask(pl.LightningModule):
-    """A task whose hyperparameters, in plain form, make it again.
-
-    Attributes:
-        kind: What a checkpoint folder of the task says it is.
-        model: What is trained.
-        optim: The optimiser and its learning rate.
-        compile_model: Whether the model is compiled when training starts.
-        load_report: What `from_pretrained` loaded.
-        loss_watch: Since when the losses of the last training are not finite.
-    """
-
-    kind: ClassVar[str]
-    model: nn.Module
-    optim: OptimSettings
-    compile_model: bool
-    load_report: LoadReport | None = None
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.loss_watch = LossWatch()
-
-    @property
-    def feature_fingerprint(self) -> dict[str, Any] | None:
-        """What made the features this was trained on, when known."""
-        known: dict[str, Any] | None = self.hparams["feature_fingerprint"]
-        return known
-
-    def setup(self, stage: str) -> None:
-        """Take over what the data knows about its features; compile, or choose kernels."""
-        known = getattr(getattr(self.trainer, "datamodule", None), "feature_fingerprint", None)
-        self.hparams["feature_fingerprint"] = agreed_fingerprint(self.feature_fingerprint, known)
-        if stage == "fit":
-            self.loss_watch = LossWatch()
-        if self.compile_model and stage == "fit":
-            self.model.compile()
-        elif self.trainer.strategy.root_device.type == "cpu":
-            use_fast_linears(self.model, where=self.hparams["fast_linears"])
-
-    def optimizer_groups(self) -> list[dict[str, Any]]:
-        """The trained parameters, each with its learning rate."""
-        return parameter_groups(self, self.optim)
-
-    def configure_optimizers(self) -> Any:
-        """The optimiser and, for each step, its learning rate."""
-        refuse_what_cannot_go_together(self.optim, self.trainer)
-        fused = None if may_be_fused(self.trainer) else False
-        optimizer = build_optimizer(self.optimizer_groups(), self.optim, fused=fused)
-        total = None
-        if self.optim.schedule == "cosine":
-            steps = self.trainer.estimated_stepping_batches
-            if steps == float("inf"):
-                raise ValueError("a cosine schedule needs an end: set trainer.max_steps or trainer.max_epochs")
-            total = int(steps)
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: learning_rate_factor(step, self.optim, total)
-        )
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-    def save_pretrained(self, folder: str | Path) -> Path:
-        """Write `config.json` and `model.safetensors`; see `sspvs.tasks.checkpoint`.
-
-        Returns:
-            The folder.
-        """
-        return save_folder(
-            Path(folder), self.kind, dict(self.hparams), self.state_dict(), fingerprint=self.feature_fingerprint
-        )
-
-    @classmethod
-    def from_pretrained(cls: type[Task], source: str | Path, *, download: bool = False, strict: bool = True) -> Task:
-        """A task from a checkpoint, in evaluation mode; `load_report` says what was loaded.
-
-        Args:
-            source: A folder that `save_pretrained` wrote, a Lightning `.ckpt` file, or a Hugging Face hub id.
-            download: Fetch a hub id that is not on this machine. The checkpoint has no say in it.
-            strict: Refuse a checkpoint that lacks tensors or has ones that fit nowhere. A checkpoint that has nothing
-                of what is needed is refused either way.
-
-        Raises:
-            CheckpointError: What is there is none, or does not fit.
-            WeightsNotFoundError: Nothing is there.
-        """
-        saved = load_checkpoint(source, (cls.kind,), download=download, strict=strict, task=cls)
-        task = cls(**saved.settings)
-        task.load_report = LoadReport.load(task, saved.state, where=str(source), strict=strict)
-        return task.eval()
-
-    def refuse_not_finite(self, what: str, *values: Any, ids: Sequence[str] = ()) -> None:
-        """Refuse weights, or what they give, where they are NaN or infinite.
-
-        Args:
-            what: Which ones, in the plural.
-            values: Tensors; None is passed over. With `ids` each is a batch.
-            ids: The batch's videos, to name the first that is concerned.
-
-        Raises:
-            TrainingDivergedError: Something is not finite, after steps of training.
-            CheckpointError: Likewise, without any.
-        """
-        bad = [one.detach() for one in values if one is not None and not bool(one.detach().isfinite().all())]
-        if not bad:
-            return
-        if ids:
-            row = min(int((~one.isfinite()).reshape(len(ids), -1).any(dim=1).nonzero()[0]) for one in bad)
-            what = f"{what} of {ids[row]}"
-        if not self.loss_watch.steps:
-            raise CheckpointError(
-                f"{what} are not finite (NaN or infinite), and nothing was trained here: are the weights intact, and "
-                "the features of a sensible size?"
-            )
-        rates = {name: getattr(self.optim, name, None) for name in ("lr", "text_lr", "encoder_lr")}
-        told = ", ".join(f"--model.optim.{name}, here {rate:g}" for name, rate in rates.items() if rate is not None)
-        half = "" if self._trainer is None else str(self.trainer.precision)
-        raise TrainingDivergedError(
-            f"the training diverged: {what} are not finite (NaN or infinite) after step {self.global_step} "
-            f"({self.loss_watch.told()}); lower the learning rate ({told}), "
-            + ("try --trainer.precision bf16-mixed, whose numbers reach further, " if half.startswith("16") else "")
-            + "and see whether the features are of a sensible size"
-        )
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the checkpoint before this one where the training has diverged since.
-
-        Raises:
-            TrainingDivergedError: Some of the weights are not finite.
-        """
-        self.refuse_not_finite("the weights", *checkpoint["state_dict"].values())
-
-    def freeze_unreached(self, smallest_terms: Callable[[], Mapping[str, Tensor]]) -> None:
-        """Freeze the parameters that no term of the losses depends on; see `sspvs.tasks.saved_task`.
-
-        Args:
-            smallest_terms: The terms of the smallest batch there is. In evaluation mode: no random numbers are drawn.
-        """
-        if any(parameter.is_meta for parameter in self.parameters()):
-            return  # built for its sizes alone
-        training = self.training
-        self.eval()
-        with alone(), torch.enable_grad():
-            terms = smallest_terms()
-        self.train(training)
-        frozen = freeze_unused(self, terms.values())
-        if frozen:
-            _log.info("%d parameters are reached by no objective and stay as they are: %s", len(frozen), frozen)
-
-    def log_terms(
-        self, stage: Literal["train", "val", "test"], terms: Mapping[str, Tensor], total: Tensor, batch: int
-    ) -> None:
-        """Log a batch's terms and their total: each step of training, the means of an epoch otherwise.
-
-        Args:
-            stage: Which of the three.
-            terms: Scalars by name.
-            total: Scalar, as `loss`.
-            batch: How many videos they are the mean of.
-        """
-        values = {f"{stage}/{name}": term.detach() for name, term in terms.items()}
-        training = stage == "train"
-        if training:
-            self.loss_watch.see({**values, "train/loss": total}, self.global_step + 1)
-        how: dict[str, Any] = {
-            "on_step": training, "on_epoch": not training, "sync_dist": not training, "batch_size": batch,
-        }  # fmt: skip
-        self.log_dict(values, **how)
-        self.log(f"{stage}/loss", total.detach(), prog_bar=True, **how)

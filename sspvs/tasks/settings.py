@@ -1,27 +1,46 @@
-"""What a config file says about the objectives and the optimiser; its plain form is what checkpoints hold."""
+"""Settings of the objectives and of the optimiser; their plain form is what checkpoints hold."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeVar
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-from sspvs.schema import NotNegative, Positive, Range, Settings, Width, mistakes, refuse
+from sspvs.registry import Registry
+from sspvs.schema import (
+    Choice,
+    NotNegative,
+    Positive,
+    Range,
+    Settings,
+    Width,
+    chosen,
+    mistakes,
+    parameters,
+    refuse,
+    shown,
+)
 
+if TYPE_CHECKING:
+    from sspvs.tasks.objectives import Objective
+
+OBJECTIVES: Registry[type[Objective]] = Registry("objective", "sspvs.tasks.objectives")
+"""Objectives of pretraining."""
 Group = TypeVar("Group", bound=Settings)
 Beta = Annotated[float, Range(least=0, below=1)]
 
 
 @dataclass(frozen=True)
 class LossSettings(Settings):
-    """The objectives and their weights, as published (Li et al., WACV 2023) unless said otherwise."""
+    """The objectives and their weights, as published (Li et al., WACV 2023) unless noted otherwise."""
 
     group = "losses"
 
-    coarse: Literal["matching", "infonce", "sigmoid", "none"] = "matching"
+    coarse: Annotated[str, Choice(OBJECTIVES, "none", slot="coarse")] = "matching"
     """Whole videos against whole texts: `matching` as published (the data draws mismatched texts), or `infonce` or
-    `sigmoid` over the global batch (the data has matching pairs only)."""
-    fine: Literal["hausdorff", "late-interaction", "none"] = "hausdorff"
+    `sigmoid` over the global batch (the data has matching pairs only), or another that is registered. Its own settings
+    follow in brackets: `infonce(largest_scale=50.0)`."""
+    fine: Annotated[str, Choice(OBJECTIVES, "none", slot="fine")] = "hausdorff"
     """Frames against words: `hausdorff` as published, or `late-interaction` over the global batch."""
     fine_frames: Literal["encoded", "alone"] = "encoded"
     """What of the frames the fine objective looks at: the states of the video tower, [CLS] included, as published, or
@@ -41,11 +60,34 @@ class LossSettings(Settings):
     """`infonce` and `late-interaction`: of the softmax, at the start; it is learned."""
     contrastive_dim: Width = 256
     """`infonce` and `sigmoid`: width of the space in which videos and texts meet."""
+    more: dict[str, NotNegative] = field(default_factory=dict)
+    """Further objectives that are registered and their weights, such as `{smoothness(step=2): 0.5}`."""
 
     def conflicts(self) -> Collection[str]:
         """Nothing to train on."""
-        off = self.coarse == "none" and self.fine == "none" and not self.mask
-        return ["every objective is off: nothing is left to train on"] if off else []
+        further = Choice(OBJECTIVES, slot="more")
+        wrong = [
+            f"more must have names that are {further!r}, got {shown(one)}" for one in self.more if one not in further
+        ]
+        off = self.coarse == "none" and self.fine == "none" and not self.mask and not self.more
+        return ["every objective is off: nothing is left to train on"] if off else wrong
+
+    def kind(self, slot: Literal["coarse", "fine"]) -> type[Objective] | None:
+        """The class of the objective of a slot; None where it is off."""
+        value = getattr(self, slot)
+        return None if value == "none" else OBJECTIVES[chosen(value)[0]]
+
+    @property
+    def kinds(self) -> tuple[type[Objective], ...]:
+        """The classes of all objectives that are on."""
+        found = (self.kind("coarse"), self.kind("fine"), OBJECTIVES["masked-frames"] if self.mask else None)
+        return (*filter(None, found), *(OBJECTIVES[chosen(value)[0]] for value in self.more))
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Name of a term -> its weight."""
+        own = {"coarse": self.coarse_weight, "fine": self.fine_weight, "mask": self.mask_weight}
+        return {f"{chosen(name)[0]}_loss": weight for name, weight in (*own.items(), *self.more.items())}
 
     @property
     def frames_alone(self) -> bool:
@@ -55,13 +97,30 @@ class LossSettings(Settings):
     @property
     def contrastive(self) -> bool:
         """Whether the coarse objective contrasts the rows of the global batch: the data then draws no negatives."""
-        return self.coarse in ("infonce", "sigmoid")
+        kind = self.kind("coarse")
+        return kind is not None and kind.contrasts
+
+    @property
+    def projects(self) -> bool:
+        """Whether the coarse objective compares vectors in the contrastive space."""
+        kind = self.kind("coarse")
+        return kind is not None and kind.compares == "projected"
+
+    @property
+    def drawing(self) -> tuple[str, ...]:
+        """The coarse and the fine objective, those that learn nothing without mismatched texts."""
+        found = {self.coarse: self.kind("coarse"), self.fine: self.kind("fine")}
+        return tuple(chosen(value)[0] for value, kind in found.items() if kind is not None and kind.draws)
 
     @property
     def over_batch(self) -> tuple[str, ...]:
         """The objectives that tell each video's text from those of the other videos in its batch."""
-        coarse = (self.coarse,) if self.contrastive else ()
-        return (*coarse, *((self.fine,) if self.fine == "late-interaction" or (coarse and self.fine != "none") else ()))
+        fine = self.kind("fine")
+        values = [self.coarse] if self.contrastive else []
+        if fine is not None and (fine.contrasts or values):
+            values.append(self.fine)
+        values += [value for value in self.more if OBJECTIVES[chosen(value)[0]].contrasts]
+        return tuple(chosen(value)[0] for value in values)
 
 
 @dataclass(frozen=True)
@@ -96,7 +155,7 @@ class OptimSettings(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "betas", tuple(self.betas))  # JSON and YAML know lists only
+        object.__setattr__(self, "betas", tuple(self.betas))  # JSON and YAML have lists only
 
 
 @dataclass(frozen=True)
@@ -116,8 +175,12 @@ class ScoreLossSettings(Settings):
 
     def conflicts(self) -> Collection[str]:
         """Nothing to train on."""
-        off = not (self.mse or self.pairwise or self.correlation)
-        return ["every term is off: nothing is left to train on"] if off else []
+        return [] if any(self.weights.values()) else ["every term is off: nothing is left to train on"]
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Name of a term -> its weight."""
+        return {f"{name}_loss": getattr(self, name) for name in ("mse", "pairwise", "correlation")}
 
 
 @dataclass(frozen=True)
@@ -134,19 +197,6 @@ class FineTuneOptimSettings(OptimSettings):
     """Of the last layer of the video tower; null: `lr`, as published."""
     layer_decay: Annotated[float, Range(above=0, most=1)] = 1.0
     """Each layer of the video tower below the last learns at so much of the rate of the one above it."""
-
-
-def settings_from(kind: type[Group], given: object) -> Group:
-    """Settings of `kind` from an instance of it or from its plain form; what is not said there is as by default.
-
-    Raises:
-        ValueError: For anything else, or names that `kind` does not have.
-    """
-    if isinstance(given, kind):
-        return given
-    refuse("", mistakes(kind, given, kind.group))
-    values: Any = given
-    return kind(**values)
 
 
 @dataclass(frozen=True)
@@ -177,6 +227,12 @@ class RefineLossSettings(Settings):
         return ["alignment, uniformity and commonness are all off: nothing refines the features"] if off else []
 
     @property
+    def weights(self) -> dict[str, float]:
+        """Name of a term -> its weight."""
+        names = ("alignment", "uniformity", "commonness", "uniqueness")
+        return {f"{name}_loss": getattr(self, name) for name in names}
+
+    @property
     def needs_uniqueness(self) -> bool:
         """Whether a term belongs to the uniqueness head."""
         return bool(self.commonness or self.uniqueness)
@@ -192,3 +248,18 @@ class RefineOptimSettings(OptimSettings):
     """Constant as published, or after the warm-up down a half cosine to `final_lr_fraction` at the last step."""
     weight_decay: NotNegative = 1e-4
     """Of weight matrices; norms, biases, embeddings and single vectors are never decayed."""
+
+
+def settings_from(kind: type[Group], given: object) -> Group:
+    """Settings from an instance or from its plain form; anything else is refused."""
+    if isinstance(given, kind):
+        return given
+    refuse("", mistakes(kind, given, kind.group))
+    values: Any = given
+    return kind(**values)
+
+
+def plain_arguments(task: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """What a task takes, of `given`, groups of settings in plain form: its hyperparameters."""
+    values = {name: given[name] for name in parameters(task)}
+    return {name: asdict(value) if isinstance(value, Settings) else value for name, value in values.items()}

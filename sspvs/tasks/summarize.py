@@ -1,9 +1,12 @@
-"""Parts of the summarizer that are not trained: no gradients, and no dropout while the rest trains."""
+"""Fine-tuning of the summarizer on people's importance, as a LightningModule.
+
+Axis letters: B batch, T picks, L tokens, D feature width, K stages.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any, Literal, NamedTuple
 
@@ -19,12 +22,14 @@ from sspvs.models.video_encoder import VideoEncoder
 from sspvs.schema import check_arguments
 from sspvs.sharing import named
 from sspvs.table.text import TextSettings
-from sspvs.tasks.checkpoint import SUMMARIZE, LoadReport
+from sspvs.tasks.checkpoint import SUMMARIZE, Checkpoint
 from sspvs.tasks.data_facts import agreed_fingerprint, refuse_other_data
-from sspvs.tasks.handover import hand_over, read_pretrained
-from sspvs.tasks.judged_task import JudgedTask, ScoreRecords
+from sspvs.tasks.handover import KINDS, hand_over, origin, text_settings, video_settings
 from sspvs.tasks.optim import layer_wise, parameter_groups
-from sspvs.tasks.settings import FineTuneOptimSettings, ScoreLossSettings, settings_from
+from sspvs.tasks.saved_task import JudgedTask
+from sspvs.tasks.settings import FineTuneOptimSettings, ScoreLossSettings, plain_arguments, settings_from
+from sspvs.tasks.tensors import LoadReport
+from sspvs.tasks.validation import ScoreRecords
 
 TrainText = Literal["none", "pooler", "all"]
 """What of the text tower is trained."""
@@ -32,21 +37,10 @@ TrainText = Literal["none", "pooler", "all"]
 _log = logging.getLogger(__name__)
 
 
-def freeze_video(encoder: VideoEncoder) -> None:
-    """Freeze the video tower: Transformer, [CLS], input projection and pooler.
-
-    It does not stay in evaluation mode by itself: who trains around it must see to that.
-    """
-    encoder.requires_grad_(False)
-    encoder.eval()
-
-
 def freeze_text(encoder: TextEncoder, trained: TrainText) -> None:
-    """Freeze the text tower, or all of it but its pooler, as published.
+    """Freeze the text tower (`none`), all of it but its pooler, as published (`pooler`), or nothing (`all`).
 
-    Args:
-        encoder: Stays in evaluation mode unless all of it is trained. A tower that is frozen already stays so.
-        trained: What stays trained. Of a tower without a pooler `pooler` leaves nothing.
+    It stays in evaluation mode unless all of it is trained. A tower that is frozen already stays so.
 
     Raises:
         ValueError: Another word.
@@ -56,28 +50,20 @@ def freeze_text(encoder: TextEncoder, trained: TrainText) -> None:
     if trained == "all" or encoder.frozen:
         return
     encoder.freeze()
-    pooler = pooler_of(encoder)
     if trained == "none":
         return
+    found = (getattr(part, "pooler", None) for part in (encoder, getattr(encoder, "model", None)))
+    pooler = next((one for one in found if isinstance(one, nn.Module)), None)
     if pooler is None:
         _log.info("the text tower %s has no pooler: all of it is frozen", type(encoder).__name__)
     else:
         pooler.requires_grad_(True)
 
 
-def pooler_of(encoder: TextEncoder) -> nn.Module | None:
-    """The layer that makes the whole text of the first token's state; None where a tower has none."""
-    for part in (encoder, getattr(encoder, "model", None)):
-        pooler = getattr(part, "pooler", None)
-        if isinstance(pooler, nn.Module):
-            return pooler
-    return None
-
-
 def score_terms(
     settings: ScoreLossSettings, log_scores: Tensor, target: Tensor, mask: Tensor, *, reduction: Reduction = "mean"
 ) -> dict[str, Tensor]:
-    """What of the scores differs from people's importance.
+    """The terms that have a weight, in float32: `mse_loss`, `pairwise_loss`, `correlation_loss`.
 
     Args:
         settings: Which terms have a weight.
@@ -85,9 +71,6 @@ def score_terms(
         target: (B, T) importance in [0, 1].
         mask: (B, T) bool, True = a frame of the video.
         reduction: See `sspvs.losses.score.Reduction`.
-
-    Returns:
-        By name, unweighted, in float32: `mse_loss`, `pairwise_loss`, `correlation_loss`.
     """
     terms: dict[str, Tensor] = {}
     if settings.mse:
@@ -99,17 +82,6 @@ def score_terms(
     if settings.correlation:
         terms["correlation_loss"] = correlation_loss(log_scores, target, mask, reduction=reduction)
     return terms
-
-
-def weighted_sum(settings: ScoreLossSettings, terms: Mapping[str, Tensor]) -> Tensor:
-    """What is trained on: the terms, at least one, each times its weight."""
-    weights = {
-        "mse_loss": settings.mse,
-        "pairwise_loss": settings.pairwise,
-        "correlation_loss": settings.correlation,
-    }
-    parts = [weights[name] * term for name, term in terms.items()]
-    return sum(parts[1:], start=parts[0])
 
 
 class ScoredVideos(NamedTuple):
@@ -141,8 +113,6 @@ class ScoredVideos(NamedTuple):
         return cls(tuple(ids), each(out.scores), each(out.stage_scores), fit)
 
 
-__all__ = ["KIND", "ScoredVideos", "SummarizeTask"]
-
 _VIDEO, _TEXT, _FIELDS = VideoEncoderSettings(position_weight=0.1), TextEncoderSettings(), TextSettings()
 _SUMMARIZER, _LOSSES, _OPTIM = SummarizerSettings(), ScoreLossSettings(), FineTuneOptimSettings()
 
@@ -169,13 +139,13 @@ class SummarizeTask(JudgedTask):
         train_text: What of the text tower is trained: `none`, its `pooler` as published (nothing of a tower that has
             none), or `all`. The projection of the text is always trained.
         compile_model: Compile the model with torch.compile when training starts.
-        fast_linears: Float32 on a CPU: which kernels multiply; see `sspvs.models.fast_linear`.
         feature_fingerprint: What made the features, when known; taken from `pretrained` and from the data.
         initialised_from: Written by this task: source, kind and digest of what it started from, and what was loaded.
     """
 
     kind = KIND
     model: Summarizer
+    losses: ScoreLossSettings
     optim: FineTuneOptimSettings
 
     def __init__(
@@ -191,7 +161,6 @@ class SummarizeTask(JudgedTask):
         freeze_encoder: bool = False,
         train_text: TrainText = "pooler",
         compile_model: bool = False,
-        fast_linears: Literal["auto", "always", "never"] = "auto",
         feature_fingerprint: dict[str, Any] | None = None,
         initialised_from: dict[str, Any] | None = None,
     ) -> None:
@@ -202,43 +171,34 @@ class SummarizeTask(JudgedTask):
         summarizer = settings_from(SummarizerSettings, summarizer)
         text_fields = settings_from(TextSettings, text_fields)
         self.losses, self.optim = settings_from(ScoreLossSettings, losses), settings_from(FineTuneOptimSettings, optim)
-        start = None if pretrained is None else read_pretrained(pretrained, download=text.download)
-        if start is not None:
-            video, text = start.video(video), start.text(text)
+        start: Checkpoint | None = None
+        if pretrained is not None:
+            start = Checkpoint.open(pretrained, KINDS, download=text.download).checked(download=text.download)
+            video, text = video_settings(start, video), text_settings(start, text)
             feature_fingerprint = agreed_fingerprint(start.fingerprint, feature_fingerprint)
         tower: TextEncoder | None = None
         if summarizer.text_guidance != "none":
             tower = build_text_encoder(text)
-            # With the tower's sizes written down nobody's stored weights are needed to build it again.
+            # With the tower's sizes written down it can be built again without its stored weights.
             text = replace(text, config=tower.config) if tower.config is not None else text
         self.model = Summarizer(VideoEncoder(video), summarizer, tower)
         self.handover_report: LoadReport | None = None
         if start is not None:
             self.handover_report = hand_over(start, self)
-            initialised_from = start.told(self.handover_report)
+            initialised_from = origin(start, self.handover_report)
         self.freeze_encoder = freeze_encoder
         if freeze_encoder:
-            freeze_video(self.model.video_encoder)
+            self.model.video_encoder.requires_grad_(False).eval()
         if tower is not None:
             freeze_text(tower, train_text)
-        self.save_hyperparameters(
-            {
-                "video": asdict(video),
-                "summarizer": asdict(summarizer),
-                "text": asdict(replace(text, download=False)),
-                "text_fields": asdict(text_fields),
-                "title_as_query": title_as_query,
-                "losses": asdict(self.losses),
-                "optim": asdict(self.optim),
-                "pretrained": None,
-                "freeze_encoder": freeze_encoder,
-                "train_text": train_text,
-                "compile_model": compile_model,
-                "fast_linears": fast_linears,
-                "feature_fingerprint": feature_fingerprint,
-                "initialised_from": named(initialised_from),  # earlier versions kept the absolute path
-            }
-        )
+        settled = {
+            "text": replace(text, download=False),
+            "losses": self.losses,
+            "optim": self.optim,
+            "pretrained": None,
+        }
+        settled["initialised_from"] = named(initialised_from)  # earlier versions kept the absolute path
+        self.save_hyperparameters(plain_arguments(SummarizeTask, {**locals(), **settled}))
         self.compile_model = compile_model
         self.records = ScoreRecords()
         self.freeze_unreached(self._smallest_terms)
@@ -264,43 +224,33 @@ class SummarizeTask(JudgedTask):
         token_mask: Tensor | None = None,
         has_text: Tensor | None = None,
     ) -> dict[str, Tensor]:
-        """The terms of the loss, unweighted, in float32.
+        """The terms of the loss, unweighted scalars in float32; see `score_terms`.
 
         Args:
             frames: (B, T, D) float32 features.
             frame_mask: (B, T) bool, True = a frame of the video.
             target: (B, T) float32 importance in [0, 1].
-            tokens: (B, L) int64 ids of what is written about the videos; None without text.
+            tokens: (B, L) int64 ids of the videos' texts; None without text.
             token_mask: (B, L) bool, True = a token, False = padding.
-            has_text: (B,) bool, whether anything is written about a video; all when None.
-
-        Returns:
-            Scalars by name: `mse_loss`, `pairwise_loss`, `correlation_loss`, those that have a weight.
+            has_text: (B,) bool, which videos have a text; all when None.
         """
         out: SummarizerOutput = self.model(frames, frame_mask, tokens, token_mask, has_text)
         return score_terms(self.losses, out.log_scores, target, out.mask)
-
-    def total(self, terms: dict[str, Tensor]) -> Tensor:
-        """The weighted sum of the terms: what is trained on."""
-        return weighted_sum(self.losses, terms)
 
     def scored(self, batch: SummarizeBatch) -> ScoredVideos:
         """Score the videos of a batch, in whatever mode the task is."""
         return self._scored(batch, self._batch_forward(batch))
 
-    def training_step(self, batch: SummarizeBatch, batch_idx: int) -> Tensor:  # noqa: ARG002
-        """The total of a batch; logs it and its terms as `train/...`."""
+    def batch_terms(self, batch: SummarizeBatch) -> dict[str, Tensor]:
+        """See `SavedTask.batch_terms`."""
         out = self._batch_forward(batch)
-        terms = score_terms(self.losses, out.log_scores, batch.target, out.mask)
-        total = self.total(terms)
-        self.log_terms("train", terms, total, len(batch.frames))
-        return total
+        return score_terms(self.losses, out.log_scores, batch.target, out.mask)
 
     def predict_step(self, batch: SummarizeBatch, batch_idx: int) -> ScoredVideos:  # noqa: ARG002
         """Scores of a batch's videos."""
         return self.scored(batch)
 
-    def keep(self, batch: SummarizeBatch) -> None:
+    def keep(self, batch: SummarizeBatch, stage: Literal["val", "test"]) -> None:  # noqa: ARG002
         """Scores and terms of each video."""
         out = self._batch_forward(batch)
         terms = score_terms(self.losses, out.log_scores, batch.target, out.mask, reduction="none")

@@ -1,9 +1,9 @@
-"""What the processes of a run found out about videos, brought together by video id: each video counts once."""
+"""What a pass of validation or test keeps of each video, and the figures that are made of it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -14,23 +14,63 @@ from sspvs.evaluation.retrieval import own_ranks
 from sspvs.types import FloatArray
 
 Row = TypeVar("Row")
+Records = TypeVar("Records", bound="_Records[Any]")
 
 
-def joined_by_id(rows: Mapping[str, Row]) -> dict[str, Row]:
-    """The rows of all processes, the same in each; every process must call this.
+class _Records(Generic[Row]):
+    """Rows by video id. Under several processes a sampler may repeat videos; by id, each counts once."""
 
-    Args:
-        rows: By video id. Of a video that several processes were given, the row of the first of them is taken.
-    """
-    if not (distributed.is_available() and distributed.is_initialized()) or distributed.get_world_size() == 1:
-        return dict(rows)
-    everyone: list[dict[str, Row]] = [{} for _ in range(distributed.get_world_size())]
-    distributed.all_gather_object(everyone, dict(rows))
-    out: dict[str, Row] = {}
-    for part in everyone:
-        for video, row in part.items():
-            out.setdefault(video, row)
-    return out
+    def __init__(self) -> None:
+        self._rows: dict[str, Row] = {}
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def joined(self: Records) -> Records:
+        """The records of all processes, the same in each, the first row of each video; every process must call this."""
+        out = type(self)()
+        out._rows = dict(self._rows)
+        if distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1:
+            everyone: list[dict[str, Any]] = [{} for _ in range(distributed.get_world_size())]
+            distributed.all_gather_object(everyone, self._rows)
+            out._rows = {}
+            for part in everyone:
+                for video, row in part.items():
+                    out._rows.setdefault(video, row)
+        return out
+
+
+class _ScoreRow(NamedTuple):
+    scores: FloatArray  # (T,)
+    terms: dict[str, float]
+
+
+class ScoreRecords(_Records[_ScoreRow]):
+    """Scores and the terms of the losses, by video."""
+
+    def add(self, ids: Sequence[str], scores: Sequence[Tensor], terms: Mapping[str, Tensor]) -> None:
+        """Keep B videos: a (T,) tensor of scores each, and (B,) values of each term, NaN where nothing is counted.
+
+        A video that was seen before is not counted again.
+        """
+        columns = {name: values.detach().float().cpu().tolist() for name, values in terms.items()}
+        for row, video in enumerate(ids):
+            own = {name: values[row] for name, values in columns.items()}
+            self._rows.setdefault(video, _ScoreRow(scores[row].detach().float().cpu().numpy(), own))
+
+    @property
+    def scores(self) -> dict[str, FloatArray]:
+        """(T,) float32 scores by video, sorted, so that the order of processes does not matter."""
+        return {video: self._rows[video].scores for video in sorted(self._rows)}
+
+    def means(self) -> dict[str, float]:
+        """Each term's mean over the videos that have something to count; left out where none has."""
+        out: dict[str, float] = {}
+        for name in dict.fromkeys(name for row in self._rows.values() for name in row.terms):
+            values = np.array([self._rows[video].terms[name] for video in sorted(self._rows)])
+            if np.isfinite(values).any():
+                out[name] = float(np.nanmean(values))
+        return out
 
 
 def collapse_monitor(embeddings: Tensor) -> dict[str, float]:
@@ -95,19 +135,13 @@ class Retrieval(NamedTuple):
         ]
 
 
-class ValidationRecords:
+class ValidationRecords(_Records[dict[str, Any]]):
     """Facts about videos, by id.
 
-    Columns that are understood, each optional: `video` and `text` (embeddings; of the video's own text), `correct`
-    (whether matching was told right), `masked_frames` with the sums of squared errors `masked_error`,
-    `neighbour_mean` and `neighbour_nearest`, and any other number (its mean is given; NaN: not known).
+    Columns with a meaning, each optional: `video` and `text` (embeddings; of the video's own text), `correct` (whether
+    matching is right), `masked_frames` with the sums of squared errors `masked_error`, `neighbour_mean` and
+    `neighbour_nearest`, and any other number (its mean is a figure; NaN: unknown).
     """
-
-    def __init__(self) -> None:
-        self._rows: dict[str, dict[str, Any]] = {}
-
-    def __len__(self) -> int:
-        return len(self._rows)
 
     def add(self, ids: Sequence[str], columns: Mapping[str, Tensor]) -> None:
         """Keep a batch: (B, ...) columns. A video that was seen before is not counted again."""
@@ -117,19 +151,13 @@ class ValidationRecords:
                 {name: array[row].copy() for name, array in arrays.items() if name not in self._rows.get(video, {})}
             )
 
-    def joined(self) -> ValidationRecords:
-        """The records of all processes, the same in each; every process must call this."""
-        out = ValidationRecords()
-        out._rows = joined_by_id(self._rows)
-        return out
-
     def column(self, name: str) -> tuple[list[str], FloatArray]:
         """Ids that have a column (sorted, so that the order of processes does not matter) and its (N, ...) values."""
         ids = sorted(video for video, columns in self._rows.items() if name in columns)
         return ids, np.stack([self._rows[video][name] for video in ids]) if ids else np.zeros((0,), np.float32)
 
     def figures(self) -> dict[str, float]:
-        """Everything that can be told of single videos and of all embeddings.
+        """Figures of single videos and of all embeddings.
 
         Returns:
             Figures by name: `matching_accuracy`; `masked_error`, `masked_error_neighbour_mean`,
@@ -152,15 +180,7 @@ class ValidationRecords:
         return out
 
     def retrieval(self, pair_scores: PairScores, candidates: int) -> Retrieval | None:
-        """Score every video against every text.
-
-        Args:
-            pair_scores: How.
-            candidates: The first so many videos by id, at most.
-
-        Returns:
-            The scores; None where no video has its own text.
-        """
+        """Score the first `candidates` videos by id against all their texts; None where no video has its own text."""
         ids = sorted(video for video, columns in self._rows.items() if {"video", "text"} <= set(columns))[:candidates]
         if not ids:
             return None

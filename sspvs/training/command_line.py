@@ -21,7 +21,7 @@ from sspvs.atomic import writing
 from sspvs.errors import CheckpointError, UnknownOptionError, local_only
 from sspvs.parsing import check_yaml, parse_yaml
 from sspvs.sharing import HERE, located, named
-from sspvs.tasks.checkpoint import LoadReport
+from sspvs.tasks.tensors import LoadReport
 from sspvs.training.given import given, import_named, options, refuse_unbounded, texts
 from sspvs.training.run import RunConfig, RunSettings, WandbMode, WandbSettings, build_loggers, remove_unstarted
 from sspvs.training.saving import (

@@ -14,8 +14,7 @@ from typing import Any
 from torch import Tensor
 
 from sspvs.errors import CheckpointError, SspvsError, WeightsNotFoundError, reason
-from sspvs.tasks.checkpoint import CONFIG, PRETRAINING, read_kind
-from sspvs.tasks.loading import load_checkpoint
+from sspvs.tasks.checkpoint import CONFIG, PRETRAINING, Checkpoint
 from sspvs.training.run import RunSettings
 from sspvs.training.saving import BEST, FOLDER, LAST
 from sspvs.training.tasks import TASKS, TrainingTask, task_named, task_of_kind
@@ -70,12 +69,12 @@ def _at(path: Path, task: TrainingTask, download: bool) -> StartingPoint:
     """A folder or a file."""
     if path.is_dir():
         kinds: tuple[str, ...] = (task.kind,)
-        other = task_of_kind(read_kind(path))
+        other = task_of_kind(Checkpoint.open(path).kind)
         if other is not None and other.name != task.name and not (path / PRETRAINING / CONFIG).is_file():
             raise _OtherTaskError(path, task, other)
     else:
         kinds = tuple(task_named(name).kind for name in TASKS)
-    saved = load_checkpoint(path, kinds, download=download)
+    saved = Checkpoint.open(path, kinds).checked(download=download)
     found = task_of_kind(saved.kind)
     assert found is not None
     if found.name != task.name:

@@ -24,12 +24,12 @@ from sspvs.data.summarize import SummarizeDataModule
 from sspvs.models.settings import SummarizerSettings
 from sspvs.registry import Registry
 from sspvs.table.text import TextSettings
-from sspvs.tasks.checkpoint import PRETRAIN, REFINE, SUMMARIZE
+from sspvs.tasks.checkpoint import PRETRAIN, REFINE, SUMMARIZE, Checkpoint
 from sspvs.tasks.handover import KINDS
-from sspvs.tasks.loading import load_checkpoint
 from sspvs.tasks.pretrain import PretrainTask
 from sspvs.tasks.refine import RefineTask
 from sspvs.tasks.saved_task import SavedTask
+from sspvs.tasks.settings import LossSettings
 from sspvs.tasks.summarize import SummarizeTask
 from sspvs.training.given import Given, config_of, import_named, last_set, options
 from sspvs.training.predictions import WriteEmbeddings, WriteScores, WriteVariants
@@ -169,10 +169,9 @@ class Pretraining(TrainingTask):
 
     def check(self, settings: Namespace) -> None:
         """Objectives that separate matched from mismatched pairs learn nothing where all are matched."""
-        losses, probability = settings.model.losses, settings.data.negative_probability
-        batch_negatives = losses.coarse in ("infonce", "sigmoid")
-        drawn = [name for name in ("matching", "hausdorff") if name in (losses.coarse, losses.fine)]
-        if drawn and not batch_negatives and probability == 0:
+        losses = LossSettings(**settings.model.losses.as_dict())
+        drawn = losses.drawing
+        if drawn and not losses.contrastive and settings.data.negative_probability == 0:
             raise ValueError(
                 f"data.negative_probability is 0: {' and '.join(drawn)} would see matching texts only and learn "
                 "nothing; set it to 0.5, or model.losses.coarse to infonce or sigmoid, which take the batch's other "
@@ -235,7 +234,8 @@ class Summarization(TrainingTask):
         model, data = settings.model, settings.data
         length = data.max_frames
         if model.pretrained is not None:
-            known = load_checkpoint(model.pretrained, KINDS, download=model.text.download).settings
+            download = model.text.download
+            known = Checkpoint.open(model.pretrained, KINDS, download=download).checked(download=download).settings
             length = known["video"]["trained_length"]
             if known.get("summarizer", {}).get("text_guidance") != "none":
                 data.encoder, data.vocab_size = known["text"]["encoder"], vocab_size(known["text"].get("small"))
@@ -290,7 +290,7 @@ class Refinement(TrainingTask):
         for name in ("commonness", "uniqueness"):
             if last_set(sources, f"model.losses.{name}") < without:
                 model.losses[name] = 0.0
-        if last_set(sources, "model.combine") < without:
+        if last_set(sources, "model.combine") < without and model.combine.isalpha():  # as `agh`, no expression
             model.combine = model.combine.replace("h", "") or model.combine
 
     def samples(self, count: int) -> Callback:

@@ -26,6 +26,7 @@ from sspvs.atomic import temporary_folder, write_text
 from sspvs.errors import OutputError
 from sspvs.files import read_json
 from sspvs.table import write_dataset, write_features
+from sspvs.temporaries import sweep
 from sspvs.world.clips import TRAIN, VAL
 from sspvs.world.composition import SyntheticVideo
 from sspvs.world.settings import WorldSettings

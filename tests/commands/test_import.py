@@ -17,7 +17,7 @@ from transformers import BertConfig, BertModel
 from sspvs.cli import main
 from sspvs.data.batch import SummarizeBatch
 from sspvs.errors import CheckpointError
-from sspvs.tasks.official_checkpoint import PREFIX
+from sspvs.tasks.checkpoint import OFFICIAL_PREFIX as PREFIX
 from sspvs.tasks.official_import import import_official
 from sspvs.tasks.pretrain import PretrainTask
 from sspvs.tasks.summarize import SummarizeTask

@@ -63,7 +63,7 @@ def test_what_does_not_go_with_a_scorer_is_one_line(
     for flags, told in (
         (["--scorer", str(summarizer), "--combine", "ag"], "is a summarizer, which has neither"),
         (["--scorer", str(plain), "--combine", "agh"], "needs uniqueness, which plain did not learn"),
-        (["--combine", "gh"], "combine must be a, g or ag without training, got gh: h, uniqueness, needs a refined"),
+        (["--combine", "gh"], "combine must be of a and g without training, got gh: h, uniqueness, needs a refined"),
         (["--scorer", str(refined), "--title", "sea"], "refined reads no text"),
         (["--scorer", str(refined), "--use-text"], "checkpoints that were trained with text, which refined was not"),
         (["--scorer", str(refined), "--backbone", "googlenet"], "--backbone belongs to --scorer contrastive"),
@@ -130,7 +130,7 @@ def test_mistakes_of_the_baseline(
         (["--baseline", "random", "--scorer", str(refined)], "--baseline contrastive --scorer CHECKPOINT"),
         (["--baseline", "contrastive", "--scorer", str(summarizer)], "is no refined checkpoint: score the dataset"),
         (["--baseline", "contrastive", "--scorer", "contrastive"], "is no refined checkpoint"),
-        (["--baseline", "contrastive", "--combine", "agh"], "combine must be a, g or ag without training"),
+        (["--baseline", "contrastive", "--combine", "agh"], "combine must be of a and g without training"),
     ):
         capsys.readouterr()
         assert main(["evaluate", "--dataset", str(dataset), *flags]) == 2, flags

@@ -162,7 +162,7 @@ def test_the_file_says_what_it_is(tmp_path: Path) -> None:
 
 def test_the_task_is_left_as_it_is(tmp_path: Path) -> None:
     task = task_of(guidance="gate").train()
-    use_fast_linears(task.model, where="always")
+    use_fast_linears(task.model, kernels="onednn")
     layers = [type(layer) for layer in task.modules()]
     before, modes = copy.deepcopy(task.state_dict()), [layer.training for layer in task.modules()]
     report = export_onnx(task, tmp_path / "m.onnx")

@@ -68,7 +68,7 @@ def test_the_task_is_left_as_it_is(low: str, tmp_path: Path) -> None:
     if low == "bfloat16":
         task.model.bfloat16()
     else:
-        use_fast_linears(task.model, where="always")
+        use_fast_linears(task.model, kernels="onednn")
     layers = [(type(layer), layer.training) for layer in task.modules()]
     report = export_onnx(task, tmp_path / "m.onnx")
     assert [(type(layer), layer.training) for layer in task.modules()] == layers

@@ -7,10 +7,16 @@ import math
 import pytest
 import torch
 
-from sspvs.losses.coarse import InfoNceLoss, SigmoidContrastiveLoss
-from sspvs.losses.fine import HausdorffLoss, hausdorff_contrastive_loss, late_interaction
-from sspvs.losses.late_interaction import LateInteractionLoss, pair_scores
-from sspvs.losses.mask import masked_frame_loss
+from sspvs.losses.pretraining import (
+    HausdorffLoss,
+    InfoNceLoss,
+    LateInteractionLoss,
+    SigmoidContrastiveLoss,
+    hausdorff_contrastive_loss,
+    late_interaction,
+    masked_frame_loss,
+    pair_scores,
+)
 
 
 def dot(a, b) -> float:

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from sspvs.losses.fine import hausdorff_contrastive_loss, late_interaction, squared_hausdorff
+from sspvs.losses.pretraining import hausdorff_contrastive_loss, late_interaction, squared_hausdorff
 
 
 def _unit(vector: torch.Tensor) -> list[float]:

@@ -22,7 +22,7 @@ def test_values_and_gradients(bias: bool, shape: tuple[int, ...], turned: bool) 
     torch.manual_seed(0)
     plain = nn.Linear(5, 7, bias=bias)
     fast = copy.deepcopy(plain)
-    assert use_fast_linears(fast, where="always") == 1
+    assert use_fast_linears(fast, kernels="onednn") == 1
     assert isinstance(fast, OneDnnLinear)
     given = torch.randn(shape)
     if turned and len(shape) == 3:  # not contiguous, and so is the gradient that comes back
@@ -46,7 +46,7 @@ def test_names_of_weights_stay_and_other_layers_too() -> None:
 
     model = nn.Sequential(nn.Linear(3, 4), nn.LayerNorm(4), Other(4, 4))
     names = list(model.state_dict())
-    assert use_fast_linears(model, where="always") == 1
+    assert use_fast_linears(model, kernels="onednn") == 1
     assert list(model.state_dict()) == names
     assert type(model[2]) is Other
 
@@ -54,7 +54,7 @@ def test_names_of_weights_stay_and_other_layers_too() -> None:
 @needs_kernels
 def test_frozen_weights_and_no_gradients() -> None:
     model = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2))
-    use_fast_linears(model, where="always")
+    use_fast_linears(model, kernels="onednn")
     model[0].requires_grad_(False)
     model(torch.randn(2, 3)).sum().backward()
     assert model[0].weight.grad is None
@@ -66,18 +66,29 @@ def test_frozen_weights_and_no_gradients() -> None:
 @needs_kernels
 def test_other_precisions_go_as_they_go() -> None:
     model = nn.Linear(3, 4)
-    use_fast_linears(model, where="always")
+    use_fast_linears(model, kernels="onednn")
     assert model.double()(torch.ones(2, 3, dtype=torch.float64)).dtype == torch.float64
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert model.float()(torch.ones(2, 3)).dtype == torch.bfloat16
     assert model(torch.ones(0, 3)).shape == (0, 4)
 
 
+@needs_kernels
+def test_the_environment_chooses_the_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fast_linear, "_slow_mkl", lambda: False)
+    for kernels, expected in (("onednn", 1), ("torch", 0), ("", 0)):
+        monkeypatch.setenv("SSPVS_CPU_KERNELS", kernels)
+        assert use_fast_linears(nn.Linear(2, 2)) == expected
+    monkeypatch.setattr(fast_linear, "_slow_mkl", lambda: True)
+    assert use_fast_linears(nn.Linear(2, 2)) == 1
+
+
 def test_where(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert use_fast_linears(nn.Linear(2, 2), where="never") == 0
+    monkeypatch.delenv("SSPVS_CPU_KERNELS", raising=False)
+    assert use_fast_linears(nn.Linear(2, 2), kernels="torch") == 0
     monkeypatch.setattr(fast_linear, "_slow_mkl", lambda: False)
     assert use_fast_linears(nn.Linear(2, 2)) == 0
     monkeypatch.setattr(fast_linear, "has_kernels", lambda: False)
-    assert use_fast_linears(nn.Linear(2, 2), where="always") == 0
-    with pytest.raises(ValueError, match="auto, always or never"):
-        use_fast_linears(nn.Linear(2, 2), where="sometimes")
+    assert use_fast_linears(nn.Linear(2, 2), kernels="onednn") == 0
+    with pytest.raises(ValueError, match="SSPVS_CPU_KERNELS must be onednn or torch, got 'sometimes'"):
+        use_fast_linears(nn.Linear(2, 2), kernels="sometimes")

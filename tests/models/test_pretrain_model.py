@@ -9,9 +9,7 @@ import pytest
 import torch
 from transformers import BertConfig, BertModel
 
-from sspvs.losses.coarse import matching_loss
-from sspvs.losses.fine import hausdorff_contrastive_loss
-from sspvs.losses.mask import masked_frame_loss
+from sspvs.losses.pretraining import hausdorff_contrastive_loss, masked_frame_loss, matching_loss
 from sspvs.models.pretrain_model import PretrainModel
 from sspvs.models.settings import VideoEncoderSettings
 from sspvs.models.text_towers import HuggingFaceTextEncoder

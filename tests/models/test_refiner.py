@@ -170,7 +170,7 @@ def test_an_empty_clip_gives_finite_numbers() -> None:
 def test_low_precision_keeps_sums_and_norms_in_float32(fast: bool) -> None:
     model, (frames, mask) = tiny(), clips(lengths=(9, 9))
     if fast:
-        use_fast_linears(model, where="always")
+        use_fast_linears(model, kernels="onednn")
     seen = []
     for layer in model.layers:
         layer.register_forward_hook(lambda _, __, states: seen.append(states.dtype))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import get_args
 
 import numpy as np
 import pytest
@@ -17,7 +16,6 @@ from sspvs.evaluation.published import PublishedResult, published_results
 from sspvs.evaluation.results import METRICS
 from sspvs.evaluation.table import F1, Block, Column, Figure, Row, interval, number
 from sspvs.evaluation.text import render_markdown, render_text
-from sspvs.importance.contrastive import Combine
 
 NAMES = [f"video number {index}" for index in range(25)]
 
@@ -42,7 +40,7 @@ def test_methods_come_first_then_the_baselines_then_what_was_published() -> None
     ]
 
 
-@pytest.mark.parametrize("combine", get_args(Combine))
+@pytest.mark.parametrize("combine", ["a", "g", "h", "ag", "ah", "gh", "agh"])
 @pytest.mark.parametrize("beside", [False, True])
 def test_each_combination_of_terms_is_explained(combine: str, beside: bool) -> None:
     known = {"a": "local dissimilarity", "g": "global consistency", "h": "uniqueness"}

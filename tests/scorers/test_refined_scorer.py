@@ -89,7 +89,7 @@ def test_what_it_has_not_learned_is_refused(tmp_path: Path) -> None:
     assert list(load_scorer(folder).score(drawn()).curves) == ["local_dissimilarity", "global_consistency"]
     with pytest.raises(ValueError, match="combine agh needs uniqueness, which plain did not learn; take one of a, g"):
         load_scorer(folder, combine="agh")
-    with pytest.raises(ValueError, match="combine must be a, g or ag without training, got agh: h"):
+    with pytest.raises(ValueError, match="combine must be of a and g without training, got agh: h"):
         load_scorer("contrastive", combine="agh")
     for how in ({"combine": "ag"}, {"post": "none"}):
         with pytest.raises(ValueError, match="is a summarizer, which has neither"):

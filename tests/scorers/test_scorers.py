@@ -265,7 +265,7 @@ def test_the_checkpoint_chooses_backbone_and_rate(tmp_path: Path, monkeypatch: p
         asked.append(name)
         return Reading()
 
-    monkeypatch.setattr("sspvs.scorers.backbone_choice.load_backbone", load)
+    monkeypatch.setattr("sspvs.scorers.loading.load_backbone", load)
     slow = load_scorer(saved_summarizer(tmp_path / "slow", fingerprint=replace(MADE_BY, rate_hz=1.0)))
     backbone, rate = backbone_for(slow)
     assert (asked, rate) == (["efficientnet-lite0"], 1.0)

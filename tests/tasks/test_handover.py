@@ -16,8 +16,7 @@ from tiny_summarizing import FINE, tiny_summarizer, tiny_videos
 
 from sspvs.errors import CheckpointError, FingerprintMismatchError, WeightsNotFoundError
 from sspvs.models.settings import SummarizerSettings, TextEncoderSettings, VideoEncoderSettings
-from sspvs.tasks.checkpoint import save_folder
-from sspvs.tasks.handover import read_pretrained
+from sspvs.tasks.checkpoint import Checkpoint, save_folder
 from sspvs.tasks.pretrain import KIND, PretrainTask
 from sspvs.tasks.summarize import SummarizeTask
 from sspvs.types import Fingerprint
@@ -126,8 +125,8 @@ def test_a_lightning_file_and_a_summarizer_hand_over_too(pretrained: Path, tmp_p
     mute = tiny_summarizer(4).save_pretrained(tmp_path / "mute")
     third = tiny_summarizer(5, "gate", pretrained=str(mute))
     assert any(name.startswith("model.text_encoder.") for name in third.handover_report.missing)
-    assert read_pretrained(folder).settings["text"]["encoder"] == "small"
-    assert read_pretrained(tmp_path / "last.ckpt").settings["video"]["num_layers"] == 2
+    assert Checkpoint.open(folder).settings["text"]["encoder"] == "small"
+    assert Checkpoint.open(tmp_path / "last.ckpt").settings["video"]["num_layers"] == 2
 
 
 def test_a_hugging_face_tower_needs_nobody_s_weights(tmp_path: Path) -> None:

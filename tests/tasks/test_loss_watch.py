@@ -19,15 +19,15 @@ from sspvs.tasks.settings import OptimSettings
 
 def test_the_first_step_of_each() -> None:
     watch, nan = LossWatch(), math.nan
-    assert watch.told() == "the losses of all steps were finite"
+    assert watch.report() == "the losses of all steps were finite"
     for step, (one, other) in enumerate([(1.0, 2.0), (1.0, math.inf), (nan, 1.0)], start=1):
         watch.see({"one": torch.tensor(one), "other": torch.tensor(other)}, step)
-        assert watch.told() == (
+        assert watch.report() == (
             "the losses of all steps were finite" if step == 1 else "other is not finite since step 2"
         )
     watch = LossWatch()
     watch.see({"one": torch.tensor(nan), "other": torch.tensor(-math.inf)}, 7)
-    assert watch.told() == "one, other are not finite since step 7"
+    assert watch.report() == "one, other are not finite since step 7"
     assert watch.steps == 1
 
 
@@ -80,7 +80,7 @@ def test_losses_that_overflow_though_the_outputs_do_not(kind: str) -> None:
     """Every term is finite, their weighted sum is not."""
     task, batch, _ = KINDS[kind]()
     if kind == "matching":
-        task.objectives.settings = replace(task.losses, coarse_weight=3e38, fine_weight=3e38, mask_weight=3e38)
+        task.losses = replace(task.losses, coarse_weight=3e38, fine_weight=3e38, mask_weight=3e38)
     else:
         task.losses = replace(task.losses, pairwise=3e38, mse=3e38, correlation=3e38)
     trainer = pl.Trainer(**QUIET)

@@ -9,10 +9,14 @@ import pytorch_lightning as pl
 import torch
 from tiny_pretraining import QUIET, loader, terms_of, tiny_batch, tiny_task
 
-from sspvs.losses.coarse import InfoNceLoss, SigmoidContrastiveLoss, matching_loss
-from sspvs.losses.fine import HausdorffLoss
-from sspvs.losses.late_interaction import LateInteractionLoss
-from sspvs.losses.mask import masked_frame_loss
+from sspvs.losses.pretraining import (
+    HausdorffLoss,
+    InfoNceLoss,
+    LateInteractionLoss,
+    SigmoidContrastiveLoss,
+    masked_frame_loss,
+    matching_loss,
+)
 from sspvs.tasks.objectives import contrastive_vectors
 from sspvs.tasks.pretrain import PretrainTask
 from sspvs.tasks.settings import LossSettings, OptimSettings

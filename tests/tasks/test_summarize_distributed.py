@@ -11,7 +11,7 @@ from torch import nn
 from two_processes import averaged_step, gradients, run_in_two
 
 from sspvs.data.batch import SummarizeBatch
-from sspvs.tasks.judged_task import ScoreRecords
+from sspvs.tasks.validation import ScoreRecords
 
 ALL = {"mse": 1.0, "pairwise": 0.5, "correlation": 0.2}
 CASES: dict[str, dict] = {

@@ -9,8 +9,8 @@ import pytest
 import torch
 from tiny_pretraining import tiny_batch, tiny_task
 
-from sspvs.models.heads import MatchingHead
-from sspvs.tasks.evidence import copied_neighbours, cosine_scores, embed, evidence, matching_scores, pair_scorer
+from sspvs.models.pretrain_model import MatchingHead
+from sspvs.tasks.objectives import copied_neighbours, cosine_scores, embed, evidence, matching_scores, pair_scorer
 from sspvs.tasks.validation import ValidationRecords, collapse_monitor
 
 

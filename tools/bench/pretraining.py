@@ -91,7 +91,7 @@ def our_step(given: dict[str, Any], how: dict[str, bool]) -> Step:
     video = VideoEncoderSettings(gradient_checkpointing=again)
     text = TextEncoderSettings(config={"model_type": "bert"}, attend_padding=True, gradient_checkpointing=again)
     task = PretrainTask(video, text, optim=optim).train()
-    use_fast_linears(task, where="never" if how.get("torch_linears") else "auto")  # the trainer's setup does this
+    use_fast_linears(task, "torch" if how.get("torch_linears") else None)  # the trainer's setup does this
     optimizer = build_optimizer(parameter_groups(task, optim), optim)
     masks = {
         "frame_mask": torch.ones(given["frames"].shape[:2], dtype=torch.bool),

@@ -111,7 +111,7 @@ def our_model(*, heads: int = 1, torch_linears: bool = False) -> nn.Module:
     from sspvs.models.settings import RefinerSettings
 
     model = Refiner(RefinerSettings(num_heads=heads))
-    use_fast_linears(model, where="never" if torch_linears else "auto")
+    use_fast_linears(model, "torch" if torch_linears else None)
     return model
 
 

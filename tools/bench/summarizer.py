@@ -66,7 +66,7 @@ def our_model(head: str, *, torch_linears: bool = False) -> nn.Module:
 
     tower = VideoEncoder(VideoEncoderSettings(DIM, DIM, position_weight=0.1))
     model = Summarizer(tower, SummarizerSettings(head=head, num_stages=STAGES if head == "progressive" else 1))
-    use_fast_linears(model, where="never" if torch_linears else "auto")
+    use_fast_linears(model, "torch" if torch_linears else None)
     return model
 
 

@@ -1,0 +1,207 @@
+"""Tensors by name: reading files of unknown origin, refusing what is no weight, and loading what fits into a model."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import re
+import warnings
+import zipfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sspvs.errors import CheckpointError, first_line, listed
+from sspvs.files import TEXT, check_kind, check_regular, kind_of, why_not
+
+_DTYPES = {
+    *(torch.float16, torch.bfloat16, torch.float32, torch.float64),
+    *(torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.bool),
+}
+_REFUSED_CLASS = re.compile(r"GLOBAL (\S+) (?:was not an allowed|whose module)")
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What became of a checkpoint's tensors.
+
+    Attributes:
+        loaded: Names that were loaded.
+        missing: Names the model has and the checkpoint does not.
+        unexpected: Names the checkpoint has and the model does not.
+        misshapen: Names whose shapes differ, with both shapes; likewise whole numbers for floating-point ones.
+    """
+
+    loaded: tuple[str, ...]
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+    misshapen: tuple[str, ...]
+
+    @classmethod
+    def load(
+        cls,
+        model: nn.Module,
+        state: Mapping[str, Tensor],
+        *,
+        where: str,
+        strict: bool = True,
+        level: int = logging.WARNING,
+    ) -> LoadReport:
+        """Load what fits into a model, unchanged when this raises, and report what became of everything.
+
+        Args:
+            model: Takes the tensors.
+            state: Tensors by name.
+            where: For messages.
+            strict: Refuse missing and unexpected tensors. Shapes that differ, and loading nothing, are always refused.
+            level: At which missing and unexpected tensors are logged.
+
+        Raises:
+            CheckpointError: See `strict`.
+        """
+        report = cls.of(model.state_dict(), state)
+        if report.misshapen or not report.loaded or (strict and (report.missing or report.unexpected)):
+            raise CheckpointError(f"{where}: does not fit the model: {report.summary()}")
+        model.load_state_dict({name: state[name] for name in report.loaded}, strict=False)
+        if report.missing or report.unexpected:
+            _log.log(level, "%s: %s", where, report.summary())
+        return report
+
+    @classmethod
+    def of(cls, wanted: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> LoadReport:
+        """What would become of the tensors of `state` in a model that has `wanted`."""
+        both = sorted(wanted.keys() & state.keys())
+        fits = {name: _form(state[name]) == _form(wanted[name]) for name in both}
+        return cls(
+            loaded=tuple(name for name in both if fits[name]),
+            missing=tuple(sorted(set(wanted) - set(state))),
+            unexpected=tuple(sorted(set(state) - set(wanted))),
+            misshapen=tuple(_misfit(name, state[name], wanted[name]) for name in both if not fits[name]),
+        )
+
+    def summary(self, *, most: int = 5) -> str:
+        """One line: how many were loaded, and which not."""
+        parts = [f"{len(self.loaded)} tensors loaded"]
+        for word in ("missing", "unexpected", "misshapen"):
+            names = getattr(self, word)
+            if names:
+                parts.append(f"{len(names)} {word} ({listed(names, most)})")
+        return "; ".join(parts)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The names as lists, for JSON."""
+        return {name: list(names) for name, names in asdict(self).items()}
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """A safetensors file.
+
+    Raises:
+        CheckpointError: It is missing, cut short or no safetensors file, or has NaN or infinite numbers in it.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    if not path.is_file():
+        raise CheckpointError(f"{path.parent}: no {path.name} in it")
+    try:
+        check_kind(path)
+        state = load_file(path)
+    except (SafetensorError, OSError, ValueError, KeyError, AttributeError, RuntimeError) as error:
+        raise CheckpointError(f"{path}: no whole safetensors file: {first_line(error)}") from error
+    refuse_what_is_no_weight(state, path)
+    return state
+
+
+def read_torch_file(path: Path, *, official: bool) -> Any:
+    """The content of a torch file: tensors, plain types and `argparse.Namespace`; older forms where it may be official.
+
+    Raises:
+        CheckpointError: It is damaged, or holds anything else.
+    """
+    try:
+        check_kind(path, "zip", "pickle", "tar") if official else check_regular(path)
+        with warnings.catch_warnings(), torch.serialization.safe_globals([argparse.Namespace]):
+            warnings.simplefilter("ignore")  # of sparse and quantised tensors, which are refused later
+            # Mapped, not read: the optimiser's state stays on the disk, and no size that is claimed is allocated.
+            mapped = not official or zipfile.is_zipfile(path)
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+    except Exception as error:  # whatever a file of unknown origin makes the reader raise
+        why = _why_not_official(error) if official else _why_unread(path)
+        raise CheckpointError(f"{path}: {why}") from error
+
+
+def _why_unread(path: Path) -> str:
+    """Of a file that torch does not read: what it is not, or what it may have in it."""
+    try:
+        kind, reason = kind_of(path), why_not(path, "zip")
+    except OSError as error:
+        return f"cannot be read: {error.strerror or error}"
+    if reason is not None and kind is not None and kind.name not in TEXT:
+        return f"no checkpoint: {reason}"
+    if kind is not None and kind.name == "zip":  # as torch writes
+        return "no checkpoint that can be read safely: it is cut short, or has more in it than tensors and plain types"
+    return "no checkpoint: expected a folder with config.json and model.safetensors, or a Lightning .ckpt file of sspvs"
+
+
+def _why_not_official(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    if refused := _REFUSED_CLASS.search(text):
+        return (
+            f"holds an object of class {refused[1]}; only tensors, plain types and argparse.Namespace are read, "
+            "anything else could run code; do not load this file with other tools unless you trust its maker"
+        )
+    why = "it is damaged" if "weights_only" in text else first_line(error)  # torch's advice is to read it unsafely
+    return f"no whole checkpoint file that can be read safely: {why}"
+
+
+def no_weight(value: object) -> str | None:
+    """Why something is no dense tensor of finite numbers; None when it is one."""
+    if not isinstance(value, Tensor):
+        return f"is no tensor, but of type {type(value).__name__}"
+    if value.layout is not torch.strided or value.is_quantized or value.is_nested or value.device.type != "cpu":
+        return "is no dense tensor"
+    if value.untyped_storage().nbytes() < value.numel() * value.element_size():
+        return "claims a shape that it has no numbers for"
+    if value.dtype not in _DTYPES:
+        return f"is of {value.dtype}, which no weights are of"
+    if value.is_floating_point() and value.numel() and not all(map(torch.isfinite, torch.aminmax(value.detach()))):
+        return "has NaN or infinite numbers"
+    return None
+
+
+def refuse_what_is_no_weight(state: Mapping[Any, Any], path: Path) -> None:
+    """Raise CheckpointError with the first tensor that is no dense tensor of finite numbers."""
+    for name, value in state.items():
+        if reason := no_weight(value):
+            raise CheckpointError(f"{path}: the checkpoint is damaged: its tensor {name} {reason}")
+
+
+def _form(tensor: Tensor) -> tuple[Any, ...]:
+    return tensor.shape, tensor.is_floating_point()
+
+
+def _misfit(name: str, found: Tensor, wanted: Tensor) -> str:
+    if found.shape == wanted.shape:
+        return f"{name} {found.dtype} for {wanted.dtype}"
+    return f"{name} {tuple(found.shape)} for {tuple(wanted.shape)}"
+
+
+def untied(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Each tensor once and contiguous, and which names stand for the same."""
+    unique: dict[str, Tensor] = {}
+    tied: dict[str, str] = {}
+    first: dict[tuple[Any, ...], str] = {}
+    for name, tensor in state.items():
+        key = (tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype)
+        if tensor.numel() and key in first:
+            tied[name] = first[key]
+            continue
+        first[key] = name
+        unique[name] = tensor.detach().cpu().contiguous()
+    return unique, tied
