@@ -41,8 +41,9 @@ Imports go one way, from a layer to the ones above it in this list, and `tests/t
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from sspvs.lazy import attach
 
 if TYPE_CHECKING:
     from sspvs.benchmark import evaluate
@@ -70,30 +71,19 @@ __all__ = [
     "summarize",
 ]
 
-_HOME = {
-    "VideoSummary": "sspvs.pipeline",
-    "contrastive_importance": "sspvs.importance.contrastive",
-    "cross_validate": "sspvs.crossval",
-    "evaluate": "sspvs.benchmark",
-    "f_score": "sspvs.evaluation.f_score",
-    "load_backbone": "sspvs.features.backbones",
-    "load_scorer": "sspvs.scorers",
-    "read_dataset": "sspvs.table",
-    "read_features": "sspvs.table",
-    "summarize": "sspvs.pipeline",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Load a public name from its home on first use (PEP 562)."""
-    if name == "__version__":
-        from sspvs.machine import package_version
-
-        return package_version()
-    if name not in _HOME:
-        raise AttributeError(f"module 'sspvs' has no attribute {name!r}")
-    return getattr(import_module(_HOME[name]), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = attach(
+    __name__,
+    {
+        "VideoSummary": "pipeline",
+        "__version__": "machine",
+        "contrastive_importance": "importance.contrastive",
+        "cross_validate": "crossval",
+        "evaluate": "benchmark",
+        "f_score": "evaluation.f_score",
+        "load_backbone": "features.backbones",
+        "load_scorer": "scorers",
+        "read_dataset": "table",
+        "read_features": "table",
+        "summarize": "pipeline",
+    },
+)

@@ -2,9 +2,9 @@
 
 A verb's module has `DESCRIPTION`, `add_arguments(parser)` and `run(args) -> exit status`; one that has a table `VERBS`
 of its own instead is a verb of verbs (`sspvs data build`), and one that has `run_verb(verb, arguments)` reads its
-arguments itself. A user's mistake ends as one line on stderr that starts with
-`error:` and exit status 2, and so does whatever nobody foresaw; `--debug` shows the traceback instead. `--quiet` and
-`--verbose` are seen to here, for all, and so are standard streams that are closed or full.
+arguments itself. A user's mistake, and any other error, ends as one line on stderr that starts with `error:` and exit
+status 2; `--debug` shows the traceback instead. `--quiet`, `--verbose` and standard streams that are closed or full are
+handled here, for all verbs.
 """
 
 from __future__ import annotations
@@ -29,10 +29,7 @@ from sspvs.errors import REPLACE, MissingExtraError, SspvsError, nearest, one_li
 logger = logging.getLogger(__name__)
 
 VERBS = {
-    "summarize": (
-        "sspvs.commands.summarize",
-        "video in, summary out: a clip to watch and a page that shows why",
-    ),
+    "summarize": ("sspvs.commands.summarize", "video in, summary out: a clip to watch and a page that shows why"),
     "score": ("sspvs.commands.score", "importance scores for every video of a feature file"),
     "extract": ("sspvs.commands.extract", "frame features of many videos into one h5 file"),
     "data": ("sspvs.commands.data", "datasets: build | inspect | convert | splits"),
@@ -57,7 +54,8 @@ PRINTED = frozenset(("evaluate", "validate", "test", "crossval", "doctor", "insp
 """Verbs whose result is what they print; the others write files."""
 
 Table = Mapping[str, tuple[str, str]]
-"""Verb -> its module and the line that says what it does."""
+"""Verb -> its module and a line that describes it."""
+SHELLS = ("bash", "zsh", "tcsh")
 
 
 def _overview(prog: str, verbs: Table, about: str = "") -> str:
@@ -88,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, format="%(levelname)s: %(message)s")
     if debug:
         logging.getLogger("matplotlib").setLevel(logging.WARNING)
-    elif argv is None:  # the process is ours alone
+    elif argv is None:  # no other code runs in the process
         _quieten_libraries()
     out, err = _FullStream(sys.stdout), _FullStream(sys.stderr)
     with redirect_stdout(cast("TextIO", out)), redirect_stderr(cast("TextIO", err)):
@@ -191,13 +189,7 @@ def _quieten_libraries() -> None:
 
 @contextmanager
 def _manner(quiet: bool, verbose: bool, *, printed: bool) -> Iterator[None]:
-    """Run a verb with less on the screen, or with more.
-
-    Args:
-        quiet: Show no progress; of what is printed, only results.
-        verbose: Show the log.
-        printed: Whether what the verb prints is its result.
-    """
+    """Run a verb with less on the screen, or with more; `printed` is whether its result is what it prints."""
     if quiet and verbose:
         raise ValueError(f"give {QUIET} or {VERBOSE}, one of them")
     root = logging.getLogger()
@@ -219,7 +211,7 @@ def _manner(quiet: bool, verbose: bool, *, printed: bool) -> Iterator[None]:
 
 
 class _Stream:
-    """Another stream, as far as it is not said otherwise."""
+    """Another stream, for the rest."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -229,7 +221,7 @@ class _Stream:
 
 
 class _NoTerminal(_Stream):
-    """A stream that says it is no terminal, so that no progress bar is drawn on it."""
+    """A stream that is no terminal, so that no progress bar is drawn on it."""
 
     def isatty(self) -> bool:
         """Never."""
@@ -237,18 +229,18 @@ class _NoTerminal(_Stream):
 
 
 class _FullStream(_Stream):
-    """A stream whose device may be full: what a verb says is lost then, and what it makes is not.
+    """A stream whose device may be full: what a verb prints is lost then, and what it makes is not.
 
     Attributes:
         lost: Why something could not be written.
-        unread: Whether it is a pipe that nobody reads any more, which ends the verb.
+        unread: Whether it is a pipe whose reader has gone, which ends the verb.
     """
 
     lost: OSError | None = None
     unread = False
 
     def write(self, text: str) -> int:
-        """Write, or take note that it cannot be."""
+        """Write, or note why that failed."""
         try:
             return self._stream.write(text)
         except BrokenPipeError:
@@ -260,7 +252,7 @@ class _FullStream(_Stream):
             return len(text)
 
     def flush(self) -> None:
-        """Likewise."""
+        """Flush, or note why that failed."""
         try:
             self._stream.flush()
         except BrokenPipeError:
@@ -269,7 +261,7 @@ class _FullStream(_Stream):
             self._lose(error)
 
     def _discard(self) -> None:
-        """Into the null device from now on, also what the interpreter flushes at its end."""
+        """Write into the null device from now on, also what the interpreter flushes at its end."""
         os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
 
     def _lose(self, error: OSError) -> None:
@@ -277,20 +269,8 @@ class _FullStream(_Stream):
         self._discard()
 
 
-SHELLS = ("bash", "zsh", "tcsh")
-
-
-def completion_script(verbs: Mapping[str, tuple[str, str]], shell: str) -> str:
-    """The script, with every option of every verb in it, so that nothing is imported when TAB is pressed.
-
-    Args:
-        verbs: Verb -> its module and the line that says what it does.
-        shell: Which shell it is for.
-
-    Raises:
-        ValueError: It is for no such shell.
-        MissingExtraError: shtab is not installed.
-    """
+def completion_script(verbs: Table, shell: str) -> str:
+    """The script, with every option of every verb in it, so that nothing is imported when TAB is pressed."""
     if shell not in SHELLS:
         raise ValueError(f"--print-completion: expected one of {', '.join(SHELLS)}, got '{shell}'")
     try:
@@ -304,7 +284,7 @@ def completion_script(verbs: Mapping[str, tuple[str, str]], shell: str) -> str:
     return script
 
 
-def _add_verbs(parser: argparse.ArgumentParser, verbs: Mapping[str, tuple[str, str]], file: Mapping[str, str]) -> None:
+def _add_verbs(parser: argparse.ArgumentParser, verbs: Table, file: Mapping[str, str]) -> None:
     """Add the parsers of a table of verbs; `file` completes the name of one."""
     places = parser.add_subparsers()
     for verb, (name, line) in verbs.items():
@@ -344,7 +324,7 @@ def _add_settings(parser: argparse.ArgumentParser, verb: str, file: Mapping[str,
 
 
 def _words(type_: Any) -> list[str] | None:
-    """What a setting may be, where those are words; None when it may be anything else."""
+    """The values of a setting, where those are words; None when it may be anything else."""
     if type_ is bool:
         return ["true", "false"]
     if get_origin(type_) is Literal:

@@ -1,7 +1,7 @@
-"""What can go wrong with a user's files, machine or settings, and what to do about it.
+"""The errors of this package, and how messages are made: what was expected, what was found, where, and what to do.
 
-Each message says what was expected, what was found, where, and what to do. The command line turns any of
-these into one line on stderr and exit status 2. A caller's wrong argument is a plain `ValueError`.
+The command line turns each of them into one line on stderr and exit status 2. A caller's wrong argument is a plain
+`ValueError`.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class DatasetError(SspvsError):
 
 
 class RefusedContentError(FeatureFileError, DatasetError):
-    """What an h5 file says of itself and no reader follows: links to other files, sizes that it cannot hold."""
+    """Contents of an h5 file that no reader follows: links to other files, sizes that it cannot hold."""
 
 
 class ProtocolUnavailableError(DatasetError):
@@ -79,7 +79,7 @@ class TrainingDivergedError(CheckpointError):
 
 
 class ExportError(SspvsError):
-    """A model that cannot be given to others: as another format, which must compute the same, or on a hub."""
+    """A model that cannot be exported: to another format, which must compute the same, or to a hub."""
 
 
 class MissingExtraError(SspvsError):
@@ -123,13 +123,9 @@ class UnknownOptionError(ValueError):
     """An option of the command line, or a key of a config, that does not exist.
 
     Args:
-        option: As it was given.
-        known: Those that exist.
-        verb: Where they are explained, such as `sspvs fit`.
-
-    Attributes:
-        option: As it was given.
-        known: Those that exist.
+        option: As it was given; also an attribute.
+        known: Those that exist; also an attribute.
+        verb: The command whose `--help` explains them, such as `sspvs fit`.
     """
 
     def __init__(self, option: str, known: Iterable[str], verb: str) -> None:
@@ -162,7 +158,7 @@ def local_only(path: PathT) -> PathT:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """What was probably meant by a mistyped word; empty when nothing is near.
+    """The known word that a mistyped one is nearest to; empty when none is near.
 
     The parts of a dotted key are compared one by one, so that `model.optim.lrr` is near `model.optim.lr` and
     `model.optim.size` is not. A key without its groups (`lr`) stands for those that end in it.
@@ -204,51 +200,45 @@ def listed(words: Iterable[str], most: int = 8, separator: str = ", ") -> str:
 
 
 def one_line(error: BaseException) -> str:
-    """What an error says, on a single line that a screen takes; its kind where it says nothing.
+    """An error's message on a single line that a screen takes; its kind where it has none.
 
     Of an error of another process that has its traceback in it, the last line; of a text that echoes a file, both ends.
     """
-    said = printable(str(error))
-    if _TRACEBACK in said:
-        said = re.sub(r"^(sspvs\.errors\.\w+|ValueError): ", "", said.strip().splitlines()[-1])
-    said = " ".join(said.split())
-    if len(said) > _LONGEST:
-        said = f"{said[: _LONGEST // 2]} ... {said[-_LONGEST // 2 :]}"
-    return said or type(error).__name__
+    message = printable(str(error))
+    if _TRACEBACK in message:
+        message = re.sub(r"^(sspvs\.errors\.\w+|ValueError): ", "", message.strip().splitlines()[-1])
+    message = " ".join(message.split())
+    if len(message) > _LONGEST:
+        message = f"{message[: _LONGEST // 2]} ... {message[-_LONGEST // 2 :]}"
+    return message or type(error).__name__
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, for libraries that add pages; its kind where it has none."""
+    return (printable(str(error)).strip().splitlines() or [type(error).__name__])[0].strip()
 
 
 def reason(error: Exception) -> str:
     """One line about an error that ends one item of a batch while the rest go on; `--debug` shows its traceback too."""
     logger.debug("this one failed, the rest go on", exc_info=error)
-    said = one_line(error)
-    expected = isinstance(error, (SspvsError, ValueError, OSError)) or said == type(error).__name__
-    return said if expected else f"{type(error).__name__}: {said}"
+    message = one_line(error)
+    expected = isinstance(error, (SspvsError, ValueError, OSError)) or message == type(error).__name__
+    return message if expected else f"{type(error).__name__}: {message}"
 
 
 def unforeseen(error: Exception) -> str:
-    """One line about an error that nobody raised on purpose and nobody expected, with the file that it is about."""
-    kind, said = type(error).__name__, one_line(error)
-    said = said if said.startswith(kind) else f"{kind}: {said}"
-    file = _file_at_work(error)
-    where = said if file is None else about(file, said)
+    """One line about an error that no code raises on purpose, with the file that it is about."""
+    kind, message = type(error).__name__, one_line(error)
+    message = message if message.startswith(kind) else f"{kind}: {message}"
+    file = None  # the path that the innermost function of this package has, of those that were at work
+    for frame, _ in walk_tb(error.__traceback__):
+        if str(frame.f_globals.get("__name__")).startswith("sspvs."):
+            file = next((value for value in frame.f_locals.values() if isinstance(value, Path)), file)
+    where = message if file is None else about(file, message)
     return f"{where}; this was not foreseen: please report it, with what --debug shows"
 
 
-def _file_at_work(error: BaseException) -> Path | None:
-    """The path that the innermost function of this package was given, of those that were at work."""
-    found = None
-    for frame, _ in walk_tb(error.__traceback__):
-        if str(frame.f_globals.get("__name__")).startswith("sspvs."):
-            found = next((value for value in frame.f_locals.values() if isinstance(value, Path)), found)
-    return found
-
-
-def about(path: Path, said: str) -> str:
-    """A sentence with the file that it is about, unless it names that itself."""
+def about(path: Path, message: str) -> str:
+    """A message with the file that it is about, unless it names that itself."""
     name = printable(str(path))
-    return said if name in said else f"{name}: {said}"
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of what an error says, for libraries that add pages; its kind where it says nothing."""
-    return (printable(str(error)).strip().splitlines() or [type(error).__name__])[0].strip()
+    return message if name in message else f"{name}: {message}"

@@ -1,8 +1,11 @@
-"""What a file really is, told from its first bytes, and the one way to read text, JSON and YAML.
+"""The kind of a file by its first bytes, and the one way to read text, JSON and YAML.
 
 Downloads go wrong in ways that a file's name hides: a Git LFS pointer, a web page, a server's error reply, an archive
-that was not unpacked, a file cut short. What opens a user's file looks here first, or says from here why it failed.
+that was not unpacked, a truncated file. What opens a user's file checks its kind here, before or after it fails.
 Nothing is unpickled, and nothing is opened that may never end or never begin: pipes, devices, sockets.
+
+What is not the expected kind of file, or too large, raises `WrongFileError`, an `OSError` as of any file that cannot be
+read; text that is no JSON or YAML, or beyond the bounds of `sspvs.parsing`, a `ValueError` with the place in the file.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from typing import Any, NamedTuple
 from sspvs.parsing import MOST_BYTES, parse_json, parse_yaml
 
 START_BYTES = 4096
-"""How much of a file is looked at."""
+"""How much of a file decides its kind."""
 
 DOWNLOAD_AGAIN = "download or copy it again, and compare its size with the original's"
 _UNPACK = "unpack it first"
@@ -26,10 +29,9 @@ _UNPACK = "unpack it first"
 TEXT = ("text", "json")
 """Kinds that a reader of text takes; anything else is no text."""
 STAND_INS = ("empty", "zeros", "lfs", "annex", "page", "reply", "office", "gzip", "bzip2", "xz", "zstd", "7z", "rar")
-"""Kinds that are never the file that was meant."""
+"""Kinds that are in the place of the file itself."""
 VIDEO = ("video", "text", "json", "xml", "zeros", "pickle", "tar")
 """Kinds that are left to the decoders: they read more than what begins as a film does."""
-
 
 _SPECIAL = (
     (stat.S_ISFIFO, "a pipe"),
@@ -40,11 +42,11 @@ _SPECIAL = (
 
 
 class WrongFileError(OSError):
-    """A file that is something else than it should be; it says what, and what to do."""
+    """A file that is something else than it should be; the message has what, and what to do."""
 
 
 class FileKind(NamedTuple):
-    """What a file is.
+    """A kind of file.
 
     Attributes:
         name: In a word, such as `zip`.
@@ -69,7 +71,7 @@ _POINTERS = (
 _PAGE = FileKind(
     "page",
     "a web page, not the file itself",
-    "the download asked for something first, or was refused: download it again, in a browser if need be",
+    "the download needed a confirmation first, or was refused: download it again, in a browser if need be",
 )
 _OFFICE = FileKind("office", "an Office document (.xlsx, .ods)", "save its table as CSV")
 _PICKLE = FileKind("pickle", "a pickle, which is never opened: Python pickles can run any code")
@@ -92,9 +94,9 @@ _MAGIC = (
     # The length of a safetensors header may begin with the same bytes.
     (rb"\x80[\x02-\x05](?!\x00{6}\{)", _PICKLE),
 )
-_SAYS = ("message", "error", "detail", "msg", "error_description", "reason")
+_MESSAGE_KEYS = ("message", "error", "detail", "msg", "error_description", "reason")
 _BESIDE = ("errors", "code", "status", "statusCode", "status_code", "title", "type", "success", "path", "timestamp")
-_REPLY_KEYS = {*_SAYS, *_BESIDE, "documentation_url", "request_id", "requestId"}
+_REPLY_KEYS = {*_MESSAGE_KEYS, *_BESIDE, "documentation_url", "request_id", "requestId"}
 _PLAIN_REPLY = re.compile(
     r"(\d{3}\W+)?((page|file|repository|entry|object|resource)? ?not found|forbidden|access denied|permission denied|"
     r"unauthori[sz]ed|bad (request|gateway)|gateway time-?out|service unavailable|internal server error|"
@@ -104,11 +106,7 @@ _PLAIN_REPLY = re.compile(
 
 
 def kind_of_start(start: bytes) -> FileKind | None:
-    """What a file is that begins so; None when it is nothing known.
-
-    Args:
-        start: The first `START_BYTES` of the file, or all of it.
-    """
+    """The kind of a file by its first `START_BYTES`; None when it is none of the known ones."""
     if not start:
         return _EMPTY
     for pattern, kind in _MAGIC:
@@ -125,9 +123,9 @@ def kind_of_start(start: bytes) -> FileKind | None:
             return kind
     if text.startswith("<"):
         return _markup(text)
-    said = _reply(text) if len(start) < START_BYTES else None
-    if said is not None:
-        return _error_reply(said)
+    reply = _reply(text) if len(start) < START_BYTES else None
+    if reply is not None:
+        return _error_reply(reply)
     return FileKind("json", "JSON") if text[:1] in ("{", "[") else FileKind("text", "text")
 
 
@@ -142,14 +140,9 @@ def start_of_text(start: bytes) -> str | None:
 
 
 def check_regular(path: str | os.PathLike[str]) -> int:
-    """Refuse what is no regular file, without opening it: a pipe blocks until somebody writes, a device never ends.
+    """The size in bytes of a regular file, 0 for those of `/proc`, which the kernel makes up as they are read.
 
-    Returns:
-        Its size in bytes. What the kernel makes up as it is read (`/proc`) has none, and counts as empty.
-
-    Raises:
-        WrongFileError: It is something else, which is said.
-        OSError: There is no such file.
+    Anything else is refused, without opening it: a pipe may block for ever, a device may never end.
     """
     status = Path(path).stat()
     if stat.S_ISDIR(status.st_mode):
@@ -161,12 +154,7 @@ def check_regular(path: str | os.PathLike[str]) -> int:
 
 
 def kind_of(path: str | os.PathLike[str]) -> FileKind | None:
-    """What a file is; None when it is nothing known.
-
-    Raises:
-        WrongFileError: It is no regular file.
-        OSError: When it cannot be read.
-    """
+    """The kind of a file; None when it is none of the known ones."""
     if check_regular(path) == 0:
         return _EMPTY
     with Path(path).open("rb") as file:
@@ -174,49 +162,27 @@ def kind_of(path: str | os.PathLike[str]) -> FileKind | None:
 
 
 def why_not(path: str | os.PathLike[str], *accepted: str) -> str | None:
-    """Why a file is none of some kinds: `it is a Git LFS pointer ...`; None when it is, or is nothing known.
-
-    Args:
-        path: The file.
-        accepted: Names of `FileKind`s.
-
-    Raises:
-        OSError: When it cannot be read.
-    """
+    """Why a file is none of the `accepted` kinds: `it is a Git LFS pointer ...`; None otherwise."""
     found = kind_of(path)
     if found is None:
         return None
     if found.name not in accepted:
-        said = "the file is empty (0 bytes)" if found is _EMPTY else f"it is {found.what}"
-        return said + (f"; {found.remedy}" if found.remedy else "")
+        what = "the file is empty (0 bytes)" if found is _EMPTY else f"it is {found.what}"
+        return what + (f"; {found.remedy}" if found.remedy else "")
     if found.name == "zip" and not zipfile.is_zipfile(path):
         return f"it is a zip archive (.npz, PyTorch) that is cut short; {DOWNLOAD_AGAIN}"
     return None
 
 
 def check_kind(path: str | os.PathLike[str], *accepted: str) -> None:
-    """Refuse a file that is none of some kinds.
-
-    Raises:
-        WrongFileError: It is something else, which is said.
-        OSError: When it cannot be read.
-    """
+    """Refuse a file that is none of the `accepted` kinds."""
     reason = why_not(path, *accepted)
     if reason is not None:
         raise WrongFileError(reason)
 
 
 def read_content(path: str | os.PathLike[str], *accepted: str) -> bytes:
-    """The bytes of a file that is read whole.
-
-    Args:
-        path: The file.
-        accepted: Names of `FileKind`s beside text.
-
-    Raises:
-        WrongFileError: It is something else, or too large, which is said.
-        OSError: When it cannot be read.
-    """
+    """The bytes of a file that is read whole: text, or one of the `accepted` kinds."""
     check_kind(path, *TEXT, *accepted)
     with Path(path).open("rb") as file:
         content = file.read(MOST_BYTES + 1)
@@ -226,37 +192,17 @@ def read_content(path: str | os.PathLike[str], *accepted: str) -> bytes:
 
 
 def read_text(path: str | os.PathLike[str]) -> str:
-    """The text of a file: UTF-8, or UTF-16 with a byte order mark, as spreadsheets write it.
-
-    Raises:
-        WrongFileError: It is something else, or too large, which is said.
-        UnicodeDecodeError: It is no text.
-        OSError: When it cannot be read.
-    """
+    """The text of a file: UTF-8, or UTF-16 with a byte order mark, as spreadsheets write it."""
     return decode_text(read_content(path))
 
 
 def read_json(path: str | os.PathLike[str], *, once: bool = False) -> Any:
-    """The value of a JSON file.
-
-    Args:
-        path: The file.
-        once: Refuse a name that occurs twice in one object.
-
-    Raises:
-        ValueError: It is no JSON, or beyond the bounds of `sspvs.parsing`; it says where in the file.
-        OSError: It cannot be read, or is something else.
-    """
+    """The value of a JSON file; with `once`, a name that occurs twice in one object is refused."""
     return parse_json(read_text(path), once=once)
 
 
 def read_yaml(path: str | os.PathLike[str]) -> Any:
-    """The value of a YAML file.
-
-    Raises:
-        ValueError: It is no YAML, or beyond the bounds of `sspvs.parsing`; it says where in the file.
-        OSError: It cannot be read, or is something else.
-    """
+    """The value of a YAML file."""
     return parse_yaml(read_text(path))
 
 
@@ -278,20 +224,19 @@ def _markup(text: str) -> FileKind:
     low = text.lower()
     if re.search(r"<(!doctype html|html|head|body)\b", low):
         return _PAGE
-    said = re.search(r"<error\b.*?<(?:code|message)>(.*?)<", low + "<", re.DOTALL)
-    if said:
-        return _error_reply(text[said.start(1) : said.end(1)])
+    found = re.search(r"<error\b.*?<(?:code|message)>(.*?)<", low + "<", re.DOTALL)
+    if found:
+        return _error_reply(text[found.start(1) : found.end(1)])
     return FileKind("xml", "an XML document")
 
 
-def _error_reply(said: str) -> FileKind:
-    return FileKind(
-        "reply", f'a server\'s error reply ("{said.strip()[:80]}"), not the file itself', "download it again"
-    )
+def _error_reply(message: str) -> FileKind:
+    what = f'a server\'s error reply ("{message.strip()[:80]}"), not the file itself'
+    return FileKind("reply", what, "download it again")
 
 
 def _reply(text: str) -> str | None:
-    """What a server's error says that was saved in place of a file; None when it is no such error."""
+    """The message of a server's error that was saved in place of a file; None when it is no such error."""
     if _PLAIN_REPLY.fullmatch(text):
         return text
     if not text.startswith("{"):
@@ -304,4 +249,4 @@ def _reply(text: str) -> str | None:
         content = {**content.pop("error"), **content}
     if not set(content) <= _REPLY_KEYS:
         return None
-    return next((content[key] for key in _SAYS if isinstance(content.get(key), str)), None)
+    return next((content[key] for key in _MESSAGE_KEYS if isinstance(content.get(key), str)), None)

@@ -1,4 +1,4 @@
-"""What this machine has to offer."""
+"""Facts of this machine: its cores, onnxruntime, the installed version of sspvs."""
 
 from __future__ import annotations
 
@@ -15,11 +15,7 @@ def available_cores() -> int:
 
 
 def load_onnxruntime() -> Any:
-    """The module onnxruntime, its telemetry off: else it sends events, and keeps an identifier among temporary files.
-
-    Raises:
-        ImportError: It is not installed.
-    """
+    """The module onnxruntime without its telemetry, which sends events and keeps an identifier in a temporary file."""
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
 
@@ -32,3 +28,6 @@ def package_version() -> str:
         return version("sspvs")
     except PackageNotFoundError:
         return "0+unknown"
+
+
+__version__ = package_version()

@@ -1,7 +1,6 @@
-"""What an output may replace: never a file that is read, and no file but one that this package wrote there before.
+"""What an output may replace: never an input, and no file but one of the same kind that this package wrote.
 
-A file of ours is recognised by the mark that it carries, of the kind that is to be written; the files of a summary's
-folder by their names in `summary.json`.
+A file of ours is recognised by a mark inside it; the files of a summary's folder by their names in `summary.json`.
 """
 
 from __future__ import annotations
@@ -81,10 +80,10 @@ def refuse_inputs(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
 
 
 def summary_files(folder: Path) -> frozenset[str]:
-    """The files in a folder that an earlier summary of ours wrote, as its `summary.json` names them.
+    """The files that an earlier summary of ours wrote into a folder, as its `summary.json` names them.
 
-    Those of a version that did not name them are the ones that it always wrote. Names that no summary has are left
-    out, so that nothing else is ever removed by them.
+    Versions that did not name them always wrote the same ones. Names that no summary has are left out, so that nothing
+    else is ever removed by them.
 
     Returns:
         Paths relative to the folder, with `/`; none where there is no `summary.json` of ours.
@@ -101,10 +100,10 @@ def summary_files(folder: Path) -> frozenset[str]:
 def read_summary(folder: Path) -> dict[str, Any] | None:
     """`summary.json` of a folder; None where there is none that this package wrote."""
     try:
-        document = _json(folder / SUMMARY)
+        document = read_json(folder / SUMMARY)
     except (OSError, ValueError):
         return None
-    return document if isinstance(document, dict) and _says_sspvs(document.get("generated_by")) else None
+    return document if isinstance(document, dict) and _is_sspvs(document.get("generated_by")) else None
 
 
 def summary_places(folder: Path) -> Iterator[str]:
@@ -143,12 +142,8 @@ def _recognised(path: Path, kind: Kind) -> bool:
         return False
 
 
-def _says_sspvs(value: object) -> bool:
+def _is_sspvs(value: object) -> bool:
     return isinstance(value, str) and (value == "sspvs" or value.startswith("sspvs "))
-
-
-def _json(path: Path) -> Any:
-    return read_json(path)
 
 
 def _attributes(path: Path) -> dict[str, str]:
@@ -166,14 +161,14 @@ def _is_dataset(path: Path) -> bool:
 
 
 def _is_evaluation(path: Path) -> bool:
-    document = _json(path)
+    document = read_json(path)
     return isinstance(document, dict) and "sspvs" in document["versions"] and "baselines" in document
 
 
 def _is_splits(path: Path) -> bool:
-    folds = _json(path)
+    folds = read_json(path)
     made_by = [fold["made_by"] for fold in folds] if isinstance(folds, list) else []
-    return bool(made_by) and all(_says_sspvs(made.get("tool")) for made in made_by)
+    return bool(made_by) and all(_is_sspvs(made.get("tool")) for made in made_by)
 
 
 def _starts_with(*marks: bytes) -> Callable[[Path], bool]:
@@ -187,7 +182,7 @@ def _starts_with(*marks: bytes) -> Callable[[Path], bool]:
 
 FEATURES = Kind("a feature file", lambda path: "fingerprint_digest" in _attributes(path))
 SCORES = Kind("a score file", lambda path: {"scorer", "settings"} <= set(_attributes(path)))
-EMBEDDINGS = Kind("a file of embeddings", lambda path: _says_sspvs(_attributes(path).get("made_by")))
+EMBEDDINGS = Kind("a file of embeddings", lambda path: _is_sspvs(_attributes(path).get("made_by")))
 DATASET = Kind("a dataset", _is_dataset)
 EVALUATION = Kind("an evaluation", _is_evaluation)
 EVALUATION_PAGE = Kind(

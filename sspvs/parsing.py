@@ -1,8 +1,7 @@
-"""JSON, YAML and tables out of text of unknown origin, within the bounds that hold for every such file.
+"""JSON, YAML and tables out of text of unknown origin, within bounds.
 
-A parser that follows whatever stands in a text can be made to overflow its stack, to fill the memory or to run for
-ever by a few bytes: brackets within brackets, aliases of aliases, numbers of a million digits. Whatever lies beyond
-the bounds here is no real file, and is refused like any other mistake in it.
+A few bytes can make an unbounded parser overflow its stack, fill the memory or run for ever: brackets within brackets,
+aliases of aliases, numbers of a million digits. Text beyond the bounds is refused like any other mistake in a file.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ _DEEP = f"lists and objects within one another more than {MOST_DEPTH} times"
 
 
 def parse_json(text: str, *, once: bool = False) -> Any:
-    """The value of a JSON text. NaN and infinite numbers are read; who needs finite ones checks them.
+    """The value of a JSON text. NaN and infinite numbers are read; callers that need finite ones check them.
 
     Args:
         text: The text.
@@ -75,11 +74,7 @@ def parse_yaml(text: str) -> Any:
 
 
 def check_yaml(text: str) -> None:
-    """Refuse YAML that is beyond the bounds, from its tokens alone; what is no YAML at all is left to its parser.
-
-    Raises:
-        ValueError: It is too long, nested too deeply, or its aliases stand for too much, or a number is too long.
-    """
+    """Refuse YAML that is beyond the bounds, from its tokens alone; what is no YAML at all is left to its parser."""
     import yaml
 
     if len(text) > MOST_YAML_BYTES:
@@ -152,10 +147,10 @@ def table_rows(text: str, delimiter: str = "") -> Iterator[tuple[int, list[str]]
             first, last_first, last_row = reader.line_num + 1, first, "".join(row_lines)
             row_lines.clear()
     except csv.Error as error:
-        said = str(error)
-        if "field limit" in said or "field larger" in said:
-            said = f"a cell of more than {csv.field_size_limit()} characters; is a quote never closed?"
-        raise ValueError(f"line {first}: {said}") from error
+        message = str(error)
+        if "field limit" in message or "field larger" in message:
+            message = f"a cell of more than {csv.field_size_limit()} characters; is a quote never closed?"
+        raise ValueError(f"line {first}: {message}") from error
     if '"' in last_row and _ends_within_quotes(last_row, delimiter):
         raise ValueError(f"line {last_first}: a quote is never closed")
 
@@ -204,7 +199,7 @@ def _long(digits: str) -> str:
 
 
 def _ends_within_quotes(row: str, delimiter: str) -> bool:
-    """Of which only a strict reader complains, among much else."""
+    """An error of strict readers only, which refuse much else."""
     try:
         list(csv.reader(io.StringIO(row, newline=""), delimiter=delimiter, strict=True))
     except csv.Error as error:

@@ -1,4 +1,4 @@
-"""What settings may be: their type hints, ranges in them included, held against what a config or a checkpoint says.
+"""Settings are checked by their type hints, ranges included, whether a config or a checkpoint has the values.
 
 A setting is `name: Annotated[int, Range(least=1)] = 8`; a group of them is a dataclass of `Settings`, which is checked
 when it is made. All mistakes of a group are in one message.
@@ -13,10 +13,13 @@ from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import lru_cache
 from inspect import signature
 from numbers import Integral, Real
+from pathlib import Path, PurePath
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-_SHOWN, _FEW, _DEEPEST = 60, 5, 16
+from sspvs.errors import listed
+
+_SHOWN, _DEEPEST = 60, 16
 _REPR = reprlib.Repr()
 _REPR.maxstring = _REPR.maxother = _REPR.maxlong = _SHOWN
 _TYPES: Mapping[Any, tuple[str, type | tuple[type, ...]]] = {
@@ -24,6 +27,7 @@ _TYPES: Mapping[Any, tuple[str, type | tuple[type, ...]]] = {
     int: ("a whole number", Integral),
     float: ("a number", Real),
     str: ("a text", str),
+    Path: ("a path", PurePath),
     NoneType: ("null", NoneType),
 }
 """A hint -> what a message calls it, and the types of its values. True and False are no numbers."""
@@ -72,10 +76,10 @@ Positive = Annotated[float, Range(above=0)]
 
 @dataclass(frozen=True)
 class Settings:
-    """Base of a group of settings: frozen dataclasses whose hints are held against their values.
+    """Base of a group of settings: frozen dataclasses whose values are checked by their hints.
 
     Attributes:
-        group: What messages call it.
+        group: Its name in messages; may be empty.
     """
 
     group = "settings"
@@ -85,32 +89,20 @@ class Settings:
         refuse(self.group, mistakes(type(self), values) or self.conflicts())
 
     def conflicts(self) -> Collection[str]:
-        """What does not go together, of settings that are all right one by one."""
+        """Clauses about settings that are right one by one and do not go together."""
         return ()
 
 
 def refuse(where: str, wrong: Collection[str]) -> None:
-    """Say everything that is wrong, where anything is.
-
-    Args:
-        where: In front of it; may be empty.
-        wrong: What is.
-
-    Raises:
-        ValueError: Something is.
-    """
+    """Raise a `ValueError` with everything that is wrong, where anything is, after `where`."""
     if wrong:
         raise ValueError((f"{where}: " if where else "") + "; ".join(wrong))
 
 
 def check_arguments(function: Callable[..., Any], given: Mapping[str, Any]) -> None:
-    """Hold arguments against a function's hints; what it has no parameter for is not looked at.
-
-    Raises:
-        ValueError: With everything that is wrong.
-    """
+    """Check arguments by a function's hints; those that it has no parameter for are ignored."""
     hints = parameters(function)
-    refuse("", [said for name, hint in hints.items() if name in given for said in mistakes(hint, given[name], name)])
+    refuse("", [one for name, hint in hints.items() if name in given for one in mistakes(hint, given[name], name)])
 
 
 def parameters(function: Callable[..., Any]) -> Mapping[str, Any]:
@@ -135,7 +127,7 @@ def mistakes(hint: Any, value: Any, name: str = "", *, optional: Collection[str]
     """What is wrong with a value, as clauses; empty when nothing is.
 
     Args:
-        hint: What it must be. A dataclass's plain form is a mapping.
+        hint: Its type. A dataclass's plain form is a mapping.
         value: Of unknown origin.
         name: Of the setting; of nested ones with dots.
         optional: Dotted names that may be missing from mappings; None: every name that has a default may.
@@ -191,7 +183,11 @@ def _mistakes(hint: Any, value: Any, name: str, optional: Collection[str] | None
         yield from _plain_mistakes(hint, value, name)
     elif isinstance(hint, type) and is_dataclass(hint):
         if not isinstance(value, hint):
-            defaults = {f"{name}.{field.name}" if name else field.name for field in fields(hint) if _has_default(field)}
+            defaults = {
+                f"{name}.{field.name}" if name else field.name
+                for field in fields(hint)
+                if field.default is not MISSING or field.default_factory is not MISSING
+            }
             yield from group_mistakes(parameters(hint), value, name, defaults if optional is None else optional)
     elif hint is Any or hint == dict[str, Any]:
         yield from _json_mistakes(value, name, mapping=hint is not Any)
@@ -212,7 +208,7 @@ def _mistakes(hint: Any, value: Any, name: str, optional: Collection[str] | None
 
 
 def _plain_mistakes(hint: Any, value: Any, name: str) -> Iterator[str]:
-    """Of one number, text, true or false, or null."""
+    """Of one number, text, path, true or false, or null."""
     words, kinds = _TYPES[hint]
     if not isinstance(value, kinds) or (isinstance(value, bool) and hint is not bool):
         yield f"{name} must be {words}, got {shown(value)}"
@@ -241,9 +237,8 @@ def _json_mistakes(value: Any, name: str, *, mapping: bool = False, depth: int =
 def _unknown(hints: Mapping[str, Any], value: Mapping[Any, Any], name: str) -> Iterator[str]:
     unknown = sorted(shown(one) if not isinstance(one, str) else one[:_SHOWN] for one in value if one not in hints)
     if unknown:
-        more = f" and {len(unknown) - _FEW} more" if len(unknown) > _FEW else ""
         yield (
-            f"{name or 'settings'} has no {', '.join(unknown[:_FEW])}{more}; it has {', '.join(sorted(hints))}. "
+            f"{name or 'settings'} has no {listed(unknown, 5)}; it has {', '.join(sorted(hints))}. "
             "Was this written by another version?"
         )
 
@@ -253,7 +248,3 @@ def _finite(value: Any) -> bool:
         return math.isfinite(value)
     except OverflowError:  # a whole number beyond what a float holds
         return False
-
-
-def _has_default(field: Any) -> bool:
-    return field.default is not MISSING or field.default_factory is not MISSING

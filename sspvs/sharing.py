@@ -1,7 +1,7 @@
-"""How files of this machine are named in what others get to read: without absolute paths, and without users' names.
+"""Names of this machine's files in outputs that others read: without absolute paths, and without users' names.
 
 A file goes by its own name; by a path relative to what is written, where that helps to find it again; a checkpoint by
-the last parts of its place that tell it from others. A config that is kept names files relative to itself.
+the last parts of its path that distinguish it. A config that is kept names files relative to itself.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import getpass
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from typing import Any
 
@@ -18,7 +18,7 @@ HERE = "${config_dir}"
 
 _HOMES = ("home", "Users")
 _LEFT_OUT = {"pretrained", "checkpoints"}
-_TELLS_LITTLE = re.compile(r"(best|last|(version|fold|seed)[-_ ]?\d+)(\.ckpt)?")
+_GENERIC = re.compile(r"(best|last|(version|fold|seed)[-_ ]?\d+)(\.ckpt)?")
 _SECRET = re.compile(r"(.*[_-])?(api_?key|(auth|access|api|hf)_?token|password|secret|credentials?)", re.IGNORECASE)
 _BEHIND_A_NAME = re.compile(r"(googlenet:|open_clip:[^/]*/)([/~].*)")
 
@@ -56,11 +56,11 @@ def relative_path(path: Path, folder: Path, *, far: bool = False) -> str | None:
 
 
 def checkpoint_name(source: str | Path) -> str:
-    """What a checkpoint is called: the last part of its place that tells it from others, and what follows.
+    """The name of a checkpoint: the last part of its path that distinguishes it, and what follows.
 
     Example:
-        >>> checkpoint_name("nobody/has-this")
-        'nobody/has-this'
+        >>> checkpoint_name("someone/a-model")
+        'someone/a-model'
         >>> checkpoint_name("/home/anna/runs/tvsum/version_0/pretrained/best")
         'tvsum/version_0/best'
     """
@@ -73,22 +73,18 @@ def checkpoint_name(source: str | Path) -> str:
             break
         if part not in _LEFT_OUT:
             parts.insert(0, part)
-        if not _TELLS_LITTLE.fullmatch(part) and part not in _LEFT_OUT:
+        if not _GENERIC.fullmatch(part) and part not in _LEFT_OUT:
             break
     return "/".join(parts) or given.name
 
 
 def named(value: Any) -> Any:
     """Plain types, with `checkpoint_name` in the place of absolute paths, at any depth."""
-    if isinstance(value, Mapping):
-        return {name: named(inner) for name, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [named(inner) for inner in value]
-    return checkpoint_name(value) if isinstance(value, str) and _pure(value).is_absolute() else value
+    return _each_text(value, lambda text: checkpoint_name(text) if _pure(text).is_absolute() else text)
 
 
 def shareable(value: Any, folder: Path) -> Any:
-    """A config's content for others: files relative to the config (see `HERE`), and nobody's keys or passwords.
+    """A config's content for others: files relative to the config (see `HERE`), no keys, no passwords.
 
     Args:
         value: Plain types.
@@ -98,38 +94,41 @@ def shareable(value: Any, folder: Path) -> Any:
         The same, with absolute paths replaced: by `${config_dir}/...`, below the user's home by `~/...`, or by the
         file's name where neither hides whose machine it is. Keys and passwords are None.
     """
-    if isinstance(value, Mapping):
-        return {
-            name: None if _SECRET.fullmatch(str(name)) and isinstance(inner, str) else shareable(inner, folder)
-            for name, inner in value.items()
-        }
-    if isinstance(value, (list, tuple)):
-        return [shareable(inner, folder) for inner in value]
-    if not isinstance(value, str):
-        return value
-    if (key := os.environ.get("WANDB_API_KEY")) and key in value:
-        return None
-    if behind := _BEHIND_A_NAME.fullmatch(value):
-        return behind[1] + _shareable_path(behind[2], folder)
-    return _shareable_path(value, folder)
+    key = os.environ.get("WANDB_API_KEY")
+
+    def replaced(text: str) -> str | None:
+        if key and key in text:
+            return None
+        if behind := _BEHIND_A_NAME.fullmatch(text):
+            return behind[1] + _shareable_path(behind[2], folder)
+        return _shareable_path(text, folder)
+
+    return _each_text(value, replaced, secret=_SECRET)
 
 
 def located(value: Any, folder: Path) -> Any:
-    """A config's content on this machine: the inverse of `shareable`.
+    """A config's content on this machine, plain types: the inverse of `shareable`, for the config's folder."""
 
-    Args:
-        value: Plain types.
-        folder: Of the config.
-    """
+    def replaced(text: str) -> str:
+        if behind := re.fullmatch(rf"(.*?){re.escape(HERE)}(/.*)?", text):
+            return behind[1] + os.path.normpath(f"{folder.absolute()}{behind[2] or ''}")
+        return str(Path(text).expanduser()) if text.startswith("~/") else text
+
+    return _each_text(value, replaced)
+
+
+def _each_text(value: Any, replaced: Callable[[str], str | None], secret: re.Pattern[str] | None = None) -> Any:
+    """Plain types with each text replaced, at any depth; texts under a secret name are None."""
     if isinstance(value, Mapping):
-        return {name: located(inner, folder) for name, inner in value.items()}
+        return {
+            name: None
+            if secret is not None and isinstance(inner, str) and secret.fullmatch(str(name))
+            else _each_text(inner, replaced, secret)
+            for name, inner in value.items()
+        }
     if isinstance(value, (list, tuple)):
-        return [located(inner, folder) for inner in value]
-    if not isinstance(value, str):
-        return value
-    if behind := re.fullmatch(rf"(.*?){re.escape(HERE)}(/.*)?", value):
-        return behind[1] + os.path.normpath(f"{folder.absolute()}{behind[2] or ''}")
-    return str(Path(value).expanduser()) if value.startswith("~/") else value
+        return [_each_text(inner, replaced, secret) for inner in value]
+    return replaced(value) if isinstance(value, str) else value
 
 
 def _shareable_path(text: str, folder: Path) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from sspvs import atomic
+from sspvs import temporaries
 from sspvs.atomic import (
     OutputStream,
     atomic_file,
@@ -20,8 +20,6 @@ from sspvs.atomic import (
     atomic_h5,
     atomic_stream,
     made_folder,
-    sweep,
-    take_lock,
     temporary_folder,
     together,
     write_bytes,
@@ -29,6 +27,7 @@ from sspvs.atomic import (
     writing,
 )
 from sspvs.errors import OutputError
+from sspvs.temporaries import sweep, take_lock
 
 posix = pytest.mark.skipif(os.name != "posix", reason="locks of this kind, and kill -9, are POSIX")
 ROOT = Path(__file__).resolve().parents[1]
@@ -67,7 +66,7 @@ def killed_while_holding(folder: Path) -> None:
         sweep(folder)  # of another process, which lives
         assert names(folder) == held
         process.send_signal(signal.SIGKILL)
-    atomic._due.clear()  # the next sweep need not wait
+    temporaries._due.clear()  # the next sweep need not wait
 
 
 @posix
@@ -133,8 +132,8 @@ def test_an_h5_file_that_does_not_fit(tmp_path: Path, file_limit: int) -> None:
         out, err = process.communicate()
     assert process.returncode == 0
     assert err == ""
-    said, _, made = out.partition("|")
-    assert said.startswith(f"OutputError cannot write {tmp_path / 'd.h5'}: File too large; ")
+    message, _, made = out.partition("|")
+    assert message.startswith(f"OutputError cannot write {tmp_path / 'd.h5'}: File too large; ")
     assert int(made) < 400  # the rest is not computed for nothing: 977 bytes a group and more
     assert names(tmp_path) == ["d.h5"]
     assert (tmp_path / "d.h5").read_text() == "old"
@@ -256,7 +255,7 @@ def in_vain(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fails", "said"),
+    ("fails", "message"),
     [
         (full, "No space left on device; free some space"),
         (over_quota, "Disk quota exceeded; free some space"),
@@ -264,17 +263,17 @@ def in_vain(path: Path) -> None:
         (in_vain, "Input/output error; choose a folder that can be written to"),
     ],
 )
-def test_what_is_said_names_the_target(tmp_path: Path, fails: Callable[[Path], None], said: str) -> None:
+def test_messages_name_the_target(tmp_path: Path, fails: Callable[[Path], None], message: str) -> None:
     with pytest.raises(OutputError) as one, atomic_file(tmp_path / "out") as temporary:
         fails(temporary)
-    assert str(one.value).startswith(f"cannot write {tmp_path / 'out'}: {said}")
+    assert str(one.value).startswith(f"cannot write {tmp_path / 'out'}: {message}")
     with (
         pytest.raises(OutputError) as deep,
         atomic_folder(tmp_path / "out") as folder,
         atomic_file(folder / "in") as inner,
     ):
         fails(inner)
-    assert str(deep.value).startswith(f"cannot write {tmp_path / 'out' / 'in'}: {said}")
+    assert str(deep.value).startswith(f"cannot write {tmp_path / 'out' / 'in'}: {message}")
     assert names(tmp_path) == []
 
 

@@ -95,7 +95,7 @@ def test_debug_shows_the_traceback() -> None:
 
 
 @pytest.mark.parametrize("kind", [KeyError, TypeError, RecursionError, MemoryError, RuntimeError])
-def test_what_nobody_foresaw_is_one_line_with_the_file(
+def test_what_was_not_foreseen_is_one_line_with_the_file(
     kind: type[Exception], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(path: Path, *_: object, **__: object) -> None:
@@ -117,8 +117,8 @@ def test_the_traceback_of_another_process_is_no_part_of_the_line() -> None:
     try:
         raise DatasetError("/d.h5: no videos")
     except DatasetError:
-        told = f"Caught DatasetError in DataLoader worker process 0.\nOriginal {traceback.format_exc()}"
-    assert one_line(DatasetError(told)) == "/d.h5: no videos"
+        message = f"Caught DatasetError in DataLoader worker process 0.\nOriginal {traceback.format_exc()}"
+    assert one_line(DatasetError(message)) == "/d.h5: no videos"
     assert len(one_line(ValueError("x" * 100_000 + "end"))) < 1100
     assert one_line(ValueError("x" * 100_000 + "end")).endswith("xend")
 
@@ -135,8 +135,8 @@ def test_closed_and_full_streams_lose_no_file(tmp_path: Path) -> None:
         command = f"'{sys.executable}' -m sspvs data convert '{source}' --to custom --out '{out}' {how}"
         done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=120, check=False)
         assert (done.returncode, done.stdout) == (status, "")
-        said = "error: cannot write to standard output: No space left on device; files, if any, are complete\n"
-        assert done.stderr == (said if how == ">/dev/full" else "")
+        message = "error: cannot write to standard output: No space left on device; files, if any, are complete\n"
+        assert done.stderr == (message if how == ">/dev/full" else "")
         written.append(json.loads(out.read_text()))
     assert written == written[:1] * 4
     assert list(written[0]) == ["a"]

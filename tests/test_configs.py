@@ -14,12 +14,11 @@ import pytest
 import yaml
 
 from sspvs.cli import main
-from sspvs.crossval.plan import ReadConfig
 from sspvs.models.settings import SummarizerSettings
 from sspvs.tasks.pretrain import PretrainTask
 from sspvs.tasks.refine import RefineTask
 from sspvs.tasks.summarize import SummarizeTask
-from sspvs.training.command_line import TrainingCLI
+from sspvs.training.command_line import ReadConfig, TrainingCLI
 
 sys.path.insert(0, str(Path(__file__).parent / "data"))
 sys.path.insert(0, str(Path(__file__).parent / "tasks"))

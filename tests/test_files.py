@@ -46,7 +46,7 @@ from sspvs.table.text import TextFields
 from sspvs.tasks.checkpoint import read_kind, read_lightning_checkpoint, read_tensors
 from sspvs.tasks.official_checkpoint import read_official
 from sspvs.training.saving import read_checkpoint
-from sspvs.training.tasks import task_asked_for
+from sspvs.training.tasks import chosen_task
 from sspvs.video.reader import check_file
 from sspvs.weights.digest import check_digest
 from sspvs.world.captioned import CaptionedClips
@@ -138,7 +138,7 @@ READERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "an official checkpoint": ("x.ckpt", read_official),
     "a checkpoint folder": ("x.json", _checkpoint_folder),
     "a backbone's weights": ("x.pth", lambda path: check_digest(path, "0" * 64, "download it")),
-    "a config": ("x.yaml", lambda path: task_asked_for(["--config", str(path)])),
+    "a config": ("x.yaml", lambda path: chosen_task(["--config", str(path)])),
     "a video": ("x.mp4", check_file),
     "a conversion": ("x.h5", lambda path: convert(path, path.with_name("o.h5"), to="community")),
     "a conversion of a named kind": (
@@ -152,13 +152,13 @@ READERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
 def test_every_reader_names_what_stands_in_a_files_place(reader: str, tmp_path: Path) -> None:
     name, read = READERS[reader]
     path = tmp_path / name
-    for stand_in, (content, said) in STAND_INS.items():
+    for stand_in, (content, message) in STAND_INS.items():
         path.write_bytes(content)
         if not content and path.suffix == ".tfrecord":  # as many records as there are
             continue
         with pytest.raises((SspvsError, ValueError)) as caught:
             read(path)
-        expected = said.replace("the file is empty", "empty")
+        expected = message.replace("the file is empty", "empty")
         assert expected in str(caught.value), (stand_in, str(caught.value))
         assert name.rpartition(".")[0] in str(caught.value) or "config.json" in str(caught.value), stand_in
 
@@ -193,10 +193,10 @@ def test_no_reader_opens_what_is_no_regular_file(reader: str, tmp_path: Path) ->
 
 @pytest.mark.parametrize("suffix", ["h5", "npy", "npz", "json", "csv", "yaml", "mat", "tar", "tfrecord", "ckpt", "pth"])
 def test_inspect_names_it_whatever_its_ending(suffix: str, tmp_path: Path) -> None:
-    for content, said in STAND_INS.values():
+    for content, message in STAND_INS.values():
         (tmp_path / f"x.{suffix}").write_bytes(content)
         found = inspect_file(tmp_path / f"x.{suffix}")
-        assert said.partition(";")[0].replace("the file is empty", "an empty file") in found.what
+        assert message.partition(";")[0].replace("the file is empty", "an empty file") in found.what
         assert not found.usable
         assert found.advice
 
@@ -228,18 +228,18 @@ CUT: dict[str, tuple[str, Callable[[io.BytesIO], object], Callable[[Path], Any],
 
 @pytest.mark.parametrize("what", CUT)
 def test_an_unfinished_download_is_named_too(what: str, tmp_path: Path) -> None:
-    name, save, read, said = CUT[what]
+    name, save, read, message = CUT[what]
     content = _bytes(save)
     (tmp_path / name).write_bytes(content[: len(content) // 2])
     with pytest.raises(SspvsError) as caught:
         read(tmp_path / name)
-    assert said.format(half=len(content) // 2, whole=len(content)) in str(caught.value)
+    assert message.format(half=len(content) // 2, whole=len(content)) in str(caught.value)
 
 
 def test_one_line_and_status_2_at_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "page.mp4").write_bytes(STAND_INS["a page"][0])
     (tmp_path / "lfs.h5").write_bytes(STAND_INS["a pointer"][0])
-    for verb, said in (
+    for verb, message in (
         (["summarize", str(tmp_path / "page.mp4"), "--out", str(tmp_path / "o")], "a web page"),
         (["score", str(tmp_path / "lfs.h5"), "--out", str(tmp_path / "o.h5")], "a Git LFS pointer"),
     ):
@@ -247,13 +247,13 @@ def test_one_line_and_status_2_at_the_command_line(tmp_path: Path, capsys: pytes
         error = capsys.readouterr().err
         assert error.startswith("error: ")
         assert error.count("\n") == 1
-        assert said in error
+        assert message in error
 
 
 def test_the_cases_that_were_reported(shared_data: Path) -> None:
-    for name, said in (("lfs.h5", "a Git LFS pointer"), ("html.h5", "a web page")):
+    for name, message in (("lfs.h5", "a Git LFS pointer"), ("html.h5", "a web page")):
         for read in (read_dataset, read_features, read_scores, read_score_file):
-            with pytest.raises(SspvsError, match=f"{name}: .*{said}"):
+            with pytest.raises(SspvsError, match=f"{name}: .*{message}"):
                 read(shared_data / "cases" / "score_not_h5" / name)
 
 

@@ -12,8 +12,8 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "sspvs"
 
 _FLOORS = (
-    ("errors", "registry"),
-    ("parsing", "schema", "types"),
+    ("errors", "lazy", "registry"),
+    ("parsing", "schema", "temporaries", "types"),
     ("files",),
     ("atomic", "machine", "overwriting", "sharing", "weights"),
     ("video", "selection", "importance", "models", "losses"),

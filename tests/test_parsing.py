@@ -78,7 +78,7 @@ def _bomb(line: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         (_bomb("a{name}: &a{name} {{{inner}}}\n"), "line 7: aliases that stand for more than"),
         (_bomb("a{name}: &a{name} {{{inner}}}\n").replace("<<", "b"), "line 7: aliases that stand for more than"),
@@ -96,28 +96,28 @@ def _bomb(line: str) -> str:
     ],
     ids=lambda value: value[:24],
 )
-def test_yaml_beyond_the_bounds_is_refused_at_once(text: str, said: str) -> None:
+def test_yaml_beyond_the_bounds_is_refused_at_once(text: str, message: str) -> None:
     started = time.monotonic()
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         parse_yaml(text)
     assert time.monotonic() - started < 2
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("1" * (MOST_DIGITS + 1), "a whole number of 309 digits"),
         ("-" + "1" * 5000, "a whole number of 5001 digits"),
         ('{"a": 1,}', "line 1 column 9"),
     ],
 )
-def test_json_beyond_the_bounds_says_what_it_is(text: str, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_json_beyond_the_bounds_says_what_it_is(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         parse_json(text)
     assert float(parse_json("9" * MOST_DIGITS)) == float("9" * MOST_DIGITS)  # never overflows
 
 
-def test_a_name_twice_in_one_object_is_refused_where_asked() -> None:
+def test_a_name_twice_in_one_object_is_refused_with_once() -> None:
     assert parse_json('{"a": 1, "b": {"a": 2}, "a": 3}') == {"a": 3, "b": {"a": 2}}
     assert parse_json('[{"a": 1}, {"a": 2}]', once=True) == [{"a": 1}, {"a": 2}]
     with pytest.raises(ValueError, match="the name 'c' occurs twice"):
@@ -156,7 +156,7 @@ def test_rows_know_their_lines_and_records_what_is_missing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ('a,b\n1,2\n3,"4\n5,6\n', "line 3: a quote is never closed"),
         ('a,b\n"1,2\n' + "3,4\n" * 40_000, "line 2: a cell of more than 131072 characters; is a quote never closed"),
@@ -164,8 +164,8 @@ def test_rows_know_their_lines_and_records_what_is_missing() -> None:
     ],
     ids=["to the end", "through a long table", "a long cell"],
 )
-def test_a_quote_that_is_never_closed_swallows_no_rows(text: str, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_a_quote_that_is_never_closed_swallows_no_rows(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         list(table_rows(text))
 
 

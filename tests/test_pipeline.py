@@ -92,7 +92,7 @@ def test_a_title_takes_part(drawn: Path) -> None:
     ("package", "extra", "settings"),
     [(minilm, "text", {"title": "a sailing boat"}), (transnet, "transnet", {"segmenter": "transnet"})],
 )
-def test_a_missing_extra_is_told_before_the_video_is_opened(
+def test_a_missing_extra_is_reported_before_the_video_is_opened(
     package: ModuleType, extra: str, settings: dict, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(package, "PACKAGE", "no_such_package")
@@ -118,7 +118,7 @@ def test_a_checkpoint_by_its_path(drawn: Path, tmp_path: Path) -> None:
 
 
 def test_all_problems_are_reported_at_once() -> None:
-    with pytest.raises(ValueError, match=r"ratio.*scorer.*segmenter.*min_shot_seconds.*rate_hz"):
+    with pytest.raises(ValueError, match=r"ratio.*scorer.*min_shot_seconds.*segmenter.*rate_hz"):
         SummarySettings(ratio=2.0, scorer="x", segmenter="y", min_shot_seconds=-1.0, rate_hz=0.0)  # type: ignore[arg-type]
 
 
@@ -143,7 +143,7 @@ def test_a_failed_save_leaves_nothing(drawn: Path, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_windows_of_kts_are_told(drawn: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_windows_of_kts_are_reported(drawn: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sspvs.pipeline.summarizing.WINDOW_PICKS", 5)
     assert any("windows" in warning for warning in sspvs.summarize(drawn).warnings)
 

@@ -24,10 +24,10 @@ from tiny_summarizers import saved_summarizer
 
 from sspvs.cli import main
 from sspvs.crossval.folder import Chosen, FoldRecord
-from sspvs.crossval.plan import ReadConfig
 from sspvs.sharing import checkpoint_name, file_name, located, named, relative_path, shareable
 from sspvs.table import SourceStamp, read_features, write_features
 from sspvs.tasks.summarize import SummarizeTask
+from sspvs.training.command_line import ReadConfig
 
 sys.path.insert(0, str(Path(__file__).parent / "crossval"))
 sys.path.insert(0, str(Path(__file__).parent / "training"))
@@ -72,7 +72,7 @@ def _names(file: h5py.File) -> list[str]:
     return names
 
 
-def told(folder: Path, *words: str) -> list[str]:
+def naming(folder: Path, *words: str) -> list[str]:
     """Files below a folder that hold one of some words."""
     return [
         f"{path.relative_to(folder)}: {word}"
@@ -137,7 +137,7 @@ def test_no_file_says_where_it_was_made(home: Path) -> None:
         sspvs(f"export {checkpoint} --onnx {out}/{checkpoint.name}.onnx --card {out}/{checkpoint.name}.md")
     sspvs(f"demo --quick --out {out}/demo")
     (read / "pairs.csv").unlink()  # names the video by its absolute path, as the user wrote it
-    assert not told(home, *machine(home))
+    assert not naming(home, *machine(home))
 
 
 @pytest.mark.slow
@@ -164,7 +164,7 @@ def test_no_training_says_where_it_was_made(home: Path, monkeypatch: pytest.Monk
     config.unlink()  # names the dataset by its absolute path, as the user wrote it
     for log in home.rglob("wandb/*/logs/*"):  # W&B's own, of this machine; `wandb sync` leaves them where they are
         log.unlink()
-    assert not told(home, *machine(home), KEY)
+    assert not naming(home, *machine(home), KEY)
     for kept in (out / "tiny" / "version_0" / "config.yaml", out / "folds" / "config.yaml"):
         again = ReadConfig("fit", ["--config", str(kept)]).settings
         assert again.data.dataset == str(read / "drawn.h5")
@@ -172,7 +172,7 @@ def test_no_training_says_where_it_was_made(home: Path, monkeypatch: pytest.Monk
 
 
 def test_what_earlier_versions_wrote_is_read_and_its_paths_go_no_further(tmp_path: Path) -> None:
-    """Feature files said the absolute path; extraction still knows the video, and takes the path out."""
+    """Feature files had the absolute path; extraction still recognises the video, and takes the path out."""
     video = draw_video(tmp_path / USER / "one.mp4", [RED, BLUE])
     draw_video(tmp_path / USER / "two.mp4", [BLUE])
     out = tmp_path / "features.h5"
@@ -192,7 +192,7 @@ def test_what_earlier_versions_wrote_is_read_and_its_paths_go_no_further(tmp_pat
     sspvs(f"extract {video.parent} --out {out}")
     assert sorted(read_features(out)) == ["one", "two"]
     assert read_features(out)["one"].features.tobytes() == before
-    assert not told(tmp_path, USER)  # the videos' own bytes included
+    assert not naming(tmp_path, USER)  # the videos' own bytes included
 
 
 def test_a_summarizer_of_an_earlier_version_forgets_where_its_start_lay(tmp_path: Path) -> None:
@@ -211,7 +211,7 @@ def test_a_summarizer_of_an_earlier_version_forgets_where_its_start_lay(tmp_path
     assert found["initialised_from"]["source"] == "first/version_0/best"
     sspvs(f"export {folder} --onnx {tmp_path}/mine.onnx --card {tmp_path}/card.md --no-check")
     (folder / "config.json").unlink()
-    assert not told(tmp_path, USER)
+    assert not naming(tmp_path, USER)
     record = {**asdict(EMPTY_FOLD), "initialised_from": content["settings"]["initialised_from"]}
     (tmp_path / "fold.json").write_text(json.dumps(record))
     known = FoldRecord.read(tmp_path / "fold.json").initialised_from
@@ -230,7 +230,7 @@ def test_a_summarizer_of_an_earlier_version_forgets_where_its_start_lay(tmp_path
         ("/srv/films/v.mp4", "/srv/out", "../films/v.mp4", "../films/v.mp4"),
     ],
 )
-def test_a_way_that_names_nobody(path: str, folder: str, seen: str | None, far: str | None) -> None:
+def test_a_way_that_names_no_user(path: str, folder: str, seen: str | None, far: str | None) -> None:
     assert relative_path(Path(path), Path(folder)) == seen
     assert relative_path(Path(path), Path(folder), far=True) == far
 

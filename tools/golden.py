@@ -40,7 +40,7 @@ FORMATS = {
 """Kind -> what the name of its file ends with; folders have no ending."""
 TASKS = {"pretrain": "pretrain", "finetune": "summarize", "refine": "refine"}
 """Folder of configs -> the run's name."""
-VOLATILE = re.compile(r"^(crossval\.folds\[\d+\]\.)?seconds$|mtime_ns$")
+VOLATILE = re.compile(r"^(crossval\.folds\[\d+\]\.)?seconds$|mtime_ns$|source[._]place$")
 """Entries of JSON and attributes that no two runs have in common."""
 MOST_TEXT = 20_000
 """Texts up to this length stand whole."""

@@ -4,7 +4,7 @@
     tvsum     the official ydata-tvsum50.mat (MATLAB v7.3), and its .tsv
     custom    one's own: intervals in seconds, or one score per second, as JSON or CSV
 
-Each reader gives an `AnnotationSet`; `sspvs.data.building` makes a dataset file of it.
+Each reader gives an `AnnotationSet`; `dataset.py` makes a dataset file of it.
 """
 
 from sspvs.annotations.custom import read_custom

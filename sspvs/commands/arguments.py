@@ -25,7 +25,7 @@ _UNITS = re.compile(
 
 
 class VerbParser(argparse.ArgumentParser):
-    """Reads what follows a verb: mistakes are one line, with what was probably meant, and paths are local ones.
+    """Parser of a verb's arguments: mistakes are one line, with the nearest known option, and paths are local ones.
 
     Every argument of `type=Path` refuses addresses.
     """
@@ -41,11 +41,7 @@ class VerbParser(argparse.ArgumentParser):
         return super().parse_known_args(self._words, namespace)
 
     def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
-        """Parse; an unknown option is named with the one that is nearest to it.
-
-        Raises:
-            ValueError: For every mistake.
-        """
+        """Parse; an unknown option is named with the one that is nearest to it."""
         parsed, rest = self.parse_known_args(args, namespace)
         for word in rest:
             if _is_option(word):
@@ -117,7 +113,7 @@ def share(text: str) -> float:
 
 
 def add_manner_arguments(parser: argparse.ArgumentParser) -> None:
-    """How much a verb says; all have them."""
+    """Options that all verbs have: how much they print."""
     parser.add_argument(QUIET, action="store_true", help="no progress; print results, warnings and errors only")
     parser.add_argument(VERBOSE, action="store_true", help="show the log")
     parser.add_argument(DEBUG, action="store_true", help="show the traceback of an error, and the whole log")
@@ -130,7 +126,7 @@ def add_videos_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def search(args: argparse.Namespace) -> FoundVideos:
-    """Find the videos that were given, and say where nothing was searched."""
+    """Find the videos of `add_videos_arguments`; print what was not searched."""
     from sspvs.video.files import find_videos, sub_folders
 
     found = find_videos(args.videos, recursive=args.recursive, out=args.out)
@@ -146,8 +142,8 @@ def check_outputs(args: argparse.Namespace, **kinds: Kind | tuple[Kind, ...]) ->
     """Refuse outputs that would replace an input, or a file that is not ours, before any work is done.
 
     Args:
-        args: Whatever names a file that exists, and is no output, counts as an input: `PATH` or `NAME=PATH`.
-        **kinds: What is written, by the name of the argument that says where; one that was not given is left out.
+        args: Every argument that names a file that exists, and is no output, is an input: `PATH` or `NAME=PATH`.
+        **kinds: What is written, by the name of the argument with its path; an argument that is None is left out.
 
     Raises:
         OutputError: As `check_output`.

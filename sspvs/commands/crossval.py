@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ from sspvs.commands.arguments import VerbParser, add_manner_arguments, check_out
 from sspvs.commands.evaluate import PROTOCOL_NAMES, published_beside, table_text
 from sspvs.errors import UnknownOptionError
 from sspvs.overwriting import EVALUATION_PAGE
-from sspvs.training.signals import StoppedBySignalError, ending_on_signals, interruptible_imports
+from sspvs.training.signals import exit_status, interruptible_imports
 
 if TYPE_CHECKING:
     from sspvs.crossval import CrossValidation
@@ -20,13 +19,13 @@ if TYPE_CHECKING:
 DESCRIPTION = (
     "Train and test every fold of a config's split (`task: summarize`, such as configs/finetune/tvsum.yaml, or `task: "
     "refine`, such as configs/refine/tvsum.yaml) under several seeds, and compare with contrastive importance, random "
-    "scores and people. Everything that comes out lies in --out, result.json among it; the same command goes on where "
-    "it was interrupted, by whatever. Any --model.*, --data.* or --trainer.* of `sspvs fit` may follow."
+    "scores and people. Everything is written into --out, result.json among it; the same command goes on where "
+    "it was interrupted, by whatever. Any --model.*, --data.*, --trainer.* or --import of `sspvs fit` may follow."
 )
 
 
 def parser() -> argparse.ArgumentParser:
-    """The options of its own; what it does not know is for the folds."""
+    """Its own options; all others are for the folds."""
     out = VerbParser(prog="sspvs crossval", description=DESCRIPTION, allow_abbrev=False)
     out.add_argument(
         "-c",
@@ -66,59 +65,42 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run_verb(verb: str, arguments: Sequence[str]) -> int:  # noqa: ARG001
-    """Run it; 0 when all folds are finished, 143 or 129 when SIGTERM or SIGHUP stopped it.
-
-    Raises:
-        ValueError: For mistakes in arguments and configs, and what Lightning refuses.
-        KeyboardInterrupt: It was interrupted from the keyboard.
-    """
+    """Run it with the arguments that follow it; 0 when all folds are finished, else see `exit_status`."""
+    own = parser()
     try:
-        own = parser()
         args, overrides = own.parse_known_args(list(arguments))
     except SystemExit as ended:  # --help
         return int(ended.code or 0)
     check_outputs(args, report=EVALUATION_PAGE)
     try:
-        with ending_on_signals():
-            result = _run(args, overrides)
+        return exit_status(
+            lambda: _run(args, overrides), stopped="finished folds are kept: the same command makes the rest"
+        )
     except UnknownOptionError as error:  # of the folds, or of this verb
         raise UnknownOptionError(error.option, (*error.known, *own._option_string_actions), own.prog) from error
-    except StoppedBySignalError as stopped:
-        sys.stderr.write(f"stopped by {stopped.name}; finished folds are kept: the same command makes the rest\n")
-        return stopped.status
-    except SystemExit as ended:  # --print_config ends so
-        return int(ended.code or 0)
-    if result is not None:
-        _show(result, args)
-    return 0
 
 
-def _run(args: argparse.Namespace, overrides: Sequence[str]) -> CrossValidation | None:
-    """The table; None on the processes that train along with the first one."""
+def _run(args: argparse.Namespace, overrides: Sequence[str]) -> None:
     with interruptible_imports():
-        from lightning_fabric.utilities.exceptions import MisconfigurationException
-
         from sspvs.crossval.running import cross_validate, is_first_process
-    try:
-        result = cross_validate(
-            args.config,
-            args.out,
-            overrides=overrides,
-            seeds=args.seeds,
-            checkpoint_rule=args.checkpoint_rule,
-            jobs=args.jobs,
-            devices=_numbers(args.devices),
-            protocol=args.protocol,
-            rule=args.rule,
-            keep=args.keep,
-            name=args.name,
-            wandb=args.wandb,
-            wandb_project=args.wandb_project,
-            progress=not args.quiet,
-        )
-    except (MisconfigurationException, ModuleNotFoundError) as error:  # of settings, and of an accelerator's package
-        raise ValueError(str(error)) from error
-    return result if is_first_process() else None
+    result = cross_validate(
+        args.config,
+        args.out,
+        overrides=overrides,
+        seeds=args.seeds,
+        checkpoint_rule=args.checkpoint_rule,
+        jobs=args.jobs,
+        devices=_numbers(args.devices),
+        protocol=args.protocol,
+        rule=args.rule,
+        keep=args.keep,
+        name=args.name,
+        wandb=args.wandb,
+        wandb_project=args.wandb_project,
+        progress=not args.quiet,
+    )
+    if is_first_process():
+        _show(result, args)
 
 
 def _show(result: CrossValidation, args: argparse.Namespace) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sspvs.commands.arguments import share
-from sspvs.training.signals import StoppedBySignalError, ending_on_signals, interruptible_imports
+from sspvs.training.signals import exit_status, interruptible_imports
 
 if TYPE_CHECKING:
     from sspvs.demo import WholeDemo
@@ -35,25 +35,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Make the demo and point at what came out.
-
-    Returns:
-        0 when all went well, 143 or 129 when SIGTERM or SIGHUP stopped it.
-
-    Raises:
-        ValueError: The ratio is out of range.
-        KeyboardInterrupt: It was interrupted from the keyboard.
-    """
+    """Make the demo and print where to look; see `exit_status`."""
     from sspvs.demo.folder import DemoFolder
     from sspvs.pipeline import SummarySettings
 
     SummarySettings(ratio=args.ratio)
     DemoFolder(args.out).check(whole=not args.quick)
-    return _run_short(args) if args.quick else _run_whole(args)
+    if not args.quick:
+        return exit_status(
+            lambda: _run_whole(args), stopped="what is finished is kept: the same command makes the rest"
+        )
+    _run_short(args)
+    return 0
 
 
-def _run_short(args: argparse.Namespace) -> int:
-    from sspvs.demo.whole import run_short
+def _run_short(args: argparse.Namespace) -> None:
+    from sspvs.demo.films import run_short
     from sspvs.world.film import SCENES
 
     seconds = sum(scene.seconds for scene in SCENES)
@@ -64,30 +61,23 @@ def _run_short(args: argparse.Namespace) -> int:
     print(f"  {args.out / 'report.html'}   in a browser: the summary, the curve, why")
     print(f"  {args.out / 'summary.mp4'}   the summary itself, with its sound")
     print("then: sspvs summarize YOUR_VIDEO.mp4 --out summary/, or sspvs demo: with training")
-    return 0
 
 
-def _run_whole(args: argparse.Namespace) -> int:
+def _run_whole(args: argparse.Namespace) -> None:
     with interruptible_imports():
         from sspvs.demo import DemoSettings, run_whole
 
-    try:
-        with ending_on_signals():
-            demo = run_whole(DemoSettings(args.out, args.ratio), tell=_tell, progress=True)
-    except StoppedBySignalError as stopped:
-        _tell(f"stopped by {stopped.name}; what is finished is kept: the same command makes the rest")
-        return stopped.status
+    demo = run_whole(DemoSettings(args.out, args.ratio), show=lambda line: print(line, flush=True), progress=True)
     print(f"\n{demo.table}")
     _print_index(demo)
-    return 0
 
 
 def _print_index(demo: WholeDemo) -> None:
-    from sspvs.demo.whole import TEXT, seconds_named
+    from sspvs.demo.films import TEXT, seconds_named
 
     folder, trained, contrastive = demo.folder, demo.trained, demo.contrastive
     seconds = trained.timeline.end_seconds
-    print(f"The video of {seconds:.1f} s is called '{TEXT.title}', which the trained model was told;")
+    print(f"The video of {seconds:.1f} s is called '{TEXT.title}', which the trained model reads;")
     print(f"{seconds_named([(0.0, seconds)]):.1f} s of it show what the title names. Of the summaries,")
     for name, summary in (("trained", trained), ("contrastive", contrastive)):
         kept, named = summary.selected_seconds, seconds_named(summary.segment_seconds)
@@ -96,7 +86,7 @@ def _print_index(demo: WholeDemo) -> None:
     for path, what in (
         (folder.report, "in a browser: the trained model's summary, its stages, why"),
         (folder.contrastive_report, "the same video without training"),
-        (folder.comparison("html"), "the table, video by video; comparison.txt and .json say it too"),
+        (folder.comparison("html"), "the table, video by video; comparison.txt and .json have it too"),
         (folder.out / "summary.mp4", "the summary itself, with its sound; demo.mp4 is the whole video"),
         (folder.training, "clips, world, checkpoints: used when the demo runs again, or delete it"),
     ):
@@ -111,7 +101,3 @@ def _print_shots(summary: VideoSummary) -> None:
     ):
         times = f"{summary.timeline.seconds_of(start):5.1f} - {summary.timeline.seconds_of(end):5.1f}"
         print(f"{number:>6}  {times:<15}{score:>6.2f}  {'kept' if selected else ''}".rstrip())
-
-
-def _tell(line: str) -> None:
-    print(line, flush=True)

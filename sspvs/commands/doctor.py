@@ -8,7 +8,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
-DESCRIPTION = "Say what is installed, which decoders and weights are there, and what to do about the rest."
+DESCRIPTION = "Report what is installed, which decoders and weights are there, and what to do about the rest."
 
 PACKAGES = (
     "sspvs", "torch", "torchvision", "timm", "open_clip_torch", "onnx", "onnxruntime", "av", "decord", "h5py",

@@ -1,4 +1,4 @@
-"""How far a fold is: a bar where somebody watches, a line where it is done."""
+"""One fold under one seed: train, choose the weights, score the tested videos; a bar meanwhile, a line when done."""
 
 from __future__ import annotations
 
@@ -17,35 +17,26 @@ from pytorch_lightning.loggers import CSVLogger
 
 from sspvs.benchmark.result_file import versions
 from sspvs.crossval.folder import METRICS, PRETRAINED, RECORD, SCORES, WANDB, Chosen, CrossvalFolder, FoldRecord
-from sspvs.crossval.plan import CrossvalSettings
+from sspvs.crossval.plan import PACKAGES, CrossvalSettings
 from sspvs.data.summarization.fold_data import FoldDataModule
 from sspvs.errors import CheckpointError, TrainingDivergedError
 from sspvs.tasks.checkpoint import WEIGHTS
 from sspvs.tasks.judged_task import JudgedTask
 from sspvs.training.command_line import TrainingCLI
 from sspvs.training.predictions import WriteScores
-from sspvs.training.run import DrawByStep
+from sspvs.training.saving import DrawByStep
 from sspvs.weights.digest import file_digest
 
 
 class FoldProgress(Callback):
-    """Counts validations, and shows a bar of epochs on a terminal.
-
-    Args:
-        title: Which fold it is.
-        monitor: A figure that stands beside the bar.
-        shown: Whether to show a bar at all.
-
-    Attributes:
-        validations: How many there were.
-    """
+    """Counts validations, and shows a bar of epochs on a terminal, with the figure `monitor` beside it."""
 
     def __init__(self, title: str, monitor: str, *, shown: bool) -> None:
         self.title, self.monitor, self.shown = title, monitor, shown
         self.validations = 0
         self._bar: Any = None
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+    def on_train_start(self, trainer: pl.Trainer, *_: Any) -> None:
         """Open the bar; never where stderr is no terminal."""
         from tqdm import tqdm
 
@@ -53,7 +44,7 @@ class FoldProgress(Callback):
         disabled = None if self.shown and trainer.is_global_zero else True
         self._bar = tqdm(total=total, desc=self.title, unit="epoch", disable=disabled, leave=False)
 
-    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+    def on_validation_end(self, trainer: pl.Trainer, *_: Any) -> None:
         """Show the newest figure."""
         if trainer.sanity_checking:
             return
@@ -62,33 +53,24 @@ class FoldProgress(Callback):
         if self._bar is not None and figure is not None:
             self._bar.set_postfix_str(f"{self.monitor} {float(figure):.3f}", refresh=False)
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+    def on_train_epoch_end(self, *_: Any) -> None:
         """One more."""
         if self._bar is not None:
             self._bar.update()
 
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+    def on_train_end(self, *_: Any) -> None:
         """Close the bar."""
-        self._close()
-
-    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:  # noqa: ARG002
-        """Close the bar."""
-        self._close()
-
-    def _close(self) -> None:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
 
+    def on_exception(self, *_: Any) -> None:
+        """Likewise."""
+        self.on_train_end()
 
-def tell(record: FoldRecord, done: int, total: int) -> None:
-    """One line on stderr for a fold that is finished.
 
-    Args:
-        record: Of the fold.
-        done: Finished folds of all seeds, this one included.
-        total: All of them.
-    """
+def report(record: FoldRecord, done: int, total: int) -> None:
+    """One line on stderr for a fold that is finished, as one of `total`."""
     tau = record.figures.get("kendall_tau")
     figure = "tau undefined" if tau is None else f"tau {tau:.4f}"
     sys.stderr.write(
@@ -98,13 +80,9 @@ def tell(record: FoldRecord, done: int, total: int) -> None:
     sys.stderr.flush()
 
 
-PACKAGES = ("torch", "pytorch-lightning", "transformers")
-"""That have a part in what is trained."""
-
-
 @dataclass(frozen=True)
 class FoldJob:
-    """Which fold is to be made, and how.
+    """A fold to make.
 
     Attributes:
         settings: Of the cross-validation.
@@ -124,14 +102,9 @@ class FoldJob:
 
 
 def run_fold(job: FoldJob, before: FoldDataModule[Any] | None = None) -> tuple[FoldRecord | None, FoldDataModule[Any]]:
-    """Make a fold and put it into its place.
+    """Make a fold and put it into its place; `before` is the data of another fold, which has read much of the same.
 
-    Args:
-        job: Which.
-        before: Data of another fold of the same cross-validation, which has read much of the same.
-
-    Returns:
-        Its record, None on all processes but the first where several train together; and its data, for the next fold.
+    Returns its record (None on all processes but the first, where several train together) and its data, for the next.
     """
     folder = CrossvalFolder(job.settings.out)
     work = folder.work(job.seed, job.fold)
@@ -153,16 +126,26 @@ def run_fold(job: FoldJob, before: FoldDataModule[Any] | None = None) -> tuple[F
     return record, run.datamodule
 
 
+class LastWeights(Checkpoint):
+    """Writes the weights that training ends with; `epoch` is the last one, from 0."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.epoch = 0
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        """Lightning counts on before the end."""
+        self.epoch = trainer.current_epoch
+
+    def on_train_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        """Save, on every process."""
+        trainer.save_checkpoint(self.path, weights_only=True)
+
+
 class FoldRun(TrainingCLI):
     """A training that is made for its tested videos' scores: no restarts, no samples, the chosen weights alone.
 
-    Args:
-        job: Which fold.
-        work: Folder for its files; `made` in it is what is kept.
-        before: Data of another fold, which has read much of the same.
-
-    Attributes:
-        record: What is kept of the fold; None on all processes but the first.
+    Files go to the folder `work`; `made` in it is what is kept.
     """
 
     datamodule: FoldDataModule[Any]
@@ -210,7 +193,7 @@ class FoldRun(TrainingCLI):
 
     def _train_and_score(self) -> None:
         self.trainer.fit(self.model, datamodule=self.datamodule)
-        self.log_dir = self.trainer.log_dir  # agreed upon by all processes: all must ask
+        self.log_dir = self.trainer.log_dir  # a collective, which every process must call
         path = self.work / "weights" / "last.ckpt" if self.best is None else self.best.best_model_path
         if self.best is not None and not path:
             raise ValueError(
@@ -222,7 +205,7 @@ class FoldRun(TrainingCLI):
             self.record = self._recorded(Path(path))
 
     def _recorded(self, weights: Path) -> FoldRecord:
-        """What there is to say of the fold, after prediction."""
+        """The record of the fold, after prediction."""
         videos = self.datamodule.fold_videos
         scores = self.writer.scores
         if set(scores) != set(videos.test):
@@ -230,7 +213,6 @@ class FoldRun(TrainingCLI):
                 f"fold {self.job.fold}: expected scores of {len(videos.test)} tested videos, got {len(scores)}"
             )
         figures = self.datamodule.judge(scores)
-        fingerprint = self.model.feature_fingerprint
         return FoldRecord(
             seed=self.job.seed,
             fold=self.job.fold,
@@ -243,7 +225,7 @@ class FoldRun(TrainingCLI):
             seconds=round(time.perf_counter() - self.started, 3),
             device=_device(self.trainer),
             initialised_from=getattr(self.model, "initialised_from", None),
-            feature_fingerprint=fingerprint,
+            feature_fingerprint=self.model.feature_fingerprint,
             versions=versions(*PACKAGES),
             variants=self.writer.variants,
         )
@@ -264,31 +246,8 @@ class FoldRun(TrainingCLI):
         return Chosen(rule, epoch, step, why, monitor, known)
 
 
-class LastWeights(Checkpoint):
-    """Writes the weights that training ends with.
-
-    Args:
-        path: The file.
-
-    Attributes:
-        epoch: Which epoch was the last, from 0.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.epoch = 0
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
-        """Lightning counts on before the end."""
-        self.epoch = trainer.current_epoch
-
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
-        """All processes must save."""
-        trainer.save_checkpoint(self.path, weights_only=True)
-
-
 def _finish_wandb() -> None:
-    """A run a fold; what is missing is told where it is first needed."""
+    """End the fold's run; a missing package is reported where it is first needed."""
     with suppress(ModuleNotFoundError):
         import wandb
 

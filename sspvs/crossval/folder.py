@@ -1,4 +1,4 @@
-"""What is kept of a finished fold beside its scores: `fold.json`."""
+"""The folder of a cross-validation: finished folds, whole or not there, each with its record; one process at a time."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ from typing import Any
 
 import yaml
 
-from sspvs.atomic import made_folder, take_lock, write_text, writing
-from sspvs.errors import DatasetError, OutputError, first_line
+from sspvs.atomic import made_folder, write_text, writing
+from sspvs.errors import DatasetError, OutputError, first_line, listed
 from sspvs.files import read_json, read_yaml
 from sspvs.parsing import parse_yaml
 from sspvs.schema import mistakes
 from sspvs.sharing import named, shareable
 from sspvs.tasks.loading import Origin
+from sspvs.temporaries import take_lock
 from sspvs.training.predictions import variant_path
 
-_LISTED = 3
+SETTINGS, CONFIG, RESULT = "settings.json", "config.yaml", "result.json"
+SCORES, RECORD, METRICS, PRETRAINED, WANDB = "scores.h5", "fold.json", "metrics.csv", "pretrained", "wandb"
+_WORK, _LOCK = ".work", ".lock"
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Chosen:
         step: Optimiser steps until then.
         why: In a sentence.
         monitor: The figure that chose; None under `last`.
-        value: What it was; None when undefined.
+        value: Its value; None when undefined.
     """
 
     rule: str
@@ -63,7 +66,7 @@ class FoldRecord:
         initialised_from: What it started from; None: from nothing.
         feature_fingerprint: What made the features; None when unknown.
         versions: Package -> version.
-        variants: Other scores of the same videos that lie beside: of refined features, combinations of terms.
+        variants: Other scores of the same videos, beside these: of refined features, combinations of terms.
         weights_sha256: Of the file with the tested weights, where they are kept.
     """
 
@@ -84,26 +87,18 @@ class FoldRecord:
     weights_sha256: str | None = None
 
     def write(self, path: Path) -> None:
-        """Write it as JSON.
-
-        Raises:
-            OutputError: The file cannot be written.
-        """
+        """Write it as JSON."""
         write_text(path, json.dumps(asdict(self), indent=2, allow_nan=False) + "\n")
 
     @classmethod
     def read(cls, path: Path) -> FoldRecord:
-        """Read what `write` wrote.
-
-        Raises:
-            DatasetError: It is no such file.
-        """
+        """Read what `write` wrote."""
         try:
             content = read_json(path)
             content = {"variants": (), "weights_sha256": None, **content}  # records of older versions have none
             origin = content["initialised_from"]
             if wrong := [*mistakes(cls, content), *(mistakes(Origin, origin) if origin else ())]:
-                raise ValueError("; ".join(wrong[:_LISTED]))
+                raise ValueError("; ".join(wrong[:3]))
             known = {one.name: content[one.name] for one in fields(cls)}
             known |= {name: tuple(known[name]) for name in ("val", "test", "variants")}
             known["initialised_from"] = named(known["initialised_from"])  # earlier versions kept the absolute path
@@ -115,24 +110,14 @@ class FoldRecord:
             ) from error
 
 
-SETTINGS, CONFIG, RESULT = "settings.json", "config.yaml", "result.json"
-SCORES, RECORD, METRICS, PRETRAINED, WANDB = "scores.h5", "fold.json", "metrics.csv", "pretrained", "wandb"
-_WORK, _LOCK = ".work", ".lock"
-_SHOWN = 6
-
-
 class CrossvalFolder:
-    """The folder of one experiment.
-
-    Args:
-        path: Where it is, or shall be.
-    """
+    """The folder of one experiment; it need not exist."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def fold(self, seed: int, fold: int) -> Path:
-        """Where a finished fold lies."""
+        """Where a finished fold is."""
         return self.path / f"seed_{seed}" / f"fold_{fold}"
 
     def work(self, seed: int, fold: int) -> Path:
@@ -140,11 +125,7 @@ class CrossvalFolder:
         return self.path / _WORK / f"seed_{seed}_fold_{fold}"
 
     def is_finished(self, seed: int, fold: int) -> bool:
-        """Whether a fold is there, whole.
-
-        Raises:
-            DatasetError: Its record cannot be read.
-        """
+        """Whether a fold is there, whole."""
         place = self.fold(seed, fold)
         if not all((place / name).is_file() for name in (RECORD, SCORES)):
             return False
@@ -152,21 +133,12 @@ class CrossvalFolder:
         return all(variant_path(place / SCORES, variant).is_file() for variant in variants)
 
     def record(self, seed: int, fold: int) -> FoldRecord:
-        """What is kept of a finished fold.
-
-        Raises:
-            DatasetError: It cannot be read.
-        """
+        """What is kept of a finished fold."""
         return FoldRecord.read(self.fold(seed, fold) / RECORD)
 
     @contextmanager
     def claimed(self) -> Iterator[None]:
-        """Nobody else works in the folder meanwhile; the claim ends with the process, however that ends.
-
-        Raises:
-            OutputError: Somebody does, it cannot be written to, or has files of these names that are not of an
-                experiment.
-        """
+        """Lock the folder for this process; the claim ends with the process, however that ends."""
         self._refuse_foreign()
         with made_folder(self.path):
             with writing(self.path):
@@ -201,26 +173,20 @@ class CrossvalFolder:
             )
 
     def identify(self, identity: Mapping[str, Any], config: str) -> dict[str, Any]:
-        """Say of which experiment the folder is, or see that it is of this one; without finished folds it is of none.
+        """Mark the folder as of this experiment, or check that it is; without finished folds it is of none.
 
-        Args:
-            identity: What makes the figures what they are, plain types.
-            config: The whole config, as YAML.
-
-        Returns:
-            The config that the folder was started with, as it is kept (`sspvs.sharing.shareable`): it may differ in
-            what does not change the figures.
-
-        Raises:
-            ValueError: It is of another one.
-            OutputError: It cannot be written to.
+        Returns the config that the folder was started with, as `sspvs.sharing.shareable` keeps it: it may differ from
+        `config` in what does not change the figures.
         """
         path, wanted = self.path / SETTINGS, json.dumps(identity, indent=2, sort_keys=True) + "\n"
         if path.is_file() and any(self.path.glob("seed_*/fold_*")):
             if differing := _differing(path, identity):
-                raise ValueError(f"{self.path} was made with other settings: {differing}; {_WAYS}")
+                raise ValueError(
+                    f"{self.path} was made with other settings: {differing}; choose another --out, or repeat the "
+                    "command with the settings it was started with"
+                )
         else:
-            write_text(path, wanted)  # first: it says that the rest is ours, should the process be killed in between
+            write_text(path, wanted)  # first: it marks the rest as ours, should the process be killed in between
             kept = shareable(parse_yaml(config), self.path)
             write_text(self.path / CONFIG, yaml.safe_dump(kept, sort_keys=False, allow_unicode=True))
         started = self.path / CONFIG
@@ -233,28 +199,16 @@ class CrossvalFolder:
         shutil.rmtree(self.path / _WORK, ignore_errors=True)
 
     def commit(self, seed: int, fold: int, made: Path) -> None:
-        """Give a whole fold its place.
-
-        Args:
-            seed: Which seed.
-            fold: Which fold.
-            made: The folder with all its files, on the same file system.
-
-        Raises:
-            OutputError: It cannot be moved there.
-        """
+        """Move a whole fold, the folder `made` on the same file system, to its place."""
         target = self.fold(seed, fold)
         try:
             target.parent.mkdir(exist_ok=True)
-            if target.exists():  # somebody deleted a file of it
+            if target.exists():  # a file of it was deleted
                 shutil.rmtree(target)
             made.rename(target)
         except OSError as error:
             raise OutputError(f"cannot write {target}: {error.strerror or error}") from error
         shutil.rmtree(self.work(seed, fold), ignore_errors=True)
-
-
-_WAYS = "choose another --out, or repeat the command with the settings it was started with"
 
 
 def _differing(found: Path, identity: Mapping[str, Any]) -> str:
@@ -265,8 +219,7 @@ def _differing(found: Path, identity: Mapping[str, Any]) -> str:
         return "its settings.json cannot be read"
     now = _flat(identity)
     names = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
-    told = [f"{name} {before.get(name)} (now {now.get(name)})" for name in names[:_SHOWN]]
-    return ", ".join(told) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+    return listed((f"{name} {before.get(name)} (now {now.get(name)})" for name in names), most=6)
 
 
 def _flat(values: Any, prefix: str = "") -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a cross-validation is asked for."""
+"""The config of a cross-validation, read once: its folds, its tested videos, and what identifies the experiment."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from jsonargparse import ArgumentParser, Namespace
 
@@ -18,96 +18,32 @@ from sspvs.benchmark.rows import refined_row
 from sspvs.data.refinement.finding import feature_files
 from sspvs.data.summarization.fold_data import FoldDataModule, as_paths
 from sspvs.parsing import parse_yaml
+from sspvs.schema import Range, Settings
 from sspvs.sharing import file_name
-from sspvs.training.command_line import TrainingCLI
-from sspvs.training.tasks import TASKS, TrainingTask, task_asked_for, task_named
+from sspvs.training.command_line import ReadConfig
+from sspvs.training.run import WandbMode
+from sspvs.training.tasks import TASKS, TrainingTask, chosen_task, task_named
 
 Rule = Literal["val", "last", "best-test"]
 Keep = Literal["none", "chosen"]
-Wandb = Literal["off", "offline", "online"]
 
 VALIDATE_ON = {"val": "held-out", "last": "nothing", "best-test": "test"}
 """Rule -> `data.validate_on`: the videos that choose the weights."""
+PACKAGES = ("torch", "pytorch-lightning", "transformers")
+"""Packages that have a part in what is trained; their versions are kept."""
 _OURS = {
     "--data.fold": "all folds are gone through",
-    "--data.validate_on": "--checkpoint-rule says so",
-    "--data.seed": "--seeds says so",
-    "--seed_everything": "--seeds says so",
+    "--data.validate_on": "--checkpoint-rule sets it",
+    "--data.seed": "--seeds sets it",
+    "--seed_everything": "--seeds sets it",
     "--ckpt_path": "every fold starts from nothing, or from --model.pretrained",
-    "--run.root": "--out says so",
+    "--run.root": "--out sets it",
     "--wandb_group": "it is the name of --out",
     "--wandb_name": "it is the fold's",
     "--trainer.fast_dev_run": "nothing comes out of it that one could test",
     "--trainer.enable_checkpointing": "the chosen weights are needed",
 }
-
-
-@dataclass(frozen=True)
-class CrossvalSettings:
-    """All folds of a config's split, under several seeds.
-
-    Attributes:
-        configs: Config files of `task: summarize` or `task: refine`; later ones come on top.
-        out: Folder of everything that comes out; the same again goes on where it stopped.
-        overrides: Words as on the command line of `sspvs fit`, such as `("--model.optim.lr", "1e-4")`.
-        seeds: Of weights, order, crops and dropout. Folds and held-out videos are drawn by `data.split_seed`.
-        rule: What chooses the weights of a fold. `val`: the best epoch on videos held out of training. `last`: the
-            last epoch, nothing is held out. `best-test`: the best epoch on the tested videos, to compare with published
-            figures that were made so; they stand in a column of their own.
-        jobs: Processes, each with folds of its own.
-        devices: GPUs that the processes share in turn; empty: what `trainer.devices` says.
-        keep: Whose weights are kept as checkpoint folders: `chosen`, those of the first seed; or `none`.
-        wandb: W&B off, offline or online: a run a fold, and one with the table, all in one group.
-        wandb_project: Its project.
-    """
-
-    configs: tuple[str, ...]
-    out: Path
-    overrides: tuple[str, ...] = ()
-    seeds: tuple[int, ...] = (0, 1, 2)
-    rule: Rule = "val"
-    jobs: int = 1
-    devices: tuple[int, ...] = ()
-    keep: Keep = "chosen"
-    wandb: Wandb = "off"
-    wandb_project: str = "sspvs"
-
-    def __post_init__(self) -> None:
-        if not self.configs:
-            raise ValueError("give a config: --config configs/finetune/NAME.yaml")
-        for name, kind in (("rule", Rule), ("keep", Keep), ("wandb", Wandb)):
-            if getattr(self, name) not in get_args(kind):
-                raise ValueError(f"{name} must be one of {', '.join(get_args(kind))}, got {getattr(self, name)!r}")
-        if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
-            raise ValueError(f"seeds must be one or more different numbers, none negative, got {self.seeds}")
-        if self.jobs < 1 or min(self.devices, default=0) < 0:
-            raise ValueError(f"jobs must be at least 1 and devices not negative, got {self.jobs} and {self.devices}")
-        for word in self.overrides:
-            option = word.partition("=")[0]
-            if option in _OURS:
-                raise ValueError(f"{option} cannot be given to a cross-validation: {_OURS[option]}")
-
-    def arguments(self) -> list[str]:
-        """The command line of `sspvs fit` that all folds share."""
-        words = [word for config in self.configs for word in ("--config", config)]
-        words += self.overrides
-        words += ["--data.validate_on", VALIDATE_ON[self.rule], "--trainer.enable_checkpointing", "true"]
-        return [*words, "--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"]
-
-    def fold_arguments(self, seed: int, fold: int, root: Path) -> list[str]:
-        """The command line of one fold.
-
-        Args:
-            seed: Which seed.
-            fold: Which fold.
-            root: Folder of its run.
-        """
-        words = [*self.arguments(), "--data.fold", str(fold), "--data.seed", str(seed), "--seed_everything", str(seed)]
-        words += ["--run.root", str(root), "--wandb", self.wandb, "--wandb_project", self.wandb_project]
-        words += ["--wandb_group", self.out.resolve().name, "--wandb_name", f"seed_{seed}/fold_{fold}"]
-        return [*words, "--trainer.devices", "1"] if self.devices else words
-
-
+"""Options of `sspvs fit` that a cross-validation sets itself -> why."""
 _HOW = {
     "": ("seed_everything", "ckpt_path", "wandb", "wandb_project", "wandb_name", "wandb_group", "task"),
     "run": ("root", "name", "save_every", "samples"),
@@ -123,23 +59,60 @@ _UNLABELLED = "features"
 """A setting of `data` that names files, many and large ones: what counts are their names and sizes."""
 
 
-class ReadConfig(TrainingCLI):
-    """A run of which the settings are read and settled, and nothing is made."""
+@dataclass(frozen=True)
+class CrossvalSettings(Settings):
+    """All folds of a config's split, under several seeds.
 
-    def _set_seed(self) -> None:
-        pass
+    Attributes:
+        configs: Config files of `task: summarize` or `task: refine`; later ones come on top.
+        out: Folder of everything that comes out; the same again goes on where it stopped.
+        overrides: Words as on the command line of `sspvs fit`, such as `("--model.optim.lr", "1e-4")`.
+        seeds: Of weights, order, crops and dropout. Folds and held-out videos are drawn by `data.split_seed`.
+        rule: What chooses the weights of a fold. `val`: the best epoch on videos held out of training. `last`: the
+            last epoch, nothing is held out. `best-test`: the best epoch on the tested videos, to compare with published
+            figures that were made so; they stand in a column of their own.
+        jobs: Processes, each with folds of its own.
+        devices: GPUs that the processes share in turn; empty: as `trainer.devices`.
+        keep: Whose weights are kept as checkpoint folders: `chosen`, those of the first seed; or `none`.
+        wandb: W&B off, offline or online: a run a fold, and one with the table, all in one group.
+        wandb_project: Its project.
+    """
 
-    def instantiate_classes(self) -> None:
-        """Nothing."""
+    group = ""
 
-    def _run_subcommand(self, subcommand: str) -> None:
-        pass
+    configs: tuple[str, ...]
+    out: Path
+    overrides: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = (0, 1, 2)
+    rule: Rule = "val"
+    jobs: Annotated[int, Range(least=1)] = 1
+    devices: tuple[Annotated[int, Range(least=0)], ...] = ()
+    keep: Keep = "chosen"
+    wandb: WandbMode = "off"
+    wandb_project: str = "sspvs"
 
-    @property
-    def text(self) -> str:
-        """The whole config as YAML, every default included."""
-        parser = self._parser(self.subcommand)
-        return str(parser.dump(self.settings, skip_link_targets=True, skip_validation=True))
+    def conflicts(self) -> list[str]:
+        """No config, seeds that are not one or more different ones, options that a cross-validation sets itself."""
+        wrong = [] if self.configs else ["give a config: --config configs/finetune/NAME.yaml"]
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
+            wrong.append(f"seeds must be one or more different numbers, none negative, got {self.seeds}")
+        options = [word.partition("=")[0] for word in self.overrides]
+        wrong += [f"{one} cannot be given to a cross-validation: {_OURS[one]}" for one in options if one in _OURS]
+        return wrong
+
+    def arguments(self) -> list[str]:
+        """The command line of `sspvs fit` that all folds share."""
+        words = [word for config in self.configs for word in ("--config", config)]
+        words += self.overrides
+        words += ["--data.validate_on", VALIDATE_ON[self.rule], "--trainer.enable_checkpointing", "true"]
+        return [*words, "--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"]
+
+    def fold_arguments(self, seed: int, fold: int, root: Path) -> list[str]:
+        """The command line of one fold, whose run is in the folder `root`."""
+        words = [*self.arguments(), "--data.fold", str(fold), "--data.seed", str(seed), "--seed_everything", str(seed)]
+        words += ["--run.root", str(root), "--wandb", self.wandb, "--wandb_project", self.wandb_project]
+        words += ["--wandb_group", self.out.resolve().name, "--wandb_name", f"seed_{seed}/fold_{fold}"]
+        return [*words, "--trainer.devices", "1"] if self.devices else words
 
 
 @dataclass(frozen=True)
@@ -162,20 +135,20 @@ class Plan:
 
     @classmethod
     def read(cls, settings: CrossvalSettings) -> Plan:
-        """Read a config, and open its dataset and split.
-
-        Raises:
-            ValueError: It is of another task, or its settings do not go together.
-            DatasetError: The data is not what it should be.
-        """
-        task = task_asked_for(settings.arguments())
+        """Read a config, and open its dataset and split."""
+        task = chosen_task(settings.arguments())
         if not _has_folds(task):
             known = " or ".join(f"`task: {name}`" for name in TASKS if _has_folds(task_named(name)))
             raise ValueError(
                 f"crossval needs a config of {known}, got task '{task.name}'; see configs/finetune and configs/refine"
             )
         cli = ReadConfig("fit", settings.arguments())
-        _refuse_processes(settings, cli.settings.trainer.devices)
+        devices = cli.settings.trainer.devices
+        if settings.jobs > 1 and devices not in (1, "1", "auto", [0], "0,", "0"):
+            raise ValueError(
+                f"--jobs {settings.jobs} has each process train on one device, trainer.devices is {devices}; set "
+                "--trainer.devices 1, or --jobs 1"
+            )
         config = parse_yaml(cli.text)
         data = _data(cli.settings.data, task)
         combine = config["model"].get("combine")
@@ -208,6 +181,11 @@ class Plan:
         counts = Counter(key for keys in self.tested for key in keys)
         return {key: counts[key] for key in self.data.stores.tested if key in counts}
 
+    @property
+    def n_repeated(self) -> int:
+        """Videos that more than one fold tests."""
+        return sum(count > 1 for count in self.times_tested.values())
+
 
 def _has_folds(task: TrainingTask) -> bool:
     return issubclass(task.data, FoldDataModule)
@@ -221,16 +199,6 @@ def _data(settings: Namespace, task: TrainingTask) -> FoldDataModule[Any]:
     only = parser.parse_object({"data": settings})
     made: FoldDataModule[Any] = instantiate(only).data
     return made
-
-
-def _refuse_processes(settings: CrossvalSettings, devices: Any) -> None:
-    """Several processes that each want several devices would be in each other's way."""
-    several = devices not in (1, "1", "auto", [0], "0,", "0")
-    if settings.jobs > 1 and several:
-        raise ValueError(
-            f"--jobs {settings.jobs} has each process train on one device, trainer.devices is {devices}; set "
-            "--trainer.devices 1, or --jobs 1"
-        )
 
 
 def _identity(config: Mapping[str, Any], rule: str, data: FoldDataModule[Any]) -> dict[str, Any]:

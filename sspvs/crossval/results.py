@@ -1,9 +1,9 @@
-"""What a cross-validation found, as a value and as a file; several of them in one table."""
+"""Finished folds -> figures: per video the mean over runs, beside the baselines; one result, or several together."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -11,19 +11,31 @@ from typing import Any, Literal
 import numpy as np
 
 from sspvs.atomic import write_text
-from sspvs.benchmark import Benchmark, as_json, comparisons_of
-from sspvs.crossval.folder import FoldRecord
-from sspvs.errors import MissingExtraError
+from sspvs.benchmark import Benchmark, EvaluationSettings, as_json, comparisons_of
+from sspvs.benchmark.result_file import coverage_facts, dataset_facts, repairs_of, versions
+from sspvs.benchmark.rows import CONTRASTIVE_ALONE, Judge, refined_row
+from sspvs.benchmark.settings import Post
+from sspvs.crossval.folder import SCORES, CrossvalFolder, FoldRecord
+from sspvs.crossval.plan import PACKAGES, CrossvalSettings, Plan
+from sspvs.errors import DatasetError
 from sspvs.evaluation.prediction import Prediction
-from sspvs.evaluation.results import METRICS, Evaluation, MethodResult
-from sspvs.training.run import wandb_settings
+from sspvs.evaluation.published import benchmark_name
+from sspvs.evaluation.rank_correlation import mean_of_defined
+from sspvs.evaluation.results import METRICS, Evaluation, MethodResult, VideoResult
+from sspvs.report.tables import plain
+from sspvs.table import read_scores
+from sspvs.tasks.checkpoint import SUMMARIZE
+from sspvs.training.predictions import variant_path
+from sspvs.training.run import wandb_missing, wandb_settings
+from sspvs.types import Annotations, FloatArray
 
-_SAID_ONCE = ("config", "per_seed", "over_seeds")  # by the result file; by every row of the page
+_ONCE_A_FILE = ("config", "per_seed", "over_seeds")  # not in each row of the result file
+_NOT_IN_RESULT = ("versions", "feature_fingerprint", "initialised_from", "digest", "variants", "weights_sha256")
 
 
 @dataclass(frozen=True)
 class CrossValidation:
-    """What a cross-validation found.
+    """The result of a cross-validation.
 
     Attributes:
         name: The method's.
@@ -58,7 +70,10 @@ class CrossValidation:
         by_protocol = {
             name: {key: result.settings[key] for key in ("per_seed", "over_seeds")} for name, result in results.items()
         }
-        shorter = {name: _without(result, *_SAID_ONCE) for name, result in results.items()}
+        shorter = {
+            name: replace(result, settings=_without(result.settings, _ONCE_A_FILE)) for name, result in results.items()
+        }
+        folds: list[dict[str, Any]] = json.loads(json.dumps([vars(record) for record in self.folds], default=vars))
         return {
             **as_json(replace(self.evaluation, methods={self.name: shorter})),
             "seeds": settings["seeds"],
@@ -66,7 +81,7 @@ class CrossValidation:
             "crossval": {
                 "digest": self.plan_digest,
                 "protocols": by_protocol,
-                "folds": [_fold_entry(record) for record in self.folds],
+                "folds": [_without(fold, _NOT_IN_RESULT) for fold in folds],
                 "config": dict(self.config),
             },
         }
@@ -77,21 +92,22 @@ class CrossValidation:
         Raises:
             OutputError: The file cannot be written.
         """
-        write_text(path, json.dumps(_plain(self.as_json()), indent=2, allow_nan=False) + "\n")
+        write_text(path, json.dumps(plain(self.as_json()), indent=2, allow_nan=False) + "\n")
 
 
 def side_by_side(runs: Mapping[str, CrossValidation]) -> Benchmark:
     """Several cross-validations on the same folds in one table, compared by a paired bootstrap over videos.
 
     Args:
-        runs: By the name that each shall have; baselines are those of the first.
+        runs: By their names in the table; baselines are those of the first.
 
     Raises:
         ValueError: They are not of the same dataset, split and protocols.
     """
     if not runs:
         raise ValueError("nothing to put side by side")
-    first = next(iter(runs.values())).evaluation
+    benchmark = next(iter(runs.values())).benchmark
+    first = benchmark.evaluation
     methods: dict[str, Mapping[str, MethodResult]] = {}
     predictions: dict[str, Mapping[str, Prediction]] = {}
     for name, run in runs.items():
@@ -107,46 +123,104 @@ def side_by_side(runs: Mapping[str, CrossValidation]) -> Benchmark:
         predictions[name] = run.benchmark.predictions[run.name]
     warnings = dict.fromkeys(warning for run in runs.values() for warning in run.evaluation.warnings)
     evaluation = replace(first, methods=methods, comparisons=tuple(comparisons_of(methods)), warnings=tuple(warnings))
-    benchmark = next(iter(runs.values())).benchmark
     beside = {row: drawn for row, drawn in benchmark.predictions.items() if row in first.baselines}
     return Benchmark(evaluation, benchmark.videos, {**predictions, **beside})
 
 
-def _without(result: MethodResult, *names: str) -> MethodResult:
-    return replace(result, settings={key: value for key, value in result.settings.items() if key not in names})
+def gather(
+    plan: Plan,
+    settings: CrossvalSettings,
+    *,
+    protocol: str,
+    name: str,
+    rule: str = "default",
+    progress: bool = False,
+) -> CrossValidation:
+    """Figures of all folds and seeds, which must be finished; the rest as in `cross_validate`."""
+    how = EvaluationSettings(
+        protocol=protocol, rule=rule, contrastive=True, post=_post(plan), checkpoint_rule=settings.rule
+    )
+    judge = _judge(plan, how, progress=progress)
+    folder = CrossvalFolder(settings.out)
+    records = [folder.record(seed, fold) for seed in settings.seeds for fold in range(plan.n_folds)]
+    runs = _Runs(plan, folder, records, judge)
+    made_by = _made_by(plan, settings, records)
+    judge.add_results(name, *runs.row(name, SCORES), made_by)
+    for variant in records[0].variants if plan.is_refined else ():  # the other combinations of terms
+        row = refined_row(variant)
+        if variant == plan.config["model"]["combine"]:
+            continue
+        if row == name:
+            raise ValueError(f"'{name}' is the name of another row here; call the method something else (--name)")
+        made = {**_without(made_by, ("config",)), "combine": variant}
+        judge.add_results_beside(row, *runs.row(row, variant_path(Path(SCORES), variant).name), made)
+    judge.add_contrastive_beside(CONTRASTIVE_ALONE, "a")
+    judge.add_rows_beside()
+    benchmark = Benchmark(_evaluation(plan, judge, how, records), judge.videos, judge.predictions)
+    return CrossValidation(name, settings.out, benchmark, tuple(records), plan.config, plan.digest)
 
 
-def _fold_entry(record: FoldRecord) -> dict[str, Any]:
-    """A fold as the result file has it: versions and features are said once for all."""
-    left_out = ("versions", "feature_fingerprint", "initialised_from", "digest", "variants", "weights_sha256")
-    plain: dict[str, Any] = json.loads(json.dumps(vars(record), default=vars))
-    return {name: value for name, value in plain.items() if name not in left_out}
+def check_protocols(plan: Plan, protocol: str) -> None:
+    """Check before anything is trained that the figures can be computed."""
+    _judge(plan, EvaluationSettings(protocol=protocol)).check_protocols()
 
 
-def _plain(value: Any) -> Any:
-    """NaN becomes null."""
-    if isinstance(value, Mapping):
-        return {str(name): _plain(item) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value
+def mean_video(results: Sequence[VideoResult]) -> VideoResult:
+    """One video's metrics, each the mean over the runs where it is defined; pairs are counted over all runs."""
+    first = results[0]
+    frames = {result.summary_frames for result in results}
+    means = {metric: mean_of_defined([getattr(result, metric) for result in results]) for metric in METRICS}
+    return VideoResult(
+        key=first.key,
+        name=first.name,
+        **means,
+        undefined_pairs=sum(result.undefined_pairs for result in results),
+        n_pairs=sum(result.n_pairs for result in results),
+        summary_frames=frames.pop() if len(frames) == 1 else None,
+    )
+
+
+def mean_result(method: str, runs: Sequence[MethodResult], order: Sequence[str]) -> MethodResult:
+    """Runs under one protocol as one result, of the videos that any of them tested, in the order of their keys."""
+    by_key: dict[str, list[VideoResult]] = {}
+    for run in runs:
+        for video in run.videos:
+            by_key.setdefault(video.key, []).append(video)
+    settings = dict(runs[0].settings)
+    empty = dict.fromkeys(name for run in runs for name in run.settings.get("empty_summaries", ()))
+    settings.pop("empty_summaries", None)
+    if empty:
+        settings["empty_summaries"] = list(empty)
+    videos = tuple(mean_video(by_key[key]) for key in order if key in by_key)
+    return MethodResult(method, runs[0].protocol, videos, settings)
+
+
+def over_seeds(by_seed: Mapping[int, MethodResult]) -> dict[str, Any]:
+    """Each seed's means over the videos, and how far apart they are.
+
+    Args:
+        by_seed: Seed -> its result, under one protocol.
+
+    Returns:
+        `per_seed`: rows of `seed` and the metrics; `over_seeds`: metric -> `mean` and `std` of these rows (the
+        sample's, n - 1), None where undefined.
+    """
+    rows = [{"seed": seed, **{m: mean_of_defined(run.values(m)) for m in METRICS}} for seed, run in by_seed.items()]
+    spread = {}
+    for metric in METRICS:
+        known = np.array([row[metric] for row in rows])
+        known = known[np.isfinite(known)]
+        std = float(known.std(ddof=1)) if len(known) > 1 else None
+        spread[metric] = {"mean": float(known.mean()) if len(known) else None, "std": std}
+    return {"per_seed": rows, "over_seeds": spread}
 
 
 def log_summary(result: CrossValidation, mode: Literal["offline", "online"], project: str) -> None:
-    """Log every row's means, and the config.
-
-    Args:
-        result: What was found.
-        mode: `offline`: files in the folder of the cross-validation, for `wandb sync`.
-        project: W&B's.
-
-    Raises:
-        MissingExtraError: W&B is not installed.
-    """
+    """Log every row's means, and the config, to W&B; offline, into the folder of the cross-validation."""
     try:
         import wandb
     except ModuleNotFoundError as error:
-        raise MissingExtraError("W&B is not installed: pip install wandb, or leave --wandb off") from error
+        raise wandb_missing() from error
     run = wandb.init(
         project=project,
         group=result.out.resolve().name,
@@ -157,18 +231,7 @@ def log_summary(result: CrossValidation, mode: Literal["offline", "online"], pro
         reinit="finish_previous",
         settings=wandb_settings(),
     )
-    rows = _rows(result)
-    run.log({"crossval": wandb.Table(columns=list(rows[0]), data=[list(row.values()) for row in rows])})
-    for row in rows:
-        if row["row"] == result.name:
-            run.summary.update({f"{row['protocol']}/{metric}": row[metric] for metric in METRICS})
-    run.finish()
-
-
-def _rows(result: CrossValidation) -> list[dict[str, Any]]:
-    """A row a method or baseline and protocol."""
-    evaluation = result.evaluation
-    rows = []
+    evaluation, rows = result.evaluation, list[dict[str, Any]]()
     for name, by_protocol in {**evaluation.methods, **evaluation.baselines}.items():
         for protocol, found in by_protocol.items():
             figures: dict[str, Any] = {"row": name, "protocol": protocol}
@@ -177,4 +240,122 @@ def _rows(result: CrossValidation) -> list[dict[str, Any]]:
                 figures[metric] = spread.mean
                 figures[f"{metric}_low"], figures[f"{metric}_high"] = spread.ci95
             rows.append(figures)
-    return rows
+            if name == result.name:
+                run.summary.update({f"{protocol}/{metric}": figures[metric] for metric in METRICS})
+    run.log({"crossval": wandb.Table(columns=list(rows[0]), data=[list(row.values()) for row in rows])})
+    run.finish()
+
+
+class _Runs:
+    """Score files of all folds and seeds to rows of the table."""
+
+    def __init__(self, plan: Plan, folder: CrossvalFolder, records: Sequence[FoldRecord], judge: Judge) -> None:
+        self.plan, self.folder, self.records, self.judge = plan, folder, records, judge
+
+    def row(self, method: str, file: str) -> tuple[dict[str, MethodResult], dict[str, Prediction]]:
+        """Results by protocol, over the folds of each seed and then over the seeds; each video's mean scores."""
+        videos = self.judge.videos
+        runs: dict[int, list[dict[str, MethodResult]]] = {}
+        scores: dict[str, list[FloatArray]] = {}
+        for record in self.records:
+            path = self.folder.fold(record.seed, record.fold) / file
+            found = _scores_of(path, self.plan.tested[record.fold], videos)
+            runs.setdefault(record.seed, []).append(self.judge.results_of(method, found))
+            for key, prediction in found.items():
+                scores.setdefault(key, []).append(prediction.at_picks)
+        drawn = {key: Prediction.of(np.mean(scores[key], axis=0), videos[key]) for key in videos}
+        order, results = list(videos), {}
+        for protocol in next(iter(runs.values()))[0]:
+            by_seed = {seed: mean_result(method, [run[protocol] for run in runs[seed]], order) for seed in runs}
+            result = mean_result(method, list(by_seed.values()), order)
+            results[protocol] = replace(result, settings={**result.settings, **over_seeds(by_seed)})
+        return results, drawn
+
+
+def _judge(plan: Plan, how: EvaluationSettings, *, progress: bool = False) -> Judge:
+    store = plan.data.stores.tested
+    return Judge(store, {key: store[key] for key in plan.times_tested}, how, progress=progress)
+
+
+def _post(plan: Plan) -> Post:
+    """What follows the product in training-free rows: as in the rows of refined features, or by the dataset."""
+    if plan.is_refined:
+        post: Post = plan.config["model"]["post"]
+        return post
+    return "tvsum" if benchmark_name(plan.data.stores.tested.name) == "tvsum" else "summe"
+
+
+def _scores_of(path: Path, keys: Sequence[str], videos: Mapping[str, Annotations]) -> dict[str, Prediction]:
+    found = read_scores(path)
+    if set(found) != set(keys):
+        raise DatasetError(
+            f"{path}: expected scores of {len(keys)} tested videos, found {len(found)}; delete the folder "
+            f"{path.parent}, and the fold is made again"
+        )
+    return {key: Prediction.of(found[key].scores, videos[key], picks=found[key].picks) for key in keys}
+
+
+def _made_by(plan: Plan, settings: CrossvalSettings, records: Sequence[FoldRecord]) -> dict[str, Any]:
+    """What made the method's figures, for its row."""
+    first, model = records[0], plan.config["model"]
+    start, fingerprint = first.initialised_from, first.feature_fingerprint
+    return {
+        **({"combine": model["combine"], "post": model["post"]} if plan.is_refined else {}),
+        "checkpoint_rule": settings.rule,
+        "seeds": list(settings.seeds),
+        "folds_per_seed": plan.n_folds,
+        "figures": "per video the mean over seeds" + (", and over the folds that test it" if plan.n_repeated else ""),
+        "initialised_from": None if start is None else dict(start),
+        "trained_on": sorted({record.device for record in records}),
+        "feature_fingerprint": None if fingerprint is None else dict(fingerprint),
+        "config": dict(plan.config),
+    }
+
+
+def _notes(plan: Plan, records: Sequence[FoldRecord]) -> list[str]:
+    """Sentences for the reader of the table."""
+    notes = []
+    store, tested, repeated = plan.data.stores.tested, plan.times_tested, plan.n_repeated
+    if len(tested) < len(store) or repeated:
+        more = f", {repeated} of them by more than one fold" if repeated else ""
+        notes.append(f"the split tests {len(tested)} of {len(store)} videos{more}: each counts once, with its mean")
+    starts = {start["source"]: start for record in records if (start := record.initialised_from) is not None}
+    notes += [
+        f"training started from a fine-tuned summarizer, {source}: if it has learned from videos that are tested here, "
+        "the figures say nothing"
+        for source, start in starts.items()
+        if start["kind"] == SUMMARIZE
+    ]
+    others = {name: {record.versions.get(name) for record in records} for name in records[0].versions}
+    differing = [name for name, known in others.items() if len(known) > 1]
+    if differing:
+        notes.append(f"not all folds were made with the same version of {', '.join(differing)}")
+    undefined = sum(record.chosen.monitor is not None and record.chosen.value is None for record in records)
+    if undefined:
+        notes.append(
+            f"in {undefined} of {len(records)} folds nothing could choose the weights: the figure is undefined"
+        )
+    return notes
+
+
+def _evaluation(plan: Plan, judge: Judge, how: EvaluationSettings, records: Sequence[FoldRecord]) -> Evaluation:
+    store, split = plan.data.stores.tested, plan.data.split
+    coverage = coverage_facts(split, store, list(judge.videos))
+    if plan.n_repeated:
+        coverage["tested_more_than_once"] = plan.n_repeated
+    return Evaluation(
+        dataset=store.name,
+        protocols=tuple(protocol.name for protocol in judge.protocols),
+        methods=judge.methods,
+        baselines=judge.baselines,
+        unavailable=judge.unavailable,
+        coverage=coverage,
+        folds=() if plan.n_repeated else plan.tested,
+        settings={**dataset_facts(store), **how.stated},
+        versions=versions(*PACKAGES),
+        warnings=(*repairs_of(judge.videos), *split.repairs, *judge.warnings, *_notes(plan, records)),
+    )
+
+
+def _without(values: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name not in names}

@@ -1,171 +1,36 @@
-"""Folds in several processes, each on a device of its own; whoever is free takes the next one."""
+"""`cross_validate`: train and test every fold under every seed, in one process or several, and gather the figures."""
 
 from __future__ import annotations
 
 import logging
 import multiprocessing
 import os
+import pickle
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any, get_args
 
+import torch
+
 from sspvs.benchmark.settings import Baseline
-from sspvs.crossval.fold_run import FoldJob, run_fold, tell
+from sspvs.crossval.fold_run import FoldJob, report, run_fold
 from sspvs.crossval.folder import RESULT, CrossvalFolder, FoldRecord
-from sspvs.crossval.gathering import check_protocols, gather
-from sspvs.crossval.plan import CrossvalSettings, Keep, Plan, Rule, Wandb
-from sspvs.crossval.results import CrossValidation
+from sspvs.crossval.plan import CrossvalSettings, Keep, Plan, Rule
+from sspvs.crossval.results import CrossValidation, check_protocols, gather, log_summary
 from sspvs.data.summarization.fold_data import FoldDataModule
 from sspvs.evaluation.protocol import DEFAULT_PROTOCOL, protocols_named
 from sspvs.evaluation.summary_rule import rule_named
+from sspvs.training.run import WandbMode
 from sspvs.training.signals import quieten
-from sspvs.training.tasks import task_asked_for
+from sspvs.training.tasks import chosen_task
 
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
-
-
-def run_in_processes(jobs: Sequence[FoldJob], count: int, devices: Sequence[int]) -> Iterator[FoldRecord]:
-    """Make folds; each process starts once and makes one after the other.
-
-    Args:
-        jobs: The folds.
-        count: Processes.
-        devices: GPUs that the processes are given in turn; empty: whatever there is.
-
-    Yields:
-        Records, as folds are finished.
-
-    Raises:
-        ValueError: There are no such devices.
-        Exception: What a fold raised; the others are stopped.
-        RuntimeError: A process ended without saying why (killed, out of memory).
-    """
-    context = multiprocessing.get_context("spawn")
-    names, threads = visible_names(devices, os.environ.get(_VISIBLE)), max(1, _threads() // count)
-    left = list(jobs)
-    workers: dict[Connection, SpawnProcess] = {}
-    busy: set[Connection] = set()
-    try:
-        for number in range(min(count, len(left))):
-            ours, theirs = context.Pipe()
-            device = names[number % len(names)] if names else None
-            process = context.Process(target=_work, args=(theirs, device, threads, logging.getLogger().level))
-            process.start()
-            theirs.close()
-            workers[ours] = process
-            busy.add(ours)
-            ours.send(replace(left.pop(0), shown=False))
-        while busy:
-            for pipe in wait(list(busy)):
-                assert isinstance(pipe, Connection)
-                yield _answer(pipe, workers[pipe])
-                if left:
-                    pipe.send(replace(left.pop(0), shown=False))
-                else:
-                    busy.remove(pipe)
-    finally:
-        for pipe, process in workers.items():
-            pipe.close()  # whoever waits for a fold ends
-            if pipe in busy:  # something went wrong
-                process.terminate()
-            process.join(timeout=10)
-            if process.is_alive():
-                process.kill()
-                process.join()
-
-
-def visible_names(devices: Sequence[int], visible: str | None) -> list[str]:
-    """What to make visible so that a process sees one device alone.
-
-    Args:
-        devices: By number, among those that this process sees.
-        visible: `CUDA_VISIBLE_DEVICES` of this process; None or empty: all.
-
-    Raises:
-        ValueError: There are no such devices.
-    """
-    if not visible:
-        return [str(device) for device in devices]
-    known = [name.strip() for name in visible.split(",")]
-    unknown = [device for device in devices if device >= len(known)]
-    if unknown:
-        raise ValueError(f"no device {unknown[0]}: {_VISIBLE} is {visible}, which leaves 0 to {len(known) - 1}")
-    return [known[device] for device in devices]
-
-
-def _answer(pipe: Connection, process: SpawnProcess) -> FoldRecord:
-    """A finished fold's record; raises what it raised."""
-    try:
-        answer = pipe.recv()
-    except (EOFError, OSError) as error:
-        process.join()
-        raise RuntimeError(
-            f"a process ended while it made a fold (exit code {process.exitcode}; out of memory?); finished folds are "
-            "kept: the same command again makes the rest"
-        ) from error
-    if isinstance(answer, BaseException):
-        raise answer
-    record: FoldRecord = answer
-    return record
-
-
-def _work(pipe: Connection, device: str | None, threads: int, level: int) -> None:
-    """What a process does: one fold after the other, until there are none or nobody is there any more."""
-    if device is not None:
-        os.environ[_VISIBLE] = device
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    import torch
-
-    from sspvs.crossval.fold_run import run_fold
-    from sspvs.training.signals import quieten
-
-    logging.basicConfig(level=level, format="%(levelname)s: %(message)s")
-    if level > logging.DEBUG:
-        quieten()
-    torch.set_num_threads(threads)
-    before: FoldDataModule[Any] | None = None
-    with suppress(EOFError, BrokenPipeError, KeyboardInterrupt):  # nobody waits for it any more
-        while True:
-            job: FoldJob = pipe.recv()
-            try:
-                answer: Any
-                answer, before = run_fold(job, before)
-            except BaseException as error:
-                answer = _sendable(error)
-            pipe.send(answer)
-
-
-def _sendable(error: BaseException) -> BaseException:
-    """The same, or what can be pickled of it."""
-    import pickle
-
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:  # whatever an exception of some library raises then
-        return RuntimeError(f"{type(error).__name__}: {error}")
-    return error
-
-
-def _end_with_parent() -> None:
-    """A process whose parent was killed ends at once, so that the same command can start again."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    wait([parent.sentinel])
-    os._exit(1)
-
-
-def _threads() -> int:
-    import torch
-
-    return torch.get_num_threads()
-
-
 _RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID")
 
 
@@ -182,7 +47,7 @@ def cross_validate(
     rule: str = "default",
     keep: Keep = "chosen",
     name: str | None = None,
-    wandb: Wandb = "off",
+    wandb: WandbMode = "off",
     wandb_project: str = "sspvs",
     progress: bool = False,
 ) -> CrossValidation:
@@ -215,7 +80,7 @@ def cross_validate(
         ValueError: Settings that do not go together, or other ones than the folder was started with.
         DatasetError: The data is not what it should be.
         ProtocolUnavailableError: The dataset does not have what the protocol needs.
-        OutputError: The folder cannot be written to, or somebody else works in it.
+        OutputError: The folder cannot be written to, or another process works in it.
     """
     protocols_named(protocol)
     rule_named(rule)
@@ -228,15 +93,14 @@ def cross_validate(
         out=Path(out),
         overrides=words,
         seeds=tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds),
-        rule=_rule_of(configs, words) if checkpoint_rule is None else checkpoint_rule,
+        rule=checkpoint_rule or chosen_task([*(f"--config={one}" for one in configs), *words]).rule,
         jobs=max(1, len(devices)) if jobs is None else jobs,
         devices=tuple(devices),
         keep=keep,
         wandb=wandb,
         wandb_project=wandb_project,
     )
-    if not logging.getLogger().isEnabledFor(logging.DEBUG):
-        quieten()
+    quieten()
     plan = Plan.read(settings)
     _refuse_missing_devices(plan, devices)
     name = plan.name if name is None else name
@@ -254,30 +118,21 @@ def cross_validate(
         result = gather(plan, settings, protocol=protocol, rule=rule, name=name, progress=progress)
         result.write(folder.path / RESULT)
     if wandb != "off":
-        from sspvs.crossval.results import log_summary
-
         log_summary(result, wandb, wandb_project)
     return result
 
 
 def _refuse_missing_devices(plan: Plan, devices: Sequence[int]) -> None:
-    """A process that sees no GPU would train on the CPU, and say nothing."""
+    """A process that sees no GPU would silently train on the CPU."""
     if not devices or plan.config["trainer"]["accelerator"] not in ("auto", "gpu", "cuda"):
         return
-    import torch
-
     known = torch.cuda.device_count()
     if missing := [device for device in devices if device >= known]:
         raise ValueError(f"--devices: there is no GPU {missing[0]} on this machine, which has {known}")
 
 
-def _rule_of(configs: Sequence[str], overrides: Sequence[str]) -> Rule:
-    """What chooses the weights where nobody says: it depends on the task."""
-    return task_asked_for([*(word for one in configs for word in ("--config", one)), *overrides]).rule
-
-
 def is_first_process() -> bool:
-    """Whether this process was not started by another one, or by a launcher, to train along."""
+    """Whether this process is not one of several that train together, started by another one or by a launcher."""
     return all(int(os.environ.get(name, 0)) == 0 for name in _RANKS)
 
 
@@ -299,7 +154,7 @@ def _make(plan: Plan, settings: CrossvalSettings, folder: CrossvalFolder, *, pro
     for record in _records(todo, settings):
         done += 1
         if progress and record is not None:
-            tell(record, done, len(every))
+            report(record, done, len(every))
 
 
 def _records(todo: Sequence[FoldJob], settings: CrossvalSettings) -> Iterator[FoldRecord | None]:
@@ -311,3 +166,119 @@ def _records(todo: Sequence[FoldJob], settings: CrossvalSettings) -> Iterator[Fo
     for job in todo:
         record, before = run_fold(job, before)
         yield record
+
+
+def run_in_processes(jobs: Sequence[FoldJob], count: int, devices: Sequence[int]) -> Iterator[FoldRecord]:
+    """Make folds; each process starts once, with the next of the GPUs, and makes one after the other.
+
+    What a fold raises is raised here, and stops the others.
+    """
+    context = multiprocessing.get_context("spawn")
+    names, threads = visible_names(devices, os.environ.get(_VISIBLE)), max(1, torch.get_num_threads() // count)
+    left = list(jobs)
+    workers: dict[Connection, SpawnProcess] = {}
+    busy: set[Connection] = set()
+    try:
+        for number in range(min(count, len(left))):
+            ours, theirs = context.Pipe()
+            device = names[number % len(names)] if names else None
+            process = context.Process(target=_work, args=(theirs, threads, logging.getLogger().level))
+            with _visible(device):
+                process.start()
+            theirs.close()
+            workers[ours] = process
+            busy.add(ours)
+            ours.send(replace(left.pop(0), shown=False))
+        while busy:
+            for pipe in wait(list(busy)):
+                assert isinstance(pipe, Connection)
+                yield _answer(pipe, workers[pipe])
+                if left:
+                    pipe.send(replace(left.pop(0), shown=False))
+                else:
+                    busy.remove(pipe)
+    finally:
+        for pipe, process in workers.items():
+            pipe.close()  # a process that waits for a fold ends
+            if pipe in busy:  # something went wrong
+                process.terminate()
+            process.join(timeout=10)
+            if process.is_alive():
+                process.kill()
+                process.join()
+
+
+def visible_names(devices: Sequence[int], visible: str | None) -> list[str]:
+    """Values of `CUDA_VISIBLE_DEVICES`, now `visible`, with which a process sees one of these devices alone."""
+    if not visible:
+        return [str(device) for device in devices]
+    known = [name.strip() for name in visible.split(",")]
+    unknown = [device for device in devices if device >= len(known)]
+    if unknown:
+        raise ValueError(f"no device {unknown[0]}: {_VISIBLE} is {visible}, which leaves 0 to {len(known) - 1}")
+    return [known[device] for device in devices]
+
+
+def _answer(pipe: Connection, process: SpawnProcess) -> FoldRecord:
+    """A finished fold's record; raises what it raised."""
+    try:
+        answer = pipe.recv()
+    except (EOFError, OSError) as error:
+        process.join()
+        raise RuntimeError(
+            f"a process ended while it made a fold (exit code {process.exitcode}; out of memory?); finished folds are "
+            "kept: the same command again makes the rest"
+        ) from error
+    if isinstance(answer, BaseException):
+        raise answer
+    record: FoldRecord = answer
+    return record
+
+
+@contextmanager
+def _visible(device: str | None) -> Iterator[None]:
+    """Processes that start in the block see one device: they must before they import torch, as their first thing."""
+    before = os.environ.get(_VISIBLE)
+    try:
+        if device is not None:
+            os.environ[_VISIBLE] = device
+        yield
+    finally:
+        os.environ.pop(_VISIBLE, None)
+        if before is not None:
+            os.environ[_VISIBLE] = before
+
+
+def _work(pipe: Connection, threads: int, level: int) -> None:
+    """What a process does: one fold after the other, until there are none or the parent has gone."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    logging.basicConfig(level=level, format="%(levelname)s: %(message)s")
+    quieten()
+    torch.set_num_threads(threads)
+    before: FoldDataModule[Any] | None = None
+    with suppress(EOFError, BrokenPipeError, KeyboardInterrupt):  # the parent waits no more
+        while True:
+            job: FoldJob = pipe.recv()
+            try:
+                answer: Any
+                answer, before = run_fold(job, before)
+            except BaseException as error:
+                answer = _sendable(error)
+            pipe.send(answer)
+
+
+def _sendable(error: BaseException) -> BaseException:
+    """The same, or what can be pickled of it."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:  # whatever an exception of some library raises then
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
+
+
+def _end_with_parent() -> None:
+    """A process whose parent was killed ends at once, so that the same command can start again."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)

@@ -1,4 +1,4 @@
-"""How much of everything the demo makes, and what identifies what it made."""
+"""What the demo makes, how much of it, and where it is; what is made again, and what goes on."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from sspvs.pipeline.output import check_folder
 from sspvs.world import WorldSettings
 from sspvs.world.painted_clips import PaintedSettings
 from sspvs.world.settings import CompositionSettings
-from sspvs.world.writing import TRUTH
 
 _HERE = Path(__file__).parent
 PRETRAIN, FINETUNE = _HERE / "pretrain.yaml", _HERE / "finetune.yaml"
@@ -75,13 +74,10 @@ class DemoSettings:
         out: Folder to write into.
         ratio: Longest summary as a part of the video.
         painted: The clips.
-        world: The videos made of them; its `clips` are the painted ones, whatever it says.
+        world: The videos made of them; its `clips` are always the painted ones.
         world_seed: Of the world.
         pretraining: Words of the command line on top of `pretrain.yaml`.
         fine_tuning: The same on top of `finetune.yaml`.
-
-    Raises:
-        ValueError: The ratio is out of range.
     """
 
     out: Path
@@ -110,15 +106,10 @@ class DemoSettings:
 
 
 _STAMP = "demo.json"
-_REPORT = "report.html"
 
 
 class DemoFolder:
-    """The demo's folder.
-
-    Args:
-        out: Where it is, or shall be.
-    """
+    """Where everything is in the demo's folder, which need not exist."""
 
     def __init__(self, out: Path) -> None:
         self.out = out
@@ -129,45 +120,14 @@ class DemoFolder:
         self.crossval = self.training / "crossval"
         self.video = out / "demo.mp4"
         self.contrastive = out / "contrastive"
-
-    @property
-    def report(self) -> Path:
-        """The page of the trained model's summary."""
-        return self.out / _REPORT
-
-    @property
-    def contrastive_report(self) -> Path:
-        """The page of the summary that was made without training."""
-        return self.contrastive / _REPORT
+        self.report, self.contrastive_report = (folder / "report.html" for folder in (out, self.contrastive))
 
     def comparison(self, ending: str) -> Path:
         """The table, as `txt`, `json` or `html`."""
         return self.out / f"comparison.{ending}"
 
-    @property
-    def has_clips(self) -> bool:
-        """Whether the clips are there."""
-        return self.clips.is_file()
-
-    @property
-    def has_world(self) -> bool:
-        """Whether the world is there; its last file says so."""
-        return (self.world / TRUTH).is_file()
-
-    @property
-    def has_pretrained(self) -> bool:
-        """Whether the pretraining is there; its folder got its name when it was whole."""
-        return self.pretrained.is_dir()
-
     def check(self, *, whole: bool) -> None:
-        """Refuse a folder that has files of others in the places of ours.
-
-        Args:
-            whole: Whether the whole demo is written, or the short one.
-
-        Raises:
-            OutputError: It has, or cannot be written to.
-        """
+        """Refuse a folder that has files of others in the places of the whole demo's, or of the short one's."""
         check_folder(self.out)
         if self.video.exists():
             check_output(self.video, DRAWN_VIDEO)
@@ -184,14 +144,7 @@ class DemoFolder:
             )
 
     def identify(self, identity: str) -> None:
-        """Go on with what was made from the same settings; remove what was made from others.
-
-        Args:
-            identity: Everything that it follows from.
-
-        Raises:
-            OutputError: The folder `training` is somebody else's, or cannot be written to.
-        """
+        """Go on with what was made from the same settings; remove what was made from others."""
         stamp = self.training / _STAMP
         try:
             found = stamp.read_text(encoding="utf-8") if stamp.is_file() else None

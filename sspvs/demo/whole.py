@@ -1,121 +1,127 @@
-"""The video that the demo summarises: things that the training knows, in variants that it never saw."""
+"""The whole demo: paint clips, compose a world, pretrain, fine-tune, compare, summarise; what is there is used."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import NamedTuple
 
-from sspvs.atomic import together, write_text
+import torch
+from pytorch_lightning.callbacks import Callback
+
+from sspvs.atomic import atomic_folder, together, write_text
 from sspvs.benchmark import Benchmark, write_evaluation
 from sspvs.benchmark.rows import CONTRASTIVE_ALONE
-from sspvs.crossval import side_by_side
-from sspvs.demo.folder import BACKBONE, ROWS, DemoFolder, DemoSettings
-from sspvs.demo.training import fine_tune, make_clips, make_world, pretrain, trained_model
+from sspvs.crossval import CrossValidation, cross_validate, side_by_side
+from sspvs.crossval.fold_run import FoldProgress
+from sspvs.crossval.folder import PRETRAINED as CHECKPOINT
+from sspvs.demo.films import TEXT, draw_film
+from sspvs.demo.folder import BACKBONE, FINETUNE, PRETRAIN, ROWS, DemoFolder, DemoSettings, Row
 from sspvs.evaluation.protocol import DEFAULT_PROTOCOL
 from sspvs.evaluation.results import Comparison, Evaluation, MethodResult, compare
-from sspvs.pipeline import SummarySettings, VideoSummary, summarize
+from sspvs.features.backbones import load_backbone
+from sspvs.pipeline import VideoSummary, summarize
 from sspvs.report.evaluation_page import write_evaluation_page
 from sspvs.report.evaluation_table import comparison_table, render_text
-from sspvs.table.text import TextFields
-from sspvs.world.film import draw_video
-from sspvs.world.painted import PLACES, THINGS, PaintedClip
-
-_SHOTS = (
-    ("sailboat", 4.0), ("fish", 3.5), ("kite", 4.0), ("sailboat", 3.0), ("lighthouse", 4.5), ("car", 3.5),
-    ("fish", 4.0), ("sailboat", 4.5), ("whale", 4.5), ("lamp", 3.5), ("sailboat", 3.0), ("fish", 3.0),
-    ("balloon", 4.0), ("sailboat", 3.5),
-)  # fmt: skip
-_NAMED = ("lighthouse", "whale")
-_FPS = 24  # half seconds are whole frames
-_FIRST_VARIANT = 1_000_000  # no clip file has as many
+from sspvs.training.command_line import TrainingCLI
+from sspvs.training.saving import DrawByStep
+from sspvs.training.signals import quieten
+from sspvs.world import write_world
+from sspvs.world.painted import THINGS
+from sspvs.world.painted_clips import write_painted_clips
+from sspvs.world.writing import DATASET, DATASET_TEXTS, SPLITS, TRUTH
+from sspvs.world.writing import PRETRAIN as PAIRS
 
 
-class Shown(NamedTuple):
-    """A stretch of the video.
+@dataclass(frozen=True)
+class WholeDemo:
+    """The results of the demo.
 
     Attributes:
-        thing: What it shows.
-        start: Seconds.
-        end: Seconds.
+        folder: Where everything is.
+        benchmark: The figures.
+        table: The table and its sentences, as text.
+        trained: The summary by the trained model.
+        contrastive: The summary without training.
     """
 
-    thing: str
-    start: float
-    end: float
+    folder: DemoFolder
+    benchmark: Benchmark
+    table: str
+    trained: VideoSummary
+    contrastive: VideoSummary
 
 
-SHOWN = tuple(
-    Shown(thing, sum(seconds for _, seconds in _SHOTS[:number]), sum(seconds for _, seconds in _SHOTS[: number + 1]))
-    for number, (thing, _) in enumerate(_SHOTS)
-)
-"""What is seen when."""
-TEXT = TextFields(category=PLACES[1].name, title=" and ".join(_NAMED))
-"""What is said about the video; the title names what matters."""
-
-
-def draw_film(path: Path, seed: int, *, progress: bool = False) -> Path:
-    """Write the video, with sound.
+def run_whole(
+    settings: DemoSettings, *, show: Callable[[str], None] = lambda _: None, progress: bool = False
+) -> WholeDemo:
+    """Pretrain, fine-tune, compare, summarise a video; what is there already is used.
 
     Args:
-        path: The file.
-        seed: Of the painting, as the clips had it.
-        progress: Show a progress bar.
-    """
-    things = {thing.name: number for number, thing in enumerate(THINGS)}
-    scenes = [
-        PaintedClip(things[thing], _FIRST_VARIANT + number, seconds, seed)
-        for number, (thing, seconds) in enumerate(_SHOTS)
-    ]
-    return draw_video(path, scenes=scenes, fps=_FPS, progress=progress)
-
-
-def seconds_named(segments: Iterable[tuple[float, float]]) -> float:
-    """How many seconds of stretches of the video show what its title names."""
-    return sum(
-        max(0.0, min(end, shown.end) - max(start, shown.start))
-        for start, end in segments
-        for shown in SHOWN
-        if shown.thing in _NAMED
-    )
-
-
-def run_short(out: Path, ratio: float, *, progress: bool = False) -> VideoSummary:
-    """Draw a video of different scenes with sound, summarise it, write everything.
-
-    Args:
-        out: Folder to write into; made when it does not exist.
-        ratio: Longest summary as a part of the video.
+        settings: How much of everything, and where.
+        show: Called with a line where a step begins and where it ends.
         progress: Show progress bars.
 
+    Returns:
+        The results; the files are written.
+
     Raises:
-        ValueError: The ratio is out of range.
-        OutputError: The folder cannot be written to.
+        OutputError: The folder cannot be written to, or has a folder `training` that is not of a demo.
     """
-    SummarySettings(ratio=ratio)
-    out.mkdir(parents=True, exist_ok=True)
-    video = draw_video(out / "demo.mp4", progress=progress)
-    summary = summarize(video, ratio=ratio, backbone=BACKBONE, title="", progress=progress)
-    summary.save(out, progress=progress)
-    return summary
+    folder, numbers = DemoFolder(settings.out), iter(range(1, 7))
 
+    @contextmanager
+    def step(what: str) -> Iterator[None]:
+        show(f"[{next(numbers)}/6] {what} ...")
+        started = time.perf_counter()
+        yield
+        show(f"      {time.perf_counter() - started:.0f} s")
 
-_TAU = "kendall_tau"
+    folder.identify(settings.identity)
+    world, painted = settings.world, settings.painted
+    with step(f"painting {len(THINGS) * painted.variants} clips of {len(THINGS)} things, looking at them ({BACKBONE})"):
+        _make_clips(settings, folder, progress=progress)
+    with step(f"composing {world.pretrain_train} videos with text to pretrain on, {world.annotated} with annotators"):
+        _make_world(settings, folder, progress=progress)
+    with step("pretraining: which words go with which video, which frames with which words, what a hidden frame was"):
+        _pretrain(settings, folder, progress=progress)
+    with step(f"fine-tuning the summarizer in {len(ROWS)} ways, {world.folds} folds each, and comparing them"):
+        runs = {}
+        for row in ROWS:
+            show(f"      {row.name}")
+            runs[row.name] = _fine_tune(row, settings, folder, progress=progress)
+        benchmark = side_by_side(runs)
+        table = table_text(benchmark, settings)
+        _write_comparison(benchmark, table, folder)
+    with step("drawing a video of the same things in variants that nothing was trained on, with sound"):
+        draw_film(folder.video, painted.seed, progress=progress)
+    with step(f"summarising it: without training, and by the trained model with its title, '{TEXT.title}'"):
+        contrastive = summarize(folder.video, ratio=settings.ratio, backbone=BACKBONE, device="cpu", progress=progress)
+        contrastive.save(folder.contrastive, progress=progress)
+        trained = summarize(
+            folder.video,
+            ratio=settings.ratio,
+            scorer=str(folder.crossval / ROWS[0].folder / "seed_0" / "fold_0" / CHECKPOINT),
+            title=TEXT.title,
+            category=TEXT.category,
+            device="cpu",
+            progress=progress,
+        )
+        trained.save(folder.out, progress=progress)
+    return WholeDemo(folder, benchmark, table, trained, contrastive)
 
 
 def table_text(benchmark: Benchmark, settings: DemoSettings) -> str:
     """The table with its sentences."""
     evaluation = benchmark.evaluation
-    # Pairs of rows stand in the other files; the sentences say what of them matters.
+    # Pairs of rows stand in the other files; the sentences say which of them matter.
     table = render_text(comparison_table(replace(evaluation, settings={}, comparisons=())))
     return f"{table.rstrip()}\n\n" + "\n".join(sentences(evaluation, settings)) + "\n"
 
 
 def sentences(evaluation: Evaluation, settings: DemoSettings) -> list[str]:
-    """What the figures are of, and what they say about each question."""
+    """What the figures are of, and their answer to each question."""
     reads, blind, fresh, fresh_blind = (_result(evaluation, row.name) for row in ROWS)
     questions = (
         ("pretraining", reads, fresh),
@@ -134,15 +140,13 @@ def sentences(evaluation: Evaluation, settings: DemoSettings) -> list[str]:
         "",
         "What each is worth in tau, with the interval of the difference on the same videos:",
     ]
-    return lines + [f"  {what:<42}{_told(compare(first, second, _TAU))}" for what, first, second in questions]
+    return lines + [
+        f"  {what:<42}{_verdict(compare(first, second, 'kendall_tau'))}" for what, first, second in questions
+    ]
 
 
-def write_comparison(benchmark: Benchmark, text: str, folder: DemoFolder) -> None:
-    """The table as text, JSON and a page.
-
-    Raises:
-        OutputError: A file cannot be written.
-    """
+def _write_comparison(benchmark: Benchmark, text: str, folder: DemoFolder) -> None:
+    """Write the table as text, JSON and a page."""
     with together():
         write_text(folder.comparison("txt"), text)
         write_evaluation(folder.comparison("json"), benchmark.evaluation)
@@ -156,93 +160,84 @@ def _result(evaluation: Evaluation, name: str) -> MethodResult:
     return rows[name][DEFAULT_PROTOCOL]
 
 
-def _told(found: Comparison) -> str:
+def _verdict(found: Comparison) -> str:
     low, high = found.ci95
-    verdict = "better" if low > 0 else "worse" if high < 0 else "not told apart on these videos"
+    verdict = "better" if low > 0 else "worse" if high < 0 else "no difference found on these videos"
     return f"{found.difference:+.3f} [{low:+.3f}, {high:+.3f}]  {verdict}"
 
 
-Tell = Callable[[str], None]
+class _Pretraining(TrainingCLI):
+    """A pretraining of which the last weights are kept, and nothing else."""
+
+    def __init__(self, arguments: Sequence[str], *, shown: bool) -> None:
+        self.progress = FoldProgress("pretraining", "val/loss", shown=shown)
+        super().__init__("fit", arguments)
+
+    def _callbacks(self, trained: bool, saved: bool, *, has_logger: bool) -> list[Callback]:  # noqa: ARG002
+        return [DrawByStep(int(self.settings.seed_everything)), self.progress]
 
 
-@dataclass(frozen=True)
-class WholeDemo:
-    """What the demo found.
-
-    Attributes:
-        folder: What lies where.
-        benchmark: The figures.
-        table: The table and its sentences, as text.
-        trained: The summary by the trained model.
-        contrastive: The summary without training.
-    """
-
-    folder: DemoFolder
-    benchmark: Benchmark
-    table: str
-    trained: VideoSummary
-    contrastive: VideoSummary
+def _make_clips(settings: DemoSettings, folder: DemoFolder, *, progress: bool) -> None:
+    """Paint the clips and look at them with the backbone."""
+    if not folder.clips.is_file():
+        folder.forget_from(folder.clips)
+        backbone = load_backbone(BACKBONE, device="cpu")
+        write_painted_clips(folder.clips, backbone, settings.painted, progress=progress)
 
 
-def run_whole(settings: DemoSettings, *, tell: Tell = lambda _: None, progress: bool = False) -> WholeDemo:
-    """Pretrain, fine-tune, compare, summarise a video; what is there already is used.
+def _make_world(settings: DemoSettings, folder: DemoFolder, *, progress: bool) -> None:
+    """Compose videos of the clips, with texts and annotators."""
+    if not (folder.world / TRUTH).is_file():
+        folder.forget_from(folder.world)
+        world = replace(settings.world, clips=str(folder.clips))
+        write_world(folder.world, world, settings.world_seed, progress=progress)
 
-    Args:
-        settings: How much of everything, and where.
-        tell: Is given a line where a step begins and where it ends.
-        progress: Show progress bars.
 
-    Returns:
-        What was found; the files are written.
+def _pretrain(settings: DemoSettings, folder: DemoFolder, *, progress: bool) -> None:
+    """Pretrain both towers."""
+    if folder.pretrained.is_dir():  # it got its name when it was whole
+        return
+    folder.forget_from(folder.pretrained)
+    quieten()
+    pairs = folder.world / PAIRS
+    words = ["--config", str(PRETRAIN), *settings.pretraining]
+    words += ["--data.train", str(pairs / "train.jsonl"), "--data.val", str(pairs / "val.jsonl")]
+    words += ["--run.root", str(folder.training), "--trainer.enable_progress_bar", "false"]
+    words += ["--trainer.enable_checkpointing", "false", "--trainer.logger", "false"]
+    with _one_thread():
+        run = _Pretraining(words, shown=progress)
+    with atomic_folder(folder.pretrained) as made:
+        run.model.save_pretrained(made)
 
-    Raises:
-        OutputError: The folder cannot be written to, or has a folder `training` that is not of a demo.
-    """
-    folder, step = DemoFolder(settings.out), _Steps(6, tell)
-    folder.identify(settings.identity)
-    world, painted = settings.world, settings.painted
-    with step(f"painting {len(THINGS) * painted.variants} clips of {len(THINGS)} things, looking at them ({BACKBONE})"):
-        make_clips(settings, folder, progress=progress)
-    with step(f"composing {world.pretrain_train} videos with text to pretrain on, {world.annotated} with annotators"):
-        make_world(settings, folder, progress=progress)
-    with step("pretraining: which words go with which video, which frames with which words, what a hidden frame was"):
-        pretrain(settings, folder, progress=progress)
-    with step(f"fine-tuning the summarizer in {len(ROWS)} ways, {world.folds} folds each, and comparing them"):
-        runs = {}
-        for row in ROWS:
-            tell(f"      {row.name}")
-            runs[row.name] = fine_tune(row, settings, folder, progress=progress)
-        benchmark = side_by_side(runs)
-        table = table_text(benchmark, settings)
-        write_comparison(benchmark, table, folder)
-    with step("drawing a video of the same things in variants that nothing was trained on, with sound"):
-        draw_film(folder.video, painted.seed, progress=progress)
-    with step(f"summarising it: without training, and by the trained model with its title, '{TEXT.title}'"):
-        contrastive = summarize(folder.video, ratio=settings.ratio, backbone=BACKBONE, device="cpu", progress=progress)
-        contrastive.save(folder.contrastive, progress=progress)
-        trained = summarize(
-            folder.video,
-            ratio=settings.ratio,
-            scorer=trained_model(folder),
-            title=TEXT.title,
-            category=TEXT.category,
-            device="cpu",
+
+def _fine_tune(row: Row, settings: DemoSettings, folder: DemoFolder, *, progress: bool) -> CrossValidation:
+    """Train and test all folds of one way; what is finished is not made again."""
+    words = list(settings.fine_tuning)
+    words += ["--data.dataset", str(folder.world / DATASET), "--data.splits", str(folder.world / SPLITS)]
+    words += ["--data.texts", str(folder.world / DATASET_TEXTS), "--model.summarizer.text_guidance", row.guidance]
+    if row.pretrained:
+        words += ["--model.pretrained", str(folder.pretrained)]
+    else:  # no pretrained weights to keep close to
+        words += ["--model.optim.encoder_lr", "null", "--model.optim.text_lr", "null"]
+    with _one_thread():
+        return cross_validate(
+            FINETUNE,
+            folder.crossval / row.folder,
+            overrides=words,
+            seeds=1,
+            checkpoint_rule="last",
+            keep="chosen" if row == ROWS[0] else "none",
+            name=row.name,
             progress=progress,
         )
-        trained.save(folder.out, progress=progress)
-    return WholeDemo(folder, benchmark, table, trained, contrastive)
 
 
-class _Steps:
-    """Tells which step it is, and how long it took."""
-
-    def __init__(self, count: int, tell: Tell) -> None:
-        self._count, self._tell, self._number = count, tell, 0
-
-    @contextmanager
-    def __call__(self, what: str) -> Iterator[None]:
-        self._number += 1
-        self._tell(f"[{self._number}/{self._count}] {what} ...")
-        started = time.perf_counter()
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Train with one thread: small models gain little from more, and lose much where others need the cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
         yield
-        self._tell(f"      {time.perf_counter() - started:.0f} s")
+    finally:
+        torch.set_num_threads(before)

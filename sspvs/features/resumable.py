@@ -19,10 +19,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
-from sspvs.atomic import atomic_file, sweep, take_lock
+from sspvs.atomic import atomic_file
 from sspvs.errors import FeatureFileError, FingerprintMismatchError, OutputError
 from sspvs.overwriting import FEATURES, check_output
 from sspvs.table import FeatureStore, SourceStamp, check_fingerprint, group_name, is_h5, merge_files
+from sspvs.temporaries import sweep, take_lock
 from sspvs.types import Fingerprint
 
 logger = logging.getLogger(__name__)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from sspvs.types import BoolArray, FloatArray
+
+if TYPE_CHECKING:
+    import torch
 
 
 class Terms(NamedTuple):
@@ -177,6 +179,8 @@ def terms_on_gpu(
         block_rows: Rows in a block.
         device: A torch device, or `auto` for the current GPU.
     """
+    import torch
+
     place = torch.device("cuda" if device == "auto" else device)
     spread = _Resident(points, place)
     order = spread if anchors is None else _Resident(anchors, place)
@@ -205,12 +209,16 @@ class _Resident:
     """Points in the GPU's memory."""
 
     def __init__(self, points: Points, place: torch.device) -> None:
+        import torch
+
         self.rows = torch.from_numpy(points.rows).to(place)
         self.squares = torch.from_numpy(points.squares).to(place)
         self.absent = torch.from_numpy(points.absent).to(place)
 
     def distances(self, start: int, end: int) -> torch.Tensor:
         """(end - start, T) squared distances; that of a frame to itself is exactly 0."""
+        import torch
+
         block = torch.addmm(self.squares, self.rows[start:end], self.rows.T, alpha=-2)
         block += self.squares[start:end, None]
         block.clamp_(min=0)

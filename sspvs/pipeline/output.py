@@ -13,7 +13,6 @@ from sspvs.atomic import temporary_folder, write_text
 from sspvs.errors import OutputError
 from sspvs.overwriting import KEYFRAMES, SUMMARY, refuse_inputs, summary_files, summary_places
 from sspvs.report import edit_list, page, plots, tables
-from sspvs.report import tables as keyframes
 from sspvs.types import Summary
 from sspvs.video import Resize, open_video, write_clips
 
@@ -25,23 +24,9 @@ KEYFRAME_BYTES = 32_000_000
 
 
 def write_outputs(summary: Summary, out: Path, *, progress: bool = False) -> Summary:
-    """Write every file of a summary into a folder.
+    """Write every file of a summary into a folder, as `VideoSummary.save`; the source video is read again.
 
-    Files appear under their names only when all of them are finished. Those that an earlier run wrote, as its
-    `summary.json` names them, are replaced or removed; whatever else is in the folder stays.
-
-    Args:
-        summary: What to write; its source video is read again.
-        out: Folder to write into; made when it does not exist.
-        progress: Show a progress bar while the clip is written.
-
-    Returns:
-        The summary, with what was met while its clip was written: warnings, sound that was lost.
-
-    Raises:
-        OutputError: The folder cannot be written to, or has something of another's where a file would go.
-        ValueError: The video is itself in the place of a file.
-        VideoError: The source video cannot be read any more.
+    Returns the summary, with what was met while its clip was written: warnings, sound that was lost.
     """
     check_folder(out, [Path(summary.info.path)])
     with temporary_folder(out) as staging:
@@ -51,15 +36,9 @@ def write_outputs(summary: Summary, out: Path, *, progress: bool = False) -> Sum
 
 
 def check_folder(out: Path, inputs: Iterable[Path] = ()) -> None:
-    """Fail early when a summary cannot go into a folder, before anything is computed.
+    """Fail early when a summary of some `inputs` cannot go into a folder, before anything is computed.
 
-    Args:
-        out: The folder; it need not exist.
-        inputs: Files that are read.
-
-    Raises:
-        OutputError: As `check_writable`; or something is in the place of a file that no earlier run wrote there.
-        ValueError: One of the inputs is in the place of a file.
+    As `check_writable`; nor may an input, or a file that no earlier summary wrote there, be in the place of a file.
     """
     check_writable(out)
     there = list(summary_places(out))
@@ -74,14 +53,7 @@ def check_folder(out: Path, inputs: Iterable[Path] = ()) -> None:
 
 
 def check_writable(out: Path) -> None:
-    """Fail early when a folder cannot be written to, before anything is computed.
-
-    Args:
-        out: The folder; it need not exist.
-
-    Raises:
-        OutputError: `out`, or the nearest folder above it that exists, is not a folder one can write to.
-    """
+    """Fail early when a folder, or the nearest one above it that exists, cannot be written to."""
     nearest = next(folder for folder in (out.absolute(), *out.absolute().parents) if os.path.lexists(folder))
     if not nearest.is_dir():
         what = "is a file" if nearest.exists() else "is a link to nothing"
@@ -95,7 +67,7 @@ def _move_into(staging: Path, out: Path) -> None:
 
     Until then it names all files, old and new, and nothing else: what a run that is killed leaves is known as ours.
     """
-    check_folder(out)  # again: the clip took its time
+    check_folder(out)  # again: writing the clip took a while
     names, before = _files_in(staging), summary_files(out)
     claim = {"generated_by": tables.generated_by(), "files": sorted(before | names)}
     write_text(out / SUMMARY, json.dumps(claim, indent=1) + "\n")
@@ -145,4 +117,4 @@ def _write_keyframes(summary: Summary, folder: Path) -> None:
             for first in range(0, len(frames), at_once)
             for picture in reader.frames_at(frames[first : first + at_once], Resize("none"))
         )
-        keyframes.write_keyframe_images(summary, pictures, folder, shot_indices=shown)
+        tables.write_keyframe_images(summary, pictures, folder, shot_indices=shown)

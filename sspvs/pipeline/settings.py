@@ -1,16 +1,16 @@
-"""Everything that decides which frames a summary keeps."""
+"""What decides which frames a summary keeps: the settings, and the backbone and scorer that they name."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from sspvs.features.backbones import Backbone, load_backbone
 from sspvs.features.extract import MAX_DAMAGED
 from sspvs.features.transnet import weights_path
 from sspvs.importance.contrastive import Combine
+from sspvs.schema import NotNegative, Positive, Range, Settings, mistakes, refuse
 from sspvs.scorers import (
     CONTRASTIVE,
     WITHOUT_TRAINING,
@@ -27,13 +27,13 @@ from sspvs.table.text import TextFields
 from sspvs.weights.digest import file_digest
 
 Segmenter = Literal["kts", "uniform", "given", "transnet"]
-SEGMENTERS: tuple[Segmenter, ...] = ("kts", "uniform", "given", "transnet")
+SEGMENTERS: tuple[Segmenter, ...] = get_args(Segmenter)
 
 Post = Literal["summe", "tvsum", "none"]
 
 
 @dataclass(frozen=True)
-class SummarySettings:
+class SummarySettings(Settings):
     """Everything that decides which frames a summary keeps; wrong values are reported all at once.
 
     Attributes:
@@ -43,7 +43,7 @@ class SummarySettings:
         min_shot_seconds: Shots shorter than this are joined to a neighbour.
         title: Text that guides the scores. Contrastive importance is multiplied by each frame's similarity to it; a
             checkpoint reads it when it was trained with text.
-        query: What somebody might search for to find the video; for checkpoints that were trained with text.
+        query: A search query that should find the video; for checkpoints that were trained with text.
         category: What kind of video it is, in a word or two; likewise.
         scorer: `contrastive`, the training-free importance, or a checkpoint: a folder, a `.ckpt` file of fine-tuning
             or of refinement, or a hub id.
@@ -63,10 +63,12 @@ class SummarySettings:
         device: Where the scores are computed: `auto`, `cpu`, `cuda`, `cuda:1`.
     """
 
+    group = ""
+
     ratio: float | None = None
     duration: float | None = None
     max_shots: int | None = None
-    min_shot_seconds: float = 1.0
+    min_shot_seconds: NotNegative = 1.0
     title: str = ""
     query: str = ""
     category: str = ""
@@ -74,43 +76,37 @@ class SummarySettings:
     combine: Combine | None = None
     post: Post | None = None
     segmenter: Segmenter = "kts"
-    kts_penalty: float = DEFAULT_PENALTY
-    shot_seconds: float = 5.0
+    kts_penalty: Positive = DEFAULT_PENALTY
+    shot_seconds: Positive = 5.0
     shots: str | Path | None = None
     shots_unit: Literal["frames", "seconds"] = "frames"
-    rate_hz: float | None = None
+    rate_hz: Positive | None = None
     decoder: str = "auto"
-    time_limit_seconds: float = 60.0
-    max_damaged: float = MAX_DAMAGED
+    time_limit_seconds: Positive = 60.0
+    max_damaged: Annotated[float, Range(least=0, most=1)] = MAX_DAMAGED
     device: str = "auto"
 
     def __post_init__(self) -> None:
-        problems = []
+        refuse(self.group, [*self.conflicts(), *mistakes(type(self), vars(self))])  # all at once
+
+    def conflicts(self) -> list[str]:
+        """A budget, a scorer, a term or a file of shots that cannot be."""
+        wrong = []
         try:
             self.budget()
         except ValueError as error:
-            problems.append(str(error))
+            wrong.append(str(error))
+        except TypeError:
+            pass  # no numbers, which the hints report
         if not may_be_scorer(self.scorer):
-            problems.append(unknown_scorer(self.scorer))
+            wrong.append(unknown_scorer(self.scorer))
         if str(self.scorer) == CONTRASTIVE and self.combine is not None and self.combine not in WITHOUT_TRAINING:
-            problems.append(no_such_term(self.combine))
-        if self.segmenter not in SEGMENTERS:
-            problems.append(f"segmenter must be one of {', '.join(SEGMENTERS)}, got '{self.segmenter}'")
-        if self.shots_unit not in ("frames", "seconds"):
-            problems.append(f"shots_unit must be frames or seconds, got '{self.shots_unit}'")
+            wrong.append(no_such_term(self.combine))
         if self.shots is not None and not Path(self.shots).is_file():
-            problems.append(f"no such file of shots: {self.shots}")
+            wrong.append(f"no such file of shots: {self.shots}")
         if (self.segmenter == "given") != (self.shots is not None):
-            problems.append("segmenter 'given' and a file of shots go together: --segmenter given --shots FILE")
-        if not 0 <= self.min_shot_seconds < math.inf:
-            problems.append(f"min_shot_seconds must be >= 0, got {self.min_shot_seconds}")
-        for name in ("kts_penalty", "rate_hz", "shot_seconds", "time_limit_seconds"):
-            if getattr(self, name) is not None and not 0 < getattr(self, name) < math.inf:
-                problems.append(f"{name} must be a positive number, got {getattr(self, name)}")
-        if not 0 <= self.max_damaged <= 1:
-            problems.append(f"max_damaged must be between 0 and 1, got {self.max_damaged}")
-        if problems:
-            raise ValueError("; ".join(problems))
+            wrong.append("segmenter 'given' and a file of shots go together: --segmenter given --shots FILE")
+        return wrong
 
     def budget(self) -> Budget:
         """The length the summary may have."""
@@ -137,7 +133,7 @@ class Tools:
     settings: SummarySettings
 
     def settings_used(self) -> dict[str, Any]:
-        """Plain values of the settings that had a say, for the report."""
+        """Plain values of the settings that took part, for the report."""
         settings, backbone = self.settings, self.backbone
         trained = str(settings.scorer) != CONTRASTIVE
         unused = {
@@ -148,7 +144,7 @@ class Tools:
             "query": not settings.query,
             "category": not settings.category,
             "scorer": trained,
-            "combine": True,  # the scorer's own settings say which
+            "combine": True,  # in the scorer's own settings
             "post": True,
             "device": True,
         }
@@ -178,18 +174,18 @@ def load_tools(
         SspvsError: The scorer or the weights are missing or broken.
     """
     if settings.segmenter == "transnet":
-        weights_path()  # a missing package is told now, not after the video was looked at
+        weights_path()  # a missing package is reported now, not after the video was read
     device = settings.device
-    if str(settings.scorer) == CONTRASTIVE:
-        if isinstance(backbone, str):
-            backbone = load_backbone(backbone, device=device, precision=precision, download=download)
-        scorer = load_scorer(
-            CONTRASTIVE, device=device, combine=settings.combine, post=settings.post, backbone=backbone
-        )
-    else:
-        scorer = load_scorer(
-            settings.scorer, device=device, download=download, combine=settings.combine, post=settings.post
-        )
+    if str(settings.scorer) == CONTRASTIVE and isinstance(backbone, str):
+        backbone = load_backbone(backbone, device=device, precision=precision, download=download)
+    scorer = load_scorer(
+        settings.scorer,
+        device=device,
+        download=download,
+        combine=settings.combine,
+        post=settings.post,
+        backbone=None if isinstance(backbone, str) else backbone,
+    )
     scorer.check_text(settings.text)
     chosen, rate_hz = backbone_for(
         scorer, backbone, settings.rate_hz, device=device, precision=precision, download=download

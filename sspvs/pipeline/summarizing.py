@@ -1,7 +1,4 @@
-"""From a video file to its summary.
-
-`summarize` computes, `VideoSummary.save` writes.
-"""
+"""From a video file to its summary: `summarize` computes, `VideoSummary.save` writes."""
 
 from __future__ import annotations
 
@@ -33,7 +30,7 @@ class VideoSummary(Summary):
     """A `Summary` that can write itself to a folder.
 
     Attributes:
-        source: The video file as it was when it was looked at; None when unknown.
+        source: Size and time of the video file when it was read; None when unknown.
     """
 
     source: SourceStamp | None = None
@@ -103,19 +100,7 @@ def summarize(
 
 
 def summarize_with(video: str | Path, tools: Tools, *, progress: bool = False) -> VideoSummary:
-    """Summarise one video with what is loaded already.
-
-    Args:
-        video: The video file.
-        tools: What looks at it and scores it, and the settings.
-        progress: Show progress bars.
-
-    Returns:
-        The summary.
-
-    Raises:
-        SspvsError: The video or an extra is missing or broken; the message says what to do.
-    """
+    """Summarise one video with a backbone and a scorer that are loaded already, and their settings."""
     backbone, scorer, settings = tools.backbone, tools.scorer, tools.settings
     assert settings.rate_hz is not None
     source = SourceStamp.of(Path(video)) if Path(video).is_file() else None
@@ -131,30 +116,30 @@ def summarize_with(video: str | Path, tools: Tools, *, progress: bool = False) -
         thumbnails=True,
         progress=progress,
     )
-    features = extracted.features
+    features, timeline = extracted.features, extracted.features.timeline
     logger.info("%s: %d of %d frames looked at", video, len(features.picks), features.n_frames)
     assert features.info is not None
-    assert features.timeline is not None
+    assert timeline is not None
     assert features.decode is not None
     unchecked = scorer.check_features(features.fingerprint, features.name)
     notes = (*([unchecked] if unchecked else []), *scorer.notes(settings.text))
     importance = scorer.score(features, settings.text)
-    shots, shot_warnings = _cut_into_shots(features, features.timeline, features.info, settings)
+    shots, shot_warnings = _cut_into_shots(features, timeline, features.info, settings)
     if settings.segmenter in ("kts", "transnet"):
         shots, chosen = select_in_parts(
             importance.scores,
             features.picks,
             shots,
             settings.budget(),
-            features.timeline,
+            timeline,
             min_shot_seconds=settings.min_shot_seconds,
         )
-    else:  # shots of a length or at places that were asked for stay as they are
-        chosen = select(importance.scores, features.picks, shots, settings.budget(), features.timeline)
+    else:  # uniform and given shots stay as they are
+        chosen = select(importance.scores, features.picks, shots, settings.budget(), timeline)
     logger.info("%s: %d of %d shots kept", features.info.path, int(chosen.selected.sum()), len(shots))
     return VideoSummary(
         info=features.info,
-        timeline=features.timeline,
+        timeline=timeline,
         decode=features.decode,
         scorer=scorer.name,
         fingerprint=backbone.fingerprint(settings.rate_hz),
@@ -170,33 +155,21 @@ def summarize_with(video: str | Path, tools: Tools, *, progress: bool = False) -
         settings=tools.settings_used(),
         curves=importance.curves,
         title=settings.title,
-        warnings=features.decode.warnings
-        + notes
-        + shot_warnings
-        + _whole_video(chosen, shots, features.timeline, settings),
+        warnings=(*features.decode.warnings, *notes, *shot_warnings, *_whole_video(chosen, shots, timeline, settings)),
         thumbnails=extracted.thumbnails,
         source=source,
     )
 
 
 def is_summarized(video: Path, out: Path, tools: Tools) -> bool:
-    """Whether a folder holds a whole summary of a video file as it is now, made with the same settings.
-
-    Args:
-        video: The video file.
-        out: The folder.
-        tools: What would look at it and score it, and the settings.
-    """
+    """Whether a folder holds a whole summary of a video file as it is now, made with the same tools and settings."""
     made, rate_hz = read_summary(out), tools.settings.rate_hz
     if made is None or rate_hz is None or not isinstance(made.get("source"), dict):
         return False
     if SourceStamp.from_dict(made["source"]) != SourceStamp.of(video):
         return False
-    wanted: dict[str, Any] = {
-        "title": tools.settings.title,
-        "scorer": tools.scorer.name,
-        "settings": tools.settings_used(),
-    }
+    settings = tools.settings_used()
+    wanted: dict[str, Any] = {"title": tools.settings.title, "scorer": tools.scorer.name, "settings": settings}
     for document in (wanted, made):
         document["settings"] = {**document["settings"], "backbone_reason": ""}  # why it was taken changes nothing
     digest = tools.backbone.fingerprint(rate_hz).digest
@@ -208,13 +181,13 @@ def is_summarized(video: Path, out: Path, tools: Tools) -> bool:
 
 
 def _whole_video(chosen: Selection, shots: Shots, timeline: Timeline, settings: SummarySettings) -> tuple[str, ...]:
-    """A sentence when the whole video is the summary, although a shorter one was asked for."""
+    """A sentence when the whole video is the summary, although a shorter one was wanted."""
     n_frames = int((chosen.segments[:, 1] - chosen.segments[:, 0]).sum())
     if n_frames < shots.n_frames or settings.ratio == 1:
         return ()
     if settings.max_shots is not None:
-        shots_found = _count(len(shots), "shot")
-        why = f"it has {shots_found}, and max_shots is {settings.max_shots}; ratio or duration make it shorter"
+        found = _count(len(shots), "shot")
+        why = f"it has {found}, and max_shots is {settings.max_shots}; ratio or duration make it shorter"
     elif settings.duration is not None:
         why = f"it lasts {timeline.end_seconds:.1f} s, and the summary may last {settings.duration:g} s"
     else:

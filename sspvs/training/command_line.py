@@ -22,21 +22,20 @@ from sspvs.errors import CheckpointError, UnknownOptionError, local_only
 from sspvs.parsing import check_yaml, parse_yaml
 from sspvs.sharing import HERE, located, named
 from sspvs.tasks.checkpoint import LoadReport
-from sspvs.training.given import given, options, refuse_unbounded
-from sspvs.training.run import DrawByStep, RunSettings, WandbMode, WandbSettings, build_loggers
+from sspvs.training.given import given, import_named, options, refuse_unbounded, texts
+from sspvs.training.run import RunConfig, RunSettings, WandbMode, WandbSettings, build_loggers, remove_unstarted
 from sspvs.training.saving import (
     BestCheckpoint,
+    DrawByStep,
     ExportWeights,
     KeepPlace,
     LastCheckpoint,
-    RunConfig,
+    StopOnSignal,
     WholeCheckpoints,
-    remove_unstarted,
 )
 from sspvs.training.signals import StoppedBySignalError, raise_arrived
 from sspvs.training.starting_point import StartingPoint, differences, find_starting_point, restoring
-from sspvs.training.stopping import StopOnSignal
-from sspvs.training.tasks import TASKS, task_asked_for
+from sspvs.training.tasks import TASKS, chosen_task
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +45,14 @@ SKIPPED = {
     "test": {"model", "dataloaders", "datamodule", "weights_only", "verbose"},
     "predict": {"model", "dataloaders", "datamodule", "weights_only", "return_predictions"},
 }
-"""Verb -> arguments of the trainer's method that are no business of the command line."""
+"""Verb -> arguments of the trainer's method that the command line does not have."""
+
+_UNKNOWN = re.compile(
+    r"""(?:Parser key "([\w.]+)".*?)?"""
+    r"""(?:unrecognized arguments: |(?:Subcommand '\w+'|Group '([\w.]+)') does not accept option '|Option ')"""
+    r"""(-{0,2}[A-Za-z][\w.-]*)""",
+    re.DOTALL,
+)
 
 
 def _bounded(load: Callable[[str], Any]) -> Callable[[str], Any]:
@@ -61,7 +67,7 @@ set_loader("yaml", _bounded(get_loader("yaml")), exceptions=(yaml.YAMLError,))  
 
 
 class OneLineParser(LightningArgumentParser):
-    """Complains by raising, so that all mistakes end alike; configs may name files relative to themselves."""
+    """Raises on mistakes, so that all of them end alike; configs may name files relative to themselves."""
 
     _folder = Path()
 
@@ -99,7 +105,7 @@ class TrainingCLI(LightningCLI):
         explained = bool({"-h", "--help"} & set(arguments))
         set_parsing_settings(docstring_parse_attribute_docstrings=explained)
         self.verb, self.arguments = verb, list(arguments)
-        self.task = task_asked_for(self.arguments)
+        self.task = chosen_task(self.arguments)
         self.start: StartingPoint | None = None
         self.report: LoadReport | None = None
         self.last_checkpoint: LastCheckpoint | None = None
@@ -120,9 +126,15 @@ class TrainingCLI(LightningCLI):
         return {self.verb: set(SKIPPED[self.verb])}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Arguments of our own, and what the data and the model tell each other."""
+        """Arguments beside Lightning's, and the task's links between data and model."""
         parser.add_argument("--task", choices=list(TASKS), default=self.task.name, help="what is trained")
-        parser.add_argument("--run", type=RunSettings, default=self.task.run, help="where the run lies")
+        parser.add_argument(
+            "--import",
+            type=str | list[str] | None,
+            default=None,
+            help="modules to import first: heads, backbones, tasks and the like that they register go by their names",
+        )
+        parser.add_argument("--run", type=RunSettings, default=self.task.run, help="where the run is")
         parser.add_argument("--wandb", type=WandbMode, default="off", help="W&B: off, offline or online")
         parser.add_argument("--wandb_project", type=str, default="sspvs", help="its project")
         parser.add_argument("--wandb_name", type=str | None, default=None, help="default: the run's name and version")
@@ -132,13 +144,7 @@ class TrainingCLI(LightningCLI):
         self.task.link(parser)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
-        """Parse, without Lightning's warning that the process has arguments too: they are these.
-
-        Raises:
-            UnknownOptionError: For an option, or a key of a config, that does not exist.
-            AddressError: For an address in the place of a file.
-            ValueError: For any other mistake.
-        """
+        """Parse, without Lightning's warning that the process has arguments too: they are the same."""
         configs = [value for option, value in options(self.arguments) if option == "--config"]
         _refuse_addresses(configs)
         refuse_unbounded(given(self.arguments))
@@ -154,13 +160,14 @@ class TrainingCLI(LightningCLI):
         settings = self.settings
         for value in (settings.get("ckpt_path"), settings.get("out"), settings.data, settings.model):
             _refuse_addresses(value)
+        settings["import"] = list(import_named(self.arguments)) or None
 
     def _parse_ckpt_path(self) -> None:
         """Instead of Lightning's: see `before_instantiate_classes`."""
 
     @property
     def settings(self) -> Namespace:
-        """Of the verb."""
+        """The settings of the verb."""
         found: Namespace = self.config[self.verb]
         return found
 
@@ -216,7 +223,7 @@ class TrainingCLI(LightningCLI):
             self.model.load_report = self.report
 
     def _run_subcommand(self, subcommand: str) -> None:
-        """A training that was refused or interrupted before it began leaves no folder."""
+        """Run; a training that was refused or interrupted before it began leaves no folder."""
         raise_arrived()
         place = Path(self.trainer.log_dir or self.run_settings.root)
         try:
@@ -225,8 +232,8 @@ class TrainingCLI(LightningCLI):
         except BaseException as error:
             if self.verb == "fit":
                 remove_unstarted(self.trainer)
-            if self.last_checkpoint is not None and isinstance(error, StoppedBySignalError) and not error.said:
-                raise StoppedBySignalError(error.number, self.last_checkpoint.saved(self.trainer)) from error
+            if self.last_checkpoint is not None and isinstance(error, StoppedBySignalError) and not error.outcome:
+                raise StoppedBySignalError(error.number, self.last_checkpoint.outcome(self.trainer)) from error
             raise
 
     def after_fit(self) -> None:
@@ -238,7 +245,7 @@ class TrainingCLI(LightningCLI):
         """The trainer with this package's loggers, checkpoints and callbacks."""
         given = self._get(self.config_init, "trainer")
         developing = bool(given.get("fast_dev_run"))
-        wandb = WandbSettings(*(self.settings[name] for name in ("wandb", *_WANDB)))
+        wandb = WandbSettings(*(self.settings[f"wandb{name}"] for name in ("", "_project", "_name", "_group")))
         trained = self.verb == "fit" and not developing
         kwargs["logger"] = build_loggers(given.logger, self.run_settings, wandb) if trained else given.logger or False
         if given.enable_progress_bar is None:
@@ -273,7 +280,7 @@ class TrainingCLI(LightningCLI):
         return out
 
     def _take_over(self, start: StartingPoint) -> None:
-        """Put a checkpoint's settings in the place of the config's, and say where they differ."""
+        """Put a checkpoint's settings in the place of the config's, and report where they differ."""
         model = self.settings.model
         # Facts of its own do not go through the parser, which takes strings that look like numbers for numbers.
         own = self.task.own_facts
@@ -282,7 +289,7 @@ class TrainingCLI(LightningCLI):
             known = {name: value for name, value in known.items() if name not in self.task.new_in_fit}
         for group, names in self.task.data_facts.items():
             known[group] = {name: value for name, value in known[group].items() if name not in names}
-        found = differences(known, _as_dict(model))
+        found = differences(known, model.as_dict())
         if "text" in known and (model.text.config is None or known["text"].get("config") is None):
             found.pop("text.config", None)
         self._refuse_flags(start, found)
@@ -309,43 +316,42 @@ class TrainingCLI(LightningCLI):
                 )
 
 
+class ReadConfig(TrainingCLI):
+    """A run whose settings are read and settled; nothing is made."""
+
+    def _set_seed(self) -> None: ...
+
+    def instantiate_classes(self) -> None:
+        """Nothing."""
+
+    def _run_subcommand(self, subcommand: str) -> None: ...
+
+    @property
+    def text(self) -> str:
+        """The whole config as YAML, every default included."""
+        parser = self._parser(self.subcommand)
+        return str(parser.dump(self.settings, skip_link_targets=True, skip_validation=True))
+
+
 def settings_parser(verb: str, task: str) -> LightningArgumentParser:
-    """The parser of what a verb takes, for one task; it has parsed nothing.
+    """The parser of a verb's settings, for one task; it has parsed nothing."""
 
-    Args:
-        verb: `fit`, `validate`, `test` or `predict`.
-        task: A name of `TASKS`.
-    """
-
-    class OnlyParser(TrainingCLI):
+    class OnlyParser(ReadConfig):
         def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:  # noqa: ARG002
             self.config = Namespace(subcommand=self.verb)  # type: ignore[no-untyped-call]
 
-        def _set_seed(self) -> None: ...
-
         def before_instantiate_classes(self) -> None: ...
-
-        def instantiate_classes(self) -> None: ...
-
-        def _run_subcommand(self, subcommand: str) -> None: ...
 
     return OnlyParser(verb, ["--task", task])._parser(verb)
 
 
 def _refuse_addresses(value: Any) -> None:
-    """Of everything in a setting or a group of them."""
-    if isinstance(value, str):
-        local_only(value)
-    elif isinstance(value, (dict, Namespace)):
-        for inner in vars(value).values() if isinstance(value, Namespace) else value.values():
-            _refuse_addresses(inner)
-    elif isinstance(value, (list, tuple)):
-        for inner in value:
-            _refuse_addresses(inner)
+    for text in texts(value):
+        local_only(text)
 
 
 def _unknown_name(message: str, known: set[str]) -> str:
-    """The option, or the key of a config, of which jsonargparse says that there is none; empty if it says otherwise."""
+    """The option, or the key of a config, that jsonargparse reports as unknown; empty for any other message."""
     found = _UNKNOWN.search(message)
     if found is None:
         return ""
@@ -369,17 +375,3 @@ def _fields_inside(name: str, type_: Any) -> Iterator[str]:
             for field, inner in get_type_hints(one).items():
                 yield f"{name}.{field}"
                 yield from _fields_inside(f"{name}.{field}", inner)
-
-
-_UNKNOWN = re.compile(
-    r"""(?:Parser key "([\w.]+)".*?)?"""
-    r"""(?:unrecognized arguments: |(?:Subcommand '\w+'|Group '([\w.]+)') does not accept option '|Option ')"""
-    r"""(-{0,2}[A-Za-z][\w.-]*)""",
-    re.DOTALL,
-)
-_WANDB = ("wandb_project", "wandb_name", "wandb_group")
-
-
-def _as_dict(settings: Any) -> dict[str, Any]:
-    out: dict[str, Any] = settings.as_dict()
-    return out

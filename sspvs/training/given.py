@@ -1,11 +1,16 @@
-"""What config files and the command line set, before there is a parser, or where it matters which of them said so."""
+"""What config files and the command line set, before there is a parser: which task, which modules, which values."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from jsonargparse import Namespace
+
+from sspvs.errors import first_line
 from sspvs.files import WrongFileError, check_regular, read_text
 from sspvs.parsing import MOST_YAML_BYTES, check_yaml, parse_yaml
 from sspvs.schema import shown
@@ -18,14 +23,7 @@ Given = Sequence[Mapping[str, Any]]
 
 
 def options(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Options that are followed by a value, whichever way they are written.
-
-    Args:
-        arguments: What follows the verb.
-
-    Yields:
-        The option, `--config` for its short form, and the value.
-    """
+    """Options that are followed by a value, whichever way they are written, with it; `-c` is yielded as `--config`."""
     for place, word in enumerate(arguments):
         option, equals, value = word.partition("=")
         if not option.startswith("-"):
@@ -38,10 +36,9 @@ def options(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def config_of(path: str) -> dict[str, Any]:
-    """The content of a config file; empty where it cannot be read, which the parser says later.
+    """The content of a config file; empty where it cannot be read, which the parser reports later.
 
-    Raises:
-        ValueError: It is evidently something else, such as a web page, or beyond the bounds of `sspvs.parsing`.
+    What is evidently no config, such as a web page, or beyond the bounds of `sspvs.parsing`, is refused.
     """
     try:
         if check_regular(path) > MOST_YAML_BYTES:
@@ -55,10 +52,7 @@ def config_of(path: str) -> dict[str, Any]:
         check_yaml(text)
     except ValueError as error:
         raise ValueError(f"{path}: expected a config (YAML), found {error}") from error
-    try:
-        content = parse_yaml(text)
-    except ValueError:
-        return {}
+    content = _parsed(text)
     return content if isinstance(content, dict) else {}
 
 
@@ -79,6 +73,53 @@ def last_set(sources: Given, name: str) -> int:
     return max((number for number, source in enumerate(sources) if name in source), default=-1)
 
 
+def import_named(arguments: Sequence[str]) -> tuple[str, ...]:
+    """Import the modules that `import` of configs and `--import` name: what they register is then known by name.
+
+    A module is found as Python finds it, and in the current folder. Returns the names of all of them, in order.
+    """
+    found: dict[str, None] = {}
+    for option, value in options(arguments):
+        if option in ("--config", "--import"):
+            named = config_of(value).get("import") if option == "--config" else _parsed(value)
+            for name in named if isinstance(named, list) else [] if named is None else [named]:
+                if not isinstance(name, str):
+                    raise ValueError(f"import must be names of modules, got {shown(named)}")
+                found[name] = None
+    if found and (here := str(Path.cwd())) not in sys.path:
+        sys.path.append(here)  # last: a file here hides no installed package
+    for name in found:
+        try:
+            import_module(name)
+        except Exception as error:  # whatever the code of others raises
+            raise ValueError(f"import {name}: {type(error).__name__}: {first_line(error)}") from error
+    return tuple(found)
+
+
+def refuse_unbounded(sources: Given) -> None:
+    """Refuse values that the parser of settings must not meet: it reads texts as YAML, and opens what names a file.
+
+    That is text beyond the bounds of `sspvs.parsing`, a name of a pipe, a device or the like, and, because the parser
+    accepts it, one value in the place of a group of settings.
+    """
+    for name, value in (pair for source in sources for pair in source.items()):
+        if name in _GROUPS and not isinstance(value, (str, Mapping)):  # a text names another config
+            raise ValueError(f"{name} must be a mapping of settings, got {shown(value)}")
+        for text in texts(value):
+            try:
+                check_yaml(text)
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from error
+            try:
+                check_regular(text)
+            except WrongFileError as error:
+                raise ValueError(f"{name}: {text}: {error}") from error
+            except (OSError, ValueError):
+                continue  # no file, a folder, or no name of any file
+            if Path(text).suffix.lower() in _CONFIGS:
+                config_of(text)
+
+
 def _leaves(content: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for name, value in content.items():
         if isinstance(value, Mapping):
@@ -94,39 +135,11 @@ def _parsed(value: str) -> Any:
         return value
 
 
-def refuse_unbounded(sources: Given) -> None:
-    """Refuse values that the parser of settings must not meet: it reads texts as YAML, and opens what names a file.
-
-    Nor does it refuse one value in the place of a group of settings.
-
-    Args:
-        sources: What is set where.
-
-    Raises:
-        ValueError: A text is beyond the bounds of `sspvs.parsing`, or names a pipe, a device or the like; a group of
-            settings is something else.
-    """
-    for name, value in (pair for source in sources for pair in source.items()):
-        if name in _GROUPS and not isinstance(value, (str, Mapping)):  # a text names another config
-            raise ValueError(f"{name} must be a mapping of settings, got {shown(value)}")
-        for text in _texts(value):
-            try:
-                check_yaml(text)
-            except ValueError as error:
-                raise ValueError(f"{name}: {error}") from error
-            try:
-                check_regular(text)
-            except WrongFileError as error:
-                raise ValueError(f"{name}: {text}: {error}") from error
-            except (OSError, ValueError):
-                continue  # no file, a folder, or no name of any file
-            if Path(text).suffix.lower() in _CONFIGS:
-                config_of(text)
-
-
-def _texts(value: Any) -> Iterator[str]:
+def texts(value: Any) -> Iterator[str]:
+    """Every text within a setting or a group of them."""
     if isinstance(value, str):
         yield value
-    elif isinstance(value, list):
-        for part in value:
-            yield from _texts(part)
+        return
+    inner = vars(value) if isinstance(value, Namespace) else value
+    for part in inner.values() if isinstance(inner, Mapping) else inner if isinstance(inner, (list, tuple)) else ():
+        yield from texts(part)

@@ -1,4 +1,4 @@
-"""What prediction gives, into an h5 file: embeddings, or scores."""
+"""Predictions into h5 files: embeddings, or scores."""
 
 from __future__ import annotations
 
@@ -27,12 +27,7 @@ Row = tuple[FloatArray, ...]
 
 
 class WritePredictions(Callback):
-    """Gathers what each video was given, over batches and processes, and writes it once.
-
-    Args:
-        path: The file.
-        source: The checkpoint that the predictions come from, for the file's attributes.
-    """
+    """Gathers the predictions of a checkpoint, `source`, over batches and processes, and writes them once."""
 
     def __init__(self, path: Path, source: str) -> None:
         self.path, self.source = path, source
@@ -40,32 +35,26 @@ class WritePredictions(Callback):
 
     @abstractmethod
     def rows(self, outputs: Any) -> dict[str, Row]:
-        """Video -> its arrays, of what a batch gave."""
+        """Video -> its arrays, of the outputs of a batch."""
 
     @abstractmethod
     def write(self, trainer: pl.Trainer, rows: dict[str, Row]) -> None:
         """Write everything, on one process."""
 
-    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:  # noqa: ARG002
+    def setup(self, *_: Any, **__: Any) -> None:
         """Refuse at once what could not be written in the end, or what is not ours."""
         check_output(self.path, EMBEDDINGS, SCORES, inputs=[Path(self.source)])
 
-    def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+    def on_predict_start(self, *_: Any) -> None:
         """Forget what was predicted before."""
         self._rows = {}
 
-    def on_predict_batch_end(
-        self,
-        trainer: pl.Trainer,  # noqa: ARG002
-        pl_module: pl.LightningModule,  # noqa: ARG002
-        outputs: Any,
-        *_: Any,
-    ) -> None:
-        """Keep them; a video that several processes were given counts once."""
+    def on_predict_batch_end(self, _trainer: pl.Trainer, _module: pl.LightningModule, outputs: Any, *_: Any) -> None:
+        """Keep them; a video that several processes have counts once."""
         for name, row in self.rows(outputs).items():
             self._rows.setdefault(name, row)
 
-    def on_predict_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+    def on_predict_epoch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         """Join what the processes have, and write it on one."""
         everyone: list[dict[str, Row]] = [self._rows]
         if trainer.world_size > 1:
@@ -84,7 +73,7 @@ class WriteEmbeddings(WritePredictions):
         return {name: (video[row].copy(), text[row].copy()) for row, name in enumerate(outputs.ids)}
 
     def write(self, trainer: pl.Trainer, rows: dict[str, Row]) -> None:  # noqa: ARG002
-        """The whole file."""
+        """One group a video."""
         with atomic_h5(self.path) as file:
             file.attrs["made_by"] = "sspvs predict"
             file.attrs["checkpoint"] = checkpoint_name(self.source)
@@ -100,7 +89,7 @@ class WriteScores(WritePredictions):
     Args:
         path: The file.
         source: The checkpoint that the predictions come from.
-        scorer: What the file says has scored.
+        scorer: Name of the scorer in the file.
 
     Attributes:
         scores: (T,) of each video by id, when they are written; empty on all processes but the first.
@@ -118,19 +107,12 @@ class WriteScores(WritePredictions):
         return {name: (np.asarray(scores),) for name, scores in zip(outputs.ids, outputs.scores, strict=True)}
 
     def write(self, trainer: pl.Trainer, rows: dict[str, Row]) -> None:
-        """The whole file."""
+        """One score file of all videos."""
         self.scores = {name: scores for name, (scores, *_) in sorted(rows.items())}
         self.write_file(trainer, self.path, self.scores)
 
     def write_file(self, trainer: pl.Trainer, path: Path, scores: Mapping[str, FloatArray], **settings: Any) -> None:
-        """One score file.
-
-        Args:
-            trainer: Whose data knows the videos.
-            path: The file.
-            scores: (T,) of each video by id.
-            settings: What else made them, plain types.
-        """
+        """Write one score file: (T,) scores of each video by id, and other settings of the scorer as attributes."""
         check_output(path, SCORES)
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         videos = [(data.annotations[name], values) for name, values in scores.items()]
@@ -149,12 +131,7 @@ class WriteScores(WritePredictions):
 
 
 class WriteVariants(WriteScores):
-    """Writes refined scores, and beside them a file for each combination of terms: `scores_ag.h5` beside `scores.h5`.
-
-    Args:
-        path: The file of the task's own scores.
-        source: The checkpoint that the predictions come from.
-    """
+    """Writes refined scores, and beside them a file for each combination of terms: `scores.h5`, `scores_ag.h5`."""
 
     def __init__(self, path: Path, source: str) -> None:
         super().__init__(path, source, "refine")
@@ -168,7 +145,7 @@ class WriteVariants(WriteScores):
         }
 
     def write(self, trainer: pl.Trainer, rows: dict[str, Row]) -> None:
-        """All files."""
+        """The task's own scores, and each combination's."""
         with together():
             super().write(trainer, rows)
             for place, variant in enumerate(self.variants, start=1):
@@ -177,7 +154,7 @@ class WriteVariants(WriteScores):
 
 
 def variant_path(path: Path, variant: str) -> Path:
-    """Where the scores under another combination of terms lie.
+    """Where the scores under another combination of terms are.
 
     Example:
         >>> variant_path(Path("fold_0/scores.h5"), "ag").name

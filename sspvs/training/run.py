@@ -1,54 +1,35 @@
-"""Random numbers of a training step that depend on the step alone."""
+"""A run's folder: its settings (`--run.*`), its loggers, its `config.yaml`."""
 
 from __future__ import annotations
 
+import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-import numpy as np
 import pytorch_lightning as pl
-import torch
-from pytorch_lightning.callbacks import Callback
+import yaml
+from pytorch_lightning.cli import LightningArgumentParser, SaveConfigCallback
 from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
 
-from sspvs.atomic import sweep
+from sspvs.atomic import write_text
 from sspvs.errors import MissingExtraError
-
-
-class DrawByStep(Callback):
-    """Seeds torch before every training step from the run's seed, the epoch, the batch and the process.
-
-    Dropout is the only thing a step draws (the data has generators of its own). A run that goes on from a checkpoint
-    thus draws what the uninterrupted one would have drawn, whatever else happened in between, and no state has to be
-    kept for every process.
-
-    Args:
-        seed: Of the run.
-    """
-
-    def __init__(self, seed: int) -> None:
-        self.seed = seed
-
-    def on_train_batch_start(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,  # noqa: ARG002
-        batch: Any,  # noqa: ARG002
-        batch_idx: int,
-    ) -> None:
-        """Seed the CPU's and the accelerators' generators."""
-        place = (self.seed % 2**32, trainer.current_epoch, batch_idx, trainer.global_rank)
-        state = np.random.SeedSequence(place).generate_state(1, np.uint64)
-        torch.manual_seed(int(state[0]))
-
+from sspvs.schema import Range, Settings
+from sspvs.sharing import shareable
+from sspvs.temporaries import sweep
 
 WandbMode = Literal["off", "offline", "online"]
 
+_CONFIG = "config.yaml"
+_BEFORE_TRAINING = {_CONFIG, "hparams.yaml"}  # the second is the CSV logger's
+
 
 @dataclass(frozen=True)
-class RunSettings:
+class RunSettings(Settings):
     """A run's folder is `root/name/version_0`, `version_1` and so on: nothing is overwritten."""
+
+    group = "run"
 
     root: str = "runs"
     """Folder of all runs."""
@@ -58,18 +39,15 @@ class RunSettings:
     """Figure by which the best checkpoint is chosen."""
     mode: Literal["min", "max"] = "min"
     """Whether lower or higher is better."""
-    save_every: int = 1000
+    save_every: Annotated[int, Range(least=1)] = 1000
     """Steps between checkpoints to restart from; one more is written at the end of every epoch."""
-    samples: int = 4
+    samples: Annotated[int, Range(least=0)] = 4
     """Validation videos that are plotted after each validation; 0 for none."""
 
-    def __post_init__(self) -> None:
-        if self.save_every < 1 or self.samples < 0:
-            raise ValueError(
-                f"run: save_every must be at least 1 and samples not negative, got {self.save_every}, {self.samples}"
-            )
-        if not self.name or "/" in self.name:
-            raise ValueError(f"run: name must be a folder's name, got {self.name!r}")
+    def conflicts(self) -> list[str]:
+        """A name that is no name of a folder."""
+        is_folder = self.name and "/" not in self.name
+        return [] if is_folder else [f"name must be a folder's name, got {self.name!r}"]
 
 
 @dataclass(frozen=True)
@@ -87,13 +65,7 @@ class WandbSettings:
 
 
 def build_loggers(given: Any, run: RunSettings, wandb: WandbSettings) -> list[Logger] | bool:
-    """The loggers of a run; the first says where its folder is.
-
-    Args:
-        given: `trainer.logger` of the config: false for none at all, or more of them.
-        run: Where the run lies.
-        wandb: Whether and how W&B is wanted.
-    """
+    """The loggers of a run; the folder of the first is the run's. `given` is `trainer.logger` of the config."""
     if given is False:
         return False
     more = [] if given in (None, True) else list(given) if isinstance(given, (list, tuple)) else [given]
@@ -102,13 +74,12 @@ def build_loggers(given: Any, run: RunSettings, wandb: WandbSettings) -> list[Lo
     csv = CSVLogger(run.root, name=run.name, flush_logs_every_n_steps=20)
     loggers: list[Logger] = [csv, *more]
     if wandb.mode != "off":
-        loggers.append(_wandb(csv, run, wandb))
+        loggers.append(_wandb_logger(Path(csv.log_dir), run, wandb))
     return loggers
 
 
-def _wandb(csv: CSVLogger, run: RunSettings, settings: WandbSettings) -> WandbLogger:
-    """Never given a step: `trainer/global_step` is an axis of its own, so that nothing is dropped as out of order."""
-    folder = Path(csv.log_dir)
+def _wandb_logger(folder: Path, run: RunSettings, settings: WandbSettings) -> WandbLogger:
+    """Never called with a step: `trainer/global_step` is an axis of its own, and nothing is dropped as out of order."""
     try:
         return WandbLogger(
             save_dir=folder,
@@ -121,15 +92,16 @@ def _wandb(csv: CSVLogger, run: RunSettings, settings: WandbSettings) -> WandbLo
             settings=wandb_settings(),
         )
     except ModuleNotFoundError as error:
-        raise MissingExtraError("W&B is not installed: pip install wandb, or leave --wandb off") from error
+        raise wandb_missing() from error
+
+
+def wandb_missing() -> MissingExtraError:
+    """The error when W&B is not installed."""
+    return MissingExtraError("W&B is not installed: pip install wandb, or leave --wandb off")
 
 
 def wandb_settings() -> Any:
-    """What W&B does not record: the machine, its user, the command, its screen, and the places of files.
-
-    Raises:
-        ModuleNotFoundError: W&B is not installed.
-    """
+    """Settings that keep the machine, its user, the command, its screen and file paths out of W&B."""
     import wandb
 
     return wandb.Settings(x_disable_meta=True, disable_git=True, console="off", host="", username="")
@@ -138,3 +110,39 @@ def wandb_settings() -> Any:
 def wandb_of(loggers: list[Logger]) -> WandbLogger | None:
     """The W&B logger among them."""
     return next((one for one in loggers if isinstance(one, WandbLogger)), None)
+
+
+def folder_of(trainer: pl.Trainer) -> Path | None:
+    """The run's folder, that of its first logger; None without loggers."""
+    folder = getattr(trainer.loggers[0], "log_dir", None) if trainer.loggers else None
+    return None if folder is None else Path(folder)
+
+
+class RunConfig(SaveConfigCallback):
+    """Writes the whole config, every default included, to `config.yaml` in the run's own folder, and to W&B."""
+
+    def __init__(self, parser: LightningArgumentParser, config: Any, **how: Any) -> None:
+        super().__init__(parser, config, save_to_log_dir=False, **how)
+
+    def save_config(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:  # noqa: ARG002
+        """Called by Lightning on one process."""
+        config = yaml.safe_load(self.parser.dump(self.config, skip_link_targets=True))
+        folder = folder_of(trainer)
+        config = shareable(config, folder or Path(trainer.default_root_dir))
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+            write_text(folder / _CONFIG, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+        wandb = wandb_of(trainer.loggers)
+        if wandb is not None:
+            wandb.log_hyperparams({"config": config})
+
+
+def remove_unstarted(trainer: pl.Trainer) -> None:
+    """Remove a run's folder that has its config and nothing else: no step was taken, or none was kept."""
+    folder = folder_of(trainer)
+    if folder is None or not trainer.is_global_zero or not folder.is_dir():
+        return
+    if {path.name for path in folder.iterdir()} <= _BEFORE_TRAINING:
+        shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):
+            folder.parent.rmdir()  # of all versions, where this was the first

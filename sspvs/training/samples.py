@@ -1,14 +1,13 @@
-"""What the model looks at in a video: attention of [CLS], and how well words fit frames.
+"""Plots of a few videos after each validation: attention and alignment, or scores beside people's importance.
 
-Axis letters: B batch, T picks, L tokens, D width, H heads.
+Axis letters: B batch, T picks, L tokens, D width, H heads, K stages.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,14 +20,20 @@ from torch import Tensor
 from torch.nn import functional
 
 from sspvs.atomic import atomic_stream, write_text
-from sspvs.data.batch import PretrainBatch
+from sspvs.data.batch import PretrainBatch, RefineBatch, SummarizeBatch
+from sspvs.evaluation.requirements import consensus_scores
 from sspvs.models.layers import SelfAttention
 from sspvs.tasks.pretrain import PretrainTask
-from sspvs.training.run import wandb_of
-from sspvs.types import FloatArray
+from sspvs.tasks.refine import RefineTask
+from sspvs.tasks.summarize import ScoredVideos
+from sspvs.training.run import folder_of, wandb_of
+from sspvs.types import Annotations, FloatArray
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+FOLDER, TABLE = "samples", "retrieval.csv"
+_ROWS = 1000  # of the retrieval table, at most, as W&B gets it
 
 
 @dataclass(frozen=True)
@@ -46,14 +51,144 @@ class SampleFacts:
     similarity: FloatArray
 
 
+@dataclass(frozen=True)
+class ScoreSample:
+    """One scored video.
+
+    Attributes:
+        id: As `dataset/key`.
+        scores: (T,) the model's importance.
+        stage_scores: (K, T) what it is the product of.
+        target: (T,) people's importance, 0 to 1; None without annotators.
+        labels: What the K rows are called; numbered stages when empty.
+    """
+
+    id: str
+    scores: FloatArray
+    stage_scores: FloatArray
+    target: FloatArray | None
+    labels: tuple[str, ...] = ()
+
+
+class _Plots(Callback):
+    """Writes figures of the first validation videos into the run's folder, and to W&B; one process does."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def shows(self, trainer: pl.Trainer) -> bool:
+        """Whether this process has something to show; under FSDP no process has all weights."""
+        sharded = "fsdp" in type(trainer.strategy).__name__.lower()
+        return trainer.is_global_zero and not trainer.sanity_checking and not sharded and self.count > 0
+
+    def draw(self, trainer: pl.Trainer, figures: Iterable[tuple[str, Figure]]) -> None:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+        folder = _folder(trainer) / FOLDER
+        folder.mkdir(parents=True, exist_ok=True)
+        names: list[str] = []
+        written: list[Figure] = []
+        for number, (name, figure) in enumerate(figures):
+            FigureCanvasAgg(figure)
+            # Overwritten by the next validation: W&B has all of them.
+            with atomic_stream(folder / f"{number}.png") as stream:
+                figure.savefig(stream, format="png", dpi=80)
+            names.append(name)
+            written.append(figure)
+        wandb = wandb_of(trainer.loggers)
+        if wandb is not None:
+            wandb.log_image("val/samples", written, caption=names)
+
+
+class Samples(_Plots):
+    """Writes the retrieval table, and plots of the first `count` validation videos."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(count)
+        self._batch: PretrainBatch | None = None
+
+    def on_validation_batch_end(
+        self, trainer: pl.Trainer, _module: Any, _outputs: Any, batch: PretrainBatch, batch_idx: int, *_: Any
+    ) -> None:
+        """Keep the first batch."""
+        if batch_idx == 0 and self.shows(trainer):
+            self._batch = batch
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write, on one process; nothing here waits for the others."""
+        batch, self._batch = self._batch, None
+        if trainer.sanity_checking or not trainer.is_global_zero or not trainer.loggers:
+            return
+        assert isinstance(pl_module, PretrainTask)
+        self._log_table(trainer, pl_module.retrieval_table())
+        if batch is not None:
+            facts = sample_facts(pl_module, _first(batch, self.count))
+            self.draw(trainer, ((fact.id, plot_sample(fact)) for fact in facts))
+
+    def _log_table(self, trainer: pl.Trainer, rows: list[dict[str, Any]]) -> None:
+        if not rows:
+            return
+        text = io.StringIO()
+        writer = csv.DictWriter(text, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+        folder = _folder(trainer)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text(folder / TABLE, text.getvalue())
+        wandb = wandb_of(trainer.loggers)
+        if wandb is not None:
+            wandb.log_table("val/retrieval", columns=list(rows[0]), data=[list(row.values()) for row in rows[:_ROWS]])
+
+
+class ScoreSamples(_Plots):
+    """Plots the scores of the first `count` validation videos, beside people's importance."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(count)
+        self._kept: list[ScoreSample] = []
+
+    def on_validation_start(self, *_: Any) -> None:
+        """Forget the last validation."""
+        self._kept = []
+
+    def on_validation_batch_end(
+        self, trainer: pl.Trainer, module: pl.LightningModule, _outputs: Any, batch: Any, *_: Any
+    ) -> None:
+        """Score the first videos once more, on one process."""
+        if self.shows(trainer) and len(self._kept) < self.count:
+            self._kept += self.samples_of(trainer, module, batch)
+
+    def samples_of(self, trainer: pl.Trainer, module: Any, batch: Any) -> Iterator[ScoreSample]:  # noqa: ARG002
+        """What there is to plot of a batch."""
+        return samples_of(module.scored(batch), batch)
+
+    def on_validation_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        """Write, on one process; nothing here waits for the others."""
+        kept, self._kept = self._kept[: self.count], []
+        if kept and trainer.loggers:
+            self.draw(trainer, ((sample.id, plot_scores(sample)) for sample in kept))
+
+
+class RefinedSamples(ScoreSamples):
+    """As `ScoreSamples`, of refined features; people's importance is shown where there are annotators."""
+
+    def samples_of(self, trainer: pl.Trainer, module: RefineTask, batch: RefineBatch) -> Iterator[ScoreSample]:
+        """Each video of a batch, without its padding."""
+        known = getattr(getattr(trainer, "datamodule", None), "annotations", {})
+        scored = module.scored(batch)
+        for name, scores, curves in zip(scored.ids, scored.scores, scored.curves, strict=True):
+            yield ScoreSample(
+                name,
+                np.asarray(scores),
+                np.stack([np.asarray(curve) for curve in curves.values()]),
+                _people(known[name], len(scores)) if name in known else None,
+                tuple(curve.replace("_", " ") for curve in curves),
+            )
+
+
 @torch.no_grad()
 def sample_facts(task: PretrainTask, batch: PretrainBatch) -> Iterator[SampleFacts]:
-    """Facts of each video of a batch, with nothing masked.
-
-    Args:
-        task: In any mode; left in it.
-        batch: On the task's device.
-    """
+    """Facts of each video of a batch on the task's device, with nothing masked; the task is left in its mode."""
     model, training = task.model, task.training
     task.eval()
     last = model.video_encoder.transformer.layers[-1].attention
@@ -76,8 +211,10 @@ def sample_facts(task: PretrainTask, batch: PretrainBatch) -> Iterator[SampleFac
     frames, words = (functional.normalize(vectors.float(), dim=-1) for vectors in (frames, words))
     similarity = frames @ words.transpose(1, 2)  # (B, T, L)
     for row, name in enumerate(batch.ids):
-        kept, told = batch.frame_mask[row], token_mask[row]
-        yield SampleFacts(name, attention[row][:, kept].cpu().numpy(), similarity[row][kept][:, told].cpu().numpy())
+        shown, words_shown = batch.frame_mask[row], token_mask[row]
+        yield SampleFacts(
+            name, attention[row][:, shown].cpu().numpy(), similarity[row][shown][:, words_shown].cpu().numpy()
+        )
 
 
 def cls_attention(attention: SelfAttention, states: Tensor, mask: Tensor) -> Tensor:
@@ -85,7 +222,7 @@ def cls_attention(attention: SelfAttention, states: Tensor, mask: Tensor) -> Ten
 
     Args:
         attention: The layer's.
-        states: (B, 1 + T, D) what it was given.
+        states: (B, 1 + T, D) its input.
         mask: (B, 1 + T) bool, True = valid.
     """
     q, k, _ = attention.in_projection(states).float().chunk(3, dim=-1)  # (B, 1 + T, D) each
@@ -94,6 +231,14 @@ def cls_attention(attention: SelfAttention, states: Tensor, mask: Tensor) -> Ten
     logits = torch.einsum("bhd,bthd->bht", q, k) / q.shape[-1] ** 0.5
     out: Tensor = logits.masked_fill(~mask[:, None], float("-inf")).softmax(dim=-1)
     return out
+
+
+def samples_of(scored: ScoredVideos, batch: SummarizeBatch) -> Iterator[ScoreSample]:
+    """Each video of a batch, without its padding."""
+    target, mask = batch.target.float().cpu().numpy(), batch.frame_mask.cpu().numpy()
+    for row, name in enumerate(scored.ids):
+        scores, stages = np.asarray(scored.scores[row]), np.asarray(scored.stage_scores[row])
+        yield ScoreSample(name, scores, stages, target[row][mask[row]])
 
 
 def plot_sample(facts: SampleFacts) -> Figure:
@@ -119,78 +264,31 @@ def plot_sample(facts: SampleFacts) -> Figure:
     return figure
 
 
-logger = logging.getLogger(__name__)
+def plot_scores(sample: ScoreSample) -> Figure:
+    """People and model over the picks; below, what the score is the product of, where there are several."""
+    from matplotlib.figure import Figure
 
-FOLDER, TABLE = "samples", "retrieval.csv"
-_ROWS = 1000  # of the retrieval table, at most, as W&B gets it
+    several = len(sample.stage_scores) > 1
+    figure = Figure(figsize=(7, 4.5 if several else 2.6), layout="constrained")
+    axes = figure.subplots(1 + several, 1, sharex=True, squeeze=False)[:, 0]
+    if sample.target is not None:
+        picks = range(len(sample.target))
+        axes[0].fill_between(picks, sample.target, step="mid", alpha=0.3, color="gray", label="people")
+    axes[0].plot(sample.scores, color="black", linewidth=1.2, label="score")
+    axes[0].set_title(sample.id, fontsize=9)
+    axes[0].legend(fontsize=7, loc="upper right")
+    if several:
+        labels = sample.labels or [f"stage {number + 1}" for number in range(len(sample.stage_scores))]
+        for label, stage in zip(labels, sample.stage_scores, strict=True):
+            axes[1].plot(stage, linewidth=0.9, label=label)
+        axes[1].set_ylabel("terms" if sample.labels else "stages")
+        axes[1].legend(fontsize=7, loc="upper right")
+    axes[-1].set_xlabel("pick")
+    return figure
 
 
-class Samples(Callback):
-    """Writes the retrieval table and plots of the first validation videos into the run's folder, and to W&B.
-
-    Args:
-        count: Videos that are plotted; 0 for none.
-    """
-
-    def __init__(self, count: int) -> None:
-        self.count = count
-        self._batch: PretrainBatch | None = None
-
-    def on_validation_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,  # noqa: ARG002
-        outputs: Any,  # noqa: ARG002
-        batch: PretrainBatch,
-        batch_idx: int,
-        dataloader_idx: int = 0,  # noqa: ARG002
-    ) -> None:
-        """Keep the first batch."""
-        if batch_idx == 0 and trainer.is_global_zero and self.count:
-            self._batch = batch
-
-    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write, on one process; nothing here waits for the others."""
-        batch, self._batch = self._batch, None
-        if trainer.sanity_checking or not trainer.is_global_zero or not trainer.loggers:
-            return
-        assert isinstance(pl_module, PretrainTask)
-        folder = Path(getattr(trainer.loggers[0], "log_dir", None) or trainer.default_root_dir)
-        self._log_table(trainer, pl_module.retrieval_table(), folder)
-        sharded = "fsdp" in type(trainer.strategy).__name__.lower()  # weights that no process has alone
-        if batch is not None and not sharded:
-            self._log_plots(trainer, pl_module, batch, folder)
-
-    def _log_table(self, trainer: pl.Trainer, rows: list[dict[str, Any]], folder: Path) -> None:
-        if not rows:
-            return
-        text = io.StringIO()
-        writer = csv.DictWriter(text, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-        folder.mkdir(parents=True, exist_ok=True)
-        write_text(folder / TABLE, text.getvalue())
-        wandb = wandb_of(trainer.loggers)
-        if wandb is not None:
-            wandb.log_table("val/retrieval", columns=list(rows[0]), data=[list(row.values()) for row in rows[:_ROWS]])
-
-    def _log_plots(self, trainer: pl.Trainer, task: PretrainTask, batch: PretrainBatch, folder: Path) -> None:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-        (folder / FOLDER).mkdir(parents=True, exist_ok=True)
-        figures: list[Any] = []
-        names: list[str] = []
-        for fact in sample_facts(task, _first(batch, self.count)):
-            figure = plot_sample(fact)
-            FigureCanvasAgg(figure)
-            # Overwritten by the next validation: W&B has all of them.
-            with atomic_stream(folder / FOLDER / f"{len(names)}.png") as stream:
-                figure.savefig(stream, format="png", dpi=80)
-            figures.append(figure)
-            names.append(fact.id)
-        wandb = wandb_of(trainer.loggers)
-        if wandb is not None:
-            wandb.log_image("val/samples", figures, caption=names)
+def _folder(trainer: pl.Trainer) -> Path:
+    return folder_of(trainer) or Path(trainer.default_root_dir)
 
 
 def _first(batch: PretrainBatch, count: int) -> PretrainBatch:
@@ -198,3 +296,13 @@ def _first(batch: PretrainBatch, count: int) -> PretrainBatch:
         name: one[:count] if isinstance(one, (Tensor, tuple)) else one for name, one in batch._asdict().items()
     }
     return PretrainBatch(**cut)
+
+
+def _people(video: Annotations, count: int) -> FloatArray | None:
+    """(T,) people's importance, 0 to 1; None where there is none, or only for the whole video."""
+    mean: Any = consensus_scores(video)
+    if mean is None or len(mean) != count:
+        return None
+    low, high = float(np.min(mean)), float(np.max(mean))
+    out: FloatArray = (np.asarray(mean) - low) / max(high - low, 1e-12)
+    return out

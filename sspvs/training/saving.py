@@ -1,61 +1,52 @@
-"""Checkpoints that are whole or not there, and the newest one to restart from."""
+"""Checkpoints of a run: whole or not there, the best, the newest to restart from, and what makes a restart exact."""
 
 from __future__ import annotations
 
 import logging
 import shutil
+import signal
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
-import yaml
 from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 from pytorch_lightning.callbacks import Callback, Checkpoint, ModelCheckpoint
-from pytorch_lightning.cli import LightningArgumentParser, SaveConfigCallback
 
-from sspvs.atomic import atomic_file, atomic_stream, made_folder, write_text
+from sspvs.atomic import atomic_file, atomic_stream, made_folder
 from sspvs.errors import CheckpointError, first_line
 from sspvs.files import check_kind
-from sspvs.sharing import shareable
 from sspvs.tasks.saved_task import SavedTask
-from sspvs.training.run import wandb_of
+from sspvs.training.signals import STOPPING, StoppedBySignalError, listen, raise_arrived, restore
 
 logger = logging.getLogger(__name__)
 
 FOLDER, LAST, BEST = "checkpoints", "last.ckpt", "best.ckpt"
+PRETRAINED = "pretrained"
+"""Folder of a run with `best` and `last`, checkpoint folders for `from_pretrained` of the task."""
+
+_PROGRESS, _LOADER = "sspvs_progress", "train_dataloader"  # entries of a checkpoint
 
 
 class WholeCheckpoints(TorchCheckpointIO):
     """Writes to a temporary file in the same folder, then renames; reads nothing but tensors and plain types."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:  # noqa: ARG002
-        """Write a checkpoint; a run that is killed meanwhile leaves the one before it.
-
-        Raises:
-            OutputError: The folder cannot be written to, or the disk is full.
-        """
+        """Write a checkpoint; a run that is killed meanwhile leaves the one before it."""
         target = Path(path)
         with made_folder(target.parent), atomic_stream(target) as stream:
             torch.save(checkpoint, stream)
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:  # noqa: ARG002
-        """Read a checkpoint, on the CPU unless told otherwise.
-
-        Raises:
-            CheckpointError: It is no whole checkpoint, or holds more than tensors and plain types.
-        """
+        """Read a checkpoint, by default to the CPU."""
         return read_checkpoint(Path(path), "cpu" if map_location is None else map_location)
 
 
 def read_checkpoint(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
-    """A Lightning checkpoint: tensors and plain types, nothing else.
-
-    Raises:
-        CheckpointError: It is none, or holds anything else.
-    """
+    """A Lightning checkpoint: tensors and plain types; with anything else it is a `CheckpointError`."""
     try:
         check_kind(path, "zip", "pickle", "tar")
         checkpoint = torch.load(path, map_location=map_location, weights_only=True)
@@ -66,16 +57,23 @@ def read_checkpoint(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
     return dict(checkpoint)
 
 
+def checkpoint_folder(trainer: pl.Trainer) -> Path:
+    """Where a run's checkpoints are; a collective, which every process must call."""
+    return Path(trainer.log_dir or trainer.default_root_dir) / FOLDER
+
+
+def copy_checkpoint(source: Path, target: Path) -> None:
+    """Copy a checkpoint, whole or not at all."""
+    with made_folder(target.parent), atomic_file(target) as temporary:
+        shutil.copyfile(source, temporary)
+
+
 class BestCheckpoint(ModelCheckpoint):
     """Keeps `best.ckpt`: the state with the best figure so far, also over restarts, which go on in another folder.
 
-    A `best.ckpt` says itself what it scored, so that a restart takes the one beside the checkpoint that it goes on
-    from, wherever both lie, and copies it into the folder of its own. Lightning's keeps paths instead, and forgets
-    the figure when they change.
-
-    Args:
-        monitor: The figure.
-        mode: Whether lower or higher is better.
+    A `best.ckpt` has its own figure in it, so that a restart takes the one beside the checkpoint that it goes on from,
+    wherever both are, and copies it into its own folder. Lightning's keeps paths instead, and loses the figure when
+    they change.
     """
 
     def __init__(self, monitor: str, mode: str) -> None:
@@ -94,12 +92,7 @@ class BestCheckpoint(ModelCheckpoint):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Nothing: see `on_load_checkpoint`."""
 
-    def on_load_checkpoint(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,  # noqa: ARG002
-        checkpoint: dict[str, Any],
-    ) -> None:
+    def on_load_checkpoint(self, trainer: pl.Trainer, _module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
         """Take over the best checkpoint of the run that goes on."""
         states = checkpoint["callbacks"]
         if states.get(self.state_key, {}).get("best_model_score") is None:
@@ -120,11 +113,11 @@ class BestCheckpoint(ModelCheckpoint):
         self.best_k_models = {self.best_model_path: score}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Copy what was taken over, before anything of this run lies beside it."""
+        """Copy what was taken over, before anything of this run is beside it."""
         super().on_train_start(trainer, pl_module)
         self._copy(trainer)
 
-    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+    def on_fit_end(self, trainer: pl.Trainer, *_: Any) -> None:
         """The same where nothing was left to train."""
         self._copy(trainer)
 
@@ -160,7 +153,7 @@ class LastCheckpoint(Checkpoint):
         self.saved_step, self._due = trainer.global_step, False
         logger.info("step %d saved in %s", trainer.global_step, path)
 
-    def saved(self, trainer: pl.Trainer) -> str:
+    def outcome(self, trainer: pl.Trainer) -> str:
         """What a run that ends now leaves, in words; every process must call this."""
         path = checkpoint_folder(trainer) / LAST
         if self.saved_step < 0:
@@ -172,39 +165,29 @@ class LastCheckpoint(Checkpoint):
         step = trainer.global_step
         self._due |= step != self._seen and step % self.every == 0
         self._seen = step
-        if self._due and can_go_on_from_here(trainer):
+        if self._due and _is_exact_after_batch(trainer):
             self.save(trainer)
 
-    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+    def on_validation_end(self, trainer: pl.Trainer, *_: Any) -> None:
         """Save what waited for it."""
-        if self._due and is_within_epoch(trainer):
+        if self._due and _is_within_epoch(trainer):
             self.save(trainer)
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+    def on_train_epoch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         """Save."""
         self.save(trainer)
 
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+    def on_train_end(self, trainer: pl.Trainer, *_: Any) -> None:
         """Save what `max_steps` left within an epoch."""
         if trainer.global_step != self.saved_step:
             self.save(trainer)
 
-    def on_save_checkpoint(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,  # noqa: ARG002
-        checkpoint: dict[str, Any],
-    ) -> None:
+    def on_save_checkpoint(self, trainer: pl.Trainer, _module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
         """Add what Lightning leaves out: whether training was stopped early, and the figures of the last validation."""
         figures = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
         checkpoint[_PROGRESS] = {"stopped_early": bool(trainer.should_stop), "figures": figures}
 
-    def on_load_checkpoint(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,  # noqa: ARG002
-        checkpoint: dict[str, Any],
-    ) -> None:
+    def on_load_checkpoint(self, trainer: pl.Trainer, _module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
         """Take that over."""
         self._source = Path(str(trainer.ckpt_path))
         known = checkpoint.get(_PROGRESS, {})
@@ -212,12 +195,12 @@ class LastCheckpoint(Checkpoint):
         if known.get("stopped_early") and trainer.early_stopping_callbacks:
             trainer.should_stop = True
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
-        """Count from here; give callbacks the figures that they ask for before the next validation."""
+    def on_train_start(self, trainer: pl.Trainer, *_: Any) -> None:
+        """Count from here; give callbacks the figures that they need before the next validation."""
         self._seen = trainer.global_step
         trainer.callback_metrics.update({name: torch.tensor(value) for name, value in self._figures.items()})
 
-    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+    def on_fit_end(self, trainer: pl.Trainer, *_: Any) -> None:
         """Keep what a restart went on from where nothing was left to train."""
         target = checkpoint_folder(trainer) / LAST
         if self.nothing_left and self._source is not None and trainer.is_global_zero:
@@ -229,10 +212,149 @@ class LastCheckpoint(Checkpoint):
         return self._source is not None and self.saved_step < 0
 
 
-_PROGRESS = "sspvs_progress"
+class StopOnSignal(Checkpoint):
+    """Saves and stops at the end of the step in which SIGTERM or SIGHUP came, and of the validation after that step.
+
+    Of several processes one may receive the signal and the others not, or later: they agree every few steps. A signal
+    during validation waits for its end. One that comes when all steps are taken changes nothing: what is left takes
+    seconds.
+
+    Args:
+        saving: What saves; it comes before this callback.
+        agree_every: Steps between two agreements of several processes.
+    """
+
+    def __init__(self, saving: LastCheckpoint, agree_every: int = 10) -> None:
+        self.saving = saving
+        self.agree_every = agree_every
+        self._received: int | None = None
+        self._before: dict[int, Any] = {}
+
+    def on_train_start(self, *_: Any) -> None:
+        """Listen."""
+        raise_arrived()
+        self._before = listen(STOPPING, self._note)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, _module: pl.LightningModule, _outputs: Any, _batch: Any, batch_idx: int
+    ) -> None:
+        """Save and stop, unless a validation or the end of the epoch comes first."""
+        if trainer.world_size > 1 and (batch_idx + 1) % self.agree_every:
+            return
+        if _is_exact_after_batch(trainer):
+            self._stop_if_received(trainer)
+
+    def on_validation_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        """Save and stop after a validation within an epoch."""
+        if _is_within_epoch(trainer):
+            self._stop_if_received(trainer)
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, *_: Any) -> None:
+        """Stop where the end of the epoch before was saved."""
+        if self.saving.saved_step == trainer.global_step:
+            self._stop_if_received(trainer)
+
+    def on_exception(self, trainer: pl.Trainer, _module: pl.LightningModule, exception: BaseException) -> None:
+        """A signal to all processes also ends those that read the data; what was trained is saved all the same."""
+        self._forget()
+        if self._received is not None and "DataLoader worker" in str(exception) and trainer.world_size == 1:
+            raise self._stopped(trainer, save=trainer.training) from exception
+
+    def on_train_end(self, *_: Any) -> None:
+        """Listen no more."""
+        self._forget()
+
+    def _stop_if_received(self, trainer: pl.Trainer) -> None:
+        stop = self._received is not None
+        if trainer.world_size > 1:
+            stop = trainer.strategy.reduce_boolean_decision(stop, all=False)
+        if stop:
+            raise self._stopped(trainer, save=True)
+
+    def _stopped(self, trainer: pl.Trainer, *, save: bool) -> StoppedBySignalError:
+        if save and self.saving.saved_step != trainer.global_step:
+            self.saving.save(trainer)
+        return StoppedBySignalError(self._received or signal.SIGTERM, self.saving.outcome(trainer))
+
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        self._received = self._received or number
+
+    def _forget(self) -> None:
+        restore(self._before)
+        self._before = {}
 
 
-def can_go_on_from_here(trainer: pl.Trainer) -> bool:
+class DrawByStep(Callback):
+    """Seeds torch before every training step from the run's seed, the epoch, the batch and the process.
+
+    Dropout is the only thing a step draws (the data has generators of its own). A run that goes on from a checkpoint
+    thus draws what the uninterrupted one would have drawn, whatever else happened in between, and no state has to be
+    kept for every process.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, _module: pl.LightningModule, _batch: Any, batch_idx: int
+    ) -> None:
+        """Seed the CPU's and the accelerators' generators."""
+        place = (self.seed % 2**32, trainer.current_epoch, batch_idx, trainer.global_rank)
+        torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1, np.uint64)[0]))
+
+
+class KeepPlace(Callback):
+    """Keeps the state of the training loader: where in its epoch the data is.
+
+    Lightning keeps it too, but gives it back only to a loader that is made after the loops were restored. A learning
+    rate schedule that needs the number of steps makes the loader earlier (seen in Lightning 2.6), and the epoch would
+    start again.
+    """
+
+    def __init__(self) -> None:
+        self._state: dict[str, Any] | None = None
+
+    def on_save_checkpoint(self, trainer: pl.Trainer, _module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Put it into the checkpoint."""
+        loader: Any = trainer.train_dataloader
+        if hasattr(loader, "state_dict"):
+            checkpoint[_LOADER] = loader.state_dict()
+
+    def on_load_checkpoint(self, trainer: pl.Trainer, _module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Keep it until there is a loader."""
+        self._state = checkpoint.get(_LOADER) if trainer.state.fn == "fit" else None
+
+    def on_train_start(self, trainer: pl.Trainer, *_: Any) -> None:
+        """Give it back, once; after a finished epoch, go on with the next one."""
+        _begin_next_epoch(trainer.fit_loop)
+        state, self._state = self._state, None
+        loader: Any = trainer.train_dataloader
+        if state is not None and hasattr(loader, "load_state_dict"):
+            loader.load_state_dict(state)
+
+
+class ExportWeights(Checkpoint):
+    """After training: the best and the last checkpoint as folders under `pretrained`, written by one process.
+
+    A `Checkpoint`, as what writes the two is, because Lightning calls those last, in the order in which they are given.
+    """
+
+    def __init__(self, module: type[SavedTask]) -> None:
+        self.module = module
+
+    def on_fit_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        """Read them again and write them."""
+        folder = checkpoint_folder(trainer)
+        if not trainer.is_global_zero or trainer.interrupted:
+            return
+        for name in (BEST, LAST):
+            if (folder / name).is_file():
+                target = folder.parent / PRETRAINED / name.removesuffix(".ckpt")
+                self.module.from_pretrained(folder / name).save_pretrained(target)
+                logger.info("exported %s", target)
+
+
+def _is_exact_after_batch(trainer: pl.Trainer) -> bool:
     """Whether a restart goes on exactly from a checkpoint that is made now, at the end of a training batch.
 
     A validation, or the end of the epoch, that comes after the batch and before the next one would be left out then
@@ -244,69 +366,10 @@ def can_go_on_from_here(trainer: pl.Trainer) -> bool:
     return not (trainer.is_last_batch or validates or loop._should_accumulate())
 
 
-def is_within_epoch(trainer: pl.Trainer) -> bool:
+def _is_within_epoch(trainer: pl.Trainer) -> bool:
     """Whether a validation was one between two steps of a training epoch, with more of its batches to come."""
     training = trainer.state.fn == "fit" and not trainer.sanity_checking
     return training and not (trainer.is_last_batch or trainer.fit_loop._should_accumulate())
-
-
-def copy_checkpoint(source: Path, target: Path) -> None:
-    """Copy a checkpoint, whole or not at all.
-
-    Raises:
-        OutputError: The folder cannot be written to, or the disk is full.
-    """
-    with made_folder(target.parent), atomic_file(target) as temporary:
-        shutil.copyfile(source, temporary)
-
-
-def checkpoint_folder(trainer: pl.Trainer) -> Path:
-    """Where a run's checkpoints are; the same in every process, all of which must ask."""
-    folder = trainer.log_dir or trainer.default_root_dir
-    return Path(folder) / FOLDER
-
-
-_KEY = "train_dataloader"
-
-
-class KeepPlace(Callback):
-    """Keeps the state of the training loader.
-
-    Lightning keeps it too, but gives it back only to a loader that is made after the loops were restored. A learning
-    rate schedule that asks how many steps there will be makes the loader earlier (seen in Lightning 2.6), and the epoch
-    would start again.
-    """
-
-    def __init__(self) -> None:
-        self._state: dict[str, Any] | None = None
-
-    def on_save_checkpoint(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,  # noqa: ARG002
-        checkpoint: dict[str, Any],
-    ) -> None:
-        """Put it into the checkpoint."""
-        loader: Any = trainer.train_dataloader
-        if hasattr(loader, "state_dict"):
-            checkpoint[_KEY] = loader.state_dict()
-
-    def on_load_checkpoint(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,  # noqa: ARG002
-        checkpoint: dict[str, Any],
-    ) -> None:
-        """Keep it until there is a loader."""
-        self._state = checkpoint.get(_KEY) if trainer.state.fn == "fit" else None
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
-        """Give it back, once; after a finished epoch, go on with the next one."""
-        _begin_next_epoch(trainer.fit_loop)
-        state, self._state = self._state, None
-        loader: Any = trainer.train_dataloader
-        if state is not None and hasattr(loader, "load_state_dict"):
-            loader.load_state_dict(state)
 
 
 def _begin_next_epoch(loop: Any) -> None:
@@ -323,73 +386,3 @@ def _begin_next_epoch(loop: Any) -> None:
         one.reset_restart_stage()
     for one in (loop, inner, inner.val_loop, inner.automatic_optimization, inner.manual_optimization):
         one._restarting = False
-
-
-PRETRAINED = "pretrained"
-"""Folder of a run with `best` and `last`, checkpoint folders for `from_pretrained` of the task."""
-
-
-_CONFIG = "config.yaml"
-_ABOUT = {_CONFIG, "hparams.yaml"}  # the second is the CSV logger's
-
-
-class RunConfig(SaveConfigCallback):
-    """Writes the whole config, every default included, to `config.yaml` in the run's own folder, and to W&B."""
-
-    def __init__(self, parser: LightningArgumentParser, config: Any, **how: Any) -> None:
-        super().__init__(parser, config, save_to_log_dir=False, **how)
-
-    def save_config(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:  # noqa: ARG002
-        """Called by Lightning on one process."""
-        config = yaml.safe_load(self.parser.dump(self.config, skip_link_targets=True))
-        folder = getattr(trainer.loggers[0], "log_dir", None) if trainer.loggers else None
-        config = shareable(config, Path(folder or trainer.default_root_dir))
-        if folder is not None:
-            Path(folder).mkdir(parents=True, exist_ok=True)
-            write_text(Path(folder) / _CONFIG, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
-        wandb = wandb_of(trainer.loggers)
-        if wandb is not None:
-            wandb.log_hyperparams({"config": config})
-
-
-def remove_unstarted(trainer: pl.Trainer) -> None:
-    """Remove a run's folder that has its config and nothing else: no step was taken, or none was kept.
-
-    Args:
-        trainer: Of the run, after it ended with an error.
-    """
-    place = getattr(trainer.loggers[0], "log_dir", None) if trainer.loggers else None
-    folder = None if place is None else Path(place)
-    if folder is None or not trainer.is_global_zero or not folder.is_dir():
-        return
-    if {path.name for path in folder.iterdir()} <= _ABOUT:
-        shutil.rmtree(folder, ignore_errors=True)
-        with suppress(OSError):
-            folder.parent.rmdir()  # of all versions, where this was the first
-
-
-class ExportWeights(Checkpoint):
-    """After training: the best and the last checkpoint as folders under `pretrained`.
-
-    A `Checkpoint`, as what writes the two is, because Lightning calls those last, in the order in which they are given.
-
-    Args:
-        module: The task's class, which reads the one and writes the other.
-    """
-
-    def __init__(self, module: type[SavedTask]) -> None:
-        self.module = module
-
-    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
-        """Read them again and write them, on one process."""
-        folder = checkpoint_folder(trainer)  # every process must ask
-        if trainer.is_global_zero and not trainer.interrupted:
-            _export(folder, self.module)
-
-
-def _export(folder: Path, module: type[SavedTask]) -> None:
-    for name in (BEST, LAST):
-        if (folder / name).is_file():
-            target = folder.parent / PRETRAINED / name.removesuffix(".ckpt")
-            module.from_pretrained(folder / name).save_pretrained(target)
-            logger.info("exported %s", target)

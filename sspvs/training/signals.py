@@ -1,10 +1,14 @@
-"""Keeps the libraries' own messages away."""
+"""How a training verb ends: Ctrl-C, SIGTERM and SIGHUP become exceptions, exceptions become an exit status.
+
+Light: the command line imports it before torch and Lightning.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
 import signal
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -12,42 +16,24 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, NoReturn
 
-
-def quieten() -> None:
-    """Nothing of less than an error from Lightning, torch and jsonargparse; the first sets its level when imported."""
-    import pytorch_lightning  # noqa: F401
-
-    for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module=r"(pytorch_lightning|lightning_fabric|torch|jsonargparse)\b")
-
-
 Handler = Callable[[int, FrameType | None], Any]
 
 STOPPING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
-"""Those that save and stop a training."""
+"""Signals that save and stop a training."""
 
 _arrived: list[int] = []  # in the block of `ending_on_signals`, in order
 
 
 class StoppedBySignalError(SystemExit):
-    """SIGTERM or SIGHUP ended the command.
+    """SIGTERM or SIGHUP ended the command; `outcome` is what became of the work, `status` 128 + its number."""
 
-    Args:
-        number: The signal's.
-        said: What became of the work, where that is known.
-
-    Attributes:
-        status: The exit status: 128 + number, as shells count.
-    """
-
-    def __init__(self, number: int, said: str = "") -> None:
-        super().__init__(number, said)
-        self.number, self.said = number, said
+    def __init__(self, number: int, outcome: str = "") -> None:
+        super().__init__(number, outcome)
+        self.number, self.outcome = number, outcome
         self.status = self.code = 128 + number
 
     def __str__(self) -> str:
-        return f"stopped by {self.name} {self.said}".rstrip()
+        return f"stopped by {self.name} {self.outcome}".rstrip()
 
     @property
     def name(self) -> str:
@@ -55,15 +41,52 @@ class StoppedBySignalError(SystemExit):
         return signal.Signals(self.number).name
 
 
+def quieten() -> None:
+    """Hide what Lightning, torch and jsonargparse print, unless it is an error or the log is at level DEBUG."""
+    if logging.getLogger().isEnabledFor(logging.DEBUG):
+        return
+    import pytorch_lightning  # noqa: F401  # sets its level when it is imported
+
+    for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"(pytorch_lightning|lightning_fabric|torch|jsonargparse)\b")
+
+
+def exit_status(work: Callable[[], object], stopped: str = "") -> int:
+    """Run a training verb's work.
+
+    Args:
+        work: Imports what it needs within `interruptible_imports`.
+        stopped: What becomes of the work when a signal stops it; without it, what the error states.
+
+    Returns:
+        0 when all went well, 143 or 129 when SIGTERM or SIGHUP stopped it, else what `SystemExit` has (`--help`).
+
+    Raises:
+        ValueError: For mistakes in arguments and configs, and what Lightning refuses.
+        KeyboardInterrupt: It was interrupted from the keyboard.
+    """
+    try:
+        with ending_on_signals():
+            work()
+    except StoppedBySignalError as error:
+        sys.stderr.write(f"stopped by {error.name}; {stopped}\n" if stopped else f"{error}\n")
+        return error.status
+    except SystemExit as ended:  # --help and --print_config end so
+        return int(ended.code or 0)
+    except ModuleNotFoundError as error:  # of an accelerator's package
+        raise ValueError(str(error)) from error
+    except Exception as error:
+        if type(error).__name__ == "MisconfigurationException":  # Lightning's, of settings
+            raise ValueError(str(error)) from error
+        raise
+    return 0
+
+
 def listen(numbers: Iterable[int], handler: Handler) -> dict[int, Any]:
     """Install a handler for signals; one that the process ignores, as under `nohup`, stays ignored.
 
-    Args:
-        numbers: Of the signals.
-        handler: What to do.
-
-    Returns:
-        The handlers before, by signal, for `restore`; empty outside the main thread, which alone can listen.
+    Returns the handlers before, by signal, for `restore`; none outside the main thread, which alone can listen.
     """
     if threading.current_thread() is not threading.main_thread():
         return {}
@@ -113,12 +136,7 @@ def interruptible_imports() -> Iterator[None]:
 
 
 def raise_arrived() -> None:
-    """Raise what a signal raised within `ending_on_signals`, in case that a library caught it.
-
-    Raises:
-        KeyboardInterrupt: It was Ctrl-C.
-        StoppedBySignalError: It was another one.
-    """
+    """Raise what a signal raised within `ending_on_signals`, in case that a library caught it."""
     if _arrived:
         raise _ending(_arrived[0])
 

@@ -1,4 +1,4 @@
-"""`--ckpt_path`: which checkpoint, and what of it a run starts from."""
+"""`--ckpt_path`: which checkpoint a run starts from, and its settings and weights."""
 
 from __future__ import annotations
 
@@ -71,28 +71,26 @@ def _at(path: Path, task: TrainingTask, download: bool) -> StartingPoint:
     if path.is_dir():
         kinds: tuple[str, ...] = (task.kind,)
         other = task_of_kind(read_kind(path))
-        if other is not None and other is not task and not (path / PRETRAINING / CONFIG).is_file():
-            raise _OtherTaskError(f"{path}: {_not_of(task, other.name)}")
+        if other is not None and other.name != task.name and not (path / PRETRAINING / CONFIG).is_file():
+            raise _OtherTaskError(path, task, other)
     else:
         kinds = tuple(task_named(name).kind for name in TASKS)
     saved = load_checkpoint(path, kinds, download=download)
     found = task_of_kind(saved.kind)
     assert found is not None
-    if found is not task:
-        raise _OtherTaskError(f"{path}: {_not_of(task, found.name)}")
+    if found.name != task.name:
+        raise _OtherTaskError(path, task, found)
     return StartingPoint(saved.path, saved.settings, saved.state if path.is_dir() else None)
 
 
 class _OtherTaskError(CheckpointError):
-    """A checkpoint that is whole, of something else."""
+    """A checkpoint that is whole, of another task; the message has the way out."""
 
-
-def _not_of(task: TrainingTask, other: str) -> str:
-    """Why a checkpoint is refused, and the way out."""
-    ways = "give the config that it was trained with"
-    if (task.name, other) == ("summarize", "pretrain"):
-        ways = "what pretraining learned is given as --model.pretrained, or " + ways
-    return f"expected a checkpoint of task '{task.name}', got one of task '{other}'; {ways}"
+    def __init__(self, path: Path, task: TrainingTask, other: TrainingTask) -> None:
+        ways = "give the config that it was trained with"
+        if (task.name, other.name) == ("summarize", "pretrain"):
+            ways = "what pretraining learned is given as --model.pretrained, or " + ways
+        super().__init__(f"{path}: expected a checkpoint of task '{task.name}', got one of task '{other.name}'; {ways}")
 
 
 def _newest(word: str, run: RunSettings, task: TrainingTask, *, required: bool, download: bool) -> StartingPoint | None:
@@ -113,14 +111,7 @@ def _newest(word: str, run: RunSettings, task: TrainingTask, *, required: bool, 
 
 @contextmanager
 def restoring(start: StartingPoint | None) -> Iterator[None]:
-    """Name the checkpoint where Lightning fails to restore from it.
-
-    Args:
-        start: What the run starts from; None for nothing.
-
-    Raises:
-        CheckpointError: Its state of the training (loops, callbacks, optimiser) is damaged.
-    """
+    """Name the checkpoint where Lightning fails to restore its loops, callbacks or optimiser: a `CheckpointError`."""
     try:
         yield
     except SspvsError:
@@ -134,11 +125,11 @@ def restoring(start: StartingPoint | None) -> Iterator[None]:
         ) from error
 
 
-def differences(known: Mapping[str, Any], asked: Mapping[str, Any], prefix: str = "") -> dict[str, tuple[Any, Any]]:
-    """Settings that are in both and differ, by dotted name: (known, asked). Sequences count as equal to tuples."""
+def differences(known: Mapping[str, Any], given: Mapping[str, Any], prefix: str = "") -> dict[str, tuple[Any, Any]]:
+    """Settings that are in both and differ, by dotted name: (known, given). Lists equal tuples."""
     out: dict[str, tuple[Any, Any]] = {}
-    for name in known.keys() & asked.keys():
-        one, other = known[name], asked[name]
+    for name in known.keys() & given.keys():
+        one, other = known[name], given[name]
         if isinstance(one, Mapping) and isinstance(other, Mapping):
             out |= differences(one, other, f"{prefix}{name}.")
         elif _plain(one) != _plain(other):

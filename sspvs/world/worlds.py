@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from sspvs.atomic import sweep, temporary_folder
+from sspvs.atomic import temporary_folder
+from sspvs.temporaries import sweep
 from sspvs.world.settings import WorldSettings
 
 

@@ -100,7 +100,7 @@ def test_what_was_meant(word: str, meant: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["--ratoi", "0.3", "--out", "x"], "unknown option --ratoi; did you mean --ratio?"),
         (["--uot=x"], "unknown option --uot; did you mean --out?"),  # a required one
@@ -110,10 +110,10 @@ def test_what_was_meant(word: str, meant: str) -> None:
         (["--ratio", "0.3"], "the following arguments are required: --out"),
     ],
 )
-def test_mistakes_are_named(words: list[str], said: str) -> None:
+def test_mistakes_are_named(words: list[str], message: str) -> None:
     parser = VerbParser(prog="sspvs verb")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument_group("length").add_argument("--ratio", type=share)
     with pytest.raises((ValueError, AddressError)) as refused:
         parser.parse_args(words)
-    assert str(refused.value).startswith(said)
+    assert str(refused.value).startswith(message)

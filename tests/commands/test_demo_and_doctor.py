@@ -18,12 +18,13 @@ import pytest
 
 from sspvs.benchmark.rows import CONTRASTIVE_ALONE
 from sspvs.cli import main
-from sspvs.crossval.plan import ReadConfig
 from sspvs.demo import DemoSettings, WholeDemo, run_whole
+from sspvs.demo.films import SHOWN, TEXT, seconds_named
 from sspvs.demo.folder import FINETUNE, PRETRAIN, ROWS, DemoFolder
-from sspvs.demo.whole import SHOWN, TEXT, seconds_named, sentences
+from sspvs.demo.whole import sentences
 from sspvs.evaluation.results import Evaluation, MethodResult, VideoResult
 from sspvs.table import read_fingerprint
+from sspvs.training.command_line import ReadConfig
 from sspvs.world import CompositionSettings, WorldSettings
 from sspvs.world.film import SCENES
 from sspvs.world.painted import THINGS
@@ -133,8 +134,8 @@ def test_what_was_made_from_other_settings_is_made_anew(tmp_path: Path) -> None:
     for made in (folder.world, folder.pretrained, folder.crossval):
         made.mkdir()
     folder.identify("one")
-    assert folder.has_clips
-    assert folder.has_pretrained
+    assert folder.clips.is_file()
+    assert folder.pretrained.is_dir()
     folder.forget_from(folder.pretrained)
     left = {path for path in (folder.clips, folder.world, folder.pretrained, folder.crossval) if path.exists()}
     assert left == {folder.clips, folder.world}
@@ -191,14 +192,14 @@ def test_sentences_say_what_the_intervals_say() -> None:
         baselines={name: result(name, values) for name, values in beside.items()},
         folds=(("0",), ("1",)),
     )
-    told = sentences(evaluation, DemoSettings(Path()))
-    assert "20 videos" in told[0]
-    assert "2 folds" in told[0]
-    by_question = {line[2:44].strip(): line[44:] for line in told[-6:]}
+    lines = sentences(evaluation, DemoSettings(Path()))
+    assert "20 videos" in lines[0]
+    assert "2 folds" in lines[0]
+    by_question = {line[2:44].strip(): line[44:] for line in lines[-6:]}
     assert "better" in by_question["pretraining"]
     assert by_question["pretraining"].startswith("+0.2")
-    assert "not told apart" in by_question["pretraining, where no text is read"]
-    assert "not told apart" in by_question["reading text"]
+    assert "no difference found" in by_question["pretraining, where no text is read"]
+    assert "no difference found" in by_question["reading text"]
     turned = replace(evaluation, methods={**evaluation.methods, ROWS[0].name: result(ROWS[0].name, [0.05] * 20)})
     assert "worse" in sentences(turned, DemoSettings(Path()))[-6]
 
@@ -224,7 +225,7 @@ def test_doctor_without_weights_says_what_to_do(
 
 @pytest.mark.slow
 def test_an_interrupted_demo_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[str] = []
+    lines: list[str] = []
     settings, folder = _little(tmp_path / "demo"), DemoFolder(tmp_path / "demo")
 
     def interrupt(*_: Any, **__: Any) -> None:
@@ -234,17 +235,17 @@ def test_an_interrupted_demo_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyP
         patched.setattr("sspvs.tasks.pretrain.PretrainTask.save_pretrained", interrupt)
         with pytest.raises(KeyboardInterrupt):
             run_whole(settings)
-    assert folder.has_clips
-    assert folder.has_world
-    assert not folder.has_pretrained
+    assert folder.clips.is_file()
+    assert (folder.world / "world.json").is_file()
+    assert not folder.pretrained.is_dir()
     clips = folder.clips.stat().st_mtime_ns
     with monkeypatch.context() as patched:
         patched.setattr("sspvs.demo.whole.side_by_side", interrupt)
         with pytest.raises(KeyboardInterrupt):
             run_whole(settings)
-    found = run_whole(settings, tell=told.append)
+    found = run_whole(settings, show=lines.append)
     assert folder.clips.stat().st_mtime_ns == clips
-    assert sum(line.startswith("[") for line in told) == 6
+    assert sum(line.startswith("[") for line in lines) == 6
     assert set(found.benchmark.evaluation.methods) == {row.name for row in ROWS}
     beside = {"contrastive", CONTRASTIVE_ALONE, "human", "random", "consensus"}
     assert set(found.benchmark.evaluation.baselines) == beside

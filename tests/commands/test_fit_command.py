@@ -168,7 +168,7 @@ def test_mistakes_in_a_config_are_one_line(
     assert err.count("\n") == 1
 
 
-def told_of_divergence(capsys: pytest.CaptureFixture[str]) -> str:
+def divergence_line(capsys: pytest.CaptureFixture[str]) -> str:
     err = capsys.readouterr().err
     assert "Traceback" not in err
     (line,) = [line for line in err.splitlines() if line.startswith("error: ")]
@@ -180,14 +180,14 @@ def told_of_divergence(capsys: pytest.CaptureFixture[str]) -> str:
 def test_divergence_before_the_first_validation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = arguments(tmp_path / "runs", "--model.optim.lr", "1e12", "--run.save_every", "1000")
     assert main(["fit", *words]) == 2
-    assert "the outputs of val_00000 are not finite (NaN or infinite) after step 6 (" in told_of_divergence(capsys)
+    assert "the outputs of val_00000 are not finite (NaN or infinite) after step 6 (" in divergence_line(capsys)
 
 
 def test_divergence_leaves_the_checkpoint_before_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = arguments(tmp_path / "runs", "--run.save_every", "2", "--trainer.max_epochs", "1")
     broken = ["--trainer.callbacks+=interrupting.NanAt", "--trainer.callbacks.step=3", "--model.optim.lr", "1e12"]
     assert main(["fit", *words, *broken, "--model.optim.warmup_steps", "100000000000000"]) == 2
-    line = told_of_divergence(capsys)
+    line = divergence_line(capsys)
     assert "the weights are not finite (NaN or infinite) after step 4 (" in line
     assert " since step 4); " in line
     kept = torch.load(tmp_path / "runs/smoke/version_0/checkpoints/last.ckpt", weights_only=True)
@@ -252,7 +252,7 @@ def test_wandb_offline(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_two_processes_and_uneven_data(tmp_path: Path) -> None:
-    """23 videos on two ranks in batches of 4, 7 to validate on: nobody waits for ever, every video counts once."""
+    """23 videos on two ranks in batches of 4, 7 to validate on: no process waits for ever, every video counts once."""
     more = ["--trainer.devices", "2", "--trainer.strategy", "ddp", "--data.world.settings.pretrain_train", "23"]
     more += ["--data.world.settings.pretrain_val", "7", "--trainer.max_epochs", "1"]
     done = in_a_process("fit", arguments(tmp_path / "runs", *more), tmp_path)
@@ -301,8 +301,8 @@ def test_settings_beyond_the_bounds_are_refused_at_once(tmp_path: Path, capsys: 
         ("--data.train", "[" * 300 + "]" * 300): "data.train: line 1: lists and objects within one another",
         ("--trainer.max_steps", "9" * 5000): "trainer.max_steps: line 1: a whole number of 5000 digits",
     }
-    for words_given, said in cases.items():
+    for words_given, message in cases.items():
         assert main(["fit", *words_given]) == 2
         err = capsys.readouterr().err
-        assert err.startswith(f"error: {said}"), err[:300]
+        assert err.startswith(f"error: {message}"), err[:300]
         assert err.count("\n") == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sspvs.crossval.gathering import mean_result, mean_video, over_seeds
+from sspvs.crossval.results import mean_result, mean_video, over_seeds
 from sspvs.evaluation.results import MethodResult, VideoResult
 
 NAN = float("nan")

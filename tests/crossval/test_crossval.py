@@ -154,10 +154,10 @@ def test_the_same_command_makes_nothing_again(
     page = tmp_path / "page.html"
     words = ["crossval", "--config", str(config), "--out", str(done.out), "--seeds", "2", "--report", str(page)]
     assert main(words) == 0
-    said = capsys.readouterr()
-    assert said.err.splitlines()[0] == "6 of 6 folds are finished already"
-    assert "each video's mean over 2 seeds; standard deviation between seeds: tau " in said.out
-    assert "contrastive" in said.out
+    shown = capsys.readouterr()
+    assert shown.err.splitlines()[0] == "6 of 6 folds are finished already"
+    assert "each video's mean over 2 seeds; standard deviation between seeds: tau " in shown.out
+    assert "contrastive" in shown.out
     assert figures(done.out) == before
     assert stamps == {path: path.stat().st_mtime_ns for path in done.out.rglob("fold.json")}
     assert "tiny" in page.read_text()
@@ -167,7 +167,7 @@ def test_another_experiment_in_the_same_folder_is_refused(
     done: CrossValidation, config: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     common = ["crossval", "--config", str(config), "--out", str(done.out), "--seeds", "2"]
-    for more, told in (
+    for more, expected in (
         (["--model.optim.lr", "0.1"], "config.model.optim.lr 0.003 (now 0.1)"),
         (["--checkpoint-rule", "last"], "checkpoint_rule val (now last)"),
         (["--data.splits", str(write_splits(tmp_path, [[1, 2, 3, 4], [5, 6, 7, 8, 9]]))], "folds 3 (now 2)"),
@@ -175,7 +175,7 @@ def test_another_experiment_in_the_same_folder_is_refused(
         assert main([*common, *more]) == 2
         err = capsys.readouterr().err
         assert err.startswith(f"error: {done.out} was made with other settings: ")
-        assert told in err
+        assert expected in err
         assert "choose another --out" in err
         assert err.count("\n") == 1
     before = figures(done.out)["kendall_tau"]
@@ -223,11 +223,11 @@ def test_rules(done: CrossValidation, config: Path, tmp_path: Path, capsys: pyte
     assert {(record.train, record.val, record.chosen.epoch) for record in last.folds} == {(6, (), 2)}
     words = ["crossval", "--config", str(config), "--out", str(tmp_path / "best"), "--seeds", "1"]
     assert main([*words, "--checkpoint-rule", "best-test", "--name", "ours"]) == 0
-    said = capsys.readouterr()
-    assert said.err.count("validations on 3 tested videos") == N_FOLDS
-    heads = next(line for line in said.out.splitlines() if "tau*" in line).split()
+    shown = capsys.readouterr()
+    assert shown.err.count("validations on 3 tested videos") == N_FOLDS
+    heads = next(line for line in shown.out.splitlines() if "tau*" in line).split()
     assert heads == ["tau", "rho", "tau*", "rho*"]
-    assert "* The epoch was chosen on the test videos" in said.out
+    assert "* The epoch was chosen on the test videos" in shown.out
     best = figures(tmp_path / "best")
     assert best["checkpoint_rule"] == "best-test"
     for fold in best["crossval"]["folds"]:
@@ -323,16 +323,16 @@ def test_summaries_by_another_rule(done: CrossValidation, config: Path, tmp_path
     assert again.evaluation.settings["rule"] == "sspvs"
 
 
-def test_a_start_that_may_have_seen_the_tested_videos_is_told(
+def test_a_start_that_may_have_seen_the_tested_videos_is_reported(
     done: CrossValidation, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A summarizer to start from was trained on annotated videos; which ones it does not say."""
     start = str(done.out / "seed_0" / "fold_0" / "pretrained")
     words = ["crossval", "--config", str(config), "--out", str(tmp_path / "out"), "--seeds", "1", "--keep", "none"]
     assert main([*words, "--model.pretrained", start, "--trainer.max_epochs", "1"]) == 0
-    told = "training started from a fine-tuned summarizer, done/seed_0/fold_0: if it has learned from"
-    assert told in " ".join(capsys.readouterr().out.split())
-    assert [told in warning for warning in figures(tmp_path / "out")["warnings"]].count(True) == 1
+    note = "training started from a fine-tuned summarizer, done/seed_0/fold_0: if it has learned from"
+    assert note in " ".join(capsys.readouterr().out.split())
+    assert [note in warning for warning in figures(tmp_path / "out")["warnings"]].count(True) == 1
     assert not [warning for warning in figures(done.out)["warnings"] if "training started from" in warning]
 
 
@@ -353,7 +353,7 @@ def test_what_cannot_be_evaluated_is_not_trained(tmp_path: Path, capsys: pytest.
     assert figures(tmp_path / "out")["protocol"] == "mean-annotator"
 
 
-def test_a_damaged_fold_is_told(done: CrossValidation, config: Path, tmp_path: Path) -> None:
+def test_a_damaged_fold_is_reported(done: CrossValidation, config: Path, tmp_path: Path) -> None:
     out = done.out.with_name(tmp_path.name)  # its config names files relative to it
     shutil.copytree(done.out, out)
     (out / "seed_0" / "fold_1" / "scores.h5").unlink()  # not finished: made again

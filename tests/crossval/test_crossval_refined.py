@@ -91,7 +91,7 @@ def test_the_folder(done: CrossValidation) -> None:
     assert facts.fingerprint.backbone == "drawn"
 
 
-def test_the_last_epoch_is_taken_where_nobody_says_otherwise(done: CrossValidation) -> None:
+def test_the_last_epoch_is_taken_by_default(done: CrossValidation) -> None:
     for record in done.folds:
         assert (record.chosen.rule, record.chosen.epoch, record.val) == ("last", 1, ())
         assert (record.train, len(record.test)) == (6, 3)
@@ -255,7 +255,7 @@ def test_no_fold_reads_unlabelled_videos_that_another_has_read(
         assert one.figures == other.figures
 
 
-def test_a_folder_in_which_no_fold_was_finished_is_nobodys(
+def test_a_folder_in_which_no_fold_was_finished_is_of_no_experiment(
     config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wide, good = archive(tmp_path / "wide", width=24), archive(tmp_path / "good")

@@ -33,10 +33,10 @@ def test_the_message(task: str, jobs: str, tmp_path: Path, capsys: pytest.Captur
     words = ["crossval", "--config", str(config), "--out", str(tmp_path / "o"), "--seeds", "1", "--jobs", jobs]
     words += ["--model.optim.lr", "1e30" if task == "refine" else "1e6", "--trainer.max_epochs", "2"]
     assert main(words) == 2
-    told = capsys.readouterr().err.splitlines()[-1]
-    assert "error: seed 0, fold " in told
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert "error: seed 0, fold " in line
     what = "the weights" if task == "refine" else "the scores of drawn/video_"  # nothing is validated in the former
-    assert f": the training diverged: {what}" in told
-    assert " are not finite (NaN or infinite) after step " in told
-    assert "lower the learning rate (--model.optim.lr, here 1e+" in told
+    assert f": the training diverged: {what}" in line
+    assert " are not finite (NaN or infinite) after step " in line
+    assert "lower the learning rate (--model.optim.lr, here 1e+" in line
     assert not (tmp_path / "o" / "result.json").exists()

@@ -91,7 +91,7 @@ def test_hashed_words_ignore_case_and_compatibility_forms() -> None:
 
 
 def test_hashed_words_are_the_same_in_every_process() -> None:
-    code = "from sspvs.data.tokenizers import load_tokenizer; print(load_tokenizer('small').encode('A dog, a cat.'))"
+    code = "from sspvs.models.tokenizers import load_tokenizer; print(load_tokenizer('small').encode('A dog, a cat.'))"
     runs = [
         subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": seed}

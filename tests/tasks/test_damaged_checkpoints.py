@@ -128,7 +128,7 @@ def test_looking_into_the_hub_s_cache_resolves_no_name() -> None:
 import socket
 asked = []
 socket.getaddrinfo = lambda *words, **_: asked.append(words)
-from sspvs.data.tokenizers import load_tokenizer
+from sspvs.models.tokenizers import load_tokenizer
 from sspvs.errors import WeightsNotFoundError
 from sspvs.models.settings import TextEncoderSettings
 from sspvs.models.text_towers import build_text_encoder

@@ -17,13 +17,12 @@ from summarization_material import fingerprint_of
 from tiny_refined import tiny_refined
 
 from sspvs.cli import main
-from sspvs.crossval.plan import ReadConfig
 from sspvs.data.batch import RefineBatch
 from sspvs.scorers import load_scorer
 from sspvs.table import read_dataset, read_score_facts, read_scores, write_features
 from sspvs.tasks.refine import RefineTask
-from sspvs.training.command_line import TrainingCLI
-from sspvs.training.score_samples import RefinedSamples, plot_scores
+from sspvs.training.command_line import ReadConfig, TrainingCLI
+from sspvs.training.samples import RefinedSamples, plot_scores
 from sspvs.training.tasks import TASKS, task_named, task_of_kind
 from sspvs.types import FrameFeatures
 
@@ -200,7 +199,7 @@ def test_checkpoints_of_another_task_are_refused(
     summarizer = tiny_summarizer().save_pretrained(tmp_path / "summarizer")
     here = ["fit", "--config", str(config), "--run.root", str(tmp_path), "--ckpt_path"]
     there = ["fit", "--config", str(config.parent / "tiny.yaml"), "--run.root", str(tmp_path)]
-    for words, told in (
+    for words, expected in (
         ([*here, str(summarizer)], "expected a checkpoint of task 'refine', got one of task 'summarize'"),
         ([*there, "--ckpt_path", str(run / "checkpoints" / "best.ckpt")], "got one of task 'refine'"),
         ([*there, "--ckpt_path", str(run / "pretrained" / "best")], "got one of task 'refine'"),
@@ -208,7 +207,7 @@ def test_checkpoints_of_another_task_are_refused(
     ):
         capsys.readouterr()
         assert main(words) == 2
-        assert told in capsys.readouterr().err
+        assert expected in capsys.readouterr().err
 
 
 MISTAKES = [
@@ -254,7 +253,7 @@ def test_a_killed_training_of_an_archive_goes_on_exactly(tmp_path: Path) -> None
 
 @pytest.mark.slow
 def test_two_processes_and_an_uneven_archive(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """11 videos of 20 to 30 frames on two ranks, padded: nobody waits for ever, those held out count once each."""
+    """11 videos of 20 to 30 frames on two ranks, padded: no process waits for ever, those held out count once each."""
     features = archive(tmp_path / "features", 11)
     words = ["--config", str(CONFIGS / "archive.yaml"), "--data.features", f"[{features}]", "--trainer.max_epochs", "1"]
     words += ["--trainer.accelerator", "cpu", "--data.clip_frames", "25", "--model.losses.segments", "4"]
@@ -280,7 +279,7 @@ def test_what_is_refused_once_all_is_read_leaves_no_folder(tmp_path: Path, capsy
     known = tiny_refined(feature_dim=16, fingerprint=fingerprint_of("other")).save_pretrained(tmp_path / "known")
     words = ["fit", "--config", str(CONFIGS / "archive.yaml"), "--trainer.accelerator", "cpu"]
     words += ["--run.root", str(tmp_path / "runs"), "--data.features"]
-    for more, told in (
+    for more, expected in (
         ([f"[{many}]", "--data.batch_size", "50"], "needs 50 videos, there are 6"),
         ([str(many), "--data.batch_size", "50"], "needs 50 videos, there are 6"),
         ([f"[{one}]", "--data.validate_on", "held-out"], "set validate_on to nothing"),
@@ -289,7 +288,7 @@ def test_what_is_refused_once_all_is_read_leaves_no_folder(tmp_path: Path, capsy
         capsys.readouterr()
         assert main([*words, *more]) == 2, more
         err = capsys.readouterr().err
-        assert told in err, more
+        assert expected in err, more
         assert len([line for line in err.splitlines() if line.startswith("error:")]) == 1
         assert not list((tmp_path / "runs").rglob("*"))
 
@@ -299,14 +298,14 @@ def test_archives_have_nothing_to_validate_or_test(tmp_path: Path, capsys: pytes
     known = tiny_refined(feature_dim=16).save_pretrained(tmp_path / "known")
     words = ["--config", str(CONFIGS / "archive.yaml"), "--data.features", f"[{features}]", "--ckpt_path", str(known)]
     words += ["--trainer.accelerator", "cpu"]
-    for verb, more, told in (
+    for verb, more, expected in (
         ("validate", [], "data.validate_on is nothing: there is nothing to validate on"),
         ("test", [], "unlabelled videos cannot be tested; give data.dataset or data.world as well"),
         ("predict", ["--out", str(tmp_path / "s.h5")], "unlabelled videos cannot be tested"),
     ):
         capsys.readouterr()
         assert main([verb, *words, *more]) == 2, verb
-        assert told in capsys.readouterr().err, verb
+        assert expected in capsys.readouterr().err, verb
     assert not (tmp_path / "s.h5").exists()
 
 
@@ -344,9 +343,9 @@ def test_weights_that_are_not_finite_are_not_saved(tmp_path: Path, capsys: pytes
     words = ["fit", "--config", str(CONFIGS / "archive.yaml"), "--data.features", f"[{features}]"]
     words += ["--trainer.accelerator", "cpu", "--trainer.max_epochs", "1", "--run.root", str(tmp_path / "runs")]
     assert main(words) == 2
-    told = capsys.readouterr().err
-    assert re.search(r"the training diverged: the weights are not finite .* after step \d+ \(train/\w+", told)
-    assert " since step 1); lower the learning rate (--model.optim.lr, here 0.0003)" in told
+    error = capsys.readouterr().err
+    assert re.search(r"the training diverged: the weights are not finite .* after step \d+ \(train/\w+", error)
+    assert " since step 1); lower the learning rate (--model.optim.lr, here 0.0003)" in error
     run = tmp_path / "runs" / "archive" / "version_0"
     assert not (run / "pretrained").exists()
     assert not (run / "checkpoints").exists()
@@ -377,7 +376,7 @@ def test_it_is_in_the_table() -> None:
     assert task_named("refine").rule == "last"
 
 
-def test_plots_show_the_terms_and_people_where_somebody_said() -> None:
+def test_plots_show_the_terms_and_people_where_there_are_annotators() -> None:
     class Trainer:
         datamodule = None
 

@@ -16,17 +16,17 @@ import torch
 import yaml
 
 from sspvs.cli import main
-from sspvs.crossval.plan import CrossvalSettings, Plan, ReadConfig
+from sspvs.crossval.plan import CrossvalSettings, Plan
 from sspvs.data.batch import SummarizeBatch
 from sspvs.errors import WeightsNotFoundError
 from sspvs.table import read_dataset, read_score_facts, read_scores
 from sspvs.tasks.pretrain import PretrainTask
 from sspvs.tasks.summarize import ScoredVideos, SummarizeTask
-from sspvs.training.command_line import TrainingCLI
+from sspvs.training.command_line import ReadConfig, TrainingCLI
 from sspvs.training.run import RunSettings
-from sspvs.training.score_samples import plot_scores, samples_of
+from sspvs.training.samples import plot_scores, samples_of
 from sspvs.training.starting_point import find_starting_point
-from sspvs.training.tasks import TASKS, task_asked_for, task_named, task_of_kind
+from sspvs.training.tasks import TASKS, chosen_task, task_named, task_of_kind
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tasks"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "crossval"))
@@ -108,9 +108,9 @@ def test_its_figures_again(run: Path, config: Path, which: str, capsys: pytest.C
 def received(run: Path, target: Path, change: Callable[[dict[str, Any]], object]) -> tuple[Path, Path]:
     """The last checkpoint of a run as folder and file, with other settings."""
     folder = shutil.copytree(run / "pretrained" / "last", target)
-    told = json.loads((folder / "config.json").read_text())
-    change(told["settings"])
-    (folder / "config.json").write_text(json.dumps(told))
+    kept = json.loads((folder / "config.json").read_text())
+    change(kept["settings"])
+    (folder / "config.json").write_text(json.dumps(kept))
     file = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
     change(file["hyper_parameters"])
     torch.save(file, target.with_suffix(".ckpt"))
@@ -143,7 +143,7 @@ def test_a_damaged_checkpoint_is_one_line(
 ) -> None:
     capsys.readouterr()
 
-    def told(source: Path) -> str:
+    def refusal(source: Path) -> str:
         words = ["--config", str(config), "--run.root", str(tmp_path / "runs"), "--ckpt_path", str(source)]
         assert main(["fit", *words]) == 2
         assert not list((tmp_path / "runs").rglob("*"))
@@ -153,15 +153,15 @@ def test_a_damaged_checkpoint_is_one_line(
         return lines[0]
 
     for source in received(run, tmp_path / "sent", lambda settings: settings["video"].update(dropout=float("nan"))):
-        assert "video.dropout must be a finite number, got nan" in told(source)
+        assert "video.dropout must be a finite number, got nan" in refusal(source)
     whole = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
     name = "model.video_encoder.cls"
-    for wrong, said in ((whole["state_dict"][name] * torch.nan, "has NaN"), ("weights", "is no tensor")):
+    for wrong, reason in ((whole["state_dict"][name] * torch.nan, "has NaN"), ("weights", "is no tensor")):
         torch.save({**whole, "state_dict": {**whole["state_dict"], name: wrong}}, tmp_path / "wrong.ckpt")
-        assert f"its tensor {name} {said}" in told(tmp_path / "wrong.ckpt")
+        assert f"its tensor {name} {reason}" in refusal(tmp_path / "wrong.ckpt")
     for part, wrong in (("loops", {}), ("optimizer_states", "x")):
         torch.save({**whole, part: wrong}, tmp_path / "wrong.ckpt")
-        assert "its state of the training is damaged" in told(tmp_path / "wrong.ckpt")
+        assert "its state of the training is damaged" in refusal(tmp_path / "wrong.ckpt")
 
 
 def test_scores_of_the_tested_videos(run: Path, config: Path, tmp_path: Path) -> None:
@@ -250,7 +250,7 @@ def test_checkpoints_of_another_task_are_refused(
         str(tmp_path),
         "--ckpt_path",
     ]
-    for words, told in (
+    for words, expected in (
         (
             [*here, str(pretrained)],
             "got one of task 'pretrain'; what pretraining learned is given as --model.pretrained",
@@ -261,16 +261,16 @@ def test_checkpoints_of_another_task_are_refused(
     ):
         capsys.readouterr()
         assert main(words) == 2
-        assert told in capsys.readouterr().err
+        assert expected in capsys.readouterr().err
     with pytest.raises(WeightsNotFoundError):
         find_starting_point("best", RunSettings(root=str(tmp_path)), task_named("summarize"), required=True)
 
 
-def test_which_task_is_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_which_task_is_chosen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     one, other = tmp_path / "one.yaml", tmp_path / "other.yaml"
     one.write_text("task: summarize\n")
     other.write_text("run: {name: x}\n")
-    asked = {
+    chosen = {
         (): "pretrain",
         ("--config", str(one)): "summarize",
         (f"-c={one}", "--config", str(other)): "summarize",
@@ -280,12 +280,12 @@ def test_which_task_is_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[s
         ("--config", "nowhere.yaml"): "pretrain",
         ("--config",): "pretrain",
     }
-    assert {words: task_asked_for(words).name for words in asked} == asked
+    assert {words: chosen_task(words).name for words in chosen} == chosen
     with pytest.raises(ValueError, match="task must be one of pretrain, summarize, refine, got 'sing'"):
-        task_asked_for(["--task", "sing"])
+        chosen_task(["--task", "sing"])
     (tmp_path / "list.yaml").write_text("task: [summarize]")
     with pytest.raises(ValueError, match="task must be one of"):
-        task_asked_for(["--config", str(tmp_path / "list.yaml")])
+        chosen_task(["--config", str(tmp_path / "list.yaml")])
     assert main(["fit", "--config", str(one), "--task", "sing"]) == 2
     assert "error: task must be one of" in capsys.readouterr().err
     for name in TASKS:

@@ -1,4 +1,4 @@
-"""A run that was killed or told to stop goes on as if it never had: same losses, same weights."""
+"""A run that was killed or stopped by a signal goes on as if it never had: same losses, same weights."""
 
 from __future__ import annotations
 
@@ -72,8 +72,8 @@ def test_an_interrupted_run_goes_on_exactly(
     else:
         assert main(["fit", *words]) == 128 + number
         saved = step + 1
-        said = f"stopped by {number.name} after step {saved}; saved {version / 'checkpoints' / 'last.ckpt'}; "
-        assert capfd.readouterr().err == f"{said}--ckpt_path last goes on from there\n"
+        message = f"stopped by {number.name} after step {saved}; saved {version / 'checkpoints' / 'last.ckpt'}; "
+        assert capfd.readouterr().err == f"{message}--ckpt_path last goes on from there\n"
         assert signal.getsignal(number) is before
     assert torch.load(version / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == saved
     assert not list(version.rglob("*.tmp"))

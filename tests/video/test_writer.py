@@ -560,7 +560,7 @@ class TestRefusals:
     @pytest.mark.parametrize("isolated", [True, False])
     def test_a_full_disk(self, tmp_path: Path, isolated: bool, monkeypatch: pytest.MonkeyPatch) -> None:
         source = write_video(tmp_path / "v.mp4", regular(100))
-        monkeypatch.setattr("sspvs.atomic.secrets.token_hex", lambda _: "full")
+        monkeypatch.setattr("sspvs.temporaries.secrets.token_hex", lambda _: "full")
         (tmp_path / f".sspvs-{os.getpid()}-full.tmp").symlink_to("/dev/full")
         with pytest.raises(OutputError, match="cannot write"):
             write_clips(source, [(0, 4)], tmp_path / "out.mp4", isolated=isolated)

@@ -10,8 +10,9 @@ shards/           the same items as WebDataset shards
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from sspvs.lazy import attach
 
 if TYPE_CHECKING:
     from sspvs.data.pretrain.data_module import PretrainDataModule
@@ -19,11 +20,5 @@ if TYPE_CHECKING:
 
 __all__ = ["PretrainDataModule", "PretrainDataset"]
 
-_HOME = {"PretrainDataModule": "data_module", "PretrainDataset": "dataset"}
-
-
-def __getattr__(name: str) -> Any:
-    """Load a public name from its home on first use (PEP 562): manifests are read without torch."""
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+# manifests are read without torch
+__getattr__, __dir__ = attach(__name__, {"PretrainDataModule": "data_module", "PretrainDataset": "dataset"})

@@ -13,8 +13,9 @@ data_module.py    all of it for Lightning
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from sspvs.lazy import attach
 
 if TYPE_CHECKING:
     from sspvs.data.refinement.data_module import RefineDataModule
@@ -22,11 +23,4 @@ if TYPE_CHECKING:
 
 __all__ = ["RefineDataModule", "RefineDataset"]
 
-_HOME = {"RefineDataModule": "data_module", "RefineDataset": "dataset"}
-
-
-def __getattr__(name: str) -> Any:
-    """Load a public name from its home on first use (PEP 562)."""
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+__getattr__, __dir__ = attach(__name__, {"RefineDataModule": "data_module", "RefineDataset": "dataset"})

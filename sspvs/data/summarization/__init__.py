@@ -16,8 +16,9 @@ data_module.py    all of it for Lightning
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from sspvs.lazy import attach
 
 if TYPE_CHECKING:
     from sspvs.data.summarization.data_module import SummarizeDataModule
@@ -25,11 +26,5 @@ if TYPE_CHECKING:
 
 __all__ = ["SummarizeDataModule", "SummarizeDataset"]
 
-_HOME = {"SummarizeDataModule": "data_module", "SummarizeDataset": "dataset"}
-
-
-def __getattr__(name: str) -> Any:
-    """Load a public name from its home on first use (PEP 562): folds are read without torch."""
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+# folds are read without torch
+__getattr__, __dir__ = attach(__name__, {"SummarizeDataModule": "data_module", "SummarizeDataset": "dataset"})

@@ -1,0 +1,306 @@
+"""The tasks that can be trained: `task` of a config, its LightningModule, its data, and what follows from them.
+
+A task of another package registers itself with `TASKS.register` in a module that a config names under `import`, or by
+an entry point of the group `sspvs.tasks`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import pytorch_lightning as pl
+from jsonargparse import Namespace
+from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.cli import LightningArgumentParser
+
+from sspvs.data.pretrain import PretrainDataModule
+from sspvs.data.refinement import RefineDataModule
+from sspvs.data.summarization import SummarizeDataModule
+from sspvs.models.settings import SummarizerSettings
+from sspvs.registry import Registry
+from sspvs.table.text import TextSettings
+from sspvs.tasks.checkpoint import PRETRAIN, REFINE, SUMMARIZE
+from sspvs.tasks.handover import KINDS
+from sspvs.tasks.loading import load_checkpoint
+from sspvs.tasks.pretrain import PretrainTask
+from sspvs.tasks.refine import RefineTask
+from sspvs.tasks.saved_task import SavedTask
+from sspvs.tasks.summarize import SummarizeTask
+from sspvs.training.given import Given, config_of, import_named, last_set, options
+from sspvs.training.predictions import WriteEmbeddings, WriteScores, WriteVariants
+from sspvs.training.run import RunSettings
+from sspvs.training.samples import RefinedSamples, Samples, ScoreSamples
+
+DEFAULT = "pretrain"
+
+_TEXT_FIELDS = tuple(field.name for field in fields(TextSettings))
+_HEAD, _STAGES = "model.summarizer.head", "model.summarizer.num_stages"
+
+
+class TrainingTask(ABC):
+    """A LightningModule and its data, and what stands around them: one for each `task` of a config.
+
+    Attributes:
+        name: As in configs.
+        kind: What a checkpoint folder states it is.
+        module: `model` of the config.
+        data: `data` of the config.
+        run: The defaults of `--run.*`.
+        new_in_fit: Settings of the model that a new training from a folder's weights takes from its own config.
+        own_facts: Settings of the model that state where it came from: no difference from the config's is reported.
+        data_facts: Settings of the model that come from the data, by group; the group that has `feature_dim` is first.
+        written: What `sspvs predict --out` writes, in words.
+        rule: What chooses the weights in a cross-validation by default.
+    """
+
+    name: ClassVar[str]
+    kind: ClassVar[str]
+    module: ClassVar[type[SavedTask]]
+    data: ClassVar[type[pl.LightningDataModule]]
+    run: ClassVar[RunSettings]
+    new_in_fit: ClassVar[tuple[str, ...]]
+    own_facts: ClassVar[tuple[str, ...]] = ("feature_fingerprint",)
+    data_facts: ClassVar[Mapping[str, tuple[str, ...]]] = {"video": ("feature_dim", "trained_length")}
+    written: ClassVar[str]
+    rule: ClassVar[Literal["val", "last"]] = "val"
+
+    @abstractmethod
+    def link(self, parser: LightningArgumentParser) -> None:
+        """Link settings of the model to facts of the data, and the other way round."""
+
+    def check(self, settings: Namespace) -> None:  # noqa: B027
+        """Refuse settings of a verb (`model`, `data`, `trainer`) that cannot be trained, before anything is made."""
+
+    def settle(self, settings: Namespace, sources: Given) -> None:  # noqa: B027
+        """Change settings of a verb that follow others; `sources` is what each config file and the command line set."""
+
+    def prepare(self, settings: Namespace) -> None:  # noqa: B027
+        """Change settings of a verb that depend on other files, where no checkpoint of this task is given."""
+
+    def take_over(self, settings: Namespace, known: Mapping[str, Any]) -> None:  # noqa: B027
+        """Put the facts that a checkpoint has of its data in the place of the settings of a verb."""
+
+    def chooses(self, settings: Namespace) -> bool:
+        """Whether there is anything to choose the best checkpoint by: videos held out, or tested."""
+        return bool(settings.data.get("validate_on") != "nothing")
+
+    @abstractmethod
+    def samples(self, count: int) -> Callback:
+        """A callback that shows after each validation what the model does, in `count` videos."""
+
+    @abstractmethod
+    def writer(self, path: Path, source: str) -> Callback:
+        """A callback that writes predictions of the checkpoint `source` to a file."""
+
+    def fold_writer(self, path: Path, source: str) -> Callback:
+        """Likewise for the scores of a fold in a cross-validation; a `WriteScores`, or more than that."""
+        return self.writer(path, source)
+
+    def feature_dim(self, settings: Mapping[str, Any]) -> int:
+        """D of the features that a module made with such settings takes."""
+        return int(settings[next(iter(self.data_facts))]["feature_dim"])
+
+
+TASKS: Registry[type[TrainingTask]] = Registry("task")
+"""The tasks by name."""
+
+
+def task_named(name: object) -> TrainingTask:
+    """A task by name."""
+    if not isinstance(name, str) or name not in TASKS:
+        raise ValueError(f"task must be one of {', '.join(TASKS)}, got {name!r}")
+    return _instance(TASKS[name])
+
+
+@cache
+def _instance(task: type[TrainingTask]) -> TrainingTask:
+    return task()
+
+
+def task_of_kind(kind: object) -> TrainingTask | None:
+    """The task whose checkpoint folders are of a kind; None when there is none."""
+    return next((task for task in map(task_named, TASKS) if task.kind == kind), None)
+
+
+def chosen_task(arguments: Sequence[str]) -> TrainingTask:
+    """The task that config files and `--task` choose; the last one counts, as for every other setting.
+
+    The modules that they name under `import` are imported first: they may register the task, or what its settings name.
+    """
+    import_named(arguments)
+    name: object = DEFAULT
+    for option, value in options(arguments):
+        if option == "--task":
+            name = value
+        elif option == "--config":
+            name = config_of(value).get("task", name)
+    return task_named(name)
+
+
+def vocab_size(small: Any) -> int | None:
+    """Ids of the text tower `small`, where its sizes include them."""
+    found = small.get("vocab_size") if hasattr(small, "get") else None
+    return None if found is None else int(found)
+
+
+@TASKS.register("pretrain")
+class Pretraining(TrainingTask):
+    """Multimodal self-supervised pretraining: videos with text, towers that learn from both."""
+
+    name = "pretrain"
+    kind = PRETRAIN
+    module = PretrainTask
+    data = PretrainDataModule
+    run = RunSettings()
+    new_in_fit = ("optim", "compile_model", "retrieval_candidates")
+    written = "h5 file for the embeddings"
+
+    def link(self, parser: LightningArgumentParser) -> None:
+        """Width and length of the videos, and the tokenizer."""
+        parser.link_arguments("data.feature_dim", "model.video.feature_dim", apply_on="instantiate")
+        parser.link_arguments("data.max_frames", "model.video.trained_length")
+        parser.link_arguments("model.text.encoder", "data.encoder")
+        parser.link_arguments("model.text.small", "data.vocab_size", compute_fn=vocab_size)
+
+    def check(self, settings: Namespace) -> None:
+        """Objectives that separate matched from mismatched pairs learn nothing where all are matched."""
+        losses, probability = settings.model.losses, settings.data.negative_probability
+        batch_negatives = losses.coarse in ("infonce", "sigmoid")
+        drawn = [name for name in ("matching", "hausdorff") if name in (losses.coarse, losses.fine)]
+        if drawn and not batch_negatives and probability == 0:
+            raise ValueError(
+                f"data.negative_probability is 0: {' and '.join(drawn)} would see matching texts only and learn "
+                "nothing; set it to 0.5, or model.losses.coarse to infonce or sigmoid, which take the batch's other "
+                "texts"
+            )
+
+    def take_over(self, settings: Namespace, known: Mapping[str, Any]) -> None:
+        """The text tower's tokenizer, and the length that positions count to."""
+        settings.model.video.trained_length = known["video"]["trained_length"]
+        settings.data.encoder = known["text"]["encoder"]
+        settings.data.vocab_size = vocab_size(known["text"].get("small"))
+
+    def samples(self, count: int) -> Callback:
+        """The retrieval table, attention and alignment."""
+        return Samples(count)
+
+    def writer(self, path: Path, source: str) -> Callback:
+        """Embeddings of videos and texts."""
+        return WriteEmbeddings(path, source)
+
+
+@TASKS.register("summarize")
+class Summarization(TrainingTask):
+    """The summarizer, fine-tuned on annotated videos: frames in, scores after people's importance out."""
+
+    name = "summarize"
+    kind = SUMMARIZE
+    module = SummarizeTask
+    data = SummarizeDataModule
+    run = RunSettings(name="summarize", monitor="val/kendall_tau", mode="max")
+    new_in_fit = ("losses", "optim", "freeze_encoder", "train_text", "compile_model")
+    own_facts = ("feature_fingerprint", "pretrained", "initialised_from")
+    written = "h5 file for the scores of the fold's test videos"
+
+    def link(self, parser: LightningArgumentParser) -> None:
+        """Width and length of the videos; whether there is text, its fields and its tokenizer."""
+        parser.link_arguments("data.feature_dim", "model.video.feature_dim", apply_on="instantiate")
+        parser.link_arguments("model.text.encoder", "data.encoder")
+        parser.link_arguments("model.text.small", "data.vocab_size", compute_fn=vocab_size)
+        parser.link_arguments("model.summarizer.text_guidance", "data.use_text")
+        parser.link_arguments("data.title_as_query", "model.title_as_query")
+        for name in _TEXT_FIELDS:
+            parser.link_arguments(f"data.text.{name}", f"model.text_fields.{name}")
+
+    def settle(self, settings: Namespace, sources: Given) -> None:
+        """Stages that were set for another kind of head are not those of one that is chosen later."""
+        chosen = settings.model.summarizer
+        progressive, meant = True, True  # the head so far; whether the stages are set for it
+        for source in sources:
+            if _HEAD in source:
+                meant &= progressive == (source[_HEAD] == "progressive")
+                progressive = source[_HEAD] == "progressive"
+            meant |= _STAGES in source
+        if chosen.num_stages is None or not meant:
+            chosen.num_stages = None
+            chosen.num_stages = SummarizerSettings(**chosen.as_dict()).num_stages
+
+    def prepare(self, settings: Namespace) -> None:
+        """The tokenizer is that of what was pretrained; positions count one by one as far as it was trained."""
+        model, data = settings.model, settings.data
+        length = data.max_frames
+        if model.pretrained is not None:
+            known = load_checkpoint(model.pretrained, KINDS, download=model.text.download).settings
+            length = known["video"]["trained_length"]
+            if known.get("summarizer", {}).get("text_guidance") != "none":
+                data.encoder, data.vocab_size = known["text"]["encoder"], vocab_size(known["text"].get("small"))
+        if model.video.trained_length is None:
+            model.video.trained_length = length
+
+    def take_over(self, settings: Namespace, known: Mapping[str, Any]) -> None:
+        """Whether there is text, its fields and its tokenizer, and positions; nothing is pretrained again."""
+        settings.model.video.trained_length = known["video"]["trained_length"]
+        settings.model.pretrained = None
+        settings.data.encoder = known["text"]["encoder"]
+        settings.data.vocab_size = vocab_size(known["text"].get("small"))
+        settings.data.use_text = known["summarizer"]["text_guidance"]
+        settings.data.title_as_query = known["title_as_query"]
+        for name in _TEXT_FIELDS:
+            settings.data.text[name] = known["text_fields"][name]
+
+    def samples(self, count: int) -> Callback:
+        """Scores beside people's importance."""
+        return ScoreSamples(count)
+
+    def writer(self, path: Path, source: str) -> Callback:
+        """A score file."""
+        return WriteScores(path, source)
+
+
+@TASKS.register("refine")
+class Refinement(TrainingTask):
+    """Contrastive refinement, without labels: features whose contrastive importance is more informative."""
+
+    name = "refine"
+    kind = REFINE
+    module = RefineTask
+    data = RefineDataModule
+    run = RunSettings(name="refine", monitor="val/loss", mode="min")
+    new_in_fit = ("losses", "optim", "combine", "post", "compile_model")
+    own_facts = ("feature_fingerprint", "unit_length")
+    data_facts = {"refiner": ("feature_dim",)}  # noqa: RUF012  as in the base
+    written = "h5 file for the scores of the fold's test videos"
+    rule = "last"  # as published: without labels there is no figure to choose an epoch by
+
+    def link(self, parser: LightningArgumentParser) -> None:
+        """Width of the features."""
+        parser.link_arguments("data.feature_dim", "model.refiner.feature_dim", apply_on="instantiate")
+
+    def settle(self, settings: Namespace, sources: Given) -> None:
+        """Without the uniqueness head, what belongs to it is off, unless it is set later all the same."""
+        model = settings.model
+        if model.refiner.uniqueness:
+            return
+        without = last_set(sources, "model.refiner.uniqueness")
+        for name in ("commonness", "uniqueness"):
+            if last_set(sources, f"model.losses.{name}") < without:
+                model.losses[name] = 0.0
+        if last_set(sources, "model.combine") < without:
+            model.combine = model.combine.replace("h", "") or model.combine
+
+    def samples(self, count: int) -> Callback:
+        """Scores and their terms, beside people's importance where that is known."""
+        return RefinedSamples(count)
+
+    def writer(self, path: Path, source: str) -> Callback:
+        """A score file."""
+        return WriteScores(path, source, "refine")
+
+    def fold_writer(self, path: Path, source: str) -> Callback:
+        """A score file, and one more for each combination of terms."""
+        return WriteVariants(path, source)
