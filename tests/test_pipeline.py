@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from fractions import Fraction
+from inspect import signature
 from pathlib import Path
 from types import ModuleType
 
@@ -128,9 +129,13 @@ def test_an_address_is_refused_whole(kind: type[str] | type[Path]) -> None:
         sspvs.summarize(kind("http://host.org/a.mp4"))
 
 
-def test_unknown_settings_are_named(drawn: Path) -> None:
-    with pytest.raises(ValueError, match="raito"):
-        sspvs.summarize(drawn, raito=0.2)
+def test_the_keywords_are_the_settings(drawn: Path) -> None:
+    taken = signature(sspvs.summarize).parameters
+    own = {"video", "backbone", "download", "progress"}
+    settings = {field.name: field.default for field in fields(SummarySettings)}
+    assert {name: known.default for name, known in taken.items() if name not in own} == settings
+    with pytest.raises(TypeError, match="raito"):
+        sspvs.summarize(drawn, raito=0.2)  # type: ignore[call-arg]
 
 
 def test_a_failed_save_leaves_nothing(drawn: Path, tmp_path: Path) -> None:

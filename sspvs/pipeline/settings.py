@@ -35,31 +35,7 @@ Post = Literal["summe", "tvsum", "none"]
 class SummarySettings(Settings):
     """Everything that decides which frames a summary keeps; wrong values are reported all at once.
 
-    Attributes:
-        ratio: Longest summary as a part of the video, in (0, 1); 0.15 when no budget is given.
-        duration: Longest summary in seconds; instead of `ratio`.
-        max_shots: Most shots in the summary; instead of `ratio`.
-        min_shot_seconds: Shots shorter than this are joined to a neighbour.
-        title: Text that guides the scores. Contrastive importance is multiplied by each frame's similarity to it; a
-            checkpoint reads it when it was trained with text.
-        query: A search query that should find the video; for checkpoints that were trained with text.
-        category: What kind of video it is, in a word or two; likewise.
-        scorer: `contrastive`, the training-free importance, or a checkpoint: a folder, a `.ckpt` file of fine-tuning
-            or of refinement, or a hub id.
-        combine: Of the contrastive importance: `a` local dissimilarity alone, `g` global consistency alone, `ag` (when
-            None) one times the other; of a refined checkpoint also with `h`, uniqueness, and when None its own.
-        post: Likewise, what follows the product: see `contrastive_importance`; when None `summe`, or the checkpoint's.
-        segmenter: How the video is cut into shots: `kts`, `uniform` (every `shot_seconds`), `given` (`shots`),
-            `transnet` (hard cuts; an extra).
-        kts_penalty: Weight of the KTS penalty: larger means fewer, longer shots.
-        shot_seconds: Length of uniform shots.
-        shots: JSON file of shots, for `given`: [start, end) pairs that cover the video, or a `summary.json`.
-        shots_unit: What the pairs count: `frames` or `seconds`.
-        rate_hz: Frames looked at per second of video; None: as the checkpoint was trained, or else 2.
-        decoder: `auto`, `pyav` or `decord`.
-        time_limit_seconds: Longest time a decoder may give nothing before it is stopped.
-        max_damaged: Share of the frames that may be damaged, or predicted from damaged ones, in [0, 1].
-        device: Where the scores are computed: `auto`, `cpu`, `cuda`, `cuda:1`.
+    The fields are the keywords of `sspvs.summarize`, which explains them.
     """
 
     group = ""

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from sspvs.features.backbones import Backbone
-from sspvs.features.extract import Sampling, extract_video
+from sspvs.features.extract import MAX_DAMAGED, Sampling, extract_video
 from sspvs.features.transnet import cut_frames
+from sspvs.importance.contrastive import Combine
 from sspvs.overwriting import read_summary, summary_files
 from sspvs.pipeline.output import write_outputs
-from sspvs.pipeline.settings import SummarySettings, Tools, load_tools
+from sspvs.pipeline.settings import Post, Segmenter, SummarySettings, Tools, load_tools
 from sspvs.report.tables import plain
-from sspvs.selection.kts import WINDOW_PICKS, kts
+from sspvs.scorers import CONTRASTIVE
+from sspvs.selection.kts import DEFAULT_PENALTY, WINDOW_PICKS, kts
 from sspvs.selection.shots import given_shots, merge_short, shots_from_cuts, shots_from_picks, uniform_shots
 from sspvs.selection.summary import Selection, select, select_in_parts
 from sspvs.table import SourceStamp
@@ -65,9 +67,28 @@ def summarize(
     video: str | Path,
     *,
     backbone: str | Backbone = "auto",
+    ratio: float | None = None,
+    duration: float | None = None,
+    max_shots: int | None = None,
+    min_shot_seconds: float = 1.0,
+    title: str = "",
+    query: str = "",
+    category: str = "",
+    scorer: str | Path = CONTRASTIVE,
+    combine: Combine | None = None,
+    post: Post | None = None,
+    segmenter: Segmenter = "kts",
+    kts_penalty: float = DEFAULT_PENALTY,
+    shot_seconds: float = 5.0,
+    shots: str | Path | None = None,
+    shots_unit: Literal["frames", "seconds"] = "frames",
+    rate_hz: float | None = None,
+    decoder: str = "auto",
+    time_limit_seconds: float = 60.0,
+    max_damaged: float = MAX_DAMAGED,
+    device: str = "auto",
     download: bool = False,
     progress: bool = False,
-    **settings: Any,
 ) -> VideoSummary:
     """Summarise one video, without training or with what was trained.
 
@@ -75,28 +96,70 @@ def summarize(
         video: The video file.
         backbone: Name of a frame encoder, or one already loaded (for many videos). `auto`: the one that the scorer
             was trained on, or else the best one here.
+        ratio: Longest summary as a part of the video, in (0, 1); 0.15 when no budget is given.
+        duration: Longest summary in seconds; instead of `ratio`.
+        max_shots: Most shots in the summary; instead of `ratio`.
+        min_shot_seconds: Shots shorter than this are joined to a neighbour.
+        title: Text that guides the scores. Contrastive importance is multiplied by each frame's similarity to it; a
+            checkpoint reads it when it was trained with text.
+        query: A search query that should find the video; for checkpoints that were trained with text.
+        category: What kind of video it is, in a word or two; likewise.
+        scorer: `contrastive`, the training-free importance, or a checkpoint: a folder, a `.ckpt` file of fine-tuning
+            or of refinement, or a hub id.
+        combine: Of the contrastive importance: `a` local dissimilarity alone, `g` global consistency alone, `ag` (when
+            None) one times the other; of a refined checkpoint also with `h`, uniqueness, and when None its own.
+        post: Likewise, what follows the product: see `contrastive_importance`; when None `summe`, or the checkpoint's.
+        segmenter: How the video is cut into shots: `kts`, `uniform` (every `shot_seconds`), `given` (`shots`),
+            `transnet` (hard cuts; an extra).
+        kts_penalty: Weight of the KTS penalty: larger means fewer, longer shots.
+        shot_seconds: Length of uniform shots.
+        shots: JSON file of shots, for `given`: [start, end) pairs that cover the video, or a `summary.json`.
+        shots_unit: What the pairs count: `frames` or `seconds`.
+        rate_hz: Frames looked at per second of video; None: as the checkpoint was trained, or else 2.
+        decoder: `auto`, `pyav` or `decord`.
+        time_limit_seconds: Longest time a decoder may give nothing before it is stopped.
+        max_damaged: Share of the frames that may be damaged, or predicted from damaged ones, in [0, 1].
+        device: Where the scores are computed: `auto`, `cpu`, `cuda`, `cuda:1`.
         download: Whether weights that are not here may be fetched.
         progress: Show progress bars.
-        **settings: Fields of `SummarySettings`: `ratio`, `duration`, `max_shots`, `title`, `scorer`, `segmenter`, ...
 
     Returns:
         The summary; its `save(folder)` writes all files.
 
     Raises:
-        ValueError: A setting is out of range.
+        ValueError: Settings are out of range; the message lists all of them.
         SspvsError: The video, the weights or an extra is missing or broken; the message says what to do.
 
     Example:
         >>> import sspvs
-        >>> summary = sspvs.summarize("video.mp4", ratio=0.15)  # doctest: +SKIP
-        >>> summary.save("out/")  # doctest: +SKIP
-        >>> trained = sspvs.summarize("video.mp4", scorer="runs/tvsum/version_0/pretrained/best")  # doctest: +SKIP
+        >>> summary = sspvs.summarize("video.mp4", ratio=0.15)
+        >>> folder = summary.save("out")
+        >>> (folder / "summary.mp4").exists()
+        True
     """
-    known = {field.name for field in fields(SummarySettings)}
-    if unknown := sorted(set(settings) - known):
-        raise ValueError(f"unknown settings {', '.join(unknown)}; expected some of: {', '.join(sorted(known))}")
-    tools = load_tools(SummarySettings(**settings), backbone, download=download)
-    return summarize_with(video, tools, progress=progress)
+    settings = SummarySettings(
+        ratio=ratio,
+        duration=duration,
+        max_shots=max_shots,
+        min_shot_seconds=min_shot_seconds,
+        title=title,
+        query=query,
+        category=category,
+        scorer=scorer,
+        combine=combine,
+        post=post,
+        segmenter=segmenter,
+        kts_penalty=kts_penalty,
+        shot_seconds=shot_seconds,
+        shots=shots,
+        shots_unit=shots_unit,
+        rate_hz=rate_hz,
+        decoder=decoder,
+        time_limit_seconds=time_limit_seconds,
+        max_damaged=max_damaged,
+        device=device,
+    )
+    return summarize_with(video, load_tools(settings, backbone, download=download), progress=progress)
 
 
 def summarize_with(video: str | Path, tools: Tools, *, progress: bool = False) -> VideoSummary:

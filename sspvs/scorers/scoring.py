@@ -1,0 +1,111 @@
+"""Scores of one video's features, or of every video of a feature file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Literal, overload
+
+from sspvs.importance.contrastive import Combine
+from sspvs.overwriting import SCORES, check_output
+from sspvs.scorers.base import CONTRASTIVE
+from sspvs.scorers.loading import load_scorer
+from sspvs.scorers.pretrained import as_features
+from sspvs.table import VideoScores, read_features, write_scores
+from sspvs.table.text import TextFields
+from sspvs.types import FloatArray
+
+
+@overload
+def score(
+    features: str | os.PathLike[str],
+    scorer: str | Path = ...,
+    *,
+    out: str | os.PathLike[str] | None = ...,
+    title: str = ...,
+    query: str = ...,
+    category: str = ...,
+    combine: Combine | None = ...,
+    post: Literal["summe", "tvsum", "none"] | None = ...,
+    device: str = ...,
+    download: bool = ...,
+) -> dict[str, FloatArray]: ...
+@overload
+def score(
+    features: Any,
+    scorer: str | Path = ...,
+    *,
+    title: str = ...,
+    query: str = ...,
+    category: str = ...,
+    combine: Combine | None = ...,
+    post: Literal["summe", "tvsum", "none"] | None = ...,
+    device: str = ...,
+    download: bool = ...,
+) -> FloatArray: ...
+def score(
+    features: Any,
+    scorer: str | Path = CONTRASTIVE,
+    *,
+    out: str | os.PathLike[str] | None = None,
+    title: str = "",
+    query: str = "",
+    category: str = "",
+    combine: Combine | None = None,
+    post: Literal["summe", "tvsum", "none"] | None = None,
+    device: str = "auto",
+    download: bool = False,
+) -> FloatArray | dict[str, FloatArray]:
+    """Importance of the frames of one video, or of all videos of a feature file.
+
+    Args:
+        features: (T, D) array or tensor or `FrameFeatures` of one video, or the path of a feature file (h5).
+        scorer: `contrastive`, which needs no training, or a checkpoint: a folder, a `.ckpt` file, or a hub id.
+        out: Of a feature file: score file (h5) to write as well, as `sspvs score --out` does.
+        title: Text that guides the scores, the same for all videos.
+        query: Likewise: what somebody might search for to find the video.
+        category: Likewise: the kind of video, in a word or two.
+        combine: Terms of contrastive importance that are multiplied; None: `ag`, or what the checkpoint has.
+        post: What follows the product: `summe`, `tvsum` or `none`; None: `summe`, or what the checkpoint has.
+        device: `auto` (a GPU where there is one), `cpu`, `cuda`, `cuda:1`.
+        download: Fetch a hub id, or a tokenizer, that is not on this machine.
+
+    Returns:
+        (T,) importance at the picks; of a feature file by the video's key in the file.
+
+    Raises:
+        FeatureFileError: The file, or one of its videos, cannot be read, or has another width than the scorer needs.
+        FingerprintMismatchError: The features were made by another backbone than the scorer needs.
+        CheckpointError: The checkpoint cannot be read, or does not score frames.
+        ValueError: A setting is out of its range, or there is text that the scorer does not read.
+
+    Example:
+        >>> import numpy as np, sspvs
+        >>> frames = np.random.default_rng(0).standard_normal((8, 16))
+        >>> sspvs.score(frames).shape
+        (8,)
+    """
+    text = TextFields(category=category, query=query, title=title)
+    loaded = load_scorer(scorer, device=device, download=download, combine=combine, post=post)
+    loaded.check_text(text)
+    if not isinstance(features, (str, os.PathLike)):
+        if out is not None:
+            raise ValueError("out is for feature files; the scores of one video are returned")
+        video = as_features(features)
+        loaded.check_features(video.fingerprint, video.name)
+        return loaded.score(video, text).scores
+    path = Path(features)
+    if out is not None:
+        check_output(Path(out), SCORES, inputs=[path])
+    found: dict[str, VideoScores] = {}
+    with read_features(path) as store:
+        loaded.check_features(store.fingerprint, str(path))
+        for key in store:
+            video = store[key]
+            found[key] = VideoScores(key, loaded.score(video, text).scores, video.picks, video.n_frames, video.name)
+        if out is not None:
+            settings = {**loaded.settings, **{name: words for name, words in text._asdict().items() if words}}
+            write_scores(
+                Path(out), list(found.values()), scorer=loaded.name, settings=settings, fingerprint=store.fingerprint
+            )
+    return {key: video.scores for key, video in found.items()}
