@@ -225,7 +225,7 @@ class VideoTextModel:
         """
         import torch
 
-        from sspvs.tasks.evidence import pair_scorer
+        from sspvs.tasks.objectives import pair_scorer
 
         compare = pair_scorer(self.task.model, self.task.losses)
         if compare is None:
@@ -237,7 +237,7 @@ class VideoTextModel:
         """(N, W) of frames (N, T, D) and their mask, and (P, W) of tokens (P, L) and their mask."""
         import torch
 
-        from sspvs.tasks.evidence import embed
+        from sspvs.tasks.objectives import embed
 
         with torch.inference_mode():
             found = embed(self.task.model, self.task.losses, *(part.to(self.task.device) for part in inputs))

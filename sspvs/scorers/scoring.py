@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any, Literal, overload
 
-from sspvs.importance.contrastive import Combine
+from sspvs.importance.terms import Combine
 from sspvs.overwriting import SCORES, check_output
 from sspvs.scorers.base import CONTRASTIVE
 from sspvs.scorers.loading import load_scorer
