@@ -31,7 +31,15 @@ _TRACEBACK = "Traceback (most recent call last)"
 
 
 class SspvsError(Exception):
-    """Base of every error this package raises on purpose."""
+    """Base of every error this package raises on purpose.
+
+    Example:
+        >>> try:
+        ...     sspvs.summarize("missing.mp4")
+        ... except sspvs.SspvsError as error:
+        ...     print(error)
+        no such file: missing.mp4
+    """
 
 
 class AddressError(SspvsError):

@@ -55,7 +55,7 @@ class KendallTau(_MeanOverVideos):
         **settings: Of `torchmetrics.Metric`, such as `sync_on_compute`.
 
     Example:
-        >>> tau = KendallTau()
+        >>> tau = sspvs.KendallTau()
         >>> tau.update(torch.tensor([0.1, 0.4, 0.2]), torch.tensor([[1, 3, 2], [1, 2, 3]]))
         >>> round(float(tau.compute()), 4)
         0.6667
@@ -81,7 +81,7 @@ class SpearmanRho(_MeanOverVideos):
         **settings: Of `torchmetrics.Metric`, such as `sync_on_compute`.
 
     Example:
-        >>> rho = SpearmanRho()
+        >>> rho = sspvs.SpearmanRho()
         >>> rho.update(torch.tensor([0.1, 0.4, 0.2]), torch.tensor([1, 3, 2]))
         >>> round(float(rho.compute()), 4)
         1.0
@@ -107,7 +107,7 @@ class SummaryF1(_MeanOverVideos):
         ValueError: There is no such reduction.
 
     Example:
-        >>> f1 = SummaryF1("max")
+        >>> f1 = sspvs.SummaryF1("max")
         >>> f1.update(torch.tensor([1, 1, 0, 0]), torch.tensor([[1, 0, 0, 0], [1, 1, 0, 0]]))
         >>> float(f1.compute())
         1.0

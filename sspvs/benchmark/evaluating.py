@@ -87,6 +87,11 @@ def evaluate(
         DatasetError: A file cannot be read, or scores or splits do not fit the dataset.
         ProtocolUnavailableError: The dataset does not have what the protocol needs.
         ValueError: A setting is out of its range.
+
+    Example:
+        >>> result = sspvs.evaluate("dataset.h5", "scores.json", protocol="per-user")
+        >>> print(result)
+        Dataset dataset...
     """
     settings = EvaluationSettings(
         protocol=protocol,

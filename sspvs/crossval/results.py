@@ -21,7 +21,7 @@ from sspvs.errors import DatasetError
 from sspvs.evaluation.prediction import Prediction
 from sspvs.evaluation.published import benchmark_name
 from sspvs.evaluation.rank_correlation import mean_of_defined
-from sspvs.evaluation.results import METRICS, Evaluation, MethodResult, VideoResult
+from sspvs.evaluation.results import METRICS, Evaluation, MethodResult, ShownEvaluation, VideoResult
 from sspvs.report.tables import plain
 from sspvs.table import read_scores
 from sspvs.tasks.checkpoint import SUMMARIZE
@@ -34,7 +34,7 @@ _NOT_IN_RESULT = ("versions", "feature_fingerprint", "initialised_from", "digest
 
 
 @dataclass(frozen=True)
-class CrossValidation:
+class CrossValidation(ShownEvaluation):
     """The result of a cross-validation.
 
     Attributes:
@@ -44,6 +44,11 @@ class CrossValidation:
         folds: Of all seeds.
         config: The whole config, plain types.
         plan_digest: Of what identifies the experiment.
+
+    Example:
+        >>> result = sspvs.cross_validate("finetune.yaml", "crossval", seeds=1)
+        >>> len(result.folds), "kendall_tau" in result.to_dataframe().columns
+        (3, True)
     """
 
     name: str

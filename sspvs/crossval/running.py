@@ -81,6 +81,11 @@ def cross_validate(
         DatasetError: The data is not what it should be.
         ProtocolUnavailableError: The dataset does not have what the protocol needs.
         OutputError: The folder cannot be written to, or another process works in it.
+
+    Example:
+        >>> result = sspvs.cross_validate("finetune.yaml", "crossval", seeds=1)
+        >>> len(result.folds)
+        3
     """
     protocols_named(protocol)
     rule_named(rule)

@@ -90,6 +90,13 @@ class PretrainDataset(ExampleDataset[Example]):
     Raises:
         DatasetError: Texts of others are wanted and all videos have the same one.
         ValueError: An argument is out of range.
+
+    Example:
+        >>> data = sspvs.PretrainDataModule("pairs.jsonl", encoder="small", num_workers=0)
+        >>> data.setup("fit")
+        >>> dataset = data.dataset("train")
+        >>> isinstance(dataset, sspvs.PretrainDataset), dataset[0].frames.shape[1]
+        (True, 16)
     """
 
     def __init__(
@@ -250,6 +257,12 @@ class PretrainDataModule(pl.LightningDataModule):
 
     Raises:
         DatasetError: The data is not what it should be (when it is first needed).
+
+    Example:
+        >>> data = sspvs.PretrainDataModule("pairs.jsonl", encoder="small", batch_size=2, num_workers=0)
+        >>> data.setup("fit")
+        >>> next(iter(data.train_dataloader())).frames.shape[-1] == data.feature_dim
+        True
     """
 
     def __init__(

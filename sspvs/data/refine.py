@@ -62,6 +62,12 @@ class RefineDataset(PickedDataset[Clip]):
 
     Raises:
         ValueError: An argument is out of range.
+
+    Example:
+        >>> data = sspvs.RefineDataModule("features.h5", clip_frames=8, batch_size=2)
+        >>> data.setup("fit")
+        >>> isinstance(data.train_dataloader().dataset, sspvs.RefineDataset)
+        True
     """
 
     def __init__(
@@ -222,6 +228,12 @@ class RefineDataModule(FoldDataModule[RefineBatch]):
         ValueError: An argument is out of range, or two of them do not go together.
         DatasetError: The data is not what it should be (when it is first needed).
         FingerprintMismatchError: Features that were made differently (likewise).
+
+    Example:
+        >>> data = sspvs.RefineDataModule("features.h5", clip_frames=8, batch_size=2)
+        >>> data.setup("fit")
+        >>> next(iter(data.train_dataloader())).frames.shape
+        torch.Size([2, 8, 16])
     """
 
     def __init__(

@@ -67,6 +67,13 @@ class SummarizeDataset(ExampleDataset[Example]):
 
     Raises:
         ValueError: An argument is out of range.
+
+    Example:
+        >>> data = sspvs.SummarizeDataModule("dataset.h5")
+        >>> data.setup("fit")
+        >>> dataset = data.dataset("test")
+        >>> isinstance(dataset, sspvs.SummarizeDataset), len(dataset[0].frames) == len(dataset[0].target)
+        (True, True)
     """
 
     def __init__(
@@ -180,6 +187,13 @@ class SummarizeDataModule(FoldDataModule[SummarizeBatch]):
     Raises:
         DatasetError: The data is not what it should be (when it is first needed).
         FingerprintMismatchError: Datasets with features that were made differently (likewise).
+
+    Example:
+        >>> data = sspvs.SummarizeDataModule("dataset.h5", splits="splits.json", fold=0, batch_size=2)
+        >>> data.setup("fit")
+        >>> batch = next(iter(data.train_dataloader()))
+        >>> batch.frames.shape[:2] == batch.target.shape
+        True
     """
 
     def __init__(

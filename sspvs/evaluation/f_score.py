@@ -34,7 +34,7 @@ def f_score(summary: npt.ArrayLike, user_summaries: npt.ArrayLike, reduction: Re
             cut or pad a summary of another length without a word; here it is refused, for its frames may have moved.
 
     Example:
-        >>> f_score([1, 1, 0, 0], [[1, 0, 0, 0], [1, 1, 0, 0]], "max")
+        >>> sspvs.f_score([1, 1, 0, 0], [[1, 0, 0, 0], [1, 1, 0, 0]], "max")
         1.0
     """
     if reduction not in ("avg", "max"):

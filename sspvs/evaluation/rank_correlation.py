@@ -74,8 +74,15 @@ def kendall_tau(prediction: npt.ArrayLike, reference: npt.ArrayLike, weights: np
         reference: (n,) finite scores.
         weights: (n,) whole numbers >= 1: a point of weight w counts as w equal points.
 
+    Returns:
+        tau-b, in [-1, 1]; NaN when a series is constant.
+
     Raises:
         ValueError: When shapes do not fit, or a value is NaN or infinite.
+
+    Example:
+        >>> sspvs.kendall_tau([0.1, 0.4, 0.2], [1, 3, 2])
+        1.0
     """
     return float(_one_pair(prediction, reference, weights).kendall_tau[0])
 
@@ -88,8 +95,15 @@ def spearman_rho(prediction: npt.ArrayLike, reference: npt.ArrayLike, weights: n
         reference: (n,) finite scores.
         weights: (n,) whole numbers >= 1: a point of weight w counts as w equal points.
 
+    Returns:
+        rho, in [-1, 1]; NaN when a series is constant.
+
     Raises:
         ValueError: When shapes do not fit, or a value is NaN or infinite.
+
+    Example:
+        >>> sspvs.spearman_rho([0.1, 0.4, 0.2], [1, 3, 2])
+        1.0
     """
     return float(_one_pair(prediction, reference, weights).spearman_rho[0])
 

@@ -250,6 +250,12 @@ class Evaluation(Shown):
         settings: Everything that made the numbers: budget, values, seeds, feature fingerprint, files and their hashes.
         versions: Package -> version.
         warnings: Sentences for the user.
+
+    Example:
+        >>> result = sspvs.evaluate("dataset.h5", "scores.json")
+        >>> print(result)
+        Dataset dataset...
+        >>> frame = result.to_dataframe()
     """
 
     dataset: str

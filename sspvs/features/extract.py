@@ -11,16 +11,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import TypeAlias, overload
 
 import numpy as np
 from tqdm import tqdm
 
 from sspvs.errors import SspvsError, VideoError, local_only, reason
-from sspvs.features.backbones import Backbone
+from sspvs.features.backbones import Backbone, load_backbone
 from sspvs.features.resumable import ExtractionReport, Job, Outcome, run_jobs
 from sspvs.table import pack_video
 from sspvs.types import FloatArray, FrameFeatures, ImageArray, IntArray
 from sspvs.video import open_video
+from sspvs.video.files import list_videos
 
 Encode = Callable[[ImageArray], FloatArray]
 Progress = Callable[[float, float], None]
@@ -73,6 +75,88 @@ class Sampling:
 
 
 DEFAULT_SAMPLING = Sampling()
+
+
+PathLike: TypeAlias = str | os.PathLike[str]
+
+
+@overload
+def extract(
+    videos: PathLike,
+    *,
+    backbone: str | Backbone = ...,
+    rate_hz: float = ...,
+    device: str = ...,
+    download: bool = ...,
+    progress: bool = ...,
+) -> FrameFeatures: ...
+@overload
+def extract(
+    videos: PathLike | Sequence[PathLike],
+    out: PathLike,
+    *,
+    backbone: str | Backbone = ...,
+    rate_hz: float = ...,
+    device: str = ...,
+    download: bool = ...,
+    workers: int = ...,
+    overwrite: bool = ...,
+    progress: bool = ...,
+) -> ExtractionReport: ...
+def extract(
+    videos: PathLike | Sequence[PathLike],
+    out: PathLike | None = None,
+    *,
+    backbone: str | Backbone = "auto",
+    rate_hz: float = 2.0,
+    device: str = "auto",
+    download: bool = False,
+    workers: int = 1,
+    overwrite: bool = False,
+    progress: bool = False,
+) -> FrameFeatures | ExtractionReport:
+    """Frame features of one video, or of many into one feature file.
+
+    Args:
+        videos: A video file; with `out` also a folder of them, or a list of files and folders.
+        out: Feature file (h5) to make or add to, as `sspvs extract --out` does: videos in it are kept, and an
+            interrupted run goes on where it stopped.
+        backbone: Name of a frame encoder (`list_backbones`), or one already loaded. `auto`: the best one here.
+        rate_hz: Frames encoded per second of video.
+        device: `auto` (a GPU where there is one), `cpu`, `cuda`, `cuda:1`.
+        download: Fetch weights that are not on this machine.
+        workers: Videos decoded at the same time, with `out`.
+        overwrite: Replace `out` instead of adding to it.
+        progress: Show progress bars.
+
+    Returns:
+        Without `out` the video's features: `features` (T, D) float32 at the frames `picks` (T,). With `out` a report of
+        the videos that were extracted, kept and refused.
+
+    Raises:
+        VideoError: The video cannot be opened, or nothing of it can be decoded.
+        WeightsNotFoundError: The backbone's weights are not on this machine.
+        OutputError: `out` cannot be written.
+        ValueError: A setting is out of its range, or there are several videos and no `out`.
+
+    Example:
+        >>> import sspvs
+        >>> video = sspvs.extract("video.mp4", backbone="efficientnet-lite0")
+        >>> video.features.shape[1], len(video.picks) == len(video.features)
+        (1280, True)
+        >>> report = sspvs.extract(["video.mp4"], "new.h5", backbone="efficientnet-lite0")
+        >>> len(report.extracted)
+        1
+    """
+    encoder = load_backbone(backbone, device=device, download=download) if isinstance(backbone, str) else backbone
+    sampling = Sampling(rate_hz=rate_hz)
+    if out is None:
+        if not isinstance(videos, (str, os.PathLike)):
+            raise ValueError("give out, the feature file that the features of several videos go into")
+        return extract_video(videos, encoder, sampling, progress=progress).features
+    listed = [videos] if isinstance(videos, (str, os.PathLike)) else videos
+    paths = list_videos([Path(path) for path in listed])
+    return extract_to_file(paths, Path(out), encoder, sampling, workers=workers, overwrite=overwrite, progress=progress)
 
 
 def extract_video(

@@ -136,6 +136,11 @@ def contrastive_importance(
 
     Raises:
         ValueError: If a name, shape or number is out of its range, or an input is not finite.
+
+    Example:
+        >>> features = np.random.default_rng(0).standard_normal((8, 16))
+        >>> sspvs.contrastive_importance(features).scores.shape
+        (8,)
     """
     names = term_names(combine)
     for name, given in (("uniqueness", uniqueness), ("text_similarity", text_similarity)):

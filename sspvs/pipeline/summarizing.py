@@ -16,6 +16,7 @@ from sspvs.importance.terms import Combine
 from sspvs.overwriting import read_summary, summary_files
 from sspvs.pipeline.output import write_outputs
 from sspvs.pipeline.settings import Post, Segmenter, SummarySettings, Tools, load_tools
+from sspvs.report.notebook import ShownSummary
 from sspvs.report.tables import plain
 from sspvs.scorers import CONTRASTIVE
 from sspvs.selection.kts import DEFAULT_PENALTY, WINDOW_PICKS, kts
@@ -28,11 +29,18 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class VideoSummary(Summary):
-    """A `Summary` that can write itself to a folder.
+class VideoSummary(ShownSummary, Summary):
+    """A `Summary` that prints itself, shows itself in a notebook, and can be saved to a folder.
 
     Attributes:
         source: Size and time of the video file when it was read; None when unknown.
+
+    Example:
+        >>> summary = sspvs.summarize("video.mp4", ratio=0.5)
+        >>> print(summary)
+        video.mp4: ...
+        >>> summary.selected_seconds <= 0.5 * summary.timeline.end_seconds
+        True
     """
 
     source: SourceStamp | None = None
@@ -60,7 +68,14 @@ class VideoSummary(Summary):
             VideoError: The source video cannot be read any more.
         """
         write_outputs(self, Path(out_dir), progress=progress)
+        object.__setattr__(self, "_folder", Path(out_dir))
         return Path(out_dir)
+
+    @property
+    def clip(self) -> Path | None:
+        """The summary's video file; None unless it is saved."""
+        folder: Path | None = vars(self).get("_folder")
+        return None if folder is None else folder / "summary.mp4"
 
 
 def summarize(

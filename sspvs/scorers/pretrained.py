@@ -117,6 +117,13 @@ class VideoTextModel:
         text: Tokens of each text field, as in the `data.text` of the training's config.
         device: `auto` (a GPU where there is one), `cpu`, `cuda`, `cuda:1`.
         download: Fetch a tokenizer that is not on this machine.
+
+    Example:
+        >>> model = sspvs.VideoTextModel.from_pretrained("pretrained")
+        >>> videos = model.encode_video([video.features for video in sspvs.read_features("features.h5").values()])
+        >>> texts = model.encode_text(["a dog on the beach", "a parade"])
+        >>> model.similarity(videos, texts).shape
+        (6, 2)
     """
 
     def __init__(

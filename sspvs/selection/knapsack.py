@@ -32,7 +32,7 @@ def knapsack(values: npt.ArrayLike, weights: npt.ArrayLike, capacity: int) -> Bo
             non-negative integer.
 
     Example:
-        >>> knapsack([60, 100, 120], [10, 20, 30], 50)
+        >>> sspvs.knapsack([60, 100, 120], [10, 20, 30], 50)
         array([False,  True,  True])
     """
     worth, loads, room = _checked(values, weights, capacity)

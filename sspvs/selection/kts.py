@@ -161,6 +161,11 @@ def kts(features: FloatArray, *, penalty: float = DEFAULT_PENALTY, min_shot_pick
 
     Raises:
         ValueError: If an argument is outside its range or a feature is not finite.
+
+    Example:
+        >>> features = np.repeat(np.eye(2), 10, axis=0)  # two takes of ten picks
+        >>> sspvs.kts(features).tolist()
+        [0, 10]
     """
     features = np.asarray(features)
     if features.ndim != 2 or len(features) == 0:

@@ -157,8 +157,20 @@ def read_dataset(path: str | os.PathLike[str]) -> DatasetStore:
     `Annotations.repairs`: ends of shots (inclusive, half-open, off by one), lengths of shots, float picks, a closing N,
     transposed user arrays, a missing N beside user summaries, MR.HiSum's groups without picks. The rest is refused.
 
+    Args:
+        path: The h5 file.
+
+    Returns:
+        Key -> `Annotations`, a mapping and a context manager that closes the file; `read_features` reads the features.
+
     Raises:
         DatasetError: As `DatasetStore`.
+
+    Example:
+        >>> with sspvs.read_dataset("dataset.h5") as dataset:
+        ...     annotations = dataset["video_1"]
+        >>> annotations.user_scores is not None
+        True
     """
     return DatasetStore(path)
 

@@ -156,8 +156,19 @@ def read_features(path: str | os.PathLike[str]) -> FeatureStore:
     What others leave out: `picks` may be float or end in N; without any `picks` each feature is taken as its own
     frame (`arange(T)`, N = T); without a fingerprint, `fingerprint` is None. Half precision becomes float32.
 
+    Args:
+        path: The h5 file.
+
+    Returns:
+        Key -> `FrameFeatures`; a context manager that closes the file.
+
     Raises:
         FeatureFileError: As `FeatureStore`.
+
+    Example:
+        >>> with sspvs.read_features("features.h5") as features:
+        ...     sorted(features)[:2]
+        ['v00', 'v01']
     """
     return FeatureStore(path)
 

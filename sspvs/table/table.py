@@ -158,8 +158,9 @@ class VideoTable(Mapping[str, Video]):
 
     Example:
         >>> from pathlib import Path
+        >>> from sspvs.table import FeatureStream
         >>> stream = FeatureStream(Path("f.h5"), "a", n_picks=3, width=4)
-        >>> table = VideoTable([Video("a", (stream,))])
+        >>> table = sspvs.VideoTable([sspvs.Video("a", (stream,))])
         >>> table["a"].n_picks, table.feature_dim
         (3, 4)
     """

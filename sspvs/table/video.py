@@ -91,6 +91,12 @@ class Video:
         target: (T,) float32 importance between 0 and 1 that a summarizer is trained on; None without annotations.
         read_annotations: Reads the annotations; None where there are none.
         notes: The folder in which the survey keeps what it finds; None: nothing is kept.
+
+    Example:
+        >>> table = sspvs.VideoTable.open("features.h5")
+        >>> video = table.videos[0]
+        >>> video.feature_dim, table.features(video).shape[1]
+        (16, 16)
     """
 
     id: str

@@ -60,6 +60,11 @@ class PretrainTask(SavedTask):
         retrieval_candidates: Validation retrieves among so many videos at most.
         compile_model: Compile the model with torch.compile when training starts.
         feature_fingerprint: What made the features, when known; taken from the data where it has one.
+
+    Example:
+        >>> task = sspvs.PretrainTask.from_pretrained("pretrained")
+        >>> task.model.video_encoder.settings.feature_dim
+        16
     """
 
     kind = KIND

@@ -182,6 +182,12 @@ class RefineTask(JudgedTask):
 
     Raises:
         ValueError: Settings that do not go together.
+
+    Example:
+        >>> from sspvs.models.settings import RefinerSettings
+        >>> task = sspvs.RefineTask(RefinerSettings(feature_dim=16))
+        >>> task.hparams["refiner"]["feature_dim"]
+        16
     """
 
     kind = KIND

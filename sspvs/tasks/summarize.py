@@ -141,6 +141,11 @@ class SummarizeTask(JudgedTask):
         compile_model: Compile the model with torch.compile when training starts.
         feature_fingerprint: What made the features, when known; taken from `pretrained` and from the data.
         initialised_from: Written by this task: source, kind and digest of what it started from, and what was loaded.
+
+    Example:
+        >>> task = sspvs.SummarizeTask.from_pretrained("summarizer")
+        >>> task.hparams["video"]["feature_dim"]
+        16
     """
 
     kind = KIND

@@ -40,9 +40,16 @@ def fit(
         overrides: Settings by dotted name, such as `{"trainer.max_epochs": 1, "data.dataset": "tvsum.h5"}`.
         resume: Checkpoint to go on from (`--ckpt_path`).
 
+    Returns:
+        Where the run lies, its best checkpoint, and its last figures.
+
     Raises:
         ValueError: A setting is unknown or out of its range.
         SspvsError: The data or a checkpoint cannot be used.
+
+    Example:
+        >>> run = sspvs.fit("finetune.yaml", {"trainer.max_epochs": 1, "run.root": "runs"})
+        >>> scores = sspvs.Summarizer.from_pretrained(run.checkpoint).score(np.zeros((8, 16)))
     """
     from sspvs.training.command_line import TrainingCLI
     from sspvs.training.saving import PRETRAINED

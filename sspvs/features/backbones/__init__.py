@@ -33,15 +33,23 @@ def load_backbone(
     """Load a backbone by name.
 
     Args:
-        name: See the module; `auto` takes the best one whose weights are on this machine.
+        name: As `list_backbones` lists them; `auto` takes the best one whose weights are on this machine.
         device: `auto` (a GPU where there is one), `cpu` or `cuda`.
         precision: `auto` (fp16 on a GPU, fp32 on a CPU), `fp32`, `fp16` or `bf16`.
         download: Whether missing weights may be downloaded; never for `auto`.
         threads: CPU threads; None takes all cores this process may use.
 
+    Returns:
+        The encoder: `encode` turns (B, H, W, 3) uint8 frames into (B, D) float32 features.
+
     Raises:
         ValueError: An unknown name, device or precision.
         WeightsNotFoundError: The weights are missing or not what they should be.
+
+    Example:
+        >>> backbone = sspvs.load_backbone("efficientnet-lite0", device="cpu")
+        >>> backbone.feature_dim
+        1280
     """
     if name == "auto":
         best, reason = choose_best(_statuses(backbone for backbone in BACKBONES.values() if backbone.rank))
@@ -64,7 +72,7 @@ def list_backbones() -> list[BackboneStatus]:
         One status for each set of weights, with the width of its features where that is known.
 
     Example:
-        >>> "efficientnet-lite0" in [status.name for status in list_backbones()]
+        >>> "efficientnet-lite0" in [status.name for status in sspvs.list_backbones()]
         True
     """
     return _statuses(BACKBONES.values())
