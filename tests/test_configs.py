@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from helpers.drawn_dataset import drawn_video
+from helpers.format_material import youtube8m_tfrecord
+from helpers.pair_sets import features_of, write_set
+from helpers.summarization_material import WIDTH, write_annotated
+from helpers.tiny_pretraining import TEXT, VIDEO
+from helpers.tiny_refined import saved_refined
 
 from sspvs.cli import main
 from sspvs.models.settings import SummarizerSettings
@@ -19,15 +24,6 @@ from sspvs.tasks.pretrain import PretrainTask
 from sspvs.tasks.refine import RefineTask
 from sspvs.tasks.summarize import SummarizeTask
 from sspvs.training.command_line import ReadConfig, TrainingCLI
-
-sys.path.insert(0, str(Path(__file__).parent / "data"))
-sys.path.insert(0, str(Path(__file__).parent / "tasks"))
-from drawn_dataset import drawn_video
-from format_material import youtube8m_tfrecord
-from pair_sets import features_of, write_set
-from summarization_material import WIDTH, write_annotated
-from tiny_pretraining import TEXT, VIDEO
-from tiny_refined import saved_refined
 
 FOLDER = Path(__file__).parents[1] / "configs" / "pretrain"
 FINETUNE = FOLDER.parent / "finetune"

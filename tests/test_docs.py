@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from written_commands import ROOT, code_blocks, commands, pages
+from helpers.written_commands import ROOT, code_blocks, commands, pages
 
 import sspvs
 from sspvs.cli import main

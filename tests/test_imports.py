@@ -93,3 +93,16 @@ def test_the_import_rule_can_fail(tmp_path: Path) -> None:
     source = tmp_path / "bad.py"
     source.write_text("def f():\n    from sspvs.pipeline import summarize\n    import sspvs.cli\n")
     assert _imported(source) == {"sspvs.pipeline.summarize", "sspvs.cli"}
+
+
+def test_test_files_are_called_after_their_sources() -> None:
+    tests = PACKAGE.parent / "tests"
+    for path in tests.glob("*/test_*.py"):
+        folder = PACKAGE / path.parent.name
+        if path.parent.name == "fuzz":
+            continue
+        known = {source.stem for source in folder.rglob("*.py")} | {source.name for source in folder.iterdir()}
+        name = path.stem.removeprefix("test_")
+        assert any(name == one or name.startswith(f"{one}_") for one in known), (
+            f"{path}: no such source in {folder.name}"
+        )

@@ -10,9 +10,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from drawn_dataset import write_drawn_dataset
+from helpers.drawn_dataset import write_drawn_dataset
+from helpers.tiny_summarizers import saved_summarizer
 from matplotlib.figure import Figure
-from tiny_summarizers import saved_summarizer
 
 from sspvs.annotations.splits import read_splits
 from sspvs.cli import main

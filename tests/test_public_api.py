@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from pair_sets import write_set
-from summarization_material import WIDTH, write_annotated
-from tiny_pretraining import tiny_task
-from tiny_summarizers import saved_summarizer
+from helpers.pair_sets import write_set
+from helpers.summarization_material import WIDTH, write_annotated
+from helpers.tiny_pretraining import tiny_task
+from helpers.tiny_summarizers import saved_summarizer
 
 import sspvs
 from sspvs.world.film import SCENES, draw_video

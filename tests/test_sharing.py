@@ -17,10 +17,13 @@ import av
 import h5py
 import numpy as np
 import pytest
-from drawn_dataset import drawn_video
-from summarization_material import fingerprint_of, write_annotated
-from tiny_refined import saved_refined
-from tiny_summarizers import saved_summarizer
+from helpers.crossval_material import write_config
+from helpers.drawn_dataset import drawn_video
+from helpers.extraction_material import BLUE, RED, draw_video
+from helpers.interrupting import SMOKE
+from helpers.summarization_material import fingerprint_of, write_annotated
+from helpers.tiny_refined import saved_refined
+from helpers.tiny_summarizers import saved_summarizer
 
 from sspvs.cli import main
 from sspvs.crossval.folder import Chosen, FoldRecord
@@ -28,13 +31,6 @@ from sspvs.sharing import checkpoint_name, file_name, located, named, relative_p
 from sspvs.table import SourceStamp, read_features, write_features
 from sspvs.tasks.summarize import SummarizeTask
 from sspvs.training.command_line import ReadConfig
-
-sys.path.insert(0, str(Path(__file__).parent / "crossval"))
-sys.path.insert(0, str(Path(__file__).parent / "training"))
-sys.path.insert(0, str(Path(__file__).parent / "features"))
-from crossval_material import write_config
-from extraction_material import BLUE, RED, draw_video
-from interrupting import SMOKE
 
 USER = "zzyzx"
 EMPTY_FOLD = FoldRecord(0, 0, "", {}, Chosen("last", 0, 1, "the last one"), 1, (), (), 1.0, "cpu")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from drawn_dataset import drawn_video, write_drawn_dataset
+from helpers.drawn_dataset import drawn_video, write_drawn_dataset
 
 import sspvs
 from sspvs.cli import main

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import h5py
 import pytest
-from drawn_dataset import NAMES, write_drawn_dataset
+from helpers.drawn_dataset import NAMES, write_drawn_dataset
 
 from sspvs.cli import main
 

@@ -11,7 +11,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from drawn_dataset import NAMES, drawn_video, write_drawn_dataset
+from helpers.drawn_dataset import NAMES, drawn_video, write_drawn_dataset
 from scipy.io import loadmat
 
 from sspvs.cli import main

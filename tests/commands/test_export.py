@@ -10,14 +10,12 @@ from typing import Any
 import onnx
 import pytest
 import pytorch_lightning as pl
-from tiny_refined import tiny_refined
-from tiny_summarizers import saved_summarizer, tiny_summarizer
+from helpers.card_material import MADE_BY, crossvalidated, fold_record, written
+from helpers.tiny_refined import tiny_refined
+from helpers.tiny_summarizers import saved_summarizer, tiny_summarizer
 
 from sspvs.cli import main
 from sspvs.tasks.checkpoint import PRETRAIN, save_folder
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "export"))
-from card_material import MADE_BY, crossvalidated, fold_record, written
 
 
 def fails(arguments: list[Any], capsys: pytest.CaptureFixture[str]) -> str:

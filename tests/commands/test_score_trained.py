@@ -10,9 +10,9 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from drawn_dataset import drawn_features, drawn_video
-from test_import import HEADS, fine_tuned, held_back, plain_model, plain_scores
-from tiny_summarizers import saved_summarizer
+from helpers.drawn_dataset import drawn_features, drawn_video
+from helpers.official_checkpoint import HEADS, fine_tuned, held_back, plain_model, plain_scores
+from helpers.tiny_summarizers import saved_summarizer
 
 import sspvs
 from sspvs.cli import main

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tiny_summarizers import saved_summarizer
+from helpers.tiny_summarizers import saved_summarizer
 
 from sspvs.cli import main
 from sspvs.features.backbones import load_backbone

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pickle
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from helpers.pair_sets import features_of, pairs_of
 
 from sspvs.data.drawing import MaskSettings
 from sspvs.data.loader import Pick
@@ -16,9 +16,6 @@ from sspvs.data.pretrain import Example, PretrainDataset, collate
 from sspvs.errors import DatasetError
 from sspvs.models.tokenizers import load_tokenizer
 from sspvs.table.text import TextSettings, assemble_tokens
-
-sys.path.insert(0, str(Path(__file__).parent))
-from pair_sets import features_of, pairs_of
 
 TOKENIZER = load_tokenizer("small")
 LENGTHS = [5, 40, 17, 33, 8, 26, 12]

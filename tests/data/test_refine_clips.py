@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from helpers.pair_sets import features_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,9 +20,6 @@ from sspvs.data.drawing import draw_clip, item_generator
 from sspvs.data.loader import Pick
 from sspvs.data.refine import RefineDataModule
 from sspvs.table import FeatureMemory, FeatureStream
-
-sys.path.insert(0, str(Path(__file__).parent))
-from pair_sets import features_of
 
 LENGTHS = [40, 7, 23, 12, 31, 9, 18, 25]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import h5py
 import numpy as np
 import pytest
+from helpers.naive_protocols import naive_f_score
+from helpers.official_annotations import read_summe
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from naive_protocols import naive_f_score
-from official_annotations import read_summe
 
 from sspvs.evaluation.f_score import f_score, f_scores, pairwise_f_scores
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from drawn_annotations import drawn_video
+from helpers.drawn_annotations import drawn_video
+from helpers.naive_protocols import naive_hold
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from naive_protocols import naive_hold
 
 from sspvs.evaluation.prediction import Prediction
 

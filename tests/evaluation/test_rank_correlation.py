@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from helpers.naive_protocols import naive_pair
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from naive_protocols import naive_pair
 
 from sspvs.evaluation import rank_correlation as pair_balance
 from sspvs.evaluation import rank_correlation as rank_reference

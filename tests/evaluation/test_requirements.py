@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from drawn_annotations import drawn_video
+from helpers.drawn_annotations import drawn_video
 
 from sspvs.errors import ProtocolUnavailableError
 from sspvs.evaluation.baselines import consensus_prediction, evaluate_baseline, split_half

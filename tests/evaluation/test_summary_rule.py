@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 import pytest
+from helpers.naive_protocols import naive_summary
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from naive_protocols import naive_summary
 
 from sspvs.evaluation.summary_rule import RULES, SummaryRule, rule_named
 from sspvs.selection import Budget, select

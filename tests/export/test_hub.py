@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import pytorch_lightning as pl
 import torch
-from tiny_refined import saved_refined, tiny_refined
-from tiny_summarizers import saved_summarizer, tiny_summarizer
+from helpers.tiny_refined import saved_refined, tiny_refined
+from helpers.tiny_summarizers import saved_summarizer, tiny_summarizer
 
 import sspvs
 from sspvs.errors import CheckpointError, ExportError, WeightsNotFoundError

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from card_material import DIGEST, MADE_BY, crossvalidated, evaluated, fold_record, sections, written
-from tiny_summarizers import FIELDS, tiny_summarizer
+from helpers.card_material import DIGEST, MADE_BY, crossvalidated, evaluated, fold_record, sections, written
+from helpers.tiny_summarizers import FIELDS, tiny_summarizer
 
 from sspvs.errors import CheckpointError, DatasetError, OutputError, WeightsNotFoundError
 from sspvs.export import export_onnx, model_card, write_model_card

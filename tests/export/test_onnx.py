@@ -13,7 +13,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from tiny_summarizers import FIELDS, tiny_summarizer
+from helpers.tiny_summarizers import FIELDS, tiny_summarizer
 
 from sspvs.errors import ExportError, MissingExtraError, OutputError
 from sspvs.export import export_onnx

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from extraction_material import MeanColour, draw_folder
+from helpers.extraction_material import MeanColour, draw_folder
 
 from sspvs.cli import main
 from sspvs.errors import WeightsNotFoundError

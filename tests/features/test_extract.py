@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from extraction_material import BLUE, GREEN, RED, MeanColour, draw_folder, draw_video
+from helpers.extraction_material import BLUE, GREEN, RED, MeanColour, draw_folder, draw_video
 from PIL import Image
 
 import sspvs.features.extract as extract_module

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from extraction_material import MeanColour, draw_folder
+from helpers.extraction_material import MeanColour, draw_folder
 
 from sspvs.features.extract import Sampling, extract_to_file
 from sspvs.table import read_features
@@ -19,7 +19,7 @@ from sspvs.table import read_features
 HERE = Path(__file__).resolve().parent
 ENVIRONMENT = {
     **os.environ,
-    "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parents[1]), os.environ.get("PYTHONPATH", "")]),
+    "PYTHONPATH": os.pathsep.join([str(HERE.parent), str(HERE.parents[1]), os.environ.get("PYTHONPATH", "")]),
     "OMP_NUM_THREADS": "1",
 }
 
@@ -30,7 +30,7 @@ import os, signal, sys, time
 from pathlib import Path
 import sspvs.features.extract as extract
 import sspvs.features.resumable as parts
-from extraction_material import MeanColour
+from helpers.extraction_material import MeanColour
 
 out, log, moment, *videos = sys.argv[1:]
 die = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from extraction_material import MeanColour
+from helpers.extraction_material import MeanColour
 
 from sspvs.errors import MissingExtraError, WeightsNotFoundError
 from sspvs.features import text

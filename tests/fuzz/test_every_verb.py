@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import random
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,8 +15,7 @@ import pytest
 
 if not hasattr(os, "fork"):
     pytest.skip("limits and kills of processes are POSIX", allow_module_level=True)
-sys.path.insert(0, str(Path(__file__).parent))
-from every_verb import VERBS, Starter, tried_full, tried_kills
+from helpers.fuzz.every_verb import VERBS, Starter, tried_full, tried_kills
 
 
 @pytest.fixture(scope="module")

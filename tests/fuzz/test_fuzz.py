@@ -20,11 +20,10 @@ import pytest
 if not sys.platform.startswith("linux"):
     pytest.skip("needs /proc, fork and pidfd_open", allow_module_level=True)
 
-sys.path.insert(0, str(Path(__file__).parent))
-import server
-from kinds import KINDS
-from mutators import mutate
-from runner import SECONDS, Finding, Server, check, fuzz, snapshot
+from helpers.fuzz import server
+from helpers.fuzz.kinds import KINDS
+from helpers.fuzz.mutators import mutate
+from helpers.fuzz.runner import SECONDS, Finding, Server, check, fuzz, snapshot
 
 from sspvs.machine import available_cores
 

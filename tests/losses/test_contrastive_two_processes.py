@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
+from helpers.two_processes import averaged_step, gradients, run_in_two
 from torch import nn
-from two_processes import averaged_step, gradients, run_in_two
 
 from sspvs.losses.contrastive import (
     alignment,

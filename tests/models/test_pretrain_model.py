@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
 import torch
+from helpers.plain_sspvs import PlainSspvs
 from transformers import BertConfig, BertModel
 
 from sspvs.losses.pretraining import hausdorff_contrastive_loss, masked_frame_loss, matching_loss
@@ -15,9 +13,6 @@ from sspvs.models.settings import VideoEncoderSettings
 from sspvs.models.text_towers import HuggingFaceTextEncoder
 from sspvs.models.video_encoder import VideoEncoder
 from sspvs.tasks.official_checkpoint import translate
-
-sys.path.insert(0, str(Path(__file__).parent))
-from plain_sspvs import PlainSspvs
 
 BERT = {
     "vocab_size": 60, "hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48,

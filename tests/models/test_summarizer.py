@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-import sys
-from pathlib import Path
 
 import pytest
 import torch
+from helpers.tiny_summarizer import DIM, GUIDANCES, tiny, videos
 from torch import nn
 
 from sspvs.models.pretrain_model import PretrainModel
@@ -15,9 +14,6 @@ from sspvs.models.settings import SmallTextSettings, SummarizerSettings, VideoEn
 from sspvs.models.summarizer import Summarizer, SummarizerOutput
 from sspvs.models.text_towers import SmallTextEncoder, TextEncoder, TextEncoding
 from sspvs.models.video_encoder import VideoEncoder
-
-sys.path.insert(0, str(Path(__file__).parent))
-from tiny_summarizer import DIM, GUIDANCES, tiny, videos
 
 
 def torch_layers(model: Summarizer) -> list[nn.TransformerEncoderLayer]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict
-from pathlib import Path
 
 import pytest
 import torch
+from helpers.tiny_summarizer import DIM, GUIDANCES, HEADS, tiny, videos
 from torch import nn
 
 from sspvs.models.settings import SummarizerSettings, VideoEncoderSettings
@@ -16,9 +15,6 @@ from sspvs.models.summarizer_heads import CstaHead
 from sspvs.models.text_guidance import Guide
 from sspvs.models.video_encoder import VideoEncoder
 from sspvs.tasks.saved_task import freeze_unused
-
-sys.path.insert(0, str(Path(__file__).parent))
-from tiny_summarizer import DIM, GUIDANCES, HEADS, tiny, videos
 
 EVERY = [(head, guidance) for head in HEADS for guidance in GUIDANCES]
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 import torch
+from helpers.tiny_summarizer import DIM, HEADS, tiny, videos
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from sspvs.models.summarizer import score_in_windows, windows_of
-
-sys.path.insert(0, str(Path(__file__).parent))
-from tiny_summarizer import DIM, HEADS, tiny, videos
 
 LIMITS = {"max_frames": 12, "overlap": 4}
 

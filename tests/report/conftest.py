@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browser_window import Driver, start_browser
-from summary_builder import COLOURS, SummaryBuilder, build_summary, write_colours
+from helpers.browser_window import Driver, start_browser
+from helpers.summary_builder import COLOURS, SummaryBuilder, build_summary, write_colours
 
 
 @pytest.fixture(scope="session")

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from evaluation_builder import ALL, build_annotations, build_evaluation, build_result
-from summary_builder import HOSTILE
+from helpers.evaluation_builder import ALL, build_annotations, build_evaluation, build_result
+from helpers.summary_builder import HOSTILE
 
 from sspvs.errors import OutputError
 from sspvs.evaluation.prediction import Prediction

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_pretraining import DIM, tiny_batch, tiny_task
-from tiny_summarizers import saved_summarizer
+from helpers.tiny_pretraining import DIM, tiny_batch, tiny_task
+from helpers.tiny_summarizers import saved_summarizer
 
 import sspvs
 from sspvs.cli import main

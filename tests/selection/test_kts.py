@@ -8,9 +8,9 @@ import sys
 
 import numpy as np
 import pytest
+from helpers.textbook_kts import textbook_kts, unit_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from textbook_kts import textbook_kts, unit_rows
 
 from sspvs.selection.kts import DEFAULT_PENALTY, SegmentCosts, cheapest_partition, kts, kts_about, kts_objective
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import pytorch_lightning as pl
 import torch
-from tiny_pretraining import QUIET, loader, terms_of, tiny_batch, tiny_task
-from tiny_refining import DIM, tiny_refiner
+from helpers.tiny_pretraining import QUIET, loader, terms_of, tiny_batch, tiny_task
+from helpers.tiny_refining import DIM, tiny_refiner
 
 from sspvs.tasks.data_facts import refuse_idle_terms, refuse_single_pairs
 from sspvs.tasks.settings import LossSettings

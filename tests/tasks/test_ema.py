@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 import pytorch_lightning as pl
 import torch
-from tiny_pretraining import QUIET, loader, tiny_batch, tiny_task
+from helpers.tiny_pretraining import QUIET, loader, tiny_batch, tiny_task
 
 from sspvs.tasks.ema import EmaWeights
 from sspvs.tasks.pretrain import PretrainTask

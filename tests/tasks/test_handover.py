@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import pytorch_lightning as pl
 import torch
-from tiny_pretraining import QUIET, TEXT, VIDEO, loader, tiny_batch, tiny_task
-from tiny_summarizing import FINE, tiny_summarizer, tiny_videos
+from helpers.tiny_pretraining import QUIET, TEXT, VIDEO, loader, tiny_batch, tiny_task
+from helpers.tiny_summarizing import FINE, tiny_summarizer, tiny_videos
 
 from sspvs.errors import CheckpointError, FingerprintMismatchError, WeightsNotFoundError
 from sspvs.models.settings import SummarizerSettings, TextEncoderSettings, VideoEncoderSettings

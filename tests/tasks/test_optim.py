@@ -8,9 +8,9 @@ from itertools import pairwise
 import pytest
 import pytorch_lightning as pl
 import torch
-from tiny_pretraining import QUIET, loader, terms_of, tiny_batch, tiny_task
-from tiny_refining import tiny_clips, tiny_refiner
-from tiny_summarizing import tiny_summarizer, tiny_videos
+from helpers.tiny_pretraining import QUIET, loader, terms_of, tiny_batch, tiny_task
+from helpers.tiny_refining import tiny_clips, tiny_refiner
+from helpers.tiny_summarizing import tiny_summarizer, tiny_videos
 from torch import nn
 
 from sspvs.tasks.optim import build_optimizer, learning_rate_factor, parameter_groups

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny_refining import rows_of, terms_of, tiny_clips, tiny_refiner
+from helpers.tiny_refining import rows_of, terms_of, tiny_clips, tiny_refiner
+from helpers.two_processes import averaged_step, gradients, run_in_two
 from torch import nn
-from two_processes import averaged_step, gradients, run_in_two
 
 from sspvs.data.batch import RefineBatch
 

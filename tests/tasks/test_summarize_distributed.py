@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import pytest
 import torch
-from tiny_summarizing import rows_of, terms_of, tiny_summarizer, tiny_videos
+from helpers.tiny_summarizing import rows_of, terms_of, tiny_summarizer, tiny_videos
+from helpers.two_processes import averaged_step, gradients, run_in_two
 from torch import nn
-from two_processes import averaged_step, gradients, run_in_two
 
 from sspvs.data.batch import SummarizeBatch
 from sspvs.tasks.validation import ScoreRecords

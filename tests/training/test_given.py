@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from helpers.crossval_material import write_config
 
 from sspvs.cli import main
 from sspvs.errors import CheckpointError
@@ -18,9 +19,6 @@ from sspvs.training.given import import_named
 from sspvs.training.run import RunSettings
 from sspvs.training.starting_point import find_starting_point
 from sspvs.training.tasks import TASKS, task_named
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "crossval"))
-from crossval_material import write_config
 
 MODULE = """
 from sspvs.training.run import RunSettings

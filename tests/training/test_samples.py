@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from helpers.tiny_pretraining import tiny_batch, tiny_task
 from torch.nn import functional
 
 from sspvs.errors import CheckpointError, OutputError
@@ -17,9 +17,6 @@ from sspvs.training.saving import WholeCheckpoints
 from sspvs.training.starting_point import differences
 from sspvs.world import DrawnSettings, WorldSettings
 from sspvs.world.writing import WorldSource, manifests_of_world
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tasks"))
-from tiny_pretraining import tiny_batch, tiny_task
 
 
 def test_attention_of_cls_is_that_of_the_fused_kernel() -> None:

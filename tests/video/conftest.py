@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from drawn_videos import uneven, write_video
+from helpers.drawn_videos import uneven, write_video
 
 
 @pytest.fixture

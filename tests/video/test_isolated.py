@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from drawn_videos import regular, write_video
+from helpers.drawn_videos import regular, write_video
 
 from sspvs.errors import DecodeTimeoutError, VideoError
 from sspvs.video import Resize, open_video

@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from drawn_videos import (
+from helpers.drawn_videos import (
     BARS,
     bars_of,
     glued,

@@ -10,7 +10,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from drawn_videos import (
+from helpers.drawn_videos import (
     BARS,
     bars_of,
     bars_seen,

