@@ -36,28 +36,16 @@ _SPELLINGS: tuple[Callable[[str], str], ...] = (str, spelling, lambda name: spel
 
 @dataclass
 class BuildReport:
-    """What was built.
-
-    Attributes:
-        out: The dataset file.
-        n_videos: Videos in it.
-        n_users: Fewest and most annotators of a video.
-        n_frames: Frames of all videos.
-        n_shots: Shots of all videos.
-        n_with_features: Videos with features.
-        shot_sources: Where shots came from -> number of videos.
-        repairs: (video name, sentence) of everything that was repaired.
-        warnings: Sentences for the user.
-    """
+    """What was built."""
 
     out: Path
-    n_videos: int = 0
-    n_users: tuple[int, int] = (0, 0)
-    n_frames: int = 0
-    n_shots: int = 0
-    n_with_features: int = 0
-    shot_sources: Counter[str] = field(default_factory=Counter)
-    repairs: tuple[tuple[str, str], ...] = ()
+    n_videos: int = 0  # videos in it
+    n_users: tuple[int, int] = (0, 0)  # fewest and most annotators of a video
+    n_frames: int = 0  # frames of all videos
+    n_shots: int = 0  # shots of all videos
+    n_with_features: int = 0  # videos with features
+    shot_sources: Counter[str] = field(default_factory=Counter)  # where shots came from -> number of videos
+    repairs: tuple[tuple[str, str], ...] = ()  # (video name, sentence) of everything that was repaired
     warnings: tuple[str, ...] = ()
 
 
@@ -124,24 +112,7 @@ def extract_features(
     allow_missing: bool = False,
     progress: bool = False,
 ) -> ExtractionReport:
-    """Extract features of the annotated videos that are in a folder; goes on where an earlier run stopped.
-
-    Args:
-        annotations: The videos.
-        folder: Where the video files are.
-        out: The feature file to make or add to.
-        backbone: What encodes the frames.
-        sampling: How videos are looked at.
-        allow_missing: Whether videos may be missing, or unusable.
-        progress: Show a progress bar.
-
-    Returns:
-        What was done, kept and refused.
-
-    Raises:
-        DatasetError: When videos are missing.
-        VideoError: When videos cannot be used.
-    """
+    """Extract features of the annotated videos that are in a folder; goes on where an earlier run stopped."""
     from sspvs.features.extract import extract_to_file
     from sspvs.video import list_videos
 

@@ -199,16 +199,10 @@ def read_tsv(path: Path) -> tuple[tuple[AnnotatedVideo, ...], tuple[Path, ...]]:
 
 
 def rate_of_ratings(ratings: FloatArray) -> float | None:
-    """Frames per second, from where ratings change.
+    """Frames per second, from where (U, N) ratings change; None when too seldom, or not on a grid.
 
     Ratings are constant over shots of two seconds, so the frames where any annotator's rating changes lie on a grid;
     a line through them gives its step. Rates within 0.05 % of a common one are that one.
-
-    Args:
-        ratings: (U, N) one rating a frame.
-
-    Returns:
-        Frames per second; None when ratings change too seldom, or not on a grid.
     """
     changes = np.flatnonzero((ratings[:, 1:] != ratings[:, :-1]).any(axis=0)) + 1
     if len(changes) < _FEWEST_CHANGES:

@@ -37,32 +37,21 @@ _PICKLE = b"\x80"
 
 @dataclass(frozen=True)
 class Fold:
-    """One fold; a video is in one of its parts at most.
+    """One fold; a video is in one of its parts at most."""
 
-    Attributes:
-        train: Videos that are trained on.
-        test: Videos that are tested.
-        val: Videos that choose the checkpoint; empty when the file has none.
-    """
-
-    train: tuple[VideoRef, ...]
-    test: tuple[VideoRef, ...]
-    val: tuple[VideoRef, ...] = ()
+    train: tuple[VideoRef, ...]  # videos that are trained on
+    test: tuple[VideoRef, ...]  # videos that are tested
+    val: tuple[VideoRef, ...] = ()  # videos that choose the checkpoint; empty when the file has none
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """How much of a dataset a split ever tests.
+    """How much of a dataset a split ever tests."""
 
-    Attributes:
-        n_dataset: Videos of the dataset.
-        tested: How many folds test each video, by key, in the dataset's order; only those that are tested.
-        untested: Keys that no fold tests.
-    """
-
-    n_dataset: int
+    n_dataset: int  # videos of the dataset
+    # how many folds test each video, by key, in the dataset's order; only those that are tested
     tested: Mapping[str, int]
-    untested: tuple[str, ...]
+    untested: tuple[str, ...]  # keys that no fold tests
 
     @property
     def sentence(self) -> str:
@@ -74,21 +63,14 @@ class Coverage:
 
 @dataclass(frozen=True)
 class Splits:
-    """The folds of a split file.
+    """The folds of a split file."""
 
-    Attributes:
-        folds: At least one; checked: no video is in the train and test, or val and test, part of one.
-        name: The file's name.
-        sha256: Of the file's bytes, hexadecimal: published numbers of different files are on different test sets.
-        repairs: Sentences about what was repaired while reading.
-        made_by: How `make_splits` drew them; empty for files of others.
-    """
-
-    folds: tuple[Fold, ...]
-    name: str = ""
+    folds: tuple[Fold, ...]  # at least one; checked: no video is in the train and test, or val and test, part of one
+    name: str = ""  # the file's name
+    # of the file's bytes, hexadecimal: published numbers of different files are on different test sets
     sha256: str = ""
-    repairs: tuple[str, ...] = ()
-    made_by: Mapping[str, Any] = field(default_factory=dict)
+    repairs: tuple[str, ...] = ()  # sentences about what was repaired while reading
+    made_by: Mapping[str, Any] = field(default_factory=dict)  # how `make_splits` drew them; empty for files of others
 
     def __post_init__(self) -> None:
         if not self.folds:
@@ -107,15 +89,9 @@ class Splits:
         return {"file": self.name, "sha256": self.sha256, "setting": self.setting, "folds": len(self.folds)}
 
     def resolve(self, dataset: Mapping[str, Annotations], name: str) -> Splits:
-        """The same folds in a dataset's own words: its videos by key and under its name, others' as they stand.
+        """The same folds with a dataset's videos by key and under its name, others' as they stand.
 
-        Args:
-            dataset: Key -> annotations.
-            name: Its name; file names of it will do.
-
-        Raises:
-            DatasetError: A fold tests no video of this dataset, names one that it does not have, or has one in two
-                parts under two names.
+        DatasetError: a fold tests none of its videos, names an unknown one, or has one in two parts.
         """
         own, renamed = self._own_name(name)
         if unknown := self.unknown_keys(dataset, own):
@@ -155,19 +131,11 @@ class Splits:
         return tuple(key for key in named if finder.find(key) is None)
 
     def test_keys(self, dataset: Mapping[str, Annotations], name: str) -> tuple[tuple[str, ...], ...]:
-        """Each fold's tested videos, by key.
-
-        Raises:
-            DatasetError: As `resolve`.
-        """
+        """Each fold's tested videos, by key."""
         return tuple(tuple(ref.key for ref in fold.test) for fold in self.resolve(dataset, name).folds)
 
     def coverage(self, dataset: Mapping[str, Annotations], name: str) -> Coverage:
-        """How much of a dataset is ever tested.
-
-        Raises:
-            DatasetError: As `resolve`.
-        """
+        """How much of a dataset is ever tested."""
         counts = Counter(key for keys in self.test_keys(dataset, name) for key in keys)
         tested = {key: counts[key] for key in dataset if key in counts}
         return Coverage(len(dataset), tested, tuple(key for key in dataset if key not in counts))
@@ -372,28 +340,14 @@ def make_splits(
 
 
 def held_out(candidates: Sequence[VideoRef], fraction: float, salt: str) -> list[VideoRef]:
-    """A part of the videos, to choose the checkpoint on: the same on every machine.
-
-    Args:
-        candidates: The videos that may be held out.
-        fraction: The share that is: one video at least where it is above 0, and never all of them.
-        salt: What draws, such as `7/val/0` for fold 0 under the seed 7.
-    """
+    """A share of the videos to choose the checkpoint on, at least one and never all: the same on every machine."""
     count = min(max(1, round(fraction * len(candidates))), len(candidates) - 1) if fraction > 0 else 0
     by_text = {f"{short_name(ref.dataset)}/{ref.key}": ref for ref in candidates}
     return [by_text[text] for text in _order(list(by_text), salt)[:count]]
 
 
 def write_splits(path: str | os.PathLike[str], splits: Splits) -> None:
-    """Write folds as the community's JSON list, atomically.
-
-    Args:
-        path: File to write.
-        splits: The folds; references are written as they stand.
-
-    Raises:
-        OutputError: When the file cannot be written.
-    """
+    """Write folds as the community's JSON list, atomically."""
     write_text(Path(path), _as_json(splits))
 
 

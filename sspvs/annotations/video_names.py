@@ -24,15 +24,10 @@ def short_name(dataset: str) -> str:
 
 @dataclass(frozen=True, order=True)
 class VideoRef:
-    """A video as a split file names it.
+    """A video as a split file names it."""
 
-    Attributes:
-        dataset: The dataset's name as it stands in the file; empty for the dataset that is configured.
-        key: The video's key, such as `video_7`, or its own name.
-    """
-
-    dataset: str
-    key: str
+    dataset: str  # the dataset's name as it stands in the file; empty for the dataset that is configured
+    key: str  # the video's key, such as `video_7`, or its own name
 
     @classmethod
     def parse(cls, text: str) -> VideoRef:

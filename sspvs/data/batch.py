@@ -67,17 +67,11 @@ class SummarizeBatch(NamedTuple):
 
 
 class RefineBatch(NamedTuple):
-    """Clips of videos, or whole videos, without annotations.
+    """Clips of videos, or whole videos, without annotations."""
 
-    Attributes:
-        frames: (B, T, D) float32 raw features, zeros where there is no frame.
-        frame_mask: (B, T) bool, True = a frame of the video.
-        ids: The videos; annotated ones as `dataset/key`.
-    """
-
-    frames: Tensor
-    frame_mask: Tensor
-    ids: tuple[str, ...]
+    frames: Tensor  # (B, T, D) float32 raw features, zeros where there is no frame
+    frame_mask: Tensor  # (B, T) bool, True = a frame of the video
+    ids: tuple[str, ...]  # the videos; annotated ones as `dataset/key`
 
 
 def pad_frames(rows: Sequence[FloatArray]) -> tuple[Tensor, Tensor]:

@@ -53,17 +53,7 @@ def draw_crop(n_frames: int, most: int | None, generator: np.random.Generator) -
 
 
 def draw_clip(n_frames: int, clip_frames: int, generator: np.random.Generator, short: Short = "stretch") -> IntArray:
-    """The rows of a clip: a random subset in its order; of a shorter video each row several times, or once.
-
-    Args:
-        n_frames: T, at least 1.
-        clip_frames: Rows that are wanted.
-        generator: Draws the subset.
-        short: `stretch`: a shorter video is stretched to `clip_frames` by its nearest frames. `mask`: it stays short.
-
-    Returns:
-        (t,) ascending rows.
-    """
+    """(t,) ascending rows of a clip: a random subset; a shorter video is stretched, or stays short."""
     if n_frames > clip_frames:
         return np.sort(generator.choice(n_frames, clip_frames, replace=False)).astype(np.int64)
     if short == "mask" or n_frames == clip_frames:
@@ -72,11 +62,7 @@ def draw_clip(n_frames: int, clip_frames: int, generator: np.random.Generator, s
 
 
 def draw_masked(n_frames: int, settings: MaskSettings, generator: np.random.Generator) -> IntArray:
-    """Which of `n_frames` frames are masked.
-
-    Returns:
-        (M,) int64, sorted, all different; M = 1 for `one`, else about `share` of the frames.
-    """
+    """(M,) sorted, different frames to mask: M = 1 for `one`, else about `share` of them, and never all."""
     if settings.kind == "one" or n_frames <= 2:
         return generator.integers(n_frames, size=1)
     count = min(max(1, round(settings.share * n_frames)), n_frames - 1)
@@ -129,10 +115,6 @@ def draw_partners(groups: IntArray, generator: np.random.Generator) -> IntArray:
     All different when no group has more than half of the videos: the groups, in random order, form a ring, and each
     video takes the one a random number of places further, further than the largest group is long. Otherwise the
     members of the largest group share the others.
-
-    Args:
-        groups: (n,) from `same_text_groups`.
-        generator: What draws.
     """
     n = len(groups)
     partners = np.full(n, NO_PARTNER, np.int64)

@@ -44,19 +44,12 @@ _EXPECTED = "h5, .npy or .npz files of features, YouTube-8M .tfrecord files or .
 
 @dataclass(frozen=True)
 class FeatureFile:
-    """One file of features, or one folder of shards with an index.
-
-    Attributes:
-        path: Where it is.
-        label: What its videos' ids begin with.
-        kind: How it is read.
-        root: The folder in which notes about it are kept.
-    """
+    """One file of features, or one folder of shards with an index."""
 
     path: Path
-    label: str
+    label: str  # what its videos' ids begin with
     kind: FileKind
-    root: Path
+    root: Path  # the folder in which notes about it are kept
 
 
 def feature_files(paths: Sequence[str | os.PathLike[str]]) -> list[FeatureFile]:

@@ -24,10 +24,6 @@ class Stores(Mapping[str, DatasetStore]):
     """Opened dataset files by their own names, the tested one first.
 
     Split files write a dataset's name in many ways; `find` takes all of them (`short_name`).
-
-    Args:
-        tested: The dataset file that is tested.
-        others: Those of other datasets.
     """
 
     def __init__(self, tested: Path, others: Sequence[Path] = ()) -> None:
@@ -51,11 +47,7 @@ class Stores(Mapping[str, DatasetStore]):
         return len(self._by_name)
 
     def find(self, ref: VideoRef) -> VideoRef | None:
-        """A video under its dataset's own name and key; None when none of the datasets has it.
-
-        Args:
-            ref: As a split or a list writes it; without a dataset it is of the tested one.
-        """
+        """A video under its dataset's own name and key; None when none of the datasets has it."""
         store = self.dataset_of(ref)
         if store is None:
             return None
@@ -71,17 +63,11 @@ class Stores(Mapping[str, DatasetStore]):
 
 
 class FoldVideos(NamedTuple):
-    """A fold's videos as `dataset/key`; no video is in two parts, but for validation on the tested ones.
+    """A fold's videos as `dataset/key`; no video is in two parts, but for validation on the tested ones."""
 
-    Attributes:
-        train: What is trained on.
-        val: What chooses the checkpoint; may be empty.
-        test: What is tested.
-    """
-
-    train: tuple[str, ...]
-    val: tuple[str, ...]
-    test: tuple[str, ...]
+    train: tuple[str, ...]  # what is trained on
+    val: tuple[str, ...]  # what chooses the checkpoint; may be empty
+    test: tuple[str, ...]  # what is tested
 
 
 def split_of(stores: Stores, path: Path | None, *, setting: DrawnSetting, seed: int) -> Splits:
@@ -110,18 +96,11 @@ def split_of(stores: Stores, path: Path | None, *, setting: DrawnSetting, seed: 
 def plan_fold(
     split: Splits, number: int, stores: Stores, *, validate_on: ValidateOn, val_share: float, seed: int
 ) -> FoldVideos:
-    """The videos of one fold.
+    """The videos of one fold of `split_of`.
 
-    Args:
-        split: From `split_of`.
-        number: Which fold.
-        stores: The datasets.
-        validate_on: `held-out`: the split's own validation videos; where it has none, a share of the training videos of
-            the tested dataset (of the others, where none of it is trained on). `test`: the tested videos, to compare
-            with published figures whose checkpoint was chosen so. `nothing`: none. With the last two the split's
-            validation videos are trained on.
-        val_share: Of those videos; at least one, and never all.
-        seed: Draws which ones.
+    `validate_on` `held-out` takes the split's validation videos, or else `val_share` of the training videos of the
+    tested dataset (of the others, where none of it is trained on). `test` takes the tested videos, as figures whose
+    checkpoint was chosen so; `nothing` none: with both the split's validation videos are trained on.
     """
     if validate_on not in get_args(ValidateOn):
         raise ValueError(f"validate_on must be one of {', '.join(get_args(ValidateOn))}, got {validate_on!r}")

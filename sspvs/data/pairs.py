@@ -43,13 +43,8 @@ def load_pairs(
 ) -> VideoTable:
     """The table of a release folder, a folder of shards, or a manifest.
 
-    Raw videos are extracted first, and all features are looked at; both only as far as no earlier run did.
-
-    Args:
-        path: The folder or file.
-        extraction: How raw videos are extracted.
-        skip_bad: Leave out videos that cannot be used, as long as there are others: the table's `problems`.
-        progress: Show progress bars; quiet when stderr is no terminal.
+    Raw videos are extracted first, and all features are looked at; both only as far as no earlier run did. With
+    `skip_bad`, videos that cannot be used are left out, as long as there are others: the table's `problems`.
     """
     if path.is_dir() and is_shards(path):
         return read_index(path)

@@ -50,27 +50,16 @@ _SIDES = {
 
 
 class Example(NamedTuple):
-    """One video, ready for a batch.
-
-    Attributes:
-        id: The video.
-        frames: (T, D) float32.
-        tokens: (L,) int64 of its text, or of another video's.
-        token_mask: (L,) bool, True = a token.
-        masked_index: (M,) int64; empty when nothing is masked.
-        is_match: Whether the text is its own.
-        own_tokens: (L,) of its own text, outside of training.
-        own_token_mask: (L,) likewise.
-    """
+    """One video, ready for a batch."""
 
     id: str
-    frames: FloatArray
-    tokens: IntArray
-    token_mask: npt.NDArray[np.bool_]
-    masked_index: IntArray
-    is_match: bool
-    own_tokens: IntArray | None = None
-    own_token_mask: npt.NDArray[np.bool_] | None = None
+    frames: FloatArray  # (T, D) float32
+    tokens: IntArray  # (L,) int64 of its text, or of another video's
+    token_mask: npt.NDArray[np.bool_]  # (L,) bool, True = a token
+    masked_index: IntArray  # (M,) int64; empty when nothing is masked
+    is_match: bool  # whether the text is its own
+    own_tokens: IntArray | None = None  # (L,) of its own text, outside of training
+    own_token_mask: npt.NDArray[np.bool_] | None = None  # (L,) likewise
 
 
 class PretrainDataset(ExampleDataset[Example]):
@@ -134,11 +123,7 @@ class PretrainDataset(ExampleDataset[Example]):
         return self.table.shards
 
     def _example(self, pick: Pick) -> Example:
-        """One example.
-
-        Raises:
-            FeatureFileError: Its features cannot be read any more.
-        """
+        """One example."""
         draw = pick.draw if self.mode == "train" else None
         item = self.items[pick.item]
         generator = item_generator(self.seed, item.id, draw)
@@ -340,11 +325,7 @@ class PretrainDataModule(pl.LightningDataModule):
             )
 
     def dataset(self, mode: Mode) -> PretrainDataset:
-        """The examples of training, validation or prediction, after `setup`.
-
-        Raises:
-            DatasetError: There are none, or they are token ids of another vocabulary than the text tower's.
-        """
+        """The examples of training, validation or prediction, after `setup`."""
         return self._dataset(self._items(mode), mode)
 
     def train_dataloader(self) -> PretrainLoader:

@@ -33,14 +33,7 @@ _TRIED = 8  # records that may be damaged before a width is found
 
 
 class RecordList(Sequence[Video]):
-    """The videos of record files, made as they are looked up: there are millions of them.
-
-    Args:
-        files: The record files.
-        file_numbers: (n,) which file each record is in.
-        numbers: (n,) which record of its file it is.
-        places: (n, 2) offset and length of each, in bytes.
-    """
+    """Videos of record files, made as they are looked up (there are millions); `places`: (n, 2) offset and length."""
 
     def __init__(
         self, files: Sequence[FeatureFile], file_numbers: IntArray, numbers: IntArray, places: IntArray

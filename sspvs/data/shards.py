@@ -38,21 +38,13 @@ _LARGEST = {"float16": 65504.0, "float32": float(np.finfo(np.float32).max)}
 
 @dataclass(frozen=True)
 class ShardReport:
-    """What was written.
-
-    Attributes:
-        folder: Of the shards.
-        n_items: Pairs in them.
-        written: Shards written in this run.
-        kept: Shards that were there already.
-        n_bytes: Size of all of them.
-    """
+    """What was written."""
 
     folder: Path
-    n_items: int
-    written: int
-    kept: int
-    n_bytes: int
+    n_items: int  # pairs in them
+    written: int  # shards written in this run
+    kept: int  # shards that were there already
+    n_bytes: int  # size of all of them
 
 
 def is_shards(folder: Path) -> bool:
@@ -160,17 +152,8 @@ def write_shards(
 ) -> ShardReport:
     """Write pairs into `folder/shard-000000.tar` and so on, and their index at the end.
 
-    The same pairs give the same bytes. A run that was stopped goes on with the first shard that is missing.
-
-    Args:
-        items: Surveyed pairs.
-        folder: Where to; made when missing.
-        shard_size: Pairs of a shard.
-        dtype: Of the features.
-        seed: Of the order: neighbours in a shard are read together, and must not be alike.
-        fingerprint: What made the features.
-        overwrite: Replace shards of other pairs or settings.
-        progress: Show a progress bar; quiet when stderr is no terminal.
+    The same pairs give the same bytes. A run that was stopped goes on with the first shard that is missing; shards of
+    other pairs or settings are an OutputError, unless `overwrite`.
     """
     if shard_size < 1 or not items:
         raise ValueError(f"expected pairs and a shard_size of at least 1, got {len(items)} pairs and {shard_size}")

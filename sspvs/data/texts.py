@@ -33,13 +33,7 @@ _HUMPS = re.compile(r"(?<=[a-z\d])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 def text_of(annotations: Annotations, dataset: str, *, title_as_query: bool = False) -> TextFields:
-    """Title and category of a video; where it has no title, its own name as the search query (SumMe).
-
-    Args:
-        annotations: The video's.
-        dataset: The dataset's name.
-        title_as_query: Give the title in the query's place, as published for TVSum.
-    """
+    """Title and category; without a title, the video's name as the query (SumMe). `title_as_query`: as for TVSum."""
     category, title = annotations.category.strip(), annotations.title.strip()
     if short_name(dataset) == "tvsum":
         category = TVSUM_CATEGORIES.get(category.upper(), category)
@@ -66,10 +60,6 @@ def read_texts(path: Path, stores: Stores) -> dict[str, TextFields]:
     CSV or JSON lines, as those of pretraining: `id` is a video's key or name, of the tested dataset unless a dataset
     stands before it (`tvsum/video_3`); `category`, `query`, `title`, `description` may be empty or missing. Paths are
     not looked at.
-
-    Args:
-        path: The manifest.
-        stores: The datasets.
     """
     problems, texts = Problems(path), dict[str, TextFields]()
     rows = list(read_rows(path, problems))

@@ -31,15 +31,10 @@ _NONE = "none of the unlabelled videos can be used"
 
 @dataclass(frozen=True)
 class Unlabelled:
-    """What was found good.
+    """What was found good."""
 
-    Attributes:
-        tables: The videos: features in files of their own, and records.
-        kind: Width and fingerprint; None for the latter where no video has one.
-    """
-
-    tables: tuple[VideoTable, ...]
-    kind: FeatureKind
+    tables: tuple[VideoTable, ...]  # the videos: features in files of their own, and records
+    kind: FeatureKind  # width and fingerprint; None for the latter where no video has one
 
     @cached_property
     def unit_length(self) -> bool:
@@ -80,14 +75,7 @@ def likely_width(paths: Sequence[str]) -> int:
 def load_unlabelled(
     paths: Sequence[str], memory: FeatureMemory, *, skip_bad: bool = True, progress: bool = False
 ) -> Unlabelled:
-    """Look at all videos, as far as no earlier run did.
-
-    Args:
-        paths: Feature files, and folders of them.
-        memory: Keeps features once they are read.
-        skip_bad: Leave out what cannot be used, and warn; else refuse.
-        progress: Show progress bars; quiet when stderr is no terminal.
-    """
+    """Look at all videos, as far as no earlier run did; what cannot be used is left out with a warning, or refused."""
     files, problems = feature_files(paths), list[str]()
     records = read_records([file for file in files if file.kind == "records"], memory, problems, progress=progress)
     others = {} if records is None else {records.kind: len(records)}
@@ -145,13 +133,7 @@ def _shown(what: str, problems: Sequence[str]) -> str:
 
 
 def held_out(tables: Sequence[VideoTable], share: float, seed: int) -> tuple[list[VideoTable], list[VideoTable]]:
-    """Training and validation videos, drawn by their ids: one stays on its side when others are added.
-
-    Args:
-        tables: The videos.
-        share: Of them, about: one at least and never all.
-        seed: Of the draw.
-    """
+    """Training videos, and about `share` of them to validate on, drawn by ids: a video stays on its side."""
     chances = [_chances(table, seed) for table in tables]
     ordered = np.sort(np.concatenate(chances))
     if len(ordered) < 2:

@@ -34,17 +34,7 @@ class UnusableFileError(DatasetError):
 
 
 def detect(path: Path, name: str | None = None) -> Format:
-    """The format of a file or folder.
-
-    Args:
-        path: An existing file or folder.
-        name: The format, where it is to be taken for granted.
-
-    Raises:
-        DatasetError: When there is no such file or folder.
-        UnusableFileError: When it is of no known format.
-        ValueError: When no format has that name.
-    """
+    """The format of a file or folder, `name` taken for granted; UnusableFileError when it is of none."""
     if not path.exists():
         raise DatasetError(f"{path}: no such file or folder")
     if not path.is_dir() and not path.is_file():

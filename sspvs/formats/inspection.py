@@ -59,40 +59,24 @@ class Use:
 
 @dataclass
 class Inspection:
-    """What `sspvs data inspect` prints.
-
-    Attributes:
-        path: The file or folder.
-        kind: Name of the format, such as `community`; `none` for files of no use here.
-        what: What it is, in a sentence.
-        n_videos: How many videos it is about; None where that makes no sense.
-        facts: Anything else worth a line, by name.
-        keys: Its keys.
-        names: Key -> the video's own name, where known.
-        problems: What is wrong.
-        repaired: What reading it repairs by itself: sentence -> videos.
-        uses: What it can be used for.
-        usable: Whether it can be used for what it is.
-        advice: What to do next, in sentences.
-        detail: More about one video, when one is named.
-        video: That video.
-        watch: Shows progress over items, such as a progress bar.
-    """
+    """What `sspvs data inspect` prints."""
 
     path: str
-    kind: str
-    what: str
-    n_videos: int | None = None
-    facts: dict[str, str] = field(default_factory=dict)
+    kind: str  # name of the format, such as `community`; `none` for files of no use here
+    what: str  # what it is, in a sentence
+    n_videos: int | None = None  # how many videos it is about; None where that makes no sense
+    facts: dict[str, str] = field(default_factory=dict)  # anything else worth a line, by name
     keys: list[KeyNote] = field(default_factory=list)
-    names: dict[str, str] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)  # key -> the video's own name, where known
     problems: list[Problem] = field(default_factory=list)
+    # what reading it repairs by itself: sentence -> videos
     repaired: dict[str, list[str]] = field(default_factory=dict)
     uses: list[Use] = field(default_factory=list)
-    usable: bool = True
-    advice: list[str] = field(default_factory=list)
-    detail: dict[str, str] = field(default_factory=dict)
+    usable: bool = True  # whether it can be used for what it is
+    advice: list[str] = field(default_factory=list)  # what to do next, in sentences
+    detail: dict[str, str] = field(default_factory=dict)  # more about one video, when one is named
     video: str | None = None
+    # shows progress over items, such as a progress bar
     watch: Watch | None = field(default=None, repr=False, compare=False)
 
     def watched(self, items: Iterable[Item], total: int | None = None) -> Iterable[Item]:
@@ -143,14 +127,7 @@ class Inspection:
     def problem(
         self, error: str | BaseException, video: str | None = None, *, blocking: bool = True, remedy: str = ""
     ) -> None:
-        """Note a problem; those that differ only in numbers become one.
-
-        Args:
-            error: What is wrong; paths and video keys at its start are dropped.
-            video: Where; None when it concerns the whole file.
-            blocking: Whether the video or file cannot be used because of it.
-            remedy: What to do.
-        """
+        """Note a problem; those that differ only in numbers become one."""
         text = one_line(error) if isinstance(error, BaseException) else error
         for prefix in (f"{self.path}, video '{video}': ", f"{self.path}, '{video}': ", f"{self.path}: ", f"{video}: "):
             text = text.removeprefix(prefix)

@@ -132,11 +132,7 @@ def _problems(video: VideoScores, n_picks: int | None) -> Iterator[tuple[str, bo
 
 
 def read_score_file(path: str | os.PathLike[str]) -> dict[str, VideoScores]:
-    """Read every video's scores, by the name that the file has for it; values are as they stand, unchecked.
-
-    Raises:
-        DatasetError: The file cannot be read, is of no known kind, or names a video twice.
-    """
+    """Read every video's scores, by the name that the file has for it; values are as they stand, unchecked."""
     path = Path(local_only(path))
     try:
         if path.suffix.lower() in (".h5", ".hdf5") or is_h5(path):

@@ -120,15 +120,7 @@ class YouTube8M(Format):
 
 
 def dequantise(values: ByteArray, *, unit_length: bool = True) -> FloatArray:
-    """Bytes as features.
-
-    Args:
-        values: (T, D) uint8.
-        unit_length: L2-normalise each row afterwards, as the contrastive summarizers do (CTVSUM).
-
-    Returns:
-        (T, D) float32.
-    """
+    """Bytes as features."""
     features: FloatArray = (values.astype(np.float64) * STEP + BIAS).astype(np.float32)
     if unit_length:
         features = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
@@ -136,17 +128,11 @@ def dequantise(values: ByteArray, *, unit_length: bool = True) -> FloatArray:
 
 
 def quantise(features: FloatArray) -> tuple[ByteArray, bool]:
-    """Features as bytes.
+    """(T, D) features as bytes, and whether rows were stretched or shrunk.
 
     Features within [-2, 2] go to the nearest level. Rows of unit length, which would fall on a handful of levels, and
     features beyond the range are first stretched or shrunk, each row by one factor, so that the row's largest value
     is the last level: their direction is kept, their length is not. (Readers L2-normalise.)
-
-    Args:
-        features: (T, D) finite.
-
-    Returns:
-        (T, D) uint8, and whether rows were stretched or shrunk.
     """
     rows = np.asarray(features, dtype=np.float64)
     largest = np.abs(rows).max(axis=1, keepdims=True)

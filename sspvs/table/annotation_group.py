@@ -37,16 +37,11 @@ _SAME_SCORE = 1e-4  # published gtscores are float32 means
 
 
 class Clock(NamedTuple):
-    """N and the picks.
-
-    Attributes:
-        n_frames: N.
-        picks: (T,) frame indices.
-        one_pick_a_frame: The file has neither: each score is a frame of its own, as in MR.HiSum (1 per second).
-    """
+    """N and the picks."""
 
     n_frames: int
-    picks: IntArray
+    picks: IntArray  # (T,) frame indices
+    # the file has neither: each score is a frame of its own, as in MR.HiSum (1 per second)
     one_pick_a_frame: bool = False
 
 
@@ -153,17 +148,9 @@ def read_shots(reader: GroupReader, n_frames: int) -> Shots | None:
 
 
 def half_open(bounds: IntArray, n_frames: int, where: str) -> tuple[Shots, str]:
-    """Half-open shots from (S, 2) bounds of any convention.
+    """Half-open shots from (S, 2) bounds of any convention, and what was repaired: "" for the community's.
 
     A single shot, without inner ends to compare, is inclusive when it ends at N - 1 and half-open when it ends at N.
-
-    Args:
-        bounds: (S, 2) whole numbers as stored.
-        n_frames: N.
-        where: File, video and key, for messages.
-
-    Returns:
-        The shots, and what was repaired; empty for the community's inclusive ends.
     """
     starts, ends = bounds[:, 0], bounds[:, 1]
     steps = starts[1:] - ends[:-1]  # 1: inclusive ends; 0: half-open ends

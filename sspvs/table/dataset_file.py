@@ -89,12 +89,7 @@ class DatasetStore(Mapping[str, Annotations]):
         return key in self.features
 
     def __getitem__(self, key: str) -> Annotations:
-        """The annotations of one video.
-
-        Raises:
-            KeyError: When there is no such group.
-            DatasetError: When the group cannot be read or its contents do not fit together.
-        """
+        """The annotations of one video."""
         if key not in self:
             raise KeyError(key)
         where = f"{self.path}, video '{key}'"
@@ -102,23 +97,14 @@ class DatasetStore(Mapping[str, Annotations]):
             return annotation_group.read_annotations(group, key, where)
 
     def has_features(self, key: str) -> bool:
-        """Whether the file has features of a video.
-
-        Raises:
-            KeyError: When there is no such group.
-            DatasetError: When the group cannot be read.
-        """
+        """Whether the file has features of a video."""
         if key not in self:
             raise KeyError(key)
         with self._group(key) as group:
             return layout.FEATURES in group
 
     def video_names(self) -> dict[str, str]:
-        """Each video's own name, where it has one, else its key; by key. Reads nothing else.
-
-        Raises:
-            DatasetError: When a group cannot be read.
-        """
+        """Each video's own name, where it has one, else its key; by key. Reads nothing else."""
         return {key: self._name_of(key) for key in self}
 
     def _name_of(self, key: str) -> str:
@@ -126,11 +112,7 @@ class DatasetStore(Mapping[str, Annotations]):
             return GroupReader(group, f"{self.path}, video '{key}'").text(layout.VIDEO_NAME) or key
 
     def shots_of(self, key: str) -> Shots | None:
-        """A video's shots, whatever else is in its group; None when it has none.
-
-        Raises:
-            DatasetError: When they are no shots.
-        """
+        """A video's shots, whatever else is in its group; None when it has none."""
         with self._group(key) as group:
             reader = GroupReader(group, f"{self.path}, video '{key}'")
             if CHANGE_POINTS not in reader:

@@ -56,13 +56,7 @@ class GroupReader:
         return self._error(f"{self.where}: '{key}': expected {expected}, found {found}{remedy and '; ' + remedy}")
 
     def numbers(self, key: str, *, finite: bool = True, single: str = "") -> Numbers | None:
-        """A dataset of numbers that single precision holds; None when it is not there or has no element.
-
-        Args:
-            key: The dataset.
-            finite: Refuse NaN, infinite and larger values.
-            single: What the one number is; refuse several before they are read.
-        """
+        """A dataset of numbers that single precision holds; None when it is not there or has no element."""
         if key not in self._group:
             return None
         data = self._group[key]
@@ -110,11 +104,6 @@ class GroupReader:
         """(T,) frame indices that increase within the video; None when they are not there.
 
         Some exporters close the last interval with N, which is no frame: it is left out, and noted as a repair.
-
-        Args:
-            key: The dataset.
-            n_frames: N.
-            n_picks: T, where it is known.
         """
         picks = self.whole_column(key)
         if picks is None:

@@ -24,17 +24,11 @@ from sspvs.types import VideoInfo
 
 @dataclass(frozen=True)
 class KeyGuide:
-    """One key, explained.
+    """One key, explained."""
 
-    Attributes:
-        shape: Its shape in axis letters: T picks, N frames, S shots, U annotators, D width, L tokens.
-        meaning: What it is.
-        made: How to make it; empty where it is not made any more.
-    """
-
-    shape: str
-    meaning: str
-    made: str = ""
+    shape: str  # its shape in axis letters: T picks, N frames, S shots, U annotators, D width, L tokens
+    meaning: str  # what it is
+    made: str = ""  # how to make it; empty where it is not made any more
 
 
 PEER_SCORE, MACHINE_SUMMARY, F_MEASURE = "score", "machine_summary", "fm"
@@ -140,21 +134,14 @@ _OUR_ATTRIBUTES = ("fingerprint_", "source", "decode_", "dataset", "made_by", "s
 
 @dataclass
 class KeySurvey:
-    """One key over all videos of a file.
+    """One key over all videos of a file."""
 
-    Attributes:
-        name: The key.
-        count: How many videos have it.
-        shapes: Smallest and largest length along each axis; empty for scalars.
-        dtypes: The types it is stored in.
-        n_dims: The numbers of axes it occurs with; more than one is damage.
-    """
-
-    name: str
-    count: int = 0
+    name: str  # the key
+    count: int = 0  # how many videos have it
+    # smallest and largest length along each axis; empty for scalars
     shapes: list[tuple[int, int]] = field(default_factory=list)
-    dtypes: set[str] = field(default_factory=set)
-    n_dims: set[int] = field(default_factory=set)
+    dtypes: set[str] = field(default_factory=set)  # the types it is stored in
+    n_dims: set[int] = field(default_factory=set)  # the numbers of axes it occurs with; more than one is damage
 
     def add(self, data: h5py.Dataset) -> None:
         """Count one video's dataset in."""

@@ -46,19 +46,12 @@ _LATER_INFO_FIELDS = {"timecode", "reel_name", "hdr"}  # files of earlier versio
 
 @dataclass(frozen=True)
 class SourceStamp:
-    """Which file features came from, and how to see that it has changed since.
+    """Which file features came from, and how to see that it has changed since."""
 
-    Attributes:
-        name: The video's file name.
-        size_bytes: Its size.
-        mtime_ns: Its time of last modification, nanoseconds.
-        place: A digest of its absolute path, which does not reveal the path.
-    """
-
-    name: str
-    size_bytes: int
-    mtime_ns: int
-    place: str = ""
+    name: str  # the video's file name
+    size_bytes: int  # its size
+    mtime_ns: int  # its time of last modification, nanoseconds
+    place: str = ""  # A digest of its absolute path, which does not reveal the path
 
     @classmethod
     def of(cls, path: Path) -> SourceStamp:
@@ -269,15 +262,7 @@ def stream_names(group: h5py.Group) -> list[str]:
 def write_stream(
     group: h5py.Group, name: str, features: FloatArray, fingerprint: Fingerprint | None, *, half_precision: bool = False
 ) -> None:
-    """Add a further stream to a group that has `features`.
-
-    Args:
-        group: The video's.
-        name: Such as `motion`; the dataset is `features_motion`.
-        features: (T, D_NAME), a row for each of the group's picks.
-        fingerprint: What made them; None when unknown.
-        half_precision: Store float16.
-    """
+    """Add the stream `features_NAME` (T, D_NAME) to a group with `features` of as many picks."""
     rows = len(group[FEATURES]) if FEATURES in group else 0
     if features.ndim != 2 or len(features) != rows:
         raise FeatureFileError(

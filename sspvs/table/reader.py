@@ -32,9 +32,6 @@ class StreamReader:
     """Reads streams. Files are opened at the first use in each process; those used last stay open.
 
     An array that can only be read whole (`FeatureStream.load`) stays in memory until another one is read.
-
-    Args:
-        most_open: Files kept open at a time.
     """
 
     def __init__(self, most_open: int = 16) -> None:
@@ -47,11 +44,7 @@ class StreamReader:
         return {**self.__dict__, "_files": OrderedDict(), "_process": 0, "_last": None}
 
     def shape(self, stream: FeatureStream) -> tuple[int, int]:
-        """(T, D).
-
-        Raises:
-            FeatureFileError: There are no features, or they are no (T, D) array of numbers.
-        """
+        """(T, D); FeatureFileError where there is no such array of numbers."""
         with _readable(stream):
             if stream.load is not None:
                 length, width = self._loaded(stream).shape
@@ -69,11 +62,7 @@ class StreamReader:
             return _is_array(stream) and bool(self._array(stream)[2] == np.uint8)
 
     def stored(self, stream: FeatureStream, start: int = 0, stop: int | None = None) -> Stored:
-        """(t, D) rows `start` to `stop` as they are stored; the rest is not read, where the file allows it.
-
-        Raises:
-            FeatureFileError: As in `shape`.
-        """
+        """(t, D) rows `start` to `stop` as they are stored; the rest is not read, where the file allows it."""
         with _readable(stream):
             if stream.load is not None:
                 return np.array(self._loaded(stream)[start:stop])
@@ -93,19 +82,11 @@ class StreamReader:
             return rows
 
     def read(self, stream: FeatureStream, start: int = 0, stop: int | None = None) -> FloatArray:
-        """(t, D) float32 rows `start` to `stop`; see `as_features`.
-
-        Raises:
-            FeatureFileError: As in `shape`.
-        """
+        """(t, D) float32 rows `start` to `stop`; see `as_features`."""
         return as_features(self.stored(stream, start, stop))
 
     def fingerprint(self, stream: FeatureStream) -> Fingerprint | None:
-        """What made the features; None when unknown.
-
-        Raises:
-            FeatureFileError: As in `shape`.
-        """
+        """What made the features; None when unknown."""
         if stream.load is not None or _is_array(stream):
             return None
         with _readable(stream):
@@ -232,15 +213,7 @@ def as_features(stored: Stored) -> FloatArray:
 
 
 def dequantise(values: npt.NDArray[np.uint8], *, unit_length: bool = True) -> FloatArray:
-    """YouTube-8M's bytes as features: byte b stands for `b * 4/255 + 4/512 - 2`.
-
-    Args:
-        values: (T, D) uint8.
-        unit_length: L2-normalise each row afterwards, as the contrastive summarizers do (CTVSUM).
-
-    Returns:
-        (T, D) float32.
-    """
+    """YouTube-8M's (T, D) bytes as float32: b is `b * 4/255 + 4/512 - 2`; rows L2-normalised, as CTVSUM does."""
     features: FloatArray = (values.astype(np.float64) * _STEP + _BIAS).astype(np.float32)
     if unit_length:
         features = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)

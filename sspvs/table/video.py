@@ -25,15 +25,10 @@ _NO_TEXT = TextFields()
 
 @dataclass(frozen=True, slots=True)
 class FeatureKind:
-    """What must agree where features are used together.
+    """What must agree where features are used together."""
 
-    Attributes:
-        width: D; None where it is not compared.
-        fingerprint: What made them; None when unknown.
-    """
-
-    width: int | None = None
-    fingerprint: Fingerprint | None = None
+    width: int | None = None  # D; None where it is not compared
+    fingerprint: Fingerprint | None = None  # what made them; None when unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +123,7 @@ class Video:
 
     @property
     def annotations(self) -> Annotations | None:
-        """What annotators made of the video, read anew each time; None where there are no annotations.
-
-        Raises:
-            DatasetError: They cannot be read.
-        """
+        """What annotators made of the video, read anew each time; None where there are no annotations."""
         return None if self.read_annotations is None else self.read_annotations()
 
     def with_streams(self, *streams: FeatureStream) -> Video:
