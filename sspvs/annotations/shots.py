@@ -64,8 +64,8 @@ class ShotRule:
     # shots do not fit into a summary.
     seconds: float | None = None
     given: GivenShots | None = None  # shots that a file gives, instead of all others
-    # Longest KTS or uniform shot. None: half of what a summary may hold, so that any two shots fit, or SHORT_SECONDS (the
-    # whole budget, if that is less); at most three times the mean. When given, longer published shots are divided too.
+    # Longest KTS or uniform shot. None: half of what a summary may hold, so that any two shots fit, or SHORT_SECONDS
+    # (the budget, if that is less); at most three times the mean. When given, longer published shots are divided too.
     max_seconds: float | None = None
 
     def __post_init__(self) -> None:

@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import logging
 import os
-import tarfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from sspvs.data.shards import INDEX, is_shards, read_index
 from sspvs.errors import DatasetError, FeatureFileError, SspvsError, first_line
-from sspvs.files import check_kind, check_regular
+from sspvs.files import check_regular
 from sspvs.formats.head import DAMAGE
 from sspvs.formats.numpy_file import array_headers, load_array
+from sspvs.formats.shards import INDEX, is_shards, read_index, tar_members
 from sspvs.formats.tfrecord import looks_like_tfrecord
 from sspvs.formats.youtube8m import byte_videos, read_bytes
 from sspvs.table import FeatureStream, Video, natural_order, read_features
@@ -186,13 +185,11 @@ def _npz_streams(path: Path) -> list[tuple[str, FeatureStream]]:
 
 def _tar_streams(path: Path) -> list[tuple[str, FeatureStream]]:
     """Arrays in a tar without an index."""
-    check_kind(path, "tar")
-    with tarfile.open(path, "r:") as tar:
-        streams = [
-            (member.name.removesuffix(".npy"), FeatureStream(path, member.name, member.offset_data))
-            for member in tar
-            if member.isfile() and member.name.endswith(".npy")
-        ]
+    streams = [
+        (name.removesuffix(".npy"), FeatureStream(path, name, offset))
+        for name, offset in tar_members(path)
+        if name.endswith(".npy")
+    ]
     if not streams:
         raise FeatureFileError(f"{path}: expected a shard with .npy members, found none ({INDEX} is not there either)")
     return streams

@@ -13,11 +13,12 @@ from pathlib import Path
 
 from sspvs.annotations.record import Problems
 from sspvs.data.drawing import same_text_groups
-from sspvs.data.manifest import LISTS, is_release, read_manifest, read_release
-from sspvs.data.shards import INDEX, is_shards, read_index
 from sspvs.errors import DatasetError
 from sspvs.features.backbones import load_backbone
 from sspvs.features.extract import Sampling, extract_to_file
+from sspvs.formats.manifest import read_manifest
+from sspvs.formats.shards import INDEX, is_shards, read_index
+from sspvs.formats.sspvs_release import LISTS, is_release, read_release
 from sspvs.table import FeatureStore, FeatureStream, SourceStamp, StreamReader, Video, VideoTable
 from sspvs.table.survey import survey
 

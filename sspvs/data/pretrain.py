@@ -27,9 +27,9 @@ from sspvs.data.drawing import (
     same_text_groups,
 )
 from sspvs.data.loader import BatchLoader, ExampleDataset, LengthBuckets, Pick, padding_share, rank_loader
-from sspvs.data.manifest import BERT_VOCAB_SIZE
 from sspvs.data.pairs import ExtractionSettings, feature_dim_of, load_pairs, split_pairs
 from sspvs.errors import DatasetError
+from sspvs.formats.sspvs_release import VOCABULARY
 from sspvs.models.tokenizers import Tokenizer, load_tokenizer
 from sspvs.table import FeatureKind, Video, VideoTable
 from sspvs.table.table import check_alike
@@ -369,7 +369,7 @@ class PretrainDataModule(pl.LightningDataModule):
         if not items:
             raise DatasetError(f"no videos for {mode}; give {mode}, or a val_share above 0")
         tokenizer = load_tokenizer(self.encoder, download=self.download, vocab_size=self.vocab_size)
-        if tokenizer.vocab_size != BERT_VOCAB_SIZE and any(isinstance(item.text, TokenFields) for item in items):
+        if tokenizer.vocab_size != VOCABULARY and any(isinstance(item.text, TokenFields) for item in items):
             raise DatasetError(
                 f"the texts are token ids of BERT's vocabulary, which the text tower '{self.encoder}' does not have; "
                 "take bert-base-uncased or minilm, or a manifest with the texts themselves"

@@ -9,8 +9,7 @@ from typing import Any
 from sspvs.annotations.record import Problems
 from sspvs.annotations.video_names import VideoRef, short_name, spelling
 from sspvs.data.folds import Stores
-from sspvs.data.manifest import PATHS, misspelled
-from sspvs.formats.manifest import read_rows, text_in
+from sspvs.formats.manifest import PATHS, misspelled, read_rows, text_in
 from sspvs.table.text import FIELDS, TextFields
 from sspvs.types import Annotations
 

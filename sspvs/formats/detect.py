@@ -13,7 +13,6 @@ from sspvs.formats.format import Format, format_named, formats
 from sspvs.formats.head import DAMAGE, PathHead
 from sspvs.formats.inspection import Inspection, NoSuchVideoError, Watch
 from sspvs.formats.numpy_file import array_headers, is_numpy
-from sspvs.formats.shard import is_shard
 from sspvs.table.h5_file import open_h5
 
 _VIDEO_SUFFIXES = {".mp4", ".mkv", ".avi", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".ts", ".3gp"}
@@ -130,7 +129,7 @@ def _damaged_h5(head: PathHead) -> tuple[str, str] | None:
 
 
 def _archive(head: PathHead) -> tuple[str, str] | None:
-    if head.is_kind("tar") and not is_shard(head):
+    if head.is_kind("tar") and not format_named("shard").matches(head):
         return "a packed archive", "unpack it and inspect what is in it"
     if not head.is_kind("zip"):
         return None

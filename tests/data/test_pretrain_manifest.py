@@ -13,9 +13,9 @@ import h5py
 import numpy as np
 import pytest
 
-from sspvs.data.manifest import read_manifest, write_manifest
 from sspvs.data.pairs import load_pairs, split_pairs
 from sspvs.errors import DatasetError, FeatureFileError
+from sspvs.formats.manifest import read_manifest, write_manifest
 from sspvs.table import FeatureStream, StreamReader, write_features
 from sspvs.table import survey as survey_notes
 from sspvs.table.survey import SURVEY
@@ -247,7 +247,7 @@ def test_what_is_wrong_with_a_release_is_said_at_once(tmp_path: Path) -> None:
     assert "4 problems" in said
     for part in (
         "entry 1 (a): no file",
-        "expected whole numbers from 0 to 30521",
+        "expected ids 0..30521",
         "'c' occurs more",
         "'../d' is no id",
     ):

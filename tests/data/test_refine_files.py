@@ -23,9 +23,9 @@ from sspvs.data import records
 from sspvs.data.feature_files import apart, feature_files
 from sspvs.data.loader import Pick
 from sspvs.data.refine import RefineDataModule
-from sspvs.data.shards import write_shards
 from sspvs.data.unlabelled import readable
 from sspvs.errors import DatasetError
+from sspvs.formats.shards import write_shards
 from sspvs.formats.tfrecord import equal_steps, parse_example, record_places
 from sspvs.table import write_features
 from sspvs.types import FrameFeatures

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from sspvs.cli import main
-from sspvs.data import shards as writing
 from sspvs.data.pairs import load_pairs
 from sspvs.data.pretrain import PretrainDataModule
-from sspvs.data.shards import read_index, write_shards
 from sspvs.errors import DatasetError, OutputError
+from sspvs.formats import shards as writing
+from sspvs.formats.shards import read_index, write_shards
 from sspvs.table import Video
 
 sys.path.insert(0, str(Path(__file__).parent))

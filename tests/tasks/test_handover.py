@@ -201,9 +201,7 @@ def test_features_of_another_width_are_refused(pretrained: Path) -> None:
     with pytest.raises(FeatureWidthError, match=r"the data: features 512 wide, those of .* 16; extract"):
         SummarizeTask(VideoEncoderSettings(512), pretrained=str(pretrained))
     task = SummarizeTask(pretrained=str(pretrained))
-    with pytest.raises(
-        FeatureWidthError, match="features 1024 wide, those the model is made for 16; extract"
-    ):
+    with pytest.raises(FeatureWidthError, match="features 1024 wide, those the model is made for 16; extract"):
         pl.Trainer(max_steps=1, **QUIET).fit(task, datamodule=Data(feature_dim=1024))
 
 
