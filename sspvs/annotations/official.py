@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import math
 import os
-import struct
-import zlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +20,7 @@ from sspvs.annotations.record import AnnotatedVideo, AnnotationSet, FrameChoices
 from sspvs.errors import DatasetError, first_line
 from sspvs.files import WrongFileError, check_kind, read_content, read_text
 from sspvs.table.group_reader import LONGEST_TEXT
-from sspvs.table.h5_file import may_hold, open_h5
+from sspvs.table.h5_file import DAMAGE, may_hold, open_h5
 from sspvs.types import FloatArray
 
 SUMME_VIDEOS, TVSUM_VIDEOS = 25, 50
@@ -50,17 +48,6 @@ _STANDARD_RATES = np.array([24000 / 1001, 24, 25, 30000 / 1001, 30, 48, 50, 6000
 _SAME_RATE = 5e-4  # half of what lies between 29.97 and 30
 _FEWEST_CHANGES = 5
 _SHORTEST_SHOT_FRAMES = 8
-_DAMAGE: tuple[type[Exception], ...] = (
-    OSError,
-    RuntimeError,
-    ValueError,
-    TypeError,
-    LookupError,
-    NameError,
-    AttributeError,
-    ArithmeticError,
-)
-_DAMAGE += (EOFError, MemoryError, zlib.error, struct.error)  # of MATLAB v5 files
 
 
 def read_summe(path: str | os.PathLike[str]) -> AnnotationSet:
@@ -254,7 +241,7 @@ def _load(path: Path) -> dict[str, Any]:
         ) from error
     except WrongFileError as error:
         raise DatasetError(f"{path}: expected a MATLAB file, but {error}") from error
-    except (*_DAMAGE, MatReadError) as error:
+    except (*DAMAGE, MatReadError) as error:
         raise DatasetError(f"{path}: cannot be read as a MATLAB file: {first_line(error)}; fetch it again") from error
     return content
 
@@ -354,7 +341,7 @@ def _read_mat(path: Path) -> tuple[AnnotatedVideo, ...]:
         raise
     except WrongFileError as error:
         raise DatasetError(f"{path}: expected ydata-tvsum50.mat (MATLAB v7.3, which is HDF5), but {error}") from error
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise DatasetError(f"{path}: cannot read the annotations: {first_line(error)}; fetch the file again") from error
 
 

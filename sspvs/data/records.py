@@ -20,10 +20,10 @@ from tqdm import tqdm
 from sspvs.atomic import atomic_stream
 from sspvs.data.feature_files import FeatureFile
 from sspvs.errors import DatasetError, OutputError, SspvsError, one_line
-from sspvs.formats.head import DAMAGE
 from sspvs.formats.tfrecord import read_record, record_places
 from sspvs.formats.youtube8m import record_bytes
 from sspvs.table import FeatureKind, FeatureMemory, FeatureStream, Video, VideoTable
+from sspvs.table.h5_file import DAMAGE
 from sspvs.table.video import Stored
 from sspvs.types import IntArray
 

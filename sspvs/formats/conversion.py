@@ -11,8 +11,8 @@ from sspvs.atomic import atomic_file, atomic_folder
 from sspvs.errors import DatasetError, OutputError, SspvsError, first_line, one_line
 from sspvs.formats.detect import detect
 from sspvs.formats.format import Format, Ledger, Settings, format_named, formats
-from sspvs.formats.head import DAMAGE
 from sspvs.formats.record import Entry, VideoRecord
+from sspvs.table.h5_file import DAMAGE
 
 
 def convert(

@@ -10,10 +10,10 @@ from sspvs.annotations.video_names import same_name
 from sspvs.errors import DatasetError, first_line
 from sspvs.files import DOWNLOAD_AGAIN, STAND_INS
 from sspvs.formats.format import Format, format_named, formats
-from sspvs.formats.head import DAMAGE, PathHead
+from sspvs.formats.head import PathHead
 from sspvs.formats.inspection import Inspection, NoSuchVideoError, Watch
 from sspvs.formats.numpy_file import array_headers, is_numpy
-from sspvs.table.h5_file import open_h5
+from sspvs.table.h5_file import DAMAGE, open_h5
 
 _VIDEO_SUFFIXES = {".mp4", ".mkv", ".avi", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".ts", ".3gp"}
 _H5_SUFFIXES = {".h5", ".hdf5", ".hdf", ".he5"}

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sspvs.errors import SspvsError, one_line
-from sspvs.formats.head import DAMAGE
 from sspvs.formats.record import Source, VideoRecord
-from sspvs.table.h5_survey import Family, guide_of, read_entries, survey_keys
+from sspvs.table.h5_file import DAMAGE
+from sspvs.table.h5_survey import Family, guide_of, read_entries, shape_text, survey_keys
 
 Item = TypeVar("Item")
 Watch = Callable[[Iterable[Any], "int | None"], Iterable[Any]]
@@ -175,12 +175,13 @@ def span(numbers: list[int]) -> str:
 
 def explain_keys(path: Path, inspection: Inspection, family: Family) -> None:
     """Fill in the keys of all videos of an h5 file, and every dataset of the one video that is named."""
-    for key in survey_keys(path):
-        guide = guide_of(key.name, family)
-        inspection.key(key.name, key.count, key.shape_text, ", ".join(sorted(key.dtypes)), guide.meaning, guide.made)
-        if len(key.n_dims) > 1:
+    for name, found in survey_keys(path).items():
+        guide, shapes = guide_of(name, family), [shape for shape, _ in found]
+        dtypes, n_dims = sorted({dtype for _, dtype in found}), sorted({len(shape) for shape in shapes})
+        inspection.key(name, len(found), shape_text(shapes), ", ".join(dtypes), guide.meaning, guide.made)
+        if len(n_dims) > 1:
             inspection.problem(
-                f"'{key.name}' has {sorted(key.n_dims)} axes in different videos, expected {guide.shape}",
+                f"'{name}' has {n_dims} axes in different videos, expected {guide.shape}",
                 blocking=False,  # reading each video decides
             )
     if inspection.video is not None:

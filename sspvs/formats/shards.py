@@ -26,10 +26,11 @@ from sspvs.atomic import atomic_file, made_folder, write_text, writing
 from sspvs.errors import DatasetError, OutputError, SspvsError, first_line
 from sspvs.files import check_kind, check_regular, read_text, why_not
 from sspvs.formats.format import FORMATS, Format
-from sspvs.formats.head import DAMAGE, PathHead
+from sspvs.formats.head import PathHead
 from sspvs.formats.inspection import Inspection
 from sspvs.parsing import lines_of, parse_json
 from sspvs.table import FeatureStream, Video, VideoTable
+from sspvs.table.h5_file import DAMAGE
 from sspvs.table.text import TextFields, TokenFields
 from sspvs.types import Fingerprint
 

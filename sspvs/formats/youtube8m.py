@@ -19,7 +19,7 @@ import numpy.typing as npt
 from sspvs.atomic import atomic_h5, atomic_stream
 from sspvs.errors import DatasetError, one_line
 from sspvs.formats.format import FORMATS, Format, Ledger, Settings
-from sspvs.formats.head import DAMAGE, PathHead
+from sspvs.formats.head import PathHead
 from sspvs.formats.inspection import Inspection, span
 from sspvs.formats.numpy_file import array_headers, is_numpy, load_array
 from sspvs.formats.record import Source, VideoRecord, values_a_second
@@ -32,17 +32,17 @@ from sspvs.formats.tfrecord import (
     record_places,
 )
 from sspvs.table import layout
-from sspvs.table.h5_file import open_h5
+from sspvs.table.h5_file import DAMAGE, open_h5
 from sspvs.table.h5_survey import AUDIO_BYTES, FRAME_BYTES
+from sspvs.table.reader import BYTE_BIAS, BYTE_STEP, dequantise
 from sspvs.types import FloatArray, FrameFeatures
 
 ByteArray = npt.NDArray[np.uint8]
 _Load = Callable[[], tuple[ByteArray, tuple[str, ...]]]
 """Reads one video: (T, D) bytes, and what else is there, in words."""
 WIDTH = 1024
-STEP, BIAS = 4 / 255, 4 / 512 - 2
 SUFFIXES = (".npy", ".npz", ".h5", ".hdf5", ".tfrecord")
-_LARGEST = 255 * STEP + BIAS
+_LARGEST = 255 * BYTE_STEP + BYTE_BIAS
 _UNIT_LENGTH = 1e-3
 _FRAMES, _SOUND = "rgb", "audio"
 _IDS = ("id", "video_id")  # version 2 of the set, version 1
@@ -119,14 +119,6 @@ class YouTube8M(Format):
                 file.create_dataset(group, data=_bytes(record, ledger), compression="gzip", shuffle=True)
 
 
-def dequantise(values: ByteArray, *, unit_length: bool = True) -> FloatArray:
-    """Bytes as features."""
-    features: FloatArray = (values.astype(np.float64) * STEP + BIAS).astype(np.float32)
-    if unit_length:
-        features = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
-    return features
-
-
 def quantise(features: FloatArray) -> tuple[ByteArray, bool]:
     """(T, D) features as bytes, and whether rows were stretched or shrunk.
 
@@ -141,7 +133,7 @@ def quantise(features: FloatArray) -> tuple[ByteArray, bool]:
     rescaled = bool(largest.max() > 2) or bool(len(known) and (np.abs(known - 1) < _UNIT_LENGTH).all())
     if rescaled:
         rows = rows * (_LARGEST / np.maximum(largest, 1e-12))
-    levels = np.clip(np.rint((rows - BIAS) / STEP), 0, 255)
+    levels = np.clip(np.rint((rows - BYTE_BIAS) / BYTE_STEP), 0, 255)
     return levels.astype(np.uint8), rescaled
 
 

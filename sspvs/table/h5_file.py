@@ -13,18 +13,29 @@ import os
 import posixpath
 import re
 import struct
+import zlib
 from functools import lru_cache
 from pathlib import Path
+from tarfile import TarError
+from tokenize import TokenError
 from typing import Any
+from zipfile import BadZipFile
 
 import h5py
 from h5py import h5d, h5g, h5i, h5l, h5o, h5t
 
-from sspvs.errors import RefusedContentError
+from sspvs.errors import RefusedContentError, SspvsError
 from sspvs.files import DOWNLOAD_AGAIN, WrongFileError, check_regular, why_not
 
 H5_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, IndexError, AttributeError)
 """What h5py raises on damaged files."""
+DAMAGE = (
+    *(SspvsError, OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, ArithmeticError),
+    *(EOFError, MemoryError, BadZipFile, TarError, zlib.error, struct.error),
+    TokenError,  # of NumPy's headers
+    NameError,  # scipy's MATLAB reader has such a path
+)
+"""What libraries raise on damaged files; caught where a user's file, or one video of it, is opened, and reported."""
 ALLOW_LINKS = "SSPVS_ALLOW_H5_LINKS"
 """Environment variable: `1` follows links to other files, for those who split files on purpose."""
 FREE_BYTES = 2**26

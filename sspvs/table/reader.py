@@ -25,7 +25,7 @@ from sspvs.table.video import FEATURES, FeatureStream, Stored
 from sspvs.types import Fingerprint, FloatArray
 
 _ARRAYS = (".npy", ".tar")
-_STEP, _BIAS = 4 / 255, 4 / 512 - 2  # YouTube-8M's bytes (Abu-El-Haija et al., 2016): 256 levels within [-2, 2]
+BYTE_STEP, BYTE_BIAS = 4 / 255, 4 / 512 - 2  # YouTube-8M's bytes (Abu-El-Haija et al., 2016): 256 levels within [-2, 2]
 
 
 class StreamReader:
@@ -214,7 +214,7 @@ def as_features(stored: Stored) -> FloatArray:
 
 def dequantise(values: npt.NDArray[np.uint8], *, unit_length: bool = True) -> FloatArray:
     """YouTube-8M's (T, D) bytes as float32: b is `b * 4/255 + 4/512 - 2`; rows L2-normalised, as CTVSUM does."""
-    features: FloatArray = (values.astype(np.float64) * _STEP + _BIAS).astype(np.float32)
+    features: FloatArray = (values.astype(np.float64) * BYTE_STEP + BYTE_BIAS).astype(np.float32)
     if unit_length:
         features = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
     return features

@@ -22,8 +22,8 @@ from sspvs.data.refine import RefineDataModule
 from sspvs.data.summarize import SummarizeDataModule
 from sspvs.data.unlabelled import held_out
 from sspvs.errors import DatasetError, FeatureFileError, FingerprintMismatchError
-from sspvs.formats.youtube8m import dequantise
 from sspvs.table import FeatureMemory, write_dataset, write_features
+from sspvs.table.reader import dequantise
 from sspvs.training.saving import KeepPlace
 from sspvs.types import FrameFeatures
 
