@@ -18,10 +18,9 @@ import numpy as np
 from sspvs.data.feature_files import FeatureFile, apart, feature_files, videos_of
 from sspvs.data.records import RecordTable, read_records, width_of_records
 from sspvs.errors import DatasetError, FeatureFileError, SspvsError, listed, one_line
-from sspvs.table import FeatureMemory, FeatureStream, StreamReader, Video, VideoTable, check_features
+from sspvs.table import FeatureKind, FeatureMemory, FeatureStream, StreamReader, Video, VideoTable, check_features
 from sspvs.table.survey import survey
 from sspvs.table.table import usual_kind
-from sspvs.table.video import FeatureKind
 from sspvs.types import FloatArray
 
 logger = logging.getLogger(__name__)

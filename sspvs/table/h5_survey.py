@@ -25,8 +25,8 @@ from sspvs.types import VideoInfo
 class KeyGuide:
     """One key, explained."""
 
-    shape: str  # its shape in axis letters: T picks, N frames, S shots, U annotators, D width, L tokens
-    meaning: str  # what it is
+    shape: str  # in axis letters: T picks, N frames, S shots, U annotators, D width, L tokens
+    meaning: str
     made: str = ""  # how to make it; empty where it is not made any more
 
 
@@ -96,7 +96,6 @@ TOKEN_GUIDE: Mapping[str, KeyGuide] = {
     "description": KeyGuide("(L,)", "the video's description as BERT token ids"),
 }
 UNKNOWN = KeyGuide("", "no key that we know; it is left alone")
-
 
 Family = Literal["dataset", "features", "scores", "mrhisum", "tokens", "bytes", "tvsum", "matlab", "empty", "unknown"]
 
@@ -171,9 +170,8 @@ def shape_text(shapes: Sequence[tuple[int, ...]]) -> str:
     """Shapes of one key as one reads them: `(64..650, 1024)`; `scalar`."""
     if len({len(shape) for shape in shapes}) > 1:
         return "different numbers of axes"
-    axes = [
-        str(min(axis)) if min(axis) == max(axis) else f"{min(axis)}..{max(axis)}" for axis in zip(*shapes, strict=True)
-    ]
+    spans = [(min(lengths), max(lengths)) for lengths in zip(*shapes, strict=True)]
+    axes = [str(low) if low == high else f"{low}..{high}" for low, high in spans]
     return f"({', '.join(axes)}{',' * (len(axes) == 1)})" if axes else "scalar"
 
 
