@@ -59,24 +59,9 @@ def build_dataset(
     every: int = COMMUNITY_STEP,
     progress: bool = False,
 ) -> BuildReport:
-    """Build a dataset file in the community's layout.
+    """Build a dataset file; picks are those of the features, or every `every`-th frame.
 
-    Args:
-        annotations: What was read from annotation files (`sspvs.annotations`).
-        out: The dataset file to write.
-        features: A feature file, ours or of the community's layout; picks are then those of the features.
-        allow_missing_features: Whether videos may be without features.
-        shots: How shots are chosen.
-        every: Distance of the picks in frames, where there are no features.
-        progress: Show a progress bar; quiet when stderr is no terminal.
-
-    Returns:
-        What was built.
-
-    Raises:
-        DatasetError: When annotations, features and shots do not fit together; all videos' problems at once.
-        OutputError: When `out` cannot be written.
-        ValueError: When `out` is one of the files that are read, or `every` is below 1.
+    Raises DatasetError with all videos' problems at once, before anything is written.
     """
     out = Path(out)
     if every < 1:

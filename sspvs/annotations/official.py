@@ -91,7 +91,8 @@ def read_summe_video(path: Path, key: str) -> AnnotatedVideo:
         )
     scores = content[_USER_SCORE]
     n_frames = _number(content, _N_FRAMES, path)
-    if n_frames is None or not _is_table(scores) or scores.shape[0] != n_frames:
+    is_table = isinstance(scores, np.ndarray) and scores.dtype.kind in "buif" and scores.ndim == 2 and scores.size > 0
+    if n_frames is None or not is_table or scores.shape[0] != n_frames:
         raise DatasetError(
             f"{path}: expected '{_USER_SCORE}' as (N, U) numbers with N = {_N_FRAMES} = {n_frames}, found "
             f"{getattr(scores, 'dtype', type(scores).__name__)} of shape {getattr(scores, 'shape', ())}"
@@ -244,10 +245,6 @@ def _load(path: Path) -> dict[str, Any]:
     except (*DAMAGE, MatReadError) as error:
         raise DatasetError(f"{path}: cannot be read as a MATLAB file: {first_line(error)}; fetch it again") from error
     return content
-
-
-def _is_table(values: Any) -> bool:
-    return isinstance(values, np.ndarray) and values.dtype.kind in "buif" and values.ndim == 2 and values.size > 0
 
 
 def _number(content: dict[str, Any], name: str, path: Path) -> float | None:

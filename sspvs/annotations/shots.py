@@ -12,7 +12,7 @@ import numpy as np
 from sspvs.annotations.clock import VideoClock
 from sspvs.annotations.record import AnnotatedVideo
 from sspvs.annotations.video_names import spelling
-from sspvs.errors import DatasetError
+from sspvs.errors import DatasetError, listed
 from sspvs.files import read_json
 from sspvs.selection import DEFAULT_RATIO, given_shots, kts_shots, split_long, uniform_shots
 from sspvs.selection.shots import KTS_SHOT_SECONDS, UNIFORM_SHOT_SECONDS
@@ -81,9 +81,10 @@ class ShotRule:
             return
         missing = [video.name for video in videos if self.given.of(video) is None]
         if missing:
-            shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
             there = ", ".join(list(self.given.pairs)[:5])
-            raise DatasetError(f"{self.given.path}: no shots of {len(missing)} videos: {shown}; it has {there}")
+            raise DatasetError(
+                f"{self.given.path}: no shots of {len(missing)} videos: {listed(missing, 5)}; it has {there}"
+            )
 
     def shots(self, video: AnnotatedVideo, clock: VideoClock, published: Shots | None) -> ChosenShots:
         """The shots of one video."""

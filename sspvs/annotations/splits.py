@@ -96,7 +96,7 @@ class Splits:
         own, renamed = self._own_name(name)
         if unknown := self.unknown_keys(dataset, own):
             raise DatasetError(
-                f"{self.name}: {_quoted(unknown)} not in dataset '{name}', which has {_quoted(dataset)}; "
+                f"{self.name}: {quoted(unknown)} not in dataset '{name}', which has {quoted(dataset)}; "
                 "is this the split of another dataset?"
             )
         finder = VideoFinder(dataset)
@@ -114,7 +114,7 @@ class Splits:
             others = [ref for ref in fold.test if ref.dataset != name]
             if len(others) == len(fold.test):
                 raise DatasetError(
-                    f"{self.name}, fold {number}: tests {_quoted(map(str, fold.test))}, nothing of dataset '{name}'; "
+                    f"{self.name}, fold {number}: tests {quoted(map(str, fold.test))}, nothing of dataset '{name}'; "
                     f"give the dataset that it is for, or another split file"
                 )
             if others:
@@ -171,14 +171,14 @@ def _check_disjoint(fold: Fold, where: str) -> None:
         shared = [str(ref) for ref in refs if (short_name(ref.dataset), ref.key) in test]
         if shared:
             raise DatasetError(
-                f"{where}: {_quoted(shared)} in both {part} and test; what is tested must not be {_USED[part]}: take "
+                f"{where}: {quoted(shared)} in both {part} and test; what is tested must not be {_USED[part]}: take "
                 "it out of one of the two"
             )
     if not fold.test:
         raise DatasetError(f"{where}: expected videos to test, found none")
 
 
-def _quoted(names: Iterable[str]) -> str:
+def quoted(names: Iterable[str]) -> str:
     """A few names in quotes, then how many more."""
     return listed(f"'{name}'" for name in dict.fromkeys(names))
 
@@ -191,9 +191,6 @@ def read_splits(path: str | os.PathLike[str]) -> Splits:
     (`../datasets/eccv16_dataset_summe_google_pool5.h5/video_22`); one dict with `train_keys`, `val_keys` and
     `test_keys` (MR.HiSum); folds in a dict by name. A key that stands twice in a list is taken once, with a
     sentence in `repairs`.
-
-    Raises:
-        DatasetError: It cannot be read, is no split file, or has a video in train and test (or val and test).
     """
     path = Path(local_only(path))
     try:
@@ -293,25 +290,11 @@ def make_splits(
     seed: int = 0,
     val_fraction: float = DEFAULT_VAL_FRACTION,
 ) -> Splits:
-    """Draw folds; every video of the dataset is tested exactly once.
+    """Draw folds; every video of the dataset is tested exactly once, under `transfer` in one fold.
 
     Videos are ordered by a hash of the seed, the dataset's short name and the key: no random generator that could
     differ between versions. Test parts differ by one video at most. The checkpoint is chosen on videos held out of
     the training part: of this dataset, or of the others under `transfer`.
-
-    Args:
-        name: The dataset's name.
-        keys: Its videos.
-        setting: `canonical`: train on the rest of the dataset; `augmented`: and on all of the others; `transfer`:
-            train on the others alone and test the whole dataset, which is one fold.
-        others: Name -> keys of the other datasets.
-        folds: How many; 5 unless given. One under `transfer`.
-        seed: Of the draw.
-        val_fraction: Share of the videos trained on that is held out to choose the checkpoint, at least one video;
-            0 for none.
-
-    Raises:
-        ValueError: Folds that the videos do not allow, other datasets missing or of the same name.
     """
     others = dict(others or {})
     count = _checked_folds(setting, len(keys), others, name, folds, val_fraction)

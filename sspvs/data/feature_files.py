@@ -90,8 +90,7 @@ def videos_of(file: FeatureFile) -> list[Video]:
         if file.kind == "shards":
             videos = [replace(video, id=f"{file.label}/{video.id}") for video in read_index(file.path).videos]
         else:
-            listing = {"h5": _h5_streams, "npy": _npy_streams, "npz": _npz_streams, "tar": _tar_streams}
-            streams = listing[file.kind](file.path)
+            streams = _streams(file.path, file.kind)
             videos = [Video(f"{file.label}/{name}" if name else file.label, (place,)) for name, place in streams]
     except SspvsError:
         raise
@@ -161,7 +160,20 @@ def _kind_of(path: Path) -> FileKind:
     return kind
 
 
-def _h5_streams(path: Path) -> list[tuple[str, FeatureStream]]:
+def _streams(path: Path, kind: FileKind) -> list[tuple[str, FeatureStream]]:
+    """Name and place of each array of a file; the name is empty for a file of one video."""
+    if kind == "npy":
+        return [("", FeatureStream(path))]
+    if kind == "npz":
+        names = array_names(path)
+        return [("" if len(names) == 1 else name, FeatureStream(path, name, load=_load_npz)) for name in names]
+    if kind == "tar":  # without an index
+        arrays = [(name, offset) for name, offset in tar_members(path) if name.endswith(".npy")]
+        if not arrays:
+            raise FeatureFileError(
+                f"{path}: expected a shard with .npy members, found none ({INDEX} is not there either)"
+            )
+        return [(name.removesuffix(".npy"), FeatureStream(path, name, offset)) for name, offset in arrays]
     family = h5_family(path)
     if family in _OTHERS:
         logger.info("%s has no features, it is of the kind '%s'", path, family)
@@ -174,36 +186,9 @@ def _h5_streams(path: Path) -> list[tuple[str, FeatureStream]]:
     return [("", FeatureStream(path))] if len(names) == 1 else [(name, FeatureStream(path, name)) for name in names]
 
 
-def _npy_streams(path: Path) -> list[tuple[str, FeatureStream]]:
-    return [("", FeatureStream(path))]
-
-
-def _npz_streams(path: Path) -> list[tuple[str, FeatureStream]]:
-    names = array_names(path)
-    return [("" if len(names) == 1 else name, FeatureStream(path, name, load=_load_npz)) for name in names]
-
-
-def _tar_streams(path: Path) -> list[tuple[str, FeatureStream]]:
-    """Arrays in a tar without an index."""
-    streams = [
-        (name.removesuffix(".npy"), FeatureStream(path, name, offset))
-        for name, offset in tar_members(path)
-        if name.endswith(".npy")
-    ]
-    if not streams:
-        raise FeatureFileError(f"{path}: expected a shard with .npy members, found none ({INDEX} is not there either)")
-    return streams
-
-
 def _load_bytes(stream: FeatureStream) -> Stored:
-    try:
-        return read_bytes(stream.path, stream.group)[0]
-    except DAMAGE as error:
-        raise FeatureFileError(f"{stream.place}: cannot be read: {first_line(error)}") from error
+    return read_bytes(stream.path, stream.group)[0]
 
 
 def _load_npz(stream: FeatureStream) -> Stored:
-    try:
-        return load_array(stream.path, stream.group)
-    except DAMAGE as error:
-        raise FeatureFileError(f"{stream.place}: cannot be read: {first_line(error)}") from error
+    return load_array(stream.path, stream.group)

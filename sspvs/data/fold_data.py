@@ -159,7 +159,7 @@ def judge(annotations: Mapping[str, Annotations], scores: Mapping[str, FloatArra
     judged = {name: annotations[name] for name in scores}
     protocol = protocol_for(list(judged.values()))
     if protocol.name == _FALLBACK:
-        judged = {name: _with_mean_annotator(video) for name, video in judged.items()}
+        judged = {name: replace(video, gtscore=consensus_scores(video)) for name, video in judged.items()}
     rule, rows = SummaryRule(), []
     for name, video in judged.items():
         rows.append(evaluate_video(video, Prediction.of(scores[name], video), [protocol], rule)[protocol.name])
@@ -176,11 +176,6 @@ def protocol_for(videos: Sequence[Annotations]) -> Protocol:
         return wanted
     logger.debug("%d of %d videos have no scores of single users", len(lacking), len(videos))
     return PROTOCOLS[_FALLBACK]
-
-
-def _with_mean_annotator(video: Annotations) -> Annotations:
-    """With a gtscore, also where only users' scores or summaries are known."""
-    return replace(video, gtscore=consensus_scores(video))
 
 
 def as_paths(given: Sequence[str] | str | None) -> tuple[str, ...]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
-from sspvs.annotations.splits import DEFAULT_FOLDS, Fold, Splits, held_out, make_splits, read_splits
+from sspvs.annotations.splits import DEFAULT_FOLDS, Fold, Splits, held_out, make_splits, quoted, read_splits
 from sspvs.annotations.video_names import VideoFinder, VideoRef, short_name
-from sspvs.errors import DatasetError, listed
+from sspvs.errors import DatasetError
 from sspvs.table import DatasetStore, read_dataset
 
 logger = logging.getLogger(__name__)
@@ -128,7 +128,7 @@ def plan_fold(
         train = [ref for ref in train if ref not in chosen]
     if not train:
         raise DatasetError(f"{where}: expected videos to train on, found none; give another split")
-    return FoldVideos(_ids(train), _ids(val), _ids(fold.test))
+    return FoldVideos(*(tuple(map(str, refs)) for refs in (train, val, fold.test)))
 
 
 def plan_everything(stores: Stores, *, validate_on: ValidateOn, val_share: float, seed: int) -> FoldVideos:
@@ -146,7 +146,7 @@ def plan_everything(stores: Stores, *, validate_on: ValidateOn, val_share: float
             f"{len(own)}; set validate_on to nothing"
         )
     chosen = set(val)
-    return FoldVideos(_ids([ref for ref in every if ref not in chosen]), _ids(val), ())
+    return FoldVideos(tuple(str(ref) for ref in every if ref not in chosen), tuple(map(str, val)), ())
 
 
 def log_fold(split: Splits, number: int, fold: FoldVideos, stores: Stores) -> None:
@@ -171,7 +171,7 @@ def _named(refs: Sequence[VideoRef], stores: Stores, name: str) -> tuple[VideoRe
             found[known] = None
     if unknown:
         raise DatasetError(
-            f"{name or 'splits'}: {_quoted(unknown)} not in the datasets {_quoted(stores)}; is this the split of other "
+            f"{name or 'splits'}: {quoted(unknown)} not in the datasets {quoted(stores)}; is this the split of other "
             "files?"
         )
     return tuple(found)
@@ -183,18 +183,10 @@ def _refuse_missing(refs: Sequence[VideoRef], stores: Stores, where: str) -> Non
         shown = " and ".join(f"'{name}' ({count} video{'s'[: count - 1]})" for name, count in sorted(missing.items()))
         raise DatasetError(
             f"{where}: trains on {shown}, which {'was' if len(missing) == 1 else 'were'} not given (given: "
-            f"{_quoted(stores)}); add the dataset file{'s' if len(missing) > 1 else ''} to data.others, or leave "
+            f"{quoted(stores)}); add the dataset file{'s' if len(missing) > 1 else ''} to data.others, or leave "
             "data.splits out to draw folds of the datasets at hand (data.setting says which kind)"
         )
 
 
-def _ids(refs: Sequence[VideoRef]) -> tuple[str, ...]:
-    return tuple(f"{ref.dataset}/{ref.key}" for ref in refs)
-
-
 def _called(split: Splits) -> str:
     return split.name or "the drawn split"
-
-
-def _quoted(names: Iterable[str]) -> str:
-    return listed(f"'{name}'" for name in names)

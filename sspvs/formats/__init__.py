@@ -11,8 +11,7 @@
 Each other module is one foreign format. To add one, write such a module, here or elsewhere (see `format`).
 """
 
-from sspvs.formats.conversion import convert
-from sspvs.formats.detect import detect, inspect_file
+from sspvs.formats.conversion import convert, detect, inspect_file
 from sspvs.formats.format import FORMATS, Format, Ledger, Settings
 from sspvs.formats.inspection import Inspection
 from sspvs.formats.record import Source, VideoRecord

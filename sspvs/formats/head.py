@@ -40,6 +40,11 @@ class PathHead:
         """Whether the first bytes are those of a kind of file, by its name in `sspvs.files`."""
         return self.kind is not None and self.kind.name == name
 
+    @property
+    def is_numpy(self) -> bool:
+        """Whether the file starts as an .npy does, or is a zip archive named .npz."""
+        return self.is_kind("npy") or (self.is_kind("zip") and self.suffix == ".npz")
+
     @cached_property
     def is_h5(self) -> bool:
         """Whether the file starts as an h5 file does."""

@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from sspvs.files import check_kind
-from sspvs.formats.head import PathHead
 from sspvs.table.h5_file import may_hold
 
 _MAGIC = b"\x93NUMPY"
@@ -27,11 +26,6 @@ class ArrayHeader:
     name: str
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
-
-
-def is_numpy(head: PathHead) -> bool:
-    """Whether a file starts as an .npy does, or is a zip archive named .npz."""
-    return head.is_kind("npy") or (head.is_kind("zip") and head.suffix == ".npz")
 
 
 def array_headers(path: Path) -> list[ArrayHeader]:

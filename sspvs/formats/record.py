@@ -48,6 +48,9 @@ class VideoRecord:
     def parts(self) -> dict[str, bool]:
         """What the record has, by name: the same names as a format's `holds`."""
         annotations, features, text = self.annotations, self.features, self.text
+        is_regular = annotations is not None and any(
+            np.array_equal(annotations.picks, np.arange(0, annotations.n_frames, step)) for step in (1, 15)
+        )
         has: dict[str, Any] = {
             "features": features,
             "fingerprint": features is not None and features.fingerprint,
@@ -60,7 +63,7 @@ class VideoRecord:
             "shots": annotations is not None and annotations.shots,
             "fps": annotations is not None and annotations.fps,
             "names beside the keys": self.name != self.key,
-            "picks other than every 15th frame": annotations is not None and not _is_regular(annotations),
+            "picks other than every 15th frame": annotations is not None and not is_regular,
             **text._asdict(),
             "token ids": self.tokens,
             "sentences": self.sentences,
@@ -75,11 +78,6 @@ class VideoRecord:
             return False
         summaries, scores = self.annotations.user_summaries, self.annotations.user_scores
         return summaries is None or scores.shape != summaries.shape or bool(((scores > 0) != summaries).any())
-
-
-def _is_regular(annotations: Annotations) -> bool:
-    picks, n_frames = annotations.picks, annotations.n_frames
-    return any(np.array_equal(picks, np.arange(0, n_frames, step)) for step in (1, 15))
 
 
 Entry = tuple[str, Callable[[], VideoRecord]]

@@ -143,9 +143,11 @@ def read_score_file(path: str | os.PathLike[str]) -> dict[str, VideoScores]:
         if kind is not None and kind.name == "zip":
             return _read_npz(path)
         text = read_text(path)
-        return _read_csv(text) if path.suffix.lower() == ".csv" else scores_from_mapping(_read_json(text))
+        return _read_csv(text) if path.suffix.lower() == ".csv" else scores_from_mapping(parse_json(text, once=True))
     except DatasetError:
         raise
+    except json.JSONDecodeError as error:
+        raise DatasetError(f"{path}: no whole JSON file: {first_line(error)}; expected {KINDS}") from error
     except UnicodeDecodeError as error:
         raise DatasetError(f"{path}: of no known kind; expected {KINDS}") from error
     except WrongFileError as error:
@@ -199,13 +201,6 @@ def _whole(picks: Any, name: str) -> Any:
     if not (np.abs(picks) < _MOST_FRAMES).all() or (picks != np.floor(picks)).any():
         raise ValueError(f"video '{name}': picks: expected whole frame numbers")
     return picks.astype(np.int64)
-
-
-def _read_json(text: str) -> Any:
-    try:
-        return parse_json(text, once=True)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"no whole JSON file: {first_line(error)}; expected {KINDS}") from error
 
 
 def _read_npz(path: Path) -> dict[str, VideoScores]:

@@ -21,7 +21,7 @@ from sspvs.errors import DatasetError, one_line
 from sspvs.formats.format import FORMATS, Format, Ledger, Settings
 from sspvs.formats.head import PathHead
 from sspvs.formats.inspection import Inspection, span
-from sspvs.formats.numpy_file import array_headers, is_numpy, load_array
+from sspvs.formats.numpy_file import array_headers, load_array
 from sspvs.formats.record import Source, VideoRecord, values_a_second
 from sspvs.formats.tfrecord import (
     SequenceExample,
@@ -68,7 +68,7 @@ class YouTube8M(Format):
             return any(self._is_byte_file(path) for path in head.files(*SUFFIXES)[:_LOOKED_AT])
         if head.family is not None:
             return head.family == "bytes"
-        if is_numpy(head):
+        if head.is_numpy:
             return all(len(header.shape) == 2 and header.dtype == np.uint8 for header in array_headers(head.path))
         return looks_like_tfrecord(head.start)
 
@@ -187,7 +187,7 @@ def _entries(path: Path, check: bool) -> Iterator[tuple[str, _Load]]:
     elif head.is_h5:
         for key in byte_videos(path):
             yield key, partial(read_bytes, path, key)
-    elif is_numpy(head):
+    elif head.is_numpy:
         names = {header.name for header in array_headers(path)}
         if names <= _PARTS | {""}:  # one video, perhaps with its sound
             name = next((known for known in (_FRAMES, "features", "") if known in names), "")

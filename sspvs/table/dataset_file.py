@@ -175,7 +175,12 @@ def write_dataset(
                 raise ValueError(f"two videos have the key '{key}'; every video needs its own")
             group = file.create_group(key)
             if features is not None:
-                _check_same_clock(annotations, features)
+                n_frames, picks = annotations.n_frames, annotations.picks
+                if features.n_frames != n_frames or not np.array_equal(features.picks, picks):
+                    raise ValueError(
+                        f"{annotations.video_name}: features of {len(features.picks)} picks of {features.n_frames} "
+                        f"frames do not fit annotations of {len(picks)} picks of {n_frames} frames"
+                    )
                 layout.write_group(group, replace(features, name=annotations.video_name), None)
             annotation_group.write_annotations(group, annotations)
         file.attrs[MADE_BY] = json.dumps(dict(made_by), sort_keys=True)
@@ -205,11 +210,3 @@ def _read_made_by(attrs: Mapping[str, Any]) -> dict[str, Any]:
     except ValueError:
         content = None
     return content if isinstance(content, dict) else {MADE_BY: text}
-
-
-def _check_same_clock(annotations: Annotations, features: FrameFeatures) -> None:
-    if features.n_frames != annotations.n_frames or not np.array_equal(features.picks, annotations.picks):
-        raise ValueError(
-            f"{annotations.video_name}: features of {len(features.picks)} picks of {features.n_frames} frames do not "
-            f"fit annotations of {len(annotations.picks)} picks of {annotations.n_frames} frames"
-        )

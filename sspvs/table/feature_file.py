@@ -25,12 +25,6 @@ class FeatureStore(Mapping[str, FrameFeatures]):
     Iterates in sorted order. The handle is opened at the first use and dropped when the object is pickled, so that
     a store can be handed to worker processes. A file with `features` at its root (one video per file) has one
     entry, named after the file.
-
-    Args:
-        path: The h5 file.
-
-    Raises:
-        FeatureFileError: When it is missing, is no readable h5 file, or has no video in it.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:

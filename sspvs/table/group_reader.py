@@ -19,17 +19,7 @@ Numbers = npt.NDArray[Any]
 
 
 class GroupReader:
-    """One video's group, with the sentences about what had to be repaired.
-
-    Attributes:
-        where: File and video, for messages.
-        repairs: Sentences, in the order in which things were repaired.
-
-    Args:
-        group: The open group.
-        where: File and video, for messages.
-        error: What is raised, by the kind of file.
-    """
+    """One video's open group, and sentences about what had to be repaired; `where` is file and video, for messages."""
 
     def __init__(self, group: h5py.Group, where: str, error: type[SspvsError] = DatasetError) -> None:
         self._group = group

@@ -99,12 +99,13 @@ def read_group(group: h5py.Group, name: str, where: str, fingerprint: Fingerprin
         raise FeatureFileError(f"{where}: '{FEATURES}' has NaN or infinite values, first at pick {bad}; extract again")
     reader = GroupReader(group, where, FeatureFileError)
     picks, n_frames = _read_picks(reader, len(features))
+    seconds, end = _per_frame(reader, FRAME_SECONDS, n_frames), reader.number(END_SECONDS)
     return FrameFeatures(
         name=reader.text(VIDEO_NAME) or name,
         features=features,
         picks=picks,
         n_frames=n_frames,
-        timeline=_read_timeline(reader, n_frames),
+        timeline=None if seconds is None or end is None else Timeline(seconds, end),
         fingerprint=fingerprint,
         frame_change=_per_frame(reader, FRAME_CHANGE, n_frames),
         info=_read_info(group),
@@ -144,11 +145,6 @@ def _read_picks(reader: GroupReader, n_picks: int) -> tuple[IntArray, int]:
         raise FeatureFileError(f"{where}: '{PICKS}' without '{N_FRAMES}': the length of the video is unknown; add it")
     picks = reader.picks(PICKS, n_frames, n_picks)
     return (np.arange(n_picks, dtype=np.int64), n_picks) if picks is None else (picks, n_frames)
-
-
-def _read_timeline(reader: GroupReader, n_frames: int) -> Timeline | None:
-    seconds, end = _per_frame(reader, FRAME_SECONDS, n_frames), reader.number(END_SECONDS)
-    return None if seconds is None or end is None else Timeline(seconds, end)
 
 
 def _per_frame(reader: GroupReader, key: str, n_frames: int) -> FloatArray | None:

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from sspvs.errors import FeatureFileError, SspvsError, first_line
 from sspvs.files import check_kind
 from sspvs.table import layout
-from sspvs.table.h5_file import H5_ERRORS, open_h5
+from sspvs.table.h5_file import DAMAGE, open_h5
 from sspvs.table.video import FEATURES, FeatureStream, Stored
 from sspvs.types import Fingerprint, FloatArray
 
@@ -188,20 +188,14 @@ def _readable(stream: FeatureStream) -> Iterator[None]:
         yield
     except SspvsError:
         raise
-    except H5_ERRORS as error:
+    except DAMAGE as error:
         whole = "" if _is_array(stream) or stream.load is not None else "; expected a whole h5 feature file"
-        raise FeatureFileError(f"{stream.path}: cannot be read: {first_line(error)}{whole}") from error
+        where = stream.path if stream.load is None else stream.place
+        raise FeatureFileError(f"{where}: cannot be read: {first_line(error)}{whole}") from error
 
 
 def as_features(stored: Stored) -> FloatArray:
-    """Stored rows as float32 features; YouTube-8M's bytes get unit length, as the contrastive refiner is published.
-
-    Args:
-        stored: (t, D) floats of any precision, or uint8.
-
-    Returns:
-        (t, D) float32.
-    """
+    """Stored rows as float32 features; YouTube-8M's bytes get unit length, as the contrastive refiner is published."""
     if stored.dtype == np.uint8:
         return dequantise(stored)
     if stored.dtype == np.float16:  # torch uses the processor's instruction, which is five times as fast as NumPy

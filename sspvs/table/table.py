@@ -103,13 +103,8 @@ def usual_kind(counts: Mapping[FeatureKind, int]) -> FeatureKind:
 class FeatureMemory:
     """Features that were read, as they are stored, as long as there is room.
 
-    What is kept is left behind when the object is pickled; workers that are forked share what was read before.
-
-    Args:
-        room: Bytes that may be kept.
-
-    Attributes:
-        taken: Bytes that are kept.
+    `room` and `taken` are bytes. What is kept is left behind when the object is pickled; workers that are forked share
+    what was read before.
     """
 
     def __init__(self, room: int = DEFAULT_ROOM) -> None:

@@ -33,27 +33,17 @@ class FeatureKind:
 
 @dataclass(frozen=True, slots=True)
 class FeatureStream:
-    """Where one (T, D) array of a video's features is, and what a survey found out about it.
+    """Where one (T, D) array of a video's features is, and what a survey found out about it."""
 
-    Attributes:
-        path: An h5 file, a .npy file, a tar of shards, or any file that `load` reads.
-        group: The video's group in an h5 file, or the array's name; empty for a file of one video.
-        offset: Where the array's bytes begin in a tar or a record file.
-        name: The dataset in an h5 group: `features`, or `features_NAME` for a further stream.
-        load: Reads the whole array, for files that cannot be read in part; None: `StreamReader` does.
-        n_picks: T; 0 before it is known.
-        width: D; 0 before it is known.
-        fingerprint: What made the features; None when unknown.
-    """
-
-    path: Path
-    group: str = ""
-    offset: int = 0
-    name: str = FEATURES
+    path: Path  # an h5 file, a .npy file, a tar of shards, or any file that `load` reads
+    group: str = ""  # the video's group in an h5 file, or the array's name; empty for a file of one video
+    offset: int = 0  # where the array's bytes begin in a tar or a record file
+    name: str = FEATURES  # the dataset in an h5 group: `features`, or `features_NAME` for a further stream
+    # reads the whole array, for files that cannot be read in part; None: `StreamReader` does
     load: Callable[[FeatureStream], Stored] | None = field(default=None, compare=False, repr=False)
-    n_picks: int = field(default=0, compare=False)
-    width: int = field(default=0, compare=False)
-    fingerprint: Fingerprint | None = field(default=None, compare=False)
+    n_picks: int = field(default=0, compare=False)  # T; 0 before it is known
+    width: int = field(default=0, compare=False)  # D; 0 before it is known
+    fingerprint: Fingerprint | None = field(default=None, compare=False)  # what made the features; None when unknown
 
     @property
     def place(self) -> str:
@@ -72,33 +62,24 @@ class Video:
     """One video: its features, wherever they are, and what is known about it.
 
     Features and annotations are not in memory: `VideoTable.features` reads the former, `annotations` the latter.
-
-    Attributes:
-        id: Its name in its table, unique: `dataset/key` for annotated videos.
-        streams: Its features: one stream, or several of as many picks that are joined (appearance, motion, sound, ...).
-        source: The video file, where features are still to be extracted from it.
-        text: What is written about it.
-        part: `train`, `val` or empty, where the source has it.
-        shard: Number of the shard or file that is read from front to back; -1 where the order does not matter.
-        where: Its place in a list, such as `line 7`, for messages.
-        picks: (T,) frame indices; None where they are not read.
-        n_frames: N; 0 where it is not known.
-        target: (T,) float32 importance between 0 and 1 that a summarizer is trained on; None without annotations.
-        read_annotations: Reads the annotations; None where there are none.
-        notes: The folder in which the survey keeps what it finds; None: nothing is kept.
     """
 
-    id: str
+    id: str  # its name in its table, unique: `dataset/key` for annotated videos
+    # its features: one stream, or several of as many picks that are joined (appearance, motion, sound, ...)
     streams: tuple[FeatureStream, ...] = ()
-    source: Path | None = None
-    text: TextFields | TokenFields = _NO_TEXT
-    part: str = ""
-    shard: int = -1
-    where: str = ""
+    source: Path | None = None  # the video file, where features are still to be extracted from it
+    text: TextFields | TokenFields = _NO_TEXT  # what is written about it
+    part: str = ""  # `train`, `val` or empty, where the source has it
+    shard: int = -1  # number of the shard or file that is read from front to back; -1 where the order does not matter
+    where: str = ""  # its place in a list, such as `line 7`, for messages
+    # (T,) frame indices; None where they are not read
     picks: IntArray | None = field(default=None, compare=False, repr=False)
-    n_frames: int = 0
+    n_frames: int = 0  # N; 0 where it is not known
+    # (T,) float32 importance between 0 and 1 that a summarizer is trained on; None without annotations
     target: FloatArray | None = field(default=None, compare=False, repr=False)
+    # reads the annotations; None where there are none
     read_annotations: Callable[[], Annotations] | None = field(default=None, compare=False, repr=False)
+    # the folder in which the survey keeps what it finds; None: nothing is kept
     notes: Path | None = field(default=None, compare=False, repr=False)
 
     @property

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from summarization_material import fingerprint_of
 
-from sspvs.data import records
+from sspvs.data import unlabelled as records
 from sspvs.data.feature_files import apart, feature_files
 from sspvs.data.loader import Pick
 from sspvs.data.refine import RefineDataModule
