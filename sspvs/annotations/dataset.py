@@ -135,12 +135,10 @@ class _Features:
         self._group_of = self._match(annotations, allow_missing)
 
     def features_of(self, video: AnnotatedVideo) -> FrameFeatures | None:
-        """A video's features; None when it has none."""
         group = self._group_of.get(video.key)
         return None if group is None else self.store.features[group]
 
     def shots_of(self, video: AnnotatedVideo) -> Shots | None:
-        """The shots that come with a video's features; None when there are none."""
         group = self._group_of.get(video.key)
         return None if group is None else self.store.shots_of(group)
 
@@ -266,7 +264,6 @@ class _Build:
 def _annotations(
     video: AnnotatedVideo, clock: VideoClock, users: Users, shots: Shots, repairs: tuple[str, ...]
 ) -> Annotations:
-    """All that a dataset file has of a video."""
     chosen, notes, made = users.chosen, tuple[str, ...](), ""
     if chosen is None:
         every_frame = np.arange(clock.n_frames, dtype=np.int64)

@@ -123,7 +123,6 @@ class PretrainDataset(ExampleDataset[Example]):
         return self.table.shards
 
     def _example(self, pick: Pick) -> Example:
-        """One example."""
         draw = pick.draw if self.mode == "train" else None
         item = self.items[pick.item]
         generator = item_generator(self.seed, item.id, draw)

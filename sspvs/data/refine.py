@@ -360,7 +360,6 @@ class RefineDataModule(FoldDataModule[RefineBatch]):
 
     @cached_property
     def _unlabelled_parts(self) -> dict[str, list[VideoTable]]:
-        """Which unlabelled videos are trained on, and which are held out."""
         self._load()
         tables = [] if self._unlabelled is None else list(self._unlabelled.tables)
         if self.is_annotated:

@@ -83,7 +83,6 @@ class SummarizeDataset(ExampleDataset[Example]):
         return sum(map(self._has_tokens, self._fields))
 
     def _example(self, pick: Pick) -> Example:
-        """One example."""
         item, training = self.items[pick.item], self.mode == "train"
         generator = item_generator(self.seed, item.id, pick.draw if training else None)
         start, stop = draw_crop(item.n_picks, self.max_frames, generator)

@@ -9,7 +9,7 @@ from typing import Any
 from sspvs.annotations.record import Problems
 from sspvs.annotations.video_names import VideoRef, short_name, spelling
 from sspvs.data.folds import Stores
-from sspvs.formats.manifest import PATHS, misspelled, read_rows, text_in
+from sspvs.formats.manifest import PATHS, misspelled, read_rows, texts_in
 from sspvs.table.text import FIELDS, TextFields
 from sspvs.types import Annotations
 
@@ -82,12 +82,9 @@ def _has_columns(rows: list[tuple[str, dict[str, Any]]], problems: Problems) -> 
 
 
 def _add(row: dict[str, Any], place: str, stores: Stores, texts: dict[str, TextFields], problems: Problems) -> None:
-    values = {name: text_in(row.get(name)) for name in ("id", *FIELDS)}
-    odd = [name for name, value in values.items() if value is None]
-    if odd:
-        problems.add(place, f"{', '.join(odd)}: expected text")
+    cells = texts_in(row, ("id", *FIELDS), place, problems)
+    if cells is None:
         return
-    cells = {name: value or "" for name, value in values.items()}
     name = cells["id"].strip()
     found = (stores.find(VideoRef("", name)) or stores.find(VideoRef.parse(name))) if name else None
     if found is None:

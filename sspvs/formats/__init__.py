@@ -2,9 +2,9 @@
 
     format        `Format`, what each of them has; `FORMATS`, the registry; the settings and ledger of a conversion
     head          the start of a path, from which formats are recognised
-    detect        `detect`, which format a path is of; `inspect_file`, what its keys mean, what is wrong with it
+    conversion    `detect`, which format a path is of; `inspect_file`, what its keys mean and what is wrong with it;
+                  `convert`, from one format to another, one video at a time, with an account of what was lost
     inspection    the findings
-    conversion    `convert`, from one format to another, one video at a time, with an account of what was lost
     record        what every format is read into and written from
     tfrecord, numpy_file    containers
 

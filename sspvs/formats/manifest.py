@@ -127,15 +127,23 @@ def file_of(given: str, folder: Path) -> tuple[Path, str]:
     return folder / Path(local_only(name)).expanduser(), group
 
 
-def text_in(value: Any) -> str | None:
-    """A cell as text: JSON's text and numbers (an id may be one), lists of words; None for what is no text."""
-    if value is None:
-        return ""
-    if isinstance(value, list) and all(isinstance(part, str) for part in value):
-        return " ".join(value)
-    if isinstance(value, str | int | float) and not isinstance(value, bool):
-        return str(value)
-    return None
+def texts_in(row: Mapping[str, Any], names: Iterable[str], place: str, problems: Problems) -> dict[str, str] | None:
+    """Cells as text, empty where there is none; None, with the problem added, where some are no text.
+
+    JSON's numbers (an id may be one) and lists of words are text.
+    """
+    texts, odd = dict[str, str](), list[str]()
+    for name in names:
+        value = row.get(name)
+        if isinstance(value, list) and all(isinstance(part, str) for part in value):
+            texts[name] = " ".join(value)
+        elif value is None or (isinstance(value, str | int | float) and not isinstance(value, bool)):
+            texts[name] = "" if value is None else str(value)
+        else:
+            odd.append(name)
+    if odd:
+        problems.add(place, f"{', '.join(odd)}: expected text")
+    return None if odd else texts
 
 
 def _missing(named: str, folder: Path) -> str:
@@ -190,12 +198,9 @@ def _has_columns(rows: list[tuple[str, dict[str, Any]]], problems: Problems) -> 
 
 
 def _video_of(row: Mapping[str, Any], place: str, folder: Path, problems: Problems) -> Video | None:
-    values = {key: text_in(value) for key, value in row.items() if key in COLUMNS}
-    odd = sorted(key for key, value in values.items() if value is None)
-    if odd:
-        problems.add(place, f"{', '.join(odd)}: expected text")
+    texts = texts_in(row, sorted(set(row) & set(COLUMNS)), place, problems)
+    if texts is None:
         return None
-    texts = {key: value or "" for key, value in values.items()}
     name, given = texts.get("id", "").strip(), [texts[key].strip() for key in PATHS if texts.get(key, "").strip()]
     part = texts.get("split", "").strip()
     faults = []

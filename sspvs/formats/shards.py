@@ -279,7 +279,6 @@ def _planned(folder: Path, plan: str, overwrite: bool) -> Iterator[None]:
 
 
 def _prepare(folder: Path, plan: str, overwrite: bool) -> None:
-    """A folder with nothing but shards of this plan."""
     with writing(folder):
         there = _plan_there(folder)
         shards = sorted(folder.glob("shard-*.tar"))

@@ -145,7 +145,6 @@ def equal_steps(message: bytes, name: str) -> npt.NDArray[np.uint8] | None:
 
 
 def _entries(message: bytes) -> Iterator[tuple[str, bytes]]:
-    """The entries of a map."""
     for number, part in _fields(message):
         if number == 1:
             entry = dict(_fields(_bytes(part)))

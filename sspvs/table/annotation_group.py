@@ -276,7 +276,6 @@ def _user_summaries(reader: GroupReader, n_frames: int) -> BoolArray | None:
 
 
 def _user_scores(reader: GroupReader, n_frames: int, n_picks: int) -> FloatArray | None:
-    """(U, N) or (U, T) scores of the annotators."""
     stored = reader.numbers(USER_SCORES)
     if stored is None:
         return None

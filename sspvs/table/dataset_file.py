@@ -187,7 +187,6 @@ def write_dataset(
 
 
 def _check_file(path: Path) -> None:
-    """Refuse a file that is missing, a folder, or not h5."""
     if not path.exists():
         raise DatasetError(f"{path}: no such file; expected a dataset file (.h5)")
     if path.is_dir():

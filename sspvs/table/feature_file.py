@@ -143,12 +143,6 @@ def read_features(path: str | os.PathLike[str]) -> FeatureStore:
     return FeatureStore(path)
 
 
-def read_fingerprint(path: str | os.PathLike[str]) -> Fingerprint | None:
-    """The fingerprint of a feature file; None when it has none."""
-    with FeatureStore(path) as store:
-        return store.fingerprint
-
-
 def pack_video(name: str, video: FrameFeatures, source: layout.SourceStamp | None = None) -> bytes:
     """One video's features as the bytes of an h5 file with the one group `name`.
 

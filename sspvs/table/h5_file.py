@@ -117,7 +117,6 @@ class _LocalGroup(h5py.Group):  # type: ignore[misc]
         return found
 
     def get(self, name: Any, default: Any = None, getclass: bool = False, getlink: bool = False) -> Any:
-        """As h5py's."""
         if getclass and not getlink:
             self._is_own(name)
         if getclass or getlink:
@@ -132,7 +131,6 @@ class _LocalGroup(h5py.Group):  # type: ignore[misc]
 
     @property
     def attrs(self) -> Any:
-        """As h5py's."""
         return _LocalAttributes(self)
 
     def _is_own(self, name: Any) -> bool:

@@ -66,10 +66,12 @@ def check_features(
             f"{where}: the features have no fingerprint; they are used as if made by {made.backbone} at "
             f"{made.rate_hz:g} Hz, which was not checked"
         )
-    if differing := differences(found.fingerprint, made):
+    theirs, ours = found.fingerprint.as_dict(), made.as_dict()
+    differing = [f"{key} is {theirs[key]}, expected {ours[key]}" for key in ours if theirs[key] != ours[key]]
+    if differing:
         again = f"extract them again with --backbone {made.backbone} --rate {made.rate_hz:g}"
         remedy = f"{again}, or use what they were made for" if remedy is None else remedy
-        message = f"{where}: features of another extractor than {like} ({differing})"
+        message = f"{where}: features of another extractor than {like} ({'; '.join(differing)})"
         raise FingerprintMismatchError(f"{message}{remedy and '; ' + remedy}")
     return None
 
@@ -80,12 +82,6 @@ def check_alike(kinds: Mapping[str, FeatureKind], remedy: str | None = None) -> 
     for where, kind in kinds.items():
         check_features(kind, expected, where, like="others", remedy=remedy)
     return expected
-
-
-def differences(found: Fingerprint, expected: Fingerprint) -> str:
-    """What differs between two fingerprints, for a message; empty when nothing does."""
-    theirs, ours = found.as_dict(), expected.as_dict()
-    return "; ".join(f"{key} is {theirs[key]}, expected {ours[key]}" for key in ours if theirs[key] != ours[key])
 
 
 def usual_kind(counts: Mapping[FeatureKind, int]) -> FeatureKind:

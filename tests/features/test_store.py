@@ -22,7 +22,6 @@ from sspvs.table import (
     merge_files,
     pack_video,
     read_features,
-    read_fingerprint,
     read_scores,
     write_scores,
 )
@@ -149,7 +148,7 @@ def test_community_file_is_read(tmp_path: Path) -> None:
     with read_features(path) as store:
         one, two, three = (store[f"video_{i}"] for i in (1, 2, 3))
         assert store.fingerprint is None
-    assert read_fingerprint(path) is None
+    assert read_features(path).fingerprint is None
     assert (one.name, one.n_frames, one.fingerprint, one.timeline, one.info) == ("Air_Force_One", 50, None, None, None)
     assert one.picks.tolist() == [0, 15, 30, 45]
     assert two.picks.tolist() == [0, 15]
