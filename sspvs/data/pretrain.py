@@ -16,16 +16,9 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from sspvs.data import drawing
 from sspvs.data.batch import PretrainBatch, pad_frames, stack_tokens
-from sspvs.data.drawing import (
-    NO_PARTNER,
-    MaskSettings,
-    draw_crop,
-    draw_masked,
-    draw_partners,
-    item_generator,
-    same_text_groups,
-)
+from sspvs.data.drawing import MaskSettings
 from sspvs.data.loader import BatchLoader, ExampleDataset, LengthBuckets, Pick, padding_share, rank_loader
 from sspvs.data.pairs import ExtractionSettings, feature_dim_of, load_pairs, split_pairs
 from sspvs.errors import DatasetError
@@ -105,7 +98,7 @@ class PretrainDataset(ExampleDataset[Example]):
             self.max_frames = None
         self.negative_probability = 0.0 if mode == "predict" else negative_probability
         self._by_name = np.array(sorted(range(len(self.items)), key=lambda i: self.items[i].id), np.int64)
-        self._groups = same_text_groups([self.items[i].text for i in self._by_name])  # in the order of names
+        self._groups = drawing.same_text_groups([self.items[i].text for i in self._by_name])  # in the order of names
         self._partners: tuple[int | None, IntArray] | None = None
         if self.negative_probability and len(np.unique(self._groups)) < 2:
             whose, ways = _SIDES[mode]
@@ -125,15 +118,15 @@ class PretrainDataset(ExampleDataset[Example]):
     def _example(self, pick: Pick) -> Example:
         draw = pick.draw if self.mode == "train" else None
         item = self.items[pick.item]
-        generator = item_generator(self.seed, item.id, draw)
+        generator = drawing.item_generator(self.seed, item.id, draw)
         partner = pick.item
         if generator.random() < self.negative_probability:
             other = int(self._partners_of(draw)[pick.item])
-            partner = pick.item if other == NO_PARTNER else other
-        start, stop = draw_crop(item.n_picks, self.max_frames, generator)
+            partner = pick.item if other == drawing.NO_PARTNER else other
+        start, stop = drawing.draw_crop(item.n_picks, self.max_frames, generator)
         masked = np.zeros(0, np.int64)
         if self.mode != "predict":
-            masked = draw_masked(stop - start, self.masks, generator)
+            masked = drawing.draw_masked(stop - start, self.masks, generator)
         cutting = generator if self.mode == "train" else None
         tokens, token_mask = self._tokens(partner, cutting)
         own = self._tokens(pick.item, None) if self.mode == "val" else (None, None)
@@ -147,9 +140,9 @@ class PretrainDataset(ExampleDataset[Example]):
         """(n,) the item whose text each item gets in this draw; the same for every order of the items."""
         if self._partners is None or self._partners[0] != draw:
             generator = np.random.default_rng([self.seed, 0 if draw is None else draw + 1, _PARTNER_STREAM, 0])
-            ordered = draw_partners(self._groups, generator)
-            partners = np.full(len(self.items), NO_PARTNER, np.int64)
-            found = ordered != NO_PARTNER
+            ordered = drawing.draw_partners(self._groups, generator)
+            partners = np.full(len(self.items), drawing.NO_PARTNER, np.int64)
+            found = ordered != drawing.NO_PARTNER
             partners[self._by_name[found]] = self._by_name[ordered[found]]
             self._partners = draw, partners
         return self._partners[1]

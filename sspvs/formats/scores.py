@@ -23,7 +23,6 @@ from sspvs.table import VideoScores, is_h5, layout, read_scores
 from sspvs.table.group_reader import GroupReader
 from sspvs.table.h5_file import open_h5
 from sspvs.table.h5_survey import video_groups
-from sspvs.table.layout import GTSCORE
 from sspvs.table.score_file import read_video
 from sspvs.types.video import LARGEST
 
@@ -112,7 +111,7 @@ def score_problems(path: str | os.PathLike[str]) -> Iterator[tuple[str, str, boo
             except FeatureFileError as error:
                 yield key, str(error), True
                 continue
-            n_picks = GroupReader(group, str(path)).shape(GTSCORE) if video.picks is None else video.picks.shape
+            n_picks = GroupReader(group, str(path)).shape(layout.GTSCORE) if video.picks is None else video.picks.shape
             for sentence, blocking in _problems(video, max(n_picks, default=None)):
                 yield key, sentence, blocking
 

@@ -24,6 +24,8 @@ from sspvs.files import check_kind, check_regular
 _MASK_DELTA = 0xA282EAD8
 _FRAME, _CHECKSUM = struct.Struct("<QI"), struct.Struct("<I")
 _LARGEST = 1 << 30
+Values = list[bytes] | list[float] | list[int]
+_VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 
 
 def masked_crc32c(data: bytes) -> int:
@@ -81,17 +83,6 @@ def record_places(path: str | os.PathLike[str]) -> tuple[list[tuple[int, int]], 
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read: {error.strerror or error}") from error
     return places, ""
-
-
-def frame_record(record: bytes) -> bytes:
-    """A record with its frame, as it stands in a file."""
-    length = struct.pack("<Q", len(record))
-    checksums = (_CHECKSUM.pack(masked_crc32c(part)) for part in (length, record))
-    return length + next(checksums) + record + next(checksums)
-
-
-Values = list[bytes] | list[float] | list[int]
-_VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 
 
 @dataclass(frozen=True)

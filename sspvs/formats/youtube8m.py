@@ -18,19 +18,13 @@ import numpy.typing as npt
 
 from sspvs.atomic import atomic_h5, atomic_stream
 from sspvs.errors import DatasetError, one_line
+from sspvs.formats import tfrecord
 from sspvs.formats.format import FORMATS, Format, Ledger, Settings
 from sspvs.formats.head import PathHead
 from sspvs.formats.inspection import Inspection, span
 from sspvs.formats.numpy_file import array_headers, load_array
 from sspvs.formats.record import Source, VideoRecord, values_a_second
-from sspvs.formats.tfrecord import (
-    SequenceExample,
-    equal_steps,
-    looks_like_tfrecord,
-    parse_example,
-    read_record,
-    record_places,
-)
+from sspvs.formats.tfrecord import SequenceExample
 from sspvs.table import layout
 from sspvs.table.h5_file import DAMAGE, open_h5
 from sspvs.table.h5_survey import AUDIO_BYTES, FRAME_BYTES
@@ -70,7 +64,7 @@ class YouTube8M(Format):
             return head.family == "bytes"
         if head.is_numpy:
             return all(len(header.shape) == 2 and header.dtype == np.uint8 for header in array_headers(head.path))
-        return looks_like_tfrecord(head.start)
+        return tfrecord.looks_like_tfrecord(head.start)
 
     def _is_byte_file(self, path: Path) -> bool:
         try:
@@ -159,11 +153,11 @@ def read_bytes(path: str | os.PathLike[str], key: str) -> tuple[ByteArray, tuple
 
 def record_bytes(record: bytes, where: str) -> ByteArray:
     """(T, D) frame bytes of a `tf.train.SequenceExample`; `where` is for messages."""
-    rows = equal_steps(record, _FRAMES)
+    rows = tfrecord.equal_steps(record, _FRAMES)
     if rows is not None:
         return rows
     try:
-        return _frames(parse_example(record), where)[0]
+        return _frames(tfrecord.parse_example(record), where)[0]
     except DatasetError as error:
         raise DatasetError(f"{where}: {str(error).removeprefix(f'{where}: ')}") from error
 
@@ -196,8 +190,8 @@ def _entries(path: Path, check: bool) -> Iterator[tuple[str, _Load]]:
             return
         for header in array_headers(path):
             yield header.name, partial(_read_array, path, header.name, ())
-    elif looks_like_tfrecord(head.start):
-        places, wrong = record_places(path)
+    elif tfrecord.looks_like_tfrecord(head.start):
+        places, wrong = tfrecord.record_places(path)
         for number, place in enumerate(places):
             yield _tfrecord_entry(path, number, place, check)
         if wrong:
@@ -229,7 +223,7 @@ def _read_array(path: Path, name: str, unread: tuple[str, ...]) -> tuple[ByteArr
 def _tfrecord_entry(path: Path, number: int, place: tuple[int, int], check: bool) -> tuple[str, _Load]:
     where = f"{path}, record {number}"
     try:
-        example = parse_example(read_record(path, number, *place, check=check))
+        example = tfrecord.parse_example(tfrecord.read_record(path, number, *place, check=check))
     except DatasetError as error:
         return f"record {number}", partial(_damaged, str(error) if str(path) in str(error) else f"{where}: {error}")
     ids = [example.context[name] for name in _IDS if example.context.get(name)]

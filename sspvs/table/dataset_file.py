@@ -23,7 +23,6 @@ from sspvs.table.annotation_group import read_clock, read_shots
 from sspvs.table.feature_file import FeatureStore
 from sspvs.table.group_reader import GroupReader, as_text
 from sspvs.table.h5_file import H5_ERRORS, open_h5
-from sspvs.table.layout import CHANGE_POINTS
 from sspvs.types import Annotations, Fingerprint, FrameFeatures, Shots
 
 DATASET, MADE_BY = "dataset", "made_by"
@@ -115,7 +114,7 @@ class DatasetStore(Mapping[str, Annotations]):
         """A video's shots, whatever else is in its group; None when it has none."""
         with self._group(key) as group:
             reader = GroupReader(group, f"{self.path}, video '{key}'")
-            if CHANGE_POINTS not in reader:
+            if layout.CHANGE_POINTS not in reader:
                 return None
             return read_shots(reader, read_clock(reader).n_frames)
 
