@@ -129,34 +129,24 @@ class Ledger:
 
 
 class Format:
-    """One file format. A subclass gives `what`, `family` or `matches`, and `read`, `write` or `inspect` where it can.
+    """One file format, by its registered name.
 
-    Args:
-        name: The name that it is registered under, which is its name on the command line.
-
-    Attributes:
-        what: What it is, in a few words.
-        order: When `detect` asks it: lowest first, so formats from outside the package come before its own.
-        family: The family of h5 files that it is, for those that `matches` is not overridden.
-        keys: Name -> shape or type, and meaning, of each key that a file of the format may have.
-        instead: What to do with such a file where it cannot be converted.
-        holds: The parts of a record (`VideoRecord.parts`) that have a place in what is written.
-        needs: Those of them that writing needs, such as `user summaries or user scores`.
-        form: Whether a file, a folder, or either is written: a folder unless the name ends as those of h5 files do.
-        needs_clock: Whether writing needs frames per second.
-        names_videos: Whether an inspection can say more about one video.
+    A subclass gives `what`, `family` or `matches`, and `read`, `write` or `inspect` where it can.
     """
 
-    what: ClassVar[str] = ""
-    order: ClassVar[int] = 0
-    family: ClassVar[str] = ""
+    what: ClassVar[str] = ""  # what it is, in a few words
+    order: ClassVar[int] = 0  # `detect` tries the lowest first: formats from outside the package before its own
+    family: ClassVar[str] = ""  # the family of h5 files that it is, for those that `matches` is not overridden
+    # name -> shape or type, and meaning, of each key that a file of the format may have
     keys: ClassVar[Mapping[str, tuple[str, str]]] = {}
-    instead: ClassVar[str] = ""
+    instead: ClassVar[str] = ""  # what to do with such a file where it cannot be converted
+    # the parts of a record (`VideoRecord.parts`) that have a place in what is written
     holds: ClassVar[frozenset[str]] = frozenset()
-    needs: ClassVar[tuple[str, ...]] = ()
+    needs: ClassVar[tuple[str, ...]] = ()  # those of them that writing needs, such as `user summaries or user scores`
+    # whether a file, a folder, or either is written: a folder unless the name ends as those of h5 files do
     form: ClassVar[Literal["file", "folder", "either"]] = "file"
-    needs_clock: ClassVar[bool] = False
-    names_videos: ClassVar[bool] = True
+    needs_clock: ClassVar[bool] = False  # whether writing needs frames per second
+    names_videos: ClassVar[bool] = True  # whether an inspection can say more about one video
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -211,7 +201,7 @@ FORMATS: Registry[type[Format]] = Registry("format", "sspvs.formats")
 
 
 def formats() -> list[Format]:
-    """All formats, in the order in which `detect` asks them."""
+    """All formats, in the order in which `detect` tries them."""
     return sorted((FORMATS[name](name) for name in FORMATS), key=lambda known: known.order)
 
 
