@@ -37,11 +37,7 @@ class VideoClock:
 
 
 def clock_of(video: AnnotatedVideo, features: FrameFeatures | None, every: int = COMMUNITY_STEP) -> VideoClock:
-    """The clock of a video.
-
-    The annotations' N rules; the picks are those of the features, or every `every`-th frame; times come
-    from the features' timeline where it is of the same N, else from the frame rate.
-    """
+    """The clock of a video: the annotations' N, the features' picks (or every `every`-th frame), and times."""
     n_frames = video.n_frames or (features.n_frames if features else None) or _frames_from_time(video)
     if n_frames > MOST_FRAMES:
         raise DatasetError(

@@ -325,11 +325,7 @@ def _kind(value: Any) -> str:
 
 
 class _Table:
-    """A table: `video, annotator, start, end` or `video, annotator, second, score`.
-
-    Commas, semicolons or tabs separate; where it is no comma, a comma may be the decimal point. The order of the
-    columns is free. An interval row with empty start and end: the annotator chose nothing.
-    """
+    """A table of intervals or scores, columns in any order; a comma that separates no cells is a decimal point."""
 
     def __init__(self, header: list[str], line: int, delimiter: str, problems: Problems) -> None:
         names = [_column(cell) for cell in header]

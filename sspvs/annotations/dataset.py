@@ -166,11 +166,7 @@ class _Features:
 
 
 def _match_names(wanted: Sequence[str], known: Mapping[str, str], path: Path) -> dict[str, str]:
-    """Wanted name -> the key of the same name in `known`, without those that are not there.
-
-    A name written the same goes first; then spaces and underscores are the same and a file ending does not count; then
-    case does not count either. A name that may be any of several is refused.
-    """
+    """Wanted name -> its key in `known`: exact, then as `spelling`, then without case; an ambiguous one is refused."""
     tables: list[dict[str, list[str]]] = []
     for spelled in _SPELLINGS:
         table: dict[str, list[str]] = {}

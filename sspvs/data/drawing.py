@@ -90,10 +90,7 @@ def _spans(n_frames: int, count: int, span: int, generator: np.random.Generator)
 
 
 def same_text_groups(texts: Sequence[TextFields | TokenFields]) -> IntArray:
-    """(n,) group of each video: those with the same title, or the same text as a whole, are one group.
-
-    Letters' case, spaces and compatibility forms do not count. Empty titles join no videos.
-    """
+    """(n,) group of each video: one title (case, spaces and compatibility forms aside), or one text, is one group."""
     parent = list(range(len(texts)))
 
     def root(index: int) -> int:

@@ -21,10 +21,7 @@ DrawnSetting = Literal["canonical", "augmented", "transfer"]
 
 
 class Stores(Mapping[str, DatasetStore]):
-    """Opened dataset files by their own names, the tested one first.
-
-    Split files write a dataset's name in many ways; `find` takes all of them (`short_name`).
-    """
+    """Opened dataset files by their own names, the tested one first; `find` takes the spellings of split files."""
 
     def __init__(self, tested: Path, others: Sequence[Path] = ()) -> None:
         opened = [read_dataset(path) for path in (tested, *others)]

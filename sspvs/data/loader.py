@@ -194,10 +194,8 @@ class BatchLoader(DataLoader[Batch], Generic[Batch]):
     _epoch = 0
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
-        """The epoch's batches, from the first that was not given before a restart.
-
-        Nothing happens before the first is taken: Lightning makes the iterator before it sets the epoch.
-        """
+        """The epoch's batches, from the first that was not given before a restart."""
+        # Lightning makes the iterator before it sets the epoch: nothing may happen before the first batch is taken.
         sampler = self.sampler
         if isinstance(sampler, LengthBuckets):
             self._epoch, self._given = sampler.epoch, sampler.first

@@ -42,11 +42,7 @@ class ExtractionSettings:
 def load_pairs(
     path: Path, extraction: ExtractionSettings | None = None, *, skip_bad: bool = False, progress: bool = False
 ) -> VideoTable:
-    """The table of a release folder, a folder of shards, or a manifest.
-
-    Raw videos are extracted first, and all features are looked at; both only as far as no earlier run did. With
-    `skip_bad`, videos that cannot be used are left out, as long as there are others: the table's `problems`.
-    """
+    """The table of a release, shards or a manifest; raw videos are extracted and features looked at first."""
     if path.is_dir() and is_shards(path):
         return read_index(path)
     videos, where = _listed(path)
@@ -113,10 +109,7 @@ def with_features(
     progress: bool = False,
     problems: Problems | None = None,
 ) -> list[Video]:
-    """The same videos, raw ones with features; what is not in the feature file yet is extracted.
-
-    An interrupted extraction goes on where it stopped. A video that has changed since is extracted again.
-    """
+    """The same videos, raw ones with features, extracted unless the store has them of the video as it is."""
     raw = [video.source for video in videos if video.source is not None]
     if not raw:
         return list(videos)

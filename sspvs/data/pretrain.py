@@ -149,11 +149,7 @@ class PretrainDataset(ExampleDataset[Example]):
 
 
 def collate(examples: Sequence[Example] | Example) -> PretrainBatch:
-    """A batch of examples of one width.
-
-    Frames are padded with zeros to the longest video. Columns of tokens that are padding in every text are left out.
-    Videos with fewer masked frames than others name one of theirs again, which does not count.
-    """
+    """A batch of examples of one width, zeros at the end of shorter videos; see `PretrainBatch`."""
     rows = [examples] if isinstance(examples, Example) else list(examples)
     frames, frame_mask = pad_frames([row.frames for row in rows])
     masked_index, masked_counted = _masked(rows)

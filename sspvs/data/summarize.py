@@ -99,11 +99,7 @@ class SummarizeDataset(ExampleDataset[Example]):
 
 
 def collate(examples: Sequence[Example] | Example) -> SummarizeBatch:
-    """A batch of examples of one width.
-
-    Frames and importance are padded with zeros to the longest video. Columns of tokens that are padding in every text
-    are left out.
-    """
+    """A batch of examples of one width, zeros at the end of shorter videos; see `SummarizeBatch`."""
     rows = [examples] if isinstance(examples, Example) else list(examples)
     frames, frame_mask = pad_frames([row.frames for row in rows])
     batch = SummarizeBatch(

@@ -146,11 +146,7 @@ def width_of_records(file: FeatureFile) -> int:
 
 
 class _Index:
-    """Where records begin in the files of a folder, as earlier runs found it.
-
-    Kept as one array: (path, size, time of modification, number of records, what is wrong) of each file, and the
-    places of all.
-    """
+    """Where records begin in the files of a folder, by path, size and time of modification; kept as one .npz."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.path = folder, folder / INDEX
@@ -346,11 +342,7 @@ def held_out(tables: Sequence[VideoTable], share: float, seed: int) -> tuple[lis
 
 
 def readable(tables: Sequence[VideoTable], *, skip_bad: bool) -> list[VideoTable]:
-    """Held-out videos without the records that cannot be read: what is validated on must be the same each time.
-
-    Other videos were looked at by the survey; records are read here for the first time. With `skip_bad` false they are
-    refused.
-    """
+    """Held-out videos without the records that cannot be read, so that each validation is on the same ones."""
     kept, problems = list[VideoTable](), list[str]()
     for table in tables:
         good = np.ones(len(table), bool)

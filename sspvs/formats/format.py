@@ -170,10 +170,7 @@ class Format:
         return " and ".join(lacks) or None
 
     def inspect(self, path: Path, found: Inspection) -> None:
-        """Fill in an inspection; raises what `DAMAGE` lists where the whole file is useless.
-
-        This default reads every video with the format's own reader and explains `keys`.
-        """
+        """Fill in an inspection; by default from every video that `read` gives, and `keys`. May raise `DAMAGE`."""
         for record in found.records(self.read(path, Settings())):
             if found.video in (record.key, record.name):
                 found.detail = {"has": listed([part for part, there in record.parts().items() if there], 20)}

@@ -85,10 +85,7 @@ class Inspection:
         return items if self.watch is None else self.watch(items, total)
 
     def records(self, source: Source) -> Iterator[VideoRecord]:
-        """Each video of a source that can be read; the others, and ids that occur again, become problems.
-
-        Also counts the videos, and notes their names and what reading them repairs.
-        """
+        """Each video of a source that can be read, counted, with its repairs; others and repeated ids are problems."""
         counts: Counter[str] = Counter()
         try:
             for key, load in self.watched(source.entries, source.total):

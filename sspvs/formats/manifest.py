@@ -86,10 +86,7 @@ class Manifest(Format):
 
 
 def read_rows(path: Path, problems: Problems) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The lines of a manifest, CSV, TSV or JSON lines by its ending: place (`line 7`), and column -> value.
-
-    What is wrong with single lines goes to `problems`, and these are left out.
-    """
+    """Place (`line 7`) and column -> value of each line; what is wrong goes to `problems` and is left out."""
     try:
         text = read_text(path)
     except OSError as error:

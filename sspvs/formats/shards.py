@@ -259,10 +259,7 @@ def _plan(items: Sequence[Video], shard_size: int, dtype: str, seed: int) -> str
 
 @contextmanager
 def _planned(folder: Path, plan: str, overwrite: bool) -> Iterator[None]:
-    """A folder with nothing but shards of this plan, which is written down until the index has it.
-
-    After an error it stays where there are shards that the same command can go on with.
-    """
+    """A folder with shards of this plan alone; after an error it stays where the same command can go on."""
     with made_folder(folder):
         _prepare(folder, plan, overwrite)
         try:

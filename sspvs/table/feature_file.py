@@ -144,10 +144,7 @@ def read_features(path: str | os.PathLike[str]) -> FeatureStore:
 
 
 def pack_video(name: str, video: FrameFeatures, source: layout.SourceStamp | None = None) -> bytes:
-    """One video's features as the bytes of an h5 file with the one group `name`.
-
-    The same features give the same bytes, whichever machine packed them.
-    """
+    """The bytes of an h5 file with one video as group `name`: the same features give the same bytes everywhere."""
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
         layout.write_fingerprint_attrs(file.attrs, video.fingerprint)

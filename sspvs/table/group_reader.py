@@ -91,10 +91,7 @@ class GroupReader:
         return self._whole(self.column(key), key)
 
     def picks(self, key: str, n_frames: int, n_picks: int | None = None) -> npt.NDArray[np.int64] | None:
-        """(T,) frame indices that increase within the video; None when they are not there.
-
-        Some exporters close the last interval with N, which is no frame: it is left out, and noted as a repair.
-        """
+        """(T,) frame indices that increase; None when not there. A closing N (no frame) is left out as a repair."""
         picks = self.whole_column(key)
         if picks is None:
             return None

@@ -79,10 +79,7 @@ def open_h5(path: str | os.PathLike[str]) -> h5py.File:
 
 @lru_cache(maxsize=4096)
 def _check_heaps(path: str, size: int, changed: int) -> None:  # noqa: ARG001
-    """Refuse a file with a heap of strings that HDF5 would walk for ever: one of an entry of no length.
-
-    Larger files than `MOST_SCANNED` are not looked at, since that takes as long as to read them.
-    """
+    """Refuse a file, up to `MOST_SCANNED`, with a heap of strings that HDF5 walks for ever (an entry of no length)."""
     if not 0 < size <= MOST_SCANNED:
         return
     with Path(path).open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:

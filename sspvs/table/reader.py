@@ -29,10 +29,7 @@ BYTE_STEP, BYTE_BIAS = 4 / 255, 4 / 512 - 2  # YouTube-8M's bytes (Abu-El-Haija 
 
 
 class StreamReader:
-    """Reads streams. Files are opened at the first use in each process; those used last stay open.
-
-    An array that can only be read whole (`FeatureStream.load`) stays in memory until another one is read.
-    """
+    """Reads streams, from files that each process opens at the first use; the last array of a `load` is kept."""
 
     def __init__(self, most_open: int = 16) -> None:
         self.most_open = most_open

@@ -97,11 +97,7 @@ def usual_kind(counts: Mapping[FeatureKind, int]) -> FeatureKind:
 
 
 class FeatureMemory:
-    """Features that were read, as they are stored, as long as there is room.
-
-    `room` and `taken` are bytes. What is kept is left behind when the object is pickled; workers that are forked share
-    what was read before.
-    """
+    """Features that were read, as stored, up to `room` bytes; empty again once pickled, shared with forked workers."""
 
     def __init__(self, room: int = DEFAULT_ROOM) -> None:
         self.room, self.taken = room, 0

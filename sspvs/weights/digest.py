@@ -51,10 +51,7 @@ def check_weights(path: Path) -> None:
 
 @contextmanager
 def hub_offline(offline: bool) -> Iterator[None]:
-    """Let the library use its cache alone.
-
-    `local_files_only` is not enough: huggingface_hub 2.4 contacts its server even then, once a process.
-    """
+    """Let huggingface_hub use its cache alone; `local_files_only` contacts the server once a process (2.4)."""
     import huggingface_hub.constants as hub
 
     before = hub.HF_HUB_OFFLINE
