@@ -9,10 +9,11 @@ import hashlib
 import unicodedata
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 
+from sspvs.schema import Range, Settings
 from sspvs.table.text import TextFields, TokenFields
 from sspvs.types import IntArray
 
@@ -21,21 +22,17 @@ Short = Literal["stretch", "mask"]
 
 
 @dataclass(frozen=True)
-class MaskSettings:
+class MaskSettings(Settings):
     """Which frames are masked and recovered."""
+
+    group = "masks"
 
     kind: Literal["one", "several", "spans"] = "one"
     """`one` frame, drawn uniformly, as published; `several`, each drawn alone; `spans` of neighbours."""
-    share: float = 0.15
+    share: Annotated[float, Range(above=0, below=1)] = 0.15
     """Of a video's frames, for `several` and `spans`; at least one frame is masked and one is left."""
-    span: int = 4
+    span: Annotated[int, Range(least=1)] = 4
     """Frames of a span."""
-
-    def __post_init__(self) -> None:
-        if not 0 < self.share < 1:
-            raise ValueError(f"the share of masked frames must be between 0 and 1, got {self.share}")
-        if self.span < 1:
-            raise ValueError(f"a span of masked frames must be at least 1 long, got {self.span}")
 
 
 def item_generator(seed: int, name: str, draw: int | None) -> np.random.Generator:
