@@ -15,13 +15,13 @@ from typing import Literal
 
 from sspvs.errors import DatasetError, FeatureFileError, SspvsError, first_line
 from sspvs.files import check_regular
-from sspvs.formats.numpy_file import array_headers, load_array
 from sspvs.formats.shards import INDEX, is_shards, read_index, tar_members
 from sspvs.formats.tfrecord import looks_like_tfrecord
 from sspvs.formats.youtube8m import byte_videos, read_bytes
 from sspvs.table import FeatureStream, Video, natural_order, read_features
 from sspvs.table.h5_file import DAMAGE
 from sspvs.table.h5_survey import h5_family
+from sspvs.table.numpy_file import array_headers, load_array
 from sspvs.table.video import Stored
 from sspvs.video.files import VIDEO_SUFFIXES
 

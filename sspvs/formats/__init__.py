@@ -6,7 +6,7 @@
                   `convert`, from one format to another, one video at a time, with an account of what was lost
     inspection    the findings
     record        what every format is read into and written from
-    tfrecord, numpy_file    containers
+    tfrecord      a container
 
 Each other module is one foreign format. To add one, write such a module, here or elsewhere (see `format`).
 """

@@ -15,9 +15,9 @@ from sspvs.files import DOWNLOAD_AGAIN, STAND_INS
 from sspvs.formats.format import Format, Ledger, Settings, format_named, formats
 from sspvs.formats.head import PathHead
 from sspvs.formats.inspection import Inspection, NoSuchVideoError, Watch
-from sspvs.formats.numpy_file import array_headers
 from sspvs.formats.record import Entry, VideoRecord
 from sspvs.table.h5_file import DAMAGE, open_h5
+from sspvs.table.numpy_file import array_headers
 
 _VIDEO_SUFFIXES = {".mp4", ".mkv", ".avi", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".ts", ".3gp"}
 _H5_SUFFIXES = {".h5", ".hdf5", ".hdf", ".he5"}

@@ -17,12 +17,12 @@ from sspvs.files import WrongFileError, check_kind, kind_of, read_text
 from sspvs.formats.format import FORMATS, Format
 from sspvs.formats.head import PathHead
 from sspvs.formats.inspection import Inspection, explain_keys, span
-from sspvs.formats.numpy_file import check_arrays
 from sspvs.parsing import parse_json, table_records
 from sspvs.table import VideoScores, is_h5, layout, read_scores
 from sspvs.table.group_reader import GroupReader
 from sspvs.table.h5_file import open_h5
 from sspvs.table.h5_survey import video_groups
+from sspvs.table.numpy_file import check_arrays
 from sspvs.table.score_file import read_video
 from sspvs.types.video import LARGEST
 

@@ -22,12 +22,12 @@ from sspvs.formats import tfrecord
 from sspvs.formats.format import FORMATS, Format, Ledger, Settings
 from sspvs.formats.head import PathHead
 from sspvs.formats.inspection import Inspection, span
-from sspvs.formats.numpy_file import array_headers, load_array
 from sspvs.formats.record import Source, VideoRecord, values_a_second
 from sspvs.formats.tfrecord import SequenceExample
 from sspvs.table import layout
 from sspvs.table.h5_file import DAMAGE, open_h5
 from sspvs.table.h5_survey import AUDIO_BYTES, FRAME_BYTES
+from sspvs.table.numpy_file import array_headers, load_array
 from sspvs.table.reader import BYTE_BIAS, BYTE_STEP, dequantise
 from sspvs.types import FloatArray, FrameFeatures
 

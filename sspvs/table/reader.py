@@ -5,7 +5,6 @@ Axis letters: T picks, t of them, D feature width.
 
 from __future__ import annotations
 
-import math
 import os
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from sspvs.errors import FeatureFileError, SspvsError, first_line
 from sspvs.files import check_kind
 from sspvs.table import layout
 from sspvs.table.h5_file import DAMAGE, open_h5
+from sspvs.table.numpy_file import ArrayHeader, read_header
 from sspvs.table.video import FEATURES, FeatureStream, Stored
 from sspvs.types import Fingerprint, FloatArray
 
@@ -46,7 +46,7 @@ class StreamReader:
             if stream.load is not None:
                 length, width = self._loaded(stream).shape
             elif _is_array(stream):
-                length, width = self._array(stream)[1]
+                length, width = self._array(stream)[1].shape
             else:
                 length, width = self._dataset(stream).shape
         return int(length), int(width)
@@ -56,7 +56,7 @@ class StreamReader:
         with _readable(stream):
             if stream.load is not None:
                 return bool(self._loaded(stream).dtype == np.uint8)
-            return _is_array(stream) and bool(self._array(stream)[2] == np.uint8)
+            return _is_array(stream) and bool(self._array(stream)[1].dtype == np.uint8)
 
     def stored(self, stream: FeatureStream, start: int = 0, stop: int | None = None) -> Stored:
         """(t, D) rows `start` to `stop` as they are stored; the rest is not read, where the file allows it."""
@@ -67,15 +67,17 @@ class StreamReader:
             if not _is_array(stream):
                 rows = self._dataset(stream)[start:stop]
                 return rows
-            file, (length, width), dtype, by_column = self._array(stream)
-            if by_column:
-                content = file.read(length * width * dtype.itemsize)
-                rows = np.frombuffer(bytearray(content), dtype).reshape(width, length).T[start:stop]
+            file, header = self._array(stream)
+            length, width = header.shape
+            if header.by_column:
+                content = file.read(header.n_bytes)
+                rows = np.frombuffer(bytearray(content), header.dtype).reshape(width, length).T[start:stop]
                 return rows
             first, last, _ = slice(start, stop).indices(length)
-            file.seek(first * width * dtype.itemsize, os.SEEK_CUR)
-            content = file.read(max(last - first, 0) * width * dtype.itemsize)
-            rows = np.frombuffer(bytearray(content), dtype).reshape(-1, width)
+            row_bytes = width * header.dtype.itemsize
+            file.seek(first * row_bytes, os.SEEK_CUR)
+            content = file.read(max(last - first, 0) * row_bytes)
+            rows = np.frombuffer(bytearray(content), header.dtype).reshape(-1, width)
             return rows
 
     def read(self, stream: FeatureStream, start: int = 0, stop: int | None = None) -> FloatArray:
@@ -132,24 +134,24 @@ class StreamReader:
             )
         return data
 
-    def _array(self, stream: FeatureStream) -> tuple[IO[bytes], tuple[int, int], np.dtype[Any], bool]:
-        """The file, standing where the array's values begin; their shape, type, and whether columns come first."""
+    def _array(self, stream: FeatureStream) -> tuple[IO[bytes], ArrayHeader]:
+        """The file, standing where the array's values begin, and its header."""
         try:
             file = self._open(stream.path)
             file.seek(stream.offset)
-            version = np.lib.format.read_magic(file)
-            reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            shape, by_column, dtype = reader(file)
+            header = read_header(file)
         except Exception as error:  # whatever a damaged header makes NumPy's parser raise
             raise FeatureFileError(f"{stream.place}: cannot be read as a NumPy array: {first_line(error)}") from error
-        if len(shape) != 2 or min(shape) < 1 or not _is_numbers(dtype):
-            raise FeatureFileError(f"{stream.place}: expected (T, D) float numbers, found {shape} of {dtype}")
-        there, needed = os.fstat(file.fileno()).st_size - file.tell(), math.prod(shape) * dtype.itemsize
-        if there < needed:
+        if len(header.shape) != 2 or min(header.shape) < 1 or not _is_numbers(header.dtype):
             raise FeatureFileError(
-                f"{stream.place}: the file is cut short: {there} of {needed} bytes of the array; write it again"
+                f"{stream.place}: expected (T, D) float numbers, found {header.shape} of {header.dtype}"
             )
-        return file, (int(shape[0]), int(shape[1])), dtype, bool(by_column)
+        there = os.fstat(file.fileno()).st_size - file.tell()
+        if there < header.n_bytes:
+            raise FeatureFileError(
+                f"{stream.place}: the file is cut short: {there} of {header.n_bytes} bytes of the array; write it again"
+            )
+        return file, header
 
     def _open(self, path: Path) -> Any:
         if self._process != os.getpid():  # forked: the parent's handles are not ours to use, nor to close

@@ -12,13 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sspvs.errors import DatasetError
-from sspvs.formats.tfrecord import (
-    looks_like_tfrecord,
-    masked_crc32c,
-    parse_example,
-    read_record,
-    record_places,
-)
+from sspvs.formats.tfrecord import looks_like_tfrecord, masked_crc32c, parse_example, read_record, record_places
 
 
 def _records(path: Path, *, check: bool = True) -> list[bytes]:
