@@ -15,7 +15,7 @@ from tqdm import tqdm
 from sspvs.annotations.clock import COMMUNITY_STEP, Users, VideoClock, annotations_of, clock_of, users_of
 from sspvs.annotations.record import AnnotatedVideo, AnnotationSet
 from sspvs.annotations.shots import ShotRule
-from sspvs.annotations.video_names import spelling
+from sspvs.annotations.video_names import grouped, spelling
 from sspvs.errors import DatasetError, FeatureFileError, VideoError, about, listed, one_line
 from sspvs.machine import package_version
 from sspvs.overwriting import refuse_inputs
@@ -167,16 +167,10 @@ class _Features:
 
 def _match_names(wanted: Sequence[str], known: Mapping[str, str], path: Path) -> dict[str, str]:
     """Wanted name -> its key in `known`: exact, then as `spelling`, then without case; an ambiguous one is refused."""
-    tables: list[dict[str, list[str]]] = []
-    for spelled in _SPELLINGS:
-        table: dict[str, list[str]] = {}
-        for group, name in known.items():
-            table.setdefault(spelled(name), []).append(group)
-        tables.append(table)
+    tables = [(spelled, grouped((spelled(name), key) for key, name in known.items())) for spelled in _SPELLINGS]
     found = {}
     for name in wanted:
-        by_spelling = (table.get(spelled(name)) for spelled, table in zip(_SPELLINGS, tables, strict=True))
-        groups = next(filter(None, by_spelling), [])
+        groups = next(filter(None, (table.get(spelled(name)) for spelled, table in tables)), ())
         if len(groups) > 1:
             raise DatasetError(
                 f"{path}: '{name}' may be any of {', '.join(groups[:_SHOWN])}; expected one; rename or remove the "

@@ -235,8 +235,9 @@ def write_shards(
             except (tarfile.TarError, OSError) as error:
                 raise OutputError(f"{path}: no whole tar ({error}); remove it, and run again") from error
             for offset, item in enumerate(members, start):
-                stream = FeatureStream(path, offset=places[f"{offset:09d}.npy"], n_picks=item.n_picks)
-                done.append(replace(item, streams=(replace(stream, width=item.feature_dim),), shard=number))
+                place, n_picks, width = places[f"{offset:09d}.npy"], item.n_picks, item.feature_dim
+                stream = FeatureStream(path, offset=place, n_picks=n_picks, width=width)
+                done.append(replace(item, streams=(stream,), shard=number))
         table.close()
         for path in sorted(folder.glob("shard-*.tar"))[len(starts) :]:
             path.unlink()  # of a larger set that was replaced

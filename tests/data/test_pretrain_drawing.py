@@ -138,7 +138,7 @@ def test_partners(groups: list[int], seed: int) -> None:
         return
     assert all(groups[partner] != group for group, partner in zip(groups, partners, strict=True))
     if 2 * largest <= len(groups):
-        assert sorted(partners.tolist()) == list(range(len(groups)))  # nobody's text twice
+        assert sorted(partners.tolist()) == list(range(len(groups)))  # no text twice
     else:  # as few repeats as there can be: the others are shared out evenly
         used = Counter(partners[given_groups == Counter(groups).most_common(1)[0][0]].tolist())
         assert max(used.values()) - min(used.values()) <= 1

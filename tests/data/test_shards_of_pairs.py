@@ -82,7 +82,7 @@ def test_a_stopped_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(KeyboardInterrupt):
         write_shards(items, tmp_path / "shards", shard_size=3)
     with pytest.raises(DatasetError, match="expected an SSPVS release"):
-        load_pairs(tmp_path / "shards")  # nobody trains on a part of them
+        load_pairs(tmp_path / "shards")  # a part of them is not trained on
     monkeypatch.undo()
     report = write_shards(items, tmp_path / "shards", shard_size=3)
     assert (report.written, report.kept) == (2, 2)
