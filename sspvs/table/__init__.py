@@ -14,8 +14,8 @@ from sspvs.table.feature_file import (
     read_features,
     write_features,
 )
-from sspvs.table.layout import SourceStamp, group_name, read_fingerprint_attrs, write_fingerprint_attrs
-from sspvs.table.reader import StreamReader, as_features
+from sspvs.table.layout import SourceStamp
+from sspvs.table.reader import StreamReader
 from sspvs.table.score_file import ScoreFileFacts, VideoScores, read_score_facts, read_scores, write_scores
 from sspvs.table.table import FeatureMemory, VideoTable, check_features, join
 from sspvs.table.video import FeatureKind, FeatureStream, Video
@@ -33,9 +33,7 @@ __all__ = [
     "VideoScores",
     "VideoTable",
     "add_stream",
-    "as_features",
     "check_features",
-    "group_name",
     "is_h5",
     "join",
     "merge_files",
@@ -43,11 +41,9 @@ __all__ = [
     "pack_video",
     "read_dataset",
     "read_features",
-    "read_fingerprint_attrs",
     "read_score_facts",
     "read_scores",
     "write_dataset",
     "write_features",
-    "write_fingerprint_attrs",
     "write_scores",
 ]

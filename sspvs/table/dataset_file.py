@@ -46,9 +46,6 @@ class DatasetStore(Mapping[str, Annotations]):
         made_by: How the file was made, as `sspvs data build` wrote it; empty for files of others.
         features: The features of the same file, by key; looking up a video without any raises `FeatureFileError`.
 
-    Args:
-        path: The h5 file.
-
     Raises:
         DatasetError: When it is missing, is no readable h5 file, or has no video in it.
     """

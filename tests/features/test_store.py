@@ -18,13 +18,13 @@ from sspvs.table import (
     SourceStamp,
     VideoScores,
     check_features,
-    group_name,
     merge_files,
     pack_video,
     read_features,
     read_scores,
     write_scores,
 )
+from sspvs.table.layout import group_name
 from sspvs.types import DecodeReport, Fingerprint, FrameFeatures, Timeline, VideoInfo
 
 PRINT = Fingerprint("lite", "ab" * 32, "resize 224x224 area", "(x - 127) / 128", 2.0)
