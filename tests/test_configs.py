@@ -252,7 +252,7 @@ def test_refinement_makes_its_objects(name: str, material: Path, tmp_path: Path)
     if not unlabelled:
         videos = data.fold_videos
         assert len(videos.test) > 0
-        assert not {*videos.test, *videos.val} & {trained.clip(place).id for place in range(len(trained))}
+        assert not {*videos.test, *videos.val} & {trained.example(place).id for place in range(len(trained))}
     text = (REFINE / name).read_text()
     verb = "fit" if unlabelled else "crossval"
     assert f"sspvs {verb} --config configs/refine/{name}" in " ".join(text.split())
