@@ -103,7 +103,7 @@ def test_what_was_not_foreseen_is_one_line_with_the_file(
 
     path = tmp_path / "a.json"
     path.write_text("{}")
-    monkeypatch.setattr(import_module("sspvs.formats.detect"), "PathHead", fail)
+    monkeypatch.setattr(import_module("sspvs.formats.conversion"), "PathHead", fail)
     assert main(["data", "inspect", str(path)]) == 2
     assert capsys.readouterr().err == (
         f"error: {path}: {kind.__name__}; this was not foreseen: please report it, with what --debug shows\n"

@@ -29,17 +29,17 @@ from sspvs.annotations.shots import read_given_shots
 from sspvs.annotations.splits import read_splits
 from sspvs.cli import main
 from sspvs.data.feature_files import array_names, feature_files, videos_of
-from sspvs.data.shards import FORMAT, INDEX, VERSION, read_index
 from sspvs.errors import SspvsError
 from sspvs.files import decode_text, kind_of_start, read_text, why_not
 from sspvs.formats import convert, inspect_file
 from sspvs.formats.manifest import read_rows
-from sspvs.formats.numpy_file import load_array
 from sspvs.formats.scores import read_score_file
+from sspvs.formats.shards import FORMAT, INDEX, VERSION, read_index
 from sspvs.formats.sspvs_release import read_tokens
 from sspvs.formats.tfrecord import record_places
 from sspvs.selection.shots import given_shots
 from sspvs.table import FeatureStream, StreamReader, read_dataset, read_features, read_score_facts, read_scores
+from sspvs.table.numpy_file import load_array
 from sspvs.table.text import TextFields
 from sspvs.tasks.checkpoint import OFFICIAL, Checkpoint
 from sspvs.tasks.tensors import read_tensors

@@ -80,9 +80,9 @@ def test_run_again_with_more(
     (videos / "odd.info.json").write_text("[]")
     capsys.readouterr()
     assert tool.main(command) == 1
-    said = capsys.readouterr().err
+    sentence = capsys.readouterr().err
     for part in ("no alone.info.json", "broken: not a video that can be", "odd.info.json is not", "the same video as"):
-        assert part in said, part
+        assert part in sentence, part
     items = {item.id: item for item in load_pairs(out / "shards").videos}
     assert set(items) == {"aaa", "bbb", "ccc"}
     assert items["aaa"].text.query in ("videos", "again")

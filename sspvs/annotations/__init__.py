@@ -9,23 +9,5 @@ Each reader gives an `AnnotationSet`, of which `build_dataset` makes a dataset f
 
 from sspvs.annotations.custom import read_custom
 from sspvs.annotations.official import read_summe, read_tvsum
-from sspvs.annotations.record import (
-    AnnotatedVideo,
-    AnnotationSet,
-    FrameChoices,
-    FrameRatings,
-    SecondScores,
-    TimeIntervals,
-)
 
-__all__ = [
-    "AnnotatedVideo",
-    "AnnotationSet",
-    "FrameChoices",
-    "FrameRatings",
-    "SecondScores",
-    "TimeIntervals",
-    "read_custom",
-    "read_summe",
-    "read_tvsum",
-]
+__all__ = ["read_custom", "read_summe", "read_tvsum"]

@@ -26,31 +26,18 @@ _LITTLE_SECONDS, _LITTLE_SHARE = 1.0, 0.01  # beyond the end of the video
 
 @dataclass(frozen=True)
 class VideoClock:
-    """The two clocks of a video.
-
-    Attributes:
-        n_frames: N.
-        picks: (T,) frame indices.
-        timeline: When each frame is shown; None when the frame rate is unknown.
-        fps: Frames per second; None when unknown.
-        features: The video's features, of the same N and picks; None when there are none.
-        repairs: Sentences about what was repaired.
-    """
+    """The two clocks of a video."""
 
     n_frames: int
-    picks: IntArray
-    timeline: Timeline | None
-    fps: float | None
-    features: FrameFeatures | None = None
+    picks: IntArray  # (T,) frame indices
+    timeline: Timeline | None  # when each frame is shown; None when the frame rate is unknown
+    fps: float | None  # frames per second; None when unknown
+    features: FrameFeatures | None = None  # the video's features, of the same N and picks; None when there are none
     repairs: tuple[str, ...] = ()
 
 
 def clock_of(video: AnnotatedVideo, features: FrameFeatures | None, every: int = COMMUNITY_STEP) -> VideoClock:
-    """The clock of a video.
-
-    The annotations' N rules; the picks are those of the features, or every `every`-th frame; times come
-    from the features' timeline where it is of the same N, else from the frame rate.
-    """
+    """The clock of a video: the annotations' N, the features' picks (or every `every`-th frame), and times."""
     n_frames = video.n_frames or (features.n_frames if features else None) or _frames_from_time(video)
     if n_frames > MOST_FRAMES:
         raise DatasetError(
@@ -129,20 +116,12 @@ def _check_length(video: AnnotatedVideo, n_frames: int, timeline: Timeline | Non
 
 
 class Users(NamedTuple):
-    """The arrays of U annotators over the N frames of a video.
+    """The arrays of U annotators over the N frames of a video."""
 
-    Attributes:
-        scores: (U, N) float32.
-        chosen: (U, N) bool; None where annotators scored and did not choose.
-        low: The score that counts as importance 0.
-        span: How much above it counts as importance 1.
-        repairs: Sentences about what was repaired.
-    """
-
-    scores: FloatArray
-    chosen: BoolArray | None
-    low: float = 0.0
-    span: float = 1.0
+    scores: FloatArray  # (U, N) float32
+    chosen: BoolArray | None  # (U, N) bool; None where annotators scored and did not choose
+    low: float = 0.0  # the score that counts as importance 0
+    span: float = 1.0  # how much above it counts as importance 1
     repairs: tuple[str, ...] = ()
 
 

@@ -129,7 +129,6 @@ class _Draft:
             self.problems.add(place, f"'{name}' of video '{self.name}' is {value!r} here and {known!r} before")
 
     def add_interval(self, annotator: str, start: Any, end: Any, place: str) -> None:
-        """Add one stretch of time of one annotator."""
         first, last = seconds_of(start), seconds_of(end)
         known = self.intervals.setdefault(annotator, [])
         if first is None or last is None:
@@ -217,7 +216,6 @@ def _text_of(path: Path) -> str:
 
 
 def _from_json(text: str, problems: Problems) -> list[_Draft]:
-    """The videos of a JSON file."""
     path = problems.where
     try:
         content = parse_json(text, once=True)
@@ -327,11 +325,7 @@ def _kind(value: Any) -> str:
 
 
 class _Table:
-    """A table: `video, annotator, start, end` or `video, annotator, second, score`.
-
-    Commas, semicolons or tabs separate; where it is no comma, a comma may be the decimal point. The order of the
-    columns is free. An interval row with empty start and end: the annotator chose nothing.
-    """
+    """A table of intervals or scores, columns in any order; a comma that separates no cells is a decimal point."""
 
     def __init__(self, header: list[str], line: int, delimiter: str, problems: Problems) -> None:
         names = [_column(cell) for cell in header]
@@ -353,7 +347,6 @@ class _Table:
         self.seconds: dict[tuple[str, str], dict[int, float]] = {}
 
     def add_row(self, row: list[str], line: int) -> None:
-        """Add one row to its video."""
         place, add = f"line {line}", self.problems.add
         beyond = any(cell.strip() for cell in row[self.width :]) and not self.open_ended
         if len(row) <= max(self.places.values()) or beyond:
@@ -405,7 +398,6 @@ class _Table:
 
 
 def _from_table(text: str, problems: Problems) -> list[_Draft]:
-    """The videos of a table."""
     delimiter, header_at = _delimiter(text)
     rows = table_rows(text, delimiter)
     try:

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from sspvs.annotations.clock import COMMUNITY_STEP, Users, VideoClock, annotations_of, clock_of, users_of
 from sspvs.annotations.record import AnnotatedVideo, AnnotationSet
 from sspvs.annotations.shots import ShotRule
-from sspvs.annotations.video_names import spelling
+from sspvs.annotations.video_names import grouped, spelling
 from sspvs.errors import DatasetError, FeatureFileError, VideoError, about, listed, one_line
 from sspvs.machine import package_version
 from sspvs.overwriting import refuse_inputs
@@ -36,28 +36,16 @@ _SPELLINGS: tuple[Callable[[str], str], ...] = (str, spelling, lambda name: spel
 
 @dataclass
 class BuildReport:
-    """What was built.
-
-    Attributes:
-        out: The dataset file.
-        n_videos: Videos in it.
-        n_users: Fewest and most annotators of a video.
-        n_frames: Frames of all videos.
-        n_shots: Shots of all videos.
-        n_with_features: Videos with features.
-        shot_sources: Where shots came from -> number of videos.
-        repairs: (video name, sentence) of everything that was repaired.
-        warnings: Sentences for the user.
-    """
+    """What was built."""
 
     out: Path
-    n_videos: int = 0
-    n_users: tuple[int, int] = (0, 0)
-    n_frames: int = 0
-    n_shots: int = 0
-    n_with_features: int = 0
-    shot_sources: Counter[str] = field(default_factory=Counter)
-    repairs: tuple[tuple[str, str], ...] = ()
+    n_videos: int = 0  # videos in it
+    n_users: tuple[int, int] = (0, 0)  # fewest and most annotators of a video
+    n_frames: int = 0  # frames of all videos
+    n_shots: int = 0  # shots of all videos
+    n_with_features: int = 0  # videos with features
+    shot_sources: Counter[str] = field(default_factory=Counter)  # where shots came from -> number of videos
+    repairs: tuple[tuple[str, str], ...] = ()  # (video name, sentence) of everything that was repaired
     warnings: tuple[str, ...] = ()
 
 
@@ -71,24 +59,9 @@ def build_dataset(
     every: int = COMMUNITY_STEP,
     progress: bool = False,
 ) -> BuildReport:
-    """Build a dataset file in the community's layout.
+    """Build a dataset file; picks are those of the features, or every `every`-th frame.
 
-    Args:
-        annotations: What was read from annotation files (`sspvs.annotations`).
-        out: The dataset file to write.
-        features: A feature file, ours or of the community's layout; picks are then those of the features.
-        allow_missing_features: Whether videos may be without features.
-        shots: How shots are chosen.
-        every: Distance of the picks in frames, where there are no features.
-        progress: Show a progress bar; quiet when stderr is no terminal.
-
-    Returns:
-        What was built.
-
-    Raises:
-        DatasetError: When annotations, features and shots do not fit together; all videos' problems at once.
-        OutputError: When `out` cannot be written.
-        ValueError: When `out` is one of the files that are read, or `every` is below 1.
+    Raises DatasetError with all videos' problems at once, before anything is written.
     """
     out = Path(out)
     if every < 1:
@@ -124,24 +97,7 @@ def extract_features(
     allow_missing: bool = False,
     progress: bool = False,
 ) -> ExtractionReport:
-    """Extract features of the annotated videos that are in a folder; goes on where an earlier run stopped.
-
-    Args:
-        annotations: The videos.
-        folder: Where the video files are.
-        out: The feature file to make or add to.
-        backbone: What encodes the frames.
-        sampling: How videos are looked at.
-        allow_missing: Whether videos may be missing, or unusable.
-        progress: Show a progress bar.
-
-    Returns:
-        What was done, kept and refused.
-
-    Raises:
-        DatasetError: When videos are missing.
-        VideoError: When videos cannot be used.
-    """
+    """Extract features of the annotated videos that are in a folder; goes on where an earlier run stopped."""
     from sspvs.features.extract import extract_to_file
     from sspvs.video import list_videos
 
@@ -179,12 +135,10 @@ class _Features:
         self._group_of = self._match(annotations, allow_missing)
 
     def features_of(self, video: AnnotatedVideo) -> FrameFeatures | None:
-        """A video's features; None when it has none."""
         group = self._group_of.get(video.key)
         return None if group is None else self.store.features[group]
 
     def shots_of(self, video: AnnotatedVideo) -> Shots | None:
-        """The shots that come with a video's features; None when there are none."""
         group = self._group_of.get(video.key)
         return None if group is None else self.store.shots_of(group)
 
@@ -212,21 +166,11 @@ class _Features:
 
 
 def _match_names(wanted: Sequence[str], known: Mapping[str, str], path: Path) -> dict[str, str]:
-    """Wanted name -> the key of the same name in `known`, without those that are not there.
-
-    A name written the same goes first; then spaces and underscores are the same and a file ending does not count; then
-    case does not count either. A name that may be any of several is refused.
-    """
-    tables: list[dict[str, list[str]]] = []
-    for spelled in _SPELLINGS:
-        table: dict[str, list[str]] = {}
-        for group, name in known.items():
-            table.setdefault(spelled(name), []).append(group)
-        tables.append(table)
+    """Wanted name -> its key in `known`: exact, then as `spelling`, then without case; an ambiguous one is refused."""
+    tables = [(spelled, grouped((spelled(name), key) for key, name in known.items())) for spelled in _SPELLINGS]
     found = {}
     for name in wanted:
-        by_spelling = (table.get(spelled(name)) for spelled, table in zip(_SPELLINGS, tables, strict=True))
-        groups = next(filter(None, by_spelling), [])
+        groups = next(filter(None, (table.get(spelled(name)) for spelled, table in tables)), ())
         if len(groups) > 1:
             raise DatasetError(
                 f"{path}: '{name}' may be any of {', '.join(groups[:_SHOWN])}; expected one; rename or remove the "
@@ -310,7 +254,6 @@ class _Build:
 def _annotations(
     video: AnnotatedVideo, clock: VideoClock, users: Users, shots: Shots, repairs: tuple[str, ...]
 ) -> Annotations:
-    """All that a dataset file has of a video."""
     chosen, notes, made = users.chosen, tuple[str, ...](), ""
     if chosen is None:
         every_frame = np.arange(clock.n_frames, dtype=np.int64)

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import math
 import os
-import struct
-import zlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +20,7 @@ from sspvs.annotations.record import AnnotatedVideo, AnnotationSet, FrameChoices
 from sspvs.errors import DatasetError, first_line
 from sspvs.files import WrongFileError, check_kind, read_content, read_text
 from sspvs.table.group_reader import LONGEST_TEXT
-from sspvs.table.h5_file import may_hold, open_h5
+from sspvs.table.h5_file import DAMAGE, may_hold, open_h5
 from sspvs.types import FloatArray
 
 SUMME_VIDEOS, TVSUM_VIDEOS = 25, 50
@@ -50,17 +48,6 @@ _STANDARD_RATES = np.array([24000 / 1001, 24, 25, 30000 / 1001, 30, 48, 50, 6000
 _SAME_RATE = 5e-4  # half of what lies between 29.97 and 30
 _FEWEST_CHANGES = 5
 _SHORTEST_SHOT_FRAMES = 8
-_DAMAGE: tuple[type[Exception], ...] = (
-    OSError,
-    RuntimeError,
-    ValueError,
-    TypeError,
-    LookupError,
-    NameError,
-    AttributeError,
-    ArithmeticError,
-)
-_DAMAGE += (EOFError, MemoryError, zlib.error, struct.error)  # of MATLAB v5 files
 
 
 def read_summe(path: str | os.PathLike[str]) -> AnnotationSet:
@@ -104,7 +91,8 @@ def read_summe_video(path: Path, key: str) -> AnnotatedVideo:
         )
     scores = content[_USER_SCORE]
     n_frames = _number(content, _N_FRAMES, path)
-    if n_frames is None or not _is_table(scores) or scores.shape[0] != n_frames:
+    is_table = isinstance(scores, np.ndarray) and scores.dtype.kind in "buif" and scores.ndim == 2 and scores.size > 0
+    if n_frames is None or not is_table or scores.shape[0] != n_frames:
         raise DatasetError(
             f"{path}: expected '{_USER_SCORE}' as (N, U) numbers with N = {_N_FRAMES} = {n_frames}, found "
             f"{getattr(scores, 'dtype', type(scores).__name__)} of shape {getattr(scores, 'shape', ())}"
@@ -199,16 +187,10 @@ def read_tsv(path: Path) -> tuple[tuple[AnnotatedVideo, ...], tuple[Path, ...]]:
 
 
 def rate_of_ratings(ratings: FloatArray) -> float | None:
-    """Frames per second, from where ratings change.
+    """Frames per second, from where (U, N) ratings change; None when too seldom, or not on a grid.
 
     Ratings are constant over shots of two seconds, so the frames where any annotator's rating changes lie on a grid;
     a line through them gives its step. Rates within 0.05 % of a common one are that one.
-
-    Args:
-        ratings: (U, N) one rating a frame.
-
-    Returns:
-        Frames per second; None when ratings change too seldom, or not on a grid.
     """
     changes = np.flatnonzero((ratings[:, 1:] != ratings[:, :-1]).any(axis=0)) + 1
     if len(changes) < _FEWEST_CHANGES:
@@ -260,13 +242,9 @@ def _load(path: Path) -> dict[str, Any]:
         ) from error
     except WrongFileError as error:
         raise DatasetError(f"{path}: expected a MATLAB file, but {error}") from error
-    except (*_DAMAGE, MatReadError) as error:
+    except (*DAMAGE, MatReadError) as error:
         raise DatasetError(f"{path}: cannot be read as a MATLAB file: {first_line(error)}; fetch it again") from error
     return content
-
-
-def _is_table(values: Any) -> bool:
-    return isinstance(values, np.ndarray) and values.dtype.kind in "buif" and values.ndim == 2 and values.size > 0
 
 
 def _number(content: dict[str, Any], name: str, path: Path) -> float | None:
@@ -360,7 +338,7 @@ def _read_mat(path: Path) -> tuple[AnnotatedVideo, ...]:
         raise
     except WrongFileError as error:
         raise DatasetError(f"{path}: expected ydata-tvsum50.mat (MATLAB v7.3, which is HDF5), but {error}") from error
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise DatasetError(f"{path}: cannot read the annotations: {first_line(error)}; fetch the file again") from error
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from sspvs.annotations.clock import VideoClock
 from sspvs.annotations.record import AnnotatedVideo
 from sspvs.annotations.video_names import spelling
-from sspvs.errors import DatasetError
+from sspvs.errors import DatasetError, listed
 from sspvs.files import read_json
 from sspvs.selection import DEFAULT_RATIO, given_shots, kts_shots, split_long, uniform_shots
 from sspvs.selection.shots import KTS_SHOT_SECONDS, UNIFORM_SHOT_SECONDS
@@ -56,21 +56,16 @@ class GivenShots:
 
 @dataclass(frozen=True)
 class ShotRule:
-    """How the shots of every video are chosen.
+    """How the shots of every video are chosen."""
 
-    Attributes:
-        segmenter: `auto`: those that come with the features, else KTS where there are features, else uniform.
-        seconds: Length of uniform shots, 2 when None, and mean length of KTS shots, 5 when None. When None, less in
-            videos so short that such shots do not fit into a summary.
-        given: Shots that a file gives, instead of all others.
-        max_seconds: Longest KTS or uniform shot. When None, half of what a summary may hold, so that any two shots fit,
-            or a second and a half (the whole budget, if that is less); at most three times the mean. When given,
-            shots that come with the features and are longer are divided too.
-    """
-
+    # `auto`: those that come with the features, else KTS where there are features, else uniform
     segmenter: Segmenter = "auto"
+    # Length of uniform shots (None: 2) and mean of KTS shots (None: 5); with None, less in videos so short that such
+    # shots do not fit into a summary.
     seconds: float | None = None
-    given: GivenShots | None = None
+    given: GivenShots | None = None  # shots that a file gives, instead of all others
+    # Longest KTS or uniform shot. None: half of what a summary may hold, so that any two shots fit, or SHORT_SECONDS
+    # (the budget, if that is less); at most three times the mean. When given, longer published shots are divided too.
     max_seconds: float | None = None
 
     def __post_init__(self) -> None:
@@ -86,9 +81,10 @@ class ShotRule:
             return
         missing = [video.name for video in videos if self.given.of(video) is None]
         if missing:
-            shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
             there = ", ".join(list(self.given.pairs)[:5])
-            raise DatasetError(f"{self.given.path}: no shots of {len(missing)} videos: {shown}; it has {there}")
+            raise DatasetError(
+                f"{self.given.path}: no shots of {len(missing)} videos: {listed(missing, 5)}; it has {there}"
+            )
 
     def shots(self, video: AnnotatedVideo, clock: VideoClock, published: Shots | None) -> ChosenShots:
         """The shots of one video."""

@@ -37,32 +37,21 @@ _PICKLE = b"\x80"
 
 @dataclass(frozen=True)
 class Fold:
-    """One fold; a video is in one of its parts at most.
+    """One fold; a video is in one of its parts at most."""
 
-    Attributes:
-        train: Videos that are trained on.
-        test: Videos that are tested.
-        val: Videos that choose the checkpoint; empty when the file has none.
-    """
-
-    train: tuple[VideoRef, ...]
-    test: tuple[VideoRef, ...]
-    val: tuple[VideoRef, ...] = ()
+    train: tuple[VideoRef, ...]  # videos that are trained on
+    test: tuple[VideoRef, ...]  # videos that are tested
+    val: tuple[VideoRef, ...] = ()  # videos that choose the checkpoint; empty when the file has none
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """How much of a dataset a split ever tests.
+    """How much of a dataset a split ever tests."""
 
-    Attributes:
-        n_dataset: Videos of the dataset.
-        tested: How many folds test each video, by key, in the dataset's order; only those that are tested.
-        untested: Keys that no fold tests.
-    """
-
-    n_dataset: int
+    n_dataset: int  # videos of the dataset
+    # how many folds test each video, by key, in the dataset's order; only those that are tested
     tested: Mapping[str, int]
-    untested: tuple[str, ...]
+    untested: tuple[str, ...]  # keys that no fold tests
 
     @property
     def sentence(self) -> str:
@@ -74,21 +63,14 @@ class Coverage:
 
 @dataclass(frozen=True)
 class Splits:
-    """The folds of a split file.
+    """The folds of a split file."""
 
-    Attributes:
-        folds: At least one; checked: no video is in the train and test, or val and test, part of one.
-        name: The file's name.
-        sha256: Of the file's bytes, hexadecimal: published numbers of different files are on different test sets.
-        repairs: Sentences about what was repaired while reading.
-        made_by: How `make_splits` drew them; empty for files of others.
-    """
-
-    folds: tuple[Fold, ...]
-    name: str = ""
+    folds: tuple[Fold, ...]  # at least one; checked: no video is in the train and test, or val and test, part of one
+    name: str = ""  # the file's name
+    # of the file's bytes, hexadecimal: published numbers of different files are on different test sets
     sha256: str = ""
-    repairs: tuple[str, ...] = ()
-    made_by: Mapping[str, Any] = field(default_factory=dict)
+    repairs: tuple[str, ...] = ()  # sentences about what was repaired while reading
+    made_by: Mapping[str, Any] = field(default_factory=dict)  # how `make_splits` drew them; empty for files of others
 
     def __post_init__(self) -> None:
         if not self.folds:
@@ -107,20 +89,14 @@ class Splits:
         return {"file": self.name, "sha256": self.sha256, "setting": self.setting, "folds": len(self.folds)}
 
     def resolve(self, dataset: Mapping[str, Annotations], name: str) -> Splits:
-        """The same folds in a dataset's own words: its videos by key and under its name, others' as they stand.
+        """The same folds with a dataset's videos by key and under its name, others' as they stand.
 
-        Args:
-            dataset: Key -> annotations.
-            name: Its name; file names of it will do.
-
-        Raises:
-            DatasetError: A fold tests no video of this dataset, names one that it does not have, or has one in two
-                parts under two names.
+        DatasetError: a fold tests none of its videos, names an unknown one, or has one in two parts.
         """
         own, renamed = self._own_name(name)
         if unknown := self.unknown_keys(dataset, own):
             raise DatasetError(
-                f"{self.name}: {_quoted(unknown)} not in dataset '{name}', which has {_quoted(dataset)}; "
+                f"{self.name}: {quoted(unknown)} not in dataset '{name}', which has {quoted(dataset)}; "
                 "is this the split of another dataset?"
             )
         finder = VideoFinder(dataset)
@@ -138,7 +114,7 @@ class Splits:
             others = [ref for ref in fold.test if ref.dataset != name]
             if len(others) == len(fold.test):
                 raise DatasetError(
-                    f"{self.name}, fold {number}: tests {_quoted(map(str, fold.test))}, nothing of dataset '{name}'; "
+                    f"{self.name}, fold {number}: tests {quoted(map(str, fold.test))}, nothing of dataset '{name}'; "
                     f"give the dataset that it is for, or another split file"
                 )
             if others:
@@ -155,19 +131,11 @@ class Splits:
         return tuple(key for key in named if finder.find(key) is None)
 
     def test_keys(self, dataset: Mapping[str, Annotations], name: str) -> tuple[tuple[str, ...], ...]:
-        """Each fold's tested videos, by key.
-
-        Raises:
-            DatasetError: As `resolve`.
-        """
+        """Each fold's tested videos, by key."""
         return tuple(tuple(ref.key for ref in fold.test) for fold in self.resolve(dataset, name).folds)
 
     def coverage(self, dataset: Mapping[str, Annotations], name: str) -> Coverage:
-        """How much of a dataset is ever tested.
-
-        Raises:
-            DatasetError: As `resolve`.
-        """
+        """How much of a dataset is ever tested."""
         counts = Counter(key for keys in self.test_keys(dataset, name) for key in keys)
         tested = {key: counts[key] for key in dataset if key in counts}
         return Coverage(len(dataset), tested, tuple(key for key in dataset if key not in counts))
@@ -203,14 +171,14 @@ def _check_disjoint(fold: Fold, where: str) -> None:
         shared = [str(ref) for ref in refs if (short_name(ref.dataset), ref.key) in test]
         if shared:
             raise DatasetError(
-                f"{where}: {_quoted(shared)} in both {part} and test; what is tested must not be {_USED[part]}: take "
+                f"{where}: {quoted(shared)} in both {part} and test; what is tested must not be {_USED[part]}: take "
                 "it out of one of the two"
             )
     if not fold.test:
         raise DatasetError(f"{where}: expected videos to test, found none")
 
 
-def _quoted(names: Iterable[str]) -> str:
+def quoted(names: Iterable[str]) -> str:
     """A few names in quotes, then how many more."""
     return listed(f"'{name}'" for name in dict.fromkeys(names))
 
@@ -223,9 +191,6 @@ def read_splits(path: str | os.PathLike[str]) -> Splits:
     (`../datasets/eccv16_dataset_summe_google_pool5.h5/video_22`); one dict with `train_keys`, `val_keys` and
     `test_keys` (MR.HiSum); folds in a dict by name. A key that stands twice in a list is taken once, with a
     sentence in `repairs`.
-
-    Raises:
-        DatasetError: It cannot be read, is no split file, or has a video in train and test (or val and test).
     """
     path = Path(local_only(path))
     try:
@@ -325,25 +290,11 @@ def make_splits(
     seed: int = 0,
     val_fraction: float = DEFAULT_VAL_FRACTION,
 ) -> Splits:
-    """Draw folds; every video of the dataset is tested exactly once.
+    """Draw folds; every video of the dataset is tested exactly once, under `transfer` in one fold.
 
     Videos are ordered by a hash of the seed, the dataset's short name and the key: no random generator that could
     differ between versions. Test parts differ by one video at most. The checkpoint is chosen on videos held out of
     the training part: of this dataset, or of the others under `transfer`.
-
-    Args:
-        name: The dataset's name.
-        keys: Its videos.
-        setting: `canonical`: train on the rest of the dataset; `augmented`: and on all of the others; `transfer`:
-            train on the others alone and test the whole dataset, which is one fold.
-        others: Name -> keys of the other datasets.
-        folds: How many; 5 unless given. One under `transfer`.
-        seed: Of the draw.
-        val_fraction: Share of the videos trained on that is held out to choose the checkpoint, at least one video;
-            0 for none.
-
-    Raises:
-        ValueError: Folds that the videos do not allow, other datasets missing or of the same name.
     """
     others = dict(others or {})
     count = _checked_folds(setting, len(keys), others, name, folds, val_fraction)
@@ -372,28 +323,14 @@ def make_splits(
 
 
 def held_out(candidates: Sequence[VideoRef], fraction: float, salt: str) -> list[VideoRef]:
-    """A part of the videos, to choose the checkpoint on: the same on every machine.
-
-    Args:
-        candidates: The videos that may be held out.
-        fraction: The share that is: one video at least where it is above 0, and never all of them.
-        salt: What draws, such as `7/val/0` for fold 0 under the seed 7.
-    """
+    """A share of the videos to choose the checkpoint on, at least one and never all: the same on every machine."""
     count = min(max(1, round(fraction * len(candidates))), len(candidates) - 1) if fraction > 0 else 0
     by_text = {f"{short_name(ref.dataset)}/{ref.key}": ref for ref in candidates}
     return [by_text[text] for text in _order(list(by_text), salt)[:count]]
 
 
 def write_splits(path: str | os.PathLike[str], splits: Splits) -> None:
-    """Write folds as the community's JSON list, atomically.
-
-    Args:
-        path: File to write.
-        splits: The folds; references are written as they stand.
-
-    Raises:
-        OutputError: When the file cannot be written.
-    """
+    """Write folds as the community's JSON list, atomically."""
     write_text(Path(path), _as_json(splits))
 
 

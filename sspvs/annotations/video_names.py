@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,6 +12,7 @@ from sspvs.types import Annotations
 KNOWN_DATASETS = ("summe", "tvsum", "ovp", "youtube")
 """The four sets of the augmented and transfer settings (Zhang et al., ECCV 2016)."""
 _NOISE = {"eccv16", "dataset", "datasets", "google", "googlenet", "pool5", "features"}
+_ENDINGS = (".avi", ".csv", ".h5", ".json", ".mat", ".mkv", ".mov", ".mp4", ".npy", ".npz", ".txt", ".webm")
 
 
 def short_name(dataset: str) -> str:
@@ -24,15 +25,10 @@ def short_name(dataset: str) -> str:
 
 @dataclass(frozen=True, order=True)
 class VideoRef:
-    """A video as a split file names it.
+    """A video as a split file names it."""
 
-    Attributes:
-        dataset: The dataset's name as it stands in the file; empty for the dataset that is configured.
-        key: The video's key, such as `video_7`, or its own name.
-    """
-
-    dataset: str
-    key: str
+    dataset: str  # the dataset's name as it stands in the file; empty for the dataset that is configured
+    key: str  # the video's key, such as `video_7`, or its own name
 
     @classmethod
     def parse(cls, text: str) -> VideoRef:
@@ -50,9 +46,6 @@ class VideoRef:
 
     def __str__(self) -> str:
         return f"{self.dataset}/{self.key}" if self.dataset else self.key
-
-
-_ENDINGS = (".avi", ".csv", ".h5", ".json", ".mat", ".mkv", ".mov", ".mp4", ".npy", ".npz", ".txt", ".webm")
 
 
 @dataclass(frozen=True)
@@ -81,12 +74,12 @@ class VideoFinder:
         return frozenset(self.dataset)
 
     @cached_property
-    def _by_name(self) -> dict[str, tuple[str, ...]]:
-        return _grouped([(spelling(self.dataset[key].video_name), key) for key in self.dataset])
+    def _by_name(self) -> dict[str, list[str]]:
+        return grouped((spelling(self.dataset[key].video_name), key) for key in self.dataset)
 
     @cached_property
-    def _by_caseless_name(self) -> dict[str, tuple[str, ...]]:
-        return _grouped([(name.casefold(), key) for name, keys in self._by_name.items() for key in keys])
+    def _by_caseless_name(self) -> dict[str, list[str]]:
+        return grouped((name.casefold(), key) for name, keys in self._by_name.items() for key in keys)
 
 
 def same_name(first: str, second: str) -> bool:
@@ -94,10 +87,11 @@ def same_name(first: str, second: str) -> bool:
     return spelling(first).casefold() == spelling(second).casefold()
 
 
-def _grouped(pairs: list[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
-    groups: dict[str, tuple[str, ...]] = {}
+def grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Name -> the keys that have it, of (name, key)."""
+    groups: dict[str, list[str]] = {}
     for name, key in pairs:
-        groups[name] = (*groups.get(name, ()), key)
+        groups.setdefault(name, []).append(key)
     return groups
 
 

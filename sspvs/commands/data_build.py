@@ -12,8 +12,8 @@ from sspvs.errors import about
 from sspvs.overwriting import DATASET
 
 if TYPE_CHECKING:
-    from sspvs.annotations import AnnotationSet
     from sspvs.annotations.dataset import BuildReport
+    from sspvs.annotations.record import AnnotationSet
 
 DESCRIPTION = (
     "Make a dataset file (h5, the community's layout) from annotation files: SumMe's GT folder, TVSum's "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Convert; 0 when all videos were, 1 when some were left out (--skip-bad)."""
+    from tqdm import tqdm
+
     from sspvs.formats import Settings, convert
 
     if args.pick_step < 1:
@@ -55,18 +57,18 @@ def run(args: argparse.Namespace) -> int:
         subset=args.subset,
     )
     ledger = convert(
-        args.source, args.out, to=args.to, kind=args.kind, settings=settings, force=args.force, watch=_progress
+        args.source,
+        args.out,
+        to=args.to,
+        kind=args.kind,
+        settings=settings,
+        force=args.force,
+        watch=lambda items, total: tqdm(items, desc="converting", unit="video", total=total, disable=None),
     )
     total = len(ledger.written) + len(ledger.skipped)
     print(f"{len(ledger.written)} of {total} {'video' if total == 1 else 'videos'} written to {args.out} ({ledger.to})")
     print("\n".join(ledger.lines()))
     return 1 if ledger.skipped else 0
-
-
-def _progress(entries: Iterable[Any], total: int | None) -> Iterator[Any]:
-    from tqdm import tqdm
-
-    yield from tqdm(entries, desc="converting", unit="video", total=total, disable=None)
 
 
 def _fps(text: str | None) -> float | Mapping[str, float] | None:

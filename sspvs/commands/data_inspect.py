@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from typing import Any
+    from collections.abc import Iterator
 
     from sspvs.formats import Inspection
 
@@ -32,21 +31,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Look at a file; 0 when it is usable, 1 when it is not."""
+    from tqdm import tqdm
+
     from sspvs.formats import inspect_file
 
-    inspection = inspect_file(args.path, args.video, watch=_progress)
+    inspection = inspect_file(
+        args.path,
+        args.video,
+        watch=lambda items, total: tqdm(items, desc="looking", unit="video", total=total, disable=None),
+    )
     if args.json:
         print(json.dumps(inspection.to_dict(), indent=2, ensure_ascii=False))
     else:
         print("\n".join(_lines(inspection, args.video)))
     return 0 if inspection.usable else 1
-
-
-def _progress(videos: Iterable[Any], total: int | None) -> Iterable[Any]:
-    from tqdm import tqdm
-
-    known: Iterable[Any] = tqdm(videos, desc="looking", unit="video", total=total, disable=None)
-    return known
 
 
 def _lines(inspection: Inspection, video: str | None) -> Iterator[str]:

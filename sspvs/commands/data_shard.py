@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write the shards, and print what was done; 0 when all went well, 1 when videos were left out."""
     from sspvs.data.pairs import ExtractionSettings, load_pairs
-    from sspvs.data.shards import write_shards
+    from sspvs.formats.shards import write_shards
 
     problems = []
     if args.shard_size < 1:

@@ -111,7 +111,6 @@ def _read(args: argparse.Namespace) -> int:
 
 
 def _explained(splits: Splits, path: Path, dataset: DatasetStore | None) -> Iterator[str]:
-    """The lines that are printed about folds."""
     yield f"{path}: {splits.setting}, {len(splits.folds)} {'fold' if len(splits.folds) == 1 else 'folds'}"
     yield f"sha256 {splits.sha256}"
     for number, fold in enumerate(splits.folds):

@@ -48,7 +48,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write the world and print what is in it."""
     if args.knobs:
-        _explain_knobs()
+        from sspvs.world.settings import knobs
+
+        for knob in knobs():
+            print(f"{knob.name} = {knob.default}\n    {knob.doc}")
         return 0
     from sspvs.world import WorldSettings, write_world
     from sspvs.world.settings import settings_values
@@ -81,10 +84,3 @@ def _report(world: World, out: Path) -> None:
         print(f"  summarization.h5    {settings.annotated} videos, {people.people} people each ({people.kind})")
         print(f"  splits.json         {settings.folds} folds that share no clip")
     print("  world.json          the truth: clips, concepts and importance of every video")
-
-
-def _explain_knobs() -> None:
-    from sspvs.world.settings import knobs
-
-    for knob in knobs():
-        print(f"{knob.name} = {knob.default}\n    {knob.doc}")

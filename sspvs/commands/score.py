@@ -99,20 +99,19 @@ def _scorer(store: FeatureStore, args: argparse.Namespace) -> Scorer:
 
 
 def _check_width(store: FeatureStore, scorer: Scorer) -> None:
-    """Refuse a whole file at once: the first video that can be read tells the width of all."""
+    """Refuse a whole file at once: the first video that can be read has the width of all."""
     if scorer.feature_dim is None:
         return
+    from sspvs.table import FeatureKind, check_features
+
+    width = None
     for name in store:
         with suppress(Exception):  # it is reported when its turn comes
             width = store[name].features.shape[1]
             break
-    else:
-        return
-    if width != scorer.feature_dim:
-        raise FeatureFileError(
-            f"{store.path}: features of width {width}, and {scorer.name} was trained on {scorer.feature_dim}; take "
-            "features of the backbone that it was trained on"
-        )
+    remedy = "take features of the backbone that it was trained on"
+    like = f"those {scorer.name} was trained on"
+    check_features(FeatureKind(width), FeatureKind(scorer.feature_dim), str(store.path), like=like, remedy=remedy)
 
 
 def _contrastive_backbone(store: FeatureStore, args: argparse.Namespace) -> Backbone | None:

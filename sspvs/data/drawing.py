@@ -9,10 +9,11 @@ import hashlib
 import unicodedata
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 
+from sspvs.schema import Range, Settings
 from sspvs.table.text import TextFields, TokenFields
 from sspvs.types import IntArray
 
@@ -21,21 +22,17 @@ Short = Literal["stretch", "mask"]
 
 
 @dataclass(frozen=True)
-class MaskSettings:
+class MaskSettings(Settings):
     """Which frames are masked and recovered."""
+
+    group = "masks"
 
     kind: Literal["one", "several", "spans"] = "one"
     """`one` frame, drawn uniformly, as published; `several`, each drawn alone; `spans` of neighbours."""
-    share: float = 0.15
+    share: Annotated[float, Range(above=0, below=1)] = 0.15
     """Of a video's frames, for `several` and `spans`; at least one frame is masked and one is left."""
-    span: int = 4
+    span: Annotated[int, Range(least=1)] = 4
     """Frames of a span."""
-
-    def __post_init__(self) -> None:
-        if not 0 < self.share < 1:
-            raise ValueError(f"the share of masked frames must be between 0 and 1, got {self.share}")
-        if self.span < 1:
-            raise ValueError(f"a span of masked frames must be at least 1 long, got {self.span}")
 
 
 def item_generator(seed: int, name: str, draw: int | None) -> np.random.Generator:
@@ -53,17 +50,7 @@ def draw_crop(n_frames: int, most: int | None, generator: np.random.Generator) -
 
 
 def draw_clip(n_frames: int, clip_frames: int, generator: np.random.Generator, short: Short = "stretch") -> IntArray:
-    """The rows of a clip: a random subset in its order; of a shorter video each row several times, or once.
-
-    Args:
-        n_frames: T, at least 1.
-        clip_frames: Rows that are wanted.
-        generator: Draws the subset.
-        short: `stretch`: a shorter video is stretched to `clip_frames` by its nearest frames. `mask`: it stays short.
-
-    Returns:
-        (t,) ascending rows.
-    """
+    """(t,) ascending rows of a clip: a random subset; a shorter video is stretched, or stays short."""
     if n_frames > clip_frames:
         return np.sort(generator.choice(n_frames, clip_frames, replace=False)).astype(np.int64)
     if short == "mask" or n_frames == clip_frames:
@@ -72,11 +59,7 @@ def draw_clip(n_frames: int, clip_frames: int, generator: np.random.Generator, s
 
 
 def draw_masked(n_frames: int, settings: MaskSettings, generator: np.random.Generator) -> IntArray:
-    """Which of `n_frames` frames are masked.
-
-    Returns:
-        (M,) int64, sorted, all different; M = 1 for `one`, else about `share` of the frames.
-    """
+    """(M,) sorted, different frames to mask: M = 1 for `one`, else about `share` of them, and never all."""
     if settings.kind == "one" or n_frames <= 2:
         return generator.integers(n_frames, size=1)
     count = min(max(1, round(settings.share * n_frames)), n_frames - 1)
@@ -104,10 +87,7 @@ def _spans(n_frames: int, count: int, span: int, generator: np.random.Generator)
 
 
 def same_text_groups(texts: Sequence[TextFields | TokenFields]) -> IntArray:
-    """(n,) group of each video: those with the same title, or the same text as a whole, are one group.
-
-    Letters' case, spaces and compatibility forms do not count. Empty titles join no videos.
-    """
+    """(n,) group of each video: one title (case, spaces and compatibility forms aside), or one text, is one group."""
     parent = list(range(len(texts)))
 
     def root(index: int) -> int:
@@ -129,10 +109,6 @@ def draw_partners(groups: IntArray, generator: np.random.Generator) -> IntArray:
     All different when no group has more than half of the videos: the groups, in random order, form a ring, and each
     video takes the one a random number of places further, further than the largest group is long. Otherwise the
     members of the largest group share the others.
-
-    Args:
-        groups: (n,) from `same_text_groups`.
-        generator: What draws.
     """
     n = len(groups)
     partners = np.full(n, NO_PARTNER, np.int64)

@@ -7,22 +7,21 @@ from __future__ import annotations
 
 import logging
 import os
-import tarfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from sspvs.data.shards import INDEX, is_shards, read_index
 from sspvs.errors import DatasetError, FeatureFileError, SspvsError, first_line
-from sspvs.files import check_kind, check_regular
-from sspvs.formats.head import DAMAGE
-from sspvs.formats.numpy_file import array_headers, load_array
+from sspvs.files import check_regular
+from sspvs.formats.shards import INDEX, is_shards, read_index, tar_members
 from sspvs.formats.tfrecord import looks_like_tfrecord
 from sspvs.formats.youtube8m import byte_videos, read_bytes
 from sspvs.table import FeatureStream, Video, natural_order, read_features
+from sspvs.table.h5_file import DAMAGE
 from sspvs.table.h5_survey import h5_family
+from sspvs.table.numpy_file import array_headers, load_array
 from sspvs.table.video import Stored
 from sspvs.video.files import VIDEO_SUFFIXES
 
@@ -44,19 +43,12 @@ _EXPECTED = "h5, .npy or .npz files of features, YouTube-8M .tfrecord files or .
 
 @dataclass(frozen=True)
 class FeatureFile:
-    """One file of features, or one folder of shards with an index.
-
-    Attributes:
-        path: Where it is.
-        label: What its videos' ids begin with.
-        kind: How it is read.
-        root: The folder in which notes about it are kept.
-    """
+    """One file of features, or one folder of shards with an index."""
 
     path: Path
-    label: str
+    label: str  # what its videos' ids begin with
     kind: FileKind
-    root: Path
+    root: Path  # the folder in which notes about it are kept
 
 
 def feature_files(paths: Sequence[str | os.PathLike[str]]) -> list[FeatureFile]:
@@ -98,8 +90,7 @@ def videos_of(file: FeatureFile) -> list[Video]:
         if file.kind == "shards":
             videos = [replace(video, id=f"{file.label}/{video.id}") for video in read_index(file.path).videos]
         else:
-            listing = {"h5": _h5_streams, "npy": _npy_streams, "npz": _npz_streams, "tar": _tar_streams}
-            streams = listing[file.kind](file.path)
+            streams = _streams(file.path, file.kind)
             videos = [Video(f"{file.label}/{name}" if name else file.label, (place,)) for name, place in streams]
     except SspvsError:
         raise
@@ -169,7 +160,20 @@ def _kind_of(path: Path) -> FileKind:
     return kind
 
 
-def _h5_streams(path: Path) -> list[tuple[str, FeatureStream]]:
+def _streams(path: Path, kind: FileKind) -> list[tuple[str, FeatureStream]]:
+    """Name and place of each array of a file; the name is empty for a file of one video."""
+    if kind == "npy":
+        return [("", FeatureStream(path))]
+    if kind == "npz":
+        names = array_names(path)
+        return [("" if len(names) == 1 else name, FeatureStream(path, name, load=_load_npz)) for name in names]
+    if kind == "tar":  # without an index
+        arrays = [(name, offset) for name, offset in tar_members(path) if name.endswith(".npy")]
+        if not arrays:
+            raise FeatureFileError(
+                f"{path}: expected a shard with .npy members, found none ({INDEX} is not there either)"
+            )
+        return [(name.removesuffix(".npy"), FeatureStream(path, name, offset)) for name, offset in arrays]
     family = h5_family(path)
     if family in _OTHERS:
         logger.info("%s has no features, it is of the kind '%s'", path, family)
@@ -182,38 +186,9 @@ def _h5_streams(path: Path) -> list[tuple[str, FeatureStream]]:
     return [("", FeatureStream(path))] if len(names) == 1 else [(name, FeatureStream(path, name)) for name in names]
 
 
-def _npy_streams(path: Path) -> list[tuple[str, FeatureStream]]:
-    return [("", FeatureStream(path))]
-
-
-def _npz_streams(path: Path) -> list[tuple[str, FeatureStream]]:
-    names = array_names(path)
-    return [("" if len(names) == 1 else name, FeatureStream(path, name, load=_load_npz)) for name in names]
-
-
-def _tar_streams(path: Path) -> list[tuple[str, FeatureStream]]:
-    """Arrays in a tar without an index."""
-    check_kind(path, "tar")
-    with tarfile.open(path, "r:") as tar:
-        streams = [
-            (member.name.removesuffix(".npy"), FeatureStream(path, member.name, member.offset_data))
-            for member in tar
-            if member.isfile() and member.name.endswith(".npy")
-        ]
-    if not streams:
-        raise FeatureFileError(f"{path}: expected a shard with .npy members, found none ({INDEX} is not there either)")
-    return streams
-
-
 def _load_bytes(stream: FeatureStream) -> Stored:
-    try:
-        return read_bytes(stream.path, stream.group)[0]
-    except DAMAGE as error:
-        raise FeatureFileError(f"{stream.place}: cannot be read: {first_line(error)}") from error
+    return read_bytes(stream.path, stream.group)[0]
 
 
 def _load_npz(stream: FeatureStream) -> Stored:
-    try:
-        return load_array(stream.path, stream.group)
-    except DAMAGE as error:
-        raise FeatureFileError(f"{stream.place}: cannot be read: {first_line(error)}") from error
+    return load_array(stream.path, stream.group)

@@ -47,16 +47,9 @@ _MANY = 500  # videos that take long enough for a progress bar
 
 
 def importance_target(annotations: Annotations) -> FloatArray:
-    """Importance between 0 and 1, as published: `gtscore`, min-max normalised over the whole video.
+    """(T,) float32 importance, 0 at the least and 1 at the most important pick: `gtscore`, min-max normalised.
 
-    Where there is no gtscore: the mean of the users' scores, else of their summaries, at the picks. A video whose
-    scores are all the same has zeros: nothing in it stands out.
-
-    Args:
-        annotations: The video's.
-
-    Returns:
-        (T,) float32; 0 at the least and 1 at the most important pick.
+    Without gtscore: the mean of the users' scores, else of their summaries. Scores that are all the same give zeros.
     """
     scores = consensus_scores(annotations)
     if scores is None:
@@ -81,19 +74,7 @@ def survey_fold(
     texts: Mapping[str, TextFields] | None = None,
     title_as_query: bool = False,
 ) -> tuple[VideoTable, dict[str, Annotations]]:
-    """Look at annotated videos; their features are read later.
-
-    Args:
-        ids: The videos as `dataset/key`, at least one.
-        stores: The datasets.
-        memory: Keeps features once they are read.
-        judged: Those whose annotations are kept.
-        texts: What is written about videos, by id; others have the dataset's own texts.
-        title_as_query: As in `text_of`.
-
-    Returns:
-        The videos with their targets, and the annotations of those that are judged, by id.
-    """
+    """The table of annotated videos `dataset/key` with targets, and the annotations of the `judged`."""
     _refuse_without_features(ids, stores)
     reader, videos, annotations, problems = StreamReader(), list[Video](), dict[str, Annotations](), list[str]()
     kept = set(judged)
@@ -164,19 +145,11 @@ def _place(video: str, stores: Stores) -> tuple[DatasetStore, str]:
 
 
 def judge(annotations: Mapping[str, Annotations], scores: Mapping[str, FloatArray]) -> dict[str, float]:
-    """Means over the videos that were scored.
+    """Mean `kendall_tau`, `spearman_rho`, `f_score_avg` and `f_score_max` of (T,) finite scores, by video id.
 
-    Correlations are under `per-user`; when that is not available on one of the videos, all are held against the mean
-    annotator instead. F1 is of 15 % summaries, over those videos that have users' summaries and shots.
-
-    Args:
-        annotations: Videos by id.
-        scores: (T,) finite scores at the picks, by id.
-
-    Returns:
-        `kendall_tau`, `spearman_rho`, `f_score_avg`, `f_score_max`. What is undefined for a video is left out of the
-        mean (scores that are constant have no correlation), and NaN when it is for all. F1 is missing when no video has
-        what it takes, and everything when no video was scored.
+    Correlations are under `per-user`, or all against the mean annotator where one video lacks single users. F1 is of
+    15 % summaries, and missing where no video has users' summaries and shots. An undefined value (constant scores) is
+    left out of its mean, which is NaN when all are.
     """
     unknown = [name for name in scores if name not in annotations]
     if unknown:
@@ -186,7 +159,7 @@ def judge(annotations: Mapping[str, Annotations], scores: Mapping[str, FloatArra
     judged = {name: annotations[name] for name in scores}
     protocol = protocol_for(list(judged.values()))
     if protocol.name == _FALLBACK:
-        judged = {name: _with_mean_annotator(video) for name, video in judged.items()}
+        judged = {name: replace(video, gtscore=consensus_scores(video)) for name, video in judged.items()}
     rule, rows = SummaryRule(), []
     for name, video in judged.items():
         rows.append(evaluate_video(video, Prediction.of(scores[name], video), [protocol], rule)[protocol.name])
@@ -205,11 +178,6 @@ def protocol_for(videos: Sequence[Annotations]) -> Protocol:
     return PROTOCOLS[_FALLBACK]
 
 
-def _with_mean_annotator(video: Annotations) -> Annotations:
-    """With a gtscore, also where only users' scores or summaries are known."""
-    return replace(video, gtscore=consensus_scores(video))
-
-
 def as_paths(given: Sequence[str] | str | None) -> tuple[str, ...]:
     """A setting that names one file, several, or none."""
     if given is None:
@@ -222,9 +190,6 @@ class FoldDataModule(pl.LightningDataModule, Generic[Batch]):
 
     Subclasses make the loaders, and document the settings; what is tested, judged and cross-validated is the same for
     all of them. Without `dataset` and `world` there are no annotated videos, and whatever needs them raises an error.
-
-    Raises:
-        ValueError: An argument is out of range, or two of them do not go together.
     """
 
     def __init__(
@@ -262,20 +227,12 @@ class FoldDataModule(pl.LightningDataModule, Generic[Batch]):
         self._annotations: Mapping[str, Annotations] = {}
 
     def share_reading(self, other: FoldDataModule[Batch]) -> None:
-        """Read nothing again that another fold of the same data has read.
-
-        Args:
-            other: That fold; it may be in use no longer.
-        """
+        """Read nothing again that another fold of the same data has read."""
         self.memory = other.memory
 
     @cached_property
     def stores(self) -> Stores:
-        """The dataset files, opened.
-
-        Raises:
-            ValueError: There are none.
-        """
+        """The dataset files, opened; ValueError when there are none."""
         if not self.paths:
             raise ValueError("there are no annotated videos: give data.dataset (a dataset file) or data.world")
         return Stores(self.paths[0], self.paths[1:])
@@ -322,11 +279,7 @@ class FoldDataModule(pl.LightningDataModule, Generic[Batch]):
         return self._annotations if self.paths and self.table else {}
 
     def judge(self, scores: Mapping[str, FloatArray]) -> dict[str, float]:
-        """The figures of scores of validated or tested videos; none without annotated videos. See `judge`.
-
-        Args:
-            scores: (T,) finite scores at the picks, by id.
-        """
+        """The figures of scores of validated or tested videos; none without annotated videos. See `judge`."""
         return judge(self.annotations, scores) if self.paths else {}
 
     def setup(self, stage: str | None = None) -> None:  # noqa: ARG002
@@ -346,11 +299,7 @@ class FoldDataModule(pl.LightningDataModule, Generic[Batch]):
         return self._whole_videos("val") if self.fold_videos.val else []
 
     def test_dataloader(self) -> BatchLoader[Batch]:
-        """Whole videos of this rank, each once.
-
-        Raises:
-            ValueError: With `fold` null nothing is tested.
-        """
+        """Whole videos of this rank, each once; with `fold` null there are none, which is an error."""
         if not self.fold_videos.test:
             raise ValueError("data.fold is null: all videos are trained on and none is tested; give its number")
         return self._whole_videos("test")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
-from sspvs.annotations.splits import DEFAULT_FOLDS, Fold, Splits, held_out, make_splits, read_splits
+from sspvs.annotations.splits import DEFAULT_FOLDS, Fold, Splits, held_out, make_splits, quoted, read_splits
 from sspvs.annotations.video_names import VideoFinder, VideoRef, short_name
-from sspvs.errors import DatasetError, listed
+from sspvs.errors import DatasetError
 from sspvs.table import DatasetStore, read_dataset
 
 logger = logging.getLogger(__name__)
@@ -21,14 +21,7 @@ DrawnSetting = Literal["canonical", "augmented", "transfer"]
 
 
 class Stores(Mapping[str, DatasetStore]):
-    """Opened dataset files by their own names, the tested one first.
-
-    Split files write a dataset's name in many ways; `find` takes all of them (`short_name`).
-
-    Args:
-        tested: The dataset file that is tested.
-        others: Those of other datasets.
-    """
+    """Opened dataset files by their own names, the tested one first; `find` takes the spellings of split files."""
 
     def __init__(self, tested: Path, others: Sequence[Path] = ()) -> None:
         opened = [read_dataset(path) for path in (tested, *others)]
@@ -51,11 +44,7 @@ class Stores(Mapping[str, DatasetStore]):
         return len(self._by_name)
 
     def find(self, ref: VideoRef) -> VideoRef | None:
-        """A video under its dataset's own name and key; None when none of the datasets has it.
-
-        Args:
-            ref: As a split or a list writes it; without a dataset it is of the tested one.
-        """
+        """A video under its dataset's own name and key; None when none of the datasets has it."""
         store = self.dataset_of(ref)
         if store is None:
             return None
@@ -71,17 +60,11 @@ class Stores(Mapping[str, DatasetStore]):
 
 
 class FoldVideos(NamedTuple):
-    """A fold's videos as `dataset/key`; no video is in two parts, but for validation on the tested ones.
+    """A fold's videos as `dataset/key`; no video is in two parts, but for validation on the tested ones."""
 
-    Attributes:
-        train: What is trained on.
-        val: What chooses the checkpoint; may be empty.
-        test: What is tested.
-    """
-
-    train: tuple[str, ...]
-    val: tuple[str, ...]
-    test: tuple[str, ...]
+    train: tuple[str, ...]  # what is trained on
+    val: tuple[str, ...]  # what chooses the checkpoint; may be empty
+    test: tuple[str, ...]  # what is tested
 
 
 def split_of(stores: Stores, path: Path | None, *, setting: DrawnSetting, seed: int) -> Splits:
@@ -110,18 +93,11 @@ def split_of(stores: Stores, path: Path | None, *, setting: DrawnSetting, seed: 
 def plan_fold(
     split: Splits, number: int, stores: Stores, *, validate_on: ValidateOn, val_share: float, seed: int
 ) -> FoldVideos:
-    """The videos of one fold.
+    """The videos of one fold of `split_of`.
 
-    Args:
-        split: From `split_of`.
-        number: Which fold.
-        stores: The datasets.
-        validate_on: `held-out`: the split's own validation videos; where it has none, a share of the training videos of
-            the tested dataset (of the others, where none of it is trained on). `test`: the tested videos, to compare
-            with published figures whose checkpoint was chosen so. `nothing`: none. With the last two the split's
-            validation videos are trained on.
-        val_share: Of those videos; at least one, and never all.
-        seed: Draws which ones.
+    `validate_on` `held-out` takes the split's validation videos, or else `val_share` of the training videos of the
+    tested dataset (of the others, where none of it is trained on). `test` takes the tested videos, as figures whose
+    checkpoint was chosen so; `nothing` none: with both the split's validation videos are trained on.
     """
     if validate_on not in get_args(ValidateOn):
         raise ValueError(f"validate_on must be one of {', '.join(get_args(ValidateOn))}, got {validate_on!r}")
@@ -149,7 +125,7 @@ def plan_fold(
         train = [ref for ref in train if ref not in chosen]
     if not train:
         raise DatasetError(f"{where}: expected videos to train on, found none; give another split")
-    return FoldVideos(_ids(train), _ids(val), _ids(fold.test))
+    return FoldVideos(*(tuple(map(str, refs)) for refs in (train, val, fold.test)))
 
 
 def plan_everything(stores: Stores, *, validate_on: ValidateOn, val_share: float, seed: int) -> FoldVideos:
@@ -167,7 +143,7 @@ def plan_everything(stores: Stores, *, validate_on: ValidateOn, val_share: float
             f"{len(own)}; set validate_on to nothing"
         )
     chosen = set(val)
-    return FoldVideos(_ids([ref for ref in every if ref not in chosen]), _ids(val), ())
+    return FoldVideos(tuple(str(ref) for ref in every if ref not in chosen), tuple(map(str, val)), ())
 
 
 def log_fold(split: Splits, number: int, fold: FoldVideos, stores: Stores) -> None:
@@ -192,7 +168,7 @@ def _named(refs: Sequence[VideoRef], stores: Stores, name: str) -> tuple[VideoRe
             found[known] = None
     if unknown:
         raise DatasetError(
-            f"{name or 'splits'}: {_quoted(unknown)} not in the datasets {_quoted(stores)}; is this the split of other "
+            f"{name or 'splits'}: {quoted(unknown)} not in the datasets {quoted(stores)}; is this the split of other "
             "files?"
         )
     return tuple(found)
@@ -204,18 +180,10 @@ def _refuse_missing(refs: Sequence[VideoRef], stores: Stores, where: str) -> Non
         shown = " and ".join(f"'{name}' ({count} video{'s'[: count - 1]})" for name, count in sorted(missing.items()))
         raise DatasetError(
             f"{where}: trains on {shown}, which {'was' if len(missing) == 1 else 'were'} not given (given: "
-            f"{_quoted(stores)}); add the dataset file{'s' if len(missing) > 1 else ''} to data.others, or leave "
+            f"{quoted(stores)}); add the dataset file{'s' if len(missing) > 1 else ''} to data.others, or leave "
             "data.splits out to draw folds of the datasets at hand (data.setting says which kind)"
         )
 
 
-def _ids(refs: Sequence[VideoRef]) -> tuple[str, ...]:
-    return tuple(f"{ref.dataset}/{ref.key}" for ref in refs)
-
-
 def _called(split: Splits) -> str:
     return split.name or "the drawn split"
-
-
-def _quoted(names: Iterable[str]) -> str:
-    return listed(f"'{name}'" for name in names)

@@ -72,10 +72,7 @@ def judged_again(videos: Sequence[Video], table: VideoTable, judged: JudgedVideo
 
 
 def without_judged(tables: Sequence[VideoTable], judged: JudgedVideos) -> list[VideoTable]:
-    """Unlabelled videos without those that are tested or validated.
-
-    Records, whose length is only known when they are read, are compared then (`RefineDataset`).
-    """
+    """Unlabelled videos without those that are tested or validated; `RefineDataset` compares records when read."""
     kept, left_out = list[VideoTable](), list[str]()
     for table in tables:
         same = np.zeros(len(table), bool)

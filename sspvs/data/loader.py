@@ -48,12 +48,7 @@ class PickedDataset(Dataset[Example]):
 
 
 class ExampleDataset(PickedDataset[Example]):
-    """An example of each video of a table.
-
-    Args:
-        table: The videos.
-        max_frames: Longest run of a video's frames in an example; None: whole videos.
-    """
+    """An example of each video of a table."""
 
     def __init__(self, table: VideoTable, max_frames: int | None) -> None:
         if max_frames is not None and max_frames < 1:
@@ -75,25 +70,11 @@ class LengthBuckets(DistributedSampler[list[Pick]]):
 
     It is a `DistributedSampler` so that Lightning leaves it in its place and sets its epoch.
 
-    Training: the items are shuffled (of shards: the shards, then neighbours), cut into windows of `bucket_batches`
-    batches, sorted by length within each window, cut into batches, and the batches of a window shuffled. Every item
-    occurs once in each of the `repeats`, but for those that do not fill a last batch. Otherwise: all items by length,
-    each once; a rank that comes out short repeats a batch, which is known by its ids.
-
-    Args:
-        lengths: (n,) frames of each item.
-        batch_size: Items of a batch on one rank.
-        training: Shuffle, and leave out what does not fill a batch.
-        seed: Of the shuffling.
-        repeats: How often the list is gone through in an epoch, each time drawn anew.
-        bucket_batches: Batches among which items of like length are sought; 1 for none.
-        shards: (n,) each item's shard, to read few shards at a time; None: all items at once.
-        resample: Draw shards with repetition, until the epoch is as long as the list, instead of each once.
-        world_size: Number of ranks.
-        rank: This one.
-
-    Raises:
-        ValueError: Fewer items than one batch of all ranks; an argument out of range.
+    Training: the items are shuffled (of shards: the shards, then neighbours; `resample` draws shards with repetition),
+    cut into windows of `bucket_batches` batches, sorted by length within each window, cut into batches, and the batches
+    of a window shuffled. Every item occurs once in each of the `repeats`, but for those that do not fill a last batch.
+    Otherwise: all items by length, each once; a rank that comes out short repeats a batch, which is known by its ids.
+    `batch_size` is of one rank; fewer items than one batch of all ranks are a ValueError.
     """
 
     def __init__(
@@ -213,10 +194,8 @@ class BatchLoader(DataLoader[Batch], Generic[Batch]):
     _epoch = 0
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
-        """The epoch's batches, from the first that was not given before a restart.
-
-        Nothing happens before the first is taken: Lightning makes the iterator before it sets the epoch.
-        """
+        """The epoch's batches, from the first that was not given before a restart."""
+        # Lightning makes the iterator before it sets the epoch: nothing may happen before the first batch is taken.
         sampler = self.sampler
         if isinstance(sampler, LengthBuckets):
             self._epoch, self._given = sampler.epoch, sampler.first
@@ -265,14 +244,7 @@ def batch_loader(
     *,
     num_workers: int = 0,
 ) -> BatchLoader[Batch]:
-    """A loader of the batches that `sampler` plans.
-
-    Args:
-        dataset: What is loaded: gives a list of examples for a list of picks.
-        sampler: Which items make which batch.
-        collate: Makes a batch of examples.
-        num_workers: Processes that read; 0 reads in this one. They do not change what is read.
-    """
+    """A loader of the batches that `sampler` plans; the number of workers does not change what is read."""
     return BatchLoader(
         cast("Dataset[Batch]", dataset),  # gives lists of examples, which `collate` makes a batch of
         sampler=sampler,

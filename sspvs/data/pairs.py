@@ -13,11 +13,12 @@ from pathlib import Path
 
 from sspvs.annotations.record import Problems
 from sspvs.data.drawing import same_text_groups
-from sspvs.data.manifest import LISTS, is_release, read_manifest, read_release
-from sspvs.data.shards import INDEX, is_shards, read_index
 from sspvs.errors import DatasetError
 from sspvs.features.backbones import load_backbone
 from sspvs.features.extract import Sampling, extract_to_file
+from sspvs.formats.manifest import read_manifest
+from sspvs.formats.shards import INDEX, is_shards, read_index
+from sspvs.formats.sspvs_release import LISTS, is_release, read_release
 from sspvs.table import FeatureStore, FeatureStream, SourceStamp, StreamReader, Video, VideoTable
 from sspvs.table.survey import survey
 
@@ -41,16 +42,7 @@ class ExtractionSettings:
 def load_pairs(
     path: Path, extraction: ExtractionSettings | None = None, *, skip_bad: bool = False, progress: bool = False
 ) -> VideoTable:
-    """The table of a release folder, a folder of shards, or a manifest.
-
-    Raw videos are extracted first, and all features are looked at; both only as far as no earlier run did.
-
-    Args:
-        path: The folder or file.
-        extraction: How raw videos are extracted.
-        skip_bad: Leave out videos that cannot be used, as long as there are others: the table's `problems`.
-        progress: Show progress bars; quiet when stderr is no terminal.
-    """
+    """The table of a release, shards or a manifest; raw videos are extracted and features looked at first."""
     if path.is_dir() and is_shards(path):
         return read_index(path)
     videos, where = _listed(path)
@@ -117,10 +109,7 @@ def with_features(
     progress: bool = False,
     problems: Problems | None = None,
 ) -> list[Video]:
-    """The same videos, raw ones with features; what is not in the feature file yet is extracted.
-
-    An interrupted extraction goes on where it stopped. A video that has changed since is extracted again.
-    """
+    """The same videos, raw ones with features, extracted unless the store has them of the video as it is."""
     raw = [video.source for video in videos if video.source is not None]
     if not raw:
         return list(videos)

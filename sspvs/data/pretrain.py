@@ -16,20 +16,13 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from sspvs.data import drawing
 from sspvs.data.batch import PretrainBatch, pad_frames, stack_tokens
-from sspvs.data.drawing import (
-    NO_PARTNER,
-    MaskSettings,
-    draw_crop,
-    draw_masked,
-    draw_partners,
-    item_generator,
-    same_text_groups,
-)
+from sspvs.data.drawing import MaskSettings
 from sspvs.data.loader import BatchLoader, ExampleDataset, LengthBuckets, Pick, padding_share, rank_loader
-from sspvs.data.manifest import BERT_VOCAB_SIZE
 from sspvs.data.pairs import ExtractionSettings, feature_dim_of, load_pairs, split_pairs
 from sspvs.errors import DatasetError
+from sspvs.formats.sspvs_release import VOCABULARY
 from sspvs.models.tokenizers import Tokenizer, load_tokenizer
 from sspvs.table import FeatureKind, Video, VideoTable
 from sspvs.table.table import check_alike
@@ -50,27 +43,16 @@ _SIDES = {
 
 
 class Example(NamedTuple):
-    """One video, ready for a batch.
-
-    Attributes:
-        id: The video.
-        frames: (T, D) float32.
-        tokens: (L,) int64 of its text, or of another video's.
-        token_mask: (L,) bool, True = a token.
-        masked_index: (M,) int64; empty when nothing is masked.
-        is_match: Whether the text is its own.
-        own_tokens: (L,) of its own text, outside of training.
-        own_token_mask: (L,) likewise.
-    """
+    """One video, ready for a batch."""
 
     id: str
-    frames: FloatArray
-    tokens: IntArray
-    token_mask: npt.NDArray[np.bool_]
-    masked_index: IntArray
-    is_match: bool
-    own_tokens: IntArray | None = None
-    own_token_mask: npt.NDArray[np.bool_] | None = None
+    frames: FloatArray  # (T, D) float32
+    tokens: IntArray  # (L,) int64 of its text, or of another video's
+    token_mask: npt.NDArray[np.bool_]  # (L,) bool, True = a token
+    masked_index: IntArray  # (M,) int64; empty when nothing is masked
+    is_match: bool  # whether the text is its own
+    own_tokens: IntArray | None = None  # (L,) of its own text, outside of training
+    own_token_mask: npt.NDArray[np.bool_] | None = None  # (L,) likewise
 
 
 class PretrainDataset(ExampleDataset[Example]):
@@ -123,7 +105,7 @@ class PretrainDataset(ExampleDataset[Example]):
             self.max_frames = None
         self.negative_probability = 0.0 if mode == "predict" else negative_probability
         self._by_name = np.array(sorted(range(len(self.items)), key=lambda i: self.items[i].id), np.int64)
-        self._groups = same_text_groups([self.items[i].text for i in self._by_name])  # in the order of names
+        self._groups = drawing.same_text_groups([self.items[i].text for i in self._by_name])  # in the order of names
         self._partners: tuple[int | None, IntArray] | None = None
         if self.negative_probability and len(np.unique(self._groups)) < 2:
             whose, ways = _SIDES[mode]
@@ -141,22 +123,17 @@ class PretrainDataset(ExampleDataset[Example]):
         return self.table.shards
 
     def _example(self, pick: Pick) -> Example:
-        """One example.
-
-        Raises:
-            FeatureFileError: Its features cannot be read any more.
-        """
         draw = pick.draw if self.mode == "train" else None
         item = self.items[pick.item]
-        generator = item_generator(self.seed, item.id, draw)
+        generator = drawing.item_generator(self.seed, item.id, draw)
         partner = pick.item
         if generator.random() < self.negative_probability:
             other = int(self._partners_of(draw)[pick.item])
-            partner = pick.item if other == NO_PARTNER else other
-        start, stop = draw_crop(item.n_picks, self.max_frames, generator)
+            partner = pick.item if other == drawing.NO_PARTNER else other
+        start, stop = drawing.draw_crop(item.n_picks, self.max_frames, generator)
         masked = np.zeros(0, np.int64)
         if self.mode != "predict":
-            masked = draw_masked(stop - start, self.masks, generator)
+            masked = drawing.draw_masked(stop - start, self.masks, generator)
         cutting = generator if self.mode == "train" else None
         tokens, token_mask = self._tokens(partner, cutting)
         own = self._tokens(pick.item, None) if self.mode == "val" else (None, None)
@@ -170,20 +147,16 @@ class PretrainDataset(ExampleDataset[Example]):
         """(n,) the item whose text each item gets in this draw; the same for every order of the items."""
         if self._partners is None or self._partners[0] != draw:
             generator = np.random.default_rng([self.seed, 0 if draw is None else draw + 1, _PARTNER_STREAM, 0])
-            ordered = draw_partners(self._groups, generator)
-            partners = np.full(len(self.items), NO_PARTNER, np.int64)
-            found = ordered != NO_PARTNER
+            ordered = drawing.draw_partners(self._groups, generator)
+            partners = np.full(len(self.items), drawing.NO_PARTNER, np.int64)
+            found = ordered != drawing.NO_PARTNER
             partners[self._by_name[found]] = self._by_name[ordered[found]]
             self._partners = draw, partners
         return self._partners[1]
 
 
 def collate(examples: Sequence[Example] | Example) -> PretrainBatch:
-    """A batch of examples of one width.
-
-    Frames are padded with zeros to the longest video. Columns of tokens that are padding in every text are left out.
-    Videos with fewer masked frames than others name one of theirs again, which does not count.
-    """
+    """A batch of examples of one width, zeros at the end of shorter videos; see `PretrainBatch`."""
     rows = [examples] if isinstance(examples, Example) else list(examples)
     frames, frame_mask = pad_frames([row.frames for row in rows])
     masked_index, masked_counted = _masked(rows)
@@ -353,11 +326,7 @@ class PretrainDataModule(pl.LightningDataModule):
             )
 
     def dataset(self, mode: Mode) -> PretrainDataset:
-        """The examples of training, validation or prediction, after `setup`.
-
-        Raises:
-            DatasetError: There are none, or they are token ids of another vocabulary than the text tower's.
-        """
+        """The examples of training, validation or prediction, after `setup`."""
         return self._dataset(self._items(mode), mode)
 
     def train_dataloader(self) -> PretrainLoader:
@@ -401,7 +370,7 @@ class PretrainDataModule(pl.LightningDataModule):
         if not items:
             raise DatasetError(f"no videos for {mode}; give {mode}, or a val_share above 0")
         tokenizer = load_tokenizer(self.encoder, download=self.download, vocab_size=self.vocab_size)
-        if tokenizer.vocab_size != BERT_VOCAB_SIZE and any(isinstance(item.text, TokenFields) for item in items):
+        if tokenizer.vocab_size != VOCABULARY and any(isinstance(item.text, TokenFields) for item in items):
             raise DatasetError(
                 f"the texts are token ids of BERT's vocabulary, which the text tower '{self.encoder}' does not have; "
                 "take bert-base-uncased or minilm, or a manifest with the texts themselves"

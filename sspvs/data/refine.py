@@ -126,11 +126,7 @@ class RefineDataset(PickedDataset[Clip]):
         return np.concatenate(shards) if shards else None
 
     def _example(self, pick: Pick) -> Clip:
-        """One clip.
-
-        Raises:
-            SspvsError: It cannot be read, nor (with `skip_bad`, of unlabelled videos in training) can those after it.
-        """
+        """One clip; in training, the next video's where it cannot be read (`skip_bad`) or is a judged one."""
         number = int(np.searchsorted(self._ends, pick.item, side="right"))
         table = self.tables[number]
         first = int(self._ends[number]) - len(table)
@@ -333,12 +329,7 @@ class RefineDataModule(FoldDataModule[RefineBatch]):
             )
 
     def clips(self, part: Part, *, mode: Mode = "whole") -> RefineDataset:
-        """The examples of a part, after `setup`.
-
-        Args:
-            part: `train`, `val` or `test`; unlabelled videos are in the last of these never.
-            mode: `train` draws clips, `fixed` gives one clip a video, `whole` whole videos.
-        """
+        """The examples of a part, after `setup`."""
         tables = list(self._unlabelled_parts.get(part, ()))
         if self.is_annotated:
             own = self._training_videos if part == "train" else getattr(self.fold_videos, part)
@@ -365,11 +356,7 @@ class RefineDataModule(FoldDataModule[RefineBatch]):
         return self._loader(held_out, training=False) if len(held_out) else []
 
     def test_dataloader(self) -> RefineLoader:
-        """Whole videos of this rank, each once.
-
-        Raises:
-            ValueError: Nothing is tested: `fold` is null, or there are no annotated videos.
-        """
+        """Whole videos of this rank, each once."""
         if not self.is_annotated:
             raise ValueError("unlabelled videos cannot be tested; give data.dataset or data.world as well")
         loader: RefineLoader = super().test_dataloader()
@@ -385,7 +372,6 @@ class RefineDataModule(FoldDataModule[RefineBatch]):
 
     @cached_property
     def _unlabelled_parts(self) -> dict[str, list[VideoTable]]:
-        """Which unlabelled videos are trained on, and which are held out."""
         self._load()
         tables = [] if self._unlabelled is None else list(self._unlabelled.tables)
         if self.is_annotated:

@@ -34,23 +34,14 @@ SUMMARIZER_TEXT = TextSettings(category=2, query=4, title=10, description=0)
 
 
 class Example(NamedTuple):
-    """One video, ready for a batch.
+    """One video, ready for a batch."""
 
-    Attributes:
-        id: The video, as `dataset/key`.
-        frames: (T, D) float32.
-        target: (T,) float32 importance.
-        tokens: (L,) int64 of what is written about it; None without text.
-        token_mask: (L,) bool, True = a token; None likewise.
-        has_text: Whether any of its fields has a token.
-    """
-
-    id: str
-    frames: FloatArray
-    target: FloatArray
-    tokens: IntArray | None = None
-    token_mask: npt.NDArray[np.bool_] | None = None
-    has_text: bool = False
+    id: str  # the video, as `dataset/key`
+    frames: FloatArray  # (T, D) float32
+    target: FloatArray  # (T,) float32 importance
+    tokens: IntArray | None = None  # (L,) int64 of what is written about it; None without text
+    token_mask: npt.NDArray[np.bool_] | None = None  # (L,) bool, True = a token; None likewise
+    has_text: bool = False  # whether any of its fields has a token
 
 
 class SummarizeDataset(ExampleDataset[Example]):
@@ -99,11 +90,6 @@ class SummarizeDataset(ExampleDataset[Example]):
         return sum(map(self._has_tokens, self._fields))
 
     def _example(self, pick: Pick) -> Example:
-        """One example.
-
-        Raises:
-            FeatureFileError: Its features cannot be read, or are not finite.
-        """
         item, training = self.items[pick.item], self.mode == "train"
         generator = item_generator(self.seed, item.id, pick.draw if training else None)
         start, stop = draw_crop(item.n_picks, self.max_frames, generator)
@@ -120,11 +106,7 @@ class SummarizeDataset(ExampleDataset[Example]):
 
 
 def collate(examples: Sequence[Example] | Example) -> SummarizeBatch:
-    """A batch of examples of one width.
-
-    Frames and importance are padded with zeros to the longest video. Columns of tokens that are padding in every text
-    are left out.
-    """
+    """A batch of examples of one width, zeros at the end of shorter videos; see `SummarizeBatch`."""
     rows = [examples] if isinstance(examples, Example) else list(examples)
     frames, frame_mask = pad_frames([row.frames for row in rows])
     batch = SummarizeBatch(
@@ -252,12 +234,7 @@ class SummarizeDataModule(FoldDataModule[SummarizeBatch]):
             )
 
     def dataset(self, part: Part, *, mode: Literal["train", "whole"] = "whole") -> SummarizeDataset:
-        """The examples of a part of the fold, after `setup`.
-
-        Args:
-            part: `train`, `val` or `test`.
-            mode: `train` draws runs of frames; `whole` gives whole videos, the training ones too.
-        """
+        """The examples of a part of the fold, after `setup`."""
         tokenizer = None
         if self.use_text != "none":
             tokenizer = load_tokenizer(self.encoder, download=self.download, vocab_size=self.vocab_size)
@@ -271,11 +248,7 @@ class SummarizeDataModule(FoldDataModule[SummarizeBatch]):
         )
 
     def train_dataloader(self) -> SummarizeLoader:
-        """Batches of this rank.
-
-        Raises:
-            DatasetError: Text shall guide, and nothing is written about any of the videos.
-        """
+        """Batches of this rank."""
         dataset = self.dataset("train", mode="train")
         if self.use_text != "none":
             if not dataset.n_with_text:

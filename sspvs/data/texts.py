@@ -9,8 +9,7 @@ from typing import Any
 from sspvs.annotations.record import Problems
 from sspvs.annotations.video_names import VideoRef, short_name, spelling
 from sspvs.data.folds import Stores
-from sspvs.data.manifest import PATHS, misspelled
-from sspvs.formats.manifest import read_rows, text_in
+from sspvs.formats.manifest import PATHS, misspelled, read_rows, texts_in
 from sspvs.table.text import FIELDS, TextFields
 from sspvs.types import Annotations
 
@@ -33,13 +32,7 @@ _HUMPS = re.compile(r"(?<=[a-z\d])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 def text_of(annotations: Annotations, dataset: str, *, title_as_query: bool = False) -> TextFields:
-    """Title and category of a video; where it has no title, its own name as the search query (SumMe).
-
-    Args:
-        annotations: The video's.
-        dataset: The dataset's name.
-        title_as_query: Give the title in the query's place, as published for TVSum.
-    """
+    """Title and category; without a title, the video's name as the query (SumMe). `title_as_query`: as for TVSum."""
     category, title = annotations.category.strip(), annotations.title.strip()
     if short_name(dataset) == "tvsum":
         category = TVSUM_CATEGORIES.get(category.upper(), category)
@@ -66,10 +59,6 @@ def read_texts(path: Path, stores: Stores) -> dict[str, TextFields]:
     CSV or JSON lines, as those of pretraining: `id` is a video's key or name, of the tested dataset unless a dataset
     stands before it (`tvsum/video_3`); `category`, `query`, `title`, `description` may be empty or missing. Paths are
     not looked at.
-
-    Args:
-        path: The manifest.
-        stores: The datasets.
     """
     problems, texts = Problems(path), dict[str, TextFields]()
     rows = list(read_rows(path, problems))
@@ -93,12 +82,9 @@ def _has_columns(rows: list[tuple[str, dict[str, Any]]], problems: Problems) -> 
 
 
 def _add(row: dict[str, Any], place: str, stores: Stores, texts: dict[str, TextFields], problems: Problems) -> None:
-    values = {name: text_in(row.get(name)) for name in ("id", *FIELDS)}
-    odd = [name for name, value in values.items() if value is None]
-    if odd:
-        problems.add(place, f"{', '.join(odd)}: expected text")
+    cells = texts_in(row, ("id", *FIELDS), place, problems)
+    if cells is None:
         return
-    cells = {name: value or "" for name, value in values.items()}
     name = cells["id"].strip()
     found = (stores.find(VideoRef("", name)) or stores.find(VideoRef.parse(name))) if name else None
     if found is None:

@@ -1,5 +1,9 @@
 """Unlabelled videos: looked at once before training, and which of them are trained on and which are held out.
 
+Of YouTube-8M's frame-level TFRecord files any record can be read without those before it. Where the records begin is
+found once, from their frames, and kept beside the files (`.sspvs-records.npz`). What is in a record, its T included, is
+only known when it is read.
+
 Axis letters: T picks, D feature width.
 """
 
@@ -10,36 +14,219 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
+from typing import overload
 
 import numpy as np
+from tqdm import tqdm
 
+from sspvs.atomic import atomic_stream
 from sspvs.data.feature_files import FeatureFile, apart, feature_files, videos_of
-from sspvs.data.records import RecordTable, read_records, width_of_records
-from sspvs.errors import DatasetError, FeatureFileError, SspvsError, listed, one_line
-from sspvs.table import FeatureMemory, FeatureStream, StreamReader, Video, VideoTable, check_features
+from sspvs.errors import DatasetError, FeatureFileError, OutputError, SspvsError, listed, one_line
+from sspvs.formats.tfrecord import read_record, record_places
+from sspvs.formats.youtube8m import record_bytes
+from sspvs.table import FeatureKind, FeatureMemory, FeatureStream, StreamReader, Video, VideoTable, check_features
+from sspvs.table.h5_file import DAMAGE
 from sspvs.table.survey import survey
 from sspvs.table.table import usual_kind
-from sspvs.table.video import FeatureKind
-from sspvs.types import FloatArray
+from sspvs.table.video import Stored
+from sspvs.types import FloatArray, IntArray
 
 logger = logging.getLogger(__name__)
+INDEX = ".sspvs-records.npz"
 _SAMPLED = 16  # videos that give the width before all are looked at
 _NONE = "none of the unlabelled videos can be used"
+_TRIED = 8  # records that may be damaged before a width is found
+
+
+class RecordList(Sequence[Video]):
+    """Videos of record files, made as they are looked up (there are millions); `places`: (n, 2) offset and length."""
+
+    def __init__(
+        self, files: Sequence[FeatureFile], file_numbers: IntArray, numbers: IntArray, places: IntArray
+    ) -> None:
+        self.files, self.file_numbers, self.numbers, self.places = tuple(files), file_numbers, numbers, places
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    @overload
+    def __getitem__(self, number: int) -> Video: ...
+
+    @overload
+    def __getitem__(self, number: slice) -> list[Video]: ...
+
+    def __getitem__(self, number: int | slice) -> Video | list[Video]:
+        """One record under its file and its number in it: the video's own name is inside of it."""
+        if isinstance(number, slice):
+            return [self[one] for one in range(*number.indices(len(self)))]
+        file = int(self.file_numbers[number])
+        name = f"{self.files[file].label}/{self.numbers[number]}"
+        offset, length = map(int, self.places[number])
+        load = partial(_load, name=name, length=length)
+        return Video(name, (FeatureStream(self.files[file].path, offset=offset, load=load),), shard=file)
+
+    def take(self, numbers: IntArray) -> RecordList:
+        """The records at (n,) places."""
+        return RecordList(self.files, self.file_numbers[numbers], self.numbers[numbers], self.places[numbers])
+
+
+class RecordTable(VideoTable):
+    """Records of one width, whose T is only known when they are read."""
+
+    def __init__(self, records: RecordList, kind: FeatureKind, memory: FeatureMemory | None) -> None:
+        super().__init__(records, memory, checked=True)
+        self.records, self.kind = records, kind
+
+    @property
+    def n_picks(self) -> IntArray:
+        """(n,) zeros: unknown."""
+        return np.zeros(len(self.records), np.int64)
+
+    @property
+    def shards(self) -> IntArray | None:
+        """(n,) which file each record is in."""
+        return self.records.file_numbers
+
+    def take(self, numbers: IntArray) -> RecordTable:
+        """The table of the records at (n,) places."""
+        return RecordTable(self.records.take(numbers), self.kind, self.memory)
+
+    @cached_property
+    def _counts(self) -> dict[str, int]:
+        counts = np.bincount(self.records.file_numbers, minlength=len(self.records.files))
+        return {file.label: int(count) for file, count in zip(self.records.files, counts, strict=True)}
+
+    def __contains__(self, name: object) -> bool:
+        """Whether a record has this id, of a table of all records."""
+        label, _, place = str(name).rpartition("/")
+        return place.isdecimal() and str(int(place)) == place and int(place) < self._counts.get(label, 0)
+
+
+def read_records(
+    files: Sequence[FeatureFile], memory: FeatureMemory, problems: list[str], *, progress: bool = False
+) -> RecordTable | None:
+    """Find the records of files, as far as no earlier run did."""
+    indices: dict[Path, _Index] = {}
+    file_numbers, places = [], []
+    for number, file in enumerate(
+        tqdm(files, desc="looking for the records", leave=False, disable=None if progress else True)
+    ):
+        index = indices.get(file.root) or indices.setdefault(file.root, _Index(file.root))
+        try:
+            found, wrong = index.places(file.path)
+        except DatasetError as error:
+            problems.append(one_line(error))
+            continue
+        if wrong or not len(found):
+            problems.append(wrong or f"{file.path}: no records in it")
+        file_numbers.append(np.full(len(found), number, np.int64))
+        places.append(found)
+    for index in indices.values():
+        index.keep()
+    if not sum(map(len, places)):
+        return None
+    numbers = [np.arange(len(found), dtype=np.int64) for found in places]
+    records = RecordList(files, *map(np.concatenate, (file_numbers, numbers, places)))
+    width = _first_width(records, problems)
+    return RecordTable(records, FeatureKind(width), memory) if width else None
+
+
+def width_of_records(file: FeatureFile) -> int:
+    """D of a record file, from its first record that can be read."""
+    problems: list[str] = []
+    found, wrong = record_places(file.path)
+    places = np.array(found, np.int64).reshape(-1, 2)
+    count = len(places)
+    width = _first_width(RecordList([file], np.zeros(count, np.int64), np.arange(count), places), problems)
+    if not width:
+        raise DatasetError(problems[0] if problems else wrong or f"{file.path}: no records in it")
+    return width
+
+
+class _Index:
+    """Where records begin in the files of a folder, by path, size and time of modification; kept as one .npz."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.path = folder, folder / INDEX
+        self._known: dict[str, tuple[tuple[int, int], IntArray, str]] = {}
+        self._new = False
+        if not self.path.is_file():
+            return  # none yet; a pipe in its place would be waited for
+        try:
+            with np.load(self.path, allow_pickle=False) as kept:
+                names, stamps, counts = kept["names"].tolist(), kept["stamps"].tolist(), kept["counts"]
+                cuts = np.split(kept["places"].reshape(-1, 2), np.cumsum(counts)[:-1])
+                rows = zip(names, stamps, cuts, kept["wrong"].tolist(), strict=True)
+                self._known = {name: ((stamp[0], stamp[1]), cut, wrong) for name, stamp, cut, wrong in rows}
+        except DAMAGE:
+            self._known = {}  # damaged: look again
+
+    def places(self, path: Path) -> tuple[IntArray, str]:
+        """(n, 2) offset and length of a file's records, and what is wrong after them."""
+        name = path.relative_to(self.folder).as_posix()
+        try:
+            status = path.stat()
+        except OSError as error:
+            raise DatasetError(f"{path}: cannot be read: {error.strerror or error}") from error
+        stamp = (status.st_size, status.st_mtime_ns)
+        known = self._known.get(name)
+        if known is None or known[0] != stamp or not _is_within(known[1], status.st_size):
+            found, wrong = record_places(path)
+            known = stamp, np.array(found, np.int64).reshape(-1, 2), wrong
+            self._known[name], self._new = known, True
+        return known[1], known[2]
+
+    def keep(self) -> None:
+        """Write what is new; a folder that cannot be written to only costs the next run its time."""
+        if not self._new:
+            return
+        rows = self._known.values()
+        try:
+            with atomic_stream(self.path) as file:
+                np.savez(
+                    file,
+                    names=np.array(list(self._known), np.str_),
+                    stamps=np.array([stamp for stamp, _, _ in rows], np.int64),
+                    counts=np.array([len(found) for _, found, _ in rows], np.int64),
+                    places=np.concatenate([found for _, found, _ in rows]),
+                    wrong=np.array([wrong for _, _, wrong in rows], np.str_),
+                )
+        except OutputError as error:
+            logger.info("where the records begin is not kept: %s", error)
+
+
+def _is_within(places: IntArray, size: int) -> bool:
+    """Whether all records lie in a file of a size."""
+    offsets, lengths = places.T
+    return places.dtype.kind == "i" and bool(((offsets >= 0) & (lengths >= 0) & (offsets <= size - lengths)).all())
+
+
+def _first_width(records: RecordList, problems: list[str]) -> int:
+    """D of the first record that can be read; 0 where none of the first few can."""
+    for video in records[:_TRIED]:
+        (stream,) = video.streams
+        assert stream.load is not None
+        try:
+            return int(stream.load(stream).shape[1])
+        except SspvsError as error:
+            problems.append(one_line(error))
+    return 0
+
+
+def _load(stream: FeatureStream, name: str, length: int) -> Stored:
+    """(T, D) bytes of the record; `name` ends in its number."""
+    record = read_record(stream.path, int(name.rpartition("/")[2]), stream.offset, length)
+    return record_bytes(record, f"{name} of {stream.path.name}")
 
 
 @dataclass(frozen=True)
 class Unlabelled:
-    """What was found good.
+    """What was found good."""
 
-    Attributes:
-        tables: The videos: features in files of their own, and records.
-        kind: Width and fingerprint; None for the latter where no video has one.
-    """
-
-    tables: tuple[VideoTable, ...]
-    kind: FeatureKind
+    tables: tuple[VideoTable, ...]  # the videos: features in files of their own, and records
+    kind: FeatureKind  # width and fingerprint; None for the latter where no video has one
 
     @cached_property
     def unit_length(self) -> bool:
@@ -80,14 +267,7 @@ def likely_width(paths: Sequence[str]) -> int:
 def load_unlabelled(
     paths: Sequence[str], memory: FeatureMemory, *, skip_bad: bool = True, progress: bool = False
 ) -> Unlabelled:
-    """Look at all videos, as far as no earlier run did.
-
-    Args:
-        paths: Feature files, and folders of them.
-        memory: Keeps features once they are read.
-        skip_bad: Leave out what cannot be used, and warn; else refuse.
-        progress: Show progress bars; quiet when stderr is no terminal.
-    """
+    """Look at all videos, as far as no earlier run did; what cannot be used is left out with a warning, or refused."""
     files, problems = feature_files(paths), list[str]()
     records = read_records([file for file in files if file.kind == "records"], memory, problems, progress=progress)
     others = {} if records is None else {records.kind: len(records)}
@@ -145,13 +325,7 @@ def _shown(what: str, problems: Sequence[str]) -> str:
 
 
 def held_out(tables: Sequence[VideoTable], share: float, seed: int) -> tuple[list[VideoTable], list[VideoTable]]:
-    """Training and validation videos, drawn by their ids: one stays on its side when others are added.
-
-    Args:
-        tables: The videos.
-        share: Of them, about: one at least and never all.
-        seed: Of the draw.
-    """
+    """Training videos, and about `share` of them to validate on, drawn by ids: a video stays on its side."""
     chances = [_chances(table, seed) for table in tables]
     ordered = np.sort(np.concatenate(chances))
     if len(ordered) < 2:
@@ -168,11 +342,7 @@ def held_out(tables: Sequence[VideoTable], share: float, seed: int) -> tuple[lis
 
 
 def readable(tables: Sequence[VideoTable], *, skip_bad: bool) -> list[VideoTable]:
-    """Held-out videos without the records that cannot be read: what is validated on must be the same each time.
-
-    Other videos were looked at by the survey; records are read here for the first time. With `skip_bad` false they are
-    refused.
-    """
+    """Held-out videos without the records that cannot be read, so that each validation is on the same ones."""
     kept, problems = list[VideoTable](), list[str]()
     for table in tables:
         good = np.ones(len(table), bool)

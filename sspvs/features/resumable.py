@@ -22,7 +22,8 @@ from typing import IO
 from sspvs.atomic import atomic_file
 from sspvs.errors import FeatureFileError, FingerprintMismatchError, OutputError
 from sspvs.overwriting import FEATURES, check_output
-from sspvs.table import FeatureKind, FeatureStore, SourceStamp, check_features, group_name, is_h5, merge_files
+from sspvs.table import FeatureKind, FeatureStore, SourceStamp, check_features, is_h5, merge_files
+from sspvs.table.layout import group_name
 from sspvs.temporaries import sweep, take_lock
 from sspvs.types import Fingerprint
 

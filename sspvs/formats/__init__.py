@@ -2,17 +2,16 @@
 
     format        `Format`, what each of them has; `FORMATS`, the registry; the settings and ledger of a conversion
     head          the start of a path, from which formats are recognised
-    detect        `detect`, which format a path is of; `inspect_file`, what its keys mean, what is wrong with it
+    conversion    `detect`, which format a path is of; `inspect_file`, what its keys mean and what is wrong with it;
+                  `convert`, from one format to another, one video at a time, with an account of what was lost
     inspection    the findings
-    conversion    `convert`, from one format to another, one video at a time, with an account of what was lost
     record        what every format is read into and written from
-    tfrecord, numpy_file    containers
+    tfrecord      a container
 
 Each other module is one foreign format. To add one, write such a module, here or elsewhere (see `format`).
 """
 
-from sspvs.formats.conversion import convert
-from sspvs.formats.detect import detect, inspect_file
+from sspvs.formats.conversion import convert, detect, inspect_file
 from sspvs.formats.format import FORMATS, Format, Ledger, Settings
 from sspvs.formats.inspection import Inspection
 from sspvs.formats.record import Source, VideoRecord

@@ -10,8 +10,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from sspvs.annotations import AnnotatedVideo, TimeIntervals, read_custom
+from sspvs.annotations import read_custom
 from sspvs.annotations.clock import annotations_of, clock_of, users_of
+from sspvs.annotations.record import AnnotatedVideo, TimeIntervals
 from sspvs.errors import SspvsError
 from sspvs.formats.format import FORMATS, Format, Ledger, Settings
 from sspvs.formats.head import PathHead

@@ -32,27 +32,18 @@ _FORBIDDEN = re.compile(r'[/\\\x00-\x1f<>:"|?*]')
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings of a conversion.
+    """Settings of a conversion."""
 
-    Attributes:
-        name: The dataset's name in the target; the source's own when empty.
-        fps: Frames per second where the source does not say: one number, or one a video (by key or name).
-        pick_step: Distance in frames of the picks of a source that has none.
-        resample: How values become one a second: `mean` over the second, or `hold` the value at its start.
-        keep_scale: Keep the length of YouTube-8M features instead of L2-normalising them.
-        check: Compare the records of TFRecord files with their checksums.
-        skip_bad: Leave out and report videos that cannot be converted, instead of stopping at the first.
-        subset: Which subset all videos are of, where the source does not say.
-    """
-
-    name: str = ""
+    name: str = ""  # the dataset's name in the target; the source's own when empty
+    # frames per second where the source does not say: one number, or one a video (by key or name)
     fps: float | Mapping[str, float] | None = None
-    pick_step: int = 15
+    pick_step: int = 15  # distance in frames of the picks of a source that has none
+    # how values become one a second: `mean` over the second, or `hold` the value at its start
     resample: Literal["mean", "hold"] = "mean"
-    keep_scale: bool = False
-    check: bool = True
-    skip_bad: bool = False
-    subset: str = ""
+    keep_scale: bool = False  # keep the length of YouTube-8M features instead of L2-normalising them
+    check: bool = True  # compare the records of TFRecord files with their checksums
+    skip_bad: bool = False  # leave out and report videos that cannot be converted, instead of stopping at the first
+    subset: str = ""  # which subset all videos are of, where the source does not say
 
     def fps_of(self, record: VideoRecord) -> float | None:
         """Frames per second of one video: those of its source, else of the settings."""
@@ -65,21 +56,7 @@ class Settings:
 
 @dataclass
 class Ledger:
-    """One conversion, and the account of it: nothing is lost silently.
-
-    Attributes:
-        source: Name of what was read.
-        target: Name of what was written.
-        kind: Format of the source.
-        to: Format of the target.
-        opened: The source itself.
-        settings: The conversion's settings.
-        written: Keys of the videos that were written.
-        left_out: What the target has no place for -> the videos that had it.
-        changed: What was derived, resampled or rounded -> videos.
-        repaired: What was repaired in reading -> videos.
-        skipped: Videos that were left out -> why.
-    """
+    """One conversion, and the account of it: nothing is lost silently."""
 
     source: str
     target: str
@@ -87,11 +64,12 @@ class Ledger:
     to: str
     opened: Source = field(repr=False)
     settings: Settings = field(default_factory=Settings)
-    written: list[str] = field(default_factory=list)
+    written: list[str] = field(default_factory=list)  # keys of the videos that were written
+    # what the target has no place for -> the videos that had it
     left_out: dict[str, list[str]] = field(default_factory=dict)
-    changed: dict[str, list[str]] = field(default_factory=dict)
-    repaired: dict[str, list[str]] = field(default_factory=dict)
-    skipped: dict[str, str] = field(default_factory=dict)
+    changed: dict[str, list[str]] = field(default_factory=dict)  # what was derived, resampled or rounded -> videos
+    repaired: dict[str, list[str]] = field(default_factory=dict)  # what was repaired in reading -> videos
+    skipped: dict[str, str] = field(default_factory=dict)  # videos that were left out -> why
     _file_names: set[str] = field(default_factory=set, repr=False)
 
     @property
@@ -118,11 +96,7 @@ class Ledger:
         self.changed.setdefault(how, []).append(key)
 
     def fps(self, record: VideoRecord) -> float:
-        """Frames per second of one video, for a format that `needs_clock`.
-
-        Raises:
-            ValueError: When they are unknown.
-        """
+        """Frames per second of one video, for a format that `needs_clock`."""
         rate = self.settings.fps_of(record)
         if rate is None:
             raise ValueError(f"{record.key}: frames per second are unknown; give --fps")
@@ -155,34 +129,24 @@ class Ledger:
 
 
 class Format:
-    """One file format. A subclass gives `what`, `family` or `matches`, and `read`, `write` or `inspect` where it can.
+    """One file format, by its registered name.
 
-    Args:
-        name: The name that it is registered under, which is its name on the command line.
-
-    Attributes:
-        what: What it is, in a few words.
-        order: When `detect` asks it: lowest first, so formats from outside the package come before its own.
-        family: The family of h5 files that it is, for those that `matches` is not overridden.
-        keys: Name -> shape or type, and meaning, of each key that a file of the format may have.
-        instead: What to do with such a file where it cannot be converted.
-        holds: The parts of a record (`VideoRecord.parts`) that have a place in what is written.
-        needs: Those of them that writing needs, such as `user summaries or user scores`.
-        form: Whether a file, a folder, or either is written: a folder unless the name ends as those of h5 files do.
-        needs_clock: Whether writing needs frames per second.
-        names_videos: Whether an inspection can say more about one video.
+    A subclass gives `what`, `family` or `matches`, and `read`, `write` or `inspect` where it can.
     """
 
-    what: ClassVar[str] = ""
-    order: ClassVar[int] = 0
-    family: ClassVar[str] = ""
+    what: ClassVar[str] = ""  # what it is, in a few words
+    order: ClassVar[int] = 0  # `detect` tries the lowest first: formats from outside the package before its own
+    family: ClassVar[str] = ""  # the family of h5 files that it is, for those that `matches` is not overridden
+    # name -> shape or type, and meaning, of each key that a file of the format may have
     keys: ClassVar[Mapping[str, tuple[str, str]]] = {}
-    instead: ClassVar[str] = ""
+    instead: ClassVar[str] = ""  # what to do with such a file where it cannot be converted
+    # the parts of a record (`VideoRecord.parts`) that have a place in what is written
     holds: ClassVar[frozenset[str]] = frozenset()
-    needs: ClassVar[tuple[str, ...]] = ()
+    needs: ClassVar[tuple[str, ...]] = ()  # those of them that writing needs, such as `user summaries or user scores`
+    # whether a file, a folder, or either is written: a folder unless the name ends as those of h5 files do
     form: ClassVar[Literal["file", "folder", "either"]] = "file"
-    needs_clock: ClassVar[bool] = False
-    names_videos: ClassVar[bool] = True
+    needs_clock: ClassVar[bool] = False  # whether writing needs frames per second
+    names_videos: ClassVar[bool] = True  # whether an inspection can say more about one video
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -206,10 +170,7 @@ class Format:
         return " and ".join(lacks) or None
 
     def inspect(self, path: Path, found: Inspection) -> None:
-        """Fill in an inspection; raises what `DAMAGE` lists where the whole file is useless.
-
-        This default reads every video with the format's own reader and explains `keys`.
-        """
+        """Fill in an inspection; by default from every video that `read` gives, and `keys`. May raise `DAMAGE`."""
         for record in found.records(self.read(path, Settings())):
             if found.video in (record.key, record.name):
                 found.detail = {"has": listed([part for part, there in record.parts().items() if there], 20)}
@@ -237,7 +198,7 @@ FORMATS: Registry[type[Format]] = Registry("format", "sspvs.formats")
 
 
 def formats() -> list[Format]:
-    """All formats, in the order in which `detect` asks them."""
+    """All formats, in the order in which `detect` tries them."""
     return sorted((FORMATS[name](name) for name in FORMATS), key=lambda known: known.order)
 
 

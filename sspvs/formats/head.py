@@ -4,36 +4,14 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from tarfile import TarError
-from tokenize import TokenError
 from typing import Any
-from zipfile import BadZipFile
-from zlib import error as ZlibError
 
-from sspvs.errors import SspvsError, first_line
+from sspvs.errors import first_line
 from sspvs.files import START_BYTES, FileKind, check_regular, kind_of_start, read_json, start_of_text
 from sspvs.parsing import parse_json, table_rows
 from sspvs.table import is_h5
+from sspvs.table.h5_file import DAMAGE
 from sspvs.table.h5_survey import Family, h5_family
-
-DAMAGE = (
-    SspvsError,
-    OSError,
-    ValueError,
-    LookupError,
-    TypeError,
-    TokenError,  # of NumPy's headers
-    AttributeError,
-    NameError,  # scipy's MATLAB reader has such a path
-    RuntimeError,
-    ArithmeticError,
-    EOFError,
-    MemoryError,
-    BadZipFile,
-    ZlibError,
-    TarError,
-)
-"""What libraries raise on damaged files; caught where a user's file, or one video of it, is opened, and reported."""
 
 
 class PathHead:
@@ -61,6 +39,11 @@ class PathHead:
     def is_kind(self, name: str) -> bool:
         """Whether the first bytes are those of a kind of file, by its name in `sspvs.files`."""
         return self.kind is not None and self.kind.name == name
+
+    @property
+    def is_numpy(self) -> bool:
+        """Whether the file starts as an .npy does, or is a zip archive named .npz."""
+        return self.is_kind("npy") or (self.is_kind("zip") and self.suffix == ".npz")
 
     @cached_property
     def is_h5(self) -> bool:

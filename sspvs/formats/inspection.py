@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sspvs.errors import SspvsError, one_line
-from sspvs.formats.head import DAMAGE
 from sspvs.formats.record import Source, VideoRecord
-from sspvs.table.h5_survey import Family, guide_of, read_entries, survey_keys
+from sspvs.table.h5_file import DAMAGE
+from sspvs.table.h5_survey import Family, guide_of, read_entries, shape_text, survey_keys
 
 Item = TypeVar("Item")
 Watch = Callable[[Iterable[Any], "int | None"], Iterable[Any]]
@@ -59,40 +59,24 @@ class Use:
 
 @dataclass
 class Inspection:
-    """What `sspvs data inspect` prints.
-
-    Attributes:
-        path: The file or folder.
-        kind: Name of the format, such as `community`; `none` for files of no use here.
-        what: What it is, in a sentence.
-        n_videos: How many videos it is about; None where that makes no sense.
-        facts: Anything else worth a line, by name.
-        keys: Its keys.
-        names: Key -> the video's own name, where known.
-        problems: What is wrong.
-        repaired: What reading it repairs by itself: sentence -> videos.
-        uses: What it can be used for.
-        usable: Whether it can be used for what it is.
-        advice: What to do next, in sentences.
-        detail: More about one video, when one is named.
-        video: That video.
-        watch: Shows progress over items, such as a progress bar.
-    """
+    """What `sspvs data inspect` prints."""
 
     path: str
-    kind: str
-    what: str
-    n_videos: int | None = None
-    facts: dict[str, str] = field(default_factory=dict)
+    kind: str  # name of the format, such as `community`; `none` for files of no use here
+    what: str  # what it is, in a sentence
+    n_videos: int | None = None  # how many videos it is about; None where that makes no sense
+    facts: dict[str, str] = field(default_factory=dict)  # anything else worth a line, by name
     keys: list[KeyNote] = field(default_factory=list)
-    names: dict[str, str] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)  # key -> the video's own name, where known
     problems: list[Problem] = field(default_factory=list)
+    # what reading it repairs by itself: sentence -> videos
     repaired: dict[str, list[str]] = field(default_factory=dict)
     uses: list[Use] = field(default_factory=list)
-    usable: bool = True
-    advice: list[str] = field(default_factory=list)
-    detail: dict[str, str] = field(default_factory=dict)
+    usable: bool = True  # whether it can be used for what it is
+    advice: list[str] = field(default_factory=list)  # what to do next, in sentences
+    detail: dict[str, str] = field(default_factory=dict)  # more about one video, when one is named
     video: str | None = None
+    # shows progress over items, such as a progress bar
     watch: Watch | None = field(default=None, repr=False, compare=False)
 
     def watched(self, items: Iterable[Item], total: int | None = None) -> Iterable[Item]:
@@ -101,10 +85,7 @@ class Inspection:
         return items if self.watch is None else self.watch(items, total)
 
     def records(self, source: Source) -> Iterator[VideoRecord]:
-        """Each video of a source that can be read; the others, and ids that occur again, become problems.
-
-        Also counts the videos, and notes their names and what reading them repairs.
-        """
+        """Each video of a source that can be read, counted, with its repairs; others and repeated ids are problems."""
         counts: Counter[str] = Counter()
         try:
             for key, load in self.watched(source.entries, source.total):
@@ -143,14 +124,7 @@ class Inspection:
     def problem(
         self, error: str | BaseException, video: str | None = None, *, blocking: bool = True, remedy: str = ""
     ) -> None:
-        """Note a problem; those that differ only in numbers become one.
-
-        Args:
-            error: What is wrong; paths and video keys at its start are dropped.
-            video: Where; None when it concerns the whole file.
-            blocking: Whether the video or file cannot be used because of it.
-            remedy: What to do.
-        """
+        """Note a problem; those that differ only in numbers become one."""
         text = one_line(error) if isinstance(error, BaseException) else error
         for prefix in (f"{self.path}, video '{video}': ", f"{self.path}, '{video}': ", f"{self.path}: ", f"{video}: "):
             text = text.removeprefix(prefix)
@@ -198,12 +172,13 @@ def span(numbers: list[int]) -> str:
 
 def explain_keys(path: Path, inspection: Inspection, family: Family) -> None:
     """Fill in the keys of all videos of an h5 file, and every dataset of the one video that is named."""
-    for key in survey_keys(path):
-        guide = guide_of(key.name, family)
-        inspection.key(key.name, key.count, key.shape_text, ", ".join(sorted(key.dtypes)), guide.meaning, guide.made)
-        if len(key.n_dims) > 1:
+    for name, found in survey_keys(path).items():
+        guide, shapes = guide_of(name, family), [shape for shape, _ in found]
+        dtypes, n_dims = sorted({dtype for _, dtype in found}), sorted({len(shape) for shape in shapes})
+        inspection.key(name, len(found), shape_text(shapes), ", ".join(dtypes), guide.meaning, guide.made)
+        if len(n_dims) > 1:
             inspection.problem(
-                f"'{key.name}' has {sorted(key.n_dims)} axes in different videos, expected {guide.shape}",
+                f"'{name}' has {n_dims} axes in different videos, expected {guide.shape}",
                 blocking=False,  # reading each video decides
             )
     if inspection.video is not None:

@@ -1,24 +1,37 @@
-"""Manifests, which people write: a line a video, as CSV, TSV or JSON lines (id, path, title, description, ...)."""
+"""Manifests of video-text pairs, which people write: recognised, inspected, and read as videos.
+
+A manifest is a CSV or TSV file with a header, or JSON lines, with: `id`; `path` (or `features`, or `video`): an h5 file
+of one video, one of many (`file.h5#group`), a .npy array (T, D), or a video; and `title`, `description`, `category`,
+`query`, any of which may be empty or missing. `split` (`train` or `val`) is optional. Paths are relative to the
+manifest. Other columns are left alone.
+"""
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, ClassVar
 
 from sspvs.annotations.record import Problems
+from sspvs.atomic import write_text
 from sspvs.errors import AddressError, DatasetError, local_only, one_line
 from sspvs.files import read_text
 from sspvs.formats.format import FORMATS, Format
 from sspvs.formats.head import PathHead
 from sspvs.formats.inspection import Inspection
 from sspvs.parsing import lines_of, parse_json, table_records
+from sspvs.table import FeatureStream, Video
+from sspvs.table.text import FIELDS, TextFields
+from sspvs.video.files import VIDEO_SUFFIXES
 
 FEATURE_SUFFIXES = (".h5", ".hdf5", ".hdf", ".npy")
-PATH_COLUMNS = ("path", "video", "features", "video_path", "feature_path")
-TEXT_COLUMNS = ("title", "description", "category", "query")
-_ID = "id"
+PATHS = ("path", "features", "video")
+COLUMNS = ("id", *PATHS, *FIELDS, "split")
+_ID, _PARTS = "id", ("train", "val")
+_KNOWN_PATHS = ("path", "video", "features", "video_path", "feature_path")  # in the manifests of others too
 
 
 @FORMATS.register("manifest")
@@ -29,10 +42,8 @@ class Manifest(Format):
     order = 180
     keys: ClassVar = {
         _ID: ("text", "the video's id"),
-        **dict.fromkeys(PATH_COLUMNS, ("text", "where the video or its features are")),
-        "title": ("text", "its title"),
-        "description": ("text", "its description"),
-        "category": ("text", "its category"),
+        **dict.fromkeys(_KNOWN_PATHS, ("text", "where the video or its features are")),
+        **{name: ("text", f"its {name}") for name in ("title", "description", "category")},
         "query": ("text", "the search query that found it"),
     }
     instead = "it names files and texts for pretraining: there is nothing to convert in it"
@@ -41,7 +52,7 @@ class Manifest(Format):
         """A table or lines with an id, and a path or a text."""
         line = head.first_line
         names = set(line) if isinstance(line, dict) else {column.lower() for column in head.columns}
-        return _ID in names and bool(names & {*PATH_COLUMNS, *TEXT_COLUMNS})
+        return _ID in names and bool(names & {*_KNOWN_PATHS, *FIELDS})
 
     def inspect(self, path: Path, found: Inspection) -> None:
         """Read every line, as pretraining reads it."""
@@ -53,12 +64,12 @@ class Manifest(Format):
                 continue
             ids[key] += 1
             filled.update(name for name, value in row.items() if value not in (None, ""))
-            named = next((str(row[name]) for name in PATH_COLUMNS if row.get(name)), "")
+            named = next((str(row[name]) for name in _KNOWN_PATHS if row.get(name)), "")
             if not named:
                 found.problem("no path to a video or to features", key)
             elif missing := _missing(named, path.parent):
                 found.problem(missing, key, remedy="correct its path")
-            if not any(row.get(name) for name in TEXT_COLUMNS):
+            if not any(row.get(name) for name in FIELDS):
                 found.problem("no text at all", key, blocking=False)
             if key == found.video:
                 found.detail = {name: str(value) for name, value in row.items()}
@@ -75,10 +86,7 @@ class Manifest(Format):
 
 
 def read_rows(path: Path, problems: Problems) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The lines of a manifest, CSV, TSV or JSON lines by its ending: place (`line 7`), and column -> value.
-
-    What is wrong with single lines goes to `problems`, and these are left out.
-    """
+    """Place (`line 7`) and column -> value of each line; what is wrong goes to `problems` and is left out."""
     try:
         text = read_text(path)
     except OSError as error:
@@ -116,15 +124,23 @@ def file_of(given: str, folder: Path) -> tuple[Path, str]:
     return folder / Path(local_only(name)).expanduser(), group
 
 
-def text_in(value: Any) -> str | None:
-    """A cell as text: JSON's text and numbers (an id may be one), lists of words; None for what is no text."""
-    if value is None:
-        return ""
-    if isinstance(value, list) and all(isinstance(part, str) for part in value):
-        return " ".join(value)
-    if isinstance(value, str | int | float) and not isinstance(value, bool):
-        return str(value)
-    return None
+def texts_in(row: Mapping[str, Any], names: Iterable[str], place: str, problems: Problems) -> dict[str, str] | None:
+    """Cells as text, empty where there is none; None, with the problem added, where some are no text.
+
+    JSON's numbers (an id may be one) and lists of words are text.
+    """
+    texts, odd = dict[str, str](), list[str]()
+    for name in names:
+        value = row.get(name)
+        if isinstance(value, list) and all(isinstance(part, str) for part in value):
+            texts[name] = " ".join(value)
+        elif value is None or (isinstance(value, str | int | float) and not isinstance(value, bool)):
+            texts[name] = "" if value is None else str(value)
+        else:
+            odd.append(name)
+    if odd:
+        problems.add(place, f"{', '.join(odd)}: expected text")
+    return None if odd else texts
 
 
 def _missing(named: str, folder: Path) -> str:
@@ -135,3 +151,85 @@ def _missing(named: str, folder: Path) -> str:
         return one_line(error)
     beside = "" if Path(named).is_absolute() else " beside the manifest"
     return "" if file.is_file() else f"no such file{beside}: {named}"
+
+
+def read_manifest(path: Path) -> list[Video]:
+    """The pairs of a manifest, in its order; features are not opened."""
+    problems, videos, seen = Problems(path), [], dict[str, str]()
+    rows = list(read_rows(path, problems))
+    for place, row in rows if _has_columns(rows, problems) else ():
+        video = _video_of(row, place, path.parent, problems)
+        if video is None:
+            continue
+        if video.id in seen:
+            problems.add(place, f"the id '{video.id}' is taken by {seen[video.id]}")
+        seen.setdefault(video.id, place)
+        videos.append(video)
+    if not rows and not problems.found:
+        problems.add("", "it is empty; expected a line a video with at least id and path")
+    problems.raise_any()
+    return videos
+
+
+def write_manifest(path: Path, rows: Iterable[Mapping[str, str]]) -> None:
+    """Write JSON lines atomically."""
+    write_text(path, "".join(json.dumps(dict(row), ensure_ascii=False) + "\n" for row in rows))
+
+
+def misspelled(names: Iterable[str], known: Sequence[str], others: Iterable[str] = ()) -> list[str]:
+    """A sentence about each column that is not read but is nearly the name of one that is."""
+    found, missing = set(names), [name for name in known if name not in set(names)]
+    close = {name: get_close_matches(name.lower(), missing, 1, 0.8) for name in sorted(found - {*known, *others})}
+    return [f"column '{name}': did you mean '{near[0]}'?" for name, near in close.items() if near]
+
+
+def _has_columns(rows: list[tuple[str, dict[str, Any]]], problems: Problems) -> bool:
+    names = {name for _, row in rows for name in row}
+    shown = f"(columns: {', '.join(sorted(names)[:10])})"
+    if rows and "id" not in names:
+        problems.add("", f"no column 'id' {shown}")
+    if rows and not names & set(PATHS):
+        problems.add("", f"no column 'path', 'features' or 'video' {shown}")
+    problems.extend(("", sentence) for sentence in misspelled(names, COLUMNS))
+    return "id" in names and bool(names & set(PATHS))
+
+
+def _video_of(row: Mapping[str, Any], place: str, folder: Path, problems: Problems) -> Video | None:
+    texts = texts_in(row, sorted(set(row) & set(COLUMNS)), place, problems)
+    if texts is None:
+        return None
+    name, given = texts.get("id", "").strip(), [texts[key].strip() for key in PATHS if texts.get(key, "").strip()]
+    part = texts.get("split", "").strip()
+    faults = []
+    if not name:
+        faults.append("no id")
+    if len(given) != 1:
+        faults.append("no path" if not given else f"{len(given)} paths ({', '.join(given)}); expected one")
+    if part not in ("", *_PARTS):
+        faults.append(f"split '{part}'; expected train, val or nothing")
+    source = _source(given[0], folder) if len(given) == 1 else None
+    if isinstance(source, str):
+        faults.append(source)
+    if faults or source is None or isinstance(source, str):
+        problems.extend((place, fault) for fault in faults)
+        return None
+    text = TextFields(*(texts.get(key, "") for key in FIELDS))
+    if isinstance(source, Path):
+        return Video(name, source=source, text=text, where=place, part=part, notes=folder)
+    return Video(name, (source,), text=text, where=place, part=part, notes=folder)
+
+
+def _source(given: str, folder: Path) -> FeatureStream | Path | str:
+    """Where features or video are; a sentence when they are not there."""
+    try:
+        path, group = file_of(given, folder)
+    except AddressError as error:
+        return str(error)
+    if not path.is_file():
+        return f"no file {path}"
+    suffix = path.suffix.lower()
+    if suffix in FEATURE_SUFFIXES:
+        return FeatureStream(path, group)
+    if suffix in VIDEO_SUFFIXES:
+        return path
+    return f"{path.name} is neither features ({', '.join(FEATURE_SUFFIXES)}) nor a video by its name"

@@ -25,7 +25,6 @@ from sspvs.parsing import table_records
 from sspvs.selection import knapsack
 from sspvs.table import DatasetStore, layout, read_dataset
 from sspvs.table.h5_survey import unread_parts
-from sspvs.table.layout import CHANGE_POINTS, GT_SUMMARY, GTSCORE
 from sspvs.types import Annotations, BoolArray, FloatArray, Shots
 
 METADATA, SPLIT = "metadata.csv", "mr_hisum_split.json"
@@ -169,9 +168,9 @@ def _seconds(record: VideoRecord, ledger: Ledger) -> dict[str, Any]:
         how = "the mean over each second" if resample == "mean" else "the value at the start of each second"
         ledger.change(f"one value a second: {how}; shots cut at the nearest second", record.key)
     arrays: dict[str, Any] = {
-        GTSCORE: gtscore.astype(np.float32),
-        CHANGE_POINTS: shots.bounds.astype(np.int64),
-        GT_SUMMARY: _summary(annotations, gtscore.astype(np.float64), shots, fps, ledger).astype(np.float32),
+        layout.GTSCORE: gtscore.astype(np.float32),
+        layout.CHANGE_POINTS: shots.bounds.astype(np.int64),
+        layout.GT_SUMMARY: _summary(annotations, gtscore.astype(np.float64), shots, fps, ledger).astype(np.float32),
     }
     if record.features is not None:
         values, picks = record.features.features, record.features.picks

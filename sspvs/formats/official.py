@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from sspvs.annotations import AnnotatedVideo, FrameChoices, FrameRatings, read_tvsum
+from sspvs.annotations import read_tvsum
 from sspvs.annotations.official import read_summe, read_summe_video
+from sspvs.annotations.record import AnnotatedVideo, FrameChoices, FrameRatings
 from sspvs.errors import one_line
 from sspvs.formats.format import FORMATS, Format
-from sspvs.formats.head import DAMAGE, PathHead
+from sspvs.formats.head import PathHead
 from sspvs.formats.inspection import Inspection, span
+from sspvs.table.h5_file import DAMAGE
 
 _RATINGS = re.compile(r"^[1-5](,[1-5])*,?$")
 

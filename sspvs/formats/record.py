@@ -17,33 +17,22 @@ _ROUND_OFF = 1e-6
 
 @dataclass(frozen=True)
 class VideoRecord:
-    """One video on its way from one format to another.
+    """One video on its way from one format to another."""
 
-    Attributes:
-        key: Its key in the source.
-        name: Its own name; the key where the source has no other.
-        annotations: Annotators' scores and summaries, shots; None when the source has only features or texts.
-        features: Features of its picks; None when the source has none.
-        text: What is written about it.
-        tokens: BERT token ids of any of these fields, as the source has them.
-        sentences: n sentences about parts of the video.
-        sentence_seconds: (n, 2) the parts that they are about, in seconds.
-        subset: `train`, `val` or `test` where the source has it.
-        frame_rate: Frames per second where only the format fixes them, as in sets of one feature a second.
-        unread: What the source has of it that no format here has a place for, in words.
-    """
-
-    key: str
-    name: str
+    key: str  # its key in the source
+    name: str  # its own name; the key where the source has no other
+    # annotators' scores and summaries, shots; None when the source has only features or texts
     annotations: Annotations | None = None
-    features: FrameFeatures | None = None
+    features: FrameFeatures | None = None  # features of its picks; None when the source has none
     text: TextFields = _NO_TEXT
+    # BERT token ids of any of these fields, as the source has them
     tokens: Mapping[str, IntArray] = field(default_factory=dict)
-    sentences: tuple[str, ...] = ()
-    sentence_seconds: FloatArray | None = None
-    subset: str = ""
+    sentences: tuple[str, ...] = ()  # n sentences about parts of the video
+    sentence_seconds: FloatArray | None = None  # (n, 2) the parts that they are about, in seconds
+    subset: str = ""  # `train`, `val` or `test` where the source has it
+    # frames per second where only the format fixes them, as in sets of one feature a second
     frame_rate: float | None = None
-    unread: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()  # what the source has of it that no format here has a place for, in words
 
     @property
     def fps(self) -> float | None:
@@ -59,6 +48,9 @@ class VideoRecord:
     def parts(self) -> dict[str, bool]:
         """What the record has, by name: the same names as a format's `holds`."""
         annotations, features, text = self.annotations, self.features, self.text
+        is_regular = annotations is not None and any(
+            np.array_equal(annotations.picks, np.arange(0, annotations.n_frames, step)) for step in (1, 15)
+        )
         has: dict[str, Any] = {
             "features": features,
             "fingerprint": features is not None and features.fingerprint,
@@ -71,7 +63,7 @@ class VideoRecord:
             "shots": annotations is not None and annotations.shots,
             "fps": annotations is not None and annotations.fps,
             "names beside the keys": self.name != self.key,
-            "picks other than every 15th frame": annotations is not None and not _is_regular(annotations),
+            "picks other than every 15th frame": annotations is not None and not is_regular,
             **text._asdict(),
             "token ids": self.tokens,
             "sentences": self.sentences,
@@ -88,35 +80,21 @@ class VideoRecord:
         return summaries is None or scores.shape != summaries.shape or bool(((scores > 0) != summaries).any())
 
 
-def _is_regular(annotations: Annotations) -> bool:
-    picks, n_frames = annotations.picks, annotations.n_frames
-    return any(np.array_equal(picks, np.arange(0, n_frames, step)) for step in (1, 15))
-
-
 Entry = tuple[str, Callable[[], VideoRecord]]
 
 
 @dataclass
 class Source:
-    """A file or folder, read one video at a time.
+    """A file or folder, read one video at a time."""
 
-    Attributes:
-        name: The dataset's name.
-        entries: Key and what reads that video; reading may raise `SspvsError` or `ValueError`, which concerns that
-            video alone.
-        total: How many there are; None when unknown before reading.
-        fingerprint: What made the features of the whole file.
-        made_by: How the source was made, from its own record.
-        notes: What was taken for granted in reading, in sentences.
-        unread: Of a key, what the source has of that video beside `VideoRecord.unread`; only conversions look.
-    """
-
-    name: str
+    name: str  # the dataset's name
+    # key and what reads that video; reading may raise `SspvsError` or `ValueError`, which concerns that video alone
     entries: Iterator[Entry]
-    total: int | None = None
-    fingerprint: Fingerprint | None = None
-    made_by: Mapping[str, Any] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
+    total: int | None = None  # how many there are; None when unknown before reading
+    fingerprint: Fingerprint | None = None  # what made the features of the whole file
+    made_by: Mapping[str, Any] = field(default_factory=dict)  # how the source was made, from its own record
+    notes: tuple[str, ...] = ()  # what was taken for granted in reading, in sentences
+    # of a key, what the source has of that video beside `VideoRecord.unread`; only conversions look
     unread: Callable[[str], Sequence[str]] = lambda _: ()
 
 
@@ -130,19 +108,9 @@ def second_starts(n_frames: int, fps: float) -> IntArray:
 def values_a_second(
     values: FloatArray, picks: IntArray, n_frames: int, fps: float, how: Literal["mean", "hold"] = "mean"
 ) -> FloatArray:
-    """Values at the picks as one value a second.
+    """(P,) or (P, D) values at the picks as one a second: the mean over it, or the value that holds at its start.
 
     The value at pick i holds until the next pick, the first one also before its pick.
-
-    Args:
-        values: (P,) or (P, D), one a pick.
-        picks: (P,) frame indices.
-        n_frames: N.
-        fps: Frames per second.
-        how: `mean`: the mean over the frames of each second; `hold`: the value at its first frame.
-
-    Returns:
-        (T,) or (T, D) of the same type.
     """
     edges = second_starts(n_frames, fps)
     starts, ends = edges[:-1], edges[1:]

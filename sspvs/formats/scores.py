@@ -17,13 +17,12 @@ from sspvs.files import WrongFileError, check_kind, kind_of, read_text
 from sspvs.formats.format import FORMATS, Format
 from sspvs.formats.head import PathHead
 from sspvs.formats.inspection import Inspection, explain_keys, span
-from sspvs.formats.numpy_file import check_arrays
 from sspvs.parsing import parse_json, table_records
 from sspvs.table import VideoScores, is_h5, layout, read_scores
 from sspvs.table.group_reader import GroupReader
 from sspvs.table.h5_file import open_h5
 from sspvs.table.h5_survey import video_groups
-from sspvs.table.layout import GTSCORE
+from sspvs.table.numpy_file import check_arrays
 from sspvs.table.score_file import read_video
 from sspvs.types.video import LARGEST
 
@@ -112,7 +111,7 @@ def score_problems(path: str | os.PathLike[str]) -> Iterator[tuple[str, str, boo
             except FeatureFileError as error:
                 yield key, str(error), True
                 continue
-            n_picks = GroupReader(group, str(path)).shape(GTSCORE) if video.picks is None else video.picks.shape
+            n_picks = GroupReader(group, str(path)).shape(layout.GTSCORE) if video.picks is None else video.picks.shape
             for sentence, blocking in _problems(video, max(n_picks, default=None)):
                 yield key, sentence, blocking
 
@@ -132,11 +131,7 @@ def _problems(video: VideoScores, n_picks: int | None) -> Iterator[tuple[str, bo
 
 
 def read_score_file(path: str | os.PathLike[str]) -> dict[str, VideoScores]:
-    """Read every video's scores, by the name that the file has for it; values are as they stand, unchecked.
-
-    Raises:
-        DatasetError: The file cannot be read, is of no known kind, or names a video twice.
-    """
+    """Read every video's scores, by the name that the file has for it; values are as they stand, unchecked."""
     path = Path(local_only(path))
     try:
         if path.suffix.lower() in (".h5", ".hdf5") or is_h5(path):
@@ -147,9 +142,11 @@ def read_score_file(path: str | os.PathLike[str]) -> dict[str, VideoScores]:
         if kind is not None and kind.name == "zip":
             return _read_npz(path)
         text = read_text(path)
-        return _read_csv(text) if path.suffix.lower() == ".csv" else scores_from_mapping(_read_json(text))
+        return _read_csv(text) if path.suffix.lower() == ".csv" else scores_from_mapping(parse_json(text, once=True))
     except DatasetError:
         raise
+    except json.JSONDecodeError as error:
+        raise DatasetError(f"{path}: no whole JSON file: {first_line(error)}; expected {KINDS}") from error
     except UnicodeDecodeError as error:
         raise DatasetError(f"{path}: of no known kind; expected {KINDS}") from error
     except WrongFileError as error:
@@ -203,13 +200,6 @@ def _whole(picks: Any, name: str) -> Any:
     if not (np.abs(picks) < _MOST_FRAMES).all() or (picks != np.floor(picks)).any():
         raise ValueError(f"video '{name}': picks: expected whole frame numbers")
     return picks.astype(np.int64)
-
-
-def _read_json(text: str) -> Any:
-    try:
-        return parse_json(text, once=True)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"no whole JSON file: {first_line(error)}; expected {KINDS}") from error
 
 
 def _read_npz(path: Path) -> dict[str, VideoScores]:

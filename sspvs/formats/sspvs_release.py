@@ -8,11 +8,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
 
+from sspvs.annotations.record import Problems
 from sspvs.atomic import atomic_h5, write_text
 from sspvs.errors import DatasetError, MissingExtraError, SspvsError, first_line
 from sspvs.files import read_json
@@ -20,10 +21,10 @@ from sspvs.formats.format import FORMATS, Format, Ledger, Settings
 from sspvs.formats.head import PathHead
 from sspvs.formats.inspection import Inspection, span
 from sspvs.formats.record import Source, VideoRecord
-from sspvs.table import layout, read_features
-from sspvs.table.h5_file import open_h5
+from sspvs.table import FeatureStream, Video, layout, read_features
+from sspvs.table.h5_file import H5_ERRORS, open_h5
 from sspvs.table.h5_survey import GUIDE, TOKEN_GUIDE, TOKEN_KEYS
-from sspvs.table.text import FIELDS, TextFields
+from sspvs.table.text import FIELDS, TextFields, TokenFields
 from sspvs.types import FrameFeatures, IntArray
 from sspvs.weights.minilm import REMEDY, model_folder
 
@@ -38,6 +39,7 @@ FIELD_OF = dict(zip(TOKEN_KEYS, FIELDS, strict=True))
 """Key in a token file -> text field."""
 VOCABULARY = 30522
 """Tokens of bert-base-uncased."""
+_FRAMING = (101, 102, 0)  # [CLS], [SEP], [PAD]
 _PURPOSE = "reading and writing BERT token ids"
 NEEDED = f"{_PURPOSE} needs the word pieces: {REMEDY}"
 
@@ -186,6 +188,36 @@ class _Release:
         self.subsets = {key: part for part, keys in self.lists.items() for key in keys}
 
 
+def is_release(folder: Path) -> bool:
+    """Whether a folder has what pretraining needs of the release's layout."""
+    return (folder / LISTS["train"]).is_file() and (folder / FEATURES).is_dir()
+
+
+def read_release(folder: Path, part: str) -> list[Video]:
+    """The videos of one of the lists, in its order; features are not opened, texts are."""
+    names, problems, videos = _read_list(folder / LISTS[part]), Problems(folder / LISTS[part]), list[Video]()
+    repeated = sorted(name for name, count in Counter(names).items() if count > 1)
+    problems.extend(("", f"the id '{name}' occurs more than once") for name in repeated)
+    odd = [name for name in names if not name or name != Path(name).name]
+    problems.extend(("", f"'{name}' is no id") for name in odd)
+    if not names:
+        problems.add("", "the list is empty")
+    for number, name in enumerate((name for name in dict.fromkeys(names) if name not in odd), start=1):
+        place, paths = f"entry {number} ({name})", [folder / kind / f"{name}.h5" for kind in (FEATURES, TEXTS)]
+        missing = [path for path in paths if not path.is_file()]
+        problems.extend((place, f"no file {path}") for path in missing)
+        try:
+            tokens = {} if paths[1] in missing else read_tokens(paths[1])
+        except DatasetError as error:
+            problems.add(place, str(error))
+            continue
+        if not missing:
+            text = TokenFields(*(tuple(int(n) for n in tokens.get(field, ()) if n not in _FRAMING) for field in FIELDS))
+            videos.append(Video(name, (FeatureStream(paths[0]),), text=text, where=place, part=part, notes=folder))
+    problems.raise_any()
+    return videos
+
+
 def available() -> bool:
     """Whether BERT's word pieces are on this machine."""
     try:
@@ -199,22 +231,21 @@ def read_tokens(path: str | os.PathLike[str]) -> dict[str, IntArray]:
     """Token ids of one video, by text field."""
     try:
         with open_h5(path) as file:
-            found = {
-                field: _read_ids(path, key, file[key])
-                for key, field in FIELD_OF.items()
-                if isinstance(file.get(key), h5py.Dataset)
-            }
+            found = {field: _read_ids(path, key, file[key]) for key, field in FIELD_OF.items() if key in file}
             others = ", ".join(sorted(file)) or "nothing"
-    except (OSError, RuntimeError, KeyError, ValueError) as error:
+    except H5_ERRORS as error:
         raise DatasetError(f"{path}: cannot read token ids: {first_line(error)}; fetch the file again") from error
     if not found:
         raise DatasetError(f"{path}: expected token ids under {', '.join(TOKEN_KEYS)}, found {others}")
     return found
 
 
-def _read_ids(path: str | os.PathLike[str], key: str, data: h5py.Dataset) -> IntArray:
-    if data.size and data.dtype.kind not in "iuf":
-        raise DatasetError(f"{path}: '{key}': expected token ids, found {data.dtype}")
+def _read_ids(path: str | os.PathLike[str], key: str, data: Any) -> IntArray:
+    is_dataset = isinstance(data, h5py.Dataset)
+    if is_dataset and not data.size:
+        return np.zeros(0, np.int64)
+    if not is_dataset or data.dtype.kind not in "iuf":
+        raise DatasetError(f"{path}: '{key}': expected token ids, found {data.dtype if is_dataset else 'a group'}")
     ids = np.asarray(data[()]).reshape(-1)
     whole = ids.astype(np.int64)
     if (whole != ids).any() or (whole < 0).any() or (whole >= VOCABULARY).any():

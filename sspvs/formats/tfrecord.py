@@ -11,6 +11,7 @@ import os
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import google_crc32c
@@ -23,6 +24,8 @@ from sspvs.files import check_kind, check_regular
 _MASK_DELTA = 0xA282EAD8
 _FRAME, _CHECKSUM = struct.Struct("<QI"), struct.Struct("<I")
 _LARGEST = 1 << 30
+Values = list[bytes] | list[float] | list[int]
+_VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 
 
 def masked_crc32c(data: bytes) -> int:
@@ -70,7 +73,8 @@ def record_places(path: str | os.PathLike[str]) -> tuple[list[tuple[int, int]], 
                     return places, f"{where}: cut short in its frame; fetch the file again"
                 length, checksum = _FRAME.unpack(frame)
                 if checksum != masked_crc32c(frame[:8]) or length > _LARGEST:
-                    _check_first(path, len(places))
+                    if not places:  # is the file something else that is known?
+                        check_kind(path)
                     return places, f"{where}: expected a TFRecord frame, found other bytes; fetch the file again"
                 first, place = place + _FRAME.size, place + _FRAME.size + length + _CHECKSUM.size
                 if place > size:
@@ -79,23 +83,6 @@ def record_places(path: str | os.PathLike[str]) -> tuple[list[tuple[int, int]], 
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read: {error.strerror or error}") from error
     return places, ""
-
-
-def _check_first(path: Path, number: int) -> None:
-    """Where not even the first record is one: whether the file is something else that is known."""
-    if number == 0:
-        check_kind(path)
-
-
-def frame_record(record: bytes) -> bytes:
-    """A record with its frame, as it stands in a file."""
-    length = struct.pack("<Q", len(record))
-    checksums = (_CHECKSUM.pack(masked_crc32c(part)) for part in (length, record))
-    return length + next(checksums) + record + next(checksums)
-
-
-Values = list[bytes] | list[float] | list[int]
-_VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 
 
 @dataclass(frozen=True)
@@ -149,7 +136,6 @@ def equal_steps(message: bytes, name: str) -> npt.NDArray[np.uint8] | None:
 
 
 def _entries(message: bytes) -> Iterator[tuple[str, bytes]]:
-    """The entries of a map."""
     for number, part in _fields(message):
         if number == 1:
             entry = dict(_fields(_bytes(part)))
@@ -164,7 +150,8 @@ def _feature(message: bytes) -> Values:
         if number == 2:
             return [value for item in items for (value,) in struct.iter_unpack("<f", _bytes(item))]
         if number == 3:
-            return [_signed(value) for item in items for value in ([item] if isinstance(item, int) else _varints(item))]
+            numbers = chain.from_iterable([item] if isinstance(item, int) else _varints(item) for item in items)
+            return [number - (1 << 64) if number >> 63 else number for number in numbers]
     return []
 
 
@@ -208,10 +195,6 @@ def _varints(packed: bytes) -> Iterator[int]:
     while place < len(packed):
         value, place = _varint(packed, place)
         yield value
-
-
-def _signed(value: int) -> int:
-    return value - (1 << 64) if value >> 63 else value
 
 
 def _bytes(value: int | bytes) -> bytes:

@@ -18,31 +18,25 @@ import numpy.typing as npt
 
 from sspvs.atomic import atomic_h5, atomic_stream
 from sspvs.errors import DatasetError, one_line
+from sspvs.formats import tfrecord
 from sspvs.formats.format import FORMATS, Format, Ledger, Settings
-from sspvs.formats.head import DAMAGE, PathHead
+from sspvs.formats.head import PathHead
 from sspvs.formats.inspection import Inspection, span
-from sspvs.formats.numpy_file import array_headers, is_numpy, load_array
 from sspvs.formats.record import Source, VideoRecord, values_a_second
-from sspvs.formats.tfrecord import (
-    SequenceExample,
-    equal_steps,
-    looks_like_tfrecord,
-    parse_example,
-    read_record,
-    record_places,
-)
+from sspvs.formats.tfrecord import SequenceExample
 from sspvs.table import layout
-from sspvs.table.h5_file import open_h5
+from sspvs.table.h5_file import DAMAGE, open_h5
 from sspvs.table.h5_survey import AUDIO_BYTES, FRAME_BYTES
+from sspvs.table.numpy_file import array_headers, load_array
+from sspvs.table.reader import BYTE_BIAS, BYTE_STEP, dequantise
 from sspvs.types import FloatArray, FrameFeatures
 
 ByteArray = npt.NDArray[np.uint8]
 _Load = Callable[[], tuple[ByteArray, tuple[str, ...]]]
 """Reads one video: (T, D) bytes, and what else is there, in words."""
 WIDTH = 1024
-STEP, BIAS = 4 / 255, 4 / 512 - 2
 SUFFIXES = (".npy", ".npz", ".h5", ".hdf5", ".tfrecord")
-_LARGEST = 255 * STEP + BIAS
+_LARGEST = 255 * BYTE_STEP + BYTE_BIAS
 _UNIT_LENGTH = 1e-3
 _FRAMES, _SOUND = "rgb", "audio"
 _IDS = ("id", "video_id")  # version 2 of the set, version 1
@@ -68,9 +62,9 @@ class YouTube8M(Format):
             return any(self._is_byte_file(path) for path in head.files(*SUFFIXES)[:_LOOKED_AT])
         if head.family is not None:
             return head.family == "bytes"
-        if is_numpy(head):
+        if head.is_numpy:
             return all(len(header.shape) == 2 and header.dtype == np.uint8 for header in array_headers(head.path))
-        return looks_like_tfrecord(head.start)
+        return tfrecord.looks_like_tfrecord(head.start)
 
     def _is_byte_file(self, path: Path) -> bool:
         try:
@@ -119,34 +113,12 @@ class YouTube8M(Format):
                 file.create_dataset(group, data=_bytes(record, ledger), compression="gzip", shuffle=True)
 
 
-def dequantise(values: ByteArray, *, unit_length: bool = True) -> FloatArray:
-    """Bytes as features.
-
-    Args:
-        values: (T, D) uint8.
-        unit_length: L2-normalise each row afterwards, as the contrastive summarizers do (CTVSUM).
-
-    Returns:
-        (T, D) float32.
-    """
-    features: FloatArray = (values.astype(np.float64) * STEP + BIAS).astype(np.float32)
-    if unit_length:
-        features = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
-    return features
-
-
 def quantise(features: FloatArray) -> tuple[ByteArray, bool]:
-    """Features as bytes.
+    """(T, D) features as bytes, and whether rows were stretched or shrunk.
 
     Features within [-2, 2] go to the nearest level. Rows of unit length, which would fall on a handful of levels, and
     features beyond the range are first stretched or shrunk, each row by one factor, so that the row's largest value
     is the last level: their direction is kept, their length is not. (Readers L2-normalise.)
-
-    Args:
-        features: (T, D) finite.
-
-    Returns:
-        (T, D) uint8, and whether rows were stretched or shrunk.
     """
     rows = np.asarray(features, dtype=np.float64)
     largest = np.abs(rows).max(axis=1, keepdims=True)
@@ -155,7 +127,7 @@ def quantise(features: FloatArray) -> tuple[ByteArray, bool]:
     rescaled = bool(largest.max() > 2) or bool(len(known) and (np.abs(known - 1) < _UNIT_LENGTH).all())
     if rescaled:
         rows = rows * (_LARGEST / np.maximum(largest, 1e-12))
-    levels = np.clip(np.rint((rows - BIAS) / STEP), 0, 255)
+    levels = np.clip(np.rint((rows - BYTE_BIAS) / BYTE_STEP), 0, 255)
     return levels.astype(np.uint8), rescaled
 
 
@@ -181,11 +153,11 @@ def read_bytes(path: str | os.PathLike[str], key: str) -> tuple[ByteArray, tuple
 
 def record_bytes(record: bytes, where: str) -> ByteArray:
     """(T, D) frame bytes of a `tf.train.SequenceExample`; `where` is for messages."""
-    rows = equal_steps(record, _FRAMES)
+    rows = tfrecord.equal_steps(record, _FRAMES)
     if rows is not None:
         return rows
     try:
-        return _frames(parse_example(record), where)[0]
+        return _frames(tfrecord.parse_example(record), where)[0]
     except DatasetError as error:
         raise DatasetError(f"{where}: {str(error).removeprefix(f'{where}: ')}") from error
 
@@ -209,7 +181,7 @@ def _entries(path: Path, check: bool) -> Iterator[tuple[str, _Load]]:
     elif head.is_h5:
         for key in byte_videos(path):
             yield key, partial(read_bytes, path, key)
-    elif is_numpy(head):
+    elif head.is_numpy:
         names = {header.name for header in array_headers(path)}
         if names <= _PARTS | {""}:  # one video, perhaps with its sound
             name = next((known for known in (_FRAMES, "features", "") if known in names), "")
@@ -218,8 +190,8 @@ def _entries(path: Path, check: bool) -> Iterator[tuple[str, _Load]]:
             return
         for header in array_headers(path):
             yield header.name, partial(_read_array, path, header.name, ())
-    elif looks_like_tfrecord(head.start):
-        places, wrong = record_places(path)
+    elif tfrecord.looks_like_tfrecord(head.start):
+        places, wrong = tfrecord.record_places(path)
         for number, place in enumerate(places):
             yield _tfrecord_entry(path, number, place, check)
         if wrong:
@@ -251,7 +223,7 @@ def _read_array(path: Path, name: str, unread: tuple[str, ...]) -> tuple[ByteArr
 def _tfrecord_entry(path: Path, number: int, place: tuple[int, int], check: bool) -> tuple[str, _Load]:
     where = f"{path}, record {number}"
     try:
-        example = parse_example(read_record(path, number, *place, check=check))
+        example = tfrecord.parse_example(tfrecord.read_record(path, number, *place, check=check))
     except DatasetError as error:
         return f"record {number}", partial(_damaged, str(error) if str(path) in str(error) else f"{where}: {error}")
     ids = [example.context[name] for name in _IDS if example.context.get(name)]

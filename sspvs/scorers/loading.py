@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -12,7 +13,7 @@ from sspvs.importance.terms import Combine, term_names
 from sspvs.scorers.base import CONTRASTIVE, SYNTHETIC, ContrastiveScorer, Scorer, is_synthetic
 from sspvs.scorers.trained import RefinedScorer, SummarizerScorer
 from sspvs.sharing import checkpoint_name
-from sspvs.table import differences
+from sspvs.table import FeatureKind, check_features
 from sspvs.tasks.checkpoint import PRETRAIN, REFINE, SUMMARIZE, Checkpoint
 
 DEFAULT_RATE_HZ = 2.0
@@ -129,7 +130,8 @@ def backbone_for(
     Raises:
         FingerprintMismatchError: `backbone` gives other features than those the scorer was trained on, or these are of
             no backbone at all.
-        ValueError: A backbone must be named and is not, or gives features of another width.
+        FeatureWidthError: It gives features of another width.
+        ValueError: A backbone must be named and is not.
         WeightsNotFoundError: The backbone's weights are not on this machine.
     """
     expects = scorer.expects
@@ -149,15 +151,10 @@ def backbone_for(
         loaded.reason = f"what {scorer.name} was trained on"
     else:
         if expects is not None and backbone.partition(":")[0] != expects.backbone.partition(":")[0]:
-            raise FingerprintMismatchError(_other(scorer, f"of {backbone}"))  # before its weights are looked for
+            # before its weights are looked for
+            _check(scorer, FeatureKind(fingerprint=replace(expects, backbone=backbone)), backbone)
         loaded = load_backbone(backbone, device=device, precision=precision, download=download)
-    if expects is not None:
-        _check(scorer, loaded, rate)
-    if scorer.feature_dim not in (None, loaded.feature_dim):
-        raise ValueError(
-            f"{scorer.name} was trained on features of width {scorer.feature_dim}, and {loaded.name} gives "
-            f"{loaded.feature_dim}; name the backbone it was trained on with --backbone"
-        )
+    _check(scorer, FeatureKind(loaded.feature_dim, None if expects is None else loaded.fingerprint(rate)), loaded.name)
     return loaded, rate
 
 
@@ -172,19 +169,8 @@ def synthetic_refusal(scorer: Scorer) -> str:
     )
 
 
-def _check(scorer: Scorer, backbone: Backbone, rate_hz: float) -> None:
-    """Refuse a backbone that is loaded, or its rate, where the scorer was trained on others."""
-    expects = scorer.expects
-    assert expects is not None
-    if backbone.name != expects.backbone:
-        raise FingerprintMismatchError(_other(scorer, f"of {backbone.name}"))
-    if differing := differences(backbone.fingerprint(rate_hz), expects):
-        raise FingerprintMismatchError(_other(scorer, f"these ({differing})"))
-
-
-def _other(scorer: Scorer, these: str) -> str:
-    assert scorer.expects is not None
-    return (
-        f"{scorer.name} was trained on features of {scorer.expects.backbone} at {scorer.expects.rate_hz:g} Hz, not on "
-        f"{these}; leave --backbone and --rate out, or name those"
-    )
+def _check(scorer: Scorer, gives: FeatureKind, backbone: str) -> None:
+    """Refuse a backbone that gives other features than those the scorer was trained on."""
+    remedy = "leave --backbone and --rate out, or name those it was trained on"
+    expected = FeatureKind(scorer.feature_dim, scorer.expects)
+    check_features(gives, expected, backbone, like=f"those {scorer.name} was trained on", remedy=remedy)

@@ -12,13 +12,12 @@ from sspvs.table.feature_file import (
     merge_files,
     pack_video,
     read_features,
-    read_fingerprint,
     write_features,
 )
-from sspvs.table.layout import SourceStamp, group_name, read_fingerprint_attrs, write_fingerprint_attrs
-from sspvs.table.reader import StreamReader, as_features
+from sspvs.table.layout import SourceStamp
+from sspvs.table.reader import StreamReader
 from sspvs.table.score_file import ScoreFileFacts, VideoScores, read_score_facts, read_scores, write_scores
-from sspvs.table.table import FeatureMemory, VideoTable, check_features, differences, join
+from sspvs.table.table import FeatureMemory, VideoTable, check_features, join
 from sspvs.table.video import FeatureKind, FeatureStream, Video
 
 __all__ = [
@@ -34,10 +33,7 @@ __all__ = [
     "VideoScores",
     "VideoTable",
     "add_stream",
-    "as_features",
     "check_features",
-    "differences",
-    "group_name",
     "is_h5",
     "join",
     "merge_files",
@@ -45,12 +41,9 @@ __all__ = [
     "pack_video",
     "read_dataset",
     "read_features",
-    "read_fingerprint",
-    "read_fingerprint_attrs",
     "read_score_facts",
     "read_scores",
     "write_dataset",
     "write_features",
-    "write_fingerprint_attrs",
     "write_scores",
 ]

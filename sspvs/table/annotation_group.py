@@ -16,19 +16,6 @@ import numpy.typing as npt
 from sspvs.errors import DatasetError, printable
 from sspvs.table import layout
 from sspvs.table.group_reader import GroupReader, Numbers
-from sspvs.table.layout import (
-    CATEGORY,
-    CHANGE_POINTS,
-    FPS,
-    GT_SUMMARY,
-    GTSCORE,
-    GTSUMMARY,
-    N_FRAME_PER_SEG,
-    REPAIRS,
-    TITLE,
-    USER_SCORES,
-    USER_SUMMARY,
-)
 from sspvs.types import Annotations, BoolArray, FloatArray, IntArray, Shots
 
 COMMUNITY_STEP = 15
@@ -37,16 +24,11 @@ _SAME_SCORE = 1e-4  # published gtscores are float32 means
 
 
 class Clock(NamedTuple):
-    """N and the picks.
-
-    Attributes:
-        n_frames: N.
-        picks: (T,) frame indices.
-        one_pick_a_frame: The file has neither: each score is a frame of its own, as in MR.HiSum (1 per second).
-    """
+    """N and the picks."""
 
     n_frames: int
-    picks: IntArray
+    picks: IntArray  # (T,) frame indices
+    # the file has neither: each score is a frame of its own, as in MR.HiSum (1 per second)
     one_pick_a_frame: bool = False
 
 
@@ -64,8 +46,8 @@ def read_annotations(group: h5py.Group, key: str, where: str) -> Annotations:
     elif user_scores is None:
         user_scores = _summaries_as_scores(user_summaries, gtscore, picks)
     if user_summaries is not None and user_scores is not None and len(user_summaries) != len(user_scores):
-        expected = f"as many annotators as in '{USER_SUMMARY}', {len(user_summaries)}"
-        raise reader.problem(USER_SCORES, expected, f"{len(user_scores)}")
+        expected = f"as many annotators as in '{layout.USER_SUMMARY}', {len(user_summaries)}"
+        raise reader.problem(layout.USER_SCORES, expected, f"{len(user_scores)}")
     try:
         return Annotations(
             key=key,
@@ -77,9 +59,9 @@ def read_annotations(group: h5py.Group, key: str, where: str) -> Annotations:
             gtscore=gtscore,
             gtsummary=gtsummary,
             shots=read_shots(reader, n_frames),
-            title=reader.text(TITLE),
-            category=reader.text(CATEGORY),
-            fps=reader.number(FPS) or (1.0 if clock.one_pick_a_frame else None),
+            title=reader.text(layout.TITLE),
+            category=reader.text(layout.CATEGORY),
+            fps=reader.number(layout.FPS) or (1.0 if clock.one_pick_a_frame else None),
             repairs=tuple(reader.repairs),
         )
     except ValueError as error:
@@ -94,32 +76,33 @@ def write_annotations(group: h5py.Group, video: Annotations) -> None:
         (layout.N_FRAMES, video.n_frames),
         (layout.N_STEPS, len(video.picks)),
         (layout.VIDEO_NAME, _storable(video.video_name)),
-        (TITLE, _storable(video.title)),
-        (CATEGORY, _storable(video.category)),
-        (FPS, video.fps),
+        (layout.TITLE, _storable(video.title)),
+        (layout.CATEGORY, _storable(video.category)),
+        (layout.FPS, video.fps),
     ):
         if name not in group and value is not None and not (isinstance(value, str) and value == ""):
             group[name] = value
     if video.gtscore is not None:
-        group[GTSCORE] = np.asarray(video.gtscore, dtype=np.float32)
+        group[layout.GTSCORE] = np.asarray(video.gtscore, dtype=np.float32)
     if video.gtsummary is not None:
-        group[GTSUMMARY] = np.asarray(video.gtsummary, dtype=np.uint8)
+        group[layout.GTSUMMARY] = np.asarray(video.gtsummary, dtype=np.uint8)
     if video.user_summaries is not None:
-        group.create_dataset(USER_SUMMARY, data=np.asarray(video.user_summaries, dtype=np.float32), **packing)
+        group.create_dataset(layout.USER_SUMMARY, data=np.asarray(video.user_summaries, dtype=np.float32), **packing)
     if video.user_scores is not None:
-        group.create_dataset(USER_SCORES, data=np.asarray(video.user_scores, dtype=np.float32), **packing)
+        group.create_dataset(layout.USER_SCORES, data=np.asarray(video.user_scores, dtype=np.float32), **packing)
     if video.shots is not None:
-        group[CHANGE_POINTS] = video.shots.bounds - np.array([0, 1])  # the community's ends are inclusive
-        group[N_FRAME_PER_SEG] = video.shots.lengths
+        group[layout.CHANGE_POINTS] = video.shots.bounds - np.array([0, 1])  # the community's ends are inclusive
+        group[layout.N_FRAME_PER_SEG] = video.shots.lengths
     if video.repairs:
-        group.attrs[REPAIRS] = json.dumps(list(video.repairs))
+        group.attrs[layout.REPAIRS] = json.dumps(list(video.repairs))
 
 
 def read_clock(reader: GroupReader) -> Clock:
     """N and the picks of a group."""
     n_frames, has_picks = reader.count(layout.N_FRAMES), reader.whole_column(layout.PICKS) is not None
-    n_scores = _length(reader, GTSCORE) or _length(reader, layout.FEATURES)
-    if n_frames is None and not has_picks and USER_SUMMARY not in reader and GTSCORE in reader and n_scores:
+    n_scores = _length(reader, layout.GTSCORE) or _length(reader, layout.FEATURES)
+    unclocked = n_frames is None and not has_picks and layout.USER_SUMMARY not in reader
+    if unclocked and layout.GTSCORE in reader and n_scores:
         reader.repairs.append(
             f"no '{layout.PICKS}' and no '{layout.N_FRAMES}': each of the {n_scores} scores was read as a frame of its "
             "own (as in MR.HiSum, one a second)"
@@ -138,32 +121,24 @@ def read_clock(reader: GroupReader) -> Clock:
 
 def read_shots(reader: GroupReader, n_frames: int) -> Shots | None:
     """The shots of a group, half-open; None when it has none."""
-    bounds = reader.whole_numbers(CHANGE_POINTS)
-    lengths = reader.whole_column(N_FRAME_PER_SEG)
+    bounds = reader.whole_numbers(layout.CHANGE_POINTS)
+    lengths = reader.whole_column(layout.N_FRAME_PER_SEG)
     if bounds is None:
         return _from_lengths(reader, lengths, n_frames)
     if bounds.ndim != 2 or bounds.shape[1] != 2:
-        raise reader.problem(CHANGE_POINTS, "(S, 2) first and last frames", f"shape {bounds.shape}")
-    shots, repair = half_open(bounds, n_frames, f"{reader.where}: '{CHANGE_POINTS}'")
+        raise reader.problem(layout.CHANGE_POINTS, "(S, 2) first and last frames", f"shape {bounds.shape}")
+    shots, repair = half_open(bounds, n_frames, f"{reader.where}: '{layout.CHANGE_POINTS}'")
     if repair:
-        reader.repairs.append(f"'{CHANGE_POINTS}' {repair}")
+        reader.repairs.append(f"'{layout.CHANGE_POINTS}' {repair}")
     if lengths is not None and not np.array_equal(lengths, shots.lengths):
-        reader.repairs.append(f"'{N_FRAME_PER_SEG}' {_lengths_repair(lengths, bounds, n_frames)}")
+        reader.repairs.append(f"'{layout.N_FRAME_PER_SEG}' {_lengths_repair(lengths, bounds, n_frames)}")
     return shots
 
 
 def half_open(bounds: IntArray, n_frames: int, where: str) -> tuple[Shots, str]:
-    """Half-open shots from (S, 2) bounds of any convention.
+    """Half-open shots from (S, 2) bounds of any convention, and what was repaired: "" for the community's.
 
     A single shot, without inner ends to compare, is inclusive when it ends at N - 1 and half-open when it ends at N.
-
-    Args:
-        bounds: (S, 2) whole numbers as stored.
-        n_frames: N.
-        where: File, video and key, for messages.
-
-    Returns:
-        The shots, and what was repaired; empty for the community's inclusive ends.
     """
     starts, ends = bounds[:, 0], bounds[:, 1]
     steps = starts[1:] - ends[:-1]  # 1: inclusive ends; 0: half-open ends
@@ -196,14 +171,14 @@ def _length(reader: GroupReader, key: str) -> int | None:
     shape = reader.shape(key)
     if not shape:
         return None
-    return max(shape) if key == GTSCORE else shape[0]
+    return max(shape) if key == layout.GTSCORE else shape[0]
 
 
 def _frames_of_users(reader: GroupReader) -> int:
     """N from annotations of every frame, where the file has no `n_frames`."""
-    for key in (USER_SUMMARY, USER_SCORES):
+    for key in (layout.USER_SUMMARY, layout.USER_SCORES):
         shape = reader.shape(key)
-        if key == USER_SCORES and shape and max(shape) == _length(reader, GTSCORE):
+        if key == layout.USER_SCORES and shape and max(shape) == _length(reader, layout.GTSCORE):
             continue  # at the picks
         if shape and len(shape) <= 2:
             n_frames = max(shape)
@@ -260,12 +235,12 @@ def _from_lengths(reader: GroupReader, lengths: npt.NDArray[np.int64] | None, n_
         return None
     if (lengths < 1).any() or lengths.sum() != n_frames:
         raise reader.problem(
-            N_FRAME_PER_SEG,
-            f"(S,) frames a shot that sum to N = {n_frames}, as there is no '{CHANGE_POINTS}'",
+            layout.N_FRAME_PER_SEG,
+            f"(S,) frames a shot that sum to N = {n_frames}, as there is no '{layout.CHANGE_POINTS}'",
             f"shape {lengths.shape} with sum {int(lengths.sum())}",
-            f"add '{CHANGE_POINTS}' (S, 2)",
+            f"add '{layout.CHANGE_POINTS}' (S, 2)",
         )
-    reader.repairs.append(f"'{CHANGE_POINTS}' is missing: the shots were made from '{N_FRAME_PER_SEG}'")
+    reader.repairs.append(f"'{layout.CHANGE_POINTS}' is missing: the shots were made from '{layout.N_FRAME_PER_SEG}'")
     return Shots.from_starts(np.append(0, np.cumsum(lengths)[:-1]), n_frames)
 
 
@@ -275,26 +250,27 @@ def _show(bound: IntArray) -> str:
 
 def _user_summaries(reader: GroupReader, n_frames: int) -> BoolArray | None:
     """(U, N) summaries; counts as in SumMe's annotation files (0: not chosen) are read as chosen where above 0."""
-    stored = reader.numbers(USER_SUMMARY)
+    stored = reader.numbers(layout.USER_SUMMARY)
     if stored is None:
         return None
-    values = _users_first(reader, USER_SUMMARY, stored, (n_frames,), f"(U, {n_frames}), U annotators and N frames")
+    values = _users_first(
+        reader, layout.USER_SUMMARY, stored, (n_frames,), f"(U, {n_frames}), U annotators and N frames"
+    )
     if ((values != 0) & (values != 1)).any():
         _check_counts(reader, values)
         reader.repairs.append(
-            f"'{USER_SUMMARY}' has counts up to {values.max():g} instead of 0/1 (SumMe's raw values): "
+            f"'{layout.USER_SUMMARY}' has counts up to {values.max():g} instead of 0/1 (SumMe's raw values): "
             "frames above 0 were read as chosen"
         )
     return values > 0
 
 
 def _user_scores(reader: GroupReader, n_frames: int, n_picks: int) -> FloatArray | None:
-    """(U, N) or (U, T) scores of the annotators."""
-    stored = reader.numbers(USER_SCORES)
+    stored = reader.numbers(layout.USER_SCORES)
     if stored is None:
         return None
     expected = f"(U, {n_frames}) or (U, {n_picks}), U annotators and N frames or T picks"
-    return _users_first(reader, USER_SCORES, stored, (n_frames, n_picks), expected).astype(np.float32)
+    return _users_first(reader, layout.USER_SCORES, stored, (n_frames, n_picks), expected).astype(np.float32)
 
 
 def _users_first(reader: GroupReader, key: str, stored: Numbers, lengths: tuple[int, ...], expected: str) -> Numbers:
@@ -317,8 +293,8 @@ def _check_counts(reader: GroupReader, values: Numbers) -> None:
     whole = bool((values == np.floor(values)).all() and values.min() >= 0)
     if not whole or not (values == 0).any(axis=1).all():
         found = f"values from {values.min():g} to {values.max():g}"
-        remedy = f"ratings or scores belong into '{USER_SCORES}'; a summary says which frames were chosen"
-        raise reader.problem(USER_SUMMARY, "0/1", found, remedy)
+        remedy = f"ratings or scores belong into '{layout.USER_SCORES}'; a summary says which frames were chosen"
+        raise reader.problem(layout.USER_SUMMARY, "0/1", found, remedy)
 
 
 def _storable(text: str) -> str:
@@ -326,21 +302,21 @@ def _storable(text: str) -> str:
 
 
 def _gtscore(reader: GroupReader, n_frames: int, picks: IntArray) -> FloatArray | None:
-    stored = reader.numbers(GTSCORE)
+    stored = reader.numbers(layout.GTSCORE)
     if stored is None:
         return None
     values: FloatArray = stored.astype(np.float32).reshape(-1) if stored.size == max(stored.shape) else stored
     if values.shape == (len(picks),):
         return values
     if values.shape == (n_frames,):
-        reader.repairs.append(f"'{GTSCORE}' has a value for each of the {n_frames} frames: read at the picks")
+        reader.repairs.append(f"'{layout.GTSCORE}' has a value for each of the {n_frames} frames: read at the picks")
         return values[picks]
-    raise reader.problem(GTSCORE, f"({len(picks)},), one value a pick", f"shape {stored.shape}")
+    raise reader.problem(layout.GTSCORE, f"({len(picks)},), one value a pick", f"shape {stored.shape}")
 
 
 def _gtsummary(reader: GroupReader, picks: IntArray) -> BoolArray | None:
     """Key frames; what does not fit is left out, since nothing is evaluated on them."""
-    key = GTSUMMARY if GTSUMMARY in reader else GT_SUMMARY
+    key = layout.GTSUMMARY if layout.GTSUMMARY in reader else layout.GT_SUMMARY
     stored = reader.numbers(key)
     if stored is None:
         return None
@@ -366,6 +342,6 @@ def _only_user(
     """MR.HiSum: its summary stands for the one annotator; its annotators are known only by their mean."""
     if user_summaries is not None or gtsummary is None or len(gtsummary) != n_frames:
         return user_summaries, gtsummary
-    key = GTSUMMARY if GTSUMMARY in reader else GT_SUMMARY
+    key = layout.GTSUMMARY if layout.GTSUMMARY in reader else layout.GT_SUMMARY
     reader.repairs.append(f"'{key}' stands for the one user summary, as single annotators are not known (MR.HiSum)")
     return gtsummary[None], None

@@ -23,7 +23,6 @@ from sspvs.table.annotation_group import read_clock, read_shots
 from sspvs.table.feature_file import FeatureStore
 from sspvs.table.group_reader import GroupReader, as_text
 from sspvs.table.h5_file import H5_ERRORS, open_h5
-from sspvs.table.layout import CHANGE_POINTS
 from sspvs.types import Annotations, Fingerprint, FrameFeatures, Shots
 
 DATASET, MADE_BY = "dataset", "made_by"
@@ -46,9 +45,6 @@ class DatasetStore(Mapping[str, Annotations]):
         name: The dataset's name, such as `summe`: as in the file, else the file's stem.
         made_by: How the file was made, as `sspvs data build` wrote it; empty for files of others.
         features: The features of the same file, by key; looking up a video without any raises `FeatureFileError`.
-
-    Args:
-        path: The h5 file.
 
     Raises:
         DatasetError: When it is missing, is no readable h5 file, or has no video in it.
@@ -89,12 +85,7 @@ class DatasetStore(Mapping[str, Annotations]):
         return key in self.features
 
     def __getitem__(self, key: str) -> Annotations:
-        """The annotations of one video.
-
-        Raises:
-            KeyError: When there is no such group.
-            DatasetError: When the group cannot be read or its contents do not fit together.
-        """
+        """The annotations of one video."""
         if key not in self:
             raise KeyError(key)
         where = f"{self.path}, video '{key}'"
@@ -102,23 +93,14 @@ class DatasetStore(Mapping[str, Annotations]):
             return annotation_group.read_annotations(group, key, where)
 
     def has_features(self, key: str) -> bool:
-        """Whether the file has features of a video.
-
-        Raises:
-            KeyError: When there is no such group.
-            DatasetError: When the group cannot be read.
-        """
+        """Whether the file has features of a video."""
         if key not in self:
             raise KeyError(key)
         with self._group(key) as group:
             return layout.FEATURES in group
 
     def video_names(self) -> dict[str, str]:
-        """Each video's own name, where it has one, else its key; by key. Reads nothing else.
-
-        Raises:
-            DatasetError: When a group cannot be read.
-        """
+        """Each video's own name, where it has one, else its key; by key. Reads nothing else."""
         return {key: self._name_of(key) for key in self}
 
     def _name_of(self, key: str) -> str:
@@ -126,14 +108,10 @@ class DatasetStore(Mapping[str, Annotations]):
             return GroupReader(group, f"{self.path}, video '{key}'").text(layout.VIDEO_NAME) or key
 
     def shots_of(self, key: str) -> Shots | None:
-        """A video's shots, whatever else is in its group; None when it has none.
-
-        Raises:
-            DatasetError: When they are no shots.
-        """
+        """A video's shots, whatever else is in its group; None when it has none."""
         with self._group(key) as group:
             reader = GroupReader(group, f"{self.path}, video '{key}'")
-            if CHANGE_POINTS not in reader:
+            if layout.CHANGE_POINTS not in reader:
                 return None
             return read_shots(reader, read_clock(reader).n_frames)
 
@@ -205,14 +183,18 @@ def write_dataset(
                 raise ValueError(f"two videos have the key '{key}'; every video needs its own")
             group = file.create_group(key)
             if features is not None:
-                _check_same_clock(annotations, features)
+                n_frames, picks = annotations.n_frames, annotations.picks
+                if features.n_frames != n_frames or not np.array_equal(features.picks, picks):
+                    raise ValueError(
+                        f"{annotations.video_name}: features of {len(features.picks)} picks of {features.n_frames} "
+                        f"frames do not fit annotations of {len(picks)} picks of {n_frames} frames"
+                    )
                 layout.write_group(group, replace(features, name=annotations.video_name), None)
             annotation_group.write_annotations(group, annotations)
         file.attrs[MADE_BY] = json.dumps(dict(made_by), sort_keys=True)
 
 
 def _check_file(path: Path) -> None:
-    """Refuse a file that is missing, a folder, or not h5."""
     if not path.exists():
         raise DatasetError(f"{path}: no such file; expected a dataset file (.h5)")
     if path.is_dir():
@@ -235,11 +217,3 @@ def _read_made_by(attrs: Mapping[str, Any]) -> dict[str, Any]:
     except ValueError:
         content = None
     return content if isinstance(content, dict) else {MADE_BY: text}
-
-
-def _check_same_clock(annotations: Annotations, features: FrameFeatures) -> None:
-    if features.n_frames != annotations.n_frames or not np.array_equal(features.picks, annotations.picks):
-        raise ValueError(
-            f"{annotations.video_name}: features of {len(features.picks)} picks of {features.n_frames} frames do not "
-            f"fit annotations of {len(annotations.picks)} picks of {annotations.n_frames} frames"
-        )

@@ -25,12 +25,6 @@ class FeatureStore(Mapping[str, FrameFeatures]):
     Iterates in sorted order. The handle is opened at the first use and dropped when the object is pickled, so that
     a store can be handed to worker processes. A file with `features` at its root (one video per file) has one
     entry, named after the file.
-
-    Args:
-        path: The h5 file.
-
-    Raises:
-        FeatureFileError: When it is missing, is no readable h5 file, or has no video in it.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -90,12 +84,7 @@ class FeatureStore(Mapping[str, FrameFeatures]):
         return name in self._names
 
     def __getitem__(self, name: str) -> FrameFeatures:
-        """The features of one video.
-
-        Raises:
-            KeyError: When there is no such group.
-            FeatureFileError: When the group cannot be read or its contents do not fit together.
-        """
+        """The features of one video."""
         if name not in self._names:
             raise KeyError(name)
         with self._reading(f"video '{name}'"):
@@ -126,11 +115,7 @@ class FeatureStore(Mapping[str, FrameFeatures]):
         return "" if self._at_root else name
 
     def picks_of(self, name: str) -> tuple[IntArray, int]:
-        """(T,) picks and N of one video; its features are not read.
-
-        Raises:
-            FeatureFileError: They are missing, or do not fit the features.
-        """
+        """(T,) picks and N of one video; its features are not read."""
         where = f"{self.path}, video '{name}'"
         with self._reading(f"video '{name}'"):
             return layout.read_picks(self._group(name), where)
@@ -141,11 +126,7 @@ class FeatureStore(Mapping[str, FrameFeatures]):
             return layout.read_source(self._group(name))
 
     def refuse_links(self, name: str) -> None:
-        """Refuse a group with entries in other files, to which a copy of it would point, or of impossible sizes.
-
-        Raises:
-            FeatureFileError: It has such.
-        """
+        """Refuse a group with entries in other files, to which a copy of it would point, or of impossible sizes."""
         with self._reading(f"video '{name}'"):
             list(self._group(name).values())
 
@@ -173,21 +154,8 @@ def read_features(path: str | os.PathLike[str]) -> FeatureStore:
     return FeatureStore(path)
 
 
-def read_fingerprint(path: str | os.PathLike[str]) -> Fingerprint | None:
-    """The fingerprint of a feature file; None when it has none.
-
-    Raises:
-        FeatureFileError: When the file cannot be read.
-    """
-    with FeatureStore(path) as store:
-        return store.fingerprint
-
-
 def pack_video(name: str, video: FrameFeatures, source: layout.SourceStamp | None = None) -> bytes:
-    """One video's features as the bytes of an h5 file with the one group `name`.
-
-    The same features give the same bytes, whichever machine packed them.
-    """
+    """The bytes of an h5 file with one video as group `name`: the same features give the same bytes everywhere."""
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
         layout.write_fingerprint_attrs(file.attrs, video.fingerprint)
@@ -196,16 +164,7 @@ def pack_video(name: str, video: FrameFeatures, source: layout.SourceStamp | Non
 
 
 def merge_files(target: Path, members: Mapping[str, Path], fingerprint: Fingerprint | None) -> None:
-    """Write a new feature file from groups of others, atomically.
-
-    Args:
-        target: File to write; may be one of the members.
-        members: Group name -> the file that has it.
-        fingerprint: For the file's own attributes.
-
-    Raises:
-        OutputError: It cannot be written.
-    """
+    """Write a feature file from groups of others (name -> its file, which may be the target), atomically."""
     by_file: dict[Path, list[str]] = {}
     for name in sorted(members):
         by_file.setdefault(members[name], []).append(name)

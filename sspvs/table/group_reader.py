@@ -19,17 +19,7 @@ Numbers = npt.NDArray[Any]
 
 
 class GroupReader:
-    """One video's group, with the sentences about what had to be repaired.
-
-    Attributes:
-        where: File and video, for messages.
-        repairs: Sentences, in the order in which things were repaired.
-
-    Args:
-        group: The open group.
-        where: File and video, for messages.
-        error: What is raised, by the kind of file.
-    """
+    """One video's open group, and sentences about what had to be repaired; `where` is file and video, for messages."""
 
     def __init__(self, group: h5py.Group, where: str, error: type[SspvsError] = DatasetError) -> None:
         self._group = group
@@ -56,13 +46,7 @@ class GroupReader:
         return self._error(f"{self.where}: '{key}': expected {expected}, found {found}{remedy and '; ' + remedy}")
 
     def numbers(self, key: str, *, finite: bool = True, single: str = "") -> Numbers | None:
-        """A dataset of numbers that single precision holds; None when it is not there or has no element.
-
-        Args:
-            key: The dataset.
-            finite: Refuse NaN, infinite and larger values.
-            single: What the one number is; refuse several before they are read.
-        """
+        """A dataset of numbers that single precision holds; None when it is not there or has no element."""
         if key not in self._group:
             return None
         data = self._group[key]
@@ -107,15 +91,7 @@ class GroupReader:
         return self._whole(self.column(key), key)
 
     def picks(self, key: str, n_frames: int, n_picks: int | None = None) -> npt.NDArray[np.int64] | None:
-        """(T,) frame indices that increase within the video; None when they are not there.
-
-        Some exporters close the last interval with N, which is no frame: it is left out, and noted as a repair.
-
-        Args:
-            key: The dataset.
-            n_frames: N.
-            n_picks: T, where it is known.
-        """
+        """(T,) frame indices that increase; None when not there. A closing N (no frame) is left out as a repair."""
         picks = self.whole_column(key)
         if picks is None:
             return None

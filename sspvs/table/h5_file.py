@@ -13,18 +13,29 @@ import os
 import posixpath
 import re
 import struct
+import zlib
 from functools import lru_cache
 from pathlib import Path
+from tarfile import TarError
+from tokenize import TokenError
 from typing import Any
+from zipfile import BadZipFile
 
 import h5py
 from h5py import h5d, h5g, h5i, h5l, h5o, h5t
 
-from sspvs.errors import RefusedContentError
+from sspvs.errors import RefusedContentError, SspvsError
 from sspvs.files import DOWNLOAD_AGAIN, WrongFileError, check_regular, why_not
 
 H5_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, IndexError, AttributeError)
 """What h5py raises on damaged files."""
+DAMAGE = (
+    *(SspvsError, OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, ArithmeticError),
+    *(EOFError, MemoryError, BadZipFile, TarError, zlib.error, struct.error),
+    TokenError,  # of NumPy's headers
+    NameError,  # scipy's MATLAB reader has such a path
+)
+"""What libraries raise on damaged files; caught where a user's file, or one video of it, is opened, and reported."""
 ALLOW_LINKS = "SSPVS_ALLOW_H5_LINKS"
 """Environment variable: `1` follows links to other files, for those who split files on purpose."""
 FREE_BYTES = 2**26
@@ -68,10 +79,7 @@ def open_h5(path: str | os.PathLike[str]) -> h5py.File:
 
 @lru_cache(maxsize=4096)
 def _check_heaps(path: str, size: int, changed: int) -> None:  # noqa: ARG001
-    """Refuse a file with a heap of strings that HDF5 would walk for ever: one of an entry of no length.
-
-    Larger files than `MOST_SCANNED` are not looked at, since that takes as long as to read them.
-    """
+    """Refuse a file, up to `MOST_SCANNED`, with a heap of strings that HDF5 walks for ever (an entry of no length)."""
     if not 0 < size <= MOST_SCANNED:
         return
     with Path(path).open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
@@ -106,7 +114,6 @@ class _LocalGroup(h5py.Group):  # type: ignore[misc]
         return found
 
     def get(self, name: Any, default: Any = None, getclass: bool = False, getlink: bool = False) -> Any:
-        """As h5py's."""
         if getclass and not getlink:
             self._is_own(name)
         if getclass or getlink:
@@ -121,7 +128,6 @@ class _LocalGroup(h5py.Group):  # type: ignore[misc]
 
     @property
     def attrs(self) -> Any:
-        """As h5py's."""
         return _LocalAttributes(self)
 
     def _is_own(self, name: Any) -> bool:

@@ -7,10 +7,9 @@ annotation files.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from itertools import chain
-from types import MappingProxyType
 from typing import Any, Literal
 
 import h5py
@@ -24,157 +23,86 @@ from sspvs.types import VideoInfo
 
 @dataclass(frozen=True)
 class KeyGuide:
-    """One key, explained.
+    """One key, explained."""
 
-    Attributes:
-        shape: Its shape in axis letters: T picks, N frames, S shots, U annotators, D width, L tokens.
-        meaning: What it is.
-        made: How to make it; empty where it is not made any more.
-    """
-
-    shape: str
+    shape: str  # in axis letters: T picks, N frames, S shots, U annotators, D width, L tokens
     meaning: str
-    made: str = ""
+    made: str = ""  # how to make it; empty where it is not made any more
 
 
 PEER_SCORE, MACHINE_SUMMARY, F_MEASURE = "score", "machine_summary", "fm"
 TOKEN_KEYS = ("cat", "query", "title", "description")  # SSPVS: BERT token ids of the four text fields
 FRAME_BYTES, AUDIO_BYTES = "rgb", "audio"  # YouTube-8M
 
-GUIDE: Mapping[str, KeyGuide] = MappingProxyType(
-    {
-        layout.FEATURES: KeyGuide(
-            "(T, D)", "what the frame encoder saw at each pick, one row a pick", "sspvs extract VIDEO... --out F.h5"
-        ),
-        layout.PICKS: KeyGuide(
-            "(T,)",
-            "the frame numbers that were sampled from the video: 0, 15, 30, ... for every 15th frame",
-            "numpy.arange(0, n_frames, 15)",
-        ),
-        layout.N_FRAMES: KeyGuide("()", "N, how many frames the original video has", "count them by decoding"),
-        layout.N_STEPS: KeyGuide("()", "T, how many frames were sampled", "len(picks)"),
-        layout.VIDEO_NAME: KeyGuide("text", "the video's own name", "the name of its file"),
-        layout.CHANGE_POINTS: KeyGuide(
-            "(S, 2)",
-            "the shots, as first and last frame, the last one included (MR.HiSum: not included)",
-            "sspvs data build --segmenter kts",
-        ),
-        layout.N_FRAME_PER_SEG: KeyGuide("(S,)", "how many frames each shot has", "last - first + 1 of each shot"),
-        layout.USER_SUMMARY: KeyGuide(
-            "(U, N)",
-            "1 where an annotator's summary has the frame, one row an annotator",
-            "SumMe: user_score > 0; TVSum: the knapsack of each annotator's ratings over the shots at 15 % of N",
-        ),
-        layout.USER_SCORES: KeyGuide(
-            "(U, N) or (U, T)",
-            "how important each annotator found each frame (TVSum: ratings 1-5)",
-            "sspvs data build tvsum --annotations ydata-tvsum50.mat",
-        ),
-        layout.GTSCORE: KeyGuide(
-            "(T,)",
-            "the mean annotator at the picks, what most methods are trained on",
-            "SumMe: mean of user_summary at the picks; TVSum: (mean rating - 1) / 4 at the picks; MR.HiSum: how often "
-            "each second was replayed on YouTube",
-        ),
-        layout.GTSUMMARY: KeyGuide("(T,)", "key frames of undocumented origin: nothing is evaluated on it"),
-        layout.GT_SUMMARY: KeyGuide("(T,)", "MR.HiSum's summary: the knapsack of gtscore over the shots at 15 %"),
-        layout.TITLE: KeyGuide("text", "the video's title"),
-        layout.CATEGORY: KeyGuide("text", "the video's category"),
-        layout.FPS: KeyGuide("()", "frames per second"),
-        layout.FRAME_SECONDS: KeyGuide("(N,)", "when each frame is shown, in seconds from the first one"),
-        layout.END_SECONDS: KeyGuide("()", "when the last frame ends, in seconds"),
-        layout.FRAME_CHANGE: KeyGuide("(N,)", "how much each frame differs from the one before (mean luma, 0-255)"),
-        score_file.SCORES: KeyGuide("(T,)", "a method's importance at the picks", "sspvs score F.h5 --out S.h5"),
-        PEER_SCORE: KeyGuide("(T,)", "a method's importance at the picks"),
-        MACHINE_SUMMARY: KeyGuide("(N,)", "1 where a method's summary has the frame"),
-        F_MEASURE: KeyGuide("()", "the F1 that the method's authors recorded"),
-        "precision": KeyGuide("()", "the precision that the method's authors recorded"),
-        "recall": KeyGuide("()", "the recall that the method's authors recorded"),
-        FRAME_BYTES: KeyGuide("(T, 1024) uint8", "YouTube-8M frame features, quantised, one a second"),
-        AUDIO_BYTES: KeyGuide("(T, 128) uint8", "YouTube-8M sound features, quantised, one a second"),
-    }
-)
+_OWN = {
+    layout.FEATURES: KeyGuide(
+        "(T, D)", "what the frame encoder saw at each pick, one row a pick", "sspvs extract VIDEO... --out F.h5"
+    ),
+    layout.PICKS: KeyGuide(
+        "(T,)",
+        "the frame numbers that were sampled from the video: 0, 15, 30, ... for every 15th frame",
+        "numpy.arange(0, n_frames, 15)",
+    ),
+    layout.N_FRAMES: KeyGuide("()", "N, how many frames the original video has", "count them by decoding"),
+    layout.N_STEPS: KeyGuide("()", "T, how many frames were sampled", "len(picks)"),
+    layout.VIDEO_NAME: KeyGuide("text", "the video's own name", "the name of its file"),
+    layout.CHANGE_POINTS: KeyGuide(
+        "(S, 2)",
+        "the shots, as first and last frame, the last one included (MR.HiSum: not included)",
+        "sspvs data build --segmenter kts",
+    ),
+    layout.N_FRAME_PER_SEG: KeyGuide("(S,)", "how many frames each shot has", "last - first + 1 of each shot"),
+    layout.USER_SUMMARY: KeyGuide(
+        "(U, N)",
+        "1 where an annotator's summary has the frame, one row an annotator",
+        "SumMe: user_score > 0; TVSum: the knapsack of each annotator's ratings over the shots at 15 % of N",
+    ),
+    layout.USER_SCORES: KeyGuide(
+        "(U, N) or (U, T)",
+        "how important each annotator found each frame (TVSum: ratings 1-5)",
+        "sspvs data build tvsum --annotations ydata-tvsum50.mat",
+    ),
+    layout.GTSCORE: KeyGuide(
+        "(T,)",
+        "the mean annotator at the picks, what most methods are trained on",
+        "SumMe: mean of user_summary at the picks; TVSum: (mean rating - 1) / 4 at the picks; MR.HiSum: how often "
+        "each second was replayed on YouTube",
+    ),
+    layout.GTSUMMARY: KeyGuide("(T,)", "key frames of undocumented origin: nothing is evaluated on it"),
+    layout.GT_SUMMARY: KeyGuide("(T,)", "MR.HiSum's summary: the knapsack of gtscore over the shots at 15 %"),
+    layout.TITLE: KeyGuide("text", "the video's title"),
+    layout.CATEGORY: KeyGuide("text", "the video's category"),
+    layout.FPS: KeyGuide("()", "frames per second"),
+    layout.FRAME_SECONDS: KeyGuide("(N,)", "when each frame is shown, in seconds from the first one"),
+    layout.END_SECONDS: KeyGuide("()", "when the last frame ends, in seconds"),
+    layout.FRAME_CHANGE: KeyGuide("(N,)", "how much each frame differs from the one before (mean luma, 0-255)"),
+}  # what is read of a group
+GUIDE: Mapping[str, KeyGuide] = {
+    **_OWN,
+    score_file.SCORES: KeyGuide("(T,)", "a method's importance at the picks", "sspvs score F.h5 --out S.h5"),
+    PEER_SCORE: KeyGuide("(T,)", "a method's importance at the picks"),
+    MACHINE_SUMMARY: KeyGuide("(N,)", "1 where a method's summary has the frame"),
+    F_MEASURE: KeyGuide("()", "the F1 that the method's authors recorded"),
+    "precision": KeyGuide("()", "the precision that the method's authors recorded"),
+    "recall": KeyGuide("()", "the recall that the method's authors recorded"),
+    FRAME_BYTES: KeyGuide("(T, 1024) uint8", "YouTube-8M frame features, quantised, one a second"),
+    AUDIO_BYTES: KeyGuide("(T, 128) uint8", "YouTube-8M sound features, quantised, one a second"),
+}
 
-TOKEN_GUIDE: Mapping[str, KeyGuide] = MappingProxyType(
-    {
-        "cat": KeyGuide("(L,)", "the video's category as BERT token ids"),
-        "query": KeyGuide("(L,)", "the search query that found the video, as BERT token ids"),
-        "title": KeyGuide("(L,)", "the video's title as BERT token ids"),
-        "description": KeyGuide("(L,)", "the video's description as BERT token ids"),
-    }
-)
-
+TOKEN_GUIDE: Mapping[str, KeyGuide] = {
+    "cat": KeyGuide("(L,)", "the video's category as BERT token ids"),
+    "query": KeyGuide("(L,)", "the search query that found the video, as BERT token ids"),
+    "title": KeyGuide("(L,)", "the video's title as BERT token ids"),
+    "description": KeyGuide("(L,)", "the video's description as BERT token ids"),
+}
 UNKNOWN = KeyGuide("", "no key that we know; it is left alone")
-
 
 Family = Literal["dataset", "features", "scores", "mrhisum", "tokens", "bytes", "tvsum", "matlab", "empty", "unknown"]
 
-_ANNOTATION_KEYS = {
-    layout.GTSCORE,
-    layout.GTSUMMARY,
-    layout.USER_SUMMARY,
-    layout.USER_SCORES,
-    layout.CHANGE_POINTS,
-}
+_ANNOTATION_KEYS = {layout.GTSCORE, layout.GTSUMMARY, layout.USER_SUMMARY, layout.USER_SCORES, layout.CHANGE_POINTS}
 _LOOKED_AT = 5  # groups that are looked at to find the family
 _INFO_FIELDS = tuple(field.name for field in fields(VideoInfo))
-_READ_KEYS = {
-    layout.FEATURES,
-    layout.PICKS,
-    layout.N_FRAMES,
-    layout.N_STEPS,
-    layout.VIDEO_NAME,
-    layout.FRAME_SECONDS,
-    layout.END_SECONDS,
-    layout.FRAME_CHANGE,
-    layout.CHANGE_POINTS,
-    layout.N_FRAME_PER_SEG,
-    layout.TITLE,
-    layout.CATEGORY,
-    layout.FPS,
-    layout.GT_SUMMARY,
-    *_ANNOTATION_KEYS,
-}
 _OUR_ATTRIBUTES = ("fingerprint_", "source", "decode_", "dataset", "made_by", "scorer", "settings")
-
-
-@dataclass
-class KeySurvey:
-    """One key over all videos of a file.
-
-    Attributes:
-        name: The key.
-        count: How many videos have it.
-        shapes: Smallest and largest length along each axis; empty for scalars.
-        dtypes: The types it is stored in.
-        n_dims: The numbers of axes it occurs with; more than one is damage.
-    """
-
-    name: str
-    count: int = 0
-    shapes: list[tuple[int, int]] = field(default_factory=list)
-    dtypes: set[str] = field(default_factory=set)
-    n_dims: set[int] = field(default_factory=set)
-
-    def add(self, data: h5py.Dataset) -> None:
-        """Count one video's dataset in."""
-        shape = tuple(data.shape or ())
-        if not self.n_dims:
-            self.shapes = [(length, length) for length in shape]
-        self.count += 1
-        self.n_dims.add(len(shape))
-        self.dtypes.add("text" if data.dtype.kind in "OSU" else str(data.dtype))
-        self.shapes = [(min(a, n), max(b, n)) for (a, b), n in zip(self.shapes, shape, strict=False)]
-
-    @property
-    def shape_text(self) -> str:
-        """The shape as one reads it: `(64..650, 1024)`; `scalar`."""
-        if len(self.n_dims) > 1:
-            return "different numbers of axes"
-        if not self.shapes:
-            return "scalar"
-        axes = [str(low) if low == high else f"{low}..{high}" for low, high in self.shapes]
-        return f"({axes[0]},)" if len(axes) == 1 else f"({', '.join(axes)})"
 
 
 def h5_family(path: str | os.PathLike[str]) -> Family:
@@ -224,26 +152,34 @@ def video_groups(file: h5py.File) -> Iterator[tuple[str, h5py.Group]]:
             yield name, file[name]
 
 
-def survey_keys(path: str | os.PathLike[str]) -> list[KeySurvey]:
-    """Every key of a file with its shapes over all videos; the file's root counts as a video when it has datasets."""
-    found: dict[str, KeySurvey] = {}
+def survey_keys(path: str | os.PathLike[str]) -> dict[str, list[tuple[tuple[int, ...], str]]]:
+    """Shape and type of every dataset in all videos of a file, by key; datasets at the root count as a video's."""
+    found: dict[str, list[tuple[tuple[int, ...], str]]] = {}
     with open_h5(path) as file:
         for _, group in chain([("", file)], video_groups(file)):
             for key in group:
                 data = group.get(key)
                 if isinstance(data, h5py.Dataset):
-                    found.setdefault(key, KeySurvey(key)).add(data)
+                    kind = "text" if data.dtype.kind in "OSU" else str(data.dtype)
+                    found.setdefault(key, []).append((tuple(data.shape or ()), kind))
     order = list(GUIDE)
-    return sorted(
-        found.values(), key=lambda key: (order.index(key.name) if key.name in order else len(order), key.name)
-    )
+    return dict(sorted(found.items(), key=lambda at: (order.index(at[0]) if at[0] in order else len(order), at[0])))
+
+
+def shape_text(shapes: Sequence[tuple[int, ...]]) -> str:
+    """Shapes of one key as one reads them: `(64..650, 1024)`; `scalar`."""
+    if len({len(shape) for shape in shapes}) > 1:
+        return "different numbers of axes"
+    spans = [(min(lengths), max(lengths)) for lengths in zip(*shapes, strict=True)]
+    axes = [str(low) if low == high else f"{low}..{high}" for low, high in spans]
+    return f"({', '.join(axes)}{',' * (len(axes) == 1)})" if axes else "scalar"
 
 
 def unread_parts(path: str | os.PathLike[str], video: str) -> list[str]:
     """What one video's group (or, without groups, the file) has that this package does not read, in words."""
     with open_h5(path) as file:
         group = file.get(video, file)
-        keys = [f"dataset '{key}'" for key in group if key not in _READ_KEYS]
+        keys = [f"dataset '{key}'" for key in group if key not in _OWN]
         attributes = [f"attribute '{key}'" for key in group.attrs if not key.startswith(_OUR_ATTRIBUTES + _INFO_FIELDS)]
         return keys + attributes
 

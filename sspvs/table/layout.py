@@ -46,19 +46,12 @@ _LATER_INFO_FIELDS = {"timecode", "reel_name", "hdr"}  # files of earlier versio
 
 @dataclass(frozen=True)
 class SourceStamp:
-    """Which file features came from, and how to see that it has changed since.
+    """Which file features came from, and how to see that it has changed since."""
 
-    Attributes:
-        name: The video's file name.
-        size_bytes: Its size.
-        mtime_ns: Its time of last modification, nanoseconds.
-        place: A digest of its absolute path, which does not reveal the path.
-    """
-
-    name: str
-    size_bytes: int
-    mtime_ns: int
-    place: str = ""
+    name: str  # the video's file name
+    size_bytes: int  # its size
+    mtime_ns: int  # its time of last modification, nanoseconds
+    place: str = ""  # A digest of its absolute path, which does not reveal the path
 
     @classmethod
     def of(cls, path: Path) -> SourceStamp:
@@ -106,12 +99,13 @@ def read_group(group: h5py.Group, name: str, where: str, fingerprint: Fingerprin
         raise FeatureFileError(f"{where}: '{FEATURES}' has NaN or infinite values, first at pick {bad}; extract again")
     reader = GroupReader(group, where, FeatureFileError)
     picks, n_frames = _read_picks(reader, len(features))
+    seconds, end = _per_frame(reader, FRAME_SECONDS, n_frames), reader.number(END_SECONDS)
     return FrameFeatures(
         name=reader.text(VIDEO_NAME) or name,
         features=features,
         picks=picks,
         n_frames=n_frames,
-        timeline=_read_timeline(reader, n_frames),
+        timeline=None if seconds is None or end is None else Timeline(seconds, end),
         fingerprint=fingerprint,
         frame_change=_per_frame(reader, FRAME_CHANGE, n_frames),
         info=_read_info(group),
@@ -151,11 +145,6 @@ def _read_picks(reader: GroupReader, n_picks: int) -> tuple[IntArray, int]:
         raise FeatureFileError(f"{where}: '{PICKS}' without '{N_FRAMES}': the length of the video is unknown; add it")
     picks = reader.picks(PICKS, n_frames, n_picks)
     return (np.arange(n_picks, dtype=np.int64), n_picks) if picks is None else (picks, n_frames)
-
-
-def _read_timeline(reader: GroupReader, n_frames: int) -> Timeline | None:
-    seconds, end = _per_frame(reader, FRAME_SECONDS, n_frames), reader.number(END_SECONDS)
-    return None if seconds is None or end is None else Timeline(seconds, end)
 
 
 def _per_frame(reader: GroupReader, key: str, n_frames: int) -> FloatArray | None:
@@ -269,15 +258,7 @@ def stream_names(group: h5py.Group) -> list[str]:
 def write_stream(
     group: h5py.Group, name: str, features: FloatArray, fingerprint: Fingerprint | None, *, half_precision: bool = False
 ) -> None:
-    """Add a further stream to a group that has `features`.
-
-    Args:
-        group: The video's.
-        name: Such as `motion`; the dataset is `features_motion`.
-        features: (T, D_NAME), a row for each of the group's picks.
-        fingerprint: What made them; None when unknown.
-        half_precision: Store float16.
-    """
+    """Add the stream `features_NAME` (T, D_NAME) to a group with `features` of as many picks."""
     rows = len(group[FEATURES]) if FEATURES in group else 0
     if features.ndim != 2 or len(features) != rows:
         raise FeatureFileError(

@@ -5,7 +5,6 @@ Axis letters: T picks, t of them, D feature width.
 
 from __future__ import annotations
 
-import math
 import os
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -20,22 +19,17 @@ import numpy.typing as npt
 from sspvs.errors import FeatureFileError, SspvsError, first_line
 from sspvs.files import check_kind
 from sspvs.table import layout
-from sspvs.table.h5_file import H5_ERRORS, open_h5
+from sspvs.table.h5_file import DAMAGE, open_h5
+from sspvs.table.numpy_file import ArrayHeader, read_header
 from sspvs.table.video import FEATURES, FeatureStream, Stored
 from sspvs.types import Fingerprint, FloatArray
 
 _ARRAYS = (".npy", ".tar")
-_STEP, _BIAS = 4 / 255, 4 / 512 - 2  # YouTube-8M's bytes (Abu-El-Haija et al., 2016): 256 levels within [-2, 2]
+BYTE_STEP, BYTE_BIAS = 4 / 255, 4 / 512 - 2  # YouTube-8M's bytes (Abu-El-Haija et al., 2016): 256 levels within [-2, 2]
 
 
 class StreamReader:
-    """Reads streams. Files are opened at the first use in each process; those used last stay open.
-
-    An array that can only be read whole (`FeatureStream.load`) stays in memory until another one is read.
-
-    Args:
-        most_open: Files kept open at a time.
-    """
+    """Reads streams, from files that each process opens at the first use; the last array of a `load` is kept."""
 
     def __init__(self, most_open: int = 16) -> None:
         self.most_open = most_open
@@ -47,16 +41,12 @@ class StreamReader:
         return {**self.__dict__, "_files": OrderedDict(), "_process": 0, "_last": None}
 
     def shape(self, stream: FeatureStream) -> tuple[int, int]:
-        """(T, D).
-
-        Raises:
-            FeatureFileError: There are no features, or they are no (T, D) array of numbers.
-        """
+        """(T, D); FeatureFileError where there is no such array of numbers."""
         with _readable(stream):
             if stream.load is not None:
                 length, width = self._loaded(stream).shape
             elif _is_array(stream):
-                length, width = self._array(stream)[1]
+                length, width = self._array(stream)[1].shape
             else:
                 length, width = self._dataset(stream).shape
         return int(length), int(width)
@@ -66,14 +56,10 @@ class StreamReader:
         with _readable(stream):
             if stream.load is not None:
                 return bool(self._loaded(stream).dtype == np.uint8)
-            return _is_array(stream) and bool(self._array(stream)[2] == np.uint8)
+            return _is_array(stream) and bool(self._array(stream)[1].dtype == np.uint8)
 
     def stored(self, stream: FeatureStream, start: int = 0, stop: int | None = None) -> Stored:
-        """(t, D) rows `start` to `stop` as they are stored; the rest is not read, where the file allows it.
-
-        Raises:
-            FeatureFileError: As in `shape`.
-        """
+        """(t, D) rows `start` to `stop` as they are stored; the rest is not read, where the file allows it."""
         with _readable(stream):
             if stream.load is not None:
                 return np.array(self._loaded(stream)[start:stop])
@@ -81,31 +67,25 @@ class StreamReader:
             if not _is_array(stream):
                 rows = self._dataset(stream)[start:stop]
                 return rows
-            file, (length, width), dtype, by_column = self._array(stream)
-            if by_column:
-                content = file.read(length * width * dtype.itemsize)
-                rows = np.frombuffer(bytearray(content), dtype).reshape(width, length).T[start:stop]
+            file, header = self._array(stream)
+            length, width = header.shape
+            if header.by_column:
+                content = file.read(header.n_bytes)
+                rows = np.frombuffer(bytearray(content), header.dtype).reshape(width, length).T[start:stop]
                 return rows
             first, last, _ = slice(start, stop).indices(length)
-            file.seek(first * width * dtype.itemsize, os.SEEK_CUR)
-            content = file.read(max(last - first, 0) * width * dtype.itemsize)
-            rows = np.frombuffer(bytearray(content), dtype).reshape(-1, width)
+            row_bytes = width * header.dtype.itemsize
+            file.seek(first * row_bytes, os.SEEK_CUR)
+            content = file.read(max(last - first, 0) * row_bytes)
+            rows = np.frombuffer(bytearray(content), header.dtype).reshape(-1, width)
             return rows
 
     def read(self, stream: FeatureStream, start: int = 0, stop: int | None = None) -> FloatArray:
-        """(t, D) float32 rows `start` to `stop`; see `as_features`.
-
-        Raises:
-            FeatureFileError: As in `shape`.
-        """
+        """(t, D) float32 rows `start` to `stop`; see `as_features`."""
         return as_features(self.stored(stream, start, stop))
 
     def fingerprint(self, stream: FeatureStream) -> Fingerprint | None:
-        """What made the features; None when unknown.
-
-        Raises:
-            FeatureFileError: As in `shape`.
-        """
+        """What made the features; None when unknown."""
         if stream.load is not None or _is_array(stream):
             return None
         with _readable(stream):
@@ -154,24 +134,24 @@ class StreamReader:
             )
         return data
 
-    def _array(self, stream: FeatureStream) -> tuple[IO[bytes], tuple[int, int], np.dtype[Any], bool]:
-        """The file, standing where the array's values begin; their shape, type, and whether columns come first."""
+    def _array(self, stream: FeatureStream) -> tuple[IO[bytes], ArrayHeader]:
+        """The file, standing where the array's values begin, and its header."""
         try:
             file = self._open(stream.path)
             file.seek(stream.offset)
-            version = np.lib.format.read_magic(file)
-            reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            shape, by_column, dtype = reader(file)
+            header = read_header(file)
         except Exception as error:  # whatever a damaged header makes NumPy's parser raise
             raise FeatureFileError(f"{stream.place}: cannot be read as a NumPy array: {first_line(error)}") from error
-        if len(shape) != 2 or min(shape) < 1 or not _is_numbers(dtype):
-            raise FeatureFileError(f"{stream.place}: expected (T, D) float numbers, found {shape} of {dtype}")
-        there, needed = os.fstat(file.fileno()).st_size - file.tell(), math.prod(shape) * dtype.itemsize
-        if there < needed:
+        if len(header.shape) != 2 or min(header.shape) < 1 or not _is_numbers(header.dtype):
             raise FeatureFileError(
-                f"{stream.place}: the file is cut short: {there} of {needed} bytes of the array; write it again"
+                f"{stream.place}: expected (T, D) float numbers, found {header.shape} of {header.dtype}"
             )
-        return file, (int(shape[0]), int(shape[1])), dtype, bool(by_column)
+        there = os.fstat(file.fileno()).st_size - file.tell()
+        if there < header.n_bytes:
+            raise FeatureFileError(
+                f"{stream.place}: the file is cut short: {there} of {header.n_bytes} bytes of the array; write it again"
+            )
+        return file, header
 
     def _open(self, path: Path) -> Any:
         if self._process != os.getpid():  # forked: the parent's handles are not ours to use, nor to close
@@ -207,20 +187,14 @@ def _readable(stream: FeatureStream) -> Iterator[None]:
         yield
     except SspvsError:
         raise
-    except H5_ERRORS as error:
+    except DAMAGE as error:
         whole = "" if _is_array(stream) or stream.load is not None else "; expected a whole h5 feature file"
-        raise FeatureFileError(f"{stream.path}: cannot be read: {first_line(error)}{whole}") from error
+        where = stream.path if stream.load is None else stream.place
+        raise FeatureFileError(f"{where}: cannot be read: {first_line(error)}{whole}") from error
 
 
 def as_features(stored: Stored) -> FloatArray:
-    """Stored rows as float32 features; YouTube-8M's bytes get unit length, as the contrastive refiner is published.
-
-    Args:
-        stored: (t, D) floats of any precision, or uint8.
-
-    Returns:
-        (t, D) float32.
-    """
+    """Stored rows as float32 features; YouTube-8M's bytes get unit length, as the contrastive refiner is published."""
     if stored.dtype == np.uint8:
         return dequantise(stored)
     if stored.dtype == np.float16:  # torch uses the processor's instruction, which is five times as fast as NumPy
@@ -232,16 +206,8 @@ def as_features(stored: Stored) -> FloatArray:
 
 
 def dequantise(values: npt.NDArray[np.uint8], *, unit_length: bool = True) -> FloatArray:
-    """YouTube-8M's bytes as features: byte b stands for `b * 4/255 + 4/512 - 2`.
-
-    Args:
-        values: (T, D) uint8.
-        unit_length: L2-normalise each row afterwards, as the contrastive summarizers do (CTVSUM).
-
-    Returns:
-        (T, D) float32.
-    """
-    features: FloatArray = (values.astype(np.float64) * _STEP + _BIAS).astype(np.float32)
+    """YouTube-8M's (T, D) bytes as float32: b is `b * 4/255 + 4/512 - 2`; rows L2-normalised, as CTVSUM does."""
+    features: FloatArray = (values.astype(np.float64) * BYTE_STEP + BYTE_BIAS).astype(np.float32)
     if unit_length:
         features = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
     return features

@@ -27,30 +27,18 @@ PEER_SCORES, MACHINE_SUMMARY = "score", "machine_summary"  # vsumm-reinforce and
 
 @dataclass(frozen=True)
 class VideoScores:
-    """Importance of one video's picks.
+    """Importance of one video's picks."""
 
-    Attributes:
-        name: The group's name, as in the feature file.
-        scores: (T,) importance.
-        picks: (T,) frame indices; None when unknown.
-        n_frames: N; None when unknown.
-        video_name: The video's own name; `name` when empty.
-        summary: (N,) the summary that the file records beside the scores, 0 or 1; None when it has none.
-    """
-
-    name: str
-    scores: FloatArray
-    picks: IntArray | None = None
-    n_frames: int | None = None
-    video_name: str = ""
+    name: str  # the group's name, as in the feature file
+    scores: FloatArray  # (T,) importance
+    picks: IntArray | None = None  # (T,) frame indices; None when unknown
+    n_frames: int | None = None  # N; None when unknown
+    video_name: str = ""  # the video's own name; `name` when empty
+    # (N,) the summary that the file records beside the scores, 0 or 1; None when it has none
     summary: FloatArray | None = None
 
     def check(self) -> None:
-        """Refuse scores that cannot be written.
-
-        Raises:
-            ValueError: They are not (T,), not finite, or not as many as the picks.
-        """
+        """Refuse scores that cannot be written."""
         scores = np.asarray(self.scores)
         if scores.ndim != 1 or not np.isfinite(scores).all():
             raise ValueError(f"{self.name}: scores must be (T,) and finite, got shape {scores.shape}")
@@ -60,17 +48,11 @@ class VideoScores:
 
 @dataclass(frozen=True)
 class ScoreFileFacts:
-    """How a score file was made.
+    """How a score file was made."""
 
-    Attributes:
-        scorer: What scored the frames; empty when unknown.
-        settings: Its parameters, by name.
-        fingerprint: What made the features that were scored; None when unknown.
-    """
-
-    scorer: str = ""
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    fingerprint: Fingerprint | None = None
+    scorer: str = ""  # what scored the frames; empty when unknown
+    settings: Mapping[str, Any] = field(default_factory=dict)  # its parameters, by name
+    fingerprint: Fingerprint | None = None  # what made the features that were scored; None when unknown
 
 
 def write_scores(
@@ -125,11 +107,7 @@ def read_scores(path: str | os.PathLike[str]) -> dict[str, VideoScores]:
 
 
 def read_score_facts(path: str | os.PathLike[str]) -> ScoreFileFacts:
-    """How a score file was made; empty for files of others.
-
-    Raises:
-        FeatureFileError: When the file cannot be read.
-    """
+    """How a score file was made; empty for files of others."""
     try:
         with open_h5(path) as file:
             return ScoreFileFacts(

@@ -40,15 +40,9 @@ def survey(
 ) -> VideoTable:
     """Look at the features of all videos, as far as no earlier run did.
 
-    Args:
-        videos: With features. Streams whose T is known already (of shards) are not looked at again.
-        memory: For the table.
-        others: How many videos there are of each kind beside these, which also count in what is usual.
-        progress: Show a progress bar; quiet when stderr is no terminal.
-
-    Returns:
-        The good ones, in their order. Its `problems` are the others: features that cannot be read or are not finite,
-        widths and fingerprints that most do not have.
+    The table has the good ones in their order; its `problems` are features that cannot be read or are not finite, and
+    widths and fingerprints that most do not have (`others` counts videos of each kind beside these). Streams whose T
+    is known (of shards) are not looked at again.
     """
     reader, notes, found, problems = StreamReader(), dict[Path, _Notes](), list[Video](), list[tuple[str, str]]()
     for video in tqdm(videos, desc="looking at the features", leave=False, disable=None if progress else True):

@@ -66,39 +66,26 @@ def check_features(
             f"{where}: the features have no fingerprint; they are used as if made by {made.backbone} at "
             f"{made.rate_hz:g} Hz, which was not checked"
         )
-    if differing := differences(found.fingerprint, made):
+    theirs, ours = found.fingerprint.as_dict(), made.as_dict()
+    differing = [f"{key} is {theirs[key]}, expected {ours[key]}" for key in ours if theirs[key] != ours[key]]
+    if differing:
         again = f"extract them again with --backbone {made.backbone} --rate {made.rate_hz:g}"
         remedy = f"{again}, or use what they were made for" if remedy is None else remedy
-        message = f"{where}: features of another extractor than {like} ({differing})"
+        message = f"{where}: features of another extractor than {like} ({'; '.join(differing)})"
         raise FingerprintMismatchError(f"{message}{remedy and '; ' + remedy}")
     return None
 
 
 def check_alike(kinds: Mapping[str, FeatureKind], remedy: str | None = None) -> FeatureKind:
-    """Check that features of several places can be used together; what most of them are.
-
-    Args:
-        kinds: What they are, by file or video.
-        remedy: As in `check_features`.
-    """
+    """Check that features of several places can be used together; what most of them are."""
     expected = usual_kind(Counter(kinds.values()))
     for where, kind in kinds.items():
         check_features(kind, expected, where, like="others", remedy=remedy)
     return expected
 
 
-def differences(found: Fingerprint, expected: Fingerprint) -> str:
-    """What differs between two fingerprints, for a message; empty when nothing does."""
-    theirs, ours = found.as_dict(), expected.as_dict()
-    return "; ".join(f"{key} is {theirs[key]}, expected {ours[key]}" for key in ours if theirs[key] != ours[key])
-
-
 def usual_kind(counts: Mapping[FeatureKind, int]) -> FeatureKind:
-    """The width that most videos have, and the fingerprint that most of those with this width have.
-
-    Args:
-        counts: How many videos are of each kind.
-    """
+    """The width that most videos have, and the fingerprint that most of those with this width have."""
     widths, made = Counter[int](), Counter[Fingerprint]()
     for kind, count in counts.items():
         widths[kind.width or 0] += count
@@ -110,16 +97,7 @@ def usual_kind(counts: Mapping[FeatureKind, int]) -> FeatureKind:
 
 
 class FeatureMemory:
-    """Features that were read, as they are stored, as long as there is room.
-
-    What is kept is left behind when the object is pickled; workers that are forked share what was read before.
-
-    Args:
-        room: Bytes that may be kept.
-
-    Attributes:
-        taken: Bytes that are kept.
-    """
+    """Features that were read, as stored, up to `room` bytes; empty again once pickled, shared with forked workers."""
 
     def __init__(self, room: int = DEFAULT_ROOM) -> None:
         self.room, self.taken = room, 0
@@ -262,11 +240,7 @@ class VideoTable(Mapping[str, Video]):
         return made.pop() if len(made) == 1 else None
 
     def select(self, ids: Iterable[str]) -> VideoTable:
-        """The table of some of the videos, in the order of `ids`; the memory is shared.
-
-        Raises:
-            KeyError: There is no such video.
-        """
+        """The table of some of the videos, in the order of `ids`; the memory is shared."""
         return self._with([self[name] for name in ids])
 
     def take(self, numbers: IntArray) -> VideoTable:
@@ -277,24 +251,12 @@ class VideoTable(Mapping[str, Video]):
         return VideoTable(videos, self.memory, required=self.required, checked=self.checked)
 
     def features(self, video: Video, start: int = 0, stop: int | None = None) -> FloatArray:
-        """(t, D) float32 features of picks `start` to `stop`, all streams side by side. They may be read-only.
-
-        Raises:
-            FeatureFileError: They cannot be read, or are not finite, or the streams are not of as many picks.
-        """
+        """(t, D) float32 features of picks `start` to `stop`, all streams side by side. They may be read-only."""
         wanted = slice(start, stop)
         return _side_by_side(video, [self._slice(stream, wanted) for stream in video.streams])
 
     def rows(self, video: Video, choose: Choose) -> FloatArray:
-        """(t, D) float32 features of single picks. Where a video is not kept, the blocks with wanted rows are read.
-
-        Args:
-            video: Of this table.
-            choose: Gives the rows, once T is known.
-
-        Raises:
-            SspvsError: They cannot be read, are not finite, or are of another width than the table's.
-        """
+        """(t, D) float32 features of the picks that `choose` gives once T is known; only their blocks are read."""
         n_picks = video.n_picks
         if not n_picks:  # unknown before they are read
             whole = self._whole(video.streams[0])

@@ -85,17 +85,7 @@ def assemble_tokens(
     settings: TextSettings,
     generator: np.random.Generator | None = None,
 ) -> tuple[IntArray, npt.NDArray[np.bool_]]:
-    """The row of tokens that the text tower is given.
-
-    Args:
-        fields: What is written about the video.
-        tokenizer: The text tower's.
-        settings: Tokens of each field.
-        generator: Draws which tokens of a field that is too long are kept (a run of them); None: the first ones.
-
-    Returns:
-        (L,) int64 ids and (L,) bool, True = a token, False = [PAD].
-    """
+    """(L,) ids and (L,) bool, True = a token; fields too long keep a run that `generator` draws, or their start."""
     tokens: list[int] = [tokenizer.cls_id]
     valid: list[bool] = [True]
     last = len(FIELDS) - 1

@@ -25,40 +25,25 @@ _NO_TEXT = TextFields()
 
 @dataclass(frozen=True, slots=True)
 class FeatureKind:
-    """What must agree where features are used together.
+    """What must agree where features are used together."""
 
-    Attributes:
-        width: D; None where it is not compared.
-        fingerprint: What made them; None when unknown.
-    """
-
-    width: int | None = None
-    fingerprint: Fingerprint | None = None
+    width: int | None = None  # D; None where it is not compared
+    fingerprint: Fingerprint | None = None  # what made them; None when unknown
 
 
 @dataclass(frozen=True, slots=True)
 class FeatureStream:
-    """Where one (T, D) array of a video's features is, and what a survey found out about it.
+    """Where one (T, D) array of a video's features is, and what a survey found out about it."""
 
-    Attributes:
-        path: An h5 file, a .npy file, a tar of shards, or any file that `load` reads.
-        group: The video's group in an h5 file, or the array's name; empty for a file of one video.
-        offset: Where the array's bytes begin in a tar or a record file.
-        name: The dataset in an h5 group: `features`, or `features_NAME` for a further stream.
-        load: Reads the whole array, for files that cannot be read in part; None: `StreamReader` does.
-        n_picks: T; 0 before it is known.
-        width: D; 0 before it is known.
-        fingerprint: What made the features; None when unknown.
-    """
-
-    path: Path
-    group: str = ""
-    offset: int = 0
-    name: str = FEATURES
+    path: Path  # an h5 file, a .npy file, a tar of shards, or any file that `load` reads
+    group: str = ""  # the video's group in an h5 file, or the array's name; empty for a file of one video
+    offset: int = 0  # where the array's bytes begin in a tar or a record file
+    name: str = FEATURES  # the dataset in an h5 group: `features`, or `features_NAME` for a further stream
+    # reads the whole array, for files that cannot be read in part; None: `StreamReader` does
     load: Callable[[FeatureStream], Stored] | None = field(default=None, compare=False, repr=False)
-    n_picks: int = field(default=0, compare=False)
-    width: int = field(default=0, compare=False)
-    fingerprint: Fingerprint | None = field(default=None, compare=False)
+    n_picks: int = field(default=0, compare=False)  # T; 0 before it is known
+    width: int = field(default=0, compare=False)  # D; 0 before it is known
+    fingerprint: Fingerprint | None = field(default=None, compare=False)  # what made the features; None when unknown
 
     @property
     def place(self) -> str:
@@ -134,11 +119,7 @@ class Video:
 
     @property
     def annotations(self) -> Annotations | None:
-        """What annotators made of the video, read anew each time; None where there are no annotations.
-
-        Raises:
-            DatasetError: They cannot be read.
-        """
+        """What annotators made of the video, read anew each time; None where there are no annotations."""
         return None if self.read_annotations is None else self.read_annotations()
 
     def with_streams(self, *streams: FeatureStream) -> Video:

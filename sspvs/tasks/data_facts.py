@@ -1,4 +1,4 @@
-"""What a data module says of its data, held against what a model needs."""
+"""Checks of a data module's facts (width, fingerprint, batch size) against what a model needs."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sspvs.errors import CheckpointError, FingerprintMismatchError
 from sspvs.models.settings import VideoEncoderSettings
 from sspvs.models.text_towers import SMALL_VOCAB_SIZE, TextEncoder
+from sspvs.table import FeatureKind, check_features
 from sspvs.tasks.settings import RefineLossSettings
 from sspvs.types import Fingerprint
 
 _log = logging.getLogger(__name__)
+OTHER_WIDTH = "extract the features with the backbone it was trained on, or train a new one"
+"""What to do about features of another width than the model's."""
 _FEW = 8  # pairs in a batch
 
 
@@ -22,19 +24,13 @@ def agreed_fingerprint(model: dict[str, Any] | None, data: object) -> dict[str, 
     Raises:
         FingerprintMismatchError: Both have one, and they differ.
     """
-    given = data.as_dict() if isinstance(data, Fingerprint) else data
-    if not isinstance(given, dict):
+    given = Fingerprint(**data) if isinstance(data, dict) else data
+    if not isinstance(given, Fingerprint):
         return model
-    if model is None:
-        return dict(given)
-    differing = sorted(key for key in {*model, *given} if model.get(key) != given.get(key))
-    if differing:
-        pairs = "; ".join(f"{key} {model.get(key)!r} against {given.get(key)!r}" for key in differing)
-        raise FingerprintMismatchError(
-            f"the model was trained on other features than these: {pairs}; extract them as the model's were, or train "
-            "a new one"
-        )
-    return model
+    if model is not None:
+        found, expected = FeatureKind(fingerprint=given), FeatureKind(fingerprint=Fingerprint(**model))
+        check_features(found, expected, "the data", like="those the model was trained on")
+    return given.as_dict() if model is None else model
 
 
 def refuse_other_data(
@@ -43,7 +39,7 @@ def refuse_other_data(
     """Hold the `feature_dim`, `encoder` and `vocab_size` of a data module, those it has, against the model.
 
     Raises:
-        CheckpointError: The features have another width.
+        FeatureWidthError: The features have another width.
         ValueError: The texts are tokenised for another tower.
     """
     refuse_other_width(data, video.feature_dim)
@@ -64,14 +60,10 @@ def refuse_other_width(data: object, feature_dim: int) -> None:
     """Hold the `feature_dim` of a data module, where it has one, against the model's.
 
     Raises:
-        CheckpointError: They differ.
+        FeatureWidthError: They differ.
     """
-    width = getattr(data, "feature_dim", None)
-    if width is not None and width != feature_dim:
-        raise CheckpointError(
-            f"the model is made for features of width {feature_dim}, the data has {width}; extract the features with "
-            "the backbone it was trained on, or train a new one"
-        )
+    found, expected = FeatureKind(getattr(data, "feature_dim", None)), FeatureKind(feature_dim)
+    check_features(found, expected, "the data", like="those the model is made for", remedy=OTHER_WIDTH)
 
 
 def refuse_single_pairs(data: object, objectives: Sequence[str], processes: int) -> None:

@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from sspvs.errors import CheckpointError
 from sspvs.models.settings import TextEncoderSettings, VideoEncoderSettings
 from sspvs.sharing import checkpoint_name
+from sspvs.table import FeatureKind, check_features
 from sspvs.tasks.checkpoint import PRETRAIN, SUMMARIZE, Checkpoint
+from sspvs.tasks.data_facts import OTHER_WIDTH
 from sspvs.tasks.optim import TEXT_TOWER, VIDEO_TOWER
 from sspvs.tasks.settings import settings_from
 from sspvs.tasks.tensors import LoadReport
@@ -29,14 +31,12 @@ def video_settings(start: Checkpoint, own: VideoEncoderSettings) -> VideoEncoder
     """The video tower to load into: the checkpoint's sizes; what decides how it is trained is one's own.
 
     Raises:
-        CheckpointError: `own` has another feature width than the checkpoint, and not just the default.
+        FeatureWidthError: `own` has another feature width than the checkpoint, and not just the default.
     """
     theirs = settings_from(VideoEncoderSettings, start.settings["video"])
-    if own.feature_dim not in (theirs.feature_dim, VideoEncoderSettings().feature_dim):
-        raise CheckpointError(
-            f"{start.source}: made for features of width {theirs.feature_dim}, these are {own.feature_dim} wide; "
-            "extract the features with the backbone it was trained on"
-        )
+    if own.feature_dim != VideoEncoderSettings().feature_dim:
+        found, expected = FeatureKind(own.feature_dim), FeatureKind(theirs.feature_dim)
+        check_features(found, expected, "the data", like=f"those of {start.source}", remedy=OTHER_WIDTH)
     names = ("dropout", "position_weight", "trained_length", "gradient_checkpointing")
     return replace(theirs, **{name: getattr(own, name) for name in names})
 

@@ -18,9 +18,11 @@ from pytorch_lightning.callbacks import Callback, LearningRateMonitor
 from pytorch_lightning.cli import ArgsType, LightningArgumentParser, LightningCLI
 
 from sspvs.atomic import writing
-from sspvs.errors import CheckpointError, UnknownOptionError, local_only
+from sspvs.errors import UnknownOptionError, local_only
 from sspvs.parsing import check_yaml, parse_yaml
 from sspvs.sharing import HERE, located, named
+from sspvs.table import FeatureKind, check_features
+from sspvs.tasks.data_facts import OTHER_WIDTH
 from sspvs.tasks.tensors import LoadReport
 from sspvs.training.given import given, import_named, options, refuse_unbounded, texts
 from sspvs.training.run import RunConfig, RunSettings, WandbMode, WandbSettings, build_loggers, remove_unstarted
@@ -210,11 +212,8 @@ class TrainingCLI(LightningCLI):
         if self.start is None:
             return
         known, found = (self.task.feature_dim(one) for one in (self.start.settings, self.model.hparams))
-        if known != found:
-            raise CheckpointError(
-                f"{self.start.source}: made for features of width {known}, the data has {found}; extract the features "
-                "with the backbone it was trained on"
-            )
+        like = f"those of {self.start.source}"
+        check_features(FeatureKind(found), FeatureKind(known), "the data", like=like, remedy=OTHER_WIDTH)
         for name in self.task.own_facts:
             if name in self.start.settings:
                 self.model.hparams[name] = named(self.start.settings[name])

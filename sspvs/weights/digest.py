@@ -19,11 +19,7 @@ def package_folder(package: str) -> Path | None:
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal.
-
-    Raises:
-        OSError: It cannot be read, or is no regular file.
-    """
+    """SHA-256 of a file, hexadecimal."""
     digest = hashlib.sha256()
     check_regular(path)
     with path.open("rb") as file:
@@ -47,11 +43,7 @@ def check_digest(path: Path, expected: str, remedy: str) -> None:
 
 
 def check_weights(path: Path) -> None:
-    """Refuse a file that cannot hold weights, such as a Git LFS pointer or an unfinished download.
-
-    Raises:
-        WeightsNotFoundError: It is something else, which the message names.
-    """
+    """Refuse a file that cannot hold weights, such as a Git LFS pointer or an unfinished download."""
     reason = why_not(path, "zip", "pickle", "tar", "json", "text")  # as torch and tokenizers are saved
     if reason is not None:
         raise WeightsNotFoundError(f"{path} is not the expected weights file: {reason}")
@@ -59,10 +51,7 @@ def check_weights(path: Path) -> None:
 
 @contextmanager
 def hub_offline(offline: bool) -> Iterator[None]:
-    """Let the library use its cache alone.
-
-    `local_files_only` is not enough: huggingface_hub 2.4 contacts its server even then, once a process.
-    """
+    """Let huggingface_hub use its cache alone; `local_files_only` contacts the server once a process (2.4)."""
     import huggingface_hub.constants as hub
 
     before = hub.HF_HUB_OFFLINE

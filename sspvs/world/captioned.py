@@ -23,10 +23,10 @@ import numpy as np
 
 from sspvs.errors import DatasetError, first_line
 from sspvs.files import check_kind
-from sspvs.formats.numpy_file import check_arrays
-from sspvs.table import read_fingerprint_attrs
 from sspvs.table.group_reader import as_text, plain_attributes
 from sspvs.table.h5_file import open_h5
+from sspvs.table.layout import read_fingerprint_attrs
+from sspvs.table.numpy_file import check_arrays
 from sspvs.types import Fingerprint, FloatArray
 from sspvs.world.clips import Clip, ClipSource, Concept
 

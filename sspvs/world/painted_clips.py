@@ -20,7 +20,7 @@ import sspvs
 from sspvs.atomic import atomic_h5
 from sspvs.features.backbones import Backbone
 from sspvs.schema import Positive, Range, Settings
-from sspvs.table import write_fingerprint_attrs
+from sspvs.table.layout import write_fingerprint_attrs
 from sspvs.types import FloatArray
 from sspvs.world.painted import PLACES, PaintedClip
 from sspvs.world.settings import Count, InOrder

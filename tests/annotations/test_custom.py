@@ -14,9 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sspvs.annotations import AnnotatedVideo, SecondScores, TimeIntervals, read_custom
+from sspvs.annotations import read_custom
 from sspvs.annotations.clock import VideoClock, frames_in, users_of
 from sspvs.annotations.custom import seconds_of
+from sspvs.annotations.record import AnnotatedVideo, SecondScores, TimeIntervals
 from sspvs.cli import main
 from sspvs.errors import DatasetError
 from sspvs.formats import inspect_file

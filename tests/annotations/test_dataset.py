@@ -13,17 +13,16 @@ import h5py
 import numpy as np
 import pytest
 
-from sspvs.annotations import (
+from sspvs.annotations import read_summe, read_tvsum
+from sspvs.annotations.dataset import BuildReport, build_dataset
+from sspvs.annotations.record import (
     AnnotatedVideo,
     AnnotationSet,
     FrameChoices,
     FrameRatings,
     SecondScores,
     TimeIntervals,
-    read_summe,
-    read_tvsum,
 )
-from sspvs.annotations.dataset import BuildReport, build_dataset
 from sspvs.annotations.shots import ShotRule, read_given_shots
 from sspvs.errors import DatasetError, FeatureFileError
 from sspvs.table import read_dataset

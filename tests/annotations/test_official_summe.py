@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from scipy.io import loadmat, savemat
 
-from sspvs.annotations import FrameChoices, read_summe
+from sspvs.annotations import read_summe
+from sspvs.annotations.record import FrameChoices
 from sspvs.errors import DatasetError
 
 N, U = 40, 3

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sspvs.annotations import AnnotationSet, FrameRatings, read_tvsum
+from sspvs.annotations import read_tvsum
 from sspvs.annotations.official import rate_of_ratings
+from sspvs.annotations.record import AnnotationSet, FrameRatings
 from sspvs.errors import DatasetError
 
 

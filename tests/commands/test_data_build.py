@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from helpers.extraction_material import BLUE, GREEN, RED, MeanColour, draw_video
 
-from sspvs.annotations import AnnotationSet, read_custom
+from sspvs.annotations import read_custom
 from sspvs.annotations.dataset import build_dataset, extract_features
+from sspvs.annotations.record import AnnotationSet
 from sspvs.benchmark import evaluate
 from sspvs.cli import main
 from sspvs.errors import DatasetError, VideoError

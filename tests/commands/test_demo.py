@@ -23,7 +23,7 @@ from sspvs.demo.films import SHOWN, TEXT, seconds_named
 from sspvs.demo.folder import FINETUNE, PRETRAIN, ROWS, DemoFolder
 from sspvs.demo.whole import sentences
 from sspvs.evaluation.results import Evaluation, MethodResult, VideoResult
-from sspvs.table import read_fingerprint
+from sspvs.table import read_features
 from sspvs.training.command_line import ReadConfig
 from sspvs.world import CompositionSettings, WorldSettings
 from sspvs.world.film import SCENES
@@ -258,7 +258,7 @@ def test_an_interrupted_demo_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert (
         found.trained.fingerprint
         == found.contrastive.fingerprint
-        == read_fingerprint(folder.world / "summarization.h5")
+        == read_features(folder.world / "summarization.h5").fingerprint
     )
     assert found.trained.title == TEXT.title
     assert not list(folder.out.rglob("*.tmp"))

@@ -165,7 +165,7 @@ def test_a_video_of_other_features_is_reported_and_the_rest_go_on(
         ("cut short", "no whole safetensors file"),
         ("other features", "extract them again with --backbone efficientnet-lite0 --rate 1"),
         ("a world", "scores that world's features only"),
-        ("other width", "features of width 8, and trained was trained on 20"),
+        ("other width", "features 8 wide, those trained was trained on 20"),
         ("text without text", "trained without text"),
         ("own text without text", "--use-text is for checkpoints that were trained with text"),
         ("own text and another", "leave --title, --query and --category out"),

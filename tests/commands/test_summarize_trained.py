@@ -118,7 +118,7 @@ def test_a_trained_checkpoint_on_real_videos(name: str, trained: Path, shared_da
         ("combine", "combine and post belong to --scorer contrastive"),
         ("world", "cannot look at real videos"),
         ("nobody knows", "name it with --backbone"),
-        ("other width", "was trained on features of width 7"),
+        ("other width", "features 1280 wide, those narrow was trained on 7"),
         ("no checkpoint", "neither a checkpoint folder nor a hub model"),
         ("unread field", "does not read query: it was trained with title"),
     ],

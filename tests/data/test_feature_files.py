@@ -28,13 +28,13 @@ from helpers.summarization_material import fingerprint_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sspvs.data import records
+from sspvs.data import unlabelled as records
 from sspvs.data.feature_files import apart, feature_files
 from sspvs.data.loader import Pick
 from sspvs.data.refine import RefineDataModule
-from sspvs.data.shards import write_shards
 from sspvs.data.unlabelled import readable
 from sspvs.errors import DatasetError
+from sspvs.formats.shards import write_shards
 from sspvs.formats.tfrecord import equal_steps, parse_example, record_places
 from sspvs.table import write_features
 from sspvs.types import FrameFeatures
@@ -298,7 +298,7 @@ def test_damage_is_counted_and_left_out(tmp_path: Path, caplog: pytest.LogCaptur
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "sentence"),
     [
         ("bad_cut.npy", "cut short: .* of 288 bytes"),
         ("bad_empty.h5", "bad_empty"),
@@ -313,9 +313,9 @@ def test_damage_is_counted_and_left_out(tmp_path: Path, caplog: pytest.LogCaptur
         ("bad_records.tfrecord", "nothing but zero bytes"),
     ],
 )
-def test_nothing_but_damage(name: str, said: str, tmp_path: Path) -> None:
+def test_nothing_but_damage(name: str, sentence: str, tmp_path: Path) -> None:
     path = broken_archive(tmp_path) / name
-    with pytest.raises(DatasetError, match=f"none of the unlabelled videos can be used: .*{said}"):
+    with pytest.raises(DatasetError, match=f"none of the unlabelled videos can be used: .*{sentence}"):
         ready(path)
 
 
@@ -352,7 +352,7 @@ def test_features_made_otherwise_than_most(tmp_path: Path, caplog: pytest.LogCap
     assert re.search(r"f2: features of another extractor than most others \(backbone", caplog.text)
 
 
-def test_the_width_of_most_is_told_before_setup(tmp_path: Path) -> None:
+def test_the_width_of_most_is_known_before_setup(tmp_path: Path) -> None:
     data = RefineDataModule([str(broken_archive(tmp_path))])
     assert data.feature_dim == 6
     with pytest.raises(DatasetError, match="none of the unlabelled videos can be used"):
@@ -383,7 +383,7 @@ def test_a_damaged_record_among_good_ones_is_stood_in_for(tmp_path: Path, caplog
     path.write_bytes(content)
     with pytest.raises(DatasetError, match=r"a\.tfrecord, record 0 at byte 0: damaged, its checksum"):
         ready(path, skip_bad=False).clips("train", mode="train").example(0)
-    content[start - 12] ^= 1  # the frame of the fourth record: nobody knows where the fifth begins
+    content[start - 12] ^= 1  # the frame of the fourth record: where the fifth begins is unknown
     path.write_bytes(content)
     os.utime(path, ns=(1, 1))
     caplog.clear()

@@ -22,7 +22,7 @@ from sspvs.types import Annotations
 
 
 def video_with(**fields: object) -> Annotations:
-    """Four picks of 40 frames, two users; nobody has said anything unless `fields` do."""
+    """Four picks of 40 frames, two users; no annotations unless in `fields`."""
     nothing = Annotations("video_3", "Air_Force_One", 40, np.array([0, 10, 20, 30]))
     return replace(nothing, **fields)  # type: ignore[arg-type]
 
@@ -110,14 +110,16 @@ def test_title_category_and_name() -> None:
 
 
 def test_tvsums_letters_fit_its_titles(shared_data: Path) -> None:
-    """One of a category's titles has its words, but where titles tell it otherwise."""
+    """One of a category's titles has its words, but where titles show otherwise."""
     from sspvs.annotations import read_tvsum
 
     videos = read_tvsum(shared_data / "annotations" / "ydata-tvsum50.mat").videos
     assert {video.category for video in videos} == set(TVSUM_CATEGORIES)
-    said = {letters: " ".join(v.title.lower() for v in videos if v.category == letters) for letters in TVSUM_CATEGORIES}
+    titles = {
+        letters: " ".join(v.title.lower() for v in videos if v.category == letters) for letters in TVSUM_CATEGORIES
+    }
     for letters, words in TVSUM_CATEGORIES.items():
-        assert any(word[:4] in said[letters] for word in words.split()), letters
+        assert any(word[:4] in titles[letters] for word in words.split()), letters
 
 
 @pytest.fixture
@@ -147,7 +149,7 @@ def test_a_manifest_goes_before_the_dataset(stores: Stores, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "sentence"),
     [
         ("id,title\nvideo_9,x\nvideo_1,y\nBig dog 1,z\n,w\n", "3 problems: line 2: no video 'video_9' in mine, ovp; "
          "line 4: a second line about mine/video_1; line 5: no id"),
@@ -158,10 +160,12 @@ def test_a_manifest_goes_before_the_dataset(stores: Stores, tmp_path: Path) -> N
         ("", "the file is empty"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_with_a_manifest_is_said_together(text: str, said: str, stores: Stores, tmp_path: Path) -> None:
+def test_what_is_wrong_with_a_manifest_is_reported_together(
+    text: str, sentence: str, stores: Stores, tmp_path: Path
+) -> None:
     path = tmp_path / "t.csv"
     path.write_text(text)
     with pytest.raises(DatasetError) as caught:
         read_texts(path, stores)
-    assert said in str(caught.value)
+    assert sentence in str(caught.value)
     assert "t.csv" in str(caught.value)

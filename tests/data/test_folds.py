@@ -59,7 +59,7 @@ def stores_of(paths: dict[str, Path], tested: str) -> Stores:
 
 def no_leak(fold: FoldVideos, validate_on: str) -> None:
     train, val, test = map(set, fold)
-    assert [len(part) for part in (train, val, test)] == [len(part) for part in fold]  # nobody twice
+    assert [len(part) for part in (train, val, test)] == [len(part) for part in fold]  # each once
     assert not train & test
     assert not train & val
     assert train
@@ -211,10 +211,10 @@ def test_datasets_that_are_missing_are_named(sets: dict[str, Path], tmp_path: Pa
     ):
         plan_fold(split, 1, stores, **plan)
     listed = r"'ovp' \(1 video\) and 'tvsum' \(1 video\) and 'youtube' \(1 video\), which were not"
-    with pytest.raises(DatasetError, match=listed) as told:
+    with pytest.raises(DatasetError, match=listed) as reported:
         plan_fold(split, 2, stores, **plan)
-    assert "data.others" in str(told.value)
-    assert "data.setting" in str(told.value)
+    assert "data.others" in str(reported.value)
+    assert "data.setting" in str(reported.value)
     stores = stores_of(sets, "summe")
     split = split_of(stores, path, setting="canonical", seed=0)
     fold = plan_fold(split, 1, stores, **{**plan, "validate_on": "nothing"})
@@ -222,7 +222,7 @@ def test_datasets_that_are_missing_are_named(sets: dict[str, Path], tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("fold", "said"),
+    ("fold", "sentence"),
     [
         (
             {"train": ["ovp/video_60"], "test": ["video_1"]},
@@ -234,10 +234,10 @@ def test_datasets_that_are_missing_are_named(sets: dict[str, Path], tmp_path: Pa
     ],
 )
 def test_folds_that_cannot_be_used(
-    fold: dict[str, list[str]], said: str, sets: dict[str, Path], tmp_path: Path
+    fold: dict[str, list[str]], sentence: str, sets: dict[str, Path], tmp_path: Path
 ) -> None:
     path = written(tmp_path / "s.json", fold)
-    with pytest.raises(DatasetError, match=said):
+    with pytest.raises(DatasetError, match=sentence):
         _ = SummarizeDataModule(
             str(sets["summe"]), [str(sets["ovp"]), str(sets["youtube"])], str(path), val_share=0.5
         ).fold_videos

@@ -61,7 +61,7 @@ def test_going_on_equals_never_stopping(lengths: list[int], shape: tuple[int, in
     if start < len(sampler):
         sampler.set_epoch(1)
         assert list(sampler) == epochs[0][start:]
-        assert list(sampler) == epochs[0][start:]  # asked for twice
+        assert list(sampler) == epochs[0][start:]  # iterated twice
         assert len(sampler) == len(epochs[0])
     sampler.set_epoch(2)
     assert list(sampler) == epochs[1]

@@ -1,4 +1,4 @@
-"""Manifests, the release layout and the survey: what they read, and everything they refuse, said at once."""
+"""Manifests, the release layout and the survey: what they read, and everything they refuse, reported at once."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from helpers.pair_sets import features_of, pairs_of, write_release, write_set
 
-from sspvs.data.manifest import read_manifest, write_manifest
 from sspvs.data.pairs import load_pairs, split_pairs
 from sspvs.errors import DatasetError, FeatureFileError
+from sspvs.formats.manifest import read_manifest, write_manifest
 from sspvs.table import FeatureStream, StreamReader, write_features
 from sspvs.table import survey as survey_notes
 from sspvs.table.survey import SURVEY
@@ -54,7 +54,7 @@ def test_a_written_manifest_is_read_again(tmp_path: Path) -> None:
     assert (entry.id, entry.text) == ("ä", TextFields(title="zwei\nZeilen"))
 
 
-def test_all_that_is_wrong_with_a_manifest_is_said_at_once(tmp_path: Path) -> None:
+def test_all_that_is_wrong_with_a_manifest_is_reported_at_once(tmp_path: Path) -> None:
     write_set(tmp_path, [5, 9])
     (tmp_path / "notes.txt").touch()
     lines = [
@@ -71,7 +71,7 @@ def test_all_that_is_wrong_with_a_manifest_is_said_at_once(tmp_path: Path) -> No
         '{"id": "t", "path": "features.h5#v00", "split": "tests"}',
     ]
     (tmp_path / "m.jsonl").write_text("\n".join(lines))
-    said = message(tmp_path / "m.jsonl")
+    sentence = message(tmp_path / "m.jsonl")
     for part in (
         "10 problems",
         "line 2: the id 'v00' is taken by line 1",
@@ -85,7 +85,7 @@ def test_all_that_is_wrong_with_a_manifest_is_said_at_once(tmp_path: Path) -> No
         "line 10: title: expected text",
         "line 11: split 'tests'",
     ):
-        assert part in said, part
+        assert part in sentence, part
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_other_columns_are_left_alone(tmp_path: Path) -> None:
     assert len(load_pairs(write_set(tmp_path, [3, 4], url=["a", "b"], duration=[1, 2])).videos) == 2
 
 
-def test_what_is_wrong_with_features_is_said_at_once(tmp_path: Path) -> None:
+def test_what_is_wrong_with_features_is_reported_at_once(tmp_path: Path) -> None:
     manifest = write_set(tmp_path, [5, 6, 7, 8, 9, 4])
     with h5py.File(tmp_path / "features.h5", "r+") as file:
         file["v01/features"][3, 2] = np.nan
@@ -117,15 +117,15 @@ def test_what_is_wrong_with_features_is_said_at_once(tmp_path: Path) -> None:
         del file["v03/features"]
         file["v03/features"] = np.ones((4, 6), np.int64)
         del file["v04"]
-    said = message(manifest)
-    assert "4 problems" in said
-    assert "line 2: v01" in said
-    assert "NaN or infinite features, first at pick 3" in said
-    assert "line 3: v02: features 9 wide, most others 6" in said
-    assert "line 4: v03" in said
-    assert "of int64" in said
-    assert "line 5: v04" in said
-    assert "no 'features' in it" in said
+    sentence = message(manifest)
+    assert "4 problems" in sentence
+    assert "line 2: v01" in sentence
+    assert "NaN or infinite features, first at pick 3" in sentence
+    assert "line 3: v02: features 9 wide, most others 6" in sentence
+    assert "line 4: v03" in sentence
+    assert "of int64" in sentence
+    assert "line 5: v04" in sentence
+    assert "no 'features' in it" in sentence
 
 
 def test_features_made_otherwise_are_refused(tmp_path: Path) -> None:
@@ -218,22 +218,22 @@ def test_the_release_layout(tmp_path: Path) -> None:
     assert [[item.id for item in part] for part in (train, val)] == [["-a_b", "c"], ["d"]]
 
 
-def test_what_is_wrong_with_a_release_is_said_at_once(tmp_path: Path) -> None:
+def test_what_is_wrong_with_a_release_is_reported_at_once(tmp_path: Path) -> None:
     write_release(tmp_path, ["a", "b", "c", "c"], ["d"])
     (tmp_path / "features" / "a.h5").unlink()
     with h5py.File(tmp_path / "info_embed" / "b.h5", "r+") as file:
         del file["title"]
         file["title"] = np.array([1.5])
     (tmp_path / "train_list.json").write_text('["a", "b", "c", "c", "../d"]')
-    said = message(tmp_path)
-    assert "4 problems" in said
+    sentence = message(tmp_path)
+    assert "4 problems" in sentence
     for part in (
         "entry 1 (a): no file",
-        "expected whole numbers from 0 to 30521",
+        "expected ids 0..30521",
         "'c' occurs more",
         "'../d' is no id",
     ):
-        assert part in said, part
+        assert part in sentence, part
     (tmp_path / "train_list.json").write_text('["c", "d"]')
     assert "d: in the training and in the validation list" in message(tmp_path)
     assert "expected an SSPVS release" in message(tmp_path / "features")

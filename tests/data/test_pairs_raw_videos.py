@@ -155,7 +155,7 @@ def test_from_raw_video_to_a_checkpoint(folder: Path, tmp_path: Path) -> None:
     assert len(losses.seen) == trainer.global_step == 288
     assert all(map(math.isfinite, losses.seen))
     before, after = terms_of(PretrainTask(video, text), data), terms_of(task, data)
-    assert before["coarse_loss"] > 0.68, "a new head knows nothing: log 2"
+    assert before["coarse_loss"] > 0.68, "a new head has learned nothing: log 2"
     assert after["coarse_loss"] < 0.62
     assert after["fine_loss"] < 0.5 * before["fine_loss"]
     assert after["mask_loss"] < 0.6 * before["mask_loss"]

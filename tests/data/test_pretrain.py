@@ -151,7 +151,7 @@ def test_overfitting_on_a_few_batches_works(manifest: Path, tmp_path: Path) -> N
 
 @pytest.mark.slow
 def test_two_ranks_of_lightning_share_the_epoch(tmp_path: Path) -> None:
-    """Lightning leaves the sampler in its place: nobody is on both ranks, nobody is left out."""
+    """Lightning leaves the sampler in its place: no item is on both ranks, none is left out."""
     path = write_set(tmp_path, LENGTHS, split=["train"] * 24 + ["val"] * 6)
     script, root = Path(two_ranks.__file__), Path(__file__).parents[2]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), str(root / "tests")])}
@@ -188,8 +188,8 @@ def test_nothing_is_held_out_when_nothing_shall_be(tmp_path: Path) -> None:
 def test_the_default_share_of_a_few_videos(count: int, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     data = ready(write_set(tmp_path, LENGTHS[:count]), batch_size=2)
     assert len(list(data.train_dataloader())) == (count if count < 4 else count - 2) // 2
-    told = f"nothing is validated on: the {count} videos are too few to hold out data.val_share 0.1 of them"
-    assert (told in caplog.text) == (count < 4)
+    reported = f"nothing is validated on: the {count} videos are too few to hold out data.val_share 0.1 of them"
+    assert (reported in caplog.text) == (count < 4)
     if count >= 4:
         (batch,) = data.val_dataloader()
         assert len(batch.ids) == 2

@@ -23,8 +23,8 @@ from sspvs.data.refine import RefineDataModule
 from sspvs.data.summarize import SummarizeDataModule
 from sspvs.data.unlabelled import held_out
 from sspvs.errors import DatasetError, FeatureFileError, FingerprintMismatchError
-from sspvs.formats.youtube8m import dequantise
 from sspvs.table import FeatureMemory, write_dataset, write_features
+from sspvs.table.reader import dequantise
 from sspvs.training.saving import KeepPlace
 from sspvs.types import FrameFeatures
 
@@ -252,9 +252,9 @@ def test_judged_videos_among_records_are_left_out_as_they_are_drawn(
         seen = {dataset.example(Pick(draw, place)).id for draw in range(2) for place in range(len(dataset))}
         trained = data.fold_videos.train
         assert seen == {*trained, *(f"records/r/{names.index(name)}" for name in trained)}
-        told = [record.message for record in caplog.records if "is not trained on, another" in record.message]
-        assert len(told) == len(data.fold_videos.test) == dataset.n_unread  # once for each
-        assert f"it has the features of {data.fold_videos.test[0]}, which is tested" in "".join(told)
+        reported = [record.message for record in caplog.records if "is not trained on, another" in record.message]
+        assert len(reported) == len(data.fold_videos.test) == dataset.n_unread  # once for each
+        assert f"it has the features of {data.fold_videos.test[0]}, which is tested" in "".join(reported)
 
 
 def test_judged_videos_among_other_datasets_are_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -363,7 +363,7 @@ def test_no_video_is_on_two_ranks(ranks: int, summe: Path, tmp_path: Path) -> No
 
 def test_arguments_that_do_not_go_together(summe: Path, tmp_path: Path) -> None:
     mine = str(archive(tmp_path / "mine.h5", 3))
-    for how, said in (
+    for how, sentence in (
         ({}, r"give data\.features"),
         ({"dataset": str(summe), "world": small_world(tmp_path)}, "not both"),
         ({"features": [mine], "validate_on": "test"}, "are about annotated videos"),
@@ -373,7 +373,7 @@ def test_arguments_that_do_not_go_together(summe: Path, tmp_path: Path) -> None:
         ({"features": [mine], "val_share": 1.0}, "val_share"),
         ({"features": [mine], "num_workers": -1}, "num_workers"),
     ):
-        with pytest.raises(ValueError, match=said):
+        with pytest.raises(ValueError, match=sentence):
             RefineDataModule(**how)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"lower data\.batch_size, or raise data\.repeats"):
         ready(features=Path(mine), batch_size=4).train_dataloader()

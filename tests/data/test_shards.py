@@ -14,11 +14,11 @@ from helpers.extraction_material import GREEN, RED, draw_video
 from helpers.pair_sets import features_of, pairs_of, write_release, write_set
 
 from sspvs.cli import main
-from sspvs.data import shards as writing
 from sspvs.data.pairs import load_pairs
 from sspvs.data.pretrain import PretrainDataModule
-from sspvs.data.shards import read_index, write_shards
 from sspvs.errors import DatasetError, OutputError
+from sspvs.formats import shards as writing
+from sspvs.formats.shards import read_index, write_shards
 from sspvs.table import Video
 
 LENGTHS = [5, 40, 17, 33, 8, 26, 12, 9, 21, 14, 6]
@@ -77,7 +77,7 @@ def test_a_stopped_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(KeyboardInterrupt):
         write_shards(items, tmp_path / "shards", shard_size=3)
     with pytest.raises(DatasetError, match="expected an SSPVS release"):
-        load_pairs(tmp_path / "shards")  # nobody trains on a part of them
+        load_pairs(tmp_path / "shards")  # a part of them is not trained on
     monkeypatch.undo()
     report = write_shards(items, tmp_path / "shards", shard_size=3)
     assert (report.written, report.kept) == (2, 2)

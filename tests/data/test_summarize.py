@@ -375,16 +375,16 @@ def test_videos_without_features(tmp_path: Path) -> None:
     some = write_annotated(tmp_path / "d.h5", VIDEOS[:6], features=["video_1", "video_2", "video_3", "video_4"])
     with pytest.raises(
         DatasetError, match=r"d\.h5: no features of 2 of 6 videos \(video_\d, video_\d\); build"
-    ) as told:
+    ) as reported:
         ready(some)
-    assert "`sspvs data build ... --features FEATURES.h5`" in str(told.value)
+    assert "`sspvs data build ... --features FEATURES.h5`" in str(reported.value)
     assert module(some).feature_dim == 16  # before anything is looked at
     none = write_annotated(tmp_path / "n.h5", VIDEOS[:6], features=False)
     with pytest.raises(DatasetError, match="no features of 6 of 6 videos"):
         _ = module(none).feature_dim
 
 
-def test_videos_that_nobody_annotated(tmp_path: Path) -> None:
+def test_videos_without_annotations(tmp_path: Path) -> None:
     bare = [replace(video, gtscore=None, user_scores=None, user_summaries=None) for video in VIDEOS[:2]]
     with pytest.raises(DatasetError, match=r"2 of 6 videos cannot be used: Big_dog_\d \(video_\d\): expected gtscore"):
         ready(write_annotated(tmp_path / "d.h5", [*bare, *VIDEOS[2:6]]))
@@ -429,12 +429,12 @@ def test_features_that_were_not_made_alike(tmp_path: Path, caplog: pytest.LogCap
     for stage in ("fit", "validate", "test"):
         data.setup(stage)
     assert data.feature_fingerprint == fingerprint_of("one")
-    told = [record.message for record in caplog.records if "fingerprint" in record.message]
-    assert len(told) == 1
-    assert told[0].startswith("no feature fingerprint in unknown:")
+    reported = [record.message for record in caplog.records if "fingerprint" in record.message]
+    assert len(reported) == 1
+    assert reported[0].startswith("no feature fingerprint in unknown:")
 
 
-def test_datasets_that_are_not_used_are_told(summe: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_datasets_that_are_not_used_are_named(summe: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     other = write_annotated(tmp_path / "ovp.h5", 3, name="ovp")
     path = tmp_path / "s.json"
@@ -444,25 +444,25 @@ def test_datasets_that_are_not_used_are_told(summe: Path, tmp_path: Path, caplog
     assert "s.json, fold 0 of 1: train 1, val 1, test 1 videos" in caplog.text
 
 
-@pytest.mark.parametrize(("how", "said"), [({"num_workers": -1}, "num_workers"), ({"max_frames": 0}, "max_frames")])
-def test_settings_out_of_range(summe: Path, how: dict[str, Any], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+@pytest.mark.parametrize(("how", "sentence"), [({"num_workers": -1}, "num_workers"), ({"max_frames": 0}, "max_frames")])
+def test_settings_out_of_range(summe: Path, how: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
         ready(summe, **how).train_dataloader()
     with pytest.raises(ValueError, match=r"lower data\.batch_size, or raise data\.repeats"):
         ready(summe, batch_size=64).train_dataloader()
 
 
-def test_judged_videos_among_other_datasets_are_told(
+def test_judged_videos_among_other_datasets_are_named(
     summe: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     copy = write_annotated(tmp_path / "copy.h5", VIDEOS, name="copy")
     data = ready(summe, others=[str(copy)], setting="augmented")
     judged = len(data.fold_videos.test) + len(data.fold_videos.val)
-    said = "of the training videos of data.others have the features of videos that are tested or validated on"
-    assert f"{judged} {said}: copy/video_" in caplog.text
+    sentence = "of the training videos of data.others have the features of videos that are tested or validated on"
+    assert f"{judged} {sentence}: copy/video_" in caplog.text
     caplog.clear()
     with h5py.File(copy, "r+") as file:
         for number, video in enumerate(VIDEOS, start=1):
             file[f"{video.key}/features"][...] = features_for(video, 100 + number).features
     ready(summe, others=[str(copy)], setting="augmented")
-    assert said not in caplog.text
+    assert sentence not in caplog.text

@@ -15,7 +15,7 @@ from sspvs.table import Video
 
 
 def features_of(number: int, length: int, width: int = 6) -> np.ndarray:
-    """(T, D): value i * 1000 + t in the first column, so that video and pick can be told from a frame."""
+    """(T, D): value i * 1000 + t in the first column, so that video and pick show in a frame."""
     features = np.random.default_rng([7, number]).normal(size=(length, width)).astype(np.float32)
     features[:, 0] = number * 1000 + np.arange(length)
     return features

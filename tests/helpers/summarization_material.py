@@ -43,7 +43,7 @@ def write_small_world(folder: Path, seed: int = 0, **changes: Any) -> Path:
 
 
 def fingerprint_of(name: str = "drawn") -> Fingerprint:
-    """What made features that nobody extracted."""
+    """What made features that were not extracted."""
     return Fingerprint(name, "0" * 64, "none", "none", 2.0)
 
 

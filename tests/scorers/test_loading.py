@@ -19,6 +19,7 @@ from sspvs.models.settings import TextEncoderSettings, VideoEncoderSettings
 from sspvs.models.tokenizers import load_tokenizer
 from sspvs.scorers import ContrastiveScorer, backbone_for, load_scorer
 from sspvs.sharing import checkpoint_name
+from sspvs.table.table import FeatureWidthError
 from sspvs.table.text import TextFields, assemble_tokens
 from sspvs.tasks.checkpoint import save_folder
 from sspvs.tasks.pretrain import PretrainTask
@@ -271,7 +272,7 @@ def test_the_checkpoint_chooses_backbone_and_rate(tmp_path: Path, monkeypatch: p
     assert (asked, rate) == (["efficientnet-lite0"], 1.0)
     assert backbone.reason == "what slow was trained on"
     assert backbone_for(slow, Reading(), 1.0)[1] == 1.0
-    with pytest.raises(FingerprintMismatchError, match=r"at 1 Hz, not on these \(rate_hz is 2.0, expected 1.0\)"):
+    with pytest.raises(FingerprintMismatchError, match=r"those slow was trained on \(rate_hz is 2.0, expected 1.0\)"):
         backbone_for(slow, "auto", 2.0)
     other = load_scorer(saved_summarizer(tmp_path / "other", fingerprint=OTHER))
     with pytest.raises(FingerprintMismatchError, match="leave --backbone and --rate out"):
@@ -281,7 +282,7 @@ def test_the_checkpoint_chooses_backbone_and_rate(tmp_path: Path, monkeypatch: p
         backbone_for(unknown)
     assert backbone_for(unknown, "efficientnet-lite0")[1] == 2.0
     wide = load_scorer(saved_summarizer(tmp_path / "wide", feature_dim=20))
-    with pytest.raises(ValueError, match="width 20, and efficientnet-lite0 gives 24"):
+    with pytest.raises(FeatureWidthError, match="efficientnet-lite0: features 24 wide, those wide was trained on 20"):
         backbone_for(wide, "efficientnet-lite0")
     assert backbone_for(load_scorer("contrastive"), "auto", 4.0)[1] == 4.0
 

@@ -15,9 +15,9 @@ from helpers.tiny_refined import saved_refined, tiny_refined
 from helpers.tiny_summarizers import saved_summarizer
 
 from sspvs.errors import CheckpointError, FeatureFileError, FingerprintMismatchError
-from sspvs.formats.youtube8m import dequantise
 from sspvs.importance.contrastive import contrastive_importance
 from sspvs.scorers import load_scorer
+from sspvs.table.reader import dequantise
 from sspvs.table.text import TextFields
 from sspvs.types import Fingerprint, FrameFeatures
 from sspvs.weights.digest import file_digest

@@ -146,7 +146,7 @@ ENDS = np.append(STARTS[1:], N)
 
 
 @pytest.mark.parametrize(
-    ("ends", "lengths", "said"),
+    ("ends", "lengths", "sentence"),
     [
         (ENDS - 1, None, None),
         (ENDS, ENDS - STARTS, "half-open ends"),
@@ -158,12 +158,12 @@ ENDS = np.append(STARTS[1:], N)
     ids=["inclusive", "half-open", "off by one lengths", "off by one end", "one too far", "wrong lengths"],
 )
 def test_every_convention_gives_the_same_shots(
-    ends: np.ndarray, lengths: np.ndarray | None, said: str | None, video: Callable[..., Annotations]
+    ends: np.ndarray, lengths: np.ndarray | None, sentence: str | None, video: Callable[..., Annotations]
 ) -> None:
     found = video(change_points=np.stack([STARTS, ends], axis=1), n_frame_per_seg=lengths)
     assert found.shots is not None
     np.testing.assert_array_equal(found.shots.bounds, np.stack([STARTS, ENDS], axis=1))
-    assert found.repairs == () if said is None else any(said in repair for repair in found.repairs)
+    assert found.repairs == () if sentence is None else any(sentence in repair for repair in found.repairs)
 
 
 @pytest.mark.parametrize(("end", "half"), [(N - 1, False), (N, True)])
@@ -184,7 +184,7 @@ def test_float_shots_and_missing_ones(video: Callable[..., Annotations]) -> None
 
 
 @pytest.mark.parametrize(
-    ("bounds", "said"),
+    ("bounds", "sentence"),
     [
         ([[0, 29], [35, 99]], "a gap between shot 0 [0, 29] and shot 1 [35, 99]"),
         ([[0, 29], [30, 49], [52, 99]], "a gap between shot 1 [30, 49] and shot 2"),
@@ -200,11 +200,11 @@ def test_float_shots_and_missing_ones(video: Callable[..., Annotations]) -> None
         ([[0, np.nan], [30, 99]], "NaN"),
     ],
 )
-def test_shots_that_are_no_shots_are_refused(bounds: Any, said: str, video: Callable[..., Annotations]) -> None:
+def test_shots_that_are_no_shots_are_refused(bounds: Any, sentence: str, video: Callable[..., Annotations]) -> None:
     with pytest.raises(DatasetError) as caught:
         video(change_points=np.array(bounds))
     message = str(caught.value)
-    assert said in message
+    assert sentence in message
     assert "d.h5" in message
     assert "video_1" in message
     assert "\n" not in message
@@ -264,7 +264,7 @@ def test_features_of_a_file_with_turned_users_are_read_too(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "sentence"),
     [
         ({"n_frames": np.array(0)}, "'n_frames': expected one whole number above 0, found 0"),
         ({"n_frames": np.array([100, 200])}, "'n_frames'"),
@@ -293,11 +293,11 @@ def test_features_of_a_file_with_turned_users_are_read_too(tmp_path: Path) -> No
     ],
 )
 def test_what_cannot_be_read_in_one_way_is_refused(
-    changes: Group, said: str, video: Callable[..., Annotations]
+    changes: Group, sentence: str, video: Callable[..., Annotations]
 ) -> None:
     with pytest.raises(DatasetError) as caught:
         video(**changes)
-    assert said in str(caught.value)
+    assert sentence in str(caught.value)
     assert "d.h5, video 'video_1'" in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -375,7 +375,7 @@ def _pickled() -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "sentence"),
     [
         (_pickled(), "Python pickle"),
         (b"video_1,0.5,0.2\n" * 40, "it is text"),
@@ -389,10 +389,10 @@ def _pickled() -> bytes:
         (bytes(range(128, 256)) * 4, "does not start as h5 files do"),
     ],
 )
-def test_files_that_are_no_h5_are_named_for_what_they_are(content: bytes, said: str, tmp_path: Path) -> None:
+def test_files_that_are_no_h5_are_named_for_what_they_are(content: bytes, sentence: str, tmp_path: Path) -> None:
     path = tmp_path / "tvsum.h5"
     path.write_bytes(content)
-    with pytest.raises(DatasetError, match=said) as caught:
+    with pytest.raises(DatasetError, match=sentence) as caught:
         read_dataset(path)
     assert "tvsum.h5" in str(caught.value)
     assert "\n" not in str(caught.value)

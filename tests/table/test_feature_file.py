@@ -18,14 +18,13 @@ from sspvs.table import (
     SourceStamp,
     VideoScores,
     check_features,
-    group_name,
     merge_files,
     pack_video,
     read_features,
-    read_fingerprint,
     read_scores,
     write_scores,
 )
+from sspvs.table.layout import group_name
 from sspvs.types import DecodeReport, Fingerprint, FrameFeatures, Timeline, VideoInfo
 
 PRINT = Fingerprint("lite", "ab" * 32, "resize 224x224 area", "(x - 127) / 128", 2.0)
@@ -149,7 +148,7 @@ def test_community_file_is_read(tmp_path: Path) -> None:
     with read_features(path) as store:
         one, two, three = (store[f"video_{i}"] for i in (1, 2, 3))
         assert store.fingerprint is None
-    assert read_fingerprint(path) is None
+    assert read_features(path).fingerprint is None
     assert (one.name, one.n_frames, one.fingerprint, one.timeline, one.info) == ("Air_Force_One", 50, None, None, None)
     assert one.picks.tolist() == [0, 15, 30, 45]
     assert two.picks.tolist() == [0, 15]

@@ -15,11 +15,10 @@ import pytest
 
 from sspvs.annotations.official import read_tvsum
 from sspvs.cli import main
-from sspvs.data.manifest import read_release
 from sspvs.errors import DatasetError, FeatureFileError, SspvsError
 from sspvs.features.resumable import open_parts
 from sspvs.formats.scores import score_problems, scored_videos
-from sspvs.formats.sspvs_release import read_tokens
+from sspvs.formats.sspvs_release import read_release, read_tokens
 from sspvs.formats.youtube8m import byte_videos, read_bytes
 from sspvs.table import FeatureStream, merge_files, read_dataset, read_features, read_scores
 from sspvs.table.h5_file import ALLOW_LINKS, open_h5

@@ -16,6 +16,7 @@ from helpers.tiny_summarizing import FINE, tiny_summarizer, tiny_videos
 
 from sspvs.errors import CheckpointError, FingerprintMismatchError, WeightsNotFoundError
 from sspvs.models.settings import SummarizerSettings, TextEncoderSettings, VideoEncoderSettings
+from sspvs.table.table import FeatureWidthError
 from sspvs.tasks.checkpoint import Checkpoint, save_folder
 from sspvs.tasks.pretrain import KIND, PretrainTask
 from sspvs.tasks.summarize import SummarizeTask
@@ -197,10 +198,10 @@ class Data(pl.LightningDataModule):
 
 
 def test_features_of_another_width_are_refused(pretrained: Path) -> None:
-    with pytest.raises(CheckpointError, match="features of width 16, these are 512 wide"):
+    with pytest.raises(FeatureWidthError, match=r"the data: features 512 wide, those of .* 16; extract"):
         SummarizeTask(VideoEncoderSettings(512), pretrained=str(pretrained))
     task = SummarizeTask(pretrained=str(pretrained))
-    with pytest.raises(CheckpointError, match="features of width 16, the data has 1024"):
+    with pytest.raises(FeatureWidthError, match="features 1024 wide, those the model is made for 16; extract"):
         pl.Trainer(max_steps=1, **QUIET).fit(task, datamodule=Data(feature_dim=1024))
 
 
@@ -210,10 +211,10 @@ def test_features_made_otherwise_are_refused(tmp_path: Path) -> None:
     task = tiny_summarizer(pretrained=str(source.save_pretrained(tmp_path)))
     assert task.feature_fingerprint == MADE
     other = {**MADE, "backbone": "googlenet"}
-    told = "backbone 'efficientnet-lite0' against 'googlenet'"
-    with pytest.raises(FingerprintMismatchError, match=told):
+    differing = "backbone is googlenet, expected efficientnet-lite0"
+    with pytest.raises(FingerprintMismatchError, match=differing):
         pl.Trainer(max_steps=1, **QUIET).fit(task, datamodule=Data(feature_fingerprint=other))
-    with pytest.raises(FingerprintMismatchError, match=told):
+    with pytest.raises(FingerprintMismatchError, match=differing):
         tiny_summarizer(pretrained=str(tmp_path), feature_fingerprint=other)
     pl.Trainer(max_steps=1, **QUIET).fit(task, datamodule=Data(feature_fingerprint=MADE, feature_dim=16))
 

@@ -19,6 +19,7 @@ import pytest
 from sspvs.annotations.splits import read_splits
 from sspvs.cli import main
 from sspvs.errors import OutputError
+from sspvs.formats.manifest import read_manifest
 from sspvs.table import read_dataset, read_features
 from sspvs.world import World, WorldSettings, write_world
 from sspvs.world.settings import knobs
@@ -91,10 +92,9 @@ def test_manifests_lead_to_the_features_of_the_world(written: Path) -> None:
 
 
 def test_our_own_reader_of_manifests_takes_them(written: Path) -> None:
-    manifest = pytest.importorskip("sspvs.data.manifest")
-    entries = manifest.read_manifest(written / "pretrain" / "train.jsonl")
+    entries = read_manifest(written / "pretrain" / "train.jsonl")
     assert [entry.id for entry in entries] == [f"train_{number:05d}" for number in range(12)]
-    assert len(manifest.read_manifest(written / "summarization.jsonl")) == 11
+    assert len(read_manifest(written / "summarization.jsonl")) == 11
 
 
 def test_the_dataset_reads_back_as_the_community_writes_them(written: Path) -> None:

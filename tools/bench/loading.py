@@ -31,7 +31,7 @@ from torch.utils.data import DataLoader, Dataset
 from sspvs.data.loader import LengthBuckets, padding_share
 from sspvs.data.pairs import load_pairs
 from sspvs.data.pretrain import PretrainDataModule
-from sspvs.data.shards import write_shards
+from sspvs.formats.shards import write_shards
 
 WIDTH, MOST, BATCH = 1024, 256, 8
 WORDS = ("river", "bridge", "dog", "child", "kitchen", "cake", "bicycle", "snow", "market", "dance", "engine", "paint")

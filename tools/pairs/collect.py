@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from sspvs.annotations.record import Problems
-from sspvs.data.manifest import read_manifest, write_manifest
 from sspvs.data.pairs import ExtractionSettings, load_pairs, with_features
-from sspvs.data.shards import write_shards
 from sspvs.errors import SspvsError, one_line
+from sspvs.formats.manifest import read_manifest, write_manifest
+from sspvs.formats.shards import write_shards
 from sspvs.table import Video
 from sspvs.video.files import VIDEO_SUFFIXES
 

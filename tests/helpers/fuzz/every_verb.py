@@ -54,7 +54,7 @@ def make_material(root: Path) -> None:
     from helpers.official_checkpoint import official, plain_model
     from helpers.tiny_summarizers import saved_summarizer
     from sspvs.cli import main
-    from sspvs.table import read_fingerprint
+    from sspvs.table import read_features
 
     world = ["--pretrain", "6", "--val", "3", "--annotated", "6", "--set", "drawn.feature_dim=32"]
     world += ["--set", "drawn.clips_per_concept=12", "--set", "composition.segments=[3,4]"]
@@ -64,7 +64,7 @@ def make_material(root: Path) -> None:
     for name in "ab":
         write_video(root / "videos" / f"{name}.mp4", regular(60))
     saved_summarizer(
-        root / "summarizer", feature_dim=32, fingerprint=read_fingerprint(root / "world" / "summarization.h5")
+        root / "summarizer", feature_dim=32, fingerprint=read_features(root / "world" / "summarization.h5").fingerprint
     )
     assert main(["score", str(root / "world" / "summarization.h5"), "--out", str(root / "scores.h5")]) == 0
     torch.save(official(plain_model()), root / "official.ckpt")

@@ -1,8 +1,8 @@
-"""Folders of shards: tars of features and texts, and an index of where each pair's features begin.
+"""WebDataset shards: tars whose members of one name make a sample; and our folders of them, with an index.
 
-A shard is a tar as WebDataset reads it: for each pair `000000012.npy`, features (T, D), and `000000012.json`, its id
-and text. With the index the features are read in place, so that any pair can be read without those before it, and an
-epoch is planned and shared among ranks and workers as if it were one file.
+Ours have for each pair `000000012.npy`, features (T, D), and `000000012.json`, its id and text. The index says where
+each pair's features begin: they are read in place, so that any pair can be read without those before it, and an epoch
+is planned and shared among ranks and workers as if it were one file.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import tarfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -22,10 +23,14 @@ from tqdm import tqdm
 
 from sspvs.annotations.record import Problems
 from sspvs.atomic import atomic_file, made_folder, write_text, writing
-from sspvs.errors import DatasetError, OutputError, SspvsError
-from sspvs.files import check_regular, read_text, why_not
+from sspvs.errors import DatasetError, OutputError, SspvsError, first_line
+from sspvs.files import check_kind, check_regular, read_text, why_not
+from sspvs.formats.format import FORMATS, Format
+from sspvs.formats.head import PathHead
+from sspvs.formats.inspection import Inspection
 from sspvs.parsing import lines_of, parse_json
 from sspvs.table import FeatureStream, Video, VideoTable
+from sspvs.table.h5_file import DAMAGE
 from sspvs.table.text import TextFields, TokenFields
 from sspvs.types import Fingerprint
 
@@ -34,35 +39,84 @@ FORMAT, VERSION = "sspvs shards", 1
 PLAN = ".plan"
 _HEAD = 1 << 20  # bytes of the first line, at most
 _LARGEST = {"float16": 65504.0, "float32": float(np.finfo(np.float32).max)}
+_LOOKED_AT = 20
+_PICKLES = {"pkl", "pickle", "pyd", "pth", "pt"}
+
+
+@FORMATS.register("shard")
+class Shard(Format):
+    """An uncompressed tar archive of samples."""
+
+    what = "a WebDataset shard (tar)"
+    order = 190
+    instead = "it is read as it is in pretraining"
+
+    def matches(self, head: PathHead) -> bool:
+        """A tar archive whose first members are named `key.ending`."""
+        if not head.is_kind("tar"):
+            return False
+        try:
+            names = [name for (name, _), _ in zip(tar_members(head.path), range(_LOOKED_AT), strict=False)]
+        except DAMAGE:
+            return False
+        return bool(names) and all("." in Path(name).name for name in names)
+
+    def inspect(self, path: Path, found: Inspection) -> None:
+        """Read every member's name; their contents are left alone."""
+        samples: dict[str, set[str]] = {}
+        last = ""
+        try:
+            for name, _ in tar_members(path):
+                key, ending = _parts(name)
+                if key in samples and key != last:
+                    found.problem("its files do not stand together, so readers make two samples of them", key)
+                if ending in samples.setdefault(key, set()):
+                    found.problem(f"two '.{ending}' files", key)
+                samples[key].add(ending)
+                last = key
+        except DAMAGE as error:
+            raise DatasetError(f"{path}: a damaged tar archive: {first_line(error)}; copy or make it again") from error
+        if found.video in samples:
+            found.detail = {"files": ", ".join(sorted(samples[found.video]))}
+        found.n_videos = len(samples)
+        endings = Counter(ending for names in samples.values() for ending in sorted(names))
+        for ending, count in endings.items():
+            found.key(f".{ending}", count, "", "file", "a part of each sample")
+        for ending in sorted(_PICKLES & set(endings)):
+            found.problem(f"'.{ending}' files are pickles, which are never opened here")
+        found.use("pretraining from shards", bool(samples))
+
+
+def tar_members(path: Path) -> Iterator[tuple[str, int]]:
+    """Name and offset of the bytes of each file in an uncompressed tar."""
+    check_kind(path, "tar")
+    with tarfile.open(path, "r:") as archive:
+        for member in archive:
+            if member.isfile():
+                yield member.name, member.offset_data
+
+
+def _parts(name: str) -> tuple[str, str]:
+    """Key and ending: all after the first dot of the file name is the ending."""
+    folder, _, file = name.rpartition("/")
+    key, _, ending = file.partition(".")
+    return f"{folder}/{key}" if folder else key, ending.lower()
 
 
 @dataclass(frozen=True)
 class ShardReport:
-    """What was written.
-
-    Attributes:
-        folder: Of the shards.
-        n_items: Pairs in them.
-        written: Shards written in this run.
-        kept: Shards that were there already.
-        n_bytes: Size of all of them.
-    """
+    """What was written."""
 
     folder: Path
-    n_items: int
-    written: int
-    kept: int
-    n_bytes: int
+    n_items: int  # pairs in them
+    written: int  # shards written in this run
+    kept: int  # shards that were there already
+    n_bytes: int  # size of all of them
 
 
 def is_shards(folder: Path) -> bool:
     """Whether a folder has shards with an index."""
     return (folder / INDEX).is_file()
-
-
-def has_our_index(folder: Path) -> bool:
-    """Whether the index is one of ours, whole or not."""
-    return _head(folder).get("format") == FORMAT
 
 
 def write_index(folder: Path, items: Sequence[Video], fingerprint: Fingerprint | None, plan: str) -> None:
@@ -87,7 +141,7 @@ def read_index(folder: Path) -> VideoTable:
         if head["format"] != FORMAT or head["version"] != VERSION:
             raise ValueError(f"format {head['format']!r} {head['version']}")
         made = None if head["fingerprint"] is None else Fingerprint(**head["fingerprint"])
-        videos = tuple(_video(row, folder, int(head["feature_dim"]), made) for row in rows)
+        videos = tuple(_video_of(row, folder, int(head["feature_dim"]), made) for row in rows)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DatasetError(
             f"{path}: expected an index of shards as `sspvs data shard` writes it: {error}; write the shards again"
@@ -134,7 +188,7 @@ def _line(video: Video) -> dict[str, Any]:
     }
 
 
-def _video(row: dict[str, Any], folder: Path, width: int, fingerprint: Fingerprint | None) -> Video:
+def _video_of(row: dict[str, Any], folder: Path, width: int, fingerprint: Fingerprint | None) -> Video:
     text: TextFields | TokenFields
     if "tokens" in row:
         text = TokenFields(*(tuple(map(int, row["tokens"][key])) for key in TokenFields._fields))
@@ -160,17 +214,8 @@ def write_shards(
 ) -> ShardReport:
     """Write pairs into `folder/shard-000000.tar` and so on, and their index at the end.
 
-    The same pairs give the same bytes. A run that was stopped goes on with the first shard that is missing.
-
-    Args:
-        items: Surveyed pairs.
-        folder: Where to; made when missing.
-        shard_size: Pairs of a shard.
-        dtype: Of the features.
-        seed: Of the order: neighbours in a shard are read together, and must not be alike.
-        fingerprint: What made the features.
-        overwrite: Replace shards of other pairs or settings.
-        progress: Show a progress bar; quiet when stderr is no terminal.
+    The same pairs give the same bytes. A run that was stopped goes on with the first shard that is missing; shards of
+    other pairs or settings are an OutputError, unless `overwrite`.
     """
     if shard_size < 1 or not items:
         raise ValueError(f"expected pairs and a shard_size of at least 1, got {len(items)} pairs and {shard_size}")
@@ -185,10 +230,14 @@ def write_shards(
             if not path.is_file():
                 _write_shard(path, members, start, np.dtype(dtype), table)
                 written += 1
-            places = dict(_places(path))
+            try:
+                places = dict(tar_members(path))
+            except (tarfile.TarError, OSError) as error:
+                raise OutputError(f"{path}: no whole tar ({error}); remove it, and run again") from error
             for offset, item in enumerate(members, start):
-                stream = FeatureStream(path, offset=places[f"{offset:09d}.npy"], n_picks=item.n_picks)
-                done.append(replace(item, streams=(replace(stream, width=item.feature_dim),), shard=number))
+                place, n_picks, width = places[f"{offset:09d}.npy"], item.n_picks, item.feature_dim
+                stream = FeatureStream(path, offset=place, n_picks=n_picks, width=width)
+                done.append(replace(item, streams=(stream,), shard=number))
         table.close()
         for path in sorted(folder.glob("shard-*.tar"))[len(starts) :]:
             path.unlink()  # of a larger set that was replaced
@@ -211,10 +260,7 @@ def _plan(items: Sequence[Video], shard_size: int, dtype: str, seed: int) -> str
 
 @contextmanager
 def _planned(folder: Path, plan: str, overwrite: bool) -> Iterator[None]:
-    """A folder with nothing but shards of this plan, which is written down until the index has it.
-
-    After an error it stays where there are shards that the same command can go on with.
-    """
+    """A folder with shards of this plan alone; after an error it stays where the same command can go on."""
     with made_folder(folder):
         _prepare(folder, plan, overwrite)
         try:
@@ -231,11 +277,10 @@ def _planned(folder: Path, plan: str, overwrite: bool) -> Iterator[None]:
 
 
 def _prepare(folder: Path, plan: str, overwrite: bool) -> None:
-    """A folder with nothing but shards of this plan."""
     with writing(folder):
         there = _plan_there(folder)
         shards = sorted(folder.glob("shard-*.tar"))
-        if (shards or is_shards(folder)) and not (has_our_index(folder) or (folder / PLAN).is_file()):
+        if (shards or is_shards(folder)) and not (_head(folder).get("format") == FORMAT or (folder / PLAN).is_file()):
             raise OutputError(f"{folder} has shards that `sspvs data shard` did not write; choose another folder")
         if (shards or is_shards(folder)) and there != plan:
             if not overwrite:
@@ -277,13 +322,3 @@ def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
     member = tarfile.TarInfo(name)
     member.size, member.mode = len(content), 0o644
     tar.addfile(member, io.BytesIO(content))
-
-
-def _places(path: Path) -> Iterator[tuple[str, int]]:
-    """(name, where its bytes begin) of each member of a tar."""
-    try:
-        with tarfile.open(path, "r:") as tar:
-            for member in tar:
-                yield member.name, member.offset_data
-    except (tarfile.TarError, OSError) as error:
-        raise OutputError(f"{path}: no whole tar ({error}); remove it, and run again") from error

@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from sspvs.files import check_kind
-from sspvs.formats.head import PathHead
 from sspvs.table.h5_file import may_hold
 
 _MAGIC = b"\x93NUMPY"
@@ -22,16 +21,17 @@ _MAGIC = b"\x93NUMPY"
 
 @dataclass(frozen=True)
 class ArrayHeader:
-    """Name in an .npz (empty in an .npy), shape and type of an array."""
+    """Name in an .npz (empty in an .npy), shape and type of an array, and whether its columns come first."""
 
     name: str
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
+    by_column: bool = False
 
-
-def is_numpy(head: PathHead) -> bool:
-    """Whether a file starts as an .npy does, or is a zip archive named .npz."""
-    return head.is_kind("npy") or (head.is_kind("zip") and head.suffix == ".npz")
+    @property
+    def n_bytes(self) -> int:
+        """Of the values."""
+        return math.prod(self.shape) * self.dtype.itemsize
 
 
 def array_headers(path: Path) -> list[ArrayHeader]:
@@ -40,17 +40,16 @@ def array_headers(path: Path) -> list[ArrayHeader]:
     with path.open("rb") as file:
         if file.read(6) == _MAGIC:
             file.seek(0)
-            header = _header(file, "")
-            needed = math.prod(header.shape) * header.dtype.itemsize
+            header = read_header(file)
             there = path.stat().st_size - file.tell()
-            if not header.dtype.hasobject and there < needed:
-                raise ValueError(f"cut short: {there} of {needed} bytes of the array are there")
+            if not header.dtype.hasobject and there < header.n_bytes:
+                raise ValueError(f"cut short: {there} of {header.n_bytes} bytes of the array are there")
             return [header]
     with zipfile.ZipFile(path) as archive:
         headers = []
         for member in archive.namelist():
             with archive.open(member) as file:
-                headers.append(_header(file, member.removesuffix(".npy")))
+                headers.append(read_header(file, member.removesuffix(".npy")))
         return headers
 
 
@@ -65,23 +64,24 @@ def check_arrays(path: Path, *names: str) -> None:
                 if file.read(len(_MAGIC)) != _MAGIC:
                     continue
                 file.seek(0)
-                header = _header(file, name)
+                header = read_header(file, name)
             size = math.prod(header.shape)
             is_there = size * header.dtype.itemsize <= member.file_size
             if not is_there or not may_hold(member.compress_size, size * max(8, header.dtype.itemsize)):
                 raise ValueError(f"'{name}' claims {header.shape} of {header.dtype}, which is not stored in it")
 
 
-def _header(file: IO[bytes], name: str) -> ArrayHeader:
+def read_header(file: IO[bytes], name: str = "") -> ArrayHeader:
+    """The header of an array, at whose values the file stands afterwards; ValueError when it does not parse."""
     try:
         major, _ = np.lib.format.read_magic(file)
         read = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
         with warnings.catch_warnings():  # of headers that Python 2 wrote
             warnings.simplefilter("ignore")
-            shape, _, dtype = read(file)
+            shape, by_column, dtype = read(file)
     except (SyntaxError, TokenError, TypeError, KeyError, IndexError, RecursionError, OverflowError) as error:
         raise ValueError(f"its header does not parse ({error})") from error
-    return ArrayHeader(name, shape, dtype)
+    return ArrayHeader(name, shape, dtype, bool(by_column))
 
 
 def load_array(path: Path, name: str = "") -> npt.NDArray[Any]:
