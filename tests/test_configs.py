@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from sspvs.cli import main
-from sspvs.models.settings import SummarizerSettings
+from sspvs.models.summarizer import SummarizerSettings
 from sspvs.tasks.pretrain import PretrainTask
 from sspvs.tasks.refine import RefineTask
 from sspvs.tasks.summarize import SummarizeTask

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sspvs.models.layers import SelfAttention, SinusoidalPositions
-from sspvs.models.settings import HEADS
 from sspvs.models.text_guidance import Guide, in_float32
+from sspvs.registry import Registry
 
 Encode = Callable[[Tensor, Tensor], Tensor]
 """The video tower as heads see it: (B, T, D) frames and their (B, T) mask -> (B, T, D) states."""
@@ -70,6 +70,10 @@ class SummarizerHead(nn.Module):
         with in_float32(states):  # bfloat16 would make ties
             logits: Tensor = layer(states.to(layer.weight.dtype)).squeeze(-1)
         return guide.logits(stage, logits.float())
+
+
+HEADS: Registry[type[SummarizerHead]] = Registry("head")
+"""Heads of the summarizer."""
 
 
 @HEADS.register("progressive")

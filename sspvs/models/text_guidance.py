@@ -14,7 +14,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sspvs.models.settings import GUIDANCES
+from sspvs.registry import Registry
 
 
 class GuidingText(NamedTuple):
@@ -77,6 +77,10 @@ class TextGuidance(nn.Module):
     def forward(self, text: GuidingText) -> Guide:
         """A guide by these texts; rows without text are left exactly as they are."""
         raise NotImplementedError
+
+
+GUIDANCES: Registry[type[TextGuidance]] = Registry("text guidance", plural="text_guidances")
+"""How a text guides the summarizer."""
 
 
 @GUIDANCES.register("added")

@@ -21,25 +21,24 @@ from importlib import import_module
 from inspect import signature
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 import sspvs
 from sspvs.atomic import made_folder, together, write_bytes, write_text
 from sspvs.errors import CheckpointError, SspvsError, WeightsNotFoundError, first_line, listed, one_line
 from sspvs.files import read_json
-from sspvs.models.settings import GUIDANCES, HEADS
+from sspvs.models.summarizer_heads import HEADS
+from sspvs.models.text_guidance import GUIDANCES
+from sspvs.registry import Registry
 from sspvs.schema import Settings, chosen, group_mistakes, parameters, shown
-from sspvs.tasks.settings import OBJECTIVES, settings_from
+from sspvs.tasks.objectives import OBJECTIVES
+from sspvs.tasks.settings import settings_from
 from sspvs.tasks.tensors import LoadReport, no_weight, read_tensors, read_torch_file, refuse_what_is_no_weight, untied
 from sspvs.types import Fingerprint
 from sspvs.weights.digest import file_digest, hub_offline
-
-if TYPE_CHECKING:
-    from sspvs.registry import Registry
-    from sspvs.tasks.saved_task import SavedTask
 
 CONFIG, WEIGHTS, PRETRAINING = "config.json", "model.safetensors", "pretraining"
 VERSION = 1
@@ -220,7 +219,7 @@ class Checkpoint:
         return self._state
 
     def checked(
-        self, *, download: bool = False, strict: bool = False, task: type[SavedTask] | None = None
+        self, *, download: bool = False, strict: bool = False, task: type[nn.Module] | None = None
     ) -> Checkpoint:
         """The same with every setting of its task, held together with the tensors against the task.
 
@@ -328,7 +327,7 @@ def _from_hub(name: str, download: bool) -> Path:
         ) from error
 
 
-def _whole_settings(task: type[SavedTask], given: Mapping[str, Any], path: Path, download: bool) -> dict[str, Any]:
+def _whole_settings(task: type[nn.Module], given: Mapping[str, Any], path: Path, download: bool) -> dict[str, Any]:
     """The settings, whole and in plain form."""
     hints = parameters(task)
     settings = {name: value for name, value in given.items() if name not in _DROPPED}
@@ -384,7 +383,7 @@ def _mistakes_of_facts(settings: Mapping[str, Any]) -> Iterable[str]:
 
 
 def _refuse_other_sizes(
-    task: type[SavedTask], settings: dict[str, Any], state: dict[str, Tensor], path: Path, strict: bool
+    task: type[nn.Module], settings: dict[str, Any], state: dict[str, Tensor], path: Path, strict: bool
 ) -> None:
     """Build the task without memory, and hold its sizes against those of the tensors."""
     if (settings.get("text") or {}).get("download"):

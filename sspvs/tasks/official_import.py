@@ -15,7 +15,8 @@ from torch import nn
 from sspvs.atomic import made_folder, together, write_text
 from sspvs.errors import CheckpointError, OutputError
 from sspvs.files import read_json
-from sspvs.models.settings import SummarizerSettings, TextEncoderSettings, VideoEncoderSettings
+from sspvs.models.settings import TextEncoderSettings, VideoEncoderSettings
+from sspvs.models.summarizer import SummarizerSettings
 from sspvs.overwriting import refuse_inputs
 from sspvs.table.text import TextSettings
 from sspvs.tasks.checkpoint import CONFIG, OFFICIAL, PRETRAINING, WEIGHTS, Checkpoint

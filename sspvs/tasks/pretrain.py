@@ -20,9 +20,9 @@ from sspvs.models.video_encoder import VideoEncoder
 from sspvs.schema import Probability, Range, check_arguments
 from sspvs.tasks.checkpoint import PRETRAIN
 from sspvs.tasks.data_facts import refuse_single_pairs
-from sspvs.tasks.objectives import Objectives, Pairs, contrastive_vectors, embed, evidence, pair_scorer
+from sspvs.tasks.objectives import LossSettings, Objectives, Pairs, contrastive_vectors, embed, evidence, pair_scorer
 from sspvs.tasks.saved_task import STAGES, SavedTask
-from sspvs.tasks.settings import LossSettings, OptimSettings, plain_arguments, settings_from
+from sspvs.tasks.settings import OptimSettings, plain_arguments, settings_from
 from sspvs.tasks.validation import Retrieval, ValidationRecords
 
 _VIDEO, _TEXT, _LOSSES, _OPTIM = VideoEncoderSettings(), TextEncoderSettings(), LossSettings(), OptimSettings()

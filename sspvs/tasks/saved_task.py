@@ -18,8 +18,9 @@ from sspvs.losses.gather import alone
 from sspvs.models.fast_linear import use_fast_linears
 from sspvs.tasks.checkpoint import Checkpoint, save_folder
 from sspvs.tasks.data_facts import agreed_fingerprint
+from sspvs.tasks.objectives import LossSettings
 from sspvs.tasks.optim import configured, parameter_groups
-from sspvs.tasks.settings import LossSettings, OptimSettings, RefineLossSettings, ScoreLossSettings
+from sspvs.tasks.settings import OptimSettings, RefineLossSettings, ScoreLossSettings
 from sspvs.tasks.tensors import LoadReport
 from sspvs.tasks.validation import ScoreRecords, ValidationRecords
 from sspvs.types import FloatArray

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from sspvs.data.batch import SummarizeBatch
 from sspvs.losses.score import Reduction, correlation_loss, mse_score_loss, pairwise_ranking_loss
-from sspvs.models.settings import SummarizerSettings, TextEncoderSettings, VideoEncoderSettings
-from sspvs.models.summarizer import Summarizer, SummarizerOutput
+from sspvs.models.settings import TextEncoderSettings, VideoEncoderSettings
+from sspvs.models.summarizer import Summarizer, SummarizerOutput, SummarizerSettings
 from sspvs.models.text_towers import TextEncoder, build_text_encoder
 from sspvs.models.video_encoder import VideoEncoder
 from sspvs.schema import check_arguments

@@ -21,15 +21,15 @@ from pytorch_lightning.cli import LightningArgumentParser
 from sspvs.data.pretrain import PretrainDataModule
 from sspvs.data.refine import RefineDataModule
 from sspvs.data.summarize import SummarizeDataModule
-from sspvs.models.settings import SummarizerSettings
+from sspvs.models.summarizer import SummarizerSettings
 from sspvs.registry import Registry
 from sspvs.table.text import TextSettings
 from sspvs.tasks.checkpoint import PRETRAIN, REFINE, SUMMARIZE, Checkpoint
 from sspvs.tasks.handover import KINDS
+from sspvs.tasks.objectives import LossSettings
 from sspvs.tasks.pretrain import PretrainTask
 from sspvs.tasks.refine import RefineTask
 from sspvs.tasks.saved_task import SavedTask
-from sspvs.tasks.settings import LossSettings
 from sspvs.tasks.summarize import SummarizeTask
 from sspvs.training.given import Given, config_of, import_named, last_set, options
 from sspvs.training.predictions import WriteEmbeddings, WriteScores, WriteVariants

@@ -15,7 +15,8 @@ from tiny_pretraining import QUIET, TEXT, VIDEO, loader, tiny_batch, tiny_task
 from tiny_summarizing import FINE, tiny_summarizer, tiny_videos
 
 from sspvs.errors import CheckpointError, FingerprintMismatchError, WeightsNotFoundError
-from sspvs.models.settings import SummarizerSettings, TextEncoderSettings, VideoEncoderSettings
+from sspvs.models.settings import TextEncoderSettings, VideoEncoderSettings
+from sspvs.models.summarizer import SummarizerSettings
 from sspvs.tasks.checkpoint import Checkpoint, save_folder
 from sspvs.tasks.pretrain import KIND, PretrainTask
 from sspvs.tasks.summarize import SummarizeTask
