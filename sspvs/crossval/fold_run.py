@@ -82,23 +82,14 @@ def report(record: FoldRecord, done: int, total: int) -> None:
 
 @dataclass(frozen=True)
 class FoldJob:
-    """A fold to make.
-
-    Attributes:
-        settings: Of the cross-validation.
-        digest: Of what identifies it.
-        seed: Which seed.
-        fold: Which fold.
-        keep: Whether the chosen weights are kept.
-        shown: Whether a bar may be shown.
-    """
+    """A fold to make."""
 
     settings: CrossvalSettings
-    digest: str
+    digest: str  # of the identity of the cross-validation
     seed: int
     fold: int
-    keep: bool
-    shown: bool = False
+    keep: bool  # whether the chosen weights are kept
+    shown: bool = False  # whether a bar may be shown
 
 
 def run_fold(job: FoldJob, before: FoldDataModule[Any] | None = None) -> tuple[FoldRecord | None, FoldDataModule[Any]]:

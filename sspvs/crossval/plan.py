@@ -117,21 +117,13 @@ class CrossvalSettings(Settings):
 
 @dataclass(frozen=True)
 class Plan:
-    """What all folds of a cross-validation share.
+    """What all folds of a cross-validation share."""
 
-    Attributes:
-        name: Of the method in tables: the config's `run.name`; of refined features the combination of terms.
-        config: The whole config, plain types.
-        text: The same as YAML.
-        data: The data of the first fold, of which only the split and the opened files are used.
-        identity: What makes the figures what they are: settings, the rule, and what is in the files.
-    """
-
-    name: str
-    config: Mapping[str, Any]
-    text: str
-    data: FoldDataModule[Any]
-    identity: Mapping[str, Any]
+    name: str  # of the method in tables: the config's `run.name`; of refined features the combination of terms
+    config: Mapping[str, Any]  # plain types
+    text: str  # the same as YAML
+    data: FoldDataModule[Any]  # the data of the first fold, of which only the split and the opened files are used
+    identity: Mapping[str, Any]  # what makes the figures what they are: settings, the rule, and what is in the files
 
     @classmethod
     def read(cls, settings: CrossvalSettings) -> Plan:

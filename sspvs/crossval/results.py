@@ -87,11 +87,7 @@ class CrossValidation:
         }
 
     def write(self, path: Path) -> None:
-        """Write `as_json`, atomically.
-
-        Raises:
-            OutputError: The file cannot be written.
-        """
+        """Write `as_json`, atomically."""
         write_text(path, json.dumps(plain(self.as_json()), indent=2, allow_nan=False) + "\n")
 
 
@@ -196,15 +192,7 @@ def mean_result(method: str, runs: Sequence[MethodResult], order: Sequence[str])
 
 
 def over_seeds(by_seed: Mapping[int, MethodResult]) -> dict[str, Any]:
-    """Each seed's means over the videos, and how far apart they are.
-
-    Args:
-        by_seed: Seed -> its result, under one protocol.
-
-    Returns:
-        `per_seed`: rows of `seed` and the metrics; `over_seeds`: metric -> `mean` and `std` of these rows (the
-        sample's, n - 1), None where undefined.
-    """
+    """Each seed's means over the videos (`per_seed`), and their mean and sample standard deviation (`over_seeds`)."""
     rows = [{"seed": seed, **{m: mean_of_defined(run.values(m)) for m in METRICS}} for seed, run in by_seed.items()]
     spread = {}
     for metric in METRICS:

@@ -27,19 +27,12 @@ _FORMAT = 1  # changes when the same settings make other things
 
 
 class Row(NamedTuple):
-    """A way of fine-tuning: a row of the table.
+    """A way of fine-tuning: a row of the table."""
 
-    Attributes:
-        name: In the table.
-        folder: Of its cross-validation.
-        pretrained: Whether it starts from the pretraining.
-        guidance: `model.summarizer.text_guidance`.
-    """
-
-    name: str
-    folder: str
-    pretrained: bool
-    guidance: str
+    name: str  # in the table
+    folder: str  # of its cross-validation
+    pretrained: bool  # whether it starts from the pretraining
+    guidance: str  # `model.summarizer.text_guidance`
 
 
 ROWS = (

@@ -31,18 +31,7 @@ if TYPE_CHECKING:
 
 
 class TrainedScorer(Scorer):
-    """A checkpoint as a scorer.
-
-    Args:
-        task: What was trained; it moves to the device, and is the scorer's from then on.
-        name: What reports call it.
-        source: Where it came from: a folder, a file or a hub id.
-        digest: SHA-256 of its weights file.
-        device: `auto`, `cpu`, `cuda`, `cuda:1`.
-
-    Raises:
-        ValueError: The device is unknown or not there.
-    """
+    """A checkpoint as a scorer; the task moves to the device. `source` and `digest` (SHA-256) go into reports."""
 
     def __init__(self, task: SavedTask, *, name: str, source: str, digest: str, device: str = "auto") -> None:
         self.name = name
@@ -88,13 +77,7 @@ class TrainedScorer(Scorer):
 
 
 class SummarizerScorer(TrainedScorer):
-    """A fine-tuned summarizer: its score is the product of its stages.
-
-    Args:
-        task: What was trained.
-        download: Fetch the tokenizer's files when they are not on this machine.
-        how: As `TrainedScorer`.
-    """
+    """A fine-tuned summarizer: its score is the product of its stages."""
 
     def __init__(self, task: SummarizeTask, *, download: bool = False, **how: str) -> None:
         super().__init__(task, **how)
@@ -118,12 +101,7 @@ class SummarizerScorer(TrainedScorer):
         }
 
     def check_text(self, text: TextFields) -> None:
-        """As `Scorer`; loads the tokenizer.
-
-        Raises:
-            ValueError: It was trained without text, or without one of the fields.
-            SspvsError: The tokenizer is not on this machine.
-        """
+        """As `Scorer`; loads the tokenizer."""
         given = [name for name, field in self._placed(text)._asdict().items() if field.strip()]
         if not given:
             return
@@ -143,11 +121,9 @@ class SummarizerScorer(TrainedScorer):
         return (f"{self.name} reads text, and none was given: it scores as it does without text guidance",)
 
     def score(self, features: FrameFeatures, text: TextFields | None = None) -> Importance:
-        """As `Scorer`; longer videos than the model takes at once go through it in windows.
+        """As `Scorer`: scores in (0, 1), the stages whose product they are, and with a gate and text also `text_fit`.
 
-        Returns:
-            The scores, in (0, 1), and the curves `stage_1` ... `stage_K`, whose product they are; with a gate and
-            text also `text_fit`, how well each frame fits the text.
+        Longer videos than the model takes at once go through it in windows.
         """
         frames, mask = self.frames_of(features)
         tokens = self._tokens(text)
@@ -198,17 +174,7 @@ class SummarizerScorer(TrainedScorer):
 
 
 class RefinedScorer(TrainedScorer):
-    """A refined checkpoint: an expression over terms of importance of the refined features.
-
-    Args:
-        task: What was trained.
-        combine: The expression; None: as the checkpoint says.
-        post: What follows it; None: as the checkpoint says.
-        how: As `TrainedScorer`.
-
-    Raises:
-        ValueError: The checkpoint has learned no uniqueness, or as in `TrainedScorer`.
-    """
+    """A refined checkpoint: an expression over terms of importance of the refined features."""
 
     def __init__(
         self, task: RefineTask, *, combine: Combine | None = None, post: Post | None = None, **how: str

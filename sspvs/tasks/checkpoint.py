@@ -89,7 +89,7 @@ class _Config:
 
 @dataclass(frozen=True)
 class Origin:
-    """What `initialised_from` says about the checkpoint that a summarizer started from."""
+    """`initialised_from` of a checkpoint: what a summarizer started from."""
 
     source: str
     kind: str
@@ -102,37 +102,22 @@ class Origin:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint of any kind. Its settings are as they are written; `checked` holds them against its task.
+    """A checkpoint of any kind. Its settings are as they are written; `checked` holds them against its task."""
 
-    Attributes:
-        source: What was opened: a folder, a file or a hub id.
-        path: The folder or file.
-        kind: What it is for, such as `sspvs.summarize`.
-        settings: What its task was made with, plain types; the options of an official file.
-        version: Of the sspvs that wrote it; None where it does not say.
-        tied: Names of tensors that are stored under another name.
-    """
-
-    source: str
+    source: str  # a folder, a file or a hub id
     path: Path
-    kind: str
-    settings: dict[str, Any]
-    version: str | None = None
-    tied: Mapping[str, str] = field(default_factory=dict)
+    kind: str  # such as `sspvs.summarize`
+    settings: dict[str, Any]  # plain types; the options of an official file
+    version: str | None = None  # of the sspvs that wrote it
+    tied: Mapping[str, str] = field(default_factory=dict)  # tensor -> the name under which it is stored
     _state: dict[str, Tensor] | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def open(cls, source: str | Path, kinds: Collection[str] = (), *, download: bool = False) -> Checkpoint:
-        """Open a checkpoint. The weights of a folder are read when they are first needed.
+        """Open a checkpoint folder, a `.ckpt` or an official file, or a hub id, of one of `kinds` (any if empty).
 
-        Args:
-            source: A checkpoint folder, a `.ckpt` file of Lightning, an official file, or a Hugging Face hub id.
-            kinds: What it may be for, any if empty. Of a folder that holds another, the first that fits is opened.
-            download: Fetch a hub id that is not on this machine.
-
-        Raises:
-            WeightsNotFoundError: Nothing is there.
-            CheckpointError: What is there is no such checkpoint, or is damaged.
+        Of a folder that holds another, the first that fits is opened. The weights of a folder are read when first
+        needed.
         """
         path = Path(source)
         if path.is_file():
@@ -193,22 +178,18 @@ class Checkpoint:
 
     @property
     def sha256(self) -> str:
-        """Of the file with the weights."""
+        """Digest of the file with the weights."""
         return file_digest(self.weights)
 
     @property
     def fingerprint(self) -> dict[str, Any] | None:
-        """What made the features it was trained on, when known."""
+        """Fingerprint of the features that it was trained on; None when unknown."""
         known: dict[str, Any] | None = self.settings.get("feature_fingerprint")
         return known
 
     @property
     def state(self) -> dict[str, Tensor]:
-        """Tensors by name, dense and finite.
-
-        Raises:
-            CheckpointError: They are damaged.
-        """
+        """Tensors by name, dense and finite; CheckpointError where they are damaged."""
         if self._state is None:
             state = read_tensors(self.weights)
             for name, same in self.tied.items():
@@ -221,15 +202,10 @@ class Checkpoint:
     def checked(
         self, *, download: bool = False, strict: bool = False, task: type[nn.Module] | None = None
     ) -> Checkpoint:
-        """The same with every setting of its task, held together with the tensors against the task.
+        """The same with every setting of its task, or of `task`; settings and tensors are checked.
 
-        Args:
-            download: Fetch the sizes of a text encoder that the settings only name; kept as `text.download`.
-            strict: Refuse a checkpoint that lacks tensors, or has ones that fit nowhere.
-            task: The class that is made of it, where it is not the one of its kind.
-
-        Raises:
-            CheckpointError: Settings or tensors are damaged, or need what is not registered here.
+        With `download` the sizes of a text encoder that is only named are fetched. `strict` refuses missing and
+        unexpected tensors.
         """
         if task is None:
             module, name = _TASKS[self.kind]
@@ -247,18 +223,7 @@ def save_folder(
     *,
     fingerprint: Mapping[str, Any] | None = None,
 ) -> Path:
-    """Write a checkpoint folder.
-
-    Args:
-        folder: Made where it is missing; other files in it stay.
-        kind: What the checkpoint is for, such as `sspvs.pretrain`.
-        settings: What `__init__` of the task takes, as plain types.
-        state: Tensors by name.
-        fingerprint: Of the features it was trained on, when known.
-
-    Raises:
-        OutputError: The folder cannot be written to.
-    """
+    """Write a checkpoint folder; `settings` are what `__init__` of the task takes, in plain types."""
     from safetensors.torch import save
 
     unique, tied = untied(state)

@@ -26,11 +26,7 @@ _FRAME_PROJECTION = "model.frame_projection."
 
 
 def video_settings(start: Checkpoint, own: VideoEncoderSettings) -> VideoEncoderSettings:
-    """The video tower to load into: the checkpoint's sizes; what decides how it is trained is one's own.
-
-    Raises:
-        CheckpointError: `own` has another feature width than the checkpoint, and not just the default.
-    """
+    """The video tower to load into: the checkpoint's sizes, with one's own settings of its training."""
     theirs = settings_from(VideoEncoderSettings, start.settings["video"])
     if own.feature_dim not in (theirs.feature_dim, VideoEncoderSettings().feature_dim):
         raise CheckpointError(
@@ -65,11 +61,7 @@ def origin(start: Checkpoint, report: LoadReport) -> dict[str, Any]:
 
 
 def hand_over(start: Checkpoint, task: nn.Module) -> LoadReport:
-    """Load what has the same name into a task, which is unchanged when this raises; the rest starts as it is.
-
-    Raises:
-        CheckpointError: Nothing of the video tower is in it, only a part of a tower is, or shapes differ.
-    """
+    """Load what has the same name; CheckpointError, with nothing loaded, where a tower is not whole."""
     wanted = task.state_dict()
     for tower, beginning in _TOWERS.items():
         names = [name for name in wanted if name.startswith(beginning)]

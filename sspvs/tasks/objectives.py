@@ -35,23 +35,14 @@ from sspvs.tasks.validation import PairScores
 
 
 class Pairs(NamedTuple):
-    """A batch as objectives see it.
+    """A batch as objectives see it."""
 
-    Attributes:
-        out: What the model gave.
-        projected: (B, C) videos and texts in the contrastive space; None without one.
-        token_mask: (B, L) bool, True = a token.
-        is_match: (B,) bool, whether the text is the video's own.
-        original: (B, M, D) the features that were masked.
-        masked_counted: (B, M) bool, which of them count; all when None.
-    """
-
-    out: PretrainOutput
-    projected: tuple[Tensor, Tensor] | None
-    token_mask: Tensor
-    is_match: Tensor
-    original: Tensor
-    masked_counted: Tensor | None
+    out: PretrainOutput  # what the model gave
+    projected: tuple[Tensor, Tensor] | None  # (B, C) videos and texts in the contrastive space; None without one
+    token_mask: Tensor  # (B, L) bool, True = a token
+    is_match: Tensor  # (B,) bool, whether the text is the video's own
+    original: Tensor  # (B, M, D) the features that were masked
+    masked_counted: Tensor | None  # (B, M) bool, which of them count; all when None
 
 
 class Objective(nn.Module):
@@ -369,17 +360,11 @@ def matching_scores(head: MatchingHead, video: Tensor, text: Tensor, *, max_elem
 
 
 class CopiedNeighbours(NamedTuple):
-    """Guesses of masked frames from the nearest frames that are not masked.
+    """Guesses of masked frames from the nearest frames that are not masked."""
 
-    Attributes:
-        mean: (B, M, D) of the one before and the one after; of the only one at an end of the video.
-        nearest: (B, M, D) the nearer of both; the one before when both are as near.
-        known: (B, M) bool, whether there is any.
-    """
-
-    mean: Tensor
-    nearest: Tensor
-    known: Tensor
+    mean: Tensor  # (B, M, D) of the one before and the one after; of the only one at an end of the video
+    nearest: Tensor  # (B, M, D) the nearer of both; the one before when both are as near
+    known: Tensor  # (B, M) bool, whether there is any
 
 
 def copied_neighbours(frames: Tensor, frame_mask: Tensor, masked_index: Tensor) -> CopiedNeighbours:

@@ -45,15 +45,7 @@ _BERT_LAYER = "bert_encoder.layer."
 
 @dataclass
 class Translated:
-    """An official state dict under our names.
-
-    Attributes:
-        pretrain: For `PretrainModel`; the summarizer has some of them under the same names.
-        stages: For the summarizer's stage heads, of a fine-tuned checkpoint: `head.stages.{i}.{weight|bias}`.
-        computed: Official names of tables that are computed here.
-        unknown: Official names that nothing here corresponds to.
-        official: The official names of `pretrain` and `stages`, by ours.
-    """
+    """An official state dict under the names used here."""
 
     pretrain: dict[str, Tensor] = field(default_factory=dict)
     stages: dict[str, Tensor] = field(default_factory=dict)
@@ -123,12 +115,7 @@ def _rest(theirs: str, rest: str, names: Mapping[str, str]) -> str:
 
 
 def infer_video(state: Mapping[str, Tensor], *, num_heads: int | None, position_weight: float) -> VideoEncoderSettings:
-    """The video tower's sizes from official tensors; 8 heads when D is 1024, as published, and `num_heads` is None.
-
-    Raises:
-        CheckpointError: Tensors that sizes are read from are missing or have other ranks.
-        ValueError: `num_heads` is needed, or does not divide D.
-    """
+    """The video tower's sizes from official tensors; 8 heads when D is 1024, as published, and `num_heads` is None."""
     dim = _shape(state, "v_cls.weight", 2)[1]
     if num_heads is None:
         if dim != 1024:
@@ -149,11 +136,9 @@ def infer_video(state: Mapping[str, Tensor], *, num_heads: int | None, position_
 
 
 def infer_text(state: Mapping[str, Tensor], *, num_heads: int | None) -> TextEncoderSettings:
-    """The BERT's sizes; it attends to its padding, as the original does. One head for each 64 of its width by default.
+    """The BERT's sizes; it attends to its padding, as the original does.
 
-    Raises:
-        CheckpointError: Tensors that sizes are read from are missing or have other ranks.
-        ValueError: `num_heads` is needed, or does not divide the width.
+    One head for each 64 of its width by default.
     """
     vocabulary, width = _shape(state, "bert_embeddings.word_embeddings.weight", 2)
     if num_heads is None:
@@ -176,11 +161,7 @@ def infer_text(state: Mapping[str, Tensor], *, num_heads: int | None) -> TextEnc
 
 
 def check_positions(state: Mapping[str, Tensor]) -> str:
-    """Hold the stored table of positions against the computed one; returns a sentence for the report.
-
-    Raises:
-        CheckpointError: They differ: the weights were trained on other positions.
-    """
+    """Check the stored table of positions against the computed one; returns a sentence for the report."""
     table = state.get(f"{PREFIX}pos_encoder.pe")
     if table is None:
         return "no table of positions in the checkpoint; sinusoidal ones are computed"

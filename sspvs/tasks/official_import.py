@@ -114,31 +114,18 @@ def _take_over(model: nn.Module, translated: Translated, path: Path, dispensable
 
 @dataclass(frozen=True)
 class ImportReport:
-    """What became of an official checkpoint.
-
-    Attributes:
-        source: The file.
-        loaded: How many tensors were taken over.
-        computed: Official names of tables that are computed here.
-        unknown: Official names that nothing here corresponds to, left behind.
-        unused: Official names of a pretraining model that is not whole, left behind.
-        num_stages: Stage heads of a fine-tuned checkpoint; 0 of pretraining.
-        text_guidance: Of the summarizer.
-        settings: Of both towers, as inferred; null for a text tower that is not there or not used.
-        options: The original's own options, for reading.
-        notes: Sentences for the user.
-    """
+    """The result of an import."""
 
     source: str
-    loaded: int
-    computed: tuple[str, ...]
-    unknown: tuple[str, ...]
-    unused: tuple[str, ...]
-    num_stages: int
+    loaded: int  # how many tensors were taken over
+    computed: tuple[str, ...]  # official names of tables that are computed here
+    unknown: tuple[str, ...]  # official names that nothing here corresponds to, left behind
+    unused: tuple[str, ...]  # official names of a pretraining model that is not whole, left behind
+    num_stages: int  # stage heads of a fine-tuned checkpoint; 0 of pretraining
     text_guidance: TextGuidance
-    settings: dict[str, Any]
-    options: dict[str, Any]
-    notes: tuple[str, ...]
+    settings: dict[str, Any]  # of both towers, as inferred
+    options: dict[str, Any]  # the original's own
+    notes: tuple[str, ...]  # sentences for the user
 
 
 def import_official(
@@ -150,24 +137,11 @@ def import_official(
     text_guidance: TextGuidance = "none",
     text_of: TextOf = "tvsum",
 ) -> ImportReport:
-    """Read an official checkpoint and write a folder that `from_pretrained` of its task reads.
+    """Import an official checkpoint as a folder that `from_pretrained` of its task reads.
 
     A pretraining checkpoint becomes a folder of `PretrainTask`. A fine-tuned one, with stage heads, becomes a folder of
-    `SummarizeTask`; when it has every tensor of the pretraining model as well, that one is written within it, as
-    `pretraining`, where `PretrainTask.from_pretrained` finds it.
-
-    Args:
-        path: The official file.
-        out: The folder; made where it is missing.
-        num_heads: Attention heads of the video tower, where the width is not the published one.
-        text_num_heads: Attention heads of BERT, where its width is no multiple of 64.
-        text_guidance: Of a fine-tuned checkpoint: `added` when it was trained with text.
-        text_of: The dataset that it was trained on with text: lengths of fields, and what stands in them.
-
-    Raises:
-        CheckpointError: The file is not to be trusted, cut short, no official checkpoint, or lacks tensors.
-        ValueError: Heads are needed and not given, or do not fit; text guidance without stage heads.
-        OutputError: The folder cannot be written to, or has files of these names that are not ours.
+    `SummarizeTask`; when it has every tensor of the pretraining model as well, that model is written within it, as
+    `pretraining`. `text_guidance` is `added` where it was trained with text, of which `text_of` decides the layout.
     """
     _refuse_foreign(out, path)
     if not path.is_file():

@@ -32,17 +32,11 @@ KIND = PRETRAIN
 
 
 class Embeddings(NamedTuple):
-    """What prediction gives for a batch.
+    """Vectors of a batch, in the space that retrieval compares in; D = W with a contrastive objective."""
 
-    Attributes:
-        ids: The videos.
-        video: (B, D) float32 in the space that retrieval compares in.
-        text: (B, W) float32, of the text that came with each video; D = W in the contrastive objectives.
-    """
-
-    ids: tuple[str, ...]
-    video: Tensor
-    text: Tensor
+    ids: tuple[str, ...]  # the videos
+    video: Tensor  # (B, D) float32 in the space that retrieval compares in
+    text: Tensor  # (B, W) float32, of the text that came with each video; D = W in the contrastive objectives
 
 
 class PretrainTask(SavedTask):
@@ -111,20 +105,7 @@ class PretrainTask(SavedTask):
         is_match: Tensor,
         masked_counted: Tensor | None = None,
     ) -> dict[str, Tensor]:
-        """The objectives' terms, unweighted, in float32.
-
-        Args:
-            frames: (B, T, D) float32 features.
-            frame_mask: (B, T) bool, True = a frame of the video.
-            tokens: (B, L) int64 ids of the text given to each video.
-            token_mask: (B, L) bool, True = a token, False = padding.
-            masked_index: (B,) or (B, M) int64 frames to mask and recover.
-            is_match: (B,) bool, whether the text is the video's own.
-            masked_counted: (B, M) bool, which of the masked frames count; all when None.
-
-        Returns:
-            Scalars by name: `coarse_loss`, `fine_loss`, `mask_loss`, those that are on.
-        """
+        """The objectives' terms by name, unweighted, in float32, such as `coarse_loss`."""
         return self._forward(frames, frame_mask, tokens, token_mask, masked_index, masked_counted, is_match)[1]
 
     def setup(self, stage: str) -> None:

@@ -52,15 +52,9 @@ def refine_terms(
 ) -> dict[str, Tensor]:
     """The terms of refinement that have a weight, by name (`alignment_loss`, ...), unweighted, in float32.
 
-    Segments are those of all clips of the batch, and in training of all processes: in validation F says how much a
-    frame is like the clips that happened to be beside it.
-
-    Args:
-        settings: Which terms have a weight.
-        out: Output of the network for the clips.
-        raw: (B, T, D) the features as they were given: neighbours are chosen by them.
-        mask: (B, T) bool, True = a frame of the clip.
-        reduction: `mean` as `clip_mean`, of all clips; `clips` as `clip_means`, (B,).
+    `raw` are the (B, T, D) features as given: they decide which frames are neighbours. `reduction` gives one mean or
+    (B,) means. Segments are those of all clips of the batch, and in training of all processes: in validation F says how
+    much a frame is like the clips that happened to be beside it.
     """
     features, frames = out.features, {}
     if settings.alignment:
@@ -83,19 +77,12 @@ def refine_terms(
 
 @dataclass(frozen=True)
 class Scoring:
-    """How refined features become scores.
+    """How refined features become scores: settings of `contrastive_importance`."""
 
-    Attributes:
-        combine: The terms that are multiplied.
-        post: What follows the product; see `contrastive_importance`.
-        neighbour_fraction: Share of the frames that are a frame's neighbours.
-        device: As in `contrastive_importance`.
-    """
-
-    combine: Combine
-    post: Post
-    neighbour_fraction: float
-    device: str = "cpu"
+    combine: Combine  # the terms that are multiplied
+    post: Post  # what follows the product; see `contrastive_importance`
+    neighbour_fraction: float  # share of the frames that are a frame's neighbours
+    device: str = "cpu"  # as in `contrastive_importance`
 
     def importance(
         self,
@@ -118,19 +105,12 @@ class Scoring:
 
 
 class RefinedVideos(NamedTuple):
-    """Scores of some videos, without padding, on the CPU.
-
-    Attributes:
-        ids: The videos.
-        scores: Of each (T,) float32, under the task's own combination of terms.
-        curves: Of each the normalised terms that were multiplied, (T,) float32 by name.
-        variants: Combination of terms -> of each video the (T,) float32 scores under it; those that are wanted.
-    """
+    """Scores of some videos, without padding, on the CPU: (T,) float32 each."""
 
     ids: tuple[str, ...]
-    scores: tuple[Tensor, ...]
-    curves: tuple[Mapping[str, Tensor], ...]
-    variants: Mapping[Combine, tuple[Tensor, ...]]
+    scores: tuple[Tensor, ...]  # (T,) float32 each, under the task's own combination
+    curves: tuple[Mapping[str, Tensor], ...]  # the terms that were multiplied, (T,) float32 by name
+    variants: Mapping[Combine, tuple[Tensor, ...]]  # combination of terms -> (T,) scores under it
 
     @classmethod
     def of(

@@ -28,19 +28,12 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What became of a checkpoint's tensors.
-
-    Attributes:
-        loaded: Names that were loaded.
-        missing: Names the model has and the checkpoint does not.
-        unexpected: Names the checkpoint has and the model does not.
-        misshapen: Names whose shapes differ, with both shapes; likewise whole numbers for floating-point ones.
-    """
+    """The fate of each of a checkpoint's tensors, by name."""
 
     loaded: tuple[str, ...]
-    missing: tuple[str, ...]
-    unexpected: tuple[str, ...]
-    misshapen: tuple[str, ...]
+    missing: tuple[str, ...]  # of the model, not of the checkpoint
+    unexpected: tuple[str, ...]  # of the checkpoint, not of the model
+    misshapen: tuple[str, ...]  # with both shapes; likewise whole numbers for floating-point ones
 
     @classmethod
     def load(
@@ -52,17 +45,10 @@ class LoadReport:
         strict: bool = True,
         level: int = logging.WARNING,
     ) -> LoadReport:
-        """Load what fits into a model, unchanged when this raises, and report what became of everything.
+        """Load what fits into a model, unchanged when this raises CheckpointError.
 
-        Args:
-            model: Takes the tensors.
-            state: Tensors by name.
-            where: For messages.
-            strict: Refuse missing and unexpected tensors. Shapes that differ, and loading nothing, are always refused.
-            level: At which missing and unexpected tensors are logged.
-
-        Raises:
-            CheckpointError: See `strict`.
+        Shapes that differ, and loading nothing, are always refused; missing and unexpected tensors with `strict`, and
+        else logged.
         """
         report = cls.of(model.state_dict(), state)
         if report.misshapen or not report.loaded or (strict and (report.missing or report.unexpected)):
@@ -74,7 +60,7 @@ class LoadReport:
 
     @classmethod
     def of(cls, wanted: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> LoadReport:
-        """What would become of the tensors of `state` in a model that has `wanted`."""
+        """What loading `state` into a model that has `wanted` would do."""
         both = sorted(wanted.keys() & state.keys())
         fits = {name: _form(state[name]) == _form(wanted[name]) for name in both}
         return cls(
@@ -99,11 +85,7 @@ class LoadReport:
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """A safetensors file.
-
-    Raises:
-        CheckpointError: It is missing, cut short or no safetensors file, or has NaN or infinite numbers in it.
-    """
+    """The tensors of a safetensors file; CheckpointError where it is damaged or has NaN or infinite numbers."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -119,11 +101,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def read_torch_file(path: Path, *, official: bool) -> Any:
-    """The content of a torch file: tensors, plain types and `argparse.Namespace`; older forms where it may be official.
-
-    Raises:
-        CheckpointError: It is damaged, or holds anything else.
-    """
+    """The content of a torch file: tensors, plain types and `argparse.Namespace`, or else CheckpointError."""
     try:
         check_kind(path, "zip", "pickle", "tar") if official else check_regular(path)
         with warnings.catch_warnings(), torch.serialization.safe_globals([argparse.Namespace]):

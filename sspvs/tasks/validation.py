@@ -111,15 +111,10 @@ _NEIGHBOURS = ("neighbour_mean", "neighbour_nearest")
 
 
 class Retrieval(NamedTuple):
-    """Every video against every text.
+    """Scores of every video against every text."""
 
-    Attributes:
-        ids: The videos, sorted.
-        scores: (N, N) float32 of video (rows) and text (columns); higher is nearer.
-    """
-
-    ids: tuple[str, ...]
-    scores: FloatArray
+    ids: tuple[str, ...]  # the videos, sorted
+    scores: FloatArray  # (N, N) float32 of video (rows) and text (columns); higher is nearer
 
     def table(self) -> list[dict[str, Any]]:
         """Per video: `id`, the `video_to_text_rank` of its text, its `text_to_video_rank` and the `best_text`'s id."""

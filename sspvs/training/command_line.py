@@ -90,15 +90,7 @@ class OneLineParser(LightningArgumentParser):
 
 
 class TrainingCLI(LightningCLI):
-    """`sspvs fit|validate|test|predict`.
-
-    Args:
-        verb: Which of them.
-        arguments: What follows it on the command line.
-
-    Attributes:
-        task: What is trained: `task` of the config.
-    """
+    """`sspvs fit|validate|test|predict`."""
 
     def __init__(self, verb: str, arguments: Sequence[str]) -> None:
         # Attributes' docstrings are the help of settings; reading them takes as long as all the rest of the parser.

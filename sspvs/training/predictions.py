@@ -84,17 +84,7 @@ class WriteEmbeddings(WritePredictions):
 
 
 class WriteScores(WritePredictions):
-    """Writes a score file: importance at the picks of each video, under its key in its dataset.
-
-    Args:
-        path: The file.
-        source: The checkpoint that the predictions come from.
-        scorer: Name of the scorer in the file.
-
-    Attributes:
-        scores: (T,) of each video by id, when they are written; empty on all processes but the first.
-        variants: Names of other scores of the same videos that are written beside; see `WriteVariants`.
-    """
+    """Writes a score file: importance at the picks of each video, under its key in its dataset."""
 
     def __init__(self, path: Path, source: str, scorer: str = "summarize") -> None:
         super().__init__(path, source)
@@ -154,10 +144,5 @@ class WriteVariants(WriteScores):
 
 
 def variant_path(path: Path, variant: str) -> Path:
-    """Where the scores under another combination of terms are.
-
-    Example:
-        >>> variant_path(Path("fold_0/scores.h5"), "ag").name
-        'scores_ag.h5'
-    """
+    """Path of the scores under another combination of terms: `scores_ag.h5` beside `scores.h5`."""
     return path.with_stem(f"{path.stem}_{variant}")

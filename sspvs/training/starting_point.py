@@ -27,34 +27,20 @@ _RESTORES = re.compile(r"restore|migrate_checkpoint|load_state_dict")
 
 @dataclass(frozen=True)
 class StartingPoint:
-    """What a run starts from.
-
-    Attributes:
-        source: The checkpoint file or folder.
-        settings: What the task was made with, plain types.
-        state: The weights of a checkpoint folder; None of a file, which Lightning reads itself, with the optimiser.
-    """
+    """A checkpoint that a run starts from."""
 
     source: Path
-    settings: dict[str, Any]
-    state: dict[str, Tensor] | None
+    settings: dict[str, Any]  # what the task was made with, plain types
+    state: dict[str, Tensor] | None  # of a folder; of a file Lightning reads it
 
 
 def find_starting_point(
     given: str, run: RunSettings, task: TrainingTask, *, required: bool, download: bool = False
 ) -> StartingPoint | None:
-    """What `--ckpt_path` means.
+    """The checkpoint of `--ckpt_path`: `last` or `best` of the newest version with one, a `.ckpt` file, or a folder.
 
-    Args:
-        given: `last` or `best` of the newest version of the run that has one, a `.ckpt` file, or a checkpoint folder.
-        run: Whose versions are looked through.
-        task: What the checkpoint must be of.
-        required: Refuse `last` where there is none; otherwise that is a start from nothing.
-        download: Fetch the sizes of a text encoder that the checkpoint names alone.
-
-    Raises:
-        WeightsNotFoundError: There is none.
-        CheckpointError: It cannot be read, or is of another task.
+    Where there is no `last` and none is `required`, the run starts from nothing. `download` fetches the sizes of a text
+    encoder that the checkpoint only names.
     """
     if given in ("last", "best"):
         return _newest(given, run, task, required=required, download=download)
