@@ -157,7 +157,8 @@ class FoldRun(TrainingCLI):
     def _callbacks(self, trained: bool, saved: bool, *, has_logger: bool) -> list[Callback]:  # noqa: ARG002
         run, job = self.run_settings, self.job
         self.progress = FoldProgress(f"seed {job.seed}, fold {job.fold}", run.monitor, shown=job.shown)
-        writer = self.task.fold_writer(self.work / "made" / SCORES, f"seed {job.seed}, fold {job.fold}")
+        make = self.task.fold_writer or self.task.writer
+        writer = make(self.work / "made" / SCORES, f"seed {job.seed}, fold {job.fold}")
         assert isinstance(writer, WriteScores)
         self.writer = writer
         self.best: ModelCheckpoint | None = None

@@ -11,7 +11,7 @@ the frames of all videos it is (uniqueness), is learned together with refined fe
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,9 @@ import numpy.typing as npt
 from sspvs.importance.pairwise import DEFAULT_MEMORY_BYTES, pairwise_terms
 from sspvs.importance.terms import TERMS, Combine, Frames, evaluated, term_names
 from sspvs.types import FloatArray
+
+Post: TypeAlias = Literal["summe", "tvsum", "none"]
+"""What follows the combination of terms; see `contrastive_importance`."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,7 @@ def contrastive_importance(
     features: npt.ArrayLike,
     *,
     combine: Combine = "ag",
-    post: Literal["summe", "tvsum", "none"] = "summe",
+    post: Post = "summe",
     raw: npt.ArrayLike | None = None,
     neighbour_fraction: float = 0.1,
     uniqueness: npt.ArrayLike | None = None,

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
-from sspvs.losses.gather import gather_texts, global_mean
+from sspvs.losses.gather import global_mean
 
 Reduction = Literal["mean", "none"]
 """`mean`: a scalar, as `clip_mean`; `none`: (B, T), zeros in the padding."""
@@ -168,19 +168,6 @@ def video_segments(refined: Tensor, mask: Tensor, *, segments: int = 20) -> tupl
         return functional.normalize(sums, dim=-1), numbers < parts
 
 
-def gather_segments(segments: Tensor, segment_mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Segments of the clips of all processes, with gradients (see `sspvs.losses.gather.gather_rows`).
-
-    Args:
-        segments: (B, S, E); the same number of clips in every process.
-        segment_mask: (B, S) bool, True = a segment.
-
-    Returns:
-        (C, S, E) and (C, S); what was given when this process is alone.
-    """
-    return gather_texts(segments, segment_mask)
-
-
 def commonness(
     refined: Tensor, mask: Tensor, segments: Tensor, segment_mask: Tensor, *, max_elements: int = _MOST
 ) -> Tensor:
@@ -191,7 +178,7 @@ def commonness(
     Args:
         refined: (B, T, E), any scale.
         mask: (B, T) bool, True = a frame of the clip.
-        segments: (C, S, E) unit vectors of `video_segments`, of all clips of all processes (`gather_segments`).
+        segments: (C, S, E) unit vectors of `video_segments`, of all clips of all processes (`gather_texts`).
         segment_mask: (C, S) bool, True = a segment.
         max_elements: As in `alignment`.
 

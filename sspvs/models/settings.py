@@ -10,18 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from sspvs.schema import (
-    FrameCount,
-    Heads,
-    Layers,
-    Probability,
-    Range,
-    Settings,
-    VocabularySize,
-    Width,
-    mistakes,
-    shown,
-)
+from sspvs.schema import FrameCount, Heads, Layers, Probability, Range, Settings, VocabularySize, Width, mistakes, shown
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,11 @@ class SummarizerSettings(Settings):
         return HEADS[chosen(self.head)[0]] if isinstance(self.head, str) and self.head in Choice(HEADS) else None
 
     @property
+    def reads_text(self) -> bool:
+        """Whether there is a text guidance."""
+        return self.text_guidance != "none"
+
+    @property
     def stages(self) -> int:
         """K: `num_stages`, which is settled by now."""
         assert self.num_stages is not None
@@ -79,17 +84,11 @@ class SummarizerSettings(Settings):
 
 
 class SummarizerOutput(NamedTuple):
-    """How important each frame is.
+    """How important each frame is."""
 
-    Attributes:
-        stage_logits: (B, K, T) float32 of every stage; zeros in the padding.
-        mask: (B, T) bool, True = a frame of the video.
-        text_fit: (B, T) float32 how well each frame fits the text, of the gate; None without it.
-    """
-
-    stage_logits: Tensor
-    mask: Tensor
-    text_fit: Tensor | None = None
+    stage_logits: Tensor  # (B, K, T) float32 of every stage; zeros in the padding
+    mask: Tensor  # (B, T) bool, True = a frame of the video
+    text_fit: Tensor | None = None  # (B, T) float32 how well each frame fits the text, of the gate; None without it
 
     @property
     def log_scores(self) -> Tensor:
@@ -143,7 +142,7 @@ class Summarizer(nn.Module):
         self.text_projection: ProjectionHead | None = None
         facts = {"embed_dim": sizes.embed_dim, "num_heads": sizes.num_heads, "num_stages": settings.stages}
         self.guidance: TextGuidance | None = None
-        if settings.text_guidance != "none":
+        if settings.reads_text:
             encoded = settings.fit_frames == "encoded"
             self.guidance = build(GUIDANCES, settings.text_guidance, "text_guidance", uses_encoder=encoded, **facts)
         alone = self.guidance is not None and self.guidance.fits_frames and not self.guidance.uses_encoder
@@ -238,17 +237,11 @@ class Summarizer(nn.Module):
 
 
 class Window(NamedTuple):
-    """A stretch of a video that is scored at once, half-open.
+    """A stretch of a video that is scored at once, half-open."""
 
-    Attributes:
-        start: First frame.
-        stop: After the last.
-        seam: Where it takes over from the window before; it is faded in over the `overlap` frames from there.
-    """
-
-    start: int
-    stop: int
-    seam: int
+    start: int  # first frame
+    stop: int  # after the last
+    seam: int  # where it takes over from the window before; it is faded in over the `overlap` frames from there
 
 
 def windows_of(length: int, max_frames: int, overlap: int) -> list[Window]:

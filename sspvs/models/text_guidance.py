@@ -18,17 +18,11 @@ from sspvs.registry import Registry
 
 
 class GuidingText(NamedTuple):
-    """Projected texts of a batch.
+    """Projected texts of a batch."""
 
-    Attributes:
-        vectors: (B, L, D) the words, or with L = 1 the text as a whole.
-        mask: (B, L) bool, True = a word; everywhere True in rows without text.
-        given: (B,) bool, whether the video has a text.
-    """
-
-    vectors: Tensor
-    mask: Tensor
-    given: Tensor
+    vectors: Tensor  # (B, L, D) the words, or with L = 1 the text as a whole
+    mask: Tensor  # (B, L) bool, True = a word; everywhere True in rows without text
+    given: Tensor  # (B,) bool, whether the video has a text
 
     def rows(self, index: list[int]) -> GuidingText:
         """The texts of some of the videos."""
@@ -63,16 +57,11 @@ class TextGuidance(nn.Module):
 
     Its constructor takes what it needs of `embed_dim`, `num_heads`, `num_stages` and `uses_encoder` (whether
     `summarizer.fit_frames` is `encoded`), and settings of its own with defaults: `gate(scale=3.0)`.
-
-    Attributes:
-        reads_words: Whether it takes the words' states, or the pooled text.
-        uses_encoder: Whether it compares the text with states of the tower.
-        fits_frames: Whether its guides give a `text_fit`.
     """
 
-    reads_words: ClassVar[bool] = True
-    fits_frames: ClassVar[bool] = False
-    uses_encoder: bool = False
+    reads_words: ClassVar[bool] = True  # whether it takes the words' states, or the pooled text
+    fits_frames: ClassVar[bool] = False  # whether its guides give a `text_fit`
+    uses_encoder: bool = False  # whether it compares the text with states of the tower
 
     def forward(self, text: GuidingText) -> Guide:
         """A guide by these texts; rows without text are left exactly as they are."""

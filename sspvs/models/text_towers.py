@@ -34,15 +34,10 @@ _SMALLEST_VISION = {"layers": 1, "width": 64, "head_width": 64, "patch_size": 32
 
 
 class TextEncoding(NamedTuple):
-    """What a text tower gives.
+    """What a text tower gives."""
 
-    Attributes:
-        states: (B, L, W) encoded tokens.
-        pooled: (B, W) the whole text.
-    """
-
-    states: Tensor
-    pooled: Tensor
+    states: Tensor  # (B, L, W) encoded tokens
+    pooled: Tensor  # (B, W) the whole text
 
 
 class TextEncoder(nn.Module):

@@ -23,23 +23,14 @@ logger = logging.getLogger(__name__)
 
 
 class Tokenizer:
-    """Words to ids, and the ids that frame them. Picklable: loaders hand it to their worker processes.
+    """Words to ids, and the ids that frame them. Picklable: loaders hand it to their worker processes."""
 
-    Attributes:
-        name: The text tower's name that it was loaded for.
-        vocab_size: Number of ids: all of them are below.
-        cls_id: First token of every text.
-        sep_id: Between two fields.
-        end_id: After the last field: the separator again, or the model's own end of a text.
-        pad_id: Where there is no token.
-    """
-
-    name: str
-    vocab_size: int
-    cls_id: int
-    sep_id: int
-    end_id: int
-    pad_id: int
+    name: str  # the text tower's name that it was loaded for
+    vocab_size: int  # number of ids: all of them are below
+    cls_id: int  # first token of every text
+    sep_id: int  # between two fields
+    end_id: int  # after the last field: the separator again, or the model's own end of a text
+    pad_id: int  # where there is no token
 
     def encode(self, text: str) -> list[int]:
         """The ids of a text's words, without any that frame them."""

@@ -15,17 +15,11 @@ from sspvs.models.settings import VideoEncoderSettings
 
 
 class VideoEncoding(NamedTuple):
-    """What the video tower gives.
+    """What the video tower gives."""
 
-    Attributes:
-        states: (B, 1 + T, D) encoded [CLS] and frames.
-        pooled: (B, D) tanh-projected state of [CLS].
-        mask: (B, 1 + T) bool, True = valid; [CLS] always is.
-    """
-
-    states: Tensor
-    pooled: Tensor
-    mask: Tensor
+    states: Tensor  # (B, 1 + T, D) encoded [CLS] and frames
+    pooled: Tensor  # (B, D) tanh-projected state of [CLS]
+    mask: Tensor  # (B, 1 + T) bool, True = valid; [CLS] always is
 
     @property
     def frames(self) -> Tensor:

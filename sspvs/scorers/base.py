@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from sspvs.features.backbones import Backbone
-from sspvs.importance.contrastive import Importance, contrastive_importance
+from sspvs.importance.contrastive import Importance, Post, contrastive_importance
 from sspvs.importance.terms import Combine, term_names
 from sspvs.table.text import TextFields
 from sspvs.types import Fingerprint, FrameFeatures
@@ -80,7 +80,7 @@ class ContrastiveScorer(Scorer):
     """
 
     combine: Combine = "ag"
-    post: Literal["summe", "tvsum", "none"] = "summe"
+    post: Post = "summe"
     device: str = "auto"
     backbone: Backbone | None = None
     name: str = CONTRASTIVE
@@ -118,9 +118,5 @@ class ContrastiveScorer(Scorer):
                 raise ValueError(_NO_BACKBONE)
             similarity = self.backbone.text_similarity(features.features, text.title)
         return contrastive_importance(
-            features.features,
-            combine=self.combine,
-            post=self.post,
-            text_similarity=similarity,
-            device=self.device,
+            features.features, combine=self.combine, post=self.post, text_similarity=similarity, device=self.device
         )

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from sspvs.errors import CheckpointError, FingerprintMismatchError
 from sspvs.features.backbones.base import choose_device
-from sspvs.importance.contrastive import Importance
+from sspvs.importance.contrastive import Importance, Post
 from sspvs.importance.terms import Combine, term_names
 from sspvs.models.fast_linear import use_fast_linears
 from sspvs.models.tokenizers import Tokenizer, load_tokenizer
@@ -26,7 +26,7 @@ from sspvs.tasks.settings import settings_from
 from sspvs.types import Fingerprint, FrameFeatures
 
 if TYPE_CHECKING:
-    from sspvs.tasks.refine import Post, RefineTask
+    from sspvs.tasks.refine import RefineTask
     from sspvs.tasks.summarize import SummarizeTask
 
 

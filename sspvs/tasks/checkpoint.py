@@ -71,6 +71,7 @@ _REGISTERED: Mapping[str, Registry[Any]] = {
     "losses.more": OBJECTIVES,
 }
 _MOST_MISTAKES = 5
+_PLAIN = (str, int, float, bool, type(None))
 _SPARE_BYTES = 512 * 2**20
 """What a task may have beside its checkpoint's tensors: tables that are computed, a tower that is not loaded."""
 
@@ -188,6 +189,11 @@ class Checkpoint:
         return known
 
     @property
+    def reads_text(self) -> bool:
+        """Whether its text tower is used: always, but in a summarizer without text guidance."""
+        return bool(self.settings.get("summarizer", {}).get("text_guidance") != "none")
+
+    @property
     def state(self) -> dict[str, Tensor]:
         """Tensors by name, dense and finite; CheckpointError where they are damaged."""
         if self._state is None:
@@ -210,9 +216,16 @@ class Checkpoint:
         if task is None:
             module, name = _TASKS[self.kind]
             task = getattr(import_module(module), name)
-        settings = _whole_settings(task, self.settings, self.path, download)
-        _refuse_other_sizes(task, settings, self.state, self.path, strict)
-        return replace(self, settings=settings)
+        whole = replace(self, settings=_whole_settings(task, self.settings, self.path, download))
+        text = whole.settings.get("text")
+        if text and whole.reads_text and text["encoder"] != "small" and text["config"] is None and not download:
+            raise CheckpointError(
+                f"{self.path}: it names the text encoder '{text['encoder']}' without its sizes (settings.text.config), "
+                "and nothing is looked for that a checkpoint names; write them into its config.json, or allow the "
+                "download (--download)"
+            )
+        _refuse_other_sizes(task, whole.settings, self.state, self.path, strict)
+        return replace(whole, _state=self._state)
 
 
 def save_folder(
@@ -259,12 +272,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(name): _plain(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [part if _is_plain(part) else str(part) for part in value]
-    return value if _is_plain(value) else str(value)
-
-
-def _is_plain(value: Any) -> bool:
-    return value is None or isinstance(value, (str, int, float, bool))
+        return [part if isinstance(part, _PLAIN) else str(part) for part in value]
+    return value if isinstance(value, _PLAIN) else str(value)
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
@@ -311,14 +320,6 @@ def _whole_settings(task: type[nn.Module], given: Mapping[str, Any], path: Path,
                 plain[name] = asdict(settings_from(hint, settings[name]))
     except ValueError as error:
         raise CheckpointError(f"{path}: its settings are damaged: {one_line(error)}") from error
-    text = plain.get("text")
-    needed = plain.get("summarizer", {}).get("text_guidance") != "none"
-    if text is not None and needed and text["encoder"] != "small" and text["config"] is None and not download:
-        raise CheckpointError(
-            f"{path}: it names the text encoder '{text['encoder']}' without its sizes (settings.text.config), and "
-            "nothing is looked for that a checkpoint names; write them into its config.json, or allow the download "
-            "(--download)"
-        )
     return plain
 
 
@@ -365,10 +366,7 @@ def _refuse_other_sizes(
         raise CheckpointError(f"{path}: does not fit the model: {report.summary()}")
     needed, held = (
         sum(one.numel() * one.element_size() for one in tensors)
-        for tensors in (
-            chain(built.parameters(), built.buffers()),
-            state.values(),
-        )
+        for tensors in (chain(built.parameters(), built.buffers()), state.values())
     )
     if needed > 4 * held + _SPARE_BYTES:
         raise CheckpointError(

@@ -39,8 +39,7 @@ def video_settings(start: Checkpoint, own: VideoEncoderSettings) -> VideoEncoder
 
 def text_settings(start: Checkpoint, own: TextEncoderSettings) -> TextEncoderSettings:
     """The text tower to load into: the checkpoint's, or `own` where it has none; how it is trained is one's own."""
-    mute = start.settings.get("summarizer", {}).get("text_guidance") == "none"
-    if mute or not any(name.startswith(TEXT_TOWER) for name in start.state):
+    if not start.reads_text or not any(name.startswith(TEXT_TOWER) for name in start.state):
         return own
     names = ("frozen", "gradient_checkpointing", "download")
     theirs = settings_from(TextEncoderSettings, start.settings["text"])

@@ -6,7 +6,7 @@ N videos, P texts, V and W their widths, H the matching head's first hidden widt
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal, NamedTuple
 
@@ -436,9 +436,12 @@ def evidence(
     text = model.text_encoder(tokens, token_mask)
     fine = model.fine_frames(frames, frame_mask, video)
     columns = dict(zip(("video", "text"), _vectors(model, losses, video, fine, text, token_mask), strict=True))
-    if fine_kind is not None and fine_kind.measure_name:
-        given, words = (fine_kind.measure_name, fine_kind.measure), model.text_projection(text.states)
-        columns.update(_separation(*given, *fine, words, token_mask))
+    if fine_kind is not None and (name := fine_kind.measure_name):  # of its own text, and of the next one in the batch
+        (compared, mask), words = fine, model.text_projection(text.states)
+        columns[f"{name}_matched"] = fine_kind.measure(compared, words, mask, token_mask)
+        if len(words) > 1:
+            others, others_mask = words.roll(-1, dims=0), token_mask.roll(-1, dims=0)
+            columns[f"{name}_mismatched"] = fine_kind.measure(compared, others, mask, others_mask)
     yield ids, columns
 
 
@@ -461,14 +464,3 @@ def _vectors(
     if model.frame_projection is None:  # without [CLS]
         frames, mask = frames[:, 1:], mask[:, 1:]
     return masked_mean(frames.float(), mask), masked_mean(words.float(), token_mask)
-
-
-def _separation(
-    name: str, measure: Callable[..., Tensor], frames: Tensor, frame_mask: Tensor, words: Tensor, token_mask: Tensor
-) -> dict[str, Tensor]:
-    """The fine objective's measure of each video with its own text, and with the next one's in the batch."""
-    columns = {f"{name}_matched": measure(frames, words, frame_mask, token_mask)}
-    if len(words) > 1:
-        others, mask = words.roll(-1, dims=0), token_mask.roll(-1, dims=0)
-        columns[f"{name}_mismatched"] = measure(frames, others, frame_mask, mask)
-    return columns

@@ -73,7 +73,8 @@ def layer_wise(settings: FineTuneOptimSettings, num_layers: int) -> Place:
 
 def configured(groups: Iterable[dict[str, Any]], settings: OptimSettings, trainer: Trainer) -> dict[str, Any]:
     """The optimiser and its schedule, as `configure_optimizers` returns them."""
-    _refuse_what_cannot_go_together(settings, trainer)
+    if settings.step_in_backward:
+        _refuse_what_needs_gradients(trainer)
     precision, total = str(trainer.precision), None
     # Lightning refuses to clip the gradients of an optimiser whose kernel could unscale them, with a scaler or without.
     scaled = precision.startswith("16") or (precision.endswith("mixed") and bool(trainer.gradient_clip_val))
@@ -117,10 +118,8 @@ def learning_rate_factor(step: int, settings: OptimSettings, total_steps: int | 
     return final + (1 - final) * (1 + math.cos(math.pi * done)) / 2
 
 
-def _refuse_what_cannot_go_together(optim: OptimSettings, trainer: Trainer) -> None:
+def _refuse_what_needs_gradients(trainer: Trainer) -> None:
     """Refuse `step_in_backward` with a trainer that is in its way."""
-    if not optim.step_in_backward:
-        return
     wrong = []
     if trainer.gradient_clip_val:
         wrong.append(f"gradient_clip_val {trainer.gradient_clip_val} needs all gradients at once")

@@ -27,9 +27,6 @@ from sspvs.tasks.validation import Retrieval, ValidationRecords
 
 _VIDEO, _TEXT, _LOSSES, _OPTIM = VideoEncoderSettings(), TextEncoderSettings(), LossSettings(), OptimSettings()
 
-KIND = PRETRAIN
-"""What a checkpoint folder of this task says it is."""
-
 
 class Embeddings(NamedTuple):
     """Vectors of a batch, in the space that retrieval compares in; D = W with a contrastive objective."""
@@ -56,7 +53,7 @@ class PretrainTask(SavedTask):
         feature_fingerprint: What made the features, when known; taken from the data where it has one.
     """
 
-    kind = KIND
+    kind = PRETRAIN
     model: PretrainModel
     losses: LossSettings
     records: ValidationRecords
@@ -94,19 +91,9 @@ class PretrainTask(SavedTask):
         self.retrieval: Retrieval | None = None
         self.freeze_unreached(self._smallest_terms)
 
-    def loss_terms(
-        self,
-        *,
-        frames: Tensor,
-        frame_mask: Tensor,
-        tokens: Tensor,
-        token_mask: Tensor,
-        masked_index: Tensor,
-        is_match: Tensor,
-        masked_counted: Tensor | None = None,
-    ) -> dict[str, Tensor]:
-        """The objectives' terms by name, unweighted, in float32, such as `coarse_loss`."""
-        return self._forward(frames, frame_mask, tokens, token_mask, masked_index, masked_counted, is_match)[1]
+    def loss_terms(self, **inputs: Tensor) -> dict[str, Tensor]:
+        """The objectives' terms by name (`coarse_loss`, ...), unweighted, of the tensors of a `PretrainBatch`."""
+        return self._forward(**inputs)[1]
 
     def setup(self, stage: str) -> None:
         """As for every task; refuse batches that have nothing to contrast."""
@@ -162,7 +149,7 @@ class PretrainTask(SavedTask):
 
     def _batch_forward(self, batch: PretrainBatch) -> tuple[PretrainOutput, dict[str, Tensor]]:
         inputs = (batch.frames, batch.frame_mask, batch.tokens, batch.token_mask, batch.masked_index)
-        return self._forward(*inputs, batch.masked_counted, batch.is_match)
+        return self._forward(*inputs, batch.is_match, batch.masked_counted)
 
     def _forward(
         self,
@@ -171,8 +158,8 @@ class PretrainTask(SavedTask):
         tokens: Tensor,
         token_mask: Tensor,
         masked_index: Tensor,
-        masked_counted: Tensor | None,
         is_match: Tensor,
+        masked_counted: Tensor | None = None,
     ) -> tuple[PretrainOutput, dict[str, Tensor]]:
         index = masked_index[:, None] if masked_index.ndim == 1 else masked_index  # (B, M)
         if not self.losses.mask:

@@ -7,25 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from sspvs.data.batch import RefineBatch
-from sspvs.importance.contrastive import Importance, contrastive_importance
+from sspvs.importance.contrastive import Importance, Post, contrastive_importance
 from sspvs.importance.terms import Combine, term_names
 from sspvs.losses.contrastive import (
     alignment,
     clip_mean,
     clip_means,
     commonness,
-    gather_segments,
     uniformity,
     uniqueness_entropy,
     video_segments,
 )
+from sspvs.losses.gather import gather_texts
 from sspvs.models.refiner import Refiner, RefinerOutput
 from sspvs.models.settings import RefinerSettings
 from sspvs.schema import check_arguments
@@ -36,9 +36,6 @@ from sspvs.tasks.settings import RefineLossSettings, RefineOptimSettings, plain_
 from sspvs.tasks.validation import ScoreRecords
 from sspvs.types import FloatArray
 
-Post: TypeAlias = Literal["summe", "tvsum", "none"]
-"""What follows the combination of terms; see `contrastive_importance`."""
-KIND = REFINE
 _REFINER, _LOSSES, _OPTIM = RefinerSettings(), RefineLossSettings(), RefineOptimSettings()
 
 
@@ -65,7 +62,7 @@ def refine_terms(
         frames["uniformity_loss"] = uniformity(features, mask, reduction="none")
     if settings.needs_uniqueness:
         assert out.uniqueness_logits is not None
-        segments = gather_segments(*video_segments(features, mask, segments=settings.segments))  # (W B, S, E), (W B, S)
+        segments = gather_texts(*video_segments(features, mask, segments=settings.segments))  # (W B, S, E), (W B, S)
         common = commonness(features, mask, *segments)  # (B, T)
         if settings.commonness:
             frames["commonness_loss"] = common
@@ -85,12 +82,7 @@ class Scoring:
     device: str = "cpu"  # as in `contrastive_importance`
 
     def importance(
-        self,
-        refined: FloatArray,
-        raw: FloatArray,
-        uniqueness: FloatArray | None,
-        *,
-        combine: Combine | None = None,
+        self, refined: FloatArray, raw: FloatArray, uniqueness: FloatArray | None, *, combine: Combine | None = None
     ) -> Importance:
         """Importance of a video from its (T, E) refined and (T, D) raw features and its (T,) uniqueness."""
         return contrastive_importance(
@@ -164,7 +156,7 @@ class RefineTask(JudgedTask):
         ValueError: Settings that do not go together.
     """
 
-    kind = KIND
+    kind = REFINE
     model: Refiner
     losses: RefineLossSettings
     optim: RefineOptimSettings

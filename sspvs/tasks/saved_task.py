@@ -227,9 +227,7 @@ class SavedTask(pl.LightningModule):
         training = stage == "train"
         if training:
             self.loss_watch.see({**values, "train/loss": total}, self.global_step + 1)
-        how: dict[str, Any] = {
-            "on_step": training, "on_epoch": not training, "sync_dist": not training, "batch_size": batch,
-        }  # fmt: skip
+        how: Any = dict(on_step=training, on_epoch=not training, sync_dist=not training, batch_size=batch)  # noqa: C408
         self.log_dict(values, **how)
         self.log(f"{stage}/loss", total.detach(), prog_bar=True, **how)
 

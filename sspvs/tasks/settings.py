@@ -6,15 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal, TypeVar
 
-from sspvs.schema import (
-    NotNegative,
-    Positive,
-    Range,
-    Settings,
-    mistakes,
-    parameters,
-    refuse,
-)
+from sspvs.schema import NotNegative, Positive, Range, Settings, mistakes, parameters, refuse
 
 Group = TypeVar("Group", bound=Settings)
 Beta = Annotated[float, Range(least=0, below=1)]

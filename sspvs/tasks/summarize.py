@@ -98,9 +98,6 @@ class ScoredVideos(NamedTuple):
 _VIDEO, _TEXT, _FIELDS = VideoEncoderSettings(position_weight=0.1), TextEncoderSettings(), TextSettings()
 _SUMMARIZER, _LOSSES, _OPTIM = SummarizerSettings(), ScoreLossSettings(), FineTuneOptimSettings()
 
-KIND = SUMMARIZE
-"""What a checkpoint folder of this task says it is."""
-
 
 class SummarizeTask(JudgedTask):
     """The progressive summarizer (Li et al., WACV 2023, section 3.4) and what it is compared with.
@@ -125,7 +122,7 @@ class SummarizeTask(JudgedTask):
         initialised_from: Written by this task: source, kind and digest of what it started from, and what was loaded.
     """
 
-    kind = KIND
+    kind = SUMMARIZE
     model: Summarizer
     losses: ScoreLossSettings
     optim: FineTuneOptimSettings
@@ -159,7 +156,7 @@ class SummarizeTask(JudgedTask):
             video, text = video_settings(start, video), text_settings(start, text)
             feature_fingerprint = agreed_fingerprint(start.fingerprint, feature_fingerprint)
         tower: TextEncoder | None = None
-        if summarizer.text_guidance != "none":
+        if summarizer.reads_text:
             tower = build_text_encoder(text)
             # With the tower's sizes written down it can be built again without its stored weights.
             text = replace(text, config=tower.config) if tower.config is not None else text
@@ -173,13 +170,9 @@ class SummarizeTask(JudgedTask):
             self.model.video_encoder.requires_grad_(False).eval()
         if tower is not None:
             freeze_text(tower, train_text)
-        settled = {
-            "text": replace(text, download=False),
-            "losses": self.losses,
-            "optim": self.optim,
-            "pretrained": None,
-        }
-        settled["initialised_from"] = named(initialised_from)  # earlier versions kept the absolute path
+        text, pretrained = replace(text, download=False), None
+        initialised_from = named(initialised_from)  # earlier versions kept the absolute path
+        settled = {"losses": self.losses, "optim": self.optim}
         self.save_hyperparameters(plain_arguments(SummarizeTask, {**locals(), **settled}))
         self.compile_model = compile_model
         self.records = ScoreRecords()
@@ -196,18 +189,9 @@ class SummarizeTask(JudgedTask):
         """Tokens of each text field."""
         return settings_from(TextSettings, self.hparams["text_fields"])
 
-    def loss_terms(
-        self,
-        *,
-        frames: Tensor,
-        frame_mask: Tensor,
-        target: Tensor,
-        tokens: Tensor | None = None,
-        token_mask: Tensor | None = None,
-        has_text: Tensor | None = None,
-    ) -> dict[str, Tensor]:
-        """The terms of the loss, unweighted, in float32; see `Summarizer.forward` for the shapes."""
-        out: SummarizerOutput = self.model(frames, frame_mask, tokens, token_mask, has_text)
+    def loss_terms(self, *, target: Tensor, **inputs: Tensor) -> dict[str, Tensor]:
+        """The terms of the loss, unweighted, of (B, T) importance and what `Summarizer.forward` takes."""
+        out: SummarizerOutput = self.model(**inputs)
         return score_terms(self.losses, out.log_scores, target, out.mask)
 
     def scored(self, batch: SummarizeBatch) -> ScoredVideos:

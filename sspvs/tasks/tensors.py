@@ -8,7 +8,7 @@ import re
 import warnings
 import zipfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -62,12 +62,12 @@ class LoadReport:
     def of(cls, wanted: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> LoadReport:
         """What loading `state` into a model that has `wanted` would do."""
         both = sorted(wanted.keys() & state.keys())
-        fits = {name: _form(state[name]) == _form(wanted[name]) for name in both}
+        wrong = {name: why for name in both if (why := _misfit(state[name], wanted[name]))}
         return cls(
-            loaded=tuple(name for name in both if fits[name]),
+            loaded=tuple(name for name in both if name not in wrong),
             missing=tuple(sorted(set(wanted) - set(state))),
             unexpected=tuple(sorted(set(state) - set(wanted))),
-            misshapen=tuple(_misfit(name, state[name], wanted[name]) for name in both if not fits[name]),
+            misshapen=tuple(f"{name} {why}" for name, why in wrong.items()),
         )
 
     def summary(self, *, most: int = 5) -> str:
@@ -78,10 +78,6 @@ class LoadReport:
             if names:
                 parts.append(f"{len(names)} {word} ({listed(names, most)})")
         return "; ".join(parts)
-
-    def as_dict(self) -> dict[str, Any]:
-        """The names as lists, for JSON."""
-        return {name: list(names) for name, names in asdict(self).items()}
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -160,14 +156,12 @@ def refuse_what_is_no_weight(state: Mapping[Any, Any], path: Path) -> None:
             raise CheckpointError(f"{path}: the checkpoint is damaged: its tensor {name} {reason}")
 
 
-def _form(tensor: Tensor) -> tuple[Any, ...]:
-    return tensor.shape, tensor.is_floating_point()
-
-
-def _misfit(name: str, found: Tensor, wanted: Tensor) -> str:
-    if found.shape == wanted.shape:
-        return f"{name} {found.dtype} for {wanted.dtype}"
-    return f"{name} {tuple(found.shape)} for {tuple(wanted.shape)}"
+def _misfit(found: Tensor, wanted: Tensor) -> str:
+    """Why a tensor cannot be loaded into another; empty where it can."""
+    if found.shape != wanted.shape:
+        return f"{tuple(found.shape)} for {tuple(wanted.shape)}"
+    same = found.is_floating_point() == wanted.is_floating_point()
+    return "" if same else f"{found.dtype} for {wanted.dtype}"
 
 
 def untied(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:

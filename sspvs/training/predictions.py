@@ -20,8 +20,6 @@ from sspvs.types import FloatArray
 
 if TYPE_CHECKING:
     from sspvs.tasks.pretrain import Embeddings
-    from sspvs.tasks.refine import RefinedVideos
-    from sspvs.tasks.summarize import ScoredVideos
 
 Row = tuple[FloatArray, ...]
 
@@ -84,22 +82,32 @@ class WriteEmbeddings(WritePredictions):
 
 
 class WriteScores(WritePredictions):
-    """Writes a score file: importance at the picks of each video, under its key in its dataset."""
+    """Writes a score file: importance at the picks of each video, under its key in its dataset.
 
-    def __init__(self, path: Path, source: str, scorer: str = "summarize") -> None:
+    With `beside` the scores under each other combination of terms go into a file beside it, such as `scores_ag.h5`.
+    """
+
+    def __init__(self, path: Path, source: str, scorer: str = "summarize", *, beside: bool = False) -> None:
         super().__init__(path, source)
-        self.scorer = scorer
-        self.variants: tuple[str, ...] = ()
-        self.scores: dict[str, FloatArray] = {}
+        self.scorer, self.beside = scorer, beside
+        self.variants: tuple[str, ...] = ()  # names of the other combinations
+        self.scores: dict[str, FloatArray] = {}  # (T,) by id, once written; empty on all processes but the first
 
-    def rows(self, outputs: ScoredVideos | RefinedVideos) -> dict[str, Row]:
-        """(T,) scores of each video."""
-        return {name: (np.asarray(scores),) for name, scores in zip(outputs.ids, outputs.scores, strict=True)}
+    def rows(self, outputs: Any) -> dict[str, Row]:
+        """(T,) scores of each video, its own and under each combination."""
+        others: Mapping[str, Any] = outputs.variants if self.beside else {}
+        self.variants = tuple(others)
+        columns = zip(outputs.scores, *others.values(), strict=True)
+        return {name: tuple(map(np.asarray, row)) for name, row in zip(outputs.ids, columns, strict=True)}
 
     def write(self, trainer: pl.Trainer, rows: dict[str, Row]) -> None:
-        """One score file of all videos."""
-        self.scores = {name: scores for name, (scores, *_) in sorted(rows.items())}
-        self.write_file(trainer, self.path, self.scores)
+        """One score file of all videos, and one for each combination."""
+        self.scores = {name: row[0] for name, row in sorted(rows.items())}
+        with together():
+            self.write_file(trainer, self.path, self.scores)
+            for place, variant in enumerate(self.variants, start=1):
+                scores = {name: row[place] for name, row in sorted(rows.items())}
+                self.write_file(trainer, variant_path(self.path, variant), scores, combine=variant)
 
     def write_file(self, trainer: pl.Trainer, path: Path, scores: Mapping[str, FloatArray], **settings: Any) -> None:
         """Write one score file: (T,) scores of each video by id, and other settings of the scorer as attributes."""
@@ -118,29 +126,6 @@ class WriteScores(WritePredictions):
             },
             fingerprint=data.feature_fingerprint,
         )
-
-
-class WriteVariants(WriteScores):
-    """Writes refined scores, and beside them a file for each combination of terms: `scores.h5`, `scores_ag.h5`."""
-
-    def __init__(self, path: Path, source: str) -> None:
-        super().__init__(path, source, "refine")
-
-    def rows(self, outputs: RefinedVideos) -> dict[str, Row]:  # type: ignore[override]
-        """(T,) scores of each video, its own and under each combination."""
-        self.variants = tuple(outputs.variants)
-        columns = (outputs.scores, *outputs.variants.values())
-        return {
-            name: tuple(map(np.asarray, row)) for name, row in zip(outputs.ids, zip(*columns, strict=True), strict=True)
-        }
-
-    def write(self, trainer: pl.Trainer, rows: dict[str, Row]) -> None:
-        """The task's own scores, and each combination's."""
-        with together():
-            super().write(trainer, rows)
-            for place, variant in enumerate(self.variants, start=1):
-                scores = {name: row[place] for name, row in sorted(rows.items())}
-                self.write_file(trainer, variant_path(self.path, variant), scores, combine=variant)
 
 
 def variant_path(path: Path, variant: str) -> Path:

@@ -15,12 +15,12 @@ from sspvs.losses.contrastive import (
     clip_mean,
     clip_means,
     commonness,
-    gather_segments,
     uniformity,
     uniqueness_entropy,
     uniqueness_target,
     video_segments,
 )
+from sspvs.losses.gather import gather_texts
 
 EXACT = {"atol": 1e-11, "rtol": 1e-10}
 SINGLE = {"atol": 1e-6, "rtol": 1e-6}
@@ -119,7 +119,7 @@ TERMS = {
         lambda x, raw, m: [plain_uniformity(a) for a in clips_of(x, m)],
     ),
     "commonness": (
-        lambda x, raw, m: clip_mean(commonness(x, m, *gather_segments(*video_segments(x, m, segments=3))), m),
+        lambda x, raw, m: clip_mean(commonness(x, m, *gather_texts(*video_segments(x, m, segments=3))), m),
         lambda x, raw, m: [plain_commonness(a, all_segments(x, m, 3)) for a in clips_of(x, m)],
     ),
 }  # fmt: skip

@@ -14,7 +14,7 @@ from sspvs.models.pretrain_model import PretrainModel
 from sspvs.models.settings import VideoEncoderSettings
 from sspvs.models.text_towers import HuggingFaceTextEncoder
 from sspvs.models.video_encoder import VideoEncoder
-from sspvs.tasks.official_checkpoint import translate
+from sspvs.tasks.official_import import translate
 
 sys.path.insert(0, str(Path(__file__).parent))
 from plain_sspvs import PlainSspvs
