@@ -24,13 +24,9 @@ _SHARPNESS = 2.0  # t of exp(-t |z - z'|^2), as published
 
 
 def in_blocks(some: Callable[[slice], Tensor], mask: Tensor, elements: int, max_elements: int) -> Tensor:
-    """(B, T) outputs of `some`, for as many frames at a time as the memory is for.
+    """(B, T) outputs of `some`, (B, rows) each, for as many frames at a time as `max_elements` allows.
 
-    Args:
-        some: (B, rows) of some frames of each clip.
-        mask: (B, T) bool.
-        elements: What one frame of each clip takes.
-        max_elements: What may be taken; in the backward pass too.
+    `elements` is what one frame of each clip takes. The backward pass computes each block again.
     """
     at_a_time = max(1, max_elements // max(1, elements))
     if at_a_time >= mask.shape[1]:
@@ -54,14 +50,9 @@ def clip_means(values: Tensor, mask: Tensor) -> Tensor:
 
 
 def clip_mean(values: Tensor, mask: Tensor) -> Tensor:
-    """The mean over the valid frames of each clip, then over the clips that have any (of all processes, in training).
+    """The mean of (B, T) values over each clip's valid frames, then over the clips that have any; 0 where none has.
 
-    Args:
-        values: (B, T).
-        mask: (B, T) bool, True = a frame of the clip.
-
-    Returns:
-        Scalar; 0 where no clip has a frame.
+    In training it is over the clips of all processes.
     """
     filled = mask.any(dim=1)  # (B,)
     return global_mean(clip_means(values, mask).masked_fill(~filled, 0.0).sum(), filled.to(values.dtype).sum())

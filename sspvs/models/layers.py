@@ -40,15 +40,7 @@ class SelfAttention(nn.Module):
         self.out_projection = nn.Linear(inner_dim, embed_dim, bias=bias)
 
     def forward(self, states: Tensor, mask: Tensor) -> Tensor:
-        """Attend to the valid positions.
-
-        Args:
-            states: (B, T, D).
-            mask: (B, T) bool, True = valid; each row has a valid position.
-
-        Returns:
-            (B, T, D).
-        """
+        """(B, T, D) states under a (B, T) mask, True = valid, of which each row has one -> (B, T, D)."""
         q, k, v = rearrange(self.in_projection(states), "b t (three h d) -> three b h t d", three=3, h=self.num_heads)
         # Without padding no mask is passed: torch's fastest kernels take none.
         allowed = None if all_valid(mask) else mask[:, None, None, :]  # (B, 1, 1, T)
@@ -215,13 +207,7 @@ class SinusoidalPositions(nn.Module):
 
 
 class ProjectionHead(nn.Sequential):
-    """Two linear layers with a ReLU between, from the text's width to the video's.
-
-    Args:
-        input_dim: Width in.
-        output_dim: Width out.
-        hidden_dim: Width between; `input_dim` when None.
-    """
+    """Two linear layers with a ReLU between, `input_dim` wide there unless `hidden_dim` is given."""
 
     def __init__(self, input_dim: int, output_dim: int, hidden_dim: int | None = None) -> None:
         hidden_dim = input_dim if hidden_dim is None else hidden_dim

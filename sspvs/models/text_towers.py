@@ -64,12 +64,7 @@ class TextEncoder(nn.Module):
         self.frozen = False
 
     def forward(self, tokens: Tensor, token_mask: Tensor) -> TextEncoding:
-        """Encode texts.
-
-        Args:
-            tokens: (B, L) ids; the first is [CLS].
-            token_mask: (B, L) bool, True = a token, False = padding.
-        """
+        """Encode (B, L) ids, the first of which is [CLS], under a (B, L) mask, True = a token, False = padding."""
         raise NotImplementedError
 
     def freeze(self) -> None:
@@ -261,11 +256,7 @@ class OpenClipTextEncoder(TextEncoder):
         return int(self.model.context_length)
 
     def forward(self, tokens: Tensor, token_mask: Tensor) -> TextEncoding:
-        """See `TextEncoder.forward`; `pooled` is the projected state of the last token, [end].
-
-        Raises:
-            ValueError: More tokens than the tower has positions.
-        """
+        """See `TextEncoder.forward`; `pooled` is the projected state of the last token, [end]."""
         tower, length = self.model, tokens.shape[1]
         if length > self.context_length:
             raise ValueError(

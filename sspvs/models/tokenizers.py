@@ -38,12 +38,7 @@ class Tokenizer:
 
 
 class ClipTokenizer(Tokenizer):
-    """An open_clip model's tokenizer (CLIP's own vocabulary is part of open_clip).
-
-    Raises:
-        ValueError: An unknown model, or a tokenizer of another kind without the tokens that are needed.
-        WeightsNotFoundError: Its files are not on this machine.
-    """
+    """An open_clip model's tokenizer (CLIP's own vocabulary is part of open_clip)."""
 
     def __init__(self, name: str, *, download: bool = False) -> None:
         import open_clip
@@ -111,12 +106,7 @@ def _bucket(piece: str, buckets: int) -> int:
 
 
 class HuggingFaceTokenizer(Tokenizer):
-    """The tokenizer of any Hugging Face encoder, by model id or folder.
-
-    Raises:
-        WeightsNotFoundError: Its files are not on this machine.
-        ValueError: It has no token that begins, ends or pads a text.
-    """
+    """The tokenizer of any Hugging Face encoder, by model id or folder; WeightsNotFoundError without its files."""
 
     def __init__(self, name: str, *, download: bool = False) -> None:
         from transformers import AutoTokenizer
@@ -182,12 +172,7 @@ class BertTokenizer(Tokenizer):
 
 
 def load_tokenizer(encoder: str, *, download: bool = False, vocab_size: int | None = None) -> Tokenizer:
-    """The tokenizer of a text tower (`TextEncoderSettings.encoder`); `vocab_size` is that of `small`.
-
-    Raises:
-        MissingExtraError: `minilm` without the package that has it.
-        WeightsNotFoundError: The tokenizer's files are not on this machine.
-    """
+    """The tokenizer of a text tower (`TextEncoderSettings.encoder`); `vocab_size` is that of `small`."""
     if encoder == "small":
         from sspvs.models.text_towers import SMALL_VOCAB_SIZE
 

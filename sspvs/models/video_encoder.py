@@ -28,11 +28,7 @@ class VideoEncoding(NamedTuple):
 
 
 class VideoEncoder(nn.Module):
-    """A learned [CLS], sinusoidal positions and a masked post-norm Transformer (Li et al., WACV 2023, section 3).
-
-    Args:
-        settings: Its sizes.
-    """
+    """A learned [CLS], sinusoidal positions and a masked post-norm Transformer (Li et al., WACV 2023, section 3)."""
 
     def __init__(self, settings: VideoEncoderSettings | None = None) -> None:
         settings = VideoEncoderSettings() if settings is None else settings
