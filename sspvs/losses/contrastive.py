@@ -38,12 +38,7 @@ def in_blocks(some: Callable[[slice], Tensor], mask: Tensor, elements: int, max_
 
 
 def clip_means(values: Tensor, mask: Tensor) -> Tensor:
-    """(B,) the mean over the valid frames of each clip; NaN, without a gradient, of a clip that has none.
-
-    Args:
-        values: (B, T).
-        mask: (B, T) bool, True = a frame of the clip.
-    """
+    """(B,) means of (B, T) values over the valid frames; NaN, without a gradient, of a clip that has none."""
     frames = mask.sum(dim=1)  # (B,)
     means = values.masked_fill(~mask, 0.0).sum(dim=1) / frames.clamp(min=1)
     return means.masked_fill(frames == 0, torch.nan)
@@ -240,13 +235,7 @@ def _neighbour_weights(raw: Tensor, mask: Tensor, fraction: float, rows: slice) 
 
 
 def _log_mean_exp(points: Tensor, others: Tensor, counted: Tensor) -> Tensor:
-    """(..., T) the logarithm of the mean of exp(4 cos) over those that count.
-
-    Args:
-        points: (..., T, E) unit vectors.
-        others: (..., E, N) unit vectors.
-        counted: (..., N) bool; all count where none does.
-    """
+    """(..., T) logarithms of the mean of exp(4 cos) over the (..., N) unit vectors that are counted."""
     counted = counted | ~counted.any(dim=-1, keepdim=True)  # the logarithm of 0 has no gradient
     weights = counted.to(points.dtype)
     weights = weights / weights.sum(dim=-1, keepdim=True)

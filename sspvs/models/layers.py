@@ -108,12 +108,7 @@ class _ReluDropout(torch.autograd.Function):
 
 
 def relu_dropout(states: Tensor, probability: float) -> Tensor:
-    """ReLU, then dropout, keeping one tensor for the backward pass, the one that the next layer keeps anyway.
-
-    Args:
-        states: Any shape.
-        probability: Of a value to be dropped, in [0, 1); 0 in evaluation.
-    """
+    """ReLU, then dropout, keeping one tensor for the backward pass, the one that the next layer keeps anyway."""
     if probability == 0.0:
         return functional.relu(states)
     out: Tensor = _ReluDropout.apply(states, probability)
@@ -183,12 +178,7 @@ class SinusoidalPositions(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, states: Tensor, mask: Tensor | None = None) -> Tensor:
-        """(B, T, D) -> (B, T, D).
-
-        Args:
-            states: (B, T, D).
-            mask: (B, T) bool, True = valid: a sequence's length is where its last valid position is; T when None.
-        """
+        """(B, T, D) -> (B, T, D); a sequence ends with the last True of a (B, T) mask, at T without one."""
         table = self.table(states.shape[1], states.device, mask)
         out: Tensor = self.dropout(states + self.weight * table.to(states.dtype))
         return out

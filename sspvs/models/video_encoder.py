@@ -54,12 +54,7 @@ class VideoEncoder(nn.Module):
         self.pooler = nn.Linear(embed_dim, embed_dim)
 
     def forward(self, frames: Tensor, frame_mask: Tensor) -> VideoEncoding:
-        """Encode videos.
-
-        Args:
-            frames: (B, T, D) what `embed` gave, some frames perhaps replaced.
-            frame_mask: (B, T) bool, True = a frame of the video.
-        """
+        """Encode (B, T, D) outputs of `embed`, some perhaps replaced, under a (B, T) mask, True = a frame."""
         batch = frames.shape[0]
         states = torch.cat([self.cls.to(frames.dtype).expand(batch, 1, -1), frames], dim=1)  # (B, 1 + T, D)
         mask = torch.cat([frame_mask.new_ones(batch, 1), frame_mask], dim=1)  # (B, 1 + T)
