@@ -14,6 +14,7 @@ from sspvs.scorers.trained import RefinedScorer, SummarizerScorer
 from sspvs.sharing import checkpoint_name
 from sspvs.table import differences
 from sspvs.tasks.checkpoint import PRETRAIN, REFINE, SUMMARIZE, Checkpoint
+from sspvs.types import Fingerprint
 
 DEFAULT_RATE_HZ = 2.0
 KINDS = (SUMMARIZE, REFINE)
@@ -149,10 +150,12 @@ def backbone_for(
         loaded.reason = f"what {scorer.name} was trained on"
     else:
         if expects is not None and backbone.partition(":")[0] != expects.backbone.partition(":")[0]:
-            raise FingerprintMismatchError(_other(scorer, f"of {backbone}"))  # before its weights are looked for
+            raise _other(scorer, expects, f"of {backbone}")  # before its weights are looked for
         loaded = load_backbone(backbone, device=device, precision=precision, download=download)
-    if expects is not None:
-        _check(scorer, loaded, rate)
+    if expects is not None and loaded.name != expects.backbone:
+        raise _other(scorer, expects, f"of {loaded.name}")
+    if expects is not None and (differing := differences(loaded.fingerprint(rate), expects)):
+        raise _other(scorer, expects, f"these ({differing})")
     if scorer.feature_dim not in (None, loaded.feature_dim):
         raise ValueError(
             f"{scorer.name} was trained on features of width {scorer.feature_dim}, and {loaded.name} gives "
@@ -172,19 +175,8 @@ def synthetic_refusal(scorer: Scorer) -> str:
     )
 
 
-def _check(scorer: Scorer, backbone: Backbone, rate_hz: float) -> None:
-    """Refuse a backbone that is loaded, or its rate, where the scorer was trained on others."""
-    expects = scorer.expects
-    assert expects is not None
-    if backbone.name != expects.backbone:
-        raise FingerprintMismatchError(_other(scorer, f"of {backbone.name}"))
-    if differing := differences(backbone.fingerprint(rate_hz), expects):
-        raise FingerprintMismatchError(_other(scorer, f"these ({differing})"))
-
-
-def _other(scorer: Scorer, these: str) -> str:
-    assert scorer.expects is not None
-    return (
-        f"{scorer.name} was trained on features of {scorer.expects.backbone} at {scorer.expects.rate_hz:g} Hz, not on "
-        f"{these}; leave --backbone and --rate out, or name those"
+def _other(scorer: Scorer, expects: Fingerprint, these: str) -> FingerprintMismatchError:
+    return FingerprintMismatchError(
+        f"{scorer.name} was trained on features of {expects.backbone} at {expects.rate_hz:g} Hz, not on {these}; leave "
+        "--backbone and --rate out, or name those"
     )

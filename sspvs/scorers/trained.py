@@ -67,6 +67,13 @@ class TrainedScorer(Scorer):
             like=f"those {self.name} was trained on",
         )
 
+    def refuse_not_finite(self, what: str, features: FrameFeatures, *found: Tensor | None) -> None:
+        """Raise CheckpointError where its outputs for a video have NaN or infinite numbers."""
+        if not all(bool(torch.isfinite(values).all()) for values in found if values is not None):
+            raise CheckpointError(
+                f"{self.name} is damaged: it gives {what} of {features.name} that are NaN or infinite"
+            )
+
     def frames_of(self, features: FrameFeatures) -> tuple[Tensor, Tensor]:
         """(1, T, D) float32 frames and their (1, T) mask on the device; FeatureFileError where they do not fit."""
         self.check_features(features.fingerprint, features.name)
@@ -130,10 +137,7 @@ class SummarizerScorer(TrainedScorer):
         with torch.inference_mode():
             out = self._model(frames, mask, *tokens)
             logits = out.stage_logits[0].double().cpu()  # (K, T)
-        if not bool(torch.isfinite(logits).all()):
-            raise CheckpointError(
-                f"{self.name} is damaged: it gives scores of {features.name} that are NaN or infinite"
-            )
+        self.refuse_not_finite("scores", features, logits)
         curves = {f"stage_{stage}": row.numpy() for stage, row in enumerate(logits.sigmoid(), start=1)}
         if tokens and out.text_fit is not None:
             curves["text_fit"] = out.text_fit[0].double().cpu().numpy()
@@ -211,10 +215,7 @@ class RefinedScorer(TrainedScorer):
             out = self._model(frames, mask)
             refined = out.features[0]  # (T, E)
             unique = None if out.uniqueness_logits is None else out.uniqueness_logits[0].sigmoid()  # (T,)
-        if not all(bool(torch.isfinite(found).all()) for found in (refined, unique) if found is not None):
-            raise CheckpointError(
-                f"{self.name} is damaged: it gives features of {features.name} that are NaN or infinite"
-            )
+        self.refuse_not_finite("features", features, refined, unique)
         return self._scoring.importance(
             refined.cpu().numpy(), features.features, None if unique is None else unique.cpu().numpy()
         )

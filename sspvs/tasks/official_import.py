@@ -323,18 +323,20 @@ def import_official(
     pretraining: PretrainTask | None = None
     summarizer: SummarizeTask | None = None
     text: TextEncoderSettings | None = None
-    if not stages:
+    if stages:
+        notes.append(f"fine-tuned checkpoint: {stages} stages, positions weigh {video.position_weight}")
+    try:
+        if stages:  # may be without the pretraining model
+            refuse_missing_parts(translated, path)
         text = infer_text(official.state, num_heads=text_num_heads)
         pretraining = pretraining_task(translated, video, text, path)
-    else:
-        notes.append(f"fine-tuned checkpoint: {stages} stages, positions weigh {video.position_weight}")
-        try:
-            refuse_missing_parts(translated, path)
-            text = infer_text(official.state, num_heads=text_num_heads)
-            pretraining = pretraining_task(translated, video, text, path)
+    except CheckpointError as error:
+        if not stages:
+            raise
+        notes.append(f"no pretraining model beside the summarizer: {str(error).removeprefix(f'{path}: ')}")
+    if stages:
+        if pretraining is not None:
             notes.append(f"the pretraining model in it is whole: it lies in {PRETRAINING}/")
-        except CheckpointError as error:
-            notes.append(f"no pretraining model beside the summarizer: {str(error).removeprefix(f'{path}: ')}")
         if text_guidance != "none":
             text = infer_text(official.state, num_heads=text_num_heads) if text is None else text
             notes.append(_layout(text_of))

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
-from torch import distributed
 
 from sspvs.atomic import atomic_h5, together
 from sspvs.overwriting import EMBEDDINGS, SCORES, check_output
 from sspvs.sharing import checkpoint_name
 from sspvs.table import VideoScores, write_scores
+from sspvs.tasks.validation import joined
 from sspvs.types import FloatArray
 
 if TYPE_CHECKING:
@@ -54,12 +54,9 @@ class WritePredictions(Callback):
 
     def on_predict_epoch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         """Join what the processes have, and write it on one."""
-        everyone: list[dict[str, Row]] = [self._rows]
-        if trainer.world_size > 1:
-            everyone = [{} for _ in range(trainer.world_size)]
-            distributed.all_gather_object(everyone, self._rows)
+        rows = joined(self._rows)
         if trainer.is_global_zero:
-            self.write(trainer, {name: row for part in reversed(everyone) for name, row in part.items()})
+            self.write(trainer, rows)
 
 
 class WriteEmbeddings(WritePredictions):
