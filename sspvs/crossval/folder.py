@@ -20,6 +20,7 @@ from sspvs.schema import mistakes
 from sspvs.sharing import named, shareable
 from sspvs.tasks.checkpoint import Origin
 from sspvs.temporaries import take_lock
+from sspvs.training.given import leaves
 from sspvs.training.predictions import variant_path
 
 SETTINGS, CONFIG, RESULT = "settings.json", "config.yaml", "result.json"
@@ -187,19 +188,9 @@ class CrossvalFolder:
 def _differing(found: Path, identity: Mapping[str, Any]) -> str:
     """Which settings differ, and how; empty where none does."""
     try:
-        before = _flat(read_json(found))
+        before = dict(leaves(read_json(found)))
     except (OSError, ValueError):
         return "its settings.json cannot be read"
-    now = _flat(identity)
+    now = dict(leaves(identity))
     names = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
     return listed((f"{name} {before.get(name)} (now {now.get(name)})" for name in names), most=6)
-
-
-def _flat(values: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested settings by dotted name."""
-    if not isinstance(values, Mapping):
-        return {prefix: values}
-    out: dict[str, Any] = {}
-    for name, value in values.items():
-        out |= _flat(value, f"{prefix}.{name}" if prefix else str(name))
-    return out

@@ -37,21 +37,13 @@ from sspvs.world.writing import PRETRAIN as PAIRS
 
 @dataclass(frozen=True)
 class WholeDemo:
-    """The results of the demo.
-
-    Attributes:
-        folder: Where everything is.
-        benchmark: The figures.
-        table: The table and its sentences, as text.
-        trained: The summary by the trained model.
-        contrastive: The summary without training.
-    """
+    """The results of the demo."""
 
     folder: DemoFolder
-    benchmark: Benchmark
-    table: str
-    trained: VideoSummary
-    contrastive: VideoSummary
+    benchmark: Benchmark  # the figures
+    table: str  # the table and its sentences, as text
+    trained: VideoSummary  # the summary by the trained model
+    contrastive: VideoSummary  # the summary without training
 
 
 def run_whole(

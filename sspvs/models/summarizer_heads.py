@@ -113,7 +113,7 @@ class SingleStageHead(SummarizerHead):
         super().__init__(embed_dim, dropout=dropout)
 
     def forward(self, encode: Encode, frames: Tensor, frame_mask: Tensor, guide: Guide) -> Tensor:
-        """See `SummarizerHead.forward`. Encodes only for a guide that asks for it."""
+        """See `SummarizerHead.forward`. Encodes only for a guide that looks at states."""
         if guide.looks:
             guide.look(encode(frames, frame_mask), frame_mask)
         return self.stage_logits(0, self.frame_states(frames, frame_mask), guide)[:, None]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sspvs.errors import MissingExtraError, WeightsNotFoundError, first_line
+from sspvs.models.settings import SmallTextSettings
 from sspvs.weights.clip import PREFIX, open_clip_tokenizer
 from sspvs.weights.digest import hub_offline
 from sspvs.weights.minilm import tokenizer_file
@@ -169,9 +170,7 @@ class BertTokenizer(Tokenizer):
 def load_tokenizer(encoder: str, *, download: bool = False, vocab_size: int | None = None) -> Tokenizer:
     """The tokenizer of a text tower (`TextEncoderSettings.encoder`); `vocab_size` is that of `small`."""
     if encoder == "small":
-        from sspvs.models.text_towers import SMALL_VOCAB_SIZE
-
-        return HashingTokenizer(SMALL_VOCAB_SIZE if vocab_size is None else vocab_size)
+        return HashingTokenizer(SmallTextSettings().vocab_size if vocab_size is None else vocab_size)
     if encoder == "minilm":
         return BertTokenizer(encoder, "the text encoder 'minilm'")
     if encoder.startswith(PREFIX):
@@ -182,14 +181,9 @@ def load_tokenizer(encoder: str, *, download: bool = False, vocab_size: int | No
     except WeightsNotFoundError as error:
         if encoder not in _BERT:
             raise
-        return _packaged_bert(encoder, error)
-
-
-def _packaged_bert(encoder: str, error: WeightsNotFoundError) -> Tokenizer:
-    """The same vocabulary, where only the package with MiniLM has it."""
-    try:
-        tokenizer = BertTokenizer(encoder, f"the vocabulary of '{encoder}', not in the Hugging Face cache,")
-    except MissingExtraError as missing:
-        raise WeightsNotFoundError(f"{error}; or its vocabulary alone: {missing}") from error
+        try:  # the same vocabulary, where only the package with MiniLM has it
+            tokenizer = BertTokenizer(encoder, f"the vocabulary of '{encoder}', not in the Hugging Face cache,")
+        except MissingExtraError as missing:
+            raise WeightsNotFoundError(f"{error}; or its vocabulary alone: {missing}") from error
     logger.info("%s: its tokenizer is not in the Hugging Face cache; took the same vocabulary from MiniLM's", encoder)
     return tokenizer

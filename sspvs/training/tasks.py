@@ -6,7 +6,6 @@ an entry point of the group `sspvs.tasks`.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from functools import cache, partial
@@ -40,7 +39,7 @@ _TEXT_FIELDS = tuple(field.name for field in fields(TextSettings))
 _HEAD, _STAGES = "model.summarizer.head", "model.summarizer.num_stages"
 
 
-class TrainingTask(ABC):
+class TrainingTask:
     """A LightningModule and its data, and what stands around them: one for each `task` of a config.
 
     Attributes:
@@ -73,20 +72,21 @@ class TrainingTask(ABC):
     writer: ClassVar[Any]  # path, checkpoint -> callback
     fold_writer: ClassVar[Any] = None
 
-    @abstractmethod
     def link(self, parser: LightningArgumentParser) -> None:
-        """Link settings of the model to facts of the data, and the other way round."""
+        """Link settings of the model to facts of the data, the width of the features here, and the other way round."""
+        width = f"model.{next(iter(self.data_facts))}.feature_dim"
+        parser.link_arguments("data.feature_dim", width, apply_on="instantiate")
 
-    def check(self, settings: Namespace) -> None:  # noqa: B027
+    def check(self, settings: Namespace) -> None:
         """Refuse settings of a verb (`model`, `data`, `trainer`) that cannot be trained, before anything is made."""
 
-    def settle(self, settings: Namespace, sources: Given) -> None:  # noqa: B027
+    def settle(self, settings: Namespace, sources: Given) -> None:
         """Change settings of a verb that follow others; `sources` is what each config file and the command line set."""
 
-    def prepare(self, settings: Namespace) -> None:  # noqa: B027
+    def prepare(self, settings: Namespace) -> None:
         """Change settings of a verb that depend on other files, where no checkpoint of this task is given."""
 
-    def take_over(self, settings: Namespace, known: Mapping[str, Any]) -> None:  # noqa: B027
+    def take_over(self, settings: Namespace, known: Mapping[str, Any]) -> None:
         """Put the facts that a checkpoint has of its data in the place of the settings of a verb."""
 
     def chooses(self, settings: Namespace) -> bool:
@@ -106,12 +106,12 @@ def task_named(name: object) -> TrainingTask:
     """A task by name."""
     if not isinstance(name, str) or name not in TASKS:
         raise ValueError(f"task must be one of {', '.join(TASKS)}, got {name!r}")
-    return _instance(TASKS[name])
+    return _instance(name)
 
 
 @cache
-def _instance(task: type[TrainingTask]) -> TrainingTask:
-    return task()
+def _instance(name: str) -> TrainingTask:
+    return TASKS[name]()
 
 
 def task_of_kind(kind: object) -> TrainingTask | None:
@@ -155,7 +155,7 @@ class Pretraining(TrainingTask):
 
     def link(self, parser: LightningArgumentParser) -> None:
         """Width and length of the videos, and the tokenizer."""
-        parser.link_arguments("data.feature_dim", "model.video.feature_dim", apply_on="instantiate")
+        super().link(parser)
         parser.link_arguments("data.max_frames", "model.video.trained_length")
         parser.link_arguments("model.text.encoder", "data.encoder")
         parser.link_arguments("model.text.small", "data.vocab_size", compute_fn=vocab_size)
@@ -194,7 +194,7 @@ class Summarization(TrainingTask):
 
     def link(self, parser: LightningArgumentParser) -> None:
         """Width and length of the videos; whether there is text, its fields and its tokenizer."""
-        parser.link_arguments("data.feature_dim", "model.video.feature_dim", apply_on="instantiate")
+        super().link(parser)
         parser.link_arguments("model.text.encoder", "data.encoder")
         parser.link_arguments("model.text.small", "data.vocab_size", compute_fn=vocab_size)
         parser.link_arguments("model.summarizer.text_guidance", "data.use_text")
@@ -256,10 +256,6 @@ class Refinement(TrainingTask):
     rule = "last"  # as published: without labels there is no figure to choose an epoch by
     samples, writer = RefinedSamples, partial(WriteScores, scorer="refine")
     fold_writer = partial(WriteScores, scorer="refine", beside=True)
-
-    def link(self, parser: LightningArgumentParser) -> None:
-        """Width of the features."""
-        parser.link_arguments("data.feature_dim", "model.refiner.feature_dim", apply_on="instantiate")
 
     def settle(self, settings: Namespace, sources: Given) -> None:
         """Without the uniqueness head, what belongs to it is off, unless it is set later all the same."""
