@@ -1,4 +1,4 @@
-"""The summarizer: video tower, head and text guidance; long videos in overlapping windows that fade into each other.
+"""The summarizer: settings, video tower, head and text guidance; long videos in windows that fade into each other.
 
 Axis letters: B batch, T picks, D width, C outputs per frame, W rows of a pass.
 """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from torch import Tensor, nn
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from sspvs.errors import CheckpointError
 from sspvs.models.settings import TextEncoderSettings, VideoEncoderSettings
 from sspvs.sharing import checkpoint_name
-from sspvs.tasks.checkpoint import PRETRAIN, SUMMARIZE, Checkpoint
+from sspvs.tasks.checkpoint import PRETRAIN, SUMMARIZE, Checkpoint, Origin
 from sspvs.tasks.optim import TEXT_TOWER, VIDEO_TOWER
 from sspvs.tasks.settings import settings_from
 from sspvs.tasks.tensors import LoadReport
@@ -48,15 +48,9 @@ def text_settings(start: Checkpoint, own: TextEncoderSettings) -> TextEncoderSet
 
 def origin(start: Checkpoint, report: LoadReport) -> dict[str, Any]:
     """Where a summarizer comes from, as its hyperparameters keep it: the fields of an `Origin`."""
-    return {
-        "source": checkpoint_name(start.source),
-        "kind": start.kind,
-        "sha256": start.sha256,
-        "loaded": len(report.loaded),
-        "missing": list(report.missing),
-        "unexpected": list(report.unexpected),
-        "initialised_from": start.settings.get("initialised_from"),
-    }
+    source, before = checkpoint_name(start.source), start.settings.get("initialised_from")
+    names = list(report.missing), list(report.unexpected)
+    return asdict(Origin(source, start.kind, start.sha256, len(report.loaded), *names, before))
 
 
 def hand_over(start: Checkpoint, task: nn.Module) -> LoadReport:
