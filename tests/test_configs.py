@@ -19,7 +19,7 @@ from helpers.tiny_pretraining import TEXT, VIDEO
 from helpers.tiny_refined import saved_refined
 
 from sspvs.cli import main
-from sspvs.models.settings import SummarizerSettings
+from sspvs.models.summarizer import SummarizerSettings
 from sspvs.tasks.pretrain import PretrainTask
 from sspvs.tasks.refine import RefineTask
 from sspvs.tasks.summarize import SummarizeTask

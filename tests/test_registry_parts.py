@@ -19,19 +19,19 @@ from sspvs.cli import main
 from sspvs.errors import CheckpointError
 from sspvs.importance.contrastive import contrastive_importance
 from sspvs.importance.terms import TERMS, Frames, evaluated, formula, normalised, term_names
-from sspvs.models.settings import GUIDANCES, HEADS, RefinerSettings, SummarizerSettings
-from sspvs.models.summarizer_heads import SingleStageHead
-from sspvs.models.text_guidance import Guide, GuidingText, TextGuidance
+from sspvs.models.settings import RefinerSettings
+from sspvs.models.summarizer import SummarizerSettings
+from sspvs.models.summarizer_heads import HEADS, SingleStageHead
+from sspvs.models.text_guidance import GUIDANCES, Guide, GuidingText, TextGuidance
 from sspvs.registry import Registry
 from sspvs.schema import Range
 from sspvs.scorers import load_scorer
 from sspvs.table import read_features, read_score_facts
 from sspvs.table.text import TextFields
 from sspvs.tasks.checkpoint import Checkpoint
-from sspvs.tasks.objectives import Objective, Pairs
+from sspvs.tasks.objectives import OBJECTIVES, LossSettings, Objective, Pairs
 from sspvs.tasks.pretrain import PretrainTask
 from sspvs.tasks.refine import RefineTask
-from sspvs.tasks.settings import OBJECTIVES, LossSettings
 from sspvs.tasks.summarize import SummarizeTask
 from sspvs.types import FloatArray
 

@@ -82,23 +82,14 @@ def report(record: FoldRecord, done: int, total: int) -> None:
 
 @dataclass(frozen=True)
 class FoldJob:
-    """A fold to make.
-
-    Attributes:
-        settings: Of the cross-validation.
-        digest: Of what identifies it.
-        seed: Which seed.
-        fold: Which fold.
-        keep: Whether the chosen weights are kept.
-        shown: Whether a bar may be shown.
-    """
+    """A fold to make."""
 
     settings: CrossvalSettings
-    digest: str
+    digest: str  # of the identity of the cross-validation
     seed: int
     fold: int
-    keep: bool
-    shown: bool = False
+    keep: bool  # whether the chosen weights are kept
+    shown: bool = False  # whether a bar may be shown
 
 
 def run_fold(job: FoldJob, before: FoldDataModule[Any] | None = None) -> tuple[FoldRecord | None, FoldDataModule[Any]]:
@@ -166,7 +157,8 @@ class FoldRun(TrainingCLI):
     def _callbacks(self, trained: bool, saved: bool, *, has_logger: bool) -> list[Callback]:  # noqa: ARG002
         run, job = self.run_settings, self.job
         self.progress = FoldProgress(f"seed {job.seed}, fold {job.fold}", run.monitor, shown=job.shown)
-        writer = self.task.fold_writer(self.work / "made" / SCORES, f"seed {job.seed}, fold {job.fold}")
+        make = self.task.fold_writer or self.task.writer
+        writer = make(self.work / "made" / SCORES, f"seed {job.seed}, fold {job.fold}")
         assert isinstance(writer, WriteScores)
         self.writer = writer
         self.best: ModelCheckpoint | None = None

@@ -20,6 +20,7 @@ from sspvs.schema import mistakes
 from sspvs.sharing import named, shareable
 from sspvs.tasks.checkpoint import Origin
 from sspvs.temporaries import take_lock
+from sspvs.training.given import leaves
 from sspvs.training.predictions import variant_path
 
 SETTINGS, CONFIG, RESULT = "settings.json", "config.yaml", "result.json"
@@ -29,62 +30,35 @@ _WORK, _LOCK = ".work", ".lock"
 
 @dataclass(frozen=True)
 class Chosen:
-    """The weights that were tested, and why these.
+    """The weights that were tested, and why these."""
 
-    Attributes:
-        rule: `val`, `last` or `best-test`.
-        epoch: Whose weights they are, from 0.
-        step: Optimiser steps until then.
-        why: In a sentence.
-        monitor: The figure that chose; None under `last`.
-        value: Its value; None when undefined.
-    """
-
-    rule: str
-    epoch: int
-    step: int
-    why: str
-    monitor: str | None = None
-    value: float | None = None
+    rule: str  # `val`, `last` or `best-test`
+    epoch: int  # whose weights they are, from 0
+    step: int  # optimiser steps until then
+    why: str  # in a sentence
+    monitor: str | None = None  # None under `last`
+    value: float | None = None  # None when undefined
 
 
 @dataclass(frozen=True)
 class FoldRecord:
-    """One fold under one seed.
-
-    Attributes:
-        seed: Which seed.
-        fold: Which fold, from 0.
-        digest: Of the settings that made it.
-        figures: Means over the tested videos, under `per-user` where there are users; undefined is None.
-        chosen: The weights.
-        train: Number of videos trained on.
-        val: The videos that chose the weights.
-        test: The tested videos.
-        seconds: How long it took.
-        device: What it was trained on.
-        initialised_from: What it started from; None: from nothing.
-        feature_fingerprint: What made the features; None when unknown.
-        versions: Package -> version.
-        variants: Other scores of the same videos, beside these: of refined features, combinations of terms.
-        weights_sha256: Of the file with the tested weights, where they are kept.
-    """
+    """One fold under one seed."""
 
     seed: int
     fold: int
-    digest: str
-    figures: Mapping[str, float | None]
+    digest: str  # of the settings that made it
+    figures: Mapping[str, float | None]  # means over the tested videos; undefined is None
     chosen: Chosen
-    train: int
-    val: tuple[str, ...]
+    train: int  # number of videos
+    val: tuple[str, ...]  # that chose the weights
     test: tuple[str, ...]
     seconds: float
     device: str
     initialised_from: Mapping[str, Any] | None = None
     feature_fingerprint: Mapping[str, Any] | None = None
-    versions: Mapping[str, str] = field(default_factory=dict)
-    variants: tuple[str, ...] = ()
-    weights_sha256: str | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)  # package -> version
+    variants: tuple[str, ...] = ()  # names of other scores of the same videos
+    weights_sha256: str | None = None  # where they are kept
 
     def write(self, path: Path) -> None:
         """Write it as JSON."""
@@ -214,19 +188,9 @@ class CrossvalFolder:
 def _differing(found: Path, identity: Mapping[str, Any]) -> str:
     """Which settings differ, and how; empty where none does."""
     try:
-        before = _flat(read_json(found))
+        before = dict(leaves(read_json(found)))
     except (OSError, ValueError):
         return "its settings.json cannot be read"
-    now = _flat(identity)
+    now = dict(leaves(identity))
     names = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
     return listed((f"{name} {before.get(name)} (now {now.get(name)})" for name in names), most=6)
-
-
-def _flat(values: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested settings by dotted name."""
-    if not isinstance(values, Mapping):
-        return {prefix: values}
-    out: dict[str, Any] = {}
-    for name, value in values.items():
-        out |= _flat(value, f"{prefix}.{name}" if prefix else str(name))
-    return out

@@ -61,33 +61,23 @@ _UNLABELLED = "features"
 
 @dataclass(frozen=True)
 class CrossvalSettings(Settings):
-    """All folds of a config's split, under several seeds.
+    """All folds of a config's split, under several seeds, which draw weights, order, crops and dropout.
 
-    Attributes:
-        configs: Config files of `task: summarize` or `task: refine`; later ones come on top.
-        out: Folder of everything that comes out; the same again goes on where it stopped.
-        overrides: Words as on the command line of `sspvs fit`, such as `("--model.optim.lr", "1e-4")`.
-        seeds: Of weights, order, crops and dropout. Folds and held-out videos are drawn by `data.split_seed`.
-        rule: What chooses the weights of a fold. `val`: the best epoch on videos held out of training. `last`: the
-            last epoch, nothing is held out. `best-test`: the best epoch on the tested videos, to compare with published
-            figures that were made so; they stand in a column of their own.
-        jobs: Processes, each with folds of its own.
-        devices: GPUs that the processes share in turn; empty: as `trainer.devices`.
-        keep: Whose weights are kept as checkpoint folders: `chosen`, those of the first seed; or `none`.
-        wandb: W&B off, offline or online: a run a fold, and one with the table, all in one group.
-        wandb_project: Its project.
+    The rule chooses the weights of a fold. `val`: the best epoch on videos held out of training. `last`: the last
+    epoch, nothing is held out. `best-test`: the best epoch on the tested videos, to compare with published figures that
+    were made so; they stand in a column of their own. Folds and held-out videos are drawn by `data.split_seed`.
     """
 
     group = ""
 
-    configs: tuple[str, ...]
+    configs: tuple[str, ...]  # files of `task: summarize` or `task: refine`; later ones come on top
     out: Path
-    overrides: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()  # words as on the command line of `sspvs fit`
     seeds: tuple[int, ...] = (0, 1, 2)
     rule: Rule = "val"
-    jobs: Annotated[int, Range(least=1)] = 1
-    devices: tuple[Annotated[int, Range(least=0)], ...] = ()
-    keep: Keep = "chosen"
+    jobs: Annotated[int, Range(least=1)] = 1  # processes, each with folds of its own
+    devices: tuple[Annotated[int, Range(least=0)], ...] = ()  # GPUs, in turn; empty: as `trainer.devices`
+    keep: Keep = "chosen"  # `chosen`: the weights of the first seed, as checkpoint folders
     wandb: WandbMode = "off"
     wandb_project: str = "sspvs"
 
@@ -117,21 +107,13 @@ class CrossvalSettings(Settings):
 
 @dataclass(frozen=True)
 class Plan:
-    """What all folds of a cross-validation share.
+    """What all folds of a cross-validation share."""
 
-    Attributes:
-        name: Of the method in tables: the config's `run.name`; of refined features the combination of terms.
-        config: The whole config, plain types.
-        text: The same as YAML.
-        data: The data of the first fold, of which only the split and the opened files are used.
-        identity: What makes the figures what they are: settings, the rule, and what is in the files.
-    """
-
-    name: str
-    config: Mapping[str, Any]
-    text: str
-    data: FoldDataModule[Any]
-    identity: Mapping[str, Any]
+    name: str  # of the method in tables: the config's `run.name`; of refined features the combination of terms
+    config: Mapping[str, Any]  # plain types
+    text: str  # the same as YAML
+    data: FoldDataModule[Any]  # the data of the first fold, of which only the split and the opened files are used
+    identity: Mapping[str, Any]  # what makes the figures what they are: settings, the rule, and what is in the files
 
     @classmethod
     def read(cls, settings: CrossvalSettings) -> Plan:

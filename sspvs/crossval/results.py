@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -92,11 +93,7 @@ class CrossValidation(ShownEvaluation):
         }
 
     def write(self, path: Path) -> None:
-        """Write `as_json`, atomically.
-
-        Raises:
-            OutputError: The file cannot be written.
-        """
+        """Write `as_json`, atomically."""
         write_text(path, json.dumps(plain(self.as_json()), indent=2, allow_nan=False) + "\n")
 
 
@@ -133,13 +130,7 @@ def side_by_side(runs: Mapping[str, CrossValidation]) -> Benchmark:
 
 
 def gather(
-    plan: Plan,
-    settings: CrossvalSettings,
-    *,
-    protocol: str,
-    name: str,
-    rule: str = "default",
-    progress: bool = False,
+    plan: Plan, settings: CrossvalSettings, *, protocol: str, name: str, rule: str = "default", progress: bool = False
 ) -> CrossValidation:
     """Figures of all folds and seeds, which must be finished; the rest as in `cross_validate`."""
     how = EvaluationSettings(
@@ -148,9 +139,9 @@ def gather(
     judge = _judge(plan, how, progress=progress)
     folder = CrossvalFolder(settings.out)
     records = [folder.record(seed, fold) for seed in settings.seeds for fold in range(plan.n_folds)]
-    runs = _Runs(plan, folder, records, judge)
+    row_of = partial(_row, plan, folder, records, judge)
     made_by = _made_by(plan, settings, records)
-    judge.add_results(name, *runs.row(name, SCORES), made_by)
+    judge.add_results(name, *row_of(name, SCORES), made_by)
     for variant in records[0].variants if plan.is_refined else ():  # the other combinations of terms
         row = refined_row(variant)
         if row == refined_row(plan.config["model"]["combine"]):
@@ -158,7 +149,7 @@ def gather(
         if row == name:
             raise ValueError(f"'{name}' is the name of another row here; call the method something else (--name)")
         made = {**_without(made_by, ("config",)), "combine": variant}
-        judge.add_results_beside(row, *runs.row(row, variant_path(Path(SCORES), variant).name), made)
+        judge.add_results_beside(row, *row_of(row, variant_path(Path(SCORES), variant).name), made)
     judge.add_contrastive_beside(CONTRASTIVE_ALONE, "a")
     judge.add_rows_beside()
     benchmark = Benchmark(_evaluation(plan, judge, how, records), judge.videos, judge.predictions)
@@ -201,15 +192,7 @@ def mean_result(method: str, runs: Sequence[MethodResult], order: Sequence[str])
 
 
 def over_seeds(by_seed: Mapping[int, MethodResult]) -> dict[str, Any]:
-    """Each seed's means over the videos, and how far apart they are.
-
-    Args:
-        by_seed: Seed -> its result, under one protocol.
-
-    Returns:
-        `per_seed`: rows of `seed` and the metrics; `over_seeds`: metric -> `mean` and `std` of these rows (the
-        sample's, n - 1), None where undefined.
-    """
+    """Each seed's means over the videos (`per_seed`), and their mean and sample standard deviation (`over_seeds`)."""
     rows = [{"seed": seed, **{m: mean_of_defined(run.values(m)) for m in METRICS}} for seed, run in by_seed.items()]
     spread = {}
     for metric in METRICS:
@@ -251,30 +234,25 @@ def log_summary(result: CrossValidation, mode: Literal["offline", "online"], pro
     run.finish()
 
 
-class _Runs:
-    """Score files of all folds and seeds to rows of the table."""
-
-    def __init__(self, plan: Plan, folder: CrossvalFolder, records: Sequence[FoldRecord], judge: Judge) -> None:
-        self.plan, self.folder, self.records, self.judge = plan, folder, records, judge
-
-    def row(self, method: str, file: str) -> tuple[dict[str, MethodResult], dict[str, Prediction]]:
-        """Results by protocol, over the folds of each seed and then over the seeds; each video's mean scores."""
-        videos = self.judge.videos
-        runs: dict[int, list[dict[str, MethodResult]]] = {}
-        scores: dict[str, list[FloatArray]] = {}
-        for record in self.records:
-            path = self.folder.fold(record.seed, record.fold) / file
-            found = _scores_of(path, self.plan.tested[record.fold], videos)
-            runs.setdefault(record.seed, []).append(self.judge.results_of(method, found))
-            for key, prediction in found.items():
-                scores.setdefault(key, []).append(prediction.at_picks)
-        drawn = {key: Prediction.of(np.mean(scores[key], axis=0), videos[key]) for key in videos}
-        order, results = list(videos), {}
-        for protocol in next(iter(runs.values()))[0]:
-            by_seed = {seed: mean_result(method, [run[protocol] for run in runs[seed]], order) for seed in runs}
-            result = mean_result(method, list(by_seed.values()), order)
-            results[protocol] = replace(result, settings={**result.settings, **over_seeds(by_seed)})
-        return results, drawn
+def _row(
+    plan: Plan, folder: CrossvalFolder, records: Sequence[FoldRecord], judge: Judge, method: str, file: str
+) -> tuple[dict[str, MethodResult], dict[str, Prediction]]:
+    """Results by protocol, over the folds of each seed and then over the seeds; each video's mean scores."""
+    videos = judge.videos
+    runs: dict[int, list[dict[str, MethodResult]]] = {}
+    scores: dict[str, list[FloatArray]] = {}
+    for record in records:
+        found = _scores_of(folder.fold(record.seed, record.fold) / file, plan.tested[record.fold], videos)
+        runs.setdefault(record.seed, []).append(judge.results_of(method, found))
+        for key, prediction in found.items():
+            scores.setdefault(key, []).append(prediction.at_picks)
+    drawn = {key: Prediction.of(np.mean(scores[key], axis=0), videos[key]) for key in videos}
+    order, results = list(videos), {}
+    for protocol in next(iter(runs.values()))[0]:
+        by_seed = {seed: mean_result(method, [run[protocol] for run in runs[seed]], order) for seed in runs}
+        result = mean_result(method, list(by_seed.values()), order)
+        results[protocol] = replace(result, settings={**result.settings, **over_seeds(by_seed)})
+    return results, drawn
 
 
 def _judge(plan: Plan, how: EvaluationSettings, *, progress: bool = False) -> Judge:

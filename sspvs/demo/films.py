@@ -23,13 +23,7 @@ _FIRST_VARIANT = 1_000_000  # no clip file has as many: the training never saw t
 
 
 class Shown(NamedTuple):
-    """A stretch of the video.
-
-    Attributes:
-        thing: What it shows.
-        start: Seconds.
-        end: Seconds.
-    """
+    """A stretch of the video, in seconds."""
 
     thing: str
     start: float

@@ -27,19 +27,12 @@ _FORMAT = 1  # changes when the same settings make other things
 
 
 class Row(NamedTuple):
-    """A way of fine-tuning: a row of the table.
+    """A way of fine-tuning: a row of the table."""
 
-    Attributes:
-        name: In the table.
-        folder: Of its cross-validation.
-        pretrained: Whether it starts from the pretraining.
-        guidance: `model.summarizer.text_guidance`.
-    """
-
-    name: str
-    folder: str
-    pretrained: bool
-    guidance: str
+    name: str  # in the table
+    folder: str  # of its cross-validation
+    pretrained: bool  # whether it starts from the pretraining
+    guidance: str  # `model.summarizer.text_guidance`
 
 
 ROWS = (
@@ -69,24 +62,15 @@ class DemoSettings:
 
     Sizes, epochs and rates were chosen on the world of seed 0; what is shown is the world of seed 1, which nothing was
     chosen on.
-
-    Attributes:
-        out: Folder to write into.
-        ratio: Longest summary as a part of the video.
-        painted: The clips.
-        world: The videos made of them; its `clips` are always the painted ones.
-        world_seed: Of the world.
-        pretraining: Words of the command line on top of `pretrain.yaml`.
-        fine_tuning: The same on top of `finetune.yaml`.
     """
 
-    out: Path
-    ratio: float = 0.3
-    painted: PaintedSettings = field(default_factory=PaintedSettings)
-    world: WorldSettings = field(default_factory=_world)
-    world_seed: int = 1
-    pretraining: tuple[str, ...] = ()
-    fine_tuning: tuple[str, ...] = ()
+    out: Path  # folder to write into
+    ratio: float = 0.3  # longest summary as a part of the video
+    painted: PaintedSettings = field(default_factory=PaintedSettings)  # the clips
+    world: WorldSettings = field(default_factory=_world)  # its `clips` are always the painted ones
+    world_seed: int = 1  # of the world
+    pretraining: tuple[str, ...] = ()  # words of the command line on top of `pretrain.yaml`
+    fine_tuning: tuple[str, ...] = ()  # the same on top of `finetune.yaml`
 
     def __post_init__(self) -> None:
         SummarySettings(ratio=self.ratio)

@@ -37,21 +37,13 @@ from sspvs.world.writing import PRETRAIN as PAIRS
 
 @dataclass(frozen=True)
 class WholeDemo:
-    """The results of the demo.
-
-    Attributes:
-        folder: Where everything is.
-        benchmark: The figures.
-        table: The table and its sentences, as text.
-        trained: The summary by the trained model.
-        contrastive: The summary without training.
-    """
+    """The results of the demo."""
 
     folder: DemoFolder
-    benchmark: Benchmark
-    table: str
-    trained: VideoSummary
-    contrastive: VideoSummary
+    benchmark: Benchmark  # the figures
+    table: str  # the table and its sentences, as text
+    trained: VideoSummary  # the summary by the trained model
+    contrastive: VideoSummary  # the summary without training
 
 
 def run_whole(
@@ -82,9 +74,14 @@ def run_whole(
     folder.identify(settings.identity)
     world, painted = settings.world, settings.painted
     with step(f"painting {len(THINGS) * painted.variants} clips of {len(THINGS)} things, looking at them ({BACKBONE})"):
-        _make_clips(settings, folder, progress=progress)
+        if not folder.clips.is_file():
+            folder.forget_from(folder.clips)
+            write_painted_clips(folder.clips, load_backbone(BACKBONE, device="cpu"), painted, progress=progress)
     with step(f"composing {world.pretrain_train} videos with text to pretrain on, {world.annotated} with annotators"):
-        _make_world(settings, folder, progress=progress)
+        if not (folder.world / TRUTH).is_file():
+            folder.forget_from(folder.world)
+            clips = str(folder.clips)
+            write_world(folder.world, replace(world, clips=clips), settings.world_seed, progress=progress)
     with step("pretraining: which words go with which video, which frames with which words, what a hidden frame was"):
         _pretrain(settings, folder, progress=progress)
     with step(f"fine-tuning the summarizer in {len(ROWS)} ways, {world.folds} folds each, and comparing them"):
@@ -94,7 +91,11 @@ def run_whole(
             runs[row.name] = _fine_tune(row, settings, folder, progress=progress)
         benchmark = side_by_side(runs)
         table = table_text(benchmark, settings)
-        _write_comparison(benchmark, table, folder)
+        with together():
+            write_text(folder.comparison("txt"), table)
+            write_evaluation(folder.comparison("json"), benchmark.evaluation)
+            drawn = benchmark.evaluation.table()
+            write_evaluation_page(folder.comparison("html"), drawn, benchmark.videos, benchmark.predictions)
     with step("drawing a video of the same things in variants that nothing was trained on, with sound"):
         draw_film(folder.video, painted.seed, progress=progress)
     with step(f"summarising it: without training, and by the trained model with its title, '{TEXT.title}'"):
@@ -146,16 +147,6 @@ def sentences(evaluation: Evaluation, settings: DemoSettings) -> list[str]:
     ]
 
 
-def _write_comparison(benchmark: Benchmark, text: str, folder: DemoFolder) -> None:
-    """Write the table as text, JSON and a page."""
-    with together():
-        write_text(folder.comparison("txt"), text)
-        write_evaluation(folder.comparison("json"), benchmark.evaluation)
-        write_evaluation_page(
-            folder.comparison("html"), benchmark.evaluation.table(), benchmark.videos, benchmark.predictions
-        )
-
-
 def _result(evaluation: Evaluation, name: str) -> MethodResult:
     rows = {**evaluation.methods, **evaluation.baselines}
     return rows[name][DEFAULT_PROTOCOL]
@@ -176,22 +167,6 @@ class _Pretraining(TrainingCLI):
 
     def _callbacks(self, trained: bool, saved: bool, *, has_logger: bool) -> list[Callback]:  # noqa: ARG002
         return [DrawByStep(int(self.settings.seed_everything)), self.progress]
-
-
-def _make_clips(settings: DemoSettings, folder: DemoFolder, *, progress: bool) -> None:
-    """Paint the clips and look at them with the backbone."""
-    if not folder.clips.is_file():
-        folder.forget_from(folder.clips)
-        backbone = load_backbone(BACKBONE, device="cpu")
-        write_painted_clips(folder.clips, backbone, settings.painted, progress=progress)
-
-
-def _make_world(settings: DemoSettings, folder: DemoFolder, *, progress: bool) -> None:
-    """Compose videos of the clips, with texts and annotators."""
-    if not (folder.world / TRUTH).is_file():
-        folder.forget_from(folder.world)
-        world = replace(settings.world, clips=str(folder.clips))
-        write_world(folder.world, world, settings.world_seed, progress=progress)
 
 
 def _pretrain(settings: DemoSettings, folder: DemoFolder, *, progress: bool) -> None:

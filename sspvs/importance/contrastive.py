@@ -11,14 +11,17 @@ the frames of all videos it is (uniqueness), is learned together with refined fe
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from sspvs.importance.pairwise import DEFAULT_MEMORY_BYTES, pairwise_terms
+from sspvs.importance.pairwise import DEFAULT_MEMORY_BYTES
 from sspvs.importance.terms import TERMS, Combine, Frames, evaluated, term_names
 from sspvs.types import FloatArray
+
+Post: TypeAlias = Literal["summe", "tvsum", "none"]
+"""What follows the combination of terms; see `contrastive_importance`."""
 
 
 @dataclass(frozen=True)
@@ -35,76 +38,11 @@ class Importance:
     curves: dict[str, FloatArray] = field(default_factory=dict)
 
 
-def local_dissimilarity(
-    features: npt.ArrayLike,
-    neighbour_fraction: float = 0.1,
-    *,
-    raw: npt.ArrayLike | None = None,
-    device: str = "cpu",
-    memory_bytes: int = DEFAULT_MEMORY_BYTES,
-    block_rows: int | None = None,
-) -> FloatArray:
-    """A(t), the mean of |z_t - z_j|^2 over the frames j nearest to t.
-
-    The neighbours are the floor(neighbour_fraction * T) frames, at least one, of the highest cosine similarity to t in
-    the raw features, t itself included.
-
-    Args:
-        features: (T, D) features that distances are taken from, any scale.
-        neighbour_fraction: Share of the frames that are neighbours, in (0, 1].
-        raw: (T, E) raw features that neighbours are chosen by, when `features` are refined ones.
-        device: `cpu`, `cuda`, `cuda:1`, or `auto`: a GPU for long videos when there is one.
-        memory_bytes: What a block of distances may take; the result does not depend on it.
-        block_rows: Rows in a block, instead.
-
-    Returns:
-        (T,) float64 in [0, 4], not normalised.
-
-    Raises:
-        ValueError: If a shape or number is out of its range, or a feature is not finite.
-    """
-    return pairwise_terms(
-        features,
-        raw=raw,
-        neighbour_fraction=neighbour_fraction,
-        consistency=False,
-        device=device,
-        memory_bytes=memory_bytes,
-        block_rows=block_rows,
-    ).dissimilarity
-
-
-def global_consistency(
-    features: npt.ArrayLike,
-    *,
-    device: str = "cpu",
-    memory_bytes: int = DEFAULT_MEMORY_BYTES,
-    block_rows: int | None = None,
-) -> FloatArray:
-    """G(t), the logarithm of the mean of exp(-2 |z_t - z_j|^2) over all frames j.
-
-    Args:
-        features: (T, D) features, any scale.
-        device: `cpu`, `cuda`, `cuda:1`, or `auto`: a GPU for long videos when there is one.
-        memory_bytes: What a block of distances may take; the result does not depend on it.
-        block_rows: Rows in a block, instead.
-
-    Returns:
-        (T,) float64 in [-8, 0], not normalised.
-
-    Raises:
-        ValueError: If a shape or number is out of its range, or a feature is not finite.
-    """
-    return pairwise_terms(
-        features, local=False, device=device, memory_bytes=memory_bytes, block_rows=block_rows
-    ).consistency
-
-
 def contrastive_importance(
     features: npt.ArrayLike,
     *,
     combine: Combine = "ag",
-    post: Literal["summe", "tvsum", "none"] = "summe",
+    post: Post = "summe",
     raw: npt.ArrayLike | None = None,
     neighbour_fraction: float = 0.1,
     uniqueness: npt.ArrayLike | None = None,

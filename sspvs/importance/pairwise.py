@@ -21,7 +21,12 @@ _GPU_BLOCK_ROWS = 8192
 
 
 class Terms(NamedTuple):
-    """A and G before normalisation."""
+    """Local dissimilarity A and global consistency G before normalisation.
+
+    A(t) is the mean of |z_t - z_j|^2 over the frames j nearest to t, in [0, 4]. These are the floor(neighbour_fraction
+    * T) frames, at least one, of the highest cosine similarity to t in the raw features, t itself included.
+    G(t) is the logarithm of the mean of exp(-2 |z_t - z_j|^2) over all frames j, in [-8, 0].
+    """
 
     dissimilarity: FloatArray  # (T,) float64; empty when not computed
     consistency: FloatArray  # (T,) float64; empty when not computed

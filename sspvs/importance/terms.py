@@ -74,11 +74,7 @@ class Frames:
 
     @cached_property
     def pairwise(self) -> Terms:
-        """The terms that are made of pairs of frames, those that are needed, in one pass.
-
-        Raises:
-            ValueError: A shape or number is out of its range, or a feature is not finite.
-        """
+        """The terms that are made of pairs of frames, those that are needed, in one pass."""
         return pairwise_terms(
             self.features,
             raw=self.raw,
@@ -91,11 +87,7 @@ class Frames:
         )
 
     def column(self, name: str) -> FloatArray:
-        """(T,) float64 values that the caller gives under a name.
-
-        Raises:
-            ValueError: They have another shape, or are not finite.
-        """
+        """(T,) float64 values that the caller gives under a name; ValueError where they have another shape."""
         values, count = np.asarray(getattr(self, name), dtype=np.float64), np.shape(self.features)[0]
         if values.shape != (count,) or not np.isfinite(values).all():
             raise ValueError(f"{name} must be {count} finite numbers, got shape {values.shape}")
@@ -181,12 +173,7 @@ def formula(combine: str) -> str:
 
 
 def evaluated(combine: str, curves: Mapping[str, FloatArray]) -> FloatArray:
-    """An expression's value.
-
-    Args:
-        combine: See `term_names`.
-        curves: (T,) values of each of its terms, by full name.
-    """
+    """(T,) value of an expression, of the (T,) curves of its terms by full name."""
 
     def value(node: ast.expr) -> Any:
         if isinstance(node, ast.BinOp):

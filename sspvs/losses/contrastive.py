@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
-from sspvs.losses.gather import gather_texts, global_mean
+from sspvs.losses.gather import global_mean
 
 Reduction = Literal["mean", "none"]
 """`mean`: a scalar, as `clip_mean`; `none`: (B, T), zeros in the padding."""
@@ -24,13 +24,9 @@ _SHARPNESS = 2.0  # t of exp(-t |z - z'|^2), as published
 
 
 def in_blocks(some: Callable[[slice], Tensor], mask: Tensor, elements: int, max_elements: int) -> Tensor:
-    """(B, T) outputs of `some`, for as many frames at a time as the memory is for.
+    """(B, T) outputs of `some`, (B, rows) each, for as many frames at a time as `max_elements` allows.
 
-    Args:
-        some: (B, rows) of some frames of each clip.
-        mask: (B, T) bool.
-        elements: What one frame of each clip takes.
-        max_elements: What may be taken; in the backward pass too.
+    `elements` is what one frame of each clip takes. The backward pass computes each block again.
     """
     at_a_time = max(1, max_elements // max(1, elements))
     if at_a_time >= mask.shape[1]:
@@ -42,26 +38,16 @@ def in_blocks(some: Callable[[slice], Tensor], mask: Tensor, elements: int, max_
 
 
 def clip_means(values: Tensor, mask: Tensor) -> Tensor:
-    """(B,) the mean over the valid frames of each clip; NaN, without a gradient, of a clip that has none.
-
-    Args:
-        values: (B, T).
-        mask: (B, T) bool, True = a frame of the clip.
-    """
+    """(B,) means of (B, T) values over the valid frames; NaN, without a gradient, of a clip that has none."""
     frames = mask.sum(dim=1)  # (B,)
     means = values.masked_fill(~mask, 0.0).sum(dim=1) / frames.clamp(min=1)
     return means.masked_fill(frames == 0, torch.nan)
 
 
 def clip_mean(values: Tensor, mask: Tensor) -> Tensor:
-    """The mean over the valid frames of each clip, then over the clips that have any (of all processes, in training).
+    """The mean of (B, T) values over each clip's valid frames, then over the clips that have any; 0 where none has.
 
-    Args:
-        values: (B, T).
-        mask: (B, T) bool, True = a frame of the clip.
-
-    Returns:
-        Scalar; 0 where no clip has a frame.
+    In training it is over the clips of all processes.
     """
     filled = mask.any(dim=1)  # (B,)
     return global_mean(clip_means(values, mask).masked_fill(~filled, 0.0).sum(), filled.to(values.dtype).sum())
@@ -168,19 +154,6 @@ def video_segments(refined: Tensor, mask: Tensor, *, segments: int = 20) -> tupl
         return functional.normalize(sums, dim=-1), numbers < parts
 
 
-def gather_segments(segments: Tensor, segment_mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Segments of the clips of all processes, with gradients (see `sspvs.losses.gather.gather_rows`).
-
-    Args:
-        segments: (B, S, E); the same number of clips in every process.
-        segment_mask: (B, S) bool, True = a segment.
-
-    Returns:
-        (C, S, E) and (C, S); what was given when this process is alone.
-    """
-    return gather_texts(segments, segment_mask)
-
-
 def commonness(
     refined: Tensor, mask: Tensor, segments: Tensor, segment_mask: Tensor, *, max_elements: int = _MOST
 ) -> Tensor:
@@ -191,7 +164,7 @@ def commonness(
     Args:
         refined: (B, T, E), any scale.
         mask: (B, T) bool, True = a frame of the clip.
-        segments: (C, S, E) unit vectors of `video_segments`, of all clips of all processes (`gather_segments`).
+        segments: (C, S, E) unit vectors of `video_segments`, of all clips of all processes (`gather_texts`).
         segment_mask: (C, S) bool, True = a segment.
         max_elements: As in `alignment`.
 
@@ -262,13 +235,7 @@ def _neighbour_weights(raw: Tensor, mask: Tensor, fraction: float, rows: slice) 
 
 
 def _log_mean_exp(points: Tensor, others: Tensor, counted: Tensor) -> Tensor:
-    """(..., T) the logarithm of the mean of exp(4 cos) over those that count.
-
-    Args:
-        points: (..., T, E) unit vectors.
-        others: (..., E, N) unit vectors.
-        counted: (..., N) bool; all count where none does.
-    """
+    """(..., T) logarithms of the mean of exp(4 cos) over the (..., N) unit vectors that are counted."""
     counted = counted | ~counted.any(dim=-1, keepdim=True)  # the logarithm of 0 has no gradient
     weights = counted.to(points.dtype)
     weights = weights / weights.sum(dim=-1, keepdim=True)

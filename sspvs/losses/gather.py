@@ -40,17 +40,11 @@ def processes() -> int:
 
 
 def gather_rows(rows: Tensor) -> Tensor:
-    """Join (B, ...) rows of all processes to (W B, ...), in the order of their ranks.
+    """Join (B, ...) rows of all processes to (W B, ...), in the order of their ranks; `rows` itself when alone.
 
     Gradients flow back to the process each row came from, summed over the processes; DDP then takes the mean over
-    processes. So a loss that each process computes on its own rows against all rows, averaged over its rows, gets
-    the gradient of the mean over the global batch. `torch.distributed.all_gather` would cut the graph.
-
-    Args:
-        rows: The same number of rows in every process.
-
-    Returns:
-        The joined rows; `rows` itself when this process is alone.
+    processes. So a loss that each process computes on its own rows against all rows, averaged over its rows, gets the
+    gradient of the mean over the global batch. `torch.distributed.all_gather` would cut the graph.
     """
     if processes() == 1:
         return rows
@@ -85,15 +79,7 @@ def own_rows(batch: int, device: torch.device) -> Tensor:
 
 
 def gather_texts(states: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Join texts of all processes, padded to the longest.
-
-    Args:
-        states: (B, L, D) word states.
-        mask: (B, L) bool, True = valid.
-
-    Returns:
-        (W B, longest L, D) states with gradients, and their (W B, longest L) mask.
-    """
+    """Join (B, L, D) states and (B, L) masks of all processes, padded to the longest, with gradients."""
     if processes() == 1:
         return states, mask
     longest = torch.tensor(states.shape[1], device=states.device)
@@ -108,14 +94,7 @@ def gather_texts(states: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
 def next_texts(states: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """The text of the next row of the global batch for each row, the first one's for the last: a text of another video.
 
-    Only the first row of each process travels.
-
-    Args:
-        states: (B, L, D) word states.
-        mask: (B, L) bool, True = valid.
-
-    Returns:
-        (B, L, D) states with gradients, and their (B, L) mask; L may have grown to another process' length.
+    Only the first row of each process travels. L may grow to that of another process.
     """
     if processes() == 1:
         return states.roll(-1, dims=0), mask.roll(-1, dims=0)
@@ -129,12 +108,7 @@ def next_texts(states: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
 def global_mean(total: Tensor, count: Tensor) -> Tensor:
     """The mean of what all processes count, scaled so that averaging over the processes gives exactly it.
 
-    Args:
-        total: Scalar, this process' sum, with gradients.
-        count: Scalar, how many it sums.
-
-    Returns:
-        `total` over the mean count of the processes; 0 where nothing is counted.
+    `total` is the sum of this process, of `count` items; 0 where nothing is counted.
     """
     world = processes()
     if world > 1:

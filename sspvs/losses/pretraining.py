@@ -100,15 +100,9 @@ class SigmoidContrastiveLoss(nn.Module):
 
 
 def softmax_both_ways(to_text: Tensor, to_video: Tensor, is_match: Tensor | None) -> Tensor:
-    """Cross-entropy of this process' rows among those of all processes.
+    """Cross-entropy of this process' rows among those of all processes, mean over both directions.
 
-    Args:
-        to_text: (B, W B) logits of each video for all texts.
-        to_video: (B, W B) logits of each text for all videos.
-        is_match: (B,) bool, which rows belong together; all when None.
-
-    Returns:
-        Scalar mean over the matching rows (of all processes, while training) and both directions.
+    `to_text` and `to_video` are (B, W B) logits. Rows that are no match are not counted.
     """
     own = own_rows(len(to_text), to_text.device)
     each = functional.cross_entropy(to_text, own, reduction="none")

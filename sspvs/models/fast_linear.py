@@ -61,17 +61,9 @@ CPU_KERNELS = "SSPVS_CPU_KERNELS"
 
 
 def use_fast_linears(module: nn.Module, kernels: str | None = None) -> int:
-    """Turn the linear layers within `module` into `OneDnnLinear`; weights and their names stay.
+    """Turn the linear layers within `module` into `OneDnnLinear`, weights and their names unchanged; returns how many.
 
-    Args:
-        module: Changed in place.
-        kernels: `onednn` (where this torch has them), `torch`, or None: as the environment variable says.
-
-    Returns:
-        How many layers were turned.
-
-    Raises:
-        ValueError: For other kernels.
+    `kernels` are `onednn` (where this torch has them) or `torch`; None: as the environment variable says.
     """
     kernels = os.environ.get(CPU_KERNELS, "") if kernels is None else kernels
     if kernels not in ("", "onednn", "torch"):

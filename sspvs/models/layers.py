@@ -40,15 +40,7 @@ class SelfAttention(nn.Module):
         self.out_projection = nn.Linear(inner_dim, embed_dim, bias=bias)
 
     def forward(self, states: Tensor, mask: Tensor) -> Tensor:
-        """Attend to the valid positions.
-
-        Args:
-            states: (B, T, D).
-            mask: (B, T) bool, True = valid; each row has a valid position.
-
-        Returns:
-            (B, T, D).
-        """
+        """(B, T, D) states under a (B, T) mask, True = valid, of which each row has one -> (B, T, D)."""
         q, k, v = rearrange(self.in_projection(states), "b t (three h d) -> three b h t d", three=3, h=self.num_heads)
         # Without padding no mask is passed: torch's fastest kernels take none.
         allowed = None if all_valid(mask) else mask[:, None, None, :]  # (B, 1, 1, T)
@@ -116,12 +108,7 @@ class _ReluDropout(torch.autograd.Function):
 
 
 def relu_dropout(states: Tensor, probability: float) -> Tensor:
-    """ReLU, then dropout, keeping one tensor for the backward pass, the one that the next layer keeps anyway.
-
-    Args:
-        states: Any shape.
-        probability: Of a value to be dropped, in [0, 1); 0 in evaluation.
-    """
+    """ReLU, then dropout, keeping one tensor for the backward pass, the one that the next layer keeps anyway."""
     if probability == 0.0:
         return functional.relu(states)
     out: Tensor = _ReluDropout.apply(states, probability)
@@ -191,12 +178,7 @@ class SinusoidalPositions(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, states: Tensor, mask: Tensor | None = None) -> Tensor:
-        """(B, T, D) -> (B, T, D).
-
-        Args:
-            states: (B, T, D).
-            mask: (B, T) bool, True = valid: a sequence's length is where its last valid position is; T when None.
-        """
+        """(B, T, D) -> (B, T, D); a sequence ends with the last True of a (B, T) mask, at T without one."""
         table = self.table(states.shape[1], states.device, mask)
         out: Tensor = self.dropout(states + self.weight * table.to(states.dtype))
         return out
@@ -215,13 +197,7 @@ class SinusoidalPositions(nn.Module):
 
 
 class ProjectionHead(nn.Sequential):
-    """Two linear layers with a ReLU between, from the text's width to the video's.
-
-    Args:
-        input_dim: Width in.
-        output_dim: Width out.
-        hidden_dim: Width between; `input_dim` when None.
-    """
+    """Two linear layers with a ReLU between, `input_dim` wide there unless `hidden_dim` is given."""
 
     def __init__(self, input_dim: int, output_dim: int, hidden_dim: int | None = None) -> None:
         hidden_dim = input_dim if hidden_dim is None else hidden_dim

@@ -109,25 +109,15 @@ class MaskedFrameHead(nn.Module):
 
 
 class PretrainOutput(NamedTuple):
-    """What the losses are computed from.
+    """What the losses are computed from."""
 
-    Attributes:
-        video: The encoded, masked videos.
-        words: (B, L, D) projected word states.
-        pooled_text: (B, W) whole texts.
-        matching_logits: (B,) does this text belong to this video?
-        recovered: (B, M, feature_dim) the masked frames' features.
-        fine: (B, X, D) what words are compared with: see `PretrainModel.fine_frames`.
-        fine_mask: (B, X) bool, True = valid.
-    """
-
-    video: VideoEncoding
-    words: Tensor
-    pooled_text: Tensor
-    matching_logits: Tensor
-    recovered: Tensor
-    fine: Tensor
-    fine_mask: Tensor
+    video: VideoEncoding  # the encoded, masked videos
+    words: Tensor  # (B, L, D) projected word states
+    pooled_text: Tensor  # (B, W) whole texts
+    matching_logits: Tensor  # (B,) does this text belong to this video?
+    recovered: Tensor  # (B, M, feature_dim) the masked frames' features
+    fine: Tensor  # (B, X, D) what words are compared with: see `PretrainModel.fine_frames`
+    fine_mask: Tensor  # (B, X) bool, True = valid
 
 
 class PretrainModel(nn.Module):

@@ -96,11 +96,7 @@ class RefinerLayer(TransformerLayer):
 
 
 class UniquenessHead(nn.Module):
-    """How unlike the frames of all videos a frame is: one more layer, then a linear layer, ReLU, a linear layer.
-
-    Args:
-        settings: Sizes of the refiner.
-    """
+    """How unlike the frames of all videos a frame is: one more layer, then a linear layer, ReLU, a linear layer."""
 
     def __init__(self, settings: RefinerSettings) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The sizes of the towers, of the summarizer and of the refiner: what a config file says of them.
+"""The sizes of the towers and of the refiner, as configs give them; the summarizer's are beside it.
 
 The published values are the defaults.
 """
@@ -8,32 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any
 
-from sspvs.registry import Registry
-from sspvs.schema import (
-    Choice,
-    FrameCount,
-    Heads,
-    Layers,
-    Probability,
-    Range,
-    Settings,
-    VocabularySize,
-    Width,
-    chosen,
-    mistakes,
-    shown,
-)
-
-if TYPE_CHECKING:
-    from sspvs.models.summarizer_heads import SummarizerHead
-    from sspvs.models.text_guidance import TextGuidance
-
-HEADS: Registry[type[SummarizerHead]] = Registry("head", "sspvs.models.summarizer_heads")
-"""Heads of the summarizer."""
-GUIDANCES: Registry[type[TextGuidance]] = Registry("text guidance", "sspvs.models.text_guidance", "text_guidances")
-"""How a text guides the summarizer."""
+from sspvs.schema import FrameCount, Heads, Layers, Probability, Range, Settings, VocabularySize, Width, mistakes, shown
 
 
 @dataclass(frozen=True)
@@ -108,60 +85,6 @@ class TextEncoderSettings(Settings):
         """Sizes that no tower has."""
         small = mistakes(SmallTextSettings, self.small, "small")
         return [*small, *_absurd_sizes({} if self.config is None else self.config, "config")]
-
-
-@dataclass(frozen=True)
-class SummarizerSettings(Settings):
-    """What stands on the video tower and scores its frames; by default as published (Li et al., WACV 2023)."""
-
-    group = "summarizer"
-
-    head: Annotated[str, Choice(HEADS)] = "progressive"
-    """`progressive` as published; for comparison `linear` (of the features alone), `attention` (one self-attention
-    layer of its own) and `csta` (attention of a CNN over frames and channels, after CSTA), or another that is
-    registered. A head's own settings follow in brackets: `csta(channels=16)`."""
-    num_stages: Annotated[int, Range(least=1, most=1024)] | None = None
-    """K, stages of the head: 3 of `progressive` when null; the others here have one."""
-    dropout: Probability = 0.1
-    """In front of each stage's linear layer, and within the heads that are there for comparison."""
-    text_guidance: Annotated[str, Choice(GUIDANCES, "none")] = "none"
-    """`added`: the pooled text, projected, to the first stage's states, as published; it shifts all frames alike.
-    `gate`: how well each frame fits the words, after the fine alignment, to each stage's logits. `cross-attention`:
-    each stage's states attend to the words."""
-    fit_frames: Literal["encoded", "alone"] = "encoded"
-    """What `gate` compares with the words: states of the video tower, or frames `alone`, through a projection; as the
-    fine objective of pretraining did (`losses.fine_frames`)."""
-    max_frames: FrameCount = 16384
-    """Longest video that is scored at once; longer ones in overlapping windows of this length."""
-    overlap: Annotated[int, Range(least=0)] = 1024
-    """Frames that two windows share; their logits are faded into each other there."""
-
-    def __post_init__(self) -> None:
-        if self.num_stages is None:
-            kind = self.head_kind
-            object.__setattr__(self, "num_stages", 1 if kind is None else kind.default_stages)
-        super().__post_init__()
-
-    def conflicts(self) -> Collection[str]:
-        """Stages of a head that has one; windows that share more than half of themselves."""
-        wrong = []
-        kind = self.head_kind
-        if kind is not None and kind.single_stage and self.stages != 1:
-            wrong.append(f"the {self.head} head has one stage, got num_stages {self.stages}: leave num_stages out")
-        if self.overlap > self.max_frames // 2:
-            wrong.append(f"overlap must be at least 0 and at most half of max_frames, got {self.overlap}")
-        return wrong
-
-    @property
-    def head_kind(self) -> type[SummarizerHead] | None:
-        """The head's class; None where `head` is no name of one."""
-        return HEADS[chosen(self.head)[0]] if isinstance(self.head, str) and self.head in Choice(HEADS) else None
-
-    @property
-    def stages(self) -> int:
-        """K: `num_stages`, which is settled by now."""
-        assert self.num_stages is not None
-        return self.num_stages
 
 
 @dataclass(frozen=True)

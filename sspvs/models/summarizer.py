@@ -1,41 +1,94 @@
-"""The summarizer: video tower, head and text guidance; long videos in overlapping windows that fade into each other.
+"""The summarizer: settings, video tower, head and text guidance; long videos in windows that fade into each other.
 
 Axis letters: B batch, T picks, D width, C outputs per frame, W rows of a pass.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Annotated, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from sspvs.models.layers import ProjectionHead
-from sspvs.models.settings import GUIDANCES, HEADS, SummarizerSettings
-from sspvs.models.summarizer_heads import SummarizerHead
-from sspvs.models.text_guidance import Guide, GuidingText, TextGuidance
+from sspvs.models.summarizer_heads import HEADS, SummarizerHead
+from sspvs.models.text_guidance import GUIDANCES, Guide, GuidingText, TextGuidance
 from sspvs.models.text_towers import TextEncoder
 from sspvs.models.video_encoder import VideoEncoder
-from sspvs.schema import build
+from sspvs.schema import Choice, FrameCount, Probability, Range, Settings, build, chosen
 
 Score = Callable[[Tensor, Tensor, list[int]], Tensor]
 """(W, T', D) frames, their (W, T') mask and which videos of the batch these are -> (W, C, T')."""
 
 
+@dataclass(frozen=True)
+class SummarizerSettings(Settings):
+    """What stands on the video tower and scores its frames; by default as published (Li et al., WACV 2023)."""
+
+    group = "summarizer"
+
+    head: Annotated[str, Choice(HEADS)] = "progressive"
+    """`progressive` as published; for comparison `linear` (of the features alone), `attention` (one self-attention
+    layer of its own) and `csta` (attention of a CNN over frames and channels, after CSTA), or another that is
+    registered. A head's own settings follow in brackets: `csta(channels=16)`."""
+    num_stages: Annotated[int, Range(least=1, most=1024)] | None = None
+    """K, stages of the head: 3 of `progressive` when null; the others here have one."""
+    dropout: Probability = 0.1
+    """In front of each stage's linear layer, and within the heads that are there for comparison."""
+    text_guidance: Annotated[str, Choice(GUIDANCES, "none")] = "none"
+    """`added`: the pooled text, projected, to the first stage's states, as published; it shifts all frames alike.
+    `gate`: how well each frame fits the words, after the fine alignment, to each stage's logits. `cross-attention`:
+    each stage's states attend to the words."""
+    fit_frames: Literal["encoded", "alone"] = "encoded"
+    """What `gate` compares with the words: states of the video tower, or frames `alone`, through a projection; as the
+    fine objective of pretraining did (`losses.fine_frames`)."""
+    max_frames: FrameCount = 16384
+    """Longest video that is scored at once; longer ones in overlapping windows of this length."""
+    overlap: Annotated[int, Range(least=0)] = 1024
+    """Frames that two windows share; their logits are faded into each other there."""
+
+    def __post_init__(self) -> None:
+        if self.num_stages is None:
+            kind = self.head_kind
+            object.__setattr__(self, "num_stages", 1 if kind is None else kind.default_stages)
+        super().__post_init__()
+
+    def conflicts(self) -> Collection[str]:
+        """Stages of a head that has one; windows that share more than half of themselves."""
+        wrong = []
+        kind = self.head_kind
+        if kind is not None and kind.single_stage and self.stages != 1:
+            wrong.append(f"the {self.head} head has one stage, got num_stages {self.stages}: leave num_stages out")
+        if self.overlap > self.max_frames // 2:
+            wrong.append(f"overlap must be at least 0 and at most half of max_frames, got {self.overlap}")
+        return wrong
+
+    @property
+    def head_kind(self) -> type[SummarizerHead] | None:
+        """The head's class; None where `head` is no name of one."""
+        return HEADS[chosen(self.head)[0]] if isinstance(self.head, str) and self.head in Choice(HEADS) else None
+
+    @property
+    def reads_text(self) -> bool:
+        """Whether there is a text guidance."""
+        return self.text_guidance != "none"
+
+    @property
+    def stages(self) -> int:
+        """K: `num_stages`, which is settled by now."""
+        assert self.num_stages is not None
+        return self.num_stages
+
+
 class SummarizerOutput(NamedTuple):
-    """How important each frame is.
+    """How important each frame is."""
 
-    Attributes:
-        stage_logits: (B, K, T) float32 of every stage; zeros in the padding.
-        mask: (B, T) bool, True = a frame of the video.
-        text_fit: (B, T) float32 how well each frame fits the text, of the gate; None without it.
-    """
-
-    stage_logits: Tensor
-    mask: Tensor
-    text_fit: Tensor | None = None
+    stage_logits: Tensor  # (B, K, T) float32 of every stage; zeros in the padding
+    mask: Tensor  # (B, T) bool, True = a frame of the video
+    text_fit: Tensor | None = None  # (B, T) float32 how well each frame fits the text, of the gate; None without it
 
     @property
     def log_scores(self) -> Tensor:
@@ -89,7 +142,7 @@ class Summarizer(nn.Module):
         self.text_projection: ProjectionHead | None = None
         facts = {"embed_dim": sizes.embed_dim, "num_heads": sizes.num_heads, "num_stages": settings.stages}
         self.guidance: TextGuidance | None = None
-        if settings.text_guidance != "none":
+        if settings.reads_text:
             encoded = settings.fit_frames == "encoded"
             self.guidance = build(GUIDANCES, settings.text_guidance, "text_guidance", uses_encoder=encoded, **facts)
         alone = self.guidance is not None and self.guidance.fits_frames and not self.guidance.uses_encoder
@@ -184,17 +237,11 @@ class Summarizer(nn.Module):
 
 
 class Window(NamedTuple):
-    """A stretch of a video that is scored at once, half-open.
+    """A stretch of a video that is scored at once, half-open."""
 
-    Attributes:
-        start: First frame.
-        stop: After the last.
-        seam: Where it takes over from the window before; it is faded in over the `overlap` frames from there.
-    """
-
-    start: int
-    stop: int
-    seam: int
+    start: int  # first frame
+    stop: int  # after the last
+    seam: int  # where it takes over from the window before; it is faded in over the `overlap` frames from there
 
 
 def windows_of(length: int, max_frames: int, overlap: int) -> list[Window]:

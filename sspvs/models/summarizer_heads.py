@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sspvs.models.layers import SelfAttention, SinusoidalPositions
-from sspvs.models.settings import HEADS
 from sspvs.models.text_guidance import Guide, in_float32
+from sspvs.registry import Registry
 
 Encode = Callable[[Tensor, Tensor], Tensor]
 """The video tower as heads see it: (B, T, D) frames and their (B, T) mask -> (B, T, D) states."""
@@ -72,6 +72,10 @@ class SummarizerHead(nn.Module):
         return guide.logits(stage, logits.float())
 
 
+HEADS: Registry[type[SummarizerHead]] = Registry("head")
+"""Heads of the summarizer."""
+
+
 @HEADS.register("progressive")
 class ProgressiveHead(SummarizerHead):
     """K stages that share the video tower, each with a linear layer of its own (Li et al., WACV 2023, section 3.4).
@@ -109,7 +113,7 @@ class SingleStageHead(SummarizerHead):
         super().__init__(embed_dim, dropout=dropout)
 
     def forward(self, encode: Encode, frames: Tensor, frame_mask: Tensor, guide: Guide) -> Tensor:
-        """See `SummarizerHead.forward`. Encodes only for a guide that asks for it."""
+        """See `SummarizerHead.forward`. Encodes only for a guide that looks at states."""
         if guide.looks:
             guide.look(encode(frames, frame_mask), frame_mask)
         return self.stage_logits(0, self.frame_states(frames, frame_mask), guide)[:, None]

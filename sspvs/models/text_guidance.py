@@ -14,21 +14,15 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sspvs.models.settings import GUIDANCES
+from sspvs.registry import Registry
 
 
 class GuidingText(NamedTuple):
-    """Projected texts of a batch.
+    """Projected texts of a batch."""
 
-    Attributes:
-        vectors: (B, L, D) the words, or with L = 1 the text as a whole.
-        mask: (B, L) bool, True = a word; everywhere True in rows without text.
-        given: (B,) bool, whether the video has a text.
-    """
-
-    vectors: Tensor
-    mask: Tensor
-    given: Tensor
+    vectors: Tensor  # (B, L, D) the words, or with L = 1 the text as a whole
+    mask: Tensor  # (B, L) bool, True = a word; everywhere True in rows without text
+    given: Tensor  # (B,) bool, whether the video has a text
 
     def rows(self, index: list[int]) -> GuidingText:
         """The texts of some of the videos."""
@@ -63,20 +57,19 @@ class TextGuidance(nn.Module):
 
     Its constructor takes what it needs of `embed_dim`, `num_heads`, `num_stages` and `uses_encoder` (whether
     `summarizer.fit_frames` is `encoded`), and settings of its own with defaults: `gate(scale=3.0)`.
-
-    Attributes:
-        reads_words: Whether it takes the words' states, or the pooled text.
-        uses_encoder: Whether it compares the text with states of the tower.
-        fits_frames: Whether its guides give a `text_fit`.
     """
 
-    reads_words: ClassVar[bool] = True
-    fits_frames: ClassVar[bool] = False
-    uses_encoder: bool = False
+    reads_words: ClassVar[bool] = True  # whether it takes the words' states, or the pooled text
+    fits_frames: ClassVar[bool] = False  # whether its guides give a `text_fit`
+    uses_encoder: bool = False  # whether it compares the text with states of the tower
 
     def forward(self, text: GuidingText) -> Guide:
         """A guide by these texts; rows without text are left exactly as they are."""
         raise NotImplementedError
+
+
+GUIDANCES: Registry[type[TextGuidance]] = Registry("text guidance", plural="text_guidances")
+"""How a text guides the summarizer."""
 
 
 @GUIDANCES.register("added")
@@ -135,16 +128,7 @@ class TextGate(TextGuidance):
         return _Gate(self, text)
 
     def text_fit(self, encoded: Tensor, frame_mask: Tensor, text: GuidingText) -> Tensor:
-        """How well frames fit their text.
-
-        Args:
-            encoded: (B, T, D) frames, as the fine alignment compares them.
-            frame_mask: (B, T) bool, True = a frame of the video.
-            text: The words.
-
-        Returns:
-            (B, T) float32, of mean 0 over a video's frames; zeros in the padding and without text.
-        """
+        """(B, T) float32 fit of (B, T, D) frames to their text, of mean 0 over a video; zeros in the padding."""
         with in_float32(encoded):
             weight = self.word_weight(text.vectors.to(self.word_weight.weight.dtype)).squeeze(-1).float()  # (B, L)
             weight = weight.masked_fill(~text.mask, -math.inf).softmax(dim=1)

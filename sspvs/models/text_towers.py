@@ -34,15 +34,10 @@ _SMALLEST_VISION = {"layers": 1, "width": 64, "head_width": 64, "patch_size": 32
 
 
 class TextEncoding(NamedTuple):
-    """What a text tower gives.
+    """What a text tower gives."""
 
-    Attributes:
-        states: (B, L, W) encoded tokens.
-        pooled: (B, W) the whole text.
-    """
-
-    states: Tensor
-    pooled: Tensor
+    states: Tensor  # (B, L, W) encoded tokens
+    pooled: Tensor  # (B, W) the whole text
 
 
 class TextEncoder(nn.Module):
@@ -69,12 +64,7 @@ class TextEncoder(nn.Module):
         self.frozen = False
 
     def forward(self, tokens: Tensor, token_mask: Tensor) -> TextEncoding:
-        """Encode texts.
-
-        Args:
-            tokens: (B, L) ids; the first is [CLS].
-            token_mask: (B, L) bool, True = a token, False = padding.
-        """
+        """Encode (B, L) ids, the first of which is [CLS], under a (B, L) mask, True = a token, False = padding."""
         raise NotImplementedError
 
     def freeze(self) -> None:
@@ -124,46 +114,41 @@ class SmallTextEncoder(TextEncoder):
 
 
 class HuggingFaceTextEncoder(TextEncoder):
-    """Any encoder of the transformers library; see `TextEncoderSettings` for the switches.
+    """Any encoder of the transformers library, such as BERT.
+
+    The whole text is the model's own pooled state where it has one (BERT's pooler), or else the mean of its tokens'
+    states, as `minilm` (all-MiniLM-L6-v2, W 384) was trained. With `settings.config` the weights are drawn.
 
     Args:
-        name: Model id or folder, read from this machine unless `download`.
-        config: Sizes, such as `{"model_type": "bert", "hidden_size": 768}`, instead of stored weights: the weights
-            are drawn, or loaded afterwards.
-        attend_padding: Attend to the padding too, as the original does.
-        download: Fetch what is not on this machine.
-        mean_pooling: The whole text is the mean of its tokens' states; otherwise it is the model's own pooled state
-            where it has one (BERT's pooler).
-        gradient_checkpointing: Compute layers again in the backward pass.
+        settings: Which one, and its switches.
 
     Raises:
+        MissingExtraError: `minilm` without the package that has it.
         WeightsNotFoundError: The weights are not on this machine.
         ValueError: The model is no encoder of texts, or `config` does not say its `model_type`.
     """
 
-    def __init__(
-        self,
-        name: str = "bert-base-uncased",
-        *,
-        config: dict[str, Any] | None = None,
-        attend_padding: bool = False,
-        download: bool = False,
-        mean_pooling: bool = False,
-        gradient_checkpointing: bool = False,
-    ) -> None:
+    def __init__(self, settings: TextEncoderSettings) -> None:
+        name, mean_pooling = settings.encoder, settings.encoder == "minilm"
         options = {"add_pooling_layer": False} if mean_pooling else {}
-        model = (
-            _bert_from_config(config, options) if config is not None else _load_hugging_face(name, download, options)
-        )
+        if settings.config is not None:
+            model = _bert_from_config(settings.config, options)
+        else:
+            if mean_pooling:
+                name = str(minilm.weights_file("the text encoder 'minilm'").parent)
+            model = _load_hugging_face(name, settings.download and not mean_pooling, options)
         sizes = model.config
         if getattr(sizes, "is_encoder_decoder", False) or not hasattr(sizes, "hidden_size"):
             raise ValueError(f"text encoder '{name}' {_no_text_encoder(sizes.model_type)}")
         super().__init__(int(sizes.hidden_size), int(sizes.vocab_size), _plain_sizes(sizes))
         self.model = model
-        self.attend_padding = attend_padding
-        self.mean_pooling = mean_pooling
-        if gradient_checkpointing:
-            _checkpoint_layers(model)
+        self.attend_padding, self.mean_pooling = settings.attend_padding, mean_pooling
+        if settings.gradient_checkpointing:
+            enable = getattr(model, "activation_checkpointing_enable", None)  # its name from transformers 5 on
+            if enable is not None:
+                enable({"use_reentrant": False})
+            else:
+                model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
 
     def forward(self, tokens: Tensor, token_mask: Tensor) -> TextEncoding:
         """See `TextEncoder.forward`; `pooled` is the model's own, else the mean of the valid states."""
@@ -208,14 +193,6 @@ def _load_hugging_face(name: str, download: bool, options: dict[str, Any]) -> An
         ) from error
 
 
-def _checkpoint_layers(model: Any) -> None:
-    enable = getattr(model, "activation_checkpointing_enable", None)  # its name from transformers 5 on
-    if enable is not None:
-        enable({"use_reentrant": False})
-    else:
-        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-
-
 def _plain_sizes(config: Any) -> dict[str, Any]:
     """A config's differences from its kind's defaults, as plain types."""
     sizes = {key: value for key, value in config.to_diff_dict().items() if key not in _NOT_SIZES}
@@ -224,32 +201,24 @@ def _plain_sizes(config: Any) -> dict[str, Any]:
 
 
 class OpenClipTextEncoder(TextEncoder):
-    """The text tower of an open_clip model.
+    """The text tower of an open_clip model, named `open_clip:MODEL/PRETRAINED`; `random` for drawn weights.
 
     Args:
-        name: `open_clip:MODEL/PRETRAINED`, as backbones are named; `open_clip:MODEL/random` draws the weights.
-        config: Sizes instead of stored weights: open_clip's `text_cfg`, and `embed_dim` and `quick_gelu` beside it.
-        attend_padding: Attend to the padding too.
-        download: Fetch what is not on this machine.
-        gradient_checkpointing: Compute layers again in the backward pass instead of keeping what they computed.
+        settings: Which one, and its switches. `config` is open_clip's `text_cfg`, with `embed_dim` and `quick_gelu`.
 
     Raises:
         ValueError: An unknown model, or a tower of another kind (Hugging Face's within open_clip, CoCa's).
         WeightsNotFoundError: The weights are not on this machine.
     """
 
-    def __init__(
-        self,
-        name: str,
-        *,
-        config: dict[str, Any] | None = None,
-        attend_padding: bool = False,
-        download: bool = False,
-        gradient_checkpointing: bool = False,
-    ) -> None:
+    def __init__(self, settings: TextEncoderSettings) -> None:
         from open_clip.transformer import TextTransformer
 
-        tower, sizes = _load_open_clip(name, download) if config is None else (_clip_from_config(config), config)
+        name, sizes = settings.encoder, settings.config
+        if sizes is None:
+            tower, sizes = _load_open_clip(name, settings.download)
+        else:
+            tower = _clip_from_config(sizes)
         if not isinstance(tower, TextTransformer) or tower.cls_emb is not None:
             raise ValueError(
                 f"text encoder '{name}': its text tower is none of open_clip's own kind; give the Hugging Face model "
@@ -257,8 +226,8 @@ class OpenClipTextEncoder(TextEncoder):
             )
         super().__init__(int(tower.output_dim or tower.width), int(tower.vocab_size), sizes)
         self.model = tower
-        self.attend_padding = attend_padding
-        tower.set_grad_checkpointing(gradient_checkpointing)
+        self.attend_padding = settings.attend_padding
+        tower.set_grad_checkpointing(settings.gradient_checkpointing)
 
     @property
     def context_length(self) -> int:
@@ -266,11 +235,7 @@ class OpenClipTextEncoder(TextEncoder):
         return int(self.model.context_length)
 
     def forward(self, tokens: Tensor, token_mask: Tensor) -> TextEncoding:
-        """See `TextEncoder.forward`; `pooled` is the projected state of the last token, [end].
-
-        Raises:
-            ValueError: More tokens than the tower has positions.
-        """
+        """See `TextEncoder.forward`; `pooled` is the projected state of the last token, [end]."""
         tower, length = self.model, tokens.shape[1]
         if length > self.context_length:
             raise ValueError(
@@ -337,32 +302,22 @@ def _clip_from_config(config: dict[str, Any]) -> Any:
 def build_text_encoder(settings: TextEncoderSettings) -> TextEncoder:
     """The text tower that the settings name; with `settings.config` nothing is looked for on this machine.
 
-    `minilm` (all-MiniLM-L6-v2, W 384) takes the mean of its tokens' states for the whole text, as it was trained.
-
     Raises:
         MissingExtraError: `minilm` without the package that has it.
         WeightsNotFoundError: The weights are not on this machine, or not the file they should be.
         ValueError: An unknown model or size.
     """
-    encoder = _build(settings)
+    encoder: TextEncoder
+    if settings.encoder == "small":
+        encoder = SmallTextEncoder(
+            SmallTextSettings(**settings.small),
+            attend_padding=settings.attend_padding,
+            gradient_checkpointing=settings.gradient_checkpointing,
+        )
+    elif settings.encoder.startswith(PREFIX):
+        encoder = OpenClipTextEncoder(settings)
+    else:
+        encoder = HuggingFaceTextEncoder(settings)
     if settings.frozen:
         encoder.freeze()
     return encoder
-
-
-def _build(settings: TextEncoderSettings) -> TextEncoder:
-    how: dict[str, Any] = {
-        "attend_padding": settings.attend_padding,
-        "gradient_checkpointing": settings.gradient_checkpointing,
-    }
-    name, config = settings.encoder, settings.config
-    if name == "small":
-        return SmallTextEncoder(SmallTextSettings(**settings.small), **how)
-    if name == "minilm":
-        if config is not None:
-            return HuggingFaceTextEncoder(name, config=config, mean_pooling=True, **how)
-        folder = minilm.weights_file("the text encoder 'minilm'").parent
-        return HuggingFaceTextEncoder(str(folder), mean_pooling=True, **how)
-    if name.startswith(PREFIX):
-        return OpenClipTextEncoder(name, config=config, download=settings.download, **how)
-    return HuggingFaceTextEncoder(name, config=config, download=settings.download, **how)

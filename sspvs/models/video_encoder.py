@@ -15,17 +15,11 @@ from sspvs.models.settings import VideoEncoderSettings
 
 
 class VideoEncoding(NamedTuple):
-    """What the video tower gives.
+    """What the video tower gives."""
 
-    Attributes:
-        states: (B, 1 + T, D) encoded [CLS] and frames.
-        pooled: (B, D) tanh-projected state of [CLS].
-        mask: (B, 1 + T) bool, True = valid; [CLS] always is.
-    """
-
-    states: Tensor
-    pooled: Tensor
-    mask: Tensor
+    states: Tensor  # (B, 1 + T, D) encoded [CLS] and frames
+    pooled: Tensor  # (B, D) tanh-projected state of [CLS]
+    mask: Tensor  # (B, 1 + T) bool, True = valid; [CLS] always is
 
     @property
     def frames(self) -> Tensor:
@@ -34,11 +28,7 @@ class VideoEncoding(NamedTuple):
 
 
 class VideoEncoder(nn.Module):
-    """A learned [CLS], sinusoidal positions and a masked post-norm Transformer (Li et al., WACV 2023, section 3).
-
-    Args:
-        settings: Its sizes.
-    """
+    """A learned [CLS], sinusoidal positions and a masked post-norm Transformer (Li et al., WACV 2023, section 3)."""
 
     def __init__(self, settings: VideoEncoderSettings | None = None) -> None:
         settings = VideoEncoderSettings() if settings is None else settings
@@ -64,12 +54,7 @@ class VideoEncoder(nn.Module):
         self.pooler = nn.Linear(embed_dim, embed_dim)
 
     def forward(self, frames: Tensor, frame_mask: Tensor) -> VideoEncoding:
-        """Encode videos.
-
-        Args:
-            frames: (B, T, D) what `embed` gave, some frames perhaps replaced.
-            frame_mask: (B, T) bool, True = a frame of the video.
-        """
+        """Encode (B, T, D) outputs of `embed`, some perhaps replaced, under a (B, T) mask, True = a frame."""
         batch = frames.shape[0]
         states = torch.cat([self.cls.to(frames.dtype).expand(batch, 1, -1), frames], dim=1)  # (B, 1 + T, D)
         mask = torch.cat([frame_mask.new_ones(batch, 1), frame_mask], dim=1)  # (B, 1 + T)

@@ -3,8 +3,9 @@
 `summarize` computes, `VideoSummary.save` writes. Both together are `sspvs summarize`.
 """
 
+from sspvs.importance.contrastive import Post
 from sspvs.importance.terms import Combine
-from sspvs.pipeline.settings import SEGMENTERS, Post, Segmenter, SummarySettings, Tools, load_tools
+from sspvs.pipeline.settings import SEGMENTERS, Segmenter, SummarySettings, Tools, load_tools
 from sspvs.pipeline.summarizing import VideoSummary, is_summarized, summarize, summarize_with
 
 __all__ = [

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, get_args
 from sspvs.features.backbones import Backbone, load_backbone
 from sspvs.features.extract import MAX_DAMAGED
 from sspvs.features.transnet import weights_path
+from sspvs.importance.contrastive import Post
 from sspvs.importance.terms import Combine
 from sspvs.schema import NotNegative, Positive, Range, Settings, mistakes, refuse
 from sspvs.scorers import (
@@ -27,8 +28,6 @@ from sspvs.weights.digest import file_digest
 
 Segmenter = Literal["kts", "uniform", "given", "transnet"]
 SEGMENTERS: tuple[Segmenter, ...] = get_args(Segmenter)
-
-Post = Literal["summe", "tvsum", "none"]
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,11 @@ import numpy as np
 from sspvs.features.backbones import Backbone
 from sspvs.features.extract import MAX_DAMAGED, Sampling, extract_video
 from sspvs.features.transnet import cut_frames
+from sspvs.importance.contrastive import Post
 from sspvs.importance.terms import Combine
 from sspvs.overwriting import read_summary, summary_files
 from sspvs.pipeline.output import write_outputs
-from sspvs.pipeline.settings import Post, Segmenter, SummarySettings, Tools, load_tools
+from sspvs.pipeline.settings import Segmenter, SummarySettings, Tools, load_tools
 from sspvs.report.notebook import ShownSummary
 from sspvs.report.tables import plain
 from sspvs.scorers import CONTRASTIVE

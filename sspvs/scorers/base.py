@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from sspvs.features.backbones import Backbone
-from sspvs.importance.contrastive import Importance, contrastive_importance
+from sspvs.importance.contrastive import Importance, Post, contrastive_importance
 from sspvs.importance.terms import Combine, term_names
 from sspvs.table.text import TextFields
 from sspvs.types import Fingerprint, FrameFeatures
@@ -41,28 +41,12 @@ class Scorer:
         raise NotImplementedError
 
     def check_text(self, text: TextFields) -> None:
-        """Refuse text that is not read, or that nothing here can read, before anything is computed.
-
-        Raises:
-            ValueError: The scorer does not read it.
-            SspvsError: What it takes to read it is not on this machine.
-        """
+        """Raise ValueError where there is text that is not read, SspvsError where what reads it is missing."""
         if is_given(text):
             raise ValueError(f"{self.name} reads no text; leave it out, or take a checkpoint with text guidance")
 
     def check_features(self, found: Fingerprint | None, where: str) -> str | None:
-        """Refuse features that were made otherwise than the scorer needs them.
-
-        Args:
-            found: Their fingerprint; None when unknown.
-            where: The file, for messages.
-
-        Returns:
-            A sentence for the user when it is unknown.
-
-        Raises:
-            FingerprintMismatchError: They were made otherwise.
-        """
+        """Refuse features that were made otherwise than it needs; returns a note where that is unknown."""
         raise NotImplementedError
 
     def notes(self, text: TextFields) -> tuple[str, ...]:  # noqa: ARG002
@@ -70,16 +54,7 @@ class Scorer:
         return ()
 
     def score(self, features: FrameFeatures, text: TextFields | None = None) -> Importance:
-        """Importance of each pick, and the curves it is made of.
-
-        Args:
-            features: One video's.
-            text: What is known about it; None, or all fields empty: nothing. Fields that are not read are left aside.
-
-        Raises:
-            ValueError: There is text, and the scorer reads none.
-            FeatureFileError: The features are not those the scorer needs.
-        """
+        """Importance of each pick, and the curves it is made of; text fields that are not read are left aside."""
         raise NotImplementedError
 
 
@@ -105,7 +80,7 @@ class ContrastiveScorer(Scorer):
     """
 
     combine: Combine = "ag"
-    post: Literal["summe", "tvsum", "none"] = "summe"
+    post: Post = "summe"
     device: str = "auto"
     backbone: Backbone | None = None
     name: str = CONTRASTIVE
@@ -117,13 +92,7 @@ class ContrastiveScorer(Scorer):
         return {"combine": self.combine, "post": self.post}
 
     def check_text(self, text: TextFields) -> None:
-        """A title is compared with the frames; the other fields are not read.
-
-        Raises:
-            ValueError: Another field is given, a title without a backbone that can compare it with frames, or none
-                where `combine` needs one.
-            SspvsError: What the backbone takes for that is not on this machine.
-        """
+        """A title is compared with the frames; the other fields are not read."""
         other = [name for name, field in text._asdict().items() if field.strip() and name != "title"]
         if other:
             raise ValueError(
@@ -149,9 +118,5 @@ class ContrastiveScorer(Scorer):
                 raise ValueError(_NO_BACKBONE)
             similarity = self.backbone.text_similarity(features.features, text.title)
         return contrastive_importance(
-            features.features,
-            combine=self.combine,
-            post=self.post,
-            text_similarity=similarity,
-            device=self.device,
+            features.features, combine=self.combine, post=self.post, text_similarity=similarity, device=self.device
         )

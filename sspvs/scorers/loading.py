@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 from sspvs.errors import CheckpointError, FingerprintMismatchError
 from sspvs.features.backbones import Backbone, load_backbone
+from sspvs.importance.contrastive import Post
 from sspvs.importance.terms import Combine, term_names
 from sspvs.scorers.base import CONTRASTIVE, SYNTHETIC, ContrastiveScorer, Scorer, is_synthetic
 from sspvs.scorers.trained import RefinedScorer, SummarizerScorer
@@ -28,7 +28,7 @@ def load_scorer(
     device: str = "auto",
     download: bool = False,
     combine: Combine | None = None,
-    post: Literal["summe", "tvsum", "none"] | None = None,
+    post: Post | None = None,
     backbone: Backbone | None = None,
 ) -> Scorer:
     """What scores frames, by name.

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from sspvs.errors import CheckpointError, FingerprintMismatchError
 from sspvs.features.backbones.base import choose_device
-from sspvs.importance.contrastive import Importance
+from sspvs.importance.contrastive import Importance, Post
 from sspvs.importance.terms import Combine, term_names
 from sspvs.models.fast_linear import use_fast_linears
 from sspvs.models.tokenizers import Tokenizer, load_tokenizer
@@ -26,23 +26,12 @@ from sspvs.tasks.settings import settings_from
 from sspvs.types import Fingerprint, FrameFeatures
 
 if TYPE_CHECKING:
-    from sspvs.tasks.refine import Post, RefineTask
+    from sspvs.tasks.refine import RefineTask
     from sspvs.tasks.summarize import SummarizeTask
 
 
 class TrainedScorer(Scorer):
-    """A checkpoint as a scorer.
-
-    Args:
-        task: What was trained; it moves to the device, and is the scorer's from then on.
-        name: What reports call it.
-        source: Where it came from: a folder, a file or a hub id.
-        digest: SHA-256 of its weights file.
-        device: `auto`, `cpu`, `cuda`, `cuda:1`.
-
-    Raises:
-        ValueError: The device is unknown or not there.
-    """
+    """A checkpoint as a scorer; the task moves to the device. `source` and `digest` (SHA-256) go into reports."""
 
     def __init__(self, task: SavedTask, *, name: str, source: str, digest: str, device: str = "auto") -> None:
         self.name = name
@@ -78,6 +67,13 @@ class TrainedScorer(Scorer):
             like=f"those {self.name} was trained on",
         )
 
+    def refuse_not_finite(self, what: str, features: FrameFeatures, *found: Tensor | None) -> None:
+        """Raise CheckpointError where its outputs for a video have NaN or infinite numbers."""
+        if not all(bool(torch.isfinite(values).all()) for values in found if values is not None):
+            raise CheckpointError(
+                f"{self.name} is damaged: it gives {what} of {features.name} that are NaN or infinite"
+            )
+
     def frames_of(self, features: FrameFeatures) -> tuple[Tensor, Tensor]:
         """(1, T, D) float32 frames and their (1, T) mask on the device; FeatureFileError where they do not fit."""
         self.check_features(features.fingerprint, features.name)
@@ -88,13 +84,7 @@ class TrainedScorer(Scorer):
 
 
 class SummarizerScorer(TrainedScorer):
-    """A fine-tuned summarizer: its score is the product of its stages.
-
-    Args:
-        task: What was trained.
-        download: Fetch the tokenizer's files when they are not on this machine.
-        how: As `TrainedScorer`.
-    """
+    """A fine-tuned summarizer: its score is the product of its stages."""
 
     def __init__(self, task: SummarizeTask, *, download: bool = False, **how: str) -> None:
         super().__init__(task, **how)
@@ -118,12 +108,7 @@ class SummarizerScorer(TrainedScorer):
         }
 
     def check_text(self, text: TextFields) -> None:
-        """As `Scorer`; loads the tokenizer.
-
-        Raises:
-            ValueError: It was trained without text, or without one of the fields.
-            SspvsError: The tokenizer is not on this machine.
-        """
+        """As `Scorer`; loads the tokenizer."""
         given = [name for name, field in self._placed(text)._asdict().items() if field.strip()]
         if not given:
             return
@@ -143,21 +128,16 @@ class SummarizerScorer(TrainedScorer):
         return (f"{self.name} reads text, and none was given: it scores as it does without text guidance",)
 
     def score(self, features: FrameFeatures, text: TextFields | None = None) -> Importance:
-        """As `Scorer`; longer videos than the model takes at once go through it in windows.
+        """As `Scorer`: scores in (0, 1), the stages whose product they are, and with a gate and text also `text_fit`.
 
-        Returns:
-            The scores, in (0, 1), and the curves `stage_1` ... `stage_K`, whose product they are; with a gate and
-            text also `text_fit`, how well each frame fits the text.
+        Longer videos than the model takes at once go through it in windows.
         """
         frames, mask = self.frames_of(features)
         tokens = self._tokens(text)
         with torch.inference_mode():
             out = self._model(frames, mask, *tokens)
             logits = out.stage_logits[0].double().cpu()  # (K, T)
-        if not bool(torch.isfinite(logits).all()):
-            raise CheckpointError(
-                f"{self.name} is damaged: it gives scores of {features.name} that are NaN or infinite"
-            )
+        self.refuse_not_finite("scores", features, logits)
         curves = {f"stage_{stage}": row.numpy() for stage, row in enumerate(logits.sigmoid(), start=1)}
         if tokens and out.text_fit is not None:
             curves["text_fit"] = out.text_fit[0].double().cpu().numpy()
@@ -198,17 +178,7 @@ class SummarizerScorer(TrainedScorer):
 
 
 class RefinedScorer(TrainedScorer):
-    """A refined checkpoint: an expression over terms of importance of the refined features.
-
-    Args:
-        task: What was trained.
-        combine: The expression; None: as the checkpoint says.
-        post: What follows it; None: as the checkpoint says.
-        how: As `TrainedScorer`.
-
-    Raises:
-        ValueError: The checkpoint has learned no uniqueness, or as in `TrainedScorer`.
-    """
+    """A refined checkpoint: an expression over terms of importance of the refined features."""
 
     def __init__(
         self, task: RefineTask, *, combine: Combine | None = None, post: Post | None = None, **how: str
@@ -245,10 +215,7 @@ class RefinedScorer(TrainedScorer):
             out = self._model(frames, mask)
             refined = out.features[0]  # (T, E)
             unique = None if out.uniqueness_logits is None else out.uniqueness_logits[0].sigmoid()  # (T,)
-        if not all(bool(torch.isfinite(found).all()) for found in (refined, unique) if found is not None):
-            raise CheckpointError(
-                f"{self.name} is damaged: it gives features of {features.name} that are NaN or infinite"
-            )
+        self.refuse_not_finite("features", features, refined, unique)
         return self._scoring.importance(
             refined.cpu().numpy(), features.features, None if unique is None else unique.cpu().numpy()
         )

@@ -21,25 +21,24 @@ from importlib import import_module
 from inspect import signature
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 import sspvs
 from sspvs.atomic import made_folder, together, write_bytes, write_text
 from sspvs.errors import CheckpointError, SspvsError, WeightsNotFoundError, first_line, listed, one_line
 from sspvs.files import read_json
-from sspvs.models.settings import GUIDANCES, HEADS
+from sspvs.models.summarizer_heads import HEADS
+from sspvs.models.text_guidance import GUIDANCES
+from sspvs.registry import Registry
 from sspvs.schema import Settings, chosen, group_mistakes, parameters, shown
-from sspvs.tasks.settings import OBJECTIVES, settings_from
+from sspvs.tasks.objectives import OBJECTIVES
+from sspvs.tasks.settings import settings_from
 from sspvs.tasks.tensors import LoadReport, no_weight, read_tensors, read_torch_file, refuse_what_is_no_weight, untied
 from sspvs.types import Fingerprint
 from sspvs.weights.digest import file_digest, hub_offline
-
-if TYPE_CHECKING:
-    from sspvs.registry import Registry
-    from sspvs.tasks.saved_task import SavedTask
 
 CONFIG, WEIGHTS, PRETRAINING = "config.json", "model.safetensors", "pretraining"
 VERSION = 1
@@ -72,6 +71,7 @@ _REGISTERED: Mapping[str, Registry[Any]] = {
     "losses.more": OBJECTIVES,
 }
 _MOST_MISTAKES = 5
+_PLAIN = (str, int, float, bool, type(None))
 _SPARE_BYTES = 512 * 2**20
 """What a task may have beside its checkpoint's tensors: tables that are computed, a tower that is not loaded."""
 
@@ -90,7 +90,7 @@ class _Config:
 
 @dataclass(frozen=True)
 class Origin:
-    """What `initialised_from` says about the checkpoint that a summarizer started from."""
+    """`initialised_from` of a checkpoint: what a summarizer started from."""
 
     source: str
     kind: str
@@ -103,37 +103,22 @@ class Origin:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint of any kind. Its settings are as they are written; `checked` holds them against its task.
+    """A checkpoint of any kind. Its settings are as they are written; `checked` holds them against its task."""
 
-    Attributes:
-        source: What was opened: a folder, a file or a hub id.
-        path: The folder or file.
-        kind: What it is for, such as `sspvs.summarize`.
-        settings: What its task was made with, plain types; the options of an official file.
-        version: Of the sspvs that wrote it; None where it does not say.
-        tied: Names of tensors that are stored under another name.
-    """
-
-    source: str
+    source: str  # a folder, a file or a hub id
     path: Path
-    kind: str
-    settings: dict[str, Any]
-    version: str | None = None
-    tied: Mapping[str, str] = field(default_factory=dict)
+    kind: str  # such as `sspvs.summarize`
+    settings: dict[str, Any]  # plain types; the options of an official file
+    version: str | None = None  # of the sspvs that wrote it
+    tied: Mapping[str, str] = field(default_factory=dict)  # tensor -> the name under which it is stored
     _state: dict[str, Tensor] | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def open(cls, source: str | Path, kinds: Collection[str] = (), *, download: bool = False) -> Checkpoint:
-        """Open a checkpoint. The weights of a folder are read when they are first needed.
+        """Open a checkpoint folder, a `.ckpt` or an official file, or a hub id, of one of `kinds` (any if empty).
 
-        Args:
-            source: A checkpoint folder, a `.ckpt` file of Lightning, an official file, or a Hugging Face hub id.
-            kinds: What it may be for, any if empty. Of a folder that holds another, the first that fits is opened.
-            download: Fetch a hub id that is not on this machine.
-
-        Raises:
-            WeightsNotFoundError: Nothing is there.
-            CheckpointError: What is there is no such checkpoint, or is damaged.
+        Of a folder that holds another, the first that fits is opened. The weights of a folder are read when first
+        needed.
         """
         path = Path(source)
         if path.is_file():
@@ -194,22 +179,23 @@ class Checkpoint:
 
     @property
     def sha256(self) -> str:
-        """Of the file with the weights."""
+        """Digest of the file with the weights."""
         return file_digest(self.weights)
 
     @property
     def fingerprint(self) -> dict[str, Any] | None:
-        """What made the features it was trained on, when known."""
+        """Fingerprint of the features that it was trained on; None when unknown."""
         known: dict[str, Any] | None = self.settings.get("feature_fingerprint")
         return known
 
     @property
-    def state(self) -> dict[str, Tensor]:
-        """Tensors by name, dense and finite.
+    def reads_text(self) -> bool:
+        """Whether its text tower is used: always, but in a summarizer without text guidance."""
+        return bool(self.settings.get("summarizer", {}).get("text_guidance") != "none")
 
-        Raises:
-            CheckpointError: They are damaged.
-        """
+    @property
+    def state(self) -> dict[str, Tensor]:
+        """Tensors by name, dense and finite; CheckpointError where they are damaged."""
         if self._state is None:
             state = read_tensors(self.weights)
             for name, same in self.tied.items():
@@ -220,24 +206,26 @@ class Checkpoint:
         return self._state
 
     def checked(
-        self, *, download: bool = False, strict: bool = False, task: type[SavedTask] | None = None
+        self, *, download: bool = False, strict: bool = False, task: type[nn.Module] | None = None
     ) -> Checkpoint:
-        """The same with every setting of its task, held together with the tensors against the task.
+        """The same with every setting of its task, or of `task`; settings and tensors are checked.
 
-        Args:
-            download: Fetch the sizes of a text encoder that the settings only name; kept as `text.download`.
-            strict: Refuse a checkpoint that lacks tensors, or has ones that fit nowhere.
-            task: The class that is made of it, where it is not the one of its kind.
-
-        Raises:
-            CheckpointError: Settings or tensors are damaged, or need what is not registered here.
+        With `download` the sizes of a text encoder that is only named are fetched. `strict` refuses missing and
+        unexpected tensors.
         """
         if task is None:
             module, name = _TASKS[self.kind]
             task = getattr(import_module(module), name)
-        settings = _whole_settings(task, self.settings, self.path, download)
-        _refuse_other_sizes(task, settings, self.state, self.path, strict)
-        return replace(self, settings=settings)
+        whole = replace(self, settings=_whole_settings(task, self.settings, self.path, download))
+        text = whole.settings.get("text")
+        if text and whole.reads_text and text["encoder"] != "small" and text["config"] is None and not download:
+            raise CheckpointError(
+                f"{self.path}: it names the text encoder '{text['encoder']}' without its sizes (settings.text.config), "
+                "and nothing is looked for that a checkpoint names; write them into its config.json, or allow the "
+                "download (--download)"
+            )
+        _refuse_other_sizes(task, whole.settings, self.state, self.path, strict)
+        return replace(whole, _state=self._state)
 
 
 def save_folder(
@@ -248,18 +236,7 @@ def save_folder(
     *,
     fingerprint: Mapping[str, Any] | None = None,
 ) -> Path:
-    """Write a checkpoint folder.
-
-    Args:
-        folder: Made where it is missing; other files in it stay.
-        kind: What the checkpoint is for, such as `sspvs.pretrain`.
-        settings: What `__init__` of the task takes, as plain types.
-        state: Tensors by name.
-        fingerprint: Of the features it was trained on, when known.
-
-    Raises:
-        OutputError: The folder cannot be written to.
-    """
+    """Write a checkpoint folder; `settings` are what `__init__` of the task takes, in plain types."""
     from safetensors.torch import save
 
     unique, tied = untied(state)
@@ -295,12 +272,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(name): _plain(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [part if _is_plain(part) else str(part) for part in value]
-    return value if _is_plain(value) else str(value)
-
-
-def _is_plain(value: Any) -> bool:
-    return value is None or isinstance(value, (str, int, float, bool))
+        return [part if isinstance(part, _PLAIN) else str(part) for part in value]
+    return value if isinstance(value, _PLAIN) else str(value)
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
@@ -328,7 +301,7 @@ def _from_hub(name: str, download: bool) -> Path:
         ) from error
 
 
-def _whole_settings(task: type[SavedTask], given: Mapping[str, Any], path: Path, download: bool) -> dict[str, Any]:
+def _whole_settings(task: type[nn.Module], given: Mapping[str, Any], path: Path, download: bool) -> dict[str, Any]:
     """The settings, whole and in plain form."""
     hints = parameters(task)
     settings = {name: value for name, value in given.items() if name not in _DROPPED}
@@ -347,14 +320,6 @@ def _whole_settings(task: type[SavedTask], given: Mapping[str, Any], path: Path,
                 plain[name] = asdict(settings_from(hint, settings[name]))
     except ValueError as error:
         raise CheckpointError(f"{path}: its settings are damaged: {one_line(error)}") from error
-    text = plain.get("text")
-    needed = plain.get("summarizer", {}).get("text_guidance") != "none"
-    if text is not None and needed and text["encoder"] != "small" and text["config"] is None and not download:
-        raise CheckpointError(
-            f"{path}: it names the text encoder '{text['encoder']}' without its sizes (settings.text.config), and "
-            "nothing is looked for that a checkpoint names; write them into its config.json, or allow the download "
-            "(--download)"
-        )
     return plain
 
 
@@ -384,7 +349,7 @@ def _mistakes_of_facts(settings: Mapping[str, Any]) -> Iterable[str]:
 
 
 def _refuse_other_sizes(
-    task: type[SavedTask], settings: dict[str, Any], state: dict[str, Tensor], path: Path, strict: bool
+    task: type[nn.Module], settings: dict[str, Any], state: dict[str, Tensor], path: Path, strict: bool
 ) -> None:
     """Build the task without memory, and hold its sizes against those of the tensors."""
     if (settings.get("text") or {}).get("download"):
@@ -401,10 +366,7 @@ def _refuse_other_sizes(
         raise CheckpointError(f"{path}: does not fit the model: {report.summary()}")
     needed, held = (
         sum(one.numel() * one.element_size() for one in tensors)
-        for tensors in (
-            chain(built.parameters(), built.buffers()),
-            state.values(),
-        )
+        for tensors in (chain(built.parameters(), built.buffers()), state.values())
     )
     if needed > 4 * held + _SPARE_BYTES:
         raise CheckpointError(

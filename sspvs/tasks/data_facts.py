@@ -19,11 +19,7 @@ _FEW = 8  # pairs in a batch
 
 
 def agreed_fingerprint(model: dict[str, Any] | None, data: object) -> dict[str, Any] | None:
-    """The fingerprint of the features that model and data agree on, plain; `data` may be a `Fingerprint` or its fields.
-
-    Raises:
-        FingerprintMismatchError: Both have one, and they differ.
-    """
+    """The fingerprint that model and data agree on, as a dict; FingerprintMismatchError where they differ."""
     given = Fingerprint(**data) if isinstance(data, dict) else data
     if not isinstance(given, Fingerprint):
         return model
@@ -36,12 +32,7 @@ def agreed_fingerprint(model: dict[str, Any] | None, data: object) -> dict[str, 
 def refuse_other_data(
     data: object, video: VideoEncoderSettings, text: Mapping[str, Any], tower: TextEncoder | None
 ) -> None:
-    """Hold the `feature_dim`, `encoder` and `vocab_size` of a data module, those it has, against the model.
-
-    Raises:
-        FeatureWidthError: The features have another width.
-        ValueError: The texts are tokenised for another tower.
-    """
+    """Check the `feature_dim`, `encoder` and `vocab_size` of a data module, those it has, against the model."""
     refuse_other_width(data, video.feature_dim)
     encoder = getattr(data, "encoder", None)
     if tower is None or encoder is None:
@@ -57,22 +48,15 @@ def refuse_other_data(
 
 
 def refuse_other_width(data: object, feature_dim: int) -> None:
-    """Hold the `feature_dim` of a data module, where it has one, against the model's.
-
-    Raises:
-        FeatureWidthError: They differ.
-    """
+    """Raise FeatureWidthError where a data module has a `feature_dim` other than the model's."""
     found, expected = FeatureKind(getattr(data, "feature_dim", None)), FeatureKind(feature_dim)
     check_features(found, expected, "the data", like="those the model is made for", remedy=OTHER_WIDTH)
 
 
 def refuse_single_pairs(data: object, objectives: Sequence[str], processes: int) -> None:
-    """Refuse a batch of one pair where objectives tell pairs from the others in their batch; warn of a few.
+    """Refuse a batch of one pair where objectives contrast the pairs of a batch; warn of a few.
 
     In training that batch is the one of all processes, in validation each process has its own.
-
-    Raises:
-        ValueError: No pair has another beside it: nothing can be learned, or validated.
     """
     if not objectives:
         return
@@ -93,11 +77,7 @@ def refuse_single_pairs(data: object, objectives: Sequence[str], processes: int)
 
 
 def refuse_idle_terms(data: object, losses: RefineLossSettings, processes: int) -> None:
-    """Name the terms of refinement that have nothing to compare frames with.
-
-    Raises:
-        ValueError: Every term that refines the features would be constant.
-    """
+    """Warn of terms of refinement that have nothing to compare frames with; ValueError where none is left."""
     frames, batch = getattr(data, "clip_frames", None), getattr(data, "batch_size", None)
     if frames is None or batch is None:
         return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from torch import Tensor, nn
@@ -13,7 +13,7 @@ from sspvs.errors import CheckpointError
 from sspvs.models.settings import TextEncoderSettings, VideoEncoderSettings
 from sspvs.sharing import checkpoint_name
 from sspvs.table import FeatureKind, check_features
-from sspvs.tasks.checkpoint import PRETRAIN, SUMMARIZE, Checkpoint
+from sspvs.tasks.checkpoint import PRETRAIN, SUMMARIZE, Checkpoint, Origin
 from sspvs.tasks.data_facts import OTHER_WIDTH
 from sspvs.tasks.optim import TEXT_TOWER, VIDEO_TOWER
 from sspvs.tasks.settings import settings_from
@@ -28,11 +28,7 @@ _FRAME_PROJECTION = "model.frame_projection."
 
 
 def video_settings(start: Checkpoint, own: VideoEncoderSettings) -> VideoEncoderSettings:
-    """The video tower to load into: the checkpoint's sizes; what decides how it is trained is one's own.
-
-    Raises:
-        FeatureWidthError: `own` has another feature width than the checkpoint, and not just the default.
-    """
+    """The video tower to load into: the checkpoint's sizes, with one's own settings of its training."""
     theirs = settings_from(VideoEncoderSettings, start.settings["video"])
     if own.feature_dim != VideoEncoderSettings().feature_dim:
         found, expected = FeatureKind(own.feature_dim), FeatureKind(theirs.feature_dim)
@@ -43,8 +39,7 @@ def video_settings(start: Checkpoint, own: VideoEncoderSettings) -> VideoEncoder
 
 def text_settings(start: Checkpoint, own: TextEncoderSettings) -> TextEncoderSettings:
     """The text tower to load into: the checkpoint's, or `own` where it has none; how it is trained is one's own."""
-    mute = start.settings.get("summarizer", {}).get("text_guidance") == "none"
-    if mute or not any(name.startswith(TEXT_TOWER) for name in start.state):
+    if not start.reads_text or not any(name.startswith(TEXT_TOWER) for name in start.state):
         return own
     names = ("frozen", "gradient_checkpointing", "download")
     theirs = settings_from(TextEncoderSettings, start.settings["text"])
@@ -53,23 +48,13 @@ def text_settings(start: Checkpoint, own: TextEncoderSettings) -> TextEncoderSet
 
 def origin(start: Checkpoint, report: LoadReport) -> dict[str, Any]:
     """Where a summarizer comes from, as its hyperparameters keep it: the fields of an `Origin`."""
-    return {
-        "source": checkpoint_name(start.source),
-        "kind": start.kind,
-        "sha256": start.sha256,
-        "loaded": len(report.loaded),
-        "missing": list(report.missing),
-        "unexpected": list(report.unexpected),
-        "initialised_from": start.settings.get("initialised_from"),
-    }
+    source, before = checkpoint_name(start.source), start.settings.get("initialised_from")
+    names = list(report.missing), list(report.unexpected)
+    return asdict(Origin(source, start.kind, start.sha256, len(report.loaded), *names, before))
 
 
 def hand_over(start: Checkpoint, task: nn.Module) -> LoadReport:
-    """Load what has the same name into a task, which is unchanged when this raises; the rest starts as it is.
-
-    Raises:
-        CheckpointError: Nothing of the video tower is in it, only a part of a tower is, or shapes differ.
-    """
+    """Load what has the same name; CheckpointError, with nothing loaded, where a tower is not whole."""
     wanted = task.state_dict()
     for tower, beginning in _TOWERS.items():
         names = [name for name in wanted if name.startswith(beginning)]

@@ -1,4 +1,4 @@
-"""The objectives of pretraining: terms of the loss, and what validation keeps of each video for the figures at its end.
+"""The objectives of pretraining: settings, terms of the loss, and what validation keeps of each video for its figures.
 
 Axis letters: B batch, T picks, X frames or states that words are compared with, L tokens, M masked frames, D width,
 N videos, P texts, V and W their widths, H the matching head's first hidden width.
@@ -6,8 +6,9 @@ N videos, P texts, V and W their widths, H the matching head's first hidden widt
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import ClassVar, Literal, NamedTuple
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -28,29 +29,20 @@ from sspvs.models.layers import masked_mean
 from sspvs.models.pretrain_model import MatchingHead, PretrainModel, PretrainOutput
 from sspvs.models.text_towers import TextEncoding
 from sspvs.models.video_encoder import VideoEncoding
-from sspvs.schema import build, chosen
-from sspvs.tasks.settings import OBJECTIVES, LossSettings
+from sspvs.registry import Registry
+from sspvs.schema import Choice, NotNegative, Positive, Settings, Width, build, chosen, shown
 from sspvs.tasks.validation import PairScores
 
 
 class Pairs(NamedTuple):
-    """A batch as objectives see it.
+    """A batch as objectives see it."""
 
-    Attributes:
-        out: What the model gave.
-        projected: (B, C) videos and texts in the contrastive space; None without one.
-        token_mask: (B, L) bool, True = a token.
-        is_match: (B,) bool, whether the text is the video's own.
-        original: (B, M, D) the features that were masked.
-        masked_counted: (B, M) bool, which of them count; all when None.
-    """
-
-    out: PretrainOutput
-    projected: tuple[Tensor, Tensor] | None
-    token_mask: Tensor
-    is_match: Tensor
-    original: Tensor
-    masked_counted: Tensor | None
+    out: PretrainOutput  # what the model gave
+    projected: tuple[Tensor, Tensor] | None  # (B, C) videos and texts in the contrastive space; None without one
+    token_mask: Tensor  # (B, L) bool, True = a token
+    is_match: Tensor  # (B,) bool, whether the text is the video's own
+    original: Tensor  # (B, M, D) the features that were masked
+    masked_counted: Tensor | None  # (B, M) bool, which of them count; all when None
 
 
 class Objective(nn.Module):
@@ -92,6 +84,103 @@ class Objective(nn.Module):
     def measure(frames: Tensor, words: Tensor, frame_mask: Tensor, token_mask: Tensor) -> Tensor:
         """Of a fine objective with a `measure_name`: (B,) how far (B, X, D) frames are from (B, L, D) words."""
         raise NotImplementedError
+
+
+OBJECTIVES: Registry[type[Objective]] = Registry("objective")
+"""Objectives of pretraining."""
+
+
+@dataclass(frozen=True)
+class LossSettings(Settings):
+    """The objectives and their weights, as published (Li et al., WACV 2023) unless noted otherwise."""
+
+    group = "losses"
+
+    coarse: Annotated[str, Choice(OBJECTIVES, "none", slot="coarse")] = "matching"
+    """Whole videos against whole texts: `matching` as published (the data draws mismatched texts), or `infonce` or
+    `sigmoid` over the global batch (the data has matching pairs only), or another that is registered. Its own settings
+    follow in brackets: `infonce(largest_scale=50.0)`."""
+    fine: Annotated[str, Choice(OBJECTIVES, "none", slot="fine")] = "hausdorff"
+    """Frames against words: `hausdorff` as published, or `late-interaction` over the global batch."""
+    fine_frames: Literal["encoded", "alone"] = "encoded"
+    """What of the frames the fine objective looks at: the states of the video tower, [CLS] included, as published, or
+    each frame `alone`, through a projection of its own. A state has seen all frames and can speak for the whole video:
+    what was learned from states says which text a video has, and little about which frame a word is about."""
+    mask: bool = True
+    """Masked-frame recovery."""
+    coarse_weight: NotNegative = 1.0
+    """Weight of the coarse term in the sum."""
+    fine_weight: NotNegative = 1.0
+    """Weight of the fine term."""
+    mask_weight: NotNegative = 5.0
+    """Weight of masked-frame recovery."""
+    margin: Positive = 1.414
+    """`hausdorff`: distance beyond which a mismatched pair is left alone; unit vectors are at most 2 apart."""
+    temperature: Positive = 0.07
+    """`infonce` and `late-interaction`: of the softmax, at the start; it is learned."""
+    contrastive_dim: Width = 256
+    """`infonce` and `sigmoid`: width of the space in which videos and texts meet."""
+    more: dict[str, NotNegative] = field(default_factory=dict)
+    """Further objectives that are registered and their weights, such as `{smoothness(step=2): 0.5}`."""
+
+    def conflicts(self) -> Collection[str]:
+        """Nothing to train on."""
+        further = Choice(OBJECTIVES, slot="more")
+        wrong = [
+            f"more must have names that are {further!r}, got {shown(one)}" for one in self.more if one not in further
+        ]
+        off = self.coarse == "none" and self.fine == "none" and not self.mask and not self.more
+        return ["every objective is off: nothing is left to train on"] if off else wrong
+
+    def kind(self, slot: Literal["coarse", "fine"]) -> type[Objective] | None:
+        """The class of the objective of a slot; None where it is off."""
+        value = getattr(self, slot)
+        return None if value == "none" else OBJECTIVES[chosen(value)[0]]
+
+    @property
+    def kinds(self) -> tuple[type[Objective], ...]:
+        """The classes of all objectives that are on."""
+        found = (self.kind("coarse"), self.kind("fine"), OBJECTIVES["masked-frames"] if self.mask else None)
+        return (*filter(None, found), *(OBJECTIVES[chosen(value)[0]] for value in self.more))
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Name of a term -> its weight."""
+        own = {"coarse": self.coarse_weight, "fine": self.fine_weight, "mask": self.mask_weight}
+        return {f"{chosen(name)[0]}_loss": weight for name, weight in (*own.items(), *self.more.items())}
+
+    @property
+    def frames_alone(self) -> bool:
+        """Whether the model has a projection of single frames, for the fine objective."""
+        return self.fine != "none" and self.fine_frames == "alone"
+
+    @property
+    def contrastive(self) -> bool:
+        """Whether the coarse objective contrasts the rows of the global batch: the data then draws no negatives."""
+        kind = self.kind("coarse")
+        return kind is not None and kind.contrasts
+
+    @property
+    def projects(self) -> bool:
+        """Whether the coarse objective compares vectors in the contrastive space."""
+        kind = self.kind("coarse")
+        return kind is not None and kind.compares == "projected"
+
+    @property
+    def drawing(self) -> tuple[str, ...]:
+        """The coarse and the fine objective, those that learn nothing without mismatched texts."""
+        found = {self.coarse: self.kind("coarse"), self.fine: self.kind("fine")}
+        return tuple(chosen(value)[0] for value, kind in found.items() if kind is not None and kind.draws)
+
+    @property
+    def over_batch(self) -> tuple[str, ...]:
+        """The objectives that tell each video's text from those of the other videos in its batch."""
+        fine = self.kind("fine")
+        values = [self.coarse] if self.contrastive else []
+        if fine is not None and (fine.contrasts or values):
+            values.append(self.fine)
+        values += [value for value in self.more if OBJECTIVES[chosen(value)[0]].contrasts]
+        return tuple(chosen(value)[0] for value in values)
 
 
 @OBJECTIVES.register("matching")
@@ -271,17 +360,11 @@ def matching_scores(head: MatchingHead, video: Tensor, text: Tensor, *, max_elem
 
 
 class CopiedNeighbours(NamedTuple):
-    """Guesses of masked frames from the nearest frames that are not masked.
+    """Guesses of masked frames from the nearest frames that are not masked."""
 
-    Attributes:
-        mean: (B, M, D) of the one before and the one after; of the only one at an end of the video.
-        nearest: (B, M, D) the nearer of both; the one before when both are as near.
-        known: (B, M) bool, whether there is any.
-    """
-
-    mean: Tensor
-    nearest: Tensor
-    known: Tensor
+    mean: Tensor  # (B, M, D) of the one before and the one after; of the only one at an end of the video
+    nearest: Tensor  # (B, M, D) the nearer of both; the one before when both are as near
+    known: Tensor  # (B, M) bool, whether there is any
 
 
 def copied_neighbours(frames: Tensor, frame_mask: Tensor, masked_index: Tensor) -> CopiedNeighbours:
@@ -353,9 +436,12 @@ def evidence(
     text = model.text_encoder(tokens, token_mask)
     fine = model.fine_frames(frames, frame_mask, video)
     columns = dict(zip(("video", "text"), _vectors(model, losses, video, fine, text, token_mask), strict=True))
-    if fine_kind is not None and fine_kind.measure_name:
-        given, words = (fine_kind.measure_name, fine_kind.measure), model.text_projection(text.states)
-        columns.update(_separation(*given, *fine, words, token_mask))
+    if fine_kind is not None and (name := fine_kind.measure_name):  # of its own text, and of the next one in the batch
+        (compared, mask), words = fine, model.text_projection(text.states)
+        columns[f"{name}_matched"] = fine_kind.measure(compared, words, mask, token_mask)
+        if len(words) > 1:
+            others, others_mask = words.roll(-1, dims=0), token_mask.roll(-1, dims=0)
+            columns[f"{name}_mismatched"] = fine_kind.measure(compared, others, mask, others_mask)
     yield ids, columns
 
 
@@ -378,14 +464,3 @@ def _vectors(
     if model.frame_projection is None:  # without [CLS]
         frames, mask = frames[:, 1:], mask[:, 1:]
     return masked_mean(frames.float(), mask), masked_mean(words.float(), token_mask)
-
-
-def _separation(
-    name: str, measure: Callable[..., Tensor], frames: Tensor, frame_mask: Tensor, words: Tensor, token_mask: Tensor
-) -> dict[str, Tensor]:
-    """The fine objective's measure of each video with its own text, and with the next one's in the batch."""
-    columns = {f"{name}_matched": measure(frames, words, frame_mask, token_mask)}
-    if len(words) > 1:
-        others, mask = words.roll(-1, dims=0), token_mask.roll(-1, dims=0)
-        columns[f"{name}_mismatched"] = measure(frames, others, frame_mask, mask)
-    return columns

@@ -1,39 +1,39 @@
-"""An official checkpoint becomes folders of ours: pretraining, or the summarizer of a fine-tuned one."""
+"""The official SSPVS checkpoint as folders of ours: pretraining, or the summarizer of a fine-tuned one.
+
+Its tensors are sorted under the names used here, and sizes are read from their shapes.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from sspvs.atomic import made_folder, together, write_text
 from sspvs.errors import CheckpointError, OutputError
 from sspvs.files import read_json
-from sspvs.models.settings import SummarizerSettings, TextEncoderSettings, VideoEncoderSettings
+from sspvs.models.layers import SinusoidalPositions
+from sspvs.models.settings import TextEncoderSettings, VideoEncoderSettings
+from sspvs.models.summarizer import SummarizerSettings
 from sspvs.overwriting import refuse_inputs
 from sspvs.table.text import TextSettings
 from sspvs.tasks.checkpoint import CONFIG, OFFICIAL, PRETRAINING, WEIGHTS, Checkpoint
-from sspvs.tasks.official_checkpoint import (
-    Translated,
-    check_positions,
-    infer_text,
-    infer_video,
-    lacking_parts,
-    official_name,
-    translate,
-)
+from sspvs.tasks.checkpoint import OFFICIAL_PREFIX as PREFIX
 from sspvs.tasks.pretrain import PretrainTask
 from sspvs.tasks.settings import FineTuneOptimSettings, OptimSettings
 from sspvs.tasks.summarize import SummarizeTask
 
-_PRETRAINED_WITH = OptimSettings(name="adam", lr=1e-6, weight_decay=0.0, schedule="constant")
-_FINE_TUNED_WITH = FineTuneOptimSettings(name="adam", lr=1e-4, weight_decay=0.0, schedule="constant")
+REPORT = "import_report.json"
+TextGuidance = Literal["none", "added"]
+"""Whether a fine-tuned checkpoint's text is used: the file does not tell whether it was trained with it."""
 TextOf = Literal["summe", "tvsum"]
 """The dataset that a checkpoint was fine-tuned on with text, which decides how text is laid out."""
 TEXT_OF: Mapping[TextOf, TextSettings] = {
@@ -41,11 +41,176 @@ TEXT_OF: Mapping[TextOf, TextSettings] = {
     "tvsum": TextSettings(category=1, query=3, title=10, description=0),
 }
 """Published lengths; on TVSum each video's title stands in the query's place."""
-REPORT = "import_report.json"
-
-TextGuidance = Literal["none", "added"]
-"""Whether a fine-tuned checkpoint's text is used: the file does not tell whether it was trained with it."""
+_PRETRAINED_WITH = OptimSettings(name="adam", lr=1e-6, weight_decay=0.0, schedule="constant")
+_FINE_TUNED_WITH = FineTuneOptimSettings(name="adam", lr=1e-4, weight_decay=0.0, schedule="constant")
+_LAYER = {"self_attn.in_proj_": "attention.in_projection.", "self_attn.out_proj.": "attention.out_projection."}
+_PREFIXES = {
+    "transformer_encoder.layers.": "video_encoder.transformer.layers.",
+    "transformer_encoder_naive.layers.": "mask_head.local_transformer.layers.",
+    "prob_dist.": "mask_head.mixing.",
+    "video_decoder.": "mask_head.global_decoder.",
+    "video_decoder_naive.": "mask_head.local_decoder.",
+    "vid_cls_decoder.": "video_encoder.pooler.",
+    "project_t_v.": "text_projection.",
+    "classifier.": "matching_head.layers.",
+    "bert_embeddings.": "text_encoder.model.embeddings.",
+    "bert_encoder.": "text_encoder.model.encoder.",
+    "bert_pooler.": "text_encoder.model.pooler.",
+}
+_NOT_WEIGHTS = re.compile(r"(^pos_encoder\.pe|position_ids|token_type_ids)$")  # tables that are computed
+_STAGE = re.compile(r"^score_predict\.(\d+)\.1\.(weight|bias)$")
+_STAGES = "head.stages."
+_VECTORS = {"v_cls.weight": "video_encoder.cls", "v_mask.weight": "mask_vector"}
 _POOLER = "video_encoder.pooler."  # the summarizer has one and does not use it
+_BERT_HEAD = 64  # of every published BERT size
+_ENCODER = "transformer_encoder.layers."
+_BERT_LAYER = "bert_encoder.layer."
+
+
+@dataclass
+class Translated:
+    """An official state dict under the names used here."""
+
+    pretrain: dict[str, Tensor] = field(default_factory=dict)
+    stages: dict[str, Tensor] = field(default_factory=dict)
+    computed: list[str] = field(default_factory=list)  # official names, like the next
+    unknown: list[str] = field(default_factory=list)
+    official: dict[str, str] = field(default_factory=dict)  # name here -> official name
+
+
+def translate(state: Mapping[str, Tensor]) -> Translated:
+    """Sort an official state dict's tensors, with or without the prefix, under our names."""
+    out = Translated()
+    for full_name, tensor in state.items():
+        name = full_name.removeprefix(PREFIX)
+        ours = _our_name(name)
+        if _NOT_WEIGHTS.search(name):
+            out.computed.append(full_name)
+        elif ours is None:
+            out.unknown.append(full_name)
+        else:
+            place = out.stages if ours.startswith(_STAGES) else out.pretrain
+            place[ours] = tensor.reshape(-1) if name in _VECTORS else tensor
+            out.official[ours] = full_name
+    return out
+
+
+def official_name(ours: str) -> str:
+    """The official name of `PretrainModel`'s or `Summarizer`'s parameter, with the prefix; `?` before what has none."""
+    if ours.startswith(_STAGES):
+        number, _, part = ours.removeprefix(_STAGES).partition(".")
+        return f"{PREFIX}score_predict.{number}.1.{part}"
+    for theirs, vector in _VECTORS.items():
+        if ours == vector:
+            return PREFIX + theirs
+    for theirs, beginning in _PREFIXES.items():
+        if ours.startswith(beginning):
+            name = theirs + ours.removeprefix(beginning)
+            for official, here in _LAYER.items():
+                name = name.replace(here, official)
+            return PREFIX + name
+    return f"?{ours}"
+
+
+def _our_name(name: str) -> str | None:
+    if stage := _STAGE.match(name):
+        return f"{_STAGES}{stage[1]}.{stage[2]}"
+    if name in _VECTORS:
+        return _VECTORS[name]
+    for theirs, ours in _PREFIXES.items():
+        if name.startswith(theirs):
+            name = ours + name.removeprefix(theirs)
+            for official, here in _LAYER.items():
+                name = name.replace(official, here)
+            return name
+    return None
+
+
+def infer_video(state: Mapping[str, Tensor], *, num_heads: int | None, position_weight: float) -> VideoEncoderSettings:
+    """The video tower's sizes from official tensors; 8 heads when D is 1024, as published, and `num_heads` is None."""
+    dim = _shape(state, "v_cls.weight", 2)[1]
+    if num_heads is None:
+        if dim != 1024:
+            raise ValueError(f"the width is {dim}, not the published 1024: say how many attention heads (--num-heads)")
+        num_heads = 8
+    if num_heads < 1 or dim % num_heads:
+        raise ValueError(f"--num-heads {num_heads} does not divide the width {dim}")
+    decoder = "video_decoder.0.weight"  # a fine-tuned checkpoint may be without; its features go in as they are
+    return VideoEncoderSettings(
+        feature_dim=_shape(state, decoder, 2)[0] if PREFIX + decoder in state else dim,
+        embed_dim=dim,
+        num_heads=num_heads,
+        num_layers=_count(state, _ENCODER),
+        feedforward_dim=_shape(state, f"{_ENCODER}0.linear1.weight", 2)[0],
+        dropout=0.1,
+        position_weight=position_weight,
+    )
+
+
+def infer_text(state: Mapping[str, Tensor], *, num_heads: int | None) -> TextEncoderSettings:
+    """The BERT's sizes; it attends to its padding, as the original does.
+
+    One head for each 64 of its width by default.
+    """
+    vocabulary, width = _shape(state, "bert_embeddings.word_embeddings.weight", 2)
+    if num_heads is None:
+        if width % _BERT_HEAD:
+            raise ValueError(f"BERT's width {width} is no multiple of {_BERT_HEAD}: say its heads (--text-num-heads)")
+        num_heads = width // _BERT_HEAD
+    if num_heads < 1 or width % num_heads:
+        raise ValueError(f"--text-num-heads {num_heads} does not divide BERT's width {width}")
+    sizes: dict[str, Any] = {
+        "model_type": "bert",
+        "vocab_size": vocabulary,
+        "hidden_size": width,
+        "num_hidden_layers": _count(state, _BERT_LAYER),
+        "num_attention_heads": num_heads,
+        "intermediate_size": _shape(state, f"{_BERT_LAYER}0.intermediate.dense.weight", 2)[0],
+        "max_position_embeddings": _shape(state, "bert_embeddings.position_embeddings.weight", 2)[0],
+        "type_vocab_size": _shape(state, "bert_embeddings.token_type_embeddings.weight", 2)[0],
+    }
+    return TextEncoderSettings(encoder="bert-base-uncased", config=sizes, attend_padding=True)
+
+
+def check_positions(state: Mapping[str, Tensor]) -> str:
+    """Check the stored table of positions against the computed one; returns a sentence for the report."""
+    table = state.get(f"{PREFIX}pos_encoder.pe")
+    if table is None:
+        return "no table of positions in the checkpoint; sinusoidal ones are computed"
+    dim = _shape(state, "v_cls.weight", 2)[1]
+    stored = table.reshape(-1, table.shape[-1])
+    if stored.shape[-1] != dim:
+        raise CheckpointError(f"pos_encoder.pe is {tuple(table.shape)}; expected (positions, 1, {dim})")
+    ours = SinusoidalPositions(dim).table(len(stored))
+    largest = float((stored - ours).abs().max())
+    # An angle of 5000 radians has a float32 step of 5e-4.
+    if largest > 2e-3 or not torch.isfinite(stored).all():
+        raise CheckpointError(
+            f"pos_encoder.pe differs from sinusoidal positions by up to {largest:.3g}; this checkpoint was trained on "
+            "positions of another kind"
+        )
+    return f"positions equal the stored table to {largest:.1e}"
+
+
+def _shape(state: Mapping[str, Tensor], name: str, rank: int) -> tuple[int, ...]:
+    tensor = state.get(PREFIX + name)
+    if tensor is None:
+        raise CheckpointError(f"the checkpoint lacks {PREFIX}{name}, which tells a size")
+    if tensor.ndim != rank or not tensor.numel():
+        raise CheckpointError(f"{PREFIX}{name} is {tuple(tensor.shape)}; expected {rank} axes, none of them empty")
+    return tuple(tensor.shape)
+
+
+def _count(state: Mapping[str, Tensor], before: str) -> int:
+    """How many layers are numbered after a name's beginning."""
+    pattern = re.compile(re.escape(PREFIX + before) + r"(\d+)\.")
+    numbers = {int(found[1]) for found in map(pattern.match, state) if found}
+    if not numbers:
+        raise CheckpointError(f"the checkpoint has no layers {PREFIX}{before}*")
+    gaps = sorted(set(range(len(numbers))) - numbers)
+    if gaps:
+        raise CheckpointError(f"the checkpoint lacks the layers {PREFIX}{before}{gaps}; it has {sorted(numbers)}")
+    return len(numbers)
 
 
 def pretraining_task(
@@ -76,9 +241,9 @@ def summarizer_task(
 
 def refuse_missing_parts(translated: Translated, path: Path) -> None:
     """Refuse a checkpoint that lacks whole parts of the pretraining model, before it is built."""
-    lacking = lacking_parts(translated)
-    if lacking:
-        raise CheckpointError(f"{path}: lacks all tensors of {', '.join(f'{part}*' for part in lacking)}")
+    names = tuple(translated.pretrain)
+    if lacking := [theirs for theirs, ours in _PREFIXES.items() if not any(name.startswith(ours) for name in names)]:
+        raise CheckpointError(f"{path}: lacks all tensors of {', '.join(f'{PREFIX}{part}*' for part in lacking)}")
 
 
 def count_stages(translated: Translated, path: Path) -> int:
@@ -113,31 +278,18 @@ def _take_over(model: nn.Module, translated: Translated, path: Path, dispensable
 
 @dataclass(frozen=True)
 class ImportReport:
-    """What became of an official checkpoint.
-
-    Attributes:
-        source: The file.
-        loaded: How many tensors were taken over.
-        computed: Official names of tables that are computed here.
-        unknown: Official names that nothing here corresponds to, left behind.
-        unused: Official names of a pretraining model that is not whole, left behind.
-        num_stages: Stage heads of a fine-tuned checkpoint; 0 of pretraining.
-        text_guidance: Of the summarizer.
-        settings: Of both towers, as inferred; null for a text tower that is not there or not used.
-        options: The original's own options, for reading.
-        notes: Sentences for the user.
-    """
+    """The result of an import."""
 
     source: str
-    loaded: int
-    computed: tuple[str, ...]
-    unknown: tuple[str, ...]
-    unused: tuple[str, ...]
-    num_stages: int
+    loaded: int  # how many tensors were taken over
+    computed: tuple[str, ...]  # official names of tables that are computed here
+    unknown: tuple[str, ...]  # official names that nothing here corresponds to, left behind
+    unused: tuple[str, ...]  # official names of a pretraining model that is not whole, left behind
+    num_stages: int  # stage heads of a fine-tuned checkpoint; 0 of pretraining
     text_guidance: TextGuidance
-    settings: dict[str, Any]
-    options: dict[str, Any]
-    notes: tuple[str, ...]
+    settings: dict[str, Any]  # of both towers, as inferred
+    options: dict[str, Any]  # the original's own
+    notes: tuple[str, ...]  # sentences for the user
 
 
 def import_official(
@@ -149,24 +301,11 @@ def import_official(
     text_guidance: TextGuidance = "none",
     text_of: TextOf = "tvsum",
 ) -> ImportReport:
-    """Read an official checkpoint and write a folder that `from_pretrained` of its task reads.
+    """Import an official checkpoint as a folder that `from_pretrained` of its task reads.
 
     A pretraining checkpoint becomes a folder of `PretrainTask`. A fine-tuned one, with stage heads, becomes a folder of
-    `SummarizeTask`; when it has every tensor of the pretraining model as well, that one is written within it, as
-    `pretraining`, where `PretrainTask.from_pretrained` finds it.
-
-    Args:
-        path: The official file.
-        out: The folder; made where it is missing.
-        num_heads: Attention heads of the video tower, where the width is not the published one.
-        text_num_heads: Attention heads of BERT, where its width is no multiple of 64.
-        text_guidance: Of a fine-tuned checkpoint: `added` when it was trained with text.
-        text_of: The dataset that it was trained on with text: lengths of fields, and what stands in them.
-
-    Raises:
-        CheckpointError: The file is not to be trusted, cut short, no official checkpoint, or lacks tensors.
-        ValueError: Heads are needed and not given, or do not fit; text guidance without stage heads.
-        OutputError: The folder cannot be written to, or has files of these names that are not ours.
+    `SummarizeTask`; when it has every tensor of the pretraining model as well, that model is written within it, as
+    `pretraining`. `text_guidance` is `added` where it was trained with text, of which `text_of` decides the layout.
     """
     _refuse_foreign(out, path)
     if not path.is_file():
@@ -184,18 +323,20 @@ def import_official(
     pretraining: PretrainTask | None = None
     summarizer: SummarizeTask | None = None
     text: TextEncoderSettings | None = None
-    if not stages:
+    if stages:
+        notes.append(f"fine-tuned checkpoint: {stages} stages, positions weigh {video.position_weight}")
+    try:
+        if stages:  # may be without the pretraining model
+            refuse_missing_parts(translated, path)
         text = infer_text(official.state, num_heads=text_num_heads)
         pretraining = pretraining_task(translated, video, text, path)
-    else:
-        notes.append(f"fine-tuned checkpoint: {stages} stages, positions weigh {video.position_weight}")
-        try:
-            refuse_missing_parts(translated, path)
-            text = infer_text(official.state, num_heads=text_num_heads)
-            pretraining = pretraining_task(translated, video, text, path)
+    except CheckpointError as error:
+        if not stages:
+            raise
+        notes.append(f"no pretraining model beside the summarizer: {str(error).removeprefix(f'{path}: ')}")
+    if stages:
+        if pretraining is not None:
             notes.append(f"the pretraining model in it is whole: it lies in {PRETRAINING}/")
-        except CheckpointError as error:
-            notes.append(f"no pretraining model beside the summarizer: {str(error).removeprefix(f'{path}: ')}")
         if text_guidance != "none":
             text = infer_text(official.state, num_heads=text_num_heads) if text is None else text
             notes.append(_layout(text_of))

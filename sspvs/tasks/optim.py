@@ -28,9 +28,6 @@ def parameter_groups(module: nn.Module, settings: OptimSettings, place: Place | 
 
     Never decayed: norms, biases, embeddings, and whatever else is no matrix (learned vectors, scales). `place` gives a
     parameter's group and rate; by default the text tower has its own.
-
-    Raises:
-        ValueError: Every parameter is frozen.
     """
     if place is None:
         place = lambda name: ("text", _text_lr(settings)) if name.startswith(TEXT_TOWER) else ("video", settings.lr)  # noqa: E731
@@ -75,12 +72,9 @@ def layer_wise(settings: FineTuneOptimSettings, num_layers: int) -> Place:
 
 
 def configured(groups: Iterable[dict[str, Any]], settings: OptimSettings, trainer: Trainer) -> dict[str, Any]:
-    """The optimiser and its schedule, as `configure_optimizers` returns them.
-
-    Raises:
-        ValueError: The trainer and the settings do not go together.
-    """
-    _refuse_what_cannot_go_together(settings, trainer)
+    """The optimiser and its schedule, as `configure_optimizers` returns them."""
+    if settings.step_in_backward:
+        _refuse_what_needs_gradients(trainer)
     precision, total = str(trainer.precision), None
     # Lightning refuses to clip the gradients of an optimiser whose kernel could unscale them, with a scaler or without.
     scaled = precision.startswith("16") or (precision.endswith("mixed") and bool(trainer.gradient_clip_val))
@@ -124,10 +118,8 @@ def learning_rate_factor(step: int, settings: OptimSettings, total_steps: int | 
     return final + (1 - final) * (1 + math.cos(math.pi * done)) / 2
 
 
-def _refuse_what_cannot_go_together(optim: OptimSettings, trainer: Trainer) -> None:
+def _refuse_what_needs_gradients(trainer: Trainer) -> None:
     """Refuse `step_in_backward` with a trainer that is in its way."""
-    if not optim.step_in_backward:
-        return
     wrong = []
     if trainer.gradient_clip_val:
         wrong.append(f"gradient_clip_val {trainer.gradient_clip_val} needs all gradients at once")
@@ -161,9 +153,8 @@ def _can_fuse(parameters: Iterable[nn.Parameter]) -> bool:
 class _InBackward(Optimizer):
     """Updates each weight in the backward pass, as soon as its gradient is there, and frees the gradient.
 
-    At no time all gradients exist: the memory of one copy of the weights is saved, and the weights come out the same.
-    What needs all gradients at once (clipping by their norm, accumulation, averaging over processes, unscaling of fp16)
-    cannot go with it. Mixed in before an optimiser that treats its parameters one by one.
+    The weights come out the same, and the memory of one copy of them is saved. What needs all gradients at once cannot
+    go with it. Mixed in before an optimiser that treats its parameters one by one.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -20,29 +20,20 @@ from sspvs.models.video_encoder import VideoEncoder
 from sspvs.schema import Probability, Range, check_arguments
 from sspvs.tasks.checkpoint import PRETRAIN
 from sspvs.tasks.data_facts import refuse_single_pairs
-from sspvs.tasks.objectives import Objectives, Pairs, contrastive_vectors, embed, evidence, pair_scorer
+from sspvs.tasks.objectives import LossSettings, Objectives, Pairs, contrastive_vectors, embed, evidence, pair_scorer
 from sspvs.tasks.saved_task import STAGES, SavedTask
-from sspvs.tasks.settings import LossSettings, OptimSettings, plain_arguments, settings_from
+from sspvs.tasks.settings import OptimSettings, plain_arguments, settings_from
 from sspvs.tasks.validation import Retrieval, ValidationRecords
 
 _VIDEO, _TEXT, _LOSSES, _OPTIM = VideoEncoderSettings(), TextEncoderSettings(), LossSettings(), OptimSettings()
 
-KIND = PRETRAIN
-"""What a checkpoint folder of this task says it is."""
-
 
 class Embeddings(NamedTuple):
-    """What prediction gives for a batch.
+    """Vectors of a batch, in the space that retrieval compares in; D = W with a contrastive objective."""
 
-    Attributes:
-        ids: The videos.
-        video: (B, D) float32 in the space that retrieval compares in.
-        text: (B, W) float32, of the text that came with each video; D = W in the contrastive objectives.
-    """
-
-    ids: tuple[str, ...]
-    video: Tensor
-    text: Tensor
+    ids: tuple[str, ...]  # the videos
+    video: Tensor  # (B, D) float32 in the space that retrieval compares in
+    text: Tensor  # (B, W) float32, of the text that came with each video; D = W in the contrastive objectives
 
 
 class PretrainTask(SavedTask):
@@ -67,7 +58,7 @@ class PretrainTask(SavedTask):
         16
     """
 
-    kind = KIND
+    kind = PRETRAIN
     model: PretrainModel
     losses: LossSettings
     records: ValidationRecords
@@ -105,32 +96,9 @@ class PretrainTask(SavedTask):
         self.retrieval: Retrieval | None = None
         self.freeze_unreached(self._smallest_terms)
 
-    def loss_terms(
-        self,
-        *,
-        frames: Tensor,
-        frame_mask: Tensor,
-        tokens: Tensor,
-        token_mask: Tensor,
-        masked_index: Tensor,
-        is_match: Tensor,
-        masked_counted: Tensor | None = None,
-    ) -> dict[str, Tensor]:
-        """The objectives' terms, unweighted, in float32.
-
-        Args:
-            frames: (B, T, D) float32 features.
-            frame_mask: (B, T) bool, True = a frame of the video.
-            tokens: (B, L) int64 ids of the text given to each video.
-            token_mask: (B, L) bool, True = a token, False = padding.
-            masked_index: (B,) or (B, M) int64 frames to mask and recover.
-            is_match: (B,) bool, whether the text is the video's own.
-            masked_counted: (B, M) bool, which of the masked frames count; all when None.
-
-        Returns:
-            Scalars by name: `coarse_loss`, `fine_loss`, `mask_loss`, those that are on.
-        """
-        return self._forward(frames, frame_mask, tokens, token_mask, masked_index, masked_counted, is_match)[1]
+    def loss_terms(self, **inputs: Tensor) -> dict[str, Tensor]:
+        """The objectives' terms by name (`coarse_loss`, ...), unweighted, of the tensors of a `PretrainBatch`."""
+        return self._forward(**inputs)[1]
 
     def setup(self, stage: str) -> None:
         """As for every task; refuse batches that have nothing to contrast."""
@@ -186,7 +154,7 @@ class PretrainTask(SavedTask):
 
     def _batch_forward(self, batch: PretrainBatch) -> tuple[PretrainOutput, dict[str, Tensor]]:
         inputs = (batch.frames, batch.frame_mask, batch.tokens, batch.token_mask, batch.masked_index)
-        return self._forward(*inputs, batch.masked_counted, batch.is_match)
+        return self._forward(*inputs, batch.is_match, batch.masked_counted)
 
     def _forward(
         self,
@@ -195,8 +163,8 @@ class PretrainTask(SavedTask):
         tokens: Tensor,
         token_mask: Tensor,
         masked_index: Tensor,
-        masked_counted: Tensor | None,
         is_match: Tensor,
+        masked_counted: Tensor | None = None,
     ) -> tuple[PretrainOutput, dict[str, Tensor]]:
         index = masked_index[:, None] if masked_index.ndim == 1 else masked_index  # (B, M)
         if not self.losses.mask:

@@ -7,25 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from sspvs.data.batch import RefineBatch
-from sspvs.importance.contrastive import Importance, contrastive_importance
+from sspvs.importance.contrastive import Importance, Post, contrastive_importance
 from sspvs.importance.terms import Combine, term_names
 from sspvs.losses.contrastive import (
     alignment,
     clip_mean,
     clip_means,
     commonness,
-    gather_segments,
     uniformity,
     uniqueness_entropy,
     video_segments,
 )
+from sspvs.losses.gather import gather_texts
 from sspvs.models.refiner import Refiner, RefinerOutput
 from sspvs.models.settings import RefinerSettings
 from sspvs.schema import check_arguments
@@ -36,9 +36,6 @@ from sspvs.tasks.settings import RefineLossSettings, RefineOptimSettings, plain_
 from sspvs.tasks.validation import ScoreRecords
 from sspvs.types import FloatArray
 
-Post: TypeAlias = Literal["summe", "tvsum", "none"]
-"""What follows the combination of terms; see `contrastive_importance`."""
-KIND = REFINE
 _REFINER, _LOSSES, _OPTIM = RefinerSettings(), RefineLossSettings(), RefineOptimSettings()
 
 
@@ -52,15 +49,9 @@ def refine_terms(
 ) -> dict[str, Tensor]:
     """The terms of refinement that have a weight, by name (`alignment_loss`, ...), unweighted, in float32.
 
-    Segments are those of all clips of the batch, and in training of all processes: in validation F says how much a
-    frame is like the clips that happened to be beside it.
-
-    Args:
-        settings: Which terms have a weight.
-        out: Output of the network for the clips.
-        raw: (B, T, D) the features as they were given: neighbours are chosen by them.
-        mask: (B, T) bool, True = a frame of the clip.
-        reduction: `mean` as `clip_mean`, of all clips; `clips` as `clip_means`, (B,).
+    `raw` are the (B, T, D) features as given: they decide which frames are neighbours. `reduction` gives one mean or
+    (B,) means. Segments are those of all clips of the batch, and in training of all processes: in validation F says how
+    much a frame is like the clips that happened to be beside it.
     """
     features, frames = out.features, {}
     if settings.alignment:
@@ -71,7 +62,7 @@ def refine_terms(
         frames["uniformity_loss"] = uniformity(features, mask, reduction="none")
     if settings.needs_uniqueness:
         assert out.uniqueness_logits is not None
-        segments = gather_segments(*video_segments(features, mask, segments=settings.segments))  # (W B, S, E), (W B, S)
+        segments = gather_texts(*video_segments(features, mask, segments=settings.segments))  # (W B, S, E), (W B, S)
         common = commonness(features, mask, *segments)  # (B, T)
         if settings.commonness:
             frames["commonness_loss"] = common
@@ -83,27 +74,15 @@ def refine_terms(
 
 @dataclass(frozen=True)
 class Scoring:
-    """How refined features become scores.
+    """How refined features become scores: settings of `contrastive_importance`."""
 
-    Attributes:
-        combine: The terms that are multiplied.
-        post: What follows the product; see `contrastive_importance`.
-        neighbour_fraction: Share of the frames that are a frame's neighbours.
-        device: As in `contrastive_importance`.
-    """
-
-    combine: Combine
-    post: Post
-    neighbour_fraction: float
-    device: str = "cpu"
+    combine: Combine  # the terms that are multiplied
+    post: Post  # what follows the product; see `contrastive_importance`
+    neighbour_fraction: float  # share of the frames that are a frame's neighbours
+    device: str = "cpu"  # as in `contrastive_importance`
 
     def importance(
-        self,
-        refined: FloatArray,
-        raw: FloatArray,
-        uniqueness: FloatArray | None,
-        *,
-        combine: Combine | None = None,
+        self, refined: FloatArray, raw: FloatArray, uniqueness: FloatArray | None, *, combine: Combine | None = None
     ) -> Importance:
         """Importance of a video from its (T, E) refined and (T, D) raw features and its (T,) uniqueness."""
         return contrastive_importance(
@@ -118,19 +97,12 @@ class Scoring:
 
 
 class RefinedVideos(NamedTuple):
-    """Scores of some videos, without padding, on the CPU.
-
-    Attributes:
-        ids: The videos.
-        scores: Of each (T,) float32, under the task's own combination of terms.
-        curves: Of each the normalised terms that were multiplied, (T,) float32 by name.
-        variants: Combination of terms -> of each video the (T,) float32 scores under it; those that are wanted.
-    """
+    """Scores of some videos, without padding, on the CPU: (T,) float32 each."""
 
     ids: tuple[str, ...]
-    scores: tuple[Tensor, ...]
-    curves: tuple[Mapping[str, Tensor], ...]
-    variants: Mapping[Combine, tuple[Tensor, ...]]
+    scores: tuple[Tensor, ...]  # (T,) float32 each, under the task's own combination
+    curves: tuple[Mapping[str, Tensor], ...]  # the terms that were multiplied, (T,) float32 by name
+    variants: Mapping[Combine, tuple[Tensor, ...]]  # combination of terms -> (T,) scores under it
 
     @classmethod
     def of(
@@ -190,7 +162,7 @@ class RefineTask(JudgedTask):
         16
     """
 
-    kind = KIND
+    kind = REFINE
     model: Refiner
     losses: RefineLossSettings
     optim: RefineOptimSettings

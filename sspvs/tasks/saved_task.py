@@ -18,8 +18,9 @@ from sspvs.losses.gather import alone
 from sspvs.models.fast_linear import use_fast_linears
 from sspvs.tasks.checkpoint import Checkpoint, save_folder
 from sspvs.tasks.data_facts import agreed_fingerprint
+from sspvs.tasks.objectives import LossSettings
 from sspvs.tasks.optim import configured, parameter_groups
-from sspvs.tasks.settings import LossSettings, OptimSettings, RefineLossSettings, ScoreLossSettings
+from sspvs.tasks.settings import OptimSettings, RefineLossSettings, ScoreLossSettings
 from sspvs.tasks.tensors import LoadReport
 from sspvs.tasks.validation import ScoreRecords, ValidationRecords
 from sspvs.types import FloatArray
@@ -32,11 +33,7 @@ Task = TypeVar("Task", bound="SavedTask")
 
 
 class LossWatch:
-    """Remembers at which step each figure was first not finite: on the device, so that no step waits for it.
-
-    Attributes:
-        steps: How many were seen.
-    """
+    """Records the step at which each figure was first not finite: on the device, so that no step waits for it."""
 
     def __init__(self) -> None:
         self.steps = 0
@@ -63,26 +60,15 @@ class LossWatch:
 
 
 class SavedTask(pl.LightningModule):
-    """A task whose hyperparameters, in plain form, make it again.
-
-    Attributes:
-        kind: What a checkpoint folder of the task says it is.
-        model: What is trained.
-        losses: The terms of the loss and their weights.
-        optim: The optimiser and its learning rate.
-        compile_model: Whether the model is compiled when training starts.
-        records: What is kept of each video in a pass of validation or test; of all processes once it has ended.
-        load_report: What `from_pretrained` loaded.
-        loss_watch: Since when the losses of the last training are not finite.
-    """
+    """A task whose hyperparameters, in plain form, make it again."""
 
     kind: ClassVar[str]
     model: nn.Module
     losses: LossSettings | RefineLossSettings | ScoreLossSettings
     optim: OptimSettings
-    records: ScoreRecords | ValidationRecords
+    records: ScoreRecords | ValidationRecords  # of the last pass; of all processes once it has ended
     compile_model: bool
-    load_report: LoadReport | None = None
+    load_report: LoadReport | None = None  # of `from_pretrained`
 
     def __init__(self) -> None:
         super().__init__()
@@ -189,16 +175,10 @@ class SavedTask(pl.LightningModule):
         return task.eval()
 
     def refuse_not_finite(self, what: str, *values: Any, ids: Sequence[str] = ()) -> None:
-        """Refuse weights, or their outputs, where they are NaN or infinite.
+        """Raise TrainingDivergedError where a tensor has NaN or infinite numbers; CheckpointError before any step.
 
-        Args:
-            what: Which ones, in the plural.
-            values: Tensors; None is passed over. With `ids` each is a batch, and the first bad video is named.
-            ids: The batch's videos.
-
-        Raises:
-            TrainingDivergedError: Something is not finite, after steps of training.
-            CheckpointError: Likewise, without any.
+        `what` names them, in the plural; None is passed over. With `ids` each is a batch, and the first bad video is
+        named.
         """
         bad = [one.detach() for one in values if one is not None and not bool(one.detach().isfinite().all())]
         if not bad:
@@ -222,11 +202,7 @@ class SavedTask(pl.LightningModule):
         )
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Store the kind; keep the checkpoint before this one where the training has diverged since.
-
-        Raises:
-            TrainingDivergedError: Some of the weights are not finite.
-        """
+        """Store the kind; refuse weights that are not finite, which keeps the checkpoint before this one."""
         self.refuse_not_finite("the weights", *checkpoint["state_dict"].values())
         checkpoint["sspvs"] = {"kind": self.kind, "version": sspvs.__version__}
 
@@ -251,9 +227,7 @@ class SavedTask(pl.LightningModule):
         training = stage == "train"
         if training:
             self.loss_watch.see({**values, "train/loss": total}, self.global_step + 1)
-        how: dict[str, Any] = {
-            "on_step": training, "on_epoch": not training, "sync_dist": not training, "batch_size": batch,
-        }  # fmt: skip
+        how: Any = dict(on_step=training, on_epoch=not training, sync_dist=not training, batch_size=batch)  # noqa: C408
         self.log_dict(values, **how)
         self.log(f"{stage}/loss", total.detach(), prog_bar=True, **how)
 

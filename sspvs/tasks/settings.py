@@ -1,126 +1,15 @@
-"""Settings of the objectives and of the optimiser; their plain form is what checkpoints hold."""
+"""Settings of optimisers and of the losses of fine-tuning and refinement; checkpoints hold their plain form."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, Literal, TypeVar
 
-from sspvs.registry import Registry
-from sspvs.schema import (
-    Choice,
-    NotNegative,
-    Positive,
-    Range,
-    Settings,
-    Width,
-    chosen,
-    mistakes,
-    parameters,
-    refuse,
-    shown,
-)
+from sspvs.schema import NotNegative, Positive, Range, Settings, mistakes, parameters, refuse
 
-if TYPE_CHECKING:
-    from sspvs.tasks.objectives import Objective
-
-OBJECTIVES: Registry[type[Objective]] = Registry("objective", "sspvs.tasks.objectives")
-"""Objectives of pretraining."""
 Group = TypeVar("Group", bound=Settings)
 Beta = Annotated[float, Range(least=0, below=1)]
-
-
-@dataclass(frozen=True)
-class LossSettings(Settings):
-    """The objectives and their weights, as published (Li et al., WACV 2023) unless noted otherwise."""
-
-    group = "losses"
-
-    coarse: Annotated[str, Choice(OBJECTIVES, "none", slot="coarse")] = "matching"
-    """Whole videos against whole texts: `matching` as published (the data draws mismatched texts), or `infonce` or
-    `sigmoid` over the global batch (the data has matching pairs only), or another that is registered. Its own settings
-    follow in brackets: `infonce(largest_scale=50.0)`."""
-    fine: Annotated[str, Choice(OBJECTIVES, "none", slot="fine")] = "hausdorff"
-    """Frames against words: `hausdorff` as published, or `late-interaction` over the global batch."""
-    fine_frames: Literal["encoded", "alone"] = "encoded"
-    """What of the frames the fine objective looks at: the states of the video tower, [CLS] included, as published, or
-    each frame `alone`, through a projection of its own. A state has seen all frames and can speak for the whole video:
-    what was learned from states says which text a video has, and little about which frame a word is about."""
-    mask: bool = True
-    """Masked-frame recovery."""
-    coarse_weight: NotNegative = 1.0
-    """Weight of the coarse term in the sum."""
-    fine_weight: NotNegative = 1.0
-    """Weight of the fine term."""
-    mask_weight: NotNegative = 5.0
-    """Weight of masked-frame recovery."""
-    margin: Positive = 1.414
-    """`hausdorff`: distance beyond which a mismatched pair is left alone; unit vectors are at most 2 apart."""
-    temperature: Positive = 0.07
-    """`infonce` and `late-interaction`: of the softmax, at the start; it is learned."""
-    contrastive_dim: Width = 256
-    """`infonce` and `sigmoid`: width of the space in which videos and texts meet."""
-    more: dict[str, NotNegative] = field(default_factory=dict)
-    """Further objectives that are registered and their weights, such as `{smoothness(step=2): 0.5}`."""
-
-    def conflicts(self) -> Collection[str]:
-        """Nothing to train on."""
-        further = Choice(OBJECTIVES, slot="more")
-        wrong = [
-            f"more must have names that are {further!r}, got {shown(one)}" for one in self.more if one not in further
-        ]
-        off = self.coarse == "none" and self.fine == "none" and not self.mask and not self.more
-        return ["every objective is off: nothing is left to train on"] if off else wrong
-
-    def kind(self, slot: Literal["coarse", "fine"]) -> type[Objective] | None:
-        """The class of the objective of a slot; None where it is off."""
-        value = getattr(self, slot)
-        return None if value == "none" else OBJECTIVES[chosen(value)[0]]
-
-    @property
-    def kinds(self) -> tuple[type[Objective], ...]:
-        """The classes of all objectives that are on."""
-        found = (self.kind("coarse"), self.kind("fine"), OBJECTIVES["masked-frames"] if self.mask else None)
-        return (*filter(None, found), *(OBJECTIVES[chosen(value)[0]] for value in self.more))
-
-    @property
-    def weights(self) -> dict[str, float]:
-        """Name of a term -> its weight."""
-        own = {"coarse": self.coarse_weight, "fine": self.fine_weight, "mask": self.mask_weight}
-        return {f"{chosen(name)[0]}_loss": weight for name, weight in (*own.items(), *self.more.items())}
-
-    @property
-    def frames_alone(self) -> bool:
-        """Whether the model has a projection of single frames, for the fine objective."""
-        return self.fine != "none" and self.fine_frames == "alone"
-
-    @property
-    def contrastive(self) -> bool:
-        """Whether the coarse objective contrasts the rows of the global batch: the data then draws no negatives."""
-        kind = self.kind("coarse")
-        return kind is not None and kind.contrasts
-
-    @property
-    def projects(self) -> bool:
-        """Whether the coarse objective compares vectors in the contrastive space."""
-        kind = self.kind("coarse")
-        return kind is not None and kind.compares == "projected"
-
-    @property
-    def drawing(self) -> tuple[str, ...]:
-        """The coarse and the fine objective, those that learn nothing without mismatched texts."""
-        found = {self.coarse: self.kind("coarse"), self.fine: self.kind("fine")}
-        return tuple(chosen(value)[0] for value, kind in found.items() if kind is not None and kind.draws)
-
-    @property
-    def over_batch(self) -> tuple[str, ...]:
-        """The objectives that tell each video's text from those of the other videos in its batch."""
-        fine = self.kind("fine")
-        values = [self.coarse] if self.contrastive else []
-        if fine is not None and (fine.contrasts or values):
-            values.append(self.fine)
-        values += [value for value in self.more if OBJECTIVES[chosen(value)[0]].contrasts]
-        return tuple(chosen(value)[0] for value in values)
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from sspvs.data.batch import SummarizeBatch
 from sspvs.losses.score import Reduction, correlation_loss, mse_score_loss, pairwise_ranking_loss
-from sspvs.models.settings import SummarizerSettings, TextEncoderSettings, VideoEncoderSettings
-from sspvs.models.summarizer import Summarizer, SummarizerOutput
+from sspvs.models.settings import TextEncoderSettings, VideoEncoderSettings
+from sspvs.models.summarizer import Summarizer, SummarizerOutput, SummarizerSettings
 from sspvs.models.text_towers import TextEncoder, build_text_encoder
 from sspvs.models.video_encoder import VideoEncoder
 from sspvs.schema import check_arguments
@@ -41,9 +41,6 @@ def freeze_text(encoder: TextEncoder, trained: TrainText) -> None:
     """Freeze the text tower (`none`), all of it but its pooler, as published (`pooler`), or nothing (`all`).
 
     It stays in evaluation mode unless all of it is trained. A tower that is frozen already stays so.
-
-    Raises:
-        ValueError: Another word.
     """
     if trained not in ("none", "pooler", "all"):
         raise ValueError(f"train_text must be none, pooler or all, got {trained!r}")
@@ -63,15 +60,7 @@ def freeze_text(encoder: TextEncoder, trained: TrainText) -> None:
 def score_terms(
     settings: ScoreLossSettings, log_scores: Tensor, target: Tensor, mask: Tensor, *, reduction: Reduction = "mean"
 ) -> dict[str, Tensor]:
-    """The terms that have a weight, in float32: `mse_loss`, `pairwise_loss`, `correlation_loss`.
-
-    Args:
-        settings: Which terms have a weight.
-        log_scores: (B, T) logarithms of the scores.
-        target: (B, T) importance in [0, 1].
-        mask: (B, T) bool, True = a frame of the video.
-        reduction: See `sspvs.losses.score.Reduction`.
-    """
+    """The terms that have a weight, in float32, of (B, T) log scores, importance in [0, 1] and mask."""
     terms: dict[str, Tensor] = {}
     if settings.mse:
         terms["mse_loss"] = mse_score_loss(log_scores, target, mask, reduction=reduction)
@@ -85,19 +74,12 @@ def score_terms(
 
 
 class ScoredVideos(NamedTuple):
-    """What the summarizer says of some videos, without padding, on the CPU.
-
-    Attributes:
-        ids: The videos.
-        scores: Of each (T,) float32 in [0, 1].
-        stage_scores: Of each (K, T) float32, what each stage says; the scores are their product.
-        text_fit: Of each (T,) float32, how well the frames fit the text; None without a gate.
-    """
+    """Scores of some videos by the summarizer, without padding, float32 on the CPU."""
 
     ids: tuple[str, ...]
-    scores: tuple[Tensor, ...]
-    stage_scores: tuple[Tensor, ...]
-    text_fit: tuple[Tensor, ...] | None = None
+    scores: tuple[Tensor, ...]  # (T,) each, in [0, 1]
+    stage_scores: tuple[Tensor, ...]  # (K, T) each, whose product are the scores
+    text_fit: tuple[Tensor, ...] | None = None  # (T,) each; None without a gate
 
     @classmethod
     def of(cls, ids: Sequence[str], out: SummarizerOutput) -> ScoredVideos:
@@ -115,9 +97,6 @@ class ScoredVideos(NamedTuple):
 
 _VIDEO, _TEXT, _FIELDS = VideoEncoderSettings(position_weight=0.1), TextEncoderSettings(), TextSettings()
 _SUMMARIZER, _LOSSES, _OPTIM = SummarizerSettings(), ScoreLossSettings(), FineTuneOptimSettings()
-
-KIND = SUMMARIZE
-"""What a checkpoint folder of this task says it is."""
 
 
 class SummarizeTask(JudgedTask):
@@ -148,7 +127,7 @@ class SummarizeTask(JudgedTask):
         16
     """
 
-    kind = KIND
+    kind = SUMMARIZE
     model: Summarizer
     losses: ScoreLossSettings
     optim: FineTuneOptimSettings
@@ -182,7 +161,7 @@ class SummarizeTask(JudgedTask):
             video, text = video_settings(start, video), text_settings(start, text)
             feature_fingerprint = agreed_fingerprint(start.fingerprint, feature_fingerprint)
         tower: TextEncoder | None = None
-        if summarizer.text_guidance != "none":
+        if summarizer.reads_text:
             tower = build_text_encoder(text)
             # With the tower's sizes written down it can be built again without its stored weights.
             text = replace(text, config=tower.config) if tower.config is not None else text
@@ -196,13 +175,9 @@ class SummarizeTask(JudgedTask):
             self.model.video_encoder.requires_grad_(False).eval()
         if tower is not None:
             freeze_text(tower, train_text)
-        settled = {
-            "text": replace(text, download=False),
-            "losses": self.losses,
-            "optim": self.optim,
-            "pretrained": None,
-        }
-        settled["initialised_from"] = named(initialised_from)  # earlier versions kept the absolute path
+        text, pretrained = replace(text, download=False), None
+        initialised_from = named(initialised_from)  # earlier versions kept the absolute path
+        settled = {"losses": self.losses, "optim": self.optim}
         self.save_hyperparameters(plain_arguments(SummarizeTask, {**locals(), **settled}))
         self.compile_model = compile_model
         self.records = ScoreRecords()
@@ -219,27 +194,9 @@ class SummarizeTask(JudgedTask):
         """Tokens of each text field."""
         return settings_from(TextSettings, self.hparams["text_fields"])
 
-    def loss_terms(
-        self,
-        *,
-        frames: Tensor,
-        frame_mask: Tensor,
-        target: Tensor,
-        tokens: Tensor | None = None,
-        token_mask: Tensor | None = None,
-        has_text: Tensor | None = None,
-    ) -> dict[str, Tensor]:
-        """The terms of the loss, unweighted scalars in float32; see `score_terms`.
-
-        Args:
-            frames: (B, T, D) float32 features.
-            frame_mask: (B, T) bool, True = a frame of the video.
-            target: (B, T) float32 importance in [0, 1].
-            tokens: (B, L) int64 ids of the videos' texts; None without text.
-            token_mask: (B, L) bool, True = a token, False = padding.
-            has_text: (B,) bool, which videos have a text; all when None.
-        """
-        out: SummarizerOutput = self.model(frames, frame_mask, tokens, token_mask, has_text)
+    def loss_terms(self, *, target: Tensor, **inputs: Tensor) -> dict[str, Tensor]:
+        """The terms of the loss, unweighted, of (B, T) importance and what `Summarizer.forward` takes."""
+        out: SummarizerOutput = self.model(**inputs)
         return score_terms(self.losses, out.log_scores, target, out.mask)
 
     def scored(self, batch: SummarizeBatch) -> ScoredVideos:

@@ -8,7 +8,7 @@ import re
 import warnings
 import zipfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,19 +28,12 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What became of a checkpoint's tensors.
-
-    Attributes:
-        loaded: Names that were loaded.
-        missing: Names the model has and the checkpoint does not.
-        unexpected: Names the checkpoint has and the model does not.
-        misshapen: Names whose shapes differ, with both shapes; likewise whole numbers for floating-point ones.
-    """
+    """The fate of each of a checkpoint's tensors, by name."""
 
     loaded: tuple[str, ...]
-    missing: tuple[str, ...]
-    unexpected: tuple[str, ...]
-    misshapen: tuple[str, ...]
+    missing: tuple[str, ...]  # of the model, not of the checkpoint
+    unexpected: tuple[str, ...]  # of the checkpoint, not of the model
+    misshapen: tuple[str, ...]  # with both shapes; likewise whole numbers for floating-point ones
 
     @classmethod
     def load(
@@ -52,17 +45,10 @@ class LoadReport:
         strict: bool = True,
         level: int = logging.WARNING,
     ) -> LoadReport:
-        """Load what fits into a model, unchanged when this raises, and report what became of everything.
+        """Load what fits into a model, unchanged when this raises CheckpointError.
 
-        Args:
-            model: Takes the tensors.
-            state: Tensors by name.
-            where: For messages.
-            strict: Refuse missing and unexpected tensors. Shapes that differ, and loading nothing, are always refused.
-            level: At which missing and unexpected tensors are logged.
-
-        Raises:
-            CheckpointError: See `strict`.
+        Shapes that differ, and loading nothing, are always refused; missing and unexpected tensors with `strict`, and
+        else logged.
         """
         report = cls.of(model.state_dict(), state)
         if report.misshapen or not report.loaded or (strict and (report.missing or report.unexpected)):
@@ -74,14 +60,14 @@ class LoadReport:
 
     @classmethod
     def of(cls, wanted: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> LoadReport:
-        """What would become of the tensors of `state` in a model that has `wanted`."""
+        """What loading `state` into a model that has `wanted` would do."""
         both = sorted(wanted.keys() & state.keys())
-        fits = {name: _form(state[name]) == _form(wanted[name]) for name in both}
+        wrong = {name: why for name in both if (why := _misfit(state[name], wanted[name]))}
         return cls(
-            loaded=tuple(name for name in both if fits[name]),
+            loaded=tuple(name for name in both if name not in wrong),
             missing=tuple(sorted(set(wanted) - set(state))),
             unexpected=tuple(sorted(set(state) - set(wanted))),
-            misshapen=tuple(_misfit(name, state[name], wanted[name]) for name in both if not fits[name]),
+            misshapen=tuple(f"{name} {why}" for name, why in wrong.items()),
         )
 
     def summary(self, *, most: int = 5) -> str:
@@ -93,17 +79,9 @@ class LoadReport:
                 parts.append(f"{len(names)} {word} ({listed(names, most)})")
         return "; ".join(parts)
 
-    def as_dict(self) -> dict[str, Any]:
-        """The names as lists, for JSON."""
-        return {name: list(names) for name, names in asdict(self).items()}
-
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """A safetensors file.
-
-    Raises:
-        CheckpointError: It is missing, cut short or no safetensors file, or has NaN or infinite numbers in it.
-    """
+    """The tensors of a safetensors file; CheckpointError where it is damaged or has NaN or infinite numbers."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -119,11 +97,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def read_torch_file(path: Path, *, official: bool) -> Any:
-    """The content of a torch file: tensors, plain types and `argparse.Namespace`; older forms where it may be official.
-
-    Raises:
-        CheckpointError: It is damaged, or holds anything else.
-    """
+    """The content of a torch file: tensors, plain types and `argparse.Namespace`, or else CheckpointError."""
     try:
         check_kind(path, "zip", "pickle", "tar") if official else check_regular(path)
         with warnings.catch_warnings(), torch.serialization.safe_globals([argparse.Namespace]):
@@ -182,14 +156,12 @@ def refuse_what_is_no_weight(state: Mapping[Any, Any], path: Path) -> None:
             raise CheckpointError(f"{path}: the checkpoint is damaged: its tensor {name} {reason}")
 
 
-def _form(tensor: Tensor) -> tuple[Any, ...]:
-    return tensor.shape, tensor.is_floating_point()
-
-
-def _misfit(name: str, found: Tensor, wanted: Tensor) -> str:
-    if found.shape == wanted.shape:
-        return f"{name} {found.dtype} for {wanted.dtype}"
-    return f"{name} {tuple(found.shape)} for {tuple(wanted.shape)}"
+def _misfit(found: Tensor, wanted: Tensor) -> str:
+    """Why a tensor cannot be loaded into another; empty where it can."""
+    if found.shape != wanted.shape:
+        return f"{tuple(found.shape)} for {tuple(wanted.shape)}"
+    same = found.is_floating_point() == wanted.is_floating_point()
+    return "" if same else f"{found.dtype} for {wanted.dtype}"
 
 
 def untied(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:

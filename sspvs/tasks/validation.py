@@ -29,15 +29,20 @@ class _Records(Generic[Row]):
     def joined(self: Records) -> Records:
         """The records of all processes, the same in each, the first row of each video; every process must call this."""
         out = type(self)()
-        out._rows = dict(self._rows)
-        if distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1:
-            everyone: list[dict[str, Any]] = [{} for _ in range(distributed.get_world_size())]
-            distributed.all_gather_object(everyone, self._rows)
-            out._rows = {}
-            for part in everyone:
-                for video, row in part.items():
-                    out._rows.setdefault(video, row)
+        out._rows = joined(self._rows)
         return out
+
+
+def joined(rows: dict[str, Row]) -> dict[str, Row]:
+    """Rows by video id of all processes, the first row of each video; every process must call this."""
+    everyone = [rows]
+    if distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1:
+        everyone = [{} for _ in range(distributed.get_world_size())]
+        distributed.all_gather_object(everyone, rows)
+    out: dict[str, Row] = {}
+    for part in everyone:
+        out |= {video: row for video, row in part.items() if video not in out}
+    return out
 
 
 class _ScoreRow(NamedTuple):
@@ -111,15 +116,10 @@ _NEIGHBOURS = ("neighbour_mean", "neighbour_nearest")
 
 
 class Retrieval(NamedTuple):
-    """Every video against every text.
+    """Scores of every video against every text."""
 
-    Attributes:
-        ids: The videos, sorted.
-        scores: (N, N) float32 of video (rows) and text (columns); higher is nearer.
-    """
-
-    ids: tuple[str, ...]
-    scores: FloatArray
+    ids: tuple[str, ...]  # the videos, sorted
+    scores: FloatArray  # (N, N) float32 of video (rows) and text (columns); higher is nearer
 
     def table(self) -> list[dict[str, Any]]:
         """Per video: `id`, the `video_to_text_rank` of its text, its `text_to_video_rank` and the `best_text`'s id."""

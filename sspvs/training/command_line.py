@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import is_dataclass
 from itertools import chain
 from pathlib import Path
@@ -57,15 +57,15 @@ _UNKNOWN = re.compile(
 )
 
 
-def _bounded(load: Callable[[str], Any]) -> Callable[[str], Any]:
-    def load_bounded(text: str) -> Any:
-        check_yaml(text)
-        return load(text)
-
-    return load_bounded
+_load_yaml = get_loader("yaml")
 
 
-set_loader("yaml", _bounded(get_loader("yaml")), exceptions=(yaml.YAMLError,))  # also of configs that a config names
+def _load_bounded(text: str) -> Any:
+    check_yaml(text)
+    return _load_yaml(text)
+
+
+set_loader("yaml", _load_bounded, exceptions=(yaml.YAMLError,))  # also of configs that a config names
 
 
 class OneLineParser(LightningArgumentParser):
@@ -92,15 +92,7 @@ class OneLineParser(LightningArgumentParser):
 
 
 class TrainingCLI(LightningCLI):
-    """`sspvs fit|validate|test|predict`.
-
-    Args:
-        verb: Which of them.
-        arguments: What follows it on the command line.
-
-    Attributes:
-        task: What is trained: `task` of the config.
-    """
+    """`sspvs fit|validate|test|predict`."""
 
     def __init__(self, verb: str, arguments: Sequence[str]) -> None:
         # Attributes' docstrings are the help of settings; reading them takes as long as all the rest of the parser.
@@ -160,8 +152,7 @@ class TrainingCLI(LightningCLI):
                 raise ValueError(f"{', '.join(configs)}: {error}") from error
             raise
         settings = self.settings
-        for value in (settings.get("ckpt_path"), settings.get("out"), settings.data, settings.model):
-            _refuse_addresses(value)
+        _refuse_addresses((settings.get("ckpt_path"), settings.get("out"), settings.data, settings.model))
         settings["import"] = list(import_named(self.arguments)) or None
 
     def _parse_ckpt_path(self) -> None:

@@ -62,9 +62,9 @@ def given(arguments: Sequence[str]) -> Given:
     flags: dict[str, Any] = {}
     for option, value in options(arguments):
         if option == "--config":
-            files.append(dict(_leaves(config_of(value))))
+            files.append(dict(leaves(config_of(value))))
         else:
-            flags |= _leaves({option.removeprefix("--"): _parsed(value)})
+            flags |= leaves({option.removeprefix("--"): _parsed(value)})
     return [*files, flags]
 
 
@@ -120,10 +120,11 @@ def refuse_unbounded(sources: Given) -> None:
                 config_of(text)
 
 
-def _leaves(content: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(content: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Nested settings as pairs of a dotted name and a value."""
     for name, value in content.items():
         if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{name}.")
+            yield from leaves(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value
 

@@ -10,18 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
-from torch import distributed
 
 from sspvs.atomic import atomic_h5, together
 from sspvs.overwriting import EMBEDDINGS, SCORES, check_output
 from sspvs.sharing import checkpoint_name
 from sspvs.table import VideoScores, write_scores
+from sspvs.tasks.validation import joined
 from sspvs.types import FloatArray
 
 if TYPE_CHECKING:
     from sspvs.tasks.pretrain import Embeddings
-    from sspvs.tasks.refine import RefinedVideos
-    from sspvs.tasks.summarize import ScoredVideos
 
 Row = tuple[FloatArray, ...]
 
@@ -56,12 +54,9 @@ class WritePredictions(Callback):
 
     def on_predict_epoch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         """Join what the processes have, and write it on one."""
-        everyone: list[dict[str, Row]] = [self._rows]
-        if trainer.world_size > 1:
-            everyone = [{} for _ in range(trainer.world_size)]
-            distributed.all_gather_object(everyone, self._rows)
+        rows = joined(self._rows)
         if trainer.is_global_zero:
-            self.write(trainer, {name: row for part in reversed(everyone) for name, row in part.items()})
+            self.write(trainer, rows)
 
 
 class WriteEmbeddings(WritePredictions):
@@ -86,30 +81,30 @@ class WriteEmbeddings(WritePredictions):
 class WriteScores(WritePredictions):
     """Writes a score file: importance at the picks of each video, under its key in its dataset.
 
-    Args:
-        path: The file.
-        source: The checkpoint that the predictions come from.
-        scorer: Name of the scorer in the file.
-
-    Attributes:
-        scores: (T,) of each video by id, when they are written; empty on all processes but the first.
-        variants: Names of other scores of the same videos that are written beside; see `WriteVariants`.
+    With `beside` the scores under each other combination of terms go into a file beside it, such as `scores_ag.h5`.
     """
 
-    def __init__(self, path: Path, source: str, scorer: str = "summarize") -> None:
+    def __init__(self, path: Path, source: str, scorer: str = "summarize", *, beside: bool = False) -> None:
         super().__init__(path, source)
-        self.scorer = scorer
-        self.variants: tuple[str, ...] = ()
-        self.scores: dict[str, FloatArray] = {}
+        self.scorer, self.beside = scorer, beside
+        self.variants: tuple[str, ...] = ()  # names of the other combinations
+        self.scores: dict[str, FloatArray] = {}  # (T,) by id, once written; empty on all processes but the first
 
-    def rows(self, outputs: ScoredVideos | RefinedVideos) -> dict[str, Row]:
-        """(T,) scores of each video."""
-        return {name: (np.asarray(scores),) for name, scores in zip(outputs.ids, outputs.scores, strict=True)}
+    def rows(self, outputs: Any) -> dict[str, Row]:
+        """(T,) scores of each video, its own and under each combination."""
+        others: Mapping[str, Any] = outputs.variants if self.beside else {}
+        self.variants = tuple(others)
+        columns = zip(outputs.scores, *others.values(), strict=True)
+        return {name: tuple(map(np.asarray, row)) for name, row in zip(outputs.ids, columns, strict=True)}
 
     def write(self, trainer: pl.Trainer, rows: dict[str, Row]) -> None:
-        """One score file of all videos."""
-        self.scores = {name: scores for name, (scores, *_) in sorted(rows.items())}
-        self.write_file(trainer, self.path, self.scores)
+        """One score file of all videos, and one for each combination."""
+        self.scores = {name: row[0] for name, row in sorted(rows.items())}
+        with together():
+            self.write_file(trainer, self.path, self.scores)
+            for place, variant in enumerate(self.variants, start=1):
+                scores = {name: row[place] for name, row in sorted(rows.items())}
+                self.write_file(trainer, variant_path(self.path, variant), scores, combine=variant)
 
     def write_file(self, trainer: pl.Trainer, path: Path, scores: Mapping[str, FloatArray], **settings: Any) -> None:
         """Write one score file: (T,) scores of each video by id, and other settings of the scorer as attributes."""
@@ -130,34 +125,6 @@ class WriteScores(WritePredictions):
         )
 
 
-class WriteVariants(WriteScores):
-    """Writes refined scores, and beside them a file for each combination of terms: `scores.h5`, `scores_ag.h5`."""
-
-    def __init__(self, path: Path, source: str) -> None:
-        super().__init__(path, source, "refine")
-
-    def rows(self, outputs: RefinedVideos) -> dict[str, Row]:  # type: ignore[override]
-        """(T,) scores of each video, its own and under each combination."""
-        self.variants = tuple(outputs.variants)
-        columns = (outputs.scores, *outputs.variants.values())
-        return {
-            name: tuple(map(np.asarray, row)) for name, row in zip(outputs.ids, zip(*columns, strict=True), strict=True)
-        }
-
-    def write(self, trainer: pl.Trainer, rows: dict[str, Row]) -> None:
-        """The task's own scores, and each combination's."""
-        with together():
-            super().write(trainer, rows)
-            for place, variant in enumerate(self.variants, start=1):
-                scores = {name: row[place] for name, row in sorted(rows.items())}
-                self.write_file(trainer, variant_path(self.path, variant), scores, combine=variant)
-
-
 def variant_path(path: Path, variant: str) -> Path:
-    """Where the scores under another combination of terms are.
-
-    Example:
-        >>> variant_path(Path("fold_0/scores.h5"), "ag").name
-        'scores_ag.h5'
-    """
+    """Path of the scores under another combination of terms: `scores_ag.h5` beside `scores.h5`."""
     return path.with_stem(f"{path.stem}_{variant}")

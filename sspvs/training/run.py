@@ -54,14 +54,10 @@ class RunSettings(Settings):
 class WandbSettings:
     """Weights & Biases, beside the CSV files."""
 
-    mode: WandbMode = "off"
-    """`off`, `offline` (files to be synchronised later with `wandb sync`) or `online`."""
+    mode: WandbMode = "off"  # `offline`: files to be synchronised later with `wandb sync`
     project: str = "sspvs"
-    """Its project."""
-    name: str | None = None
-    """Of the run there; null: the run's name and version."""
-    group: str | None = None
-    """Runs that belong together, such as the parts of a restarted one; null: the run's name."""
+    name: str | None = None  # of the run there; None: the run's name and version
+    group: str | None = None  # runs that belong together; None: the run's name
 
 
 def build_loggers(given: Any, run: RunSettings, wandb: WandbSettings) -> list[Logger] | bool:

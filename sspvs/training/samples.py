@@ -38,36 +38,22 @@ _ROWS = 1000  # of the retrieval table, at most, as W&B gets it
 
 @dataclass(frozen=True)
 class SampleFacts:
-    """One video with its own text.
+    """One video with its own text."""
 
-    Attributes:
-        id: Of the video.
-        attention: (H, T) what each head's [CLS] gives to the frames in the last layer.
-        similarity: (T, L) cosine of frames and words in the space of the fine objective.
-    """
-
-    id: str
-    attention: FloatArray
-    similarity: FloatArray
+    id: str  # of the video
+    attention: FloatArray  # (H, T) what each head's [CLS] gives to the frames in the last layer
+    similarity: FloatArray  # (T, L) cosine of frames and words in the space of the fine objective
 
 
 @dataclass(frozen=True)
 class ScoreSample:
-    """One scored video.
+    """One scored video."""
 
-    Attributes:
-        id: As `dataset/key`.
-        scores: (T,) the model's importance.
-        stage_scores: (K, T) what it is the product of.
-        target: (T,) people's importance, 0 to 1; None without annotators.
-        labels: What the K rows are called; numbered stages when empty.
-    """
-
-    id: str
-    scores: FloatArray
-    stage_scores: FloatArray
-    target: FloatArray | None
-    labels: tuple[str, ...] = ()
+    id: str  # as `dataset/key`
+    scores: FloatArray  # (T,) the model's importance
+    stage_scores: FloatArray  # (K, T) what it is the product of
+    target: FloatArray | None  # (T,) people's importance, 0 to 1; None without annotators
+    labels: tuple[str, ...] = ()  # what the K rows are called; numbered stages when empty
 
 
 class _Plots(Callback):
@@ -218,13 +204,7 @@ def sample_facts(task: PretrainTask, batch: PretrainBatch) -> Iterator[SampleFac
 
 
 def cls_attention(attention: SelfAttention, states: Tensor, mask: Tensor) -> Tensor:
-    """(B, H, 1 + T) weights with which the first position attends to all, which the fused kernel does not give.
-
-    Args:
-        attention: The layer's.
-        states: (B, 1 + T, D) its input.
-        mask: (B, 1 + T) bool, True = valid.
-    """
+    """(B, H, 1 + T) weights with which the first position attends to all, which the fused kernel does not give."""
     q, k, _ = attention.in_projection(states).float().chunk(3, dim=-1)  # (B, 1 + T, D) each
     q = q[:, 0].unflatten(-1, (attention.num_heads, -1))  # (B, H, D / H)
     k = k.unflatten(-1, (attention.num_heads, -1))  # (B, 1 + T, H, D / H)

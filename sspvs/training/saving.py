@@ -131,11 +131,7 @@ class BestCheckpoint(ModelCheckpoint):
 class LastCheckpoint(Checkpoint):
     """Keeps `last.ckpt` in the run's folder: the newest state, complete, to restart from.
 
-    Args:
-        every: Steps between two; one more is written at the end of every epoch, and at the end.
-
-    Attributes:
-        saved_step: The newest step that was saved in this process; -1 before the first.
+    One is written every `every` steps, at the end of every epoch, and at the end.
     """
 
     def __init__(self, every: int) -> None:
@@ -218,10 +214,6 @@ class StopOnSignal(Checkpoint):
     Of several processes one may receive the signal and the others not, or later: they agree every few steps. A signal
     during validation waits for its end. One that comes when all steps are taken changes nothing: what is left takes
     seconds.
-
-    Args:
-        saving: What saves; it comes before this callback.
-        agree_every: Steps between two agreements of several processes.
     """
 
     def __init__(self, saving: LastCheckpoint, agree_every: int = 10) -> None:

@@ -53,18 +53,10 @@ def quieten() -> None:
 
 
 def exit_status(work: Callable[[], object], stopped: str = "") -> int:
-    """Run a training verb's work.
+    """Run a training verb's work, which imports within `interruptible_imports`; returns the command's exit status.
 
-    Args:
-        work: Imports what it needs within `interruptible_imports`.
-        stopped: What becomes of the work when a signal stops it; without it, what the error states.
-
-    Returns:
-        0 when all went well, 143 or 129 when SIGTERM or SIGHUP stopped it, else what `SystemExit` has (`--help`).
-
-    Raises:
-        ValueError: For mistakes in arguments and configs, and what Lightning refuses.
-        KeyboardInterrupt: It was interrupted from the keyboard.
+    143 or 129 when SIGTERM or SIGHUP stopped it (`stopped` is printed then), that of `SystemExit`, or 0. What Lightning
+    refuses becomes a ValueError.
     """
     try:
         with ending_on_signals():

@@ -27,42 +27,40 @@ _RESTORES = re.compile(r"restore|migrate_checkpoint|load_state_dict")
 
 @dataclass(frozen=True)
 class StartingPoint:
-    """What a run starts from.
-
-    Attributes:
-        source: The checkpoint file or folder.
-        settings: What the task was made with, plain types.
-        state: The weights of a checkpoint folder; None of a file, which Lightning reads itself, with the optimiser.
-    """
+    """A checkpoint that a run starts from."""
 
     source: Path
-    settings: dict[str, Any]
-    state: dict[str, Tensor] | None
+    settings: dict[str, Any]  # what the task was made with, plain types
+    state: dict[str, Tensor] | None  # of a folder; of a file Lightning reads it
 
 
 def find_starting_point(
     given: str, run: RunSettings, task: TrainingTask, *, required: bool, download: bool = False
 ) -> StartingPoint | None:
-    """What `--ckpt_path` means.
+    """The checkpoint of `--ckpt_path`: `last` or `best` of the newest version with one, a `.ckpt` file, or a folder.
 
-    Args:
-        given: `last` or `best` of the newest version of the run that has one, a `.ckpt` file, or a checkpoint folder.
-        run: Whose versions are looked through.
-        task: What the checkpoint must be of.
-        required: Refuse `last` where there is none; otherwise that is a start from nothing.
-        download: Fetch the sizes of a text encoder that the checkpoint names alone.
-
-    Raises:
-        WeightsNotFoundError: There is none.
-        CheckpointError: It cannot be read, or is of another task.
+    Where there is no `last` and none is `required`, the run starts from nothing. `download` fetches the sizes of a text
+    encoder that the checkpoint only names.
     """
-    if given in ("last", "best"):
-        return _newest(given, run, task, required=required, download=download)
-    if not Path(given).exists():
-        raise WeightsNotFoundError(
-            f"no checkpoint at {given}; give last, best, a .ckpt file, or a folder with {CONFIG} in it"
-        )
-    return _at(Path(given), task, download)
+    if given not in ("last", "best"):
+        if not Path(given).exists():
+            raise WeightsNotFoundError(
+                f"no checkpoint at {given}; give last, best, a .ckpt file, or a folder with {CONFIG} in it"
+            )
+        return _at(Path(given), task, download)
+    folder = Path(run.root) / run.name
+    found = list(folder.glob(f"*/{FOLDER}/{LAST if given == 'last' else BEST}"))
+    for path in sorted(found, key=lambda one: (one.stat().st_mtime_ns, str(one)), reverse=True):
+        try:
+            return _at(path, task, download)
+        except _OtherTaskError:
+            raise
+        except CheckpointError as error:
+            logger.warning("%s; looking for an older one", error)
+    if required:
+        raise WeightsNotFoundError(f"no whole {given} checkpoint under {folder}; give --run.name, --run.root or a path")
+    logger.warning("no checkpoint under %s yet: starting from nothing", folder)
+    return None
 
 
 def _at(path: Path, task: TrainingTask, download: bool) -> StartingPoint:
@@ -90,22 +88,6 @@ class _OtherTaskError(CheckpointError):
         if (task.name, other.name) == ("summarize", "pretrain"):
             ways = "what pretraining learned is given as --model.pretrained, or " + ways
         super().__init__(f"{path}: expected a checkpoint of task '{task.name}', got one of task '{other.name}'; {ways}")
-
-
-def _newest(word: str, run: RunSettings, task: TrainingTask, *, required: bool, download: bool) -> StartingPoint | None:
-    folder = Path(run.root) / run.name
-    found = list(folder.glob(f"*/{FOLDER}/{LAST if word == 'last' else BEST}"))
-    for path in sorted(found, key=lambda one: (one.stat().st_mtime_ns, str(one)), reverse=True):
-        try:
-            return _at(path, task, download)
-        except _OtherTaskError:
-            raise
-        except CheckpointError as error:
-            logger.warning("%s; looking for an older one", error)
-    if required:
-        raise WeightsNotFoundError(f"no whole {word} checkpoint under {folder}; give --run.name, --run.root or a path")
-    logger.warning("no checkpoint under %s yet: starting from nothing", folder)
-    return None
 
 
 @contextmanager

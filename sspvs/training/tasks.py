@@ -6,33 +6,30 @@ an entry point of the group `sspvs.tasks`.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from functools import cache
-from pathlib import Path
+from functools import cache, partial
 from typing import Any, ClassVar, Literal
 
 import pytorch_lightning as pl
 from jsonargparse import Namespace
-from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.cli import LightningArgumentParser
 
 from sspvs.data.pretrain import PretrainDataModule
 from sspvs.data.refine import RefineDataModule
 from sspvs.data.summarize import SummarizeDataModule
-from sspvs.models.settings import SummarizerSettings
+from sspvs.models.summarizer import SummarizerSettings
 from sspvs.registry import Registry
 from sspvs.table.text import TextSettings
 from sspvs.tasks.checkpoint import PRETRAIN, REFINE, SUMMARIZE, Checkpoint
 from sspvs.tasks.handover import KINDS
+from sspvs.tasks.objectives import LossSettings
 from sspvs.tasks.pretrain import PretrainTask
 from sspvs.tasks.refine import RefineTask
 from sspvs.tasks.saved_task import SavedTask
-from sspvs.tasks.settings import LossSettings
 from sspvs.tasks.summarize import SummarizeTask
 from sspvs.training.given import Given, config_of, import_named, last_set, options
-from sspvs.training.predictions import WriteEmbeddings, WriteScores, WriteVariants
+from sspvs.training.predictions import WriteEmbeddings, WriteScores
 from sspvs.training.run import RunSettings
 from sspvs.training.samples import RefinedSamples, Samples, ScoreSamples
 
@@ -42,7 +39,7 @@ _TEXT_FIELDS = tuple(field.name for field in fields(TextSettings))
 _HEAD, _STAGES = "model.summarizer.head", "model.summarizer.num_stages"
 
 
-class TrainingTask(ABC):
+class TrainingTask:
     """A LightningModule and its data, and what stands around them: one for each `task` of a config.
 
     Attributes:
@@ -56,6 +53,9 @@ class TrainingTask(ABC):
         data_facts: Settings of the model that come from the data, by group; the group that has `feature_dim` is first.
         written: What `sspvs predict --out` writes, in words.
         rule: What chooses the weights in a cross-validation by default.
+        samples: Makes a callback that shows after each validation what the model does, in so many videos.
+        writer: Makes a callback that writes predictions to a file, of the checkpoint that is named second.
+        fold_writer: Likewise for the scores of a fold in a cross-validation; `writer` where it is None.
     """
 
     name: ClassVar[str]
@@ -68,38 +68,30 @@ class TrainingTask(ABC):
     data_facts: ClassVar[Mapping[str, tuple[str, ...]]] = {"video": ("feature_dim", "trained_length")}
     written: ClassVar[str]
     rule: ClassVar[Literal["val", "last"]] = "val"
+    samples: ClassVar[Any]  # number of videos -> callback
+    writer: ClassVar[Any]  # path, checkpoint -> callback
+    fold_writer: ClassVar[Any] = None
 
-    @abstractmethod
     def link(self, parser: LightningArgumentParser) -> None:
-        """Link settings of the model to facts of the data, and the other way round."""
+        """Link settings of the model to facts of the data, the width of the features here, and the other way round."""
+        width = f"model.{next(iter(self.data_facts))}.feature_dim"
+        parser.link_arguments("data.feature_dim", width, apply_on="instantiate")
 
-    def check(self, settings: Namespace) -> None:  # noqa: B027
+    def check(self, settings: Namespace) -> None:
         """Refuse settings of a verb (`model`, `data`, `trainer`) that cannot be trained, before anything is made."""
 
-    def settle(self, settings: Namespace, sources: Given) -> None:  # noqa: B027
+    def settle(self, settings: Namespace, sources: Given) -> None:
         """Change settings of a verb that follow others; `sources` is what each config file and the command line set."""
 
-    def prepare(self, settings: Namespace) -> None:  # noqa: B027
+    def prepare(self, settings: Namespace) -> None:
         """Change settings of a verb that depend on other files, where no checkpoint of this task is given."""
 
-    def take_over(self, settings: Namespace, known: Mapping[str, Any]) -> None:  # noqa: B027
+    def take_over(self, settings: Namespace, known: Mapping[str, Any]) -> None:
         """Put the facts that a checkpoint has of its data in the place of the settings of a verb."""
 
     def chooses(self, settings: Namespace) -> bool:
         """Whether there is anything to choose the best checkpoint by: videos held out, or tested."""
         return bool(settings.data.get("validate_on") != "nothing")
-
-    @abstractmethod
-    def samples(self, count: int) -> Callback:
-        """A callback that shows after each validation what the model does, in `count` videos."""
-
-    @abstractmethod
-    def writer(self, path: Path, source: str) -> Callback:
-        """A callback that writes predictions of the checkpoint `source` to a file."""
-
-    def fold_writer(self, path: Path, source: str) -> Callback:
-        """Likewise for the scores of a fold in a cross-validation; a `WriteScores`, or more than that."""
-        return self.writer(path, source)
 
     def feature_dim(self, settings: Mapping[str, Any]) -> int:
         """D of the features that a module made with such settings takes."""
@@ -114,12 +106,12 @@ def task_named(name: object) -> TrainingTask:
     """A task by name."""
     if not isinstance(name, str) or name not in TASKS:
         raise ValueError(f"task must be one of {', '.join(TASKS)}, got {name!r}")
-    return _instance(TASKS[name])
+    return _instance(name)
 
 
 @cache
-def _instance(task: type[TrainingTask]) -> TrainingTask:
-    return task()
+def _instance(name: str) -> TrainingTask:
+    return TASKS[name]()
 
 
 def task_of_kind(kind: object) -> TrainingTask | None:
@@ -159,10 +151,11 @@ class Pretraining(TrainingTask):
     run = RunSettings()
     new_in_fit = ("optim", "compile_model", "retrieval_candidates")
     written = "h5 file for the embeddings"
+    samples, writer = Samples, WriteEmbeddings
 
     def link(self, parser: LightningArgumentParser) -> None:
         """Width and length of the videos, and the tokenizer."""
-        parser.link_arguments("data.feature_dim", "model.video.feature_dim", apply_on="instantiate")
+        super().link(parser)
         parser.link_arguments("data.max_frames", "model.video.trained_length")
         parser.link_arguments("model.text.encoder", "data.encoder")
         parser.link_arguments("model.text.small", "data.vocab_size", compute_fn=vocab_size)
@@ -184,14 +177,6 @@ class Pretraining(TrainingTask):
         settings.data.encoder = known["text"]["encoder"]
         settings.data.vocab_size = vocab_size(known["text"].get("small"))
 
-    def samples(self, count: int) -> Callback:
-        """The retrieval table, attention and alignment."""
-        return Samples(count)
-
-    def writer(self, path: Path, source: str) -> Callback:
-        """Embeddings of videos and texts."""
-        return WriteEmbeddings(path, source)
-
 
 @TASKS.register("summarize")
 class Summarization(TrainingTask):
@@ -205,10 +190,11 @@ class Summarization(TrainingTask):
     new_in_fit = ("losses", "optim", "freeze_encoder", "train_text", "compile_model")
     own_facts = ("feature_fingerprint", "pretrained", "initialised_from")
     written = "h5 file for the scores of the fold's test videos"
+    samples, writer = ScoreSamples, WriteScores
 
     def link(self, parser: LightningArgumentParser) -> None:
         """Width and length of the videos; whether there is text, its fields and its tokenizer."""
-        parser.link_arguments("data.feature_dim", "model.video.feature_dim", apply_on="instantiate")
+        super().link(parser)
         parser.link_arguments("model.text.encoder", "data.encoder")
         parser.link_arguments("model.text.small", "data.vocab_size", compute_fn=vocab_size)
         parser.link_arguments("model.summarizer.text_guidance", "data.use_text")
@@ -235,10 +221,10 @@ class Summarization(TrainingTask):
         length = data.max_frames
         if model.pretrained is not None:
             download = model.text.download
-            known = Checkpoint.open(model.pretrained, KINDS, download=download).checked(download=download).settings
-            length = known["video"]["trained_length"]
-            if known.get("summarizer", {}).get("text_guidance") != "none":
-                data.encoder, data.vocab_size = known["text"]["encoder"], vocab_size(known["text"].get("small"))
+            start = Checkpoint.open(model.pretrained, KINDS, download=download).checked(download=download)
+            length, text = start.settings["video"]["trained_length"], start.settings["text"]
+            if start.reads_text:
+                data.encoder, data.vocab_size = text["encoder"], vocab_size(text.get("small"))
         if model.video.trained_length is None:
             model.video.trained_length = length
 
@@ -252,14 +238,6 @@ class Summarization(TrainingTask):
         settings.data.title_as_query = known["title_as_query"]
         for name in _TEXT_FIELDS:
             settings.data.text[name] = known["text_fields"][name]
-
-    def samples(self, count: int) -> Callback:
-        """Scores beside people's importance."""
-        return ScoreSamples(count)
-
-    def writer(self, path: Path, source: str) -> Callback:
-        """A score file."""
-        return WriteScores(path, source)
 
 
 @TASKS.register("refine")
@@ -276,10 +254,8 @@ class Refinement(TrainingTask):
     data_facts = {"refiner": ("feature_dim",)}  # noqa: RUF012  as in the base
     written = "h5 file for the scores of the fold's test videos"
     rule = "last"  # as published: without labels there is no figure to choose an epoch by
-
-    def link(self, parser: LightningArgumentParser) -> None:
-        """Width of the features."""
-        parser.link_arguments("data.feature_dim", "model.refiner.feature_dim", apply_on="instantiate")
+    samples, writer = RefinedSamples, partial(WriteScores, scorer="refine")
+    fold_writer = partial(WriteScores, scorer="refine", beside=True)
 
     def settle(self, settings: Namespace, sources: Given) -> None:
         """Without the uniqueness head, what belongs to it is off, unless it is set later all the same."""
@@ -292,15 +268,3 @@ class Refinement(TrainingTask):
                 model.losses[name] = 0.0
         if last_set(sources, "model.combine") < without and model.combine.isalpha():  # as `agh`, no expression
             model.combine = model.combine.replace("h", "") or model.combine
-
-    def samples(self, count: int) -> Callback:
-        """Scores and their terms, beside people's importance where that is known."""
-        return RefinedSamples(count)
-
-    def writer(self, path: Path, source: str) -> Callback:
-        """A score file."""
-        return WriteScores(path, source, "refine")
-
-    def fold_writer(self, path: Path, source: str) -> Callback:
-        """A score file, and one more for each combination of terms."""
-        return WriteVariants(path, source)

@@ -21,7 +21,8 @@ from sspvs.export import onnx as onnx_module
 from sspvs.export.onnx import TOLERANCE
 from sspvs.export.onnx_graph import ExportGraph, SummarizerGraph
 from sspvs.models.fast_linear import OneDnnLinear, use_fast_linears
-from sspvs.models.settings import SummarizerSettings, TextEncoderSettings, VideoEncoderSettings
+from sspvs.models.settings import TextEncoderSettings, VideoEncoderSettings
+from sspvs.models.summarizer import SummarizerSettings
 from sspvs.table.text import TextSettings
 from sspvs.tasks.summarize import SummarizeTask
 from sspvs.types import Fingerprint

@@ -9,8 +9,9 @@ from torch.utils.data import DataLoader
 
 from sspvs.data.batch import PretrainBatch
 from sspvs.models.settings import TextEncoderSettings, VideoEncoderSettings
+from sspvs.tasks.objectives import LossSettings
 from sspvs.tasks.pretrain import PretrainTask
-from sspvs.tasks.settings import LossSettings, OptimSettings
+from sspvs.tasks.settings import OptimSettings
 
 DIM, PICKS, TOKENS = 16, 10, 7
 VIDEO = VideoEncoderSettings(DIM, DIM, num_heads=4, num_layers=2, feedforward_dim=32, dropout=0.0)

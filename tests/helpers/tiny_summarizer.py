@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from sspvs.models.settings import SmallTextSettings, SummarizerSettings, VideoEncoderSettings
-from sspvs.models.summarizer import Summarizer
+from sspvs.models.settings import SmallTextSettings, VideoEncoderSettings
+from sspvs.models.summarizer import Summarizer, SummarizerSettings
 from sspvs.models.text_towers import SmallTextEncoder
 from sspvs.models.video_encoder import VideoEncoder
 

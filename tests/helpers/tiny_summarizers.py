@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 
-from sspvs.models.settings import SummarizerSettings, TextEncoderSettings, VideoEncoderSettings
+from sspvs.models.settings import TextEncoderSettings, VideoEncoderSettings
+from sspvs.models.summarizer import SummarizerSettings
 from sspvs.table.text import TextSettings
 from sspvs.tasks.summarize import SummarizeTask
 from sspvs.types import Fingerprint

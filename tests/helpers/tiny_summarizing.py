@@ -9,7 +9,7 @@ import torch
 
 from helpers.tiny_pretraining import DIM, TEXT, TOKENS, VIDEO
 from sspvs.data.batch import SummarizeBatch
-from sspvs.models.settings import SummarizerSettings
+from sspvs.models.summarizer import SummarizerSettings
 from sspvs.tasks.settings import FineTuneOptimSettings, ScoreLossSettings
 from sspvs.tasks.summarize import SummarizeTask
 

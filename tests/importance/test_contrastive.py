@@ -10,7 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter1d
 
-from sspvs.importance.contrastive import contrastive_importance, global_consistency, local_dissimilarity
+from sspvs.importance.contrastive import contrastive_importance
+from sspvs.importance.pairwise import pairwise_terms
+
+
+def local_dissimilarity(features, fraction=0.1, **how):
+    return pairwise_terms(features, neighbour_fraction=fraction, consistency=False, **how).dissimilarity
+
+
+def global_consistency(features, **how):
+    return pairwise_terms(features, local=False, **how).consistency
 
 
 def unit(rows):

@@ -9,8 +9,16 @@ import pytest
 
 from sspvs.importance import pairwise
 from sspvs.importance import pairwise as pairwise_gpu
-from sspvs.importance.contrastive import contrastive_importance, global_consistency, local_dissimilarity
+from sspvs.importance.contrastive import contrastive_importance
 from sspvs.importance.pairwise import _points, pairwise_terms
+
+
+def local_dissimilarity(features, fraction=0.1, **how):
+    return pairwise_terms(features, neighbour_fraction=fraction, consistency=False, **how).dissimilarity
+
+
+def global_consistency(features, **how):
+    return pairwise_terms(features, local=False, **how).consistency
 
 
 def drawn(count, width, seed=0):

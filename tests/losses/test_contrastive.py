@@ -9,21 +9,29 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sspvs.importance.contrastive import global_consistency, local_dissimilarity
+from sspvs.importance.pairwise import pairwise_terms
 from sspvs.losses.contrastive import (
     alignment,
     clip_mean,
     clip_means,
     commonness,
-    gather_segments,
     uniformity,
     uniqueness_entropy,
     uniqueness_target,
     video_segments,
 )
+from sspvs.losses.gather import gather_texts
 
 EXACT = {"atol": 1e-11, "rtol": 1e-10}
 SINGLE = {"atol": 1e-6, "rtol": 1e-6}
+
+
+def local_dissimilarity(features, fraction=0.1, **how):
+    return pairwise_terms(features, neighbour_fraction=fraction, consistency=False, **how).dissimilarity
+
+
+def global_consistency(features, **how):
+    return pairwise_terms(features, local=False, **how).consistency
 
 
 def drawn(seed: int = 0, lengths=(13, 7, 1), dtype=torch.float64, holes: bool = True):
@@ -119,7 +127,7 @@ TERMS = {
         lambda x, raw, m: [plain_uniformity(a) for a in clips_of(x, m)],
     ),
     "commonness": (
-        lambda x, raw, m: clip_mean(commonness(x, m, *gather_segments(*video_segments(x, m, segments=3))), m),
+        lambda x, raw, m: clip_mean(commonness(x, m, *gather_texts(*video_segments(x, m, segments=3))), m),
         lambda x, raw, m: [plain_commonness(a, all_segments(x, m, 3)) for a in clips_of(x, m)],
     ),
 }  # fmt: skip

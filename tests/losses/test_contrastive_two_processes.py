@@ -11,11 +11,11 @@ from sspvs.losses.contrastive import (
     alignment,
     clip_mean,
     commonness,
-    gather_segments,
     uniformity,
     uniqueness_entropy,
     video_segments,
 )
+from sspvs.losses.gather import gather_texts
 
 CASES = {"whole": (12, 12, 12, 12, 12, 12), "masked": (12, 7, 2, 12, 5, 9), "one is empty": (12, 7, 2, 12, 0, 9)}
 
@@ -44,7 +44,7 @@ class Training(nn.Module):
     def forward(self, frames: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         refined = self.refine(frames)
         logits = self.judge(refined.detach())[..., 0]
-        segments = gather_segments(*video_segments(refined, mask, segments=4))
+        segments = gather_texts(*video_segments(refined, mask, segments=4))
         common = commonness(refined, mask, *segments)
         terms = alignment(refined, frames, mask, neighbour_fraction=0.3) + 0.5 * uniformity(refined, mask)
         return terms + 0.7 * clip_mean(common, mask) + 0.6 * uniqueness_entropy(logits, common, mask)

@@ -9,10 +9,10 @@ from transformers import BertConfig, BertModel
 
 from sspvs.losses.pretraining import hausdorff_contrastive_loss, masked_frame_loss, matching_loss
 from sspvs.models.pretrain_model import PretrainModel
-from sspvs.models.settings import VideoEncoderSettings
+from sspvs.models.settings import TextEncoderSettings, VideoEncoderSettings
 from sspvs.models.text_towers import HuggingFaceTextEncoder
 from sspvs.models.video_encoder import VideoEncoder
-from sspvs.tasks.official_checkpoint import translate
+from sspvs.tasks.official_import import translate
 
 BERT = {
     "vocab_size": 60, "hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48,
@@ -23,7 +23,7 @@ def both(dim: int = 32) -> tuple[PlainSspvs, PretrainModel]:
     torch.manual_seed(0)
     plain = PlainSspvs(BertModel(BertConfig(**BERT)), dim, 4, 64, mixing=dim // 2).eval()
     video = VideoEncoder(VideoEncoderSettings(dim, dim, num_heads=4, num_layers=3, feedforward_dim=64))
-    text = HuggingFaceTextEncoder(config={"model_type": "bert", **BERT})
+    text = HuggingFaceTextEncoder(TextEncoderSettings(config={"model_type": "bert", **BERT}))
     ours = PretrainModel(video, text).eval()
     state = translate({f"video_model.{name}": tensor for name, tensor in plain.state_dict().items()})
     assert not state.unknown

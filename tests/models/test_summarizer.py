@@ -10,8 +10,8 @@ from helpers.tiny_summarizer import DIM, GUIDANCES, tiny, videos
 from torch import nn
 
 from sspvs.models.pretrain_model import PretrainModel
-from sspvs.models.settings import SmallTextSettings, SummarizerSettings, VideoEncoderSettings
-from sspvs.models.summarizer import Summarizer, SummarizerOutput
+from sspvs.models.settings import SmallTextSettings, VideoEncoderSettings
+from sspvs.models.summarizer import Summarizer, SummarizerOutput, SummarizerSettings
 from sspvs.models.text_towers import SmallTextEncoder, TextEncoder, TextEncoding
 from sspvs.models.video_encoder import VideoEncoder
 

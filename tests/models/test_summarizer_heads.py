@@ -9,8 +9,8 @@ import torch
 from helpers.tiny_summarizer import DIM, GUIDANCES, HEADS, tiny, videos
 from torch import nn
 
-from sspvs.models.settings import SummarizerSettings, VideoEncoderSettings
-from sspvs.models.summarizer import Summarizer
+from sspvs.models.settings import VideoEncoderSettings
+from sspvs.models.summarizer import Summarizer, SummarizerSettings
 from sspvs.models.summarizer_heads import CstaHead
 from sspvs.models.text_guidance import Guide
 from sspvs.models.video_encoder import VideoEncoder

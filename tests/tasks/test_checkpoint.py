@@ -13,8 +13,9 @@ from helpers.tiny_pretraining import QUIET, VIDEO, loader, terms_of, tiny_batch,
 from sspvs.errors import CheckpointError, FingerprintMismatchError, WeightsNotFoundError
 from sspvs.models.settings import TextEncoderSettings
 from sspvs.tasks import checkpoint
+from sspvs.tasks.checkpoint import PRETRAIN as KIND
 from sspvs.tasks.checkpoint import save_folder
-from sspvs.tasks.pretrain import KIND, PretrainTask
+from sspvs.tasks.pretrain import PretrainTask
 from sspvs.types import Fingerprint
 
 

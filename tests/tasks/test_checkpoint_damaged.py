@@ -23,7 +23,8 @@ from safetensors.torch import load_file, save_file
 
 from sspvs.cli import main
 from sspvs.errors import CheckpointError
-from sspvs.models.settings import SummarizerSettings, TextEncoderSettings
+from sspvs.models.settings import TextEncoderSettings
+from sspvs.models.summarizer import SummarizerSettings
 from sspvs.tasks.checkpoint import PRETRAIN, REFINE, SUMMARIZE, Checkpoint
 from sspvs.tasks.pretrain import PretrainTask
 from sspvs.tasks.saved_task import SavedTask

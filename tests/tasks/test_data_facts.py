@@ -12,7 +12,7 @@ from helpers.tiny_pretraining import QUIET, loader, terms_of, tiny_batch, tiny_t
 from helpers.tiny_refining import DIM, tiny_refiner
 
 from sspvs.tasks.data_facts import refuse_idle_terms, refuse_single_pairs
-from sspvs.tasks.settings import LossSettings
+from sspvs.tasks.objectives import LossSettings
 
 OVER_BATCH: dict[str, dict[str, Any]] = {
     "infonce": {"coarse": "infonce", "fine": "none"},

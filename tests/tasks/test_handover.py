@@ -15,10 +15,12 @@ from helpers.tiny_pretraining import QUIET, TEXT, VIDEO, loader, tiny_batch, tin
 from helpers.tiny_summarizing import FINE, tiny_summarizer, tiny_videos
 
 from sspvs.errors import CheckpointError, FingerprintMismatchError, WeightsNotFoundError
-from sspvs.models.settings import SummarizerSettings, TextEncoderSettings, VideoEncoderSettings
+from sspvs.models.settings import TextEncoderSettings, VideoEncoderSettings
+from sspvs.models.summarizer import SummarizerSettings
 from sspvs.table.table import FeatureWidthError
+from sspvs.tasks.checkpoint import PRETRAIN as KIND
 from sspvs.tasks.checkpoint import Checkpoint, save_folder
-from sspvs.tasks.pretrain import KIND, PretrainTask
+from sspvs.tasks.pretrain import PretrainTask
 from sspvs.tasks.summarize import SummarizeTask
 from sspvs.types import Fingerprint
 

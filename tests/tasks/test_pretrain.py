@@ -17,9 +17,9 @@ from sspvs.losses.pretraining import (
     masked_frame_loss,
     matching_loss,
 )
-from sspvs.tasks.objectives import contrastive_vectors
+from sspvs.tasks.objectives import LossSettings, contrastive_vectors
 from sspvs.tasks.pretrain import PretrainTask
-from sspvs.tasks.settings import LossSettings, OptimSettings
+from sspvs.tasks.settings import OptimSettings
 
 OBJECTIVES = [
     {},

@@ -12,7 +12,7 @@ from helpers.tiny_pretraining import terms_of as pretraining_terms
 from helpers.tiny_summarizing import FINE, tiny_videos
 from torch.nn import functional
 
-from sspvs.models.settings import SummarizerSettings
+from sspvs.models.summarizer import SummarizerSettings
 from sspvs.tasks.summarize import SummarizeTask
 
 GATE = SummarizerSettings(text_guidance="gate", fit_frames="alone")

@@ -14,7 +14,8 @@ from helpers.tiny_summarizing import FINE, rows_of, terms_of, tiny_summarizer, t
 from scipy.stats import kendalltau
 
 from sspvs.losses.score import correlation_loss, mse_score_loss, pairwise_ranking_loss
-from sspvs.models.settings import SummarizerSettings, TextEncoderSettings
+from sspvs.models.settings import TextEncoderSettings
+from sspvs.models.summarizer import SummarizerSettings
 from sspvs.models.text_towers import build_text_encoder
 from sspvs.tasks.settings import FineTuneOptimSettings, ScoreLossSettings
 from sspvs.tasks.summarize import SummarizeTask, freeze_text, score_terms

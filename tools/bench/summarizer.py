@@ -60,8 +60,8 @@ class PlainSummarizer(nn.Module):
 
 def our_model(head: str, *, torch_linears: bool = False) -> nn.Module:
     from sspvs.models.fast_linear import use_fast_linears
-    from sspvs.models.settings import SummarizerSettings, VideoEncoderSettings
-    from sspvs.models.summarizer import Summarizer
+    from sspvs.models.settings import VideoEncoderSettings
+    from sspvs.models.summarizer import Summarizer, SummarizerSettings
     from sspvs.models.video_encoder import VideoEncoder
 
     tower = VideoEncoder(VideoEncoderSettings(DIM, DIM, position_weight=0.1))
