@@ -17,9 +17,10 @@ from sspvs.benchmark.rows import Judge, watched
 from sspvs.benchmark.settings import Baseline, EvaluationSettings, Post, Scores
 from sspvs.errors import DatasetError
 from sspvs.evaluation.baselines import DEFAULT_DRAWS
+from sspvs.evaluation.comparison import Evaluation
 from sspvs.evaluation.prediction import Prediction
 from sspvs.evaluation.protocol import DEFAULT_PROTOCOL
-from sspvs.evaluation.results import METRICS, Comparison, Evaluation, MethodResult, compare
+from sspvs.evaluation.results import METRICS, Comparison, MethodResult, compare
 from sspvs.importance.terms import Combine
 from sspvs.table import DatasetStore, read_dataset
 from sspvs.types import Annotations

@@ -16,9 +16,10 @@ import numpy as np
 
 from sspvs.annotations.splits import Splits
 from sspvs.atomic import write_text
+from sspvs.evaluation.comparison import Evaluation
 from sspvs.evaluation.protocol import PROTOCOLS
 from sspvs.evaluation.rank_correlation import mean_of_defined
-from sspvs.evaluation.results import METRICS, Evaluation, MethodResult
+from sspvs.evaluation.results import METRICS, MethodResult
 from sspvs.report.tables import plain
 from sspvs.table import DatasetStore
 from sspvs.types import Annotations

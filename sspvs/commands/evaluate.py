@@ -15,8 +15,8 @@ from sspvs.evaluation.protocol import protocol_names
 from sspvs.overwriting import EVALUATION, EVALUATION_PAGE, EVALUATION_PICTURE
 
 if TYPE_CHECKING:
+    from sspvs.evaluation.comparison import Evaluation
     from sspvs.evaluation.published import PublishedResult
-    from sspvs.evaluation.results import Evaluation
 
 DESCRIPTION = (
     "Evaluate scores of any method on a dataset file, or a baseline. Scores: our score h5, a peer's h5 (`score`, "

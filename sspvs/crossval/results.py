@@ -18,10 +18,11 @@ from sspvs.benchmark.settings import Post
 from sspvs.crossval.folder import SCORES, CrossvalFolder, FoldRecord
 from sspvs.crossval.plan import PACKAGES, CrossvalSettings, Plan
 from sspvs.errors import DatasetError
+from sspvs.evaluation.comparison import Evaluation
 from sspvs.evaluation.prediction import Prediction
 from sspvs.evaluation.published import benchmark_name
 from sspvs.evaluation.rank_correlation import mean_of_defined
-from sspvs.evaluation.results import METRICS, Evaluation, MethodResult, VideoResult
+from sspvs.evaluation.results import METRICS, MethodResult, VideoResult
 from sspvs.report.tables import plain
 from sspvs.table import read_scores
 from sspvs.tasks.checkpoint import SUMMARIZE

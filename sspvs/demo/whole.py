@@ -19,8 +19,9 @@ from sspvs.crossval.fold_run import FoldProgress
 from sspvs.crossval.folder import PRETRAINED as CHECKPOINT
 from sspvs.demo.films import TEXT, draw_film
 from sspvs.demo.folder import BACKBONE, FINETUNE, PRETRAIN, ROWS, DemoFolder, DemoSettings, Row
+from sspvs.evaluation.comparison import Evaluation
 from sspvs.evaluation.protocol import DEFAULT_PROTOCOL
-from sspvs.evaluation.results import Comparison, Evaluation, MethodResult, compare
+from sspvs.evaluation.results import Comparison, MethodResult, compare
 from sspvs.features.backbones import load_backbone
 from sspvs.models.fast_linear import CPU_KERNELS
 from sspvs.pipeline import VideoSummary, summarize

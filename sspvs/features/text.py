@@ -12,12 +12,12 @@ is ranked above a random other clip 81 times in 100, where chance is 50. Use a C
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from sspvs.features.backbones.base import Classifier
 from sspvs.types import FloatArray
 from sspvs.weights.minilm import model_folder, tokenizer_file, weights_file
 
@@ -26,6 +26,14 @@ TOP_CLASSES = 10
 WIDTH, LAYERS, HEADS, MAX_TOKENS = 384, 6, 12, 256
 NORM_EPSILON = 1e-12
 _PURPOSE = "comparing frames with a text without a CLIP backbone"
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """The last layer of an ImageNet classifier, from pooled features to 1000 logits."""
+
+    weight: FloatArray  # (1000, D) float32
+    bias: FloatArray  # (1000,) float32
 
 
 def conse_similarity(

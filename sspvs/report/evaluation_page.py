@@ -17,7 +17,7 @@ import numpy as np
 
 from sspvs.atomic import write_text
 from sspvs.evaluation.prediction import Prediction
-from sspvs.evaluation.results import METRICS, Evaluation, MethodResult
+from sspvs.evaluation.results import METRICS, EvaluationRecord, MethodResult
 from sspvs.evaluation.summary_rule import RULES, SummaryRule
 from sspvs.evaluation.table import SHORT, Column, Table, in_words, number
 from sspvs.report.page import render
@@ -243,7 +243,7 @@ def _digits(value: float) -> float | None:
     return round(float(value), 4) if math.isfinite(value) else None
 
 
-def _rule_of(evaluation: Evaluation) -> SummaryRule:
+def _rule_of(evaluation: EvaluationRecord) -> SummaryRule:
     """The rule that the results name; the default one where they name none."""
     named = [evaluation.settings.get("rule")]
     named += [result.settings.get("rule") for by_name in evaluation.methods.values() for result in by_name.values()]
@@ -255,7 +255,7 @@ def _rule_of(evaluation: Evaluation) -> SummaryRule:
     return SummaryRule()
 
 
-def _made(evaluation: Evaluation) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _made(evaluation: EvaluationRecord) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """What made the figures, by heading: of all, and of each method."""
     yield "Settings", evaluation.settings
     for method, results in evaluation.methods.items():

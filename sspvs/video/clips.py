@@ -13,14 +13,13 @@ import av.error
 import numpy as np
 
 from sspvs.errors import VideoError
-from sspvs.types import FloatArray, Timeline
+from sspvs.types import FloatArray, Timeline, WrittenClip
 from sspvs.video.clip_audio import AudioTrack, open_audio
 from sspvs.video.frame_source import FrameSource
 from sspvs.video.orientation import FrameShaper
 from sspvs.video.pyav_reader import PyAVReader
 from sspvs.video.pyav_stream import container_info, packet_seconds, times_are_usable
 from sspvs.video.reader import silent
-from sspvs.video.writer import WrittenClip
 
 TIME_BASE = Fraction(1, 90_000)
 """Clock of the pictures: fine enough for any frame rate, as MPEG uses it."""

@@ -22,7 +22,8 @@ from sspvs.demo import DemoSettings, WholeDemo, run_whole
 from sspvs.demo.films import SHOWN, TEXT, seconds_named
 from sspvs.demo.folder import FINETUNE, PRETRAIN, ROWS, DemoFolder
 from sspvs.demo.whole import sentences
-from sspvs.evaluation.results import Evaluation, MethodResult, VideoResult
+from sspvs.evaluation.comparison import Evaluation
+from sspvs.evaluation.results import MethodResult, VideoResult
 from sspvs.table import read_fingerprint
 from sspvs.training.command_line import ReadConfig
 from sspvs.world import CompositionSettings, WorldSettings

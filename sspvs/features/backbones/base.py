@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from sspvs.features.text import Classifier, check_installed, conse_similarity
 from sspvs.registry import Registry
 from sspvs.types import Fingerprint, FloatArray, ImageArray
 from sspvs.video.reader import Resize
@@ -132,14 +133,6 @@ class Backbone(ABC):
         return Fingerprint(self.name, self.weights_digest, self.transform, self.normalisation, float(rate_hz))
 
 
-@dataclass(frozen=True)
-class Classifier:
-    """The last layer of an ImageNet classifier, from pooled features to 1000 logits."""
-
-    weight: FloatArray  # (1000, D) float32
-    bias: FloatArray  # (1000,) float32
-
-
 class ImageNetBackbone(Backbone):
     """An ImageNet classifier up to its pooled features; its last layer compares them with text (ConSE, weak)."""
 
@@ -147,14 +140,10 @@ class ImageNetBackbone(Backbone):
 
     def check_text(self) -> None:
         """MiniLM must be installed."""
-        from sspvs.features.text import check_installed
-
         check_installed()
 
     def text_similarity(self, features: FloatArray, text: str) -> FloatArray:
         """ConSE similarity of each frame to a text (see `sspvs.features.text`), (T,) float32."""
-        from sspvs.features.text import conse_similarity
-
         return conse_similarity(features, self.classifier, text)
 
 

@@ -22,13 +22,13 @@ from sspvs.errors import WeightsNotFoundError
 from sspvs.features.backbones.base import (
     BACKBONES,
     BackboneStatus,
-    Classifier,
     ImageNetBackbone,
     check_frames,
     choose_device,
     choose_dtype,
     frame_encoder,
 )
+from sspvs.features.text import Classifier
 from sspvs.machine import available_cores, load_onnxruntime
 from sspvs.types import FloatArray, ImageArray
 from sspvs.video.reader import Resize

@@ -17,13 +17,13 @@ from sspvs.errors import WeightsNotFoundError, first_line
 from sspvs.features.backbones.base import (
     BACKBONES,
     BackboneStatus,
-    Classifier,
     ImageNetBackbone,
     choose_device,
     choose_dtype,
     frame_encoder,
     use_threads,
 )
+from sspvs.features.text import Classifier
 from sspvs.types import FloatArray, ImageArray
 from sspvs.video.reader import Resize
 from sspvs.weights.digest import check_weights, file_digest
