@@ -67,14 +67,7 @@ def _overview(prog: str, verbs: Table, about: str = "") -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one verb.
-
-    Args:
-        argv: Arguments after the program's name; the process's own when None.
-
-    Returns:
-        0 when all went well, 1 when some of several inputs failed, 2 for a user's mistake, 130 when interrupted.
-    """
+    """Run one verb; 0 when all went well, 1 when some inputs failed, 2 for a user's mistake, 130 when interrupted."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     _replace_closed_streams()
     for stream in (sys.stdout, sys.stderr):
@@ -229,12 +222,7 @@ class _NoTerminal(_Stream):
 
 
 class _FullStream(_Stream):
-    """A stream whose device may be full: what a verb prints is lost then, and what it makes is not.
-
-    Attributes:
-        lost: Why something could not be written.
-        unread: Whether it is a pipe whose reader has gone, which ends the verb.
-    """
+    """A stream whose device may be full (`lost`) or whose reader may have gone (`unread`)."""
 
     lost: OSError | None = None
     unread = False

@@ -120,13 +120,7 @@ def printable(text: str) -> str:
 
 
 class UnknownOptionError(ValueError):
-    """An option of the command line, or a key of a config, that does not exist.
-
-    Args:
-        option: As it was given; also an attribute.
-        known: Those that exist; also an attribute.
-        verb: The command whose `--help` explains them, such as `sspvs fit`.
-    """
+    """An option of the command line, or a key of a config, that does not exist; `verb --help` explains what does."""
 
     def __init__(self, option: str, known: Iterable[str], verb: str) -> None:
         self.option, self.known = option, tuple(known)
@@ -136,15 +130,9 @@ class UnknownOptionError(ValueError):
 
 
 def local_only(path: PathT) -> PathT:
-    """A path as it was given, unless it is an address.
+    """A path (or `NAME=PATH`) as it was given; `AddressError` where it is `http://...`, `s3://...` or the like.
 
     It must run before a string becomes a `Path`, which turns `http://host` into `http:/host`.
-
-    Args:
-        path: The path, or `NAME=PATH`.
-
-    Raises:
-        AddressError: It is `http://...`, `rtsp://...`, `s3://...`, or the like.
     """
     found = (_COLLAPSED if isinstance(path, PurePath) else _ADDRESS).fullmatch(str(path))
     if found is None:
@@ -158,14 +146,10 @@ def local_only(path: PathT) -> PathT:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """The known word that a mistyped one is nearest to; empty when none is near.
+    """The known verb, option or key that a mistyped one is nearest to; empty when none is near.
 
     The parts of a dotted key are compared one by one, so that `model.optim.lrr` is near `model.optim.lr` and
     `model.optim.size` is not. A key without its groups (`lr`) stands for those that end in it.
-
-    Args:
-        word: A verb, an option or a key, with or without leading dashes.
-        known: The words that exist, likewise.
     """
     dashes = word[: len(word) - len(word.lstrip("-"))] and "--"
     names = {name.lstrip("-").lower(): name.lstrip("-") for name in known}

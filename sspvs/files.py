@@ -46,13 +46,7 @@ class WrongFileError(OSError):
 
 
 class FileKind(NamedTuple):
-    """A kind of file.
-
-    Attributes:
-        name: In a word, such as `zip`.
-        what: In a few words.
-        remedy: What to do where something else was expected; may be empty.
-    """
+    """A kind of file, in a word and in a few, and what to do where something else was expected."""
 
     name: str
     what: str
@@ -207,11 +201,7 @@ def read_yaml(path: str | os.PathLike[str]) -> Any:
 
 
 def decode_text(content: bytes) -> str:
-    """Text from bytes, without a byte order mark.
-
-    Raises:
-        UnicodeDecodeError: It is neither UTF-8 nor UTF-16 with a byte order mark, or has NUL bytes.
-    """
+    """Text from UTF-8, or UTF-16 with a byte order mark, without that mark; NUL bytes are refused."""
     encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     text = content.decode(encoding)
     if "\0" in text:

@@ -114,13 +114,7 @@ def run_benchmark(
     settings: EvaluationSettings,
     progress: bool = False,
 ) -> Benchmark:
-    """As `evaluate`, with checked settings; gives also what reports draw, and shows progress on request.
-
-    Raises:
-        DatasetError: A file cannot be read, or scores or splits do not fit the dataset.
-        ProtocolUnavailableError: The dataset does not have what the protocol needs.
-        ValueError: Neither scores nor a baseline are given, or both.
-    """
+    """As `evaluate`, with checked settings; gives also what reports draw, and shows progress on request."""
     if (scores is None) == (settings.baseline is None):
         raise ValueError("give the scores of a method, or the name of a baseline, and not both")
     sources = {} if scores is None else methods_named(scores)

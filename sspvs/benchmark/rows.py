@@ -33,12 +33,7 @@ Reason = Callable[[Protocol, Annotations], str | None]
 
 
 def refined_row(combine: str) -> str:
-    """What a table calls a combination of terms of refined features.
-
-    Example:
-        >>> refined_row("agh")
-        'refined A*G*H'
-    """
+    """What a table calls a combination of terms of refined features, such as `refined A*G*H` for `agh`."""
     return "refined " + formula(combine).upper()
 
 

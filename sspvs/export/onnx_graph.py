@@ -67,13 +67,7 @@ class ExportGraph(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, features: Tensor, mask: Tensor, *text: Tensor) -> tuple[Tensor, ...]:
-        """The outputs, in order, zero in the padding.
-
-        Args:
-            features: (B, T, feature_dim) float32.
-            mask: (B, T) bool, True = a frame of the video.
-            text: (B, L) int64 tokens and their (B, L) mask; only where it reads text.
-        """
+        """The outputs, zero in padding, of (B, T, D) features, their (B, T) mask, and (B, L) tokens with theirs."""
 
     @abstractmethod
     def expected(self, features: Tensor, mask: Tensor, *text: Tensor) -> tuple[Tensor, ...]:

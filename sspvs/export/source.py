@@ -46,12 +46,7 @@ class CheckpointFacts:
 
     @classmethod
     def of(cls, source: str | Path | Exported) -> CheckpointFacts:
-        """Of a checkpoint folder, a hub id on this machine, a `.ckpt` file, or a task.
-
-        Raises:
-            CheckpointError: It cannot be read, or is of something else.
-            WeightsNotFoundError: Nothing is there.
-        """
+        """Of a checkpoint folder, a hub id on this machine, a `.ckpt` file, or a task."""
         if not isinstance(source, SavedTask):
             found = find_exported(source)
             if found.path.is_dir():

@@ -38,12 +38,7 @@ class NotFiniteError(SspvsError):
 
 @dataclass(frozen=True)
 class ExtractedVideo:
-    """One video's features and, where wanted, pictures.
-
-    Attributes:
-        features: The features with all that is needed to go back to the video.
-        thumbnails: One JPEG a pick, or none.
-    """
+    """One video's features and, where wanted, a JPEG of each pick."""
 
     features: FrameFeatures
     thumbnails: tuple[bytes, ...] = ()

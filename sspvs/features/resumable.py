@@ -52,18 +52,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class ExtractionReport:
-    """What an extraction of many videos did.
-
-    Attributes:
-        out: The feature file.
-        extracted: Groups made in this run.
-        kept: Groups that were there already, from unchanged videos.
-        failed: (path, reason) of each video that could not be used.
-        warnings: (group, sentence) of each thing decoding met.
-        n_frames: Frames decoded in this run.
-        n_picks: Features made in this run.
-        seconds: How long the run took.
-    """
+    """What an extraction of many videos did."""
 
     out: Path
     extracted: tuple[str, ...]

@@ -39,12 +39,7 @@ class Classifier:
 def conse_similarity(
     features: FloatArray, classifier: Classifier, text: str, top_classes: int = TOP_CLASSES
 ) -> FloatArray:
-    """(T,) cosine in [-1, 1] between each frame's place among sentences and a text, from (T, D) pooled features.
-
-    Raises:
-        MissingExtraError: MiniLM is not installed.
-        ValueError: Features of another width, an empty text or a number of classes outside the range.
-    """
+    """(T,) cosine in [-1, 1] between each frame's place among sentences and a text, from (T, D) pooled features."""
     if not text.strip():
         raise ValueError("the text to compare frames with is empty")
     weights = top_weights(class_probabilities(features, classifier), top_classes)  # (T, 1000)

@@ -39,14 +39,8 @@ def cut_frames(
 ) -> IntArray:
     """The (C,) first frames of the shots of a video but the first, increasing, each in 1..N-1.
 
-    A frame whose probability is above `threshold`, strictly between 0 and 1, belongs to a transition; a new shot
-    starts at the first frame after one.
-
-    Raises:
-        MissingExtraError: The package with the network is not installed.
-        WeightsNotFoundError: Its weights file is not the expected one.
-        VideoError: The video cannot be decoded.
-        ValueError: A threshold outside (0, 1), an unknown decoder or device.
+    A frame whose probability is above `threshold`, in (0, 1), belongs to a transition; a shot starts at the first frame
+    after one.
     """
     if not 0 < threshold < 1:
         raise ValueError(f"threshold must be strictly between 0 and 1, got {threshold}")

@@ -43,17 +43,10 @@ def write_evaluation_page(
     *,
     rule: SummaryRule | None = None,
 ) -> None:
-    """Write the page.
+    """Write the page of an evaluation's table.
 
-    Args:
-        path: The HTML file to write.
-        table: The evaluation's table.
-        dataset: Key -> annotations, of the evaluated videos at least.
-        predictions: Method -> key -> its scores, drawn beside what users gave; methods without any have figures only.
-        rule: How summaries are made from scores; what the results say when None.
-
-    Raises:
-        OutputError: The file cannot be written.
+    `dataset` is key -> annotations, of the evaluated videos at least; `predictions` method -> key -> scores, drawn
+    beside what users gave; `rule` is what the results say when None.
     """
     evaluation = table.evaluation
     names = {v.key: v.name for by_name in table.results.values() for r in by_name.values() for v in r.videos}

@@ -52,15 +52,8 @@ def render(
 ) -> str:
     """One HTML file from a template of this folder; nothing that a user provides becomes markup.
 
-    Args:
-        template: Its name.
-        document: Plain types; the scripts find them as `data`.
-        styles: Files of this folder, after `base.css`.
-        scripts: Files of this folder, after `dom.js`, in one scope.
-        policy: Directives of the content security policy, which allows this script, this style and embedded pictures,
-            and nothing from another place.
-        filters: For the template, by name.
-        values: For the template.
+    The scripts find `document`, plain types, as `data`; `styles` follow `base.css` and `scripts` follow `dom.js`.
+    `policy` is added to the content security policy, which allows this script, this style and embedded pictures only.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 

@@ -154,15 +154,7 @@ def _limits(scores: FloatArray) -> tuple[float, float]:
 
 
 def write_evaluation_png(path: Path, table: Table) -> None:
-    """Draw the overview: for each protocol and for F1, every row's mean, interval and videos.
-
-    Args:
-        path: The PNG file to write.
-        table: The evaluation's table.
-
-    Raises:
-        OutputError: The file cannot be written.
-    """
+    """Draw the overview: for each protocol and for F1, every row's mean, interval and videos."""
     figure = draw_evaluation(table)
     with warnings.catch_warnings(), atomic_stream(path) as stream:
         warnings.filterwarnings("ignore", message="Glyph", category=UserWarning)  # a name in a script without font

@@ -33,13 +33,7 @@ MOST_SAMPLES = 2**23
 
 
 class AudioSource:
-    """Decoded sound of any stretch of a video, on the clock of its pictures.
-
-    Attributes:
-        rate: Samples per second of what `read` gives.
-        channels: 1 or 2.
-        lost_seconds: Sound in the stretches read that could not be decoded.
-    """
+    """Decoded sound of any stretch of a video, of 1 or 2 channels, on the clock of its pictures."""
 
     def __init__(self, path: Path, origins: Sequence[tuple[float, float]]) -> None:
         self._path, self._origins = path, origins

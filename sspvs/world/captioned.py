@@ -56,14 +56,7 @@ class _Entry:
 
 
 class CaptionedClips(ClipSource):
-    """Real clips with captions. Features are read when they are needed.
-
-    Args:
-        path: An h5 file, or a folder of h5 and npz files.
-
-    Raises:
-        DatasetError: When there is no clip, or clips lack a text, or differ in width, rate or fingerprint.
-    """
+    """Real clips with captions from an h5 file, or a folder of h5 and npz files; features are read when needed."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -159,11 +159,7 @@ def check_frames(frames: ImageArray, height: int | None = None, width: int | Non
 
 
 def choose_device(device: str) -> str:
-    """`auto` becomes `cuda` where there is a GPU, else `cpu`.
-
-    Raises:
-        ValueError: The device is unknown or not there.
-    """
+    """`auto` becomes `cuda` where there is a GPU, else `cpu`; a device that is not there is refused."""
     import torch
 
     if device == "auto":
@@ -208,18 +204,10 @@ def frame_encoder(
     dtype: torch.dtype,
     crop: int | None = None,
 ) -> Callable[[ImageArray], FloatArray]:
-    """A function from frames to features: crop, normalise in float32, run in `dtype`, back to float32.
+    """A function from (B, H, W, 3) uint8 RGB frames to (B, D) float32 features.
 
-    Args:
-        forward: (B, 3, H, W) tensor of `dtype` on `device` -> (B, D) tensor.
-        mean: (3,) what is subtracted from pixel values 0..255.
-        scale: (3,) what the difference is divided by.
-        device: Where the network is.
-        dtype: What it computes in.
-        crop: Side of the square cut from the centre; None takes the frame as it is.
-
-    Returns:
-        A function from (B, H, W, 3) uint8 RGB to (B, D) float32.
+    Frames are cut to the central `crop` x `crop`, normalised by (3,) `mean` and `scale` of pixel values 0..255, and
+    given as (B, 3, H, W) of `dtype` on `device` to `forward`.
     """
     import torch
 
