@@ -13,8 +13,7 @@ from typing import Any, get_args
 from sspvs.annotations.splits import Splits, read_splits
 from sspvs.benchmark.matching import read_score_input
 from sspvs.benchmark.result_file import coverage_facts, dataset_facts, repairs_of, versions
-from sspvs.benchmark.rows import Judge, watched
-from sspvs.benchmark.settings import Baseline, EvaluationSettings, Post, Scores
+from sspvs.benchmark.rows import Baseline, EvaluationSettings, Judge, Post, Scores, watched
 from sspvs.errors import DatasetError
 from sspvs.evaluation.baselines import DEFAULT_DRAWS
 from sspvs.evaluation.comparison import Evaluation

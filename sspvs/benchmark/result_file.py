@@ -8,7 +8,6 @@ import os
 import platform
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from sspvs.evaluation.comparison import Evaluation
 from sspvs.evaluation.protocol import PROTOCOLS
 from sspvs.evaluation.rank_correlation import mean_of_defined
 from sspvs.evaluation.results import METRICS, MethodResult
+from sspvs.machine import package_version
 from sspvs.report.tables import plain
 from sspvs.table import DatasetStore
 from sspvs.types import Annotations
@@ -32,13 +32,8 @@ _HASHED_BYTES = 4 << 30  # a larger file is named by its size: hashing it would 
 
 def versions(*more: str) -> dict[str, str]:
     """Versions of Python and of the packages that made the figures: those that evaluate, and `more`."""
-    found = {"python": platform.python_version()}
-    for package in (*_PACKAGES, *more):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:  # a source tree that was never installed
-            found[package] = "unknown"
-    return found
+    found = {package: package_version(package, "unknown") for package in (*_PACKAGES, *more)}
+    return {"python": platform.python_version(), **found}
 
 
 def dataset_facts(store: DatasetStore) -> dict[str, Any]:
@@ -125,13 +120,12 @@ def _entry(result: MethodResult, evaluation: Evaluation) -> dict[str, Any]:
     shared = Counter(video.name for video in result.videos)
     names = [video.name if shared[video.name] == 1 else f"{video.name} ({video.key})" for video in result.videos]
     known = result.as_dict()
+    del known["videos"]
     entry = {
         "method": result.method,
         "protocol": result.protocol,
         "dataset": evaluation.dataset,
-        "n_videos": len(result.videos),
-        **{metric: known[metric] for metric in METRICS},
-        "undefined_pairs": known["undefined_pairs"],
+        **known,
         "settings": {
             **evaluation.settings,
             **result.settings,

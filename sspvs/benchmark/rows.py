@@ -1,35 +1,81 @@
-"""The rows of a table: which ones the dataset allows under which protocols, and their figures."""
+"""The rows of a table: what decides how they are judged, which ones the dataset allows, and their figures."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from sspvs.benchmark.settings import Baseline, EvaluationSettings
+from sspvs.benchmark.matching import ScoreSource
 from sspvs.errors import DatasetError, ProtocolUnavailableError
-from sspvs.evaluation.baselines import contrastive_predictions, evaluate_baseline, feature_predictions
+from sspvs.evaluation.baselines import DEFAULT_DRAWS, contrastive_predictions, evaluate_baseline, feature_predictions
 from sspvs.evaluation.evaluate import evaluate
 from sspvs.evaluation.prediction import Prediction
-from sspvs.evaluation.protocol import Protocol, protocols_named
+from sspvs.evaluation.protocol import DEFAULT_PROTOCOL, Protocol, protocols_named
 from sspvs.evaluation.requirements import BASELINES, baseline_unavailable, unavailable
 from sspvs.evaluation.requirements import Baseline as OwnBaseline
 from sspvs.evaluation.results import MethodResult
 from sspvs.evaluation.summary_rule import rule_named
 from sspvs.importance.terms import Combine, formula
-from sspvs.scorers import load_scorer
+from sspvs.scorers import load_scorer, untrained_problem
 from sspvs.table import DatasetStore
 from sspvs.types import Annotations
 
 if TYPE_CHECKING:
     from sspvs.scorers.trained import RefinedScorer
 
+
 CONTRASTIVE_ALONE = "contrastive, A alone"
 """The training-free baseline without its global consistency."""
+Baseline = Literal["human", "random", "consensus", "contrastive"]
+CheckpointRule = Literal["val", "last", "train-loss", "best-test", "none"]
+Post = Literal["summe", "tvsum", "none"]
+Scores = ScoreSource | Sequence[ScoreSource]
+"""One method's scores: a score file, video -> numbers, or several of these that are joined, such as a file a fold."""
 Reason = Callable[[Protocol, Annotations], str | None]
+
+
+@dataclass(frozen=True)
+class EvaluationSettings:
+    """What decides how scores are judged: the keywords of `sspvs.evaluate`, checked."""
+
+    protocol: str = DEFAULT_PROTOCOL
+    rule: str = "default"
+    baseline: Baseline | None = None
+    contrastive: bool = False
+    scorer: str | os.PathLike[str] | None = None
+    combine: Combine | None = None
+    post: Post | None = None
+    draws: int = DEFAULT_DRAWS
+    seed: int = 0
+    recorded_summaries: bool = False
+    allow_missing: bool = False
+    checkpoint_rule: str | Mapping[str, str] | None = None
+
+    def __post_init__(self) -> None:
+        protocols_named(self.protocol)
+        rule_named(self.rule)
+        if self.baseline is not None and self.baseline not in get_args(Baseline):
+            raise ValueError(f"baseline must be one of {', '.join(get_args(Baseline))}, got {self.baseline!r}")
+        if self.scorer is not None and self.baseline != "contrastive":
+            raise ValueError("a scorer goes with the contrastive baseline: --baseline contrastive --scorer CHECKPOINT")
+        if self.scorer is None and (problem := untrained_problem(self.combine)):
+            raise ValueError(problem)
+        if self.draws < 1 or self.seed < 0:
+            raise ValueError(f"draws must be at least 1 and seed at least 0, got {self.draws} and {self.seed}")
+        stated = self.checkpoint_rule
+        for rule in stated.values() if isinstance(stated, Mapping) else [stated]:
+            if rule is not None and rule not in get_args(CheckpointRule):
+                raise ValueError(f"checkpoint_rule must be one of {', '.join(get_args(CheckpointRule))}, got {rule!r}")
+
+    @property
+    def stated(self) -> dict[str, Any]:
+        """Those that bear on every row, for results."""
+        names = ("rule", "draws", "seed", "recorded_summaries")
+        return {name: getattr(self, name) for name in names}
 
 
 def refined_row(combine: str) -> str:
@@ -59,17 +105,7 @@ class _Watched(dict[str, Annotations]):
 
 
 class Judge:
-    """Evaluates row after row on the same videos of a dataset under the same protocols.
-
-    Attributes:
-        videos: Key -> annotations of the tested videos, at least one.
-        protocols: Those of the settings.
-        unavailable: Protocol -> why the dataset does not allow it.
-        methods: Method -> protocol -> result.
-        baselines: Baseline -> protocol -> result.
-        predictions: Method -> key -> scores, of the rows that have some.
-        warnings: Sentences for the user.
-    """
+    """Evaluates row after row on the same videos of a dataset, at least one, under the same protocols."""
 
     def __init__(
         self,

@@ -13,8 +13,7 @@ import numpy as np
 from sspvs.atomic import write_text
 from sspvs.benchmark import Benchmark, EvaluationSettings, as_json, comparisons_of
 from sspvs.benchmark.result_file import coverage_facts, dataset_facts, repairs_of, versions
-from sspvs.benchmark.rows import CONTRASTIVE_ALONE, Judge, refined_row
-from sspvs.benchmark.settings import Post
+from sspvs.benchmark.rows import CONTRASTIVE_ALONE, Judge, Post, refined_row
 from sspvs.crossval.folder import SCORES, CrossvalFolder, FoldRecord
 from sspvs.crossval.plan import PACKAGES, CrossvalSettings, Plan
 from sspvs.errors import DatasetError

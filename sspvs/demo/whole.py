@@ -30,8 +30,8 @@ from sspvs.training.command_line import TrainingCLI
 from sspvs.training.saving import DrawByStep
 from sspvs.training.signals import quieten
 from sspvs.world import write_world
-from sspvs.world.painted import THINGS
-from sspvs.world.painted_clips import write_painted_clips
+from sspvs.world.painted import write_painted_clips
+from sspvs.world.things import THINGS
 from sspvs.world.writing import DATASET, DATASET_TEXTS, SPLITS, TRUTH
 from sspvs.world.writing import PRETRAIN as PAIRS
 

@@ -181,9 +181,6 @@ def check_onnx(path: Path, graph: ExportGraph) -> OnnxCheck:
 
     Each batch has three videos: one of full length, one of half of it, and one of a single frame; with text, one has
     half of its text and one has none. torch takes each alone, without padding.
-
-    Raises:
-        ExportError: It does not run, or gives other values.
     """
     runtime = load_runtime()
     options = runtime.SessionOptions()

@@ -25,15 +25,7 @@ _INPUTS = {SUMMARIZE: "video", REFINE: "refiner"}
 
 @dataclass(frozen=True)
 class CheckpointFacts:
-    """What is known about a checkpoint.
-
-    Attributes:
-        kind: `sspvs.summarize` or `sspvs.refine`.
-        settings: Of its task, plain types.
-        n_weights: Numbers in its weights.
-        sspvs: The version that wrote it.
-        weights_sha256: Of the file with its weights; None of a task that is in no file.
-    """
+    """What is known about a checkpoint; `weights_sha256` is of the file with its weights, None of a task in no file."""
 
     kind: str
     settings: Mapping[str, Any]

@@ -47,10 +47,6 @@ def extract_with_ray(
     `load` makes the backbone in each actor, so it must be picklable; an actor whose backbone has another fingerprint is
     refused. `address` is a running cluster (`auto`, `host:6379`, `ray://host:10001`); None starts Ray on this machine.
     `workers` is the most actors; None takes as many as there is room for, each with a GPU where `on_gpu` is set.
-
-    Raises:
-        MissingExtraError: Ray is not installed.
-        SspvsError: Ray cannot be reached, or an actor failed; and whatever `extract_to_file` raises.
     """
     if workers is not None and workers < 1:
         raise ValueError(f"workers must be at least 1, got {workers}")

@@ -102,11 +102,7 @@ def run_jobs(
 
 @contextmanager
 def open_parts(out: Path, fingerprint: Fingerprint, *, overwrite: bool = False) -> Iterator[PartsFolder]:
-    """The parts folder of an output file, for one run alone.
-
-    On the way out, whatever happened, a folder without finished videos is removed, and so are the folders made
-    to hold it.
-    """
+    """The parts folder of an output file, for one run alone; one without finished videos is removed on the way out."""
     if out.is_dir():
         raise OutputError(
             f"{out}: expected a file to write, found a folder; name a file, such as {out / 'features.h5'}"

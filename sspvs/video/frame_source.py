@@ -32,9 +32,6 @@ class Deinterlacer:
 
     The filter is bwdif (motion adaptive: what stands still keeps its lines) in its mode that makes one picture of a
     frame, from the field that comes first. It looks at the neighbours of a frame, so frames come one later.
-
-    Attributes:
-        used: Whether any frame was interlaced.
     """
 
     def __init__(self) -> None:

@@ -42,15 +42,10 @@ class Orientation(NamedTuple):
 
 def orientation_of(frame: Any) -> Orientation:
     """The orientation in a decoded frame's display matrix (ISO 14496-12, 8.3.2: x' = ax + cy, y' = bx + dy)."""
-    for data in frame.side_data:
-        kind = data if isinstance(data, str) else getattr(data.type, "name", "")
-        if kind == "DISPLAYMATRIX":
-            raw = bytes(frame.side_data[data] if isinstance(data, str) else data)
-            a, b, _, c, d = struct.unpack("=9i", raw[:36])[:5]
-            if abs(a) + abs(d) >= abs(b) + abs(c):
-                return Orientation(False, a < 0, d < 0)
-            return Orientation(True, c < 0, b < 0)
-    return Orientation()
+    if (data := frame.side_data.get("DISPLAYMATRIX")) is None:
+        return Orientation()
+    a, b, _, c, d = struct.unpack("=9i", bytes(data)[:36])[:5]
+    return Orientation(False, a < 0, d < 0) if abs(a) + abs(d) >= abs(b) + abs(c) else Orientation(True, c < 0, b < 0)
 
 
 def displayed_size(stream: Any, frame: Any, orientation: Orientation) -> tuple[int, int]:

@@ -39,10 +39,6 @@ class StreamClock:
     that follow) gets another time: after the frame before it, spread before the next usable one, at most an average
     frame apart. Where timestamps fall back and stay there, whatever joined the streams restarted the clock: it goes on
     one frame after the last one.
-
-    Attributes:
-        origins: (seconds, raw seconds) of the start and of each restart.
-        guessed: How many frames have a time that is not their own.
     """
 
     def __init__(self, time_base: Fraction, fps: float) -> None:

@@ -28,8 +28,8 @@ from sspvs.table import read_fingerprint
 from sspvs.training.command_line import ReadConfig
 from sspvs.world import CompositionSettings, WorldSettings
 from sspvs.world.film import SCENES
-from sspvs.world.painted import THINGS
-from sspvs.world.painted_clips import PaintedSettings
+from sspvs.world.painted import PaintedSettings
+from sspvs.world.things import THINGS
 
 
 def test_the_short_demo_makes_a_summary_of_its_own_video(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

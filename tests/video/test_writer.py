@@ -28,7 +28,8 @@ from drawn_videos import (
 )
 
 from sspvs.errors import OutputError, VideoError
-from sspvs.video import Resize, clip_audio, open_video, write_clips
+from sspvs.video import Resize, open_video, write_clips
+from sspvs.video import clips as clip_audio
 from sspvs.video.clips import ClipSettings, encode_clips
 
 RATE = 44_100
