@@ -4,8 +4,6 @@ The command line turns each of them into one line on stderr and exit status 2. A
 `ValueError`.
 """
 
-from __future__ import annotations
-
 import codecs
 import logging
 import os

@@ -8,8 +8,6 @@ What is not the expected kind of file, or too large, raises `WrongFileError`, an
 read; text that is no JSON or YAML, or beyond the bounds of `sspvs.parsing`, a `ValueError` with the place in the file.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import re

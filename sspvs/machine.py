@@ -1,7 +1,5 @@
 """Facts of this machine: its cores, onnxruntime, the installed version of sspvs."""
 
-from __future__ import annotations
-
 import os
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any

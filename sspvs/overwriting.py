@@ -3,8 +3,6 @@
 A file of ours is recognised by a mark inside it; the files of a summary's folder by their names in `summary.json`.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator

@@ -4,8 +4,6 @@ A few bytes can make an unbounded parser overflow its stack, fill the memory or 
 aliases of aliases, numbers of a million digits. Text beyond the bounds is refused like any other mistake in a file.
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import json

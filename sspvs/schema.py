@@ -4,8 +4,6 @@ A setting is `name: Annotated[int, Range(least=1)] = 8`; a group of them is a da
 when it is made. All mistakes of a group are in one message.
 """
 
-from __future__ import annotations
-
 import ast
 import math
 import reprlib

@@ -4,8 +4,6 @@ A file goes by its own name; by a path relative to what is written, where that h
 the last parts of its path that distinguish it. A config that is kept names files relative to itself.
 """
 
-from __future__ import annotations
-
 import getpass
 import os
 import re

@@ -1,7 +1,5 @@
 """Results that show themselves: printed as the command line prints them, as HTML in notebooks, as pandas tables."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Any

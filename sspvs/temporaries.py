@@ -5,8 +5,6 @@ the lock when the process dies, however it dies, and unlike a process number it 
 machine on a shared disk. So whatever makes the next temporary in a folder first removes those that no process holds.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import re

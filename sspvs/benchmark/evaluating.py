@@ -1,7 +1,5 @@
 """From files to an evaluation: open, match, evaluate every row, compare, record what made it."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """The scores of a method, from files or a mapping, matched to the videos of a dataset."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field

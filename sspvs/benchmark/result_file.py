@@ -1,7 +1,5 @@
 """An evaluation as JSON, with where its figures come from: dataset, split, repairs, package versions."""
 
-from __future__ import annotations
-
 import json
 import math
 import os

@@ -1,7 +1,5 @@
 """`sspvs crossval`: every fold of a config's split under several seeds, and one table."""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`sspvs doctor`: what is installed, what works, what to do."""
 
-from __future__ import annotations
-
 import argparse
 import platform
 import sys

@@ -6,8 +6,6 @@ epoch was chosen on the test videos have columns of their own. A published figur
 column: it is listed apart, with the reason.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from abc import abstractmethod

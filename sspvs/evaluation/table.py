@@ -4,8 +4,6 @@
 compared cannot stand in one column: `Figure`, `Column` and `Block` refuse it.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field

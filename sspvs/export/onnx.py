@@ -1,7 +1,5 @@
 """A checkpoint as an ONNX file: traced, compared with torch, with metadata by which one can use it alone."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Mapping

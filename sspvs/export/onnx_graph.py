@@ -7,8 +7,6 @@ sizes are taken from shapes, positions from the length, and the example has padd
 Axis letters: B batch, T picks, L tokens.
 """
 
-from __future__ import annotations
-
 import copy
 import inspect
 import json

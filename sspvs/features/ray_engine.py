@@ -5,8 +5,6 @@ the part file's bytes; this process alone writes, so that resuming and merging a
 cluster, the videos must lie under the same paths on every node, and this package must be installed there.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 import os

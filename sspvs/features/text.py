@@ -9,8 +9,6 @@ actions) and only guesses at the rest. On 77 short clips of everyday footage, a 
 is ranked above a random other clip 81 times in 100, where chance is 50. Use a CLIP backbone when it matters.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache

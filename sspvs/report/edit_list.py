@@ -11,8 +11,6 @@ Both start at the source's own timecode, by which editors find the media again, 
 source without timecode starts at 00:00:00:00, non-drop at any rate, as projects of DaVinci Resolve do by default.
 """
 
-from __future__ import annotations
-
 import math
 import re
 import unicodedata

@@ -4,8 +4,6 @@ Curves and users' scores are means over at most `COLUMNS` stretches of a video, 
 drawn is a picture; every figure comes from all frames.
 """
 
-from __future__ import annotations
-
 import base64
 import json
 import math

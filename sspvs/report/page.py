@@ -1,7 +1,5 @@
 """The interactive page of a summary, `report.html`, and what all pages share: how a template becomes one HTML file."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """Pictures by matplotlib: the importance of a summary (`scores.png`), and an evaluation."""
 
-from __future__ import annotations
-
 import math
 import warnings
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """The summary as data: `summary.json` and `scores.csv`."""
 
-from __future__ import annotations
-
 import csv
 import io
 import json

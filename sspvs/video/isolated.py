@@ -6,8 +6,6 @@ header length, a JSON header, and the raw bytes of the arrays that the header li
 `sspvs.video.worker` is the child's side.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

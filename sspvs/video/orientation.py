@@ -1,7 +1,5 @@
 """From stored pixels to the picture a viewer sees: rotation, pixel aspect, size."""
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Iterator
 from typing import Any, NamedTuple

@@ -1,7 +1,5 @@
 """The shared part of reading with PyAV: opening, tolerant decoding, the facts of a container."""
 
-from __future__ import annotations
-
 import logging
 import math
 from collections.abc import Callable, Iterator

@@ -4,8 +4,6 @@ The times of a file are repaired once, while it is decoded from its start; sampl
 lists all use the `Timeline` that comes of it.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction

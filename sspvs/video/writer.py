@@ -1,7 +1,5 @@
 """Writing stretches of a video, with their sound, as a file that plays everywhere: H.264 and AAC in MP4."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack, closing

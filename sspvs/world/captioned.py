@@ -6,8 +6,6 @@ Features are used as they are: nothing is added to them. Files that carry the fe
 `sspvs extract` writes it, pass it on: what is trained on such a world can look at real videos.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 import zipfile

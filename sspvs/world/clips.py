@@ -3,8 +3,6 @@
 Axis letters: T picks of a clip, D feature width.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass

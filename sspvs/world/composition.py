@@ -3,8 +3,6 @@
 Axis letters: S segments of a video, T its picks, D feature width.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise

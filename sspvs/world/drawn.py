@@ -1,7 +1,5 @@
 """Clips that are drawn by a seed: concept vectors, what hides them, and the words of their captions."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from dataclasses import asdict

@@ -8,8 +8,6 @@ splits.json                       their folds, by clip
 world.json                        settings, seed, digest, concepts, and the truth of every video; written last
 """
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Iterable, Iterator

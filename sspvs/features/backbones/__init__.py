@@ -12,8 +12,6 @@ Nothing is downloaded unless `download=True`. Weights are loaded without running
 class: see `Backbone`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 
 from sspvs.errors import WeightsNotFoundError

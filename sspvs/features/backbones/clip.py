@@ -1,7 +1,5 @@
 """Any open_clip model: its image tower for features, its text tower to compare frames with a sentence."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

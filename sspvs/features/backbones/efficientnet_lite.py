@@ -8,8 +8,6 @@ Architecture: EfficientNet-B0 (Tan & Le, ICML 2019, table 1) without squeeze-and
 stem and head of fixed width (the Lite variant of the TensorFlow TPU repository). Padding is TensorFlow's `SAME`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field

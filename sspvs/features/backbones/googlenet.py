@@ -4,8 +4,6 @@ The network is torchvision's; its weights (50 MB) are taken from torch hub's cac
 downloaded only where that is allowed.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from pathlib import Path
