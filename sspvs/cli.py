@@ -148,10 +148,9 @@ def _run(prog: str, verbs: Table, arguments: Sequence[str], about: str = "") -> 
 
 
 def _replace_closed_streams() -> None:
-    """Standard streams that the caller closed (`>&-`) become the null device.
+    """Open the null device for standard streams that the caller closed (`>&-`).
 
-    Otherwise Python has None for them, and the next file that is opened gets their number: what a library writes to
-    standard output would land in it.
+    Otherwise the next file that is opened gets their number, and what a library prints would land in it.
     """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
@@ -163,10 +162,7 @@ def _replace_closed_streams() -> None:
 
 
 def _quieten_libraries() -> None:
-    """Print a library's warning as one line without its place in the code, and log errors that do not end a verb.
-
-    Such errors are those of threads, and those raised while an object is destroyed; `--debug` shows their tracebacks.
-    """
+    """Print a library's warning as one line, and log errors of threads and destructors instead of showing them."""
 
     def log(happened: threading.ExceptHookArgs | sys.UnraisableHookArgs) -> None:
         logger.debug("an error beside the work", exc_info=happened.exc_value)

@@ -182,10 +182,7 @@ def listed(words: Iterable[str], most: int = 8, separator: str = ", ") -> str:
 
 
 def one_line(error: BaseException) -> str:
-    """An error's message on a single line that a screen takes; its kind where it has none.
-
-    Of an error of another process that has its traceback in it, the last line; of a text that echoes a file, both ends.
-    """
+    """An error's message on a single line that a screen takes, its kind where it has none; the ends of a long one."""
     message = printable(str(error))
     if _TRACEBACK in message:
         message = re.sub(r"^(sspvs\.errors\.\w+|ValueError): ", "", message.strip().splitlines()[-1])

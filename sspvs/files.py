@@ -132,10 +132,7 @@ def start_of_text(start: bytes) -> str | None:
 
 
 def check_regular(path: str | os.PathLike[str]) -> int:
-    """The size in bytes of a regular file, 0 for those of `/proc`, which the kernel makes up as they are read.
-
-    Anything else is refused, without opening it: a pipe may block for ever, a device may never end.
-    """
+    """The size in bytes of a regular file, 0 in `/proc`; pipes and devices are refused unopened: they may never end."""
     status = Path(path).stat()
     if stat.S_ISDIR(status.st_mode):
         raise IsADirectoryError(errno.EISDIR, "it is a folder, not a file", os.fspath(path))

@@ -73,11 +73,7 @@ def repairs_of(videos: Mapping[str, Annotations]) -> list[str]:
 
 
 def write_evaluation(path: str | os.PathLike[str], evaluation: Evaluation) -> None:
-    """Write an evaluation as strict JSON, atomically.
-
-    Raises:
-        OutputError: When the file cannot be written.
-    """
+    """Write an evaluation as strict JSON, atomically."""
     write_text(Path(path), json.dumps(as_json(evaluation), indent=2, allow_nan=False) + "\n")
 
 

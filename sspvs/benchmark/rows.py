@@ -167,8 +167,7 @@ class Judge:
         elif settings.scorer is not None:
             self._add_refined(settings.scorer)
         else:
-            predictions = self._contrastive(settings.combine)
-            self.add_method(name, predictions, self._contrastive_settings(settings.combine))
+            self.add_method(name, *self._contrastive(settings.combine))
 
     def add_rows_beside(self) -> None:
         """The rows that stand beside the methods; one that the dataset does not allow becomes a warning."""
@@ -189,9 +188,9 @@ class Judge:
     def add_contrastive_beside(self, name: str, combine: Combine | None) -> None:
         """A row of training-free contrastive importance, `a`, `g` or `ag` (None), beside the methods."""
         computed = [protocol for protocol in self.protocols if protocol.name not in self.unavailable]
-        predictions = self._contrastive(combine)
+        predictions, made_by = self._contrastive(combine)
         results = evaluate(self._watched(name), predictions, method=name, protocols=computed, rule=self._rule)
-        self.add_results_beside(name, results, predictions, self._contrastive_settings(combine))
+        self.add_results_beside(name, results, predictions, made_by)
 
     def add_results_beside(
         self,
@@ -245,10 +244,12 @@ class Judge:
             return reason
         return f"{reason} (so in {len(reasons)} of {len(self.videos)} videos, such as {first})"
 
-    def _contrastive(self, combine: Combine | None) -> dict[str, Prediction]:
+    def _contrastive(self, combine: Combine | None) -> tuple[dict[str, Prediction], dict[str, Any]]:
+        """Contrastive importance of each video, and what made it."""
         self._need_features("the contrastive baseline")
-        how = self._how_contrastive(combine)
-        return contrastive_predictions(self._store.features, self._watched("importance"), **how)
+        how: dict[str, Any] = {"combine": combine or "ag", "post": self._settings.post or "summe"}
+        predictions = contrastive_predictions(self._store.features, self._watched("importance"), **how)
+        return predictions, {**how, "checkpoint_rule": "none"}
 
     def _need_features(self, what: str) -> None:
         without = [key for key in self.videos if not self._store.has_features(key)]
@@ -261,12 +262,6 @@ class Judge:
 
     def _watched(self, row: str) -> Mapping[str, Annotations]:
         return _Watched(self.videos, row, shown=self._progress)
-
-    def _how_contrastive(self, combine: Combine | None) -> dict[str, Any]:
-        return {"combine": combine or "ag", "post": self._settings.post or "summe"}
-
-    def _contrastive_settings(self, combine: Combine | None) -> dict[str, Any]:
-        return {**self._how_contrastive(combine), "checkpoint_rule": "none"}
 
 
 def _refined_scorer(source: Path, combine: Combine | None, post: str | None) -> RefinedScorer:

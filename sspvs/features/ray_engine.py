@@ -66,10 +66,7 @@ def extract_with_ray(
 
 
 class _Actor:
-    """Holds the backbone and extracts one video a call.
-
-    What goes wrong here, but for the video, comes back as text: an exception would make Ray try again.
-    """
+    """Holds the backbone; errors come back as text, for an exception would make Ray try again."""
 
     def __init__(self, load: Callable[[], Backbone], fingerprint: Fingerprint, sampling: Sampling) -> None:
         self._load = load

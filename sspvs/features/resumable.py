@@ -72,10 +72,7 @@ def run_jobs(
     *,
     overwrite: bool = False,
 ) -> ExtractionReport:
-    """Extract what is not there yet, keep each video as soon as it is finished, and merge at the end.
-
-    `produce` is the engine: it turns jobs into outcomes, in any order.
-    """
+    """Extract by an engine, `produce`, what is not there yet, keep each finished video, and merge at the end."""
     began = time.perf_counter()
     outcomes: list[Outcome] = []
     with open_parts(out, fingerprint, overwrite=overwrite) as parts:

@@ -74,14 +74,10 @@ def top_weights(probabilities: FloatArray, top_classes: int) -> FloatArray:
 
 @lru_cache(maxsize=1)
 def class_descriptions() -> tuple[str, ...]:
-    """ImageNet's 1000 classes in words, in the order of the classifiers, from timm's tables.
-
-    A class reads `tench, Tinca tinca: freshwater dace-like game fish of Europe ...`. With these glosses the ranking
-    figure above is 81, with the bare names 78.
-    """
+    """ImageNet's 1000 classes in timm's words, such as `tench, Tinca tinca: freshwater dace-like game fish ...`."""
     from timm.data import ImageNetInfo
 
-    info = ImageNetInfo()
+    info = ImageNetInfo()  # with its glosses the ranking figure above is 81, with the bare names 78
     return tuple(info.index_to_description(index, detailed=True) for index in range(info.num_classes()))
 
 

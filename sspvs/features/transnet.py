@@ -57,10 +57,7 @@ def transition_probabilities(chunks: Iterable[ImageArray], predict: Callable[[Im
 
 
 def windows(chunks: Iterable[ImageArray]) -> Iterator[tuple[ImageArray, int]]:
-    """Yield overlapping (100, 27, 48, 3) windows of a stream, its ends repeated, and how many frames each judges.
-
-    They are the frames from its 25th on: 50, or what is left at the end.
-    """
+    """Yield overlapping (100, 27, 48, 3) windows of a stream, its ends repeated, and how many frames each judges."""
     held: ImageArray | None = None
     for chunk in chunks:
         held = np.concatenate([np.repeat(chunk[:1], MARGIN, axis=0) if held is None else held, chunk])
@@ -114,11 +111,7 @@ def load_network(device: str = "auto") -> Callable[[ImageArray], FloatArray]:
 
 
 def _plain_network() -> Any:
-    """The package's network without what importing and constructing it does to the process.
-
-    Importing it sets an environment variable and a warning filter; its constructor seeds every random generator,
-    switches torch to deterministic algorithms and unpickles the weights without restriction.
-    """
+    """The package's network without side effects on seeds, algorithms and the environment, and without pickles."""
     import torch
 
     variable = "PYTORCH_ENABLE_MPS_FALLBACK"

@@ -91,11 +91,7 @@ def _digest(text: str) -> str:
 
 
 def _json_island(document: Mapping[str, Any]) -> str:
-    r"""JSON that can stand inside a `<script>` element.
-
-    A `</script>` in a file name would end the element, and U+2028 a line of script; all of `<`, `>`, `&` and
-    everything outside ASCII is written as `\uXXXX`, which JSON reads back as the same text.
-    """
+    r"""JSON that can stand inside a `<script>` element: `</script>` would end it, and U+2028 a line of script."""
     text = json.dumps(document, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
@@ -173,10 +169,7 @@ def page_document(summary: Summary, folder: Path, source_video: Path | None) -> 
 
 
 def choose_thumbnails(summary: Summary) -> tuple[list[int], list[int | None], list[list[float]]]:
-    """The picks whose thumbnails are embedded (at most `MAX_THUMBNAILS`), selected shots first.
-
-    With it for each shot its place in that list or None, and rows [seconds, place] for the film strip.
-    """
+    """The picks whose thumbnails are embedded, each shot's place among them or None, and the film strip's rows."""
     shots = len(summary.shots)
     if len(summary.thumbnails) == 0 or len(summary.thumbnails) != len(summary.picks):
         return [], [None] * shots, []
@@ -215,10 +208,7 @@ def _nearest(picks: IntArray, frames: IntArray) -> IntArray:
 
 
 def source_urls(source: Path, folder: Path) -> list[str]:
-    """URLs where a page or an edit list in a folder finds the original: relative to itself, then by its name alone.
-
-    They work when both move together; the second is the only one where `relative_path` has none.
-    """
+    """URLs where a page or an edit list in a folder finds the original: relative to itself, then by its name alone."""
     names = dict.fromkeys([relative_path(source, folder) or source.name, source.name])
     return [quote(os.fsencode(name), safe="/") for name in names]
 

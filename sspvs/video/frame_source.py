@@ -96,10 +96,9 @@ def _paired(made: Any, inside: deque[Any]) -> Any:
 
 
 class FrameSource:
-    """Decoded frames of any stretch of a video.
+    """Decoded frames of any stretch of a video, each at the time that the timeline gives it.
 
-    Where the times are the file's own it jumps to the key frame before a stretch. Otherwise it decodes from the start
-    and counts, so that each frame has the time that the timeline gives it.
+    Where the times are the file's own it jumps to the key frame before a stretch, else it decodes from the start.
     """
 
     def __init__(

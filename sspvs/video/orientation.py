@@ -72,10 +72,7 @@ class FrameConverter:
         return self._picture(frame, colour.matrix_of(frame))
 
     def both(self, frame: Any) -> tuple[ImageArray, ImageArray]:
-        """The picture that networks are given, and the one a viewer sees: mostly the same array.
-
-        Networks are given untagged video as BT.601 at any size, as they always were, so that features stay the same.
-        """
+        """The picture that networks are given (untagged video as BT.601, as ever), and the one a viewer sees."""
         shown = self(frame)
         if (
             colour.stated_colour(frame).matrix != colour.UNSTATED

@@ -154,8 +154,7 @@ def frame_end(seconds: float, frame: Any, time_base: Fraction, usual_seconds: fl
 class SoundClock:
     """Puts the raw times of a stream of sound, in the order of the file, on the clock of the pictures.
 
-    Where the pictures' clock was restarted, so was that of the sound: when its times fall back to about the pictures'
-    own at a restart, they count from there.
+    When they fall back to about where that clock was restarted, they count from there.
     """
 
     def __init__(self, origins: Sequence[tuple[float, float]]) -> None:

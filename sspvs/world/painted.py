@@ -301,11 +301,7 @@ class CaptionedPainting:
 
 
 def paintings(settings: PaintedSettings) -> Iterator[CaptionedPainting]:
-    """Every clip, thing by thing; the same ones for the same settings.
-
-    Captions call a thing by any of its names, so that words and pictures meet in the thing alone: neither colours nor
-    a caption's words for manner and doing can be seen.
-    """
+    """Every clip, thing by thing, the same for the same settings; its caption shares nothing but the thing with it."""
     for number, thing in enumerate(THINGS):
         for variant in range(settings.variants):
             generator = np.random.default_rng([settings.seed, _CLIP, number, variant])

@@ -158,11 +158,7 @@ def dataset_of_world(source: WorldSource) -> WorldDataset:
 
 
 def folder_of_world(source: WorldSource) -> Path:
-    """Where a world lies; it is made unless it is there.
-
-    The same settings and seed give the same bytes. Several processes may need it at once: each makes its own, and the
-    first that is done gives it its name.
-    """
+    """Where a world lies; it is made unless it is there, by whichever of several processes is done first."""
     folder = Path(source.folder) / World(source.settings, source.seed).digest[:16]
     sweep(folder.parent)
     if not (folder / TRUTH).is_file():

@@ -98,6 +98,26 @@ class Backbone(ABC):
             (B, D) float32.
         """
 
+    def compute_on(self, device: str, precision: str, threads: int | None = None) -> torch.dtype:
+        """Take a device, and so many CPU threads of torch unless None; returns the number type to compute in.
+
+        `auto` is the GPU where there is one, and fp16 on a GPU, fp32 on a CPU.
+        """
+        import torch
+
+        self.device = choose_device(device)
+        if precision not in PRECISIONS:
+            raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
+        if precision == "auto":
+            precision = "fp32" if self.device == "cpu" else "fp16"
+        if self.device == "cpu" and precision != "fp32":
+            raise ValueError(f"precision {precision} needs a GPU; on a CPU use fp32")
+        if threads is not None:
+            if threads < 1:
+                raise ValueError(f"threads must be at least 1, got {threads}")
+            torch.set_num_threads(threads)
+        return {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[precision]
+
     def check_text(self) -> None:
         """Refuse what `text_similarity` would refuse of any features and text, before anything is computed.
 
@@ -170,29 +190,6 @@ def choose_device(device: str) -> str:
     if kind == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"device {device!r} is not there: torch {torch.__version__} sees no CUDA GPU; use cpu")
     return device
-
-
-def choose_dtype(precision: str, device: str) -> torch.dtype:
-    """The number type to compute in: `auto` is fp16 on a GPU and fp32 on a CPU."""
-    import torch
-
-    if precision not in PRECISIONS:
-        raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
-    if precision == "auto":
-        precision = "fp32" if device == "cpu" else "fp16"
-    if device == "cpu" and precision != "fp32":
-        raise ValueError(f"precision {precision} needs a GPU; on a CPU use fp32")
-    return {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[precision]
-
-
-def use_threads(threads: int | None) -> None:
-    """Let torch compute with so many CPU threads in this process; None leaves them as they are."""
-    if threads is not None:
-        if threads < 1:
-            raise ValueError(f"threads must be at least 1, got {threads}")
-        import torch
-
-        torch.set_num_threads(threads)
 
 
 def frame_encoder(

@@ -17,15 +17,7 @@ from typing import Any
 import numpy as np
 
 from sspvs.errors import WeightsNotFoundError
-from sspvs.features.backbones.base import (
-    BACKBONES,
-    BackboneStatus,
-    ImageNetBackbone,
-    check_frames,
-    choose_device,
-    choose_dtype,
-    frame_encoder,
-)
+from sspvs.features.backbones.base import BACKBONES, BackboneStatus, ImageNetBackbone, check_frames, frame_encoder
 from sspvs.features.text import Classifier
 from sspvs.machine import available_cores, load_onnxruntime
 from sspvs.types import FloatArray, ImageArray
@@ -219,8 +211,7 @@ class EfficientNetLite0(ImageNetBackbone):
             raise ValueError(f"engine must be one of {', '.join(ENGINES)}, got {engine!r}")
         if threads is not None and threads < 1:
             raise ValueError(f"threads must be at least 1, got {threads}")
-        self.device = choose_device(device)
-        self._dtype = choose_dtype(precision, self.device)
+        self._dtype = self.compute_on(device, precision)
         self.engine = ("onnxruntime" if self.device == "cpu" else "torch") if engine == "auto" else engine
         if self.engine == "onnxruntime" and self.device != "cpu":
             raise ValueError(f"engine onnxruntime runs on the CPU here, got device {self.device!r}")
