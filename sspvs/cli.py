@@ -7,6 +7,8 @@ status 2; `--debug` shows the traceback instead. `--quiet`, `--verbose` and stan
 handled here, for all verbs.
 """
 
+from __future__ import annotations
+
 import argparse
 import io
 import logging
