@@ -158,7 +158,7 @@ def methods_named(scores: Scores | Mapping[str, Scores]) -> dict[str, Scores]:
     """Method -> its scores, of whatever was given: one method without a name, or several by name."""
     named: dict[str, Any]
     if isinstance(scores, Mapping):
-        named = dict(scores) if _by_method(scores) else {"scores": scores}
+        named = dict(scores) if scores and all(map(_is_method, scores.values())) else {"scores": scores}
     elif isinstance(scores, str | os.PathLike):
         named = {name_of([scores]): scores}
     else:
@@ -184,14 +184,10 @@ def name_of(files: Sequence[str | os.PathLike[str]]) -> str:
     return shared or (folders.pop() if len(folders) == 1 else "") or "scores"
 
 
-def _by_method(scores: Mapping[str, Any]) -> bool:
-    """Whether a mapping is of methods, and not of videos."""
-    return bool(scores) and all(_is_method(value) for value in scores.values())
-
-
 def _is_method(value: Any) -> bool:
+    """Whether a value of a mapping is a method's scores, and not a video's."""
     if isinstance(value, list | tuple):
-        return bool(value) and all(_is_method(part) for part in value)
+        return bool(value) and all(map(_is_method, value))
     return isinstance(value, str | os.PathLike) or (isinstance(value, Mapping) and "scores" not in value)
 
 

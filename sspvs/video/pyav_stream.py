@@ -70,13 +70,10 @@ def video_stream(container: Any, path: Path | str) -> Any:
     if width * height > MOST_PIXELS:
         raise VideoError(f"{path} claims pictures of {width} x {height} pixels; is it damaged?")
     stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}  # sizes change on the way
-    stream.thread_type = "SLICE" if _spare_threads(stream.codec_context) else "AUTO"
+    # Threads by frame cost small pictures a third more processor time (480x270), which few cores do not have.
+    spare_threads = width * height <= SMALL_PICTURE_PIXELS and available_cores() <= FEW_CORES
+    stream.thread_type = "SLICE" if spare_threads else "AUTO"
     return stream
-
-
-def _spare_threads(context: Any) -> bool:
-    """Whether to decode frame by frame: threads by frame cost small pictures a third more processor time (480x270)."""
-    return bool(context.width * context.height <= SMALL_PICTURE_PIXELS and available_cores() <= FEW_CORES)
 
 
 def _has_disposition(stream: Any, name: str) -> bool:
