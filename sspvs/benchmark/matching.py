@@ -215,7 +215,6 @@ def _prediction(
 
 
 def _named(keys: Iterable[str], dataset: Mapping[str, Annotations]) -> str:
-    """Keys with the names of their videos."""
     names = [(key, dataset[key].video_name) for key in keys]
     return ", ".join(f"'{key}'" if key == name else f"'{key}' ({name})" for key, name in names)
 

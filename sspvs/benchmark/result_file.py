@@ -102,7 +102,6 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def _method(results: Mapping[str, MethodResult], evaluation: Evaluation, several: bool) -> dict[str, Any]:
-    """One method: its entry, or one a protocol."""
     entries = {name: _entry(result, evaluation) for name, result in results.items()}
     if not several:
         return next(iter(entries.values()))
@@ -110,7 +109,6 @@ def _method(results: Mapping[str, MethodResult], evaluation: Evaluation, several
 
 
 def _entry(result: MethodResult, evaluation: Evaluation) -> dict[str, Any]:
-    """One method under one protocol."""
     shared = Counter(video.name for video in result.videos)
     names = [video.name if shared[video.name] == 1 else f"{video.name} ({video.key})" for video in result.videos]
     known = result.as_dict()

@@ -153,7 +153,6 @@ def check_outputs(args: argparse.Namespace, **kinds: Kind | tuple[Kind, ...]) ->
 
 
 def _paths(value: Any) -> Iterator[Path]:
-    """Every path among some arguments."""
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, (list, tuple)):

@@ -100,7 +100,6 @@ def _run(args: argparse.Namespace, overrides: Sequence[str]) -> None:
 
 
 def _numbers(text: str) -> list[int]:
-    """GPUs, as `0,1`."""
     try:
         return [int(part) for part in text.split(",") if part.strip()]
     except ValueError as error:

@@ -249,5 +249,4 @@ def _alone(graph: ExportGraph, given: tuple[Tensor, ...]) -> list[Array]:
 
 
 def _lengthened(values: Array, axis: int, picks: int) -> Array:
-    """With zeros at the end of an axis."""
     return np.pad(values, [(0, picks - size if number == axis else 0) for number, size in enumerate(values.shape)])

@@ -212,7 +212,6 @@ def write_otio(summary: Summary, path: Path, source: Path, *, folder: Path | Non
 
 
 def _otio_clips(otio: Any, summary: Summary, source: Path, folder: Path) -> list[Any]:
-    """One clip a segment, each with its own reference to the source."""
     clock = edit_clock(summary)
     rate = clock.exact_rate
     first = clock.start or 0

@@ -270,7 +270,6 @@ def write_report(
 
 
 def _values(summary: Summary) -> dict[str, Any]:
-    """What stands in the page as text."""
     end, shown = summary.timeline.end_seconds, float(summary.timeline.shown_seconds[-1])
     kept = summary.selected_seconds
     fraction = summary.budget_fraction

@@ -103,7 +103,6 @@ def _draw_importance(axes: Any, summary: Summary, seconds: FloatArray) -> None:
 
 
 def _dress(figure: Any, axes: Any, summary: Summary) -> None:
-    """Title, axes and legend."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 

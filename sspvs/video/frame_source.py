@@ -155,7 +155,6 @@ class FrameSource:
         return None
 
     def _end(self, seconds: float, frame: Any) -> float:
-        """When the last frame ends."""
         if self._timeline is not None:
             return self._timeline.end_seconds
         return frame_end(seconds, frame, self._stream.time_base, 1.0 / self._info.fps)

@@ -200,8 +200,6 @@ def write_texts(
 
 
 class _Writer(NamedTuple):
-    """Writes the texts of one video."""
-
     plan: VideoPlan
     source: ClipSource
     pool: Pool
@@ -247,7 +245,6 @@ class _Writer(NamedTuple):
         return text
 
     def _called(self, concept: Concept) -> str:
-        """One of a concept's names."""
         other = len(concept.names) > 1 and self._chance(self.settings.synonyms)
         return self._one_of(concept.names[1:]) if other else concept.name
 

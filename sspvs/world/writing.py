@@ -184,7 +184,6 @@ def _places(folder: Path) -> list[Path]:
 
 
 def _replace(folder: Path, new: Path, places: list[Path]) -> None:
-    """Put a new world in the place of an old one."""
     write_text(folder / _MAKING, "")  # from here on, what is there is recognised as part of a world
     for path in places:
         path.unlink(missing_ok=True)
