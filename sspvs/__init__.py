@@ -48,9 +48,9 @@ if TYPE_CHECKING:
     from sspvs.data.refine import RefineDataModule, RefineDataset
     from sspvs.data.summarize import SummarizeDataModule, SummarizeDataset
     from sspvs.errors import SspvsError
+    from sspvs.evaluation.comparison import Evaluation
     from sspvs.evaluation.f_score import f_score
     from sspvs.evaluation.rank_correlation import kendall_tau, spearman_rho
-    from sspvs.evaluation.results import Evaluation
     from sspvs.features.backbones import list_backbones, load_backbone
     from sspvs.features.extract import extract
     from sspvs.importance.contrastive import contrastive_importance
@@ -70,7 +70,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "CrossValidation": "crossval",
-    "Evaluation": "evaluation.results",
+    "Evaluation": "evaluation.comparison",
     "KendallTau": "metrics",
     "PretrainDataModule": "data.pretrain",
     "PretrainDataset": "data.pretrain",

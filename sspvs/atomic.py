@@ -45,18 +45,10 @@ _group: ContextVar[_Group | None] = ContextVar("sspvs_group", default=None)
 def atomic_file(path: Path, folder: Path | None = None) -> Iterator[Path]:
     """Yield a temporary path and rename it to `path` when the block ends well; it is removed when the block raises.
 
-    What was written is on the disk before it gets its name, so that a file under its own name is whole even after a
-    power cut. A file that is inside a temporary folder is written in its place, because the folder is what is renamed.
-
-    Args:
-        path: The file that exists afterwards, whole; its folder must exist.
-        folder: Where the temporary file is (on the same file system); beside `path` unless given.
-
-    Yields:
-        The temporary path, of an empty file to write to.
-
-    Raises:
-        OutputError: The folder is missing or cannot be written to, or the disk is full.
+    It is on the disk before it gets its name: a file under its own name is whole even after a power cut. Inside a
+    temporary folder a file is written in its place, because the folder is what is renamed. `folder` is where the
+    temporary file is, on the same file system. `OutputError` where the folder is missing or cannot be written to, or
+    the disk is full.
     """
     group, temporary = _group.get(), path
     try:
@@ -79,16 +71,7 @@ def atomic_file(path: Path, folder: Path | None = None) -> Iterator[Path]:
 
 @contextmanager
 def atomic_stream(path: Path, folder: Path | None = None, *, read_back: bool = False) -> Iterator[IO[bytes]]:
-    """Like `atomic_file`, for libraries that write to an open file: every failed write becomes one `OutputError`.
-
-    Args:
-        path: As for `atomic_file`.
-        folder: As for `atomic_file`.
-        read_back: As for `OutputStream`.
-
-    Yields:
-        The file to write to.
-    """
+    """Like `atomic_file`, for libraries that write to an open file: every failed write becomes one `OutputError`."""
     with atomic_file(path, folder) as temporary:
         stream = OutputStream(temporary, read_back=read_back)
         try:
@@ -125,17 +108,7 @@ def atomic_h5(path: Path, folder: Path | None = None) -> Iterator[Any]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yield a new folder to fill, and put it in the place of `path` when the block ends well.
-
-    Args:
-        path: The folder that exists afterwards. The whole new folder replaces what is there: check before.
-
-    Yields:
-        The folder to fill, on the same file system; it is removed when the block raises.
-
-    Raises:
-        OutputError: The parent is missing or cannot be written to, or the disk is full.
-    """
+    """Yield a new folder to fill, which replaces the whole of `path` when the block ends well: check before."""
     with writing(path):
         path.parent.stat()  # is not made
     with temporary_folder(path.parent, path) as fresh:
@@ -154,15 +127,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def temporary_folder(folder: Path, target: Path | None = None) -> Iterator[Path]:
-    """A new, empty folder inside another one; it is removed in the end with what is still in it.
-
-    Args:
-        folder: Where; made as by `made_folder` where it is missing.
-        target: What it is made for, for messages; `folder` unless given.
-
-    Raises:
-        OutputError: The folder cannot be written to, or the disk is full.
-    """
+    """A new, empty folder inside `folder`, made where missing; it is removed in the end with what is still in it."""
     place, target = folder, target or folder
     try:
         with made_folder(folder), held_folder(folder) as made:
@@ -175,11 +140,7 @@ def temporary_folder(folder: Path, target: Path | None = None) -> Iterator[Path]
 
 @contextmanager
 def made_folder(folder: Path) -> Iterator[None]:
-    """Make a folder, with those above it, for what the block writes into it; none of them is left after an error.
-
-    Raises:
-        OutputError: It cannot be made.
-    """
+    """Make a folder, with those above it, for what the block writes into it; none of them is left after an error."""
     missing = [place for place in (folder, *folder.parents) if not place.exists()]
     try:
         try:
@@ -201,12 +162,8 @@ def made_folder(folder: Path) -> Iterator[None]:
 def together(seal: Path | None = None) -> Iterator[None]:
     """Files that are written within the block get their names when all of it ended well, or none of them does.
 
-    Args:
-        seal: The file that marks the others as whole. An old one is removed before the first of them is replaced,
-            so that a kill in between leaves none. Write it last.
-
-    Raises:
-        OutputError: One of them cannot get its name.
+    `seal` is the file that marks the others as whole: write it last. An old one is removed before the first of them is
+    replaced, so that a kill in between leaves none.
     """
     outer = _group.get()
     if outer is not None:  # of which these are a part
@@ -235,14 +192,7 @@ def together(seal: Path | None = None) -> Iterator[None]:
 
 @contextmanager
 def writing(target: Path) -> Iterator[None]:
-    """Turn errors of the system while something is written into one line that names the target.
-
-    Args:
-        target: The user's name for it.
-
-    Raises:
-        OutputError: In place of errors of the system that are about no other file.
-    """
+    """Turn errors of the system while something is written into one `OutputError` that names the target."""
     try:
         yield
     except Exception as error:
@@ -262,17 +212,11 @@ def write_text(path: Path, text: str) -> None:
 
 
 class OutputStream(io.RawIOBase):
-    """A file whose writes never fail for the library that writes; what failed is raised afterwards, by `check`.
+    """A file whose writes never fail for the library that writes; what failed first is raised afterwards, by `check`.
 
     C libraries that meet an error while they write often meet it again while they close, and end the process; nor do
-    exceptions pass through all of them. There is no `fileno`, so that none of them writes past this.
-
-    Args:
-        path: A file that exists.
-        read_back: Whether the library reads what it wrote: what could not be written is then kept in memory.
-
-    Attributes:
-        error: The first write that failed. Nothing is written after it.
+    exceptions pass through all of them. There is no `fileno`, so that none of them writes past this. With `read_back`,
+    for a library that reads what it wrote, what could not be written is kept in memory.
     """
 
     def __init__(self, path: Path, *, read_back: bool = False) -> None:

@@ -67,14 +67,7 @@ def _overview(prog: str, verbs: Table, about: str = "") -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one verb.
-
-    Args:
-        argv: Arguments after the program's name; the process's own when None.
-
-    Returns:
-        0 when all went well, 1 when some of several inputs failed, 2 for a user's mistake, 130 when interrupted.
-    """
+    """Run one verb; 0 when all went well, 1 when some inputs failed, 2 for a user's mistake, 130 when interrupted."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     _replace_closed_streams()
     for stream in (sys.stdout, sys.stderr):
@@ -157,10 +150,9 @@ def _run(prog: str, verbs: Table, arguments: Sequence[str], about: str = "") -> 
 
 
 def _replace_closed_streams() -> None:
-    """Standard streams that the caller closed (`>&-`) become the null device.
+    """Open the null device for standard streams that the caller closed (`>&-`).
 
-    Otherwise Python has None for them, and the next file that is opened gets their number: what a library writes to
-    standard output would land in it.
+    Otherwise the next file that is opened gets their number, and what a library prints would land in it.
     """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
@@ -172,10 +164,7 @@ def _replace_closed_streams() -> None:
 
 
 def _quieten_libraries() -> None:
-    """Print a library's warning as one line without its place in the code, and log errors that do not end a verb.
-
-    Such errors are those of threads, and those raised while an object is destroyed; `--debug` shows their tracebacks.
-    """
+    """Print a library's warning as one line, and log errors of threads and destructors instead of showing them."""
 
     def log(happened: threading.ExceptHookArgs | sys.UnraisableHookArgs) -> None:
         logger.debug("an error beside the work", exc_info=happened.exc_value)
@@ -229,12 +218,7 @@ class _NoTerminal(_Stream):
 
 
 class _FullStream(_Stream):
-    """A stream whose device may be full: what a verb prints is lost then, and what it makes is not.
-
-    Attributes:
-        lost: Why something could not be written.
-        unread: Whether it is a pipe whose reader has gone, which ends the verb.
-    """
+    """A stream whose device may be full (`lost`) or whose reader may have gone (`unread`)."""
 
     lost: OSError | None = None
     unread = False

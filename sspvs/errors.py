@@ -4,8 +4,6 @@ The command line turns each of them into one line on stderr and exit status 2. A
 `ValueError`.
 """
 
-from __future__ import annotations
-
 import codecs
 import logging
 import os
@@ -128,13 +126,7 @@ def printable(text: str) -> str:
 
 
 class UnknownOptionError(ValueError):
-    """An option of the command line, or a key of a config, that does not exist.
-
-    Args:
-        option: As it was given; also an attribute.
-        known: Those that exist; also an attribute.
-        verb: The command whose `--help` explains them, such as `sspvs fit`.
-    """
+    """An option of the command line, or a key of a config, that does not exist; `verb --help` explains what does."""
 
     def __init__(self, option: str, known: Iterable[str], verb: str) -> None:
         self.option, self.known = option, tuple(known)
@@ -144,15 +136,9 @@ class UnknownOptionError(ValueError):
 
 
 def local_only(path: PathT) -> PathT:
-    """A path as it was given, unless it is an address.
+    """A path (or `NAME=PATH`) as it was given; `AddressError` where it is `http://...`, `s3://...` or the like.
 
     It must run before a string becomes a `Path`, which turns `http://host` into `http:/host`.
-
-    Args:
-        path: The path, or `NAME=PATH`.
-
-    Raises:
-        AddressError: It is `http://...`, `rtsp://...`, `s3://...`, or the like.
     """
     found = (_COLLAPSED if isinstance(path, PurePath) else _ADDRESS).fullmatch(str(path))
     if found is None:
@@ -166,14 +152,10 @@ def local_only(path: PathT) -> PathT:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """The known word that a mistyped one is nearest to; empty when none is near.
+    """The known verb, option or key that a mistyped one is nearest to; empty when none is near.
 
     The parts of a dotted key are compared one by one, so that `model.optim.lrr` is near `model.optim.lr` and
     `model.optim.size` is not. A key without its groups (`lr`) stands for those that end in it.
-
-    Args:
-        word: A verb, an option or a key, with or without leading dashes.
-        known: The words that exist, likewise.
     """
     dashes = word[: len(word) - len(word.lstrip("-"))] and "--"
     names = {name.lstrip("-").lower(): name.lstrip("-") for name in known}
@@ -208,10 +190,7 @@ def listed(words: Iterable[str], most: int = 8, separator: str = ", ") -> str:
 
 
 def one_line(error: BaseException) -> str:
-    """An error's message on a single line that a screen takes; its kind where it has none.
-
-    Of an error of another process that has its traceback in it, the last line; of a text that echoes a file, both ends.
-    """
+    """An error's message on a single line that a screen takes, its kind where it has none; the ends of a long one."""
     message = printable(str(error))
     if _TRACEBACK in message:
         message = re.sub(r"^(sspvs\.errors\.\w+|ValueError): ", "", message.strip().splitlines()[-1])

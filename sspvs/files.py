@@ -8,8 +8,6 @@ What is not the expected kind of file, or too large, raises `WrongFileError`, an
 read; text that is no JSON or YAML, or beyond the bounds of `sspvs.parsing`, a `ValueError` with the place in the file.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import re
@@ -46,13 +44,7 @@ class WrongFileError(OSError):
 
 
 class FileKind(NamedTuple):
-    """A kind of file.
-
-    Attributes:
-        name: In a word, such as `zip`.
-        what: In a few words.
-        remedy: What to do where something else was expected; may be empty.
-    """
+    """A kind of file, in a word and in a few, and what to do where something else was expected."""
 
     name: str
     what: str
@@ -140,10 +132,7 @@ def start_of_text(start: bytes) -> str | None:
 
 
 def check_regular(path: str | os.PathLike[str]) -> int:
-    """The size in bytes of a regular file, 0 for those of `/proc`, which the kernel makes up as they are read.
-
-    Anything else is refused, without opening it: a pipe may block for ever, a device may never end.
-    """
+    """The size in bytes of a regular file, 0 in `/proc`; pipes and devices are refused unopened: they may never end."""
     status = Path(path).stat()
     if stat.S_ISDIR(status.st_mode):
         raise IsADirectoryError(errno.EISDIR, "it is a folder, not a file", os.fspath(path))
@@ -207,11 +196,7 @@ def read_yaml(path: str | os.PathLike[str]) -> Any:
 
 
 def decode_text(content: bytes) -> str:
-    """Text from bytes, without a byte order mark.
-
-    Raises:
-        UnicodeDecodeError: It is neither UTF-8 nor UTF-16 with a byte order mark, or has NUL bytes.
-    """
+    """Text from UTF-8, or UTF-16 with a byte order mark, without that mark; NUL bytes are refused."""
     encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     text = content.decode(encoding)
     if "\0" in text:

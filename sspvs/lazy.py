@@ -8,16 +8,9 @@ from typing import Any
 
 
 def attach(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """`__getattr__` and `__dir__` of a package; imports under `TYPE_CHECKING` show the names to mypy and editors.
+    """`__getattr__` and `__dir__` of a package whose public names load their modules, `homes`, on first use.
 
-    Args:
-        package: `__name__` of the package.
-        homes: Public name -> its module inside the package, such as `{"fit": "running"}`.
-
-    Example:
-        >>> __getattr__, __dir__ = attach("sspvs.types", {"Shots": "video"})
-        >>> __getattr__("Shots").__name__
-        'Shots'
+    Imports under `TYPE_CHECKING` show the names to mypy and editors.
     """
 
     def load(name: str) -> Any:

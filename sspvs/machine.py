@@ -1,7 +1,5 @@
 """Facts of this machine: its cores, onnxruntime, the installed version of sspvs."""
 
-from __future__ import annotations
-
 import os
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -22,12 +20,12 @@ def load_onnxruntime() -> Any:
     return onnxruntime
 
 
-def package_version() -> str:
-    """The version, such as `0.1.0`; `0+unknown` for a source tree that was never installed."""
+def package_version(package: str = "sspvs", otherwise: str = "0+unknown") -> str:
+    """The version of a package, such as `0.1.0`; `otherwise` where it, or our source tree, was never installed."""
     try:
-        return version("sspvs")
+        return version(package)
     except PackageNotFoundError:
-        return "0+unknown"
+        return otherwise
 
 
 __version__ = package_version()

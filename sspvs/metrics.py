@@ -5,8 +5,6 @@ on from rank to rank: every video must be seen by one rank only. The functions b
 numpy and scipy only.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

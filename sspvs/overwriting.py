@@ -3,8 +3,6 @@
 A file of ours is recognised by a mark inside it; the files of a summary's folder by their names in `summary.json`.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -26,29 +24,14 @@ _HEAD = 1 << 20
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of file that this package writes.
-
-    Attributes:
-        name: What it is, with its article.
-        is_ours: Whether a file that exists is one that this package wrote; may raise whatever reading raises.
-    """
+    """A kind of file that this package writes, with its article, and whether a file that exists is one of ours."""
 
     name: str
     is_ours: Callable[[Path], bool]
 
 
 def check_output(path: Path, *kinds: Kind, inputs: Iterable[Path] = ()) -> None:
-    """Refuse a place for an output, before any work is done.
-
-    Args:
-        path: The file to write.
-        kinds: What is written; files of ours of these kinds are replaced.
-        inputs: Files that are read.
-
-    Raises:
-        OutputError: There is no folder for it, it cannot be written to, or something else is there.
-        ValueError: It is one of the inputs.
-    """
+    """Refuse a place for an output, before any work is done: an input, or a file that is not of one of our `kinds`."""
     if path.is_dir():
         raise OutputError(f"cannot write {path}: it is a folder; give the name of a file")
     if not path.parent.is_dir():
@@ -64,11 +47,7 @@ def check_output(path: Path, *kinds: Kind, inputs: Iterable[Path] = ()) -> None:
 
 
 def refuse_inputs(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
-    """Refuse outputs that are among the inputs, by whatever name or link.
-
-    Raises:
-        ValueError: Naming the file.
-    """
+    """Refuse outputs that are among the inputs, by whatever name or link."""
     read = {_identity(path): path for path in inputs}
     read.pop(None, None)
     for path in outputs:
@@ -80,13 +59,10 @@ def refuse_inputs(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
 
 
 def summary_files(folder: Path) -> frozenset[str]:
-    """The files that an earlier summary of ours wrote into a folder, as its `summary.json` names them.
+    """The files, relative to the folder, that an earlier summary of ours wrote, as its `summary.json` names them.
 
     Versions that did not name them always wrote the same ones. Names that no summary has are left out, so that nothing
     else is ever removed by them.
-
-    Returns:
-        Paths relative to the folder, with `/`; none where there is no `summary.json` of ours.
     """
     document = read_summary(folder)
     if document is None:

@@ -4,8 +4,6 @@ A few bytes can make an unbounded parser overflow its stack, fill the memory or 
 aliases of aliases, numbers of a million digits. Text beyond the bounds is refused like any other mistake in a file.
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import json
@@ -29,15 +27,7 @@ _DEEP = f"lists and objects within one another more than {MOST_DEPTH} times"
 
 
 def parse_json(text: str, *, once: bool = False) -> Any:
-    """The value of a JSON text. NaN and infinite numbers are read; callers that need finite ones check them.
-
-    Args:
-        text: The text.
-        once: Refuse a name that occurs twice in one object, where the second would hide the first.
-
-    Raises:
-        ValueError: It is no JSON, or beyond the bounds.
-    """
+    """The value of a JSON text, NaN and infinite numbers too; `once` refuses a name that occurs twice in one object."""
     try:
         value = json.loads(text, object_pairs_hook=_each_name_once if once else None, parse_int=_whole_number)
     except RecursionError:
@@ -57,11 +47,7 @@ def parse_json(text: str, *, once: bool = False) -> Any:
 
 
 def parse_yaml(text: str) -> Any:
-    """The value of a YAML text.
-
-    Raises:
-        ValueError: It is no YAML, of types that settings do not have, or beyond the bounds.
-    """
+    """The value of a YAML text."""
     import yaml
 
     check_yaml(text)
@@ -122,14 +108,9 @@ def lines_of(text: str) -> Iterator[tuple[int, str]]:
 
 
 def table_rows(text: str, delimiter: str = "") -> Iterator[tuple[int, list[str]]]:
-    """The rows of a table (CSV), each with the number of its last line; blank lines are rows without cells.
+    """The rows of a CSV table, each with the number of its last line; blank lines are rows without cells.
 
-    Args:
-        text: The table.
-        delimiter: What stands between cells; where it is empty, tabs if there are any in the first line, else commas.
-
-    Raises:
-        ValueError: A quote is never closed, or a cell has more characters than `csv.field_size_limit()`.
+    Where `delimiter` is empty, tabs stand between cells if there are any in the first line, else commas.
     """
     row_lines: list[str] = []
     if not delimiter:
@@ -156,14 +137,9 @@ def table_rows(text: str, delimiter: str = "") -> Iterator[tuple[int, list[str]]
 
 
 def table_records(text: str, delimiter: str = "") -> tuple[list[str], Iterator[tuple[int, dict[str | None, Any]]]]:
-    """A table whose first row names its columns; `table_rows` has the arguments.
+    """The column names of a table, and of each row with cells its last line's number and name -> cell.
 
-    Returns:
-        The names, without blanks around them; and of each row that has any cells the number of its last line and
-        name -> cell: None where it ends too early. Cells beyond the last column are listed under None.
-
-    Raises:
-        ValueError: As `table_rows`; also while the rows are taken.
+    A cell is None where the row ends too early. Cells beyond the last column are listed under None.
     """
     rows = ((line, row) for line, row in table_rows(text, delimiter) if row)
     names = [name.strip() for name in next(rows, (0, list[str]()))[1]]

@@ -7,8 +7,6 @@ module or a folder); other installed packages add theirs through entry points of
     wave = "my_package.heads:WaveHead"
 """
 
-from __future__ import annotations
-
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches

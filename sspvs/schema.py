@@ -4,8 +4,6 @@ A setting is `name: Annotated[int, Range(least=1)] = 8`; a group of them is a da
 when it is made. All mistakes of a group are in one message.
 """
 
-from __future__ import annotations
-
 import ast
 import math
 import reprlib
@@ -61,14 +59,10 @@ class Range:
 
 
 class Choice:
-    """Which names a setting may be: those of a registry, with settings of their own or without.
+    """Which names a setting may be: those of a registry, and `more`.
 
-    A value is `name` or `name(setting=value, ...)`; see `chosen`.
-
-    Args:
-        registry: What is registered; looked up when a value is checked, not before.
-        more: Further names, such as `none`.
-        having: What attributes of the registered things must be, by name; the others are no choice here.
+    A value is `name` or `name(setting=value, ...)`; see `chosen`. Things whose attributes are not as in `having` are no
+    choice.
     """
 
     def __init__(self, registry: Registry[Any], *more: str, **having: Any) -> None:
@@ -90,15 +84,7 @@ class Choice:
 
 
 def chosen(value: str) -> tuple[str, dict[str, Any]]:
-    """The name and the settings that a setting with a `Choice` says.
-
-    Raises:
-        ValueError: It is neither a name nor a name with keyword settings.
-
-    Example:
-        >>> chosen("late-interaction"), chosen("csta(channels=16)")
-        (('late-interaction', {}), ('csta', {'channels': 16}))
-    """
+    """The name and settings that a value of a `Choice` says: `csta(channels=16)` is `("csta", {"channels": 16})`."""
     name, bracket, _ = value.partition("(")
     if not bracket:
         return value, {}
@@ -114,15 +100,8 @@ def chosen(value: str) -> tuple[str, dict[str, Any]]:
 def build(registry: Mapping[str, Callable[..., T]], value: str, where: str, /, **facts: Any) -> T:
     """Make what a setting with a `Choice` names.
 
-    Args:
-        registry: Where it is registered.
-        value: `name` or `name(setting=value, ...)`; its settings are held against the hints of what is called.
-        where: The setting's name, for messages.
-        facts: Keywords that are passed on where there is a parameter of that name.
-
-    Raises:
-        ValueError: There is no such setting, or it has a wrong value.
-        KeyError: Nothing is registered under the name.
+    Its settings are held against the hints of what is called; `facts` are passed on where there is a parameter of that
+    name; `where` is the setting's name, for messages.
     """
     name, options = chosen(value)
     function = registry[name]
@@ -152,11 +131,7 @@ Positive = Annotated[float, Range(above=0)]
 
 @dataclass(frozen=True)
 class Settings:
-    """Base of a group of settings: frozen dataclasses whose values are checked by their hints.
-
-    Attributes:
-        group: Its name in messages; may be empty.
-    """
+    """Base of a group of settings: frozen dataclasses checked by their hints; messages call them by `group`."""
 
     group = "settings"
 
@@ -200,26 +175,15 @@ def _parameters(function: Callable[..., Any]) -> Mapping[str, Any]:
 
 
 def mistakes(hint: Any, value: Any, name: str = "", *, optional: Collection[str] | None = None) -> list[str]:
-    """What is wrong with a value, as clauses; empty when nothing is.
+    """What is wrong with a value of a type (of a dataclass: its mapping), as clauses; empty when nothing is.
 
-    Args:
-        hint: Its type. A dataclass's plain form is a mapping.
-        value: Of unknown origin.
-        name: Of the setting; of nested ones with dots.
-        optional: Dotted names that may be missing from mappings; None: every name that has a default may.
+    `optional` are the dotted names that may be missing from mappings; None: every name that has a default.
     """
     return list(_mistakes(hint, value, name, optional))
 
 
 def group_mistakes(hints: Mapping[str, Any], value: Any, name: str, optional: Collection[str]) -> Iterator[str]:
-    """What is wrong with a mapping of settings.
-
-    Args:
-        hints: What there is, by name.
-        value: Of unknown origin.
-        name: Of the group; may be empty.
-        optional: Dotted names that may be missing, here and in groups within.
-    """
+    """What is wrong with a mapping of settings; `optional` are dotted names that may be missing, here and within."""
     if not isinstance(value, Mapping):
         yield f"{name or 'settings'} must be a mapping, got {shown(value)}"
         return

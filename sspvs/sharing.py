@@ -4,8 +4,6 @@ A file goes by its own name; by a path relative to what is written, where that h
 the last parts of its path that distinguish it. A config that is kept names files relative to itself.
 """
 
-from __future__ import annotations
-
 import getpass
 import os
 import re
@@ -34,15 +32,9 @@ def file_name(path: str) -> str:
 
 
 def relative_path(path: Path, folder: Path, *, far: bool = False) -> str | None:
-    """A file as seen from a folder, with `/`.
+    """A file as seen from a folder, with `/`; None where the way would name a user or the machine's folders.
 
-    Args:
-        path: The file.
-        folder: Of what refers to it.
-        far: Also where the two have only the root in common.
-
-    Returns:
-        None where the way would name a user or, unless `far`, spell out the machine's folders.
+    With `far`, also where the two have only the root in common.
     """
     path, folder = path.resolve(), folder.resolve()
     try:
@@ -84,15 +76,10 @@ def named(value: Any) -> Any:
 
 
 def shareable(value: Any, folder: Path) -> Any:
-    """A config's content for others: files relative to the config (see `HERE`), no keys, no passwords.
+    """A config's content for others: no keys, no passwords, no absolute paths.
 
-    Args:
-        value: Plain types.
-        folder: Of the config.
-
-    Returns:
-        The same, with absolute paths replaced: by `${config_dir}/...`, below the user's home by `~/...`, or by the
-        file's name where neither hides whose machine it is. Keys and passwords are None.
+    They become `${config_dir}/...`, below the user's home `~/...`, or the file's name where neither hides whose machine
+    it is.
     """
     key = os.environ.get("WANDB_API_KEY")
 

@@ -1,7 +1,5 @@
 """Results that show themselves: printed as the command line prints them, as HTML in notebooks, as pandas tables."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -25,15 +23,7 @@ class Shown(ABC):
         """The rows of `to_dataframe`: column -> value."""
 
     def to_dataframe(self) -> Any:
-        """The result as a `pandas.DataFrame`.
-
-        Raises:
-            MissingExtraError: pandas is not installed.
-
-        Example:
-            >>> frame = sspvs.evaluate("tvsum.h5", "scores.h5").to_dataframe()  # doctest: +SKIP
-            >>> frame.groupby("method").kendall_tau.mean()  # doctest: +SKIP
-        """
+        """The result as a `pandas.DataFrame`; `MissingExtraError` where pandas is not installed."""
         try:
             import pandas
         except ImportError as error:

@@ -5,8 +5,6 @@ the lock when the process dies, however it dies, and unlike a process number it 
 machine on a shared disk. So whatever makes the next temporary in a folder first removes those that no process holds.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import re
@@ -76,11 +74,10 @@ def is_held(path: Path) -> bool:
 
 
 def sweep(folder: Path) -> None:
-    """Remove the temporary files and folders that a process left when it was killed.
+    """Remove the temporary files and folders that a process left when it was killed; nothing is raised.
 
     What another process holds stays, wherever that runs; so does everything in a file system without locks, or that
-    cannot be removed. Nothing is raised. It happens wherever a temporary is made; call it for folders that a run only
-    reads or completes.
+    cannot be removed. Call it for folders that a run only reads or completes.
     """
     start = time.monotonic()
     if start < _due.get(folder, 0.0):
@@ -96,18 +93,10 @@ def sweep(folder: Path) -> None:
 
 
 def take_lock(path: Path) -> IO[bytes] | None:
-    """Lock a file until it is closed; the system releases it when the process dies, however it dies.
+    """Lock a file until it is closed, or its process dies; None when another process has it.
 
-    Remove the file while it is still locked: others notice that.
-
-    Args:
-        path: The file; made where it is missing, with its folder.
-
-    Returns:
-        None when another process has it. A file system without locks locks nothing.
-
-    Raises:
-        OSError: It cannot be made.
+    It is made where missing. Remove it while it is still locked: others notice that. A file system without locks locks
+    nothing.
     """
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -129,11 +118,7 @@ def _name() -> str:
 
 
 def _hold(path: Path) -> int | None:
-    """Make a file and lock it, shared, so that it can be read as soon as it has its name.
-
-    Returns:
-        A descriptor to close; None where another process took the file for abandoned before it was locked.
-    """
+    """Make a file and lock it, shared; None where another process took it for abandoned before it was locked."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     if os.name == "nt":  # an open file cannot be renamed there; there are no locks of this kind, and nothing is swept
         os.close(descriptor)
@@ -191,13 +176,7 @@ def _is_running(path: Path) -> bool:
 
 
 def _flock(descriptor: int, *, exclusive: bool, otherwise: bool) -> bool:
-    """Lock an open file unless another process has it.
-
-    Args:
-        descriptor: Of the file.
-        exclusive: Alone, or with others who only share it.
-        otherwise: What to return where there are no locks: on Windows, and in some network file systems.
-    """
+    """Lock an open file unless another process has it; `otherwise` where there are no locks (Windows, some disks)."""
     try:
         import fcntl
     except ImportError:

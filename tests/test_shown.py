@@ -17,8 +17,9 @@ from helpers.drawn_dataset import drawn_video, write_drawn_dataset
 import sspvs
 from sspvs.cli import main
 from sspvs.errors import MissingExtraError
+from sspvs.evaluation.comparison import Evaluation, ShownEvaluation
 from sspvs.evaluation.published import published_results
-from sspvs.evaluation.results import METRICS, Evaluation, ShownEvaluation
+from sspvs.evaluation.results import METRICS
 from sspvs.evaluation.text import render_html, render_text
 from sspvs.report.notebook import ShownSummary
 from sspvs.types import DecodeReport, Fingerprint, Shots, Summary, Timeline, VideoInfo

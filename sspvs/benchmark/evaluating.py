@@ -1,7 +1,5 @@
 """From files to an evaluation: open, match, evaluate every row, compare, record what made it."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,13 +11,13 @@ from typing import Any, get_args
 from sspvs.annotations.splits import Splits, read_splits
 from sspvs.benchmark.matching import read_score_input
 from sspvs.benchmark.result_file import coverage_facts, dataset_facts, repairs_of, versions
-from sspvs.benchmark.rows import Judge, watched
-from sspvs.benchmark.settings import Baseline, EvaluationSettings, Post, Scores
+from sspvs.benchmark.rows import Baseline, EvaluationSettings, Judge, Post, Scores, watched
 from sspvs.errors import DatasetError
 from sspvs.evaluation.baselines import DEFAULT_DRAWS
+from sspvs.evaluation.comparison import Evaluation
 from sspvs.evaluation.prediction import Prediction
 from sspvs.evaluation.protocol import DEFAULT_PROTOCOL
-from sspvs.evaluation.results import METRICS, Comparison, Evaluation, MethodResult, compare
+from sspvs.evaluation.results import METRICS, Comparison, MethodResult, compare
 from sspvs.importance.terms import Combine
 from sspvs.table import DatasetStore, read_dataset
 from sspvs.types import Annotations
@@ -118,13 +116,7 @@ def run_benchmark(
     settings: EvaluationSettings,
     progress: bool = False,
 ) -> Benchmark:
-    """As `evaluate`, with checked settings; gives also what reports draw, and shows progress on request.
-
-    Raises:
-        DatasetError: A file cannot be read, or scores or splits do not fit the dataset.
-        ProtocolUnavailableError: The dataset does not have what the protocol needs.
-        ValueError: Neither scores nor a baseline are given, or both.
-    """
+    """As `evaluate`, with checked settings; gives also what reports draw, and shows progress on request."""
     if (scores is None) == (settings.baseline is None):
         raise ValueError("give the scores of a method, or the name of a baseline, and not both")
     sources = {} if scores is None else methods_named(scores)
@@ -171,7 +163,7 @@ def methods_named(scores: Scores | Mapping[str, Scores]) -> dict[str, Scores]:
     """Method -> its scores, of whatever was given: one method without a name, or several by name."""
     named: dict[str, Any]
     if isinstance(scores, Mapping):
-        named = dict(scores) if _by_method(scores) else {"scores": scores}
+        named = dict(scores) if scores and all(map(_is_method, scores.values())) else {"scores": scores}
     elif isinstance(scores, str | os.PathLike):
         named = {name_of([scores]): scores}
     else:
@@ -197,14 +189,10 @@ def name_of(files: Sequence[str | os.PathLike[str]]) -> str:
     return shared or (folders.pop() if len(folders) == 1 else "") or "scores"
 
 
-def _by_method(scores: Mapping[str, Any]) -> bool:
-    """Whether a mapping is of methods, and not of videos."""
-    return bool(scores) and all(_is_method(value) for value in scores.values())
-
-
 def _is_method(value: Any) -> bool:
+    """Whether a value of a mapping is a method's scores, and not a video's."""
     if isinstance(value, list | tuple):
-        return bool(value) and all(_is_method(part) for part in value)
+        return bool(value) and all(map(_is_method, value))
     return isinstance(value, str | os.PathLike) or (isinstance(value, Mapping) and "scores" not in value)
 
 

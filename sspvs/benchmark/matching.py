@@ -1,7 +1,5 @@
 """The scores of a method, from files or a mapping, matched to the videos of a dataset."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,15 +26,7 @@ _FRAMES_MAY_DIFFER = 0.01  # decoders disagree by a frame or two; another video 
 
 @dataclass(frozen=True)
 class ScoreInput:
-    """A method's scores of a dataset.
-
-    Attributes:
-        predictions: Key -> scores on the dataset's clocks, in the dataset's order.
-        missing: Keys that should have scores and have none; empty unless that was allowed.
-        warnings: Sentences for the user.
-        source: Where they come from: the file's name and SHA-256, and what it says of its making; `files` lists these
-            where there are several.
-    """
+    """A method's scores of a dataset on its clocks, key by key; `missing` is empty unless that was allowed."""
 
     predictions: Mapping[str, Prediction]
     missing: tuple[str, ...] = ()
@@ -52,22 +42,11 @@ def read_score_input(
     allow_missing: bool = False,
     recorded_summaries: bool = False,
 ) -> ScoreInput:
-    """Scores of a dataset's videos, as a file or a mapping has them.
+    """Scores of a dataset's videos, of all `keys`, as a file or a mapping has them.
 
     A file is our score h5, a peer's h5 (`score` a pick, `machine_summary` a frame), JSON, npz or CSV. Videos are named
     by key or by their own name; scores are one a pick of the dataset, one a frame, or one for each of their own
     `picks`. Several files, such as one for each fold, are joined; a video that is in two must have the same scores.
-
-    Args:
-        scores: A file, a mapping of the same shape as the JSON, or several of these.
-        dataset: Key -> annotations.
-        keys: The videos that are needed, such as those that a split tests; all unless given.
-        allow_missing: Evaluate the videos that there are.
-        recorded_summaries: Take the summaries that the file records instead of making them from the scores.
-
-    Raises:
-        DatasetError: A file cannot be read, its scores do not fit the dataset, or two files differ about a video:
-            which video, what was expected and what was found.
     """
     parts = [_read(part) for part in ([scores] if isinstance(scores, str | os.PathLike | Mapping) else scores)]
     where = parts[0].where + (f" and {len(parts) - 1} more" if len(parts) > 1 else "")
@@ -236,7 +215,6 @@ def _prediction(
 
 
 def _named(keys: Iterable[str], dataset: Mapping[str, Annotations]) -> str:
-    """Keys with the names of their videos."""
     names = [(key, dataset[key].video_name) for key in keys]
     return ", ".join(f"'{key}'" if key == name else f"'{key}' ({name})" for key, name in names)
 

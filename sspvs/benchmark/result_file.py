@@ -1,14 +1,11 @@
 """An evaluation as JSON, with where its figures come from: dataset, split, repairs, package versions."""
 
-from __future__ import annotations
-
 import json
 import math
 import os
 import platform
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +13,11 @@ import numpy as np
 
 from sspvs.annotations.splits import Splits
 from sspvs.atomic import write_text
+from sspvs.evaluation.comparison import Evaluation
 from sspvs.evaluation.protocol import PROTOCOLS
 from sspvs.evaluation.rank_correlation import mean_of_defined
-from sspvs.evaluation.results import METRICS, Evaluation, MethodResult
+from sspvs.evaluation.results import METRICS, MethodResult
+from sspvs.machine import package_version
 from sspvs.report.tables import plain
 from sspvs.table import DatasetStore
 from sspvs.types import Annotations
@@ -31,13 +30,8 @@ _HASHED_BYTES = 4 << 30  # a larger file is named by its size: hashing it would 
 
 def versions(*more: str) -> dict[str, str]:
     """Versions of Python and of the packages that made the figures: those that evaluate, and `more`."""
-    found = {"python": platform.python_version()}
-    for package in (*_PACKAGES, *more):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:  # a source tree that was never installed
-            found[package] = "unknown"
-    return found
+    found = {package: package_version(package, "unknown") for package in (*_PACKAGES, *more)}
+    return {"python": platform.python_version(), **found}
 
 
 def dataset_facts(store: DatasetStore) -> dict[str, Any]:
@@ -79,11 +73,7 @@ def repairs_of(videos: Mapping[str, Annotations]) -> list[str]:
 
 
 def write_evaluation(path: str | os.PathLike[str], evaluation: Evaluation) -> None:
-    """Write an evaluation as strict JSON, atomically.
-
-    Raises:
-        OutputError: When the file cannot be written.
-    """
+    """Write an evaluation as strict JSON, atomically."""
     write_text(Path(path), json.dumps(as_json(evaluation), indent=2, allow_nan=False) + "\n")
 
 
@@ -112,7 +102,6 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def _method(results: Mapping[str, MethodResult], evaluation: Evaluation, several: bool) -> dict[str, Any]:
-    """One method: its entry, or one a protocol."""
     entries = {name: _entry(result, evaluation) for name, result in results.items()}
     if not several:
         return next(iter(entries.values()))
@@ -120,17 +109,15 @@ def _method(results: Mapping[str, MethodResult], evaluation: Evaluation, several
 
 
 def _entry(result: MethodResult, evaluation: Evaluation) -> dict[str, Any]:
-    """One method under one protocol."""
     shared = Counter(video.name for video in result.videos)
     names = [video.name if shared[video.name] == 1 else f"{video.name} ({video.key})" for video in result.videos]
     known = result.as_dict()
+    del known["videos"]
     entry = {
         "method": result.method,
         "protocol": result.protocol,
         "dataset": evaluation.dataset,
-        "n_videos": len(result.videos),
-        **{metric: known[metric] for metric in METRICS},
-        "undefined_pairs": known["undefined_pairs"],
+        **known,
         "settings": {
             **evaluation.settings,
             **result.settings,

@@ -1,44 +1,85 @@
-"""The rows of a table: which ones the dataset allows under which protocols, and their figures."""
+"""The rows of a table: what decides how they are judged, which ones the dataset allows, and their figures."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from sspvs.benchmark.settings import Baseline, EvaluationSettings
+from sspvs.benchmark.matching import ScoreSource
 from sspvs.errors import DatasetError, ProtocolUnavailableError
-from sspvs.evaluation.baselines import contrastive_predictions, evaluate_baseline, feature_predictions
+from sspvs.evaluation.baselines import DEFAULT_DRAWS, contrastive_predictions, evaluate_baseline, feature_predictions
 from sspvs.evaluation.evaluate import evaluate
 from sspvs.evaluation.prediction import Prediction
-from sspvs.evaluation.protocol import Protocol, protocols_named
+from sspvs.evaluation.protocol import DEFAULT_PROTOCOL, Protocol, protocols_named
 from sspvs.evaluation.requirements import BASELINES, baseline_unavailable, unavailable
 from sspvs.evaluation.requirements import Baseline as OwnBaseline
 from sspvs.evaluation.results import MethodResult
 from sspvs.evaluation.summary_rule import rule_named
 from sspvs.importance.terms import Combine, formula
-from sspvs.scorers import load_scorer
+from sspvs.scorers import load_scorer, untrained_problem
 from sspvs.table import DatasetStore
 from sspvs.types import Annotations
 
 if TYPE_CHECKING:
     from sspvs.scorers.trained import RefinedScorer
 
+
 CONTRASTIVE_ALONE = "contrastive, A alone"
 """The training-free baseline without its global consistency."""
+Baseline = Literal["human", "random", "consensus", "contrastive"]
+CheckpointRule = Literal["val", "last", "train-loss", "best-test", "none"]
+Post = Literal["summe", "tvsum", "none"]
+Scores = ScoreSource | Sequence[ScoreSource]
+"""One method's scores: a score file, video -> numbers, or several of these that are joined, such as a file a fold."""
 Reason = Callable[[Protocol, Annotations], str | None]
 
 
-def refined_row(combine: str) -> str:
-    """What a table calls a combination of terms of refined features.
+@dataclass(frozen=True)
+class EvaluationSettings:
+    """What decides how scores are judged: the keywords of `sspvs.evaluate`, checked."""
 
-    Example:
-        >>> refined_row("agh")
-        'refined A*G*H'
-    """
+    protocol: str = DEFAULT_PROTOCOL
+    rule: str = "default"
+    baseline: Baseline | None = None
+    contrastive: bool = False
+    scorer: str | os.PathLike[str] | None = None
+    combine: Combine | None = None
+    post: Post | None = None
+    draws: int = DEFAULT_DRAWS
+    seed: int = 0
+    recorded_summaries: bool = False
+    allow_missing: bool = False
+    checkpoint_rule: str | Mapping[str, str] | None = None
+
+    def __post_init__(self) -> None:
+        protocols_named(self.protocol)
+        rule_named(self.rule)
+        if self.baseline is not None and self.baseline not in get_args(Baseline):
+            raise ValueError(f"baseline must be one of {', '.join(get_args(Baseline))}, got {self.baseline!r}")
+        if self.scorer is not None and self.baseline != "contrastive":
+            raise ValueError("a scorer goes with the contrastive baseline: --baseline contrastive --scorer CHECKPOINT")
+        if self.scorer is None and (problem := untrained_problem(self.combine)):
+            raise ValueError(problem)
+        if self.draws < 1 or self.seed < 0:
+            raise ValueError(f"draws must be at least 1 and seed at least 0, got {self.draws} and {self.seed}")
+        stated = self.checkpoint_rule
+        for rule in stated.values() if isinstance(stated, Mapping) else [stated]:
+            if rule is not None and rule not in get_args(CheckpointRule):
+                raise ValueError(f"checkpoint_rule must be one of {', '.join(get_args(CheckpointRule))}, got {rule!r}")
+
+    @property
+    def stated(self) -> dict[str, Any]:
+        """Those that bear on every row, for results."""
+        names = ("rule", "draws", "seed", "recorded_summaries")
+        return {name: getattr(self, name) for name in names}
+
+
+def refined_row(combine: str) -> str:
+    """What a table calls a combination of terms of refined features, such as `refined A*G*H` for `agh`."""
     return "refined " + formula(combine).upper()
 
 
@@ -64,17 +105,7 @@ class _Watched(dict[str, Annotations]):
 
 
 class Judge:
-    """Evaluates row after row on the same videos of a dataset under the same protocols.
-
-    Attributes:
-        videos: Key -> annotations of the tested videos, at least one.
-        protocols: Those of the settings.
-        unavailable: Protocol -> why the dataset does not allow it.
-        methods: Method -> protocol -> result.
-        baselines: Baseline -> protocol -> result.
-        predictions: Method -> key -> scores, of the rows that have some.
-        warnings: Sentences for the user.
-    """
+    """Evaluates row after row on the same videos of a dataset, at least one, under the same protocols."""
 
     def __init__(
         self,
@@ -136,8 +167,7 @@ class Judge:
         elif settings.scorer is not None:
             self._add_refined(settings.scorer)
         else:
-            predictions = self._contrastive(settings.combine)
-            self.add_method(name, predictions, self._contrastive_settings(settings.combine))
+            self.add_method(name, *self._contrastive(settings.combine))
 
     def add_rows_beside(self) -> None:
         """The rows that stand beside the methods; one that the dataset does not allow becomes a warning."""
@@ -158,9 +188,9 @@ class Judge:
     def add_contrastive_beside(self, name: str, combine: Combine | None) -> None:
         """A row of training-free contrastive importance, `a`, `g` or `ag` (None), beside the methods."""
         computed = [protocol for protocol in self.protocols if protocol.name not in self.unavailable]
-        predictions = self._contrastive(combine)
+        predictions, made_by = self._contrastive(combine)
         results = evaluate(self._watched(name), predictions, method=name, protocols=computed, rule=self._rule)
-        self.add_results_beside(name, results, predictions, self._contrastive_settings(combine))
+        self.add_results_beside(name, results, predictions, made_by)
 
     def add_results_beside(
         self,
@@ -214,10 +244,12 @@ class Judge:
             return reason
         return f"{reason} (so in {len(reasons)} of {len(self.videos)} videos, such as {first})"
 
-    def _contrastive(self, combine: Combine | None) -> dict[str, Prediction]:
+    def _contrastive(self, combine: Combine | None) -> tuple[dict[str, Prediction], dict[str, Any]]:
+        """Contrastive importance of each video, and what made it."""
         self._need_features("the contrastive baseline")
-        how = self._how_contrastive(combine)
-        return contrastive_predictions(self._store.features, self._watched("importance"), **how)
+        how: dict[str, Any] = {"combine": combine or "ag", "post": self._settings.post or "summe"}
+        predictions = contrastive_predictions(self._store.features, self._watched("importance"), **how)
+        return predictions, {**how, "checkpoint_rule": "none"}
 
     def _need_features(self, what: str) -> None:
         without = [key for key in self.videos if not self._store.has_features(key)]
@@ -230,12 +262,6 @@ class Judge:
 
     def _watched(self, row: str) -> Mapping[str, Annotations]:
         return _Watched(self.videos, row, shown=self._progress)
-
-    def _how_contrastive(self, combine: Combine | None) -> dict[str, Any]:
-        return {"combine": combine or "ag", "post": self._settings.post or "summe"}
-
-    def _contrastive_settings(self, combine: Combine | None) -> dict[str, Any]:
-        return {**self._how_contrastive(combine), "checkpoint_rule": "none"}
 
 
 def _refined_scorer(source: Path, combine: Combine | None, post: str | None) -> RefinedScorer:

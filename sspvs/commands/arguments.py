@@ -25,10 +25,7 @@ _UNITS = re.compile(
 
 
 class VerbParser(argparse.ArgumentParser):
-    """Parser of a verb's arguments: mistakes are one line, with the nearest known option, and paths are local ones.
-
-    Every argument of `type=Path` refuses addresses.
-    """
+    """Parser of a verb's arguments: mistakes are one line with the nearest option; `type=Path` refuses addresses."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -141,13 +138,8 @@ def search(args: argparse.Namespace) -> FoundVideos:
 def check_outputs(args: argparse.Namespace, **kinds: Kind | tuple[Kind, ...]) -> None:
     """Refuse outputs that would replace an input, or a file that is not ours, before any work is done.
 
-    Args:
-        args: Every argument that names a file that exists, and is no output, is an input: `PATH` or `NAME=PATH`.
-        **kinds: What is written, by the name of the argument with its path; an argument that is None is left out.
-
-    Raises:
-        OutputError: As `check_output`.
-        ValueError: An output is an input, or the same file as another output.
+    `kinds` are what is written, by the argument with its path. Every other argument that names a file that exists is an
+    input: `PATH` or `NAME=PATH`.
     """
     inputs = list(_paths({name: value for name, value in vars(args).items() if name not in kinds}))
     outputs: list[Path] = []
@@ -161,7 +153,6 @@ def check_outputs(args: argparse.Namespace, **kinds: Kind | tuple[Kind, ...]) ->
 
 
 def _paths(value: Any) -> Iterator[Path]:
-    """Every path among some arguments."""
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, (list, tuple)):
@@ -211,12 +202,7 @@ def add_importance_arguments(group: argparse._ArgumentGroup) -> None:
 
 
 def add_extraction_arguments(group: argparse._ArgumentGroup, *, rate_hz: float | None = 2.0) -> None:
-    """Options of decoding and feature extraction.
-
-    Args:
-        group: Takes them.
-        rate_hz: The default rate; None leaves it to the scorer.
-    """
+    """Options of decoding and feature extraction; the default rate None leaves it to the scorer."""
     group.add_argument("--backbone", default="auto", help="frame encoder by name (default: auto; see `sspvs doctor`)")
     default = "2, or as the checkpoint was trained" if rate_hz is None else f"{rate_hz:g}"
     group.add_argument(

@@ -1,21 +1,15 @@
 """`sspvs crossval`: every fold of a config's split under several seeds, and one table."""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sspvs.commands.arguments import VerbParser, add_manner_arguments, check_outputs, file_name
-from sspvs.commands.evaluate import published_beside
+from sspvs.commands.evaluate import show
 from sspvs.errors import UnknownOptionError
 from sspvs.evaluation.protocol import protocol_names
 from sspvs.overwriting import EVALUATION_PAGE
 from sspvs.training.signals import exit_status, interruptible_imports
-
-if TYPE_CHECKING:
-    from sspvs.crossval import CrossValidation
 
 DESCRIPTION = (
     "Train and test every fold of a config's split (`task: summarize`, such as configs/finetune/tvsum.yaml, or `task: "
@@ -83,6 +77,7 @@ def run_verb(verb: str, arguments: Sequence[str]) -> int:  # noqa: ARG001
 
 def _run(args: argparse.Namespace, overrides: Sequence[str]) -> None:
     with interruptible_imports():
+        from sspvs.crossval.folder import RESULT
         from sspvs.crossval.running import cross_validate, is_first_process
     result = cross_validate(
         args.config,
@@ -101,26 +96,10 @@ def _run(args: argparse.Namespace, overrides: Sequence[str]) -> None:
         progress=not args.quiet,
     )
     if is_first_process():
-        _show(result, args)
-
-
-def _show(result: CrossValidation, args: argparse.Namespace) -> None:
-    from sspvs.crossval.folder import RESULT
-    from sspvs.evaluation.text import render_text
-
-    benchmark = result.benchmark
-    table = benchmark.evaluation.table(published_beside(benchmark.evaluation) if args.published else ())
-    if args.report is not None:
-        from sspvs.report.evaluation_page import write_evaluation_page
-
-        write_evaluation_page(args.report, table, benchmark.videos, benchmark.predictions)
-    print(render_text(table))
-    for path in (args.out / RESULT, *([args.report] if args.report else [])):
-        print(f"written: {path}")
+        show(result.benchmark, published=args.published, written=[args.out / RESULT], report=args.report)
 
 
 def _numbers(text: str) -> list[int]:
-    """GPUs, as `0,1`."""
     try:
         return [int(part) for part in text.split(",") if part.strip()]
     except ValueError as error:

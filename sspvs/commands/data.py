@@ -1,7 +1,5 @@
 """`sspvs data`: the verbs that make, explain and convert datasets, one module each, imported only when called."""
 
-from __future__ import annotations
-
 DESCRIPTION = (
     "Datasets: annotations, shots and features in one h5 file of the community's layout; video-text pairs to pretrain "
     "on."

@@ -1,12 +1,11 @@
 """`sspvs doctor`: what is installed, what works, what to do."""
 
-from __future__ import annotations
-
 import argparse
 import platform
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+
+from sspvs.machine import package_version
 
 DESCRIPTION = "Report what is installed, which decoders and weights are there, and what to do about the rest."
 
@@ -31,7 +30,7 @@ def run(args: argparse.Namespace) -> int:  # noqa: ARG001
     print(f"python {platform.python_version()} on {platform.system()} {platform.machine()}: {sys.executable}")
     print("\npackages")
     for package in PACKAGES:
-        print(f"  {package:<18}{_version(package)}")
+        print(f"  {package:<18}{package_version(package, 'not installed')}")
     print("\nextras")
     for extra, (module, purpose) in EXTRAS.items():
         state = "installed" if find_spec(module) else f'missing: pip install "sspvs[{extra}]"'
@@ -42,13 +41,6 @@ def run(args: argparse.Namespace) -> int:  # noqa: ARG001
     works = decoders_work and backbones_work
     print("\nready: sspvs summarize VIDEO --out DIR" if works else "\nnot ready: see the lines marked `no` above")
     return 0 if works else 1
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"
 
 
 def _report_decoders() -> bool:

@@ -15,8 +15,9 @@ from sspvs.evaluation.protocol import protocol_names
 from sspvs.overwriting import EVALUATION, EVALUATION_PAGE, EVALUATION_PICTURE
 
 if TYPE_CHECKING:
+    from sspvs.benchmark import Benchmark
+    from sspvs.evaluation.comparison import Evaluation
     from sspvs.evaluation.published import PublishedResult
-    from sspvs.evaluation.results import Evaluation
 
 DESCRIPTION = (
     "Evaluate scores of any method on a dataset file, or a baseline. Scores: our score h5, a peer's h5 (`score`, "
@@ -90,9 +91,7 @@ def _add_details(group: argparse._ArgumentGroup) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate, write, show; 0 when all went well."""
-    from sspvs.atomic import together
-    from sspvs.benchmark import EvaluationSettings, run_benchmark, write_evaluation
-    from sspvs.evaluation.text import render_text
+    from sspvs.benchmark import EvaluationSettings, run_benchmark
 
     scores = None if args.scores is None else _named_scores(args.scores)
     read = argparse.Namespace(**{**vars(args), "scores": scores})  # with the files that a pattern stands for
@@ -100,27 +99,44 @@ def run(args: argparse.Namespace) -> int:
     given = {field.name: getattr(args, field.name) for field in fields(EvaluationSettings)}
     settings = EvaluationSettings(**{**given, "checkpoint_rule": _checkpoint_rules(args.checkpoint_rule)})
     benchmark = run_benchmark(args.dataset, scores, splits=args.splits, settings=settings, progress=True)
-    evaluation = benchmark.evaluation
-    table = evaluation.table(published_beside(evaluation) if args.published else ())
-    with together():
-        if args.out is not None:
-            write_evaluation(args.out, evaluation)
-        if args.report is not None:
-            from sspvs.report.evaluation_page import write_evaluation_page
-
-            write_evaluation_page(args.report, table, benchmark.videos, benchmark.predictions)
-        if args.picture is not None:
-            from sspvs.report.plots import write_evaluation_png
-
-            write_evaluation_png(args.picture, table)
-    print(render_text(table))
-    for path in (args.out, args.report, args.picture):
-        if path is not None:
-            print(f"written: {path}")
+    show(benchmark, published=args.published, out=args.out, report=args.report, picture=args.picture)
     return 0
 
 
-def published_beside(evaluation: Evaluation) -> tuple[PublishedResult, ...]:
+def show(
+    benchmark: Benchmark,
+    *,
+    published: bool,
+    written: Iterable[Path] = (),
+    out: Path | None = None,
+    report: Path | None = None,
+    picture: Path | None = None,
+) -> None:
+    """Write what has a place, together; print the table and where everything is, `written` first."""
+    from sspvs.atomic import together
+    from sspvs.benchmark import write_evaluation
+    from sspvs.evaluation.text import render_text
+
+    evaluation = benchmark.evaluation
+    table = evaluation.table(_published_beside(evaluation) if published else ())
+    with together():
+        if out is not None:
+            write_evaluation(out, evaluation)
+        if report is not None:
+            from sspvs.report.evaluation_page import write_evaluation_page
+
+            write_evaluation_page(report, table, benchmark.videos, benchmark.predictions)
+        if picture is not None:
+            from sspvs.report.plots import write_evaluation_png
+
+            write_evaluation_png(picture, table)
+    print(render_text(table))
+    for path in (*written, out, report, picture):
+        if path is not None:
+            print(f"written: {path}")
+
+
+def _published_beside(evaluation: Evaluation) -> tuple[PublishedResult, ...]:
     """Published results on this dataset; of the split's setting, where there is one."""
     from sspvs.evaluation.published import published_results
 

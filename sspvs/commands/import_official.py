@@ -1,7 +1,5 @@
 """`sspvs import`: the official SSPVS checkpoint into a checkpoint folder of ours."""
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """`sspvs fit`, `validate`, `test`, `predict`: training, of whatever task a config names, by LightningCLI."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from sspvs.commands.arguments import DEBUG, QUIET, VERBOSE

@@ -163,7 +163,6 @@ def _texts(scorer: Scorer, args: argparse.Namespace, silent: list[str]) -> Calla
 
 
 def _text_settings(args: argparse.Namespace, scorer: Scorer) -> dict[str, Any]:
-    """What the score file says about the text."""
     if args.use_text:
         queried = args.title_as_query or scorer.title_as_query
         return {"text": "each video's own" + (", title as query" if queried else "")}

@@ -127,10 +127,7 @@ def _summarize_one(video: Path, out: Path, tools: Tools) -> None:
 
 
 def _summarize_many(found: FoundVideos, out: Path, inputs: list[Path], tools: Tools, *, again: bool) -> int:
-    """Each video into its own folder under `out`; 0 when all went well, 1 when some failed, 2 when all did.
-
-    Sub-folders that were searched are mirrored there. What is finished is left out, unless `again`.
-    """
+    """Each video into its own folder under `out`; 0 when all went well, 1 when some failed, 2 when all did."""
     from sspvs.pipeline import is_summarized
     from sspvs.pipeline.output import check_folder
 

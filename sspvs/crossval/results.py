@@ -14,15 +14,15 @@ import numpy as np
 from sspvs.atomic import write_text
 from sspvs.benchmark import Benchmark, EvaluationSettings, as_json, comparisons_of
 from sspvs.benchmark.result_file import coverage_facts, dataset_facts, repairs_of, versions
-from sspvs.benchmark.rows import CONTRASTIVE_ALONE, Judge, refined_row
-from sspvs.benchmark.settings import Post
+from sspvs.benchmark.rows import CONTRASTIVE_ALONE, Judge, Post, refined_row
 from sspvs.crossval.folder import SCORES, CrossvalFolder, FoldRecord
 from sspvs.crossval.plan import PACKAGES, CrossvalSettings, Plan
 from sspvs.errors import DatasetError
+from sspvs.evaluation.comparison import Evaluation, ShownEvaluation
 from sspvs.evaluation.prediction import Prediction
 from sspvs.evaluation.published import benchmark_name
 from sspvs.evaluation.rank_correlation import mean_of_defined
-from sspvs.evaluation.results import METRICS, Evaluation, MethodResult, ShownEvaluation, VideoResult
+from sspvs.evaluation.results import METRICS, MethodResult, VideoResult
 from sspvs.report.tables import plain
 from sspvs.table import read_scores
 from sspvs.tasks.checkpoint import SUMMARIZE

@@ -18,7 +18,7 @@ from typing import Any, get_args
 
 import torch
 
-from sspvs.benchmark.settings import Baseline
+from sspvs.benchmark.rows import Baseline
 from sspvs.crossval.fold_run import FoldJob, report, run_fold
 from sspvs.crossval.folder import RESULT, CrossvalFolder, FoldRecord
 from sspvs.crossval.plan import CrossvalSettings, Keep, Plan, Rule

@@ -10,7 +10,8 @@ from sspvs.demo.folder import BACKBONE
 from sspvs.pipeline import SummarySettings, VideoSummary, summarize
 from sspvs.table.text import TextFields
 from sspvs.world.film import draw_video
-from sspvs.world.painted import PLACES, THINGS, PaintedClip
+from sspvs.world.painted import PLACES, PaintedClip
+from sspvs.world.things import THINGS
 
 _SHOTS = (
     ("sailboat", 4.0), ("fish", 3.5), ("kite", 4.0), ("sailboat", 3.0), ("lighthouse", 4.5), ("car", 3.5),

@@ -15,7 +15,7 @@ from sspvs.overwriting import DRAWN_VIDEO, EVALUATION, EVALUATION_PAGE, check_ou
 from sspvs.pipeline import SummarySettings
 from sspvs.pipeline.output import check_folder
 from sspvs.world import WorldSettings
-from sspvs.world.painted_clips import PaintedSettings
+from sspvs.world.painted import PaintedSettings
 from sspvs.world.settings import CompositionSettings
 
 _HERE = Path(__file__).parent

@@ -19,8 +19,9 @@ from sspvs.crossval.fold_run import FoldProgress
 from sspvs.crossval.folder import PRETRAINED as CHECKPOINT
 from sspvs.demo.films import TEXT, draw_film
 from sspvs.demo.folder import BACKBONE, FINETUNE, PRETRAIN, ROWS, DemoFolder, DemoSettings, Row
+from sspvs.evaluation.comparison import Evaluation
 from sspvs.evaluation.protocol import DEFAULT_PROTOCOL
-from sspvs.evaluation.results import Comparison, Evaluation, MethodResult, compare
+from sspvs.evaluation.results import Comparison, MethodResult, compare
 from sspvs.features.backbones import load_backbone
 from sspvs.models.fast_linear import CPU_KERNELS
 from sspvs.pipeline import VideoSummary, summarize
@@ -29,8 +30,8 @@ from sspvs.training.command_line import TrainingCLI
 from sspvs.training.saving import DrawByStep
 from sspvs.training.signals import quieten
 from sspvs.world import write_world
-from sspvs.world.painted import THINGS
-from sspvs.world.painted_clips import write_painted_clips
+from sspvs.world.painted import write_painted_clips
+from sspvs.world.things import THINGS
 from sspvs.world.writing import DATASET, DATASET_TEXTS, SPLITS, TRUTH
 from sspvs.world.writing import PRETRAIN as PAIRS
 

@@ -10,6 +10,6 @@ evaluate          a method's row
 baselines         the rows beside it: human, random, consensus, contrastive importance, split halves
 results           figures per video and over videos, intervals, differences between methods
 published         what others published, each under its protocol
-table             the table as a value; comparison makes it from results, text renders it
+comparison        an evaluation, the whole of it, and its table; table is that as a value, text renders it
 retrieval         ranks and recall of video-text retrieval
 """

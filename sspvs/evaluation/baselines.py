@@ -1,7 +1,5 @@
 """The rows that stand beside a method: people, random scores, the consensus, contrastive importance, split halves."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""From an evaluation and published results to a table that keeps apart what cannot be compared.
+"""An evaluation, and its table beside published results, which keeps apart what cannot be compared.
 
 Rows: the methods, then other combinations of terms where features were refined, then the contrastive, consensus, human
 and random baselines, which always stand beside, then published results, each only under its own protocol. Figures whose
@@ -6,16 +6,15 @@ epoch was chosen on the test videos have columns of their own. A published figur
 column: it is listed apart, with the reason.
 """
 
-from __future__ import annotations
-
 import math
 import re
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from sspvs.evaluation.protocol import PROTOCOLS
 from sspvs.evaluation.published import PublishedResult, benchmark_name
-from sspvs.evaluation.results import Comparison, Evaluation, MethodResult
+from sspvs.evaluation.results import Comparison, EvaluationRecord, MethodResult
 from sspvs.evaluation.table import (
     CORRELATIONS,
     F1,
@@ -30,6 +29,8 @@ from sspvs.evaluation.table import (
     interval,
     number,
 )
+from sspvs.evaluation.text import render_html, render_text
+from sspvs.shown import Shown
 
 _ORDER = ("contrastive", "contrastive, A alone", "consensus", "human", "random")
 _REFINED = re.compile(r"refined ([A-Z](?:\*[A-Z])*)")
@@ -52,7 +53,74 @@ _HABIT = {"summe": "Tables of SumMe use F1 max.", "tvsum": "Tables of TVSum use 
 _NOT_IN_FACTS = ("n_tested", "n_dataset", "dataset_made_by")  # the last is long: result files and pages have it
 
 
-def comparison_table(evaluation: Evaluation, published: Iterable[PublishedResult] = ()) -> Table:
+class Evaluation(EvaluationRecord, Shown):
+    """Everything that one call of `sspvs evaluate` found; printed, it is the command's table.
+
+    Attributes:
+        dataset: The dataset's name, such as `summe`.
+        protocols: Names of the protocols, in order.
+        methods: Method -> protocol -> result: what the user brought, or a baseline in its place.
+        baselines: Baseline -> protocol -> result: the rows that stand beside.
+        comparisons: Between the methods, paired.
+        unavailable: Protocol -> why it cannot be computed on this dataset.
+        coverage: How much of the dataset was tested: `n_dataset`, `n_tested`, and of a split file its name, hash,
+            setting and folds.
+        folds: Keys that each fold of the split tests; empty without a split.
+        settings: Everything that made the numbers: budget, values, seeds, feature fingerprint, files and their hashes.
+        versions: Package -> version.
+        warnings: Sentences for the user.
+
+    Example:
+        >>> result = sspvs.evaluate("dataset.h5", "scores.json")
+        >>> print(result)
+        Dataset dataset...
+        >>> frame = result.to_dataframe()
+    """
+
+    def table(self, published: Iterable[PublishedResult] = ()) -> Table:
+        """The figures as a table: rows, columns and words.
+
+        Args:
+            published: Results to put beside, such as `published_results()`; those on other datasets are left out.
+        """
+        return comparison_table(self, published)
+
+    def __str__(self) -> str:
+        """The table as text, as wide as the terminal."""
+        return render_text(self.table())
+
+    def _repr_html_(self) -> str:
+        return render_html(self.table())
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """One row a method or baseline, protocol and video."""
+        for beside, methods in ((False, self.methods), (True, self.baselines)):
+            for method, results in methods.items():
+                for protocol, result in results.items():
+                    for video in result.videos:
+                        yield {"method": method, "baseline": beside, "protocol": protocol, **vars(video)}
+
+
+class ShownEvaluation(Shown):
+    """Mixin of results that have an evaluation, such as of a cross-validation: they show it."""
+
+    @property
+    @abstractmethod
+    def evaluation(self) -> Evaluation:
+        """What is shown."""
+
+    def __str__(self) -> str:
+        return str(self.evaluation)
+
+    def _repr_html_(self) -> str:
+        return self.evaluation._repr_html_()
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """One row a method or baseline, protocol and video."""
+        return self.evaluation.records()
+
+
+def comparison_table(evaluation: EvaluationRecord, published: Iterable[PublishedResult] = ()) -> Table:
     """Put an evaluation into a table, beside published results.
 
     Args:
@@ -78,7 +146,7 @@ def comparison_table(evaluation: Evaluation, published: Iterable[PublishedResult
     )
 
 
-def _correlation_block(evaluation: Evaluation, protocol: str, published: list[PublishedResult]) -> Block:
+def _correlation_block(evaluation: EvaluationRecord, protocol: str, published: list[PublishedResult]) -> Block:
     block = Block(protocol, PROTOCOLS[protocol].sentence, evaluation.dataset)
     for row, results in _own_rows(evaluation, protocol):
         if protocol in results:
@@ -95,7 +163,7 @@ def _correlation_block(evaluation: Evaluation, protocol: str, published: list[Pu
     return block
 
 
-def _f1_block(evaluation: Evaluation, published: list[PublishedResult]) -> Block:
+def _f1_block(evaluation: EvaluationRecord, published: list[PublishedResult]) -> Block:
     """F1, which no correlation protocol touches: each method's first result has it."""
     block = Block(F1, _F1_SENTENCE, evaluation.dataset)
     for row, results in _own_rows(evaluation, F1):
@@ -124,7 +192,7 @@ def _f1_block(evaluation: Evaluation, published: list[PublishedResult]) -> Block
     return block
 
 
-def _own_rows(evaluation: Evaluation, measure: str) -> Iterator[tuple[Row, Mapping[str, MethodResult]]]:
+def _own_rows(evaluation: EvaluationRecord, measure: str) -> Iterator[tuple[Row, Mapping[str, MethodResult]]]:
     """The methods, then the baselines in their order that are not evaluated as a method already."""
     for name, results in evaluation.methods.items():
         detail = _baseline_detail(name, measure, results) if name in _ORDER or _REFINED.fullmatch(name) else ""
@@ -211,7 +279,7 @@ def _about_summaries(row: Row, result: MethodResult) -> Iterator[str]:
         yield f"{row.label}: {len(empty)} of {len(result.videos)} summaries are empty, with F1 0."
 
 
-def _published_row(result: PublishedResult, evaluation: Evaluation | None = None) -> Row:
+def _published_row(result: PublishedResult, evaluation: EvaluationRecord | None = None) -> Row:
     """One row a method, year and setting: figures under different checkpoint rules stand side by side."""
     setting = "" if result.setting == "canonical" else f", {result.setting}"
     label = f"{result.method} {result.year}{setting}"
@@ -241,7 +309,7 @@ def _apart(published: list[PublishedResult], shown: list[str]) -> Iterator[Apart
         yield Apart(reason, tuple(reasons[reason]))
 
 
-def _facts(evaluation: Evaluation) -> dict[str, str]:
+def _facts(evaluation: EvaluationRecord) -> dict[str, str]:
     """Videos, split and settings, in words."""
     coverage = evaluation.coverage
     facts: dict[str, str] = {}

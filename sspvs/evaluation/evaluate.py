@@ -1,7 +1,5 @@
 """A method's predictions against people's judgements, under protocols that are named."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any

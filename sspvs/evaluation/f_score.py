@@ -5,8 +5,6 @@ Gygli et al., "Creating summaries from user videos", ECCV 2014 (SumMe: the best 
 reach .57 avg on TVSum and .41 max on SumMe (Otani et al., CVPR 2019).
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 import numpy as np

@@ -5,8 +5,6 @@ continuous scores on TVSum. Where a paper does not say, `protocol` is None and `
 stand in a column beside others.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from dataclasses import dataclass, fields

@@ -5,8 +5,6 @@ levels, for users who give few of them, and from the signs of all differences, f
 is faster than either, scipy does it.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

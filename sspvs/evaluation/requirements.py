@@ -3,8 +3,6 @@
 Users' scores are (U, n) on whatever clock: ratings or summaries, at the picks or at every frame.
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 import numpy as np

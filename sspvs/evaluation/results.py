@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from sspvs.shown import Shown
 from sspvs.types import FloatArray
-
-if TYPE_CHECKING:
-    from sspvs.evaluation.published import PublishedResult
-    from sspvs.evaluation.table import Table
 
 METRICS = ("kendall_tau", "spearman_rho", "f_score_avg", "f_score_max")
 RESAMPLES = 10_000
@@ -234,29 +228,8 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class Evaluation(Shown):
-    """Everything that one call of `sspvs evaluate` found; printed, it is the command's table.
-
-    Attributes:
-        dataset: The dataset's name, such as `summe`.
-        protocols: Names of the protocols, in order.
-        methods: Method -> protocol -> result: what the user brought, or a baseline in its place.
-        baselines: Baseline -> protocol -> result: the rows that stand beside.
-        comparisons: Between the methods, paired.
-        unavailable: Protocol -> why it cannot be computed on this dataset.
-        coverage: How much of the dataset was tested: `n_dataset`, `n_tested`, and of a split file its name, hash,
-            setting and folds.
-        folds: Keys that each fold of the split tests; empty without a split.
-        settings: Everything that made the numbers: budget, values, seeds, feature fingerprint, files and their hashes.
-        versions: Package -> version.
-        warnings: Sentences for the user.
-
-    Example:
-        >>> result = sspvs.evaluate("dataset.h5", "scores.json")
-        >>> print(result)
-        Dataset dataset...
-        >>> frame = result.to_dataframe()
-    """
+class EvaluationRecord:
+    """The figures and settings of an `Evaluation` (documented there), without how they are shown."""
 
     dataset: str
     protocols: tuple[str, ...]
@@ -269,54 +242,6 @@ class Evaluation(Shown):
     settings: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
-
-    def table(self, published: Iterable[PublishedResult] = ()) -> Table:
-        """The figures as a table: rows, columns and words.
-
-        Args:
-            published: Results to put beside, such as `published_results()`; those on other datasets are left out.
-        """
-        from sspvs.evaluation.comparison import comparison_table
-
-        return comparison_table(self, published)
-
-    def __str__(self) -> str:
-        """The table as text, as wide as the terminal."""
-        from sspvs.evaluation.text import render_text
-
-        return render_text(self.table())
-
-    def _repr_html_(self) -> str:
-        from sspvs.evaluation.text import render_html
-
-        return render_html(self.table())
-
-    def records(self) -> Iterator[dict[str, Any]]:
-        """One row a method or baseline, protocol and video."""
-        for beside, methods in ((False, self.methods), (True, self.baselines)):
-            for method, results in methods.items():
-                for protocol, result in results.items():
-                    for video in result.videos:
-                        yield {"method": method, "baseline": beside, "protocol": protocol, **vars(video)}
-
-
-class ShownEvaluation(Shown):
-    """Mixin of results that have an evaluation, such as of a cross-validation: they show it."""
-
-    @property
-    @abstractmethod
-    def evaluation(self) -> Evaluation:
-        """What is shown."""
-
-    def __str__(self) -> str:
-        return str(self.evaluation)
-
-    def _repr_html_(self) -> str:
-        return self.evaluation._repr_html_()
-
-    def records(self) -> Iterator[dict[str, Any]]:
-        """One row a method or baseline, protocol and video."""
-        return self.evaluation.records()
 
 
 def _plain(value: float) -> float | None:

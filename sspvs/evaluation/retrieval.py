@@ -3,8 +3,6 @@
 Axis letters: N videos and as many texts; the text of video n is text n.
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 import numpy as np

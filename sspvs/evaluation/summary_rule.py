@@ -8,8 +8,6 @@ are logits). `sspvs.selection.select`, made for watching, then still gives somet
 published evaluators count such a summary as empty, F1 0, and so do we; results say how many were empty.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from types import MappingProxyType

@@ -4,8 +4,6 @@
 compared cannot stand in one column: `Figure`, `Column` and `Block` refuse it.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +11,7 @@ from typing import Any, Literal
 
 from sspvs.evaluation.protocol import PROTOCOLS
 from sspvs.evaluation.published import benchmark_name
-from sspvs.evaluation.results import METRICS, Evaluation, MethodResult
+from sspvs.evaluation.results import METRICS, EvaluationRecord, MethodResult
 
 SHORT = {"kendall_tau": "tau", "spearman_rho": "rho", "f_score_avg": "F1 avg", "f_score_max": "F1 max"}
 CORRELATIONS, F_SCORES = METRICS[:2], METRICS[2:]
@@ -231,7 +229,7 @@ class Table:
         apart: Published figures that stand in no column.
     """
 
-    evaluation: Evaluation
+    evaluation: EvaluationRecord
     title: str
     facts: Mapping[str, str]
     results: Mapping[str, Mapping[str, MethodResult]]

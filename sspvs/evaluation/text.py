@@ -1,7 +1,5 @@
 """The table of an evaluation as plain text for a terminal, as Markdown, and as static HTML for notebooks."""
 
-from __future__ import annotations
-
 import html
 import re
 import shutil

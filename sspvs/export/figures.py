@@ -43,28 +43,14 @@ _FOLD = {"figures": {"": "a number"}, "chosen": {"rule": "a text"}, "test": "a l
 
 @dataclass(frozen=True)
 class Figures:
-    """How well a checkpoint does.
-
-    Attributes:
-        result: As `sspvs crossval` or `sspvs evaluate` writes it; None when not given.
-        fold: A fold's record of `sspvs crossval`, of the checkpoint itself; None when not given.
-    """
+    """How well a checkpoint does, as `sspvs crossval` or `sspvs evaluate` writes it, and as a fold's record says."""
 
     result: Mapping[str, Any] | None = None
     fold: Mapping[str, Any] | None = None
 
     @classmethod
     def read(cls, paths: Sequence[str | Path], facts: CheckpointFacts) -> Figures:
-        """Read a `result.json`, a `fold.json`, or one of each.
-
-        Args:
-            paths: The files.
-            facts: The checkpoint whose figures they shall be.
-
-        Raises:
-            DatasetError: A file is none of these, or they are of two cross-validations.
-            CheckpointError: They are of another model, or of other features.
-        """
+        """Read a `result.json`, a `fold.json`, or one of each; those of another checkpoint are refused."""
         found: dict[str, Mapping[str, Any]] = {}
         for path in paths:
             content = _read(Path(path))

@@ -3,8 +3,6 @@
 It comes back with `from_pretrained("user/name", download=True)` of its task, or `--scorer user/name --download`.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import tempfile

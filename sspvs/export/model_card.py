@@ -218,7 +218,6 @@ def _sizes(settings: Mapping[str, Any], *names: str) -> str:
 
 
 def _spread(spread: Any) -> str:
-    """A mean with its interval."""
     if not isinstance(spread, Mapping) or spread.get("mean") is None:
         return "-"
     low, high = spread.get("ci95") or (None, None)

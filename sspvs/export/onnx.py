@@ -1,7 +1,5 @@
 """A checkpoint as an ONNX file: traced, compared with torch, with metadata by which one can use it alone."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Mapping
@@ -181,9 +179,6 @@ def check_onnx(path: Path, graph: ExportGraph) -> OnnxCheck:
 
     Each batch has three videos: one of full length, one of half of it, and one of a single frame; with text, one has
     half of its text and one has none. torch takes each alone, without padding.
-
-    Raises:
-        ExportError: It does not run, or gives other values.
     """
     runtime = load_runtime()
     options = runtime.SessionOptions()
@@ -254,5 +249,4 @@ def _alone(graph: ExportGraph, given: tuple[Tensor, ...]) -> list[Array]:
 
 
 def _lengthened(values: Array, axis: int, picks: int) -> Array:
-    """With zeros at the end of an axis."""
     return np.pad(values, [(0, picks - size if number == axis else 0) for number, size in enumerate(values.shape)])

@@ -7,8 +7,6 @@ sizes are taken from shapes, positions from the length, and the example has padd
 Axis letters: B batch, T picks, L tokens.
 """
 
-from __future__ import annotations
-
 import copy
 import inspect
 import json
@@ -33,28 +31,14 @@ _BATCH, _PICKS = 2, 9
 
 
 class ExportGraph(nn.Module, ABC):
-    """What the file computes: a network on videos, padded to one length, in one piece.
+    """What the file computes: a copy of a network, float32 on the CPU, on videos padded to one length, in one piece."""
 
-    Args:
-        model: The network; copied, as float32 on the CPU.
-        feature_dim: D of the features it takes.
-
-    Attributes:
-        picks_axes: Output -> its axis of picks.
-        model: The copy.
-        words: L of the texts it was trained with; None when it reads none.
-        words_fixed: Whether no other L will do.
-        vocab_size: How many tokens there are; 0 when it reads no text.
-        longest: T of the longest video that it takes in one piece; None for any.
-        turning_points: T where it begins to compute something else, to be checked as well.
-    """
-
-    picks_axes: Mapping[str, int]
-    words: int | None = None
-    words_fixed = False
+    picks_axes: Mapping[str, int]  # output -> its axis of picks
+    words: int | None = None  # L of the texts it was trained with; None when it reads none
+    words_fixed = False  # no other L will do
     vocab_size = 0
-    longest: int | None = None
-    turning_points: tuple[int, ...] = ()
+    longest: int | None = None  # T of the longest video in one piece
+    turning_points: tuple[int, ...] = ()  # T where it begins to compute something else, to be checked as well
 
     def __init__(self, model: nn.Module, feature_dim: int) -> None:
         super().__init__()
@@ -67,13 +51,7 @@ class ExportGraph(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, features: Tensor, mask: Tensor, *text: Tensor) -> tuple[Tensor, ...]:
-        """The outputs, in order, zero in the padding.
-
-        Args:
-            features: (B, T, feature_dim) float32.
-            mask: (B, T) bool, True = a frame of the video.
-            text: (B, L) int64 tokens and their (B, L) mask; only where it reads text.
-        """
+        """The outputs, zero in padding, of (B, T, D) features, their (B, T) mask, and (B, L) tokens with theirs."""
 
     @abstractmethod
     def expected(self, features: Tensor, mask: Tensor, *text: Tensor) -> tuple[Tensor, ...]:
@@ -163,10 +141,7 @@ class SummarizerGraph(ExportGraph):
         self._text_fields, self._hparams = task.text_fields, dict(task.hparams)
 
     def forward(self, features: Tensor, mask: Tensor, *text: Tensor) -> tuple[Tensor, ...]:
-        """(B, T) scores and (B, K, T) of each stage, both in [0, 1] and zero in the padding.
-
-        A video without any token is scored as one without text.
-        """
+        """(B, T) scores and (B, K, T) of each stage, in [0, 1], zero in padding; without tokens as without text."""
         tokens, token_mask = text or (None, None)
         out = self.model.score_at_once(features, mask, self.model.read(tokens, token_mask, None))
         return out.scores.masked_fill(~mask, 0.0), out.stage_scores.masked_fill(~mask[:, None], 0.0)

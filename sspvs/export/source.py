@@ -25,15 +25,7 @@ _INPUTS = {SUMMARIZE: "video", REFINE: "refiner"}
 
 @dataclass(frozen=True)
 class CheckpointFacts:
-    """What is known about a checkpoint.
-
-    Attributes:
-        kind: `sspvs.summarize` or `sspvs.refine`.
-        settings: Of its task, plain types.
-        n_weights: Numbers in its weights.
-        sspvs: The version that wrote it.
-        weights_sha256: Of the file with its weights; None of a task that is in no file.
-    """
+    """What is known about a checkpoint; `weights_sha256` is of the file with its weights, None of a task in no file."""
 
     kind: str
     settings: Mapping[str, Any]
@@ -46,12 +38,7 @@ class CheckpointFacts:
 
     @classmethod
     def of(cls, source: str | Path | Exported) -> CheckpointFacts:
-        """Of a checkpoint folder, a hub id on this machine, a `.ckpt` file, or a task.
-
-        Raises:
-            CheckpointError: It cannot be read, or is of something else.
-            WeightsNotFoundError: Nothing is there.
-        """
+        """Of a checkpoint folder, a hub id on this machine, a `.ckpt` file, or a task."""
         if not isinstance(source, SavedTask):
             found = find_exported(source)
             if found.path.is_dir():

@@ -40,12 +40,7 @@ class NotFiniteError(SspvsError):
 
 @dataclass(frozen=True)
 class ExtractedVideo:
-    """One video's features and, where wanted, pictures.
-
-    Attributes:
-        features: The features with all that is needed to go back to the video.
-        thumbnails: One JPEG a pick, or none.
-    """
+    """One video's features and, where wanted, a JPEG of each pick."""
 
     features: FrameFeatures
     thumbnails: tuple[bytes, ...] = ()
@@ -53,21 +48,13 @@ class ExtractedVideo:
 
 @dataclass(frozen=True)
 class Sampling:
-    """How videos are looked at.
-
-    Attributes:
-        rate_hz: Picks per second of video.
-        decoder: `auto`, `pyav` or `decord`.
-        batch_size: Frames encoded at a time; a batch never mixes videos.
-        time_limit_seconds: Longest time a decoder may give nothing before it is stopped.
-        max_damaged: Share of the frames that may be damaged, or predicted from damaged ones, in [0, 1].
-    """
+    """How videos are looked at: picks a second, decoder, frames encoded at a time (never of two videos), limits."""
 
     rate_hz: float = 2.0
     decoder: str = "auto"
     batch_size: int = 32
     time_limit_seconds: float = 60.0
-    max_damaged: float = MAX_DAMAGED
+    max_damaged: float = MAX_DAMAGED  # share of the frames that may be damaged, or predicted from damaged ones
 
     def __post_init__(self) -> None:
         if not 0 <= self.max_damaged <= 1:
@@ -167,23 +154,9 @@ def extract_video(
     thumbnails: bool = False,
     progress: bool = False,
 ) -> ExtractedVideo:
-    """Features of one video's picks.
+    """Features of one video's picks, with timeline, frame changes, facts and decode report.
 
-    Args:
-        path: The video.
-        backbone: What encodes the frames.
-        sampling: How it is looked at.
-        thumbnails: Keep a small JPEG of each pick.
-        progress: Show a progress bar, in seconds of video; quiet when stderr is no terminal.
-
-    Returns:
-        The features, with timeline, frame changes, facts and decode report.
-
-    Raises:
-        AddressError: The path is the address of something on a network.
-        VideoError: The video cannot be opened or nothing of it can be decoded.
-        NotFiniteError: The network gave numbers that are not finite.
-        ValueError: An argument is out of range.
+    `NotFiniteError` where the network gave NaN or infinity; `thumbnails` keeps a small JPEG of each pick.
     """
     local_only(path)
     with video_bar(Path(path).name, show=progress) as advance:
@@ -262,26 +235,9 @@ def extract_to_file(
 ) -> ExtractionReport:
     """Features of many videos, into one file; an interrupted run goes on where it stopped.
 
-    A video that cannot be used is reported and the rest go on. What `out` already has stays; a video whose file has
-    changed since is made again. When nothing can be extracted, nothing is left behind.
-
-    Args:
-        paths: The videos.
-        out: The feature file to make or add to.
-        backbone: What encodes the frames.
-        sampling: How it is looked at.
-        workers: Videos decoded at the same time; the network takes their batches in turn.
-        overwrite: Replace `out` instead of adding to it.
-        progress: Show a progress bar; quiet when stderr is no terminal.
-
-    Returns:
-        What was done, kept and refused.
-
-    Raises:
-        OutputError: `out` cannot be written, or another run is writing to it.
-        FingerprintMismatchError: `out` has features of another extractor.
-        FeatureFileError: `out` is no feature file.
-        ValueError: An argument is out of range.
+    A video that cannot be used is reported and the rest go on. What `out` already has stays, unless `overwrite`; a
+    video whose file has changed since is made again. When nothing can be extracted, nothing is left behind. `workers`
+    videos are decoded at the same time; the network takes their batches in turn.
     """
     if workers < 1:
         raise ValueError(f"workers must be at least 1, got {workers}")

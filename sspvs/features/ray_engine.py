@@ -5,8 +5,6 @@ the part file's bytes; this process alone writes, so that resuming and merging a
 cluster, the videos must lie under the same paths on every node, and this package must be installed there.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 import os
@@ -47,10 +45,6 @@ def extract_with_ray(
     `load` makes the backbone in each actor, so it must be picklable; an actor whose backbone has another fingerprint is
     refused. `address` is a running cluster (`auto`, `host:6379`, `ray://host:10001`); None starts Ray on this machine.
     `workers` is the most actors; None takes as many as there is room for, each with a GPU where `on_gpu` is set.
-
-    Raises:
-        MissingExtraError: Ray is not installed.
-        SspvsError: Ray cannot be reached, or an actor failed; and whatever `extract_to_file` raises.
     """
     if workers is not None and workers < 1:
         raise ValueError(f"workers must be at least 1, got {workers}")
@@ -72,10 +66,7 @@ def extract_with_ray(
 
 
 class _Actor:
-    """Holds the backbone and extracts one video a call.
-
-    What goes wrong here, but for the video, comes back as text: an exception would make Ray try again.
-    """
+    """Holds the backbone; errors come back as text, for an exception would make Ray try again."""
 
     def __init__(self, load: Callable[[], Backbone], fingerprint: Fingerprint, sampling: Sampling) -> None:
         self._load = load

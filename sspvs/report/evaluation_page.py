@@ -4,8 +4,6 @@ Curves and users' scores are means over at most `COLUMNS` stretches of a video, 
 drawn is a picture; every figure comes from all frames.
 """
 
-from __future__ import annotations
-
 import base64
 import json
 import math
@@ -17,7 +15,7 @@ import numpy as np
 
 from sspvs.atomic import write_text
 from sspvs.evaluation.prediction import Prediction
-from sspvs.evaluation.results import METRICS, Evaluation, MethodResult
+from sspvs.evaluation.results import METRICS, EvaluationRecord, MethodResult
 from sspvs.evaluation.summary_rule import RULES, SummaryRule
 from sspvs.evaluation.table import SHORT, Column, Table, in_words, number
 from sspvs.report.page import render
@@ -43,17 +41,10 @@ def write_evaluation_page(
     *,
     rule: SummaryRule | None = None,
 ) -> None:
-    """Write the page.
+    """Write the page of an evaluation's table.
 
-    Args:
-        path: The HTML file to write.
-        table: The evaluation's table.
-        dataset: Key -> annotations, of the evaluated videos at least.
-        predictions: Method -> key -> its scores, drawn beside what users gave; methods without any have figures only.
-        rule: How summaries are made from scores; what the results say when None.
-
-    Raises:
-        OutputError: The file cannot be written.
+    `dataset` is key -> annotations, of the evaluated videos at least; `predictions` method -> key -> scores, drawn
+    beside what users gave; `rule` is what the results say when None.
     """
     evaluation = table.evaluation
     names = {v.key: v.name for by_name in table.results.values() for r in by_name.values() for v in r.videos}
@@ -243,7 +234,7 @@ def _digits(value: float) -> float | None:
     return round(float(value), 4) if math.isfinite(value) else None
 
 
-def _rule_of(evaluation: Evaluation) -> SummaryRule:
+def _rule_of(evaluation: EvaluationRecord) -> SummaryRule:
     """The rule that the results name; the default one where they name none."""
     named = [evaluation.settings.get("rule")]
     named += [result.settings.get("rule") for by_name in evaluation.methods.values() for result in by_name.values()]
@@ -255,7 +246,7 @@ def _rule_of(evaluation: Evaluation) -> SummaryRule:
     return SummaryRule()
 
 
-def _made(evaluation: Evaluation) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _made(evaluation: EvaluationRecord) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """What made the figures, by heading: of all, and of each method."""
     yield "Settings", evaluation.settings
     for method, results in evaluation.methods.items():

@@ -1,7 +1,5 @@
 """A summary as it prints itself and as a notebook shows it: its curve, its key frames, and its clip once saved."""
 
-from __future__ import annotations
-
 import base64
 import html
 import io

@@ -1,7 +1,5 @@
 """The interactive page of a summary, `report.html`, and what all pages share: how a template becomes one HTML file."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import json
@@ -52,15 +50,8 @@ def render(
 ) -> str:
     """One HTML file from a template of this folder; nothing that a user provides becomes markup.
 
-    Args:
-        template: Its name.
-        document: Plain types; the scripts find them as `data`.
-        styles: Files of this folder, after `base.css`.
-        scripts: Files of this folder, after `dom.js`, in one scope.
-        policy: Directives of the content security policy, which allows this script, this style and embedded pictures,
-            and nothing from another place.
-        filters: For the template, by name.
-        values: For the template.
+    The scripts find `document`, plain types, as `data`; `styles` follow `base.css` and `scripts` follow `dom.js`.
+    `policy` is added to the content security policy, which allows this script, this style and embedded pictures only.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -100,11 +91,7 @@ def _digest(text: str) -> str:
 
 
 def _json_island(document: Mapping[str, Any]) -> str:
-    r"""JSON that can stand inside a `<script>` element.
-
-    A `</script>` in a file name would end the element, and U+2028 a line of script; all of `<`, `>`, `&` and
-    everything outside ASCII is written as `\uXXXX`, which JSON reads back as the same text.
-    """
+    r"""JSON that can stand inside a `<script>` element: `</script>` would end it, and U+2028 a line of script."""
     text = json.dumps(document, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
@@ -182,10 +169,7 @@ def page_document(summary: Summary, folder: Path, source_video: Path | None) -> 
 
 
 def choose_thumbnails(summary: Summary) -> tuple[list[int], list[int | None], list[list[float]]]:
-    """The picks whose thumbnails are embedded (at most `MAX_THUMBNAILS`), selected shots first.
-
-    With it for each shot its place in that list or None, and rows [seconds, place] for the film strip.
-    """
+    """The picks whose thumbnails are embedded, each shot's place among them or None, and the film strip's rows."""
     shots = len(summary.shots)
     if len(summary.thumbnails) == 0 or len(summary.thumbnails) != len(summary.picks):
         return [], [None] * shots, []
@@ -224,10 +208,7 @@ def _nearest(picks: IntArray, frames: IntArray) -> IntArray:
 
 
 def source_urls(source: Path, folder: Path) -> list[str]:
-    """URLs where a page or an edit list in a folder finds the original: relative to itself, then by its name alone.
-
-    They work when both move together; the second is the only one where `relative_path` has none.
-    """
+    """URLs where a page or an edit list in a folder finds the original: relative to itself, then by its name alone."""
     names = dict.fromkeys([relative_path(source, folder) or source.name, source.name])
     return [quote(os.fsencode(name), safe="/") for name in names]
 
@@ -289,7 +270,6 @@ def write_report(
 
 
 def _values(summary: Summary) -> dict[str, Any]:
-    """What stands in the page as text."""
     end, shown = summary.timeline.end_seconds, float(summary.timeline.shown_seconds[-1])
     kept = summary.selected_seconds
     fraction = summary.budget_fraction

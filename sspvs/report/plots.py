@@ -1,7 +1,5 @@
 """Pictures by matplotlib: the importance of a summary (`scores.png`), and an evaluation."""
 
-from __future__ import annotations
-
 import math
 import warnings
 from collections.abc import Mapping
@@ -105,7 +103,6 @@ def _draw_importance(axes: Any, summary: Summary, seconds: FloatArray) -> None:
 
 
 def _dress(figure: Any, axes: Any, summary: Summary) -> None:
-    """Title, axes and legend."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
@@ -154,15 +151,7 @@ def _limits(scores: FloatArray) -> tuple[float, float]:
 
 
 def write_evaluation_png(path: Path, table: Table) -> None:
-    """Draw the overview: for each protocol and for F1, every row's mean, interval and videos.
-
-    Args:
-        path: The PNG file to write.
-        table: The evaluation's table.
-
-    Raises:
-        OutputError: The file cannot be written.
-    """
+    """Draw the overview: for each protocol and for F1, every row's mean, interval and videos."""
     figure = draw_evaluation(table)
     with warnings.catch_warnings(), atomic_stream(path) as stream:
         warnings.filterwarnings("ignore", message="Glyph", category=UserWarning)  # a name in a script without font

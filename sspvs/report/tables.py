@@ -1,7 +1,5 @@
 """The summary as data: `summary.json` and `scores.csv`."""
 
-from __future__ import annotations
-
 import csv
 import io
 import json
@@ -24,10 +22,7 @@ def generated_by() -> str:
 
 
 def plain(value: Any) -> Any:
-    """Reduce a value to what strict JSON can hold: dict, list, str, int, finite float, bool and None.
-
-    JSON has no NaN or infinity: they become null. Text is as `printable` has it; anything else becomes text.
-    """
+    """A value as strict JSON holds it: NaN and infinity are null, text is `printable`, anything else becomes text."""
     if value is None or isinstance(value, (bool, int)):
         return value
     if isinstance(value, (float, np.floating)):

@@ -1,7 +1,5 @@
 """The exact 0/1 knapsack: which shots fit a budget with the largest total value."""
 
-from __future__ import annotations
-
 import numpy as np
 import numpy.typing as npt
 

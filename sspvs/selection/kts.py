@@ -5,8 +5,6 @@ affordable (415 MB of float32 at T = 14,400) but rarely needed: a segment that r
 never wins. Blocks of rows are therefore filled from the diagonal outwards, as far as the search looks.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from itertools import pairwise
 

@@ -1,7 +1,5 @@
 """Shots: read from a file or an array, of uniform length, from KTS or from cuts; short ones merged, long ones split."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any, Literal
 

@@ -5,6 +5,7 @@ width. Two clocks, two names: a *frame* is an index into the original video (0..
 that were sampled. Seconds count from the first frame of the video. Shots are half-open frame ranges.
 
     VideoInfo, Timeline, DecodeReport     a video file: its facts, when frames are shown, what decoding met
+    WrittenClip                           a video file that was written
     Fingerprint, FrameFeatures            features at the picks, and what made them
     Shots                                 the video cut into shots
     Summary                               scores, shots and which of them were chosen
@@ -23,6 +24,7 @@ from sspvs.types.video import (
     Shots,
     Timeline,
     VideoInfo,
+    WrittenClip,
 )
 
 __all__ = [
@@ -38,4 +40,5 @@ __all__ = [
     "Summary",
     "Timeline",
     "VideoInfo",
+    "WrittenClip",
 ]

@@ -1,7 +1,5 @@
 """The annotations of a video, and its summary."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -193,6 +194,20 @@ class DecodeReport:
     def all_frames(self) -> int:
         """Frames that there were, decoded or not: the whole that `corrupt_frames` is a part of."""
         return self.decoded_frames + self.refused_frames
+
+
+@dataclass(frozen=True)
+class WrittenClip:
+    """A video file that was written: its path, length, frames and displayed size, and what was lost on the way."""
+
+    path: Path
+    seconds: float
+    n_frames: int
+    width: int  # pixels, even
+    height: int
+    has_audio: bool
+    warnings: tuple[str, ...] = ()  # sentences for the user
+    lost_sound_seconds: float = 0.0  # sound that could not be decoded and is silent
 
 
 @dataclass(frozen=True)

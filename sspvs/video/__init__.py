@@ -5,9 +5,10 @@ afterwards has the exact timeline. `write_clips` writes stretches of a video wit
 (PyAV, decord) are imported when they are used, and by default run in a process of their own.
 """
 
+from sspvs.types import WrittenClip
 from sspvs.video.files import list_videos
 from sspvs.video.isolated import open_video
 from sspvs.video.reader import FrameChunk, Resize, VideoReader
-from sspvs.video.writer import WrittenClip, write_clips
+from sspvs.video.writer import write_clips
 
 __all__ = ["FrameChunk", "Resize", "VideoReader", "WrittenClip", "list_videos", "open_video", "write_clips"]

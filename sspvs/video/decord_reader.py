@@ -5,8 +5,6 @@ and it may loop forever on a container that claims too many frames. So indices a
 ones last, and `sspvs.video.open_video` runs it in a process with a time limit.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 

@@ -5,8 +5,6 @@ points to, on this machine or another. FFmpeg is given a list of the formats tha
 kind stay out. decord takes no such list, so what begins as one of the known ones is refused before either sees it.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field

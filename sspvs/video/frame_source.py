@@ -32,9 +32,6 @@ class Deinterlacer:
 
     The filter is bwdif (motion adaptive: what stands still keeps its lines) in its mode that makes one picture of a
     frame, from the field that comes first. It looks at the neighbours of a frame, so frames come one later.
-
-    Attributes:
-        used: Whether any frame was interlaced.
     """
 
     def __init__(self) -> None:
@@ -99,10 +96,9 @@ def _paired(made: Any, inside: deque[Any]) -> Any:
 
 
 class FrameSource:
-    """Decoded frames of any stretch of a video.
+    """Decoded frames of any stretch of a video, each at the time that the timeline gives it.
 
-    Where the times are the file's own it jumps to the key frame before a stretch. Otherwise it decodes from the start
-    and counts, so that each frame has the time that the timeline gives it.
+    Where the times are the file's own it jumps to the key frame before a stretch, else it decodes from the start.
     """
 
     def __init__(
@@ -159,7 +155,6 @@ class FrameSource:
         return None
 
     def _end(self, seconds: float, frame: Any) -> float:
-        """When the last frame ends."""
         if self._timeline is not None:
             return self._timeline.end_seconds
         return frame_end(seconds, frame, self._stream.time_base, 1.0 / self._info.fps)

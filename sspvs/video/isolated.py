@@ -6,8 +6,6 @@ header length, a JSON header, and the raw bytes of the arrays that the header li
 `sspvs.video.worker` is the child's side.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os
@@ -92,10 +90,7 @@ def unpack_timeline(fields: dict[str, Any] | None, frame_seconds: FloatArray | N
 
 
 class DecodingChild:
-    """A process that decodes for this one; killed when it is silent for too long, closed or garbage-collected.
-
-    `command` is another program that sends the same messages, for tests.
-    """
+    """A process that decodes for this one (or `command`); killed when silent too long, closed or garbage-collected."""
 
     def __init__(self, subject: str, time_limit_seconds: float, command: Sequence[str] | None = None) -> None:
         self._subject, self._limit = subject, time_limit_seconds

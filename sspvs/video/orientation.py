@@ -1,7 +1,5 @@
 """From stored pixels to the picture a viewer sees: rotation, pixel aspect, size."""
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -42,15 +40,10 @@ class Orientation(NamedTuple):
 
 def orientation_of(frame: Any) -> Orientation:
     """The orientation in a decoded frame's display matrix (ISO 14496-12, 8.3.2: x' = ax + cy, y' = bx + dy)."""
-    for data in frame.side_data:
-        kind = data if isinstance(data, str) else getattr(data.type, "name", "")
-        if kind == "DISPLAYMATRIX":
-            raw = bytes(frame.side_data[data] if isinstance(data, str) else data)
-            a, b, _, c, d = struct.unpack("=9i", raw[:36])[:5]
-            if abs(a) + abs(d) >= abs(b) + abs(c):
-                return Orientation(False, a < 0, d < 0)
-            return Orientation(True, c < 0, b < 0)
-    return Orientation()
+    if (data := frame.side_data.get("DISPLAYMATRIX")) is None:
+        return Orientation()
+    a, b, _, c, d = struct.unpack("=9i", bytes(data)[:36])[:5]
+    return Orientation(False, a < 0, d < 0) if abs(a) + abs(d) >= abs(b) + abs(c) else Orientation(True, c < 0, b < 0)
 
 
 def displayed_size(stream: Any, frame: Any, orientation: Orientation) -> tuple[int, int]:
@@ -79,10 +72,7 @@ class FrameConverter:
         return self._picture(frame, colour.matrix_of(frame))
 
     def both(self, frame: Any) -> tuple[ImageArray, ImageArray]:
-        """The picture that networks are given, and the one a viewer sees: mostly the same array.
-
-        Networks are given untagged video as BT.601 at any size, as they always were, so that features stay the same.
-        """
+        """The picture that networks are given (untagged video as BT.601, as ever), and the one a viewer sees."""
         shown = self(frame)
         if (
             colour.stated_colour(frame).matrix != colour.UNSTATED

@@ -1,7 +1,5 @@
 """Reading video with PyAV in this process: every frame is decoded, timed and compared with the one before."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The shared part of reading with PyAV: opening, tolerant decoding, the facts of a container."""
 
-from __future__ import annotations
-
 import logging
 import math
 from collections.abc import Callable, Iterator
@@ -14,7 +12,7 @@ import av
 import av.error
 import numpy as np
 
-from sspvs.errors import VideoError
+from sspvs.errors import VideoError, printable
 from sspvs.machine import available_cores
 from sspvs.types import FloatArray, VideoInfo
 from sspvs.video.colour import hdr_kind
@@ -34,14 +32,16 @@ MOST_PIXELS = 2**27
 READ_ATTEMPTS = 16
 """How often in a row the container may refuse to give a packet before the rest counts as lost."""
 
+_ANY_METADATA: dict[str, Any] = {} if int(av.__version__.split(".")[0]) >= 19 else {"metadata_errors": "replace"}
+"""Metadata in odd encodings must not keep a video from being read; PyAV 19 always accepts them."""
+
 
 @contextmanager
 def open_container(path: Path | str) -> Iterator[Any]:
     """A PyAV input container that is closed on the way out (PyAV leaks those that are not)."""
     try:
-        # An absolute path, so that a colon in a name is not taken for a protocol. Metadata in odd encodings
-        # must not keep a video from being read.
-        container = av.open(str(Path(path).absolute()), metadata_errors="replace", options=ONE_FILE)
+        # An absolute path, so that a colon in a name is not taken for a protocol.
+        container = av.open(str(Path(path).absolute()), options=ONE_FILE, **_ANY_METADATA)
     except av.error.ArgumentError as error:
         raise VideoError(f"not a video in one file, of a format that is read: {path}") from error
     except (av.error.FFmpegError, OSError, ValueError) as error:
@@ -70,18 +70,10 @@ def video_stream(container: Any, path: Path | str) -> Any:
     if width * height > MOST_PIXELS:
         raise VideoError(f"{path} claims pictures of {width} x {height} pixels; is it damaged?")
     stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}  # sizes change on the way
-    stream.thread_type = "SLICE" if _spare_threads(stream.codec_context) else "AUTO"
+    # Threads by frame cost small pictures a third more processor time (480x270), which few cores do not have.
+    spare_threads = width * height <= SMALL_PICTURE_PIXELS and available_cores() <= FEW_CORES
+    stream.thread_type = "SLICE" if spare_threads else "AUTO"
     return stream
-
-
-def _spare_threads(context: Any) -> bool:
-    """Whether decoding frame by frame is better than several frames at once.
-
-    Threads by frame make small pictures cost a third more processor time (measured at 480x270). Where there are
-    hardly more cores than decoder and network need, that time is missing elsewhere: 6.1 s instead of 6.9 s for ten
-    minutes of video on two cores. Large pictures, or more cores, are decoded faster with them.
-    """
-    return bool(context.width * context.height <= SMALL_PICTURE_PIXELS and available_cores() <= FEW_CORES)
 
 
 def _has_disposition(stream: Any, name: str) -> bool:
@@ -220,7 +212,7 @@ def _tag(container: Any, stream: Any, name: str) -> str:
     for holder in (stream, *container.streams.data, container):
         for key, value in holder.metadata.items():
             if key.lower() == name and value.strip():  # Matroska writes TIMECODE
-                return str(value).strip()
+                return printable(str(value).strip())
     return ""
 
 

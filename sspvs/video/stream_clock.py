@@ -4,8 +4,6 @@ The times of a file are repaired once, while it is decoded from its start; sampl
 lists all use the `Timeline` that comes of it.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
@@ -39,10 +37,6 @@ class StreamClock:
     that follow) gets another time: after the frame before it, spread before the next usable one, at most an average
     frame apart. Where timestamps fall back and stay there, whatever joined the streams restarted the clock: it goes on
     one frame after the last one.
-
-    Attributes:
-        origins: (seconds, raw seconds) of the start and of each restart.
-        guessed: How many frames have a time that is not their own.
     """
 
     def __init__(self, time_base: Fraction, fps: float) -> None:
@@ -160,8 +154,7 @@ def frame_end(seconds: float, frame: Any, time_base: Fraction, usual_seconds: fl
 class SoundClock:
     """Puts the raw times of a stream of sound, in the order of the file, on the clock of the pictures.
 
-    Where the pictures' clock was restarted, so was that of the sound: when its times fall back to about the pictures'
-    own at a restart, they count from there.
+    When they fall back to about where that clock was restarted, they count from there.
     """
 
     def __init__(self, origins: Sequence[tuple[float, float]]) -> None:

@@ -4,8 +4,6 @@ It never outlives its parent: waiting for a request ends with the pipe, sending 
 decoder that hangs is ended by an alarm whose default action needs no interpreter.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import sys

@@ -1,17 +1,15 @@
 """Writing stretches of a video, with their sound, as a file that plays everywhere: H.264 and AAC in MP4."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from sspvs.atomic import atomic_file
 from sspvs.errors import OutputError
-from sspvs.types import Timeline
+from sspvs.types import Timeline, WrittenClip
 from sspvs.video.isolated import DecodingChild, pack_timeline
 from sspvs.video.reader import check_file
 
@@ -19,31 +17,6 @@ TOUCHING_SECONDS = 1e-4
 """Segments closer than this are one: no cut is heard or seen between them."""
 PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
 """What x264 calls its trades of speed against size."""
-
-
-@dataclass(frozen=True)
-class WrittenClip:
-    """A video file that was written.
-
-    Attributes:
-        path: Where it is.
-        seconds: Its length.
-        n_frames: Its frames.
-        width: Its width in pixels, even.
-        height: Its height in pixels, even.
-        has_audio: Whether it has sound.
-        warnings: Sentences for the user.
-        lost_sound_seconds: Sound that could not be decoded and is silent.
-    """
-
-    path: Path
-    seconds: float
-    n_frames: int
-    width: int
-    height: int
-    has_audio: bool
-    warnings: tuple[str, ...] = ()
-    lost_sound_seconds: float = 0.0
 
 
 def write_clips(

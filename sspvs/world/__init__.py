@@ -7,7 +7,7 @@ composition    long videos of clips: plan, features, title, description, categor
 annotators     importance by rules, and people who annotate by it, more or less
 world          all of it, in memory, video by video
 writing        all of it, as files, made once where a config names a world
-painted, things, canvas, painted_clips    clips of painted things, for the features of real backbones
+painted, things, canvas    clips of painted things, for the features of real backbones
 film           a short film by formula, for the quick demo and tests
 
 `README.md` in this folder: every setting, the limits of the world, measured figures.

@@ -1,7 +1,5 @@
 """Importance by the rules (named in the title, rare, on topic, not repeated), and people who annotate by it."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import NamedTuple

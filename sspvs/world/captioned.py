@@ -6,8 +6,6 @@ Features are used as they are: nothing is added to them. Files that carry the fe
 `sspvs extract` writes it, pass it on: what is trained on such a world can look at real videos.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 import zipfile
@@ -56,14 +54,7 @@ class _Entry:
 
 
 class CaptionedClips(ClipSource):
-    """Real clips with captions. Features are read when they are needed.
-
-    Args:
-        path: An h5 file, or a folder of h5 and npz files.
-
-    Raises:
-        DatasetError: When there is no clip, or clips lack a text, or differ in width, rate or fingerprint.
-    """
+    """Real clips with captions from an h5 file, or a folder of h5 and npz files; features are read when needed."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -3,8 +3,6 @@
 Axis letters: T picks of a clip, D feature width.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -86,12 +84,7 @@ def part_shares(settings: WorldSettings) -> dict[str, float]:
 
 
 def split_clips(source: ClipSource, settings: WorldSettings, seed: int) -> dict[str, Pool]:
-    """Divide the clips among the parts of a world, evenly over categories and concepts.
-
-    Clips are taken concept by concept, category by category, in an order drawn by the seed, and each goes to the part
-    that is most behind its share: a part has of every concept its share of clips, give or take one, as far as there
-    are as many.
-    """
+    """Divide the clips among the parts of a world, evenly over categories and concepts, in an order that is drawn."""
     generator = np.random.default_rng([seed, _POOLS])
     shares = part_shares(settings)
     pools: dict[str, dict[int, list[int]]] = {part: {} for part in shares}

@@ -3,8 +3,6 @@
 Axis letters: S segments of a video, T its picks, D feature width.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
@@ -202,8 +200,6 @@ def write_texts(
 
 
 class _Writer(NamedTuple):
-    """Writes the texts of one video."""
-
     plan: VideoPlan
     source: ClipSource
     pool: Pool
@@ -249,7 +245,6 @@ class _Writer(NamedTuple):
         return text
 
     def _called(self, concept: Concept) -> str:
-        """One of a concept's names."""
         other = len(concept.names) > 1 and self._chance(self.settings.synonyms)
         return self._one_of(concept.names[1:]) if other else concept.name
 

@@ -1,7 +1,5 @@
 """Clips that are drawn by a seed: concept vectors, what hides them, and the words of their captions."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from dataclasses import asdict
@@ -184,7 +182,6 @@ class DrawnClips(ClipSource):
         return signal.astype(np.float32), (camera + lighting).astype(np.float32)
 
     def _nuisance(self, share: float, generator: np.random.Generator) -> FloatArray:
-        """(nuisance,) a vector with its share of the nuisance."""
         width = self._settings.nuisance_dim
         drawn: FloatArray = generator.standard_normal(width) * self._settings.nuisance * np.sqrt(share / width)
         return drawn.astype(np.float32)

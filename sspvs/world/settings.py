@@ -209,11 +209,7 @@ class WorldSettings(Settings):
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> WorldSettings:
-        """Settings from plain types, such as those of `as_dict` or a YAML file; what is left out is the default.
-
-        Raises:
-            ValueError: A name is unknown or a value out of its range.
-        """
+        """Settings from plain types, such as those of `as_dict` or a YAML file; what is left out is the default."""
         filled = _filled(asdict(cls()), values, "")
         refuse(cls.group, mistakes(cls, filled))
         return cast("WorldSettings", _made(cls, filled))
@@ -245,11 +241,7 @@ def knobs() -> list[Knob]:
 
 
 def settings_values(changes: Sequence[str]) -> dict[str, Any]:
-    """Plain values for `WorldSettings.from_dict` from words such as `rules.title=2` or `composition.segments=[4,6]`.
-
-    Raises:
-        ValueError: One is not of that form.
-    """
+    """Plain values for `WorldSettings.from_dict` from words such as `rules.title=2` or `composition.segments=[4,6]`."""
     values: dict[str, Any] = {}
     for change in changes:
         path, equals, text = change.partition("=")

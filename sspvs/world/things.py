@@ -1,7 +1,5 @@
 """The things that clips show, with their words. Each is painted within -1 and 1 both ways."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The world in memory: videos with text, features and truth, each made when it is needed, always the same."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Iterator

@@ -8,8 +8,6 @@ splits.json                       their folds, by clip
 world.json                        settings, seed, digest, concepts, and the truth of every video; written last
 """
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -160,11 +158,7 @@ def dataset_of_world(source: WorldSource) -> WorldDataset:
 
 
 def folder_of_world(source: WorldSource) -> Path:
-    """Where a world lies; it is made unless it is there.
-
-    The same settings and seed give the same bytes. Several processes may need it at once: each makes its own, and the
-    first that is done gives it its name.
-    """
+    """Where a world lies; it is made unless it is there, by whichever of several processes is done first."""
     folder = Path(source.folder) / World(source.settings, source.seed).digest[:16]
     sweep(folder.parent)
     if not (folder / TRUTH).is_file():
@@ -190,7 +184,6 @@ def _places(folder: Path) -> list[Path]:
 
 
 def _replace(folder: Path, new: Path, places: list[Path]) -> None:
-    """Put a new world in the place of an old one."""
     write_text(folder / _MAKING, "")  # from here on, what is there is recognised as part of a world
     for path in places:
         path.unlink(missing_ok=True)

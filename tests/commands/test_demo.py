@@ -22,13 +22,14 @@ from sspvs.demo import DemoSettings, WholeDemo, run_whole
 from sspvs.demo.films import SHOWN, TEXT, seconds_named
 from sspvs.demo.folder import FINETUNE, PRETRAIN, ROWS, DemoFolder
 from sspvs.demo.whole import sentences
-from sspvs.evaluation.results import Evaluation, MethodResult, VideoResult
+from sspvs.evaluation.comparison import Evaluation
+from sspvs.evaluation.results import MethodResult, VideoResult
 from sspvs.table import read_features
 from sspvs.training.command_line import ReadConfig
 from sspvs.world import CompositionSettings, WorldSettings
 from sspvs.world.film import SCENES
-from sspvs.world.painted import THINGS
-from sspvs.world.painted_clips import PaintedSettings
+from sspvs.world.painted import PaintedSettings
+from sspvs.world.things import THINGS
 
 
 def test_the_short_demo_makes_a_summary_of_its_own_video(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,7 @@ from sspvs.errors import MissingExtraError, WeightsNotFoundError
 from sspvs.features import text
 from sspvs.features import text as minilm
 from sspvs.features.backbones import efficientnet_lite
-from sspvs.features.backbones.base import Classifier
+from sspvs.features.text import Classifier
 from sspvs.types import FloatArray
 from sspvs.weights import minilm as minilm_package
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from sspvs.evaluation.results import METRICS, Comparison, Evaluation, MethodResult, VideoResult
+from sspvs.evaluation.comparison import Evaluation
+from sspvs.evaluation.results import METRICS, Comparison, MethodResult, VideoResult
 from sspvs.types import Annotations, Shots
 
 ALL = ("per-user", "per-user-frames", "summary-vs-mean", "mean-annotator")

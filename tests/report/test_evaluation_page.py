@@ -16,10 +16,10 @@ from helpers.evaluation_builder import ALL, build_annotations, build_evaluation,
 from helpers.summary_builder import HOSTILE
 
 from sspvs.errors import OutputError
+from sspvs.evaluation.comparison import Evaluation
 from sspvs.evaluation.prediction import Prediction
 from sspvs.evaluation.protocol import PROTOCOLS
 from sspvs.evaluation.published import published_results
-from sspvs.evaluation.results import Evaluation
 from sspvs.evaluation.summary_rule import SummaryRule
 from sspvs.report.evaluation_page import COLUMNS, MAX_VIDEOS, drawn_keys, video_document, write_evaluation_page
 from sspvs.types import Annotations, Shots

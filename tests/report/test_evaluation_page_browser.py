@@ -12,9 +12,9 @@ from helpers.browser_window import Driver, resize, wait
 from helpers.evaluation_builder import ALL, build_annotations, build_evaluation, build_result
 from helpers.summary_builder import HOSTILE
 
+from sspvs.evaluation.comparison import Evaluation
 from sspvs.evaluation.prediction import Prediction
 from sspvs.evaluation.published import published_results
-from sspvs.evaluation.results import Evaluation
 from sspvs.report.evaluation_page import write_evaluation_page
 
 pytest.importorskip("selenium.webdriver", reason="needs selenium, of the extra dev")

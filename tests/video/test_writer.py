@@ -28,7 +28,7 @@ from helpers.drawn_videos import (
 )
 
 from sspvs.errors import OutputError, VideoError
-from sspvs.video import Resize, clip_audio, open_video, write_clips
+from sspvs.video import Resize, clips, open_video, write_clips
 from sspvs.video.clips import ClipSettings, encode_clips
 
 RATE = 44_100
@@ -242,7 +242,7 @@ def test_sound_is_the_same_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyP
     source = write_video(tmp_path / "v.mkv", regular(200), sound=sound, sound_codec="pcm_s16le")
     segments = [(0.12, 3.47), (4.0, 4.3 + 100 / RATE), (5.0, 7.0)]
     encode_clips(source, segments, tmp_path / "whole.mp4", ClipSettings())
-    monkeypatch.setattr(clip_audio, "MOST_SAMPLES", RATE // 10)
+    monkeypatch.setattr(clips, "MOST_SAMPLES", RATE // 10)
     encode_clips(source, segments, tmp_path / "pieces.mp4", ClipSettings())
     assert (tmp_path / "pieces.mp4").read_bytes() == (tmp_path / "whole.mp4").read_bytes()
 

@@ -20,8 +20,7 @@ from sspvs.video.reader import Resize
 from sspvs.world.canvas import Brush, Canvas, Look
 from sspvs.world.captioned import CaptionedClips
 from sspvs.world.film import draw_video
-from sspvs.world.painted import PLACES, PaintedClip
-from sspvs.world.painted_clips import PaintedSettings, paintings, write_painted_clips
+from sspvs.world.painted import PLACES, PaintedClip, PaintedSettings, paintings, write_painted_clips
 from sspvs.world.things import THINGS
 
 ALL = range(len(THINGS))

@@ -12,8 +12,6 @@ Nothing is downloaded unless `download=True`. Weights are loaded without running
 class: see `Backbone`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 
 from sspvs.errors import WeightsNotFoundError
@@ -79,11 +77,7 @@ def list_backbones() -> list[BackboneStatus]:
 
 
 def choose_best(statuses: list[BackboneStatus]) -> tuple[str, str]:
-    """The name of the first available backbone, of statuses from best to worst, and a sentence about why.
-
-    Raises:
-        WeightsNotFoundError: None is available.
-    """
+    """The name of the first available backbone, of statuses from best to worst, and a sentence about why."""
     for position, status in enumerate(statuses):
         if status.available:
             missing = ", ".join(better.name for better in statuses[:position])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from sspvs.features.text import Classifier, check_installed, conse_similarity
 from sspvs.registry import Registry
 from sspvs.types import Fingerprint, FloatArray, ImageArray
 from sspvs.video.reader import Resize
@@ -97,6 +98,26 @@ class Backbone(ABC):
             (B, D) float32.
         """
 
+    def compute_on(self, device: str, precision: str, threads: int | None = None) -> torch.dtype:
+        """Take a device, and so many CPU threads of torch unless None; returns the number type to compute in.
+
+        `auto` is the GPU where there is one, and fp16 on a GPU, fp32 on a CPU.
+        """
+        import torch
+
+        self.device = choose_device(device)
+        if precision not in PRECISIONS:
+            raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
+        if precision == "auto":
+            precision = "fp32" if self.device == "cpu" else "fp16"
+        if self.device == "cpu" and precision != "fp32":
+            raise ValueError(f"precision {precision} needs a GPU; on a CPU use fp32")
+        if threads is not None:
+            if threads < 1:
+                raise ValueError(f"threads must be at least 1, got {threads}")
+            torch.set_num_threads(threads)
+        return {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[precision]
+
     def check_text(self) -> None:
         """Refuse what `text_similarity` would refuse of any features and text, before anything is computed.
 
@@ -132,14 +153,6 @@ class Backbone(ABC):
         return Fingerprint(self.name, self.weights_digest, self.transform, self.normalisation, float(rate_hz))
 
 
-@dataclass(frozen=True)
-class Classifier:
-    """The last layer of an ImageNet classifier, from pooled features to 1000 logits."""
-
-    weight: FloatArray  # (1000, D) float32
-    bias: FloatArray  # (1000,) float32
-
-
 class ImageNetBackbone(Backbone):
     """An ImageNet classifier up to its pooled features; its last layer compares them with text (ConSE, weak)."""
 
@@ -147,14 +160,10 @@ class ImageNetBackbone(Backbone):
 
     def check_text(self) -> None:
         """MiniLM must be installed."""
-        from sspvs.features.text import check_installed
-
         check_installed()
 
     def text_similarity(self, features: FloatArray, text: str) -> FloatArray:
         """ConSE similarity of each frame to a text (see `sspvs.features.text`), (T,) float32."""
-        from sspvs.features.text import conse_similarity
-
         return conse_similarity(features, self.classifier, text)
 
 
@@ -170,11 +179,7 @@ def check_frames(frames: ImageArray, height: int | None = None, width: int | Non
 
 
 def choose_device(device: str) -> str:
-    """`auto` becomes `cuda` where there is a GPU, else `cpu`.
-
-    Raises:
-        ValueError: The device is unknown or not there.
-    """
+    """`auto` becomes `cuda` where there is a GPU, else `cpu`; a device that is not there is refused."""
     import torch
 
     if device == "auto":
@@ -187,29 +192,6 @@ def choose_device(device: str) -> str:
     return device
 
 
-def choose_dtype(precision: str, device: str) -> torch.dtype:
-    """The number type to compute in: `auto` is fp16 on a GPU and fp32 on a CPU."""
-    import torch
-
-    if precision not in PRECISIONS:
-        raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
-    if precision == "auto":
-        precision = "fp32" if device == "cpu" else "fp16"
-    if device == "cpu" and precision != "fp32":
-        raise ValueError(f"precision {precision} needs a GPU; on a CPU use fp32")
-    return {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[precision]
-
-
-def use_threads(threads: int | None) -> None:
-    """Let torch compute with so many CPU threads in this process; None leaves them as they are."""
-    if threads is not None:
-        if threads < 1:
-            raise ValueError(f"threads must be at least 1, got {threads}")
-        import torch
-
-        torch.set_num_threads(threads)
-
-
 def frame_encoder(
     forward: Callable[[Any], Any],
     *,
@@ -219,18 +201,10 @@ def frame_encoder(
     dtype: torch.dtype,
     crop: int | None = None,
 ) -> Callable[[ImageArray], FloatArray]:
-    """A function from frames to features: crop, normalise in float32, run in `dtype`, back to float32.
+    """A function from (B, H, W, 3) uint8 RGB frames to (B, D) float32 features.
 
-    Args:
-        forward: (B, 3, H, W) tensor of `dtype` on `device` -> (B, D) tensor.
-        mean: (3,) what is subtracted from pixel values 0..255.
-        scale: (3,) what the difference is divided by.
-        device: Where the network is.
-        dtype: What it computes in.
-        crop: Side of the square cut from the centre; None takes the frame as it is.
-
-    Returns:
-        A function from (B, H, W, 3) uint8 RGB to (B, D) float32.
+    Frames are cut to the central `crop` x `crop`, normalised by (3,) `mean` and `scale` of pixel values 0..255, and
+    given as (B, 3, H, W) of `dtype` on `device` to `forward`.
     """
     import torch
 

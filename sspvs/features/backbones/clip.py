@@ -1,20 +1,10 @@
 """Any open_clip model: its image tower for features, its text tower to compare frames with a sentence."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np
 
-from sspvs.features.backbones.base import (
-    BACKBONES,
-    Backbone,
-    BackboneStatus,
-    choose_device,
-    choose_dtype,
-    frame_encoder,
-    use_threads,
-)
+from sspvs.features.backbones.base import BACKBONES, Backbone, BackboneStatus, frame_encoder
 from sspvs.types import FloatArray, ImageArray
 from sspvs.video.reader import Resize
 from sspvs.weights.clip import PREFIX, find, find_source, hub_folder, load_model, open_clip_tokenizer
@@ -56,9 +46,7 @@ class OpenClip(Backbone):
     ) -> None:
         import open_clip
 
-        self.device = choose_device(device)
-        dtype = choose_dtype(precision, self.device)
-        use_threads(threads)
+        dtype = self.compute_on(device, precision, threads)
         source = find_source(weights, download=download)
         self.name = f"{PREFIX}{source.model}/{source.label}"
         self._source, self._download = source, download

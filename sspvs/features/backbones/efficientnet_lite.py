@@ -8,8 +8,6 @@ Architecture: EfficientNet-B0 (Tan & Le, ICML 2019, table 1) without squeeze-and
 stem and head of fixed width (the Lite variant of the TensorFlow TPU repository). Padding is TensorFlow's `SAME`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -19,16 +17,8 @@ from typing import Any
 import numpy as np
 
 from sspvs.errors import WeightsNotFoundError
-from sspvs.features.backbones.base import (
-    BACKBONES,
-    BackboneStatus,
-    Classifier,
-    ImageNetBackbone,
-    check_frames,
-    choose_device,
-    choose_dtype,
-    frame_encoder,
-)
+from sspvs.features.backbones.base import BACKBONES, BackboneStatus, ImageNetBackbone, check_frames, frame_encoder
+from sspvs.features.text import Classifier
 from sspvs.machine import available_cores, load_onnxruntime
 from sspvs.types import FloatArray, ImageArray
 from sspvs.video.reader import Resize
@@ -221,8 +211,7 @@ class EfficientNetLite0(ImageNetBackbone):
             raise ValueError(f"engine must be one of {', '.join(ENGINES)}, got {engine!r}")
         if threads is not None and threads < 1:
             raise ValueError(f"threads must be at least 1, got {threads}")
-        self.device = choose_device(device)
-        self._dtype = choose_dtype(precision, self.device)
+        self._dtype = self.compute_on(device, precision)
         self.engine = ("onnxruntime" if self.device == "cpu" else "torch") if engine == "auto" else engine
         if self.engine == "onnxruntime" and self.device != "cpu":
             raise ValueError(f"engine onnxruntime runs on the CPU here, got device {self.device!r}")

@@ -4,8 +4,6 @@ The network is torchvision's; its weights (50 MB) are taken from torch hub's cac
 downloaded only where that is allowed.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from pathlib import Path
@@ -14,16 +12,8 @@ from typing import Any
 import numpy as np
 
 from sspvs.errors import WeightsNotFoundError, first_line
-from sspvs.features.backbones.base import (
-    BACKBONES,
-    BackboneStatus,
-    Classifier,
-    ImageNetBackbone,
-    choose_device,
-    choose_dtype,
-    frame_encoder,
-    use_threads,
-)
+from sspvs.features.backbones.base import BACKBONES, BackboneStatus, ImageNetBackbone, frame_encoder
+from sspvs.features.text import Classifier
 from sspvs.types import FloatArray, ImageArray
 from sspvs.video.reader import Resize
 from sspvs.weights.digest import check_weights, file_digest
@@ -105,9 +95,7 @@ class GoogLeNet(ImageNetBackbone):
     ) -> None:
         import torch
 
-        self.device = choose_device(device)
-        dtype = choose_dtype(precision, self.device)
-        use_threads(threads)
+        dtype = self.compute_on(device, precision, threads)
         path = find_weights(file, download=download)
         check_weights(path)
         self.weights_digest = file_digest(path)
