@@ -8,7 +8,7 @@ Use:
     contrastive_importance, kts, knapsack, kendall_tau, spearman_rho, f_score    the methods as functions of arrays
     KendallTau, SpearmanRho, SummaryF1   the figures as `torchmetrics`
     VideoTable, Video, read_features, read_dataset, PretrainDataset, ...         data and Lightning modules
-    load_backbone, list_backbones        frame encoders
+    load_backbone, list_backbones, load_scorer       frame encoders; what scores frames, behind one interface
 
 The package, in the order in which data passes through it; imports go up this list only (`tests/test_imports.py`):
 
@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from sspvs.importance.contrastive import contrastive_importance
     from sspvs.metrics import KendallTau, SpearmanRho, SummaryF1
     from sspvs.pipeline import VideoSummary, summarize
+    from sspvs.scorers import load_scorer
     from sspvs.scorers.pretrained import Summarizer, VideoTextModel
     from sspvs.scorers.scoring import score
     from sspvs.selection.knapsack import knapsack
@@ -101,6 +102,7 @@ _HOMES = {
     "kts": "selection.kts",
     "list_backbones": "features.backbones",
     "load_backbone": "features.backbones",
+    "load_scorer": "scorers",
     "read_dataset": "table",
     "read_features": "table",
     "score": "scorers.scoring",
@@ -141,6 +143,7 @@ __all__ = [
     "kts",
     "list_backbones",
     "load_backbone",
+    "load_scorer",
     "read_dataset",
     "read_features",
     "score",

@@ -42,6 +42,9 @@ def load_scorer(
         post: What follows it, likewise; None: `summe`, or what the checkpoint says.
         backbone: Of `contrastive`, for a title: the one that made the features.
 
+    Returns:
+        The scorer: `score` gives the importance of each pick of a video, and the curves it is made of.
+
     Raises:
         WeightsNotFoundError: Nothing is there.
         CheckpointError: What is there cannot be read, or does not score frames; the message says what it is.
@@ -49,7 +52,7 @@ def load_scorer(
             to what has none.
 
     Example:
-        >>> load_scorer("contrastive").name
+        >>> sspvs.load_scorer("contrastive").name
         'contrastive'
     """
     if str(name) == CONTRASTIVE:

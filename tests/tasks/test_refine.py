@@ -14,7 +14,7 @@ from helpers.tiny_refining import DIM, rows_of, terms_of, tiny_clips, tiny_refin
 from helpers.tiny_summarizing import tiny_summarizer
 from scipy.ndimage import gaussian_filter1d
 
-from sspvs.errors import CheckpointError
+from sspvs.errors import CheckpointError, FeatureFileError
 from sspvs.models.settings import RefinerSettings
 from sspvs.tasks.refine import RefineTask
 from sspvs.tasks.settings import RefineLossSettings, RefineOptimSettings
@@ -238,7 +238,7 @@ def test_features_of_another_width_are_refused() -> None:
         def train_dataloader(self) -> object:
             return loader([tiny_clips()])
 
-    with pytest.raises(CheckpointError, match=f"width {DIM}, the data has {DIM + 1}"):
+    with pytest.raises(FeatureFileError, match=f"features {DIM + 1} wide, those the model is made for {DIM};"):
         pl.Trainer(max_steps=1, **QUIET).fit(tiny_refiner(), datamodule=Data())
 
 
