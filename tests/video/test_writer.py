@@ -244,7 +244,15 @@ def test_sound_is_the_same_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyP
     encode_clips(source, segments, tmp_path / "whole.mp4", ClipSettings())
     monkeypatch.setattr(clips, "MOST_SAMPLES", RATE // 10)
     encode_clips(source, segments, tmp_path / "pieces.mp4", ClipSettings())
-    assert (tmp_path / "pieces.mp4").read_bytes() == (tmp_path / "whole.mp4").read_bytes()
+    pieces, whole = (_sound_packets(tmp_path / name) for name in ("pieces.mp4", "whole.mp4"))
+    assert len(whole) > 100
+    assert pieces == whole
+
+
+def _sound_packets(path: Path) -> list[tuple[int | None, bytes]]:
+    """When each packet of encoded sound is heard, and its bytes."""
+    with av.open(str(path)) as container:
+        return [(packet.pts, bytes(packet)) for packet in container.demux(audio=0) if packet.size]
 
 
 def test_sound_that_starts_late_and_ends_early(tmp_path: Path) -> None:
