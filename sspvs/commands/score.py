@@ -176,14 +176,11 @@ def _score_all(
     """Scores video by video; a video that cannot be read or scored is reported and added to `failures`."""
     from tqdm import tqdm
 
-    from sspvs.table import VideoScores
+    from sspvs.scorers.scoring import scored_video
 
     for name in tqdm(list(store), desc="scoring", unit="video", disable=None):
         try:
-            video = store[name]
-            scores = scorer.score(video, text_of(name)).scores
-            scored = VideoScores(name, scores, video.picks, video.n_frames, video.name)
-            scored.check()
+            scored = scored_video(scorer, name, store[name], text_of(name))
         except Exception as error:  # whatever one video meets, the rest go on
             failures.append(f"{name}: {reason(error)}")
             sys.stderr.write(f"error: {failures[-1]}\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from sspvs.tasks.pretrain import PretrainTask
 
 
-def as_features(features: Any) -> FrameFeatures:
+def frame_features(features: Any) -> FrameFeatures:
     """Features of one video as every scorer takes them.
 
     Args:
@@ -99,10 +100,12 @@ class Summarizer:
         """As `score`, with the curves that the scores are made of: terms or stages, by name."""
         from sspvs.table.text import TextFields
 
-        video = as_features(features)
+        video = frame_features(features)
         text = TextFields(category=category, query=query, title=title)
         self.scorer.check_text(text)
-        self.scorer.check_features(video.fingerprint, video.name)
+        unchecked = self.scorer.check_features(video.fingerprint, video.name)
+        if unchecked and self.scorer.expects is not None:  # an array has no fingerprint; only a checkpoint needs one
+            warnings.warn(unchecked, stacklevel=3)
         return self.scorer.score(video, text)
 
     def __repr__(self) -> str:
@@ -184,7 +187,7 @@ class VideoTextModel:
         from sspvs.data.batch import pad_frames
 
         single = not isinstance(videos, (list, tuple))
-        rows = [as_features(video).features for video in ([videos] if single else videos)]
+        rows = [frame_features(video).features for video in ([videos] if single else videos)]
         width = self.task.model.video_encoder.settings.feature_dim
         for row in rows:
             if row.shape[1] != width:

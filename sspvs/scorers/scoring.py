@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 from typing import Any, Literal, overload
 
 from sspvs.importance.terms import Combine
 from sspvs.overwriting import SCORES, check_output
-from sspvs.scorers.base import CONTRASTIVE
+from sspvs.scorers.base import CONTRASTIVE, Scorer
 from sspvs.scorers.loading import load_scorer
-from sspvs.scorers.pretrained import as_features
+from sspvs.scorers.pretrained import Summarizer
 from sspvs.table import VideoScores, read_features, write_scores
 from sspvs.table.text import TextFields
-from sspvs.types import FloatArray
+from sspvs.types import FloatArray, FrameFeatures
 
 
 @overload
@@ -85,27 +86,29 @@ def score(
         >>> sspvs.score(frames).shape
         (8,)
     """
-    text = TextFields(category=category, query=query, title=title)
     loaded = load_scorer(scorer, device=device, download=download, combine=combine, post=post)
-    loaded.check_text(text)
     if not isinstance(features, (str, os.PathLike)):
         if out is not None:
             raise ValueError("out is for feature files; the scores of one video are returned")
-        video = as_features(features)
-        loaded.check_features(video.fingerprint, video.name)
-        return loaded.score(video, text).scores
-    path = Path(features)
+        return Summarizer(loaded).score(features, title=title, query=query, category=category)
+    text, path = TextFields(category=category, query=query, title=title), Path(features)
+    loaded.check_text(text)
     if out is not None:
         check_output(Path(out), SCORES, inputs=[path])
-    found: dict[str, VideoScores] = {}
     with read_features(path) as store:
-        loaded.check_features(store.fingerprint, str(path))
-        for key in store:
-            video = store[key]
-            found[key] = VideoScores(key, loaded.score(video, text).scores, video.picks, video.n_frames, video.name)
+        if unchecked := loaded.check_features(store.fingerprint, str(path)):
+            warnings.warn(unchecked, stacklevel=2)
+        found = {key: scored_video(loaded, key, store[key], text) for key in store}
         if out is not None:
             settings = {**loaded.settings, **{name: words for name, words in text._asdict().items() if words}}
             write_scores(
                 Path(out), list(found.values()), scorer=loaded.name, settings=settings, fingerprint=store.fingerprint
             )
     return {key: video.scores for key, video in found.items()}
+
+
+def scored_video(scorer: Scorer, key: str, video: FrameFeatures, text: TextFields) -> VideoScores:
+    """The scores of one video of a feature file, with what a score file keeps of it; refused where not finite."""
+    scored = VideoScores(key, scorer.score(video, text).scores, video.picks, video.n_frames, video.name)
+    scored.check()
+    return scored

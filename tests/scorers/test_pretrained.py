@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers.summarization_material import fingerprint_of
 from helpers.tiny_pretraining import DIM, tiny_batch, tiny_task
 from helpers.tiny_summarizers import saved_summarizer
 
@@ -14,7 +15,7 @@ import sspvs
 from sspvs.cli import main
 from sspvs.errors import FeatureFileError
 from sspvs.scorers import load_scorer
-from sspvs.scorers.pretrained import as_features
+from sspvs.scorers.pretrained import frame_features
 from sspvs.table import read_scores, write_features
 from sspvs.table.text import TextFields, TextSettings, assemble_tokens
 from sspvs.types import FrameFeatures
@@ -64,7 +65,7 @@ def test_a_model_without_a_common_space_has_no_similarity() -> None:
 def test_scores_are_the_scorer_s(tmp_path: Path) -> None:
     checkpoint = saved_summarizer(tmp_path / "summarizer", feature_dim=DIM)
     features = _frames(9)
-    expected = load_scorer(checkpoint, device="cpu").score(as_features(features)).scores
+    expected = load_scorer(checkpoint, device="cpu").score(frame_features(features)).scores
     summarizer = sspvs.Summarizer.from_pretrained(checkpoint, device="cpu")
     np.testing.assert_array_equal(summarizer.score(features), expected)
     np.testing.assert_array_equal(summarizer.score(torch.from_numpy(features)), expected)
@@ -94,3 +95,13 @@ def test_a_file_is_scored_as_the_command_does(tmp_path: Path) -> None:
         np.testing.assert_array_equal(scores, theirs[key].scores)
     with pytest.raises(ValueError, match="out is for feature files"):
         sspvs.score(_frames(4), out=tmp_path / "no.h5")  # type: ignore[call-overload]
+
+
+def test_features_of_unknown_origin_are_used_with_a_warning(tmp_path: Path) -> None:
+    checkpoint = saved_summarizer(tmp_path / "summarizer", feature_dim=DIM, fingerprint=fingerprint_of())
+    write_features(tmp_path / "features.h5", [FrameFeatures("v", _frames(4), np.arange(4), 4)])
+    with pytest.warns(UserWarning, match="no fingerprint"):
+        one = sspvs.score(_frames(4), checkpoint, device="cpu")
+    with pytest.warns(UserWarning, match="no fingerprint"):
+        found = sspvs.score(tmp_path / "features.h5", checkpoint, device="cpu")
+    np.testing.assert_array_equal(found["v"], one)
