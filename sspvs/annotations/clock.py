@@ -1,7 +1,5 @@
 """A video's length, picks and times, and its annotators' arrays on them, from its annotations and its features."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """Annotations of one's own: intervals in seconds, or one score a second, by annotator; as JSON or as a table."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

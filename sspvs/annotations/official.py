@@ -4,8 +4,6 @@ SumMe (Gygli et al., Creating Summaries from User Videos, ECCV 2014): a folder `
 TVSum (Song et al., CVPR 2015): `ydata-tvsum50.mat` (MATLAB v7.3, which is HDF5), or the table `ydata-tvsum50-anno.tsv`.
 """
 
-from __future__ import annotations
-
 import math
 import os
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """The content of annotation files, before shots and picks are chosen: one form for all of them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Where the shots of a dataset come from: its features' file, KTS, equal lengths, or a file of one's own."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`sspvs data convert`: from one of the field's file formats to another."""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Mapping
 from pathlib import Path

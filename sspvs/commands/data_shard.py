@@ -1,7 +1,5 @@
 """`sspvs data shard`: video-text pairs as WebDataset shards."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """One fold under one seed: train, choose the weights, score the tested videos; a bar meanwhile, a line when done."""
 
-from __future__ import annotations
-
 import shutil
 import sys
 import time

@@ -1,7 +1,5 @@
 """Finished folds -> figures: per video the mean over runs, beside the baselines; one result, or several together."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

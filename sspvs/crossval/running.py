@@ -1,7 +1,5 @@
 """`cross_validate`: train and test every fold under every seed, in one process or several, and gather the figures."""
 
-from __future__ import annotations
-
 import logging
 import multiprocessing
 import os

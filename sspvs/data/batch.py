@@ -3,8 +3,6 @@
 Axis letters: B batch, T picks, L tokens, M masked frames, D feature width.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

@@ -3,8 +3,6 @@
 Each video has its own generator in each draw, so that what is drawn does not depend on the order of the videos.
 """
 
-from __future__ import annotations
-
 import hashlib
 import unicodedata
 from collections.abc import Hashable, Iterator, Sequence

@@ -3,8 +3,6 @@
 Axis letters: T picks, D feature width.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 from collections import Counter

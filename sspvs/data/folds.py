@@ -1,7 +1,5 @@
 """Dataset files by name, and one fold of a split: which videos train, choose the checkpoint, are tested."""
 
-from __future__ import annotations
-
 import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence

@@ -3,8 +3,6 @@
 Axis letters: T picks, D feature width, P rows that are compared.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Sequence
 from pathlib import Path

@@ -4,8 +4,6 @@ The whole epoch is planned from the seed and the epoch's number alone, in every 
 of every batch, no rank waits for another's data, and a run that was stopped goes on at the batch where it stopped.
 """
 
-from __future__ import annotations
-
 import logging
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence

@@ -3,8 +3,6 @@
 Raw videos of a manifest are extracted once, into a feature file beside it.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence

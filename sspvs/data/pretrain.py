@@ -3,8 +3,6 @@
 Axis letters: B batch, T picks, L tokens, M masked frames, D feature width.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Sequence
 from pathlib import Path

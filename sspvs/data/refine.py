@@ -3,8 +3,6 @@
 Axis letters: B batch, T picks of a video, t of a clip, D feature width, P rows that are compared.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress

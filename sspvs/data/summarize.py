@@ -3,8 +3,6 @@
 Axis letters: B batch, T picks, L tokens, D feature width.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What is written about the videos of datasets: the annotations' fields, a video's own name, or a manifest."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The videos of the demo: of different scenes, for the short one; of things that the training learns, for the whole."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple

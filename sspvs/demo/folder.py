@@ -1,7 +1,5 @@
 """What the demo makes, how much of it, and where it is; what is made again, and what goes on."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from dataclasses import asdict, dataclass, field

@@ -1,7 +1,5 @@
 """The whole demo: paint clips, compose a world, pretrain, fine-tune, compare, summarise; what is there is used."""
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence

@@ -1,7 +1,5 @@
 """The community's h5 files, which are ours too, a group a video: datasets with annotations, and features alone."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial

@@ -1,7 +1,5 @@
 """Recognise the format of a file or folder, inspect it, or convert it to another, with an account of every loss."""
 
-from __future__ import annotations
-
 import os
 import zipfile
 from collections.abc import Callable, Generator, Iterable, Iterator

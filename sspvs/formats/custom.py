@@ -1,7 +1,5 @@
 """Annotations of one's own (JSON or CSV): intervals in seconds, or one score a second, a person."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from functools import partial

@@ -1,7 +1,5 @@
 """DSNet's labels of one's own videos: a folder of `{stem}.json` = `{"user_summary": [[0/1] * N] * U}`."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from functools import partial

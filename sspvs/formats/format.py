@@ -12,8 +12,6 @@ point of the group `sspvs.formats`:
         def read(self, path, settings): ...
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """The start of a file or folder, from which each format decides whether the path is of that format."""
 
-from __future__ import annotations
-
 from functools import cached_property
 from pathlib import Path
 from typing import Any

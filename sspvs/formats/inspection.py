@@ -1,7 +1,5 @@
 """The findings of an inspection: what a file is, what its keys mean, what is wrong, what it can be used for."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized

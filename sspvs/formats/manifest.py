@@ -6,8 +6,6 @@ of one video, one of many (`file.h5#group`), a .npy array (T, D), or a video; an
 manifest. Other columns are left alone.
 """
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -3,8 +3,6 @@
 Beside `mr_hisum.h5` lie `metadata.csv` (which YouTube video is which) and a split file.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial

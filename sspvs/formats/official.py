@@ -1,7 +1,5 @@
 """The official annotations of SumMe and TVSum, which `sspvs data build` makes datasets of."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """QVHighlights (Lei et al., NeurIPS 2021): moments and highlights that answer a query; a JSON object a line."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path

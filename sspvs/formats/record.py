@@ -1,7 +1,5 @@
 """The record that every format is read into and written from, one video at a time; values resampled to seconds."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal

@@ -1,7 +1,5 @@
 """Score files that methods leave behind, as one value a pick or frame of each video; nothing is ever unpickled."""
 
-from __future__ import annotations
-
 import json
 import os
 import zipfile

@@ -5,8 +5,6 @@ each pair's features begin: they are read in place, so that any pair can be read
 is planned and shared among ranks and workers as if it were one file.
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 import json

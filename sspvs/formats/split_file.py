@@ -1,7 +1,5 @@
 """Split files of every style: which videos are trained on and which are tested."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any, ClassVar
 

@@ -5,8 +5,6 @@ bytes (4), the record, masked CRC-32C of the record (4). The mask is `rotate rig
 (TensorFlow's `tfrecord` documentation; CRC-32C is the Castagnoli polynomial of RFC 3720.)
 """
 
-from __future__ import annotations
-
 import os
 import struct
 from collections.abc import Iterator

@@ -5,8 +5,6 @@ sentences, each person's [start, end] in seconds (n x 10 x 2; files with people 
 the same as 0/1 a second (10 x T).
 """
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Iterator

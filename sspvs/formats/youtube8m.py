@@ -4,8 +4,6 @@ Files are TFRecord as published, .npy or .npz arrays, h5, or a folder of such. A
 `b * 4/255 + 4/512 - 2`: 256 levels over [-2, 2].
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterator
 from functools import partial

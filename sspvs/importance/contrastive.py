@@ -8,8 +8,6 @@ dissimilarity) and when, all the same, it is like the video as a whole (global c
 the frames of all videos it is (uniqueness), is learned together with refined features.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 

@@ -9,8 +9,6 @@ A term is a function from `Frames` to a curve in [0, 1] over the frames of one v
 `combine: a*motion` then uses it.
 """
 
-from __future__ import annotations
-
 import ast
 import operator
 import re

@@ -5,8 +5,6 @@ Pairs of frames are compared a few frames at a time, so that memory does not gro
 Axis letters: B clips, T frames of a clip, D raw width, E refined width, S segments of a clip, C clips of all processes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Literal
 

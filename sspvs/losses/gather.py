@@ -6,8 +6,6 @@ another. The same number of rows is expected of every process; texts may differ 
 Axis letters: B batch of this process, W processes, L tokens of this process, D width.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar

@@ -4,8 +4,6 @@ Axis letters: B batch of this process, W processes, X video states, L tokens, M 
 texts at a time.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch

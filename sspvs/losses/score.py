@@ -7,8 +7,6 @@ mean of the processes' own means where all have as many videos, which is what DD
 Axis letters: B batch, T picks, C picks at a time.
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 import torch

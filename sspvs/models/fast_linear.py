@@ -9,8 +9,6 @@ lengths torch's own kernels are faster. The environment variable `SSPVS_CPU_KERN
 Unset, oneDNN is used on AMD's processors (and Hygon's).
 """
 
-from __future__ import annotations
-
 import os
 import platform
 from functools import lru_cache

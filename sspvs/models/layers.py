@@ -3,8 +3,6 @@
 Axis letters: B batch, T positions, D width, H heads.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from typing import Any

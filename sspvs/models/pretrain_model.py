@@ -3,8 +3,6 @@
 Axis letters: B batch, T picks, L tokens, M masked frames, X states that words are compared with, D width, W the text's.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import torch

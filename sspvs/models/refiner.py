@@ -3,8 +3,6 @@
 Axis letters: B batch, T picks, D width of the features given, E width of the refined ones.
 """
 
-from __future__ import annotations
-
 from functools import partial
 from typing import NamedTuple
 

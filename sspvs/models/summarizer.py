@@ -3,8 +3,6 @@
 Axis letters: B batch, T picks, D width, C outputs per frame, W rows of a pass.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Annotated, Literal, NamedTuple

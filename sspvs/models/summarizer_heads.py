@@ -3,8 +3,6 @@
 Axis letters: B batch, T picks, D width, K stages.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import ClassVar
 

@@ -1,7 +1,5 @@
 """The tokenizers of the text towers."""
 
-from __future__ import annotations
-
 import hashlib
 import logging
 import re

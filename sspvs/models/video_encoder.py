@@ -3,8 +3,6 @@
 Axis letters: B batch, T picks, D width.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import torch

@@ -1,7 +1,5 @@
 """The files of a summary: clip, page, tables, pictures and edit lists, written together or not at all."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Iterable

@@ -1,7 +1,5 @@
 """What decides which frames a summary keeps: the settings, and the backbone and scorer that they name."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args

@@ -1,7 +1,5 @@
 """From a video file to its summary: `summarize` computes, `VideoSummary.save` writes."""
 
-from __future__ import annotations
-
 import logging
 from dataclasses import asdict, dataclass
 from pathlib import Path

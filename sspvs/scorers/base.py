@@ -1,7 +1,5 @@
 """The interface of scorers, and the one that needs no training."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

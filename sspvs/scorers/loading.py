@@ -1,7 +1,5 @@
 """Scorers by name, the training-free importance or a checkpoint's, and the backbone whose features each needs."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import replace
 from pathlib import Path

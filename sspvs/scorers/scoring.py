@@ -1,7 +1,5 @@
 """Scores of one video's features, or of every video of a feature file."""
 
-from __future__ import annotations
-
 import os
 import warnings
 from pathlib import Path

@@ -4,8 +4,6 @@ What can be read in one way only is repaired, and `GroupReader.repairs` lists it
 picks (the clock), then the shots, then what the annotators chose.
 """
 
-from __future__ import annotations
-
 import json
 from typing import Any, NamedTuple
 

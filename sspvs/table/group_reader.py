@@ -1,7 +1,5 @@
 """Reading single values out of a video's group of anybody's file, checked: kind, shape, finiteness."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

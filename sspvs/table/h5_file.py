@@ -5,8 +5,6 @@ datasets, external raw storage) are refused, and so are arrays that the stored b
 when it is looked at, so that opening a file of 100,000 groups costs nothing.
 """
 
-from __future__ import annotations
-
 import math
 import mmap
 import os

@@ -4,8 +4,6 @@ The community's keys were never documented by those who made them; these explana
 annotation files.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields

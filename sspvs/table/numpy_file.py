@@ -1,7 +1,5 @@
 """NumPy files: their headers without their arrays, and one array at a time. Nothing is ever unpickled."""
 
-from __future__ import annotations
-
 import math
 import warnings
 import zipfile

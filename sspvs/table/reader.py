@@ -3,8 +3,6 @@
 Axis letters: T picks, t of them, D feature width.
 """
 
-from __future__ import annotations
-
 import os
 from collections import OrderedDict
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The score file: importance at the picks, one h5 group per video."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Iterable, Mapping

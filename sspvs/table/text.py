@@ -6,8 +6,6 @@ random while training) or padded with [PAD] to 2, 2, 5 and 50 tokens: 64 in all.
 Axis letters: L tokens.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated, NamedTuple
 

@@ -1,7 +1,5 @@
 """Checks of a data module's facts (width, fingerprint, batch size) against what a model needs."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any

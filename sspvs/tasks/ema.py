@@ -1,7 +1,5 @@
 """A moving average of the weights, which validates and which checkpoints give."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

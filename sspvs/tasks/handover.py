@@ -1,7 +1,5 @@
 """From a pretraining checkpoint to the summarizer: sizes of the towers, and tensors by name."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict, replace

@@ -4,8 +4,6 @@ Axis letters: B batch, T picks, X frames or states that words are compared with,
 N videos, P texts, V and W their widths, H the matching head's first hidden width.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal, NamedTuple

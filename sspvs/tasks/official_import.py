@@ -3,8 +3,6 @@
 Its tensors are sorted under the names used here, and sizes are read from their shapes.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re

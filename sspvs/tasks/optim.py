@@ -1,7 +1,5 @@
 """Optimisers: which parameter learns at which rate, schedules, and Adam that updates in the backward pass."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Callable, Iterable

@@ -1,7 +1,5 @@
 """What the tasks share: they save and load themselves, train, and judge each video of a pass once."""
 
-from __future__ import annotations
-
 import logging
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Settings of optimisers and of the losses of fine-tuning and refinement; checkpoints hold their plain form."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal, TypeVar

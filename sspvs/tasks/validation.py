@@ -1,7 +1,5 @@
 """What a pass of validation or test keeps of each video, and the figures that are made of it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 

@@ -1,7 +1,5 @@
 """LightningCLI with this package's defaults: runs in their own folders, whole checkpoints, one-line errors."""
 
-from __future__ import annotations
-
 import logging
 import re
 import sys

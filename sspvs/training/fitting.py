@@ -1,7 +1,5 @@
 """`sspvs.fit`: a training run from Python."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Mapping, Sequence

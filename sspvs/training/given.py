@@ -1,7 +1,5 @@
 """What config files and the command line set, before there is a parser: which task, which modules, which values."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module

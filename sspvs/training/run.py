@@ -1,7 +1,5 @@
 """A run's folder: its settings (`--run.*`), its loggers, its `config.yaml`."""
 
-from __future__ import annotations
-
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass

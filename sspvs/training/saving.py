@@ -1,7 +1,5 @@
 """Checkpoints of a run: whole or not there, the best, the newest to restart from, and what makes a restart exact."""
 
-from __future__ import annotations
-
 import logging
 import shutil
 import signal

@@ -3,8 +3,6 @@
 Light: the command line imports it before torch and Lightning.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 import signal

@@ -1,7 +1,5 @@
 """`--ckpt_path`: which checkpoint a run starts from, and its settings and weights."""
 
-from __future__ import annotations
-
 import logging
 import re
 import traceback

@@ -4,8 +4,6 @@ A task of another package registers itself with `TASKS.register` in a module tha
 an entry point of the group `sspvs.tasks`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from functools import cache, partial

@@ -1,7 +1,5 @@
 """open_clip models: where their weights lie on this machine, and loading them without the network."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager

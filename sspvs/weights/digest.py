@@ -1,7 +1,5 @@
 """Digests of weights files, and refusing a file that is not the expected one."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -3,8 +3,6 @@
 MiniLM (Wang et al., NeurIPS 2020) has the tokenizer and vocabulary of bert-base-uncased.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from sspvs.errors import MissingExtraError
