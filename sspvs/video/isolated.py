@@ -26,7 +26,7 @@ import numpy.typing as npt
 
 from sspvs import errors
 from sspvs.errors import DecodeTimeoutError, SspvsError, VideoError
-from sspvs.types import DecodeReport, FloatArray, ImageArray, Timeline, VideoInfo
+from sspvs.types import DecodeReport, FloatArray, FrameTrace, ImageArray, Timeline, VideoInfo
 from sspvs.video.reader import FrameChunk, Resize, VideoReader, check_file, silent
 
 DECODERS = ("auto", "pyav", "decord")
@@ -251,10 +251,10 @@ class IsolatedReader(VideoReader):
 
     def _keep_facts(self, message: Message) -> None:
         report = {**message.fields["report"], "warnings": tuple(message.fields["report"]["warnings"])}
-        seconds, *change = message.arrays
+        seconds, *trace = message.arrays
         self._timeline = unpack_timeline(message.fields["timeline"], seconds)
         self._decode_report = DecodeReport(**report)
-        self._frame_change = change[0] if change else None
+        self._trace = FrameTrace(*trace) if trace else None
 
     def close(self) -> None:
         """See `VideoReader.close`."""

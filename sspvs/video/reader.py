@@ -18,7 +18,7 @@ import numpy as np
 
 from sspvs.errors import VideoError
 from sspvs.files import START_BYTES, VIDEO, why_not
-from sspvs.types import DecodeReport, FloatArray, ImageArray, IntArray, Timeline, VideoInfo
+from sspvs.types import DecodeReport, FloatArray, FrameTrace, ImageArray, IntArray, Timeline, VideoInfo
 from sspvs.video.files import list_of_files
 
 CLOCK_TOLERANCE_SECONDS = 1e-6
@@ -123,7 +123,7 @@ class VideoReader(ABC):
     def __init__(self, timeline: Timeline | None = None) -> None:
         self._timeline = timeline
         self._decode_report: DecodeReport | None = None
-        self._frame_change: FloatArray | None = None
+        self._trace: FrameTrace | None = None
 
     def sample(
         self, rate_hz: float | None = 2.0, resize: Resize = DEFAULT_RESIZE, chunk_frames: int = 32
@@ -157,7 +157,7 @@ class VideoReader(ABC):
 
     @abstractmethod
     def scan(self) -> None:
-        """One pass without taking frames, for `timeline`, `decode_report` and `frame_change`."""
+        """One pass without taking frames, for `timeline`, `decode_report` and `trace`."""
 
     def frames_at(self, frames: Sequence[int], resize: Resize = DEFAULT_RESIZE) -> ImageArray:
         """The frames with these indices, exactly.
@@ -201,12 +201,17 @@ class VideoReader(ABC):
         return self._decode_report
 
     @property
-    def frame_change(self) -> FloatArray | None:
-        """(N,) float32 mean absolute luma change (0..255) of each frame against the one before, the first one 0.
+    def trace(self) -> FrameTrace | None:
+        """What every frame looks like, in a few numbers.
 
         None before a pass has run to its end, and for decoders that do not decode every frame (decord).
         """
-        return self._frame_change
+        return self._trace
+
+    @property
+    def frame_change(self) -> FloatArray | None:
+        """(N,) float32 mean absolute luma change (0..255) of each frame against the one before; None as `trace`."""
+        return None if self._trace is None else self._trace.change
 
     def close(self) -> None:  # noqa: B027 - some hold nothing open
         """Release the file and the decoder; closing twice is fine."""

@@ -96,8 +96,8 @@ class Worker:
 
     def _send_facts(self, reader: VideoReader) -> None:
         timeline, seconds = pack_timeline(reader.timeline)
-        change = () if reader.frame_change is None else (reader.frame_change,)
-        self._parent.send("done", {"timeline": timeline, "report": asdict(reader.decode_report)}, (*seconds, *change))
+        trace = () if reader.trace is None else tuple(vars(reader.trace).values())
+        self._parent.send("done", {"timeline": timeline, "report": asdict(reader.decode_report)}, (*seconds, *trace))
 
     def _frames_at(self, frames: list[int], resize: dict[str, Any]) -> None:
         self._parent.send("done", arrays=(self._opened().frames_at(frames, Resize(**resize)),))
