@@ -120,7 +120,8 @@ class Material:
         inner = ranges.copy()
         inner[:, 0] += np.where(wide & (ranges[:, 0] > 0), _INSET_FRAMES, 0)
         inner[:, 1] -= np.where(wide & (ranges[:, 1] < self.shots.n_frames), _INSET_FRAMES, 0)
-        return inner
+        kept: IntArray = inner.astype(np.int64)
+        return kept
 
     def _picks_of(self, start: int, end: int) -> slice:
         first, last = np.searchsorted(self.picks, [start, end]).tolist()
@@ -184,11 +185,23 @@ def select_pieces(
     return Selection(
         selected,
         split_at(segments, np.asarray(timeline.gaps, dtype=np.int64) + 1),
-        key_frames(material.scores, material.picks, shots),
+        _key_frames(material, segments),
         shot_scores(hold_scores(material.scores, material.picks, shots.n_frames), shots),
         limits.frames,
         limits.seconds,
     )
+
+
+def _key_frames(material: Material, pieces: IntArray) -> IntArray:
+    """(S,) the frame that stands for each shot: of a shot with a piece in it, one of the piece's."""
+    frames = key_frames(material.scores, material.picks, material.shots)
+    bounds = material.shots.bounds
+    for start, end in pieces[::-1]:  # the first piece in a shot counts
+        shot = int(np.searchsorted(bounds[:, 0], start, side="right")) - 1
+        inside = np.flatnonzero((material.picks > start) & (material.picks < min(end, bounds[shot, 1])))
+        best = inside[material.scores[inside].argmax()] if len(inside) else None
+        frames[shot] = (start + min(end, bounds[shot, 1])) // 2 if best is None else material.picks[best]
+    return frames
 
 
 def _choose(

@@ -107,11 +107,12 @@ class Summary:
         shots: The video cut into S shots.
         shot_scores: (S,) mean importance of each shot's frames.
         selected: (S,) bool, the shots in the summary.
-        segments: (M, 2) int64 half-open frame ranges that the summary plays, in order: the selected shots, or,
-            when no shot fits the budget, the part of the best one that does.
+        segments: (M, 2) int64 half-open frame ranges that the summary plays, in order: pieces of the selected shots, or
+            all of them.
         keyframes: (S,) int64, the frame that stands for each shot.
         budget_frames: The most frames the summary may have.
         budget_seconds: The longest it may be; infinite when only a number of shots was limited.
+        avoided: Stretches that were avoided as (start frame, end frame, reason); they may overlap.
         settings: Every parameter of the run, by name.
         curves: Named (T,) curves behind the scores, such as the terms of the importance.
         title: Text that guided the scores, or empty.
@@ -133,6 +134,7 @@ class Summary:
     keyframes: IntArray
     budget_frames: int
     budget_seconds: float = math.inf
+    avoided: tuple[tuple[int, int, str], ...] = ()
     settings: dict[str, Any] = field(default_factory=dict)
     curves: dict[str, FloatArray] = field(default_factory=dict)
     title: str = ""
