@@ -81,9 +81,7 @@ class SummarySettings(Settings):
             wrong.append(problem)
         shortest, longest = self.piece_seconds
         if not 0 < shortest <= longest:
-            wrong.append(
-                f"piece_seconds are the shortest and the longest, such as 2-6, got {shortest:g}-{longest:g}"
-            )
+            wrong.append(f"piece_seconds are the shortest and the longest, such as 2-6, got {shortest:g}-{longest:g}")
         if self.shots is not None and not Path(self.shots).is_file():
             wrong.append(f"no such file of shots: {self.shots}")
         if (self.segmenter == "given") != (self.shots is not None):

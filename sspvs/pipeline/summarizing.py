@@ -9,6 +9,7 @@ import numpy as np
 
 from sspvs.features.backbones import Backbone
 from sspvs.features.extract import MAX_DAMAGED, Sampling, extract_video
+from sspvs.features.speech import RATE_HZ, STEP_SECONDS, speech_probabilities
 from sspvs.features.transnet import cut_frames
 from sspvs.importance.contrastive import Post
 from sspvs.importance.terms import Combine
@@ -27,6 +28,7 @@ from sspvs.selection.overview import (
     Material,
     select_pieces,
 )
+from sspvs.selection.pauses import Speech
 from sspvs.selection.shots import (
     given_shots,
     merge_short,
@@ -41,6 +43,7 @@ from sspvs.selection.transitions import Transitions, find_transitions
 from sspvs.selection.unwanted import Unwanted, find_unwanted, unwanted_frames
 from sspvs.table import SourceStamp
 from sspvs.types import FloatArray, FrameFeatures, Shots, Summary, Timeline, VideoInfo
+from sspvs.video import open_video
 
 logger = logging.getLogger(__name__)
 
@@ -247,6 +250,7 @@ def summarize_with(video: str | Path, tools: Tools, *, progress: bool = False) -
             shots,
             timeline,
             unwanted_frames(avoided, features.n_frames),
+            _speech(features.info, timeline, settings),
         )
         shortest, longest = settings.piece_seconds
         weights = OVERVIEW if settings.select == "overview" else HIGHLIGHTS
@@ -313,6 +317,14 @@ def _whole_video(chosen: Selection, shots: Shots, timeline: Timeline, settings: 
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _speech(info: VideoInfo, timeline: Timeline, settings: SummarySettings) -> Speech | None:
+    """Where people speak; None without sound."""
+    if not info.has_audio:
+        return None
+    with open_video(info.path, time_limit_seconds=settings.time_limit_seconds, timeline=timeline) as video:
+        return Speech(speech_probabilities(video.sound(RATE_HZ)), STEP_SECONDS)
 
 
 def _knapsack(

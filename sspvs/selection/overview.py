@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sspvs.selection.pauses import Speech, beside, move_to_pauses
 from sspvs.selection.summary import Budget, Limits, Selection, hold_scores, key_frames, shot_scores, split_at
 from sspvs.types import BoolArray, FloatArray, IntArray, Shots, Timeline
 
@@ -28,7 +29,7 @@ SHORTEST_SECONDS, LONGEST_SECONDS = 1.5, 6.0
 """Of a piece: long enough to see what happens, short enough to show something else."""
 REPEAT = 0.95
 """Pieces whose features have a larger cosine show the same."""
-FILLED = 0.97  # of the budget, where nothing more is added
+LEAST_FILLED, FILLED = 0.93, 0.97  # of the budget: where pieces are added, and where they are lengthened
 PIECE_SECONDS = 4.0  # of each piece when only their number is limited
 _STEP_SECONDS = 0.5  # between starts of candidates
 _MOST_CANDIDATES, _MOST_GROUND, _MOST_PAIRS = 8000, 1000, 1 << 24  # longer videos have a coarser grid, not more memory
@@ -36,6 +37,7 @@ _SAME_SCENE = 0.5  # cosine of centred features
 _NEARNESS = 0.25  # weight of closeness in time in the similarity of two picks
 _INSET_FRAMES = 1  # kept from a cut: frames there may be blended
 _SHORT, _LONG = 1 / 8, 1 / 3  # the usual piece is so far from the shortest to the longest: more scenes, shorter pieces
+_PAUSE_REACH = 2.0  # seconds: how far the boundaries of candidates move into pauses of speech
 _GAP_SECONDS = 1.0  # between two pieces of a shot: a shorter jump looks like a slip
 _WHOLE = 1.4  # a range that is longer than a piece by less than this is taken whole
 _REACH = 1 / 16  # of the video: moments as far apart are hardly near each other
@@ -63,6 +65,7 @@ class Material:
     shots: Shots
     timeline: Timeline
     avoid: BoolArray  # (N,) frames that are shown only where there is nothing else
+    speech: Speech | None = None  # of its sound; None where it is not known
 
     @cached_property
     def edges(self) -> FloatArray:
@@ -126,6 +129,35 @@ class Material:
     def _picks_of(self, start: int, end: int) -> slice:
         first, last = np.searchsorted(self.picks, [start, end]).tolist()
         return slice(first, last) if first < last else slice(max(first - 1, 0), max(first, 1))
+
+    def at_pauses(self, candidates: IntArray, shortest: float, longest: float) -> IntArray:
+        """(C, 2) frame ranges that begin and end in pauses of speech, near to the candidates and in the same shots.
+
+        Those of a shot without such pauses stay.
+        """
+        if self.speech is None or len(candidates) == 0:
+            return candidates
+        times, pauses = self.timeline.frame_seconds, self.speech.pauses
+        low = self.walls[np.searchsorted(self.walls, candidates[:, 0], side="right") - 1]
+        high = self.walls[np.searchsorted(self.walls, candidates[:, 1])]
+        best, found = np.full(len(candidates), np.inf), candidates.copy()
+        starts, ends = times[candidates[:, 0]], self._ends[candidates[:, 1] - 1]
+        for start in beside(starts, pauses):
+            for end in beside(start + (ends - starts), pauses):
+                first, last = np.searchsorted(times, start - _ROUND_OFF), np.searchsorted(times, end - _ROUND_OFF)
+                seconds, away = end - start, np.abs(start - starts) + np.abs(end - ends)
+                fits = (first >= low) & (last <= high) & (seconds >= shortest) & (seconds <= longest)
+                better = fits & (away < best) & (away <= _PAUSE_REACH)
+                best[better] = away[better]
+                found[better] = np.stack([first, last], axis=1)[better]
+        quiet = np.isfinite(best)
+        stays = ~quiet & ~np.isin(low, low[quiet])
+        return np.unique(found[quiet | stays], axis=0)
+
+    @cached_property
+    def _ends(self) -> FloatArray:
+        """(N,) seconds at which each frame ends."""
+        return np.append(self.timeline.frame_seconds[1:], self.timeline.end_seconds)
 
     def looks(self, bounds: IntArray) -> FloatArray:
         """(C, D) mean features of (C, 2) frame ranges, of length 1."""
@@ -221,16 +253,22 @@ def _choose(
     shortest = min(shortest, length)
     choice = _Choice(material, limits, wanted, Worth(material, weights, wanted, count), most)
     for candidates, repeats in _stages(material, length, shortest, longest):
-        choice.add(candidates, repeats=repeats)
-        choice.stretch(longest, gap=_GAP_SECONDS)
-        if choice.is_full:
+        choice.add(material.at_pauses(candidates, shortest, longest), repeats=repeats)
+        if choice.seconds < (LEAST_FILLED if material.speech else FILLED) * wanted:
+            choice.stretch(longest, gap=_GAP_SECONDS)
+        if choice.seconds >= LEAST_FILLED * wanted:
             break
     else:
         choice.stretch(np.inf, gap=0.0)
     if len(choice.pieces) == 0:  # not even a frame is so short
         best = int(np.argmax(material.frame_scores - material.avoid))
         return np.array([[best, best + 1]])
-    return choice.pieces
+    if material.speech is None:
+        return choice.pieces
+    moved = move_to_pauses(
+        choice.pieces, material.speech, material.timeline, material.walls, most_seconds=wanted, shortest=shortest
+    )
+    return moved if limits.allow(moved) else choice.pieces
 
 
 def _stages(material: Material, length: float, shortest: float, longest: float) -> Iterator[tuple[IntArray, bool]]:
@@ -363,10 +401,10 @@ class _Choice:
         self.pieces: IntArray = np.zeros((0, 2), np.int64)
 
     @property
-    def is_full(self) -> bool:
-        """Whether next to nothing of the budget is left."""
+    def seconds(self) -> float:
+        """Seconds of all pieces."""
         edges = self._material.edges
-        return float((edges[self.pieces[:, 1]] - edges[self.pieces[:, 0]]).sum()) >= FILLED * self._wanted
+        return float((edges[self.pieces[:, 1]] - edges[self.pieces[:, 0]]).sum())
 
     def add(self, candidates: IntArray, *, repeats: bool) -> None:
         """Add those of (C, 2) candidates that are worth most, as long as the budget allows them."""
@@ -410,7 +448,7 @@ class _Choice:
     def stretch(self, longest: float, *, gap: float) -> None:
         """Lengthen the pieces, none beyond `longest` seconds, a cut or what is avoided, until the budget is full."""
         edges, pieces = self._material.edges, self.pieces
-        left = self._wanted - float((edges[pieces[:, 1]] - edges[pieces[:, 0]]).sum())
+        left = self._wanted - self.seconds
         if len(pieces) == 0 or left <= 0:
             return
         walls = self._material.walls

@@ -239,6 +239,11 @@ class IsolatedReader(VideoReader):
         images: ImageArray = message.arrays[0]
         return images
 
+    def _sound(self, rate: int) -> Iterator[FloatArray]:
+        for message in self._request("sound", rate=rate):
+            if message.kind == "chunk":
+                yield message.arrays[0]
+
     def _request(self, kind: str, **fields: Any) -> Iterator[Message]:
         child = self._ready_child()
         answers = child.request(kind, **fields)

@@ -21,6 +21,7 @@ from sspvs.files import START_BYTES, VIDEO, why_not
 from sspvs.types import DecodeReport, FloatArray, FrameTrace, ImageArray, IntArray, Timeline, VideoInfo
 from sspvs.video.files import list_of_files
 
+SOUND_BLOCK_SECONDS = 30
 CLOCK_TOLERANCE_SECONDS = 1e-6
 """Ticks and timestamps that differ by less are the same instant: both are rounded to floating point."""
 
@@ -185,6 +186,29 @@ class VideoReader(ABC):
 
     @abstractmethod
     def _frames_at(self, frames: Sequence[int], resize: Resize) -> ImageArray: ...
+
+    def sound(self, rate: int = 16_000) -> Iterator[FloatArray]:
+        """The whole sound in one channel, on the clock of the pictures; nothing where there is none.
+
+        Args:
+            rate: Samples a second.
+
+        Yields:
+            (n,) float32 samples in [-1, 1], block after block from the first frame to the end of the last one.
+        """
+        if self._timeline is None:
+            self.scan()
+        return self._sound(rate)
+
+    def _sound(self, rate: int) -> Iterator[FloatArray]:
+        from sspvs.video.sound import open_audio
+
+        with open_audio(Path(self.info.path), self.info, self.timeline, [], rate, 1) as source:
+            if source is None:
+                return
+            n_samples = round(self.timeline.end_seconds * rate)
+            for first in range(0, n_samples, SOUND_BLOCK_SECONDS * rate):
+                yield source.read(first, min(first + SOUND_BLOCK_SECONDS * rate, n_samples))[0]
 
     @property
     def timeline(self) -> Timeline:

@@ -64,6 +64,7 @@ class Worker:
             "sample": self._sample,
             "scan": self._scan,
             "frames_at": self._frames_at,
+            "sound": self._sound,
             "write": self._write,
         }
         try:
@@ -101,6 +102,11 @@ class Worker:
 
     def _frames_at(self, frames: list[int], resize: dict[str, Any]) -> None:
         self._parent.send("done", arrays=(self._opened().frames_at(frames, Resize(**resize)),))
+
+    def _sound(self, rate: int) -> None:
+        for block in self._opened().sound(rate):
+            self._parent.send("chunk", arrays=(block,))
+        self._parent.send("done")
 
     def _write(
         self,
