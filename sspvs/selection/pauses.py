@@ -15,7 +15,7 @@ _MARGIN = 0.06  # seconds that a boundary keeps from the words around a pause, w
 _SHIFT_COST = 0.2  # of a second; a boundary within a word costs 1
 _MOST_OPTIONS = 5  # of a boundary
 _CELLS = 1 << 13  # lengths that are distinguished
-_LEAST_FILLED = 0.93  # of the budget
+_LEAST_FILLED, _SHORT_COST = 0.93, 10.0  # of the length; the cost of what is missing to that, as a share of it
 
 
 class Speech(NamedTuple):
@@ -119,8 +119,8 @@ def _cheapest(options: list[list[tuple[float, float, int, int]]], most_seconds: 
     reachable = np.flatnonzero(np.isfinite(best))
     if len(reachable) == 0:
         return None
-    near = reachable[reachable >= _LEAST_FILLED * _CELLS]
-    at = int(near[best[near].argmin()]) if len(near) else int(reachable.max())
+    short = np.maximum(_LEAST_FILLED - reachable / _CELLS, 0)
+    at = int(reachable[(best[reachable] + _SHORT_COST * short).argmin()])
     chosen = []
     for choices, lengths, which in zip(options[::-1], sizes[::-1], taken[::-1], strict=True):
         number = int(which[at])
