@@ -260,9 +260,11 @@ def _choose(
             break
     else:
         choice.stretch(np.inf, gap=0.0)
-    if len(choice.pieces) == 0:  # not even a frame is so short
-        best = int(np.argmax(material.frame_scores - material.avoid))
-        return np.array([[best, best + 1]])
+    if choice.seconds < wanted / 2:  # there may be still pictures that last longer than the budget
+        long_enough = np.diff(material.edges) >= wanted
+        if long_enough.any():
+            best = int(np.where(long_enough, material.frame_scores - material.avoid, -np.inf).argmax())
+            return np.array([[best, best + 1]])
     if material.speech is None:
         return choice.pieces
     moved = move_to_pauses(
