@@ -9,9 +9,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
-import h5py
 import numpy as np
 from PIL import Image
 
@@ -23,7 +22,7 @@ from sspvs.table.layout import write_fingerprint_attrs
 from sspvs.types import FloatArray, ImageArray
 from sspvs.world.canvas import WIDTH, Brush, Canvas, Colour, Look, Point, mixed, tinted
 from sspvs.world.settings import Count, InOrder
-from sspvs.world.things import THINGS, Thing
+from sspvs.world.things import THINGS
 
 _PAINT, _CLIP = 41, 51  # what a generator is for, beside the seed
 _STAINS = (9, 16)  # cells of the texture that lies over a picture
@@ -34,6 +33,8 @@ _SCALE = (262.0, 294.0, 330.0, 392.0, 440.0)  # pitches, Hz
 _DARK, _LIGHT = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
 
 Backdrop = Callable[[Canvas, Look, float], None]
+Speck = tuple[FloatArray, Colour]
+"""Corners in the view, and a colour."""
 
 
 @dataclass(frozen=True)
@@ -63,11 +64,10 @@ def _place(name: str, *where: str) -> Callable[[Backdrop], Backdrop]:
 def _sky(canvas: Canvas, look: Look, t: float) -> None:
     high, low = tinted((0.35, 0.6, 0.95), look), tinted((0.85, 0.9, 1.0), look, 0.15)
     canvas.shade(high, low)
-    brush = canvas.brush()
     for cloud in range(2 + int(3 * look.knobs[0])):
         x = (0.37 * cloud + look.knobs[1] + 0.03 * t) % 1.4 * WIDTH / 1.2 - 0.2
-        _cloud(brush, x, 0.12 + 0.17 * ((cloud * 0.618 + look.knobs[2]) % 1) * 3, 0.07 + 0.05 * look.knobs[3])
-    _hills(brush, 0.86, 0.06, tinted((0.25, 0.5, 0.25), look), look.knobs[0])
+        _cloud(canvas, x, 0.12 + 0.17 * ((cloud * 0.618 + look.knobs[2]) % 1) * 3, 0.07 + 0.05 * look.knobs[3])
+    _hills(canvas, 0.86, 0.06, tinted((0.25, 0.5, 0.25), look), look.knobs[0])
 
 
 @_place("sea", "at sea", "on the waves", "off the coast")
@@ -76,31 +76,29 @@ def _sea(canvas: Canvas, look: Look, t: float) -> None:
     canvas.shade(tinted((0.6, 0.8, 0.95), look), tinted((0.95, 0.92, 0.85), look, 0.15), 0, horizon)
     near = tinted((0.05, 0.25, 0.5), look)
     canvas.shade(tinted((0.15, 0.5, 0.65), look), near, horizon, 1)
-    brush = canvas.brush()
     foam = mixed(near, _LIGHT, 0.35)
     for row in range(7):
         y = horizon + (1 - horizon) * (row + 0.7) / 7
         shift = 0.3 * row + 0.25 * t * (1 if row % 2 else -1) + look.knobs[1]
         points = [(x / 14, y + 0.012 * math.sin(x * 1.3 + 6 * shift)) for x in range(26)]
-        brush.line(points, 0.006 + 0.002 * row, foam)
+        canvas.line(points, 0.006 + 0.002 * row, foam)
 
 
 @_place("street", "in the street", "in town", "at the kerb")
 def _street(canvas: Canvas, look: Look, _: float) -> None:
     wall = tinted((0.72, 0.62, 0.55), look, 0.35)
     canvas.shade(wall, mixed(wall, _DARK, 0.15), 0, 0.66)
-    brush = canvas.brush()
     glass = tinted((0.3, 0.38, 0.48), look, 0.15)
     columns, rows = 5 + int(3 * look.knobs[0]), 2 + int(2 * look.knobs[1])
     for column in range(columns):
         for row in range(rows):
             x, y = WIDTH * (column + 0.3) / columns, 0.58 * (row + 0.3) / rows
-            brush.rectangle(x, y, x + 0.4 * WIDTH / columns, y + 0.33 / rows, glass)
+            canvas.rectangle(x, y, x + 0.4 * WIDTH / columns, y + 0.33 / rows, glass)
     canvas.shade((0.7, 0.7, 0.68), (0.62, 0.62, 0.6), 0.66, 0.74)
     canvas.shade((0.33, 0.33, 0.35), (0.25, 0.25, 0.27), 0.74, 1)
     for dash in range(6):
         x = 0.32 * dash + 0.2 * look.knobs[2]
-        brush.rectangle(x, 0.86, x + 0.16, 0.88, (0.9, 0.9, 0.85))
+        canvas.rectangle(x, 0.86, x + 0.16, 0.88, (0.9, 0.9, 0.85))
 
 
 @_place("garden", "in the garden", "on the meadow", "by the fence")
@@ -109,16 +107,15 @@ def _garden(canvas: Canvas, look: Look, t: float) -> None:
     canvas.shade(tinted((0.65, 0.85, 1.0), look, 0.2), tinted((0.9, 0.95, 0.95), look, 0.1), 0, edge)
     grass = tinted((0.3, 0.6, 0.2), look)
     canvas.shade(mixed(grass, (1.0, 1.0, 0.8), 0.25), mixed(grass, _DARK, 0.25), edge, 1)
-    brush = canvas.brush()
     if look.knobs[1] > 0.5:
         for post in range(9):
-            brush.rectangle(0.22 * post, edge - 0.14, 0.22 * post + 0.05, edge + 0.03, (0.85, 0.8, 0.7))
-        brush.rectangle(0, edge - 0.1, WIDTH, edge - 0.07, (0.8, 0.75, 0.65))
+            canvas.rectangle(0.22 * post, edge - 0.14, 0.22 * post + 0.05, edge + 0.03, (0.85, 0.8, 0.7))
+        canvas.rectangle(0, edge - 0.1, WIDTH, edge - 0.07, (0.8, 0.75, 0.65))
     blade = mixed(grass, (0.0, 0.15, 0.0), 0.4)
     for tuft in range(26):
         x, y = (tuft * 0.618 + look.knobs[2]) % 1 * WIDTH, edge + (1 - edge) * ((tuft * 0.414) % 1)
         lean = 0.01 * math.sin(2 * t + tuft)
-        brush.polygon([(x - 0.01, y + 0.03), (x + lean, y - 0.03), (x + 0.01, y + 0.03)], blade)
+        canvas.polygon([(x - 0.01, y + 0.03), (x + lean, y - 0.03), (x + 0.01, y + 0.03)], blade)
 
 
 @_place("home", "at home", "on the table", "in the kitchen")
@@ -126,14 +123,13 @@ def _home(canvas: Canvas, look: Look, _: float) -> None:
     edge = 0.62 + 0.12 * look.knobs[0]
     paper = tinted((0.88, 0.84, 0.74), look, 0.3)
     canvas.shade(paper, mixed(paper, _DARK, 0.12), 0, edge)
-    brush = canvas.brush()
     stripe = mixed(paper, look.second, 0.2)
     for number in range(4 + int(6 * look.knobs[1])):
         x = WIDTH * (number + 0.5) / (4 + int(6 * look.knobs[1]))
-        brush.rectangle(x - 0.02, 0, x + 0.02, edge, stripe)
+        canvas.rectangle(x - 0.02, 0, x + 0.02, edge, stripe)
     wood = tinted((0.55, 0.36, 0.2), look, 0.2)
     canvas.shade(wood, mixed(wood, _DARK, 0.3), edge, 1)
-    brush.rectangle(0, edge, WIDTH, edge + 0.015, mixed(wood, _LIGHT, 0.3))
+    canvas.rectangle(0, edge, WIDTH, edge + 0.015, mixed(wood, _LIGHT, 0.3))
 
 
 @_place("playroom", "in the playroom", "on the rug", "at playtime")
@@ -143,12 +139,11 @@ def _playroom(canvas: Canvas, look: Look, _: float) -> None:
     canvas.shade(wall, mixed(wall, _LIGHT, 0.2), 0, edge)
     floor = tinted((0.75, 0.6, 0.42), look, 0.15)
     canvas.shade(floor, mixed(floor, _DARK, 0.2), edge, 1)
-    brush = canvas.brush()
-    brush.rectangle(0.1 + 0.3 * look.knobs[1], 0.2, 0.9 + 0.3 * look.knobs[1], 0.23, (0.5, 0.4, 0.3))
+    canvas.rectangle(0.1 + 0.3 * look.knobs[1], 0.2, 0.9 + 0.3 * look.knobs[1], 0.23, (0.5, 0.4, 0.3))
     for number, colour in enumerate((look.second, look.third, look.pale, look.deep)):
         x = 0.16 + 0.3 * look.knobs[1] + 0.16 * number
-        brush.rectangle(x, 0.2 - 0.05 - 0.06 * ((number + look.knobs[2]) % 1), x + 0.07, 0.2, colour)
-    brush.ellipse((WIDTH / 2, 0.88), (0.65, 0.16), mixed(look.second, floor, 0.5))
+        canvas.rectangle(x, 0.2 - 0.05 - 0.06 * ((number + look.knobs[2]) % 1), x + 0.07, 0.2, colour)
+    canvas.ellipse((WIDTH / 2, 0.88), (0.65, 0.16), mixed(look.second, floor, 0.5))
 
 
 def _cloud(brush: Brush, x: float, y: float, size: float) -> None:
@@ -184,7 +179,7 @@ class PaintedClip:
         self._showings = [_Showing.draw(generator, 1.0, self.thing.upright)]
         if generator.random() < 0.3:
             self._showings.append(_Showing.draw(generator, 0.6, self.thing.upright))
-        self._specks = [_Speck.draw(generator) for _ in range(int(generator.integers(9)))]
+        self._specks = [_speck(generator) for _ in range(int(generator.integers(9)))]
         gains = generator.uniform(0.7, 1.1) * generator.uniform(0.85, 1.15, size=3)
         self._gains: FloatArray = gains.astype(np.float32)
         self._flicker = (generator.uniform(0, 0.12), generator.uniform(1, 4), generator.uniform(0, 6))
@@ -197,12 +192,12 @@ class PaintedClip:
         PLACES[self.thing.place].paint(canvas, self._place_look, seconds)
         behind = len(self._specks) // 2
         for speck in self._specks[:behind]:
-            speck.paint(canvas)
+            canvas.polygon(*speck)
         for showing in reversed(self._showings):
             at, size, angle = showing.place(seconds)
             self.thing.paint(canvas.brush(at, size, angle, flipped=showing.flipped), self._look, seconds)
         for speck in self._specks[behind:]:
-            speck.paint(canvas)
+            canvas.polygon(*speck)
         depth, rate, phase = self._flicker
         gains = self._gains * np.float32(1 + depth * math.sin(rate * seconds + phase))
         stains = np.asarray(self._stains.resize((width, height), Image.Resampling.BILINEAR))[..., None]  # (H, W, 1)
@@ -227,14 +222,14 @@ class _Showing:
     def draw(cls, generator: np.random.Generator, share: float, upright: bool) -> _Showing:
         reach, heights = (0.12, (0.78, 0.98)) if upright else (0.6, (0.35, 0.7))
         return cls(
-            start=(float(generator.uniform(0.3, WIDTH - 0.3)), float(generator.uniform(*heights))),
-            speed=(float(generator.uniform(-0.2, 0.2)), float(generator.uniform(-0.06, 0.06))),
+            start=(generator.uniform(0.3, WIDTH - 0.3), generator.uniform(*heights)),
+            speed=(generator.uniform(-0.2, 0.2), generator.uniform(-0.06, 0.06)),
             grounded=upright,
-            size=share * float(generator.uniform(0.13, 0.36)),
-            growth=float(generator.uniform(-0.04, 0.08)),
-            lean=float(generator.uniform(-reach, reach)),
-            swing=float(generator.uniform(0, 0.4 * reach)),
-            flipped=bool(generator.random() < 0.5),
+            size=share * generator.uniform(0.13, 0.36),
+            growth=generator.uniform(-0.04, 0.08),
+            lean=generator.uniform(-reach, reach),
+            swing=generator.uniform(0, 0.4 * reach),
+            flipped=generator.random() < 0.5,
         )
 
     def place(self, t: float) -> tuple[Point, float, float]:
@@ -245,26 +240,13 @@ class _Showing:
         return (x, y), size, self.lean + self.swing * math.sin(2 * t)
 
 
-@dataclass(frozen=True)
-class _Speck:
+def _speck(generator: np.random.Generator) -> Speck:
     """A plain shape that lies about and means nothing."""
-
-    colour: Colour
-    at: Point
-    size: float
-    angle: float
-    corners: int
-
-    @classmethod
-    def draw(cls, generator: np.random.Generator) -> _Speck:
-        red, green, blue = generator.random(3).tolist()
-        at = (float(generator.uniform(0, WIDTH)), float(generator.uniform(0, 1)))
-        size, angle = float(generator.uniform(0.02, 0.11)), float(generator.uniform(0, 6))
-        return cls((red, green, blue), at, size, angle, int(generator.choice((3, 4, 5, 24))))
-
-    def paint(self, canvas: Canvas) -> None:
-        angles = self.angle + np.arange(self.corners) * 2 * math.pi / self.corners
-        canvas.brush(self.at, self.size).polygon(np.column_stack([np.cos(angles), np.sin(angles)]), self.colour)
+    red, green, blue = generator.random(3).tolist()
+    at = np.array([generator.uniform(0, WIDTH), generator.uniform(0, 1)])
+    size, angle, corners = generator.uniform(0.02, 0.11), generator.uniform(0, 6), generator.choice((3, 4, 5, 24))
+    angles = angle + np.arange(corners) * 2 * math.pi / corners
+    return at + size * np.column_stack([np.cos(angles), np.sin(angles)]), (red, green, blue)
 
 
 def _reflected(value: float, low: float, high: float) -> float:
@@ -290,12 +272,10 @@ class PaintedSettings(Settings):
     """Another seed, other variants."""
 
 
-@dataclass(frozen=True)
-class CaptionedPainting:
+class CaptionedPainting(NamedTuple):
     """A clip before it is painted."""
 
     name: str  # its group in the file
-    thing: Thing  # what it shows
     caption: str
     clip: PaintedClip  # gives its pictures
 
@@ -309,7 +289,7 @@ def paintings(settings: PaintedSettings) -> Iterator[CaptionedPainting]:
             clip = PaintedClip(number, variant, max(seconds, 1 / settings.rate_hz), settings.seed)
             words = (_MANNERS, thing.names, thing.doings, PLACES[thing.place].where)
             chosen = [choices[int(generator.integers(len(choices)))] for choices in words]
-            yield CaptionedPainting(f"{thing.name}_{variant:03d}", thing, f"a {' '.join(chosen)}", clip)
+            yield CaptionedPainting(f"{thing.name}_{variant:03d}", f"a {' '.join(chosen)}", clip)
 
 
 def write_painted_clips(
@@ -329,21 +309,21 @@ def write_painted_clips(
         made_by = {"tool": "sspvs painted clips", "version": sspvs.__version__, **asdict(settings)}
         file.attrs["made_by"] = json.dumps(made_by)
         waiting: deque[tuple[CaptionedPainting, Future[FloatArray]]] = deque()
+
+        def put(most: int) -> None:
+            """Write clips until so many wait."""
+            while len(waiting) > most:
+                painting, looked = waiting.popleft()
+                group, thing = file.create_group(painting.name), painting.clip.thing
+                group["features"] = looked.result().astype(np.float32, copy=False)  # (T, D)
+                group.attrs["caption"] = painting.caption
+                group.attrs["concept"] = thing.name
+                group.attrs["category"] = PLACES[thing.place].name
+                bar.update()
+
         for painting in paintings(settings):
             instants = [index / settings.rate_hz for index in range(round(painting.clip.seconds * settings.rate_hz))]
             pictures = np.stack([painting.clip.picture(width, height, seconds) for seconds in instants])
             waiting.append((painting, looking.submit(backbone.encode, pictures)))
-            if len(waiting) > _AHEAD:
-                _put(file, *waiting.popleft())
-                bar.update()
-        while waiting:
-            _put(file, *waiting.popleft())
-            bar.update()
-
-
-def _put(file: h5py.File, painting: CaptionedPainting, looked: Future[FloatArray]) -> None:
-    group = file.create_group(painting.name)
-    group["features"] = looked.result().astype(np.float32, copy=False)  # (T, D)
-    group.attrs["caption"] = painting.caption
-    group.attrs["concept"] = painting.thing.name
-    group.attrs["category"] = PLACES[painting.thing.place].name
+            put(_AHEAD)
+        put(0)
