@@ -192,14 +192,9 @@ def _draw_segments(
     return tuple(replace(segment, fade=width) for segment, width in zip(drawn, [*fades, 0], strict=True))
 
 
-def write_texts(
-    plan: VideoPlan, source: ClipSource, pool: Pool, settings: WordingSettings, generator: np.random.Generator
-) -> TextFields:
-    """The texts of a planned video; what is named and not shown is of the pool."""
-    return _Writer(plan, source, pool, settings, generator).texts()
+class TextWriter(NamedTuple):
+    """Writes the texts of a planned video; what is named and not shown is of the pool."""
 
-
-class _Writer(NamedTuple):
     plan: VideoPlan
     source: ClipSource
     pool: Pool

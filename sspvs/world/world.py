@@ -17,7 +17,7 @@ from sspvs.types import Annotations, FloatArray, FrameFeatures, IntArray, Shots
 from sspvs.world.annotators import annotate, segment_importance
 from sspvs.world.captioned import CaptionedClips
 from sspvs.world.clips import TRAIN, VAL, ClipSource, fold_part, split_clips
-from sspvs.world.composition import SyntheticVideo, VideoPlan, compose, plan_video, write_texts
+from sspvs.world.composition import SyntheticVideo, TextWriter, VideoPlan, compose, plan_video
 from sspvs.world.drawn import DrawnClips
 from sspvs.world.settings import DRAWN, WorldSettings
 
@@ -203,7 +203,7 @@ class World:
     def _texts(self, kind: str, index: int) -> TextFields:
         pool = self.pools[self._part(kind, index)]
         generator = self._generator(_TEXT, _KINDS[kind], index)
-        return write_texts(self._plan(kind, index), self.source, pool, self.settings.wording, generator)
+        return TextWriter(self._plan(kind, index), self.source, pool, self.settings.wording, generator).texts()
 
     def _text_owner(self, kind: str, index: int, total: int) -> int:
         """The video whose texts a video has: its own, or where texts are shuffled another one's."""
