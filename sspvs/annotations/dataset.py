@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm import tqdm
 
-from sspvs.annotations.clock import COMMUNITY_STEP, Users, VideoClock, annotations_of, clock_of, users_of
+from sspvs.annotations.clock import COMMUNITY_STEP, VideoOnClock, on_clock
 from sspvs.annotations.record import AnnotatedVideo, AnnotationSet
-from sspvs.annotations.shots import ShotRule
+from sspvs.annotations.shots import ChosenShots, ShotRule
 from sspvs.annotations.video_names import NameTable
 from sspvs.errors import DatasetError, FeatureFileError, VideoError, about, listed, one_line
 from sspvs.machine import package_version
@@ -178,7 +178,7 @@ class _Build:
         problems = []
         for video in self.annotations.videos:
             try:
-                clock, _ = self._read(video)
+                clock = self._read(video)
                 if self.rule.given is not None or clock.features is None:  # KTS takes time
                     self.rule.shots(video, clock, None)
             except (DatasetError, FeatureFileError) as error:
@@ -210,11 +210,11 @@ class _Build:
         report, users = self.report, list[int]()
         bar = tqdm(self.annotations.videos, desc="building", unit="video", disable=None if progress else True)
         for video in bar:
-            clock, opinions = self._read(video)
+            clock = self._read(video)
             group = self.groups.get(video.key)
             published = self.store.shots_of(group) if self.store is not None and group is not None else None
             chosen = self.rule.shots(video, clock, published)
-            built = _annotations(video, clock, opinions, chosen.shots, chosen.repairs)
+            built = _with_shots(clock.annotations, chosen)
             users.append(built.n_users)
             report.n_videos += 1
             report.n_users = min(users), max(users)
@@ -227,20 +227,20 @@ class _Build:
         made_by["shots"] = {**self.rule.as_dict(), "sources": dict(report.shot_sources)}
         made_by["n_repairs"] = len(report.repairs)
 
-    def _read(self, video: AnnotatedVideo) -> tuple[VideoClock, Users]:
+    def _read(self, video: AnnotatedVideo) -> VideoOnClock:
         group = self.groups.get(video.key)
         features = self.store.features[group] if self.store is not None and group is not None else None
-        clock = clock_of(video, features, self.every)
-        return clock, users_of(video, clock)
+        return on_clock(video, features, self.every)
 
 
-def _annotations(
-    video: AnnotatedVideo, clock: VideoClock, users: Users, shots: Shots, repairs: tuple[str, ...]
-) -> Annotations:
-    chosen, notes, made = users.chosen, tuple[str, ...](), ""
+def _with_shots(plain: Annotations, rule: ChosenShots) -> Annotations:
+    """Annotations with shots, and with the summaries that these give."""
+    shots, chosen, notes, made = rule.shots, plain.user_summaries, tuple[str, ...](), ""
+    assert plain.user_scores is not None
+    assert plain.gtscore is not None
     if chosen is None:
-        every_frame = np.arange(clock.n_frames, dtype=np.int64)
-        chosen = np.stack([_summary(scores, every_frame, shots) for scores in users.scores])
+        every_frame = np.arange(plain.n_frames, dtype=np.int64)
+        chosen = np.stack([_summary(scores, every_frame, shots) for scores in plain.user_scores])
         made = "user summaries are the best part of the best shot, and "
     budget = Budget().limits(shots).frames
     if shots.lengths.min() > budget:
@@ -248,14 +248,12 @@ def _annotations(
             f"no shot fits into {DEFAULT_RATIO:.0%} of the video ({budget} frames): {made}summaries of methods will be "
             "empty, with F1 0; shorter shots are better (--max-shot-seconds, or other --shots)",
         )
-    plain = annotations_of(video, clock, users)
-    assert plain.gtscore is not None
     return replace(
         plain,
         user_summaries=chosen,
-        gtsummary=_summary(plain.gtscore, clock.picks, shots)[clock.picks],
+        gtsummary=_summary(plain.gtscore, plain.picks, shots)[plain.picks],
         shots=shots,
-        repairs=(*plain.repairs, *repairs, *notes),
+        repairs=(*plain.repairs, *rule.repairs, *notes),
     )
 
 

@@ -303,8 +303,8 @@ def _cake(brush: Brush, look: Look, t: float) -> None:
 def _ball(brush: Brush, look: Look, t: float) -> None:
     colours = (look.main, _WHITE, look.second, _WHITE, look.third, _WHITE)
     for number, colour in enumerate(colours):
-        sector = [(0.9 * math.cos(a), 0.9 * math.sin(a)) for a in _angles(1.5 * t + number * math.pi / 3)]
-        brush.polygon([(0, 0), *sector], colour)
+        angles = [1.5 * t + number * math.pi / 3 + step * math.pi / 3 / 8 for step in range(9)]
+        brush.polygon([(0, 0), *((0.9 * math.cos(angle), 0.9 * math.sin(angle)) for angle in angles)], colour)
     brush.disc((0, 0), 0.16, _WHITE)
 
 
@@ -344,10 +344,6 @@ def _robot(brush: Brush, look: Look, t: float) -> None:
     brush.rectangle(-0.17, -0.34, 0.17, -0.28, _BLACK)
     brush.line([(0, -0.72), (0, -0.9)], 0.04, _BLACK)
     brush.disc((0, -0.92), 0.07, look.third)
-
-
-def _angles(start: float) -> list[float]:
-    return [start + step * math.pi / 3 / 8 for step in range(9)]
 
 
 def _block(brush: Brush, colour: tuple[float, float, float], mark: int) -> None:

@@ -124,16 +124,13 @@ class World:
         if not self.settings.annotated:
             raise ValueError("the settings have no annotated videos to split; set annotated")
         count = self.settings.folds
-        groups = [
-            tuple(VideoRef("", f"video_{index + 1}") for index in range(number, self.settings.annotated, count))
-            for number in range(count)
-        ]
+        videos = [VideoRef("", f"video_{index + 1}") for index in range(self.settings.annotated)]
+        groups = [tuple(videos[number::count]) for number in range(count)]
         folds = []
-        for number in range(count):
-            held_out = (number + 1) % count if count > 2 else None
-            rest = [group for other, group in enumerate(groups) if other not in (number, held_out)]
-            val = () if held_out is None else groups[held_out]
-            folds.append(Fold(tuple(ref for group in rest for ref in group), groups[number], val))
+        for number, test in enumerate(groups):
+            val = groups[(number + 1) % count] if count > 2 else ()
+            train = tuple(video for group in groups if group not in (test, val) for video in group)
+            folds.append(Fold(train, test, val))
         made_by = {"tool": "sspvs data world", "split": "by clip", "seed": self.seed, "world": self.digest}
         return Splits(tuple(folds), made_by=made_by)
 
