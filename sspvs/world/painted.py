@@ -46,21 +46,6 @@ class Place:
     paint: Backdrop  # paints it all over a canvas, in a look, at a time
 
 
-PLACES: list[Place] = []
-"""In the order of `SKY`, `SEA`, ... of `sspvs.world.things`."""
-
-
-def _place(name: str, *where: str) -> Callable[[Backdrop], Backdrop]:
-    """Decorator that adds what a function paints to `PLACES`."""
-
-    def add(paint: Backdrop) -> Backdrop:
-        PLACES.append(Place(name, where, paint))
-        return paint
-
-    return add
-
-
-@_place("sky", "in the sky", "above the hills", "among the clouds")
 def _sky(canvas: Canvas, look: Look, t: float) -> None:
     high, low = tinted((0.35, 0.6, 0.95), look), tinted((0.85, 0.9, 1.0), look, 0.15)
     canvas.shade(high, low)
@@ -70,7 +55,6 @@ def _sky(canvas: Canvas, look: Look, t: float) -> None:
     _hills(canvas, 0.86, 0.06, tinted((0.25, 0.5, 0.25), look), look.knobs[0])
 
 
-@_place("sea", "at sea", "on the waves", "off the coast")
 def _sea(canvas: Canvas, look: Look, t: float) -> None:
     horizon = 0.3 + 0.2 * look.knobs[0]
     canvas.shade(tinted((0.6, 0.8, 0.95), look), tinted((0.95, 0.92, 0.85), look, 0.15), 0, horizon)
@@ -84,7 +68,6 @@ def _sea(canvas: Canvas, look: Look, t: float) -> None:
         canvas.line(points, 0.006 + 0.002 * row, foam)
 
 
-@_place("street", "in the street", "in town", "at the kerb")
 def _street(canvas: Canvas, look: Look, _: float) -> None:
     wall = tinted((0.72, 0.62, 0.55), look, 0.35)
     canvas.shade(wall, mixed(wall, _DARK, 0.15), 0, 0.66)
@@ -101,7 +84,6 @@ def _street(canvas: Canvas, look: Look, _: float) -> None:
         canvas.rectangle(x, 0.86, x + 0.16, 0.88, (0.9, 0.9, 0.85))
 
 
-@_place("garden", "in the garden", "on the meadow", "by the fence")
 def _garden(canvas: Canvas, look: Look, t: float) -> None:
     edge = 0.4 + 0.2 * look.knobs[0]
     canvas.shade(tinted((0.65, 0.85, 1.0), look, 0.2), tinted((0.9, 0.95, 0.95), look, 0.1), 0, edge)
@@ -118,7 +100,6 @@ def _garden(canvas: Canvas, look: Look, t: float) -> None:
         canvas.polygon([(x - 0.01, y + 0.03), (x + lean, y - 0.03), (x + 0.01, y + 0.03)], blade)
 
 
-@_place("home", "at home", "on the table", "in the kitchen")
 def _home(canvas: Canvas, look: Look, _: float) -> None:
     edge = 0.62 + 0.12 * look.knobs[0]
     paper = tinted((0.88, 0.84, 0.74), look, 0.3)
@@ -132,7 +113,6 @@ def _home(canvas: Canvas, look: Look, _: float) -> None:
     canvas.rectangle(0, edge, WIDTH, edge + 0.015, mixed(wood, _LIGHT, 0.3))
 
 
-@_place("playroom", "in the playroom", "on the rug", "at playtime")
 def _playroom(canvas: Canvas, look: Look, _: float) -> None:
     edge = 0.55 + 0.1 * look.knobs[0]
     wall = tinted((0.8, 0.88, 0.92), look, 0.35)
@@ -155,6 +135,17 @@ def _cloud(brush: Brush, x: float, y: float, size: float) -> None:
 def _hills(brush: Brush, y: float, height: float, colour: Colour, phase: float) -> None:
     ridge = [(x / 20 * WIDTH, y + height * math.sin(0.5 * x + 6 * phase)) for x in range(21)]
     brush.polygon([(0, 1), *ridge, (WIDTH, 1)], colour)
+
+
+PLACES = (
+    Place("sky", ("in the sky", "above the hills", "among the clouds"), _sky),
+    Place("sea", ("at sea", "on the waves", "off the coast"), _sea),
+    Place("street", ("in the street", "in town", "at the kerb"), _street),
+    Place("garden", ("in the garden", "on the meadow", "by the fence"), _garden),
+    Place("home", ("at home", "on the table", "in the kitchen"), _home),
+    Place("playroom", ("in the playroom", "on the rug", "at playtime"), _playroom),
+)
+"""In the order of `SKY`, `SEA`, ... of `sspvs.world.things`."""
 
 
 class PaintedClip:
