@@ -20,7 +20,7 @@ from sspvs.features.backbones import Backbone
 from sspvs.schema import Positive, Range, Settings
 from sspvs.table.layout import write_fingerprint_attrs
 from sspvs.types import FloatArray, ImageArray
-from sspvs.world.canvas import WIDTH, Brush, Canvas, Colour, Look, Point, mixed, tinted
+from sspvs.world.canvas import WIDTH, Canvas, Colour, Look, Point, mixed, tinted
 from sspvs.world.settings import Count, InOrder
 from sspvs.world.things import THINGS
 
@@ -30,7 +30,7 @@ _VIEW = (1280, 720)  # the picture that a backbone's resizing is computed for: t
 _AHEAD = 4  # clips that are painted while others are encoded
 _MANNERS = ("little", "lone", "bright", "pretty", "small", "fine")
 _SCALE = (262.0, 294.0, 330.0, 392.0, 440.0)  # pitches, Hz
-_DARK, _LIGHT = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+_DARK, _LIGHT, _CLOUD = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), (0.97, 0.97, 0.98)
 
 Backdrop = Callable[[Canvas, Look, float], None]
 Speck = tuple[FloatArray, Colour]
@@ -49,10 +49,14 @@ class Place:
 def _sky(canvas: Canvas, look: Look, t: float) -> None:
     high, low = tinted((0.35, 0.6, 0.95), look), tinted((0.85, 0.9, 1.0), look, 0.15)
     canvas.shade(high, low)
+    size = 0.07 + 0.05 * look.knobs[3]
     for cloud in range(2 + int(3 * look.knobs[0])):
         x = (0.37 * cloud + look.knobs[1] + 0.03 * t) % 1.4 * WIDTH / 1.2 - 0.2
-        _cloud(canvas, x, 0.12 + 0.17 * ((cloud * 0.618 + look.knobs[2]) % 1) * 3, 0.07 + 0.05 * look.knobs[3])
-    _hills(canvas, 0.86, 0.06, tinted((0.25, 0.5, 0.25), look), look.knobs[0])
+        y = 0.12 + 0.17 * ((cloud * 0.618 + look.knobs[2]) % 1) * 3
+        for dx, dy, radius in ((-1.1, 0.2, 0.7), (0.0, -0.2, 1.0), (1.1, 0.2, 0.75)):
+            canvas.ellipse((x + dx * size, y + dy * size), (1.2 * radius * size, 0.8 * radius * size), _CLOUD)
+    ridge = [(x / 20 * WIDTH, 0.86 + 0.06 * math.sin(0.5 * x + 6 * look.knobs[0])) for x in range(21)]
+    canvas.polygon([(0, 1), *ridge, (WIDTH, 1)], tinted((0.25, 0.5, 0.25), look))
 
 
 def _sea(canvas: Canvas, look: Look, t: float) -> None:
@@ -124,17 +128,6 @@ def _playroom(canvas: Canvas, look: Look, _: float) -> None:
         x = 0.16 + 0.3 * look.knobs[1] + 0.16 * number
         canvas.rectangle(x, 0.2 - 0.05 - 0.06 * ((number + look.knobs[2]) % 1), x + 0.07, 0.2, colour)
     canvas.ellipse((WIDTH / 2, 0.88), (0.65, 0.16), mixed(look.second, floor, 0.5))
-
-
-def _cloud(brush: Brush, x: float, y: float, size: float) -> None:
-    white: Colour = (0.97, 0.97, 0.98)
-    for dx, dy, radius in ((-1.1, 0.2, 0.7), (0.0, -0.2, 1.0), (1.1, 0.2, 0.75)):
-        brush.ellipse((x + dx * size, y + dy * size), (1.2 * radius * size, 0.8 * radius * size), white)
-
-
-def _hills(brush: Brush, y: float, height: float, colour: Colour, phase: float) -> None:
-    ridge = [(x / 20 * WIDTH, y + height * math.sin(0.5 * x + 6 * phase)) for x in range(21)]
-    brush.polygon([(0, 1), *ridge, (WIDTH, 1)], colour)
 
 
 PLACES = (
