@@ -107,13 +107,8 @@ def extract_features(
             f"({listed(missing, _SHOWN)}); put them there under their names, or leave them without features with "
             "--allow-missing-features"
         )
-    report = extract_to_file(
-        [Path(found[video.name]) for video in annotations.videos if video.name in found],
-        out,
-        backbone,
-        sampling,
-        progress=progress,
-    )
+    paths = [Path(found[video.name]) for video in annotations.videos if video.name in found]
+    report = extract_to_file(paths, out, backbone, sampling, progress=progress)
     if report.failed and not allow_missing:
         shown = listed([about(path, reason) for path, reason in report.failed], _SHOWN, "; ")
         raise VideoError(
@@ -178,7 +173,7 @@ class _Build:
         problems = []
         for video in self.annotations.videos:
             try:
-                clock = self._read(video)
+                clock, _ = self._read(video)
                 if self.rule.given is not None or clock.features is None:  # KTS takes time
                     self.rule.shots(video, clock, None)
             except (DatasetError, FeatureFileError) as error:
@@ -210,9 +205,7 @@ class _Build:
         report, users = self.report, list[int]()
         bar = tqdm(self.annotations.videos, desc="building", unit="video", disable=None if progress else True)
         for video in bar:
-            clock = self._read(video)
-            group = self.groups.get(video.key)
-            published = self.store.shots_of(group) if self.store is not None and group is not None else None
+            clock, published = self._read(video)
             chosen = self.rule.shots(video, clock, published)
             built = _with_shots(clock.annotations, chosen)
             users.append(built.n_users)
@@ -227,10 +220,12 @@ class _Build:
         made_by["shots"] = {**self.rule.as_dict(), "sources": dict(report.shot_sources)}
         made_by["n_repairs"] = len(report.repairs)
 
-    def _read(self, video: AnnotatedVideo) -> VideoOnClock:
-        group = self.groups.get(video.key)
-        features = self.store.features[group] if self.store is not None and group is not None else None
-        return on_clock(video, features, self.every)
+    def _read(self, video: AnnotatedVideo) -> tuple[VideoOnClock, Shots | None]:
+        """A video with its features, and the shots that came with these."""
+        features, published = None, None
+        if self.store is not None and (group := self.groups.get(video.key)) is not None:
+            features, published = self.store.features[group], self.store.shots_of(group)
+        return on_clock(video, features, self.every), published
 
 
 def _with_shots(plain: Annotations, rule: ChosenShots) -> Annotations:
