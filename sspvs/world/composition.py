@@ -84,15 +84,13 @@ class SyntheticVideo:
     @property
     def importance_at_picks(self) -> FloatArray:
         """(T,) importance by the rules."""
-        at_picks: FloatArray = np.repeat(self.importance, [segment.length for segment in self.plan.segments])
-        return at_picks
+        return np.repeat(self.importance, [segment.length for segment in self.plan.segments])
 
     @property
     def concepts_at_picks(self) -> IntArray:
         """(T,) the concept on screen, as an index into the source's concepts."""
         segments = self.plan.segments
-        at_picks: IntArray = np.repeat([segment.concept for segment in segments], [one.length for one in segments])
-        return at_picks
+        return np.repeat([segment.concept for segment in segments], [one.length for one in segments])
 
 
 def plan_video(
