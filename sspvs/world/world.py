@@ -167,27 +167,23 @@ class World:
         shots = Shots.from_starts(starts, features.n_frames)
         if self.settings.shots == "kts":
             shots = shots_from_picks(kts(features.features), features.picks, features.n_frames)
-        opinions = annotate(
-            video.importance_at_picks,
-            video.concepts_at_picks,
-            shots,
-            features.picks,
-            max(round(self.settings.annotators.unit_seconds * fps), 1),
-            self.settings.annotators,
-            self._generator(_PEOPLE, index),
-        )
-        return Annotations(
+        plain = Annotations(
             key=video.name,
             video_name=f"{video.plan.category}_{index + 1}",
             n_frames=features.n_frames,
             picks=features.picks,
-            user_summaries=opinions.summaries,
-            user_scores=opinions.scores,
-            gtscore=opinions.gtscore,
-            shots=shots,
             title=video.texts.title,
             category=video.texts.category,
             fps=fps,
+        )
+        return annotate(
+            plain,
+            shots,
+            video.importance_at_picks,
+            video.concepts_at_picks,
+            max(round(self.settings.annotators.unit_seconds * fps), 1),
+            self.settings.annotators,
+            self._generator(_PEOPLE, index),
         )
 
     def _part(self, kind: str, index: int) -> str:
