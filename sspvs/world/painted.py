@@ -20,7 +20,7 @@ from sspvs.features.backbones import Backbone
 from sspvs.schema import Positive, Range, Settings
 from sspvs.table.layout import write_fingerprint_attrs
 from sspvs.types import FloatArray, ImageArray
-from sspvs.world.canvas import WIDTH, Canvas, Colour, Look, Point, mixed, tinted
+from sspvs.world.canvas import WIDTH, Brush, Canvas, Colour, Look, mixed, tinted
 from sspvs.world.settings import Count, InOrder
 from sspvs.world.things import THINGS
 
@@ -33,6 +33,8 @@ _SCALE = (262.0, 294.0, 330.0, 392.0, 440.0)  # pitches, Hz
 _DARK, _LIGHT, _CLOUD = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), (0.97, 0.97, 0.98)
 
 Backdrop = Callable[[Canvas, Look, float], None]
+Showing = Callable[[Canvas, float], Brush]
+"""Where a thing is painted on a canvas after so many seconds."""
 Speck = tuple[FloatArray, Colour]
 """Corners in the view, and a colour."""
 
@@ -160,9 +162,9 @@ class PaintedClip:
         self.tone_hz = _SCALE[thing % len(_SCALE)] * (1 + self.thing.place) / 2
         generator = np.random.default_rng([seed, _PAINT, thing, variant])
         self._place_look, self._look = Look.draw(generator), Look.draw(generator)
-        self._showings = [_Showing.draw(generator, 1.0, self.thing.upright)]
+        self._showings = [_showing(generator, 1.0, self.thing.upright)]
         if generator.random() < 0.3:
-            self._showings.append(_Showing.draw(generator, 0.6, self.thing.upright))
+            self._showings.append(_showing(generator, 0.6, self.thing.upright))
         self._specks = [_speck(generator) for _ in range(int(generator.integers(9)))]
         gains = generator.uniform(0.7, 1.1) * generator.uniform(0.85, 1.15, size=3)
         self._gains: FloatArray = gains.astype(np.float32)
@@ -178,8 +180,7 @@ class PaintedClip:
         for speck in self._specks[:behind]:
             canvas.polygon(*speck)
         for showing in reversed(self._showings):
-            at, size, angle = showing.place(seconds)
-            self.thing.paint(canvas.brush(at, size, angle, flipped=showing.flipped), self._look, seconds)
+            self.thing.paint(showing(canvas, seconds), self._look, seconds)
         for speck in self._specks[behind:]:
             canvas.polygon(*speck)
         depth, rate, phase = self._flicker
@@ -189,39 +190,21 @@ class PaintedClip:
         return lit
 
 
-@dataclass(frozen=True)
-class _Showing:
-    """One exemplar on its way through the picture."""
+def _showing(generator: np.random.Generator, share: float, upright: bool) -> Showing:
+    """One exemplar on its way through the picture, from whose edges it comes back; what stands has its foot there."""
+    reach, heights = (0.12, (0.78, 0.98)) if upright else (0.6, (0.35, 0.7))
+    left, top = generator.uniform(0.3, WIDTH - 0.3), generator.uniform(*heights)
+    across, down = generator.uniform(-0.2, 0.2), generator.uniform(-0.06, 0.06)  # a second
+    first_size, growth = share * generator.uniform(0.13, 0.36), generator.uniform(-0.04, 0.08)  # growth is a second's
+    lean, swing, flipped = generator.uniform(-reach, reach), generator.uniform(0, 0.4 * reach), generator.random() < 0.5
 
-    start: Point
-    speed: Point  # a second
-    grounded: bool  # then its foot is where it is
-    size: float
-    growth: float  # a second, as a share of the size
-    lean: float
-    swing: float
-    flipped: bool
+    def brush(canvas: Canvas, t: float) -> Brush:
+        size = first_size * (1 + growth * t)
+        x = _reflected(left + across * t, 0.25 * first_size, WIDTH - 0.25 * first_size)
+        y = top - size if upright else _reflected(top + down * t, 0.25, 0.85)
+        return canvas.brush((x, y), size, lean + swing * math.sin(2 * t), flipped=flipped)
 
-    @classmethod
-    def draw(cls, generator: np.random.Generator, share: float, upright: bool) -> _Showing:
-        reach, heights = (0.12, (0.78, 0.98)) if upright else (0.6, (0.35, 0.7))
-        return cls(
-            start=(generator.uniform(0.3, WIDTH - 0.3), generator.uniform(*heights)),
-            speed=(generator.uniform(-0.2, 0.2), generator.uniform(-0.06, 0.06)),
-            grounded=upright,
-            size=share * generator.uniform(0.13, 0.36),
-            growth=generator.uniform(-0.04, 0.08),
-            lean=generator.uniform(-reach, reach),
-            swing=generator.uniform(0, 0.4 * reach),
-            flipped=generator.random() < 0.5,
-        )
-
-    def place(self, t: float) -> tuple[Point, float, float]:
-        """Where it is, how big and how turned; it comes back from the edges."""
-        size = self.size * (1 + self.growth * t)
-        x = _reflected(self.start[0] + self.speed[0] * t, 0.25 * self.size, WIDTH - 0.25 * self.size)
-        y = self.start[1] - size if self.grounded else _reflected(self.start[1] + self.speed[1] * t, 0.25, 0.85)
-        return (x, y), size, self.lean + self.swing * math.sin(2 * t)
+    return brush
 
 
 def _speck(generator: np.random.Generator) -> Speck:
