@@ -7,8 +7,6 @@ Features are used as they are: nothing is added to them. Files that carry the fe
 """
 
 import re
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,7 +19,7 @@ import numpy as np
 from sspvs.errors import DatasetError, first_line
 from sspvs.files import check_kind
 from sspvs.table.group_reader import as_text, plain_attributes
-from sspvs.table.h5_file import open_h5
+from sspvs.table.h5_file import DAMAGE, open_h5
 from sspvs.table.layout import read_fingerprint_attrs
 from sspvs.table.numpy_file import check_arrays, load_array
 from sspvs.types import Fingerprint, FloatArray
@@ -31,7 +29,6 @@ from sspvs.world.clips import Clip, ClipSource, Concept
 _FEATURES, _RATE = "features", "rate_hz"
 _TEXTS = ("caption", "concept", "category")
 _KEPT = 64  # clips in memory
-_DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error)
 _DULL_WORDS = (
     "a an the of in on at to by with and or from before under over into through between behind is are how what one two "
     "his her its their it them seen shown shows show"
@@ -132,7 +129,7 @@ class CaptionedClips(ClipSource):
             else:
                 with open_h5(entry.path) as file:
                     features = file[f"{entry.group}/{_FEATURES}"][()].astype(np.float32)
-        except _DAMAGE as error:
+        except DAMAGE as error:
             raise _damaged(entry.path, error) from error
         if not np.isfinite(features).all():
             raise DatasetError(f"{entry.path}: clip '{name}' has NaN or infinite features; extract it again")
@@ -149,7 +146,7 @@ def _entries(path: Path) -> Iterator[_Entry]:
         stem = "" if file == path else file.relative_to(path).with_suffix("").as_posix()
         try:
             yield from _npz_entries(file, stem or file.stem) if file.suffix == ".npz" else _h5_entries(file, stem)
-        except _DAMAGE as error:
+        except DAMAGE as error:
             raise _damaged(file, error) from error
 
 
