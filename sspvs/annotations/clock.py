@@ -135,7 +135,7 @@ def users_of(video: AnnotatedVideo, timeline: Timeline | None) -> Users:
     if isinstance(opinions, FrameChoices):
         return Users(opinions.chosen.astype(np.float32), opinions.chosen)
     if isinstance(opinions, FrameRatings):
-        return Users(opinions.ratings, None, opinions.lowest, opinions.highest - opinions.lowest)
+        return Users(opinions.ratings, None, low=1.0, span=4.0)
     if timeline is None:
         raise DatasetError(
             f"{video.where}: annotations in seconds, but the frame rate is unknown; add 'fps' or 'duration', "

@@ -367,7 +367,7 @@ def _read_video(file: h5py.File, fields: dict[str, Any], number: int, path: Path
     return AnnotatedVideo(
         key=f"video_{number + 1}",
         name=name,
-        opinions=FrameRatings(ratings, LOWEST, HIGHEST),
+        opinions=FrameRatings(ratings),
         n_frames=n_frames,
         fps=n_frames / duration,
         duration_seconds=duration,
