@@ -186,11 +186,8 @@ def quoted(names: Iterable[str]) -> str:
 def read_splits(path: str | os.PathLike[str]) -> Splits:
     """Read a split file.
 
-    Styles: a list of folds with bare keys (`video_24`), with a dataset prefix
-    (`eccv16_dataset_youtube_google_pool5/video_28`) or a file prefix
-    (`../datasets/eccv16_dataset_summe_google_pool5.h5/video_22`); one dict with `train_keys`, `val_keys` and
-    `test_keys` (MR.HiSum); folds in a dict by name. A key that stands twice in a list is taken once, with a
-    sentence in `repairs`.
+    It is a list of folds, one fold (MR.HiSum) or folds by name; keys are bare (`video_24`) or have the name of a
+    dataset or of its file before them. A key that stands twice in a list is taken once, with a sentence in `repairs`.
     """
     path = Path(local_only(path))
     try:

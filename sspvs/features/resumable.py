@@ -134,9 +134,7 @@ class PartsFolder:
     """The finished videos of one output file; made by `open_parts`."""
 
     def __init__(self, out: Path, folder: Path, fingerprint: Fingerprint, overwrite: bool) -> None:
-        self.out = out
-        self.folder = folder
-        self.fingerprint = fingerprint
+        self.out, self.folder, self.fingerprint = out, folder, fingerprint
         self._parts: dict[str, Path] = {}
         self._sources: dict[str, SourceStamp | None] = {}
         self._in_out: list[str] = []
@@ -241,18 +239,14 @@ def _name_groups(stems: Mapping[SourceStamp, str], known: Mapping[str, SourceSta
         if stamp.place not in groups and (name := moved.pop(stamp.content, None)) is not None:
             groups[stamp.place] = name
     used = {*known, *groups.values()}
-    second = []  # whole stems first, so that a numbered one never takes another video's stem
-    for stamp in stems:
-        stem = group_name(stems[stamp])
-        if stamp.place not in groups and stem not in used:
-            groups[stamp.place] = stem
-            used.add(stem)
-        elif stamp.place not in groups:
-            second.append((stamp.place, stem))
-    for place, stem in second:
-        number = next(number for number in itertools.count(2) if f"{stem}_{number}" not in used)
-        groups[place] = f"{stem}_{number}"
-        used.add(groups[place])
+    for numbered in (False, True):  # whole stems first, so that a numbered one never takes another video's stem
+        for stamp in stems:
+            stem = group_name(stems[stamp])
+            names = (f"{stem}_{number}" for number in itertools.count(2)) if numbered else iter((stem,))
+            name = next((name for name in names if name not in used), None)
+            if stamp.place not in groups and name is not None:
+                groups[stamp.place] = name
+                used.add(name)
     return groups
 
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from sspvs.annotations import read_custom
-from sspvs.annotations.clock import annotations_of, clock_of, users_of
+from sspvs.annotations.clock import on_clock
 from sspvs.annotations.record import AnnotatedVideo, TimeIntervals
 from sspvs.errors import SspvsError
 from sspvs.formats.format import FORMATS, Format, Ledger, Settings
@@ -69,7 +69,7 @@ class Custom(Format):
             for sentence in video.repairs:
                 found.repair(sentence, video.name)
             try:
-                users_of(video, clock_of(video, None))
+                on_clock(video, None)
             except SspvsError as error:
                 text = str(error).removeprefix(f"{video.where}: ").removeprefix(f"{video.where}, ")
                 found.problem(text, video.name, blocking="is unknown" not in text)
@@ -100,8 +100,7 @@ class Custom(Format):
 
 
 def _record(video: AnnotatedVideo, settings: Settings) -> VideoRecord:
-    clock = clock_of(video, None, settings.pick_step)
-    annotations = annotations_of(video, clock, users_of(video, clock))
+    annotations = on_clock(video, None, settings.pick_step).annotations
     return VideoRecord(video.key, video.name, annotations, text=TextFields(video.category, title=video.title))
 
 

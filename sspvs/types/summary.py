@@ -82,8 +82,7 @@ class Annotations:
         scores = self.user_scores
         if scores is None or scores.shape[1] == len(self.picks) != self.n_frames:
             return scores
-        at_picks: FloatArray = scores[:, self.picks]
-        return at_picks
+        return scores[:, self.picks]
 
     @property
     def user_scores_at_frames(self) -> FloatArray | None:

@@ -53,8 +53,7 @@ class Shots:
     @property
     def lengths(self) -> IntArray:
         """(S,) frames in each shot."""
-        lengths: IntArray = self.bounds[:, 1] - self.bounds[:, 0]
-        return lengths
+        return self.bounds[:, 1] - self.bounds[:, 0]
 
     def __len__(self) -> int:
         return len(self.bounds)

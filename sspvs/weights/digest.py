@@ -16,13 +16,14 @@ def package_folder(package: str) -> Path | None:
     return Path(spec.submodule_search_locations[0]) if spec and spec.submodule_search_locations else None
 
 
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
+def file_digest(*paths: Path) -> str:
+    """SHA-256 of a file, or of several one after the other in the order of their names, hexadecimal."""
     digest = hashlib.sha256()
-    check_regular(path)
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
+    for path in sorted({*paths}):
+        check_regular(path)
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
     return digest.hexdigest()
 
 

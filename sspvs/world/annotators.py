@@ -2,12 +2,12 @@
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from typing import NamedTuple
+from dataclasses import replace
 
 import numpy as np
 
 from sspvs.evaluation.summary_rule import SummaryRule
-from sspvs.types import BoolArray, FloatArray, IntArray, Shots
+from sspvs.types import Annotations, BoolArray, FloatArray, IntArray, Shots
 from sspvs.world.settings import AnnotatorSettings, RuleSettings
 
 _STEPS = np.array([-0.9, -0.1, 0.6, 1.3])  # what a person feels at least, to give 2, 3, 4, 5
@@ -40,32 +40,23 @@ def segment_importance(
     return np.array(values)
 
 
-class Opinions(NamedTuple):
-    """The annotations of a video by U people."""
-
-    scores: FloatArray  # (U, N) float32: ratings 1 to 5, or 1 for chosen frames
-    # (U, N) bool: for ratings, each person's best shots within 15 % of the frames (exact knapsack, which takes none
-    # where none fits); else what the person chose
-    summaries: BoolArray
-    # (T,) float32 mean importance at the picks, 0 to 1: (mean rating - 1) / 4, or the share who chose
-    gtscore: FloatArray
-
-
 def annotate(
+    video: Annotations,
+    shots: Shots,
     importance: FloatArray,
     concepts: IntArray,
-    shots: Shots,
-    picks: IntArray,
     unit_frames: int,
     settings: AnnotatorSettings,
     generator: np.random.Generator,
-) -> Opinions:
-    """Let people annotate a video.
+) -> Annotations:
+    """Let people annotate a video, from the (T,) importance and concept at its picks.
 
     A person feels, about each unit, `sqrt(agreement) z + sqrt(1 - agreement) (sqrt(taste) t + sqrt(1 - taste) e)`: z is
     the importance by the rules (mean 0, variance 1 over the video), t the person's liking of the concept seen, e noise.
+    Ratings are 1 to 5, and their summaries the best shots within 15 % of the frames (exact knapsack, which takes none
+    where none fits); `gtscore` is (mean rating - 1) / 4, or the share of people who chose.
     """
-    n_frames = shots.n_frames
+    n_frames, picks = video.n_frames, video.picks
     pick_of_frame = np.searchsorted(picks, np.arange(n_frames), side="right") - 1
     starts = np.arange(0, n_frames, unit_frames)
     lengths = np.diff(np.append(starts, n_frames))
@@ -75,12 +66,13 @@ def annotate(
         scores = np.repeat(_ratings(felt, generator), lengths, axis=1)
         chosen = SummaryRule().choose(scores.astype(np.float64), shots)
         summaries = np.repeat(chosen, shots.lengths, axis=1)
-        gtscore = (scores[:, picks].mean(axis=0) - 1) / 4
+        mean = (scores[:, picks].mean(axis=0) - 1) / 4
     else:
         summaries = np.repeat(_choices(felt, lengths, settings, generator), lengths, axis=1)
         scores = summaries.astype(np.float32)
-        gtscore = scores[:, picks].mean(axis=0)
-    return Opinions(scores, summaries, gtscore.astype(np.float32))
+        mean = scores[:, picks].mean(axis=0)
+    gtscore = mean.astype(np.float32)
+    return replace(video, shots=shots, user_scores=scores, user_summaries=summaries, gtscore=gtscore)
 
 
 def _felt(

@@ -17,7 +17,7 @@ from sspvs.types import Annotations, FloatArray, FrameFeatures, IntArray, Shots
 from sspvs.world.annotators import annotate, segment_importance
 from sspvs.world.captioned import CaptionedClips
 from sspvs.world.clips import TRAIN, VAL, ClipSource, fold_part, split_clips
-from sspvs.world.composition import SyntheticVideo, VideoPlan, compose, plan_video, write_texts
+from sspvs.world.composition import SyntheticVideo, TextWriter, VideoPlan, compose, plan_video
 from sspvs.world.drawn import DrawnClips
 from sspvs.world.settings import DRAWN, WorldSettings
 
@@ -124,16 +124,13 @@ class World:
         if not self.settings.annotated:
             raise ValueError("the settings have no annotated videos to split; set annotated")
         count = self.settings.folds
-        groups = [
-            tuple(VideoRef("", f"video_{index + 1}") for index in range(number, self.settings.annotated, count))
-            for number in range(count)
-        ]
+        videos = [VideoRef("", f"video_{index + 1}") for index in range(self.settings.annotated)]
+        groups = [tuple(videos[number::count]) for number in range(count)]
         folds = []
-        for number in range(count):
-            held_out = (number + 1) % count if count > 2 else None
-            rest = [group for other, group in enumerate(groups) if other not in (number, held_out)]
-            val = () if held_out is None else groups[held_out]
-            folds.append(Fold(tuple(ref for group in rest for ref in group), groups[number], val))
+        for number, test in enumerate(groups):
+            val = groups[(number + 1) % count] if count > 2 else ()
+            train = tuple(video for group in groups if group not in (test, val) for video in group)
+            folds.append(Fold(train, test, val))
         made_by = {"tool": "sspvs data world", "split": "by clip", "seed": self.seed, "world": self.digest}
         return Splits(tuple(folds), made_by=made_by)
 
@@ -170,27 +167,23 @@ class World:
         shots = Shots.from_starts(starts, features.n_frames)
         if self.settings.shots == "kts":
             shots = shots_from_picks(kts(features.features), features.picks, features.n_frames)
-        opinions = annotate(
-            video.importance_at_picks,
-            video.concepts_at_picks,
-            shots,
-            features.picks,
-            max(round(self.settings.annotators.unit_seconds * fps), 1),
-            self.settings.annotators,
-            self._generator(_PEOPLE, index),
-        )
-        return Annotations(
+        plain = Annotations(
             key=video.name,
             video_name=f"{video.plan.category}_{index + 1}",
             n_frames=features.n_frames,
             picks=features.picks,
-            user_summaries=opinions.summaries,
-            user_scores=opinions.scores,
-            gtscore=opinions.gtscore,
-            shots=shots,
             title=video.texts.title,
             category=video.texts.category,
             fps=fps,
+        )
+        return annotate(
+            plain,
+            shots,
+            video.importance_at_picks,
+            video.concepts_at_picks,
+            max(round(self.settings.annotators.unit_seconds * fps), 1),
+            self.settings.annotators,
+            self._generator(_PEOPLE, index),
         )
 
     def _part(self, kind: str, index: int) -> str:
@@ -203,7 +196,7 @@ class World:
     def _texts(self, kind: str, index: int) -> TextFields:
         pool = self.pools[self._part(kind, index)]
         generator = self._generator(_TEXT, _KINDS[kind], index)
-        return write_texts(self._plan(kind, index), self.source, pool, self.settings.wording, generator)
+        return TextWriter(self._plan(kind, index), self.source, pool, self.settings.wording, generator).texts()
 
     def _text_owner(self, kind: str, index: int, total: int) -> int:
         """The video whose texts a video has: its own, or where texts are shuffled another one's."""
