@@ -12,15 +12,14 @@ from sspvs.errors import DatasetError
 from sspvs.evaluation.evaluate import evaluate_video, method_results, video_result
 from sspvs.evaluation.f_score import f_of_counts, pairwise_f_scores
 from sspvs.evaluation.prediction import Prediction
-from sspvs.evaluation.protocol import PROTOCOLS, Protocol
-from sspvs.evaluation.rank_correlation import Correlations, RankReference, rank_correlations
+from sspvs.evaluation.protocol import Protocol
+from sspvs.evaluation.rank_correlation import Correlations, RankReference
 from sspvs.evaluation.requirements import (
     BASELINES,
     Baseline,
     agreement_with_mean_of_others,
     baseline_unavailable,
     consensus_scores,
-    mean_scores,
     pairwise_agreement,
     reference_scores,
     require,
@@ -81,35 +80,6 @@ def evaluate_baseline(
         else:
             rows.append(evaluate_video(annotations, consensus_prediction(annotations), protocols, rule))
     return method_results(baseline, protocols, rule, rows, settings)
-
-
-def split_half(dataset: Mapping[str, Annotations], *, draws: int = DEFAULT_DRAWS, seed: int = 0) -> MethodResult:
-    """The mean of half of the users against the mean of the other half, at the picks: a ceiling for methods.
-
-    Of an odd number of users the second half has one more. The row is of the protocol `mean-annotator`; F1 is NaN.
-
-    Raises:
-        ValueError: When there is no video, or draws or seed is out of its range.
-        ProtocolUnavailableError: When a video has no user scores, or fewer than two users.
-    """
-    if draws < 1 or seed < 0:
-        raise ValueError(f"draws must be at least 1 and seed at least 0, got {draws} and {seed}")
-    protocol = PROTOCOLS["mean-annotator"]
-    videos = []
-    for key in dataset:
-        annotations = dataset[key]
-        require(baseline_unavailable("human", protocol, annotations), "split-half", annotations)
-        scores = annotations.user_scores_at_picks
-        assert scores is not None
-        generator, pairs = _generator(annotations, seed), []
-        for _ in range(draws):
-            users = generator.permutation(len(scores))
-            first, second = np.split(users, [len(users) // 2])
-            pairs.append(rank_correlations(mean_scores(scores[first]), mean_scores(scores[second])[None]))
-        videos.append(video_result(annotations, Correlations(*map(np.concatenate, zip(*pairs, strict=True))), None))
-    if not videos:
-        raise ValueError("split-half: no video to evaluate")
-    return MethodResult("split-half", protocol.name, tuple(videos), {"draws": draws, "seed": seed})
 
 
 def consensus_prediction(annotations: Annotations) -> Prediction:

@@ -39,7 +39,6 @@ _DETAILS = {
     "contrastive, A alone": "from the features, without training: local dissimilarity alone",
     "consensus": "the mean of all users, in-sample: a ceiling",
     "contrastive": "from the features, without training",
-    "split-half": "the mean of half the users against the mean of the other half",
 }
 _F1_SENTENCE = (
     "overlap in frames of the 15 % summary with each user's, then the mean (avg) or the best (max) over users"

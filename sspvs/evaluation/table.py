@@ -1,6 +1,6 @@
 """The table of an evaluation as a value: rows, columns and figures with their words.
 
-`comparison_table` makes it once; text, Markdown, HTML, pictures and the page's data only draw it. What cannot be
+`comparison_table` makes it once; text, HTML, pictures and the page's data only draw it. What cannot be
 compared cannot stand in one column: `Figure`, `Column` and `Block` refuse it.
 """
 

@@ -1,4 +1,4 @@
-"""The table of an evaluation as plain text for a terminal, as Markdown, and as static HTML for notebooks."""
+"""The table of an evaluation as plain text for a terminal and as static HTML for notebooks."""
 
 import html
 import re
@@ -36,28 +36,6 @@ def render_text(table: Table, width: int | None = None) -> str:
             lines += _paragraph(note, width)
     lines += _endnotes(table, width)
     return "\n".join(line.rstrip() for line in lines) + "\n"
-
-
-def render_markdown(table: Table) -> str:
-    """The table as Markdown (GitHub's), a table a protocol."""
-    lines = [f"## {_escaped(table.evaluation.dataset)}", ""]
-    lines += [f"- {_escaped(name)}: {_escaped(value)}" for name, value in table.facts.items()]
-    shown: set[str] = set()
-    for block in table.blocks:
-        lines += ["", f"### {block.measure}", "", _escaped(block.sentence), ""]
-        heads = ["method", *(f"{SHORT[c.metric]}{' (best-test epoch)' if c.best_test else ''}" for c in block.columns)]
-        lines += [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
-        for row in block.rows:
-            label = _escaped(row.label)
-            cells = [label if row.group == "methods" else f"*{label}*"]
-            cells += [_cell(column.get(row.label), True).strip() for column in block.columns]
-            lines.append(f"| {' | '.join(cells)} |")
-        lines += ["", *(f"- {_escaped(note)}" for note in _below(block, shown))]
-    evaluation = table.evaluation
-    notes = [f"{name} is not available: {reason}" for name, reason in evaluation.unavailable.items()]
-    notes += [f"published, {apart.reason}: {'; '.join(apart.figures)}" for apart in table.apart]
-    notes += evaluation.warnings
-    return "\n".join([*lines, "", *(f"- {_escaped(note)}" for note in notes)]).rstrip() + "\n"
 
 
 def render_html(table: Table) -> str:
@@ -195,10 +173,3 @@ def _fit(text: str, width: int) -> str:
             rest = rest[1:]
         text = f"{head}..{rest}"
     return text + " " * (width - _width(text))
-
-
-def _escaped(text: str) -> str:
-    text = printable(text).replace("\\", "\\\\")
-    for char in "|*_<>`[]":
-        text = text.replace(char, f"\\{char}")
-    return text

@@ -22,6 +22,7 @@ from sspvs.evaluation.results import METRICS
 from sspvs.export.figures import Figures
 from sspvs.export.source import CheckpointFacts, Exported
 from sspvs.importance.terms import formula
+from sspvs.models.summarizer import SummarizerSettings
 from sspvs.sharing import checkpoint_name
 from sspvs.table.text import FIELDS, TextSettings
 from sspvs.tasks.checkpoint import REFINE, SUMMARIZE
@@ -93,7 +94,7 @@ def model_card(
         name = "checkpoint" if isinstance(source, SavedTask) else checkpoint_name(source)
     settings, made_by = facts.settings, facts.fingerprint
     if facts.kind == SUMMARIZE:
-        guided = settings["summarizer"]["text_guidance"] != "none"
+        guided = settings_from(SummarizerSettings, settings["summarizer"]).reads_text
         tags = [settings["summarizer"]["head"], *(["multimodal"] if guided else [])]
         order = ("query", "title", "category") if settings.get("title_as_query") else ("title", "query", "category")
         read = next((field for field in order if guided and settings["text_fields"].get(field)), None)
@@ -101,6 +102,7 @@ def model_card(
         own = {
             "weights": f"{facts.n_weights:,} numbers; video tower {trained}",
             "option": f' --{read} "what it is about"' if read else "",
+            "guided": guided,
             "text_fields": FIELDS,
             "words": settings_from(TextSettings, settings["text_fields"]).total if guided else 0,
         }

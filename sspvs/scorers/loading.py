@@ -13,6 +13,7 @@ from sspvs.scorers.trained import RefinedScorer, SummarizerScorer
 from sspvs.sharing import checkpoint_name
 from sspvs.table import FeatureKind, check_features
 from sspvs.tasks.checkpoint import PRETRAIN, REFINE, SUMMARIZE, Checkpoint
+from sspvs.types import Fingerprint
 
 DEFAULT_RATE_HZ = 2.0
 KINDS = (SUMMARIZE, REFINE)
@@ -80,6 +81,37 @@ def load_scorer(
 
     task = SummarizeTask.from_pretrained(found.path, download=download)
     return SummarizerScorer(task, download=download, **how)
+
+
+def scorer_of_features(
+    name: str | Path,
+    made_by: Fingerprint | None,
+    where: str,
+    *,
+    title: str = "",
+    backbone: str | None = None,
+    device: str = "auto",
+    download: bool = False,
+    combine: Combine | None = None,
+    post: Post | None = None,
+) -> tuple[Scorer, str | None]:
+    """What scores features that exist already, and a warning where it is unknown what made them.
+
+    As `load_scorer`; for a title, `contrastive` gets the backbone that the features' fingerprint names. `backbone`
+    names it where they have none; where they have one, the two are compared.
+    """
+    loaded, warning = None, None
+    if str(name) != CONTRASTIVE and backbone:
+        raise ValueError(f"--backbone belongs to --scorer {CONTRASTIVE}; a checkpoint has its own")
+    if str(name) == CONTRASTIVE and (title or backbone):
+        wanted = backbone or (made_by.backbone if made_by else None)
+        if wanted is None:
+            raise ValueError(f"{where} does not say which backbone made it; name it with --backbone")
+        loaded = load_backbone(wanted, device=device, download=download)
+        expected = FeatureKind(fingerprint=loaded.fingerprint(made_by.rate_hz if made_by else DEFAULT_RATE_HZ))
+        warning = check_features(FeatureKind(fingerprint=made_by), expected, where, like=f"those of {wanted}")
+    scorer = load_scorer(name, device=device, download=download, combine=combine, post=post, backbone=loaded)
+    return scorer, warning
 
 
 def may_be_scorer(name: str | Path) -> bool:

@@ -15,7 +15,7 @@ from sspvs.evaluation.protocol import PROTOCOLS
 from sspvs.evaluation.published import PublishedResult, published_results
 from sspvs.evaluation.results import METRICS
 from sspvs.evaluation.table import F1, Block, Column, Figure, Row, interval, number
-from sspvs.evaluation.text import render_markdown, render_text
+from sspvs.evaluation.text import render_text
 
 NAMES = [f"video number {index}" for index in range(25)]
 
@@ -300,19 +300,6 @@ def test_the_width_follows_the_terminal_and_is_plain_without_one(monkeypatch: py
     for columns in (80, 120):
         monkeypatch.setenv("COLUMNS", str(columns))
         assert render_text(table) == render_text(table, columns)
-
-
-def test_markdown_tables_are_whole_and_names_cannot_break_them() -> None:
-    evaluation = build_evaluation(["a|b", "c*d_e`<i>"], dataset="tvsum", protocols=ALL)
-    text = render_markdown(comparison_table(evaluation, published_results()))
-    tables = re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)
-    assert len(tables) == 5
-    for table in tables:
-        counts = {len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}
-        assert len(counts) == 1
-        assert re.fullmatch(r"\|(---\|)+", table.splitlines()[1])
-    assert r"a\|b" in text
-    assert "<i>" not in text.replace(r"\<i\>", "")
 
 
 @pytest.mark.parametrize(
