@@ -84,7 +84,7 @@ def _document(
 ) -> dict[str, Any]:
     """What the page's scripts draw: plain types, small enough for a whole dataset, figures rounded to four digits."""
     keys = drawn_keys(list(names))
-    document = {
+    document: dict[str, Any] = {
         "dataset": table.evaluation.dataset,
         "nVideos": len(names),
         "protocols": protocols,
@@ -98,8 +98,7 @@ def _document(
         "levels": LEVELS,
         "videos": [video_document(dataset[key], key, names[key], predictions, rule) for key in keys if key in dataset],
     }
-    reduced = plain(document)
-    assert isinstance(reduced, dict)
+    reduced: dict[str, Any] = plain(document)
     return reduced
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from sspvs.atomic import write_text
 from sspvs.errors import OutputError
+from sspvs.evaluation.table import in_words
 from sspvs.report.plots import clock_text
 from sspvs.report.tables import generated_by, plain
 from sspvs.sharing import relative_path
@@ -97,22 +98,9 @@ def _json_island(document: Mapping[str, Any]) -> str:
 
 
 def readable(value: Any) -> str:
-    """A setting as a person would write it."""
+    """A setting as a person would write it; lists and mappings as JSON."""
     value = plain(value)
-    if value is None:
-        return "not set"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    if isinstance(value, (dict, list)):
-        return json.dumps(value, ensure_ascii=False)
-    return str(value)
-
-
-def curve_sentence(name: str) -> str:
-    """What a curve behind the importance shows; empty for curves of other names."""
-    return CURVE_SENTENCES.get(name) or (_LATER_STAGE if _STAGE.fullmatch(name) else "")
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list)) else in_words(value)
 
 
 def curves_lead(names: Iterable[str]) -> str:
@@ -156,15 +144,18 @@ def page_document(summary: Summary, folder: Path, source_video: Path | None) -> 
         "shots": shots,
         "segments": [[_milli(start), _milli(stop)] for start, stop in summary.segment_seconds],
         "curves": [
-            {"name": name, "sentence": curve_sentence(name), "values": [_digits(value) for value in curve]}
+            {
+                "name": name,
+                "sentence": CURVE_SENTENCES.get(name) or _LATER_STAGE * (_STAGE.fullmatch(name) is not None),
+                "values": [_digits(value) for value in curve],
+            }
             for name, curve in summary.curves.items()
         ],
         "thumbs": [base64.b64encode(summary.thumbnails[i]).decode("ascii") for i in thumbnail_picks],
         "strip": strip,
         "original": source_urls(source_video, folder) if source_video is not None else [],
     }
-    reduced = plain(document)
-    assert isinstance(reduced, dict)
+    reduced: dict[str, Any] = plain(document)
     return reduced
 
 
