@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from sspvs.benchmark.matching import ScoreSource
 from sspvs.errors import DatasetError, ProtocolUnavailableError
-from sspvs.evaluation.baselines import DEFAULT_DRAWS, contrastive_predictions, evaluate_baseline, feature_predictions
+from sspvs.evaluation.baselines import DEFAULT_DRAWS, evaluate_baseline, feature_predictions
 from sspvs.evaluation.evaluate import evaluate
 from sspvs.evaluation.prediction import Prediction
 from sspvs.evaluation.protocol import DEFAULT_PROTOCOL, Protocol, protocols_named
@@ -19,6 +19,7 @@ from sspvs.evaluation.requirements import BASELINES, baseline_unavailable, unava
 from sspvs.evaluation.requirements import Baseline as OwnBaseline
 from sspvs.evaluation.results import MethodResult
 from sspvs.evaluation.summary_rule import rule_named
+from sspvs.importance.contrastive import contrastive_importance
 from sspvs.importance.terms import Combine, formula
 from sspvs.scorers import load_scorer, untrained_problem
 from sspvs.table import DatasetStore
@@ -248,7 +249,11 @@ class Judge:
         """Contrastive importance of each video, and what made it."""
         self._need_features("the contrastive baseline")
         how: dict[str, Any] = {"combine": combine or "ag", "post": self._settings.post or "summe"}
-        predictions = contrastive_predictions(self._store.features, self._watched("importance"), **how)
+        predictions = feature_predictions(
+            self._store.features,
+            self._watched("importance"),
+            lambda video: contrastive_importance(video.features, **how).scores,
+        )
         return predictions, {**how, "checkpoint_rule": "none"}
 
     def _need_features(self, what: str) -> None:

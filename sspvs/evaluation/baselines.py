@@ -3,10 +3,9 @@
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from sspvs.errors import DatasetError
 from sspvs.evaluation.evaluate import evaluate_video, method_results, video_result
@@ -91,34 +90,16 @@ def consensus_prediction(annotations: Annotations) -> Prediction:
     return Prediction.of(scores, annotations)
 
 
-def contrastive_predictions(
-    features: Mapping[str, FrameFeatures],
-    dataset: Mapping[str, Annotations],
-    *,
-    combine: Literal["a", "g", "ag"] = "ag",
-    post: Literal["summe", "tvsum", "none"] = "summe",
-) -> dict[str, Prediction]:
-    """Contrastive importance of each video of a dataset: a baseline that needs features, and no training.
-
-    Pang et al., WACV 2023; `sspvs.importance.contrastive` explains `combine` and `post`.
-
-    Raises:
-        DatasetError: When a video has no features, or features of a video of another length.
-        ValueError: When a name is unknown.
-    """
-    from sspvs.importance.contrastive import contrastive_importance
-
-    return feature_predictions(
-        features, dataset, lambda video: contrastive_importance(video.features, combine=combine, post=post).scores
-    )
-
-
 def feature_predictions(
     features: Mapping[str, FrameFeatures],
     dataset: Mapping[str, Annotations],
     score: Callable[[FrameFeatures], FloatArray],
 ) -> dict[str, Prediction]:
-    """Scores of each video by a function of its features, put on the dataset's clocks."""
+    """Scores of each video by a function of its features, put on the dataset's clocks.
+
+    Raises:
+        DatasetError: When a video has no features, or features of a video of another length.
+    """
     predictions, known = {}, set(features)
     for key in dataset:
         annotations = dataset[key]
@@ -149,8 +130,9 @@ def _human_video(annotations: Annotations, protocols: Sequence[Protocol]) -> dic
     summaries = annotations.user_summaries
     f_avg, f_max = np.nan, np.nan
     if summaries is not None and len(summaries) > 1:
-        each_avg, each_max = _human_f_scores(summaries)
-        f_avg, f_max = float(each_avg.mean()), float(each_max.mean())
+        table = pairwise_f_scores(summaries)
+        others = table[~np.eye(len(table), dtype=np.bool_)].reshape(len(table), -1)  # (U, U - 1)
+        f_avg, f_max = float(others.mean(axis=1).mean()), float(others.max(axis=1).mean())
     results = {}
     for protocol in protocols:
         rows = user_rows(protocol, annotations)
@@ -159,14 +141,6 @@ def _human_video(annotations: Annotations, protocols: Sequence[Protocol]) -> dic
         row = video_result(annotations, agree(rows), None)
         results[protocol.name] = replace(row, f_score_avg=f_avg, f_score_max=f_max)
     return results
-
-
-def _human_f_scores(user_summaries: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
-    """F1 of each of U >= 2 users' summaries against the others': (U,) the mean over them, and (U,) the largest."""
-    table = pairwise_f_scores(user_summaries)
-    n_users = len(table)
-    others = table[~np.eye(n_users, dtype=np.bool_)].reshape(n_users, n_users - 1)
-    return others.mean(axis=1), others.max(axis=1)
 
 
 def _random_video(
