@@ -169,7 +169,12 @@ def backbone_for(
     """
     expects = scorer.expects
     if expects is not None and is_synthetic(expects):
-        raise FingerprintMismatchError(synthetic_refusal(scorer))
+        what = "drawn features" if expects.backbone == f"{SYNTHETIC}:drawn" else "features of videos composed of clips"
+        raise FingerprintMismatchError(
+            f"{scorer.name} was trained on {what} ('{expects.backbone}'), which no backbone gives: it cannot look at "
+            "real videos; train one on features that a backbone extracts (`sspvs extract`), or take "
+            "--scorer contrastive"
+        )
     unknown = scorer.feature_dim is not None and expects is None
     if backbone == "auto" and unknown:
         raise ValueError(
@@ -189,17 +194,6 @@ def backbone_for(
         loaded = load_backbone(backbone, device=device, precision=precision, download=download)
     _check(scorer, FeatureKind(loaded.feature_dim, None if expects is None else loaded.fingerprint(rate)), loaded.name)
     return loaded, rate
-
-
-def synthetic_refusal(scorer: Scorer) -> str:
-    """Why a scorer that was trained on a synthetic world does not look at videos."""
-    assert scorer.expects is not None
-    made_by = scorer.expects.backbone
-    what = "drawn features" if made_by == f"{SYNTHETIC}:drawn" else "features of videos composed of clips"
-    return (
-        f"{scorer.name} was trained on {what} ('{made_by}'), which no backbone gives: it cannot look at real videos; "
-        "train one on features that a backbone extracts (`sspvs extract`), or take --scorer contrastive"
-    )
 
 
 def _check(scorer: Scorer, gives: FeatureKind, backbone: str) -> None:
