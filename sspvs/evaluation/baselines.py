@@ -14,7 +14,6 @@ from sspvs.evaluation.prediction import Prediction
 from sspvs.evaluation.protocol import Protocol
 from sspvs.evaluation.rank_correlation import Correlations, RankReference
 from sspvs.evaluation.requirements import (
-    BASELINES,
     Baseline,
     agreement_with_mean_of_others,
     baseline_unavailable,
@@ -25,7 +24,7 @@ from sspvs.evaluation.requirements import (
     user_rows,
 )
 from sspvs.evaluation.results import MethodResult, VideoResult
-from sspvs.evaluation.summary_rule import SummaryRule
+from sspvs.evaluation.summary_rule import RULES, SummaryRule
 from sspvs.types import Annotations, BoolArray, FloatArray, FrameFeatures, IntArray
 
 DEFAULT_DRAWS = 100
@@ -36,7 +35,7 @@ def evaluate_baseline(
     baseline: Baseline,
     *,
     protocols: Sequence[Protocol],
-    rule: SummaryRule | None = None,
+    rule: SummaryRule = RULES["default"],
     draws: int = DEFAULT_DRAWS,
     seed: int = 0,
 ) -> dict[str, MethodResult]:
@@ -59,11 +58,6 @@ def evaluate_baseline(
         ProtocolUnavailableError: When a video lacks what it takes; `baseline_unavailable` says so beforehand.
         DatasetError: When the annotations hold NaN or infinity.
     """
-    if baseline not in BASELINES:
-        raise ValueError(f"baseline must be one of {', '.join(BASELINES)}, got {baseline!r}")
-    rule = SummaryRule() if rule is None else rule
-    if not protocols:
-        raise ValueError("name at least one protocol")
     rows: list[Mapping[str, VideoResult]] = []
     settings: dict[str, Any] = {"summaries": "the users' own" if baseline == "human" else "by rule"}
     if baseline == "random":

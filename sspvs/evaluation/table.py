@@ -138,10 +138,6 @@ class Column:
             raise ValueError(f"{row}: has a figure in the column {self.measure}, {self.metric} already")
         self.figures[row] = figure
 
-    def get(self, row: str) -> Figure | None:
-        """The row's figure; None where it has none."""
-        return self.figures.get(row)
-
 
 @dataclass(frozen=True)
 class Row:

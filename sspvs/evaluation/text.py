@@ -44,7 +44,10 @@ def render_html(table: Table) -> str:
     for block in table.blocks:
         lines.append(f"<p><b>{html.escape(block.measure)}</b>: {html.escape(block.sentence)}</p>")
         rows = [["", *(_head(column).strip() for column in block.columns)]]
-        rows += [[r.label, *(_cell(column.get(r.label), True).strip() for column in block.columns)] for r in block.rows]
+        rows += [
+            [r.label, *(_cell(column.figures.get(r.label), True).strip() for column in block.columns)]
+            for r in block.rows
+        ]
         cells = ("".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in rows)
         lines += ["<table>", *(f"<tr>{row}</tr>" for row in cells), "</table>"]
         lines += [f"<p><small>{html.escape(note)}</small></p>" for note in _below(block, shown)]
@@ -82,7 +85,7 @@ def _block(block: Block, width: int) -> Iterator[str]:
     """The column heads, and the rows by group."""
     count = _with_intervals(block, width)
     cells = [
-        [_cell(column.get(row.label), index < count) for row in block.rows]
+        [_cell(column.figures.get(row.label), index < count) for row in block.rows]
         for index, column in enumerate(block.columns)
     ]
     heads = [_head(column) for column in block.columns]

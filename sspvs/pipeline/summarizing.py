@@ -61,7 +61,7 @@ class VideoSummary(ShownSummary, Summary):
             `out_dir` as a path.
 
         Raises:
-            OutputError: The folder cannot be written to, or has something of another's where a file would go.
+            OutputError: The folder cannot be written to, or has a file that sspvs did not write in the place of one.
             ValueError: The video is itself in the place of a file.
             VideoError: The source video cannot be read any more.
         """

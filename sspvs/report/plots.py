@@ -196,7 +196,7 @@ def _draw_block(axes: Any, block: Block, table: Table) -> None:
         if result is not None and row.group != "published":
             _draw_videos(axes, result.values(metric), y, colour)
         for column in drawn:
-            figure = column.get(row.label)
+            figure = column.figures.get(row.label)
             if figure is None or not math.isfinite(figure.value):
                 continue
             if figure.ends:

@@ -83,7 +83,7 @@ def test_the_fall_from_the_test_epoch_to_a_validation_fold_shows_in_one_row() ->
     evaluation = build_evaluation(protocols=["summary-vs-mean"])
     block = comparison_table(evaluation, published_results()).block("summary-vs-mean")
     for best_test, value in ((True, 0.246), (False, 0.108)):
-        figure = block.column("kendall_tau", best_test).get("CSTA 2024")
+        figure = block.column("kendall_tau", best_test).figures.get("CSTA 2024")
         assert figure is not None
         assert figure.value == value
 
@@ -169,8 +169,8 @@ def test_the_best_test_epoch_of_a_method_stands_in_its_own_marked_column() -> No
         ("kendall_tau", True),
         ("spearman_rho", True),
     ]
-    assert block.column("kendall_tau", True).get("a") is None
-    assert block.column("kendall_tau", False).get("b") is None
+    assert block.column("kendall_tau", True).figures.get("a") is None
+    assert block.column("kendall_tau", False).figures.get("b") is None
     text = render_text(comparison_table(evaluation), 120)
     (line,) = [line for line in text.splitlines() if line.startswith("b ")][:1]
     head = next(line for line in text.splitlines() if "tau*" in line)
