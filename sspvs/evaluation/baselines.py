@@ -1,4 +1,4 @@
-"""The rows that stand beside a method: people, random scores, the consensus, contrastive importance, split halves."""
+"""The rows that stand beside a method: people, random scores, the consensus, and scores of features."""
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence

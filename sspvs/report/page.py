@@ -254,42 +254,11 @@ def write_report(
         styles=["report.css"],
         scripts=["chart.js", "player.js", "report.js"],
         policy=["media-src blob: data: 'self' file:"],
+        filters={"clock": clock_text},
         media=media,
-        **_values(summary),
+        name=Path(summary.info.path).name,
+        summary=summary,
+        lead=curves_lead(summary.curves),
+        warnings=list(dict.fromkeys([*summary.warnings, *summary.decode.warnings])),
     )
     write_text(path, page)
-
-
-def _values(summary: Summary) -> dict[str, Any]:
-    end, shown = summary.timeline.end_seconds, float(summary.timeline.shown_seconds[-1])
-    kept = summary.selected_seconds
-    fraction = summary.budget_fraction
-    info, decode = summary.info, summary.decode
-    guide = {"text": summary.title, **{name: summary.settings.get(name) for name in ("query", "category")}}
-    return {
-        "name": Path(info.path).name,
-        "guide": {name: text for name, text in guide.items() if text},
-        "lead": curves_lead(summary.curves),
-        "kept": clock_text(kept),
-        "length": clock_text(end),
-        "share": f"{kept / shown:.1%}" if shown > 0 else "0 %",
-        "count": int(np.asarray(summary.selected).sum()),
-        "shots": len(summary.shots),
-        "budget": clock_text(fraction * shown),
-        "budget_share": f"{fraction:.1%}",
-        "warnings": list(dict.fromkeys([*summary.warnings, *decode.warnings])),
-        "settings": {"scorer": summary.scorer, **summary.settings},
-        "fingerprint": {**summary.fingerprint.as_dict(), "digest": summary.fingerprint.digest},
-        "decode": {
-            "file": Path(info.path).name,
-            "picture": f"{info.width} x {info.height}, {info.fps:.6g} fps" + (f", {info.codec}" if info.codec else ""),
-            "sound": "yes" if info.has_audio else "no",
-            "frames declared": decode.declared_frames or "not stated",
-            "frames decoded": decode.decoded_frames,
-            "frames corrupt": decode.corrupt_frames,
-            **(
-                {"sound lost": f"{decode.lost_sound_seconds:.2f} s of the summary"} if decode.lost_sound_seconds else {}
-            ),
-            "decoder": decode.decoder,
-        },
-    }
