@@ -6,7 +6,6 @@ Figures stand in it with their protocol, split and what chose the weights, or no
 from __future__ import annotations
 
 import json
-import math
 import re
 import shlex
 from collections.abc import Iterator, Mapping
@@ -71,28 +70,10 @@ def model_card(
     if name is None:
         name = "checkpoint" if isinstance(source, SavedTask) else checkpoint_name(source)
     settings, made_by = facts.settings, facts.fingerprint
+    guided, tags = False, ["unsupervised", "contrastive"]
     if facts.kind == SUMMARIZE:
         guided = settings_from(SummarizerSettings, settings["summarizer"]).reads_text
         tags = [settings["summarizer"]["head"], *(["multimodal"] if guided else [])]
-        order = ("query", "title", "category") if settings.get("title_as_query") else ("title", "query", "category")
-        read = next((field for field in order if guided and settings["text_fields"].get(field)), None)
-        trained = "frozen" if settings["freeze_encoder"] else "trained"
-        own = {
-            "weights": f"{facts.n_weights:,} numbers; video tower {trained}",
-            "option": f' --{read} "what it is about"' if read else "",
-            "guided": guided,
-            "text_fields": FIELDS,
-            "words": settings_from(TextSettings, settings["text_fields"]).total if guided else 0,
-        }
-    else:
-        tags = ["unsupervised", "contrastive"]
-        own = {
-            "weights": f"{facts.n_weights:,} numbers",
-            "option": "",
-            "combined": formula(settings["combine"]),
-            # T of the shortest video whose frames have another frame as neighbour
-            "fewest_frames": math.ceil(2 / settings["losses"]["neighbour_fraction"] - 1e-9),
-        }
     front = {"library_name": "sspvs", "license": license, "tags": ["sspvs", "video-summarization", *tags]}
     template = _cards().get_template(_TEMPLATES[facts.kind])
     return template.render(
@@ -110,7 +91,10 @@ def model_card(
         synthetic=made_by is not None and str(made_by["backbone"]).startswith(_SYNTHETIC),
         figures=figures_text(figures),
         origins=list(_origins(settings)),
-        **own,
+        n_weights=facts.n_weights,
+        guided=guided,
+        text_fields=FIELDS,
+        words=settings_from(TextSettings, settings["text_fields"]).total if guided else 0,
     )
 
 
@@ -156,6 +140,7 @@ def _cards() -> Environment:
         words=_words,
         code=_code,
         one_line=_one_line,
+        formula=formula,
         quote=shlex.quote,
         json=json.dumps,
         sizes=_sizes,
