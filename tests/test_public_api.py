@@ -24,7 +24,6 @@ from helpers.tiny_summarizers import saved_summarizer
 
 import sspvs
 from sspvs.benchmark import EvaluationSettings
-from sspvs.crossval.plan import CrossvalSettings
 from sspvs.pipeline.settings import SummarySettings
 from sspvs.world.film import SCENES, draw_video
 
@@ -88,7 +87,7 @@ def test_signatures_show_values(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "settings"),
-    [("summarize", SummarySettings), ("evaluate", EvaluationSettings), ("cross_validate", CrossvalSettings)],
+    [("summarize", SummarySettings), ("evaluate", EvaluationSettings), ("cross_validate", EvaluationSettings)],
 )
 def test_values_of_signatures_are_those_of_the_settings(name: str, settings: type) -> None:
     parameters = inspect.signature(getattr(sspvs, name)).parameters
@@ -97,10 +96,9 @@ def test_values_of_signatures_are_those_of_the_settings(name: str, settings: typ
         for field in fields(settings)
         if field.name in parameters and field.default is not MISSING
     }
-    assert len(shared) > 5
+    assert len(shared) >= 3
     for one, default in shared.items():
-        if one != "seeds":  # a number stands for that many
-            assert parameters[one].default == default, one
+        assert parameters[one].default == default, one
 
 
 @pytest.mark.parametrize("name", DOCUMENTED)
