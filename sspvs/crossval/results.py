@@ -147,7 +147,7 @@ def gather(
         if row == name:
             raise ValueError(f"'{name}' is the name of another row here; call the method something else (--name)")
         made = {**_without(made_by, ("config",)), "combine": variant}
-        judge.add_results_beside(row, *row_of(row, variant_path(Path(SCORES), variant).name), made)
+        judge.add_results(row, *row_of(row, variant_path(Path(SCORES), variant).name), made, beside=True)
     judge.add_contrastive_beside(CONTRASTIVE_ALONE, "a")
     judge.add_rows_beside()
     benchmark = Benchmark(_evaluation(plan, judge, how, records), judge.videos, judge.predictions)

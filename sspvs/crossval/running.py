@@ -22,7 +22,7 @@ from sspvs.crossval.folder import RESULT, CrossvalFolder, FoldRecord
 from sspvs.crossval.plan import CrossvalSettings, Keep, Plan, Rule
 from sspvs.crossval.results import CrossValidation, check_protocols, gather, log_summary
 from sspvs.data.fold_data import FoldDataModule
-from sspvs.evaluation.protocol import DEFAULT_PROTOCOL, protocols_named
+from sspvs.evaluation.protocol import protocols_named
 from sspvs.evaluation.summary_rule import rule_named
 from sspvs.training.run import WandbMode
 from sspvs.training.signals import quieten
@@ -41,7 +41,7 @@ def cross_validate(
     checkpoint_rule: Rule | None = None,
     jobs: int | None = None,
     devices: Sequence[int] = (),
-    protocol: str = DEFAULT_PROTOCOL,
+    protocol: str = "per-user",
     rule: str = "default",
     keep: Keep = "chosen",
     name: str | None = None,

@@ -106,11 +106,7 @@ class Spread:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain types; undefined is None."""
-        return {
-            "mean": _plain(self.mean),
-            "std": _plain(self.std),
-            "ci95": [_plain(self.ci95[0]), _plain(self.ci95[1])],
-        }
+        return {"mean": _plain(self.mean), "std": _plain(self.std), "ci95": [*map(_plain, self.ci95)]}
 
 
 @dataclass(frozen=True)
@@ -222,7 +218,7 @@ class Comparison:
         return {
             **vars(self),
             "difference": _plain(self.difference),
-            "ci95": [_plain(self.ci95[0]), _plain(self.ci95[1])],
+            "ci95": [*map(_plain, self.ci95)],
             "p_value": _plain(self.p_value),
         }
 

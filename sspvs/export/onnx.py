@@ -107,7 +107,7 @@ def export_onnx(
         load_runtime()
     with atomic_file(target) as temporary:
         temporary.touch()  # whether one can write is found out before anything is computed
-        graph = graph_of(task)
+        graph = SummarizerGraph(task) if isinstance(task, SummarizeTask) else RefinerGraph(task)
         n_bytes = sum(tensor.numel() * tensor.element_size() for tensor in graph.state_dict().values())
         if n_bytes > _MOST_BYTES:
             raise ExportError(f"{n_bytes / 1e9:.1f} GB of weights are too many for one ONNX file, which ends at 2 GB")
@@ -117,11 +117,6 @@ def export_onnx(
         found = check_onnx(temporary, graph) if check else None
         n_bytes = temporary.stat().st_size
     return OnnxReport(target, opset, graph.inputs, graph.outputs, n_bytes, metadata, found)
-
-
-def graph_of(task: Exported) -> ExportGraph:
-    """What a file of it computes."""
-    return SummarizerGraph(task) if isinstance(task, SummarizeTask) else RefinerGraph(task)
 
 
 def onnx_metadata(task: Exported, graph: ExportGraph, figures: Figures | None) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from sspvs.features.backbones import Backbone
-from sspvs.features.extract import MAX_DAMAGED, Sampling, extract_video
+from sspvs.features.extract import Sampling, extract_video
 from sspvs.features.transnet import cut_frames
 from sspvs.importance.contrastive import Post
 from sspvs.importance.terms import Combine
@@ -17,8 +17,7 @@ from sspvs.pipeline.output import write_outputs
 from sspvs.pipeline.settings import Segmenter, SummarySettings, Tools, load_tools
 from sspvs.report.notebook import ShownSummary
 from sspvs.report.tables import plain
-from sspvs.scorers import CONTRASTIVE
-from sspvs.selection.kts import DEFAULT_PENALTY, WINDOW_PICKS, kts
+from sspvs.selection.kts import WINDOW_PICKS, kts
 from sspvs.selection.shots import given_shots, merge_short, shots_from_cuts, shots_from_picks, uniform_shots
 from sspvs.selection.summary import Selection, select, select_in_parts
 from sspvs.table import SourceStamp
@@ -62,7 +61,7 @@ class VideoSummary(ShownSummary, Summary):
             `out_dir` as a path.
 
         Raises:
-            OutputError: The folder cannot be written to, or has something of another's where a file would go.
+            OutputError: The folder cannot be written to, or has a file that sspvs did not write in the place of one.
             ValueError: The video is itself in the place of a file.
             VideoError: The source video cannot be read any more.
         """
@@ -88,18 +87,18 @@ def summarize(
     title: str = "",
     query: str = "",
     category: str = "",
-    scorer: str | Path = CONTRASTIVE,
+    scorer: str | Path = "contrastive",
     combine: Combine | None = None,
     post: Post | None = None,
     segmenter: Segmenter = "kts",
-    kts_penalty: float = DEFAULT_PENALTY,
+    kts_penalty: float = 1.25,
     shot_seconds: float = 5.0,
     shots: str | Path | None = None,
     shots_unit: Literal["frames", "seconds"] = "frames",
     rate_hz: float | None = None,
     decoder: str = "auto",
     time_limit_seconds: float = 60.0,
-    max_damaged: float = MAX_DAMAGED,
+    max_damaged: float = 1 / 3,
     device: str = "auto",
     download: bool = False,
     progress: bool = False,
