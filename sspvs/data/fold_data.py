@@ -12,17 +12,25 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Generic, Literal, TypeAlias, TypeVar
+from typing import Literal, TypeAlias, TypeVar
 
 import numpy as np
-import pytorch_lightning as pl
 from tqdm import tqdm
 
 from sspvs.annotations.splits import Splits
 from sspvs.annotations.video_names import VideoRef
-from sspvs.data.folds import FoldVideos, Stores, log_fold, plan_everything, plan_fold, split_of
+from sspvs.data.folds import (
+    DrawnSetting,
+    FoldVideos,
+    Stores,
+    ValidateOn,
+    log_fold,
+    plan_everything,
+    plan_fold,
+    split_of,
+)
 from sspvs.data.judged import JudgedVideos
-from sspvs.data.loader import BatchLoader
+from sspvs.data.loader import BatchLoader, VideoDataModule
 from sspvs.data.texts import text_of
 from sspvs.errors import DatasetError, FeatureFileError, listed, one_line
 from sspvs.evaluation.evaluate import evaluate_video, unavailable
@@ -185,7 +193,7 @@ def as_paths(given: Sequence[str] | str | None) -> tuple[str, ...]:
     return (given,) if isinstance(given, str) else tuple(given)
 
 
-class FoldDataModule(pl.LightningDataModule, Generic[Batch]):
+class FoldDataModule(VideoDataModule[Batch]):
     """One fold of annotated videos: those it trains on, those that choose the checkpoint, those it tests.
 
     Subclasses make the loaders, and document the settings; what is tested, judged and cross-validated is the same for
@@ -198,9 +206,9 @@ class FoldDataModule(pl.LightningDataModule, Generic[Batch]):
         others: Sequence[str] | str | None,
         splits: str | None,
         fold: int | None,
-        setting: Literal["canonical", "augmented", "transfer"],
+        setting: DrawnSetting,
         split_seed: int,
-        validate_on: Literal["held-out", "test", "nothing"],
+        validate_on: ValidateOn,
         val_share: float,
         num_workers: int,
         world: WorldSource | None,
@@ -218,10 +226,8 @@ class FoldDataModule(pl.LightningDataModule, Generic[Batch]):
             splits = str(self.world_files.splits) if splits is None else splits
         self.paths = () if dataset is None else (Path(dataset), *map(Path, as_paths(others)))
         self.split_path = None if splits is None else Path(splits)
-        self.fold, self.split_seed = fold, split_seed
-        self.setting: Literal["canonical", "augmented", "transfer"] = setting
-        self.validate_on: Literal["held-out", "test", "nothing"] = validate_on
-        self.val_share, self.num_workers = val_share, num_workers
+        self.fold, self.setting, self.split_seed = fold, setting, split_seed
+        self.validate_on, self.val_share, self.num_workers = validate_on, val_share, num_workers
         self.memory = FeatureMemory()
         self._table: VideoTable | None = None
         self._annotations: Mapping[str, Annotations] = {}
@@ -250,18 +256,10 @@ class FoldDataModule(pl.LightningDataModule, Generic[Batch]):
     @cached_property
     def fold_videos(self) -> FoldVideos:
         """The videos of this fold; known before `setup`."""
+        how = (self.validate_on, self.val_share, self.split_seed)
         if self.fold is None:
-            return plan_everything(
-                self.stores, validate_on=self.validate_on, val_share=self.val_share, seed=self.split_seed
-            )
-        return plan_fold(
-            self.split,
-            self.fold,
-            self.stores,
-            validate_on=self.validate_on,
-            val_share=self.val_share,
-            seed=self.split_seed,
-        )
+            return plan_everything(self.stores, *how)
+        return plan_fold(self.split, self.fold, self.stores, *how)
 
     @property
     def feature_dim(self) -> int:
@@ -320,6 +318,15 @@ class FoldDataModule(pl.LightningDataModule, Generic[Batch]):
     def judged(self) -> JudgedVideos:
         """The tested and validated videos, to be found again among others."""
         return JudgedVideos(self.table.select(dict.fromkeys((*self.fold_videos.val, *self.fold_videos.test))))
+
+    @cached_property
+    def judged_again(self) -> list[str]:
+        """The training videos of `others` that are tested or validated ones under another name."""
+        own = self.paths[0]
+        others = [video for name in self.fold_videos.train if (video := self.table[name]).streams[0].path != own]
+        again = [video.id for video in others if self.judged.has(video, self.table)]
+        self.table.close()
+        return again
 
     @abstractmethod
     def _whole_videos(self, part: Part) -> BatchLoader[Batch]:

@@ -9,15 +9,12 @@ from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
-import pytorch_lightning as pl
 import torch
-from torch import Tensor
 
 from sspvs.data import drawing
-from sspvs.data.batch import PretrainBatch, pad_frames, stack_tokens
+from sspvs.data.batch import PretrainBatch, Text, pad_rows, stack_tokens
 from sspvs.data.drawing import MaskSettings
-from sspvs.data.loader import BatchLoader, ExampleDataset, LengthBuckets, Pick, padding_share, rank_loader
+from sspvs.data.loader import BatchLoader, ExampleDataset, LengthBuckets, Pick, VideoDataModule, padding_share
 from sspvs.data.pairs import ExtractionSettings, feature_dim_of, load_pairs, split_pairs
 from sspvs.errors import DatasetError
 from sspvs.formats.sspvs_release import VOCABULARY
@@ -45,12 +42,10 @@ class Example(NamedTuple):
 
     id: str
     frames: FloatArray  # (T, D) float32
-    tokens: IntArray  # (L,) int64 of its text, or of another video's
-    token_mask: npt.NDArray[np.bool_]  # (L,) bool, True = a token
+    text: Text  # its own, or another video's
     masked_index: IntArray  # (M,) int64; empty when nothing is masked
     is_match: bool  # whether the text is its own
-    own_tokens: IntArray | None = None  # (L,) of its own text, outside of training
-    own_token_mask: npt.NDArray[np.bool_] | None = None  # (L,) likewise
+    own_text: Text | None = None  # in validation
 
 
 class PretrainDataset(ExampleDataset[Example]):
@@ -115,11 +110,6 @@ class PretrainDataset(ExampleDataset[Example]):
                 "data.negative_probability to 0"
             )
 
-    @property
-    def shards(self) -> IntArray | None:
-        """(n,) each item's shard; None outside of shards."""
-        return self.table.shards
-
     def _example(self, pick: Pick) -> Example:
         draw = pick.draw if self.mode == "train" else None
         item = self.items[pick.item]
@@ -132,13 +122,12 @@ class PretrainDataset(ExampleDataset[Example]):
         masked = np.zeros(0, np.int64)
         if self.mode != "predict":
             masked = drawing.draw_masked(stop - start, self.masks, generator)
-        cutting = generator if self.mode == "train" else None
-        tokens, token_mask = self._tokens(partner, cutting)
-        own = self._tokens(pick.item, None) if self.mode == "val" else (None, None)
+        text = self._text(partner, generator if self.mode == "train" else None)
+        own_text = self._text(pick.item, None) if self.mode == "val" else None
         frames = self.table.features(item, start, stop)
-        return Example(item.id, frames, tokens, token_mask, masked, partner == pick.item, *own)
+        return Example(item.id, frames, text, masked, partner == pick.item, own_text)
 
-    def _tokens(self, index: int, generator: np.random.Generator | None) -> tuple[IntArray, npt.NDArray[np.bool_]]:
+    def _text(self, index: int, generator: np.random.Generator | None) -> Text:
         return assemble_tokens(self.items[index].text, self.tokenizer, self.text, generator)
 
     def _partners_of(self, draw: int | None) -> IntArray:
@@ -156,45 +145,29 @@ class PretrainDataset(ExampleDataset[Example]):
 def collate(examples: Sequence[Example] | Example) -> PretrainBatch:
     """A batch of examples of one width, zeros at the end of shorter videos; see `PretrainBatch`."""
     rows = [examples] if isinstance(examples, Example) else list(examples)
-    frames, frame_mask = pad_frames([row.frames for row in rows])
-    masked_index, masked_counted = _masked(rows)
-    tokens, token_mask = stack_tokens([row.tokens for row in rows], [row.token_mask for row in rows])
-    own: tuple[Tensor | None, Tensor | None] = (None, None)
-    own_tokens = [row.own_tokens for row in rows if row.own_tokens is not None]
-    own_masks = [row.own_token_mask for row in rows if row.own_token_mask is not None]
-    if len(own_tokens) == len(own_masks) == len(rows):
-        own = stack_tokens(own_tokens, own_masks)
+    frames, frame_mask = pad_rows([row.frames for row in rows])
+    masked, counted = pad_rows([row.masked_index for row in rows], torch.int64)
+    if counted.shape[1] and not counted[:, 0].all():
+        unmasked = next(row.id for row in rows if not len(row.masked_index))
+        raise ValueError(f"{unmasked}: no masked frame in a batch of videos that have some")
+    tokens, token_mask = stack_tokens([row.text for row in rows])
+    own = [row.own_text for row in rows if row.own_text is not None]
+    own_tokens, own_token_mask = stack_tokens(own) if len(own) == len(rows) else (None, None)
     return PretrainBatch(
         frames=frames,
         frame_mask=frame_mask,
         tokens=tokens,
         token_mask=token_mask,
-        masked_index=masked_index,
-        masked_counted=masked_counted,
+        masked_index=torch.where(counted, masked, masked[:, :1]),  # of equal entries the model masks one
+        masked_counted=counted,
         is_match=torch.tensor([row.is_match for row in rows], dtype=torch.bool),
         ids=tuple(row.id for row in rows),
-        own_tokens=own[0],
-        own_token_mask=own[1],
+        own_tokens=own_tokens,
+        own_token_mask=own_token_mask,
     )
 
 
-def _masked(rows: Sequence[Example]) -> tuple[Tensor, Tensor]:
-    """(B, M) and (B, M)."""
-    most = max(len(row.masked_index) for row in rows)
-    index = torch.zeros(len(rows), most, dtype=torch.int64)
-    counted = torch.zeros(len(rows), most, dtype=torch.bool)
-    for number, row in enumerate(rows):
-        masked = torch.from_numpy(row.masked_index)
-        if most and not len(masked):
-            raise ValueError(f"{row.id}: no masked frame in a batch of videos that have some")
-        if most:
-            index[number] = masked[0]
-        index[number, : len(masked)] = masked
-        counted[number, : len(masked)] = True
-    return index, counted
-
-
-class PretrainDataModule(pl.LightningDataModule):
+class PretrainDataModule(VideoDataModule[PretrainBatch]):
     """Video-text pairs from an SSPVS release folder, a manifest of features or raw videos, or shards.
 
     Batches are planned for all ranks from the seed and the epoch (`sspvs.data.loader`): the same whatever
@@ -329,21 +302,26 @@ class PretrainDataModule(pl.LightningDataModule):
 
     def train_dataloader(self) -> PretrainLoader:
         """Batches of this rank."""
-        return self._loader(self.dataset("train"), training=True)
+        dataset = self.dataset("train")
+        loader = self.loader(dataset, collate, training=True)
+        if len(loader) * self.batch_size <= _MEASURED:
+            assert isinstance(loader.sampler, LengthBuckets)
+            share = padding_share(list(loader.sampler), dataset.lengths)
+            logger.info("%d videos, %.1f %% of the frames computed are padding", len(dataset), 100 * share)
+        return loader
 
     def val_dataloader(self) -> PretrainLoader | list[PretrainLoader]:
         """Batches of this rank, the same in every epoch; none where nothing is held out."""
-        if not self._items("val"):
-            return []
-        return self._loader(self.dataset("val"))
+        return self.loader(self.dataset("val"), collate) if self._items("val") else []
 
     def test_dataloader(self) -> PretrainLoader:
         """The pairs of `predict`, drawn as in validation."""
-        return self._loader(self._dataset(self._items("val" if self.paths["predict"] is None else "predict"), "val"))
+        items = self._items("val" if self.paths["predict"] is None else "predict")
+        return self.loader(self._dataset(items, "val"), collate)
 
     def predict_dataloader(self) -> PretrainLoader:
         """Whole videos with their own texts, nothing masked."""
-        return self._loader(self.dataset("predict"))
+        return self.loader(self.dataset("predict"), collate)
 
     def _load(self) -> None:
         for path in self.paths.values():
@@ -383,20 +361,3 @@ class PretrainDataModule(pl.LightningDataModule):
             seed=self.seed,
             mode=mode,
         )
-
-    def _loader(self, dataset: PretrainDataset, *, training: bool = False) -> PretrainLoader:
-        loader = rank_loader(
-            self,
-            dataset,
-            collate,
-            training=training,
-            bucket_batches=self.bucket_batches,
-            shards=dataset.shards,
-            resample=self.resample,
-        )
-        sampler = loader.sampler
-        assert isinstance(sampler, LengthBuckets)
-        if training and len(sampler) * self.batch_size <= _MEASURED:
-            share = padding_share(list(sampler), dataset.lengths)
-            logger.info("%d videos, %.1f %% of the frames computed are padding", len(dataset), 100 * share)
-        return loader

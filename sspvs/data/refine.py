@@ -13,12 +13,12 @@ from typing import Literal, NamedTuple, TypeAlias
 import numpy as np
 import torch
 
-from sspvs.data.batch import RefineBatch, pad_frames
+from sspvs.data.batch import RefineBatch, pad_rows
 from sspvs.data.drawing import Short, draw_clip, item_generator
 from sspvs.data.feature_files import feature_files
 from sspvs.data.fold_data import FoldDataModule, Part, as_paths
-from sspvs.data.judged import JudgedVideos, training_videos, without_judged
-from sspvs.data.loader import BatchLoader, Pick, PickedDataset, rank_loader
+from sspvs.data.judged import JudgedVideos, warn_of_left_out, without_judged
+from sspvs.data.loader import BatchLoader, Pick, PickedDataset
 from sspvs.data.unlabelled import Unlabelled, held_out, likely_width, load_unlabelled, readable
 from sspvs.errors import DatasetError, SspvsError, listed, one_line
 from sspvs.table import FeatureMemory, Video, VideoTable, check_features
@@ -177,7 +177,7 @@ class RefineDataset(PickedDataset[Clip]):
 def collate(clips: Sequence[Clip] | Clip) -> RefineBatch:
     """A batch of clips of one width, padded with zeros to the longest."""
     rows = [clips] if isinstance(clips, Clip) else list(clips)
-    frames, frame_mask = pad_frames([row.frames for row in rows])
+    frames, frame_mask = pad_rows([row.frames for row in rows])
     return RefineBatch(frames, frame_mask, tuple(row.id for row in rows))
 
 
@@ -344,14 +344,14 @@ class RefineDataModule(FoldDataModule[RefineBatch]):
 
     def train_dataloader(self) -> RefineLoader:
         """Batches of this rank's clips."""
-        return self._loader(self.clips("train", mode="train"), training=True)
+        return self.loader(self.clips("train", mode="train"), collate, training=True)
 
     def val_dataloader(self) -> RefineLoader | list[RefineLoader]:
         """Whole annotated videos of this rank, each once, or fixed clips of unlabelled ones; none where nothing is."""
         if self.is_annotated:
             return super().val_dataloader()
         held_out = self.clips("val", mode="fixed")
-        return self._loader(held_out, training=False) if len(held_out) else []
+        return self.loader(held_out, collate) if len(held_out) else []
 
     def test_dataloader(self) -> RefineLoader:
         """Whole videos of this rank, each once."""
@@ -366,7 +366,14 @@ class RefineDataModule(FoldDataModule[RefineBatch]):
 
     @cached_property
     def _training_videos(self) -> list[str]:
-        return training_videos(self.table.select(self.fold_videos.train), self.paths[0], self.judged)
+        train, again = self.fold_videos.train, self.judged_again
+        warn_of_left_out(again, "training videos of data.others")
+        kept = [name for name in train if name not in set(again)]
+        if train and not kept:
+            raise DatasetError(
+                "all training videos are tested or validated on under another name; give other data.others"
+            )
+        return kept
 
     @cached_property
     def _unlabelled_parts(self) -> dict[str, list[VideoTable]]:
@@ -399,11 +406,7 @@ class RefineDataModule(FoldDataModule[RefineBatch]):
             self._unlabelled = load_unlabelled(self.features, self.clip_memory, skip_bad=self.skip_bad, progress=True)
 
     def _whole_videos(self, part: Part) -> RefineLoader:
-        return self._loader(self.clips(part), training=False)
-
-    def _loader(self, dataset: RefineDataset, *, training: bool) -> RefineLoader:
-        shards = dataset.shards if training else None
-        return rank_loader(self, dataset, collate, training=training, bucket_batches=1, shards=shards)
+        return self.loader(self.clips(part), collate)
 
 
 def _refuse_same_files(features: Sequence[str], datasets: Sequence[Path]) -> None:
