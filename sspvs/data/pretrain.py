@@ -5,6 +5,7 @@ Axis letters: B batch, T picks, L tokens, M masked frames, D feature width.
 
 import logging
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -242,11 +243,8 @@ class PretrainDataModule(VideoDataModule[PretrainBatch]):
             raise ValueError(f"val_share must be at least 0 and below 1, got {val_share}")
         if num_workers < 0:
             raise ValueError(f"num_workers must not be negative, got {num_workers}")
-        self.paths = {
-            "train": Path(str(train)),
-            "val": None if val is None else Path(val),
-            "predict": None if predict is None else Path(predict),
-        }
+        given: dict[Mode, str | None] = {"train": train, "val": val, "predict": predict}
+        self.paths = {mode: Path(path) for mode, path in given.items() if path is not None}
         self.encoder, self.vocab_size, self.download = encoder, vocab_size, download
         self.text, self.masks = text, masks
         self.max_frames, self.batch_size = max_frames, batch_size
@@ -256,23 +254,17 @@ class PretrainDataModule(VideoDataModule[PretrainBatch]):
         self.num_workers, self.seed = num_workers, seed
         self.extraction = extraction
         self._pairs: dict[Path, VideoTable] = {}
-        self._made: dict[Path, Fingerprint | None] = {}
-        self._feature_dim: int | None = None
 
-    @property
+    @cached_property
     def feature_dim(self) -> int:
         """D, as the data has it; known before `setup`, from the first video."""
-        if self._feature_dim is None:
-            path = self.paths["train"]
-            assert path is not None
-            known = self._pairs.get(path)
-            self._feature_dim = feature_dim_of(path, self.extraction) if known is None else known.feature_dim
-        return self._feature_dim
+        known = self._pairs.get(self.paths["train"])
+        return feature_dim_of(self.paths["train"], self.extraction) if known is None else known.feature_dim
 
     @property
     def feature_fingerprint(self) -> Fingerprint | None:
         """What made the features, after `setup`; None when unknown."""
-        return next(iter(self._made.values()), None)
+        return next((table.common_fingerprint for table in self._pairs.values()), None)
 
     def prepare_data(self) -> None:
         """On one process of each machine: extract raw videos, and look at all features."""
@@ -281,68 +273,25 @@ class PretrainDataModule(VideoDataModule[PretrainBatch]):
     def setup(self, stage: str | None = None) -> None:
         """Read what `prepare_data` has prepared, and check that all of it fits together."""
         self._load()
-        kinds = {str(path): FeatureKind(one.feature_dim, self._made[path]) for path, one in self._pairs.items()}
+        kinds = {str(path): FeatureKind(one.feature_dim, one.common_fingerprint) for path, one in self._pairs.items()}
         check_alike(kinds, "extract all of them with the same settings")
-        shared = {item.id for item in self._items("train")} & {item.id for item in self._items("val")}
+        train, val = self._parts["train"], self._parts["val"]
+        shared = {item.id for item in train} & {item.id for item in val}
         if shared:
             raise DatasetError(
                 f"{len(shared)} videos are in training and in validation, such as '{min(shared)}'; take them out of one"
             )
-        if stage in (None, "fit") and self.paths["val"] is None and self.val_share and not self._items("val"):
+        if stage in (None, "fit") and "val" not in self.paths and self.val_share and not val:
             logger.warning(
                 "nothing is validated on: the %d videos are too few to hold out data.val_share %g of them (it takes "
                 "four with different titles and texts); give data.val, or set data.val_share to 0",
-                len(self._items("train")),
+                len(train),
                 self.val_share,
             )
 
-    def dataset(self, mode: Mode) -> PretrainDataset:
-        """The examples of training, validation or prediction, after `setup`."""
-        return self._dataset(self._items(mode), mode)
-
-    def train_dataloader(self) -> PretrainLoader:
-        """Batches of this rank."""
-        dataset = self.dataset("train")
-        loader = self.loader(dataset, collate, training=True)
-        if len(loader) * self.batch_size <= _MEASURED:
-            assert isinstance(loader.sampler, LengthBuckets)
-            share = padding_share(list(loader.sampler), dataset.lengths)
-            logger.info("%d videos, %.1f %% of the frames computed are padding", len(dataset), 100 * share)
-        return loader
-
-    def val_dataloader(self) -> PretrainLoader | list[PretrainLoader]:
-        """Batches of this rank, the same in every epoch; none where nothing is held out."""
-        return self.loader(self.dataset("val"), collate) if self._items("val") else []
-
-    def test_dataloader(self) -> PretrainLoader:
-        """The pairs of `predict`, drawn as in validation."""
-        items = self._items("val" if self.paths["predict"] is None else "predict")
-        return self.loader(self._dataset(items, "val"), collate)
-
-    def predict_dataloader(self) -> PretrainLoader:
-        """Whole videos with their own texts, nothing masked."""
-        return self.loader(self.dataset("predict"), collate)
-
-    def _load(self) -> None:
-        for path in self.paths.values():
-            if path is not None and path not in self._pairs:
-                self._pairs[path] = load_pairs(path, self.extraction, progress=True)
-                self._made[path] = self._pairs[path].common_fingerprint
-
-    def _items(self, mode: Mode) -> list[Video]:
-        if mode == "predict" and self.paths["predict"] is not None:
-            return list(self._pairs[self.paths["predict"]].videos)
-        train_path, val_path = self.paths["train"], self.paths["val"]
-        assert train_path is not None
-        everything = self._pairs[train_path].videos
-        if val_path is not None:
-            if mode == "train":
-                return [item for item in everything if item.part != "val"]
-            return [item for item in self._pairs[val_path].videos if item.part != "train"]
-        train, val = split_pairs(everything, self.val_share)
-        return train if mode == "train" or (mode == "predict" and not val) else val
-
-    def _dataset(self, items: Sequence[Video], mode: Mode) -> PretrainDataset:
+    def dataset(self, mode: Mode, part: Mode | None = None) -> PretrainDataset:
+        """The examples of training, validation or prediction, after `setup`; of another part's videos with `part`."""
+        items = self._parts[mode if part is None else part]
         if not items:
             raise DatasetError(f"no videos for {mode}; give {mode}, or a val_share above 0")
         tokenizer = load_tokenizer(self.encoder, download=self.download, vocab_size=self.vocab_size)
@@ -361,3 +310,42 @@ class PretrainDataModule(VideoDataModule[PretrainBatch]):
             seed=self.seed,
             mode=mode,
         )
+
+    def train_dataloader(self) -> PretrainLoader:
+        """Batches of this rank."""
+        dataset = self.dataset("train")
+        loader = self.loader(dataset, collate, training=True)
+        if len(loader) * self.batch_size <= _MEASURED:
+            assert isinstance(loader.sampler, LengthBuckets)
+            share = padding_share(list(loader.sampler), dataset.lengths)
+            logger.info("%d videos, %.1f %% of the frames computed are padding", len(dataset), 100 * share)
+        return loader
+
+    def val_dataloader(self) -> PretrainLoader | list[PretrainLoader]:
+        """Batches of this rank, the same in every epoch; none where nothing is held out."""
+        return self.loader(self.dataset("val"), collate) if self._parts["val"] else []
+
+    def test_dataloader(self) -> PretrainLoader:
+        """The pairs of `predict`, drawn as in validation."""
+        return self.loader(self.dataset("val", "predict" if "predict" in self.paths else "val"), collate)
+
+    def predict_dataloader(self) -> PretrainLoader:
+        """Whole videos with their own texts, nothing masked."""
+        return self.loader(self.dataset("predict"), collate)
+
+    def _load(self) -> None:
+        for path in self.paths.values():
+            if path not in self._pairs:
+                self._pairs[path] = load_pairs(path, self.extraction, progress=True)
+
+    @cached_property
+    def _parts(self) -> dict[Mode, Sequence[Video]]:
+        """The videos of each mode."""
+        found = {mode: self._pairs[path].videos for mode, path in self.paths.items()}
+        if "val" in found:
+            train = [video for video in found["train"] if video.part != "val"]
+            val = predict = [video for video in found["val"] if video.part != "train"]
+        else:
+            train, val = split_pairs(found["train"], self.val_share)
+            predict = val or train
+        return {"train": train, "val": val, "predict": found.get("predict", predict)}

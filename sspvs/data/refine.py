@@ -4,7 +4,7 @@ Axis letters: B batch, T picks of a video, t of a clip, D feature width, P rows 
 """
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +22,7 @@ from sspvs.data.loader import BatchLoader, Pick, PickedDataset
 from sspvs.data.unlabelled import Unlabelled, held_out, likely_width, load_unlabelled, readable
 from sspvs.errors import DatasetError, SspvsError, listed, one_line
 from sspvs.table import FeatureMemory, Video, VideoTable, check_features
-from sspvs.types import Annotations, Fingerprint, FloatArray, IntArray
+from sspvs.types import Fingerprint, FloatArray, IntArray
 from sspvs.world.writing import WorldSource, unlabelled_of_world
 
 logger = logging.getLogger(__name__)
@@ -317,10 +317,10 @@ class RefineDataModule(FoldDataModule[RefineBatch]):
         if self.is_annotated:
             super().setup(stage)
         self._load()
-        if self._table is not None and self._unlabelled is not None:
+        if self.is_annotated and self._unlabelled is not None:
             check_features(
                 self._unlabelled.kind,
-                self._table.kind,
+                self.table.kind,
                 ", ".join(self.features),
                 like=f"those of {self.paths[0]}",
                 remedy="extract all of them with one backbone",
@@ -386,10 +386,9 @@ class RefineDataModule(FoldDataModule[RefineBatch]):
         train, val = held_out(tables, self.val_share, self.split_seed)
         return {"train": train, "val": readable(val, skip_bad=self.skip_bad)}
 
-    def _look_at(self, ids: Sequence[str], judged: Collection[str]) -> tuple[VideoTable, Mapping[str, Annotations]]:
+    def _look_at(self, ids: Sequence[str]) -> VideoTable:
         """The survey, and every video read: none of the annotated ones may be missing."""
-        table, annotations = super()._look_at(ids, judged)
-        problems = []
+        table, problems = super()._look_at(ids), list[str]()
         for video in table.videos:
             try:
                 table.features(video)
@@ -398,7 +397,7 @@ class RefineDataModule(FoldDataModule[RefineBatch]):
         table.close()
         if problems:
             raise DatasetError(listed(problems, separator="; "))
-        return table, annotations
+        return table
 
     def _load(self) -> None:
         if self.features and self._unlabelled is None:

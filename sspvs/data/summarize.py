@@ -4,7 +4,7 @@ Axis letters: B batch, T picks, L tokens, D feature width.
 """
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -19,7 +19,7 @@ from sspvs.errors import DatasetError, listed
 from sspvs.models.tokenizers import Tokenizer, load_tokenizer
 from sspvs.table import VideoTable
 from sspvs.table.text import TextSettings, TokenFields, assemble_tokens, tokenize
-from sspvs.types import Annotations, FloatArray
+from sspvs.types import FloatArray
 from sspvs.world.writing import WorldSource
 
 logger = logging.getLogger(__name__)
@@ -206,7 +206,7 @@ class SummarizeDataModule(FoldDataModule[SummarizeBatch]):
 
     def setup(self, stage: str | None = None) -> None:
         """Look at the fold's videos, once; warn where those of other datasets are judged ones again."""
-        if self._table is not None:
+        if self.is_ready:
             return
         super().setup(stage)
         if self.judged_again:
@@ -247,8 +247,6 @@ class SummarizeDataModule(FoldDataModule[SummarizeBatch]):
     def _whole_videos(self, part: Part) -> SummarizeLoader:
         return self.loader(self.dataset(part), collate)
 
-    def _look_at(self, ids: Sequence[str], judged: Collection[str]) -> tuple[VideoTable, Mapping[str, Annotations]]:
+    def _look_at(self, ids: Sequence[str]) -> VideoTable:
         texts = {} if self.text_path is None else read_texts(self.text_path, self.stores)
-        return survey_fold(
-            ids, self.stores, self.memory, judged=judged, texts=texts, title_as_query=self.title_as_query
-        )
+        return survey_fold(ids, self.stores, self.memory, self._judged_ids, texts, self.title_as_query)

@@ -98,8 +98,7 @@ class PretrainTask(SavedTask):
         """As for every task; refuse batches that have nothing to contrast."""
         super().setup(stage)
         if stage == "fit":
-            data = getattr(self.trainer, "datamodule", None)
-            refuse_single_pairs(data, self.losses.over_batch, self.trainer.world_size)
+            refuse_single_pairs(self.data, self.losses.over_batch, self.trainer.world_size)
 
     def batch_terms(self, batch: PretrainBatch) -> dict[str, Tensor]:
         """See `SavedTask.batch_terms`."""

@@ -6,7 +6,7 @@ Axis letters: B clips, T frames, D raw width, E refined width, S segments of a c
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -82,19 +82,9 @@ class Scoring:
     neighbour_fraction: float  # share of the frames that are a frame's neighbours
     device: str = "cpu"  # as in `contrastive_importance`
 
-    def importance(
-        self, refined: FloatArray, raw: FloatArray, uniqueness: FloatArray | None, *, combine: Combine | None = None
-    ) -> Importance:
+    def importance(self, refined: FloatArray, raw: FloatArray, uniqueness: FloatArray | None) -> Importance:
         """Importance of a video from its (T, E) refined and (T, D) raw features and its (T,) uniqueness."""
-        return contrastive_importance(
-            refined,
-            raw=raw,
-            uniqueness=uniqueness,
-            combine=self.combine if combine is None else combine,
-            post=self.post,
-            neighbour_fraction=self.neighbour_fraction,
-            device=self.device,
-        )
+        return contrastive_importance(refined, raw=raw, uniqueness=uniqueness, **vars(self))
 
 
 class RefinedVideos(NamedTuple):
@@ -104,26 +94,6 @@ class RefinedVideos(NamedTuple):
     scores: tuple[Tensor, ...]  # (T,) float32 each, under the task's own combination
     curves: tuple[Mapping[str, Tensor], ...]  # the terms that were multiplied, (T,) float32 by name
     variants: Mapping[Combine, tuple[Tensor, ...]]  # combination of terms -> (T,) scores under it
-
-    @classmethod
-    def of(
-        cls, batch: RefineBatch, out: RefinerOutput, scoring: Scoring, variants: Collection[Combine] = ()
-    ) -> RefinedVideos:
-        """The scores of a batch of whole videos, under other combinations of terms (`variants`) as well."""
-        unique = None if out.uniqueness_logits is None else out.uniqueness_logits.float().sigmoid()
-        found: dict[Combine, list[Importance]] = {name: [] for name in (scoring.combine, *variants)}
-        for row, valid in enumerate(batch.frame_mask.cpu()):
-            unique_row = None if unique is None else _array(unique[row], valid)
-            given = (_array(out.features[row], valid), _array(batch.frames[row], valid), unique_row)
-            for combine, scored in found.items():
-                scored.append(scoring.importance(*given, combine=combine))
-        scores = {combine: tuple(_tensor(one.scores) for one in scored) for combine, scored in found.items()}
-        return cls(
-            tuple(batch.ids),
-            scores[scoring.combine],
-            tuple({name: _tensor(curve) for name, curve in one.curves.items()} for one in found[scoring.combine]),
-            {combine: scores[combine] for combine in variants},
-        )
 
 
 def _array(values: Tensor, valid: Tensor) -> FloatArray:
@@ -210,7 +180,18 @@ class RefineTask(JudgedTask):
     def scores_of(self, batch: RefineBatch, out: RefinerOutput, variants: Collection[Combine] = ()) -> RefinedVideos:
         """See `JudgedTask.scores_of`; `variants` are other combinations of terms."""
         self.refuse_not_finite("the scores", out.features, out.uniqueness_logits, ids=batch.ids)
-        return RefinedVideos.of(batch, out, self.scoring, variants)
+        unique = None if out.uniqueness_logits is None else out.uniqueness_logits.float().sigmoid()
+        own = self.scoring.combine
+        found: dict[Combine, list[Importance]] = {combine: [] for combine in (own, *variants)}
+        for row, valid in enumerate(batch.frame_mask.cpu()):
+            unique_row = None if unique is None else _array(unique[row], valid)
+            for combine, scored in found.items():
+                scoring = replace(self.scoring, combine=combine)
+                rows = _array(out.features[row], valid), _array(batch.frames[row], valid)
+                scored.append(scoring.importance(*rows, unique_row))
+        scores = {combine: tuple(_tensor(one.scores) for one in scored) for combine, scored in found.items()}
+        curves = tuple({name: _tensor(curve) for name, curve in one.curves.items()} for one in found[own])
+        return RefinedVideos(tuple(batch.ids), scores[own], curves, {combine: scores[combine] for combine in variants})
 
     def smallest_batch(self) -> RefineBatch:
         """A clip of one frame."""
@@ -223,17 +204,16 @@ class RefineTask(JudgedTask):
 
     def judged(self) -> Mapping[str, FloatArray]:
         """Scores of the videos that somebody annotated; there may be none."""
-        known = getattr(getattr(self.trainer, "datamodule", None), "annotations", {})
+        known = getattr(self.data, "annotations", {})
         return {video: scores for video, scores in self.records.scores.items() if video in known}
 
     def setup(self, stage: str) -> None:
         """As for every task; refuse data of another width; remember whether what is trained on has unit length."""
         super().setup(stage)
-        data = getattr(self.trainer, "datamodule", None)
-        refuse_other_width(data, self.hparams["refiner"]["feature_dim"])
+        refuse_other_width(self.data, self.hparams["refiner"]["feature_dim"])
         if stage == "fit":
-            refuse_idle_terms(data, self.losses, self.trainer.world_size)
-            self.hparams["unit_length"] |= bool(getattr(data, "unit_length", False))
+            refuse_idle_terms(self.data, self.losses, self.trainer.world_size)
+            self.hparams["unit_length"] |= bool(getattr(self.data, "unit_length", False))
         self.model.unit_length = self.hparams["unit_length"]
 
 

@@ -79,9 +79,14 @@ class SavedTask(pl.LightningModule):
         known: dict[str, Any] | None = self.hparams["feature_fingerprint"]
         return known
 
+    @property
+    def data(self) -> Any:
+        """The trainer's data module; None without one."""
+        return getattr(self.trainer, "datamodule", None)
+
     def setup(self, stage: str) -> None:
         """Take over what is known about the data's features; compile, or choose kernels."""
-        known = getattr(getattr(self.trainer, "datamodule", None), "feature_fingerprint", None)
+        known = getattr(self.data, "feature_fingerprint", None)
         self.hparams["feature_fingerprint"] = agreed_fingerprint(self.feature_fingerprint, known)
         if stage == "fit":
             self.loss_watch = LossWatch()
@@ -287,7 +292,7 @@ class JudgedTask(SavedTask):
             total = self.total(terms)
             self.refuse_not_finite(f"the {STAGES[stage]} losses", total)
             self.log(f"{stage}/loss", total, prog_bar=True, sync_dist=True)
-        judge = getattr(getattr(self.trainer, "datamodule", None), "judge", None)
+        judge = getattr(self.data, "judge", None)
         scores = self.judged()
         if judge is not None and scores:
             values |= judge(scores)

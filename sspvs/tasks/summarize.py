@@ -6,7 +6,6 @@ Axis letters: B batch, T picks, L tokens, D feature width, K stages.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any, Literal, NamedTuple
 
@@ -80,19 +79,6 @@ class ScoredVideos(NamedTuple):
     scores: tuple[Tensor, ...]  # (T,) each, in [0, 1]
     stage_scores: tuple[Tensor, ...]  # (K, T) each, whose product are the scores
     text_fit: tuple[Tensor, ...] | None = None  # (T,) each; None without a gate
-
-    @classmethod
-    def of(cls, ids: Sequence[str], out: SummarizerOutput) -> ScoredVideos:
-        """What a batch's B videos got."""
-        mask = out.mask.cpu()
-
-        def each(values: Tensor) -> tuple[Tensor, ...]:
-            """(B, ..., padded T) -> B tensors (..., T)."""
-            rows = zip(values.detach().float().cpu(), mask, strict=True)
-            return tuple(row[..., valid] for row, valid in rows)
-
-        fit = None if out.text_fit is None else each(out.text_fit)
-        return cls(tuple(ids), each(out.scores), each(out.stage_scores), fit)
 
 
 _VIDEO, _TEXT, _FIELDS = VideoEncoderSettings(position_weight=0.1), TextEncoderSettings(), TextSettings()
@@ -208,7 +194,14 @@ class SummarizeTask(JudgedTask):
         """See `JudgedTask.scores_of`."""
         # Infinite logits would give scores of 0 and 1.
         self.refuse_not_finite("the scores", out.stage_logits, out.log_scores, ids=batch.ids)
-        return ScoredVideos.of(batch.ids, out)
+        mask = out.mask.cpu()
+
+        def each(values: Tensor) -> tuple[Tensor, ...]:
+            """(B, ..., padded T) -> B tensors (..., T)."""
+            return tuple(row[..., valid] for row, valid in zip(values.detach().float().cpu(), mask, strict=True))
+
+        fit = None if out.text_fit is None else each(out.text_fit)
+        return ScoredVideos(tuple(batch.ids), each(out.scores), each(out.stage_scores), fit)
 
     def smallest_batch(self) -> SummarizeBatch:
         """A video of two frames, with two words."""
@@ -221,12 +214,11 @@ class SummarizeTask(JudgedTask):
     def setup(self, stage: str) -> None:
         """As for every task; refuse data of another width, or tokenised for another text tower."""
         super().setup(stage)
-        data = getattr(self.trainer, "datamodule", None)
-        refuse_other_data(data, self.model.video_encoder.settings, self.hparams["text"], self.model.text_encoder)
-        given = getattr(data, "text", None)
+        refuse_other_data(self.data, self.model.video_encoder.settings, self.hparams["text"], self.model.text_encoder)
+        given = getattr(self.data, "text", None)
         if stage == "fit" and isinstance(given, TextSettings):
             self.hparams["text_fields"] = asdict(given)
-            self.hparams["title_as_query"] = bool(getattr(data, "title_as_query", False))
+            self.hparams["title_as_query"] = bool(getattr(self.data, "title_as_query", False))
 
     def train(self, mode: bool = True) -> SummarizeTask:
         """As torch has it, but a frozen video tower stays in evaluation mode."""

@@ -76,17 +76,12 @@ class ScoreRecords(_Records):
 
 
 def collapse_monitor(embeddings: Tensor) -> dict[str, float]:
-    """Three signs of collapse.
+    """Three signs of collapse of (N, D) embeddings.
 
-    Args:
-        embeddings: (N, D).
-
-    Returns:
-        `effective_rank`: exponential of the entropy of the normalised singular values of the centred unit vectors (Roy
-        and Vetterli, EUSIPCO 2007), from 0 (all the same) to min(N - 1, D).
-        `mean_cosine`: mean cosine of two different ones, 1 when all point the same way; 0 for a single one.
-        `spread`: mean standard deviation of a coordinate of the unit vectors, times the root of D: near 1 when they are
-        spread over the sphere, 0 when they are all the same.
+    `effective_rank`: exponential of the entropy of the normalised singular values of the centred unit vectors (Roy and
+    Vetterli, EUSIPCO 2007), from 0 (all the same) to min(N - 1, D). `mean_cosine`: of two different ones, 1 when all
+    point the same way; 0 for a single one. `spread`: mean standard deviation of a coordinate of the unit vectors, times
+    the root of D: near 1 when they are spread over the sphere, 0 when they are all the same.
     """
     count, width = embeddings.shape
     unit = functional.normalize(embeddings.double(), dim=-1)
@@ -141,12 +136,10 @@ class ValidationRecords(_Records):
     """
 
     def figures(self) -> dict[str, float]:
-        """Figures of single videos and of all embeddings.
+        """Figures of single videos and of all embeddings, by name.
 
-        Returns:
-            Figures by name: `matching_accuracy`; `masked_error`, `masked_error_neighbour_mean`,
-            `masked_error_neighbour_nearest` (mean squared) and `masked_error_ratio` (to the better of both); `video_`
-            and `text_` signs of collapse; means of the other columns.
+        `matching_accuracy`; `masked_error`, `masked_error_neighbour_mean`, `masked_error_neighbour_nearest` (mean
+        squared) and `masked_error_ratio` (to the better of both); `video_` and `text_` signs of collapse; other means.
         """
         out: dict[str, float] = {}
         names = {name for columns in self._rows.values() for name in columns}

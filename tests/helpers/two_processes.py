@@ -52,7 +52,7 @@ def averaged_step(training: nn.Module, *batch: Any) -> tuple[dict[str, torch.Ten
 def assert_joined_step(
     training: nn.Module, joined: Any, found: tuple[dict[str, torch.Tensor], float], *, least: float, what: str
 ) -> None:
-    """What `averaged_step` found is what `training` makes of the joined batch; the largest gradient is above `least`."""
+    """What `averaged_step` found is what `training` makes of the joined batch; some gradient is above `least`."""
     theirs, loss = found
     total = training(joined)
     total.backward()
