@@ -35,7 +35,7 @@ from sspvs.data.texts import text_of
 from sspvs.errors import DatasetError, FeatureFileError, listed, one_line
 from sspvs.evaluation.evaluate import evaluate, unavailable
 from sspvs.evaluation.prediction import Prediction
-from sspvs.evaluation.protocol import DEFAULT_PROTOCOL, PROTOCOLS, Protocol
+from sspvs.evaluation.protocol import DEFAULT_PROTOCOL, PROTOCOLS
 from sspvs.evaluation.rank_correlation import mean_of_defined
 from sspvs.evaluation.requirements import consensus_scores
 from sspvs.evaluation.results import METRICS
@@ -162,25 +162,15 @@ def judge(annotations: Mapping[str, Annotations], scores: Mapping[str, FloatArra
         raise ValueError(f"scores of {unknown[0]}, which is not among the {len(annotations)} videos that are judged")
     if not scores:
         return {}
-    judged = {name: annotations[name] for name in scores}
-    protocol = protocol_for(list(judged.values()))
-    if protocol.name == _FALLBACK:
+    judged, protocol = {name: annotations[name] for name in scores}, PROTOCOLS[DEFAULT_PROTOCOL]
+    if any(unavailable(protocol, video) is not None for video in judged.values()):
+        protocol = PROTOCOLS[_FALLBACK]
         judged = {name: replace(video, gtscore=consensus_scores(video)) for name, video in judged.items()}
     predictions = {name: Prediction.of(scores[name], video) for name, video in judged.items()}
     result = evaluate(judged, predictions, method="", protocols=[protocol])[protocol.name]
     has_summaries = not np.isnan(result.values("f_score_avg")).all()
     names = [name for name in METRICS if has_summaries or not name.startswith("f_score")]
     return {name: mean_of_defined(result.values(name)) for name in names}
-
-
-def protocol_for(videos: Sequence[Annotations]) -> Protocol:
-    """`per-user` where it is available on all of the videos, else `mean-annotator`."""
-    wanted = PROTOCOLS[DEFAULT_PROTOCOL]
-    lacking = [video for video in videos if unavailable(wanted, video) is not None]
-    if not lacking:
-        return wanted
-    logger.debug("%d of %d videos have no scores of single users", len(lacking), len(videos))
-    return PROTOCOLS[_FALLBACK]
 
 
 def as_paths(given: Sequence[str] | str | None) -> tuple[str, ...]:

@@ -357,8 +357,7 @@ class RefineDataModule(FoldDataModule[RefineBatch]):
         """Whole videos of this rank, each once."""
         if not self.is_annotated:
             raise ValueError("unlabelled videos cannot be tested; give data.dataset or data.world as well")
-        loader: RefineLoader = super().test_dataloader()
-        return loader
+        return super().test_dataloader()
 
     @cached_property
     def _likely_width(self) -> int:
