@@ -284,7 +284,14 @@ def load_unlabelled(
             tables.remove(records)
     if not tables:
         raise DatasetError(_shown(_NONE, problems or ["no features in them"]))
-    _report(sum(map(len, tables)), kind, problems, skip_bad=skip_bad)
+    count = sum(map(len, tables))
+    _leave_out("unlabelled videos or files cannot be used", problems, count, skip_bad=skip_bad)
+    if kind.fingerprint is None:
+        logger.warning(
+            "no feature fingerprint in the unlabelled features: what made them is unknown, and whether they "
+            "fit a checkpoint"
+        )
+    logger.info("%d unlabelled videos, features %d wide", count, kind.width)
     return Unlabelled(tuple(tables), kind)
 
 
@@ -306,18 +313,16 @@ def _listed(files: Sequence[FeatureFile], records: RecordTable | None, problems:
     return videos
 
 
-def _report(count: int, kind: FeatureKind, problems: Sequence[str], *, skip_bad: bool) -> None:
-    if problems:
-        sentence = _shown(f"{len(problems)} of the unlabelled videos or files cannot be used", problems)
-        if not skip_bad:
-            raise DatasetError(f"{sentence}; mend them, or leave them out with data.skip_bad true")
-        logger.warning("%s; they are left out, %d videos remain", sentence, count)
-    if kind.fingerprint is None:
-        logger.warning(
-            "no feature fingerprint in the unlabelled features: what made them is unknown, and whether they "
-            "fit a checkpoint"
-        )
-    logger.info("%d unlabelled videos, features %d wide", count, kind.width)
+def _leave_out(what: str, problems: Sequence[str], remain: int, *, skip_bad: bool, purpose: str = "") -> None:
+    """Warn of what cannot be used, where there is any; refused without `skip_bad`, or when nothing remains."""
+    if not problems:
+        return
+    sentence = _shown(f"{len(problems)} of the {what}", problems)
+    if not skip_bad:
+        raise DatasetError(f"{sentence}; mend them, or leave them out with data.skip_bad true")
+    if not remain:
+        raise DatasetError(f"{sentence}; none is left{purpose}: hold out more (data.val_share)")
+    logger.warning("%s; they are left out, %d videos remain%s", sentence, remain, purpose)
 
 
 def _shown(what: str, problems: Sequence[str]) -> str:
@@ -353,15 +358,8 @@ def readable(tables: Sequence[VideoTable], *, skip_bad: bool) -> list[VideoTable
                 good[place] = False
                 problems.append(one_line(error))
         kept.append(table.take(np.flatnonzero(good)))
-    if not problems:
-        return kept
-    sentence = _shown(f"{len(problems)} of the records held out cannot be read", problems)
-    if not skip_bad:
-        raise DatasetError(f"{sentence}; mend them, or leave them out with data.skip_bad true")
-    remain = sum(map(len, kept))
-    if not remain:
-        raise DatasetError(f"{sentence}; none is left to validate on: hold out more (data.val_share)")
-    logger.warning("%s; they are left out, %d videos remain to validate on", sentence, remain)
+    what, purpose = "records held out cannot be read", " to validate on"
+    _leave_out(what, problems, sum(map(len, kept)), skip_bad=skip_bad, purpose=purpose)
     return kept
 
 

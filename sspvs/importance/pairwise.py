@@ -61,15 +61,12 @@ def pairwise_terms(
     Args:
         features: (T, D) what distances are taken from.
         raw: (T, E) what neighbours are chosen by; `features` when None.
-        neighbour_fraction: Share of the frames that are a frame's neighbours, in (0, 1].
+        neighbour_fraction: As in `contrastive_importance`, like the last three.
         local: Whether to compute A.
         consistency: Whether to compute G.
-        device: `cpu`, `cuda`, `cuda:1`, or `auto`: a GPU for long videos when there is one.
+        device: Where.
         memory_bytes: Size of a block with its temporaries; one row is the least.
         block_rows: Rows in a block, instead.
-
-    Returns:
-        The terms.
 
     Raises:
         ValueError: If a shape or a number is out of its range, or a feature is not finite.

@@ -49,15 +49,9 @@ class Frames:
     """The frames of one video, as terms see them.
 
     Attributes:
-        features: (T, D) features that distances are taken from, any scale.
+        features: (T, D) features that distances are taken from, any scale. This and the other attributes are the
+            arguments of `contrastive_importance`.
         names: The terms that are computed, by their full names.
-        raw: (T, E) features that neighbours are chosen by; `features` when None.
-        neighbour_fraction: Share of the frames that are neighbours, in (0, 1].
-        uniqueness: (T,) output of a uniqueness head, any range; None without one.
-        text_similarity: (T,) similarity of each frame to a text, any range; None without a text.
-        device: `cpu`, `cuda`, `cuda:1`, or `auto`: a GPU for long videos when there is one.
-        memory_bytes: Size of a block of distances; the result does not depend on it.
-        block_rows: Rows in a block, instead.
     """
 
     features: npt.ArrayLike

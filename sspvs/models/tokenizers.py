@@ -96,12 +96,9 @@ class HashingTokenizer(Tokenizer):
     def encode(self, text: str) -> list[int]:
         """Ids of the words and punctuation marks; compatibility forms of letters count as the same."""
         pieces = _PIECES.findall(unicodedata.normalize("NFKC", text).casefold())
-        return [N_SPECIAL + _bucket(piece, self.vocab_size - N_SPECIAL) for piece in pieces]
-
-
-def _bucket(piece: str, buckets: int) -> int:
-    digest = hashlib.blake2b(piece.encode("utf-8", errors="replace"), digest_size=8).digest()
-    return int.from_bytes(digest, "little") % buckets
+        digests = (hashlib.blake2b(piece.encode("utf-8", "replace"), digest_size=8).digest() for piece in pieces)
+        buckets = self.vocab_size - N_SPECIAL
+        return [N_SPECIAL + int.from_bytes(digest, "little") % buckets for digest in digests]
 
 
 class HuggingFaceTokenizer(Tokenizer):

@@ -54,23 +54,20 @@ class EmaWeights(Callback):
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Validate the average."""
-        if self._other and not self._averaged:
-            self._swap(pl_module)
+        self._hold(True, pl_module)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Go on with the training's weights."""
-        if self._averaged and trainer.state.fn == "fit":
-            self._swap(pl_module)
+        if trainer.state.fn == "fit":
+            self._hold(False, pl_module)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:  # noqa: ARG002
         """Do not leave the average in the module when validation broke off."""
-        if self._averaged:
-            self._swap(pl_module)
+        self._hold(False, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Leave the average in the module."""
-        if not self._averaged:
-            self._swap(pl_module)
+        self._hold(True, pl_module)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:  # noqa: ARG002
         """Put the average into `state_dict` and the training's weights beside it."""
@@ -95,12 +92,15 @@ class EmaWeights(Callback):
         pl_module.load_state_dict(training, strict=False)
 
     @torch.no_grad()
-    def _swap(self, module: LightningModule) -> None:
+    def _hold(self, average: bool, module: LightningModule) -> None:
+        """Give the module the average, or the training's weights."""
+        if not self._other or average == self._averaged:
+            return
         for name, weight in _trained(module):
             kept = weight.clone()
             weight.copy_(self._other[name])
             self._other[name].copy_(kept)
-        self._averaged = not self._averaged
+        self._averaged = average
 
 
 def _trained(module: LightningModule) -> list[tuple[str, Tensor]]:
