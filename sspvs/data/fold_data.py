@@ -92,9 +92,7 @@ def survey_fold(
             problems.append(one_line(error))
             continue
         text = (texts or {}).get(name) or text_of(known, store.name, title_as_query=title_as_query)
-        videos.append(
-            Video(name, (stream,), text=text, target=target, read_annotations=partial(store.__getitem__, key))
-        )
+        videos.append(Video(name, (stream,), text=text, target=target, read=partial(store.load, key)))
         if name in kept:
             annotations[name] = known
     reader.close()

@@ -19,7 +19,8 @@ from sspvs.errors import DatasetError
 from sspvs.formats.format import FORMATS, Format, Ledger, Settings
 from sspvs.formats.head import PathHead
 from sspvs.formats.inspection import Inspection, span
-from sspvs.formats.record import Source, VideoRecord, summaries_a_second
+from sspvs.formats.seconds import summaries_a_second
+from sspvs.table import LoadedVideo, Video, VideoTable
 from sspvs.types import Annotations, BoolArray, FloatArray
 
 PEOPLE = 10
@@ -50,26 +51,25 @@ class VideoXum(Format):
         entry = head.first if isinstance(head.json, list) else head.json
         return isinstance(entry, dict) and bool({"vsum", "vsum_onehot"} & set(entry))
 
-    def read(self, path: Path, settings: Settings) -> Source:
-        """Open the file; its clock is one frame a second."""
-        subset = settings.subset or next((part for part in ("train", "val", "test") if path.name.startswith(part)), "")
-        entries = _load(path)
-        return Source(
-            settings.name or "videoxum",
-            ((_id_of(entry, n), partial(_read_entry, entry, n, subset)) for n, entry in enumerate(entries)),
-            len(entries),
-            notes=("each second is a frame of its own", "gtscore is the mean of the people's summaries"),
-        )
+    def read(self, path: Path, settings: Settings) -> VideoTable:
+        """The entries of the file, whose clock is one frame a second."""
+        part = settings.subset or next((part for part in ("train", "val", "test") if path.name.startswith(part)), "")
+        assumptions = ("each second is a frame of its own", "gtscore is the mean of the people's summaries")
+        videos = [
+            Video(_id_of(entry, number), part=part, read=partial(_load_entry, entry, number, part))
+            for number, entry in enumerate(_entries_of(path))
+        ]
+        return VideoTable(videos, name="videoxum", assumptions=assumptions)
 
     def inspect(self, path: Path, found: Inspection) -> None:
         """Read every entry."""
-        entries = _load(path)
+        entries = _entries_of(path)
         seconds, users, sentences = list[int](), list[int](), list[int]()
-        for record in found.records(self.read(path, Settings())):
-            assert record.annotations is not None
-            seconds.append(record.annotations.n_frames)
-            users.append(record.annotations.n_users)
-            sentences.append(len(record.sentences))
+        for video in found.loaded(self.read(path, Settings())):
+            assert video.annotations is not None
+            seconds.append(video.annotations.n_frames)
+            users.append(video.annotations.n_users)
+            sentences.append(len(video.sentences))
         present = Counter(name for entry in entries if isinstance(entry, dict) for name in entry)
         for name, count in present.items():
             shape, meaning = KEYS.get(name, ("", "no key that we know"))
@@ -85,16 +85,16 @@ class VideoXum(Format):
         found.use("training", False, "no features: sspvs extract, at one frame a second")
         found.advice.append(f"as a dataset file: sspvs data convert '{path}' --to community --out D.h5")
 
-    def write(self, path: Path, records: Iterator[VideoRecord], ledger: Ledger) -> None:
+    def write(self, path: Path, videos: Iterator[LoadedVideo], ledger: Ledger) -> None:
         """Write a JSON list, an entry a line."""
         with path.open("w", encoding="utf-8") as file:
             file.write("[")
-            for number, record in enumerate(records):
-                file.write((",\n" if number else "\n") + json.dumps(_entry_of(record, ledger)))
+            for number, video in enumerate(videos):
+                file.write((",\n" if number else "\n") + json.dumps(_entry_of(video, ledger)))
             file.write("\n]\n")
 
 
-def _load(path: Path) -> list[Any]:
+def _entries_of(path: Path) -> list[Any]:
     content = PathHead(path).json
     entries = [content] if isinstance(content, dict) else content
     if not isinstance(entries, list):
@@ -108,8 +108,8 @@ def _id_of(entry: Any, number: int) -> str:
     return str(known) if known else f"entry {number}"
 
 
-def _read_entry(entry: Any, number: int, subset: str = "") -> VideoRecord:
-    """One entry as a record, at one frame a second."""
+def _load_entry(entry: Any, number: int, part: str) -> LoadedVideo:
+    """One entry, at one frame a second."""
     if not isinstance(entry, dict) or not entry.get("video_id"):
         raise DatasetError(f"entry {number}: expected an object with 'video_id', found {type(entry).__name__}")
     key, repairs = str(entry["video_id"]), []  # type: str, list[str]
@@ -139,7 +139,7 @@ def _read_entry(entry: Any, number: int, subset: str = "") -> VideoRecord:
     if intervals is not None and (intervals != np.rint(intervals)).any():
         unread += ("fractions of a second of 'vsum'",)
     sentences, times = _sentences(entry, key)
-    return VideoRecord(key, key, annotations, sentences=sentences, sentence_seconds=times, subset=subset, unread=unread)
+    return LoadedVideo(key, key, annotations, sentences=sentences, sentence_seconds=times, part=part, unread=unread)
 
 
 def _array(entry: dict[str, Any], name: str, key: str) -> FloatArray | None:
@@ -233,28 +233,28 @@ def _sentences(entry: dict[str, Any], key: str) -> tuple[tuple[str, ...], FloatA
     return tuple(map(str, sentences)), times
 
 
-def _entry_of(record: VideoRecord, ledger: Ledger) -> dict[str, Any]:
-    """A record as an entry; each run of selected seconds is an interval, [0, 0] fills up where a person has fewer."""
-    annotations, times, fps = record.annotations, record.sentence_seconds, ledger.fps(record)
+def _entry_of(video: LoadedVideo, ledger: Ledger) -> dict[str, Any]:
+    """A video as an entry; each run of selected seconds is an interval, [0, 0] fills up where a person has fewer."""
+    annotations, times, fps = video.annotations, video.sentence_seconds, ledger.fps(video)
     assert annotations is not None  # `lacks` saw to it
     assert annotations.user_summaries is not None
     summaries = annotations.user_summaries
     if fps != 1:
         summaries = summaries_a_second(summaries, fps)
-        ledger.change("one summary value a second: in where at least half of the second is", record.key)
-    if not record.sentences:
-        ledger.change("no sentences in the source: 'tsum' and 'timestamps' are empty", record.key)
+        ledger.change("one summary value a second: in where at least half of the second is", video.id)
+    if not video.sentences:
+        ledger.change("no sentences in the source: 'tsum' and 'timestamps' are empty", video.id)
     runs = [_runs(row) for row in summaries]
     n_intervals = max(len(parts) for parts in runs)
     filled = [parts + [[0.0, 0.0]] * (n_intervals - len(parts)) for parts in runs]  # (U, n, 2)
-    if record.key != record.name:
-        ledger.leave_out("keys such as video_7 (ids are the videos' own names)", record.key)
+    if video.id != video.name:
+        ledger.leave_out("keys such as video_7 (ids are the videos' own names)", video.id)
     return {
-        "video_id": record.name,
+        "video_id": video.name,
         "duration": annotations.n_frames / fps,
         "sampled_frames": int(summaries.shape[1]),
         "timestamps": [] if times is None else times.tolist(),
-        "tsum": list(record.sentences),
+        "tsum": list(video.sentences),
         "vsum": [[person[number] for person in filled] for number in range(n_intervals)],
         "vsum_onehot": summaries.astype(int).tolist(),
     }

@@ -18,7 +18,7 @@ from sspvs.table.layout import SourceStamp
 from sspvs.table.reader import StreamReader
 from sspvs.table.score_file import ScoreFileFacts, VideoScores, read_score_facts, read_scores, write_scores
 from sspvs.table.table import FeatureMemory, VideoTable, check_features, join
-from sspvs.table.video import FeatureKind, FeatureStream, Video
+from sspvs.table.video import FeatureKind, FeatureStream, LoadedVideo, Video
 
 __all__ = [
     "DatasetStore",
@@ -26,6 +26,7 @@ __all__ = [
     "FeatureMemory",
     "FeatureStore",
     "FeatureStream",
+    "LoadedVideo",
     "ScoreFileFacts",
     "SourceStamp",
     "StreamReader",

@@ -23,6 +23,8 @@ from sspvs.table.annotation_group import read_clock, read_shots
 from sspvs.table.feature_file import FeatureStore
 from sspvs.table.group_reader import GroupReader, as_text
 from sspvs.table.h5_file import H5_ERRORS, open_h5
+from sspvs.table.text import TextFields
+from sspvs.table.video import LoadedVideo
 from sspvs.types import Annotations, Fingerprint, FrameFeatures, Shots
 
 DATASET, MADE_BY = "dataset", "made_by"
@@ -91,6 +93,18 @@ class DatasetStore(Mapping[str, Annotations]):
         where = f"{self.path}, video '{key}'"
         with self._group(key) as group:
             return annotation_group.read_annotations(group, key, where)
+
+    def load(self, key: str) -> LoadedVideo:
+        """All that the file has of one video."""
+        annotations = self[key]
+        return LoadedVideo(
+            key,
+            annotations.video_name,
+            annotations,
+            self.features[key] if self.has_features(key) else None,
+            TextFields(category=annotations.category, title=annotations.title),
+            unread=self.features.unread_parts(key),
+        )
 
     def has_features(self, key: str) -> bool:
         """Whether the file has features of a video."""

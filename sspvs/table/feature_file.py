@@ -15,7 +15,11 @@ import h5py
 from sspvs.atomic import atomic_h5
 from sspvs.errors import FeatureFileError, local_only
 from sspvs.table import layout
+from sspvs.table.group_reader import GroupReader
 from sspvs.table.h5_file import H5_ERRORS, open_h5
+from sspvs.table.h5_survey import unread_parts
+from sspvs.table.text import TextFields
+from sspvs.table.video import LoadedVideo
 from sspvs.types import Fingerprint, FloatArray, FrameFeatures, IntArray
 
 
@@ -89,6 +93,23 @@ class FeatureStore(Mapping[str, FrameFeatures]):
             raise KeyError(name)
         with self._reading(f"video '{name}'"):
             return layout.read_group(self._group(name), name, f"{self.path}, video '{name}'", self.fingerprint_of(name))
+
+    def load(self, name: str) -> LoadedVideo:
+        """All that a file of features alone has of one video."""
+        features, reader = self[name], GroupReader(self._group(name), f"{self.path}, video '{name}'")
+        title, category = reader.text(layout.TITLE), reader.text(layout.CATEGORY)
+        return LoadedVideo(
+            name,
+            features.name,
+            features=features,
+            text=TextFields(category=category, title=title),
+            frame_rate=reader.number(layout.FPS),
+            unread=self.unread_parts(name),
+        )
+
+    def unread_parts(self, name: str) -> tuple[str, ...]:
+        """What one video's group has that this package does not read, in words."""
+        return unread_parts(self._group(name))
 
     def _group(self, name: str) -> h5py.Group:
         file = self._open()

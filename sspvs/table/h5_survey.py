@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 
 from sspvs.table import layout, score_file
-from sspvs.table.group_reader import GroupReader, text_of
+from sspvs.table.group_reader import text_of
 from sspvs.table.h5_file import open_h5
 from sspvs.types import VideoInfo
 
@@ -173,13 +173,11 @@ def shape_text(shapes: Sequence[tuple[int, ...]]) -> str:
     return f"({', '.join(axes)}{',' * (len(axes) == 1)})" if axes else "scalar"
 
 
-def unread_parts(path: str | os.PathLike[str], video: str) -> list[str]:
-    """What one video's group (or, without groups, the file) has that this package does not read, in words."""
-    with open_h5(path) as file:
-        group = file.get(video, file)
-        keys = [f"dataset '{key}'" for key in group if key not in _OWN]
-        attributes = [f"attribute '{key}'" for key in group.attrs if not key.startswith(_OUR_ATTRIBUTES + _INFO_FIELDS)]
-        return keys + attributes
+def unread_parts(group: h5py.Group) -> tuple[str, ...]:
+    """What one video's group (or the file, of one video) has that this package does not read, in words."""
+    keys = [f"dataset '{key}'" for key in group if key not in _OWN]
+    attributes = [f"attribute '{key}'" for key in group.attrs if not key.startswith(_OUR_ATTRIBUTES + _INFO_FIELDS)]
+    return (*keys, *attributes)
 
 
 def guide_of(key: str, family: Family) -> KeyGuide:
@@ -188,14 +186,6 @@ def guide_of(key: str, family: Family) -> KeyGuide:
     if key.startswith(f"{layout.FEATURES}_"):
         return KeyGuide("(T, D)", "a further stream of features at the same picks, such as motion or sound")
     return guide.get(key, UNKNOWN)
-
-
-def read_labels(path: str | os.PathLike[str], video: str) -> tuple[str, str, float | None]:
-    """Title, category and frames per second of one video; empty and None where they are missing."""
-    with open_h5(path) as file:
-        group = file.get(video, file)
-        reader = GroupReader(group, f"{path}, video '{video}'")
-        return reader.text(layout.TITLE), reader.text(layout.CATEGORY), reader.number(layout.FPS)
 
 
 def read_entries(path: str | os.PathLike[str], video: str) -> list[tuple[str, str, str, str]]:

@@ -19,8 +19,8 @@ from sspvs.errors import DatasetError, FeatureFileError, FingerprintMismatchErro
 from sspvs.table.dataset_file import DatasetStore
 from sspvs.table.feature_file import FeatureStore
 from sspvs.table.reader import StreamReader, as_features
-from sspvs.table.video import FEATURES, FeatureKind, FeatureStream, Stored, Video
-from sspvs.types import Annotations, Fingerprint, FloatArray, IntArray
+from sspvs.table.video import FEATURES, FeatureKind, FeatureStream, LoadedVideo, Stored, Video
+from sspvs.types import Fingerprint, FloatArray, IntArray
 
 Choose = Callable[[int], IntArray]
 """T of a video -> the rows that are wanted, ascending."""
@@ -133,6 +133,10 @@ class VideoTable(Mapping[str, Video]):
         required: Whether no video may be missing: one that cannot be read is an error, and no other takes its place.
         checked: Whether a survey has found all features finite; otherwise they are checked as they are read.
         problems: What is wrong with videos that were left out: (place, sentence).
+        kind: Width and fingerprint of the features; None: what most of the videos have.
+        name: The dataset's name.
+        made_by: How the source was made, by its own account: plain types.
+        assumptions: What was taken for granted in reading, in sentences.
 
     Example:
         >>> from pathlib import Path
@@ -151,10 +155,17 @@ class VideoTable(Mapping[str, Video]):
         required: bool = False,
         checked: bool = False,
         problems: Sequence[tuple[str, str]] = (),
+        kind: FeatureKind | None = None,
+        name: str = "",
+        made_by: Mapping[str, Any] | None = None,
+        assumptions: Sequence[str] = (),
     ) -> None:
         self.videos = videos
         self.memory, self.required, self.checked = memory, required, checked
         self.problems = tuple(problems)
+        self.name, self.made_by, self.assumptions = name, made_by or {}, tuple(assumptions)
+        if kind is not None:
+            self.kind = kind
         self.reader = StreamReader()
 
     @classmethod
@@ -167,7 +178,7 @@ class VideoTable(Mapping[str, Video]):
     ) -> VideoTable:
         """The videos of a feature or dataset file, with their picks; annotations are read when they are needed.
 
-        Videos of a dataset file without features have annotations alone.
+        Videos of a dataset file without features have annotations alone. `sspvs.formats.read_table` reads all formats.
 
         Args:
             path: The h5 file.
@@ -180,7 +191,7 @@ class VideoTable(Mapping[str, Video]):
         reader, videos = StreamReader(), []
         with FeatureStore(path) as store:
             for name in store:
-                video = Video(name, read_annotations=partial(_annotations, store.path, name))
+                video = Video(name, read=partial(_load, store.path, name))
                 if store.streams_of(name):
                     places = [FeatureStream(store.path, store.group_of(name), name=stream) for stream in streams]
                     picks, n_frames = store.picks_of(name)
@@ -189,7 +200,7 @@ class VideoTable(Mapping[str, Video]):
                     _check_lengths(video, [stream.n_picks for stream in found])
                 videos.append(video)
         reader.close()
-        return cls(videos, memory)
+        return cls(videos, memory, name=store.path.stem)
 
     def __getitem__(self, name: str) -> Video:
         return self._by_id[name]
@@ -248,7 +259,9 @@ class VideoTable(Mapping[str, Video]):
         return self._with([self.videos[number] for number in numbers])
 
     def _with(self, videos: Sequence[Video]) -> VideoTable:
-        return VideoTable(videos, self.memory, required=self.required, checked=self.checked)
+        return VideoTable(
+            videos, self.memory, required=self.required, checked=self.checked, name=self.name, made_by=self.made_by
+        )
 
     def features(self, video: Video, start: int = 0, stop: int | None = None) -> FloatArray:
         """(t, D) float32 features of picks `start` to `stop`, all streams side by side. They may be read-only."""
@@ -311,8 +324,9 @@ def with_facts(stream: FeatureStream, reader: StreamReader) -> FeatureStream:
     return replace(stream, n_picks=n_picks, width=width, fingerprint=reader.fingerprint(stream))
 
 
-def _annotations(path: Path, key: str) -> Annotations:
-    return DatasetStore(path)[key]
+def _load(path: Path, key: str) -> LoadedVideo:
+    with DatasetStore(path) as store:
+        return store.load(key)
 
 
 def check_finite(stored: Stored, stream: FeatureStream, start: int = 0) -> None:

@@ -15,7 +15,7 @@ from sspvs.atomic import atomic_folder
 from sspvs.cli import main
 from sspvs.errors import DatasetError, OutputError
 from sspvs.formats import Settings, convert
-from sspvs.table import read_features
+from sspvs.table import DatasetStore, read_features
 
 
 @pytest.mark.parametrize(
@@ -233,8 +233,8 @@ def test_videos_are_read_one_at_a_time(tmp_path: Path, monkeypatch: pytest.Monke
 
     source = community(tmp_path / "a.h5")
     events: list[str] = []
-    record, pair = module._record, module._pair
-    monkeypatch.setattr(module, "_record", lambda store, key: (events.append("read"), record(store, key))[1])
+    load, pair = DatasetStore.load, module._pair
+    monkeypatch.setattr(DatasetStore, "load", lambda store, key: (events.append("read"), load(store, key))[1])
     monkeypatch.setattr(module, "_pair", lambda item, settings: (events.append("write"), pair(item, settings))[1])
     convert(source, tmp_path / "b.h5", to="community")
     assert events == ["read", "write"] * 3

@@ -175,7 +175,7 @@ def test_without_the_word_pieces_texts_are_left_out_and_noted(tmp_path: Path, mo
     monkeypatch.setattr("sspvs.formats.sspvs_release.available", lambda: False)
     source = make("sspvs", tmp_path)
     forth = convert(source, tmp_path / "c.h5", to="community")
-    assert any("pip install" in note for note in forth.notes)
+    assert any("pip install" in note for note in forth.table.assumptions)
     assert "token ids" in forth.left_out
     with h5py.File(tmp_path / "c.h5", "a") as file:
         file["Zz9/title"] = "Great cook"
