@@ -37,7 +37,10 @@ class Community(Format):
 
     def read(self, path: Path, settings: Settings) -> VideoTable:  # noqa: ARG002
         """The videos of a dataset file."""
-        return table_of(read_dataset(path))
+        store = read_dataset(path)
+        videos, made = [Video(key, read=partial(store.load, key)) for key in store], store.features.fingerprint
+        kind, on_close = FeatureKind(fingerprint=made), store.features.close
+        return VideoTable(videos, kind=kind, name=store.name, made_by=store.made_by, on_close=on_close)
 
     def lacks(self, video: LoadedVideo) -> str | None:
         """A group needs picks, from annotations or features, and the two must agree."""
@@ -92,7 +95,8 @@ class Features(Format):
         """The videos of a feature file."""
         store = read_features(path)
         videos = [Video(key, read=partial(store.load, key)) for key in natural_order(store)]
-        return VideoTable(videos, kind=FeatureKind(fingerprint=store.fingerprint), name=path.stem)
+        kind = FeatureKind(fingerprint=store.fingerprint)
+        return VideoTable(videos, kind=kind, name=path.stem, on_close=store.close)
 
     def inspect(self, path: Path, found: Inspection) -> None:
         """Read every video's features."""
@@ -202,13 +206,6 @@ def _look_at(store: DatasetStore, key: str, found: Inspection, tally: Tally) -> 
             store.features[key]
         except FeatureFileError as error:
             found.problem(error, key, remedy="extract the features again: sspvs extract")
-
-
-def table_of(store: DatasetStore) -> VideoTable:
-    """The videos of a dataset file, each with all that the file has of it."""
-    videos = [Video(key, read=partial(store.load, key)) for key in store]
-    made = FeatureKind(fingerprint=store.features.fingerprint)
-    return VideoTable(videos, kind=made, name=store.name, made_by=store.made_by)
 
 
 def _pair(video: LoadedVideo, settings: Settings) -> tuple[Annotations, FrameFeatures | None]:

@@ -180,7 +180,7 @@ def _unknown(head: PathHead) -> tuple[str, str]:
 def read_table(
     path: str | os.PathLike[str], *, kind: str | None = None, settings: Settings | None = None
 ) -> VideoTable:
-    """The videos of a file or folder of any format that is read: each is loaded when `Video.load` is called.
+    """The videos of a file or folder of any format that is read; `VideoTable.load` loads one.
 
     Args:
         path: The file or folder.
@@ -244,7 +244,7 @@ def convert(
     ledger = Ledger(source.name, target.name, found.name, to, table, settings)
     atomic = atomic_folder if wanted.is_folder(target) else atomic_file
     videos = watch(table.videos, len(table)) if watch else table.videos
-    with closing(_loaded(videos, wanted, ledger)) as loaded, atomic(target) as place:
+    with closing(table), closing(_loaded(videos, wanted, ledger)) as loaded, atomic(target) as place:
         wanted.write(place, loaded, ledger)
     return ledger
 
@@ -283,7 +283,7 @@ def _loaded(videos: Iterable[Video], wanted: Format, ledger: Ledger) -> Generato
             if video.id in seen:
                 raise DatasetError("this id occurs more than once; every video needs its own")
             seen.add(video.id)
-            loaded = video.load()
+            loaded = ledger.table.load(video)
             lacks = [wanted.lacks(loaded)]
             if wanted.needs_clock and ledger.settings.fps_of(loaded) is None:
                 lacks.append("frames per second (--fps)")

@@ -89,7 +89,7 @@ class Inspection:
             if counts[video.id] > 1:
                 continue
             try:
-                loaded = video.load()
+                loaded = table.load(video)
             except DAMAGE as error:
                 self.problem(error, video.id)
                 continue
@@ -98,6 +98,7 @@ class Inspection:
             for sentence in loaded.annotations.repairs if loaded.annotations else ():
                 self.repair(sentence, video.id)
             yield loaded
+        table.close()
         for _, sentence in table.problems:
             self.problem(sentence)
         self.n_videos = len(counts)

@@ -14,14 +14,14 @@ import numpy as np
 from sspvs.atomic import atomic_h5
 from sspvs.errors import DatasetError
 from sspvs.files import read_json, read_text
-from sspvs.formats.community import Tally, table_of
+from sspvs.formats.community import Tally
 from sspvs.formats.format import FORMATS, Format, Ledger, Settings
 from sspvs.formats.head import PathHead
 from sspvs.formats.inspection import Inspection, explain_keys, span
 from sspvs.formats.seconds import shots_a_second, values_a_second
 from sspvs.parsing import table_records
 from sspvs.selection import knapsack
-from sspvs.table import LoadedVideo, Video, VideoTable, layout, read_dataset
+from sspvs.table import DatasetStore, FeatureKind, LoadedVideo, Video, VideoTable, layout, read_dataset
 from sspvs.types import Annotations, BoolArray, FloatArray, Shots
 
 METADATA, SPLIT = "metadata.csv", "mr_hisum_split.json"
@@ -43,12 +43,13 @@ class MrHiSum(Format):
 
     def read(self, path: Path, settings: Settings) -> VideoTable:  # noqa: ARG002
         """The videos; names come from `metadata.csv` and parts from the split file, where these lie beside it."""
-        table, names, parts = table_of(read_dataset(path)), _names_beside(path), _parts_beside(path)
+        store, names, parts = read_dataset(path), _names_beside(path), _parts_beside(path)
         videos = [
-            replace(video, read=partial(_load, video, names.get(video.id, video.id), parts.get(video.id, "")))
-            for video in table.videos
+            Video(key, part=part, read=partial(_load, store, key, names.get(key, key), part))
+            for key, part in ((key, parts.get(key, "")) for key in store)
         ]
-        return VideoTable(videos, kind=table.kind, name="mrhisum")
+        kind = FeatureKind(fingerprint=store.features.fingerprint)
+        return VideoTable(videos, kind=kind, name="mrhisum", on_close=store.features.close)
 
     def inspect(self, path: Path, found: Inspection) -> None:
         """Read every video."""
@@ -137,8 +138,8 @@ def _parts_beside(h5: Path) -> dict[str, str]:
     return {str(key): part for part in ("train", "val", "test") for key in lists.get(f"{part}_keys", [])}
 
 
-def _load(video: Video, name: str, part: str) -> LoadedVideo:
-    loaded = video.load()
+def _load(store: DatasetStore, key: str, name: str, part: str) -> LoadedVideo:
+    loaded = store.load(key)
     annotations, features = loaded.annotations, loaded.features
     assert annotations is not None
     if features is not None:

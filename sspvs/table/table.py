@@ -19,8 +19,9 @@ from sspvs.errors import DatasetError, FeatureFileError, FingerprintMismatchErro
 from sspvs.table.dataset_file import DatasetStore
 from sspvs.table.feature_file import FeatureStore
 from sspvs.table.reader import StreamReader, as_features
+from sspvs.table.text import TextFields, TokenFields
 from sspvs.table.video import FEATURES, FeatureKind, FeatureStream, LoadedVideo, Stored, Video
-from sspvs.types import Fingerprint, FloatArray, IntArray
+from sspvs.types import Fingerprint, FloatArray, FrameFeatures, IntArray
 
 Choose = Callable[[int], IntArray]
 """T of a video -> the rows that are wanted, ascending."""
@@ -137,6 +138,7 @@ class VideoTable(Mapping[str, Video]):
         name: The dataset's name.
         made_by: How the source was made, by its own account: plain types.
         assumptions: What was taken for granted in reading, in sentences.
+        on_close: Closes what the videos' own readers have open.
 
     Example:
         >>> from pathlib import Path
@@ -159,6 +161,7 @@ class VideoTable(Mapping[str, Video]):
         name: str = "",
         made_by: Mapping[str, Any] | None = None,
         assumptions: Sequence[str] = (),
+        on_close: Callable[[], None] | None = None,
     ) -> None:
         self.videos = videos
         self.memory, self.required, self.checked = memory, required, checked
@@ -166,7 +169,7 @@ class VideoTable(Mapping[str, Video]):
         self.name, self.made_by, self.assumptions = name, made_by or {}, tuple(assumptions)
         if kind is not None:
             self.kind = kind
-        self.reader = StreamReader()
+        self.reader, self._on_close = StreamReader(), on_close
 
     @classmethod
     def open(
@@ -279,9 +282,26 @@ class VideoTable(Mapping[str, Video]):
         rows = choose(n_picks)
         return _side_by_side(video, [self._rows(stream, rows) for stream in video.streams])
 
+    def load(self, video: Video) -> LoadedVideo:
+        """All that there is of a video, read anew each time."""
+        if video.read is not None:
+            return video.read()
+        text, tokens = video.text, dict[str, IntArray]()
+        if isinstance(text, TokenFields):
+            tokens = {name: np.array(ids, np.int64) for name, ids in text._asdict().items() if ids}
+            text = TextFields()
+        features = None
+        if video.streams:
+            values, made = self.features(video), video.fingerprint
+            picks = np.arange(len(values), dtype=np.int64) if video.picks is None else video.picks
+            features = FrameFeatures(video.id, values, picks, video.n_frames or len(values), fingerprint=made)
+        return LoadedVideo(video.id, video.id, features=features, text=text, tokens=tokens, part=video.part)
+
     def close(self) -> None:
         """Close all files; a later read opens them again."""
         self.reader.close()
+        if self._on_close is not None:
+            self._on_close()
 
     def _slice(self, stream: FeatureStream, wanted: slice) -> FloatArray:
         if self.memory is None:

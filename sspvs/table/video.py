@@ -93,7 +93,7 @@ class Video:
     """One video: its features, wherever they are, and what is known about it.
 
     Its contents are not in memory: `VideoTable.features` reads features alone, in part where the file allows it, and
-    `load` reads all that the source has.
+    `VideoTable.load` reads all that the source has.
 
     Attributes:
         id: Its name in its table, unique: `dataset/key` for annotated videos.
@@ -106,8 +106,8 @@ class Video:
         picks: (T,) frame indices; None where they are not read.
         n_frames: N; 0 where it is not known.
         target: (T,) float32 importance between 0 and 1 that a summarizer is trained on; None without annotations.
-        read: Reads all that the source has of it; None where that is the features alone. May raise `SspvsError` or
-            `ValueError`, which concern this video alone.
+        read: Reads all that the source has of it; None where the other attributes say all. An error concerns this video
+            alone.
         notes: The folder in which the survey keeps what it finds; None: nothing is kept.
 
     Example:
@@ -150,14 +150,10 @@ class Video:
         """Width and fingerprint of all streams side by side."""
         return FeatureKind(self.feature_dim or None, self.fingerprint)
 
-    def load(self) -> LoadedVideo:
-        """All that its source has of it, read anew each time."""
-        return LoadedVideo(self.id, self.id, part=self.part) if self.read is None else self.read()
-
     @property
     def annotations(self) -> Annotations | None:
         """What annotators made of the video, read anew each time; None where there are no annotations."""
-        return self.load().annotations
+        return None if self.read is None else self.read().annotations
 
     def with_streams(self, *streams: FeatureStream) -> Video:
         """The same video with other features, none of them still to be extracted."""

@@ -89,7 +89,7 @@ def test_it_is_inspected_with_its_own_reader(rows: Path, capsys: pytest.CaptureF
 def test_its_videos_are_a_table(rows: Path, tmp_path: Path) -> None:
     table = read_table(rows)
     assert (table.name, list(table)) == ("rows", ["a", "b"])
-    features = table["b"].load().features
+    features = table.load(table["b"]).features
     assert features is not None
     assert features.features.tolist() == json.loads(rows.read_text())["rows of"]["b"]
     with pytest.raises(ValueError, match=r"scores, a list a video .* is not read as videos: scores are evaluated"):
