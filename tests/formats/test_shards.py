@@ -17,6 +17,7 @@ from sspvs.cli import main
 from sspvs.data.pairs import load_pairs
 from sspvs.data.pretrain import PretrainDataModule
 from sspvs.errors import DatasetError, OutputError
+from sspvs.formats import convert, inspect_file
 from sspvs.formats import shards as writing
 from sspvs.formats.shards import read_index, write_shards
 from sspvs.table import Video
@@ -120,6 +121,21 @@ def test_token_ids_stay_token_ids(tmp_path: Path) -> None:
     write_shards(items, tmp_path / "shards")
     found = by_id(load_pairs(tmp_path / "shards").videos)
     assert [found[item.id].text for item in items] == [item.text for item in items]
+
+
+def test_they_are_inspected_and_converted(tmp_path: Path) -> None:
+    """Back into a release like the one that they were made of."""
+    write_release(tmp_path / "release", ["a", "b"], ["c"])
+    before = load_pairs(tmp_path / "release")
+    write_shards(before.videos, tmp_path / "shards", dtype="float32")
+    found = inspect_file(tmp_path / "shards")
+    assert (found.kind, found.n_videos, found.usable, found.problems) == ("shards", 3, True, [])
+    convert(tmp_path / "shards", tmp_path / "again", to="sspvs")
+    after = load_pairs(tmp_path / "again")
+    assert set(after) == {"a", "b", "c"}
+    for name in after:
+        assert (after[name].text, after[name].part) == (before[name].text, before[name].part)
+        np.testing.assert_array_equal(after.features(after[name]), before.features(before[name]))
 
 
 @pytest.mark.parametrize(
