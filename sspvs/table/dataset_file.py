@@ -97,14 +97,9 @@ class DatasetStore(Mapping[str, Annotations]):
     def load(self, key: str) -> LoadedVideo:
         """All that the file has of one video."""
         annotations = self[key]
-        return LoadedVideo(
-            key,
-            annotations.video_name,
-            annotations,
-            self.features[key] if self.has_features(key) else None,
-            TextFields(category=annotations.category, title=annotations.title),
-            unread=self.features.unread_parts(key),
-        )
+        features = self.features[key] if self.has_features(key) else None
+        text, unread = TextFields(annotations.category, title=annotations.title), self.features.unread_parts(key)
+        return LoadedVideo(key, annotations.video_name, annotations, features, text, unread=unread)
 
     def has_features(self, key: str) -> bool:
         """Whether the file has features of a video."""

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from sspvs.errors import DatasetError, FeatureFileError, FingerprintMismatchError, listed
+from sspvs.table import layout
 from sspvs.table.dataset_file import DatasetStore
 from sspvs.table.feature_file import FeatureStore
 from sspvs.table.reader import StreamReader, as_features
@@ -195,9 +196,12 @@ class VideoTable(Mapping[str, Video]):
         with FeatureStore(path) as store:
             for name in store:
                 video = Video(name, read=partial(_load, store.path, name))
-                if store.streams_of(name):
+                with store.group(name) as group:
+                    has_features = bool(layout.stream_names(group))
+                    where = f"{store.path}, video '{name}'"
+                    picks, n_frames = layout.read_picks(group, where) if has_features else (None, 0)
+                if has_features:
                     places = [FeatureStream(store.path, store.group_of(name), name=stream) for stream in streams]
-                    picks, n_frames = store.picks_of(name)
                     found = tuple(with_facts(place, reader) for place in places)
                     video = replace(video, streams=found, picks=picks, n_frames=n_frames)
                     _check_lengths(video, [stream.n_picks for stream in found])
@@ -268,6 +272,11 @@ class VideoTable(Mapping[str, Video]):
 
     def features(self, video: Video, start: int = 0, stop: int | None = None) -> FloatArray:
         """(t, D) float32 features of picks `start` to `stop`, all streams side by side. They may be read-only."""
+        if not video.streams:
+            found = self.load(video).features
+            if found is None:
+                raise FeatureFileError(f"{video.id}: no features")
+            return found.features[start:stop]
         wanted = slice(start, stop)
         return _side_by_side(video, [self._slice(stream, wanted) for stream in video.streams])
 

@@ -12,7 +12,8 @@ from helpers.drawn_dataset import NAMES, write_drawn_dataset
 from helpers.format_material import TOKENS, community, frame_bytes, make, summaries, videoxum_entry
 
 from sspvs.annotations import read_custom
-from sspvs.formats import Settings, convert
+from sspvs.errors import FeatureFileError
+from sspvs.formats import Settings, convert, read_table
 from sspvs.table import read_dataset, read_features, write_dataset
 from sspvs.types import Annotations, Fingerprint, FrameFeatures, Shots, Timeline
 
@@ -329,3 +330,18 @@ def test_the_footage_keeps_its_features_and_says_what_it_loses(shared_data: Path
     with read_features(source) as a, read_features(tmp_path / "c.h5") as b:
         for name in a:
             np.testing.assert_array_equal(a[name].features, b[name].features)
+
+
+@pytest.mark.parametrize("kind", ["community", "features", "mrhisum", "sspvs", "youtube8m tfrecord", "videoxum"])
+def test_every_format_is_a_table(tmp_path: Path, kind: str) -> None:
+    table = read_table(make(kind, tmp_path))
+    for video in table.videos:
+        loaded = table.load(video)
+        assert loaded.id == video.id
+        if loaded.features is None:
+            with pytest.raises(FeatureFileError, match=f"{video.id}: no features"):
+                table.features(video)
+        else:
+            np.testing.assert_array_equal(table.features(video, 1, 4), loaded.features.features[1:4])
+    assert len(table) > 1
+    table.close()
