@@ -64,12 +64,11 @@ class VideoXum(Format):
     def inspect(self, path: Path, found: Inspection) -> None:
         """Read every entry."""
         entries = _entries_of(path)
-        seconds, users, sentences = list[int](), list[int](), list[int]()
-        for video in found.loaded(self.read(path, Settings())):
-            assert video.annotations is not None
-            seconds.append(video.annotations.n_frames)
-            users.append(video.annotations.n_users)
-            sentences.append(len(video.sentences))
+        videos = [
+            (video.annotations.n_frames, video.annotations.n_users, len(video.sentences))
+            for video in found.loaded(self.read(path, Settings()))
+            if video.annotations is not None
+        ]
         present = Counter(name for entry in entries if isinstance(entry, dict) for name in entry)
         for name, count in present.items():
             shape, meaning = KEYS.get(name, ("", "no key that we know"))
@@ -77,11 +76,11 @@ class VideoXum(Format):
         for entry in (entry for n, entry in enumerate(entries) if _id_of(entry, n) == found.video):
             found.detail = {name: str(entry.get(name))[:200] for name in KEYS}
         found.facts |= {
-            "seconds a video (N = T)": span(seconds),
-            "people a video (U)": span(users),
-            "sentences a video": span(sentences),
+            "seconds a video (N = T)": span([seconds for seconds, _, _ in videos]),
+            "people a video (U)": span([users for _, users, _ in videos]),
+            "sentences a video": span([sentences for _, _, sentences in videos]),
         }
-        found.use("evaluation after conversion, under all protocols but with no shots for the F1", bool(seconds))
+        found.use("evaluation after conversion, under all protocols but with no shots for the F1", bool(videos))
         found.use("training", False, "no features: sspvs extract, at one frame a second")
         found.advice.append(f"as a dataset file: sspvs data convert '{path}' --to community --out D.h5")
 
