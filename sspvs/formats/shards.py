@@ -225,13 +225,12 @@ def _video_of(row: dict[str, Any], folder: Path, width: int, fingerprint: Finger
 
 
 def write_shards(
-    items: Sequence[Video],
+    table: VideoTable,
     folder: Path,
     *,
     shard_size: int = 256,
     dtype: Literal["float16", "float32"] = "float16",
     seed: int = 0,
-    fingerprint: Fingerprint | None = None,
     overwrite: bool = False,
     progress: bool = False,
 ) -> ShardReport:
@@ -240,12 +239,13 @@ def write_shards(
     The same pairs give the same bytes. A run that was stopped goes on with the first shard that is missing; shards of
     other pairs or settings are an OutputError, unless `overwrite`.
     """
+    items = table.videos
     if shard_size < 1 or not items:
         raise ValueError(f"expected pairs and a shard_size of at least 1, got {len(items)} pairs and {shard_size}")
     order = np.random.default_rng([seed]).permutation(len(items))
     plan = _plan(items, shard_size, dtype, seed)
     with _planned(folder, plan, overwrite):
-        table, done, written = VideoTable(items, checked=True), list[Video](), 0
+        done, written = list[Video](), 0
         starts = range(0, len(items), shard_size)
         for number, start in enumerate(tqdm(starts, desc="shards", leave=False, disable=None if progress else True)):
             path = folder / f"shard-{number:06d}.tar"
@@ -264,7 +264,7 @@ def write_shards(
         table.close()
         for path in sorted(folder.glob("shard-*.tar"))[len(starts) :]:
             path.unlink()  # of a larger set that was replaced
-        write_index(folder, done, fingerprint, plan)
+        write_index(folder, done, table.common_fingerprint, plan)
     size = sum(path.stat().st_size for path in folder.glob("shard-*.tar"))
     return ShardReport(folder, len(items), written, len(starts) - written, size)
 
