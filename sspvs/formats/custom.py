@@ -78,8 +78,7 @@ class Custom(Format):
                 counts = (f"{name} ({len(values)})" for name, values in people.items())
                 found.detail = {"annotators": ", ".join(counts)}
         found.facts |= {"annotators a video (U)": span(users), "they gave": ", ".join(sorted(kinds))}
-        for name, (shape, meaning) in self.keys.items():
-            found.key(name, len(users), shape, "JSON or CSV", meaning)
+        found.explain(self.keys, len(users), "JSON or CSV")
         command = "sspvs data build custom --annotations THIS --out D.h5"
         found.use(f"a dataset file: {command}", True, "add --features or --videos")
 

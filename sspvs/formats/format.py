@@ -170,8 +170,7 @@ class Format:
         for video in found.loaded(self.read(path, Settings())):
             if found.video in (video.id, video.name):
                 found.detail = {"has": listed([part for part, there in parts_of(video).items() if there], 20)}
-        for name, (shape, meaning) in self.keys.items():
-            found.key(name, found.n_videos or 0, shape, "", meaning)
+        found.explain(self.keys, found.n_videos or 0, "")
         if self.can_read:
             found.use("conversion (sspvs data convert)", not found.blocked)
 

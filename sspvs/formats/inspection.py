@@ -114,6 +114,11 @@ class Inspection:
         """Explain one key."""
         self.keys.append(KeyNote(name, count, shape, dtype, meaning, made))
 
+    def explain(self, keys: Mapping[str, tuple[str, str]], count: int, dtype: str) -> None:
+        """Explain keys (name -> shape and meaning) that so many videos have."""
+        for name, (shape, meaning) in keys.items():
+            self.key(name, count, shape, dtype, meaning)
+
     def use(self, what: str, possible: bool, why: str = "") -> None:
         """Note what the file can or cannot be used for."""
         self.uses.append(Use(what, possible, why))

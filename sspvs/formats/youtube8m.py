@@ -78,13 +78,10 @@ class YouTube8M(Format):
         scale = "as they are" if settings.keep_scale else "L2-normalised"
         assumptions = (f"bytes were dequantised to [-2, 2], rows {scale}", "each second is a frame of its own")
         videos: Sequence[Video] = []
-        if path.is_dir():
-            videos, wrong = _chained([_in_folder(file, settings) for file in PathHead(path).files(*SUFFIXES)]), ""
-        else:
-            try:
-                videos, wrong = _videos_of(path, settings)
-            except SspvsError as error:
-                wrong = one_line(error)
+        try:
+            videos, wrong = _videos_of(path, settings)
+        except SspvsError as error:
+            wrong = one_line(error)
         problems = [("", wrong)] if wrong else []
         return VideoTable(videos, kind=FeatureKind(), name=path.stem, assumptions=assumptions, problems=problems)
 
@@ -178,8 +175,10 @@ def _dataset(file: h5py.File, key: str) -> Any:
 
 
 def _videos_of(path: Path, settings: Settings) -> tuple[Sequence[Video], str]:
-    """The videos of one file, and what is wrong after them."""
+    """The videos of a file or folder, and what is wrong after them."""
     head = PathHead(path)
+    if head.is_folder:
+        return _chained([_in_folder(file, settings) for file in head.files(*SUFFIXES)]), ""
     if head.is_h5:
         return [_video(key, partial(read_bytes, path, key), settings) for key in byte_videos(path)], ""
     if head.is_numpy:

@@ -119,11 +119,16 @@ def _features(group: h5py.Group, where: str) -> h5py.Dataset:
     if not isinstance(data, h5py.Dataset):
         found = ", ".join(sorted(group)[:8]) or "nothing"
         raise FeatureFileError(f"{where}: expected a dataset '{FEATURES}' (T, D), found {found}")
-    if data.ndim != 2 or 0 in data.shape or not np.issubdtype(data.dtype, np.floating):
-        raise FeatureFileError(
-            f"{where}: expected '{FEATURES}' as (T, D) of float numbers, found {data.shape} of {data.dtype}"
-        )
+    check_features_dataset(data, FEATURES, where)
     return data
+
+
+def check_features_dataset(data: h5py.Dataset, name: str, where: str) -> None:
+    """Refuse a dataset that is not (T, D) of floats."""
+    if data.ndim != 2 or 0 in data.shape or data.dtype.kind != "f":
+        raise FeatureFileError(
+            f"{where}: expected '{name}' as (T, D) of float numbers, found {data.shape} of {data.dtype}"
+        )
 
 
 def read_picks(group: h5py.Group, where: str) -> tuple[IntArray, int]:
