@@ -101,25 +101,16 @@ class Features(Format):
     def inspect(self, path: Path, found: Inspection) -> None:
         """Read every video's features."""
         explain_keys(path, found, "features")
-        lengths, widths, without_picks = list[int](), list[int](), 0
-        with read_features(path) as store:
-            found.n_videos = len(store)
-            for key in found.watched(natural_order(store)):
-                try:
-                    features = store[key]
-                except FeatureFileError as error:
-                    found.problem(error, key, remedy="extract it again: sspvs extract")
-                    continue
-                if features.name != key:
-                    found.names[key] = features.name
+        table, lengths, widths, without_picks = self.read(path, Settings()), list[int](), list[int](), 0
+        for video in found.loaded(table, remedy="extract it again: sspvs extract"):
+            if (features := video.features) is not None:
                 lengths.append(len(features.picks))
                 widths.append(features.features.shape[1])
                 without_picks += features.n_frames == len(features.picks) and features.timeline is None
-            fingerprint = store.fingerprint
         found.facts |= {"picks a video (T)": span(lengths), "width of a feature (D)": span(widths)}
         if len(set(widths)) > 1:
             found.problem(f"features of different widths, {span(widths)}: of more than one backbone", blocking=False)
-        found.facts["feature fingerprint"] = _fingerprint(fingerprint)
+        found.facts["feature fingerprint"] = _fingerprint(table.fingerprint)
         if without_picks:
             found.facts["picks"] = f"not stored for {without_picks} of {len(lengths)}: each feature is its own frame"
         found.use("scoring without training (sspvs score)", bool(lengths))

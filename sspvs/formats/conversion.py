@@ -241,7 +241,7 @@ def convert(
         raise ValueError(f"{source} is {found.what}, which is not converted: {found.instead}")
     _check_target(source, target, wanted, force)
     table = read_table(source, kind=found.name, settings=settings)
-    ledger = Ledger(source.name, target.name, found.name, to, table, settings)
+    ledger = Ledger(source.name, found.name, to, table, settings)
     atomic = atomic_folder if wanted.is_folder(target) else atomic_file
     videos = watch(table.videos, len(table)) if watch else table.videos
     with closing(table), closing(_loaded(videos, wanted, ledger)) as loaded, atomic(target) as place:

@@ -59,10 +59,9 @@ class Settings:
 class Ledger:
     """One conversion, and the account of it: nothing is lost silently."""
 
-    source: str
-    target: str
-    kind: str
-    to: str
+    source: str  # the source's file name
+    kind: str  # its format
+    to: str  # the format that is written
     table: VideoTable = field(repr=False)  # the videos of the source
     settings: Settings = field(default_factory=Settings)
     written: list[str] = field(default_factory=list)  # keys of the videos that were written

@@ -81,7 +81,7 @@ class Inspection:
         """The same items, with whatever shows progress around them."""
         return items if self.watch is None else self.watch(items, len(items))
 
-    def loaded(self, table: VideoTable) -> Iterator[LoadedVideo]:
+    def loaded(self, table: VideoTable, remedy: str = "") -> Iterator[LoadedVideo]:
         """Each video of a table that can be read, counted, with its repairs; others and repeated ids are problems."""
         counts: Counter[str] = Counter()
         for video in self.watched(table.videos):
@@ -91,7 +91,7 @@ class Inspection:
             try:
                 loaded = table.load(video)
             except DAMAGE as error:
-                self.problem(error, video.id)
+                self.problem(error, video.id, remedy=remedy)
                 continue
             if loaded.name != video.id:
                 self.names[video.id] = loaded.name

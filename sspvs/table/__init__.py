@@ -1,6 +1,7 @@
 """The table of videos, and feature, score and dataset files in the community layout.
 
-Videos and their features (`Video`, `VideoTable`), whatever files they are in; our own and the community's h5 files.
+Videos and their features (`Video`, `VideoTable`), whatever files they are in, and all that a file has of a video
+(`LoadedVideo`); our own and the community's h5 files.
 The names of groups, datasets and attributes are used in this folder alone.
 """
 
