@@ -134,7 +134,7 @@ class VideoTable(Mapping[str, Video]):
         memory: Keeps whole videos once they are read; None: nothing is kept, and only what is wanted is read.
         required: Whether no video may be missing: one that cannot be read is an error, and no other takes its place.
         checked: Whether a survey has found all features finite; otherwise they are checked as they are read.
-        problems: What is wrong with videos that were left out: (place, sentence).
+        problems: What is wrong with videos that were left out, or after the last one: (place, sentence).
         kind: Width and fingerprint of the features; None: what most of the videos have.
         name: The dataset's name.
         made_by: How the source was made, by its own account: plain types.
