@@ -15,7 +15,7 @@ from sspvs.errors import SspvsError
 from sspvs.formats.format import FORMATS, Format, Ledger, Settings, has_own_scores
 from sspvs.formats.head import PathHead
 from sspvs.formats.inspection import Inspection, span
-from sspvs.formats.seconds import values_a_second
+from sspvs.formats.seconds import runs, values_a_second
 from sspvs.table import LoadedVideo, Video, VideoTable
 from sspvs.table.text import TextFields
 from sspvs.types import Annotations
@@ -125,8 +125,7 @@ def _people(video: LoadedVideo, annotations: Annotations, fps: float, ledger: Le
             ledger.leave_out("user summaries beside user scores (a video has one or the other)", video.id)
         return {f"user_{user}": {"scores": [float(x) for x in row]} for user, row in enumerate(rows, start=1)}
     assert annotations.user_summaries is not None
-    people = {}
-    for user, row in enumerate(annotations.user_summaries, start=1):
-        edges = np.flatnonzero(np.diff(np.concatenate([[False], row, [False]]).astype(np.int8))).reshape(-1, 2)
-        people[f"user_{user}"] = {"intervals": [[float(a / fps), float(b / fps)] for a, b in edges]}
-    return people
+    return {
+        f"user_{user}": {"intervals": [[float(start / fps), float(end / fps)] for start, end in runs(row)]}
+        for user, row in enumerate(annotations.user_summaries, start=1)
+    }

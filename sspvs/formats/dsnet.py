@@ -14,8 +14,9 @@ from sspvs.files import read_json
 from sspvs.formats.format import FORMATS, Format, Ledger, Settings
 from sspvs.formats.head import PathHead
 from sspvs.formats.inspection import Inspection, span
+from sspvs.formats.seconds import annotations_of_summaries
 from sspvs.table import LoadedVideo, Video, VideoTable
-from sspvs.types import Annotations, BoolArray
+from sspvs.types import BoolArray
 
 KEY = "user_summary"
 _LOOKED_AT = 5
@@ -78,17 +79,7 @@ class DSNet(Format):
 
 def _load(path: Path, settings: Settings) -> LoadedVideo:
     summaries, unread = _read_labels(path)
-    picks = np.arange(0, summaries.shape[1], settings.pick_step, dtype=np.int64)
-    scores = summaries.astype(np.float32)
-    annotations = Annotations(
-        key=path.stem,
-        video_name=path.stem,
-        n_frames=summaries.shape[1],
-        picks=picks,
-        user_summaries=summaries,
-        user_scores=scores,
-        gtscore=scores[:, picks].mean(axis=0),
-    )
+    annotations = annotations_of_summaries(path.stem, summaries, settings.pick_step)
     return LoadedVideo(path.stem, path.stem, annotations, unread=unread)
 
 

@@ -1,10 +1,10 @@
-"""Values, summaries and shots of one clock resampled to one a second."""
+"""Values, summaries and shots of one clock resampled to one a second; summaries as intervals and as annotations."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
-from sspvs.types import BoolArray, FloatArray, IntArray, Shots
+from sspvs.types import Annotations, BoolArray, FloatArray, IntArray, Shots
 
 _ROUND_OFF = 1e-6
 
@@ -62,3 +62,24 @@ def shots_a_second(shots: Shots, fps: float) -> Shots:
     n_seconds = len(second_starts(shots.n_frames, fps)) - 1
     starts = np.unique(np.floor(shots.bounds[:, 0] / fps + 0.5).astype(np.int64))
     return Shots.from_starts(starts[starts < n_seconds], n_seconds)
+
+
+def runs(row: BoolArray) -> IntArray:
+    """(n, 2) the stretches of chosen frames or seconds, as [start, end)."""
+    edges: IntArray = np.flatnonzero(np.diff(row.astype(np.int8), prepend=0, append=0)).reshape(-1, 2)
+    return edges
+
+
+def annotations_of_summaries(key: str, summaries: BoolArray, pick_step: int, **more: Any) -> Annotations:
+    """Annotations of (U, N) summaries alone: they are the scores too, and gtscore is their mean."""
+    picks, scores = np.arange(0, summaries.shape[1], pick_step, dtype=np.int64), summaries.astype(np.float32)
+    return Annotations(
+        key=key,
+        video_name=key,
+        n_frames=summaries.shape[1],
+        picks=picks,
+        user_summaries=summaries,
+        user_scores=scores,
+        gtscore=scores[:, picks].mean(axis=0),
+        **more,
+    )

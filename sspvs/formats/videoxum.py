@@ -13,15 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from sspvs.errors import DatasetError
 from sspvs.formats.format import FORMATS, Format, Ledger, Settings
 from sspvs.formats.head import PathHead
 from sspvs.formats.inspection import Inspection, span
-from sspvs.formats.seconds import summaries_a_second
+from sspvs.formats.seconds import annotations_of_summaries, runs, summaries_a_second
 from sspvs.table import LoadedVideo, Video, VideoTable
-from sspvs.types import Annotations, BoolArray, FloatArray
+from sspvs.types import BoolArray, FloatArray
 
 PEOPLE = 10
 KEYS = {
@@ -121,19 +120,7 @@ def _load_entry(entry: Any, number: int, part: str) -> LoadedVideo:
         summaries = _seconds_in(intervals, _n_seconds(entry, key))
         repairs.append("no 'vsum_onehot': made from the intervals of 'vsum'")
     _check_seconds(entry, key, summaries, intervals, repairs)
-    n_seconds = summaries.shape[1]
-    scores = summaries.astype(np.float32)
-    annotations = Annotations(
-        key=key,
-        video_name=key,
-        n_frames=n_seconds,
-        picks=np.arange(n_seconds, dtype=np.int64),
-        user_summaries=summaries,
-        user_scores=scores,
-        gtscore=scores.mean(axis=0),
-        fps=1.0,
-        repairs=tuple(repairs),
-    )
+    annotations = annotations_of_summaries(key, summaries, 1, fps=1.0, repairs=tuple(repairs))
     unread = tuple(f"'{name}'" for name in entry if name not in KEYS)
     if intervals is not None and (intervals != np.rint(intervals)).any():
         unread += ("fractions of a second of 'vsum'",)
@@ -243,9 +230,9 @@ def _entry_of(video: LoadedVideo, ledger: Ledger) -> dict[str, Any]:
         ledger.change("one summary value a second: in where at least half of the second is", video.id)
     if not video.sentences:
         ledger.change("no sentences in the source: 'tsum' and 'timestamps' are empty", video.id)
-    runs = [_runs(row) for row in summaries]
-    n_intervals = max(len(parts) for parts in runs)
-    filled = [parts + [[0.0, 0.0]] * (n_intervals - len(parts)) for parts in runs]  # (U, n, 2)
+    chosen = [runs(row).astype(float).tolist() for row in summaries]
+    n_intervals = max(map(len, chosen))
+    filled = [parts + [[0.0, 0.0]] * (n_intervals - len(parts)) for parts in chosen]  # (U, n, 2)
     if video.id != video.name:
         ledger.leave_out("keys such as video_7 (ids are the videos' own names)", video.id)
     return {
@@ -257,9 +244,3 @@ def _entry_of(video: LoadedVideo, ledger: Ledger) -> dict[str, Any]:
         "vsum": [[person[number] for person in filled] for number in range(n_intervals)],
         "vsum_onehot": summaries.astype(int).tolist(),
     }
-
-
-def _runs(row: npt.NDArray[np.bool_]) -> list[list[float]]:
-    """The stretches of selected seconds, as [start, end)."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], row, [False]]).astype(np.int8)))
-    return [[float(start), float(end)] for start, end in edges.reshape(-1, 2)]
