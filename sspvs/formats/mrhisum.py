@@ -45,8 +45,10 @@ class MrHiSum(Format):
         """The videos; names come from `metadata.csv` and parts from the split file, where these lie beside it."""
         store, names, parts = read_dataset(path), _names_beside(path), _parts_beside(path)
         videos = [
-            Video(key, part=part, read=partial(_load, store, key, names.get(key, key), part))
-            for key, part in ((key, parts.get(key, "")) for key in store)
+            Video(
+                key, part=parts.get(key, ""), read=partial(_load, store, key, names.get(key, key), parts.get(key, ""))
+            )
+            for key in store
         ]
         kind = FeatureKind(fingerprint=store.features.fingerprint)
         return VideoTable(videos, kind=kind, name="mrhisum", on_close=store.features.close)

@@ -210,12 +210,12 @@ def _in_folder(file: Path, settings: Settings) -> Sequence[Video]:
 
 def _chained(parts: Sequence[Sequence[Video]]) -> LazyVideos:
     ends = list(accumulate(map(len, parts)))
+    return LazyVideos(ends[-1] if ends else 0, partial(_from_parts, parts, ends))
 
-    def video(number: int) -> Video:
-        place = bisect_right(ends, number)
-        return parts[place][number - ends[place]]  # from the end
 
-    return LazyVideos(ends[-1] if ends else 0, video)
+def _from_parts(parts: Sequence[Sequence[Video]], ends: Sequence[int], number: int) -> Video:
+    place = bisect_right(ends, number)
+    return parts[place][number - ends[place]]  # counted from the part's end
 
 
 def _damaged(message: str) -> NoReturn:

@@ -100,7 +100,7 @@ class Video:
         streams: Its features: one stream, or several of as many picks that are joined (appearance, motion, sound, ...).
         source: The video file, where features are still to be extracted from it.
         text: What is written about it.
-        part: `train`, `val` or empty, where the source has it.
+        part: `train`, `val` or `test`, where the source has it; else empty.
         shard: Number of the shard or file that is read from front to back; -1 where the order does not matter.
         where: Its place in a list, such as `line 7`, for messages.
         picks: (T,) frame indices; None where they are not read.

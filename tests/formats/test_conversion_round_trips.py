@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 
 import h5py
@@ -332,9 +333,13 @@ def test_the_footage_keeps_its_features_and_says_what_it_loses(shared_data: Path
             np.testing.assert_array_equal(a[name].features, b[name].features)
 
 
-@pytest.mark.parametrize("kind", ["community", "features", "mrhisum", "sspvs", "youtube8m tfrecord", "videoxum"])
+TABLES = ("community", "features", "mrhisum", "sspvs", "youtube8m", "youtube8m tfrecord", "videoxum", "dsnet", "custom")
+
+
+@pytest.mark.parametrize("kind", TABLES)
 def test_every_format_is_a_table(tmp_path: Path, kind: str) -> None:
-    table = read_table(make(kind, tmp_path))
+    """In another process too."""
+    table = pickle.loads(pickle.dumps(read_table(make(kind, tmp_path), settings=Settings(fps=1.0))))
     for video in table.videos:
         loaded = table.load(video)
         assert loaded.id == video.id
