@@ -184,14 +184,7 @@ class LazyVideos(Sequence[Video]):
 
 
 def joined_fingerprint(fingerprints: Sequence[Fingerprint | None]) -> Fingerprint | None:
-    """One fingerprint of streams side by side: the fields of all, in their order; None where one is unknown.
-
-    Example:
-        >>> a = Fingerprint("clip", "00", "resize", "none", 2.0)
-        >>> b = Fingerprint("pann", "11", "mel", "none", 2.0)
-        >>> joined_fingerprint([a, b]).backbone
-        'clip + pann'
-    """
+    """One fingerprint of streams side by side: `clip + pann`, and so on; None where one of them is unknown."""
     known = [fingerprint for fingerprint in fingerprints if fingerprint is not None]
     if not known or len(known) < len(fingerprints):
         return None
