@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -76,13 +76,12 @@ def survey_fold(
     ids: Sequence[str],
     stores: Stores,
     memory: FeatureMemory | None,
-    judged: Collection[str],
     texts: Mapping[str, TextFields] | None = None,
     title_as_query: bool = False,
 ) -> VideoTable:
-    """The table of annotated videos `dataset/key` with targets; annotations of the `judged` stay in memory."""
+    """The table of annotated videos `dataset/key` with targets."""
     _refuse_without_features(ids, stores)
-    reader, videos, kept, problems = StreamReader(), list[Video](), set(judged), list[str]()
+    reader, videos, problems = StreamReader(), list[Video](), list[str]()
     for name in tqdm(ids, desc="looking at the videos", leave=False, disable=None if len(ids) > _MANY else True):
         store, key = _place(name, stores)
         try:
@@ -97,8 +96,7 @@ def survey_fold(
             problems.append(one_line(error))
             continue
         text = (texts or {}).get(name) or text_of(known, store.name, title_as_query=title_as_query)
-        read = partial(_given, known) if name in kept else partial(store.__getitem__, key)
-        videos.append(Video(name, (stream,), text=text, target=target, read_annotations=read))
+        videos.append(Video(name, (stream,), text=text, target=target, read=partial(store.load, key)))
     reader.close()
     if problems:
         count = f"{len(problems)} of {len(ids)} videos cannot be used: " if len(problems) > 1 else ""
@@ -111,10 +109,6 @@ def survey_fold(
             ", ".join(sorted(unknown)),
         )
     return VideoTable(videos, memory, required=True)
-
-
-def _given(annotations: Annotations) -> Annotations:
-    return annotations
 
 
 def first_width(store: DatasetStore) -> int:
@@ -259,8 +253,8 @@ class FoldDataModule(VideoDataModule[Batch]):
     @cached_property
     def annotations(self) -> Mapping[str, Annotations]:
         """The videos that are validated or tested, by id; none without annotated videos."""
-        found = {name: self.table[name].annotations for name in (self._judged_ids if self.paths else ())}
-        return {name: known for name, known in found.items() if known is not None}
+        places = {name: _place(name, self.stores) for name in (self._judged_ids if self.paths else ())}
+        return {name: store[key] for name, (store, key) in places.items()}
 
     def judge(self, scores: Mapping[str, FloatArray]) -> dict[str, float]:
         """The figures of scores of validated or tested videos; none without annotated videos. See `judge`."""
@@ -324,4 +318,4 @@ class FoldDataModule(VideoDataModule[Batch]):
 
     def _look_at(self, ids: Sequence[str]) -> VideoTable:
         """The survey of the fold's videos."""
-        return survey_fold(ids, self.stores, self.memory, self._judged_ids)
+        return survey_fold(ids, self.stores, self.memory)

@@ -249,4 +249,4 @@ class SummarizeDataModule(FoldDataModule[SummarizeBatch]):
 
     def _look_at(self, ids: Sequence[str]) -> VideoTable:
         texts = {} if self.text_path is None else read_texts(self.text_path, self.stores)
-        return survey_fold(ids, self.stores, self.memory, self._judged_ids, texts, self.title_as_query)
+        return survey_fold(ids, self.stores, self.memory, texts, self.title_as_query)

@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import overload
 
 import numpy as np
 from tqdm import tqdm
@@ -30,7 +29,7 @@ from sspvs.table import FeatureKind, FeatureMemory, FeatureStream, StreamReader,
 from sspvs.table.h5_file import DAMAGE
 from sspvs.table.survey import survey
 from sspvs.table.table import usual_kind
-from sspvs.table.video import Stored
+from sspvs.table.video import LazyVideos, Stored
 from sspvs.types import FloatArray, IntArray
 
 logger = logging.getLogger(__name__)
@@ -40,44 +39,37 @@ _NONE = "none of the unlabelled videos can be used"
 _TRIED = 8  # records that may be damaged before a width is found
 
 
-class RecordList(Sequence[Video]):
+class RecordList(LazyVideos):
     """Videos of record files, made as they are looked up (there are millions); `places`: (n, 2) offset and length."""
 
     def __init__(
         self, files: Sequence[FeatureFile], file_numbers: IntArray, numbers: IntArray, places: IntArray
     ) -> None:
+        super().__init__(len(places), partial(_record, files, file_numbers, numbers, places))
         self.files, self.file_numbers, self.numbers, self.places = tuple(files), file_numbers, numbers, places
-
-    def __len__(self) -> int:
-        return len(self.places)
-
-    @overload
-    def __getitem__(self, number: int) -> Video: ...
-
-    @overload
-    def __getitem__(self, number: slice) -> list[Video]: ...
-
-    def __getitem__(self, number: int | slice) -> Video | list[Video]:
-        """One record under its file and its number in it: the video's own name is inside of it."""
-        if isinstance(number, slice):
-            return [self[one] for one in range(*number.indices(len(self)))]
-        file = int(self.file_numbers[number])
-        name = f"{self.files[file].label}/{self.numbers[number]}"
-        offset, length = map(int, self.places[number])
-        load = partial(_load, name=name, length=length)
-        return Video(name, (FeatureStream(self.files[file].path, offset=offset, load=load),), shard=file)
 
     def take(self, numbers: IntArray) -> RecordList:
         """The records at (n,) places."""
         return RecordList(self.files, self.file_numbers[numbers], self.numbers[numbers], self.places[numbers])
 
 
+def _record(
+    files: Sequence[FeatureFile], file_numbers: IntArray, numbers: IntArray, places: IntArray, number: int
+) -> Video:
+    """One record under its file and its number in it: the video's own name is inside of it."""
+    file = int(file_numbers[number])
+    name = f"{files[file].label}/{numbers[number]}"
+    offset, length = map(int, places[number])
+    load = partial(_load, name=name, length=length)
+    return Video(name, (FeatureStream(files[file].path, offset=offset, load=load),), shard=file)
+
+
 class RecordTable(VideoTable):
     """Records of one width, whose T is only known when they are read."""
 
     def __init__(self, records: RecordList, kind: FeatureKind, memory: FeatureMemory | None) -> None:
-        super().__init__(records, memory, checked=True)
-        self.records, self.kind = records, kind
+        super().__init__(records, memory, checked=True, kind=kind)
+        self.records = records
 
     @property
     def n_picks(self) -> IntArray:

@@ -154,7 +154,8 @@ class PartsFolder:
             _refuse_mismatch(store.fingerprint, self.fingerprint, self.out, way_out)
             self._in_out = list(store)
             for name in store:
-                store.refuse_links(name)
+                with store.group(name) as group:
+                    list(group.values())  # refuses links into other files, to which a copy of it would point
             self._sources.update({name: store.source_of(name) for name in store})
 
     def _read_parts(self, overwrite: bool) -> None:

@@ -15,11 +15,11 @@ from typing import Any, ClassVar
 from sspvs.annotations.record import Problems
 from sspvs.errors import AddressError, DatasetError, local_only, one_line
 from sspvs.files import read_text
-from sspvs.formats.format import FORMATS, Format
+from sspvs.formats.format import FORMATS, Format, Settings
 from sspvs.formats.head import PathHead
 from sspvs.formats.inspection import Inspection
 from sspvs.parsing import lines_of, parse_json, table_records
-from sspvs.table import FeatureStream, Video
+from sspvs.table import FeatureStream, Video, VideoTable
 from sspvs.table.text import FIELDS, TextFields
 from sspvs.video.files import VIDEO_SUFFIXES
 
@@ -49,6 +49,10 @@ class Manifest(Format):
         line = head.first_line
         names = set(line) if isinstance(line, dict) else {column.lower() for column in head.columns}
         return _ID in names and bool(names & {*_KNOWN_PATHS, *FIELDS})
+
+    def read(self, path: Path, settings: Settings) -> VideoTable:  # noqa: ARG002
+        """The pairs, as pretraining reads them."""
+        return VideoTable(read_manifest(path), name=path.stem)
 
     def inspect(self, path: Path, found: Inspection) -> None:
         """Read every line, as pretraining reads it."""

@@ -85,10 +85,9 @@ def collect(args: argparse.Namespace) -> int:
     summary = f"{args.out / PAIRS}: {len(pairs)} videos with text"
     if not args.no_shards:
         report = write_shards(
-            pairs.videos,
+            pairs,
             args.out / SHARDS,
             shard_size=args.shard_size,
-            fingerprint=pairs.common_fingerprint,
             overwrite=True,  # of an earlier, smaller set
             progress=True,
         )
