@@ -21,6 +21,8 @@ from sspvs.registry import Registry
 
 T = TypeVar("T")
 
+IT_HAS = "; it has "
+"""Between the unknown names and the known ones, in the clause about settings that do not exist."""
 _SHOWN, _DEEPEST = 60, 16
 _REPR = reprlib.Repr()
 _REPR.maxstring = _REPR.maxother = _REPR.maxlong = _SHOWN
@@ -277,10 +279,7 @@ def _json_mistakes(value: Any, name: str, *, mapping: bool = False, depth: int =
 def _unknown(hints: Mapping[str, Any], value: Mapping[Any, Any], name: str) -> Iterator[str]:
     unknown = sorted(shown(one) if not isinstance(one, str) else one[:_SHOWN] for one in value if one not in hints)
     if unknown:
-        yield (
-            f"{name or 'settings'} has no {listed(unknown, 5)}; it has {', '.join(sorted(hints))}. "
-            "Was this written by another version?"
-        )
+        yield f"{name or 'settings'} has no {listed(unknown, 5)}{IT_HAS}{', '.join(sorted(hints))}"
 
 
 def _finite(value: Any) -> bool:
