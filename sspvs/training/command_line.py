@@ -27,11 +27,10 @@ from sspvs.training.run import RunConfig, RunSettings, WandbMode, WandbSettings,
 from sspvs.training.saving import (
     BestCheckpoint,
     DrawByStep,
-    ExportWeights,
     KeepPlace,
     LastCheckpoint,
-    StopOnSignal,
     WholeCheckpoints,
+    export_weights,
 )
 from sspvs.training.signals import StoppedBySignalError, raise_arrived
 from sspvs.training.starting_point import StartingPoint, differences, find_starting_point, restoring
@@ -225,8 +224,11 @@ class TrainingCLI(LightningCLI):
             raise
 
     def after_fit(self) -> None:
-        """Validate what was trained already, where a restart found nothing left to train."""
-        if self.last_checkpoint is not None and self.last_checkpoint.nothing_left and self.trainer.enable_validation:
+        """Export the weights; validate what was trained already, where a restart found nothing left to train."""
+        if self.last_checkpoint is None:
+            return
+        export_weights(self.trainer, self.task.module)
+        if self.last_checkpoint.nothing_left and self.trainer.enable_validation:
             self.trainer.validate(self.model, datamodule=self.datamodule, verbose=False)
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
@@ -261,7 +263,7 @@ class TrainingCLI(LightningCLI):
         if saved:
             self.last_checkpoint = LastCheckpoint(run.save_every)
             chosen = [BestCheckpoint(run.monitor, run.mode)] if self.task.chooses(self.settings) else []
-            out += [*chosen, self.last_checkpoint, StopOnSignal(self.last_checkpoint), ExportWeights(self.task.module)]
+            out += [*chosen, self.last_checkpoint]
         if self.verb == "predict":
             source = "none" if self.start is None else str(self.start.source)
             out.append(self.task.writer(Path(self.settings.out), source))
