@@ -72,7 +72,7 @@ def checkpoint_name(source: str | Path) -> str:
 
 def named(value: Any) -> Any:
     """Plain types, with `checkpoint_name` in the place of absolute paths, at any depth."""
-    return _each_text(value, lambda text: checkpoint_name(text) if _pure(text).is_absolute() else text)
+    return each_text(value, lambda text: checkpoint_name(text) if _pure(text).is_absolute() else text)
 
 
 def shareable(value: Any, folder: Path) -> Any:
@@ -90,7 +90,7 @@ def shareable(value: Any, folder: Path) -> Any:
             return behind[1] + _shareable_path(behind[2], folder)
         return _shareable_path(text, folder)
 
-    return _each_text(value, replaced, secret=_SECRET)
+    return each_text(value, replaced, secret=_SECRET)
 
 
 def located(value: Any, folder: Path) -> Any:
@@ -101,20 +101,20 @@ def located(value: Any, folder: Path) -> Any:
             return behind[1] + os.path.normpath(f"{folder.absolute()}{behind[2] or ''}")
         return str(Path(text).expanduser()) if text.startswith("~/") else text
 
-    return _each_text(value, replaced)
+    return each_text(value, replaced)
 
 
-def _each_text(value: Any, replaced: Callable[[str], str | None], secret: re.Pattern[str] | None = None) -> Any:
+def each_text(value: Any, replaced: Callable[[str], Any], secret: re.Pattern[str] | None = None) -> Any:
     """Plain types with each text replaced, at any depth; texts under a secret name are None."""
     if isinstance(value, Mapping):
         return {
             name: None
             if secret is not None and isinstance(inner, str) and secret.fullmatch(str(name))
-            else _each_text(inner, replaced, secret)
+            else each_text(inner, replaced, secret)
             for name, inner in value.items()
         }
     if isinstance(value, (list, tuple)):
-        return [_each_text(inner, replaced, secret) for inner in value]
+        return [each_text(inner, replaced, secret) for inner in value]
     return replaced(value) if isinstance(value, str) else value
 
 

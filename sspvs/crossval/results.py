@@ -25,7 +25,7 @@ from sspvs.report.tables import plain
 from sspvs.table import read_scores
 from sspvs.tasks.checkpoint import SUMMARIZE
 from sspvs.training.predictions import variant_path
-from sspvs.training.run import wandb_missing, wandb_settings
+from sspvs.training.run import wandb_settings
 from sspvs.types import Annotations, FloatArray
 
 _ONCE_A_FILE = ("config", "per_seed", "over_seeds")  # not in each row of the result file
@@ -203,10 +203,9 @@ def over_seeds(by_seed: Mapping[int, MethodResult]) -> dict[str, Any]:
 
 def log_summary(result: CrossValidation, mode: Literal["offline", "online"], project: str) -> None:
     """Log every row's means, and the config, to W&B; offline, into the folder of the cross-validation."""
-    try:
-        import wandb
-    except ModuleNotFoundError as error:
-        raise wandb_missing() from error
+    kept_private = wandb_settings()
+    import wandb
+
     run = wandb.init(
         project=project,
         group=result.out.resolve().name,
@@ -215,7 +214,7 @@ def log_summary(result: CrossValidation, mode: Literal["offline", "online"], pro
         mode=mode,
         config={"config": dict(result.config), "digest": result.plan_digest},
         reinit="finish_previous",
-        settings=wandb_settings(),
+        settings=kept_private,
     )
     evaluation, rows = result.evaluation, list[dict[str, Any]]()
     for name, by_protocol in {**evaluation.methods, **evaluation.baselines}.items():

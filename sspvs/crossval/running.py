@@ -7,7 +7,7 @@ import pickle
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -24,6 +24,7 @@ from sspvs.crossval.results import CrossValidation, check_protocols, gather, log
 from sspvs.data.fold_data import FoldDataModule
 from sspvs.evaluation.protocol import DEFAULT_PROTOCOL, protocols_named
 from sspvs.evaluation.summary_rule import rule_named
+from sspvs.machine import environment
 from sspvs.training.run import WandbMode
 from sspvs.training.signals import quieten
 from sspvs.training.tasks import chosen_task
@@ -184,9 +185,9 @@ def run_in_processes(jobs: Sequence[FoldJob], count: int, devices: Sequence[int]
     try:
         for number in range(min(count, len(left))):
             ours, theirs = context.Pipe()
-            device = names[number % len(names)] if names else None
             process = context.Process(target=_work, args=(theirs, threads, logging.getLogger().level))
-            with _visible(device):
+            # It must see one device only before it imports torch, which it does first.
+            with environment(_VISIBLE, names[number % len(names)]) if names else nullcontext():
                 process.start()
             theirs.close()
             workers[ours] = process
@@ -236,20 +237,6 @@ def _answer(pipe: Connection, process: SpawnProcess) -> FoldRecord:
         raise answer
     record: FoldRecord = answer
     return record
-
-
-@contextmanager
-def _visible(device: str | None) -> Iterator[None]:
-    """Processes that start in the block see one device: they must before they import torch, as their first thing."""
-    before = os.environ.get(_VISIBLE)
-    try:
-        if device is not None:
-            os.environ[_VISIBLE] = device
-        yield
-    finally:
-        os.environ.pop(_VISIBLE, None)
-        if before is not None:
-            os.environ[_VISIBLE] = before
 
 
 def _work(pipe: Connection, threads: int, level: int) -> None:

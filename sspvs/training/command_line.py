@@ -23,7 +23,7 @@ from sspvs.table import FeatureKind, check_features
 from sspvs.tasks.data_facts import OTHER_WIDTH
 from sspvs.tasks.tensors import LoadReport
 from sspvs.training.given import given, import_named, options, refuse_unbounded, texts
-from sspvs.training.run import RunConfig, RunSettings, WandbMode, WandbSettings, build_loggers, remove_unstarted
+from sspvs.training.run import RunConfig, RunSettings, WandbMode, build_loggers, remove_unstarted
 from sspvs.training.saving import (
     BestCheckpoint,
     DrawByStep,
@@ -38,13 +38,8 @@ from sspvs.training.tasks import TASKS, chosen_task
 
 logger = logging.getLogger(__name__)
 
-SKIPPED = {
-    "fit": {"model", "train_dataloaders", "val_dataloaders", "datamodule", "weights_only"},
-    "validate": {"model", "dataloaders", "datamodule", "weights_only", "verbose"},
-    "test": {"model", "dataloaders", "datamodule", "weights_only", "verbose"},
-    "predict": {"model", "dataloaders", "datamodule", "weights_only", "return_predictions"},
-}
-"""Verb -> arguments of the trainer's method that the command line does not have."""
+_SKIPPED = {"model", "train_dataloaders", "val_dataloaders", "dataloaders", "datamodule", "weights_only", "verbose"}
+"""Arguments of the trainer's methods that the command line does not have."""
 
 _UNKNOWN = re.compile(
     r"""(?:Parser key "([\w.]+)".*?)?"""
@@ -114,7 +109,7 @@ class TrainingCLI(LightningCLI):
 
     def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]
         """The verb alone: a parser for each takes its time."""
-        return {self.verb: set(SKIPPED[self.verb])}
+        return {self.verb: {*_SKIPPED, "return_predictions"}}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Arguments beside Lightning's, and the task's links between data and model."""
@@ -235,9 +230,9 @@ class TrainingCLI(LightningCLI):
         """The trainer with this package's loggers, checkpoints and callbacks."""
         given = self._get(self.config_init, "trainer")
         developing = bool(given.get("fast_dev_run"))
-        wandb = WandbSettings(*(self.settings[f"wandb{name}"] for name in ("", "_project", "_name", "_group")))
+        wandb = (self.settings[f"wandb{name}"] for name in ("", "_project", "_name", "_group"))
         trained = self.verb == "fit" and not developing
-        kwargs["logger"] = build_loggers(given.logger, self.run_settings, wandb) if trained else given.logger or False
+        kwargs["logger"] = build_loggers(given.logger, self.run_settings, *wandb) if trained else given.logger or False
         if given.enable_progress_bar is None:
             kwargs["enable_progress_bar"] = sys.stderr.isatty()
         if given.default_root_dir is None:
