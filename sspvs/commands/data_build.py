@@ -106,8 +106,8 @@ def _check(args: argparse.Namespace) -> None:
         problems.append("give --features or --videos, one of them")
     if args.segmenter == "kts" and not (args.features or args.videos):
         problems.append("--segmenter kts needs --features or --videos")
-    if not 0 < args.rate <= 1000:
-        problems.append(f"--rate must be in (0, 1000] Hz, got {args.rate}")
+    if not 0 < args.rate_hz <= 1000:
+        problems.append(f"--rate must be in (0, 1000] Hz, got {args.rate_hz}")
     if problems:
         raise ValueError("; ".join(problems))
 
@@ -132,9 +132,9 @@ def _extracted(args: argparse.Namespace, annotations: AnnotationSet) -> Path:
     print(f"backbone {backbone.name}: {backbone.reason}")
     out: Path = args.out.with_name(f"{args.out.stem}.features.h5")
     sampling = Sampling(
-        rate_hz=args.rate,
+        rate_hz=args.rate_hz,
         decoder=args.decoder,
-        time_limit_seconds=args.time_limit,
+        time_limit_seconds=args.time_limit_seconds,
         max_damaged=MAX_DAMAGED if args.max_damaged is None else args.max_damaged,
     )
     report = extract_features(
