@@ -43,12 +43,10 @@ _group: ContextVar[_Group | None] = ContextVar("sspvs_group", default=None)
 
 @contextmanager
 def atomic_file(path: Path, folder: Path | None = None) -> Iterator[Path]:
-    """Yield a temporary path and rename it to `path` when the block ends well; it is removed when the block raises.
+    """Yield a temporary path; what is written there is on the disk before it gets the name `path`, or is removed.
 
-    It is on the disk before it gets its name: a file under its own name is whole even after a power cut. Inside a
-    temporary folder a file is written in its place, because the folder is what is renamed. `folder` is where the
-    temporary file is, on the same file system. `OutputError` where the folder is missing or cannot be written to, or
-    the disk is full.
+    Inside a temporary folder a file is written in its place. `folder`, on the same file system, is for the temporary
+    one. `OutputError` where a folder is missing or cannot be written to, or the disk is full.
     """
     group, temporary = _group.get(), path
     try:
@@ -88,8 +86,7 @@ def atomic_stream(path: Path, folder: Path | None = None, *, read_back: bool = F
 def atomic_h5(path: Path, folder: Path | None = None) -> Iterator[Any]:
     """Like `atomic_file`, for an h5 file: yields the open `h5py.File`.
 
-    HDF5 itself never meets a full disk: it cannot close a file that it cannot flush, and crashes as the process ends.
-    Where a write failed, the next group or dataset of the file raises that, so that no long work goes on for nothing.
+    HDF5 never meets a full disk, which crashes it; the next group or dataset of the file raises what failed instead.
     """
     import h5py
 
@@ -162,8 +159,7 @@ def made_folder(folder: Path) -> Iterator[None]:
 def together(seal: Path | None = None) -> Iterator[None]:
     """Files that are written within the block get their names when all of it ended well, or none of them does.
 
-    `seal` is the file that marks the others as whole: write it last. An old one is removed before the first of them is
-    replaced, so that a kill in between leaves none.
+    `seal` marks the others as whole: write it last. An old one is removed before the first of them is replaced.
     """
     outer = _group.get()
     if outer is not None:  # of which these are a part

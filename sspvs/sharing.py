@@ -22,12 +22,7 @@ _BEHIND_A_NAME = re.compile(r"(googlenet:|open_clip:[^/]*/)([/~].*)")
 
 
 def file_name(path: str) -> str:
-    r"""The last part of a path, of whatever system.
-
-    Example:
-        >>> file_name("/home/anna/videos/a.mp4"), file_name(r"C:\Users\anna\b.mp4"), file_name("c.mp4")
-        ('a.mp4', 'b.mp4', 'c.mp4')
-    """
+    """The last part of a path, of whatever system."""
     return _pure(path).name
 
 
@@ -50,11 +45,7 @@ def relative_path(path: Path, folder: Path, *, far: bool = False) -> str | None:
 def checkpoint_name(source: str | Path) -> str:
     """The name of a checkpoint: the last part of its path that distinguishes it, and what follows.
 
-    Example:
-        >>> checkpoint_name("someone/a-model")
-        'someone/a-model'
-        >>> checkpoint_name("/home/anna/runs/tvsum/version_0/pretrained/best")
-        'tvsum/version_0/best'
+    `/home/anna/runs/tvsum/version_0/pretrained/best` is called `tvsum/version_0/best`; a hub id is its own name.
     """
     given = _pure(str(source))
     if not (given.is_absolute() or ".." in given.parts or str(source).startswith(("~", ".")) or Path(source).exists()):
@@ -78,8 +69,7 @@ def named(value: Any) -> Any:
 def shareable(value: Any, folder: Path) -> Any:
     """A config's content for others: no keys, no passwords, no absolute paths.
 
-    They become `${config_dir}/...`, below the user's home `~/...`, or the file's name where neither hides whose machine
-    it is.
+    Paths become `${config_dir}/...`, `~/...`, or the file's name where neither hides whose machine it is.
     """
     key = os.environ.get("WANDB_API_KEY")
 

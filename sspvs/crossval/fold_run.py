@@ -102,7 +102,10 @@ def run_fold(job: FoldJob, before: FoldDataModule[Any] | None = None) -> tuple[F
         run = FoldRun(job, work, before)
     finally:
         if job.settings.wandb != "off":
-            _finish_wandb()
+            with suppress(ModuleNotFoundError):  # it is reported where it is first needed
+                import wandb
+
+                wandb.finish()
     record = run.record
     if record is not None:
         _leave(run, work / "made", keep=job.keep)
@@ -225,14 +228,6 @@ class FoldRun(TrainingCLI):
         if known is None:
             why = f"{monitor} is undefined on {where}: the first of {self.progress.validations} validations"
         return Chosen(rule, epoch, step, why, monitor, known)
-
-
-def _finish_wandb() -> None:
-    """End the fold's run; a missing package is reported where it is first needed."""
-    with suppress(ModuleNotFoundError):
-        import wandb
-
-        wandb.finish()
 
 
 def _leave(run: FoldRun, made: Path, *, keep: bool) -> None:

@@ -149,8 +149,7 @@ class CrossvalFolder:
     def identify(self, identity: Mapping[str, Any], config: str) -> dict[str, Any]:
         """Mark the folder as of this experiment, or check that it is; without finished folds it is of none.
 
-        Returns the config that the folder was started with, as `sspvs.sharing.shareable` keeps it: it may differ from
-        `config` in what does not change the figures.
+        Returns the config it was started with, shareable: it may differ from `config` in what changes no figure.
         """
         path, wanted = self.path / SETTINGS, json.dumps(identity, indent=2, sort_keys=True) + "\n"
         if path.is_file() and any(self.path.glob("seed_*/fold_*")):

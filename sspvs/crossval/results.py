@@ -161,12 +161,10 @@ def check_protocols(plan: Plan, protocol: str) -> None:
 
 def mean_video(results: Sequence[VideoResult]) -> VideoResult:
     """One video's metrics, each the mean over the runs where it is defined; pairs are counted over all runs."""
-    first = results[0]
     frames = {result.summary_frames for result in results}
-    means = {metric: mean_of_defined([getattr(result, metric) for result in results]) for metric in METRICS}
-    return VideoResult(
-        key=first.key,
-        name=first.name,
+    means: dict[str, Any] = {m: mean_of_defined([getattr(result, m) for result in results]) for m in METRICS}
+    return replace(
+        results[0],
         **means,
         undefined_pairs=sum(result.undefined_pairs for result in results),
         n_pairs=sum(result.n_pairs for result in results),
@@ -180,10 +178,8 @@ def mean_result(method: str, runs: Sequence[MethodResult], order: Sequence[str])
     for run in runs:
         for video in run.videos:
             by_key.setdefault(video.key, []).append(video)
-    settings = dict(runs[0].settings)
-    empty = dict.fromkeys(name for run in runs for name in run.settings.get("empty_summaries", ()))
-    settings.pop("empty_summaries", None)
-    if empty:
+    settings = _without(runs[0].settings, ("empty_summaries",))
+    if empty := dict.fromkeys(name for run in runs for name in run.settings.get("empty_summaries", ())):
         settings["empty_summaries"] = list(empty)
     videos = tuple(mean_video(by_key[key]) for key in order if key in by_key)
     return MethodResult(method, runs[0].protocol, videos, settings)

@@ -4,6 +4,7 @@ import logging
 import shutil
 import signal
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -18,7 +19,7 @@ from sspvs.atomic import atomic_file, atomic_stream, made_folder
 from sspvs.errors import CheckpointError, first_line
 from sspvs.files import check_kind
 from sspvs.tasks.saved_task import SavedTask
-from sspvs.training.signals import STOPPING, StoppedBySignalError, listen, raise_arrived, restore
+from sspvs.training.signals import STOPPING, StoppedBySignalError, listening, raise_arrived
 
 logger = logging.getLogger(__name__)
 
@@ -69,9 +70,8 @@ def copy_checkpoint(source: Path, target: Path) -> None:
 class BestCheckpoint(ModelCheckpoint):
     """Keeps `best.ckpt`: the state with the best figure so far, also over restarts, which go on in another folder.
 
-    A `best.ckpt` has its own figure in it, so that a restart takes the one beside the checkpoint that it goes on from,
-    wherever both are, and copies it into its own folder. Lightning's keeps paths instead, and loses the figure when
-    they change.
+    A restart copies the one beside the checkpoint that it goes on from. Lightning's own keeps paths instead, and loses
+    the figure when they change.
     """
 
     def __init__(self, monitor: str, mode: str) -> None:
@@ -141,7 +141,7 @@ class LastCheckpoint(Checkpoint):
         self._source: Path | None = None  # what a restart goes on from
         self._figures: dict[str, float] = {}
         self._received: int | None = None  # the first signal
-        self._handlers: dict[int, Any] = {}  # before this run's
+        self._listening = ExitStack()
 
     @property
     def nothing_left(self) -> bool:
@@ -167,7 +167,7 @@ class LastCheckpoint(Checkpoint):
         self._seen = trainer.global_step
         trainer.callback_metrics.update({name: torch.tensor(value) for name, value in self._figures.items()})
         raise_arrived()
-        self._handlers = listen(STOPPING, self._note)
+        self._listening.enter_context(listening(STOPPING, self._note))
 
     def on_train_epoch_start(self, trainer: pl.Trainer, *_: Any) -> None:
         """Stop where the end of the epoch before was saved."""
@@ -200,11 +200,11 @@ class LastCheckpoint(Checkpoint):
         """Save what `max_steps` left within an epoch; a signal changes nothing from here on."""
         if trainer.global_step != self.saved_step:
             self.save(trainer)
-        self._forget()
+        self._listening.close()
 
     def on_exception(self, trainer: pl.Trainer, _module: pl.LightningModule, exception: BaseException) -> None:
         """A signal to all processes also ends those that read the data; what was trained is saved all the same."""
-        self._forget()
+        self._listening.close()
         if self._received is not None and "DataLoader worker" in str(exception) and trainer.world_size == 1:
             raise self._stopped(trainer, save=trainer.training) from exception
 
@@ -246,10 +246,6 @@ class LastCheckpoint(Checkpoint):
     def _note(self, number: int, _frame: FrameType | None) -> None:
         self._received = self._received or number
 
-    def _forget(self) -> None:
-        restore(self._handlers)
-        self._handlers = {}
-
 
 def export_weights(trainer: pl.Trainer, module: type[SavedTask]) -> None:
     """Write the best and the last checkpoint as folders under `pretrained`; every process must call this."""
@@ -264,9 +260,8 @@ def export_weights(trainer: pl.Trainer, module: type[SavedTask]) -> None:
 class DrawByStep(Callback):
     """Seeds torch before every training step from the run's seed, the epoch, the batch and the process.
 
-    Dropout is the only thing a step draws (the data has generators of its own). A run that goes on from a checkpoint
-    thus draws what the uninterrupted one would have drawn, whatever else happened in between, and no state has to be
-    kept for every process.
+    A run that goes on from a checkpoint thus draws the dropout of the uninterrupted one, without any state that is
+    kept for each process; the data has generators of its own.
     """
 
     def __init__(self, seed: int) -> None:
@@ -283,13 +278,11 @@ class DrawByStep(Callback):
 class KeepPlace(Callback):
     """Keeps the state of the training loader: where in its epoch the data is.
 
-    Lightning keeps it too, but gives it back only to a loader that is made after the loops were restored. A learning
-    rate schedule that needs the number of steps makes the loader earlier (seen in Lightning 2.6), and the epoch would
-    start again.
+    Lightning gives it back only to a loader that is made after the loops were restored. A learning rate schedule that
+    needs the number of steps makes the loader earlier (seen in Lightning 2.6), and the epoch would start again.
     """
 
-    def __init__(self) -> None:
-        self._state: dict[str, Any] | None = None
+    _state: dict[str, Any] | None = None
 
     def on_save_checkpoint(self, trainer: pl.Trainer, _module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
         """Put it into the checkpoint."""
@@ -313,8 +306,8 @@ class KeepPlace(Callback):
 def _is_exact_after_batch(trainer: pl.Trainer) -> bool:
     """Whether a restart goes on exactly from a checkpoint that is made now, at the end of a training batch.
 
-    A validation, or the end of the epoch, that comes after the batch and before the next one would be left out then
-    (seen in Lightning 2.6), and with it the choice of the best checkpoint. Accumulated gradients are in no checkpoint.
+    It would leave out a validation, or the end of the epoch, that comes before the next batch (seen in Lightning 2.6);
+    and accumulated gradients are in no checkpoint.
     """
     loop = trainer.fit_loop
     assert loop._data_fetcher is not None
@@ -331,8 +324,7 @@ def _is_within_epoch(trainer: pl.Trainer) -> bool:
 def _begin_next_epoch(loop: Any) -> None:
     """End an epoch that was finished when its checkpoint was written.
 
-    Lightning does so itself, unless `max_steps` is set: then (seen in Lightning 2.6) it ends the epoch a second time,
-    which counts for early stopping, and numbers the next one wrongly, on which its order and its dropout depend.
+    With `max_steps` Lightning 2.6 ends it a second time, which counts for early stopping, and misnumbers the next one.
     """
     if not getattr(loop, "restarted_on_epoch_end", False):
         return

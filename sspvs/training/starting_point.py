@@ -37,8 +37,7 @@ def find_starting_point(
 ) -> StartingPoint | None:
     """The checkpoint of `--ckpt_path`: `last` or `best` of the newest version with one, a `.ckpt` file, or a folder.
 
-    Where there is no `last` and none is `required`, the run starts from nothing. `download` fetches the sizes of a text
-    encoder that the checkpoint only names.
+    None where there is no `last` and none is `required`. `download` fetches the sizes of a text encoder.
     """
     if given not in ("last", "best"):
         if not Path(given).exists():
