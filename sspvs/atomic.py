@@ -71,7 +71,7 @@ def atomic_file(path: Path, folder: Path | None = None) -> Iterator[Path]:
 def atomic_stream(path: Path, folder: Path | None = None, *, read_back: bool = False) -> Iterator[IO[bytes]]:
     """Like `atomic_file`, for libraries that write to an open file: every failed write becomes one `OutputError`."""
     with atomic_file(path, folder) as temporary:
-        stream = OutputStream(temporary, read_back=read_back)
+        stream = _OutputStream(temporary, read_back=read_back)
         try:
             yield cast("IO[bytes]", stream)
         except Exception:
@@ -92,11 +92,11 @@ def atomic_h5(path: Path, folder: Path | None = None) -> Iterator[Any]:
 
     class CheckedFile(h5py.File):  # type: ignore[misc]
         def create_group(self, *args: Any, **how: Any) -> Any:
-            cast("OutputStream", stream).check()
+            cast("_OutputStream", stream).check()
             return super().create_group(*args, **how)
 
         def create_dataset(self, *args: Any, **how: Any) -> Any:
-            cast("OutputStream", stream).check()
+            cast("_OutputStream", stream).check()
             return super().create_dataset(*args, **how)
 
     with atomic_stream(path, folder, read_back=True) as stream, CheckedFile(stream, "w") as file:
@@ -207,7 +207,7 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, printable(text).encode("utf-8"))
 
 
-class OutputStream(io.RawIOBase):
+class _OutputStream(io.RawIOBase):
     """A file whose writes never fail for the library that writes; what failed first is raised afterwards, by `check`.
 
     C libraries that meet an error while they write often meet it again while they close, and end the process; nor do
@@ -228,24 +228,19 @@ class OutputStream(io.RawIOBase):
             raise self.error
 
     def readable(self) -> bool:
-        """Whether what was written can be read."""
         return self._read_back
 
     def writable(self) -> bool:
-        """It is."""
         return True
 
     def seekable(self) -> bool:
-        """It is."""
         return True
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """As of any file."""
         self._place = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._size}[whence]
         return self._place
 
     def tell(self) -> int:
-        """As of any file."""
         return self._place
 
     def readinto(self, buffer: WriteableBuffer) -> int:
@@ -279,7 +274,6 @@ class OutputStream(io.RawIOBase):
         return len(content)
 
     def truncate(self, size: int | None = None) -> int:
-        """As of any file."""
         self._size = self._place if size is None else size
         if self.error is None:
             try:
@@ -289,7 +283,6 @@ class OutputStream(io.RawIOBase):
         return self._size
 
     def close(self) -> None:
-        """Close the file."""
         try:
             self._file.close()
         except OSError as error:

@@ -99,7 +99,7 @@ def run_fold(job: FoldJob, before: FoldDataModule[Any] | None = None) -> tuple[F
     work = folder.work(job.seed, job.fold)
     (work / "made").mkdir(parents=True, exist_ok=True)
     try:
-        run = FoldRun(job, work, before)
+        run = _FoldRun(job, work, before)
     finally:
         if job.settings.wandb != "off":
             with suppress(ModuleNotFoundError):  # it is reported where it is first needed
@@ -128,7 +128,7 @@ class _LastWeights(Checkpoint):
         trainer.save_checkpoint(self.path, weights_only=True)
 
 
-class FoldRun(TrainingCLI):
+class _FoldRun(TrainingCLI):
     """A training that is made for its tested videos' scores: no restarts, no samples, the chosen weights alone.
 
     Files go to the folder `work`; `made` in it is what is kept.
@@ -144,7 +144,6 @@ class FoldRun(TrainingCLI):
         super().__init__("fit", job.settings.fold_arguments(job.seed, job.fold, work))
 
     def instantiate_classes(self) -> None:
-        """Make everything; what another fold has read is not read again."""
         super().instantiate_classes()
         if self.before is not None:
             self.datamodule.share_reading(self.before)
@@ -230,7 +229,7 @@ class FoldRun(TrainingCLI):
         return Chosen(rule, epoch, step, why, monitor, known)
 
 
-def _leave(run: FoldRun, made: Path, *, keep: bool) -> None:
+def _leave(run: _FoldRun, made: Path, *, keep: bool) -> None:
     """Put what is kept beside the scores."""
     if keep:
         run.model.save_pretrained(made / PRETRAINED)

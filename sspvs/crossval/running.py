@@ -151,7 +151,8 @@ def _make(plan: Plan, settings: CrossvalSettings, folder: CrossvalFolder, *, pro
                 "again"
             )
     keep = settings.seeds[0] if settings.keep == "chosen" else None
-    todo = [FoldJob(settings, plan.digest, seed, fold, seed == keep, progress) for seed, fold in left]
+    shown = progress and settings.jobs == 1 and not settings.devices  # not where several bars would be drawn
+    todo = [FoldJob(settings, plan.digest, seed, fold, seed == keep, shown) for seed, fold in left]
     done = len(every) - len(todo)
     if progress and done:
         sys.stderr.write(f"{done} of {len(every)} folds are finished already\n")
@@ -192,13 +193,13 @@ def run_in_processes(jobs: Sequence[FoldJob], count: int, devices: Sequence[int]
             theirs.close()
             workers[ours] = process
             busy.add(ours)
-            ours.send(replace(left.pop(0), shown=False))
+            ours.send(left.pop(0))
         while busy:
             for pipe in wait(list(busy)):
                 assert isinstance(pipe, Connection)
                 yield _answer(pipe, workers[pipe])
                 if left:
-                    pipe.send(replace(left.pop(0), shown=False))
+                    pipe.send(left.pop(0))
                 else:
                     busy.remove(pipe)
     finally:

@@ -60,26 +60,23 @@ def _load_bounded(text: str) -> Any:
 set_loader("yaml", _load_bounded, exceptions=(yaml.YAMLError,))  # also of configs that a config names
 
 
-class OneLineParser(LightningArgumentParser):
-    """Raises on mistakes, so that all of them end alike; configs may name files relative to themselves."""
+class _Parser(LightningArgumentParser):
+    """Raises on mistakes, so that all of them end alike; configs may name files relative to themselves (`located`)."""
 
     _folder = Path()
 
     def parse_path(self, path: Any, *args: Any, **kwargs: Any) -> Namespace:
-        """See `sspvs.sharing.located`."""
         self._folder = Path(path).parent
         found: Namespace = super().parse_path(path, *args, **kwargs)
         return found
 
     def parse_string(self, content: str, *args: Any, **kwargs: Any) -> Namespace:
-        """Likewise."""
         if HERE in content or "~/" in content:
             content = yaml.safe_dump(located(parse_yaml(content), self._folder), sort_keys=False)
         found: Namespace = super().parse_string(content, *args, **kwargs)
         return found
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Raise instead of printing the usage and exiting."""
         raise ValueError(message) from ex
 
 
@@ -101,7 +98,7 @@ class TrainingCLI(LightningCLI):
             save_config_callback=RunConfig if verb == "fit" else None,
             seed_everything_default=0,
             parser_kwargs={"prog": "sspvs"},
-            parser_class=OneLineParser,
+            parser_class=_Parser,
             auto_configure_optimizers=False,
             load_from_checkpoint_support=False,
             args=[verb, *self.arguments],

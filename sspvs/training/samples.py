@@ -22,6 +22,7 @@ from torch.nn import functional
 
 from sspvs.atomic import atomic_stream, write_text
 from sspvs.data.batch import PretrainBatch, RefineBatch, SummarizeBatch
+from sspvs.data.fold_data import importance_target
 from sspvs.evaluation.requirements import consensus_scores
 from sspvs.models.layers import SelfAttention
 from sspvs.tasks.pretrain import PretrainTask
@@ -203,10 +204,9 @@ def cls_attention(attention: SelfAttention, states: Tensor, mask: Tensor) -> Ten
 
 def samples_of(scored: ScoredVideos, batch: SummarizeBatch) -> Iterator[ScoreSample]:
     """Each video of a batch, without its padding."""
-    target, mask = batch.target.float().cpu().numpy(), batch.frame_mask.cpu().numpy()
     for row, name in enumerate(scored.ids):
-        scores, stages = np.asarray(scored.scores[row]), np.asarray(scored.stage_scores[row])
-        yield ScoreSample(name, scores, stages, target[row][mask[row]])
+        target = batch.target[row][batch.frame_mask[row]].float().cpu().numpy()
+        yield ScoreSample(name, np.asarray(scored.scores[row]), np.asarray(scored.stage_scores[row]), target)
 
 
 def plot_sample(facts: SampleFacts) -> Figure:
@@ -263,9 +263,5 @@ def _made_folder(trainer: pl.Trainer, name: str = "") -> Path:
 
 def _people(video: Annotations, count: int) -> FloatArray | None:
     """(T,) people's importance, 0 to 1; None where there is none, or only for the whole video."""
-    mean: Any = consensus_scores(video)
-    if mean is None or len(mean) != count:
-        return None
-    low, high = float(np.min(mean)), float(np.max(mean))
-    out: FloatArray = (np.asarray(mean) - low) / max(high - low, 1e-12)
-    return out
+    scores = consensus_scores(video)
+    return None if scores is None or len(scores) != count else importance_target(video)
