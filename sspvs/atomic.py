@@ -68,9 +68,9 @@ def atomic_file(path: Path, folder: Path | None = None) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic_stream(path: Path, folder: Path | None = None, *, read_back: bool = False) -> Iterator[IO[bytes]]:
+def atomic_stream(path: Path, *, read_back: bool = False) -> Iterator[IO[bytes]]:
     """Like `atomic_file`, for libraries that write to an open file: every failed write becomes one `OutputError`."""
-    with atomic_file(path, folder) as temporary:
+    with atomic_file(path) as temporary:
         stream = _OutputStream(temporary, read_back=read_back)
         try:
             yield cast("IO[bytes]", stream)
@@ -83,7 +83,7 @@ def atomic_stream(path: Path, folder: Path | None = None, *, read_back: bool = F
 
 
 @contextmanager
-def atomic_h5(path: Path, folder: Path | None = None) -> Iterator[Any]:
+def atomic_h5(path: Path) -> Iterator[Any]:
     """Like `atomic_file`, for an h5 file: yields the open `h5py.File`.
 
     HDF5 never meets a full disk, which crashes it; the next group or dataset of the file raises what failed instead.
@@ -99,7 +99,7 @@ def atomic_h5(path: Path, folder: Path | None = None) -> Iterator[Any]:
             cast("_OutputStream", stream).check()
             return super().create_dataset(*args, **how)
 
-    with atomic_stream(path, folder, read_back=True) as stream, CheckedFile(stream, "w") as file:
+    with atomic_stream(path, read_back=True) as stream, CheckedFile(stream, "w") as file:
         yield file
 
 

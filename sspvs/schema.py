@@ -176,12 +176,9 @@ def _parameters(function: Callable[..., Any]) -> Mapping[str, Any]:
     return {name: hints[name] for name in names if name in hints}
 
 
-def mistakes(hint: Any, value: Any, name: str = "", *, optional: Collection[str] | None = None) -> list[str]:
-    """What is wrong with a value of a type (of a dataclass: its mapping), as clauses; empty when nothing is.
-
-    `optional` are the dotted names that may be missing from mappings; None: every name that has a default.
-    """
-    return list(_mistakes(hint, value, name, optional))
+def mistakes(hint: Any, value: Any, name: str = "") -> list[str]:
+    """What is wrong with a value of a type, as clauses; a dataclass may be its mapping, defaults left out."""
+    return list(_mistakes(hint, value, name, None))
 
 
 def group_mistakes(hints: Mapping[str, Any], value: Any, name: str, optional: Collection[str]) -> Iterator[str]:

@@ -111,7 +111,6 @@ class Plan:
 
     name: str  # of the method in tables: the config's `run.name`; of refined features the combination of terms
     config: Mapping[str, Any]  # plain types
-    text: str  # the same as YAML
     data: FoldDataModule[Any]  # the data of the first fold, of which only the split and the opened files are used
     identity: Mapping[str, Any]  # what makes the figures what they are: settings, the rule, and what is in the files
 
@@ -135,7 +134,7 @@ class Plan:
         data = _data(cli.settings.data, task)
         combine = config["model"].get("combine")
         name = str(cli.run_settings.name) if combine is None else refined_row(combine)
-        return cls(name, config, cli.text, data, _identity(config, settings.rule, data))
+        return cls(name, config, data, _identity(config, settings.rule, data))
 
     @property
     def is_refined(self) -> bool:

@@ -128,13 +128,11 @@ def side_by_side(runs: Mapping[str, CrossValidation]) -> Benchmark:
 
 
 def gather(
-    plan: Plan, settings: CrossvalSettings, *, protocol: str, name: str, rule: str = "default", progress: bool = False
+    plan: Plan, settings: CrossvalSettings, how: EvaluationSettings, name: str, *, progress: bool = False
 ) -> CrossValidation:
-    """Figures of all folds and seeds, which must be finished; the rest as in `cross_validate`."""
-    how = EvaluationSettings(
-        protocol=protocol, rule=rule, contrastive=True, post=_post(plan), checkpoint_rule=settings.rule
-    )
-    judge = _judge(plan, how, progress=progress)
+    """Figures of all folds and seeds, which must be finished, by a protocol and a rule; the rest as in the plan."""
+    how = replace(how, contrastive=True, post=_post(plan), checkpoint_rule=settings.rule)
+    judge = judge_of(plan, how, progress=progress)
     folder = CrossvalFolder(settings.out)
     records = [folder.record(seed, fold) for seed in settings.seeds for fold in range(plan.n_folds)]
     row_of = partial(_row, plan, folder, records, judge)
@@ -154,9 +152,10 @@ def gather(
     return CrossValidation(name, settings.out, benchmark, tuple(records), plan.config, plan.digest)
 
 
-def check_protocols(plan: Plan, protocol: str) -> None:
-    """Check before anything is trained that the figures can be computed."""
-    _judge(plan, EvaluationSettings(protocol=protocol)).check_protocols()
+def judge_of(plan: Plan, how: EvaluationSettings, *, progress: bool = False) -> Judge:
+    """What computes the figures of the tested videos."""
+    store = plan.data.stores.tested
+    return Judge(store, {key: store[key] for key in plan.times_tested}, how, progress=progress)
 
 
 def mean_video(results: Sequence[VideoResult]) -> VideoResult:
@@ -246,11 +245,6 @@ def _row(
         result = mean_result(method, list(by_seed.values()), order)
         results[protocol] = replace(result, settings={**result.settings, **over_seeds(by_seed)})
     return results, drawn
-
-
-def _judge(plan: Plan, how: EvaluationSettings, *, progress: bool = False) -> Judge:
-    store = plan.data.stores.tested
-    return Judge(store, {key: store[key] for key in plan.times_tested}, how, progress=progress)
 
 
 def _post(plan: Plan) -> Post:

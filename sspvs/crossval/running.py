@@ -16,14 +16,13 @@ from typing import Any, get_args
 
 import torch
 
-from sspvs.benchmark.rows import Baseline
+from sspvs.benchmark.rows import Baseline, EvaluationSettings
 from sspvs.crossval.fold_run import FoldJob, report, run_fold
 from sspvs.crossval.folder import RESULT, CrossvalFolder, FoldRecord
 from sspvs.crossval.plan import CrossvalSettings, Keep, Plan, Rule
-from sspvs.crossval.results import CrossValidation, check_protocols, gather, log_summary
+from sspvs.crossval.results import CrossValidation, gather, judge_of, log_summary
 from sspvs.data.fold_data import FoldDataModule
-from sspvs.evaluation.protocol import DEFAULT_PROTOCOL, protocols_named
-from sspvs.evaluation.summary_rule import rule_named
+from sspvs.evaluation.protocol import DEFAULT_PROTOCOL
 from sspvs.machine import environment
 from sspvs.training.run import WandbMode
 from sspvs.training.signals import quieten
@@ -86,8 +85,7 @@ def cross_validate(
         >>> len(result.folds)
         3
     """
-    protocols_named(protocol)
-    rule_named(rule)
+    how = EvaluationSettings(protocol=protocol, rule=rule)
     if isinstance(seeds, int) and seeds < 1:
         raise ValueError(f"seeds must be one or more, got {seeds}")
     configs = tuple(os.fspath(one) for one in ([config] if isinstance(config, (str, os.PathLike)) else config))
@@ -110,16 +108,16 @@ def cross_validate(
     name = plan.name if name is None else name
     if name in get_args(Baseline):
         raise ValueError(f"'{name}' is the name of a baseline; call the method something else (--name)")
-    check_protocols(plan, protocol)
+    judge_of(plan, how).check_protocols()
     folder = CrossvalFolder(settings.out)
     if not is_first_process():  # it trains along with the first one, which alone writes
         _make(plan, settings, folder, progress=False)
-        return gather(plan, settings, protocol=protocol, rule=rule, name=name)
+        return gather(plan, settings, how, name)
     with folder.claimed():
-        plan = replace(plan, config=folder.identify(plan.identity, plan.text))
+        plan = replace(plan, config=folder.identify(plan.identity, plan.config))
         folder.clear_work()
         _make(plan, settings, folder, progress=progress)
-        result = gather(plan, settings, protocol=protocol, rule=rule, name=name, progress=progress)
+        result = gather(plan, settings, how, name, progress=progress)
         result.write(folder.path / RESULT)
     if wandb != "off":
         log_summary(result, wandb, wandb_project)

@@ -20,6 +20,7 @@ from sspvs.errors import UnknownOptionError, local_only
 from sspvs.parsing import check_yaml, parse_yaml
 from sspvs.sharing import HERE, located, named
 from sspvs.table import FeatureKind, check_features
+from sspvs.tasks.checkpoint import Checkpoint
 from sspvs.tasks.data_facts import OTHER_WIDTH
 from sspvs.tasks.tensors import LoadReport
 from sspvs.training.given import given, import_named, options, refuse_unbounded, texts
@@ -33,7 +34,7 @@ from sspvs.training.saving import (
     export_weights,
 )
 from sspvs.training.signals import StoppedBySignalError, raise_arrived
-from sspvs.training.starting_point import StartingPoint, differences, find_starting_point, restoring
+from sspvs.training.starting_point import differences, find_starting_point, restoring
 from sspvs.training.tasks import TASKS, chosen_task
 
 logger = logging.getLogger(__name__)
@@ -89,7 +90,7 @@ class TrainingCLI(LightningCLI):
         set_parsing_settings(docstring_parse_attribute_docstrings=explained)
         self.verb, self.arguments = verb, list(arguments)
         self.task = chosen_task(self.arguments)
-        self.start: StartingPoint | None = None
+        self.start: Checkpoint | None = None
         self.report: LoadReport | None = None
         self.last_checkpoint: LastCheckpoint | None = None
         super().__init__(
@@ -184,7 +185,7 @@ class TrainingCLI(LightningCLI):
             self.task.prepare(self.settings)
             return
         self._take_over(self.start)
-        self.settings.ckpt_path = None if self.start.state is not None else str(self.start.source)
+        self.settings.ckpt_path = None if self.start.path.is_dir() else str(self.start.path)
 
     def instantiate_classes(self) -> None:
         """Make everything; load the weights of a checkpoint folder."""
@@ -192,13 +193,13 @@ class TrainingCLI(LightningCLI):
         if self.start is None:
             return
         known, found = (self.task.feature_dim(one) for one in (self.start.settings, self.model.hparams))
-        like = f"those of {self.start.source}"
+        like = f"those of {self.start.path}"
         check_features(FeatureKind(found), FeatureKind(known), "the data", like=like, remedy=OTHER_WIDTH)
         for name in self.task.own_facts:
             if name in self.start.settings:
                 self.model.hparams[name] = named(self.start.settings[name])
-        if self.start.state is not None:
-            self.report = LoadReport.load(self.model, self.start.state, where=str(self.start.source))
+        if self.start.path.is_dir():
+            self.report = LoadReport.load(self.model, self.start.state, where=str(self.start.path))
             self.model.load_report = self.report
 
     def _run_subcommand(self, subcommand: str) -> None:
@@ -257,17 +258,17 @@ class TrainingCLI(LightningCLI):
             chosen = [BestCheckpoint(run.monitor, run.mode)] if self.task.chooses(self.settings) else []
             out += [*chosen, self.last_checkpoint]
         if self.verb == "predict":
-            source = "none" if self.start is None else str(self.start.source)
+            source = "none" if self.start is None else str(self.start.path)
             out.append(self.task.writer(Path(self.settings.out), source))
         return out
 
-    def _take_over(self, start: StartingPoint) -> None:
+    def _take_over(self, start: Checkpoint) -> None:
         """Put a checkpoint's settings in the place of the config's, and report where they differ."""
         model = self.settings.model
         # Facts of its own do not go through the parser, which takes strings that look like numbers for numbers.
         own = self.task.own_facts
         known = {name: value for name, value in start.settings.items() if name in model and name not in own}
-        if start.state is not None and self.verb == "fit":
+        if start.path.is_dir() and self.verb == "fit":
             known = {name: value for name, value in known.items() if name not in self.task.new_in_fit}
         for group, names in self.task.data_facts.items():
             known[group] = {name: value for name, value in known[group].items() if name not in names}
@@ -277,7 +278,7 @@ class TrainingCLI(LightningCLI):
         self._refuse_flags(start, found)
         if found:
             listed = ", ".join(f"{name} {one} (config: {other})" for name, (one, other) in sorted(found.items()))
-            logger.warning("%s: its settings are used where the config has others: %s", start.source, listed)
+            logger.warning("%s: its settings are used where the config has others: %s", start.path, listed)
         for name, value in known.items():
             if isinstance(value, dict) and isinstance(model[name], Namespace):
                 for inner, part in value.items():
@@ -286,14 +287,14 @@ class TrainingCLI(LightningCLI):
                 model[name] = value
         self.task.take_over(self.settings, start.settings)
 
-    def _refuse_flags(self, start: StartingPoint, found: dict[str, tuple[Any, Any]]) -> None:
+    def _refuse_flags(self, start: Checkpoint, found: dict[str, tuple[Any, Any]]) -> None:
         """A flag that contradicts the checkpoint is a mistake; a config file may be meant for something else."""
         words = [word.split("=")[0] for word in self.arguments]
         flags = {word.removeprefix("--model.") for word in words if word.startswith("--model.")}
         for name, (one, other) in sorted(found.items()):
             if any(name == flag or name.startswith(f"{flag}.") or flag.startswith(f"{name}.") for flag in flags):
                 raise ValueError(
-                    f"--model.{name} {other} contradicts the checkpoint {start.source}, which has {one}; leave the "
+                    f"--model.{name} {other} contradicts the checkpoint {start.path}, which has {one}; leave the "
                     "flag out, or start without --ckpt_path"
                 )
 
