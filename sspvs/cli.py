@@ -213,7 +213,6 @@ class _NoTerminal(_Stream):
     """A stream that is no terminal, so that no progress bar is drawn on it."""
 
     def isatty(self) -> bool:
-        """Never."""
         return False
 
 
@@ -224,7 +223,6 @@ class _FullStream(_Stream):
     unread = False
 
     def write(self, text: str) -> int:
-        """Write, or note why that failed."""
         try:
             return self._stream.write(text)
         except BrokenPipeError:
@@ -236,7 +234,6 @@ class _FullStream(_Stream):
             return len(text)
 
     def flush(self) -> None:
-        """Flush, or note why that failed."""
         try:
             self._stream.flush()
         except BrokenPipeError:

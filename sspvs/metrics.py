@@ -6,7 +6,7 @@ numpy and scipy only.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy.typing as npt
 import torch
@@ -45,9 +45,7 @@ class _MeanOverVideos(Metric):
 
 
 class _RankCorrelation(_MeanOverVideos):
-    """The mean of one of `Correlations` over users, then over videos."""
-
-    _name: str
+    _name: ClassVar[str]  # of the figure in `Correlations`
 
     def update(self, scores: Tensor, users: Tensor) -> None:
         """One video.

@@ -21,6 +21,8 @@ from sspvs.registry import Registry
 
 T = TypeVar("T")
 
+IT_HAS = "; it has "
+"""Between the unknown names and the known ones, in the clause about settings that do not exist."""
 _SHOWN, _DEEPEST = 60, 16
 _REPR = reprlib.Repr()
 _REPR.maxstring = _REPR.maxother = _REPR.maxlong = _SHOWN
@@ -174,12 +176,9 @@ def _parameters(function: Callable[..., Any]) -> Mapping[str, Any]:
     return {name: hints[name] for name in names if name in hints}
 
 
-def mistakes(hint: Any, value: Any, name: str = "", *, optional: Collection[str] | None = None) -> list[str]:
-    """What is wrong with a value of a type (of a dataclass: its mapping), as clauses; empty when nothing is.
-
-    `optional` are the dotted names that may be missing from mappings; None: every name that has a default.
-    """
-    return list(_mistakes(hint, value, name, optional))
+def mistakes(hint: Any, value: Any, name: str = "") -> list[str]:
+    """What is wrong with a value of a type, as clauses; a dataclass may be its mapping, defaults left out."""
+    return list(_mistakes(hint, value, name, None))
 
 
 def group_mistakes(hints: Mapping[str, Any], value: Any, name: str, optional: Collection[str]) -> Iterator[str]:
@@ -277,10 +276,7 @@ def _json_mistakes(value: Any, name: str, *, mapping: bool = False, depth: int =
 def _unknown(hints: Mapping[str, Any], value: Mapping[Any, Any], name: str) -> Iterator[str]:
     unknown = sorted(shown(one) if not isinstance(one, str) else one[:_SHOWN] for one in value if one not in hints)
     if unknown:
-        yield (
-            f"{name or 'settings'} has no {listed(unknown, 5)}; it has {', '.join(sorted(hints))}. "
-            "Was this written by another version?"
-        )
+        yield f"{name or 'settings'} has no {listed(unknown, 5)}{IT_HAS}{', '.join(sorted(hints))}"
 
 
 def _finite(value: Any) -> bool:

@@ -15,7 +15,6 @@ import yaml
 from sspvs.atomic import made_folder, write_text, writing
 from sspvs.errors import DatasetError, OutputError, first_line, listed
 from sspvs.files import read_json, read_yaml
-from sspvs.parsing import parse_yaml
 from sspvs.schema import mistakes
 from sspvs.sharing import named, shareable
 from sspvs.tasks.checkpoint import Origin
@@ -146,11 +145,10 @@ class CrossvalFolder:
                 "choose another --out"
             )
 
-    def identify(self, identity: Mapping[str, Any], config: str) -> dict[str, Any]:
+    def identify(self, identity: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
         """Mark the folder as of this experiment, or check that it is; without finished folds it is of none.
 
-        Returns the config that the folder was started with, as `sspvs.sharing.shareable` keeps it: it may differ from
-        `config` in what does not change the figures.
+        Returns the config it was started with, shareable: it may differ from `config` in what changes no figure.
         """
         path, wanted = self.path / SETTINGS, json.dumps(identity, indent=2, sort_keys=True) + "\n"
         if path.is_file() and any(self.path.glob("seed_*/fold_*")):
@@ -161,11 +159,10 @@ class CrossvalFolder:
                 )
         else:
             write_text(path, wanted)  # first: it marks the rest as ours, should the process be killed in between
-            kept = shareable(parse_yaml(config), self.path)
+            kept = shareable(config, self.path)
             write_text(self.path / CONFIG, yaml.safe_dump(kept, sort_keys=False, allow_unicode=True))
         started = self.path / CONFIG
-        content = read_yaml(started) if started.is_file() else parse_yaml(config)
-        known: dict[str, Any] = shareable(content, self.path)
+        known: dict[str, Any] = shareable(read_yaml(started) if started.is_file() else config, self.path)
         return known
 
     def clear_work(self) -> None:

@@ -17,6 +17,7 @@ from sspvs.pipeline.output import write_outputs
 from sspvs.pipeline.settings import Segmenter, SummarySettings, Tools, load_tools
 from sspvs.report.notebook import ShownSummary
 from sspvs.report.tables import plain
+from sspvs.schema import parameters
 from sspvs.selection.kts import WINDOW_PICKS, kts
 from sspvs.selection.shots import given_shots, merge_short, shots_from_cuts, shots_from_picks, uniform_shots
 from sspvs.selection.summary import Selection, select, select_in_parts
@@ -150,28 +151,8 @@ def summarize(
         >>> (folder / "summary.mp4").exists()
         True
     """
-    settings = SummarySettings(
-        ratio=ratio,
-        duration=duration,
-        max_shots=max_shots,
-        min_shot_seconds=min_shot_seconds,
-        title=title,
-        query=query,
-        category=category,
-        scorer=scorer,
-        combine=combine,
-        post=post,
-        segmenter=segmenter,
-        kts_penalty=kts_penalty,
-        shot_seconds=shot_seconds,
-        shots=shots,
-        shots_unit=shots_unit,
-        rate_hz=rate_hz,
-        decoder=decoder,
-        time_limit_seconds=time_limit_seconds,
-        max_damaged=max_damaged,
-        device=device,
-    )
+    given = locals()  # the settings are keywords of the same names
+    settings = SummarySettings(**{name: given[name] for name in parameters(SummarySettings)})
     return summarize_with(video, load_tools(settings, backbone, download=download), progress=progress)
 
 

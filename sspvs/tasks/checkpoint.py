@@ -33,7 +33,7 @@ from sspvs.files import read_json
 from sspvs.models.summarizer_heads import HEADS
 from sspvs.models.text_guidance import GUIDANCES
 from sspvs.registry import Registry
-from sspvs.schema import Settings, chosen, group_mistakes, parameters, shown
+from sspvs.schema import IT_HAS, Settings, chosen, group_mistakes, parameters, shown
 from sspvs.tasks.objectives import OBJECTIVES
 from sspvs.tasks.settings import settings_from
 from sspvs.tasks.tensors import LoadReport, no_weight, read_tensors, read_torch_file, refuse_what_is_no_weight, untied
@@ -136,7 +136,7 @@ class Checkpoint:
                 f"{folder}: version {shown(config.get('version'))} of a checkpoint; this sspvs reads version {VERSION}"
             )
         if wrong := list(group_mistakes(parameters(_Config), config, "", {"feature_fingerprint", "tied"})):
-            raise CheckpointError(f"{folder / CONFIG}: {'; '.join(wrong)}")
+            raise CheckpointError(f"{folder / CONFIG}: {'; '.join(wrong)}{_version_hint(wrong)}")
         whole = _Config(**config)
         settings = dict(whole.settings)
         if settings.get("feature_fingerprint") is None:
@@ -312,7 +312,8 @@ def _whole_settings(task: type[nn.Module], given: Mapping[str, Any], path: Path,
     _refuse_unregistered(settings, path)
     wrong = [*group_mistakes(hints, settings, "", _MAY_BE_MISSING), *_mistakes_of_facts(settings)]
     if wrong:
-        raise CheckpointError(f"{path}: its settings are damaged: {listed(wrong, _MOST_MISTAKES, '; ')}")
+        shortened = listed(wrong, _MOST_MISTAKES, "; ")
+        raise CheckpointError(f"{path}: its settings are damaged: {shortened}{_version_hint(wrong)}")
     plain = {name: parameter.default for name, parameter in signature(task).parameters.items()} | settings
     try:
         for name, hint in hints.items():
@@ -321,6 +322,11 @@ def _whole_settings(task: type[nn.Module], given: Mapping[str, Any], path: Path,
     except ValueError as error:
         raise CheckpointError(f"{path}: its settings are damaged: {one_line(error)}") from error
     return plain
+
+
+def _version_hint(wrong: Iterable[str]) -> str:
+    """What to ask where a checkpoint has settings that do not exist here."""
+    return ". Was this written by another version?" if any(IT_HAS in one for one in wrong) else ""
 
 
 def _refuse_unregistered(settings: Mapping[str, Any], path: Path) -> None:
