@@ -3,8 +3,6 @@
 Axis letters: B clips, T frames, D raw width, E refined width, S segments of a clip, W processes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple

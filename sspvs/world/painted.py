@@ -1,7 +1,5 @@
 """Clips that are painted: one of some things before a place, in a look that is drawn for each variant."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections import deque
