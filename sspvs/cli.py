@@ -53,8 +53,7 @@ COMPLETION = "--print-completion"
 PRINTED = frozenset(("evaluate", "validate", "test", "crossval", "doctor", "inspect", "splits"))
 """Verbs whose result is what they print; the others write files."""
 
-Table = Mapping[str, tuple[str, str]]
-"""Verb -> its module and a line that describes it."""
+Table = Mapping[str, tuple[str, str]]  # verb -> its module and a line that describes it
 SHELLS = ("bash", "zsh", "tcsh")
 
 

@@ -21,8 +21,7 @@ PathT = TypeVar("PathT", bound="str | os.PathLike[str]")
 
 _ADDRESS = re.compile(r"(?:[^/=]*=)?([A-Za-z][A-Za-z0-9+.-]+)://(.*)", re.DOTALL)
 """`http://host/file`, `NAME=s3://bucket/key`; not `C://folder`."""
-_COLLAPSED = re.compile(r"(https?|s?ftps?|rt[sm]ps?|s3|gs|file):/(.*)", re.DOTALL)
-"""What a `Path` makes of an address."""
+_COLLAPSED = re.compile(r"(https?|s?ftps?|rt[sm]ps?|s3|gs|file):/(.*)", re.DOTALL)  # what a `Path` makes of an address
 _FEW = 3
 _LONGEST = 1000
 _TRACEBACK = "Traceback (most recent call last)"

@@ -18,14 +18,12 @@ from typing import Any, NamedTuple
 
 from sspvs.parsing import MOST_BYTES, parse_json, parse_yaml
 
-START_BYTES = 4096
-"""How much of a file decides its kind."""
+START_BYTES = 4096  # how much of a file decides its kind
 
 DOWNLOAD_AGAIN = "download or copy it again, and compare its size with the original's"
 _UNPACK = "unpack it first"
 
-TEXT = ("text", "json")
-"""Kinds that a reader of text takes; anything else is no text."""
+TEXT = ("text", "json")  # kinds that a reader of text takes; anything else is no text
 STAND_INS = ("empty", "zeros", "lfs", "annex", "page", "reply", "office", "gzip", "bzip2", "xz", "zstd", "7z", "rar")
 """Kinds that are in the place of the file itself."""
 VIDEO = ("video", "text", "json", "xml", "zeros", "pickle", "tar")

@@ -17,8 +17,7 @@ SUMMARY = "summary.json"
 SUMMARY_FILES = ("report.html", "scores.csv", "scores.png", "summary.edl", SUMMARY, "summary.mp4", "summary.otio")
 KEYFRAMES = "keyframes"
 _KEYFRAME = re.compile(rf"{KEYFRAMES}/shot_\d{{3,}}_frame_\d{{6,}}\.jpg")
-DRAWN = "drawn by sspvs"
-"""The comment in a video of the demo."""
+DRAWN = "drawn by sspvs"  # the comment in a video of the demo
 _HEAD = 1 << 20
 
 

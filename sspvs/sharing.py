@@ -11,8 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from typing import Any
 
-HERE = "${config_dir}"
-"""In a config, at the beginning of a path: the folder of the config itself."""
+HERE = "${config_dir}"  # in a config, at the beginning of a path: the folder of the config itself
 
 _HOMES = ("home", "Users")
 _LEFT_OUT = {"pretrained", "checkpoints"}

@@ -17,8 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-OURS = re.compile(r"\.sspvs-(?:staging-)?(\d+)-\w+(?:\.tmp|\.old)?")
-"""Names of temporaries, of earlier versions too."""
+OURS = re.compile(r"\.sspvs-(?:staging-)?(\d+)-\w+(?:\.tmp|\.old)?")  # names of temporaries, of earlier versions too
 NEW, OLD, LOCK = "new.tmp", "old", "lock"
 """In a temporary folder: what is being made, what it is about to replace, and the lock."""
 _SWEEPS_SHARE = 0.05

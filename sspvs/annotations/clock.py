@@ -10,11 +10,9 @@ from sspvs.errors import DatasetError
 from sspvs.types import Annotations, BoolArray, FloatArray, FrameFeatures, Timeline
 from sspvs.types.video import MOST_FRAMES
 
-COMMUNITY_STEP = 15
-"""The community's picks are every 15th frame."""
+COMMUNITY_STEP = 15  # the community's picks are every 15th frame
 FEW_FRAMES = 5
-SMALL_SHARE = 0.01
-"""Decoders disagree by so many frames, or this share of them, about one and the same video."""
+SMALL_SHARE = 0.01  # Decoders disagree by so many frames, or this share of them, about one and the same video
 
 _SAME_SECONDS = 1.0
 _SAME_LENGTH = 0.02

@@ -33,8 +33,7 @@ TVSUM_RULES = {
     "gtscore": "(mean rating - 1) / 4 at the picks",
 }
 LOWEST, HIGHEST = 1, 5
-SHOT_SECONDS = 2.0
-"""TVSum's raters scored shots of this length."""
+SHOT_SECONDS = 2.0  # TVSum's raters scored shots of this length
 
 _USER_SCORE, _N_FRAMES, _FPS, _DURATION = "user_score", "nFrames", "FPS", "video_duration"
 _ROOT = "tvsum50"

@@ -18,11 +18,9 @@ from sspvs.types import Shots, Timeline
 
 Segmenter = Literal["auto", "kts", "uniform"]
 
-SHORT_SECONDS = 1.5
-"""The longest shot is at least this, where a shot so long fits into the budget."""
+SHORT_SECONDS = 1.5  # the longest shot is at least this, where a shot so long fits into the budget
 
-ASSUMED_FPS = 30.0
-"""Where the frame rate is unknown: the community's picks, every 15th frame, are two a second."""
+ASSUMED_FPS = 30.0  # where the frame rate is unknown: the community's picks, every 15th frame, are two a second
 
 _UNIT, _VIDEOS = "unit", "videos"
 

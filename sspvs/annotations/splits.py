@@ -27,8 +27,7 @@ _PARTS = {
     "test": ("test_keys", "test"),
     "val": ("val_keys", "val", "valid_keys", "validation_keys"),
 }
-MADE_BY = "made_by"
-"""What `make_splits` adds to a fold: how it was made."""
+MADE_BY = "made_by"  # what `make_splits` adds to a fold: how it was made
 DEFAULT_FOLDS, DEFAULT_VAL_FRACTION = 5, 0.1
 _USED = {"train": "trained on", "val": "used to choose the checkpoint"}
 _EXPECTED = 'a JSON or YAML list of {"train_keys": [...], "test_keys": [...]}, or one such dict'

@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     from sspvs.scorers.trained import RefinedScorer
 
 
-CONTRASTIVE_ALONE = "contrastive, A alone"
-"""The training-free baseline without its global consistency."""
+CONTRASTIVE_ALONE = "contrastive, A alone"  # the training-free baseline without its global consistency
 Baseline = Literal["human", "random", "consensus", "contrastive"]
 CheckpointRule = Literal["val", "last", "train-loss", "best-test", "none"]
 Post = Literal["summe", "tvsum", "none"]

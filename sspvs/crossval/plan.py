@@ -53,8 +53,7 @@ _HOW = {
 """Settings that decide how it is done and not what comes out, by group; seeds and folds are gone through."""
 _FILES = {"data": ("dataset", "others", "splits", "texts"), "model": ("pretrained",)}
 """Settings that name files: what counts is what is in them."""
-_ONE_OR_SEVERAL = ("others", "features")
-"""Settings of `data` that name one file or a list of them."""
+_ONE_OR_SEVERAL = ("others", "features")  # settings of `data` that name one file or a list of them
 _UNLABELLED = "features"
 """A setting of `data` that names files, many and large ones: what counts are their names and sizes."""
 

@@ -28,8 +28,7 @@ from sspvs.world.writing import WorldSource, unlabelled_of_world
 logger = logging.getLogger(__name__)
 RefineLoader: TypeAlias = BatchLoader[RefineBatch]
 Mode = Literal["train", "fixed", "whole"]
-DEFAULT_ROOM = 2 << 30
-"""Bytes of unlabelled features that stay in memory: of a device's reading processes together."""
+DEFAULT_ROOM = 2 << 30  # bytes of unlabelled features that stay in memory: of a device's reading processes together
 _TRIES = 8  # videos that are tried in the place of one that cannot be read
 
 

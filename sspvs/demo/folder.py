@@ -17,10 +17,8 @@ from sspvs.world.painted import PaintedSettings
 from sspvs.world.settings import CompositionSettings
 
 _HERE = Path(__file__).parent
-PRETRAIN, FINETUNE = _HERE / "pretrain.yaml", _HERE / "finetune.yaml"
-"""The configs of both trainings."""
-BACKBONE = "efficientnet-lite0"
-"""Looks at everything; its weights come with the installation."""
+PRETRAIN, FINETUNE = _HERE / "pretrain.yaml", _HERE / "finetune.yaml"  # the configs of both trainings
+BACKBONE = "efficientnet-lite0"  # looks at everything; its weights come with the installation
 _FORMAT = 1  # changes when the same settings make other things
 
 

@@ -13,8 +13,7 @@ import numpy.typing as npt
 from sspvs.evaluation.prediction import finite, run_starts
 from sspvs.types import BoolArray, FloatArray, IntArray
 
-MOST_LEVELS = 160
-"""With more levels than that, tables of them are slow."""
+MOST_LEVELS = 160  # with more levels than that, tables of them are slow
 _MOST_TABLE_ENTRIES = 4_000_000  # 32 MB
 _BLOCK_ENTRIES = 2_000_000  # of the largest temporary, 16 MB
 _SIGN_SECONDS = 3e-9  # for a pair of points, measured

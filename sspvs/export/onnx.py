@@ -23,8 +23,7 @@ from sspvs.sharing import named
 from sspvs.tasks.checkpoint import VERSION
 from sspvs.tasks.summarize import SummarizeTask
 
-OPSET = 17
-"""The first that has layer normalisation, and the last that torch 2.2 writes."""
+OPSET = 17  # the first that has layer normalisation, and the last that torch 2.2 writes
 TOLERANCE = 1e-4
 """Largest difference between a value of onnxruntime and torch's; scores are in [0, 1], refined features around 1."""
 _MOST_BYTES = 2_000_000_000  # a protobuf message has less than 2 GiB

@@ -15,8 +15,7 @@ from sspvs.tasks.refine import RefineTask
 from sspvs.tasks.saved_task import SavedTask
 from sspvs.tasks.summarize import SummarizeTask
 
-Exported: TypeAlias = SummarizeTask | RefineTask
-"""What can be exported."""
+Exported: TypeAlias = SummarizeTask | RefineTask  # what can be exported
 
 _TASKS: Mapping[str, type[SummarizeTask] | type[RefineTask]] = {SUMMARIZE: SummarizeTask, REFINE: RefineTask}
 _NETWORKS = {SUMMARIZE: "summarizer", REFINE: "refiner"}

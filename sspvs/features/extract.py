@@ -30,8 +30,7 @@ Progress = Callable[[float, float], None]
 WIDTH_PIXELS = 160
 MAX_HEIGHT_PIXELS = 480  # of a very tall picture
 JPEG_QUALITY = 80
-MAX_DAMAGED = 1 / 3
-"""A video may have this share of damaged frames and still be used."""
+MAX_DAMAGED = 1 / 3  # a video may have this share of damaged frames and still be used
 
 
 class NotFiniteError(SspvsError):

@@ -22,8 +22,7 @@ from sspvs.features.resumable import ExtractionReport, Job, Outcome, run_jobs
 from sspvs.types import Fingerprint
 
 CONNECT_SECONDS = 10.0
-CPUS_PER_ACTOR = 2
-"""One for the network and one for the decoder's own process."""
+CPUS_PER_ACTOR = 2  # one for the network and one for the decoder's own process
 
 
 def extract_with_ray(

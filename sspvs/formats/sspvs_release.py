@@ -32,12 +32,9 @@ if TYPE_CHECKING:
 
 FEATURES, TEXTS = "features", "info_embed"
 LISTS = {"train": "train_list.json", "val": "val_list.json"}
-RATE_HZ = 2.0
-"""GoogLeNet features of two frames a second."""
-FIELD_OF = dict(zip(TOKEN_KEYS, FIELDS, strict=True))
-"""Key in a token file -> text field."""
-VOCABULARY = 30522
-"""Tokens of bert-base-uncased."""
+RATE_HZ = 2.0  # googLeNet features of two frames a second
+FIELD_OF = dict(zip(TOKEN_KEYS, FIELDS, strict=True))  # key in a token file -> text field
+VOCABULARY = 30522  # tokens of bert-base-uncased
 _FRAMING = (101, 102, 0)  # [CLS], [SEP], [PAD]
 _PURPOSE = "reading and writing BERT token ids"
 NEEDED = f"{_PURPOSE} needs the word pieces: {REMEDY}"

@@ -12,10 +12,8 @@ from sspvs.types import BoolArray, FloatArray
 if TYPE_CHECKING:
     import torch
 
-DEFAULT_MEMORY_BYTES = 256 * 2**20
-"""Size of a block of distances and its temporaries, the features themselves aside."""
-GPU_FROM_FRAMES = 8192
-"""With `auto`, shorter videos stay on the CPU: the work is over before a GPU is awake."""
+DEFAULT_MEMORY_BYTES = 256 * 2**20  # size of a block of distances and its temporaries, the features themselves aside
+GPU_FROM_FRAMES = 8192  # with `auto`, shorter videos stay on the CPU: the work is over before a GPU is awake
 _CPU_BLOCK_ROWS = 256  # more does not make the matrix product faster
 _GPU_BLOCK_ROWS = 8192
 

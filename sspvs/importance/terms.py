@@ -33,15 +33,13 @@ LETTERS: Mapping[str, str] = {
     "t": "text_similarity",
 }
 """Short names of terms in expressions."""
-_OLD = re.compile(r"a?g?h?")
-"""The spelling of products before there were expressions: `ag` is `a*g`."""
+_OLD = re.compile(r"a?g?h?")  # the spelling of products before there were expressions: `ag` is `a*g`
 _OPERATORS: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {ast.Add: operator.add, ast.Mult: operator.mul}
 _LONGEST = 200
 
 _CONSTANT_SPREAD = 1e-10
 """A term that varies less is constant: float32 features of equal frames differ by that much in squared distance."""
-_CONSTANT_UNIQUENESS = 1e-5
-"""Of its largest value: the float32 outputs of a network for equal frames differ by less."""
+_CONSTANT_UNIQUENESS = 1e-5  # of its largest value: the float32 outputs of a network for equal frames differ by less
 
 
 @dataclass(frozen=True)

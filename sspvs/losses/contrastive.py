@@ -14,8 +14,7 @@ from torch.nn import functional
 from sspvs.losses.blocks import in_blocks
 from sspvs.losses.gather import global_mean
 
-Reduction = Literal["mean", "none"]
-"""`mean`: a scalar, as `clip_mean`; `none`: (B, T), zeros in the padding."""
+Reduction = Literal["mean", "none"]  # `mean`: a scalar, as `clip_mean`; `none`: (B, T), zeros in the padding
 _MOST = 1 << 26  # cosines at a time, 256 MiB
 _SHARPNESS = 2.0  # t of exp(-t |z - z'|^2), as published
 

@@ -16,8 +16,7 @@ from torch.nn import functional
 from sspvs.losses.blocks import in_blocks
 from sspvs.losses.gather import global_mean
 
-Reduction = Literal["mean", "none"]
-"""`mean`: a scalar; `none`: (B,) one value a video, NaN where nothing is counted."""
+Reduction = Literal["mean", "none"]  # `mean`: a scalar; `none`: (B,) one value a video, NaN where nothing is counted
 
 _CONSTANT = 1e-12  # variance below which values of about 1 are all the same: float32 tells no less apart
 

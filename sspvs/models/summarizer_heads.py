@@ -70,8 +70,7 @@ class SummarizerHead(nn.Module):
         return guide.logits(stage, logits.float())
 
 
-HEADS: Registry[type[SummarizerHead]] = Registry("head")
-"""Heads of the summarizer."""
+HEADS: Registry[type[SummarizerHead]] = Registry("head")  # heads of the summarizer
 
 
 @HEADS.register("progressive")

@@ -11,8 +11,7 @@ from sspvs.table.text import TextFields
 from sspvs.types import Fingerprint, FrameFeatures
 
 CONTRASTIVE = "contrastive"
-SYNTHETIC = "synthetic"
-"""How the backbone of a world's features begins: no frame of a video was looked at."""
+SYNTHETIC = "synthetic"  # how the backbone of a world's features begins: no frame of a video was looked at
 _NO_BACKBONE = "a title needs the backbone that made the features, to compare them with"
 
 

@@ -16,8 +16,7 @@ from sspvs.tasks.checkpoint import PRETRAIN, REFINE, SUMMARIZE, Checkpoint
 from sspvs.types import Fingerprint
 
 DEFAULT_RATE_HZ = 2.0
-KINDS = (SUMMARIZE, REFINE)
-"""Checkpoints that score frames."""
+KINDS = (SUMMARIZE, REFINE)  # checkpoints that score frames
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 

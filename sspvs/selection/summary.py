@@ -12,11 +12,9 @@ from sspvs.selection.knapsack import knapsack
 from sspvs.selection.shots import merge_short, split_long
 from sspvs.types import BoolArray, FloatArray, IntArray, Shots, Timeline
 
-DEFAULT_RATIO = 0.15
-"""The field's budget since SumMe and TVSum."""
+DEFAULT_RATIO = 0.15  # the field's budget since SumMe and TVSum
 
-PART_SECONDS = 3.0
-"""Length of parts of long shots: long enough to see what happens."""
+PART_SECONDS = 3.0  # length of parts of long shots: long enough to see what happens
 
 _ROUND_OFF = 1e-9
 _FINE_CAPACITY = 1 << 16  # units of a budget that limits frames and seconds at once

@@ -16,8 +16,7 @@ from sspvs.table import layout
 from sspvs.table.group_reader import GroupReader, Numbers
 from sspvs.types import Annotations, BoolArray, FloatArray, IntArray, Shots
 
-COMMUNITY_STEP = 15
-"""The community's picks are every 15th frame."""
+COMMUNITY_STEP = 15  # the community's picks are every 15th frame
 _SAME_SCORE = 1e-4  # published gtscores are float32 means
 
 

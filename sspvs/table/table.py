@@ -24,10 +24,8 @@ from sspvs.table.text import TextFields, TokenFields
 from sspvs.table.video import FEATURES, FeatureKind, FeatureStream, LoadedVideo, Stored, Video
 from sspvs.types import Fingerprint, FloatArray, FrameFeatures, IntArray
 
-Choose = Callable[[int], IntArray]
-"""T of a video -> the rows that are wanted, ascending."""
-DEFAULT_ROOM = 8 << 30
-"""Bytes: the four annotated sets of the field take less than a tenth of it."""
+Choose = Callable[[int], IntArray]  # T of a video -> the rows that are wanted, ascending
+DEFAULT_ROOM = 8 << 30  # bytes: the four annotated sets of the field take less than a tenth of it
 _BLOCK = 4096  # rows that are read at once of a video that is not kept
 _NUMBER_BYTES = 4  # of a feature, before it is known how it is stored
 

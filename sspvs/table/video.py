@@ -15,10 +15,8 @@ import numpy.typing as npt
 from sspvs.table.text import TextFields, TokenFields
 from sspvs.types import Annotations, Fingerprint, FloatArray, FrameFeatures, IntArray
 
-Stored = npt.NDArray[Any]
-"""(t, D) features as they are stored: floats of any precision, or the bytes of YouTube-8M."""
-FEATURES = "features"
-"""The first stream of an h5 group; further ones are `features_NAME`."""
+Stored = npt.NDArray[Any]  # (t, D) features as they are stored: floats of any precision, or the bytes of YouTube-8M
+FEATURES = "features"  # the first stream of an h5 group; further ones are `features_NAME`
 
 _NO_TEXT = TextFields()
 

@@ -43,8 +43,7 @@ from sspvs.weights.digest import file_digest, hub_offline
 CONFIG, WEIGHTS, PRETRAINING = "config.json", "model.safetensors", "pretraining"
 VERSION = 1
 
-PRETRAIN, SUMMARIZE, REFINE = "sspvs.pretrain", "sspvs.summarize", "sspvs.refine"
-"""Kinds of checkpoints of ours."""
+PRETRAIN, SUMMARIZE, REFINE = "sspvs.pretrain", "sspvs.summarize", "sspvs.refine"  # kinds of checkpoints of ours
 OFFICIAL, OFFICIAL_PREFIX = "official", "video_model."
 """The kind of the official SSPVS checkpoint, and how the names of its tensors begin."""
 
@@ -61,8 +60,7 @@ _MAY_BE_MISSING = frozenset(
         *("title_as_query", "unit_length", "summarizer.fit_frames", "losses.fine_frames", "losses.more"),  # came later
     )
 )
-_DROPPED = ("fast_linears",)
-"""Settings of earlier versions that decide nothing about the model."""
+_DROPPED = ("fast_linears",)  # settings of earlier versions that decide nothing about the model
 _REGISTERED: Mapping[str, Registry[Any]] = {
     "summarizer.head": HEADS,
     "summarizer.text_guidance": GUIDANCES,

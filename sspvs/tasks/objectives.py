@@ -84,8 +84,7 @@ class Objective(nn.Module):
         raise NotImplementedError
 
 
-OBJECTIVES: Registry[type[Objective]] = Registry("objective")
-"""Objectives of pretraining."""
+OBJECTIVES: Registry[type[Objective]] = Registry("objective")  # objectives of pretraining
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,9 @@ from torch.optim import Adam, AdamW, Optimizer
 
 from sspvs.tasks.settings import FineTuneOptimSettings, OptimSettings
 
-TEXT_TOWER, VIDEO_TOWER = "model.text_encoder.", "model.video_encoder."
-"""How the names of their parameters begin."""
+TEXT_TOWER, VIDEO_TOWER = "model.text_encoder.", "model.video_encoder."  # how the names of their parameters begin
 
-Place = Callable[[str], tuple[str, float]]
-"""A parameter's name -> the name of its group, and the group's learning rate."""
+Place = Callable[[str], tuple[str, float]]  # a parameter's name -> the name of its group, and the group's learning rate
 
 _LAYER = re.compile(re.escape(VIDEO_TOWER) + r"transformer\.layers\.(\d+)\.")
 

@@ -24,8 +24,7 @@ from sspvs.tasks.tensors import LoadReport
 from sspvs.tasks.validation import ScoreRecords, ValidationRecords
 from sspvs.types import FloatArray
 
-STAGES = {"val": "validation", "test": "test"}
-"""How figures of a pass are logged -> what messages call it."""
+STAGES = {"val": "validation", "test": "test"}  # how figures of a pass are logged -> what messages call it
 _NEVER = 1 << 62
 _log = logging.getLogger(__name__)
 Task = TypeVar("Task", bound="SavedTask")

@@ -30,8 +30,7 @@ from sspvs.tasks.settings import FineTuneOptimSettings, ScoreLossSettings, plain
 from sspvs.tasks.tensors import LoadReport
 from sspvs.tasks.validation import ScoreRecords
 
-TrainText = Literal["none", "pooler", "all"]
-"""What of the text tower is trained."""
+TrainText = Literal["none", "pooler", "all"]  # what of the text tower is trained
 
 _log = logging.getLogger(__name__)
 

@@ -101,8 +101,7 @@ def collapse_monitor(embeddings: Tensor) -> dict[str, float]:
     }
 
 
-PairScores = Callable[[Tensor, Tensor], Tensor]
-"""(N, ...) video and (N, ...) text embeddings -> (N, N) scores."""
+PairScores = Callable[[Tensor, Tensor], Tensor]  # (N, ...) video and (N, ...) text embeddings -> (N, N) scores
 
 _NEIGHBOURS = ("neighbour_mean", "neighbour_nearest")
 

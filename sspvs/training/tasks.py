@@ -96,8 +96,7 @@ class TrainingTask:
         return int(settings[next(iter(self.data_facts))]["feature_dim"])
 
 
-TASKS: Registry[type[TrainingTask]] = Registry("task")
-"""The tasks by name."""
+TASKS: Registry[type[TrainingTask]] = Registry("task")  # the tasks by name
 
 
 def task_named(name: object) -> TrainingTask:

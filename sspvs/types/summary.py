@@ -10,8 +10,7 @@ import numpy as np
 from sspvs.types.video import BoolArray, DecodeReport, Fingerprint, FloatArray, IntArray, Shots, Timeline, VideoInfo
 
 _DECODED = ("declared_frames", "decoded_frames", "corrupt_frames", "refused_frames", "lost_sound_seconds", "decoder")
-WHOLE_FRAME_SECONDS = 0.1
-"""A frame that lasts no longer is shown whole, however short the budget."""
+WHOLE_FRAME_SECONDS = 0.1  # a frame that lasts no longer is shown whole, however short the budget
 
 
 @dataclass(frozen=True)

@@ -25,24 +25,19 @@ from sspvs.video.stream_clock import SoundClock
 
 logger = logging.getLogger(__name__)
 
-TIME_BASE = Fraction(1, 90_000)
-"""Clock of the pictures: fine enough for any frame rate, as MPEG uses it."""
-UNEVEN = 1.5
-"""A frame shown for so many times the usual length is not shown about as long as the others."""
+TIME_BASE = Fraction(1, 90_000)  # clock of the pictures: fine enough for any frame rate, as MPEG uses it
+UNEVEN = 1.5  # a frame shown for so many times the usual length is not shown about as long as the others
 AUDIO_STEP_SECONDS = 0.5
 """How far sound may lag behind the pictures while both are written, so that little waits in memory."""
 KEPT_RATES = (44_100, 48_000)
 PRE_ROLL_SECONDS = 0.5
 """Sound decoders need some packets before the first one that is right (MP3 and AAC overlap theirs)."""
-DRIFT_SECONDS = 0.01
-"""Timestamps may be this far from the running count of samples: millisecond containers round them."""
+DRIFT_SECONDS = 0.01  # timestamps may be this far from the running count of samples: millisecond containers round them
 SKIP_SECONDS = 4.0
 FADE_SECONDS = 0.005
-USUAL_PACKET_SECONDS = 1024 / 48_000
-"""Length of a packet that does not state it."""
+USUAL_PACKET_SECONDS = 1024 / 48_000  # length of a packet that does not state it
 FRAME_SAMPLES = 1024
-MOST_SAMPLES = 2**23
-"""Of a stretch, held in memory at a time: three minutes."""
+MOST_SAMPLES = 2**23  # of a stretch, held in memory at a time: three minutes
 
 
 @dataclass(frozen=True)

@@ -30,8 +30,7 @@ from sspvs.types import DecodeReport, FloatArray, ImageArray, Timeline, VideoInf
 from sspvs.video.reader import FrameChunk, Resize, VideoReader, check_file, silent
 
 DECODERS = ("auto", "pyav", "decord")
-START_LIMIT_SECONDS = 60.0
-"""A busy machine may need long to start an interpreter; that is not the decoder's fault."""
+START_LIMIT_SECONDS = 60.0  # a busy machine may need long to start an interpreter; that is not the decoder's fault
 _LENGTH = struct.Struct(">I")
 _BOOTSTRAP = "import sys; sys.path[:] = sys.argv.pop(1).splitlines(); from sspvs.video.worker import main; main()"
 

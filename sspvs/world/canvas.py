@@ -17,12 +17,10 @@ from PIL import Image, ImageDraw
 
 from sspvs.types import FloatArray, ImageArray
 
-Colour = tuple[float, float, float]
-"""Red, green, blue, each from 0 to 1."""
+Colour = tuple[float, float, float]  # red, green, blue, each from 0 to 1
 Point = tuple[float, float]
 
-WIDTH = 16 / 9
-"""Of the view; its height is 1."""
+WIDTH = 16 / 9  # of the view; its height is 1
 _FINER = 2  # pictures are painted so many times finer, and averaged: edges are smooth
 _CORNERS = 40  # of what looks like an ellipse
 _WHITE, _BLACK = (1.0, 1.0, 1.0), (0.0, 0.0, 0.0)

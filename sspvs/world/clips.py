@@ -14,8 +14,7 @@ from sspvs.world.settings import WorldSettings
 
 TRAIN, VAL = "train", "val"
 _POOLS = 21  # what the generator is for, beside the seed
-Pool = Mapping[int, tuple[int, ...]]
-"""Concept -> its clips in a part, both as indices into the source."""
+Pool = Mapping[int, tuple[int, ...]]  # concept -> its clips in a part, both as indices into the source
 
 
 @dataclass(frozen=True)

@@ -31,10 +31,8 @@ _SCALE = (262.0, 294.0, 330.0, 392.0, 440.0)  # pitches, Hz
 _DARK, _LIGHT, _CLOUD = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), (0.97, 0.97, 0.98)
 
 Backdrop = Callable[[Canvas, Look, float], None]
-Showing = Callable[[Canvas, float], Brush]
-"""Where a thing is painted on a canvas after so many seconds."""
-Speck = tuple[FloatArray, Colour]
-"""Corners in the view, and a colour."""
+Showing = Callable[[Canvas, float], Brush]  # where a thing is painted on a canvas after so many seconds
+Speck = tuple[FloatArray, Colour]  # corners in the view, and a colour
 
 
 @dataclass(frozen=True)

@@ -31,8 +31,7 @@ Strength = Annotated[float, Range(least=0, most=1e6)]
 Count = Annotated[int, Range(least=1)]
 Videos = Annotated[int, Range(least=0)]
 Counts = Annotated[tuple[int, int], InOrder(Range(least=1))]
-Lengths = Annotated[tuple[float, float], InOrder(Range(least=0.1))]
-"""In seconds."""
+Lengths = Annotated[tuple[float, float], InOrder(Range(least=0.1))]  # in seconds
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 from sspvs.world.canvas import Brush, Look, mixed
 
-SKY, SEA, STREET, GARDEN, HOME, PLAYROOM = range(6)
-"""Where things are: indices of `sspvs.world.painted.PLACES`."""
+SKY, SEA, STREET, GARDEN, HOME, PLAYROOM = range(6)  # where things are: indices of `sspvs.world.painted.PLACES`
 _BLACK, _WHITE, _GREY, _GLASS = (0.1, 0.1, 0.12), (0.97, 0.96, 0.94), (0.55, 0.55, 0.58), (0.75, 0.87, 0.93)
 _BOWS = ((0.85, 0.2, 0.2), (0.95, 0.6, 0.15), (0.95, 0.9, 0.3), (0.3, 0.75, 0.35), (0.25, 0.45, 0.85), (0.5, 0.3, 0.7))
 _FLUKES = ((-0.5, 0.2), (-0.85, -0.15), (-1.0, -0.4), (-0.75, -0.3), (-0.6, -0.42), (-0.62, -0.1), (-0.35, 0.05))

@@ -21,8 +21,7 @@ from sspvs.world.composition import SyntheticVideo, TextWriter, VideoPlan, compo
 from sspvs.world.drawn import DrawnClips
 from sspvs.world.settings import DRAWN, WorldSettings
 
-PICK_FRAMES = 15
-"""Every 15th frame is a pick, as in the community's files."""
+PICK_FRAMES = 15  # every 15th frame is a pick, as in the community's files
 ANNOTATED = "annotated"
 _PLAN, _TEXT, _FEATURES, _PEOPLE, _SALIENCE, _SHUFFLE = 31, 32, 33, 34, 35, 36  # what a generator is for
 _KINDS = {TRAIN: 0, VAL: 1, ANNOTATED: 2}
