@@ -43,7 +43,6 @@ class FoldProgress(Callback):
         self._bar = tqdm(total=total, desc=self.title, unit="epoch", disable=disabled, leave=False)
 
     def on_validation_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        """Show the newest figure."""
         if trainer.sanity_checking:
             return
         self.validations += 1
@@ -52,18 +51,15 @@ class FoldProgress(Callback):
             self._bar.set_postfix_str(f"{self.monitor} {float(figure):.3f}", refresh=False)
 
     def on_train_epoch_end(self, *_: Any) -> None:
-        """One more."""
         if self._bar is not None:
             self._bar.update()
 
     def on_train_end(self, *_: Any) -> None:
-        """Close the bar."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None
 
     def on_exception(self, *_: Any) -> None:
-        """Likewise."""
         self.on_train_end()
 
 

@@ -275,7 +275,6 @@ class FoldDataModule(VideoDataModule[Batch]):
         return self._whole_videos("test")
 
     def predict_dataloader(self) -> BatchLoader[Batch]:
-        """The tested videos."""
         return self.test_dataloader()
 
     @cached_property

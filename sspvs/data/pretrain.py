@@ -312,7 +312,6 @@ class PretrainDataModule(VideoDataModule[PretrainBatch]):
         )
 
     def train_dataloader(self) -> PretrainLoader:
-        """Batches of this rank."""
         dataset = self.dataset("train")
         loader = self.loader(dataset, collate, training=True)
         if len(loader) * self.batch_size <= _MEASURED:

@@ -302,7 +302,6 @@ class RefineDataModule(FoldDataModule[RefineBatch]):
         return self._unlabelled is not None and self._unlabelled.unit_length
 
     def share_reading(self, other: FoldDataModule[RefineBatch]) -> None:
-        """As for every fold; unlabelled videos are not looked at again either."""
         super().share_reading(other)
         if isinstance(other, RefineDataModule) and (other.features, other.skip_bad) == (self.features, self.skip_bad):
             self.clip_memory, self._unlabelled = other.clip_memory, other._unlabelled
@@ -342,7 +341,6 @@ class RefineDataModule(FoldDataModule[RefineBatch]):
         )
 
     def train_dataloader(self) -> RefineLoader:
-        """Batches of this rank's clips."""
         return self.loader(self.clips("train", mode="train"), collate, training=True)
 
     def val_dataloader(self) -> RefineLoader | list[RefineLoader]:
@@ -353,7 +351,6 @@ class RefineDataModule(FoldDataModule[RefineBatch]):
         return self.loader(held_out, collate) if len(held_out) else []
 
     def test_dataloader(self) -> RefineLoader:
-        """Whole videos of this rank, each once."""
         if not self.is_annotated:
             raise ValueError("unlabelled videos cannot be tested; give data.dataset or data.world as well")
         return super().test_dataloader()

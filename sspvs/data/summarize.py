@@ -232,7 +232,6 @@ class SummarizeDataModule(FoldDataModule[SummarizeBatch]):
         )
 
     def train_dataloader(self) -> SummarizeLoader:
-        """Batches of this rank."""
         dataset = self.dataset("train", mode="train")
         if self.use_text != "none":
             if not dataset.n_with_text:

@@ -66,7 +66,6 @@ class PublishedResult(Settings):
         )
 
     def conflicts(self) -> list[str]:
-        """As `Settings`."""
         if (self.f_score is None) != (self.f_score_reduction is None):
             return ["f_score and f_score_reduction go together: a figure and how it was reduced"]
         return ["has no figure"] if self.kendall_tau is self.spearman_rho is self.f_score is None else []

@@ -36,7 +36,6 @@ class Community(Format):
     )
 
     def read(self, path: Path, settings: Settings) -> VideoTable:  # noqa: ARG002
-        """The videos of a dataset file."""
         store = read_dataset(path)
         videos, made = [Video(key, read=partial(store.load, key)) for key in store], store.features.fingerprint
         kind, on_close = FeatureKind(fingerprint=made), store.features.close
@@ -60,7 +59,6 @@ class Community(Format):
         write_dataset(path, pairs, name=ledger.name, made_by=made_by, fingerprint=source.fingerprint)
 
     def inspect(self, path: Path, found: Inspection) -> None:
-        """Read every video, its annotations and its features apart."""
         explain_keys(path, found, "dataset")
         tally = Tally()
         with read_dataset(path) as store:
@@ -92,14 +90,12 @@ class Features(Format):
     order = 20
 
     def read(self, path: Path, settings: Settings) -> VideoTable:  # noqa: ARG002
-        """The videos of a feature file."""
         store = read_features(path)
         videos = [Video(key, read=partial(store.load, key)) for key in natural_order(store)]
         kind = FeatureKind(fingerprint=store.fingerprint)
         return VideoTable(videos, kind=kind, name=path.stem, on_close=store.close)
 
     def inspect(self, path: Path, found: Inspection) -> None:
-        """Read every video's features."""
         explain_keys(path, found, "features")
         table, lengths, widths, without_picks = self.read(path, Settings()), list[int](), list[int](), 0
         for video in found.loaded(table, remedy="extract it again: sspvs extract"):

@@ -48,7 +48,6 @@ class Custom(Format):
         return isinstance(first, list) and bool(first) and isinstance(first[0], (list, dict))
 
     def read(self, path: Path, settings: Settings) -> VideoTable:
-        """The videos of the file."""
         annotations = read_custom(path, fps=settings.fps if isinstance(settings.fps, (int, float)) else None)
         notes = (*annotations.warnings, f"every {settings.pick_step}th frame was taken as a pick (--pick-step)")
         videos = [Video(video.key, read=partial(_load, video, settings)) for video in annotations.videos]
@@ -83,7 +82,6 @@ class Custom(Format):
         found.use(f"a dataset file: {command}", True, "add --features or --videos")
 
     def write(self, path: Path, videos: Iterator[LoadedVideo], ledger: Ledger) -> None:
-        """Write the long JSON form, a video a line."""
         names: set[str] = set()
         with path.open("w", encoding="utf-8") as file:
             file.write("{")

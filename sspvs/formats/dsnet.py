@@ -69,7 +69,6 @@ class DSNet(Format):
         found.advice.append(f"as a dataset file: sspvs data convert '{path}' --to community --out D.h5")
 
     def write(self, path: Path, videos: Iterator[LoadedVideo], ledger: Ledger) -> None:
-        """Write a label file a video."""
         for video in videos:
             assert video.annotations is not None  # `lacks` saw to it
             assert video.annotations.user_summaries is not None

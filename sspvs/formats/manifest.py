@@ -51,7 +51,6 @@ class Manifest(Format):
         return _ID in names and bool(names & {*_KNOWN_PATHS, *FIELDS})
 
     def read(self, path: Path, settings: Settings) -> VideoTable:  # noqa: ARG002
-        """The pairs, as pretraining reads them."""
         return VideoTable(read_manifest(path), name=path.stem)
 
     def inspect(self, path: Path, found: Inspection) -> None:

@@ -54,7 +54,6 @@ class MrHiSum(Format):
         return VideoTable(videos, kind=kind, name="mrhisum", on_close=store.features.close)
 
     def inspect(self, path: Path, found: Inspection) -> None:
-        """Read every video."""
         explain_keys(path, found, "mrhisum")
         tally = Tally()
         for video in found.loaded(self.read(path, Settings())):
@@ -69,7 +68,6 @@ class MrHiSum(Format):
         found.advice.append(f"as a dataset file: sspvs data convert '{path}' --to community --out D.h5")
 
     def write(self, path: Path, videos: Iterator[LoadedVideo], ledger: Ledger) -> None:
-        """Write MR.HiSum's layout, resampled to one value a second."""
         with atomic_h5(path) as file:
             for video in videos:
                 values = _seconds(video, ledger)
@@ -101,7 +99,6 @@ class MrHiSumMetadata(Format):
         return {KEY, NAME} <= set(head.columns)
 
     def inspect(self, path: Path, found: Inspection) -> None:
-        """Read the table's columns and names."""
         found.names = _read_names(path)
         found.n_videos = len(found.names)
         for column in PathHead(path).columns:

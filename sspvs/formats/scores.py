@@ -44,7 +44,6 @@ class Scores(Format):
     instead = _INSTEAD
 
     def inspect(self, path: Path, found: Inspection) -> None:
-        """Read every video."""
         explain_keys(path, found, "scores")
         names = scored_videos(path)
         found.n_videos = len(names)
@@ -68,7 +67,6 @@ class ScoresJson(Format):
         return isinstance(first, list) and bool(first) and type(first[0]) in (int, float)
 
     def inspect(self, path: Path, found: Inspection) -> None:
-        """Read every video."""
         scores: dict[str, Any] = PathHead(path).json
         found.n_videos, lengths = len(scores), list[int]()
         for name, values in scores.items():

@@ -101,11 +101,9 @@ class ShardFolder(Format):
         return head.is_folder and is_shards(head.path)
 
     def read(self, path: Path, settings: Settings) -> VideoTable:  # noqa: ARG002
-        """The pairs, as pretraining reads them."""
         return read_index(path)
 
     def inspect(self, path: Path, found: Inspection) -> None:
-        """Read every pair."""
         super().inspect(path, found)
         found.use("pretraining from shards", not found.blocked)
 

@@ -31,7 +31,6 @@ class SplitFile(Format):
         return _is_fold(head.json) or _is_fold(head.first)
 
     def inspect(self, path: Path, found: Inspection) -> None:
-        """Read every fold."""
         splits = read_splits(path)
         folds = splits.folds
         tested = [ref for fold in folds for ref in fold.test]

@@ -57,7 +57,6 @@ class SspvsRelease(Format):
         return head.is_folder and (any(part.is_dir() and any(part.glob("*.h5")) for part in parts) or any(lists))
 
     def read(self, path: Path, settings: Settings) -> VideoTable:  # noqa: ARG002
-        """The videos of a release folder."""
         release = _Release(path)
         assumptions = [f"{RATE_HZ:g} features a second were taken for granted; each is a frame of its own"]
         if release.texts and not available():
@@ -65,7 +64,6 @@ class SspvsRelease(Format):
         return VideoTable([release.video(key) for key in release.ids], name=path.name, assumptions=assumptions)
 
     def inspect(self, path: Path, found: Inspection) -> None:
-        """Read every video's features and texts, and the lists."""
         release = _Release(path)
         found.n_videos = len(release.ids)
         lengths, widths, tokens = list[int](), list[int](), list[int]()
@@ -162,7 +160,6 @@ class SspvsList(Format):
         return isinstance(head.json, list) and isinstance(head.first, str)
 
     def inspect(self, path: Path, found: Inspection) -> None:
-        """Count the ids."""
         counts = Counter(_read_list(path))
         found.n_videos = len(counts)
         for key, count in counts.items():

@@ -51,7 +51,6 @@ class VideoXum(Format):
         return isinstance(entry, dict) and bool({"vsum", "vsum_onehot"} & set(entry))
 
     def read(self, path: Path, settings: Settings) -> VideoTable:
-        """The entries of the file, whose clock is one frame a second."""
         part = settings.subset or next((part for part in ("train", "val", "test") if path.name.startswith(part)), "")
         assumptions = ("each second is a frame of its own", "gtscore is the mean of the people's summaries")
         videos = [
@@ -61,7 +60,6 @@ class VideoXum(Format):
         return VideoTable(videos, name="videoxum", assumptions=assumptions)
 
     def inspect(self, path: Path, found: Inspection) -> None:
-        """Read every entry."""
         entries = _entries_of(path)
         videos = [
             (video.annotations.n_frames, video.annotations.n_users, len(video.sentences))
@@ -84,7 +82,6 @@ class VideoXum(Format):
         found.advice.append(f"as a dataset file: sspvs data convert '{path}' --to community --out D.h5")
 
     def write(self, path: Path, videos: Iterator[LoadedVideo], ledger: Ledger) -> None:
-        """Write a JSON list, an entry a line."""
         with path.open("w", encoding="utf-8") as file:
             file.write("[")
             for number, video in enumerate(videos):

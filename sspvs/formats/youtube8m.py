@@ -58,7 +58,6 @@ class YouTube8M(Format):
     needs_clock = True
 
     def matches(self, head: PathHead) -> bool:
-        """Whether a path has frame bytes."""
         if head.is_folder:
             return any(self._is_byte_file(path) for path in head.files(*SUFFIXES)[:_LOOKED_AT])
         if head.family is not None:
@@ -86,7 +85,6 @@ class YouTube8M(Format):
         return VideoTable(videos, kind=FeatureKind(), name=path.stem, assumptions=assumptions, problems=problems)
 
     def inspect(self, path: Path, found: Inspection) -> None:
-        """Read every video."""
         lengths, widths = list[int](), list[int]()
         for video in found.loaded(self.read(path, Settings(keep_scale=True))):
             assert video.features is not None
@@ -104,7 +102,6 @@ class YouTube8M(Format):
         found.advice.append(f"as a feature file: sspvs data convert '{path}' --to community --out F.h5")
 
     def write(self, path: Path, videos: Iterator[LoadedVideo], ledger: Ledger) -> None:
-        """Write an h5 file with a dataset a video, or a folder with an .npy a video."""
         if path.is_dir():
             for video in videos:
                 with atomic_stream(path / f"{ledger.file_stem(video)}.npy") as stream:

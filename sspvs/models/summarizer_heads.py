@@ -88,7 +88,6 @@ class ProgressiveHead(SummarizerHead):
     default_stages = 3
 
     def forward(self, encode: Encode, frames: Tensor, frame_mask: Tensor, guide: Guide) -> Tensor:
-        """See `SummarizerHead.forward`."""
         logits: list[Tensor] = []
         for stage in range(len(self.stages)):
             if stage:
@@ -147,7 +146,6 @@ class AttentionHead(SingleStageHead):
         self.norm = nn.LayerNorm(embed_dim)
 
     def frame_states(self, frames: Tensor, frame_mask: Tensor) -> Tensor:
-        """See `SingleStageHead.frame_states`."""
         nothing = ~frame_mask.any(dim=1, keepdim=True)  # an empty video attends to its padding: finite numbers
         states: Tensor = self.norm(frames + self.dropout(self.attention(frames, frame_mask | nothing)))
         return states
@@ -187,7 +185,6 @@ class CstaHead(SingleStageHead):
         self.hidden_norm = nn.LayerNorm(embed_dim)
 
     def frame_states(self, frames: Tensor, frame_mask: Tensor) -> Tensor:
-        """See `SingleStageHead.frame_states`."""
         image = self.positions(self.image_norm(frames))  # (B, T, D)
         weighted = self.attention_map(image, frame_mask).to(image.dtype) * self.value(image)
         states: Tensor = self.hidden_norm(functional.relu(self.hidden(weighted)))

@@ -84,7 +84,6 @@ class AddedText(TextGuidance):
     reads_words = False
 
     def forward(self, text: GuidingText) -> Guide:
-        """See `TextGuidance.forward`."""
         return _Added(torch.where(text.given[:, None, None], text.vectors[:, :1], 0.0))
 
 
@@ -124,7 +123,6 @@ class TextGate(TextGuidance):
         self.stage_weights = nn.Parameter(torch.full((num_stages,), 1.0 / num_stages))
 
     def forward(self, text: GuidingText) -> Guide:
-        """See `TextGuidance.forward`."""
         return _Gate(self, text)
 
     def text_fit(self, encoded: Tensor, frame_mask: Tensor, text: GuidingText) -> Tensor:
@@ -184,7 +182,6 @@ class TextCrossAttention(TextGuidance):
         nn.init.zeros_(self.out_projection.bias)
 
     def forward(self, text: GuidingText) -> Guide:
-        """See `TextGuidance.forward`."""
         k, v = rearrange(self.key_value(text.vectors), "b l (two h d) -> two b h l d", two=2, h=self.num_heads)
         return _CrossAttention(self, k, v, text)
 

@@ -124,7 +124,6 @@ class HuggingFaceTokenizer(Tokenizer):
         self.pad_id = _first_of(tokenizer, name, "pad_token_id")
 
     def encode(self, text: str) -> list[int]:
-        """Ids of the text's pieces."""
         return list(self._tokenizer.encode(text, add_special_tokens=False))
 
 
@@ -153,7 +152,6 @@ class BertTokenizer(Tokenizer):
         self.end_id = self.sep_id
 
     def encode(self, text: str) -> list[int]:
-        """Ids of the word pieces."""
         return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
 
     def decode(self, ids: Sequence[int]) -> str:

@@ -85,7 +85,6 @@ class ContrastiveScorer(Scorer):
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """As `Scorer`."""
         return {"combine": self.combine, "post": self.post}
 
     def check_text(self, text: TextFields) -> None:

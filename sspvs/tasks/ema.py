@@ -53,7 +53,6 @@ class EmaWeights(Callback):
             self._other[name].lerp_(weight, 1 - decay)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
-        """Validate the average."""
         self._hold(True, pl_module)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

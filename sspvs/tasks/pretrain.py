@@ -101,7 +101,6 @@ class PretrainTask(SavedTask):
             refuse_single_pairs(self.data, self.losses.over_batch, self.trainer.world_size)
 
     def batch_terms(self, batch: PretrainBatch) -> dict[str, Tensor]:
-        """See `SavedTask.batch_terms`."""
         return self._forward(batch)[1]
 
     def predict_step(self, batch: PretrainBatch, batch_idx: int) -> Embeddings:  # noqa: ARG002
@@ -122,7 +121,6 @@ class PretrainTask(SavedTask):
         self.log_terms(stage, terms, total, 0 if alone else len(batch.frames))
 
     def log_figures(self, stage: Literal["val", "test"]) -> None:
-        """Log the figures that need all videos."""
         if stage == "val" and len(self.records) == 1 and self.losses.over_batch:
             raise ValueError(
                 f"there is one video to validate on, and {' and '.join(self.losses.over_batch)} tell a text from those "

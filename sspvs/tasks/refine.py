@@ -167,12 +167,10 @@ class RefineTask(JudgedTask):
         return ("a", "ag", "agh") if self.losses.uniqueness else ("a", "ag")
 
     def outputs(self, batch: RefineBatch) -> RefinerOutput:
-        """See `JudgedTask.outputs`."""
         out: RefinerOutput = self.model(batch.frames, batch.frame_mask)
         return out
 
     def terms(self, batch: RefineBatch, out: RefinerOutput, reduction: Reduction = "mean") -> dict[str, Tensor]:
-        """See `refine_terms`."""
         return refine_terms(self.losses, out, batch.frames, batch.frame_mask, reduction=reduction)
 
     def scores_of(self, batch: RefineBatch, out: RefinerOutput, variants: Collection[Combine] = ()) -> RefinedVideos:

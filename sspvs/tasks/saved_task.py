@@ -99,7 +99,6 @@ class SavedTask(pl.LightningModule):
         return parameter_groups(self, self.optim)
 
     def configure_optimizers(self) -> Any:
-        """The optimiser and, for each step, its learning rate."""
         return configured(self.optimizer_groups(), self.optim, self.trainer)
 
     @abstractmethod
@@ -125,22 +124,18 @@ class SavedTask(pl.LightningModule):
         return sum(parts[1:], start=parts[0])
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:  # noqa: ARG002
-        """The total of a batch; logs it and its terms as `train/...`."""
         terms = self.batch_terms(batch)
         total = self.total(terms)
         self.log_terms("train", terms, total, len(batch.frames))
         return total
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
-        """Keeps what the figures at the end are made of."""
         self.keep(batch, "val")
 
     def test_step(self, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
-        """As `validation_step`."""
         self.keep(batch, "test")
 
     def on_validation_epoch_start(self) -> None:
-        """Forget the last pass."""
         self.records = type(self.records)()
 
     on_test_epoch_start = on_validation_epoch_start
@@ -257,7 +252,6 @@ class JudgedTask(SavedTask):
         """The scores of the videos of a batch, and what they are made of; `scores` are B tensors (T,)."""
 
     def batch_terms(self, batch: Any) -> dict[str, Tensor]:
-        """See `SavedTask.batch_terms`."""
         return self.terms(batch, self.outputs(batch))
 
     def scored(self, batch: Any) -> Any:
@@ -265,11 +259,9 @@ class JudgedTask(SavedTask):
         return self.scores_of(batch, self.outputs(batch))
 
     def predict_step(self, batch: Any, batch_idx: int) -> Any:  # noqa: ARG002
-        """Scores of a batch's videos."""
         return self.scored(batch)
 
     def keep(self, batch: Any, stage: Literal["val", "test"]) -> None:  # noqa: ARG002
-        """Scores and terms of each video."""
         out = self.outputs(batch)
         terms = self.terms(batch, out, "none")
         self.records.add(batch.ids, {"scores": self.scores_of(batch, out).scores, **terms})
@@ -284,7 +276,6 @@ class JudgedTask(SavedTask):
         return self.records.scores
 
     def log_figures(self, stage: Literal["val", "test"]) -> None:
-        """Log losses and figures."""
         terms = {name: torch.tensor(value) for name, value in self.records.means().items()}
         values: dict[str, Any] = dict(terms)
         if terms:

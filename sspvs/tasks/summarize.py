@@ -180,17 +180,14 @@ class SummarizeTask(JudgedTask):
         return settings_from(TextSettings, self.hparams["text_fields"])
 
     def outputs(self, batch: SummarizeBatch) -> SummarizerOutput:
-        """See `JudgedTask.outputs`."""
         texts = (batch.tokens, batch.token_mask, batch.has_text)
         out: SummarizerOutput = self.model(batch.frames, batch.frame_mask, *texts)
         return out
 
     def terms(self, batch: SummarizeBatch, out: SummarizerOutput, reduction: Reduction = "mean") -> dict[str, Tensor]:
-        """See `score_terms`."""
         return score_terms(self.losses, out.log_scores, batch.target, out.mask, reduction=reduction)
 
     def scores_of(self, batch: SummarizeBatch, out: SummarizerOutput) -> ScoredVideos:
-        """See `JudgedTask.scores_of`."""
         # Infinite logits would give scores of 0 and 1.
         self.refuse_not_finite("the scores", out.stage_logits, out.log_scores, ids=batch.ids)
         mask = out.mask.cpu()

@@ -123,7 +123,6 @@ class ScoreSamples(_Plots):
     """Plots the scores of the first `count` validation videos, beside people's importance."""
 
     def on_validation_start(self, *_: Any) -> None:
-        """Forget the last validation."""
         self._kept: list[ScoreSample] = []
 
     def on_validation_batch_end(

@@ -193,7 +193,6 @@ class LastCheckpoint(Checkpoint):
             self._stop_if_received(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        """Save."""
         self.save(trainer)
 
     def on_train_end(self, trainer: pl.Trainer, *_: Any) -> None:
@@ -214,7 +213,6 @@ class LastCheckpoint(Checkpoint):
         checkpoint[_PROGRESS] = {"stopped_early": bool(trainer.should_stop), "figures": figures}
 
     def on_load_checkpoint(self, trainer: pl.Trainer, _module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Take that over."""
         self._source = Path(str(trainer.ckpt_path))
         known = checkpoint.get(_PROGRESS, {})
         self._figures = dict(known.get("figures", {}))

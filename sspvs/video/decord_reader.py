@@ -85,7 +85,6 @@ class DecordReader(VideoReader):
         return images
 
     def close(self) -> None:
-        """See `VideoReader.close`."""
         self._video = None
 
 

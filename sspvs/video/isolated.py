@@ -229,7 +229,6 @@ class IsolatedReader(VideoReader):
                 self._keep_facts(message)
 
     def scan(self) -> None:
-        """See `VideoReader.scan`."""
         (message,) = self._request("scan")
         self._keep_facts(message)
 
@@ -256,7 +255,6 @@ class IsolatedReader(VideoReader):
         self._frame_change = change[0] if change else None
 
     def close(self) -> None:
-        """See `VideoReader.close`."""
         self._closed = True
         if self._child is not None:
             self._child.close()

@@ -89,7 +89,6 @@ class Canvas(Brush):
         self._image.paste(strip.resize((self._image.width, last - first)), (0, first))
 
     def polygon(self, points: FloatArray | Sequence[Point], colour: Colour) -> None:
-        """Fill a polygon, given by (P, 2) corners in the view."""
         corners = (np.asarray(points) * self._scale).tolist()
         self._draw.polygon([tuple(corner) for corner in corners], fill=tuple(_as_bytes(colour).tolist()))
 
