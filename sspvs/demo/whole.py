@@ -15,8 +15,7 @@ from sspvs.benchmark.rows import CONTRASTIVE_ALONE
 from sspvs.crossval import CrossValidation, cross_validate, side_by_side
 from sspvs.crossval.fold_run import FoldProgress
 from sspvs.crossval.folder import PRETRAINED as CHECKPOINT
-from sspvs.demo.films import TEXT, draw_film
-from sspvs.demo.folder import BACKBONE, FINETUNE, PRETRAIN, ROWS, DemoFolder, DemoSettings, Row
+from sspvs.demo.folder import BACKBONE, FINETUNE, PRETRAIN, ROWS, TEXT, DemoFolder, DemoSettings, Row, draw_film
 from sspvs.evaluation.comparison import Evaluation
 from sspvs.evaluation.protocol import DEFAULT_PROTOCOL
 from sspvs.evaluation.results import Comparison, MethodResult, compare

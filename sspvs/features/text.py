@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from sspvs.types import FloatArray
-from sspvs.weights.minilm import tokenizer_file, weights_file
+from sspvs.weights.digest import tokenizer_file, weights_file
 
 TOP_CLASSES = 10
 """How many of its most probable classes stand for a frame: T in the paper, which reports 1, 10 and 1000."""

@@ -25,7 +25,7 @@ from sspvs.table.h5_file import H5_ERRORS, open_h5
 from sspvs.table.h5_survey import GUIDE, TOKEN_GUIDE, TOKEN_KEYS
 from sspvs.table.text import FIELDS, TextFields, TokenFields
 from sspvs.types import FrameFeatures, IntArray
-from sspvs.weights.minilm import REMEDY, model_folder
+from sspvs.weights.digest import REMEDY, model_folder
 
 if TYPE_CHECKING:
     from sspvs.models.tokenizers import BertTokenizer

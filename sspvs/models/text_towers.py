@@ -16,7 +16,7 @@ from sspvs.errors import WeightsNotFoundError, first_line
 from sspvs.models.layers import SinusoidalPositions, TransformerStack, masked_mean
 from sspvs.models.settings import SmallTextSettings, TextEncoderSettings
 from sspvs.schema import shown
-from sspvs.weights import minilm
+from sspvs.weights import digest as minilm
 from sspvs.weights.clip import PREFIX, RANDOM, find_source, load_model
 from sspvs.weights.digest import hub_offline
 

@@ -11,8 +11,7 @@ from typing import Any
 from sspvs.errors import MissingExtraError, WeightsNotFoundError, first_line
 from sspvs.models.settings import SmallTextSettings
 from sspvs.weights.clip import PREFIX, open_clip_tokenizer
-from sspvs.weights.digest import hub_offline
-from sspvs.weights.minilm import tokenizer_file
+from sspvs.weights.digest import hub_offline, tokenizer_file
 
 N_SPECIAL = 4
 _PIECES = re.compile(r"\w+|[^\w\s]")

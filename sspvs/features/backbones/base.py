@@ -13,7 +13,7 @@ from sspvs.features.text import PURPOSE, Classifier, conse_similarity
 from sspvs.registry import Registry
 from sspvs.types import Fingerprint, FloatArray, ImageArray
 from sspvs.video.reader import Resize
-from sspvs.weights.minilm import model_folder
+from sspvs.weights.digest import model_folder
 
 if TYPE_CHECKING:
     import torch
