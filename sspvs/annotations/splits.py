@@ -3,8 +3,6 @@
 Files are JSON or YAML: a list of folds, one fold, or folds by name.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
@@ -87,7 +85,7 @@ class Splits:
         """Plain types that identify the split."""
         return {"file": self.name, "sha256": self.sha256, "setting": self.setting, "folds": len(self.folds)}
 
-    def resolve(self, dataset: Mapping[str, Annotations], name: str) -> Splits:
+    def resolve(self, dataset: Mapping[str, Annotations], name: str) -> "Splits":
         """The same folds with a dataset's videos by key and under its name, others' as they stand.
 
         DatasetError: a fold tests none of its videos, names an unknown one, or has one in two parts.

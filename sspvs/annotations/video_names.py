@@ -1,7 +1,5 @@
 """How files of the field name a video: the last path part is the key, the part before it the dataset."""
 
-from __future__ import annotations
-
 import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -32,7 +30,7 @@ class VideoRef:
     key: str  # the video's key, such as `video_7`, or its own name
 
     @classmethod
-    def parse(cls, text: str) -> VideoRef:
+    def parse(cls, text: str) -> "VideoRef":
         """The last path part is the key; the part before it, without `.h5`, names the dataset.
 
         Example:
@@ -72,7 +70,7 @@ class VideoFinder:
         return frozenset(self.dataset)
 
     @cached_property
-    def _names(self) -> NameTable:
+    def _names(self) -> "NameTable":
         return NameTable({key: self.dataset[key].video_name for key in self.dataset})
 
 

@@ -1,7 +1,5 @@
 """The folder of a cross-validation: finished folds, whole or not there, each with its record; one process at a time."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Iterator, Mapping
@@ -64,7 +62,7 @@ class FoldRecord:
         write_text(path, json.dumps(asdict(self), indent=2, allow_nan=False) + "\n")
 
     @classmethod
-    def read(cls, path: Path) -> FoldRecord:
+    def read(cls, path: Path) -> "FoldRecord":
         """Read what `write` wrote."""
         try:
             content = read_json(path)

@@ -1,7 +1,5 @@
 """The config of a cross-validation, read once: its folds, its tested videos, and what identifies the experiment."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections import Counter
@@ -114,7 +112,7 @@ class Plan:
     identity: Mapping[str, Any]  # what makes the figures what they are: settings, the rule, and what is in the files
 
     @classmethod
-    def read(cls, settings: CrossvalSettings) -> Plan:
+    def read(cls, settings: CrossvalSettings) -> "Plan":
         """Read a config, and open its dataset and split."""
         task = chosen_task(settings.arguments())
         if not _has_folds(task):

@@ -3,8 +3,6 @@
 Results are evaluated by `sspvs.benchmark`; the figures here choose a checkpoint. Axis letters: T picks.
 """
 
-from __future__ import annotations
-
 import logging
 from abc import abstractmethod
 from collections import Counter
@@ -211,7 +209,7 @@ class FoldDataModule(VideoDataModule[Batch]):
         self.validate_on, self.val_share, self.num_workers = validate_on, val_share, num_workers
         self.memory = FeatureMemory()
 
-    def share_reading(self, other: FoldDataModule[Batch]) -> None:
+    def share_reading(self, other: "FoldDataModule[Batch]") -> None:
         """Read nothing again that another fold of the same data has read."""
         self.memory = other.memory
 

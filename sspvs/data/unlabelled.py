@@ -7,8 +7,6 @@ only known when it is read.
 Axis letters: T picks, D feature width.
 """
 
-from __future__ import annotations
-
 import hashlib
 import logging
 from collections import Counter
@@ -48,7 +46,7 @@ class RecordList(LazyVideos):
         super().__init__(len(places), partial(_record, files, file_numbers, numbers, places))
         self.files, self.file_numbers, self.numbers, self.places = tuple(files), file_numbers, numbers, places
 
-    def take(self, numbers: IntArray) -> RecordList:
+    def take(self, numbers: IntArray) -> "RecordList":
         """The records at (n,) places."""
         return RecordList(self.files, self.file_numbers[numbers], self.numbers[numbers], self.places[numbers])
 
@@ -81,7 +79,7 @@ class RecordTable(VideoTable):
         """(n,) which file each record is in."""
         return self.records.file_numbers
 
-    def take(self, numbers: IntArray) -> RecordTable:
+    def take(self, numbers: IntArray) -> "RecordTable":
         """The table of the records at (n,) places."""
         return RecordTable(self.records.take(numbers), self.kind, self.memory)
 

@@ -1,7 +1,5 @@
 """What an evaluation found: figures a video, over videos with bootstrap intervals, and differences of methods."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -95,7 +93,7 @@ class Spread:
     n_videos: int
 
     @classmethod
-    def over(cls, values: FloatArray) -> Spread:
+    def over(cls, values: FloatArray) -> "Spread":
         """The spread of (V,) values; NaN means undefined for that video."""
         known = np.asarray(values, dtype=np.float64)
         known = known[np.isfinite(known)]

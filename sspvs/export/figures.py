@@ -1,7 +1,5 @@
 """Result files of evaluations, and whether they can be of this checkpoint."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +47,7 @@ class Figures:
     fold: Mapping[str, Any] | None = None
 
     @classmethod
-    def read(cls, paths: Sequence[str | Path], facts: CheckpointFacts) -> Figures:
+    def read(cls, paths: Sequence[str | Path], facts: CheckpointFacts) -> "Figures":
         """Read a `result.json`, a `fold.json`, or one of each; those of another checkpoint are refused."""
         found: dict[str, Mapping[str, Any]] = {}
         for path in paths:

@@ -1,7 +1,5 @@
 """Which checkpoint is exported, and what it says of itself."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +34,7 @@ class CheckpointFacts:
         object.__setattr__(self, "settings", named(self.settings))  # for others to read
 
     @classmethod
-    def of(cls, source: str | Path | Exported) -> CheckpointFacts:
+    def of(cls, source: str | Path | Exported) -> "CheckpointFacts":
         """Of a checkpoint folder, a hub id on this machine, a `.ckpt` file, or a task."""
         if not isinstance(source, SavedTask):
             found = find_exported(source)

@@ -1,7 +1,5 @@
 """Features of one video, or of many into one file, with progress bars on stderr where that is a terminal."""
 
-from __future__ import annotations
-
 import io
 import os
 import threading
@@ -323,7 +321,7 @@ class VideosBar:
         self._lock = threading.Lock()
         self._seconds = 0.0
 
-    def __enter__(self) -> VideosBar:
+    def __enter__(self) -> "VideosBar":
         return self
 
     def __exit__(self, *_: object) -> None:

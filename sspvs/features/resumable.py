@@ -6,8 +6,6 @@ rename, and the folder is removed. Killed at any moment, what is on disk is one 
 OUT.h5 beside parts that are already in it; and perhaps a temporary file, which the next run removes.
 """
 
-from __future__ import annotations
-
 import hashlib
 import itertools
 import logging
@@ -99,7 +97,7 @@ def run_jobs(
 
 
 @contextmanager
-def open_parts(out: Path, fingerprint: Fingerprint, *, overwrite: bool = False) -> Iterator[PartsFolder]:
+def open_parts(out: Path, fingerprint: Fingerprint, *, overwrite: bool = False) -> "Iterator[PartsFolder]":
     """The parts folder of an output file, for one run alone; one without finished videos is removed on the way out."""
     if out.is_dir():
         raise OutputError(

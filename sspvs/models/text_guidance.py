@@ -3,8 +3,6 @@
 Axis letters: B batch, T picks, L tokens, D width, K stages, H heads.
 """
 
-from __future__ import annotations
-
 import math
 from contextlib import AbstractContextManager, nullcontext
 from typing import ClassVar, NamedTuple
@@ -24,7 +22,7 @@ class GuidingText(NamedTuple):
     mask: Tensor  # (B, L) bool, True = a word; everywhere True in rows without text
     given: Tensor  # (B,) bool, whether the video has a text
 
-    def rows(self, index: list[int]) -> GuidingText:
+    def rows(self, index: list[int]) -> "GuidingText":
         """The texts of some of the videos."""
         return GuidingText(*(part[index] for part in self))
 

@@ -3,8 +3,6 @@
 Axis letters: B batch, L tokens, W the tower's width.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from typing import Any, NamedTuple
@@ -73,7 +71,7 @@ class TextEncoder(nn.Module):
         self.frozen = True
         self.eval()
 
-    def train(self, mode: bool = True) -> TextEncoder:
+    def train(self, mode: bool = True) -> "TextEncoder":
         """As torch has it, but a frozen tower stays in evaluation mode."""
         super().train(mode and not self.frozen)
         return self

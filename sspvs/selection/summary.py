@@ -1,7 +1,5 @@
 """From scores at the picks to the shots that a summary plays: its budget, and the shots worth most within it."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import Literal
@@ -50,7 +48,7 @@ class Budget:
         if self.max_shots is not None and (self.max_shots < 1 or self.max_shots != int(self.max_shots)):
             raise ValueError(f"max_shots must be a whole number, at least 1, got {self.max_shots}")
 
-    def limits(self, shots: Shots, timeline: Timeline | None = None) -> Limits:
+    def limits(self, shots: Shots, timeline: Timeline | None = None) -> "Limits":
         """What the budget means for one video.
 
         A ratio allows floor(ratio * N) frames. Where the frame rate varies, time counts instead of frames: seconds, or

@@ -1,7 +1,5 @@
 """The dataset file: a feature file whose groups also hold annotations, in the community layout."""
 
-from __future__ import annotations
-
 import json
 import os
 import re
@@ -71,7 +69,7 @@ class DatasetStore(Mapping[str, Annotations]):
             raise DatasetError(f"{self.path}: cannot read the dataset: {first_line(error)}") from error
         self._keys = natural_order(self.features)
 
-    def __enter__(self) -> DatasetStore:
+    def __enter__(self) -> "DatasetStore":
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,7 +1,5 @@
 """The feature file: an h5 group per video, read lazily, written and merged atomically."""
 
-from __future__ import annotations
-
 import io
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -66,7 +64,7 @@ class FeatureStore(Mapping[str, FrameFeatures]):
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_file": None}
 
-    def __enter__(self) -> FeatureStore:
+    def __enter__(self) -> "FeatureStore":
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -8,8 +8,6 @@ A group may hold further streams of features at the same picks, such as motion o
 each with the fingerprint in the dataset's own attributes. `features` alone is read unless others are named.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re
@@ -54,13 +52,13 @@ class SourceStamp:
     place: str = ""  # A digest of its absolute path, which does not reveal the path
 
     @classmethod
-    def of(cls, path: Path) -> SourceStamp:
+    def of(cls, path: Path) -> "SourceStamp":
         """The stamp of a file as it is now."""
         status = path.stat()
         return cls._at(storable(str(path.resolve())), status.st_size, status.st_mtime_ns)
 
     @classmethod
-    def from_dict(cls, known: Mapping[str, Any]) -> SourceStamp | None:
+    def from_dict(cls, known: Mapping[str, Any]) -> "SourceStamp | None":
         """The stamp from plain types, also as earlier versions kept it (`path`); None when some are missing."""
         if not {"size_bytes", "mtime_ns"} < set(known):
             return None
@@ -70,7 +68,7 @@ class SourceStamp:
         return cls(str(known.get("name", "")), size_bytes, mtime_ns, str(known.get("place", "")))
 
     @classmethod
-    def _at(cls, path: str, size_bytes: int, mtime_ns: int) -> SourceStamp:
+    def _at(cls, path: str, size_bytes: int, mtime_ns: int) -> "SourceStamp":
         return cls(file_name(path), size_bytes, mtime_ns, hashlib.sha256(path.encode()).hexdigest()[:16])
 
     @property

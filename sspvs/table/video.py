@@ -3,8 +3,6 @@
 Axis letters: N frames of the video, T picks, D feature width.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -38,7 +36,7 @@ class FeatureStream:
     offset: int = 0  # where the array's bytes begin in a tar or a record file
     name: str = FEATURES  # the dataset in an h5 group: `features`, or `features_NAME` for a further stream
     # reads the whole array, for files that cannot be read in part; None: `StreamReader` does
-    load: Callable[[FeatureStream], Stored] | None = field(default=None, compare=False, repr=False)
+    load: "Callable[[FeatureStream], Stored] | None" = field(default=None, compare=False, repr=False)
     n_picks: int = field(default=0, compare=False)  # T; 0 before it is known
     width: int = field(default=0, compare=False)  # D; 0 before it is known
     fingerprint: Fingerprint | None = field(default=None, compare=False)  # what made the features; None when unknown
@@ -153,7 +151,7 @@ class Video:
         """What annotators made of the video, read anew each time; None where there are no annotations."""
         return None if self.read is None else self.read().annotations
 
-    def with_streams(self, *streams: FeatureStream) -> Video:
+    def with_streams(self, *streams: FeatureStream) -> "Video":
         """The same video with other features, none of them still to be extracted."""
         return replace(self, streams=streams, source=None)
 

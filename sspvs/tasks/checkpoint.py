@@ -10,8 +10,6 @@ an old one is removed first: a folder with a config is whole. A `.ckpt` file of 
 well, and under `sspvs` its kind and version; the official file is read too.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 from collections.abc import Collection, Iterable, Mapping
@@ -112,7 +110,7 @@ class Checkpoint:
     _state: dict[str, Tensor] | None = field(default=None, repr=False, compare=False)
 
     @classmethod
-    def open(cls, source: str | Path, kinds: Collection[str] = (), *, download: bool = False) -> Checkpoint:
+    def open(cls, source: str | Path, kinds: Collection[str] = (), *, download: bool = False) -> "Checkpoint":
         """Open a checkpoint folder, a `.ckpt` or an official file, or a hub id, of one of `kinds` (any if empty).
 
         Of a folder that holds another, the first that fits is opened. The weights of a folder are read when first
@@ -142,7 +140,7 @@ class Checkpoint:
         return cls(str(source), folder, whole.kind, settings, whole.sspvs, whole.tied or {})
 
     @classmethod
-    def _of_file(cls, path: Path, kinds: Collection[str]) -> Checkpoint:
+    def _of_file(cls, path: Path, kinds: Collection[str]) -> "Checkpoint":
         content = read_torch_file(path, official=OFFICIAL in kinds)
         parts = content if isinstance(content, dict) else {}
         settings, state = parts.get("hyper_parameters"), parts.get("state_dict")
@@ -205,7 +203,7 @@ class Checkpoint:
 
     def checked(
         self, *, download: bool = False, strict: bool = False, task: type[nn.Module] | None = None
-    ) -> Checkpoint:
+    ) -> "Checkpoint":
         """The same with every setting of its task, or of `task`; settings and tensors are checked.
 
         With `download` the sizes of a text encoder that is only named are fetched. `strict` refuses missing and

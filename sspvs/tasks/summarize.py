@@ -3,8 +3,6 @@
 Axis letters: B batch, T picks, L tokens, D feature width, K stages.
 """
 
-from __future__ import annotations
-
 import logging
 from dataclasses import asdict, replace
 from typing import Any, Literal, NamedTuple
@@ -216,7 +214,7 @@ class SummarizeTask(JudgedTask):
             self.hparams["text_fields"] = asdict(given)
             self.hparams["title_as_query"] = bool(getattr(self.data, "title_as_query", False))
 
-    def train(self, mode: bool = True) -> SummarizeTask:
+    def train(self, mode: bool = True) -> "SummarizeTask":
         """As torch has it, but a frozen video tower stays in evaluation mode."""
         super().train(mode)
         if self.freeze_encoder:

@@ -1,7 +1,5 @@
 """Kinds of array, and the facts of a video: shots, container, timeline, decoding, features."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Iterator
@@ -44,7 +42,7 @@ class Shots:
             raise ValueError("every shot must have at least one frame")
 
     @classmethod
-    def from_starts(cls, starts: IntArray, n_frames: int) -> Shots:
+    def from_starts(cls, starts: IntArray, n_frames: int) -> "Shots":
         """Shots from their (S,) first frames, the first one 0."""
         ends = np.append(starts[1:], n_frames)
         return cls(np.stack([starts, ends], axis=1).astype(np.int64), n_frames)

@@ -1,7 +1,5 @@
 """Encoding stretches of a video as MP4: pictures, and sound cut to the sample, with as little decoding as possible."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -106,8 +104,8 @@ def holds_are_even(frame_seconds: FloatArray, segments: Sequence[tuple[float, fl
 def _encode_segments(
     segments: Sequence[tuple[float, float]],
     frames: FrameSource,
-    pictures: PictureTrack,
-    track: AudioTrack | None,
+    pictures: "PictureTrack",
+    track: "AudioTrack | None",
     progress: Callable[[float], None],
 ) -> float:
     """Write every segment; returns the seconds written."""
@@ -198,7 +196,7 @@ class AudioSource:
         self._lost: list[tuple[float, float]] = []  # stretches that were refused
         self.lost_seconds = 0.0
 
-    def __enter__(self) -> AudioSource:
+    def __enter__(self) -> "AudioSource":
         self._open()
         context = self._stream.codec_context
         self.rate = context.sample_rate if context.sample_rate in KEPT_RATES else 48_000

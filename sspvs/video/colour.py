@@ -3,8 +3,6 @@
 Numbers are the code points of ITU-T H.273 (ISO/IEC 23091-2), as FFmpeg, H.264 and MP4 use them.
 """
 
-from __future__ import annotations
-
 import tempfile
 from functools import lru_cache
 from pathlib import Path
@@ -50,7 +48,7 @@ class Colour(NamedTuple):
     primaries: int = UNSTATED
     transfer: int = UNSTATED
 
-    def filled_from(self, other: Colour) -> Colour:
+    def filled_from(self, other: "Colour") -> "Colour":
         """This one, with the other's values where it states none."""
         return Colour(*(theirs if own == UNSTATED else own for own, theirs in zip(self, other, strict=True)))
 

@@ -1,7 +1,5 @@
 """Decoded frames of any stretch of a video, deinterlaced where they are made of two fields."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
@@ -123,7 +121,7 @@ class FrameSource:
         self._following: tuple[float, Any] | None = None  # the one after it, if it was looked at
         self._peeked = False
 
-    def __enter__(self) -> FrameSource:
+    def __enter__(self) -> "FrameSource":
         self._rewind()
         return self
 

@@ -4,8 +4,6 @@ x goes from 0 (left) to 16/9 (right) and y from 0 (top) to 1, whatever the pixel
 squashed as a backbone squashes it. A brush has coordinates of its own, placed, turned and scaled in the view.
 """
 
-from __future__ import annotations
-
 import colorsys
 import math
 from collections.abc import Sequence
@@ -29,10 +27,10 @@ _WHITE, _BLACK = (1.0, 1.0, 1.0), (0.0, 0.0, 0.0)
 class Brush:
     """Paints in coordinates of its own, on a canvas; made by `brush` of the canvas or of another brush."""
 
-    def __init__(self, canvas: Canvas, matrix: FloatArray, origin: FloatArray) -> None:
+    def __init__(self, canvas: "Canvas", matrix: FloatArray, origin: FloatArray) -> None:
         self._canvas, self._matrix, self._origin = canvas, matrix, origin
 
-    def brush(self, at: Point, size: float = 1.0, angle: float = 0.0, *, flipped: bool = False) -> Brush:
+    def brush(self, at: Point, size: float = 1.0, angle: float = 0.0, *, flipped: bool = False) -> "Brush":
         """A brush whose (0, 0) is at a point in the coordinates of this one."""
         turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
         matrix = size * self._matrix @ turn @ np.diag([-1.0 if flipped else 1.0, 1.0])
@@ -117,7 +115,7 @@ class Look:
     knobs: tuple[float, ...]  # four numbers from 0 to 1; each painter turns something with them
 
     @classmethod
-    def draw(cls, generator: np.random.Generator) -> Look:
+    def draw(cls, generator: np.random.Generator) -> "Look":
         """Draw one; colours have any hue."""
 
         def colour() -> Colour:

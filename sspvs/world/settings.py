@@ -1,7 +1,5 @@
 """The settings of the synthetic world, with their ranges; `README.md` in this folder explains each."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
@@ -207,7 +205,7 @@ class WorldSettings(Settings):
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> WorldSettings:
+    def from_dict(cls, values: Mapping[str, Any]) -> "WorldSettings":
         """Settings from plain types, such as those of `as_dict` or a YAML file; what is left out is the default."""
         filled = _filled(asdict(cls()), values, "")
         refuse(cls.group, mistakes(cls, filled))
