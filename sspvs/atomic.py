@@ -43,12 +43,10 @@ _group: ContextVar[_Group | None] = ContextVar("sspvs_group", default=None)
 
 @contextmanager
 def atomic_file(path: Path, folder: Path | None = None) -> Iterator[Path]:
-    """Yield a temporary path and rename it to `path` when the block ends well; it is removed when the block raises.
+    """Yield a temporary path; what is written there is on the disk before it gets the name `path`, or is removed.
 
-    It is on the disk before it gets its name: a file under its own name is whole even after a power cut. Inside a
-    temporary folder a file is written in its place, because the folder is what is renamed. `folder` is where the
-    temporary file is, on the same file system. `OutputError` where the folder is missing or cannot be written to, or
-    the disk is full.
+    Inside a temporary folder a file is written in its place. `folder`, on the same file system, is for the temporary
+    one. `OutputError` where a folder is missing or cannot be written to, or the disk is full.
     """
     group, temporary = _group.get(), path
     try:
@@ -70,10 +68,10 @@ def atomic_file(path: Path, folder: Path | None = None) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic_stream(path: Path, folder: Path | None = None, *, read_back: bool = False) -> Iterator[IO[bytes]]:
+def atomic_stream(path: Path, *, read_back: bool = False) -> Iterator[IO[bytes]]:
     """Like `atomic_file`, for libraries that write to an open file: every failed write becomes one `OutputError`."""
-    with atomic_file(path, folder) as temporary:
-        stream = OutputStream(temporary, read_back=read_back)
+    with atomic_file(path) as temporary:
+        stream = _OutputStream(temporary, read_back=read_back)
         try:
             yield cast("IO[bytes]", stream)
         except Exception:
@@ -85,24 +83,23 @@ def atomic_stream(path: Path, folder: Path | None = None, *, read_back: bool = F
 
 
 @contextmanager
-def atomic_h5(path: Path, folder: Path | None = None) -> Iterator[Any]:
+def atomic_h5(path: Path) -> Iterator[Any]:
     """Like `atomic_file`, for an h5 file: yields the open `h5py.File`.
 
-    HDF5 itself never meets a full disk: it cannot close a file that it cannot flush, and crashes as the process ends.
-    Where a write failed, the next group or dataset of the file raises that, so that no long work goes on for nothing.
+    HDF5 never meets a full disk, which crashes it; the next group or dataset of the file raises what failed instead.
     """
     import h5py
 
     class CheckedFile(h5py.File):  # type: ignore[misc]
         def create_group(self, *args: Any, **how: Any) -> Any:
-            cast("OutputStream", stream).check()
+            cast("_OutputStream", stream).check()
             return super().create_group(*args, **how)
 
         def create_dataset(self, *args: Any, **how: Any) -> Any:
-            cast("OutputStream", stream).check()
+            cast("_OutputStream", stream).check()
             return super().create_dataset(*args, **how)
 
-    with atomic_stream(path, folder, read_back=True) as stream, CheckedFile(stream, "w") as file:
+    with atomic_stream(path, read_back=True) as stream, CheckedFile(stream, "w") as file:
         yield file
 
 
@@ -162,8 +159,7 @@ def made_folder(folder: Path) -> Iterator[None]:
 def together(seal: Path | None = None) -> Iterator[None]:
     """Files that are written within the block get their names when all of it ended well, or none of them does.
 
-    `seal` is the file that marks the others as whole: write it last. An old one is removed before the first of them is
-    replaced, so that a kill in between leaves none.
+    `seal` marks the others as whole: write it last. An old one is removed before the first of them is replaced.
     """
     outer = _group.get()
     if outer is not None:  # of which these are a part
@@ -211,7 +207,7 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, printable(text).encode("utf-8"))
 
 
-class OutputStream(io.RawIOBase):
+class _OutputStream(io.RawIOBase):
     """A file whose writes never fail for the library that writes; what failed first is raised afterwards, by `check`.
 
     C libraries that meet an error while they write often meet it again while they close, and end the process; nor do
@@ -232,24 +228,19 @@ class OutputStream(io.RawIOBase):
             raise self.error
 
     def readable(self) -> bool:
-        """Whether what was written can be read."""
         return self._read_back
 
     def writable(self) -> bool:
-        """It is."""
         return True
 
     def seekable(self) -> bool:
-        """It is."""
         return True
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """As of any file."""
         self._place = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._size}[whence]
         return self._place
 
     def tell(self) -> int:
-        """As of any file."""
         return self._place
 
     def readinto(self, buffer: WriteableBuffer) -> int:
@@ -283,7 +274,6 @@ class OutputStream(io.RawIOBase):
         return len(content)
 
     def truncate(self, size: int | None = None) -> int:
-        """As of any file."""
         self._size = self._place if size is None else size
         if self.error is None:
             try:
@@ -293,7 +283,6 @@ class OutputStream(io.RawIOBase):
         return self._size
 
     def close(self) -> None:
-        """Close the file."""
         try:
             self._file.close()
         except OSError as error:

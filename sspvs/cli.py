@@ -53,8 +53,7 @@ COMPLETION = "--print-completion"
 PRINTED = frozenset(("evaluate", "validate", "test", "crossval", "doctor", "inspect", "splits"))
 """Verbs whose result is what they print; the others write files."""
 
-Table = Mapping[str, tuple[str, str]]
-"""Verb -> its module and a line that describes it."""
+Table = Mapping[str, tuple[str, str]]  # verb -> its module and a line that describes it
 SHELLS = ("bash", "zsh", "tcsh")
 
 
@@ -213,7 +212,6 @@ class _NoTerminal(_Stream):
     """A stream that is no terminal, so that no progress bar is drawn on it."""
 
     def isatty(self) -> bool:
-        """Never."""
         return False
 
 
@@ -224,7 +222,6 @@ class _FullStream(_Stream):
     unread = False
 
     def write(self, text: str) -> int:
-        """Write, or note why that failed."""
         try:
             return self._stream.write(text)
         except BrokenPipeError:
@@ -236,7 +233,6 @@ class _FullStream(_Stream):
             return len(text)
 
     def flush(self) -> None:
-        """Flush, or note why that failed."""
         try:
             self._stream.flush()
         except BrokenPipeError:

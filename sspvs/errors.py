@@ -21,8 +21,7 @@ PathT = TypeVar("PathT", bound="str | os.PathLike[str]")
 
 _ADDRESS = re.compile(r"(?:[^/=]*=)?([A-Za-z][A-Za-z0-9+.-]+)://(.*)", re.DOTALL)
 """`http://host/file`, `NAME=s3://bucket/key`; not `C://folder`."""
-_COLLAPSED = re.compile(r"(https?|s?ftps?|rt[sm]ps?|s3|gs|file):/(.*)", re.DOTALL)
-"""What a `Path` makes of an address."""
+_COLLAPSED = re.compile(r"(https?|s?ftps?|rt[sm]ps?|s3|gs|file):/(.*)", re.DOTALL)  # what a `Path` makes of an address
 _FEW = 3
 _LONGEST = 1000
 _TRACEBACK = "Traceback (most recent call last)"
@@ -114,14 +113,7 @@ codecs.register_error(REPLACE, _replacement)
 
 
 def printable(text: str) -> str:
-    r"""Text that any file and any screen takes.
-
-    A file name that is not valid UTF-8 reaches Python with a lone surrogate for each odd byte; each becomes U+FFFD.
-
-    Example:
-        >>> printable("latin\udce9.mp4") == "latin\ufffd.mp4"
-        True
-    """
+    """Text that any file and screen takes: the lone surrogate of an odd byte in a file name becomes U+FFFD."""
     return re.sub("[\ud800-\udfff]", "\ufffd", text)
 
 
@@ -154,8 +146,7 @@ def local_only(path: PathT) -> PathT:
 def nearest(word: str, known: Iterable[str]) -> str:
     """The known verb, option or key that a mistyped one is nearest to; empty when none is near.
 
-    The parts of a dotted key are compared one by one, so that `model.optim.lrr` is near `model.optim.lr` and
-    `model.optim.size` is not. A key without its groups (`lr`) stands for those that end in it.
+    Parts of a dotted key are compared one by one; a key without its groups (`lr`) stands for those that end in it.
     """
     dashes = word[: len(word) - len(word.lstrip("-"))] and "--"
     names = {name.lstrip("-").lower(): name.lstrip("-") for name in known}
@@ -176,14 +167,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 def listed(words: Iterable[str], most: int = 8, separator: str = ", ") -> str:
-    """The first `most` words and how many are left, for messages.
-
-    Example:
-        >>> listed(["a", "b", "c", "d"], most=2)
-        'a, b and 2 more'
-        >>> listed(["a", "b", "c"], most=1, separator="; ")
-        'a; and 2 more'
-    """
+    """The first `most` words and how many are left, for messages: `a, b and 2 more`, `a; and 2 more`."""
     found = list(words)
     rest = f"{separator.rstrip(', ')} and {len(found) - most} more" if len(found) > most else ""
     return separator.join(found[:most]) + rest

@@ -18,14 +18,12 @@ from typing import Any, NamedTuple
 
 from sspvs.parsing import MOST_BYTES, parse_json, parse_yaml
 
-START_BYTES = 4096
-"""How much of a file decides its kind."""
+START_BYTES = 4096  # how much of a file decides its kind
 
 DOWNLOAD_AGAIN = "download or copy it again, and compare its size with the original's"
 _UNPACK = "unpack it first"
 
-TEXT = ("text", "json")
-"""Kinds that a reader of text takes; anything else is no text."""
+TEXT = ("text", "json")  # kinds that a reader of text takes; anything else is no text
 STAND_INS = ("empty", "zeros", "lfs", "annex", "page", "reply", "office", "gzip", "bzip2", "xz", "zstd", "7z", "rar")
 """Kinds that are in the place of the file itself."""
 VIDEO = ("video", "text", "json", "xml", "zeros", "pickle", "tar")
@@ -53,13 +51,8 @@ class FileKind(NamedTuple):
 
 _EMPTY = FileKind("empty", "an empty file (0 bytes)", DOWNLOAD_AGAIN)
 _ZEROS = FileKind("zeros", "nothing but zero bytes, as an unfinished download or copy leaves them", DOWNLOAD_AGAIN)
-_POINTERS = (
-    (
-        r"version https://(git-lfs|hawser)",
-        FileKind("lfs", "a Git LFS pointer, not the file itself", "run `git lfs pull`"),
-    ),
-    (r"\S*annex/objects/", FileKind("annex", "a git-annex pointer, not the file itself", "run `git annex get`")),
-)
+_LFS = FileKind("lfs", "a Git LFS pointer, not the file itself", "run `git lfs pull`")
+_ANNEX = FileKind("annex", "a git-annex pointer, not the file itself", "run `git annex get`")
 _PAGE = FileKind(
     "page",
     "a web page, not the file itself",
@@ -110,9 +103,10 @@ def kind_of_start(start: bytes) -> FileKind | None:
     if text is None:
         return None
     text = text.strip()
-    for words, kind in _POINTERS:
-        if re.match(words, text):
-            return kind
+    if text.startswith(("version https://git-lfs", "version https://hawser")):
+        return _LFS
+    if re.match(r"\S*annex/objects/", text):
+        return _ANNEX
     if text.startswith("<"):
         return _markup(text)
     reply = _reply(text) if len(start) < START_BYTES else None

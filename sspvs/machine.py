@@ -1,6 +1,8 @@
-"""Facts of this machine: its cores, onnxruntime, the installed version of sspvs."""
+"""This machine: its cores, its environment, onnxruntime, the installed version of sspvs."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -10,6 +12,19 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+@contextmanager
+def environment(variable: str, value: str) -> Iterator[None]:
+    """Set a variable of the environment within the block, which processes that start there inherit."""
+    before = os.environ.get(variable)
+    os.environ[variable] = value
+    try:
+        yield
+    finally:
+        os.environ.pop(variable, None)
+        if before is not None:
+            os.environ[variable] = before
 
 
 def load_onnxruntime() -> Any:

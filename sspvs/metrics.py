@@ -6,7 +6,7 @@ numpy and scipy only.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy.typing as npt
 import torch
@@ -44,7 +44,23 @@ class _MeanOverVideos(Metric):
         return self.total / self.n_videos
 
 
-class KendallTau(_MeanOverVideos):
+class _RankCorrelation(_MeanOverVideos):
+    _name: ClassVar[str]  # of the figure in `Correlations`
+
+    def update(self, scores: Tensor, users: Tensor) -> None:
+        """One video.
+
+        Args:
+            scores: (n,) finite scores, at the picks or at every frame.
+            users: (U, n) each user's finite scores at the same points; (n,) for a single reference, such as gtscore.
+
+        Raises:
+            ValueError: When shapes do not fit, or a value is NaN or infinite.
+        """
+        self._add(lambda one, rows: mean_of_defined(getattr(rank_correlations(one, rows), self._name)), scores, users)
+
+
+class KendallTau(_RankCorrelation):
     """Kendall's tau-b of scores with each user's, mean over users, then over videos.
 
     Users, or predictions, that are constant have no correlation and are left out, as in `sspvs.evaluate`.
@@ -59,20 +75,10 @@ class KendallTau(_MeanOverVideos):
         0.6667
     """
 
-    def update(self, scores: Tensor, users: Tensor) -> None:
-        """One video.
-
-        Args:
-            scores: (n,) finite scores, at the picks or at every frame.
-            users: (U, n) each user's finite scores at the same points; (n,) for a single reference, such as gtscore.
-
-        Raises:
-            ValueError: When shapes do not fit, or a value is NaN or infinite.
-        """
-        self._add(lambda one, rows: mean_of_defined(rank_correlations(one, rows).kendall_tau), scores, users)
+    _name = "kendall_tau"
 
 
-class SpearmanRho(_MeanOverVideos):
+class SpearmanRho(_RankCorrelation):
     """Spearman's rho of scores with each user's, ties at their average rank; otherwise as `KendallTau`.
 
     Args:
@@ -85,13 +91,7 @@ class SpearmanRho(_MeanOverVideos):
         1.0
     """
 
-    def update(self, scores: Tensor, users: Tensor) -> None:
-        """One video; arguments as of `KendallTau`.
-
-        Raises:
-            ValueError: When shapes do not fit, or a value is NaN or infinite.
-        """
-        self._add(lambda one, rows: mean_of_defined(rank_correlations(one, rows).spearman_rho), scores, users)
+    _name = "spearman_rho"
 
 
 class SummaryF1(_MeanOverVideos):

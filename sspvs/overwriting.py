@@ -17,8 +17,7 @@ SUMMARY = "summary.json"
 SUMMARY_FILES = ("report.html", "scores.csv", "scores.png", "summary.edl", SUMMARY, "summary.mp4", "summary.otio")
 KEYFRAMES = "keyframes"
 _KEYFRAME = re.compile(rf"{KEYFRAMES}/shot_\d{{3,}}_frame_\d{{6,}}\.jpg")
-DRAWN = "drawn by sspvs"
-"""The comment in a video of the demo."""
+DRAWN = "drawn by sspvs"  # the comment in a video of the demo
 _HEAD = 1 << 20
 
 
@@ -61,14 +60,13 @@ def refuse_inputs(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
 def summary_files(folder: Path) -> frozenset[str]:
     """The files, relative to the folder, that an earlier summary of ours wrote, as its `summary.json` names them.
 
-    Versions that did not name them always wrote the same ones. Names that no summary has are left out, so that nothing
-    else is ever removed by them.
+    Names that no summary has are left out, so that nothing else is ever removed by them.
     """
     document = read_summary(folder)
     if document is None:
         return frozenset()
     named = document.get("files")
-    if not isinstance(named, list):
+    if not isinstance(named, list):  # of a version that always wrote the same files
         named = [*SUMMARY_FILES, *_keyframes_before(document)]
     return frozenset(name for name in named if name in SUMMARY_FILES or _KEYFRAME.fullmatch(str(name)))
 

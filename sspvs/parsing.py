@@ -11,14 +11,11 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-MOST_BYTES = 1 << 30
-"""A text file may have this many bytes: annotations of large datasets take hundreds of MB."""
+MOST_BYTES = 1 << 30  # a text file may have this many bytes: annotations of large datasets take hundreds of MB
 MOST_YAML_BYTES = 1 << 24
 """YAML may have this many: it is for settings and splits, and takes a hundred times as long to read as JSON."""
-MOST_DEPTH = 100
-"""Lists and objects may stand within one another this many times."""
-MOST_NODES = 1 << 20
-"""YAML that has aliases may stand for this many values when each alias is written out."""
+MOST_DEPTH = 100  # lists and objects may stand within one another this many times
+MOST_NODES = 1 << 20  # YAML that has aliases may stand for this many values when each alias is written out
 MOST_DIGITS = 308
 """A whole number may have this many digits: more than the largest floating-point number are no measurement."""
 

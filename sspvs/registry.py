@@ -43,11 +43,7 @@ class Registry(Mapping[str, T], Generic[T]):
         self._filled = False
 
     def register(self, name: str) -> Callable[[S], S]:
-        """Decorator that adds a class or function under `name`.
-
-        Raises:
-            ValueError: The name is taken by something else.
-        """
+        """Decorator that adds a class or function under `name`; ValueError where that is taken by something else."""
 
         def add(thing: S) -> S:
             known = self._found.get(name)
@@ -59,11 +55,7 @@ class Registry(Mapping[str, T], Generic[T]):
         return add
 
     def __getitem__(self, name: str) -> T:
-        """What is registered under a name.
-
-        Raises:
-            KeyError: Nothing is; the message lists the names.
-        """
+        """What is registered under a name; KeyError, which lists the names, where nothing is."""
         if name not in self._found:
             self._fill()
         try:

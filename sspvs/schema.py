@@ -21,6 +21,7 @@ from sspvs.registry import Registry
 
 T = TypeVar("T")
 
+IT_HAS = "; it has "  # between the unknown names and the known ones, in the clause about settings that do not exist
 _SHOWN, _DEEPEST = 60, 16
 _REPR = reprlib.Repr()
 _REPR.maxstring = _REPR.maxother = _REPR.maxlong = _SHOWN
@@ -111,22 +112,14 @@ def build(registry: Mapping[str, Callable[..., T]], value: str, where: str, /, *
     return function(**{one: fact for one, fact in facts.items() if one in hints}, **options)
 
 
-Width = Annotated[int, Range(least=1, most=65_536)]
-"""Of a layer, a feature or a space."""
-Layers = Annotated[int, Range(least=0, most=1024)]
-"""How many follow each other."""
-Heads = Annotated[int, Range(least=1, most=1024)]
-"""Of an attention."""
-VocabularySize = Annotated[int, Range(above=4, most=2**22)]
-"""Ids of a tokenizer, those that frame a text included."""
-FrameCount = Annotated[int, Range(least=1, most=10_000_000)]
-"""Picks of a video: at 2 a second almost two months."""
-Probability = Annotated[float, Range(least=0, below=1)]
-"""Of dropout."""
-NotNegative = Annotated[float, Range(least=0)]
-"""A weight or a margin; 0 turns it off."""
-Positive = Annotated[float, Range(above=0)]
-"""A rate or a temperature."""
+Width = Annotated[int, Range(least=1, most=65_536)]  # of a layer, a feature or a space
+Layers = Annotated[int, Range(least=0, most=1024)]  # how many follow each other
+Heads = Annotated[int, Range(least=1, most=1024)]  # of an attention
+VocabularySize = Annotated[int, Range(above=4, most=2**22)]  # ids of a tokenizer, those that frame a text included
+FrameCount = Annotated[int, Range(least=1, most=10_000_000)]  # picks of a video: at 2 a second almost two months
+Probability = Annotated[float, Range(least=0, below=1)]  # of dropout
+NotNegative = Annotated[float, Range(least=0)]  # a weight or a margin; 0 turns it off
+Positive = Annotated[float, Range(above=0)]  # a rate or a temperature
 
 
 @dataclass(frozen=True)
@@ -174,12 +167,9 @@ def _parameters(function: Callable[..., Any]) -> Mapping[str, Any]:
     return {name: hints[name] for name in names if name in hints}
 
 
-def mistakes(hint: Any, value: Any, name: str = "", *, optional: Collection[str] | None = None) -> list[str]:
-    """What is wrong with a value of a type (of a dataclass: its mapping), as clauses; empty when nothing is.
-
-    `optional` are the dotted names that may be missing from mappings; None: every name that has a default.
-    """
-    return list(_mistakes(hint, value, name, optional))
+def mistakes(hint: Any, value: Any, name: str = "") -> list[str]:
+    """What is wrong with a value of a type, as clauses; a dataclass may be its mapping, defaults left out."""
+    return list(_mistakes(hint, value, name, None))
 
 
 def group_mistakes(hints: Mapping[str, Any], value: Any, name: str, optional: Collection[str]) -> Iterator[str]:
@@ -277,10 +267,7 @@ def _json_mistakes(value: Any, name: str, *, mapping: bool = False, depth: int =
 def _unknown(hints: Mapping[str, Any], value: Mapping[Any, Any], name: str) -> Iterator[str]:
     unknown = sorted(shown(one) if not isinstance(one, str) else one[:_SHOWN] for one in value if one not in hints)
     if unknown:
-        yield (
-            f"{name or 'settings'} has no {listed(unknown, 5)}; it has {', '.join(sorted(hints))}. "
-            "Was this written by another version?"
-        )
+        yield f"{name or 'settings'} has no {listed(unknown, 5)}{IT_HAS}{', '.join(sorted(hints))}"
 
 
 def _finite(value: Any) -> bool:

@@ -11,8 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from typing import Any
 
-HERE = "${config_dir}"
-"""In a config, at the beginning of a path: the folder of the config itself."""
+HERE = "${config_dir}"  # in a config, at the beginning of a path: the folder of the config itself
 
 _HOMES = ("home", "Users")
 _LEFT_OUT = {"pretrained", "checkpoints"}
@@ -22,12 +21,7 @@ _BEHIND_A_NAME = re.compile(r"(googlenet:|open_clip:[^/]*/)([/~].*)")
 
 
 def file_name(path: str) -> str:
-    r"""The last part of a path, of whatever system.
-
-    Example:
-        >>> file_name("/home/anna/videos/a.mp4"), file_name(r"C:\Users\anna\b.mp4"), file_name("c.mp4")
-        ('a.mp4', 'b.mp4', 'c.mp4')
-    """
+    """The last part of a path, of whatever system."""
     return _pure(path).name
 
 
@@ -50,11 +44,7 @@ def relative_path(path: Path, folder: Path, *, far: bool = False) -> str | None:
 def checkpoint_name(source: str | Path) -> str:
     """The name of a checkpoint: the last part of its path that distinguishes it, and what follows.
 
-    Example:
-        >>> checkpoint_name("someone/a-model")
-        'someone/a-model'
-        >>> checkpoint_name("/home/anna/runs/tvsum/version_0/pretrained/best")
-        'tvsum/version_0/best'
+    `/home/anna/runs/tvsum/version_0/pretrained/best` is called `tvsum/version_0/best`; a hub id is its own name.
     """
     given = _pure(str(source))
     if not (given.is_absolute() or ".." in given.parts or str(source).startswith(("~", ".")) or Path(source).exists()):
@@ -72,14 +62,13 @@ def checkpoint_name(source: str | Path) -> str:
 
 def named(value: Any) -> Any:
     """Plain types, with `checkpoint_name` in the place of absolute paths, at any depth."""
-    return _each_text(value, lambda text: checkpoint_name(text) if _pure(text).is_absolute() else text)
+    return each_text(value, lambda text: checkpoint_name(text) if _pure(text).is_absolute() else text)
 
 
 def shareable(value: Any, folder: Path) -> Any:
     """A config's content for others: no keys, no passwords, no absolute paths.
 
-    They become `${config_dir}/...`, below the user's home `~/...`, or the file's name where neither hides whose machine
-    it is.
+    Paths become `${config_dir}/...`, `~/...`, or the file's name where neither hides whose machine it is.
     """
     key = os.environ.get("WANDB_API_KEY")
 
@@ -90,7 +79,7 @@ def shareable(value: Any, folder: Path) -> Any:
             return behind[1] + _shareable_path(behind[2], folder)
         return _shareable_path(text, folder)
 
-    return _each_text(value, replaced, secret=_SECRET)
+    return each_text(value, replaced, secret=_SECRET)
 
 
 def located(value: Any, folder: Path) -> Any:
@@ -101,20 +90,20 @@ def located(value: Any, folder: Path) -> Any:
             return behind[1] + os.path.normpath(f"{folder.absolute()}{behind[2] or ''}")
         return str(Path(text).expanduser()) if text.startswith("~/") else text
 
-    return _each_text(value, replaced)
+    return each_text(value, replaced)
 
 
-def _each_text(value: Any, replaced: Callable[[str], str | None], secret: re.Pattern[str] | None = None) -> Any:
+def each_text(value: Any, replaced: Callable[[str], Any], secret: re.Pattern[str] | None = None) -> Any:
     """Plain types with each text replaced, at any depth; texts under a secret name are None."""
     if isinstance(value, Mapping):
         return {
             name: None
             if secret is not None and isinstance(inner, str) and secret.fullmatch(str(name))
-            else _each_text(inner, replaced, secret)
+            else each_text(inner, replaced, secret)
             for name, inner in value.items()
         }
     if isinstance(value, (list, tuple)):
-        return [_each_text(inner, replaced, secret) for inner in value]
+        return [each_text(inner, replaced, secret) for inner in value]
     return replaced(value) if isinstance(value, str) else value
 
 

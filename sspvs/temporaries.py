@@ -17,8 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-OURS = re.compile(r"\.sspvs-(?:staging-)?(\d+)-\w+(?:\.tmp|\.old)?")
-"""Names of temporaries, of earlier versions too."""
+OURS = re.compile(r"\.sspvs-(?:staging-)?(\d+)-\w+(?:\.tmp|\.old)?")  # names of temporaries, of earlier versions too
 NEW, OLD, LOCK = "new.tmp", "old", "lock"
 """In a temporary folder: what is being made, what it is about to replace, and the lock."""
 _SWEEPS_SHARE = 0.05
@@ -76,8 +75,7 @@ def is_held(path: Path) -> bool:
 def sweep(folder: Path) -> None:
     """Remove the temporary files and folders that a process left when it was killed; nothing is raised.
 
-    What another process holds stays, wherever that runs; so does everything in a file system without locks, or that
-    cannot be removed. Call it for folders that a run only reads or completes.
+    What a process holds, wherever it runs, stays; so does everything in a file system without locks.
     """
     start = time.monotonic()
     if start < _due.get(folder, 0.0):
@@ -93,10 +91,9 @@ def sweep(folder: Path) -> None:
 
 
 def take_lock(path: Path) -> IO[bytes] | None:
-    """Lock a file until it is closed, or its process dies; None when another process has it.
+    """Lock a file, made where missing, until it is closed or its process dies; None when another process has it.
 
-    It is made where missing. Remove it while it is still locked: others notice that. A file system without locks locks
-    nothing.
+    Remove it while it is still locked: others notice that.
     """
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,7 @@ import pytest
 
 from sspvs import temporaries
 from sspvs.atomic import (
-    OutputStream,
+    _OutputStream,
     atomic_file,
     atomic_folder,
     atomic_h5,
@@ -172,7 +172,7 @@ def test_a_stream_reads_back_what_could_not_be_written(tmp_path: Path, monkeypat
 
     draw, whole = np.random.default_rng(0), bytearray()
     (tmp_path / "f").touch()
-    stream = OutputStream(tmp_path / "f", read_back=True)
+    stream = _OutputStream(tmp_path / "f", read_back=True)
     for number in range(200):
         if number == 100:
             stream.error = OSError(28, "No space left on device")

@@ -9,6 +9,8 @@ import inspect
 import io
 import json
 import re
+import textwrap
+from dataclasses import MISSING, fields
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,8 @@ from helpers.tiny_pretraining import tiny_task
 from helpers.tiny_summarizers import saved_summarizer
 
 import sspvs
+from sspvs.benchmark import EvaluationSettings
+from sspvs.pipeline.settings import SummarySettings
 from sspvs.world.film import SCENES, draw_video
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -69,6 +73,32 @@ def test_functions_say_what_they_take_give_and_raise(name: str) -> None:
         assert parameter.annotation is not inspect.Parameter.empty
     for part in ("Args:", "Returns:"):
         assert part in text or not inspect.signature(function).parameters, f"{name} has no {part}"
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_signatures_show_values(name: str) -> None:
+    """An editor shows the source of a default, and so a value, not the name of a constant."""
+    (shown,) = ast.parse(textwrap.dedent(inspect.getsource(getattr(sspvs, name)))).body
+    assert isinstance(shown, ast.FunctionDef)
+    for default in (*shown.args.defaults, *filter(None, shown.args.kw_defaults)):
+        names = [part.id for part in ast.walk(default) if isinstance(part, ast.Name)]
+        assert not names, f"{name}: {ast.unparse(default)}"
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [("summarize", SummarySettings), ("evaluate", EvaluationSettings), ("cross_validate", EvaluationSettings)],
+)
+def test_values_of_signatures_are_those_of_the_settings(name: str, settings: type) -> None:
+    parameters = inspect.signature(getattr(sspvs, name)).parameters
+    shared = {
+        field.name: field.default
+        for field in fields(settings)
+        if field.name in parameters and field.default is not MISSING
+    }
+    assert len(shared) >= 3
+    for one, default in shared.items():
+        assert parameters[one].default == default, one
 
 
 @pytest.mark.parametrize("name", DOCUMENTED)

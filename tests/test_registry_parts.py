@@ -162,7 +162,8 @@ def test_settings_of_a_head_are_checked(register: Register) -> None:
     for head, message in (
         ("wave(pitch=0.0)", "head.pitch must be above 0, got 0.0"),
         ("wave(pitch='high')", "head.pitch must be a number, got 'high'"),
-        ("wave(tone=1)", "head has no tone; it has pitch"),
+        ("wave(tone=1)", "head has no tone; it has pitch$"),
+        ("csta(chanels=8)", "head has no chanels; it has channels, .*[a-z]$"),
         ("wave(embed_dim=3)", "head has no embed_dim"),
         ("csta(channels=[])", "head.channels must be a whole number"),
     ):

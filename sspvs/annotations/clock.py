@@ -1,20 +1,18 @@
 """A video's length, picks and times, and its annotators' arrays on them, from its annotations and its features."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
 from sspvs.annotations.record import AnnotatedVideo, FrameChoices, FrameRatings, SecondScores, TimeIntervals
 from sspvs.errors import DatasetError
-from sspvs.types import Annotations, BoolArray, FloatArray, FrameFeatures, IntArray, Timeline
+from sspvs.types import Annotations, BoolArray, FloatArray, FrameFeatures, Timeline
 from sspvs.types.video import MOST_FRAMES
 
-COMMUNITY_STEP = 15
-"""The community's picks are every 15th frame."""
+COMMUNITY_STEP = 15  # the community's picks are every 15th frame
 FEW_FRAMES = 5
-SMALL_SHARE = 0.01
-"""Decoders disagree by so many frames, or this share of them, about one and the same video."""
+SMALL_SHARE = 0.01  # Decoders disagree by so many frames, or this share of them, about one and the same video
 
 _SAME_SECONDS = 1.0
 _SAME_LENGTH = 0.02
@@ -22,20 +20,19 @@ _TICK = 1e-6  # times that differ by less are the same
 _LITTLE_SECONDS, _LITTLE_SHARE = 1.0, 0.01  # beyond the end of the video
 
 
-@dataclass(frozen=True)
-class VideoClock:
-    """The two clocks of a video."""
+class VideoOnClock(NamedTuple):
+    """A video's annotations at its frames and picks, and what goes with them."""
 
-    n_frames: int
-    picks: IntArray  # (T,) frame indices
+    annotations: Annotations  # without shots
     timeline: Timeline | None  # when each frame is shown; None when the frame rate is unknown
-    fps: float | None  # frames per second; None when unknown
-    features: FrameFeatures | None = None  # the video's features, of the same N and picks; None when there are none
-    repairs: tuple[str, ...] = ()
+    features: FrameFeatures | None  # of the same N and picks; None when there are none
 
 
-def clock_of(video: AnnotatedVideo, features: FrameFeatures | None, every: int = COMMUNITY_STEP) -> VideoClock:
-    """The clock of a video: the annotations' N, the features' picks (or every `every`-th frame), and times."""
+def on_clock(video: AnnotatedVideo, features: FrameFeatures | None, every: int = COMMUNITY_STEP) -> VideoOnClock:
+    """Put annotations on the features' picks, or on every `every`-th frame.
+
+    `gtscore` is the mean annotator at the picks, from 0 to 1.
+    """
     n_frames = video.n_frames or (features.n_frames if features else None) or _frames_from_time(video)
     if n_frames > MOST_FRAMES:
         raise DatasetError(
@@ -45,13 +42,27 @@ def clock_of(video: AnnotatedVideo, features: FrameFeatures | None, every: int =
     if features is not None:
         features, repairs = fitted(features, n_frames, video.where)
     fps = video.fps or _rate(video, features, n_frames)
-    if features is not None and features.timeline is not None:
-        timeline: Timeline | None = features.timeline
-    else:
-        timeline = None if fps is None else Timeline(np.arange(n_frames) / fps, n_frames / fps)
+    timeline = None if features is None else features.timeline
+    if timeline is None and fps is not None:
+        timeline = Timeline(np.arange(n_frames) / fps, n_frames / fps)
     _check_length(video, n_frames, timeline)
+    users = users_of(video, timeline)
     picks = np.arange(0, n_frames, every, dtype=np.int64) if features is None else features.picks
-    return VideoClock(n_frames, picks, timeline, fps, features, repairs)
+    mean = users.scores[:, picks].mean(axis=0, dtype=np.float64)
+    annotations = Annotations(
+        key=video.key,
+        video_name=video.name,
+        n_frames=n_frames,
+        picks=picks,
+        user_summaries=users.chosen,
+        user_scores=users.scores,
+        gtscore=((mean - users.low) / users.span).astype(np.float32),
+        title=video.title,
+        category=video.category,
+        fps=fps,
+        repairs=(*video.repairs, *repairs, *users.repairs),
+    )
+    return VideoOnClock(annotations, timeline, features)
 
 
 def fitted(features: FrameFeatures, n_frames: int, where: str) -> tuple[FrameFeatures, tuple[str, ...]]:
@@ -68,15 +79,8 @@ def fitted(features: FrameFeatures, n_frames: int, where: str) -> tuple[FrameFea
     sentence = f"features of {features.n_frames} frames were fitted to the annotations' {n_frames}"
     if dropped:
         sentence += f": {dropped} of {len(keep)} picks were beyond and left out"
-    fitted_features = replace(
-        features,
-        features=features.features[keep],
-        picks=features.picks[keep],
-        n_frames=n_frames,
-        timeline=None,
-        frame_change=None,
-    )
-    return fitted_features, (sentence,)
+    kept = replace(features, features=features.features[keep], picks=features.picks[keep], n_frames=n_frames)
+    return replace(kept, timeline=None, frame_change=None), (sentence,)
 
 
 def _frames_from_time(video: AnnotatedVideo) -> int:
@@ -123,39 +127,21 @@ class Users(NamedTuple):
     repairs: tuple[str, ...] = ()
 
 
-def users_of(video: AnnotatedVideo, clock: VideoClock) -> Users:
-    """The annotators' arrays of a video."""
+def users_of(video: AnnotatedVideo, timeline: Timeline | None) -> Users:
+    """The annotators' arrays of a video; seconds need its timeline."""
     opinions = video.opinions
     if isinstance(opinions, FrameChoices):
         return Users(opinions.chosen.astype(np.float32), opinions.chosen)
     if isinstance(opinions, FrameRatings):
-        return Users(opinions.ratings, None, opinions.lowest, opinions.highest - opinions.lowest)
-    if clock.timeline is None:
+        return Users(opinions.ratings, None, low=1.0, span=4.0)
+    if timeline is None:
         raise DatasetError(
             f"{video.where}: annotations in seconds, but the frame rate is unknown; add 'fps' or 'duration', "
             "or give --fps"
         )
     if isinstance(opinions, TimeIntervals):
-        return _choices(opinions, clock.timeline, video.where)
-    return _held(opinions, clock.timeline, video.where)
-
-
-def annotations_of(video: AnnotatedVideo, clock: VideoClock, users: Users) -> Annotations:
-    """A video's annotations without shots; gtscore is the mean annotator at the picks, from 0 to 1."""
-    mean = users.scores[:, clock.picks].mean(axis=0, dtype=np.float64)
-    return Annotations(
-        key=video.key,
-        video_name=video.name,
-        n_frames=clock.n_frames,
-        picks=clock.picks,
-        user_summaries=users.chosen,
-        user_scores=users.scores,
-        gtscore=((mean - users.low) / users.span).astype(np.float32),
-        title=video.title,
-        category=video.category,
-        fps=clock.fps,
-        repairs=(*video.repairs, *clock.repairs, *users.repairs),
-    )
+        return _choices(opinions, timeline, video.where)
+    return _held(opinions, timeline, video.where)
 
 
 def frames_in(intervals: FloatArray, timeline: Timeline) -> BoolArray:

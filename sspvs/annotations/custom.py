@@ -108,7 +108,7 @@ class _Draft:
         self.numbers: dict[str, float] = {}
         self.texts: dict[str, str] = {}
         self.intervals: dict[str, list[tuple[float, float]]] = {}
-        self.scores: dict[str, list[float]] = {}
+        self.scores: dict[str, dict[int, float]] = {}  # annotator -> second -> score
         self.repairs: list[str] = []
 
     def set_field(self, name: str, value: Any, place: str) -> None:
@@ -137,6 +137,19 @@ class _Draft:
             self.problems.add(place, f"expected 0 <= start < end, found {first:g} .. {last:g} s")
         else:
             known.append((first, last))
+
+    def add_score(self, annotator: str, second: str, score: str, place: str) -> None:
+        number, value = seconds_of(second), number_of(score)
+        known = self.scores.setdefault(annotator, {})
+        if number is None or number < 0 or number != int(number):
+            self.problems.add(place, f"expected 'second' as a whole number from 0 on, found {second!r}")
+        elif value is None:
+            self.problems.add(place, f"expected 'score' as a number, found {score!r}")
+        elif int(number) in known:
+            there = f"second {int(number)} of annotator '{annotator}' and video '{self.name}' is there already"
+            self.problems.add(place, there)
+        else:
+            known[int(number)] = value
 
     def finished(self, key: str, fps: float | None) -> AnnotatedVideo | None:
         """The video; None, with the problem added, where its annotators gave nothing or both kinds."""
@@ -169,7 +182,13 @@ class _Draft:
         if self.scores:
             for name in chosen:
                 self.problems.add(self.place, f"annotator '{name}' gives nothing; expected scores as from the others")
-            return SecondScores({name: np.array(values) for name, values in self.scores.items()})
+            for name, scores in self.scores.items():
+                missing = next((second for second in range(len(scores)) if second not in scores), None)
+                if missing is not None:
+                    place, gap = f"{self.place}, annotator '{name}'", f"second {missing} is missing"
+                    every = f"of seconds 0 .. {max(scores)}; expected one score for every second"
+                    self.problems.add(place, f"{gap} {every}")
+            return SecondScores({name: np.array([s[i] for i in sorted(s)]) for name, s in self.scores.items()})
         if not self.intervals:
             if not self.problems.found:  # or else the reason is among them
                 self.problems.add(self.place, "no annotators; expected at least one")
@@ -292,7 +311,7 @@ def _add_annotator(draft: _Draft, annotator: str, given: Any) -> None:
         kind = _SCORES
     if kind == _SCORES:
         numbers = [number_of(value) for value in values]
-        draft.scores[annotator] = [number for number in numbers if number is not None]
+        draft.scores[annotator] = dict(enumerate(number for number in numbers if number is not None))
         if None in numbers:
             second = numbers.index(None)
             add(f"{place}, second {second}", f"expected a number, found {values[second]!r}")
@@ -342,7 +361,6 @@ class _Table:
         self.open_ended = names[-1] not in known  # a comment there may have separators of its own
         self.numbers = {*_INTERVAL, *_SCORE, *NUMBER_FIELDS} & set(self.places) if delimiter != "," else set()
         self.drafts: dict[str, _Draft] = {}
-        self.seconds: dict[tuple[str, str], dict[int, float]] = {}
 
     def add_row(self, row: list[str], line: int) -> None:
         place, add = f"line {line}", self.problems.add
@@ -363,36 +381,11 @@ class _Table:
             if cells.get(name):
                 draft.set_field(name, cells[name], place)
         if "start" not in cells:
-            self._add_score(video, annotator, cells, place)
+            draft.add_score(annotator, cells["second"], cells["score"], place)
         elif cells["start"] or cells["end"]:
             draft.add_interval(annotator, cells["start"], cells["end"], place)
         else:
             draft.intervals.setdefault(annotator, [])
-
-    def _add_score(self, video: str, annotator: str, cells: dict[str, str], place: str) -> None:
-        second, score = seconds_of(cells["second"]), number_of(cells["score"])
-        known, add = self.seconds.setdefault((video, annotator), {}), self.problems.add
-        if second is None or second < 0 or second != int(second):
-            add(place, f"expected 'second' as a whole number from 0 on, found {cells['second']!r}")
-        elif score is None:
-            add(place, f"expected 'score' as a number, found {cells['score']!r}")
-        elif int(second) in known:
-            add(place, f"second {int(second)} of annotator '{annotator}' and video '{video}' is there already")
-        else:
-            known[int(second)] = score
-
-    def finished(self) -> list[_Draft]:
-        """The videos in the order in which they first occur, scores in order of their seconds."""
-        for (video, annotator), scores in self.seconds.items():
-            draft = self.drafts[video]
-            missing = next((second for second in range(len(scores)) if second not in scores), None)
-            if missing is not None:
-                self.problems.add(
-                    f"{draft.place}, annotator '{annotator}'",
-                    f"second {missing} is missing of seconds 0 .. {max(scores)}; expected one score for every second",
-                )
-            draft.scores[annotator] = [scores[second] for second in sorted(scores)]
-        return list(self.drafts.values())
 
 
 def _from_table(text: str, problems: Problems) -> list[_Draft]:
@@ -406,7 +399,7 @@ def _from_table(text: str, problems: Problems) -> list[_Draft]:
                 table.add_row(row, line)
     except ValueError as error:
         raise DatasetError(f"{problems.where}: is no table: {error}") from error
-    return table.finished()
+    return list(table.drafts.values())
 
 
 def _delimiter(text: str) -> tuple[str, int]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm import tqdm
 
-from sspvs.annotations.clock import COMMUNITY_STEP, Users, VideoClock, annotations_of, clock_of, users_of
+from sspvs.annotations.clock import COMMUNITY_STEP, VideoOnClock, on_clock
 from sspvs.annotations.record import AnnotatedVideo, AnnotationSet
-from sspvs.annotations.shots import ShotRule
-from sspvs.annotations.video_names import grouped, spelling
+from sspvs.annotations.shots import ChosenShots, ShotRule
+from sspvs.annotations.video_names import NameTable
 from sspvs.errors import DatasetError, FeatureFileError, VideoError, about, listed, one_line
 from sspvs.machine import package_version
 from sspvs.overwriting import refuse_inputs
 from sspvs.selection import DEFAULT_RATIO, Budget, select
 from sspvs.table import DatasetStore, read_dataset, write_dataset
-from sspvs.types import Annotations, BoolArray, FloatArray, FrameFeatures, IntArray, Shots
+from sspvs.types import Annotations, BoolArray, Fingerprint, FloatArray, FrameFeatures, IntArray, Shots
 from sspvs.weights.digest import file_digest
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 GTSUMMARY_RULE = "exact knapsack of gtscore over the shots, at the picks; ours, nothing is evaluated on it"
 _SHOWN = 5
-_SPELLINGS: tuple[Callable[[str], str], ...] = (str, spelling, lambda name: spelling(name).casefold())
 
 
 @dataclass
@@ -70,21 +70,18 @@ def build_dataset(
     inputs = [*annotations.files, *([Path(features)] if features else []), *([rule.given.path] if rule.given else [])]
     refuse_inputs([out], inputs)
     rule.check(annotations.videos)
-    source = _Features(Path(features), annotations, allow_missing_features) if features else None
-    build = _Build(annotations, source, rule, every, BuildReport(out, warnings=annotations.warnings))
-    try:
+    report = BuildReport(out, warnings=annotations.warnings)
+    with read_dataset(features) if features else nullcontext() as store:
+        groups = {} if store is None else _match_videos(annotations, store, allow_missing_features)
+        fingerprint = None if store is None else store.features.fingerprint
+        build = _Build(annotations, store, groups, rule, every, report)
         build.check()
-        made_by = build.made_by(inputs)
-        fingerprint = source.store.features.fingerprint if source else None
+        made_by = build.made_by(inputs, fingerprint)
         videos = build.videos(made_by, progress)
         write_dataset(out, videos, name=annotations.name, made_by=made_by, fingerprint=fingerprint)
-    finally:
-        if source is not None:
-            source.store.features.close()
-    if source is not None and fingerprint is None:
-        unknown = f"{source.path.name}: no feature fingerprint; what made these features is unknown"
-        build.report.warnings += (unknown,)
-    return build.report
+    if store is not None and fingerprint is None:
+        report.warnings += (f"{store.path.name}: no feature fingerprint; what made these features is unknown",)
+    return report
 
 
 def extract_features(
@@ -110,13 +107,8 @@ def extract_features(
             f"({listed(missing, _SHOWN)}); put them there under their names, or leave them without features with "
             "--allow-missing-features"
         )
-    report = extract_to_file(
-        [Path(found[video.name]) for video in annotations.videos if video.name in found],
-        out,
-        backbone,
-        sampling,
-        progress=progress,
-    )
+    paths = [Path(found[video.name]) for video in annotations.videos if video.name in found]
+    report = extract_to_file(paths, out, backbone, sampling, progress=progress)
     if report.failed and not allow_missing:
         shown = listed([about(path, reason) for path, reason in report.failed], _SHOWN, "; ")
         raise VideoError(
@@ -126,51 +118,35 @@ def extract_features(
     return report
 
 
-class _Features:
-    """The features of annotated videos in a file, found by name, or by key where keys are the community's."""
-
-    def __init__(self, path: Path, annotations: AnnotationSet, allow_missing: bool) -> None:
-        self.path = path
-        self.store: DatasetStore = read_dataset(path)
-        self._group_of = self._match(annotations, allow_missing)
-
-    def features_of(self, video: AnnotatedVideo) -> FrameFeatures | None:
-        group = self._group_of.get(video.key)
-        return None if group is None else self.store.features[group]
-
-    def shots_of(self, video: AnnotatedVideo) -> Shots | None:
-        group = self._group_of.get(video.key)
-        return None if group is None else self.store.shots_of(group)
-
-    def _match(self, annotations: AnnotationSet, allow_missing: bool) -> dict[str, str]:
-        videos, names = annotations.videos, self.store.video_names()
-        by_name = _match_names([video.name for video in videos], names, self.path)
-        found: dict[str, str] = {}
-        for video in videos:
-            if video.name in by_name:
-                found[video.key] = by_name[video.name]
-            elif annotations.community_keys and names.get(video.key) == video.key:
-                found[video.key] = video.key  # the file has no names: the keys are the same everywhere
-        missing = [video.name for video in videos if video.key not in found]
-        if not missing or (allow_missing and found):
-            return found
-        remedy = ""
-        if all(group == name for group, name in names.items()) and not annotations.community_keys:
-            remedy = "its videos may be named by number only, which fits complete SumMe and TVSum annotations only; "
-        there = ", ".join(list(names.values())[:_SHOWN]) + (" ..." if len(names) > _SHOWN else "")
-        raise DatasetError(
-            f"{self.path}: no features of {len(missing)} of {len(videos)} videos ({listed(missing, _SHOWN)}); it has "
-            f"{there}; {remedy}name its groups after the videos, or leave these videos without features with "
-            "--allow-missing-features"
-        )
+def _match_videos(annotations: AnnotationSet, store: DatasetStore, allow_missing: bool) -> dict[str, str]:
+    """Video key -> its group in a file, found by name, or by key where keys are the community's."""
+    videos, names = annotations.videos, store.video_names()
+    by_name = _match_names([video.name for video in videos], names, store.path)
+    found: dict[str, str] = {}
+    for video in videos:
+        if video.name in by_name:
+            found[video.key] = by_name[video.name]
+        elif annotations.community_keys and names.get(video.key) == video.key:
+            found[video.key] = video.key  # the file has no names: the keys are the same everywhere
+    missing = [video.name for video in videos if video.key not in found]
+    if not missing or (allow_missing and found):
+        return found
+    remedy = ""
+    if all(group == name for group, name in names.items()) and not annotations.community_keys:
+        remedy = "its videos may be named by number only, which fits complete SumMe and TVSum annotations only; "
+    there = ", ".join(list(names.values())[:_SHOWN]) + (" ..." if len(names) > _SHOWN else "")
+    raise DatasetError(
+        f"{store.path}: no features of {len(missing)} of {len(videos)} videos ({listed(missing, _SHOWN)}); it has "
+        f"{there}; {remedy}name its groups after the videos, or leave these videos without features with "
+        "--allow-missing-features"
+    )
 
 
 def _match_names(wanted: Sequence[str], known: Mapping[str, str], path: Path) -> dict[str, str]:
     """Wanted name -> its key in `known`: exact, then as `spelling`, then without case; an ambiguous one is refused."""
-    tables = [(spelled, grouped((spelled(name), key) for key, name in known.items())) for spelled in _SPELLINGS]
-    found = {}
+    table, found = NameTable(known), {}
     for name in wanted:
-        groups = next(filter(None, (table.get(spelled(name)) for spelled, table in tables)), ())
+        groups = table.keys_of(name)
         if len(groups) > 1:
             raise DatasetError(
                 f"{path}: '{name}' may be any of {', '.join(groups[:_SHOWN])}; expected one; rename or remove the "
@@ -186,7 +162,8 @@ class _Build:
     """One run of `build_dataset`."""
 
     annotations: AnnotationSet
-    source: _Features | None
+    store: DatasetStore | None  # with features
+    groups: Mapping[str, str]  # video key -> its group there
     rule: ShotRule
     every: int
     report: BuildReport
@@ -205,12 +182,11 @@ class _Build:
             count = f"{len(problems)} videos cannot be used: " if len(problems) > 1 else ""
             raise DatasetError(count + listed(problems, _SHOWN, "; "))
 
-    def made_by(self, inputs: Sequence[Path]) -> dict[str, Any]:
+    def made_by(self, inputs: Sequence[Path], fingerprint: Fingerprint | None) -> dict[str, Any]:
         """How the file is made, as far as it is known before."""
         picks = f"every {self.every}th frame"
-        if self.source is not None:
+        if self.store is not None:
             picks = f"those of the features; {picks} where there are none"
-        fingerprint = self.source.store.features.fingerprint if self.source else None
         try:
             files = [{"file": path.name, "sha256": file_digest(path)} for path in inputs]
         except OSError as error:
@@ -219,7 +195,7 @@ class _Build:
             "made_with": f"sspvs data build, sspvs {package_version()}",
             "rules": {**self.annotations.rules, "gtsummary": GTSUMMARY_RULE},
             "picks": picks,
-            "features": self.source.path.name if self.source else None,
+            "features": None if self.store is None else self.store.path.name,
             "features_fingerprint": fingerprint.digest if fingerprint else None,
             "inputs": files,
         }
@@ -229,10 +205,9 @@ class _Build:
         report, users = self.report, list[int]()
         bar = tqdm(self.annotations.videos, desc="building", unit="video", disable=None if progress else True)
         for video in bar:
-            clock, opinions = self._read(video)
-            published = self.source.shots_of(video) if self.source else None
+            clock, published = self._read(video)
             chosen = self.rule.shots(video, clock, published)
-            built = _annotations(video, clock, opinions, chosen.shots, chosen.repairs)
+            built = _with_shots(clock.annotations, chosen)
             users.append(built.n_users)
             report.n_videos += 1
             report.n_users = min(users), max(users)
@@ -245,19 +220,22 @@ class _Build:
         made_by["shots"] = {**self.rule.as_dict(), "sources": dict(report.shot_sources)}
         made_by["n_repairs"] = len(report.repairs)
 
-    def _read(self, video: AnnotatedVideo) -> tuple[VideoClock, Users]:
-        features = self.source.features_of(video) if self.source else None
-        clock = clock_of(video, features, self.every)
-        return clock, users_of(video, clock)
+    def _read(self, video: AnnotatedVideo) -> tuple[VideoOnClock, Shots | None]:
+        """A video with its features, and the shots that came with these."""
+        features, published = None, None
+        if self.store is not None and (group := self.groups.get(video.key)) is not None:
+            features, published = self.store.features[group], self.store.shots_of(group)
+        return on_clock(video, features, self.every), published
 
 
-def _annotations(
-    video: AnnotatedVideo, clock: VideoClock, users: Users, shots: Shots, repairs: tuple[str, ...]
-) -> Annotations:
-    chosen, notes, made = users.chosen, tuple[str, ...](), ""
+def _with_shots(plain: Annotations, rule: ChosenShots) -> Annotations:
+    """Annotations with shots, and with the summaries that these give."""
+    shots, chosen, notes, made = rule.shots, plain.user_summaries, tuple[str, ...](), ""
+    assert plain.user_scores is not None
+    assert plain.gtscore is not None
     if chosen is None:
-        every_frame = np.arange(clock.n_frames, dtype=np.int64)
-        chosen = np.stack([_summary(scores, every_frame, shots) for scores in users.scores])
+        every_frame = np.arange(plain.n_frames, dtype=np.int64)
+        chosen = np.stack([_summary(scores, every_frame, shots) for scores in plain.user_scores])
         made = "user summaries are the best part of the best shot, and "
     budget = Budget().limits(shots).frames
     if shots.lengths.min() > budget:
@@ -265,14 +243,12 @@ def _annotations(
             f"no shot fits into {DEFAULT_RATIO:.0%} of the video ({budget} frames): {made}summaries of methods will be "
             "empty, with F1 0; shorter shots are better (--max-shot-seconds, or other --shots)",
         )
-    plain = annotations_of(video, clock, users)
-    assert plain.gtscore is not None
     return replace(
         plain,
         user_summaries=chosen,
-        gtsummary=_summary(plain.gtscore, clock.picks, shots)[clock.picks],
+        gtsummary=_summary(plain.gtscore, plain.picks, shots)[plain.picks],
         shots=shots,
-        repairs=(*plain.repairs, *repairs, *notes),
+        repairs=(*plain.repairs, *rule.repairs, *notes),
     )
 
 

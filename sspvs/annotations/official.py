@@ -33,8 +33,7 @@ TVSUM_RULES = {
     "gtscore": "(mean rating - 1) / 4 at the picks",
 }
 LOWEST, HIGHEST = 1, 5
-SHOT_SECONDS = 2.0
-"""TVSum's raters scored shots of this length."""
+SHOT_SECONDS = 2.0  # TVSum's raters scored shots of this length
 
 _USER_SCORE, _N_FRAMES, _FPS, _DURATION = "user_score", "nFrames", "FPS", "video_duration"
 _ROOT = "tvsum50"
@@ -69,12 +68,9 @@ def read_summe(path: str | os.PathLike[str]) -> AnnotationSet:
     if not files:
         raise DatasetError(f"{folder}: expected SumMe's annotation files (*.mat, one a video), found none")
     videos = tuple(read_summe_video(file, f"video_{number}") for number, file in enumerate(files, 1))
-    warning = (
-        f"{folder}: {len(videos)} of SumMe's {SUMME_VIDEOS} videos are here, so video_1 .. video_{len(videos)} are not "
-        "the community's keys; go by the names"
-    )
+    some = f"{folder}: {len(videos)} of SumMe's {SUMME_VIDEOS} videos are here, so video_1 .. video_{len(videos)} are"
     complete = len(videos) == SUMME_VIDEOS
-    warnings = () if complete else (warning,)
+    warnings = () if complete else (f"{some} not the community's keys; go by the names",)
     return AnnotationSet("summe", videos, tuple(files), SUMME_RULES, community_keys=complete, warnings=warnings)
 
 
@@ -132,14 +128,11 @@ def read_tvsum(path: str | os.PathLike[str], *, fps: float | None = None) -> Ann
         videos = tuple(_with_rate(video, fps) for video in found)
     else:
         videos, files = _read_mat(path), (path,)
-    warning = (
-        f"{path}: {len(videos)} of TVSum's {TVSUM_VIDEOS} videos are here, so video_1 .. video_{len(videos)} may not "
-        "be the community's keys; go by the names"
-    )
     for video in videos:
         _check_ratings(video)
+    some = f"{path}: {len(videos)} of TVSum's {TVSUM_VIDEOS} videos are here, so video_1 .. video_{len(videos)} may"
     complete = len(videos) == TVSUM_VIDEOS
-    warnings = () if complete else (warning,)
+    warnings = () if complete else (f"{some} not be the community's keys; go by the names",)
     return AnnotationSet("tvsum", videos, files, TVSUM_RULES, community_keys=complete, warnings=warnings)
 
 
@@ -316,15 +309,12 @@ def _with_rate(video: AnnotatedVideo, fps: float | None) -> AnnotatedVideo:
     """The table's video with a frame rate: from its ratings, its length, or as given."""
     assert isinstance(video.opinions, FrameRatings)
     assert video.n_frames is not None
-    inferred = rate_of_ratings(video.opinions.ratings)
-    if inferred is not None:
-        sentence = f"the frame rate, {inferred:.3f}, was inferred from ratings that change every 2 seconds"
-        return replace(video, fps=inferred, repairs=(*video.repairs, sentence))
-    if video.duration_seconds:
-        rate = video.n_frames / video.duration_seconds
-        sentence = f"the frame rate, {rate:.3f}, was computed from a length in whole seconds"
-        return replace(video, fps=rate, repairs=(*video.repairs, sentence))
-    return replace(video, fps=fps)
+    rate, how = rate_of_ratings(video.opinions.ratings), "was inferred from ratings that change every 2 seconds"
+    if rate is None and video.duration_seconds:
+        rate, how = video.n_frames / video.duration_seconds, "was computed from a length in whole seconds"
+    if rate is None:
+        return replace(video, fps=fps)
+    return replace(video, fps=rate, repairs=(*video.repairs, f"the frame rate, {rate:.3f}, {how}"))
 
 
 def _read_mat(path: Path) -> tuple[AnnotatedVideo, ...]:
@@ -376,7 +366,7 @@ def _read_video(file: h5py.File, fields: dict[str, Any], number: int, path: Path
     return AnnotatedVideo(
         key=f"video_{number + 1}",
         name=name,
-        opinions=FrameRatings(ratings, LOWEST, HIGHEST),
+        opinions=FrameRatings(ratings),
         n_frames=n_frames,
         fps=n_frames / duration,
         duration_seconds=duration,

@@ -17,11 +17,9 @@ class FrameChoices:
 
 @dataclass(frozen=True)
 class FrameRatings:
-    """Each annotator rated every frame (TVSum)."""
+    """Each annotator rated every frame from 1 to 5 (TVSum)."""
 
     ratings: FloatArray  # (U, N) float32
-    lowest: float = 1.0
-    highest: float = 5.0
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from sspvs.annotations.clock import VideoClock
+from sspvs.annotations.clock import VideoOnClock
 from sspvs.annotations.record import AnnotatedVideo
 from sspvs.annotations.video_names import spelling
 from sspvs.errors import DatasetError, listed
@@ -18,11 +18,9 @@ from sspvs.types import Shots, Timeline
 
 Segmenter = Literal["auto", "kts", "uniform"]
 
-SHORT_SECONDS = 1.5
-"""The longest shot is at least this, where a shot so long fits into the budget."""
+SHORT_SECONDS = 1.5  # the longest shot is at least this, where a shot so long fits into the budget
 
-ASSUMED_FPS = 30.0
-"""Where the frame rate is unknown: the community's picks, every 15th frame, are two a second."""
+ASSUMED_FPS = 30.0  # where the frame rate is unknown: the community's picks, every 15th frame, are two a second
 
 _UNIT, _VIDEOS = "unit", "videos"
 
@@ -50,6 +48,17 @@ class GivenShots:
                 return self.pairs[name]
         same = [name for name in self.pairs if spelling(name) == spelling(video.name)]
         return self.pairs[same[0]] if len(same) == 1 else None
+
+    def shots(self, video: AnnotatedVideo, clock: VideoOnClock) -> ChosenShots:
+        """The shots of a video."""
+        time = clock.timeline if self.unit == "seconds" else clock.annotations.n_frames
+        if time is None:
+            raise DatasetError(f"{video.where}: shots in seconds, but the frame rate is unknown; give --fps")
+        try:
+            shots, repairs = given_shots(self.of(video), time, unit=self.unit)
+        except ValueError as error:
+            raise DatasetError(f"{self.path}, video '{video.name}': {error}") from error
+        return ChosenShots(shots, "given", repairs)
 
 
 @dataclass(frozen=True)
@@ -84,12 +93,12 @@ class ShotRule:
                 f"{self.given.path}: no shots of {len(missing)} videos: {listed(missing, 5)}; it has {there}"
             )
 
-    def shots(self, video: AnnotatedVideo, clock: VideoClock, published: Shots | None) -> ChosenShots:
+    def shots(self, video: AnnotatedVideo, clock: VideoOnClock, published: Shots | None) -> ChosenShots:
         """The shots of one video."""
         if self.given is not None:
-            return self._given(video, clock)
+            return self.given.shots(video, clock)
         if self.segmenter == "auto" and published is not None:
-            shots, repairs = _on_frames(published, clock.n_frames)
+            shots, repairs = _on_frames(published, clock.annotations.n_frames)
             if self.max_seconds is not None:
                 whole, timeline = len(shots), _timeline(clock)
                 shots = split_long(shots, timeline, self.max_seconds, longer_than=self.max_seconds)
@@ -104,7 +113,7 @@ class ShotRule:
             raise DatasetError(f"{video.where}: uniform shots need the frame rate, which is unknown; give --fps")
         return ChosenShots(self._uniform(clock.timeline), "uniform")
 
-    def _kts(self, video: AnnotatedVideo, clock: VideoClock) -> ChosenShots:
+    def _kts(self, video: AnnotatedVideo, clock: VideoOnClock) -> ChosenShots:
         features, timeline = clock.features, _timeline(clock)
         if features is None:
             raise DatasetError(f"{video.where}: KTS needs features; give --features, or --segmenter uniform")
@@ -115,7 +124,7 @@ class ShotRule:
         longest = self.longest_seconds(timeline, mean)
         shots = kts_shots(
             features.features,
-            clock.picks,
+            features.picks,
             timeline,
             mean_seconds=mean,
             longest_seconds=longest,
@@ -137,17 +146,6 @@ class ShotRule:
             return self.max_seconds
         budget = _budget(timeline)
         return min(max(budget / 2, min(budget, SHORT_SECONDS)), 3 * mean_seconds)
-
-    def _given(self, video: AnnotatedVideo, clock: VideoClock) -> ChosenShots:
-        assert self.given is not None
-        if self.given.unit == "seconds" and clock.timeline is None:
-            raise DatasetError(f"{video.where}: shots in seconds, but the frame rate is unknown; give --fps")
-        clock_of_shots = clock.timeline if self.given.unit == "seconds" and clock.timeline else clock.n_frames
-        try:
-            shots, repairs = given_shots(self.given.of(video), clock_of_shots, unit=self.given.unit)
-        except ValueError as error:
-            raise DatasetError(f"{self.given.path}, video '{video.name}': {error}") from error
-        return ChosenShots(shots, "given", repairs)
 
     def as_dict(self) -> dict[str, Any]:
         """The rule, for the dataset's own record."""
@@ -189,9 +187,9 @@ def read_given_shots(path: Path) -> GivenShots:
     return GivenShots(path, unit, {name: pairs for name, pairs in videos.items() if name != _UNIT})
 
 
-def _timeline(clock: VideoClock) -> Timeline:
+def _timeline(clock: VideoOnClock) -> Timeline:
     """When frames are shown, at the assumed rate where that is unknown."""
-    n_frames = clock.n_frames
+    n_frames = clock.annotations.n_frames
     return clock.timeline or Timeline(np.arange(n_frames) / ASSUMED_FPS, n_frames / ASSUMED_FPS)
 
 

@@ -3,8 +3,6 @@
 Files are JSON or YAML: a list of folds, one fold, or folds by name.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
@@ -27,8 +25,7 @@ _PARTS = {
     "test": ("test_keys", "test"),
     "val": ("val_keys", "val", "valid_keys", "validation_keys"),
 }
-MADE_BY = "made_by"
-"""What `make_splits` adds to a fold: how it was made."""
+MADE_BY = "made_by"  # what `make_splits` adds to a fold: how it was made
 DEFAULT_FOLDS, DEFAULT_VAL_FRACTION = 5, 0.1
 _USED = {"train": "trained on", "val": "used to choose the checkpoint"}
 _EXPECTED = 'a JSON or YAML list of {"train_keys": [...], "test_keys": [...]}, or one such dict'
@@ -88,7 +85,7 @@ class Splits:
         """Plain types that identify the split."""
         return {"file": self.name, "sha256": self.sha256, "setting": self.setting, "folds": len(self.folds)}
 
-    def resolve(self, dataset: Mapping[str, Annotations], name: str) -> Splits:
+    def resolve(self, dataset: Mapping[str, Annotations], name: str) -> "Splits":
         """The same folds with a dataset's videos by key and under its name, others' as they stand.
 
         DatasetError: a fold tests none of its videos, names an unknown one, or has one in two parts.
@@ -186,11 +183,8 @@ def quoted(names: Iterable[str]) -> str:
 def read_splits(path: str | os.PathLike[str]) -> Splits:
     """Read a split file.
 
-    Styles: a list of folds with bare keys (`video_24`), with a dataset prefix
-    (`eccv16_dataset_youtube_google_pool5/video_28`) or a file prefix
-    (`../datasets/eccv16_dataset_summe_google_pool5.h5/video_22`); one dict with `train_keys`, `val_keys` and
-    `test_keys` (MR.HiSum); folds in a dict by name. A key that stands twice in a list is taken once, with a
-    sentence in `repairs`.
+    It is a list of folds, one fold (MR.HiSum) or folds by name; keys are bare (`video_24`) or have the name of a
+    dataset or of its file before them. A key that stands twice in a list is taken once, with a sentence in `repairs`.
     """
     path = Path(local_only(path))
     try:

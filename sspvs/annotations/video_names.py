@@ -1,9 +1,8 @@
 """How files of the field name a video: the last path part is the key, the part before it the dataset."""
 
-from __future__ import annotations
-
 import re
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -31,7 +30,7 @@ class VideoRef:
     key: str  # the video's key, such as `video_7`, or its own name
 
     @classmethod
-    def parse(cls, text: str) -> VideoRef:
+    def parse(cls, text: str) -> "VideoRef":
         """The last path part is the key; the part before it, without `.h5`, names the dataset.
 
         Example:
@@ -63,36 +62,36 @@ class VideoFinder:
         for exact in (text, _stem(text)):
             if exact in self._keys:
                 return exact
-        spelled = spelling(text)
-        for name, known in ((spelled, self._by_name), (spelled.casefold(), self._by_caseless_name)):
-            if len(known.get(name, ())) == 1:
-                return known[name][0]
-        return None
+        found = self._names.keys_of(text)
+        return found[0] if len(found) == 1 else None
 
     @cached_property
     def _keys(self) -> frozenset[str]:
         return frozenset(self.dataset)
 
     @cached_property
-    def _by_name(self) -> dict[str, list[str]]:
-        return grouped((spelling(self.dataset[key].video_name), key) for key in self.dataset)
+    def _names(self) -> "NameTable":
+        return NameTable({key: self.dataset[key].video_name for key in self.dataset})
 
-    @cached_property
-    def _by_caseless_name(self) -> dict[str, list[str]]:
-        return grouped((name.casefold(), key) for name, keys in self._by_name.items() for key in keys)
+
+class NameTable:
+    """Keys by the names that go with them, of key -> name: as a name stands, as `spelling` has it, and without case."""
+
+    def __init__(self, names: Mapping[str, str]) -> None:
+        self._tables = [defaultdict[str, list[str]](list) for _ in _SPELLINGS]
+        for key, name in names.items():
+            for spelled, table in zip(_SPELLINGS, self._tables, strict=True):
+                table[spelled(name)].append(key)
+
+    def keys_of(self, name: str) -> list[str]:
+        """The keys that a name may mean, by the strictest spelling that any of them has."""
+        found = (table.get(spelled(name)) for spelled, table in zip(_SPELLINGS, self._tables, strict=True))
+        return next(filter(None, found), [])
 
 
 def same_name(first: str, second: str) -> bool:
     """Whether two texts are spellings of one video's name."""
     return spelling(first).casefold() == spelling(second).casefold()
-
-
-def grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
-    """Name -> the keys that have it, of (name, key)."""
-    groups: dict[str, list[str]] = {}
-    for name, key in pairs:
-        groups.setdefault(name, []).append(key)
-    return groups
 
 
 def _stem(text: str) -> str:
@@ -102,3 +101,6 @@ def _stem(text: str) -> str:
 def spelling(text: str) -> str:
     """A name as it is compared: without file ending, spaces as underscores; case still counts."""
     return _stem(text.strip()).replace(" ", "_")
+
+
+_SPELLINGS: tuple[Callable[[str], str], ...] = (str, spelling, lambda name: spelling(name).casefold())

@@ -13,10 +13,8 @@ from sspvs.benchmark.matching import read_score_input
 from sspvs.benchmark.result_file import coverage_facts, dataset_facts, repairs_of, versions
 from sspvs.benchmark.rows import Baseline, EvaluationSettings, Judge, Post, Scores, watched
 from sspvs.errors import DatasetError
-from sspvs.evaluation.baselines import DEFAULT_DRAWS
 from sspvs.evaluation.comparison import Evaluation
 from sspvs.evaluation.prediction import Prediction
-from sspvs.evaluation.protocol import DEFAULT_PROTOCOL
 from sspvs.evaluation.results import METRICS, Comparison, MethodResult, compare
 from sspvs.importance.terms import Combine
 from sspvs.table import DatasetStore, read_dataset
@@ -44,13 +42,13 @@ def evaluate(
     *,
     splits: str | os.PathLike[str] | Splits | None = None,
     baseline: Baseline | None = None,
-    protocol: str = DEFAULT_PROTOCOL,
+    protocol: str = "per-user",
     rule: str = "default",
     contrastive: bool = False,
     scorer: str | os.PathLike[str] | None = None,
     combine: Combine | None = None,
     post: Post | None = None,
-    draws: int = DEFAULT_DRAWS,
+    draws: int = 100,
     seed: int = 0,
     recorded_summaries: bool = False,
     allow_missing: bool = False,

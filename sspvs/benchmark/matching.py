@@ -17,8 +17,7 @@ from sspvs.table import ScoreFileFacts, VideoScores, is_h5, read_score_facts
 from sspvs.types import Annotations
 from sspvs.weights.digest import file_digest
 
-ScoreSource = str | os.PathLike[str] | Mapping[str, Any]
-"""A score file, or video -> numbers."""
+ScoreSource = str | os.PathLike[str] | Mapping[str, Any]  # a score file, or video -> numbers
 
 _SHOWN = 8
 _FRAMES_MAY_DIFFER = 0.01  # decoders disagree by a frame or two; another video disagrees by more

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from sspvs.benchmark.matching import ScoreSource
 from sspvs.errors import DatasetError, ProtocolUnavailableError
-from sspvs.evaluation.baselines import DEFAULT_DRAWS, contrastive_predictions, evaluate_baseline, feature_predictions
+from sspvs.evaluation.baselines import DEFAULT_DRAWS, evaluate_baseline, feature_predictions
 from sspvs.evaluation.evaluate import evaluate
 from sspvs.evaluation.prediction import Prediction
 from sspvs.evaluation.protocol import DEFAULT_PROTOCOL, Protocol, protocols_named
@@ -19,6 +19,7 @@ from sspvs.evaluation.requirements import BASELINES, baseline_unavailable, unava
 from sspvs.evaluation.requirements import Baseline as OwnBaseline
 from sspvs.evaluation.results import MethodResult
 from sspvs.evaluation.summary_rule import rule_named
+from sspvs.importance.contrastive import contrastive_importance
 from sspvs.importance.terms import Combine, formula
 from sspvs.scorers import load_scorer, untrained_problem
 from sspvs.table import DatasetStore
@@ -28,8 +29,7 @@ if TYPE_CHECKING:
     from sspvs.scorers.trained import RefinedScorer
 
 
-CONTRASTIVE_ALONE = "contrastive, A alone"
-"""The training-free baseline without its global consistency."""
+CONTRASTIVE_ALONE = "contrastive, A alone"  # the training-free baseline without its global consistency
 Baseline = Literal["human", "random", "consensus", "contrastive"]
 CheckpointRule = Literal["val", "last", "train-loss", "best-test", "none"]
 Post = Literal["summe", "tvsum", "none"]
@@ -148,10 +148,15 @@ class Judge:
         results: Mapping[str, MethodResult],
         predictions: Mapping[str, Prediction],
         settings: Mapping[str, Any],
+        *,
+        beside: bool = False,
     ) -> None:
         """Put a method's results by protocol into the table, with the scores that reports draw and what made them."""
-        self.methods[name] = _with_settings(results, settings)
+        rows = self.baselines if beside else self.methods
+        rows[name] = {p: replace(result, settings={**result.settings, **settings}) for p, result in results.items()}
         self.predictions[name] = predictions
+        if beside:
+            return
         empty = next(iter(results.values())).settings.get("empty_summaries", ())
         if empty:
             self.warnings.append(
@@ -190,18 +195,7 @@ class Judge:
         computed = [protocol for protocol in self.protocols if protocol.name not in self.unavailable]
         predictions, made_by = self._contrastive(combine)
         results = evaluate(self._watched(name), predictions, method=name, protocols=computed, rule=self._rule)
-        self.add_results_beside(name, results, predictions, made_by)
-
-    def add_results_beside(
-        self,
-        name: str,
-        results: Mapping[str, MethodResult],
-        predictions: Mapping[str, Prediction],
-        settings: Mapping[str, Any],
-    ) -> None:
-        """As `add_results`, beside the methods."""
-        self.baselines[name] = _with_settings(results, settings)
-        self.predictions[name] = predictions
+        self.add_results(name, results, predictions, made_by, beside=True)
 
     def _add_refined(self, source: str | os.PathLike[str]) -> None:
         """A refined checkpoint's importance in a method's place."""
@@ -248,7 +242,11 @@ class Judge:
         """Contrastive importance of each video, and what made it."""
         self._need_features("the contrastive baseline")
         how: dict[str, Any] = {"combine": combine or "ag", "post": self._settings.post or "summe"}
-        predictions = contrastive_predictions(self._store.features, self._watched("importance"), **how)
+        predictions = feature_predictions(
+            self._store.features,
+            self._watched("importance"),
+            lambda video: contrastive_importance(video.features, **how).scores,
+        )
         return predictions, {**how, "checkpoint_rule": "none"}
 
     def _need_features(self, what: str) -> None:
@@ -275,7 +273,3 @@ def _refined_scorer(source: Path, combine: Combine | None, post: str | None) -> 
             "--out S.h5`), and evaluate the score file with --scores S.h5"
         )
     return scorer
-
-
-def _with_settings(results: Mapping[str, MethodResult], settings: Mapping[str, Any]) -> dict[str, MethodResult]:
-    return {name: replace(result, settings={**result.settings, **settings}) for name, result in results.items()}

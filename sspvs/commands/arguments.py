@@ -6,7 +6,8 @@ import argparse
 import math
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -117,6 +118,11 @@ def share(text: str) -> float:
     return value
 
 
+def options_for(function: Callable[..., Any], args: argparse.Namespace) -> dict[str, Any]:
+    """The options of a verb that are parameters of a function, or fields of a dataclass, of the same name."""
+    return {name: value for name in signature(function).parameters if (value := getattr(args, name, None)) is not None}
+
+
 def add_manner_arguments(parser: argparse.ArgumentParser) -> None:
     """Options that all verbs have: how much they print."""
     parser.add_argument(QUIET, action="store_true", help="no progress; print results, warnings and errors only")
@@ -214,11 +220,17 @@ def add_extraction_arguments(group: argparse._ArgumentGroup, *, rate_hz: float |
     group.add_argument("--backbone", default="auto", help="frame encoder by name (default: auto; see `sspvs doctor`)")
     default = "2, or as the checkpoint was trained" if rate_hz is None else f"{rate_hz:g}"
     group.add_argument(
-        "--rate", type=float, default=rate_hz, metavar="HZ", help=f"frames looked at per second (default: {default})"
+        "--rate",
+        dest="rate_hz",
+        type=float,
+        default=rate_hz,
+        metavar="HZ",
+        help=f"frames looked at per second (default: {default})",
     )
     group.add_argument("--decoder", default="auto", choices=("auto", "pyav", "decord"), help="default: auto")
     group.add_argument(
         "--time-limit",
+        dest="time_limit_seconds",
         type=seconds,
         default=60.0,
         metavar="SECONDS",

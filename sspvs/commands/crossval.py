@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from sspvs.commands.arguments import VerbParser, add_manner_arguments, check_outputs, file_name
+from sspvs.commands.arguments import VerbParser, add_manner_arguments, check_outputs, file_name, options_for
 from sspvs.commands.evaluate import show
 from sspvs.errors import UnknownOptionError
 from sspvs.evaluation.protocol import protocol_names
@@ -79,22 +79,8 @@ def _run(args: argparse.Namespace, overrides: Sequence[str]) -> None:
     with interruptible_imports():
         from sspvs.crossval.folder import RESULT
         from sspvs.crossval.running import cross_validate, is_first_process
-    result = cross_validate(
-        args.config,
-        args.out,
-        overrides=overrides,
-        seeds=args.seeds,
-        checkpoint_rule=args.checkpoint_rule,
-        jobs=args.jobs,
-        devices=_numbers(args.devices),
-        protocol=args.protocol,
-        rule=args.rule,
-        keep=args.keep,
-        name=args.name,
-        wandb=args.wandb,
-        wandb_project=args.wandb_project,
-        progress=not args.quiet,
-    )
+    args.devices = _numbers(args.devices)
+    result = cross_validate(overrides=overrides, progress=not args.quiet, **options_for(cross_validate, args))
     if is_first_process():
         show(result.benchmark, published=args.published, written=[args.out / RESULT], report=args.report)
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sspvs.commands.arguments import add_extraction_arguments, check_outputs
+from sspvs.commands.arguments import add_extraction_arguments, check_outputs, options_for
 from sspvs.errors import about
 from sspvs.overwriting import DATASET
 
@@ -106,8 +106,8 @@ def _check(args: argparse.Namespace) -> None:
         problems.append("give --features or --videos, one of them")
     if args.segmenter == "kts" and not (args.features or args.videos):
         problems.append("--segmenter kts needs --features or --videos")
-    if not 0 < args.rate <= 1000:
-        problems.append(f"--rate must be in (0, 1000] Hz, got {args.rate}")
+    if not 0 < args.rate_hz <= 1000:
+        problems.append(f"--rate must be in (0, 1000] Hz, got {args.rate_hz}")
     if problems:
         raise ValueError("; ".join(problems))
 
@@ -126,17 +126,12 @@ def _extracted(args: argparse.Namespace, annotations: AnnotationSet) -> Path:
     """The feature file beside the dataset, with the features of all annotated videos."""
     from sspvs.annotations.dataset import extract_features
     from sspvs.features.backbones import load_backbone
-    from sspvs.features.extract import MAX_DAMAGED, Sampling
+    from sspvs.features.extract import Sampling
 
     backbone = load_backbone(args.backbone, device=args.device, precision=args.precision, download=args.download)
     print(f"backbone {backbone.name}: {backbone.reason}")
     out: Path = args.out.with_name(f"{args.out.stem}.features.h5")
-    sampling = Sampling(
-        rate_hz=args.rate,
-        decoder=args.decoder,
-        time_limit_seconds=args.time_limit,
-        max_damaged=MAX_DAMAGED if args.max_damaged is None else args.max_damaged,
-    )
+    sampling = Sampling(**options_for(Sampling, args))
     report = extract_features(
         annotations, args.videos, out, backbone, sampling, allow_missing=args.allow_missing_features, progress=True
     )

@@ -49,12 +49,11 @@ def run(args: argparse.Namespace) -> int:
     for where, sentence in pairs.problems:
         print(f"error: {printable(f'{where}: {sentence}')}; left out", file=sys.stderr)
     report = write_shards(
-        pairs.videos,
+        pairs,
         args.out,
         shard_size=args.shard_size,
         dtype=args.dtype,
         seed=args.seed,
-        fingerprint=pairs.common_fingerprint,
         overwrite=args.overwrite,
         progress=True,
     )

@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run_short(args: argparse.Namespace) -> None:
-    from sspvs.demo.films import run_short
+    from sspvs.demo.folder import run_short
     from sspvs.world.film import SCENES
 
     seconds = sum(scene.seconds for scene in SCENES)
@@ -73,7 +73,7 @@ def _run_whole(args: argparse.Namespace) -> None:
 
 
 def _print_index(demo: WholeDemo) -> None:
-    from sspvs.demo.films import TEXT, seconds_named
+    from sspvs.demo.folder import TEXT, seconds_named
 
     folder, trained, contrastive = demo.folder, demo.trained, demo.contrastive
     seconds = trained.timeline.end_seconds

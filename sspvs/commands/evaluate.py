@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
 from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sspvs.commands.arguments import add_importance_arguments, check_outputs, file_name
+from sspvs.commands.arguments import add_importance_arguments, check_outputs, file_name, options_for
 from sspvs.evaluation.protocol import protocol_names
 from sspvs.overwriting import EVALUATION, EVALUATION_PAGE, EVALUATION_PICTURE
 
@@ -93,12 +92,12 @@ def run(args: argparse.Namespace) -> int:
     """Evaluate, write, show; 0 when all went well."""
     from sspvs.benchmark import EvaluationSettings, run_benchmark
 
-    scores = None if args.scores is None else _named_scores(args.scores)
-    read = argparse.Namespace(**{**vars(args), "scores": scores})  # with the files that a pattern stands for
-    check_outputs(read, out=EVALUATION, report=EVALUATION_PAGE, picture=EVALUATION_PICTURE)
-    given = {field.name: getattr(args, field.name) for field in fields(EvaluationSettings)}
-    settings = EvaluationSettings(**{**given, "checkpoint_rule": _checkpoint_rules(args.checkpoint_rule)})
-    benchmark = run_benchmark(args.dataset, scores, splits=args.splits, settings=settings, progress=True)
+    if args.scores is not None:
+        args.scores = _named_scores(args.scores)
+    check_outputs(args, out=EVALUATION, report=EVALUATION_PAGE, picture=EVALUATION_PICTURE)
+    args.checkpoint_rule = _checkpoint_rules(args.checkpoint_rule)
+    settings = EvaluationSettings(**options_for(EvaluationSettings, args))
+    benchmark = run_benchmark(args.dataset, args.scores, splits=args.splits, settings=settings, progress=True)
     show(benchmark, published=args.published, out=args.out, report=args.report, picture=args.picture)
     return 0
 

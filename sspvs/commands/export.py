@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sspvs.commands.arguments import check_outputs, file_name
 from sspvs.overwriting import ONNX, refuse_inputs
+from sspvs.schema import refuse
 
 if TYPE_CHECKING:
     from sspvs.export.figures import Figures
@@ -91,21 +92,17 @@ def run(args: argparse.Namespace) -> int:
 
 def _check(args: argparse.Namespace) -> None:
     """Refuse what cannot be meant, all at once."""
-    wrong = []
-    if args.onnx is None and args.card is None and args.push_to_hub is None:
-        wrong.append("nothing to do: give --onnx FILE.onnx, --card or --push-to-hub USER/NAME")
-    if args.onnx is None and (args.opset is not None or args.no_check):
-        wrong.append("--opset and --no-check belong to --onnx")
-    if args.push_to_hub is None and args.private:
-        wrong.append("--private belongs to --push-to-hub")
-    if args.card is None and args.push_to_hub is None and args.license is not None:
-        wrong.append("--license belongs to --card and --push-to-hub")
-    if args.card is None and args.overwrite:
-        wrong.append("--overwrite belongs to --card")
-    if args.card == _FOLDER and not Path(args.checkpoint).is_dir():
-        wrong.append(f"{args.checkpoint} is no folder that a card could go into; name it: --card FILE.md")
-    if wrong:
-        raise ValueError("; ".join(wrong))
+    onnx, card, hub = (place is not None for place in (args.onnx, args.card, args.push_to_hub))
+    rules = {
+        "nothing to do: give --onnx FILE.onnx, --card or --push-to-hub USER/NAME": onnx or card or hub,
+        "--opset and --no-check belong to --onnx": onnx or (args.opset is None and not args.no_check),
+        "--private belongs to --push-to-hub": hub or not args.private,
+        "--license belongs to --card and --push-to-hub": card or hub or args.license is None,
+        "--overwrite belongs to --card": card or not args.overwrite,
+        f"{args.checkpoint} is no folder that a card could go into; name it: --card FILE.md": args.card != _FOLDER
+        or Path(args.checkpoint).is_dir(),
+    }
+    refuse("", [message for message, holds in rules.items() if not holds])
 
 
 def _show(report: OnnxReport) -> None:

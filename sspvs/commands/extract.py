@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sspvs.commands.arguments import add_extraction_arguments, add_videos_arguments, search
+from sspvs.commands.arguments import add_extraction_arguments, add_videos_arguments, options_for, search
 from sspvs.errors import VideoError, about
 from sspvs.overwriting import refuse_inputs
 from sspvs.schema import refuse
@@ -63,10 +63,10 @@ def run(args: argparse.Namespace) -> int:
 def _check(args: argparse.Namespace) -> None:
     """Report every wrong setting at once, before any work is done."""
     rules = {
-        f"--rate must be in (0, 1000] Hz, got {args.rate}": 0 < args.rate <= 1000,
+        f"--rate must be in (0, 1000] Hz, got {args.rate_hz}": 0 < args.rate_hz <= 1000,
         f"--workers must be at least 1, got {args.workers}": args.workers is None or args.workers >= 1,
         f"--batch-size must be at least 1, got {args.batch_size}": args.batch_size is None or args.batch_size >= 1,
-        f"--time-limit must be positive, got {args.time_limit}": args.time_limit > 0,
+        f"--time-limit must be positive, got {args.time_limit_seconds}": args.time_limit_seconds > 0,
         f"--max-damaged must be between 0 and 1, got {args.max_damaged}": 0 <= (args.max_damaged or 0) <= 1,
         "--ray-address goes with --engine ray": args.ray_address is None or args.engine == "ray",
     }
@@ -75,19 +75,14 @@ def _check(args: argparse.Namespace) -> None:
 
 def _extract(args: argparse.Namespace, paths: list[Path]) -> ExtractionReport:
     from sspvs.features.backbones import load_backbone
-    from sspvs.features.extract import MAX_DAMAGED, Sampling, extract_to_file
+    from sspvs.features.extract import Sampling, extract_to_file
 
     options = {"device": args.device, "precision": args.precision, "download": args.download}
     backbone = load_backbone(args.backbone, **options)
     print(f"backbone {backbone.name}: {backbone.reason}")
     on_gpu = backbone.device.startswith("cuda")
-    sampling = Sampling(
-        rate_hz=args.rate,
-        decoder=args.decoder,
-        batch_size=args.batch_size or (GPU_BATCH if on_gpu else CPU_BATCH),
-        time_limit_seconds=args.time_limit,
-        max_damaged=MAX_DAMAGED if args.max_damaged is None else args.max_damaged,
-    )
+    args.batch_size = args.batch_size or (GPU_BATCH if on_gpu else CPU_BATCH)
+    sampling = Sampling(**options_for(Sampling, args))
     if args.engine == "ray":
         from sspvs.features.ray_engine import CPUS_PER_ACTOR, extract_with_ray
 
@@ -97,7 +92,7 @@ def _extract(args: argparse.Namespace, paths: list[Path]) -> ExtractionReport:
             paths,
             args.out,
             load,
-            backbone.fingerprint(args.rate),
+            backbone.fingerprint(args.rate_hz),
             sampling,
             address=args.ray_address,
             workers=args.workers,

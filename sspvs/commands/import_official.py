@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from sspvs.commands.arguments import options_for
 from sspvs.errors import listed
 
 DESCRIPTION = (
@@ -43,14 +44,7 @@ def run(args: argparse.Namespace) -> int:
     """Import; 0 when all went well."""
     from sspvs.tasks.official_import import REPORT, import_official
 
-    report = import_official(
-        args.checkpoint,
-        args.out,
-        num_heads=args.num_heads,
-        text_num_heads=args.text_num_heads,
-        text_guidance=args.text_guidance,
-        text_of=args.text_of,
-    )
+    report = import_official(args.checkpoint, **options_for(import_official, args))
     print(f"{report.loaded} tensors loaded, none missing, in {args.out}")
     for word, names in (
         ("computed here", report.computed),

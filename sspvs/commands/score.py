@@ -15,7 +15,6 @@ from sspvs.errors import FeatureFileError, reason
 from sspvs.overwriting import SCORES
 
 if TYPE_CHECKING:
-    from sspvs.features.backbones import Backbone
     from sspvs.scorers import Scorer
     from sspvs.table import FeatureStore, VideoScores
     from sspvs.table.text import TextFields
@@ -54,13 +53,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Score every video; 0 when all went well, 1 when some failed, 2 when all did."""
+    from sspvs.scorers import scorer_of_features
     from sspvs.table import read_features, write_scores
 
     check_outputs(args, out=SCORES)
     failures: list[str] = []
     silent: list[str] = []
     with read_features(args.features) as store:
-        scorer = _scorer(store, args)
+        scorer, warning = scorer_of_features(
+            args.scorer,
+            store.fingerprint,
+            str(args.features),
+            title=args.title,
+            backbone=args.backbone,
+            device=args.device,
+            download=args.download,
+            combine=args.combine,
+            post=args.post,
+        )
+        _warn(warning)
         text_of = _texts(scorer, args, silent)
         _warn(scorer.check_features(store.fingerprint, str(args.features)))
         _check_width(store, scorer)
@@ -87,17 +98,6 @@ def _warn(sentence: str | None) -> None:
         sys.stderr.write(f"warning: {sentence}\n")
 
 
-def _scorer(store: FeatureStore, args: argparse.Namespace) -> Scorer:
-    from sspvs.scorers import CONTRASTIVE, load_scorer
-
-    how = {"device": args.device, "download": args.download, "combine": args.combine, "post": args.post}
-    if args.scorer == CONTRASTIVE:
-        return load_scorer(CONTRASTIVE, backbone=_contrastive_backbone(store, args), **how)
-    if args.backbone:
-        raise ValueError(f"--backbone belongs to --scorer {CONTRASTIVE}; a checkpoint has its own")
-    return load_scorer(args.scorer, **how)
-
-
 def _check_width(store: FeatureStore, scorer: Scorer) -> None:
     """Refuse a whole file at once: the first video that can be read has the width of all."""
     if scorer.feature_dim is None:
@@ -112,23 +112,6 @@ def _check_width(store: FeatureStore, scorer: Scorer) -> None:
     remedy = "take features of the backbone that it was trained on"
     like = f"those {scorer.name} was trained on"
     check_features(FeatureKind(width), FeatureKind(scorer.feature_dim), str(store.path), like=like, remedy=remedy)
-
-
-def _contrastive_backbone(store: FeatureStore, args: argparse.Namespace) -> Backbone | None:
-    """The backbone for the title, or to hold the features against; None when neither is wanted."""
-    from sspvs.features.backbones import load_backbone
-    from sspvs.table import FeatureKind, check_features
-
-    found = store.fingerprint
-    name = args.backbone or (found.backbone if found else None)
-    if not args.title and not args.backbone:
-        return None
-    if name is None:
-        raise ValueError(f"{args.features} does not say which backbone made it; name it with --backbone")
-    backbone = load_backbone(name, device=args.device, download=args.download)
-    expected = FeatureKind(fingerprint=backbone.fingerprint(found.rate_hz if found else 2.0))
-    _warn(check_features(FeatureKind(fingerprint=found), expected, str(args.features), like=f"those of {name}"))
-    return backbone
 
 
 def _texts(scorer: Scorer, args: argparse.Namespace, silent: list[str]) -> Callable[[str], TextFields]:

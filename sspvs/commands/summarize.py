@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import fields
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from sspvs.commands.arguments import (
     add_scorer_argument,
     add_text_arguments,
     add_videos_arguments,
+    options_for,
     search,
     seconds,
     share,
@@ -89,9 +89,7 @@ def run(args: argparse.Namespace) -> int:
     from sspvs.pipeline import SummarySettings, load_tools
     from sspvs.pipeline.output import check_folder, check_writable
 
-    options = {**vars(args), "rate_hz": args.rate, "time_limit_seconds": args.time_limit}
-    given = {item.name: options[item.name] for item in fields(SummarySettings) if options.get(item.name) is not None}
-    settings = SummarySettings(**given)
+    settings = SummarySettings(**options_for(SummarySettings, args))
     args.out = args.out or default_out(args.videos)
     found = search(args)
     one = found.videos[0] if len(found.videos) == 1 and not args.videos[0].is_dir() else None

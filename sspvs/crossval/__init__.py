@@ -7,18 +7,7 @@ fold_run.py      one fold: train, choose the weights, score the tested videos
 results.py       finished folds -> figures beside the baselines: a value, a file, several side by side, W&B
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-from sspvs.lazy import attach
-
-if TYPE_CHECKING:
-    from sspvs.crossval.results import CrossValidation, side_by_side
-    from sspvs.crossval.running import cross_validate
+from sspvs.crossval.results import CrossValidation, side_by_side
+from sspvs.crossval.running import cross_validate
 
 __all__ = ["CrossValidation", "cross_validate", "side_by_side"]
-
-__getattr__, __dir__ = attach(
-    __name__, {"CrossValidation": "results", "cross_validate": "running", "side_by_side": "results"}
-)

@@ -43,7 +43,6 @@ class FoldProgress(Callback):
         self._bar = tqdm(total=total, desc=self.title, unit="epoch", disable=disabled, leave=False)
 
     def on_validation_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        """Show the newest figure."""
         if trainer.sanity_checking:
             return
         self.validations += 1
@@ -52,18 +51,15 @@ class FoldProgress(Callback):
             self._bar.set_postfix_str(f"{self.monitor} {float(figure):.3f}", refresh=False)
 
     def on_train_epoch_end(self, *_: Any) -> None:
-        """One more."""
         if self._bar is not None:
             self._bar.update()
 
     def on_train_end(self, *_: Any) -> None:
-        """Close the bar."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None
 
     def on_exception(self, *_: Any) -> None:
-        """Likewise."""
         self.on_train_end()
 
 
@@ -99,10 +95,13 @@ def run_fold(job: FoldJob, before: FoldDataModule[Any] | None = None) -> tuple[F
     work = folder.work(job.seed, job.fold)
     (work / "made").mkdir(parents=True, exist_ok=True)
     try:
-        run = FoldRun(job, work, before)
+        run = _FoldRun(job, work, before)
     finally:
         if job.settings.wandb != "off":
-            _finish_wandb()
+            with suppress(ModuleNotFoundError):  # it is reported where it is first needed
+                import wandb
+
+                wandb.finish()
     record = run.record
     if record is not None:
         _leave(run, work / "made", keep=job.keep)
@@ -115,23 +114,17 @@ def run_fold(job: FoldJob, before: FoldDataModule[Any] | None = None) -> tuple[F
     return record, run.datamodule
 
 
-class LastWeights(Checkpoint):
-    """Writes the weights that training ends with; `epoch` is the last one, from 0."""
+class _LastWeights(Checkpoint):
+    """Saves the weights that training ends with."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.epoch = 0
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        """Lightning counts on before the end."""
-        self.epoch = trainer.current_epoch
 
     def on_train_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        """Save, on every process."""
         trainer.save_checkpoint(self.path, weights_only=True)
 
 
-class FoldRun(TrainingCLI):
+class _FoldRun(TrainingCLI):
     """A training that is made for its tested videos' scores: no restarts, no samples, the chosen weights alone.
 
     Files go to the folder `work`; `made` in it is what is kept.
@@ -147,7 +140,6 @@ class FoldRun(TrainingCLI):
         super().__init__("fit", job.settings.fold_arguments(job.seed, job.fold, work))
 
     def instantiate_classes(self) -> None:
-        """Make everything; what another fold has read is not read again."""
         super().instantiate_classes()
         if self.before is not None:
             self.datamodule.share_reading(self.before)
@@ -159,10 +151,8 @@ class FoldRun(TrainingCLI):
         writer = make(self.work / "made" / SCORES, f"seed {job.seed}, fold {job.fold}")
         assert isinstance(writer, WriteScores)
         self.writer = writer
-        self.best: ModelCheckpoint | None = None
         weights = self.work / "weights"
-        self.last_weights = LastWeights(weights / "last.ckpt")
-        chooser: Callback = self.last_weights
+        self.best: ModelCheckpoint | None = None
         if job.settings.rule != "last":
             self.best = ModelCheckpoint(
                 dirpath=weights,
@@ -172,8 +162,7 @@ class FoldRun(TrainingCLI):
                 save_weights_only=True,
                 enable_version_counter=False,
             )
-            chooser = self.best
-        return [DrawByStep(job.seed), self.progress, self.writer, chooser]
+        return [DrawByStep(job.seed), self.progress, self.writer, self.best or _LastWeights(weights / "last.ckpt")]
 
     def _run_subcommand(self, subcommand: str) -> None:  # noqa: ARG002
         try:
@@ -184,13 +173,13 @@ class FoldRun(TrainingCLI):
     def _train_and_score(self) -> None:
         self.trainer.fit(self.model, datamodule=self.datamodule)
         self.log_dir = self.trainer.log_dir  # a collective, which every process must call
-        path = self.work / "weights" / "last.ckpt" if self.best is None else self.best.best_model_path
-        if self.best is not None and not path:
+        path = str(self.work / "weights" / "last.ckpt") if self.best is None else self.best.best_model_path
+        if not path:
             raise ValueError(
                 "no validation took place, so that nothing chose the weights: lower trainer.check_val_every_n_epoch, "
                 "raise trainer.max_epochs, or take --checkpoint-rule last"
             )
-        self.trainer.predict(self.model, datamodule=self.datamodule, ckpt_path=str(path), return_predictions=False)
+        self.trainer.predict(self.model, datamodule=self.datamodule, ckpt_path=path, return_predictions=False)
         if self.trainer.is_global_zero:
             self.record = self._recorded(Path(path))
 
@@ -224,7 +213,7 @@ class FoldRun(TrainingCLI):
         facts = torch.load(weights, map_location="cpu", weights_only=True, mmap=True)
         epoch, step, rule = int(facts["epoch"]), int(facts["global_step"]), self.job.settings.rule
         if self.best is None:
-            return Chosen(rule, self.last_weights.epoch, step, "the last one")
+            return Chosen(rule, epoch - 1, step, "the last one")  # after training Lightning counts one more
         monitor, value = self.run_settings.monitor, self.best.best_model_score
         known = None if value is None or not torch.isfinite(value) else float(value)
         which = "held-out" if rule == "val" else "tested"
@@ -236,15 +225,7 @@ class FoldRun(TrainingCLI):
         return Chosen(rule, epoch, step, why, monitor, known)
 
 
-def _finish_wandb() -> None:
-    """End the fold's run; a missing package is reported where it is first needed."""
-    with suppress(ModuleNotFoundError):
-        import wandb
-
-        wandb.finish()
-
-
-def _leave(run: FoldRun, made: Path, *, keep: bool) -> None:
+def _leave(run: _FoldRun, made: Path, *, keep: bool) -> None:
     """Put what is kept beside the scores."""
     if keep:
         run.model.save_pretrained(made / PRETRAINED)

@@ -1,7 +1,5 @@
 """The folder of a cross-validation: finished folds, whole or not there, each with its record; one process at a time."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Iterator, Mapping
@@ -15,7 +13,6 @@ import yaml
 from sspvs.atomic import made_folder, write_text, writing
 from sspvs.errors import DatasetError, OutputError, first_line, listed
 from sspvs.files import read_json, read_yaml
-from sspvs.parsing import parse_yaml
 from sspvs.schema import mistakes
 from sspvs.sharing import named, shareable
 from sspvs.tasks.checkpoint import Origin
@@ -65,7 +62,7 @@ class FoldRecord:
         write_text(path, json.dumps(asdict(self), indent=2, allow_nan=False) + "\n")
 
     @classmethod
-    def read(cls, path: Path) -> FoldRecord:
+    def read(cls, path: Path) -> "FoldRecord":
         """Read what `write` wrote."""
         try:
             content = read_json(path)
@@ -146,11 +143,10 @@ class CrossvalFolder:
                 "choose another --out"
             )
 
-    def identify(self, identity: Mapping[str, Any], config: str) -> dict[str, Any]:
+    def identify(self, identity: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
         """Mark the folder as of this experiment, or check that it is; without finished folds it is of none.
 
-        Returns the config that the folder was started with, as `sspvs.sharing.shareable` keeps it: it may differ from
-        `config` in what does not change the figures.
+        Returns the config it was started with, shareable: it may differ from `config` in what changes no figure.
         """
         path, wanted = self.path / SETTINGS, json.dumps(identity, indent=2, sort_keys=True) + "\n"
         if path.is_file() and any(self.path.glob("seed_*/fold_*")):
@@ -161,11 +157,10 @@ class CrossvalFolder:
                 )
         else:
             write_text(path, wanted)  # first: it marks the rest as ours, should the process be killed in between
-            kept = shareable(parse_yaml(config), self.path)
+            kept = shareable(config, self.path)
             write_text(self.path / CONFIG, yaml.safe_dump(kept, sort_keys=False, allow_unicode=True))
         started = self.path / CONFIG
-        content = read_yaml(started) if started.is_file() else parse_yaml(config)
-        known: dict[str, Any] = shareable(content, self.path)
+        known: dict[str, Any] = shareable(read_yaml(started) if started.is_file() else config, self.path)
         return known
 
     def clear_work(self) -> None:

@@ -1,7 +1,5 @@
 """The config of a cross-validation, read once: its folds, its tested videos, and what identifies the experiment."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections import Counter
@@ -19,7 +17,7 @@ from sspvs.data.feature_files import feature_files
 from sspvs.data.fold_data import FoldDataModule, as_paths
 from sspvs.parsing import parse_yaml
 from sspvs.schema import Range, Settings
-from sspvs.sharing import file_name
+from sspvs.sharing import each_text, file_name
 from sspvs.training.command_line import ReadConfig
 from sspvs.training.run import WandbMode
 from sspvs.training.tasks import TASKS, TrainingTask, chosen_task, task_named
@@ -53,8 +51,7 @@ _HOW = {
 """Settings that decide how it is done and not what comes out, by group; seeds and folds are gone through."""
 _FILES = {"data": ("dataset", "others", "splits", "texts"), "model": ("pretrained",)}
 """Settings that name files: what counts is what is in them."""
-_ONE_OR_SEVERAL = ("others", "features")
-"""Settings of `data` that name one file or a list of them."""
+_ONE_OR_SEVERAL = ("others", "features")  # settings of `data` that name one file or a list of them
 _UNLABELLED = "features"
 """A setting of `data` that names files, many and large ones: what counts are their names and sizes."""
 
@@ -111,12 +108,11 @@ class Plan:
 
     name: str  # of the method in tables: the config's `run.name`; of refined features the combination of terms
     config: Mapping[str, Any]  # plain types
-    text: str  # the same as YAML
     data: FoldDataModule[Any]  # the data of the first fold, of which only the split and the opened files are used
     identity: Mapping[str, Any]  # what makes the figures what they are: settings, the rule, and what is in the files
 
     @classmethod
-    def read(cls, settings: CrossvalSettings) -> Plan:
+    def read(cls, settings: CrossvalSettings) -> "Plan":
         """Read a config, and open its dataset and split."""
         task = chosen_task(settings.arguments())
         if not _has_folds(task):
@@ -135,7 +131,7 @@ class Plan:
         data = _data(cli.settings.data, task)
         combine = config["model"].get("combine")
         name = str(cli.run_settings.name) if combine is None else refined_row(combine)
-        return cls(name, config, cli.text, data, _identity(config, settings.rule, data))
+        return cls(name, config, data, _identity(config, settings.rule, data))
 
     @property
     def is_refined(self) -> bool:
@@ -196,12 +192,10 @@ def _identity(config: Mapping[str, Any], rule: str, data: FoldDataModule[Any]) -
         if kept["data"].get(name):
             kept["data"][name] = as_paths(kept["data"][name])
     for group, names in _FILES.items():
-        for name in names:
-            if name in kept[group]:
-                kept[group][name] = _content(kept[group][name])
+        kept[group] |= {name: each_text(kept[group][name], _content) for name in names if name in kept[group]}
     if kept["data"].get(_UNLABELLED):
         kept["data"][_UNLABELLED] = _names_and_sizes(kept["data"][_UNLABELLED])
-    config = _stated(_without_places(kept))
+    config = _stated(each_text(kept, _without_place))
     return {"config": config, "checkpoint_rule": rule, "split": data.split.sha256, "folds": data.n_folds}
 
 
@@ -211,15 +205,11 @@ def _stated(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in inside.items() if value is not None and value != {}}
 
 
-def _without_places(value: Any) -> Any:
-    """What is in files and folders instead of their absolute paths."""
-    if isinstance(value, Mapping):
-        return {name: _without_places(inner) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [_without_places(inner) for inner in value]
-    if not isinstance(value, str) or not Path(value).is_absolute():
-        return value
-    return _content(value) if Path(value).exists() else file_name(value)
+def _without_place(text: str) -> Any:
+    """What is in a file or a folder instead of its absolute path."""
+    if not Path(text).is_absolute():
+        return text
+    return _content(text) if Path(text).exists() else file_name(text)
 
 
 def _names_and_sizes(paths: Sequence[str]) -> dict[str, Any]:
@@ -232,12 +222,8 @@ def _names_and_sizes(paths: Sequence[str]) -> dict[str, Any]:
     return {"files": len(sizes), "bytes": sum(sizes.values()), "names_and_sizes": digest}
 
 
-def _content(path: str | Sequence[str] | None) -> Any:
+def _content(path: str) -> Any:
     """What is in a file or a folder, or the name as it is where there is neither (a hub id)."""
-    if path is None:
-        return None
-    if not isinstance(path, str):
-        return [_content(one) for one in path]
     place = Path(path)
     if place.is_file():
         return {"file": place.name, **file_facts(place)}

@@ -25,7 +25,7 @@ from sspvs.report.tables import plain
 from sspvs.table import read_scores
 from sspvs.tasks.checkpoint import SUMMARIZE
 from sspvs.training.predictions import variant_path
-from sspvs.training.run import wandb_missing, wandb_settings
+from sspvs.training.run import wandb_settings
 from sspvs.types import Annotations, FloatArray
 
 _ONCE_A_FILE = ("config", "per_seed", "over_seeds")  # not in each row of the result file
@@ -128,13 +128,11 @@ def side_by_side(runs: Mapping[str, CrossValidation]) -> Benchmark:
 
 
 def gather(
-    plan: Plan, settings: CrossvalSettings, *, protocol: str, name: str, rule: str = "default", progress: bool = False
+    plan: Plan, settings: CrossvalSettings, how: EvaluationSettings, name: str, *, progress: bool = False
 ) -> CrossValidation:
-    """Figures of all folds and seeds, which must be finished; the rest as in `cross_validate`."""
-    how = EvaluationSettings(
-        protocol=protocol, rule=rule, contrastive=True, post=_post(plan), checkpoint_rule=settings.rule
-    )
-    judge = _judge(plan, how, progress=progress)
+    """Figures of all folds and seeds, which must be finished, by a protocol and a rule; the rest as in the plan."""
+    how = replace(how, contrastive=True, post=_post(plan), checkpoint_rule=settings.rule)
+    judge = judge_of(plan, how, progress=progress)
     folder = CrossvalFolder(settings.out)
     records = [folder.record(seed, fold) for seed in settings.seeds for fold in range(plan.n_folds)]
     row_of = partial(_row, plan, folder, records, judge)
@@ -147,26 +145,25 @@ def gather(
         if row == name:
             raise ValueError(f"'{name}' is the name of another row here; call the method something else (--name)")
         made = {**_without(made_by, ("config",)), "combine": variant}
-        judge.add_results_beside(row, *row_of(row, variant_path(Path(SCORES), variant).name), made)
+        judge.add_results(row, *row_of(row, variant_path(Path(SCORES), variant).name), made, beside=True)
     judge.add_contrastive_beside(CONTRASTIVE_ALONE, "a")
     judge.add_rows_beside()
     benchmark = Benchmark(_evaluation(plan, judge, how, records), judge.videos, judge.predictions)
     return CrossValidation(name, settings.out, benchmark, tuple(records), plan.config, plan.digest)
 
 
-def check_protocols(plan: Plan, protocol: str) -> None:
-    """Check before anything is trained that the figures can be computed."""
-    _judge(plan, EvaluationSettings(protocol=protocol)).check_protocols()
+def judge_of(plan: Plan, how: EvaluationSettings, *, progress: bool = False) -> Judge:
+    """What computes the figures of the tested videos."""
+    store = plan.data.stores.tested
+    return Judge(store, {key: store[key] for key in plan.times_tested}, how, progress=progress)
 
 
 def mean_video(results: Sequence[VideoResult]) -> VideoResult:
     """One video's metrics, each the mean over the runs where it is defined; pairs are counted over all runs."""
-    first = results[0]
     frames = {result.summary_frames for result in results}
-    means = {metric: mean_of_defined([getattr(result, metric) for result in results]) for metric in METRICS}
-    return VideoResult(
-        key=first.key,
-        name=first.name,
+    means: dict[str, Any] = {m: mean_of_defined([getattr(result, m) for result in results]) for m in METRICS}
+    return replace(
+        results[0],
         **means,
         undefined_pairs=sum(result.undefined_pairs for result in results),
         n_pairs=sum(result.n_pairs for result in results),
@@ -180,10 +177,8 @@ def mean_result(method: str, runs: Sequence[MethodResult], order: Sequence[str])
     for run in runs:
         for video in run.videos:
             by_key.setdefault(video.key, []).append(video)
-    settings = dict(runs[0].settings)
-    empty = dict.fromkeys(name for run in runs for name in run.settings.get("empty_summaries", ()))
-    settings.pop("empty_summaries", None)
-    if empty:
+    settings = _without(runs[0].settings, ("empty_summaries",))
+    if empty := dict.fromkeys(name for run in runs for name in run.settings.get("empty_summaries", ())):
         settings["empty_summaries"] = list(empty)
     videos = tuple(mean_video(by_key[key]) for key in order if key in by_key)
     return MethodResult(method, runs[0].protocol, videos, settings)
@@ -203,10 +198,9 @@ def over_seeds(by_seed: Mapping[int, MethodResult]) -> dict[str, Any]:
 
 def log_summary(result: CrossValidation, mode: Literal["offline", "online"], project: str) -> None:
     """Log every row's means, and the config, to W&B; offline, into the folder of the cross-validation."""
-    try:
-        import wandb
-    except ModuleNotFoundError as error:
-        raise wandb_missing() from error
+    kept_private = wandb_settings()
+    import wandb
+
     run = wandb.init(
         project=project,
         group=result.out.resolve().name,
@@ -215,7 +209,7 @@ def log_summary(result: CrossValidation, mode: Literal["offline", "online"], pro
         mode=mode,
         config={"config": dict(result.config), "digest": result.plan_digest},
         reinit="finish_previous",
-        settings=wandb_settings(),
+        settings=kept_private,
     )
     evaluation, rows = result.evaluation, list[dict[str, Any]]()
     for name, by_protocol in {**evaluation.methods, **evaluation.baselines}.items():
@@ -251,11 +245,6 @@ def _row(
         result = mean_result(method, list(by_seed.values()), order)
         results[protocol] = replace(result, settings={**result.settings, **over_seeds(by_seed)})
     return results, drawn
-
-
-def _judge(plan: Plan, how: EvaluationSettings, *, progress: bool = False) -> Judge:
-    store = plan.data.stores.tested
-    return Judge(store, {key: store[key] for key in plan.times_tested}, how, progress=progress)
 
 
 def _post(plan: Plan) -> Post:

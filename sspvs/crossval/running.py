@@ -7,7 +7,7 @@ import pickle
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -16,14 +16,13 @@ from typing import Any, get_args
 
 import torch
 
-from sspvs.benchmark.rows import Baseline
+from sspvs.benchmark.rows import Baseline, EvaluationSettings
 from sspvs.crossval.fold_run import FoldJob, report, run_fold
 from sspvs.crossval.folder import RESULT, CrossvalFolder, FoldRecord
 from sspvs.crossval.plan import CrossvalSettings, Keep, Plan, Rule
-from sspvs.crossval.results import CrossValidation, check_protocols, gather, log_summary
+from sspvs.crossval.results import CrossValidation, gather, judge_of, log_summary
 from sspvs.data.fold_data import FoldDataModule
-from sspvs.evaluation.protocol import DEFAULT_PROTOCOL, protocols_named
-from sspvs.evaluation.summary_rule import rule_named
+from sspvs.machine import environment
 from sspvs.training.run import WandbMode
 from sspvs.training.signals import quieten
 from sspvs.training.tasks import chosen_task
@@ -41,7 +40,7 @@ def cross_validate(
     checkpoint_rule: Rule | None = None,
     jobs: int | None = None,
     devices: Sequence[int] = (),
-    protocol: str = DEFAULT_PROTOCOL,
+    protocol: str = "per-user",
     rule: str = "default",
     keep: Keep = "chosen",
     name: str | None = None,
@@ -85,8 +84,7 @@ def cross_validate(
         >>> len(result.folds)
         3
     """
-    protocols_named(protocol)
-    rule_named(rule)
+    how = EvaluationSettings(protocol=protocol, rule=rule)
     if isinstance(seeds, int) and seeds < 1:
         raise ValueError(f"seeds must be one or more, got {seeds}")
     configs = tuple(os.fspath(one) for one in ([config] if isinstance(config, (str, os.PathLike)) else config))
@@ -109,16 +107,16 @@ def cross_validate(
     name = plan.name if name is None else name
     if name in get_args(Baseline):
         raise ValueError(f"'{name}' is the name of a baseline; call the method something else (--name)")
-    check_protocols(plan, protocol)
+    judge_of(plan, how).check_protocols()
     folder = CrossvalFolder(settings.out)
     if not is_first_process():  # it trains along with the first one, which alone writes
         _make(plan, settings, folder, progress=False)
-        return gather(plan, settings, protocol=protocol, rule=rule, name=name)
+        return gather(plan, settings, how, name)
     with folder.claimed():
-        plan = replace(plan, config=folder.identify(plan.identity, plan.text))
+        plan = replace(plan, config=folder.identify(plan.identity, plan.config))
         folder.clear_work()
         _make(plan, settings, folder, progress=progress)
-        result = gather(plan, settings, protocol=protocol, rule=rule, name=name, progress=progress)
+        result = gather(plan, settings, how, name, progress=progress)
         result.write(folder.path / RESULT)
     if wandb != "off":
         log_summary(result, wandb, wandb_project)
@@ -150,7 +148,8 @@ def _make(plan: Plan, settings: CrossvalSettings, folder: CrossvalFolder, *, pro
                 "again"
             )
     keep = settings.seeds[0] if settings.keep == "chosen" else None
-    todo = [FoldJob(settings, plan.digest, seed, fold, seed == keep, progress) for seed, fold in left]
+    shown = progress and settings.jobs == 1 and not settings.devices  # not where several bars would be drawn
+    todo = [FoldJob(settings, plan.digest, seed, fold, seed == keep, shown) for seed, fold in left]
     done = len(every) - len(todo)
     if progress and done:
         sys.stderr.write(f"{done} of {len(every)} folds are finished already\n")
@@ -184,20 +183,20 @@ def run_in_processes(jobs: Sequence[FoldJob], count: int, devices: Sequence[int]
     try:
         for number in range(min(count, len(left))):
             ours, theirs = context.Pipe()
-            device = names[number % len(names)] if names else None
             process = context.Process(target=_work, args=(theirs, threads, logging.getLogger().level))
-            with _visible(device):
+            # It must see one device only before it imports torch, which it does first.
+            with environment(_VISIBLE, names[number % len(names)]) if names else nullcontext():
                 process.start()
             theirs.close()
             workers[ours] = process
             busy.add(ours)
-            ours.send(replace(left.pop(0), shown=False))
+            ours.send(left.pop(0))
         while busy:
             for pipe in wait(list(busy)):
                 assert isinstance(pipe, Connection)
                 yield _answer(pipe, workers[pipe])
                 if left:
-                    pipe.send(replace(left.pop(0), shown=False))
+                    pipe.send(left.pop(0))
                 else:
                     busy.remove(pipe)
     finally:
@@ -236,20 +235,6 @@ def _answer(pipe: Connection, process: SpawnProcess) -> FoldRecord:
         raise answer
     record: FoldRecord = answer
     return record
-
-
-@contextmanager
-def _visible(device: str | None) -> Iterator[None]:
-    """Processes that start in the block see one device: they must before they import torch, as their first thing."""
-    before = os.environ.get(_VISIBLE)
-    try:
-        if device is not None:
-            os.environ[_VISIBLE] = device
-        yield
-    finally:
-        os.environ.pop(_VISIBLE, None)
-        if before is not None:
-            os.environ[_VISIBLE] = before
 
 
 def _work(pipe: Connection, threads: int, level: int) -> None:

@@ -4,7 +4,7 @@ Axis letters: B batch, T picks, L tokens, M masked frames, D feature width.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,9 @@ import torch
 from torch import Tensor
 
 from sspvs.types import FloatArray, IntArray
+
+Text: TypeAlias = tuple[IntArray, npt.NDArray[np.bool_]]
+"""(L,) int64 token ids of a video's text, and (L,) bool, True = a token."""
 
 
 class PretrainBatch(NamedTuple):
@@ -50,20 +53,20 @@ class RefineBatch(NamedTuple):
     ids: tuple[str, ...]  # the videos; annotated ones as `dataset/key`
 
 
-def pad_frames(rows: Sequence[FloatArray]) -> tuple[Tensor, Tensor]:
-    """(B, T, D) features or (B, T) figures of B videos, zeros at the end; and (B, T) bool, True = the video's own."""
+def pad_rows(rows: Sequence[FloatArray | IntArray], dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
+    """(B, T, ...) rows of B videos, zeros at the end, such as features; and (B, T) bool, True = the video's own."""
     longest = max(len(row) for row in rows)
-    frames = torch.zeros(len(rows), longest, *rows[0].shape[1:])
+    padded = torch.zeros(len(rows), longest, *rows[0].shape[1:], dtype=dtype)
     mask = torch.zeros(len(rows), longest, dtype=torch.bool)
-    filled = frames.numpy()  # the same memory; rows may be read-only, which torch would warn of
+    filled = padded.numpy()  # the same memory; rows may be read-only, which torch would warn of
     for number, row in enumerate(rows):
         filled[number, : len(row)] = row
         mask[number, : len(row)] = True
-    return frames, mask
+    return padded, mask
 
 
-def stack_tokens(tokens: Sequence[IntArray], masks: Sequence[npt.NDArray[np.bool_]]) -> tuple[Tensor, Tensor]:
+def stack_tokens(texts: Sequence[Text]) -> tuple[Tensor, Tensor]:
     """(B, L) ids and (B, L) mask of texts of equal length, without the columns that are padding in every one's end."""
-    stacked, mask = np.stack(tokens), np.stack(masks)
+    stacked, mask = (np.stack(parts) for parts in zip(*texts, strict=True))
     length = int(mask.any(axis=0).nonzero()[0].max()) + 1
     return torch.from_numpy(stacked[:, :length].copy()), torch.from_numpy(mask[:, :length].copy())

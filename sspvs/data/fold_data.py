@@ -3,35 +3,40 @@
 Results are evaluated by `sspvs.benchmark`; the figures here choose a checkpoint. Axis letters: T picks.
 """
 
-from __future__ import annotations
-
 import logging
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Generic, Literal, TypeAlias, TypeVar
+from typing import Literal, TypeAlias, TypeVar
 
 import numpy as np
-import pytorch_lightning as pl
 from tqdm import tqdm
 
 from sspvs.annotations.splits import Splits
 from sspvs.annotations.video_names import VideoRef
-from sspvs.data.folds import FoldVideos, Stores, log_fold, plan_everything, plan_fold, split_of
+from sspvs.data.folds import (
+    DrawnSetting,
+    FoldVideos,
+    Stores,
+    ValidateOn,
+    log_fold,
+    plan_everything,
+    plan_fold,
+    split_of,
+)
 from sspvs.data.judged import JudgedVideos
-from sspvs.data.loader import BatchLoader
+from sspvs.data.loader import BatchLoader, VideoDataModule
 from sspvs.data.texts import text_of
 from sspvs.errors import DatasetError, FeatureFileError, listed, one_line
-from sspvs.evaluation.evaluate import evaluate_video, unavailable
+from sspvs.evaluation.evaluate import evaluate, unavailable
 from sspvs.evaluation.prediction import Prediction
-from sspvs.evaluation.protocol import DEFAULT_PROTOCOL, PROTOCOLS, Protocol
+from sspvs.evaluation.protocol import DEFAULT_PROTOCOL, PROTOCOLS
 from sspvs.evaluation.rank_correlation import mean_of_defined
 from sspvs.evaluation.requirements import consensus_scores
 from sspvs.evaluation.results import METRICS
-from sspvs.evaluation.summary_rule import SummaryRule
 from sspvs.table import DatasetStore, FeatureMemory, FeatureStream, StreamReader, Video, VideoTable
 from sspvs.table.table import check_alike, with_facts
 from sspvs.table.text import TextFields
@@ -68,16 +73,13 @@ def importance_target(annotations: Annotations) -> FloatArray:
 def survey_fold(
     ids: Sequence[str],
     stores: Stores,
-    memory: FeatureMemory | None = None,
-    *,
-    judged: Collection[str] = (),
+    memory: FeatureMemory | None,
     texts: Mapping[str, TextFields] | None = None,
     title_as_query: bool = False,
-) -> tuple[VideoTable, dict[str, Annotations]]:
-    """The table of annotated videos `dataset/key` with targets, and the annotations of the `judged`."""
+) -> VideoTable:
+    """The table of annotated videos `dataset/key` with targets."""
     _refuse_without_features(ids, stores)
-    reader, videos, annotations, problems = StreamReader(), list[Video](), dict[str, Annotations](), list[str]()
-    kept = set(judged)
+    reader, videos, problems = StreamReader(), list[Video](), list[str]()
     for name in tqdm(ids, desc="looking at the videos", leave=False, disable=None if len(ids) > _MANY else True):
         store, key = _place(name, stores)
         try:
@@ -92,11 +94,7 @@ def survey_fold(
             problems.append(one_line(error))
             continue
         text = (texts or {}).get(name) or text_of(known, store.name, title_as_query=title_as_query)
-        videos.append(
-            Video(name, (stream,), text=text, target=target, read_annotations=partial(store.__getitem__, key))
-        )
-        if name in kept:
-            annotations[name] = known
+        videos.append(Video(name, (stream,), text=text, target=target, read=partial(store.load, key)))
     reader.close()
     if problems:
         count = f"{len(problems)} of {len(ids)} videos cannot be used: " if len(problems) > 1 else ""
@@ -108,7 +106,7 @@ def survey_fold(
             "no feature fingerprint in %s: what made these features is unknown, and whether they fit a checkpoint",
             ", ".join(sorted(unknown)),
         )
-    return VideoTable(videos, memory, required=True), annotations
+    return VideoTable(videos, memory, required=True)
 
 
 def first_width(store: DatasetStore) -> int:
@@ -156,26 +154,15 @@ def judge(annotations: Mapping[str, Annotations], scores: Mapping[str, FloatArra
         raise ValueError(f"scores of {unknown[0]}, which is not among the {len(annotations)} videos that are judged")
     if not scores:
         return {}
-    judged = {name: annotations[name] for name in scores}
-    protocol = protocol_for(list(judged.values()))
-    if protocol.name == _FALLBACK:
+    judged, protocol = {name: annotations[name] for name in scores}, PROTOCOLS[DEFAULT_PROTOCOL]
+    if any(unavailable(protocol, video) is not None for video in judged.values()):
+        protocol = PROTOCOLS[_FALLBACK]
         judged = {name: replace(video, gtscore=consensus_scores(video)) for name, video in judged.items()}
-    rule, rows = SummaryRule(), []
-    for name, video in judged.items():
-        rows.append(evaluate_video(video, Prediction.of(scores[name], video), [protocol], rule)[protocol.name])
-    figures = {metric: mean_of_defined([getattr(row, metric) for row in rows]) for metric in METRICS}
-    has_summaries = any(not np.isnan(row.f_score_avg) for row in rows)
-    return {name: value for name, value in figures.items() if has_summaries or not name.startswith("f_score")}
-
-
-def protocol_for(videos: Sequence[Annotations]) -> Protocol:
-    """`per-user` where it is available on all of the videos, else `mean-annotator`."""
-    wanted = PROTOCOLS[DEFAULT_PROTOCOL]
-    lacking = [video for video in videos if unavailable(wanted, video) is not None]
-    if not lacking:
-        return wanted
-    logger.debug("%d of %d videos have no scores of single users", len(lacking), len(videos))
-    return PROTOCOLS[_FALLBACK]
+    predictions = {name: Prediction.of(scores[name], video) for name, video in judged.items()}
+    result = evaluate(judged, predictions, method="", protocols=[protocol])[protocol.name]
+    has_summaries = not np.isnan(result.values("f_score_avg")).all()
+    names = [name for name in METRICS if has_summaries or not name.startswith("f_score")]
+    return {name: mean_of_defined(result.values(name)) for name in names}
 
 
 def as_paths(given: Sequence[str] | str | None) -> tuple[str, ...]:
@@ -185,7 +172,7 @@ def as_paths(given: Sequence[str] | str | None) -> tuple[str, ...]:
     return (given,) if isinstance(given, str) else tuple(given)
 
 
-class FoldDataModule(pl.LightningDataModule, Generic[Batch]):
+class FoldDataModule(VideoDataModule[Batch]):
     """One fold of annotated videos: those it trains on, those that choose the checkpoint, those it tests.
 
     Subclasses make the loaders, and document the settings; what is tested, judged and cross-validated is the same for
@@ -198,9 +185,9 @@ class FoldDataModule(pl.LightningDataModule, Generic[Batch]):
         others: Sequence[str] | str | None,
         splits: str | None,
         fold: int | None,
-        setting: Literal["canonical", "augmented", "transfer"],
+        setting: DrawnSetting,
         split_seed: int,
-        validate_on: Literal["held-out", "test", "nothing"],
+        validate_on: ValidateOn,
         val_share: float,
         num_workers: int,
         world: WorldSource | None,
@@ -218,15 +205,11 @@ class FoldDataModule(pl.LightningDataModule, Generic[Batch]):
             splits = str(self.world_files.splits) if splits is None else splits
         self.paths = () if dataset is None else (Path(dataset), *map(Path, as_paths(others)))
         self.split_path = None if splits is None else Path(splits)
-        self.fold, self.split_seed = fold, split_seed
-        self.setting: Literal["canonical", "augmented", "transfer"] = setting
-        self.validate_on: Literal["held-out", "test", "nothing"] = validate_on
-        self.val_share, self.num_workers = val_share, num_workers
+        self.fold, self.setting, self.split_seed = fold, setting, split_seed
+        self.validate_on, self.val_share, self.num_workers = validate_on, val_share, num_workers
         self.memory = FeatureMemory()
-        self._table: VideoTable | None = None
-        self._annotations: Mapping[str, Annotations] = {}
 
-    def share_reading(self, other: FoldDataModule[Batch]) -> None:
+    def share_reading(self, other: "FoldDataModule[Batch]") -> None:
         """Read nothing again that another fold of the same data has read."""
         self.memory = other.memory
 
@@ -250,33 +233,26 @@ class FoldDataModule(pl.LightningDataModule, Generic[Batch]):
     @cached_property
     def fold_videos(self) -> FoldVideos:
         """The videos of this fold; known before `setup`."""
+        how = (self.validate_on, self.val_share, self.split_seed)
         if self.fold is None:
-            return plan_everything(
-                self.stores, validate_on=self.validate_on, val_share=self.val_share, seed=self.split_seed
-            )
-        return plan_fold(
-            self.split,
-            self.fold,
-            self.stores,
-            validate_on=self.validate_on,
-            val_share=self.val_share,
-            seed=self.split_seed,
-        )
+            return plan_everything(self.stores, *how)
+        return plan_fold(self.split, self.fold, self.stores, *how)
 
     @property
     def feature_dim(self) -> int:
         """D, as the data has it; known before `setup`, from the first video."""
-        return first_width(self.stores.tested) if self._table is None else self._table.feature_dim
+        return self.table.feature_dim if self.is_ready else first_width(self.stores.tested)
 
     @property
     def feature_fingerprint(self) -> Fingerprint | None:
         """What made the features, after `setup`; None when unknown."""
-        return None if self._table is None else self._table.fingerprint
+        return self.table.fingerprint if self.is_ready else None
 
-    @property
+    @cached_property
     def annotations(self) -> Mapping[str, Annotations]:
         """The videos that are validated or tested, by id; none without annotated videos."""
-        return self._annotations if self.paths and self.table else {}
+        places = {name: _place(name, self.stores) for name in (self._judged_ids if self.paths else ())}
+        return {name: store[key] for name, (store, key) in places.items()}
 
     def judge(self, scores: Mapping[str, FloatArray]) -> dict[str, float]:
         """The figures of scores of validated or tested videos; none without annotated videos. See `judge`."""
@@ -284,15 +260,7 @@ class FoldDataModule(pl.LightningDataModule, Generic[Batch]):
 
     def setup(self, stage: str | None = None) -> None:  # noqa: ARG002
         """Look at the fold's videos, once."""
-        if self._table is not None:
-            return
-        videos = self.fold_videos
-        judged = dict.fromkeys((*videos.val, *videos.test))
-        self._table, self._annotations = self._look_at(list(dict.fromkeys((*videos.train, *judged))), judged)
-        if self.fold is not None:
-            log_fold(self.split, self.fold, videos, self.stores)
-        for store in self.stores.values():
-            store.features.close()
+        self.table  # noqa: B018
 
     def val_dataloader(self) -> BatchLoader[Batch] | list[BatchLoader[Batch]]:
         """Whole videos of this rank, each once; none where nothing is validated on."""
@@ -305,26 +273,46 @@ class FoldDataModule(pl.LightningDataModule, Generic[Batch]):
         return self._whole_videos("test")
 
     def predict_dataloader(self) -> BatchLoader[Batch]:
-        """The tested videos."""
         return self.test_dataloader()
 
-    @property
+    @cached_property
     def table(self) -> VideoTable:
-        """The fold's annotated videos, with their targets; looked at if `setup` has not done so."""
-        if self._table is None:
-            self.setup()
-        assert self._table is not None
-        return self._table
+        """The fold's annotated videos, with their targets."""
+        videos = self.fold_videos
+        table = self._look_at(list(dict.fromkeys((*videos.train, *self._judged_ids))))
+        if self.fold is not None:
+            log_fold(self.split, self.fold, videos, self.stores)
+        for store in self.stores.values():
+            store.features.close()
+        return table
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the fold's videos were looked at."""
+        return "table" in vars(self)
+
+    @property
+    def _judged_ids(self) -> list[str]:
+        return list(dict.fromkeys((*self.fold_videos.val, *self.fold_videos.test)))
 
     @cached_property
     def judged(self) -> JudgedVideos:
         """The tested and validated videos, to be found again among others."""
-        return JudgedVideos(self.table.select(dict.fromkeys((*self.fold_videos.val, *self.fold_videos.test))))
+        return JudgedVideos(self.table.select(self._judged_ids))
+
+    @cached_property
+    def judged_again(self) -> list[str]:
+        """The training videos of `others` that are tested or validated ones under another name."""
+        own = self.paths[0]
+        others = [video for name in self.fold_videos.train if (video := self.table[name]).streams[0].path != own]
+        again = [video.id for video in others if self.judged.has(video, self.table)]
+        self.table.close()
+        return again
 
     @abstractmethod
     def _whole_videos(self, part: Part) -> BatchLoader[Batch]:
         """A loader of whole videos of a part of the fold."""
 
-    def _look_at(self, ids: Sequence[str], judged: Collection[str]) -> tuple[VideoTable, Mapping[str, Annotations]]:
+    def _look_at(self, ids: Sequence[str]) -> VideoTable:
         """The survey of the fold's videos."""
-        return survey_fold(ids, self.stores, self.memory, judged=judged)
+        return survey_fold(ids, self.stores, self.memory)

@@ -89,7 +89,7 @@ def split_of(stores: Stores, path: Path | None, *, setting: DrawnSetting, seed: 
 
 
 def plan_fold(
-    split: Splits, number: int, stores: Stores, *, validate_on: ValidateOn, val_share: float, seed: int
+    split: Splits, number: int, stores: Stores, validate_on: ValidateOn, val_share: float, seed: int
 ) -> FoldVideos:
     """The videos of one fold of `split_of`.
 
@@ -126,7 +126,7 @@ def plan_fold(
     return FoldVideos(*(tuple(map(str, refs)) for refs in (train, val, fold.test)))
 
 
-def plan_everything(stores: Stores, *, validate_on: ValidateOn, val_share: float, seed: int) -> FoldVideos:
+def plan_everything(stores: Stores, validate_on: ValidateOn, val_share: float, seed: int) -> FoldVideos:
     """All videos of all datasets, to train a model that is to be used and not tested."""
     if validate_on not in ("held-out", "nothing"):
         raise ValueError(

@@ -5,11 +5,10 @@ Axis letters: T picks, D feature width, P rows that are compared.
 
 import logging
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
-from sspvs.errors import DatasetError, SspvsError, listed
+from sspvs.errors import SspvsError, listed
 from sspvs.table import Video, VideoTable
 from sspvs.types import FloatArray, IntArray
 
@@ -62,13 +61,6 @@ class JudgedVideos:
         return None
 
 
-def judged_again(videos: Sequence[Video], table: VideoTable, judged: JudgedVideos) -> list[str]:
-    """The ids of those videos that are tested or validated ones under another name."""
-    again = [video.id for video in videos if judged.has(video, table)]
-    table.close()
-    return again
-
-
 def without_judged(tables: Sequence[VideoTable], judged: JudgedVideos) -> list[VideoTable]:
     """Unlabelled videos without those that are tested or validated; `RefineDataset` compares records when read."""
     kept, left_out = list[VideoTable](), list[str]()
@@ -78,21 +70,12 @@ def without_judged(tables: Sequence[VideoTable], judged: JudgedVideos) -> list[V
             same[place] = judged.has(table.videos[int(place)], table)
         left_out += [table.videos[int(place)].id for place in np.flatnonzero(same)]
         kept.append(table.take(np.flatnonzero(~same)) if same.any() else table)
-    _warn(left_out, "unlabelled videos")
+    warn_of_left_out(left_out, "unlabelled videos")
     return kept
 
 
-def training_videos(table: VideoTable, tested: Path, judged: JudgedVideos) -> list[str]:
-    """Ids of annotated training videos without those of other datasets that are tested or validated."""
-    again = judged_again([video for video in table.videos if video.streams[0].path != tested], table, judged)
-    _warn(again, "training videos of data.others")
-    kept = [video.id for video in table.videos if video.id not in set(again)]
-    if len(table) and not kept:
-        raise DatasetError("all training videos are tested or validated on under another name; give other data.others")
-    return kept
-
-
-def _warn(left_out: Sequence[str], whose: str) -> None:
+def warn_of_left_out(left_out: Sequence[str], whose: str) -> None:
+    """Name the videos that are judged ones again and not trained on, where there are any."""
     if left_out:
         logger.warning(
             "%d of the %s have the features of videos that are tested or validated on, and are not trained on: %s",

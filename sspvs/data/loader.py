@@ -7,9 +7,10 @@ of every batch, no rank waits for another's data, and a run that was stopped goe
 import logging
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Generic, NamedTuple, TypeVar, cast
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
+import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.distributed import DistributedSampler
@@ -61,6 +62,11 @@ class ExampleDataset(PickedDataset[Example]):
         """(n,) frames of each video's example."""
         most = np.iinfo(np.int64).max if self.max_frames is None else self.max_frames
         return np.minimum(self.table.n_picks, most)
+
+    @property
+    def shards(self) -> IntArray | None:
+        """(n,) each item's shard; None outside of shards."""
+        return self.table.shards
 
 
 class LengthBuckets(DistributedSampler[list[Pick]]):
@@ -235,38 +241,38 @@ class BatchLoader(DataLoader[Batch], Generic[Batch]):
         }
 
 
-def batch_loader(
-    dataset: Dataset[Any],
-    sampler: LengthBuckets,
-    collate: Callable[[Any], Batch],
-    *,
-    num_workers: int = 0,
-) -> BatchLoader[Batch]:
-    """A loader of the batches that `sampler` plans; the number of workers does not change what is read."""
-    return BatchLoader(
-        cast("Dataset[Batch]", dataset),  # gives lists of examples, which `collate` makes a batch of
-        sampler=sampler,
-        batch_size=None,  # the sampler's lists are the batches: Lightning leaves such a sampler alone
-        collate_fn=collate,
-        num_workers=num_workers,
-        pin_memory=torch.cuda.is_available(),
-        persistent_workers=num_workers > 0,
-    )
+class VideoDataModule(pl.LightningDataModule, Generic[Batch]):
+    """A data module whose batches are planned by `LengthBuckets`, on every rank from its settings alone."""
 
+    batch_size: int
+    val_batch_size: int
+    repeats: int
+    bucket_batches: int = 1
+    resample: bool = False
+    num_workers: int
+    seed: int
 
-def rank_loader(
-    data: Any, dataset: Any, collate: Callable[[Any], Batch], *, training: bool, **settings: Any
-) -> BatchLoader[Batch]:
-    """The loader of this rank's batches, as a data module's settings have it."""
-    trainer = data.trainer
-    sampler = LengthBuckets(
-        dataset.lengths,
-        data.batch_size if training else data.val_batch_size,
-        training=training,
-        seed=data.seed,
-        repeats=data.repeats,
-        world_size=1 if trainer is None else trainer.world_size,
-        rank=0 if trainer is None else trainer.global_rank,
-        **settings,
-    )
-    return batch_loader(dataset, sampler, collate, num_workers=data.num_workers)
+    def loader(self, dataset: Any, collate: Callable[[Any], Batch], *, training: bool = False) -> BatchLoader[Batch]:
+        """The batches of this rank; the number of workers does not change what is read."""
+        trainer = self.trainer
+        sampler = LengthBuckets(
+            dataset.lengths,
+            self.batch_size if training else self.val_batch_size,
+            training=training,
+            seed=self.seed,
+            repeats=self.repeats,
+            bucket_batches=self.bucket_batches,
+            shards=dataset.shards,
+            resample=self.resample,
+            world_size=1 if trainer is None else trainer.world_size,
+            rank=0 if trainer is None else trainer.global_rank,
+        )
+        return BatchLoader(
+            dataset,  # gives lists of examples, which `collate` makes a batch of
+            sampler=sampler,
+            batch_size=None,  # the sampler's lists are the batches: Lightning leaves such a sampler alone
+            collate_fn=collate,
+            num_workers=self.num_workers,
+            pin_memory=torch.cuda.is_available(),
+            persistent_workers=self.num_workers > 0,
+        )

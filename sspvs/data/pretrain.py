@@ -5,19 +5,17 @@ Axis letters: B batch, T picks, L tokens, M masked frames, D feature width.
 
 import logging
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
-import pytorch_lightning as pl
 import torch
-from torch import Tensor
 
 from sspvs.data import drawing
-from sspvs.data.batch import PretrainBatch, pad_frames, stack_tokens
+from sspvs.data.batch import PretrainBatch, Text, pad_rows, stack_tokens
 from sspvs.data.drawing import MaskSettings
-from sspvs.data.loader import BatchLoader, ExampleDataset, LengthBuckets, Pick, padding_share, rank_loader
+from sspvs.data.loader import BatchLoader, ExampleDataset, LengthBuckets, Pick, VideoDataModule, padding_share
 from sspvs.data.pairs import ExtractionSettings, feature_dim_of, load_pairs, split_pairs
 from sspvs.errors import DatasetError
 from sspvs.formats.sspvs_release import VOCABULARY
@@ -45,12 +43,10 @@ class Example(NamedTuple):
 
     id: str
     frames: FloatArray  # (T, D) float32
-    tokens: IntArray  # (L,) int64 of its text, or of another video's
-    token_mask: npt.NDArray[np.bool_]  # (L,) bool, True = a token
+    text: Text  # its own, or another video's
     masked_index: IntArray  # (M,) int64; empty when nothing is masked
     is_match: bool  # whether the text is its own
-    own_tokens: IntArray | None = None  # (L,) of its own text, outside of training
-    own_token_mask: npt.NDArray[np.bool_] | None = None  # (L,) likewise
+    own_text: Text | None = None  # in validation
 
 
 class PretrainDataset(ExampleDataset[Example]):
@@ -115,11 +111,6 @@ class PretrainDataset(ExampleDataset[Example]):
                 "data.negative_probability to 0"
             )
 
-    @property
-    def shards(self) -> IntArray | None:
-        """(n,) each item's shard; None outside of shards."""
-        return self.table.shards
-
     def _example(self, pick: Pick) -> Example:
         draw = pick.draw if self.mode == "train" else None
         item = self.items[pick.item]
@@ -132,13 +123,12 @@ class PretrainDataset(ExampleDataset[Example]):
         masked = np.zeros(0, np.int64)
         if self.mode != "predict":
             masked = drawing.draw_masked(stop - start, self.masks, generator)
-        cutting = generator if self.mode == "train" else None
-        tokens, token_mask = self._tokens(partner, cutting)
-        own = self._tokens(pick.item, None) if self.mode == "val" else (None, None)
+        text = self._text(partner, generator if self.mode == "train" else None)
+        own_text = self._text(pick.item, None) if self.mode == "val" else None
         frames = self.table.features(item, start, stop)
-        return Example(item.id, frames, tokens, token_mask, masked, partner == pick.item, *own)
+        return Example(item.id, frames, text, masked, partner == pick.item, own_text)
 
-    def _tokens(self, index: int, generator: np.random.Generator | None) -> tuple[IntArray, npt.NDArray[np.bool_]]:
+    def _text(self, index: int, generator: np.random.Generator | None) -> Text:
         return assemble_tokens(self.items[index].text, self.tokenizer, self.text, generator)
 
     def _partners_of(self, draw: int | None) -> IntArray:
@@ -156,45 +146,29 @@ class PretrainDataset(ExampleDataset[Example]):
 def collate(examples: Sequence[Example] | Example) -> PretrainBatch:
     """A batch of examples of one width, zeros at the end of shorter videos; see `PretrainBatch`."""
     rows = [examples] if isinstance(examples, Example) else list(examples)
-    frames, frame_mask = pad_frames([row.frames for row in rows])
-    masked_index, masked_counted = _masked(rows)
-    tokens, token_mask = stack_tokens([row.tokens for row in rows], [row.token_mask for row in rows])
-    own: tuple[Tensor | None, Tensor | None] = (None, None)
-    own_tokens = [row.own_tokens for row in rows if row.own_tokens is not None]
-    own_masks = [row.own_token_mask for row in rows if row.own_token_mask is not None]
-    if len(own_tokens) == len(own_masks) == len(rows):
-        own = stack_tokens(own_tokens, own_masks)
+    frames, frame_mask = pad_rows([row.frames for row in rows])
+    masked, counted = pad_rows([row.masked_index for row in rows], torch.int64)
+    if counted.shape[1] and not counted[:, 0].all():
+        unmasked = next(row.id for row in rows if not len(row.masked_index))
+        raise ValueError(f"{unmasked}: no masked frame in a batch of videos that have some")
+    tokens, token_mask = stack_tokens([row.text for row in rows])
+    own = [row.own_text for row in rows if row.own_text is not None]
+    own_tokens, own_token_mask = stack_tokens(own) if len(own) == len(rows) else (None, None)
     return PretrainBatch(
         frames=frames,
         frame_mask=frame_mask,
         tokens=tokens,
         token_mask=token_mask,
-        masked_index=masked_index,
-        masked_counted=masked_counted,
+        masked_index=torch.where(counted, masked, masked[:, :1]),  # of equal entries the model masks one
+        masked_counted=counted,
         is_match=torch.tensor([row.is_match for row in rows], dtype=torch.bool),
         ids=tuple(row.id for row in rows),
-        own_tokens=own[0],
-        own_token_mask=own[1],
+        own_tokens=own_tokens,
+        own_token_mask=own_token_mask,
     )
 
 
-def _masked(rows: Sequence[Example]) -> tuple[Tensor, Tensor]:
-    """(B, M) and (B, M)."""
-    most = max(len(row.masked_index) for row in rows)
-    index = torch.zeros(len(rows), most, dtype=torch.int64)
-    counted = torch.zeros(len(rows), most, dtype=torch.bool)
-    for number, row in enumerate(rows):
-        masked = torch.from_numpy(row.masked_index)
-        if most and not len(masked):
-            raise ValueError(f"{row.id}: no masked frame in a batch of videos that have some")
-        if most:
-            index[number] = masked[0]
-        index[number, : len(masked)] = masked
-        counted[number, : len(masked)] = True
-    return index, counted
-
-
-class PretrainDataModule(pl.LightningDataModule):
+class PretrainDataModule(VideoDataModule[PretrainBatch]):
     """Video-text pairs from an SSPVS release folder, a manifest of features or raw videos, or shards.
 
     Batches are planned for all ranks from the seed and the epoch (`sspvs.data.loader`): the same whatever
@@ -269,11 +243,8 @@ class PretrainDataModule(pl.LightningDataModule):
             raise ValueError(f"val_share must be at least 0 and below 1, got {val_share}")
         if num_workers < 0:
             raise ValueError(f"num_workers must not be negative, got {num_workers}")
-        self.paths = {
-            "train": Path(str(train)),
-            "val": None if val is None else Path(val),
-            "predict": None if predict is None else Path(predict),
-        }
+        given: dict[Mode, str | None] = {"train": train, "val": val, "predict": predict}
+        self.paths = {mode: Path(path) for mode, path in given.items() if path is not None}
         self.encoder, self.vocab_size, self.download = encoder, vocab_size, download
         self.text, self.masks = text, masks
         self.max_frames, self.batch_size = max_frames, batch_size
@@ -283,23 +254,17 @@ class PretrainDataModule(pl.LightningDataModule):
         self.num_workers, self.seed = num_workers, seed
         self.extraction = extraction
         self._pairs: dict[Path, VideoTable] = {}
-        self._made: dict[Path, Fingerprint | None] = {}
-        self._feature_dim: int | None = None
 
-    @property
+    @cached_property
     def feature_dim(self) -> int:
         """D, as the data has it; known before `setup`, from the first video."""
-        if self._feature_dim is None:
-            path = self.paths["train"]
-            assert path is not None
-            known = self._pairs.get(path)
-            self._feature_dim = feature_dim_of(path, self.extraction) if known is None else known.feature_dim
-        return self._feature_dim
+        known = self._pairs.get(self.paths["train"])
+        return feature_dim_of(self.paths["train"], self.extraction) if known is None else known.feature_dim
 
     @property
     def feature_fingerprint(self) -> Fingerprint | None:
         """What made the features, after `setup`; None when unknown."""
-        return next(iter(self._made.values()), None)
+        return next((table.common_fingerprint for table in self._pairs.values()), None)
 
     def prepare_data(self) -> None:
         """On one process of each machine: extract raw videos, and look at all features."""
@@ -308,63 +273,25 @@ class PretrainDataModule(pl.LightningDataModule):
     def setup(self, stage: str | None = None) -> None:
         """Read what `prepare_data` has prepared, and check that all of it fits together."""
         self._load()
-        kinds = {str(path): FeatureKind(one.feature_dim, self._made[path]) for path, one in self._pairs.items()}
+        kinds = {str(path): FeatureKind(one.feature_dim, one.common_fingerprint) for path, one in self._pairs.items()}
         check_alike(kinds, "extract all of them with the same settings")
-        shared = {item.id for item in self._items("train")} & {item.id for item in self._items("val")}
+        train, val = self._parts["train"], self._parts["val"]
+        shared = {item.id for item in train} & {item.id for item in val}
         if shared:
             raise DatasetError(
                 f"{len(shared)} videos are in training and in validation, such as '{min(shared)}'; take them out of one"
             )
-        if stage in (None, "fit") and self.paths["val"] is None and self.val_share and not self._items("val"):
+        if stage in (None, "fit") and "val" not in self.paths and self.val_share and not val:
             logger.warning(
                 "nothing is validated on: the %d videos are too few to hold out data.val_share %g of them (it takes "
                 "four with different titles and texts); give data.val, or set data.val_share to 0",
-                len(self._items("train")),
+                len(train),
                 self.val_share,
             )
 
-    def dataset(self, mode: Mode) -> PretrainDataset:
-        """The examples of training, validation or prediction, after `setup`."""
-        return self._dataset(self._items(mode), mode)
-
-    def train_dataloader(self) -> PretrainLoader:
-        """Batches of this rank."""
-        return self._loader(self.dataset("train"), training=True)
-
-    def val_dataloader(self) -> PretrainLoader | list[PretrainLoader]:
-        """Batches of this rank, the same in every epoch; none where nothing is held out."""
-        if not self._items("val"):
-            return []
-        return self._loader(self.dataset("val"))
-
-    def test_dataloader(self) -> PretrainLoader:
-        """The pairs of `predict`, drawn as in validation."""
-        return self._loader(self._dataset(self._items("val" if self.paths["predict"] is None else "predict"), "val"))
-
-    def predict_dataloader(self) -> PretrainLoader:
-        """Whole videos with their own texts, nothing masked."""
-        return self._loader(self.dataset("predict"))
-
-    def _load(self) -> None:
-        for path in self.paths.values():
-            if path is not None and path not in self._pairs:
-                self._pairs[path] = load_pairs(path, self.extraction, progress=True)
-                self._made[path] = self._pairs[path].common_fingerprint
-
-    def _items(self, mode: Mode) -> list[Video]:
-        if mode == "predict" and self.paths["predict"] is not None:
-            return list(self._pairs[self.paths["predict"]].videos)
-        train_path, val_path = self.paths["train"], self.paths["val"]
-        assert train_path is not None
-        everything = self._pairs[train_path].videos
-        if val_path is not None:
-            if mode == "train":
-                return [item for item in everything if item.part != "val"]
-            return [item for item in self._pairs[val_path].videos if item.part != "train"]
-        train, val = split_pairs(everything, self.val_share)
-        return train if mode == "train" or (mode == "predict" and not val) else val
-
-    def _dataset(self, items: Sequence[Video], mode: Mode) -> PretrainDataset:
+    def dataset(self, mode: Mode, part: Mode | None = None) -> PretrainDataset:
+        """The examples of training, validation or prediction, after `setup`; of another part's videos with `part`."""
+        items = self._parts[mode if part is None else part]
         if not items:
             raise DatasetError(f"no videos for {mode}; give {mode}, or a val_share above 0")
         tokenizer = load_tokenizer(self.encoder, download=self.download, vocab_size=self.vocab_size)
@@ -384,19 +311,40 @@ class PretrainDataModule(pl.LightningDataModule):
             mode=mode,
         )
 
-    def _loader(self, dataset: PretrainDataset, *, training: bool = False) -> PretrainLoader:
-        loader = rank_loader(
-            self,
-            dataset,
-            collate,
-            training=training,
-            bucket_batches=self.bucket_batches,
-            shards=dataset.shards,
-            resample=self.resample,
-        )
-        sampler = loader.sampler
-        assert isinstance(sampler, LengthBuckets)
-        if training and len(sampler) * self.batch_size <= _MEASURED:
-            share = padding_share(list(sampler), dataset.lengths)
+    def train_dataloader(self) -> PretrainLoader:
+        dataset = self.dataset("train")
+        loader = self.loader(dataset, collate, training=True)
+        if len(loader) * self.batch_size <= _MEASURED:
+            assert isinstance(loader.sampler, LengthBuckets)
+            share = padding_share(list(loader.sampler), dataset.lengths)
             logger.info("%d videos, %.1f %% of the frames computed are padding", len(dataset), 100 * share)
         return loader
+
+    def val_dataloader(self) -> PretrainLoader | list[PretrainLoader]:
+        """Batches of this rank, the same in every epoch; none where nothing is held out."""
+        return self.loader(self.dataset("val"), collate) if self._parts["val"] else []
+
+    def test_dataloader(self) -> PretrainLoader:
+        """The pairs of `predict`, drawn as in validation."""
+        return self.loader(self.dataset("val", "predict" if "predict" in self.paths else "val"), collate)
+
+    def predict_dataloader(self) -> PretrainLoader:
+        """Whole videos with their own texts, nothing masked."""
+        return self.loader(self.dataset("predict"), collate)
+
+    def _load(self) -> None:
+        for path in self.paths.values():
+            if path not in self._pairs:
+                self._pairs[path] = load_pairs(path, self.extraction, progress=True)
+
+    @cached_property
+    def _parts(self) -> dict[Mode, Sequence[Video]]:
+        """The videos of each mode."""
+        found = {mode: self._pairs[path].videos for mode, path in self.paths.items()}
+        if "val" in found:
+            train = [video for video in found["train"] if video.part != "val"]
+            val = predict = [video for video in found["val"] if video.part != "train"]
+        else:
+            train, val = split_pairs(found["train"], self.val_share)
+            predict = val or train
+        return {"train": train, "val": val, "predict": found.get("predict", predict)}

@@ -4,7 +4,7 @@ Axis letters: B batch, T picks of a video, t of a clip, D feature width, P rows 
 """
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -13,23 +13,22 @@ from typing import Literal, NamedTuple, TypeAlias
 import numpy as np
 import torch
 
-from sspvs.data.batch import RefineBatch, pad_frames
+from sspvs.data.batch import RefineBatch, pad_rows
 from sspvs.data.drawing import Short, draw_clip, item_generator
 from sspvs.data.feature_files import feature_files
 from sspvs.data.fold_data import FoldDataModule, Part, as_paths
-from sspvs.data.judged import JudgedVideos, training_videos, without_judged
-from sspvs.data.loader import BatchLoader, Pick, PickedDataset, rank_loader
+from sspvs.data.judged import JudgedVideos, warn_of_left_out, without_judged
+from sspvs.data.loader import BatchLoader, Pick, PickedDataset
 from sspvs.data.unlabelled import Unlabelled, held_out, likely_width, load_unlabelled, readable
 from sspvs.errors import DatasetError, SspvsError, listed, one_line
 from sspvs.table import FeatureMemory, Video, VideoTable, check_features
-from sspvs.types import Annotations, Fingerprint, FloatArray, IntArray
+from sspvs.types import Fingerprint, FloatArray, IntArray
 from sspvs.world.writing import WorldSource, unlabelled_of_world
 
 logger = logging.getLogger(__name__)
 RefineLoader: TypeAlias = BatchLoader[RefineBatch]
 Mode = Literal["train", "fixed", "whole"]
-DEFAULT_ROOM = 2 << 30
-"""Bytes of unlabelled features that stay in memory: of a device's reading processes together."""
+DEFAULT_ROOM = 2 << 30  # bytes of unlabelled features that stay in memory: of a device's reading processes together
 _TRIES = 8  # videos that are tried in the place of one that cannot be read
 
 
@@ -177,7 +176,7 @@ class RefineDataset(PickedDataset[Clip]):
 def collate(clips: Sequence[Clip] | Clip) -> RefineBatch:
     """A batch of clips of one width, padded with zeros to the longest."""
     rows = [clips] if isinstance(clips, Clip) else list(clips)
-    frames, frame_mask = pad_frames([row.frames for row in rows])
+    frames, frame_mask = pad_rows([row.frames for row in rows])
     return RefineBatch(frames, frame_mask, tuple(row.id for row in rows))
 
 
@@ -303,7 +302,6 @@ class RefineDataModule(FoldDataModule[RefineBatch]):
         return self._unlabelled is not None and self._unlabelled.unit_length
 
     def share_reading(self, other: FoldDataModule[RefineBatch]) -> None:
-        """As for every fold; unlabelled videos are not looked at again either."""
         super().share_reading(other)
         if isinstance(other, RefineDataModule) and (other.features, other.skip_bad) == (self.features, self.skip_bad):
             self.clip_memory, self._unlabelled = other.clip_memory, other._unlabelled
@@ -317,10 +315,10 @@ class RefineDataModule(FoldDataModule[RefineBatch]):
         if self.is_annotated:
             super().setup(stage)
         self._load()
-        if self._table is not None and self._unlabelled is not None:
+        if self.is_annotated and self._unlabelled is not None:
             check_features(
                 self._unlabelled.kind,
-                self._table.kind,
+                self.table.kind,
                 ", ".join(self.features),
                 like=f"those of {self.paths[0]}",
                 remedy="extract all of them with one backbone",
@@ -343,22 +341,19 @@ class RefineDataModule(FoldDataModule[RefineBatch]):
         )
 
     def train_dataloader(self) -> RefineLoader:
-        """Batches of this rank's clips."""
-        return self._loader(self.clips("train", mode="train"), training=True)
+        return self.loader(self.clips("train", mode="train"), collate, training=True)
 
     def val_dataloader(self) -> RefineLoader | list[RefineLoader]:
         """Whole annotated videos of this rank, each once, or fixed clips of unlabelled ones; none where nothing is."""
         if self.is_annotated:
             return super().val_dataloader()
         held_out = self.clips("val", mode="fixed")
-        return self._loader(held_out, training=False) if len(held_out) else []
+        return self.loader(held_out, collate) if len(held_out) else []
 
     def test_dataloader(self) -> RefineLoader:
-        """Whole videos of this rank, each once."""
         if not self.is_annotated:
             raise ValueError("unlabelled videos cannot be tested; give data.dataset or data.world as well")
-        loader: RefineLoader = super().test_dataloader()
-        return loader
+        return super().test_dataloader()
 
     @cached_property
     def _likely_width(self) -> int:
@@ -366,7 +361,14 @@ class RefineDataModule(FoldDataModule[RefineBatch]):
 
     @cached_property
     def _training_videos(self) -> list[str]:
-        return training_videos(self.table.select(self.fold_videos.train), self.paths[0], self.judged)
+        train, again = self.fold_videos.train, self.judged_again
+        warn_of_left_out(again, "training videos of data.others")
+        kept = [name for name in train if name not in set(again)]
+        if train and not kept:
+            raise DatasetError(
+                "all training videos are tested or validated on under another name; give other data.others"
+            )
+        return kept
 
     @cached_property
     def _unlabelled_parts(self) -> dict[str, list[VideoTable]]:
@@ -379,10 +381,9 @@ class RefineDataModule(FoldDataModule[RefineBatch]):
         train, val = held_out(tables, self.val_share, self.split_seed)
         return {"train": train, "val": readable(val, skip_bad=self.skip_bad)}
 
-    def _look_at(self, ids: Sequence[str], judged: Collection[str]) -> tuple[VideoTable, Mapping[str, Annotations]]:
+    def _look_at(self, ids: Sequence[str]) -> VideoTable:
         """The survey, and every video read: none of the annotated ones may be missing."""
-        table, annotations = super()._look_at(ids, judged)
-        problems = []
+        table, problems = super()._look_at(ids), list[str]()
         for video in table.videos:
             try:
                 table.features(video)
@@ -391,7 +392,7 @@ class RefineDataModule(FoldDataModule[RefineBatch]):
         table.close()
         if problems:
             raise DatasetError(listed(problems, separator="; "))
-        return table, annotations
+        return table
 
     def _load(self) -> None:
         if self.features and self._unlabelled is None:
@@ -399,11 +400,7 @@ class RefineDataModule(FoldDataModule[RefineBatch]):
             self._unlabelled = load_unlabelled(self.features, self.clip_memory, skip_bad=self.skip_bad, progress=True)
 
     def _whole_videos(self, part: Part) -> RefineLoader:
-        return self._loader(self.clips(part), training=False)
-
-    def _loader(self, dataset: RefineDataset, *, training: bool) -> RefineLoader:
-        shards = dataset.shards if training else None
-        return rank_loader(self, dataset, collate, training=training, bucket_batches=1, shards=shards)
+        return self.loader(self.clips(part), collate)
 
 
 def _refuse_same_files(features: Sequence[str], datasets: Sequence[Path]) -> None:

@@ -4,25 +4,22 @@ Axis letters: B batch, T picks, L tokens, D feature width.
 """
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
-from sspvs.data.batch import SummarizeBatch, pad_frames, stack_tokens
+from sspvs.data.batch import SummarizeBatch, Text, pad_rows, stack_tokens
 from sspvs.data.drawing import draw_crop, item_generator
 from sspvs.data.fold_data import FoldDataModule, Part, survey_fold
-from sspvs.data.judged import judged_again
-from sspvs.data.loader import BatchLoader, ExampleDataset, Pick, rank_loader
+from sspvs.data.loader import BatchLoader, ExampleDataset, Pick
 from sspvs.data.texts import read_texts
 from sspvs.errors import DatasetError, listed
 from sspvs.models.tokenizers import Tokenizer, load_tokenizer
 from sspvs.table import VideoTable
 from sspvs.table.text import TextSettings, TokenFields, assemble_tokens, tokenize
-from sspvs.types import Annotations, FloatArray, IntArray
+from sspvs.types import FloatArray
 from sspvs.world.writing import WorldSource
 
 logger = logging.getLogger(__name__)
@@ -37,8 +34,7 @@ class Example(NamedTuple):
     id: str  # the video, as `dataset/key`
     frames: FloatArray  # (T, D) float32
     target: FloatArray  # (T,) float32 importance
-    tokens: IntArray | None = None  # (L,) int64 of what is written about it; None without text
-    token_mask: npt.NDArray[np.bool_] | None = None  # (L,) bool, True = a token; None likewise
+    text: Text | None = None  # what is written about it; None without a text tower
     has_text: bool = False  # whether any of its fields has a token
 
 
@@ -96,8 +92,8 @@ class SummarizeDataset(ExampleDataset[Example]):
         if self.tokenizer is None:
             return Example(item.id, frames, target)
         fields = self._fields[pick.item]
-        tokens, mask = assemble_tokens(fields, self.tokenizer, self.text, generator if training else None)
-        return Example(item.id, frames, target, tokens, mask, self._has_tokens(fields))
+        text = assemble_tokens(fields, self.tokenizer, self.text, generator if training else None)
+        return Example(item.id, frames, target, text, self._has_tokens(fields))
 
     def _has_tokens(self, fields: TokenFields) -> bool:
         return any(ids and length for ids, length in zip(fields, self.text.lengths, strict=True))
@@ -106,21 +102,14 @@ class SummarizeDataset(ExampleDataset[Example]):
 def collate(examples: Sequence[Example] | Example) -> SummarizeBatch:
     """A batch of examples of one width, zeros at the end of shorter videos; see `SummarizeBatch`."""
     rows = [examples] if isinstance(examples, Example) else list(examples)
-    frames, frame_mask = pad_frames([row.frames for row in rows])
-    batch = SummarizeBatch(
-        frames=frames,
-        frame_mask=frame_mask,
-        target=pad_frames([row.target for row in rows])[0],
-        ids=tuple(row.id for row in rows),
-    )
-    tokens = [row.tokens for row in rows if row.tokens is not None]
-    masks = [row.token_mask for row in rows if row.token_mask is not None]
-    if not len(tokens) == len(masks) == len(rows):
+    frames, frame_mask = pad_rows([row.frames for row in rows])
+    target = pad_rows([row.target for row in rows])[0]
+    batch = SummarizeBatch(frames, frame_mask, target, tuple(row.id for row in rows))
+    texts = [row.text for row in rows if row.text is not None]
+    if len(texts) < len(rows):
         return batch
-    stacked, mask = stack_tokens(tokens, masks)
-    return batch._replace(
-        tokens=stacked, token_mask=mask, has_text=torch.tensor([row.has_text for row in rows], dtype=torch.bool)
-    )
+    has_text = torch.tensor([row.has_text for row in rows], dtype=torch.bool)
+    return SummarizeBatch(*batch[:4], *stack_tokens(texts), has_text)
 
 
 class SummarizeDataModule(FoldDataModule[SummarizeBatch]):
@@ -217,18 +206,15 @@ class SummarizeDataModule(FoldDataModule[SummarizeBatch]):
 
     def setup(self, stage: str | None = None) -> None:
         """Look at the fold's videos, once; warn where those of other datasets are judged ones again."""
-        if self._table is not None:
+        if self.is_ready:
             return
         super().setup(stage)
-        table, videos = self.table, self.fold_videos
-        others = [table[name] for name in videos.train if table[name].streams[0].path != self.paths[0]]
-        again = judged_again(others, table, self.judged) if others else []
-        if again:
+        if self.judged_again:
             logger.warning(
                 "%d of the training videos of data.others have the features of videos that are tested or validated "
                 "on: %s; the figures will flatter, take them out of these datasets",
-                len(again),
-                listed(again),
+                len(self.judged_again),
+                listed(self.judged_again),
             )
 
     def dataset(self, part: Part, *, mode: Literal["train", "whole"] = "whole") -> SummarizeDataset:
@@ -246,7 +232,6 @@ class SummarizeDataModule(FoldDataModule[SummarizeBatch]):
         )
 
     def train_dataloader(self) -> SummarizeLoader:
-        """Batches of this rank."""
         dataset = self.dataset("train", mode="train")
         if self.use_text != "none":
             if not dataset.n_with_text:
@@ -256,16 +241,11 @@ class SummarizeDataModule(FoldDataModule[SummarizeBatch]):
                     "set model.summarizer.text_guidance to none"
                 )
             logger.info("text about %d of %d training videos", dataset.n_with_text, len(dataset))
-        return self._loader(dataset, training=True)
+        return self.loader(dataset, collate, training=True)
 
     def _whole_videos(self, part: Part) -> SummarizeLoader:
-        return self._loader(self.dataset(part), training=False)
+        return self.loader(self.dataset(part), collate)
 
-    def _look_at(self, ids: Sequence[str], judged: Collection[str]) -> tuple[VideoTable, Mapping[str, Annotations]]:
+    def _look_at(self, ids: Sequence[str]) -> VideoTable:
         texts = {} if self.text_path is None else read_texts(self.text_path, self.stores)
-        return survey_fold(
-            ids, self.stores, self.memory, judged=judged, texts=texts, title_as_query=self.title_as_query
-        )
-
-    def _loader(self, dataset: SummarizeDataset, *, training: bool) -> SummarizeLoader:
-        return rank_loader(self, dataset, collate, training=training, bucket_batches=self.bucket_batches)
+        return survey_fold(ids, self.stores, self.memory, texts, self.title_as_query)

@@ -2,7 +2,6 @@
 
 import re
 from pathlib import Path
-from typing import Any
 
 from sspvs.annotations.record import Problems
 from sspvs.annotations.video_names import VideoRef, short_name, spelling
@@ -60,35 +59,23 @@ def read_texts(path: Path, stores: Stores) -> dict[str, TextFields]:
     """
     problems, texts = Problems(path), dict[str, TextFields]()
     rows = list(read_rows(path, problems))
-    if _has_columns(rows, problems):
-        for place, row in rows:
-            _add(row, place, stores, texts, problems)
-    problems.raise_any()
-    return texts
-
-
-def _has_columns(rows: list[tuple[str, dict[str, Any]]], problems: Problems) -> bool:
     names = {name for _, row in rows for name in row}
-    missing = [] if "id" in names else ["'id'"]
-    if not names & set(FIELDS):
-        missing.append(f"one of {', '.join(FIELDS)}")
+    missing = ([] if "id" in names else ["'id'"]) + ([] if names & set(FIELDS) else [f"one of {', '.join(FIELDS)}"])
     if missing:
         found = ", ".join(sorted(names)[:10]) or "nothing"
         problems.add("", f"expected a column {' and '.join(missing)}, found {found}")
     problems.extend(("", sentence) for sentence in misspelled(names, ("id", *FIELDS), (*PATHS, "split")))
-    return not missing
-
-
-def _add(row: dict[str, Any], place: str, stores: Stores, texts: dict[str, TextFields], problems: Problems) -> None:
-    cells = texts_in(row, ("id", *FIELDS), place, problems)
-    if cells is None:
-        return
-    name = cells["id"].strip()
-    found = (stores.find(VideoRef("", name)) or stores.find(VideoRef.parse(name))) if name else None
-    if found is None:
-        problems.add(place, f"no video '{name}' in {', '.join(stores)}" if name else "no id")
-        return
-    video = f"{found.dataset}/{found.key}"
-    if video in texts:
-        problems.add(place, f"a second line about {video}")
-    texts[video] = TextFields(*(cells[field] for field in FIELDS))
+    for place, row in () if missing else rows:
+        cells = texts_in(row, ("id", *FIELDS), place, problems)
+        if cells is None:
+            continue
+        name = cells["id"].strip()
+        video = (stores.find(VideoRef("", name)) or stores.find(VideoRef.parse(name))) if name else None
+        if video is None:
+            problems.add(place, f"no video '{name}' in {', '.join(stores)}" if name else "no id")
+            continue
+        if str(video) in texts:
+            problems.add(place, f"a second line about {video}")
+        texts[str(video)] = TextFields(*(cells[field] for field in FIELDS))
+    problems.raise_any()
+    return texts

@@ -7,8 +7,6 @@ only known when it is read.
 Axis letters: T picks, D feature width.
 """
 
-from __future__ import annotations
-
 import hashlib
 import logging
 from collections import Counter
@@ -16,7 +14,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import overload
 
 import numpy as np
 from tqdm import tqdm
@@ -30,7 +27,7 @@ from sspvs.table import FeatureKind, FeatureMemory, FeatureStream, StreamReader,
 from sspvs.table.h5_file import DAMAGE
 from sspvs.table.survey import survey
 from sspvs.table.table import usual_kind
-from sspvs.table.video import Stored
+from sspvs.table.video import LazyVideos, Stored
 from sspvs.types import FloatArray, IntArray
 
 logger = logging.getLogger(__name__)
@@ -40,44 +37,37 @@ _NONE = "none of the unlabelled videos can be used"
 _TRIED = 8  # records that may be damaged before a width is found
 
 
-class RecordList(Sequence[Video]):
+class RecordList(LazyVideos):
     """Videos of record files, made as they are looked up (there are millions); `places`: (n, 2) offset and length."""
 
     def __init__(
         self, files: Sequence[FeatureFile], file_numbers: IntArray, numbers: IntArray, places: IntArray
     ) -> None:
+        super().__init__(len(places), partial(_record, files, file_numbers, numbers, places))
         self.files, self.file_numbers, self.numbers, self.places = tuple(files), file_numbers, numbers, places
 
-    def __len__(self) -> int:
-        return len(self.places)
-
-    @overload
-    def __getitem__(self, number: int) -> Video: ...
-
-    @overload
-    def __getitem__(self, number: slice) -> list[Video]: ...
-
-    def __getitem__(self, number: int | slice) -> Video | list[Video]:
-        """One record under its file and its number in it: the video's own name is inside of it."""
-        if isinstance(number, slice):
-            return [self[one] for one in range(*number.indices(len(self)))]
-        file = int(self.file_numbers[number])
-        name = f"{self.files[file].label}/{self.numbers[number]}"
-        offset, length = map(int, self.places[number])
-        load = partial(_load, name=name, length=length)
-        return Video(name, (FeatureStream(self.files[file].path, offset=offset, load=load),), shard=file)
-
-    def take(self, numbers: IntArray) -> RecordList:
+    def take(self, numbers: IntArray) -> "RecordList":
         """The records at (n,) places."""
         return RecordList(self.files, self.file_numbers[numbers], self.numbers[numbers], self.places[numbers])
+
+
+def _record(
+    files: Sequence[FeatureFile], file_numbers: IntArray, numbers: IntArray, places: IntArray, number: int
+) -> Video:
+    """One record under its file and its number in it: the video's own name is inside of it."""
+    file = int(file_numbers[number])
+    name = f"{files[file].label}/{numbers[number]}"
+    offset, length = map(int, places[number])
+    load = partial(_load, name=name, length=length)
+    return Video(name, (FeatureStream(files[file].path, offset=offset, load=load),), shard=file)
 
 
 class RecordTable(VideoTable):
     """Records of one width, whose T is only known when they are read."""
 
     def __init__(self, records: RecordList, kind: FeatureKind, memory: FeatureMemory | None) -> None:
-        super().__init__(records, memory, checked=True)
-        self.records, self.kind = records, kind
+        super().__init__(records, memory, checked=True, kind=kind)
+        self.records = records
 
     @property
     def n_picks(self) -> IntArray:
@@ -89,7 +79,7 @@ class RecordTable(VideoTable):
         """(n,) which file each record is in."""
         return self.records.file_numbers
 
-    def take(self, numbers: IntArray) -> RecordTable:
+    def take(self, numbers: IntArray) -> "RecordTable":
         """The table of the records at (n,) places."""
         return RecordTable(self.records.take(numbers), self.kind, self.memory)
 
@@ -284,7 +274,14 @@ def load_unlabelled(
             tables.remove(records)
     if not tables:
         raise DatasetError(_shown(_NONE, problems or ["no features in them"]))
-    _report(sum(map(len, tables)), kind, problems, skip_bad=skip_bad)
+    count = sum(map(len, tables))
+    _leave_out("unlabelled videos or files cannot be used", problems, count, skip_bad=skip_bad)
+    if kind.fingerprint is None:
+        logger.warning(
+            "no feature fingerprint in the unlabelled features: what made them is unknown, and whether they "
+            "fit a checkpoint"
+        )
+    logger.info("%d unlabelled videos, features %d wide", count, kind.width)
     return Unlabelled(tuple(tables), kind)
 
 
@@ -306,18 +303,16 @@ def _listed(files: Sequence[FeatureFile], records: RecordTable | None, problems:
     return videos
 
 
-def _report(count: int, kind: FeatureKind, problems: Sequence[str], *, skip_bad: bool) -> None:
-    if problems:
-        sentence = _shown(f"{len(problems)} of the unlabelled videos or files cannot be used", problems)
-        if not skip_bad:
-            raise DatasetError(f"{sentence}; mend them, or leave them out with data.skip_bad true")
-        logger.warning("%s; they are left out, %d videos remain", sentence, count)
-    if kind.fingerprint is None:
-        logger.warning(
-            "no feature fingerprint in the unlabelled features: what made them is unknown, and whether they "
-            "fit a checkpoint"
-        )
-    logger.info("%d unlabelled videos, features %d wide", count, kind.width)
+def _leave_out(what: str, problems: Sequence[str], remain: int, *, skip_bad: bool, purpose: str = "") -> None:
+    """Warn of what cannot be used, where there is any; refused without `skip_bad`, or when nothing remains."""
+    if not problems:
+        return
+    sentence = _shown(f"{len(problems)} of the {what}", problems)
+    if not skip_bad:
+        raise DatasetError(f"{sentence}; mend them, or leave them out with data.skip_bad true")
+    if not remain:
+        raise DatasetError(f"{sentence}; none is left{purpose}: hold out more (data.val_share)")
+    logger.warning("%s; they are left out, %d videos remain%s", sentence, remain, purpose)
 
 
 def _shown(what: str, problems: Sequence[str]) -> str:
@@ -353,15 +348,8 @@ def readable(tables: Sequence[VideoTable], *, skip_bad: bool) -> list[VideoTable
                 good[place] = False
                 problems.append(one_line(error))
         kept.append(table.take(np.flatnonzero(good)))
-    if not problems:
-        return kept
-    sentence = _shown(f"{len(problems)} of the records held out cannot be read", problems)
-    if not skip_bad:
-        raise DatasetError(f"{sentence}; mend them, or leave them out with data.skip_bad true")
-    remain = sum(map(len, kept))
-    if not remain:
-        raise DatasetError(f"{sentence}; none is left to validate on: hold out more (data.val_share)")
-    logger.warning("%s; they are left out, %d videos remain to validate on", sentence, remain)
+    what, purpose = "records held out cannot be read", " to validate on"
+    _leave_out(what, problems, sum(map(len, kept)), skip_bad=skip_bad, purpose=purpose)
     return kept
 
 

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 from sspvs.lazy import attach
 
 if TYPE_CHECKING:
-    from sspvs.demo.films import run_short
-    from sspvs.demo.folder import DemoSettings
+    from sspvs.demo.folder import DemoSettings, run_short
     from sspvs.demo.whole import WholeDemo, run_whole
 
 __all__ = ["DemoSettings", "WholeDemo", "run_short", "run_whole"]

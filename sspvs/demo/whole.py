@@ -15,12 +15,12 @@ from sspvs.benchmark.rows import CONTRASTIVE_ALONE
 from sspvs.crossval import CrossValidation, cross_validate, side_by_side
 from sspvs.crossval.fold_run import FoldProgress
 from sspvs.crossval.folder import PRETRAINED as CHECKPOINT
-from sspvs.demo.films import TEXT, draw_film
-from sspvs.demo.folder import BACKBONE, FINETUNE, PRETRAIN, ROWS, DemoFolder, DemoSettings, Row
+from sspvs.demo.folder import BACKBONE, FINETUNE, PRETRAIN, ROWS, TEXT, DemoFolder, DemoSettings, Row, draw_film
 from sspvs.evaluation.comparison import Evaluation
 from sspvs.evaluation.protocol import DEFAULT_PROTOCOL
 from sspvs.evaluation.results import Comparison, MethodResult, compare
 from sspvs.features.backbones import load_backbone
+from sspvs.machine import environment
 from sspvs.models.fast_linear import CPU_KERNELS
 from sspvs.pipeline import VideoSummary, summarize
 from sspvs.report.evaluation_page import write_evaluation_page
@@ -210,12 +210,10 @@ def _fine_tune(row: Row, settings: DemoSettings, folder: DemoFolder, *, progress
 @contextmanager
 def _one_thread() -> Iterator[None]:
     """Train with one thread and torch's own kernels, which are faster for models as small as these."""
-    before, kernels = torch.get_num_threads(), os.environ.get(CPU_KERNELS)
+    before = torch.get_num_threads()
     torch.set_num_threads(1)
-    os.environ[CPU_KERNELS] = kernels or "torch"
     try:
-        yield
+        with environment(CPU_KERNELS, os.environ.get(CPU_KERNELS) or "torch"):
+            yield
     finally:
         torch.set_num_threads(before)
-        if kernels is None:
-            del os.environ[CPU_KERNELS]

@@ -7,7 +7,7 @@ f_score           F1 of a summary against users' summaries
 rank_correlation  tau-b and rho as scipy has them, of many predictions and users at once
 requirements      what a protocol needs of a dataset, and what to do where it is missing; how far users agree
 evaluate          a method's row
-baselines         the rows beside it: human, random, consensus, contrastive importance, split halves
+baselines         the rows beside it: human, random, consensus, and scores of features
 results           figures per video and over videos, intervals, differences between methods
 published         what others published, each under its protocol
 comparison        an evaluation, the whole of it, and its table; table is that as a value, text renders it

@@ -1,33 +1,30 @@
-"""The rows that stand beside a method: people, random scores, the consensus, contrastive importance, split halves."""
+"""The rows that stand beside a method: people, random scores, the consensus, and scores of features."""
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from sspvs.errors import DatasetError
 from sspvs.evaluation.evaluate import evaluate_video, method_results, video_result
 from sspvs.evaluation.f_score import f_of_counts, pairwise_f_scores
 from sspvs.evaluation.prediction import Prediction
-from sspvs.evaluation.protocol import PROTOCOLS, Protocol
-from sspvs.evaluation.rank_correlation import Correlations, RankReference, rank_correlations
+from sspvs.evaluation.protocol import Protocol
+from sspvs.evaluation.rank_correlation import Correlations, RankReference
 from sspvs.evaluation.requirements import (
-    BASELINES,
     Baseline,
     agreement_with_mean_of_others,
     baseline_unavailable,
     consensus_scores,
-    mean_scores,
     pairwise_agreement,
     reference_scores,
     require,
     user_rows,
 )
 from sspvs.evaluation.results import MethodResult, VideoResult
-from sspvs.evaluation.summary_rule import SummaryRule
+from sspvs.evaluation.summary_rule import RULES, SummaryRule
 from sspvs.types import Annotations, BoolArray, FloatArray, FrameFeatures, IntArray
 
 DEFAULT_DRAWS = 100
@@ -38,7 +35,7 @@ def evaluate_baseline(
     baseline: Baseline,
     *,
     protocols: Sequence[Protocol],
-    rule: SummaryRule | None = None,
+    rule: SummaryRule = RULES["default"],
     draws: int = DEFAULT_DRAWS,
     seed: int = 0,
 ) -> dict[str, MethodResult]:
@@ -61,11 +58,6 @@ def evaluate_baseline(
         ProtocolUnavailableError: When a video lacks what it takes; `baseline_unavailable` says so beforehand.
         DatasetError: When the annotations hold NaN or infinity.
     """
-    if baseline not in BASELINES:
-        raise ValueError(f"baseline must be one of {', '.join(BASELINES)}, got {baseline!r}")
-    rule = SummaryRule() if rule is None else rule
-    if not protocols:
-        raise ValueError("name at least one protocol")
     rows: list[Mapping[str, VideoResult]] = []
     settings: dict[str, Any] = {"summaries": "the users' own" if baseline == "human" else "by rule"}
     if baseline == "random":
@@ -83,35 +75,6 @@ def evaluate_baseline(
     return method_results(baseline, protocols, rule, rows, settings)
 
 
-def split_half(dataset: Mapping[str, Annotations], *, draws: int = DEFAULT_DRAWS, seed: int = 0) -> MethodResult:
-    """The mean of half of the users against the mean of the other half, at the picks: a ceiling for methods.
-
-    Of an odd number of users the second half has one more. The row is of the protocol `mean-annotator`; F1 is NaN.
-
-    Raises:
-        ValueError: When there is no video, or draws or seed is out of its range.
-        ProtocolUnavailableError: When a video has no user scores, or fewer than two users.
-    """
-    if draws < 1 or seed < 0:
-        raise ValueError(f"draws must be at least 1 and seed at least 0, got {draws} and {seed}")
-    protocol = PROTOCOLS["mean-annotator"]
-    videos = []
-    for key in dataset:
-        annotations = dataset[key]
-        require(baseline_unavailable("human", protocol, annotations), "split-half", annotations)
-        scores = annotations.user_scores_at_picks
-        assert scores is not None
-        generator, pairs = _generator(annotations, seed), []
-        for _ in range(draws):
-            users = generator.permutation(len(scores))
-            first, second = np.split(users, [len(users) // 2])
-            pairs.append(rank_correlations(mean_scores(scores[first]), mean_scores(scores[second])[None]))
-        videos.append(video_result(annotations, Correlations(*map(np.concatenate, zip(*pairs, strict=True))), None))
-    if not videos:
-        raise ValueError("split-half: no video to evaluate")
-    return MethodResult("split-half", protocol.name, tuple(videos), {"draws": draws, "seed": seed})
-
-
 def consensus_prediction(annotations: Annotations) -> Prediction:
     """The mean of all users at the picks (gtscore where there is one), as a method would predict it."""
     scores = consensus_scores(annotations)
@@ -121,34 +84,16 @@ def consensus_prediction(annotations: Annotations) -> Prediction:
     return Prediction.of(scores, annotations)
 
 
-def contrastive_predictions(
-    features: Mapping[str, FrameFeatures],
-    dataset: Mapping[str, Annotations],
-    *,
-    combine: Literal["a", "g", "ag"] = "ag",
-    post: Literal["summe", "tvsum", "none"] = "summe",
-) -> dict[str, Prediction]:
-    """Contrastive importance of each video of a dataset: a baseline that needs features, and no training.
-
-    Pang et al., WACV 2023; `sspvs.importance.contrastive` explains `combine` and `post`.
-
-    Raises:
-        DatasetError: When a video has no features, or features of a video of another length.
-        ValueError: When a name is unknown.
-    """
-    from sspvs.importance.contrastive import contrastive_importance
-
-    return feature_predictions(
-        features, dataset, lambda video: contrastive_importance(video.features, combine=combine, post=post).scores
-    )
-
-
 def feature_predictions(
     features: Mapping[str, FrameFeatures],
     dataset: Mapping[str, Annotations],
     score: Callable[[FrameFeatures], FloatArray],
 ) -> dict[str, Prediction]:
-    """Scores of each video by a function of its features, put on the dataset's clocks."""
+    """Scores of each video by a function of its features, put on the dataset's clocks.
+
+    Raises:
+        DatasetError: When a video has no features, or features of a video of another length.
+    """
     predictions, known = {}, set(features)
     for key in dataset:
         annotations = dataset[key]
@@ -179,8 +124,9 @@ def _human_video(annotations: Annotations, protocols: Sequence[Protocol]) -> dic
     summaries = annotations.user_summaries
     f_avg, f_max = np.nan, np.nan
     if summaries is not None and len(summaries) > 1:
-        each_avg, each_max = _human_f_scores(summaries)
-        f_avg, f_max = float(each_avg.mean()), float(each_max.mean())
+        table = pairwise_f_scores(summaries)
+        others = table[~np.eye(len(table), dtype=np.bool_)].reshape(len(table), -1)  # (U, U - 1)
+        f_avg, f_max = float(others.mean(axis=1).mean()), float(others.max(axis=1).mean())
     results = {}
     for protocol in protocols:
         rows = user_rows(protocol, annotations)
@@ -189,14 +135,6 @@ def _human_video(annotations: Annotations, protocols: Sequence[Protocol]) -> dic
         row = video_result(annotations, agree(rows), None)
         results[protocol.name] = replace(row, f_score_avg=f_avg, f_score_max=f_max)
     return results
-
-
-def _human_f_scores(user_summaries: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
-    """F1 of each of U >= 2 users' summaries against the others': (U,) the mean over them, and (U,) the largest."""
-    table = pairwise_f_scores(user_summaries)
-    n_users = len(table)
-    others = table[~np.eye(n_users, dtype=np.bool_)].reshape(n_users, n_users - 1)
-    return others.mean(axis=1), others.max(axis=1)
 
 
 def _random_video(

@@ -39,7 +39,6 @@ _DETAILS = {
     "contrastive, A alone": "from the features, without training: local dissimilarity alone",
     "consensus": "the mean of all users, in-sample: a ceiling",
     "contrastive": "from the features, without training",
-    "split-half": "the mean of half the users against the mean of the other half",
 }
 _F1_SENTENCE = (
     "overlap in frames of the 15 % summary with each user's, then the mean (avg) or the best (max) over users"
@@ -134,60 +133,54 @@ def comparison_table(evaluation: EvaluationRecord, published: Iterable[Published
     benchmark = benchmark_name(evaluation.dataset)
     ours = [row for row in published if benchmark is not None and row.dataset == benchmark]
     computed = [name for name in evaluation.protocols if name not in evaluation.unavailable]
-    blocks = [block for name in computed if (block := _correlation_block(evaluation, name, ours)).rows]
-    f1 = _f1_block(evaluation, ours)
+    blocks = [block for name in (*computed, F1) if (block := _block(evaluation, name, ours)).rows]
     return Table(
         evaluation=evaluation,
         title=_TITLES.get(benchmark or "", evaluation.dataset),
         facts=_facts(evaluation),
         results={row.label: results for row, results in _own_rows(evaluation, F1)},
-        blocks=(*blocks, *([f1] if f1.rows else [])),
+        blocks=tuple(blocks),
         apart=tuple(_apart(ours, [block.measure for block in blocks])),
     )
 
 
-def _correlation_block(evaluation: EvaluationRecord, protocol: str, published: list[PublishedResult]) -> Block:
-    block = Block(protocol, PROTOCOLS[protocol].sentence, evaluation.dataset)
-    for row, results in _own_rows(evaluation, protocol):
-        if protocol in results:
-            _add_result(block, row, results[protocol], CORRELATIONS)
-            block.notes += _left_out(row.label, results[protocol])
-            block.notes += _between_seeds(row.label, results[protocol], CORRELATIONS)
-    for result in published:
-        if result.protocol == protocol and result.checkpoint_rule is not None:
-            for metric, value in zip(CORRELATIONS, (result.kendall_tau, result.spearman_rho), strict=True):
-                if value is not None:
-                    figure = Figure(value, metric, protocol, result.best_test, evaluation.dataset)
-                    block.add(_published_row(result, evaluation), figure)
-    _compare(block, [c for c in evaluation.comparisons if c.protocol == protocol and c.metric in CORRELATIONS])
-    return block
-
-
-def _f1_block(evaluation: EvaluationRecord, published: list[PublishedResult]) -> Block:
-    """F1, which no correlation protocol touches: each method's first result has it."""
-    block = Block(F1, _F1_SENTENCE, evaluation.dataset)
-    for row, results in _own_rows(evaluation, F1):
-        result = next((results[name] for name in evaluation.protocols if name in results), None)
-        if result is not None and any(result.spreads[metric].n_videos for metric in F_SCORES):
-            _add_result(block, row, result, F_SCORES)
-            block.notes += _about_summaries(row, result)
-            block.notes += _between_seeds(row.label, result, F_SCORES)
-    if not block.rows:
+def _block(evaluation: EvaluationRecord, measure: str, published: list[PublishedResult]) -> Block:
+    """A protocol's figures, or all F1, which no protocol touches: each method's first result has it."""
+    of_f1 = measure == F1
+    metrics = F_SCORES if of_f1 else CORRELATIONS
+    block = Block(measure, _F1_SENTENCE if of_f1 else PROTOCOLS[measure].sentence, evaluation.dataset)
+    for row, results in _own_rows(evaluation, measure):
+        result = next(
+            (results[name] for name in evaluation.protocols if name in results and (of_f1 or name == measure)), None
+        )
+        if result is None or (of_f1 and not any(result.spreads[metric].n_videos for metric in metrics)):
+            continue
+        best_test = result.settings.get("checkpoint_rule") == "best-test"
+        for metric in metrics:
+            spread = result.spreads[metric]
+            where = (metric, measure, best_test, block.dataset)
+            block.add(row, Figure(spread.mean, *where, spread.ci95, spread.std, spread.n_videos))
+        notes = _about_summaries(row, result) if of_f1 else _left_out(row.label, result)
+        block.notes += [note for note in notes if note not in block.notes]
+        block.notes += _between_seeds(row.label, result, metrics)
+    if of_f1 and not block.rows:
         return block
-    block.notes = list(dict.fromkeys(block.notes))
     for known in published:
-        if known.f_score is not None and known.checkpoint_rule is not None:
-            metric = f"f_score_{known.f_score_reduction}"
-            figure = Figure(known.f_score, metric, F1, known.best_test, evaluation.dataset)
-            block.add(_published_row(known, evaluation), figure)
+        values = {f"f_score_{known.f_score_reduction}": known.f_score}
+        if not of_f1:
+            values = {"kendall_tau": known.kendall_tau, "spearman_rho": known.spearman_rho}
+        for metric, value in values.items() if of_f1 or known.protocol == measure else ():
+            if value is not None and known.checkpoint_rule is not None:
+                figure = Figure(value, metric, measure, known.best_test, block.dataset)
+                block.add(_published_row(known, evaluation), figure)
     once: dict[tuple[str, str, str], Comparison] = {}
     for comparison in evaluation.comparisons:
-        if comparison.metric in F_SCORES:
+        if comparison.metric in metrics and (of_f1 or comparison.protocol == measure):
             once.setdefault((comparison.first, comparison.second, comparison.metric), comparison)
     _compare(block, once.values())
-    if habit := _HABIT.get(benchmark_name(evaluation.dataset) or ""):
+    if of_f1 and (habit := _HABIT.get(benchmark_name(evaluation.dataset) or "")):
         block.notes.append(habit)
-    if any(row.group == "published" for row in block.rows):
+    if of_f1 and any(row.group == "published" for row in block.rows):
         block.notes.append("Published F1 was made with each paper's own shots, budget and value rules.")
     return block
 
@@ -217,14 +210,6 @@ def _baseline_detail(name: str, measure: str, results: Mapping[str, MethodResult
     if refined := _REFINED.fullmatch(name):
         return f"of refined features: {' times '.join(_TERMS.get(term, term) for term in refined[1].split('*'))}"
     return _DETAILS.get(name, "")
-
-
-def _add_result(block: Block, row: Row, result: MethodResult, metrics: tuple[str, ...]) -> None:
-    best_test = result.settings.get("checkpoint_rule") == "best-test"
-    for metric in metrics:
-        spread = result.spreads[metric]
-        where = (metric, block.measure, best_test, block.dataset)
-        block.add(row, Figure(spread.mean, *where, spread.ci95, spread.std, spread.n_videos))
 
 
 def _compare(block: Block, comparisons: Iterable[Comparison]) -> None:

@@ -12,7 +12,7 @@ from sspvs.evaluation.protocol import Protocol
 from sspvs.evaluation.rank_correlation import Correlations, mean_of_defined, rank_correlations
 from sspvs.evaluation.requirements import reference_scores, require, unavailable
 from sspvs.evaluation.results import MethodResult, VideoResult
-from sspvs.evaluation.summary_rule import SummaryRule
+from sspvs.evaluation.summary_rule import RULES, SummaryRule
 from sspvs.types import Annotations, BoolArray, FloatArray
 
 __all__ = ["evaluate", "evaluate_video", "method_results", "unavailable", "video_result"]
@@ -24,7 +24,7 @@ def evaluate(
     *,
     method: str,
     protocols: Sequence[Protocol],
-    rule: SummaryRule | None = None,
+    rule: SummaryRule = RULES["default"],
 ) -> dict[str, MethodResult]:
     """Evaluate one method on the videos that it has predictions for.
 
@@ -48,9 +48,6 @@ def evaluate(
     unknown = [key for key in predictions if key not in known]
     if unknown:
         raise ValueError(f"predictions of videos that the dataset does not have: {', '.join(unknown[:5])}")
-    rule = SummaryRule() if rule is None else rule
-    if not protocols:
-        raise ValueError("name at least one protocol")
     videos = [evaluate_video(dataset[key], predictions[key], protocols, rule) for key in dataset if key in predictions]
     return method_results(method, protocols, rule, videos, {"summaries": _origin(predictions.values())})
 
@@ -110,6 +107,8 @@ def method_results(
     settings: Mapping[str, Any],
 ) -> dict[str, MethodResult]:
     """A result a protocol from each video's results by protocol; `settings` is what made them beside the rule."""
+    if not protocols:
+        raise ValueError("name at least one protocol")
     if not videos:
         raise ValueError(f"{method}: no video to evaluate")
     made_by = {"rule": rule.as_dict(), **settings}

@@ -1,7 +1,5 @@
 """Scores and summaries as callers hand them over, checked; a method's scores of a video on the dataset's two clocks."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,7 +68,7 @@ class Prediction:
         *,
         picks: npt.ArrayLike | None = None,
         summary: npt.ArrayLike | None = None,
-    ) -> Prediction:
+    ) -> "Prediction":
         """Scores on whatever clock they were given.
 
         Args:

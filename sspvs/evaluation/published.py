@@ -7,23 +7,24 @@ stand in a column beside others.
 
 import json
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Any, Literal, get_args
+from typing import Annotated, Literal, get_args
 
 from sspvs.evaluation.protocol import PROTOCOLS
+from sspvs.schema import Choice, Range, Settings, mistakes, refuse
 
 Setting = Literal["canonical", "augmented", "transfer"]
 Reduction = Literal["avg", "max"]
 CheckpointRule = Literal["best-test", "val", "train-loss", "last"]
-
+Correlation = Annotated[float, Range(least=-1, most=1)]
 
 _COMMUNITY_FILE = re.compile(r"(?:eccv16_dataset_)?(summe|tvsum)(?:_google_pool5)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class PublishedResult:
+class PublishedResult(Settings):
     """One row of a published table, on one dataset.
 
     Attributes:
@@ -48,11 +49,11 @@ class PublishedResult:
     year: int
     dataset: str
     setting: Setting
-    kendall_tau: float | None
-    spearman_rho: float | None
-    f_score: float | None
+    kendall_tau: Correlation | None
+    spearman_rho: Correlation | None
+    f_score: Annotated[float, Range(least=0, most=1)] | None
     f_score_reduction: Reduction | None
-    protocol: str | None
+    protocol: Annotated[str, Choice(PROTOCOLS)] | None
     checkpoint_rule: CheckpointRule | None
     text: bool
     supervised: bool
@@ -60,25 +61,14 @@ class PublishedResult:
     note: str = ""
 
     def __post_init__(self) -> None:
-        where = f"published result {self.method} on {self.dataset}"
-        allowed = {
-            "setting": get_args(Setting),
-            "protocol": (*PROTOCOLS, None),
-            "checkpoint_rule": (*get_args(CheckpointRule), None),
-            "f_score_reduction": (*get_args(Reduction), None),
-        }
-        for name, known in allowed.items():
-            if (value := getattr(self, name)) not in known:
-                names = ", ".join(filter(None, known)) + " or None" * (None in known)
-                raise ValueError(f"{where}: {name} must be one of {names}, got {value!r}")
+        refuse(
+            f"published result {self.method} on {self.dataset}", mistakes(type(self), vars(self)) or self.conflicts()
+        )
+
+    def conflicts(self) -> list[str]:
         if (self.f_score is None) != (self.f_score_reduction is None):
-            raise ValueError(f"{where}: f_score and f_score_reduction go together: a figure and how it was reduced")
-        for name, low in (("kendall_tau", -1.0), ("spearman_rho", -1.0), ("f_score", 0.0)):
-            value = getattr(self, name)
-            if value is not None and not low <= value <= 1.0:
-                raise ValueError(f"{where}: {name} must be in {low:g}..1, got {value}")
-        if self.kendall_tau is None and self.spearman_rho is None and self.f_score is None:
-            raise ValueError(f"{where}: has no figure")
+            return ["f_score and f_score_reduction go together: a figure and how it was reduced"]
+        return ["has no figure"] if self.kendall_tau is self.spearman_rho is self.f_score is None else []
 
     @property
     def best_test(self) -> bool:
@@ -130,11 +120,4 @@ def published_results(
 @cache
 def _all_results() -> tuple[PublishedResult, ...]:
     text = resources.files("sspvs.evaluation").joinpath("published.json").read_text(encoding="utf-8")
-    return tuple(_result(row) for row in json.loads(text)["results"])
-
-
-def _result(row: dict[str, Any]) -> PublishedResult:
-    names = {field.name for field in fields(PublishedResult)}
-    if set(row) != names:
-        raise ValueError(f"published.json: a row must have {sorted(names)}, got {sorted(row)}")
-    return PublishedResult(**row)
+    return tuple(PublishedResult(**row) for row in json.loads(text)["results"])

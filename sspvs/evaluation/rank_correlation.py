@@ -13,8 +13,7 @@ import numpy.typing as npt
 from sspvs.evaluation.prediction import finite, run_starts
 from sspvs.types import BoolArray, FloatArray, IntArray
 
-MOST_LEVELS = 160
-"""With more levels than that, tables of them are slow."""
+MOST_LEVELS = 160  # with more levels than that, tables of them are slow
 _MOST_TABLE_ENTRIES = 4_000_000  # 32 MB
 _BLOCK_ENTRIES = 2_000_000  # of the largest temporary, 16 MB
 _SIGN_SECONDS = 3e-9  # for a pair of points, measured
@@ -146,18 +145,23 @@ class RankReference:
         self._cell = np.searchsorted(cells, points, side="right") - 1  # (M,) the cell of each run
         self._cell_weights = np.add.reduceat(weight, cells).astype(np.float64)  # (T,)
         self._total = float(weight.sum())
-        self._count()
-
-    @property
-    def n_users(self) -> int:
-        """U."""
-        return len(self._rows)
-
-    @property
-    def constant(self) -> BoolArray:
-        """(U,) whether a user gave one value everywhere, and so correlates with nothing."""
-        constant: BoolArray = self._untied == 0
-        return constant
+        n_users, n_cells = len(self._rows), len(self._cell_weights)
+        codes = _level_codes(self._rows)  # (U, M)
+        n_levels = int(codes.max()) + 1
+        user_level = codes + n_levels * np.arange(n_users)[:, None]
+        weights = np.broadcast_to(self._weights, codes.shape).ravel()
+        level_weights = np.bincount(user_level.ravel(), weights, minlength=n_users * n_levels)
+        level_weights = level_weights.reshape(n_users, n_levels)
+        self._untied = self._pairs(self._total) - self._pairs(level_weights).sum(axis=1)  # (U,) pairs
+        rank = np.cumsum(level_weights, axis=1) - level_weights / 2 - self._total / 2  # (U, L) from the mean rank
+        self._rank_squares = (level_weights * rank**2).sum(axis=1)  # (U,)
+        at_points = np.take_along_axis(rank, codes, axis=1) * self._weights
+        starts = np.searchsorted(self._cell, np.arange(n_cells))
+        self._rank_sums = np.add.reduceat(at_points, starts, axis=1)  # (U, T)
+        shape = (n_cells, n_users, n_levels)
+        self._tables: _LevelTables | None = None
+        if n_levels <= MOST_LEVELS and n_cells * n_users * n_levels <= _MOST_TABLE_ENTRIES:
+            self._tables = _LevelTables(self._cell, codes, self._weights, shape)
 
     def correlate(self, predictions: npt.ArrayLike) -> Correlations:
         """Tau-b and rho, (D, U) each, of (D, T) finite scores, one a cell, with each user.
@@ -181,31 +185,14 @@ class RankReference:
             if self._tables is None and self._sorting_is_faster(len(scores)):
                 tau = self._tau_by_sorting(scores)
             else:
-                balance = self._balance(scores, order, first)
+                if self._tables is not None:
+                    balance = self._tables.balance(order, first)
+                else:
+                    balance = balance_by_signs(scores[:, self._cell], self._rows, self._weights)
                 tau = balance / np.sqrt(untied)[:, None] / np.sqrt(self._untied)
-        undefined = (untied == 0)[:, None] | self.constant
+        undefined = (untied == 0)[:, None] | (self._untied == 0)  # (U,) users who gave one value everywhere
         tau, rho = np.clip(tau, -1.0, 1.0), np.clip(rho, -1.0, 1.0)  # round-off
         return Correlations(np.where(undefined, np.nan, tau), np.where(undefined, np.nan, rho))
-
-    def _count(self) -> None:
-        """Levels, ranks and tables of the users."""
-        n_users, n_cells = len(self._rows), len(self._cell_weights)
-        codes = _level_codes(self._rows)  # (U, M)
-        n_levels = int(codes.max()) + 1
-        user_level = codes + n_levels * np.arange(n_users)[:, None]
-        weights = np.broadcast_to(self._weights, codes.shape).ravel()
-        level_weights = np.bincount(user_level.ravel(), weights, minlength=n_users * n_levels)
-        level_weights = level_weights.reshape(n_users, n_levels)
-        self._untied = self._pairs(self._total) - self._pairs(level_weights).sum(axis=1)  # (U,) pairs
-        rank = np.cumsum(level_weights, axis=1) - level_weights / 2 - self._total / 2  # (U, L) from the mean rank
-        self._rank_squares = (level_weights * rank**2).sum(axis=1)  # (U,)
-        at_points = np.take_along_axis(rank, codes, axis=1) * self._weights
-        starts = np.searchsorted(self._cell, np.arange(n_cells))
-        self._rank_sums = np.add.reduceat(at_points, starts, axis=1)  # (U, T)
-        shape = (n_cells, n_users, n_levels)
-        self._tables: _LevelTables | None = None
-        if n_levels <= MOST_LEVELS and n_cells * n_users * n_levels <= _MOST_TABLE_ENTRIES:
-            self._tables = _LevelTables(self._cell, codes, self._weights, shape)
 
     def _ranks(self, order: IntArray, first: BoolArray) -> tuple[FloatArray, FloatArray]:
         """(D, T) average ranks of the cells, counted from the mean rank, and (D,) pairs of unequal scores."""
@@ -218,28 +205,22 @@ class RankReference:
         np.put_along_axis(ranks, order, middles.ravel()[group], axis=1)
         return ranks, self._pairs(self._total) - self._pairs(sizes).sum(axis=1)
 
-    def _balance(self, scores: FloatArray, order: IntArray, first: BoolArray) -> FloatArray:
-        """(D, U) concordant less discordant pairs."""
-        if self._tables is not None:
-            return self._tables.balance(order, first)
-        return balance_by_signs(scores[:, self._cell], self._rows, self._weights)
-
     def _sorting_is_faster(self, n_predictions: int) -> bool:
-        signs = len(self._weights) ** 2 * (n_predictions + self.n_users) * _SIGN_SECONDS
-        sorts = n_predictions * self.n_users * (_SORT_SECONDS + _SORT_SECONDS_A_POINT * self._total)
+        signs = len(self._weights) ** 2 * (n_predictions + len(self._rows)) * _SIGN_SECONDS
+        sorts = n_predictions * len(self._rows) * (_SORT_SECONDS + _SORT_SECONDS_A_POINT * self._total)
         return sorts < signs
 
     def _tau_by_sorting(self, scores: FloatArray) -> FloatArray:
         from scipy.stats import kendalltau
 
         if self._total < 2:
-            return np.full((len(scores), self.n_users), np.nan)  # scipy warns
+            return np.full((len(scores), len(self._rows)), np.nan)  # scipy warns
         users = np.repeat(self._rows, self._weights, axis=1)
         written_out = np.repeat(scores[:, self._cell], self._weights, axis=1)
         return np.array(
             [[kendalltau(one, user)[0] for user in users] for one in written_out],
             dtype=np.float64,
-        ).reshape(len(scores), self.n_users)
+        ).reshape(len(scores), len(self._rows))
 
     @staticmethod
     def _pairs(weights: npt.ArrayLike) -> FloatArray:

@@ -3,7 +3,7 @@
 Users' scores are (U, n) on whatever clock: ratings or summaries, at the picks or at every frame.
 """
 
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ from sspvs.evaluation.rank_correlation import Correlations, rank_correlations
 from sspvs.types import Annotations, BoolArray, FloatArray
 
 Baseline = Literal["human", "random", "consensus"]
+Scores = TypeVar("Scores", bound=FloatArray | BoolArray | None)
 BASELINES: tuple[Baseline, ...] = ("human", "random", "consensus")
 
 _NO_USER_SCORES = (
@@ -105,8 +106,7 @@ def reference_scores(protocol: Protocol, annotations: Annotations) -> FloatArray
     The protocol is available on the video (`unavailable` says so); n is T or N by its clock.
     """
     if protocol.reference == "gtscore" and annotations.gtscore is not None:
-        _check_finite("gtscore", annotations.gtscore, annotations)
-        return annotations.gtscore[None]
+        return _finite("gtscore", annotations.gtscore, annotations)[None]
     rows = user_rows(protocol, annotations)
     assert rows is not None, protocol.name
     return rows if protocol.each_user else mean_scores(rows)[None]
@@ -115,27 +115,20 @@ def reference_scores(protocol: Protocol, annotations: Annotations) -> FloatArray
 def user_rows(protocol: Protocol, annotations: Annotations) -> FloatArray | BoolArray | None:
     """(U, n) what each user gave on a protocol's clock, or its own references; None when the annotations lack it."""
     if callable(protocol.reference):
-        own = protocol.reference(annotations)
-        if own is not None:
-            _check_finite("references", own, annotations)
-        return own
+        return _finite("references", protocol.reference(annotations), annotations)
     if protocol.reference == "mean-summary":
         return annotations.user_summaries
     on_frames = protocol.clock == "frames"
     scores = annotations.user_scores_at_frames if on_frames else annotations.user_scores_at_picks
-    if scores is not None:
-        _check_finite("user_scores", scores, annotations)
-    return scores
+    return _finite("user_scores", scores, annotations)
 
 
 def consensus_scores(annotations: Annotations) -> FloatArray | None:
     """(T,) what users think on average: gtscore, else the mean of their scores, else of their summaries."""
     if annotations.gtscore is not None:
-        _check_finite("gtscore", annotations.gtscore, annotations)
-        return annotations.gtscore
+        return _finite("gtscore", annotations.gtscore, annotations)
     if annotations.user_scores_at_picks is not None:
-        _check_finite("user_scores", annotations.user_scores_at_picks, annotations)
-        return mean_scores(annotations.user_scores_at_picks)
+        return mean_scores(_finite("user_scores", annotations.user_scores_at_picks, annotations))
     if annotations.user_summaries is not None:
         return mean_scores(annotations.user_summaries[:, annotations.picks])
     return None
@@ -146,12 +139,14 @@ def _without_user_scores(annotations: Annotations) -> str:
     return _ONE_SUMMARY if summaries is not None and len(summaries) == 1 else _NO_USER_SCORES
 
 
-def _check_finite(name: str, values: FloatArray | BoolArray, annotations: Annotations) -> None:
-    if not np.isfinite(values).all():
+def _finite(name: str, values: Scores, annotations: Annotations) -> Scores:
+    """The same values; `DatasetError` where one is NaN or infinite."""
+    if values is not None and not np.isfinite(values).all():
         found = values[~np.isfinite(values)][0]
         raise DatasetError(
             f"{annotations.video_name}: {name} must be finite, found {found}; repair it, or leave the video out"
         )
+    return values
 
 
 def pairwise_agreement(user_scores: npt.ArrayLike) -> Correlations:

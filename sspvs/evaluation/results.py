@@ -1,7 +1,5 @@
 """What an evaluation found: figures a video, over videos with bootstrap intervals, and differences of methods."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -95,7 +93,7 @@ class Spread:
     n_videos: int
 
     @classmethod
-    def over(cls, values: FloatArray) -> Spread:
+    def over(cls, values: FloatArray) -> "Spread":
         """The spread of (V,) values; NaN means undefined for that video."""
         known = np.asarray(values, dtype=np.float64)
         known = known[np.isfinite(known)]
@@ -106,11 +104,7 @@ class Spread:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain types; undefined is None."""
-        return {
-            "mean": _plain(self.mean),
-            "std": _plain(self.std),
-            "ci95": [_plain(self.ci95[0]), _plain(self.ci95[1])],
-        }
+        return {"mean": _plain(self.mean), "std": _plain(self.std), "ci95": [*map(_plain, self.ci95)]}
 
 
 @dataclass(frozen=True)
@@ -222,7 +216,7 @@ class Comparison:
         return {
             **vars(self),
             "difference": _plain(self.difference),
-            "ci95": [_plain(self.ci95[0]), _plain(self.ci95[1])],
+            "ci95": [*map(_plain, self.ci95)],
             "p_value": _plain(self.p_value),
         }
 

@@ -11,10 +11,11 @@ published evaluators count such a summary as empty, F1 0, and so do we; results 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 
+from sspvs.schema import Range, Settings
 from sspvs.selection.knapsack import knapsack, knapsack_many
 from sspvs.selection.summary import DEFAULT_RATIO, shot_scores
 from sspvs.types import BoolArray, FloatArray, Shots
@@ -23,7 +24,7 @@ _ROUND_OFF = 1e-9
 
 
 @dataclass(frozen=True)
-class SummaryRule:
+class SummaryRule(Settings):
     """From scores at every frame to a summary.
 
     Attributes:
@@ -38,17 +39,11 @@ class SummaryRule:
         ValueError: If one of them is out of its range.
     """
 
-    fraction: float = DEFAULT_RATIO
+    fraction: Annotated[float, Range(above=0, most=1)] = DEFAULT_RATIO
     rounding: Literal["floor", "last-end", "round"] = "floor"
     values: Literal["exact", "thousandths"] = "exact"
 
-    def __post_init__(self) -> None:
-        if not 0 < self.fraction <= 1:
-            raise ValueError(f"fraction must be more than 0 and at most 1, got {self.fraction}")
-        if self.rounding not in ("floor", "last-end", "round"):
-            raise ValueError(f"rounding must be 'floor', 'last-end' or 'round', got {self.rounding!r}")
-        if self.values not in ("exact", "thousandths"):
-            raise ValueError(f"values must be 'exact' or 'thousandths', got {self.values!r}")
+    group = "summary rule"
 
     def budget_frames(self, shots: Shots) -> int:
         """The most frames that a summary of these shots may have; may be 0."""

@@ -1,6 +1,6 @@
 """The table of an evaluation as a value: rows, columns and figures with their words.
 
-`comparison_table` makes it once; text, Markdown, HTML, pictures and the page's data only draw it. What cannot be
+`comparison_table` makes it once; text, HTML, pictures and the page's data only draw it. What cannot be
 compared cannot stand in one column: `Figure`, `Column` and `Block` refuse it.
 """
 
@@ -137,10 +137,6 @@ class Column:
         if row in self.figures:
             raise ValueError(f"{row}: has a figure in the column {self.measure}, {self.metric} already")
         self.figures[row] = figure
-
-    def get(self, row: str) -> Figure | None:
-        """The row's figure; None where it has none."""
-        return self.figures.get(row)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The table of an evaluation as plain text for a terminal, as Markdown, and as static HTML for notebooks."""
+"""The table of an evaluation as plain text for a terminal and as static HTML for notebooks."""
 
 import html
 import re
@@ -38,35 +38,16 @@ def render_text(table: Table, width: int | None = None) -> str:
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
-def render_markdown(table: Table) -> str:
-    """The table as Markdown (GitHub's), a table a protocol."""
-    lines = [f"## {_escaped(table.evaluation.dataset)}", ""]
-    lines += [f"- {_escaped(name)}: {_escaped(value)}" for name, value in table.facts.items()]
-    shown: set[str] = set()
-    for block in table.blocks:
-        lines += ["", f"### {block.measure}", "", _escaped(block.sentence), ""]
-        heads = ["method", *(f"{SHORT[c.metric]}{' (best-test epoch)' if c.best_test else ''}" for c in block.columns)]
-        lines += [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
-        for row in block.rows:
-            label = _escaped(row.label)
-            cells = [label if row.group == "methods" else f"*{label}*"]
-            cells += [_cell(column.get(row.label), True).strip() for column in block.columns]
-            lines.append(f"| {' | '.join(cells)} |")
-        lines += ["", *(f"- {_escaped(note)}" for note in _below(block, shown))]
-    evaluation = table.evaluation
-    notes = [f"{name} is not available: {reason}" for name, reason in evaluation.unavailable.items()]
-    notes += [f"published, {apart.reason}: {'; '.join(apart.figures)}" for apart in table.apart]
-    notes += evaluation.warnings
-    return "\n".join([*lines, "", *(f"- {_escaped(note)}" for note in notes)]).rstrip() + "\n"
-
-
 def render_html(table: Table) -> str:
     """The table as HTML without scripts or styles, a table a protocol, for notebooks."""
     lines, shown = [f"<h3>{html.escape(table.title)}</h3>"], set[str]()
     for block in table.blocks:
         lines.append(f"<p><b>{html.escape(block.measure)}</b>: {html.escape(block.sentence)}</p>")
         rows = [["", *(_head(column).strip() for column in block.columns)]]
-        rows += [[r.label, *(_cell(column.get(r.label), True).strip() for column in block.columns)] for r in block.rows]
+        rows += [
+            [r.label, *(_cell(column.figures.get(r.label), True).strip() for column in block.columns)]
+            for r in block.rows
+        ]
         cells = ("".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in rows)
         lines += ["<table>", *(f"<tr>{row}</tr>" for row in cells), "</table>"]
         lines += [f"<p><small>{html.escape(note)}</small></p>" for note in _below(block, shown)]
@@ -104,7 +85,7 @@ def _block(block: Block, width: int) -> Iterator[str]:
     """The column heads, and the rows by group."""
     count = _with_intervals(block, width)
     cells = [
-        [_cell(column.get(row.label), index < count) for row in block.rows]
+        [_cell(column.figures.get(row.label), index < count) for row in block.rows]
         for index, column in enumerate(block.columns)
     ]
     heads = [_head(column) for column in block.columns]
@@ -195,10 +176,3 @@ def _fit(text: str, width: int) -> str:
             rest = rest[1:]
         text = f"{head}..{rest}"
     return text + " " * (width - _width(text))
-
-
-def _escaped(text: str) -> str:
-    text = printable(text).replace("\\", "\\\\")
-    for char in "|*_<>`[]":
-        text = text.replace(char, f"\\{char}")
-    return text

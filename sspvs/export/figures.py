@@ -1,7 +1,5 @@
 """Result files of evaluations, and whether they can be of this checkpoint."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,11 +47,15 @@ class Figures:
     fold: Mapping[str, Any] | None = None
 
     @classmethod
-    def read(cls, paths: Sequence[str | Path], facts: CheckpointFacts) -> Figures:
+    def read(cls, paths: Sequence[str | Path], facts: CheckpointFacts) -> "Figures":
         """Read a `result.json`, a `fold.json`, or one of each; those of another checkpoint are refused."""
         found: dict[str, Mapping[str, Any]] = {}
         for path in paths:
-            content = _read(Path(path))
+            try:
+                content = read_json(Path(path))
+            except (OSError, ValueError) as error:
+                raise DatasetError(f"{path}: no result file that can be read: {first_line(error)}") from error
+            content = content if isinstance(content, dict) else {}
             what = "fold" if content.keys() >= {"chosen", "figures"} else "result"
             if wrong := _misshapen(content, _FOLD if what == "fold" else _RESULT):
                 raise DatasetError(f"{path}: {wrong}; is it as `sspvs` wrote it?")
@@ -66,9 +68,11 @@ class Figures:
                 raise DatasetError(f"{path}: a second {what} file; give one result.json and one fold.json at most")
             found[what] = content
             _refuse_others(content, facts, path)
-        figures = cls(**found)
-        figures._refuse_two_experiments()
-        return figures
+        whole = (found.get("result", {}).get("crossval") or {}).get("digest")
+        own = found.get("fold", {}).get("digest")
+        if whole is not None and own is not None and whole != own:
+            raise DatasetError("the fold.json is not of the cross-validation that the result.json is of")
+        return cls(**found)
 
     @property
     def protocols(self) -> Mapping[str, Mapping[str, Any]]:
@@ -118,20 +122,6 @@ class Figures:
             "protocols": entries,
             "fold": own,
         }
-
-    def _refuse_two_experiments(self) -> None:
-        whole = ((self.result or {}).get("crossval") or {}).get("digest")
-        own = (self.fold or {}).get("digest")
-        if whole is not None and own is not None and whole != own:
-            raise DatasetError("the fold.json is not of the cross-validation that the result.json is of")
-
-
-def _read(path: Path) -> Mapping[str, Any]:
-    try:
-        content = read_json(path)
-    except (OSError, ValueError) as error:
-        raise DatasetError(f"{path}: no result file that can be read: {first_line(error)}") from error
-    return content if isinstance(content, dict) else {}
 
 
 def _misshapen(value: Any, shape: Any, name: str = "") -> str | None:

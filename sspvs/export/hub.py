@@ -19,8 +19,7 @@ from sspvs.tasks.checkpoint import CONFIG, WEIGHTS, Checkpoint
 from sspvs.tasks.saved_task import SavedTask
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-ONNX = "model.onnx"
-"""The name that an ONNX file has on the hub."""
+ONNX = "model.onnx"  # the name that an ONNX file has on the hub
 
 
 def push_to_hub(

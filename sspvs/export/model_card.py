@@ -6,7 +6,6 @@ Figures stand in it with their protocol, split and what chose the weights, or no
 from __future__ import annotations
 
 import json
-import math
 import re
 import shlex
 from collections.abc import Iterator, Mapping
@@ -18,10 +17,11 @@ import yaml
 
 from sspvs.atomic import write_text
 from sspvs.evaluation.protocol import PROTOCOLS
-from sspvs.evaluation.results import METRICS
+from sspvs.evaluation.table import SHORT
 from sspvs.export.figures import Figures
 from sspvs.export.source import CheckpointFacts, Exported
 from sspvs.importance.terms import formula
+from sspvs.models.summarizer import SummarizerSettings
 from sspvs.sharing import checkpoint_name
 from sspvs.table.text import FIELDS, TextSettings
 from sspvs.tasks.checkpoint import REFINE, SUMMARIZE
@@ -38,28 +38,6 @@ _UNKNOWN = "unknown"
 _LICENSE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*")
 _SYNTHETIC = "synthetic:"  # how the backbone of drawn worlds begins
 _TEMPLATES = {SUMMARIZE: "card_summarizer.md.j2", REFINE: "card_refiner.md.j2"}
-_COLUMNS = dict(zip(METRICS, ("tau", "rho", "F1 avg", "F1 max"), strict=True))
-_RULES = {
-    "val": "`val`: the best epoch on videos that were held out of training",
-    "last": "`last`: the last epoch; nothing chose",
-    "train-loss": "`train-loss`: the lowest loss in training",
-    "best-test": (
-        "`best-test`: the best epoch **on the tested videos**. Such figures are too good, and compare only with others "
-        "that were made so"
-    ),
-    "none": "`none`: there was nothing to choose",
-}
-_ROWS = {
-    "human": "each user against the others",
-    "consensus": "the mean of all users, in-sample: a ceiling",
-    "random": "random scores",
-    "contrastive": "from the features, without training",
-    "contrastive, A alone": "the same, of local dissimilarity alone",
-}
-_WITHOUT_FIGURES = (
-    "Unknown: this card was written without a result file. `sspvs crossval` makes one, and `sspvs export CHECKPOINT "
-    "--card --results result.json` puts its figures here."
-)
 
 
 def model_card(
@@ -92,27 +70,10 @@ def model_card(
     if name is None:
         name = "checkpoint" if isinstance(source, SavedTask) else checkpoint_name(source)
     settings, made_by = facts.settings, facts.fingerprint
+    guided, tags = False, ["unsupervised", "contrastive"]
     if facts.kind == SUMMARIZE:
-        guided = settings["summarizer"]["text_guidance"] != "none"
+        guided = settings_from(SummarizerSettings, settings["summarizer"]).reads_text
         tags = [settings["summarizer"]["head"], *(["multimodal"] if guided else [])]
-        order = ("query", "title", "category") if settings.get("title_as_query") else ("title", "query", "category")
-        read = next((field for field in order if guided and settings["text_fields"].get(field)), None)
-        trained = "frozen" if settings["freeze_encoder"] else "trained"
-        own = {
-            "weights": f"{facts.n_weights:,} numbers; video tower {trained}",
-            "option": f' --{read} "what it is about"' if read else "",
-            "text_fields": FIELDS,
-            "words": settings_from(TextSettings, settings["text_fields"]).total if guided else 0,
-        }
-    else:
-        tags = ["unsupervised", "contrastive"]
-        own = {
-            "weights": f"{facts.n_weights:,} numbers",
-            "option": "",
-            "combined": formula(settings["combine"]),
-            # T of the shortest video whose frames have another frame as neighbour
-            "fewest_frames": math.ceil(2 / settings["losses"]["neighbour_fraction"] - 1e-9),
-        }
     front = {"library_name": "sspvs", "license": license, "tags": ["sspvs", "video-summarization", *tags]}
     template = _cards().get_template(_TEMPLATES[facts.kind])
     return template.render(
@@ -130,27 +91,19 @@ def model_card(
         synthetic=made_by is not None and str(made_by["backbone"]).startswith(_SYNTHETIC),
         figures=figures_text(figures),
         origins=list(_origins(settings)),
-        **own,
+        n_weights=facts.n_weights,
+        guided=guided,
+        text_fields=FIELDS,
+        words=settings_from(TextSettings, settings["text_fields"]).total if guided else 0,
     )
 
 
 def figures_text(figures: Figures | None) -> str:
     """Everything that result files say, as Markdown."""
-    if figures is None or (figures.result is None and figures.fold is None):
-        return _WITHOUT_FIGURES
-    text = (
-        _cards()
-        .get_template("card_figures.md.j2")
-        .render(
-            figures=figures,
-            columns=_COLUMNS,
-            protocols=PROTOCOLS,
-            rows=_ROWS,
-            beside=dict.fromkeys(name for protocol in figures.protocols for name in figures.baselines(protocol)),
-            over_seeds=dict(_over_seeds(figures.result or {})),
-        )
-    )
-    return text.removesuffix("\n")
+    figures = figures or Figures()
+    beside = dict.fromkeys(name for protocol in figures.protocols for name in figures.baselines(protocol))
+    page = _cards().get_template("card_figures.md.j2")
+    return page.render(figures=figures, columns=SHORT, protocols=PROTOCOLS, beside=beside).removesuffix("\n")
 
 
 def write_model_card(path: Path, card: str, *, overwrite: bool = False) -> None:
@@ -187,11 +140,10 @@ def _cards() -> Environment:
         words=_words,
         code=_code,
         one_line=_one_line,
+        formula=formula,
         quote=shlex.quote,
         json=json.dumps,
         sizes=_sizes,
-        spread=_spread,
-        rule=_rule,
         checkpoint_name=checkpoint_name,
     )
     return cards
@@ -215,27 +167,6 @@ def _code(value: object) -> str:
 def _sizes(settings: Mapping[str, Any], *names: str) -> str:
     """Settings by name on one line; without those that are not there, or None."""
     return ", ".join(f"{name} {_words(settings[name])}" for name in names if settings.get(name) is not None)
-
-
-def _spread(spread: Any) -> str:
-    if not isinstance(spread, Mapping) or spread.get("mean") is None:
-        return "-"
-    low, high = spread.get("ci95") or (None, None)
-    interval = "" if low is None or high is None else f" [{low:.3f}, {high:.3f}]"
-    return f"{spread['mean']:.3f}{interval}"
-
-
-def _rule(name: str | None) -> str:
-    return "a rule that is unknown" if name is None else _RULES.get(name, f"`{name}`")
-
-
-def _over_seeds(result: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
-    """Protocol -> how far apart the seeds are, by metric; nothing of one seed."""
-    for protocol, known in ((result.get("crossval") or {}).get("protocols") or {}).items():
-        over = (known or {}).get("over_seeds") or {}
-        stds = {name: (over.get(name) or {}).get("std") for name in METRICS}
-        if words := [f"{_COLUMNS[name]} {std:.3f}" for name, std in stds.items() if std is not None]:
-            yield protocol, words
 
 
 def _origins(settings: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

@@ -23,8 +23,7 @@ from sspvs.sharing import named
 from sspvs.tasks.checkpoint import VERSION
 from sspvs.tasks.summarize import SummarizeTask
 
-OPSET = 17
-"""The first that has layer normalisation, and the last that torch 2.2 writes."""
+OPSET = 17  # the first that has layer normalisation, and the last that torch 2.2 writes
 TOLERANCE = 1e-4
 """Largest difference between a value of onnxruntime and torch's; scores are in [0, 1], refined features around 1."""
 _MOST_BYTES = 2_000_000_000  # a protobuf message has less than 2 GiB
@@ -107,7 +106,7 @@ def export_onnx(
         load_runtime()
     with atomic_file(target) as temporary:
         temporary.touch()  # whether one can write is found out before anything is computed
-        graph = graph_of(task)
+        graph = SummarizerGraph(task) if isinstance(task, SummarizeTask) else RefinerGraph(task)
         n_bytes = sum(tensor.numel() * tensor.element_size() for tensor in graph.state_dict().values())
         if n_bytes > _MOST_BYTES:
             raise ExportError(f"{n_bytes / 1e9:.1f} GB of weights are too many for one ONNX file, which ends at 2 GB")
@@ -117,11 +116,6 @@ def export_onnx(
         found = check_onnx(temporary, graph) if check else None
         n_bytes = temporary.stat().st_size
     return OnnxReport(target, opset, graph.inputs, graph.outputs, n_bytes, metadata, found)
-
-
-def graph_of(task: Exported) -> ExportGraph:
-    """What a file of it computes."""
-    return SummarizerGraph(task) if isinstance(task, SummarizeTask) else RefinerGraph(task)
 
 
 def onnx_metadata(task: Exported, graph: ExportGraph, figures: Figures | None) -> dict[str, str]:

@@ -147,13 +147,11 @@ class SummarizerGraph(ExportGraph):
         return out.scores.masked_fill(~mask, 0.0), out.stage_scores.masked_fill(~mask[:, None], 0.0)
 
     def expected(self, features: Tensor, mask: Tensor, *text: Tensor) -> tuple[Tensor, ...]:
-        """As in the base."""
         out = self.model(features, mask, *text)
         return out.scores, out.stage_scores
 
     @property
     def metadata(self) -> dict[str, str]:
-        """As in the base."""
         settings = self.model.settings
         return {
             "mask": "true for frames of the video, false for padding; scores of padding are 0",
@@ -204,13 +202,11 @@ class RefinerGraph(ExportGraph):
         return refined, *(one.masked_fill(~mask, 0.0) for one in unique)
 
     def expected(self, features: Tensor, mask: Tensor, *text: Tensor) -> tuple[Tensor, ...]:  # noqa: ARG002  it reads none
-        """As in the base."""
         refined, logits = self.model(features, mask)
         return (refined,) if logits is None else (refined, logits.sigmoid())
 
     @property
     def metadata(self) -> dict[str, str]:
-        """As in the base."""
         scoring = self._scoring
         return {
             "mask": "true for frames of the video, false for padding; outputs of padding are 0",

@@ -1,7 +1,5 @@
 """Which checkpoint is exported, and what it says of itself."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +13,7 @@ from sspvs.tasks.refine import RefineTask
 from sspvs.tasks.saved_task import SavedTask
 from sspvs.tasks.summarize import SummarizeTask
 
-Exported: TypeAlias = SummarizeTask | RefineTask
-"""What can be exported."""
+Exported: TypeAlias = SummarizeTask | RefineTask  # what can be exported
 
 _TASKS: Mapping[str, type[SummarizeTask] | type[RefineTask]] = {SUMMARIZE: SummarizeTask, REFINE: RefineTask}
 _NETWORKS = {SUMMARIZE: "summarizer", REFINE: "refiner"}
@@ -37,7 +34,7 @@ class CheckpointFacts:
         object.__setattr__(self, "settings", named(self.settings))  # for others to read
 
     @classmethod
-    def of(cls, source: str | Path | Exported) -> CheckpointFacts:
+    def of(cls, source: str | Path | Exported) -> "CheckpointFacts":
         """Of a checkpoint folder, a hub id on this machine, a `.ckpt` file, or a task."""
         if not isinstance(source, SavedTask):
             found = find_exported(source)

@@ -1,7 +1,5 @@
 """Features of one video, or of many into one file, with progress bars on stderr where that is a terminal."""
 
-from __future__ import annotations
-
 import io
 import os
 import threading
@@ -30,8 +28,7 @@ Progress = Callable[[float, float], None]
 WIDTH_PIXELS = 160
 MAX_HEIGHT_PIXELS = 480  # of a very tall picture
 JPEG_QUALITY = 80
-MAX_DAMAGED = 1 / 3
-"""A video may have this share of damaged frames and still be used."""
+MAX_DAMAGED = 1 / 3  # a video may have this share of damaged frames and still be used
 
 
 class NotFiniteError(SspvsError):
@@ -326,7 +323,7 @@ class VideosBar:
         self._lock = threading.Lock()
         self._seconds = 0.0
 
-    def __enter__(self) -> VideosBar:
+    def __enter__(self) -> "VideosBar":
         return self
 
     def __exit__(self, *_: object) -> None:

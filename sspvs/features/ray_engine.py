@@ -5,13 +5,13 @@ the part file's bytes; this process alone writes, so that resuming and merging a
 cluster, the videos must lie under the same paths on every node, and this package must be installed there.
 """
 
-import json
 import logging
 import os
+import pickle
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,10 @@ from sspvs.errors import MissingExtraError, SspvsError
 from sspvs.features.backbones import Backbone
 from sspvs.features.extract import DEFAULT_SAMPLING, Sampling, VideosBar, extract_job
 from sspvs.features.resumable import ExtractionReport, Job, Outcome, run_jobs
-from sspvs.table import SourceStamp
 from sspvs.types import Fingerprint
 
 CONNECT_SECONDS = 10.0
-CPUS_PER_ACTOR = 2
-"""One for the network and one for the decoder's own process."""
+CPUS_PER_ACTOR = 2  # one for the network and one for the decoder's own process
 
 
 def extract_with_ray(
@@ -60,7 +58,7 @@ def extract_with_ray(
             for row in _rows(jobs, load, fingerprint, sampling, workers, on_gpu):
                 job = jobs[row["index"]]
                 with bar.video(job.path.name):
-                    yield _outcome(job, row)
+                    yield replace(_outcome(row), job=job)
 
     return run_jobs(paths, out, fingerprint, produce, overwrite=overwrite)
 
@@ -69,13 +67,11 @@ class _Actor:
     """Holds the backbone; errors come back as text, for an exception would make Ray try again."""
 
     def __init__(self, load: Callable[[], Backbone], fingerprint: Fingerprint, sampling: Sampling) -> None:
-        self._load = load
-        self._fingerprint = fingerprint
-        self._sampling = sampling
+        self._load, self._fingerprint, self._sampling = load, fingerprint, sampling
         self._backbone: Backbone | None = None
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        job = Job(Path(os.fsdecode(row["path"])), row["group"], SourceStamp(**json.loads(row["source"])))
+        job: Job = pickle.loads(row["job"])
         outcome, fatal = Outcome(job), ""
         try:
             if self._backbone is None:
@@ -83,9 +79,7 @@ class _Actor:
             outcome = extract_job(job, self._backbone, self._sampling)
         except Exception as error:
             fatal = str(error) if isinstance(error, SspvsError) else f"{type(error).__name__}: {error}"
-        made = {name: getattr(outcome, name) for name in ("packed", "reason", "n_frames", "n_picks")}
-        warnings = json.dumps(outcome.warnings)
-        return {"index": row["index"], "fatal": " ".join(fatal.split()), "warnings": warnings, **made}
+        return {"index": row["index"], "fatal": " ".join(fatal.split()), "outcome": pickle.dumps(outcome)}
 
     def _checked(self) -> Backbone:
         backbone, expected = self._load(), self._fingerprint
@@ -98,17 +92,11 @@ class _Actor:
         return backbone
 
 
-def _outcome(job: Job, row: dict[str, Any]) -> Outcome:
+def _outcome(row: dict[str, Any]) -> Outcome:
     if row["fatal"]:
         raise SspvsError(f"a Ray worker failed: {row['fatal']}")
-    return Outcome(
-        job,
-        packed=bytes(row["packed"]),
-        reason=str(row["reason"]),
-        n_frames=int(row["n_frames"]),
-        n_picks=int(row["n_picks"]),
-        warnings=tuple(json.loads(row["warnings"])),
-    )
+    outcome: Outcome = pickle.loads(row["outcome"])
+    return outcome
 
 
 def _rows(
@@ -122,10 +110,8 @@ def _rows(
     """What the actors made of the jobs, in the order in which they finish."""
     import ray
 
-    items = [
-        {"index": index, "path": os.fsencode(job.path.resolve()), "group": job.group, "source": source}
-        for index, (job, source) in enumerate((job, json.dumps(asdict(job.source))) for job in jobs)
-    ]
+    whole = (replace(job, path=job.path.resolve()) for job in jobs)
+    items = [{"index": index, "job": pickle.dumps(job)} for index, job in enumerate(whole)]
     resources = ray.cluster_resources()
     cpus = min(CPUS_PER_ACTOR, max(1, int(resources.get("CPU", 1))))
     room = int(resources.get("GPU", 0)) if on_gpu else int(resources.get("CPU", 1)) // cpus

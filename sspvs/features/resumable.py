@@ -6,8 +6,6 @@ rename, and the folder is removed. Killed at any moment, what is on disk is one 
 OUT.h5 beside parts that are already in it; and perhaps a temporary file, which the next run removes.
 """
 
-from __future__ import annotations
-
 import hashlib
 import itertools
 import logging
@@ -99,7 +97,7 @@ def run_jobs(
 
 
 @contextmanager
-def open_parts(out: Path, fingerprint: Fingerprint, *, overwrite: bool = False) -> Iterator[PartsFolder]:
+def open_parts(out: Path, fingerprint: Fingerprint, *, overwrite: bool = False) -> "Iterator[PartsFolder]":
     """The parts folder of an output file, for one run alone; one without finished videos is removed on the way out."""
     if out.is_dir():
         raise OutputError(
@@ -134,9 +132,7 @@ class PartsFolder:
     """The finished videos of one output file; made by `open_parts`."""
 
     def __init__(self, out: Path, folder: Path, fingerprint: Fingerprint, overwrite: bool) -> None:
-        self.out = out
-        self.folder = folder
-        self.fingerprint = fingerprint
+        self.out, self.folder, self.fingerprint = out, folder, fingerprint
         self._parts: dict[str, Path] = {}
         self._sources: dict[str, SourceStamp | None] = {}
         self._in_out: list[str] = []
@@ -156,7 +152,8 @@ class PartsFolder:
             _refuse_mismatch(store.fingerprint, self.fingerprint, self.out, way_out)
             self._in_out = list(store)
             for name in store:
-                store.refuse_links(name)
+                with store.group(name) as group:
+                    list(group.values())  # refuses links into other files, to which a copy of it would point
             self._sources.update({name: store.source_of(name) for name in store})
 
     def _read_parts(self, overwrite: bool) -> None:
@@ -241,18 +238,14 @@ def _name_groups(stems: Mapping[SourceStamp, str], known: Mapping[str, SourceSta
         if stamp.place not in groups and (name := moved.pop(stamp.content, None)) is not None:
             groups[stamp.place] = name
     used = {*known, *groups.values()}
-    second = []  # whole stems first, so that a numbered one never takes another video's stem
-    for stamp in stems:
-        stem = group_name(stems[stamp])
-        if stamp.place not in groups and stem not in used:
-            groups[stamp.place] = stem
-            used.add(stem)
-        elif stamp.place not in groups:
-            second.append((stamp.place, stem))
-    for place, stem in second:
-        number = next(number for number in itertools.count(2) if f"{stem}_{number}" not in used)
-        groups[place] = f"{stem}_{number}"
-        used.add(groups[place])
+    for numbered in (False, True):  # whole stems first, so that a numbered one never takes another video's stem
+        for stamp in stems:
+            stem = group_name(stems[stamp])
+            names = (f"{stem}_{number}" for number in itertools.count(2)) if numbered else iter((stem,))
+            name = next((name for name in names if name not in used), None)
+            if stamp.place not in groups and name is not None:
+                groups[stamp.place] = name
+                used.add(name)
     return groups
 
 

@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 
 from sspvs.types import FloatArray
-from sspvs.weights.minilm import model_folder, tokenizer_file, weights_file
+from sspvs.weights.digest import tokenizer_file, weights_file
 
 TOP_CLASSES = 10
 """How many of its most probable classes stand for a frame: T in the paper, which reports 1, 10 and 1000."""
 WIDTH, LAYERS, HEADS, MAX_TOKENS = 384, 6, 12, 256
 NORM_EPSILON = 1e-12
-_PURPOSE = "comparing frames with a text without a CLIP backbone"
+PURPOSE = "comparing frames with a text without a CLIP backbone"
 
 
 @dataclass(frozen=True)
@@ -81,11 +81,6 @@ def class_descriptions() -> tuple[str, ...]:
     return tuple(info.index_to_description(index, detailed=True) for index in range(info.num_classes()))
 
 
-def check_installed() -> None:
-    """Refuse to do without the package, before anything is computed."""
-    model_folder(_PURPOSE)
-
-
 def embed_sentences(sentences: Sequence[str], batch_size: int = 64) -> FloatArray:
     """(len(sentences), 384) float32 embeddings of unit length; each sentence is cut at 256 tokens."""
     tokenizer, network = _load()
@@ -102,8 +97,8 @@ def _load() -> tuple[Any, Any]:
     import safetensors.torch
     from tokenizers import Tokenizer
 
-    path = weights_file(_PURPOSE)
-    tokenizer = Tokenizer.from_file(str(tokenizer_file(_PURPOSE)))
+    path = weights_file(PURPOSE)
+    tokenizer = Tokenizer.from_file(str(tokenizer_file(PURPOSE)))
     tokenizer.enable_truncation(MAX_TOKENS)
     tokenizer.enable_padding()
     return tokenizer, _network(safetensors.torch.load_file(path))

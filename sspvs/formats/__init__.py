@@ -1,20 +1,20 @@
-"""The file formats of the field: recognised, explained, and converted into each other.
+"""The file formats of the field: recognised, explained, read into a `VideoTable`, and converted into each other.
 
     format        `Format`, what each of them has; `FORMATS`, the registry; the settings and ledger of a conversion
     head          the start of a path, from which formats are recognised
     conversion    `detect`, which format a path is of; `inspect_file`, what its keys mean and what is wrong with it;
-                  `convert`, from one format to another, one video at a time, with an account of what was lost
+                  `read_table`, its videos; `convert`, from one format to another, one video at a time, with an account
+                  of what was lost
     inspection    the findings
-    record        what every format is read into and written from
+    seconds       values, summaries and shots resampled to one a second
     tfrecord      a container
 
 Each other module is one foreign format. To add one, write such a module, here or elsewhere (see `format`).
 """
 
-from sspvs.formats.conversion import convert, detect, inspect_file
+from sspvs.formats.conversion import convert, detect, inspect_file, read_table
 from sspvs.formats.format import FORMATS, Format, Ledger, Settings
 from sspvs.formats.inspection import Inspection
-from sspvs.formats.record import Source, VideoRecord
 
 __all__ = [
     "FORMATS",
@@ -22,9 +22,8 @@ __all__ = [
     "Inspection",
     "Ledger",
     "Settings",
-    "Source",
-    "VideoRecord",
     "convert",
     "detect",
     "inspect_file",
+    "read_table",
 ]

@@ -8,10 +8,17 @@ from pathlib import Path
 from sspvs.errors import DatasetError, FeatureFileError, SspvsError
 from sspvs.formats.format import FORMATS, Format, Ledger, Settings
 from sspvs.formats.inspection import Inspection, explain_keys, number_of, span
-from sspvs.formats.record import Entry, Source, VideoRecord
-from sspvs.table import DatasetStore, FeatureStore, natural_order, read_dataset, read_features, write_dataset
-from sspvs.table.h5_survey import read_labels, unread_parts
-from sspvs.table.text import TextFields
+from sspvs.table import (
+    DatasetStore,
+    FeatureKind,
+    LoadedVideo,
+    Video,
+    VideoTable,
+    natural_order,
+    read_dataset,
+    read_features,
+    write_dataset,
+)
 from sspvs.types import Annotations, Fingerprint, FrameFeatures
 
 
@@ -28,32 +35,30 @@ class Community(Format):
         | {"title", "category"}
     )
 
-    def read(self, path: Path, settings: Settings) -> Source:
-        """Open a dataset file."""
+    def read(self, path: Path, settings: Settings) -> VideoTable:  # noqa: ARG002
         store = read_dataset(path)
-        entries, made = _entries(store), store.features.fingerprint
-        unread = partial(unread_parts, path)
-        return Source(settings.name or store.name, entries, len(store), made, made_by=store.made_by, unread=unread)
+        videos, made = [Video(key, read=partial(store.load, key)) for key in store], store.features.fingerprint
+        kind, on_close = FeatureKind(fingerprint=made), store.features.close
+        return VideoTable(videos, kind=kind, name=store.name, made_by=store.made_by, on_close=on_close)
 
-    def lacks(self, record: VideoRecord) -> str | None:
+    def lacks(self, video: LoadedVideo) -> str | None:
         """A group needs picks, from annotations or features, and the two must agree."""
-        if record.annotations is None and record.features is None:
+        if video.annotations is None and video.features is None:
             return "annotations or features (texts alone have no picks)"
-        if record.annotations is not None and record.features is not None:
-            ours, theirs = record.annotations.picks, record.features.picks
+        if video.annotations is not None and video.features is not None:
+            ours, theirs = video.annotations.picks, video.features.picks
             if len(ours) != len(theirs) or (ours != theirs).any():
                 return f"features at the picks of the annotations ({len(theirs)} features, {len(ours)} picks)"
         return None
 
-    def write(self, path: Path, records: Iterator[VideoRecord], ledger: Ledger) -> None:
+    def write(self, path: Path, videos: Iterator[LoadedVideo], ledger: Ledger) -> None:
         """Write a dataset file; videos without annotations get a group with what they have."""
-        source = ledger.opened
+        source = ledger.table
         made_by = ledger.made_by | ({"source": dict(source.made_by)} if source.made_by else {})
-        pairs = (_pair(record, ledger.settings) for record in records)
+        pairs = (_pair(video, ledger.settings) for video in videos)
         write_dataset(path, pairs, name=ledger.name, made_by=made_by, fingerprint=source.fingerprint)
 
     def inspect(self, path: Path, found: Inspection) -> None:
-        """Read every video, its annotations and its features apart."""
         explain_keys(path, found, "dataset")
         tally = Tally()
         with read_dataset(path) as store:
@@ -84,34 +89,24 @@ class Features(Format):
     family = "features"
     order = 20
 
-    def read(self, path: Path, settings: Settings) -> Source:
-        """Open a feature file."""
+    def read(self, path: Path, settings: Settings) -> VideoTable:  # noqa: ARG002
         store = read_features(path)
-        entries, unread = _feature_entries(store), partial(unread_parts, path)
-        return Source(settings.name or path.stem, entries, len(store), store.fingerprint, unread=unread)
+        videos = [Video(key, read=partial(store.load, key)) for key in natural_order(store)]
+        kind = FeatureKind(fingerprint=store.fingerprint)
+        return VideoTable(videos, kind=kind, name=path.stem, on_close=store.close)
 
     def inspect(self, path: Path, found: Inspection) -> None:
-        """Read every video's features."""
         explain_keys(path, found, "features")
-        lengths, widths, without_picks = list[int](), list[int](), 0
-        with read_features(path) as store:
-            found.n_videos = len(store)
-            for key in found.watched(natural_order(store)):
-                try:
-                    features = store[key]
-                except FeatureFileError as error:
-                    found.problem(error, key, remedy="extract it again: sspvs extract")
-                    continue
-                if features.name != key:
-                    found.names[key] = features.name
+        table, lengths, widths, without_picks = self.read(path, Settings()), list[int](), list[int](), 0
+        for video in found.loaded(table, remedy="extract it again: sspvs extract"):
+            if (features := video.features) is not None:
                 lengths.append(len(features.picks))
                 widths.append(features.features.shape[1])
                 without_picks += features.n_frames == len(features.picks) and features.timeline is None
-            fingerprint = store.fingerprint
         found.facts |= {"picks a video (T)": span(lengths), "width of a feature (D)": span(widths)}
         if len(set(widths)) > 1:
             found.problem(f"features of different widths, {span(widths)}: of more than one backbone", blocking=False)
-        found.facts["feature fingerprint"] = _fingerprint(fingerprint)
+        found.facts["feature fingerprint"] = _fingerprint(table.fingerprint)
         if without_picks:
             found.facts["picks"] = f"not stored for {without_picks} of {len(lengths)}: each feature is its own frame"
         found.use("scoring without training (sspvs score)", bool(lengths))
@@ -200,47 +195,12 @@ def _look_at(store: DatasetStore, key: str, found: Inspection, tally: Tally) -> 
             found.problem(error, key, remedy="extract the features again: sspvs extract")
 
 
-def _entries(store: DatasetStore) -> Iterator[Entry]:
-    with store:
-        for key in store:
-            yield key, partial(_record, store, key)
-
-
-def _record(store: DatasetStore, key: str) -> VideoRecord:
-    annotations = store[key]
-    return VideoRecord(
-        key=key,
-        name=annotations.video_name,
-        annotations=annotations,
-        features=store.features[key] if store.has_features(key) else None,
-        text=TextFields(category=annotations.category, title=annotations.title),
-    )
-
-
-def _feature_entries(store: FeatureStore) -> Iterator[Entry]:
-    with store:
-        for key in natural_order(store):
-            yield key, partial(_feature_record, store, key)
-
-
-def _feature_record(store: FeatureStore, key: str) -> VideoRecord:
-    features = store[key]
-    title, category, fps = read_labels(store.path, key)
-    return VideoRecord(
-        key=key,
-        name=features.name,
-        features=features,
-        text=TextFields(category=category, title=title),
-        frame_rate=fps,
-    )
-
-
-def _pair(record: VideoRecord, settings: Settings) -> tuple[Annotations, FrameFeatures | None]:
-    features, text, annotations = record.features, record.text, record.annotations
-    fps = settings.fps_of(record)
+def _pair(video: LoadedVideo, settings: Settings) -> tuple[Annotations, FrameFeatures | None]:
+    features, text, annotations = video.features, video.text, video.annotations
+    fps = settings.fps_of(video)
     if annotations is None:
         if features is None:
-            raise DatasetError(f"{record.key}: neither annotations nor features")
-        annotations = Annotations(record.key, record.name, features.n_frames, features.picks, fps=fps)
+            raise DatasetError(f"{video.id}: neither annotations nor features")
+        annotations = Annotations(video.id, video.name, features.n_frames, features.picks, fps=fps)
     title, category = annotations.title or text.title, annotations.category or text.category
     return replace(annotations, title=title, category=category, fps=annotations.fps or fps), features

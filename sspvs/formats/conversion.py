@@ -2,18 +2,18 @@
 
 import os
 import zipfile
-from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Generator, Iterable
+from contextlib import closing
 from pathlib import Path
 
 from sspvs.annotations.video_names import same_name
 from sspvs.atomic import atomic_file, atomic_folder
 from sspvs.errors import DatasetError, OutputError, SspvsError, first_line, one_line
 from sspvs.files import DOWNLOAD_AGAIN, STAND_INS
-from sspvs.formats.format import Format, Ledger, Settings, format_named, formats
+from sspvs.formats.format import Format, Ledger, Settings, format_named, formats, parts_of
 from sspvs.formats.head import PathHead
 from sspvs.formats.inspection import Inspection, NoSuchVideoError, Watch
-from sspvs.formats.record import Entry, VideoRecord
+from sspvs.table import LoadedVideo, Video, VideoTable
 from sspvs.table.h5_file import DAMAGE, open_h5
 from sspvs.table.numpy_file import array_headers
 
@@ -177,6 +177,32 @@ def _unknown(head: PathHead) -> tuple[str, str]:
     return f"no file of a known kind ({head.suffix or 'no ending'})", "known kinds: see sspvs data inspect --help"
 
 
+def read_table(
+    path: str | os.PathLike[str], *, kind: str | None = None, settings: Settings | None = None
+) -> VideoTable:
+    """The videos of a file or folder of any format that is read; `VideoTable.load` loads one.
+
+    Args:
+        path: The file or folder.
+        kind: Its format; recognised unless given.
+        settings: What the source lacks.
+
+    Raises:
+        DatasetError: When it cannot be read.
+        ValueError: When files of this format are not read as videos.
+    """
+    path = Path(path)
+    known = detect(path, kind)
+    if not known.can_read:
+        raise ValueError(f"{path} is {known.what}, which is not read as videos: {known.instead}")
+    try:
+        return known.read(path, settings or Settings())
+    except SspvsError:
+        raise
+    except DAMAGE as error:
+        raise DatasetError(f"{path}: cannot be read: {first_line(error)}; copy, download or make it again") from error
+
+
 def convert(
     source: str | os.PathLike[str],
     target: str | os.PathLike[str],
@@ -185,7 +211,7 @@ def convert(
     kind: str | None = None,
     settings: Settings | None = None,
     force: bool = False,
-    watch: Callable[[Iterable[Entry], int | None], Iterable[Entry]] | None = None,
+    watch: Callable[[Iterable[Video], int | None], Iterable[Video]] | None = None,
 ) -> Ledger:
     """Convert a file or folder.
 
@@ -196,7 +222,7 @@ def convert(
         kind: The format to read; recognised from the source unless given.
         settings: What the source lacks, and how to resample.
         force: Replace a target that exists, if it is of the format that is written.
-        watch: Wraps the entries, such as a progress bar.
+        watch: Wraps the videos, such as a progress bar.
 
     Returns:
         What was written, repaired, changed and left out.
@@ -211,35 +237,16 @@ def convert(
     if to not in writable:
         raise ValueError(f"cannot write '{to}'; --to is one of: {', '.join(writable)}")
     found, wanted = detect(source, kind), format_named(to)
-    if not found.can_read:
+    if found.instead or not found.can_read:
         raise ValueError(f"{source} is {found.what}, which is not converted: {found.instead}")
     _check_target(source, target, wanted, force)
-    with _damage_of(source):
-        opened = found.read(source, settings)
-    ledger = Ledger(source.name, target.name, found.name, to, opened, settings)
-    entries = _whole(opened.entries, source)
-    entries = iter(watch(entries, opened.total)) if watch else entries
+    table = read_table(source, kind=found.name, settings=settings)
+    ledger = Ledger(source.name, found.name, to, table, settings)
     atomic = atomic_folder if wanted.is_folder(target) else atomic_file
-    with closing(_records(entries, wanted, ledger)) as records, atomic(target) as place:
-        wanted.write(place, records, ledger)
+    videos = watch(table.videos, len(table)) if watch else table.videos
+    with closing(table), closing(_loaded(videos, wanted, ledger)) as loaded, atomic(target) as place:
+        wanted.write(place, loaded, ledger)
     return ledger
-
-
-@contextmanager
-def _damage_of(source: Path) -> Iterator[None]:
-    """Report damage as the source's, not the target's."""
-    try:
-        yield
-    except SspvsError:
-        raise
-    except DAMAGE as error:
-        raise DatasetError(f"{source}: cannot be read: {first_line(error)}; copy, download or make it again") from error
-
-
-def _whole(entries: Iterator[Entry], source: Path) -> Iterator[Entry]:
-    """The entries; damage between two videos is the source's."""
-    with _damage_of(source):
-        yield from entries
 
 
 def _check_target(source: Path, target: Path, wanted: Format, force: bool) -> None:
@@ -268,34 +275,36 @@ def _check_target(source: Path, target: Path, wanted: Format, force: bool) -> No
         )
 
 
-def _records(entries: Iterator[Entry], wanted: Format, ledger: Ledger) -> Generator[VideoRecord, None, None]:
+def _loaded(videos: Iterable[Video], wanted: Format, ledger: Ledger) -> Generator[LoadedVideo, None, None]:
     """The videos that can be written; others stop the conversion, or are noted and left out."""
     seen: set[str] = set()
-    for key, load in entries:
+    for video in videos:
         try:
-            if key in seen:
+            if video.id in seen:
                 raise DatasetError("this id occurs more than once; every video needs its own")
-            seen.add(key)
-            record, unread = load(), ledger.opened.unread(key)
-            lacks = [wanted.lacks(record)]
-            if wanted.needs_clock and ledger.settings.fps_of(record) is None:
+            seen.add(video.id)
+            loaded = ledger.table.load(video)
+            lacks = [wanted.lacks(loaded)]
+            if wanted.needs_clock and ledger.settings.fps_of(loaded) is None:
                 lacks.append("frames per second (--fps)")
             if any(lacks):
                 needed = " and ".join(what for what in lacks if what)
                 raise DatasetError(f"{ledger.to} needs {needed}, which the source does not have")
         except DAMAGE as error:
-            reason = one_line(error).removeprefix(f"{key}: ")
+            reason = one_line(error).removeprefix(f"{video.id}: ")
             if not ledger.settings.skip_bad:
                 hint = "--skip-bad leaves such videos out"
-                raise DatasetError(f"{key}: {reason} ({hint}; nothing was written)") from error
-            ledger.skipped[key] = reason
+                raise DatasetError(f"{video.id}: {reason} ({hint}; nothing was written)") from error
+            ledger.skipped[video.id] = reason
             continue
-        ledger.written.append(record.key)
-        lost = [part for part, there in record.parts().items() if there and part not in wanted.holds]
-        for what in (*lost, *record.unread, *unread):
-            ledger.leave_out(what, record.key)
-        for sentence in record.annotations.repairs if record.annotations else ():
-            ledger.repaired.setdefault(sentence, []).append(record.key)
-        yield record
+        ledger.written.append(loaded.id)
+        lost = [part for part, there in parts_of(loaded).items() if there and part not in wanted.holds]
+        for what in (*lost, *loaded.unread):
+            ledger.leave_out(what, loaded.id)
+        for sentence in loaded.annotations.repairs if loaded.annotations else ():
+            ledger.repaired.setdefault(sentence, []).append(loaded.id)
+        yield loaded
+    for _, sentence in ledger.table.problems:
+        raise DatasetError(sentence)
     if not ledger.written:
         raise DatasetError(f"{ledger.source}: no video could be converted; nothing was written")

@@ -9,13 +9,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from sspvs.annotations import read_custom
-from sspvs.annotations.clock import annotations_of, clock_of, users_of
+from sspvs.annotations.clock import on_clock
 from sspvs.annotations.record import AnnotatedVideo, TimeIntervals
 from sspvs.errors import SspvsError
-from sspvs.formats.format import FORMATS, Format, Ledger, Settings
+from sspvs.formats.format import FORMATS, Format, Ledger, Settings, has_own_scores
 from sspvs.formats.head import PathHead
 from sspvs.formats.inspection import Inspection, span
-from sspvs.formats.record import Source, VideoRecord, values_a_second
+from sspvs.formats.seconds import runs, values_a_second
+from sspvs.table import LoadedVideo, Video, VideoTable
 from sspvs.table.text import TextFields
 from sspvs.types import Annotations
 
@@ -46,12 +47,11 @@ class Custom(Format):
             return "annotators" in first
         return isinstance(first, list) and bool(first) and isinstance(first[0], (list, dict))
 
-    def read(self, path: Path, settings: Settings) -> Source:
-        """Open the file."""
+    def read(self, path: Path, settings: Settings) -> VideoTable:
         annotations = read_custom(path, fps=settings.fps if isinstance(settings.fps, (int, float)) else None)
         notes = (*annotations.warnings, f"every {settings.pick_step}th frame was taken as a pick (--pick-step)")
-        entries = ((video.key, partial(_record, video, settings)) for video in annotations.videos)
-        return Source(settings.name or annotations.name, entries, len(annotations.videos), notes=notes)
+        videos = [Video(video.key, read=partial(_load, video, settings)) for video in annotations.videos]
+        return VideoTable(videos, name=annotations.name, assumptions=notes)
 
     def inspect(self, path: Path, found: Inspection) -> None:
         """Read every video; one whose frame rate is unknown is not wrong: `data build` takes it."""
@@ -69,7 +69,7 @@ class Custom(Format):
             for sentence in video.repairs:
                 found.repair(sentence, video.name)
             try:
-                users_of(video, clock_of(video, None))
+                on_clock(video, None)
             except SspvsError as error:
                 text = str(error).removeprefix(f"{video.where}: ").removeprefix(f"{video.where}, ")
                 found.problem(text, video.name, blocking="is unknown" not in text)
@@ -77,56 +77,52 @@ class Custom(Format):
                 counts = (f"{name} ({len(values)})" for name, values in people.items())
                 found.detail = {"annotators": ", ".join(counts)}
         found.facts |= {"annotators a video (U)": span(users), "they gave": ", ".join(sorted(kinds))}
-        for name, (shape, meaning) in self.keys.items():
-            found.key(name, len(users), shape, "JSON or CSV", meaning)
+        found.explain(self.keys, len(users), "JSON or CSV")
         command = "sspvs data build custom --annotations THIS --out D.h5"
         found.use(f"a dataset file: {command}", True, "add --features or --videos")
 
-    def write(self, path: Path, records: Iterator[VideoRecord], ledger: Ledger) -> None:
-        """Write the long JSON form, a video a line."""
+    def write(self, path: Path, videos: Iterator[LoadedVideo], ledger: Ledger) -> None:
         names: set[str] = set()
         with path.open("w", encoding="utf-8") as file:
             file.write("{")
-            for number, record in enumerate(records):
-                name = record.name if record.name not in names else f"{record.name} ({record.key})"
+            for number, video in enumerate(videos):
+                name = video.name if video.name not in names else f"{video.name} ({video.id})"
                 names.add(name)
-                if name != record.name:
-                    ledger.change(f"another video has its name: it is called '{name}'", record.key)
-                if record.key not in (name, f"video_{number + 1}"):
-                    ledger.leave_out("keys (videos are numbered in the order of the file)", record.key)
-                video = json.dumps(_video(record, ledger), ensure_ascii=False)
-                file.write((",\n" if number else "\n") + json.dumps(name, ensure_ascii=False) + ": " + video)
+                if name != video.name:
+                    ledger.change(f"another video has its name: it is called '{name}'", video.id)
+                if video.id not in (name, f"video_{number + 1}"):
+                    ledger.leave_out("keys (videos are numbered in the order of the file)", video.id)
+                content = json.dumps(_content(video, ledger), ensure_ascii=False)
+                file.write((",\n" if number else "\n") + json.dumps(name, ensure_ascii=False) + ": " + content)
             file.write("\n}\n")
 
 
-def _record(video: AnnotatedVideo, settings: Settings) -> VideoRecord:
-    clock = clock_of(video, None, settings.pick_step)
-    annotations = annotations_of(video, clock, users_of(video, clock))
-    return VideoRecord(video.key, video.name, annotations, text=TextFields(video.category, title=video.title))
+def _load(video: AnnotatedVideo, settings: Settings) -> LoadedVideo:
+    annotations = on_clock(video, None, settings.pick_step).annotations
+    return LoadedVideo(video.key, video.name, annotations, text=TextFields(video.category, title=video.title))
 
 
-def _video(record: VideoRecord, ledger: Ledger) -> dict[str, Any]:
-    annotations, fps = record.annotations, ledger.fps(record)
+def _content(video: LoadedVideo, ledger: Ledger) -> dict[str, Any]:
+    annotations, fps = video.annotations, ledger.fps(video)
     assert annotations is not None  # `lacks` saw to it
     fields: dict[str, Any] = {"n_frames": annotations.n_frames, "fps": fps}
-    title, category = annotations.title or record.text.title, annotations.category or record.text.category
+    title, category = annotations.title or video.text.title, annotations.category or video.text.category
     fields |= {name: text for name, text in (("title", title), ("category", category)) if text}
-    return {**fields, "annotators": _people(record, annotations, fps, ledger)}
+    return {**fields, "annotators": _people(video, annotations, fps, ledger)}
 
 
-def _people(record: VideoRecord, annotations: Annotations, fps: float, ledger: Ledger) -> dict[str, Any]:
+def _people(video: LoadedVideo, annotations: Annotations, fps: float, ledger: Ledger) -> dict[str, Any]:
     """Each person's scores where these hold more than the summaries do, else the summaries' intervals."""
-    if record.has_own_scores and annotations.user_scores is not None:
+    if annotations.user_scores is not None and has_own_scores(annotations):
         how = ledger.settings.resample
         picks = annotations.picks if annotations.user_scores_at_frames is None else np.arange(annotations.n_frames)
         rows = [values_a_second(row, picks, annotations.n_frames, fps, how) for row in annotations.user_scores]
-        ledger.change(f"scores are one a second ({how})", record.key)
+        ledger.change(f"scores are one a second ({how})", video.id)
         if annotations.user_summaries is not None:
-            ledger.leave_out("user summaries beside user scores (a video has one or the other)", record.key)
+            ledger.leave_out("user summaries beside user scores (a video has one or the other)", video.id)
         return {f"user_{user}": {"scores": [float(x) for x in row]} for user, row in enumerate(rows, start=1)}
     assert annotations.user_summaries is not None
-    people = {}
-    for user, row in enumerate(annotations.user_summaries, start=1):
-        edges = np.flatnonzero(np.diff(np.concatenate([[False], row, [False]]).astype(np.int8))).reshape(-1, 2)
-        people[f"user_{user}"] = {"intervals": [[float(a / fps), float(b / fps)] for a, b in edges]}
-    return people
+    return {
+        f"user_{user}": {"intervals": [[float(start / fps), float(end / fps)] for start, end in runs(row)]}
+        for user, row in enumerate(annotations.user_summaries, start=1)
+    }

@@ -14,8 +14,9 @@ from sspvs.files import read_json
 from sspvs.formats.format import FORMATS, Format, Ledger, Settings
 from sspvs.formats.head import PathHead
 from sspvs.formats.inspection import Inspection, span
-from sspvs.formats.record import Source, VideoRecord
-from sspvs.types import Annotations, BoolArray
+from sspvs.formats.seconds import annotations_of_summaries
+from sspvs.table import LoadedVideo, Video, VideoTable
+from sspvs.types import BoolArray
 
 KEY = "user_summary"
 _LOOKED_AT = 5
@@ -38,28 +39,28 @@ class DSNet(Format):
             return any(self.matches(PathHead(path)) for path in head.files(".json")[:_LOOKED_AT])
         return isinstance(head.json, dict) and KEY in head.json
 
-    def read(self, path: Path, settings: Settings) -> Source:
-        """Open a label folder, or one file."""
+    def read(self, path: Path, settings: Settings) -> VideoTable:
+        """The videos of a label folder, or of one file."""
         files = PathHead(path).files(".json") or [path] * path.is_file()
         notes = (
             f"every {settings.pick_step}th frame was taken as a pick (--pick-step)",
             "gtscore is the mean of the annotators' summaries",
         )
-        entries = ((file.stem, partial(_record, file, settings)) for file in files)
-        return Source(settings.name or path.stem, entries, len(files), notes=notes)
+        videos = [Video(file.stem, read=partial(_load, file, settings)) for file in files]
+        return VideoTable(videos, name=path.stem, assumptions=notes)
 
     def inspect(self, path: Path, found: Inspection) -> None:
         """Read every label file."""
         lengths, users = list[int](), list[int]()
-        for record in found.records(self.read(path, Settings())):
-            assert record.annotations is not None
-            summaries = record.annotations.user_summaries
+        for video in found.loaded(self.read(path, Settings())):
+            assert video.annotations is not None
+            summaries = video.annotations.user_summaries
             assert summaries is not None
             users.append(len(summaries))
             lengths.append(summaries.shape[1])
             if not summaries.any(axis=1).all():
-                found.problem("an annotator's summary is empty", record.key, blocking=False)
-            if record.key == found.video:
+                found.problem("an annotator's summary is empty", video.id, blocking=False)
+            if video.id == found.video:
                 shares = ", ".join(f"{share:.0%}" for share in summaries.mean(axis=1))
                 found.detail = {KEY: f"{summaries.shape}", "share of the frames each annotator kept": shares}
         found.key(KEY, len(lengths), f"({span(users)}, {span(lengths)})", "0/1", self.keys[KEY][1])
@@ -67,29 +68,18 @@ class DSNet(Format):
         found.use("training", False, "no features: sspvs extract, then sspvs data build custom")
         found.advice.append(f"as a dataset file: sspvs data convert '{path}' --to community --out D.h5")
 
-    def write(self, path: Path, records: Iterator[VideoRecord], ledger: Ledger) -> None:
-        """Write a label file a video."""
-        for record in records:
-            assert record.annotations is not None  # `lacks` saw to it
-            assert record.annotations.user_summaries is not None
-            rows = record.annotations.user_summaries.astype(int).tolist()
-            write_text(path / f"{ledger.file_stem(record)}.json", json.dumps({KEY: rows}) + "\n")
+    def write(self, path: Path, videos: Iterator[LoadedVideo], ledger: Ledger) -> None:
+        for video in videos:
+            assert video.annotations is not None  # `lacks` saw to it
+            assert video.annotations.user_summaries is not None
+            rows = video.annotations.user_summaries.astype(int).tolist()
+            write_text(path / f"{ledger.file_stem(video)}.json", json.dumps({KEY: rows}) + "\n")
 
 
-def _record(path: Path, settings: Settings) -> VideoRecord:
+def _load(path: Path, settings: Settings) -> LoadedVideo:
     summaries, unread = _read_labels(path)
-    picks = np.arange(0, summaries.shape[1], settings.pick_step, dtype=np.int64)
-    scores = summaries.astype(np.float32)
-    annotations = Annotations(
-        key=path.stem,
-        video_name=path.stem,
-        n_frames=summaries.shape[1],
-        picks=picks,
-        user_summaries=summaries,
-        user_scores=scores,
-        gtscore=scores[:, picks].mean(axis=0),
-    )
-    return VideoRecord(path.stem, path.stem, annotations, unread=unread)
+    annotations = annotations_of_summaries(path.stem, summaries, settings.pick_step)
+    return LoadedVideo(path.stem, path.stem, annotations, unread=unread)
 
 
 def _read_labels(path: Path) -> tuple[BoolArray, tuple[str, ...]]:

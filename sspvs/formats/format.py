@@ -18,11 +18,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+import numpy as np
+
 from sspvs.errors import listed
 from sspvs.formats.head import PathHead
 from sspvs.formats.inspection import Inspection
-from sspvs.formats.record import Source, VideoRecord
 from sspvs.registry import Registry
+from sspvs.table import LoadedVideo, VideoTable
+from sspvs.types import Annotations
 
 H5_SUFFIXES = (".h5", ".hdf5")
 _FORBIDDEN = re.compile(r'[/\\\x00-\x1f<>:"|?*]')
@@ -43,12 +46,12 @@ class Settings:
     skip_bad: bool = False  # leave out and report videos that cannot be converted, instead of stopping at the first
     subset: str = ""  # which subset all videos are of, where the source does not say
 
-    def fps_of(self, record: VideoRecord) -> float | None:
+    def fps_of(self, video: LoadedVideo) -> float | None:
         """Frames per second of one video: those of its source, else of the settings."""
-        if record.fps is not None:
-            return record.fps
+        if video.fps is not None:
+            return video.fps
         if isinstance(self.fps, Mapping):
-            return self.fps.get(record.key, self.fps.get(record.name))
+            return self.fps.get(video.id, self.fps.get(video.name))
         return self.fps
 
 
@@ -56,11 +59,10 @@ class Settings:
 class Ledger:
     """One conversion, and the account of it: nothing is lost silently."""
 
-    source: str
-    target: str
-    kind: str
-    to: str
-    opened: Source = field(repr=False)
+    source: str  # the source's file name
+    kind: str  # its format
+    to: str  # the format that is written
+    table: VideoTable = field(repr=False)  # the videos of the source
     settings: Settings = field(default_factory=Settings)
     written: list[str] = field(default_factory=list)  # keys of the videos that were written
     # what the target has no place for -> the videos that had it
@@ -73,17 +75,12 @@ class Ledger:
     @property
     def name(self) -> str:
         """The dataset's name."""
-        return self.settings.name or self.opened.name
+        return self.settings.name or self.table.name
 
     @property
     def made_by(self) -> dict[str, Any]:
         """How the target was made, for its own attributes: plain types, no paths of this machine."""
         return {"command": "sspvs data convert", "from": self.kind}
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What was taken for granted in reading, in sentences."""
-        return self.opened.notes
 
     def leave_out(self, what: str, key: str) -> None:
         """Note that the target has no place for a part of one video."""
@@ -93,28 +90,28 @@ class Ledger:
         """Note that a part of one video was derived, resampled or rounded."""
         self.changed.setdefault(how, []).append(key)
 
-    def fps(self, record: VideoRecord) -> float:
+    def fps(self, video: LoadedVideo) -> float:
         """Frames per second of one video, for a format that `needs_clock`."""
-        rate = self.settings.fps_of(record)
+        rate = self.settings.fps_of(video)
         if rate is None:
-            raise ValueError(f"{record.key}: frames per second are unknown; give --fps")
+            raise ValueError(f"{video.id}: frames per second are unknown; give --fps")
         return rate
 
-    def file_stem(self, record: VideoRecord) -> str:
+    def file_stem(self, video: LoadedVideo) -> str:
         """A file name, without ending, that no other video has and every file system takes: the video's own name."""
-        safe = _FORBIDDEN.sub("_", record.name).strip(" .") or "_"
+        safe = _FORBIDDEN.sub("_", video.name).strip(" .") or "_"
         if safe.casefold() in self._file_names:
-            safe = _FORBIDDEN.sub("_", f"{record.name}_{record.key}")
+            safe = _FORBIDDEN.sub("_", f"{video.name}_{video.id}")
         self._file_names.add(safe.casefold())
-        if safe != record.name:
-            self.change(f"its file is called '{safe}'", record.key)
-        if record.name != record.key:
-            self.leave_out("keys such as video_7 (files have the videos' own names)", record.key)
+        if safe != video.name:
+            self.change(f"its file is called '{safe}'", video.id)
+        if video.name != video.id:
+            self.leave_out("keys such as video_7 (files have the videos' own names)", video.id)
         return safe
 
     def lines(self) -> list[str]:
         """The account, a line an item."""
-        lines = [f"note: {sentence}" for sentence in self.notes]
+        lines = [f"note: {sentence}" for sentence in self.table.assumptions]
         for word, book in (("repaired", self.repaired), ("changed", self.changed), ("left out", self.left_out)):
             lines += [f"{word}: {what} ({self._videos(keys)})" for what, keys in book.items()]
         return lines + [f"skipped: {key}: {why}" for key, why in self.skipped.items()]
@@ -137,8 +134,8 @@ class Format:
     family: ClassVar[str] = ""  # the family of h5 files that it is, for those that `matches` is not overridden
     # name -> shape or type, and meaning, of each key that a file of the format may have
     keys: ClassVar[Mapping[str, tuple[str, str]]] = {}
-    instead: ClassVar[str] = ""  # what to do with such a file where it cannot be converted
-    # the parts of a record (`VideoRecord.parts`) that have a place in what is written
+    instead: ClassVar[str] = ""  # what to do with such a file, where it is not converted; empty where it is
+    # the parts of a video (`parts_of`) that have a place in what is written
     holds: ClassVar[frozenset[str]] = frozenset()
     needs: ClassVar[tuple[str, ...]] = ()  # those of them that writing needs, such as `user summaries or user scores`
     # whether a file, a folder, or either is written: a folder unless the name ends as those of h5 files do
@@ -153,33 +150,32 @@ class Format:
         """Whether a path is of this format."""
         return bool(self.family) and head.family == self.family
 
-    def read(self, path: Path, settings: Settings) -> Source:
-        """Open a path of this format, to be read one video at a time."""
+    def read(self, path: Path, settings: Settings) -> VideoTable:
+        """The videos of a path of this format, each to be loaded when its turn comes."""
         raise NotImplementedError
 
-    def write(self, path: Path, records: Iterator[VideoRecord], ledger: Ledger) -> None:
-        """Write all records to a path that is renamed afterwards, and note in the ledger what is changed or lost."""
+    def write(self, path: Path, videos: Iterator[LoadedVideo], ledger: Ledger) -> None:
+        """Write all videos to a path that is renamed afterwards, and note in the ledger what is changed or lost."""
         raise NotImplementedError
 
-    def lacks(self, record: VideoRecord) -> str | None:
-        """What a record lacks that writing needs, in words; None when nothing."""
-        parts = record.parts()
+    def lacks(self, video: LoadedVideo) -> str | None:
+        """What a video lacks that writing needs, in words; None when nothing."""
+        parts = parts_of(video)
         lacks = [need for need in self.needs if not any(parts[part] for part in need.split(" (")[0].split(" or "))]
         return " and ".join(lacks) or None
 
     def inspect(self, path: Path, found: Inspection) -> None:
         """Fill in an inspection; by default from every video that `read` gives, and `keys`. May raise `DAMAGE`."""
-        for record in found.records(self.read(path, Settings())):
-            if found.video in (record.key, record.name):
-                found.detail = {"has": listed([part for part, there in record.parts().items() if there], 20)}
-        for name, (shape, meaning) in self.keys.items():
-            found.key(name, found.n_videos or 0, shape, "", meaning)
+        for video in found.loaded(self.read(path, Settings())):
+            if found.video in (video.id, video.name):
+                found.detail = {"has": listed([part for part, there in parts_of(video).items() if there], 20)}
+        found.explain(self.keys, found.n_videos or 0, "")
         if self.can_read:
             found.use("conversion (sspvs data convert)", not found.blocked)
 
     @property
     def can_read(self) -> bool:
-        """Whether files of this format can be converted."""
+        """Whether files of this format are read as videos."""
         return type(self).read is not Format.read
 
     @property
@@ -190,6 +186,41 @@ class Format:
     def is_folder(self, target: Path) -> bool:
         """Whether a target of that name is a folder."""
         return self.form == "folder" or (self.form == "either" and target.suffix.lower() not in H5_SUFFIXES)
+
+
+def parts_of(video: LoadedVideo) -> dict[str, bool]:
+    """What a video has, by name: the same names as a format's `holds`."""
+    annotations, features = video.annotations, video.features
+    is_regular = annotations is not None and any(
+        np.array_equal(annotations.picks, np.arange(0, annotations.n_frames, step)) for step in (1, 15)
+    )
+    has: dict[str, Any] = {
+        "features": features,
+        "fingerprint": features is not None and features.fingerprint,
+        "frame times": features is not None and features.timeline,
+        "frame changes": features is not None and features.frame_change is not None,
+        "gtscore": annotations is not None and annotations.gtscore is not None,
+        "gtsummary": annotations is not None and annotations.gtsummary is not None,
+        "user summaries": annotations is not None and annotations.user_summaries is not None,
+        "user scores": annotations is not None and has_own_scores(annotations),
+        "shots": annotations is not None and annotations.shots,
+        "fps": annotations is not None and annotations.fps,
+        "names beside the keys": video.name != video.id,
+        "picks other than every 15th frame": annotations is not None and not is_regular,
+        **video.text._asdict(),
+        "token ids": video.tokens,
+        "sentences": video.sentences,
+        "subset (train, val, test)": video.part,
+    }
+    return {part: value is not None and value is not False and bool(value) for part, value in has.items()}
+
+
+def has_own_scores(annotations: Annotations) -> bool:
+    """Whether the annotators' scores hold more than their summaries do (not so on SumMe)."""
+    summaries, scores = annotations.user_summaries, annotations.user_scores
+    if scores is None:
+        return False
+    return summaries is None or scores.shape != summaries.shape or bool(((scores > 0) != summaries).any())
 
 
 FORMATS: Registry[type[Format]] = Registry("format", "sspvs.formats")

@@ -2,13 +2,13 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sspvs.errors import SspvsError, one_line
-from sspvs.formats.record import Source, VideoRecord
+from sspvs.errors import one_line
+from sspvs.table import LoadedVideo, VideoTable
 from sspvs.table.h5_file import DAMAGE
 from sspvs.table.h5_survey import Family, guide_of, read_entries, shape_text, survey_keys
 
@@ -77,31 +77,30 @@ class Inspection:
     # shows progress over items, such as a progress bar
     watch: Watch | None = field(default=None, repr=False, compare=False)
 
-    def watched(self, items: Iterable[Item], total: int | None = None) -> Iterable[Item]:
+    def watched(self, items: Collection[Item]) -> Iterable[Item]:
         """The same items, with whatever shows progress around them."""
-        total = len(items) if isinstance(items, Sized) else total
-        return items if self.watch is None else self.watch(items, total)
+        return items if self.watch is None else self.watch(items, len(items))
 
-    def records(self, source: Source) -> Iterator[VideoRecord]:
-        """Each video of a source that can be read, counted, with its repairs; others and repeated ids are problems."""
+    def loaded(self, table: VideoTable, remedy: str = "") -> Iterator[LoadedVideo]:
+        """Each video of a table that can be read, counted, with its repairs; others and repeated ids are problems."""
         counts: Counter[str] = Counter()
-        try:
-            for key, load in self.watched(source.entries, source.total):
-                counts[key] += 1
-                if counts[key] > 1:
-                    continue
-                try:
-                    record = load()
-                except DAMAGE as error:
-                    self.problem(error, key)
-                    continue
-                if record.name != key:
-                    self.names[key] = record.name
-                for sentence in record.annotations.repairs if record.annotations else ():
-                    self.repair(sentence, key)
-                yield record
-        except SspvsError as error:  # the file itself is damaged from here on
-            self.problem(error)
+        for video in self.watched(table.videos):
+            counts[video.id] += 1
+            if counts[video.id] > 1:
+                continue
+            try:
+                loaded = table.load(video)
+            except DAMAGE as error:
+                self.problem(error, video.id, remedy=remedy)
+                continue
+            if loaded.name != video.id:
+                self.names[video.id] = loaded.name
+            for sentence in loaded.annotations.repairs if loaded.annotations else ():
+                self.repair(sentence, video.id)
+            yield loaded
+        table.close()
+        for _, sentence in table.problems:
+            self.problem(sentence)
         self.n_videos = len(counts)
         self.repeated(counts, "entries", "keep one of them")
 
@@ -114,6 +113,11 @@ class Inspection:
     def key(self, name: str, count: int, shape: str, dtype: str, meaning: str, made: str = "") -> None:
         """Explain one key."""
         self.keys.append(KeyNote(name, count, shape, dtype, meaning, made))
+
+    def explain(self, keys: Mapping[str, tuple[str, str]], count: int, dtype: str) -> None:
+        """Explain keys (name -> shape and meaning) that so many videos have."""
+        for name, (shape, meaning) in keys.items():
+            self.key(name, count, shape, dtype, meaning)
 
     def use(self, what: str, possible: bool, why: str = "") -> None:
         """Note what the file can or cannot be used for."""

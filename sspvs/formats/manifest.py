@@ -6,7 +6,6 @@ of one video, one of many (`file.h5#group`), a .npy array (T, D), or a video; an
 manifest. Other columns are left alone.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
@@ -14,14 +13,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from sspvs.annotations.record import Problems
-from sspvs.atomic import write_text
 from sspvs.errors import AddressError, DatasetError, local_only, one_line
 from sspvs.files import read_text
-from sspvs.formats.format import FORMATS, Format
+from sspvs.formats.format import FORMATS, Format, Settings
 from sspvs.formats.head import PathHead
 from sspvs.formats.inspection import Inspection
 from sspvs.parsing import lines_of, parse_json, table_records
-from sspvs.table import FeatureStream, Video
+from sspvs.table import FeatureStream, Video, VideoTable
 from sspvs.table.text import FIELDS, TextFields
 from sspvs.video.files import VIDEO_SUFFIXES
 
@@ -51,6 +49,9 @@ class Manifest(Format):
         line = head.first_line
         names = set(line) if isinstance(line, dict) else {column.lower() for column in head.columns}
         return _ID in names and bool(names & {*_KNOWN_PATHS, *FIELDS})
+
+    def read(self, path: Path, settings: Settings) -> VideoTable:  # noqa: ARG002
+        return VideoTable(read_manifest(path), name=path.stem)
 
     def inspect(self, path: Path, found: Inspection) -> None:
         """Read every line, as pretraining reads it."""
@@ -167,11 +168,6 @@ def read_manifest(path: Path) -> list[Video]:
         problems.add("", "it is empty; expected a line a video with at least id and path")
     problems.raise_any()
     return videos
-
-
-def write_manifest(path: Path, rows: Iterable[Mapping[str, str]]) -> None:
-    """Write JSON lines atomically."""
-    write_text(path, "".join(json.dumps(dict(row), ensure_ascii=False) + "\n" for row in rows))
 
 
 def misspelled(names: Iterable[str], known: Sequence[str], others: Iterable[str] = ()) -> list[str]:

@@ -18,11 +18,10 @@ from sspvs.formats.community import Tally
 from sspvs.formats.format import FORMATS, Format, Ledger, Settings
 from sspvs.formats.head import PathHead
 from sspvs.formats.inspection import Inspection, explain_keys, span
-from sspvs.formats.record import Entry, Source, VideoRecord, shots_a_second, values_a_second
+from sspvs.formats.seconds import shots_a_second, values_a_second
 from sspvs.parsing import table_records
 from sspvs.selection import knapsack
-from sspvs.table import DatasetStore, layout, read_dataset
-from sspvs.table.h5_survey import unread_parts
+from sspvs.table import DatasetStore, FeatureKind, LoadedVideo, Video, VideoTable, layout, read_dataset
 from sspvs.types import Annotations, BoolArray, FloatArray, Shots
 
 METADATA, SPLIT = "metadata.csv", "mr_hisum_split.json"
@@ -42,19 +41,24 @@ class MrHiSum(Format):
     holds = frozenset({"features", "gtscore", "shots", "fps", "picks other than every 15th frame", "user summaries"})
     needs_clock = True
 
-    def read(self, path: Path, settings: Settings) -> Source:
-        """Open the file; names come from `metadata.csv` and subsets from the split file, where these lie beside it."""
-        store = read_dataset(path)
-        entries, made = _entries(store), store.features.fingerprint
-        return Source(settings.name or "mrhisum", entries, len(store), made, unread=partial(unread_parts, path))
+    def read(self, path: Path, settings: Settings) -> VideoTable:  # noqa: ARG002
+        """The videos; names come from `metadata.csv` and parts from the split file, where these lie beside it."""
+        store, names, parts = read_dataset(path), _names_beside(path), _parts_beside(path)
+        videos = [
+            Video(
+                key, part=parts.get(key, ""), read=partial(_load, store, key, names.get(key, key), parts.get(key, ""))
+            )
+            for key in store
+        ]
+        kind = FeatureKind(fingerprint=store.features.fingerprint)
+        return VideoTable(videos, kind=kind, name="mrhisum", on_close=store.features.close)
 
     def inspect(self, path: Path, found: Inspection) -> None:
-        """Read every video."""
         explain_keys(path, found, "mrhisum")
         tally = Tally()
-        for record in found.records(self.read(path, Settings())):
-            assert record.annotations is not None
-            tally.add(record.annotations, has_features=record.features is not None)
+        for video in found.loaded(self.read(path, Settings())):
+            assert video.annotations is not None
+            tally.add(video.annotations, has_features=video.features is not None)
         found.facts["seconds a video (T = N)"] = span(tally.n_frames)
         names = f"{len(found.names)} from metadata.csv" if _names_beside(path) else "put metadata.csv beside it"
         found.facts["names"] = names
@@ -63,12 +67,11 @@ class MrHiSum(Format):
         tally.add_uses(found)
         found.advice.append(f"as a dataset file: sspvs data convert '{path}' --to community --out D.h5")
 
-    def write(self, path: Path, records: Iterator[VideoRecord], ledger: Ledger) -> None:
-        """Write MR.HiSum's layout, resampled to one value a second."""
+    def write(self, path: Path, videos: Iterator[LoadedVideo], ledger: Ledger) -> None:
         with atomic_h5(path) as file:
-            for record in records:
-                values = _seconds(record, ledger)
-                group = file.create_group(layout.group_name(record.key))
+            for video in videos:
+                values = _seconds(video, ledger)
+                group = file.create_group(layout.group_name(video.id))
                 for name, array in values.items():
                     group[name] = array
 
@@ -96,7 +99,6 @@ class MrHiSumMetadata(Format):
         return {KEY, NAME} <= set(head.columns)
 
     def inspect(self, path: Path, found: Inspection) -> None:
-        """Read the table's columns and names."""
         found.names = _read_names(path)
         found.n_videos = len(found.names)
         for column in PathHead(path).columns:
@@ -124,7 +126,7 @@ def _names_beside(h5: Path) -> dict[str, str]:
         return {}
 
 
-def _subsets_beside(h5: Path) -> dict[str, str]:
+def _parts_beside(h5: Path) -> dict[str, str]:
     """Key -> `train`, `val` or `test`, from the split file in the same folder; empty when there is none."""
     try:
         lists = read_json(h5.parent / SPLIT) if (h5.parent / SPLIT).is_file() else {}
@@ -135,28 +137,23 @@ def _subsets_beside(h5: Path) -> dict[str, str]:
     return {str(key): part for part in ("train", "val", "test") for key in lists.get(f"{part}_keys", [])}
 
 
-def _entries(store: DatasetStore) -> Iterator[Entry]:
-    names, subsets = _names_beside(store.path), _subsets_beside(store.path)
-    with store:
-        for key in store:
-            yield key, partial(_record, store, key, names.get(key, key), subsets.get(key, ""))
-
-
-def _record(store: DatasetStore, key: str, name: str, subset: str) -> VideoRecord:
-    annotations, features = store[key], None
-    if store.has_features(key):
-        features = replace(store.features[key], name=name)
+def _load(store: DatasetStore, key: str, name: str, part: str) -> LoadedVideo:
+    loaded = store.load(key)
+    annotations, features = loaded.annotations, loaded.features
+    assert annotations is not None
+    if features is not None:
+        features = replace(features, name=name)
         if len(features.picks) != len(annotations.picks):
             raise ValueError(f"{len(features.picks)} features for {len(annotations.picks)} seconds of gtscore")
     # what MR.HiSum means by its layout is no repair
     repairs = tuple(text for text in annotations.repairs if not any(sign in text for sign in _BY_DESIGN))
     annotations = replace(annotations, video_name=name, repairs=repairs)
-    return VideoRecord(key, name, annotations, features, subset=subset, frame_rate=1.0)
+    return replace(loaded, name=name, annotations=annotations, features=features, part=part, frame_rate=1.0)
 
 
-def _seconds(record: VideoRecord, ledger: Ledger) -> dict[str, Any]:
+def _seconds(video: LoadedVideo, ledger: Ledger) -> dict[str, Any]:
     """Key -> array of one video, at one value a second: (T,) gtscore and summary, (S, 2) shots, (T, D) features."""
-    annotations, fps, resample = record.annotations, ledger.fps(record), ledger.settings.resample
+    annotations, fps, resample = video.annotations, ledger.fps(video), ledger.settings.resample
     assert annotations is not None  # `lacks` saw to it
     assert annotations.gtscore is not None
     assert annotations.shots is not None
@@ -164,14 +161,14 @@ def _seconds(record: VideoRecord, ledger: Ledger) -> dict[str, Any]:
     shots = shots_a_second(annotations.shots, fps)
     if len(annotations.picks) != annotations.n_frames or fps != 1:
         how = "the mean over each second" if resample == "mean" else "the value at the start of each second"
-        ledger.change(f"one value a second: {how}; shots cut at the nearest second", record.key)
+        ledger.change(f"one value a second: {how}; shots cut at the nearest second", video.id)
     arrays: dict[str, Any] = {
         layout.GTSCORE: gtscore.astype(np.float32),
         layout.CHANGE_POINTS: shots.bounds.astype(np.int64),
         layout.GT_SUMMARY: _summary(annotations, gtscore.astype(np.float64), shots, fps, ledger).astype(np.float32),
     }
-    if record.features is not None:
-        values, picks = record.features.features, record.features.picks
+    if video.features is not None:
+        values, picks = video.features.features, video.features.picks
         features = values_a_second(values, picks, annotations.n_frames, fps, resample)
         arrays[layout.FEATURES] = features.astype(np.float32)
     return arrays

@@ -42,7 +42,6 @@ class TVSum(Format):
         return len(columns) == 3 and b"\t" in head.start and bool(_RATINGS.match(columns[2].replace(" ", "")))
 
     def inspect(self, path: Path, found: Inspection) -> None:
-        """Read every video."""
         annotations = read_tvsum(path)
         videos = annotations.videos
         for sentence in annotations.warnings:
@@ -79,7 +78,6 @@ class SumMe(Format):
         return head.is_kind("mat")
 
     def inspect(self, path: Path, found: Inspection) -> None:
-        """Read every file."""
         videos, is_whole = _summe_videos(path, found), path.is_dir()
         users, frames = _look_at(videos, found)
         found.names = {video.key: video.name for video in videos} if is_whole else {}

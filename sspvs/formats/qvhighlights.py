@@ -39,7 +39,6 @@ class QVHighlights(Format):
         return isinstance(head.first_line, dict) and {"qid", "query", "vid"} <= set(head.first_line)
 
     def inspect(self, path: Path, found: Inspection) -> None:
-        """Read every line."""
         counts: Counter[str] = Counter()
         videos: set[str] = set()
         seconds: list[int] = []

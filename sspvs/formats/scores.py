@@ -28,44 +28,38 @@ KINDS = (
     "h5 (group a video: 'scores', or 'score'), JSON {video: [numbers]} or {video: {scores, picks, summary}}, "
     "npz (array a video) or CSV (video, pick or frame, score)"
 )
+_INSTEAD = "scores are evaluated, not converted: sspvs evaluate --dataset D.h5 --scores THIS"
+_USE = ("evaluation (sspvs evaluate --dataset D.h5 --scores THIS)", True, "needs the dataset file")
 _FIELDS = {"scores", "picks", "summary"}
 _MOST_FRAMES = 2**53  # whole numbers up to here are exact as floats
 
 
-class _ScoreFile(Format):
-    """What both kinds of score file have in common."""
-
-    instead = "scores are evaluated, not converted: sspvs evaluate --dataset D.h5 --scores THIS"
-
-    def _add_use(self, found: Inspection) -> None:
-        found.use("evaluation (sspvs evaluate --dataset D.h5 --scores THIS)", True, "needs the dataset file")
-
-
 @FORMATS.register("scores")
-class Scores(_ScoreFile):
+class Scores(Format):
     """An h5 group a video, ours or another's."""
 
     what = "a method's scores, a group a video (h5)"
     family = "scores"
     order = 60
+    instead = _INSTEAD
 
     def inspect(self, path: Path, found: Inspection) -> None:
-        """Read every video."""
         explain_keys(path, found, "scores")
         names = scored_videos(path)
         found.n_videos = len(names)
         found.names = {key: name for key, name in names.items() if name != key}
         for key, problem, blocking in score_problems(path):
             found.problem(problem, key, blocking=blocking, remedy="score it again" if blocking else "")
-        self._add_use(found)
+        found.use(*_USE)
 
 
 @FORMATS.register("scores-json")
-class ScoresJson(_ScoreFile):
+class ScoresJson(Format):
     """`{video: [score, ...]}`."""
 
     what = "a method's scores, a list a video (JSON)"
     order = 150
+    instead = _INSTEAD
 
     def matches(self, head: PathHead) -> bool:
         """An object whose first value is a flat list of numbers."""
@@ -73,7 +67,6 @@ class ScoresJson(_ScoreFile):
         return isinstance(first, list) and bool(first) and type(first[0]) in (int, float)
 
     def inspect(self, path: Path, found: Inspection) -> None:
-        """Read every video."""
         scores: dict[str, Any] = PathHead(path).json
         found.n_videos, lengths = len(scores), list[int]()
         for name, values in scores.items():
@@ -90,7 +83,7 @@ class ScoresJson(_ScoreFile):
                 found.detail = {"scores": f"{len(video.scores)}, {low:g} to {high:g}"}
         meaning = "a score a pick or a frame"
         found.key("a video's key or name", len(scores), f"list of {span(lengths)}", "numbers", meaning)
-        self._add_use(found)
+        found.use(*_USE)
 
 
 def scored_videos(path: str | os.PathLike[str]) -> dict[str, str]:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from tqdm import tqdm
@@ -23,7 +23,7 @@ from sspvs.annotations.record import Problems
 from sspvs.atomic import atomic_file, made_folder, write_text, writing
 from sspvs.errors import DatasetError, OutputError, SspvsError, first_line
 from sspvs.files import check_kind, check_regular, read_text, why_not
-from sspvs.formats.format import FORMATS, Format
+from sspvs.formats.format import FORMATS, Format, Settings
 from sspvs.formats.head import PathHead
 from sspvs.formats.inspection import Inspection
 from sspvs.parsing import lines_of, parse_json
@@ -83,6 +83,29 @@ class Shard(Format):
         for ending in sorted(_PICKLES & set(endings)):
             found.problem(f"'.{ending}' files are pickles, which are never opened here")
         found.use("pretraining from shards", bool(samples))
+
+
+@FORMATS.register("shards")
+class ShardFolder(Format):
+    """A folder of shards with the index that `write_shards` gives them."""
+
+    what = "WebDataset shards of video-text pairs, with an index (folder)"
+    order = 35
+    keys: ClassVar = {
+        ".npy": ("(T, D)", "features of a video"),
+        ".json": ("text", "its id and what is written about it"),
+    }
+
+    def matches(self, head: PathHead) -> bool:
+        """A folder with an index."""
+        return head.is_folder and is_shards(head.path)
+
+    def read(self, path: Path, settings: Settings) -> VideoTable:  # noqa: ARG002
+        return read_index(path)
+
+    def inspect(self, path: Path, found: Inspection) -> None:
+        super().inspect(path, found)
+        found.use("pretraining from shards", not found.blocked)
 
 
 def tar_members(path: Path) -> Iterator[tuple[str, int]]:
@@ -153,7 +176,7 @@ def read_index(folder: Path) -> VideoTable:
         elif reason := why_not(shard, "tar"):
             problems.add("", f"the shard {shard.name}: {reason}")
     problems.raise_any()
-    return VideoTable(videos, checked=True)
+    return VideoTable(videos, checked=True, name=folder.name)
 
 
 def _head(folder: Path) -> dict[str, Any]:
@@ -200,13 +223,12 @@ def _video_of(row: dict[str, Any], folder: Path, width: int, fingerprint: Finger
 
 
 def write_shards(
-    items: Sequence[Video],
+    table: VideoTable,
     folder: Path,
     *,
     shard_size: int = 256,
     dtype: Literal["float16", "float32"] = "float16",
     seed: int = 0,
-    fingerprint: Fingerprint | None = None,
     overwrite: bool = False,
     progress: bool = False,
 ) -> ShardReport:
@@ -215,12 +237,13 @@ def write_shards(
     The same pairs give the same bytes. A run that was stopped goes on with the first shard that is missing; shards of
     other pairs or settings are an OutputError, unless `overwrite`.
     """
+    items = table.videos
     if shard_size < 1 or not items:
         raise ValueError(f"expected pairs and a shard_size of at least 1, got {len(items)} pairs and {shard_size}")
     order = np.random.default_rng([seed]).permutation(len(items))
     plan = _plan(items, shard_size, dtype, seed)
     with _planned(folder, plan, overwrite):
-        table, done, written = VideoTable(items, checked=True), list[Video](), 0
+        done, written = list[Video](), 0
         starts = range(0, len(items), shard_size)
         for number, start in enumerate(tqdm(starts, desc="shards", leave=False, disable=None if progress else True)):
             path = folder / f"shard-{number:06d}.tar"
@@ -239,7 +262,7 @@ def write_shards(
         table.close()
         for path in sorted(folder.glob("shard-*.tar"))[len(starts) :]:
             path.unlink()  # of a larger set that was replaced
-        write_index(folder, done, fingerprint, plan)
+        write_index(folder, done, table.common_fingerprint, plan)
     size = sum(path.stat().st_size for path in folder.glob("shard-*.tar"))
     return ShardReport(folder, len(items), written, len(starts) - written, size)
 

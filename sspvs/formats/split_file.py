@@ -31,7 +31,6 @@ class SplitFile(Format):
         return _is_fold(head.json) or _is_fold(head.first)
 
     def inspect(self, path: Path, found: Inspection) -> None:
-        """Read every fold."""
         splits = read_splits(path)
         folds = splits.folds
         tested = [ref for fold in folds for ref in fold.test]
@@ -47,15 +46,14 @@ class SplitFile(Format):
             "datasets": ", ".join(sorted({ref.dataset or "(the one evaluated)" for ref in everyone})),
             "sha256": splits.sha256,
         }
-        notes = list(splits.repairs)
-        if len(tested) > len(set(tested)):
-            notes.append("some videos are tested in more than one fold")
-        if not any(fold.val for fold in folds):
-            notes.append("no validation part: what chooses the checkpoint must be held out of the training part")
-        for sentence in notes:
+        for sentence in splits.repairs:
             found.problem(sentence, blocking=False)
-        for name, (shape, meaning) in self.keys.items():
-            found.key(name, len(folds), shape, "text", meaning)
+        if len(tested) > len(set(tested)):
+            found.problem("some videos are tested in more than one fold", blocking=False)
+        if not any(fold.val for fold in folds):
+            what = "no validation part: what chooses the checkpoint must be held out of the training part"
+            found.problem(what, blocking=False)
+        found.explain(self.keys, len(folds), "text")
         for number, fold in enumerate(folds):
             parts = [part for part in _PARTS if any(ref.key == found.video for ref in getattr(fold, part))]
             if parts:

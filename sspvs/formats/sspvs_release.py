@@ -20,25 +20,21 @@ from sspvs.files import read_json
 from sspvs.formats.format import FORMATS, Format, Ledger, Settings
 from sspvs.formats.head import PathHead
 from sspvs.formats.inspection import Inspection, span
-from sspvs.formats.record import Source, VideoRecord
-from sspvs.table import FeatureStream, Video, layout, read_features
+from sspvs.table import FeatureStream, LoadedVideo, Video, VideoTable, layout, read_features
 from sspvs.table.h5_file import H5_ERRORS, open_h5
 from sspvs.table.h5_survey import GUIDE, TOKEN_GUIDE, TOKEN_KEYS
 from sspvs.table.text import FIELDS, TextFields, TokenFields
 from sspvs.types import FrameFeatures, IntArray
-from sspvs.weights.minilm import REMEDY, model_folder
+from sspvs.weights.digest import REMEDY, model_folder
 
 if TYPE_CHECKING:
     from sspvs.models.tokenizers import BertTokenizer
 
 FEATURES, TEXTS = "features", "info_embed"
 LISTS = {"train": "train_list.json", "val": "val_list.json"}
-RATE_HZ = 2.0
-"""GoogLeNet features of two frames a second."""
-FIELD_OF = dict(zip(TOKEN_KEYS, FIELDS, strict=True))
-"""Key in a token file -> text field."""
-VOCABULARY = 30522
-"""Tokens of bert-base-uncased."""
+RATE_HZ = 2.0  # googLeNet features of two frames a second
+FIELD_OF = dict(zip(TOKEN_KEYS, FIELDS, strict=True))  # key in a token file -> text field
+VOCABULARY = 30522  # tokens of bert-base-uncased
 _FRAMING = (101, 102, 0)  # [CLS], [SEP], [PAD]
 _PURPOSE = "reading and writing BERT token ids"
 NEEDED = f"{_PURPOSE} needs the word pieces: {REMEDY}"
@@ -60,24 +56,21 @@ class SspvsRelease(Format):
         lists = ((head.path / name).is_file() for name in LISTS.values())
         return head.is_folder and (any(part.is_dir() and any(part.glob("*.h5")) for part in parts) or any(lists))
 
-    def read(self, path: Path, settings: Settings) -> Source:
-        """Open a release folder."""
+    def read(self, path: Path, settings: Settings) -> VideoTable:  # noqa: ARG002
         release = _Release(path)
-        notes = [f"{RATE_HZ:g} features a second were taken for granted; each is a frame of its own"]
+        assumptions = [f"{RATE_HZ:g} features a second were taken for granted; each is a frame of its own"]
         if release.texts and not available():
-            notes.append(f"the texts stay token ids: {NEEDED}")
-        entries = ((key, partial(_record, release, key)) for key in release.ids)
-        return Source(settings.name or path.name, entries, len(release.ids), notes=tuple(notes))
+            assumptions.append(f"the texts stay token ids: {NEEDED}")
+        return VideoTable([release.video(key) for key in release.ids], name=path.name, assumptions=assumptions)
 
     def inspect(self, path: Path, found: Inspection) -> None:
-        """Read every video's features and texts, and the lists."""
         release = _Release(path)
         found.n_videos = len(release.ids)
         lengths, widths, tokens = list[int](), list[int](), list[int]()
         for key in found.watched(release.ids):
             try:
                 if key in release.features:
-                    features = _features(release, key).features
+                    features = _features(release.features[key]).features
                     lengths.append(len(features))
                     widths.append(features.shape[1])
             except SspvsError as error:
@@ -105,28 +98,28 @@ class SspvsRelease(Format):
         found.use("evaluation", False, "no annotations")
         found.advice.append(f"as a feature file: sspvs data convert '{path}' --to community --out F.h5")
 
-    def write(self, path: Path, records: Iterator[VideoRecord], ledger: Ledger) -> None:
+    def write(self, path: Path, videos: Iterator[LoadedVideo], ledger: Ledger) -> None:
         """Write a release folder; features of another rate are written as they are."""
-        for part in (FEATURES, TEXTS):
-            (path / part).mkdir()
-        lists: dict[str, list[str]] = {part: [] for part in LISTS}
-        for record in records:
-            stem = ledger.file_stem(record)
-            assert record.features is not None  # `lacks` saw to it
+        for folder in (FEATURES, TEXTS):
+            (path / folder).mkdir()
+        lists: dict[str, list[str]] = {name: [] for name in LISTS}
+        for video in videos:
+            stem = ledger.file_stem(video)
+            assert video.features is not None  # `lacks` saw to it
             with atomic_h5(path / FEATURES / f"{stem}.h5") as file:
-                file[layout.FEATURES] = np.asarray(record.features.features, dtype=np.float32)
-            tokens = _tokens(record, ledger)
+                file[layout.FEATURES] = np.asarray(video.features.features, dtype=np.float32)
+            tokens = _tokens(video, ledger)
             with atomic_h5(path / TEXTS / f"{stem}.h5") as file:
                 for key, field in FIELD_OF.items():  # empty where there is no text
                     file[key] = np.asarray(tokens.get(field, ()), dtype=np.int64)
-            _note_rate(record, record.features, ledger)
-            subset = record.subset or ledger.settings.subset or "train"
-            if subset in lists:
-                lists[subset].append(stem)
+            _note_rate(video, video.features, ledger)
+            part = video.part or ledger.settings.subset or "train"
+            if part in lists:
+                lists[part].append(stem)
             else:
-                ledger.leave_out(f"subset {subset} (the release has lists for train and val only)", record.key)
-        for part, ids in lists.items():
-            write_text(path / LISTS[part], json.dumps(ids, indent=0) + "\n")
+                ledger.leave_out(f"subset {part} (the release has lists for train and val only)", video.id)
+        for name, ids in lists.items():
+            write_text(path / LISTS[name], json.dumps(ids, indent=0) + "\n")
 
 
 @FORMATS.register("sspvs-tokens")
@@ -167,7 +160,6 @@ class SspvsList(Format):
         return isinstance(head.json, list) and isinstance(head.first, str)
 
     def inspect(self, path: Path, found: Inspection) -> None:
-        """Count the ids."""
         counts = Counter(_read_list(path))
         found.n_videos = len(counts)
         for key, count in counts.items():
@@ -185,7 +177,19 @@ class _Release:
         self.ids = sorted(self.features.keys() | self.texts.keys())
         paths = {part: folder / name for part, name in LISTS.items()}
         self.lists = {part: _read_list(path) for part, path in paths.items() if path.is_file()}
-        self.subsets = {key: part for part, keys in self.lists.items() for key in keys}
+        self.parts = {key: part for part, keys in self.lists.items() for key in keys}
+
+    def video(self, key: str) -> Video:
+        """One video, whose features and texts are read when it is loaded."""
+        streams = (FeatureStream(self.features[key]),) if key in self.features else ()
+        return Video(key, streams, part=self.parts.get(key, ""), read=partial(self.load, key))
+
+    def load(self, key: str) -> LoadedVideo:
+        """Features and texts of one video, with whichever of the two there is."""
+        tokens = read_tokens(self.texts[key]) if key in self.texts else {}
+        features = _features(self.features[key]) if key in self.features else None
+        part, text = self.parts.get(key, ""), TextFields(**_texts(tokens))
+        return LoadedVideo(key, key, features=features, text=text, tokens=tokens, part=part, frame_rate=RATE_HZ)
 
 
 def is_release(folder: Path) -> bool:
@@ -277,32 +281,22 @@ def _texts(tokens: Mapping[str, IntArray]) -> dict[str, str]:
     return {field: _tokenizer().decode(ids.tolist()) for field, ids in tokens.items()} if available() else {}
 
 
-def _tokens(record: VideoRecord, ledger: Ledger) -> dict[str, IntArray]:
+def _tokens(video: LoadedVideo, ledger: Ledger) -> dict[str, IntArray]:
     """Token ids as the source had them, else of its texts, without [CLS] and [SEP]."""
-    tokens = {name: np.asarray(ids, dtype=np.int64) for name, ids in record.tokens.items()}
-    fresh = [name for name in FIELDS if getattr(record.text, name) and name not in tokens]
+    tokens = {name: np.asarray(ids, dtype=np.int64) for name, ids in video.tokens.items()}
+    fresh = [name for name in FIELDS if getattr(video.text, name) and name not in tokens]
     if fresh and not available():
-        ledger.leave_out(f"{', '.join(fresh)} ({NEEDED})", record.key)
+        ledger.leave_out(f"{', '.join(fresh)} ({NEEDED})", video.id)
         return tokens
-    encoded = {name: _tokenizer().encode(getattr(record.text, name)) for name in fresh}
+    encoded = {name: _tokenizer().encode(getattr(video.text, name)) for name in fresh}
     return tokens | {name: np.asarray(ids, dtype=np.int64) for name, ids in encoded.items()}
 
 
-def _features(release: _Release, key: str) -> FrameFeatures:
-    path = release.features[key]
+def _features(path: Path) -> FrameFeatures:
     with read_features(path) as store:
         if list(store) != [path.stem]:
             raise DatasetError(f"{path}: expected 'features' (T, D) of one video, found groups")
         return store[path.stem]
-
-
-def _record(release: _Release, key: str) -> VideoRecord:
-    tokens = read_tokens(release.texts[key]) if key in release.texts else {}
-    features = _features(release, key) if key in release.features else None
-    text = TextFields(**_texts(tokens))
-    return VideoRecord(
-        key, key, features=features, text=text, tokens=tokens, subset=release.subsets.get(key, ""), frame_rate=RATE_HZ
-    )
 
 
 def _check_lists(found: Inspection, release: _Release) -> None:
@@ -321,23 +315,23 @@ def _check_lists(found: Inspection, release: _Release) -> None:
 def _detail(release: _Release, key: str) -> dict[str, str]:
     if key not in release.ids:
         return {}
-    record, detail = _record(release, key), dict[str, str]()
-    if record.features is not None:
-        detail["features"] = str(record.features.features.shape)
-    for name, ids in record.tokens.items():
-        text = getattr(record.text, name) or f"({NEEDED})"
+    video, detail = release.load(key), dict[str, str]()
+    if video.features is not None:
+        detail["features"] = str(video.features.features.shape)
+    for name, ids in video.tokens.items():
+        text = getattr(video.text, name) or f"({NEEDED})"
         detail[name] = f"{len(ids)} tokens: {text if len(ids) else '(empty)'}"
-    return detail | {"list": record.subset or "in neither"}
+    return detail | {"list": video.part or "in neither"}
 
 
-def _note_rate(record: VideoRecord, features: FrameFeatures, ledger: Ledger) -> None:
+def _note_rate(video: LoadedVideo, features: FrameFeatures, ledger: Ledger) -> None:
     """Note where features are of another rate than the release's."""
-    fps = ledger.settings.fps_of(record)
+    fps = ledger.settings.fps_of(video)
     if not np.array_equal(features.picks, np.arange(features.n_frames)):
-        ledger.leave_out("picks and number of frames (each feature becomes a frame of its own)", record.key)
+        ledger.leave_out("picks and number of frames (each feature becomes a frame of its own)", video.id)
     if fps is None or len(features.picks) < 2:
-        ledger.change(f"features are written as they are; the release has {RATE_HZ:g} a second", record.key)
+        ledger.change(f"features are written as they are; the release has {RATE_HZ:g} a second", video.id)
         return
     rate = fps / float(np.median(np.diff(features.picks)))
     if abs(rate - RATE_HZ) > 0.25 * RATE_HZ:
-        ledger.change(f"features are {rate:.2g} a second as in the source (the release has {RATE_HZ:g})", record.key)
+        ledger.change(f"features are {rate:.2g} a second as in the source (the release has {RATE_HZ:g})", video.id)

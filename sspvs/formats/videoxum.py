@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from sspvs.errors import DatasetError
 from sspvs.formats.format import FORMATS, Format, Ledger, Settings
 from sspvs.formats.head import PathHead
 from sspvs.formats.inspection import Inspection, span
-from sspvs.formats.record import Source, VideoRecord, summaries_a_second
-from sspvs.types import Annotations, BoolArray, FloatArray
+from sspvs.formats.seconds import annotations_of_summaries, runs, summaries_a_second
+from sspvs.table import LoadedVideo, Video, VideoTable
+from sspvs.types import BoolArray, FloatArray
 
 PEOPLE = 10
 KEYS = {
@@ -50,26 +50,22 @@ class VideoXum(Format):
         entry = head.first if isinstance(head.json, list) else head.json
         return isinstance(entry, dict) and bool({"vsum", "vsum_onehot"} & set(entry))
 
-    def read(self, path: Path, settings: Settings) -> Source:
-        """Open the file; its clock is one frame a second."""
-        subset = settings.subset or next((part for part in ("train", "val", "test") if path.name.startswith(part)), "")
-        entries = _load(path)
-        return Source(
-            settings.name or "videoxum",
-            ((_id_of(entry, n), partial(_read_entry, entry, n, subset)) for n, entry in enumerate(entries)),
-            len(entries),
-            notes=("each second is a frame of its own", "gtscore is the mean of the people's summaries"),
-        )
+    def read(self, path: Path, settings: Settings) -> VideoTable:
+        part = settings.subset or next((part for part in ("train", "val", "test") if path.name.startswith(part)), "")
+        assumptions = ("each second is a frame of its own", "gtscore is the mean of the people's summaries")
+        videos = [
+            Video(_id_of(entry, number), part=part, read=partial(_load_entry, entry, number, part))
+            for number, entry in enumerate(_entries_of(path))
+        ]
+        return VideoTable(videos, name="videoxum", assumptions=assumptions)
 
     def inspect(self, path: Path, found: Inspection) -> None:
-        """Read every entry."""
-        entries = _load(path)
-        seconds, users, sentences = list[int](), list[int](), list[int]()
-        for record in found.records(self.read(path, Settings())):
-            assert record.annotations is not None
-            seconds.append(record.annotations.n_frames)
-            users.append(record.annotations.n_users)
-            sentences.append(len(record.sentences))
+        entries = _entries_of(path)
+        videos = [
+            (video.annotations.n_frames, video.annotations.n_users, len(video.sentences))
+            for video in found.loaded(self.read(path, Settings()))
+            if video.annotations is not None
+        ]
         present = Counter(name for entry in entries if isinstance(entry, dict) for name in entry)
         for name, count in present.items():
             shape, meaning = KEYS.get(name, ("", "no key that we know"))
@@ -77,24 +73,23 @@ class VideoXum(Format):
         for entry in (entry for n, entry in enumerate(entries) if _id_of(entry, n) == found.video):
             found.detail = {name: str(entry.get(name))[:200] for name in KEYS}
         found.facts |= {
-            "seconds a video (N = T)": span(seconds),
-            "people a video (U)": span(users),
-            "sentences a video": span(sentences),
+            "seconds a video (N = T)": span([seconds for seconds, _, _ in videos]),
+            "people a video (U)": span([users for _, users, _ in videos]),
+            "sentences a video": span([sentences for _, _, sentences in videos]),
         }
-        found.use("evaluation after conversion, under all protocols but with no shots for the F1", bool(seconds))
+        found.use("evaluation after conversion, under all protocols but with no shots for the F1", bool(videos))
         found.use("training", False, "no features: sspvs extract, at one frame a second")
         found.advice.append(f"as a dataset file: sspvs data convert '{path}' --to community --out D.h5")
 
-    def write(self, path: Path, records: Iterator[VideoRecord], ledger: Ledger) -> None:
-        """Write a JSON list, an entry a line."""
+    def write(self, path: Path, videos: Iterator[LoadedVideo], ledger: Ledger) -> None:
         with path.open("w", encoding="utf-8") as file:
             file.write("[")
-            for number, record in enumerate(records):
-                file.write((",\n" if number else "\n") + json.dumps(_entry_of(record, ledger)))
+            for number, video in enumerate(videos):
+                file.write((",\n" if number else "\n") + json.dumps(_entry_of(video, ledger)))
             file.write("\n]\n")
 
 
-def _load(path: Path) -> list[Any]:
+def _entries_of(path: Path) -> list[Any]:
     content = PathHead(path).json
     entries = [content] if isinstance(content, dict) else content
     if not isinstance(entries, list):
@@ -108,8 +103,8 @@ def _id_of(entry: Any, number: int) -> str:
     return str(known) if known else f"entry {number}"
 
 
-def _read_entry(entry: Any, number: int, subset: str = "") -> VideoRecord:
-    """One entry as a record, at one frame a second."""
+def _load_entry(entry: Any, number: int, part: str) -> LoadedVideo:
+    """One entry, at one frame a second."""
     if not isinstance(entry, dict) or not entry.get("video_id"):
         raise DatasetError(f"entry {number}: expected an object with 'video_id', found {type(entry).__name__}")
     key, repairs = str(entry["video_id"]), []  # type: str, list[str]
@@ -122,24 +117,12 @@ def _read_entry(entry: Any, number: int, subset: str = "") -> VideoRecord:
         summaries = _seconds_in(intervals, _n_seconds(entry, key))
         repairs.append("no 'vsum_onehot': made from the intervals of 'vsum'")
     _check_seconds(entry, key, summaries, intervals, repairs)
-    n_seconds = summaries.shape[1]
-    scores = summaries.astype(np.float32)
-    annotations = Annotations(
-        key=key,
-        video_name=key,
-        n_frames=n_seconds,
-        picks=np.arange(n_seconds, dtype=np.int64),
-        user_summaries=summaries,
-        user_scores=scores,
-        gtscore=scores.mean(axis=0),
-        fps=1.0,
-        repairs=tuple(repairs),
-    )
+    annotations = annotations_of_summaries(key, summaries, 1, fps=1.0, repairs=tuple(repairs))
     unread = tuple(f"'{name}'" for name in entry if name not in KEYS)
     if intervals is not None and (intervals != np.rint(intervals)).any():
         unread += ("fractions of a second of 'vsum'",)
     sentences, times = _sentences(entry, key)
-    return VideoRecord(key, key, annotations, sentences=sentences, sentence_seconds=times, subset=subset, unread=unread)
+    return LoadedVideo(key, key, annotations, sentences=sentences, sentence_seconds=times, part=part, unread=unread)
 
 
 def _array(entry: dict[str, Any], name: str, key: str) -> FloatArray | None:
@@ -233,34 +216,28 @@ def _sentences(entry: dict[str, Any], key: str) -> tuple[tuple[str, ...], FloatA
     return tuple(map(str, sentences)), times
 
 
-def _entry_of(record: VideoRecord, ledger: Ledger) -> dict[str, Any]:
-    """A record as an entry; each run of selected seconds is an interval, [0, 0] fills up where a person has fewer."""
-    annotations, times, fps = record.annotations, record.sentence_seconds, ledger.fps(record)
+def _entry_of(video: LoadedVideo, ledger: Ledger) -> dict[str, Any]:
+    """A video as an entry; each run of selected seconds is an interval, [0, 0] fills up where a person has fewer."""
+    annotations, times, fps = video.annotations, video.sentence_seconds, ledger.fps(video)
     assert annotations is not None  # `lacks` saw to it
     assert annotations.user_summaries is not None
     summaries = annotations.user_summaries
     if fps != 1:
         summaries = summaries_a_second(summaries, fps)
-        ledger.change("one summary value a second: in where at least half of the second is", record.key)
-    if not record.sentences:
-        ledger.change("no sentences in the source: 'tsum' and 'timestamps' are empty", record.key)
-    runs = [_runs(row) for row in summaries]
-    n_intervals = max(len(parts) for parts in runs)
-    filled = [parts + [[0.0, 0.0]] * (n_intervals - len(parts)) for parts in runs]  # (U, n, 2)
-    if record.key != record.name:
-        ledger.leave_out("keys such as video_7 (ids are the videos' own names)", record.key)
+        ledger.change("one summary value a second: in where at least half of the second is", video.id)
+    if not video.sentences:
+        ledger.change("no sentences in the source: 'tsum' and 'timestamps' are empty", video.id)
+    chosen = [runs(row).astype(float).tolist() for row in summaries]
+    n_intervals = max(map(len, chosen))
+    filled = [parts + [[0.0, 0.0]] * (n_intervals - len(parts)) for parts in chosen]  # (U, n, 2)
+    if video.id != video.name:
+        ledger.leave_out("keys such as video_7 (ids are the videos' own names)", video.id)
     return {
-        "video_id": record.name,
+        "video_id": video.name,
         "duration": annotations.n_frames / fps,
         "sampled_frames": int(summaries.shape[1]),
         "timestamps": [] if times is None else times.tolist(),
-        "tsum": list(record.sentences),
+        "tsum": list(video.sentences),
         "vsum": [[person[number] for person in filled] for number in range(n_intervals)],
         "vsum_onehot": summaries.astype(int).tolist(),
     }
-
-
-def _runs(row: npt.NDArray[np.bool_]) -> list[list[float]]:
-    """The stretches of selected seconds, as [start, end)."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], row, [False]]).astype(np.int8)))
-    return [[float(start), float(end)] for start, end in edges.reshape(-1, 2)]

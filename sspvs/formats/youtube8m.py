@@ -5,8 +5,10 @@ Files are TFRecord as published, .npy or .npz arrays, h5, or a folder of such. A
 """
 
 import os
-from collections.abc import Callable, Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
@@ -15,22 +17,23 @@ import numpy as np
 import numpy.typing as npt
 
 from sspvs.atomic import atomic_h5, atomic_stream
-from sspvs.errors import DatasetError, one_line
+from sspvs.errors import DatasetError, SspvsError, one_line
 from sspvs.formats import tfrecord
 from sspvs.formats.format import FORMATS, Format, Ledger, Settings
 from sspvs.formats.head import PathHead
 from sspvs.formats.inspection import Inspection, span
-from sspvs.formats.record import Source, VideoRecord, values_a_second
+from sspvs.formats.seconds import values_a_second
 from sspvs.formats.tfrecord import SequenceExample
-from sspvs.table import layout
+from sspvs.table import FeatureKind, LoadedVideo, Video, VideoTable, layout
 from sspvs.table.h5_file import DAMAGE, open_h5
 from sspvs.table.h5_survey import AUDIO_BYTES, FRAME_BYTES
 from sspvs.table.numpy_file import array_headers, load_array
 from sspvs.table.reader import BYTE_BIAS, BYTE_STEP, dequantise
-from sspvs.types import FloatArray, FrameFeatures
+from sspvs.table.video import LazyVideos
+from sspvs.types import FloatArray, FrameFeatures, IntArray
 
 ByteArray = npt.NDArray[np.uint8]
-_Load = Callable[[], tuple[ByteArray, tuple[str, ...]]]
+_Read = Callable[[], tuple[ByteArray, tuple[str, ...]]]
 """Reads one video: (T, D) bytes, and what else is there, in words."""
 WIDTH = 1024
 SUFFIXES = (".npy", ".npz", ".h5", ".hdf5", ".tfrecord")
@@ -55,7 +58,6 @@ class YouTube8M(Format):
     needs_clock = True
 
     def matches(self, head: PathHead) -> bool:
-        """Whether a path has frame bytes."""
         if head.is_folder:
             return any(self._is_byte_file(path) for path in head.files(*SUFFIXES)[:_LOOKED_AT])
         if head.family is not None:
@@ -70,24 +72,27 @@ class YouTube8M(Format):
         except DAMAGE:  # one damaged file among others
             return False
 
-    def read(self, path: Path, settings: Settings) -> Source:
-        """Open frame bytes."""
+    def read(self, path: Path, settings: Settings) -> VideoTable:
+        """The videos of a file or folder; damage of the whole file is a problem of the table."""
         scale = "as they are" if settings.keep_scale else "L2-normalised"
-        notes = (f"bytes were dequantised to [-2, 2], rows {scale}", "each second is a frame of its own")
-        found = _entries(path, settings.check)
-        entries = ((key, partial(_record, key, load, settings)) for key, load in found)
-        return Source(settings.name or path.stem, entries, notes=notes)
+        assumptions = (f"bytes were dequantised to [-2, 2], rows {scale}", "each second is a frame of its own")
+        videos: Sequence[Video] = []
+        try:
+            videos, wrong = _videos_of(path, settings)
+        except SspvsError as error:
+            wrong = one_line(error)
+        problems = [("", wrong)] if wrong else []
+        return VideoTable(videos, kind=FeatureKind(), name=path.stem, assumptions=assumptions, problems=problems)
 
     def inspect(self, path: Path, found: Inspection) -> None:
-        """Read every video."""
         lengths, widths = list[int](), list[int]()
-        for record in found.records(self.read(path, Settings(keep_scale=True))):
-            assert record.features is not None
-            shape = record.features.features.shape
+        for video in found.loaded(self.read(path, Settings(keep_scale=True))):
+            assert video.features is not None
+            shape = video.features.features.shape
             lengths.append(shape[0])
             widths.append(shape[1])
-            if record.key == found.video:
-                found.detail = {"frames": str(shape), "also there": ", ".join(record.unread) or "nothing"}
+            if video.id == found.video:
+                found.detail = {"frames": str(shape), "also there": ", ".join(video.unread) or "nothing"}
         shape_text = f"({span(lengths)}, {span(widths)})"
         found.key("frames", len(lengths), shape_text, "uint8", self.keys["frames"][1])
         if set(widths) - {WIDTH}:
@@ -96,19 +101,18 @@ class YouTube8M(Format):
         found.use("evaluation", False, "no annotations (MR.HiSum has them for 31,892 of these videos)")
         found.advice.append(f"as a feature file: sspvs data convert '{path}' --to community --out F.h5")
 
-    def write(self, path: Path, records: Iterator[VideoRecord], ledger: Ledger) -> None:
-        """Write an h5 file with a dataset a video, or a folder with an .npy a video."""
+    def write(self, path: Path, videos: Iterator[LoadedVideo], ledger: Ledger) -> None:
         if path.is_dir():
-            for record in records:
-                with atomic_stream(path / f"{ledger.file_stem(record)}.npy") as stream:
-                    np.save(stream, _bytes(record, ledger), allow_pickle=False)
+            for video in videos:
+                with atomic_stream(path / f"{ledger.file_stem(video)}.npy") as stream:
+                    np.save(stream, _bytes(video, ledger), allow_pickle=False)
             return
         with atomic_h5(path) as file:
-            for record in records:
-                if record.name != record.key:
-                    ledger.leave_out("names beside the keys (h5 groups are the keys)", record.key)
-                group = layout.group_name(record.key)
-                file.create_dataset(group, data=_bytes(record, ledger), compression="gzip", shuffle=True)
+            for video in videos:
+                if video.name != video.id:
+                    ledger.leave_out("names beside the keys (h5 groups are the keys)", video.id)
+                group = layout.group_name(video.id)
+                file.create_dataset(group, data=_bytes(video, ledger), compression="gzip", shuffle=True)
 
 
 def quantise(features: FloatArray) -> tuple[ByteArray, bool]:
@@ -167,48 +171,64 @@ def _dataset(file: h5py.File, key: str) -> Any:
     return entry if isinstance(entry, h5py.Dataset) else None
 
 
-def _entries(path: Path, check: bool) -> Iterator[tuple[str, _Load]]:
-    """Key and reader of every video of a file, or of every file of a folder."""
+def _videos_of(path: Path, settings: Settings) -> tuple[Sequence[Video], str]:
+    """The videos of a file or folder, and what is wrong after them."""
     head = PathHead(path)
     if head.is_folder:
-        for file in head.files(*SUFFIXES):
-            try:
-                yield from _entries(file, check)
-            except DAMAGE as error:
-                yield file.name, partial(_damaged, f"{file}: {one_line(error).removeprefix(f'{file}: ')}")
-    elif head.is_h5:
-        for key in byte_videos(path):
-            yield key, partial(read_bytes, path, key)
-    elif head.is_numpy:
-        names = {header.name for header in array_headers(path)}
-        if names <= _PARTS | {""}:  # one video, perhaps with its sound
+        return _chained([_in_folder(file, settings) for file in head.files(*SUFFIXES)]), ""
+    if head.is_h5:
+        return [_video(key, partial(read_bytes, path, key), settings) for key in byte_videos(path)], ""
+    if head.is_numpy:
+        names = [header.name for header in array_headers(path)]
+        if set(names) <= _PARTS | {""}:  # one video, perhaps with its sound
             name = next((known for known in (_FRAMES, "features", "") if known in names), "")
-            unread = tuple(f"array '{other}'" for other in sorted(names - {name}))
-            yield path.stem, partial(_read_array, path, name, unread)
-            return
-        for header in array_headers(path):
-            yield header.name, partial(_read_array, path, header.name, ())
-    elif tfrecord.looks_like_tfrecord(head.start):
-        places, wrong = tfrecord.record_places(path)
-        for number, place in enumerate(places):
-            yield _tfrecord_entry(path, number, place, check)
-        if wrong:
-            raise DatasetError(wrong)
-    else:
-        raise DatasetError(f"{path}: expected frame bytes (.npy, .npz, h5 or TFRecord), found something else")
+            unread = tuple(f"array '{other}'" for other in sorted(set(names) - {name}))
+            return [_video(path.stem, partial(_read_array, path, name, unread), settings)], ""
+        return [_video(name, partial(_read_array, path, name, ()), settings) for name in names], ""
+    if tfrecord.looks_like_tfrecord(head.start):
+        found, wrong = tfrecord.record_places(path)
+        places = np.array(found, np.int64).reshape(-1, 2)
+        return LazyVideos(len(places), partial(_in_record, path, places, settings)), wrong
+    raise DatasetError(f"{path}: expected frame bytes (.npy, .npz, h5 or TFRecord), found something else")
+
+
+def _in_folder(file: Path, settings: Settings) -> Sequence[Video]:
+    """The videos of one file among others; what is wrong with the file stands for one more video."""
+    videos: Sequence[Video] = []
+    try:
+        videos, wrong = _videos_of(file, settings)
+    except DAMAGE as error:
+        wrong = one_line(error)
+    if not wrong:
+        return videos
+    message = f"{file}: {wrong.removeprefix(f'{file}: ')}"
+    return _chained([videos, [Video(file.name, read=partial(_damaged, message))]])
+
+
+def _chained(parts: Sequence[Sequence[Video]]) -> LazyVideos:
+    ends = list(accumulate(map(len, parts)))
+    return LazyVideos(ends[-1] if ends else 0, partial(_from_parts, parts, ends))
+
+
+def _from_parts(parts: Sequence[Sequence[Video]], ends: Sequence[int], number: int) -> Video:
+    place = bisect_right(ends, number)
+    return parts[place][number - ends[place]]  # counted from the part's end
 
 
 def _damaged(message: str) -> NoReturn:
     raise DatasetError(message)
 
 
-def _record(key: str, load: _Load, settings: Settings) -> VideoRecord:
-    values, unread = load()
+def _video(key: str, read: _Read, settings: Settings) -> Video:
+    return Video(key, read=partial(_load, key, read, settings))
+
+
+def _load(key: str, read: _Read, settings: Settings) -> LoadedVideo:
+    values, unread = read()
     features = dequantise(values, unit_length=not settings.keep_scale)
     picks = np.arange(len(features), dtype=np.int64)
-    return VideoRecord(
-        key, key, None, FrameFeatures(key, features, picks, len(features)), frame_rate=1.0, unread=unread
-    )
+    frames = FrameFeatures(key, features, picks, len(features))
+    return LoadedVideo(key, key, features=frames, frame_rate=1.0, unread=unread)
 
 
 def _read_array(path: Path, name: str, unread: tuple[str, ...]) -> tuple[ByteArray, tuple[str, ...]]:
@@ -218,16 +238,19 @@ def _read_array(path: Path, name: str, unread: tuple[str, ...]) -> tuple[ByteArr
     return values, unread
 
 
-def _tfrecord_entry(path: Path, number: int, place: tuple[int, int], check: bool) -> tuple[str, _Load]:
-    where = f"{path}, record {number}"
+def _in_record(path: Path, places: IntArray, settings: Settings, number: int) -> Video:
+    """The video of one record, which is read to find its id."""
+    where, (offset, length) = f"{path}, record {number}", map(int, places[number])
     try:
-        example = tfrecord.parse_example(tfrecord.read_record(path, number, *place, check=check))
+        record = tfrecord.read_record(path, number, offset, length, check=settings.check)
+        example = tfrecord.parse_example(record)
     except DatasetError as error:
-        return f"record {number}", partial(_damaged, str(error) if str(path) in str(error) else f"{where}: {error}")
+        message = str(error) if str(path) in str(error) else f"{where}: {error}"
+        return Video(f"record {number}", read=partial(_damaged, message))
     ids = [example.context[name] for name in _IDS if example.context.get(name)]
     first = ids[0][0] if ids else b""
     key = first.decode("utf-8", "replace") if isinstance(first, bytes) and first else f"{path.stem}_{number}"
-    return key, partial(_frames, example, where)
+    return _video(key, partial(_frames, example, where), settings)
 
 
 def _frames(example: SequenceExample, where: str) -> tuple[ByteArray, tuple[str, ...]]:
@@ -246,15 +269,15 @@ def _frames(example: SequenceExample, where: str) -> tuple[ByteArray, tuple[str,
     return values.reshape(len(rows), -1), tuple(unread)
 
 
-def _bytes(record: VideoRecord, ledger: Ledger) -> ByteArray:
-    features, fps = record.features, ledger.fps(record)
+def _bytes(video: LoadedVideo, ledger: Ledger) -> ByteArray:
+    features, fps = video.features, ledger.fps(video)
     assert features is not None  # `lacks` saw to it
     how = ledger.settings.resample
     values = values_a_second(features.features, features.picks, features.n_frames, fps, how)
     if fps != 1 or len(features.picks) != features.n_frames:
-        ledger.change(f"one feature a second ({how})", record.key)
+        ledger.change(f"one feature a second ({how})", video.id)
     stored, rescaled = quantise(values)
-    ledger.change("features were rounded to 256 levels", record.key)
+    ledger.change("features were rounded to 256 levels", video.id)
     if rescaled:
-        ledger.change("rows were stretched or shrunk to the range of the bytes: their lengths are lost", record.key)
+        ledger.change("rows were stretched or shrunk to the range of the bytes: their lengths are lost", video.id)
     return stored

@@ -14,7 +14,6 @@ from typing import Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from sspvs.importance.pairwise import DEFAULT_MEMORY_BYTES
 from sspvs.importance.terms import TERMS, Combine, Frames, evaluated, term_names
 from sspvs.types import FloatArray
 
@@ -46,7 +45,7 @@ def contrastive_importance(
     uniqueness: npt.ArrayLike | None = None,
     text_similarity: npt.ArrayLike | None = None,
     device: str = "cpu",
-    memory_bytes: int = DEFAULT_MEMORY_BYTES,
+    memory_bytes: int = 256 * 2**20,
     block_rows: int | None = None,
 ) -> Importance:
     """Importance of each frame: its terms, min-max normalised over the video and combined.

@@ -5,34 +5,18 @@ Pairs of frames are compared a few frames at a time, so that memory does not gro
 Axis letters: B clips, T frames of a clip, D raw width, E refined width, S segments of a clip, C clips of all processes.
 """
 
-from collections.abc import Callable
 from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.utils.checkpoint import checkpoint
 
+from sspvs.losses.blocks import in_blocks
 from sspvs.losses.gather import global_mean
 
-Reduction = Literal["mean", "none"]
-"""`mean`: a scalar, as `clip_mean`; `none`: (B, T), zeros in the padding."""
+Reduction = Literal["mean", "none"]  # `mean`: a scalar, as `clip_mean`; `none`: (B, T), zeros in the padding
 _MOST = 1 << 26  # cosines at a time, 256 MiB
 _SHARPNESS = 2.0  # t of exp(-t |z - z'|^2), as published
-
-
-def in_blocks(some: Callable[[slice], Tensor], mask: Tensor, elements: int, max_elements: int) -> Tensor:
-    """(B, T) outputs of `some`, (B, rows) each, for as many frames at a time as `max_elements` allows.
-
-    `elements` is what one frame of each clip takes. The backward pass computes each block again.
-    """
-    at_a_time = max(1, max_elements // max(1, elements))
-    if at_a_time >= mask.shape[1]:
-        return some(slice(0, mask.shape[1]))
-    blocks = [slice(start, start + at_a_time) for start in range(0, mask.shape[1], at_a_time)]
-    if not torch.is_grad_enabled():
-        return torch.cat([some(rows) for rows in blocks], dim=1)
-    return torch.cat([checkpoint(some, rows, use_reentrant=False, preserve_rng_state=False) for rows in blocks], dim=1)
 
 
 def clip_means(values: Tensor, mask: Tensor) -> Tensor:
@@ -96,7 +80,7 @@ def alignment(
             # The mean of the cosines is the cosine with the mean: half the products of all T x T cosines.
             return (points[:, rows] * (weights.to(points.dtype) @ points)).sum(dim=-1)
 
-        cosines = in_blocks(some, mask, mask.numel(), max_elements)  # (B, T)
+        cosines = in_blocks(some, mask.shape[1], mask.numel(), max_elements)  # (B, T)
         return reduced(2.0 - 2.0 * cosines, mask, reduction)
 
 
@@ -118,7 +102,7 @@ def uniformity(refined: Tensor, mask: Tensor, *, reduction: Reduction = "mean", 
         def some(rows: slice) -> Tensor:
             return _log_mean_exp(points[:, rows], points.transpose(1, 2), mask)
 
-        found = in_blocks(some, mask, mask.numel(), max_elements)  # (B, T)
+        found = in_blocks(some, mask.shape[1], mask.numel(), max_elements)  # (B, T)
         return reduced(found - 2 * _SHARPNESS, mask, reduction)  # exp(-2 (2 - 2 cos)) = exp(4 cos) exp(-4)
 
 
@@ -177,7 +161,7 @@ def commonness(
         def some(rows: slice) -> Tensor:
             return _log_mean_exp(points[:, rows], compared.T, counted)
 
-        return in_blocks(some, mask, len(mask) * len(compared), max_elements).masked_fill(~mask, 0.0)
+        return in_blocks(some, mask.shape[1], len(mask) * len(compared), max_elements).masked_fill(~mask, 0.0)
 
 
 def uniqueness_target(commonness: Tensor, mask: Tensor) -> Tensor:

@@ -10,8 +10,8 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils.checkpoint import checkpoint
 
+from sspvs.losses.blocks import in_blocks
 from sspvs.losses.gather import gather_rows, gather_texts, global_mean, next_texts, own_rows, processes
 
 _FAR = 8.0  # beyond any squared distance of unit vectors (at most 4)
@@ -269,16 +269,11 @@ def pair_scores(
         (B, P) float32 in [-1, 1]; 0 for a text without a word.
     """
     video, texts = functional.normalize(video.float(), dim=-1), functional.normalize(texts.float(), dim=-1)
-    at_a_time = max(1, max_elements // max(1, video.shape[0] * video.shape[1] * texts.shape[1]))
-    again = torch.is_grad_enabled() and at_a_time < len(texts)
-    parts = []
-    for start in range(0, len(texts), at_a_time):
-        some, masks = texts[start : start + at_a_time], text_masks[start : start + at_a_time]
-        if again:
-            parts.append(checkpoint(_scores, video, some, video_mask, masks, use_reentrant=False))
-        else:
-            parts.append(_scores(video, some, video_mask, masks))
-    return torch.cat(parts, dim=1)
+
+    def some(rows: slice) -> Tensor:
+        return _scores(video, texts[rows], video_mask, text_masks[rows])
+
+    return in_blocks(some, len(texts), video_mask.numel() * texts.shape[1], max_elements)
 
 
 def _scores(video: Tensor, texts: Tensor, video_mask: Tensor, text_masks: Tensor) -> Tensor:

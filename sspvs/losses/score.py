@@ -12,12 +12,11 @@ from typing import Literal
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.utils.checkpoint import checkpoint
 
+from sspvs.losses.blocks import in_blocks
 from sspvs.losses.gather import global_mean
 
-Reduction = Literal["mean", "none"]
-"""`mean`: a scalar; `none`: (B,) one value a video, NaN where nothing is counted."""
+Reduction = Literal["mean", "none"]  # `mean`: a scalar; `none`: (B,) one value a video, NaN where nothing is counted
 
 _CONSTANT = 1e-12  # variance below which values of about 1 are all the same: float32 tells no less apart
 
@@ -72,17 +71,11 @@ def pairwise_ranking_loss(
     if margin < 0:
         raise ValueError(f"margin must not be negative, got {margin}")
     log_scores, target = _valid(log_scores, mask), _valid(target, mask)
-    at_a_time = max(1, max_elements // max(1, mask.numel()))
-    again = torch.is_grad_enabled() and at_a_time < mask.shape[1]
-    total = log_scores.new_zeros(len(mask))
-    count = torch.zeros_like(total)
-    for start in range(0, mask.shape[1], at_a_time):
-        rows = slice(start, start + at_a_time)
-        if again:
-            parts = checkpoint(_pairs, log_scores, target, mask, rows, margin, use_reentrant=False)
-        else:
-            parts = _pairs(log_scores, target, mask, rows, margin)
-        total, count = total + parts[0], count + parts[1]
+
+    def some(rows: slice) -> Tensor:
+        return _pairs(log_scores, target, mask, rows, margin)
+
+    total, count = in_blocks(some, mask.shape[1], mask.numel(), max_elements).sum(dim=1).unbind(dim=-1)
     return _reduced(total / count.clamp(min=1), count > 0, reduction)
 
 
@@ -123,12 +116,12 @@ def _centred(values: Tensor, mask: Tensor, frames: Tensor) -> Tensor:
     return (values - mean[:, None]) * mask
 
 
-def _pairs(log_scores: Tensor, target: Tensor, mask: Tensor, rows: slice, margin: float) -> tuple[Tensor, Tensor]:
-    """(B,) sums of losses and (B,) numbers of the pairs in which people prefer a frame of `rows`."""
+def _pairs(log_scores: Tensor, target: Tensor, mask: Tensor, rows: slice, margin: float) -> Tensor:
+    """(B, 1, 2) sum of losses and number of the pairs in which people prefer a frame of `rows`."""
     ahead = target[:, rows, None] - target[:, None, :]  # (B, C, T)
     counted = (ahead >= margin) & (ahead > 0) & mask[:, rows, None] & mask[:, None, :]
     losses = functional.softplus(log_scores[:, None, :] - log_scores[:, rows, None])
-    return (losses * counted).sum(dim=(1, 2)), counted.sum(dim=(1, 2)).float()
+    return torch.stack([(losses * counted).sum(dim=(1, 2)), counted.sum(dim=(1, 2)).float()], dim=-1)[:, None]
 
 
 def _reduced(values: Tensor, counted: Tensor, reduction: Reduction) -> Tensor:

@@ -54,8 +54,7 @@ class _Linear(torch.autograd.Function):
         return to_given, to_weight, to_bias
 
 
-CPU_KERNELS = "SSPVS_CPU_KERNELS"
-"""The environment variable that chooses the kernels."""
+CPU_KERNELS = "SSPVS_CPU_KERNELS"  # the environment variable that chooses the kernels
 
 
 def use_fast_linears(module: nn.Module, kernels: str | None = None) -> int:

@@ -80,7 +80,6 @@ class TransformerLayer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, states: Tensor, mask: Tensor) -> Tensor:
-        """(B, T, D) states under a (B, T) mask -> (B, T, D)."""
         states = self.norm1(states + self.dropout(self.attention(states, mask)))
         hidden = relu_dropout(self.linear1(states), self.dropout.p if self.training else 0.0)
         out: Tensor = self.norm2(states + self.dropout(self.linear2(hidden)))
@@ -142,7 +141,6 @@ class TransformerStack(nn.Module):
         )
 
     def forward(self, states: Tensor, mask: Tensor) -> Tensor:
-        """(B, T, D) states under a (B, T) mask -> (B, T, D)."""
         for layer in self.layers:
             if self.gradient_checkpointing and torch.is_grad_enabled():
                 states = checkpoint(layer, states, mask, use_reentrant=False)

@@ -70,8 +70,7 @@ class SummarizerHead(nn.Module):
         return guide.logits(stage, logits.float())
 
 
-HEADS: Registry[type[SummarizerHead]] = Registry("head")
-"""Heads of the summarizer."""
+HEADS: Registry[type[SummarizerHead]] = Registry("head")  # heads of the summarizer
 
 
 @HEADS.register("progressive")
@@ -89,7 +88,6 @@ class ProgressiveHead(SummarizerHead):
     default_stages = 3
 
     def forward(self, encode: Encode, frames: Tensor, frame_mask: Tensor, guide: Guide) -> Tensor:
-        """See `SummarizerHead.forward`."""
         logits: list[Tensor] = []
         for stage in range(len(self.stages)):
             if stage:
@@ -148,7 +146,6 @@ class AttentionHead(SingleStageHead):
         self.norm = nn.LayerNorm(embed_dim)
 
     def frame_states(self, frames: Tensor, frame_mask: Tensor) -> Tensor:
-        """See `SingleStageHead.frame_states`."""
         nothing = ~frame_mask.any(dim=1, keepdim=True)  # an empty video attends to its padding: finite numbers
         states: Tensor = self.norm(frames + self.dropout(self.attention(frames, frame_mask | nothing)))
         return states
@@ -188,7 +185,6 @@ class CstaHead(SingleStageHead):
         self.hidden_norm = nn.LayerNorm(embed_dim)
 
     def frame_states(self, frames: Tensor, frame_mask: Tensor) -> Tensor:
-        """See `SingleStageHead.frame_states`."""
         image = self.positions(self.image_norm(frames))  # (B, T, D)
         weighted = self.attention_map(image, frame_mask).to(image.dtype) * self.value(image)
         states: Tensor = self.hidden_norm(functional.relu(self.hidden(weighted)))

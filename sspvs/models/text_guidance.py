@@ -3,8 +3,6 @@
 Axis letters: B batch, T picks, L tokens, D width, K stages, H heads.
 """
 
-from __future__ import annotations
-
 import math
 from contextlib import AbstractContextManager, nullcontext
 from typing import ClassVar, NamedTuple
@@ -24,7 +22,7 @@ class GuidingText(NamedTuple):
     mask: Tensor  # (B, L) bool, True = a word; everywhere True in rows without text
     given: Tensor  # (B,) bool, whether the video has a text
 
-    def rows(self, index: list[int]) -> GuidingText:
+    def rows(self, index: list[int]) -> "GuidingText":
         """The texts of some of the videos."""
         return GuidingText(*(part[index] for part in self))
 
@@ -84,7 +82,6 @@ class AddedText(TextGuidance):
     reads_words = False
 
     def forward(self, text: GuidingText) -> Guide:
-        """See `TextGuidance.forward`."""
         return _Added(torch.where(text.given[:, None, None], text.vectors[:, :1], 0.0))
 
 
@@ -124,7 +121,6 @@ class TextGate(TextGuidance):
         self.stage_weights = nn.Parameter(torch.full((num_stages,), 1.0 / num_stages))
 
     def forward(self, text: GuidingText) -> Guide:
-        """See `TextGuidance.forward`."""
         return _Gate(self, text)
 
     def text_fit(self, encoded: Tensor, frame_mask: Tensor, text: GuidingText) -> Tensor:
@@ -184,7 +180,6 @@ class TextCrossAttention(TextGuidance):
         nn.init.zeros_(self.out_projection.bias)
 
     def forward(self, text: GuidingText) -> Guide:
-        """See `TextGuidance.forward`."""
         k, v = rearrange(self.key_value(text.vectors), "b l (two h d) -> two b h l d", two=2, h=self.num_heads)
         return _CrossAttention(self, k, v, text)
 

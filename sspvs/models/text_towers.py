@@ -3,8 +3,6 @@
 Axis letters: B batch, L tokens, W the tower's width.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from typing import Any, NamedTuple
@@ -16,7 +14,7 @@ from sspvs.errors import WeightsNotFoundError, first_line
 from sspvs.models.layers import SinusoidalPositions, TransformerStack, masked_mean
 from sspvs.models.settings import SmallTextSettings, TextEncoderSettings
 from sspvs.schema import shown
-from sspvs.weights import minilm
+from sspvs.weights import digest as minilm
 from sspvs.weights.clip import PREFIX, RANDOM, find_source, load_model
 from sspvs.weights.digest import hub_offline
 
@@ -73,7 +71,7 @@ class TextEncoder(nn.Module):
         self.frozen = True
         self.eval()
 
-    def train(self, mode: bool = True) -> TextEncoder:
+    def train(self, mode: bool = True) -> "TextEncoder":
         """As torch has it, but a frozen tower stays in evaluation mode."""
         super().train(mode and not self.frozen)
         return self

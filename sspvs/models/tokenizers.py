@@ -11,8 +11,7 @@ from typing import Any
 from sspvs.errors import MissingExtraError, WeightsNotFoundError, first_line
 from sspvs.models.settings import SmallTextSettings
 from sspvs.weights.clip import PREFIX, open_clip_tokenizer
-from sspvs.weights.digest import hub_offline
-from sspvs.weights.minilm import tokenizer_file
+from sspvs.weights.digest import hub_offline, tokenizer_file
 
 N_SPECIAL = 4
 _PIECES = re.compile(r"\w+|[^\w\s]")
@@ -96,12 +95,9 @@ class HashingTokenizer(Tokenizer):
     def encode(self, text: str) -> list[int]:
         """Ids of the words and punctuation marks; compatibility forms of letters count as the same."""
         pieces = _PIECES.findall(unicodedata.normalize("NFKC", text).casefold())
-        return [N_SPECIAL + _bucket(piece, self.vocab_size - N_SPECIAL) for piece in pieces]
-
-
-def _bucket(piece: str, buckets: int) -> int:
-    digest = hashlib.blake2b(piece.encode("utf-8", errors="replace"), digest_size=8).digest()
-    return int.from_bytes(digest, "little") % buckets
+        digests = (hashlib.blake2b(piece.encode("utf-8", "replace"), digest_size=8).digest() for piece in pieces)
+        buckets = self.vocab_size - N_SPECIAL
+        return [N_SPECIAL + int.from_bytes(digest, "little") % buckets for digest in digests]
 
 
 class HuggingFaceTokenizer(Tokenizer):
@@ -127,7 +123,6 @@ class HuggingFaceTokenizer(Tokenizer):
         self.pad_id = _first_of(tokenizer, name, "pad_token_id")
 
     def encode(self, text: str) -> list[int]:
-        """Ids of the text's pieces."""
         return list(self._tokenizer.encode(text, add_special_tokens=False))
 
 
@@ -156,7 +151,6 @@ class BertTokenizer(Tokenizer):
         self.end_id = self.sep_id
 
     def encode(self, text: str) -> list[int]:
-        """Ids of the word pieces."""
         return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
 
     def decode(self, ids: Sequence[int]) -> str:

@@ -14,11 +14,9 @@ from sspvs.report import edit_list, page, plots, tables
 from sspvs.types import Summary
 from sspvs.video import Resize, open_video, write_clips
 
-MAX_EMBEDDED_BYTES = 40_000_000
-"""A summary clip larger than this goes into the report as a 360-line preview."""
+MAX_EMBEDDED_BYTES = 40_000_000  # a summary clip larger than this goes into the report as a 360-line preview
 
-KEYFRAME_BYTES = 32_000_000
-"""Full-size key frames held in memory together."""
+KEYFRAME_BYTES = 32_000_000  # full-size key frames held in memory together
 
 
 def write_outputs(summary: Summary, out: Path, *, progress: bool = False) -> Summary:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from sspvs.features.backbones import Backbone
-from sspvs.features.extract import MAX_DAMAGED, Sampling, extract_video
+from sspvs.features.extract import Sampling, extract_video
 from sspvs.features.speech import RATE_HZ, STEP_SECONDS, speech_probabilities
 from sspvs.features.transnet import cut_frames
 from sspvs.importance.contrastive import Post
@@ -18,16 +18,9 @@ from sspvs.pipeline.output import write_outputs
 from sspvs.pipeline.settings import Segmenter, Select, SummarySettings, Tools, load_tools
 from sspvs.report.notebook import ShownSummary
 from sspvs.report.tables import plain
-from sspvs.scorers import CONTRASTIVE
-from sspvs.selection.kts import DEFAULT_PENALTY, WINDOW_PICKS, kts
-from sspvs.selection.overview import (
-    HIGHLIGHTS,
-    LONGEST_SECONDS,
-    OVERVIEW,
-    SHORTEST_SECONDS,
-    Material,
-    select_pieces,
-)
+from sspvs.schema import parameters
+from sspvs.selection.kts import WINDOW_PICKS, kts
+from sspvs.selection.overview import HIGHLIGHTS, OVERVIEW, Material, select_pieces
 from sspvs.selection.pauses import Speech
 from sspvs.selection.shots import (
     given_shots,
@@ -83,7 +76,7 @@ class VideoSummary(ShownSummary, Summary):
             `out_dir` as a path.
 
         Raises:
-            OutputError: The folder cannot be written to, or has something of another's where a file would go.
+            OutputError: The folder cannot be written to, or has a file that sspvs did not write in the place of one.
             ValueError: The video is itself in the place of a file.
             VideoError: The source video cannot be read any more.
         """
@@ -109,21 +102,21 @@ def summarize(
     title: str = "",
     query: str = "",
     category: str = "",
-    scorer: str | Path = CONTRASTIVE,
+    scorer: str | Path = "contrastive",
     combine: Combine | None = None,
     post: Post | None = None,
     select: Select = "overview",
-    piece_seconds: tuple[float, float] = (SHORTEST_SECONDS, LONGEST_SECONDS),
+    piece_seconds: tuple[float, float] = (1.5, 6.0),
     keep_titles: bool = False,
     segmenter: Segmenter = "auto",
-    kts_penalty: float = DEFAULT_PENALTY,
+    kts_penalty: float = 1.25,
     shot_seconds: float = 5.0,
     shots: str | Path | None = None,
     shots_unit: Literal["frames", "seconds"] = "frames",
     rate_hz: float | None = None,
     decoder: str = "auto",
     time_limit_seconds: float = 60.0,
-    max_damaged: float = MAX_DAMAGED,
+    max_damaged: float = 1 / 3,
     device: str = "auto",
     download: bool = False,
     progress: bool = False,
@@ -180,31 +173,8 @@ def summarize(
         >>> (folder / "summary.mp4").exists()
         True
     """
-    settings = SummarySettings(
-        ratio=ratio,
-        duration=duration,
-        max_shots=max_shots,
-        min_shot_seconds=min_shot_seconds,
-        title=title,
-        query=query,
-        category=category,
-        scorer=scorer,
-        combine=combine,
-        post=post,
-        select=select,
-        piece_seconds=piece_seconds,
-        keep_titles=keep_titles,
-        segmenter=segmenter,
-        kts_penalty=kts_penalty,
-        shot_seconds=shot_seconds,
-        shots=shots,
-        shots_unit=shots_unit,
-        rate_hz=rate_hz,
-        decoder=decoder,
-        time_limit_seconds=time_limit_seconds,
-        max_damaged=max_damaged,
-        device=device,
-    )
+    given = locals()  # the settings are keywords of the same names
+    settings = SummarySettings(**{name: given[name] for name in parameters(SummarySettings)})
     return summarize_with(video, load_tools(settings, backbone, download=download), progress=progress)
 
 

@@ -38,18 +38,16 @@ def write_evaluation_page(
     table: Table,
     dataset: Mapping[str, Annotations],
     predictions: Mapping[str, Mapping[str, Prediction]],
-    *,
-    rule: SummaryRule | None = None,
 ) -> None:
     """Write the page of an evaluation's table.
 
     `dataset` is key -> annotations, of the evaluated videos at least; `predictions` method -> key -> scores, drawn
-    beside what users gave; `rule` is what the results say when None.
+    beside what users gave.
     """
     evaluation = table.evaluation
     names = {v.key: v.name for by_name in table.results.values() for r in by_name.values() for v in r.videos}
     protocols = [block.measure for block in table.blocks if block.measure in evaluation.protocols]
-    document = _document(table, protocols, names, dataset, predictions, _rule_of(evaluation) if rule is None else rule)
+    document = _document(table, protocols, names, dataset, predictions, _rule_of(evaluation))
     users = sorted({dataset[key].n_users for key in names if key in dataset})
     symbols = {**SHORT, "kendall_tau": "&tau;", "spearman_rho": "&rho;"}
     page = render(
@@ -84,7 +82,7 @@ def _document(
 ) -> dict[str, Any]:
     """What the page's scripts draw: plain types, small enough for a whole dataset, figures rounded to four digits."""
     keys = drawn_keys(list(names))
-    document = {
+    document: dict[str, Any] = {
         "dataset": table.evaluation.dataset,
         "nVideos": len(names),
         "protocols": protocols,
@@ -98,8 +96,7 @@ def _document(
         "levels": LEVELS,
         "videos": [video_document(dataset[key], key, names[key], predictions, rule) for key in keys if key in dataset],
     }
-    reduced = plain(document)
-    assert isinstance(reduced, dict)
+    reduced: dict[str, Any] = plain(document)
     return reduced
 
 

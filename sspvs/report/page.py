@@ -15,6 +15,7 @@ import numpy as np
 
 from sspvs.atomic import write_text
 from sspvs.errors import OutputError
+from sspvs.evaluation.table import in_words
 from sspvs.report.plots import clock_text
 from sspvs.report.tables import generated_by, plain
 from sspvs.sharing import relative_path
@@ -97,22 +98,9 @@ def _json_island(document: Mapping[str, Any]) -> str:
 
 
 def readable(value: Any) -> str:
-    """A setting as a person would write it."""
+    """A setting as a person would write it; lists and mappings as JSON."""
     value = plain(value)
-    if value is None:
-        return "not set"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    if isinstance(value, (dict, list)):
-        return json.dumps(value, ensure_ascii=False)
-    return str(value)
-
-
-def curve_sentence(name: str) -> str:
-    """What a curve behind the importance shows; empty for curves of other names."""
-    return CURVE_SENTENCES.get(name) or (_LATER_STAGE if _STAGE.fullmatch(name) else "")
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list)) else in_words(value)
 
 
 def curves_lead(names: Iterable[str]) -> str:
@@ -156,15 +144,18 @@ def page_document(summary: Summary, folder: Path, source_video: Path | None) -> 
         "shots": shots,
         "segments": [[_milli(start), _milli(stop)] for start, stop in summary.segment_seconds],
         "curves": [
-            {"name": name, "sentence": curve_sentence(name), "values": [_digits(value) for value in curve]}
+            {
+                "name": name,
+                "sentence": CURVE_SENTENCES.get(name) or _LATER_STAGE * (_STAGE.fullmatch(name) is not None),
+                "values": [_digits(value) for value in curve],
+            }
             for name, curve in summary.curves.items()
         ],
         "thumbs": [base64.b64encode(summary.thumbnails[i]).decode("ascii") for i in thumbnail_picks],
         "strip": strip,
         "original": source_urls(source_video, folder) if source_video is not None else [],
     }
-    reduced = plain(document)
-    assert isinstance(reduced, dict)
+    reduced: dict[str, Any] = plain(document)
     return reduced
 
 
@@ -263,42 +254,11 @@ def write_report(
         styles=["report.css"],
         scripts=["chart.js", "player.js", "report.js"],
         policy=["media-src blob: data: 'self' file:"],
+        filters={"clock": clock_text},
         media=media,
-        **_values(summary),
+        name=Path(summary.info.path).name,
+        summary=summary,
+        lead=curves_lead(summary.curves),
+        warnings=list(dict.fromkeys([*summary.warnings, *summary.decode.warnings])),
     )
     write_text(path, page)
-
-
-def _values(summary: Summary) -> dict[str, Any]:
-    end, shown = summary.timeline.end_seconds, float(summary.timeline.shown_seconds[-1])
-    kept = summary.selected_seconds
-    fraction = summary.budget_fraction
-    info, decode = summary.info, summary.decode
-    guide = {"text": summary.title, **{name: summary.settings.get(name) for name in ("query", "category")}}
-    return {
-        "name": Path(info.path).name,
-        "guide": {name: text for name, text in guide.items() if text},
-        "lead": curves_lead(summary.curves),
-        "kept": clock_text(kept),
-        "length": clock_text(end),
-        "share": f"{kept / shown:.1%}" if shown > 0 else "0 %",
-        "count": int(np.asarray(summary.selected).sum()),
-        "shots": len(summary.shots),
-        "budget": clock_text(fraction * shown),
-        "budget_share": f"{fraction:.1%}",
-        "warnings": list(dict.fromkeys([*summary.warnings, *decode.warnings])),
-        "settings": {"scorer": summary.scorer, **summary.settings},
-        "fingerprint": {**summary.fingerprint.as_dict(), "digest": summary.fingerprint.digest},
-        "decode": {
-            "file": Path(info.path).name,
-            "picture": f"{info.width} x {info.height}, {info.fps:.6g} fps" + (f", {info.codec}" if info.codec else ""),
-            "sound": "yes" if info.has_audio else "no",
-            "frames declared": decode.declared_frames or "not stated",
-            "frames decoded": decode.decoded_frames,
-            "frames corrupt": decode.corrupt_frames,
-            **(
-                {"sound lost": f"{decode.lost_sound_seconds:.2f} s of the summary"} if decode.lost_sound_seconds else {}
-            ),
-            "decoder": decode.decoder,
-        },
-    }

@@ -42,11 +42,14 @@ def write_scores_png(summary: Summary, path: Path) -> None:
     Raises:
         OutputError: The file cannot be written.
     """
-    figure = draw_scores(summary)
+    _save(draw_scores(summary), path)
+
+
+def _save(figure: Any, path: Path, **how: Any) -> None:
     with warnings.catch_warnings(), atomic_stream(path) as stream:
         # A title in a script that the bundled font lacks is drawn with boxes; that is no news to the user.
         warnings.filterwarnings("ignore", message="Glyph", category=UserWarning)
-        figure.savefig(stream, format="png", dpi=150, facecolor=PAPER)
+        figure.savefig(stream, format="png", dpi=150, facecolor=PAPER, **how)
 
 
 def draw_scores(summary: Summary) -> Any:
@@ -152,10 +155,7 @@ def _limits(scores: FloatArray) -> tuple[float, float]:
 
 def write_evaluation_png(path: Path, table: Table) -> None:
     """Draw the overview: for each protocol and for F1, every row's mean, interval and videos."""
-    figure = draw_evaluation(table)
-    with warnings.catch_warnings(), atomic_stream(path) as stream:
-        warnings.filterwarnings("ignore", message="Glyph", category=UserWarning)  # a name in a script without font
-        figure.savefig(stream, format="png", dpi=150, facecolor=PAPER, metadata={"Software": generated_by()})
+    _save(draw_evaluation(table), path, metadata={"Software": generated_by()})
 
 
 def draw_evaluation(table: Table) -> Any:
@@ -196,7 +196,7 @@ def _draw_block(axes: Any, block: Block, table: Table) -> None:
         if result is not None and row.group != "published":
             _draw_videos(axes, result.values(metric), y, colour)
         for column in drawn:
-            figure = column.get(row.label)
+            figure = column.figures.get(row.label)
             if figure is None or not math.isfinite(figure.value):
                 continue
             if figure.ends:

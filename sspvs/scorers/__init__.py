@@ -4,7 +4,14 @@
 """
 
 from sspvs.scorers.base import CONTRASTIVE, ContrastiveScorer, Scorer, is_given
-from sspvs.scorers.loading import backbone_for, load_scorer, may_be_scorer, unknown_scorer, untrained_problem
+from sspvs.scorers.loading import (
+    backbone_for,
+    load_scorer,
+    may_be_scorer,
+    scorer_of_features,
+    unknown_scorer,
+    untrained_problem,
+)
 
 __all__ = [
     "CONTRASTIVE",
@@ -14,6 +21,7 @@ __all__ = [
     "is_given",
     "load_scorer",
     "may_be_scorer",
+    "scorer_of_features",
     "unknown_scorer",
     "untrained_problem",
 ]

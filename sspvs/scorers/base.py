@@ -11,8 +11,7 @@ from sspvs.table.text import TextFields
 from sspvs.types import Fingerprint, FrameFeatures
 
 CONTRASTIVE = "contrastive"
-SYNTHETIC = "synthetic"
-"""How the backbone of a world's features begins: no frame of a video was looked at."""
+SYNTHETIC = "synthetic"  # how the backbone of a world's features begins: no frame of a video was looked at
 _NO_BACKBONE = "a title needs the backbone that made the features, to compare them with"
 
 
@@ -86,7 +85,6 @@ class ContrastiveScorer(Scorer):
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """As `Scorer`."""
         return {"combine": self.combine, "post": self.post}
 
     def check_text(self, text: TextFields) -> None:

@@ -13,10 +13,10 @@ from sspvs.scorers.trained import RefinedScorer, SummarizerScorer
 from sspvs.sharing import checkpoint_name
 from sspvs.table import FeatureKind, check_features
 from sspvs.tasks.checkpoint import PRETRAIN, REFINE, SUMMARIZE, Checkpoint
+from sspvs.types import Fingerprint
 
 DEFAULT_RATE_HZ = 2.0
-KINDS = (SUMMARIZE, REFINE)
-"""Checkpoints that score frames."""
+KINDS = (SUMMARIZE, REFINE)  # checkpoints that score frames
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -82,6 +82,37 @@ def load_scorer(
     return SummarizerScorer(task, download=download, **how)
 
 
+def scorer_of_features(
+    name: str | Path,
+    made_by: Fingerprint | None,
+    where: str,
+    *,
+    title: str = "",
+    backbone: str | None = None,
+    device: str = "auto",
+    download: bool = False,
+    combine: Combine | None = None,
+    post: Post | None = None,
+) -> tuple[Scorer, str | None]:
+    """What scores features that exist already, and a warning where it is unknown what made them.
+
+    As `load_scorer`; for a title, `contrastive` gets the backbone that the features' fingerprint names. `backbone`
+    names it where they have none; where they have one, the two are compared.
+    """
+    loaded, warning = None, None
+    if str(name) != CONTRASTIVE and backbone:
+        raise ValueError(f"--backbone belongs to --scorer {CONTRASTIVE}; a checkpoint has its own")
+    if str(name) == CONTRASTIVE and (title or backbone):
+        wanted = backbone or (made_by.backbone if made_by else None)
+        if wanted is None:
+            raise ValueError(f"{where} does not say which backbone made it; name it with --backbone")
+        loaded = load_backbone(wanted, device=device, download=download)
+        expected = FeatureKind(fingerprint=loaded.fingerprint(made_by.rate_hz if made_by else DEFAULT_RATE_HZ))
+        warning = check_features(FeatureKind(fingerprint=made_by), expected, where, like=f"those of {wanted}")
+    scorer = load_scorer(name, device=device, download=download, combine=combine, post=post, backbone=loaded)
+    return scorer, warning
+
+
 def may_be_scorer(name: str | Path) -> bool:
     """Whether a name can be a scorer's: something is there, or it reads like a hub id. Opens nothing."""
     return str(name) == CONTRASTIVE or Path(name).exists() or _HUB_ID.fullmatch(str(name)) is not None
@@ -137,7 +168,12 @@ def backbone_for(
     """
     expects = scorer.expects
     if expects is not None and is_synthetic(expects):
-        raise FingerprintMismatchError(synthetic_refusal(scorer))
+        what = "drawn features" if expects.backbone == f"{SYNTHETIC}:drawn" else "features of videos composed of clips"
+        raise FingerprintMismatchError(
+            f"{scorer.name} was trained on {what} ('{expects.backbone}'), which no backbone gives: it cannot look at "
+            "real videos; train one on features that a backbone extracts (`sspvs extract`), or take "
+            "--scorer contrastive"
+        )
     unknown = scorer.feature_dim is not None and expects is None
     if backbone == "auto" and unknown:
         raise ValueError(
@@ -157,17 +193,6 @@ def backbone_for(
         loaded = load_backbone(backbone, device=device, precision=precision, download=download)
     _check(scorer, FeatureKind(loaded.feature_dim, None if expects is None else loaded.fingerprint(rate)), loaded.name)
     return loaded, rate
-
-
-def synthetic_refusal(scorer: Scorer) -> str:
-    """Why a scorer that was trained on a synthetic world does not look at videos."""
-    assert scorer.expects is not None
-    made_by = scorer.expects.backbone
-    what = "drawn features" if made_by == f"{SYNTHETIC}:drawn" else "features of videos composed of clips"
-    return (
-        f"{scorer.name} was trained on {what} ('{made_by}'), which no backbone gives: it cannot look at real videos; "
-        "train one on features that a backbone extracts (`sspvs extract`), or take --scorer contrastive"
-    )
 
 
 def _check(scorer: Scorer, gives: FeatureKind, backbone: str) -> None:

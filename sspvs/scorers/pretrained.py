@@ -184,7 +184,7 @@ class VideoTextModel:
         """
         import torch
 
-        from sspvs.data.batch import pad_frames
+        from sspvs.data.batch import pad_rows
 
         single = not isinstance(videos, (list, tuple))
         rows = [frame_features(video).features for video in ([videos] if single else videos)]
@@ -192,7 +192,7 @@ class VideoTextModel:
         for row in rows:
             if row.shape[1] != width:
                 raise FeatureFileError(f"features of width {row.shape[1]}; the model was trained on {width}")
-        frames, mask = pad_frames(rows)
+        frames, mask = pad_rows(rows)
         token = torch.zeros(1, 1, dtype=torch.int64)
         vectors = self._embed(frames, mask, token, torch.ones(1, 1, dtype=torch.bool))[0]
         return vectors[0] if single else vectors
@@ -215,7 +215,7 @@ class VideoTextModel:
         wanted: list[Any] = [texts] if single else list(texts)
         fields = [TextFields(title=text) if isinstance(text, str) else text for text in wanted]
         rows = [assemble_tokens(field, self._tokenizer, self.text) for field in fields]
-        tokens, mask = stack_tokens([ids for ids, _ in rows], [valid for _, valid in rows])
+        tokens, mask = stack_tokens(rows)
         frame = torch.zeros(1, 1, self.task.model.video_encoder.settings.feature_dim)
         vectors = self._embed(frame, torch.ones(1, 1, dtype=torch.bool), tokens, mask)[1]
         return vectors[0] if single else vectors

@@ -2,14 +2,15 @@
 
 import os
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, overload
 
 from sspvs.importance.terms import Combine
 from sspvs.overwriting import SCORES, check_output
-from sspvs.scorers.base import CONTRASTIVE, Scorer
-from sspvs.scorers.loading import load_scorer
-from sspvs.scorers.pretrained import Summarizer
+from sspvs.scorers.base import Scorer
+from sspvs.scorers.loading import scorer_of_features
+from sspvs.scorers.pretrained import Summarizer, frame_features
 from sspvs.table import VideoScores, read_features, write_scores
 from sspvs.table.text import TextFields
 from sspvs.types import FloatArray, FrameFeatures
@@ -26,6 +27,7 @@ def score(
     category: str = ...,
     combine: Combine | None = ...,
     post: Literal["summe", "tvsum", "none"] | None = ...,
+    backbone: str | None = ...,
     device: str = ...,
     download: bool = ...,
 ) -> dict[str, FloatArray]: ...
@@ -39,12 +41,13 @@ def score(
     category: str = ...,
     combine: Combine | None = ...,
     post: Literal["summe", "tvsum", "none"] | None = ...,
+    backbone: str | None = ...,
     device: str = ...,
     download: bool = ...,
 ) -> FloatArray: ...
 def score(
     features: Any,
-    scorer: str | Path = CONTRASTIVE,
+    scorer: str | Path = "contrastive",
     *,
     out: str | os.PathLike[str] | None = None,
     title: str = "",
@@ -52,6 +55,7 @@ def score(
     category: str = "",
     combine: Combine | None = None,
     post: Literal["summe", "tvsum", "none"] | None = None,
+    backbone: str | None = None,
     device: str = "auto",
     download: bool = False,
 ) -> FloatArray | dict[str, FloatArray]:
@@ -66,6 +70,7 @@ def score(
         category: Likewise: the kind of video, in a word or two.
         combine: Terms of contrastive importance that are multiplied; None: `ag`, or what the checkpoint has.
         post: What follows the product: `summe`, `tvsum` or `none`; None: `summe`, or what the checkpoint has.
+        backbone: Of contrastive importance with a title, where the features do not say which backbone made them.
         device: `auto` (a GPU where there is one), `cpu`, `cuda`, `cuda:1`.
         download: Fetch a hub id, or a tokenizer, that is not on this machine.
 
@@ -84,18 +89,31 @@ def score(
         >>> sspvs.score(frames).shape
         (8,)
     """
-    loaded = load_scorer(scorer, device=device, download=download, combine=combine, post=post)
+    scorer_of = partial(
+        scorer_of_features,
+        scorer,
+        title=title,
+        backbone=backbone,
+        device=device,
+        download=download,
+        combine=combine,
+        post=post,
+    )
     if not isinstance(features, (str, os.PathLike)):
         if out is not None:
             raise ValueError("out is for feature files; the scores of one video are returned")
-        return Summarizer(loaded).score(features, title=title, query=query, category=category)
+        one = frame_features(features)
+        loaded, unchecked = scorer_of(one.fingerprint, one.name)
+        _warn(unchecked)
+        return Summarizer(loaded).score(one, title=title, query=query, category=category)
     text, path = TextFields(category=category, query=query, title=title), Path(features)
-    loaded.check_text(text)
     if out is not None:
         check_output(Path(out), SCORES, inputs=[path])
     with read_features(path) as store:
-        if unchecked := loaded.check_features(store.fingerprint, str(path)):
-            warnings.warn(unchecked, stacklevel=2)
+        loaded, unchecked = scorer_of(store.fingerprint, str(path))
+        _warn(unchecked)
+        loaded.check_text(text)
+        _warn(loaded.check_features(store.fingerprint, str(path)))
         found = {key: scored_video(loaded, key, store[key], text) for key in store}
         if out is not None:
             settings = {**loaded.settings, **{name: words for name, words in text._asdict().items() if words}}
@@ -110,3 +128,8 @@ def scored_video(scorer: Scorer, key: str, video: FrameFeatures, text: TextField
     scored = VideoScores(key, scorer.score(video, text).scores, video.picks, video.n_frames, video.name)
     scored.check()
     return scored
+
+
+def _warn(sentence: str | None) -> None:
+    if sentence:
+        warnings.warn(sentence, stacklevel=3)

@@ -136,7 +136,7 @@ class SegmentCosts:
         return costs
 
 
-def kts(features: FloatArray, *, penalty: float = DEFAULT_PENALTY, min_shot_picks: int = 1) -> IntArray:
+def kts(features: FloatArray, *, penalty: float = 1.25, min_shot_picks: int = 1) -> IntArray:
     """Cut a video where its frame features change (Potapov et al., Category-Specific Video Summarization, ECCV 2014).
 
     With a linear kernel on L2-normalised features, minimises exactly, over the number m of changes and their places,
@@ -233,13 +233,6 @@ def _windows(count: int) -> list[tuple[int, int]]:
     """Equal parts of at most `WINDOW_PICKS` picks."""
     edges = np.linspace(0, count, -(-count // WINDOW_PICKS) + 1).round().astype(np.int64).tolist()
     return list(pairwise(edges))
-
-
-def kts_objective(features: FloatArray, starts: IntArray, *, penalty: float = DEFAULT_PENALTY) -> float:
-    """The number that `kts` minimises, for the shots that start at `starts`."""
-    count = len(features)
-    scatter = SegmentCosts(_normalised(np.asarray(features))).scatter(starts)
-    return (scatter + float(_penalties(count, len(starts) - 1, penalty)[-1])) / count
 
 
 def _normalised(features: FloatArray) -> FloatArray:

@@ -10,11 +10,9 @@ from sspvs.files import read_json
 from sspvs.selection.kts import DEFAULT_PENALTY, kts, kts_about
 from sspvs.types import FloatArray, IntArray, Shots, Timeline
 
-UNIFORM_SHOT_SECONDS = 2.0
-"""Length of uniform shots: the unit that TVSum's raters scored."""
+UNIFORM_SHOT_SECONDS = 2.0  # length of uniform shots: the unit that TVSum's raters scored
 
-KTS_SHOT_SECONDS = 5.0
-"""Mean length of KTS shots: about that of the shots published with TVSum."""
+KTS_SHOT_SECONDS = 5.0  # mean length of KTS shots: about that of the shots published with TVSum
 
 LONG_TAKE_SECONDS = 10.0
 """Uncut stretches that are longer may show more than one thing."""

@@ -1,7 +1,5 @@
 """From scores at the picks to the shots that a summary plays: its budget, and the shots worth most within it."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import Literal
@@ -12,11 +10,9 @@ from sspvs.selection.knapsack import knapsack
 from sspvs.selection.shots import merge_short, split_long
 from sspvs.types import BoolArray, FloatArray, IntArray, Shots, Timeline
 
-DEFAULT_RATIO = 0.15
-"""The field's budget since SumMe and TVSum."""
+DEFAULT_RATIO = 0.15  # the field's budget since SumMe and TVSum
 
-PART_SECONDS = 3.0
-"""Length of parts of long shots: long enough to see what happens."""
+PART_SECONDS = 3.0  # length of parts of long shots: long enough to see what happens
 
 _ROUND_OFF = 1e-9
 _FINE_CAPACITY = 1 << 16  # units of a budget that limits frames and seconds at once
@@ -52,7 +48,7 @@ class Budget:
         if self.max_shots is not None and (self.max_shots < 1 or self.max_shots != int(self.max_shots)):
             raise ValueError(f"max_shots must be a whole number, at least 1, got {self.max_shots}")
 
-    def limits(self, shots: Shots, timeline: Timeline | None = None) -> Limits:
+    def limits(self, shots: Shots, timeline: Timeline | None = None) -> "Limits":
         """What the budget means for one video.
 
         A ratio allows floor(ratio * N) frames. Where the frame rate varies, time counts instead of frames: seconds, or

@@ -1,6 +1,7 @@
 """The table of videos, and feature, score and dataset files in the community layout.
 
-Videos and their features (`Video`, `VideoTable`), whatever files they are in; our own and the community's h5 files.
+Videos and their features (`Video`, `VideoTable`), whatever files they are in, and all that a file has of a video
+(`LoadedVideo`); our own and the community's h5 files.
 The names of groups, datasets and attributes are used in this folder alone.
 """
 
@@ -18,7 +19,7 @@ from sspvs.table.layout import SourceStamp
 from sspvs.table.reader import StreamReader
 from sspvs.table.score_file import ScoreFileFacts, VideoScores, read_score_facts, read_scores, write_scores
 from sspvs.table.table import FeatureMemory, VideoTable, check_features, join
-from sspvs.table.video import FeatureKind, FeatureStream, Video
+from sspvs.table.video import FeatureKind, FeatureStream, LoadedVideo, Video
 
 __all__ = [
     "DatasetStore",
@@ -26,6 +27,7 @@ __all__ = [
     "FeatureMemory",
     "FeatureStore",
     "FeatureStream",
+    "LoadedVideo",
     "ScoreFileFacts",
     "SourceStamp",
     "StreamReader",

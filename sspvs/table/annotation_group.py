@@ -16,8 +16,7 @@ from sspvs.table import layout
 from sspvs.table.group_reader import GroupReader, Numbers
 from sspvs.types import Annotations, BoolArray, FloatArray, IntArray, Shots
 
-COMMUNITY_STEP = 15
-"""The community's picks are every 15th frame."""
+COMMUNITY_STEP = 15  # the community's picks are every 15th frame
 _SAME_SCORE = 1e-4  # published gtscores are float32 means
 
 
@@ -30,9 +29,8 @@ class Clock(NamedTuple):
     one_pick_a_frame: bool = False
 
 
-def read_annotations(group: h5py.Group, key: str, where: str) -> Annotations:
+def read_annotations(reader: GroupReader, key: str) -> Annotations:
     """One video's annotations from its group, ours or another's."""
-    reader = GroupReader(group, where)
     clock = read_clock(reader)
     n_frames, picks = clock.n_frames, clock.picks
     user_summaries = _user_summaries(reader, n_frames)
@@ -63,7 +61,7 @@ def read_annotations(group: h5py.Group, key: str, where: str) -> Annotations:
             repairs=tuple(reader.repairs),
         )
     except ValueError as error:
-        raise DatasetError(f"{where}: {error}") from error
+        raise DatasetError(f"{reader.where}: {error}") from error
 
 
 def write_annotations(group: h5py.Group, video: Annotations) -> None:

@@ -1,7 +1,5 @@
 """The dataset file: a feature file whose groups also hold annotations, in the community layout."""
 
-from __future__ import annotations
-
 import json
 import os
 import re
@@ -23,6 +21,8 @@ from sspvs.table.annotation_group import read_clock, read_shots
 from sspvs.table.feature_file import FeatureStore
 from sspvs.table.group_reader import GroupReader, as_text
 from sspvs.table.h5_file import H5_ERRORS, open_h5
+from sspvs.table.text import TextFields
+from sspvs.table.video import LoadedVideo
 from sspvs.types import Annotations, Fingerprint, FrameFeatures, Shots
 
 DATASET, MADE_BY = "dataset", "made_by"
@@ -69,7 +69,7 @@ class DatasetStore(Mapping[str, Annotations]):
             raise DatasetError(f"{self.path}: cannot read the dataset: {first_line(error)}") from error
         self._keys = natural_order(self.features)
 
-    def __enter__(self) -> DatasetStore:
+    def __enter__(self) -> "DatasetStore":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -88,43 +88,47 @@ class DatasetStore(Mapping[str, Annotations]):
         """The annotations of one video."""
         if key not in self:
             raise KeyError(key)
-        where = f"{self.path}, video '{key}'"
-        with self._group(key) as group:
-            return annotation_group.read_annotations(group, key, where)
+        with self._reader(key) as reader:
+            return annotation_group.read_annotations(reader, key)
+
+    def load(self, key: str) -> LoadedVideo:
+        """All that the file has of one video."""
+        annotations = self[key]
+        features = self.features[key] if self.has_features(key) else None
+        text, unread = TextFields(annotations.category, title=annotations.title), self.features.unread_parts(key)
+        return LoadedVideo(key, annotations.video_name, annotations, features, text, unread=unread)
 
     def has_features(self, key: str) -> bool:
         """Whether the file has features of a video."""
         if key not in self:
             raise KeyError(key)
-        with self._group(key) as group:
-            return layout.FEATURES in group
+        with self._reader(key) as reader:
+            return layout.FEATURES in reader
 
     def video_names(self) -> dict[str, str]:
         """Each video's own name, where it has one, else its key; by key. Reads nothing else."""
-        return {key: self._name_of(key) for key in self}
-
-    def _name_of(self, key: str) -> str:
-        with self._group(key) as group:
-            return GroupReader(group, f"{self.path}, video '{key}'").text(layout.VIDEO_NAME) or key
+        names = {}
+        for key in self:
+            with self._reader(key) as reader:
+                names[key] = reader.text(layout.VIDEO_NAME) or key
+        return names
 
     def shots_of(self, key: str) -> Shots | None:
         """A video's shots, whatever else is in its group; None when it has none."""
-        with self._group(key) as group:
-            reader = GroupReader(group, f"{self.path}, video '{key}'")
-            if layout.CHANGE_POINTS not in reader:
-                return None
-            return read_shots(reader, read_clock(reader).n_frames)
+        with self._reader(key) as reader:
+            return read_shots(reader, read_clock(reader).n_frames) if layout.CHANGE_POINTS in reader else None
 
     @contextmanager
-    def _group(self, key: str) -> Iterator[h5py.Group]:
-        """One video's group; damage becomes one line."""
+    def _reader(self, key: str) -> Iterator[GroupReader]:
+        """A reader of one video's group; damage becomes one line."""
+        where = f"{self.path}, video '{key}'"
         try:
             with open_h5(self.path) as file:
-                yield file[key]
+                yield GroupReader(file[key], where)
         except H5_ERRORS as error:
             raise DatasetError(
-                f"{self.path}, video '{key}': cannot read the annotations: {first_line(error)}; expected a whole "
-                "h5 dataset: the file is damaged, make or fetch it again"
+                f"{where}: cannot read the annotations: {first_line(error)}; expected a whole h5 dataset: the file is "
+                "damaged, make or fetch it again"
             ) from error
 
 

@@ -1,7 +1,5 @@
 """The feature file: an h5 group per video, read lazily, written and merged atomically."""
 
-from __future__ import annotations
-
 import io
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,8 +13,12 @@ import h5py
 from sspvs.atomic import atomic_h5
 from sspvs.errors import FeatureFileError, local_only
 from sspvs.table import layout
+from sspvs.table.group_reader import GroupReader
 from sspvs.table.h5_file import H5_ERRORS, open_h5
-from sspvs.types import Fingerprint, FloatArray, FrameFeatures, IntArray
+from sspvs.table.h5_survey import unread_parts
+from sspvs.table.text import TextFields
+from sspvs.table.video import LoadedVideo
+from sspvs.types import Fingerprint, FloatArray, FrameFeatures
 
 
 class FeatureStore(Mapping[str, FrameFeatures]):
@@ -62,7 +64,7 @@ class FeatureStore(Mapping[str, FrameFeatures]):
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_file": None}
 
-    def __enter__(self) -> FeatureStore:
+    def __enter__(self) -> "FeatureStore":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -87,8 +89,20 @@ class FeatureStore(Mapping[str, FrameFeatures]):
         """The features of one video."""
         if name not in self._names:
             raise KeyError(name)
-        with self._reading(f"video '{name}'"):
-            return layout.read_group(self._group(name), name, f"{self.path}, video '{name}'", self.fingerprint_of(name))
+        with self.group(name) as group:
+            return layout.read_group(group, name, f"{self.path}, video '{name}'", self.fingerprint_of(name))
+
+    def load(self, name: str) -> LoadedVideo:
+        """All that a file of features alone has of one video."""
+        features, reader = self[name], GroupReader(self._group(name), f"{self.path}, video '{name}'")
+        title, category = reader.text(layout.TITLE), reader.text(layout.CATEGORY)
+        text, fps = TextFields(category=category, title=title), reader.number(layout.FPS)
+        unread = self.unread_parts(name)
+        return LoadedVideo(name, features.name, features=features, text=text, frame_rate=fps, unread=unread)
+
+    def unread_parts(self, name: str) -> tuple[str, ...]:
+        """What one video's group has that this package does not read, in words."""
+        return unread_parts(self._group(name))
 
     def _group(self, name: str) -> h5py.Group:
         file = self._open()
@@ -105,30 +119,20 @@ class FeatureStore(Mapping[str, FrameFeatures]):
         with self._reading("the fingerprint"):
             return layout.read_fingerprint_attrs(self._group(name).attrs) or self.fingerprint
 
-    def streams_of(self, name: str) -> list[str]:
-        """The datasets of all streams of one video: `features`, then `features_NAME` where there are more."""
+    @contextmanager
+    def group(self, name: str) -> Iterator[h5py.Group]:
+        """One video's group, open for reading; whatever h5py raises on damaged files becomes one line."""
         with self._reading(f"video '{name}'"):
-            return layout.stream_names(self._group(name))
+            yield self._group(name)
 
     def group_of(self, name: str) -> str:
         """The name of a video's group; empty where its features are at the file's root."""
         return "" if self._at_root else name
 
-    def picks_of(self, name: str) -> tuple[IntArray, int]:
-        """(T,) picks and N of one video; its features are not read."""
-        where = f"{self.path}, video '{name}'"
-        with self._reading(f"video '{name}'"):
-            return layout.read_picks(self._group(name), where)
-
     def source_of(self, name: str) -> layout.SourceStamp | None:
         """The video file a group came from; None when unknown."""
         with self._reading(f"the source of '{name}'"):
             return layout.read_source(self._group(name))
-
-    def refuse_links(self, name: str) -> None:
-        """Refuse a group with entries in other files, to which a copy of it would point, or of impossible sizes."""
-        with self._reading(f"video '{name}'"):
-            list(self._group(name).values())
 
 
 def read_features(path: str | os.PathLike[str]) -> FeatureStore:

@@ -10,10 +10,8 @@ import numpy.typing as npt
 from sspvs.errors import DatasetError, SspvsError
 from sspvs.types.video import LARGEST, MOST_FRAMES
 
-LONGEST_TEXT = 2**20
-"""Characters."""
-Numbers = npt.NDArray[Any]
-"""Booleans, integers or floats."""
+LONGEST_TEXT = 2**20  # characters
+Numbers = npt.NDArray[Any]  # booleans, integers or floats
 
 
 class GroupReader:

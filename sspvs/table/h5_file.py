@@ -36,15 +36,12 @@ DAMAGE = (
 """What libraries raise on damaged files; caught where a user's file, or one video of it, is opened, and reported."""
 ALLOW_LINKS = "SSPVS_ALLOW_H5_LINKS"
 """Environment variable: `1` follows links to other files, for those who split files on purpose."""
-FREE_BYTES = 2**26
-"""Arrays up to here are read however little of them is stored: fill values take nothing."""
+FREE_BYTES = 2**26  # arrays up to here are read however little of them is stored: fill values take nothing
 PACKED_BYTES, MOST_PACKED = 2**29, 8 * 1032
 """Those up to the first may be this many times what is stored of them: gzip makes 1032 zeros a byte."""
-MOST_EXPANSION = 32
-"""Larger ones may be this many times what is stored of them."""
+MOST_EXPANSION = 32  # larger ones may be this many times what is stored of them
 MOST_ATTRIBUTE_BYTES = 2**20
-MOST_SCANNED = 2**26
-"""Files up to here are looked through for heaps without end, in a tenth of a second at most."""
+MOST_SCANNED = 2**26  # files up to here are looked through for heaps without end, in a tenth of a second at most
 _HEAP = b"GCOL"  # the signature of a global heap; its head is as long as the head of an entry
 _ENTRY = struct.Struct("<HHIQ")  # index, references, reserved, length
 _HEAP_BYTES = 1024  # stands for a string of any length: many may be one and the same

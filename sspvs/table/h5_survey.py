@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 
 from sspvs.table import layout, score_file
-from sspvs.table.group_reader import GroupReader, text_of
+from sspvs.table.group_reader import text_of
 from sspvs.table.h5_file import open_h5
 from sspvs.types import VideoInfo
 
@@ -28,7 +28,6 @@ class KeyGuide:
     made: str = ""  # how to make it; empty where it is not made any more
 
 
-PEER_SCORE, MACHINE_SUMMARY, F_MEASURE = "score", "machine_summary", "fm"
 TOKEN_KEYS = ("cat", "query", "title", "description")  # SSPVS: BERT token ids of the four text fields
 FRAME_BYTES, AUDIO_BYTES = "rgb", "audio"  # YouTube-8M
 
@@ -78,9 +77,9 @@ _OWN = {
 GUIDE: Mapping[str, KeyGuide] = {
     **_OWN,
     score_file.SCORES: KeyGuide("(T,)", "a method's importance at the picks", "sspvs score F.h5 --out S.h5"),
-    PEER_SCORE: KeyGuide("(T,)", "a method's importance at the picks"),
-    MACHINE_SUMMARY: KeyGuide("(N,)", "1 where a method's summary has the frame"),
-    F_MEASURE: KeyGuide("()", "the F1 that the method's authors recorded"),
+    score_file.PEER_SCORES: KeyGuide("(T,)", "a method's importance at the picks"),
+    score_file.MACHINE_SUMMARY: KeyGuide("(N,)", "1 where a method's summary has the frame"),
+    "fm": KeyGuide("()", "the F1 that the method's authors recorded"),
     "precision": KeyGuide("()", "the precision that the method's authors recorded"),
     "recall": KeyGuide("()", "the recall that the method's authors recorded"),
     FRAME_BYTES: KeyGuide("(T, 1024) uint8", "YouTube-8M frame features, quantised, one a second"),
@@ -90,8 +89,7 @@ GUIDE: Mapping[str, KeyGuide] = {
 TOKEN_GUIDE: Mapping[str, KeyGuide] = {
     "cat": KeyGuide("(L,)", "the video's category as BERT token ids"),
     "query": KeyGuide("(L,)", "the search query that found the video, as BERT token ids"),
-    "title": KeyGuide("(L,)", "the video's title as BERT token ids"),
-    "description": KeyGuide("(L,)", "the video's description as BERT token ids"),
+    **{key: KeyGuide("(L,)", f"the video's {key} as BERT token ids") for key in ("title", "description")},
 }
 UNKNOWN = KeyGuide("", "no key that we know; it is left alone")
 
@@ -127,7 +125,7 @@ def _family(file: h5py.File, names: list[str]) -> Family:
         return "features" if layout.FEATURES in kinds else "unknown"
     sample = [file[name] for name in groups[:_LOOKED_AT]]
     keys = {key for group in sample for key in group}
-    if keys & {score_file.SCORES, PEER_SCORE, MACHINE_SUMMARY}:
+    if keys & {score_file.SCORES, score_file.PEER_SCORES, score_file.MACHINE_SUMMARY}:
         return "scores"
     if FRAME_BYTES in keys or _is_bytes(group.get(layout.FEATURES) for group in sample):
         return "bytes"
@@ -155,11 +153,8 @@ def survey_keys(path: str | os.PathLike[str]) -> dict[str, list[tuple[tuple[int,
     found: dict[str, list[tuple[tuple[int, ...], str]]] = {}
     with open_h5(path) as file:
         for _, group in chain([("", file)], video_groups(file)):
-            for key in group:
-                data = group.get(key)
-                if isinstance(data, h5py.Dataset):
-                    kind = "text" if data.dtype.kind in "OSU" else str(data.dtype)
-                    found.setdefault(key, []).append((tuple(data.shape or ()), kind))
+            for key, data in _datasets(group):
+                found.setdefault(key, []).append((tuple(data.shape or ()), _type_of(data)))
     order = list(GUIDE)
     return dict(sorted(found.items(), key=lambda at: (order.index(at[0]) if at[0] in order else len(order), at[0])))
 
@@ -173,13 +168,11 @@ def shape_text(shapes: Sequence[tuple[int, ...]]) -> str:
     return f"({', '.join(axes)}{',' * (len(axes) == 1)})" if axes else "scalar"
 
 
-def unread_parts(path: str | os.PathLike[str], video: str) -> list[str]:
-    """What one video's group (or, without groups, the file) has that this package does not read, in words."""
-    with open_h5(path) as file:
-        group = file.get(video, file)
-        keys = [f"dataset '{key}'" for key in group if key not in _OWN]
-        attributes = [f"attribute '{key}'" for key in group.attrs if not key.startswith(_OUR_ATTRIBUTES + _INFO_FIELDS)]
-        return keys + attributes
+def unread_parts(group: h5py.Group) -> tuple[str, ...]:
+    """What one video's group (or the file, of one video) has that this package does not read, in words."""
+    keys = [f"dataset '{key}'" for key in group if key not in _OWN]
+    attributes = [f"attribute '{key}'" for key in group.attrs if not key.startswith(_OUR_ATTRIBUTES + _INFO_FIELDS)]
+    return (*keys, *attributes)
 
 
 def guide_of(key: str, family: Family) -> KeyGuide:
@@ -190,33 +183,34 @@ def guide_of(key: str, family: Family) -> KeyGuide:
     return guide.get(key, UNKNOWN)
 
 
-def read_labels(path: str | os.PathLike[str], video: str) -> tuple[str, str, float | None]:
-    """Title, category and frames per second of one video; empty and None where they are missing."""
-    with open_h5(path) as file:
-        group = file.get(video, file)
-        reader = GroupReader(group, f"{path}, video '{video}'")
-        return reader.text(layout.TITLE), reader.text(layout.CATEGORY), reader.number(layout.FPS)
-
-
 def read_entries(path: str | os.PathLike[str], video: str) -> list[tuple[str, str, str, str]]:
     """Each dataset of one video: name, shape, type and range of values."""
     with open_h5(path) as file:
         group = file[video] if video in file else file if isinstance(file.get(layout.FEATURES), h5py.Dataset) else None
         if group is None:
             raise KeyError(video)
-        return [_entry(key, group[key]) for key in group if isinstance(group.get(key), h5py.Dataset)]
+        return [(key, *_described(data)) for key, data in _datasets(group)]
 
 
-def _entry(key: str, data: h5py.Dataset) -> tuple[str, str, str, str]:
-    shape = "scalar" if not data.shape else str(tuple(data.shape))
-    if data.dtype.kind in "OSU":
-        return key, shape, "text", text_of(data) if data.size == 1 else ""
+def _datasets(group: h5py.Group) -> Iterator[tuple[str, h5py.Dataset]]:
+    return ((key, data) for key in group if isinstance(data := group.get(key), h5py.Dataset))
+
+
+def _type_of(data: h5py.Dataset) -> str:
+    return "text" if data.dtype.kind in "OSU" else str(data.dtype)
+
+
+def _described(data: h5py.Dataset) -> tuple[str, str, str]:
+    """Shape, type and range of values."""
+    shape, kind = str(tuple(data.shape)) if data.shape else "scalar", _type_of(data)
+    if kind == "text":
+        return shape, kind, text_of(data) if data.size == 1 else ""
     values = np.asarray(data[()])
     if values.size == 0 or values.dtype.kind not in "biuf":
-        return key, shape, str(data.dtype), ""
+        return shape, kind, ""
     if values.ndim == 0:
-        return key, shape, str(data.dtype), f"{values[()]:g}"
+        return shape, kind, f"{values[()]:g}"
     finite = values[np.isfinite(values)]
     span = f"{finite.min():g} to {finite.max():g}" if finite.size else "no finite value"
     lost = values.size - finite.size
-    return key, shape, str(data.dtype), span + (f", {lost} NaN or infinite" if lost else "")
+    return shape, kind, span + (f", {lost} NaN or infinite" if lost else "")

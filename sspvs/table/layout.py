@@ -8,8 +8,6 @@ A group may hold further streams of features at the same picks, such as motion o
 each with the fingerprint in the dataset's own attributes. `features` alone is read unless others are named.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re
@@ -54,13 +52,13 @@ class SourceStamp:
     place: str = ""  # A digest of its absolute path, which does not reveal the path
 
     @classmethod
-    def of(cls, path: Path) -> SourceStamp:
+    def of(cls, path: Path) -> "SourceStamp":
         """The stamp of a file as it is now."""
         status = path.stat()
         return cls._at(storable(str(path.resolve())), status.st_size, status.st_mtime_ns)
 
     @classmethod
-    def from_dict(cls, known: Mapping[str, Any]) -> SourceStamp | None:
+    def from_dict(cls, known: Mapping[str, Any]) -> "SourceStamp | None":
         """The stamp from plain types, also as earlier versions kept it (`path`); None when some are missing."""
         if not {"size_bytes", "mtime_ns"} < set(known):
             return None
@@ -70,7 +68,7 @@ class SourceStamp:
         return cls(str(known.get("name", "")), size_bytes, mtime_ns, str(known.get("place", "")))
 
     @classmethod
-    def _at(cls, path: str, size_bytes: int, mtime_ns: int) -> SourceStamp:
+    def _at(cls, path: str, size_bytes: int, mtime_ns: int) -> "SourceStamp":
         return cls(file_name(path), size_bytes, mtime_ns, hashlib.sha256(path.encode()).hexdigest()[:16])
 
     @property
@@ -100,6 +98,7 @@ def read_group(group: h5py.Group, name: str, where: str, fingerprint: Fingerprin
     reader = GroupReader(group, where, FeatureFileError)
     picks, n_frames = _read_picks(reader, len(features))
     seconds, end = _per_frame(reader, FRAME_SECONDS, n_frames), reader.number(END_SECONDS)
+    attrs = plain_attributes(group.attrs)
     return FrameFeatures(
         name=reader.text(VIDEO_NAME) or name,
         features=features,
@@ -108,8 +107,8 @@ def read_group(group: h5py.Group, name: str, where: str, fingerprint: Fingerprin
         timeline=None if seconds is None or end is None else Timeline(seconds, end),
         fingerprint=fingerprint,
         frame_change=_per_frame(reader, FRAME_CHANGE, n_frames),
-        info=_read_info(group),
-        decode=_read_decode(group),
+        info=_read_info(attrs),
+        decode=_read_decode(attrs),
     )
 
 
@@ -118,11 +117,16 @@ def _features(group: h5py.Group, where: str) -> h5py.Dataset:
     if not isinstance(data, h5py.Dataset):
         found = ", ".join(sorted(group)[:8]) or "nothing"
         raise FeatureFileError(f"{where}: expected a dataset '{FEATURES}' (T, D), found {found}")
-    if data.ndim != 2 or 0 in data.shape or not np.issubdtype(data.dtype, np.floating):
-        raise FeatureFileError(
-            f"{where}: expected '{FEATURES}' as (T, D) of float numbers, found {data.shape} of {data.dtype}"
-        )
+    check_features_dataset(data, FEATURES, where)
     return data
+
+
+def check_features_dataset(data: h5py.Dataset, name: str, where: str) -> None:
+    """Refuse a dataset that is not (T, D) of floats."""
+    if data.ndim != 2 or 0 in data.shape or data.dtype.kind != "f":
+        raise FeatureFileError(
+            f"{where}: expected '{name}' as (T, D) of float numbers, found {data.shape} of {data.dtype}"
+        )
 
 
 def read_picks(group: h5py.Group, where: str) -> tuple[IntArray, int]:
@@ -154,25 +158,19 @@ def _per_frame(reader: GroupReader, key: str, n_frames: int) -> FloatArray | Non
     return values
 
 
-def _read_info(group: h5py.Group) -> VideoInfo | None:
-    attrs = plain_attributes(group.attrs)
+def _read_info(attrs: Mapping[str, Any]) -> VideoInfo | None:
     if _SOURCE not in attrs or not set(_INFO_FIELDS) - _LATER_INFO_FIELDS <= set(attrs):
         return None
     return VideoInfo(path=file_name(str(attrs[_SOURCE])), **{key: attrs[key] for key in _INFO_FIELDS if key in attrs})
 
 
-def _read_decode(group: h5py.Group) -> DecodeReport | None:
-    attrs = plain_attributes(group.attrs)
-    if not {_DECODE + key for key in (*_DECODE_FIELDS, "warnings")} <= set(attrs):
+def _read_decode(attrs: Mapping[str, Any]) -> DecodeReport | None:
+    known = {key.removeprefix(_DECODE): value for key, value in attrs.items() if key.startswith(_DECODE)}
+    if not {*_DECODE_FIELDS, "warnings"} <= set(known):
         return None
-    return DecodeReport(
-        declared_frames=int(attrs[_DECODE + "declared_frames"]),
-        decoded_frames=int(attrs[_DECODE + "decoded_frames"]),
-        corrupt_frames=int(attrs[_DECODE + "corrupt_frames"]),
-        decoder=str(attrs[_DECODE + "decoder"]),
-        warnings=tuple(parse_json(attrs[_DECODE + "warnings"])),
-        refused_frames=int(attrs.get(_DECODE + "refused_frames", 0)),
-    )
+    declared, decoded, corrupt, decoder = (known[key] for key in _DECODE_FIELDS)
+    warnings, refused = tuple(parse_json(known["warnings"])), int(known.get("refused_frames", 0))
+    return DecodeReport(int(declared), int(decoded), int(corrupt), str(decoder), warnings, refused)
 
 
 def read_source(group: h5py.Group) -> SourceStamp | None:

@@ -126,10 +126,7 @@ class StreamReader:
         where = f"{path}#{group}" if group else str(path)
         if not isinstance(data, h5py.Dataset):
             raise FeatureFileError(f"{where}: no '{stream.name}' in it; is the name of the video right?")
-        if data.ndim != 2 or 0 in data.shape or data.dtype.kind != "f":
-            raise FeatureFileError(
-                f"{where}: expected '{stream.name}' as (T, D) of float numbers, found {data.shape} of {data.dtype}"
-            )
+        layout.check_features_dataset(data, stream.name, where)
         return data
 
     def _array(self, stream: FeatureStream) -> tuple[IO[bytes], ArrayHeader]:

@@ -3,8 +3,6 @@
 Axis letters: T picks, D feature width.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import logging
@@ -74,7 +72,7 @@ def look(stream: FeatureStream, reader: StreamReader) -> FeatureStream:
 
 
 def _noted(
-    stream: FeatureStream, folder: Path | None, notes: dict[Path, _Notes], reader: StreamReader
+    stream: FeatureStream, folder: Path | None, notes: "dict[Path, _Notes]", reader: StreamReader
 ) -> FeatureStream:
     if folder is None:
         return look(stream, reader)

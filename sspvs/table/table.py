@@ -16,16 +16,16 @@ from typing import Any
 import numpy as np
 
 from sspvs.errors import DatasetError, FeatureFileError, FingerprintMismatchError, listed
+from sspvs.table import layout
 from sspvs.table.dataset_file import DatasetStore
 from sspvs.table.feature_file import FeatureStore
 from sspvs.table.reader import StreamReader, as_features
-from sspvs.table.video import FEATURES, FeatureKind, FeatureStream, Stored, Video
-from sspvs.types import Annotations, Fingerprint, FloatArray, IntArray
+from sspvs.table.text import TextFields, TokenFields
+from sspvs.table.video import FEATURES, FeatureKind, FeatureStream, LoadedVideo, Stored, Video
+from sspvs.types import Fingerprint, FloatArray, FrameFeatures, IntArray
 
-Choose = Callable[[int], IntArray]
-"""T of a video -> the rows that are wanted, ascending."""
-DEFAULT_ROOM = 8 << 30
-"""Bytes: the four annotated sets of the field take less than a tenth of it."""
+Choose = Callable[[int], IntArray]  # T of a video -> the rows that are wanted, ascending
+DEFAULT_ROOM = 8 << 30  # bytes: the four annotated sets of the field take less than a tenth of it
 _BLOCK = 4096  # rows that are read at once of a video that is not kept
 _NUMBER_BYTES = 4  # of a feature, before it is known how it is stored
 
@@ -132,7 +132,12 @@ class VideoTable(Mapping[str, Video]):
         memory: Keeps whole videos once they are read; None: nothing is kept, and only what is wanted is read.
         required: Whether no video may be missing: one that cannot be read is an error, and no other takes its place.
         checked: Whether a survey has found all features finite; otherwise they are checked as they are read.
-        problems: What is wrong with videos that were left out: (place, sentence).
+        problems: What is wrong with videos that were left out, or after the last one: (place, sentence).
+        kind: Width and fingerprint of the features; None: what most of the videos have.
+        name: The dataset's name.
+        made_by: How the source was made, by its own account: plain types.
+        assumptions: What was taken for granted in reading, in sentences.
+        on_close: Closes what the videos' own readers have open.
 
     Example:
         >>> from pathlib import Path
@@ -151,11 +156,19 @@ class VideoTable(Mapping[str, Video]):
         required: bool = False,
         checked: bool = False,
         problems: Sequence[tuple[str, str]] = (),
+        kind: FeatureKind | None = None,
+        name: str = "",
+        made_by: Mapping[str, Any] | None = None,
+        assumptions: Sequence[str] = (),
+        on_close: Callable[[], None] | None = None,
     ) -> None:
         self.videos = videos
         self.memory, self.required, self.checked = memory, required, checked
         self.problems = tuple(problems)
-        self.reader = StreamReader()
+        self.name, self.made_by, self.assumptions = name, made_by or {}, tuple(assumptions)
+        if kind is not None:
+            self.kind = kind
+        self.reader, self._on_close = StreamReader(), on_close
 
     @classmethod
     def open(
@@ -167,7 +180,7 @@ class VideoTable(Mapping[str, Video]):
     ) -> VideoTable:
         """The videos of a feature or dataset file, with their picks; annotations are read when they are needed.
 
-        Videos of a dataset file without features have annotations alone.
+        Videos of a dataset file without features have annotations alone. `sspvs.formats.read_table` reads all formats.
 
         Args:
             path: The h5 file.
@@ -180,16 +193,19 @@ class VideoTable(Mapping[str, Video]):
         reader, videos = StreamReader(), []
         with FeatureStore(path) as store:
             for name in store:
-                video = Video(name, read_annotations=partial(_annotations, store.path, name))
-                if store.streams_of(name):
+                video = Video(name, read=partial(_load, store.path, name))
+                with store.group(name) as group:
+                    has_features = bool(layout.stream_names(group))
+                    where = f"{store.path}, video '{name}'"
+                    picks, n_frames = layout.read_picks(group, where) if has_features else (None, 0)
+                if has_features:
                     places = [FeatureStream(store.path, store.group_of(name), name=stream) for stream in streams]
-                    picks, n_frames = store.picks_of(name)
                     found = tuple(with_facts(place, reader) for place in places)
                     video = replace(video, streams=found, picks=picks, n_frames=n_frames)
                     _check_lengths(video, [stream.n_picks for stream in found])
                 videos.append(video)
         reader.close()
-        return cls(videos, memory)
+        return cls(videos, memory, name=store.path.stem)
 
     def __getitem__(self, name: str) -> Video:
         return self._by_id[name]
@@ -248,10 +264,17 @@ class VideoTable(Mapping[str, Video]):
         return self._with([self.videos[number] for number in numbers])
 
     def _with(self, videos: Sequence[Video]) -> VideoTable:
-        return VideoTable(videos, self.memory, required=self.required, checked=self.checked)
+        return VideoTable(
+            videos, self.memory, required=self.required, checked=self.checked, name=self.name, made_by=self.made_by
+        )
 
     def features(self, video: Video, start: int = 0, stop: int | None = None) -> FloatArray:
         """(t, D) float32 features of picks `start` to `stop`, all streams side by side. They may be read-only."""
+        if not video.streams:
+            found = self.load(video).features
+            if found is None:
+                raise FeatureFileError(f"{video.id}: no features")
+            return found.features[start:stop]
         wanted = slice(start, stop)
         return _side_by_side(video, [self._slice(stream, wanted) for stream in video.streams])
 
@@ -266,9 +289,26 @@ class VideoTable(Mapping[str, Video]):
         rows = choose(n_picks)
         return _side_by_side(video, [self._rows(stream, rows) for stream in video.streams])
 
+    def load(self, video: Video) -> LoadedVideo:
+        """All that there is of a video, read anew each time."""
+        if video.read is not None:
+            return video.read()
+        text, tokens = video.text, dict[str, IntArray]()
+        if isinstance(text, TokenFields):
+            tokens = {name: np.array(ids, np.int64) for name, ids in text._asdict().items() if ids}
+            text = TextFields()
+        features = None
+        if video.streams:
+            values, made = self.features(video), video.fingerprint
+            picks = np.arange(len(values), dtype=np.int64) if video.picks is None else video.picks
+            features = FrameFeatures(video.id, values, picks, video.n_frames or len(values), fingerprint=made)
+        return LoadedVideo(video.id, video.id, features=features, text=text, tokens=tokens, part=video.part)
+
     def close(self) -> None:
         """Close all files; a later read opens them again."""
         self.reader.close()
+        if self._on_close is not None:
+            self._on_close()
 
     def _slice(self, stream: FeatureStream, wanted: slice) -> FloatArray:
         if self.memory is None:
@@ -311,8 +351,9 @@ def with_facts(stream: FeatureStream, reader: StreamReader) -> FeatureStream:
     return replace(stream, n_picks=n_picks, width=width, fingerprint=reader.fingerprint(stream))
 
 
-def _annotations(path: Path, key: str) -> Annotations:
-    return DatasetStore(path)[key]
+def _load(path: Path, key: str) -> LoadedVideo:
+    with DatasetStore(path) as store:
+        return store.load(key)
 
 
 def check_finite(stored: Stored, stream: FeatureStream, start: int = 0) -> None:

@@ -16,8 +16,7 @@ from sspvs.models.tokenizers import Tokenizer
 from sspvs.schema import Range, Settings
 from sspvs.types import IntArray
 
-FIELDS = ("category", "query", "title", "description")
-"""In the order in which they are given to the text tower."""
+FIELDS = ("category", "query", "title", "description")  # in the order in which they are given to the text tower
 
 
 class TextFields(NamedTuple):
@@ -38,8 +37,7 @@ class TokenFields(NamedTuple):
     description: tuple[int, ...] = ()
 
 
-TokenCount = Annotated[int, Range(least=0, most=16_384)]
-"""Of one field; 0 leaves it out."""
+TokenCount = Annotated[int, Range(least=0, most=16_384)]  # of one field; 0 leaves it out
 
 
 @dataclass(frozen=True)

@@ -1,24 +1,20 @@
-"""A video as every part of the package handles it: where its features are, and what is known about it.
+"""A video as every part of the package handles it: where its features are, what is known about it, what is in it.
 
 Axis letters: N frames of the video, T picks, D feature width.
 """
 
-from __future__ import annotations
-
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy.typing as npt
 
 from sspvs.table.text import TextFields, TokenFields
-from sspvs.types import Annotations, Fingerprint, FloatArray, IntArray
+from sspvs.types import Annotations, Fingerprint, FloatArray, FrameFeatures, IntArray
 
-Stored = npt.NDArray[Any]
-"""(t, D) features as they are stored: floats of any precision, or the bytes of YouTube-8M."""
-FEATURES = "features"
-"""The first stream of an h5 group; further ones are `features_NAME`."""
+Stored = npt.NDArray[Any]  # (t, D) features as they are stored: floats of any precision, or the bytes of YouTube-8M
+FEATURES = "features"  # the first stream of an h5 group; further ones are `features_NAME`
 
 _NO_TEXT = TextFields()
 
@@ -40,7 +36,7 @@ class FeatureStream:
     offset: int = 0  # where the array's bytes begin in a tar or a record file
     name: str = FEATURES  # the dataset in an h5 group: `features`, or `features_NAME` for a further stream
     # reads the whole array, for files that cannot be read in part; None: `StreamReader` does
-    load: Callable[[FeatureStream], Stored] | None = field(default=None, compare=False, repr=False)
+    load: "Callable[[FeatureStream], Stored] | None" = field(default=None, compare=False, repr=False)
     n_picks: int = field(default=0, compare=False)  # T; 0 before it is known
     width: int = field(default=0, compare=False)  # D; 0 before it is known
     fingerprint: Fingerprint | None = field(default=None, compare=False)  # what made the features; None when unknown
@@ -57,24 +53,57 @@ class FeatureStream:
         return FeatureKind(self.width or None, self.fingerprint)
 
 
+@dataclass(frozen=True)
+class LoadedVideo:
+    """All that a source has of one video, in memory: what conversions and inspections read, and formats write."""
+
+    id: str  # its key in the source
+    name: str  # its own name; the id where the source has no other
+    # annotators' scores and summaries, shots; None when the source has only features or texts
+    annotations: Annotations | None = None
+    features: FrameFeatures | None = None  # features of its picks; None when the source has none
+    text: TextFields = _NO_TEXT
+    # BERT token ids of any of these fields, as the source has them
+    tokens: Mapping[str, IntArray] = field(default_factory=dict)
+    sentences: tuple[str, ...] = ()  # n sentences about parts of the video
+    sentence_seconds: FloatArray | None = None  # (n, 2) the parts that they are about, in seconds
+    part: str = ""  # `train`, `val` or `test` where the source has it
+    # frames per second where only the format fixes them, as in sets of one feature a second
+    frame_rate: float | None = None
+    unread: tuple[str, ...] = ()  # what the source has of it that this package does not read, in words
+
+    @property
+    def fps(self) -> float | None:
+        """Frames per second, from whichever part has them."""
+        if self.annotations is not None and self.annotations.fps:
+            return self.annotations.fps
+        if self.features is not None and self.features.info is not None and self.features.info.fps > 0:
+            return self.features.info.fps
+        if self.features is not None and self.features.timeline is not None:
+            return self.features.timeline.n_frames / self.features.timeline.end_seconds
+        return self.frame_rate
+
+
 @dataclass(frozen=True, slots=True)
 class Video:
     """One video: its features, wherever they are, and what is known about it.
 
-    Features and annotations are not in memory: `VideoTable.features` reads the former, `annotations` the latter.
+    Its contents are not in memory: `VideoTable.features` reads features alone, in part where the file allows it, and
+    `VideoTable.load` reads all that the source has.
 
     Attributes:
         id: Its name in its table, unique: `dataset/key` for annotated videos.
         streams: Its features: one stream, or several of as many picks that are joined (appearance, motion, sound, ...).
         source: The video file, where features are still to be extracted from it.
         text: What is written about it.
-        part: `train`, `val` or empty, where the source has it.
+        part: `train`, `val` or `test`, where the source has it; else empty.
         shard: Number of the shard or file that is read from front to back; -1 where the order does not matter.
         where: Its place in a list, such as `line 7`, for messages.
         picks: (T,) frame indices; None where they are not read.
         n_frames: N; 0 where it is not known.
         target: (T,) float32 importance between 0 and 1 that a summarizer is trained on; None without annotations.
-        read_annotations: Reads the annotations; None where there are none.
+        read: Reads all that the source has of it; None where the other attributes say all. An error concerns this video
+            alone.
         notes: The folder in which the survey keeps what it finds; None: nothing is kept.
 
     Example:
@@ -94,7 +123,7 @@ class Video:
     picks: IntArray | None = field(default=None, compare=False, repr=False)
     n_frames: int = 0
     target: FloatArray | None = field(default=None, compare=False, repr=False)
-    read_annotations: Callable[[], Annotations] | None = field(default=None, compare=False, repr=False)
+    read: Callable[[], LoadedVideo] | None = field(default=None, compare=False, repr=False)
     notes: Path | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -120,22 +149,38 @@ class Video:
     @property
     def annotations(self) -> Annotations | None:
         """What annotators made of the video, read anew each time; None where there are no annotations."""
-        return None if self.read_annotations is None else self.read_annotations()
+        return None if self.read is None else self.read().annotations
 
-    def with_streams(self, *streams: FeatureStream) -> Video:
+    def with_streams(self, *streams: FeatureStream) -> "Video":
         """The same video with other features, none of them still to be extracted."""
         return replace(self, streams=streams, source=None)
 
 
-def joined_fingerprint(fingerprints: Sequence[Fingerprint | None]) -> Fingerprint | None:
-    """One fingerprint of streams side by side: the fields of all, in their order; None where one is unknown.
+class LazyVideos(Sequence[Video]):
+    """Videos that are made as they are looked up: `make(number)` gives one of `count`."""
 
-    Example:
-        >>> a = Fingerprint("clip", "00", "resize", "none", 2.0)
-        >>> b = Fingerprint("pann", "11", "mel", "none", 2.0)
-        >>> joined_fingerprint([a, b]).backbone
-        'clip + pann'
-    """
+    def __init__(self, count: int, make: Callable[[int], Video]) -> None:
+        self._count, self._make = count, make
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, number: int) -> Video: ...
+
+    @overload
+    def __getitem__(self, number: slice) -> list[Video]: ...
+
+    def __getitem__(self, number: int | slice) -> Video | list[Video]:
+        found = range(self._count)[number]
+        return self._make(found) if isinstance(found, int) else list(map(self._make, found))
+
+    def __iter__(self) -> Iterator[Video]:
+        return map(self._make, range(self._count))
+
+
+def joined_fingerprint(fingerprints: Sequence[Fingerprint | None]) -> Fingerprint | None:
+    """One fingerprint of streams side by side: `clip + pann`, and so on; None where one of them is unknown."""
     known = [fingerprint for fingerprint in fingerprints if fingerprint is not None]
     if not known or len(known) < len(fingerprints):
         return None

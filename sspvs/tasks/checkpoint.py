@@ -10,8 +10,6 @@ an old one is removed first: a folder with a config is whole. A `.ckpt` file of 
 well, and under `sspvs` its kind and version; the official file is read too.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 from collections.abc import Collection, Iterable, Mapping
@@ -33,7 +31,7 @@ from sspvs.files import read_json
 from sspvs.models.summarizer_heads import HEADS
 from sspvs.models.text_guidance import GUIDANCES
 from sspvs.registry import Registry
-from sspvs.schema import Settings, chosen, group_mistakes, parameters, shown
+from sspvs.schema import IT_HAS, Settings, chosen, group_mistakes, parameters, shown
 from sspvs.tasks.objectives import OBJECTIVES
 from sspvs.tasks.settings import settings_from
 from sspvs.tasks.tensors import LoadReport, no_weight, read_tensors, read_torch_file, refuse_what_is_no_weight, untied
@@ -43,8 +41,7 @@ from sspvs.weights.digest import file_digest, hub_offline
 CONFIG, WEIGHTS, PRETRAINING = "config.json", "model.safetensors", "pretraining"
 VERSION = 1
 
-PRETRAIN, SUMMARIZE, REFINE = "sspvs.pretrain", "sspvs.summarize", "sspvs.refine"
-"""Kinds of checkpoints of ours."""
+PRETRAIN, SUMMARIZE, REFINE = "sspvs.pretrain", "sspvs.summarize", "sspvs.refine"  # kinds of checkpoints of ours
 OFFICIAL, OFFICIAL_PREFIX = "official", "video_model."
 """The kind of the official SSPVS checkpoint, and how the names of its tensors begin."""
 
@@ -61,8 +58,7 @@ _MAY_BE_MISSING = frozenset(
         *("title_as_query", "unit_length", "summarizer.fit_frames", "losses.fine_frames", "losses.more"),  # came later
     )
 )
-_DROPPED = ("fast_linears",)
-"""Settings of earlier versions that decide nothing about the model."""
+_DROPPED = ("fast_linears",)  # settings of earlier versions that decide nothing about the model
 _REGISTERED: Mapping[str, Registry[Any]] = {
     "summarizer.head": HEADS,
     "summarizer.text_guidance": GUIDANCES,
@@ -114,7 +110,7 @@ class Checkpoint:
     _state: dict[str, Tensor] | None = field(default=None, repr=False, compare=False)
 
     @classmethod
-    def open(cls, source: str | Path, kinds: Collection[str] = (), *, download: bool = False) -> Checkpoint:
+    def open(cls, source: str | Path, kinds: Collection[str] = (), *, download: bool = False) -> "Checkpoint":
         """Open a checkpoint folder, a `.ckpt` or an official file, or a hub id, of one of `kinds` (any if empty).
 
         Of a folder that holds another, the first that fits is opened. The weights of a folder are read when first
@@ -136,7 +132,7 @@ class Checkpoint:
                 f"{folder}: version {shown(config.get('version'))} of a checkpoint; this sspvs reads version {VERSION}"
             )
         if wrong := list(group_mistakes(parameters(_Config), config, "", {"feature_fingerprint", "tied"})):
-            raise CheckpointError(f"{folder / CONFIG}: {'; '.join(wrong)}")
+            raise CheckpointError(f"{folder / CONFIG}: {'; '.join(wrong)}{_version_hint(wrong)}")
         whole = _Config(**config)
         settings = dict(whole.settings)
         if settings.get("feature_fingerprint") is None:
@@ -144,7 +140,7 @@ class Checkpoint:
         return cls(str(source), folder, whole.kind, settings, whole.sspvs, whole.tied or {})
 
     @classmethod
-    def _of_file(cls, path: Path, kinds: Collection[str]) -> Checkpoint:
+    def _of_file(cls, path: Path, kinds: Collection[str]) -> "Checkpoint":
         content = read_torch_file(path, official=OFFICIAL in kinds)
         parts = content if isinstance(content, dict) else {}
         settings, state = parts.get("hyper_parameters"), parts.get("state_dict")
@@ -207,7 +203,7 @@ class Checkpoint:
 
     def checked(
         self, *, download: bool = False, strict: bool = False, task: type[nn.Module] | None = None
-    ) -> Checkpoint:
+    ) -> "Checkpoint":
         """The same with every setting of its task, or of `task`; settings and tensors are checked.
 
         With `download` the sizes of a text encoder that is only named are fetched. `strict` refuses missing and
@@ -312,7 +308,8 @@ def _whole_settings(task: type[nn.Module], given: Mapping[str, Any], path: Path,
     _refuse_unregistered(settings, path)
     wrong = [*group_mistakes(hints, settings, "", _MAY_BE_MISSING), *_mistakes_of_facts(settings)]
     if wrong:
-        raise CheckpointError(f"{path}: its settings are damaged: {listed(wrong, _MOST_MISTAKES, '; ')}")
+        shortened = listed(wrong, _MOST_MISTAKES, "; ")
+        raise CheckpointError(f"{path}: its settings are damaged: {shortened}{_version_hint(wrong)}")
     plain = {name: parameter.default for name, parameter in signature(task).parameters.items()} | settings
     try:
         for name, hint in hints.items():
@@ -321,6 +318,11 @@ def _whole_settings(task: type[nn.Module], given: Mapping[str, Any], path: Path,
     except ValueError as error:
         raise CheckpointError(f"{path}: its settings are damaged: {one_line(error)}") from error
     return plain
+
+
+def _version_hint(wrong: Iterable[str]) -> str:
+    """What to ask where a checkpoint has settings that do not exist here."""
+    return ". Was this written by another version?" if any(IT_HAS in one for one in wrong) else ""
 
 
 def _refuse_unregistered(settings: Mapping[str, Any], path: Path) -> None:

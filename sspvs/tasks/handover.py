@@ -19,8 +19,7 @@ from sspvs.tasks.tensors import LoadReport
 
 _log = logging.getLogger(__name__)
 
-KINDS = (PRETRAIN, SUMMARIZE)
-"""What a summarizer can start from."""
+KINDS = (PRETRAIN, SUMMARIZE)  # what a summarizer can start from
 _TOWERS = {"video tower": VIDEO_TOWER, "text tower": TEXT_TOWER, "text projection": "model.text_projection."}
 _FRAME_PROJECTION = "model.frame_projection."
 

@@ -84,8 +84,7 @@ class Objective(nn.Module):
         raise NotImplementedError
 
 
-OBJECTIVES: Registry[type[Objective]] = Registry("objective")
-"""Objectives of pretraining."""
+OBJECTIVES: Registry[type[Objective]] = Registry("objective")  # objectives of pretraining
 
 
 @dataclass(frozen=True)
@@ -188,7 +187,6 @@ class Matching(Objective):
     slot, draws, compares = "coarse", True, "pooled"
 
     def term(self, pairs: Pairs) -> Tensor:
-        """See `Objective.term`."""
         return matching_loss(pairs.out.matching_logits, pairs.is_match)
 
     @classmethod
@@ -267,7 +265,6 @@ class MaskedFrames(Objective):
     slot = "mask"
 
     def term(self, pairs: Pairs) -> Tensor:
-        """See `Objective.term`."""
         return masked_frame_loss(pairs.out.recovered, pairs.original, pairs.masked_counted)
 
     @classmethod

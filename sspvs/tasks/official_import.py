@@ -81,7 +81,8 @@ def translate(state: Mapping[str, Tensor]) -> Translated:
     out = Translated()
     for full_name, tensor in state.items():
         name = full_name.removeprefix(PREFIX)
-        ours = _our_name(name)
+        stage = _STAGE.match(name)
+        ours = f"{_STAGES}{stage[1]}.{stage[2]}" if stage else _renamed(name, _PREFIXES | _VECTORS, _LAYER)
         if _NOT_WEIGHTS.search(name):
             out.computed.append(full_name)
         elif ours is None:
@@ -98,28 +99,18 @@ def official_name(ours: str) -> str:
     if ours.startswith(_STAGES):
         number, _, part = ours.removeprefix(_STAGES).partition(".")
         return f"{PREFIX}score_predict.{number}.1.{part}"
-    for theirs, vector in _VECTORS.items():
-        if ours == vector:
-            return PREFIX + theirs
-    for theirs, beginning in _PREFIXES.items():
-        if ours.startswith(beginning):
-            name = theirs + ours.removeprefix(beginning)
-            for official, here in _LAYER.items():
-                name = name.replace(here, official)
-            return PREFIX + name
-    return f"?{ours}"
+    backwards = ({here: official for official, here in names.items()} for names in (_PREFIXES | _VECTORS, _LAYER))
+    theirs = _renamed(ours, *backwards)
+    return f"?{ours}" if theirs is None else PREFIX + theirs
 
 
-def _our_name(name: str) -> str | None:
-    if stage := _STAGE.match(name):
-        return f"{_STAGES}{stage[1]}.{stage[2]}"
-    if name in _VECTORS:
-        return _VECTORS[name]
-    for theirs, ours in _PREFIXES.items():
-        if name.startswith(theirs):
-            name = ours + name.removeprefix(theirs)
-            for official, here in _LAYER.items():
-                name = name.replace(official, here)
+def _renamed(name: str, beginnings: Mapping[str, str], parts: Mapping[str, str]) -> str | None:
+    """A name with its beginning and its parts in the other spelling; None where it begins with none of them."""
+    for old, new in beginnings.items():
+        if name.startswith(old):
+            name = new + name.removeprefix(old)
+            for part, other in parts.items():
+                name = name.replace(part, other)
             return name
     return None
 

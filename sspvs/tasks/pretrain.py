@@ -92,22 +92,16 @@ class PretrainTask(SavedTask):
         self.compile_model = compile_model
         self.records = ValidationRecords()
         self.retrieval: Retrieval | None = None
-        self.freeze_unreached(self._smallest_terms)
-
-    def loss_terms(self, **inputs: Tensor) -> dict[str, Tensor]:
-        """The objectives' terms by name (`coarse_loss`, ...), unweighted, of the tensors of a `PretrainBatch`."""
-        return self._forward(**inputs)[1]
+        self.freeze_unreached()
 
     def setup(self, stage: str) -> None:
         """As for every task; refuse batches that have nothing to contrast."""
         super().setup(stage)
         if stage == "fit":
-            data = getattr(self.trainer, "datamodule", None)
-            refuse_single_pairs(data, self.losses.over_batch, self.trainer.world_size)
+            refuse_single_pairs(self.data, self.losses.over_batch, self.trainer.world_size)
 
     def batch_terms(self, batch: PretrainBatch) -> dict[str, Tensor]:
-        """See `SavedTask.batch_terms`."""
-        return self._batch_forward(batch)[1]
+        return self._forward(batch)[1]
 
     def predict_step(self, batch: PretrainBatch, batch_idx: int) -> Embeddings:  # noqa: ARG002
         """Embeddings of a batch's videos, nothing masked, and of its texts."""
@@ -117,7 +111,7 @@ class PretrainTask(SavedTask):
 
     def keep(self, batch: PretrainBatch, stage: Literal["val", "test"]) -> None:
         """Logs the terms as `val/...` or `test/...` and keeps what the figures at the end are made of."""
-        out, terms = self._batch_forward(batch)
+        out, terms = self._forward(batch)
         for ids, columns in evidence(self.model, self.losses, batch, out):
             self.refuse_not_finite("the outputs", *columns.values(), ids=ids)
             self.records.add(ids, columns)
@@ -127,7 +121,6 @@ class PretrainTask(SavedTask):
         self.log_terms(stage, terms, total, 0 if alone else len(batch.frames))
 
     def log_figures(self, stage: Literal["val", "test"]) -> None:
-        """Log the figures that need all videos."""
         if stage == "val" and len(self.records) == 1 and self.losses.over_batch:
             raise ValueError(
                 f"there is one video to validate on, and {' and '.join(self.losses.over_batch)} tell a text from those "
@@ -150,36 +143,26 @@ class PretrainTask(SavedTask):
         """
         return [] if self.retrieval is None else self.retrieval.table()
 
-    def _batch_forward(self, batch: PretrainBatch) -> tuple[PretrainOutput, dict[str, Tensor]]:
-        inputs = (batch.frames, batch.frame_mask, batch.tokens, batch.token_mask, batch.masked_index)
-        return self._forward(*inputs, batch.is_match, batch.masked_counted)
-
-    def _forward(
-        self,
-        frames: Tensor,
-        frame_mask: Tensor,
-        tokens: Tensor,
-        token_mask: Tensor,
-        masked_index: Tensor,
-        is_match: Tensor,
-        masked_counted: Tensor | None = None,
-    ) -> tuple[PretrainOutput, dict[str, Tensor]]:
-        index = masked_index[:, None] if masked_index.ndim == 1 else masked_index  # (B, M)
-        if not self.losses.mask:
-            index = index[:, :0]  # nothing is hidden without the objective
-        out = self.model(frames, frame_mask, tokens, token_mask, index)
-        original = frames.gather(1, index[..., None].expand(-1, -1, frames.shape[-1]))  # (B, M, D)
-        projected = contrastive_vectors(self.model, out.pooled_text, out.video.pooled)
-        return out, self.objectives(Pairs(out, projected, token_mask, is_match, original, masked_counted))
-
-    def _smallest_terms(self) -> dict[str, Tensor]:
-        """The terms of two videos of one frame with two words each, for their graph."""
+    def smallest_batch(self) -> PretrainBatch:
+        """Two videos of one frame, which is masked, with two words each."""
         everything = torch.ones(2, 2, dtype=torch.bool)
-        return self.loss_terms(
+        return PretrainBatch(
             frames=torch.ones(2, 1, self.model.video_encoder.settings.feature_dim),
             frame_mask=everything[:, :1],
             tokens=torch.zeros(2, 2, dtype=torch.long),
             token_mask=everything,
-            masked_index=torch.zeros(2, dtype=torch.long),
+            masked_index=torch.zeros(2, 1, dtype=torch.long),
+            masked_counted=everything[:, :1],
             is_match=torch.tensor([True, False]),
+            ids=("", ""),
         )
+
+    def _forward(self, batch: PretrainBatch) -> tuple[PretrainOutput, dict[str, Tensor]]:
+        frames, token_mask = batch.frames, batch.token_mask
+        index = batch.masked_index[:, None] if batch.masked_index.ndim == 1 else batch.masked_index  # (B, M)
+        if not self.losses.mask:
+            index = index[:, :0]  # nothing is hidden without the objective
+        out = self.model(frames, batch.frame_mask, batch.tokens, token_mask, index)
+        original = frames.gather(1, index[..., None].expand(-1, -1, frames.shape[-1]))  # (B, M, D)
+        projected = contrastive_vectors(self.model, out.pooled_text, out.video.pooled)
+        return out, self.objectives(Pairs(out, projected, token_mask, batch.is_match, original, batch.masked_counted))

@@ -3,11 +3,9 @@
 Axis letters: B clips, T frames, D raw width, E refined width, S segments of a clip, W processes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -26,6 +24,7 @@ from sspvs.losses.contrastive import (
     video_segments,
 )
 from sspvs.losses.gather import gather_texts
+from sspvs.losses.score import Reduction
 from sspvs.models.refiner import Refiner, RefinerOutput
 from sspvs.models.settings import RefinerSettings
 from sspvs.schema import check_arguments
@@ -45,13 +44,13 @@ def refine_terms(
     raw: Tensor,
     mask: Tensor,
     *,
-    reduction: Literal["mean", "clips"] = "mean",
+    reduction: Reduction = "mean",
 ) -> dict[str, Tensor]:
     """The terms of refinement that have a weight, by name (`alignment_loss`, ...), unweighted, in float32.
 
-    `raw` are the (B, T, D) features as given: they decide which frames are neighbours. `reduction` gives one mean or
-    (B,) means. Segments are those of all clips of the batch, and in training of all processes: in validation F says how
-    much a frame is like the clips that happened to be beside it.
+    `raw` are the (B, T, D) features as given: they decide which frames are neighbours. `reduction` gives one mean, or
+    with `none` (B,) means. Segments are those of all clips of the batch, and in training of all processes: in
+    validation F says how much a frame is like the clips that happened to be beside it.
     """
     features, frames = out.features, {}
     if settings.alignment:
@@ -81,19 +80,9 @@ class Scoring:
     neighbour_fraction: float  # share of the frames that are a frame's neighbours
     device: str = "cpu"  # as in `contrastive_importance`
 
-    def importance(
-        self, refined: FloatArray, raw: FloatArray, uniqueness: FloatArray | None, *, combine: Combine | None = None
-    ) -> Importance:
+    def importance(self, refined: FloatArray, raw: FloatArray, uniqueness: FloatArray | None) -> Importance:
         """Importance of a video from its (T, E) refined and (T, D) raw features and its (T,) uniqueness."""
-        return contrastive_importance(
-            refined,
-            raw=raw,
-            uniqueness=uniqueness,
-            combine=self.combine if combine is None else combine,
-            post=self.post,
-            neighbour_fraction=self.neighbour_fraction,
-            device=self.device,
-        )
+        return contrastive_importance(refined, raw=raw, uniqueness=uniqueness, **vars(self))
 
 
 class RefinedVideos(NamedTuple):
@@ -103,26 +92,6 @@ class RefinedVideos(NamedTuple):
     scores: tuple[Tensor, ...]  # (T,) float32 each, under the task's own combination
     curves: tuple[Mapping[str, Tensor], ...]  # the terms that were multiplied, (T,) float32 by name
     variants: Mapping[Combine, tuple[Tensor, ...]]  # combination of terms -> (T,) scores under it
-
-    @classmethod
-    def of(
-        cls, batch: RefineBatch, out: RefinerOutput, scoring: Scoring, variants: Collection[Combine] = ()
-    ) -> RefinedVideos:
-        """The scores of a batch of whole videos, under other combinations of terms (`variants`) as well."""
-        unique = None if out.uniqueness_logits is None else out.uniqueness_logits.float().sigmoid()
-        found: dict[Combine, list[Importance]] = {name: [] for name in (scoring.combine, *variants)}
-        for row, valid in enumerate(batch.frame_mask.cpu()):
-            unique_row = None if unique is None else _array(unique[row], valid)
-            given = (_array(out.features[row], valid), _array(batch.frames[row], valid), unique_row)
-            for combine, scored in found.items():
-                scored.append(scoring.importance(*given, combine=combine))
-        scores = {combine: tuple(_tensor(one.scores) for one in scored) for combine, scored in found.items()}
-        return cls(
-            tuple(batch.ids),
-            scores[scoring.combine],
-            tuple({name: _tensor(curve) for name, curve in one.curves.items()} for one in found[scoring.combine]),
-            {combine: scores[combine] for combine in variants},
-        )
 
 
 def _array(values: Tensor, valid: Tensor) -> FloatArray:
@@ -190,60 +159,58 @@ class RefineTask(JudgedTask):
         self.save_hyperparameters(plain_arguments(RefineTask, {**locals(), **settled}))
         self.compile_model = compile_model
         self.records = ScoreRecords()
-        self.freeze_unreached(self._smallest_terms)
+        self.freeze_unreached()
 
     @property
     def combinations(self) -> tuple[Combine, ...]:
         """The combinations of terms that a table compares; those with uniqueness only where something learned it."""
         return ("a", "ag", "agh") if self.losses.uniqueness else ("a", "ag")
 
-    def loss_terms(self, *, frames: Tensor, frame_mask: Tensor) -> dict[str, Tensor]:
-        """The terms of the loss of (B, T, D) raw features under a (B, T) mask; see `refine_terms`."""
-        out: RefinerOutput = self.model(frames, frame_mask)
-        return refine_terms(self.losses, out, frames, frame_mask)
-
-    def scored(self, batch: RefineBatch, variants: Collection[Combine] = ()) -> RefinedVideos:
-        """Score the whole videos of a batch, under other combinations of terms (`variants`) as well."""
+    def outputs(self, batch: RefineBatch) -> RefinerOutput:
         out: RefinerOutput = self.model(batch.frames, batch.frame_mask)
-        return self._scored(batch, out, variants)
+        return out
 
-    def batch_terms(self, batch: RefineBatch) -> dict[str, Tensor]:
-        """See `SavedTask.batch_terms`."""
-        return self.loss_terms(frames=batch.frames, frame_mask=batch.frame_mask)
+    def terms(self, batch: RefineBatch, out: RefinerOutput, reduction: Reduction = "mean") -> dict[str, Tensor]:
+        return refine_terms(self.losses, out, batch.frames, batch.frame_mask, reduction=reduction)
+
+    def scores_of(self, batch: RefineBatch, out: RefinerOutput, variants: Collection[Combine] = ()) -> RefinedVideos:
+        """See `JudgedTask.scores_of`; `variants` are other combinations of terms."""
+        self.refuse_not_finite("the scores", out.features, out.uniqueness_logits, ids=batch.ids)
+        unique = None if out.uniqueness_logits is None else out.uniqueness_logits.float().sigmoid()
+        own = self.scoring.combine
+        found: dict[Combine, list[Importance]] = {combine: [] for combine in (own, *variants)}
+        for row, valid in enumerate(batch.frame_mask.cpu()):
+            unique_row = None if unique is None else _array(unique[row], valid)
+            for combine, scored in found.items():
+                scoring = replace(self.scoring, combine=combine)
+                rows = _array(out.features[row], valid), _array(batch.frames[row], valid)
+                scored.append(scoring.importance(*rows, unique_row))
+        scores = {combine: tuple(_tensor(one.scores) for one in scored) for combine, scored in found.items()}
+        curves = tuple({name: _tensor(curve) for name, curve in one.curves.items()} for one in found[own])
+        return RefinedVideos(tuple(batch.ids), scores[own], curves, {combine: scores[combine] for combine in variants})
+
+    def smallest_batch(self) -> RefineBatch:
+        """A clip of one frame."""
+        frames = torch.ones(1, 1, self.hparams["refiner"]["feature_dim"])
+        return RefineBatch(frames, torch.ones(1, 1, dtype=torch.bool), ("",))
 
     def predict_step(self, batch: RefineBatch, batch_idx: int) -> RefinedVideos:  # noqa: ARG002
         """Scores of a batch's videos, under every combination of terms too."""
-        return self.scored(batch, self.combinations)
-
-    def keep(self, batch: RefineBatch, stage: Literal["val", "test"]) -> None:  # noqa: ARG002
-        """Scores and terms of each video; see `refine_terms` for what F means there."""
-        out: RefinerOutput = self.model(batch.frames, batch.frame_mask)
-        terms = refine_terms(self.losses, out, batch.frames, batch.frame_mask, reduction="clips")
-        self.records.add(batch.ids, self._scored(batch, out).scores, terms)
+        return self.scores_of(batch, self.outputs(batch), self.combinations)
 
     def judged(self) -> Mapping[str, FloatArray]:
         """Scores of the videos that somebody annotated; there may be none."""
-        known = getattr(getattr(self.trainer, "datamodule", None), "annotations", {})
+        known = getattr(self.data, "annotations", {})
         return {video: scores for video, scores in self.records.scores.items() if video in known}
 
     def setup(self, stage: str) -> None:
         """As for every task; refuse data of another width; remember whether what is trained on has unit length."""
         super().setup(stage)
-        data = getattr(self.trainer, "datamodule", None)
-        refuse_other_width(data, self.hparams["refiner"]["feature_dim"])
+        refuse_other_width(self.data, self.hparams["refiner"]["feature_dim"])
         if stage == "fit":
-            refuse_idle_terms(data, self.losses, self.trainer.world_size)
-            self.hparams["unit_length"] |= bool(getattr(data, "unit_length", False))
+            refuse_idle_terms(self.data, self.losses, self.trainer.world_size)
+            self.hparams["unit_length"] |= bool(getattr(self.data, "unit_length", False))
         self.model.unit_length = self.hparams["unit_length"]
-
-    def _scored(self, batch: RefineBatch, out: RefinerOutput, variants: Collection[Combine] = ()) -> RefinedVideos:
-        self.refuse_not_finite("the scores", out.features, out.uniqueness_logits, ids=batch.ids)
-        return RefinedVideos.of(batch, out, self.scoring, variants)
-
-    def _smallest_terms(self) -> dict[str, Tensor]:
-        """The terms of a clip of one frame, for their graph."""
-        frames = torch.ones(1, 1, self.hparams["refiner"]["feature_dim"])
-        return self.loss_terms(frames=frames, frame_mask=torch.ones(1, 1, dtype=torch.bool))
 
 
 def _refuse_what_cannot_go_together(refiner: RefinerSettings, losses: RefineLossSettings, combine: str) -> None:

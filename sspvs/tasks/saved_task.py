@@ -2,7 +2,7 @@
 
 import logging
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 import sspvs
 from sspvs.errors import CheckpointError, TrainingDivergedError
 from sspvs.losses.gather import alone
+from sspvs.losses.score import Reduction
 from sspvs.models.fast_linear import use_fast_linears
 from sspvs.tasks.checkpoint import Checkpoint, save_folder
 from sspvs.tasks.data_facts import agreed_fingerprint
@@ -23,8 +24,7 @@ from sspvs.tasks.tensors import LoadReport
 from sspvs.tasks.validation import ScoreRecords, ValidationRecords
 from sspvs.types import FloatArray
 
-STAGES = {"val": "validation", "test": "test"}
-"""How figures of a pass are logged -> what messages call it."""
+STAGES = {"val": "validation", "test": "test"}  # how figures of a pass are logged -> what messages call it
 _NEVER = 1 << 62
 _log = logging.getLogger(__name__)
 Task = TypeVar("Task", bound="SavedTask")
@@ -78,9 +78,14 @@ class SavedTask(pl.LightningModule):
         known: dict[str, Any] | None = self.hparams["feature_fingerprint"]
         return known
 
+    @property
+    def data(self) -> Any:
+        """The trainer's data module; None without one."""
+        return getattr(self.trainer, "datamodule", None)
+
     def setup(self, stage: str) -> None:
         """Take over what is known about the data's features; compile, or choose kernels."""
-        known = getattr(getattr(self.trainer, "datamodule", None), "feature_fingerprint", None)
+        known = getattr(self.data, "feature_fingerprint", None)
         self.hparams["feature_fingerprint"] = agreed_fingerprint(self.feature_fingerprint, known)
         if stage == "fit":
             self.loss_watch = LossWatch()
@@ -94,12 +99,15 @@ class SavedTask(pl.LightningModule):
         return parameter_groups(self, self.optim)
 
     def configure_optimizers(self) -> Any:
-        """The optimiser and, for each step, its learning rate."""
         return configured(self.optimizer_groups(), self.optim, self.trainer)
 
     @abstractmethod
     def batch_terms(self, batch: Any) -> dict[str, Tensor]:
-        """The terms of a batch's loss, unweighted."""
+        """The terms of a batch's loss by name (`mse_loss`, ...), unweighted."""
+
+    @abstractmethod
+    def smallest_batch(self) -> Any:
+        """A batch as small as can be, in whose terms every parameter that is trained takes part."""
 
     @abstractmethod
     def keep(self, batch: Any, stage: Literal["val", "test"]) -> None:
@@ -116,22 +124,18 @@ class SavedTask(pl.LightningModule):
         return sum(parts[1:], start=parts[0])
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:  # noqa: ARG002
-        """The total of a batch; logs it and its terms as `train/...`."""
         terms = self.batch_terms(batch)
         total = self.total(terms)
         self.log_terms("train", terms, total, len(batch.frames))
         return total
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
-        """Keeps what the figures at the end are made of."""
         self.keep(batch, "val")
 
     def test_step(self, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
-        """As `validation_step`."""
         self.keep(batch, "test")
 
     def on_validation_epoch_start(self) -> None:
-        """Forget the last pass."""
         self.records = type(self.records)()
 
     on_test_epoch_start = on_validation_epoch_start
@@ -204,14 +208,14 @@ class SavedTask(pl.LightningModule):
         self.refuse_not_finite("the weights", *checkpoint["state_dict"].values())
         checkpoint["sspvs"] = {"kind": self.kind, "version": sspvs.__version__}
 
-    def freeze_unreached(self, smallest_terms: Callable[[], Mapping[str, Tensor]]) -> None:
+    def freeze_unreached(self) -> None:
         """Freeze the parameters that no term depends on; of the smallest batch, and without drawing random numbers."""
         if any(parameter.is_meta for parameter in self.parameters()):
             return  # built for its sizes alone
         training = self.training
         self.eval()
         with alone(), torch.enable_grad():
-            terms = smallest_terms()
+            terms = self.batch_terms(self.smallest_batch())
         self.train(training)
         frozen = freeze_unused(self, terms.values())
         if frozen:
@@ -231,9 +235,36 @@ class SavedTask(pl.LightningModule):
 
 
 class JudgedTask(SavedTask):
-    """A task whose validation and test passes end in scores of videos, held against people's."""
+    """A task that scores videos; the scores of a pass of validation or test are held against people's."""
 
     records: ScoreRecords
+
+    @abstractmethod
+    def outputs(self, batch: Any) -> Any:
+        """What the model gives for a batch."""
+
+    @abstractmethod
+    def terms(self, batch: Any, out: Any, reduction: Reduction = "mean") -> dict[str, Tensor]:
+        """The terms of the loss, unweighted, of outputs; with `none` (B,) values, one for each video."""
+
+    @abstractmethod
+    def scores_of(self, batch: Any, out: Any) -> Any:
+        """The scores of the videos of a batch, and what they are made of; `scores` are B tensors (T,)."""
+
+    def batch_terms(self, batch: Any) -> dict[str, Tensor]:
+        return self.terms(batch, self.outputs(batch))
+
+    def scored(self, batch: Any) -> Any:
+        """Score the whole videos of a batch, in whatever mode the task is."""
+        return self.scores_of(batch, self.outputs(batch))
+
+    def predict_step(self, batch: Any, batch_idx: int) -> Any:  # noqa: ARG002
+        return self.scored(batch)
+
+    def keep(self, batch: Any, stage: Literal["val", "test"]) -> None:  # noqa: ARG002
+        out = self.outputs(batch)
+        terms = self.terms(batch, out, "none")
+        self.records.add(batch.ids, {"scores": self.scores_of(batch, out).scores, **terms})
 
     @property
     def scores(self) -> dict[str, FloatArray]:
@@ -245,14 +276,13 @@ class JudgedTask(SavedTask):
         return self.records.scores
 
     def log_figures(self, stage: Literal["val", "test"]) -> None:
-        """Log losses and figures."""
         terms = {name: torch.tensor(value) for name, value in self.records.means().items()}
         values: dict[str, Any] = dict(terms)
         if terms:
             total = self.total(terms)
             self.refuse_not_finite(f"the {STAGES[stage]} losses", total)
             self.log(f"{stage}/loss", total, prog_bar=True, sync_dist=True)
-        judge = getattr(getattr(self.trainer, "datamodule", None), "judge", None)
+        judge = getattr(self.data, "judge", None)
         scores = self.judged()
         if judge is not None and scores:
             values |= judge(scores)

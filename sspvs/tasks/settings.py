@@ -71,13 +71,17 @@ class ScoreLossSettings(Settings):
 
 
 @dataclass(frozen=True)
-class FineTuneOptimSettings(OptimSettings):
-    """`OptimSettings`, and how the rates of what was pretrained differ from those of the fresh heads."""
-
+class _ConstantAdam(OptimSettings):
     name: Literal["adamw", "adam"] = "adam"
     """`adam` as published, or `adamw`."""
     schedule: Literal["cosine", "constant"] = "constant"
     """Constant as published, or after the warm-up down a half cosine to `final_lr_fraction` at the last step."""
+
+
+@dataclass(frozen=True)
+class FineTuneOptimSettings(_ConstantAdam):
+    """`OptimSettings`, and how the rates of what was pretrained differ from those of the fresh heads."""
+
     weight_decay: NotNegative = 0.0
     """Of weight matrices; norms, biases, embeddings and single vectors are never decayed."""
     encoder_lr: Positive | None = None
@@ -126,13 +130,9 @@ class RefineLossSettings(Settings):
 
 
 @dataclass(frozen=True)
-class RefineOptimSettings(OptimSettings):
+class RefineOptimSettings(_ConstantAdam):
     """`OptimSettings` with the published values: Adam, 1e-4 throughout, weight decay 1e-4 (5e-4 on YouTube-8M)."""
 
-    name: Literal["adamw", "adam"] = "adam"
-    """`adam` as published, or `adamw`."""
-    schedule: Literal["cosine", "constant"] = "constant"
-    """Constant as published, or after the warm-up down a half cosine to `final_lr_fraction` at the last step."""
     weight_decay: NotNegative = 1e-4
     """Of weight matrices; norms, biases, embeddings and single vectors are never decayed."""
 

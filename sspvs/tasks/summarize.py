@@ -3,10 +3,7 @@
 Axis letters: B batch, T picks, L tokens, D feature width, K stages.
 """
 
-from __future__ import annotations
-
 import logging
-from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any, Literal, NamedTuple
 
@@ -31,8 +28,7 @@ from sspvs.tasks.settings import FineTuneOptimSettings, ScoreLossSettings, plain
 from sspvs.tasks.tensors import LoadReport
 from sspvs.tasks.validation import ScoreRecords
 
-TrainText = Literal["none", "pooler", "all"]
-"""What of the text tower is trained."""
+TrainText = Literal["none", "pooler", "all"]  # what of the text tower is trained
 
 _log = logging.getLogger(__name__)
 
@@ -80,19 +76,6 @@ class ScoredVideos(NamedTuple):
     scores: tuple[Tensor, ...]  # (T,) each, in [0, 1]
     stage_scores: tuple[Tensor, ...]  # (K, T) each, whose product are the scores
     text_fit: tuple[Tensor, ...] | None = None  # (T,) each; None without a gate
-
-    @classmethod
-    def of(cls, ids: Sequence[str], out: SummarizerOutput) -> ScoredVideos:
-        """What a batch's B videos got."""
-        mask = out.mask.cpu()
-
-        def each(values: Tensor) -> tuple[Tensor, ...]:
-            """(B, ..., padded T) -> B tensors (..., T)."""
-            rows = zip(values.detach().float().cpu(), mask, strict=True)
-            return tuple(row[..., valid] for row, valid in rows)
-
-        fit = None if out.text_fit is None else each(out.text_fit)
-        return cls(tuple(ids), each(out.scores), each(out.stage_scores), fit)
 
 
 _VIDEO, _TEXT, _FIELDS = VideoEncoderSettings(position_weight=0.1), TextEncoderSettings(), TextSettings()
@@ -181,7 +164,7 @@ class SummarizeTask(JudgedTask):
         self.save_hyperparameters(plain_arguments(SummarizeTask, {**locals(), **settled}))
         self.compile_model = compile_model
         self.records = ScoreRecords()
-        self.freeze_unreached(self._smallest_terms)
+        self.freeze_unreached()
 
     @property
     def initialised_from(self) -> dict[str, Any] | None:
@@ -194,41 +177,44 @@ class SummarizeTask(JudgedTask):
         """Tokens of each text field."""
         return settings_from(TextSettings, self.hparams["text_fields"])
 
-    def loss_terms(self, *, target: Tensor, **inputs: Tensor) -> dict[str, Tensor]:
-        """The terms of the loss, unweighted, of (B, T) importance and what `Summarizer.forward` takes."""
-        out: SummarizerOutput = self.model(**inputs)
-        return score_terms(self.losses, out.log_scores, target, out.mask)
+    def outputs(self, batch: SummarizeBatch) -> SummarizerOutput:
+        texts = (batch.tokens, batch.token_mask, batch.has_text)
+        out: SummarizerOutput = self.model(batch.frames, batch.frame_mask, *texts)
+        return out
 
-    def scored(self, batch: SummarizeBatch) -> ScoredVideos:
-        """Score the videos of a batch, in whatever mode the task is."""
-        return self._scored(batch, self._batch_forward(batch))
+    def terms(self, batch: SummarizeBatch, out: SummarizerOutput, reduction: Reduction = "mean") -> dict[str, Tensor]:
+        return score_terms(self.losses, out.log_scores, batch.target, out.mask, reduction=reduction)
 
-    def batch_terms(self, batch: SummarizeBatch) -> dict[str, Tensor]:
-        """See `SavedTask.batch_terms`."""
-        out = self._batch_forward(batch)
-        return score_terms(self.losses, out.log_scores, batch.target, out.mask)
+    def scores_of(self, batch: SummarizeBatch, out: SummarizerOutput) -> ScoredVideos:
+        # Infinite logits would give scores of 0 and 1.
+        self.refuse_not_finite("the scores", out.stage_logits, out.log_scores, ids=batch.ids)
+        mask = out.mask.cpu()
 
-    def predict_step(self, batch: SummarizeBatch, batch_idx: int) -> ScoredVideos:  # noqa: ARG002
-        """Scores of a batch's videos."""
-        return self.scored(batch)
+        def each(values: Tensor) -> tuple[Tensor, ...]:
+            """(B, ..., padded T) -> B tensors (..., T)."""
+            return tuple(row[..., valid] for row, valid in zip(values.detach().float().cpu(), mask, strict=True))
 
-    def keep(self, batch: SummarizeBatch, stage: Literal["val", "test"]) -> None:  # noqa: ARG002
-        """Scores and terms of each video."""
-        out = self._batch_forward(batch)
-        terms = score_terms(self.losses, out.log_scores, batch.target, out.mask, reduction="none")
-        self.records.add(batch.ids, self._scored(batch, out).scores, terms)
+        fit = None if out.text_fit is None else each(out.text_fit)
+        return ScoredVideos(tuple(batch.ids), each(out.scores), each(out.stage_scores), fit)
+
+    def smallest_batch(self) -> SummarizeBatch:
+        """A video of two frames, with two words."""
+        everything = torch.ones(1, 2, dtype=torch.bool)
+        frames = torch.ones(1, 2, self.model.video_encoder.settings.feature_dim)
+        return SummarizeBatch(
+            frames, everything, torch.tensor([[0.0, 1.0]]), ("",), everything.long(), everything, everything[:, 0]
+        )
 
     def setup(self, stage: str) -> None:
         """As for every task; refuse data of another width, or tokenised for another text tower."""
         super().setup(stage)
-        data = getattr(self.trainer, "datamodule", None)
-        refuse_other_data(data, self.model.video_encoder.settings, self.hparams["text"], self.model.text_encoder)
-        given = getattr(data, "text", None)
+        refuse_other_data(self.data, self.model.video_encoder.settings, self.hparams["text"], self.model.text_encoder)
+        given = getattr(self.data, "text", None)
         if stage == "fit" and isinstance(given, TextSettings):
             self.hparams["text_fields"] = asdict(given)
-            self.hparams["title_as_query"] = bool(getattr(data, "title_as_query", False))
+            self.hparams["title_as_query"] = bool(getattr(self.data, "title_as_query", False))
 
-    def train(self, mode: bool = True) -> SummarizeTask:
+    def train(self, mode: bool = True) -> "SummarizeTask":
         """As torch has it, but a frozen video tower stays in evaluation mode."""
         super().train(mode)
         if self.freeze_encoder:
@@ -238,25 +224,3 @@ class SummarizeTask(JudgedTask):
     def optimizer_groups(self) -> list[dict[str, Any]]:
         """The trained parameters: heads, the layers of the video tower, the text tower."""
         return parameter_groups(self, self.optim, layer_wise(self.optim, self.model.video_encoder.settings.num_layers))
-
-    def _scored(self, batch: SummarizeBatch, out: SummarizerOutput) -> ScoredVideos:
-        # Infinite logits would give scores of 0 and 1.
-        self.refuse_not_finite("the scores", out.stage_logits, out.log_scores, ids=batch.ids)
-        return ScoredVideos.of(batch.ids, out)
-
-    def _batch_forward(self, batch: SummarizeBatch) -> SummarizerOutput:
-        out: SummarizerOutput = self.model(
-            batch.frames, batch.frame_mask, batch.tokens, batch.token_mask, batch.has_text
-        )
-        return out
-
-    def _smallest_terms(self) -> dict[str, Tensor]:
-        """The terms of a video of two frames with two words, for their graph."""
-        everything = torch.ones(1, 2, dtype=torch.bool)
-        text = {} if self.model.guidance is None else {"tokens": everything.long(), "token_mask": everything}
-        return self.loss_terms(
-            frames=torch.ones(1, 2, self.model.video_encoder.settings.feature_dim),
-            frame_mask=everything,
-            target=torch.tensor([[0.0, 1.0]]),
-            **text,
-        )

@@ -1,7 +1,5 @@
 """Tensors by name: reading files of unknown origin, refusing what is no weight, and loading what fits into a model."""
 
-from __future__ import annotations
-
 import argparse
 import logging
 import re
@@ -44,7 +42,7 @@ class LoadReport:
         where: str,
         strict: bool = True,
         level: int = logging.WARNING,
-    ) -> LoadReport:
+    ) -> "LoadReport":
         """Load what fits into a model, unchanged when this raises CheckpointError.
 
         Shapes that differ, and loading nothing, are always refused; missing and unexpected tensors with `strict`, and
@@ -59,7 +57,7 @@ class LoadReport:
         return report
 
     @classmethod
-    def of(cls, wanted: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> LoadReport:
+    def of(cls, wanted: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> "LoadReport":
         """What loading `state` into a model that has `wanted` would do."""
         both = sorted(wanted.keys() & state.keys())
         wrong = {name: why for name in both if (why := _misfit(state[name], wanted[name]))}

@@ -1,7 +1,7 @@
 """What a pass of validation or test keeps of each video, and the figures that are made of it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -12,17 +12,31 @@ from sspvs.evaluation.retrieval import own_ranks
 from sspvs.types import FloatArray
 
 Row = TypeVar("Row")
-Records = TypeVar("Records", bound="_Records[Any]")
+Records = TypeVar("Records", bound="_Records")
 
 
-class _Records(Generic[Row]):
-    """Rows by video id. Under several processes a sampler may repeat videos; by id, each counts once."""
+class _Records:
+    """Arrays by name, of videos by id. Under several processes a sampler may repeat videos; by id, each counts once."""
 
     def __init__(self) -> None:
-        self._rows: dict[str, Row] = {}
+        self._rows: dict[str, dict[str, FloatArray]] = {}
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    def add(self, ids: Sequence[str], columns: Mapping[str, Tensor | Sequence[Tensor]]) -> None:
+        """Keep B values of each column. A video that was seen before is not counted again."""
+        for name, column in columns.items():
+            values = column.detach().float().cpu() if isinstance(column, Tensor) else column
+            for video, value in zip(ids, values, strict=True):
+                row = self._rows.setdefault(video, {})
+                if name not in row:
+                    row[name] = value.detach().float().cpu().numpy().copy()
+
+    def column(self, name: str) -> tuple[list[str], FloatArray]:
+        """Ids that have a column (sorted, so that the order of processes does not matter) and its (N, ...) values."""
+        ids = sorted(video for video, columns in self._rows.items() if name in columns)
+        return ids, np.stack([self._rows[video][name] for video in ids]) if ids else np.zeros((0,), np.float32)
 
     def joined(self: Records) -> Records:
         """The records of all processes, the same in each, the first row of each video; every process must call this."""
@@ -43,51 +57,31 @@ def joined(rows: dict[str, Row]) -> dict[str, Row]:
     return out
 
 
-class _ScoreRow(NamedTuple):
-    scores: FloatArray  # (T,)
-    terms: dict[str, float]
-
-
-class ScoreRecords(_Records[_ScoreRow]):
-    """Scores and the terms of the losses, by video."""
-
-    def add(self, ids: Sequence[str], scores: Sequence[Tensor], terms: Mapping[str, Tensor]) -> None:
-        """Keep B videos: a (T,) tensor of scores each, and (B,) values of each term, NaN where nothing is counted.
-
-        A video that was seen before is not counted again.
-        """
-        columns = {name: values.detach().float().cpu().tolist() for name, values in terms.items()}
-        for row, video in enumerate(ids):
-            own = {name: values[row] for name, values in columns.items()}
-            self._rows.setdefault(video, _ScoreRow(scores[row].detach().float().cpu().numpy(), own))
+class ScoreRecords(_Records):
+    """The column `scores`, (T,) of each video, and the terms of the losses, NaN where nothing is counted."""
 
     @property
     def scores(self) -> dict[str, FloatArray]:
         """(T,) float32 scores by video, sorted, so that the order of processes does not matter."""
-        return {video: self._rows[video].scores for video in sorted(self._rows)}
+        return {video: self._rows[video]["scores"] for video in sorted(self._rows)}
 
     def means(self) -> dict[str, float]:
         """Each term's mean over the videos that have something to count; left out where none has."""
         out: dict[str, float] = {}
-        for name in dict.fromkeys(name for row in self._rows.values() for name in row.terms):
-            values = np.array([self._rows[video].terms[name] for video in sorted(self._rows)])
+        for name in dict.fromkeys(name for row in self._rows.values() for name in row if name != "scores"):
+            values = self.column(name)[1].astype(np.float64)
             if np.isfinite(values).any():
                 out[name] = float(np.nanmean(values))
         return out
 
 
 def collapse_monitor(embeddings: Tensor) -> dict[str, float]:
-    """Three signs of collapse.
+    """Three signs of collapse of (N, D) embeddings.
 
-    Args:
-        embeddings: (N, D).
-
-    Returns:
-        `effective_rank`: exponential of the entropy of the normalised singular values of the centred unit vectors (Roy
-        and Vetterli, EUSIPCO 2007), from 0 (all the same) to min(N - 1, D).
-        `mean_cosine`: mean cosine of two different ones, 1 when all point the same way; 0 for a single one.
-        `spread`: mean standard deviation of a coordinate of the unit vectors, times the root of D: near 1 when they are
-        spread over the sphere, 0 when they are all the same.
+    `effective_rank`: exponential of the entropy of the normalised singular values of the centred unit vectors (Roy and
+    Vetterli, EUSIPCO 2007), from 0 (all the same) to min(N - 1, D). `mean_cosine`: of two different ones, 1 when all
+    point the same way; 0 for a single one. `spread`: mean standard deviation of a coordinate of the unit vectors, times
+    the root of D: near 1 when they are spread over the sphere, 0 when they are all the same.
     """
     count, width = embeddings.shape
     unit = functional.normalize(embeddings.double(), dim=-1)
@@ -107,8 +101,7 @@ def collapse_monitor(embeddings: Tensor) -> dict[str, float]:
     }
 
 
-PairScores = Callable[[Tensor, Tensor], Tensor]
-"""(N, ...) video and (N, ...) text embeddings -> (N, N) scores."""
+PairScores = Callable[[Tensor, Tensor], Tensor]  # (N, ...) video and (N, ...) text embeddings -> (N, N) scores
 
 _NEIGHBOURS = ("neighbour_mean", "neighbour_nearest")
 
@@ -133,7 +126,7 @@ class Retrieval(NamedTuple):
         ]
 
 
-class ValidationRecords(_Records[dict[str, Any]]):
+class ValidationRecords(_Records):
     """Facts about videos, by id.
 
     Columns with a meaning, each optional: `video` and `text` (embeddings; of the video's own text), `correct` (whether
@@ -141,26 +134,11 @@ class ValidationRecords(_Records[dict[str, Any]]):
     `neighbour_nearest`, and any other number (its mean is a figure; NaN: unknown).
     """
 
-    def add(self, ids: Sequence[str], columns: Mapping[str, Tensor]) -> None:
-        """Keep a batch: (B, ...) columns. A video that was seen before is not counted again."""
-        arrays = {name: column.detach().float().cpu().numpy() for name, column in columns.items()}
-        for row, video in enumerate(ids):
-            self._rows.setdefault(video, {}).update(
-                {name: array[row].copy() for name, array in arrays.items() if name not in self._rows.get(video, {})}
-            )
-
-    def column(self, name: str) -> tuple[list[str], FloatArray]:
-        """Ids that have a column (sorted, so that the order of processes does not matter) and its (N, ...) values."""
-        ids = sorted(video for video, columns in self._rows.items() if name in columns)
-        return ids, np.stack([self._rows[video][name] for video in ids]) if ids else np.zeros((0,), np.float32)
-
     def figures(self) -> dict[str, float]:
-        """Figures of single videos and of all embeddings.
+        """Figures of single videos and of all embeddings, by name.
 
-        Returns:
-            Figures by name: `matching_accuracy`; `masked_error`, `masked_error_neighbour_mean`,
-            `masked_error_neighbour_nearest` (mean squared) and `masked_error_ratio` (to the better of both); `video_`
-            and `text_` signs of collapse; means of the other columns.
+        `matching_accuracy`; `masked_error`, `masked_error_neighbour_mean`, `masked_error_neighbour_nearest` (mean
+        squared) and `masked_error_ratio` (to the better of both); `video_` and `text_` signs of collapse; other means.
         """
         out: dict[str, float] = {}
         names = {name for columns in self._rows.values() for name in columns}

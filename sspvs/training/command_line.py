@@ -20,32 +20,27 @@ from sspvs.errors import UnknownOptionError, local_only
 from sspvs.parsing import check_yaml, parse_yaml
 from sspvs.sharing import HERE, located, named
 from sspvs.table import FeatureKind, check_features
+from sspvs.tasks.checkpoint import Checkpoint
 from sspvs.tasks.data_facts import OTHER_WIDTH
 from sspvs.tasks.tensors import LoadReport
 from sspvs.training.given import given, import_named, options, refuse_unbounded, texts
-from sspvs.training.run import RunConfig, RunSettings, WandbMode, WandbSettings, build_loggers, remove_unstarted
+from sspvs.training.run import RunConfig, RunSettings, WandbMode, build_loggers, remove_unstarted
 from sspvs.training.saving import (
     BestCheckpoint,
     DrawByStep,
-    ExportWeights,
     KeepPlace,
     LastCheckpoint,
-    StopOnSignal,
     WholeCheckpoints,
+    export_weights,
 )
 from sspvs.training.signals import StoppedBySignalError, raise_arrived
-from sspvs.training.starting_point import StartingPoint, differences, find_starting_point, restoring
+from sspvs.training.starting_point import differences, find_starting_point, restoring
 from sspvs.training.tasks import TASKS, chosen_task
 
 logger = logging.getLogger(__name__)
 
-SKIPPED = {
-    "fit": {"model", "train_dataloaders", "val_dataloaders", "datamodule", "weights_only"},
-    "validate": {"model", "dataloaders", "datamodule", "weights_only", "verbose"},
-    "test": {"model", "dataloaders", "datamodule", "weights_only", "verbose"},
-    "predict": {"model", "dataloaders", "datamodule", "weights_only", "return_predictions"},
-}
-"""Verb -> arguments of the trainer's method that the command line does not have."""
+_SKIPPED = {"model", "train_dataloaders", "val_dataloaders", "dataloaders", "datamodule", "weights_only", "verbose"}
+"""Arguments of the trainer's methods that the command line does not have."""
 
 _UNKNOWN = re.compile(
     r"""(?:Parser key "([\w.]+)".*?)?"""
@@ -66,26 +61,23 @@ def _load_bounded(text: str) -> Any:
 set_loader("yaml", _load_bounded, exceptions=(yaml.YAMLError,))  # also of configs that a config names
 
 
-class OneLineParser(LightningArgumentParser):
-    """Raises on mistakes, so that all of them end alike; configs may name files relative to themselves."""
+class _Parser(LightningArgumentParser):
+    """Raises on mistakes, so that all of them end alike; configs may name files relative to themselves (`located`)."""
 
     _folder = Path()
 
     def parse_path(self, path: Any, *args: Any, **kwargs: Any) -> Namespace:
-        """See `sspvs.sharing.located`."""
         self._folder = Path(path).parent
         found: Namespace = super().parse_path(path, *args, **kwargs)
         return found
 
     def parse_string(self, content: str, *args: Any, **kwargs: Any) -> Namespace:
-        """Likewise."""
         if HERE in content or "~/" in content:
             content = yaml.safe_dump(located(parse_yaml(content), self._folder), sort_keys=False)
         found: Namespace = super().parse_string(content, *args, **kwargs)
         return found
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Raise instead of printing the usage and exiting."""
         raise ValueError(message) from ex
 
 
@@ -98,7 +90,7 @@ class TrainingCLI(LightningCLI):
         set_parsing_settings(docstring_parse_attribute_docstrings=explained)
         self.verb, self.arguments = verb, list(arguments)
         self.task = chosen_task(self.arguments)
-        self.start: StartingPoint | None = None
+        self.start: Checkpoint | None = None
         self.report: LoadReport | None = None
         self.last_checkpoint: LastCheckpoint | None = None
         super().__init__(
@@ -107,7 +99,7 @@ class TrainingCLI(LightningCLI):
             save_config_callback=RunConfig if verb == "fit" else None,
             seed_everything_default=0,
             parser_kwargs={"prog": "sspvs"},
-            parser_class=OneLineParser,
+            parser_class=_Parser,
             auto_configure_optimizers=False,
             load_from_checkpoint_support=False,
             args=[verb, *self.arguments],
@@ -115,7 +107,7 @@ class TrainingCLI(LightningCLI):
 
     def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]
         """The verb alone: a parser for each takes its time."""
-        return {self.verb: set(SKIPPED[self.verb])}
+        return {self.verb: {*_SKIPPED, "return_predictions"}}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Arguments beside Lightning's, and the task's links between data and model."""
@@ -193,7 +185,7 @@ class TrainingCLI(LightningCLI):
             self.task.prepare(self.settings)
             return
         self._take_over(self.start)
-        self.settings.ckpt_path = None if self.start.state is not None else str(self.start.source)
+        self.settings.ckpt_path = None if self.start.path.is_dir() else str(self.start.path)
 
     def instantiate_classes(self) -> None:
         """Make everything; load the weights of a checkpoint folder."""
@@ -201,13 +193,13 @@ class TrainingCLI(LightningCLI):
         if self.start is None:
             return
         known, found = (self.task.feature_dim(one) for one in (self.start.settings, self.model.hparams))
-        like = f"those of {self.start.source}"
+        like = f"those of {self.start.path}"
         check_features(FeatureKind(found), FeatureKind(known), "the data", like=like, remedy=OTHER_WIDTH)
         for name in self.task.own_facts:
             if name in self.start.settings:
                 self.model.hparams[name] = named(self.start.settings[name])
-        if self.start.state is not None:
-            self.report = LoadReport.load(self.model, self.start.state, where=str(self.start.source))
+        if self.start.path.is_dir():
+            self.report = LoadReport.load(self.model, self.start.state, where=str(self.start.path))
             self.model.load_report = self.report
 
     def _run_subcommand(self, subcommand: str) -> None:
@@ -225,17 +217,20 @@ class TrainingCLI(LightningCLI):
             raise
 
     def after_fit(self) -> None:
-        """Validate what was trained already, where a restart found nothing left to train."""
-        if self.last_checkpoint is not None and self.last_checkpoint.nothing_left and self.trainer.enable_validation:
+        """Export the weights; validate what was trained already, where a restart found nothing left to train."""
+        if self.last_checkpoint is None:
+            return
+        export_weights(self.trainer, self.task.module)
+        if self.last_checkpoint.nothing_left and self.trainer.enable_validation:
             self.trainer.validate(self.model, datamodule=self.datamodule, verbose=False)
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """The trainer with this package's loggers, checkpoints and callbacks."""
         given = self._get(self.config_init, "trainer")
         developing = bool(given.get("fast_dev_run"))
-        wandb = WandbSettings(*(self.settings[f"wandb{name}"] for name in ("", "_project", "_name", "_group")))
+        wandb = (self.settings[f"wandb{name}"] for name in ("", "_project", "_name", "_group"))
         trained = self.verb == "fit" and not developing
-        kwargs["logger"] = build_loggers(given.logger, self.run_settings, wandb) if trained else given.logger or False
+        kwargs["logger"] = build_loggers(given.logger, self.run_settings, *wandb) if trained else given.logger or False
         if given.enable_progress_bar is None:
             kwargs["enable_progress_bar"] = sys.stderr.isatty()
         if given.default_root_dir is None:
@@ -261,19 +256,19 @@ class TrainingCLI(LightningCLI):
         if saved:
             self.last_checkpoint = LastCheckpoint(run.save_every)
             chosen = [BestCheckpoint(run.monitor, run.mode)] if self.task.chooses(self.settings) else []
-            out += [*chosen, self.last_checkpoint, StopOnSignal(self.last_checkpoint), ExportWeights(self.task.module)]
+            out += [*chosen, self.last_checkpoint]
         if self.verb == "predict":
-            source = "none" if self.start is None else str(self.start.source)
+            source = "none" if self.start is None else str(self.start.path)
             out.append(self.task.writer(Path(self.settings.out), source))
         return out
 
-    def _take_over(self, start: StartingPoint) -> None:
+    def _take_over(self, start: Checkpoint) -> None:
         """Put a checkpoint's settings in the place of the config's, and report where they differ."""
         model = self.settings.model
         # Facts of its own do not go through the parser, which takes strings that look like numbers for numbers.
         own = self.task.own_facts
         known = {name: value for name, value in start.settings.items() if name in model and name not in own}
-        if start.state is not None and self.verb == "fit":
+        if start.path.is_dir() and self.verb == "fit":
             known = {name: value for name, value in known.items() if name not in self.task.new_in_fit}
         for group, names in self.task.data_facts.items():
             known[group] = {name: value for name, value in known[group].items() if name not in names}
@@ -283,7 +278,7 @@ class TrainingCLI(LightningCLI):
         self._refuse_flags(start, found)
         if found:
             listed = ", ".join(f"{name} {one} (config: {other})" for name, (one, other) in sorted(found.items()))
-            logger.warning("%s: its settings are used where the config has others: %s", start.source, listed)
+            logger.warning("%s: its settings are used where the config has others: %s", start.path, listed)
         for name, value in known.items():
             if isinstance(value, dict) and isinstance(model[name], Namespace):
                 for inner, part in value.items():
@@ -292,14 +287,14 @@ class TrainingCLI(LightningCLI):
                 model[name] = value
         self.task.take_over(self.settings, start.settings)
 
-    def _refuse_flags(self, start: StartingPoint, found: dict[str, tuple[Any, Any]]) -> None:
+    def _refuse_flags(self, start: Checkpoint, found: dict[str, tuple[Any, Any]]) -> None:
         """A flag that contradicts the checkpoint is a mistake; a config file may be meant for something else."""
         words = [word.split("=")[0] for word in self.arguments]
         flags = {word.removeprefix("--model.") for word in words if word.startswith("--model.")}
         for name, (one, other) in sorted(found.items()):
             if any(name == flag or name.startswith(f"{flag}.") or flag.startswith(f"{name}.") for flag in flags):
                 raise ValueError(
-                    f"--model.{name} {other} contradicts the checkpoint {start.source}, which has {one}; leave the "
+                    f"--model.{name} {other} contradicts the checkpoint {start.path}, which has {one}; leave the "
                     "flag out, or start without --ckpt_path"
                 )
 

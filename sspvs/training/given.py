@@ -97,8 +97,7 @@ def import_named(arguments: Sequence[str]) -> tuple[str, ...]:
 def refuse_unbounded(sources: Given) -> None:
     """Refuse values that the parser of settings must not meet: it reads texts as YAML, and opens what names a file.
 
-    That is text beyond the bounds of `sspvs.parsing`, a name of a pipe, a device or the like, and, because the parser
-    accepts it, one value in the place of a group of settings.
+    The parser also accepts one value in the place of a group of settings, which is refused here.
     """
     for name, value in (pair for source in sources for pair in source.items()):
         if name in _GROUPS and not isinstance(value, (str, Mapping)):  # a text names another config

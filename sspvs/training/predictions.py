@@ -63,12 +63,10 @@ class WriteEmbeddings(WritePredictions):
     """Writes one group a video, with `video` (D,) and `text` (W,), both float32."""
 
     def rows(self, outputs: Embeddings) -> dict[str, Row]:
-        """Both embeddings of each video."""
         video, text = (tensor.float().cpu().numpy() for tensor in (outputs.video, outputs.text))
         return {name: (video[row].copy(), text[row].copy()) for row, name in enumerate(outputs.ids)}
 
     def write(self, trainer: pl.Trainer, rows: dict[str, Row]) -> None:  # noqa: ARG002
-        """One group a video."""
         with atomic_h5(self.path) as file:
             file.attrs["made_by"] = "sspvs predict"
             file.attrs["checkpoint"] = checkpoint_name(self.source)

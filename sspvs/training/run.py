@@ -48,17 +48,9 @@ class RunSettings(Settings):
         return [] if is_folder else [f"name must be a folder's name, got {self.name!r}"]
 
 
-@dataclass(frozen=True)
-class WandbSettings:
-    """Weights & Biases, beside the CSV files."""
-
-    mode: WandbMode = "off"  # `offline`: files to be synchronised later with `wandb sync`
-    project: str = "sspvs"
-    name: str | None = None  # of the run there; None: the run's name and version
-    group: str | None = None  # runs that belong together; None: the run's name
-
-
-def build_loggers(given: Any, run: RunSettings, wandb: WandbSettings) -> list[Logger] | bool:
+def build_loggers(
+    given: Any, run: RunSettings, wandb: WandbMode, project: str, name: str | None, group: str | None
+) -> list[Logger] | bool:
     """The loggers of a run; the folder of the first is the run's. `given` is `trainer.logger` of the config."""
     if given is False:
         return False
@@ -67,37 +59,29 @@ def build_loggers(given: Any, run: RunSettings, wandb: WandbSettings) -> list[Lo
         sweep(folder)
     csv = CSVLogger(run.root, name=run.name, flush_logs_every_n_steps=20)
     loggers: list[Logger] = [csv, *more]
-    if wandb.mode != "off":
-        loggers.append(_wandb_logger(Path(csv.log_dir), run, wandb))
-    return loggers
-
-
-def _wandb_logger(folder: Path, run: RunSettings, settings: WandbSettings) -> WandbLogger:
-    """Never called with a step: `trainer/global_step` is an axis of its own, and nothing is dropped as out of order."""
-    try:
-        return WandbLogger(
+    if wandb != "off":
+        folder, settings = Path(csv.log_dir), wandb_settings()
+        # Never called with a step: `trainer/global_step` is an axis of its own, and nothing is dropped as out of order.
+        logger = WandbLogger(
             save_dir=folder,
-            project=settings.project,
-            name=settings.name or f"{run.name}/{folder.name}",
-            group=settings.group or run.name,
-            offline=settings.mode == "offline",
+            project=project,
+            name=name or f"{run.name}/{folder.name}",
+            group=group or run.name,
+            offline=wandb == "offline",
             log_model=False,
             reinit="finish_previous",
-            settings=wandb_settings(),
+            settings=settings,
         )
-    except ModuleNotFoundError as error:
-        raise wandb_missing() from error
-
-
-def wandb_missing() -> MissingExtraError:
-    """The error when W&B is not installed."""
-    return MissingExtraError("W&B is not installed: pip install wandb, or leave --wandb off")
+        loggers.append(logger)
+    return loggers
 
 
 def wandb_settings() -> Any:
     """Settings that keep the machine, its user, the command, its screen and file paths out of W&B."""
-    import wandb
-
+    try:
+        import wandb
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("W&B is not installed: pip install wandb, or leave --wandb off") from error
     return wandb.Settings(x_disable_meta=True, disable_git=True, console="off", host="", username="")
 
 

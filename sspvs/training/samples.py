@@ -9,6 +9,7 @@ import csv
 import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from torch.nn import functional
 
 from sspvs.atomic import atomic_stream, write_text
 from sspvs.data.batch import PretrainBatch, RefineBatch, SummarizeBatch
+from sspvs.data.fold_data import importance_target
 from sspvs.evaluation.requirements import consensus_scores
 from sspvs.models.layers import SelfAttention
 from sspvs.tasks.pretrain import PretrainTask
@@ -70,28 +72,21 @@ class _Plots(Callback):
     def draw(self, trainer: pl.Trainer, figures: Iterable[tuple[str, Figure]]) -> None:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-        folder = _folder(trainer) / FOLDER
-        folder.mkdir(parents=True, exist_ok=True)
-        names: list[str] = []
-        written: list[Figure] = []
-        for number, (name, figure) in enumerate(figures):
+        folder, drawn = _made_folder(trainer, FOLDER), dict(figures)
+        for number, figure in enumerate(drawn.values()):
             FigureCanvasAgg(figure)
             # Overwritten by the next validation: W&B has all of them.
             with atomic_stream(folder / f"{number}.png") as stream:
                 figure.savefig(stream, format="png", dpi=80)
-            names.append(name)
-            written.append(figure)
         wandb = wandb_of(trainer.loggers)
         if wandb is not None:
-            wandb.log_image("val/samples", written, caption=names)
+            wandb.log_image("val/samples", list(drawn.values()), caption=list(drawn))
 
 
 class Samples(_Plots):
     """Writes the retrieval table, and plots of the first `count` validation videos."""
 
-    def __init__(self, count: int) -> None:
-        super().__init__(count)
-        self._batch: PretrainBatch | None = None
+    _batch: PretrainBatch | None = None
 
     def on_validation_batch_end(
         self, trainer: pl.Trainer, _module: Any, _outputs: Any, batch: PretrainBatch, batch_idx: int, *_: Any
@@ -108,7 +103,7 @@ class Samples(_Plots):
         assert isinstance(pl_module, PretrainTask)
         self._log_table(trainer, pl_module.retrieval_table())
         if batch is not None:
-            facts = sample_facts(pl_module, _first(batch, self.count))
+            facts = islice(sample_facts(pl_module, batch), self.count)
             self.draw(trainer, ((fact.id, plot_sample(fact)) for fact in facts))
 
     def _log_table(self, trainer: pl.Trainer, rows: list[dict[str, Any]]) -> None:
@@ -118,9 +113,7 @@ class Samples(_Plots):
         writer = csv.DictWriter(text, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-        folder = _folder(trainer)
-        folder.mkdir(parents=True, exist_ok=True)
-        write_text(folder / TABLE, text.getvalue())
+        write_text(_made_folder(trainer) / TABLE, text.getvalue())
         wandb = wandb_of(trainer.loggers)
         if wandb is not None:
             wandb.log_table("val/retrieval", columns=list(rows[0]), data=[list(row.values()) for row in rows[:_ROWS]])
@@ -129,13 +122,8 @@ class Samples(_Plots):
 class ScoreSamples(_Plots):
     """Plots the scores of the first `count` validation videos, beside people's importance."""
 
-    def __init__(self, count: int) -> None:
-        super().__init__(count)
-        self._kept: list[ScoreSample] = []
-
     def on_validation_start(self, *_: Any) -> None:
-        """Forget the last validation."""
-        self._kept = []
+        self._kept: list[ScoreSample] = []
 
     def on_validation_batch_end(
         self, trainer: pl.Trainer, module: pl.LightningModule, _outputs: Any, batch: Any, *_: Any
@@ -215,10 +203,9 @@ def cls_attention(attention: SelfAttention, states: Tensor, mask: Tensor) -> Ten
 
 def samples_of(scored: ScoredVideos, batch: SummarizeBatch) -> Iterator[ScoreSample]:
     """Each video of a batch, without its padding."""
-    target, mask = batch.target.float().cpu().numpy(), batch.frame_mask.cpu().numpy()
     for row, name in enumerate(scored.ids):
-        scores, stages = np.asarray(scored.scores[row]), np.asarray(scored.stage_scores[row])
-        yield ScoreSample(name, scores, stages, target[row][mask[row]])
+        target = batch.target[row][batch.frame_mask[row]].float().cpu().numpy()
+        yield ScoreSample(name, np.asarray(scored.scores[row]), np.asarray(scored.stage_scores[row]), target)
 
 
 def plot_sample(facts: SampleFacts) -> Figure:
@@ -267,22 +254,13 @@ def plot_scores(sample: ScoreSample) -> Figure:
     return figure
 
 
-def _folder(trainer: pl.Trainer) -> Path:
-    return folder_of(trainer) or Path(trainer.default_root_dir)
-
-
-def _first(batch: PretrainBatch, count: int) -> PretrainBatch:
-    cut: dict[str, Any] = {
-        name: one[:count] if isinstance(one, (Tensor, tuple)) else one for name, one in batch._asdict().items()
-    }
-    return PretrainBatch(**cut)
+def _made_folder(trainer: pl.Trainer, name: str = "") -> Path:
+    folder = (folder_of(trainer) or Path(trainer.default_root_dir)) / name
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def _people(video: Annotations, count: int) -> FloatArray | None:
     """(T,) people's importance, 0 to 1; None where there is none, or only for the whole video."""
-    mean: Any = consensus_scores(video)
-    if mean is None or len(mean) != count:
-        return None
-    low, high = float(np.min(mean)), float(np.max(mean))
-    out: FloatArray = (np.asarray(mean) - low) / max(high - low, 1e-12)
-    return out
+    scores = consensus_scores(video)
+    return None if scores is None or len(scores) != count else importance_target(video)

@@ -4,6 +4,7 @@ import logging
 import shutil
 import signal
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -18,7 +19,7 @@ from sspvs.atomic import atomic_file, atomic_stream, made_folder
 from sspvs.errors import CheckpointError, first_line
 from sspvs.files import check_kind
 from sspvs.tasks.saved_task import SavedTask
-from sspvs.training.signals import STOPPING, StoppedBySignalError, listen, raise_arrived, restore
+from sspvs.training.signals import STOPPING, StoppedBySignalError, listening, raise_arrived
 
 logger = logging.getLogger(__name__)
 
@@ -69,9 +70,8 @@ def copy_checkpoint(source: Path, target: Path) -> None:
 class BestCheckpoint(ModelCheckpoint):
     """Keeps `best.ckpt`: the state with the best figure so far, also over restarts, which go on in another folder.
 
-    A `best.ckpt` has its own figure in it, so that a restart takes the one beside the checkpoint that it goes on from,
-    wherever both are, and copies it into its own folder. Lightning's keeps paths instead, and loses the figure when
-    they change.
+    A restart copies the one beside the checkpoint that it goes on from. Lightning's own keeps paths instead, and loses
+    the figure when they change.
     """
 
     def __init__(self, monitor: str, mode: str) -> None:
@@ -127,18 +127,26 @@ class BestCheckpoint(ModelCheckpoint):
 
 
 class LastCheckpoint(Checkpoint):
-    """Keeps `last.ckpt` in the run's folder: the newest state, complete, to restart from.
+    """Keeps `last.ckpt`, the newest complete state: every `every` steps, after every epoch, at the end, at a signal.
 
-    One is written every `every` steps, at the end of every epoch, and at the end.
+    SIGTERM or SIGHUP stops the run at the end of the step in which it came, and of a validation that follows that step.
+    Of several processes one may receive it and the others not, or later: they agree every `agree_every` steps.
     """
 
-    def __init__(self, every: int) -> None:
-        self.every = every
+    def __init__(self, every: int, agree_every: int = 10) -> None:
+        self.every, self.agree_every = every, agree_every
         self.saved_step = -1
         self._seen = -1
         self._due = False
         self._source: Path | None = None  # what a restart goes on from
         self._figures: dict[str, float] = {}
+        self._received: int | None = None  # the first signal
+        self._listening = ExitStack()
+
+    @property
+    def nothing_left(self) -> bool:
+        """Whether this run went on from a checkpoint after which there was nothing to train."""
+        return self._source is not None and self.saved_step < 0
 
     def save(self, trainer: pl.Trainer) -> None:
         """Write it now; every process must call this."""
@@ -154,27 +162,50 @@ class LastCheckpoint(Checkpoint):
             return "before there was anything to save"
         return f"after step {self.saved_step}; saved {path}; --ckpt_path last goes on from there"
 
-    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        """Save where it is time, unless a validation or the end of the epoch comes first."""
+    def on_train_start(self, trainer: pl.Trainer, *_: Any) -> None:
+        """Count from here, give callbacks the figures that they need before the next validation, and listen."""
+        self._seen = trainer.global_step
+        trainer.callback_metrics.update({name: torch.tensor(value) for name, value in self._figures.items()})
+        raise_arrived()
+        self._listening.enter_context(listening(STOPPING, self._note))
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, *_: Any) -> None:
+        """Stop where the end of the epoch before was saved."""
+        if self.saved_step == trainer.global_step:
+            self._stop_if_received(trainer)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, _module: pl.LightningModule, _outputs: Any, _batch: Any, batch_idx: int
+    ) -> None:
+        """Save where it is time, or stop, unless a validation or the end of the epoch comes first."""
         step = trainer.global_step
         self._due |= step != self._seen and step % self.every == 0
         self._seen = step
-        if self._due and _is_exact_after_batch(trainer):
-            self.save(trainer)
+        if _is_exact_after_batch(trainer):
+            self._save_if_due(trainer)
+            if trainer.world_size == 1 or (batch_idx + 1) % self.agree_every == 0:
+                self._stop_if_received(trainer)
 
     def on_validation_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        """Save what waited for it."""
-        if self._due and _is_within_epoch(trainer):
-            self.save(trainer)
+        """Save or stop where that waited for it."""
+        if _is_within_epoch(trainer):
+            self._save_if_due(trainer)
+            self._stop_if_received(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        """Save."""
         self.save(trainer)
 
     def on_train_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        """Save what `max_steps` left within an epoch."""
+        """Save what `max_steps` left within an epoch; a signal changes nothing from here on."""
         if trainer.global_step != self.saved_step:
             self.save(trainer)
+        self._listening.close()
+
+    def on_exception(self, trainer: pl.Trainer, _module: pl.LightningModule, exception: BaseException) -> None:
+        """A signal to all processes also ends those that read the data; what was trained is saved all the same."""
+        self._listening.close()
+        if self._received is not None and "DataLoader worker" in str(exception) and trainer.world_size == 1:
+            raise self._stopped(trainer, save=trainer.training) from exception
 
     def on_save_checkpoint(self, trainer: pl.Trainer, _module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
         """Add what Lightning leaves out: whether training was stopped early, and the figures of the last validation."""
@@ -182,17 +213,11 @@ class LastCheckpoint(Checkpoint):
         checkpoint[_PROGRESS] = {"stopped_early": bool(trainer.should_stop), "figures": figures}
 
     def on_load_checkpoint(self, trainer: pl.Trainer, _module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Take that over."""
         self._source = Path(str(trainer.ckpt_path))
         known = checkpoint.get(_PROGRESS, {})
         self._figures = dict(known.get("figures", {}))
         if known.get("stopped_early") and trainer.early_stopping_callbacks:
             trainer.should_stop = True
-
-    def on_train_start(self, trainer: pl.Trainer, *_: Any) -> None:
-        """Count from here; give callbacks the figures that they need before the next validation."""
-        self._seen = trainer.global_step
-        trainer.callback_metrics.update({name: torch.tensor(value) for name, value in self._figures.items()})
 
     def on_fit_end(self, trainer: pl.Trainer, *_: Any) -> None:
         """Keep what a restart went on from where nothing was left to train."""
@@ -200,59 +225,9 @@ class LastCheckpoint(Checkpoint):
         if self.nothing_left and self._source is not None and trainer.is_global_zero:
             copy_checkpoint(self._source, target)
 
-    @property
-    def nothing_left(self) -> bool:
-        """Whether this run went on from a checkpoint after which there was nothing to train."""
-        return self._source is not None and self.saved_step < 0
-
-
-class StopOnSignal(Checkpoint):
-    """Saves and stops at the end of the step in which SIGTERM or SIGHUP came, and of the validation after that step.
-
-    Of several processes one may receive the signal and the others not, or later: they agree every few steps. A signal
-    during validation waits for its end. One that comes when all steps are taken changes nothing: what is left takes
-    seconds.
-    """
-
-    def __init__(self, saving: LastCheckpoint, agree_every: int = 10) -> None:
-        self.saving = saving
-        self.agree_every = agree_every
-        self._received: int | None = None
-        self._before: dict[int, Any] = {}
-
-    def on_train_start(self, *_: Any) -> None:
-        """Listen."""
-        raise_arrived()
-        self._before = listen(STOPPING, self._note)
-
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, _module: pl.LightningModule, _outputs: Any, _batch: Any, batch_idx: int
-    ) -> None:
-        """Save and stop, unless a validation or the end of the epoch comes first."""
-        if trainer.world_size > 1 and (batch_idx + 1) % self.agree_every:
-            return
-        if _is_exact_after_batch(trainer):
-            self._stop_if_received(trainer)
-
-    def on_validation_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        """Save and stop after a validation within an epoch."""
-        if _is_within_epoch(trainer):
-            self._stop_if_received(trainer)
-
-    def on_train_epoch_start(self, trainer: pl.Trainer, *_: Any) -> None:
-        """Stop where the end of the epoch before was saved."""
-        if self.saving.saved_step == trainer.global_step:
-            self._stop_if_received(trainer)
-
-    def on_exception(self, trainer: pl.Trainer, _module: pl.LightningModule, exception: BaseException) -> None:
-        """A signal to all processes also ends those that read the data; what was trained is saved all the same."""
-        self._forget()
-        if self._received is not None and "DataLoader worker" in str(exception) and trainer.world_size == 1:
-            raise self._stopped(trainer, save=trainer.training) from exception
-
-    def on_train_end(self, *_: Any) -> None:
-        """Listen no more."""
-        self._forget()
+    def _save_if_due(self, trainer: pl.Trainer) -> None:
+        if self._due:
+            self.save(trainer)
 
     def _stop_if_received(self, trainer: pl.Trainer) -> None:
         stop = self._received is not None
@@ -262,24 +237,29 @@ class StopOnSignal(Checkpoint):
             raise self._stopped(trainer, save=True)
 
     def _stopped(self, trainer: pl.Trainer, *, save: bool) -> StoppedBySignalError:
-        if save and self.saving.saved_step != trainer.global_step:
-            self.saving.save(trainer)
-        return StoppedBySignalError(self._received or signal.SIGTERM, self.saving.outcome(trainer))
+        if save and self.saved_step != trainer.global_step:
+            self.save(trainer)
+        return StoppedBySignalError(self._received or signal.SIGTERM, self.outcome(trainer))
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
         self._received = self._received or number
 
-    def _forget(self) -> None:
-        restore(self._before)
-        self._before = {}
+
+def export_weights(trainer: pl.Trainer, module: type[SavedTask]) -> None:
+    """Write the best and the last checkpoint as folders under `pretrained`; every process must call this."""
+    folder = checkpoint_folder(trainer)
+    for name in (BEST, LAST) if trainer.is_global_zero else ():
+        if (folder / name).is_file():
+            target = folder.parent / PRETRAINED / name.removesuffix(".ckpt")
+            module.from_pretrained(folder / name).save_pretrained(target)
+            logger.info("exported %s", target)
 
 
 class DrawByStep(Callback):
     """Seeds torch before every training step from the run's seed, the epoch, the batch and the process.
 
-    Dropout is the only thing a step draws (the data has generators of its own). A run that goes on from a checkpoint
-    thus draws what the uninterrupted one would have drawn, whatever else happened in between, and no state has to be
-    kept for every process.
+    A run that goes on from a checkpoint thus draws the dropout of the uninterrupted one, without any state that is
+    kept for each process; the data has generators of its own.
     """
 
     def __init__(self, seed: int) -> None:
@@ -296,13 +276,11 @@ class DrawByStep(Callback):
 class KeepPlace(Callback):
     """Keeps the state of the training loader: where in its epoch the data is.
 
-    Lightning keeps it too, but gives it back only to a loader that is made after the loops were restored. A learning
-    rate schedule that needs the number of steps makes the loader earlier (seen in Lightning 2.6), and the epoch would
-    start again.
+    Lightning gives it back only to a loader that is made after the loops were restored. A learning rate schedule that
+    needs the number of steps makes the loader earlier (seen in Lightning 2.6), and the epoch would start again.
     """
 
-    def __init__(self) -> None:
-        self._state: dict[str, Any] | None = None
+    _state: dict[str, Any] | None = None
 
     def on_save_checkpoint(self, trainer: pl.Trainer, _module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
         """Put it into the checkpoint."""
@@ -323,32 +301,11 @@ class KeepPlace(Callback):
             loader.load_state_dict(state)
 
 
-class ExportWeights(Checkpoint):
-    """After training: the best and the last checkpoint as folders under `pretrained`, written by one process.
-
-    A `Checkpoint`, as what writes the two is, because Lightning calls those last, in the order in which they are given.
-    """
-
-    def __init__(self, module: type[SavedTask]) -> None:
-        self.module = module
-
-    def on_fit_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        """Read them again and write them."""
-        folder = checkpoint_folder(trainer)
-        if not trainer.is_global_zero or trainer.interrupted:
-            return
-        for name in (BEST, LAST):
-            if (folder / name).is_file():
-                target = folder.parent / PRETRAINED / name.removesuffix(".ckpt")
-                self.module.from_pretrained(folder / name).save_pretrained(target)
-                logger.info("exported %s", target)
-
-
 def _is_exact_after_batch(trainer: pl.Trainer) -> bool:
     """Whether a restart goes on exactly from a checkpoint that is made now, at the end of a training batch.
 
-    A validation, or the end of the epoch, that comes after the batch and before the next one would be left out then
-    (seen in Lightning 2.6), and with it the choice of the best checkpoint. Accumulated gradients are in no checkpoint.
+    It would leave out a validation, or the end of the epoch, that comes before the next batch (seen in Lightning 2.6);
+    and accumulated gradients are in no checkpoint.
     """
     loop = trainer.fit_loop
     assert loop._data_fetcher is not None
@@ -365,8 +322,7 @@ def _is_within_epoch(trainer: pl.Trainer) -> bool:
 def _begin_next_epoch(loop: Any) -> None:
     """End an epoch that was finished when its checkpoint was written.
 
-    Lightning does so itself, unless `max_steps` is set: then (seen in Lightning 2.6) it ends the epoch a second time,
-    which counts for early stopping, and numbers the next one wrongly, on which its order and its dropout depend.
+    With `max_steps` Lightning 2.6 ends it a second time, which counts for early stopping, and misnumbers the next one.
     """
     if not getattr(loop, "restarted_on_epoch_end", False):
         return

@@ -10,7 +10,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -53,8 +53,7 @@ def quieten() -> None:
 def exit_status(work: Callable[[], object], stopped: str = "") -> int:
     """Run a training verb's work, which imports within `interruptible_imports`; returns the command's exit status.
 
-    143 or 129 when SIGTERM or SIGHUP stopped it (`stopped` is printed then), that of `SystemExit`, or 0. What Lightning
-    refuses becomes a ValueError.
+    `stopped` is printed when SIGTERM or SIGHUP stopped it. What Lightning refuses becomes a ValueError.
     """
     try:
         with ending_on_signals():
@@ -73,34 +72,32 @@ def exit_status(work: Callable[[], object], stopped: str = "") -> int:
     return 0
 
 
-def listen(numbers: Iterable[int], handler: Handler) -> dict[int, Any]:
-    """Install a handler for signals; one that the process ignores, as under `nohup`, stays ignored.
+@contextmanager
+def listening(numbers: Iterable[int], handler: Handler) -> Iterator[None]:
+    """Handle signals within the block; one that the process ignores, as under `nohup`, stays ignored.
 
-    Returns the handlers before, by signal, for `restore`; none outside the main thread, which alone can listen.
+    Only the main thread can listen: in another one nothing changes.
     """
-    if threading.current_thread() is not threading.main_thread():
-        return {}
-    heard = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
-    return {number: signal.signal(number, handler) for number in heard}
-
-
-def restore(before: dict[int, Any]) -> None:
-    """Install the handlers that `listen` returned."""
-    for number, handler in before.items():
-        signal.signal(number, signal.SIG_DFL if handler is None else handler)
+    listens = threading.current_thread() is threading.main_thread()
+    heard = [number for number in numbers if listens and signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, handler) for number in heard}
+    try:
+        yield
+    finally:
+        for number, previous in before.items():
+            signal.signal(number, signal.SIG_DFL if previous is None else previous)
 
 
 @contextmanager
 def ending_on_signals() -> Iterator[None]:
     """End the block by `KeyboardInterrupt` on Ctrl-C and by `StoppedBySignalError` on SIGTERM and SIGHUP.
 
-    Where a library catches such an exception and fails later with another one, that one counts as the signal's; where
-    it goes on, see `raise_arrived`.
+    Where a library catches such an exception and fails later, that counts as the signal; see also `raise_arrived`.
     """
     _arrived.clear()
-    before = listen((signal.SIGINT, *STOPPING), _raise)
     try:
-        yield
+        with listening((signal.SIGINT, *STOPPING), _raise):
+            yield
     except SystemExit as ended:
         if isinstance(ended.__context__, KeyboardInterrupt):  # so Lightning ends
             raise KeyboardInterrupt from ended
@@ -111,18 +108,11 @@ def ending_on_signals() -> Iterator[None]:
         if _arrived:
             raise _ending(_arrived[0]) from error
         raise
-    finally:
-        restore(before)
 
 
-@contextmanager
-def interruptible_imports() -> Iterator[None]:
+def interruptible_imports() -> AbstractContextManager[None]:
     """End the process at once on Ctrl-C; for imports, which leave nothing and may catch a `KeyboardInterrupt`."""
-    before = listen((signal.SIGINT,), _leave)
-    try:
-        yield
-    finally:
-        restore(before)
+    return listening((signal.SIGINT,), _leave)
 
 
 def raise_arrived() -> None:

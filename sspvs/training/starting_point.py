@@ -5,11 +5,8 @@ import re
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from torch import Tensor
 
 from sspvs.errors import CheckpointError, SspvsError, WeightsNotFoundError, reason
 from sspvs.tasks.checkpoint import CONFIG, PRETRAINING, Checkpoint
@@ -23,22 +20,12 @@ _RESTORES = re.compile(r"restore|migrate_checkpoint|load_state_dict")
 """Functions of Lightning, and of what it restores, that read a checkpoint's parts."""
 
 
-@dataclass(frozen=True)
-class StartingPoint:
-    """A checkpoint that a run starts from."""
-
-    source: Path
-    settings: dict[str, Any]  # what the task was made with, plain types
-    state: dict[str, Tensor] | None  # of a folder; of a file Lightning reads it
-
-
 def find_starting_point(
     given: str, run: RunSettings, task: TrainingTask, *, required: bool, download: bool = False
-) -> StartingPoint | None:
+) -> Checkpoint | None:
     """The checkpoint of `--ckpt_path`: `last` or `best` of the newest version with one, a `.ckpt` file, or a folder.
 
-    Where there is no `last` and none is `required`, the run starts from nothing. `download` fetches the sizes of a text
-    encoder that the checkpoint only names.
+    None where there is no `last` and none is `required`. `download` fetches the sizes of a text encoder.
     """
     if given not in ("last", "best"):
         if not Path(given).exists():
@@ -61,7 +48,7 @@ def find_starting_point(
     return None
 
 
-def _at(path: Path, task: TrainingTask, download: bool) -> StartingPoint:
+def _at(path: Path, task: TrainingTask, download: bool) -> Checkpoint:
     """A folder or a file."""
     if path.is_dir():
         kinds: tuple[str, ...] = (task.kind,)
@@ -75,7 +62,7 @@ def _at(path: Path, task: TrainingTask, download: bool) -> StartingPoint:
     assert found is not None
     if found.name != task.name:
         raise _OtherTaskError(path, task, found)
-    return StartingPoint(saved.path, saved.settings, saved.state if path.is_dir() else None)
+    return saved
 
 
 class _OtherTaskError(CheckpointError):
@@ -89,7 +76,7 @@ class _OtherTaskError(CheckpointError):
 
 
 @contextmanager
-def restoring(start: StartingPoint | None) -> Iterator[None]:
+def restoring(start: Checkpoint | None) -> Iterator[None]:
     """Name the checkpoint where Lightning fails to restore its loops, callbacks or optimiser: a `CheckpointError`."""
     try:
         yield
@@ -100,7 +87,7 @@ def restoring(start: StartingPoint | None) -> Iterator[None]:
         if start is None or not any(_RESTORES.search(frame.name) for frame in frames):
             raise
         raise CheckpointError(
-            f"{start.source}: its state of the training is damaged, so that nothing can go on from it: {reason(error)}"
+            f"{start.path}: its state of the training is damaged, so that nothing can go on from it: {reason(error)}"
         ) from error
 
 

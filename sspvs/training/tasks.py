@@ -96,8 +96,7 @@ class TrainingTask:
         return int(settings[next(iter(self.data_facts))]["feature_dim"])
 
 
-TASKS: Registry[type[TrainingTask]] = Registry("task")
-"""The tasks by name."""
+TASKS: Registry[type[TrainingTask]] = Registry("task")  # the tasks by name
 
 
 def task_named(name: object) -> TrainingTask:
@@ -138,6 +137,17 @@ def vocab_size(small: Any) -> int | None:
     return None if found is None else int(found)
 
 
+def _link_tokenizer(parser: LightningArgumentParser) -> None:
+    """The data reads texts with the tokenizer of the model's text tower."""
+    parser.link_arguments("model.text.encoder", "data.encoder")
+    parser.link_arguments("model.text.small", "data.vocab_size", compute_fn=vocab_size)
+
+
+def _take_tokenizer(data: Namespace, text: Mapping[str, Any]) -> None:
+    """The same, of a checkpoint's text tower."""
+    data.encoder, data.vocab_size = text["encoder"], vocab_size(text.get("small"))
+
+
 @TASKS.register("pretrain")
 class Pretraining(TrainingTask):
     """Multimodal self-supervised pretraining: videos with text, towers that learn from both."""
@@ -155,8 +165,7 @@ class Pretraining(TrainingTask):
         """Width and length of the videos, and the tokenizer."""
         super().link(parser)
         parser.link_arguments("data.max_frames", "model.video.trained_length")
-        parser.link_arguments("model.text.encoder", "data.encoder")
-        parser.link_arguments("model.text.small", "data.vocab_size", compute_fn=vocab_size)
+        _link_tokenizer(parser)
 
     def check(self, settings: Namespace) -> None:
         """Objectives that separate matched from mismatched pairs learn nothing where all are matched."""
@@ -172,8 +181,7 @@ class Pretraining(TrainingTask):
     def take_over(self, settings: Namespace, known: Mapping[str, Any]) -> None:
         """The text tower's tokenizer, and the length that positions count to."""
         settings.model.video.trained_length = known["video"]["trained_length"]
-        settings.data.encoder = known["text"]["encoder"]
-        settings.data.vocab_size = vocab_size(known["text"].get("small"))
+        _take_tokenizer(settings.data, known["text"])
 
 
 @TASKS.register("summarize")
@@ -193,8 +201,7 @@ class Summarization(TrainingTask):
     def link(self, parser: LightningArgumentParser) -> None:
         """Width and length of the videos; whether there is text, its fields and its tokenizer."""
         super().link(parser)
-        parser.link_arguments("model.text.encoder", "data.encoder")
-        parser.link_arguments("model.text.small", "data.vocab_size", compute_fn=vocab_size)
+        _link_tokenizer(parser)
         parser.link_arguments("model.summarizer.text_guidance", "data.use_text")
         parser.link_arguments("data.title_as_query", "model.title_as_query")
         for name in _TEXT_FIELDS:
@@ -220,9 +227,9 @@ class Summarization(TrainingTask):
         if model.pretrained is not None:
             download = model.text.download
             start = Checkpoint.open(model.pretrained, KINDS, download=download).checked(download=download)
-            length, text = start.settings["video"]["trained_length"], start.settings["text"]
+            length = start.settings["video"]["trained_length"]
             if start.reads_text:
-                data.encoder, data.vocab_size = text["encoder"], vocab_size(text.get("small"))
+                _take_tokenizer(data, start.settings["text"])
         if model.video.trained_length is None:
             model.video.trained_length = length
 
@@ -230,8 +237,7 @@ class Summarization(TrainingTask):
         """Whether there is text, its fields and its tokenizer, and positions; nothing is pretrained again."""
         settings.model.video.trained_length = known["video"]["trained_length"]
         settings.model.pretrained = None
-        settings.data.encoder = known["text"]["encoder"]
-        settings.data.vocab_size = vocab_size(known["text"].get("small"))
+        _take_tokenizer(settings.data, known["text"])
         settings.data.use_text = known["summarizer"]["text_guidance"]
         settings.data.title_as_query = known["title_as_query"]
         for name in _TEXT_FIELDS:

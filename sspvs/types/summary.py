@@ -10,8 +10,7 @@ import numpy as np
 from sspvs.types.video import BoolArray, DecodeReport, Fingerprint, FloatArray, IntArray, Shots, Timeline, VideoInfo
 
 _DECODED = ("declared_frames", "decoded_frames", "corrupt_frames", "refused_frames", "lost_sound_seconds", "decoder")
-WHOLE_FRAME_SECONDS = 0.1
-"""A frame that lasts no longer is shown whole, however short the budget."""
+WHOLE_FRAME_SECONDS = 0.1  # a frame that lasts no longer is shown whole, however short the budget
 
 
 @dataclass(frozen=True)
@@ -82,8 +81,7 @@ class Annotations:
         scores = self.user_scores
         if scores is None or scores.shape[1] == len(self.picks) != self.n_frames:
             return scores
-        at_picks: FloatArray = scores[:, self.picks]
-        return at_picks
+        return scores[:, self.picks]
 
     @property
     def user_scores_at_frames(self) -> FloatArray | None:

@@ -1,7 +1,5 @@
 """Kinds of array, and the facts of a video: shots, container, timeline, decoding, features."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Iterator
@@ -17,8 +15,7 @@ IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 ImageArray = npt.NDArray[np.uint8]  # (..., H, W, 3) RGB
 
-MOST_FRAMES = 2**26
-"""A longer video (25 days at 30 Hz) is a slip of the pen, or damage: arrays of that length are made."""
+MOST_FRAMES = 2**26  # a longer video (25 days at 30 Hz) is a slip of the pen, or damage: arrays of that length are made
 LARGEST = float(np.finfo(np.float32).max)
 """Larger values are refused where they come from a file: single precision has none, and sums of them overflow."""
 
@@ -45,7 +42,7 @@ class Shots:
             raise ValueError("every shot must have at least one frame")
 
     @classmethod
-    def from_starts(cls, starts: IntArray, n_frames: int) -> Shots:
+    def from_starts(cls, starts: IntArray, n_frames: int) -> "Shots":
         """Shots from their (S,) first frames, the first one 0."""
         ends = np.append(starts[1:], n_frames)
         return cls(np.stack([starts, ends], axis=1).astype(np.int64), n_frames)
@@ -53,8 +50,7 @@ class Shots:
     @property
     def lengths(self) -> IntArray:
         """(S,) frames in each shot."""
-        lengths: IntArray = self.bounds[:, 1] - self.bounds[:, 0]
-        return lengths
+        return self.bounds[:, 1] - self.bounds[:, 0]
 
     def __len__(self) -> int:
         return len(self.bounds)

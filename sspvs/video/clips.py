@@ -1,7 +1,5 @@
 """Encoding stretches of a video as MP4: pictures, and sound cut to the sample, with as little decoding as possible."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -21,16 +19,13 @@ from sspvs.video.pyav_stream import container_info, packet_seconds, times_are_us
 from sspvs.video.reader import silent
 from sspvs.video.sound import AudioSource, open_audio
 
-TIME_BASE = Fraction(1, 90_000)
-"""Clock of the pictures: fine enough for any frame rate, as MPEG uses it."""
-UNEVEN = 1.5
-"""A frame shown for so many times the usual length is not shown about as long as the others."""
+TIME_BASE = Fraction(1, 90_000)  # clock of the pictures: fine enough for any frame rate, as MPEG uses it
+UNEVEN = 1.5  # a frame shown for so many times the usual length is not shown about as long as the others
 AUDIO_STEP_SECONDS = 0.5
 """How far sound may lag behind the pictures while both are written, so that little waits in memory."""
 FADE_SECONDS = 0.005
 FRAME_SAMPLES = 1024
-MOST_SAMPLES = 2**23
-"""Of a stretch, held in memory at a time: three minutes."""
+MOST_SAMPLES = 2**23  # of a stretch, held in memory at a time: three minutes
 
 
 @dataclass(frozen=True)
@@ -99,8 +94,8 @@ def holds_are_even(frame_seconds: FloatArray, segments: Sequence[tuple[float, fl
 def _encode_segments(
     segments: Sequence[tuple[float, float]],
     frames: FrameSource,
-    pictures: PictureTrack,
-    track: AudioTrack | None,
+    pictures: "PictureTrack",
+    track: "AudioTrack | None",
     progress: Callable[[float], None],
 ) -> float:
     """Write every segment; returns the seconds written."""

@@ -3,8 +3,6 @@
 Numbers are the code points of ITU-T H.273 (ISO/IEC 23091-2), as FFmpeg, H.264 and MP4 use them.
 """
 
-from __future__ import annotations
-
 import tempfile
 from functools import lru_cache
 from pathlib import Path
@@ -19,21 +17,17 @@ from sspvs.atomic import temporary_folder
 from sspvs.types import FloatArray, ImageArray
 
 UNSTATED = 2
-LIMITED, FULL = 1, 2
-"""FFmpeg's AVCOL_RANGE_MPEG, brightness from 16 to 235, and AVCOL_RANGE_JPEG, from 0 to 255."""
+LIMITED, FULL = 1, 2  # FFmpeg's AVCOL_RANGE_MPEG, brightness from 16 to 235, and AVCOL_RANGE_JPEG, from 0 to 255
 YCGCO = 8
-HD_LINES = 720
-"""Untagged pictures with at least so many lines are BT.709, others BT.601, for players as for us."""
+HD_LINES = 720  # untagged pictures with at least so many lines are BT.709, others BT.601, for players as for us
 _RESERVED = (0, 3)
 SWSCALE_TARGETS = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9}
 """The matrices that swscale supports, and its own numbers for them."""
 _SIMILAR_MATRICES = {10: 9}  # BT.2020 with constant luminance, which nothing writes, read as without
 _HDR = {16: "PQ", 18: "HLG"}
-DEEP_RGB = "gbrp12le"
-"""The format of frames before and after tone mapping: colours that are not yet rounded to 8 bits."""
+DEEP_RGB = "gbrp12le"  # the format of frames before and after tone mapping: colours that are not yet rounded to 8 bits
 LUT_STEPS = 65
-WHITE_NITS = 203.0
-"""Diffuse white in HDR (ITU-R BT.2408), which becomes what SDR can show at most."""
+WHITE_NITS = 203.0  # diffuse white in HDR (ITU-R BT.2408), which becomes what SDR can show at most
 PEAK_NITS = 1000.0
 """The brightest highlights that are kept apart: the display HLG is defined for, and most PQ is mastered on."""
 SDR_GAMMA = 2.4  # ITU-R BT.1886
@@ -54,7 +48,7 @@ class Colour(NamedTuple):
     primaries: int = UNSTATED
     transfer: int = UNSTATED
 
-    def filled_from(self, other: Colour) -> Colour:
+    def filled_from(self, other: "Colour") -> "Colour":
         """This one, with the other's values where it states none."""
         return Colour(*(theirs if own == UNSTATED else own for own, theirs in zip(self, other, strict=True)))
 

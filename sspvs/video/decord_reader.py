@@ -16,8 +16,7 @@ from sspvs.video.orientation import Orientation
 from sspvs.video.pyav_stream import container_info, packet_seconds, times_are_usable
 from sspvs.video.reader import FrameChunk, Resize, VideoReader, choose_picks, silent
 
-BATCH_BYTES = 32 * 2**20
-"""decord gives full-size frames: no more of them at once than fit in here."""
+BATCH_BYTES = 32 * 2**20  # decord gives full-size frames: no more of them at once than fit in here
 
 
 class DecordReader(VideoReader):
@@ -86,7 +85,6 @@ class DecordReader(VideoReader):
         return images
 
     def close(self) -> None:
-        """See `VideoReader.close`."""
         self._video = None
 
 

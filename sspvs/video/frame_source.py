@@ -1,7 +1,5 @@
 """Decoded frames of any stretch of a video, deinterlaced where they are made of two fields."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
@@ -21,10 +19,8 @@ from sspvs.video.stream_clock import frame_end
 EDGE_SECONDS = 1e-4
 """Frames that reach into a segment by less than this are not part of it: bounds are rounded numbers. Less where frames
 follow each other more quickly."""
-SKIP_SECONDS = 2.0
-"""Stretches shorter than this are decoded through rather than jumped over."""
-SEEK_MARGINS_SECONDS = (0.0, 2.0, 20.0)
-"""How much earlier to look for a key frame when a jump landed behind its target."""
+SKIP_SECONDS = 2.0  # stretches shorter than this are decoded through rather than jumped over
+SEEK_MARGINS_SECONDS = (0.0, 2.0, 20.0)  # how much earlier to look for a key frame when a jump landed behind its target
 
 
 class Deinterlacer:
@@ -125,7 +121,7 @@ class FrameSource:
         self._following: tuple[float, Any] | None = None  # the one after it, if it was looked at
         self._peeked = False
 
-    def __enter__(self) -> FrameSource:
+    def __enter__(self) -> "FrameSource":
         self._rewind()
         return self
 

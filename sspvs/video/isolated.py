@@ -30,8 +30,7 @@ from sspvs.types import DecodeReport, FloatArray, FrameTrace, ImageArray, Timeli
 from sspvs.video.reader import FrameChunk, Resize, VideoReader, check_file, silent
 
 DECODERS = ("auto", "pyav", "decord")
-START_LIMIT_SECONDS = 60.0
-"""A busy machine may need long to start an interpreter; that is not the decoder's fault."""
+START_LIMIT_SECONDS = 60.0  # a busy machine may need long to start an interpreter; that is not the decoder's fault
 _LENGTH = struct.Struct(">I")
 _BOOTSTRAP = "import sys; sys.path[:] = sys.argv.pop(1).splitlines(); from sspvs.video.worker import main; main()"
 
@@ -230,7 +229,6 @@ class IsolatedReader(VideoReader):
                 self._keep_facts(message)
 
     def scan(self) -> None:
-        """See `VideoReader.scan`."""
         (message,) = self._request("scan")
         self._keep_facts(message)
 
@@ -262,7 +260,6 @@ class IsolatedReader(VideoReader):
         self._trace = FrameTrace(*trace) if trace else None
 
     def close(self) -> None:
-        """See `VideoReader.close`."""
         self._closed = True
         if self._child is not None:
             self._child.close()

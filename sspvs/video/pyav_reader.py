@@ -49,7 +49,6 @@ class PyAVReader(VideoReader):
             yield _chunk(picked)
 
     def scan(self) -> None:
-        """See `VideoReader.scan`."""
         for _ in self._pass():
             pass
 

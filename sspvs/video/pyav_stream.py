@@ -23,14 +23,11 @@ from sspvs.video.stream_clock import JUMP_SECONDS
 
 logger = logging.getLogger(__name__)
 
-DEFAULT_FPS = 25.0
-"""Used to guess times when neither packets nor the container give any."""
+DEFAULT_FPS = 25.0  # used to guess times when neither packets nor the container give any
 SMALL_PICTURE_PIXELS = 640 * 480
 FEW_CORES = 2
-MOST_PIXELS = 2**27
-"""Of a picture, four times those of 8K video. A decoder holds many at once."""
-READ_ATTEMPTS = 16
-"""How often in a row the container may refuse to give a packet before the rest counts as lost."""
+MOST_PIXELS = 2**27  # of a picture, four times those of 8K video. A decoder holds many at once.
+READ_ATTEMPTS = 16  # how often in a row the container may refuse to give a packet before the rest counts as lost
 
 _ANY_METADATA: dict[str, Any] = {} if int(av.__version__.split(".")[0]) >= 19 else {"metadata_errors": "replace"}
 """Metadata in odd encodings must not keep a video from being read; PyAV 19 always accepts them."""

@@ -5,8 +5,6 @@ time is at or before t. Times come from presentation timestamps, never from inde
 needs no special case.
 """
 
-from __future__ import annotations
-
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -240,7 +238,7 @@ class VideoReader(ABC):
     def close(self) -> None:  # noqa: B027 - some hold nothing open
         """Release the file and the decoder; closing twice is fine."""
 
-    def __enter__(self) -> VideoReader:
+    def __enter__(self) -> "VideoReader":
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -14,10 +14,8 @@ import numpy as np
 
 from sspvs.types import FloatArray, IntArray
 
-WINDOW = 16
-"""Frames that are looked at together where timestamps do not increase."""
-SETTLED = WINDOW - 4
-"""How many of them get their times at once; the rest first needs to see what follows."""
+WINDOW = 16  # frames that are looked at together where timestamps do not increase
+SETTLED = WINDOW - 4  # how many of them get their times at once; the rest first needs to see what follows
 JUMP_SECONDS = 1.0
 RESTART_GAIN, SMALL_RESTART_GAIN = 3, 8
 """How many more timestamps of a window a restart must explain than glitches of single frames do: after a fall of more

@@ -13,8 +13,7 @@ from sspvs.types import Timeline, WrittenClip
 from sspvs.video.isolated import DecodingChild, pack_timeline
 from sspvs.video.reader import check_file
 
-TOUCHING_SECONDS = 1e-4
-"""Segments closer than this are one: no cut is heard or seen between them."""
+TOUCHING_SECONDS = 1e-4  # segments closer than this are one: no cut is heard or seen between them
 PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
 """What x264 calls its trades of speed against size."""
 

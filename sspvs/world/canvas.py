@@ -4,8 +4,6 @@ x goes from 0 (left) to 16/9 (right) and y from 0 (top) to 1, whatever the pixel
 squashed as a backbone squashes it. A brush has coordinates of its own, placed, turned and scaled in the view.
 """
 
-from __future__ import annotations
-
 import colorsys
 import math
 from collections.abc import Sequence
@@ -17,60 +15,26 @@ from PIL import Image, ImageDraw
 
 from sspvs.types import FloatArray, ImageArray
 
-Colour = tuple[float, float, float]
-"""Red, green, blue, each from 0 to 1."""
+Colour = tuple[float, float, float]  # red, green, blue, each from 0 to 1
 Point = tuple[float, float]
 
-WIDTH = 16 / 9
-"""Of the view; its height is 1."""
+WIDTH = 16 / 9  # of the view; its height is 1
 _FINER = 2  # pictures are painted so many times finer, and averaged: edges are smooth
 _CORNERS = 40  # of what looks like an ellipse
 _WHITE, _BLACK = (1.0, 1.0, 1.0), (0.0, 0.0, 0.0)
 
 
-class Canvas:
-    """A picture to paint on."""
-
-    def __init__(self, width: int, height: int) -> None:
-        self._image = Image.new("RGB", (_FINER * width, _FINER * height))
-        self._draw = ImageDraw.Draw(self._image)
-        self._scale = np.array([_FINER * width / WIDTH, _FINER * height])
-
-    def shade(self, top: Colour, bottom: Colour, start: float = 0.0, end: float = 1.0) -> None:
-        """Fill the view between two heights, from one colour to another."""
-        first, last = round(start * self._scale[1]), round(end * self._scale[1])
-        if last <= first:
-            return
-        steps = np.linspace(0.0, 1.0, last - first)[:, None]
-        column = np.clip((1 - steps) * top + steps * np.asarray(bottom), 0.0, 1.0) * 255 + 0.5
-        strip = Image.fromarray(column.astype(np.uint8)[:, None])  # (rows, 1, 3)
-        self._image.paste(strip.resize((self._image.width, last - first)), (0, first))
-
-    def polygon(self, points: FloatArray | Sequence[Point], colour: Colour) -> None:
-        """Fill a polygon, given by (P, 2) corners in the view."""
-        corners = np.asarray(points) * self._scale
-        self._draw.polygon([tuple(corner) for corner in corners.tolist()], fill=_as_bytes(colour))
-
-    def brush(self, at: Point = (0.0, 0.0), size: float = 1.0, angle: float = 0.0, *, flipped: bool = False) -> Brush:
-        """A brush whose (0, 0) is at a point of the view."""
-        turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
-        return Brush(self, size * turn @ np.diag([-1.0 if flipped else 1.0, 1.0]), np.asarray(at, dtype=np.float64))
-
-    def pixels(self) -> ImageArray:
-        """(H, W, 3) uint8."""
-        return np.asarray(self._image.reduce(_FINER))
-
-
 class Brush:
-    """Paints in coordinates of its own; made by `Canvas.brush` and `Brush.brush`."""
+    """Paints in coordinates of its own, on a canvas; made by `brush` of the canvas or of another brush."""
 
-    def __init__(self, canvas: Canvas, matrix: FloatArray, origin: FloatArray) -> None:
+    def __init__(self, canvas: "Canvas", matrix: FloatArray, origin: FloatArray) -> None:
         self._canvas, self._matrix, self._origin = canvas, matrix, origin
 
-    def brush(self, at: Point, size: float = 1.0, angle: float = 0.0) -> Brush:
-        """Another one, placed in the coordinates of this one."""
+    def brush(self, at: Point, size: float = 1.0, angle: float = 0.0, *, flipped: bool = False) -> "Brush":
+        """A brush whose (0, 0) is at a point in the coordinates of this one."""
         turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
-        return Brush(self._canvas, size * self._matrix @ turn, self._origin + self._matrix @ np.asarray(at))
+        matrix = size * self._matrix @ turn @ np.diag([-1.0 if flipped else 1.0, 1.0])
+        return Brush(self._canvas, matrix, self._origin + self._matrix @ np.asarray(at))
 
     def polygon(self, points: FloatArray | Sequence[Point], colour: Colour) -> None:
         """Fill a polygon, given by (P, 2) corners."""
@@ -104,14 +68,40 @@ class Brush:
         self.line([(at[0] + radius * math.cos(a), at[1] + radius * math.sin(a)) for a in angles], width, colour)
 
 
+class Canvas(Brush):
+    """A picture to paint on, in the coordinates of the view."""
+
+    def __init__(self, width: int, height: int) -> None:
+        super().__init__(self, np.eye(2), np.zeros(2))
+        self._image = Image.new("RGB", (_FINER * width, _FINER * height))
+        self._draw = ImageDraw.Draw(self._image)
+        self._scale = np.array([_FINER * width / WIDTH, _FINER * height])
+
+    def shade(self, top: Colour, bottom: Colour, start: float = 0.0, end: float = 1.0) -> None:
+        """Fill the view between two heights, from one colour to another."""
+        first, last = round(start * self._scale[1]), round(end * self._scale[1])
+        if last <= first:
+            return
+        steps = np.linspace(0.0, 1.0, last - first)[:, None]
+        strip = Image.fromarray(_as_bytes((1 - steps) * top + steps * np.asarray(bottom))[:, None])  # (rows, 1, 3)
+        self._image.paste(strip.resize((self._image.width, last - first)), (0, first))
+
+    def polygon(self, points: FloatArray | Sequence[Point], colour: Colour) -> None:
+        corners = (np.asarray(points) * self._scale).tolist()
+        self._draw.polygon([tuple(corner) for corner in corners], fill=tuple(_as_bytes(colour).tolist()))
+
+    def pixels(self) -> ImageArray:
+        """(H, W, 3) uint8."""
+        return np.asarray(self._image.reduce(_FINER))
+
+
+def _as_bytes(colours: FloatArray | Colour) -> ImageArray:
+    return (np.clip(colours, 0.0, 1.0) * 255 + 0.5).astype(np.uint8)
+
+
 def mixed(one: Colour, other: Colour, share: float) -> Colour:
     """A colour between two: `share` of the other one."""
     red, green, blue = ((1 - share) * a + share * b for a, b in zip(one, other, strict=True))
-    return red, green, blue
-
-
-def _as_bytes(colour: Colour) -> tuple[int, int, int]:
-    red, green, blue = (int(min(max(part, 0.0), 1.0) * 255 + 0.5) for part in colour)
     return red, green, blue
 
 
@@ -122,14 +112,17 @@ class Look:
     main: Colour  # most of it
     second: Colour  # the rest
     third: Colour  # details
-    knobs: tuple[float, float, float, float]  # four numbers from 0 to 1; each painter turns something with them
+    knobs: tuple[float, ...]  # four numbers from 0 to 1; each painter turns something with them
 
     @classmethod
-    def draw(cls, generator: np.random.Generator) -> Look:
+    def draw(cls, generator: np.random.Generator) -> "Look":
         """Draw one; colours have any hue."""
-        colours = [_colour(generator) for _ in range(3)]
-        one, two, three, four = generator.random(4).tolist()
-        return cls(colours[0], colours[1], colours[2], (one, two, three, four))
+
+        def colour() -> Colour:
+            hue, saturation, value = generator.random(), generator.uniform(0.35, 0.95), generator.uniform(0.35, 1.0)
+            return colorsys.hsv_to_rgb(hue, saturation, value)
+
+        return cls(colour(), colour(), colour(), tuple(generator.random(4).tolist()))
 
     @property
     def pale(self) -> Colour:
@@ -145,8 +138,3 @@ class Look:
 def tinted(colour: Colour, look: Look, share: float = 0.25) -> Colour:
     """A colour that a place has, changed a little by the look."""
     return mixed(colour, look.main, share)
-
-
-def _colour(generator: np.random.Generator) -> Colour:
-    hue, saturation, value = generator.random(), generator.uniform(0.35, 0.95), generator.uniform(0.35, 1.0)
-    return colorsys.hsv_to_rgb(float(hue), float(saturation), float(value))

@@ -6,10 +6,7 @@ Features are used as they are: nothing is added to them. Files that carry the fe
 `sspvs extract` writes it, pass it on: what is trained on such a world can look at real videos.
 """
 
-import hashlib
 import re
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,16 +19,16 @@ import numpy as np
 from sspvs.errors import DatasetError, first_line
 from sspvs.files import check_kind
 from sspvs.table.group_reader import as_text, plain_attributes
-from sspvs.table.h5_file import open_h5
+from sspvs.table.h5_file import DAMAGE, open_h5
 from sspvs.table.layout import read_fingerprint_attrs
-from sspvs.table.numpy_file import check_arrays
+from sspvs.table.numpy_file import check_arrays, load_array
 from sspvs.types import Fingerprint, FloatArray
+from sspvs.weights.digest import file_digest
 from sspvs.world.clips import Clip, ClipSource, Concept
 
 _FEATURES, _RATE = "features", "rate_hz"
 _TEXTS = ("caption", "concept", "category")
 _KEPT = 64  # clips in memory
-_DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error)
 _DULL_WORDS = (
     "a an the of in on at to by with and or from before under over into through between behind is are how what one two "
     "his her its their it them seen shown shows show"
@@ -44,7 +41,7 @@ class _Entry:
     """The place and the texts of a clip."""
 
     path: Path
-    group: str  # empty for the root of the file
+    group: str  # of an h5 file; `/` for its root
     name: str
     caption: str
     concept: str
@@ -73,7 +70,8 @@ class CaptionedClips(ClipSource):
         if len(self._by_name) < len(self._entries):
             raise DatasetError(f"{path}: two clips have the same name; give each file or group its own")
         self._read = lru_cache(maxsize=_KEPT)(self._read_entry)
-        digest, backbone, shared = self._files()
+        digest = file_digest(*(entry.path for entry in self._entries))
+        backbone, shared = self._stated()
         self.description = {"kind": "captioned", "file": path.name, "sha256": digest}
         self.fingerprint = shared or Fingerprint(
             backbone=f"synthetic:clips of {backbone}",
@@ -100,23 +98,15 @@ class CaptionedClips(ClipSource):
             )
         return float(values[0])
 
-    def _files(self) -> tuple[str, str, Fingerprint | None]:
-        """SHA-256 of all the files; the backbone as the first h5 file states it; the fingerprint that all share."""
-        digest, backbone, found = hashlib.sha256(), "", dict[Path, Fingerprint | None]()
-        for path in sorted({entry.path for entry in self._entries}):
-            with path.open("rb") as file:
-                while block := file.read(1 << 20):
-                    digest.update(block)
-            found[path] = None
+    def _stated(self) -> tuple[str, Fingerprint | None]:
+        """The backbone that the first h5 file names, and the fingerprint of all files; None where some have none."""
+        paths, backbone, known = sorted({entry.path for entry in self._entries}), "", dict[Path, Fingerprint]()
+        for path in paths:
             if path.suffix != ".npz":
-                with open_h5(path) as opened:
-                    backbone = backbone or str(opened.attrs.get("backbone", ""))
-                    found[path] = read_fingerprint_attrs(opened.attrs)
-        return digest.hexdigest(), backbone or "an unknown backbone", self._shared(found)
-
-    def _shared(self, found: Mapping[Path, Fingerprint | None]) -> Fingerprint | None:
-        """The fingerprint of all files; None where some have none."""
-        known = {path: one for path, one in found.items() if one is not None}
+                with open_h5(path) as file:
+                    backbone = backbone or str(file.attrs.get("backbone", ""))
+                    if (one := read_fingerprint_attrs(file.attrs)) is not None:
+                        known[path] = one
         first = next(iter(known.values()), None)
         for path, one in known.items():
             if one != first:
@@ -129,20 +119,17 @@ class CaptionedClips(ClipSource):
                     f"{path}: rate_hz says {self.rate_hz:g} picks per second, the fingerprint {one.rate_hz:g}; correct "
                     "one of them, or extract the clips again"
                 )
-        return first if len(known) == len(found) else None
+        return backbone or "an unknown backbone", first if len(known) == len(paths) else None
 
     def _read_entry(self, name: str) -> FloatArray:
         entry = self._by_name[name]
         try:
             if entry.path.suffix == ".npz":
-                check_arrays(entry.path)
-                with np.load(entry.path, allow_pickle=False) as arrays:
-                    features = np.asarray(arrays[_FEATURES], dtype=np.float32)
+                features = load_array(entry.path, _FEATURES).astype(np.float32)
             else:
                 with open_h5(entry.path) as file:
-                    group = file[entry.group] if entry.group else file
-                    features = np.asarray(group[_FEATURES][()], dtype=np.float32)
-        except _DAMAGE as error:
+                    features = file[f"{entry.group}/{_FEATURES}"][()].astype(np.float32)
+        except DAMAGE as error:
             raise _damaged(entry.path, error) from error
         if not np.isfinite(features).all():
             raise DatasetError(f"{entry.path}: clip '{name}' has NaN or infinite features; extract it again")
@@ -159,21 +146,19 @@ def _entries(path: Path) -> Iterator[_Entry]:
         stem = "" if file == path else file.relative_to(path).with_suffix("").as_posix()
         try:
             yield from _npz_entries(file, stem or file.stem) if file.suffix == ".npz" else _h5_entries(file, stem)
-        except _DAMAGE as error:
+        except DAMAGE as error:
             raise _damaged(file, error) from error
 
 
 def _h5_entries(path: Path, stem: str) -> Iterator[_Entry]:
     with open_h5(path) as file:
-        default = plain_attributes(file.attrs).get(_RATE)
-        if isinstance(file.get(_FEATURES), h5py.Dataset):
-            yield _entry(path, "", stem or path.stem, plain_attributes(file.attrs), file[_FEATURES].shape, default)
-            return
-        for group in sorted(file):
+        rate = plain_attributes(file.attrs).get(_RATE)
+        for group in ("/",) if isinstance(file.get(_FEATURES), h5py.Dataset) else sorted(file):
             features = file[group].get(_FEATURES) if isinstance(file[group], h5py.Group) else None
             if isinstance(features, h5py.Dataset):
-                name = f"{stem}/{group}" if stem else group
-                yield _entry(path, group, name, plain_attributes(file[group].attrs), features.shape, default)
+                name = "/".join(filter(None, (stem, group.strip("/")))) or path.stem
+                facts = {_RATE: rate, **plain_attributes(file[group].attrs)}
+                yield _entry(path, group, name, facts, features.shape)
 
 
 def _npz_entries(path: Path, name: str) -> Iterator[_Entry]:
@@ -182,17 +167,15 @@ def _npz_entries(path: Path, name: str) -> Iterator[_Entry]:
     with np.load(path, allow_pickle=False) as arrays:
         if _FEATURES in arrays:
             facts = {key: np.asarray(arrays[key]).item() for key in (*_TEXTS, _RATE) if key in arrays}
-            yield _entry(path, "", name, facts, arrays[_FEATURES].shape, None)
+            yield _entry(path, "", name, facts, arrays[_FEATURES].shape)
 
 
-def _entry(
-    path: Path, group: str, name: str, facts: Mapping[str, Any], shape: tuple[int, ...], default_rate: Any
-) -> _Entry:
+def _entry(path: Path, group: str, name: str, facts: Mapping[str, Any], shape: tuple[int, ...]) -> _Entry:
     where = f"{path}, clip '{name}'"
     texts = {key: " ".join(as_text(facts.get(key, "")).split()) for key in _TEXTS}
     if missing := [key for key, text in texts.items() if not text]:
         raise DatasetError(f"{where}: has no {' and no '.join(missing)}; a clip needs caption, concept and category")
-    rate = facts.get(_RATE, default_rate)
+    rate = facts.get(_RATE)
     if rate is None or not float(rate) > 0:
         raise DatasetError(f"{where}: expected rate_hz, its picks per second, above 0; found {rate}")
     if len(shape) != 2 or 0 in shape:

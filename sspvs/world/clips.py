@@ -14,8 +14,7 @@ from sspvs.world.settings import WorldSettings
 
 TRAIN, VAL = "train", "val"
 _POOLS = 21  # what the generator is for, beside the seed
-Pool = Mapping[int, tuple[int, ...]]
-"""Concept -> its clips in a part, both as indices into the source."""
+Pool = Mapping[int, tuple[int, ...]]  # concept -> its clips in a part, both as indices into the source
 
 
 @dataclass(frozen=True)
@@ -67,36 +66,31 @@ def fold_part(number: int) -> str:
     return f"fold_{number}"
 
 
-def part_shares(settings: WorldSettings) -> dict[str, float]:
-    """Part -> its share of the clips; parts without videos have none, and the others share them."""
+def split_clips(source: ClipSource, settings: WorldSettings, seed: int) -> dict[str, Pool]:
+    """Divide the clips among the parts of a world that have videos, evenly over categories and concepts.
+
+    The order is drawn. Parts without videos have no clips, and the others share them.
+    """
+    generator = np.random.default_rng([seed, _POOLS])
+    folds = [fold_part(number) for number in range(settings.folds)]
+    videos = {TRAIN: settings.pretrain_train, VAL: settings.pretrain_val, **dict.fromkeys(folds, settings.annotated)}
     left = max(1 - settings.train_share - settings.val_share, 0.0)
-    wanted = {TRAIN: settings.train_share * (settings.pretrain_train > 0)}
-    wanted[VAL] = settings.val_share * (settings.pretrain_val > 0)
-    for number in range(settings.folds):
-        wanted[fold_part(number)] = left / settings.folds * (settings.annotated > 0)
-    total = sum(wanted.values())
-    if total <= 0:
+    wanted = {TRAIN: settings.train_share, VAL: settings.val_share, **dict.fromkeys(folds, left / settings.folds)}
+    wanted = {part: share for part, share in wanted.items() if share > 0 and videos[part] > 0}
+    if not wanted:
         raise ValueError(
             "a world without videos, or without clips for them: set pretrain_train, pretrain_val or annotated, and "
             "shares above 0 for what is set"
         )
-    return {part: share / total for part, share in wanted.items() if share > 0}
-
-
-def split_clips(source: ClipSource, settings: WorldSettings, seed: int) -> dict[str, Pool]:
-    """Divide the clips among the parts of a world, evenly over categories and concepts, in an order that is drawn."""
-    generator = np.random.default_rng([seed, _POOLS])
-    shares = part_shares(settings)
+    total = sum(wanted.values())
+    shares = {part: share / total for part, share in wanted.items()}
     pools: dict[str, dict[int, list[int]]] = {part: {} for part in shares}
     counts = dict.fromkeys(shares, 0)
     for taken, number in enumerate(_drawn_order(source, generator), start=1):
         part = max(shares, key=lambda name: shares[name] * taken - counts[name])
         counts[part] += 1
         pools[part].setdefault(source.clips[number].concept, []).append(number)
-    wanted = {TRAIN: settings.pretrain_train, VAL: settings.pretrain_val}
-    wanted |= {fold_part(number): settings.annotated for number in range(settings.folds)}
-    without = [part for part, videos in wanted.items() if videos and not counts.get(part)]
-    if without:
+    if without := [part for part, planned in videos.items() if planned and not counts.get(part)]:
         raise ValueError(
             f"{len(source.clips)} clips with train_share {settings.train_share:g} and val_share "
             f"{settings.val_share:g} leave none for {', '.join(without)}; give more clips, other shares, fewer folds, "

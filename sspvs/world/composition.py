@@ -84,15 +84,13 @@ class SyntheticVideo:
     @property
     def importance_at_picks(self) -> FloatArray:
         """(T,) importance by the rules."""
-        at_picks: FloatArray = np.repeat(self.importance, [segment.length for segment in self.plan.segments])
-        return at_picks
+        return np.repeat(self.importance, [segment.length for segment in self.plan.segments])
 
     @property
     def concepts_at_picks(self) -> IntArray:
         """(T,) the concept on screen, as an index into the source's concepts."""
         segments = self.plan.segments
-        at_picks: IntArray = np.repeat([segment.concept for segment in segments], [one.length for one in segments])
-        return at_picks
+        return np.repeat([segment.concept for segment in segments], [one.length for one in segments])
 
 
 def plan_video(
@@ -192,14 +190,9 @@ def _draw_segments(
     return tuple(replace(segment, fade=width) for segment, width in zip(drawn, [*fades, 0], strict=True))
 
 
-def write_texts(
-    plan: VideoPlan, source: ClipSource, pool: Pool, settings: WordingSettings, generator: np.random.Generator
-) -> TextFields:
-    """The texts of a planned video; what is named and not shown is of the pool."""
-    return _Writer(plan, source, pool, settings, generator).texts()
+class TextWriter(NamedTuple):
+    """Writes the texts of a planned video; what is named and not shown is of the pool."""
 
-
-class _Writer(NamedTuple):
     plan: VideoPlan
     source: ClipSource
     pool: Pool

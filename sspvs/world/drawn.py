@@ -69,33 +69,22 @@ class CategoryWords(NamedTuple):
     concepts: tuple[tuple[str, ...], ...]  # names of each concept, the first one its own
 
 
-@lru_cache(maxsize=1)
-def _known_words() -> list[CategoryWords]:
-    found = []
-    for paragraph in _VOCABULARY.split("\n\n"):
-        names, looks, places, concepts = paragraph.split(";")
-        groups = tuple(tuple(group.split()) for group in concepts.split(","))
-        where = tuple(place.strip() for place in places.split(","))
-        found.append(CategoryWords(tuple(names.split()), tuple(looks.split()), where, groups))
-    return found
-
-
 def category_words(index: int, concepts: int) -> CategoryWords:
     """The words of a category with so many concepts; made-up ones beyond those that are known."""
-    known = _known_words()
-    words = known[index] if index < len(known) else _invented_words(index)
-    missing = range(len(words.concepts), concepts)
-    more = tuple(tuple(_made_up(index, 3 * number + form) for form in range(3)) for number in missing)
-    return words._replace(concepts=(*words.concepts, *more)[:concepts])
 
+    def made_up(first: int, count: int) -> tuple[str, ...]:
+        return tuple(_made_up(index, first + form) for form in range(count))
 
-def _invented_words(index: int) -> CategoryWords:
-    return CategoryWords(
-        tuple(_made_up(index, 900 + form) for form in range(2)),
-        tuple(_made_up(index, 910 + form) for form in range(3)),
-        tuple(f"near {_made_up(index, 920 + form)}" for form in range(3)),
-        (),
-    )
+    groups: tuple[tuple[str, ...], ...] = ()
+    paragraphs = _VOCABULARY.split("\n\n")
+    if index < len(paragraphs):
+        names, looks, places, known = (part.split(",") for part in paragraphs[index].split(";"))
+        groups = tuple(tuple(group.split()) for group in known)
+        words = tuple(names[0].split()), tuple(looks[0].split()), tuple(place.strip() for place in places)
+    else:
+        words = made_up(900, 2), made_up(910, 3), tuple(f"near {word}" for word in made_up(920, 3))
+    more = (made_up(3 * number, 3) for number in range(len(groups), concepts))
+    return CategoryWords(*words, (*groups, *more)[:concepts])
 
 
 def _made_up(category: int, number: int) -> str:

@@ -1,7 +1,5 @@
 """Clips that are painted: one of some things before a place, in a look that is drawn for each variant."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections import deque
@@ -9,9 +7,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
-import h5py
 import numpy as np
 from PIL import Image
 
@@ -21,9 +18,9 @@ from sspvs.features.backbones import Backbone
 from sspvs.schema import Positive, Range, Settings
 from sspvs.table.layout import write_fingerprint_attrs
 from sspvs.types import FloatArray, ImageArray
-from sspvs.world.canvas import WIDTH, Brush, Canvas, Colour, Look, Point, mixed, tinted
+from sspvs.world.canvas import WIDTH, Brush, Canvas, Colour, Look, mixed, tinted
 from sspvs.world.settings import Count, InOrder
-from sspvs.world.things import THINGS, Thing
+from sspvs.world.things import THINGS
 
 _PAINT, _CLIP = 41, 51  # what a generator is for, beside the seed
 _STAINS = (9, 16)  # cells of the texture that lies over a picture
@@ -31,9 +28,11 @@ _VIEW = (1280, 720)  # the picture that a backbone's resizing is computed for: t
 _AHEAD = 4  # clips that are painted while others are encoded
 _MANNERS = ("little", "lone", "bright", "pretty", "small", "fine")
 _SCALE = (262.0, 294.0, 330.0, 392.0, 440.0)  # pitches, Hz
-_DARK, _LIGHT = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+_DARK, _LIGHT, _CLOUD = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), (0.97, 0.97, 0.98)
 
 Backdrop = Callable[[Canvas, Look, float], None]
+Showing = Callable[[Canvas, float], Brush]  # where a thing is painted on a canvas after so many seconds
+Speck = tuple[FloatArray, Colour]  # corners in the view, and a colour
 
 
 @dataclass(frozen=True)
@@ -45,121 +44,99 @@ class Place:
     paint: Backdrop  # paints it all over a canvas, in a look, at a time
 
 
-PLACES: list[Place] = []
-"""In the order of `SKY`, `SEA`, ... of `sspvs.world.things`."""
-
-
-def _place(name: str, *where: str) -> Callable[[Backdrop], Backdrop]:
-    """Decorator that adds what a function paints to `PLACES`."""
-
-    def add(paint: Backdrop) -> Backdrop:
-        PLACES.append(Place(name, where, paint))
-        return paint
-
-    return add
-
-
-@_place("sky", "in the sky", "above the hills", "among the clouds")
 def _sky(canvas: Canvas, look: Look, t: float) -> None:
     high, low = tinted((0.35, 0.6, 0.95), look), tinted((0.85, 0.9, 1.0), look, 0.15)
     canvas.shade(high, low)
-    brush = canvas.brush()
+    size = 0.07 + 0.05 * look.knobs[3]
     for cloud in range(2 + int(3 * look.knobs[0])):
         x = (0.37 * cloud + look.knobs[1] + 0.03 * t) % 1.4 * WIDTH / 1.2 - 0.2
-        _cloud(brush, x, 0.12 + 0.17 * ((cloud * 0.618 + look.knobs[2]) % 1) * 3, 0.07 + 0.05 * look.knobs[3])
-    _hills(brush, 0.86, 0.06, tinted((0.25, 0.5, 0.25), look), look.knobs[0])
+        y = 0.12 + 0.17 * ((cloud * 0.618 + look.knobs[2]) % 1) * 3
+        for dx, dy, radius in ((-1.1, 0.2, 0.7), (0.0, -0.2, 1.0), (1.1, 0.2, 0.75)):
+            canvas.ellipse((x + dx * size, y + dy * size), (1.2 * radius * size, 0.8 * radius * size), _CLOUD)
+    ridge = [(x / 20 * WIDTH, 0.86 + 0.06 * math.sin(0.5 * x + 6 * look.knobs[0])) for x in range(21)]
+    canvas.polygon([(0, 1), *ridge, (WIDTH, 1)], tinted((0.25, 0.5, 0.25), look))
 
 
-@_place("sea", "at sea", "on the waves", "off the coast")
 def _sea(canvas: Canvas, look: Look, t: float) -> None:
     horizon = 0.3 + 0.2 * look.knobs[0]
     canvas.shade(tinted((0.6, 0.8, 0.95), look), tinted((0.95, 0.92, 0.85), look, 0.15), 0, horizon)
     near = tinted((0.05, 0.25, 0.5), look)
     canvas.shade(tinted((0.15, 0.5, 0.65), look), near, horizon, 1)
-    brush = canvas.brush()
     foam = mixed(near, _LIGHT, 0.35)
     for row in range(7):
         y = horizon + (1 - horizon) * (row + 0.7) / 7
         shift = 0.3 * row + 0.25 * t * (1 if row % 2 else -1) + look.knobs[1]
         points = [(x / 14, y + 0.012 * math.sin(x * 1.3 + 6 * shift)) for x in range(26)]
-        brush.line(points, 0.006 + 0.002 * row, foam)
+        canvas.line(points, 0.006 + 0.002 * row, foam)
 
 
-@_place("street", "in the street", "in town", "at the kerb")
 def _street(canvas: Canvas, look: Look, _: float) -> None:
     wall = tinted((0.72, 0.62, 0.55), look, 0.35)
     canvas.shade(wall, mixed(wall, _DARK, 0.15), 0, 0.66)
-    brush = canvas.brush()
     glass = tinted((0.3, 0.38, 0.48), look, 0.15)
     columns, rows = 5 + int(3 * look.knobs[0]), 2 + int(2 * look.knobs[1])
     for column in range(columns):
         for row in range(rows):
             x, y = WIDTH * (column + 0.3) / columns, 0.58 * (row + 0.3) / rows
-            brush.rectangle(x, y, x + 0.4 * WIDTH / columns, y + 0.33 / rows, glass)
+            canvas.rectangle(x, y, x + 0.4 * WIDTH / columns, y + 0.33 / rows, glass)
     canvas.shade((0.7, 0.7, 0.68), (0.62, 0.62, 0.6), 0.66, 0.74)
     canvas.shade((0.33, 0.33, 0.35), (0.25, 0.25, 0.27), 0.74, 1)
     for dash in range(6):
         x = 0.32 * dash + 0.2 * look.knobs[2]
-        brush.rectangle(x, 0.86, x + 0.16, 0.88, (0.9, 0.9, 0.85))
+        canvas.rectangle(x, 0.86, x + 0.16, 0.88, (0.9, 0.9, 0.85))
 
 
-@_place("garden", "in the garden", "on the meadow", "by the fence")
 def _garden(canvas: Canvas, look: Look, t: float) -> None:
     edge = 0.4 + 0.2 * look.knobs[0]
     canvas.shade(tinted((0.65, 0.85, 1.0), look, 0.2), tinted((0.9, 0.95, 0.95), look, 0.1), 0, edge)
     grass = tinted((0.3, 0.6, 0.2), look)
     canvas.shade(mixed(grass, (1.0, 1.0, 0.8), 0.25), mixed(grass, _DARK, 0.25), edge, 1)
-    brush = canvas.brush()
     if look.knobs[1] > 0.5:
         for post in range(9):
-            brush.rectangle(0.22 * post, edge - 0.14, 0.22 * post + 0.05, edge + 0.03, (0.85, 0.8, 0.7))
-        brush.rectangle(0, edge - 0.1, WIDTH, edge - 0.07, (0.8, 0.75, 0.65))
+            canvas.rectangle(0.22 * post, edge - 0.14, 0.22 * post + 0.05, edge + 0.03, (0.85, 0.8, 0.7))
+        canvas.rectangle(0, edge - 0.1, WIDTH, edge - 0.07, (0.8, 0.75, 0.65))
     blade = mixed(grass, (0.0, 0.15, 0.0), 0.4)
     for tuft in range(26):
         x, y = (tuft * 0.618 + look.knobs[2]) % 1 * WIDTH, edge + (1 - edge) * ((tuft * 0.414) % 1)
         lean = 0.01 * math.sin(2 * t + tuft)
-        brush.polygon([(x - 0.01, y + 0.03), (x + lean, y - 0.03), (x + 0.01, y + 0.03)], blade)
+        canvas.polygon([(x - 0.01, y + 0.03), (x + lean, y - 0.03), (x + 0.01, y + 0.03)], blade)
 
 
-@_place("home", "at home", "on the table", "in the kitchen")
 def _home(canvas: Canvas, look: Look, _: float) -> None:
     edge = 0.62 + 0.12 * look.knobs[0]
     paper = tinted((0.88, 0.84, 0.74), look, 0.3)
     canvas.shade(paper, mixed(paper, _DARK, 0.12), 0, edge)
-    brush = canvas.brush()
     stripe = mixed(paper, look.second, 0.2)
     for number in range(4 + int(6 * look.knobs[1])):
         x = WIDTH * (number + 0.5) / (4 + int(6 * look.knobs[1]))
-        brush.rectangle(x - 0.02, 0, x + 0.02, edge, stripe)
+        canvas.rectangle(x - 0.02, 0, x + 0.02, edge, stripe)
     wood = tinted((0.55, 0.36, 0.2), look, 0.2)
     canvas.shade(wood, mixed(wood, _DARK, 0.3), edge, 1)
-    brush.rectangle(0, edge, WIDTH, edge + 0.015, mixed(wood, _LIGHT, 0.3))
+    canvas.rectangle(0, edge, WIDTH, edge + 0.015, mixed(wood, _LIGHT, 0.3))
 
 
-@_place("playroom", "in the playroom", "on the rug", "at playtime")
 def _playroom(canvas: Canvas, look: Look, _: float) -> None:
     edge = 0.55 + 0.1 * look.knobs[0]
     wall = tinted((0.8, 0.88, 0.92), look, 0.35)
     canvas.shade(wall, mixed(wall, _LIGHT, 0.2), 0, edge)
     floor = tinted((0.75, 0.6, 0.42), look, 0.15)
     canvas.shade(floor, mixed(floor, _DARK, 0.2), edge, 1)
-    brush = canvas.brush()
-    brush.rectangle(0.1 + 0.3 * look.knobs[1], 0.2, 0.9 + 0.3 * look.knobs[1], 0.23, (0.5, 0.4, 0.3))
+    canvas.rectangle(0.1 + 0.3 * look.knobs[1], 0.2, 0.9 + 0.3 * look.knobs[1], 0.23, (0.5, 0.4, 0.3))
     for number, colour in enumerate((look.second, look.third, look.pale, look.deep)):
         x = 0.16 + 0.3 * look.knobs[1] + 0.16 * number
-        brush.rectangle(x, 0.2 - 0.05 - 0.06 * ((number + look.knobs[2]) % 1), x + 0.07, 0.2, colour)
-    brush.ellipse((WIDTH / 2, 0.88), (0.65, 0.16), mixed(look.second, floor, 0.5))
+        canvas.rectangle(x, 0.2 - 0.05 - 0.06 * ((number + look.knobs[2]) % 1), x + 0.07, 0.2, colour)
+    canvas.ellipse((WIDTH / 2, 0.88), (0.65, 0.16), mixed(look.second, floor, 0.5))
 
 
-def _cloud(brush: Brush, x: float, y: float, size: float) -> None:
-    white: Colour = (0.97, 0.97, 0.98)
-    for dx, dy, radius in ((-1.1, 0.2, 0.7), (0.0, -0.2, 1.0), (1.1, 0.2, 0.75)):
-        brush.ellipse((x + dx * size, y + dy * size), (1.2 * radius * size, 0.8 * radius * size), white)
-
-
-def _hills(brush: Brush, y: float, height: float, colour: Colour, phase: float) -> None:
-    ridge = [(x / 20 * WIDTH, y + height * math.sin(0.5 * x + 6 * phase)) for x in range(21)]
-    brush.polygon([(0, 1), *ridge, (WIDTH, 1)], colour)
+PLACES = (
+    Place("sky", ("in the sky", "above the hills", "among the clouds"), _sky),
+    Place("sea", ("at sea", "on the waves", "off the coast"), _sea),
+    Place("street", ("in the street", "in town", "at the kerb"), _street),
+    Place("garden", ("in the garden", "on the meadow", "by the fence"), _garden),
+    Place("home", ("at home", "on the table", "in the kitchen"), _home),
+    Place("playroom", ("in the playroom", "on the rug", "at playtime"), _playroom),
+)
+"""In the order of `SKY`, `SEA`, ... of `sspvs.world.things`."""
 
 
 class PaintedClip:
@@ -181,10 +158,10 @@ class PaintedClip:
         self.tone_hz = _SCALE[thing % len(_SCALE)] * (1 + self.thing.place) / 2
         generator = np.random.default_rng([seed, _PAINT, thing, variant])
         self._place_look, self._look = Look.draw(generator), Look.draw(generator)
-        self._showings = [_Showing.draw(generator, 1.0, self.thing.upright)]
+        self._showings = [_showing(generator, 1.0, self.thing.upright)]
         if generator.random() < 0.3:
-            self._showings.append(_Showing.draw(generator, 0.6, self.thing.upright))
-        self._specks = [_Speck.draw(generator) for _ in range(int(generator.integers(9)))]
+            self._showings.append(_showing(generator, 0.6, self.thing.upright))
+        self._specks = [_speck(generator) for _ in range(int(generator.integers(9)))]
         gains = generator.uniform(0.7, 1.1) * generator.uniform(0.85, 1.15, size=3)
         self._gains: FloatArray = gains.astype(np.float32)
         self._flicker = (generator.uniform(0, 0.12), generator.uniform(1, 4), generator.uniform(0, 6))
@@ -197,12 +174,11 @@ class PaintedClip:
         PLACES[self.thing.place].paint(canvas, self._place_look, seconds)
         behind = len(self._specks) // 2
         for speck in self._specks[:behind]:
-            speck.paint(canvas)
+            canvas.polygon(*speck)
         for showing in reversed(self._showings):
-            at, size, angle = showing.place(seconds)
-            self.thing.paint(canvas.brush(at, size, angle, flipped=showing.flipped), self._look, seconds)
+            self.thing.paint(showing(canvas, seconds), self._look, seconds)
         for speck in self._specks[behind:]:
-            speck.paint(canvas)
+            canvas.polygon(*speck)
         depth, rate, phase = self._flicker
         gains = self._gains * np.float32(1 + depth * math.sin(rate * seconds + phase))
         stains = np.asarray(self._stains.resize((width, height), Image.Resampling.BILINEAR))[..., None]  # (H, W, 1)
@@ -210,61 +186,30 @@ class PaintedClip:
         return lit
 
 
-@dataclass(frozen=True)
-class _Showing:
-    """One exemplar on its way through the picture."""
+def _showing(generator: np.random.Generator, share: float, upright: bool) -> Showing:
+    """One exemplar on its way through the picture, from whose edges it comes back; what stands has its foot there."""
+    reach, heights = (0.12, (0.78, 0.98)) if upright else (0.6, (0.35, 0.7))
+    left, top = generator.uniform(0.3, WIDTH - 0.3), generator.uniform(*heights)
+    across, down = generator.uniform(-0.2, 0.2), generator.uniform(-0.06, 0.06)  # a second
+    first_size, growth = share * generator.uniform(0.13, 0.36), generator.uniform(-0.04, 0.08)  # growth is a second's
+    lean, swing, flipped = generator.uniform(-reach, reach), generator.uniform(0, 0.4 * reach), generator.random() < 0.5
 
-    start: Point
-    speed: Point  # a second
-    grounded: bool  # then its foot is where it is
-    size: float
-    growth: float  # a second, as a share of the size
-    lean: float
-    swing: float
-    flipped: bool
+    def brush(canvas: Canvas, t: float) -> Brush:
+        size = first_size * (1 + growth * t)
+        x = _reflected(left + across * t, 0.25 * first_size, WIDTH - 0.25 * first_size)
+        y = top - size if upright else _reflected(top + down * t, 0.25, 0.85)
+        return canvas.brush((x, y), size, lean + swing * math.sin(2 * t), flipped=flipped)
 
-    @classmethod
-    def draw(cls, generator: np.random.Generator, share: float, upright: bool) -> _Showing:
-        reach, heights = (0.12, (0.78, 0.98)) if upright else (0.6, (0.35, 0.7))
-        return cls(
-            start=(float(generator.uniform(0.3, WIDTH - 0.3)), float(generator.uniform(*heights))),
-            speed=(float(generator.uniform(-0.2, 0.2)), float(generator.uniform(-0.06, 0.06))),
-            grounded=upright,
-            size=share * float(generator.uniform(0.13, 0.36)),
-            growth=float(generator.uniform(-0.04, 0.08)),
-            lean=float(generator.uniform(-reach, reach)),
-            swing=float(generator.uniform(0, 0.4 * reach)),
-            flipped=bool(generator.random() < 0.5),
-        )
-
-    def place(self, t: float) -> tuple[Point, float, float]:
-        """Where it is, how big and how turned; it comes back from the edges."""
-        size = self.size * (1 + self.growth * t)
-        x = _reflected(self.start[0] + self.speed[0] * t, 0.25 * self.size, WIDTH - 0.25 * self.size)
-        y = self.start[1] - size if self.grounded else _reflected(self.start[1] + self.speed[1] * t, 0.25, 0.85)
-        return (x, y), size, self.lean + self.swing * math.sin(2 * t)
+    return brush
 
 
-@dataclass(frozen=True)
-class _Speck:
+def _speck(generator: np.random.Generator) -> Speck:
     """A plain shape that lies about and means nothing."""
-
-    colour: Colour
-    at: Point
-    size: float
-    angle: float
-    corners: int
-
-    @classmethod
-    def draw(cls, generator: np.random.Generator) -> _Speck:
-        red, green, blue = generator.random(3).tolist()
-        at = (float(generator.uniform(0, WIDTH)), float(generator.uniform(0, 1)))
-        size, angle = float(generator.uniform(0.02, 0.11)), float(generator.uniform(0, 6))
-        return cls((red, green, blue), at, size, angle, int(generator.choice((3, 4, 5, 24))))
-
-    def paint(self, canvas: Canvas) -> None:
-        angles = self.angle + np.arange(self.corners) * 2 * math.pi / self.corners
-        canvas.brush(self.at, self.size).polygon(np.column_stack([np.cos(angles), np.sin(angles)]), self.colour)
+    red, green, blue = generator.random(3).tolist()
+    at = np.array([generator.uniform(0, WIDTH), generator.uniform(0, 1)])
+    size, angle, corners = generator.uniform(0.02, 0.11), generator.uniform(0, 6), generator.choice((3, 4, 5, 24))
+    angles = angle + np.arange(corners) * 2 * math.pi / corners
+    return at + size * np.column_stack([np.cos(angles), np.sin(angles)]), (red, green, blue)
 
 
 def _reflected(value: float, low: float, high: float) -> float:
@@ -290,12 +235,10 @@ class PaintedSettings(Settings):
     """Another seed, other variants."""
 
 
-@dataclass(frozen=True)
-class CaptionedPainting:
+class CaptionedPainting(NamedTuple):
     """A clip before it is painted."""
 
     name: str  # its group in the file
-    thing: Thing  # what it shows
     caption: str
     clip: PaintedClip  # gives its pictures
 
@@ -309,7 +252,7 @@ def paintings(settings: PaintedSettings) -> Iterator[CaptionedPainting]:
             clip = PaintedClip(number, variant, max(seconds, 1 / settings.rate_hz), settings.seed)
             words = (_MANNERS, thing.names, thing.doings, PLACES[thing.place].where)
             chosen = [choices[int(generator.integers(len(choices)))] for choices in words]
-            yield CaptionedPainting(f"{thing.name}_{variant:03d}", thing, f"a {' '.join(chosen)}", clip)
+            yield CaptionedPainting(f"{thing.name}_{variant:03d}", f"a {' '.join(chosen)}", clip)
 
 
 def write_painted_clips(
@@ -329,21 +272,21 @@ def write_painted_clips(
         made_by = {"tool": "sspvs painted clips", "version": sspvs.__version__, **asdict(settings)}
         file.attrs["made_by"] = json.dumps(made_by)
         waiting: deque[tuple[CaptionedPainting, Future[FloatArray]]] = deque()
+
+        def put(most: int) -> None:
+            """Write clips until so many wait."""
+            while len(waiting) > most:
+                painting, looked = waiting.popleft()
+                group, thing = file.create_group(painting.name), painting.clip.thing
+                group["features"] = looked.result().astype(np.float32, copy=False)  # (T, D)
+                group.attrs["caption"] = painting.caption
+                group.attrs["concept"] = thing.name
+                group.attrs["category"] = PLACES[thing.place].name
+                bar.update()
+
         for painting in paintings(settings):
             instants = [index / settings.rate_hz for index in range(round(painting.clip.seconds * settings.rate_hz))]
             pictures = np.stack([painting.clip.picture(width, height, seconds) for seconds in instants])
             waiting.append((painting, looking.submit(backbone.encode, pictures)))
-            if len(waiting) > _AHEAD:
-                _put(file, *waiting.popleft())
-                bar.update()
-        while waiting:
-            _put(file, *waiting.popleft())
-            bar.update()
-
-
-def _put(file: h5py.File, painting: CaptionedPainting, looked: Future[FloatArray]) -> None:
-    group = file.create_group(painting.name)
-    group["features"] = looked.result().astype(np.float32, copy=False)  # (T, D)
-    group.attrs["caption"] = painting.caption
-    group.attrs["concept"] = painting.thing.name
-    group.attrs["category"] = PLACES[painting.thing.place].name
+            put(_AHEAD)
+        put(0)

@@ -1,7 +1,5 @@
 """The settings of the synthetic world, with their ranges; `README.md` in this folder explains each."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
@@ -31,8 +29,7 @@ Strength = Annotated[float, Range(least=0, most=1e6)]
 Count = Annotated[int, Range(least=1)]
 Videos = Annotated[int, Range(least=0)]
 Counts = Annotated[tuple[int, int], InOrder(Range(least=1))]
-Lengths = Annotated[tuple[float, float], InOrder(Range(least=0.1))]
-"""In seconds."""
+Lengths = Annotated[tuple[float, float], InOrder(Range(least=0.1))]  # in seconds
 
 
 @dataclass(frozen=True)
@@ -208,7 +205,7 @@ class WorldSettings(Settings):
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> WorldSettings:
+    def from_dict(cls, values: Mapping[str, Any]) -> "WorldSettings":
         """Settings from plain types, such as those of `as_dict` or a YAML file; what is left out is the default."""
         filled = _filled(asdict(cls()), values, "")
         refuse(cls.group, mistakes(cls, filled))

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 from sspvs.world.canvas import Brush, Look, mixed
 
-SKY, SEA, STREET, GARDEN, HOME, PLAYROOM = range(6)
-"""Where things are: indices of `sspvs.world.painted.PLACES`."""
+SKY, SEA, STREET, GARDEN, HOME, PLAYROOM = range(6)  # where things are: indices of `sspvs.world.painted.PLACES`
 _BLACK, _WHITE, _GREY, _GLASS = (0.1, 0.1, 0.12), (0.97, 0.96, 0.94), (0.55, 0.55, 0.58), (0.75, 0.87, 0.93)
 _BOWS = ((0.85, 0.2, 0.2), (0.95, 0.6, 0.15), (0.95, 0.9, 0.3), (0.3, 0.75, 0.35), (0.25, 0.45, 0.85), (0.5, 0.3, 0.7))
 _FLUKES = ((-0.5, 0.2), (-0.85, -0.15), (-1.0, -0.4), (-0.75, -0.3), (-0.6, -0.42), (-0.62, -0.1), (-0.35, 0.05))
@@ -33,21 +32,6 @@ class Thing:
         return self.names[0]
 
 
-THINGS: list[Thing] = []
-"""Every thing, place by place; the order is part of the world."""
-
-
-def _thing(names: str, doings: str, place: int, *, upright: bool = False) -> Callable[[Painter], Painter]:
-    """Decorator that adds what a function paints to `THINGS`."""
-
-    def add(paint: Painter) -> Painter:
-        THINGS.append(Thing(tuple(names.split()), tuple(doings.split()), place, paint, upright))
-        return paint
-
-    return add
-
-
-@_thing("kite lozenge dragon", "rising swooping tugging", SKY)
 def _kite(brush: Brush, look: Look, t: float) -> None:
     tip = 0.55 + 0.2 * look.knobs[0]
     brush.polygon([(0, -0.95), (tip, -0.25), (0, -0.25)], look.main)
@@ -61,7 +45,6 @@ def _kite(brush: Brush, look: Look, t: float) -> None:
             brush.polygon([(x, y), (x + side, y - 0.07), (x + side, y + 0.07)], look.third)
 
 
-@_thing("balloon airship aerostat", "floating climbing drifting", SKY)
 def _balloon(brush: Brush, look: Look, _: float) -> None:
     wide = 0.6 + 0.15 * look.knobs[0]
     brush.line([(-0.45 * wide, 0.05), (-0.14, 0.7)], 0.025, _BLACK)
@@ -74,7 +57,6 @@ def _balloon(brush: Brush, look: Look, _: float) -> None:
     brush.rectangle(-0.17, 0.68, 0.17, 0.95, (0.5, 0.32, 0.15))
 
 
-@_thing("rainbow arc spectrum", "shining fading glowing", SKY, upright=True)
 def _rainbow(brush: Brush, look: Look, _: float) -> None:
     width = 0.07 + 0.03 * look.knobs[0]
     for number, colour in enumerate(_BOWS):
@@ -86,7 +68,6 @@ def _rainbow(brush: Brush, look: Look, _: float) -> None:
             brush.disc((x + dx, 0.42 - 0.08 * (dx == 0)), 0.19, (0.95, 0.95, 0.97))
 
 
-@_thing("plane aircraft jet", "flying landing soaring", SKY)
 def _plane(brush: Brush, look: Look, _: float) -> None:
     brush.ellipse((0, 0), (0.95, 0.17 + 0.05 * look.knobs[0]), look.pale)
     brush.polygon([(-0.7, -0.05), (-0.95, -0.5), (-0.7, -0.5), (-0.4, -0.1)], look.main)
@@ -97,7 +78,6 @@ def _plane(brush: Brush, look: Look, _: float) -> None:
     brush.polygon([(0.72, -0.1), (0.9, -0.04), (0.72, -0.02)], (0.75, 0.87, 0.93))
 
 
-@_thing("sailboat yacht dinghy", "sailing rocking tacking", SEA)
 def _sailboat(brush: Brush, look: Look, _: float) -> None:
     brush.line([(0, 0.5), (0, -0.95)], 0.04, (0.35, 0.22, 0.1))
     brush.polygon([(0.04, -0.9), (0.04, 0.3), (0.65 + 0.15 * look.knobs[0], 0.3)], look.pale)
@@ -106,7 +86,6 @@ def _sailboat(brush: Brush, look: Look, _: float) -> None:
     brush.rectangle(-0.74, 0.5, 0.78, 0.55, look.third)
 
 
-@_thing("lighthouse beacon pharos", "blinking standing warning", SEA, upright=True)
 def _lighthouse(brush: Brush, look: Look, t: float) -> None:
     brush.polygon([(-0.8, 1), (-0.5, 0.65), (0.5, 0.62), (0.85, 1)], (0.35, 0.33, 0.3))
     for band in range(5):
@@ -121,7 +100,6 @@ def _lighthouse(brush: Brush, look: Look, t: float) -> None:
         brush.polygon([(0.13, -0.64), (1.0, -0.85), (1.0, -0.45)], (1.0, 0.97, 0.75))
 
 
-@_thing("whale orca cetacean", "spouting breaching basking", SEA)
 def _whale(brush: Brush, look: Look, t: float) -> None:
     skin = mixed(look.main, (0.3, 0.35, 0.45), 0.5)
     brush.ellipse((0.1, 0.2), (0.75, 0.42), skin)
@@ -134,7 +112,6 @@ def _whale(brush: Brush, look: Look, t: float) -> None:
         brush.line([(0.3, -0.2), top, (0.3 + lean, -0.2 - height + abs(lean))], 0.05, (0.9, 0.95, 1.0))
 
 
-@_thing("fish herring mackerel", "swimming darting gliding", SEA)
 def _fish(brush: Brush, look: Look, t: float) -> None:
     beat = 0.15 * math.sin(6 * t)
     brush.polygon([(-0.45, 0), (-0.95, -0.4 + beat), (-0.8, beat), (-0.95, 0.4 + beat)], look.second)
@@ -147,7 +124,6 @@ def _fish(brush: Brush, look: Look, t: float) -> None:
     brush.disc((0.57, -0.08), 0.045, _BLACK)
 
 
-@_thing("car saloon automobile", "passing parking braking", STREET, upright=True)
 def _car(brush: Brush, look: Look, t: float) -> None:
     brush.polygon([(-0.5, 0.05), (-0.3, -0.4), (0.25, -0.4), (0.55, 0.05)], look.main)
     brush.polygon([(-0.38, 0.02), (-0.25, -0.3), (-0.02, -0.3), (-0.02, 0.02)], _GLASS)
@@ -159,7 +135,6 @@ def _car(brush: Brush, look: Look, t: float) -> None:
         _wheel(brush, x, 0.42, 0.22, t)
 
 
-@_thing("bus coach omnibus", "arriving waiting leaving", STREET, upright=True)
 def _bus(brush: Brush, look: Look, t: float) -> None:
     brush.rectangle(-0.97, -0.55, 0.97, 0.45, look.main)
     brush.rectangle(-0.97, 0.1, 0.97, 0.2, look.second)
@@ -170,7 +145,6 @@ def _bus(brush: Brush, look: Look, t: float) -> None:
         _wheel(brush, x, 0.45, 0.2, t)
 
 
-@_thing("bicycle bike cycle", "rolling leaning racing", STREET, upright=True)
 def _bicycle(brush: Brush, look: Look, t: float) -> None:
     for x in (-0.55, 0.55):
         brush.ring((x, 0.35), 0.4, 0.06, _BLACK)
@@ -185,7 +159,6 @@ def _bicycle(brush: Brush, look: Look, t: float) -> None:
     brush.line([(-0.4, -0.43), (-0.1, -0.43)], 0.1, _BLACK)
 
 
-@_thing("signal stoplight semaphore", "switching gleaming stopping", STREET, upright=True)
 def _signal(brush: Brush, look: Look, t: float) -> None:
     brush.rectangle(-0.06, 0.3, 0.06, 1.0, _GREY)
     brush.rectangle(-0.32, -0.95, 0.32, 0.4, (0.15, 0.17, 0.17))
@@ -195,7 +168,6 @@ def _signal(brush: Brush, look: Look, t: float) -> None:
         brush.disc((0, -0.7 + 0.42 * number), 0.17, shown)
 
 
-@_thing("flower blossom daisy", "blooming nodding opening", GARDEN, upright=True)
 def _flower(brush: Brush, look: Look, t: float) -> None:
     sway = 0.08 * math.sin(1.5 * t)
     green = (0.2, 0.5, 0.2)
@@ -210,7 +182,6 @@ def _flower(brush: Brush, look: Look, t: float) -> None:
     brush.disc((sway, -0.35), 0.2, mixed(look.second, (0.95, 0.8, 0.2), 0.5))
 
 
-@_thing("tree oak maple", "swaying rustling growing", GARDEN, upright=True)
 def _tree(brush: Brush, look: Look, t: float) -> None:
     brush.polygon([(-0.13, 1), (-0.07, 0.1), (0.07, 0.1), (0.15, 1)], (0.4, 0.27, 0.15))
     brush.line([(0, 0.4), (0.3, 0.1)], 0.07, (0.4, 0.27, 0.15))
@@ -222,7 +193,6 @@ def _tree(brush: Brush, look: Look, t: float) -> None:
     brush.disc((0, -0.35), 0.35, leaves)
 
 
-@_thing("butterfly moth swallowtail", "fluttering hovering dancing", GARDEN)
 def _butterfly(brush: Brush, look: Look, t: float) -> None:
     open_ = 0.45 + 0.5 * abs(math.cos(2.5 * t + 3 * look.knobs[0]))
     for side in (-1, 1):
@@ -235,7 +205,6 @@ def _butterfly(brush: Brush, look: Look, t: float) -> None:
     brush.ellipse((0, 0), (0.08, 0.55), _BLACK)
 
 
-@_thing("mushroom toadstool fungus", "sprouting hiding swelling", GARDEN, upright=True)
 def _mushroom(brush: Brush, look: Look, _: float) -> None:
     brush.polygon([(-0.22, 0.0), (0.22, 0.0), (0.3, 0.95), (-0.3, 0.95)], (0.93, 0.9, 0.82))
     brush.ellipse((0, 0.1), (0.85, 0.9 + 0.1 * look.knobs[0]), look.main, 180, 360)
@@ -244,7 +213,6 @@ def _mushroom(brush: Brush, look: Look, _: float) -> None:
         brush.disc((x, y), radius, (0.97, 0.96, 0.92))
 
 
-@_thing("cup mug teacup", "steaming cooling brimming", HOME, upright=True)
 def _cup(brush: Brush, look: Look, t: float) -> None:
     brush.ring((0.62, 0.2), 0.28, 0.11, look.main)
     brush.polygon([(-0.6, -0.25), (0.6, -0.25), (0.42, 0.75), (-0.42, 0.75)], look.main)
@@ -258,7 +226,6 @@ def _cup(brush: Brush, look: Look, t: float) -> None:
         brush.line(steam, 0.045, (0.93, 0.93, 0.95))
 
 
-@_thing("clock dial timepiece", "ticking striking hurrying", HOME)
 def _clock(brush: Brush, look: Look, t: float) -> None:
     brush.disc((0, 0), 0.95, look.main)
     brush.disc((0, 0), 0.8, _WHITE)
@@ -272,7 +239,6 @@ def _clock(brush: Brush, look: Look, t: float) -> None:
     brush.disc((0, 0), 0.08, look.second)
 
 
-@_thing("lamp lantern nightlight", "burning dimming brightening", HOME, upright=True)
 def _lamp(brush: Brush, look: Look, t: float) -> None:
     glow = 0.5 + 0.3 * math.sin(1.7 * t + 6 * look.knobs[0])
     brush.polygon([(-0.45, -0.05), (0.45, -0.05), (0.85, 0.85), (-0.85, 0.85)], mixed((1.0, 0.97, 0.8), _WHITE, 0.3))
@@ -283,7 +249,6 @@ def _lamp(brush: Brush, look: Look, t: float) -> None:
     brush.polygon([(-0.58, -0.13), (0.58, -0.13), (0.62, -0.05), (-0.62, -0.05)], look.second)
 
 
-@_thing("cake gateau tart", "tempting towering flickering", HOME, upright=True)
 def _cake(brush: Brush, look: Look, t: float) -> None:
     brush.rectangle(-0.85, 0.2, 0.85, 0.85, look.main)
     brush.rectangle(-0.55, -0.25, 0.55, 0.22, look.second)
@@ -299,16 +264,14 @@ def _cake(brush: Brush, look: Look, t: float) -> None:
         brush.ellipse((x + 0.02 * math.sin(9 * t + number), -0.72), (0.05, 0.12), (1.0, 0.8, 0.2))
 
 
-@_thing("ball football beachball", "bouncing spinning tumbling", PLAYROOM)
 def _ball(brush: Brush, look: Look, t: float) -> None:
     colours = (look.main, _WHITE, look.second, _WHITE, look.third, _WHITE)
     for number, colour in enumerate(colours):
-        sector = [(0.9 * math.cos(a), 0.9 * math.sin(a)) for a in _angles(1.5 * t + number * math.pi / 3)]
-        brush.polygon([(0, 0), *sector], colour)
+        angles = [1.5 * t + number * math.pi / 3 + step * math.pi / 3 / 8 for step in range(9)]
+        brush.polygon([(0, 0), *((0.9 * math.cos(angle), 0.9 * math.sin(angle)) for angle in angles)], colour)
     brush.disc((0, 0), 0.16, _WHITE)
 
 
-@_thing("blocks bricks cubes", "wobbling stacking tottering", PLAYROOM, upright=True)
 def _blocks(brush: Brush, look: Look, t: float) -> None:
     colours = (look.main, look.second, look.third)
     for x, y, number in ((-0.5, 0.65, 0), (0.15, 0.65, 1), (-0.2, 0.05, 2)):
@@ -316,7 +279,6 @@ def _blocks(brush: Brush, look: Look, t: float) -> None:
     _block(brush.brush((-0.1 + 0.1 * look.knobs[0], -0.55), 0.3, 0.1 * math.sin(3 * t)), look.pale, 1)
 
 
-@_thing("pinwheel windmill whirligig", "whirling turning humming", PLAYROOM, upright=True)
 def _pinwheel(brush: Brush, look: Look, t: float) -> None:
     brush.line([(0, -0.25), (0, 1)], 0.07, (0.5, 0.35, 0.2))
     for number in range(4):
@@ -326,7 +288,6 @@ def _pinwheel(brush: Brush, look: Look, t: float) -> None:
     brush.disc((0, -0.25), 0.09, look.third)
 
 
-@_thing("robot android automaton", "waving marching buzzing", PLAYROOM, upright=True)
 def _robot(brush: Brush, look: Look, t: float) -> None:
     wave = 0.25 * math.sin(3 * t + 3 * look.knobs[0])
     brush.line([(-0.42, -0.05), (-0.8, 0.25 + wave)], 0.12, look.second)
@@ -346,10 +307,6 @@ def _robot(brush: Brush, look: Look, t: float) -> None:
     brush.disc((0, -0.92), 0.07, look.third)
 
 
-def _angles(start: float) -> list[float]:
-    return [start + step * math.pi / 3 / 8 for step in range(9)]
-
-
 def _block(brush: Brush, colour: tuple[float, float, float], mark: int) -> None:
     brush.rectangle(-1, -1, 1, 1, mixed(colour, _BLACK, 0.3))
     brush.rectangle(-0.85, -0.85, 0.85, 0.85, colour)
@@ -366,3 +323,32 @@ def _wheel(brush: Brush, x: float, y: float, radius: float, t: float) -> None:
     brush.disc((x, y), 0.55 * radius, (0.75, 0.75, 0.77))
     dx, dy = 0.5 * radius * math.cos(4 * t), 0.5 * radius * math.sin(4 * t)
     brush.line([(x - dx, y - dy), (x + dx, y + dy)], 0.2 * radius, _BLACK)
+
+
+THINGS = (
+    Thing(("kite", "lozenge", "dragon"), ("rising", "swooping", "tugging"), SKY, _kite),
+    Thing(("balloon", "airship", "aerostat"), ("floating", "climbing", "drifting"), SKY, _balloon),
+    Thing(("rainbow", "arc", "spectrum"), ("shining", "fading", "glowing"), SKY, _rainbow, upright=True),
+    Thing(("plane", "aircraft", "jet"), ("flying", "landing", "soaring"), SKY, _plane),
+    Thing(("sailboat", "yacht", "dinghy"), ("sailing", "rocking", "tacking"), SEA, _sailboat),
+    Thing(("lighthouse", "beacon", "pharos"), ("blinking", "standing", "warning"), SEA, _lighthouse, upright=True),
+    Thing(("whale", "orca", "cetacean"), ("spouting", "breaching", "basking"), SEA, _whale),
+    Thing(("fish", "herring", "mackerel"), ("swimming", "darting", "gliding"), SEA, _fish),
+    Thing(("car", "saloon", "automobile"), ("passing", "parking", "braking"), STREET, _car, upright=True),
+    Thing(("bus", "coach", "omnibus"), ("arriving", "waiting", "leaving"), STREET, _bus, upright=True),
+    Thing(("bicycle", "bike", "cycle"), ("rolling", "leaning", "racing"), STREET, _bicycle, upright=True),
+    Thing(("signal", "stoplight", "semaphore"), ("switching", "gleaming", "stopping"), STREET, _signal, upright=True),
+    Thing(("flower", "blossom", "daisy"), ("blooming", "nodding", "opening"), GARDEN, _flower, upright=True),
+    Thing(("tree", "oak", "maple"), ("swaying", "rustling", "growing"), GARDEN, _tree, upright=True),
+    Thing(("butterfly", "moth", "swallowtail"), ("fluttering", "hovering", "dancing"), GARDEN, _butterfly),
+    Thing(("mushroom", "toadstool", "fungus"), ("sprouting", "hiding", "swelling"), GARDEN, _mushroom, upright=True),
+    Thing(("cup", "mug", "teacup"), ("steaming", "cooling", "brimming"), HOME, _cup, upright=True),
+    Thing(("clock", "dial", "timepiece"), ("ticking", "striking", "hurrying"), HOME, _clock),
+    Thing(("lamp", "lantern", "nightlight"), ("burning", "dimming", "brightening"), HOME, _lamp, upright=True),
+    Thing(("cake", "gateau", "tart"), ("tempting", "towering", "flickering"), HOME, _cake, upright=True),
+    Thing(("ball", "football", "beachball"), ("bouncing", "spinning", "tumbling"), PLAYROOM, _ball),
+    Thing(("blocks", "bricks", "cubes"), ("wobbling", "stacking", "tottering"), PLAYROOM, _blocks, upright=True),
+    Thing(("pinwheel", "windmill", "whirligig"), ("whirling", "turning", "humming"), PLAYROOM, _pinwheel, upright=True),
+    Thing(("robot", "android", "automaton"), ("waving", "marching", "buzzing"), PLAYROOM, _robot, upright=True),
+)
+"""Every thing, place by place; the order is part of the world."""

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sspvs.annotations import read_custom
-from sspvs.annotations.clock import VideoClock, frames_in, users_of
+from sspvs.annotations.clock import frames_in, users_of
 from sspvs.annotations.custom import seconds_of
 from sspvs.annotations.record import AnnotatedVideo, SecondScores, TimeIntervals
 from sspvs.cli import main
@@ -341,9 +341,8 @@ def test_build_takes_a_spreadsheet_and_says_what_it_did_not_read(
 # On frames -----------------------------------------------------------------------------------------------------------
 
 
-def clock(n_frames: int, fps: float) -> VideoClock:
-    timeline = Timeline(np.arange(n_frames) / fps, n_frames / fps)
-    return VideoClock(n_frames, np.arange(0, n_frames, 15), timeline, fps)
+def timeline_of(n_frames: int, fps: float) -> Timeline:
+    return Timeline(np.arange(n_frames) / fps, n_frames / fps)
 
 
 TICKS = st.integers(0, 400).map(lambda tick: tick / 20)  # grids of 20 per second: many land on a frame's own time
@@ -368,7 +367,7 @@ def test_frames_in_intervals_are_those_that_start_in_them(pairs: list[tuple[floa
 def test_scores_of_seconds_are_held_over_their_frames(scores: list[float], fps: float) -> None:
     n_frames = int(len(scores) * fps)
     video = AnnotatedVideo("video_1", "a", SecondScores({"x": np.array(scores)}), where="here")
-    users = users_of(video, clock(n_frames, fps))
+    users = users_of(video, timeline_of(n_frames, fps))
     expected = [scores[min(int(f / fps + 1e-6), len(scores) - 1)] for f in range(n_frames)]
     np.testing.assert_allclose(users.scores, [expected], rtol=1e-6)
     assert users.chosen is None
@@ -377,7 +376,7 @@ def test_scores_of_seconds_are_held_over_their_frames(scores: list[float], fps: 
 def test_a_little_beyond_the_end_is_cut_and_far_beyond_is_refused() -> None:
     def users(end: float) -> Any:
         video = AnnotatedVideo("video_1", "a", TimeIntervals({"x": np.array([[50.0, end]])}), where="file, video 'a'")
-        return users_of(video, clock(600, 10))  # 60 s
+        return users_of(video, timeline_of(600, 10))  # 60 s
 
     assert users(60).repairs == ()
     assert users(60.7).repairs == ("an interval of annotator 'x' ended 0.70 s after the video and was cut",)
@@ -389,7 +388,7 @@ def test_a_little_beyond_the_end_is_cut_and_far_beyond_is_refused() -> None:
 def test_numbers_of_scores_that_do_not_fit_the_video() -> None:
     def users(count: int) -> Any:
         video = AnnotatedVideo("video_1", "a", SecondScores({"x": np.arange(count)}), where="file, video 'a'")
-        return users_of(video, clock(604, 10))  # 60.4 s
+        return users_of(video, timeline_of(604, 10))  # 60.4 s
 
     assert users(60).repairs == users(61).repairs == ()
     assert "the last one was held" in users(59).repairs[0]

@@ -19,8 +19,7 @@ import pytest
 from sspvs.benchmark.rows import CONTRASTIVE_ALONE
 from sspvs.cli import main
 from sspvs.demo import DemoSettings, WholeDemo, run_whole
-from sspvs.demo.films import SHOWN, TEXT, seconds_named
-from sspvs.demo.folder import FINETUNE, PRETRAIN, ROWS, DemoFolder
+from sspvs.demo.folder import FINETUNE, PRETRAIN, ROWS, SHOWN, TEXT, DemoFolder, seconds_named
 from sspvs.demo.whole import sentences
 from sspvs.evaluation.comparison import Evaluation
 from sspvs.evaluation.results import MethodResult, VideoResult

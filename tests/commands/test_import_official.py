@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from transformers import BertConfig, BertModel
 
 from sspvs.cli import main
-from sspvs.data.batch import SummarizeBatch
+from sspvs.data.batch import PretrainBatch, SummarizeBatch
 from sspvs.errors import CheckpointError
 from sspvs.tasks.official_import import import_official
 from sspvs.tasks.pretrain import PretrainTask
@@ -31,14 +31,17 @@ def compare(model: PlainSspvs, folder: Path, *, dim: int, batch: int, picks: int
     is_match = torch.arange(batch) % 2 == 0
     with torch.no_grad():
         theirs = model.loss_terms(frames, tokens, masked_index, is_match)
-        ours = PretrainTask.from_pretrained(folder).eval().loss_terms(
+        given = PretrainBatch(
             frames=frames,
             frame_mask=torch.ones(batch, picks, dtype=torch.bool),
             tokens=tokens,
             token_mask=torch.ones(batch, words, dtype=torch.bool),
-            masked_index=masked_index,
+            masked_index=masked_index[:, None],
+            masked_counted=torch.ones(batch, 1, dtype=torch.bool),
             is_match=is_match,
-        )  # fmt: skip
+            ids=tuple(map(str, range(batch))),
+        )
+        ours = PretrainTask.from_pretrained(folder).eval().batch_terms(given)
     assert set(ours) == set(theirs) == {"coarse_loss", "fine_loss", "mask_loss"}
     for name, value in theirs.items():
         assert float(ours[name]) == pytest.approx(float(value), abs=1e-4), name

@@ -103,9 +103,9 @@ def test_killed_while_the_folder_is_begun(tmp_path: Path, monkeypatch: pytest.Mo
         with monkeypatch.context() as patch:
             patch.setattr("sspvs.crossval.folder.write_text", write)
             with suppress(StopIteration), folder.claimed():
-                folder.identify(identity, "task: summarize")
+                folder.identify(identity, {"task": "summarize"})
         with folder.claimed():
-            assert folder.identify(identity, "task: summarize") == {"task": "summarize"}
+            assert folder.identify(identity, {"task": "summarize"}) == {"task": "summarize"}
         shutil.rmtree(folder.path)
 
 

@@ -23,7 +23,7 @@ from helpers.format_material import (
     youtube8m_npy,
     youtube8m_tfrecord,
 )
-from helpers.pair_sets import features_of, pairs_of
+from helpers.pair_sets import features_of, write_set
 from helpers.summarization_material import fingerprint_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -31,12 +31,13 @@ from hypothesis import strategies as st
 from sspvs.data import unlabelled as records
 from sspvs.data.feature_files import apart, feature_files
 from sspvs.data.loader import Pick
+from sspvs.data.pairs import load_pairs
 from sspvs.data.refine import RefineDataModule
 from sspvs.data.unlabelled import readable
 from sspvs.errors import DatasetError
 from sspvs.formats.shards import write_shards
 from sspvs.formats.tfrecord import equal_steps, parse_example, record_places
-from sspvs.table import write_features
+from sspvs.table import layout, write_features
 from sspvs.types import FrameFeatures
 
 
@@ -196,7 +197,10 @@ def test_steps_of_different_lengths_are_left_to_the_parser() -> None:
 
 def test_shards_as_we_write_them(tmp_path: Path) -> None:
     lengths = [5, 40, 17, 33, 8, 26, 12]
-    write_shards(pairs_of(tmp_path, lengths), tmp_path / "shards", shard_size=3, fingerprint=fingerprint_of())
+    manifest = write_set(tmp_path, lengths)
+    with h5py.File(tmp_path / "features.h5", "a") as file:
+        layout.write_fingerprint_attrs(file.attrs, fingerprint_of())
+    write_shards(load_pairs(manifest), tmp_path / "shards", shard_size=3)
     data = ready(tmp_path / "shards", clip_frames=6)
     assert data.feature_fingerprint == fingerprint_of()
     assert len(set(data.clips("train").shards)) == 3  # type: ignore[arg-type]

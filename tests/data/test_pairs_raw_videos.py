@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from sspvs.cli import main
-from sspvs.data.loader import batch_loader
+from sspvs.data.batch import PretrainBatch
 from sspvs.data.pairs import load_pairs
 from sspvs.data.pretrain import PretrainDataModule, collate
 from sspvs.models.settings import TextEncoderSettings, VideoEncoderSettings
@@ -123,19 +123,23 @@ def terms_of(task: PretrainTask, data: PretrainDataModule) -> dict[str, Tensor]:
     torch.manual_seed(0)
     dataset = data.dataset("train")
     dataset.mode = "val"
-    batch = next(iter(batch_loader(dataset, [list(range(len(dataset)))], collate)))  # type: ignore[arg-type]
+    batch = collate(dataset[list(range(len(dataset)))])
     assert batch.own_tokens is not None
     assert batch.own_token_mask is not None
     several = torch.arange(len(batch.ids)).repeat(2)
     turned = torch.cat([torch.arange(len(batch.ids)), torch.arange(len(batch.ids)).roll(1)])
     with torch.no_grad():
-        return task.eval().loss_terms(
-            frames=batch.frames[several],
-            frame_mask=batch.frame_mask[several],
-            tokens=batch.own_tokens[turned],
-            token_mask=batch.own_token_mask[turned],
-            masked_index=batch.masked_index[several],
-            is_match=several == turned,
+        return task.eval().batch_terms(
+            PretrainBatch(
+                frames=batch.frames[several],
+                frame_mask=batch.frame_mask[several],
+                tokens=batch.own_tokens[turned],
+                token_mask=batch.own_token_mask[turned],
+                masked_index=batch.masked_index[several],
+                masked_counted=batch.masked_counted[several],
+                is_match=several == turned,
+                ids=batch.ids * 2,
+            )
         )
 
 

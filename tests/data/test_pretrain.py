@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytorch_lightning as pl
 import torch
-from helpers import two_ranks
 from helpers.pair_sets import write_release, write_set
+from helpers.recorder import Recorder, restarted, trainer
+from helpers.two_ranks import run_two_ranks
 
 from sspvs.data.batch import PretrainBatch
 from sspvs.data.pretrain import PretrainDataModule
@@ -54,18 +52,9 @@ def test_workers_do_not_change_the_batches(manifest: Path) -> None:
         assert all(same(a, b) for a, b in zip(batches, helped, strict=True))
 
 
-class Recorder(pl.LightningModule):
-    """Keeps what it is given; its one weight depends on all of it."""
-
+class PairRecorder(Recorder):
     def __init__(self) -> None:
-        super().__init__()
-        self.weight = torch.nn.Parameter(torch.zeros(1))
-        self.seen: list[tuple[int, tuple[str, ...], float]] = []
-
-    def training_step(self, batch: PretrainBatch, batch_idx: int) -> torch.Tensor:
-        figure = float(batch.frames.sum() + batch.tokens.sum() + batch.masked_index.sum())
-        self.seen.append((self.current_epoch, batch.ids, figure))
-        return (self.weight * figure).sum() * 1e-6
+        super().__init__("frames", "tokens", "masked_index")
 
     def validation_step(self, batch: PretrainBatch, batch_idx: int) -> None:
         assert batch.own_tokens is not None
@@ -74,29 +63,13 @@ class Recorder(pl.LightningModule):
         assert batch.masked_index.shape[1] == 0
         return batch.ids
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.SGD(self.parameters(), 1e-3)
-
-
-def trainer(folder: Path, **how: Any) -> pl.Trainer:
-    return pl.Trainer(
-        default_root_dir=folder, accelerator="cpu", logger=False, enable_progress_bar=False,
-        enable_model_summary=False, num_sanity_val_steps=0, **how,
-    )  # fmt: skip
-
 
 @pytest.mark.filterwarnings("ignore::Warning")
 @pytest.mark.parametrize(("stop", "workers"), [(3, 0), (8, 2), (12, 0), (6, 0)])
 def test_a_restart_goes_on_where_it_stopped(manifest: Path, tmp_path: Path, stop: int, workers: int) -> None:
     """Six batches an epoch: stopped within the first, within the second, at the ends of both."""
-    whole = Recorder()
-    trainer(tmp_path, max_epochs=3, enable_checkpointing=False).fit(whole, datamodule=module(manifest))
-    first, second = Recorder(), Recorder()
-    saving = pl.callbacks.ModelCheckpoint(tmp_path, filename="last", every_n_train_steps=stop, save_top_k=-1)
-    trainer(tmp_path, max_steps=stop, callbacks=[saving]).fit(first, datamodule=module(manifest, num_workers=workers))
-    trainer(tmp_path, max_epochs=3, enable_checkpointing=False).fit(
-        second, datamodule=module(manifest, num_workers=workers), ckpt_path=tmp_path / "last.ckpt"
-    )
+    interrupted = partial(module, manifest, num_workers=workers)
+    whole, first, second = restarted(tmp_path, PairRecorder, partial(module, manifest), stop, interrupted=interrupted)
     assert len(whole.seen) == 18
     assert len(first.seen) == stop
     assert first.seen + second.seen == whole.seen
@@ -105,11 +78,11 @@ def test_a_restart_goes_on_where_it_stopped(manifest: Path, tmp_path: Path, stop
 
 @pytest.mark.filterwarnings("ignore::Warning")
 def test_epochs_cut_short_by_the_trainer(manifest: Path, tmp_path: Path) -> None:
-    whole, first, second = Recorder(), Recorder(), Recorder()
+    whole, first, second = PairRecorder(), PairRecorder(), PairRecorder()
     how = {"limit_train_batches": 4}
     trainer(tmp_path, max_epochs=3, enable_checkpointing=False, **how).fit(whole, datamodule=module(manifest))
     saving = pl.callbacks.ModelCheckpoint(tmp_path, filename="last", save_on_train_epoch_end=True)
-    trainer(tmp_path, max_epochs=2, callbacks=[saving], **how).fit(first, datamodule=module(manifest))
+    trainer(tmp_path, saving, max_epochs=2, **how).fit(first, datamodule=module(manifest))
     trainer(tmp_path, max_epochs=3, enable_checkpointing=False, **how).fit(
         second, datamodule=module(manifest), ckpt_path=tmp_path / "last.ckpt"
     )
@@ -121,16 +94,16 @@ def test_a_restart_with_other_settings_says_so(
     manifest: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     saving = pl.callbacks.ModelCheckpoint(tmp_path, filename="last", every_n_train_steps=3)
-    trainer(tmp_path, max_steps=3, callbacks=[saving]).fit(Recorder(), datamodule=module(manifest))
+    trainer(tmp_path, saving, max_steps=3).fit(PairRecorder(), datamodule=module(manifest))
     trainer(tmp_path, max_epochs=1, enable_checkpointing=False).fit(
-        Recorder(), datamodule=module(manifest, seed=5), ckpt_path=tmp_path / "last.ckpt"
+        PairRecorder(), datamodule=module(manifest, seed=5), ckpt_path=tmp_path / "last.ckpt"
     )
     assert "not in the order of the interrupted run (other seed)" in caplog.text
 
 
 @pytest.mark.filterwarnings("ignore::Warning")
 def test_prediction_and_validation_see_each_video_once(manifest: Path, tmp_path: Path) -> None:
-    predicted = trainer(tmp_path).predict(Recorder(), datamodule=module(manifest))
+    predicted = trainer(tmp_path).predict(PairRecorder(), datamodule=module(manifest))
     assert sorted(name for ids in predicted for name in ids) == [f"v{n}" for n in range(24, 30)]
     data = ready(manifest)
     loaders = [data.val_dataloader(), data.test_dataloader()]
@@ -142,7 +115,7 @@ def test_prediction_and_validation_see_each_video_once(manifest: Path, tmp_path:
 
 @pytest.mark.filterwarnings("ignore::Warning")
 def test_overfitting_on_a_few_batches_works(manifest: Path, tmp_path: Path) -> None:
-    recorder = Recorder()
+    recorder = PairRecorder()
     trainer(tmp_path, max_epochs=2, overfit_batches=2, enable_checkpointing=False).fit(
         recorder, datamodule=module(manifest)
     )
@@ -153,10 +126,7 @@ def test_overfitting_on_a_few_batches_works(manifest: Path, tmp_path: Path) -> N
 def test_two_ranks_of_lightning_share_the_epoch(tmp_path: Path) -> None:
     """Lightning leaves the sampler in its place: no item is on both ranks, none is left out."""
     path = write_set(tmp_path, LENGTHS, split=["train"] * 24 + ["val"] * 6)
-    script, root = Path(two_ranks.__file__), Path(__file__).parents[2]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), str(root / "tests")])}
-    subprocess.run([sys.executable, str(script), str(path)], check=True, cwd=root, env=environment, timeout=300)
-    seen = [json.loads((tmp_path / f"rank{rank}.json").read_text()) for rank in (0, 1)]
+    seen = run_two_ranks("pretrain", path, tmp_path)
     trained = [[name for ids in one["train"] for name in ids] for one in seen]
     assert [len(names) for names in trained] == [12, 12]
     assert len({*trained[0], *trained[1]}) == 24

@@ -27,7 +27,11 @@ def items(tmp_path_factory: pytest.TempPathFactory):
 
 
 def same(a: Example, b: Example) -> bool:
-    return all(np.array_equal(x, y) if isinstance(x, np.ndarray) else x == y for x, y in zip(a, b, strict=True))
+    if isinstance(a, np.ndarray):
+        return np.array_equal(a, b)
+    if isinstance(a, tuple):
+        return all(same(x, y) for x, y in zip(a, b, strict=True))
+    return bool(a == b)
 
 
 def test_an_example_is_made_of_its_video(items) -> None:
@@ -41,7 +45,7 @@ def test_an_example_is_made_of_its_video(items) -> None:
             np.testing.assert_array_equal(example.frames, features_of(number, length)[start:stop])
             assert stop <= length
             assert 0 <= example.masked_index[0] < len(example.frames)
-            assert example.own_tokens is None
+            assert example.own_text is None
             seen.add((number, start))
     assert len({start for number, start in seen if number == 1}) > 10  # of 21
     assert {start for number, start in seen if number == 0} == {0}
@@ -55,7 +59,7 @@ def test_texts_are_their_own_or_anothers(items) -> None:
         given = []
         for number in range(len(items)):
             example = dataset.example(Pick(draw, number))
-            whose = titles[tuple(int(token) for token in example.tokens[7:9])]
+            whose = titles[tuple(int(token) for token in example.text[0][7:9])]
             assert example.is_match == (whose == number)
             matches += example.is_match
             given += [] if example.is_match else [whose]
@@ -72,7 +76,7 @@ def test_never_the_text_of_a_twin(tmp_path: Path) -> None:
         for number, own in enumerate(titles):
             example = dataset.example(Pick(draw, number))
             assert not example.is_match
-            ids = tuple(int(token) for token in example.tokens[7:12] if token != TOKENIZER.pad_id)
+            ids = tuple(int(token) for token in example.text[0][7:12] if token != TOKENIZER.pad_id)
             assert title[ids] != own.casefold().split()
 
 
@@ -97,9 +101,9 @@ def test_training_draws_anew_and_validation_does_not(items) -> None:
         example = val.example(Pick(0, number))
         assert same(example, val.example(Pick(5, number)))
         own, own_mask = assemble_tokens(item.text, TOKENIZER, TextSettings())
-        np.testing.assert_array_equal(example.own_tokens, own)
-        np.testing.assert_array_equal(example.own_token_mask, own_mask)
-        assert np.array_equal(example.tokens, own) == example.is_match
+        np.testing.assert_array_equal(example.own_text[0], own)
+        np.testing.assert_array_equal(example.own_text[1], own_mask)
+        assert np.array_equal(example.text[0], own) == example.is_match
 
 
 def test_prediction_takes_all_of_a_video(items) -> None:
@@ -150,12 +154,12 @@ def test_a_batch_against_a_naive_one(items) -> None:
         assert batch.masked_index[row, :count].tolist() == example.masked_index.tolist()
         assert batch.masked_counted[row].tolist() == [True] * count + [False] * (most - count)
         assert set(batch.masked_index[row, count:].tolist()) <= {int(example.masked_index[0])}
-        for tokens, mask, given, valid in (
-            (batch.tokens, batch.token_mask, example.tokens, example.token_mask),
-            (batch.own_tokens, batch.own_token_mask, example.own_tokens, example.own_token_mask),
+        for tokens, mask, text in (
+            (batch.tokens, batch.token_mask, example.text),
+            (batch.own_tokens, batch.own_token_mask, example.own_text),
         ):
-            assert given is not None
-            assert valid is not None
+            assert text is not None
+            given, valid = text
             width = tokens.shape[1]
             np.testing.assert_array_equal(tokens[row], given[:width])
             np.testing.assert_array_equal(mask[row], valid[:width])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,11 +11,11 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-import pytorch_lightning as pl
 import torch
 from helpers.drawn_dataset import drawn_video
 from helpers.format_material import frame_bytes, sequence_example, tfrecord
 from helpers.pair_sets import features_of
+from helpers.recorder import Recorder, restarted
 from helpers.summarization_material import WIDTH, features_for, fingerprint_of, small_world, write_annotated
 
 from sspvs.data.batch import RefineBatch
@@ -301,46 +302,14 @@ def test_no_video_stands_in_for_an_annotated_one(tmp_path: Path) -> None:
 # Restarts and ranks --------------------------------------------------------------------------------------------------
 
 
-class Recorder(pl.LightningModule):
-    """Keeps what it is given; its one weight depends on all of it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.weight = torch.nn.Parameter(torch.zeros(1))
-        self.seen: list[tuple[int, tuple[str, ...], float]] = []
-
-    def training_step(self, batch: RefineBatch, batch_idx: int) -> torch.Tensor:
-        figure = float(batch.frames.sum())
-        self.seen.append((self.current_epoch, batch.ids, figure))
-        return (self.weight * figure).sum() * 1e-6
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.SGD(self.parameters(), 1e-3)
-
-
-def trainer(folder: Path, *callbacks: pl.Callback, **how: Any) -> pl.Trainer:
-    return pl.Trainer(
-        default_root_dir=folder, accelerator="cpu", logger=False, enable_progress_bar=False, max_epochs=3,
-        enable_model_summary=False, num_sanity_val_steps=0, callbacks=list(callbacks), **how,
-    )  # fmt: skip
-
-
 @pytest.mark.filterwarnings("ignore::Warning")
 @pytest.mark.parametrize("stop", [2, 4, 7])
 def test_a_restart_goes_on_where_it_stopped(tmp_path: Path, stop: int) -> None:
     """Four batches an epoch: stopped within the first, at its end, within the second."""
     path = archive(tmp_path / "mine.h5", 12)
 
-    def module() -> RefineDataModule:
-        return RefineDataModule([str(path)], clip_frames=8, batch_size=3)
-
-    whole, first, second = Recorder(), Recorder(), Recorder()
-    trainer(tmp_path, enable_checkpointing=False).fit(whole, datamodule=module())
-    saving = pl.callbacks.ModelCheckpoint(tmp_path, filename="last", every_n_train_steps=stop, save_top_k=-1)
-    trainer(tmp_path, saving, KeepPlace(), max_steps=stop).fit(first, datamodule=module())
-    trainer(tmp_path, KeepPlace(), enable_checkpointing=False).fit(
-        second, datamodule=module(), ckpt_path=tmp_path / "last.ckpt"
-    )
+    module = partial(RefineDataModule, [str(path)], clip_frames=8, batch_size=3)
+    whole, first, second = restarted(tmp_path, partial(Recorder, "frames"), module, stop, callbacks=[KeepPlace])
     assert len(whole.seen) == 12
     assert first.seen + second.seen == whole.seen
     assert len({figure for *_, figure in whole.seen}) == 12  # clips are drawn anew

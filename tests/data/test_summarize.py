@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import pickle
-import subprocess
-import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,12 +14,12 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-import pytorch_lightning as pl
 import torch
-from helpers import two_summarizing_ranks
 from helpers.drawn_dataset import drawn_video
 from helpers.naive_protocols import naive_f_score, naive_hold, naive_pair, naive_summary
+from helpers.recorder import Recorder, restarted
 from helpers.summarization_material import features_for, fingerprint_of, small_world, write_annotated
+from helpers.two_ranks import run_two_ranks
 
 from sspvs.data.batch import SummarizeBatch
 from sspvs.data.fold_data import judge
@@ -175,11 +173,11 @@ def test_tokens_of_names_titles_and_categories(tmp_path: Path) -> None:
         found |= {example.id: example for example in examples}
     titled, named, bare = (found[f"summe/video_{number}"] for number in (1, 2, 7))
     one, two, pad = 1, 2, 0  # [CLS], [SEP], [PAD]
-    assert titled.tokens.tolist() == [
+    assert titled.text[0].tolist() == [
         one, *encode("pets"), two, pad, pad, pad, two, *encode("a dog"), two, two,
     ]  # fmt: skip
-    assert named.tokens.tolist() == [one, pad, two, *encode("big dog 2"), two, pad, pad, two, two]
-    assert (named.token_mask == (named.tokens != pad)).all()
+    assert named.text[0].tolist() == [one, pad, two, *encode("big dog 2"), two, pad, pad, two, two]
+    assert (named.text[1] == (named.text[0] != pad)).all()
     assert [example.has_text for example in (titled, named, bare)] == [True, True, False]
     batch = next(iter(data.test_dataloader()))
     assert batch.tokens is not None
@@ -226,45 +224,13 @@ def test_a_world_gives_all_four_fields(tmp_path: Path) -> None:
 # Restarts and ranks --------------------------------------------------------------------------------------------------
 
 
-class Recorder(pl.LightningModule):
-    """Keeps what it is given; its one weight depends on all of it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.weight = torch.nn.Parameter(torch.zeros(1))
-        self.seen: list[tuple[int, tuple[str, ...], float]] = []
-
-    def training_step(self, batch: SummarizeBatch, batch_idx: int) -> torch.Tensor:
-        figure = float(batch.frames.sum() + batch.target.sum() + batch.tokens.sum())  # type: ignore[union-attr]
-        self.seen.append((self.current_epoch, batch.ids, figure))
-        return (self.weight * figure).sum() * 1e-6
-
-    def validation_step(self, batch: SummarizeBatch, batch_idx: int) -> None:
-        pass
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.SGD(self.parameters(), 1e-3)
-
-
-def trainer(folder: Path, *callbacks: pl.Callback, **how: Any) -> pl.Trainer:
-    return pl.Trainer(
-        default_root_dir=folder, accelerator="cpu", logger=False, enable_progress_bar=False, max_epochs=3,
-        enable_model_summary=False, num_sanity_val_steps=0, callbacks=list(callbacks), **how,
-    )  # fmt: skip
-
-
 @pytest.mark.filterwarnings("ignore::Warning")
 @pytest.mark.parametrize("stop", [2, 6, 9])
 def test_a_restart_goes_on_where_it_stopped(summe: Path, tmp_path: Path, stop: int) -> None:
     """Six batches an epoch: stopped within the first, at its end, within the second."""
-    how: dict[str, Any] = {"repeats": 2, "use_text": "added"}
-    whole, first, second = Recorder(), Recorder(), Recorder()
-    trainer(tmp_path, enable_checkpointing=False).fit(whole, datamodule=module(summe, **how))
-    saving = pl.callbacks.ModelCheckpoint(tmp_path, filename="last", every_n_train_steps=stop, save_top_k=-1)
-    trainer(tmp_path, saving, KeepPlace(), max_steps=stop).fit(first, datamodule=module(summe, **how))
-    trainer(tmp_path, KeepPlace(), enable_checkpointing=False).fit(
-        second, datamodule=module(summe, **how), ckpt_path=tmp_path / "last.ckpt"
-    )
+    data = partial(module, summe, repeats=2, use_text="added")
+    recorder = partial(Recorder, "frames", "target", "tokens")
+    whole, first, second = restarted(tmp_path, recorder, data, stop, callbacks=[KeepPlace])
     assert len(whole.seen) == 18
     assert first.seen + second.seen == whole.seen
     assert len(first.seen) == stop
@@ -288,16 +254,7 @@ def test_no_video_is_on_two_ranks(summe: Path, ranks: int) -> None:
 @pytest.mark.slow
 def test_two_ranks_of_lightning_share_the_epoch(tmp_path: Path) -> None:
     path = write_annotated(tmp_path / "summe.h5", VIDEOS)
-    script, root = Path(two_summarizing_ranks.__file__), Path(__file__).parents[2]
-    command = [sys.executable, str(script), str(path), str(tmp_path)]
-    subprocess.run(
-        command,
-        check=True,
-        cwd=root,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(root), str(root / "tests")])},
-        timeout=300,
-    )
-    one, two = (json.loads((tmp_path / f"rank{rank}.json").read_text()) for rank in (0, 1))
+    one, two = run_two_ranks("summarize", path, tmp_path)
     train, val, test = map(set, one["fold"])
     trained = [[name for ids in rank["train"] for name in ids] for rank in (one, two)]
     assert [len(names) for names in trained] == [3, 3]

@@ -10,7 +10,7 @@ from helpers.drawn_annotations import drawn_video
 from helpers.naive_protocols import naive_hold
 
 from sspvs.errors import DatasetError
-from sspvs.evaluation.baselines import contrastive_predictions
+from sspvs.evaluation.baselines import feature_predictions
 from sspvs.importance.contrastive import contrastive_importance
 from sspvs.types import FrameFeatures
 
@@ -20,6 +20,10 @@ PICKS = np.arange(0, 60, 4)
 FEATURES = {
     key: FrameFeatures(key, RNG.random((15, 8)).astype(np.float32), PICKS, 60) for key in ("video_1", "video_2")
 }
+
+
+def contrastive_predictions(features, dataset, **how):
+    return feature_predictions(features, dataset, lambda v: contrastive_importance(v.features, **how).scores)
 
 
 @pytest.mark.parametrize(("combine", "post"), [("ag", "summe"), ("a", "tvsum"), ("ag", "none")])

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.official_annotations import read_summe, read_tvsum
+from helpers.split_half import split_half
 
-from sspvs.evaluation.baselines import evaluate_baseline, split_half
+from sspvs.evaluation.baselines import evaluate_baseline
 from sspvs.evaluation.protocol import PROTOCOLS
 from sspvs.evaluation.rank_correlation import mean_of_defined, rank_correlations
 from sspvs.evaluation.requirements import agreement_with_mean_of_others, mean_scores, pairwise_agreement

@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from helpers.drawn_annotations import drawn_video
+from helpers.split_half import split_half
 
 from sspvs.errors import ProtocolUnavailableError
-from sspvs.evaluation.baselines import consensus_prediction, evaluate_baseline, split_half
+from sspvs.evaluation.baselines import consensus_prediction, evaluate_baseline
 from sspvs.evaluation.evaluate import evaluate
 from sspvs.evaluation.prediction import Prediction
 from sspvs.evaluation.protocol import PROTOCOLS

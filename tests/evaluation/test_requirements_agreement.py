@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from helpers.drawn_annotations import drawn_video
 from helpers.naive_protocols import naive_pair
+from helpers.split_half import split_half
 
-from sspvs.evaluation.baselines import split_half
 from sspvs.evaluation.requirements import agreement_with_mean_of_others, mean_scores, pairwise_agreement
 
 

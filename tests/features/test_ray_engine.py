@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import pickle
 import sys
 from dataclasses import replace
 from functools import partial
@@ -50,12 +50,12 @@ def test_an_actor_with_other_weights_is_refused() -> None:
     load = partial(load_backbone, "efficientnet-lite0", device="cpu", threads=1)
     expected = replace(load().fingerprint(2.0), weights_digest="00" * 32)
     actor = _Actor(load, expected, Sampling())
-    source = json.dumps({"name": "a.mp4", "size_bytes": 1, "mtime_ns": 1})
-    row = actor({"index": 3, "path": "a.mp4", "group": "a", "source": source})
+    job = Job(Path("a.mp4"), "a", SourceStamp("a.mp4", 1, 1))
+    row = actor({"index": 3, "job": pickle.dumps(job)})
     assert "same weights" in row["fatal"]
     assert row["index"] == 3
     with pytest.raises(SspvsError, match="Ray worker failed"):
-        _outcome(Job(Path("a.mp4"), "a", SourceStamp("a.mp4", 1, 1)), row)
+        _outcome(row)
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1"])

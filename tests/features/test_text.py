@@ -15,7 +15,7 @@ from sspvs.features import text as minilm
 from sspvs.features.backbones import efficientnet_lite
 from sspvs.features.text import Classifier
 from sspvs.types import FloatArray
-from sspvs.weights import minilm as minilm_package
+from sspvs.weights import digest as minilm_package
 
 SENTENCES = ["A dog runs.", "tench", "Two people cook a long dinner in a small kitchen, and talk.", ""]
 

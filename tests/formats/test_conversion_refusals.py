@@ -9,13 +9,13 @@ import h5py
 import numpy as np
 import pytest
 from helpers.drawn_dataset import write_drawn_dataset
-from helpers.format_material import community, make, videoxum_entry
+from helpers.format_material import community, frame_bytes, make, sequence_example, tfrecord, videoxum_entry
 
 from sspvs.atomic import atomic_folder
 from sspvs.cli import main
 from sspvs.errors import DatasetError, OutputError
-from sspvs.formats import Settings, convert
-from sspvs.table import read_features
+from sspvs.formats import Settings, convert, inspect_file
+from sspvs.table import DatasetStore, read_features
 
 
 @pytest.mark.parametrize(
@@ -233,11 +233,27 @@ def test_videos_are_read_one_at_a_time(tmp_path: Path, monkeypatch: pytest.Monke
 
     source = community(tmp_path / "a.h5")
     events: list[str] = []
-    record, pair = module._record, module._pair
-    monkeypatch.setattr(module, "_record", lambda store, key: (events.append("read"), record(store, key))[1])
+    load, pair = DatasetStore.load, module._pair
+    monkeypatch.setattr(DatasetStore, "load", lambda store, key: (events.append("read"), load(store, key))[1])
     monkeypatch.setattr(module, "_pair", lambda item, settings: (events.append("write"), pair(item, settings))[1])
     convert(source, tmp_path / "b.h5", to="community")
     assert events == ["read", "write"] * 3
+
+
+def test_a_damaged_file_of_a_folder_concerns_itself_alone(tmp_path: Path) -> None:
+    """One TFRecord file is cut short in its second record, another is none."""
+    whole, cut = make("youtube8m tfrecord", tmp_path), tmp_path / "folder" / "b.tfrecord"
+    cut.parent.mkdir()
+    cut.write_bytes(whole.read_bytes()[:-100])
+    (cut.parent / "c.npy").write_bytes(b"nothing")
+    tfrecord(cut.parent / "d.tfrecord", [sequence_example(name, frame_bytes(9, 5)) for name in ("x", "y")])
+    found = inspect_file(cut.parent)
+    assert (found.blocked, found.n_videos) == (["b.tfrecord", "c.npy"], 5)
+    with pytest.raises(DatasetError, match="cut short"):
+        convert(cut.parent, tmp_path / "f.h5", to="community")
+    assert not (tmp_path / "f.h5").exists()
+    ledger = convert(cut.parent, tmp_path / "f.h5", to="community", settings=Settings(skip_bad=True))
+    assert (ledger.written, list(ledger.skipped)) == (["ORaA", "x", "y"], ["b.tfrecord", "c.npy"])
 
 
 def test_a_damaged_record_is_refused_left_out_or_taken_as_it_is(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 
 import h5py
@@ -12,7 +13,8 @@ from helpers.drawn_dataset import NAMES, write_drawn_dataset
 from helpers.format_material import TOKENS, community, frame_bytes, make, summaries, videoxum_entry
 
 from sspvs.annotations import read_custom
-from sspvs.formats import Settings, convert
+from sspvs.errors import FeatureFileError
+from sspvs.formats import Settings, convert, read_table
 from sspvs.table import read_dataset, read_features, write_dataset
 from sspvs.types import Annotations, Fingerprint, FrameFeatures, Shots, Timeline
 
@@ -175,7 +177,7 @@ def test_without_the_word_pieces_texts_are_left_out_and_noted(tmp_path: Path, mo
     monkeypatch.setattr("sspvs.formats.sspvs_release.available", lambda: False)
     source = make("sspvs", tmp_path)
     forth = convert(source, tmp_path / "c.h5", to="community")
-    assert any("pip install" in note for note in forth.notes)
+    assert any("pip install" in note for note in forth.table.assumptions)
     assert "token ids" in forth.left_out
     with h5py.File(tmp_path / "c.h5", "a") as file:
         file["Zz9/title"] = "Great cook"
@@ -329,3 +331,22 @@ def test_the_footage_keeps_its_features_and_says_what_it_loses(shared_data: Path
     with read_features(source) as a, read_features(tmp_path / "c.h5") as b:
         for name in a:
             np.testing.assert_array_equal(a[name].features, b[name].features)
+
+
+TABLES = ("community", "features", "mrhisum", "sspvs", "youtube8m", "youtube8m tfrecord", "videoxum", "dsnet", "custom")
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_every_format_is_a_table(tmp_path: Path, kind: str) -> None:
+    """In another process too."""
+    table = pickle.loads(pickle.dumps(read_table(make(kind, tmp_path), settings=Settings(fps=1.0))))
+    for video in table.videos:
+        loaded = table.load(video)
+        assert loaded.id == video.id
+        if loaded.features is None:
+            with pytest.raises(FeatureFileError, match=f"{video.id}: no features"):
+                table.features(video)
+        else:
+            np.testing.assert_array_equal(table.features(video, 1, 4), loaded.features.features[1:4])
+    assert len(table) > 1
+    table.close()

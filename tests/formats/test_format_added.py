@@ -14,9 +14,9 @@ from helpers.format_material import make
 
 from sspvs.cli import main
 from sspvs.errors import DatasetError
-from sspvs.formats import FORMATS, Format, Ledger, Settings, Source, VideoRecord, convert, detect, inspect_file
+from sspvs.formats import FORMATS, Format, Ledger, Settings, convert, detect, inspect_file, read_table
 from sspvs.formats.head import PathHead
-from sspvs.table import read_dataset, read_features
+from sspvs.table import LoadedVideo, Video, VideoTable, read_dataset, read_features
 from sspvs.types import FrameFeatures
 
 WIDTH = 4
@@ -35,23 +35,23 @@ class TestRows(Format):
     def matches(self, head: PathHead) -> bool:
         return isinstance(head.json, dict) and "rows of" in head.json
 
-    def read(self, path: Path, settings: Settings) -> Source:
-        videos = json.loads(path.read_text())["rows of"]
-        entries = ((name, partial(self._record, name, rows)) for name, rows in videos.items())
-        return Source(settings.name or path.stem, entries, len(videos))
+    def read(self, path: Path, settings: Settings) -> VideoTable:
+        rows_of = json.loads(path.read_text())["rows of"]
+        videos = [Video(name, read=partial(self._load, name, rows)) for name, rows in rows_of.items()]
+        return VideoTable(videos, name=path.stem)
 
-    def _record(self, name: str, rows: Any) -> VideoRecord:
+    def _load(self, name: str, rows: Any) -> LoadedVideo:
         if len(rows[0]) != WIDTH:
             raise DatasetError(f"{name}: rows of {len(rows[0])} numbers, expected {WIDTH}")
         values = np.asarray(rows, dtype=np.float32)
         features = FrameFeatures(name, values, np.arange(len(values)), len(values))
-        return VideoRecord(name, name, features=features, frame_rate=1.0)
+        return LoadedVideo(name, name, features=features, frame_rate=1.0)
 
-    def lacks(self, record: VideoRecord) -> str | None:
-        return None if record.features is not None else "features"
+    def lacks(self, video: LoadedVideo) -> str | None:
+        return None if video.features is not None else "features"
 
-    def write(self, path: Path, records: Iterator[VideoRecord], ledger: Ledger) -> None:
-        rows = {record.name: record.features.features.tolist() for record in records}
+    def write(self, path: Path, videos: Iterator[LoadedVideo], ledger: Ledger) -> None:
+        rows = {video.name: video.features.features.tolist() for video in videos}
         path.write_text(json.dumps({"rows of": rows}))
 
 
@@ -84,6 +84,16 @@ def test_it_is_inspected_with_its_own_reader(rows: Path, capsys: pytest.CaptureF
     rows.write_text(json.dumps(content))
     assert main(["data", "inspect", str(rows)]) == 1
     assert "error: c: rows of 1 numbers, expected 4" in capsys.readouterr().out
+
+
+def test_its_videos_are_a_table(rows: Path, tmp_path: Path) -> None:
+    table = read_table(rows)
+    assert (table.name, list(table)) == ("rows", ["a", "b"])
+    features = table.load(table["b"]).features
+    assert features is not None
+    assert features.features.tolist() == json.loads(rows.read_text())["rows of"]["b"]
+    with pytest.raises(ValueError, match=r"scores, a list a video .* is not read as videos: scores are evaluated"):
+        read_table(make("scores-json", tmp_path))
 
 
 def test_it_is_converted_there_and_back(rows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import pickle
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import h5py
@@ -15,12 +16,16 @@ from helpers.pair_sets import features_of, pairs_of, write_release, write_set
 
 from sspvs.data.pairs import load_pairs, split_pairs
 from sspvs.errors import DatasetError, FeatureFileError
-from sspvs.formats.manifest import read_manifest, write_manifest
+from sspvs.formats.manifest import read_manifest
 from sspvs.table import FeatureStream, StreamReader, write_features
 from sspvs.table import survey as survey_notes
 from sspvs.table.survey import SURVEY
 from sspvs.table.text import TextFields, TokenFields
 from sspvs.types import Fingerprint, FrameFeatures
+
+
+def write_manifest(path: Path, rows: Iterable[Mapping[str, str]]) -> None:
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
 
 
 def message(path: Path) -> str:

@@ -17,9 +17,10 @@ from sspvs.cli import main
 from sspvs.data.pairs import load_pairs
 from sspvs.data.pretrain import PretrainDataModule
 from sspvs.errors import DatasetError, OutputError
+from sspvs.formats import convert, inspect_file
 from sspvs.formats import shards as writing
 from sspvs.formats.shards import read_index, write_shards
-from sspvs.table import Video
+from sspvs.table import Video, VideoTable
 
 LENGTHS = [5, 40, 17, 33, 8, 26, 12, 9, 21, 14, 6]
 
@@ -34,7 +35,7 @@ def by_id(items: Any) -> dict[str, Video]:
 
 def test_the_same_pairs_as_the_manifest(tmp_path: Path) -> None:
     items = pairs_of(tmp_path, LENGTHS, split=["train"] * 8 + ["val"] * 3)
-    report = write_shards(items, tmp_path / "shards", shard_size=4, dtype="float32")
+    report = write_shards(VideoTable(items), tmp_path / "shards", shard_size=4, dtype="float32")
     assert (report.n_items, report.written, report.kept) == (11, 3, 0)
     table = load_pairs(tmp_path / "shards")
     found = by_id(table.videos)
@@ -52,7 +53,7 @@ def test_the_same_pairs_as_the_manifest(tmp_path: Path) -> None:
 def test_webdataset_reads_them(tmp_path: Path) -> None:
     wds = pytest.importorskip("webdataset")
     items = pairs_of(tmp_path, LENGTHS)
-    write_shards(items, tmp_path / "shards", shard_size=4)
+    write_shards(VideoTable(items), tmp_path / "shards", shard_size=4)
     urls = [str(path) for path in sorted((tmp_path / "shards").glob("*.tar"))]
     samples = list(wds.WebDataset(urls, shardshuffle=False).decode())
     assert len(samples) == len(items)
@@ -65,7 +66,7 @@ def test_webdataset_reads_them(tmp_path: Path) -> None:
 
 def test_a_stopped_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     items = pairs_of(tmp_path, LENGTHS)
-    write_shards(items, tmp_path / "whole", shard_size=3)
+    write_shards(VideoTable(items), tmp_path / "whole", shard_size=3)
     write = writing._write_shard
 
     def stopped(path: Path, *rest: Any) -> None:
@@ -75,51 +76,66 @@ def test_a_stopped_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(writing, "_write_shard", stopped)
     with pytest.raises(KeyboardInterrupt):
-        write_shards(items, tmp_path / "shards", shard_size=3)
+        write_shards(VideoTable(items), tmp_path / "shards", shard_size=3)
     with pytest.raises(DatasetError, match="expected an SSPVS release"):
         load_pairs(tmp_path / "shards")  # a part of them is not trained on
     monkeypatch.undo()
-    report = write_shards(items, tmp_path / "shards", shard_size=3)
+    report = write_shards(VideoTable(items), tmp_path / "shards", shard_size=3)
     assert (report.written, report.kept) == (2, 2)
     assert digests(tmp_path / "shards") == digests(tmp_path / "whole")
-    again = write_shards(items, tmp_path / "shards", shard_size=3)
+    again = write_shards(VideoTable(items), tmp_path / "shards", shard_size=3)
     assert (again.written, again.kept) == (0, 4)
 
 
 @pytest.mark.parametrize("change", [{"shard_size": 5}, {"dtype": "float32"}, {"seed": 1}, {"items": 9}])
 def test_other_shards_are_not_mixed_with(tmp_path: Path, change: dict[str, Any]) -> None:
     items = pairs_of(tmp_path, LENGTHS)
-    write_shards(items, tmp_path / "shards", shard_size=3)
+    write_shards(VideoTable(items), tmp_path / "shards", shard_size=3)
     before = digests(tmp_path / "shards")
     how: dict[str, Any] = {"shard_size": 3, **change}
     fewer = items[: how.pop("items", None)]
     with pytest.raises(OutputError, match=r"shards of other videos, texts or settings.*--overwrite"):
-        write_shards(fewer, tmp_path / "shards", **how)
+        write_shards(VideoTable(fewer), tmp_path / "shards", **how)
     assert digests(tmp_path / "shards") == before
-    write_shards(fewer, tmp_path / "shards", **how, overwrite=True)
-    write_shards(fewer, tmp_path / "fresh", **how)
+    write_shards(VideoTable(fewer), tmp_path / "shards", **how, overwrite=True)
+    write_shards(VideoTable(fewer), tmp_path / "fresh", **how)
     assert digests(tmp_path / "shards") == digests(tmp_path / "fresh")
 
 
 def test_texts_that_have_changed_are_other_shards(tmp_path: Path) -> None:
-    write_shards(pairs_of(tmp_path, [4, 5]), tmp_path / "shards")
+    write_shards(VideoTable(pairs_of(tmp_path, [4, 5])), tmp_path / "shards")
     with pytest.raises(OutputError, match="other videos, texts"):
-        write_shards(pairs_of(tmp_path, [4, 5], titles=["new", "old"]), tmp_path / "shards")
+        write_shards(VideoTable(pairs_of(tmp_path, [4, 5], titles=["new", "old"])), tmp_path / "shards")
 
 
 def test_features_too_large_for_half_precision(tmp_path: Path) -> None:
     items = pairs_of(tmp_path, [4] * 70)  # the first column counts to 69003
     with pytest.raises(ValueError, match="too large for float16; write the shards as float32"):
-        write_shards(items, tmp_path / "shards")
+        write_shards(VideoTable(items), tmp_path / "shards")
     assert not list((tmp_path / "shards").glob("*.tar"))
 
 
 def test_token_ids_stay_token_ids(tmp_path: Path) -> None:
     write_release(tmp_path / "release", ["a", "b"], ["c"])
     items = load_pairs(tmp_path / "release").videos
-    write_shards(items, tmp_path / "shards")
+    write_shards(VideoTable(items), tmp_path / "shards")
     found = by_id(load_pairs(tmp_path / "shards").videos)
     assert [found[item.id].text for item in items] == [item.text for item in items]
+
+
+def test_they_are_inspected_and_converted(tmp_path: Path) -> None:
+    """Back into a release like the one that they were made of."""
+    write_release(tmp_path / "release", ["a", "b"], ["c"])
+    before = load_pairs(tmp_path / "release")
+    write_shards(before, tmp_path / "shards", dtype="float32")
+    found = inspect_file(tmp_path / "shards")
+    assert (found.kind, found.n_videos, found.usable, found.problems) == ("shards", 3, True, [])
+    convert(tmp_path / "shards", tmp_path / "again", to="sspvs")
+    after = load_pairs(tmp_path / "again")
+    assert set(after) == {"a", "b", "c"}
+    for name in after:
+        assert (after[name].text, after[name].part) == (before[name].text, before[name].part)
+        np.testing.assert_array_equal(after.features(after[name]), before.features(before[name]))
 
 
 @pytest.mark.parametrize(
@@ -132,7 +148,7 @@ def test_token_ids_stay_token_ids(tmp_path: Path) -> None:
     ],
 )
 def test_damaged_folders_are_refused(tmp_path: Path, change: Any, expected: str) -> None:
-    write_shards(pairs_of(tmp_path, [4, 5, 6, 7, 8]), tmp_path / "shards", shard_size=3)
+    write_shards(VideoTable(pairs_of(tmp_path, [4, 5, 6, 7, 8])), tmp_path / "shards", shard_size=3)
     change(tmp_path / "shards")
     with pytest.raises(DatasetError, match=expected):
         load_pairs(tmp_path / "shards")
@@ -144,7 +160,7 @@ def cut(folder: Path, kept: int) -> None:
 
 
 def test_an_index_never_leads_out_of_its_folder(tmp_path: Path) -> None:
-    write_shards(pairs_of(tmp_path, [4, 5]), tmp_path / "shards")
+    write_shards(VideoTable(pairs_of(tmp_path, [4, 5])), tmp_path / "shards")
     index = tmp_path / "shards" / "index.jsonl"
     index.write_text(index.read_text().replace("shard-000000.tar", "../../secret.tar"))
     with pytest.raises(DatasetError, match=r"the shard secret\.tar is missing"):
@@ -177,7 +193,7 @@ def test_training_from_shards_and_from_the_manifest(tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_fewer_shards_than_workers_and_ranks(tmp_path: Path) -> None:
-    write_shards(pairs_of(tmp_path, LENGTHS), tmp_path / "shards", shard_size=100)
+    write_shards(VideoTable(pairs_of(tmp_path, LENGTHS)), tmp_path / "shards", shard_size=100)
     for resample in (False, True):
         data = PretrainDataModule(
             str(tmp_path / "shards"), encoder="small", batch_size=2, val_share=0.0, num_workers=3, resample=resample

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import math
+
 import numpy as np
 
 
@@ -56,3 +59,15 @@ def textbook_kts(features, penalty, most_changes, min_picks=1):
     costs = least / count
     costs[1:] += penalty * changes / (2 * count) * (np.log(count / changes) + 1)
     return partitions[int(costs.argmin())]
+
+
+def objective(features, starts, penalty):
+    """The textbook's objective, from its definition."""
+    points, count = unit_rows(np.asarray(features, dtype=np.float64)), len(features)
+    scatter = 0.0
+    for start, end in itertools.pairwise([*starts, count]):
+        centre = sum(points[start:end]) / (end - start)
+        scatter += sum(((point - centre) ** 2).sum() for point in points[start:end])
+    changes = len(starts) - 1
+    term = 0.0 if changes == 0 else penalty * changes / (2 * count) * (math.log(count / changes) + 1)
+    return scatter / count + term

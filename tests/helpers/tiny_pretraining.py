@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
+import pytest
+import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader
 
@@ -11,6 +14,7 @@ from sspvs.data.batch import PretrainBatch
 from sspvs.models.settings import TextEncoderSettings, VideoEncoderSettings
 from sspvs.tasks.objectives import LossSettings
 from sspvs.tasks.pretrain import PretrainTask
+from sspvs.tasks.saved_task import SavedTask
 from sspvs.tasks.settings import OptimSettings
 
 DIM, PICKS, TOKENS = 16, 10, 7
@@ -57,15 +61,38 @@ def tiny_batch(
 
 
 def terms_of(task: PretrainTask, batch: PretrainBatch) -> dict[str, torch.Tensor]:
-    fields = batch._asdict()
-    for name in ("ids", "own_tokens", "own_token_mask"):
-        del fields[name]
-    return task.loss_terms(**fields)
+    return task.batch_terms(batch)
 
 
 def loader(batches: list[PretrainBatch]) -> DataLoader:
     """Batches as they are."""
     return DataLoader(batches, batch_size=None)  # type: ignore[arg-type]
+
+
+def fit(task: SavedTask, batches: list, **how: Any) -> pl.Trainer:
+    """One step on each batch."""
+    trainer = pl.Trainer(max_steps=len(batches), **QUIET, **how)
+    trainer.fit(task, loader(batches))
+    return trainer
+
+
+def compiled_parts(task: SavedTask, batch: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The classes of the modules that a step of training compiles."""
+    compiled: list[str] = []
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda self: compiled.append(type(self).__name__))
+    fit(task, [batch])
+    return compiled
+
+
+def assert_bfloat16_is_near(task: SavedTask, batch: Any, *, within: float) -> tuple[dict, dict]:
+    """Terms in mixed precision are float32, and 3 % or `within` off at most; the terms in float32, and these."""
+    full = task.batch_terms(batch)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        low = task.batch_terms(batch)
+    for name, term in full.items():
+        assert low[name].dtype == torch.float32
+        assert float(low[name].detach()) == pytest.approx(float(term.detach()), rel=0.03, abs=within), name
+    return full, low
 
 
 QUIET = {

@@ -39,7 +39,7 @@ def tiny_clips(seed: int = 0, batch: int = 4, *, full: bool = False) -> RefineBa
 
 
 def terms_of(task: RefineTask, batch: RefineBatch) -> dict[str, torch.Tensor]:
-    return task.loss_terms(frames=batch.frames, frame_mask=batch.frame_mask)
+    return task.batch_terms(batch)
 
 
 def rows_of(batch: RefineBatch, rows: slice) -> RefineBatch:

@@ -47,9 +47,7 @@ def tiny_videos(seed: int = 0, batch: int = 4, *, text: bool = True, full: bool 
 
 
 def terms_of(task: SummarizeTask, batch: SummarizeBatch) -> dict[str, torch.Tensor]:
-    fields = batch._asdict()
-    del fields["ids"]
-    return task.loss_terms(**fields)
+    return task.batch_terms(batch)
 
 
 def rows_of(batch: SummarizeBatch, rows: slice) -> SummarizeBatch:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from torch import distributed, multiprocessing, nn
 from torch.nn.parallel import DistributedDataParallel
@@ -46,6 +47,22 @@ def averaged_step(training: nn.Module, *batch: Any) -> tuple[dict[str, torch.Ten
     average = loss.detach().clone()
     distributed.all_reduce(average)
     return gradients(training), float(average / 2)
+
+
+def assert_joined_step(
+    training: nn.Module, joined: Any, found: tuple[dict[str, torch.Tensor], float], *, least: float, what: str
+) -> None:
+    """What `averaged_step` found is what `training` makes of the joined batch; some gradient is above `least`."""
+    theirs, loss = found
+    total = training(joined)
+    total.backward()
+    assert loss == pytest.approx(float(total.detach()), rel=1e-5)
+    expected = gradients(training)
+    assert set(theirs) == set(expected)
+    largest = max(float(gradient.abs().max()) for gradient in expected.values())
+    assert largest > least
+    for name, gradient in expected.items():
+        torch.testing.assert_close(theirs[name], gradient, atol=1e-5 * largest, rtol=1e-4, msg=f"{what}: {name}")
 
 
 def gradients(module: nn.Module) -> dict[str, torch.Tensor]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter1d
 
 from sspvs.importance.contrastive import contrastive_importance
-from sspvs.importance.pairwise import pairwise_terms
+from sspvs.importance.terms import pairwise_terms
 
 
 def local_dissimilarity(features, fraction=0.1, **how):

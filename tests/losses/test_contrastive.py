@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sspvs.importance.pairwise import pairwise_terms
+from sspvs.importance.terms import pairwise_terms
 from sspvs.losses.contrastive import (
     alignment,
     clip_mean,

@@ -7,14 +7,7 @@ import torch
 from helpers.two_processes import averaged_step, gradients, run_in_two
 from torch import nn
 
-from sspvs.losses.contrastive import (
-    alignment,
-    clip_mean,
-    commonness,
-    uniformity,
-    uniqueness_entropy,
-    video_segments,
-)
+from sspvs.losses.contrastive import alignment, clip_mean, commonness, uniformity, uniqueness_entropy, video_segments
 from sspvs.losses.gather import gather_texts
 
 CASES = {"whole": (12, 12, 12, 12, 12, 12), "masked": (12, 7, 2, 12, 5, 9), "one is empty": (12, 7, 2, 12, 0, 9)}

@@ -12,7 +12,7 @@ from sspvs.errors import MissingExtraError, WeightsNotFoundError
 from sspvs.models.settings import TextEncoderSettings
 from sspvs.models.text_towers import TextEncoder, build_text_encoder
 from sspvs.models.tokenizers import load_tokenizer
-from sspvs.weights import minilm as minilm_package
+from sspvs.weights import digest as minilm_package
 
 BERT = {
     "model_type": "bert", "vocab_size": 60, "hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4,

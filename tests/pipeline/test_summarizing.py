@@ -20,7 +20,7 @@ import sspvs
 from sspvs.errors import AddressError, CheckpointError, MissingExtraError, VideoError
 from sspvs.features import transnet
 from sspvs.pipeline import SummarySettings, load_tools, summarize_with
-from sspvs.weights import minilm
+from sspvs.weights import digest as minilm
 from sspvs.world.film import SCENES, draw_video
 
 

@@ -13,12 +13,14 @@ import torch
 from helpers.tiny_summarizers import FIELDS, WORDS, saved_summarizer, tiny_summarizer
 
 import sspvs
+from sspvs.cli import main
 from sspvs.errors import CheckpointError, FeatureFileError, FingerprintMismatchError, WeightsNotFoundError
 from sspvs.importance.contrastive import contrastive_importance
 from sspvs.models.settings import TextEncoderSettings, VideoEncoderSettings
 from sspvs.models.tokenizers import load_tokenizer
 from sspvs.scorers import ContrastiveScorer, backbone_for, load_scorer
 from sspvs.sharing import checkpoint_name
+from sspvs.table import read_scores, write_features
 from sspvs.table.table import FeatureWidthError
 from sspvs.table.text import TextFields, assemble_tokens
 from sspvs.tasks.checkpoint import save_folder
@@ -236,6 +238,8 @@ class Reading:
     def text_similarity(self, features: np.ndarray, text: str) -> np.ndarray:
         return np.linspace(0, len(text), len(features))
 
+    def check_text(self) -> None: ...
+
     def fingerprint(self, rate_hz: float) -> Fingerprint:
         return replace(MADE_BY, rate_hz=rate_hz)
 
@@ -294,3 +298,33 @@ def test_a_world_is_no_video(made_by: str, words: str, tmp_path: Path) -> None:
     for backbone in ("auto", "efficientnet-lite0"):
         with pytest.raises(FingerprintMismatchError, match=f"trained on .*{words}.*cannot look at real videos"):
             backbone_for(scorer, backbone)
+
+
+def test_a_title_is_compared_by_the_backbone_of_the_fingerprint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[str] = []
+
+    def load(name: str, **_: object) -> Reading:
+        loaded.append(name)
+        return Reading()
+
+    monkeypatch.setattr("sspvs.scorers.loading.load_backbone", load)
+    video = drawn()
+    expected = contrastive_importance(video.features, text_similarity=np.linspace(0, 3, 30)).scores
+    path, out = tmp_path / "f.h5", tmp_path / "s.h5"
+    write_features(path, [video], fingerprint=MADE_BY)
+    np.testing.assert_array_equal(sspvs.score(path, title="sea")["a video"], expected)
+    assert main(["score", str(path), "--out", str(out), "--title", "sea"]) == 0
+    np.testing.assert_array_equal(read_scores(out)["a video"].scores, expected)
+    np.testing.assert_array_equal(sspvs.score(video, title="sea"), expected)
+    assert loaded == [MADE_BY.backbone] * 3
+    with pytest.raises(ValueError, match="does not say which backbone made it"):
+        sspvs.score(drawn().features, title="sea")
+    with pytest.warns(UserWarning, match="no fingerprint"):
+        named = sspvs.score(video.features, title="sea", backbone="efficientnet-lite0")
+    np.testing.assert_array_equal(named, expected)
+    other = replace(MADE_BY, weights_digest="0" * 64)
+    write_features(path, [replace(video, fingerprint=other)], fingerprint=other)
+    with pytest.raises(FingerprintMismatchError):
+        sspvs.score(path, title="sea")

@@ -8,11 +8,11 @@ import sys
 
 import numpy as np
 import pytest
-from helpers.textbook_kts import textbook_kts, unit_rows
+from helpers.textbook_kts import objective, textbook_kts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sspvs.selection.kts import DEFAULT_PENALTY, SegmentCosts, cheapest_partition, kts, kts_about, kts_objective
+from sspvs.selection.kts import DEFAULT_PENALTY, SegmentCosts, cheapest_partition, kts, kts_about
 
 kts_module = sys.modules["sspvs.selection.kts"]
 costs_module = sys.modules["sspvs.selection.kts"]
@@ -23,18 +23,6 @@ def small_blocks(monkeypatch):
     monkeypatch.setattr(costs_module, "_BLOCK_ROWS", 32)
     monkeypatch.setattr(costs_module, "_PIECE_COLUMNS", 20)
     monkeypatch.setattr(costs_module, "_RESERVE_COLUMNS", 1)
-
-
-def objective(features, starts, penalty):
-    """The textbook's objective, from its definition."""
-    points, count = unit_rows(np.asarray(features, dtype=np.float64)), len(features)
-    scatter = 0.0
-    for start, end in itertools.pairwise([*starts, count]):
-        centre = sum(points[start:end]) / (end - start)
-        scatter += sum(((point - centre) ** 2).sum() for point in points[start:end])
-    changes = len(starts) - 1
-    term = 0.0 if changes == 0 else penalty * changes / (2 * count) * (math.log(count / changes) + 1)
-    return scatter / count + term
 
 
 def all_partitions(count, min_picks):
@@ -71,7 +59,6 @@ def test_no_partition_is_better(seed, count, width, penalty, min_picks, kind):
     best = min(objective(features, other, penalty) for other in all_partitions(count, min_picks))
     assert tuple(starts) in set(all_partitions(count, min_picks))
     assert objective(features, starts, penalty) == pytest.approx(best, abs=1e-9)
-    assert kts_objective(features, starts, penalty=penalty) == pytest.approx(best, abs=1e-9)
 
 
 @pytest.mark.parametrize("min_picks", [1, 2, 5])
@@ -173,7 +160,7 @@ def test_costs_do_not_depend_on_the_order_of_asking(small_blocks):
 def test_noise_of_three_thousand_picks_has_no_better_neighbour():
     features = np.random.default_rng(11).standard_normal((3000, 8)).astype(np.float32)
     starts = kts(features, penalty=0.6)
-    best = kts_objective(features, starts, penalty=0.6)
+    best = objective(features, starts, 0.6)
     others = [np.arange(0, 3000, step) for step in (1, 2, 3, 7, 50, 3000)]
     for change in range(1, len(starts), max(len(starts) // 20, 1)):
         others.append(np.delete(starts, change))
@@ -182,7 +169,7 @@ def test_noise_of_three_thousand_picks_has_no_better_neighbour():
             moved[change] += shift
             if (np.diff([*moved, 3000]) > 0).all():
                 others.append(moved)
-    assert min(kts_objective(features, other, penalty=0.6) for other in others) >= best - 1e-9
+    assert min(objective(features, other, 0.6) for other in others) >= best - 1e-9
 
 
 @settings(max_examples=25, deadline=None)

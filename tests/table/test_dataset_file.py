@@ -19,7 +19,6 @@ from sspvs.errors import DatasetError, FeatureFileError
 from sspvs.formats.scores import score_problems, scored_videos
 from sspvs.table import FeatureStore, natural_order, read_dataset, read_scores, write_dataset
 from sspvs.table.annotation_group import half_open
-from sspvs.table.h5_survey import read_labels
 from sspvs.types import Annotations, FrameFeatures, Shots
 
 N, T, U = 100, 7, 3
@@ -121,7 +120,9 @@ def test_every_reader_reads_a_value_however_it_is_stored(how: str, tmp_path: Pat
     np.testing.assert_array_equal(scores.summary, np.arange(N) < 9)
     assert list(score_problems(path)) == []
     assert scored_videos(path) == {"video_1": "Base jumping"}
-    assert read_labels(path, "video_1") == ("Off a cliff", "", 25)
+    with FeatureStore(path) as store:
+        loaded = store.load("video_1")
+    assert (loaded.text.title, loaded.text.category, loaded.frame_rate) == ("Off a cliff", "", 25)
 
 
 def test_the_community_layout_needs_no_repair(video: Callable[..., Annotations]) -> None:

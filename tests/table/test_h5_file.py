@@ -22,7 +22,7 @@ from sspvs.formats.sspvs_release import read_release, read_tokens
 from sspvs.formats.youtube8m import byte_videos, read_bytes
 from sspvs.table import FeatureStream, merge_files, read_dataset, read_features, read_scores
 from sspvs.table.h5_file import ALLOW_LINKS, open_h5
-from sspvs.table.h5_survey import read_entries, read_labels, survey_keys
+from sspvs.table.h5_survey import read_entries, survey_keys
 from sspvs.table.layout import write_fingerprint_attrs
 from sspvs.table.reader import StreamReader
 from sspvs.types import Fingerprint
@@ -101,7 +101,7 @@ READERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "dataset": ("gtscore", lambda path: read_dataset(path)["v"]),
     "names": ("video_name", lambda path: read_dataset(path).video_names()),
     "shots": ("change_points", lambda path: read_dataset(path).shots_of("v")),
-    "labels": ("title", lambda path: read_labels(path, "v")),
+    "labels": ("title", lambda path: read_features(path).load("v")),
     "scores": ("scores", read_scores),
     "names of scores": ("video_name", scored_videos),
     "bytes": ("rgb", lambda path: read_bytes(path, "v")),

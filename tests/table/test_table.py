@@ -30,6 +30,7 @@ from sspvs.table import (
     add_stream,
     check_features,
     join,
+    layout,
     merge_files,
     read_dataset,
     read_features,
@@ -88,7 +89,8 @@ def test_streams_of_one_file_are_joined_pick_by_pick(tmp_path: Path) -> None:
         assert file["a/features_motion"].shape == (7, 3)
         assert file["a/features_motion"].attrs["fingerprint_backbone"] == "flow"
     with read_features(path) as store:
-        assert store.streams_of("a") == ["features", "features_motion"]
+        with store.group("a") as group:
+            assert layout.stream_names(group) == ["features", "features_motion"]
         np.testing.assert_array_equal(store["a"].features, features_of(0, 7))  # one stream unless others are named
     assert VideoTable.open(path).feature_dim == 6
     for memory in (None, FeatureMemory(), FeatureMemory(0)):

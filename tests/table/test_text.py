@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sspvs.errors import WeightsNotFoundError
 from sspvs.models.tokenizers import HashingTokenizer, Tokenizer, load_tokenizer
 from sspvs.table.text import TextFields, TextSettings, TokenFields, assemble_tokens
-from sspvs.weights import minilm as minilm_package
+from sspvs.weights import digest as minilm_package
 
 WORDS = TextFields("Travel", "paris trip", "My trip to the Eiffel Tower, again", "We walked. Then we ate; and slept?")
 TOKENIZER = HashingTokenizer(512)

@@ -11,6 +11,7 @@ import torch
 from helpers.tiny_pretraining import QUIET, loader, terms_of, tiny_batch, tiny_task
 from helpers.tiny_refining import DIM, tiny_refiner
 
+from sspvs.data.batch import RefineBatch
 from sspvs.tasks.data_facts import refuse_idle_terms, refuse_single_pairs
 from sspvs.tasks.objectives import LossSettings
 
@@ -73,7 +74,7 @@ def test_terms_of_refinement_that_are_constant(frames: int, fraction: float, cap
     """Warned of just where the loss itself, of any clip, is zero."""
     task = tiny_refiner(losses={"neighbour_fraction": fraction, "commonness": 0, "uniqueness": 0}, combine="ag")
     clips = torch.randn(3, frames, DIM, generator=torch.Generator().manual_seed(frames))
-    terms = task.loss_terms(frames=clips, frame_mask=torch.ones(3, frames, dtype=torch.bool))
+    terms = task.batch_terms(RefineBatch(clips, torch.ones(3, frames, dtype=torch.bool), ("a", "b", "c")))
     idle = {name for name, term in terms.items() if abs(float(term.detach())) < 1e-5}
     data = SimpleNamespace(clip_frames=frames, batch_size=4)
     if len(idle) == len(terms):

@@ -7,7 +7,15 @@ import math
 import pytest
 import pytorch_lightning as pl
 import torch
-from helpers.tiny_pretraining import QUIET, loader, terms_of, tiny_batch, tiny_task
+from helpers.tiny_pretraining import (
+    QUIET,
+    assert_bfloat16_is_near,
+    compiled_parts,
+    loader,
+    terms_of,
+    tiny_batch,
+    tiny_task,
+)
 
 from sspvs.losses.pretraining import (
     HausdorffLoss,
@@ -145,12 +153,8 @@ def test_bfloat16_losses_stay_near_those_of_float32(losses: dict) -> None:
     for seed in range(4):
         task = tiny_task(seed, **losses).eval()
         batch = tiny_batch(seed, batch=12, matches=matches(losses))
-        full = terms_of(task, batch)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            low = terms_of(task, batch)
+        full, low = assert_bfloat16_is_near(task, batch, within=0.01)
         for name, term in full.items():
-            assert low[name].dtype == torch.float32
-            assert float(low[name].detach()) == pytest.approx(float(term.detach()), rel=0.03, abs=0.01), name
             assert float(low[name].detach()) != float(term.detach())  # it did run in bfloat16
 
 
@@ -218,9 +222,6 @@ def test_settings_say_all_that_is_wrong_at_once() -> None:
 
 
 def test_compiled_is_an_option(monkeypatch: pytest.MonkeyPatch) -> None:
-    compiled = []
-    monkeypatch.setattr(torch.nn.Module, "compile", lambda self: compiled.append(type(self).__name__))
     task = tiny_task()
     task.compile_model = True
-    pl.Trainer(max_steps=1, **QUIET).fit(task, loader([tiny_batch()]))
-    assert compiled == ["PretrainModel"]
+    assert compiled_parts(task, tiny_batch(), monkeypatch) == ["PretrainModel"]

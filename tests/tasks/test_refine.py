@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
-from helpers.tiny_pretraining import QUIET, loader
+from helpers.tiny_pretraining import QUIET, assert_bfloat16_is_near, compiled_parts, fit, loader
 from helpers.tiny_refining import DIM, rows_of, terms_of, tiny_clips, tiny_refiner
 from helpers.tiny_summarizing import tiny_summarizer
 from scipy.ndimage import gaussian_filter1d
@@ -29,12 +29,6 @@ CASES = [
     {"losses": {"uniqueness": 0.0}, "combine": "ag"},
     {"losses": {"alignment": 0.0}, "refiner": {"num_layers": 2, "num_heads": 1}},
 ]
-
-
-def fit(task: RefineTask, batches: list, **how) -> pl.Trainer:
-    trainer = pl.Trainer(max_steps=len(batches), **QUIET, **how)
-    trainer.fit(task, loader(batches))
-    return trainer
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
@@ -244,12 +238,7 @@ def test_features_of_another_width_are_refused() -> None:
 
 def test_bfloat16_steps_stay_near_those_of_float32() -> None:
     task, batch = tiny_refiner(11), tiny_clips(11)
-    full = terms_of(task, batch)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        low = terms_of(task, batch)
-    for name, term in full.items():
-        assert low[name].dtype == torch.float32
-        assert float(low[name].detach()) == pytest.approx(float(term.detach()), rel=0.03, abs=0.02), name
+    full, _ = assert_bfloat16_is_near(task, batch, within=0.02)
     trained = tiny_refiner(11)
     fit(trained, [batch] * 20, precision="bf16-mixed")
     assert float(trained.total(terms_of(trained, batch)).detach()) < float(task.total(full).detach()) - 0.02
@@ -260,10 +249,7 @@ def test_bfloat16_steps_stay_near_those_of_float32() -> None:
 
 
 def test_compiled_is_an_option(monkeypatch: pytest.MonkeyPatch) -> None:
-    compiled = []
-    monkeypatch.setattr(torch.nn.Module, "compile", lambda self: compiled.append(type(self).__name__))
-    fit(tiny_refiner(compile_model=True), [tiny_clips()])
-    assert compiled == ["Refiner"]
+    assert compiled_parts(tiny_refiner(compile_model=True), tiny_clips(), monkeypatch) == ["Refiner"]
 
 
 def test_settings_say_all_that_is_wrong_at_once() -> None:

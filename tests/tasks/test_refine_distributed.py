@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from helpers.tiny_refining import rows_of, terms_of, tiny_clips, tiny_refiner
-from helpers.two_processes import averaged_step, gradients, run_in_two
+from helpers.two_processes import assert_joined_step, averaged_step, run_in_two
 from torch import nn
 
 from sspvs.data.batch import RefineBatch
@@ -64,17 +64,7 @@ def two_processes(tmp_path_factory: pytest.TempPathFactory) -> list[dict]:
 @pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_gradients_of_the_joined_batch(case: str, two_processes: list[dict]) -> None:
-    theirs, loss = two_processes[0][case]
-    training = Training(case)
-    total = training(joined())
-    total.backward()
-    assert loss == pytest.approx(float(total.detach()), rel=1e-5)
-    expected = gradients(training)
-    assert set(theirs) == set(expected)
-    largest = max(float(g.abs().max()) for g in expected.values())
-    assert largest > 1e-4
-    for name, gradient in expected.items():
-        torch.testing.assert_close(theirs[name], gradient, atol=1e-5 * largest, rtol=1e-4, msg=f"{case}: {name}")
+    assert_joined_step(Training(case), joined(), two_processes[0][case], least=1e-4, what=case)
 
 
 def test_the_other_process_clips_matter() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
-from helpers.tiny_pretraining import QUIET, loader
+from helpers.tiny_pretraining import QUIET, assert_bfloat16_is_near, compiled_parts, fit, loader
 from helpers.tiny_summarizing import FINE, rows_of, terms_of, tiny_summarizer, tiny_videos
 from scipy.stats import kendalltau
 
@@ -32,12 +32,6 @@ CASES = [
     {"head": "attention", "guidance": "added", "train_text": "none"},
     {"head": "csta", "guidance": "gate"},
 ]
-
-
-def fit(task: SummarizeTask, batches: list, **how) -> pl.Trainer:
-    trainer = pl.Trainer(max_steps=len(batches), **QUIET, **how)
-    trainer.fit(task, loader(batches))
-    return trainer
 
 
 def weights_of(task: SummarizeTask) -> dict[str, torch.Tensor]:
@@ -292,20 +286,12 @@ def test_poolers_of_other_towers(caplog: pytest.LogCaptureFixture) -> None:
 def test_bfloat16_losses_stay_near_those_of_float32(losses: dict) -> None:
     """Bounds: 3 % of each term, and float32 out of every loss."""
     task, batch = tiny_summarizer(11, losses=losses).eval(), tiny_videos(11)
-    full = terms_of(task, batch)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        low = terms_of(task, batch)
-    for name, term in full.items():
-        assert low[name].dtype == torch.float32
-        assert float(low[name].detach()) == pytest.approx(float(term.detach()), rel=0.03, abs=0.01), name
-        assert math.isfinite(float(low[name].detach()))
+    _, low = assert_bfloat16_is_near(task, batch, within=0.01)
+    assert all(math.isfinite(float(term.detach())) for term in low.values())
 
 
 def test_compiled_is_an_option(monkeypatch: pytest.MonkeyPatch) -> None:
-    compiled = []
-    monkeypatch.setattr(torch.nn.Module, "compile", lambda self: compiled.append(type(self).__name__))
-    fit(tiny_summarizer(compile_model=True), [tiny_videos()])
-    assert compiled == ["Summarizer"]
+    assert compiled_parts(tiny_summarizer(compile_model=True), tiny_videos(), monkeypatch) == ["Summarizer"]
 
 
 def test_settings_say_all_that_is_wrong_at_once() -> None:

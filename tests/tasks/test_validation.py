@@ -137,7 +137,7 @@ def test_a_video_is_held_against_its_own_text(own: bool) -> None:
         batch = batch._replace(own_tokens=None, own_token_mask=None)
     records = ValidationRecords()
     with torch.no_grad():
-        out = task._batch_forward(batch)[0]
+        out = task._forward(batch)[0]
         for ids, columns in evidence(task.model, task.losses, batch, out):
             records.add(ids, columns)
         ids, texts = records.column("text")

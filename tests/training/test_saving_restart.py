@@ -91,7 +91,7 @@ BEST_FIRST = ["--run.mode", "max", "--run.save_every", "3", "--trainer.max_epoch
 
 EARLY = ["--trainer.callbacks+=pytorch_lightning.callbacks.EarlyStopping"]
 EARLY += ["--trainer.callbacks.monitor=val/loss", "--trainer.callbacks.mode=max", "--trainer.callbacks.patience"]
-AVERAGED = ["--trainer.callbacks+=sspvs.tasks.ema.EmaWeights"]
+AVERAGED = ["--trainer.callbacks+=sspvs.tasks.optim.EmaWeights"]
 
 
 def outcome(version: Path) -> dict[str, Any]:

@@ -114,7 +114,7 @@ def test_names_are_words_that_no_two_things_share() -> None:
 def test_captions_of_a_thing_differ() -> None:
     seen: dict[str, set[str]] = {}
     for painting in paintings(PaintedSettings(variants=12)):
-        seen.setdefault(painting.thing.name, set()).add(painting.caption)
+        seen.setdefault(painting.clip.thing.name, set()).add(painting.caption)
     assert len(seen) == len(THINGS)
     assert min(map(len, seen.values())) > 6
 
@@ -172,9 +172,9 @@ def test_the_clip_file_has_what_the_backbone_gives_of_the_pictures(clip_file: Pa
             assert 2 <= len(pictures) <= 4
             assert np.allclose(group["features"][()], backbone.encode(np.stack(pictures)))
             words = group.attrs["caption"].split()
-            assert words[2] in painting.thing.names
-            assert group.attrs["concept"] == painting.thing.name
-            assert group.attrs["category"] == PLACES[painting.thing.place].name
+            assert words[2] in painting.clip.thing.names
+            assert group.attrs["concept"] == painting.clip.thing.name
+            assert group.attrs["category"] == PLACES[painting.clip.thing.place].name
 
 
 def test_what_is_made_of_the_clips_has_the_backbone_s_fingerprint(clip_file: Path) -> None:

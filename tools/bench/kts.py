@@ -18,10 +18,10 @@ import sys
 import time
 
 import numpy as np
-from helpers.textbook_kts import textbook_kts
+from helpers.textbook_kts import objective, textbook_kts
 from measure import own_peak_mb
 
-from sspvs.selection.kts import DEFAULT_PENALTY, kts, kts_objective
+from sspvs.selection.kts import DEFAULT_PENALTY, kts
 
 WIDTH = 1280
 
@@ -81,7 +81,7 @@ def main() -> None:
                 start = time.perf_counter()
                 starts = textbook_kts(features, args.penalty, picks // 10)
                 seconds = time.perf_counter() - start
-                values = [kts_objective(features, np.array(s), penalty=args.penalty) for s in (ours["starts"], starts)]
+                values = [objective(features, found, args.penalty) for found in (ours["starts"], starts)]
                 row += f"{seconds:12.1f}{seconds / ours['seconds']:8.0f}  {values[0]:.9f} (textbook {values[1]:.9f})"
             print(row, flush=True)
 

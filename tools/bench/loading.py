@@ -62,7 +62,7 @@ def write_material(folder: Path, lengths: np.ndarray, generator: np.random.Gener
     pairs = load_pairs(found["h5#group"])
     for dtype in ("float32", "float16"):
         found[f"shards {dtype}"] = folder / dtype
-        write_shards(pairs.videos, folder / dtype, dtype=dtype, shard_size=64)
+        write_shards(pairs, folder / dtype, dtype=dtype, shard_size=64)
     return found
 
 

@@ -73,6 +73,7 @@ def plain_step(given: dict[str, Any]) -> Step:
 def our_step(given: dict[str, Any], how: dict[str, bool]) -> Step:
     import torch
 
+    from sspvs.data.batch import PretrainBatch
     from sspvs.models.fast_linear import use_fast_linears
     from sspvs.models.settings import TextEncoderSettings, VideoEncoderSettings
     from sspvs.tasks.optim import build_optimizer, parameter_groups
@@ -93,14 +94,21 @@ def our_step(given: dict[str, Any], how: dict[str, bool]) -> Step:
     task = PretrainTask(video, text, optim=optim).train()
     use_fast_linears(task, "torch" if how.get("torch_linears") else None)  # the trainer's setup does this
     optimizer = build_optimizer(parameter_groups(task, optim), optim)
-    masks = {
-        "frame_mask": torch.ones(given["frames"].shape[:2], dtype=torch.bool),
-        "token_mask": torch.ones(given["tokens"].shape, dtype=torch.bool),
-    }
+    index = given["masked_index"][:, None]
+    batch = PretrainBatch(
+        frames=given["frames"],
+        frame_mask=torch.ones(given["frames"].shape[:2], dtype=torch.bool),
+        tokens=given["tokens"],
+        token_mask=torch.ones(given["tokens"].shape, dtype=torch.bool),
+        masked_index=index,
+        masked_counted=torch.ones(index.shape, dtype=torch.bool),
+        is_match=given["is_match"],
+        ids=tuple(map(str, range(len(index)))),
+    )
 
     def closure() -> None:
         optimizer.zero_grad()
-        task.total(task.loss_terms(**given, **masks)).backward()
+        task.total(task.batch_terms(batch)).backward()
 
     return lambda: optimizer.step(closure)
 

@@ -15,14 +15,15 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from sspvs.annotations.record import Problems
+from sspvs.atomic import write_text
 from sspvs.data.pairs import ExtractionSettings, load_pairs, with_features
 from sspvs.errors import SspvsError, one_line
-from sspvs.formats.manifest import read_manifest, write_manifest
+from sspvs.formats.manifest import read_manifest
 from sspvs.formats.shards import write_shards
 from sspvs.table import Video
 from sspvs.video.files import VIDEO_SUFFIXES
@@ -84,10 +85,9 @@ def collect(args: argparse.Namespace) -> int:
     summary = f"{args.out / PAIRS}: {len(pairs)} videos with text"
     if not args.no_shards:
         report = write_shards(
-            pairs.videos,
+            pairs,
             args.out / SHARDS,
             shard_size=args.shard_size,
-            fingerprint=pairs.common_fingerprint,
             overwrite=True,  # of an earlier, smaller set
             progress=True,
         )
@@ -151,6 +151,11 @@ def text_row(facts: dict[str, Any], video: Path, args: argparse.Namespace) -> di
 def plain(text: object) -> str:
     """Text on one line."""
     return _SPACES.sub(" ", str(text or "")).strip()
+
+
+def write_manifest(path: Path, rows: Iterable[Mapping[str, str]]) -> None:
+    """Write JSON lines atomically."""
+    write_text(path, "".join(json.dumps(dict(row), ensure_ascii=False) + "\n" for row in rows))
 
 
 def feature_row(video: Video) -> dict[str, str]:

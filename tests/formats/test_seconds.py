@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sspvs.formats.record import second_starts, shots_a_second, summaries_a_second, values_a_second
+from sspvs.formats.seconds import second_starts, shots_a_second, summaries_a_second, values_a_second
 from sspvs.formats.youtube8m import quantise
 from sspvs.table.reader import dequantise
 from sspvs.types import Shots
