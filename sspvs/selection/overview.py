@@ -249,6 +249,8 @@ def _choose(
     n_scenes, span = len(np.unique(material.scenes)), longest - shortest
     fewest, largest = wanted / (shortest + _LONG * span), wanted / (shortest + _SHORT * span)
     count = most or max(1, round(min(max(n_scenes, fewest), largest)))
+    if count > 1 and wanted / count < shortest:
+        count -= 1
     length = min(wanted / count, longest)
     shortest = min(shortest, length)
     choice = _Choice(material, limits, wanted, Worth(material, weights, wanted, count), most)
@@ -303,7 +305,9 @@ def _windows(ranges: IntArray, edges: FloatArray, length: float, shortest: float
         firsts = np.minimum(np.searchsorted(edges, starts - _ROUND_OFF), last - 1)
         lasts = np.searchsorted(edges, edges[firsts] + length + _ROUND_OFF, side="right") - 1
         found.append(np.stack([firsts, np.clip(lasts, firsts + 1, last)], axis=1).tolist())
-    return np.unique(np.array([row for rows in found for row in rows], np.int64).reshape(-1, 2), axis=0)
+    windows = np.unique(np.array([row for rows in found for row in rows], np.int64).reshape(-1, 2), axis=0)
+    long_enough: IntArray = windows[edges[windows[:, 1]] - edges[windows[:, 0]] >= shortest - _ROUND_OFF]
+    return long_enough
 
 
 def _runs(material: Material, ranges: IntArray, length: float, shortest: float, longest: float) -> IntArray:
@@ -474,11 +478,29 @@ class _Choice:
         firsts = np.searchsorted(edges, starts - (more - later) - _ROUND_OFF)
         lasts = np.searchsorted(edges, ends + later + _ROUND_OFF, side="right") - 1
         longer = np.stack([np.minimum(firsts, pieces[:, 0]), np.maximum(lasts, pieces[:, 1])], axis=1)
-        for index, row in enumerate(longer):  # a frame too many is one too many
-            before = pieces[index].copy()
-            self.pieces[index] = row
-            if not self._limits.allow(self.pieces):
-                self.pieces[index] = before
+        for index, row in enumerate(longer):
+            self._try(index, row)
+        ends_at, starts_at = (
+            np.searchsorted(edges, high + _ROUND_OFF, side="right") - 1,
+            np.searchsorted(edges, low - _ROUND_OFF),
+        )
+        grows = True
+        while grows:  # frame by frame, what is left of the budget
+            grows = False
+            for index, (start, end) in enumerate(self.pieces.tolist()):
+                if end + 1 < ends_at[index] and edges[end + 1] - edges[start] <= longest:
+                    grows |= self._try(index, np.array([start, end + 1]))
+                elif start > starts_at[index] and edges[end] - edges[start - 1] <= longest:
+                    grows |= self._try(index, np.array([start - 1, end]))
+
+    def _try(self, index: int, piece: IntArray) -> bool:
+        """Replace a piece unless the budget does not allow it; whether it did."""
+        before = self.pieces[index].copy()
+        self.pieces[index] = piece
+        if self._limits.allow(self.pieces):
+            return True
+        self.pieces[index] = before
+        return False
 
 
 def _unit(rows: FloatArray) -> FloatArray:

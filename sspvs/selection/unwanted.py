@@ -15,7 +15,7 @@ _ENDS_SECONDS = 20.0
 _LONGEST_TITLE_SECONDS = 15.0  # what stands still for longer, not at an end, is a slide that is talked about
 _BLURRED = 0.35  # of the detail that is usual within the shot
 _SHORTEST_SECONDS = 0.2  # of a blurred or dark moment
-_MOST_TITLES = 0.5  # of a video; where more would be, titles are its content
+_MOST_TITLES = 0.5  # of a video; where more is flat, or dark, that is its content
 
 
 class Unwanted(NamedTuple):
@@ -81,10 +81,12 @@ def _blurred(detail: FloatArray, shots: Shots) -> BoolArray:
 
 
 def _titles(trace: FrameTrace, shots: Shots, timeline: Timeline, bars: float) -> list[Unwanted]:
-    """Title, logo and end cards; none where they would be most of the video."""
+    """Title, logo and end cards; none in drawn or written videos, half of which and more looks like them."""
     edges, found = timeline.shown_seconds, []
     total = float(edges[-1])
     flat_from, all_flat_from = bars + (1 - bars) * _FLAT, bars + (1 - bars) * _ALL_FLAT
+    if np.diff(edges)[trace.flat > flat_from].sum() >= _MOST_TITLES * total:
+        return []
     for start, end in shots:
         inner = slice(start + 1, max(end - 1, start + 2))  # frames beside a cut may be blended
         if end - start < 2:
@@ -96,5 +98,4 @@ def _titles(trace: FrameTrace, shots: Shots, timeline: Timeline, bars: float) ->
             at_end and flat > all_flat_from
         ):
             found.append(Unwanted(start, end, "a title"))
-    taken = sum(float(edges[title.end] - edges[title.start]) for title in found)
-    return found if taken <= _MOST_TITLES * total else []
+    return found

@@ -135,8 +135,8 @@ def test_again_into_the_same_folder_replaces(summarized: Path, drawn: Path) -> N
         (["--combine", "a", "--post", "none"], lambda r: min(r["scores"]) == 0.0),
         (["--max-shots", "3"], lambda r: len(r["segments"]) == 3),
         (
-            ["--piece-seconds", "1-1.2"],
-            lambda r: all(20 <= s["end_frame"] - s["start_frame"] <= 30 for s in r["segments"]),
+            ["--ratio", "0.3", "--piece-seconds", "1-1.2"],
+            lambda r: [25 <= s["end_frame"] - s["start_frame"] <= 30 for s in r["segments"]] == [True] * 3,
         ),
         (
             ["--select", "knapsack", "--min-shot-seconds", "5"],
