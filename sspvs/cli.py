@@ -149,10 +149,7 @@ def _run(prog: str, verbs: Table, arguments: Sequence[str], about: str = "") -> 
 
 
 def _replace_closed_streams() -> None:
-    """Open the null device for standard streams that the caller closed (`>&-`).
-
-    Otherwise the next file that is opened gets their number, and what a library prints would land in it.
-    """
+    """Open the null device for closed standard streams (`>&-`), lest the next opened file gets their output."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(number)

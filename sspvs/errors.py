@@ -128,10 +128,7 @@ class UnknownOptionError(ValueError):
 
 
 def local_only(path: PathT) -> PathT:
-    """A path (or `NAME=PATH`) as it was given; `AddressError` where it is `http://...`, `s3://...` or the like.
-
-    It must run before a string becomes a `Path`, which turns `http://host` into `http:/host`.
-    """
+    """A path (or `NAME=PATH`) as given; AddressError for `http://...`, which `Path` would turn into `http:/...`."""
     found = (_COLLAPSED if isinstance(path, PurePath) else _ADDRESS).fullmatch(str(path))
     if found is None:
         return path
@@ -144,10 +141,7 @@ def local_only(path: PathT) -> PathT:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """The known verb, option or key that a mistyped one is nearest to; empty when none is near.
-
-    Parts of a dotted key are compared one by one; a key without its groups (`lr`) stands for those that end in it.
-    """
+    """The known word nearest to a mistyped one, or ""; `lr` stands for dotted keys that end in it."""
     dashes = word[: len(word) - len(word.lstrip("-"))] and "--"
     names = {name.lstrip("-").lower(): name.lstrip("-") for name in known}
     parts = word.strip("-").lower().split(".")

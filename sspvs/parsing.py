@@ -95,20 +95,14 @@ def check_yaml(text: str) -> None:
 
 
 def lines_of(text: str) -> Iterator[tuple[int, str]]:
-    """The lines of a text that are not blank, each with its number from 1 on; they end as CSV's and JSON lines' do.
-
-    `str.splitlines` also cuts at U+2028 and others, which may stand within texts.
-    """
+    """Lines that are not blank, numbered from 1; `str.splitlines` also cuts at U+2028, which texts may have."""
     for number, line in enumerate(io.StringIO(text, newline=""), start=1):
         if line.strip():
             yield number, line
 
 
 def table_rows(text: str, delimiter: str = "") -> Iterator[tuple[int, list[str]]]:
-    """The rows of a CSV table, each with the number of its last line; blank lines are rows without cells.
-
-    Where `delimiter` is empty, tabs stand between cells if there are any in the first line, else commas.
-    """
+    """Rows of a CSV table (by tabs where the first line has some), each with the number of its last line."""
     row_lines: list[str] = []
     if not delimiter:
         delimiter = "\t" if "\t" in io.StringIO(text, newline="").readline() else ","
@@ -134,10 +128,7 @@ def table_rows(text: str, delimiter: str = "") -> Iterator[tuple[int, list[str]]
 
 
 def table_records(text: str, delimiter: str = "") -> tuple[list[str], Iterator[tuple[int, dict[str | None, Any]]]]:
-    """The column names of a table, and of each row with cells its last line's number and name -> cell.
-
-    A cell is None where the row ends too early. Cells beyond the last column are listed under None.
-    """
+    """A table's column names, and of each row its last line's number and name -> cell, None where it ends early."""
     rows = ((line, row) for line, row in table_rows(text, delimiter) if row)
     names = [name.strip() for name in next(rows, (0, list[str]()))[1]]
 

@@ -60,11 +60,7 @@ class Range:
 
 
 class Choice:
-    """Which names a setting may be: those of a registry, and `more`.
-
-    A value is `name` or `name(setting=value, ...)`; see `chosen`. Things whose attributes are not as in `having` are no
-    choice.
-    """
+    """Which names a setting may be: of a registry, as far as attributes are as in `having`, and `more`."""
 
     def __init__(self, registry: Registry[Any], *more: str, **having: Any) -> None:
         self.registry, self.more, self.having = registry, more, having
@@ -99,11 +95,7 @@ def chosen(value: str) -> tuple[str, dict[str, Any]]:
 
 
 def build(registry: Mapping[str, Callable[..., T]], value: str, where: str, /, **facts: Any) -> T:
-    """Make what a setting with a `Choice` names.
-
-    Its settings are held against the hints of what is called; `facts` are passed on where there is a parameter of that
-    name; `where` is the setting's name, for messages.
-    """
+    """Make what a setting named `where` chooses; `facts` are passed on where there is a parameter of that name."""
     name, options = chosen(value)
     function = registry[name]
     hints = parameters(function)

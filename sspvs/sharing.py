@@ -42,10 +42,7 @@ def relative_path(path: Path, folder: Path, *, far: bool = False) -> str | None:
 
 
 def checkpoint_name(source: str | Path) -> str:
-    """The name of a checkpoint: the last part of its path that distinguishes it, and what follows.
-
-    `/home/anna/runs/tvsum/version_0/pretrained/best` is called `tvsum/version_0/best`; a hub id is its own name.
-    """
+    """A checkpoint's name: `/home/anna/runs/tvsum/version_0/pretrained/best` gives `tvsum/version_0/best`."""
     given = _pure(str(source))
     if not (given.is_absolute() or ".." in given.parts or str(source).startswith(("~", ".")) or Path(source).exists()):
         return str(source)  # a hub id
@@ -66,10 +63,7 @@ def named(value: Any) -> Any:
 
 
 def shareable(value: Any, folder: Path) -> Any:
-    """A config's content for others: no keys, no passwords, no absolute paths.
-
-    Paths become `${config_dir}/...`, `~/...`, or the file's name where neither hides whose machine it is.
-    """
+    """A config's content without keys, passwords and absolute paths (`${config_dir}/...`, or the file's name)."""
     key = os.environ.get("WANDB_API_KEY")
 
     def replaced(text: str) -> str | None:

@@ -91,10 +91,7 @@ def sweep(folder: Path) -> None:
 
 
 def take_lock(path: Path) -> IO[bytes] | None:
-    """Lock a file, made where missing, until it is closed or its process dies; None when another process has it.
-
-    Remove it while it is still locked: others notice that.
-    """
+    """Lock a file, made where missing; None when another process has it. Remove it while it is still locked."""
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

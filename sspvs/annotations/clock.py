@@ -29,10 +29,7 @@ class VideoOnClock(NamedTuple):
 
 
 def on_clock(video: AnnotatedVideo, features: FrameFeatures | None, every: int = COMMUNITY_STEP) -> VideoOnClock:
-    """Put annotations on the features' picks, or on every `every`-th frame.
-
-    `gtscore` is the mean annotator at the picks, from 0 to 1.
-    """
+    """Annotations on the features' picks, or on every `every`-th frame; `gtscore` is the mean annotator, 0 to 1."""
     n_frames = video.n_frames or (features.n_frames if features else None) or _frames_from_time(video)
     if n_frames > MOST_FRAMES:
         raise DatasetError(

@@ -59,10 +59,7 @@ def build_dataset(
     every: int = COMMUNITY_STEP,
     progress: bool = False,
 ) -> BuildReport:
-    """Build a dataset file; picks are those of the features, or every `every`-th frame.
-
-    Raises DatasetError with all videos' problems at once, before anything is written.
-    """
+    """Build a dataset file; a DatasetError has the problems of all videos, before anything is written."""
     out = Path(out)
     if every < 1:
         raise ValueError(f"every must be at least 1 frame, got {every}")

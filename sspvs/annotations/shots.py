@@ -162,10 +162,7 @@ class ShotRule:
 
 
 def read_given_shots(path: Path) -> GivenShots:
-    """Read shots of many videos: `{video name or key: [[start, end], ...]}`, in frames, ends half-open.
-
-    In seconds: `{"unit": "seconds", "videos": {...}}`. Inclusive ends are repaired where they are all so.
-    """
+    """Read half-open shots by video, in frames or (`"unit": "seconds"`) seconds; inclusive ends are repaired."""
     try:
         content = read_json(path)
     except OSError as error:

@@ -86,10 +86,7 @@ class Splits:
         return {"file": self.name, "sha256": self.sha256, "setting": self.setting, "folds": len(self.folds)}
 
     def resolve(self, dataset: Mapping[str, Annotations], name: str) -> "Splits":
-        """The same folds with a dataset's videos by key and under its name, others' as they stand.
-
-        DatasetError: a fold tests none of its videos, names an unknown one, or has one in two parts.
-        """
+        """The folds with a dataset's videos by key, others' as they stand; DatasetError where a fold does not fit."""
         own, renamed = self._own_name(name)
         if unknown := self.unknown_keys(dataset, own):
             raise DatasetError(
@@ -181,11 +178,7 @@ def quoted(names: Iterable[str]) -> str:
 
 
 def read_splits(path: str | os.PathLike[str]) -> Splits:
-    """Read a split file.
-
-    It is a list of folds, one fold (MR.HiSum) or folds by name; keys are bare (`video_24`) or have the name of a
-    dataset or of its file before them. A key that stands twice in a list is taken once, with a sentence in `repairs`.
-    """
+    """Read a split file: a list of folds, one fold, or folds by name; a repeated key is taken once."""
     path = Path(local_only(path))
     try:
         content = read_content(path, "pickle")

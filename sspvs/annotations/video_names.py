@@ -31,12 +31,7 @@ class VideoRef:
 
     @classmethod
     def parse(cls, text: str) -> "VideoRef":
-        """The last path part is the key; the part before it, without `.h5`, names the dataset.
-
-        Example:
-            >>> VideoRef.parse("../datasets/eccv16_dataset_summe_google_pool5.h5/video_22")
-            VideoRef(dataset='eccv16_dataset_summe_google_pool5', key='video_22')
-        """
+        """The last path part is the key; the part before it, without `.h5`, names the dataset."""
         parts = [part for part in text.replace("\\", "/").split("/") if part.strip()]
         if not parts:
             return cls("", "")

@@ -150,11 +150,7 @@ def search(args: argparse.Namespace) -> FoundVideos:
 
 
 def check_outputs(args: argparse.Namespace, **kinds: Kind | tuple[Kind, ...]) -> None:
-    """Refuse outputs that would replace an input, or a file that is not ours, before any work is done.
-
-    `kinds` are what is written, by the argument with its path. Every other argument that names a file that exists is an
-    input: `PATH` or `NAME=PATH`.
-    """
+    """Refuse outputs that would replace a file that is not ours, or an input: a file that another argument names."""
     inputs = list(_paths({name: value for name, value in vars(args).items() if name not in kinds}))
     outputs: list[Path] = []
     for name, kind in kinds.items():

@@ -87,10 +87,7 @@ class FoldJob:
 
 
 def run_fold(job: FoldJob, before: FoldDataModule[Any] | None = None) -> tuple[FoldRecord | None, FoldDataModule[Any]]:
-    """Make a fold and put it into its place; `before` is the data of another fold, which has read much of the same.
-
-    Returns its record (None on all processes but the first, where several train together) and its data, for the next.
-    """
+    """Make a fold; returns its record (None but on the first process) and its data, the next fold's `before`."""
     folder = CrossvalFolder(job.settings.out)
     work = folder.work(job.seed, job.fold)
     (work / "made").mkdir(parents=True, exist_ok=True)
@@ -125,10 +122,7 @@ class _LastWeights(Checkpoint):
 
 
 class _FoldRun(TrainingCLI):
-    """A training that is made for its tested videos' scores: no restarts, no samples, the chosen weights alone.
-
-    Files go to the folder `work`; `made` in it is what is kept.
-    """
+    """A training for its tested videos' scores alone, in the folder `work`; `made` in it is what is kept."""
 
     datamodule: FoldDataModule[Any]
     model: JudgedTask

@@ -144,10 +144,7 @@ class CrossvalFolder:
             )
 
     def identify(self, identity: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
-        """Mark the folder as of this experiment, or check that it is; without finished folds it is of none.
-
-        Returns the config it was started with, shareable: it may differ from `config` in what changes no figure.
-        """
+        """Mark or check the folder as of this experiment; returns the shareable config it was started with."""
         path, wanted = self.path / SETTINGS, json.dumps(identity, indent=2, sort_keys=True) + "\n"
         if path.is_file() and any(self.path.glob("seed_*/fold_*")):
             if differing := _differing(path, identity):

@@ -171,10 +171,7 @@ def _records(todo: Sequence[FoldJob], settings: CrossvalSettings) -> Iterator[Fo
 
 
 def run_in_processes(jobs: Sequence[FoldJob], count: int, devices: Sequence[int]) -> Iterator[FoldRecord]:
-    """Make folds; each process starts once, with the next of the GPUs, and makes one after the other.
-
-    What a fold raises is raised here, and stops the others.
-    """
+    """Make folds in processes, each with a GPU; what a fold raises is raised here, and stops the others."""
     context = multiprocessing.get_context("spawn")
     names, threads = visible_names(devices, os.environ.get(_VISIBLE)), max(1, torch.get_num_threads() // count)
     left = list(jobs)

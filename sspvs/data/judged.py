@@ -20,11 +20,9 @@ _EXACT = 1e-5  # what rounding alone changes
 
 
 class JudgedVideos:
-    """Rows of the tested and validated videos, to know them again.
+    """Rows of the tested and validated videos, to recognise these at any scale and precision.
 
-    A video is taken for one of them when it is as long, but for one frame at its end, and rows spread over it point
-    where that one's do: they may be of another length (a scale, or unit length) and of less precision. They must be
-    much nearer to that one's than its own are to each other.
+    A match is as long, but for one frame, and its rows are much nearer to that video's than these to each other.
     """
 
     def __init__(self, table: VideoTable) -> None:

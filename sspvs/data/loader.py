@@ -72,12 +72,9 @@ class ExampleDataset(PickedDataset[Example]):
 class LengthBuckets(DistributedSampler[list[Pick]]):
     """Plans the batches of an epoch and gives one rank's part of them.
 
-    It is a `DistributedSampler` so that Lightning leaves it in its place and sets its epoch.
-
-    Training: the items are shuffled (of shards: the shards, then neighbours; `resample` draws shards with repetition),
-    cut into windows of `bucket_batches` batches, sorted by length within each window, cut into batches, and the batches
-    of a window shuffled. Every item occurs once in each of the `repeats`, but for those that do not fill a last batch.
-    Otherwise: all items by length, each once; a rank that comes out short repeats a batch, which is known by its ids.
+    A `DistributedSampler`, so that Lightning leaves it in its place and sets its epoch. Training shuffles the items (of
+    shards: the shards, then neighbours) and sorts each window of `bucket_batches` batches by length; those that do not
+    fill a last batch are left out. Otherwise all go by length, each once; a rank that comes out short repeats a batch.
     `batch_size` is of one rank; fewer items than one batch of all ranks are a ValueError.
     """
 

@@ -40,22 +40,15 @@ def text_of(annotations: Annotations, dataset: str, *, title_as_query: bool = Fa
 
 
 def name_as_text(name: str) -> str:
-    """The words of a video's name, without its folder and file ending.
-
-    Example:
-        >>> name_as_text("videos/Bus_in_RockTunnel.mp4")
-        'Bus in Rock Tunnel'
-    """
+    """The words of a video's name: "Bus in Rock Tunnel" of `videos/Bus_in_RockTunnel.mp4`."""
     last = re.split(r"[/\\]", name.strip())[-1]
     return " ".join(_HUMPS.sub(" ", _SEPARATORS.sub(" ", spelling(last))).split())
 
 
 def read_texts(path: Path, stores: Stores) -> dict[str, TextFields]:
-    """The four fields of videos by `dataset/key`, from a manifest.
+    """The four fields of videos by `dataset/key`, from a manifest in CSV or JSON lines.
 
-    CSV or JSON lines, as those of pretraining: `id` is a video's key or name, of the tested dataset unless a dataset
-    stands before it (`tvsum/video_3`); `category`, `query`, `title`, `description` may be empty or missing. Paths are
-    not looked at.
+    `id` is a video's key or name, of the tested dataset unless a dataset stands before it (`tvsum/video_3`).
     """
     problems, texts = Problems(path), dict[str, TextFields]()
     rows = list(read_rows(path, problems))

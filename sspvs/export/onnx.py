@@ -169,11 +169,7 @@ def load_runtime() -> Any:
 
 
 def check_onnx(path: Path, graph: ExportGraph) -> OnnxCheck:
-    """Compare a file with the network it was made of.
-
-    Each batch has three videos: one of full length, one of half of it, and one of a single frame; with text, one has
-    half of its text and one has none. torch takes each alone, without padding.
-    """
+    """Compare a file, in padded batches of three lengths, with the network, which takes each video unpadded."""
     runtime = load_runtime()
     options = runtime.SessionOptions()
     options.log_severity_level = 4  # what goes wrong is raised

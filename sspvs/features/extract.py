@@ -152,10 +152,7 @@ def extract_video(
     thumbnails: bool = False,
     progress: bool = False,
 ) -> ExtractedVideo:
-    """Features of one video's picks, with timeline, frame changes, facts and decode report.
-
-    `NotFiniteError` where the network gave NaN or infinity; `thumbnails` keeps a small JPEG of each pick.
-    """
+    """Features of one video's picks, with timeline and decode report; NotFiniteError where some are not finite."""
     local_only(path)
     with video_bar(Path(path).name, show=progress) as advance:
         return _extract(path, backbone, backbone.encode, sampling, advance, thumbnails=thumbnails)
@@ -234,9 +231,7 @@ def extract_to_file(
 ) -> ExtractionReport:
     """Features of many videos, into one file; an interrupted run goes on where it stopped.
 
-    A video that cannot be used is reported and the rest go on. What `out` already has stays, unless `overwrite`; a
-    video whose file has changed since is made again. When nothing can be extracted, nothing is left behind. `workers`
-    videos are decoded at the same time; the network takes their batches in turn.
+    Videos that cannot be used are reported. What `out` has stays, unless `overwrite` or its video has changed.
     """
     if workers < 1:
         raise ValueError(f"workers must be at least 1, got {workers}")

@@ -177,11 +177,7 @@ class PartsFolder:
             self._sources[name] = source
 
     def plan(self, paths: Sequence[Path]) -> tuple[list[Job], list[Job], list[tuple[Path, str]]]:
-        """Jobs to do, jobs already done, and (path, reason) of files that cannot be read.
-
-        A video is recognised by its place, size and time of modification; one that was moved, by its name and
-        those. Two videos of the same stem get different groups (`clip`, `clip_2`); what has a group keeps it.
-        """
+        """Jobs to do, jobs done, and (path, reason) of unreadable files; jobs match by place or name, size and time."""
         stamps: dict[str, tuple[Path, SourceStamp]] = {}  # by resolved path: a file named twice is one video
         unreadable = []
         for path in paths:

@@ -35,11 +35,7 @@ def cut_frames(
     time_limit_seconds: float = 60.0,
     device: str = "auto",
 ) -> IntArray:
-    """The (C,) first frames of the shots of a video but the first, increasing, each in 1..N-1.
-
-    A frame whose probability is above `threshold`, in (0, 1), belongs to a transition; a shot starts at the first frame
-    after one.
-    """
+    """The (C,) first frames of the shots but the first; frames above `threshold`, in (0, 1), are transitions."""
     if not 0 < threshold < 1:
         raise ValueError(f"threshold must be strictly between 0 and 1, got {threshold}")
     predict = load_network(device)

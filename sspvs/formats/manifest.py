@@ -124,10 +124,7 @@ def file_of(given: str, folder: Path) -> tuple[Path, str]:
 
 
 def texts_in(row: Mapping[str, Any], names: Iterable[str], place: str, problems: Problems) -> dict[str, str] | None:
-    """Cells as text, empty where there is none; None, with the problem added, where some are no text.
-
-    JSON's numbers (an id may be one) and lists of words are text.
-    """
+    """Cells as text, JSON's numbers and lists of words too; None, with the problem added, where some are none."""
     texts, odd = dict[str, str](), list[str]()
     for name in names:
         value = row.get(name)

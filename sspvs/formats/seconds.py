@@ -19,10 +19,7 @@ def second_starts(n_frames: int, fps: float) -> IntArray:
 def values_a_second(
     values: FloatArray, picks: IntArray, n_frames: int, fps: float, how: Literal["mean", "hold"] = "mean"
 ) -> FloatArray:
-    """(P,) or (P, D) values at the picks as one a second: the mean over it, or the value that holds at its start.
-
-    The value at pick i holds until the next pick, the first one also before its pick.
-    """
+    """(P,) or (P, D) values at the picks, each held until the next, as one a second: the mean, or at its start."""
     edges = second_starts(n_frames, fps)
     starts, ends = edges[:-1], edges[1:]
     held = np.maximum(np.searchsorted(picks, starts, side="right") - 1, 0)

@@ -20,10 +20,7 @@ KEYFRAME_BYTES = 32_000_000  # full-size key frames held in memory together
 
 
 def write_outputs(summary: Summary, out: Path, *, progress: bool = False) -> Summary:
-    """Write every file of a summary into a folder, as `VideoSummary.save`; the source video is read again.
-
-    Returns the summary, with what was met while its clip was written: warnings, sound that was lost.
-    """
+    """Write every file of a summary into a folder; returns it with the warnings met while its clip was written."""
     check_folder(out, [Path(summary.info.path)])
     with temporary_folder(out) as staging:
         summary = _write_all(summary, staging, out, progress=progress)
@@ -32,10 +29,7 @@ def write_outputs(summary: Summary, out: Path, *, progress: bool = False) -> Sum
 
 
 def check_folder(out: Path, inputs: Iterable[Path] = ()) -> None:
-    """Fail early when a summary of some `inputs` cannot go into a folder, before anything is computed.
-
-    As `check_writable`; nor may an input, or a file that no earlier summary wrote there, be in the place of a file.
-    """
+    """Fail early when a summary cannot go into a folder, or would replace an input or another's file there."""
     check_writable(out)
     there = list(summary_places(out))
     refuse_inputs([out / name for name in there], inputs)

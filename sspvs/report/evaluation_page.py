@@ -39,11 +39,7 @@ def write_evaluation_page(
     dataset: Mapping[str, Annotations],
     predictions: Mapping[str, Mapping[str, Prediction]],
 ) -> None:
-    """Write the page of an evaluation's table.
-
-    `dataset` is key -> annotations, of the evaluated videos at least; `predictions` method -> key -> scores, drawn
-    beside what users gave.
-    """
+    """Write the page of a table: `dataset` by key, `predictions` by method and key."""
     evaluation = table.evaluation
     names = {v.key: v.name for by_name in table.results.values() for r in by_name.values() for v in r.videos}
     protocols = [block.measure for block in table.blocks if block.measure in evaluation.protocols]

@@ -51,11 +51,7 @@ _NOT_FOLLOWED = f"copy it into this file, or set {ALLOW_LINKS}=1 where you trust
 
 
 def open_h5(path: str | os.PathLike[str]) -> h5py.File:
-    """An h5 file, open for reading; a context manager.
-
-    Its entries raise `RefusedContentError`, which names the key, where they lie in other files or claim a size that
-    the file cannot hold.
-    """
+    """An h5 file, open for reading; entries in other files or of impossible size raise RefusedContentError."""
     check_regular(path)
     try:
         status = Path(path).stat()

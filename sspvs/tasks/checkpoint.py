@@ -111,11 +111,7 @@ class Checkpoint:
 
     @classmethod
     def open(cls, source: str | Path, kinds: Collection[str] = (), *, download: bool = False) -> "Checkpoint":
-        """Open a checkpoint folder, a `.ckpt` or an official file, or a hub id, of one of `kinds` (any if empty).
-
-        Of a folder that holds another, the first that fits is opened. The weights of a folder are read when first
-        needed.
-        """
+        """Open a folder (the first checkpoint in it that fits), a file or a hub id, of one of `kinds`, or any."""
         path = Path(source)
         if path.is_file():
             return cls._of_file(path, kinds)
@@ -204,11 +200,7 @@ class Checkpoint:
     def checked(
         self, *, download: bool = False, strict: bool = False, task: type[nn.Module] | None = None
     ) -> "Checkpoint":
-        """The same with every setting of its task, or of `task`; settings and tensors are checked.
-
-        With `download` the sizes of a text encoder that is only named are fetched. `strict` refuses missing and
-        unexpected tensors.
-        """
+        """The same with every setting of its task, or of `task`; `strict` refuses missing and unexpected tensors."""
         if task is None:
             module, name = _TASKS[self.kind]
             task = getattr(import_module(module), name)

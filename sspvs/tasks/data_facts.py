@@ -52,10 +52,7 @@ def refuse_other_width(data: object, feature_dim: int) -> None:
 
 
 def refuse_single_pairs(data: object, objectives: Sequence[str], processes: int) -> None:
-    """Refuse a batch of one pair where objectives contrast the pairs of a batch; warn of a few.
-
-    In training that batch is the one of all processes, in validation each process has its own.
-    """
+    """Refuse batches of one pair (in training, of all processes) where objectives contrast pairs; warn of a few."""
     if not objectives:
         return
     named, one = " and ".join(objectives), len(objectives) == 1

@@ -137,10 +137,7 @@ def infer_video(state: Mapping[str, Tensor], *, num_heads: int | None, position_
 
 
 def infer_text(state: Mapping[str, Tensor], *, num_heads: int | None) -> TextEncoderSettings:
-    """The BERT's sizes; it attends to its padding, as the original does.
-
-    One head for each 64 of its width by default.
-    """
+    """The BERT's sizes, by default a head for each 64 of its width; like the original it attends to padding."""
     vocabulary, width = _shape(state, "bert_embeddings.word_embeddings.weight", 2)
     if num_heads is None:
         if width % _BERT_HEAD:
@@ -290,11 +287,9 @@ def import_official(
     text_guidance: TextGuidance = "none",
     text_of: TextOf = "tvsum",
 ) -> ImportReport:
-    """Import an official checkpoint as a folder that `from_pretrained` of its task reads.
+    """Import an official checkpoint as a folder of `PretrainTask` or, with stage heads, of `SummarizeTask`.
 
-    A pretraining checkpoint becomes a folder of `PretrainTask`. A fine-tuned one, with stage heads, becomes a folder of
-    `SummarizeTask`; when it has every tensor of the pretraining model as well, that model is written within it, as
-    `pretraining`. `text_guidance` is `added` where it was trained with text, of which `text_of` decides the layout.
+    The latter has the pretraining model within it, as `pretraining`, when the file has all of its tensors.
     """
     _refuse_foreign(out, path)
     if not path.is_file():

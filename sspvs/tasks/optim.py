@@ -45,11 +45,7 @@ def parameter_groups(module: nn.Module, settings: OptimSettings, place: Place | 
 
 
 def layer_wise(settings: FineTuneOptimSettings, num_layers: int) -> Place:
-    """Rates of fine-tuning: of the text tower, of each layer of the video tower, and of all else (`head`).
-
-    What lies below the video tower's first layer ([CLS], input projection) counts as one layer more, the pooled state
-    as part of the last.
-    """
+    """Fine-tuning's rates by layer; what lies below the first counts as one more, the pooled state as the last."""
 
     def place(name: str) -> tuple[str, float]:
         if name.startswith(TEXT_TOWER):

@@ -177,11 +177,7 @@ class SavedTask(pl.LightningModule):
         return task.eval()
 
     def refuse_not_finite(self, what: str, *values: Any, ids: Sequence[str] = ()) -> None:
-        """Raise TrainingDivergedError where a tensor has NaN or infinite numbers; CheckpointError before any step.
-
-        `what` names them, in the plural; None is passed over. With `ids` each is a batch, and the first bad video is
-        named.
-        """
+        """Raise TrainingDivergedError (CheckpointError before any step) where `values`, of `ids`, are not finite."""
         bad = [one.detach() for one in values if one is not None and not bool(one.detach().isfinite().all())]
         if not bad:
             return
@@ -291,10 +287,7 @@ class JudgedTask(SavedTask):
 
 
 def freeze_unused(module: nn.Module, losses: Iterable[Tensor]) -> list[str]:
-    """Freeze the parameters that the losses (scalars with their graph) do not depend on; returns their names.
-
-    DDP would wait for their gradients for ever, and an optimiser would decay them.
-    """
+    """Freeze and name the parameters that no loss depends on: DDP would wait for their gradients for ever."""
     reached: set[int] = set()
     seen: set[object] = set()
     waiting: list[object] = [loss.grad_fn for loss in losses if loss.grad_fn is not None]

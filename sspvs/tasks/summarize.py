@@ -34,10 +34,7 @@ _log = logging.getLogger(__name__)
 
 
 def freeze_text(encoder: TextEncoder, trained: TrainText) -> None:
-    """Freeze the text tower (`none`), all of it but its pooler, as published (`pooler`), or nothing (`all`).
-
-    It stays in evaluation mode unless all of it is trained. A tower that is frozen already stays so.
-    """
+    """Freeze the text tower (`none`), all of it but its pooler, as published (`pooler`), or nothing more (`all`)."""
     if trained not in ("none", "pooler", "all"):
         raise ValueError(f"train_text must be none, pooler or all, got {trained!r}")
     if trained == "all" or encoder.frozen:

@@ -34,10 +34,7 @@ def options(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def config_of(path: str) -> dict[str, Any]:
-    """The content of a config file; empty where it cannot be read, which the parser reports later.
-
-    What is evidently no config, such as a web page, or beyond the bounds of `sspvs.parsing`, is refused.
-    """
+    """The content of a config file; empty where it cannot be read, refused where it is evidently no config."""
     try:
         if check_regular(path) > MOST_YAML_BYTES:
             raise WrongFileError(f"it has more than {MOST_YAML_BYTES >> 20} MiB")
@@ -72,10 +69,7 @@ def last_set(sources: Given, name: str) -> int:
 
 
 def import_named(arguments: Sequence[str]) -> tuple[str, ...]:
-    """Import the modules that `import` of configs and `--import` name: what they register is then known by name.
-
-    A module is found as Python finds it, and in the current folder. Returns the names of all of them, in order.
-    """
+    """Import the modules that `import` and `--import` name, also from the current folder; returns their names."""
     found: dict[str, None] = {}
     for option, value in options(arguments):
         if option in ("--config", "--import"):

@@ -77,10 +77,7 @@ class WriteEmbeddings(WritePredictions):
 
 
 class WriteScores(WritePredictions):
-    """Writes a score file: importance at the picks of each video, under its key in its dataset.
-
-    With `beside` the scores under each other combination of terms go into a file beside it, such as `scores_ag.h5`.
-    """
+    """Writes importance at the picks by key; with `beside` other combinations too, such as `scores_ag.h5`."""
 
     def __init__(self, path: Path, source: str, scorer: str = "summarize", *, beside: bool = False) -> None:
         super().__init__(path, source)

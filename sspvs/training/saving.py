@@ -68,11 +68,7 @@ def copy_checkpoint(source: Path, target: Path) -> None:
 
 
 class BestCheckpoint(ModelCheckpoint):
-    """Keeps `best.ckpt`: the state with the best figure so far, also over restarts, which go on in another folder.
-
-    A restart copies the one beside the checkpoint that it goes on from. Lightning's own keeps paths instead, and loses
-    the figure when they change.
-    """
+    """Keeps `best.ckpt`, also over restarts in another folder, where Lightning's own loses the best figure."""
 
     def __init__(self, monitor: str, mode: str) -> None:
         super().__init__(filename=BEST.removesuffix(".ckpt"), monitor=monitor, mode=mode, enable_version_counter=False)
@@ -256,11 +252,7 @@ def export_weights(trainer: pl.Trainer, module: type[SavedTask]) -> None:
 
 
 class DrawByStep(Callback):
-    """Seeds torch before every training step from the run's seed, the epoch, the batch and the process.
-
-    A run that goes on from a checkpoint thus draws the dropout of the uninterrupted one, without any state that is
-    kept for each process; the data has generators of its own.
-    """
+    """Seeds torch before every step from seed, epoch, batch and process, so that restarts draw the same dropout."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
@@ -302,11 +294,7 @@ class KeepPlace(Callback):
 
 
 def _is_exact_after_batch(trainer: pl.Trainer) -> bool:
-    """Whether a restart goes on exactly from a checkpoint that is made now, at the end of a training batch.
-
-    It would leave out a validation, or the end of the epoch, that comes before the next batch (seen in Lightning 2.6);
-    and accumulated gradients are in no checkpoint.
-    """
+    """Whether a restart from here loses no validation, epoch end (seen in Lightning 2.6) or accumulated gradient."""
     loop = trainer.fit_loop
     assert loop._data_fetcher is not None
     validates = loop.epoch_loop._should_check_val_fx(loop._data_fetcher)
@@ -320,10 +308,7 @@ def _is_within_epoch(trainer: pl.Trainer) -> bool:
 
 
 def _begin_next_epoch(loop: Any) -> None:
-    """End an epoch that was finished when its checkpoint was written.
-
-    With `max_steps` Lightning 2.6 ends it a second time, which counts for early stopping, and misnumbers the next one.
-    """
+    """End an epoch that its checkpoint finished: with `max_steps` Lightning 2.6 would end it a second time."""
     if not getattr(loop, "restarted_on_epoch_end", False):
         return
     loop.epoch_progress.increment_completed()

@@ -74,10 +74,7 @@ def exit_status(work: Callable[[], object], stopped: str = "") -> int:
 
 @contextmanager
 def listening(numbers: Iterable[int], handler: Handler) -> Iterator[None]:
-    """Handle signals within the block; one that the process ignores, as under `nohup`, stays ignored.
-
-    Only the main thread can listen: in another one nothing changes.
-    """
+    """Handle signals within the block, in the main thread only; ignored ones, as under `nohup`, stay ignored."""
     listens = threading.current_thread() is threading.main_thread()
     heard = [number for number in numbers if listens and signal.getsignal(number) is not signal.SIG_IGN]
     before = {number: signal.signal(number, handler) for number in heard}
@@ -90,10 +87,7 @@ def listening(numbers: Iterable[int], handler: Handler) -> Iterator[None]:
 
 @contextmanager
 def ending_on_signals() -> Iterator[None]:
-    """End the block by `KeyboardInterrupt` on Ctrl-C and by `StoppedBySignalError` on SIGTERM and SIGHUP.
-
-    Where a library catches such an exception and fails later, that counts as the signal; see also `raise_arrived`.
-    """
+    """End the block by KeyboardInterrupt or StoppedBySignalError, also where a library catches them and fails."""
     _arrived.clear()
     try:
         with listening((signal.SIGINT, *STOPPING), _raise):

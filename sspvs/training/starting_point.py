@@ -23,10 +23,7 @@ _RESTORES = re.compile(r"restore|migrate_checkpoint|load_state_dict")
 def find_starting_point(
     given: str, run: RunSettings, task: TrainingTask, *, required: bool, download: bool = False
 ) -> Checkpoint | None:
-    """The checkpoint of `--ckpt_path`: `last` or `best` of the newest version with one, a `.ckpt` file, or a folder.
-
-    None where there is no `last` and none is `required`. `download` fetches the sizes of a text encoder.
-    """
+    """The checkpoint of `--ckpt_path`: `last`, `best`, a file or a folder; None for no `last`, unless `required`."""
     if given not in ("last", "best"):
         if not Path(given).exists():
             raise WeightsNotFoundError(

@@ -117,10 +117,7 @@ def task_of_kind(kind: object) -> TrainingTask | None:
 
 
 def chosen_task(arguments: Sequence[str]) -> TrainingTask:
-    """The task that config files and `--task` choose; the last one counts, as for every other setting.
-
-    The modules that they name under `import` are imported first: they may register the task, or what its settings name.
-    """
+    """The last task that configs and `--task` name; modules under `import` come first, as they may register it."""
     import_named(arguments)
     name: object = DEFAULT
     for option, value in options(arguments):

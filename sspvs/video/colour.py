@@ -169,11 +169,7 @@ def sdr_table(kind: str, primaries: int) -> FloatArray:
 
 
 def tone_map(signal: FloatArray, kind: str, primaries: int) -> FloatArray:
-    """HDR signal values as BT.709 ones.
-
-    The brightest of red, green and blue is brought into range by the knee of ITU-R BT.2390 (5.4.1) and the others in
-    proportion, so that hues stay; what BT.709 cannot show is clipped.
-    """
+    """HDR signal values as BT.709, by the knee of ITU-R BT.2390 (5.4.1) on the brightest channel, so that hues stay."""
     source = _PRIMARIES.get(primaries, _BT2020)
     light = hlg_nits(signal, source) if kind == "HLG" else pq_nits(signal)  # (..., 3)
     brightest = np.maximum(light.max(axis=-1, keepdims=True), 1e-6)

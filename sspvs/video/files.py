@@ -78,11 +78,7 @@ def list_videos(paths: Sequence[Path | str]) -> list[Path]:
 
 
 def find_videos(paths: Sequence[Path | str], *, recursive: bool = False, out: Path | None = None) -> FoundVideos:
-    """Search for video files: files as given, folders expanded to the videos inside, sorted by name.
-
-    Hidden files and folders, and what an earlier summary of ours wrote, are left out, and so is the folder `out` that
-    is written to, within another. `recursive` searches the folders within folders too, each once, wherever links lead.
-    """
+    """Video files as given, and those in folders by name, without hidden ones, our summaries, and `out`."""
     if not paths:
         raise ValueError("expected at least one video file or folder, got none")
     found = FoundVideos()

@@ -24,11 +24,7 @@ SEEK_MARGINS_SECONDS = (0.0, 2.0, 20.0)  # how much earlier to look for a key fr
 
 
 class Deinterlacer:
-    """Deinterlaces the frames that are flagged as interlaced: as many as before, each at its own time.
-
-    The filter is bwdif (motion adaptive: what stands still keeps its lines) in its mode that makes one picture of a
-    frame, from the field that comes first. It looks at the neighbours of a frame, so frames come one later.
-    """
+    """Deinterlaces flagged frames by bwdif, one picture a frame at its own time; frames come one later."""
 
     def __init__(self) -> None:
         self.used = False
@@ -92,10 +88,7 @@ def _paired(made: Any, inside: deque[Any]) -> Any:
 
 
 class FrameSource:
-    """Decoded frames of any stretch of a video, each at the time that the timeline gives it.
-
-    Where the times are the file's own it jumps to the key frame before a stretch, else it decodes from the start.
-    """
+    """Decoded frames of any stretch of a video, each at its time in the timeline; jumps where times are the file's."""
 
     def __init__(
         self,

@@ -109,9 +109,7 @@ class FrameConverter:
 class FrameShaper:
     """Gives frames the output's size, orientation and pixel format; leaves those that have them untouched.
 
-    Colours stay as the source has them, with its tags, but brightness has limited range, which all players know, and
-    HDR is tone-mapped to BT.709. What is untagged stays so, unless players would take it for something else at the
-    size that is written.
+    Colours and tags stay as in the source, but brightness gets limited range, and HDR becomes BT.709.
     """
 
     def __init__(self, info: VideoInfo, orientation: Orientation, max_height: int | None) -> None:

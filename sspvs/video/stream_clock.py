@@ -150,10 +150,7 @@ def frame_end(seconds: float, frame: Any, time_base: Fraction, usual_seconds: fl
 
 
 class SoundClock:
-    """Puts the raw times of a stream of sound, in the order of the file, on the clock of the pictures.
-
-    When they fall back to about where that clock was restarted, they count from there.
-    """
+    """Puts raw times of sound, in the file's order, on the pictures' clock; they follow it where it was restarted."""
 
     def __init__(self, origins: Sequence[tuple[float, float]]) -> None:
         self._origins = list(origins) or [(0.0, 0.0)]

@@ -55,10 +55,7 @@ class ClipSource(ABC):
     def window(
         self, clip: Clip, start: int, stop: int, style: FloatArray, generator: np.random.Generator, /
     ) -> FloatArray:
-        """(stop - start, D) float32 features of the picks [start, stop) of a clip, in a style of `draw_style`.
-
-        The generator draws what is different at each showing.
-        """
+        """(stop - start, D) float32 features of a clip's picks in a style; the generator varies each showing."""
 
 
 def fold_part(number: int) -> str:
@@ -67,10 +64,7 @@ def fold_part(number: int) -> str:
 
 
 def split_clips(source: ClipSource, settings: WorldSettings, seed: int) -> dict[str, Pool]:
-    """Divide the clips among the parts of a world that have videos, evenly over categories and concepts.
-
-    The order is drawn. Parts without videos have no clips, and the others share them.
-    """
+    """Divide the clips among the parts that have videos, evenly over categories and concepts, in drawn order."""
     generator = np.random.default_rng([seed, _POOLS])
     folds = [fold_part(number) for number in range(settings.folds)]
     videos = {TRAIN: settings.pretrain_train, VAL: settings.pretrain_val, **dict.fromkeys(folds, settings.annotated)}

@@ -140,11 +140,7 @@ PLACES = (
 
 
 class PaintedClip:
-    """A few seconds of one thing, by its index in `THINGS`; the same pictures for the same arguments, at any size.
-
-    Nothing but the thing's form distinguishes it from the other things of its place: colours have any hue; size, way,
-    light and what else lies about are drawn for each variant.
-    """
+    """A few seconds of one of `THINGS`, the same for the same arguments; only its form tells it from others."""
 
     def __init__(self, thing: int, variant: int, seconds: float = 5.0, seed: int = 0) -> None:
         if not 0 <= thing < len(THINGS):
