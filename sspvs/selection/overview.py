@@ -254,7 +254,7 @@ def _choose(
     length = min(wanted / count, longest)
     shortest = min(shortest, length)
     choice = _Choice(material, limits, wanted, Worth(material, weights, wanted, count), most)
-    for candidates, repeats in _stages(material, length, shortest, longest):
+    for candidates, repeats in _stages(material, length, shortest, min(longest, wanted)):
         choice.add(material.at_pauses(candidates, shortest, longest), repeats=repeats)
         if choice.seconds < (LEAST_FILLED if material.speech else FILLED) * wanted:
             choice.stretch(longest, gap=_GAP_SECONDS)
