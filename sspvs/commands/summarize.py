@@ -26,7 +26,6 @@ from sspvs.overwriting import read_summary
 
 if TYPE_CHECKING:
     from sspvs.pipeline import Tools
-    from sspvs.types import Summary
     from sspvs.video.files import FoundVideos
 
 DESCRIPTION = (
@@ -137,15 +136,8 @@ def _summarize_one(video: Path, out: Path, tools: Tools) -> None:
         sys.stderr.write(f"warning: {video.name}: {warning}\n")
     print(
         f"{video.name}: {summary.timeline.end_seconds:.1f} s -> {summary.selected_seconds:.1f} s "
-        f"({_count(summary)}); open {out / 'report.html'}"
+        f"({summary.in_words}); open {out / 'report.html'}"
     )
-
-
-def _count(summary: Summary) -> str:
-    selected, shots, pieces = int(summary.selected.sum()), len(summary.shots), len(summary.segments)
-    if summary.settings["select"] == "knapsack":
-        return f"{selected} of {shots} shots"
-    return f"{pieces} piece{'' if pieces == 1 else 's'} from {selected} of {shots} shots"
 
 
 def _summarize_many(found: FoundVideos, out: Path, inputs: list[Path], tools: Tools, *, again: bool) -> int:

@@ -45,14 +45,14 @@ def find_unwanted(
     fraction = _SHORTEST_SECONDS * timeline.n_frames / timeline.end_seconds
     black = (mean < _BLACK) & (spread < _EVEN)
     even = (spread < _EVEN) & (trace.flat > _FLAT) & ~black
-    found = [*_runs(black, "black"), *_runs(even, "an even picture")]
+    found = [*_runs(black, "black frames"), *_runs(even, "blank frames")]
     for start, end in transitions.gradual.tolist():
         to_even = min(spread[start], spread[end - 1]) < 2 * _EVEN
-        found.append(Unwanted(start, end, "a fade" if to_even else "a dissolve"))
+        found.append(Unwanted(start, end, "fades" if to_even else "dissolves"))
     dark = (mean < _DARK) & ~black
     if dark.mean() < _MOST_TITLES:
-        found += _runs(dark, "very dark", fraction)
-    found += _runs(_blurred(trace.detail, shots), "blurred", fraction)
+        found += _runs(dark, "dark moments", fraction)
+    found += _runs(_blurred(trace.detail, shots), "blurred moments", fraction)
     if titles:
         found += _titles(trace, shots, timeline, float(bars.mean()))
     return found
@@ -97,5 +97,5 @@ def _titles(trace: FrameTrace, shots: Shots, timeline: Timeline, bars: float) ->
         if (still and (at_end or edges[end] - edges[start] <= _LONGEST_TITLE_SECONDS)) or (
             at_end and flat > all_flat_from
         ):
-            found.append(Unwanted(start, end, "a title"))
+            found.append(Unwanted(start, end, "titles"))
     return found

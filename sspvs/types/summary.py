@@ -163,6 +163,23 @@ class Summary:
         """Length of the summary in seconds."""
         return sum(end - start for start, end in self.segment_seconds)
 
+    @property
+    def avoided_seconds(self) -> dict[str, float]:
+        """Seconds of the video that were avoided, by reason."""
+        edges, found = self.timeline.shown_seconds, dict[str, float]()
+        for start, end, reason in self.avoided:
+            found[reason] = found.get(reason, 0.0) + float(edges[end] - edges[start])
+        return found
+
+    @property
+    def in_words(self) -> str:
+        """How many pieces or shots it has, and what was avoided."""
+        shots, pieces = f"{int(self.selected.sum())} of {len(self.shots)} shots", len(self.segments)
+        if self.settings.get("select", "knapsack") == "knapsack":
+            return shots
+        avoided = ", ".join(self.avoided_seconds)
+        return f"{pieces} piece{'' if pieces == 1 else 's'} from {shots}" + (f"; avoided {avoided}" if avoided else "")
+
     def as_dict(self) -> dict[str, Any]:
         """What `summary.json` holds: plain types only."""
         info, decode, seconds_of = self.info, self.decode, self.timeline.seconds_of
@@ -205,6 +222,11 @@ class Summary:
                 {"start_frame": int(a), "end_frame": int(b), "start_seconds": s, "end_seconds": e}
                 for (a, b), (s, e) in zip(self.segments, self.segment_seconds, strict=True)
             ],
+            **(
+                {"avoided": [{"start_frame": a, "end_frame": b, "reason": reason} for a, b, reason in self.avoided]}
+                if self.avoided
+                else {}
+            ),
             "selected_seconds": self.selected_seconds,
             "decode": {name: getattr(decode, name) for name in _DECODED},
             "settings": self.settings,
