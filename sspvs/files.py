@@ -8,7 +8,6 @@ What is not the expected kind of file, or too large, raises `WrongFileError`, an
 read; text that is no JSON or YAML, or beyond the bounds of `sspvs.parsing`, a `ValueError` with the place in the file.
 """
 
-import errno
 import os
 import re
 import stat
@@ -129,7 +128,7 @@ def check_regular(path: str | os.PathLike[str]) -> int:
     """The size in bytes of a regular file, 0 in `/proc`; pipes and devices are refused unopened: they may never end."""
     status = Path(path).stat()
     if stat.S_ISDIR(status.st_mode):
-        raise IsADirectoryError(errno.EISDIR, "it is a folder, not a file", os.fspath(path))
+        raise WrongFileError("it is a folder, not a file")
     if not stat.S_ISREG(status.st_mode):
         what = next((name for is_such, name in _SPECIAL if is_such(status.st_mode)), "no regular file")
         raise WrongFileError(f"it is {what}; save its content as a file and give that")

@@ -187,6 +187,8 @@ def test_no_reader_opens_what_is_no_regular_file(reader: str, tmp_path: Path) ->
             read(path)
         assert name.rpartition(".")[0] in str(caught.value) or "config.json" in str(caught.value)
         assert "empty" not in str(caught.value)
+        assert str(caught.value).count(str(path)) <= 1
+        assert not any(words in str(caught.value) for words in ("no such file", "hub")), str(caught.value)
 
 
 @pytest.mark.parametrize("suffix", ["h5", "npy", "npz", "json", "csv", "yaml", "mat", "tar", "tfrecord", "ckpt", "pth"])

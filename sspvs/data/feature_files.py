@@ -61,9 +61,8 @@ def feature_files(paths: Sequence[str | os.PathLike[str]]) -> list[FeatureFile]:
         elif path.is_file():
             found.append(FeatureFile(path, path.stem, _kind_of(path), path.parent))
         else:
-            raise DatasetError(
-                f"{path}: no such file or folder; data.features names {_EXPECTED}, or folders of them ({_EXTRACT})"
-            )
+            what = "neither a file nor a folder" if path.exists() else "no such file or folder"
+            raise DatasetError(f"{path}: {what}; data.features names {_EXPECTED}, or folders of them ({_EXTRACT})")
     given = Counter(file.path.resolve() for file in found)
     twice = [str(path) for path, count in given.items() if count > 1]
     if twice:

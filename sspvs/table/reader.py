@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sspvs.errors import FeatureFileError, SspvsError, first_line
-from sspvs.files import check_kind
+from sspvs.files import check_kind, check_regular
 from sspvs.table import layout
 from sspvs.table.h5_file import DAMAGE, open_h5
 from sspvs.table.numpy_file import ArrayHeader, read_header
@@ -135,6 +135,8 @@ class StreamReader:
             file = self._open(stream.path)
             file.seek(stream.offset)
             header = read_header(file)
+        except FeatureFileError:
+            raise
         except Exception as error:  # whatever a damaged header makes NumPy's parser raise
             raise FeatureFileError(f"{stream.place}: cannot be read as a NumPy array: {first_line(error)}") from error
         if len(header.shape) != 2 or min(header.shape) < 1 or not _is_numbers(header.dtype):
@@ -153,8 +155,9 @@ class StreamReader:
             self._files, self._process = OrderedDict(), os.getpid()
         file = self._files.get(path)
         if file is None:
-            if not path.is_file():
+            if not path.exists():
                 raise FeatureFileError(f"{path}: no such feature file")
+            check_regular(path)
             while len(self._files) >= self.most_open:
                 self._files.popitem(last=False)[1].close()
             if path.suffix.lower() in _ARRAYS:

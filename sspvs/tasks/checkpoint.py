@@ -115,6 +115,8 @@ class Checkpoint:
         path = Path(source)
         if path.is_file():
             return cls._of_file(path, kinds)
+        if path.exists() and not path.is_dir():
+            raise CheckpointError(f"{path}: neither a file nor a folder (a device or a named pipe); name a checkpoint")
         folder = path if path.is_dir() else _from_hub(str(source), download)
         config = _read_config(folder)
         found, inner = config.get("kind"), folder / PRETRAINING

@@ -141,7 +141,7 @@ def _entries(path: Path) -> Iterator[_Entry]:
     """Every clip of a file or folder."""
     if not path.exists():
         raise DatasetError(f"{path}: no such file or folder; expected clips with captions (.h5, .npz)")
-    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.suffix in (".h5", ".hdf5", ".npz"))
+    files = sorted(p for p in path.rglob("*") if p.suffix in (".h5", ".hdf5", ".npz")) if path.is_dir() else [path]
     for file in files:
         stem = "" if file == path else file.relative_to(path).with_suffix("").as_posix()
         try:
