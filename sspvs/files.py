@@ -128,7 +128,7 @@ def check_regular(path: str | os.PathLike[str]) -> int:
     """The size in bytes of a regular file, 0 in `/proc`; pipes and devices are refused unopened: they may never end."""
     status = Path(path).stat()
     if stat.S_ISDIR(status.st_mode):
-        raise WrongFileError("it is a folder, not a file")
+        raise IsADirectoryError("it is a folder, not a file")
     if not stat.S_ISREG(status.st_mode):
         what = next((name for is_such, name in _SPECIAL if is_such(status.st_mode)), "no regular file")
         raise WrongFileError(f"it is {what}; save its content as a file and give that")
