@@ -93,6 +93,14 @@ def seconds(text: str) -> float:
     return value
 
 
+def span(text: str) -> tuple[float, float]:
+    """A shortest and a longest time, such as `2-6`; for `argparse`."""
+    shortest, dash, longest = text.partition("-")
+    if not dash:
+        raise argparse.ArgumentTypeError(f"expected the shortest and the longest, such as 2-6, got {text!r}")
+    return seconds(shortest), seconds(longest)
+
+
 def share(text: str) -> float:
     """The type of a part of a whole: `0.15`, `15%`, and `15`, which is taken as per cent; in [0, 1]."""
     given = text.strip()

@@ -19,6 +19,7 @@ from sspvs.commands.arguments import (
     search,
     seconds,
     share,
+    span,
 )
 from sspvs.errors import about, reason
 from sspvs.overwriting import read_summary
@@ -48,13 +49,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     length = parser.add_argument_group("length (one of them; default --ratio 0.15)")
     length.add_argument("--ratio", type=share, help="longest summary as a part of the video, such as 0.15 or 15%%")
     length.add_argument("--duration", type=seconds, metavar="TIME", help="longest summary, such as 30 or 0:30")
-    length.add_argument("--max-shots", type=int, metavar="K", help="most shots in the summary")
+    length.add_argument("--max-shots", type=int, metavar="K", help="most pieces in the summary")
     scores = parser.add_argument_group("scores")
     add_scorer_argument(scores)
     add_text_arguments(scores)
     add_importance_arguments(scores)
+    choice = parser.add_argument_group("choice")
+    choice.add_argument(
+        "--select",
+        default="overview",
+        help="overview (default): pieces that show all the video has; highlights: the most important pieces; "
+        "knapsack: whole shots, as published",
+    )
+    choice.add_argument("--piece-seconds", type=span, metavar="A-B", help="shortest and longest piece (default: 1.5-6)")
+    choice.add_argument(
+        "--keep-titles", action="store_true", help="title, logo and end cards may be shown; otherwise they are avoided"
+    )
     shots = parser.add_argument_group("shots")
-    shots.add_argument("--segmenter", default="kts", help="kts (default), uniform, given or transnet")
+    shots.add_argument("--segmenter", default="auto", help="auto (default), kts, uniform, given or transnet")
     shots.add_argument("--kts-penalty", type=float, help="larger: fewer, longer shots")
     shots.add_argument(
         "--shot-seconds", type=seconds, default=5.0, metavar="TIME", help="length of uniform shots (default: 5)"
@@ -62,7 +74,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     shots.add_argument("--shots", type=Path, metavar="FILE", help="JSON file of shots for --segmenter given")
     shots.add_argument("--shots-unit", choices=("frames", "seconds"), default="frames", help="default: frames")
     shots.add_argument(
-        "--min-shot-seconds", type=seconds, default=1.0, metavar="TIME", help="join shorter shots (default: 1)"
+        "--min-shot-seconds",
+        type=seconds,
+        default=1.0,
+        metavar="TIME",
+        help="knapsack: join shorter shots (default: 1)",
     )
     add_extraction_arguments(parser.add_argument_group("looking at the video"), rate_hz=None)
 
@@ -120,7 +136,7 @@ def _summarize_one(video: Path, out: Path, tools: Tools) -> None:
         sys.stderr.write(f"warning: {video.name}: {warning}\n")
     print(
         f"{video.name}: {summary.timeline.end_seconds:.1f} s -> {summary.selected_seconds:.1f} s "
-        f"({int(summary.selected.sum())} of {len(summary.shots)} shots); open {out / 'report.html'}"
+        f"({summary.in_words}); open {out / 'report.html'}"
     )
 
 

@@ -18,7 +18,7 @@ from sspvs.errors import SspvsError, VideoError, local_only, reason
 from sspvs.features.backbones import Backbone, load_backbone
 from sspvs.features.resumable import ExtractionReport, Job, Outcome, run_jobs
 from sspvs.table import pack_video
-from sspvs.types import FloatArray, FrameFeatures, ImageArray, IntArray
+from sspvs.types import FloatArray, FrameFeatures, FrameTrace, ImageArray, IntArray
 from sspvs.video import open_video
 from sspvs.video.files import list_videos
 
@@ -37,10 +37,11 @@ class NotFiniteError(SspvsError):
 
 @dataclass(frozen=True)
 class ExtractedVideo:
-    """One video's features and, where wanted, a JPEG of each pick."""
+    """One video's features, what its frames look like where each is decoded, and, where wanted, a JPEG of each pick."""
 
     features: FrameFeatures
     thumbnails: tuple[bytes, ...] = ()
+    trace: FrameTrace | None = None
 
 
 @dataclass(frozen=True)
@@ -177,7 +178,7 @@ def _extract(
             if thumbnails:
                 pictures += thumbnail_jpegs(chunk.pictures, info.width, info.height)
             progress(float(chunk.seconds[-1]), info.duration_seconds)
-        timeline, decode, change = reader.timeline, reader.decode_report, reader.frame_change
+        timeline, decode, trace = reader.timeline, reader.decode_report, reader.trace
     if decode.corrupt_frames > sampling.max_damaged * decode.all_frames:  # smears, which would be scored as pictures
         raise VideoError(
             f"{path}: {decode.corrupt_frames} of {decode.all_frames} frames are damaged, or predicted from damaged "
@@ -196,11 +197,12 @@ def _extract(
             n_frames=timeline.n_frames,
             timeline=timeline,
             fingerprint=backbone.fingerprint(sampling.rate_hz),
-            frame_change=change,
+            frame_change=None if trace is None else trace.change,
             info=info,
             decode=decode,
         ),
         tuple(pictures),
+        trace,
     )
 
 

@@ -20,11 +20,13 @@ from sspvs.scorers import (
     untrained_problem,
 )
 from sspvs.selection.kts import DEFAULT_PENALTY
+from sspvs.selection.overview import LONGEST_SECONDS, SHORTEST_SECONDS
 from sspvs.selection.summary import Budget
 from sspvs.table.text import TextFields
 from sspvs.weights.digest import file_digest
 
-Segmenter = Literal["kts", "uniform", "given", "transnet"]
+Segmenter = Literal["auto", "kts", "uniform", "given", "transnet"]
+Select = Literal["overview", "highlights", "knapsack"]
 SEGMENTERS: tuple[Segmenter, ...] = get_args(Segmenter)
 
 
@@ -47,7 +49,10 @@ class SummarySettings(Settings):
     scorer: str | Path = CONTRASTIVE
     combine: Combine | None = None
     post: Post | None = None
-    segmenter: Segmenter = "kts"
+    select: Select = "overview"
+    piece_seconds: tuple[float, float] = (SHORTEST_SECONDS, LONGEST_SECONDS)
+    keep_titles: bool = False
+    segmenter: Segmenter = "auto"
     kts_penalty: Positive = DEFAULT_PENALTY
     shot_seconds: Positive = 5.0
     shots: str | Path | None = None
@@ -74,6 +79,9 @@ class SummarySettings(Settings):
             wrong.append(unknown_scorer(self.scorer))
         if str(self.scorer) == CONTRASTIVE and (problem := untrained_problem(self.combine)):
             wrong.append(problem)
+        shortest, longest = self.piece_seconds
+        if not 0 < shortest <= longest:
+            wrong.append(f"piece_seconds are the shortest and the longest, such as 2-6, got {shortest:g}-{longest:g}")
         if self.shots is not None and not Path(self.shots).is_file():
             wrong.append(f"no such file of shots: {self.shots}")
         if (self.segmenter == "given") != (self.shots is not None):
@@ -109,7 +117,10 @@ class Tools:
         settings, backbone = self.settings, self.backbone
         trained = str(settings.scorer) != CONTRASTIVE
         unused = {
-            "kts_penalty": settings.segmenter != "kts",
+            "min_shot_seconds": settings.select != "knapsack",
+            "piece_seconds": settings.select == "knapsack",
+            "keep_titles": settings.select == "knapsack",
+            "kts_penalty": settings.segmenter not in ("auto", "kts"),
             "shot_seconds": settings.segmenter != "uniform",
             "shots_unit": settings.segmenter != "given",
             "title": True,  # stands in the summary itself

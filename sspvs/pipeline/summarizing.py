@@ -9,20 +9,34 @@ import numpy as np
 
 from sspvs.features.backbones import Backbone
 from sspvs.features.extract import Sampling, extract_video
+from sspvs.features.speech import RATE_HZ, STEP_SECONDS, speech_probabilities
 from sspvs.features.transnet import cut_frames
 from sspvs.importance.contrastive import Post
 from sspvs.importance.terms import Combine
 from sspvs.overwriting import read_summary, summary_files
 from sspvs.pipeline.output import write_outputs
-from sspvs.pipeline.settings import Segmenter, SummarySettings, Tools, load_tools
+from sspvs.pipeline.settings import Segmenter, Select, SummarySettings, Tools, load_tools
 from sspvs.report.notebook import ShownSummary
 from sspvs.report.tables import plain
 from sspvs.schema import parameters
 from sspvs.selection.kts import WINDOW_PICKS, kts
-from sspvs.selection.shots import given_shots, merge_short, shots_from_cuts, shots_from_picks, uniform_shots
-from sspvs.selection.summary import Selection, select, select_in_parts
+from sspvs.selection.overview import HIGHLIGHTS, OVERVIEW, Material, select_pieces
+from sspvs.selection.pauses import Speech
+from sspvs.selection.shots import (
+    given_shots,
+    merge_short,
+    shots_from_cuts,
+    shots_from_picks,
+    split_takes,
+    uniform_shots,
+)
+from sspvs.selection.summary import Selection, select_in_parts
+from sspvs.selection.summary import select as select_shots
+from sspvs.selection.transitions import Transitions, find_transitions
+from sspvs.selection.unwanted import Unwanted, find_unwanted, unwanted_frames
 from sspvs.table import SourceStamp
-from sspvs.types import FrameFeatures, Shots, Summary, Timeline, VideoInfo
+from sspvs.types import FloatArray, FrameFeatures, Shots, Summary, Timeline, VideoInfo
+from sspvs.video import open_video
 
 logger = logging.getLogger(__name__)
 
@@ -91,7 +105,10 @@ def summarize(
     scorer: str | Path = "contrastive",
     combine: Combine | None = None,
     post: Post | None = None,
-    segmenter: Segmenter = "kts",
+    select: Select = "overview",
+    piece_seconds: tuple[float, float] = (1.5, 6.0),
+    keep_titles: bool = False,
+    segmenter: Segmenter = "auto",
     kts_penalty: float = 1.25,
     shot_seconds: float = 5.0,
     shots: str | Path | None = None,
@@ -112,8 +129,8 @@ def summarize(
             was trained on, or else the best one here.
         ratio: Longest summary as a part of the video, in (0, 1); 0.15 when no budget is given.
         duration: Longest summary in seconds; instead of `ratio`.
-        max_shots: Most shots in the summary; instead of `ratio`.
-        min_shot_seconds: Shots shorter than this are joined to a neighbour.
+        max_shots: Most pieces in the summary (with `knapsack`: shots); instead of `ratio`.
+        min_shot_seconds: With `knapsack`, shots shorter than this are joined to a neighbour.
         title: Text that guides the scores. Contrastive importance is multiplied by each frame's similarity to it; a
             checkpoint reads it when it was trained with text.
         query: A search query that should find the video; for checkpoints that were trained with text.
@@ -123,8 +140,13 @@ def summarize(
         combine: Of the contrastive importance: `a` local dissimilarity alone, `g` global consistency alone, `ag` (when
             None) one times the other; of a refined checkpoint also with `h`, uniqueness, and when None its own.
         post: Likewise, what follows the product: see `contrastive_importance`; when None `summe`, or the checkpoint's.
-        segmenter: How the video is cut into shots: `kts`, `uniform` (every `shot_seconds`), `given` (`shots`),
-            `transnet` (hard cuts; an extra).
+        select: How the summary is chosen: `overview`, pieces that show all the video has; `highlights`, pieces of the
+            highest importance; `knapsack`, whole shots by mean importance, as published.
+        piece_seconds: Shortest and longest piece of an overview or of highlights.
+        keep_titles: Whether title, logo and end cards may be shown; otherwise they are avoided as black, fades and
+            blur are.
+        segmenter: How the video is cut into shots: `auto` (cuts, fades and dissolves, from every frame; long takes by
+            KTS), `kts`, `uniform` (every `shot_seconds`), `given` (`shots`), `transnet` (hard cuts; an extra).
         kts_penalty: Weight of the KTS penalty: larger means fewer, longer shots.
         shot_seconds: Length of uniform shots.
         shots: JSON file of shots, for `given`: [start, end) pairs that cover the video, or a `summary.json`.
@@ -181,19 +203,29 @@ def summarize_with(video: str | Path, tools: Tools, *, progress: bool = False) -
     unchecked = scorer.check_features(features.fingerprint, features.name)
     notes = (*([unchecked] if unchecked else []), *scorer.notes(settings.text))
     importance = scorer.score(features, settings.text)
-    shots, shot_warnings = _cut_into_shots(features, timeline, features.info, settings)
-    if settings.segmenter in ("kts", "transnet"):
-        shots, chosen = select_in_parts(
+    trace = extracted.trace
+    transitions = None if trace is None else find_transitions(trace)
+    shots, shot_warnings = _cut_into_shots(features, timeline, features.info, settings, transitions)
+    avoided: list[Unwanted] = []
+    if settings.select == "knapsack":
+        shots, chosen = _knapsack(importance.scores, features, shots, settings)
+    else:
+        if trace is not None and transitions is not None:
+            takes = shots_from_cuts(transitions.starts, features.n_frames)
+            avoided = find_unwanted(trace, takes, transitions, timeline, titles=not settings.keep_titles)
+        material = Material(
+            features.features,
             importance.scores,
             features.picks,
             shots,
-            settings.budget(),
             timeline,
-            min_shot_seconds=settings.min_shot_seconds,
+            unwanted_frames(avoided, features.n_frames),
+            _speech(features.info, timeline, settings),
         )
-    else:  # uniform and given shots stay as they are
-        chosen = select(importance.scores, features.picks, shots, settings.budget(), timeline)
-    logger.info("%s: %d of %d shots kept", features.info.path, int(chosen.selected.sum()), len(shots))
+        shortest, longest = settings.piece_seconds
+        weights = OVERVIEW if settings.select == "overview" else HIGHLIGHTS
+        chosen = select_pieces(material, settings.budget(), weights, shortest=shortest, longest=longest)
+    logger.info("%s: %d pieces of %d shots kept", features.info.path, len(chosen.segments), len(shots))
     return VideoSummary(
         info=features.info,
         timeline=timeline,
@@ -209,6 +241,7 @@ def summarize_with(video: str | Path, tools: Tools, *, progress: bool = False) -
         keyframes=chosen.keyframes,
         budget_frames=chosen.budget_frames,
         budget_seconds=chosen.budget_seconds,
+        avoided=tuple(avoided),
         settings=tools.settings_used(),
         curves=importance.curves,
         title=settings.title,
@@ -256,12 +289,41 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
+def _speech(info: VideoInfo, timeline: Timeline, settings: SummarySettings) -> Speech | None:
+    """Where people speak; None without sound."""
+    if not info.has_audio:
+        return None
+    with open_video(info.path, time_limit_seconds=settings.time_limit_seconds, timeline=timeline) as video:
+        return Speech(speech_probabilities(video.sound(RATE_HZ)), STEP_SECONDS)
+
+
+def _knapsack(
+    scores: FloatArray, features: FrameFeatures, shots: Shots, settings: SummarySettings
+) -> tuple[Shots, Selection]:
+    """The field's selection; shots that were found by the features may be divided for it."""
+    timeline = features.timeline
+    assert timeline is not None
+    if settings.segmenter in ("uniform", "given"):  # these stay as they are
+        return shots, select_shots(scores, features.picks, shots, settings.budget(), timeline)
+    return select_in_parts(
+        scores, features.picks, shots, settings.budget(), timeline, min_shot_seconds=settings.min_shot_seconds
+    )
+
+
 def _cut_into_shots(
-    features: FrameFeatures, timeline: Timeline, info: VideoInfo, settings: SummarySettings
+    features: FrameFeatures,
+    timeline: Timeline,
+    info: VideoInfo,
+    settings: SummarySettings,
+    transitions: Transitions | None,
 ) -> tuple[Shots, tuple[str, ...]]:
-    """Shots of at least `min_shot_seconds` where the video allows it, and sentences about what was repaired."""
+    """Shots, for the knapsack of at least `min_shot_seconds` where the video allows it, and sentences about them."""
     warnings: tuple[str, ...] = ()
-    if settings.segmenter == "kts":
+    if settings.segmenter == "auto" and transitions is not None:
+        takes = shots_from_cuts(transitions.starts, features.n_frames)
+        change, penalty = features.frame_change, settings.kts_penalty
+        shots = split_takes(takes, features.features, features.picks, timeline, penalty=penalty, frame_change=change)
+    elif settings.segmenter in ("auto", "kts"):
         starts = kts(features.features, penalty=settings.kts_penalty)
         shots = shots_from_picks(starts, features.picks, features.n_frames, features.frame_change)
         if len(features.picks) > WINDOW_PICKS:
@@ -277,7 +339,8 @@ def _cut_into_shots(
     else:
         cuts = cut_frames(info.path, decoder=settings.decoder, time_limit_seconds=settings.time_limit_seconds)
         shots = shots_from_cuts(cuts, features.n_frames)
-    shots = merge_short(shots, timeline, settings.min_shot_seconds)
+    if settings.select == "knapsack":
+        shots = merge_short(shots, timeline, settings.min_shot_seconds)
     if timeline.gaps and settings.segmenter != "given":  # a pause of the recording ends a shot, however short
         after = np.asarray(timeline.gaps) + 1
         shots = Shots.from_starts(np.union1d(shots.bounds[:, 0], after), shots.n_frames)

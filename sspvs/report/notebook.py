@@ -28,7 +28,7 @@ class ShownSummary(Shown):
         summary = cast(Summary, self)
         lines = [
             f"{Path(summary.info.path).name}: {summary.timeline.end_seconds:.1f} s -> {summary.selected_seconds:.1f} s "
-            f"({int(summary.selected.sum())} of {len(summary.shots)} shots)"
+            f"({summary.in_words})"
         ]
         for row in self.records():
             if row["selected"]:

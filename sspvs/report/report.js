@@ -31,10 +31,17 @@ function shotButton(index, ...children) {
 
 const range = (shot) => `${clock(shot.start)} – ${clock(shot.end)}`;
 
+// What the summary plays of a shot: one stretch or several.
+const played = (shot) =>
+  data.segments
+    .filter(([start, end]) => start < shot.end && end > shot.start)
+    .map(([start, end]) => range({ start: Math.max(start, shot.start), end: Math.min(end, shot.end) }))
+    .join(", ");
+
 function playlist(host) {
   data.shots.forEach((shot, index) => {
     if (!shot.selected) return;
-    const words = make("span", "", make("b", "", `Shot ${index + 1}`), make("small", "", range(shot)), make("small", "", `score ${score(shot.score)}`));
+    const words = make("span", "", make("b", "", `Shot ${index + 1}`), make("small", "", played(shot)), make("small", "", `score ${score(shot.score)}`));
     host.append(make("li", "", shotButton(index, thumbnail(shot, index), words)));
   });
 }

@@ -7,12 +7,15 @@ import numpy as np
 import numpy.typing as npt
 
 from sspvs.files import read_json
-from sspvs.selection.kts import kts_about
+from sspvs.selection.kts import DEFAULT_PENALTY, kts, kts_about
 from sspvs.types import FloatArray, IntArray, Shots, Timeline
 
 UNIFORM_SHOT_SECONDS = 2.0  # length of uniform shots: the unit that TVSum's raters scored
 
 KTS_SHOT_SECONDS = 5.0  # mean length of KTS shots: about that of the shots published with TVSum
+
+LONG_TAKE_SECONDS = 10.0
+"""Uncut stretches that are longer may show more than one thing."""
 
 _SHORTEST_SECONDS = 1.0  # of a KTS shot, where picks are that close; half the mean, if that is less
 _SLACK_SECONDS = 0.05  # times written with one decimal
@@ -158,6 +161,38 @@ def shots_from_cuts(cuts: IntArray, n_frames: int) -> Shots:
     if len(frames) and (frames[0] < 0 or frames[-1] >= n_frames):
         raise ValueError(f"cuts must be within [0, {n_frames}), got {frames[0]} .. {frames[-1]}")
     return Shots.from_starts(np.union1d([0], frames), n_frames)
+
+
+def split_takes(
+    shots: Shots,
+    features: FloatArray,
+    picks: IntArray,
+    timeline: Timeline,
+    *,
+    penalty: float = DEFAULT_PENALTY,
+    longer_than: float = LONG_TAKE_SECONDS,
+    frame_change: FloatArray | None = None,
+) -> Shots:
+    """Divide long takes where what they show changes, by KTS.
+
+    Args:
+        shots: Between the cuts.
+        features: (T, D) one row a pick.
+        picks: (T,) frame indices, strictly increasing.
+        timeline: When each frame is shown.
+        penalty: As of `kts`.
+        longer_than: Shots of at most this many seconds stay whole.
+        frame_change: (N,) as of `shots_from_picks`.
+    """
+    edges, starts = timeline.shown_seconds, [shots.bounds[:, 0]]
+    for start, end in shots:
+        inside = slice(*np.searchsorted(picks, [start, end]).tolist())
+        if edges[end] - edges[start] <= longer_than or inside.stop - inside.start < 2:
+            continue
+        changes = kts(features[inside], penalty=penalty)
+        change = None if frame_change is None else frame_change[start:end]
+        starts.append(start + shots_from_picks(changes, picks[inside] - start, end - start, change).bounds[1:, 0])
+    return Shots.from_starts(np.sort(np.concatenate(starts)), shots.n_frames)
 
 
 def uniform_shots(

@@ -7,6 +7,7 @@ that were sampled. Seconds count from the first frame of the video. Shots are ha
     VideoInfo, Timeline, DecodeReport     a video file: its facts, when frames are shown, what decoding met
     WrittenClip                           a video file that was written
     Fingerprint, FrameFeatures            features at the picks, and what made them
+    FrameTrace                            what every frame looks like, in a few numbers
     Shots                                 the video cut into shots
     Summary                               scores, shots and which of them were chosen
     Annotations                           the annotations of people
@@ -19,6 +20,7 @@ from sspvs.types.video import (
     Fingerprint,
     FloatArray,
     FrameFeatures,
+    FrameTrace,
     ImageArray,
     IntArray,
     Shots,
@@ -34,6 +36,7 @@ __all__ = [
     "Fingerprint",
     "FloatArray",
     "FrameFeatures",
+    "FrameTrace",
     "ImageArray",
     "IntArray",
     "Shots",

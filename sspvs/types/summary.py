@@ -105,11 +105,12 @@ class Summary:
         shots: The video cut into S shots.
         shot_scores: (S,) mean importance of each shot's frames.
         selected: (S,) bool, the shots in the summary.
-        segments: (M, 2) int64 half-open frame ranges that the summary plays, in order: the selected shots, or,
-            when no shot fits the budget, the part of the best one that does.
+        segments: (M, 2) int64 half-open frame ranges that the summary plays, in order: pieces of the selected shots, or
+            all of them.
         keyframes: (S,) int64, the frame that stands for each shot.
         budget_frames: The most frames the summary may have.
         budget_seconds: The longest it may be; infinite when only a number of shots was limited.
+        avoided: Stretches that were avoided as (start frame, end frame, reason); they may overlap.
         settings: Every parameter of the run, by name.
         curves: Named (T,) curves behind the scores, such as the terms of the importance.
         title: Text that guided the scores, or empty.
@@ -131,6 +132,7 @@ class Summary:
     keyframes: IntArray
     budget_frames: int
     budget_seconds: float = math.inf
+    avoided: tuple[tuple[int, int, str], ...] = ()
     settings: dict[str, Any] = field(default_factory=dict)
     curves: dict[str, FloatArray] = field(default_factory=dict)
     title: str = ""
@@ -160,6 +162,23 @@ class Summary:
     def selected_seconds(self) -> float:
         """Length of the summary in seconds."""
         return sum(end - start for start, end in self.segment_seconds)
+
+    @property
+    def avoided_seconds(self) -> dict[str, float]:
+        """Seconds of the video that were avoided, by reason."""
+        edges, found = self.timeline.shown_seconds, dict[str, float]()
+        for start, end, reason in self.avoided:
+            found[reason] = found.get(reason, 0.0) + float(edges[end] - edges[start])
+        return found
+
+    @property
+    def in_words(self) -> str:
+        """How many pieces or shots it has, and what was avoided."""
+        shots, pieces = f"{int(self.selected.sum())} of {len(self.shots)} shots", len(self.segments)
+        if self.settings.get("select", "knapsack") == "knapsack":
+            return shots
+        avoided = ", ".join(self.avoided_seconds)
+        return f"{pieces} piece{'' if pieces == 1 else 's'} from {shots}" + (f"; avoided {avoided}" if avoided else "")
 
     def as_dict(self) -> dict[str, Any]:
         """What `summary.json` holds: plain types only."""
@@ -203,6 +222,11 @@ class Summary:
                 {"start_frame": int(a), "end_frame": int(b), "start_seconds": s, "end_seconds": e}
                 for (a, b), (s, e) in zip(self.segments, self.segment_seconds, strict=True)
             ],
+            **(
+                {"avoided": [{"start_frame": a, "end_frame": b, "reason": reason} for a, b, reason in self.avoided]}
+                if self.avoided
+                else {}
+            ),
             "selected_seconds": self.selected_seconds,
             "decode": {name: getattr(decode, name) for name in _DECODED},
             "settings": self.settings,

@@ -193,6 +193,23 @@ class DecodeReport:
 
 
 @dataclass(frozen=True)
+class FrameTrace:
+    """What every frame of a video looks like, in a few numbers: enough for cuts, fades, titles and blur.
+
+    Attributes:
+        change: (N,) float32 mean absolute luma change of each frame against the one before (0..255, first one 0).
+        blocks: (N, 208) uint8 means of 9 x 16 blocks of luma and 4 x 8 of each chroma plane, 128 without colour.
+        flat: (N,) float32 share of the picture whose luma is within two levels of the commonest one, in [0, 1].
+        detail: (N,) float32 mean absolute difference of horizontal neighbours in luma (0..255).
+    """
+
+    change: FloatArray
+    blocks: npt.NDArray[np.uint8]
+    flat: FloatArray
+    detail: FloatArray
+
+
+@dataclass(frozen=True)
 class WrittenClip:
     """A video file that was written: its path, length, frames and displayed size, and what was lost on the way."""
 

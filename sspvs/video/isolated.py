@@ -26,7 +26,7 @@ import numpy.typing as npt
 
 from sspvs import errors
 from sspvs.errors import DecodeTimeoutError, SspvsError, VideoError
-from sspvs.types import DecodeReport, FloatArray, ImageArray, Timeline, VideoInfo
+from sspvs.types import DecodeReport, FloatArray, FrameTrace, ImageArray, Timeline, VideoInfo
 from sspvs.video.reader import FrameChunk, Resize, VideoReader, check_file, silent
 
 DECODERS = ("auto", "pyav", "decord")
@@ -237,6 +237,11 @@ class IsolatedReader(VideoReader):
         images: ImageArray = message.arrays[0]
         return images
 
+    def _sound(self, rate: int) -> Iterator[FloatArray]:
+        for message in self._request("sound", rate=rate):
+            if message.kind == "chunk":
+                yield message.arrays[0]
+
     def _request(self, kind: str, **fields: Any) -> Iterator[Message]:
         child = self._ready_child()
         answers = child.request(kind, **fields)
@@ -249,10 +254,10 @@ class IsolatedReader(VideoReader):
 
     def _keep_facts(self, message: Message) -> None:
         report = {**message.fields["report"], "warnings": tuple(message.fields["report"]["warnings"])}
-        seconds, *change = message.arrays
+        seconds, *trace = message.arrays
         self._timeline = unpack_timeline(message.fields["timeline"], seconds)
         self._decode_report = DecodeReport(**report)
-        self._frame_change = change[0] if change else None
+        self._trace = FrameTrace(*trace) if trace else None
 
     def close(self) -> None:
         self._closed = True

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from av.video.reformatter import VideoReformatter
 
 from sspvs.errors import VideoError, listed
 from sspvs.types import DecodeReport, FloatArray, ImageArray, Timeline
@@ -21,45 +20,10 @@ from sspvs.video.pyav_stream import (
 )
 from sspvs.video.reader import FrameChunk, Resize, VideoReader, is_pick, silent
 from sspvs.video.stream_clock import SoundClock, StreamClock, frames_before_gaps
+from sspvs.video.trace import Tracer
 
 LONGEST_SECONDS = 7 * 86_400.0
 """Longer videos are damaged clocks: silence and tables of that length are made beside the pictures."""
-LUMA_COLUMNS, LUMA_ROWS = 64, 36
-"""Samples of the brightness plane that stand for a frame when it is compared with the one before."""
-_DEPTH_8 = (
-    *(f"yuv{chroma}p" for chroma in (410, 411, 420, 422, 440, 444)),
-    *(f"yuvj{chroma}p" for chroma in (411, 420, 422, 440, 444)),
-    *("yuva420p", "nv12", "nv21", "gray"),
-)
-_SHIFTS = {
-    **dict.fromkeys(_DEPTH_8, 0),
-    **{f"yuv{chroma}p{depth}le": depth - 8 for chroma in (420, 422, 444) for depth in (9, 10, 12, 14, 16)},
-    "p010le": 8,
-    "gray10le": 2,
-    "gray16le": 8,
-}
-
-
-class LumaSampler:
-    """Reads brightness samples straight from a frame's first plane: microseconds, no scaling."""
-
-    def __init__(self) -> None:
-        self._reformatter = VideoReformatter()
-
-    def __call__(self, frame: Any) -> ImageArray:
-        """Samples of the frame's luma, (rows, columns) uint8."""
-        name, width, height = frame.format.name, frame.width, frame.height
-        shift = _SHIFTS.get(name)
-        plane = frame.planes[0]
-        dtype: Any = np.uint8 if shift is None or name in _DEPTH_8 else np.dtype("<u2")
-        if shift is None or plane.line_size < width * np.dtype(dtype).itemsize:
-            gray = self._reformatter.reformat(frame, width=LUMA_COLUMNS, height=LUMA_ROWS, format="gray")
-            return np.asarray(gray.to_ndarray(), dtype=np.uint8)
-        row_step, column_step = max(1, height // LUMA_ROWS), max(1, width // LUMA_COLUMNS)
-        stride = plane.line_size // np.dtype(dtype).itemsize
-        rows = np.frombuffer(plane, dtype=dtype)[: stride * height].reshape(height, stride)
-        samples = rows[row_step // 2 :: row_step, column_step // 2 : width : column_step]
-        return np.asarray(samples >> shift, dtype=np.uint8)  # a copy: the frame's memory is given back
 
 
 class PyAVReader(VideoReader):
@@ -91,24 +55,19 @@ class PyAVReader(VideoReader):
     def _pass(self) -> Iterator[tuple[int, float, float, Any]]:
         """Decode everything; yields (index, start, end, frame) one frame late, when the end is known."""
         times: list[float] = []
-        changes: list[float] = []
         keys: list[float] = []
-        counts, luma = DecodeCounts(self._beat), LumaSampler()
+        counts, tracer = DecodeCounts(self._beat), Tracer()
         with open_container(self._path) as container:
             stream = video_stream(container, self._path)
             clock = StreamClock(stream.time_base, self.info.fps)
             held: Any = None
-            samples: ImageArray | None = None
             for start, frame in clock.times(decode_frames(container, stream, counts)):
                 if held is not None:
                     yield len(times) - 1, times[-1], start, held
                 if frame.key_frame:
                     keys.append(start)
                 times.append(start)
-                before, samples = samples, luma(frame)
-                if before is None or before.shape != samples.shape:
-                    before = samples
-                changes.append(float(np.abs(samples.astype(np.int16) - before).mean()))
+                tracer.add(frame)
                 held = frame
             if held is None:
                 raise VideoError(f"no frame of {self._path} can be decoded; is it damaged?")
@@ -120,7 +79,7 @@ class PyAVReader(VideoReader):
         if (shown := float(self._timeline.shown_seconds[-1])) > LONGEST_SECONDS:
             days = shown / 86_400
             raise VideoError(f"{self._path}: its {len(seconds)} frames claim to last {days:.0f} days; is it damaged?")
-        self._frame_change = np.array(changes, dtype=np.float32)
+        self._trace = tracer.trace()
         self._key_seconds = np.array(keys)
         self._decode_report = self._report(self._timeline, counts)
 

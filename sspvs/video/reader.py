@@ -16,9 +16,10 @@ import numpy as np
 
 from sspvs.errors import VideoError
 from sspvs.files import START_BYTES, VIDEO, why_not
-from sspvs.types import DecodeReport, FloatArray, ImageArray, IntArray, Timeline, VideoInfo
+from sspvs.types import DecodeReport, FloatArray, FrameTrace, ImageArray, IntArray, Timeline, VideoInfo
 from sspvs.video.files import list_of_files
 
+SOUND_BLOCK_SECONDS = 30
 CLOCK_TOLERANCE_SECONDS = 1e-6
 """Ticks and timestamps that differ by less are the same instant: both are rounded to floating point."""
 
@@ -121,7 +122,7 @@ class VideoReader(ABC):
     def __init__(self, timeline: Timeline | None = None) -> None:
         self._timeline = timeline
         self._decode_report: DecodeReport | None = None
-        self._frame_change: FloatArray | None = None
+        self._trace: FrameTrace | None = None
 
     def sample(
         self, rate_hz: float | None = 2.0, resize: Resize = DEFAULT_RESIZE, chunk_frames: int = 32
@@ -155,7 +156,7 @@ class VideoReader(ABC):
 
     @abstractmethod
     def scan(self) -> None:
-        """One pass without taking frames, for `timeline`, `decode_report` and `frame_change`."""
+        """One pass without taking frames, for `timeline`, `decode_report` and `trace`."""
 
     def frames_at(self, frames: Sequence[int], resize: Resize = DEFAULT_RESIZE) -> ImageArray:
         """The frames with these indices, exactly.
@@ -184,6 +185,29 @@ class VideoReader(ABC):
     @abstractmethod
     def _frames_at(self, frames: Sequence[int], resize: Resize) -> ImageArray: ...
 
+    def sound(self, rate: int = 16_000) -> Iterator[FloatArray]:
+        """The whole sound in one channel, on the clock of the pictures; nothing where there is none.
+
+        Args:
+            rate: Samples a second.
+
+        Yields:
+            (n,) float32 samples in [-1, 1], block after block from the first frame to the end of the last one.
+        """
+        if self._timeline is None:
+            self.scan()
+        return self._sound(rate)
+
+    def _sound(self, rate: int) -> Iterator[FloatArray]:
+        from sspvs.video.sound import open_audio
+
+        with open_audio(Path(self.info.path), self.info, self.timeline, [], rate, 1) as source:
+            if source is None:
+                return
+            n_samples = round(self.timeline.end_seconds * rate)
+            for first in range(0, n_samples, SOUND_BLOCK_SECONDS * rate):
+                yield source.read(first, min(first + SOUND_BLOCK_SECONDS * rate, n_samples))[0]
+
     @property
     def timeline(self) -> Timeline:
         """When each decoded frame is shown; known once a pass has run to its end."""
@@ -199,12 +223,17 @@ class VideoReader(ABC):
         return self._decode_report
 
     @property
-    def frame_change(self) -> FloatArray | None:
-        """(N,) float32 mean absolute luma change (0..255) of each frame against the one before, the first one 0.
+    def trace(self) -> FrameTrace | None:
+        """What every frame looks like, in a few numbers.
 
         None before a pass has run to its end, and for decoders that do not decode every frame (decord).
         """
-        return self._frame_change
+        return self._trace
+
+    @property
+    def frame_change(self) -> FloatArray | None:
+        """(N,) float32 mean absolute luma change (0..255) of each frame against the one before; None as `trace`."""
+        return None if self._trace is None else self._trace.change
 
     def close(self) -> None:  # noqa: B027 - some hold nothing open
         """Release the file and the decoder; closing twice is fine."""

@@ -64,6 +64,7 @@ class Worker:
             "sample": self._sample,
             "scan": self._scan,
             "frames_at": self._frames_at,
+            "sound": self._sound,
             "write": self._write,
         }
         try:
@@ -96,11 +97,16 @@ class Worker:
 
     def _send_facts(self, reader: VideoReader) -> None:
         timeline, seconds = pack_timeline(reader.timeline)
-        change = () if reader.frame_change is None else (reader.frame_change,)
-        self._parent.send("done", {"timeline": timeline, "report": asdict(reader.decode_report)}, (*seconds, *change))
+        trace = () if reader.trace is None else tuple(vars(reader.trace).values())
+        self._parent.send("done", {"timeline": timeline, "report": asdict(reader.decode_report)}, (*seconds, *trace))
 
     def _frames_at(self, frames: list[int], resize: dict[str, Any]) -> None:
         self._parent.send("done", arrays=(self._opened().frames_at(frames, Resize(**resize)),))
+
+    def _sound(self, rate: int) -> None:
+        for block in self._opened().sound(rate):
+            self._parent.send("chunk", arrays=(block,))
+        self._parent.send("done")
 
     def _write(
         self,

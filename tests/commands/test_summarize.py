@@ -68,8 +68,8 @@ def test_shots_cover_the_video_and_the_selection_keeps_the_budget(summarized: Pa
     assert shots[0]["start_frame"] == 0
     assert shots[-1]["end_frame"] == 300
     assert all(a["end_frame"] == b["start_frame"] for a, b in pairwise(shots))
-    chosen = sum(shot["end_frame"] - shot["start_frame"] for shot in shots if shot["selected"])
-    assert 0 < chosen <= 90
+    chosen = sum(segment["end_frame"] - segment["start_frame"] for segment in result["segments"])
+    assert 0.9 * 90 <= chosen <= 90
     assert result["selected_seconds"] == pytest.approx(chosen / 25, abs=1e-6)
 
 
@@ -133,7 +133,15 @@ def test_again_into_the_same_folder_replaces(summarized: Path, drawn: Path) -> N
         (["--segmenter", "uniform", "--shot-seconds", "2"], lambda r: len(r["shots"]) == 6),
         (["--segmenter", "uniform", "--shot-seconds", "20"], lambda r: 0 < r["selected_seconds"] <= 0.15 * 12),
         (["--combine", "a", "--post", "none"], lambda r: min(r["scores"]) == 0.0),
-        (["--min-shot-seconds", "5"], lambda r: all(s["end_frame"] - s["start_frame"] >= 125 for s in r["shots"])),
+        (["--max-shots", "3"], lambda r: len(r["segments"]) == 3),
+        (
+            ["--ratio", "0.3", "--piece-seconds", "1-1.2"],
+            lambda r: [25 <= s["end_frame"] - s["start_frame"] <= 30 for s in r["segments"]] == [True] * 3,
+        ),
+        (
+            ["--select", "knapsack", "--min-shot-seconds", "5"],
+            lambda r: all(s["end_frame"] - s["start_frame"] >= 125 for s in r["shots"]),
+        ),
         (["--decoder", "decord"], lambda r: r["decode"]["decoder"] == "decord"),
     ],
 )
@@ -147,7 +155,10 @@ def test_settings_do_what_they_say(flags: list[str], check, drawn: Path, tmp_pat
 @pytest.mark.parametrize(
     ("flags", "why"),
     [
-        (["--max-shots", "99"], "it has 4 shots, and max_shots is 99; ratio or duration make it shorter"),
+        (
+            ["--select", "knapsack", "--max-shots", "99"],
+            "it has 4 shots, and max_shots is 99; ratio or duration make it shorter",
+        ),
         (["--duration", "1m30s"], "it lasts 12.0 s, and the summary may last 90 s"),
         (["--ratio", "1"], None),  # the whole video was asked for
     ],

@@ -150,7 +150,7 @@ def test_a_failed_save_leaves_nothing(drawn: Path, tmp_path: Path) -> None:
 
 def test_windows_of_kts_are_reported(drawn: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sspvs.pipeline.summarizing.WINDOW_PICKS", 5)
-    assert any("windows" in warning for warning in sspvs.summarize(drawn).warnings)
+    assert any("windows" in warning for warning in sspvs.summarize(drawn, segmenter="kts").warnings)
 
 
 def test_what_a_killed_run_left_is_removed(drawn: Path, tmp_path: Path) -> None:

@@ -1,0 +1,510 @@
+"""Short pieces that together show what a video is about: coverage, importance and variety within a time budget.
+
+The choice maximises a monotone submodular function of a set of pieces (Lin & Bilmes 2011, "A class of submodular
+functions for document summarization"; Gygli, Grabner & Van Gool, CVPR 2015),
+
+    F(P) = c sum_v w_v max_{p in P} s(v, p) + i sum_{p in P} seconds(p) a(p) + d sum_k sqrt(seconds(P in scene k)),
+
+facility location over the picks v, importance a, and a diversity reward over the video's scenes k, by the lazy greedy
+algorithm: the largest gain a second first. Pieces are about equally long, so without overlaps the choice is worth at
+least 1 - 1/e of the best one.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from sspvs.selection.pauses import Speech, beside, move_to_pauses
+from sspvs.selection.summary import Budget, Limits, Selection, hold_scores, key_frames, shot_scores, split_at
+from sspvs.types import BoolArray, FloatArray, IntArray, Shots, Timeline
+
+SHORTEST_SECONDS, LONGEST_SECONDS = 1.5, 6.0
+"""Of a piece: long enough to see what happens, short enough to show something else."""
+REPEAT = 0.95
+"""Pieces whose features have a larger cosine show the same."""
+LEAST_FILLED, FILLED = 0.93, 0.97  # of the budget: where pieces are added, and where they are lengthened
+PIECE_SECONDS = 4.0  # of each piece when only their number is limited
+_STEP_SECONDS = 0.5  # between starts of candidates
+_MOST_CANDIDATES, _MOST_GROUND, _MOST_PAIRS = 8000, 1000, 1 << 24  # longer videos have a coarser grid, not more memory
+_SAME_SCENE = 0.5  # cosine of centred features
+_NEARNESS = 0.25  # weight of closeness in time in the similarity of two picks
+_INSET_FRAMES = 1  # kept from a cut: frames there may be blended
+_SHORT, _LONG = 1 / 8, 1 / 3  # the usual piece is so far from the shortest to the longest: more scenes, shorter pieces
+_PAUSE_REACH = 2.0  # seconds: how far the boundaries of candidates move into pauses of speech
+_GAP_SECONDS = 1.0  # between two pieces of a shot: a shorter jump looks like a slip
+_WHOLE = 1.4  # a range that is longer than a piece by less than this is taken whole
+_REACH = 1 / 16  # of the video: moments as far apart are hardly near each other
+_ROUND_OFF = 1e-6
+
+
+class Weights(NamedTuple):
+    """What counts how much in the choice of pieces; every term is between 0 and about 1."""
+
+    coverage: float
+    importance: float
+    variety: float
+
+
+OVERVIEW, HIGHLIGHTS = Weights(1.0, 0.5, 0.5), Weights(0.1, 1.0, 0.1)
+
+
+@dataclass(frozen=True)
+class Material:
+    """A video as pieces are chosen from it: T picks, N frames."""
+
+    features: FloatArray  # (T, D)
+    scores: FloatArray  # (T,)
+    picks: IntArray  # (T,)
+    shots: Shots
+    timeline: Timeline
+    avoid: BoolArray  # (N,) frames that are shown only where there is nothing else
+    speech: Speech | None = None  # of its sound; None where it is not known
+
+    @cached_property
+    def edges(self) -> FloatArray:
+        """(N + 1,) seconds before each frame."""
+        return self.timeline.shown_seconds
+
+    @cached_property
+    def frame_scores(self) -> FloatArray:
+        """(N,) importance between 0 and 1: the 5th percentile of the picks' scores and less is 0, the 95th 1."""
+        low, high = np.percentile(self.scores, [5, 95])
+        if high <= low:
+            return np.full(self.shots.n_frames, 0.5)
+        scores: FloatArray = (hold_scores(self.scores, self.picks, self.shots.n_frames) - low) / (high - low)
+        return np.clip(scores, 0, 1)
+
+    @cached_property
+    def unit(self) -> FloatArray:
+        """(T, D) features of length 1."""
+        return _unit(self.features)
+
+    @cached_property
+    def centred(self) -> FloatArray:
+        """(T, D) features less their mean, of length 1: what tells one moment of this video from another."""
+        return _unit(self.features - self.features.mean(axis=0))
+
+    @cached_property
+    def scenes(self) -> IntArray:
+        """(S,) number of each shot's scene: a shot joins the first earlier scene that looks like it."""
+        means = _unit(np.stack([self.centred[self._picks_of(*bound)].mean(axis=0) for bound in self.shots]))
+        leaders: list[int] = []
+        numbers = np.zeros(len(self.shots), np.int64)
+        for shot, mean in enumerate(means):
+            alike = means[leaders] @ mean if leaders else np.zeros(0)
+            if len(alike) and alike.max() > _SAME_SCENE:
+                numbers[shot] = int(alike.argmax())
+            else:
+                numbers[shot] = len(leaders)
+                leaders.append(shot)
+        return numbers
+
+    @cached_property
+    def walls(self) -> IntArray:
+        """Frames that no piece is stretched across: cuts, and where what is avoided begins and ends."""
+        changes = np.flatnonzero(np.diff(self.avoid)) + 1
+        walls: IntArray = np.unique(np.concatenate([self.shots.bounds.ravel(), changes])).astype(np.int64)
+        return walls
+
+    def ranges(self, *, avoid: bool) -> IntArray:
+        """(R, 2) frame ranges in which a piece may lie: the shots, less what is avoided and a frame beside each cut."""
+        walls = self.walls if avoid else np.unique(self.shots.bounds)
+        ranges = np.stack([walls[:-1], walls[1:]], axis=1)
+        if avoid:
+            ranges = ranges[~self.avoid[ranges[:, 0]]]
+        wide = ranges[:, 1] - ranges[:, 0] > 8 * _INSET_FRAMES
+        inner = ranges.copy()
+        inner[:, 0] += np.where(wide & (ranges[:, 0] > 0), _INSET_FRAMES, 0)
+        inner[:, 1] -= np.where(wide & (ranges[:, 1] < self.shots.n_frames), _INSET_FRAMES, 0)
+        kept: IntArray = inner.astype(np.int64)
+        return kept
+
+    def _picks_of(self, start: int, end: int) -> slice:
+        first, last = np.searchsorted(self.picks, [start, end]).tolist()
+        return slice(first, last) if first < last else slice(max(first - 1, 0), max(first, 1))
+
+    def at_pauses(self, candidates: IntArray, shortest: float, longest: float) -> IntArray:
+        """(C, 2) frame ranges that begin and end in pauses of speech, near to the candidates and in the same shots.
+
+        Those of a shot without such pauses stay.
+        """
+        if self.speech is None or len(candidates) == 0:
+            return candidates
+        times, pauses = self.timeline.frame_seconds, self.speech.pauses
+        low = self.walls[np.searchsorted(self.walls, candidates[:, 0], side="right") - 1]
+        high = self.walls[np.searchsorted(self.walls, candidates[:, 1])]
+        best, found = np.full(len(candidates), np.inf), candidates.copy()
+        starts, ends = times[candidates[:, 0]], self._ends[candidates[:, 1] - 1]
+        for start in beside(starts, pauses):
+            for end in beside(start + (ends - starts), pauses):
+                first, last = np.searchsorted(times, start - _ROUND_OFF), np.searchsorted(times, end - _ROUND_OFF)
+                seconds, away = end - start, np.abs(start - starts) + np.abs(end - ends)
+                fits = (first >= low) & (last <= high) & (seconds >= shortest) & (seconds <= longest)
+                better = fits & (away < best) & (away <= _PAUSE_REACH)
+                best[better] = away[better]
+                found[better] = np.stack([first, last], axis=1)[better]
+        quiet = np.isfinite(best)
+        stays = ~quiet & ~np.isin(low, low[quiet])
+        return np.unique(found[quiet | stays], axis=0)
+
+    @cached_property
+    def _ends(self) -> FloatArray:
+        """(N,) seconds at which each frame ends."""
+        return np.append(self.timeline.frame_seconds[1:], self.timeline.end_seconds)
+
+    def looks(self, bounds: IntArray) -> FloatArray:
+        """(C, D) mean features of (C, 2) frame ranges, of length 1."""
+        return _unit(np.stack([self.unit[part].mean(axis=0) for part in self.picks_of(bounds)]))
+
+    def picks_of(self, bounds: IntArray) -> list[slice]:
+        """The picks in each of (C, 2) frame ranges; the last one before it where there is none."""
+        return [self._picks_of(int(start), int(end)) for start, end in bounds]
+
+
+def select_pieces(
+    material: Material,
+    budget: Budget,
+    weights: Weights = OVERVIEW,
+    *,
+    shortest: float = SHORTEST_SECONDS,
+    longest: float = LONGEST_SECONDS,
+) -> Selection:
+    """Choose pieces of `shortest` to `longest` seconds inside the shots, none across a cut.
+
+    The length comes within 90 to 100 % of the budget wherever the video has the material: what the first choice leaves
+    is filled by longer pieces, then by pieces that repeat others, by short ones, by pieces across cuts that follow each
+    other more quickly than `shortest`, and last by what should be avoided.
+
+    Args:
+        material: The video.
+        budget: What the summary may hold; `max_shots` is a number of pieces, of `PIECE_SECONDS` on average.
+        weights: `OVERVIEW` or `HIGHLIGHTS`, or others.
+        shortest: Length of the shortest piece in seconds; a shorter budget has one piece of its length.
+        longest: Length of the longest piece in seconds; longer only where the budget cannot be filled otherwise.
+
+    Returns:
+        The pieces as `segments`; `selected` are the shots that they are in.
+
+    Raises:
+        ValueError: Not 0 < shortest <= longest.
+    """
+    if not 0 < shortest <= longest:
+        raise ValueError(f"the shortest piece must be longer than 0 and no longer than the longest, got {shortest:g}")
+    shots, timeline = material.shots, material.timeline
+    limits = budget.limits(shots, timeline)
+    total = float(material.edges[-1])
+    if budget.max_shots is None:
+        wanted = min(limits.seconds, total * limits.frames / shots.n_frames)
+    else:
+        wanted = min(budget.max_shots * min(max(PIECE_SECONDS, shortest), longest), total / 2)
+        limits = Limits(shots.n_frames, wanted, material.edges)
+    if limits.allow(np.array([[0, shots.n_frames]])):
+        segments = np.array([[0, shots.n_frames]])
+    else:
+        segments = _choose(material, limits, wanted, budget.max_shots, weights, shortest, longest)
+    first = np.searchsorted(shots.bounds[:, 0], segments[:, 0], side="right") - 1
+    last = np.searchsorted(shots.bounds[:, 0], segments[:, 1])
+    selected = np.zeros(len(shots), np.bool_)
+    for one, other in zip(first, last, strict=True):
+        selected[one:other] = True
+    return Selection(
+        selected,
+        split_at(segments, np.asarray(timeline.gaps, dtype=np.int64) + 1),
+        _key_frames(material, segments),
+        shot_scores(hold_scores(material.scores, material.picks, shots.n_frames), shots),
+        limits.frames,
+        limits.seconds,
+    )
+
+
+def _key_frames(material: Material, pieces: IntArray) -> IntArray:
+    """(S,) the frame that stands for each shot: of a shot with a piece in it, one of the piece's."""
+    frames = key_frames(material.scores, material.picks, material.shots)
+    bounds = material.shots.bounds
+    for start, end in pieces[::-1]:  # the first piece in a shot counts
+        shot = int(np.searchsorted(bounds[:, 0], start, side="right")) - 1
+        inside = np.flatnonzero((material.picks > start) & (material.picks < min(end, bounds[shot, 1])))
+        best = inside[material.scores[inside].argmax()] if len(inside) else None
+        frames[shot] = (start + min(end, bounds[shot, 1])) // 2 if best is None else material.picks[best]
+    return frames
+
+
+def _choose(
+    material: Material,
+    limits: Limits,
+    wanted: float,
+    most: int | None,
+    weights: Weights,
+    shortest: float,
+    longest: float,
+) -> IntArray:
+    """(M, 2) pieces in order."""
+    n_scenes, span = len(np.unique(material.scenes)), longest - shortest
+    fewest, largest = wanted / (shortest + _LONG * span), wanted / (shortest + _SHORT * span)
+    count = most or max(1, round(min(max(n_scenes, fewest), largest)))
+    if count > 1 and wanted / count < shortest:
+        count -= 1
+    length = min(wanted / count, longest)
+    shortest = min(shortest, length)
+    choice = _Choice(material, limits, wanted, Worth(material, weights, wanted, count), most)
+    for candidates, repeats in _stages(material, length, shortest, min(longest, wanted)):
+        choice.add(material.at_pauses(candidates, shortest, longest), repeats=repeats)
+        if choice.seconds < (LEAST_FILLED if material.speech else FILLED) * wanted:
+            choice.stretch(longest, gap=_GAP_SECONDS)
+        if choice.seconds >= LEAST_FILLED * wanted:
+            break
+    else:
+        choice.stretch(np.inf, gap=0.0)
+    if choice.seconds < wanted / 2:  # there may be still pictures that last longer than the budget
+        long_enough = np.diff(material.edges) >= wanted
+        if long_enough.any():
+            best = int(np.where(long_enough, material.frame_scores - material.avoid, -np.inf).argmax())
+            return np.array([[best, best + 1]])
+    if material.speech is None:
+        return choice.pieces
+    moved = move_to_pauses(
+        choice.pieces, material.speech, material.timeline, material.walls, most_seconds=wanted, shortest=shortest
+    )
+    return moved if limits.allow(moved) else choice.pieces
+
+
+def _stages(material: Material, length: float, shortest: float, longest: float) -> Iterator[tuple[IntArray, bool]]:
+    """(C, 2) candidates, the best kind first, and whether they may repeat what is chosen."""
+    ranges = material.ranges(avoid=True)
+    whole = _windows(ranges, material.edges, length, shortest, longest)
+    yield whole, False
+    yield whole, True
+    if shortest < length:
+        yield _windows(ranges, material.edges, shortest, shortest, longest), True
+    yield _runs(material, ranges, length, shortest, longest), True
+    everything = np.array([[0, material.shots.n_frames]])
+    yield _windows(material.ranges(avoid=False), material.edges, length, shortest, longest), True
+    yield _windows(everything, material.edges, length, 0.0, longest), True
+
+
+def _windows(ranges: IntArray, edges: FloatArray, length: float, shortest: float, longest: float) -> IntArray:
+    """(C, 2) stretches of about `length` seconds in (R, 2) frame ranges: a short range whole, a long one in steps."""
+    step = max(_STEP_SECONDS, float((edges[ranges[:, 1]] - edges[ranges[:, 0]]).sum()) / _MOST_CANDIDATES)
+    found = []
+    for first, last in ranges:
+        start, end = float(edges[first]), float(edges[last])
+        if end - start < shortest - _ROUND_OFF:
+            continue
+        if end - start <= min(_WHOLE * length, longest):
+            found.append([[first, last]])
+            continue
+        count = max(1, int(np.ceil((end - start - length) / step))) + 1
+        starts = np.linspace(start, end - length, count)
+        firsts = np.minimum(np.searchsorted(edges, starts - _ROUND_OFF), last - 1)
+        lasts = np.searchsorted(edges, edges[firsts] + length + _ROUND_OFF, side="right") - 1
+        found.append(np.stack([firsts, np.clip(lasts, firsts + 1, last)], axis=1).tolist())
+    windows = np.unique(np.array([row for rows in found for row in rows], np.int64).reshape(-1, 2), axis=0)
+    long_enough: IntArray = windows[edges[windows[:, 1]] - edges[windows[:, 0]] >= shortest - _ROUND_OFF]
+    return long_enough
+
+
+def _runs(material: Material, ranges: IntArray, length: float, shortest: float, longest: float) -> IntArray:
+    """(C, 2) successions of whole shots that are each too short for a piece."""
+    edges, found = material.edges, []
+    seconds = edges[ranges[:, 1]] - edges[ranges[:, 0]]
+    for first in np.flatnonzero(seconds < shortest):
+        last = first
+        while (
+            last + 1 < len(ranges)
+            and seconds[last + 1] < shortest
+            and ranges[last + 1, 0] - ranges[last, 1] <= 2 * _INSET_FRAMES
+            and edges[ranges[last + 1, 1]] - edges[ranges[first, 0]] <= longest
+            and edges[ranges[last, 1]] - edges[ranges[first, 0]] < length
+        ):
+            last += 1
+        if edges[ranges[last, 1]] - edges[ranges[first, 0]] >= shortest - _ROUND_OFF:
+            found.append([ranges[first, 0], ranges[last, 1]])
+    return np.array(found, np.int64).reshape(-1, 2)
+
+
+class Worth:
+    """What a set of pieces is worth: F of the module's docstring, each term between 0 and about 1."""
+
+    def __init__(self, material: Material, weights: Weights, wanted: float, count: float) -> None:
+        self._material, self._weights, self._wanted = material, weights, wanted
+        self._times = material.edges[material.picks]
+        most = max(1, min(_MOST_GROUND, _MOST_PAIRS // len(material.picks)))
+        self._ground = np.unique(np.linspace(0, len(material.picks) - 1, most).round().astype(np.int64))  # (G,)
+        self._alike = np.maximum(material.centred @ material.centred[self._ground].T, 0)  # (T, G)
+        cells = np.append(material.picks[self._ground], material.shots.n_frames)
+        cells[0] = 0
+        shown = np.append(0.0, np.cumsum(np.diff(material.edges) * ~material.avoid))
+        seconds = shown[cells[1:]] - shown[cells[:-1]]  # (G,) that each pick of the ground stands for
+        self._share = seconds / max(float(seconds.sum()), _ROUND_OFF)
+        self._importance = np.append(0.0, np.cumsum(np.diff(material.edges) * material.frame_scores))  # (N + 1,)
+        n_scenes = int(material.scenes.max()) + 1
+        self._scale = 1 / math.sqrt(min(n_scenes, max(1.0, count)) * wanted)
+        self._covered = np.zeros(len(self._ground))  # (G,) similarity to the nearest piece that was added
+        self._scene_seconds = np.zeros(n_scenes)
+
+    def consider(self, candidates: IntArray) -> None:
+        """Take (C, 2) frame ranges as those that `gain` and `add` count."""
+        material = self._material
+        self._seconds = material.edges[candidates[:, 1]] - material.edges[candidates[:, 0]]
+        self._values = (self._importance[candidates[:, 1]] - self._importance[candidates[:, 0]]) / self._wanted
+        shots = np.searchsorted(material.shots.bounds[:, 0], candidates[:, 0], side="right") - 1
+        self._scenes = material.scenes[shots]
+        self._similar = np.empty((len(candidates), len(self._ground)), np.float32)  # (C, G)
+        reach = float(material.edges[-1]) * _REACH
+        for row, part in enumerate(material.picks_of(candidates)):
+            nearness = np.exp(-np.abs(self._times[self._ground] - self._times[part].mean()) / reach)
+            self._similar[row] = (1 - _NEARNESS) * self._alike[part].max(axis=0) + _NEARNESS * nearness
+
+    def gain(self, index: int) -> float:
+        """How much a candidate would add."""
+        coverage = float(self._share @ np.maximum(self._similar[index] - self._covered, 0))
+        before = float(self._scene_seconds[self._scenes[index]])
+        variety = (math.sqrt(before + float(self._seconds[index])) - math.sqrt(before)) * self._scale
+        c, i, d = self._weights
+        return c * coverage + i * float(self._values[index]) + d * variety
+
+    def add(self, index: int) -> None:
+        """Add a candidate to the set."""
+        self._covered = np.maximum(self._covered, self._similar[index])
+        self._scene_seconds[self._scenes[index]] += self._seconds[index]
+
+
+def lazy_greedy(worth: Worth, seconds: FloatArray, take: Callable[[int], bool]) -> None:
+    """Add the candidate with the largest gain a second, again and again, until `take` has refused all that are left.
+
+    A gain only shrinks while pieces are added, so a gain computed earlier bounds it, and few are computed anew.
+
+    Args:
+        worth: The set, with its candidates.
+        seconds: (C,) of each candidate.
+        take: Takes a candidate unless it does not fit; whether it did.
+    """
+    heap = [(-worth.gain(index) / length, index, 0) for index, length in enumerate(seconds.tolist())]
+    heapq.heapify(heap)
+    taken = 0
+    while heap:
+        _, index, known = heapq.heappop(heap)
+        if known < taken:
+            heapq.heappush(heap, (-worth.gain(index) / seconds[index], index, taken))
+        elif take(index):
+            worth.add(index)
+            taken += 1
+
+
+class _Choice:
+    """The pieces chosen so far."""
+
+    def __init__(self, material: Material, limits: Limits, wanted: float, worth: Worth, most: int | None) -> None:
+        self._material, self._limits, self._wanted, self._worth = material, limits, wanted, worth
+        self._most = material.shots.n_frames if most is None else most
+        self.pieces: IntArray = np.zeros((0, 2), np.int64)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of all pieces."""
+        edges = self._material.edges
+        return float((edges[self.pieces[:, 1]] - edges[self.pieces[:, 0]]).sum())
+
+    def add(self, candidates: IntArray, *, repeats: bool) -> None:
+        """Add those of (C, 2) candidates that are worth most, as long as the budget allows them."""
+        if len(candidates) == 0:
+            return
+        edges, free = self._material.edges, np.ones(len(candidates), np.bool_)
+        looks = self._material.looks(candidates)
+        for piece in self.pieces:
+            free &= self._apart(candidates, piece)
+        if not repeats and len(self.pieces):
+            free &= (looks @ self._material.looks(self.pieces).T).max(axis=1) <= REPEAT
+
+        def take(index: int) -> bool:
+            nonlocal free
+            pieces = np.concatenate([self.pieces, candidates[index][None]])
+            if not free[index] or len(pieces) > self._most or not self._limits.allow(pieces):
+                return False
+            self.pieces = pieces
+            free &= self._apart(candidates, candidates[index])
+            if not repeats:
+                free &= looks @ looks[index] <= REPEAT
+            return True
+
+        self._worth.consider(candidates)
+        lazy_greedy(self._worth, edges[candidates[:, 1]] - edges[candidates[:, 0]], take)
+        self.pieces = self.pieces[self.pieces[:, 0].argsort()]
+
+    def _apart(self, candidates: IntArray, piece: IntArray) -> BoolArray:
+        """(C,) whether a piece and each candidate neither overlap nor leave a gap that looks like a slip."""
+        edges = self._material.edges
+        after = edges[candidates[:, 0]] - edges[piece[1]]
+        before = edges[piece[0]] - edges[candidates[:, 1]]
+        gap = np.maximum(after, before)
+        walls = self._material.shots.bounds[1:, 0]
+        between = np.searchsorted(
+            walls, np.where(after > 0, candidates[:, 0], piece[0]), side="right"
+        ) - np.searchsorted(walls, np.where(after > 0, piece[1], candidates[:, 1]))
+        apart: BoolArray = (gap >= _GAP_SECONDS) | ((gap >= -_ROUND_OFF) & (between > 0))
+        return apart
+
+    def stretch(self, longest: float, *, gap: float) -> None:
+        """Lengthen the pieces, none beyond `longest` seconds, a cut or what is avoided, until the budget is full."""
+        edges, pieces = self._material.edges, self.pieces
+        left = self._wanted - self.seconds
+        if len(pieces) == 0 or left <= 0:
+            return
+        walls = self._material.walls
+        lows = walls[np.searchsorted(walls, pieces[:, 0], side="right") - 1]
+        highs = walls[np.searchsorted(walls, pieces[:, 1])]
+        low, high = edges[lows], edges[highs]  # (M,) seconds that each piece can reach
+        starts, ends = edges[pieces[:, 0]], edges[pieces[:, 1]]
+        middles = (ends[:-1] + starts[1:]) / 2
+        touching = highs[:-1] >= pieces[1:, 0]  # a neighbour in the same shot
+        high[:-1] = np.where(touching, np.maximum(np.minimum(high[:-1], middles - gap / 2), ends[:-1]), high[:-1])
+        low[1:] = np.where(
+            lows[1:] <= pieces[:-1, 1], np.minimum(np.maximum(low[1:], middles + gap / 2), starts[1:]), low[1:]
+        )
+        room = np.maximum(np.minimum(longest - (ends - starts), (starts - low) + (high - ends)), 0)
+        if room.sum() <= 0:
+            return
+        more = room * min(1.0, left / room.sum())
+        later = np.clip(
+            more / 2, more - (starts - low), high - ends
+        )  # half at the end, or what the start has no room for
+        firsts = np.searchsorted(edges, starts - (more - later) - _ROUND_OFF)
+        lasts = np.searchsorted(edges, ends + later + _ROUND_OFF, side="right") - 1
+        longer = np.stack([np.minimum(firsts, pieces[:, 0]), np.maximum(lasts, pieces[:, 1])], axis=1)
+        for index, row in enumerate(longer):
+            self._try(index, row)
+        ends_at, starts_at = (
+            np.searchsorted(edges, high + _ROUND_OFF, side="right") - 1,
+            np.searchsorted(edges, low - _ROUND_OFF),
+        )
+        grows = True
+        while grows:  # frame by frame, what is left of the budget
+            grows = False
+            for index, (start, end) in enumerate(self.pieces.tolist()):
+                if end + 1 < ends_at[index] and edges[end + 1] - edges[start] <= longest:
+                    grows |= self._try(index, np.array([start, end + 1]))
+                elif start > starts_at[index] and edges[end] - edges[start - 1] <= longest:
+                    grows |= self._try(index, np.array([start - 1, end]))
+
+    def _try(self, index: int, piece: IntArray) -> bool:
+        """Replace a piece unless the budget does not allow it; whether it did."""
+        before = self.pieces[index].copy()
+        self.pieces[index] = piece
+        if self._limits.allow(self.pieces):
+            return True
+        self.pieces[index] = before
+        return False
+
+
+def _unit(rows: FloatArray) -> FloatArray:
+    """Rows of length 1; zeros stay."""
+    lengths = np.linalg.norm(rows, axis=-1, keepdims=True)
+    unit: FloatArray = rows / np.where(lengths > 0, lengths, 1)
+    return unit
