@@ -253,15 +253,21 @@ def _choose(
         count -= 1
     length = min(wanted / count, longest)
     shortest = min(shortest, length)
-    choice = _Choice(material, limits, wanted, Worth(material, weights, wanted, count), most)
-    for candidates, repeats in _stages(material, length, shortest, min(longest, wanted)):
-        choice.add(material.at_pauses(candidates, shortest, longest), repeats=repeats)
-        if choice.seconds < (LEAST_FILLED if material.speech else FILLED) * wanted:
-            choice.stretch(longest, gap=_GAP_SECONDS)
+    choices = []
+    for whole in (_WHOLE, 1.0):  # shots that are a little longer than a piece whole, unless the rest is too short then
+        choice = _Choice(material, limits, wanted, Worth(material, weights, wanted, count), most)
+        for candidates, repeats in _stages(material, length, shortest, min(longest, wanted), whole):
+            choice.add(material.at_pauses(candidates, shortest, longest), repeats=repeats)
+            if choice.seconds < (LEAST_FILLED if material.speech else FILLED) * wanted:
+                choice.stretch(longest, gap=_GAP_SECONDS)
+            if choice.seconds >= LEAST_FILLED * wanted:
+                break
+        else:
+            choice.stretch(np.inf, gap=0.0)
+        choices.append(choice)
         if choice.seconds >= LEAST_FILLED * wanted:
             break
-    else:
-        choice.stretch(np.inf, gap=0.0)
+    choice = max(choices, key=lambda choice: choice.seconds)
     if choice.seconds < wanted / 2:  # there may be still pictures that last longer than the budget
         long_enough = np.diff(material.edges) >= wanted
         if long_enough.any():
@@ -275,29 +281,31 @@ def _choose(
     return moved if limits.allow(moved) else choice.pieces
 
 
-def _stages(material: Material, length: float, shortest: float, longest: float) -> Iterator[tuple[IntArray, bool]]:
+def _stages(
+    material: Material, length: float, shortest: float, longest: float, whole: float
+) -> Iterator[tuple[IntArray, bool]]:
     """(C, 2) candidates, the best kind first, and whether they may repeat what is chosen."""
-    ranges = material.ranges(avoid=True)
-    whole = _windows(ranges, material.edges, length, shortest, longest)
-    yield whole, False
-    yield whole, True
+    ranges, edges = material.ranges(avoid=True), material.edges
+    usual = _windows(ranges, edges, length, shortest, min(longest, whole * length))
+    yield usual, False
+    yield usual, True
     if shortest < length:
-        yield _windows(ranges, material.edges, shortest, shortest, longest), True
+        yield _windows(ranges, edges, shortest, shortest, min(longest, whole * shortest)), True
     yield _runs(material, ranges, length, shortest, longest), True
     everything = np.array([[0, material.shots.n_frames]])
-    yield _windows(material.ranges(avoid=False), material.edges, length, shortest, longest), True
-    yield _windows(everything, material.edges, length, 0.0, longest), True
+    yield _windows(material.ranges(avoid=False), edges, length, shortest, min(longest, whole * length)), True
+    yield _windows(everything, edges, length, 0.0, length), True
 
 
 def _windows(ranges: IntArray, edges: FloatArray, length: float, shortest: float, longest: float) -> IntArray:
-    """(C, 2) stretches of about `length` seconds in (R, 2) frame ranges: a short range whole, a long one in steps."""
+    """(C, 2) stretches of `length` seconds in (R, 2) frame ranges, in steps; those of up to `longest` seconds whole."""
     step = max(_STEP_SECONDS, float((edges[ranges[:, 1]] - edges[ranges[:, 0]]).sum()) / _MOST_CANDIDATES)
     found = []
     for first, last in ranges:
         start, end = float(edges[first]), float(edges[last])
         if end - start < shortest - _ROUND_OFF:
             continue
-        if end - start <= min(_WHOLE * length, longest):
+        if end - start <= longest:
             found.append([[first, last]])
             continue
         count = max(1, int(np.ceil((end - start - length) / step))) + 1

@@ -8,7 +8,7 @@ from sspvs.selection.transitions import LUMA_BLOCKS, Transitions
 from sspvs.types import BoolArray, FloatArray, FrameTrace, Shots, Timeline
 
 _BLACK, _DARK = 26, 36  # luma levels: pictures that are darker on average; black is 16 in most files
-_EVEN = 3.0  # levels: smallest spread of a picture that shows something
+_EVEN = 3.0  # levels: smallest spread of a picture that shows something; twice that where it stands still
 _FLAT, _STATIC = 0.5, 0.3  # a title: share of one brightness beside the bars, and levels of change a frame
 _ALL_FLAT = 0.75  # a moving title or credits, within the first or last _ENDS_SECONDS
 _ENDS_SECONDS = 20.0
@@ -44,7 +44,8 @@ def find_unwanted(
     mean, spread = inside.mean(axis=1), inside.std(axis=1)
     fraction = _SHORTEST_SECONDS * timeline.n_frames / timeline.end_seconds
     black = (mean < _BLACK) & (spread < _EVEN)
-    even = (spread < _EVEN) & (trace.flat > _FLAT) & ~black
+    still = trace.change < _STATIC
+    even = (spread < np.where(still, 2 * _EVEN, _EVEN)) & (trace.flat > _FLAT) & ~black
     found = [*_runs(black, "black frames"), *_runs(even, "blank frames")]
     for start, end in transitions.gradual.tolist():
         to_even = min(spread[start], spread[end - 1]) < 2 * _EVEN

@@ -72,6 +72,10 @@ def test_no_piece_crosses_a_cut_and_the_length_is_reached(lengths, ratio, seed):
         assert np.diff(chosen.segments).max() / FPS <= max(6.0, 0.5 * ratio * total) + 1e-6
 
 
+def test_shots_a_little_longer_than_a_piece_are_cut_where_the_length_needs_it():
+    assert seconds(select_pieces(material((60, 60, 60)), Budget(ratio=0.5))) == pytest.approx(3.6)
+
+
 def test_every_scene_of_a_video_of_three():
     for lengths in ((600, 900, 325), (1500, 150, 175), (100, 1600, 125)):
         chosen = select_pieces(material(lengths), Budget(ratio=0.15))
