@@ -34,7 +34,7 @@ def test_notebooks_are_committed_without_outputs(path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("summarize_video", ["the best two shots", "summary.mp4", "report.html"]),
+        ("summarize_video", ["two pieces", "summary.mp4", "report.html"]),
         ("evaluate_scores", ["consensus", "kendall_tau: A*G - mine", "written: evaluation.html"]),
     ],
 )
