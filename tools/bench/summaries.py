@@ -30,7 +30,8 @@ from sspvs.features.extract import extract_video
 from sspvs.features.speech import RATE_HZ, STEP_SECONDS, speech_probabilities
 from sspvs.importance.contrastive import contrastive_importance
 from sspvs.selection.kts import kts
-from sspvs.selection.overview import HIGHLIGHTS, OVERVIEW, REPEAT, Material, select_pieces
+from sspvs.selection.material import Material
+from sspvs.selection.overview import HIGHLIGHTS, OVERVIEW, REPEAT, select_pieces
 from sspvs.selection.pauses import Speech
 from sspvs.selection.shots import merge_short, shots_from_cuts, shots_from_picks, split_takes
 from sspvs.selection.summary import Budget, select_in_parts
@@ -41,6 +42,7 @@ from sspvs.video import open_video
 from sspvs.video.files import list_videos
 
 RATIO, PIECE_SECONDS, SPOKEN = 0.15, 3.0, 0.2
+LEAST_SECONDS = 20.0  # of a real video; composed ones are made of shorter ones too
 MEASURES = ("scenes", "repeats", "avoided", "pauses", "length", "quarters", "longest")
 
 
@@ -121,7 +123,7 @@ def spaced(video: Material, starts: Callable[[int, float], FloatArray]) -> IntAr
     length = RATIO * total / count
     at = starts(count, total - count * length) + length * np.arange(count)
     bounds = np.stack([np.searchsorted(video.edges, at), np.searchsorted(video.edges, at + length)], axis=1)
-    return np.maximum(bounds, bounds[:, :1] + [0, 1])
+    return np.minimum(np.maximum(bounds, bounds[:, :1] + [0, 1]), video.shots.n_frames)
 
 
 def evenly(video: Material) -> IntArray:
@@ -172,6 +174,7 @@ def main() -> None:
             videos.append(look(path, backbone))
         except Exception as error:
             print(f"left out: {path.name}: {error}")
+    long_enough = [seen for seen in videos if seen.timeline.end_seconds >= LEAST_SECONDS]
     rng = np.random.default_rng(0)
     takes = [seen for seen in videos if len(find_transitions(seen.trace).starts) == 0 and len(seen.picks) >= 6]
     ways: dict[str, list[Callable[[Material], IntArray]]] = {
@@ -181,7 +184,7 @@ def main() -> None:
         "evenly spaced": [evenly],
         "random": [at_random(rng)] * 5,
     }
-    for title, group in (("real", videos), ("composed", [compose(takes, rng) for _ in range(args.composed)])):
+    for title, group in (("real", long_enough), ("composed", [compose(takes, rng) for _ in range(args.composed)])):
         print(f"\n{len(group)} {title} videos\n{'':24}" + "".join(f"{name:>10}" for name in MEASURES))
         materials = [seen.material() for seen in group]
         for name, functions in ways.items():
