@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sspvs.selection.material import INSET_FRAMES, ROUND_OFF, TO_A_FRAME, Material
-from sspvs.selection.pauses import move_to_pauses
+from sspvs.selection.pauses import REACH_SECONDS, move_to_pauses
 from sspvs.selection.summary import Budget, Limits, Selection, hold_scores, key_frames, shot_scores, split_at
 from sspvs.types import BoolArray, FloatArray, IntArray
 
@@ -149,7 +149,7 @@ def _choose(
                 choice.add(candidates, repeats=False, once=True)
             choice.add(candidates, repeats=repeats)
             if choice.seconds < (LEAST_FILLED if material.speech else FILLED) * wanted:
-                choice.stretch(longest, gap=_GAP_SECONDS)
+                choice.stretch(longest, gap=_GAP_SECONDS, reach=REACH_SECONDS if material.speech else np.inf)
             if choice.seconds >= LEAST_FILLED * wanted:
                 break
         else:
@@ -354,7 +354,7 @@ class _Choice:
         apart: BoolArray = (gap >= _GAP_SECONDS) | ((gap >= -ROUND_OFF) & (between > 0))
         return apart
 
-    def stretch(self, longest: float, *, gap: float) -> None:
+    def stretch(self, longest: float, *, gap: float, reach: float = np.inf) -> None:
         """Lengthen the pieces, none beyond `longest` seconds, a cut or what is avoided, until the budget is full."""
         edges, pieces = self._material.edges, self.pieces
         left = self._wanted - self.seconds
@@ -363,8 +363,8 @@ class _Choice:
         walls = self._material.walls
         lows = walls[np.searchsorted(walls, pieces[:, 0], side="right") - 1]
         highs = walls[np.searchsorted(walls, pieces[:, 1])]
-        low, high = edges[lows], edges[highs]  # (M,) seconds that each piece can reach
         starts, ends = edges[pieces[:, 0]], edges[pieces[:, 1]]
+        low, high = np.maximum(edges[lows], starts - reach), np.minimum(edges[highs], ends + reach)  # (M,) seconds
         middles = (ends[:-1] + starts[1:]) / 2
         touching = highs[:-1] >= pieces[1:, 0]  # a neighbour in the same shot
         high[:-1] = np.where(touching, np.maximum(np.minimum(high[:-1], middles - gap / 2), ends[:-1]), high[:-1])
