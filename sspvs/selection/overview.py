@@ -134,7 +134,7 @@ def _choose(
     each = n_scenes * shortest <= wanted and n_scenes <= (most or n_scenes)  # whether every scene can be shown
     largest = max(largest, n_scenes) if each else largest
     count = most or max(1, round(min(max(n_scenes, fewest), largest)))
-    if count > 1 and wanted / count < shortest:
+    if count > 1 and wanted / count < TO_A_FRAME * shortest:
         count -= 1
     length = min(wanted / count, longest)
     shortest = min(shortest, length)
