@@ -20,7 +20,8 @@ from sspvs.report.notebook import ShownSummary
 from sspvs.report.tables import plain
 from sspvs.schema import parameters
 from sspvs.selection.kts import WINDOW_PICKS, kts
-from sspvs.selection.overview import HIGHLIGHTS, OVERVIEW, Material, select_pieces
+from sspvs.selection.material import Material
+from sspvs.selection.overview import HIGHLIGHTS, OVERVIEW, select_pieces
 from sspvs.selection.pauses import Speech
 from sspvs.selection.shots import (
     given_shots,

@@ -15,15 +15,14 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
-from sspvs.selection.pauses import Speech, beside, move_to_pauses
+from sspvs.selection.material import INSET_FRAMES, ROUND_OFF, TO_A_FRAME, Material
+from sspvs.selection.pauses import REACH_SECONDS, move_to_pauses
 from sspvs.selection.summary import Budget, Limits, Selection, hold_scores, key_frames, shot_scores, split_at
-from sspvs.types import BoolArray, FloatArray, IntArray, Shots, Timeline
+from sspvs.types import BoolArray, FloatArray, IntArray
 
 SHORTEST_SECONDS, LONGEST_SECONDS = 1.5, 6.0
 """Of a piece: long enough to see what happens, short enough to show something else."""
@@ -33,15 +32,11 @@ LEAST_FILLED, FILLED = 0.93, 0.97  # of the budget: where pieces are added, and 
 PIECE_SECONDS = 4.0  # of each piece when only their number is limited
 _STEP_SECONDS = 0.5  # between starts of candidates
 _MOST_CANDIDATES, _MOST_GROUND, _MOST_PAIRS = 8000, 1000, 1 << 24  # longer videos have a coarser grid, not more memory
-_SAME_SCENE = 0.5  # cosine of centred features
 _NEARNESS = 0.25  # weight of closeness in time in the similarity of two picks
-_INSET_FRAMES = 1  # kept from a cut: frames there may be blended
-_SHORT, _LONG = 1 / 8, 1 / 3  # the usual piece is so far from the shortest to the longest: more scenes, shorter pieces
-_PAUSE_REACH = 2.0  # seconds: how far the boundaries of candidates move into pauses of speech
+_SHORT, _LONG = 1 / 16, 1 / 3  # the usual piece is so far from the shortest to the longest: more scenes, shorter pieces
 _GAP_SECONDS = 1.0  # between two pieces of a shot: a shorter jump looks like a slip
 _WHOLE = 1.4  # a range that is longer than a piece by less than this is taken whole
 _REACH = 1 / 16  # of the video: moments as far apart are hardly near each other
-_ROUND_OFF = 1e-6
 
 
 class Weights(NamedTuple):
@@ -53,119 +48,6 @@ class Weights(NamedTuple):
 
 
 OVERVIEW, HIGHLIGHTS = Weights(1.0, 0.5, 0.5), Weights(0.1, 1.0, 0.1)
-
-
-@dataclass(frozen=True)
-class Material:
-    """A video as pieces are chosen from it: T picks, N frames."""
-
-    features: FloatArray  # (T, D)
-    scores: FloatArray  # (T,)
-    picks: IntArray  # (T,)
-    shots: Shots
-    timeline: Timeline
-    avoid: BoolArray  # (N,) frames that are shown only where there is nothing else
-    speech: Speech | None = None  # of its sound; None where it is not known
-
-    @cached_property
-    def edges(self) -> FloatArray:
-        """(N + 1,) seconds before each frame."""
-        return self.timeline.shown_seconds
-
-    @cached_property
-    def frame_scores(self) -> FloatArray:
-        """(N,) importance between 0 and 1: the 5th percentile of the picks' scores and less is 0, the 95th 1."""
-        low, high = np.percentile(self.scores, [5, 95])
-        if high <= low:
-            return np.full(self.shots.n_frames, 0.5)
-        scores: FloatArray = (hold_scores(self.scores, self.picks, self.shots.n_frames) - low) / (high - low)
-        return np.clip(scores, 0, 1)
-
-    @cached_property
-    def unit(self) -> FloatArray:
-        """(T, D) features of length 1."""
-        return _unit(self.features)
-
-    @cached_property
-    def centred(self) -> FloatArray:
-        """(T, D) features less their mean, of length 1: what tells one moment of this video from another."""
-        return _unit(self.features - self.features.mean(axis=0))
-
-    @cached_property
-    def scenes(self) -> IntArray:
-        """(S,) number of each shot's scene: a shot joins the first earlier scene that looks like it."""
-        means = _unit(np.stack([self.centred[self._picks_of(*bound)].mean(axis=0) for bound in self.shots]))
-        leaders: list[int] = []
-        numbers = np.zeros(len(self.shots), np.int64)
-        for shot, mean in enumerate(means):
-            alike = means[leaders] @ mean if leaders else np.zeros(0)
-            if len(alike) and alike.max() > _SAME_SCENE:
-                numbers[shot] = int(alike.argmax())
-            else:
-                numbers[shot] = len(leaders)
-                leaders.append(shot)
-        return numbers
-
-    @cached_property
-    def walls(self) -> IntArray:
-        """Frames that no piece is stretched across: cuts, and where what is avoided begins and ends."""
-        changes = np.flatnonzero(np.diff(self.avoid)) + 1
-        walls: IntArray = np.unique(np.concatenate([self.shots.bounds.ravel(), changes])).astype(np.int64)
-        return walls
-
-    def ranges(self, *, avoid: bool) -> IntArray:
-        """(R, 2) frame ranges in which a piece may lie: the shots, less what is avoided and a frame beside each cut."""
-        walls = self.walls if avoid else np.unique(self.shots.bounds)
-        ranges = np.stack([walls[:-1], walls[1:]], axis=1)
-        if avoid:
-            ranges = ranges[~self.avoid[ranges[:, 0]]]
-        wide = ranges[:, 1] - ranges[:, 0] > 8 * _INSET_FRAMES
-        inner = ranges.copy()
-        inner[:, 0] += np.where(wide & (ranges[:, 0] > 0), _INSET_FRAMES, 0)
-        inner[:, 1] -= np.where(wide & (ranges[:, 1] < self.shots.n_frames), _INSET_FRAMES, 0)
-        kept: IntArray = inner.astype(np.int64)
-        return kept
-
-    def _picks_of(self, start: int, end: int) -> slice:
-        first, last = np.searchsorted(self.picks, [start, end]).tolist()
-        return slice(first, last) if first < last else slice(max(first - 1, 0), max(first, 1))
-
-    def at_pauses(self, candidates: IntArray, shortest: float, longest: float) -> IntArray:
-        """(C, 2) frame ranges that begin and end in pauses of speech, near to the candidates and in the same shots.
-
-        Those of a shot without such pauses stay.
-        """
-        if self.speech is None or len(candidates) == 0:
-            return candidates
-        times, pauses = self.timeline.frame_seconds, self.speech.pauses
-        low = self.walls[np.searchsorted(self.walls, candidates[:, 0], side="right") - 1]
-        high = self.walls[np.searchsorted(self.walls, candidates[:, 1])]
-        best, found = np.full(len(candidates), np.inf), candidates.copy()
-        starts, ends = times[candidates[:, 0]], self._ends[candidates[:, 1] - 1]
-        for start in beside(starts, pauses):
-            for end in beside(start + (ends - starts), pauses):
-                first, last = np.searchsorted(times, start - _ROUND_OFF), np.searchsorted(times, end - _ROUND_OFF)
-                seconds, away = end - start, np.abs(start - starts) + np.abs(end - ends)
-                fits = (first >= low) & (last <= high) & (seconds >= shortest) & (seconds <= longest)
-                better = fits & (away < best) & (away <= _PAUSE_REACH)
-                best[better] = away[better]
-                found[better] = np.stack([first, last], axis=1)[better]
-        quiet = np.isfinite(best)
-        stays = ~quiet & ~np.isin(low, low[quiet])
-        return np.unique(found[quiet | stays], axis=0)
-
-    @cached_property
-    def _ends(self) -> FloatArray:
-        """(N,) seconds at which each frame ends."""
-        return np.append(self.timeline.frame_seconds[1:], self.timeline.end_seconds)
-
-    def looks(self, bounds: IntArray) -> FloatArray:
-        """(C, D) mean features of (C, 2) frame ranges, of length 1."""
-        return _unit(np.stack([self.unit[part].mean(axis=0) for part in self.picks_of(bounds)]))
-
-    def picks_of(self, bounds: IntArray) -> list[slice]:
-        """The picks in each of (C, 2) frame ranges; the last one before it where there is none."""
-        return [self._picks_of(int(start), int(end)) for start, end in bounds]
 
 
 def select_pieces(
@@ -246,28 +128,34 @@ def _choose(
     longest: float,
 ) -> IntArray:
     """(M, 2) pieces in order."""
-    n_scenes, span = len(np.unique(material.scenes)), longest - shortest
+    ranges, span = material.ranges(avoid=True), longest - shortest
+    n_scenes = len(np.unique(material.scenes_of(ranges))) or 1
     fewest, largest = wanted / (shortest + _LONG * span), wanted / (shortest + _SHORT * span)
+    each = n_scenes * shortest <= wanted and n_scenes <= (most or n_scenes)  # whether every scene can be shown
+    largest = max(largest, n_scenes) if each else largest
     count = most or max(1, round(min(max(n_scenes, fewest), largest)))
-    if count > 1 and wanted / count < shortest:
+    if count > 1 and wanted / count < TO_A_FRAME * shortest:
         count -= 1
     length = min(wanted / count, longest)
     shortest = min(shortest, length)
     choices = []
-    for whole in (_WHOLE, 1.0):  # shots that are a little longer than a piece whole, unless the rest is too short then
+    for whole in (_WHOLE, 1.0):  # shots that are a little longer than a piece whole, or all pieces of one length
         choice = _Choice(material, limits, wanted, Worth(material, weights, wanted, count), most)
-        for candidates, repeats in _stages(material, length, shortest, min(longest, wanted), whole):
-            choice.add(material.at_pauses(candidates, shortest, longest), repeats=repeats)
+        for number, (candidates, repeats) in enumerate(
+            _stages(material, length, shortest, min(longest, wanted), whole)
+        ):
+            candidates = material.at_pauses(candidates, shortest, longest)
+            if number == 0 and each:
+                choice.add(candidates, repeats=False, once=True)
+            choice.add(candidates, repeats=repeats)
             if choice.seconds < (LEAST_FILLED if material.speech else FILLED) * wanted:
-                choice.stretch(longest, gap=_GAP_SECONDS)
+                choice.stretch(longest, gap=_GAP_SECONDS, reach=REACH_SECONDS if material.speech else np.inf)
             if choice.seconds >= LEAST_FILLED * wanted:
                 break
         else:
             choice.stretch(np.inf, gap=0.0)
         choices.append(choice)
-        if choice.seconds >= LEAST_FILLED * wanted:
-            break
-    choice = max(choices, key=lambda choice: choice.seconds)
+    choice = max(choices, key=lambda choice: (min(choice.seconds, LEAST_FILLED * wanted), choice.worth.total))
     if choice.seconds < wanted / 2:  # there may be still pictures that last longer than the budget
         long_enough = np.diff(material.edges) >= wanted
         if long_enough.any():
@@ -303,18 +191,18 @@ def _windows(ranges: IntArray, edges: FloatArray, length: float, shortest: float
     found = []
     for first, last in ranges:
         start, end = float(edges[first]), float(edges[last])
-        if end - start < shortest - _ROUND_OFF:
+        if end - start < shortest - ROUND_OFF:
             continue
         if end - start <= longest:
             found.append([[first, last]])
             continue
         count = max(1, int(np.ceil((end - start - length) / step))) + 1
         starts = np.linspace(start, end - length, count)
-        firsts = np.minimum(np.searchsorted(edges, starts - _ROUND_OFF), last - 1)
-        lasts = np.searchsorted(edges, edges[firsts] + length + _ROUND_OFF, side="right") - 1
+        firsts = np.minimum(np.searchsorted(edges, starts - ROUND_OFF), last - 1)
+        lasts = np.searchsorted(edges, edges[firsts] + length + ROUND_OFF, side="right") - 1
         found.append(np.stack([firsts, np.clip(lasts, firsts + 1, last)], axis=1).tolist())
     windows = np.unique(np.array([row for rows in found for row in rows], np.int64).reshape(-1, 2), axis=0)
-    long_enough: IntArray = windows[edges[windows[:, 1]] - edges[windows[:, 0]] >= shortest - _ROUND_OFF]
+    long_enough: IntArray = windows[edges[windows[:, 1]] - edges[windows[:, 0]] >= TO_A_FRAME * shortest - ROUND_OFF]
     return long_enough
 
 
@@ -327,12 +215,12 @@ def _runs(material: Material, ranges: IntArray, length: float, shortest: float, 
         while (
             last + 1 < len(ranges)
             and seconds[last + 1] < shortest
-            and ranges[last + 1, 0] - ranges[last, 1] <= 2 * _INSET_FRAMES
+            and ranges[last + 1, 0] - ranges[last, 1] <= 2 * INSET_FRAMES
             and edges[ranges[last + 1, 1]] - edges[ranges[first, 0]] <= longest
             and edges[ranges[last, 1]] - edges[ranges[first, 0]] < length
         ):
             last += 1
-        if edges[ranges[last, 1]] - edges[ranges[first, 0]] >= shortest - _ROUND_OFF:
+        if edges[ranges[last, 1]] - edges[ranges[first, 0]] >= shortest - ROUND_OFF:
             found.append([ranges[first, 0], ranges[last, 1]])
     return np.array(found, np.int64).reshape(-1, 2)
 
@@ -350,10 +238,11 @@ class Worth:
         cells[0] = 0
         shown = np.append(0.0, np.cumsum(np.diff(material.edges) * ~material.avoid))
         seconds = shown[cells[1:]] - shown[cells[:-1]]  # (G,) that each pick of the ground stands for
-        self._share = seconds / max(float(seconds.sum()), _ROUND_OFF)
+        self._share = seconds / max(float(seconds.sum()), ROUND_OFF)
         self._importance = np.append(0.0, np.cumsum(np.diff(material.edges) * material.frame_scores))  # (N + 1,)
         n_scenes = int(material.scenes.max()) + 1
         self._scale = 1 / math.sqrt(min(n_scenes, max(1.0, count)) * wanted)
+        self.total = 0.0  # F of the set
         self._covered = np.zeros(len(self._ground))  # (G,) similarity to the nearest piece that was added
         self._scene_seconds = np.zeros(n_scenes)
 
@@ -362,8 +251,7 @@ class Worth:
         material = self._material
         self._seconds = material.edges[candidates[:, 1]] - material.edges[candidates[:, 0]]
         self._values = (self._importance[candidates[:, 1]] - self._importance[candidates[:, 0]]) / self._wanted
-        shots = np.searchsorted(material.shots.bounds[:, 0], candidates[:, 0], side="right") - 1
-        self._scenes = material.scenes[shots]
+        self._scenes = material.scenes_of(candidates)
         self._similar = np.empty((len(candidates), len(self._ground)), np.float32)  # (C, G)
         reach = float(material.edges[-1]) * _REACH
         for row, part in enumerate(material.picks_of(candidates)):
@@ -378,8 +266,13 @@ class Worth:
         c, i, d = self._weights
         return c * coverage + i * float(self._values[index]) + d * variety
 
+    def is_shown(self, index: int) -> bool:
+        """Whether the set has a piece of a candidate's scene."""
+        return bool(self._scene_seconds[self._scenes[index]] > 0)
+
     def add(self, index: int) -> None:
         """Add a candidate to the set."""
+        self.total += self.gain(index)
         self._covered = np.maximum(self._covered, self._similar[index])
         self._scene_seconds[self._scenes[index]] += self._seconds[index]
 
@@ -410,7 +303,7 @@ class _Choice:
     """The pieces chosen so far."""
 
     def __init__(self, material: Material, limits: Limits, wanted: float, worth: Worth, most: int | None) -> None:
-        self._material, self._limits, self._wanted, self._worth = material, limits, wanted, worth
+        self._material, self._limits, self._wanted, self.worth = material, limits, wanted, worth
         self._most = material.shots.n_frames if most is None else most
         self.pieces: IntArray = np.zeros((0, 2), np.int64)
 
@@ -420,8 +313,8 @@ class _Choice:
         edges = self._material.edges
         return float((edges[self.pieces[:, 1]] - edges[self.pieces[:, 0]]).sum())
 
-    def add(self, candidates: IntArray, *, repeats: bool) -> None:
-        """Add those of (C, 2) candidates that are worth most, as long as the budget allows them."""
+    def add(self, candidates: IntArray, *, repeats: bool, once: bool = False) -> None:
+        """Add those of (C, 2) candidates that are worth most, as long as the budget allows them; or one a scene."""
         if len(candidates) == 0:
             return
         edges, free = self._material.edges, np.ones(len(candidates), np.bool_)
@@ -436,14 +329,16 @@ class _Choice:
             pieces = np.concatenate([self.pieces, candidates[index][None]])
             if not free[index] or len(pieces) > self._most or not self._limits.allow(pieces):
                 return False
+            if once and self.worth.is_shown(index):
+                return False
             self.pieces = pieces
             free &= self._apart(candidates, candidates[index])
             if not repeats:
                 free &= looks @ looks[index] <= REPEAT
             return True
 
-        self._worth.consider(candidates)
-        lazy_greedy(self._worth, edges[candidates[:, 1]] - edges[candidates[:, 0]], take)
+        self.worth.consider(candidates)
+        lazy_greedy(self.worth, edges[candidates[:, 1]] - edges[candidates[:, 0]], take)
         self.pieces = self.pieces[self.pieces[:, 0].argsort()]
 
     def _apart(self, candidates: IntArray, piece: IntArray) -> BoolArray:
@@ -456,10 +351,10 @@ class _Choice:
         between = np.searchsorted(
             walls, np.where(after > 0, candidates[:, 0], piece[0]), side="right"
         ) - np.searchsorted(walls, np.where(after > 0, piece[1], candidates[:, 1]))
-        apart: BoolArray = (gap >= _GAP_SECONDS) | ((gap >= -_ROUND_OFF) & (between > 0))
+        apart: BoolArray = (gap >= _GAP_SECONDS) | ((gap >= -ROUND_OFF) & (between > 0))
         return apart
 
-    def stretch(self, longest: float, *, gap: float) -> None:
+    def stretch(self, longest: float, *, gap: float, reach: float = np.inf) -> None:
         """Lengthen the pieces, none beyond `longest` seconds, a cut or what is avoided, until the budget is full."""
         edges, pieces = self._material.edges, self.pieces
         left = self._wanted - self.seconds
@@ -468,8 +363,8 @@ class _Choice:
         walls = self._material.walls
         lows = walls[np.searchsorted(walls, pieces[:, 0], side="right") - 1]
         highs = walls[np.searchsorted(walls, pieces[:, 1])]
-        low, high = edges[lows], edges[highs]  # (M,) seconds that each piece can reach
         starts, ends = edges[pieces[:, 0]], edges[pieces[:, 1]]
+        low, high = np.maximum(edges[lows], starts - reach), np.minimum(edges[highs], ends + reach)  # (M,) seconds
         middles = (ends[:-1] + starts[1:]) / 2
         touching = highs[:-1] >= pieces[1:, 0]  # a neighbour in the same shot
         high[:-1] = np.where(touching, np.maximum(np.minimum(high[:-1], middles - gap / 2), ends[:-1]), high[:-1])
@@ -483,14 +378,14 @@ class _Choice:
         later = np.clip(
             more / 2, more - (starts - low), high - ends
         )  # half at the end, or what the start has no room for
-        firsts = np.searchsorted(edges, starts - (more - later) - _ROUND_OFF)
-        lasts = np.searchsorted(edges, ends + later + _ROUND_OFF, side="right") - 1
+        firsts = np.searchsorted(edges, starts - (more - later) - ROUND_OFF)
+        lasts = np.searchsorted(edges, ends + later + ROUND_OFF, side="right") - 1
         longer = np.stack([np.minimum(firsts, pieces[:, 0]), np.maximum(lasts, pieces[:, 1])], axis=1)
         for index, row in enumerate(longer):
             self._try(index, row)
         ends_at, starts_at = (
-            np.searchsorted(edges, high + _ROUND_OFF, side="right") - 1,
-            np.searchsorted(edges, low - _ROUND_OFF),
+            np.searchsorted(edges, high + ROUND_OFF, side="right") - 1,
+            np.searchsorted(edges, low - ROUND_OFF),
         )
         grows = True
         while grows:  # frame by frame, what is left of the budget
@@ -509,10 +404,3 @@ class _Choice:
             return True
         self.pieces[index] = before
         return False
-
-
-def _unit(rows: FloatArray) -> FloatArray:
-    """Rows of length 1; zeros stay."""
-    lengths = np.linalg.norm(rows, axis=-1, keepdims=True)
-    unit: FloatArray = rows / np.where(lengths > 0, lengths, 1)
-    return unit

@@ -16,6 +16,7 @@ _SHIFT_COST = 0.2  # of a second; a boundary within a word costs 1
 _MOST_OPTIONS = 5  # of a boundary
 _CELLS = 1 << 13  # lengths that are distinguished
 _LEAST_FILLED, _SHORT_COST = 0.93, 10.0  # of the length; the cost of what is missing to that, as a share of it
+_TOO_SHORT, _TOO_SHORT_COST = 0.905, 1000.0  # likewise, where no pause is worth it
 
 
 class Speech(NamedTuple):
@@ -119,8 +120,9 @@ def _cheapest(options: list[list[tuple[float, float, int, int]]], most_seconds: 
     reachable = np.flatnonzero(np.isfinite(best))
     if len(reachable) == 0:
         return None
-    short = np.maximum(_LEAST_FILLED - reachable / _CELLS, 0)
-    at = int(reachable[(best[reachable] + _SHORT_COST * short).argmin()])
+    filled = reachable / _CELLS
+    short = _SHORT_COST * np.maximum(_LEAST_FILLED - filled, 0) + _TOO_SHORT_COST * np.maximum(_TOO_SHORT - filled, 0)
+    at = int(reachable[(best[reachable] + short).argmin()])
     chosen = []
     for choices, lengths, which in zip(options[::-1], sizes[::-1], taken[::-1], strict=True):
         number = int(which[at])

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sspvs.selection.overview import HIGHLIGHTS, OVERVIEW, Material, Weights, Worth, lazy_greedy, select_pieces
+from sspvs.selection.material import Material
+from sspvs.selection.overview import HIGHLIGHTS, OVERVIEW, Weights, Worth, lazy_greedy, select_pieces
 from sspvs.selection.summary import Budget
 from sspvs.types import Shots, Timeline
 

@@ -78,7 +78,7 @@ def test_a_boundary_moves_to_the_pause_and_no_further():
     talking = [(0, 4), (4.6, 9), (9.5, 14), (14.4, 20)]
     pieces = np.array([[95, 230], [300, 360]])  # 3.8 and 9.2, 12 and 14.4 s
     moved = move_to_pauses(
-        pieces, speech(talking, 20), timeline(20), np.array([0, 500]), most_seconds=9.0, shortest=1.5
+        pieces, speech(talking, 20), timeline(20), np.array([0, 500]), most_seconds=8.0, shortest=1.5
     )
     seconds = moved / FPS
     assert 4 <= seconds[0, 0] <= 4.6

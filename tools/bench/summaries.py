@@ -30,7 +30,8 @@ from sspvs.features.extract import extract_video
 from sspvs.features.speech import RATE_HZ, STEP_SECONDS, speech_probabilities
 from sspvs.importance.contrastive import contrastive_importance
 from sspvs.selection.kts import kts
-from sspvs.selection.overview import HIGHLIGHTS, OVERVIEW, REPEAT, Material, select_pieces
+from sspvs.selection.material import Material
+from sspvs.selection.overview import HIGHLIGHTS, OVERVIEW, REPEAT, select_pieces
 from sspvs.selection.pauses import Speech
 from sspvs.selection.shots import merge_short, shots_from_cuts, shots_from_picks, split_takes
 from sspvs.selection.summary import Budget, select_in_parts
