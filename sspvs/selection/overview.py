@@ -142,7 +142,7 @@ def _choose(
     for whole in (_WHOLE, 1.0):  # shots that are a little longer than a piece whole, or all pieces of one length
         choice = _Choice(material, limits, wanted, Worth(material, weights, wanted, count), most)
         for number, (candidates, repeats) in enumerate(
-            _stages(material, length, shortest, min(longest, wanted), whole)
+            _stages(material, choice, length, shortest, min(longest, wanted), whole)
         ):
             candidates = material.at_pauses(candidates, shortest, longest)
             if number == 0 and each:
@@ -154,8 +154,8 @@ def _choose(
                 break
         else:
             choice.stretch(np.inf, gap=0.0)
-        choices.append(choice)
-    choice = max(choices, key=lambda choice: (min(choice.seconds, LEAST_FILLED * wanted), choice.worth.total))
+        choices.append((min(choice.seconds, LEAST_FILLED * wanted), -number, choice.worth.total, choice))
+    choice = max(choices, key=lambda found: found[:3])[3]  # the fuller one, by better candidates, of more worth
     if choice.seconds < wanted / 2:  # there may be still pictures that last longer than the budget
         long_enough = np.diff(material.edges) >= wanted
         if long_enough.any():
@@ -170,9 +170,9 @@ def _choose(
 
 
 def _stages(
-    material: Material, length: float, shortest: float, longest: float, whole: float
+    material: Material, choice: _Choice, length: float, shortest: float, longest: float, whole: float
 ) -> Iterator[tuple[IntArray, bool]]:
-    """(C, 2) candidates, the best kind first, and whether they may repeat what is chosen."""
+    """(C, 2) candidates, the best kind first, and whether they may repeat what is chosen so far."""
     ranges, edges = material.ranges(avoid=True), material.edges
     usual = _windows(ranges, edges, length, shortest, min(longest, whole * length))
     yield usual, False
@@ -180,9 +180,10 @@ def _stages(
     if shortest < length:
         yield _windows(ranges, edges, shortest, shortest, min(longest, whole * shortest)), True
     yield _runs(material, ranges, length, shortest, longest), True
+    yield _runs(material, ranges, min(length, choice.left), min(shortest, choice.left), longest), True
     everything = np.array([[0, material.shots.n_frames]])
     yield _windows(material.ranges(avoid=False), edges, length, shortest, min(longest, whole * length)), True
-    yield _windows(everything, edges, length, 0.0, length), True
+    yield _windows(everything, edges, min(length, max(choice.left, shortest / 2)), 0.0, 0.0), True
 
 
 def _windows(ranges: IntArray, edges: FloatArray, length: float, shortest: float, longest: float) -> IntArray:
@@ -308,6 +309,11 @@ class _Choice:
         self.pieces: IntArray = np.zeros((0, 2), np.int64)
 
     @property
+    def left(self) -> float:
+        """Seconds of the budget that are not filled."""
+        return self._wanted - self.seconds
+
+    @property
     def seconds(self) -> float:
         """Seconds of all pieces."""
         edges = self._material.edges
@@ -357,7 +363,7 @@ class _Choice:
     def stretch(self, longest: float, *, gap: float, reach: float = np.inf) -> None:
         """Lengthen the pieces, none beyond `longest` seconds, a cut or what is avoided, until the budget is full."""
         edges, pieces = self._material.edges, self.pieces
-        left = self._wanted - self.seconds
+        left = self.left
         if len(pieces) == 0 or left <= 0:
             return
         walls = self._material.walls
