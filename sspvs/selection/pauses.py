@@ -1,4 +1,4 @@
-"""Boundaries of pieces moved to where nobody is in the middle of a word."""
+"""Boundaries of pieces moved into pauses of speech, so that no word is cut."""
 
 import math
 from typing import NamedTuple
@@ -27,7 +27,7 @@ class Speech(NamedTuple):
 
     @property
     def pauses(self) -> FloatArray:
-        """(P, 2) seconds in which nobody speaks, in order; before the first and after the last value nobody does."""
+        """(P, 2) seconds without speech, in order, with all that lies before the first and after the last value."""
         quiet: BoolArray = np.concatenate([[True], self.probabilities < _SPEECH, [True]])
         edges = np.flatnonzero(np.diff(np.concatenate([[False], quiet, [False]]).astype(np.int8))).reshape(-1, 2)
         bounds = (edges - 1) * self.step

@@ -15,6 +15,7 @@ _ENDS_SECONDS = 20.0
 _LONGEST_TITLE_SECONDS = 15.0  # what stands still for longer, not at an end, is a slide that is talked about
 _BLURRED = 0.35  # of the detail that is usual within the shot
 _SHORTEST_SECONDS = 0.2  # of a blurred or dark moment
+_CHUNK = 4096  # frames looked at together
 _MOST_TITLES = 0.5  # of a video; where more is flat, or dark, that is its content
 
 
@@ -38,10 +39,13 @@ def find_unwanted(
         timeline: When each frame is shown.
         titles: Whether title, logo and end cards are among them.
     """
-    luma = trace.blocks[:, :LUMA_BLOCKS].astype(np.float32)
+    luma = trace.blocks[:, :LUMA_BLOCKS]
     bars = luma.max(axis=0) < _BLACK
-    inside = luma[:, ~bars] if not bars.all() else luma  # without letterbox bars
-    mean, spread = inside.mean(axis=1), inside.std(axis=1)
+    seen = np.flatnonzero(~bars) if not bars.all() else np.arange(LUMA_BLOCKS)  # without letterbox bars
+    mean, spread = np.zeros(len(luma), np.float32), np.zeros(len(luma), np.float32)
+    for start in range(0, len(luma), _CHUNK):
+        part = luma[start : start + _CHUNK][:, seen].astype(np.float32)
+        mean[start : start + _CHUNK], spread[start : start + _CHUNK] = part.mean(axis=1), part.std(axis=1)
     fraction = _SHORTEST_SECONDS * timeline.n_frames / timeline.end_seconds
     black = (mean < _BLACK) & (spread < _EVEN)
     still = trace.change < _STATIC
