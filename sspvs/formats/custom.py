@@ -15,7 +15,8 @@ from sspvs.errors import SspvsError
 from sspvs.formats.format import FORMATS, Format, Ledger, Settings, has_own_scores
 from sspvs.formats.head import PathHead
 from sspvs.formats.inspection import Inspection, span
-from sspvs.formats.seconds import runs, values_a_second
+from sspvs.formats.seconds import values_a_second
+from sspvs.selection.shots import runs
 from sspvs.table import LoadedVideo, Video, VideoTable
 from sspvs.table.text import TextFields
 from sspvs.types import Annotations

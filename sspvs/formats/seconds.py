@@ -61,12 +61,6 @@ def shots_a_second(shots: Shots, fps: float) -> Shots:
     return Shots.from_starts(starts[starts < n_seconds], n_seconds)
 
 
-def runs(row: BoolArray) -> IntArray:
-    """(n, 2) the stretches of chosen frames or seconds, as [start, end)."""
-    edges: IntArray = np.flatnonzero(np.diff(row.astype(np.int8), prepend=0, append=0)).reshape(-1, 2)
-    return edges
-
-
 def annotations_of_summaries(key: str, summaries: BoolArray, pick_step: int, **more: Any) -> Annotations:
     """Annotations of (U, N) summaries alone: they are the scores too, and gtscore is their mean."""
     picks, scores = np.arange(0, summaries.shape[1], pick_step, dtype=np.int64), summaries.astype(np.float32)

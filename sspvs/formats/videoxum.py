@@ -18,7 +18,8 @@ from sspvs.errors import DatasetError
 from sspvs.formats.format import FORMATS, Format, Ledger, Settings
 from sspvs.formats.head import PathHead
 from sspvs.formats.inspection import Inspection, span
-from sspvs.formats.seconds import annotations_of_summaries, runs, summaries_a_second
+from sspvs.formats.seconds import annotations_of_summaries, summaries_a_second
+from sspvs.selection.shots import runs
 from sspvs.table import LoadedVideo, Video, VideoTable
 from sspvs.types import BoolArray, FloatArray
 

@@ -20,8 +20,9 @@ from sspvs.evaluation.summary_rule import RULES, SummaryRule
 from sspvs.evaluation.table import SHORT, Column, Table, in_words, number
 from sspvs.report.page import render
 from sspvs.report.tables import plain
+from sspvs.selection.shots import runs
 from sspvs.selection.summary import hold_scores
-from sspvs.types import Annotations, BoolArray, FloatArray
+from sspvs.types import Annotations, FloatArray
 
 COLUMNS = 320
 MAX_VIDEOS = 300
@@ -153,7 +154,7 @@ def _method_document(
     return {
         "name": method,
         "curve": _curve(prediction.at_frames),
-        "segments": None if summary is None else [_shares(pair, n_frames) for pair in _runs(summary)],
+        "segments": None if summary is None else [_shares(pair, n_frames) for pair in runs(summary).tolist()],
         "share": None if summary is None else _digits(float(np.mean(summary))),
     }
 
@@ -210,12 +211,6 @@ def _curve(values: FloatArray) -> str:
 def _packed(unit: FloatArray) -> str:
     """Values in 0..1 as base64 of bytes."""
     return base64.b64encode(np.rint(np.clip(unit, 0, 1) * 255).astype(np.uint8).tobytes()).decode("ascii")
-
-
-def _runs(mask: BoolArray) -> list[tuple[int, int]]:
-    """Half-open runs of True."""
-    edges = np.flatnonzero(np.diff(np.asarray(mask, dtype=np.int8), prepend=0, append=0))
-    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
 
 
 def _shares(frames: Sequence[int], n_frames: int) -> list[float]:

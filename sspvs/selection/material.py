@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from sspvs.selection.pauses import Speech, beside
+from sspvs.selection.pauses import Speech, beside, walls_around
 from sspvs.selection.summary import hold_scores
 from sspvs.types import BoolArray, FloatArray, IntArray, Shots, Timeline
 
@@ -104,8 +104,7 @@ class Material:
         if self.speech is None or len(candidates) == 0:
             return candidates
         times, pauses = self.timeline.frame_seconds, self.speech.pauses
-        low = self.walls[np.searchsorted(self.walls, candidates[:, 0], side="right") - 1]
-        high = self.walls[np.searchsorted(self.walls, candidates[:, 1])]
+        low, high = walls_around(candidates, self.walls)
         best, found = np.full(len(candidates), np.inf), candidates.copy()
         starts, ends = times[candidates[:, 0]], self._ends[candidates[:, 1] - 1]
         for start in beside(starts, pauses):

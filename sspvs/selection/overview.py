@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sspvs.selection.material import INSET_FRAMES, ROUND_OFF, TO_A_FRAME, Material
-from sspvs.selection.pauses import REACH_SECONDS, move_to_pauses
+from sspvs.selection.pauses import REACH_SECONDS, move_to_pauses, walls_around
 from sspvs.selection.summary import Budget, Limits, Selection, hold_scores, key_frames, shot_scores, split_at
 from sspvs.types import BoolArray, FloatArray, IntArray
 
@@ -366,9 +366,7 @@ class _Choice:
         left = self.left
         if len(pieces) == 0 or left <= 0:
             return
-        walls = self._material.walls
-        lows = walls[np.searchsorted(walls, pieces[:, 0], side="right") - 1]
-        highs = walls[np.searchsorted(walls, pieces[:, 1])]
+        lows, highs = walls_around(pieces, self._material.walls)
         starts, ends = edges[pieces[:, 0]], edges[pieces[:, 1]]
         low, high = np.maximum(edges[lows], starts - reach), np.minimum(edges[highs], ends + reach)  # (M,) seconds
         middles = (ends[:-1] + starts[1:]) / 2
@@ -381,9 +379,7 @@ class _Choice:
         if room.sum() <= 0:
             return
         more = room * min(1.0, left / room.sum())
-        later = np.clip(
-            more / 2, more - (starts - low), high - ends
-        )  # half at the end, or what the start has no room for
+        later = np.clip(more / 2, more - (starts - low), high - ends)  # half of it, or what the start has no room for
         firsts = np.searchsorted(edges, starts - (more - later) - ROUND_OFF)
         lasts = np.searchsorted(edges, ends + later + ROUND_OFF, side="right") - 1
         longer = np.stack([np.minimum(firsts, pieces[:, 0]), np.maximum(lasts, pieces[:, 1])], axis=1)

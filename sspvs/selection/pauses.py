@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sspvs.selection.shots import runs
 from sspvs.types import BoolArray, FloatArray, IntArray, Timeline
 
 REACH_SECONDS = 1.0
@@ -29,8 +30,7 @@ class Speech(NamedTuple):
     def pauses(self) -> FloatArray:
         """(P, 2) seconds without speech, in order, with all that lies before the first and after the last value."""
         quiet: BoolArray = np.concatenate([[True], self.probabilities < _SPEECH, [True]])
-        edges = np.flatnonzero(np.diff(np.concatenate([[False], quiet, [False]]).astype(np.int8))).reshape(-1, 2)
-        bounds = (edges - 1) * self.step
+        bounds = (runs(quiet) - 1) * self.step
         bounds[0, 0], bounds[-1, 1] = -np.inf, np.inf
         long_enough: FloatArray = bounds[bounds[:, 1] - bounds[:, 0] >= _SHORTEST_PAUSE]
         return long_enough
@@ -43,6 +43,11 @@ def beside(seconds: FloatArray, pauses: FloatArray) -> tuple[FloatArray, FloatAr
     before = np.searchsorted(starts, seconds, side="right") - 1  # the first pause has no start, the last no end
     after = np.searchsorted(ends, seconds)
     return np.minimum(seconds, ends[before]), np.maximum(seconds, starts[after])
+
+
+def walls_around(pieces: IntArray, walls: IntArray) -> tuple[IntArray, IntArray]:
+    """(M,) the last wall at or before each of (M, 2) frame ranges, and the first at or after it."""
+    return walls[np.searchsorted(walls, pieces[:, 0], side="right") - 1], walls[np.searchsorted(walls, pieces[:, 1])]
 
 
 def move_to_pauses(
@@ -66,8 +71,7 @@ def move_to_pauses(
     """
     edges, shown = np.append(timeline.frame_seconds, timeline.end_seconds), timeline.shown_seconds
     pauses = speech.pauses
-    lows = walls[np.searchsorted(walls, pieces[:, 0], side="right") - 1]
-    highs = walls[np.searchsorted(walls, pieces[:, 1])]
+    lows, highs = walls_around(pieces, walls)
     middles = (pieces[1:, 0] + pieces[:-1, 1]) // 2
     lows[1:] = np.maximum(lows[1:], middles)
     highs[:-1] = np.minimum(highs[:-1], middles)

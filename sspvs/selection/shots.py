@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from sspvs.files import read_json
 from sspvs.selection.kts import DEFAULT_PENALTY, kts, kts_about
-from sspvs.types import FloatArray, IntArray, Shots, Timeline
+from sspvs.types import BoolArray, FloatArray, IntArray, Shots, Timeline
 
 UNIFORM_SHOT_SECONDS = 2.0  # length of uniform shots: the unit that TVSum's raters scored
 
@@ -161,6 +161,12 @@ def shots_from_cuts(cuts: IntArray, n_frames: int) -> Shots:
     if len(frames) and (frames[0] < 0 or frames[-1] >= n_frames):
         raise ValueError(f"cuts must be within [0, {n_frames}), got {frames[0]} .. {frames[-1]}")
     return Shots.from_starts(np.union1d([0], frames), n_frames)
+
+
+def runs(frames: BoolArray) -> IntArray:
+    """(M, 2) the stretches of (N,) chosen frames, picks or seconds, as [start, end)."""
+    edges: IntArray = np.flatnonzero(np.diff(frames.astype(np.int8), prepend=0, append=0)).reshape(-1, 2)
+    return edges
 
 
 def split_takes(

@@ -7,6 +7,7 @@ most of the picture goes evenly from one image to another (a dissolve), or to an
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -69,7 +70,11 @@ def _chunks(count: int) -> Iterator[tuple[int, int]]:
 
 def _distance(ones: Blocks, others: Blocks) -> FloatArray:
     """(M,) mean difference in luma levels, plus that in chroma."""
-    away = np.abs(ones.astype(np.int16) - others)
+    return _levels(np.abs(ones.astype(np.int16) - others))
+
+
+def _levels(away: npt.NDArray[Any]) -> FloatArray:
+    """(M,) means of (M, 208) differences: of luma, plus that of chroma."""
     summed: FloatArray = away[:, :LUMA_BLOCKS].mean(axis=1) + away[:, LUMA_BLOCKS:].mean(axis=1)
     return summed
 
@@ -115,7 +120,7 @@ def _gradual(blocks: Blocks, steps: FloatArray, cuts: IntArray) -> IntArray:
             for quarter in (1, 2, 3):
                 middle = starts + (2 * half * quarter + 2) // 4
                 part = (middle[0] - starts[0]) / (2 * half)
-                uneven = np.maximum(uneven, _departure(blocks[middle], (1 - part) * one + part * other))
+                uneven = np.maximum(uneven, _levels(np.abs(blocks[middle] - ((1 - part) * one + part * other))))
             widespread = (np.abs(one - other)[:, :LUMA_BLOCKS] >= _BLOCK_CHANGE).mean(axis=1) >= _LEAST_PART
             largest = np.array([steps[start + 1 : start + 2 * half + 1].max() for start in starts])
             good: BoolArray = (uneven < _UNEVEN * change) & widespread & (largest < _SUDDEN * change)
@@ -126,9 +131,3 @@ def _gradual(blocks: Blocks, steps: FloatArray, cuts: IntArray) -> IntArray:
         if all(end < begin or start > stop for begin, stop in chosen):
             chosen.append((start, end))
     return np.array(sorted(chosen), np.int64).reshape(-1, 2)
-
-
-def _departure(found: FloatArray, expected: FloatArray) -> FloatArray:
-    away = np.abs(found - expected)
-    summed: FloatArray = away[:, :LUMA_BLOCKS].mean(axis=1) + away[:, LUMA_BLOCKS:].mean(axis=1)
-    return summed

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sspvs.selection.shots import runs
 from sspvs.selection.transitions import LUMA_BLOCKS, Transitions
 from sspvs.types import BoolArray, FloatArray, FrameTrace, Shots, Timeline
 
@@ -73,8 +74,7 @@ def unwanted_frames(found: list[Unwanted], n_frames: int) -> BoolArray:
 
 def _runs(frames: BoolArray, reason: str, shortest: float = 1) -> list[Unwanted]:
     """Runs of at least `shortest` frames."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], frames, [False]]).astype(np.int8)))
-    return [Unwanted(a, b, reason) for a, b in edges.reshape(-1, 2).tolist() if b - a >= shortest]
+    return [Unwanted(a, b, reason) for a, b in runs(frames).tolist() if b - a >= shortest]
 
 
 def _blurred(detail: FloatArray, shots: Shots) -> BoolArray:
