@@ -253,6 +253,24 @@ def test_tiny_and_constant_videos_work(frames: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--piece-seconds", "6"], "expected the shortest and the longest, such as 2-6, got '6'"),
+        (["--piece-seconds", "6-2"], "piece_seconds are the shortest and the longest, such as 2-6, got 6-2"),
+        (["--piece-seconds", "0-2"], "piece_seconds are the shortest and the longest, such as 2-6, got 0-2"),
+        (["--select", "best"], "select must be one of overview, highlights, knapsack, got 'best'"),
+    ],
+)
+def test_wrong_choices_are_refused(
+    flags: list[str], message: str, drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert main(["summarize", str(drawn), "--out", str(out), *flags]) == 2
+    assert message in capsys.readouterr().err
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
     "case",
     ["missing", "empty folder", "text", "empty file", "audio only", "ratio 0", "ratio 1.5", "ratio 1500%", "duration 0",
      "duration 1:75", "unwritable", "backbone", "no weights", "two budgets", "nan ratio", "pipe"],
