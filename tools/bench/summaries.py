@@ -14,17 +14,24 @@ Composed videos are stretches of the one-take videos of the folders, joined: the
 is encoded. The random row is the mean of several draws.
 
     python tools/bench/summaries.py ../shared/data/videos FOLDER --composed 40
+
+With `--dataset`, a file of features and annotations as `sspvs data build` makes it, the same choices are held against
+the annotators: F1 against their summaries, and how well they rated what is shown, from 0 (what a random choice gets)
+to 1 (the frames of the highest mean rating).
+
+    python tools/bench/summaries.py --dataset tvsum.h5
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from sspvs.evaluation.f_score import f_score
 from sspvs.features.backbones import load_backbone
 from sspvs.features.extract import extract_video
 from sspvs.features.speech import RATE_HZ, STEP_SECONDS, speech_probabilities
@@ -34,10 +41,11 @@ from sspvs.selection.material import Material
 from sspvs.selection.overview import HIGHLIGHTS, OVERVIEW, REPEAT, select_pieces
 from sspvs.selection.pauses import Speech
 from sspvs.selection.shots import merge_short, shots_from_cuts, shots_from_picks, split_takes
-from sspvs.selection.summary import Budget, select_in_parts
+from sspvs.selection.summary import Budget, hold_scores, select_in_parts
 from sspvs.selection.transitions import find_transitions
-from sspvs.selection.unwanted import find_unwanted, unwanted_frames
-from sspvs.types import FloatArray, FrameTrace, IntArray, Timeline
+from sspvs.selection.unwanted import Unwanted, find_unwanted, unwanted_frames
+from sspvs.table import DatasetStore
+from sspvs.types import FloatArray, FrameTrace, IntArray, Shots, Timeline
 from sspvs.video import open_video
 from sspvs.video.files import list_videos
 
@@ -110,7 +118,11 @@ def compose(takes: list[Seen], rng: np.random.Generator) -> Seen:
 def published(video: Material) -> IntArray:
     """KTS, mean scores, knapsack."""
     shots = shots_from_picks(kts(video.features), video.picks, video.shots.n_frames)
-    shots = merge_short(shots, video.timeline, 1.0)
+    return knapsack_of(video, merge_short(shots, video.timeline, 1.0))
+
+
+def knapsack_of(video: Material, shots: Shots) -> IntArray:
+    """Mean scores of shots, knapsack."""
     budget = Budget(ratio=RATIO)
     _, chosen = select_in_parts(video.scores, video.picks, shots, budget, video.timeline, min_shot_seconds=1.0)
     return chosen.segments
@@ -160,13 +172,60 @@ def measure(seen: Seen, video: Material, segments: IntArray) -> dict[str, float]
     return found
 
 
+def against_people(dataset: Path, ways: dict[str, list[Callable[[Material], IntArray]]]) -> None:
+    """Print the table of F1 and ratings."""
+    rng = np.random.default_rng(0)
+    ways = {name: functions for name, functions in ways.items() if functions != [published]}
+    ways["knapsack of its shots"] = [lambda video: knapsack_of(video, video.shots)]
+    ways["random of its shots"] = [
+        lambda video: knapsack_of(replace(video, scores=rng.random(len(video.picks))), video.shots)
+    ] * 5
+    rows: dict[str, list[tuple[float, ...]]] = {name: [] for name in ways}
+    store = DatasetStore(dataset)
+    for key in store:
+        people, features = store[key], store.load(key).features
+        assert features is not None
+        assert people.gtscore is not None
+        assert people.shots is not None
+        assert people.user_summaries is not None
+        assert people.fps is not None
+        timeline = Timeline(np.arange(people.n_frames) / people.fps, people.n_frames / people.fps)
+        scores, nothing = contrastive_importance(features.features).scores, np.zeros(people.n_frames, np.bool_)
+        video = Material(features.features, scores, people.picks, people.shots, timeline, nothing)
+        rated = hold_scores(people.gtscore, people.picks, people.n_frames)
+        best = np.cumsum(np.sort(rated)[::-1]) / np.arange(1, people.n_frames + 1)  # of the n best frames
+        for name, functions in ways.items():
+            for choose in functions:
+                shown = unwanted_frames([Unwanted(a, b, "") for a, b in choose(video)], people.n_frames)
+                gain = (rated[shown].mean() - rated.mean()) / (best[shown.sum() - 1] - rated.mean())
+                f1 = [f_score(shown, people.user_summaries, over) for over in ("avg", "max")]
+                rows[name].append((*f1, float(gain), float(shown.mean())))
+    columns = ("F1 avg", "F1 max", "rated", "length")
+    print(f"\n{len(store)} annotated videos\n{'':24}" + "".join(f"{name:>10}" for name in columns))
+    for name, figures in rows.items():
+        print(f"{name:24}" + "".join(f"{value:>10.3f}" for value in np.mean(figures, axis=0)))
+
+
 def main() -> None:
-    """Print both tables."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folders", type=Path, nargs="+")
+    parser.add_argument("folders", type=Path, nargs="*")
     parser.add_argument("--composed", type=int, default=40, help="number of composed videos")
+    parser.add_argument("--dataset", type=Path, help="features and annotations")
     parser.add_argument("--backbone", default="efficientnet-lite0")
     args = parser.parse_args()
+    rng = np.random.default_rng(0)
+    ways: dict[str, list[Callable[[Material], IntArray]]] = {
+        "overview": [lambda video: select_pieces(video, Budget(ratio=RATIO), OVERVIEW).segments],
+        "highlights": [lambda video: select_pieces(video, Budget(ratio=RATIO), HIGHLIGHTS).segments],
+        "knapsack of KTS shots": [published],
+        "evenly spaced": [evenly],
+        "random": [at_random(rng)] * 5,
+    }
+    if args.dataset is not None:
+        against_people(args.dataset, ways)
+    if not args.folders:
+        return
     backbone = load_backbone(args.backbone)
     videos = []
     for path in list_videos(args.folders):
@@ -175,15 +234,7 @@ def main() -> None:
         except Exception as error:
             print(f"left out: {path.name}: {error}")
     long_enough = [seen for seen in videos if seen.timeline.end_seconds >= LEAST_SECONDS]
-    rng = np.random.default_rng(0)
     takes = [seen for seen in videos if len(find_transitions(seen.trace).starts) == 0 and len(seen.picks) >= 6]
-    ways: dict[str, list[Callable[[Material], IntArray]]] = {
-        "overview": [lambda video: select_pieces(video, Budget(ratio=RATIO), OVERVIEW).segments],
-        "highlights": [lambda video: select_pieces(video, Budget(ratio=RATIO), HIGHLIGHTS).segments],
-        "knapsack of KTS shots": [published],
-        "evenly spaced": [evenly],
-        "random": [at_random(rng)] * 5,
-    }
     for title, group in (("real", long_enough), ("composed", [compose(takes, rng) for _ in range(args.composed)])):
         print(f"\n{len(group)} {title} videos\n{'':24}" + "".join(f"{name:>10}" for name in MEASURES))
         materials = [seen.material() for seen in group]
