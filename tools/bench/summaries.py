@@ -60,7 +60,7 @@ class Seen:
 
     def material(self) -> Material:
         """The video as `sspvs summarize` chooses from it."""
-        transitions = find_transitions(self.trace)
+        transitions = find_transitions(self.trace, self.timeline)
         takes = shots_from_cuts(transitions.starts, self.timeline.n_frames)
         shots = split_takes(takes, self.features, self.picks, self.timeline, frame_change=self.trace.change)
         unwanted = find_unwanted(self.trace, takes, transitions, self.timeline)
@@ -176,7 +176,9 @@ def main() -> None:
             print(f"left out: {path.name}: {error}")
     long_enough = [seen for seen in videos if seen.timeline.end_seconds >= LEAST_SECONDS]
     rng = np.random.default_rng(0)
-    takes = [seen for seen in videos if len(find_transitions(seen.trace).starts) == 0 and len(seen.picks) >= 6]
+    takes = [
+        seen for seen in videos if len(find_transitions(seen.trace, seen.timeline).starts) == 0 and len(seen.picks) >= 6
+    ]
     ways: dict[str, list[Callable[[Material], IntArray]]] = {
         "overview": [lambda video: select_pieces(video, Budget(ratio=RATIO), OVERVIEW).segments],
         "highlights": [lambda video: select_pieces(video, Budget(ratio=RATIO), HIGHLIGHTS).segments],
