@@ -205,7 +205,7 @@ def summarize_with(video: str | Path, tools: Tools, *, progress: bool = False) -
     notes = (*([unchecked] if unchecked else []), *scorer.notes(settings.text))
     importance = scorer.score(features, settings.text)
     trace = extracted.trace
-    transitions = None if trace is None else find_transitions(trace)
+    transitions = None if trace is None else find_transitions(trace, timeline)
     shots, shot_warnings = _cut_into_shots(features, timeline, features.info, settings, transitions)
     avoided: list[Unwanted] = []
     if settings.select == "knapsack":

@@ -1,7 +1,7 @@
 """From scores at the picks to the shots that a summary plays. Numpy only.
 
 transitions, kts, shots: where shots begin and end. summary: what each shot is worth and which ones fit the budget
-(knapsack). unwanted, pauses, material, overview: short pieces that together show the video.
+(knapsack). unwanted, pauses, material, worth, overview: short pieces that together show the video.
 """
 
 from sspvs.selection.knapsack import knapsack, knapsack_many

@@ -111,7 +111,13 @@ class Material:
             for end in beside(start + (ends - starts), pauses):
                 first, last = np.searchsorted(times, start - ROUND_OFF), np.searchsorted(times, end - ROUND_OFF)
                 seconds, away = end - start, np.abs(start - starts) + np.abs(end - ends)
-                fits = (first >= low) & (last <= high) & (seconds >= TO_A_FRAME * shortest) & (seconds <= longest)
+                fits = (
+                    (first >= low)
+                    & (last > first)
+                    & (last <= high)
+                    & (seconds >= TO_A_FRAME * shortest)
+                    & (seconds <= longest)
+                )
                 better = fits & (away < best) & (away <= _PAUSE_REACH)
                 best[better] = away[better]
                 found[better] = np.stack([first, last], axis=1)[better]
@@ -126,7 +132,8 @@ class Material:
 
     def looks(self, bounds: IntArray) -> FloatArray:
         """(C, D) mean features of (C, 2) frame ranges, of length 1."""
-        return _unit(np.stack([self.unit[part].mean(axis=0) for part in self.picks_of(bounds)]))
+        means = [self.unit[part].mean(axis=0) for part in self.picks_of(bounds)]
+        return _unit(np.reshape(means, (-1, self.unit.shape[1])))
 
     def picks_of(self, bounds: IntArray) -> list[slice]:
         """The picks in each of (C, 2) frame ranges; the last one before it where there is none."""

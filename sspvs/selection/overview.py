@@ -1,27 +1,19 @@
-"""Short pieces that together show what a video is about: coverage, importance and variety within a time budget.
+"""Short pieces that together show what a video is about, within a time budget.
 
-The choice maximises a monotone submodular function of a set of pieces (Lin & Bilmes 2011, "A class of submodular
-functions for document summarization"; Gygli, Grabner & Van Gool, CVPR 2015),
-
-    F(P) = c sum_v w_v max_{p in P} s(v, p) + i sum_{p in P} seconds(p) a(p) + d sum_k sqrt(seconds(P in scene k)),
-
-facility location over the picks v, importance a, and a diversity reward over the video's scenes k, by the lazy greedy
-algorithm: the largest gain a second first. Pieces are about equally long, so without overlaps the choice is worth at
-least 1 - 1/e of the best one.
+The pieces that are worth most in all (see `worth`) are chosen from candidates inside the shots; what they leave of the
+budget is filled in stages.
 """
 
 from __future__ import annotations
 
-import heapq
-import math
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterator
 
 import numpy as np
 
 from sspvs.selection.material import INSET_FRAMES, ROUND_OFF, TO_A_FRAME, Material
 from sspvs.selection.pauses import REACH_SECONDS, move_to_pauses, walls_around
 from sspvs.selection.summary import Budget, Limits, Selection, hold_scores, key_frames, shot_scores, split_at
+from sspvs.selection.worth import Candidates, Weights, Worth, lazy_greedy
 from sspvs.types import BoolArray, FloatArray, IntArray
 
 SHORTEST_SECONDS, LONGEST_SECONDS = 1.5, 6.0
@@ -31,22 +23,10 @@ REPEAT = 0.95
 LEAST_FILLED, FILLED = 0.93, 0.97  # of the budget: where pieces are added, and where they are lengthened
 PIECE_SECONDS = 4.0  # of each piece when only their number is limited
 _STEP_SECONDS = 0.5  # between starts of candidates
-_MOST_CANDIDATES, _MOST_GROUND, _MOST_PAIRS = 8000, 1000, 1 << 24  # longer videos have a coarser grid, not more memory
-_NEARNESS = 0.25  # weight of closeness in time in the similarity of two picks
+_MOST_CANDIDATES = 8000  # longer videos have a coarser grid, not more memory
 _SHORT, _LONG = 1 / 16, 1 / 3  # the usual piece is so far from the shortest to the longest: more scenes, shorter pieces
 _GAP_SECONDS = 1.0  # between two pieces of a shot: a shorter jump looks like a slip
 _WHOLE = 1.4  # a range that is longer than a piece by less than this is taken whole
-_REACH = 1 / 16  # of the video: moments as far apart are hardly near each other
-
-
-class Weights(NamedTuple):
-    """What counts how much in the choice of pieces; every term is between 0 and about 1."""
-
-    coverage: float
-    importance: float
-    variety: float
-
-
 OVERVIEW, HIGHLIGHTS = Weights(1.0, 0.5, 0.5), Weights(0.1, 1.0, 0.1)
 
 
@@ -138,13 +118,11 @@ def _choose(
         count -= 1
     length = min(wanted / count, longest)
     shortest = min(shortest, length)
-    choices = []
+    worth, choices = Worth(material, weights, wanted, count), []
     for whole in (_WHOLE, 1.0):  # shots that are a little longer than a piece whole, or all pieces of one length
-        choice = _Choice(material, limits, wanted, Worth(material, weights, wanted, count), most)
-        for number, (candidates, repeats) in enumerate(
-            _stages(material, choice, length, shortest, min(longest, wanted), whole)
-        ):
-            candidates = material.at_pauses(candidates, shortest, longest)
+        worth.clear()
+        choice = _Choice(material, limits, wanted, worth, most)
+        for number, (candidates, repeats) in enumerate(_stages(material, choice, length, shortest, longest, whole)):
             if number == 0 and each:
                 choice.add(candidates, repeats=False, once=True)
             choice.add(candidates, repeats=repeats)
@@ -154,7 +132,7 @@ def _choose(
                 break
         else:
             choice.stretch(np.inf, gap=0.0)
-        choices.append((min(choice.seconds, LEAST_FILLED * wanted), -number, choice.worth.total, choice))
+        choices.append((min(choice.seconds, LEAST_FILLED * wanted), -number, worth.total, choice))
     choice = max(choices, key=lambda found: found[:3])[3]  # the fuller one, by better candidates, of more worth
     if choice.seconds < wanted / 2:  # there may be still pictures that last longer than the budget
         long_enough = np.diff(material.edges) >= wanted
@@ -171,19 +149,27 @@ def _choose(
 
 def _stages(
     material: Material, choice: _Choice, length: float, shortest: float, longest: float, whole: float
-) -> Iterator[tuple[IntArray, bool]]:
-    """(C, 2) candidates, the best kind first, and whether they may repeat what is chosen so far."""
-    ranges, edges = material.ranges(avoid=True), material.edges
-    usual = _windows(ranges, edges, length, shortest, min(longest, whole * length))
+) -> Iterator[tuple[Candidates, bool]]:
+    """Candidates, the best kind first, and whether they may repeat what is chosen so far."""
+    ranges, edges, most = material.ranges(avoid=True), material.edges, min(longest, choice.left)
+
+    def at_pauses(bounds: IntArray) -> Candidates:
+        return choice.worth.candidates(material.at_pauses(bounds, shortest, longest))
+
+    usual = at_pauses(_windows(ranges, edges, length, shortest, min(most, whole * length)))
     yield usual, False
     yield usual, True
     if shortest < length:
-        yield _windows(ranges, edges, shortest, shortest, min(longest, whole * shortest)), True
-    yield _runs(material, ranges, length, shortest, longest), True
-    yield _runs(material, ranges, min(length, choice.left), min(shortest, choice.left), longest), True
+        yield at_pauses(_windows(ranges, edges, shortest, shortest, min(most, whole * shortest))), True
+    yield at_pauses(_runs(material, ranges, length, shortest, most)), True
+    yield at_pauses(_runs(material, ranges, min(length, choice.left), min(shortest, choice.left), most)), True
+    anywhere = _windows(material.ranges(avoid=False), edges, length, shortest, min(most, whole * length))
+    yield at_pauses(anywhere), True
     everything = np.array([[0, material.shots.n_frames]])
-    yield _windows(material.ranges(avoid=False), edges, length, shortest, min(longest, whole * length)), True
-    yield _windows(everything, edges, min(length, max(choice.left, shortest / 2)), 0.0, 0.0), True
+    rest = _windows(everything, edges, min(length, max(choice.left, shortest / 2)), 0.0, 0.0)
+    yield at_pauses(rest), True
+    if len(choice.pieces) == 0:  # those in pauses are all too long
+        yield choice.worth.candidates(rest), True
 
 
 def _windows(ranges: IntArray, edges: FloatArray, length: float, shortest: float, longest: float) -> IntArray:
@@ -226,80 +212,6 @@ def _runs(material: Material, ranges: IntArray, length: float, shortest: float, 
     return np.array(found, np.int64).reshape(-1, 2)
 
 
-class Worth:
-    """What a set of pieces is worth: F of the module's docstring, each term between 0 and about 1."""
-
-    def __init__(self, material: Material, weights: Weights, wanted: float, count: float) -> None:
-        self._material, self._weights, self._wanted = material, weights, wanted
-        self._times = material.edges[material.picks]
-        most = max(1, min(_MOST_GROUND, _MOST_PAIRS // len(material.picks)))
-        self._ground = np.unique(np.linspace(0, len(material.picks) - 1, most).round().astype(np.int64))  # (G,)
-        self._alike = np.maximum(material.centred @ material.centred[self._ground].T, 0)  # (T, G)
-        cells = np.append(material.picks[self._ground], material.shots.n_frames)
-        cells[0] = 0
-        shown = np.append(0.0, np.cumsum(np.diff(material.edges) * ~material.avoid))
-        seconds = shown[cells[1:]] - shown[cells[:-1]]  # (G,) that each pick of the ground stands for
-        self._share = seconds / max(float(seconds.sum()), ROUND_OFF)
-        self._importance = np.append(0.0, np.cumsum(np.diff(material.edges) * material.frame_scores))  # (N + 1,)
-        n_scenes = int(material.scenes.max()) + 1
-        self._scale = 1 / math.sqrt(min(n_scenes, max(1.0, count)) * wanted)
-        self.total = 0.0  # F of the set
-        self._covered = np.zeros(len(self._ground))  # (G,) similarity to the nearest piece that was added
-        self._scene_seconds = np.zeros(n_scenes)
-
-    def consider(self, candidates: IntArray) -> None:
-        """Take (C, 2) frame ranges as those that `gain` and `add` count."""
-        material = self._material
-        self._seconds = material.edges[candidates[:, 1]] - material.edges[candidates[:, 0]]
-        self._values = (self._importance[candidates[:, 1]] - self._importance[candidates[:, 0]]) / self._wanted
-        self._scenes = material.scenes_of(candidates)
-        self._similar = np.empty((len(candidates), len(self._ground)), np.float32)  # (C, G)
-        reach = float(material.edges[-1]) * _REACH
-        for row, part in enumerate(material.picks_of(candidates)):
-            nearness = np.exp(-np.abs(self._times[self._ground] - self._times[part].mean()) / reach)
-            self._similar[row] = (1 - _NEARNESS) * self._alike[part].max(axis=0) + _NEARNESS * nearness
-
-    def gain(self, index: int) -> float:
-        """How much a candidate would add."""
-        coverage = float(self._share @ np.maximum(self._similar[index] - self._covered, 0))
-        before = float(self._scene_seconds[self._scenes[index]])
-        variety = (math.sqrt(before + float(self._seconds[index])) - math.sqrt(before)) * self._scale
-        c, i, d = self._weights
-        return c * coverage + i * float(self._values[index]) + d * variety
-
-    def is_shown(self, index: int) -> bool:
-        """Whether the set has a piece of a candidate's scene."""
-        return bool(self._scene_seconds[self._scenes[index]] > 0)
-
-    def add(self, index: int) -> None:
-        """Add a candidate to the set."""
-        self.total += self.gain(index)
-        self._covered = np.maximum(self._covered, self._similar[index])
-        self._scene_seconds[self._scenes[index]] += self._seconds[index]
-
-
-def lazy_greedy(worth: Worth, seconds: FloatArray, take: Callable[[int], bool]) -> None:
-    """Add the candidate with the largest gain a second, again and again, until `take` has refused all that are left.
-
-    A gain only shrinks while pieces are added, so a gain computed earlier bounds it, and few are computed anew.
-
-    Args:
-        worth: The set, with its candidates.
-        seconds: (C,) of each candidate.
-        take: Takes a candidate unless it does not fit; whether it did.
-    """
-    heap = [(-worth.gain(index) / length, index, 0) for index, length in enumerate(seconds.tolist())]
-    heapq.heapify(heap)
-    taken = 0
-    while heap:
-        _, index, known = heapq.heappop(heap)
-        if known < taken:
-            heapq.heappush(heap, (-worth.gain(index) / seconds[index], index, taken))
-        elif take(index):
-            worth.add(index)
-            taken += 1
-
-
 class _Choice:
     """The pieces chosen so far."""
 
@@ -319,32 +231,28 @@ class _Choice:
         edges = self._material.edges
         return float((edges[self.pieces[:, 1]] - edges[self.pieces[:, 0]]).sum())
 
-    def add(self, candidates: IntArray, *, repeats: bool, once: bool = False) -> None:
-        """Add those of (C, 2) candidates that are worth most, as long as the budget allows them; or one a scene."""
-        if len(candidates) == 0:
-            return
-        edges, free = self._material.edges, np.ones(len(candidates), np.bool_)
-        looks = self._material.looks(candidates)
+    def add(self, candidates: Candidates, *, repeats: bool, once: bool = False) -> None:
+        """Add the candidates that are worth most, as long as the budget allows them; or one a scene."""
+        bounds, looks = candidates.bounds, candidates.looks
+        free = np.ones(len(bounds), np.bool_)
         for piece in self.pieces:
-            free &= self._apart(candidates, piece)
+            free &= self._apart(bounds, piece)
         if not repeats and len(self.pieces):
             free &= (looks @ self._material.looks(self.pieces).T).max(axis=1) <= REPEAT
 
         def take(index: int) -> bool:
-            nonlocal free
-            pieces = np.concatenate([self.pieces, candidates[index][None]])
-            if not free[index] or len(pieces) > self._most or not self._limits.allow(pieces):
-                return False
-            if once and self.worth.is_shown(index):
+            pieces = np.concatenate([self.pieces, bounds[index][None]])
+            if len(pieces) > self._most or not self._limits.allow(pieces):
                 return False
             self.pieces = pieces
-            free &= self._apart(candidates, candidates[index])
+            free[~self._apart(bounds, bounds[index])] = False
             if not repeats:
-                free &= looks @ looks[index] <= REPEAT
+                free[looks @ looks[index] > REPEAT] = False
+            if once:
+                free[candidates.scenes == candidates.scenes[index]] = False
             return True
 
-        self.worth.consider(candidates)
-        lazy_greedy(self.worth, edges[candidates[:, 1]] - edges[candidates[:, 0]], take)
+        lazy_greedy(self.worth, candidates, free, take)
         self.pieces = self.pieces[self.pieces[:, 0].argsort()]
 
     def _apart(self, candidates: IntArray, piece: IntArray) -> BoolArray:

@@ -33,7 +33,7 @@ def reasons(*parts, titles=True):
     trace = FrameTrace(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
     n_frames = len(trace.change)
     timeline = Timeline(np.arange(n_frames) / FPS, n_frames / FPS)
-    transitions = find_transitions(trace)
+    transitions = find_transitions(trace, timeline)
     shots = shots_from_cuts(transitions.starts, n_frames)
     found = find_unwanted(trace, shots, transitions, timeline, titles=titles)
     frames = {reason: [] for _, _, reason in found}

@@ -68,7 +68,7 @@ class Seen:
 
     def material(self) -> Material:
         """The video as `sspvs summarize` chooses from it."""
-        transitions = find_transitions(self.trace)
+        transitions = find_transitions(self.trace, self.timeline)
         takes = shots_from_cuts(transitions.starts, self.timeline.n_frames)
         shots = split_takes(takes, self.features, self.picks, self.timeline, frame_change=self.trace.change)
         unwanted = find_unwanted(self.trace, takes, transitions, self.timeline)
@@ -234,7 +234,9 @@ def main() -> None:
         except Exception as error:
             print(f"left out: {path.name}: {error}")
     long_enough = [seen for seen in videos if seen.timeline.end_seconds >= LEAST_SECONDS]
-    takes = [seen for seen in videos if len(find_transitions(seen.trace).starts) == 0 and len(seen.picks) >= 6]
+    takes = [
+        seen for seen in videos if len(find_transitions(seen.trace, seen.timeline).starts) == 0 and len(seen.picks) >= 6
+    ]
     for title, group in (("real", long_enough), ("composed", [compose(takes, rng) for _ in range(args.composed)])):
         print(f"\n{len(group)} {title} videos\n{'':24}" + "".join(f"{name:>10}" for name in MEASURES))
         materials = [seen.material() for seen in group]
