@@ -9,6 +9,7 @@ from sspvs.types import FloatArray, Timeline
 from sspvs.video.isolated import pack_timeline, unpack_timeline
 
 TOUCHING_SECONDS = 1e-4  # stretches closer than this are one: no cut is heard or seen between them
+LONGEST_CROSSFADE = 10.0  # seconds
 PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
 """What x264 calls its trades of speed against size."""
 
@@ -18,6 +19,9 @@ class Stretch(NamedTuple):
 
     start: float
     end: float
+    before: float = 0.0  # seconds before it that a crossfade may show
+    after: float = 0.0  # and after it
+    speed: float = 1.0  # seconds of the source in a second of the film; without sound unless 1
 
 
 @dataclass(frozen=True)
@@ -40,8 +44,9 @@ class Footage:
         """The segments, those joined that touch."""
         joined: list[Stretch] = []
         for stretch in (Stretch(*segment) for segment in self.segments_seconds):
-            if joined and abs(joined[-1].end - stretch.start) < TOUCHING_SECONDS:
-                joined[-1] = joined[-1]._replace(end=float(stretch.end))
+            touches = joined and abs(joined[-1].end - stretch.start) < TOUCHING_SECONDS
+            if touches and joined[-1].speed == stretch.speed:
+                joined[-1] = joined[-1]._replace(end=float(stretch.end), after=float(stretch.after))
             else:
                 joined.append(Stretch(*map(float, stretch)))
         return joined
@@ -55,6 +60,8 @@ class ClipSettings:
     preset: str = "veryfast"
     max_height: int | None = None
     chapters: Sequence[tuple[float, str]] = ()
+    crossfade: float = 0.0
+    sound_crossfade: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.crf <= 51:
@@ -63,6 +70,9 @@ class ClipSettings:
             raise ValueError(f"preset must be one of {', '.join(PRESETS)}, got {self.preset!r}")
         if self.max_height is not None and self.max_height < 2:
             raise ValueError(f"max_height must be at least 2, got {self.max_height}")
+        for name in ("crossfade", "sound_crossfade"):
+            if not 0 <= getattr(self, name) <= LONGEST_CROSSFADE:
+                raise ValueError(f"{name} must lie in [0, {LONGEST_CROSSFADE:g}] seconds, got {getattr(self, name)}")
         starts = [start for start, _ in self.chapters]
         if starts != sorted(starts) or not all(0 <= start < float("inf") for start in starts):
             raise ValueError(f"chapters must begin at 0 or later, in their order, got {starts}")
@@ -73,9 +83,11 @@ def check_footage(footage: Sequence[Footage]) -> None:
     segments = [segment for part in footage for segment in part.segments_seconds]
     if not segments or not all(part.segments_seconds for part in footage):
         raise ValueError("expected at least one segment, got none")
-    for start, end, *_ in segments:
+    for start, end, *more in segments:
         if not 0 <= start < end < float("inf"):
             raise ValueError(f"a segment must have 0 <= start < end, got ({start}, {end})")
+        if more and (min(more[:2]) < 0 or not 0 < Stretch(start, end, *more).speed < float("inf")):
+            raise ValueError(f"what is beside a segment must be at least 0, and its speed above 0, got {more}")
 
 
 def pack_footage(footage: Sequence[Footage]) -> tuple[list[dict[str, Any]], list[FloatArray]]:
