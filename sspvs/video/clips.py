@@ -13,8 +13,7 @@ import numpy as np
 
 from sspvs.errors import VideoError
 from sspvs.types import FloatArray, WrittenClip
-from sspvs.video.footage import ClipSettings, Footage
-from sspvs.video.orientation import film_size
+from sspvs.video.footage import ClipSettings, Footage, cut_size, film_size
 from sspvs.video.reader import silent
 from sspvs.video.reel import Reel, Run
 from sspvs.video.takes import Take, film_seconds, takes_of
@@ -41,6 +40,8 @@ def encode_film(
     takes = takes_of(stretches, [reel.end for reel in reels], settings.crossfade, settings.sound_crossfade)
     main = _longest(reels)
     size = film_size(main.info.width, main.info.height, settings.max_height)
+    if settings.aspect:
+        size = cut_size(*size, settings.aspect)
     sounds = {reel.sound_format for reel in reels if reel.sound_format is not None}
     rate, channels = sounds.pop() if len(sounds) == 1 else USUAL_SOUND
     has_sound = any(reel.sound_format for reel in reels)

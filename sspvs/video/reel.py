@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from sspvs.types import FloatArray
-from sspvs.video.footage import ClipSettings, Footage
+from sspvs.video.footage import JUMP_SECONDS, ClipSettings, Footage, cut_size, film_size, inside_size
 from sspvs.video.frame_source import EDGE_SECONDS, FrameSource
-from sspvs.video.orientation import FrameShaper, film_size, fitted
+from sspvs.video.orientation import FrameShaper
 from sspvs.video.pyav_reader import PyAVReader
 from sspvs.video.pyav_stream import container_info, packet_seconds, times_are_usable
 from sspvs.video.sound import AudioSource, open_audio
@@ -35,6 +35,8 @@ class Reel:
         else:
             self._times, self.end = self._timeline.frame_seconds, self._timeline.end_seconds
         self.stretches = footage.stretches
+        self._camera = np.array([[0.0, 0.5]]) if footage.camera is None else footage.camera
+        self._path = np.zeros(1), np.zeros(1)  # seconds, and the first row or column of what is cut out
         self._warnings: list[str] = []
         with open_audio(self.path, self.info, self._timeline, self._warnings) as sound:
             self.sound_format = None if sound is None else (sound.rate, sound.channels)
@@ -62,15 +64,33 @@ class Reel:
     def open(self, stack: ExitStack, settings: ClipSettings, size: tuple[int, int], rate: int, channels: int) -> None:
         """Open the source for a film of that size and sound; `stack` closes it at the latest."""
         stack.callback(self.close)
-        width, height = self.info.width, self.info.height
-        same = film_size(width, height, settings.max_height) == size
-        self.shaper = FrameShaper(self.orientation, size, size if same else fitted(width, height, size))
+        width, height, aspect = self.info.width, self.info.height, settings.aspect
+        inside = film_size(width, height, settings.max_height)
+        if (cut_size(*inside, aspect) if aspect else inside) != size:
+            inside = inside_size(width, height, size, cut=aspect is not None)
+        self.shaper = FrameShaper(self.orientation, size, inside)
+        if aspect:
+            self._follow(inside, size)
         # Of two stretches that are blended, each has its own decoder.
         for _ in range(2 if settings.crossfade else 1):
             frames = FrameSource(self.path, self.info, self._timeline, beat=self._beat)
             self._frames.append(self._stack.enter_context(frames))
         sound = open_audio(self.path, self.info, self._timeline, [], rate, channels)
         self.sound = self._stack.enter_context(sound)
+
+    def _follow(self, inside: tuple[int, int], size: tuple[int, int]) -> None:
+        """Turn the camera's path into pixels; where it stands still, into whole ones of luma and chroma."""
+        camera, room = self._camera, self.shaper.room
+        length = inside[0] if inside[0] - size[0] == room else inside[1]
+        offsets = np.clip(camera[:, 1] * length - (length - room) / 2, 0, room)
+        jumps = np.flatnonzero(np.diff(camera[:, 0]) <= JUMP_SECONDS) + 1
+        still = [part.min() == part.max() for part in np.split(offsets, jumps)]
+        of_shot = np.repeat(still, np.diff([0, *jumps, len(offsets)]))
+        self._path = camera[:, 0], np.where(of_shot, 2 * np.round(offsets / 2), offsets)
+
+    def picture(self, frame: Any, seconds: float) -> Any:
+        """A frame as the film shows it at that second of the source."""
+        return self.shaper(frame, float(np.interp(seconds, *self._path)))
 
     def close(self) -> None:
         """Close the source's files."""
@@ -141,7 +161,8 @@ class Run:
         return self._shaped[1] if self.held is None else self.picture(self.held[0])
 
     def picture(self, frame: Any) -> Any:
-        """A frame as the film shows it."""
+        """A frame that is held, as the film shows it."""
         if self._shaped[0] is not frame:
-            self._shaped = frame, self.reel.shaper(frame)
+            assert self.held is not None
+            self._shaped = frame, self.reel.picture(frame, self.held[1])
         return self._shaped[1]

@@ -55,6 +55,7 @@ def write_film(
     chapters: Sequence[tuple[float, str]] = (),
     crossfade: float = 0.0,
     sound_crossfade: float = 0.0,
+    aspect: tuple[int, int] | None = None,
     progress: bool = False,
     time_limit_seconds: float = 60.0,
     isolated: bool = True,
@@ -81,6 +82,8 @@ def write_film(
             states in `Stretch` that this may be shown; the rest shortens the film.
         sound_crossfade: Seconds in which sound alone fades from one stretch into the next, at equal power, by what
             the sources have beyond them; the length stays.
+        aspect: Width and height of a shape such as (9, 16) that is cut out of all pictures, where the `camera` of each
+            source is.
         progress: Show a progress bar on stderr.
         time_limit_seconds: The longest decoding and encoding may give nothing before they are stopped.
         isolated: Work in a process of its own, which can be stopped and whose crash does not reach this one.
@@ -95,7 +98,7 @@ def write_film(
         ValueError: No segments, an empty or negative one, or a setting out of range.
     """
     check_footage(footage)
-    settings = ClipSettings(crf, preset, max_height, tuple(chapters), crossfade, sound_crossfade)
+    settings = ClipSettings(crf, preset, max_height, tuple(chapters), crossfade, sound_crossfade, aspect)
     out_path = Path(out_path)
     for part in footage:
         check_file(Path(part.source))
