@@ -80,15 +80,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TIME",
         help="knapsack: join shorter shots (default: 1)",
     )
+    look = parser.add_argument_group("look of the clip")
+    look.add_argument(
+        "--crossfade",
+        type=float,
+        metavar="SECONDS",
+        help="each piece fades into the next one, such as 0.3 (default: 0)",
+    )
+    look.add_argument(
+        "--aspect",
+        metavar="W:H",
+        help="cut this shape out of the picture where what stands out is, such as 9:16 or 1:1",
+    )
+    look.add_argument(
+        "--speed",
+        type=float,
+        metavar="TIMES",
+        help="show what lies between the pieces too, so many times faster and silent, such as 16; it counts too",
+    )
     add_extraction_arguments(parser.add_argument_group("looking at the video"), rate_hz=None)
 
 
 def run(args: argparse.Namespace) -> int:
     """Summarise each video; of several, a bad one is reported and the rest go on."""
-    from sspvs.pipeline import SummarySettings, load_tools
+    from sspvs.pipeline import ClipLook, SummarySettings, load_tools
     from sspvs.pipeline.output import check_folder, check_writable
 
     settings = SummarySettings(**options_for(SummarySettings, args))
+    look = ClipLook(**options_for(ClipLook, args))
     args.out = args.out or default_out(args.videos)
     found = search(args)
     one = found.videos[0] if len(found.videos) == 1 and not args.videos[0].is_dir() else None
@@ -97,7 +116,7 @@ def run(args: argparse.Namespace) -> int:
         check_folder(args.out, inputs)
     else:
         check_writable(args.out)
-    tools = load_tools(settings, args.backbone, precision=args.precision, download=args.download)
+    tools = load_tools(settings, args.backbone, precision=args.precision, download=args.download, look=look)
     print(f"backbone: {tools.backbone.name} ({tools.backbone.reason})")
     if one is not None:
         _summarize_one(one, args.out, tools)
@@ -135,7 +154,7 @@ def _summarize_one(video: Path, out: Path, tools: Tools) -> None:
     for warning in summary.warnings:
         sys.stderr.write(f"warning: {video.name}: {warning}\n")
     print(
-        f"{video.name}: {summary.timeline.end_seconds:.1f} s -> {summary.selected_seconds:.1f} s "
+        f"{video.name}: {summary.timeline.end_seconds:.1f} s -> {summary.clip_seconds:.1f} s "
         f"({summary.in_words}); open {out / 'report.html'}"
     )
 

@@ -5,11 +5,13 @@
 
 from sspvs.importance.contrastive import Post
 from sspvs.importance.terms import Combine
+from sspvs.pipeline.look import ClipLook
 from sspvs.pipeline.settings import SEGMENTERS, Segmenter, SummarySettings, Tools, load_tools
 from sspvs.pipeline.summarizing import VideoSummary, is_summarized, summarize, summarize_with
 
 __all__ = [
     "SEGMENTERS",
+    "ClipLook",
     "Combine",
     "Post",
     "Segmenter",

@@ -112,16 +112,13 @@ class FrameShaper:
     Colours and tags stay as in the source, but brightness gets limited range, and HDR becomes BT.709.
     """
 
-    def __init__(self, info: VideoInfo, orientation: Orientation, max_height: int | None) -> None:
-        width, height = info.width, info.height
-        if max_height is not None and height > max_height:
-            width, height = round(width * max_height / height), max_height
-        self.size = (_even(width), _even(height))
+    def __init__(self, orientation: Orientation, size: tuple[int, int], scaled: tuple[int, int] | None = None) -> None:
+        self.size, self._scaled = size, scaled or size  # of the output, and of the picture inside it: all even
         self._orientation = orientation
-        self._stored_size = self.size[::-1] if orientation.transpose else self.size
+        self._stored_size = self._scaled[::-1] if orientation.transpose else self._scaled
         self._reformatter = VideoReformatter()
         self._tone_mapper = colour.ToneMapper()
-        self._target: int | None = None  # the matrix of what is written
+        self.target: int | None = None  # the matrix of what is written
 
     def tags(self, first: Any) -> tuple[colour.Colour, int]:
         """The colour, and the range (0: not stated), that a stream beginning with this frame should state."""
@@ -134,22 +131,45 @@ class FrameShaper:
             chosen = stated
         else:
             chosen = colour.whole_colour(first)
-        self._target = chosen.matrix if colour.hdr_kind(first) or colour.is_rgb(first) else colour.matrix_of(first)
+        self.target = chosen.matrix if colour.hdr_kind(first) or colour.is_rgb(first) else colour.matrix_of(first)
         untouched = chosen == colour.Colour() and first.color_range != colour.FULL
         return chosen, int(first.color_range) if untouched else colour.LIMITED
 
-    def __call__(self, frame: Any) -> Any:
-        """A yuv420p frame in the output's size; may be the same object."""
-        if self._target is None:
+    @property
+    def room(self) -> int:
+        """Pixels by which the picture is wider, or higher, than what is cut out of it."""
+        return max(one - other for one, other in zip(self._scaled, self.size, strict=True))
+
+    def __call__(self, frame: Any, offset: float = 0.0) -> Any:
+        """A yuv420p frame in the output's size, from `offset` of the `room` on; may be the same object."""
+        if self.target is None:
             self.tags(frame)
         width, height = self._stored_size
         frame = self._converted(colour.coloured(self._reformatter, frame))
-        if self._orientation == Orientation() and (frame.width, frame.height) == (width, height):
+        placed = self._scaled != self.size
+        if self._orientation == Orientation() and (frame.width, frame.height) == (width, height) and not placed:
             return frame
         planes = [self._orientation.apply(plane) for plane in _planes(frame, width, height)]
+        if placed:
+            planes = [self._placed(plane, black, offset) for plane, black in zip(planes, (16, 128, 128), strict=True)]
         # One array as FFmpeg stores yuv420p: the luma rows, then both chroma planes.
         packed = np.concatenate([plane.reshape(-1) for plane in planes]).reshape(-1, self.size[0])
         return av.VideoFrame.from_ndarray(packed, format="yuv420p")
+
+    def _placed(self, plane: ImageArray, black: int, offset: float) -> ImageArray:
+        """A plane of the picture cut down to the output's size, or with bars beside it."""
+        half = self._scaled[1] // len(plane)  # 2 of chroma
+        for axis, inside, outside in ((0, self._scaled[1], self.size[1]), (1, self._scaled[0], self.size[0])):
+            room = inside - outside
+            if room < 0:
+                before = -room // 4 * 2 // half
+                pads = [(0, 0), (0, 0)]
+                pads[axis] = before, -room // half - before
+                plane = np.pad(plane, pads, constant_values=black)
+            elif room > 0:
+                first = offset if room == self.room else 0.0  # a pair of rows or columns of rounding is cut off
+                plane = _cut_out(plane, axis, first / half, outside // half)
+        return plane
 
     def _converted(self, frame: Any) -> Any:
         """The frame as yuv420p with the output's colours, and its size up to a row and a column."""
@@ -158,7 +178,7 @@ class FrameShaper:
         if croppable:
             width, height = frame.width, frame.height
         kind, matrix = colour.hdr_kind(frame), colour.matrix_of(frame)
-        recoloured = bool(kind) or colour.is_rgb(frame) or matrix != self._target
+        recoloured = bool(kind) or colour.is_rgb(frame) or matrix != self.target
         if croppable and not recoloured and frame.format.name == "yuv420p" and frame.color_range != colour.FULL:
             return frame
         wanted: dict[str, Any] = {"width": width, "height": height, "interpolation": "BICUBIC"}
@@ -166,15 +186,23 @@ class FrameShaper:
             deep = colour.reformat(self._reformatter, frame, matrix, format=colour.DEEP_RGB, **wanted)
             frame, matrix = self._tone_mapper(deep, kind, frame.color_primaries), colour.UNSTATED
         if recoloured:
-            wanted["dst_colorspace"] = colour.SWSCALE_TARGETS.get(self._target or colour.UNSTATED)
+            wanted["dst_colorspace"] = colour.SWSCALE_TARGETS.get(self.target or colour.UNSTATED)
         return colour.reformat(self._reformatter, frame, matrix, format="yuv420p", dst_color_range="MPEG", **wanted)
+
+
+def _cut_out(plane: ImageArray, axis: int, offset: float, length: int) -> ImageArray:
+    """`length` rows or columns from `offset` on, which may lie between two."""
+    first = min(int(offset), plane.shape[axis] - length)
+    share = offset - first
+    part = plane.take(np.arange(first, first + length), axis)
+    if share < 1 / 64 or first + length >= plane.shape[axis]:
+        return part
+    following = plane.take(np.arange(first + 1, first + 1 + length), axis).astype(np.float32)
+    mixed: ImageArray = ((1 - share) * part + share * following + 0.5).astype(np.uint8)
+    return mixed
 
 
 def _planes(frame: Any, width: int, height: int) -> Iterator[ImageArray]:
     for plane, half in zip(frame.planes, (1, 2, 2), strict=True):
         rows = np.frombuffer(plane, np.uint8)[: plane.line_size * plane.height].reshape(-1, plane.line_size)
         yield rows[: height // half, : width // half]
-
-
-def _even(pixels: int) -> int:
-    return max(2, pixels - pixels % 2)
