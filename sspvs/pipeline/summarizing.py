@@ -37,7 +37,7 @@ from sspvs.selection.summary import select as select_shots
 from sspvs.selection.transitions import Transitions, find_transitions
 from sspvs.selection.unwanted import Unwanted, find_unwanted, unwanted_frames
 from sspvs.table import SourceStamp
-from sspvs.types import FloatArray, FrameFeatures, Shots, Summary, Timeline, VideoInfo
+from sspvs.types import FloatArray, FrameFeatures, FrameTrace, Shots, Summary, Timeline, VideoInfo
 from sspvs.video import open_video
 
 logger = logging.getLogger(__name__)
@@ -219,7 +219,7 @@ def summarize_with(video: str | Path, tools: Tools, *, progress: bool = False) -
     importance = scorer.score(features, settings.text)
     trace = extracted.trace
     transitions = None if trace is None else find_transitions(trace, timeline)
-    shots, shot_warnings = _cut_into_shots(features, timeline, features.info, settings, transitions)
+    shots, shot_warnings = _cut_into_shots(features, timeline, features.info, settings, transitions, trace, progress)
     avoided: list[Unwanted] = []
     if settings.select == "knapsack":
         budget = tools.budget(float(timeline.shown_seconds[-1]))
@@ -330,6 +330,8 @@ def _cut_into_shots(
     info: VideoInfo,
     settings: SummarySettings,
     transitions: Transitions | None,
+    trace: FrameTrace | None,
+    progress: bool,
 ) -> tuple[Shots, tuple[str, ...]]:
     """Shots, for the knapsack of at least `min_shot_seconds` where the video allows it, and sentences about them."""
     warnings: tuple[str, ...] = ()
@@ -351,7 +353,13 @@ def _cut_into_shots(
         assert settings.shots is not None
         shots, warnings = given_shots(settings.shots, timeline, unit=settings.shots_unit)
     else:
-        cuts = cut_frames(info.path, decoder=settings.decoder, time_limit_seconds=settings.time_limit_seconds)
+        cuts = cut_frames(
+            info.path,
+            decoder=settings.decoder,
+            time_limit_seconds=settings.time_limit_seconds,
+            trace=trace,
+            progress=progress,
+        )
         shots = shots_from_cuts(cuts, features.n_frames)
     if settings.select == "knapsack":
         shots = merge_short(shots, timeline, settings.min_shot_seconds)

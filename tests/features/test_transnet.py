@@ -6,6 +6,7 @@ import json
 import os
 import random
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from sspvs.errors import MissingExtraError, VideoError, WeightsNotFoundError
 from sspvs.features import transnet
+from sspvs.types import FrameTrace
 from sspvs.weights.digest import package_folder
 
 
@@ -53,6 +55,30 @@ def test_no_frames_give_no_probabilities() -> None:
         raise AssertionError("there is nothing to judge")
 
     assert transnet.transition_probabilities(iter([]), never).shape == (0,)
+
+
+@given(
+    bars=st.tuples(*[st.integers(0, 4)] * 4),
+    bright=st.booleans(),
+)
+def test_what_is_looked_at_lies_between_the_bars(bars: tuple[int, int, int, int], bright: bool) -> None:
+    left, right, top, bottom = bars
+    luma = np.full((9, 16), 16)
+    luma[top : 9 - bottom, left : 16 - right] = 90 if bright else 16
+    blocks = np.concatenate([luma.ravel(), np.full(64, 128)])[None].astype(np.uint8)
+    zeros = np.zeros(1, np.float32)
+    (x, width), (y, height) = transnet._cropped(FrameTrace(zeros, blocks, zeros, zeros))
+    if not bright:
+        assert (x, width, y, height) == (0, 48, 0, 27)
+        return
+    assert 0 <= x <= width - 48
+    assert 0 <= y <= height - 27
+    for first, whole, size, before, after, count in (
+        (x, width, 48, left, right, 16),
+        (y, height, 27, top, bottom, 9),
+    ):  # within half a pixel, which the number of blocks rounds
+        assert abs(first - before * whole / count) <= 1
+        assert abs(first + size - (count - after) * whole / count) <= 1
 
 
 @given(st.lists(st.booleans(), max_size=40))
@@ -98,8 +124,10 @@ def test_loading_leaves_the_process_as_it_was() -> None:
         dict(os.environ),
         list(warnings.filters),
         torch.are_deterministic_algorithms_enabled(),
+        torch.get_num_threads(),
+        ThreadPoolExecutor(1).submit(torch.get_num_threads).result(),
     )
-    transnet.load_network("cpu")
+    transnet.load_network("cpu")(np.zeros((1, 100, 27, 48, 3), np.uint8))
     after = (
         torch.random.get_rng_state().tolist(),
         random.getstate(),
@@ -107,6 +135,8 @@ def test_loading_leaves_the_process_as_it_was() -> None:
         dict(os.environ),
         list(warnings.filters),
         torch.are_deterministic_algorithms_enabled(),
+        torch.get_num_threads(),
+        ThreadPoolExecutor(1).submit(torch.get_num_threads).result(),
     )
     assert before == after
 

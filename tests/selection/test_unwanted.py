@@ -99,6 +99,6 @@ def test_a_blurred_moment_within_a_shot(seconds):
 
 def test_darkness_unless_the_video_is_dark():
     dark = part(2, level=30)
-    dark[1][:, ::3] = 45
+    dark[1][:, ::3] = 38
     assert len(reasons(part(8, seed=1), dark)["dark moments"]) == 50
     assert "dark moments" not in reasons(part(2, seed=1), dark, dark, dark)
