@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +15,7 @@ from sspvs.features.transnet import cut_frames
 from sspvs.importance.contrastive import Post
 from sspvs.importance.terms import Combine
 from sspvs.overwriting import read_summary, summary_files
-from sspvs.pipeline.look import ClipLook
+from sspvs.pipeline.look import ClipLook, choose_for
 from sspvs.pipeline.output import write_outputs
 from sspvs.pipeline.settings import Segmenter, Select, SummarySettings, Tools, load_tools
 from sspvs.report.notebook import ShownSummary
@@ -239,8 +240,9 @@ def summarize_with(video: str | Path, tools: Tools, *, progress: bool = False) -
         )
         shortest, longest = settings.piece_seconds
         weights = OVERVIEW if settings.select == "overview" else HIGHLIGHTS
-        budget = tools.budget(float(np.diff(material.edges)[~material.avoid].sum()))
-        chosen = select_pieces(material, budget, weights, shortest=shortest, longest=longest)
+        choose = partial(select_pieces, material, weights=weights, shortest=shortest, longest=longest)
+        left = tools.budget(float(np.diff(material.edges)[~material.avoid].sum()))
+        chosen = choose_for(tools.look.speed, choose, settings.budget(), left, timeline, avoided)
     logger.info("%s: %d pieces of %d shots kept", features.info.path, len(chosen.segments), len(shots))
     return VideoSummary(
         info=features.info,
