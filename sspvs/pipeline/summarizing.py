@@ -1,6 +1,7 @@
 """From a video file to its summary: `summarize` computes, `VideoSummary.save` writes."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -21,7 +22,6 @@ from sspvs.report.tables import plain
 from sspvs.schema import parameters
 from sspvs.selection.kts import WINDOW_PICKS, kts
 from sspvs.selection.material import Material
-from sspvs.selection.overview import HIGHLIGHTS, OVERVIEW, select_pieces
 from sspvs.selection.pauses import Speech
 from sspvs.selection.shots import (
     given_shots,
@@ -179,8 +179,17 @@ def summarize(
     return summarize_with(video, load_tools(settings, backbone, download=download), progress=progress)
 
 
-def summarize_with(video: str | Path, tools: Tools, *, progress: bool = False) -> VideoSummary:
-    """Summarise one video with a backbone and a scorer that are loaded already, and their settings."""
+def summarize_with(
+    video: str | Path,
+    tools: Tools,
+    *,
+    progress: bool = False,
+    choose: Callable[[Material], Selection] | None = None,
+) -> VideoSummary:
+    """Summarise one video with a backbone and a scorer that are loaded already, and their settings.
+
+    `choose` chooses the pieces in place of the settings, unless whole shots are chosen.
+    """
     backbone, scorer, settings = tools.backbone, tools.scorer, tools.settings
     assert settings.rate_hz is not None
     source = SourceStamp.of(Path(video)) if Path(video).is_file() else None
@@ -223,9 +232,7 @@ def summarize_with(video: str | Path, tools: Tools, *, progress: bool = False) -
             unwanted_frames(avoided, features.n_frames),
             _speech(features.info, timeline, settings),
         )
-        shortest, longest = settings.piece_seconds
-        weights = OVERVIEW if settings.select == "overview" else HIGHLIGHTS
-        chosen = select_pieces(material, settings.budget(), weights, shortest=shortest, longest=longest)
+        chosen = (choose or settings.pieces)(material)
     logger.info("%s: %d pieces of %d shots kept", features.info.path, len(chosen.segments), len(shots))
     return VideoSummary(
         info=features.info,

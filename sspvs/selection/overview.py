@@ -129,11 +129,12 @@ def _choose(
 ) -> IntArray:
     """(M, 2) pieces in order."""
     ranges, span = material.ranges(avoid=True), longest - shortest
-    n_scenes = len(np.unique(material.scenes_of(ranges))) or 1
+    counts = {of: len(np.unique(of(ranges))) or 1 for of in (material.videos_of, material.scenes_of)}
+    # Each video, and each scene, is shown where all of them can be.
+    shown = [of for of, count in counts.items() if 1 < count <= min(wanted / shortest, most or np.inf)]
     fewest, largest = wanted / (shortest + _LONG * span), wanted / (shortest + _SHORT * span)
-    each = n_scenes * shortest <= wanted and n_scenes <= (most or n_scenes)  # whether every scene can be shown
-    largest = max(largest, n_scenes) if each else largest
-    count = most or max(1, round(min(max(n_scenes, fewest), largest)))
+    largest = max([largest, *(counts[of] for of in shown)])
+    count = most or max(1, round(min(max(*counts.values(), fewest), largest)))
     if count > 1 and wanted / count < TO_A_FRAME * shortest:
         count -= 1
     length = min(wanted / count, longest)
@@ -145,8 +146,8 @@ def _choose(
             _stages(material, choice, length, shortest, min(longest, wanted), whole)
         ):
             candidates = material.at_pauses(candidates, shortest, longest)
-            if number == 0 and each:
-                choice.add(candidates, repeats=False, once=True)
+            for of in shown if number == 0 else ():
+                choice.add(candidates, repeats=False, once=of)
             choice.add(candidates, repeats=repeats)
             if choice.seconds < (LEAST_FILLED if material.speech else FILLED) * wanted:
                 choice.stretch(longest, gap=_GAP_SECONDS, reach=REACH_SECONDS if material.speech else np.inf)
@@ -267,10 +268,6 @@ class Worth:
         c, i, d = self._weights
         return c * coverage + i * float(self._values[index]) + d * variety
 
-    def is_shown(self, index: int) -> bool:
-        """Whether the set has a piece of a candidate's scene."""
-        return bool(self._scene_seconds[self._scenes[index]] > 0)
-
     def add(self, index: int) -> None:
         """Add a candidate to the set."""
         self.total += self.gain(index)
@@ -319,8 +316,11 @@ class _Choice:
         edges = self._material.edges
         return float((edges[self.pieces[:, 1]] - edges[self.pieces[:, 0]]).sum())
 
-    def add(self, candidates: IntArray, *, repeats: bool, once: bool = False) -> None:
-        """Add those of (C, 2) candidates that are worth most, as long as the budget allows them; or one a scene."""
+    def add(self, candidates: IntArray, *, repeats: bool, once: Callable[[IntArray], IntArray] | None = None) -> None:
+        """Add those of (C, 2) candidates that are worth most, as long as the budget allows them; or one a group.
+
+        `once` gives the (C,) groups, those of which that have a piece need no other.
+        """
         if len(candidates) == 0:
             return
         edges, free = self._material.edges, np.ones(len(candidates), np.bool_)
@@ -329,16 +329,19 @@ class _Choice:
             free &= self._apart(candidates, piece)
         if not repeats and len(self.pieces):
             free &= (looks @ self._material.looks(self.pieces).T).max(axis=1) <= REPEAT
+        groups = None if once is None else once(candidates)
+        if once is not None:
+            free &= ~np.isin(groups, once(self.pieces))
 
         def take(index: int) -> bool:
             nonlocal free
             pieces = np.concatenate([self.pieces, candidates[index][None]])
             if not free[index] or len(pieces) > self._most or not self._limits.allow(pieces):
                 return False
-            if once and self.worth.is_shown(index):
-                return False
             self.pieces = pieces
             free &= self._apart(candidates, candidates[index])
+            if groups is not None:
+                free &= groups != groups[index]
             if not repeats:
                 free &= looks @ looks[index] <= REPEAT
             return True
