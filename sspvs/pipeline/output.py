@@ -2,18 +2,21 @@
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TypeVar
 
 from sspvs.atomic import temporary_folder, write_text
 from sspvs.errors import OutputError
 from sspvs.overwriting import KEYFRAMES, SUMMARY, refuse_inputs, summary_files, summary_places
 from sspvs.report import edit_list, page, plots, tables
-from sspvs.types import Summary
+from sspvs.types import ImageArray, Summary
 from sspvs.video import Resize, open_video, write_clips
 
+T = TypeVar("T")
 MAX_EMBEDDED_BYTES = 40_000_000  # a summary clip larger than this goes into the report as a 360-line preview
 
 KEYFRAME_BYTES = 32_000_000  # full-size key frames held in memory together
@@ -21,11 +24,17 @@ KEYFRAME_BYTES = 32_000_000  # full-size key frames held in memory together
 
 def write_outputs(summary: Summary, out: Path, *, progress: bool = False) -> Summary:
     """Write every file of a summary into a folder; returns it with the warnings met while its clip was written."""
-    check_folder(out, [Path(summary.info.path)])
+    inputs = [Path(summary.info.path)]
+    return into_folder(out, inputs, lambda staging: _write_all(summary, staging, out, progress=progress))
+
+
+def into_folder(out: Path, inputs: Iterable[Path], write: Callable[[Path], T]) -> T:
+    """Let `write` write files into a folder beside `out`, and move them there when all are whole."""
+    check_folder(out, inputs)
     with temporary_folder(out) as staging:
-        summary = _write_all(summary, staging, out, progress=progress)
+        written = write(staging)
         _move_into(staging, out)
-    return summary
+    return written
 
 
 def check_folder(out: Path, inputs: Iterable[Path] = ()) -> None:
@@ -58,7 +67,7 @@ def _move_into(staging: Path, out: Path) -> None:
     Until then it names all files, old and new, and nothing else: what a run that is killed leaves is known as ours.
     """
     check_folder(out)  # again: writing the clip took a while
-    names, before = _files_in(staging), summary_files(out)
+    names, before = files_in(staging), summary_files(out)
     claim = {"generated_by": tables.generated_by(), "files": sorted(before | names)}
     write_text(out / SUMMARY, json.dumps(claim, indent=1) + "\n")
     for name in sorted(before - names):
@@ -68,7 +77,7 @@ def _move_into(staging: Path, out: Path) -> None:
         (staging / name).replace(out / name)
 
 
-def _files_in(folder: Path) -> frozenset[str]:
+def files_in(folder: Path) -> frozenset[str]:
     """Paths relative to a folder, with `/`."""
     return frozenset(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
@@ -85,26 +94,36 @@ def _write_all(summary: Summary, staging: Path, out: Path, *, progress: bool) ->
     edit_list.write_edl(summary, staging / "summary.edl", source.name)
     if find_spec("opentimelineio") is not None:
         edit_list.write_otio(summary, staging / "summary.otio", source, folder=out)
-    embedded = clip
-    if clip.stat().st_size > MAX_EMBEDDED_BYTES:
-        embedded = staging / "preview.mp4"
-        write_clips(clip, [(0.0, summary.selected_seconds)], embedded, crf=30, max_height=360, progress=progress)
-    page.write_report(summary, staging / "report.html", summary_video=embedded, source_video=source, report_folder=out)
-    if embedded != clip:
-        embedded.unlink()
-    tables.write_summary_json(summary, staging / SUMMARY, files=sorted({*_files_in(staging), SUMMARY}))
+    with embedded_clip(clip, summary.selected_seconds, progress=progress) as embedded:
+        page.write_report(
+            summary, staging / "report.html", summary_video=embedded, source_video=source, report_folder=out
+        )
+    tables.write_summary_json(summary, staging / SUMMARY, files=sorted({*files_in(staging), SUMMARY}))
     return summary
 
 
+@contextmanager
+def embedded_clip(clip: Path, seconds: float, *, progress: bool) -> Iterator[Path]:
+    """A clip as a page embeds it: itself, or a smaller one that goes away afterwards."""
+    if clip.stat().st_size <= MAX_EMBEDDED_BYTES:
+        yield clip
+        return
+    preview = clip.with_name("preview.mp4")
+    write_clips(clip, [(0.0, seconds)], preview, crf=30, max_height=360, progress=progress)
+    yield preview
+    preview.unlink()
+
+
 def _write_keyframes(summary: Summary, folder: Path) -> None:
-    """One full-size picture for each shot of the summary, a few in memory at a time."""
+    """One full-size picture for each shot of the summary."""
     shown = [index for index, selected in enumerate(summary.selected) if selected]
-    frames = [int(summary.keyframes[index]) for index in shown]
+    pictures = pictures_of(summary, [int(summary.keyframes[index]) for index in shown])
+    tables.write_keyframe_images(summary, pictures, folder, shot_indices=shown)
+
+
+def pictures_of(summary: Summary, frames: list[int]) -> Iterator[ImageArray]:
+    """Full-size pictures of frames of the video, a few in memory at a time."""
     at_once = max(1, KEYFRAME_BYTES // (summary.info.width * summary.info.height * 3))
     with open_video(summary.info.path, timeline=summary.timeline) as reader:
-        pictures = (
-            picture
-            for first in range(0, len(frames), at_once)
-            for picture in reader.frames_at(frames[first : first + at_once], Resize("none"))
-        )
-        tables.write_keyframe_images(summary, pictures, folder, shot_indices=shown)
+        for first in range(0, len(frames), at_once):
+            yield from reader.frames_at(frames[first : first + at_once], Resize("none"))

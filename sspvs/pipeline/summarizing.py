@@ -261,19 +261,26 @@ def summarize_with(
 
 def is_summarized(video: Path, out: Path, tools: Tools) -> bool:
     """Whether a folder holds a whole summary of a video file as it is now, made with the same tools and settings."""
-    made, rate_hz = read_summary(out), tools.settings.rate_hz
-    if made is None or rate_hz is None or not isinstance(made.get("source"), dict):
+    made = read_summary(out)
+    if made is None or not isinstance(made.get("source"), dict):
         return False
-    if SourceStamp.from_dict(made["source"]) != SourceStamp.of(video):
-        return False
-    settings = tools.settings_used()
-    wanted: dict[str, Any] = {"title": tools.settings.title, "scorer": tools.scorer.name, "settings": settings}
+    return SourceStamp.from_dict(made["source"]) == SourceStamp.of(video) and made_with(made, out, tools)
+
+
+def made_with(made: dict[str, Any], out: Path, tools: Tools) -> bool:
+    """Whether a folder holds all files that its `summary.json` names, made with the same tools and settings."""
+    assert tools.settings.rate_hz is not None
+    wanted: dict[str, Any] = {
+        "title": tools.settings.title,
+        "scorer": tools.scorer.name,
+        "settings": tools.settings_used(),
+    }
+    made = {**made, "settings": dict(made["settings"])}
     for document in (wanted, made):
-        document["settings"] = {**document["settings"], "backbone_reason": ""}  # why it was taken changes nothing
-    digest = tools.backbone.fingerprint(rate_hz).digest
+        document["settings"]["backbone_reason"] = ""  # why it was taken changes nothing
     return (
         plain(wanted) == {name: made.get(name) for name in wanted}
-        and made["feature_fingerprint"]["digest"] == digest
+        and made["feature_fingerprint"]["digest"] == tools.backbone.fingerprint(tools.settings.rate_hz).digest
         and all((out / name).is_file() for name in summary_files(out))
     )
 

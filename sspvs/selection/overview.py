@@ -30,6 +30,7 @@ REPEAT = 0.95
 """Pieces whose features have a larger cosine show the same."""
 LEAST_FILLED, FILLED = 0.93, 0.97  # of the budget: where pieces are added, and where they are lengthened
 PIECE_SECONDS = 4.0  # of each piece when only their number is limited
+_BRIEF_SECONDS = 0.5  # of a whole video that is shorter than a piece: long enough to be shown all the same
 _STEP_SECONDS = 0.5  # between starts of candidates
 _MOST_CANDIDATES, _MOST_GROUND, _MOST_PAIRS = 8000, 1000, 1 << 24  # longer videos have a coarser grid, not more memory
 _NEARNESS = 0.25  # weight of closeness in time in the similarity of two picks
@@ -147,7 +148,8 @@ def _choose(
         ):
             candidates = material.at_pauses(candidates, shortest, longest)
             for of in shown if number == 0 else ():
-                choice.add(candidates, repeats=False, once=of)
+                brief = _brief(material, ranges, candidates) if of == material.videos_of else candidates[:0]
+                choice.add(np.concatenate([candidates, brief]), repeats=False, once=of)
             choice.add(candidates, repeats=repeats)
             if choice.seconds < (LEAST_FILLED if material.speech else FILLED) * wanted:
                 choice.stretch(longest, gap=_GAP_SECONDS, reach=REACH_SECONDS if material.speech else np.inf)
@@ -206,6 +208,16 @@ def _windows(ranges: IntArray, edges: FloatArray, length: float, shortest: float
     windows = np.unique(np.array([row for rows in found for row in rows], np.int64).reshape(-1, 2), axis=0)
     long_enough: IntArray = windows[edges[windows[:, 1]] - edges[windows[:, 0]] >= TO_A_FRAME * shortest - ROUND_OFF]
     return long_enough
+
+
+def _brief(material: Material, ranges: IntArray, candidates: IntArray) -> IntArray:
+    """(C, 2) the longest range of each joined video whose shots are all too short for a candidate."""
+    seconds = np.diff(material.edges[ranges])[:, 0]
+    kept = ~np.isin(material.videos_of(ranges), material.videos_of(candidates)) & (seconds >= _BRIEF_SECONDS)
+    longest_first = ranges[kept][np.argsort(-seconds[kept], kind="stable")]
+    _, first = np.unique(material.videos_of(longest_first), return_index=True)
+    brief: IntArray = longest_first[first]
+    return brief
 
 
 def _runs(material: Material, ranges: IntArray, length: float, shortest: float, longest: float) -> IntArray:

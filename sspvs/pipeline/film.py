@@ -1,0 +1,208 @@
+"""A film from many videos: its pieces, its chapters, how it prints itself, and its files."""
+
+import html
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sspvs.atomic import atomic_stream
+from sspvs.errors import printable
+from sspvs.features.extract import thumbnail_jpegs
+from sspvs.overwriting import KEYFRAMES, SUMMARY
+from sspvs.pipeline.output import embedded_clip, files_in, into_folder, pictures_of
+from sspvs.pipeline.summarizing import VideoSummary
+from sspvs.report import edit_list, tables
+from sspvs.report.film_page import write_film_page
+from sspvs.report.plots import clock_text
+from sspvs.shown import Shown
+from sspvs.table import SourceStamp
+from sspvs.video import Footage, write_film
+
+
+class Piece(NamedTuple):
+    """A stretch of a film: frames of one of its videos, half-open, and where it begins in the film."""
+
+    video: int
+    start: int
+    end: int
+    start_seconds: float
+    end_seconds: float
+    film_seconds: float
+    keyframe: int
+
+
+@dataclass(frozen=True)
+class FilmSummary(Shown):
+    """A film from many videos, which prints itself and can be saved to a folder.
+
+    Attributes:
+        videos: Each with its shots, scores and pieces (`segments`), in the order of the film.
+        notes: For each video without a piece why it has none; empty for the others.
+        total: The longest that the film may be, in seconds.
+        order: `time` of recording, or `name` where not every video states one.
+        left_out: Files that are not in it: path, reason, and whether that is an error; otherwise it is a copy.
+        clip_warnings: Sentences about the film as it was written.
+    """
+
+    videos: tuple[VideoSummary, ...]
+    notes: tuple[str, ...]
+    total: float
+    order: str
+    left_out: tuple[tuple[Path, str, bool], ...] = ()
+    clip_warnings: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The folder that all videos are in, or how many they are."""
+        folders = {Path(video.info.path).resolve().parent for video in self.videos}
+        return folders.pop().name if len(folders) == 1 else f"{len(self.videos)} videos"
+
+    @property
+    def pieces(self) -> Iterator[Piece]:
+        """What the film plays, in order."""
+        film_seconds = 0.0
+        for number, video in enumerate(self.videos):
+            for (start, end), (first, last) in zip(video.segments.tolist(), video.segment_seconds, strict=True):
+                inside = np.flatnonzero((video.picks >= start) & (video.picks < end))
+                best = int(video.picks[inside[video.scores[inside].argmax()]]) if len(inside) else (start + end) // 2
+                yield Piece(number, start, end, first, last, film_seconds, best)
+                film_seconds += last - first
+
+    @property
+    def seconds(self) -> float:
+        """Length of the film."""
+        return sum(video.selected_seconds for video in self.videos)
+
+    @property
+    def chapters(self) -> list[tuple[float, str]]:
+        """Where each video begins in the film, and its name."""
+        starts = {piece.video: piece.film_seconds for piece in reversed(list(self.pieces))}
+        return [(starts[number], Path(self.videos[number].info.path).stem) for number in sorted(starts)]
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences for the user, each with the name of its video."""
+        own = (f"{Path(video.info.path).name}: {text}" for video in self.videos for text in video.warnings)
+        return (*own, *self.clip_warnings)
+
+    @property
+    def clip(self) -> Path | None:
+        """The film's video file; None unless it is saved."""
+        folder: Path | None = vars(self).get("_folder")
+        return None if folder is None else folder / "summary.mp4"
+
+    def save(self, out_dir: str | Path, *, progress: bool = False) -> Path:
+        """Write the film, the page, the key frames, the edit lists and `summary.json`, as `VideoSummary.save` does.
+
+        Args:
+            out_dir: Folder to write into; made when it does not exist.
+            progress: Show a progress bar while the film is written.
+
+        Returns:
+            `out_dir` as a path.
+
+        Raises:
+            OutputError: The folder cannot be written to, or has a file that sspvs did not write in the place of one.
+            ValueError: A video is itself in the place of a file.
+            VideoError: A source cannot be read any more.
+        """
+        write_film_outputs(self, Path(out_dir), progress=progress)
+        object.__setattr__(self, "_folder", Path(out_dir))
+        return Path(out_dir)
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """One row a piece."""
+        for number, piece in enumerate(self.pieces, start=1):
+            yield {"piece": number, "file": Path(self.videos[piece.video].info.path).name, **piece._asdict()}
+
+    def __str__(self) -> str:
+        """One line about the film, and one for each video."""
+        rows = list(self.records())
+        length = sum(video.timeline.end_seconds for video in self.videos)
+        lines = [
+            f"{len(self.videos)} videos: {clock_text(length)} -> {self.seconds:.1f} s of {self.total:g} s asked "
+            f"({len(rows)} pieces from {sum(not note for note in self.notes)} videos)"
+        ]
+        for number, (video, note) in enumerate(zip(self.videos, self.notes, strict=True)):
+            spans = [
+                f"{clock_text(piece.start_seconds)}-{clock_text(piece.end_seconds)}"
+                for piece in self.pieces
+                if piece.video == number
+            ]
+            shown = f"{video.selected_seconds:5.1f} s  {', '.join(spans)}" if spans else f"  not shown: {note}"
+            lines.append(f"  {Path(video.info.path).name}  {shown}")
+        return "\n".join([*lines, *(f"  {path.name}    left out: {why}" for path, why, _ in self.left_out)])
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"
+
+    def as_dict(self) -> dict[str, Any]:
+        """What `summary.json` holds: plain types only."""
+        first = self.videos[0].as_dict()
+        common = ("title", "scorer", "feature_fingerprint", "settings")
+        own = ("video", "source", "picks", "scores", "shots", "segments", "avoided", "selected_seconds", "decode")
+        documents = [video.as_dict() for video in self.videos]
+        return {
+            "name": self.name,
+            "total_seconds": self.total,
+            "selected_seconds": self.seconds,
+            "order": self.order,
+            **{name: first[name] for name in common},
+            "pieces": list(self.records()),
+            "videos": [
+                {**{name: document[name] for name in own if name in document}, "note": note}
+                for document, note in zip(documents, self.notes, strict=True)
+            ],
+            "left_out": [
+                {
+                    "file": printable(path.name),
+                    "reason": why,
+                    "error": is_error,
+                    "source": asdict(SourceStamp.of(path)) if path.is_file() else None,
+                }
+                for path, why, is_error in self.left_out
+            ],
+            "warnings": list(self.warnings),
+        }
+
+
+def write_film_outputs(film: FilmSummary, out: Path, *, progress: bool = False) -> FilmSummary:
+    """Write every file of a film into a folder; returns it with the warnings met while it was written."""
+    inputs = [*(Path(video.info.path) for video in film.videos), *(path for path, _, _ in film.left_out)]
+    return into_folder(out, inputs, lambda staging: _write_all(film, staging, out, progress=progress))
+
+
+def _write_all(film: FilmSummary, staging: Path, out: Path, *, progress: bool) -> FilmSummary:
+    clip, shown = staging / "summary.mp4", [video for video in film.videos if len(video.segments)]
+    footage = [Footage(video.info.path, video.segment_seconds, video.timeline) for video in shown]
+    written = write_film(footage, clip, chapters=film.chapters, progress=progress)
+    film = replace(film, clip_warnings=written.warnings)
+    thumbnails = _write_keyframes(film, staging / KEYFRAMES)
+    title = f"{film.name} summary"
+    edit_list.write_film_edl(shown, staging / "summary.edl", title)
+    if find_spec("opentimelineio") is not None:
+        edit_list.write_film_otio(shown, staging / "summary.otio", title, folder=out)
+    with embedded_clip(clip, film.seconds, progress=progress) as embedded:
+        write_film_page(film.as_dict(), staging / "report.html", film=embedded, thumbnails=thumbnails)
+    tables.write_summary_json(film, staging / SUMMARY, files=sorted({*files_in(staging), SUMMARY}))
+    return film
+
+
+def _write_keyframes(film: FilmSummary, folder: Path) -> list[bytes]:
+    """One full-size picture for each piece, numbered as the pieces are; returns small ones of them."""
+    from PIL import Image
+
+    thumbnails, number = list[bytes](), 0
+    folder.mkdir()
+    for index, video in enumerate(film.videos):
+        frames = [piece.keyframe for piece in film.pieces if piece.video == index]
+        for frame, picture in zip(frames, pictures_of(video, frames), strict=True):
+            with atomic_stream(folder / tables.keyframe_name(number, frame)) as stream:
+                Image.fromarray(picture).save(stream, format="JPEG", quality=90)
+            thumbnails += thumbnail_jpegs(picture[None], video.info.width, video.info.height)
+            number += 1
+    return thumbnails
