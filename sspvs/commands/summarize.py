@@ -197,30 +197,34 @@ def _summarize_many(found: FoundVideos, out: Path, inputs: list[Path], tools: To
 
 def _summarize_film(videos: Sequence[Path], out: Path, tools: Tools, *, again: bool) -> int:
     """One film from all videos; 0 when all could be used, otherwise 1."""
-    from sspvs.pipeline.film import write_film_outputs
+    from sspvs.pipeline.film import LeftOut, write_film_outputs
     from sspvs.pipeline.summarizing_many import is_made, make_film
 
     number = count(1)
 
-    def report(video: Path, summary: VideoSummary | None, why: str) -> None:
+    def report(video: VideoSummary | LeftOut) -> None:
         at = f"[{next(number)}/{len(videos)}]"
-        if summary is not None:
-            print(f"{at} {video.name}: {summary.timeline.end_seconds:.1f} s, {len(summary.shots)} shots")
+        if not isinstance(video, LeftOut):
+            shots = len(video.shots)
+            length = f"{video.timeline.end_seconds:.1f} s, {shots} shot{'s' if shots > 1 else ''}"
+            print(f"{at} {Path(video.info.path).name}: {length}")
+        elif video.is_error:
+            sys.stderr.write(f"error: {about(Path(video.path.name), video.reason)}\n")
         else:
-            sys.stderr.write(f"{at} left out: {about(video, why)}\n")
+            print(f"{at} {video.path.name}: {video.reason}, left out")
 
     if not again and is_made(videos, out, tools):
         made = read_summary(out) or {}
         errors = [one for one in made["left_out"] if one["error"]]
         for one in errors:
-            sys.stderr.write(f"error: {one['file']}: {one['reason']}\n")
+            sys.stderr.write(f"error: {about(Path(one['file']), one['reason'])}\n")
         print(f"finished before, in {out}; --again makes it anew")
         return 1 if errors else 0
     film = write_film_outputs(make_film(videos, tools, progress=True, report=report), out, progress=True)
     for warning in film.warnings:
         sys.stderr.write(f"warning: {warning}\n")
     print(f"{film}\nopen {out / 'report.html'}")
-    return 1 if any(is_error for _, _, is_error in film.left_out) else 0
+    return 1 if any(one.is_error for one in film.left_out) else 0
 
 
 def unique_names(stems: list[str]) -> list[str]:

@@ -35,6 +35,14 @@ class Piece(NamedTuple):
     keyframe: int
 
 
+class LeftOut(NamedTuple):
+    """A file that is not in a film, and why; not an error where it is a copy of another file."""
+
+    path: Path
+    reason: str
+    is_error: bool
+
+
 @dataclass(frozen=True)
 class FilmSummary(Shown):
     """A film from many videos, which prints itself and can be saved to a folder.
@@ -44,7 +52,7 @@ class FilmSummary(Shown):
         notes: For each video without a piece why it has none; empty for the others.
         total: The longest that the film may be, in seconds.
         order: `time` of recording, or `name` where not every video states one.
-        left_out: Files that are not in it: path, reason, and whether that is an error; otherwise it is a copy.
+        left_out: Files that are not in it: those that cannot be used, and copies of others.
         clip_warnings: Sentences about the film as it was written.
     """
 
@@ -52,13 +60,13 @@ class FilmSummary(Shown):
     notes: tuple[str, ...]
     total: float
     order: str
-    left_out: tuple[tuple[Path, str, bool], ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
     clip_warnings: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
         """The folder that all videos are in, or how many they are."""
-        folders = {Path(video.info.path).resolve().parent for video in self.videos}
+        folders = {Path(video.info.path).parent.resolve() for video in self.videos}
         return folders.pop().name if len(folders) == 1 else f"{len(self.videos)} videos"
 
     @property
@@ -121,21 +129,21 @@ class FilmSummary(Shown):
 
     def __str__(self) -> str:
         """One line about the film, and one for each video."""
-        rows = list(self.records())
-        length = sum(video.timeline.end_seconds for video in self.videos)
+        pieces, length = list(self.pieces), sum(video.timeline.end_seconds for video in self.videos)
+        shown = sum(not note for note in self.notes)
         lines = [
             f"{len(self.videos)} videos: {clock_text(length)} -> {self.seconds:.1f} s of {self.total:g} s asked "
-            f"({len(rows)} pieces from {sum(not note for note in self.notes)} videos)"
+            f"({len(pieces)} pieces from {shown} videos)"
         ]
         for number, (video, note) in enumerate(zip(self.videos, self.notes, strict=True)):
             spans = [
-                f"{clock_text(piece.start_seconds)}-{clock_text(piece.end_seconds)}"
-                for piece in self.pieces
+                f"{clock_text(piece.start_seconds)} - {clock_text(piece.end_seconds)}"
+                for piece in pieces
                 if piece.video == number
             ]
-            shown = f"{video.selected_seconds:5.1f} s  {', '.join(spans)}" if spans else f"  not shown: {note}"
-            lines.append(f"  {Path(video.info.path).name}  {shown}")
-        return "\n".join([*lines, *(f"  {path.name}    left out: {why}" for path, why, _ in self.left_out)])
+            words = f"not shown: {note}" if note else f"{video.selected_seconds:.1f} s: {', '.join(spans)}"
+            lines.append(f"  {Path(video.info.path).name}: {words}")
+        return "\n".join([*lines, *(f"  {one.path.name}: left out: {one.reason}" for one in self.left_out)])
 
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(str(self))}</pre>"
@@ -159,12 +167,12 @@ class FilmSummary(Shown):
             ],
             "left_out": [
                 {
-                    "file": printable(path.name),
-                    "reason": why,
-                    "error": is_error,
-                    "source": asdict(SourceStamp.of(path)) if path.is_file() else None,
+                    "file": printable(one.path.name),
+                    "reason": one.reason,
+                    "error": one.is_error,
+                    "source": asdict(SourceStamp.of(one.path)) if one.path.is_file() else None,
                 }
-                for path, why, is_error in self.left_out
+                for one in self.left_out
             ],
             "warnings": list(self.warnings),
         }
@@ -172,7 +180,7 @@ class FilmSummary(Shown):
 
 def write_film_outputs(film: FilmSummary, out: Path, *, progress: bool = False) -> FilmSummary:
     """Write every file of a film into a folder; returns it with the warnings met while it was written."""
-    inputs = [*(Path(video.info.path) for video in film.videos), *(path for path, _, _ in film.left_out)]
+    inputs = [*(Path(video.info.path) for video in film.videos), *(one.path for one in film.left_out)]
     return into_folder(out, inputs, lambda staging: _write_all(film, staging, out, progress=progress))
 
 

@@ -1,8 +1,7 @@
 """One film from many videos: its pieces are chosen together from all of them, within one length.
 
 The videos are joined end to end, in the order of recording, and pieces are chosen as from one. Contrastive importance
-is computed on all of them together, so that what is unusual in the whole counts: within itself each video, however dull,
-has moments of all degrees.
+is computed on all of them together: normalised within each video, a dull one would have as important moments as others.
 """
 
 import math
@@ -17,12 +16,12 @@ import numpy as np
 from sspvs.errors import VideoError, reason
 from sspvs.features.backbones import Backbone
 from sspvs.overwriting import read_summary
-from sspvs.pipeline.film import FilmSummary
+from sspvs.pipeline.film import FilmSummary, LeftOut
 from sspvs.pipeline.settings import SummarySettings, Tools, load_tools
 from sspvs.pipeline.summarizing import VideoSummary, made_with, summarize_with
 from sspvs.scorers import ContrastiveScorer
 from sspvs.selection.material import Material, join
-from sspvs.selection.overview import REPEAT
+from sspvs.selection.overview import BRIEF_SECONDS, REPEAT
 from sspvs.selection.summary import Selection, split_at
 from sspvs.table import SourceStamp, natural_order
 from sspvs.types import FloatArray, FrameFeatures
@@ -31,6 +30,8 @@ from sspvs.weights.digest import file_digest
 
 MOST_PICKS = 40_000
 """Of all videos together; some five hours have as many. Longer material is looked at less often, not in more memory."""
+MOST_SCORED = 10_000
+"""Of these, as many are scored together, which takes time by their square; the rest are scored as the one before."""
 _EARLIEST = datetime(1990, 1, 1, tzinfo=timezone.utc)  # cameras whose clock is not set state 1904, 1970 or 1980
 
 
@@ -91,28 +92,27 @@ def make_film(
     tools: Tools,
     *,
     progress: bool = False,
-    report: Callable[[Path, VideoSummary | None, str], None] = lambda *_: None,
+    report: Callable[[VideoSummary | LeftOut], None] = lambda _: None,
 ) -> FilmSummary:
-    """Choose a film from video files; `report` is called after each with its summary, or with None and a reason."""
+    """Choose a film from video files; `report` is called after each with what became of it."""
     copies = _copies(paths)
     looked: list[tuple[VideoSummary, Material]] = []
-    left_out: list[tuple[Path, str, bool]] = []
+    left_out: list[LeftOut] = []
     stride = 1
     for path in paths:
-        if path in copies:
-            left_out.append((path, f"the same file as {copies[path].name}", False))
-        else:
-            try:
+        try:
+            if path in copies:
+                left_out.append(LeftOut(path, f"the same file as {copies[path].name}", False))
+            else:
                 looked.append(_look(path, tools, stride, progress=progress))
-            except Exception as error:  # whatever one video meets, the rest go on
-                left_out.append((path, reason(error).replace(str(path), path.name), True))
-        used = not left_out or left_out[-1][0] != path
-        report(path, looked[-1][0] if used else None, "" if used else left_out[-1][1])
+        except Exception as error:  # whatever one video meets, the rest go on
+            left_out.append(LeftOut(path, reason(error).replace(str(path), path.name), True))
+        report(left_out[-1] if left_out and left_out[-1].path == path else looked[-1][0])
         while sum(len(material.picks) for _, material in looked) > MOST_PICKS:
             stride *= 2
             looked = [(summary, _thinned(material, 2)) for summary, material in looked]
     if not looked:
-        raise VideoError(f"none of the {len(paths)} videos can be used; the first: {left_out[0][1]}")
+        raise VideoError(f"none of the {len(paths)} videos can be used; the first: {left_out[0].reason}")
     order, by = _in_order([summary for summary, _ in looked])
     videos, notes = _share([looked[index] for index in order], tools)
     assert tools.settings.duration is not None
@@ -178,7 +178,7 @@ def _thinned(material: Material, stride: int) -> Material:
 
 def _in_order(videos: Sequence[VideoSummary]) -> tuple[list[int], str]:
     """Indices in the order of recording where all state a time, otherwise by name; and which of the two."""
-    paths = [video.info.path for video in videos]
+    paths = [video.info.path.casefold() for video in videos]
     rank = {path: number for number, path in enumerate(natural_order(paths))}
     times = [_recorded(video.info.recorded) for video in videos]
     if None in times:
@@ -196,12 +196,16 @@ def _recorded(text: str) -> datetime | None:
     return time if _EARLIEST < time < datetime.now(timezone.utc) + timedelta(days=1) else None
 
 
-def _share(looked: Sequence[tuple[VideoSummary, Material]], tools: Tools) -> tuple[tuple[VideoSummary, ...], tuple[str, ...]]:
+def _share(
+    looked: Sequence[tuple[VideoSummary, Material]], tools: Tools
+) -> tuple[tuple[VideoSummary, ...], tuple[str, ...]]:
     """Each video with its pieces of the best choice from all of them, and why it has none."""
     joined, settings = join([material for _, material in looked]), tools.settings
     if isinstance(tools.scorer, ContrastiveScorer):
-        features = FrameFeatures("film", joined.features, joined.picks, joined.shots.n_frames)
-        joined = replace(joined, scores=tools.scorer.score(features, settings.text).scores)
+        step = math.ceil(len(joined.picks) / MOST_SCORED)
+        features = FrameFeatures("film", joined.features[::step], joined.picks[::step], joined.shots.n_frames)
+        scores = tools.scorer.score(features, settings.text).scores
+        joined = replace(joined, scores=np.repeat(scores, step)[: len(joined.picks)])
     chosen = settings.pieces(joined)
     segments = split_at(chosen.segments, np.asarray(joined.begins, np.int64))
     of_videos = joined.videos_of(segments)
@@ -233,6 +237,8 @@ def _why_not(video: VideoSummary, material: Material, looks: FloatArray) -> str:
     """Why a video has no piece."""
     if material.avoid.all():
         return f"it has {', '.join(video.avoided_seconds)} only"
+    if material.edges[-1] < BRIEF_SECONDS:
+        return f"it lasts {material.edges[-1]:.1f} s"
     if np.median((material.unit @ looks.T).max(axis=1)) > REPEAT:
         return "other videos show the same"
     return "other videos have more to show"

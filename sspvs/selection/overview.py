@@ -28,9 +28,10 @@ SHORTEST_SECONDS, LONGEST_SECONDS = 1.5, 6.0
 """Of a piece: long enough to see what happens, short enough to show something else."""
 REPEAT = 0.95
 """Pieces whose features have a larger cosine show the same."""
+BRIEF_SECONDS = 0.5
+"""A video without a shot that is long enough for a piece is shown all the same when a shot lasts so long."""
 LEAST_FILLED, FILLED = 0.93, 0.97  # of the budget: where pieces are added, and where they are lengthened
 PIECE_SECONDS = 4.0  # of each piece when only their number is limited
-_BRIEF_SECONDS = 0.5  # of a whole video that is shorter than a piece: long enough to be shown all the same
 _STEP_SECONDS = 0.5  # between starts of candidates
 _MOST_CANDIDATES, _MOST_GROUND, _MOST_PAIRS = 8000, 1000, 1 << 24  # longer videos have a coarser grid, not more memory
 _NEARNESS = 0.25  # weight of closeness in time in the similarity of two picks
@@ -213,7 +214,7 @@ def _windows(ranges: IntArray, edges: FloatArray, length: float, shortest: float
 def _brief(material: Material, ranges: IntArray, candidates: IntArray) -> IntArray:
     """(C, 2) the longest range of each joined video whose shots are all too short for a candidate."""
     seconds = np.diff(material.edges[ranges])[:, 0]
-    kept = ~np.isin(material.videos_of(ranges), material.videos_of(candidates)) & (seconds >= _BRIEF_SECONDS)
+    kept = ~np.isin(material.videos_of(ranges), material.videos_of(candidates)) & (seconds >= BRIEF_SECONDS)
     longest_first = ranges[kept][np.argsort(-seconds[kept], kind="stable")]
     _, first = np.unique(material.videos_of(longest_first), return_index=True)
     brief: IntArray = longest_first[first]
