@@ -67,7 +67,7 @@ class FilmSummary(Shown):
     def name(self) -> str:
         """The folder that all videos are in, or how many they are."""
         folders = {Path(video.info.path).parent.resolve() for video in self.videos}
-        return folders.pop().name if len(folders) == 1 else f"{len(self.videos)} videos"
+        return folders.pop().name if len(folders) == 1 else _count(len(self.videos), "video")
 
     @property
     def pieces(self) -> Iterator[Piece]:
@@ -95,7 +95,9 @@ class FilmSummary(Shown):
     def warnings(self) -> tuple[str, ...]:
         """Sentences for the user, each with the name of its video."""
         own = (f"{Path(video.info.path).name}: {text}" for video in self.videos for text in video.warnings)
-        return (*own, *self.clip_warnings)
+        length = sum(float(video.timeline.shown_seconds[-1]) for video in self.videos)
+        whole = f"the film has all of the videos: together they last {length:.1f} s"
+        return (*own, *self.clip_warnings, *([whole] if length <= self.seconds + 1e-6 else []))
 
     @property
     def clip(self) -> Path | None:
@@ -130,10 +132,10 @@ class FilmSummary(Shown):
     def __str__(self) -> str:
         """One line about the film, and one for each video."""
         pieces, length = list(self.pieces), sum(video.timeline.end_seconds for video in self.videos)
-        shown = sum(not note for note in self.notes)
+        shown = f"{sum(not note for note in self.notes)} of {_count(len(self.videos), 'video')}"
         lines = [
-            f"{len(self.videos)} videos: {clock_text(length)} -> {self.seconds:.1f} s of {self.total:g} s asked "
-            f"({len(pieces)} pieces from {shown} videos)"
+            f"{self.name}: {clock_text(length)} -> {self.seconds:.1f} s of {self.total:g} s asked "
+            f"({_count(len(pieces), 'piece')} from {shown})"
         ]
         for number, (video, note) in enumerate(zip(self.videos, self.notes, strict=True)):
             spans = [
@@ -176,6 +178,10 @@ class FilmSummary(Shown):
             ],
             "warnings": list(self.warnings),
         }
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def write_film_outputs(film: FilmSummary, out: Path, *, progress: bool = False) -> FilmSummary:

@@ -102,7 +102,9 @@ def make_film(
     for path in paths:
         try:
             if path in copies:
-                left_out.append(LeftOut(path, f"the same file as {copies[path].name}", False))
+                other = copies[path]
+                same = other.name if other.name != path.name else str(other.parent.name) + "/" + other.name
+                left_out.append(LeftOut(path, f"the same file as {same}", False))
             else:
                 looked.append(_look(path, tools, stride, progress=progress))
         except Exception as error:  # whatever one video meets, the rest go on
@@ -226,7 +228,7 @@ def _share(
             segments=own,
             keyframes=chosen.keyframes[shots] - begin,
             budget_frames=int(np.diff(own).sum()),
-            budget_seconds=float(np.diff(material.edges[own]).sum()),
+            budget_seconds=min(float(np.diff(material.edges[own]).sum()), chosen.budget_seconds),
         )
         videos.append(video)
         notes.append("" if len(own) else _why_not(video, material, looks))
@@ -235,10 +237,10 @@ def _share(
 
 def _why_not(video: VideoSummary, material: Material, looks: FloatArray) -> str:
     """Why a video has no piece."""
-    if material.avoid.all():
-        return f"it has {', '.join(video.avoided_seconds)} only"
-    if material.edges[-1] < BRIEF_SECONDS:
-        return f"it lasts {material.edges[-1]:.1f} s"
+    ranges = material.ranges(avoid=True)
+    if np.diff(material.edges[ranges]).max(initial=0) < BRIEF_SECONDS:
+        reasons = ", ".join(video.avoided_seconds)
+        return f"it has {reasons} only" if reasons else f"it lasts {material.edges[-1]:.1f} s"
     if np.median((material.unit @ looks.T).max(axis=1)) > REPEAT:
         return "other videos show the same"
     return "other videos have more to show"

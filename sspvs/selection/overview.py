@@ -342,8 +342,9 @@ class _Choice:
             free &= self._apart(candidates, piece)
         if not repeats and len(self.pieces):
             free &= (looks @ self._material.looks(self.pieces).T).max(axis=1) <= REPEAT
-        groups = None if once is None else once(candidates)
+        groups = None
         if once is not None:
+            groups = once(candidates)
             free &= ~np.isin(groups, once(self.pieces))
 
         def take(index: int) -> bool:
