@@ -54,6 +54,13 @@ class FilmSummary(Shown):
         order: `time` of recording, or `name` where not every video states one.
         left_out: Files that are not in it: those that cannot be used, and copies of others.
         clip_warnings: Sentences about the film as it was written.
+
+    Example:
+        >>> film = sspvs.summarize_many(["video.mp4"], total=5)
+        >>> print(film)
+        ...video.mp4: ...
+        >>> [(start, name) for start, name in film.chapters]
+        [(0.0, 'video')]
     """
 
     videos: tuple[VideoSummary, ...]

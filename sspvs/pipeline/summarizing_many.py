@@ -204,10 +204,7 @@ def _share(
     """Each video with its pieces of the best choice from all of them, and why it has none."""
     joined, settings = join([material for _, material in looked]), tools.settings
     if isinstance(tools.scorer, ContrastiveScorer):
-        step = math.ceil(len(joined.picks) / MOST_SCORED)
-        features = FrameFeatures("film", joined.features[::step], joined.picks[::step], joined.shots.n_frames)
-        scores = tools.scorer.score(features, settings.text).scores
-        joined = replace(joined, scores=np.repeat(scores, step)[: len(joined.picks)])
+        joined = replace(joined, scores=_scores_together(joined, tools))
     chosen = settings.pieces(joined)
     segments = split_at(chosen.segments, np.asarray(joined.begins, np.int64))
     of_videos = joined.videos_of(segments)
@@ -233,6 +230,18 @@ def _share(
         videos.append(video)
         notes.append("" if len(own) else _why_not(video, material, looks))
     return tuple(videos), tuple(notes)
+
+
+def _scores_together(joined: Material, tools: Tools) -> FloatArray:
+    """(T,) importance among all videos; what is avoided, black pictures and the like, is not compared with."""
+    kept = np.flatnonzero(~joined.avoid[joined.picks])
+    kept = kept if len(kept) else np.arange(len(joined.picks))
+    some = kept[:: math.ceil(len(kept) / MOST_SCORED)]
+    features = FrameFeatures("film", joined.features[some], joined.picks[some], joined.shots.n_frames)
+    found = tools.scorer.score(features, tools.settings.text).scores
+    scores: FloatArray = np.full(len(joined.picks), found.min())
+    scores[kept] = found[np.searchsorted(some, kept, side="right") - 1]
+    return scores
 
 
 def _why_not(video: VideoSummary, material: Material, looks: FloatArray) -> str:

@@ -165,14 +165,14 @@ def _joined_speech(videos: Sequence[Material], starts: FloatArray) -> Speech | N
         return None
     heard = np.zeros(int(np.ceil(starts[-1] / step)), np.float32)
     for video, start, end in zip(videos, starts[:-1], starts[1:], strict=True):
-        if video.speech is None or len(video.speech.probabilities) == 0:
+        if video.speech is None:
             continue
+        own = np.append(video.speech.probabilities, 0)  # silence behind the end of the sound
         steps = slice(int(start / step), int(np.ceil(end / step)))
         first = np.arange(steps.start, steps.stop) * step - start  # (K,) seconds of this video's picture
         for part in (first, first + step):  # a step may lie across two of the video's own
             at = np.interp(part, video.edges, np.append(video.timeline.frame_seconds, video.timeline.end_seconds))
-            own = np.minimum((at / step).astype(np.int64), len(video.speech.probabilities) - 1)
-            heard[steps] = np.maximum(heard[steps], video.speech.probabilities[own])
+            heard[steps] = np.maximum(heard[steps], own[np.minimum((at / step).astype(np.int64), len(own) - 1)])
     return Speech(heard, step)
 
 

@@ -158,8 +158,10 @@ def _choose(
                 break
         else:
             choice.stretch(np.inf, gap=0.0)
-        choices.append((min(choice.seconds, LEAST_FILLED * wanted), -number, choice.worth.total, choice))
-    choice = max(choices, key=lambda found: found[:3])[3]  # the fuller one, by better candidates, of more worth
+        groups = sum(len(np.unique(of(choice.pieces))) for of in shown)
+        choices.append((min(choice.seconds, LEAST_FILLED * wanted), -number, groups, choice.worth.total, choice))
+    # The fuller one, by better candidates, with more of what is to be shown, of more worth.
+    choice = max(choices, key=lambda found: found[:4])[4]
     if choice.seconds < wanted / 2:  # there may be still pictures that last longer than the budget
         long_enough = np.diff(material.edges) >= wanted
         if long_enough.any():

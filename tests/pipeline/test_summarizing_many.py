@@ -1,0 +1,199 @@
+"""One film from many videos: drawn ones with a known answer, odd and broken ones, and real ones."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from helpers.drawn_videos import read_all, regular, write_video
+
+import sspvs
+from sspvs.errors import OutputError, VideoError
+from sspvs.pipeline import summarizing_many
+from sspvs.report.edit_list import timecode
+from sspvs.world.film import SCENES, draw_video
+
+REAL = Path(__file__).parents[2] / "shared" / "data" / "videos"
+
+
+def stamped(source: Path, out: Path, time: str) -> Path:
+    """A copy of the streams whose container states a time of recording."""
+    with av.open(str(source)) as read, av.open(str(out), "w") as written:
+        written.metadata["creation_time"] = time
+        streams = {stream.index: written.add_stream_from_template(stream) for stream in read.streams}
+        for packet in read.demux():
+            if packet.dts is not None:
+                packet.stream = streams[packet.stream_index]
+                written.mux(packet)
+    return out
+
+
+def scene(number: int, seconds: float) -> object:
+    return replace(SCENES[number], seconds=seconds)
+
+
+@pytest.fixture(scope="module")
+def trip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four scenes, one long and even, a second copy, black, a second of portrait without sound, and no video."""
+    folder = tmp_path_factory.mktemp("trip & <b>")
+    draw_video(folder / "clip10.mp4", scenes=[scene(i, 3.0) for i in (0, 2, 4, 6)], width=160, height=90)
+    draw_video(folder / "clip9.mp4", scenes=[scene(2, 12.0)], width=128, height=96, fps=30)
+    shutil.copy(folder / "clip9.mp4", folder / "copy.mp4")
+    write_video(folder / "black.mp4", regular(50), picture=lambda _: np.zeros((64, 96, 3), np.uint8))
+    write_video(folder / "second.mp4", regular(25), picture=lambda i: SCENES[0].picture(54, 96, i / 25), b_frames=0)
+    (folder / "broken.mp4").write_bytes(b"no video")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def film(trip: Path) -> sspvs.FilmSummary:
+    return sspvs.summarize_many(trip, total=9)
+
+
+def names(film: sspvs.FilmSummary) -> list[str]:
+    return [Path(video.info.path).name for video in film.videos]
+
+
+def test_the_length_is_shared_and_what_is_not_shown_has_a_reason(film: sspvs.FilmSummary) -> None:
+    assert 0.9 * 9 <= film.seconds <= 9
+    assert names(film) == ["black.mp4", "clip9.mp4", "clip10.mp4", "second.mp4"]  # no time of recording, so by name
+    assert film.order == "name"
+    shown = {name: video.selected_seconds for name, video in zip(names(film), film.videos, strict=True)}
+    assert shown["black.mp4"] == 0
+    assert 1.3 < shown["clip9.mp4"] < shown["clip10.mp4"]  # one scene in twelve seconds, and four
+    assert shown["second.mp4"] > 0.8
+    assert film.notes == ("it has black frames only", "", "", "")
+    left_out = {one.path.name: one for one in film.left_out}
+    assert set(left_out) == {"broken.mp4", "copy.mp4"}
+    assert left_out["broken.mp4"].is_error
+    assert not left_out["copy.mp4"].is_error
+    assert left_out["copy.mp4"].reason == "the same file as clip9.mp4"
+
+
+def test_pieces_follow_each_other_within_their_videos(film: sspvs.FilmSummary) -> None:
+    pieces, at = list(film.pieces), 0.0
+    assert [(piece.video, piece.start) for piece in pieces] == sorted((piece.video, piece.start) for piece in pieces)
+    for piece in pieces:
+        video = film.videos[piece.video]
+        assert piece.film_seconds == pytest.approx(at)
+        assert 0 <= piece.start <= piece.keyframe < piece.end <= video.timeline.n_frames
+        assert (piece.start_seconds, piece.end_seconds) == pytest.approx(
+            (video.timeline.seconds_of(piece.start), video.timeline.end_of(piece.end - 1))
+        )
+        at += piece.end_seconds - piece.start_seconds
+    assert film.chapters[0] == (0.0, "clip9")
+    assert [name for _, name in film.chapters] == ["clip9", "clip10", "second"]
+    assert len(str(film).splitlines()) == 1 + len(film.videos) + len(film.left_out)
+
+
+def test_everything_is_written_and_nothing_of_the_machine_is_in_it(film: sspvs.FilmSummary, tmp_path: Path) -> None:
+    out = film.save(tmp_path / "film")
+    assert film.clip == out / "summary.mp4"
+    document = json.loads((out / "summary.json").read_text())
+    assert {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()} == set(document["files"])
+    pictures, _, length = read_all(out / "summary.mp4")
+    assert length == pytest.approx(film.seconds, abs=0.1)
+    assert len(pictures) == sum(piece.end - piece.start for piece in film.pieces)
+    with av.open(str(out / "summary.mp4")) as written:
+        assert {stream.type for stream in written.streams} >= {"video", "audio"}
+        chapters = [
+            (chapter["metadata"]["title"], chapter["start"] * chapter["time_base"]) for chapter in written.chapters()
+        ]
+    assert [name for name, _ in chapters] == [name for _, name in film.chapters]
+    assert [float(start) for _, start in chapters] == pytest.approx([start for start, _ in film.chapters], abs=0.002)
+    assert len(list((out / "keyframes").iterdir())) == len(document["pieces"]) == len(list(film.pieces))
+    page = (out / "report.html").read_text()
+    assert "trip &amp; &lt;b&gt;" in page or "trip &amp; &lt;b&gt;" in page.replace("&#39;", "'")
+    assert page.count('data-at="') == len(document["pieces"])
+    for name in ("summary.json", "report.html", "summary.edl"):
+        assert str(tmp_path.parent.parent) not in (out / name).read_text(), name
+    events = [line for line in (out / "summary.edl").read_text().splitlines() if line[:3].isdigit()]
+    assert len(events) == len(document["pieces"])
+    assert len({line[5:13] for line in events}) == 3  # a reel each
+    assert events[-1].split()[-1] == timecode(round(film.seconds * 25), 25)
+
+
+def test_a_film_replaces_a_film_and_no_file_of_another(film: sspvs.FilmSummary, tmp_path: Path) -> None:
+    film.save(tmp_path)
+    mine = tmp_path / "keyframes" / "mine.jpg"
+    mine.write_bytes(b"mine")
+    before = set((tmp_path / "keyframes").iterdir())
+    replace(film, videos=film.videos[:2], notes=film.notes[:2]).save(tmp_path)
+    after = set((tmp_path / "keyframes").iterdir())
+    assert mine in after < before
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "report.html").write_text("mine")
+    with pytest.raises(OutputError, match="not written by an earlier summary"):
+        film.save(tmp_path / "other")
+
+
+def test_videos_are_in_the_order_of_recording_where_all_state_it(trip: Path, tmp_path: Path) -> None:
+    late = stamped(trip / "clip9.mp4", tmp_path / "a.mp4", "2024-07-15T10:00:00.000000Z")
+    early = stamped(trip / "clip10.mp4", tmp_path / "b.mp4", "2024-07-14T23:00:00.000000Z")
+    film = sspvs.summarize_many([late, early], total=6)
+    assert (film.order, names(film)) == ("time", ["b.mp4", "a.mp4"])
+    unset = stamped(trip / "clip10.mp4", tmp_path / "c.mp4", "1904-01-01T00:00:00.000000Z")
+    assert sspvs.summarize_many([late, unset], total=6).order == "name"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "yesterday", "1904-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "2999-01-01T00:00:00Z"]
+)
+def test_times_that_no_camera_recorded(text: str) -> None:
+    assert summarizing_many._recorded(text) is None
+
+
+def test_times_of_recording_with_and_without_a_zone() -> None:
+    zoned, plain = (summarizing_many._recorded(f"2024-07-14T10:20:30{zone}") for zone in ("+02:00", ""))
+    assert zoned is not None
+    assert plain is not None
+    assert (plain - zoned).total_seconds() == 7200
+
+
+def test_many_videos_are_looked_at_less_often_not_held_in_more_memory(
+    trip: Path, film: sspvs.FilmSummary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(summarizing_many, "MOST_PICKS", 30)
+    monkeypatch.setattr(summarizing_many, "MOST_SCORED", 10)
+    coarse = sspvs.summarize_many(trip, total=9)
+    picks = [len(video.picks) for video in coarse.videos]
+    assert sum(picks) <= 30 < sum(len(video.picks) for video in film.videos)
+    assert all(len(video.scores) == count for video, count in zip(coarse.videos, picks, strict=True))
+    assert 0.9 * 9 <= coarse.seconds <= 9
+    assert [bool(note) for note in coarse.notes] == [bool(note) for note in film.notes]
+
+
+def test_all_of_the_videos_where_they_last_no_longer(trip: Path) -> None:
+    film = sspvs.summarize_many([trip / "clip9.mp4", trip / "second.mp4"], total=60)
+    assert film.seconds == pytest.approx(13.0, abs=0.05)
+    assert [len(video.segments) for video in film.videos] == [1, 1]
+    assert any("the film has all of the videos" in warning for warning in film.warnings)
+
+
+def test_what_does_not_go_together(trip: Path) -> None:
+    for settings, words in (
+        ({"total": 5, "ratio": 0.2}, "give one budget, got total and ratio"),
+        ({"total": 0}, "total must be a positive number"),
+        ({"total": 5, "select": "knapsack"}, "select overview or highlights"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            sspvs.summarize_many([trip], **settings)
+    with pytest.raises(VideoError, match="none of the 1 videos can be used; the first: not a video"):
+        sspvs.summarize_many([trip / "broken.mp4"], total=5)
+
+
+def test_real_videos_are_all_shown_and_those_that_repeat_others_not_at_length(tmp_path: Path) -> None:
+    """`montage.mp4` was cut from other videos of the folder, among them `charades.mp4`."""
+    if not REAL.is_dir():
+        pytest.skip("the real videos are not here")
+    film = sspvs.summarize_many([path for path in sorted(REAL.iterdir()) if path.suffix != ".json"], total=30)
+    assert 27 <= film.seconds <= 30
+    shown = {name: video.selected_seconds for name, video in zip(names(film), film.videos, strict=True)}
+    assert {"charades.mp4", "montage.mp4", "pancake.mkv", "sample_demo_1.mp4"} <= {n for n, s in shown.items() if s > 0}
+    assert shown["montage.mp4"] > shown["charades.mp4"]
+    assert shown["charades.mp4"] < 6
