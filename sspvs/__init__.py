@@ -3,6 +3,7 @@
 Use:
 
     summarize, extract, score            a video or its features -> a summary, features, importance
+    summarize_many                       many videos -> one film
     Summarizer, VideoTextModel           trained models: `from_pretrained`, `score`, `encode_video`, `encode_text`
     evaluate, cross_validate, fit        figures of a method; every fold of a config; a training run
     contrastive_importance, kts, knapsack, kendall_tau, spearman_rho, f_score    the methods as functions of arrays

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 DESCRIPTION = (
     "Shorten videos, without training or with a trained checkpoint: writes summary.mp4 (with sound), report.html, "
     "summary.json, scores.csv, scores.png, key frames and an edit list. One video goes straight into --out, several "
-    "into a folder each; of those, what is finished with the same settings is left out when it runs again. TIME is "
+    "into a folder each, or with --total into one film; what is finished with the same settings is left out when it "
+    "runs again. TIME is "
     "seconds, or 1:30, 1:02:03.5, 90s, 1m30s."
 )
 
@@ -43,7 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out",
         type=Path,
         metavar="DIR",
-        help="folder to write into (default: here, VIDEO-summary; of a folder FOLDER-summaries, of several summaries)",
+        help="folder to write into (default: here, VIDEO-summary; of a folder FOLDER-summaries, of several summaries; "
+        "with --total FOLDER-film or film)",
     )
     parser.add_argument("--again", action="store_true", help="of several, make those anew that are finished")
     length = parser.add_argument_group("length (one of them; default --ratio 0.15)")

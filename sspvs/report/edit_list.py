@@ -193,11 +193,12 @@ def _at_rate_of(record: EditClock, clock: EditClock) -> EditClock:
     """A clock in frames of the record's rate, to which its times are rounded."""
     if clock.exact_rate == record.exact_rate:
         return clock
-    start, drop_frame = clock.start, clock.drop_frame and record.rate in _DROP_FRAME_RATES
-    if start is not None:
-        start = round(start / (clock.exact_rate if clock.drop_frame else clock.rate) * record.rate)
+    start, rate, drop_frame = clock.start, record.rate, clock.drop_frame and record.rate in _DROP_FRAME_RATES
+    if start is not None:  # the same time of day
+        hours, minutes, seconds, frames = map(int, re.split("[:;]", clock.code(start)))
+        start = _frame_number(hours, minutes, seconds, frames * rate // clock.rate, rate, drop_frame)
     note = f"{clock.note}; here times are rounded to {record.exact_rate:.6g} fps, the rate of the list"
-    return EditClock(record.rate, record.exact_rate, False, note, start, drop_frame)
+    return EditClock(rate, record.exact_rate, False, note, start, drop_frame)
 
 
 def _write_edl(
