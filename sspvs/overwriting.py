@@ -14,7 +14,9 @@ from sspvs.errors import OutputError
 from sspvs.files import read_json
 
 SUMMARY = "summary.json"
-SUMMARY_FILES = ("report.html", "scores.csv", "scores.png", "summary.edl", SUMMARY, "summary.mp4", "summary.otio")
+STORYBOARD, PREVIEW = "storyboard.jpg", "preview.webp"
+_FIRST_FILES = ("report.html", "scores.csv", "scores.png", "summary.edl", SUMMARY, "summary.mp4", "summary.otio")
+SUMMARY_FILES = (*_FIRST_FILES, STORYBOARD, PREVIEW)
 KEYFRAMES = "keyframes"
 _KEYFRAME = re.compile(rf"{KEYFRAMES}/shot_\d{{3,}}_frame_\d{{6,}}\.jpg")
 DRAWN = "drawn by sspvs"  # the comment in a video of the demo
@@ -67,7 +69,7 @@ def summary_files(folder: Path) -> frozenset[str]:
         return frozenset()
     named = document.get("files")
     if not isinstance(named, list):  # of a version that always wrote the same files
-        named = [*SUMMARY_FILES, *_keyframes_before(document)]
+        named = [*_FIRST_FILES, *_keyframes_before(document)]
     return frozenset(name for name in named if name in SUMMARY_FILES or _KEYFRAME.fullmatch(str(name)))
 
 

@@ -32,8 +32,7 @@ DESCRIPTION = (
     "Shorten videos, without training or with a trained checkpoint: writes summary.mp4 (with sound), report.html, "
     "summary.json, scores.csv, scores.png, key frames and an edit list. One video goes straight into --out, several "
     "into a folder each, or with --total into one film; what is finished with the same settings is left out when it "
-    "runs again. TIME is "
-    "seconds, or 1:30, 1:02:03.5, 90s, 1m30s."
+    "runs again. TIME is seconds, or 1:30, 1:02:03.5, 90s, 1m30s."
 )
 
 
@@ -55,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--total",
         type=seconds,
         metavar="TIME",
-        help="longest film from all videos together, a chapter for each; of one video the same as --duration",
+        help="one film from all videos, no longer than this, a chapter for each; of one video as --duration",
     )
     length.add_argument("--max-shots", type=int, metavar="K", help="most pieces in the summary")
     scores = parser.add_argument_group("scores")
@@ -88,17 +87,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TIME",
         help="knapsack: join shorter shots (default: 1)",
     )
+    look = parser.add_argument_group("look of the clip")
+    look.add_argument(
+        "--crossfade",
+        type=float,
+        metavar="SECONDS",
+        help="each piece fades into the next one, such as 0.3 (default: 0)",
+    )
+    look.add_argument(
+        "--aspect",
+        metavar="W:H",
+        help="cut this shape out of the picture where what stands out is, such as 9:16 or 1:1",
+    )
+    look.add_argument(
+        "--speed",
+        type=float,
+        metavar="TIMES",
+        help="show what lies between the pieces too, so many times faster and silent, such as 16; it counts too",
+    )
     add_extraction_arguments(parser.add_argument_group("looking at the video"), rate_hz=None)
 
 
 def run(args: argparse.Namespace) -> int:
     """Summarise each video; of several, a bad one is reported and the rest go on."""
-    from sspvs.pipeline import SummarySettings, load_tools
+    from sspvs.pipeline import ClipLook, SummarySettings, load_tools
     from sspvs.pipeline.output import check_folder, check_writable
     from sspvs.pipeline.summarizing_many import film_settings
 
     options = options_for(SummarySettings, args)
     settings = SummarySettings(**options) if args.total is None else film_settings(args.total, **options)
+    look = ClipLook(**options_for(ClipLook, args))
     film = args.total is not None and (len(args.videos) > 1 or args.videos[0].is_dir())
     args.out = args.out or (default_film_out(args.videos) if film else default_out(args.videos))
     found = search(args)
@@ -108,7 +126,7 @@ def run(args: argparse.Namespace) -> int:
         check_folder(args.out, inputs)
     else:
         check_writable(args.out)
-    tools = load_tools(settings, args.backbone, precision=args.precision, download=args.download)
+    tools = load_tools(settings, args.backbone, precision=args.precision, download=args.download, look=look)
     print(f"backbone: {tools.backbone.name} ({tools.backbone.reason})")
     if film:
         return _summarize_film(found.videos, args.out, tools, again=args.again)
@@ -168,7 +186,7 @@ def _summarize_one(video: Path, out: Path, tools: Tools) -> None:
     for warning in summary.warnings:
         sys.stderr.write(f"warning: {video.name}: {warning}\n")
     print(
-        f"{video.name}: {summary.timeline.end_seconds:.1f} s -> {summary.selected_seconds:.1f} s "
+        f"{video.name}: {summary.timeline.end_seconds:.1f} s -> {summary.clip_seconds:.1f} s "
         f"({summary.in_words}); open {out / 'report.html'}"
     )
 

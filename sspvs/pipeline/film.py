@@ -12,15 +12,19 @@ import numpy as np
 from sspvs.atomic import atomic_stream
 from sspvs.errors import printable
 from sspvs.features.extract import thumbnail_jpegs
-from sspvs.overwriting import KEYFRAMES, SUMMARY
-from sspvs.pipeline.output import embedded_clip, files_in, into_folder, pictures_of
+from sspvs.overwriting import KEYFRAMES, PREVIEW, STORYBOARD, SUMMARY
+from sspvs.pipeline.look import ClipLook, footage_of
+from sspvs.pipeline.output import embedded_clip, files_in, into_folder, pictures_of, resized
 from sspvs.pipeline.summarizing import VideoSummary
-from sspvs.report import edit_list, tables
+from sspvs.report import edit_list, storyboard, tables
 from sspvs.report.film_page import write_film_page
 from sspvs.report.plots import clock_text
 from sspvs.shown import Shown
 from sspvs.table import SourceStamp
-from sspvs.video import Footage, write_film
+from sspvs.types import ImageArray
+from sspvs.video import Footage, Resize, open_video, write_film
+from sspvs.video.frame_source import pictures_at
+from sspvs.video.takes import takes_of
 
 
 class Piece(NamedTuple):
@@ -54,6 +58,8 @@ class FilmSummary(Shown):
         order: `time` of recording, or `name` where not every video states one.
         left_out: Files that are not in it: those that cannot be used, and copies of others.
         clip_warnings: Sentences about the film as it was written.
+        played: What it plays as it was written, where crossfades shorten it: video, start and end in seconds of that,
+            and where it begins in the film.
 
     Example:
         >>> film = sspvs.summarize_many(["video.mp4"], total=5)
@@ -69,6 +75,7 @@ class FilmSummary(Shown):
     order: str
     left_out: tuple[LeftOut, ...] = ()
     clip_warnings: tuple[str, ...] = ()
+    played: tuple[tuple[int, float, float, float], ...] = ()
 
     @property
     def name(self) -> str:
@@ -84,12 +91,23 @@ class FilmSummary(Shown):
             for (start, end), (first, last) in zip(video.segments.tolist(), video.segment_seconds, strict=True):
                 inside = np.flatnonzero((video.picks >= start) & (video.picks < end))
                 best = int(video.picks[inside[video.scores[inside].argmax()]]) if len(inside) else (start + end) // 2
-                yield Piece(number, start, end, first, last, film_seconds, best)
+                yield Piece(number, start, end, first, last, self._place(number, first, film_seconds), best)
                 film_seconds += last - first
+
+    def _place(self, video: int, seconds: float, otherwise: float) -> float:
+        """Where a moment of a video is in the film."""
+        places = (
+            at + max(0.0, seconds - start)
+            for number, start, end, at in self.played
+            if number == video and start - 1e-6 <= seconds < end
+        )
+        return next(places, otherwise)
 
     @property
     def seconds(self) -> float:
         """Length of the film."""
+        if self.played:
+            return max(at + end - start for _, start, end, at in self.played)
         return sum(video.selected_seconds for video in self.videos)
 
     @property
@@ -141,7 +159,7 @@ class FilmSummary(Shown):
         pieces, length = list(self.pieces), sum(video.timeline.end_seconds for video in self.videos)
         shown = f"{sum(not note for note in self.notes)} of {_count(len(self.videos), 'video')}"
         lines = [
-            f"{self.name}: {clock_text(length)} -> {self.seconds:.1f} s of {self.total:g} s asked "
+            f"{self.name}: {clock_text(length)} -> {self.seconds:.1f} s of {self.total:g} s "
             f"({_count(len(pieces), 'piece')} from {shown})"
         ]
         for number, (video, note) in enumerate(zip(self.videos, self.notes, strict=True)):
@@ -199,31 +217,64 @@ def write_film_outputs(film: FilmSummary, out: Path, *, progress: bool = False) 
 
 def _write_all(film: FilmSummary, staging: Path, out: Path, *, progress: bool) -> FilmSummary:
     clip, shown = staging / "summary.mp4", [video for video in film.videos if len(video.segments)]
-    footage = [Footage(video.info.path, video.segment_seconds, video.timeline) for video in shown]
-    written = write_film(footage, clip, chapters=film.chapters, progress=progress)
+    look = ClipLook.of(shown[0].settings)
+    footage, how = [footage_of(video, look) for video in shown], look.film(shown[0])
+    if look.crossfade:
+        film = replace(film, played=tuple(_plays(film, footage, how)))
+    written = write_film(footage, clip, **how, chapters=film.chapters, progress=progress)
     film = replace(film, clip_warnings=written.warnings)
-    thumbnails = _write_keyframes(film, staging / KEYFRAMES)
+    pictures = _write_keyframes(film, staging / KEYFRAMES)
+    _write_overviews(film, pictures, clip, staging)
     title = f"{film.name} summary"
     edit_list.write_film_edl(shown, staging / "summary.edl", title)
     if find_spec("opentimelineio") is not None:
         edit_list.write_film_otio(shown, staging / "summary.otio", title, folder=out)
     with embedded_clip(clip, film.seconds, progress=progress) as embedded:
-        write_film_page(film.as_dict(), staging / "report.html", film=embedded, thumbnails=thumbnails)
+        jpegs = [thumbnail_jpegs(picture[None], *picture.shape[1::-1])[0] for picture in pictures]
+        write_film_page(film.as_dict(), staging / "report.html", film=embedded, thumbnails=jpegs)
     tables.write_summary_json(film, staging / SUMMARY, files=sorted({*files_in(staging), SUMMARY}))
     return film
 
 
-def _write_keyframes(film: FilmSummary, folder: Path) -> list[bytes]:
+def _plays(film: FilmSummary, footage: list[Footage], how: dict[str, Any]) -> Iterator[tuple[int, float, float, float]]:
+    """What a film plays, as `FilmSummary.played`, by its settings for `write_film`."""
+    numbers = [number for number, video in enumerate(film.videos) if len(video.segments)]
+    stretches = [(part, stretch) for part, one in enumerate(footage) for stretch in one.stretches]
+    ends = [film.videos[number].timeline.end_seconds for number in numbers]
+    at = 0.0
+    takes = takes_of(stretches, ends, how["crossfade"], how["sound_crossfade"])
+    for (part, _), take in zip(stretches, takes, strict=True):
+        yield numbers[part], take.start, take.end, at
+        at += take.seconds - take.tail
+
+
+def _write_keyframes(film: FilmSummary, folder: Path) -> list[ImageArray]:
     """One full-size picture for each piece, numbered as the pieces are; returns small ones of them."""
     from PIL import Image
 
-    thumbnails, number = list[bytes](), 0
+    small: list[ImageArray] = []
     folder.mkdir()
     for index, video in enumerate(film.videos):
         frames = [piece.keyframe for piece in film.pieces if piece.video == index]
-        for frame, picture in zip(frames, pictures_of(video, frames), strict=True):
-            with atomic_stream(folder / tables.keyframe_name(number, frame)) as stream:
-                Image.fromarray(picture).save(stream, format="JPEG", quality=90)
-            thumbnails += thumbnail_jpegs(picture[None], video.info.width, video.info.height)
-            number += 1
-    return thumbnails
+        if not frames:
+            continue
+        with open_video(video.info.path, timeline=video.timeline) as reader:
+            for frame, picture in zip(frames, pictures_of(reader, frames), strict=True):
+                with atomic_stream(folder / tables.keyframe_name(len(small), frame)) as stream:
+                    Image.fromarray(picture).save(stream, format="JPEG", quality=90)
+                small.append(resized(picture, Resize("long_side", storyboard.LONG_SIDE)))
+    return small
+
+
+def _write_overviews(film: FilmSummary, pictures: list[ImageArray], clip: Path, folder: Path) -> None:
+    """The storyboard, and the preview."""
+    from PIL import Image, ImageOps
+
+    sheet = storyboard.LONG_SIDE, storyboard.LONG_SIDE * 9 // 16  # pictures of other shapes have bars
+    padded = [np.asarray(ImageOps.pad(Image.fromarray(picture), sheet)) for picture in pictures]
+    labels = [f"{row['piece']}.  {row['file']}, {clock_text(row['start_seconds'])}" for row in film.records()]
+    heading = f"{film.name}: {clock_text(film.seconds)}"
+    storyboard.write_storyboard(padded, labels, heading, folder / STORYBOARD)
+    plays = [(one.film_seconds, one.start_seconds, one.end_seconds, 1.0) for one in film.pieces]
+    moving = list(pictures_at(clip, storyboard.preview_seconds(plays), Resize("long_side", storyboard.LONG_SIDE)))
+    storyboard.write_preview(moving or padded, folder / PREVIEW)

@@ -9,12 +9,17 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
+
 from sspvs.atomic import temporary_folder, write_text
 from sspvs.errors import OutputError
-from sspvs.overwriting import KEYFRAMES, SUMMARY, refuse_inputs, summary_files, summary_places
-from sspvs.report import edit_list, page, plots, tables
+from sspvs.overwriting import KEYFRAMES, PREVIEW, STORYBOARD, SUMMARY, refuse_inputs, summary_files, summary_places
+from sspvs.pipeline.look import ClipLook, footage_of, is_of_pieces, plays_of, with_look
+from sspvs.report import edit_list, page, plots, storyboard, tables
+from sspvs.report.plots import clock_text
 from sspvs.types import ImageArray, Summary
-from sspvs.video import Resize, open_video, write_clips
+from sspvs.video import Resize, VideoReader, open_video, write_clips, write_film
+from sspvs.video.frame_source import pictures_at
 
 T = TypeVar("T")
 MAX_EMBEDDED_BYTES = 40_000_000  # a summary clip larger than this goes into the report as a 360-line preview
@@ -22,10 +27,11 @@ MAX_EMBEDDED_BYTES = 40_000_000  # a summary clip larger than this goes into the
 KEYFRAME_BYTES = 32_000_000  # full-size key frames held in memory together
 
 
-def write_outputs(summary: Summary, out: Path, *, progress: bool = False) -> Summary:
-    """Write every file of a summary into a folder; returns it with the warnings met while its clip was written."""
+def write_outputs(summary: Summary, out: Path, *, look: ClipLook | None = None, progress: bool = False) -> Summary:
+    """Write every file of a summary into a folder; returns it with what was met while its clip was written."""
     inputs = [Path(summary.info.path)]
-    return into_folder(out, inputs, lambda staging: _write_all(summary, staging, out, progress=progress))
+    shown = summary if look is None else with_look(summary, look)
+    return into_folder(out, inputs, lambda staging: _write_all(shown, staging, out, progress=progress))
 
 
 def into_folder(out: Path, inputs: Iterable[Path], write: Callable[[Path], T]) -> T:
@@ -85,16 +91,22 @@ def files_in(folder: Path) -> frozenset[str]:
 def _write_all(summary: Summary, staging: Path, out: Path, *, progress: bool) -> Summary:
     source = Path(summary.info.path)
     clip = staging / "summary.mp4"
-    written = write_clips(source, summary.segment_seconds, clip, timeline=summary.timeline, progress=progress)
+    look = ClipLook.of(summary.settings)
+    footage, film = footage_of(summary, look), look.film(summary)
+    if look.chosen:
+        summary = replace(summary, played=plays_of(footage, film))
+    written = write_film([footage], clip, **film, progress=progress)
     decode = replace(summary.decode, lost_sound_seconds=written.lost_sound_seconds)
     summary = replace(summary, decode=decode, warnings=(*summary.warnings, *written.warnings))
     tables.write_scores_csv(summary, staging / "scores.csv")
     plots.write_scores_png(summary, staging / "scores.png")
-    _write_keyframes(summary, staging / KEYFRAMES)
+    pictures = _write_keyframes(summary, staging / KEYFRAMES)
+    if is_of_pieces(summary):
+        _write_overviews(summary, pictures, clip, staging)
     edit_list.write_edl(summary, staging / "summary.edl", source.name)
     if find_spec("opentimelineio") is not None:
         edit_list.write_otio(summary, staging / "summary.otio", source, folder=out)
-    with embedded_clip(clip, summary.selected_seconds, progress=progress) as embedded:
+    with embedded_clip(clip, summary.clip_seconds, progress=progress) as embedded:
         page.write_report(
             summary, staging / "report.html", summary_video=embedded, source_video=source, report_folder=out
         )
@@ -114,16 +126,49 @@ def embedded_clip(clip: Path, seconds: float, *, progress: bool) -> Iterator[Pat
     preview.unlink()
 
 
-def _write_keyframes(summary: Summary, folder: Path) -> None:
-    """One full-size picture for each shot of the summary."""
+def _write_overviews(summary: Summary, pictures: list[ImageArray], clip: Path, folder: Path) -> None:
+    """The storyboard, and the preview."""
+    spans = [f"{clock_text(start)} - {clock_text(end)}" for start, end in summary.segment_seconds]
+    labels = [f"{number}.  {span}" for number, span in enumerate(spans, start=1)]
+    length, kept = clock_text(summary.timeline.end_seconds), clock_text(summary.selected_seconds)
+    heading = f"{Path(summary.info.path).name}: {kept} of {length}"
+    storyboard.write_storyboard(pictures, labels, heading, folder / STORYBOARD)
+    seconds = storyboard.preview_seconds(summary.plays)
+    moving = list(pictures_at(clip, seconds, Resize("long_side", storyboard.LONG_SIDE)))
+    storyboard.write_preview(moving or pictures, folder / PREVIEW)
+
+
+def resized(picture: ImageArray, resize: Resize) -> ImageArray:
+    """A picture that is decoded already, as the reader gives it."""
+    from PIL import Image
+
+    height, width = picture.shape[:2]
+    size = resize.target_size(width, height)
+    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BOX, reducing_gap=2.0))
+
+
+def pictures_of(reader: VideoReader, frames: list[int]) -> Iterator[ImageArray]:
+    """Full-size pictures of frames of a video, a few in memory at a time."""
+    at_once = max(1, KEYFRAME_BYTES // (reader.info.width * reader.info.height * 3))
+    for first in range(0, len(frames), at_once):
+        yield from reader.frames_at(frames[first : first + at_once], Resize("none"))
+
+
+def _write_keyframes(summary: Summary, folder: Path) -> list[ImageArray]:
+    """One full-size picture for each shot of the summary, and a small one of each segment."""
     shown = [index for index, selected in enumerate(summary.selected) if selected]
-    pictures = pictures_of(summary, [int(summary.keyframes[index]) for index in shown])
-    tables.write_keyframe_images(summary, pictures, folder, shot_indices=shown)
-
-
-def pictures_of(summary: Summary, frames: list[int]) -> Iterator[ImageArray]:
-    """Full-size pictures of frames of the video, a few in memory at a time."""
-    at_once = max(1, KEYFRAME_BYTES // (summary.info.width * summary.info.height * 3))
+    keys = [int(summary.keyframes[index]) for index in shown]
+    of_segments = [next((key for key in keys if a <= key < b), (a + b) // 2) for a, b in summary.segments.tolist()]
+    size = Resize("long_side", storyboard.LONG_SIDE)
+    small: dict[int, ImageArray] = {}
     with open_video(summary.info.path, timeline=summary.timeline) as reader:
-        for first in range(0, len(frames), at_once):
-            yield from reader.frames_at(frames[first : first + at_once], Resize("none"))
+
+        def pictures() -> Iterator[ImageArray]:
+            for key, picture in zip(keys, pictures_of(reader, keys), strict=True):
+                small[key] = resized(picture, size)
+                yield picture
+
+        tables.write_keyframe_images(summary, pictures(), folder, shot_indices=shown)
+        others = sorted(set(of_segments) - set(small))
+        small.update(zip(others, reader.frames_at(others, size) if others else (), strict=True))
+    return [small[frame] for frame in of_segments]

@@ -1,14 +1,17 @@
 """What decides which frames a summary keeps: the settings, and the backbone and scorer that they name."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
+
+import numpy as np
 
 from sspvs.features.backbones import Backbone, load_backbone
 from sspvs.features.extract import MAX_DAMAGED
 from sspvs.features.transnet import weights_path
 from sspvs.importance.contrastive import Post
 from sspvs.importance.terms import Combine
+from sspvs.pipeline.look import ClipLook
 from sspvs.schema import NotNegative, Positive, Range, Settings, mistakes, refuse
 from sspvs.scorers import (
     CONTRASTIVE,
@@ -24,6 +27,7 @@ from sspvs.selection.material import Material
 from sspvs.selection.overview import HIGHLIGHTS, LONGEST_SECONDS, OVERVIEW, SHORTEST_SECONDS, select_pieces
 from sspvs.selection.summary import Budget, Selection
 from sspvs.table.text import TextFields
+from sspvs.video import open_video
 from sspvs.weights.digest import file_digest
 
 Segmenter = Literal["auto", "kts", "uniform", "given", "transnet"]
@@ -93,12 +97,6 @@ class SummarySettings(Settings):
         """The length the summary may have."""
         return Budget(ratio=self.ratio, duration_seconds=self.duration, max_shots=self.max_shots)
 
-    def pieces(self, material: Material) -> Selection:
-        """The pieces of an overview or of highlights."""
-        shortest, longest = self.piece_seconds
-        weights = HIGHLIGHTS if self.select == "highlights" else OVERVIEW
-        return select_pieces(material, self.budget(), weights, shortest=shortest, longest=longest)
-
     @property
     def text(self) -> TextFields:
         """What is known about the video in words."""
@@ -113,11 +111,32 @@ class Tools:
         backbone: The frame encoder.
         scorer: What scores the frames.
         settings: With the rate that both agree on.
+        look: How the clips look.
     """
 
     backbone: Backbone
     scorer: Scorer
     settings: SummarySettings
+    look: ClipLook = field(default_factory=ClipLook)
+
+    def budget(self, seconds: float) -> Budget:
+        """What pieces may hold in a summary of a video of which so many seconds could be shown."""
+        settings = self.settings
+        shortest = settings.min_shot_seconds if settings.select == "knapsack" else settings.piece_seconds[0]
+        return self.look.budget(settings.budget(), seconds, shortest)
+
+    def pieces(self, material: Material) -> Selection:
+        """The pieces of an overview or of highlights."""
+        shortest, longest = self.settings.piece_seconds
+        weights = OVERVIEW if self.settings.select == "overview" else HIGHLIGHTS
+        budget = self.budget(float(np.diff(material.edges)[~material.avoid].sum()))
+        return select_pieces(material, budget, weights, shortest=shortest, longest=longest)
+
+    def check_length(self, video: str | Path) -> None:
+        """Refuse a video that is too long for the summary at the look's speed, before anything is computed."""
+        if self.look.speed:
+            with open_video(video, time_limit_seconds=self.settings.time_limit_seconds) as reader:
+                self.budget(reader.info.duration_seconds)
 
     def settings_used(self) -> dict[str, Any]:
         """Plain values of the settings that took part, for the report."""
@@ -144,11 +163,22 @@ class Tools:
         if settings.shots is not None:
             used["shots"] = Path(settings.shots).name
             used["shots_sha256"] = file_digest(Path(settings.shots))
-        return {"backbone": backbone.name, "backbone_reason": backbone.reason, **self.scorer.settings, **used}
+        return {
+            "backbone": backbone.name,
+            "backbone_reason": backbone.reason,
+            **self.scorer.settings,
+            **used,
+            **self.look.chosen,
+        }
 
 
 def load_tools(
-    settings: SummarySettings, backbone: str | Backbone = "auto", *, precision: str = "auto", download: bool = False
+    settings: SummarySettings,
+    backbone: str | Backbone = "auto",
+    *,
+    precision: str = "auto",
+    download: bool = False,
+    look: ClipLook | None = None,
 ) -> Tools:
     """Load the scorer, and the backbone that goes with it.
 
@@ -157,12 +187,20 @@ def load_tools(
         backbone: As in `summarize`.
         precision: As in `load_backbone`; of the backbone alone.
         download: Whether weights that are not here may be fetched.
+        look: How the clips look.
 
     Raises:
-        ValueError: The scorer does not read the text, or a backbone must be named.
+        ValueError: The scorer does not read the text, a backbone must be named, or a crossfade is longer than a piece.
         FingerprintMismatchError: Backbone and rate are not those that the scorer was trained on.
         SspvsError: The scorer or the weights are missing or broken.
     """
+    look = ClipLook() if look is None else look
+    shortest = settings.piece_seconds[0]
+    if settings.select != "knapsack" and look.crossfade > shortest:
+        raise ValueError(
+            f"a crossfade of {look.crossfade:g} s is longer than the shortest piece, {shortest:g} s: choose a shorter "
+            "one, or longer piece_seconds"
+        )
     if settings.segmenter == "transnet":
         weights_path()  # a missing package is reported now, not after the video was read
     device = settings.device
@@ -180,4 +218,4 @@ def load_tools(
     chosen, rate_hz = backbone_for(
         scorer, backbone, settings.rate_hz, device=device, precision=precision, download=download
     )
-    return Tools(chosen, scorer, replace(settings, rate_hz=rate_hz))
+    return Tools(chosen, scorer, replace(settings, rate_hz=rate_hz), look)

@@ -15,6 +15,7 @@ from sspvs.features.transnet import cut_frames
 from sspvs.importance.contrastive import Post
 from sspvs.importance.terms import Combine
 from sspvs.overwriting import read_summary, summary_files
+from sspvs.pipeline.look import ClipLook
 from sspvs.pipeline.output import write_outputs
 from sspvs.pipeline.settings import Segmenter, Select, SummarySettings, Tools, load_tools
 from sspvs.report.notebook import ShownSummary
@@ -31,7 +32,7 @@ from sspvs.selection.shots import (
     split_takes,
     uniform_shots,
 )
-from sspvs.selection.summary import Selection, select_in_parts
+from sspvs.selection.summary import Budget, Selection, select_in_parts
 from sspvs.selection.summary import select as select_shots
 from sspvs.selection.transitions import Transitions, find_transitions
 from sspvs.selection.unwanted import Unwanted, find_unwanted, unwanted_frames
@@ -63,14 +64,16 @@ class VideoSummary(ShownSummary, Summary):
         """As `Summary`, with the source file's stamp."""
         return {**super().as_dict(), "source": None if self.source is None else asdict(self.source)}
 
-    def save(self, out_dir: str | Path, *, progress: bool = False) -> Path:
-        """Write the clip, the page, the scores, the key frames and the edit lists.
+    def save(self, out_dir: str | Path, *, look: ClipLook | None = None, progress: bool = False) -> Path:
+        """Write the clip, the page, the scores, pictures and the edit lists.
 
         Files appear under their names only when all of them are finished. Those that an earlier run wrote, as its
         `summary.json` names them, are replaced or removed; whatever else is in the folder stays.
 
         Args:
             out_dir: Folder to write into; made when it does not exist.
+            look: How the clip looks, instead of as it was asked of `summarize`. The pieces stay: a speed makes the clip
+                longer here.
             progress: Show a progress bar while the clip is written.
 
         Returns:
@@ -81,7 +84,7 @@ class VideoSummary(ShownSummary, Summary):
             ValueError: The video is itself in the place of a file.
             VideoError: The source video cannot be read any more.
         """
-        write_outputs(self, Path(out_dir), progress=progress)
+        write_outputs(self, Path(out_dir), look=look, progress=progress)
         object.__setattr__(self, "_folder", Path(out_dir))
         return Path(out_dir)
 
@@ -119,6 +122,9 @@ def summarize(
     time_limit_seconds: float = 60.0,
     max_damaged: float = 1 / 3,
     device: str = "auto",
+    crossfade: float = 0.0,
+    aspect: str = "",
+    speed: float = 0.0,
     download: bool = False,
     progress: bool = False,
 ) -> VideoSummary:
@@ -157,6 +163,11 @@ def summarize(
         time_limit_seconds: Longest time a decoder may give nothing before it is stopped.
         max_damaged: Share of the frames that may be damaged, or predicted from damaged ones, in [0, 1].
         device: Where the scores are computed: `auto`, `cpu`, `cuda`, `cuda:1`.
+        crossfade: Seconds in which a piece fades into the next one; 0 cuts. The clip gets no longer by it: it shows
+            a little beyond the pieces where their shots go on, and is shorter where they do not.
+        aspect: Shape that is cut out of the picture, such as `9:16`, where what stands out is; empty: all of it.
+        speed: How many times faster what lies between the pieces is shown, silently and within the length; 0 jumps
+            over it.
         download: Whether weights that are not here may be fetched.
         progress: Show progress bars.
 
@@ -176,7 +187,8 @@ def summarize(
     """
     given = locals()  # the settings are keywords of the same names
     settings = SummarySettings(**{name: given[name] for name in parameters(SummarySettings)})
-    return summarize_with(video, load_tools(settings, backbone, download=download), progress=progress)
+    look = ClipLook(**{name: given[name] for name in parameters(ClipLook)})
+    return summarize_with(video, load_tools(settings, backbone, download=download, look=look), progress=progress)
 
 
 def summarize_with(
@@ -192,6 +204,7 @@ def summarize_with(
     """
     backbone, scorer, settings = tools.backbone, tools.scorer, tools.settings
     assert settings.rate_hz is not None
+    tools.check_length(video)
     source = SourceStamp.of(Path(video)) if Path(video).is_file() else None
     extracted = extract_video(
         video,
@@ -218,7 +231,8 @@ def summarize_with(
     shots, shot_warnings = _cut_into_shots(features, timeline, features.info, settings, transitions)
     avoided: list[Unwanted] = []
     if settings.select == "knapsack":
-        shots, chosen = _knapsack(importance.scores, features, shots, settings)
+        budget = tools.budget(float(timeline.shown_seconds[-1]))
+        shots, chosen = _knapsack(importance.scores, features, shots, settings, budget)
     else:
         if trace is not None and transitions is not None:
             takes = shots_from_cuts(transitions.starts, features.n_frames)
@@ -232,7 +246,7 @@ def summarize_with(
             unwanted_frames(avoided, features.n_frames),
             _speech(features.info, timeline, settings),
         )
-        chosen = (choose or settings.pieces)(material)
+        chosen = (choose or tools.pieces)(material)
     logger.info("%s: %d pieces of %d shots kept", features.info.path, len(chosen.segments), len(shots))
     return VideoSummary(
         info=features.info,
@@ -313,16 +327,14 @@ def _speech(info: VideoInfo, timeline: Timeline, settings: SummarySettings) -> S
 
 
 def _knapsack(
-    scores: FloatArray, features: FrameFeatures, shots: Shots, settings: SummarySettings
+    scores: FloatArray, features: FrameFeatures, shots: Shots, settings: SummarySettings, budget: Budget
 ) -> tuple[Shots, Selection]:
     """The field's selection; shots that were found by the features may be divided for it."""
     timeline = features.timeline
     assert timeline is not None
     if settings.segmenter in ("uniform", "given"):  # these stay as they are
-        return shots, select_shots(scores, features.picks, shots, settings.budget(), timeline)
-    return select_in_parts(
-        scores, features.picks, shots, settings.budget(), timeline, min_shot_seconds=settings.min_shot_seconds
-    )
+        return shots, select_shots(scores, features.picks, shots, budget, timeline)
+    return select_in_parts(scores, features.picks, shots, budget, timeline, min_shot_seconds=settings.min_shot_seconds)
 
 
 def _cut_into_shots(

@@ -17,8 +17,10 @@ from sspvs.errors import VideoError, reason
 from sspvs.features.backbones import Backbone
 from sspvs.overwriting import read_summary
 from sspvs.pipeline.film import FilmSummary, LeftOut
+from sspvs.pipeline.look import ClipLook
 from sspvs.pipeline.settings import SummarySettings, Tools, load_tools
 from sspvs.pipeline.summarizing import VideoSummary, made_with, summarize_with
+from sspvs.schema import parameters
 from sspvs.scorers import ContrastiveScorer
 from sspvs.selection.material import Material, join
 from sspvs.selection.overview import BRIEF_SECONDS, REPEAT
@@ -70,7 +72,8 @@ def summarize_many(
         >>> film.seconds <= 5
         True
     """
-    tools = load_tools(film_settings(total, **settings), backbone, download=download)
+    look = ClipLook(**{name: settings.pop(name) for name in parameters(ClipLook) if name in settings})
+    tools = load_tools(film_settings(total, **settings), backbone, download=download, look=look)
     paths = [videos] if isinstance(videos, (str, Path)) else videos
     return make_film(list_videos([Path(path) for path in paths]), tools, progress=progress)
 
@@ -95,6 +98,8 @@ def make_film(
     report: Callable[[VideoSummary | LeftOut], None] = lambda _: None,
 ) -> FilmSummary:
     """Choose a film from video files; `report` is called after each with what became of it."""
+    if tools.look.speed:
+        raise ValueError("speed shows all of a video: it does not go with total")
     copies = _copies(paths)
     looked: list[tuple[VideoSummary, Material]] = []
     left_out: list[LeftOut] = []
@@ -203,10 +208,10 @@ def _share(
     looked: Sequence[tuple[VideoSummary, Material]], tools: Tools
 ) -> tuple[tuple[VideoSummary, ...], tuple[str, ...]]:
     """Each video with its pieces of the best choice from all of them, and why it has none."""
-    joined, settings = join([material for _, material in looked]), tools.settings
+    joined = join([material for _, material in looked])
     if isinstance(tools.scorer, ContrastiveScorer):
         joined = replace(joined, scores=_scores_together(joined, tools))
-    chosen = settings.pieces(joined)
+    chosen = tools.pieces(joined)
     segments = split_at(chosen.segments, np.asarray(joined.begins, np.int64))
     of_videos = joined.videos_of(segments)
     looks = joined.looks(segments)

@@ -143,6 +143,7 @@ def page_document(summary: Summary, folder: Path, source_video: Path | None) -> 
         "scores": [_digits(score) for score in summary.scores],
         "shots": shots,
         "segments": [[_milli(start), _milli(stop)] for start, stop in summary.segment_seconds],
+        "plays": [[*map(_milli, times), speed] for *times, speed in summary.plays],
         "curves": [
             {
                 "name": name,

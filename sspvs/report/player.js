@@ -1,21 +1,19 @@
 // The player: the embedded summary, the original beside it when it can be found, and a still when neither fits.
 
-// Where a time of the summary lies in the original, and back. Segments are [start, end) in original seconds.
-const offsets = [];
-data.segments.reduce((sum, [start, end]) => (offsets.push(sum), sum + end - start), 0);
+// Where a time of the summary lies in the original, and back: [second of the summary, start, end in the original, speed].
+const offsets = data.plays.map(([at]) => at);
 
 function toOriginal(time) {
   if (!offsets.length) return 0;
   const index = Math.max(0, after(offsets, time + 1e-4) - 1);
-  const [start, end] = data.segments[index];
-  return Math.min(start + time - offsets[index], end);
+  const [at, start, end, speed] = data.plays[index];
+  return Math.min(start + (time - at) * speed, end);
 }
 
 // The time in the summary at which a shot begins, or null when the summary does not play it.
 function toSummary(shot) {
-  const index = data.segments.findIndex(([start, end]) => start < shot.end && end > shot.start);
-  if (index < 0) return null;
-  return offsets[index] + Math.max(0, shot.start - data.segments[index][0]);
+  const play = data.plays.find(([, start, end, speed]) => speed === 1 && start < shot.end && end > shot.start);
+  return play ? play[0] + Math.max(0, shot.start - play[1]) : null;
 }
 
 // Bytes of the embedded file, decoded in slices so that a large one does not need many times its size.

@@ -116,6 +116,8 @@ class Summary:
         title: Text that guided the scores, or empty.
         warnings: Sentences for the user.
         thumbnails: JPEG bytes of a small picture for each pick, in the order of `picks`; may be empty.
+        played: What the clip plays, where that is more than the segments one after the other: seconds of the clip at
+            which it begins, its start and end in seconds of the video, and how many times faster it is.
     """
 
     info: VideoInfo
@@ -138,6 +140,24 @@ class Summary:
     title: str = ""
     warnings: tuple[str, ...] = ()
     thumbnails: tuple[bytes, ...] = ()
+    played: tuple[tuple[float, float, float, float], ...] = ()
+
+    @property
+    def plays(self) -> list[tuple[float, float, float, float]]:
+        """As `played`, of the segments where that is empty."""
+        if self.played:
+            return list(self.played)
+        spans, at = self.segment_seconds, 0.0
+        rows = []
+        for start, end in spans:
+            rows.append((at, start, end, 1.0))
+            at += end - start
+        return rows
+
+    @property
+    def clip_seconds(self) -> float:
+        """Length of the clip in seconds."""
+        return max((at + (end - start) / speed for at, start, end, speed in self.plays), default=0.0)
 
     @property
     def budget_fraction(self) -> float:
@@ -228,6 +248,11 @@ class Summary:
                 else {}
             ),
             "selected_seconds": self.selected_seconds,
+            **(
+                {"clip": {"seconds": self.clip_seconds, "plays": [list(play) for play in self.played]}}
+                if self.played
+                else {}
+            ),
             "decode": {name: getattr(decode, name) for name in _DECODED},
             "settings": self.settings,
             "warnings": list(self.warnings),

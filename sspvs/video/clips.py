@@ -1,8 +1,8 @@
 """Encoding a film as MP4: pictures, and sound cut to the sample, with as little decoding as possible."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -13,18 +13,17 @@ import numpy as np
 
 from sspvs.errors import VideoError
 from sspvs.types import FloatArray, WrittenClip
-from sspvs.video.footage import ClipSettings, Footage
-from sspvs.video.frame_source import FrameSource
-from sspvs.video.orientation import FrameShaper, film_size, fitted
-from sspvs.video.pyav_reader import PyAVReader
-from sspvs.video.pyav_stream import container_info, packet_seconds, times_are_usable
+from sspvs.video.footage import ClipSettings, Footage, cut_size, film_size
 from sspvs.video.reader import silent
-from sspvs.video.sound import AudioSource, open_audio
+from sspvs.video.reel import Reel, Run
+from sspvs.video.takes import Take, film_seconds, takes_of
 from sspvs.video.tracks import AudioTrack, PictureTrack
 
 UNEVEN = 1.5  # a frame shown for so many times the usual length is not shown about as long as the others
 AUDIO_STEP_SECONDS = 0.5
 """How far sound may lag behind the pictures while both are written, so that little waits in memory."""
+FAST_STEP = 0.9  # of the usual length of a frame: how soon a take that is fast shows another picture
+BLEND_RATE = 25.0  # pictures a second of a crossfade, or as many as the film has
 USUAL_SOUND = (48_000, 2)  # where sources differ
 
 
@@ -37,43 +36,50 @@ def encode_film(
 ) -> WrittenClip:
     """Encode stretches of sources into an MP4 file."""
     reels = [Reel(part, beat) for part in footage]
+    stretches = [(number, stretch) for number, reel in enumerate(reels) for stretch in reel.stretches]
+    takes = takes_of(stretches, [reel.end for reel in reels], settings.crossfade, settings.sound_crossfade)
     main = _longest(reels)
     size = film_size(main.info.width, main.info.height, settings.max_height)
-    sounds = {reel.sound for reel in reels if reel.sound is not None}
+    if settings.aspect:
+        size = cut_size(*size, settings.aspect)
+    sounds = {reel.sound_format for reel in reels if reel.sound_format is not None}
     rate, channels = sounds.pop() if len(sounds) == 1 else USUAL_SOUND
-    any_sound = any(reel.sound for reel in reels)
+    has_sound = any(reel.sound_format for reel in reels)
     reel = reels[0]
     try:
-        with av.open(str(out_path.absolute()), "w", format="mp4", options={"movflags": "+faststart"}) as output:
-            set_chapters(output, settings.chapters, sum(reel.seconds for reel in reels))
+        with ExitStack() as stack:
+            options = {"movflags": "+faststart"}
+            output = stack.enter_context(av.open(str(out_path.absolute()), "w", format="mp4", options=options))
+            set_chapters(output, settings.chapters, film_seconds(takes))
             even = holds_are_even([holds for reel in reels for holds in reel.holds])
             frame_rate = Fraction(main.info.fps).limit_denominator(1001)
+            even = even and (not settings.crossfade or frame_rate * UNEVEN >= BLEND_RATE)
             pictures = PictureTrack(output, size, frame_rate, settings, reorder=even)
-            track = AudioTrack(output, rate, channels) if any_sound else None
-            film = Film(pictures, track, progress)
-            for reel in reels:
-                same = film_size(reel.info.width, reel.info.height, settings.max_height) == size
-                inside = size if same else fitted(reel.info.width, reel.info.height, size)
-                with reel.opened(rate, channels) as (frames, sound):
-                    film.add(reel, frames, sound, FrameShaper(reel.orientation, size, inside))
+            follow = settings.crossfade + settings.sound_crossfade > 0
+            track = AudioTrack(output, rate, channels, follow=follow) if has_sound else None
+            film = Film(pictures, track, frame_rate, progress)
+            for (number, _), take in zip(stretches, takes, strict=True):
+                reel = reels[number]
+                if not reel.is_open:
+                    reel.open(stack, settings, size, rate, channels)
+                film.add(reel, take)
             if pictures.n_frames == 0:
                 names = ", ".join(str(reel.path) for reel in reels)
                 raise VideoError(f"no frame of {names} lies in the segments to write")
-            pictures.finish(film.seconds)
-            if track is not None:
-                track.finish()
+            film.finish()
     except av.error.FFmpegError as error:
         if isinstance(error, OSError):
             raise
         raise VideoError(f"cannot encode parts of {reel.path}: {error}") from error
     warnings = tuple(
-        warning if len(reels) == 1 else f"{reel.path.name}: {warning}" for reel in reels for warning in reel.warnings
+        warning if len(reels) == 1 else f"{reel.path.name}: {warning}" for reel in reels for warning in reel.notes()
     )
     lost = sum(reel.lost_seconds for reel in reels)
-    return WrittenClip(out_path, film.seconds, pictures.n_frames, *size, any_sound, warnings, lost, tuple(film.starts))
+    n_frames, starts = pictures.n_frames, tuple(film.starts)
+    return WrittenClip(out_path, film.seconds, n_frames, *size, has_sound, warnings, lost, starts)
 
 
-def _longest(reels: "Sequence[Reel]") -> "Reel":
+def _longest(reels: Sequence[Reel]) -> Reel:
     """The first of the sources with the picture size that is shown for the longest time."""
     shown = Counter[tuple[int, int]]()
     for reel in reels:
@@ -107,87 +113,93 @@ def holds_are_even(holds: Sequence[FloatArray]) -> bool:
     return len(lengths) == 0 or bool(lengths.max() <= UNEVEN * np.median(lengths))
 
 
-class Reel:
-    """One source of a film: its facts, its stretches, and what was met while it was written."""
-
-    def __init__(self, footage: Footage, beat: Callable[[], None]) -> None:
-        self.path, self._beat, self._timeline = Path(footage.source), beat, footage.timeline
-        self.info, self.orientation = container_info(self.path, beat)
-        if self._timeline is None:
-            times = packet_seconds(self.path, beat=beat)
-            if not times_are_usable(times):
-                reader = PyAVReader(self.path, beat)
-                reader.scan()
-                self._timeline = reader.timeline
-        if self._timeline is None:
-            self._times = np.sort(times) - self.info.start_seconds
-            self._end = float(self._times[-1]) + 1 / self.info.fps
-        else:
-            self._times, self._end = self._timeline.frame_seconds, self._timeline.end_seconds
-        self.stretches = footage.stretches
-        self.warnings: list[str] = []
-        self.lost_seconds = self.written = 0.0
-        with open_audio(self.path, self.info, self._timeline, self.warnings) as sound:
-            self.sound = None if sound is None else (sound.rate, sound.channels)
-
-    @property
-    def seconds(self) -> float:
-        """Seconds that the stretches last."""
-        return sum(max(0.0, min(end, self._end) - start) for start, end in self.stretches)
-
-    @property
-    def holds(self) -> list[FloatArray]:
-        """Seconds for which the frames of each stretch are shown."""
-        times = self._times
-        return [np.diff(times[(times > start - 1e-4) & (times < end)]) for start, end in self.stretches]
-
-    @contextmanager
-    def opened(self, rate: int, channels: int) -> "Iterator[tuple[FrameSource, AudioSource | None]]":
-        """The source's pictures and sound, and afterwards what was met."""
-        frames = FrameSource(self.path, self.info, self._timeline, beat=self._beat)
-        with frames, open_audio(self.path, self.info, self._timeline, [], rate, channels) as sound:
-            yield frames, sound
-        if self.info.hdr:
-            self.warnings.append(f"the source is HDR ({self.info.hdr}): its colours were tone-mapped to SDR (BT.709)")
-        if frames.deinterlacer.used:
-            self.warnings.append("the source is interlaced: its frames were deinterlaced, as many as before")
-        lost = sound.lost_seconds if sound is not None else self.written if self.info.has_audio else 0.0
-        if sound is not None and lost:
-            self.warnings.append(
-                f"{lost:.2f} s of the summary's {self.written:.2f} s of sound cannot be decoded and are silent"
-            )
-        self.lost_seconds = lost
-
-
 class Film:
-    """What is written so far, stretch after stretch."""
+    """What is written so far, take after take."""
 
-    def __init__(self, pictures: PictureTrack, track: AudioTrack | None, progress: Callable[[float], None]) -> None:
-        self._pictures, self._track, self._progress = pictures, track, progress
+    def __init__(
+        self, pictures: PictureTrack, track: AudioTrack | None, rate: Fraction, progress: Callable[[float], None]
+    ) -> None:
+        self._pictures, self._track, self._rate, self._progress = pictures, track, float(rate), progress
         self._target: int | None = None  # the matrix of all pictures
-        self.seconds = 0.0
-        self.starts: list[float] = []  # of each stretch
+        self._before: Run | None = None
+        self.seconds = 0.0  # where the next take begins
+        self.starts: list[float] = []
 
-    def add(self, reel: Reel, frames: FrameSource, sound: AudioSource | None, shaper: FrameShaper) -> None:
-        """Write every stretch of a source."""
-        before, track = self.seconds, self._track
-        shaper.target = self._target
-        for start, end in reel.stretches:
-            self.starts.append(self.seconds)
-            heard = last = start
-            for frame, shown, gone in frames.between(start, end):
-                if self._pictures.n_frames == 0:
-                    self._pictures.tag(*shaper.tags(frame))
-                    self._target = shaper.target
-                self._pictures.add(shaper(frame), self.seconds + shown - start)
-                last = gone
-                if last - heard >= AUDIO_STEP_SECONDS and end - last > AUDIO_STEP_SECONDS:
-                    if track is not None:
-                        track.add(sound, heard, last, self.seconds + heard - start, fade_in=heard == start)
-                    heard = last
-                    self._progress(self.seconds + last - start)
-            if track is not None and last > heard:
-                track.add(sound, heard, last, self.seconds + heard - start, fade_in=heard == start, fade_out=True)
-            self.seconds += last - start
-            self._progress(self.seconds)
-        reel.written = self.seconds - before
+    def add(self, reel: Reel, take: Take) -> None:
+        """Write a take, up to where it is blended with the next one."""
+        self.starts.append(self.seconds)
+        reel.shaper.target = self._target
+        run = Run(reel, take, self.seconds)
+        if self._target is None and run.held is not None:
+            self._pictures.tag(*reel.shaper.tags(run.held[0]))
+            self._target = reel.shaper.target
+        if self._before is not None:
+            self._blend(self._before, run)
+            if self._before.reel is not reel:
+                self._before.reel.close()
+        self._before = run
+        last = self._write(run)
+        if take.tail:
+            last = take.end - take.tail * take.speed
+        reel.written += (last - take.start) / take.speed
+        self.seconds += (last - take.start) / take.speed
+        self._progress(self.seconds)
+
+    def _write(self, run: Run) -> float:
+        """Write what is not blended; returns when it ends, in seconds of the source."""
+        take = run.take
+        last = take.start + take.lead * take.speed
+        begin = heard = take.start + take.heard_lead * take.speed
+        quiet = take.heard_tail * take.speed
+        due = -np.inf  # when a take that is fast shows another picture
+        for frame, shown, last in run.until(run.film_seconds(take.end) - take.tail if take.tail else np.inf):
+            if take.speed == 1 or shown >= due:
+                self._pictures.add(run.picture(frame), shown)
+                due = shown + FAST_STEP / self._rate
+            if last - heard >= AUDIO_STEP_SECONDS and take.end - quiet - last > AUDIO_STEP_SECONDS:
+                self._hear(run, heard, last, fade_in=heard == begin and not take.sound_lead)
+                heard = last
+                self._progress(run.film_seconds(last))
+        end = (take.end if take.tail else last) - quiet
+        if end > heard:
+            fade_in = heard == begin and not take.sound_lead
+            self._hear(run, heard, end, fade_in=fade_in, fade_out=not take.sound_tail)
+        return last
+
+    def _hear(self, run: Run, start: float, end: float, *, fade_in: bool = False, fade_out: bool = False) -> None:
+        """Write the sound of a stretch of the source."""
+        if self._track is not None:
+            at = run.film_seconds(start)
+            if run.take.speed != 1:
+                end = start + (end - start) / run.take.speed
+            self._track.add(run.sound, start, end, at, fade_in=fade_in, fade_out=fade_out)
+
+    def _blend(self, before: Run, run: Run) -> None:
+        """Write what two takes share."""
+        take, count = run.take, round(run.take.lead * max(self._rate, BLEND_RATE))
+        for number in range(count):
+            at = self.seconds + number * take.lead / count
+            picture = blended(before.picture_at(at), run.picture_at(at), (number + 1) / (count + 1))
+            self._pictures.add(picture, at)
+        if count:
+            run.shown_until = self.seconds + take.lead
+        if self._track is not None and take.sound_lead:
+            at = self.seconds - (take.sound_lead - take.heard_lead)
+            sounds = [(one.sound, one.source_seconds(at)) for one in (before, run)]
+            self._track.cross(*sounds, at, take.sound_lead)
+
+    def finish(self) -> None:
+        """Write what the encoders still hold."""
+        self._pictures.finish(self.seconds)
+        if self._track is not None:
+            self._track.finish()
+
+
+def blended(one: Any, other: Any, share: float) -> Any:
+    """A yuv420p picture of two, `share` of it of the second; the other one where there is only one."""
+    if one is None or other is None:
+        return one or other
+    weight = round(256 * share)
+    first, second = (picture.to_ndarray().astype(np.uint16) for picture in (one, other))
+    mixed = ((256 - weight) * first + weight * second + 128) >> 8
+    return av.VideoFrame.from_ndarray(mixed.astype(np.uint8), format="yuv420p")

@@ -11,9 +11,10 @@ import av.error
 import av.filter
 import numpy as np
 
-from sspvs.types import FloatArray, Timeline, VideoInfo
-from sspvs.video.pyav_stream import DecodeCounts, decode_frames, open_container, video_stream
-from sspvs.video.reader import silent
+from sspvs.types import FloatArray, ImageArray, Timeline, VideoInfo
+from sspvs.video.orientation import FrameConverter
+from sspvs.video.pyav_stream import DecodeCounts, container_info, decode_frames, open_container, video_stream
+from sspvs.video.reader import Resize, silent
 from sspvs.video.stream_clock import frame_end
 
 EDGE_SECONDS = 1e-4
@@ -21,6 +22,17 @@ EDGE_SECONDS = 1e-4
 follow each other more quickly."""
 SKIP_SECONDS = 2.0  # stretches shorter than this are decoded through rather than jumped over
 SEEK_MARGINS_SECONDS = (0.0, 2.0, 20.0)  # how much earlier to look for a key frame when a jump landed behind its target
+
+
+def pictures_at(path: Path, seconds: Iterable[float], resize: Resize) -> Iterator[ImageArray]:
+    """The (H, W, 3) uint8 pictures on screen at increasing seconds of a video; its times are its own."""
+    info, orientation = container_info(path)
+    converter = FrameConverter(resize, info, orientation)
+    with FrameSource(path, info) as source:
+        for second in seconds:
+            for frame, _, _ in source.between(second, second + 2 * EDGE_SECONDS):
+                yield converter(frame)
+                break
 
 
 class Deinterlacer:

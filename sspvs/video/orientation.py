@@ -135,8 +135,13 @@ class FrameShaper:
         untouched = chosen == colour.Colour() and first.color_range != colour.FULL
         return chosen, int(first.color_range) if untouched else colour.LIMITED
 
-    def __call__(self, frame: Any) -> Any:
-        """A yuv420p frame in the output's size; may be the same object."""
+    @property
+    def room(self) -> int:
+        """Pixels by which the picture is wider, or higher, than what is cut out of it."""
+        return max(one - other for one, other in zip(self._scaled, self.size, strict=True))
+
+    def __call__(self, frame: Any, offset: float = 0.0) -> Any:
+        """A yuv420p frame in the output's size, from `offset` of the `room` on; may be the same object."""
         if self.target is None:
             self.tags(frame)
         width, height = self._stored_size
@@ -146,18 +151,25 @@ class FrameShaper:
             return frame
         planes = [self._orientation.apply(plane) for plane in _planes(frame, width, height)]
         if placed:
-            planes = [self._with_bars(plane, black) for plane, black in zip(planes, (16, 128, 128), strict=True)]
+            planes = [self._placed(plane, black, offset) for plane, black in zip(planes, (16, 128, 128), strict=True)]
         # One array as FFmpeg stores yuv420p: the luma rows, then both chroma planes.
         packed = np.concatenate([plane.reshape(-1) for plane in planes]).reshape(-1, self.size[0])
         return av.VideoFrame.from_ndarray(packed, format="yuv420p")
 
-    def _with_bars(self, plane: ImageArray, black: int) -> ImageArray:
-        """A plane of the picture in the middle of a black one of the output's size."""
+    def _placed(self, plane: ImageArray, black: int, offset: float) -> ImageArray:
+        """A plane of the picture cut down to the output's size, or with bars beside it."""
         half = self._scaled[1] // len(plane)  # 2 of chroma
-        whole = np.full((self.size[1] // half, self.size[0] // half), black, np.uint8)
-        top, left = (whole.shape[0] - plane.shape[0]) // 2, (whole.shape[1] - plane.shape[1]) // 2
-        whole[top : top + plane.shape[0], left : left + plane.shape[1]] = plane
-        return whole
+        for axis, inside, outside in ((0, self._scaled[1], self.size[1]), (1, self._scaled[0], self.size[0])):
+            room = inside - outside
+            if room < 0:
+                before = -room // 4 * 2 // half
+                pads = [(0, 0), (0, 0)]
+                pads[axis] = before, -room // half - before
+                plane = np.pad(plane, pads, constant_values=black)
+            elif room > 0:
+                first = offset if room == self.room else 0.0  # a pair of rows or columns of rounding is cut off
+                plane = _cut_out(plane, axis, first / half, outside // half)
+        return plane
 
     def _converted(self, frame: Any) -> Any:
         """The frame as yuv420p with the output's colours, and its size up to a row and a column."""
@@ -178,25 +190,19 @@ class FrameShaper:
         return colour.reformat(self._reformatter, frame, matrix, format="yuv420p", dst_color_range="MPEG", **wanted)
 
 
-def film_size(width: int, height: int, max_height: int | None = None) -> tuple[int, int]:
-    """Width and height, both even, of what is written of pictures of `width` x `height`."""
-    if max_height is not None and height > max_height:
-        width, height = round(width * max_height / height), max_height
-    return _even(width), _even(height)
-
-
-def fitted(width: int, height: int, size: tuple[int, int]) -> tuple[int, int]:
-    """Width and height, both even, of the largest picture in the shape of `width` x `height` inside `size`."""
-    scale = min(size[0] / width, size[1] / height)
-    one, other = (min(limit, _even(round(side * scale))) for side, limit in zip((width, height), size, strict=True))
-    return one, other
+def _cut_out(plane: ImageArray, axis: int, offset: float, length: int) -> ImageArray:
+    """`length` rows or columns from `offset` on, which may lie between two."""
+    first = min(int(offset), plane.shape[axis] - length)
+    share = offset - first
+    part = plane.take(np.arange(first, first + length), axis)
+    if share < 1 / 64 or first + length >= plane.shape[axis]:
+        return part
+    following = plane.take(np.arange(first + 1, first + 1 + length), axis).astype(np.float32)
+    mixed: ImageArray = ((1 - share) * part + share * following + 0.5).astype(np.uint8)
+    return mixed
 
 
 def _planes(frame: Any, width: int, height: int) -> Iterator[ImageArray]:
     for plane, half in zip(frame.planes, (1, 2, 2), strict=True):
         rows = np.frombuffer(plane, np.uint8)[: plane.line_size * plane.height].reshape(-1, plane.line_size)
         yield rows[: height // half, : width // half]
-
-
-def _even(pixels: int) -> int:
-    return max(2, pixels - pixels % 2)

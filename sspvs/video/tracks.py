@@ -76,8 +76,9 @@ class PictureTrack:
 class AudioTrack:
     """The AAC stream of an output file."""
 
-    def __init__(self, output: Any, rate: int, channels: int) -> None:
-        self._output, self._rate = output, rate
+    def __init__(self, output: Any, rate: int, channels: int, *, follow: bool = False) -> None:
+        self._output, self._rate, self._follow = output, rate, follow
+        self._next: int | None = None  # the sample of the source that follows what is written
         self._layout = "mono" if channels == 1 else "stereo"
         self._stream = output.add_stream("aac", rate=rate)
         self._stream.codec_context.layout = self._layout
@@ -99,7 +100,7 @@ class AudioTrack:
     ) -> None:
         """Append the sound of a stretch that the film plays at `at` seconds; silence without a source."""
         rate = self._rate
-        first = round(start * rate)
+        first = self._first(start)
         wanted = round((at + end - start) * rate) - self._written
         ramp_samples = min(int(FADE_SECONDS * rate), wanted // 2)
         ramp = np.arange(ramp_samples, dtype=np.float32) / max(1, ramp_samples)
@@ -116,6 +117,27 @@ class AudioTrack:
             if stop == wanted:
                 break
         self._written += wanted
+        self._next = first + wanted
+
+    def cross(
+        self, one: tuple[AudioSource | None, float], other: tuple[AudioSource | None, float], at: float, seconds: float
+    ) -> None:
+        """Append two sources from where they stand, the first fading into the second at equal power."""
+        wanted = round((at + seconds) * self._rate) - self._written
+        angle = (np.arange(wanted, dtype=np.float32) + 0.5) * (np.pi / 2 / max(1, wanted))
+        first, second = self._first(one[1]), round(other[1] * self._rate)
+        sound = self._read(one[0], first, first + wanted) * np.cos(angle)
+        sound += self._read(other[0], second, second + wanted) * np.sin(angle)
+        self._encode(sound, FRAME_SAMPLES)
+        self._written += wanted
+        self._next = second + wanted
+
+    def _first(self, seconds: float) -> int:
+        """The sample of a source at a second, or the one next to it that follows what is written."""
+        first = round(seconds * self._rate)
+        if self._follow and self._next is not None and abs(self._next - first) <= 1:
+            return self._next
+        return first
 
     def _read(self, source: AudioSource | None, first: int, last: int) -> FloatArray:
         if source is None:

@@ -53,6 +53,9 @@ def write_film(
     preset: str = "veryfast",
     max_height: int | None = None,
     chapters: Sequence[tuple[float, str]] = (),
+    crossfade: float = 0.0,
+    sound_crossfade: float = 0.0,
+    aspect: tuple[int, int] | None = None,
     progress: bool = False,
     time_limit_seconds: float = 60.0,
     isolated: bool = True,
@@ -60,8 +63,8 @@ def write_film(
     """Write stretches of one or more videos one after the other into one MP4.
 
     Frames keep their own timing and the rotation of their source is applied. Sound is cut at the same instants to
-    the sample, faded over a few milliseconds at the cuts, and placed by its absolute position, so that it does
-    not drift however many cuts there are. The file appears under its name only when it is complete.
+    the sample, faded over a few milliseconds at the cuts or into what follows, and placed by its absolute position,
+    so that it does not drift however many cuts there are. The file appears under its name only when it is complete.
 
     Where sources differ, the film has the picture size that is shown for the longest time, and other pictures are
     fitted into it with black bars. Its sound is stereo at 48 kHz then, unless the sources agree on something else, and
@@ -74,6 +77,13 @@ def write_film(
         preset: Speed of x264, `ultrafast` to `veryslow`.
         max_height: Make the picture at most this high, in pixels.
         chapters: (start, name) of each chapter, in seconds of the film; each ends where the next one begins.
+        crossfade: Seconds in which two stretches that do not follow each other in their source are blended, pictures
+            and sound, at most half of the shorter one. Half of it is taken from beyond each of the two, as far as it
+            states in `Stretch` that this may be shown; the rest shortens the film.
+        sound_crossfade: Seconds in which sound alone fades from one stretch into the next, at equal power, by what
+            the sources have beyond them; the length stays.
+        aspect: Width and height of a shape such as (9, 16) that is cut out of all pictures, where the `camera` of each
+            source is.
         progress: Show a progress bar on stderr.
         time_limit_seconds: The longest decoding and encoding may give nothing before they are stopped.
         isolated: Work in a process of its own, which can be stopped and whose crash does not reach this one.
@@ -88,12 +98,12 @@ def write_film(
         ValueError: No segments, an empty or negative one, or a setting out of range.
     """
     check_footage(footage)
-    settings = ClipSettings(crf=crf, preset=preset, max_height=max_height, chapters=tuple(chapters))
+    settings = ClipSettings(crf, preset, max_height, tuple(chapters), crossfade, sound_crossfade, aspect)
     out_path = Path(out_path)
     for part in footage:
         check_file(Path(part.source))
     _check_output(out_path)
-    total = round(sum(end - start for part in footage for start, end, *_ in part.stretches), 1)
+    total = round(sum((one.end - one.start) / one.speed for part in footage for one in part.stretches), 1)
     from tqdm import tqdm
 
     subject = str(footage[0].source) if len(footage) == 1 else f"one of {len(footage)} videos"

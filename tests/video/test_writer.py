@@ -28,7 +28,7 @@ from helpers.drawn_videos import (
 )
 
 from sspvs.errors import OutputError, VideoError
-from sspvs.video import Footage, Resize, open_video, tracks, write_clips, write_film
+from sspvs.video import Resize, open_video, tracks, write_clips
 
 RATE = 44_100
 

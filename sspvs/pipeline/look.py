@@ -1,0 +1,198 @@
+"""What a summary's clip looks like, apart from what it shows: crossfades, shape, and how the rest is passed over."""
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
+
+import numpy as np
+
+from sspvs.schema import NotNegative, Settings, mistakes, parameters, refuse
+from sspvs.selection.summary import Budget
+from sspvs.types import FloatArray, Summary
+from sspvs.video import Footage, Resize, open_video
+from sspvs.video.camera import camera_path
+from sspvs.video.footage import JUMP_SECONDS, LONGEST_CROSSFADE, Stretch, cut_size
+from sspvs.video.takes import takes_of
+
+SOUND_CROSSFADE = 0.04  # seconds between pieces: no click, and no word is heard twice
+CAMERA_HZ = 5.0  # pictures a second that the camera is led by
+CAMERA_PIXELS = 160
+MOST_PICTURES = 300  # of a shot
+WHOLE = 0.98  # a cut-out that has more of the picture is not moved
+SEEN_SECONDS = 0.2  # what is fast and shorter is a flicker: it is jumped over
+ROUND_OFF = 1e-6
+_SHAPE = re.compile(r"([1-9]\d{0,3})\s*[:/x]\s*([1-9]\d{0,3})", re.ASCII)
+_MOST_UNEVEN = 10  # a shape that is so many times longer than wide is a slip of the pen
+
+
+@dataclass(frozen=True)
+class ClipLook(Settings):
+    """How a summary's clip looks; wrong values are reported all at once.
+
+    Attributes:
+        crossfade: Seconds in which a piece fades into the next one, pictures and sound; 0 cuts.
+        aspect: Shape that is cut out of the picture, such as `9:16`; the cut-out follows what stands out. Empty: all.
+        speed: How many times faster what lies between the pieces is shown; 0 jumps over it.
+    """
+
+    group = ""
+
+    crossfade: NotNegative = 0.0
+    aspect: str = ""
+    speed: NotNegative = 0.0
+
+    def __post_init__(self) -> None:
+        refuse(self.group, [*mistakes(type(self), vars(self)), *self.conflicts()])
+
+    def conflicts(self) -> Iterator[str]:
+        """A shape, a speed or a crossfade that cannot be."""
+        if isinstance(self.aspect, str) and self.aspect:
+            found = _SHAPE.fullmatch(self.aspect.strip())
+            sides = sorted(int(side) for side in found.groups()) if found else []
+            if not sides or sides[1] > _MOST_UNEVEN * sides[0]:
+                yield f"aspect must be width:height, such as 9:16 or 1:1, got {self.aspect!r}"
+        if isinstance(self.speed, (int, float)) and 0 < self.speed <= 1:
+            yield f"speed must be above 1, such as 8, got {self.speed:g}"
+        if isinstance(self.crossfade, (int, float)) and self.crossfade > LONGEST_CROSSFADE:
+            yield f"crossfade must be at most {LONGEST_CROSSFADE:g} seconds, got {self.crossfade:g}"
+
+    @property
+    def shape(self) -> tuple[int, int] | None:
+        """Width and height of `aspect`."""
+        found = _SHAPE.fullmatch(self.aspect.strip())
+        return (int(found[1]), int(found[2])) if found else None
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """Those that are not the defaults, by name."""
+        return {name: value for name, value in vars(self).items() if value}
+
+    def film(self, summary: Summary) -> dict[str, Any]:
+        """Settings of `write_film` for a summary's clip; the field's selection has no crossfades unless asked for."""
+        sound = SOUND_CROSSFADE if is_of_pieces(summary) or self.chosen else 0.0
+        return {"crossfade": self.crossfade, "sound_crossfade": sound, "aspect": self.shape}
+
+    @classmethod
+    def of(cls, settings: dict[str, Any]) -> Self:
+        """The look among a summary's settings."""
+        return cls(**{field.name: settings[field.name] for field in fields(cls) if field.name in settings})
+
+    def budget(self, budget: Budget, seconds: float, shortest: float) -> Budget:
+        """What is left of a budget for pieces when the rest of `seconds` of video is shown too, only faster.
+
+        Raises:
+            ValueError: Nothing is left for a piece of `shortest` seconds; the message names the least speed that works.
+        """
+        if not self.speed or budget.max_shots is not None:
+            return budget
+        asked = budget.duration_seconds if budget.ratio is None else budget.ratio * seconds
+        assert asked is not None
+        if asked >= seconds:
+            return budget
+        left = (asked - seconds / self.speed) / (1 - 1 / self.speed)
+        if left < shortest:
+            least = (seconds - shortest) / (asked - shortest) if asked > shortest else math.inf
+            remedy = f"a speed of at least {math.ceil(10 * least) / 10:g}, or a longer summary" if least < 1e4 else ""
+            raise ValueError(
+                f"at {self.speed:g} times the speed {seconds:.1f} s of video leave no room for a piece in a summary of "
+                f"{asked:.1f} s: choose {remedy or 'a longer summary'}"
+            )
+        return Budget(duration_seconds=left)
+
+
+def is_of_pieces(summary: Summary) -> bool:
+    """Whether a summary is made of pieces; else of whole shots, as published."""
+    return bool(summary.settings.get("select", "knapsack") != "knapsack")
+
+
+def with_look(summary: Summary, look: ClipLook) -> Summary:
+    """A summary whose clip looks otherwise."""
+    others = {name: value for name, value in summary.settings.items() if name not in parameters(ClipLook)}
+    return replace(summary, settings={**others, **look.chosen}, played=())
+
+
+def plays_of(footage: Footage, film: dict[str, Any]) -> tuple[tuple[float, float, float, float], ...]:
+    """What a film of one source plays, as `Summary.played`, by its settings for `write_film`."""
+    assert footage.timeline is not None
+    stretches = [(0, stretch) for stretch in footage.stretches]
+    takes = takes_of(stretches, [footage.timeline.end_seconds], film["crossfade"], film["sound_crossfade"])
+    starts = np.cumsum([0.0, *(take.seconds - take.tail for take in takes)]).tolist()
+    return tuple((at, take.start, take.end, take.speed) for at, take in zip(starts, takes, strict=False))
+
+
+def footage_of(summary: Summary, look: ClipLook) -> Footage:
+    """The stretches that a summary's clip shows, in order: its pieces and, at `speed`, what lies between them."""
+    timeline = summary.timeline
+    stretches = [Stretch(*span, *room) for span, room in zip(summary.segment_seconds, _rooms(summary), strict=True)]
+    if look.speed:
+        stretches = sorted([*stretches, *_between(summary, look.speed)])
+    camera = _camera(summary, look.shape, stretches) if look.shape else None
+    return Footage(summary.info.path, stretches, timeline, camera)
+
+
+def _rooms(summary: Summary) -> list[tuple[float, float]]:
+    """Seconds before and after each piece that a crossfade may show: of the same shot, and half way to the next one."""
+    timeline, pieces = summary.timeline, summary.segments
+    avoided = [edge for start, end, _ in summary.avoided for edge in (start, end)]
+    walls = np.unique([*summary.shots.bounds.ravel(), *avoided, *(gap + 1 for gap in timeline.gaps)]).astype(np.int64)
+    rooms = []
+    for number, (start, end) in enumerate(pieces.tolist()):
+        low = int(walls[np.searchsorted(walls, start, side="right") - 1])
+        high = int(walls[min(np.searchsorted(walls, end), len(walls) - 1)])
+        if number:
+            low = max(low, (int(pieces[number - 1, 1]) + start + 1) // 2)
+        if number + 1 < len(pieces):
+            high = min(high, (end + int(pieces[number + 1, 0])) // 2)
+        before = timeline.seconds_of(start) - timeline.seconds_of(min(low + 1, start))  # a frame beside a cut is left
+        after = timeline.end_of(max(high - 2, end - 1)) - timeline.end_of(end - 1)
+        rooms.append((before, after))
+    return rooms
+
+
+def _between(summary: Summary, speed: float) -> Iterator[Stretch]:
+    """What is neither in a piece nor avoided, as far as it is seen at that speed."""
+    timeline = summary.timeline
+    taken = np.zeros(timeline.n_frames + 2, np.bool_)
+    taken[0] = taken[-1] = True
+    for start, end in [*summary.segments.tolist(), *((start, end) for start, end, _ in summary.avoided)]:
+        taken[start + 1 : end + 1] = True
+    edges = np.flatnonzero(np.diff(taken)).reshape(-1, 2)
+    after_gaps = np.asarray(timeline.gaps, np.int64) + 1
+    for start, end in edges.tolist():
+        inside = after_gaps[(after_gaps > start) & (after_gaps < end)].tolist()
+        for first, last in zip([start, *inside], [*inside, end], strict=True):
+            stretch = Stretch(timeline.seconds_of(first), timeline.end_of(last - 1), speed=speed)
+            if stretch.end - stretch.start >= SEEN_SECONDS * speed:
+                yield stretch
+
+
+def _camera(summary: Summary, shape: tuple[int, int], stretches: list[Stretch]) -> FloatArray | None:
+    """(K, 2) where the cut-out lies, by pictures of everything that is shown; None where it is the whole picture."""
+    info, timeline, bounds = summary.info, summary.timeline, summary.shots.bounds
+    whole = info.width, info.height
+    part = cut_size(*whole, shape)
+    upright = part[0] / whole[0] < part[1] / whole[1]
+    shown = min(part[0] / whole[0], part[1] / whole[1])
+    if shown > WHOLE:
+        return None
+    points: list[FloatArray] = []
+    with open_video(info.path, timeline=timeline) as video:
+        for stretch in stretches:
+            first = timeline.frame_at(stretch.start - stretch.before + ROUND_OFF)
+            last = timeline.frame_at(stretch.end + stretch.after - ROUND_OFF) + 1
+            cuts = bounds[(bounds[:, 0] > first) & (bounds[:, 0] < last), 0].tolist()
+            for start, end in zip([first, *cuts], [*cuts, last], strict=True):
+                step = info.fps / CAMERA_HZ * stretch.speed
+                frames = np.linspace(start, end - 1, max(2, min(MOST_PICTURES, round((end - start) / step))))
+                frames = np.unique(frames.round().astype(np.int64))
+                pictures = video.frames_at(frames.tolist(), Resize("long_side", CAMERA_PIXELS))
+                seconds = timeline.frame_seconds[frames]
+                middles = camera_path(pictures, seconds, shown, upright=upright)
+                if points:  # the camera stays where it is up to the next shot
+                    points.append(
+                        np.array([[max(seconds[0] - JUMP_SECONDS / 2, points[-1][-1, 0]), points[-1][-1, 1]]])
+                    )
+                points.append(np.stack([seconds, middles], axis=1))
+    return np.concatenate(points)
