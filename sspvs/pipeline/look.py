@@ -2,15 +2,17 @@
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
+from operator import itemgetter
 from typing import Any, Self
 
 import numpy as np
 
 from sspvs.schema import NotNegative, Settings, mistakes, parameters, refuse
-from sspvs.selection.summary import Budget
-from sspvs.types import FloatArray, Summary
+from sspvs.selection.overview import LEAST_FILLED
+from sspvs.selection.summary import Budget, Selection
+from sspvs.types import FloatArray, IntArray, Summary, Timeline
 from sspvs.video import Footage, Resize, open_video
 from sspvs.video.camera import camera_path
 from sspvs.video.footage import JUMP_SECONDS, LONGEST_CROSSFADE, Stretch, cut_size
@@ -23,6 +25,8 @@ MOST_PICTURES = 300  # of a shot
 WHOLE = 0.98  # a cut-out that has more of the picture is not moved
 SEEN_SECONDS = 0.2  # what is fast and shorter is a flicker: it is jumped over
 ROUND_OFF = 1e-6
+MOST_CHOICES = 4  # of pieces, until those and what lies between them fill the length
+Avoided = Sequence[tuple[int, int, str]]
 _SHAPE = re.compile(r"([1-9]\d{0,3})\s*[:/x]\s*([1-9]\d{0,3})", re.ASCII)
 _MOST_UNEVEN = 10  # a shape that is so many times longer than wide is a slip of the pen
 
@@ -107,6 +111,42 @@ def is_of_pieces(summary: Summary) -> bool:
     return bool(summary.settings.get("select", "knapsack") != "knapsack")
 
 
+def choose_for(
+    speed: float,
+    choose: Callable[[Budget], Selection],
+    budget: Budget,
+    left: Budget,
+    timeline: Timeline,
+    avoided: Avoided,
+) -> Selection:
+    """Choose pieces so that the clip lasts as long as it may, with what lies between them at `speed`.
+
+    Args:
+        speed: As of `ClipLook`; 0 chooses by the whole budget.
+        choose: Chooses pieces within a budget.
+        budget: That of the clip.
+        left: What the pieces have of it when the rest is shown completely; it is not, as far as it would flicker.
+        timeline: Of the video.
+        avoided: As of `Summary`.
+    """
+    if not speed or left == budget:
+        return choose(budget)
+    assert left.duration_seconds is not None
+    total = float(timeline.shown_seconds[-1])
+    asked = budget.duration_seconds if budget.ratio is None else budget.ratio * total
+    assert asked is not None
+    seconds, found = left.duration_seconds, list[tuple[float, Selection]]()
+    while len(found) < MOST_CHOICES and not (found and LEAST_FILLED * asked <= found[-1][0] <= asked):
+        if found:
+            seconds = min(max(seconds + (asked - found[-1][0]) / (1 - 1 / speed), seconds / 2), asked)
+        chosen = choose(Budget(duration_seconds=seconds))
+        fast = sum(stretch.end - stretch.start for stretch in _between(timeline, chosen.segments, avoided, speed))
+        pieces = sum(timeline.end_of(b - 1) - timeline.seconds_of(a) for a, b in chosen.segments.tolist())
+        found.append((pieces + fast / speed, chosen))
+    fitting = [one for one in found if one[0] <= asked]
+    return max(fitting, key=itemgetter(0))[1] if fitting else min(found, key=itemgetter(0))[1]
+
+
 def with_look(summary: Summary, look: ClipLook) -> Summary:
     """A summary whose clip looks otherwise."""
     others = {name: value for name, value in summary.settings.items() if name not in parameters(ClipLook)}
@@ -127,7 +167,7 @@ def footage_of(summary: Summary, look: ClipLook) -> Footage:
     timeline = summary.timeline
     stretches = [Stretch(*span, *room) for span, room in zip(summary.segment_seconds, _rooms(summary), strict=True)]
     if look.speed:
-        stretches = sorted([*stretches, *_between(summary, look.speed)])
+        stretches = sorted([*stretches, *_between(timeline, summary.segments, summary.avoided, look.speed)])
     camera = _camera(summary, look.shape, stretches) if look.shape else None
     return Footage(summary.info.path, stretches, timeline, camera)
 
@@ -151,12 +191,11 @@ def _rooms(summary: Summary) -> list[tuple[float, float]]:
     return rooms
 
 
-def _between(summary: Summary, speed: float) -> Iterator[Stretch]:
+def _between(timeline: Timeline, segments: IntArray, avoided: Avoided, speed: float) -> Iterator[Stretch]:
     """What is neither in a piece nor avoided, as far as it is seen at that speed."""
-    timeline = summary.timeline
     taken = np.zeros(timeline.n_frames + 2, np.bool_)
     taken[0] = taken[-1] = True
-    for start, end in [*summary.segments.tolist(), *((start, end) for start, end, _ in summary.avoided)]:
+    for start, end in [*segments.tolist(), *((start, end) for start, end, _ in avoided)]:
         taken[start + 1 : end + 1] = True
     edges = np.flatnonzero(np.diff(taken)).reshape(-1, 2)
     after_gaps = np.asarray(timeline.gaps, np.int64) + 1

@@ -4,8 +4,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-import numpy as np
-
 from sspvs.features.backbones import Backbone, load_backbone
 from sspvs.features.extract import MAX_DAMAGED
 from sspvs.features.transnet import weights_path
@@ -97,6 +95,12 @@ class SummarySettings(Settings):
         """The length the summary may have."""
         return Budget(ratio=self.ratio, duration_seconds=self.duration, max_shots=self.max_shots)
 
+    def pieces(self, material: Material, budget: Budget) -> Selection:
+        """The pieces of an overview or of highlights."""
+        shortest, longest = self.piece_seconds
+        weights = OVERVIEW if self.select == "overview" else HIGHLIGHTS
+        return select_pieces(material, budget, weights, shortest=shortest, longest=longest)
+
     @property
     def text(self) -> TextFields:
         """What is known about the video in words."""
@@ -124,13 +128,6 @@ class Tools:
         settings = self.settings
         shortest = settings.min_shot_seconds if settings.select == "knapsack" else settings.piece_seconds[0]
         return self.look.budget(settings.budget(), seconds, shortest)
-
-    def pieces(self, material: Material) -> Selection:
-        """The pieces of an overview or of highlights."""
-        shortest, longest = self.settings.piece_seconds
-        weights = OVERVIEW if self.settings.select == "overview" else HIGHLIGHTS
-        budget = self.budget(float(np.diff(material.edges)[~material.avoid].sum()))
-        return select_pieces(material, budget, weights, shortest=shortest, longest=longest)
 
     def check_length(self, video: str | Path) -> None:
         """Refuse a video that is too long for the summary at the look's speed, before anything is computed."""

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,7 +16,7 @@ from sspvs.features.transnet import cut_frames
 from sspvs.importance.contrastive import Post
 from sspvs.importance.terms import Combine
 from sspvs.overwriting import read_summary, summary_files
-from sspvs.pipeline.look import ClipLook
+from sspvs.pipeline.look import ClipLook, choose_for
 from sspvs.pipeline.output import write_outputs
 from sspvs.pipeline.settings import Segmenter, Select, SummarySettings, Tools, load_tools
 from sspvs.report.notebook import ShownSummary
@@ -246,7 +247,12 @@ def summarize_with(
             unwanted_frames(avoided, features.n_frames),
             _speech(features.info, timeline, settings),
         )
-        chosen = (choose or tools.pieces)(material)
+        if choose is None:
+            left = tools.budget(float(np.diff(material.edges)[~material.avoid].sum()))
+            pieces = partial(settings.pieces, material)
+            chosen = choose_for(tools.look.speed, pieces, settings.budget(), left, timeline, avoided)
+        else:
+            chosen = choose(material)
     logger.info("%s: %d pieces of %d shots kept", features.info.path, len(chosen.segments), len(shots))
     return VideoSummary(
         info=features.info,

@@ -15,6 +15,7 @@ from helpers.drawn_videos import read_all, regular, write_video
 import sspvs
 from sspvs.errors import OutputError, VideoError
 from sspvs.pipeline import summarizing_many
+from sspvs.pipeline.film import write_film_outputs
 from sspvs.report.edit_list import timecode
 from sspvs.world.film import SCENES, draw_video
 
@@ -193,11 +194,26 @@ def test_all_of_the_videos_where_they_last_no_longer(trip: Path) -> None:
     assert any("the film has all of the videos" in warning for warning in film.warnings)
 
 
+def test_crossfades_move_the_chapters(trip: Path, tmp_path: Path) -> None:
+    film = sspvs.summarize_many([trip / "clip9.mp4", trip / "clip10.mp4"], total=6, crossfade=0.4)
+    written = write_film_outputs(film, tmp_path / "out")
+    with av.open(str(tmp_path / "out" / "summary.mp4")) as container:
+        seconds = container.duration / av.time_base
+        chapters = [float(chapter["start"] * chapter["time_base"]) for chapter in container.chapters()]
+    assert seconds == pytest.approx(written.seconds, abs=0.05)
+    assert written.seconds <= 6
+    assert chapters == pytest.approx([start for start, _ in written.chapters], abs=0.002)
+    pieces = list(written.pieces)
+    assert [piece.film_seconds for piece in pieces] == sorted(piece.film_seconds for piece in pieces)
+    assert pieces[-1].film_seconds < film.seconds - (pieces[-1].end_seconds - pieces[-1].start_seconds) + 1e-9
+
+
 def test_what_does_not_go_together(trip: Path) -> None:
     for settings, words in (
         ({"total": 5, "ratio": 0.2}, "give one budget, got total and ratio"),
         ({"total": 0}, "total must be a positive number"),
         ({"total": 5, "select": "knapsack"}, "select overview or highlights"),
+        ({"total": 5, "speed": 8.0}, "it does not go with total"),
     ):
         with pytest.raises(ValueError, match=words):
             sspvs.summarize_many([trip], **settings)
