@@ -3,6 +3,7 @@
 Use:
 
     summarize, extract, score            a video or its features -> a summary, features, importance
+    summarize_many                       many videos -> one film
     Summarizer, VideoTextModel           trained models: `from_pretrained`, `score`, `encode_video`, `encode_text`
     evaluate, cross_validate, fit        figures of a method; every fold of a config; a training run
     contrastive_importance, kts, knapsack, kendall_tau, spearman_rho, f_score    the methods as functions of arrays
@@ -55,7 +56,7 @@ if TYPE_CHECKING:
     from sspvs.features.extract import extract
     from sspvs.importance.contrastive import contrastive_importance
     from sspvs.metrics import KendallTau, SpearmanRho, SummaryF1
-    from sspvs.pipeline import VideoSummary, summarize
+    from sspvs.pipeline import FilmSummary, VideoSummary, summarize, summarize_many
     from sspvs.scorers import load_scorer
     from sspvs.scorers.pretrained import Summarizer, VideoTextModel
     from sspvs.scorers.scoring import score
@@ -72,6 +73,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "CrossValidation": "crossval",
     "Evaluation": "evaluation.comparison",
+    "FilmSummary": "pipeline",
     "KendallTau": "metrics",
     "PretrainDataModule": "data.pretrain",
     "PretrainDataset": "data.pretrain",
@@ -108,11 +110,13 @@ _HOMES = {
     "score": "scorers.scoring",
     "spearman_rho": "evaluation.rank_correlation",
     "summarize": "pipeline",
+    "summarize_many": "pipeline",
 }
 
 __all__ = [
     "CrossValidation",
     "Evaluation",
+    "FilmSummary",
     "KendallTau",
     "PretrainDataModule",
     "PretrainDataset",
@@ -149,6 +153,7 @@ __all__ = [
     "score",
     "spearman_rho",
     "summarize",
+    "summarize_many",
 ]
 
 __getattr__, __dir__ = attach(__name__, _HOMES)

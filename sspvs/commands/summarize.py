@@ -25,14 +25,14 @@ from sspvs.errors import about, reason
 from sspvs.overwriting import read_summary
 
 if TYPE_CHECKING:
-    from sspvs.pipeline import Tools
+    from sspvs.pipeline import Tools, VideoSummary
     from sspvs.video.files import FoundVideos
 
 DESCRIPTION = (
     "Shorten videos, without training or with a trained checkpoint: writes summary.mp4 (with sound), report.html, "
     "summary.json, scores.csv, scores.png, key frames and an edit list. One video goes straight into --out, several "
-    "into a folder each; of those, what is finished with the same settings is left out when it runs again. TIME is "
-    "seconds, or 1:30, 1:02:03.5, 90s, 1m30s."
+    "into a folder each, or with --total into one film; what is finished with the same settings is left out when it "
+    "runs again. TIME is seconds, or 1:30, 1:02:03.5, 90s, 1m30s."
 )
 
 
@@ -43,12 +43,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out",
         type=Path,
         metavar="DIR",
-        help="folder to write into (default: here, VIDEO-summary; of a folder FOLDER-summaries, of several summaries)",
+        help="folder to write into (default: here, VIDEO-summary; of a folder FOLDER-summaries, of several summaries; "
+        "with --total FOLDER-film or film)",
     )
     parser.add_argument("--again", action="store_true", help="of several, make those anew that are finished")
     length = parser.add_argument_group("length (one of them; default --ratio 0.15)")
     length.add_argument("--ratio", type=share, help="longest summary as a part of the video, such as 0.15 or 15%%")
     length.add_argument("--duration", type=seconds, metavar="TIME", help="longest summary, such as 30 or 0:30")
+    length.add_argument(
+        "--total",
+        type=seconds,
+        metavar="TIME",
+        help="one film from all videos, no longer than this, a chapter for each; of one video as --duration",
+    )
     length.add_argument("--max-shots", type=int, metavar="K", help="most pieces in the summary")
     scores = parser.add_argument_group("scores")
     add_scorer_argument(scores)
@@ -105,19 +112,24 @@ def run(args: argparse.Namespace) -> int:
     """Summarise each video; of several, a bad one is reported and the rest go on."""
     from sspvs.pipeline import ClipLook, SummarySettings, load_tools
     from sspvs.pipeline.output import check_folder, check_writable
+    from sspvs.pipeline.summarizing_many import film_settings
 
-    settings = SummarySettings(**options_for(SummarySettings, args))
+    options = options_for(SummarySettings, args)
+    settings = SummarySettings(**options) if args.total is None else film_settings(args.total, **options)
     look = ClipLook(**options_for(ClipLook, args))
-    args.out = args.out or default_out(args.videos)
+    film = args.total is not None and (len(args.videos) > 1 or args.videos[0].is_dir())
+    args.out = args.out or (default_film_out(args.videos) if film else default_out(args.videos))
     found = search(args)
     one = found.videos[0] if len(found.videos) == 1 and not args.videos[0].is_dir() else None
     inputs = [*found.videos, *([args.shots] if args.shots else [])]
-    if one is not None:
+    if one is not None or film:
         check_folder(args.out, inputs)
     else:
         check_writable(args.out)
     tools = load_tools(settings, args.backbone, precision=args.precision, download=args.download, look=look)
     print(f"backbone: {tools.backbone.name} ({tools.backbone.reason})")
+    if film:
+        return _summarize_film(found.videos, args.out, tools, again=args.again)
     if one is not None:
         _summarize_one(one, args.out, tools)
         return 0
@@ -133,6 +145,26 @@ def default_out(paths: Sequence[Path]) -> Path:
         return Path(f"{path.resolve().name}-summaries")
     places = (Path(f"{path.stem}-summary" + (f"-{number}" if number > 1 else "")) for number in count(1))
     return next(out for out in places if not _is_of_another(out, path))
+
+
+def default_film_out(paths: Sequence[Path]) -> Path:
+    """Likewise where a film goes: past those of other videos."""
+    stem = f"{paths[0].resolve().name}-film" if len(paths) == 1 else "film"
+    places = (Path(stem + (f"-{number}" if number > 1 else "")) for number in count(1))
+    return next(out for out in places if not _is_film_of_others(out, paths))
+
+
+def _is_film_of_others(folder: Path, paths: Sequence[Path]) -> bool:
+    """Whether a folder holds a summary, with no video that is among these, or in one of these folders."""
+    made = read_summary(folder)
+    if made is None:
+        return False
+    from sspvs.pipeline.summarizing_many import sources_of
+    from sspvs.table import SourceStamp
+    from sspvs.video.files import find_videos
+
+    places = {SourceStamp.of(path).place for path in find_videos(paths, recursive=True).videos}
+    return places.isdisjoint(stamp.place for stamp in sources_of(made) if stamp is not None)
 
 
 def _is_of_another(folder: Path, video: Path) -> bool:
@@ -181,6 +213,38 @@ def _summarize_many(found: FoundVideos, out: Path, inputs: list[Path], tools: To
     before = f" ({kept} of them before)" if kept else ""
     print(f"{total - failed} of {total} videos summarised{before}, in {out}")
     return 0 if not failed else 1 if failed < total else 2
+
+
+def _summarize_film(videos: Sequence[Path], out: Path, tools: Tools, *, again: bool) -> int:
+    """One film from all videos; 0 when all could be used, otherwise 1."""
+    from sspvs.pipeline.film import LeftOut, write_film_outputs
+    from sspvs.pipeline.summarizing_many import is_made, make_film
+
+    number = count(1)
+
+    def report(video: VideoSummary | LeftOut) -> None:
+        at = f"[{next(number)}/{len(videos)}]"
+        if not isinstance(video, LeftOut):
+            shots = len(video.shots)
+            length = f"{video.timeline.end_seconds:.1f} s, {shots} shot{'s' if shots > 1 else ''}"
+            print(f"{at} {Path(video.info.path).name}: {length}")
+        elif video.is_error:
+            sys.stderr.write(f"error: {about(Path(video.path.name), video.reason)}\n")
+        else:
+            print(f"{at} {video.path.name}: {video.reason}, left out")
+
+    if not again and is_made(videos, out, tools):
+        made = read_summary(out) or {}
+        errors = [one for one in made["left_out"] if one["error"]]
+        for one in errors:
+            sys.stderr.write(f"error: {about(Path(one['file']), one['reason'])}\n")
+        print(f"finished before, in {out}; --again makes it anew")
+        return 1 if errors else 0
+    film = write_film_outputs(make_film(videos, tools, progress=True, report=report), out, progress=True)
+    for warning in film.warnings:
+        sys.stderr.write(f"warning: {warning}\n")
+    print(f"{film}\nopen {out / 'report.html'}")
+    return 1 if any(one.is_error for one in film.left_out) else 0
 
 
 def unique_names(stems: list[str]) -> list[str]:

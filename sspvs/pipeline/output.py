@@ -2,10 +2,12 @@
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -16,9 +18,10 @@ from sspvs.pipeline.look import ClipLook, footage_of, is_of_pieces, plays_of, wi
 from sspvs.report import edit_list, page, plots, storyboard, tables
 from sspvs.report.plots import clock_text
 from sspvs.types import ImageArray, Summary
-from sspvs.video import Resize, open_video, write_clips, write_film
+from sspvs.video import Resize, VideoReader, open_video, write_clips, write_film
 from sspvs.video.frame_source import pictures_at
 
+T = TypeVar("T")
 MAX_EMBEDDED_BYTES = 40_000_000  # a summary clip larger than this goes into the report as a 360-line preview
 
 KEYFRAME_BYTES = 32_000_000  # full-size key frames held in memory together
@@ -26,13 +29,18 @@ KEYFRAME_BYTES = 32_000_000  # full-size key frames held in memory together
 
 def write_outputs(summary: Summary, out: Path, *, look: ClipLook | None = None, progress: bool = False) -> Summary:
     """Write every file of a summary into a folder; returns it with what was met while its clip was written."""
-    check_folder(out, [Path(summary.info.path)])
-    if look is not None:
-        summary = with_look(summary, look)
+    inputs = [Path(summary.info.path)]
+    shown = summary if look is None else with_look(summary, look)
+    return into_folder(out, inputs, lambda staging: _write_all(shown, staging, out, progress=progress))
+
+
+def into_folder(out: Path, inputs: Iterable[Path], write: Callable[[Path], T]) -> T:
+    """Let `write` write files into a folder beside `out`, and move them there when all are whole."""
+    check_folder(out, inputs)
     with temporary_folder(out) as staging:
-        summary = _write_all(summary, staging, out, progress=progress)
+        written = write(staging)
         _move_into(staging, out)
-    return summary
+    return written
 
 
 def check_folder(out: Path, inputs: Iterable[Path] = ()) -> None:
@@ -65,7 +73,7 @@ def _move_into(staging: Path, out: Path) -> None:
     Until then it names all files, old and new, and nothing else: what a run that is killed leaves is known as ours.
     """
     check_folder(out)  # again: writing the clip took a while
-    names, before = _files_in(staging), summary_files(out)
+    names, before = files_in(staging), summary_files(out)
     claim = {"generated_by": tables.generated_by(), "files": sorted(before | names)}
     write_text(out / SUMMARY, json.dumps(claim, indent=1) + "\n")
     for name in sorted(before - names):
@@ -75,7 +83,7 @@ def _move_into(staging: Path, out: Path) -> None:
         (staging / name).replace(out / name)
 
 
-def _files_in(folder: Path) -> frozenset[str]:
+def files_in(folder: Path) -> frozenset[str]:
     """Paths relative to a folder, with `/`."""
     return frozenset(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
@@ -98,15 +106,24 @@ def _write_all(summary: Summary, staging: Path, out: Path, *, progress: bool) ->
     edit_list.write_edl(summary, staging / "summary.edl", source.name)
     if find_spec("opentimelineio") is not None:
         edit_list.write_otio(summary, staging / "summary.otio", source, folder=out)
-    embedded = clip
-    if clip.stat().st_size > MAX_EMBEDDED_BYTES:
-        embedded = staging / "preview.mp4"
-        write_clips(clip, [(0.0, summary.clip_seconds)], embedded, crf=30, max_height=360, progress=progress)
-    page.write_report(summary, staging / "report.html", summary_video=embedded, source_video=source, report_folder=out)
-    if embedded != clip:
-        embedded.unlink()
-    tables.write_summary_json(summary, staging / SUMMARY, files=sorted({*_files_in(staging), SUMMARY}))
+    with embedded_clip(clip, summary.clip_seconds, progress=progress) as embedded:
+        page.write_report(
+            summary, staging / "report.html", summary_video=embedded, source_video=source, report_folder=out
+        )
+    tables.write_summary_json(summary, staging / SUMMARY, files=sorted({*files_in(staging), SUMMARY}))
     return summary
+
+
+@contextmanager
+def embedded_clip(clip: Path, seconds: float, *, progress: bool) -> Iterator[Path]:
+    """A clip as a page embeds it: itself, or a smaller one that goes away afterwards."""
+    if clip.stat().st_size <= MAX_EMBEDDED_BYTES:
+        yield clip
+        return
+    preview = clip.with_name("preview.mp4")
+    write_clips(clip, [(0.0, seconds)], preview, crf=30, max_height=360, progress=progress)
+    yield preview
+    preview.unlink()
 
 
 def _write_overviews(summary: Summary, pictures: list[ImageArray], clip: Path, folder: Path) -> None:
@@ -130,22 +147,26 @@ def resized(picture: ImageArray, resize: Resize) -> ImageArray:
     return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BOX, reducing_gap=2.0))
 
 
+def pictures_of(reader: VideoReader, frames: list[int]) -> Iterator[ImageArray]:
+    """Full-size pictures of frames of a video, a few in memory at a time."""
+    at_once = max(1, KEYFRAME_BYTES // (reader.info.width * reader.info.height * 3))
+    for first in range(0, len(frames), at_once):
+        yield from reader.frames_at(frames[first : first + at_once], Resize("none"))
+
+
 def _write_keyframes(summary: Summary, folder: Path) -> list[ImageArray]:
-    """One full-size picture for each shot of the summary, a few in memory at a time; a small one of each segment."""
+    """One full-size picture for each shot of the summary, and a small one of each segment."""
     shown = [index for index, selected in enumerate(summary.selected) if selected]
     keys = [int(summary.keyframes[index]) for index in shown]
     of_segments = [next((key for key in keys if a <= key < b), (a + b) // 2) for a, b in summary.segments.tolist()]
-    at_once = max(1, KEYFRAME_BYTES // (summary.info.width * summary.info.height * 3))
     size = Resize("long_side", storyboard.LONG_SIDE)
     small: dict[int, ImageArray] = {}
     with open_video(summary.info.path, timeline=summary.timeline) as reader:
 
         def pictures() -> Iterator[ImageArray]:
-            for first in range(0, len(keys), at_once):
-                some = keys[first : first + at_once]
-                for key, picture in zip(some, reader.frames_at(some, Resize("none")), strict=True):
-                    small[key] = resized(picture, size)
-                    yield picture
+            for key, picture in zip(keys, pictures_of(reader, keys), strict=True):
+                small[key] = resized(picture, size)
+                yield picture
 
         tables.write_keyframe_images(summary, pictures(), folder, shot_indices=shown)
         others = sorted(set(of_segments) - set(small))

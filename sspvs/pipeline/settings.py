@@ -21,8 +21,9 @@ from sspvs.scorers import (
     untrained_problem,
 )
 from sspvs.selection.kts import DEFAULT_PENALTY
-from sspvs.selection.overview import LONGEST_SECONDS, SHORTEST_SECONDS
-from sspvs.selection.summary import Budget
+from sspvs.selection.material import Material
+from sspvs.selection.overview import HIGHLIGHTS, LONGEST_SECONDS, OVERVIEW, SHORTEST_SECONDS, select_pieces
+from sspvs.selection.summary import Budget, Selection
 from sspvs.table.text import TextFields
 from sspvs.video import open_video
 from sspvs.weights.digest import file_digest
@@ -93,6 +94,12 @@ class SummarySettings(Settings):
     def budget(self) -> Budget:
         """The length the summary may have."""
         return Budget(ratio=self.ratio, duration_seconds=self.duration, max_shots=self.max_shots)
+
+    def pieces(self, material: Material, budget: Budget) -> Selection:
+        """The pieces of an overview or of highlights."""
+        shortest, longest = self.piece_seconds
+        weights = OVERVIEW if self.select == "overview" else HIGHLIGHTS
+        return select_pieces(material, budget, weights, shortest=shortest, longest=longest)
 
     @property
     def text(self) -> TextFields:

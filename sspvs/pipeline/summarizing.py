@@ -1,6 +1,7 @@
 """From a video file to its summary: `summarize` computes, `VideoSummary.save` writes."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -23,7 +24,6 @@ from sspvs.report.tables import plain
 from sspvs.schema import parameters
 from sspvs.selection.kts import WINDOW_PICKS, kts
 from sspvs.selection.material import Material
-from sspvs.selection.overview import HIGHLIGHTS, OVERVIEW, select_pieces
 from sspvs.selection.pauses import Speech
 from sspvs.selection.shots import (
     given_shots,
@@ -192,8 +192,17 @@ def summarize(
     return summarize_with(video, load_tools(settings, backbone, download=download, look=look), progress=progress)
 
 
-def summarize_with(video: str | Path, tools: Tools, *, progress: bool = False) -> VideoSummary:
-    """Summarise one video with a backbone and a scorer that are loaded already, and their settings."""
+def summarize_with(
+    video: str | Path,
+    tools: Tools,
+    *,
+    progress: bool = False,
+    choose: Callable[[Material], Selection] | None = None,
+) -> VideoSummary:
+    """Summarise one video with a backbone and a scorer that are loaded already, and their settings.
+
+    `choose` chooses the pieces in place of the settings, unless whole shots are chosen.
+    """
     backbone, scorer, settings = tools.backbone, tools.scorer, tools.settings
     assert settings.rate_hz is not None
     tools.check_length(video)
@@ -238,11 +247,12 @@ def summarize_with(video: str | Path, tools: Tools, *, progress: bool = False) -
             unwanted_frames(avoided, features.n_frames),
             _speech(features.info, timeline, settings),
         )
-        shortest, longest = settings.piece_seconds
-        weights = OVERVIEW if settings.select == "overview" else HIGHLIGHTS
-        choose = partial(select_pieces, material, weights=weights, shortest=shortest, longest=longest)
-        left = tools.budget(float(np.diff(material.edges)[~material.avoid].sum()))
-        chosen = choose_for(tools.look.speed, choose, settings.budget(), left, timeline, avoided)
+        if choose is None:
+            left = tools.budget(float(np.diff(material.edges)[~material.avoid].sum()))
+            pieces = partial(settings.pieces, material)
+            chosen = choose_for(tools.look.speed, pieces, settings.budget(), left, timeline, avoided)
+        else:
+            chosen = choose(material)
     logger.info("%s: %d pieces of %d shots kept", features.info.path, len(chosen.segments), len(shots))
     return VideoSummary(
         info=features.info,
@@ -271,19 +281,26 @@ def summarize_with(video: str | Path, tools: Tools, *, progress: bool = False) -
 
 def is_summarized(video: Path, out: Path, tools: Tools) -> bool:
     """Whether a folder holds a whole summary of a video file as it is now, made with the same tools and settings."""
-    made, rate_hz = read_summary(out), tools.settings.rate_hz
-    if made is None or rate_hz is None or not isinstance(made.get("source"), dict):
+    made = read_summary(out)
+    if made is None or not isinstance(made.get("source"), dict):
         return False
-    if SourceStamp.from_dict(made["source"]) != SourceStamp.of(video):
-        return False
-    settings = tools.settings_used()
-    wanted: dict[str, Any] = {"title": tools.settings.title, "scorer": tools.scorer.name, "settings": settings}
+    return SourceStamp.from_dict(made["source"]) == SourceStamp.of(video) and made_with(made, out, tools)
+
+
+def made_with(made: dict[str, Any], out: Path, tools: Tools) -> bool:
+    """Whether a folder holds all files that its `summary.json` names, made with the same tools and settings."""
+    assert tools.settings.rate_hz is not None
+    wanted: dict[str, Any] = {
+        "title": tools.settings.title,
+        "scorer": tools.scorer.name,
+        "settings": tools.settings_used(),
+    }
+    made = {**made, "settings": dict(made["settings"])}
     for document in (wanted, made):
-        document["settings"] = {**document["settings"], "backbone_reason": ""}  # why it was taken changes nothing
-    digest = tools.backbone.fingerprint(rate_hz).digest
+        document["settings"]["backbone_reason"] = ""  # why it was taken changes nothing
     return (
         plain(wanted) == {name: made.get(name) for name in wanted}
-        and made["feature_fingerprint"]["digest"] == digest
+        and made["feature_fingerprint"]["digest"] == tools.backbone.fingerprint(tools.settings.rate_hz).digest
         and all((out / name).is_file() for name in summary_files(out))
     )
 

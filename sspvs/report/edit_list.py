@@ -160,22 +160,72 @@ def write_edl(summary: Summary, path: Path, clip_name: str) -> None:
         OutputError: The file cannot be written.
     """
     clock = edit_clock(summary)
-    name, reel = _one_line(clip_name), _reel(summary, clip_name)
-    channels = "AA/V" if summary.info.has_audio else "V"
-    lines = [f"TITLE: {_one_line(Path(clip_name).stem)[:60]} summary"]
-    lines += [f"FCM: {'' if clock.drop_frame else 'NON-'}DROP FRAME", ""]
-    record = 0
-    for number, (start, end) in enumerate(edit_frames(summary, clock), start=1):
-        times = (start, end, record, record + end - start)
-        # Columns: event, reel, channels, C = cut, source in/out, record in/out.
-        codes = " ".join(clock.code(frame) for frame in times)
-        lines.append(f"{number:03d}  {reel:<8} {channels:<5} C        {codes}")
-        lines.append(f"* FROM CLIP NAME: {name}")
-        if number == 1:
-            lines += [f"* COMMENT: {clock.note}", f"* COMMENT: {generated_by()}"]
-            if summary.info.reel_name not in ("", reel):
-                lines.append(f"* COMMENT: reel {_one_line(summary.info.reel_name)}")
-        record = times[3]
+    title = f"{_one_line(Path(clip_name).stem)[:60]} summary"
+    _write_edl([(summary, clip_name, clock)], path, title, clock)
+
+
+def write_film_edl(videos: Sequence[Summary], path: Path, title: str) -> None:
+    """Write one CMX 3600 edit decision list of pieces of several videos, each with a reel name of its own.
+
+    The list has one rate, that of most seconds; times of videos with another are rounded to it.
+
+    Args:
+        videos: Those that are shown, in the order of the film.
+        path: The file to write.
+        title: Of the list.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    clocks = [edit_clock(video) for video in videos]
+    seconds: dict[float, float] = {}
+    for video, clock in zip(videos, clocks, strict=True):
+        seconds[clock.exact_rate] = seconds.get(clock.exact_rate, 0.0) + video.selected_seconds
+    record = next(clock for clock in clocks if seconds[clock.exact_rate] == max(seconds.values()))
+    sources = [
+        (video, Path(video.info.path).name, _at_rate_of(record, clock))
+        for video, clock in zip(videos, clocks, strict=True)
+    ]
+    _write_edl(sources, path, _one_line(title)[:68], record)
+
+
+def _at_rate_of(record: EditClock, clock: EditClock) -> EditClock:
+    """A clock in frames of the record's rate, to which its times are rounded."""
+    if clock.exact_rate == record.exact_rate:
+        return clock
+    start, rate, drop_frame = clock.start, record.rate, clock.drop_frame and record.rate in _DROP_FRAME_RATES
+    if start is not None:  # the same time of day
+        hours, minutes, seconds, frames = map(int, re.split("[:;]", clock.code(start)))
+        start = _frame_number(hours, minutes, seconds, frames * rate // clock.rate, rate, drop_frame)
+    note = f"{clock.note}; here times are rounded to {record.exact_rate:.6g} fps, the rate of the list"
+    return EditClock(rate, record.exact_rate, False, note, start, drop_frame)
+
+
+def _write_edl(
+    sources: Sequence[tuple[Summary, str, EditClock]], path: Path, title: str, record_clock: EditClock
+) -> None:
+    lines = [f"TITLE: {title}", f"FCM: {'' if record_clock.drop_frame else 'NON-'}DROP FRAME", ""]
+    record = number = 0
+    reels: set[str] = set()
+    for summary, clip_name, clock in sources:
+        name, reel = _one_line(clip_name), _reel(summary, clip_name)
+        reel = next(one for one in (reel, *(f"{reel[:4]}_{n}" for n in range(2, 1000))) if one not in reels)
+        reels.add(reel)
+        channels = "AA/V" if summary.info.has_audio else "V"
+        for first, (start, end) in enumerate(edit_frames(summary, clock)):
+            number += 1
+            source = f"{clock.code(start)} {clock.code(end)}"
+            played = f"{record_clock.code(record)} {record_clock.code(record + end - start)}"
+            # Columns: event, reel, channels, C = cut, source in/out, record in/out.
+            lines.append(f"{number:03d}  {reel:<8} {channels:<5} C        {source} {played}")
+            lines.append(f"* FROM CLIP NAME: {name}")
+            if first == 0:
+                lines.append(f"* COMMENT: {clock.note}")
+                if number == 1:
+                    lines.append(f"* COMMENT: {generated_by()}")
+                if summary.info.reel_name not in ("", reel):
+                    lines.append(f"* COMMENT: reel {_one_line(summary.info.reel_name)}")
+            record += end - start
     write_text(path, "\n".join(lines) + "\n")
 
 
@@ -193,21 +243,36 @@ def write_otio(summary: Summary, path: Path, source: Path, *, folder: Path | Non
         MissingExtraError: opentimelineio is not installed.
         OutputError: The file cannot be written.
     """
+    title = f"{_one_line(source.stem)} summary"
+    _write_otio([(summary, source)], path, title, folder or path.parent)
+
+
+def write_film_otio(videos: Sequence[Summary], path: Path, title: str, *, folder: Path) -> None:
+    """Write one OpenTimelineIO timeline of pieces of several videos, each at its own rate; as `write_otio`."""
+    _write_otio([(video, Path(video.info.path)) for video in videos], path, _one_line(title), folder)
+
+
+def _write_otio(sources: Sequence[tuple[Summary, Path]], path: Path, title: str, folder: Path) -> None:
     try:
         import opentimelineio as otio
     except ImportError as error:
         raise MissingExtraError(
             "writing .otio needs the package opentimelineio: pip install 'sspvs[export]', or use the .edl"
         ) from error
-    timeline = otio.schema.Timeline(f"{_one_line(source.stem)} summary")
+    timeline = otio.schema.Timeline(title)
     kinds = [otio.schema.TrackKind.Video]
-    if summary.info.has_audio:
+    if any(summary.info.has_audio for summary, _ in sources):
         kinds.append(otio.schema.TrackKind.Audio)
     for kind in kinds:
         track = otio.schema.Track(kind.lower(), kind=kind)
-        track.extend(_otio_clips(otio, summary, source, folder or path.parent))
+        for summary, source in sources:
+            clips = _otio_clips(otio, summary, source, folder)
+            if kind == otio.schema.TrackKind.Audio and not summary.info.has_audio:
+                clips = [otio.schema.Gap(duration=clip.source_range.duration) for clip in clips]
+            track.extend(clips)
         timeline.tracks.append(track)
-    timeline.metadata["sspvs"] = {"generated_by": generated_by(), "note": edit_clock(summary).note}
+    notes = dict.fromkeys(edit_clock(summary).note for summary, _ in sources)
+    timeline.metadata["sspvs"] = {"generated_by": generated_by(), "note": "; ".join(notes)}
     write_text(path, otio.adapters.write_to_string(timeline, "otio_json", indent=2) + "\n")
 
 

@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -54,7 +54,11 @@ def is_played(summary: Summary, frames: IntArray) -> BoolArray:
     return played
 
 
-def write_summary_json(summary: Summary, path: Path, *, files: Sequence[str] = ()) -> None:
+class _Documented(Protocol):
+    def as_dict(self) -> dict[str, Any]: ...
+
+
+def write_summary_json(summary: _Documented, path: Path, *, files: Sequence[str] = ()) -> None:
     """Write everything that was decided, and how, as strict JSON.
 
     Args:

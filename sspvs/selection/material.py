@@ -1,5 +1,6 @@
 """A video as the pieces of its summary are chosen from it: its looks, its scenes, and where a piece may lie."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -27,6 +28,7 @@ class Material:
     timeline: Timeline
     avoid: BoolArray  # (N,) frames that are shown only where there is nothing else
     speech: Speech | None = None  # of its sound; None where it is not known
+    begins: tuple[int, ...] = (0,)  # the first frames of the videos that were joined
 
     @cached_property
     def edges(self) -> FloatArray:
@@ -71,6 +73,11 @@ class Material:
         """(C,) the scene in which each of (C, 2) frame ranges begins."""
         scenes: IntArray = self.scenes[np.searchsorted(self.shots.bounds[:, 0], bounds[:, 0], side="right") - 1]
         return scenes
+
+    def videos_of(self, bounds: IntArray) -> IntArray:
+        """(C,) the joined video in which each of (C, 2) frame ranges begins."""
+        videos: IntArray = np.searchsorted(self.begins, bounds[:, 0], side="right") - 1
+        return videos
 
     @cached_property
     def walls(self) -> IntArray:
@@ -138,6 +145,42 @@ class Material:
     def picks_of(self, bounds: IntArray) -> list[slice]:
         """The picks in each of (C, 2) frame ranges; the last one before it where there is none."""
         return [self._picks_of(int(start), int(end)) for start, end in bounds]
+
+
+def join(videos: Sequence[Material]) -> Material:
+    """Videos end to end, as one from which pieces are chosen; pauses of a recording take no time in it."""
+    begins = np.cumsum([0, *(video.shots.n_frames for video in videos)])
+    starts = np.cumsum([0.0, *(video.edges[-1] for video in videos)])
+    edges = [video.edges[:-1] + start for video, start in zip(videos, starts, strict=False)]
+    bounds = [video.shots.bounds + begin for video, begin in zip(videos, begins, strict=False)]
+    return Material(
+        np.concatenate([video.features for video in videos]),
+        np.concatenate([video.scores for video in videos]),
+        np.concatenate([video.picks + begin for video, begin in zip(videos, begins, strict=False)]),
+        Shots(np.concatenate(bounds), int(begins[-1])),
+        Timeline(np.concatenate(edges), float(starts[-1])),
+        np.concatenate([video.avoid for video in videos]),
+        _joined_speech(videos, starts),
+        tuple(begins[:-1].tolist()),
+    )
+
+
+def _joined_speech(videos: Sequence[Material], starts: FloatArray) -> Speech | None:
+    """Speech of videos that start at (V + 1,) seconds of the joined one; silence where it is not known."""
+    step = next((video.speech.step for video in videos if video.speech is not None), None)
+    if step is None:
+        return None
+    heard = np.zeros(int(np.ceil(starts[-1] / step)), np.float32)
+    for video, start, end in zip(videos, starts[:-1], starts[1:], strict=True):
+        if video.speech is None:
+            continue
+        own = np.append(video.speech.probabilities, 0)  # silence behind the end of the sound
+        steps = slice(int(start / step), int(np.ceil(end / step)))
+        first = np.arange(steps.start, steps.stop) * step - start  # (K,) seconds of this video's picture
+        for part in (first, first + step):  # a step may lie across two of the video's own
+            at = np.interp(part, video.edges, np.append(video.timeline.frame_seconds, video.timeline.end_seconds))
+            heard[steps] = np.maximum(heard[steps], own[np.minimum((at / step).astype(np.int64), len(own) - 1)])
+    return Speech(heard, step)
 
 
 def _unit(rows: FloatArray) -> FloatArray:

@@ -20,6 +20,8 @@ SHORTEST_SECONDS, LONGEST_SECONDS = 1.5, 6.0
 """Of a piece: long enough to see what happens, short enough to show something else."""
 REPEAT = 0.95
 """Pieces whose features have a larger cosine show the same."""
+BRIEF_SECONDS = 0.5
+"""A video without a shot that is long enough for a piece is shown all the same when a shot lasts so long."""
 LEAST_FILLED, FILLED = 0.93, 0.97  # of the budget: where pieces are added, and where they are lengthened
 PIECE_SECONDS = 4.0  # of each piece when only their number is limited
 _STEP_SECONDS = 0.5  # between starts of candidates
@@ -109,11 +111,12 @@ def _choose(
 ) -> IntArray:
     """(M, 2) pieces in order."""
     ranges, span = material.ranges(avoid=True), longest - shortest
-    n_scenes = len(np.unique(material.scenes_of(ranges))) or 1
+    counts = {of: len(np.unique(of(ranges))) or 1 for of in (material.videos_of, material.scenes_of)}
+    # Each video, and each scene, is shown where all of them can be.
+    shown = [of for of, count in counts.items() if 1 < count <= min(wanted / shortest, most or np.inf)]
     fewest, largest = wanted / (shortest + _LONG * span), wanted / (shortest + _SHORT * span)
-    each = n_scenes * shortest <= wanted and n_scenes <= (most or n_scenes)  # whether every scene can be shown
-    largest = max(largest, n_scenes) if each else largest
-    count = most or max(1, round(min(max(n_scenes, fewest), largest)))
+    largest = max([largest, *(counts[of] for of in shown)])
+    count = most or max(1, round(min(max(*counts.values(), fewest), largest)))
     if count > 1 and wanted / count < TO_A_FRAME * shortest:
         count -= 1
     length = min(wanted / count, longest)
@@ -123,8 +126,12 @@ def _choose(
         worth.clear()
         choice = _Choice(material, limits, wanted, worth, most)
         for number, (candidates, repeats) in enumerate(_stages(material, choice, length, shortest, longest, whole)):
-            if number == 0 and each:
-                choice.add(candidates, repeats=False, once=True)
+            for of in shown if number == 0 else ():
+                if of == material.videos_of:
+                    brief = _brief(material, ranges, candidates.bounds)
+                    choice.add(worth.candidates(np.concatenate([candidates.bounds, brief])), repeats=False, once=of)
+                else:
+                    choice.add(candidates, repeats=False, once=of)
             choice.add(candidates, repeats=repeats)
             if choice.seconds < (LEAST_FILLED if material.speech else FILLED) * wanted:
                 choice.stretch(longest, gap=_GAP_SECONDS, reach=REACH_SECONDS if material.speech else np.inf)
@@ -132,8 +139,10 @@ def _choose(
                 break
         else:
             choice.stretch(np.inf, gap=0.0)
-        choices.append((min(choice.seconds, LEAST_FILLED * wanted), -number, worth.total, choice))
-    choice = max(choices, key=lambda found: found[:3])[3]  # the fuller one, by better candidates, of more worth
+        groups = sum(len(np.unique(of(choice.pieces))) for of in shown)
+        choices.append((min(choice.seconds, LEAST_FILLED * wanted), -number, groups, worth.total, choice))
+    # The fuller one, by better candidates, with more of what is to be shown, of more worth.
+    choice = max(choices, key=lambda found: found[:4])[4]
     if choice.seconds < wanted / 2:  # there may be still pictures that last longer than the budget
         long_enough = np.diff(material.edges) >= wanted
         if long_enough.any():
@@ -193,6 +202,16 @@ def _windows(ranges: IntArray, edges: FloatArray, length: float, shortest: float
     return long_enough
 
 
+def _brief(material: Material, ranges: IntArray, candidates: IntArray) -> IntArray:
+    """(C, 2) the longest range of each joined video whose shots are all too short for a candidate."""
+    seconds = np.diff(material.edges[ranges])[:, 0]
+    kept = ~np.isin(material.videos_of(ranges), material.videos_of(candidates)) & (seconds >= BRIEF_SECONDS)
+    longest_first = ranges[kept][np.argsort(-seconds[kept], kind="stable")]
+    _, first = np.unique(material.videos_of(longest_first), return_index=True)
+    brief: IntArray = longest_first[first]
+    return brief
+
+
 def _runs(material: Material, ranges: IntArray, length: float, shortest: float, longest: float) -> IntArray:
     """(C, 2) successions of whole shots that are each too short for a piece."""
     edges, found = material.edges, []
@@ -231,14 +250,21 @@ class _Choice:
         edges = self._material.edges
         return float((edges[self.pieces[:, 1]] - edges[self.pieces[:, 0]]).sum())
 
-    def add(self, candidates: Candidates, *, repeats: bool, once: bool = False) -> None:
-        """Add the candidates that are worth most, as long as the budget allows them; or one a scene."""
+    def add(self, candidates: Candidates, *, repeats: bool, once: Callable[[IntArray], IntArray] | None = None) -> None:
+        """Add the candidates that are worth most, as long as the budget allows them; or one a group.
+
+        `once` gives the groups of (C, 2) frame ranges; those that have a piece need no other.
+        """
         bounds, looks = candidates.bounds, candidates.looks
         free = np.ones(len(bounds), np.bool_)
         for piece in self.pieces:
             free &= self._apart(bounds, piece)
         if not repeats and len(self.pieces):
             free &= (looks @ self._material.looks(self.pieces).T).max(axis=1) <= REPEAT
+        groups = None
+        if once is not None:
+            groups = once(bounds)
+            free &= ~np.isin(groups, once(self.pieces))
 
         def take(index: int) -> bool:
             pieces = np.concatenate([self.pieces, bounds[index][None]])
@@ -246,10 +272,10 @@ class _Choice:
                 return False
             self.pieces = pieces
             free[~self._apart(bounds, bounds[index])] = False
+            if groups is not None:
+                free[groups == groups[index]] = False
             if not repeats:
                 free[looks @ looks[index] > REPEAT] = False
-            if once:
-                free[candidates.scenes == candidates.scenes[index]] = False
             return True
 
         lazy_greedy(self.worth, candidates, free, take)

@@ -90,11 +90,6 @@ class Worth:
         c, i, d = self._weights
         return c * coverage + i * float(candidates.values[index]) + d * variety
 
-    def shown(self, candidates: Candidates) -> BoolArray:
-        """(C,) whether the set has a piece of each candidate's scene."""
-        shown: BoolArray = self._scene_seconds[candidates.scenes] > 0
-        return shown
-
     def add(self, candidates: Candidates, index: int) -> None:
         """Add a candidate to the set."""
         self.total += self.gain(candidates, index)

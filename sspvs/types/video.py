@@ -78,6 +78,7 @@ class VideoInfo:
         timecode: Timecode of the first video frame as the container writes it, such as `01:00:00:00` or, drop-frame,
             `01:00:00;00`; empty when it has none.
         reel_name: The tape, card or camera roll that the container names as its origin; empty when it names none.
+        recorded: When it was recorded, as the container writes it, such as `2024-07-14T10:20:30.000000Z`; else empty.
         hdr: `PQ` or `HLG` when the picture has high dynamic range, which readers map to standard range; else empty.
     """
 
@@ -93,6 +94,7 @@ class VideoInfo:
     start_seconds: float = 0.0
     timecode: str = ""
     reel_name: str = ""
+    recorded: str = ""
     hdr: str = ""
 
 

@@ -38,7 +38,7 @@ def encode_film(
     reels = [Reel(part, beat) for part in footage]
     stretches = [(number, stretch) for number, reel in enumerate(reels) for stretch in reel.stretches]
     takes = takes_of(stretches, [reel.end for reel in reels], settings.crossfade, settings.sound_crossfade)
-    main = _longest(reels)
+    main = _main(reels)
     size = film_size(main.info.width, main.info.height, settings.max_height)
     if settings.aspect:
         size = cut_size(*size, settings.aspect)
@@ -79,11 +79,12 @@ def encode_film(
     return WrittenClip(out_path, film.seconds, n_frames, *size, has_sound, warnings, lost, starts)
 
 
-def _longest(reels: Sequence[Reel]) -> Reel:
-    """The first of the sources with the picture size that is shown for the longest time."""
+def _main(reels: Sequence[Reel]) -> Reel:
+    """The first of the sources with the picture size of which most is shown: pixels times seconds."""
     shown = Counter[tuple[int, int]]()
     for reel in reels:
-        shown[reel.info.width, reel.info.height] += reel.seconds  # type: ignore[assignment]
+        pixels = reel.info.width * reel.info.height
+        shown[reel.info.width, reel.info.height] += reel.seconds * pixels  # type: ignore[assignment]
     size = max(shown, key=shown.__getitem__)
     return next(reel for reel in reels if (reel.info.width, reel.info.height) == size)
 

@@ -199,6 +199,7 @@ def container_info(path: Path | str, beat: Callable[[], None] = silent) -> tuple
             start_seconds=float((frame.pts or 0) * stream.time_base),
             timecode=_tag(container, stream, "timecode"),
             reel_name=_tag(container, stream, "reel_name"),
+            recorded=_tag(container, stream, "creation_time"),
             hdr=hdr_kind(frame),
         )
     return info, orientation

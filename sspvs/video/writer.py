@@ -66,9 +66,9 @@ def write_film(
     the sample, faded over a few milliseconds at the cuts or into what follows, and placed by its absolute position,
     so that it does not drift however many cuts there are. The file appears under its name only when it is complete.
 
-    Where sources differ, the film has the picture size that is shown for the longest time, and other pictures are
-    fitted into it with black bars. Its sound is stereo at 48 kHz then, unless the sources agree on something else, and
-    silent where a source has none. Warnings begin with the name of their source.
+    Where sources differ, the film has the picture size of which most is shown, in pixels times seconds, and other
+    pictures are fitted into it with black bars. Its sound is stereo at 48 kHz then, unless the sources agree on
+    something else, and silent where a source has none. Warnings begin with the name of their source.
 
     Args:
         footage: The sources and their stretches, in the order they shall play.

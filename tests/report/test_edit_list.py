@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from sspvs.errors import MissingExtraError
 from sspvs.report import write_edl, write_otio
-from sspvs.report.edit_list import edit_clock, timecode
+from sspvs.report.edit_list import edit_clock, timecode, write_film_edl, write_film_otio
 from sspvs.types import Summary
 from sspvs.video.pyav_reader import PyAVReader
 
@@ -389,3 +389,50 @@ def test_timecode_counts_every_frame_once(frame: int, rate: int) -> None:
         assert frames_of(code, rate) == frame
         _, minutes, seconds, _ = (int(part) for part in code.split(":"))
         assert max(minutes, seconds) < 60
+
+
+def film_of(make_summary: SummaryBuilder) -> list[Summary]:
+    """Two of 25 fps with names that begin alike, one with timecode, and a silent one of 30000/1001 fps between them."""
+    videos = [make_summary(), make_summary(fps=30000 / 1001, chosen=(0, 2)), make_summary(chosen=(0, 1, 5))]
+    known = (
+        ("a/holiday_1.mp4", True, "01:00:00:00"),
+        ("beach.mp4", False, "10:00:00;00"),
+        ("b/holiday_2.mp4", True, ""),
+    )
+    return [
+        replace(video, info=replace(video.info, path=path, has_audio=sound, timecode=code))
+        for video, (path, sound, code) in zip(videos, known, strict=True)
+    ]
+
+
+def test_a_film_has_a_reel_for_each_video_and_one_rate(make_summary: SummaryBuilder, tmp_path: Path) -> None:
+    videos = film_of(make_summary)
+    write_film_edl(videos, tmp_path / "film.edl", "holiday summary")
+    text = (tmp_path / "film.edl").read_text()
+    rows = events(text, 25)  # each as long in the record as in the source, and none after a gap
+    counts = [len(video.segments) for video in videos]
+    reels = [line[5:13].strip() for line in text.splitlines() if EVENT.match(line)]
+    assert reels == ["HOLIDAY_"] * counts[0] + ["BEACH"] * counts[1] + ["HOLI_2"] * counts[2]
+    hour = 3600 * 25
+    assert [row[:2] for row in rows[: counts[0]]] == [(hour + a, hour + b) for a, b in videos[0].segments.tolist()]
+    assert [row[:2] for row in rows[-counts[2] :]] == [tuple(segment) for segment in videos[2].segments.tolist()]
+    for (start, end), row in zip(videos[1].segment_seconds, rows[counts[0] :], strict=False):
+        assert (row[0] / 25 - 36000, row[1] / 25 - 36000) == pytest.approx((start, end), abs=0.5 / 25 + 1e-9)
+    channels = {line[5:13].strip(): line[14:19].strip() for line in text.splitlines() if EVENT.match(line)}
+    assert channels == {"HOLIDAY_": "AA/V", "BEACH": "V", "HOLI_2": "AA/V"}
+    assert text.startswith("TITLE: holiday summary\nFCM: NON-DROP FRAME\n")
+
+
+def test_a_film_in_otio_keeps_each_rate_and_is_silent_where_a_video_is(
+    make_summary: SummaryBuilder, tmp_path: Path
+) -> None:
+    otio = pytest.importorskip("opentimelineio")
+    videos = film_of(make_summary)
+    write_film_otio(videos, tmp_path / "film.otio", "holiday summary", folder=tmp_path)
+    picture, sound = otio.adapters.read_from_file(str(tmp_path / "film.otio")).tracks
+    assert len(picture) == len(sound) == sum(len(video.segments) for video in videos)
+    assert [one.duration() for one in picture] == [one.duration() for one in sound]
+    kinds = [isinstance(one, otio.schema.Gap) for one in sound]
+    assert kinds == [not video.info.has_audio for video in videos for _ in video.segments]
+    seconds = [end - start for video in videos for start, end in video.segment_seconds]
+    assert [one.duration().to_seconds() for one in picture] == pytest.approx(seconds, abs=1e-6)
