@@ -243,6 +243,7 @@ def summarize_with(video: str | Path, tools: Tools, *, progress: bool = False) -
         budget_frames=chosen.budget_frames,
         budget_seconds=chosen.budget_seconds,
         avoided=tuple(avoided),
+        scenes=chosen.scenes,
         settings=tools.settings_used(),
         curves=importance.curves,
         title=settings.title,

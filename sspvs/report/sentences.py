@@ -1,0 +1,246 @@
+"""What a summary says about itself in plain words: on its page, in print, and on the command line."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sspvs.report.plots import clock_text
+from sspvs.report.tables import shot_of_frames
+from sspvs.selection.shots import runs
+from sspvs.types import FloatArray, IntArray, Summary
+
+_TITLES, _COUNTED = "titles", {"fades": ("fade", "fades"), "dissolves": ("dissolve", "dissolves")}
+_AMOUNTS = {
+    "black frames": "black",
+    "blank frames": "blank picture",
+    "dark moments": "darkness",
+    "blurred moments": "blur",
+}
+_SHORT_SECONDS = 0.5  # less of something is not worth a word
+_AT_AN_END = 2.0  # seconds from an end of the video: a card there is the one at the start, or at the end
+_MOST_CARDS = 3  # that are named with their times
+_NOTABLE = 75  # per cent of the video that a piece is more important than
+_SHOTS = {"uniform": ("stretch", "stretches")}
+_SEGMENTERS = {
+    "auto": "cuts, fades and dissolves; long takes by KTS",
+    "kts": "changes of content (KTS)",
+    "uniform": "the clock, into equal stretches",
+    "given": "a list of shots",
+    "transnet": "hard cuts (TransNetV2)",
+}
+_CHOICES = {
+    "overview": "an overview: pieces that show all the video has",
+    "highlights": "highlights: the most important pieces",
+    "knapsack": "whole shots of the highest importance (knapsack)",
+}
+_SETTINGS: tuple[tuple[str, str, Callable[[Any], Any]], ...] = (  # what a reader sees: label, setting, value in words
+    ("Length", "ratio", lambda share: f"at most {100 * share:.4g} % of the video" if share < 1 else "the whole video"),
+    ("Length", "duration", lambda seconds: f"at most {lasting(seconds)}"),
+    ("Length", "max_shots", lambda most: f"at most {counted(most, 'piece')}"),
+    ("Choice", "select", lambda name: _CHOICES.get(name, name)),
+    ("Pieces", "piece_seconds", lambda ends: f"{ends[0]:g} to {ends[1]:g} s"),
+    ("Title, logo and end cards", "keep_titles", lambda kept: "may be shown" if kept else "left out"),
+    ("Cut into shots by", "segmenter", lambda name: _SEGMENTERS.get(name, name)),
+    ("Each stretch", "shot_seconds", lambda seconds: f"{seconds:g} s"),
+    ("Shortest shot", "min_shot_seconds", lambda seconds: f"{seconds:g} s"),
+    ("Looked at", "rate_hz", lambda rate: f"{rate:g} frames of each second"),
+)
+
+
+def lasting(seconds: float) -> str:
+    """A length as people write it: `4.5 s`, `0:31`, `1:02:03`; tenths below ten seconds."""
+    return f"{max(round(seconds, 1), 0):g} s" if seconds < 9.95 else clock_text(round(seconds))
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """`1 piece`, `2 pieces`."""
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
+def in_pieces(summary: Summary) -> bool:
+    """Whether pieces were chosen, not whole shots."""
+    return bool(summary.settings.get("select", "knapsack") != "knapsack")
+
+
+def headline(summary: Summary) -> str:
+    """One line: the file, the length reached of the length set, what is shown, and what was left out."""
+    most = summary.budget_fraction * float(summary.timeline.shown_seconds[-1])
+    shots, (shown, known) = counted(len(summary.shots), *_noun(summary)), scenes_shown(summary)
+    what = f"{int(summary.selected.sum())} of {shots}"
+    if in_pieces(summary):
+        scenes = f"{shown} of {known} scenes, {shots}" if known > 1 else what
+        what = f"{counted(len(summary.segments), 'piece')} from {scenes}"
+    lengths = f"{lasting(summary.timeline.end_seconds)} -> {lasting(summary.selected_seconds)} of {lasting(most)}"
+    line = f"{Path(summary.info.path).name}: {lengths}; {what}"
+    return f"{line}; left out: {', '.join(out)}" if (out := left_out(summary)) else line
+
+
+def about(summary: Summary) -> list[str]:
+    """The sentences at the top of a summary's page: what it shows of its video, and what not.
+
+    Other notes about the choice go to the end of the list.
+    """
+    sentences = [f"This video of {lasting(summary.timeline.end_seconds)} {_content(summary)}."]
+    out, shown = left_out(summary), left_out(summary, played=True)
+    if shown and (_reasons(summary) >= 0).all():
+        return [*sentences, f"Everything in it is usually left out; shown all the same: {_listed(shown)}."]
+    if out:
+        sentences.append(f"Left out: {_listed(out)}.")
+    if shown:
+        sentences.append(f"Shown only because there was not enough else: {_listed(shown)}.")
+    return sentences
+
+
+def _content(summary: Summary) -> str:
+    """Such as `has 3 scenes in 8 shots; the summary of 0:31 shows 5 pieces from 2 of them`."""
+    n_shots, (shown, known), n_frames = len(summary.shots), scenes_shown(summary), np.diff(summary.segments).sum()
+    shots, pieces = counted(n_shots, *_noun(summary)), counted(len(summary.segments), "piece")
+    if n_shots == 1:
+        has = "is one shot" + " without a cut" * (summary.settings.get("segmenter") in ("auto", "transnet"))
+    elif known > 1:
+        has = f"has {known} scenes in {shots}"
+    else:
+        has = f"is one scene in {shots}" if known else f"has {shots}"
+    if n_frames == summary.shots.n_frames:
+        return f"{has}; the summary is the whole video"
+    if known > 1:
+        what = f"{pieces} from {f'all {known}' if shown == known else shown} scenes"
+    elif in_pieces(summary):
+        what = f"{pieces} of it"
+    elif n_frames < summary.shots.lengths[summary.selected].sum():
+        what = "a part of one"
+    else:
+        what = f"{int(summary.selected.sum())} of them"
+    return f"{has}; the summary of {lasting(summary.selected_seconds)} shows {what}"
+
+
+def _noun(summary: Summary) -> tuple[str, str]:
+    return _SHOTS.get(str(summary.settings.get("segmenter")), ("shot", "shots"))
+
+
+def _listed(items: list[str]) -> str:
+    return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
+
+
+def _scenes(summary: Summary) -> IntArray | None:
+    """(S,) number of each shot's scene, from 1; 0 where a scene has nothing but what is left out."""
+    if summary.scenes is None:
+        return None
+    free = np.add.reduceat(_reasons(summary) < 0, summary.shots.bounds[:, 0]) > 0  # (S,) something to show
+    there = np.unique(summary.scenes[free | summary.selected])
+    scenes: IntArray = np.where(np.isin(summary.scenes, there), np.searchsorted(there, summary.scenes) + 1, 0)
+    return scenes
+
+
+def scenes_shown(summary: Summary) -> tuple[int, int]:
+    """Scenes that the summary shows, and scenes with something to show; zeros where they are not known."""
+    scenes = _scenes(summary)
+    return (0, 0) if scenes is None else (len(np.unique(scenes[summary.selected])), int(scenes.max()))
+
+
+def _order(summary: Summary) -> list[str]:
+    """Reasons: a frame with several goes by the first."""
+    return list(dict.fromkeys([_TITLES, *_COUNTED, *_AMOUNTS, *(reason for _, _, reason in summary.avoided)]))
+
+
+def _reasons(summary: Summary) -> IntArray:
+    """(N,) place in the order of the reason why a frame was avoided, -1 without one."""
+    found, order = np.full(summary.timeline.n_frames, -1, np.int64), _order(summary)
+    for start, end, reason in sorted(summary.avoided, key=lambda stretch: -order.index(stretch[2])):
+        found[start:end] = order.index(reason)
+    return found
+
+
+def left_out(summary: Summary, *, played: bool = False) -> list[str]:
+    """What was avoided and is not in the summary, or is all the same: title cards, fades, seconds of black."""
+    edges, reasons, shown = summary.timeline.shown_seconds, _reasons(summary), np.zeros(summary.timeline.n_frames, bool)
+    for start, end in summary.segments:
+        shown[start:end] = True
+    found = []
+    for number, reason in enumerate(_order(summary)):
+        stretches = [(a, b) for a, b in runs(reasons == number).tolist() if shown[a:b].any() == played]
+        if reason in _COUNTED:
+            found += [counted(len(stretches), *_COUNTED[reason])] if stretches else []
+        elif reason == _TITLES:
+            found += _cards([(edges[a], edges[b]) for a, b in stretches], float(edges[-1]))
+        elif (seconds := float(np.diff(edges)[(reasons == number) & (shown == played)].sum())) >= _SHORT_SECONDS:
+            amount = f"{seconds:.0f} s" if 9.95 <= seconds < 60 else lasting(seconds)
+            found.append(f"{amount} of {_AMOUNTS.get(reason, reason)}")
+    return found
+
+
+def _cards(spans: list[tuple[float, float]], total: float) -> list[str]:
+    spans = [(start, end) for start, end in spans if end - start >= _SHORT_SECONDS]
+    if len(spans) > _MOST_CARDS:
+        return [f"{len(spans)} title cards ({lasting(sum(end - start for start, end in spans))})"]
+    words = []
+    for start, end in spans:
+        late = "the card at the end" if end > total - _AT_AN_END else "a title card"
+        card = "the title card at the start" if start < _AT_AN_END else late
+        words.append(f"{card} ({clock_text(round(start))}-{clock_text(round(end))})")
+    return words
+
+
+class Piece(NamedTuple):
+    """One stretch of the video that a summary plays; seconds, and a frame that stands for it."""
+
+    name: str
+    start: float
+    end: float
+    key: int
+    score: float  # mean importance
+    why: str  # what distinguishes it, in a few words; may be empty
+
+
+def pieces(summary: Summary) -> list[Piece]:
+    """The pieces of a summary in order; of a knapsack, its shots."""
+    shots, picks, scores = shot_of_frames(summary, summary.segments[:, 0]), summary.picks, summary.scores
+    inside = []
+    for a, b in np.searchsorted(picks, summary.segments).tolist():
+        inside.append(slice(a, b) if a < b else slice(max(a - 1, 0), max(a, 1)))  # without a pick, the one before
+    if in_pieces(summary):
+        names = [f"Piece {number + 1}" for number in range(len(shots))]
+        why = _distinctions(summary, shots, [scores[part] for part in inside])
+    else:
+        rank = np.searchsorted(np.sort(-summary.shot_scores), -summary.shot_scores) + 1
+        names, why = (
+            [f"Shot {shot + 1}" for shot in shots],
+            [f"rank {rank[shot]} of {len(rank)} shots" for shot in shots],
+        )
+    found = []
+    for number, ((first, last), seconds) in enumerate(zip(summary.segments, summary.segment_seconds, strict=True)):
+        part, key = inside[number], int(summary.keyframes[shots[number]])
+        if not first <= key < last:
+            key = int(np.clip(picks[part][scores[part].argmax()], first, last - 1))
+        found.append(Piece(names[number], *seconds, key, float(scores[part].mean()), why[number]))
+    return found
+
+
+def _distinctions(summary: Summary, shots: IntArray, scores: list[FloatArray]) -> list[str]:
+    """Of each piece, from its shot and the scores in it."""
+    ordered, reasons, scenes, found = np.sort(summary.scores), _reasons(summary), _scenes(summary), []
+    for (first, last), shot, values in zip(summary.segments.tolist(), shots, scores, strict=True):
+        words = []
+        if (reasons[first:last] >= 0).mean() > 1 / 2:
+            words.append("there was not enough else")
+        if scenes is not None and scenes.max() > 1:
+            alike = int((scenes[shots] == scenes[shot]).sum())
+            words.append(f"{'the only piece' if alike == 1 else f'one of {alike} pieces'} of scene {scenes[shot]}")
+        above = 100 * int(np.searchsorted(ordered, values.mean())) // len(ordered)
+        if ordered[0] < ordered[-1] == values.max():
+            words.append("the most important moment")
+        elif above >= _NOTABLE:
+            words.append(f"more important than {above} % of the video")
+        found.append(", ".join(words))
+    return found
+
+
+def settings_in_words(summary: Summary) -> dict[str, str]:
+    """The settings that a reader cares about: label -> value."""
+    known = summary.settings
+    scorer = "contrast within the video, without training" if summary.scorer == "contrastive" else summary.scorer
+    return {label: str(words(known[name])) for label, name, words in _SETTINGS if name in known} | {
+        "Importance from": scorer
+    }
