@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from sspvs.report.page import MIME, choose_thumbnails
-from sspvs.report.plots import clock_text, draw_scores
-from sspvs.report.sentences import headline, lasting, pieces
+from sspvs.report.plots import draw_scores
+from sspvs.report.sentences import clock_text, headline, lasting, pieces
 from sspvs.shown import Shown
 from sspvs.types import Summary
 

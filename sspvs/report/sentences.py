@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sspvs.report.plots import clock_text
 from sspvs.report.tables import shot_of_frames
 from sspvs.selection.shots import runs
 from sspvs.types import FloatArray, IntArray, Summary
@@ -47,6 +46,15 @@ _SETTINGS: tuple[tuple[str, str, Callable[[Any], Any]], ...] = (  # what a reade
     ("Shortest shot", "min_shot_seconds", lambda seconds: f"{seconds:g} s"),
     ("Looked at", "rate_hz", lambda rate: f"{rate:g} frames of each second"),
 )
+
+
+def clock_text(seconds: float) -> str:
+    """Seconds as people write times: `0:07`, `12:30`, `1:02:03`; tenths only when there are some below a minute."""
+    tenths = round(seconds * 10)
+    whole, rest = divmod(tenths, 10)
+    hours, minutes, secs = whole // 3600, whole // 60 % 60, whole % 60
+    text = f"{hours}:{minutes:02d}:{secs:02d}" if hours else f"{minutes}:{secs:02d}"
+    return f"{text}.{rest}" if rest and whole < 60 else text
 
 
 def lasting(seconds: float) -> str:
