@@ -187,7 +187,7 @@ def _cards(spans: list[tuple[float, float]], total: float) -> list[str]:
     for start, end in spans:
         late = "the card at the end" if end > total - _AT_AN_END else "a title card"
         card = "the title card at the start" if start < _AT_AN_END else late
-        words.append(f"{card} ({clock_text(round(start))}-{clock_text(round(end))})")
+        words.append(f"{card} ({clock_text(int(start))}-{clock_text(max(round(end), int(start) + 1))})")
     return words
 
 
