@@ -135,7 +135,7 @@ def _summarize_one(video: Path, out: Path, tools: Tools) -> None:
     summary = write_outputs(summarize_with(video, tools, progress=True), out, progress=True)
     for warning in summary.warnings:
         sys.stderr.write(f"warning: {video.name}: {warning}\n")
-    print(f"{headline(summary)}; open {out / 'report.html'}")
+    print(f"{headline(summary)} Open {out / 'report.html'}")
 
 
 def _summarize_many(found: FoundVideos, out: Path, inputs: list[Path], tools: Tools, *, again: bool) -> int:

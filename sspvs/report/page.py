@@ -138,14 +138,13 @@ def page_document(summary: Summary, folder: Path, source_video: Path | None) -> 
     ]
     played = [
         {
-            "name": piece.name,
+            **piece._asdict(),
             "start": _milli(piece.start),
             "end": _milli(piece.end),
             "score": _digits(piece.score),
-            "selected": True,
             "key": _milli(seconds_of(piece.key)),
+            "selected": True,
             "thumb": thumb,
-            "why": piece.why,
         }
         for piece, thumb in zip(pieces(summary), piece_thumbnails, strict=True)
     ]

@@ -116,7 +116,7 @@ def _dress(figure: Any, axes: Any, summary: Summary) -> None:
     name = printable(Path(summary.info.path).name)
     name = name if len(name) <= 80 else name[:79] + "…"
     figure.text(0.055, 0.92, name, fontsize=15, fontweight="bold", color=INK, parse_math=False)
-    figure.text(0.055, 0.855, about(summary)[0], fontsize=10.5, color=MUTED, parse_math=False)
+    figure.text(0.055, 0.855, " ".join(about(summary)[:2]), fontsize=10.5, color=MUTED, parse_math=False)
     if summary.curves:
         figure.text(0.975, 0.825, "thin lines: each on its own scale", ha="right", fontsize=8.5, color=MUTED)
     means = Line2D([], [], color=MUTED, lw=0.9, ls=(0, (1, 1.5)), label="mean of the shot")

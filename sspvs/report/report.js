@@ -28,7 +28,10 @@ function entryButton(entry, kind, index, ...children) {
   return button;
 }
 
-const range = (entry) => `${clock(entry.start)} – ${clock(entry.end)}`;
+function range({ start, end }) {
+  const tenths = end - start < 1;
+  return `${clock(start, tenths)} – ${clock(end, tenths)}`;
+}
 
 function playlist(host) {
   data.pieces.forEach((piece, index) => {

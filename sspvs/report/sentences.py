@@ -8,7 +8,7 @@ import numpy as np
 
 from sspvs.report.tables import shot_of_frames
 from sspvs.selection.shots import runs
-from sspvs.types import FloatArray, IntArray, Summary
+from sspvs.types import IntArray, Summary
 
 _TITLES, _COUNTED = "titles", {"fades": ("fade", "fades"), "dissolves": ("dissolve", "dissolves")}
 _AMOUNTS = {
@@ -19,9 +19,7 @@ _AMOUNTS = {
 }
 _SHORT_SECONDS = 0.5  # less of something is not worth a word
 _AT_AN_END = 2.0  # seconds from an end of the video: a card there is the one at the start, or at the end
-_MOST_CARDS = 3  # that are named with their times
 _NOTABLE = 75  # per cent of the video that a piece is more important than
-_SHOTS = {"uniform": ("stretch", "stretches")}
 _SEGMENTERS = {
     "auto": "cuts, fades and dissolves; long takes by KTS",
     "kts": "changes of content (KTS)",
@@ -29,6 +27,7 @@ _SEGMENTERS = {
     "given": "a list of shots",
     "transnet": "hard cuts (TransNetV2)",
 }
+_SCORERS = {"contrastive": "contrast within the video, without training"}
 _CHOICES = {
     "overview": "an overview: pieces that show all the video has",
     "highlights": "highlights: the most important pieces",
@@ -45,6 +44,7 @@ _SETTINGS: tuple[tuple[str, str, Callable[[Any], Any]], ...] = (  # what a reade
     ("Each stretch", "shot_seconds", lambda seconds: f"{seconds:g} s"),
     ("Shortest shot", "min_shot_seconds", lambda seconds: f"{seconds:g} s"),
     ("Looked at", "rate_hz", lambda rate: f"{rate:g} frames of each second"),
+    ("Importance from", "scorer", lambda name: _SCORERS.get(name, name)),
 )
 
 
@@ -73,63 +73,49 @@ def in_pieces(summary: Summary) -> bool:
 
 
 def headline(summary: Summary) -> str:
-    """One line: the file, the length reached of the length set, what is shown, and what was left out."""
-    most = summary.budget_fraction * float(summary.timeline.shown_seconds[-1])
-    shots, (shown, known) = counted(len(summary.shots), *_noun(summary)), scenes_shown(summary)
-    what = f"{int(summary.selected.sum())} of {shots}"
-    if in_pieces(summary):
-        scenes = f"{shown} of {known} scenes, {shots}" if known > 1 else what
-        what = f"{counted(len(summary.segments), 'piece')} from {scenes}"
-    lengths = f"{lasting(summary.timeline.end_seconds)} -> {lasting(summary.selected_seconds)} of {lasting(most)}"
-    line = f"{Path(summary.info.path).name}: {lengths}; {what}"
-    return f"{line}; left out: {', '.join(out)}" if (out := left_out(summary)) else line
+    """The file's name and what is to say about it, in one line."""
+    return f"{Path(summary.info.path).name}: {' '.join(about(summary))}"
 
 
 def about(summary: Summary) -> list[str]:
-    """The sentences at the top of a summary's page: what it shows of its video, and what not.
-
-    Other notes about the choice go to the end of the list.
-    """
-    sentences = [f"This video of {lasting(summary.timeline.end_seconds)} {_content(summary)}."]
+    """What a summary shows of its video, and what not, in sentences; other notes about the choice go to their end."""
+    most = summary.budget_fraction * float(summary.timeline.shown_seconds[-1])
+    has, shows = _has_and_shows(summary)
+    sentences = [
+        f"This video of {lasting(summary.timeline.end_seconds)} {has}.",
+        f"The summary, {lasting(summary.selected_seconds)} of at most {lasting(most)}, {shows}.",
+    ]
     out, shown = left_out(summary), left_out(summary, played=True)
     if shown and (_reasons(summary) >= 0).all():
-        return [*sentences, f"Everything in it is usually left out; shown all the same: {_listed(shown)}."]
+        return [*sentences, f"Everything in it is usually left out; shown all the same: {', '.join(shown)}."]
     if out:
-        sentences.append(f"Left out: {_listed(out)}.")
+        sentences.append(f"Left out: {', '.join(out)}.")
     if shown:
-        sentences.append(f"Shown only because there was not enough else: {_listed(shown)}.")
+        sentences.append(f"Shown only because there was not enough else: {', '.join(shown)}.")
     return sentences
 
 
-def _content(summary: Summary) -> str:
-    """Such as `has 3 scenes in 8 shots; the summary of 0:31 shows 5 pieces from 2 of them`."""
-    n_shots, (shown, known), n_frames = len(summary.shots), scenes_shown(summary), np.diff(summary.segments).sum()
-    shots, pieces = counted(n_shots, *_noun(summary)), counted(len(summary.segments), "piece")
-    if n_shots == 1:
-        has = "is one shot" + " without a cut" * (summary.settings.get("segmenter") in ("auto", "transnet"))
+def _has_and_shows(summary: Summary) -> tuple[str, str]:
+    """Of the video, such as `has 3 scenes in 8 shots`, and of the summary, such as `shows 5 pieces from 2 scenes`."""
+    segmenter, (shown, known), n_frames = (
+        summary.settings.get("segmenter"),
+        scenes_shown(summary),
+        summary.shots.n_frames,
+    )
+    shots = counted(len(summary.shots), *(("stretch", "stretches") if segmenter == "uniform" else ("shot",)))
+    if len(summary.shots) == 1:
+        has = "is one shot" + " without a cut" * (segmenter in ("auto", "transnet"))
     elif known > 1:
         has = f"has {known} scenes in {shots}"
     else:
         has = f"is one scene in {shots}" if known else f"has {shots}"
-    if n_frames == summary.shots.n_frames:
-        return f"{has}; the summary is the whole video"
-    if known > 1:
-        what = f"{pieces} from {f'all {known}' if shown == known else shown} scenes"
-    elif in_pieces(summary):
-        what = f"{pieces} of it"
-    elif n_frames < summary.shots.lengths[summary.selected].sum():
-        what = "a part of one"
-    else:
-        what = f"{int(summary.selected.sum())} of them"
-    return f"{has}; the summary of {lasting(summary.selected_seconds)} shows {what}"
-
-
-def _noun(summary: Summary) -> tuple[str, str]:
-    return _SHOTS.get(str(summary.settings.get("segmenter")), ("shot", "shots"))
-
-
-def _listed(items: list[str]) -> str:
-    return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
+    if (played := np.diff(summary.segments).sum()) == n_frames:
+        return has, "is the whole video"
+    if in_pieces(summary):
+        of = f"from {f'all {known}' if shown == known else shown} scenes" if known > 1 else "of it"
+        return has, f"shows {counted(len(summary.segments), 'piece')} {of}"
+    part = played < summary.shots.lengths[summary.selected].sum()
+    return has, "shows a part of one" if part else f"shows {int(summary.selected.sum())} of them"
 
 
 def _scenes(summary: Summary) -> IntArray | None:
@@ -180,15 +166,17 @@ def left_out(summary: Summary, *, played: bool = False) -> list[str]:
 
 
 def _cards(spans: list[tuple[float, float]], total: float) -> list[str]:
-    spans = [(start, end) for start, end in spans if end - start >= _SHORT_SECONDS]
-    if len(spans) > _MOST_CARDS:
-        return [f"{len(spans)} title cards ({lasting(sum(end - start for start, end in spans))})"]
-    words = []
+    """Cards at the ends of a video by their times, others by their number."""
+    named, others = [], 0
     for start, end in spans:
-        late = "the card at the end" if end > total - _AT_AN_END else "a title card"
-        card = "the title card at the start" if start < _AT_AN_END else late
-        words.append(f"{card} ({clock_text(int(start))}-{clock_text(max(round(end), int(start) + 1))})")
-    return words
+        card = "the title card at the start" if start < _AT_AN_END else "the card at the end"
+        if end - start < _SHORT_SECONDS:
+            continue
+        if start >= _AT_AN_END and end <= total - _AT_AN_END:
+            others += 1
+        else:
+            named.append(f"{card} ({clock_text(int(start))}-{clock_text(max(round(end), int(start) + 1))})")
+    return named + [counted(others, "title card")] * (others > 0)
 
 
 class Piece(NamedTuple):
@@ -205,50 +193,29 @@ class Piece(NamedTuple):
 def pieces(summary: Summary) -> list[Piece]:
     """The pieces of a summary in order; of a knapsack, its shots."""
     shots, picks, scores = shot_of_frames(summary, summary.segments[:, 0]), summary.picks, summary.scores
-    inside = []
-    for a, b in np.searchsorted(picks, summary.segments).tolist():
-        inside.append(slice(a, b) if a < b else slice(max(a - 1, 0), max(a, 1)))  # without a pick, the one before
-    if in_pieces(summary):
-        names = [f"Piece {number + 1}" for number in range(len(shots))]
-        why = _distinctions(summary, shots, [scores[part] for part in inside])
-    else:
-        rank = np.searchsorted(np.sort(-summary.shot_scores), -summary.shot_scores) + 1
-        names, why = (
-            [f"Shot {shot + 1}" for shot in shots],
-            [f"rank {rank[shot]} of {len(rank)} shots" for shot in shots],
-        )
-    found = []
-    for number, ((first, last), seconds) in enumerate(zip(summary.segments, summary.segment_seconds, strict=True)):
-        part, key = inside[number], int(summary.keyframes[shots[number]])
+    ordered, reasons, scenes, found = np.sort(scores), _reasons(summary), _scenes(summary), list[Piece]()
+    for shot, (first, last), seconds in zip(shots, summary.segments.tolist(), summary.segment_seconds, strict=True):
+        a, b = np.searchsorted(picks, [first, last]).tolist()
+        inside = slice(a, b) if a < b else slice(max(a - 1, 0), max(a, 1))  # without a pick, the one before
+        key, mean, words = int(summary.keyframes[shot]), float(scores[inside].mean()), list[str]()
         if not first <= key < last:
-            key = int(np.clip(picks[part][scores[part].argmax()], first, last - 1))
-        found.append(Piece(names[number], *seconds, key, float(scores[part].mean()), why[number]))
-    return found
-
-
-def _distinctions(summary: Summary, shots: IntArray, scores: list[FloatArray]) -> list[str]:
-    """Of each piece, from its shot and the scores in it."""
-    ordered, reasons, scenes, found = np.sort(summary.scores), _reasons(summary), _scenes(summary), []
-    for (first, last), shot, values in zip(summary.segments.tolist(), shots, scores, strict=True):
-        words = []
+            key = min(max(int(picks[inside][scores[inside].argmax()]), first), last - 1)
         if (reasons[first:last] >= 0).mean() > 1 / 2:
             words.append("there was not enough else")
         if scenes is not None and scenes.max() > 1:
             alike = int((scenes[shots] == scenes[shot]).sum())
             words.append(f"{'the only piece' if alike == 1 else f'one of {alike} pieces'} of scene {scenes[shot]}")
-        above = 100 * int(np.searchsorted(ordered, values.mean())) // len(ordered)
-        if ordered[0] < ordered[-1] == values.max():
+        above = 100 * int(np.searchsorted(ordered, mean)) // len(ordered)
+        if ordered[0] < ordered[-1] == scores[inside].max():
             words.append("the most important moment")
         elif above >= _NOTABLE:
             words.append(f"more important than {above} % of the video")
-        found.append(", ".join(words))
+        name = f"Piece {len(found) + 1}" if in_pieces(summary) else f"Shot {shot + 1}"
+        found.append(Piece(name, *seconds, key, mean, ", ".join(words)))
     return found
 
 
 def settings_in_words(summary: Summary) -> dict[str, str]:
     """The settings that a reader cares about: label -> value."""
-    known = summary.settings
-    scorer = "contrast within the video, without training" if summary.scorer == "contrastive" else summary.scorer
-    return {label: str(words(known[name])) for label, name, words in _SETTINGS if name in known} | {
-        "Importance from": scorer
-    }
+    used = {**summary.settings, "scorer": summary.scorer}
+    return {label: str(words(used[name])) for label, name, words in _SETTINGS if name in used}
