@@ -119,11 +119,12 @@ def _has_and_shows(summary: Summary) -> tuple[str, str]:
 
 
 def _scenes(summary: Summary) -> IntArray | None:
-    """(S,) number of each shot's scene, from 1; 0 where a scene has nothing but what is left out."""
+    """(S,) number of each shot's scene, from 1; 0 where a scene is mostly what is left out, and not shown."""
     if summary.scenes is None:
         return None
-    free = np.add.reduceat(_reasons(summary) < 0, summary.shots.bounds[:, 0]) > 0  # (S,) something to show
-    there = np.unique(summary.scenes[free | summary.selected])
+    free = np.add.reduceat((_reasons(summary) < 0).astype(np.int64), summary.shots.bounds[:, 0])  # (S,) frames
+    most = np.bincount(summary.scenes, 2 * free - summary.shots.lengths) >= 0  # by scene
+    there = np.unique(summary.scenes[most[summary.scenes] | summary.selected])
     scenes: IntArray = np.where(np.isin(summary.scenes, there), np.searchsorted(there, summary.scenes) + 1, 0)
     return scenes
 

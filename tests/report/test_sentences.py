@@ -59,8 +59,9 @@ def test_cards_at_the_ends_are_named_and_others_counted() -> None:
     ]
 
 
-def test_a_scene_of_nothing_but_black_is_no_scene() -> None:
-    summary = pieces_summary(avoided=((250, 300, "black frames"),))  # the only shot of the third scene
+def test_a_scene_that_is_mostly_black_is_no_scene() -> None:
+    assert scenes_shown(pieces_summary(avoided=((250, 270, "black frames"),))) == (2, 3)
+    summary = pieces_summary(avoided=((250, 290, "black frames"),))  # of 50 frames, the only shot of the third scene
     assert scenes_shown(summary) == (2, 2)
     assert "from all 2 scenes" in about(summary)[1]
 
@@ -190,12 +191,12 @@ def test_the_numbers_are_those_that_one_counts(summary: Summary) -> None:
                 if named == reason:
                     why.setdefault(frame, reason)
     assert summary.scenes is not None
-    worth, shown = set(), set()
-    for shot, (start, end) in enumerate(summary.shots):
+    shown, free = set(), dict[int, list[bool]]()
+    for scene, (start, end) in zip(summary.scenes, summary.shots, strict=True):
         if any(frame in played for frame in range(start, end)):
-            shown.add(summary.scenes[shot])
-        if any(frame not in why for frame in range(start, end)):
-            worth.add(summary.scenes[shot])
+            shown.add(int(scene))
+        free.setdefault(int(scene), []).extend(frame not in why for frame in range(start, end))
+    worth = {scene for scene, frames in free.items() if sum(frames) >= len(frames) / 2}
     assert scenes_shown(summary) == (len(shown), len(shown | worth))
     for out, wanted in ((left_out(summary), False), (left_out(summary, played=True), True)):
         text = ", ".join(out)
