@@ -158,8 +158,8 @@ def own_summary(saved: Path | None = None, name: str = "a.mp4") -> OwnSummary:
 
 def test_a_summary_prints_its_length_and_its_shots() -> None:
     assert str(own_summary()).splitlines() == [
-        "a.mp4: 6.0 s -> 2.0 s (1 of 3 shots)",
-        "  shot    3  0:04 - 0:06          score 0.900",
+        "a.mp4: This video of 6 s has 3 shots. The summary, 2 s of at most 2 s, shows 1 of them.",
+        "  Shot 3     0:04 - 0:06           2 s  importance 0.80  the most important moment",
     ]
 
 

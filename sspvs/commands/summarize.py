@@ -181,14 +181,12 @@ def _is_of_another(folder: Path, video: Path) -> bool:
 def _summarize_one(video: Path, out: Path, tools: Tools) -> None:
     from sspvs.pipeline import summarize_with
     from sspvs.pipeline.output import write_outputs
+    from sspvs.report.sentences import headline
 
     summary = write_outputs(summarize_with(video, tools, progress=True), out, progress=True)
     for warning in summary.warnings:
         sys.stderr.write(f"warning: {video.name}: {warning}\n")
-    print(
-        f"{video.name}: {summary.timeline.end_seconds:.1f} s -> {summary.clip_seconds:.1f} s "
-        f"({summary.in_words}); open {out / 'report.html'}"
-    )
+    print(f"{headline(summary)} Open {out / 'report.html'}")
 
 
 def _summarize_many(found: FoundVideos, out: Path, inputs: list[Path], tools: Tools, *, again: bool) -> int:

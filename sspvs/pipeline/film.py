@@ -18,7 +18,7 @@ from sspvs.pipeline.output import embedded_clip, files_in, into_folder, pictures
 from sspvs.pipeline.summarizing import VideoSummary
 from sspvs.report import edit_list, storyboard, tables
 from sspvs.report.film_page import write_film_page
-from sspvs.report.plots import clock_text
+from sspvs.report.sentences import clock_text
 from sspvs.shown import Shown
 from sspvs.table import SourceStamp
 from sspvs.types import ImageArray

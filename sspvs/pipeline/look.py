@@ -75,7 +75,7 @@ class ClipLook(Settings):
 
     def film(self, summary: Summary) -> dict[str, Any]:
         """Settings of `write_film` for a summary's clip; the field's selection has no crossfades unless asked for."""
-        sound = SOUND_CROSSFADE if is_of_pieces(summary) or self.chosen else 0.0
+        sound = SOUND_CROSSFADE if summary.of_pieces or self.chosen else 0.0
         return {"crossfade": self.crossfade, "sound_crossfade": sound, "aspect": self.shape}
 
     @classmethod
@@ -104,11 +104,6 @@ class ClipLook(Settings):
                 f"{asked:.1f} s: choose {remedy or 'a longer summary'}"
             )
         return Budget(duration_seconds=left)
-
-
-def is_of_pieces(summary: Summary) -> bool:
-    """Whether a summary is made of pieces; else of whole shots, as published."""
-    return bool(summary.settings.get("select", "knapsack") != "knapsack")
 
 
 def choose_for(

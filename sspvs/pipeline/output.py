@@ -14,9 +14,9 @@ import numpy as np
 from sspvs.atomic import temporary_folder, write_text
 from sspvs.errors import OutputError
 from sspvs.overwriting import KEYFRAMES, PREVIEW, STORYBOARD, SUMMARY, refuse_inputs, summary_files, summary_places
-from sspvs.pipeline.look import ClipLook, footage_of, is_of_pieces, plays_of, with_look
+from sspvs.pipeline.look import ClipLook, footage_of, plays_of, with_look
 from sspvs.report import edit_list, page, plots, storyboard, tables
-from sspvs.report.plots import clock_text
+from sspvs.report.sentences import clock_text
 from sspvs.types import ImageArray, Summary
 from sspvs.video import Resize, VideoReader, open_video, write_clips, write_film
 from sspvs.video.frame_source import pictures_at
@@ -101,7 +101,7 @@ def _write_all(summary: Summary, staging: Path, out: Path, *, progress: bool) ->
     tables.write_scores_csv(summary, staging / "scores.csv")
     plots.write_scores_png(summary, staging / "scores.png")
     pictures = _write_keyframes(summary, staging / KEYFRAMES)
-    if is_of_pieces(summary):
+    if summary.of_pieces:
         _write_overviews(summary, pictures, clip, staging)
     edit_list.write_edl(summary, staging / "summary.edl", source.name)
     if find_spec("opentimelineio") is not None:

@@ -270,6 +270,7 @@ def summarize_with(
         budget_frames=chosen.budget_frames,
         budget_seconds=chosen.budget_seconds,
         avoided=tuple(avoided),
+        scenes=chosen.scenes,
         settings=tools.settings_used(),
         curves=importance.curves,
         title=settings.title,

@@ -254,7 +254,7 @@ def _why_not(video: VideoSummary, material: Material, looks: FloatArray) -> str:
     """Why a video has no piece."""
     ranges = material.ranges(avoid=True)
     if np.diff(material.edges[ranges]).max(initial=0) < BRIEF_SECONDS:
-        reasons = ", ".join(video.avoided_seconds)
+        reasons = " and ".join(dict.fromkeys(reason for *_, reason in video.avoided))
         return f"it has {reasons} only" if reasons else f"it lasts {material.edges[-1]:.1f} s"
     if np.median((material.unit @ looks.T).max(axis=1)) > REPEAT:
         return "other videos show the same"

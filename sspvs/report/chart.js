@@ -28,6 +28,23 @@ function after(values, x, of = (value) => value) {
 }
 
 const shotAt = (seconds) => Math.max(0, after(data.shots, seconds, (shot) => shot.start) - 1);
+
+// Index of the piece that plays at a time of the original, -1 where none does.
+function pieceAt(seconds) {
+  const index = after(data.pieces, seconds, (piece) => piece.start) - 1;
+  return index >= 0 && seconds <= data.pieces[index].end + 1e-3 ? index : -1;
+}
+
+// What a click at a time plays: the piece there, or the part of the shot that lies between pieces.
+function entryAt(seconds) {
+  const piece = data.pieces[pieceAt(seconds)];
+  if (piece) return piece;
+  const next = after(data.pieces, seconds, (each) => each.start);
+  const shot = data.shots[shotAt(seconds)];
+  const start = Math.max(shot.start, data.pieces[next - 1]?.end ?? 0);
+  const end = Math.min(shot.end, data.pieces[next]?.start ?? Infinity);
+  return { ...shot, start, end, key: Math.min(Math.max(shot.key, start), end), selected: false };
+}
 const pickAt = (seconds) => Math.max(0, after(data.seconds, seconds) - 1);
 
 function limits(values) {
@@ -42,6 +59,16 @@ function limits(values) {
   if (low >= 0 && low <= high / 2) low = 0;
   const room = (high - low) * 0.08 || 0.5;
   return [low === 0 && high > 0 ? 0 : low - room, high + room];
+}
+
+// Two to five round values between the ends of a scale.
+function ticks(low, high, most = 5) {
+  const rough = (high - low) / most;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = power * [1, 2, 5, 10].find((each) => each * power >= rough);
+  const result = [];
+  for (let value = Math.ceil(low / step) * step; value < high; value += step) result.push(value);
+  return result;
 }
 
 // Points of a curve in pixels, at most two a pixel column when there are many: the lowest and the highest, so that no peak is lost.
@@ -75,7 +102,7 @@ function drawLine(svg, values, x, y, width, bottom, id) {
   if (!list.length) return;
   const line = path(list);
   const clip = node("clipPath", { id }, node("defs", {}, svg));
-  for (const [start, end] of data.segments) {
+  for (const { start, end } of data.pieces) {
     node("rect", { x: x(start), y: -20, width: Math.max(1, x(end) - x(start)), height: bottom + 40 }, clip);
   }
   const area = `${line}L${list[list.length - 1][0].toFixed(1)} ${bottom}L${list[0][0].toFixed(1)} ${bottom}Z`;
@@ -94,6 +121,10 @@ function drawAxis(svg, x, top, width) {
   }
 }
 
+function drawScale(svg, values, y, width) {
+  for (const value of values) node("text", { x: width - 1, y: y(value) - 3, "text-anchor": "end", class: "scale" }, svg, score(value));
+}
+
 function drawStrip(svg, x, top, height, width) {
   const tile = height * data.aspect;
   const count = Math.max(1, Math.round(width / tile));
@@ -106,11 +137,11 @@ function drawStrip(svg, x, top, height, width) {
     const nearest = middle - stripSeconds[left] < stripSeconds[right] - middle ? left : right;
     node("image", {
       href: image(data.strip[nearest][1]), x: i * actual, y: top, width: actual + 0.5, height,
-      preserveAspectRatio: "xMidYMid slice", class: "strip-image",
+      preserveAspectRatio: "xMidYMid slice", class: "strip-image", "aria-hidden": "true",
     }, svg);
   }
   let from = 0;
-  for (const [start, end] of [...data.segments, [data.duration, data.duration]]) {
+  for (const { start, end } of [...data.pieces, { start: data.duration, end: data.duration }]) {
     node("rect", { x: x(from), y: top, width: Math.max(0, x(start) - x(from)), height, class: "veil" }, svg);
     from = end;
   }
@@ -129,7 +160,7 @@ function drawShots(svg, x, height, width) {
   });
 }
 
-// The big curve. `play(index)` is called when a shot is chosen; returns what moves the playhead.
+// The big curve. `play(entry)` is called when a moment or a shot is chosen; returns what moves the playhead.
 function mainChart(host, readout, play) {
   let x = () => 0;
   let y = () => 0;
@@ -156,16 +187,19 @@ function mainChart(host, readout, play) {
     });
     rects = drawShots(svg, x, bottom, width);
     rects.forEach((rect, index) => rect.setAttribute("tabindex", index === stop ? 0 : -1));
-    for (let i = 1; i <= 3; i++) {
-      node("line", { x1: 0, x2: width, y1: (plot * i) / 4, y2: (plot * i) / 4, class: "gridline" }, svg);
+    const scale = ticks(low, high);
+    for (const value of scale) node("line", { x1: 0, x2: width, y1: y(value), y2: y(value), class: "gridline" }, svg);
+    for (const [start, end] of data.avoided) {
+      node("rect", { x: x(start), y: plot, width: Math.max(1, x(end) - x(start)), height: 4, class: "avoided" }, svg);
     }
-    for (const [start, end] of data.segments) {
+    for (const { start, end } of data.pieces) {
       const whole = x(end) - x(start);
       const size = whole > 6 ? whole - 1.5 : Math.max(1, whole); // neighbours stay two
       node("rect", { x: x(start), y: 0, width: size, height: plot, class: "segment" }, svg);
       node("rect", { x: x(start), y: plot, width: size, height: 4, class: "segment-foot" }, svg);
     }
     drawLine(svg, data.scores, x, y, width, plot, "clip-main");
+    drawScale(svg, scale, y, width);
     if (strip) drawStrip(svg, x, plot + 8, strip, width);
     drawAxis(svg, x, bottom + 18, width);
     hairline = node("line", { y1: 0, y2: bottom, class: "hairline", visibility: "hidden" }, svg);
@@ -186,7 +220,6 @@ function mainChart(host, readout, play) {
   }
 
   function tell(time, index) {
-    const shot = data.shots[index];
     rects[hovered]?.classList.remove("hover");
     hovered = index;
     rects[index].classList.add("hover");
@@ -196,15 +229,16 @@ function mainChart(host, readout, play) {
     const strong = document.createElement("strong");
     strong.textContent = clock(time, true);
     const value = score(data.scores[pickAt(time)]);
-    const where = `, shot ${index + 1} of ${data.shots.length}${shot.selected ? ", in the summary" : ""}`;
-    readout.replaceChildren(strong, ` importance ${value}${where}`);
+    const why = data.avoided.filter(([start, end]) => start <= time && time < end).map((stretch) => stretch[2]);
+    const chosen = data.pieces[pieceAt(time)] ? ", in the summary" : why.length ? `, left out: ${[...new Set(why)].join(", ")}` : "";
+    readout.replaceChildren(strong, ` importance ${value}, shot ${index + 1} of ${data.shots.length}${chosen}`);
   }
 
   function quiet() {
     rects[hovered]?.classList.remove("hover");
     hovered = -1;
     hairline?.setAttribute("visibility", "hidden");
-    readout.textContent = "Click a shot to play it";
+    readout.textContent = "Click a moment to play it";
   }
 
   const timeAt = (event) => {
@@ -213,7 +247,7 @@ function mainChart(host, readout, play) {
   };
   host.addEventListener("pointermove", (event) => tell(timeAt(event), shotAt(timeAt(event))));
   host.addEventListener("pointerleave", quiet);
-  host.addEventListener("click", (event) => play(shotAt(timeAt(event))));
+  host.addEventListener("click", (event) => play(entryAt(timeAt(event))));
   host.addEventListener("focusin", (event) => {
     const index = Number(event.target.dataset.shot);
     if (event.target.matches(":focus-visible")) tell(data.shots[index].start, index);
@@ -222,7 +256,7 @@ function mainChart(host, readout, play) {
   host.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" && event.key !== " ") return;
     event.preventDefault();
-    play(Number(event.target.dataset.shot));
+    play(data.shots[event.target.dataset.shot]);
   });
   roving(host, () => rects);
   new ResizeObserver(draw).observe(host);
@@ -242,11 +276,12 @@ function smallChart(host, values, id) {
     x = (time) => (data.duration > 0 ? time / data.duration : 0) * width;
     const y = (value) => plot - ((value - low) / (high - low)) * plot;
     const svg = node("svg", { viewBox: `0 0 ${width} ${plot + 18}`, height: plot + 18, "aria-hidden": "true" });
-    for (const [start, end] of data.segments) {
+    for (const { start, end } of data.pieces) {
       node("rect", { x: x(start), y: 0, width: Math.max(1, x(end) - x(start)), height: plot, class: "segment" }, svg);
     }
     node("line", { x1: 0, x2: width, y1: plot, y2: plot, class: "gridline" }, svg);
     drawLine(svg, values, x, y, width, plot, id);
+    drawScale(svg, ticks(low, high, 2), y, width);
     drawAxis(svg, x, plot + 16, width);
     head = node("g", { class: "playhead" }, svg);
     node("line", { y1: 0, y2: plot }, head);

@@ -15,6 +15,16 @@ function buttons(host, entries, chosen, choose) {
   host.append(...all);
 }
 
+const AT_ONCE = 10; // videos on the page before the reader wants more
+
+// On paper a row a video instead of a picture of each: what the chosen metric says of every method.
+function printedTable(cards, state) {
+  const names = data.rows.map((row) => row.name).filter((name) => valuesOf(state, name));
+  const head = make("tr", "", make("th", "", `${symbol(state.metric)}, ${state.protocol}`), ...names.map((name) => make("th", "", name)));
+  const rows = cards.map(({ video, index }) => make("tr", "", make("th", "", video.name), ...names.map((name) => make("td", "", digits(valuesOf(state, name)[index])))));
+  return make("table", "video-figures", make("thead", "", head), make("tbody", "", ...rows));
+}
+
 function showProtocol(state) {
   for (const block of document.querySelectorAll(".block")) {
     const other = data.protocols.includes(block.dataset.measure) && block.dataset.measure !== state.protocol;
@@ -52,22 +62,29 @@ function sorted(cards, how, state) {
 function main() {
   const state = { protocol: data.protocols[0], metric: TAU };
   const cards = data.videos.map((_, index) => videoCard(index, state));
-  const [list, filter, sort, count] = ["videos", "filter", "sort", "count"].map(byId);
+  const [list, filter, sort, count, more] = ["videos", "filter", "sort", "count", "more"].map(byId);
+  let most = AT_ONCE;
   let drawSpread = () => {};
 
   function arrange() {
     const wanted = filter.value.trim().toLowerCase();
     const text = (video) => `${video.name}\n${video.key}\n${video.title}\n${video.category}`.toLowerCase();
     const shown = sorted(cards, sort.value, state).filter((card) => text(card.video).includes(wanted));
-    list.replaceChildren(...shown.map((card) => card.item));
+    list.replaceChildren(...shown.slice(0, most).map((card) => card.item));
+    const left = shown.length - most;
+    more.hidden = left <= 0;
+    more.textContent = `Show ${Math.min(left, AT_ONCE)} more of ${left}`;
+    byId("printed").replaceChildren(printedTable(sorted(cards, sort.value, state), state));
     const how = /^[-+]/.test(sort.value) ? `, by ${symbol(state.metric)} under ${state.protocol}` : "";
     count.textContent = `${shown.length === cards.length ? "" : `${shown.length} of `}${cards.length} ${cards.length === 1 ? "video" : "videos"}${how}`;
+    return shown;
   }
 
   function open(index) {
     const card = cards[index];
     if (!card.item.isConnected) {
       filter.value = "";
+      most = Math.max(most, arrange().indexOf(card) + 1);
       arrange();
     }
     card.fill();
@@ -114,7 +131,12 @@ function main() {
       { rootMargin: "600px" },
     );
     for (const card of cards) seen.observe(card.item);
-    window.addEventListener("beforeprint", () => cards.forEach((card) => card.fill()));
+    more.addEventListener("click", () => {
+      most += AT_ONCE;
+      const first = arrange()[most - AT_ONCE];
+      first.fill();
+      first.item.focus();
+    });
     arrange();
   }
   showProtocol(state);

@@ -62,8 +62,9 @@ function spreadChart(host, readout, state, open) {
     const top = narrow ? 18 : 0;
     const bottom = names.length * rowHeight;
     const all = names.flatMap((name) => valuesOf(state, name)).filter((value) => value !== null);
-    const svg = node("svg", { viewBox: `0 0 ${width} ${bottom + 24}`, height: bottom + 24, role: "img" });
-    svg.setAttribute("aria-label", `${symbol(state.metric)} of each video, a row a method; the list below has the figures`);
+    const svg = node("svg", { viewBox: `0 0 ${width} ${bottom + 24}`, height: bottom + 24 });
+    const label = `${symbol(state.metric)} of each video, a row a method. Arrow keys go from video to video, Enter opens one.`;
+    host.setAttribute("aria-label", label);
     dots = [];
     if (!all.length) {
       node("text", { x: 0, y: 20 }, svg, `No video has ${symbol(state.metric)} here.`);
@@ -152,6 +153,18 @@ function spreadChart(host, readout, state, open) {
     return best ? best.video : -1;
   }
 
+  host.tabIndex = 0;
+  host.setAttribute("role", "group");
+  host.addEventListener("keydown", (event) => {
+    const order = [...new Set([...dots].sort((a, b) => a.px - b.px).map((dot) => dot.video))];
+    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    if (event.key === "Enter" && current >= 0) open(current);
+    if (!step || !order.length) return;
+    event.preventDefault();
+    const at = order.indexOf(current);
+    light(order[at < 0 ? (step > 0 ? 0 : order.length - 1) : Math.min(Math.max(at + step, 0), order.length - 1)]);
+  });
+  host.addEventListener("blur", () => light(-1));
   host.addEventListener("pointermove", (event) => light(nearest(event)));
   host.addEventListener("pointerleave", () => light(-1));
   host.addEventListener("click", (event) => {

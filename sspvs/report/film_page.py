@@ -7,7 +7,7 @@ from typing import Any
 
 from sspvs.atomic import write_text
 from sspvs.report.page import MIME, render
-from sspvs.report.plots import clock_text
+from sspvs.report.sentences import clock_text
 
 
 def write_film_page(document: Mapping[str, Any], path: Path, *, film: Path, thumbnails: Sequence[bytes]) -> None:

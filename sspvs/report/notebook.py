@@ -1,4 +1,4 @@
-"""A summary as it prints itself and as a notebook shows it: its curve, its key frames, and its clip once saved."""
+"""A summary as it prints itself and as a notebook shows it: its curve, its pieces, and its clip once saved."""
 
 import base64
 import html
@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from sspvs.report.page import MIME, choose_thumbnails
-from sspvs.report.plots import clock_text, draw_scores
+from sspvs.report.plots import draw_scores
+from sspvs.report.sentences import clock_text, headline, lasting, pieces
 from sspvs.shown import Shown
 from sspvs.types import Summary
 
@@ -24,16 +25,15 @@ class ShownSummary(Shown):
         return None
 
     def __str__(self) -> str:
-        """One line about the video, and one for each shot in the summary."""
+        """One line about the video, and one for each piece of the summary: when in the video, how long, and why."""
         summary = cast(Summary, self)
-        lines = [
-            f"{Path(summary.info.path).name}: {summary.timeline.end_seconds:.1f} s -> {summary.selected_seconds:.1f} s "
-            f"({summary.in_words})"
-        ]
-        for row in self.records():
-            if row["selected"]:
-                span = f"{clock_text(row['start_seconds'])} - {clock_text(row['end_seconds'])}"
-                lines.append(f"  shot {row['shot']:>4}  {span:<19}  score {row['score']:.3f}")
+        lines = [headline(summary)]
+        for piece in pieces(summary):
+            span = f"{clock_text(piece.start)} - {clock_text(piece.end)}"
+            length = lasting(piece.end - piece.start)
+            lines.append(
+                f"  {piece.name:<9}  {span:<17}  {length:>6}  importance {piece.score:.2f}  {piece.why}".rstrip()
+            )
         return "\n".join(lines)
 
     def records(self) -> Iterator[dict[str, Any]]:
@@ -56,10 +56,11 @@ class ShownSummary(Shown):
         picture = io.BytesIO()
         draw_scores(summary).savefig(picture, format="png", dpi=90)
         parts.append(_image(picture.getvalue(), "png", "importance over time", 900))
-        picks, of_shots, _ = choose_thumbnails(summary)
-        for shot, place in enumerate(of_shots):
-            if summary.selected[shot] and place is not None:
-                parts.append(_image(summary.thumbnails[picks[place]], "jpeg", f"shot {shot + 1}", 160))
+        picks, _, of_pieces, _ = choose_thumbnails(summary)
+        for piece, place in zip(pieces(summary), of_pieces, strict=True):
+            if place is not None:
+                title = f"{piece.name}, {clock_text(piece.start)} to {clock_text(piece.end)}"
+                parts.append(_image(summary.thumbnails[picks[place]], "jpeg", title, 160))
         if self.clip is not None and self.clip.is_file():
             source = html.escape(str(self.clip))
             if self.clip.stat().st_size <= _MOST_EMBEDDED:
@@ -71,4 +72,5 @@ class ShownSummary(Shown):
 
 def _image(content: bytes, kind: str, title: str, width: int) -> str:
     data = base64.b64encode(content).decode("ascii")
-    return f'<img src="data:image/{kind};base64,{data}" title="{html.escape(title)}" width="{width}">'
+    title = html.escape(title)
+    return f'<img src="data:image/{kind};base64,{data}" alt="{title}" title="{title}" width="{width}">'

@@ -16,7 +16,7 @@ import numpy as np
 from sspvs.atomic import write_text
 from sspvs.errors import OutputError
 from sspvs.evaluation.table import in_words
-from sspvs.report.plots import clock_text
+from sspvs.report.sentences import about, counted, lasting, pieces, scenes_shown, settings_in_words
 from sspvs.report.tables import generated_by, plain
 from sspvs.sharing import relative_path
 from sspvs.types import FloatArray, IntArray, Summary
@@ -121,9 +121,10 @@ def curves_lead(names: Iterable[str]) -> str:
 def page_document(summary: Summary, folder: Path, source_video: Path | None) -> dict[str, Any]:
     """What the page's script needs, in plain types: seconds to milliseconds, values to five digits."""
     seconds_of, end = summary.timeline.seconds_of, summary.timeline.end_seconds
-    thumbnail_picks, shot_thumbnails, strip = choose_thumbnails(summary)
+    thumbnail_picks, shot_thumbnails, piece_thumbnails, strip = choose_thumbnails(summary)
     shots = [
         {
+            "name": f"Shot {index + 1}",
             "start": _milli(seconds_of(a)),
             "end": _milli(summary.timeline.end_of(b - 1)),
             "score": _digits(score),
@@ -131,9 +132,21 @@ def page_document(summary: Summary, folder: Path, source_video: Path | None) -> 
             "key": _milli(seconds_of(int(keyframe))),
             "thumb": thumb,
         }
-        for (a, b), score, selected, keyframe, thumb in zip(
-            summary.shots, summary.shot_scores, summary.selected, summary.keyframes, shot_thumbnails, strict=True
+        for index, ((a, b), score, selected, keyframe, thumb) in enumerate(
+            zip(summary.shots, summary.shot_scores, summary.selected, summary.keyframes, shot_thumbnails, strict=True)
         )
+    ]
+    played = [
+        {
+            **piece._asdict(),
+            "start": _milli(piece.start),
+            "end": _milli(piece.end),
+            "score": _digits(piece.score),
+            "key": _milli(seconds_of(piece.key)),
+            "selected": True,
+            "thumb": thumb,
+        }
+        for piece, thumb in zip(pieces(summary), piece_thumbnails, strict=True)
     ]
     document = {
         "name": Path(summary.info.path).name,
@@ -142,8 +155,9 @@ def page_document(summary: Summary, folder: Path, source_video: Path | None) -> 
         "seconds": [_milli(seconds_of(int(pick))) for pick in summary.picks],
         "scores": [_digits(score) for score in summary.scores],
         "shots": shots,
-        "segments": [[_milli(start), _milli(stop)] for start, stop in summary.segment_seconds],
         "plays": [[*map(_milli, times), speed] for *times, speed in summary.plays],
+        "pieces": played,
+        "avoided": [[_milli(seconds_of(a)), _milli(seconds_of(b)), reason] for a, b, reason in summary.avoided],
         "curves": [
             {
                 "name": name,
@@ -160,35 +174,32 @@ def page_document(summary: Summary, folder: Path, source_video: Path | None) -> 
     return reduced
 
 
-def choose_thumbnails(summary: Summary) -> tuple[list[int], list[int | None], list[list[float]]]:
-    """The picks whose thumbnails are embedded, each shot's place among them or None, and the film strip's rows."""
-    shots = len(summary.shots)
-    if len(summary.thumbnails) == 0 or len(summary.thumbnails) != len(summary.picks):
-        return [], [None] * shots, []
+Places = list[int | None]
+
+
+def choose_thumbnails(summary: Summary) -> tuple[list[int], Places, Places, list[list[float]]]:
+    """The picks whose thumbnails are embedded; the place among them of each shot and of each piece; the film strip.
+
+    Where there are too many, those of the pieces come first, then those of their shots, evenly spread.
+    """
     picks = summary.picks
-    spread = np.unique(np.linspace(0, len(picks) - 1, min(STRIP_THUMBNAILS, len(picks))).round().astype(np.int64))
+    if len(summary.thumbnails) == 0 or len(summary.thumbnails) != len(picks):
+        return [], [None] * len(summary.shots), [None] * len(summary.segments), []
+    strip = np.unique(np.linspace(0, len(picks) - 1, min(STRIP_THUMBNAILS, len(picks))).round().astype(np.int64))
+    of_shots = _nearest(picks, summary.keyframes)
+    of_pieces = _nearest(picks, np.array([piece.key for piece in pieces(summary)], np.int64))
     places: dict[int, int] = {}
-
-    def place(pick: int) -> int:
-        return places.setdefault(pick, len(places))
-
-    strip = [[_milli(summary.timeline.seconds_of(int(picks[i]))), place(int(i))] for i in spread]
-    nearest = _nearest(picks, summary.keyframes)
-    chosen: list[int | None] = [None] * shots
-    for shot in _first_selected(summary, MAX_THUMBNAILS - len(places)):
-        chosen[shot] = place(int(nearest[shot]))
-    return list(places), chosen, strip
-
-
-def _first_selected(summary: Summary, limit: int) -> list[int]:
-    """At most `limit` shots: the selected ones, then others, evenly spread where not all fit."""
-    selected = np.asarray(summary.selected, dtype=np.bool_)
-    result: list[int] = []
-    for group in (np.flatnonzero(selected), np.flatnonzero(~selected)):
-        room = min(limit - len(result), len(group))
-        if room > 0:
-            result += [int(group[i]) for i in np.linspace(0, len(group) - 1, room).round().astype(np.int64)]
-    return result
+    for group in (strip, of_pieces, of_shots[summary.selected], of_shots[~summary.selected]):
+        new = np.setdiff1d(group, list(places))
+        room = min(MAX_THUMBNAILS - len(places), len(new))
+        for pick in new[np.linspace(0, len(new) - 1, room).round().astype(np.int64)].tolist():
+            places[pick] = len(places)
+    return (
+        list(places),
+        [places.get(pick) for pick in of_shots.tolist()],
+        [places.get(pick) for pick in of_pieces.tolist()],
+        [[_milli(summary.timeline.seconds_of(int(picks[pick]))), places[pick]] for pick in strip.tolist()],
+    )
 
 
 def _nearest(picks: IntArray, frames: IntArray) -> IntArray:
@@ -255,10 +266,14 @@ def write_report(
         styles=["report.css"],
         scripts=["chart.js", "player.js", "report.js"],
         policy=["media-src blob: data: 'self' file:"],
-        filters={"clock": clock_text},
+        filters={"lasting": lasting, "counted": counted},
         media=media,
         name=Path(summary.info.path).name,
         summary=summary,
+        about=about(summary),
+        scenes=scenes_shown(summary),
+        settings=settings_in_words(summary),
+        in_pieces=summary.of_pieces,
         lead=curves_lead(summary.curves),
         warnings=list(dict.fromkeys([*summary.warnings, *summary.decode.warnings])),
     )

@@ -10,10 +10,10 @@ function toOriginal(time) {
   return Math.min(start + (time - at) * speed, end);
 }
 
-// The time in the summary at which a shot begins, or null when the summary does not play it.
-function toSummary(shot) {
-  const play = data.plays.find(([, start, end, speed]) => speed === 1 && start < shot.end && end > shot.start);
-  return play ? play[0] + Math.max(0, shot.start - play[1]) : null;
+// The time in the summary at which a shot or a piece begins, or null when the summary does not play it.
+function toSummary(entry) {
+  const play = data.plays.find(([, start, end, speed]) => speed === 1 && start < entry.end && end > entry.start);
+  return play ? play[0] + Math.max(0, entry.start - play[1]) : null;
 }
 
 // Bytes of the embedded file, decoded in slices so that a large one does not need many times its size.
@@ -30,16 +30,17 @@ function embedded() {
   return URL.createObjectURL(new Blob(parts, { type: data.mime }));
 }
 
-function createPlayer(onTime, onShot) {
+function createPlayer(onTime) {
   const summary = document.getElementById("summary-video");
   const original = document.getElementById("original-video");
   const still = document.getElementById("still");
   const note = document.getElementById("original-note");
+  const file = document.getElementById("original-file");
   const buttons = { summary: document.getElementById("show-summary"), original: document.getElementById("show-original") };
   const available = { summary: false, original: false };
   const videos = { summary, original };
   let mode = "summary";
-  let lent = false; // the original plays one shot only, and the summary comes back with the next selected one
+  let lent = false; // the original plays one stretch only, and the summary comes back with the next selected one
   let stopAt = Infinity;
   let stillTime = null;
 
@@ -68,47 +69,44 @@ function createPlayer(onTime, onShot) {
     videos[mode].play().catch(() => {}); // a browser may refuse to start; the controls are there
   }
 
-  function showStill(index) {
-    const shot = data.shots[index];
+  function showStill(entry) {
     const picture = document.getElementById("still-image");
     show(mode);
     summary.pause();
     original.pause();
-    picture.hidden = shot.thumb === null;
-    if (shot.thumb !== null) picture.src = image(shot.thumb);
-    picture.alt = `Key frame of shot ${index + 1}`;
+    picture.hidden = entry.thumb === null;
+    if (entry.thumb !== null) picture.src = image(entry.thumb);
+    picture.alt = `Key frame of ${entry.name.toLowerCase()}`;
     document.getElementById("still-title").textContent =
-      `Shot ${index + 1}, ${clock(shot.start, true)} to ${clock(shot.end, true)}, score ${score(shot.score)}`;
-    document.getElementById("still-note").textContent = shot.selected
+      `${entry.name}, ${clock(entry.start, true)} to ${clock(entry.end, true)}, importance ${score(entry.score)}`;
+    document.getElementById("still-note").textContent = entry.selected
       ? "No video is embedded in this report."
       : "Not in the summary, and the original video could not be loaded here.";
     document.getElementById("still-back").hidden = !available.summary;
     summary.hidden = true;
     original.hidden = true;
     still.hidden = false;
-    stillTime = shot.key;
+    stillTime = entry.key;
     onTime(stillTime);
   }
 
-  function play(index) {
-    const shot = data.shots[index];
-    const time = toSummary(shot);
+  function play(entry) {
+    const time = toSummary(entry);
     if (available.summary && time !== null && (mode === "summary" || lent)) {
       lent = false;
       show("summary", time);
       start();
     } else if (available.original) {
       lent = lent || mode === "summary";
-      show("original", shot.start);
-      stopAt = lent ? shot.end : Infinity;
+      show("original", entry.start);
+      stopAt = lent ? entry.end : Infinity;
       start();
     } else if (available.summary && time !== null) {
       show("summary", time);
       start();
     } else {
-      showStill(index);
+      showStill(entry);
     }
-    onShot(index);
   }
 
   function toggle() {
@@ -143,27 +141,25 @@ function createPlayer(onTime, onShot) {
   document.getElementById("still-back").addEventListener("click", () => show("summary"));
 
   function explain(text) {
-    note.textContent = text;
+    note.firstElementChild.textContent = text;
     note.hidden = !text;
   }
+  file.addEventListener("change", () => file.files.length && findOriginal([URL.createObjectURL(file.files[0])]));
 
   function findOriginal(urls) {
     if (!urls.length) {
       original.removeAttribute("src");
-      explain(
-        data.original.length
-          ? `The original could not be loaded: keep ${data.name} where it was, in a format that this browser plays.`
-          : "This report was made without the original video.",
-      );
+      explain(`The original could not be loaded. To play what is not in the summary, open ${data.name}: `);
       buttons.original.title = "The original video is not available here";
       document.documentElement.dataset.original = "missing";
-      if (!available.summary) showStill(Math.max(0, data.shots.findIndex((shot) => shot.selected)));
+      if (!available.summary) showStill(data.pieces[0] ?? data.shots[0]);
       return;
     }
     original.onloadedmetadata = () => {
       available.original = original.videoWidth > 0;
       if (!available.original) return findOriginal(urls.slice(1));
       original.onerror = null;
+      explain("");
       document.documentElement.dataset.original = "found";
       show(available.summary ? mode : "original");
     };

@@ -12,6 +12,7 @@ import numpy as np
 from sspvs.atomic import atomic_stream
 from sspvs.errors import printable
 from sspvs.evaluation.table import SHORT, Block, Table
+from sspvs.report.sentences import about, clock_text
 from sspvs.report.tables import generated_by
 from sspvs.types import FloatArray, Summary
 
@@ -21,15 +22,6 @@ CURVE_COLOURS = ("#5b7aa6", "#6f9b7c", "#9a7fae", "#b59a56", "#4f9aa3", "#a86f7c
 _TICK_STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400)
 COLOURS = ("#c2440c", "#0072b2", "#00845f", "#a8508a", "#a87800", "#4a7fa5")
 _ROW, _HEAD, _FOOT, _LABELS = 0.34, 0.62, 0.42, 2.7  # inches
-
-
-def clock_text(seconds: float) -> str:
-    """Seconds as people write times: `0:07`, `12:30`, `1:02:03`; tenths only when there are some below a minute."""
-    tenths = round(seconds * 10)
-    whole, rest = divmod(tenths, 10)
-    hours, minutes, secs = whole // 3600, whole // 60 % 60, whole % 60
-    text = f"{hours}:{minutes:02d}:{secs:02d}" if hours else f"{minutes}:{secs:02d}"
-    return f"{text}.{rest}" if rest and whole < 60 else text
 
 
 def write_scores_png(summary: Summary, path: Path) -> None:
@@ -115,20 +107,18 @@ def _dress(figure: Any, axes: Any, summary: Summary) -> None:
     step = next((step for step in _TICK_STEPS if end / step <= 14), _TICK_STEPS[-1])
     axes.set_xticks(np.arange(0, end + 1e-9, step))
     axes.xaxis.set_major_formatter(lambda value, _: clock_text(value))
-    axes.set_ylabel("importance", color=MUTED, fontsize=10)
+    axes.set_ylabel("importance (higher is more)", color=MUTED, fontsize=10)
     axes.tick_params(colors=MUTED, labelsize=9, length=0, pad=6)
     axes.grid(axis="y", color=RULE, lw=0.8, zorder=0.5)
     for side in ("top", "right", "left", "bottom"):
         axes.spines[side].set_visible(False)
-    count = int(np.asarray(summary.selected).sum())
-    kept, share = summary.selected_seconds, summary.selected_seconds / end if end > 0 else 0.0
-    shots = f"{count} of {len(summary.shots)} shots"
-    facts = f"{clock_text(kept)} of {clock_text(end)} ({share:.1%}), {shots}, {summary.scorer}"
     # parse_math off: a dollar sign in a file name is no formula.
     name = printable(Path(summary.info.path).name)
     name = name if len(name) <= 80 else name[:79] + "…"
     figure.text(0.055, 0.92, name, fontsize=15, fontweight="bold", color=INK, parse_math=False)
-    figure.text(0.055, 0.855, facts, fontsize=10.5, color=MUTED, parse_math=False)
+    figure.text(0.055, 0.855, " ".join(about(summary)[:2]), fontsize=10.5, color=MUTED, parse_math=False)
+    if summary.curves:
+        figure.text(0.975, 0.825, "thin lines: each on its own scale", ha="right", fontsize=8.5, color=MUTED)
     means = Line2D([], [], color=MUTED, lw=0.9, ls=(0, (1, 1.5)), label="mean of the shot")
     handles = [*axes.get_legend_handles_labels()[0], means, Patch(color=ACCENT, alpha=0.3, label="in the summary")]
     legend = figure.legend(

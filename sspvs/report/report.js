@@ -1,5 +1,7 @@
 // Puts the page together: lists of shots, the curves, the player, and the keyboard.
 
+const MANY_SHOTS = 60; // of more, those in the summary are shown first
+
 function thumbnail(shot, index) {
   const box = make("span", "thumb");
   box.style.aspectRatio = String(data.thumbs.length ? Math.min(Math.max(data.aspect, 1), 2.2) : 3);
@@ -16,33 +18,26 @@ function thumbnail(shot, index) {
   return box;
 }
 
-function shotButton(index, ...children) {
-  const shot = data.shots[index];
+// A button that plays an entry: a shot or a piece.
+function entryButton(entry, kind, index, ...children) {
   const button = make("button", "", ...children);
   button.type = "button";
-  button.dataset.shot = index;
-  button.setAttribute(
-    "aria-label",
-    `Play shot ${index + 1}, ${clock(shot.start)} to ${clock(shot.end)}, score ${score(shot.score)}` +
-      (shot.selected ? ", in the summary" : ""),
-  );
+  button.dataset[kind] = index;
+  const words = [`Play ${entry.name.toLowerCase()}`, `${clock(entry.start)} to ${clock(entry.end)}`, `importance ${score(entry.score)}`];
+  button.setAttribute("aria-label", [...words, entry.why ?? (entry.selected ? "in the summary" : "")].filter(Boolean).join(", "));
   return button;
 }
 
-const range = (shot) => `${clock(shot.start)} – ${clock(shot.end)}`;
-
-// What the summary plays of a shot: one stretch or several.
-const played = (shot) =>
-  data.segments
-    .filter(([start, end]) => start < shot.end && end > shot.start)
-    .map(([start, end]) => range({ start: Math.max(start, shot.start), end: Math.min(end, shot.end) }))
-    .join(", ");
+function range({ start, end }) {
+  const tenths = end - start < 1;
+  return `${clock(start, tenths)} – ${clock(end, tenths)}`;
+}
 
 function playlist(host) {
-  data.shots.forEach((shot, index) => {
-    if (!shot.selected) return;
-    const words = make("span", "", make("b", "", `Shot ${index + 1}`), make("small", "", played(shot)), make("small", "", `score ${score(shot.score)}`));
-    host.append(make("li", "", shotButton(index, thumbnail(shot, index), words)));
+  data.pieces.forEach((piece, index) => {
+    const length = `${(piece.end - piece.start).toFixed(1)} s`;
+    const words = make("span", "", make("b", "", piece.name), make("small", "", `${range(piece)}, ${length}`), make("small", "", piece.why));
+    host.append(make("li", "", entryButton(piece, "piece", index, thumbnail(piece, index), words)));
   });
 }
 
@@ -51,15 +46,15 @@ function gallery(host) {
   const list = document.createDocumentFragment();
   data.shots.forEach((shot, index) => {
     const picture = thumbnail(shot, index);
-    if (shot.selected) picture.append(make("span", "badge", "Selected"));
+    if (shot.selected) picture.append(make("span", "badge", "Shown"));
     const bar = make("span");
     bar.style.width = `${(100 * ((shot.score ?? low) - low)) / (high - low)}%`;
     const words = [
-      make("span", "row", make("b", "", `Shot ${index + 1}`), make("span", "", score(shot.score))),
+      make("span", "row", make("b", "", shot.name), make("span", "", score(shot.score))),
       make("small", "", range(shot)),
       make("span", "meter", bar),
     ];
-    list.append(make("li", shot.selected ? "card selected" : "card", shotButton(index, picture, ...words)));
+    list.append(make("li", shot.selected ? "card selected" : "card", entryButton(shot, "shot", index, picture, ...words)));
   });
   host.append(list);
 }
@@ -81,48 +76,49 @@ function main() {
   const lists = [byId("playlist"), byId("gallery")];
   const now = byId("now");
   let charts = [];
-  let current = -1;
+  const current = [-1, -1];
   let player = null;
 
   byId("stage").style.aspectRatio = String(data.aspect);
   playlist(lists[0]);
   gallery(lists[1]);
+  const entries = [data.pieces, data.shots];
   const buttons = lists.map((list) => [...list.querySelectorAll("button")]);
-  for (const [list, group] of lists.map((list, i) => [list, buttons[i]])) {
-    group.forEach((button, index) => (button.tabIndex = index ? -1 : 0));
-    roving(list, () => group);
-    list.addEventListener("click", (event) => {
-      const button = event.target.closest("button");
-      if (!button) return;
-      player.play(Number(button.dataset.shot));
-      byId("stage").scrollIntoView({ block: "nearest" });
-    });
-  }
+  buttons[1].forEach((button, index) => (button.tabIndex = index ? -1 : 0)); // the shots are one tab stop, each piece its own
+  roving(lists[1], () => buttons[1]);
+  buttons.forEach((group, list) =>
+    group.forEach((button, index) =>
+      button.addEventListener("click", () => {
+        player.play(entries[list][index]);
+        byId("stage").scrollIntoView({ block: "nearest" });
+      }),
+    ),
+  );
 
-  function mark(index) {
-    if (index === current) return;
-    current = index;
-    for (const button of buttons.flat()) {
-      if (Number(button.dataset.shot) === index) button.setAttribute("aria-current", "true");
-      else button.removeAttribute("aria-current");
-    }
-    // Keep the playlist in view without moving the page, as scrollIntoView would.
-    const entry = buttons[0].find((button) => Number(button.dataset.shot) === index);
-    const box = lists[0];
-    if (entry && box.clientHeight) box.scrollTop = entry.offsetTop - box.offsetTop - box.clientHeight / 2 + 30;
+  // Mark the button of what plays; keep the playlist in view without moving the page, as scrollIntoView would.
+  function mark(list, index) {
+    if (index === current[list]) return;
+    buttons[list][current[list]]?.removeAttribute("aria-current");
+    buttons[list][(current[list] = index)]?.setAttribute("aria-current", "true");
+    const [entry, box] = [buttons[list][index], lists[list]];
+    if (list || !entry || !box.clientHeight) return;
+    box.scrollTop = entry.offsetTop - box.offsetTop - box.clientHeight / 2 + 30;
+    box.scrollLeft = entry.offsetLeft - box.offsetLeft - 16;
   }
 
   function onTime(seconds) {
-    const index = shotAt(seconds);
+    const [piece, shot] = [pieceAt(seconds), shotAt(seconds)];
     for (const chart of charts) chart.move(seconds);
-    const strong = make("strong", "", clock(seconds, true));
-    now.replaceChildren(strong, ` of ${clock(data.duration)}, shot ${index + 1}, score ${score(data.shots[index].score)}`);
-    mark(index);
+    const names = [data.pieces[piece]?.name, data.shots[shot].name].filter((name, i, all) => name && name !== all[i - 1]);
+    const value = score(data.scores[pickAt(seconds)]);
+    now.replaceChildren(make("strong", "", clock(seconds, true)), ` of ${clock(data.duration)}, ${names.join(", ").toLowerCase()}, importance ${value}`);
+    mark(0, piece);
+    mark(1, shot);
   }
 
-  charts = [mainChart(byId("chart"), byId("readout"), (index) => player.play(index)), ...multiples(byId("multiples"))];
+  charts = [mainChart(byId("chart"), byId("readout"), (entry) => player.play(entry)), ...multiples(byId("multiples"))];
   byId("why").hidden = !data.curves.length;
-  player = createPlayer(onTime, mark);
+  player = createPlayer(onTime);
 
   for (const [id, only] of [["filter-all", false], ["filter-selected", true]]) {
     byId(id).addEventListener("click", () => {
@@ -134,6 +130,8 @@ function main() {
     });
   }
 
+  if (data.shots.length > MANY_SHOTS) byId("filter-selected").click();
+
   document.addEventListener("keydown", (event) => {
     if (event.target !== document.body || event.ctrlKey || event.metaKey || event.altKey) return;
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
@@ -142,10 +140,10 @@ function main() {
       player.toggle();
     } else if (step) {
       event.preventDefault();
-      const chosen = data.shots.map((shot, index) => (shot.selected ? index : -1)).filter((index) => index >= 0);
-      const at = shotAt(player.position());
-      const next = step > 0 ? chosen.find((index) => index > at) : chosen.findLast((index) => index < at);
-      if (next !== undefined) player.play(next);
+      const at = player.position();
+      const here = data.pieces[pieceAt(at)];
+      const next = step > 0 ? data.pieces.find((piece) => piece.start > at) : data.pieces.findLast((piece) => piece.start < (here?.start ?? at));
+      if (next) player.play(next);
     }
   });
   document.documentElement.dataset.ready = "true";

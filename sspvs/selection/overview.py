@@ -85,6 +85,7 @@ def select_pieces(
         shot_scores(hold_scores(material.scores, material.picks, shots.n_frames), shots),
         limits.frames,
         limits.seconds,
+        material.scenes,
     )
 
 

@@ -125,6 +125,7 @@ class Selection:
         shot_scores: (S,) float64 mean score of each shot's frames.
         budget_frames: Most frames the summary may have.
         budget_seconds: Longest time it may take; infinite without a timeline, and for a number of shots.
+        scenes: (S,) number of each shot's scene; None where that is not known.
     """
 
     selected: BoolArray
@@ -133,6 +134,7 @@ class Selection:
     shot_scores: FloatArray
     budget_frames: int
     budget_seconds: float
+    scenes: IntArray | None = None
 
 
 def select(

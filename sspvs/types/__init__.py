@@ -7,6 +7,7 @@ that were sampled. Seconds count from the first frame of the video. Shots are ha
     VideoInfo, Timeline, DecodeReport     a video file: its facts, when frames are shown, what decoding met
     WrittenClip                           a video file that was written
     Fingerprint, FrameFeatures            features at the picks, and what made them
+    Resize                                how frames are resized while they are decoded
     FrameTrace                            what every frame looks like, in a few numbers
     Shots                                 the video cut into shots
     Summary                               scores, shots and which of them were chosen
@@ -23,6 +24,7 @@ from sspvs.types.video import (
     FrameTrace,
     ImageArray,
     IntArray,
+    Resize,
     Shots,
     Timeline,
     VideoInfo,
@@ -39,6 +41,7 @@ __all__ = [
     "FrameTrace",
     "ImageArray",
     "IntArray",
+    "Resize",
     "Shots",
     "Summary",
     "Timeline",

@@ -111,6 +111,7 @@ class Summary:
         budget_frames: The most frames the summary may have.
         budget_seconds: The longest it may be; infinite when only a number of shots was limited.
         avoided: Stretches that were avoided as (start frame, end frame, reason); they may overlap.
+        scenes: (S,) int64 number of each shot's scene: shots of one scene look alike; None where that is not known.
         settings: Every parameter of the run, by name.
         curves: Named (T,) curves behind the scores, such as the terms of the importance.
         title: Text that guided the scores, or empty.
@@ -135,6 +136,7 @@ class Summary:
     budget_frames: int
     budget_seconds: float = math.inf
     avoided: tuple[tuple[int, int, str], ...] = ()
+    scenes: IntArray | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     curves: dict[str, FloatArray] = field(default_factory=dict)
     title: str = ""
@@ -153,6 +155,11 @@ class Summary:
             rows.append((at, start, end, 1.0))
             at += end - start
         return rows
+
+    @property
+    def of_pieces(self) -> bool:
+        """Whether pieces were chosen, not whole shots, as published."""
+        return bool(self.settings.get("select", "knapsack") != "knapsack")
 
     @property
     def clip_seconds(self) -> float:
@@ -182,23 +189,6 @@ class Summary:
     def selected_seconds(self) -> float:
         """Length of the summary in seconds."""
         return sum(end - start for start, end in self.segment_seconds)
-
-    @property
-    def avoided_seconds(self) -> dict[str, float]:
-        """Seconds of the video that were avoided, by reason."""
-        edges, found = self.timeline.shown_seconds, dict[str, float]()
-        for start, end, reason in self.avoided:
-            found[reason] = found.get(reason, 0.0) + float(edges[end] - edges[start])
-        return found
-
-    @property
-    def in_words(self) -> str:
-        """How many pieces or shots it has, and what was avoided."""
-        shots, pieces = f"{int(self.selected.sum())} of {len(self.shots)} shots", len(self.segments)
-        if self.settings.get("select", "knapsack") == "knapsack":
-            return shots
-        avoided = ", ".join(self.avoided_seconds)
-        return f"{pieces} piece{'' if pieces == 1 else 's'} from {shots}" + (f"; avoided {avoided}" if avoided else "")
 
     def as_dict(self) -> dict[str, Any]:
         """What `summary.json` holds: plain types only."""
@@ -233,9 +223,10 @@ class Summary:
                     "score": float(score),
                     "selected": bool(selected),
                     "keyframe": int(keyframe),
+                    **({} if self.scenes is None else {"scene": int(self.scenes[index])}),
                 }
-                for (start, end), score, selected, keyframe in zip(
-                    self.shots, self.shot_scores, self.selected, self.keyframes, strict=True
+                for index, ((start, end), score, selected, keyframe) in enumerate(
+                    zip(self.shots, self.shot_scores, self.selected, self.keyframes, strict=True)
                 )
             ],
             "segments": [

@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -291,3 +291,43 @@ class FrameFeatures:
             raise ValueError(
                 f"{self.name}: features {self.features.shape} and picks {self.picks.shape} must be (T, D) and (T,)"
             )
+
+
+@dataclass(frozen=True)
+class Resize:
+    """How frames are resized while they are decoded, so that full-size frames are never kept.
+
+    Attributes:
+        mode: `squash` gives `pixels` x `pixels`; `short_side` and `long_side` keep the aspect and set that side
+            to `pixels` (`long_side` never enlarges); `none` keeps the displayed size.
+        pixels: Size in pixels.
+        filter: Resampling filter.
+        height: With `squash` only: gives `pixels` x `height` instead of a square.
+    """
+
+    mode: Literal["squash", "short_side", "long_side", "none"] = "squash"
+    pixels: int = 224
+    filter: Literal["area", "bilinear", "bicubic"] = "area"
+    height: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.mode not in ("squash", "short_side", "long_side", "none"):
+            raise ValueError(f"mode must be squash, short_side, long_side or none, got {self.mode!r}")
+        if self.filter not in ("area", "bilinear", "bicubic"):
+            raise ValueError(f"filter must be area, bilinear or bicubic, got {self.filter!r}")
+        if self.pixels < 1:
+            raise ValueError(f"pixels must be at least 1, got {self.pixels}")
+        if self.height is not None and (self.mode != "squash" or self.height < 1):
+            raise ValueError(f"height must be at least 1 and goes with squash only, got {self.height} ({self.mode})")
+
+    def target_size(self, width: int, height: int) -> tuple[int, int]:
+        """Width and height in pixels, each at least 1, of what a picture of `width` x `height` becomes."""
+        if self.mode == "squash":
+            return self.pixels, self.height or self.pixels
+        if self.mode == "none":
+            return width, height
+        side = min(width, height) if self.mode == "short_side" else max(width, height)
+        if self.mode == "long_side" and side <= self.pixels:
+            return width, height
+        scale = self.pixels / side
+        return max(1, round(width * scale)), max(1, round(height * scale))

@@ -5,11 +5,11 @@ afterwards has the exact timeline. `write_clips` writes stretches of a video wit
 videos. The decoders (PyAV, decord) are imported when they are used, and by default run in a process of their own.
 """
 
-from sspvs.types import WrittenClip
+from sspvs.types import Resize, WrittenClip
 from sspvs.video.files import list_videos
 from sspvs.video.footage import Footage
 from sspvs.video.isolated import open_video
-from sspvs.video.reader import FrameChunk, Resize, VideoReader
+from sspvs.video.reader import FrameChunk, VideoReader
 from sspvs.video.writer import write_clips, write_film
 
 __all__ = [

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from sspvs.errors import MissingExtraError, VideoError, first_line
-from sspvs.types import DecodeReport, ImageArray, IntArray, Timeline
+from sspvs.types import DecodeReport, ImageArray, IntArray, Resize, Timeline
 from sspvs.video.orientation import Orientation
 from sspvs.video.pyav_stream import container_info, packet_seconds, times_are_usable
-from sspvs.video.reader import FrameChunk, Resize, VideoReader, choose_picks, silent
+from sspvs.video.reader import FrameChunk, VideoReader, choose_picks, silent
 
 BATCH_BYTES = 32 * 2**20  # decord gives full-size frames: no more of them at once than fit in here
 

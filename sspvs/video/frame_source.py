@@ -11,10 +11,10 @@ import av.error
 import av.filter
 import numpy as np
 
-from sspvs.types import FloatArray, ImageArray, Timeline, VideoInfo
+from sspvs.types import FloatArray, ImageArray, Resize, Timeline, VideoInfo
 from sspvs.video.orientation import FrameConverter
 from sspvs.video.pyav_stream import DecodeCounts, container_info, decode_frames, open_container, video_stream
-from sspvs.video.reader import Resize, silent
+from sspvs.video.reader import silent
 from sspvs.video.stream_clock import frame_end
 
 EDGE_SECONDS = 1e-4

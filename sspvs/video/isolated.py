@@ -26,8 +26,8 @@ import numpy.typing as npt
 
 from sspvs import errors
 from sspvs.errors import DecodeTimeoutError, SspvsError, VideoError
-from sspvs.types import DecodeReport, FloatArray, FrameTrace, ImageArray, Timeline, VideoInfo
-from sspvs.video.reader import FrameChunk, Resize, VideoReader, check_file, silent
+from sspvs.types import DecodeReport, FloatArray, FrameTrace, ImageArray, Resize, Timeline, VideoInfo
+from sspvs.video.reader import FrameChunk, VideoReader, check_file, silent
 
 DECODERS = ("auto", "pyav", "decord")
 START_LIMIT_SECONDS = 60.0  # a busy machine may need long to start an interpreter; that is not the decoder's fault

@@ -8,9 +8,8 @@ import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
-from sspvs.types import ImageArray, VideoInfo
+from sspvs.types import ImageArray, Resize, VideoInfo
 from sspvs.video import colour
-from sspvs.video.reader import Resize
 
 
 class Orientation(NamedTuple):

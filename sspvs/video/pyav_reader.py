@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from sspvs.errors import VideoError, listed
-from sspvs.types import DecodeReport, FloatArray, ImageArray, Timeline
+from sspvs.types import DecodeReport, FloatArray, ImageArray, Resize, Timeline
 from sspvs.video.frame_source import Deinterlacer, FrameSource
 from sspvs.video.orientation import FrameConverter
 from sspvs.video.pyav_stream import (
@@ -18,7 +18,7 @@ from sspvs.video.pyav_stream import (
     packet_seconds,
     video_stream,
 )
-from sspvs.video.reader import FrameChunk, Resize, VideoReader, is_pick, silent
+from sspvs.video.reader import FrameChunk, VideoReader, is_pick, silent
 from sspvs.video.stream_clock import SoundClock, StreamClock, frames_before_gaps
 from sspvs.video.trace import Tracer
 

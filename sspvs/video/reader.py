@@ -8,60 +8,19 @@ needs no special case.
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from sspvs.errors import VideoError
 from sspvs.files import START_BYTES, VIDEO, why_not
-from sspvs.types import DecodeReport, FloatArray, FrameTrace, ImageArray, IntArray, Timeline, VideoInfo
+from sspvs.types import DecodeReport, FloatArray, FrameTrace, ImageArray, IntArray, Resize, Timeline, VideoInfo
 from sspvs.video.files import list_of_files
 
 SOUND_BLOCK_SECONDS = 30
 CLOCK_TOLERANCE_SECONDS = 1e-6
 """Ticks and timestamps that differ by less are the same instant: both are rounded to floating point."""
-
-
-@dataclass(frozen=True)
-class Resize:
-    """How frames are resized while they are decoded, so that full-size frames are never kept.
-
-    Attributes:
-        mode: `squash` gives `pixels` x `pixels`; `short_side` and `long_side` keep the aspect and set that side
-            to `pixels` (`long_side` never enlarges); `none` keeps the displayed size.
-        pixels: Size in pixels.
-        filter: Resampling filter.
-        height: With `squash` only: gives `pixels` x `height` instead of a square.
-    """
-
-    mode: Literal["squash", "short_side", "long_side", "none"] = "squash"
-    pixels: int = 224
-    filter: Literal["area", "bilinear", "bicubic"] = "area"
-    height: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.mode not in ("squash", "short_side", "long_side", "none"):
-            raise ValueError(f"mode must be squash, short_side, long_side or none, got {self.mode!r}")
-        if self.filter not in ("area", "bilinear", "bicubic"):
-            raise ValueError(f"filter must be area, bilinear or bicubic, got {self.filter!r}")
-        if self.pixels < 1:
-            raise ValueError(f"pixels must be at least 1, got {self.pixels}")
-        if self.height is not None and (self.mode != "squash" or self.height < 1):
-            raise ValueError(f"height must be at least 1 and goes with squash only, got {self.height} ({self.mode})")
-
-    def target_size(self, width: int, height: int) -> tuple[int, int]:
-        """Width and height in pixels, each at least 1, of what a picture of `width` x `height` becomes."""
-        if self.mode == "squash":
-            return self.pixels, self.height or self.pixels
-        if self.mode == "none":
-            return width, height
-        side = min(width, height) if self.mode == "short_side" else max(width, height)
-        if self.mode == "long_side" and side <= self.pixels:
-            return width, height
-        scale = self.pixels / side
-        return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 DEFAULT_RESIZE = Resize()

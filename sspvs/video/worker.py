@@ -13,9 +13,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
-from sspvs.types import FloatArray
+from sspvs.types import FloatArray, Resize
 from sspvs.video.isolated import Message, open_here, pack_timeline, read_message, unpack_timeline, write_message
-from sspvs.video.reader import Resize, VideoReader
+from sspvs.video.reader import VideoReader
 
 BEAT_SECONDS = 0.5
 

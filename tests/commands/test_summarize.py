@@ -471,7 +471,7 @@ def test_folders_in_folders_an_odd_name_and_a_second_run(
     assert main(run) == 1
     said = capfd.readouterr()
     assert said.out.encode().decode() == said.out
-    assert "latin\ufffd.mp4: 0.4 s" in said.out
+    assert "latin\ufffd.mp4: This video of 0.4 s" in said.out
     assert "1 sub-folder was not searched; --recursive" in said.out
     assert said.err.count("error: ") == 1
     assert f"error: {folder / 'broken.mp4'}: KeyError: 'no exception" in said.err

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from sspvs.report.evaluation_page import write_evaluation_page
 
 pytest.importorskip("selenium.webdriver", reason="needs selenium, of the extra dev")
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
 NAMES = ("Air_Force_One", "Base jumping", "Cockpit_Landing", "Excavators river crossing")
@@ -238,15 +241,60 @@ def test_nothing_could_be_computed(open_page: Opener) -> None:
     assert errors(driver) == []
 
 
-def test_printing_shows_every_protocol_and_every_video(open_page: Opener) -> None:
-    driver = open_page(evaluation_of(names=[f"video number {index}" for index in range(40)]))
-    hidden = driver.find_element(By.CSS_SELECTOR, ".block[data-measure='per-user-frames']")
-    assert not hidden.is_displayed()
+def test_many_videos_come_ten_at_a_time(open_page: Opener) -> None:
+    names = [f"video number {index}" for index in range(23)]
+    driver = open_page(evaluation_of(names=names))
+    more = driver.find_element(By.ID, "more")
+    assert shown(driver) == names[:10]
+    assert more.text == "Show 10 more of 13"
+    more.send_keys(Keys.ENTER)
+    assert shown(driver) == names[:20]
+    assert driver.switch_to.active_element.get_attribute("id") == "video-10"  # reading goes on where it stopped
+    assert more.text == "Show 3 more of 3"
+    more.send_keys(Keys.ENTER)
+    assert shown(driver) == names
+    assert not more.is_displayed()
+    driver.find_element(By.ID, "filter").send_keys("number 1")
+    assert shown(driver) == [names[1], *names[10:20]]
+
+
+def test_the_keyboard_goes_from_dot_to_dot_and_opens_a_video(open_page: Opener) -> None:
+    names = [f"video number {index}" for index in range(14)]
+    evaluation = evaluation_of(names=names, baselines=())
+    taus = np.linspace(-0.3, 0.3, 14)[::-1]
+    evaluation.methods["mine"]["per-user"] = build_result("mine", names=names, taus=list(taus))  # type: ignore[index]
+    driver = open_page(evaluation)
+    spread = driver.find_element(By.ID, "spread")
+    spread.send_keys(Keys.ARROW_LEFT)  # the last one, of the highest value
+    assert names[0] in driver.find_element(By.ID, "readout").text
+    spread.send_keys(Keys.ARROW_RIGHT, Keys.ARROW_LEFT, Keys.ARROW_LEFT)
+    assert names[2] in driver.find_element(By.ID, "readout").text
+    driver.execute_script("arguments[0].blur()", spread)
+    spread.send_keys(Keys.ARROW_RIGHT)  # the first one, of the lowest value, which is not among the ten
+    spread.send_keys(Keys.ENTER)
+    wait(driver, "return document.activeElement.id === 'video-13'")
+
+
+def test_printing_takes_a_few_pages_with_every_protocol_and_every_video(open_page: Opener) -> None:
+    names = [f"video number {index}" for index in range(50)]
+    methods = tuple(f"method {index}" for index in range(6))
+    warnings = tuple(f"video_{index}: repaired" for index in range(50))
+    driver = open_page(evaluation_of(methods, names=names, protocols=ALL, warnings=warnings))
+    assert not driver.find_element(By.ID, "printed").is_displayed()
+    document = base64.b64decode(driver.execute_cdp_cmd("Page.printToPDF", {})["data"])
+    assert len(re.findall(rb"/Type\s*/Page\b", document)) in range(2, 8)
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
-    driver.execute_script("window.dispatchEvent(new Event('beforeprint'))")
-    assert hidden.is_displayed()
-    assert driver.execute_script("return document.querySelectorAll('#videos .own-line').length") == 40
+    blocks = driver.find_elements(By.CSS_SELECTOR, ".block")
+    rows = driver.find_elements(By.CSS_SELECTOR, "#printed tbody tr")
+    assert len(blocks) == 5
+    assert all(element.is_displayed() for element in [*blocks, *rows])
+    assert [row.find_element(By.TAG_NAME, "th").text for row in rows] == names
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    state = "return document.querySelector('#videos .video-figures tbody td').textContent"
+    driver.execute_script("document.getElementById('video-0').scrollIntoView()")
+    wait(driver, "return document.querySelector('#video-0 .video-figures')")
+    printed = driver.execute_script("return document.querySelector('#printed tbody td').textContent")
+    assert printed == driver.execute_script(state)
 
 
 def test_a_dark_screen_has_light_text_on_dark(open_page: Opener) -> None:

@@ -19,6 +19,7 @@ from helpers.summary_builder import HOSTILE, SummaryBuilder
 from sspvs.errors import OutputError
 from sspvs.report import write_report
 from sspvs.report.page import MAX_THUMBNAILS, choose_thumbnails, source_urls
+from sspvs.report.sentences import about
 from sspvs.types import Summary
 
 
@@ -134,8 +135,42 @@ def test_the_page_says_what_was_asked_and_what_was_met(make_summary: SummaryBuil
         "pyav",
     ):
         assert expected in page.text
-    assert "0:06 of 0:12" in page.text
-    assert "50.0%" in page.text
+    assert "6 s of 6 s" in page.text
+    assert "50.0% shown" in page.text
+
+
+def test_no_folder_is_named_anywhere_on_the_page(make_summary: SummaryBuilder, tmp_path: Path) -> None:
+    source = tmp_path / "private-footage" / "holiday.mp4"
+    summary = make_summary()
+    summary = replace(summary, info=replace(summary.info, path=str(source)))
+    text, page = written(summary, tmp_path, source_video=source, report_folder=tmp_path / "out")
+    assert "private-footage" not in text
+    assert str(tmp_path) not in text
+    assert page.data["original"] == ["holiday.mp4"]
+    _, page = written(summary, tmp_path, source_video=source, report_folder=source.parent / "deep" / "out")
+    assert page.data["original"] == ["../../holiday.mp4", "holiday.mp4"]
+
+
+def test_pieces_settings_and_sentences_are_on_the_page(make_summary: SummaryBuilder, tmp_path: Path) -> None:
+    settings = {"select": "overview", "segmenter": "auto", "piece_seconds": (1.5, 6.0), "max_damaged": 1 / 3}
+    summary = make_summary(
+        segments=np.array([[55, 95], [155, 190], [192, 240]]),
+        scenes=np.array([0, 1, 0, 1, 1, 2]),
+        avoided=((250, 300, "titles"),),
+        settings=settings,
+    )
+    _, page = written(summary, tmp_path)
+    for sentence in about(summary):
+        assert sentence in page.text
+    for label, words in (
+        ("Pieces", "1.5 to 6 s"),
+        ("Cut into shots by", "cuts, fades and dissolves; long takes by KTS"),
+    ):
+        assert label in page.text
+        assert words in page.text
+    assert page.text.index("Technical details") < page.text.index("max_damaged")
+    names = [(piece["name"], piece["start"], piece["end"]) for piece in page.data["pieces"]]  # type: ignore[attr-defined]
+    assert names == [("Piece 1", 2.2, 3.8), ("Piece 2", 6.2, 7.6), ("Piece 3", 7.68, 9.6)]
 
 
 def test_the_original_is_found_from_where_the_report_will_lie(tmp_path: Path) -> None:
@@ -159,11 +194,12 @@ def test_a_thousand_shots_stay_within_the_thumbnail_limit(make_summary: SummaryB
     summary = make_summary(n_frames=30000, starts=starts, chosen=tuple(range(5, 1000, 9)), thumbnails=False)
     pictures = tuple(str(int(pick)).encode() for pick in summary.picks)
     summary = replace(summary, thumbnails=pictures)
-    picks, shots, strip = choose_thumbnails(summary)
+    picks, shots, pieces, strip = choose_thumbnails(summary)
     assert len(picks) <= MAX_THUMBNAILS
     assert len(set(picks)) == len(picks)
     chosen = np.flatnonzero(summary.selected)
     assert all(shots[index] is not None for index in chosen)
+    assert all(place is not None for place in pieces)
     assert sum(place is not None for place in shots) > 350
     for index, place in enumerate(shots):
         if place is not None:
@@ -177,7 +213,7 @@ def test_a_thousand_shots_stay_within_the_thumbnail_limit(make_summary: SummaryB
 def test_more_selected_shots_than_thumbnails(make_summary: SummaryBuilder) -> None:
     starts = tuple(range(0, 30000, 30))
     summary = make_summary(n_frames=30000, starts=starts, chosen=tuple(range(1000)), thumbnails=False)
-    picks, shots, _ = choose_thumbnails(replace(summary, thumbnails=tuple(b"x" for _ in summary.picks)))
+    picks, shots, _, _ = choose_thumbnails(replace(summary, thumbnails=tuple(b"x" for _ in summary.picks)))
     assert len(picks) <= MAX_THUMBNAILS
     assert sum(place is not None for place in shots) > 350
 

@@ -34,6 +34,10 @@ def open_page(
     def open_at(width: int = 1280, *, source: Path | None = original, preview: bool = True, **changes: Any) -> Driver:
         summary = replace(make_summary(), **changes)
         path = tmp_path / "report.html"
+        if source == original:  # which is found beside the page
+            source = tmp_path / original.name
+            source.unlink(missing_ok=True)
+            source.hardlink_to(original)
         video = summary_video if preview else None
         write_report(summary, path, summary_video=video, source_video=source)
         resize(driver, width)
@@ -181,7 +185,7 @@ def test_nothing_is_wider_than_the_window(width: int, open_page: Opener, make_su
     scroll, client, inner = driver.execute_script(root)
     assert scroll == client <= inner == width
     over = driver.execute_script(
-        "return [...document.querySelectorAll('main *')].filter((e) => !e.closest('defs') && "
+        "return [...document.querySelectorAll('main *')].filter((e) => !e.closest('defs, #playlist') && "
         "e.getBoundingClientRect().right > innerWidth + 0.5).map((e) => e.tagName + '.' + e.getAttribute('class'))"
     )
     assert over == []
@@ -226,6 +230,91 @@ def test_the_keyboard_reaches_every_shot(open_page: Opener) -> None:
     wait(driver, "return document.getElementById('summary-video').paused")
     body.send_keys(Keys.ARROW_RIGHT)
     wait(driver, "return document.getElementById('summary-video').currentTime >= 4")
+
+
+def test_tab_goes_through_the_pieces_and_enter_plays_one(open_page: Opener) -> None:
+    driver = open_page()
+    first = driver.find_element(By.CSS_SELECTOR, "#playlist button")
+    driver.execute_script("arguments[0].focus()", first)
+    for piece, at in ((1, 2.0), (2, 4.0)):
+        driver.switch_to.active_element.send_keys(Keys.TAB)
+        active = driver.switch_to.active_element
+        assert active.get_attribute("data-piece") == str(piece)
+        active.send_keys(Keys.ENTER)
+        wait(driver, f"return document.getElementById('summary-video').currentTime >= {at}")
+        assert active.get_attribute("aria-current") == "true"
+    assert active.get_attribute("aria-label").startswith("Play shot 5, 0:08 to 0:10, importance ")
+
+
+def test_a_click_between_pieces_of_one_shot_plays_the_original_there(
+    open_page: Opener, make_summary: SummaryBuilder
+) -> None:
+    one_shot = make_summary(starts=(0,), chosen=(0,), thumbnails=False)
+    fields = {name: getattr(one_shot, name) for name in ("shots", "shot_scores", "selected", "keyframes")}
+    pieces = np.array([[50, 100], [150, 200], [200, 250]])
+    settings = {"select": "overview"}
+    driver = open_page(segments=pieces, scenes=np.array([0]), settings=settings, avoided=((0, 25, "fades"),), **fields)
+    assert [item.text.splitlines()[0] for item in driver.find_elements(By.CSS_SELECTOR, "#playlist li")] == [
+        "Piece 1",
+        "Piece 2",
+        "Piece 3",
+    ]
+
+    def click_at(seconds: float) -> None:
+        script = (
+            "const c = document.getElementById('chart'); c.scrollIntoView({block: 'center'});"
+            "const b = c.getBoundingClientRect(); return [b.left, b.top, b.width]"
+        )
+        left, top, width = driver.execute_script(script)
+        place = {"x": left + width * seconds / 12, "y": top + 60, "button": "left", "clickCount": 1}
+        for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
+            driver.execute_cdp_cmd("Input.dispatchMouseEvent", {"type": kind, **place})
+
+    click_at(7.0)  # in the second piece, which begins 2 s into the summary
+    wait(driver, "return document.getElementById('summary-video').currentTime >= 2")
+    assert driver.find_element(By.ID, "summary-video").is_displayed()
+    driver.execute_script("document.getElementById('original-video').muted = true")
+    click_at(5.0)  # in the same shot, from the end of the first piece to the second
+    wait(driver, "return document.getElementById('original-video').currentTime > 4.2")
+    wait(driver, "return document.getElementById('original-video').paused")
+    assert seconds(driver, "original-video") == pytest.approx(6.0, abs=0.15)
+    click_at(0.5)
+    wait(driver, "return document.getElementById('readout').textContent.includes('left out: fades')")
+
+
+def test_the_original_can_be_chosen_by_hand(
+    open_page: Opener, colour_videos: tuple[Path, Path], tmp_path: Path
+) -> None:
+    driver = open_page(source=tmp_path / "gone" / "holiday.mp4")
+    driver.find_element(By.ID, "original-file").send_keys(str(colour_videos[0]))
+    wait(driver, "return document.documentElement.dataset.original === 'found'")
+    assert not driver.find_element(By.ID, "original-note").is_displayed()
+    driver.find_element(By.ID, "show-original").click()
+    assert driver.find_element(By.ID, "original-video").is_displayed()
+
+
+def test_the_scale_beside_the_curve_is_the_scale_of_the_curve(open_page: Opener, make_summary: SummaryBuilder) -> None:
+    driver = open_page()
+    marks = driver.execute_script(
+        "return [...document.querySelectorAll('#chart .scale')]"
+        ".map((text) => [Number(text.textContent), Number(text.getAttribute('y'))])"
+    )
+    line = driver.execute_script("return document.querySelector('#chart path.line').getAttribute('d')")
+    values = make_summary().scores
+    heights = [float(point.split(" ")[1]) for point in line.replace("M", "L").split("L")[1:]][: len(values)]
+    slope, offset = np.polyfit(values, heights, 1)
+    assert 3 <= len(marks) <= 6
+    for value, y in marks:
+        assert y == pytest.approx(offset + slope * value - 3, abs=0.6)  # the text stands 3 px above its line
+
+
+def test_of_many_shots_those_in_the_summary_come_first(open_page: Opener, make_summary: SummaryBuilder) -> None:
+    summary = make_summary(n_frames=305, starts=tuple(range(0, 305, 5)), chosen=(1, 30))
+    fields = ("timeline", "shots", "shot_scores", "selected", "keyframes", "segments", "picks", "scores", "curves")
+    driver = open_page(thumbnails=(), **{name: getattr(summary, name) for name in fields})
+    assert len([c for c in driver.find_elements(By.CSS_SELECTOR, "#gallery .card") if c.is_displayed()]) == 2
+    driver.find_element(By.ID, "filter-all").click()
+    assert len([c for c in driver.find_elements(By.CSS_SELECTOR, "#gallery .card") if c.is_displayed()]) == 61
 
 
 @pytest.mark.parametrize("width", [375, 1280])

@@ -6,7 +6,8 @@ from helpers.drawn_videos import picks_by_hand
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sspvs.video.reader import Resize, choose_picks, is_pick
+from sspvs.types import Resize
+from sspvs.video.reader import choose_picks, is_pick
 
 
 @given(

@@ -14,9 +14,8 @@ from PIL import Image
 
 from sspvs.errors import DatasetError, OutputError
 from sspvs.features.backbones import Backbone, load_backbone
-from sspvs.types import FloatArray, ImageArray
+from sspvs.types import FloatArray, ImageArray, Resize
 from sspvs.video import open_video
-from sspvs.video.reader import Resize
 from sspvs.world.canvas import Brush, Canvas, Look
 from sspvs.world.captioned import CaptionedClips
 from sspvs.world.film import draw_video

@@ -11,8 +11,7 @@ import numpy as np
 
 from sspvs.features.text import PURPOSE, Classifier, conse_similarity
 from sspvs.registry import Registry
-from sspvs.types import Fingerprint, FloatArray, ImageArray
-from sspvs.video.reader import Resize
+from sspvs.types import Fingerprint, FloatArray, ImageArray, Resize
 from sspvs.weights.digest import model_folder
 
 if TYPE_CHECKING:

@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 
 from sspvs.features.backbones.base import BACKBONES, Backbone, BackboneStatus, frame_encoder
-from sspvs.types import FloatArray, ImageArray
-from sspvs.video.reader import Resize
+from sspvs.types import FloatArray, ImageArray, Resize
 from sspvs.weights.clip import PREFIX, find, find_source, hub_folder, load_model, open_clip_tokenizer
 from sspvs.weights.digest import file_digest
 

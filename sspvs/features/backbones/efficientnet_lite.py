@@ -20,8 +20,7 @@ from sspvs.errors import WeightsNotFoundError
 from sspvs.features.backbones.base import BACKBONES, BackboneStatus, ImageNetBackbone, check_frames, frame_encoder
 from sspvs.features.text import Classifier
 from sspvs.machine import available_cores, load_onnxruntime
-from sspvs.types import FloatArray, ImageArray
-from sspvs.video.reader import Resize
+from sspvs.types import FloatArray, ImageArray, Resize
 from sspvs.weights.digest import check_digest, package_folder
 
 NAME = "efficientnet-lite0"

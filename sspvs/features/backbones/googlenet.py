@@ -14,8 +14,7 @@ import numpy as np
 from sspvs.errors import WeightsNotFoundError, first_line
 from sspvs.features.backbones.base import BACKBONES, BackboneStatus, ImageNetBackbone, frame_encoder
 from sspvs.features.text import Classifier
-from sspvs.types import FloatArray, ImageArray
-from sspvs.video.reader import Resize
+from sspvs.types import FloatArray, ImageArray, Resize
 from sspvs.weights.digest import check_weights, file_digest
 
 NAME = "googlenet"
