@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from sspvs.selection.material import INSET_FRAMES, ROUND_OFF, TO_A_FRAME, Material
-from sspvs.selection.pauses import REACH_SECONDS, move_to_pauses, walls_around
+from sspvs.selection.pauses import move_to_pauses, walls_around
 from sspvs.selection.summary import Budget, Limits, Selection, hold_scores, key_frames, shot_scores, split_at
 from sspvs.selection.worth import Candidates, Weights, Worth, lazy_greedy
 from sspvs.types import BoolArray, FloatArray, IntArray
@@ -25,6 +25,7 @@ PIECE_SECONDS = 4.0  # of each piece when only their number is limited
 _STEP_SECONDS = 0.5  # between starts of candidates
 _MOST_CANDIDATES = 8000  # longer videos have a coarser grid, not more memory
 _SHORT, _LONG = 1 / 16, 1 / 3  # the usual piece is so far from the shortest to the longest: more scenes, shorter pieces
+_STRETCH_SECONDS = 1.0  # by which pieces of a talk are lengthened, so that they can be moved back into pauses
 _GAP_SECONDS = 1.0  # between two pieces of a shot: a shorter jump looks like a slip
 _WHOLE = 1.4  # a range that is longer than a piece by less than this is taken whole
 OVERVIEW, HIGHLIGHTS = Weights(1.0, 0.5, 0.5), Weights(0.1, 1.0, 0.1)
@@ -122,12 +123,12 @@ def _choose(
     for whole in (_WHOLE, 1.0):  # shots that are a little longer than a piece whole, or all pieces of one length
         worth.clear()
         choice = _Choice(material, limits, wanted, worth, most)
-        for number, (candidates, repeats) in enumerate(_stages(material, choice, length, shortest, longest, whole)):
-            if number == 0 and each:
-                choice.add(candidates, repeats=False, once=True)
-            choice.add(candidates, repeats=repeats)
+        for number, (groups, repeats) in enumerate(_stages(material, choice, length, shortest, longest, whole)):
+            for once in (True, False) if number == 0 and each else (False,):
+                for candidates in groups:
+                    choice.add(candidates, repeats=repeats, once=once)
             if choice.seconds < (LEAST_FILLED if material.speech else FILLED) * wanted:
-                choice.stretch(longest, gap=_GAP_SECONDS, reach=REACH_SECONDS if material.speech else np.inf)
+                choice.stretch(longest, gap=_GAP_SECONDS, reach=_STRETCH_SECONDS if material.speech else np.inf)
             if choice.seconds >= LEAST_FILLED * wanted:
                 break
         else:
@@ -142,19 +143,30 @@ def _choose(
     if material.speech is None:
         return choice.pieces
     moved = move_to_pauses(
-        choice.pieces, material.speech, material.timeline, material.walls, most_seconds=wanted, shortest=shortest
+        choice.pieces,
+        material.speech,
+        material.timeline,
+        material.walls,
+        most_seconds=wanted,
+        shortest=shortest,
+        longest=longest,
+        gap=_GAP_SECONDS,
     )
     return moved if limits.allow(moved) else choice.pieces
 
 
 def _stages(
     material: Material, choice: _Choice, length: float, shortest: float, longest: float, whole: float
-) -> Iterator[tuple[Candidates, bool]]:
-    """Candidates, the best kind first, and whether they may repeat what is chosen so far."""
+) -> Iterator[tuple[tuple[Candidates, ...], bool]]:
+    """Candidates, the best kind first, and whether they may repeat what is chosen so far.
+
+    Of each kind those at pauses of speech, and those of shots without.
+    """
     ranges, edges, most = material.ranges(avoid=True), material.edges, min(longest, choice.left)
 
-    def at_pauses(bounds: IntArray) -> Candidates:
-        return choice.worth.candidates(material.at_pauses(bounds, shortest, longest))
+    def at_pauses(bounds: IntArray) -> tuple[Candidates, Candidates]:
+        quiet, others = material.at_pauses(bounds, shortest, longest)
+        return choice.worth.candidates(quiet), choice.worth.candidates(others)
 
     usual = at_pauses(_windows(ranges, edges, length, shortest, min(most, whole * length)))
     yield usual, False
@@ -169,7 +181,7 @@ def _stages(
     rest = _windows(everything, edges, min(length, max(choice.left, shortest / 2)), 0.0, 0.0)
     yield at_pauses(rest), True
     if len(choice.pieces) == 0:  # those in pauses are all too long
-        yield choice.worth.candidates(rest), True
+        yield (choice.worth.candidates(rest),), True
 
 
 def _windows(ranges: IntArray, edges: FloatArray, length: float, shortest: float, longest: float) -> IntArray:
@@ -239,6 +251,8 @@ class _Choice:
             free &= self._apart(bounds, piece)
         if not repeats and len(self.pieces):
             free &= (looks @ self._material.looks(self.pieces).T).max(axis=1) <= REPEAT
+        if once:
+            free &= ~self.worth.shown(candidates)
 
         def take(index: int) -> bool:
             pieces = np.concatenate([self.pieces, bounds[index][None]])
