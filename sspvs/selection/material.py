@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from sspvs.selection.pauses import Speech, walls_around
+from sspvs.selection.pauses import PAUSE_COSTS, Speech, walls_around
 from sspvs.selection.summary import hold_scores
 from sspvs.types import BoolArray, FloatArray, IntArray, Shots, Timeline
 
@@ -102,28 +102,28 @@ class Material:
         """
         if self.speech is None or len(candidates) == 0:
             return candidates, candidates[:0]
-        edges, low, high = self._times, *walls_around(candidates, self.walls)
-        quiet = np.flatnonzero(self.speech.costs(edges) == 0)
-
-        def beside(seconds: FloatArray) -> tuple[IntArray, IntArray]:
-            after = np.searchsorted(edges[quiet], seconds - ROUND_OFF)
-            return quiet[np.maximum(after - 1, 0)], quiet[np.minimum(after, len(quiet) - 1)]
-
+        edges, low, high = self.times, *walls_around(candidates, self.walls)
+        costs = self.speech.costs(edges)
         best, found = np.full(len(candidates), np.inf), candidates.copy()
         starts, ends = edges[candidates].T
-        for first in beside(starts):
-            for last in beside(edges[first] + (ends - starts)):
-                seconds = edges[last] - edges[first]
-                away = np.abs(edges[first] - starts) + np.abs(edges[last] - ends)
-                fits = (first >= low) & (last <= high) & (seconds >= TO_A_FRAME * shortest) & (seconds <= longest)
-                better = fits & (last > first) & (away < best)
-                best[better] = away[better]
-                found[better] = np.stack([first, last], axis=1)[better]
+        for most in PAUSE_COSTS:
+            quiet = np.flatnonzero(costs <= most)
+            if len(quiet) == 0:
+                continue
+            left = ~np.isfinite(best)
+            for first in _beside(quiet, edges, starts):
+                for last in _beside(quiet, edges, edges[first] + (ends - starts)):
+                    seconds = edges[last] - edges[first]
+                    away = np.abs(edges[first] - starts) + np.abs(edges[last] - ends)
+                    fits = (first >= low) & (last <= high) & (seconds >= TO_A_FRAME * shortest) & (seconds <= longest)
+                    better = left & fits & (last > first) & (away < best)
+                    best[better] = away[better]
+                    found[better] = np.stack([first, last], axis=1)[better]
         moved = np.isfinite(best)
         return np.unique(found[moved], axis=0), candidates[~moved & ~np.isin(low, low[moved])]
 
     @cached_property
-    def _times(self) -> FloatArray:
+    def times(self) -> FloatArray:
         """(N + 1,) seconds at which each frame begins, and the end."""
         return np.append(self.timeline.frame_seconds, self.timeline.end_seconds)
 
@@ -135,6 +135,12 @@ class Material:
     def picks_of(self, bounds: IntArray) -> list[slice]:
         """The picks in each of (C, 2) frame ranges; the last one before it where there is none."""
         return [self._picks_of(int(start), int(end)) for start, end in bounds]
+
+
+def _beside(places: IntArray, edges: FloatArray, seconds: FloatArray) -> tuple[IntArray, IntArray]:
+    """(C,) of some frames the last that begins at or before each of (C,) seconds, and the first after."""
+    after = np.searchsorted(edges[places], seconds - ROUND_OFF)
+    return places[np.maximum(after - 1, 0)], places[np.minimum(after, len(places) - 1)]
 
 
 def _unit(rows: FloatArray) -> FloatArray:

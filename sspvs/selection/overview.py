@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from sspvs.selection.material import INSET_FRAMES, ROUND_OFF, TO_A_FRAME, Material
-from sspvs.selection.pauses import move_to_pauses, walls_around
+from sspvs.selection.pauses import PAUSE_COSTS, move_to_pauses, walls_around
 from sspvs.selection.summary import Budget, Limits, Selection, hold_scores, key_frames, shot_scores, split_at
 from sspvs.selection.worth import Candidates, Weights, Worth, lazy_greedy
 from sspvs.types import BoolArray, FloatArray, IntArray
@@ -26,6 +26,7 @@ _STEP_SECONDS = 0.5  # between starts of candidates
 _MOST_CANDIDATES = 8000  # longer videos have a coarser grid, not more memory
 _SHORT, _LONG = 1 / 16, 1 / 3  # the usual piece is so far from the shortest to the longest: more scenes, shorter pieces
 _STRETCH_SECONDS = 1.0  # by which pieces of a talk are lengthened, so that they can be moved back into pauses
+_CUT_WORDS = 0.1  # share of boundaries in words from which other lengths are tried
 _GAP_SECONDS = 1.0  # between two pieces of a shot: a shorter jump looks like a slip
 _WHOLE = 1.4  # a range that is longer than a piece by less than this is taken whole
 OVERVIEW, HIGHLIGHTS = Weights(1.0, 0.5, 0.5), Weights(0.1, 1.0, 0.1)
@@ -117,10 +118,13 @@ def _choose(
     count = most or max(1, round(min(max(n_scenes, fewest), largest)))
     if count > 1 and wanted / count < TO_A_FRAME * shortest:
         count -= 1
-    length = min(wanted / count, longest)
-    shortest = min(shortest, length)
+    shortest = min(shortest, wanted / count)
     worth, choices = Worth(material, weights, wanted, count), []
-    for whole in (_WHOLE, 1.0):  # shots that are a little longer than a piece whole, or all pieces of one length
+    # Shots that are a little longer than a piece whole, or all pieces of one length; where words are cut, other lengths.
+    for more, whole in ((0, _WHOLE), (0, 1.0), (1, 1.0), (-1, 1.0)):
+        length = min(wanted / max(count + more, 1), longest)
+        if more and (most is not None or length < shortest or -max(found[2] for found in choices) <= _CUT_WORDS):
+            continue
         worth.clear()
         choice = _Choice(material, limits, wanted, worth, most)
         for number, (groups, repeats) in enumerate(_stages(material, choice, length, shortest, longest, whole)):
@@ -133,26 +137,16 @@ def _choose(
                 break
         else:
             choice.stretch(np.inf, gap=0.0)
-        choices.append((min(choice.seconds, LEAST_FILLED * wanted), -number, worth.total, choice))
-    choice = max(choices, key=lambda found: found[:3])[3]  # the fuller one, by better candidates, of more worth
+        filled = min(choice.seconds, LEAST_FILLED * wanted)
+        cut_words = choice.move_to_pauses(shortest, longest)
+        choices.append((filled, -number, -cut_words, worth.total, choice))
+    choice = max(choices, key=lambda found: found[:4])[4]  # the fuller one, by better candidates, of more worth
     if choice.seconds < wanted / 2:  # there may be still pictures that last longer than the budget
         long_enough = np.diff(material.edges) >= wanted
         if long_enough.any():
             best = int(np.where(long_enough, material.frame_scores - material.avoid, -np.inf).argmax())
             return np.array([[best, best + 1]])
-    if material.speech is None:
-        return choice.pieces
-    moved = move_to_pauses(
-        choice.pieces,
-        material.speech,
-        material.timeline,
-        material.walls,
-        most_seconds=wanted,
-        shortest=shortest,
-        longest=longest,
-        gap=_GAP_SECONDS,
-    )
-    return moved if limits.allow(moved) else choice.pieces
+    return choice.pieces
 
 
 def _stages(
@@ -173,6 +167,10 @@ def _stages(
     yield usual, True
     if shortest < length:
         yield at_pauses(_windows(ranges, edges, shortest, shortest, min(most, whole * shortest))), True
+    if material.speech is not None:  # pauses are rare: pieces that begin or end within words, but not across cuts
+        for some in (length, shortest):
+            windows = _windows(ranges, edges, some, shortest, min(most, whole * some))
+            yield (choice.worth.candidates(windows),), True
     yield at_pauses(_runs(material, ranges, length, shortest, most)), True
     yield at_pauses(_runs(material, ranges, min(length, choice.left), min(shortest, choice.left), most)), True
     anywhere = _windows(material.ranges(avoid=False), edges, length, shortest, min(most, whole * length))
@@ -319,6 +317,25 @@ class _Choice:
                     grows |= self._try(index, np.array([start, end + 1]))
                 elif start > starts_at[index] and edges[end] - edges[start - 1] <= longest:
                     grows |= self._try(index, np.array([start - 1, end]))
+
+    def move_to_pauses(self, shortest: float, longest: float) -> float:
+        """Move the pieces into pauses of speech; the share of their boundaries that stays within words."""
+        material, speech = self._material, self._material.speech
+        if speech is None or len(self.pieces) == 0:
+            return 0.0
+        moved = move_to_pauses(
+            self.pieces,
+            speech,
+            material.timeline,
+            material.walls,
+            most_seconds=self._wanted,
+            shortest=shortest,
+            longest=longest,
+            gap=_GAP_SECONDS,
+        )
+        if self._limits.allow(moved):
+            self.pieces = moved
+        return float((speech.costs(material.times)[self.pieces] > PAUSE_COSTS[-1]).mean())
 
     def _try(self, index: int, piece: IntArray) -> bool:
         """Replace a piece unless the budget does not allow it; whether it did."""

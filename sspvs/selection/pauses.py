@@ -12,6 +12,9 @@ REACH_SECONDS = 4.0
 """How far a boundary moves."""
 _SPEECH = 0.5  # probability from which someone speaks
 _SHORTEST_PAUSE = 0.06  # seconds; closures within words are shorter to the network
+_USUAL_PAUSE = 0.3  # seconds, between sentences
+_SHORT_PAUSE_COST = 0.5
+PAUSE_COSTS = (0.25, 0.5)
 _MARGIN = 0.06  # seconds that a boundary keeps from the words around a pause, where it is long enough
 _CORE = 0.04  # seconds of a pause that the margins leave
 _DIP_SECONDS, _DIP_DECIBELS = 0.25, 20.0  # a quiet moment between words: around it, and below the loudest near it
@@ -52,9 +55,11 @@ class Speech(NamedTuple):
     def costs(self, edges: FloatArray) -> FloatArray:
         """(K,) what a boundary at (K,) rising seconds costs: 0 in a pause, 1 within speech, less in a quiet moment."""
         pauses = self.pauses
-        margin = np.clip((pauses[:, 1] - pauses[:, 0] - _CORE) / 2, 0, _MARGIN)
+        lengths = pauses[:, 1] - pauses[:, 0]
+        margin = np.clip((lengths - _CORE) / 2, 0, _MARGIN)
         last = np.searchsorted(pauses[:, 0] + margin, edges, side="right") - 1
-        costs = (edges > (pauses[:, 1] - margin)[last]).astype(np.float64)
+        short = np.clip((_USUAL_PAUSE - lengths) / (_USUAL_PAUSE - _SHORTEST_PAUSE), 0, 1)
+        costs = np.where(edges > (pauses[:, 1] - margin)[last], 1.0, _SHORT_PAUSE_COST * short[last])
         nearest = np.clip(np.searchsorted((edges[1:] + edges[:-1]) / 2, self.dips), 0, len(edges) - 1)
         costs[nearest] = np.minimum(costs[nearest], _DIP_COST)
         return costs
@@ -133,7 +138,7 @@ def move_to_pauses(
 def _places(costs: FloatArray, edges: FloatArray) -> IntArray:
     """Frames that a boundary may go to: quiet moments, both ends of each pause, and every 0.2 s."""
     grid = np.searchsorted(edges, np.arange(0, edges[-1], _STEP_SECONDS))
-    free = runs(costs == 0)
+    free = runs(costs <= _SHORT_PAUSE_COST)
     places: IntArray = np.unique(np.concatenate([grid, np.flatnonzero((costs > 0) & (costs < 1)), free[:, 0], free[:, 1] - 1]))
     return places
 
