@@ -102,12 +102,11 @@ class Material:
         """
         if self.speech is None or len(candidates) == 0:
             return candidates, candidates[:0]
-        edges, low, high = self.times, *walls_around(candidates, self.walls)
-        costs = self.speech.costs(edges)
+        edges, low, high = self._times, *walls_around(candidates, self.walls)
         best, found = np.full(len(candidates), np.inf), candidates.copy()
         starts, ends = edges[candidates].T
         for most in PAUSE_COSTS:
-            quiet = np.flatnonzero(costs <= most)
+            quiet = np.flatnonzero(self.pause_costs <= most)
             if len(quiet) == 0:
                 continue
             left = ~np.isfinite(best)
@@ -123,7 +122,12 @@ class Material:
         return np.unique(found[moved], axis=0), candidates[~moved & ~np.isin(low, low[moved])]
 
     @cached_property
-    def times(self) -> FloatArray:
+    def pause_costs(self) -> FloatArray:
+        """(N + 1,) what a boundary of a piece before each frame costs, by the speech there: 0 in a pause, at most 1."""
+        return np.zeros(len(self._times)) if self.speech is None else self.speech.costs(self._times)
+
+    @cached_property
+    def _times(self) -> FloatArray:
         """(N + 1,) seconds at which each frame begins, and the end."""
         return np.append(self.timeline.frame_seconds, self.timeline.end_seconds)
 

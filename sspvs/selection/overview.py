@@ -120,10 +120,11 @@ def _choose(
         count -= 1
     shortest = min(shortest, wanted / count)
     worth, choices = Worth(material, weights, wanted, count), []
-    # Shots that are a little longer than a piece whole, or all pieces of one length; where words are cut, other lengths.
-    for more, whole in ((0, _WHOLE), (0, 1.0), (1, 1.0), (-1, 1.0)):
+    # Shots that are a little longer than a piece whole, or all pieces of one length; where that cuts words, pieces that
+    # last so long from pause to pause, also one more or one fewer.
+    for more, whole in ((0, _WHOLE), (0, 1.0), (0, None), (1, None), (-1, None)):
         length = min(wanted / max(count + more, 1), longest)
-        if more and (most is not None or length < shortest or -max(found[2] for found in choices) <= _CUT_WORDS):
+        if whole is None and (length < shortest or most or -max(found[2] for found in choices) <= _CUT_WORDS):
             continue
         worth.clear()
         choice = _Choice(material, limits, wanted, worth, most)
@@ -150,16 +151,18 @@ def _choose(
 
 
 def _stages(
-    material: Material, choice: _Choice, length: float, shortest: float, longest: float, whole: float
+    material: Material, choice: _Choice, length: float, shortest: float, longest: float, whole: float | None
 ) -> Iterator[tuple[tuple[Candidates, ...], bool]]:
     """Candidates, the best kind first, and whether they may repeat what is chosen so far.
 
     Of each kind those at pauses of speech, and those of shots without.
     """
     ranges, edges, most = material.ranges(avoid=True), material.edges, min(longest, choice.left)
+    exact, whole = whole is None, whole or 1.0
 
     def at_pauses(bounds: IntArray) -> tuple[Candidates, Candidates]:
-        quiet, others = material.at_pauses(bounds, shortest, longest)
+        least, most = (LEAST_FILLED * length, length) if exact and len(choice.pieces) == 0 else (shortest, longest)
+        quiet, others = material.at_pauses(bounds, least, most)
         return choice.worth.candidates(quiet), choice.worth.candidates(others)
 
     usual = at_pauses(_windows(ranges, edges, length, shortest, min(most, whole * length)))
@@ -320,12 +323,12 @@ class _Choice:
 
     def move_to_pauses(self, shortest: float, longest: float) -> float:
         """Move the pieces into pauses of speech; the share of their boundaries that stays within words."""
-        material, speech = self._material, self._material.speech
-        if speech is None or len(self.pieces) == 0:
+        material = self._material
+        if material.speech is None or len(self.pieces) == 0:
             return 0.0
         moved = move_to_pauses(
             self.pieces,
-            speech,
+            material.pause_costs,
             material.timeline,
             material.walls,
             most_seconds=self._wanted,
@@ -335,7 +338,7 @@ class _Choice:
         )
         if self._limits.allow(moved):
             self.pieces = moved
-        return float((speech.costs(material.times)[self.pieces] > PAUSE_COSTS[-1]).mean())
+        return float((material.pause_costs[self.pieces] > PAUSE_COSTS[-1]).mean())
 
     def _try(self, index: int, piece: IntArray) -> bool:
         """Replace a piece unless the budget does not allow it; whether it did."""

@@ -19,7 +19,7 @@ _MARGIN = 0.06  # seconds that a boundary keeps from the words around a pause, w
 _CORE = 0.04  # seconds of a pause that the margins leave
 _DIP_SECONDS, _DIP_DECIBELS = 0.25, 20.0  # a quiet moment between words: around it, and below the loudest near it
 _NEAR_SECONDS = 1.5  # to either side
-_DIP_COST, _SHIFT_COST = 0.6, 0.2  # of a boundary in a quiet moment, and for each second moved; within a word it is 1
+_DIP_COST, _SHIFT_COST = 0.6, 0.1  # of a boundary in a quiet moment, and for each second moved; within a word it is 1
 _STEP_SECONDS = 0.2  # between places in a pause
 _CELLS = 1 << 13  # lengths that are distinguished
 _LEAST_FILLED, _SHORT_COST = 0.93, 10.0  # of the length; the cost of what is missing to that, as a share of it
@@ -49,7 +49,9 @@ class Speech(NamedTuple):
             return np.zeros(0)
         lowest = _extreme(-self.loudness, _DIP_SECONDS / self.step)
         loudest = _extreme(self.loudness, _NEAR_SECONDS / self.step)
-        found: FloatArray = (np.flatnonzero((-self.loudness == lowest) & (loudest + lowest > _DIP_DECIBELS)) + 0.5) * self.step
+        found: FloatArray = (
+            np.flatnonzero((-self.loudness == lowest) & (loudest + lowest > _DIP_DECIBELS)) + 0.5
+        ) * self.step
         return found
 
     def costs(self, edges: FloatArray) -> FloatArray:
@@ -80,7 +82,7 @@ def walls_around(pieces: IntArray, walls: IntArray) -> tuple[IntArray, IntArray]
 
 def move_to_pauses(
     pieces: IntArray,
-    speech: Speech,
+    costs: FloatArray,
     timeline: Timeline,
     walls: IntArray,
     *,
@@ -96,7 +98,7 @@ def move_to_pauses(
 
     Args:
         pieces: (M, 2) half-open frame ranges, in order and apart.
-        speech: Of the video's sound.
+        costs: (N + 1,) of a boundary before each frame, as of `Speech.costs`.
         timeline: When each frame is shown.
         walls: Frames that no boundary moves across: cuts, and where what is avoided begins and ends.
         most_seconds: Longest time of all pieces.
@@ -108,18 +110,23 @@ def move_to_pauses(
         (M, 2) pieces within the walls and apart, of at most `most_seconds` unless they were longer.
     """
     edges, shown = np.append(timeline.frame_seconds, timeline.end_seconds), timeline.shown_seconds
-    costs = speech.costs(edges)
     places = _places(costs, edges)
     lows, highs = walls_around(pieces, walls)
+    lows, highs = np.minimum(lows + 1, pieces[:, 0]), np.maximum(highs - 1, pieces[:, 1])  # frames there may be blended
     middles = (edges[pieces[1:, 0]] + edges[pieces[:-1, 1]]) / 2
-    after, before = np.searchsorted(edges, middles + gap / 2), np.searchsorted(edges, middles - gap / 2, side="right") - 1
-    beside = lows[1:] < pieces[:-1, 1]
+    after, before = (
+        np.searchsorted(edges, middles + gap / 2),
+        np.searchsorted(edges, middles - gap / 2, side="right") - 1,
+    )
+    beside = lows[1:] <= pieces[:-1, 1]
     lows[1:] = np.where(beside, np.minimum(np.maximum(lows[1:], after), pieces[1:, 0]), lows[1:])
     highs[:-1] = np.where(beside, np.maximum(np.minimum(highs[:-1], before), pieces[:-1, 1]), highs[:-1])
     options = []
     for (start, end), low, high in zip(pieces.tolist(), lows.tolist(), highs.tolist(), strict=True):
         starts, ends = (
-            np.union1d(places[(places >= low) & (places <= high) & (np.abs(edges[places] - edges[at]) <= REACH_SECONDS)], at)
+            np.union1d(
+                places[(places >= low) & (places <= high) & (np.abs(edges[places] - edges[at]) <= REACH_SECONDS)], at
+            )
             for at in (start, end)
         )
         cost = np.add.outer(
@@ -139,13 +146,13 @@ def _places(costs: FloatArray, edges: FloatArray) -> IntArray:
     """Frames that a boundary may go to: quiet moments, both ends of each pause, and every 0.2 s."""
     grid = np.searchsorted(edges, np.arange(0, edges[-1], _STEP_SECONDS))
     free = runs(costs <= _SHORT_PAUSE_COST)
-    places: IntArray = np.unique(np.concatenate([grid, np.flatnonzero((costs > 0) & (costs < 1)), free[:, 0], free[:, 1] - 1]))
+    places: IntArray = np.unique(
+        np.concatenate([grid, np.flatnonzero((costs > 0) & (costs < 1)), free[:, 0], free[:, 1] - 1])
+    )
     return places
 
 
-def _cheapest(
-    options: list[tuple[FloatArray, FloatArray, IntArray, IntArray]], most_seconds: float
-) -> IntArray | None:
+def _cheapest(options: list[tuple[FloatArray, FloatArray, IntArray, IntArray]], most_seconds: float) -> IntArray | None:
     """One (cost, seconds, start, end) a piece: the cheapest in all within a length, near to it; None if none is."""
     unit = most_seconds / _CELLS
     best = np.full(_CELLS + 1, np.inf)  # best[c]: cost of the pieces so far that take c cells

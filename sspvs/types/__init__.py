@@ -7,7 +7,7 @@ that were sampled. Seconds count from the first frame of the video. Shots are ha
     VideoInfo, Timeline, DecodeReport     a video file: its facts, when frames are shown, what decoding met
     WrittenClip                           a video file that was written
     Fingerprint, FrameFeatures            features at the picks, and what made them
-    FrameTrace                            what every frame looks like, in a few numbers
+    FrameTrace, SoundTrace                what every frame looks like and every moment sounds like, in a few numbers
     Shots                                 the video cut into shots
     Summary                               scores, shots and which of them were chosen
     Annotations                           the annotations of people
@@ -24,6 +24,7 @@ from sspvs.types.video import (
     ImageArray,
     IntArray,
     Shots,
+    SoundTrace,
     Timeline,
     VideoInfo,
     WrittenClip,
@@ -40,6 +41,7 @@ __all__ = [
     "ImageArray",
     "IntArray",
     "Shots",
+    "SoundTrace",
     "Summary",
     "Timeline",
     "VideoInfo",
