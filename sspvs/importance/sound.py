@@ -23,12 +23,14 @@ def sound_importance(sound: SoundTrace) -> FloatArray:
         (K,) in [0, 1].
     """
     moment = max(1, round(_MOMENT_SECONDS / sound.step))
-    power = _smooth(10 ** (sound.loudness.astype(np.float64) / 10), moment)
-    loudness = 10 * np.log10(power)
+    power = 10 ** (sound.loudness.astype(np.float64) / 10)
+    energy = _smooth(power, moment)
+    loudness = 10 * np.log10(energy)
     usual, loudest = _around(loudness, round(_AROUND_SECONDS / sound.step), moment)
     loud = np.clip((loudness - usual) / _LOUD_DECIBELS, 0, 1)
     few, many = _NOISY
-    noisy = np.clip((_smooth(sound.noise * (1 - sound.speech), moment) - few) / (many - few), 0, 1)
+    noise = _smooth(power * sound.noise * (1 - sound.speech), moment) / energy
+    noisy = np.clip((noise - few) / (many - few), 0, 1)
     audible = np.clip(1 - (loudest - loudness) / _AUDIBLE_DECIBELS, 0, 1)
     importance: FloatArray = np.maximum(loud, noisy * audible)
     return importance

@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from sspvs.selection.pauses import PAUSE_COSTS, Speech, walls_around
+from sspvs.selection.pauses import SHORT_PAUSE_COST, Speech, walls_around
 from sspvs.selection.summary import hold_scores
 from sspvs.types import BoolArray, FloatArray, IntArray, Shots, Timeline
 
@@ -105,7 +105,7 @@ class Material:
         edges, low, high = self._times, *walls_around(candidates, self.walls)
         best, found = np.full(len(candidates), np.inf), candidates.copy()
         starts, ends = edges[candidates].T
-        for most in PAUSE_COSTS:
+        for most in (SHORT_PAUSE_COST / 2, SHORT_PAUSE_COST):  # the longer pauses first
             quiet = np.flatnonzero(self.pause_costs <= most)
             if len(quiet) == 0:
                 continue

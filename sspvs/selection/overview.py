@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from sspvs.selection.material import INSET_FRAMES, ROUND_OFF, TO_A_FRAME, Material
-from sspvs.selection.pauses import PAUSE_COSTS, move_to_pauses, walls_around
+from sspvs.selection.pauses import SHORT_PAUSE_COST, move_to_pauses, walls_around
 from sspvs.selection.summary import Budget, Limits, Selection, hold_scores, key_frames, shot_scores, split_at
 from sspvs.selection.worth import Candidates, Weights, Worth, lazy_greedy
 from sspvs.types import BoolArray, FloatArray, IntArray
@@ -338,7 +338,7 @@ class _Choice:
         )
         if self._limits.allow(moved):
             self.pieces = moved
-        return float((material.pause_costs[self.pieces] > PAUSE_COSTS[-1]).mean())
+        return float((material.pause_costs[self.pieces] > SHORT_PAUSE_COST).mean())
 
     def _try(self, index: int, piece: IntArray) -> bool:
         """Replace a piece unless the budget does not allow it; whether it did."""

@@ -1,6 +1,5 @@
 """Boundaries of pieces moved into pauses of speech, so that no word is cut."""
 
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -10,16 +9,15 @@ from sspvs.types import BoolArray, FloatArray, IntArray, Timeline
 
 REACH_SECONDS = 4.0
 """How far a boundary moves."""
+SHORT_PAUSE_COST = 0.5
+"""Of a boundary in the shortest pause; in one of `_USUAL_PAUSE` it is 0, in a word 1."""
 _SPEECH = 0.5  # probability from which someone speaks
-_SHORTEST_PAUSE = 0.06  # seconds; closures within words are shorter to the network
-_USUAL_PAUSE = 0.3  # seconds, between sentences
-_SHORT_PAUSE_COST = 0.5
-PAUSE_COSTS = (0.25, 0.5)
+_SHORTEST_PAUSE, _USUAL_PAUSE = 0.06, 0.3  # seconds; within words the network hears none
 _MARGIN = 0.06  # seconds that a boundary keeps from the words around a pause, where it is long enough
 _CORE = 0.04  # seconds of a pause that the margins leave
-_DIP_SECONDS, _DIP_DECIBELS = 0.25, 20.0  # a quiet moment between words: around it, and below the loudest near it
-_NEAR_SECONDS = 1.5  # to either side
-_DIP_COST, _SHIFT_COST = 0.6, 0.1  # of a boundary in a quiet moment, and for each second moved; within a word it is 1
+_DIP_SECONDS, _DIP_DECIBELS = 0.25, 20.0  # a quiet moment: the quietest so far around, and so much below the loudest
+_NEAR_SECONDS = 1.5  # within so much
+_DIP_COST, _SHIFT_COST = 0.6, 0.1  # of a boundary in a quiet moment, and of each second moved
 _STEP_SECONDS = 0.2  # between places in a pause
 _CELLS = 1 << 13  # lengths that are distinguished
 _LEAST_FILLED, _SHORT_COST = 0.93, 10.0  # of the length; the cost of what is missing to that, as a share of it
@@ -47,27 +45,25 @@ class Speech(NamedTuple):
         """(Q,) seconds of the quietest moments, which are more often between words than within."""
         if self.loudness is None or len(self.loudness) == 0:
             return np.zeros(0)
-        lowest = _extreme(-self.loudness, _DIP_SECONDS / self.step)
-        loudest = _extreme(self.loudness, _NEAR_SECONDS / self.step)
-        found: FloatArray = (
-            np.flatnonzero((-self.loudness == lowest) & (loudest + lowest > _DIP_DECIBELS)) + 0.5
-        ) * self.step
-        return found
+        quietest = -_largest(-self.loudness, _DIP_SECONDS / self.step)
+        loudest = _largest(self.loudness, _NEAR_SECONDS / self.step)
+        dips = np.flatnonzero((self.loudness == quietest) & (loudest - quietest > _DIP_DECIBELS))
+        seconds: FloatArray = (dips + 0.5) * self.step
+        return seconds
 
     def costs(self, edges: FloatArray) -> FloatArray:
         """(K,) what a boundary at (K,) rising seconds costs: 0 in a pause, 1 within speech, less in a quiet moment."""
-        pauses = self.pauses
-        lengths = pauses[:, 1] - pauses[:, 0]
+        (starts, ends), lengths = self.pauses.T, np.diff(self.pauses)[:, 0]
         margin = np.clip((lengths - _CORE) / 2, 0, _MARGIN)
-        last = np.searchsorted(pauses[:, 0] + margin, edges, side="right") - 1
+        last = np.searchsorted(starts + margin, edges, side="right") - 1
         short = np.clip((_USUAL_PAUSE - lengths) / (_USUAL_PAUSE - _SHORTEST_PAUSE), 0, 1)
-        costs = np.where(edges > (pauses[:, 1] - margin)[last], 1.0, _SHORT_PAUSE_COST * short[last])
-        nearest = np.clip(np.searchsorted((edges[1:] + edges[:-1]) / 2, self.dips), 0, len(edges) - 1)
+        costs = np.where(edges > (ends - margin)[last], 1.0, SHORT_PAUSE_COST * short[last])
+        nearest = np.searchsorted((edges[1:] + edges[:-1]) / 2, self.dips)
         costs[nearest] = np.minimum(costs[nearest], _DIP_COST)
         return costs
 
 
-def _extreme(values: FloatArray, reach: float) -> FloatArray:
+def _largest(values: FloatArray, reach: float) -> FloatArray:
     """The largest of (K,) values up to `reach` to either side of each."""
     width = 2 * max(1, round(reach)) + 1
     padded = np.pad(values, width // 2, constant_values=-np.inf)
@@ -93,8 +89,8 @@ def move_to_pauses(
 ) -> IntArray:
     """Move the boundaries of pieces into pauses of speech, exactly for the least cost in all.
 
-    A boundary in a word costs 1, one in a quiet moment between words 0.6, one that moves 0.2 a second, up to
-    `REACH_SECONDS`; a multiple-choice knapsack over the pieces keeps their length within `most_seconds` and near to it.
+    To the `costs` come 0.1 a second moved, up to `REACH_SECONDS`. A multiple-choice knapsack over the pieces keeps
+    their length within `most_seconds` and near to it.
 
     Args:
         pieces: (M, 2) half-open frame ranges, in order and apart.
@@ -110,45 +106,36 @@ def move_to_pauses(
         (M, 2) pieces within the walls and apart, of at most `most_seconds` unless they were longer.
     """
     edges, shown = np.append(timeline.frame_seconds, timeline.end_seconds), timeline.shown_seconds
-    places = _places(costs, edges)
     lows, highs = walls_around(pieces, walls)
     lows, highs = np.minimum(lows + 1, pieces[:, 0]), np.maximum(highs - 1, pieces[:, 1])  # frames there may be blended
     middles = (edges[pieces[1:, 0]] + edges[pieces[:-1, 1]]) / 2
-    after, before = (
-        np.searchsorted(edges, middles + gap / 2),
-        np.searchsorted(edges, middles - gap / 2, side="right") - 1,
-    )
-    beside = lows[1:] <= pieces[:-1, 1]
-    lows[1:] = np.where(beside, np.minimum(np.maximum(lows[1:], after), pieces[1:, 0]), lows[1:])
-    highs[:-1] = np.where(beside, np.maximum(np.minimum(highs[:-1], before), pieces[:-1, 1]), highs[:-1])
+    after = np.minimum(np.searchsorted(edges, middles + gap / 2), pieces[1:, 0])
+    before = np.maximum(np.searchsorted(edges, middles - gap / 2, side="right") - 1, pieces[:-1, 1])
+    beside = lows[1:] <= pieces[:-1, 1]  # no wall between
+    lows[1:] = np.where(beside, after, lows[1:])
+    highs[:-1] = np.where(beside, before, highs[:-1])
+    places = _places(costs, edges)
     options = []
     for (start, end), low, high in zip(pieces.tolist(), lows.tolist(), highs.tolist(), strict=True):
+        inside = places[np.searchsorted(places, low) : np.searchsorted(places, high, side="right")]
         starts, ends = (
-            np.union1d(
-                places[(places >= low) & (places <= high) & (np.abs(edges[places] - edges[at]) <= REACH_SECONDS)], at
-            )
-            for at in (start, end)
+            np.append(inside[np.abs(edges[inside] - edges[at]) <= REACH_SECONDS], at) for at in (start, end)
         )
-        cost = np.add.outer(
-            costs[starts] + _SHIFT_COST * np.abs(edges[starts] - edges[start]),
-            costs[ends] + _SHIFT_COST * np.abs(edges[ends] - edges[end]),
-        )
-        seconds = shown[ends] - shown[starts][:, None]
-        now = shown[end] - shown[start]
-        fits = (seconds >= min(now, shortest) - 1e-9) & (seconds <= max(now, longest) + 1e-9) & (starts[:, None] < ends)
-        one, other = np.nonzero(fits)
-        options.append((cost[fits], seconds[fits], starts[one], ends[other]))
+        one, other = (grid.ravel() for grid in np.meshgrid(starts, ends, indexing="ij"))
+        seconds, now = shown[other] - shown[one], shown[end] - shown[start]
+        fits = (one < other) & (seconds > min(now, shortest) - 1e-9) & (seconds < max(now, longest) + 1e-9)
+        one, other = one[fits], other[fits]
+        moved = np.abs(edges[one] - edges[start]) + np.abs(edges[other] - edges[end])
+        options.append((costs[one] + costs[other] + _SHIFT_COST * moved, seconds[fits], one, other))
     chosen = _cheapest(options, most_seconds)
     return pieces if chosen is None else chosen
 
 
 def _places(costs: FloatArray, edges: FloatArray) -> IntArray:
-    """Frames that a boundary may go to: quiet moments, both ends of each pause, and every 0.2 s."""
+    """Frames that a boundary may go to: both ends of each pause, quiet moments, and every 0.2 s."""
     grid = np.searchsorted(edges, np.arange(0, edges[-1], _STEP_SECONDS))
-    free = runs(costs <= _SHORT_PAUSE_COST)
-    places: IntArray = np.unique(
-        np.concatenate([grid, np.flatnonzero((costs > 0) & (costs < 1)), free[:, 0], free[:, 1] - 1])
-    )
+    pauses, dips = runs(costs <= SHORT_PAUSE_COST), np.flatnonzero(costs == _DIP_COST)
+    places: IntArray = np.unique(np.concatenate([grid, dips, pauses[:, 0], pauses[:, 1] - 1]))
     return places
 
 
