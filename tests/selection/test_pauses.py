@@ -126,5 +126,7 @@ def test_the_cheapest_choice_of_all(seed):
     (one, short), (other, long) = ways(pieces[0], 1, 119), ways(pieces[1], 121, clock.n_frames - 1)
     lengths = np.add.outer(short, long) / FPS
     best = np.add.outer(one, other)[(lengths >= 0.93 * budget) & (lengths <= budget)].min()
-    assert price[moved].sum() + 0.1 * np.abs(moved - pieces).sum() / FPS <= best + 0.1 * 4 / FPS + 1e-6  # a frame for each
+    assert (
+        price[moved].sum() + 0.1 * np.abs(moved - pieces).sum() / FPS <= best + 0.1 * 4 / FPS + 1e-6
+    )  # a frame for each
     assert 0.93 * budget <= (moved[:, 1] - moved[:, 0]).sum() / FPS <= budget
