@@ -72,6 +72,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     choice.add_argument(
         "--keep-titles", action="store_true", help="title, logo and end cards may be shown; otherwise they are avoided"
     )
+    choice.add_argument(
+        "--sound",
+        type=float,
+        metavar="WEIGHT",
+        help="how much loud moments, laughter and applause count in the scores, from 0 (default, not at all) to 1",
+    )
     shots = parser.add_argument_group("shots")
     shots.add_argument("--segmenter", default="auto", help="auto (default), kts, uniform, given or transnet")
     shots.add_argument("--kts-penalty", type=float, help="larger: fewer, longer shots")

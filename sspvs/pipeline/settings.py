@@ -55,6 +55,7 @@ class SummarySettings(Settings):
     select: Select = "overview"
     piece_seconds: tuple[float, float] = (SHORTEST_SECONDS, LONGEST_SECONDS)
     keep_titles: bool = False
+    sound: Annotated[float, Range(least=0, most=1)] = 0.0
     segmenter: Segmenter = "auto"
     kts_penalty: Positive = DEFAULT_PENALTY
     shot_seconds: Positive = 5.0
@@ -143,6 +144,7 @@ class Tools:
             "min_shot_seconds": settings.select != "knapsack",
             "piece_seconds": settings.select == "knapsack",
             "keep_titles": settings.select == "knapsack",
+            "sound": settings.sound == 0,
             "kts_penalty": settings.segmenter not in ("auto", "kts"),
             "shot_seconds": settings.segmenter != "uniform",
             "shots_unit": settings.segmenter != "given",

@@ -10,10 +10,11 @@ from typing import Any, Literal
 import numpy as np
 
 from sspvs.features.backbones import Backbone
-from sspvs.features.extract import Sampling, extract_video
-from sspvs.features.speech import RATE_HZ, STEP_SECONDS, speech_probabilities
+from sspvs.features.extract import Sampling
+from sspvs.features.hearing import extract_and_hear
 from sspvs.features.transnet import cut_frames
 from sspvs.importance.contrastive import Post
+from sspvs.importance.sound import with_sound
 from sspvs.importance.terms import Combine
 from sspvs.overwriting import read_summary, summary_files
 from sspvs.pipeline.look import ClipLook, choose_for
@@ -39,7 +40,6 @@ from sspvs.selection.transitions import Transitions, find_transitions
 from sspvs.selection.unwanted import Unwanted, find_unwanted, unwanted_frames
 from sspvs.table import SourceStamp
 from sspvs.types import FloatArray, FrameFeatures, FrameTrace, Shots, Summary, Timeline, VideoInfo
-from sspvs.video import open_video
 
 logger = logging.getLogger(__name__)
 
@@ -113,6 +113,7 @@ def summarize(
     select: Select = "overview",
     piece_seconds: tuple[float, float] = (1.5, 6.0),
     keep_titles: bool = False,
+    sound: float = 0.0,
     segmenter: Segmenter = "auto",
     kts_penalty: float = 1.25,
     shot_seconds: float = 5.0,
@@ -153,6 +154,8 @@ def summarize(
         piece_seconds: Shortest and longest piece of an overview or of highlights.
         keep_titles: Whether title, logo and end cards may be shown; otherwise they are avoided as black, fades and
             blur are.
+        sound: Weight of sound in the scores, in [0, 1]: of moments that are louder than those around them, and of noise
+            that is no speech, such as laughter and applause. 0: scores of the pictures alone.
         segmenter: How the video is cut into shots: `auto` (cuts, fades and dissolves, from every frame; long takes by
             KTS), `kts`, `uniform` (every `shot_seconds`), `given` (`shots`), `transnet` (hard cuts; an extra).
         kts_penalty: Weight of the KTS penalty: larger means fewer, longer shots.
@@ -207,7 +210,7 @@ def summarize_with(
     assert settings.rate_hz is not None
     tools.check_length(video)
     source = SourceStamp.of(Path(video)) if Path(video).is_file() else None
-    extracted = extract_video(
+    extracted, sound, unheard = extract_and_hear(
         video,
         backbone,
         Sampling(
@@ -216,10 +219,12 @@ def summarize_with(
             time_limit_seconds=settings.time_limit_seconds,
             max_damaged=settings.max_damaged,
         ),
-        thumbnails=True,
+        hears=settings.select != "knapsack" or settings.sound > 0,
         progress=progress,
     )
     features, timeline = extracted.features, extracted.features.timeline
+    if settings.sound > 0 and sound is None:
+        unheard = (f"the scores are those of the pictures alone: {', '.join(unheard) or 'no sound'}",)
     logger.info("%s: %d of %d frames looked at", video, len(features.picks), features.n_frames)
     assert features.info is not None
     assert timeline is not None
@@ -227,25 +232,28 @@ def summarize_with(
     unchecked = scorer.check_features(features.fingerprint, features.name)
     notes = (*([unchecked] if unchecked else []), *scorer.notes(settings.text))
     importance = scorer.score(features, settings.text)
+    scores = importance.scores
+    if settings.sound > 0 and sound is not None:
+        scores = with_sound(scores, timeline.frame_seconds[features.picks], sound, settings.sound)
     trace = extracted.trace
     transitions = None if trace is None else find_transitions(trace, timeline)
     shots, shot_warnings = _cut_into_shots(features, timeline, features.info, settings, transitions, trace, progress)
     avoided: list[Unwanted] = []
     if settings.select == "knapsack":
         budget = tools.budget(float(timeline.shown_seconds[-1]))
-        shots, chosen = _knapsack(importance.scores, features, shots, settings, budget)
+        shots, chosen = _knapsack(scores, features, shots, settings, budget)
     else:
         if trace is not None and transitions is not None:
             takes = shots_from_cuts(transitions.starts, features.n_frames)
             avoided = find_unwanted(trace, takes, transitions, timeline, titles=not settings.keep_titles)
         material = Material(
             features.features,
-            importance.scores,
+            scores,
             features.picks,
             shots,
             timeline,
             unwanted_frames(avoided, features.n_frames),
-            _speech(features.info, timeline, settings),
+            None if sound is None else Speech(sound.speech, sound.step, sound.loudness).costs(timeline.edges),
         )
         if choose is None:
             left = tools.budget(float(np.diff(material.edges)[~material.avoid].sum()))
@@ -261,7 +269,7 @@ def summarize_with(
         scorer=scorer.name,
         fingerprint=backbone.fingerprint(settings.rate_hz),
         picks=features.picks,
-        scores=importance.scores,
+        scores=scores,
         shots=shots,
         shot_scores=chosen.shot_scores,
         selected=chosen.selected,
@@ -274,7 +282,13 @@ def summarize_with(
         settings=tools.settings_used(),
         curves=importance.curves,
         title=settings.title,
-        warnings=(*features.decode.warnings, *notes, *shot_warnings, *_whole_video(chosen, shots, timeline, settings)),
+        warnings=(
+            *features.decode.warnings,
+            *notes,
+            *unheard,
+            *shot_warnings,
+            *_whole_video(chosen, shots, timeline, settings),
+        ),
         thumbnails=extracted.thumbnails,
         source=source,
     )
@@ -323,14 +337,6 @@ def _whole_video(chosen: Selection, shots: Shots, timeline: Timeline, settings: 
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _speech(info: VideoInfo, timeline: Timeline, settings: SummarySettings) -> Speech | None:
-    """Where people speak; None without sound."""
-    if not info.has_audio:
-        return None
-    with open_video(info.path, time_limit_seconds=settings.time_limit_seconds, timeline=timeline) as video:
-        return Speech(speech_probabilities(video.sound(RATE_HZ)), STEP_SECONDS)
 
 
 def _knapsack(

@@ -6,13 +6,12 @@ from functools import cached_property
 
 import numpy as np
 
-from sspvs.selection.pauses import Speech, beside, walls_around
+from sspvs.selection.pauses import SHORT_PAUSE_COST, walls_around
 from sspvs.selection.summary import hold_scores
 from sspvs.types import BoolArray, FloatArray, IntArray, Shots, Timeline
 
 _SAME_SCENE = 0.5  # cosine of centred features
 INSET_FRAMES = 1  # kept from a cut: frames there may be blended
-_PAUSE_REACH = 2.0  # seconds: how far the boundaries of candidates move into pauses of speech
 TO_A_FRAME = 0.9  # a piece that ends with a frame may be so much shorter than the shortest
 ROUND_OFF = 1e-6
 
@@ -27,7 +26,7 @@ class Material:
     shots: Shots
     timeline: Timeline
     avoid: BoolArray  # (N,) frames that are shown only where there is nothing else
-    speech: Speech | None = None  # of its sound; None where it is not known
+    pause_costs: FloatArray | None = None  # (N + 1,) as of `Speech.costs`; None where no sound is known
     begins: tuple[int, ...] = (0,)  # the first frames of the videos that were joined
 
     @cached_property
@@ -103,39 +102,36 @@ class Material:
         first, last = np.searchsorted(self.picks, [start, end]).tolist()
         return slice(first, last) if first < last else slice(max(first - 1, 0), max(first, 1))
 
-    def at_pauses(self, candidates: IntArray, shortest: float, longest: float) -> IntArray:
+    def at_pauses(self, candidates: IntArray, shortest: float, longest: float) -> tuple[IntArray, IntArray]:
         """(C, 2) frame ranges that begin and end in pauses of speech, near to the candidates and in the same shots.
 
-        Those of a shot without such pauses stay.
+        And those candidates whose shot has no such range.
         """
-        if self.speech is None or len(candidates) == 0:
-            return candidates
-        times, pauses = self.timeline.frame_seconds, self.speech.pauses
-        low, high = walls_around(candidates, self.walls)
+        if self.pause_costs is None or len(candidates) == 0:
+            return candidates, candidates[:0]
+        edges, low, high = self.timeline.edges, *walls_around(candidates, self.walls)
         best, found = np.full(len(candidates), np.inf), candidates.copy()
-        starts, ends = times[candidates[:, 0]], self._ends[candidates[:, 1] - 1]
-        for start in beside(starts, pauses):
-            for end in beside(start + (ends - starts), pauses):
-                first, last = np.searchsorted(times, start - ROUND_OFF), np.searchsorted(times, end - ROUND_OFF)
-                seconds, away = end - start, np.abs(start - starts) + np.abs(end - ends)
-                fits = (
-                    (first >= low)
-                    & (last > first)
-                    & (last <= high)
-                    & (seconds >= TO_A_FRAME * shortest)
-                    & (seconds <= longest)
-                )
-                better = fits & (away < best) & (away <= _PAUSE_REACH)
-                best[better] = away[better]
-                found[better] = np.stack([first, last], axis=1)[better]
-        quiet = np.isfinite(best)
-        stays = ~quiet & ~np.isin(low, low[quiet])
-        return np.unique(found[quiet | stays], axis=0)
+        starts, ends = edges[candidates].T
+        for most in (SHORT_PAUSE_COST / 2, SHORT_PAUSE_COST):  # the longer pauses first
+            quiet = np.flatnonzero(self.costs <= most)
+            if len(quiet) == 0:
+                continue
+            left = ~np.isfinite(best)
+            for first in _beside(quiet, edges, starts):
+                for last in _beside(quiet, edges, edges[first] + (ends - starts)):
+                    seconds = edges[last] - edges[first]
+                    away = np.abs(edges[first] - starts) + np.abs(edges[last] - ends)
+                    fits = (first >= low) & (last <= high) & (seconds >= TO_A_FRAME * shortest) & (seconds <= longest)
+                    better = left & fits & (last > first) & (away < best)
+                    best[better] = away[better]
+                    found[better] = np.stack([first, last], axis=1)[better]
+        moved = np.isfinite(best)
+        return np.unique(found[moved], axis=0), candidates[~moved & ~np.isin(low, low[moved])]
 
     @cached_property
-    def _ends(self) -> FloatArray:
-        """(N,) seconds at which each frame ends."""
-        return np.append(self.timeline.frame_seconds[1:], self.timeline.end_seconds)
+    def costs(self) -> FloatArray:
+        """As `pause_costs`, zeros where that is None."""
+        return np.zeros(self.shots.n_frames + 1) if self.pause_costs is None else self.pause_costs
 
     def looks(self, bounds: IntArray) -> FloatArray:
         """(C, D) mean features of (C, 2) frame ranges, of length 1."""
@@ -160,27 +156,22 @@ def join(videos: Sequence[Material]) -> Material:
         Shots(np.concatenate(bounds), int(begins[-1])),
         Timeline(np.concatenate(edges), float(starts[-1])),
         np.concatenate([video.avoid for video in videos]),
-        _joined_speech(videos, starts),
+        _joined_costs(videos),
         tuple(begins[:-1].tolist()),
     )
 
 
-def _joined_speech(videos: Sequence[Material], starts: FloatArray) -> Speech | None:
-    """Speech of videos that start at (V + 1,) seconds of the joined one; silence where it is not known."""
-    step = next((video.speech.step for video in videos if video.speech is not None), None)
-    if step is None:
+def _joined_costs(videos: Sequence[Material]) -> FloatArray | None:
+    """Costs of boundaries in the joined videos: nothing where one of them begins or has no sound."""
+    if all(video.pause_costs is None for video in videos):
         return None
-    heard = np.zeros(int(np.ceil(starts[-1] / step)), np.float32)
-    for video, start, end in zip(videos, starts[:-1], starts[1:], strict=True):
-        if video.speech is None:
-            continue
-        own = np.append(video.speech.probabilities, 0)  # silence behind the end of the sound
-        steps = slice(int(start / step), int(np.ceil(end / step)))
-        first = np.arange(steps.start, steps.stop) * step - start  # (K,) seconds of this video's picture
-        for part in (first, first + step):  # a step may lie across two of the video's own
-            at = np.interp(part, video.edges, np.append(video.timeline.frame_seconds, video.timeline.end_seconds))
-            heard[steps] = np.maximum(heard[steps], own[np.minimum((at / step).astype(np.int64), len(own) - 1)])
-    return Speech(heard, step)
+    return np.concatenate([*(np.append(0.0, video.costs[1:-1]) for video in videos), [0.0]])
+
+
+def _beside(places: IntArray, edges: FloatArray, seconds: FloatArray) -> tuple[IntArray, IntArray]:
+    """(C,) of some frames the last that begins at or before each of (C,) seconds, and the first after."""
+    after = np.searchsorted(edges[places], seconds - ROUND_OFF)
+    return places[np.maximum(after - 1, 0)], places[np.minimum(after, len(places) - 1)]
 
 
 def _unit(rows: FloatArray) -> FloatArray:

@@ -8,7 +8,7 @@ that were sampled. Seconds count from the first frame of the video. Shots are ha
     WrittenClip                           a video file that was written
     Fingerprint, FrameFeatures            features at the picks, and what made them
     Resize                                how frames are resized while they are decoded
-    FrameTrace                            what every frame looks like, in a few numbers
+    FrameTrace, SoundTrace                what every frame looks like and every moment sounds like, in a few numbers
     Shots                                 the video cut into shots
     Summary                               scores, shots and which of them were chosen
     Annotations                           the annotations of people
@@ -26,6 +26,7 @@ from sspvs.types.video import (
     IntArray,
     Resize,
     Shots,
+    SoundTrace,
     Timeline,
     VideoInfo,
     WrittenClip,
@@ -43,6 +44,7 @@ __all__ = [
     "IntArray",
     "Resize",
     "Shots",
+    "SoundTrace",
     "Summary",
     "Timeline",
     "VideoInfo",

@@ -138,6 +138,11 @@ class Timeline:
         return bool(np.abs(self.frame_seconds - step * np.arange(self.n_frames)).max() <= step * (1 + 1e-6))
 
     @property
+    def edges(self) -> FloatArray:
+        """(N + 1,) seconds at which each frame begins, and the end."""
+        return np.append(self.frame_seconds, self.end_seconds)
+
+    @property
     def shown_seconds(self) -> FloatArray:
         """(N + 1,) seconds of picture before each frame, and in all: their times, less the gaps before them."""
         edges = np.append(self.frame_seconds, self.end_seconds)
@@ -209,6 +214,23 @@ class FrameTrace:
     blocks: npt.NDArray[np.uint8]
     flat: FloatArray
     detail: FloatArray
+
+
+@dataclass(frozen=True)
+class SoundTrace:
+    """What each moment of a video sounds like, in a few numbers, on the clock of its pictures.
+
+    Attributes:
+        speech: (K,) float32 probability that someone speaks.
+        loudness: (K,) float32 decibels of full scale.
+        noise: (K,) float32 spectral flatness: near 0 of tones and vowels, about 0.6 of hiss and applause.
+        step: Seconds between two values; silence follows the last one.
+    """
+
+    speech: FloatArray
+    loudness: FloatArray
+    noise: FloatArray
+    step: float
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ def video(lengths, *, fps=25.0, scenes=None, noise=0.05, seed=0, speech=None, ga
         seconds[lengths[0] :] += gap
         gaps = (lengths[0] - 1,)
     timeline = Timeline(seconds, seconds[-1] + 1 / fps, gaps=gaps)
-    heard = None if speech is None else Speech(np.asarray(speech, np.float32), STEP)
+    heard = None if speech is None else Speech(np.asarray(speech, np.float32), STEP).costs(timeline.edges)
     scores = contrastive_importance(features).scores
     return Material(features, scores, picks, shots, timeline, np.full(n_frames, avoid), heard)
 
@@ -69,8 +69,7 @@ def test_each_part_is_as_its_video(videos, gap):
         assert (part.shots.bounds + begin).tolist() == [b for b in joined.shots.bounds.tolist() if begin <= b[0] < end]
 
 
-def test_speech_stays_where_it_is_heard():
-    """Against each moment of each video looked up in its own probabilities."""
+def test_boundaries_cost_what_they_cost_in_their_video():
     rng = np.random.default_rng(0)
     speech = [(rng.random(400) < 0.3).astype(np.float32), None, (rng.random(300) < 0.3).astype(np.float32)]
     lengths, gaps = ((150, 100), (75, 60), (100, 131)), (0.0, 0.0, 3.0)
@@ -79,20 +78,15 @@ def test_speech_stays_where_it_is_heard():
         for seed, (one, heard, gap) in enumerate(zip(lengths, speech, gaps, strict=True))
     ]
     joined = join(parts)
+    assert joined.pause_costs.max() > 0
     for part, begin in zip(parts, joined.begins, strict=True):
-        for frame in range(part.shots.n_frames):
-            found = joined.speech.probabilities[int(joined.edges[begin + frame] / STEP)]
-            if part.speech is None:
-                # the step that the next or last video's first frame is in may be theirs
-                assert found == 0 or frame in (0, part.shots.n_frames - 1)
-            else:
-                at = int(part.timeline.frame_seconds[frame] / STEP)
-                own = np.append(part.speech.probabilities, np.zeros(200))  # silence behind the end of the sound
-                assert own[at] <= found <= own[max(0, at - 1) : at + 2].max()
+        assert joined.pause_costs[begin] == 0
+        for frame in range(1, part.shots.n_frames):
+            assert joined.pause_costs[begin + frame] == (0 if part.pause_costs is None else part.pause_costs[frame])
 
 
 def test_no_speech_where_none_is_known():
-    assert join([video((100,)), video((100,), seed=1)]).speech is None
+    assert join([video((100,)), video((100,), seed=1)]).pause_costs is None
 
 
 @settings(deadline=None, max_examples=40)

@@ -158,7 +158,8 @@ def test_the_whole_video_and_wrong_lengths():
 )
 def test_pauses_of_speech_leave_a_summary_within_the_budget(lengths, spoken, ratio, seed):
     speech = Speech(np.repeat(np.array(spoken, np.float32), 10), 0.032)
-    video = replace(material(lengths, seed=seed), speech=speech)
+    video = material(lengths, seed=seed)
+    video = replace(video, pause_costs=speech.costs(video.timeline.edges))
     chosen = select_pieces(video, Budget(ratio=ratio))
     assert (chosen.segments[:, 1] > chosen.segments[:, 0]).all()
     assert 0 < seconds(chosen) <= max(ratio * sum(lengths) / FPS, 1 / FPS) + 1e-6

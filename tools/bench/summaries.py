@@ -74,7 +74,8 @@ class Seen:
         unwanted = find_unwanted(self.trace, takes, transitions, self.timeline)
         scores = contrastive_importance(self.features).scores
         avoid = unwanted_frames(unwanted, self.timeline.n_frames)
-        return Material(self.features, scores, self.picks, shots, self.timeline, avoid, self.speech)
+        costs = None if self.speech is None else self.speech.costs(self.timeline.edges)
+        return Material(self.features, scores, self.picks, shots, self.timeline, avoid, costs)
 
 
 def look(path: Path, backbone: object) -> Seen:
