@@ -123,7 +123,7 @@ def _choose(
     if count > 1 and wanted / count < TO_A_FRAME * shortest:
         count -= 1
     shortest = min(shortest, wanted / count)
-    worth = Worth(material, weights, wanted, count)
+    worth, is_heard = Worth(material, weights, wanted, count), material.pause_costs is not None
     choices: list[tuple[float, int, int, float, float, _Choice]] = []
     # Shots that are a little longer than a piece whole, or all pieces of one length; where that cuts words, pieces that
     # last so long from pause to pause, also one more or one fewer.
@@ -135,17 +135,13 @@ def _choose(
         choice = _Choice(material, limits, wanted, worth, most)
         for number, (stage, repeats) in enumerate(_stages(material, choice, length, shortest, longest, whole)):
             for of in (*shown, None) if number == 0 else (None,):
-                brief = (
-                    [worth.candidates(_brief(material, ranges, np.concatenate([kind.bounds for kind in stage])))]
-                    if of == material.videos_of
-                    else []
-                )
-                for candidates in (*stage, *brief):
+                kinds = list(stage)
+                if of == material.videos_of:
+                    kinds.append(worth.candidates(_brief(material, ranges, stage)))
+                for candidates in kinds:
                     choice.add(candidates, repeats=repeats, once=of)
-            if choice.seconds < (LEAST_FILLED if material.pause_costs is not None else FILLED) * wanted:
-                choice.stretch(
-                    longest, gap=_GAP_SECONDS, reach=_STRETCH_SECONDS if material.pause_costs is not None else np.inf
-                )
+            if choice.seconds < (LEAST_FILLED if is_heard else FILLED) * wanted:
+                choice.stretch(longest, gap=_GAP_SECONDS, reach=_STRETCH_SECONDS if is_heard else np.inf)
             if choice.seconds >= LEAST_FILLED * wanted:
                 break
         else:
@@ -220,8 +216,9 @@ def _windows(ranges: IntArray, edges: FloatArray, length: float, shortest: float
     return long_enough
 
 
-def _brief(material: Material, ranges: IntArray, candidates: IntArray) -> IntArray:
+def _brief(material: Material, ranges: IntArray, stage: tuple[Candidates, ...]) -> IntArray:
     """(C, 2) the longest range of each joined video whose shots are all too short for a candidate."""
+    candidates = np.concatenate([kind.bounds for kind in stage])
     seconds = np.diff(material.edges[ranges])[:, 0]
     kept = ~np.isin(material.videos_of(ranges), material.videos_of(candidates)) & (seconds >= BRIEF_SECONDS)
     longest_first = ranges[kept][np.argsort(-seconds[kept], kind="stable")]

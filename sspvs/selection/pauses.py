@@ -105,7 +105,7 @@ def move_to_pauses(
     Returns:
         (M, 2) pieces within the walls and apart, of at most `most_seconds` unless they were longer.
     """
-    edges, shown = np.append(timeline.frame_seconds, timeline.end_seconds), timeline.shown_seconds
+    edges, shown = timeline.edges, timeline.shown_seconds
     lows, highs = walls_around(pieces, walls)
     lows, highs = np.minimum(lows + 1, pieces[:, 0]), np.maximum(highs - 1, pieces[:, 1])  # frames there may be blended
     middles = (edges[pieces[1:, 0]] + edges[pieces[:-1, 1]]) / 2

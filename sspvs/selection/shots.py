@@ -350,7 +350,7 @@ def _pairs(rows: npt.ArrayLike, where: str) -> FloatArray:
 
 def _frames_of(pairs: FloatArray, timeline: Timeline, where: str) -> IntArray:
     """Seconds to the nearest frame edge; a first start or last end that all but meets the video's does meet it."""
-    edges = np.append(timeline.frame_seconds, timeline.end_seconds)  # the file's own clock, its gaps included
+    edges = timeline.edges  # the file's own clock, its gaps included
     slack = max(timeline.end_seconds / timeline.n_frames, _SLACK_SECONDS)
     low, high = float(pairs.min()), float(pairs.max())
     if low < -slack or high > timeline.end_seconds + slack:

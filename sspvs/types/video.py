@@ -145,7 +145,7 @@ class Timeline:
     @property
     def shown_seconds(self) -> FloatArray:
         """(N + 1,) seconds of picture before each frame, and in all: their times, less the gaps before them."""
-        edges = np.append(self.frame_seconds, self.end_seconds)
+        edges = self.edges
         for frame in self.gaps:
             edges[frame + 1 :] -= self._hold(frame) - self._usual_hold
         return edges

@@ -98,7 +98,7 @@ def compose(takes: list[Seen], rng: np.random.Generator) -> Seen:
     n_frames, end = 0, 0.0
     for number in rng.permutation(len(takes))[:n_scenes]:
         take = takes[number]
-        edges = np.append(take.timeline.frame_seconds, take.timeline.end_seconds)
+        edges = take.timeline.edges
         length = min(float(rng.uniform(3, 20)), float(edges[-1]))
         start = float(rng.uniform(0, edges[-1] - length))
         first, last = np.searchsorted(edges, [start, start + length]).tolist()
@@ -164,7 +164,7 @@ def measure(seen: Seen, video: Material, segments: IntArray) -> dict[str, float]
         "longest": float(seconds.max()),
     }
     if seen.speech is not None and (seen.speech.probabilities > 0.5).mean() > SPOKEN:
-        times = np.append(seen.timeline.frame_seconds, seen.timeline.end_seconds)[segments.ravel()]
+        times = seen.timeline.edges[segments.ravel()]
         quiet = [any(first <= time <= last for first, last in seen.speech.pauses) for time in times]
         found["pauses"] = float(np.mean(quiet))
     if seen.scenes is not None:
