@@ -113,7 +113,8 @@ def make_film(
             else:
                 looked.append(_look(path, tools, stride, progress=progress))
         except Exception as error:  # whatever one video meets, the rest go on
-            why = reason(error).replace(str(path), path.name).removeprefix(f"{path.name}: ")
+            why = reason(error).replace(str(path), path.name)
+            why = why.removeprefix(f"{path.name}: ").removesuffix(f": {path.name}")
             left_out.append(LeftOut(path, why, True))
         report(left_out[-1] if left_out and left_out[-1].path == path else looked[-1][0])
         while sum(len(material.picks) for _, material in looked) > max(MOST_PICKS, len(looked)):
