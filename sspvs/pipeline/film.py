@@ -63,10 +63,11 @@ class FilmSummary(Shown):
 
     Example:
         >>> film = sspvs.summarize_many(["video.mp4"], total=5)
-        >>> print(film)
-        ...video.mp4: ...
-        >>> [(start, name) for start, name in film.chapters]
+        >>> film.chapters
         [(0.0, 'video')]
+        >>> folder = film.save("film")
+        >>> (folder / "summary.mp4").exists()
+        True
     """
 
     videos: tuple[VideoSummary, ...]

@@ -108,15 +108,16 @@ def make_film(
         try:
             if path in copies:
                 other = copies[path]
-                same = other.name if other.name != path.name else str(other.parent.name) + "/" + other.name
+                same = other.name if other.name != path.name else f"{other.parent.name}/{other.name}"
                 left_out.append(LeftOut(path, f"the same file as {same}", False))
             else:
                 looked.append(_look(path, tools, stride, progress=progress))
         except Exception as error:  # whatever one video meets, the rest go on
-            why = reason(error).replace(str(path), path.name).removeprefix(f"{path.name}: ")
+            why = reason(error).replace(str(path), path.name)
+            why = why.removeprefix(f"{path.name}: ").removesuffix(f": {path.name}")
             left_out.append(LeftOut(path, why, True))
         report(left_out[-1] if left_out and left_out[-1].path == path else looked[-1][0])
-        while sum(len(material.picks) for _, material in looked) > MOST_PICKS:
+        while sum(len(material.picks) for _, material in looked) > max(MOST_PICKS, len(looked)):
             stride *= 2
             looked = [(summary, _thinned(material, 2)) for summary, material in looked]
     if not looked:
