@@ -211,7 +211,11 @@ class FrameTrace:
 
 @dataclass(frozen=True)
 class WrittenClip:
-    """A video file that was written: its path, length, frames and displayed size, and what was lost on the way."""
+    """A video file that was written: its path, length, frames and displayed size, and what was lost on the way.
+
+    Attributes:
+        starts: Seconds at which each stretch begins in it.
+    """
 
     path: Path
     seconds: float
@@ -221,6 +225,7 @@ class WrittenClip:
     has_audio: bool
     warnings: tuple[str, ...] = ()  # sentences for the user
     lost_sound_seconds: float = 0.0  # sound that could not be decoded and is silent
+    starts: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

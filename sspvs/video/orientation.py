@@ -112,16 +112,13 @@ class FrameShaper:
     Colours and tags stay as in the source, but brightness gets limited range, and HDR becomes BT.709.
     """
 
-    def __init__(self, info: VideoInfo, orientation: Orientation, max_height: int | None) -> None:
-        width, height = info.width, info.height
-        if max_height is not None and height > max_height:
-            width, height = round(width * max_height / height), max_height
-        self.size = (_even(width), _even(height))
+    def __init__(self, orientation: Orientation, size: tuple[int, int], scaled: tuple[int, int] | None = None) -> None:
+        self.size, self._scaled = size, scaled or size  # of the output, and of the picture inside it: all even
         self._orientation = orientation
-        self._stored_size = self.size[::-1] if orientation.transpose else self.size
+        self._stored_size = self._scaled[::-1] if orientation.transpose else self._scaled
         self._reformatter = VideoReformatter()
         self._tone_mapper = colour.ToneMapper()
-        self._target: int | None = None  # the matrix of what is written
+        self.target: int | None = None  # the matrix of what is written
 
     def tags(self, first: Any) -> tuple[colour.Colour, int]:
         """The colour, and the range (0: not stated), that a stream beginning with this frame should state."""
@@ -134,22 +131,33 @@ class FrameShaper:
             chosen = stated
         else:
             chosen = colour.whole_colour(first)
-        self._target = chosen.matrix if colour.hdr_kind(first) or colour.is_rgb(first) else colour.matrix_of(first)
+        self.target = chosen.matrix if colour.hdr_kind(first) or colour.is_rgb(first) else colour.matrix_of(first)
         untouched = chosen == colour.Colour() and first.color_range != colour.FULL
         return chosen, int(first.color_range) if untouched else colour.LIMITED
 
     def __call__(self, frame: Any) -> Any:
         """A yuv420p frame in the output's size; may be the same object."""
-        if self._target is None:
+        if self.target is None:
             self.tags(frame)
         width, height = self._stored_size
         frame = self._converted(colour.coloured(self._reformatter, frame))
-        if self._orientation == Orientation() and (frame.width, frame.height) == (width, height):
+        placed = self._scaled != self.size
+        if self._orientation == Orientation() and (frame.width, frame.height) == (width, height) and not placed:
             return frame
         planes = [self._orientation.apply(plane) for plane in _planes(frame, width, height)]
+        if placed:
+            planes = [self._with_bars(plane, black) for plane, black in zip(planes, (16, 128, 128), strict=True)]
         # One array as FFmpeg stores yuv420p: the luma rows, then both chroma planes.
         packed = np.concatenate([plane.reshape(-1) for plane in planes]).reshape(-1, self.size[0])
         return av.VideoFrame.from_ndarray(packed, format="yuv420p")
+
+    def _with_bars(self, plane: ImageArray, black: int) -> ImageArray:
+        """A plane of the picture in the middle of a black one of the output's size."""
+        half = self._scaled[1] // len(plane)  # 2 of chroma
+        whole = np.full((self.size[1] // half, self.size[0] // half), black, np.uint8)
+        top, left = (whole.shape[0] - plane.shape[0]) // 2, (whole.shape[1] - plane.shape[1]) // 2
+        whole[top : top + plane.shape[0], left : left + plane.shape[1]] = plane
+        return whole
 
     def _converted(self, frame: Any) -> Any:
         """The frame as yuv420p with the output's colours, and its size up to a row and a column."""
@@ -158,7 +166,7 @@ class FrameShaper:
         if croppable:
             width, height = frame.width, frame.height
         kind, matrix = colour.hdr_kind(frame), colour.matrix_of(frame)
-        recoloured = bool(kind) or colour.is_rgb(frame) or matrix != self._target
+        recoloured = bool(kind) or colour.is_rgb(frame) or matrix != self.target
         if croppable and not recoloured and frame.format.name == "yuv420p" and frame.color_range != colour.FULL:
             return frame
         wanted: dict[str, Any] = {"width": width, "height": height, "interpolation": "BICUBIC"}
@@ -166,8 +174,22 @@ class FrameShaper:
             deep = colour.reformat(self._reformatter, frame, matrix, format=colour.DEEP_RGB, **wanted)
             frame, matrix = self._tone_mapper(deep, kind, frame.color_primaries), colour.UNSTATED
         if recoloured:
-            wanted["dst_colorspace"] = colour.SWSCALE_TARGETS.get(self._target or colour.UNSTATED)
+            wanted["dst_colorspace"] = colour.SWSCALE_TARGETS.get(self.target or colour.UNSTATED)
         return colour.reformat(self._reformatter, frame, matrix, format="yuv420p", dst_color_range="MPEG", **wanted)
+
+
+def film_size(width: int, height: int, max_height: int | None = None) -> tuple[int, int]:
+    """Width and height, both even, of what is written of pictures of `width` x `height`."""
+    if max_height is not None and height > max_height:
+        width, height = round(width * max_height / height), max_height
+    return _even(width), _even(height)
+
+
+def fitted(width: int, height: int, size: tuple[int, int]) -> tuple[int, int]:
+    """Width and height, both even, of the largest picture in the shape of `width` x `height` inside `size`."""
+    scale = min(size[0] / width, size[1] / height)
+    one, other = (min(limit, _even(round(side * scale))) for side, limit in zip((width, height), size, strict=True))
+    return one, other
 
 
 def _planes(frame: Any, width: int, height: int) -> Iterator[ImageArray]:

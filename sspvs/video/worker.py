@@ -109,23 +109,17 @@ class Worker:
         self._parent.send("done")
 
     def _write(
-        self,
-        frame_seconds: FloatArray | None = None,
-        *,
-        source: str,
-        segments: list[tuple[float, float]],
-        out_path: str,
-        settings: dict[str, Any],
-        timeline: dict[str, Any] | None,
+        self, *seconds: FloatArray, footage: list[dict[str, Any]], out_path: str, settings: dict[str, Any]
     ) -> None:
-        from sspvs.video.clips import ClipSettings, encode_clips
+        from sspvs.video.clips import encode_film
+        from sspvs.video.footage import ClipSettings, unpack_footage
 
         def progress(seconds: float) -> None:
             self._parent.send("progress", {"seconds": seconds})
 
-        known, how = unpack_timeline(timeline, frame_seconds), ClipSettings(**settings)
+        parts, how = unpack_footage(footage, seconds), ClipSettings(**settings)
         try:
-            clip = encode_clips(Path(source), segments, Path(out_path), how, known, progress, self._parent.beat)
+            clip = encode_film(parts, Path(out_path), how, progress, self._parent.beat)
         except BrokenPipeError:
             Path(out_path).unlink(missing_ok=True)  # the parent is gone and cannot do it
             raise

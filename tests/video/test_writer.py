@@ -28,8 +28,7 @@ from helpers.drawn_videos import (
 )
 
 from sspvs.errors import OutputError, VideoError
-from sspvs.video import Resize, clips, open_video, write_clips
-from sspvs.video.clips import ClipSettings, encode_clips
+from sspvs.video import Resize, open_video, tracks, write_clips
 
 RATE = 44_100
 
@@ -241,9 +240,9 @@ def test_sound_is_the_same_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyP
     sound = np.stack([tone(8.0, hertz=100)] * 2).astype(np.float32)
     source = write_video(tmp_path / "v.mkv", regular(200), sound=sound, sound_codec="pcm_s16le")
     segments = [(0.12, 3.47), (4.0, 4.3 + 100 / RATE), (5.0, 7.0)]
-    encode_clips(source, segments, tmp_path / "whole.mp4", ClipSettings())
-    monkeypatch.setattr(clips, "MOST_SAMPLES", RATE // 10)
-    encode_clips(source, segments, tmp_path / "pieces.mp4", ClipSettings())
+    write_clips(source, segments, tmp_path / "whole.mp4", isolated=False)
+    monkeypatch.setattr(tracks, "MOST_SAMPLES", RATE // 10)
+    write_clips(source, segments, tmp_path / "pieces.mp4", isolated=False)
     pieces, whole = (_sound_packets(tmp_path / name) for name in ("pieces.mp4", "whole.mp4"))
     assert len(whole) > 100
     assert pieces == whole
