@@ -65,6 +65,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     choice.add_argument(
         "--keep-titles", action="store_true", help="title, logo and end cards may be shown; otherwise they are avoided"
     )
+    choice.add_argument(
+        "--subtitles",
+        metavar="FILE",
+        help="what is spoken, SRT, WebVTT or ASS (default: VIDEO.srt or such beside the video, or those inside it); "
+        "none: none are read",
+    )
     shots = parser.add_argument_group("shots")
     shots.add_argument("--segmenter", default="auto", help="auto (default), kts, uniform, given or transnet")
     shots.add_argument("--kts-penalty", type=float, help="larger: fewer, longer shots")
@@ -92,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
     args.out = args.out or default_out(args.videos)
     found = search(args)
     one = found.videos[0] if len(found.videos) == 1 and not args.videos[0].is_dir() else None
-    inputs = [*found.videos, *([args.shots] if args.shots else [])]
+    inputs = [*found.videos, *(Path(path) for path in (args.shots, args.subtitles) if path)]
     if one is not None:
         check_folder(args.out, inputs)
     else:
@@ -134,6 +140,8 @@ def _summarize_one(video: Path, out: Path, tools: Tools) -> None:
     summary = write_outputs(summarize_with(video, tools, progress=True), out, progress=True)
     for warning in summary.warnings:
         sys.stderr.write(f"warning: {video.name}: {warning}\n")
+    if summary.guidance is not None:
+        print(f"{video.name}: {summary.guidance.in_words}")
     print(
         f"{video.name}: {summary.timeline.end_seconds:.1f} s -> {summary.selected_seconds:.1f} s "
         f"({summary.in_words}); open {out / 'report.html'}"

@@ -10,7 +10,10 @@ from pathlib import Path
 from sspvs.atomic import temporary_folder, write_text
 from sspvs.errors import OutputError
 from sspvs.overwriting import KEYFRAMES, SUMMARY, refuse_inputs, summary_files, summary_places
+from sspvs.pipeline.words import chapters
 from sspvs.report import edit_list, page, plots, tables
+from sspvs.selection.sentences import as_srt, cut
+from sspvs.selection.sentences import sentences as sentences_of
 from sspvs.types import Summary
 from sspvs.video import Resize, open_video, write_clips
 
@@ -76,7 +79,14 @@ def _files_in(folder: Path) -> frozenset[str]:
 def _write_all(summary: Summary, staging: Path, out: Path, *, progress: bool) -> Summary:
     source = Path(summary.info.path)
     clip = staging / "summary.mp4"
-    written = write_clips(source, summary.segment_seconds, clip, timeline=summary.timeline, progress=progress)
+    sentences = sentences_of(summary.cues)
+    named = chapters(summary, sentences) if summary.cues or summary.has_pieces else []
+    written = write_clips(
+        source, summary.segment_seconds, clip, timeline=summary.timeline, chapters=named, progress=progress
+    )
+    spoken = [cue for cues in cut(summary.cues, summary.segment_seconds) for cue in cues]
+    if spoken:
+        write_text(staging / "summary.srt", as_srt(spoken))
     decode = replace(summary.decode, lost_sound_seconds=written.lost_sound_seconds)
     summary = replace(summary, decode=decode, warnings=(*summary.warnings, *written.warnings))
     tables.write_scores_csv(summary, staging / "scores.csv")

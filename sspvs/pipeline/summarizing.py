@@ -1,7 +1,8 @@
 """From a video file to its summary: `summarize` computes, `VideoSummary.save` writes."""
 
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +17,7 @@ from sspvs.importance.terms import Combine
 from sspvs.overwriting import read_summary, summary_files
 from sspvs.pipeline.output import write_outputs
 from sspvs.pipeline.settings import Segmenter, Select, SummarySettings, Tools, load_tools
+from sspvs.pipeline.words import guidance, title_fit, with_sentences
 from sspvs.report.notebook import ShownSummary
 from sspvs.report.tables import plain
 from sspvs.schema import parameters
@@ -23,6 +25,7 @@ from sspvs.selection.kts import WINDOW_PICKS, kts
 from sspvs.selection.material import Material
 from sspvs.selection.overview import HIGHLIGHTS, OVERVIEW, select_pieces
 from sspvs.selection.pauses import Speech
+from sspvs.selection.sentences import sentences as sentences_of
 from sspvs.selection.shots import (
     given_shots,
     merge_short,
@@ -36,8 +39,9 @@ from sspvs.selection.summary import select as select_shots
 from sspvs.selection.transitions import Transitions, find_transitions
 from sspvs.selection.unwanted import Unwanted, find_unwanted, unwanted_frames
 from sspvs.table import SourceStamp
-from sspvs.types import FloatArray, FrameFeatures, Shots, Summary, Timeline, VideoInfo
+from sspvs.types import FloatArray, FrameFeatures, Guidance, Shots, Summary, Timeline, VideoInfo
 from sspvs.video import open_video
+from sspvs.video.subtitles import read_spoken
 
 logger = logging.getLogger(__name__)
 
@@ -109,6 +113,7 @@ def summarize(
     select: Select = "overview",
     piece_seconds: tuple[float, float] = (1.5, 6.0),
     keep_titles: bool = False,
+    subtitles: str | Path | None = None,
     segmenter: Segmenter = "auto",
     kts_penalty: float = 1.25,
     shot_seconds: float = 5.0,
@@ -132,8 +137,9 @@ def summarize(
         duration: Longest summary in seconds; instead of `ratio`.
         max_shots: Most pieces in the summary (with `knapsack`: shots); instead of `ratio`.
         min_shot_seconds: With `knapsack`, shots shorter than this are joined to a neighbour.
-        title: Text that guides the scores. Contrastive importance is multiplied by each frame's similarity to it; a
-            checkpoint reads it when it was trained with text.
+        title: Text that guides the choice: pieces in which something fits it, seen or spoken, come first. With
+            `knapsack` contrastive importance is multiplied by each frame's similarity to it; a checkpoint reads it when
+            it was trained with text.
         query: A search query that should find the video; for checkpoints that were trained with text.
         category: What kind of video it is, in a word or two; likewise.
         scorer: `contrastive`, the training-free importance, or a checkpoint: a folder, a `.ckpt` file of fine-tuning
@@ -146,6 +152,8 @@ def summarize(
         piece_seconds: Shortest and longest piece of an overview or of highlights.
         keep_titles: Whether title, logo and end cards may be shown; otherwise they are avoided as black, fades and
             blur are.
+        subtitles: A file of what is spoken (SRT, WebVTT, ASS); None: the one beside the video (`video.srt`), or those
+            inside it; `none`: none. Pieces end with sentences, and the summary has subtitles of its own.
         segmenter: How the video is cut into shots: `auto` (cuts, fades and dissolves, from every frame; long takes by
             KTS), `kts`, `uniform` (every `shot_seconds`), `given` (`shots`), `transnet` (hard cuts; an extra).
         kts_penalty: Weight of the KTS penalty: larger means fewer, longer shots.
@@ -208,6 +216,10 @@ def summarize_with(video: str | Path, tools: Tools, *, progress: bool = False) -
     transitions = None if trace is None else find_transitions(trace)
     shots, shot_warnings = _cut_into_shots(features, timeline, features.info, settings, transitions)
     avoided: list[Unwanted] = []
+    spoken = read_spoken(features.info, timeline, settings.subtitles, time_limit_seconds=settings.time_limit_seconds)
+    sentences = sentences_of(spoken.cues)
+    fit = title_fit(settings.title, features, backbone, sentences) if settings.is_guided else None
+    guided: Guidance | None = None
     if settings.select == "knapsack":
         shots, chosen = _knapsack(importance.scores, features, shots, settings)
     else:
@@ -221,11 +233,16 @@ def summarize_with(video: str | Path, tools: Tools, *, progress: bool = False) -
             shots,
             timeline,
             unwanted_frames(avoided, features.n_frames),
-            _speech(features.info, timeline, settings),
+            with_sentences(_speech(features.info, timeline, settings), sentences, timeline.end_seconds),
+            None if fit is None else fit.values,
         )
         shortest, longest = settings.piece_seconds
         weights = OVERVIEW if settings.select == "overview" else HIGHLIGHTS
-        chosen = select_pieces(material, settings.budget(), weights, shortest=shortest, longest=longest)
+        choose = partial(select_pieces, budget=settings.budget(), weights=weights, shortest=shortest, longest=longest)
+        chosen = choose(material)
+        if fit is not None:
+            without = choose(replace(material, fit=None)) if material.is_guided else chosen
+            guided = guidance(chosen.segments, without.segments, fit)
     logger.info("%s: %d pieces of %d shots kept", features.info.path, len(chosen.segments), len(shots))
     return VideoSummary(
         info=features.info,
@@ -244,10 +261,12 @@ def summarize_with(video: str | Path, tools: Tools, *, progress: bool = False) -
         budget_seconds=chosen.budget_seconds,
         avoided=tuple(avoided),
         settings=tools.settings_used(),
-        curves=importance.curves,
+        curves={**importance.curves, **({} if fit is None else {"title_fit": fit.values})},
         title=settings.title,
-        warnings=(*features.decode.warnings, *notes, *shot_warnings, *_whole_video(chosen, shots, timeline, settings)),
+        warnings=(*features.decode.warnings, *notes, *spoken.warnings, *shot_warnings, *_whole_video(chosen, shots, timeline, settings)),
         thumbnails=extracted.thumbnails,
+        guidance=guided,
+        cues=spoken.cues,
         source=source,
     )
 

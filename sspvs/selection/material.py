@@ -27,6 +27,7 @@ class Material:
     timeline: Timeline
     avoid: BoolArray  # (N,) frames that are shown only where there is nothing else
     speech: Speech | None = None  # of its sound; None where it is not known
+    fit: FloatArray | None = None  # (T,) how well each pick fits a title, in [0, 1]
 
     @cached_property
     def edges(self) -> FloatArray:
@@ -41,6 +42,11 @@ class Material:
             return np.full(self.shots.n_frames, 0.5)
         scores: FloatArray = (hold_scores(self.scores, self.picks, self.shots.n_frames) - low) / (high - low)
         return np.clip(scores, 0, 1)
+
+    @property
+    def is_guided(self) -> bool:
+        """Whether some of it fits a title."""
+        return self.fit is not None and bool(self.fit.any())
 
     @cached_property
     def unit(self) -> FloatArray:

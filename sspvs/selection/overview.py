@@ -112,6 +112,7 @@ def _choose(
     n_scenes = len(np.unique(material.scenes_of(ranges))) or 1
     fewest, largest = wanted / (shortest + _LONG * span), wanted / (shortest + _SHORT * span)
     each = n_scenes * shortest <= wanted and n_scenes <= (most or n_scenes)  # whether every scene can be shown
+    each = each and not material.is_guided
     largest = max(largest, n_scenes) if each else largest
     count = most or max(1, round(min(max(n_scenes, fewest), largest)))
     if count > 1 and wanted / count < TO_A_FRAME * shortest:

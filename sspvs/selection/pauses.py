@@ -25,6 +25,7 @@ class Speech(NamedTuple):
 
     probabilities: FloatArray
     step: float
+    ends: FloatArray | None = None  # (E,) seconds at which sentences end, if known
 
     @property
     def pauses(self) -> FloatArray:

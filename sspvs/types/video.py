@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -79,6 +79,7 @@ class VideoInfo:
             `01:00:00;00`; empty when it has none.
         reel_name: The tape, card or camera roll that the container names as its origin; empty when it names none.
         hdr: `PQ` or `HLG` when the picture has high dynamic range, which readers map to standard range; else empty.
+        subtitle_codecs: Codec names of its streams of subtitles.
     """
 
     path: str
@@ -94,6 +95,7 @@ class VideoInfo:
     timecode: str = ""
     reel_name: str = ""
     hdr: str = ""
+    subtitle_codecs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -162,6 +164,14 @@ class Timeline:
     @property
     def _usual_hold(self) -> float:
         return float(np.median(np.diff(self.frame_seconds)))
+
+
+class Cue(NamedTuple):
+    """Words that are spoken, or a sentence of them, and when: seconds from the first frame."""
+
+    start: float
+    end: float
+    text: str
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ needs no special case.
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -123,6 +123,7 @@ class VideoReader(ABC):
         self._timeline = timeline
         self._decode_report: DecodeReport | None = None
         self._trace: FrameTrace | None = None
+        self._beat: Callable[[], None] = silent
 
     def sample(
         self, rate_hz: float | None = 2.0, resize: Resize = DEFAULT_RESIZE, chunk_frames: int = 32
@@ -207,6 +208,17 @@ class VideoReader(ABC):
             n_samples = round(self.timeline.end_seconds * rate)
             for first in range(0, n_samples, SOUND_BLOCK_SECONDS * rate):
                 yield source.read(first, min(first + SOUND_BLOCK_SECONDS * rate, n_samples))[0]
+
+    def subtitles(self) -> list[tuple[float, float, str]]:
+        """(start, end, text with markup) of the subtitles inside the video that are text, on the clock of the pictures."""
+        if self._timeline is None:
+            self.scan()
+        return self._subtitles()
+
+    def _subtitles(self) -> list[tuple[float, float, str]]:
+        from sspvs.video.subtitles import embedded
+
+        return list(embedded(Path(self.info.path), self.timeline.origins or ((0.0, self.info.start_seconds),), self._beat))
 
     @property
     def timeline(self) -> Timeline:

@@ -1,0 +1,113 @@
+"""Sentences from the cues of subtitles, and the cues of a summary."""
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from sspvs.types import Cue, FloatArray
+
+NEAR_SECONDS = 0.6
+"""How far the end of a sentence, as subtitles have it, may be from the pause in which it ends."""
+_SILENCE_SECONDS = 2.0  # without a cue: a sentence ends, whatever its mark
+_FEWEST_ENDS = 1 / 10  # marks of sentences for each cue: with fewer, as in automatic subtitles, cues are sentences
+_LEAST_SECONDS = 0.2  # of a cue in a summary
+_NOT_SPOKEN = re.compile(r"\[[^\]]*\]|[♪♫#*]+|(?m:^\s*[-–—]\s+)")
+_END = re.compile(r"[.!?…]+[\"'”’»)\]]*(?=\s|$)|[。！？]+[」』”’）]*")
+_NO_END = re.compile(r"(?:^|\W)(?:[A-Za-z]|Mrs?|Ms|Dr|Prof|St|vs|Sr|Jr|No|Fig|approx|e\.g|i\.e|usw|bzw|z\.B)\.$")
+_WIDE = re.compile(r"[\u3000-\u30ff\u3400-\u9fff\uff00-\uffef]")
+
+
+def sentences(cues: Sequence[Cue]) -> list[Cue]:
+    """Sentences of what is spoken, joined across cues; the time within a cue goes by the share of its letters.
+
+    Without marks such as . ! ? each cue is a sentence.
+
+    Args:
+        cues: In the order of their starts; where two overlap, the first ends where the second begins.
+    """
+    spoken = []
+    for cue, following in zip(cues, [*cues[1:], None], strict=True):
+        text = " ".join(_NOT_SPOKEN.sub(" ", cue.text).split())
+        end = cue.end if following is None else max(min(cue.end, following.start), min(cue.start + 1e-3, cue.end))
+        if text:
+            spoken.append(Cue(cue.start, end, text))
+    found: list[Cue] = []
+    begun, text, last = 0.0, "", 0.0  # a sentence that is not at its end
+    n_ends = 0
+    for cue in spoken:
+        if text and cue.start - last > _SILENCE_SECONDS:
+            found.append(Cue(begun, last, text))
+            text = ""
+        rate = (cue.end - cue.start) / len(cue.text)
+        at = 0
+        for end in [*_ends(cue.text), len(cue.text)]:
+            part = cue.text[at:end].strip()
+            if part:
+                begun = begun if text else cue.start + at * rate
+                text = part if not text else text + ("" if _WIDE.match(part) and _WIDE.match(text[-1]) else " ") + part
+            last = cue.start + end * rate
+            if text and end < len(cue.text) or _is_end(cue.text):
+                if text:
+                    found.append(Cue(begun, last, text))
+                    n_ends += 1
+                text = ""
+            at = end
+    if text:
+        found.append(Cue(begun, last, text))
+    return found if n_ends >= _FEWEST_ENDS * len(spoken) else spoken
+
+
+def _ends(text: str) -> list[int]:
+    """Where sentences end within a text, its own end aside."""
+    return [
+        match.end()
+        for match in _END.finditer(text)
+        if text[match.end() :].strip()
+        and not _NO_END.search(text[: match.end()])
+        and not text[match.end() :].lstrip()[0].islower()
+    ]
+
+
+def _is_end(text: str) -> bool:
+    """Whether a text ends with a sentence."""
+    marks = list(_END.finditer(text))
+    return bool(marks) and marks[-1].end() == len(text) and not _NO_END.search(text)
+
+
+def at_ends(pauses: FloatArray, ends: FloatArray) -> FloatArray:
+    """(P,) bool, whether a sentence ends in each of (P, 2) pauses: (E,) seconds belong to the nearest one, if near."""
+    marked = np.zeros(len(pauses), np.bool_)
+    for end in ends:
+        away = np.maximum(np.maximum(pauses[:, 0] - end, end - pauses[:, 1]), 0)
+        nearest = int(away.argmin())
+        marked[nearest] |= away[nearest] <= NEAR_SECONDS
+    return marked
+
+
+def cut(cues: Sequence[Cue], segments: Sequence[tuple[float, float]]) -> list[list[Cue]]:
+    """The cues in each of the (start, end) stretches of a film, in seconds of the film that plays them in this order."""
+    found, before = [], 0.0
+    for start, end in segments:
+        inside = [(max(cue.start, start), min(cue.end, end), cue.text) for cue in cues]
+        found.append(
+            [
+                Cue(before + first - start, before + last - start, text)
+                for first, last, text in inside
+                if last - first >= _LEAST_SECONDS
+            ]
+        )
+        before += end - start
+    return found
+
+
+def as_srt(cues: Sequence[Cue]) -> str:
+    """Cues as a SubRip file."""
+    return "".join(
+        f"{number}\n{_stamp(cue.start)} --> {_stamp(cue.end)}\n{cue.text}\n\n" for number, cue in enumerate(cues, start=1)
+    )
+
+
+def _stamp(seconds: float) -> str:
+    milli = round(1000 * seconds)
+    return f"{milli // 3_600_000:02d}:{milli // 60_000 % 60:02d}:{milli // 1000 % 60:02d},{milli % 1000:03d}"
