@@ -218,7 +218,7 @@ def summarize_with(video: str | Path, tools: Tools, *, progress: bool = False) -
     avoided: list[Unwanted] = []
     spoken = read_spoken(features.info, timeline, settings.subtitles, time_limit_seconds=settings.time_limit_seconds)
     sentences = sentences_of(spoken.cues)
-    fit = title_fit(settings.title, features, backbone, sentences) if settings.is_guided else None
+    fit = title_fit(settings.title, features, backbone, shots, sentences) if settings.is_guided else None
     guided: Guidance | None = None
     if settings.select == "knapsack":
         shots, chosen = _knapsack(importance.scores, features, shots, settings)

@@ -4,18 +4,20 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from scipy.ndimage import uniform_filter1d
 
 from sspvs.features.backbones import Backbone
 from sspvs.features.text import sentence_similarity
 from sspvs.report.plots import clock_text
 from sspvs.selection.pauses import Speech
 from sspvs.selection.sentences import cut
-from sspvs.types import Cue, FloatArray, FrameFeatures, Guidance, IntArray, Summary
+from sspvs.types import Cue, FloatArray, FrameFeatures, Guidance, IntArray, Shots, Summary
 
 UNRELATED_SENTENCES = 0.12
 """How much the similarities of a title and sentences that have nothing to do with it vary: 0.10 over sentences of all
 kinds, more within a talk."""
 _LEAST, _FULL = 2.0, 4.0  # such variations above the video's lower quartile: what begins to fit, and what fits
+_AROUND_SECONDS = 1.5  # before and after a frame: what is seen there counts as well
 _STEP_SECONDS = 0.05
 _LONGEST_NAME = 60  # letters of a chapter's name
 
@@ -28,7 +30,7 @@ class Fit(NamedTuple):
     spoken: str  # the sentence that fits best there, or empty where what is seen fits better
 
 
-def title_fit(title: str, features: FrameFeatures, backbone: Backbone, spoken: Sequence[Cue]) -> Fit:
+def title_fit(title: str, features: FrameFeatures, backbone: Backbone, shots: Shots, spoken: Sequence[Cue]) -> Fit:
     """How well each pick fits a title by what is seen or spoken, whichever fits better.
 
     Both are measured in how much unrelated material varies, above the lower quartile of the video, so that they can be
@@ -38,12 +40,12 @@ def title_fit(title: str, features: FrameFeatures, backbone: Backbone, spoken: S
         title: The text.
         features: Of the T picks, with a timeline.
         backbone: What made them.
+        shots: Within which what is seen is averaged over a few seconds: a single frame is a guess.
         spoken: Sentences.
     """
     assert features.timeline is not None
     times = features.timeline.frame_seconds[features.picks]
-    seen = backbone.text_fit(features.features, title)
-    smooth = np.convolve(np.pad(seen, 1, mode="edge"), np.ones(3) / 3, mode="valid")
+    seen = _within_shots(backbone.text_fit(features.features, title), features.picks, times, shots)
     heard, which = np.zeros(len(times)), np.full(len(times), -1)
     for number, (sentence, alike) in enumerate(
         zip(spoken, sentence_similarity(title, [sentence.text for sentence in spoken]), strict=True)
@@ -52,7 +54,7 @@ def title_fit(title: str, features: FrameFeatures, backbone: Backbone, spoken: S
         part = slice(max(first - 1, 0) if first == last else first, max(last, first, 1))
         which[part] = np.where(heard[part] < alike, number, which[part])
         heard[part] = np.maximum(heard[part], alike)
-    by_eye, by_ear = (values - np.quantile(values, 0.25) for values in (smooth, heard / UNRELATED_SENTENCES))
+    by_eye, by_ear = (values - np.quantile(values, 0.25) for values in (seen, heard / UNRELATED_SENTENCES))
     fit = np.maximum(by_eye, by_ear)
     best = int(fit.argmax())
     values = np.clip((fit - _LEAST) / (_FULL - _LEAST), 0, 1)
@@ -60,6 +62,15 @@ def title_fit(title: str, features: FrameFeatures, backbone: Backbone, spoken: S
         return Fit(values, None, "")
     heard_best = by_ear[best] >= by_eye[best] and which[best] >= 0
     return Fit(values, float(times[best]), spoken[which[best]].text if heard_best else "")
+
+
+def _within_shots(values: FloatArray, picks: IntArray, times: FloatArray, shots: Shots) -> FloatArray:
+    """(T,) moving means of (T,) values over a few seconds, none across a cut."""
+    width = 1 + 2 * round(_AROUND_SECONDS / max(float(np.median(np.diff(times))), 1e-3)) if len(times) > 1 else 1
+    edges = np.searchsorted(picks, shots.bounds[:, 0])
+    parts = [part for part in np.split(values, edges[1:]) if len(part)]
+    smooth: FloatArray = np.concatenate([uniform_filter1d(part, width, mode="nearest") for part in parts])
+    return smooth
 
 
 def guidance(pieces: IntArray, without: IntArray, fit: Fit) -> Guidance:

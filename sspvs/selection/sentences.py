@@ -10,7 +10,7 @@ from sspvs.types import Cue, FloatArray
 NEAR_SECONDS = 0.6
 """How far the end of a sentence, as subtitles have it, may be from the pause in which it ends."""
 _SILENCE_SECONDS = 2.0  # without a cue: a sentence ends, whatever its mark
-_FEWEST_ENDS = 1 / 10  # marks of sentences for each cue: with fewer, as in automatic subtitles, cues are sentences
+_FEWEST_MARKS = 1 / 10  # marks of sentences for each cue: with fewer, as in automatic subtitles, cues are sentences
 _LEAST_SECONDS = 0.2  # of a cue in a summary
 _NOT_SPOKEN = re.compile(r"\[[^\]]*\]|[♪♫#*]+|(?m:^\s*[-–—]\s+)")
 _END = re.compile(r"[.!?…]+[\"'”’»)\]]*(?=\s|$)|[。！？]+[」』”’）]*")
@@ -27,52 +27,45 @@ def sentences(cues: Sequence[Cue]) -> list[Cue]:
         cues: In the order of their starts; where two overlap, the first ends where the second begins.
     """
     spoken = []
-    for cue, following in zip(cues, [*cues[1:], None], strict=True):
+    for number, cue in enumerate(cues):
         text = " ".join(_NOT_SPOKEN.sub(" ", cue.text).split())
-        end = cue.end if following is None else max(min(cue.end, following.start), min(cue.start + 1e-3, cue.end))
+        following = cues[number + 1].start if number + 1 < len(cues) else cue.end
         if text:
-            spoken.append(Cue(cue.start, end, text))
+            spoken.append(Cue(cue.start, max(min(cue.end, following), cue.start), text))
     found: list[Cue] = []
     begun, text, last = 0.0, "", 0.0  # a sentence that is not at its end
-    n_ends = 0
+    n_marks = 0
     for cue in spoken:
         if text and cue.start - last > _SILENCE_SECONDS:
             found.append(Cue(begun, last, text))
             text = ""
-        rate = (cue.end - cue.start) / len(cue.text)
-        at = 0
-        for end in [*_ends(cue.text), len(cue.text)]:
+        rate, at = (cue.end - cue.start) / len(cue.text), 0
+        ends = _ends(cue.text)
+        for end in [*ends, *([] if ends[-1:] == [len(cue.text)] else [len(cue.text)])]:
             part = cue.text[at:end].strip()
-            if part:
-                begun = begun if text else cue.start + at * rate
-                text = part if not text else text + ("" if _WIDE.match(part) and _WIDE.match(text[-1]) else " ") + part
-            last = cue.start + end * rate
-            if text and end < len(cue.text) or _is_end(cue.text):
-                if text:
-                    found.append(Cue(begun, last, text))
-                    n_ends += 1
+            begun = begun if text else cue.start + at * rate
+            text, last, at = _joined(text, part), cue.start + end * rate, end
+            if end in ends:
+                found.append(Cue(begun, last, text))
                 text = ""
-            at = end
+        n_marks += len(ends)
     if text:
         found.append(Cue(begun, last, text))
-    return found if n_ends >= _FEWEST_ENDS * len(spoken) else spoken
+    return found if n_marks >= _FEWEST_MARKS * len(spoken) else spoken
+
+
+def _joined(text: str, more: str) -> str:
+    """Two parts of a sentence, with a space unless the script has none."""
+    return text + ("" if not text or (_WIDE.match(more) and _WIDE.match(text[-1])) else " ") + more
 
 
 def _ends(text: str) -> list[int]:
-    """Where sentences end within a text, its own end aside."""
+    """Where sentences end within a text."""
     return [
         match.end()
         for match in _END.finditer(text)
-        if text[match.end() :].strip()
-        and not _NO_END.search(text[: match.end()])
-        and not text[match.end() :].lstrip()[0].islower()
+        if not _NO_END.search(text[: match.end()]) and not text[match.end() :].lstrip()[:1].islower()
     ]
-
-
-def _is_end(text: str) -> bool:
-    """Whether a text ends with a sentence."""
-    marks = list(_END.finditer(text))
-    return bool(marks) and marks[-1].end() == len(text) and not _NO_END.search(text)
 
 
 def at_ends(pauses: FloatArray, ends: FloatArray) -> FloatArray:
