@@ -71,6 +71,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what is spoken, SRT, WebVTT or ASS (default: VIDEO.srt or such beside the video, or those inside it); "
         "none: none are read",
     )
+    choice.add_argument(
+        "--sound",
+        type=float,
+        metavar="WEIGHT",
+        help="how much loud moments, laughter and applause count in the scores, from 0 (default, not at all) to 1",
+    )
     shots = parser.add_argument_group("shots")
     shots.add_argument("--segmenter", default="auto", help="auto (default), kts, uniform, given or transnet")
     shots.add_argument("--kts-penalty", type=float, help="larger: fewer, longer shots")

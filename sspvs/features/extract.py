@@ -18,7 +18,7 @@ from sspvs.errors import SspvsError, VideoError, local_only, reason
 from sspvs.features.backbones import Backbone, load_backbone
 from sspvs.features.resumable import ExtractionReport, Job, Outcome, run_jobs
 from sspvs.table import pack_video
-from sspvs.types import FloatArray, FrameFeatures, FrameTrace, ImageArray, IntArray
+from sspvs.types import FloatArray, FrameFeatures, FrameTrace, ImageArray, IntArray, VideoInfo
 from sspvs.video import open_video
 from sspvs.video.files import list_videos
 
@@ -151,11 +151,15 @@ def extract_video(
     *,
     thumbnails: bool = False,
     progress: bool = False,
+    opened: Callable[[VideoInfo], None] = lambda _: None,
 ) -> ExtractedVideo:
-    """Features of one video's picks, with timeline and decode report; NotFiniteError where some are not finite."""
+    """Features of one video's picks, with timeline and decode report; NotFiniteError where some are not finite.
+
+    `opened` is called with what the container states before the first frame is decoded.
+    """
     local_only(path)
     with video_bar(Path(path).name, show=progress) as advance:
-        return _extract(path, backbone, backbone.encode, sampling, advance, thumbnails=thumbnails)
+        return _extract(path, backbone, backbone.encode, sampling, advance, thumbnails=thumbnails, opened=opened)
 
 
 def _extract(
@@ -166,12 +170,14 @@ def _extract(
     progress: Progress,
     *,
     thumbnails: bool = False,
+    opened: Callable[[VideoInfo], None] = lambda _: None,
 ) -> ExtractedVideo:
     encoded: list[FloatArray] = []
     picks: list[IntArray] = []
     pictures: list[bytes] = []
     with open_video(Path(path), decoder=sampling.decoder, time_limit_seconds=sampling.time_limit_seconds) as reader:
         info = reader.info
+        opened(info)
         for chunk in reader.sample(sampling.rate_hz, backbone.resize, chunk_frames=sampling.batch_size):
             encoded.append(encode(chunk.frames))  # (C, D)
             picks.append(chunk.picks)

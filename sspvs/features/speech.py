@@ -41,7 +41,7 @@ def speech_probabilities(sound: Iterable[FloatArray]) -> FloatArray:
     network = _network()
     hidden, cell = np.zeros(_STATE, np.float32), np.zeros(_STATE, np.float32)
     before, found = np.zeros(_CONTEXT, np.float32), []
-    for steps in _steps(sound):
+    for steps in steps_of(sound):
         earlier = np.concatenate([before[None], steps[:-1, -_CONTEXT:]])
         inputs = {"input": np.concatenate([earlier, steps], axis=1), "h": hidden, "c": cell}
         probabilities, hidden, cell = network.run(None, inputs)
@@ -50,8 +50,8 @@ def speech_probabilities(sound: Iterable[FloatArray]) -> FloatArray:
     return np.concatenate(found) if found else np.zeros(0, np.float32)
 
 
-def _steps(sound: Iterable[FloatArray]) -> Iterator[FloatArray]:
-    """(k, 512) steps of the samples, `_STEPS` at a time."""
+def steps_of(sound: Iterable[FloatArray]) -> Iterator[FloatArray]:
+    """(k, 512) steps of (n,) blocks of samples, `_STEPS` at a time; silence fills up the last one."""
     most = _STEPS * STEP_SAMPLES
     held = np.zeros(0, np.float32)
     for block in sound:

@@ -54,6 +54,7 @@ class SummarySettings(Settings):
     piece_seconds: tuple[float, float] = (SHORTEST_SECONDS, LONGEST_SECONDS)
     keep_titles: bool = False
     subtitles: str | Path | None = None
+    sound: Annotated[float, Range(least=0, most=1)] = 0.0
     segmenter: Segmenter = "auto"
     kts_penalty: Positive = DEFAULT_PENALTY
     shot_seconds: Positive = 5.0
@@ -131,6 +132,7 @@ class Tools:
             "min_shot_seconds": settings.select != "knapsack",
             "piece_seconds": settings.select == "knapsack",
             "keep_titles": settings.select == "knapsack",
+            "sound": settings.sound == 0,
             "kts_penalty": settings.segmenter not in ("auto", "kts"),
             "shot_seconds": settings.segmenter != "uniform",
             "shots_unit": settings.segmenter != "given",

@@ -10,9 +10,10 @@ import numpy as np
 
 from sspvs.features.backbones import Backbone
 from sspvs.features.extract import Sampling, extract_video
-from sspvs.features.speech import RATE_HZ, STEP_SECONDS, speech_probabilities
+from sspvs.features.hearing import Listener
 from sspvs.features.transnet import cut_frames
 from sspvs.importance.contrastive import Post
+from sspvs.importance.sound import with_sound
 from sspvs.importance.terms import Combine
 from sspvs.overwriting import read_summary, summary_files
 from sspvs.pipeline.output import write_outputs
@@ -24,7 +25,6 @@ from sspvs.schema import parameters
 from sspvs.selection.kts import WINDOW_PICKS, kts
 from sspvs.selection.material import Material
 from sspvs.selection.overview import HIGHLIGHTS, OVERVIEW, select_pieces
-from sspvs.selection.pauses import Speech
 from sspvs.selection.sentences import sentences as sentences_of
 from sspvs.selection.shots import (
     given_shots,
@@ -39,8 +39,7 @@ from sspvs.selection.summary import select as select_shots
 from sspvs.selection.transitions import Transitions, find_transitions
 from sspvs.selection.unwanted import Unwanted, find_unwanted, unwanted_frames
 from sspvs.table import SourceStamp
-from sspvs.types import FloatArray, FrameFeatures, Guidance, Shots, Summary, Timeline, VideoInfo
-from sspvs.video import open_video
+from sspvs.types import FloatArray, FrameFeatures, Guidance, Shots, SoundTrace, Summary, Timeline, VideoInfo
 from sspvs.video.subtitles import read_spoken
 
 logger = logging.getLogger(__name__)
@@ -114,6 +113,7 @@ def summarize(
     piece_seconds: tuple[float, float] = (1.5, 6.0),
     keep_titles: bool = False,
     subtitles: str | Path | None = None,
+    sound: float = 0.0,
     segmenter: Segmenter = "auto",
     kts_penalty: float = 1.25,
     shot_seconds: float = 5.0,
@@ -154,6 +154,8 @@ def summarize(
             blur are.
         subtitles: A file of what is spoken (SRT, WebVTT, ASS); None: the one beside the video (`video.srt`), or those
             inside it; `none`: none. Pieces end with sentences, and the summary has subtitles of its own.
+        sound: Weight of sound in the scores, in [0, 1]: of moments that are louder than those around them, and of noise
+            that is no speech, such as laughter and applause. 0: scores of the pictures alone.
         segmenter: How the video is cut into shots: `auto` (cuts, fades and dissolves, from every frame; long takes by
             KTS), `kts`, `uniform` (every `shot_seconds`), `given` (`shots`), `transnet` (hard cuts; an extra).
         kts_penalty: Weight of the KTS penalty: larger means fewer, longer shots.
@@ -192,26 +194,34 @@ def summarize_with(video: str | Path, tools: Tools, *, progress: bool = False) -
     backbone, scorer, settings = tools.backbone, tools.scorer, tools.settings
     assert settings.rate_hz is not None
     source = SourceStamp.of(Path(video)) if Path(video).is_file() else None
-    extracted = extract_video(
-        video,
-        backbone,
-        Sampling(
-            rate_hz=settings.rate_hz,
-            decoder=settings.decoder,
-            time_limit_seconds=settings.time_limit_seconds,
-            max_damaged=settings.max_damaged,
-        ),
-        thumbnails=True,
-        progress=progress,
+    sampling = Sampling(
+        rate_hz=settings.rate_hz,
+        decoder=settings.decoder,
+        time_limit_seconds=settings.time_limit_seconds,
+        max_damaged=settings.max_damaged,
     )
-    features, timeline = extracted.features, extracted.features.timeline
+    listens = settings.select != "knapsack" or settings.sound > 0
+    with Listener(settings.time_limit_seconds) as listener:
+        extracted = extract_video(
+            video,
+            backbone,
+            sampling,
+            thumbnails=True,
+            progress=progress,
+            opened=listener.start if listens else lambda _: None,
+        )
+        features, timeline = extracted.features, extracted.features.timeline
+        assert timeline is not None
+        sound = listener.result(timeline) if listens else None
     logger.info("%s: %d of %d frames looked at", video, len(features.picks), features.n_frames)
     assert features.info is not None
-    assert timeline is not None
     assert features.decode is not None
     unchecked = scorer.check_features(features.fingerprint, features.name)
     notes = (*([unchecked] if unchecked else []), *scorer.notes(settings.text))
     importance = scorer.score(features, settings.text)
+    scores = importance.scores
+    if settings.sound > 0 and sound is not None:
+        scores = with_sound(scores, timeline.frame_seconds[features.picks], sound, settings.sound)
     trace = extracted.trace
     transitions = None if trace is None else find_transitions(trace)
     shots, shot_warnings = _cut_into_shots(features, timeline, features.info, settings, transitions)
@@ -221,19 +231,19 @@ def summarize_with(video: str | Path, tools: Tools, *, progress: bool = False) -
     fit = title_fit(settings.title, features, backbone, shots, sentences) if settings.is_guided else None
     guided: Guidance | None = None
     if settings.select == "knapsack":
-        shots, chosen = _knapsack(importance.scores, features, shots, settings)
+        shots, chosen = _knapsack(scores, features, shots, settings)
     else:
         if trace is not None and transitions is not None:
             takes = shots_from_cuts(transitions.starts, features.n_frames)
             avoided = find_unwanted(trace, takes, transitions, timeline, titles=not settings.keep_titles)
         material = Material(
             features.features,
-            importance.scores,
+            scores,
             features.picks,
             shots,
             timeline,
             unwanted_frames(avoided, features.n_frames),
-            with_sentences(_speech(features.info, timeline, settings), sentences, timeline.end_seconds),
+            with_sentences(sound, sentences, timeline.end_seconds),
             None if fit is None else fit.values,
         )
         shortest, longest = settings.piece_seconds
@@ -251,7 +261,7 @@ def summarize_with(video: str | Path, tools: Tools, *, progress: bool = False) -
         scorer=scorer.name,
         fingerprint=backbone.fingerprint(settings.rate_hz),
         picks=features.picks,
-        scores=importance.scores,
+        scores=scores,
         shots=shots,
         shot_scores=chosen.shot_scores,
         selected=chosen.selected,
@@ -263,7 +273,14 @@ def summarize_with(video: str | Path, tools: Tools, *, progress: bool = False) -
         settings=tools.settings_used(),
         curves={**importance.curves, **({} if fit is None else {"title_fit": fit.values})},
         title=settings.title,
-        warnings=(*features.decode.warnings, *notes, *spoken.warnings, *shot_warnings, *_whole_video(chosen, shots, timeline, settings)),
+        warnings=(
+            *features.decode.warnings,
+            *notes,
+            *_unheard(listener, sound, settings),
+            *spoken.warnings,
+            *shot_warnings,
+            *_whole_video(chosen, shots, timeline, settings),
+        ),
         thumbnails=extracted.thumbnails,
         guidance=guided,
         cues=spoken.cues,
@@ -309,12 +326,12 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _speech(info: VideoInfo, timeline: Timeline, settings: SummarySettings) -> Speech | None:
-    """Where people speak; None without sound."""
-    if not info.has_audio:
-        return None
-    with open_video(info.path, time_limit_seconds=settings.time_limit_seconds, timeline=timeline) as video:
-        return Speech(speech_probabilities(video.sound(RATE_HZ)), STEP_SECONDS)
+def _unheard(listener: Listener, sound: SoundTrace | None, settings: SummarySettings) -> tuple[str, ...]:
+    """A sentence about sound that is missing where it is wanted."""
+    without = "the scores are those of the pictures" if settings.sound > 0 else ""
+    if listener.failure:
+        return (f"pieces may begin or end within words{'; ' + without if without else ''}: {listener.failure}",)
+    return (f"no sound: {without}",) if sound is None and without else ()
 
 
 def _knapsack(

@@ -11,7 +11,7 @@ from sspvs.features.text import sentence_similarity
 from sspvs.report.plots import clock_text
 from sspvs.selection.pauses import Speech
 from sspvs.selection.sentences import cut
-from sspvs.types import Cue, FloatArray, FrameFeatures, Guidance, IntArray, Shots, Summary
+from sspvs.types import Cue, FloatArray, FrameFeatures, Guidance, IntArray, Shots, SoundTrace, Summary
 
 UNRELATED_SENTENCES = 0.12
 """How much the similarities of a title and sentences that have nothing to do with it vary: 0.10 over sentences of all
@@ -80,8 +80,9 @@ def guidance(pieces: IntArray, without: IntArray, fit: Fit) -> Guidance:
     return Guidance(int((~kept).sum()), len(pieces), fit.best_seconds, shortened(fit.spoken))
 
 
-def with_sentences(speech: Speech | None, sentences: Sequence[Cue], end_seconds: float) -> Speech | None:
+def with_sentences(sound: SoundTrace | None, sentences: Sequence[Cue], end_seconds: float) -> Speech | None:
     """Speech with the ends of its sentences; without sound, speech is where the sentences are."""
+    speech = None if sound is None else Speech(sound.speech, sound.step, sound.loudness)
     if not sentences:
         return speech
     ends = np.array([sentence.end for sentence in sentences])

@@ -5,13 +5,12 @@ from functools import cached_property
 
 import numpy as np
 
-from sspvs.selection.pauses import Speech, beside, walls_around
+from sspvs.selection.pauses import SHORT_PAUSE_COST, Speech, walls_around
 from sspvs.selection.summary import hold_scores
 from sspvs.types import BoolArray, FloatArray, IntArray, Shots, Timeline
 
 _SAME_SCENE = 0.5  # cosine of centred features
 INSET_FRAMES = 1  # kept from a cut: frames there may be blended
-_PAUSE_REACH = 2.0  # seconds: how far the boundaries of candidates move into pauses of speech
 TO_A_FRAME = 0.9  # a piece that ends with a frame may be so much shorter than the shortest
 ROUND_OFF = 1e-6
 
@@ -102,39 +101,41 @@ class Material:
         first, last = np.searchsorted(self.picks, [start, end]).tolist()
         return slice(first, last) if first < last else slice(max(first - 1, 0), max(first, 1))
 
-    def at_pauses(self, candidates: IntArray, shortest: float, longest: float) -> IntArray:
+    def at_pauses(self, candidates: IntArray, shortest: float, longest: float) -> tuple[IntArray, IntArray]:
         """(C, 2) frame ranges that begin and end in pauses of speech, near to the candidates and in the same shots.
 
-        Those of a shot without such pauses stay.
+        And those candidates whose shot has no such range.
         """
         if self.speech is None or len(candidates) == 0:
-            return candidates
-        times, pauses = self.timeline.frame_seconds, self.speech.pauses
-        low, high = walls_around(candidates, self.walls)
+            return candidates, candidates[:0]
+        edges, low, high = self._times, *walls_around(candidates, self.walls)
         best, found = np.full(len(candidates), np.inf), candidates.copy()
-        starts, ends = times[candidates[:, 0]], self._ends[candidates[:, 1] - 1]
-        for start in beside(starts, pauses):
-            for end in beside(start + (ends - starts), pauses):
-                first, last = np.searchsorted(times, start - ROUND_OFF), np.searchsorted(times, end - ROUND_OFF)
-                seconds, away = end - start, np.abs(start - starts) + np.abs(end - ends)
-                fits = (
-                    (first >= low)
-                    & (last > first)
-                    & (last <= high)
-                    & (seconds >= TO_A_FRAME * shortest)
-                    & (seconds <= longest)
-                )
-                better = fits & (away < best) & (away <= _PAUSE_REACH)
-                best[better] = away[better]
-                found[better] = np.stack([first, last], axis=1)[better]
-        quiet = np.isfinite(best)
-        stays = ~quiet & ~np.isin(low, low[quiet])
-        return np.unique(found[quiet | stays], axis=0)
+        starts, ends = edges[candidates].T
+        for most in (SHORT_PAUSE_COST / 2, SHORT_PAUSE_COST):  # the longer pauses first
+            quiet = np.flatnonzero(self.pause_costs <= most)
+            if len(quiet) == 0:
+                continue
+            left = ~np.isfinite(best)
+            for first in _beside(quiet, edges, starts):
+                for last in _beside(quiet, edges, edges[first] + (ends - starts)):
+                    seconds = edges[last] - edges[first]
+                    away = np.abs(edges[first] - starts) + np.abs(edges[last] - ends)
+                    fits = (first >= low) & (last <= high) & (seconds >= TO_A_FRAME * shortest) & (seconds <= longest)
+                    better = left & fits & (last > first) & (away < best)
+                    best[better] = away[better]
+                    found[better] = np.stack([first, last], axis=1)[better]
+        moved = np.isfinite(best)
+        return np.unique(found[moved], axis=0), candidates[~moved & ~np.isin(low, low[moved])]
 
     @cached_property
-    def _ends(self) -> FloatArray:
-        """(N,) seconds at which each frame ends."""
-        return np.append(self.timeline.frame_seconds[1:], self.timeline.end_seconds)
+    def pause_costs(self) -> FloatArray:
+        """(N + 1,) what a boundary of a piece before each frame costs, by the speech there: 0 in a pause, at most 1."""
+        return np.zeros(len(self._times)) if self.speech is None else self.speech.costs(self._times)
+
+    @cached_property
+    def _times(self) -> FloatArray:
+        """(N + 1,) seconds at which each frame begins, and the end."""
+        return np.append(self.timeline.frame_seconds, self.timeline.end_seconds)
 
     def looks(self, bounds: IntArray) -> FloatArray:
         """(C, D) mean features of (C, 2) frame ranges, of length 1."""
@@ -144,6 +145,12 @@ class Material:
     def picks_of(self, bounds: IntArray) -> list[slice]:
         """The picks in each of (C, 2) frame ranges; the last one before it where there is none."""
         return [self._picks_of(int(start), int(end)) for start, end in bounds]
+
+
+def _beside(places: IntArray, edges: FloatArray, seconds: FloatArray) -> tuple[IntArray, IntArray]:
+    """(C,) of some frames the last that begins at or before each of (C,) seconds, and the first after."""
+    after = np.searchsorted(edges[places], seconds - ROUND_OFF)
+    return places[np.maximum(after - 1, 0)], places[np.minimum(after, len(places) - 1)]
 
 
 def _unit(rows: FloatArray) -> FloatArray:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from sspvs.selection.material import INSET_FRAMES, ROUND_OFF, TO_A_FRAME, Material
-from sspvs.selection.pauses import REACH_SECONDS, move_to_pauses, walls_around
+from sspvs.selection.pauses import SHORT_PAUSE_COST, move_to_pauses, walls_around
 from sspvs.selection.summary import Budget, Limits, Selection, hold_scores, key_frames, shot_scores, split_at
 from sspvs.selection.worth import Candidates, Weights, Worth, lazy_greedy
 from sspvs.types import BoolArray, FloatArray, IntArray
@@ -25,6 +25,8 @@ PIECE_SECONDS = 4.0  # of each piece when only their number is limited
 _STEP_SECONDS = 0.5  # between starts of candidates
 _MOST_CANDIDATES = 8000  # longer videos have a coarser grid, not more memory
 _SHORT, _LONG = 1 / 16, 1 / 3  # the usual piece is so far from the shortest to the longest: more scenes, shorter pieces
+_STRETCH_SECONDS = 1.0  # by which pieces of a talk are lengthened, so that they can be moved back into pauses
+_CUT_WORDS = 0.1  # share of boundaries in words from which other lengths are tried
 _GAP_SECONDS = 1.0  # between two pieces of a shot: a shorter jump looks like a slip
 _WHOLE = 1.4  # a range that is longer than a piece by less than this is taken whole
 OVERVIEW, HIGHLIGHTS = Weights(1.0, 0.5, 0.5), Weights(0.1, 1.0, 0.1)
@@ -117,51 +119,62 @@ def _choose(
     count = most or max(1, round(min(max(n_scenes, fewest), largest)))
     if count > 1 and wanted / count < TO_A_FRAME * shortest:
         count -= 1
-    length = min(wanted / count, longest)
-    shortest = min(shortest, length)
+    shortest = min(shortest, wanted / count)
     worth, choices = Worth(material, weights, wanted, count), []
-    for whole in (_WHOLE, 1.0):  # shots that are a little longer than a piece whole, or all pieces of one length
+    # Shots that are a little longer than a piece whole, or all pieces of one length; where that cuts words, pieces that
+    # last so long from pause to pause, also one more or one fewer.
+    for more, whole in ((0, _WHOLE), (0, 1.0), (0, None), (1, None), (-1, None)):
+        length = min(wanted / max(count + more, 1), longest)
+        if whole is None and (length < shortest or most or -max(found[2] for found in choices) <= _CUT_WORDS):
+            continue
         worth.clear()
         choice = _Choice(material, limits, wanted, worth, most)
-        for number, (candidates, repeats) in enumerate(_stages(material, choice, length, shortest, longest, whole)):
-            if number == 0 and each:
-                choice.add(candidates, repeats=False, once=True)
-            choice.add(candidates, repeats=repeats)
+        for number, (groups, repeats) in enumerate(_stages(material, choice, length, shortest, longest, whole)):
+            for once in (True, False) if number == 0 and each else (False,):
+                for candidates in groups:
+                    choice.add(candidates, repeats=repeats, once=once)
             if choice.seconds < (LEAST_FILLED if material.speech else FILLED) * wanted:
-                choice.stretch(longest, gap=_GAP_SECONDS, reach=REACH_SECONDS if material.speech else np.inf)
+                choice.stretch(longest, gap=_GAP_SECONDS, reach=_STRETCH_SECONDS if material.speech else np.inf)
             if choice.seconds >= LEAST_FILLED * wanted:
                 break
         else:
             choice.stretch(np.inf, gap=0.0)
-        choices.append((min(choice.seconds, LEAST_FILLED * wanted), -number, worth.total, choice))
-    choice = max(choices, key=lambda found: found[:3])[3]  # the fuller one, by better candidates, of more worth
+        filled = min(choice.seconds, LEAST_FILLED * wanted)
+        cut_words = choice.move_to_pauses(shortest, longest)
+        choices.append((filled, -number, -cut_words, worth.total, choice))
+    choice = max(choices, key=lambda found: found[:4])[4]  # the fuller one, by better candidates, of more worth
     if choice.seconds < wanted / 2:  # there may be still pictures that last longer than the budget
         long_enough = np.diff(material.edges) >= wanted
         if long_enough.any():
             best = int(np.where(long_enough, material.frame_scores - material.avoid, -np.inf).argmax())
             return np.array([[best, best + 1]])
-    if material.speech is None:
-        return choice.pieces
-    moved = move_to_pauses(
-        choice.pieces, material.speech, material.timeline, material.walls, most_seconds=wanted, shortest=shortest
-    )
-    return moved if limits.allow(moved) else choice.pieces
+    return choice.pieces
 
 
 def _stages(
-    material: Material, choice: _Choice, length: float, shortest: float, longest: float, whole: float
-) -> Iterator[tuple[Candidates, bool]]:
-    """Candidates, the best kind first, and whether they may repeat what is chosen so far."""
-    ranges, edges, most = material.ranges(avoid=True), material.edges, min(longest, choice.left)
+    material: Material, choice: _Choice, length: float, shortest: float, longest: float, whole: float | None
+) -> Iterator[tuple[tuple[Candidates, ...], bool]]:
+    """Candidates, the best kind first, and whether they may repeat what is chosen so far.
 
-    def at_pauses(bounds: IntArray) -> Candidates:
-        return choice.worth.candidates(material.at_pauses(bounds, shortest, longest))
+    Of each kind those at pauses of speech, and those of shots without.
+    """
+    ranges, edges, most = material.ranges(avoid=True), material.edges, min(longest, choice.left)
+    exact, whole = whole is None, whole or 1.0
+
+    def at_pauses(bounds: IntArray) -> tuple[Candidates, Candidates]:
+        least, most = (LEAST_FILLED * length, length) if exact and len(choice.pieces) == 0 else (shortest, longest)
+        quiet, others = material.at_pauses(bounds, least, most)
+        return choice.worth.candidates(quiet), choice.worth.candidates(others)
 
     usual = at_pauses(_windows(ranges, edges, length, shortest, min(most, whole * length)))
     yield usual, False
     yield usual, True
     if shortest < length:
         yield at_pauses(_windows(ranges, edges, shortest, shortest, min(most, whole * shortest))), True
+    if material.speech is not None:  # pauses are rare: pieces that begin or end within words, but not across cuts
+        for some in (length, shortest):
+            windows = _windows(ranges, edges, some, shortest, min(most, whole * some))
+            yield (choice.worth.candidates(windows),), True
     yield at_pauses(_runs(material, ranges, length, shortest, most)), True
     yield at_pauses(_runs(material, ranges, min(length, choice.left), min(shortest, choice.left), most)), True
     anywhere = _windows(material.ranges(avoid=False), edges, length, shortest, min(most, whole * length))
@@ -170,7 +183,7 @@ def _stages(
     rest = _windows(everything, edges, min(length, max(choice.left, shortest / 2)), 0.0, 0.0)
     yield at_pauses(rest), True
     if len(choice.pieces) == 0:  # those in pauses are all too long
-        yield choice.worth.candidates(rest), True
+        yield (choice.worth.candidates(rest),), True
 
 
 def _windows(ranges: IntArray, edges: FloatArray, length: float, shortest: float, longest: float) -> IntArray:
@@ -240,6 +253,8 @@ class _Choice:
             free &= self._apart(bounds, piece)
         if not repeats and len(self.pieces):
             free &= (looks @ self._material.looks(self.pieces).T).max(axis=1) <= REPEAT
+        if once:
+            free &= ~self.worth.shown(candidates)
 
         def take(index: int) -> bool:
             pieces = np.concatenate([self.pieces, bounds[index][None]])
@@ -306,6 +321,25 @@ class _Choice:
                     grows |= self._try(index, np.array([start, end + 1]))
                 elif start > starts_at[index] and edges[end] - edges[start - 1] <= longest:
                     grows |= self._try(index, np.array([start - 1, end]))
+
+    def move_to_pauses(self, shortest: float, longest: float) -> float:
+        """Move the pieces into pauses of speech; the share of their boundaries that stays within words."""
+        material = self._material
+        if material.speech is None or len(self.pieces) == 0:
+            return 0.0
+        moved = move_to_pauses(
+            self.pieces,
+            material.pause_costs,
+            material.timeline,
+            material.walls,
+            most_seconds=self._wanted,
+            shortest=shortest,
+            longest=longest,
+            gap=_GAP_SECONDS,
+        )
+        if self._limits.allow(moved):
+            self.pieces = moved
+        return float((material.pause_costs[self.pieces] > SHORT_PAUSE_COST).mean())
 
     def _try(self, index: int, piece: IntArray) -> bool:
         """Replace a piece unless the budget does not allow it; whether it did."""

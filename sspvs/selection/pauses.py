@@ -1,30 +1,36 @@
 """Boundaries of pieces moved into pauses of speech, so that no word is cut."""
 
-import math
 from typing import NamedTuple
 
 import numpy as np
 
+from sspvs.selection.sentences import at_ends
 from sspvs.selection.shots import runs
 from sspvs.types import BoolArray, FloatArray, IntArray, Timeline
 
-REACH_SECONDS = 1.0
+REACH_SECONDS = 4.0
 """How far a boundary moves."""
-_SPEECH = 0.4  # probability from which someone speaks
-_SHORTEST_PAUSE = 0.15  # seconds: shorter ones are within words
+SHORT_PAUSE_COST = 0.5
+"""Of a boundary in the shortest pause; in one of `_USUAL_PAUSE` it is 0, in a word 1."""
+_SPEECH = 0.5  # probability from which someone speaks
+_SHORTEST_PAUSE, _USUAL_PAUSE = 0.06, 0.3  # seconds; within words the network hears none
 _MARGIN = 0.06  # seconds that a boundary keeps from the words around a pause, where it is long enough
-_SHIFT_COST = 0.2  # of a second; a boundary within a word costs 1
-_MOST_OPTIONS = 5  # of a boundary
+_CORE = 0.04  # seconds of a pause that the margins leave
+_DIP_SECONDS, _DIP_DECIBELS = 0.25, 20.0  # a quiet moment: the quietest so far around, and so much below the loudest
+_NEAR_SECONDS = 1.5  # within so much
+_DIP_COST, _SHIFT_COST = 0.6, 0.1  # of a boundary in a quiet moment, and of each second moved
+_STEP_SECONDS = 0.2  # between places in a pause
 _CELLS = 1 << 13  # lengths that are distinguished
 _LEAST_FILLED, _SHORT_COST = 0.93, 10.0  # of the length; the cost of what is missing to that, as a share of it
 _TOO_SHORT, _TOO_SHORT_COST = 0.905, 1000.0  # likewise, where no pause is worth it
 
 
 class Speech(NamedTuple):
-    """Probabilities that someone speaks, one every `step` seconds of the video."""
+    """Probabilities that someone speaks, one every `step` seconds of the video, and how loud it is in dB, if known."""
 
     probabilities: FloatArray
     step: float
+    loudness: FloatArray | None = None
     ends: FloatArray | None = None  # (E,) seconds at which sentences end, if known
 
     @property
@@ -36,14 +42,40 @@ class Speech(NamedTuple):
         long_enough: FloatArray = bounds[bounds[:, 1] - bounds[:, 0] >= _SHORTEST_PAUSE]
         return long_enough
 
+    @property
+    def dips(self) -> FloatArray:
+        """(Q,) seconds of the quietest moments, which are more often between words than within."""
+        if self.loudness is None or len(self.loudness) == 0:
+            return np.zeros(0)
+        quietest = -_largest(-self.loudness, _DIP_SECONDS / self.step)
+        loudest = _largest(self.loudness, _NEAR_SECONDS / self.step)
+        dips = np.flatnonzero((self.loudness == quietest) & (loudest - quietest > _DIP_DECIBELS))
+        seconds: FloatArray = (dips + 0.5) * self.step
+        return seconds
 
-def beside(seconds: FloatArray, pauses: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """(C,) the last times at or before (C,) `seconds`, and the first ones after, some way into the (P, 2) pauses."""
-    margin = np.minimum(_MARGIN, (pauses[:, 1] - pauses[:, 0]) / 3)
-    starts, ends = pauses[:, 0] + margin, pauses[:, 1] - margin
-    before = np.searchsorted(starts, seconds, side="right") - 1  # the first pause has no start, the last no end
-    after = np.searchsorted(ends, seconds)
-    return np.minimum(seconds, ends[before]), np.maximum(seconds, starts[after])
+    def costs(self, edges: FloatArray) -> FloatArray:
+        """(K,) what a boundary at (K,) rising seconds costs: 0 in a pause, 1 within speech, less in a quiet moment.
+
+        Where the ends of sentences are known, any other pause costs as much as the shortest, 0.5.
+        """
+        (starts, ends), lengths = self.pauses.T, np.diff(self.pauses)[:, 0]
+        margin = np.clip((lengths - _CORE) / 2, 0, _MARGIN)
+        last = np.searchsorted(starts + margin, edges, side="right") - 1
+        short = np.clip((_USUAL_PAUSE - lengths) / (_USUAL_PAUSE - _SHORTEST_PAUSE), 0, 1)
+        if self.ends is not None:
+            short = np.where(at_ends(self.pauses, self.ends), short / 2, 1.0)
+        costs = np.where(edges > (ends - margin)[last], 1.0, SHORT_PAUSE_COST * short[last])
+        nearest = np.searchsorted((edges[1:] + edges[:-1]) / 2, self.dips)
+        costs[nearest] = np.minimum(costs[nearest], _DIP_COST)
+        return costs
+
+
+def _largest(values: FloatArray, reach: float) -> FloatArray:
+    """The largest of (K,) values up to `reach` to either side of each."""
+    width = 2 * max(1, round(reach)) + 1
+    padded = np.pad(values, width // 2, constant_values=-np.inf)
+    largest: FloatArray = np.lib.stride_tricks.sliding_window_view(padded, width).max(axis=1)
+    return largest
 
 
 def walls_around(pieces: IntArray, walls: IntArray) -> tuple[IntArray, IntArray]:
@@ -52,74 +84,84 @@ def walls_around(pieces: IntArray, walls: IntArray) -> tuple[IntArray, IntArray]
 
 
 def move_to_pauses(
-    pieces: IntArray, speech: Speech, timeline: Timeline, walls: IntArray, *, most_seconds: float, shortest: float
+    pieces: IntArray,
+    costs: FloatArray,
+    timeline: Timeline,
+    walls: IntArray,
+    *,
+    most_seconds: float,
+    shortest: float,
+    longest: float = np.inf,
+    gap: float = 0.0,
 ) -> IntArray:
-    """Move the boundaries of pieces by up to a second into pauses of speech, exactly for the least cost in all.
+    """Move the boundaries of pieces into pauses of speech, exactly for the least cost in all.
 
-    A boundary in a word costs 1, one that moves 0.2 a second; a multiple-choice knapsack over the pieces keeps their
-    length within `most_seconds` and near to it.
+    To the `costs` come 0.1 a second moved, up to `REACH_SECONDS`. A multiple-choice knapsack over the pieces keeps
+    their length within `most_seconds` and near to it.
 
     Args:
         pieces: (M, 2) half-open frame ranges, in order and apart.
-        speech: Of the video's sound.
+        costs: (N + 1,) of a boundary before each frame, as of `Speech.costs`.
         timeline: When each frame is shown.
         walls: Frames that no boundary moves across: cuts, and where what is avoided begins and ends.
         most_seconds: Longest time of all pieces.
         shortest: Seconds that a piece keeps, unless it is shorter already.
+        longest: Longest time of a piece, unless it is longer already.
+        gap: Seconds that are kept between pieces without a wall between them, unless they are nearer already.
 
     Returns:
         (M, 2) pieces within the walls and apart, of at most `most_seconds` unless they were longer.
     """
     edges, shown = np.append(timeline.frame_seconds, timeline.end_seconds), timeline.shown_seconds
-    pauses = speech.pauses
     lows, highs = walls_around(pieces, walls)
-    middles = (pieces[1:, 0] + pieces[:-1, 1]) // 2
-    lows[1:] = np.maximum(lows[1:], middles)
-    highs[:-1] = np.minimum(highs[:-1], middles)
+    lows, highs = np.minimum(lows + 1, pieces[:, 0]), np.maximum(highs - 1, pieces[:, 1])  # frames there may be blended
+    middles = (edges[pieces[1:, 0]] + edges[pieces[:-1, 1]]) / 2
+    after = np.minimum(np.searchsorted(edges, middles + gap / 2), pieces[1:, 0])
+    before = np.maximum(np.searchsorted(edges, middles - gap / 2, side="right") - 1, pieces[:-1, 1])
+    beside = lows[1:] <= pieces[:-1, 1]  # no wall between
+    lows[1:] = np.where(beside, after, lows[1:])
+    highs[:-1] = np.where(beside, before, highs[:-1])
+    places = _places(costs, edges)
     options = []
     for (start, end), low, high in zip(pieces.tolist(), lows.tolist(), highs.tolist(), strict=True):
-        least = min(shown[end] - shown[start], shortest) - 1e-9
-        options.append(
-            [
-                (one_cost + other_cost, float(shown[other] - shown[one]), one, other)
-                for one_cost, one in _places(start, low, end - 1, edges, pauses)
-                for other_cost, other in _places(end, start + 1, high, edges, pauses)
-                if other > one and shown[other] - shown[one] >= least
-            ]
+        inside = places[np.searchsorted(places, low) : np.searchsorted(places, high, side="right")]
+        starts, ends = (
+            np.append(inside[np.abs(edges[inside] - edges[at]) <= REACH_SECONDS], at) for at in (start, end)
         )
+        one, other = (grid.ravel() for grid in np.meshgrid(starts, ends, indexing="ij"))
+        seconds, now = shown[other] - shown[one], shown[end] - shown[start]
+        fits = (one < other) & (seconds > min(now, shortest) - 1e-9) & (seconds < max(now, longest) + 1e-9)
+        one, other = one[fits], other[fits]
+        moved = np.abs(edges[one] - edges[start]) + np.abs(edges[other] - edges[end])
+        options.append((costs[one] + costs[other] + _SHIFT_COST * moved, seconds[fits], one, other))
     chosen = _cheapest(options, most_seconds)
     return pieces if chosen is None else chosen
 
 
-def _places(frame: int, low: int, high: int, edges: FloatArray, pauses: FloatArray) -> list[tuple[float, int]]:
-    """(cost, frame) where a boundary may go, between two frames: where it is, and into each pause in reach."""
-    at = float(edges[frame])
-    found = {frame: 1.0}
-    near = pauses[(pauses[:, 0] < at + REACH_SECONDS) & (pauses[:, 1] > at - REACH_SECONDS)]
-    for first, last in near:
-        margin = min(_MARGIN, (last - first) / 3)
-        wanted = min(max(at, first + margin), last - margin)
-        place = int(np.clip(np.abs(edges[low : high + 1] - wanted).argmin() + low, low, high)) if low <= high else frame
-        if first <= edges[place] <= last and abs(edges[place] - at) <= REACH_SECONDS + 1e-9:
-            cost = _SHIFT_COST * abs(float(edges[place]) - at)
-            found[place] = min(found.get(place, np.inf), cost)
-    return sorted((cost, place) for place, cost in found.items())[:_MOST_OPTIONS]
+def _places(costs: FloatArray, edges: FloatArray) -> IntArray:
+    """Frames that a boundary may go to: both ends of each pause, quiet moments, and every 0.2 s."""
+    grid = np.searchsorted(edges, np.arange(0, edges[-1], _STEP_SECONDS))
+    pauses, dips = runs(costs <= SHORT_PAUSE_COST), np.flatnonzero(costs == _DIP_COST)
+    places: IntArray = np.unique(np.concatenate([grid, dips, pauses[:, 0], pauses[:, 1] - 1]))
+    return places
 
 
-def _cheapest(options: list[list[tuple[float, float, int, int]]], most_seconds: float) -> IntArray | None:
+def _cheapest(options: list[tuple[FloatArray, FloatArray, IntArray, IntArray]], most_seconds: float) -> IntArray | None:
     """One (cost, seconds, start, end) a piece: the cheapest in all within a length, near to it; None if none is."""
     unit = most_seconds / _CELLS
     best = np.full(_CELLS + 1, np.inf)  # best[c]: cost of the pieces so far that take c cells
     best[0] = 0
-    taken, sizes = [], [[math.ceil(seconds / unit - 1e-6) for _, seconds, _, _ in choices] for choices in options]
-    for choices, lengths in zip(options, sizes, strict=True):
-        new, which = np.full(_CELLS + 1, np.inf), np.full(_CELLS + 1, -1, np.int64)
-        for number, ((cost, *_), size) in enumerate(zip(choices, lengths, strict=True)):
-            if size <= _CELLS:
-                candidate = best[: _CELLS + 1 - size] + cost
-                better = candidate < new[size:]
-                new[size:][better] = candidate[better]
-                which[size:][better] = number
+    taken = []
+    for costs, seconds, starts, ends in options:
+        cells = np.ceil(seconds / unit - 1e-6).astype(np.int64)
+        order = np.lexsort((costs, cells))
+        sizes, firsts = np.unique(cells[order], return_index=True)
+        new, which = np.full(_CELLS + 1, np.inf), np.full((_CELLS + 1, 3), -1, np.int32)
+        for size, number in zip(sizes[sizes <= _CELLS].tolist(), order[firsts].tolist(), strict=False):
+            candidate = best[: _CELLS + 1 - size] + costs[number]
+            better = candidate < new[size:]
+            new[size:][better] = candidate[better]
+            which[size:][better] = size, starts[number], ends[number]
         best = new
         taken.append(which)
     reachable = np.flatnonzero(np.isfinite(best))
@@ -129,8 +171,8 @@ def _cheapest(options: list[list[tuple[float, float, int, int]]], most_seconds: 
     short = _SHORT_COST * np.maximum(_LEAST_FILLED - filled, 0) + _TOO_SHORT_COST * np.maximum(_TOO_SHORT - filled, 0)
     at = int(reachable[(best[reachable] + short).argmin()])
     chosen = []
-    for choices, lengths, which in zip(options[::-1], sizes[::-1], taken[::-1], strict=True):
-        number = int(which[at])
-        chosen.append(choices[number][2:])
-        at -= lengths[number]
+    for which in reversed(taken):
+        size, start, end = which[at].tolist()
+        chosen.append([start, end])
+        at -= size
     return np.array(chosen[::-1], np.int64)

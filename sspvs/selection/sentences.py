@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sspvs.types import Cue, FloatArray
+from sspvs.types import BoolArray, Cue, FloatArray
 
 NEAR_SECONDS = 0.6
 """How far the end of a sentence, as subtitles have it, may be from the pause in which it ends."""
@@ -68,9 +68,12 @@ def _ends(text: str) -> list[int]:
     ]
 
 
-def at_ends(pauses: FloatArray, ends: FloatArray) -> FloatArray:
-    """(P,) bool, whether a sentence ends in each of (P, 2) pauses: (E,) seconds belong to the nearest one, if near."""
-    marked = np.zeros(len(pauses), np.bool_)
+def at_ends(pauses: FloatArray, ends: FloatArray) -> BoolArray:
+    """(P,) whether a sentence ends in each of (P, 2) pauses, the first and the last of a video included.
+
+    An end, of (E,) seconds, belongs to the nearest pause that is near.
+    """
+    marked = np.isinf(pauses).any(axis=1)
     for end in ends:
         away = np.maximum(np.maximum(pauses[:, 0] - end, end - pauses[:, 1]), 0)
         nearest = int(away.argmin())

@@ -8,7 +8,7 @@ that were sampled. Seconds count from the first frame of the video. Shots are ha
     WrittenClip                           a video file that was written
     Fingerprint, FrameFeatures            features at the picks, and what made them
     Cue                                   words that are spoken, and when
-    FrameTrace                            what every frame looks like, in a few numbers
+    FrameTrace, SoundTrace                what every frame looks like and every moment sounds like, in a few numbers
     Shots                                 the video cut into shots
     Summary                               scores, shots and which of them were chosen
     Guidance                              how much a title did for a summary
@@ -27,6 +27,7 @@ from sspvs.types.video import (
     ImageArray,
     IntArray,
     Shots,
+    SoundTrace,
     Timeline,
     VideoInfo,
     WrittenClip,
@@ -45,6 +46,7 @@ __all__ = [
     "ImageArray",
     "IntArray",
     "Shots",
+    "SoundTrace",
     "Summary",
     "Timeline",
     "VideoInfo",

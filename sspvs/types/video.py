@@ -220,6 +220,23 @@ class FrameTrace:
 
 
 @dataclass(frozen=True)
+class SoundTrace:
+    """What each moment of a video sounds like, in a few numbers, on the clock of its pictures.
+
+    Attributes:
+        speech: (K,) float32 probability that someone speaks.
+        loudness: (K,) float32 decibels of full scale.
+        noise: (K,) float32 spectral flatness: near 0 of tones and vowels, about 0.6 of hiss and applause.
+        step: Seconds between two values; silence follows the last one.
+    """
+
+    speech: FloatArray
+    loudness: FloatArray
+    noise: FloatArray
+    step: float
+
+
+@dataclass(frozen=True)
 class WrittenClip:
     """A video file that was written: its path, length, frames and displayed size, and what was lost on the way.
 

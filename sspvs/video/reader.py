@@ -6,6 +6,7 @@ needs no special case.
 """
 
 import math
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -186,28 +187,31 @@ class VideoReader(ABC):
     @abstractmethod
     def _frames_at(self, frames: Sequence[int], resize: Resize) -> ImageArray: ...
 
-    def sound(self, rate: int = 16_000) -> Iterator[FloatArray]:
+    def sound(self, rate: int = 16_000, *, scan: bool = True) -> Iterator[FloatArray]:
         """The whole sound in one channel, on the clock of the pictures; nothing where there is none.
 
         Args:
             rate: Samples a second.
+            scan: Whether the pass that gives the timeline is made first, if none was made and none was given. Without
+                it the clock is the file's own, from the first frame on, and the sound is given to its own end.
 
         Yields:
             (n,) float32 samples in [-1, 1], block after block from the first frame to the end of the last one.
         """
-        if self._timeline is None:
+        if self._timeline is None and scan:
             self.scan()
         return self._sound(rate)
 
     def _sound(self, rate: int) -> Iterator[FloatArray]:
         from sspvs.video.sound import open_audio
 
-        with open_audio(Path(self.info.path), self.info, self.timeline, [], rate, 1) as source:
-            if source is None:
-                return
-            n_samples = round(self.timeline.end_seconds * rate)
-            for first in range(0, n_samples, SOUND_BLOCK_SECONDS * rate):
-                yield source.read(first, min(first + SOUND_BLOCK_SECONDS * rate, n_samples))[0]
+        timeline, step = self._timeline, SOUND_BLOCK_SECONDS * rate
+        with open_audio(Path(self.info.path), self.info, timeline, [], rate, 1) as source:
+            n_samples = sys.maxsize if timeline is None else round(timeline.end_seconds * rate)
+            for first in range(0, n_samples if source is not None else 0, step):
+                yield source.read(first, min(first + step, n_samples))[0]
+                if timeline is None and source.ended:
+                    return
 
     def subtitles(self) -> list[tuple[float, float, str]]:
         """(start, end, text with markup) of the subtitles inside the video that are text, on the clock of the pictures."""

@@ -66,6 +66,11 @@ class AudioSource:
         if len(self._origins) == 1:  # decoders drop a codec's padding once: let it be at the start, not after a jump
             next(decode_sound(self._container, self._stream), None)
 
+    @property
+    def ended(self) -> bool:
+        """Whether there is no sound behind what was read last."""
+        return self._held is None
+
     def read(self, first: int, last: int) -> FloatArray:
         """(channels, last - first) float32 samples on the clock of the pictures; silence where there is no sound."""
         sound = np.zeros((self.channels, last - first), dtype=np.float32)

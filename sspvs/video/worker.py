@@ -105,7 +105,7 @@ class Worker:
         self._parent.send("done", arrays=(self._opened().frames_at(frames, Resize(**resize)),))
 
     def _sound(self, rate: int) -> None:
-        for block in self._opened().sound(rate):
+        for block in self._opened().sound(rate, scan=False):
             self._parent.send("chunk", arrays=(block,))
         self._parent.send("done")
 
