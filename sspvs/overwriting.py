@@ -14,9 +14,9 @@ from sspvs.errors import OutputError
 from sspvs.files import read_json
 
 SUMMARY = "summary.json"
-STORYBOARD, PREVIEW = "storyboard.jpg", "preview.webp"
+SUBTITLES, STORYBOARD, PREVIEW = "summary.srt", "storyboard.jpg", "preview.webp"
 _FIRST_FILES = ("report.html", "scores.csv", "scores.png", "summary.edl", SUMMARY, "summary.mp4", "summary.otio")
-SUMMARY_FILES = (*_FIRST_FILES, STORYBOARD, PREVIEW)
+SUMMARY_FILES = (*_FIRST_FILES, SUBTITLES, STORYBOARD, PREVIEW)
 KEYFRAMES = "keyframes"
 _KEYFRAME = re.compile(rf"{KEYFRAMES}/shot_\d{{3,}}_frame_\d{{6,}}\.jpg")
 DRAWN = "drawn by sspvs"  # the comment in a video of the demo

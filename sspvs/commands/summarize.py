@@ -73,6 +73,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--keep-titles", action="store_true", help="title, logo and end cards may be shown; otherwise they are avoided"
     )
     choice.add_argument(
+        "--subtitles",
+        metavar="FILE",
+        help="what is spoken, SRT, WebVTT or ASS (default: VIDEO.srt or such beside the video, or those inside it); "
+        "none: none are read",
+    )
+    choice.add_argument(
         "--sound",
         type=float,
         metavar="WEIGHT",
@@ -127,7 +133,7 @@ def run(args: argparse.Namespace) -> int:
     args.out = args.out or (default_film_out(args.videos) if film else default_out(args.videos))
     found = search(args)
     one = found.videos[0] if len(found.videos) == 1 and not args.videos[0].is_dir() else None
-    inputs = [*found.videos, *([args.shots] if args.shots else [])]
+    inputs = [*found.videos, *(Path(path) for path in (args.shots, args.subtitles) if path)]
     if one is not None or film:
         check_folder(args.out, inputs)
     else:

@@ -13,10 +13,22 @@ import numpy as np
 
 from sspvs.atomic import temporary_folder, write_text
 from sspvs.errors import OutputError
-from sspvs.overwriting import KEYFRAMES, PREVIEW, STORYBOARD, SUMMARY, refuse_inputs, summary_files, summary_places
+from sspvs.overwriting import (
+    KEYFRAMES,
+    PREVIEW,
+    STORYBOARD,
+    SUBTITLES,
+    SUMMARY,
+    refuse_inputs,
+    summary_files,
+    summary_places,
+)
 from sspvs.pipeline.look import ClipLook, footage_of, plays_of, with_look
+from sspvs.pipeline.words import chapters
 from sspvs.report import edit_list, page, plots, storyboard, tables
 from sspvs.report.sentences import clock_text
+from sspvs.selection.sentences import as_srt, cut
+from sspvs.selection.sentences import sentences as sentences_of
 from sspvs.types import ImageArray, Summary
 from sspvs.video import Resize, VideoReader, open_video, write_clips, write_film
 from sspvs.video.frame_source import pictures_at
@@ -95,7 +107,11 @@ def _write_all(summary: Summary, staging: Path, out: Path, *, progress: bool) ->
     footage, film = footage_of(summary, look), look.film(summary)
     if look.chosen:
         summary = replace(summary, played=plays_of(footage, film))
+    if summary.cues or summary.of_pieces:
+        film["chapters"] = chapters(summary, sentences_of(summary.cues))
     written = write_film([footage], clip, **film, progress=progress)
+    if spoken := [cue for cues in cut(summary.cues, summary.plays) for cue in cues]:
+        write_text(staging / SUBTITLES, as_srt(spoken))
     decode = replace(summary.decode, lost_sound_seconds=written.lost_sound_seconds)
     summary = replace(summary, decode=decode, warnings=(*summary.warnings, *written.warnings))
     tables.write_scores_csv(summary, staging / "scores.csv")

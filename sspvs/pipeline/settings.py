@@ -8,7 +8,7 @@ from sspvs.features.backbones import Backbone, load_backbone
 from sspvs.features.extract import MAX_DAMAGED
 from sspvs.features.transnet import weights_path
 from sspvs.importance.contrastive import Post
-from sspvs.importance.terms import Combine
+from sspvs.importance.terms import Combine, term_names
 from sspvs.pipeline.look import ClipLook
 from sspvs.schema import NotNegative, Positive, Range, Settings, mistakes, refuse
 from sspvs.scorers import (
@@ -26,6 +26,7 @@ from sspvs.selection.overview import HIGHLIGHTS, LONGEST_SECONDS, OVERVIEW, SHOR
 from sspvs.selection.summary import Budget, Selection
 from sspvs.table.text import TextFields
 from sspvs.video import open_video
+from sspvs.video.subtitles import NONE
 from sspvs.weights.digest import file_digest
 
 Segmenter = Literal["auto", "kts", "uniform", "given", "transnet"]
@@ -55,6 +56,7 @@ class SummarySettings(Settings):
     select: Select = "overview"
     piece_seconds: tuple[float, float] = (SHORTEST_SECONDS, LONGEST_SECONDS)
     keep_titles: bool = False
+    subtitles: str | Path | None = None
     sound: Annotated[float, Range(least=0, most=1)] = 0.0
     segmenter: Segmenter = "auto"
     kts_penalty: Positive = DEFAULT_PENALTY
@@ -88,6 +90,8 @@ class SummarySettings(Settings):
             wrong.append(f"piece_seconds are the shortest and the longest, such as 2-6, got {shortest:g}-{longest:g}")
         if self.shots is not None and not Path(self.shots).is_file():
             wrong.append(f"no such file of shots: {self.shots}")
+        if self.subtitles is not None and str(self.subtitles) != NONE and not Path(self.subtitles).is_file():
+            wrong.append(f"no such file of subtitles: {self.subtitles}; give a file, or none for no subtitles")
         if (self.segmenter == "given") != (self.shots is not None):
             wrong.append("segmenter 'given' and a file of shots go together: --segmenter given --shots FILE")
         return wrong
@@ -103,9 +107,16 @@ class SummarySettings(Settings):
         return select_pieces(material, budget, weights, shortest=shortest, longest=longest)
 
     @property
+    def is_guided(self) -> bool:
+        """Whether a title chooses pieces, rather than being a factor of the scores."""
+        by_itself = self.combine is None or "text_similarity" not in term_names(self.combine)
+        return bool(self.title.strip()) and self.select != "knapsack" and by_itself and str(self.scorer) == CONTRASTIVE
+
+    @property
     def text(self) -> TextFields:
-        """What is known about the video in words."""
-        return TextFields(category=self.category, query=self.query, title=self.title)
+        """What is known about the video in words, for the scorer: without a title that guides the choice."""
+        title = "" if self.is_guided else self.title
+        return TextFields(category=self.category, query=self.query, title=title)
 
 
 @dataclass(frozen=True)
@@ -159,6 +170,8 @@ class Tools:
         used = {name: value for name, value in asdict(settings).items() if value is not None and not unused.get(name)}
         if settings.duration is None and settings.max_shots is None:
             used["ratio"] = settings.budget().ratio
+        if settings.subtitles is not None:
+            used["subtitles"] = Path(settings.subtitles).name
         if settings.shots is not None:
             used["shots"] = Path(settings.shots).name
             used["shots_sha256"] = file_digest(Path(settings.shots))

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -20,12 +20,13 @@ from sspvs.overwriting import read_summary, summary_files
 from sspvs.pipeline.look import ClipLook, choose_for
 from sspvs.pipeline.output import write_outputs
 from sspvs.pipeline.settings import Segmenter, Select, SummarySettings, Tools, load_tools
+from sspvs.pipeline.words import guidance, title_fit, with_sentences
 from sspvs.report.notebook import ShownSummary
 from sspvs.report.tables import plain
 from sspvs.schema import parameters
 from sspvs.selection.kts import WINDOW_PICKS, kts
 from sspvs.selection.material import Material
-from sspvs.selection.pauses import Speech
+from sspvs.selection.sentences import sentences as sentences_of
 from sspvs.selection.shots import (
     given_shots,
     merge_short,
@@ -39,7 +40,8 @@ from sspvs.selection.summary import select as select_shots
 from sspvs.selection.transitions import Transitions, find_transitions
 from sspvs.selection.unwanted import Unwanted, find_unwanted, unwanted_frames
 from sspvs.table import SourceStamp
-from sspvs.types import FloatArray, FrameFeatures, FrameTrace, Shots, Summary, Timeline, VideoInfo
+from sspvs.types import FloatArray, FrameFeatures, FrameTrace, Guidance, Shots, Summary, Timeline, VideoInfo
+from sspvs.video.subtitles import read_spoken
 
 logger = logging.getLogger(__name__)
 
@@ -113,6 +115,7 @@ def summarize(
     select: Select = "overview",
     piece_seconds: tuple[float, float] = (1.5, 6.0),
     keep_titles: bool = False,
+    subtitles: str | Path | None = None,
     sound: float = 0.0,
     segmenter: Segmenter = "auto",
     kts_penalty: float = 1.25,
@@ -140,8 +143,9 @@ def summarize(
         duration: Longest summary in seconds; instead of `ratio`.
         max_shots: Most pieces in the summary (with `knapsack`: shots); instead of `ratio`.
         min_shot_seconds: With `knapsack`, shots shorter than this are joined to a neighbour.
-        title: Text that guides the scores. Contrastive importance is multiplied by each frame's similarity to it; a
-            checkpoint reads it when it was trained with text.
+        title: Text that guides the choice: pieces in which something fits it, seen or spoken, come first. With
+            `knapsack` contrastive importance is multiplied by each frame's similarity to it; a checkpoint reads it when
+            it was trained with text.
         query: A search query that should find the video; for checkpoints that were trained with text.
         category: What kind of video it is, in a word or two; likewise.
         scorer: `contrastive`, the training-free importance, or a checkpoint: a folder, a `.ckpt` file of fine-tuning
@@ -154,6 +158,8 @@ def summarize(
         piece_seconds: Shortest and longest piece of an overview or of highlights.
         keep_titles: Whether title, logo and end cards may be shown; otherwise they are avoided as black, fades and
             blur are.
+        subtitles: A file of what is spoken (SRT, WebVTT, ASS); None: the one beside the video (`video.srt`), or those
+            inside it; `none`: none. Pieces end with sentences, and the summary has subtitles of its own.
         sound: Weight of sound in the scores, in [0, 1]: of moments that are louder than those around them, and of noise
             that is no speech, such as laughter and applause. 0: scores of the pictures alone.
         segmenter: How the video is cut into shots: `auto` (cuts, fades and dissolves, from every frame; long takes by
@@ -239,6 +245,11 @@ def summarize_with(
     transitions = None if trace is None else find_transitions(trace, timeline)
     shots, shot_warnings = _cut_into_shots(features, timeline, features.info, settings, transitions, trace, progress)
     avoided: list[Unwanted] = []
+    spoken = read_spoken(features.info, timeline, settings.subtitles, time_limit_seconds=settings.time_limit_seconds)
+    sentences = sentences_of(spoken.cues)
+    fit = title_fit(settings.title, features, backbone, shots, sentences) if settings.is_guided else None
+    speech = with_sentences(sound, sentences, timeline.end_seconds)
+    guided: Guidance | None = None
     if settings.select == "knapsack":
         budget = tools.budget(float(timeline.shown_seconds[-1]))
         shots, chosen = _knapsack(scores, features, shots, settings, budget)
@@ -253,14 +264,13 @@ def summarize_with(
             shots,
             timeline,
             unwanted_frames(avoided, features.n_frames),
-            None if sound is None else Speech(sound.speech, sound.step, sound.loudness).costs(timeline.edges),
+            None if speech is None else speech.costs(timeline.edges),
+            fit=None if fit is None else fit.values,
         )
-        if choose is None:
-            left = tools.budget(float(np.diff(material.edges)[~material.avoid].sum()))
-            pieces = partial(settings.pieces, material)
-            chosen = choose_for(tools.look.speed, pieces, settings.budget(), left, timeline, avoided)
-        else:
-            chosen = choose(material)
+        chosen = (choose or partial(_pieces, tools=tools, avoided=avoided))(material)
+        if fit is not None and choose is None:
+            without = _pieces(replace(material, fit=None), tools, avoided) if material.is_guided else chosen
+            guided = guidance(chosen.segments, without.segments, fit)
     logger.info("%s: %d pieces of %d shots kept", features.info.path, len(chosen.segments), len(shots))
     return VideoSummary(
         info=features.info,
@@ -280,16 +290,19 @@ def summarize_with(
         avoided=tuple(avoided),
         scenes=chosen.scenes,
         settings=tools.settings_used(),
-        curves=importance.curves,
+        curves={**importance.curves, **({} if fit is None else {"title_fit": fit.values})},
         title=settings.title,
         warnings=(
             *features.decode.warnings,
             *notes,
             *unheard,
+            *spoken.warnings,
             *shot_warnings,
             *_whole_video(chosen, shots, timeline, settings),
         ),
         thumbnails=extracted.thumbnails,
+        guidance=guided,
+        cues=spoken.cues,
         source=source,
     )
 
@@ -337,6 +350,13 @@ def _whole_video(chosen: Selection, shots: Shots, timeline: Timeline, settings: 
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _pieces(material: Material, tools: Tools, avoided: list[Unwanted]) -> Selection:
+    """Pieces that fill the clip, with what is shown fast between them."""
+    left, timeline = tools.budget(float(np.diff(material.edges)[~material.avoid].sum())), material.timeline
+    choose = partial(tools.settings.pieces, material)
+    return choose_for(tools.look.speed, choose, tools.settings.budget(), left, timeline, avoided)
 
 
 def _knapsack(

@@ -182,7 +182,8 @@ def _thinned(material: Material, stride: int) -> Material:
     if stride == 1:
         return material
     features, scores, picks = material.features[::stride], material.scores[::stride], material.picks[::stride]
-    return replace(material, features=features.copy(), scores=scores, picks=picks)
+    fit = None if material.fit is None else material.fit[::stride]
+    return replace(material, features=features.copy(), scores=scores, picks=picks, fit=fit)
 
 
 def _in_order(videos: Sequence[VideoSummary]) -> tuple[list[int], str]:

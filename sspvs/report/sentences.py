@@ -87,7 +87,7 @@ def about(summary: Summary) -> list[str]:
         sentences.append(f"Left out: {', '.join(out)}.")
     if shown:
         sentences.append(f"Shown only because there was not enough else: {', '.join(shown)}.")
-    return sentences
+    return sentences + ([] if summary.guidance is None else [f"{summary.guidance.in_words}."])
 
 
 def _has_and_shows(summary: Summary) -> tuple[str, str]:

@@ -28,6 +28,7 @@ class Material:
     avoid: BoolArray  # (N,) frames that are shown only where there is nothing else
     pause_costs: FloatArray | None = None  # (N + 1,) as of `Speech.costs`; None where no sound is known
     begins: tuple[int, ...] = (0,)  # the first frames of the videos that were joined
+    fit: FloatArray | None = None  # (T,) how well each pick fits a title, in [0, 1]
 
     @cached_property
     def edges(self) -> FloatArray:
@@ -42,6 +43,16 @@ class Material:
             return np.full(self.shots.n_frames, 0.5)
         scores: FloatArray = (hold_scores(self.scores, self.picks, self.shots.n_frames) - low) / (high - low)
         return np.clip(scores, 0, 1)
+
+    @property
+    def fits(self) -> FloatArray:
+        """As `fit`, zeros where that is None."""
+        return np.zeros(len(self.picks)) if self.fit is None else self.fit
+
+    @property
+    def is_guided(self) -> bool:
+        """Whether some of it fits a title."""
+        return bool(self.fits.any())
 
     @cached_property
     def unit(self) -> FloatArray:
@@ -158,6 +169,7 @@ def join(videos: Sequence[Material]) -> Material:
         np.concatenate([video.avoid for video in videos]),
         _joined_costs(videos),
         tuple(begins[:-1].tolist()),
+        None if all(video.fit is None for video in videos) else np.concatenate([video.fits for video in videos]),
     )
 
 

@@ -115,8 +115,9 @@ def _choose(
     """(M, 2) pieces in order."""
     ranges, span = material.ranges(avoid=True), longest - shortest
     counts = {of: len(np.unique(of(ranges))) or 1 for of in (material.videos_of, material.scenes_of)}
-    # Each video, and each scene, is shown where all of them can be.
-    shown = [of for of, count in counts.items() if 1 < count <= min(wanted / shortest, most or np.inf)]
+    # Each video, and each scene, is shown where all of them can be, unless a title says what is.
+    most_groups = 0 if material.is_guided else min(wanted / shortest, most or np.inf)
+    shown = [of for of, count in counts.items() if 1 < count <= most_groups]
     fewest, largest = wanted / (shortest + _LONG * span), wanted / (shortest + _SHORT * span)
     largest = max([largest, *(counts[of] for of in shown)])
     count = most or max(1, round(min(max(*counts.values(), fewest), largest)))

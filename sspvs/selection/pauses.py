@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sspvs.selection.sentences import at_ends
 from sspvs.selection.shots import runs
 from sspvs.types import BoolArray, FloatArray, IntArray, Timeline
 
@@ -30,6 +31,7 @@ class Speech(NamedTuple):
     probabilities: FloatArray
     step: float
     loudness: FloatArray | None = None
+    ends: FloatArray | None = None  # (E,) seconds at which sentences end, if known
 
     @property
     def pauses(self) -> FloatArray:
@@ -52,11 +54,16 @@ class Speech(NamedTuple):
         return seconds
 
     def costs(self, edges: FloatArray) -> FloatArray:
-        """(K,) what a boundary at (K,) rising seconds costs: 0 in a pause, 1 within speech, less in a quiet moment."""
+        """(K,) what a boundary at (K,) rising seconds costs: 0 in a pause, 1 within speech, less in a quiet moment.
+
+        Where the ends of sentences are known, any other pause costs as much as the shortest, 0.5.
+        """
         (starts, ends), lengths = self.pauses.T, np.diff(self.pauses)[:, 0]
         margin = np.clip((lengths - _CORE) / 2, 0, _MARGIN)
         last = np.searchsorted(starts + margin, edges, side="right") - 1
         short = np.clip((_USUAL_PAUSE - lengths) / (_USUAL_PAUSE - _SHORTEST_PAUSE), 0, 1)
+        if self.ends is not None:
+            short = np.where(at_ends(self.pauses, self.ends), short / 2, 1.0)
         costs = np.where(edges > (ends - margin)[last], 1.0, SHORT_PAUSE_COST * short[last])
         nearest = np.searchsorted((edges[1:] + edges[:-1]) / 2, self.dips)
         costs[nearest] = np.minimum(costs[nearest], _DIP_COST)

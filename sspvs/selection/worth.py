@@ -3,9 +3,9 @@
 The worth is a monotone submodular function of the set (Lin & Bilmes 2011, "A class of submodular functions for document
 summarization"; Gygli, Grabner & Van Gool, CVPR 2015),
 
-    F(P) = c sum_v w_v max_{p in P} s(v, p) + i sum_{p in P} seconds(p) a(p) + d sum_k sqrt(seconds(P in scene k)),
+    F(P) = c sum_v w_v max_{p in P} s(v, p) + sum_{p in P} seconds(p) (i a(p) + f t(p)) + d sum_k sqrt(seconds(P in scene k)),
 
-facility location over the picks v, importance a, and a diversity reward over the video's scenes k. The lazy greedy
+facility location over the picks v, importance a, fit t to a title, and a diversity reward over the video's scenes k. The lazy greedy
 algorithm takes the largest gain a second first. Pieces are about equally long, so without overlaps the choice is worth
 at least 1 - 1/e of the best one.
 """
@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sspvs.selection.material import ROUND_OFF, Material
+from sspvs.selection.summary import hold_scores
 from sspvs.types import BoolArray, FloatArray, IntArray
 
 _MOST_GROUND, _MOST_PAIRS = 1000, 1 << 24  # longer videos have a coarser grid, not more memory
@@ -31,6 +32,7 @@ class Weights(NamedTuple):
     coverage: float
     importance: float
     variety: float
+    fit: float = 3.0  # to a title, where there is one: what fits goes before all else
 
 
 class Candidates(NamedTuple):
@@ -38,7 +40,7 @@ class Candidates(NamedTuple):
 
     bounds: IntArray  # (C, 2) frame ranges
     seconds: FloatArray  # (C,)
-    values: FloatArray  # (C,) importance times seconds
+    values: FloatArray  # (C,) importance and fit times seconds, weighted
     scenes: IntArray  # (C,)
     similar: FloatArray  # (C, G) to each pick of the ground
     looks: FloatArray  # (C, D)
@@ -59,7 +61,10 @@ class Worth:
         shown = np.append(0.0, np.cumsum(np.diff(material.edges) * ~material.avoid))
         seconds = shown[cells[1:]] - shown[cells[:-1]]  # (G,) that each pick of the ground stands for
         self._share = seconds / max(float(seconds.sum()), ROUND_OFF)
-        self._importance = np.append(0.0, np.cumsum(np.diff(material.edges) * material.frame_scores))  # (N + 1,)
+        values = weights.importance * material.frame_scores
+        if material.fit is not None:
+            values = values + weights.fit * hold_scores(material.fit, material.picks, material.shots.n_frames)
+        self._values = np.append(0.0, np.cumsum(np.diff(material.edges) * values))  # (N + 1,)
         self._n_scenes = int(material.scenes.max()) + 1
         self._scale = 1 / math.sqrt(min(self._n_scenes, max(1.0, count)) * wanted)
         self.clear()
@@ -73,7 +78,7 @@ class Worth:
     def candidates(self, bounds: IntArray) -> Candidates:
         """Candidates of (C, 2) frame ranges."""
         material = self._material
-        values = (self._importance[bounds[:, 1]] - self._importance[bounds[:, 0]]) / self._wanted
+        values = (self._values[bounds[:, 1]] - self._values[bounds[:, 0]]) / self._wanted
         similar = np.empty((len(bounds), len(self._share)), np.float32)
         reach = float(material.edges[-1]) * _REACH
         for row, part in enumerate(material.picks_of(bounds)):
@@ -87,8 +92,8 @@ class Worth:
         coverage = float(self._share @ np.maximum(candidates.similar[index] - self._covered, 0))
         before = float(self._scene_seconds[candidates.scenes[index]])
         variety = (math.sqrt(before + float(candidates.seconds[index])) - math.sqrt(before)) * self._scale
-        c, i, d = self._weights
-        return c * coverage + i * float(candidates.values[index]) + d * variety
+        weights = self._weights
+        return weights.coverage * coverage + float(candidates.values[index]) + weights.variety * variety
 
     def add(self, candidates: Candidates, index: int) -> None:
         """Add a candidate to the set."""

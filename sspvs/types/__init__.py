@@ -8,15 +8,18 @@ that were sampled. Seconds count from the first frame of the video. Shots are ha
     WrittenClip                           a video file that was written
     Fingerprint, FrameFeatures            features at the picks, and what made them
     Resize                                how frames are resized while they are decoded
+    Cue                                   words that are spoken, and when
     FrameTrace, SoundTrace                what every frame looks like and every moment sounds like, in a few numbers
     Shots                                 the video cut into shots
     Summary                               scores, shots and which of them were chosen
+    Guidance                              how much a title did for a summary
     Annotations                           the annotations of people
 """
 
-from sspvs.types.summary import Annotations, Summary
+from sspvs.types.summary import Annotations, Guidance, Summary
 from sspvs.types.video import (
     BoolArray,
+    Cue,
     DecodeReport,
     Fingerprint,
     FloatArray,
@@ -35,11 +38,13 @@ from sspvs.types.video import (
 __all__ = [
     "Annotations",
     "BoolArray",
+    "Cue",
     "DecodeReport",
     "Fingerprint",
     "FloatArray",
     "FrameFeatures",
     "FrameTrace",
+    "Guidance",
     "ImageArray",
     "IntArray",
     "Resize",

@@ -3,11 +3,21 @@
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from sspvs.types.video import BoolArray, DecodeReport, Fingerprint, FloatArray, IntArray, Shots, Timeline, VideoInfo
+from sspvs.types.video import (
+    BoolArray,
+    Cue,
+    DecodeReport,
+    Fingerprint,
+    FloatArray,
+    IntArray,
+    Shots,
+    Timeline,
+    VideoInfo,
+)
 
 _DECODED = ("declared_frames", "decoded_frames", "corrupt_frames", "refused_frames", "lost_sound_seconds", "decoder")
 WHOLE_FRAME_SECONDS = 0.1  # a frame that lasts no longer is shown whole, however short the budget
@@ -90,6 +100,25 @@ class Annotations:
         return scores if scores is not None and scores.shape[1] == self.n_frames else None
 
 
+class Guidance(NamedTuple):
+    """How much a title did for the choice of pieces."""
+
+    changed: int  # pieces that the choice without it does not have
+    pieces: int
+    best_seconds: float | None  # when the video fits it best; None where nothing fits
+    spoken: str = ""  # what is spoken there, if that fits
+
+    @property
+    def in_words(self) -> str:
+        """A sentence."""
+        if self.best_seconds is None:
+            return "Nothing in the video clearly fits the title: the choice is as without it"
+        at = f"{int(self.best_seconds) // 60}:{int(self.best_seconds) % 60:02d}"
+        spoken = f" ('{self.spoken}')" if self.spoken else ""
+        pieces = f"{self.pieces} piece{'' if self.pieces == 1 else 's'}"
+        return f"The title changed {self.changed} of {pieces}; it fits best at {at}{spoken}"
+
+
 @dataclass(frozen=True)
 class Summary:
     """A video's importance, its shots, and which of them were chosen.
@@ -119,6 +148,8 @@ class Summary:
         thumbnails: JPEG bytes of a small picture for each pick, in the order of `picks`; may be empty.
         played: What the clip plays, where that is more than the segments one after the other: seconds of the clip at
             which it begins, its start and end in seconds of the video, and how many times faster it is.
+        guidance: How much the title did; None where it guides nothing.
+        cues: What is spoken in the video, where that is known.
     """
 
     info: VideoInfo
@@ -142,6 +173,8 @@ class Summary:
     title: str = ""
     warnings: tuple[str, ...] = ()
     thumbnails: tuple[bytes, ...] = ()
+    guidance: Guidance | None = None
+    cues: tuple[Cue, ...] = ()
     played: tuple[tuple[float, float, float, float], ...] = ()
 
     @property
@@ -205,6 +238,7 @@ class Summary:
                 **({"timecode": info.timecode} if info.timecode else {}),
             },
             "title": self.title,
+            **({"guidance": {"text": guided.in_words, **guided._asdict()}} if (guided := self.guidance) else {}),
             "scorer": self.scorer,
             "feature_fingerprint": {**self.fingerprint.as_dict(), "digest": self.fingerprint.digest},
             "budget": {

@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -80,6 +80,7 @@ class VideoInfo:
         reel_name: The tape, card or camera roll that the container names as its origin; empty when it names none.
         recorded: When it was recorded, as the container writes it, such as `2024-07-14T10:20:30.000000Z`; else empty.
         hdr: `PQ` or `HLG` when the picture has high dynamic range, which readers map to standard range; else empty.
+        subtitle_codecs: Codec names of its streams of subtitles.
     """
 
     path: str
@@ -96,6 +97,7 @@ class VideoInfo:
     reel_name: str = ""
     recorded: str = ""
     hdr: str = ""
+    subtitle_codecs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -169,6 +171,14 @@ class Timeline:
     @property
     def _usual_hold(self) -> float:
         return float(np.median(np.diff(self.frame_seconds)))
+
+
+class Cue(NamedTuple):
+    """Words that are spoken, or a sentence of them, and when: seconds from the first frame."""
+
+    start: float
+    end: float
+    text: str
 
 
 @dataclass(frozen=True)

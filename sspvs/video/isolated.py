@@ -216,7 +216,7 @@ class IsolatedReader(VideoReader):
             except BaseException:
                 child.close()
                 raise
-            self.info = VideoInfo(**opened.fields)
+            self.info = VideoInfo(**{**opened.fields, "subtitle_codecs": tuple(opened.fields["subtitle_codecs"])})
             self._child = child
         return self._child
 
@@ -241,6 +241,10 @@ class IsolatedReader(VideoReader):
         for message in self._request("sound", rate=rate):
             if message.kind == "chunk":
                 yield message.arrays[0]
+
+    def _subtitles(self) -> list[tuple[float, float, str]]:
+        (message,) = self._request("subtitles")
+        return [(start, end, text) for start, end, text in message.fields["rows"]]
 
     def _request(self, kind: str, **fields: Any) -> Iterator[Message]:
         child = self._ready_child()

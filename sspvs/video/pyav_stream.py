@@ -53,6 +53,11 @@ def _reason(error: BaseException) -> str:
     return str(getattr(error, "strerror", None) or error).lower()
 
 
+def codec_name(stream: Any) -> str:
+    """What FFmpeg calls the kind of a stream; `unknown` where it has no name for it."""
+    return "unknown" if stream.codec_context is None else str(stream.codec_context.name)
+
+
 def video_stream(container: Any, path: Path | str) -> Any:
     """The container's best video stream, set up for threaded decoding."""
     streams = [stream for stream in container.streams.video if not _has_disposition(stream, "attached_pic")]
@@ -201,6 +206,7 @@ def container_info(path: Path | str, beat: Callable[[], None] = silent) -> tuple
             reel_name=_tag(container, stream, "reel_name"),
             recorded=_tag(container, stream, "creation_time"),
             hdr=hdr_kind(frame),
+            subtitle_codecs=tuple(map(codec_name, container.streams.subtitles)),
         )
     return info, orientation
 

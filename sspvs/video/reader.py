@@ -8,7 +8,7 @@ needs no special case.
 import math
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -83,6 +83,7 @@ class VideoReader(ABC):
         self._timeline = timeline
         self._decode_report: DecodeReport | None = None
         self._trace: FrameTrace | None = None
+        self._beat: Callable[[], None] = silent
 
     def sample(
         self, rate_hz: float | None = 2.0, resize: Resize = DEFAULT_RESIZE, chunk_frames: int = 32
@@ -170,6 +171,19 @@ class VideoReader(ABC):
                 yield source.read(first, min(first + step, n_samples))[0]
                 if timeline is None and source.ended:
                     return
+
+    def subtitles(self) -> list[tuple[float, float, str]]:
+        """(start, end, text with markup) of the subtitles inside the video that are text, on the clock of the pictures."""
+        if self._timeline is None:
+            self.scan()
+        return self._subtitles()
+
+    def _subtitles(self) -> list[tuple[float, float, str]]:
+        from sspvs.video.subtitles import embedded
+
+        return list(
+            embedded(Path(self.info.path), self.timeline.origins or ((0.0, self.info.start_seconds),), self._beat)
+        )
 
     @property
     def timeline(self) -> Timeline:

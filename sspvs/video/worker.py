@@ -65,6 +65,7 @@ class Worker:
             "scan": self._scan,
             "frames_at": self._frames_at,
             "sound": self._sound,
+            "subtitles": self._subtitles,
             "write": self._write,
         }
         try:
@@ -107,6 +108,9 @@ class Worker:
         for block in self._opened().sound(rate, scan=False):
             self._parent.send("chunk", arrays=(block,))
         self._parent.send("done")
+
+    def _subtitles(self) -> None:
+        self._parent.send("done", {"rows": self._opened().subtitles()})
 
     def _write(
         self, *seconds: FloatArray, footage: list[dict[str, Any]], out_path: str, settings: dict[str, Any]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from sspvs.features.text import PURPOSE, Classifier, conse_similarity
+from sspvs.features.text import PURPOSE, Classifier, class_fit, conse_similarity
 from sspvs.registry import Registry
 from sspvs.types import Fingerprint, FloatArray, ImageArray, Resize
 from sspvs.weights.digest import model_folder
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 BACKBONES: Registry[type[Backbone]] = Registry("backbone", home="sspvs.features.backbones")
 """Backbones by the first word of their names."""
+UNRELATED_COSINES = 0.025
+"""Standard deviation of the cosines of pictures and texts that have nothing to do with each other, of CLIP models."""
 PRECISIONS = ("auto", "fp32", "fp16", "bf16")
 
 
@@ -148,6 +150,22 @@ class Backbone(ABC):
         self.check_text()
         raise NotImplementedError(f"{type(self).__name__} has check_text, but no text_similarity")
 
+    def text_fit(self, features: FloatArray, text: str) -> FloatArray:
+        """How well each frame fits a text, on one scale for all backbones; `text_similarity` has each its own.
+
+        Args:
+            features: (T, D) as `encode` gives them.
+            text: A title or sentence.
+
+        Returns:
+            (T,) in standard deviations of what texts give that have nothing to do with a frame; only differences count.
+
+        Raises:
+            ValueError: This backbone cannot compare frames with text.
+            SspvsError: A package or a file that it takes is not on this machine.
+        """
+        return self.text_similarity(features, text) / UNRELATED_COSINES
+
     def fingerprint(self, rate_hz: float) -> Fingerprint:
         """What made these features, when sampled at `rate_hz` picks per second."""
         return Fingerprint(self.name, self.weights_digest, self.transform, self.normalisation, float(rate_hz))
@@ -165,6 +183,10 @@ class ImageNetBackbone(Backbone):
     def text_similarity(self, features: FloatArray, text: str) -> FloatArray:
         """ConSE similarity of each frame to a text (see `sspvs.features.text`), (T,) float32."""
         return conse_similarity(features, self.classifier, text)
+
+    def text_fit(self, features: FloatArray, text: str) -> FloatArray:
+        """How far the classes that a text names stand out, (T,) float32; without MiniLM by the words of their names."""
+        return class_fit(features, self.classifier, text)
 
 
 def check_frames(frames: ImageArray, height: int | None = None, width: int | None = None) -> ImageArray:
