@@ -19,7 +19,7 @@ from helpers.tiny_summarizers import saved_summarizer
 import sspvs
 from sspvs.errors import AddressError, CheckpointError, MissingExtraError, VideoError
 from sspvs.features import transnet
-from sspvs.pipeline import SummarySettings, load_tools, summarize_with
+from sspvs.pipeline import ClipLook, SummarySettings, load_tools, summarize_with
 from sspvs.weights import digest as minilm
 from sspvs.world.film import SCENES, draw_video
 
@@ -133,7 +133,7 @@ def test_an_address_is_refused_whole(kind: type[str] | type[Path]) -> None:
 def test_the_keywords_are_the_settings(drawn: Path) -> None:
     taken = signature(sspvs.summarize).parameters
     own = {"video", "backbone", "download", "progress"}
-    settings = {field.name: field.default for field in fields(SummarySettings)}
+    settings = {field.name: field.default for part in (SummarySettings, ClipLook) for field in fields(part)}
     assert {name: known.default for name, known in taken.items() if name not in own} == settings
     with pytest.raises(TypeError, match="raito"):
         sspvs.summarize(drawn, raito=0.2)  # type: ignore[call-arg]
