@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 DESCRIPTION = (
     "Shorten videos, without training or with a trained checkpoint: writes summary.mp4 (with sound), report.html, "
-    "summary.json, scores.csv, scores.png, key frames and an edit list. One video goes straight into --out, several "
+    "summary.json, scores.csv, scores.png, pictures and an edit list. One video goes straight into --out, several "
     "into a folder each, or with --total into one film; what is finished with the same settings is left out when it "
     "runs again. TIME is seconds, or 1:30, 1:02:03.5, 90s, 1m30s."
 )

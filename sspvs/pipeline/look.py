@@ -74,7 +74,7 @@ class ClipLook(Settings):
         return {name: value for name, value in vars(self).items() if value}
 
     def film(self, summary: Summary) -> dict[str, Any]:
-        """Settings of `write_film` for a summary's clip; the field's selection has no crossfades unless asked for."""
+        """Settings of `write_film` for a summary's clip; the field's selection has no crossfades unless some are set."""
         sound = SOUND_CROSSFADE if summary.of_pieces or self.chosen else 0.0
         return {"crossfade": self.crossfade, "sound_crossfade": sound, "aspect": self.shape}
 
@@ -91,17 +91,17 @@ class ClipLook(Settings):
         """
         if not self.speed or budget.max_shots is not None:
             return budget
-        asked = budget.duration_seconds if budget.ratio is None else budget.ratio * seconds
-        assert asked is not None
-        if asked >= seconds:
+        wanted = budget.duration_seconds if budget.ratio is None else budget.ratio * seconds
+        assert wanted is not None
+        if wanted >= seconds:
             return budget
-        left = (asked - seconds / self.speed) / (1 - 1 / self.speed)
+        left = (wanted - seconds / self.speed) / (1 - 1 / self.speed)
         if left < shortest:
-            least = (seconds - shortest) / (asked - shortest) if asked > shortest else math.inf
+            least = (seconds - shortest) / (wanted - shortest) if wanted > shortest else math.inf
             remedy = f"a speed of at least {math.ceil(10 * least) / 10:g}, or a longer summary" if least < 1e4 else ""
             raise ValueError(
                 f"at {self.speed:g} times the speed {seconds:.1f} s of video leave no room for a piece in a summary of "
-                f"{asked:.1f} s: choose {remedy or 'a longer summary'}"
+                f"{wanted:.1f} s: choose {remedy or 'a longer summary'}"
             )
         return Budget(duration_seconds=left)
 
@@ -128,17 +128,17 @@ def choose_for(
         return choose(budget)
     assert left.duration_seconds is not None
     total = float(timeline.shown_seconds[-1])
-    asked = budget.duration_seconds if budget.ratio is None else budget.ratio * total
-    assert asked is not None
+    wanted = budget.duration_seconds if budget.ratio is None else budget.ratio * total
+    assert wanted is not None
     seconds, found = left.duration_seconds, list[tuple[float, Selection]]()
-    while len(found) < MOST_CHOICES and not (found and LEAST_FILLED * asked <= found[-1][0] <= asked):
+    while len(found) < MOST_CHOICES and not (found and LEAST_FILLED * wanted <= found[-1][0] <= wanted):
         if found:
-            seconds = min(max(seconds + (asked - found[-1][0]) / (1 - 1 / speed), seconds / 2), asked)
+            seconds = min(max(seconds + (wanted - found[-1][0]) / (1 - 1 / speed), seconds / 2), wanted)
         chosen = choose(Budget(duration_seconds=seconds))
         fast = sum(stretch.end - stretch.start for stretch in _between(timeline, chosen.segments, avoided, speed))
         pieces = sum(timeline.end_of(b - 1) - timeline.seconds_of(a) for a, b in chosen.segments.tolist())
         found.append((pieces + fast / speed, chosen))
-    fitting = [one for one in found if one[0] <= asked]
+    fitting = [one for one in found if one[0] <= wanted]
     return max(fitting, key=itemgetter(0))[1] if fitting else min(found, key=itemgetter(0))[1]
 
 

@@ -75,7 +75,7 @@ class VideoSummary(ShownSummary, Summary):
 
         Args:
             out_dir: Folder to write into; made when it does not exist.
-            look: How the clip looks, instead of as it was asked of `summarize`. The pieces stay: a speed makes the clip
+            look: How the clip looks, instead of what `summarize` was given. The pieces stay: a speed makes the clip
                 longer here.
             progress: Show a progress bar while the clip is written.
 

@@ -73,7 +73,7 @@ def preview_seconds(plays: Sequence[tuple[float, float, float, float]]) -> list[
     seconds = []
     for at, length in shown:
         count = max(1, min(most, int(length * PREVIEW_HZ)))
-        begin = at + min(_INTO_SECONDS, (length - count / PREVIEW_HZ) / 2)
+        begin = at + max(0.0, min(_INTO_SECONDS, (length - count / PREVIEW_HZ) / 2))
         seconds += [begin + number / PREVIEW_HZ for number in range(count)]
     return seconds
 

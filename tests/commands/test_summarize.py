@@ -432,6 +432,8 @@ def test_a_second_run_replaces_what_the_first_wrote_and_nothing_else(drawn: Path
     # As the version before wrote it, which did not name its files; and with names that would lead outside.
     document = _result(tmp_path)
     del document["files"]
+    for name in ("storyboard.jpg", "preview.webp"):  # which it did not write
+        (tmp_path / name).unlink()
     (tmp_path / "summary.json").write_text(json.dumps(document))
     assert main(["summarize", str(drawn), "--out", str(tmp_path), "--max-shots", "1"]) == 0
     second = set(_result(tmp_path)["files"])

@@ -150,3 +150,42 @@ def test_stretches_that_cannot_be(tmp_path: Path, segment: tuple[float, ...]) ->
     source = write_video(tmp_path / "v.mp4", regular(10))
     with pytest.raises(ValueError, match="beside a segment"):
         write_clips(source, [Stretch(*segment)], tmp_path / "out.mp4")
+
+
+def columns(number: int) -> np.ndarray:
+    """Each column has a level of its own, changed from frame to frame."""
+    row = (np.arange(128) * 1.5 + 20 + number % 3).astype(np.uint8)
+    return np.repeat(np.repeat(row[None, :, None], 64, axis=0), 3, axis=2)
+
+
+def test_what_is_cut_out_where_the_camera_is(tmp_path: Path) -> None:
+    """Pixel for pixel where the camera stands still, between them where it moves, with a jump at the cut."""
+    source = write_video(tmp_path / "v.mkv", regular(50), picture=columns, codec="ffv1")
+    camera = np.array([[0.0, 0.3], [1.0 - 1e-6, 0.3], [1.0, 0.5], [1.96, 0.7]])
+    part = Footage(source, [(0.0, 2.0)], camera=camera)
+    clip = write_film([part], tmp_path / "out.mp4", crf=1, aspect=(1, 2), isolated=False)
+    assert (clip.width, clip.height) == (32, 64)
+    same = write_film([part], tmp_path / "same.mp4", crf=1, aspect=(1, 2))
+    assert same.path.read_bytes() == clip.path.read_bytes()
+    pictures, _, _ = read_all(clip.path)
+    originals, _, _ = read_all(source)
+    for number, (picture, original) in enumerate(zip(pictures, originals, strict=True)):
+        middle = 0.3 if number < 25 else 0.5 + 0.2 * (number / 25 - 1) / 0.96
+        at = middle * 128 - 16
+        at = 2 * round(at / 2) if number < 25 else at
+        wanted = [np.interp(at + np.arange(32), np.arange(128), row) for row in original[20:22, :, 1].astype(float)]
+        assert np.abs(picture[20:22, :, 1] - np.array(wanted)).max() < 3.5, number
+    whole = write_film([Footage(source, [(0, 2)])], tmp_path / "whole.mp4", aspect=(2, 1), isolated=False)
+    plain = write_film([Footage(source, [(0, 2)])], tmp_path / "plain.mp4", isolated=False)
+    assert whole.path.read_bytes() == plain.path.read_bytes()  # a shape that the picture has changes nothing
+
+
+def test_sources_of_other_shapes_fill_the_cut_out(tmp_path: Path) -> None:
+    white = [np.full((height, width, 3), 255, np.uint8) for width, height in ((128, 64), (62, 90), (50, 50))]
+    sources = [
+        write_video(tmp_path / f"{number}.mkv", regular(25), picture=lambda _, picture=picture: picture, codec="ffv1")
+        for number, picture in enumerate(white)
+    ]
+    clip = write_film([Footage(path, [(0, 1)]) for path in sources], tmp_path / "out.mp4", aspect=(3, 4), crf=5)
+    assert (clip.width, clip.height) == (48, 64)
+    assert min(picture.min() for picture in read_all(clip.path)[0]) > 240  # no bars
