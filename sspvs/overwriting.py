@@ -14,7 +14,16 @@ from sspvs.errors import OutputError
 from sspvs.files import read_json
 
 SUMMARY = "summary.json"
-SUMMARY_FILES = ("report.html", "scores.csv", "scores.png", "summary.edl", SUMMARY, "summary.mp4", "summary.otio", "summary.srt")
+SUMMARY_FILES = (
+    "report.html",
+    "scores.csv",
+    "scores.png",
+    "summary.edl",
+    SUMMARY,
+    "summary.mp4",
+    "summary.otio",
+    "summary.srt",
+)
 KEYFRAMES = "keyframes"
 _KEYFRAME = re.compile(rf"{KEYFRAMES}/shot_\d{{3,}}_frame_\d{{6,}}\.jpg")
 DRAWN = "drawn by sspvs"  # the comment in a video of the demo

@@ -1,6 +1,8 @@
 """How well frames, and what is spoken, fit a text without a text tower: by ImageNet's classes, MiniLM and words.
 
-Frames have two measures. ConSE (Norouzi et al., ICLR 2014, arXiv 1312.5650, section 3.2) places an image among sentences by the convex
+Frames have two measures.
+
+ConSE (Norouzi et al., ICLR 2014, arXiv 1312.5650, section 3.2) places an image among sentences by the convex
 combination of the embeddings of its most probable classes. Here the classes are ImageNet's 1000, embedded with
 their WordNet glosses by MiniLM, so that no training and no download is needed.
 
@@ -74,7 +76,9 @@ def class_fit(features: FloatArray, classifier: Classifier, text: str) -> FloatA
         text: A title or sentence.
     """
     logits = features.astype(np.float32) @ classifier.weight.T + classifier.bias
-    standard = (logits - logits.mean(axis=1, keepdims=True)) / np.maximum(logits.std(axis=1, keepdims=True), NORM_EPSILON)
+    standard = (logits - logits.mean(axis=1, keepdims=True)) / np.maximum(
+        logits.std(axis=1, keepdims=True), NORM_EPSILON
+    )
     descriptions = class_descriptions()
     if has_minilm():
         likely = _likely_classes(text)
@@ -87,14 +91,15 @@ def class_fit(features: FloatArray, classifier: Classifier, text: str) -> FloatA
 
 
 def sentence_similarity(text: str, sentences: Sequence[str]) -> FloatArray:
-    """(len(sentences),) how alike a text and sentences are, at most 1: shared words or, where it is larger, MiniLM's cosine.
+    """(n,) how alike a text and n sentences are, at most 1: the share of words or, where it is larger, MiniLM's cosine.
 
     MiniLM is of English; shared words find names, and other languages.
     """
     shared = shared_words(text, sentences)
     if not has_minilm() or not sentences:
         return shared
-    return np.maximum(shared, embed_sentences(sentences) @ embed_sentences([text])[0])
+    alike: FloatArray = np.maximum(shared, embed_sentences(sentences) @ embed_sentences([text])[0])
+    return alike
 
 
 def has_minilm() -> bool:
@@ -166,14 +171,16 @@ def _likely_classes(text: str) -> npt.NDArray[np.intp]:
 
 @lru_cache(maxsize=1)
 def _class_words() -> tuple[Any, FloatArray, FloatArray]:
-    """MiniLM's vectors of word pieces, how rare these are in ImageNet's classes, and (1000, 384) sums over each class."""
+    """MiniLM's vectors of word pieces, how rare these are in the classes, and (1000, 384) sums over each class."""
     import safetensors.torch
 
     tokenizer, _ = _load()
     vectors = safetensors.torch.load_file(weights_file(PURPOSE))["embeddings.word_embeddings.weight"]
     rows = [sorted(set(tokenizer.encode(one, add_special_tokens=False).ids)) for one in class_descriptions()]
     count = Counter(piece for row in rows for piece in row)
-    rarity = np.log((1 + len(rows)) / (1 + np.array([count[piece] for piece in range(len(vectors))]))).astype(np.float32)
+    rarity = np.log((1 + len(rows)) / (1 + np.array([count[piece] for piece in range(len(vectors))]))).astype(
+        np.float32
+    )
     places = np.stack([rarity[row] @ vectors[row].numpy() for row in rows])
     return vectors, rarity, places / np.linalg.norm(places, axis=1, keepdims=True)
 

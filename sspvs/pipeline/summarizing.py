@@ -40,7 +40,7 @@ from sspvs.selection.transitions import Transitions, find_transitions
 from sspvs.selection.unwanted import Unwanted, find_unwanted, unwanted_frames
 from sspvs.table import SourceStamp
 from sspvs.types import FloatArray, FrameFeatures, Guidance, Shots, SoundTrace, Summary, Timeline, VideoInfo
-from sspvs.video.subtitles import read_spoken
+from sspvs.video.subtitles import digest, read_spoken
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +51,7 @@ class VideoSummary(ShownSummary, Summary):
 
     Attributes:
         source: Size and time of the video file when it was read; None when unknown.
+        subtitles: SHA-256 of the file of subtitles; empty where there is none.
 
     Example:
         >>> summary = sspvs.summarize("video.mp4", ratio=0.5)
@@ -61,10 +62,12 @@ class VideoSummary(ShownSummary, Summary):
     """
 
     source: SourceStamp | None = None
+    subtitles: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """As `Summary`, with the source file's stamp."""
-        return {**super().as_dict(), "source": None if self.source is None else asdict(self.source)}
+        """As `Summary`, with the source files' stamps."""
+        source = None if self.source is None else asdict(self.source)
+        return {**super().as_dict(), "source": source, **({"subtitles": self.subtitles} if self.subtitles else {})}
 
     def save(self, out_dir: str | Path, *, progress: bool = False) -> Path:
         """Write the clip, the page, the scores, the key frames and the edit lists.
@@ -285,6 +288,7 @@ def summarize_with(video: str | Path, tools: Tools, *, progress: bool = False) -
         guidance=guided,
         cues=spoken.cues,
         source=source,
+        subtitles=digest(Path(video), settings.subtitles),
     )
 
 
@@ -299,10 +303,11 @@ def is_summarized(video: Path, out: Path, tools: Tools) -> bool:
     wanted: dict[str, Any] = {"title": tools.settings.title, "scorer": tools.scorer.name, "settings": settings}
     for document in (wanted, made):
         document["settings"] = {**document["settings"], "backbone_reason": ""}  # why it was taken changes nothing
-    digest = tools.backbone.fingerprint(rate_hz).digest
+    features = tools.backbone.fingerprint(rate_hz).digest
     return (
         plain(wanted) == {name: made.get(name) for name in wanted}
-        and made["feature_fingerprint"]["digest"] == digest
+        and made.get("subtitles", "") == digest(video, tools.settings.subtitles)
+        and made["feature_fingerprint"]["digest"] == features
         and all((out / name).is_file() for name in summary_files(out))
     )
 

@@ -1,4 +1,4 @@
-"""What words do for a summary: how a title guides it, by what is seen and spoken, and its own subtitles and chapters."""
+"""What words do for a summary: a title guides it by what is seen and spoken, sentences end and name its pieces."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -96,11 +96,9 @@ def with_sentences(sound: SoundTrace | None, sentences: Sequence[Cue], end_secon
 
 
 def chapters(summary: Summary, sentences: Sequence[Cue]) -> list[tuple[float, str]]:
-    """(seconds in the summary, name) of each piece: its time in the source, and the first whole sentence spoken in it."""
+    """(seconds in the summary, name) of each piece: its time in the source, and the first whole sentence in it."""
     found, before = [], 0.0
-    for (start, end), spoken in zip(
-        summary.segment_seconds, cut(sentences, summary.segment_seconds), strict=True
-    ):
+    for (start, end), spoken in zip(summary.segment_seconds, cut(sentences, summary.segment_seconds), strict=True):
         lengths = {sentence.text: sentence.end - sentence.start for sentence in sentences}
         whole = [cue.text for cue in spoken if cue.end - cue.start > 0.8 * lengths[cue.text]]
         text = (whole or [cue.text for cue in spoken] or [""])[0]

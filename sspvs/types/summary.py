@@ -7,7 +7,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sspvs.types.video import BoolArray, Cue, DecodeReport, Fingerprint, FloatArray, IntArray, Shots, Timeline, VideoInfo
+from sspvs.types.video import (
+    BoolArray,
+    Cue,
+    DecodeReport,
+    Fingerprint,
+    FloatArray,
+    IntArray,
+    Shots,
+    Timeline,
+    VideoInfo,
+)
 
 _DECODED = ("declared_frames", "decoded_frames", "corrupt_frames", "refused_frames", "lost_sound_seconds", "decoder")
 WHOLE_FRAME_SECONDS = 0.1  # a frame that lasts no longer is shown whole, however short the budget

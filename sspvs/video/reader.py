@@ -214,15 +214,16 @@ class VideoReader(ABC):
                     return
 
     def subtitles(self) -> list[tuple[float, float, str]]:
-        """(start, end, text with markup) of the subtitles inside the video that are text, on the clock of the pictures."""
+        """(start, end, text with markup) of subtitles inside the video that are text, on the clock of the pictures."""
         if self._timeline is None:
             self.scan()
         return self._subtitles()
 
     def _subtitles(self) -> list[tuple[float, float, str]]:
-        from sspvs.video.subtitles import embedded
+        from sspvs.video.pyav_stream import subtitles_inside
 
-        return list(embedded(Path(self.info.path), self.timeline.origins or ((0.0, self.info.start_seconds),), self._beat))
+        origins = self.timeline.origins or ((0.0, self.info.start_seconds),)
+        return list(subtitles_inside(Path(self.info.path), origins, self._beat))
 
     @property
     def timeline(self) -> Timeline:
