@@ -1,6 +1,8 @@
 """How well frames, and what is spoken, fit a text without a text tower: by ImageNet's classes, MiniLM and words.
 
-Frames have two measures. ConSE (Norouzi et al., ICLR 2014, arXiv 1312.5650, section 3.2) places an image among sentences by the convex
+Frames have two measures.
+
+ConSE (Norouzi et al., ICLR 2014, arXiv 1312.5650, section 3.2) places an image among sentences by the convex
 combination of the embeddings of its most probable classes. Here the classes are ImageNet's 1000, embedded with
 their WordNet glosses by MiniLM, so that no training and no download is needed.
 
@@ -89,14 +91,15 @@ def class_fit(features: FloatArray, classifier: Classifier, text: str) -> FloatA
 
 
 def sentence_similarity(text: str, sentences: Sequence[str]) -> FloatArray:
-    """(len(sentences),) how alike a text and sentences are, at most 1: shared words or, where it is larger, MiniLM's cosine.
+    """(n,) how alike a text and n sentences are, at most 1: the share of words or, where it is larger, MiniLM's cosine.
 
     MiniLM is of English; shared words find names, and other languages.
     """
     shared = shared_words(text, sentences)
     if not has_minilm() or not sentences:
         return shared
-    return np.maximum(shared, embed_sentences(sentences) @ embed_sentences([text])[0])
+    alike: FloatArray = np.maximum(shared, embed_sentences(sentences) @ embed_sentences([text])[0])
+    return alike
 
 
 def has_minilm() -> bool:
@@ -168,7 +171,7 @@ def _likely_classes(text: str) -> npt.NDArray[np.intp]:
 
 @lru_cache(maxsize=1)
 def _class_words() -> tuple[Any, FloatArray, FloatArray]:
-    """MiniLM's vectors of word pieces, how rare these are in ImageNet's classes, and (1000, 384) sums over each class."""
+    """MiniLM's vectors of word pieces, how rare these are in the classes, and (1000, 384) sums over each class."""
     import safetensors.torch
 
     tokenizer, _ = _load()

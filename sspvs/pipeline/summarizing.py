@@ -41,7 +41,7 @@ from sspvs.selection.transitions import Transitions, find_transitions
 from sspvs.selection.unwanted import Unwanted, find_unwanted, unwanted_frames
 from sspvs.table import SourceStamp
 from sspvs.types import FloatArray, FrameFeatures, FrameTrace, Guidance, Shots, Summary, Timeline, VideoInfo
-from sspvs.video.subtitles import read_spoken
+from sspvs.video.subtitles import digest, read_spoken
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +52,7 @@ class VideoSummary(ShownSummary, Summary):
 
     Attributes:
         source: Size and time of the video file when it was read; None when unknown.
+        subtitles: SHA-256 of the file of subtitles; empty where there is none.
 
     Example:
         >>> summary = sspvs.summarize("video.mp4", ratio=0.5)
@@ -62,10 +63,12 @@ class VideoSummary(ShownSummary, Summary):
     """
 
     source: SourceStamp | None = None
+    subtitles: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """As `Summary`, with the source file's stamp."""
-        return {**super().as_dict(), "source": None if self.source is None else asdict(self.source)}
+        """As `Summary`, with the source files' stamps."""
+        source = None if self.source is None else asdict(self.source)
+        return {**super().as_dict(), "source": source, **({"subtitles": self.subtitles} if self.subtitles else {})}
 
     def save(self, out_dir: str | Path, *, look: ClipLook | None = None, progress: bool = False) -> Path:
         """Write the clip, the page, the scores, pictures and the edit lists.
@@ -304,6 +307,7 @@ def summarize_with(
         guidance=guided,
         cues=spoken.cues,
         source=source,
+        subtitles=digest(Path(video), settings.subtitles),
     )
 
 
@@ -312,7 +316,11 @@ def is_summarized(video: Path, out: Path, tools: Tools) -> bool:
     made = read_summary(out)
     if made is None or not isinstance(made.get("source"), dict):
         return False
-    return SourceStamp.from_dict(made["source"]) == SourceStamp.of(video) and made_with(made, out, tools)
+    return (
+        SourceStamp.from_dict(made["source"]) == SourceStamp.of(video)
+        and made.get("subtitles", "") == digest(video, tools.settings.subtitles)
+        and made_with(made, out, tools)
+    )
 
 
 def made_with(made: dict[str, Any], out: Path, tools: Tools) -> bool:

@@ -1,4 +1,4 @@
-"""What words do for a summary: how a title guides it, by what is seen and spoken, and its own subtitles and chapters."""
+"""What words do for a summary: a title guides it by what is seen and spoken, sentences end and name its pieces."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

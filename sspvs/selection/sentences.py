@@ -11,9 +11,11 @@ NEAR_SECONDS = 0.6
 """How far the end of a sentence, as subtitles have it, may be from the pause in which it ends."""
 _SILENCE_SECONDS = 2.0  # without a cue: a sentence ends, whatever its mark
 _FEWEST_MARKS = 1 / 10  # marks of sentences for each cue: with fewer, as in automatic subtitles, cues are sentences
-_LEAST_SECONDS = 0.2  # of a cue in a summary
-_NOT_SPOKEN = re.compile(r"\[[^\]]*\]|[♪♫#*]+|(?m:^\s*[-–—]\s+)")
-_END = re.compile(r"[.!?…]+[\"'”’»)\]]*(?=\s|$)|[。！？]+[」』”’）]*")
+_LEAST_SECONDS = 0.5  # of a cue in a summary, or half of it: less cannot be read
+_NOT_SPOKEN = re.compile("\\[[^\\]]*\\]|[\u266a\u266b#*]+|(?m:^\\s*[-\u2013\u2014]\\s+)")
+_END = re.compile(
+    "[.!?\u2026]+[\"'\u201d\u2019\u00bb)\\]]*(?=\\s|$)|[\u3002\uff01\uff1f]+[\u300d\u300f\u201d\u2019\uff09]*"
+)
 _NO_END = re.compile(r"(?:^|\W)(?:[A-Za-z]|Mrs?|Ms|Dr|Prof|St|vs|Sr|Jr|No|Fig|approx|e\.g|i\.e|usw|bzw|z\.B)\.$")
 _WIDE = re.compile(r"[\u3000-\u30ff\u3400-\u9fff\uff00-\uffef]")
 
@@ -73,7 +75,7 @@ def at_ends(pauses: FloatArray, ends: FloatArray) -> BoolArray:
 
     An end, of (E,) seconds, belongs to the nearest pause that is near.
     """
-    marked = np.isinf(pauses).any(axis=1)
+    marked: BoolArray = np.isinf(pauses[:, 0]) | np.isinf(pauses[:, 1])
     for end in ends:
         away = np.maximum(np.maximum(pauses[:, 0] - end, end - pauses[:, 1]), 0)
         nearest = int(away.argmin())
@@ -85,12 +87,16 @@ def cut(cues: Sequence[Cue], plays: Sequence[tuple[float, float, float, float]])
     """The cues in each part of a clip, in seconds of the clip; `plays` as of `Summary`, what is fast has none."""
     found = []
     for at, start, end, speed in plays:
-        inside = [(max(cue.start, start), min(cue.end, end), cue.text) for cue in cues if speed == 1]
+        inside = [
+            (max(cue.start, start), min(cue.end, end), cue.text, min(_LEAST_SECONDS, (cue.end - cue.start) / 2))
+            for cue in cues
+            if speed == 1
+        ]
         found.append(
             [
                 Cue(at + first - start, at + last - start, text)
-                for first, last, text in inside
-                if last - first >= _LEAST_SECONDS
+                for first, last, text, least in inside
+                if last - first >= least
             ]
         )
     return found

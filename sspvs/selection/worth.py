@@ -3,11 +3,12 @@
 The worth is a monotone submodular function of the set (Lin & Bilmes 2011, "A class of submodular functions for document
 summarization"; Gygli, Grabner & Van Gool, CVPR 2015),
 
-    F(P) = c sum_v w_v max_{p in P} s(v, p) + sum_{p in P} seconds(p) (i a(p) + f t(p)) + d sum_k sqrt(seconds(P in scene k)),
+    F(P) = c sum_v w_v max_{p in P} s(v, p) + sum_{p in P} seconds(p) (i a(p) + f t(p))
+           + d sum_k sqrt(seconds(P in scene k)),
 
-facility location over the picks v, importance a, fit t to a title, and a diversity reward over the video's scenes k. The lazy greedy
-algorithm takes the largest gain a second first. Pieces are about equally long, so without overlaps the choice is worth
-at least 1 - 1/e of the best one.
+facility location over the picks v, importance a, fit t to a title, and a diversity reward over the video's scenes k.
+The lazy greedy algorithm takes the largest gain a second first. Pieces are about equally long, so without overlaps the
+choice is worth at least 1 - 1/e of the best one.
 """
 
 import heapq

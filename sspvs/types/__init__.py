@@ -18,6 +18,7 @@ that were sampled. Seconds count from the first frame of the video. Shots are ha
 
 from sspvs.types.summary import Annotations, Guidance, Summary
 from sspvs.types.video import (
+    TEXT_CODECS,
     BoolArray,
     Cue,
     DecodeReport,
@@ -36,6 +37,7 @@ from sspvs.types.video import (
 )
 
 __all__ = [
+    "TEXT_CODECS",
     "Annotations",
     "BoolArray",
     "Cue",

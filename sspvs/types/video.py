@@ -15,6 +15,8 @@ IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 ImageArray = npt.NDArray[np.uint8]  # (..., H, W, 3) RGB
 
+TEXT_CODECS = frozenset(("mov_text", "subrip", "srt", "ass", "ssa", "webvtt", "text"))
+"""Kinds of subtitles that are text, by FFmpeg's names; others are pictures."""
 MOST_FRAMES = 2**26  # a longer video (25 days at 30 Hz) is a slip of the pen, or damage: arrays of that length are made
 LARGEST = float(np.finfo(np.float32).max)
 """Larger values are refused where they come from a file: single precision has none, and sums of them overflow."""

@@ -14,7 +14,6 @@ import numpy as np
 from sspvs.errors import VideoError
 from sspvs.types import FloatArray, WrittenClip
 from sspvs.video.footage import ClipSettings, Footage, cut_size, film_size
-from sspvs.video.reader import silent
 from sspvs.video.reel import Reel, Run
 from sspvs.video.takes import Take, film_seconds, takes_of
 from sspvs.video.tracks import AudioTrack, PictureTrack
@@ -32,7 +31,7 @@ def encode_film(
     out_path: Path,
     settings: ClipSettings,
     progress: Callable[[float], None] = lambda _: None,
-    beat: Callable[[], None] = silent,
+    beat: Callable[[], None] = lambda: None,
 ) -> WrittenClip:
     """Encode stretches of sources into an MP4 file."""
     reels = [Reel(part, beat) for part in footage]

@@ -14,7 +14,7 @@ from sspvs.errors import MissingExtraError, VideoError, first_line
 from sspvs.types import DecodeReport, ImageArray, IntArray, Resize, Timeline
 from sspvs.video.orientation import Orientation
 from sspvs.video.pyav_stream import container_info, packet_seconds, times_are_usable
-from sspvs.video.reader import FrameChunk, VideoReader, choose_picks, silent
+from sspvs.video.reader import FrameChunk, VideoReader, choose_picks
 
 BATCH_BYTES = 32 * 2**20  # decord gives full-size frames: no more of them at once than fit in here
 
@@ -22,7 +22,7 @@ BATCH_BYTES = 32 * 2**20  # decord gives full-size frames: no more of them at on
 class DecordReader(VideoReader):
     """A video decoded in this process by decord."""
 
-    def __init__(self, path: Path | str, beat: Callable[[], None] = silent) -> None:
+    def __init__(self, path: Path | str, beat: Callable[[], None] = lambda: None) -> None:
         super().__init__()
         try:
             import decord

@@ -14,7 +14,6 @@ import numpy as np
 from sspvs.types import FloatArray, ImageArray, Resize, Timeline, VideoInfo
 from sspvs.video.orientation import FrameConverter
 from sspvs.video.pyav_stream import DecodeCounts, container_info, decode_frames, open_container, video_stream
-from sspvs.video.reader import silent
 from sspvs.video.stream_clock import frame_end
 
 EDGE_SECONDS = 1e-4
@@ -108,7 +107,7 @@ class FrameSource:
         info: VideoInfo,
         timeline: Timeline | None = None,
         key_seconds: FloatArray | None = None,
-        beat: Callable[[], None] = silent,
+        beat: Callable[[], None] = lambda: None,
     ) -> None:
         self.path = path
         self._info = info

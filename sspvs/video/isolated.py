@@ -27,7 +27,7 @@ import numpy.typing as npt
 from sspvs import errors
 from sspvs.errors import DecodeTimeoutError, SspvsError, VideoError
 from sspvs.types import DecodeReport, FloatArray, FrameTrace, ImageArray, Resize, Timeline, VideoInfo
-from sspvs.video.reader import FrameChunk, VideoReader, check_file, silent
+from sspvs.video.reader import FrameChunk, VideoReader, check_file
 
 DECODERS = ("auto", "pyav", "decord")
 START_LIMIT_SECONDS = 60.0  # a busy machine may need long to start an interpreter; that is not the decoder's fault
@@ -307,7 +307,7 @@ def open_video(
 
 
 def open_here(
-    path: Path, decoder: str, beat: Callable[[], None] = silent, timeline: Timeline | None = None
+    path: Path, decoder: str, beat: Callable[[], None] = lambda: None, timeline: Timeline | None = None
 ) -> VideoReader:
     """Open a video to be decoded by this very process, which calls `beat` as decoding goes on."""
     if decoder == "decord":

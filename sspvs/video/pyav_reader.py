@@ -18,7 +18,7 @@ from sspvs.video.pyav_stream import (
     packet_seconds,
     video_stream,
 )
-from sspvs.video.reader import FrameChunk, VideoReader, is_pick, silent
+from sspvs.video.reader import FrameChunk, VideoReader, is_pick
 from sspvs.video.stream_clock import SoundClock, StreamClock, frames_before_gaps
 from sspvs.video.trace import Tracer
 
@@ -29,7 +29,9 @@ LONGEST_SECONDS = 7 * 86_400.0
 class PyAVReader(VideoReader):
     """A video decoded in this process."""
 
-    def __init__(self, path: Path | str, beat: Callable[[], None] = silent, timeline: Timeline | None = None) -> None:
+    def __init__(
+        self, path: Path | str, beat: Callable[[], None] = lambda: None, timeline: Timeline | None = None
+    ) -> None:
         super().__init__(timeline)
         self._path = Path(path)
         self.info, self._orientation = container_info(path, beat)

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +14,11 @@ import numpy as np
 
 from sspvs.errors import VideoError, printable
 from sspvs.machine import available_cores
-from sspvs.types import FloatArray, VideoInfo
+from sspvs.types import TEXT_CODECS, FloatArray, VideoInfo
 from sspvs.video.colour import hdr_kind
 from sspvs.video.files import ONE_FILE
 from sspvs.video.orientation import Orientation, displayed_size, orientation_of
-from sspvs.video.reader import silent
-from sspvs.video.stream_clock import JUMP_SECONDS
+from sspvs.video.stream_clock import JUMP_SECONDS, SoundClock
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +26,7 @@ DEFAULT_FPS = 25.0  # used to guess times when neither packets nor the container
 SMALL_PICTURE_PIXELS = 640 * 480
 FEW_CORES = 2
 MOST_PIXELS = 2**27  # of a picture, four times those of 8K video. A decoder holds many at once.
+USUAL_CUE_SECONDS, ASS_FIELDS = 3.0, 8  # of a cue that does not state its end; commas before the text of an event
 READ_ATTEMPTS = 16  # how often in a row the container may refuse to give a packet before the rest counts as lost
 
 _ANY_METADATA: dict[str, Any] = {} if int(av.__version__.split(".")[0]) >= 19 else {"metadata_errors": "replace"}
@@ -94,7 +94,7 @@ def frame_rate(stream: Any) -> float:
 class DecodeCounts:
     """What decoding met."""
 
-    beat: Callable[[], None] = silent  # called for every packet: progress is no hang
+    beat: Callable[[], None] = lambda: None  # called for every packet: progress is no hang
     corrupt: int = 0  # packets refused, frames marked damaged, and frames predicted from either
     refused: int = 0  # packets refused, whose frames did not come out
     stopped: str = ""  # why reading stopped before the end of the file, or empty
@@ -149,7 +149,7 @@ def _packets(container: Any, stream: Any, counts: DecodeCounts) -> Iterator[Any]
 
 
 def packet_seconds(
-    path: Path | str, kind: Literal["video", "audio"] = "video", beat: Callable[[], None] = silent
+    path: Path | str, kind: Literal["video", "audio"] = "video", beat: Callable[[], None] = lambda: None
 ) -> FloatArray:
     """(packets,) raw seconds as the packets state them, in the order of the file; NaN for a packet without a time."""
     with open_container(path) as container:
@@ -181,7 +181,7 @@ def audio_stream(container: Any) -> Any:
     return max(known, key=preference, default=None)
 
 
-def container_info(path: Path | str, beat: Callable[[], None] = silent) -> tuple[VideoInfo, Orientation]:
+def container_info(path: Path | str, beat: Callable[[], None] = lambda: None) -> tuple[VideoInfo, Orientation]:
     """Facts of the container and of the first frame that decodes."""
     with open_container(path) as container:
         stream = video_stream(container, path)
@@ -226,3 +226,45 @@ def _duration(container: Any, stream: Any, fps: float) -> float:
     if container.duration and math.isfinite(container.duration) and container.duration > 0:
         return float(container.duration / av.time_base)
     return (stream.frames or 1) / fps
+
+
+def subtitles_inside(
+    path: Path, origins: Sequence[tuple[float, float]], beat: Callable[[], None] = lambda: None
+) -> Iterator[tuple[float, float, str]]:
+    """(start, end, text with markup) of the subtitles inside a video, in seconds from its first frame.
+
+    Args:
+        path: The video file.
+        origins: As of `Timeline`.
+        beat: Called for every packet.
+    """
+    with open_container(path) as container:
+        streams = [stream for stream in container.streams.subtitles if codec_name(stream) in TEXT_CODECS]
+        if not streams:
+            return
+        stream = min(streams, key=_unlikely_subtitles)
+        clock = SoundClock(origins)
+        packets = container.demux(stream)
+        while True:
+            beat()
+            try:
+                packet = next(packets)
+            except (StopIteration, av.error.FFmpegError):  # the rest is damaged
+                return
+            if packet.pts is None or not packet.size:
+                continue
+            start = clock.seconds(float(packet.pts * stream.time_base))
+            length = float((packet.duration or 0) * stream.time_base) or USUAL_CUE_SECONDS
+            try:
+                events = [event for event in packet.decode() if event.type == b"ass"]
+            except (av.error.FFmpegError, ValueError):
+                continue
+            for event in events:
+                yield start, start + length, event.ass.decode("utf-8", "replace").split(",", ASS_FIELDS)[-1]
+
+
+def _unlikely_subtitles(stream: Any) -> tuple[bool, bool, bool, int]:
+    """Forced subtitles come last, those of the default and of English first."""
+    marks = str(getattr(getattr(stream, "disposition", None), "name", "") or "").lower()
+    english = str(stream.language or "").lower() in ("en", "eng")
+    return "forced" in marks, "default" not in marks, not english, stream.index

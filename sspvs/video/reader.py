@@ -83,7 +83,7 @@ class VideoReader(ABC):
         self._timeline = timeline
         self._decode_report: DecodeReport | None = None
         self._trace: FrameTrace | None = None
-        self._beat: Callable[[], None] = silent
+        self._beat: Callable[[], None] = lambda: None
 
     def sample(
         self, rate_hz: float | None = 2.0, resize: Resize = DEFAULT_RESIZE, chunk_frames: int = 32
@@ -175,17 +175,16 @@ class VideoReader(ABC):
                     return
 
     def subtitles(self) -> list[tuple[float, float, str]]:
-        """(start, end, text with markup) of the subtitles inside the video that are text, on the clock of the pictures."""
+        """(start, end, text with markup) of subtitles inside the video that are text, on the clock of the pictures."""
         if self._timeline is None:
             self.scan()
         return self._subtitles()
 
     def _subtitles(self) -> list[tuple[float, float, str]]:
-        from sspvs.video.subtitles import embedded
+        from sspvs.video.pyav_stream import subtitles_inside
 
-        return list(
-            embedded(Path(self.info.path), self.timeline.origins or ((0.0, self.info.start_seconds),), self._beat)
-        )
+        origins = self.timeline.origins or ((0.0, self.info.start_seconds),)
+        return list(subtitles_inside(Path(self.info.path), origins, self._beat))
 
     @property
     def timeline(self) -> Timeline:
@@ -222,10 +221,6 @@ class VideoReader(ABC):
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def silent() -> None:
-    """What decoding calls for every packet when nothing waits for it."""
 
 
 def check_file(path: Path) -> None:

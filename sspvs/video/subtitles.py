@@ -6,21 +6,19 @@ Files are parsed by `pysubs2`, in whatever encoding they are. What can be used o
 import codecs
 import html
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from sspvs.errors import SspvsError, printable
 from sspvs.files import read_content
-from sspvs.types import Cue, Timeline, VideoInfo
+from sspvs.types import TEXT_CODECS, Cue, Timeline, VideoInfo
 from sspvs.video.isolated import open_video
-from sspvs.video.reader import silent
-from sspvs.video.stream_clock import SoundClock
+from sspvs.weights.digest import file_digest
 
 EXTENSIONS = (".srt", ".vtt", ".ass", ".ssa")
 NONE = "none"
 """Of `--subtitles`: none are read."""
-TEXT_CODECS = ("mov_text", "subrip", "srt", "ass", "ssa", "webvtt", "text")
 _FORMATS = ("srt", "vtt", "ass", "ssa")
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -34,16 +32,13 @@ _ENCODINGS = [
     *(_WESTERN, "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "koi8_r"),
     *("gb18030", "big5", "cp932", "cp949"),
 ]
-_USUAL_SECONDS = 3.0  # of a cue that does not state when it ends
 _TAG = re.compile(r"<[^<>]*>|\{\\[^{}]*\}")
-_ASS_FIELDS = 8  # commas before the text of an event, as decoders give it
 
 
 class Spoken(NamedTuple):
-    """The cues of a video, where they come from, and sentences about what was left aside."""
+    """The cues of a video, and sentences about what was left aside."""
 
     cues: tuple[Cue, ...] = ()
-    source: Path | None = None  # the file beside the video; None where they are inside it, or where there are none
     warnings: tuple[str, ...] = ()
 
 
@@ -72,10 +67,10 @@ def read_spoken(
             warnings.append(f"{printable(path.name)} is left aside: {error}")
             continue
         cues, left_out = usable(found, end, printable(path.name))
-        return Spoken(cues, path, (*warnings, *left_out))
+        return Spoken(cues, (*warnings, *left_out))
     if subtitles is None and info.subtitle_codecs:
         name = f"the subtitles in {printable(video.name)}"
-        if not set(info.subtitle_codecs) & set(TEXT_CODECS):
+        if not TEXT_CODECS & set(info.subtitle_codecs):
             warnings.append(f"{name} are pictures ({info.subtitle_codecs[0]}) and are not read; give a file of text")
         else:
             try:
@@ -84,10 +79,16 @@ def read_spoken(
                 cues, left_out = usable(
                     [_cue(1000 * start, 1000 * stop, text) for start, stop, text in rows], end, name
                 )
-                return Spoken(cues, None, (*warnings, *left_out))
+                return Spoken(cues, (*warnings, *left_out))
             except SspvsError as error:
                 warnings.append(f"{name} cannot be read and are left aside: {error}")
     return Spoken(warnings=tuple(warnings))
+
+
+def digest(video: Path, subtitles: str | Path | None) -> str:
+    """SHA-256 of the file of subtitles that is read first; empty where there is none."""
+    files = [] if str(subtitles) == NONE else beside(video) if subtitles is None else [Path(subtitles)]
+    return file_digest(files[0]) if files else ""
 
 
 def beside(video: Path) -> list[Path]:
@@ -178,49 +179,3 @@ def usable(cues: Sequence[Cue], end: float, name: str) -> tuple[tuple[Cue, ...],
     counts = ((outside, "outside the video"), (broken, "empty, reversed or repeated"))
     found = " and ".join(f"{count} {'is' if count == 1 else 'are'} {what}" for count, what in counts if count)
     return tuple(kept), ((f"of {len(cues)} cues of {name}, {found}: ignored",) if found else ())
-
-
-def embedded(
-    path: Path, origins: Sequence[tuple[float, float]], beat: Callable[[], None] = silent
-) -> Iterator[tuple[float, float, str]]:
-    """(start, end, text with markup) of the subtitles inside a video, in seconds from its first frame.
-
-    Args:
-        path: The video file.
-        origins: As of `Timeline`.
-        beat: Called for every packet.
-    """
-    import av.error
-
-    from sspvs.video.pyav_stream import codec_name, open_container
-
-    with open_container(path) as container:
-        streams = [stream for stream in container.streams.subtitles if codec_name(stream) in TEXT_CODECS]
-        if not streams:
-            return
-        stream = min(streams, key=_unlikely)
-        clock = SoundClock(origins)
-        packets = container.demux(stream)
-        while True:
-            beat()
-            try:
-                packet = next(packets)
-            except (StopIteration, av.error.FFmpegError):  # the rest is damaged
-                return
-            if packet.pts is None or not packet.size:
-                continue
-            start = clock.seconds(float(packet.pts * stream.time_base))
-            length = float((packet.duration or 0) * stream.time_base) or _USUAL_SECONDS
-            try:
-                events = [event for event in packet.decode() if event.type == b"ass"]
-            except (av.error.FFmpegError, ValueError):
-                continue
-            for event in events:
-                yield start, start + length, event.ass.decode("utf-8", "replace").split(",", _ASS_FIELDS)[-1]
-
-
-def _unlikely(stream: Any) -> tuple[bool, bool, bool, int]:
-    """Forced subtitles come last, those of the default and of English first."""
-    marks = str(getattr(getattr(stream, "disposition", None), "name", "") or "").lower()
-    english = str(stream.language or "").lower() in ("en", "eng")
-    return "forced" in marks, "default" not in marks, not english, stream.index
