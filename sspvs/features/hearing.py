@@ -14,7 +14,7 @@ from sspvs.types import FloatArray, SoundTrace, Timeline, VideoInfo
 from sspvs.video import open_video
 from sspvs.video.reader import VideoReader
 
-_BAND_HZ = (500, 5000)  # in which noise is told from tones: most sound tracks reach as far
+_BAND_HZ = (500, 5000)  # where noise and tones differ; most sound tracks reach as far
 _FLOOR = 1e-10  # power of silence, -100 dB
 _SAME_SECONDS = 0.01  # origins of clocks that differ by less are the same
 

@@ -119,7 +119,8 @@ def test_everything_is_written_and_nothing_of_the_machine_is_in_it(film: sspvs.F
     events = [line for line in (out / "summary.edl").read_text().splitlines() if line[:3].isdigit()]
     assert len(events) == len(document["pieces"])
     assert len({line[5:13] for line in events}) == 3  # a reel each
-    assert events[-1].split()[-1] == timecode(round(film.seconds * 25), 25)
+    frames = sum(round(piece.end_seconds * 25) - round(piece.start_seconds * 25) for piece in film.pieces)
+    assert events[-1].split()[-1] == timecode(frames, 25)
 
 
 def test_a_film_replaces_a_film_and_no_file_of_another(film: sspvs.FilmSummary, saved: Path, tmp_path: Path) -> None:
