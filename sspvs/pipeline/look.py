@@ -74,7 +74,7 @@ class ClipLook(Settings):
         return {name: value for name, value in vars(self).items() if value}
 
     def film(self, summary: Summary) -> dict[str, Any]:
-        """Settings of `write_film` for a summary's clip; the field's selection has no crossfades unless some are set."""
+        """Settings of `write_film` for a summary's clip; the field's selection is not blended by itself."""
         sound = SOUND_CROSSFADE if is_of_pieces(summary) or self.chosen else 0.0
         return {"crossfade": self.crossfade, "sound_crossfade": sound, "aspect": self.shape}
 
