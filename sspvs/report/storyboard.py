@@ -12,8 +12,8 @@ from sspvs.types import ImageArray
 LONG_SIDE = 320  # pixels of each picture
 MOST_PREVIEW_BYTES = 1_500_000
 PREVIEW_HZ = 8.0  # pictures a second of the preview
-_MOST_PICTURES, _MOST_SHOWN, _MOST_OF_ONE = 120, 20, 24  # pictures of a preview, its pieces, and pictures of a piece
-_INTO_SECONDS = 0.25  # where the preview of a piece begins
+_MOST_PICTURES, _MOST_SHOWN, _MOST_OF_ONE = 120, 20, 10  # pictures of a preview, its pieces, and pictures of a piece
+_INTO_SECONDS = 0.1  # where the preview of a piece begins
 _WIDE = 1.4  # a sheet is about so many times wider than high
 _SHEET_PIXELS = 2400  # width of a sheet of many pictures
 _GAP, _TEXT, _HEADING = 12, 15, 20  # pixels between pictures, and heights of letters

@@ -15,25 +15,25 @@ from sspvs.report.storyboard import (
 )
 
 
-@pytest.mark.parametrize("size", [(320, 180), (180, 320), (160, 90), (320, 60)])
-@pytest.mark.parametrize("count", [1, 2, 5, 17, 60])
+@pytest.mark.parametrize("size", [(160, 90), (90, 160)])
+@pytest.mark.parametrize("count", [1, 2, 5, 60])
 def test_every_picture_is_on_the_sheet(tmp_path: Path, size: tuple[int, int], count: int) -> None:
     width, height = size
     colours = np.random.default_rng(count).integers(30, 220, (count, 3)).astype(np.uint8)
     pictures = [np.full((height, width, 3), colour, np.uint8) for colour in colours]
     labels = [f"{number}.  0:00 - 0:02 {'and more ' * 20}" for number in range(count)]
     write_storyboard(pictures, labels, "名前 a very long name " * 9, tmp_path / "board.jpg")
-    sheet = np.asarray(Image.open(tmp_path / "board.jpg")).astype(int)
-    assert sheet.shape[1] <= 2400
+    sheet = np.asarray(Image.open(tmp_path / "board.jpg")).astype(np.int16)[::2, ::2]
+    assert sheet.shape[1] <= 1200
     seen = [int((np.abs(sheet - colour).max(axis=-1) < 12).sum()) for colour in colours]
-    assert min(seen) > 0.85 * width * height
+    assert min(seen) > 0.85 * width * height / 4
     paper = np.abs(sheet - (250, 250, 248)).max(axis=-1) < 60  # beside pictures JPEG leaves traces
-    assert paper[:, :8].all()  # the text of the last column does not run over the edge
-    assert paper[:, -8:].all()
+    assert paper[:, :4].all()  # the text of the last column does not run over the edge
+    assert paper[:, -4:].all()
     text = ~paper
     for colour in colours:
         text &= np.abs(sheet - colour).max(axis=-1) > 40
-    assert text.sum() > 40 * count  # there is something written
+    assert text.sum() > 10 * count  # there is something written
 
 
 def test_a_preview_plays_again_and_again(tmp_path: Path) -> None:
