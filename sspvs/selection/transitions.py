@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import maximum_filter1d, uniform_filter1d
 
 from sspvs.types import BoolArray, FloatArray, FrameTrace, IntArray, Timeline
 
@@ -74,7 +73,8 @@ def find_transitions(trace: FrameTrace, timeline: Timeline) -> Transitions:
 
 def _seen(times: FloatArray) -> tuple[IntArray, FloatArray]:
     """(M,) frames at distances in which pictures move as much as at the usual rates, and their times, evened."""
-    times = np.cumsum(uniform_filter1d(np.minimum(np.diff(times, prepend=times[:1]), _LONGEST_SECONDS), _EVENED))
+    lengths = np.minimum(np.diff(times, prepend=2 * times[0] - times[:2][-1]), _LONGEST_SECONDS)
+    times = np.cumsum(np.convolve(np.pad(lengths, _EVENED // 2, mode="edge"), np.full(_EVENED, 1 / _EVENED), "valid"))
     seen, last = [], -np.inf
     for frame, time in enumerate(times.tolist()):
         if time - last >= _APART_SECONDS:
@@ -142,8 +142,8 @@ def _gradual(blocks: Blocks, steps: FloatArray, times: FloatArray, cuts: IntArra
     cuts_before = np.searchsorted(cuts, np.arange(n_frames), side="right")
     rate = 1 / float(np.median(np.diff(times))) if n_frames > 1 else _FULL_RATE  # frames a second
     for half in sorted({max(2, round(half * min(1.0, rate / _FULL_RATE))) for half in _HALVES}):
-        largest = maximum_filter1d(steps, 2 * half)  # of the steps from `half` before each frame to half - 1 after
         for first, last in _chunks(n_frames - 2 * half):
+            largest = np.lib.stride_tricks.sliding_window_view(steps[first + 1 : last + 2 * half], 2 * half).max(axis=1)
             starts = np.arange(first, last)
             ends = starts + 2 * half
             change = _distance(blocks[starts], blocks[ends])
@@ -158,7 +158,7 @@ def _gradual(blocks: Blocks, steps: FloatArray, times: FloatArray, cuts: IntArra
                 part = ((times[middle] - times[starts]) / (times[ends] - times[starts])).astype(np.float32)[:, None]
                 uneven = np.maximum(uneven, _levels(np.abs(blocks[middle] - ((1 - part) * one + part * other))))
             widespread = (np.abs(one - other)[:, :LUMA_BLOCKS] >= _BLOCK_CHANGE).mean(axis=1) >= _LEAST_PART
-            sudden = largest[starts + half + 1] >= _SUDDEN * change
+            sudden = largest[starts - first] >= _SUDDEN * change
             good: BoolArray = (uneven < _UNEVEN * change) & widespread & ~sudden
             clear = change * (1 - 2 * uneven / change)
             found += list(zip(clear[good].tolist(), starts[good].tolist(), ends[good].tolist(), strict=True))

@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy.ndimage import percentile_filter
 
 from sspvs.selection.shots import runs
 from sspvs.selection.transitions import LUMA_BLOCKS, Transitions
@@ -82,11 +81,12 @@ def _runs(frames: BoolArray, reason: str, shortest: float = 1) -> list[Unwanted]
 
 
 def _blurred(detail: FloatArray, shots: Shots, n_near: int) -> BoolArray:
-    blurred = np.zeros(len(detail), np.bool_)
+    blurred, step = np.zeros(len(detail), np.bool_), max(1, n_near // 8)
     for start, end in shots:
-        part = detail[start:end]
-        usual = percentile_filter(part, 75, min(n_near, 2 * len(part)) + 1, mode="nearest")
-        blurred[start:end] = part < _BLURRED * usual
+        for first in range(start, end, step):
+            last = min(first + step, end)
+            near = detail[max(start, first - n_near // 2) : min(end, last + n_near // 2)]
+            blurred[first:last] = detail[first:last] < _BLURRED * np.percentile(near, 75)
     return blurred
 
 
