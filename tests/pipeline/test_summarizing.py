@@ -93,7 +93,10 @@ def test_a_title_is_a_factor_of_the_scores_of_whole_shots(drawn: Path) -> None:
 
 @pytest.mark.parametrize(
     ("package", "extra", "settings"),
-    [(minilm, "text", {"title": "a sailing boat", "select": "knapsack"}), (transnet, "transnet", {"segmenter": "transnet"})],
+    [
+        (minilm, "text", {"title": "a sailing boat", "select": "knapsack"}),
+        (transnet, "transnet", {"segmenter": "transnet"}),
+    ],
 )
 def test_a_missing_extra_is_reported_before_the_video_is_opened(
     package: ModuleType, extra: str, settings: dict, monkeypatch: pytest.MonkeyPatch

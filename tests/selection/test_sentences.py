@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -59,7 +61,7 @@ def test_nothing_is_lost_and_times_stay_in_order(steps: list[tuple[float, float,
     assert "".join("".join(cue.text.split()) for cue in found) == "".join("".join(cue.text.split()) for cue in cues)
     for cue in found:
         assert cue.start <= cue.end + 1e-9
-    for one, other in zip(found, found[1:], strict=False):
+    for one, other in pairwise(found):
         assert one.start <= other.start + 1e-9
     assert all(cues[0].start <= cue.start and cue.end <= max(c.end for c in cues) + 1e-9 for cue in found)
 

@@ -88,8 +88,9 @@ Dialogue: 0,0:00:01.00,0:00:02.00,Default,,0,0,0,,{\\p1}m 0 0 l 100 0 100 100
 
 
 def test_a_missing_blank_line_and_missing_numbers() -> None:
-    srt = "00:00:00,500 --> 00:00:01,000\nOne\n2\n00:00:01,000 --> 00:00:02,000\nTwo\n\n00:00:02,000 --> 00:00:03,000\nThree"
-    assert [cue.text for cue in parse(srt)] == ["One", "Two", "Three"]
+    start = "00:00:00,500 --> 00:00:01,000\nOne\n2\n"
+    srt = start + "00:00:01,000 --> 00:00:02,000\nTwo\n\n00:00:02,000 --> 00:00:03,000\n3"
+    assert [cue.text for cue in parse(srt)] == ["One", "Two", "3"]
 
 
 def test_what_cannot_be_used_is_counted_in_one_sentence() -> None:
