@@ -230,4 +230,6 @@ def load_tools(
     chosen, rate_hz = backbone_for(
         scorer, backbone, settings.rate_hz, device=device, precision=precision, download=download
     )
+    if settings.is_guided:
+        chosen.check_fit()
     return Tools(chosen, scorer, replace(settings, rate_hz=rate_hz), look)

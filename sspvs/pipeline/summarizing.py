@@ -12,6 +12,7 @@ import numpy as np
 from sspvs.features.backbones import Backbone
 from sspvs.features.extract import Sampling
 from sspvs.features.hearing import extract_and_hear
+from sspvs.features.text import has_minilm
 from sspvs.features.transnet import cut_frames
 from sspvs.importance.contrastive import Post
 from sspvs.importance.sound import with_sound
@@ -20,7 +21,7 @@ from sspvs.overwriting import read_summary, summary_files
 from sspvs.pipeline.look import ClipLook, choose_for
 from sspvs.pipeline.output import write_outputs
 from sspvs.pipeline.settings import Segmenter, Select, SummarySettings, Tools, load_tools
-from sspvs.pipeline.words import guidance, title_fit, with_sentences
+from sspvs.pipeline.words import WORDS_ALONE, guidance, title_fit, with_sentences
 from sspvs.report.notebook import ShownSummary
 from sspvs.report.tables import plain
 from sspvs.schema import parameters
@@ -300,6 +301,7 @@ def summarize_with(
             *notes,
             *unheard,
             *spoken.warnings,
+            *(() if fit is None or has_minilm() else (WORDS_ALONE,)),
             *shot_warnings,
             *_whole_video(chosen, shots, timeline, settings),
         ),

