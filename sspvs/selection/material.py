@@ -45,14 +45,9 @@ class Material:
         return np.clip(scores, 0, 1)
 
     @property
-    def fits(self) -> FloatArray:
-        """As `fit`, zeros where that is None."""
-        return np.zeros(len(self.picks)) if self.fit is None else self.fit
-
-    @property
     def is_guided(self) -> bool:
         """Whether some of it fits a title."""
-        return bool(self.fits.any())
+        return self.fit is not None and bool(self.fit.any())
 
     @cached_property
     def frame_fit(self) -> FloatArray:
@@ -182,7 +177,7 @@ def join(videos: Sequence[Material]) -> Material:
         np.concatenate([video.avoid for video in videos]),
         _joined_costs(videos),
         tuple(begins[:-1].tolist()),
-        None if all(video.fit is None for video in videos) else np.concatenate([video.fits for video in videos]),
+        None if videos[0].fit is None else np.concatenate([video.fit for video in videos if video.fit is not None]),
     )
 
 

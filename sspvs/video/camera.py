@@ -7,6 +7,7 @@ least way (by dynamic programming), smoothed.
 """
 
 import numpy as np
+from scipy.ndimage import uniform_filter
 
 from sspvs.types import FloatArray, ImageArray
 
@@ -70,7 +71,8 @@ def salience(pictures: ImageArray) -> FloatArray:
         maps[:, np.flatnonzero(lit[1])[:, None], np.flatnonzero(lit[0])] = weighed
     else:
         maps[:] = weighed
-    return maps / maps.sum(axis=(1, 2), keepdims=True)
+    shares: FloatArray = maps / maps.sum(axis=(1, 2), keepdims=True)
+    return shares
 
 
 def _standing_out(maps: FloatArray) -> FloatArray:
@@ -80,19 +82,15 @@ def _standing_out(maps: FloatArray) -> FloatArray:
     share = np.where(total > 1e-6 * flat.shape[1], flat / np.maximum(total, 1e-9), 1 / flat.shape[1])
     few = max(1, flat.shape[1] // 10)
     concentration = np.partition(share, -few, axis=1)[:, -few:].sum(axis=1, keepdims=True)  # from 0.1 to 1
-    return (share * concentration).reshape(maps.shape)
+    weighed: FloatArray = (share * concentration).reshape(maps.shape)
+    return weighed
 
 
 def _blurred(values: FloatArray, radius: int) -> FloatArray:
     """(F, H, W, C) means of squares of 2 `radius` + 1 points."""
-    for axis in (1, 2):
-        pads = [(0, 0)] * 4
-        pads[axis] = (radius + 1, radius)
-        summed = np.cumsum(np.pad(values, pads, mode="edge"), axis=axis, dtype=np.float64)
-        width = 2 * radius + 1
-        upper, lower = (slice(None),) * axis + (slice(width, None),), (slice(None),) * axis + (slice(None, -width),)
-        values = ((summed[upper] - summed[lower]) / width).astype(np.float32)
-    return values
+    width = 2 * radius + 1
+    blurred: FloatArray = uniform_filter(values, (1, width, width, 1), mode="nearest")
+    return blurred
 
 
 def _profiles(maps: FloatArray, *, upright: bool) -> FloatArray:
@@ -103,7 +101,8 @@ def _profiles(maps: FloatArray, *, upright: bool) -> FloatArray:
     at_edges = np.stack([np.interp(edges, np.arange(summed.shape[1]), row) for row in summed])
     from_middle = np.abs(np.linspace(-1, 1, STEPS))
     profile: FloatArray = np.diff(at_edges, axis=1) * (1 - (1 - _CENTRE) * from_middle**2)
-    return profile / np.maximum(profile.sum(axis=1, keepdims=True), 1e-9)
+    profile /= np.maximum(profile.sum(axis=1, keepdims=True), 1e-9)
+    return profile
 
 
 def _steady(rows: FloatArray, seconds: FloatArray, over: float) -> FloatArray:
