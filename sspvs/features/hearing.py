@@ -1,17 +1,20 @@
 """What a video sounds like, heard once, in a thread beside the pass over its pictures."""
 
+import os
 import threading
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 from sspvs.errors import reason
+from sspvs.features.backbones import Backbone
+from sspvs.features.extract import ExtractedVideo, Sampling, extract_video
 from sspvs.features.speech import RATE_HZ, STEP_SAMPLES, STEP_SECONDS, speech_probabilities, steps_of
 from sspvs.types import FloatArray, SoundTrace, Timeline, VideoInfo
 from sspvs.video import open_video
 from sspvs.video.reader import VideoReader
 
-_BAND_HZ = (500, 5000)  # in which noise is told from tones: most sound tracks reach as far
+_BAND_HZ = (500, 5000)  # where noise and tones differ; most sound tracks reach as far
 _FLOOR = 1e-10  # power of silence, -100 dB
 _SAME_SECONDS = 0.01  # origins of clocks that differ by less are the same
 
@@ -47,6 +50,24 @@ def _loudness_and_noise(steps: FloatArray) -> FloatArray:
     return np.stack([loudness, flatness]).astype(np.float32)
 
 
+def extract_and_hear(
+    path: str | os.PathLike[str], backbone: Backbone, sampling: Sampling, *, hears: bool = True, progress: bool = False
+) -> tuple[ExtractedVideo, SoundTrace | None, tuple[str, ...]]:
+    """Features and thumbnails of a video, and at the same time its sound.
+
+    Returns:
+        What was extracted; what is heard, None without `hears`, without sound and where it fails; a sentence about
+        such a failure, which ends nothing.
+    """
+    with Listener(sampling.time_limit_seconds) as listener:
+        opened = listener.start if hears else lambda _: None
+        extracted = extract_video(path, backbone, sampling, thumbnails=True, progress=progress, opened=opened)
+        assert extracted.features.timeline is not None
+        sound = listener.result(extracted.features.timeline)
+    failure = listener.failure
+    return extracted, sound, (f"pieces may begin or end within words: {failure}",) if failure else ()
+
+
 class Listener:
     """Hears a video in a thread of its own; a context manager, which stops it on the way out.
 
@@ -60,8 +81,7 @@ class Listener:
         self._video: VideoReader | None = None
         self._end_seconds = np.inf
         self._heard: SoundTrace | None = None
-        self.failure = ""
-        """Why there is nothing to be had of the sound, or empty."""
+        self.failure = ""  # why nothing is heard
 
     def __enter__(self) -> "Listener":
         return self

@@ -1,1 +1,1 @@
-"""Importance of frames from their features: terms by name, and expressions over them."""
+"""Importance of frames: terms of their features by name, expressions over them, and sound."""

@@ -9,8 +9,8 @@ from typing import Any, Literal
 import numpy as np
 
 from sspvs.features.backbones import Backbone
-from sspvs.features.extract import Sampling, extract_video
-from sspvs.features.hearing import Listener
+from sspvs.features.extract import Sampling
+from sspvs.features.hearing import extract_and_hear
 from sspvs.features.text import has_minilm
 from sspvs.features.transnet import cut_frames
 from sspvs.importance.contrastive import Post
@@ -40,7 +40,7 @@ from sspvs.selection.summary import select as select_shots
 from sspvs.selection.transitions import Transitions, find_transitions
 from sspvs.selection.unwanted import Unwanted, find_unwanted, unwanted_frames
 from sspvs.table import SourceStamp
-from sspvs.types import FloatArray, FrameFeatures, Guidance, Shots, SoundTrace, Summary, Timeline, VideoInfo
+from sspvs.types import FloatArray, FrameFeatures, Guidance, Shots, Summary, Timeline, VideoInfo
 from sspvs.video.subtitles import digest, read_spoken
 
 logger = logging.getLogger(__name__)
@@ -198,27 +198,24 @@ def summarize_with(video: str | Path, tools: Tools, *, progress: bool = False) -
     backbone, scorer, settings = tools.backbone, tools.scorer, tools.settings
     assert settings.rate_hz is not None
     source = SourceStamp.of(Path(video)) if Path(video).is_file() else None
-    sampling = Sampling(
-        rate_hz=settings.rate_hz,
-        decoder=settings.decoder,
-        time_limit_seconds=settings.time_limit_seconds,
-        max_damaged=settings.max_damaged,
+    extracted, sound, unheard = extract_and_hear(
+        video,
+        backbone,
+        Sampling(
+            rate_hz=settings.rate_hz,
+            decoder=settings.decoder,
+            time_limit_seconds=settings.time_limit_seconds,
+            max_damaged=settings.max_damaged,
+        ),
+        hears=settings.select != "knapsack" or settings.sound > 0,
+        progress=progress,
     )
-    listens = settings.select != "knapsack" or settings.sound > 0
-    with Listener(settings.time_limit_seconds) as listener:
-        extracted = extract_video(
-            video,
-            backbone,
-            sampling,
-            thumbnails=True,
-            progress=progress,
-            opened=listener.start if listens else lambda _: None,
-        )
-        features, timeline = extracted.features, extracted.features.timeline
-        assert timeline is not None
-        sound = listener.result(timeline) if listens else None
+    features, timeline = extracted.features, extracted.features.timeline
+    if settings.sound > 0 and sound is None:
+        unheard = (f"the scores are those of the pictures alone: {', '.join(unheard) or 'no sound'}",)
     logger.info("%s: %d of %d frames looked at", video, len(features.picks), features.n_frames)
     assert features.info is not None
+    assert timeline is not None
     assert features.decode is not None
     unchecked = scorer.check_features(features.fingerprint, features.name)
     notes = (*([unchecked] if unchecked else []), *scorer.notes(settings.text))
@@ -280,7 +277,7 @@ def summarize_with(video: str | Path, tools: Tools, *, progress: bool = False) -
         warnings=(
             *features.decode.warnings,
             *notes,
-            *_unheard(listener, sound, settings),
+            *unheard,
             *spoken.warnings,
             *(() if fit is None or has_minilm() else (WORDS_ALONE,)),
             *shot_warnings,
@@ -331,14 +328,6 @@ def _whole_video(chosen: Selection, shots: Shots, timeline: Timeline, settings: 
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _unheard(listener: Listener, sound: SoundTrace | None, settings: SummarySettings) -> tuple[str, ...]:
-    """A sentence about sound that is missing where it is wanted."""
-    without = "the scores are those of the pictures" if settings.sound > 0 else ""
-    if listener.failure:
-        return (f"pieces may begin or end within words{'; ' + without if without else ''}: {listener.failure}",)
-    return (f"no sound: {without}",) if sound is None and without else ()
 
 
 def _knapsack(

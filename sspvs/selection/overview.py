@@ -120,7 +120,8 @@ def _choose(
     if count > 1 and wanted / count < TO_A_FRAME * shortest:
         count -= 1
     shortest = min(shortest, wanted / count)
-    worth, choices = Worth(material, weights, wanted, count), []
+    worth = Worth(material, weights, wanted, count)
+    choices: list[tuple[float, int, float, float, _Choice]] = []
     # Shots that are a little longer than a piece whole, or all pieces of one length; where that cuts words, pieces that
     # last so long from pause to pause, also one more or one fewer.
     for more, whole in ((0, _WHOLE), (0, 1.0), (0, None), (1, None), (-1, None)):

@@ -19,7 +19,7 @@ _CORE = 0.04  # seconds of a pause that the margins leave
 _DIP_SECONDS, _DIP_DECIBELS = 0.25, 20.0  # a quiet moment: the quietest so far around, and so much below the loudest
 _NEAR_SECONDS = 1.5  # within so much
 _DIP_COST, _SHIFT_COST = 0.6, 0.1  # of a boundary in a quiet moment, and of each second moved
-_STEP_SECONDS = 0.2  # between places in a pause
+_STEP_SECONDS, _FINE_FRAMES = 0.2, 5  # between places that a boundary may go to, and frames beside it that are places
 _CELLS = 1 << 13  # lengths that are distinguished
 _LEAST_FILLED, _SHORT_COST = 0.93, 10.0  # of the length; the cost of what is missing to that, as a share of it
 _TOO_SHORT, _TOO_SHORT_COST = 0.905, 1000.0  # likewise, where no pause is worth it
@@ -118,17 +118,18 @@ def move_to_pauses(
     middles = (edges[pieces[1:, 0]] + edges[pieces[:-1, 1]]) / 2
     after = np.minimum(np.searchsorted(edges, middles + gap / 2), pieces[1:, 0])
     before = np.maximum(np.searchsorted(edges, middles - gap / 2, side="right") - 1, pieces[:-1, 1])
-    beside = lows[1:] <= pieces[:-1, 1]  # no wall between
-    lows[1:] = np.where(beside, after, lows[1:])
-    highs[:-1] = np.where(beside, before, highs[:-1])
+    together = lows[1:] <= pieces[:-1, 1]  # no wall between
+    lows[1:] = np.where(together, after, lows[1:])
+    highs[:-1] = np.where(together, before, highs[:-1])
     places = _places(costs, edges)
     options = []
     for (start, end), low, high in zip(pieces.tolist(), lows.tolist(), highs.tolist(), strict=True):
         inside = places[np.searchsorted(places, low) : np.searchsorted(places, high, side="right")]
-        starts, ends = (
-            np.append(inside[np.abs(edges[inside] - edges[at]) <= REACH_SECONDS], at) for at in (start, end)
-        )
-        one, other = (grid.ravel() for grid in np.meshgrid(starts, ends, indexing="ij"))
+        near = []
+        for at in (start, end):
+            beside = np.arange(max(low, at - _FINE_FRAMES), min(high, at + _FINE_FRAMES) + 1)
+            near.append((some := np.append(inside, beside))[np.abs(edges[some] - edges[at]) <= REACH_SECONDS])
+        one, other = (grid.ravel() for grid in np.meshgrid(*near, indexing="ij"))
         seconds, now = shown[other] - shown[one], shown[end] - shown[start]
         fits = (one < other) & (seconds > min(now, shortest) - 1e-9) & (seconds < max(now, longest) + 1e-9)
         one, other = one[fits], other[fits]

@@ -207,8 +207,10 @@ class VideoReader(ABC):
 
         timeline, step = self._timeline, SOUND_BLOCK_SECONDS * rate
         with open_audio(Path(self.info.path), self.info, timeline, [], rate, 1) as source:
+            if source is None:
+                return
             n_samples = sys.maxsize if timeline is None else round(timeline.end_seconds * rate)
-            for first in range(0, n_samples if source is not None else 0, step):
+            for first in range(0, n_samples, step):
                 yield source.read(first, min(first + step, n_samples))[0]
                 if timeline is None and source.ended:
                     return

@@ -27,7 +27,8 @@ import numpy as np
 
 from sspvs.features.backbones import load_backbone
 from sspvs.features.extract import extract_video
-from sspvs.features.speech import RATE_HZ, STEP_SECONDS, speech_probabilities
+from sspvs.features.hearing import hear
+from sspvs.features.speech import RATE_HZ
 from sspvs.importance.contrastive import contrastive_importance
 from sspvs.selection.kts import kts
 from sspvs.selection.material import Material
@@ -78,7 +79,8 @@ def look(path: Path, backbone: object) -> Seen:
     assert found.trace is not None
     if features.info.has_audio:
         with open_video(path, timeline=features.timeline) as video:
-            speech = Speech(speech_probabilities(video.sound(RATE_HZ)), STEP_SECONDS)
+            heard = hear(video.sound(RATE_HZ))
+        speech = Speech(heard.speech, heard.step, heard.loudness)
     return Seen(path.name, features.features, features.picks, found.trace, features.timeline, speech)
 
 
