@@ -70,7 +70,8 @@ def salience(pictures: ImageArray) -> FloatArray:
         maps[:, np.flatnonzero(lit[1])[:, None], np.flatnonzero(lit[0])] = weighed
     else:
         maps[:] = weighed
-    return maps / maps.sum(axis=(1, 2), keepdims=True)
+    shares: FloatArray = maps / maps.sum(axis=(1, 2), keepdims=True)
+    return shares
 
 
 def _standing_out(maps: FloatArray) -> FloatArray:
@@ -80,7 +81,8 @@ def _standing_out(maps: FloatArray) -> FloatArray:
     share = np.where(total > 1e-6 * flat.shape[1], flat / np.maximum(total, 1e-9), 1 / flat.shape[1])
     few = max(1, flat.shape[1] // 10)
     concentration = np.partition(share, -few, axis=1)[:, -few:].sum(axis=1, keepdims=True)  # from 0.1 to 1
-    return (share * concentration).reshape(maps.shape)
+    weighed: FloatArray = (share * concentration).reshape(maps.shape)
+    return weighed
 
 
 def _blurred(values: FloatArray, radius: int) -> FloatArray:
@@ -102,8 +104,9 @@ def _profiles(maps: FloatArray, *, upright: bool) -> FloatArray:
     summed = np.pad(np.cumsum(along, axis=1), ((0, 0), (1, 0)))
     at_edges = np.stack([np.interp(edges, np.arange(summed.shape[1]), row) for row in summed])
     from_middle = np.abs(np.linspace(-1, 1, STEPS))
-    profile: FloatArray = np.diff(at_edges, axis=1) * (1 - (1 - _CENTRE) * from_middle**2)
-    return profile / np.maximum(profile.sum(axis=1, keepdims=True), 1e-9)
+    profile = np.diff(at_edges, axis=1) * (1 - (1 - _CENTRE) * from_middle**2)
+    shares: FloatArray = profile / np.maximum(profile.sum(axis=1, keepdims=True), 1e-9)
+    return shares
 
 
 def _steady(rows: FloatArray, seconds: FloatArray, over: float) -> FloatArray:
