@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from operator import itemgetter
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
@@ -50,17 +50,19 @@ class ClipLook(Settings):
     def __post_init__(self) -> None:
         refuse(self.group, [*mistakes(type(self), vars(self)), *self.conflicts()])
 
-    def conflicts(self) -> Iterator[str]:
+    def conflicts(self) -> list[str]:
         """A shape, a speed or a crossfade that cannot be."""
+        wrong = []
         if isinstance(self.aspect, str) and self.aspect:
             found = _SHAPE.fullmatch(self.aspect.strip())
             sides = sorted(int(side) for side in found.groups()) if found else []
             if not sides or sides[1] > _MOST_UNEVEN * sides[0]:
-                yield f"aspect must be width:height, such as 9:16 or 1:1, got {self.aspect!r}"
+                wrong.append(f"aspect must be width:height, such as 9:16 or 1:1, got {self.aspect!r}")
         if isinstance(self.speed, (int, float)) and 0 < self.speed <= 1:
-            yield f"speed must be above 1, such as 8, got {self.speed:g}"
+            wrong.append(f"speed must be above 1, such as 8, got {self.speed:g}")
         if isinstance(self.crossfade, (int, float)) and self.crossfade > LONGEST_CROSSFADE:
-            yield f"crossfade must be at most {LONGEST_CROSSFADE:g} seconds, got {self.crossfade:g}"
+            wrong.append(f"crossfade must be at most {LONGEST_CROSSFADE:g} seconds, got {self.crossfade:g}")
+        return wrong
 
     @property
     def shape(self) -> tuple[int, int] | None:
@@ -79,7 +81,7 @@ class ClipLook(Settings):
         return {"crossfade": self.crossfade, "sound_crossfade": sound, "aspect": self.shape}
 
     @classmethod
-    def of(cls, settings: dict[str, Any]) -> Self:
+    def of(cls, settings: dict[str, Any]) -> "ClipLook":
         """The look among a summary's settings."""
         return cls(**{field.name: settings[field.name] for field in fields(cls) if field.name in settings})
 

@@ -185,8 +185,8 @@ class Film:
             run.shown_until = self.seconds + take.lead
         if self._track is not None and take.sound_lead:
             at = self.seconds - (take.sound_lead - take.heard_lead)
-            sounds = [(one.sound, one.source_seconds(at)) for one in (before, run)]
-            self._track.cross(*sounds, at, take.sound_lead)
+            one, other = ((each.sound, each.source_seconds(at)) for each in (before, run))
+            self._track.cross(one, other, at, take.sound_lead)
 
     def finish(self) -> None:
         """Write what the encoders still hold."""

@@ -99,7 +99,7 @@ def check_footage(footage: Sequence[Footage]) -> None:
 
 def pack_footage(footage: Sequence[Footage]) -> tuple[list[dict[str, Any]], list[FloatArray]]:
     """Footage as plain fields and the arrays that go with them."""
-    packed, arrays = [], []
+    packed, arrays = [], list[FloatArray]()
     for part in footage:
         known, seconds = pack_timeline(part.timeline)
         seconds += () if part.camera is None else (part.camera,)

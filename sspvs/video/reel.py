@@ -36,7 +36,10 @@ class Reel:
             self._times, self.end = self._timeline.frame_seconds, self._timeline.end_seconds
         self.stretches = footage.stretches
         self._camera = np.array([[0.0, 0.5]]) if footage.camera is None else footage.camera
-        self._path = np.zeros(1), np.zeros(1)  # seconds, and the first row or column of what is cut out
+        self._path: tuple[FloatArray, FloatArray] = (
+            np.zeros(1),
+            np.zeros(1),
+        )  # seconds, and the first row or column of what is cut out
         self._warnings: list[str] = []
         with open_audio(self.path, self.info, self._timeline, self._warnings) as sound:
             self.sound_format = None if sound is None else (sound.rate, sound.channels)

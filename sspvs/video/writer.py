@@ -124,8 +124,10 @@ def write_film(
         for message in child.request("write", arrays, footage=packed, out_path=str(partial), settings=asdict(settings)):
             if message.kind == "progress":
                 advance(message.fields["seconds"])
-        fields = {name: tuple(value) if isinstance(value, list) else value for name, value in message.fields.items()}
-        return WrittenClip(**{**fields, "path": out_path})
+        fields: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in message.fields.items()
+        }
+        return replace(WrittenClip(**fields), path=out_path)
 
 
 def _check_output(out_path: Path) -> None:
