@@ -190,7 +190,11 @@ def add_scorer_argument(parser: argparse._ActionsContainer) -> None:
 def add_text_arguments(group: argparse._ArgumentGroup) -> None:
     """What is known about a video in words."""
     group.add_argument("--title", default="", help="text that says what matters, seen or spoken; guides the choice")
-    group.add_argument("--query", default="", help="search query, for a checkpoint that was trained with text")
+    group.add_argument(
+        "--query",
+        default="",
+        help="search query: guides as the title does, or for a checkpoint that was trained with text",
+    )
     group.add_argument("--category", default="", help="category, for a checkpoint that was trained with text")
 
 

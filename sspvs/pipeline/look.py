@@ -98,7 +98,7 @@ class ClipLook(Settings):
         if wanted >= seconds:
             return budget
         left = (wanted - seconds / self.speed) / (1 - 1 / self.speed)
-        if left < shortest:
+        if left < shortest - ROUND_OFF:
             least = (seconds - shortest) / (wanted - shortest) if wanted > shortest else math.inf
             remedy = f"a speed of at least {math.ceil(10 * least) / 10:g}, or a longer summary" if least < 1e4 else ""
             raise ValueError(

@@ -107,16 +107,17 @@ class SummarySettings(Settings):
         return select_pieces(material, budget, weights, shortest=shortest, longest=longest)
 
     @property
-    def is_guided(self) -> bool:
-        """Whether a title chooses pieces, rather than being a factor of the scores."""
-        by_itself = self.combine is None or "text_similarity" not in term_names(self.combine)
-        return bool(self.title.strip()) and self.select != "knapsack" and by_itself and str(self.scorer) == CONTRASTIVE
+    def guide(self) -> str:
+        """The title and the query, where they choose the pieces rather than being read by the scorer."""
+        factor = self.combine is not None and "text_similarity" in term_names(self.combine)
+        scored = factor or self.select == "knapsack" or str(self.scorer) != CONTRASTIVE
+        return "" if scored else f"{self.title.strip()} {self.query.strip()}".strip()
 
     @property
     def text(self) -> TextFields:
-        """What is known about the video in words, for the scorer: without a title that guides the choice."""
-        title = "" if self.is_guided else self.title
-        return TextFields(category=self.category, query=self.query, title=title)
+        """What is known about the video in words, for the scorer."""
+        read = {} if self.guide else {"query": self.query, "title": self.title}
+        return TextFields(category=self.category, **read)
 
 
 @dataclass(frozen=True)
@@ -230,6 +231,6 @@ def load_tools(
     chosen, rate_hz = backbone_for(
         scorer, backbone, settings.rate_hz, device=device, precision=precision, download=download
     )
-    if settings.is_guided:
+    if settings.guide:
         chosen.check_fit()
     return Tools(chosen, scorer, replace(settings, rate_hz=rate_hz), look)

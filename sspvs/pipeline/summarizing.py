@@ -150,7 +150,7 @@ def summarize(
         title: Text that guides the choice: pieces in which something fits it, seen or spoken, come first. With
             `knapsack` contrastive importance is multiplied by each frame's similarity to it; a checkpoint reads it when
             it was trained with text.
-        query: A search query that should find the video; for checkpoints that were trained with text.
+        query: A search query that should find the video: as the title, or for checkpoints that were trained with text.
         category: What kind of video it is, in a word or two; likewise.
         scorer: `contrastive`, the training-free importance, or a checkpoint: a folder, a `.ckpt` file of fine-tuning
             or of refinement, or a hub id.
@@ -251,7 +251,7 @@ def summarize_with(
     avoided: list[Unwanted] = []
     spoken = read_spoken(features.info, timeline, settings.subtitles, time_limit_seconds=settings.time_limit_seconds)
     sentences = sentences_of(spoken.cues)
-    fit = title_fit(settings.title, features, backbone, shots, sentences) if settings.is_guided else None
+    fit = title_fit(settings.guide, features, backbone, shots, sentences) if settings.guide else None
     speech = with_sentences(sound, sentences, timeline.end_seconds)
     guided: Guidance | None = None
     if settings.select == "knapsack":

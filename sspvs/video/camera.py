@@ -100,9 +100,9 @@ def _profiles(maps: FloatArray, *, upright: bool) -> FloatArray:
     summed = np.pad(np.cumsum(along, axis=1), ((0, 0), (1, 0)))
     at_edges = np.stack([np.interp(edges, np.arange(summed.shape[1]), row) for row in summed])
     from_middle = np.abs(np.linspace(-1, 1, STEPS))
-    profile: FloatArray = np.diff(at_edges, axis=1) * (1 - (1 - _CENTRE) * from_middle**2)
-    profile /= np.maximum(profile.sum(axis=1, keepdims=True), 1e-9)
-    return profile
+    profile = np.diff(at_edges, axis=1) * (1 - (1 - _CENTRE) * from_middle**2)
+    shares: FloatArray = profile / np.maximum(profile.sum(axis=1, keepdims=True), 1e-9)
+    return shares
 
 
 def _steady(rows: FloatArray, seconds: FloatArray, over: float) -> FloatArray:
