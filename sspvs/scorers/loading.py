@@ -9,7 +9,6 @@ from sspvs.features.backbones import Backbone, load_backbone
 from sspvs.importance.contrastive import Post
 from sspvs.importance.terms import Combine, term_names
 from sspvs.scorers.base import CONTRASTIVE, SYNTHETIC, ContrastiveScorer, Scorer, is_synthetic
-from sspvs.scorers.trained import RefinedScorer, SummarizerScorer
 from sspvs.sharing import checkpoint_name
 from sspvs.table import FeatureKind, check_features
 from sspvs.tasks.checkpoint import PRETRAIN, REFINE, SUMMARIZE, Checkpoint
@@ -68,6 +67,7 @@ def load_scorer(
         )
     how = {"name": checkpoint_name(found.source), "source": found.source, "digest": found.sha256, "device": device}
     if found.kind == REFINE:
+        from sspvs.scorers.trained import RefinedScorer
         from sspvs.tasks.refine import RefineTask
 
         return RefinedScorer(RefineTask.from_pretrained(found.path), combine=combine, post=post, **how)
@@ -76,6 +76,7 @@ def load_scorer(
             f"combine and post belong to --scorer {CONTRASTIVE} and to refined checkpoints; {found.source} is a "
             "summarizer, which has neither"
         )
+    from sspvs.scorers.trained import SummarizerScorer  # Lightning takes seconds to import
     from sspvs.tasks.summarize import SummarizeTask
 
     task = SummarizeTask.from_pretrained(found.path, download=download)
