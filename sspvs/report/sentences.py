@@ -107,7 +107,7 @@ def _has_and_shows(summary: Summary) -> tuple[str, str]:
     if (played := np.diff(summary.segments).sum()) == n_frames:
         return has, "is the whole video"
     if summary.of_pieces:
-        of = f"from {f'all {known}' if shown == known else shown} scenes" if known > 1 else "of it"
+        of = _from_scenes(shown, known) if known > 1 else "of it"
         return has, f"shows {counted(len(summary.segments), 'piece')} {of}"
     part = played < summary.shots.lengths[summary.selected].sum()
     return has, "shows a part of one" if part else f"shows {int(summary.selected.sum())} of them"
@@ -141,6 +141,12 @@ def _reasons(summary: Summary) -> IntArray:
     for start, end, reason in sorted(summary.avoided, key=lambda stretch: -order.index(stretch[2])):
         found[start:end] = order.index(reason)
     return found
+
+
+def _from_scenes(shown: int, known: int) -> str:
+    """Such as `from 3 scenes`, `from all 5 scenes`, `from both scenes`."""
+    every = "both scenes" if known == 2 else f"all {known} scenes"
+    return f"from {every if shown == known else counted(shown, 'scene')}"
 
 
 def left_out(summary: Summary, *, played: bool = False) -> list[str]:

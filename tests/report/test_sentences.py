@@ -63,7 +63,7 @@ def test_a_scene_that_is_mostly_black_is_no_scene() -> None:
     assert scenes_shown(pieces_summary(avoided=((250, 270, "black frames"),))) == (2, 3)
     summary = pieces_summary(avoided=((250, 290, "black frames"),))  # of 50 frames, the only shot of the third scene
     assert scenes_shown(summary) == (2, 2)
-    assert "from all 2 scenes" in about(summary)[1]
+    assert "from both scenes" in about(summary)[1]
 
 
 def test_what_is_shown_for_want_of_anything_else() -> None:
