@@ -141,7 +141,8 @@ def choose_for(
         pieces = sum(timeline.end_of(b - 1) - timeline.seconds_of(a) for a, b in chosen.segments.tolist())
         found.append((pieces + fast / speed, chosen))
     fitting = [one for one in found if one[0] <= wanted]
-    return max(fitting, key=itemgetter(0))[1] if fitting else min(found, key=itemgetter(0))[1]
+    best = max(fitting, key=itemgetter(0))[1] if fitting else min(found, key=itemgetter(0))[1]
+    return replace(best, budget_frames=int(wanted * timeline.n_frames / total), budget_seconds=wanted)
 
 
 def with_look(summary: Summary, look: ClipLook) -> Summary:

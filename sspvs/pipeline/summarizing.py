@@ -13,11 +13,11 @@ from sspvs.features.backbones import Backbone
 from sspvs.features.extract import Sampling
 from sspvs.features.hearing import extract_and_hear
 from sspvs.features.text import has_minilm
-from sspvs.features.transnet import cut_frames
 from sspvs.importance.contrastive import Post
 from sspvs.importance.sound import with_sound
 from sspvs.importance.terms import Combine
 from sspvs.overwriting import read_summary, summary_files
+from sspvs.pipeline.cutting import cut_video
 from sspvs.pipeline.look import ClipLook, choose_for
 from sspvs.pipeline.output import write_outputs
 from sspvs.pipeline.settings import Segmenter, Select, SummarySettings, Tools, load_tools
@@ -25,23 +25,13 @@ from sspvs.pipeline.words import WORDS_ALONE, guidance, title_fit, with_sentence
 from sspvs.report.notebook import ShownSummary
 from sspvs.report.tables import plain
 from sspvs.schema import parameters
-from sspvs.selection.kts import WINDOW_PICKS, kts
 from sspvs.selection.material import Material
 from sspvs.selection.sentences import sentences as sentences_of
-from sspvs.selection.shots import (
-    given_shots,
-    merge_short,
-    shots_from_cuts,
-    shots_from_picks,
-    split_takes,
-    uniform_shots,
-)
 from sspvs.selection.summary import Budget, Selection, select_in_parts
 from sspvs.selection.summary import select as select_shots
-from sspvs.selection.transitions import Transitions, find_transitions
-from sspvs.selection.unwanted import Unwanted, find_unwanted, unwanted_frames
+from sspvs.selection.unwanted import Unwanted, unwanted_frames
 from sspvs.table import SourceStamp
-from sspvs.types import FloatArray, FrameFeatures, FrameTrace, Guidance, Shots, Summary, Timeline, VideoInfo
+from sspvs.types import FloatArray, FrameFeatures, Guidance, Shots, Summary, Timeline
 from sspvs.video.subtitles import digest, read_spoken
 
 logger = logging.getLogger(__name__)
@@ -245,10 +235,7 @@ def summarize_with(
     scores = importance.scores
     if settings.sound > 0 and sound is not None:
         scores = with_sound(scores, timeline.frame_seconds[features.picks], sound, settings.sound)
-    trace = extracted.trace
-    transitions = None if trace is None else find_transitions(trace, timeline)
-    shots, shot_warnings = _cut_into_shots(features, timeline, features.info, settings, transitions, trace, progress)
-    avoided: list[Unwanted] = []
+    shots, avoided, shot_warnings = cut_video(extracted, settings, progress=progress)
     spoken = read_spoken(features.info, timeline, settings.subtitles, time_limit_seconds=settings.time_limit_seconds)
     sentences = sentences_of(spoken.cues)
     fit = title_fit(settings.guide, features, backbone, shots, sentences) if settings.guide else None
@@ -258,9 +245,6 @@ def summarize_with(
         budget = tools.budget(float(timeline.shown_seconds[-1]))
         shots, chosen = _knapsack(scores, features, shots, settings, budget)
     else:
-        if trace is not None and transitions is not None:
-            takes = shots_from_cuts(transitions.starts, features.n_frames)
-            avoided = find_unwanted(trace, takes, transitions, timeline, titles=not settings.keep_titles)
         material = Material(
             features.features,
             scores,
@@ -291,7 +275,7 @@ def summarize_with(
         keyframes=chosen.keyframes,
         budget_frames=chosen.budget_frames,
         budget_seconds=chosen.budget_seconds,
-        avoided=tuple(avoided),
+        avoided=avoided,
         scenes=chosen.scenes,
         settings=tools.settings_used(),
         curves={**importance.curves, **({} if fit is None else {"title_fit": fit.values})},
@@ -362,7 +346,7 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _pieces(material: Material, tools: Tools, avoided: list[Unwanted]) -> Selection:
+def _pieces(material: Material, tools: Tools, avoided: tuple[Unwanted, ...]) -> Selection:
     """Pieces that fill the clip, with what is shown fast between them."""
     left, timeline = tools.budget(float(np.diff(material.edges)[~material.avoid].sum())), material.timeline
     choose = partial(tools.settings.pieces, material)
@@ -378,48 +362,3 @@ def _knapsack(
     if settings.segmenter in ("uniform", "given"):  # these stay as they are
         return shots, select_shots(scores, features.picks, shots, budget, timeline)
     return select_in_parts(scores, features.picks, shots, budget, timeline, min_shot_seconds=settings.min_shot_seconds)
-
-
-def _cut_into_shots(
-    features: FrameFeatures,
-    timeline: Timeline,
-    info: VideoInfo,
-    settings: SummarySettings,
-    transitions: Transitions | None,
-    trace: FrameTrace | None,
-    progress: bool,
-) -> tuple[Shots, tuple[str, ...]]:
-    """Shots, for the knapsack of at least `min_shot_seconds` where the video allows it, and sentences about them."""
-    warnings: tuple[str, ...] = ()
-    if settings.segmenter == "auto" and transitions is not None:
-        takes = shots_from_cuts(transitions.starts, features.n_frames)
-        change, penalty = features.frame_change, settings.kts_penalty
-        shots = split_takes(takes, features.features, features.picks, timeline, penalty=penalty, frame_change=change)
-    elif settings.segmenter in ("auto", "kts"):
-        starts = kts(features.features, penalty=settings.kts_penalty)
-        shots = shots_from_picks(starts, features.picks, features.n_frames, features.frame_change)
-        if len(features.picks) > WINDOW_PICKS:
-            warnings = (
-                f"{len(features.picks)} picks are more than KTS takes at once: shots were found in windows of at most "
-                f"{WINDOW_PICKS}, and every window starts a shot; a lower --rate avoids it",
-            )
-    elif settings.segmenter == "uniform":
-        shots = uniform_shots(timeline, settings.shot_seconds)
-    elif settings.segmenter == "given":
-        assert settings.shots is not None
-        shots, warnings = given_shots(settings.shots, timeline, unit=settings.shots_unit)
-    else:
-        cuts = cut_frames(
-            info.path,
-            decoder=settings.decoder,
-            time_limit_seconds=settings.time_limit_seconds,
-            trace=trace,
-            progress=progress,
-        )
-        shots = shots_from_cuts(cuts, features.n_frames)
-    if settings.select == "knapsack":
-        shots = merge_short(shots, timeline, settings.min_shot_seconds)
-    if timeline.gaps and settings.segmenter != "given":  # a pause of the recording ends a shot, however short
-        after = np.asarray(timeline.gaps) + 1
-        shots = Shots.from_starts(np.union1d(shots.bounds[:, 0], after), shots.n_frames)
-    return shots, warnings

@@ -1,5 +1,6 @@
 """Moments that a summary avoids, with the reason: black and even pictures, fades, dissolves, titles, darkness, blur."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -67,7 +68,7 @@ def find_unwanted(
     return found
 
 
-def unwanted_frames(found: list[Unwanted], n_frames: int) -> BoolArray:
+def unwanted_frames(found: Sequence[Unwanted], n_frames: int) -> BoolArray:
     """(N,) whether a frame lies in one of the stretches."""
     frames = np.zeros(n_frames, np.bool_)
     for start, end, _ in found:

@@ -133,6 +133,7 @@ def test_the_command(shared_data: Path, tmp_path: Path, capsys: pytest.CaptureFi
     }
     most = 0.15 * document["video"]["duration_seconds"]
     assert 0.9 * most <= document["clip"]["seconds"] <= most
+    assert document["budget"]["seconds"] == pytest.approx(most)
     pictures, _, end = read_all(tmp_path / "out" / "summary.mp4")
     assert pictures[0].shape == (270, 152, 3)
     assert end == pytest.approx(document["clip"]["seconds"], abs=0.1)
