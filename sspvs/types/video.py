@@ -82,7 +82,7 @@ class VideoInfo:
         reel_name: The tape, card or camera roll that the container names as its origin; empty when it names none.
         recorded: When it was recorded, as the container writes it, such as `2024-07-14T10:20:30.000000Z`; else empty.
         hdr: `PQ` or `HLG` when the picture has high dynamic range, which readers map to standard range; else empty.
-        subtitle_codecs: Codec names of its streams of subtitles.
+        subtitle_codecs: FFmpeg's names of the kinds of subtitles inside it, with spaces between; else empty.
     """
 
     path: str
@@ -99,7 +99,7 @@ class VideoInfo:
     reel_name: str = ""
     recorded: str = ""
     hdr: str = ""
-    subtitle_codecs: tuple[str, ...] = ()
+    subtitle_codecs: str = ""
 
 
 @dataclass(frozen=True)

@@ -216,7 +216,7 @@ class IsolatedReader(VideoReader):
             except BaseException:
                 child.close()
                 raise
-            self.info = VideoInfo(**{**opened.fields, "subtitle_codecs": tuple(opened.fields["subtitle_codecs"])})
+            self.info = VideoInfo(**opened.fields)
             self._child = child
         return self._child
 

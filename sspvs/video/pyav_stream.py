@@ -206,7 +206,7 @@ def container_info(path: Path | str, beat: Callable[[], None] = lambda: None) ->
             reel_name=_tag(container, stream, "reel_name"),
             recorded=_tag(container, stream, "creation_time"),
             hdr=hdr_kind(frame),
-            subtitle_codecs=tuple(map(codec_name, container.streams.subtitles)),
+            subtitle_codecs=" ".join(map(codec_name, container.streams.subtitles)),
         )
     return info, orientation
 

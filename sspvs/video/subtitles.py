@@ -70,8 +70,8 @@ def read_spoken(
         return Spoken(cues, (*warnings, *left_out))
     if subtitles is None and info.subtitle_codecs:
         name = f"the subtitles in {printable(video.name)}"
-        if not TEXT_CODECS & set(info.subtitle_codecs):
-            warnings.append(f"{name} are pictures ({info.subtitle_codecs[0]}) and are not read; give a file of text")
+        if not TEXT_CODECS & set(info.subtitle_codecs.split()):
+            warnings.append(f"{name} are pictures ({info.subtitle_codecs}) and are not read; give a file of text")
         else:
             try:
                 with open_video(info.path, time_limit_seconds=time_limit_seconds, timeline=timeline) as reader:
