@@ -10,7 +10,7 @@ from sspvs.selection.transitions import LUMA_BLOCKS, Transitions
 from sspvs.types import BoolArray, FloatArray, FrameTrace, Shots, Timeline
 
 _BLACK, _DARK = 26, 40  # luma levels: of the mean of a black picture, of the brightest block of a dark one; black is 16
-_EVEN = 3.0  # levels: smallest spread of a picture that shows something
+_EVEN = 3.0  # levels: smallest spread of a picture that shows something; twice that where it stands still
 _FLAT, _STATIC = 0.5, 0.3  # a card: share of one brightness beside the bars, and levels of change a frame
 _ALL_FLAT = 0.75  # a moving title or credits, within the first or last _ENDS_SECONDS
 _FROZEN, _SMOOTH = 0.1, 0.05  # levels of change in all but a tenth of the frames; detail of a drawing, of the spread
@@ -53,7 +53,7 @@ def find_unwanted(
         mean[rows], spread[rows], brightest[rows] = part.mean(axis=1), part.std(axis=1), part.max(axis=1)
     rate = timeline.n_frames / timeline.end_seconds
     black = (mean < _BLACK) & (spread < _EVEN)
-    even = (spread < _EVEN) & (trace.flat > _FLAT) & ~black
+    even = (spread < np.where(trace.change < _FROZEN, 2 * _EVEN, _EVEN)) & (trace.flat > _FLAT) & ~black
     found = [*_runs(black, "black frames"), *_runs(even, "blank frames")]
     for start, end in transitions.gradual.tolist():
         to_even = min(spread[start], spread[end - 1]) < 2 * _EVEN

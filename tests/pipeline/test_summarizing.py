@@ -154,7 +154,7 @@ def test_a_failed_save_leaves_nothing(drawn: Path, tmp_path: Path) -> None:
 
 
 def test_windows_of_kts_are_reported(drawn: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sspvs.pipeline.summarizing.WINDOW_PICKS", 5)
+    monkeypatch.setattr("sspvs.pipeline.cutting.WINDOW_PICKS", 5)
     assert any("windows" in warning for warning in sspvs.summarize(drawn, segmenter="kts").warnings)
 
 
