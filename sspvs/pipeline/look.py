@@ -10,13 +10,17 @@ from typing import Any
 import numpy as np
 
 from sspvs.schema import NotNegative, Settings, mistakes, parameters, refuse
+from sspvs.selection.material import Material
 from sspvs.selection.overview import LEAST_FILLED
-from sspvs.selection.summary import Budget, Selection
-from sspvs.types import FloatArray, IntArray, Summary, Timeline
+from sspvs.selection.pauses import walls_around, walls_of
+from sspvs.selection.shots import runs
+from sspvs.selection.summary import Budget, Selection, split_at
+from sspvs.selection.unwanted import unwanted_frames
+from sspvs.types import BoolArray, FloatArray, IntArray, Summary, Timeline
 from sspvs.video import Footage, Resize, open_video
 from sspvs.video.camera import camera_path
 from sspvs.video.footage import JUMP_SECONDS, LONGEST_CROSSFADE, Stretch, cut_size
-from sspvs.video.takes import takes_of
+from sspvs.video.takes import film_seconds, takes_of
 
 SOUND_CROSSFADE = 0.04  # seconds between pieces: no click, and no word is heard twice
 CAMERA_HZ = 5.0  # pictures a second that the camera is led by
@@ -26,7 +30,6 @@ WHOLE = 0.98  # a cut-out that has more of the picture is not moved
 SEEN_SECONDS = 0.2  # what is fast and shorter is a flicker: it is jumped over
 ROUND_OFF = 1e-6
 MOST_CHOICES = 4  # of pieces, until those and what lies between them fill the length
-Avoided = Sequence[tuple[int, int, str]]
 _SHAPE = re.compile(r"([1-9]\d{0,3})\s*[:/x]\s*([1-9]\d{0,3})", re.ASCII)
 _MOST_UNEVEN = 10  # a shape that is so many times longer than wide is a slip of the pen
 
@@ -107,42 +110,58 @@ class ClipLook(Settings):
             )
         return Budget(duration_seconds=left)
 
+    def fill(
+        self, choose: Callable[[Budget], Selection], material: Material, budget: Budget, shortest: float
+    ) -> Selection:
+        """Choose pieces so that the clip lasts as long as it may, with what crossfades take and what is shown fast.
 
-def choose_for(
-    speed: float,
-    choose: Callable[[Budget], Selection],
-    budget: Budget,
-    left: Budget,
-    timeline: Timeline,
-    avoided: Avoided,
-) -> Selection:
-    """Choose pieces so that the clip lasts as long as it may, with what lies between them at `speed`.
+        Args:
+            choose: Chooses pieces within a budget.
+            material: What they are of.
+            budget: That of the clip.
+            shortest: Seconds of the shortest piece.
+        """
+        timeline, seen = material.timeline, float(np.diff(material.edges)[~material.avoid].sum())
+        left = self.budget(budget, seen, shortest)
+        if budget.max_shots is not None or (left is budget and not self.crossfade):
+            return choose(budget)
+        total = float(timeline.shown_seconds[-1])
+        wanted = budget.duration_seconds if budget.ratio is None else budget.ratio * total
+        assert wanted is not None
+        seconds, found = left.duration_seconds or wanted, list[tuple[float, Selection]]()
+        while len(found) < MOST_CHOICES and not (found and LEAST_FILLED * wanted <= found[-1][0] <= wanted):
+            if found:
+                more = (wanted - found[-1][0]) / (1 - 1 / self.speed if self.speed else 1)
+                seconds = min(max(seconds + more, seconds / 2), wanted if self.speed else total)
+            chosen = choose(Budget(duration_seconds=seconds))
+            spans = [(timeline.seconds_of(a), timeline.end_of(b - 1)) for a, b in chosen.segments.tolist()]
+            stretches = self.stretches(timeline, material.walls, material.avoid, chosen.segments, spans)
+            takes = takes_of([(0, one) for one in stretches], [timeline.end_seconds], self.crossfade, SOUND_CROSSFADE)
+            found.append((film_seconds(takes), chosen))
+        fitting = [one for one in found if one[0] <= wanted]
+        best = max(fitting, key=itemgetter(0))[1] if fitting else min(found, key=itemgetter(0))[1]
+        return replace(best, budget_frames=int(wanted * timeline.n_frames / total), budget_seconds=wanted)
 
-    Args:
-        speed: As of `ClipLook`; 0 chooses by the whole budget.
-        choose: Chooses pieces within a budget.
-        budget: That of the clip.
-        left: What the pieces have of it when the rest is shown completely; it is not, as far as it would flicker.
-        timeline: Of the video.
-        avoided: As of `Summary`.
-    """
-    if not speed or left == budget:
-        return choose(budget)
-    assert left.duration_seconds is not None
-    total = float(timeline.shown_seconds[-1])
-    wanted = budget.duration_seconds if budget.ratio is None else budget.ratio * total
-    assert wanted is not None
-    seconds, found = left.duration_seconds, list[tuple[float, Selection]]()
-    while len(found) < MOST_CHOICES and not (found and LEAST_FILLED * wanted <= found[-1][0] <= wanted):
-        if found:
-            seconds = min(max(seconds + (wanted - found[-1][0]) / (1 - 1 / speed), seconds / 2), wanted)
-        chosen = choose(Budget(duration_seconds=seconds))
-        fast = sum(stretch.end - stretch.start for stretch in _between(timeline, chosen.segments, avoided, speed))
-        pieces = sum(timeline.end_of(b - 1) - timeline.seconds_of(a) for a, b in chosen.segments.tolist())
-        found.append((pieces + fast / speed, chosen))
-    fitting = [one for one in found if one[0] <= wanted]
-    best = max(fitting, key=itemgetter(0))[1] if fitting else min(found, key=itemgetter(0))[1]
-    return replace(best, budget_frames=int(wanted * timeline.n_frames / total), budget_seconds=wanted)
+    def stretches(
+        self,
+        timeline: Timeline,
+        walls: IntArray,
+        avoid: BoolArray,
+        segments: IntArray,
+        spans: Sequence[tuple[float, float]],
+    ) -> list[Stretch]:
+        """What a clip shows of a video, in order: its pieces and, at `speed`, what lies between them.
+
+        Args:
+            timeline: Of the video.
+            walls: As of `walls_of`.
+            avoid: (N,) frames that are not shown fast.
+            segments: (M, 2) frame ranges of the pieces.
+            spans: Start and end of each piece in seconds.
+        """
+        rooms = _rooms(timeline, walls, segments)
+        stretches = [Stretch(*span, *room) for span, room in zip(spans, rooms, strict=True)]
+        return sorted([*stretches, *_between(timeline, segments, avoid, self.speed)]) if self.speed else stretches
 
 
 def with_look(summary: Summary, look: ClipLook) -> Summary:
@@ -161,24 +180,20 @@ def plays_of(footage: Footage, film: dict[str, Any]) -> tuple[tuple[float, float
 
 
 def footage_of(summary: Summary, look: ClipLook) -> Footage:
-    """The stretches that a summary's clip shows, in order: its pieces and, at `speed`, what lies between them."""
-    timeline = summary.timeline
-    stretches = [Stretch(*span, *room) for span, room in zip(summary.segment_seconds, _rooms(summary), strict=True)]
-    if look.speed:
-        stretches = sorted([*stretches, *_between(timeline, summary.segments, summary.avoided, look.speed)])
+    """What a summary's clip shows."""
+    timeline, avoid = summary.timeline, unwanted_frames(summary.avoided, summary.timeline.n_frames)
+    walls = walls_of(summary.shots, avoid, timeline.gaps)
+    stretches = look.stretches(timeline, walls, avoid, summary.segments, summary.segment_seconds)
     camera = _camera(summary, look.shape, stretches) if look.shape else None
     return Footage(summary.info.path, stretches, timeline, camera)
 
 
-def _rooms(summary: Summary) -> list[tuple[float, float]]:
+def _rooms(timeline: Timeline, walls: IntArray, pieces: IntArray) -> list[tuple[float, float]]:
     """Seconds before and after each piece that a crossfade may show: of the same shot, and half way to the next one."""
-    timeline, pieces = summary.timeline, summary.segments
-    avoided = [edge for start, end, _ in summary.avoided for edge in (start, end)]
-    walls = np.unique([*summary.shots.bounds.ravel(), *avoided, *(gap + 1 for gap in timeline.gaps)]).astype(np.int64)
+    lows, highs = (edges.tolist() for edges in walls_around(pieces, walls))
     rooms = []
     for number, (start, end) in enumerate(pieces.tolist()):
-        low = int(walls[np.searchsorted(walls, start, side="right") - 1])
-        high = int(walls[min(np.searchsorted(walls, end), len(walls) - 1)])
+        low, high = lows[number], highs[number]
         if number:
             low = max(low, (int(pieces[number - 1, 1]) + start + 1) // 2)
         if number + 1 < len(pieces):
@@ -189,20 +204,16 @@ def _rooms(summary: Summary) -> list[tuple[float, float]]:
     return rooms
 
 
-def _between(timeline: Timeline, segments: IntArray, avoided: Avoided, speed: float) -> Iterator[Stretch]:
+def _between(timeline: Timeline, segments: IntArray, avoid: BoolArray, speed: float) -> Iterator[Stretch]:
     """What is neither in a piece nor avoided, as far as it is seen at that speed."""
-    taken = np.zeros(timeline.n_frames + 2, np.bool_)
-    taken[0] = taken[-1] = True
-    for start, end in [*segments.tolist(), *((start, end) for start, end, _ in avoided)]:
-        taken[start + 1 : end + 1] = True
-    edges = np.flatnonzero(np.diff(taken)).reshape(-1, 2)
+    left = ~avoid
+    for start, end in segments:
+        left[start:end] = False
     after_gaps = np.asarray(timeline.gaps, np.int64) + 1
-    for start, end in edges.tolist():
-        inside = after_gaps[(after_gaps > start) & (after_gaps < end)].tolist()
-        for first, last in zip([start, *inside], [*inside, end], strict=True):
-            stretch = Stretch(timeline.seconds_of(first), timeline.end_of(last - 1), speed=speed)
-            if stretch.end - stretch.start >= SEEN_SECONDS * speed:
-                yield stretch
+    for first, last in split_at(runs(left), after_gaps).tolist():
+        stretch = Stretch(timeline.seconds_of(first), timeline.end_of(last - 1), speed=speed)
+        if stretch.end - stretch.start >= SEEN_SECONDS * speed:
+            yield stretch
 
 
 def _camera(summary: Summary, shape: tuple[int, int], stretches: list[Stretch]) -> FloatArray | None:

@@ -1,6 +1,7 @@
 """What decides which frames a summary keeps: the settings, and the backbone and scorer that they name."""
 
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -135,6 +136,13 @@ class Tools:
     scorer: Scorer
     settings: SummarySettings
     look: ClipLook = field(default_factory=ClipLook)
+
+    def pieces(self, material: Material) -> Selection:
+        """The pieces of a clip, which fill it as it will look."""
+        settings = self.settings
+        return self.look.fill(
+            partial(settings.pieces, material), material, settings.budget(), settings.piece_seconds[0]
+        )
 
     def budget(self, seconds: float) -> Budget:
         """What pieces may hold in a summary of a video of which so many seconds could be shown."""

@@ -3,11 +3,8 @@
 import logging
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
-
-import numpy as np
 
 from sspvs.features.backbones import Backbone
 from sspvs.features.extract import Sampling
@@ -18,7 +15,7 @@ from sspvs.importance.sound import with_sound
 from sspvs.importance.terms import Combine
 from sspvs.overwriting import read_summary, summary_files
 from sspvs.pipeline.cutting import cut_video
-from sspvs.pipeline.look import ClipLook, choose_for
+from sspvs.pipeline.look import ClipLook
 from sspvs.pipeline.output import write_outputs
 from sspvs.pipeline.settings import Segmenter, Select, SummarySettings, Tools, load_tools
 from sspvs.pipeline.words import WORDS_ALONE, guidance, title_fit, with_sentences
@@ -29,7 +26,7 @@ from sspvs.selection.material import Material
 from sspvs.selection.sentences import sentences as sentences_of
 from sspvs.selection.summary import Budget, Selection, select_in_parts
 from sspvs.selection.summary import select as select_shots
-from sspvs.selection.unwanted import Unwanted, unwanted_frames
+from sspvs.selection.unwanted import unwanted_frames
 from sspvs.table import SourceStamp
 from sspvs.types import FloatArray, FrameFeatures, Guidance, Shots, Summary, Timeline
 from sspvs.video.subtitles import digest, read_spoken
@@ -255,9 +252,9 @@ def summarize_with(
             None if speech is None else speech.costs(timeline.edges),
             fit=None if fit is None else fit.values,
         )
-        chosen = (choose or partial(_pieces, tools=tools, avoided=avoided))(material)
+        chosen = (choose or tools.pieces)(material)
         if fit is not None and choose is None:
-            without = _pieces(replace(material, fit=None), tools, avoided) if material.is_guided else chosen
+            without = tools.pieces(replace(material, fit=None)) if material.is_guided else chosen
             guided = guidance(chosen.segments, without.segments, fit)
     logger.info("%s: %d pieces of %d shots kept", features.info.path, len(chosen.segments), len(shots))
     return VideoSummary(
@@ -344,13 +341,6 @@ def _whole_video(chosen: Selection, shots: Shots, timeline: Timeline, settings: 
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _pieces(material: Material, tools: Tools, avoided: tuple[Unwanted, ...]) -> Selection:
-    """Pieces that fill the clip, with what is shown fast between them."""
-    left, timeline = tools.budget(float(np.diff(material.edges)[~material.avoid].sum())), material.timeline
-    choose = partial(tools.settings.pieces, material)
-    return choose_for(tools.look.speed, choose, tools.settings.budget(), left, timeline, avoided)
 
 
 def _knapsack(

@@ -213,7 +213,7 @@ def _share(
     joined = join([material for _, material in looked])
     if isinstance(tools.scorer, ContrastiveScorer):
         joined = replace(joined, scores=_scores_together(joined, tools))
-    chosen = tools.settings.pieces(joined, tools.settings.budget())
+    chosen = tools.pieces(joined)
     segments = split_at(chosen.segments, np.asarray(joined.begins, np.int64))
     of_videos = joined.videos_of(segments)
     looks = joined.looks(segments)

@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from sspvs.selection.pauses import SHORT_PAUSE_COST, walls_around
+from sspvs.selection.pauses import SHORT_PAUSE_COST, walls_around, walls_of
 from sspvs.selection.summary import hold_scores
 from sspvs.types import BoolArray, FloatArray, IntArray, Shots, Timeline
 
@@ -100,9 +100,7 @@ class Material:
     @cached_property
     def walls(self) -> IntArray:
         """Frames that no piece is stretched across: cuts, and where what is avoided begins and ends."""
-        changes = np.flatnonzero(np.diff(self.avoid)) + 1
-        walls: IntArray = np.unique(np.concatenate([self.shots.bounds.ravel(), changes])).astype(np.int64)
-        return walls
+        return walls_of(self.shots, self.avoid)
 
     def ranges(self, *, avoid: bool) -> IntArray:
         """(R, 2) frame ranges in which a piece may lie: the shots, less what is avoided and a frame beside each cut."""

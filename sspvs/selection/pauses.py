@@ -1,12 +1,13 @@
 """Boundaries of pieces moved into pauses of speech, so that no word is cut."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from sspvs.selection.sentences import at_ends
 from sspvs.selection.shots import runs
-from sspvs.types import BoolArray, FloatArray, IntArray, Timeline
+from sspvs.types import BoolArray, FloatArray, IntArray, Shots, Timeline
 
 REACH_SECONDS = 4.0
 """How far a boundary moves."""
@@ -76,6 +77,13 @@ def _largest(values: FloatArray, reach: float) -> FloatArray:
     padded = np.pad(values, width // 2, constant_values=-np.inf)
     largest: FloatArray = np.lib.stride_tricks.sliding_window_view(padded, width).max(axis=1)
     return largest
+
+
+def walls_of(shots: Shots, avoid: BoolArray, gaps: Sequence[int] = ()) -> IntArray:
+    """Frames that no piece is stretched across: cuts, the ends of what is avoided, and where a recording goes on."""
+    after_gaps = np.asarray(gaps, np.int64) + 1
+    walls: IntArray = np.unique(np.concatenate([shots.bounds.ravel(), np.flatnonzero(np.diff(avoid)) + 1, after_gaps]))
+    return walls
 
 
 def walls_around(pieces: IntArray, walls: IntArray) -> tuple[IntArray, IntArray]:

@@ -68,7 +68,7 @@ def find_unwanted(
     return found
 
 
-def unwanted_frames(found: Sequence[Unwanted], n_frames: int) -> BoolArray:
+def unwanted_frames(found: Sequence[tuple[int, int, str]], n_frames: int) -> BoolArray:
     """(N,) whether a frame lies in one of the stretches."""
     frames = np.zeros(n_frames, np.bool_)
     for start, end, _ in found:

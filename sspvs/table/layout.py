@@ -39,7 +39,8 @@ _SOURCE, _SOURCE_BYTES, _SOURCE_MTIME, _SOURCE_PLACE = "source", "source_bytes",
 _DECODE = "decode_"  # prefix, likewise
 _DECODE_FIELDS = ("declared_frames", "decoded_frames", "corrupt_frames", "decoder")
 _INFO_FIELDS = tuple(field.name for field in fields(VideoInfo) if field.name != "path")
-_LATER_INFO_FIELDS = {"timecode", "reel_name", "recorded", "hdr", "subtitle_codecs"}  # files of earlier versions lack them
+# Files of earlier versions lack them.
+_LATER_INFO_FIELDS = {"timecode", "reel_name", "recorded", "hdr", "subtitle_codecs"}
 
 
 @dataclass(frozen=True)

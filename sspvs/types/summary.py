@@ -209,13 +209,11 @@ class Summary:
     @property
     def segment_seconds(self) -> list[tuple[float, float]]:
         """Start and end of each played segment in seconds of the original video."""
-        left, played = self.budget_seconds * (1 + 1e-9), []
-        for first, last in self.segments:
-            start = self.timeline.seconds_of(int(first))
-            # One frame is always allowed; it is cut where it is a still picture that lasts longer than the budget.
-            end = min(self.timeline.end_of(int(last) - 1), start + max(left, WHOLE_FRAME_SECONDS))
-            played.append((start, end))
-            left -= end - start
+        timeline = self.timeline
+        played = [(timeline.seconds_of(first), timeline.end_of(last - 1)) for first, last in self.segments.tolist()]
+        if len(played) == 1:  # one frame is always allowed; a still picture that lasts longer than the budget is cut
+            start, end = played[0]
+            played = [(start, min(end, start + max(self.budget_seconds * (1 + 1e-9), WHOLE_FRAME_SECONDS)))]
         return played
 
     @property

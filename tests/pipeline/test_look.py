@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import av
@@ -16,9 +17,11 @@ import sspvs
 from sspvs.cli import main
 from sspvs.pipeline import ClipLook, SummarySettings, is_summarized, load_tools
 from sspvs.pipeline.look import footage_of, plays_of
+from sspvs.selection.material import Material
 from sspvs.selection.summary import Budget
-from sspvs.types import Shots
+from sspvs.types import Shots, Timeline
 from sspvs.video import write_film
+from sspvs.video.takes import film_seconds, takes_of
 
 
 @pytest.mark.parametrize(
@@ -116,6 +119,24 @@ def test_what_is_played_is_where_the_file_has_it(summary: sspvs.VideoSummary, tm
     plays = plays_of(footage, film)
     assert [play[0] for play in plays] == pytest.approx(clip.starts, abs=0.04)
     assert replace(summary, played=plays).clip_seconds == pytest.approx(clip.seconds, abs=0.04)
+
+
+@pytest.mark.parametrize("crossfade", [0.2, 0.5, 1.0])
+def test_what_crossfades_take_is_filled_by_other_pieces(crossfade: float) -> None:
+    rng = np.random.default_rng(0)
+    n_shots, length, fps = 100, 40, 20.0  # shots of two seconds, in which hardly anything lies beyond a piece
+    n_frames, picks = n_shots * length, np.arange(0, n_shots * length, 10)
+    features = np.repeat(rng.normal(size=(n_shots, 16)), 4, axis=0) + 0.05 * rng.normal(size=(len(picks), 16))
+    shots = Shots.from_starts(np.arange(0, n_frames, length), n_frames)
+    timeline = Timeline(np.arange(n_frames) / fps, n_frames / fps)
+    material = Material(features, rng.uniform(size=len(picks)), picks, shots, timeline, np.zeros(n_frames, np.bool_))
+    look, settings = ClipLook(crossfade=crossfade), SummarySettings(ratio=0.15)
+    chosen = look.fill(partial(settings.pieces, material), material, settings.budget(), 1.5)
+    spans = [(start / fps, end / fps) for start, end in chosen.segments.tolist()]
+    pieces = look.stretches(timeline, material.walls, material.avoid, chosen.segments, spans)
+    seconds = film_seconds(takes_of([(0, one) for one in pieces], [200.0], crossfade, 0.04))
+    assert 0.9 * 30 <= seconds <= 30
+    assert chosen.budget_seconds == 30
 
 
 def test_the_command(shared_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
