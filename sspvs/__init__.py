@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from sspvs.features.extract import extract
     from sspvs.importance.contrastive import contrastive_importance
     from sspvs.metrics import KendallTau, SpearmanRho, SummaryF1
-    from sspvs.pipeline import ClipLook, FilmSummary, VideoSummary, summarize, summarize_many
+    from sspvs.pipeline import FilmSummary, VideoSummary, summarize, summarize_many
     from sspvs.scorers import load_scorer
     from sspvs.scorers.pretrained import Summarizer, VideoTextModel
     from sspvs.scorers.scoring import score
@@ -71,7 +71,6 @@ if TYPE_CHECKING:
     __version__: str
 
 _HOMES = {
-    "ClipLook": "pipeline",
     "CrossValidation": "crossval",
     "Evaluation": "evaluation.comparison",
     "FilmSummary": "pipeline",
@@ -115,7 +114,6 @@ _HOMES = {
 }
 
 __all__ = [
-    "ClipLook",
     "CrossValidation",
     "Evaluation",
     "FilmSummary",
