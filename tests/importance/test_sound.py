@@ -80,7 +80,7 @@ def test_applause_after_a_talk_stands_out_of_the_talk(tmp_path):
     assert outside.mean() < 0.15
 
 
-sounds = st.integers(1, 400).flatmap(
+sounds = st.integers(1, 120).flatmap(
     lambda n: st.tuples(
         st.lists(st.floats(0, 1, width=32), min_size=n, max_size=n),
         st.lists(st.floats(-100, 0, width=32), min_size=n, max_size=n),
