@@ -180,7 +180,8 @@ class FilmSummary(Shown):
         """What `summary.json` holds: plain types only."""
         first = self.videos[0].as_dict()
         common = ("title", "scorer", "feature_fingerprint", "settings")
-        own = ("video", "source", "picks", "scores", "shots", "segments", "avoided", "selected_seconds", "decode")
+        files = ("video", "source", "subtitles", "decode")
+        own = (*files, "picks", "scores", "shots", "segments", "avoided", "selected_seconds")
         documents = [video.as_dict() for video in self.videos]
         return {
             "name": self.name,

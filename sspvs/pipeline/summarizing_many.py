@@ -28,6 +28,7 @@ from sspvs.selection.summary import Selection, split_at
 from sspvs.table import SourceStamp, natural_order
 from sspvs.types import FloatArray, FrameFeatures
 from sspvs.video.files import list_videos
+from sspvs.video.subtitles import digest
 from sspvs.weights.digest import file_digest
 
 MOST_PICKS = 40_000
@@ -134,8 +135,16 @@ def is_made(paths: Sequence[Path], out: Path, tools: Tools) -> bool:
     return (
         made is not None
         and sources_of(made) == {SourceStamp.of(path) for path in paths}
+        and _has_words_of(made, paths, tools)
         and made_with(made, out, tools)
     )
+
+
+def _has_words_of(made: dict[str, Any], paths: Sequence[Path], tools: Tools) -> bool:
+    """Whether the subtitles of all videos of a film are those that it was made with."""
+    known = {SourceStamp.from_dict(one["source"]): one.get("subtitles", "") for one in made.get("videos", ())}
+    words = {SourceStamp.of(path): digest(path, tools.settings.subtitles) for path in paths}
+    return all(words.get(stamp, "") == of_film for stamp, of_film in known.items() if stamp is not None)
 
 
 def sources_of(made: dict[str, Any]) -> set[SourceStamp | None]:

@@ -40,8 +40,14 @@ def test_a_film_of_a_folder_and_then_nothing_to_do(
     assert main(["summarize", str(trip), "--total", "3"]) == 1
     assert "finished before, in holiday-film" in capsys.readouterr().out
     assert (out / "summary.mp4").stat().st_mtime_ns == written
-    assert main(["summarize", *(str(trip / f"{n}.mp4") for n in (2, 4)), "--total", "2", "--out", str(out)]) == 0
+    other = ["summarize", *(str(trip / f"{n}.mp4") for n in (2, 4)), "--total", "2", "--out", str(out)]
+    assert main(other) == 0
     assert json.loads((out / "summary.json").read_text())["total_seconds"] == 2
+    (trip / "2.srt").write_text("1\n00:00:00,000 --> 00:00:01,000\nNew words.\n")
+    capsys.readouterr()
+    assert main(other) == 0
+    (trip / "2.srt").unlink()
+    assert "finished before" not in capsys.readouterr().out
     assert main(["summarize", str(trip / "broken.mp4"), str(trip / "broken.mp4"), "--total", "2"]) == 2
 
 
