@@ -111,7 +111,7 @@ class Listener:
         return None if self._heard is None or len(self._heard.speech) == 0 else self._heard
 
     def _hear(self, timeline: Timeline | None = None) -> None:
-        self._heard = None
+        self._heard, self.failure = None, ""
         try:
             with open_video(self._info.path, time_limit_seconds=self._limit, timeline=timeline) as video:
                 self._video = video

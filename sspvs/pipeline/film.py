@@ -18,7 +18,7 @@ from sspvs.pipeline.output import embedded_clip, files_in, into_folder, pictures
 from sspvs.pipeline.summarizing import VideoSummary
 from sspvs.report import edit_list, storyboard, tables
 from sspvs.report.film_page import write_film_page
-from sspvs.report.sentences import clock_text
+from sspvs.report.sentences import clock_text, counted
 from sspvs.shown import Shown
 from sspvs.table import SourceStamp
 from sspvs.types import ImageArray
@@ -82,7 +82,7 @@ class FilmSummary(Shown):
     def name(self) -> str:
         """The folder that all videos are in, or how many they are."""
         folders = {Path(video.info.path).parent.resolve() for video in self.videos}
-        return folders.pop().name if len(folders) == 1 else _count(len(self.videos), "video")
+        return folders.pop().name if len(folders) == 1 else counted(len(self.videos), "video")
 
     @property
     def pieces(self) -> Iterator[Piece]:
@@ -158,10 +158,10 @@ class FilmSummary(Shown):
     def __str__(self) -> str:
         """One line about the film, and one for each video."""
         pieces, length = list(self.pieces), sum(video.timeline.end_seconds for video in self.videos)
-        shown = f"{sum(not note for note in self.notes)} of {_count(len(self.videos), 'video')}"
+        shown = f"{sum(not note for note in self.notes)} of {counted(len(self.videos), 'video')}"
         lines = [
             f"{self.name}: {clock_text(length)} -> {self.seconds:.1f} s of {self.total:g} s "
-            f"({_count(len(pieces), 'piece')} from {shown})"
+            f"({counted(len(pieces), 'piece')} from {shown})"
         ]
         for number, (video, note) in enumerate(zip(self.videos, self.notes, strict=True)):
             spans = [
@@ -205,10 +205,6 @@ class FilmSummary(Shown):
             ],
             "warnings": list(self.warnings),
         }
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def write_film_outputs(film: FilmSummary, out: Path, *, progress: bool = False) -> FilmSummary:

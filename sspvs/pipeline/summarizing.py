@@ -20,6 +20,7 @@ from sspvs.pipeline.output import write_outputs
 from sspvs.pipeline.settings import Segmenter, Select, SummarySettings, Tools, load_tools
 from sspvs.pipeline.words import WORDS_ALONE, guidance, title_fit, with_sentences
 from sspvs.report.notebook import ShownSummary
+from sspvs.report.sentences import counted
 from sspvs.report.tables import plain
 from sspvs.schema import parameters
 from sspvs.selection.material import Material
@@ -330,17 +331,13 @@ def _whole_video(chosen: Selection, shots: Shots, timeline: Timeline, settings: 
     if n_frames < shots.n_frames or settings.ratio == 1:
         return ()
     if settings.max_shots is not None:
-        found = _count(len(shots), "shot")
+        found = counted(len(shots), "shot")
         why = f"it has {found}, and max_shots is {settings.max_shots}; ratio or duration make it shorter"
     elif settings.duration is not None:
         why = f"it lasts {timeline.end_seconds:.1f} s, and the summary may last {settings.duration:g} s"
     else:
-        why = f"it has {_count(n_frames, 'frame')}"
+        why = f"it has {counted(n_frames, 'frame')}"
     return (f"the summary is the whole video: {why}",)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _knapsack(

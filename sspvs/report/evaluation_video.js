@@ -154,10 +154,10 @@ function videoCard(index, state) {
     if (video.users) strips.append(...usersStrip(video));
     if (video.agreement) strips.append(...agreementStrip(video));
     strips.append(timeAxis(video));
-    const told = make("p", "told", crowd && video.methods.length ? "Grey: the mean annotator. Coloured: the method's scores and, below, its summary." : "");
+    const caption = make("p", "caption", crowd && video.methods.length ? "Grey: the mean annotator. Coloured: the method's scores and, below, its summary." : "");
     table = figuresTable(index, state);
-    body.append(strips, make("div", "", table, told));
-    pointAt(strips, told, video);
+    body.append(strips, make("div", "", table, caption));
+    pointAt(strips, caption, video);
   };
   card.figures = () => {
     if (!card.filled) return;
@@ -169,8 +169,8 @@ function videoCard(index, state) {
 }
 
 // A line under the pointer, and where it is in words.
-function pointAt(strips, told, video) {
-  const quiet = told.textContent;
+function pointAt(strips, caption, video) {
+  const quiet = caption.textContent;
   const cursor = make("div", "cursor");
   cursor.hidden = true;
   strips.append(cursor);
@@ -182,10 +182,10 @@ function pointAt(strips, told, video) {
     const frame = Math.floor(share * video.frames);
     const where = video.fps ? `${clock(frame / video.fps, true)}, frame ${frame}` : `frame ${frame}`;
     const shot = video.shots.filter((start) => start <= share).length;
-    told.textContent = video.shots.length ? `${where}, shot ${shot} of ${video.shots.length}` : where;
+    caption.textContent = video.shots.length ? `${where}, shot ${shot} of ${video.shots.length}` : where;
   });
   strips.addEventListener("pointerleave", () => {
     cursor.hidden = true;
-    told.textContent = quiet;
+    caption.textContent = quiet;
   });
 }

@@ -28,12 +28,11 @@ def write_film_page(document: Mapping[str, Any], path: Path, *, film: Path, thum
         {**video, "pieces": [piece for piece in pieces if piece["video"] == number]}
         for number, video in enumerate(document["videos"])
     ]
-    spans = [[piece["start_seconds"], piece["end_seconds"]] for piece in pieces]
     page = render(
         "film_page.html",
-        {"segments": spans, "mime": MIME[film.suffix]},
+        {"mime": MIME[film.suffix]},
         styles=["report.css", "film_page.css"],
-        scripts=["player.js", "film_page.js"],
+        scripts=["media.js", "film_page.js"],
         policy=["media-src blob:"],
         filters={"clock": clock_text},
         media=base64.b64encode(film.read_bytes()).decode("ascii"),

@@ -264,7 +264,7 @@ def write_report(
         "report.html",
         {**page_document(summary, report_folder or path.parent, source_video), "mime": mime},
         styles=["report.css"],
-        scripts=["chart.js", "player.js", "report.js"],
+        scripts=["chart.js", "media.js", "player.js", "report.js"],
         policy=["media-src blob: data: 'self' file:"],
         filters={"lasting": lasting, "counted": counted},
         media=media,

@@ -16,6 +16,7 @@ from helpers.summary_builder import COLOURS, HOSTILE, SummaryBuilder
 from PIL import Image
 
 from sspvs.report import write_report
+from sspvs.report.film_page import write_film_page
 
 pytest.importorskip("selenium.webdriver", reason="needs selenium, of the extra dev")
 from selenium.webdriver.common.by import By
@@ -390,3 +391,30 @@ def test_scores_of_any_size_can_be_told_apart(
     assert driver.find_element(By.CSS_SELECTOR, "#gallery .row span").text == shown
     assert driver.find_element(By.CSS_SELECTOR, "#chart path.line").get_attribute("d").startswith("M0.0")
     assert [e for e in driver.get_log("browser") if e["level"] != "INFO"] == []
+
+
+def test_the_page_of_a_film_plays_it_from_each_piece(
+    driver: Driver, colour_videos: tuple[Path, Path], tmp_path: Path
+) -> None:
+    piece = {"video": 0, "start_seconds": 4.0, "end_seconds": 6.0}
+    document = {
+        "name": "holiday",
+        "title": "",
+        "selected_seconds": 4.0,
+        "total_seconds": 5.0,
+        "order": "name",
+        "scorer": "contrastive",
+        "settings": {},
+        "warnings": [],
+        "left_out": [],
+        "pieces": [{**piece, "film_seconds": 0.0}, {**piece, "film_seconds": 1.5}],
+        "videos": [{"video": {"path": "a.mp4", "duration_seconds": 9.0}, "selected_seconds": 4.0, "note": ""}],
+    }
+    write_film_page(document, tmp_path / "report.html", film=colour_videos[1], thumbnails=[b"", b""])
+    driver.get((tmp_path / "report.html").as_uri())
+    wait(driver, "return document.documentElement.dataset.ready === 'true'")
+    wait(driver, "return document.getElementById('film').readyState >= 1")
+    driver.execute_script("document.getElementById('film').muted = true")
+    driver.find_elements(By.CSS_SELECTOR, "[data-at]")[1].send_keys(Keys.ENTER)
+    wait(driver, "return document.getElementById('film').currentTime >= 1.5")
+    wait(driver, "return document.querySelectorAll('[data-at]')[1].getAttribute('aria-current') === 'true'")
