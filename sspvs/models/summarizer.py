@@ -3,7 +3,7 @@
 Axis letters: B batch, T picks, D width, C outputs per frame, W rows of a pass.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal, NamedTuple
 
@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sspvs.models.layers import ProjectionHead
+from sspvs.models.ridge_base import RidgeBase, RidgeSettings
 from sspvs.models.summarizer_heads import HEADS, SummarizerHead
-from sspvs.models.text_guidance import GUIDANCES, Guide, GuidingText, TextGuidance
+from sspvs.models.text_guidance import GUIDANCES, Guide, GuidingText, SentenceFit, TextGuidance, in_float32
 from sspvs.models.text_towers import TextEncoder
 from sspvs.models.video_encoder import VideoEncoder
 from sspvs.schema import Choice, FrameCount, Probability, Range, Settings, build, chosen
@@ -130,6 +131,7 @@ class Summarizer(nn.Module):
         video_encoder: VideoEncoder,
         settings: SummarizerSettings | None = None,
         text_encoder: TextEncoder | None = None,
+        ridge: RidgeSettings | None = None,
     ) -> None:
         settings = SummarizerSettings() if settings is None else settings
         super().__init__()
@@ -143,7 +145,7 @@ class Summarizer(nn.Module):
         if settings.reads_text:
             encoded = settings.fit_frames == "encoded"
             self.guidance = build(GUIDANCES, settings.text_guidance, "text_guidance", uses_encoder=encoded, **facts)
-        alone = self.guidance is not None and self.guidance.fits_frames and not self.guidance.uses_encoder
+        alone = self.guidance is not None and self.guidance.compares_frames and not self.guidance.uses_encoder
         self.frame_projection = (
             ProjectionHead(video_encoder.frame_dim, sizes.embed_dim, hidden_dim=sizes.embed_dim) if alone else None
         )
@@ -156,6 +158,19 @@ class Summarizer(nn.Module):
             self.text_encoder = text_encoder
             self.text_projection = ProjectionHead(text_encoder.text_dim, sizes.embed_dim)
         self.head: SummarizerHead = build(HEADS, settings.head, "head", dropout=settings.dropout, **facts)
+        widths = sizes.stream_widths or (sizes.feature_dim,)
+        self.sentences: slice | None = None
+        if self.guidance is not None and self.guidance.reads_sentences:
+            assert text_encoder is not None
+            self.sentences = _sentence_columns(widths, text_encoder.text_dim)
+        self.ridge: RidgeBase | None = None
+        if ridge is not None and ridge.use:
+            if sizes.normalise == "none":
+                raise ValueError("ridge.use needs normalised features: set video.normalise, such as scale+centre")
+            self.ridge = RidgeBase(widths, sizes.normalise, ridge, reads_text=self.sentences is not None)
+            for stage in self.head.stages:  # the start is the base alone
+                nn.init.zeros_(stage.weight)
+                nn.init.zeros_(stage.bias)
 
     @property
     def uses_transformer(self) -> bool:
@@ -188,7 +203,7 @@ class Summarizer(nn.Module):
         text = self.read(tokens, token_mask, has_text)
         if self.training or frames.shape[1] <= self.settings.max_frames:
             return self.score_at_once(frames, frame_mask, text)
-        embedded = self._embed(frames, frame_mask)
+        embedded = self._embed(frames, frame_mask, text)
         fitted = self.guidance is not None and self.guidance.fits_frames and text is not None
 
         def score(window: Tensor, mask: Tensor, rows: list[int]) -> Tensor:
@@ -204,24 +219,44 @@ class Summarizer(nn.Module):
 
     def score_at_once(self, frames: Tensor, frame_mask: Tensor, text: GuidingText | None = None) -> SummarizerOutput:
         """Score (B, T, feature_dim) features under a (B, T) mask in one piece, guided by what `read` returned."""
-        return self._score(self._embed(frames, frame_mask), frame_mask, text)
+        return self._score(self._embed(frames, frame_mask, text), frame_mask, text)
 
-    def _embed(self, frames: Tensor, frame_mask: Tensor) -> Tensor:
-        """(B, T, D) embedded features of whole videos; (B, T, 2 D) with single frames for a gate beside them."""
-        embedded = self.video_encoder.embed(frames, frame_mask)
-        if self.frame_projection is None:
-            return embedded
-        alone = self.frame_projection(self.video_encoder.normalised(frames, frame_mask))
-        return torch.cat([embedded, alone], dim=-1)
+    def _embed(self, frames: Tensor, frame_mask: Tensor, text: GuidingText | None) -> Tensor:
+        """(B, T, D) embedded features of whole videos, and beside them what is to be computed of whole videos too.
+
+        These are what a guidance looks at that does not look at states, and the logits of a ridge base.
+        """
+        parts = [self.video_encoder.embed(frames, frame_mask)]
+        fit = None if text is None else self.sentence_fit(frames, frame_mask, text)
+        if self.frame_projection is not None:
+            parts.append(self.frame_projection(self.video_encoder.normalised(frames, frame_mask)))
+        elif self.sentences is not None:
+            none = frames.new_zeros(frame_mask.shape)
+            parts.append((none if fit is None else fit.to(frames.dtype))[..., None])
+        if self.ridge is not None:
+            with in_float32(frames):
+                parts.append(self.ridge(frames, frame_mask, fit)[..., None])
+        return torch.cat(parts, dim=-1)
+
+    def sentence_fit(self, frames: Tensor, frame_mask: Tensor, text: GuidingText) -> Tensor | None:
+        """(B, T) how well the sentences at each frame fit the text; None where the guidance reads no sentences."""
+        if self.sentences is None:
+            return None
+        return SentenceFit.text_fit(frames[..., self.sentences], frame_mask, text)
 
     def _score(self, embedded: Tensor, frame_mask: Tensor, text: GuidingText | None) -> SummarizerOutput:
         """Score what `_embed` returned, or a stretch of it."""
         guide = Guide() if text is None or self.guidance is None else self.guidance(text)
-        if self.frame_projection is not None:
-            embedded, alone = embedded.chunk(2, dim=-1)
-            if guide.looks:
-                guide.look(alone, frame_mask)
+        base = None
+        if self.ridge is not None:
+            embedded, base = embedded[..., :-1], embedded[..., -1].float()
+        dim = self.video_encoder.settings.embed_dim
+        embedded, alone = embedded[..., :dim], embedded[..., dim:]
+        if alone.shape[-1] and guide.looks:
+            guide.look(alone, frame_mask)
         logits = self.head(self._encode, embedded, frame_mask, guide)  # (B, K, T)
+        if base is not None:
+            logits = torch.cat([logits[:, :1] + base[:, None], logits[:, 1:]], dim=1)
         return SummarizerOutput(logits.masked_fill(~frame_mask[:, None], 0.0), frame_mask, guide.text_fit)
 
     def read(self, tokens: Tensor | None, token_mask: Tensor | None, has_text: Tensor | None) -> GuidingText | None:
@@ -241,12 +276,24 @@ class Summarizer(nn.Module):
         encoding = self.text_encoder(tokens, mask)
         if self.guidance.reads_words:
             return GuidingText(self.text_projection(encoding.states), mask, given)
-        return GuidingText(self.text_projection(encoding.pooled)[:, None], torch.ones_like(given)[:, None], given)
+        vectors, whole = self.text_projection(encoding.pooled)[:, None], torch.ones_like(given)[:, None]
+        return GuidingText(vectors, whole, given, encoding.pooled if self.guidance.reads_sentences else None)
 
     def _encode(self, frames: Tensor, frame_mask: Tensor) -> Tensor:
         """(B, T, D) embedded frames -> (B, T, D) states of the tower."""
         encoded: Tensor = self.video_encoder(frames, frame_mask).frames
         return encoded
+
+
+def _sentence_columns(widths: Sequence[int], text_dim: int) -> slice:
+    """The columns of the last stream that is as wide as the text tower's vectors."""
+    for number in range(len(widths) - 1, -1, -1):
+        if widths[number] == text_dim:
+            return slice(sum(widths[:number]), sum(widths[: number + 1]))
+    raise ValueError(
+        f"text_guidance sentences compares the text with a stream of sentences of the same encoder, of width {text_dim}; "
+        f"the streams have the widths {tuple(widths)} (`sspvs data build --captions` adds one)"
+    )
 
 
 class Window(NamedTuple):

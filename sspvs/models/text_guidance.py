@@ -21,10 +21,11 @@ class GuidingText(NamedTuple):
     vectors: Tensor  # (B, L, D) the words, or with L = 1 the text as a whole
     mask: Tensor  # (B, L) bool, True = a word; everywhere True in rows without text
     given: Tensor  # (B,) bool, whether the video has a text
+    whole: Tensor | None = None  # (B, W) the text tower's own vectors, where the guidance reads them
 
     def rows(self, index: list[int]) -> "GuidingText":
         """The texts of some of the videos."""
-        return GuidingText(*(part[index] for part in self))
+        return GuidingText(*(None if part is None else part[index] for part in self))
 
 
 class Guide:
@@ -60,6 +61,12 @@ class TextGuidance(nn.Module):
     reads_words: ClassVar[bool] = True  # whether it takes the words' states, or the pooled text
     fits_frames: ClassVar[bool] = False  # whether its guides give a `text_fit`
     uses_encoder: bool = False  # whether it compares the text with states of the tower
+    reads_sentences: ClassVar[bool] = False  # whether it compares the text with a stream of sentences
+
+    @property
+    def compares_frames(self) -> bool:
+        """Whether the text is compared with frames, through the video tower or a projection."""
+        return self.fits_frames and not self.reads_sentences
 
     def forward(self, text: GuidingText) -> Guide:
         """A guide by these texts; rows without text are left exactly as they are."""
@@ -154,6 +161,59 @@ class _Gate(Guide):
     def logits(self, stage: int, logits: Tensor) -> Tensor:
         assert self.text_fit is not None, "a head must let its guide look first"
         return logits + self.gate.stage_weights[stage].float() * self.text_fit
+
+
+@GUIDANCES.register("sentences")
+class SentenceFit(TextGuidance):
+    """How well the sentences at each frame (captions, subtitles) fit the text, added to every stage's logits.
+
+    Cosines of a stream of sentence vectors and the whole text in the same encoder's space, standardised over the video;
+    0 where no sentence is. Each stage adds them with a weight of its own, at first 0. A ridge base takes them as a
+    column.
+
+    Args:
+        num_stages: K.
+    """
+
+    reads_words = False
+    fits_frames = True
+    reads_sentences = True
+
+    def __init__(self, num_stages: int) -> None:
+        super().__init__()
+        self.stage_weights = nn.Parameter(torch.zeros(num_stages))
+
+    def forward(self, text: GuidingText) -> Guide:
+        return _Sentences(self)
+
+    @staticmethod
+    def text_fit(sentences: Tensor, frame_mask: Tensor, text: GuidingText) -> Tensor:
+        """(B, T) float32 fit of (B, T, W) sentence vectors to their text; zeros where there is neither."""
+        assert text.whole is not None
+        there = frame_mask & (sentences != 0).any(dim=-1) & text.given[:, None]
+        with in_float32(sentences):
+            wanted = functional.normalize(text.whole.float(), dim=-1)[..., None]  # (B, W, 1)
+            fit = (functional.normalize(sentences.float(), dim=-1) @ wanted).squeeze(-1)  # (B, T)
+        count = there.sum(dim=1, keepdim=True).clamp(min=1)
+        fit = torch.where(there, fit - fit.masked_fill(~there, 0.0).sum(dim=1, keepdim=True) / count, 0.0)
+        spread = (fit.square().sum(dim=1, keepdim=True) / count).sqrt()
+        return fit / spread.clamp(min=1e-6)
+
+
+class _Sentences(Guide):
+    looks = True
+
+    def __init__(self, guidance: SentenceFit) -> None:
+        self.guidance = guidance
+
+    def look(self, encoded: Tensor, frame_mask: Tensor) -> None:  # noqa: ARG002
+        if self.looks:  # the first look counts
+            self.text_fit = encoded.squeeze(-1)
+            self.looks = False
+
+    def logits(self, stage: int, logits: Tensor) -> Tensor:
+        assert self.text_fit is not None, "a head must let its guide look first"
+        return logits + self.guidance.stage_weights[stage].float() * self.text_fit
 
 
 @GUIDANCES.register("cross-attention")

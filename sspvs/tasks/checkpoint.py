@@ -56,7 +56,7 @@ _MAY_BE_MISSING = frozenset(
     (
         *("pretrained", "initialised_from", "feature_fingerprint"),  # null
         *("title_as_query", "unit_length", "summarizer.fit_frames", "losses.fine_frames", "losses.more"),  # came later
-        *("video.stream_widths", "video.normalise", "video.stream_dropout"),
+        *("video.stream_widths", "video.normalise", "video.stream_dropout", "ridge"),
     )
 )
 _DROPPED = ("fast_linears",)  # settings of earlier versions that decide nothing about the model
@@ -309,7 +309,7 @@ def _whole_settings(task: type[nn.Module], given: Mapping[str, Any], path: Path,
     try:
         for name, hint in hints.items():
             if isinstance(hint, type) and issubclass(hint, Settings):
-                plain[name] = asdict(settings_from(hint, settings[name]))
+                plain[name] = asdict(settings_from(hint, plain[name]))
     except ValueError as error:
         raise CheckpointError(f"{path}: its settings are damaged: {one_line(error)}") from error
     return plain

@@ -11,7 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from sspvs.data.batch import SummarizeBatch
+from sspvs.data.summarize import SummarizeDataset, collate
+from sspvs.evaluation.rank_correlation import RankReference
+from sspvs.evaluation.ridge import best_strength
 from sspvs.losses.score import Reduction, correlation_loss, mse_score_loss, pairwise_ranking_loss
+from sspvs.models.ridge_base import RidgeSettings
 from sspvs.models.settings import TextEncoderSettings, VideoEncoderSettings
 from sspvs.models.summarizer import Summarizer, SummarizerOutput, SummarizerSettings
 from sspvs.models.text_towers import TextEncoder, build_text_encoder
@@ -77,6 +81,7 @@ class ScoredVideos(NamedTuple):
 
 _VIDEO, _TEXT, _FIELDS = VideoEncoderSettings(position_weight=0.1), TextEncoderSettings(), TextSettings()
 _SUMMARIZER, _LOSSES, _OPTIM = SummarizerSettings(), ScoreLossSettings(), FineTuneOptimSettings()
+_RIDGE = RidgeSettings()
 
 
 class SummarizeTask(JudgedTask):
@@ -92,6 +97,7 @@ class SummarizeTask(JudgedTask):
         title_as_query: Whether a video's title stands in the place of its search query. Taken from the data likewise.
         losses: The terms and their weights.
         optim: The optimiser, and the rates of what is fresh and what was pretrained.
+        ridge: A linear layer that is solved in closed form when training starts; heads learn what is added to it.
         pretrained: What to start from: a checkpoint folder, .ckpt file or hub id, of pretraining or of a summarizer.
             A checkpoint of this task needs it no more: it says null there, and `initialised_from` what it was.
         freeze_encoder: Do not train the video tower: Transformer, [CLS] and input projection.
@@ -121,6 +127,7 @@ class SummarizeTask(JudgedTask):
         title_as_query: bool = False,
         losses: ScoreLossSettings = _LOSSES,
         optim: FineTuneOptimSettings = _OPTIM,
+        ridge: RidgeSettings = _RIDGE,
         pretrained: str | None = None,
         freeze_encoder: bool = False,
         train_text: TrainText = "pooler",
@@ -132,7 +139,7 @@ class SummarizeTask(JudgedTask):
         check_arguments(SummarizeTask, locals())
         # Checkpoints bring the plain form.
         video, text = settings_from(VideoEncoderSettings, video), settings_from(TextEncoderSettings, text)
-        summarizer = settings_from(SummarizerSettings, summarizer)
+        summarizer, ridge = settings_from(SummarizerSettings, summarizer), settings_from(RidgeSettings, ridge)
         text_fields = settings_from(TextSettings, text_fields)
         self.losses, self.optim = settings_from(ScoreLossSettings, losses), settings_from(FineTuneOptimSettings, optim)
         start: Checkpoint | None = None
@@ -145,7 +152,7 @@ class SummarizeTask(JudgedTask):
             tower = build_text_encoder(text)
             # With the tower's sizes written down it can be built again without its stored weights.
             text = replace(text, config=tower.config) if tower.config is not None else text
-        self.model = Summarizer(VideoEncoder(video), summarizer, tower)
+        self.model = Summarizer(VideoEncoder(video), summarizer, tower, ridge)
         self.handover_report: LoadReport | None = None
         if start is not None:
             self.handover_report = hand_over(start, self)
@@ -157,7 +164,7 @@ class SummarizeTask(JudgedTask):
             freeze_text(tower, train_text)
         text, pretrained = replace(text, download=False), None
         initialised_from = named(initialised_from)  # earlier versions kept the absolute path
-        settled = {"losses": self.losses, "optim": self.optim}
+        settled = {"losses": self.losses, "optim": self.optim, "ridge": ridge}
         self.save_hyperparameters(plain_arguments(SummarizeTask, {**locals(), **settled}))
         self.compile_model = compile_model
         self.records = ScoreRecords()
@@ -210,6 +217,40 @@ class SummarizeTask(JudgedTask):
         if stage == "fit" and isinstance(given, TextSettings):
             self.hparams["text_fields"] = asdict(given)
             self.hparams["title_as_query"] = bool(getattr(self.data, "title_as_query", False))
+
+    def on_fit_start(self) -> None:
+        """Solve the ridge base on the training videos, unless a checkpoint brought it."""
+        if self.model.ridge is not None and not self.model.ridge.solved:
+            self.solve_ridge(self.data.dataset("train"))
+
+    @torch.no_grad()
+    def solve_ridge(self, dataset: SummarizeDataset) -> None:
+        """Fit the base to the standardised importance of whole videos, as strongly as left-out ones of them want it."""
+        ridge = self.model.ridge
+        assert ridge is not None
+        rows, targets, references = [], [], []
+        training = self.training
+        self.eval()
+        for number, video in enumerate(dataset.items):
+            batch = collate(dataset[number])
+            frames, mask, tokens, token_mask, has_text = (
+                None if part is None else part.to(self.device)
+                for part in (batch.frames, batch.frame_mask, batch.tokens, batch.token_mask, batch.has_text)
+            )
+            text = self.model.read(tokens, token_mask, has_text)
+            fit = None if text is None else self.model.sentence_fit(frames, mask, text)
+            rows.append(ridge.rows(frames, mask, fit)[0].float().cpu())
+            away = batch.target[0] - batch.target[0].mean()
+            targets.append(away / away.std(correction=0).clamp(min=1e-6))
+            known = video.annotations
+            users = None if known is None else known.user_scores_at_picks
+            references.append(RankReference(batch.target.double().numpy() if users is None else users))
+        self.train(training)
+        path, scales = ridge.solve(rows)
+        strength = best_strength(path, targets, references)
+        solved = scales * path.weights(torch.cat(targets)[:, None], strength)[:, 0]
+        ridge.weight.copy_(solved.to(ridge.weight))
+        _log.info("ridge base of %d columns from %d videos, strength %g", len(solved), len(rows), strength)
 
     def train(self, mode: bool = True) -> "SummarizeTask":
         """As torch has it, but a frozen video tower stays in evaluation mode."""
