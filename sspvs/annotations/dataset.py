@@ -257,7 +257,7 @@ class _Build:
         """A video with its features, and the shots that came with these."""
         features, published = None, None
         if self.store is not None and (group := self.groups.get(video.key)) is not None:
-            features, published = self.store.features.with_streams(group), self.store.shots_of(group)
+            features, published = self.store.features[group], self.store.shots_of(group)
             features = replace(features, streams={**features.streams, **self._further(video, features)})
         return on_clock(video, features, self.every), published
 

@@ -189,7 +189,7 @@ class PartsFolder:
 
     def _look_for_streams(self, store: FeatureStore, group: str, way_out: str) -> None:
         """Note a video that lacks a further stream; refuse one that has it of another backbone."""
-        there = store.with_streams(group).streams if self.streams else {}
+        there = store[group].streams if self.streams else {}
         for name in set(self.streams) & set(there):
             where = f"{store.path}, stream '{name}'"
             _refuse_mismatch(there[name].fingerprint, self.streams[name], where, way_out)
