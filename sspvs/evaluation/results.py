@@ -1,13 +1,14 @@
 """What an evaluation found: figures a video, over videos with bootstrap intervals, and differences of methods."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from sspvs.evaluation.rank_correlation import mean_of_defined
 from sspvs.types import FloatArray
 
 METRICS = ("kendall_tau", "spearman_rho", "f_score_avg", "f_score_max")
@@ -185,6 +186,32 @@ class MethodResult:
             "settings": dict(self.settings),
             "videos": {video.name: video.as_dict() for video in self.videos},
         }
+
+
+def mean_video(results: Sequence[VideoResult]) -> VideoResult:
+    """One video's metrics, each the mean over the runs where it is defined; pairs are counted over all runs."""
+    frames = {result.summary_frames for result in results}
+    means: dict[str, Any] = {m: mean_of_defined([getattr(result, m) for result in results]) for m in METRICS}
+    return replace(
+        results[0],
+        **means,
+        undefined_pairs=sum(result.undefined_pairs for result in results),
+        n_pairs=sum(result.n_pairs for result in results),
+        summary_frames=frames.pop() if len(frames) == 1 else None,
+    )
+
+
+def mean_result(method: str, runs: Sequence[MethodResult], order: Sequence[str]) -> MethodResult:
+    """Runs under one protocol as one result, of the videos that any of them tested, in the order of their keys."""
+    by_key: dict[str, list[VideoResult]] = {}
+    for run in runs:
+        for video in run.videos:
+            by_key.setdefault(video.key, []).append(video)
+    settings = {name: value for name, value in runs[0].settings.items() if name != "empty_summaries"}
+    if empty := dict.fromkeys(name for run in runs for name in run.settings.get("empty_summaries", ())):
+        settings["empty_summaries"] = list(empty)
+    videos = tuple(mean_video(by_key[key]) for key in order if key in by_key)
+    return MethodResult(method, runs[0].protocol, videos, settings)
 
 
 @dataclass(frozen=True)
