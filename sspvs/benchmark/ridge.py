@@ -135,17 +135,12 @@ def fit_ridge(videos: Sequence[RidgeVideo], generator: np.random.Generator) -> t
     """
     import torch
 
-    from sspvs.models.ridge import STRENGTHS, RidgePath
+    from sspvs.evaluation.ridge import best_strength
+    from sspvs.models.ridge import RidgePath
 
     path = RidgePath([video.rows for video in videos])
-    sizes = [len(video.rows) for video in videos]
+    best = best_strength(path, [video.target for video in videos], [video.reference for video in videos])
     targets = torch.cat([video.target for video in videos])[:, None]
-    left_out = torch.cat([path.left_out(targets, strength) for strength in STRENGTHS], dim=1)  # (N, strengths)
-    tau = np.zeros((len(videos), len(STRENGTHS)))
-    for row, video, own in zip(tau, videos, left_out.split(sizes), strict=True):
-        each = video.reference.correlate(own.T.double().numpy()).kendall_tau  # (strengths, U)
-        row[:] = np.nan_to_num([mean_of_defined(one) for one in each])
-    best = STRENGTHS[int(tau.mean(axis=0).argmax())]
     columns = [video.target[_permutations(len(video.target), generator)] for video in videos]
     return path.weights(torch.cat([targets, torch.cat(columns)], dim=1), best), best
 

@@ -25,6 +25,8 @@ from sspvs.training.tasks import TASKS, TrainingTask, chosen_task, task_named
 Rule = Literal["val", "last", "best-test"]
 Keep = Literal["none", "chosen"]
 
+FOLD = "{fold}"
+"""In a word of the overrides: the number of the fold, from 0."""
 VALIDATE_ON = {"val": "held-out", "last": "nothing", "best-test": "test"}
 """Rule -> `data.validate_on`: the videos that choose the weights."""
 PACKAGES = ("torch", "pytorch-lightning", "transformers")
@@ -77,6 +79,7 @@ class CrossvalSettings(Settings):
     keep: Keep = "chosen"  # `chosen`: the weights of the first seed, as checkpoint folders
     wandb: WandbMode = "off"
     wandb_project: str = "sspvs"
+    ridge: bool = True  # a row of ridge regression on the same folds beside
 
     def conflicts(self) -> list[str]:
         """No config, seeds that are not one or more different ones, options that a cross-validation sets itself."""
@@ -87,16 +90,21 @@ class CrossvalSettings(Settings):
         wrong += [f"{one} cannot be given to a cross-validation: {_OURS[one]}" for one in options if one in _OURS]
         return wrong
 
-    def arguments(self) -> list[str]:
-        """The command line of `sspvs fit` that all folds share."""
+    @property
+    def by_fold(self) -> list[str]:
+        """The overrides that differ from fold to fold, such as checkpoints that were pretrained without its tests."""
+        return [word for word in self.overrides if FOLD in word]
+
+    def arguments(self, fold: int = 0) -> list[str]:
+        """The command line of `sspvs fit` that all folds share, but for what is `by_fold`."""
         words = [word for config in self.configs for word in ("--config", config)]
-        words += self.overrides
+        words += [word.replace(FOLD, str(fold)) for word in self.overrides]
         words += ["--data.validate_on", VALIDATE_ON[self.rule], "--trainer.enable_checkpointing", "true"]
         return [*words, "--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"]
 
     def fold_arguments(self, seed: int, fold: int, root: Path) -> list[str]:
         """The command line of one fold, whose run is in the folder `root`."""
-        words = [*self.arguments(), "--data.fold", str(fold), "--data.seed", str(seed), "--seed_everything", str(seed)]
+        words = [*self.arguments(fold), "--data.fold", str(fold), "--data.seed", str(seed), "--seed_everything", str(seed)]
         words += ["--run.root", str(root), "--wandb", self.wandb, "--wandb_project", self.wandb_project]
         words += ["--wandb_group", self.out.resolve().name, "--wandb_name", f"seed_{seed}/fold_{fold}"]
         return [*words, "--trainer.devices", "1"] if self.devices else words
@@ -131,7 +139,14 @@ class Plan:
         data = _data(cli.settings.data, task)
         combine = config["model"].get("combine")
         name = str(cli.run_settings.name) if combine is None else refined_row(combine)
-        return cls(name, config, data, _identity(config, settings.rule, data))
+        identity = _identity(config, settings.rule, data)
+        if settings.by_fold:
+            places = (word.partition("=")[2] or word for word in settings.by_fold)
+            identity["by_fold"] = {
+                Path(place).name: [_content(place.replace(FOLD, str(fold))) for fold in range(data.n_folds)]
+                for place in places
+            }
+        return cls(name, config, data, identity)
 
     @property
     def is_refined(self) -> bool:

@@ -46,6 +46,7 @@ def cross_validate(
     name: str | None = None,
     wandb: WandbMode = "off",
     wandb_project: str = "sspvs",
+    ridge: bool = True,
     progress: bool = False,
 ) -> CrossValidation:
     """Train and test every fold of a config's split under several seeds; what is finished is not made again.
@@ -54,7 +55,8 @@ def cross_validate(
         config: A config of `task: summarize` or `task: refine`, or several; later ones come on top.
         out: Folder of everything that comes out, `result.json` among it. The same call goes on where it was
             interrupted, by whatever; other settings in the same folder are refused once a fold is finished.
-        overrides: Words as on the command line, such as `["--model.optim.lr", "1e-4"]`.
+        overrides: Words as on the command line, such as `["--model.optim.lr", "1e-4"]`. `{fold}` in a word becomes the
+            number of the fold: `["--model.pretrained", "pretrained/fold_{fold}"]`.
         seeds: How many, from 0; or which.
         checkpoint_rule: `val`, `last` or `best-test`: what chooses the weights of a fold; `CrossvalSettings` explains.
             None: `val`, of refined features `last`.
@@ -67,6 +69,7 @@ def cross_validate(
             of terms, such as `refined A*G*H`.
         wandb: W&B `off`, `offline` or `online`.
         wandb_project: Its project.
+        ridge: Put a row of ridge regression on the same folds beside, and what it makes of shuffled labels.
         progress: Bars, and a line on stderr for each fold that is finished.
 
     Returns:
@@ -100,6 +103,7 @@ def cross_validate(
         keep=keep,
         wandb=wandb,
         wandb_project=wandb_project,
+        ridge=ridge,
     )
     quieten()
     plan = Plan.read(settings)

@@ -291,8 +291,8 @@ def _sentence_columns(widths: Sequence[int], text_dim: int) -> slice:
         if widths[number] == text_dim:
             return slice(sum(widths[:number]), sum(widths[: number + 1]))
     raise ValueError(
-        f"text_guidance sentences compares the text with a stream of sentences of the same encoder, of width {text_dim}; "
-        f"the streams have the widths {tuple(widths)} (`sspvs data build --captions` adds one)"
+        f"text_guidance sentences compares the text with a stream of sentences of the same encoder, of width "
+        f"{text_dim}; the streams have the widths {tuple(widths)} (`sspvs data build --captions` adds one)"
     )
 
 

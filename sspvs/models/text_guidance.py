@@ -183,7 +183,7 @@ class SentenceFit(TextGuidance):
         super().__init__()
         self.stage_weights = nn.Parameter(torch.zeros(num_stages))
 
-    def forward(self, text: GuidingText) -> Guide:
+    def forward(self, text: GuidingText) -> Guide:  # noqa: ARG002  the fit is given to `look`
         return _Sentences(self)
 
     @staticmethod

@@ -1,0 +1,278 @@
+"""TVSum with I3D frames: every way of this package to score frames, on the same folds, in one table.
+
+    python tools/real/tvsum.py --real DIR --annotations ydata-tvsum50.mat --splits tvsum_splits.json --out OUT
+    python tools/real/tvsum.py ... --out OUT --rows ours,ridge+captions --seeds 1
+
+DIR holds `tvsum/features.h5` (I3D rgb, perhaps with flow and sound side by side), `tvsum/captions.jsonl`,
+`tvsum/pairs.jsonl`, and for pretraining `youtube_highlights/features.h5` and `pairs.jsonl`. Every tested video is
+scored by what was learned without it: labels, and in pretraining frames and texts, are of the fold's training videos
+alone (`pretrained-transductive` stands apart: it also pretrains on the tested videos, without their labels). Settings
+are those of the configs, which were chosen on training videos. OUT/table.json is `{row: {tau, rho, ci95, seeds}}`, per-user, the
+mean over seeds of each video; OUT/table.txt also has the paired differences. What is made once is used again.
+
+A row is a function of the material that gives each video's (tau, rho); `@row("name")` adds one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+import sspvs
+from sspvs.annotations.splits import read_splits
+from sspvs.evaluation.results import bootstrap_ci95, paired_bootstrap
+from sspvs.table import FeatureStore, write_features
+
+Figures = Mapping[str, tuple[float, float]]  # video -> (tau, rho)
+CONFIGS = Path(__file__).parents[2] / "configs"
+OURS, PRETRAIN, REFINE = "finetune/tvsum_i3d.yaml", "pretrain/highlights.yaml", "refine/tvsum.yaml"
+JOINED = {1024: (1024,), 2048: (1024, 1024), 3072: (1024, 2048), 4096: (1024, 1024, 2048)}  # rgb, flow, sound
+NAMES = {(1024,): ("rgb",), (1024, 1024): ("rgb", "flow"), (1024, 2048): ("rgb", "audio")}
+WINDOW, STEP = 5, 2  # rows of a stretch of a video that its captions describe, and from one to the next
+ALONE = ("--model.ridge.use=false", "--model.summarizer.text_guidance=none", "--data.streams=[features]")
+NETWORK = (*ALONE, "--trainer.max_epochs=12", "--model.optim.lr=5e-4")
+
+
+@dataclass(frozen=True)
+class Material:
+    """Where things are, and how often each row is made."""
+
+    real: Path
+    annotations: Path
+    splits: Path
+    out: Path
+    seeds: int
+
+    @cached_property
+    def dataset(self) -> Path:
+        """The dataset of TVSum with all streams, captions among them; made unless it is there."""
+        path = self.out / "tvsum.h5"
+        if not path.is_file():
+            words = [f"--features={name}={file}" if name else f"--features={file}" for name, file in self._streams()]
+            words += ["--captions", str(self.real / "tvsum/captions.jsonl")]
+            self._build(path, words)
+        return path
+
+    @cached_property
+    def frames(self) -> Path:
+        """The same with I3D rgb alone."""
+        path = self.out / "tvsum_rgb.h5"
+        if not path.is_file():
+            self._build(path, ["--features", str(self._streams()[0][1])])
+        return path
+
+    def _build(self, path: Path, words: Sequence[str]) -> None:
+        command = [sys.executable, "-m", "sspvs", "data", "build", "tvsum", "--annotations", str(self.annotations)]
+        command += [*words, "--segmenter", "uniform", "--shot-seconds", "2", "--out", str(path)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+    def _streams(self) -> list[tuple[str, Path]]:
+        """Name and feature file of each stream that is joined in the given file; the first has no name."""
+        given = self.real / "tvsum/features.h5"
+        with FeatureStore(given) as store:
+            videos = list(store.values())
+        width = videos[0].features.shape[1]
+        if width not in JOINED:
+            sys.exit(f"error: {given}: expected features of width {', '.join(map(str, JOINED))}, found {width}")
+        widths = JOINED[width]
+        if len(widths) == 1:
+            return [("", given)]
+        names = NAMES.get(widths, ("rgb", "flow", "audio"))
+        found, start = [], 0
+        for name, one in zip(names, widths, strict=True):
+            path = self.out / f"{name}.h5"
+            columns = slice(start, start + one)
+            write_features(path, (replace(video, features=video.features[:, columns]) for video in videos))
+            found.append(("" if not start else name, path))
+            start += one
+        return found
+
+    def crossval(self, name: str, config: str, *words: str, dataset: Path | None = None) -> Figures:
+        """Figures of a cross-validation with a config of the package."""
+        given = [f"--data.dataset={dataset or self.dataset}", f"--data.splits={self.splits}", *words]
+        result = sspvs.cross_validate(
+            CONFIGS / config, self.out / "rows" / name, overrides=given, seeds=self.seeds, checkpoint_rule="last",
+            keep="none", ridge=False, progress=True,
+        )  # fmt: skip
+        return {video.key: (video.kendall_tau, video.spearman_rho) for video in result.results["per-user"].videos}
+
+    def baseline(self, name: str, dataset: Path | None = None) -> Figures:
+        """Figures of a baseline of `sspvs evaluate`."""
+        found = sspvs.evaluate(dataset or self.frames, baseline=name, splits=self.splits)  # type: ignore[arg-type]
+        videos = found.methods[name]["per-user"].videos
+        return {video.key: (video.kendall_tau, video.spearman_rho) for video in videos}
+
+    def pretrained(self, kind: str) -> str:
+        """Checkpoints of each fold's pretraining, `{fold}` in the place of its number; made unless they are there."""
+        root = self.out / "pretrained" / kind
+        for number, fold in enumerate(read_splits(self.splits).folds):
+            folder = root / f"fold_{number}"
+            if folder.is_dir():
+                continue
+            train = [ref.key for ref in fold.train]
+            keys = [*train, *(ref.key for ref in fold.test)] if kind == "transductive" else train
+            made = root / f"run_{number}"
+            pairs = write_pairs(self, keys, made, shuffled=kind == "shuffled")
+            run = sspvs.fit(
+                CONFIGS / PRETRAIN, {"data.train": str(pairs), "run.root": str(made), "seed_everything": number}
+            )
+            assert run.checkpoint is not None
+            run.checkpoint.rename(folder)
+        return str(root / "fold_{fold}")
+
+
+def write_pairs(material: Material, keys: Sequence[str], out: Path, *, shuffled: bool = False) -> Path:
+    """The manifest to pretrain on: stretches of these TVSum videos with their title and captions, and the highlights.
+
+    Args:
+        material: Where the videos are.
+        keys: The videos of TVSum whose frames and texts may be used. Labels are not read.
+        out: Folder of the manifest and the stretches' features.
+        shuffled: Give each stretch and highlight another's texts.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    names, titles = {}, {}
+    for line in (material.real / "tvsum/pairs.jsonl").read_text(encoding="utf-8").splitlines():
+        one = json.loads(line)
+        names[one["path"].partition("#")[2]] = one["id"]
+        titles[one["id"]] = one["title"]
+    spoken: dict[str, list[tuple[int, str]]] = {}
+    for line in (material.real / "tvsum/captions.jsonl").read_text(encoding="utf-8").splitlines():
+        one = json.loads(line)
+        spoken.setdefault(one["id"], []).append((one["frame"], one["caption"]))
+    entries: list[dict[str, object]] = []
+    with h5py.File(out / "stretches.h5", "w") as file, h5py.File(material.frames) as dataset:
+        for key in keys:
+            rows, picks = dataset[key]["features"][()], dataset[key]["picks"][()]
+            captions = spoken[names[key]]
+            for start in range(0, max(len(rows) - WINDOW, 0) + 1, STEP):
+                stop = min(start + WINDOW, len(rows))
+                low, high = picks[start], picks[stop] if stop < len(picks) else np.inf
+                texts = list(dict.fromkeys(text for frame, text in captions if low <= frame < high))
+                name = f"{key}-{start}"
+                file.create_group(name)["features"] = rows[start:stop]
+                fields = {"title": titles[names[key]], "description": "\n".join(texts)}
+                entries.append({"id": name, "path": f"stretches.h5#{name}", **fields})
+    highlights = material.real / "youtube_highlights"
+    if (highlights / "pairs.jsonl").is_file():
+        for line in (highlights / "pairs.jsonl").read_text(encoding="utf-8").splitlines():
+            one = json.loads(line)
+            entries.append({**one, "path": f"{(highlights / 'features.h5').resolve()}#{one['path'].partition('#')[2]}"})
+    if shuffled:
+        order = np.random.default_rng(0).permutation(len(entries))
+        words = [{k: v for k, v in entries[i].items() if k not in ("id", "path")} for i in order]
+        entries = [{"id": e["id"], "path": e["path"], **w} for e, w in zip(entries, words, strict=True)]
+    path = out / "pairs.jsonl"
+    path.write_text("".join(json.dumps(one) + "\n" for one in entries), encoding="utf-8")
+    return path
+
+
+ROWS: dict[str, Callable[[Material], Figures]] = {
+    "random": lambda m: m.baseline("random"),
+    "contrastive": lambda m: m.baseline("contrastive"),
+    "refined": lambda m: m.crossval("refined", REFINE, "--trainer.accelerator=cpu", dataset=m.frames),
+    "ridge": lambda m: m.baseline("ridge"),
+    "ridge+captions": lambda m: m.baseline("ridge", with_captions(m)),
+    "linear": lambda m: m.crossval("linear", OURS, *NETWORK, "--model.summarizer.head=linear"),
+    "attention": lambda m: m.crossval("attention", OURS, *NETWORK, "--model.summarizer.head=attention"),
+    "csta": lambda m: m.crossval("csta", OURS, *NETWORK, "--model.summarizer.head=csta(channels=16)"),
+    "scratch": lambda m: m.crossval("scratch", OURS, *NETWORK),
+    "pretrained": lambda m: from_pretrained(m, "own"),
+    "pretrained+captions": lambda m: m.crossval(
+        "pretrained+captions", OURS, f"--model.pretrained={m.pretrained('own')}", "--data.streams=[features]"
+    ),
+    "pretrained-shuffled": lambda m: from_pretrained(m, "shuffled"),
+    "pretrained-transductive": lambda m: from_pretrained(m, "transductive"),
+    "ours": lambda m: m.crossval("ours", OURS),
+    "human": lambda m: m.baseline("human"),
+    "consensus": lambda m: m.baseline("consensus"),
+}
+"""Every row of the table; all but `pretrained-transductive` are made when none is named."""
+
+
+def from_pretrained(material: Material, kind: str) -> Figures:
+    """`scratch`, but from towers that were pretrained, fold by fold."""
+    name = f"pretrained-{kind}"
+    return material.crossval(name, OURS, *NETWORK, f"--model.pretrained={material.pretrained(kind)}")
+
+
+def with_captions(material: Material) -> Path:
+    """The dataset with I3D rgb and captions alone."""
+    path = material.out / "tvsum_captions.h5"
+    if not path.is_file():
+        words = ["--features", str(material._streams()[0][1])]
+        material._build(path, [*words, "--captions", str(material.real / "tvsum/captions.jsonl")])
+    return path
+
+
+def column(figures: Figures, keys: Sequence[str], place: int) -> npt.NDArray[np.float64]:
+    """One figure of videos, in their order."""
+    return np.array([figures[key][place] for key in keys])
+
+
+def lines(rows: Mapping[str, Figures], seconds: Mapping[str, float]) -> Iterator[str]:
+    """The table, and the differences that matter with their paired intervals."""
+    keys = sorted(next(iter(rows.values())))
+    yield f"{'row':<26}{'tau':>8}  {'95 % interval':<16}{'rho':>8}{'s':>8}"
+    for name, figures in rows.items():
+        tau = column(figures, keys, 0)
+        low, high = bootstrap_ci95(tau)
+        yield (
+            f"{name:<26}{np.nanmean(tau):>8.4f}  [{low:.3f}, {high:.3f}]  {np.nanmean(column(figures, keys, 1)):>8.4f}"
+            f"{seconds[name]:>8.0f}"
+        )
+    pairs = [("ours", "ridge+captions"), ("ours", "ridge"), ("pretrained", "scratch"), ("pretrained", "ridge")]
+    pairs += [("pretrained-shuffled", "scratch"), ("pretrained", "pretrained-shuffled"), ("scratch", "ridge")]
+    for first, second in pairs:
+        if first in rows and second in rows:
+            found = paired_bootstrap(column(rows[first], keys, 0), column(rows[second], keys, 0))
+            low, high = found.ci95
+            yield f"{first} - {second}: {found.difference:+.4f} [{low:+.4f}, {high:+.4f}]"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--real", type=Path, required=True, help="folder of features, captions and texts")
+    parser.add_argument("--annotations", type=Path, required=True, help="ydata-tvsum50.mat")
+    parser.add_argument("--splits", type=Path, required=True, help="folds, such as tvsum_splits.json")
+    parser.add_argument("--rows", help=f"separated by commas, of {', '.join(ROWS)}")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args()
+    names = args.rows.split(",") if args.rows else [name for name in ROWS if name != "pretrained-transductive"]
+    if unknown := [name for name in names if name not in ROWS]:
+        parser.error(f"--rows: there is no row {unknown[0]}; there are {', '.join(ROWS)}")
+    for path in (args.real / "tvsum" / "features.h5", args.annotations, args.splits):
+        if not path.is_file():
+            parser.error(f"{path}: no such file")
+    args.out.mkdir(parents=True, exist_ok=True)
+    material = Material(args.real, args.annotations, args.splits, args.out, args.seeds)
+    material.dataset, material.frames  # noqa: B018  made before the clock starts
+    rows, seconds, table = {}, {}, {}
+    for name in names:
+        started = time.perf_counter()
+        rows[name] = ROWS[name](material)
+        seconds[name] = time.perf_counter() - started
+        tau, rho = (column(rows[name], sorted(rows[name]), place) for place in (0, 1))
+        table[name] = {"tau": float(np.nanmean(tau)), "rho": float(np.nanmean(rho))}
+        table[name] |= {"ci95": list(bootstrap_ci95(tau)), "seeds": args.seeds, "seconds": round(seconds[name], 1)}
+        (args.out / "table.json").write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
+        sys.stderr.write(f"{name}: tau {table[name]['tau']:.4f} in {seconds[name]:.0f} s\n")
+    text = "\n".join(lines(rows, seconds)) + "\n"
+    (args.out / "table.txt").write_text(text, encoding="utf-8")
+    sys.stdout.write(text)
+
+
+if __name__ == "__main__":
+    main()
