@@ -92,7 +92,7 @@ class CrossvalSettings(Settings):
 
     @property
     def by_fold(self) -> list[str]:
-        """The overrides that differ from fold to fold, such as checkpoints that were pretrained without its tests."""
+        """The overrides that differ from fold to fold, such as what was pretrained without the tested videos."""
         return [word for word in self.overrides if FOLD in word]
 
     def arguments(self, fold: int = 0) -> list[str]:
@@ -104,7 +104,8 @@ class CrossvalSettings(Settings):
 
     def fold_arguments(self, seed: int, fold: int, root: Path) -> list[str]:
         """The command line of one fold, whose run is in the folder `root`."""
-        words = [*self.arguments(fold), "--data.fold", str(fold), "--data.seed", str(seed), "--seed_everything", str(seed)]
+        words = [*self.arguments(fold), "--data.fold", str(fold)]
+        words += ["--data.seed", str(seed), "--seed_everything", str(seed)]
         words += ["--run.root", str(root), "--wandb", self.wandb, "--wandb_project", self.wandb_project]
         words += ["--wandb_group", self.out.resolve().name, "--wandb_name", f"seed_{seed}/fold_{fold}"]
         return [*words, "--trainer.devices", "1"] if self.devices else words

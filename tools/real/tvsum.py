@@ -7,8 +7,9 @@ DIR holds `tvsum/features.h5` (I3D rgb, perhaps with flow and sound side by side
 `tvsum/pairs.jsonl`, and for pretraining `youtube_highlights/features.h5` and `pairs.jsonl`. Every tested video is
 scored by what was learned without it: labels, and in pretraining frames and texts, are of the fold's training videos
 alone (`pretrained-transductive` stands apart: it also pretrains on the tested videos, without their labels). Settings
-are those of the configs, which were chosen on training videos. OUT/table.json is `{row: {tau, rho, ci95, seeds}}`, per-user, the
-mean over seeds of each video; OUT/table.txt also has the paired differences. What is made once is used again.
+are those of the configs, which were chosen on training videos. OUT/table.json is `{row: {tau, rho, ci95, seeds}}`,
+per-user, the mean over seeds of each video; OUT/table.txt also has the paired differences. What is made once is used
+again.
 
 A row is a function of the material that gives each video's (tau, rho); `@row("name")` adds one.
 """

@@ -1,0 +1,133 @@
+"""The closed-form base of a summarizer, against normal equations; the sentences' fit to a title, against a loop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from sspvs.models.ridge_base import RidgeBase, RidgeSettings
+from sspvs.models.settings import TextEncoderSettings, VideoEncoderSettings
+from sspvs.models.summarizer import Summarizer, SummarizerSettings
+from sspvs.models.text_guidance import GuidingText, SentenceFit
+from sspvs.models.text_towers import build_text_encoder
+from sspvs.models.video_encoder import VideoEncoder
+
+WIDTHS, HOW = (6, 4), "scale+context3+centre"
+WORDS = {"vocab_size": 60, "text_dim": 4, "num_heads": 2, "num_layers": 1, "dropout": 0.0}
+
+
+def videos(lengths: Sequence[int], seed: int = 0) -> list[Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    return [torch.randn(1, length, sum(WIDTHS), generator=generator) for length in lengths]
+
+
+def everything(frames: Tensor) -> Tensor:
+    return torch.ones(frames.shape[:2], dtype=torch.bool)
+
+
+def summarizer(guidance: str = "none", **settings: int) -> Summarizer:
+    torch.manual_seed(0)
+    video = VideoEncoderSettings(
+        sum(WIDTHS), 8, num_heads=2, num_layers=1, feedforward_dim=16, stream_widths=WIDTHS, normalise=HOW, dropout=0.0
+    )
+    tower = None if guidance == "none" else build_text_encoder(TextEncoderSettings(encoder="small", small=WORDS))
+    chosen = SummarizerSettings(num_stages=2, text_guidance=guidance, **settings)
+    return Summarizer(VideoEncoder(video), chosen, tower, RidgeSettings(use=True)).eval()
+
+
+def test_the_solution_is_that_of_the_normal_equations_of_scaled_blocks() -> None:
+    base = RidgeBase(WIDTHS, HOW, RidgeSettings(use=True, stream_weights=(1.0, 3.0), cue_weight=0.5))
+    rows = [base.rows(one, everything(one))[0] for one in videos((7, 9, 12))]
+    targets = [torch.randn(len(one), generator=torch.Generator().manual_seed(len(one))) for one in rows]
+    path, scales = base.solve(rows)
+    stacked = torch.cat(rows).double()
+    x = stacked * scales.double()
+    y = torch.cat(targets).double()
+    for columns, share in ((slice(0, 12), 0.25), (slice(12, 20), 0.75), (slice(20, 44), 0.5)):
+        assert float(x[:, columns].square().sum(dim=1).mean()) == pytest.approx(share, rel=1e-5)
+    expected = torch.linalg.solve(x.T @ x + 2.0 * torch.eye(x.shape[1], dtype=torch.float64), x.T @ y)
+    found = path.weights(y.float()[:, None], 2.0)[:, 0]
+    np.testing.assert_allclose(found.numpy(), expected.numpy(), atol=2e-4)
+
+
+def test_padding_changes_no_row() -> None:
+    base = RidgeBase(WIDTHS, HOW, RidgeSettings(use=True), reads_text=True)
+    short, long = videos((5, 11))
+    frames, mask = torch.zeros(2, 11, 10), torch.zeros(2, 11, dtype=torch.bool)
+    frames[0, :5], frames[1], mask[0, :5], mask[1] = short[0], long[0], True, True
+    fit = torch.randn(2, 11).masked_fill(~mask, 0.0)
+    together = base.rows(frames, mask, fit)
+    torch.testing.assert_close(together[0, :5], base.rows(short, everything(short), fit[:1, :5])[0])
+    torch.testing.assert_close(together[1], base.rows(long, everything(long), fit[1:])[0])
+
+
+def test_a_fresh_summarizer_ranks_frames_as_its_base_does() -> None:
+    model = summarizer()
+    assert model.ridge is not None
+    assert not model.ridge.solved
+    model.ridge.weight.normal_()
+    frames = videos((9,))[0]
+    out = model(frames, everything(frames))
+    base = model.ridge(frames, everything(frames))
+    torch.testing.assert_close(out.stage_logits[:, 0], base)
+    assert out.log_scores.argsort().tolist() == base.argsort().tolist()
+
+
+def test_windows_have_the_base_of_the_whole_video() -> None:
+    whole, windows = summarizer(max_frames=64, overlap=0), summarizer(max_frames=4, overlap=1)
+    for model in (whole, windows):
+        assert model.ridge is not None
+        model.ridge.weight.copy_(torch.linspace(-1, 1, len(model.ridge.weight)))
+    frames = videos((13,))[0]
+    one, other = (model(frames, everything(frames)).stage_logits[:, 0] for model in (whole, windows))
+    torch.testing.assert_close(one, other)  # what heads add is zero at first
+
+
+def test_a_base_needs_normalised_features_and_a_weight_for_each_stream() -> None:
+    plain = VideoEncoder(VideoEncoderSettings(10, 8, num_heads=2, num_layers=1, feedforward_dim=16))
+    with pytest.raises(ValueError, match=r"set video\.normalise"):
+        Summarizer(plain, SummarizerSettings(), None, RidgeSettings(use=True))
+    with pytest.raises(ValueError, match="has 3 numbers, the features 2 streams"):
+        RidgeBase(WIDTHS, HOW, RidgeSettings(use=True, stream_weights=(1.0, 1.0, 1.0)))
+
+
+def test_sentences_fit_a_title_as_cosines_say_standardised_over_the_video() -> None:
+    generator = torch.Generator().manual_seed(3)
+    sentences = torch.randn(2, 8, 5, generator=generator)
+    sentences[0, 2] = 0.0  # nothing is spoken there
+    mask = torch.ones(2, 8, dtype=torch.bool)
+    mask[1, 6:] = False
+    whole = torch.randn(2, 5, generator=generator)
+    text = GuidingText(whole[:, None], mask[:, :1], torch.tensor([True, True]), whole)
+    found = SentenceFit.text_fit(sentences, mask, text).numpy()
+    for video in range(2):
+        there = [t for t in range(8) if mask[video, t] and bool(sentences[video, t].any())]
+        cosines = np.array([
+            float(sentences[video, t] @ whole[video] / sentences[video, t].norm() / whole[video].norm()) for t in there
+        ])  # fmt: skip
+        expected = np.zeros(8)
+        expected[there] = (cosines - cosines.mean()) / cosines.std()
+        np.testing.assert_allclose(found[video], expected, atol=1e-5)
+    without = GuidingText(whole[:, None], mask[:, :1], torch.tensor([True, False]), whole)
+    assert not SentenceFit.text_fit(sentences, mask, without)[1].any()
+
+
+def test_a_title_moves_the_scores_of_a_base_that_reads_it() -> None:
+    model = summarizer("sentences")
+    assert model.ridge is not None
+    model.ridge.weight.normal_(generator=torch.Generator().manual_seed(1))
+    frames, tokens = videos((9,))[0], torch.tensor([[1, 7, 2]])
+    words = torch.ones_like(tokens, dtype=torch.bool)
+    guided = model(frames, everything(frames), tokens, words)
+    assert not torch.allclose(guided.scores, model(frames, everything(frames)).scores)
+    assert guided.text_fit is not None
+    plain = VideoEncoderSettings(10, 8, num_heads=2, num_layers=1, feedforward_dim=16)
+    tower = build_text_encoder(TextEncoderSettings(encoder="small", small=WORDS))
+    none = model(frames, everything(frames), tokens, words, torch.tensor([False]))
+    torch.testing.assert_close(none.scores, model(frames, everything(frames)).scores)
+    with pytest.raises(ValueError, match="data build --captions"):
+        Summarizer(VideoEncoder(plain), SummarizerSettings(text_guidance="sentences"), tower)
