@@ -99,7 +99,8 @@ def with_streams_of_files(
     joined = []
     for video in videos:
         own = [name for name in names if name in there[video.id] or name == names[0]]
-        joined.append(video.with_streams(*(replace(video.streams[0], name=name) for name in own)))
+        place = replace(video.streams[0], n_picks=0, width=0, fingerprint=None)  # what is known of it is not of others
+        joined.append(video.with_streams(*(replace(place, name=name) for name in own)))
     return joined, names
 
 
