@@ -148,9 +148,8 @@ def collate(examples: Sequence[Example] | Example) -> PretrainBatch:
     rows = [examples] if isinstance(examples, Example) else list(examples)
     frames, frame_mask = pad_rows([row.frames for row in rows])
     masked, counted = pad_rows([row.masked_index for row in rows], torch.int64)
-    if counted.shape[1] and not counted[:, 0].all():
-        unmasked = next(row.id for row in rows if not len(row.masked_index))
-        raise ValueError(f"{unmasked}: no masked frame in a batch of videos that have some")
+    # Of equal entries the model masks one; in a video of one frame, which has none, it masks a place in the padding.
+    filler = torch.where(counted[:, :1], masked[:, :1], frames.shape[1] - 1)
     tokens, token_mask = stack_tokens([row.text for row in rows])
     own = [row.own_text for row in rows if row.own_text is not None]
     own_tokens, own_token_mask = stack_tokens(own) if len(own) == len(rows) else (None, None)
@@ -159,7 +158,7 @@ def collate(examples: Sequence[Example] | Example) -> PretrainBatch:
         frame_mask=frame_mask,
         tokens=tokens,
         token_mask=token_mask,
-        masked_index=torch.where(counted, masked, masked[:, :1]),  # of equal entries the model masks one
+        masked_index=torch.where(counted, masked, filler),
         masked_counted=counted,
         is_match=torch.tensor([row.is_match for row in rows], dtype=torch.bool),
         ids=tuple(row.id for row in rows),

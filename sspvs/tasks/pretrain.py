@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from sspvs.data.batch import PretrainBatch
 from sspvs.evaluation.retrieval import retrieval_metrics
@@ -160,9 +161,14 @@ class PretrainTask(SavedTask):
     def _forward(self, batch: PretrainBatch) -> tuple[PretrainOutput, dict[str, Tensor]]:
         frames, token_mask = batch.frames, batch.token_mask
         index = batch.masked_index[:, None] if batch.masked_index.ndim == 1 else batch.masked_index  # (B, M)
+        counted, frame_mask = batch.masked_counted, batch.frame_mask
         if not self.losses.mask:
             index = index[:, :0]  # nothing is hidden without the objective
-        out = self.model(frames, batch.frame_mask, batch.tokens, token_mask, index)
+        elif not index.shape[1]:  # every video has a single frame: a place in the padding, so that DDP meets the head
+            frames, frame_mask = functional.pad(frames, (0, 0, 0, 1)), functional.pad(frame_mask, (0, 1))
+            index = torch.full_like(batch.tokens[:, :1], frames.shape[1] - 1)
+            counted = torch.zeros_like(index, dtype=torch.bool)
+        out = self.model(frames, frame_mask, batch.tokens, token_mask, index)
         original = frames.gather(1, index[..., None].expand(-1, -1, frames.shape[-1]))  # (B, M, D)
         projected = contrastive_vectors(self.model, out.pooled_text, out.video.pooled)
-        return out, self.objectives(Pairs(out, projected, token_mask, batch.is_match, original, batch.masked_counted))
+        return out, self.objectives(Pairs(out, projected, token_mask, batch.is_match, original, counted))
