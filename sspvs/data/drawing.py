@@ -7,7 +7,7 @@ import hashlib
 import unicodedata
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 
@@ -28,7 +28,7 @@ class MaskSettings(Settings):
     kind: Literal["one", "several", "spans"] = "one"
     """`one` frame, drawn uniformly, as published; `several`, each drawn alone; `spans` of neighbours."""
     share: Annotated[float, Range(above=0, below=1)] = 0.15
-    """Of a video's frames, for `several` and `spans`: at least one, and at most half. A single frame is never masked."""
+    """Of a video's frames, for `several` and `spans`: at least one and at most half; a single frame is never masked."""
     span: Annotated[int, Range(least=1)] = 4
     """Frames of a span."""
 
@@ -85,6 +85,17 @@ def _spans(n_frames: int, count: int, span: int, generator: np.random.Generator)
         frames += range(start, start + length)
         before += length
     return np.array(frames, np.int64)
+
+
+def captions_of(text: TextFields | TokenFields) -> list[TextFields | TokenFields]:
+    """The category with the query, the title or one line of the description alone, those there are; else the text."""
+    if isinstance(text, TokenFields):
+        alone: list[Any] = [TokenFields(query=text.query), TokenFields(title=text.title)]
+        alone.append(TokenFields(description=text.description))
+    else:
+        alone = [TextFields(query=text.query), TextFields(title=text.title)]
+        alone += [TextFields(description=line.strip()) for line in text.description.splitlines()]
+    return [one._replace(category=text.category) for one in alone if any(map(len, one))] or [text]
 
 
 def same_text_groups(texts: Sequence[TextFields | TokenFields]) -> IntArray:
