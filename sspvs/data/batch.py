@@ -31,6 +31,7 @@ class PretrainBatch(NamedTuple):
     # (B, L) the videos' own texts, where `tokens` may be another's and retrieval needs both; else None
     own_tokens: Tensor | None = None
     own_token_mask: Tensor | None = None  # (B, L) likewise
+    text_group: Tensor | None = None  # (B,) int64, the same number for texts that are the same
 
 
 class SummarizeBatch(NamedTuple):

@@ -7,7 +7,7 @@ import hashlib
 import unicodedata
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 
@@ -28,7 +28,7 @@ class MaskSettings(Settings):
     kind: Literal["one", "several", "spans"] = "one"
     """`one` frame, drawn uniformly, as published; `several`, each drawn alone; `spans` of neighbours."""
     share: Annotated[float, Range(above=0, below=1)] = 0.15
-    """Of a video's frames, for `several` and `spans`; at least one frame is masked and one is left."""
+    """Of a video's frames, for `several` and `spans`: at least one and at most half; a single frame is never masked."""
     span: Annotated[int, Range(least=1)] = 4
     """Frames of a span."""
 
@@ -57,10 +57,13 @@ def draw_clip(n_frames: int, clip_frames: int, generator: np.random.Generator, s
 
 
 def draw_masked(n_frames: int, settings: MaskSettings, generator: np.random.Generator) -> IntArray:
-    """(M,) sorted, different frames to mask: M = 1 for `one`, else about `share` of them, and never all."""
-    if settings.kind == "one" or n_frames <= 2:
+    """(M,) sorted, different frames to mask: M = 1 for `one`, else about `share` of them; never more than half."""
+    most = n_frames // 2  # so a video of one frame keeps it, and one of two or three loses one
+    if not most:
+        return np.zeros(0, np.int64)
+    if settings.kind == "one":
         return generator.integers(n_frames, size=1)
-    count = min(max(1, round(settings.share * n_frames)), n_frames - 1)
+    count = min(max(1, round(settings.share * n_frames)), most)
     if settings.kind == "several":
         return np.sort(generator.choice(n_frames, size=count, replace=False)).astype(np.int64)
     return _spans(n_frames, count, settings.span, generator)
@@ -82,6 +85,17 @@ def _spans(n_frames: int, count: int, span: int, generator: np.random.Generator)
         frames += range(start, start + length)
         before += length
     return np.array(frames, np.int64)
+
+
+def captions_of(text: TextFields | TokenFields) -> list[TextFields | TokenFields]:
+    """The category with the query, the title or one line of the description alone, those there are; else the text."""
+    if isinstance(text, TokenFields):
+        alone: list[Any] = [TokenFields(query=text.query), TokenFields(title=text.title)]
+        alone.append(TokenFields(description=text.description))
+    else:
+        alone = [TextFields(query=text.query), TextFields(title=text.title)]
+        alone += [TextFields(description=line.strip()) for line in text.description.splitlines()]
+    return [one._replace(category=text.category) for one in alone if any(map(len, one))] or [text]
 
 
 def same_text_groups(texts: Sequence[TextFields | TokenFields]) -> IntArray:

@@ -29,6 +29,7 @@ from sspvs.world.writing import WorldSource, manifests_of_world
 logger = logging.getLogger(__name__)
 PretrainLoader: TypeAlias = BatchLoader[PretrainBatch]
 Mode = Literal["train", "val", "predict"]
+Captions = Literal["all", "in-turn"]
 _TEXT, _MASKS, _EXTRACTION = TextSettings(), MaskSettings(), ExtractionSettings()
 _MEASURED = 1 << 17  # longest epoch whose padding is counted
 _PARTNER_STREAM = 1  # keeps this generator apart from the items'
@@ -47,6 +48,7 @@ class Example(NamedTuple):
     masked_index: IntArray  # (M,) int64; empty when nothing is masked
     is_match: bool  # whether the text is its own
     own_text: Text | None = None  # in validation
+    text_group: int = 0  # of the text: the same number for texts that are the same
 
 
 class PretrainDataset(ExampleDataset[Example]):
@@ -59,6 +61,7 @@ class PretrainDataset(ExampleDataset[Example]):
         masks: Which frames are masked.
         max_frames: Longest run of frames; None: whole videos.
         negative_probability: How often a video gets another's text.
+        captions: `all` that is written about a video, or one of its captions `in-turn`; see `captions_of`.
         seed: Of everything that is drawn.
         mode: `train`: everything is drawn anew in each draw. `val`: drawn once and for all, texts cut at their end,
             each video's own text comes along. `predict`: own texts, whole videos, nothing masked.
@@ -84,6 +87,7 @@ class PretrainDataset(ExampleDataset[Example]):
         masks: MaskSettings | None = None,
         max_frames: int | None = 256,
         negative_probability: float = 0.5,
+        captions: Captions = "all",
         seed: int = 0,
         mode: Mode = "train",
     ) -> None:
@@ -93,13 +97,14 @@ class PretrainDataset(ExampleDataset[Example]):
         self.tokenizer = tokenizer
         self.text = TextSettings() if text is None else text
         self.masks = MaskSettings() if masks is None else masks
-        self.mode = mode
-        self.seed = seed
+        self.captions, self.mode, self.seed = captions, mode, seed
         if mode == "predict":
             self.max_frames = None
         self.negative_probability = 0.0 if mode == "predict" else negative_probability
         self._by_name = np.array(sorted(range(len(self.items)), key=lambda i: self.items[i].id), np.int64)
         self._groups = drawing.same_text_groups([self.items[i].text for i in self._by_name])  # in the order of names
+        self._group_of = np.zeros(len(self.items), np.int64)
+        self._group_of[self._by_name] = self._groups
         self._partners: tuple[int | None, IntArray] | None = None
         if self.negative_probability and len(np.unique(self._groups)) < 2:
             whose, ways = _SIDES[mode]
@@ -126,10 +131,21 @@ class PretrainDataset(ExampleDataset[Example]):
         text = self._text(partner, generator if self.mode == "train" else None)
         own_text = self._text(pick.item, None) if self.mode == "val" else None
         frames = self.table.features(item, start, stop)
-        return Example(item.id, frames, text, masked, partner == pick.item, own_text)
+        group = int(self._group_of[partner])
+        return Example(item.id, frames, text, masked, partner == pick.item, own_text, group)
+
+    def texts_of(self, index: int) -> list[Text]:
+        """What training draws of: the tokens of all that is written about a video, or of each caption."""
+        text = self.items[index].text
+        texts = drawing.captions_of(text) if self.captions == "in-turn" else [text]
+        return [assemble_tokens(one, self.tokenizer, self.text) for one in texts]
 
     def _text(self, index: int, generator: np.random.Generator | None) -> Text:
-        return assemble_tokens(self.items[index].text, self.tokenizer, self.text, generator)
+        text = self.items[index].text
+        if generator is not None and self.captions == "in-turn":
+            captions = drawing.captions_of(text)
+            text = captions[int(generator.integers(len(captions)))]
+        return assemble_tokens(text, self.tokenizer, self.text, generator)
 
     def _partners_of(self, draw: int | None) -> IntArray:
         """(n,) the item whose text each item gets in this draw; the same for every order of the items."""
@@ -148,9 +164,8 @@ def collate(examples: Sequence[Example] | Example) -> PretrainBatch:
     rows = [examples] if isinstance(examples, Example) else list(examples)
     frames, frame_mask = pad_rows([row.frames for row in rows])
     masked, counted = pad_rows([row.masked_index for row in rows], torch.int64)
-    if counted.shape[1] and not counted[:, 0].all():
-        unmasked = next(row.id for row in rows if not len(row.masked_index))
-        raise ValueError(f"{unmasked}: no masked frame in a batch of videos that have some")
+    # Of equal entries the model masks one; in a video of one frame, which has none, it masks a place in the padding.
+    filler = torch.where(counted[:, :1], masked[:, :1], frames.shape[1] - 1)
     tokens, token_mask = stack_tokens([row.text for row in rows])
     own = [row.own_text for row in rows if row.own_text is not None]
     own_tokens, own_token_mask = stack_tokens(own) if len(own) == len(rows) else (None, None)
@@ -159,12 +174,13 @@ def collate(examples: Sequence[Example] | Example) -> PretrainBatch:
         frame_mask=frame_mask,
         tokens=tokens,
         token_mask=token_mask,
-        masked_index=torch.where(counted, masked, masked[:, :1]),  # of equal entries the model masks one
+        masked_index=torch.where(counted, masked, filler),
         masked_counted=counted,
         is_match=torch.tensor([row.is_match for row in rows], dtype=torch.bool),
         ids=tuple(row.id for row in rows),
         own_tokens=own_tokens,
         own_token_mask=own_token_mask,
+        text_group=torch.tensor([row.text_group for row in rows]),
     )
 
 
@@ -189,6 +205,8 @@ class PretrainDataModule(VideoDataModule[PretrainBatch]):
         val_batch_size: The same in validation; null: as `batch_size`.
         repeats: How often the list is gone through in an epoch, each time drawn anew.
         negative_probability: How often a video gets another's text. Contrastive losses over the batch want 0.
+        captions: What training gives the text tower of a video in each draw: `all` that is written about it, or one of
+            its captions, `in-turn`. The captions are its query, its title and each line of its description.
         bucket_batches: Batches among which videos of like length are sought, so that little padding is computed; 1
             takes them as they come.
         resample: Of shards: draw shards with repetition instead of each once an epoch.
@@ -225,6 +243,7 @@ class PretrainDataModule(VideoDataModule[PretrainBatch]):
         val_batch_size: int | None = None,
         repeats: int = 1,
         negative_probability: float = 0.5,
+        captions: Captions = "all",
         bucket_batches: int = 16,
         resample: bool = False,
         val_share: float = 0.1,
@@ -253,6 +272,7 @@ class PretrainDataModule(VideoDataModule[PretrainBatch]):
         self.max_frames, self.batch_size = max_frames, batch_size
         self.val_batch_size = batch_size if val_batch_size is None else val_batch_size
         self.repeats, self.negative_probability = repeats, negative_probability
+        self.captions: Captions = captions
         self.bucket_batches, self.resample, self.val_share = bucket_batches, resample, val_share
         self.num_workers, self.seed = num_workers, seed
         self.extraction = extraction
@@ -315,6 +335,7 @@ class PretrainDataModule(VideoDataModule[PretrainBatch]):
             masks=self.masks,
             max_frames=self.max_frames,
             negative_probability=self.negative_probability,
+            captions=self.captions,
             seed=self.seed,
             mode=mode,
         )

@@ -2,8 +2,8 @@
 
 A manifest is a CSV or TSV file with a header, or JSON lines, with: `id`; `path` (or `features`, or `video`): an h5 file
 of one video, one of many (`file.h5#group`), a .npy array (T, D), or a video; and `title`, `description`, `category`,
-`query`, any of which may be empty or missing. `split` (`train` or `val`) is optional. Paths are relative to the
-manifest. Other columns are left alone.
+`query`, any of which may be empty or missing; in JSON lines `captions` is a list of further texts. `split` (`train` or
+`val`) is optional. Paths are relative to the manifest. Other columns are left alone.
 """
 
 from collections import Counter
@@ -25,7 +25,8 @@ from sspvs.video.files import VIDEO_SUFFIXES
 
 FEATURE_SUFFIXES = (".h5", ".hdf5", ".hdf", ".npy")
 PATHS = ("path", "features", "video")
-COLUMNS = ("id", *PATHS, *FIELDS, "split")
+_CAPTIONS = "captions"
+COLUMNS = ("id", *PATHS, *FIELDS, "split", _CAPTIONS)
 _ID, _PARTS = "id", ("train", "val")
 _KNOWN_PATHS = ("path", "video", "features", "video_path", "feature_path")  # in the manifests of others too
 
@@ -41,6 +42,7 @@ class Manifest(Format):
         **dict.fromkeys(_KNOWN_PATHS, ("text", "where the video or its features are")),
         **{name: ("text", f"its {name}") for name in ("title", "description", "category")},
         "query": ("text", "the search query that found it"),
+        _CAPTIONS: ("texts", "captions of it, each whole"),
     }
     instead = "it names files and texts for pretraining: there is nothing to convert in it"
 
@@ -186,9 +188,18 @@ def _has_columns(rows: list[tuple[str, dict[str, Any]]], problems: Problems) -> 
 
 
 def _video_of(row: Mapping[str, Any], place: str, folder: Path, problems: Problems) -> Video | None:
-    texts = texts_in(row, sorted(set(row) & set(COLUMNS)), place, problems)
+    captions = row.get(_CAPTIONS) or []
+    captions = [captions] if isinstance(captions, str) else captions
+    if not isinstance(captions, list) or not all(isinstance(one, str) for one in captions):
+        problems.add(place, f"{_CAPTIONS}: expected a list of texts")
+        return None
+    texts = texts_in(row, sorted(set(row) & {*COLUMNS} - {_CAPTIONS}), place, problems)
     if texts is None:
         return None
+    captions = [" ".join(one.split()) for one in (texts.get("title", ""), *captions, texts.get("description", ""))]
+    if row.get(_CAPTIONS):  # the first is the title, the others a line of the description each
+        first, *others = [one for one in captions if one] or [""]
+        texts |= {"title": first, "description": "\n".join(others)}
     name, given = texts.get("id", "").strip(), [texts[key].strip() for key in PATHS if texts.get(key, "").strip()]
     part = texts.get("split", "").strip()
     faults = []

@@ -53,13 +53,17 @@ class InfoNceLoss(_Tempered):
         largest_scale: 1 / temperature never gets larger.
     """
 
-    def forward(self, video: Tensor, text: Tensor, is_match: Tensor | None = None) -> Tensor:
+    def forward(
+        self, video: Tensor, text: Tensor, is_match: Tensor | None = None, group: Tensor | None = None
+    ) -> Tensor:
         """Contrast the rows.
 
         Args:
             video: (B, D), normalised here.
             text: (B, D) of the same rows, normalised here.
             is_match: (B,) bool, whether the text is the video's own; always when None. Others are only contrasted with.
+            group: (B,) int64, the same number for texts that are the same, which are then not contrasted with; each
+                is another text when None.
 
         Returns:
             Scalar mean over the matching rows and both directions, in float32.
@@ -69,7 +73,7 @@ class InfoNceLoss(_Tempered):
             scale = self.scale
             to_text = scale * video @ gather_rows(text).T  # (B, W B) logits
             to_video = scale * text @ gather_rows(video).T
-            return softmax_both_ways(to_text, to_video, is_match)
+            return softmax_both_ways(to_text, to_video, is_match, group)
 
 
 class SigmoidContrastiveLoss(nn.Module):
@@ -85,7 +89,9 @@ class SigmoidContrastiveLoss(nn.Module):
         self.log_scale = nn.Parameter(torch.tensor(math.log(scale)))
         self.bias = nn.Parameter(torch.tensor(bias))
 
-    def forward(self, video: Tensor, text: Tensor, is_match: Tensor | None = None) -> Tensor:
+    def forward(
+        self, video: Tensor, text: Tensor, is_match: Tensor | None = None, group: Tensor | None = None
+    ) -> Tensor:
         """As in `InfoNceLoss.forward`; a scalar, sum over the texts, mean over the videos."""
         with torch.autocast(video.device.type, enabled=False):
             video, text = functional.normalize(video.float(), dim=-1), functional.normalize(text.float(), dim=-1)
@@ -94,15 +100,32 @@ class SigmoidContrastiveLoss(nn.Module):
             matches = torch.ones_like(own, dtype=torch.bool) if is_match is None else is_match
             signs = torch.full_like(logits, -1.0)
             signs[torch.arange(len(own), device=own.device), own] = torch.where(matches, 1.0, -1.0)
-            return -functional.logsigmoid(signs * logits).sum(dim=1).mean()
+            judged = functional.logsigmoid(signs * logits)
+            if group is not None:
+                judged = judged.masked_fill(_same_texts(group), 0.0)
+            return -judged.sum(dim=1).mean()
 
 
-def softmax_both_ways(to_text: Tensor, to_video: Tensor, is_match: Tensor | None) -> Tensor:
+def _same_texts(group: Tensor) -> Tensor:
+    """(B, W B) bool, which texts of other rows are the same as a row's."""
+    same = group[:, None] == gather_rows(group)
+    own = own_rows(len(group), group.device)
+    same[torch.arange(len(own), device=own.device), own] = False
+    return same
+
+
+def softmax_both_ways(
+    to_text: Tensor, to_video: Tensor, is_match: Tensor | None, group: Tensor | None = None
+) -> Tensor:
     """Cross-entropy of this process' rows among those of all processes, mean over both directions.
 
-    `to_text` and `to_video` are (B, W B) logits. Rows that are no match are not counted.
+    `to_text` and `to_video` are (B, W B) logits. Rows that are no match are not counted, nor
+    others of the same `group`.
     """
     own = own_rows(len(to_text), to_text.device)
+    if group is not None:
+        same = _same_texts(group)
+        to_text, to_video = to_text.masked_fill(same, -torch.inf), to_video.masked_fill(same, -torch.inf)
     each = functional.cross_entropy(to_text, own, reduction="none")
     each = (each + functional.cross_entropy(to_video, own, reduction="none")) / 2  # (B,)
     if is_match is None:
@@ -230,7 +253,13 @@ class LateInteractionLoss(_Tempered):
         self.max_elements = max_elements
 
     def forward(
-        self, video: Tensor, text: Tensor, video_mask: Tensor, text_mask: Tensor, is_match: Tensor | None = None
+        self,
+        video: Tensor,
+        text: Tensor,
+        video_mask: Tensor,
+        text_mask: Tensor,
+        is_match: Tensor | None = None,
+        group: Tensor | None = None,
     ) -> Tensor:
         """Contrast the rows.
 
@@ -240,6 +269,7 @@ class LateInteractionLoss(_Tempered):
             video_mask: (B, X) bool, True = valid.
             text_mask: (B, L) bool, True = valid.
             is_match: (B,) bool, whether the text is the video's own; always when None. Others are only contrasted with.
+            group: As in `InfoNceLoss.forward`.
 
         Returns:
             Scalar mean over the matching rows and both directions, in float32.
@@ -250,7 +280,7 @@ class LateInteractionLoss(_Tempered):
             scale = self.scale
             own = own_rows(len(video), video.device)
             to_video = gather_rows(scores)[:, own].T  # (B, W B) this process' texts for all videos
-            return softmax_both_ways(scale * scores, scale * to_video, is_match)
+            return softmax_both_ways(scale * scores, scale * to_video, is_match, group)
 
 
 def pair_scores(

@@ -3,13 +3,15 @@
 Axis letters: B batch, T picks, L tokens, M masked frames, X states that words are compared with, D width, W the text's.
 """
 
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from sspvs.models.layers import ProjectionHead, SinusoidalPositions, TransformerStack
+from sspvs.models.canonical import canonical_maps
+from sspvs.models.layers import ProjectionHead, SinusoidalPositions, TransformerStack, masked_mean
 from sspvs.models.text_towers import TextEncoder
 from sspvs.models.video_encoder import VideoEncoder, VideoEncoding
 
@@ -59,6 +61,7 @@ class MaskedFrameHead(nn.Module):
         dropout: In it and on its positions.
         local_radius: Frames on each side.
         mixing_dim: Width of the hidden layer that weighs.
+        residual: Make differences to what copying gives, of either sign and zero at the start.
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class MaskedFrameHead(nn.Module):
         dropout: float = 0.1,
         local_radius: int = 4,
         mixing_dim: int = 512,
+        residual: bool = False,
     ) -> None:
         super().__init__()
         self.local_radius = local_radius
@@ -77,6 +81,11 @@ class MaskedFrameHead(nn.Module):
         self.local_transformer = TransformerStack(1, embed_dim, num_heads, feedforward_dim, dropout)
         self.local_decoder = nn.Sequential(nn.Linear(embed_dim, feature_dim), nn.ReLU())
         self.global_decoder = nn.Sequential(nn.Linear(embed_dim, feature_dim), nn.ReLU())
+        if residual:
+            for decoder in (self.local_decoder, self.global_decoder):
+                decoder[1] = nn.Identity()
+                nn.init.zeros_(decoder[0].weight)
+                nn.init.zeros_(decoder[0].bias)
         self.mixing = nn.Sequential(nn.Linear(embed_dim, mixing_dim), nn.ReLU(), nn.Linear(mixing_dim, 2))
 
     def forward(self, frames: Tensor, frame_mask: Tensor, encoded: Tensor, masked_index: Tensor) -> Tensor:
@@ -106,10 +115,42 @@ class MaskedFrameHead(nn.Module):
         return torch.unflatten(self.local_decoder(centre), 0, (batch, count))
 
 
+class CopiedNeighbours(NamedTuple):
+    """Guesses of masked frames from the nearest frames that are not masked."""
+
+    mean: Tensor  # (B, M, D) of the one before and the one after; of the only one at an end of the video
+    nearest: Tensor  # (B, M, D) the nearer of both; the one before when both are as near
+    known: Tensor  # (B, M) bool, whether there is any
+
+
+def copied_neighbours(frames: Tensor, frame_mask: Tensor, masked_index: Tensor) -> CopiedNeighbours:
+    """Guess the (B, M) masked frames of (B, T, D) features by copying frames that are not masked."""
+    length = frames.shape[1]
+    hidden = torch.zeros_like(frame_mask).scatter(1, masked_index, value=True)
+    places = torch.arange(length, device=frames.device).expand(frame_mask.shape)
+    open_places = frame_mask & ~hidden
+    before = places.masked_fill(~open_places, -1).cummax(dim=1).values.gather(1, masked_index)  # (B, M), -1: none
+    after = places.masked_fill(~open_places, length).flip(1).cummin(dim=1).values.flip(1).gather(1, masked_index)
+    has_before, has_after = before >= 0, after < length
+    left, right = frames_at(frames, before.clamp(min=0)), frames_at(frames, after.clamp(max=length - 1))  # (B, M, D)
+    weight = torch.where(has_before & has_after, 0.5, has_before.float())[..., None]
+    nearer_left = has_before & (~has_after | (masked_index - before <= after - masked_index))
+    return CopiedNeighbours(
+        mean=weight * left + (1 - weight) * right,
+        nearest=torch.where(nearer_left[..., None], left, right),
+        known=has_before | has_after,
+    )
+
+
+def frames_at(frames: Tensor, index: Tensor) -> Tensor:
+    """(B, M, D) rows of (B, T, D) frames at (B, M) places."""
+    return frames.gather(1, index[..., None].expand(-1, -1, frames.shape[-1]))
+
+
 class PretrainOutput(NamedTuple):
     """What the losses are computed from."""
 
-    video: VideoEncoding  # the encoded, masked videos
+    video: VideoEncoding  # the encoded videos, masked or whole
     words: Tensor  # (B, L, D) projected word states
     pooled_text: Tensor  # (B, W) whole texts
     matching_logits: Tensor  # (B,) does this text belong to this video?
@@ -128,6 +169,10 @@ class PretrainModel(nn.Module):
         local_radius: Frames on each side that recover a masked one.
         contrastive_dim: Width of the space of the contrastive losses over the batch; None: no such projection.
         frames_alone: Give words single frames to be compared with, through a projection of their own.
+        linear_path: Add to a video's vector in that space the mean of its embedded frames, through a projection of its
+            own; the pooled state's part starts at zero.
+        residual: Recover a masked frame's difference to the mean of its neighbours that are not masked.
+        align_whole: Encode the video once more with nothing masked, for all but the recovery of masked frames.
     """
 
     def __init__(
@@ -138,12 +183,16 @@ class PretrainModel(nn.Module):
         local_radius: int = 4,
         contrastive_dim: int | None = None,
         frames_alone: bool = False,
+        linear_path: bool = False,
+        residual: bool = False,
+        align_whole: bool = False,
     ) -> None:
         super().__init__()
         sizes, text_dim = video_encoder.settings, text_encoder.text_dim
         dim = sizes.embed_dim
         self.video_encoder = video_encoder
         self.text_encoder = text_encoder
+        self.residual, self.align_whole = residual, align_whole
         self.mask_vector = nn.Parameter(torch.randn(dim) * 0.02)
         self.text_projection = ProjectionHead(text_dim, dim)
         self.frame_projection = ProjectionHead(video_encoder.frame_dim, dim, hidden_dim=dim) if frames_alone else None
@@ -156,9 +205,16 @@ class PretrainModel(nn.Module):
             dropout,
             local_radius,
             mixing_dim=max(dim // 2, 1),
+            residual=residual,
         )
         self.contrastive_video = None if contrastive_dim is None else nn.Linear(dim, contrastive_dim)
         self.contrastive_text = None if contrastive_dim is None else nn.Linear(text_dim, contrastive_dim)
+        self.contrastive_frames = None
+        if self.contrastive_video is not None and linear_path:
+            self.contrastive_frames = nn.Linear(dim, self.contrastive_video.out_features, bias=False)
+            nn.init.eye_(self.contrastive_frames.weight)
+            nn.init.zeros_(self.contrastive_video.weight)
+            nn.init.zeros_(self.contrastive_video.bias)
 
     def forward(
         self, frames: Tensor, frame_mask: Tensor, tokens: Tensor, token_mask: Tensor, masked_index: Tensor
@@ -172,24 +228,89 @@ class PretrainModel(nn.Module):
             token_mask: (B, L) bool, True = a token.
             masked_index: (B, M) frames to mask and recover; of equal entries one counts. M may be 0.
         """
-        hidden = torch.zeros_like(frame_mask).scatter(1, masked_index, value=True)  # (B, T)
-        embedded = self.video_encoder.embed(frames, frame_mask & ~hidden)  # (B, T, D); no mean has what is hidden
+        recovered = frames.new_zeros(len(frames), 0, frames.shape[-1])
         if masked_index.shape[1]:
-            embedded = torch.where(hidden[..., None], self.mask_vector.to(embedded.dtype), embedded)
-        video = self.video_encoder(embedded, frame_mask)
-        text = self.text_encoder(tokens, token_mask)
+            hidden = torch.zeros_like(frame_mask).scatter(1, masked_index, value=True)  # (B, T)
+            seen = self.video_encoder.embed(frames, frame_mask & ~hidden)  # (B, T, D); no mean has what is hidden
+            seen = torch.where(hidden[..., None], self.mask_vector.to(seen.dtype), seen)
+            video = self.video_encoder(seen, frame_mask)
+            recovered = self.mask_head(seen, frame_mask, video.frames, masked_index)
+            if self.residual:
+                recovered = recovered + copied_neighbours(frames, frame_mask, masked_index).mean
+        if self.align_whole or not masked_index.shape[1]:
+            video = self.video_encoder(self.video_encoder.embed(frames, frame_mask), frame_mask)
+        text = self.text_encoder.encode(tokens, token_mask)
         fine, fine_mask = self.fine_frames(frames, frame_mask, video)
         return PretrainOutput(
             video=video,
             words=self.text_projection(text.states),
             pooled_text=text.pooled,
             matching_logits=self.matching_head(text.pooled, video.pooled),
-            recovered=self.mask_head(embedded, frame_mask, video.frames, masked_index)
-            if masked_index.shape[1]
-            else embedded.new_zeros(len(frames), 0, frames.shape[-1]),
+            recovered=recovered,
             fine=fine,
             fine_mask=fine_mask,
         )
+
+    def contrastive_vectors(self, text: Tensor, video: VideoEncoding) -> tuple[Tensor, Tensor] | None:
+        """(B, C) videos and texts in the contrastive space, from (B, W) pooled texts; None without such a space."""
+        if self.contrastive_video is None or self.contrastive_text is None:
+            return None
+        vectors = self.contrastive_video(video.pooled)
+        if self.contrastive_frames is not None:
+            vectors = vectors + self.contrastive_frames(video.mean)
+        return vectors, self.contrastive_text(text)
+
+    def start_canonical(self, batches: Iterable[tuple[Tensor, Tensor]], texts: Tensor, **shrinkage: float) -> Tensor:
+        """Set the linear path to the canonical correlations of videos and texts, in closed form.
+
+        Args:
+            batches: (B, T, feature_dim) features of the videos, and their (B, T) masks.
+            texts: (N, W) pooled texts of the same videos.
+            **shrinkage: See `canonical_maps`.
+
+        Returns:
+            (rank,) the correlations.
+
+        Raises:
+            ValueError: The features are not projected; see `canonical_maps` too.
+        """
+        assert self.contrastive_text is not None
+        assert self.contrastive_frames is not None
+        linears = [layer for layer in self.video_encoder.input_projection.modules() if isinstance(layer, nn.Linear)]
+        if not linears:
+            raise ValueError(
+                f"losses.linear_path canonical projects the features, and video.embed_dim is their width; set it to "
+                f"another, such as {self.video_encoder.settings.feature_dim // 4}"
+            )
+        inputs: dict[int, Tensor] = {}  # of each projection: streams have their own
+        hooks = [
+            layer.register_forward_pre_hook(lambda one, given: inputs.update({id(one): given[0]})) for layer in linears
+        ]
+        means = []
+        with torch.no_grad():
+            for frames, mask in batches:
+                self.video_encoder.embed(frames)
+                means.append(torch.cat([masked_mean(inputs[id(layer)].float(), mask) for layer in linears], dim=-1))
+        for hook in hooks:
+            hook.remove()
+        width, space = self.video_encoder.settings.embed_dim, self.contrastive_text.out_features
+        maps = canonical_maps(torch.cat(means), texts, min(width, space), **shrinkage)
+        scale = len(linears) ** 0.5  # what several streams add up to is divided by it
+        parts = maps.video_weight.split([layer.in_features for layer in linears], dim=1)
+        with torch.no_grad():
+            for layer, part in zip(linears, parts, strict=True):
+                _fill(layer.weight, part * scale)
+                _fill(layer.bias, maps.video_bias / scale)
+            _fill(self.contrastive_text.weight, maps.text_weight)
+            _fill(self.contrastive_text.bias, maps.text_bias)
+            nn.init.eye_(self.contrastive_frames.weight)
+        return maps.correlations
+
+    def linear_parameters(self) -> Iterator[nn.Parameter]:
+        """What `start_canonical` sets."""
+        for module in (self.video_encoder.input_projection, self.contrastive_frames, self.contrastive_text):
+            if module is not None:
+                yield from module.parameters()
 
     def fine_frames(self, frames: Tensor, frame_mask: Tensor, video: VideoEncoding) -> tuple[Tensor, Tensor]:
         """(B, X, D) what words are compared with, and its (B, X) mask: all states, X = 1 + T, or single frames, X = T.
@@ -199,3 +320,9 @@ class PretrainModel(nn.Module):
         if self.frame_projection is None:
             return video.states, video.mask
         return self.frame_projection(self.video_encoder.normalised(frames, frame_mask)), frame_mask
+
+
+def _fill(parameter: Tensor, values: Tensor) -> None:
+    """Copy values, of fewer rows perhaps: the rest is zeros."""
+    parameter.zero_()
+    parameter[: len(values)] = values.to(parameter)

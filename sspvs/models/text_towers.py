@@ -28,6 +28,8 @@ _TEXT_MODELS = (
     "MODEL_FOR_CAUSAL_LM_MAPPING_NAMES",
 )
 _NOT_SIZES = ("_name_or_path", "architectures", "dtype", "torch_dtype", "transformers_version")
+_MOST_KEPT = 1 << 27  # numbers of encoded texts that a frozen tower keeps, 512 MiB
+_AT_A_TIME = 16  # texts that such a tower encodes together
 _SMALLEST_VISION = {"layers": 1, "width": 64, "head_width": 64, "patch_size": 32, "image_size": 32}
 
 
@@ -60,10 +62,38 @@ class TextEncoder(nn.Module):
         self.vocab_size = vocab_size
         self.config = config
         self.frozen = False
+        self._known: dict[bytes, TextEncoding] = {}  # what `encode` keeps, by the tokens
+        self.register_load_state_dict_post_hook(_forget)
 
     def forward(self, tokens: Tensor, token_mask: Tensor) -> TextEncoding:
         """Encode (B, L) ids, the first of which is [CLS], under a (B, L) mask, True = a token, False = padding."""
         raise NotImplementedError
+
+    def encode(self, tokens: Tensor, token_mask: Tensor) -> TextEncoding:
+        """As `forward`; of a frozen tower on the CPU each text is encoded once, up to some memory."""
+        if not self.frozen or tokens.device.type != "cpu" or torch.compiler.is_compiling():
+            out: TextEncoding = self(tokens, token_mask)
+            return out
+        lengths = token_mask.shape[1] - token_mask.flip(1).int().argmax(dim=1)  # (B,) places up to the last token
+        rows = [slice(0, length) for length in lengths.tolist()]
+        keys = [
+            b"".join(part[row, cut].numpy().tobytes() for part in (tokens, token_mask)) for row, cut in enumerate(rows)
+        ]
+        if sum(encoding.states.numel() for encoding in self._known.values()) > _MOST_KEPT:
+            self._known.clear()
+        new = {key: row for row, key in enumerate(keys) if key not in self._known}
+        ordered = sorted(new.items(), key=lambda one: rows[one[1]].stop)  # alike in length: little padding
+        for start in range(0, len(ordered), _AT_A_TIME):
+            some = ordered[start : start + _AT_A_TIME]
+            places, longest = [row for _, row in some], rows[some[-1][1]].stop
+            with torch.no_grad():
+                states, pooled = self(tokens[places, :longest], token_mask[places, :longest])
+            for number, (key, row) in enumerate(some):
+                self._known[key] = TextEncoding(states[number, rows[row]].clone(), pooled[number].clone())
+        found = [self._known[key] for key in keys]
+        padded = nn.utils.rnn.pad_sequence([one.states for one in found], batch_first=True)
+        padded = nn.functional.pad(padded, (0, 0, 0, tokens.shape[1] - padded.shape[1]))
+        return TextEncoding(padded, torch.stack([one.pooled for one in found]))
 
     def freeze(self) -> None:
         """Do not train the tower: no gradients, and no dropout even while the model around it trains."""
@@ -75,6 +105,12 @@ class TextEncoder(nn.Module):
         """As torch has it, but a frozen tower stays in evaluation mode."""
         super().train(mode and not self.frozen)
         return self
+
+
+def _forget(tower: nn.Module, _: object) -> None:
+    """Other weights encode otherwise."""
+    assert isinstance(tower, TextEncoder)
+    tower._known.clear()
 
 
 class SmallTextEncoder(TextEncoder):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from sspvs.models.layers import SinusoidalPositions, TransformerStack
+from sspvs.models.layers import SinusoidalPositions, TransformerStack, masked_mean
 from sspvs.models.settings import VideoEncoderSettings
 from sspvs.models.streams import StreamProjection, drop_streams, normalise, normalised_widths
 
@@ -19,6 +19,7 @@ class VideoEncoding(NamedTuple):
     states: Tensor  # (B, 1 + T, D) encoded [CLS] and frames
     pooled: Tensor  # (B, D) tanh-projected state of [CLS]
     mask: Tensor  # (B, 1 + T) bool, True = valid; [CLS] always is
+    mean: Tensor  # (B, D) mean of the frames as the Transformer takes them, without positions
 
     @property
     def frames(self) -> Tensor:
@@ -64,11 +65,11 @@ class VideoEncoder(nn.Module):
 
     def forward(self, frames: Tensor, frame_mask: Tensor) -> VideoEncoding:
         """Encode (B, T, D) outputs of `embed`, some perhaps replaced, under a (B, T) mask, True = a frame."""
-        batch = frames.shape[0]
+        batch, mean = frames.shape[0], masked_mean(frames, frame_mask)
         states = torch.cat([self.cls.to(frames.dtype).expand(batch, 1, -1), frames], dim=1)  # (B, 1 + T, D)
         mask = torch.cat([frame_mask.new_ones(batch, 1), frame_mask], dim=1)  # (B, 1 + T)
         states = self.transformer(self.positions(states, mask), mask)
-        return VideoEncoding(states, torch.tanh(self.pooler(states[:, 0])), mask)
+        return VideoEncoding(states, torch.tanh(self.pooler(states[:, 0])), mask, mean)
 
     def embed(self, features: Tensor, frame_mask: Tensor) -> Tensor:
         """(B, T, feature_dim) features of whole videos, (B, T) mask -> (B, T, D) what the Transformer takes."""

@@ -24,7 +24,7 @@ from sspvs.losses.pretraining import (
     squared_hausdorff,
 )
 from sspvs.models.layers import masked_mean
-from sspvs.models.pretrain_model import MatchingHead, PretrainModel, PretrainOutput
+from sspvs.models.pretrain_model import MatchingHead, PretrainModel, PretrainOutput, copied_neighbours, frames_at
 from sspvs.models.text_towers import TextEncoding
 from sspvs.models.video_encoder import VideoEncoding
 from sspvs.registry import Registry
@@ -41,6 +41,7 @@ class Pairs(NamedTuple):
     is_match: Tensor  # (B,) bool, whether the text is the video's own
     original: Tensor  # (B, M, D) the features that were masked
     masked_counted: Tensor | None  # (B, M) bool, which of them count; all when None
+    group: Tensor | None = None  # (B,) the same number for texts that are the same and not contrasted with each other
 
 
 class Objective(nn.Module):
@@ -117,6 +118,23 @@ class LossSettings(Settings):
     """`infonce` and `late-interaction`: of the softmax, at the start; it is learned."""
     contrastive_dim: Width = 256
     """`infonce` and `sigmoid`: width of the space in which videos and texts meet."""
+    aligned_video: Literal["masked", "whole"] = "masked"
+    """What the coarse and the fine objective see of a video of which frames are masked: the `masked` video, as
+    published, or the `whole` one, which the tower then encodes once more."""
+    duplicates: Literal["negatives", "left-out"] = "negatives"
+    """What a text that two videos have in common is to `infonce`, `sigmoid` and `late-interaction`: a negative of the
+    other video like any other text, or `left-out`."""
+    linear_path: Literal["none", "drawn", "canonical"] = "none"
+    """`infonce` and `sigmoid`: add a linear map of the mean of the embedded frames to a video's vector, to which the
+    tower's part, zero at first, is added. `canonical`: that map and the texts' are the canonical correlations of the
+    training pairs, in closed form, and stay as they are, the input projection of the video tower included."""
+    video_shrinkage: NotNegative = 10.0
+    """`canonical`: what is added to the variance of each direction of the features, in mean variances."""
+    text_shrinkage: NotNegative = 3.0
+    """`canonical`: the same of the pooled texts."""
+    mask_target: Literal["features", "residual"] = "features"
+    """What masked-frame recovery makes: the `features`, as published, or the `residual` to the mean of the nearest
+    frames that are not masked, zero at first: copying them is then where training starts."""
     more: dict[str, NotNegative] = field(default_factory=dict)
     """Further objectives that are registered and their weights, such as `{smoothness(step=2): 0.5}`."""
 
@@ -126,6 +144,8 @@ class LossSettings(Settings):
         wrong = [
             f"more must have names that are {further!r}, got {shown(one)}" for one in self.more if one not in further
         ]
+        if self.linear_path != "none" and not self.projects:
+            wrong.append(f"linear_path must be none with coarse {shown(self.coarse)}, which has no contrastive space")
         off = self.coarse == "none" and self.fine == "none" and not self.mask and not self.more
         return ["every objective is off: nothing is left to train on"] if off else wrong
 
@@ -211,7 +231,7 @@ class _Contrast(Objective):
 
     def term(self, pairs: Pairs) -> Tensor:
         assert pairs.projected is not None
-        out: Tensor = self(*pairs.projected, pairs.is_match)
+        out: Tensor = self(*pairs.projected, pairs.is_match, pairs.group)
         return out
 
 
@@ -252,6 +272,11 @@ class LateInteraction(_Fine, LateInteractionLoss):
 
     contrasts, measure_name = True, "late_interaction"
 
+    def term(self, pairs: Pairs) -> Tensor:
+        out = pairs.out
+        loss: Tensor = self(out.fine, out.words, out.fine_mask, pairs.token_mask, pairs.is_match, pairs.group)
+        return loss
+
     @staticmethod
     def measure(frames: Tensor, words: Tensor, frame_mask: Tensor, token_mask: Tensor) -> Tensor:
         """The mean of the words' largest cosines."""
@@ -271,7 +296,7 @@ class MaskedFrames(Objective):
     def evidence(cls, batch: PretrainBatch, out: PretrainOutput) -> dict[str, Tensor]:
         """Sums over each video's masked frames: how many, and the squared errors of the model and of copying."""
         index = batch.masked_index
-        original = _at(batch.frames, index).float()
+        original = frames_at(batch.frames, index).float()
         copied = copied_neighbours(batch.frames.float(), batch.frame_mask, index)
         counted = batch.masked_counted & copied.known  # (B, M)
 
@@ -320,13 +345,6 @@ class Objectives(nn.Module):
         return terms
 
 
-def contrastive_vectors(model: PretrainModel, text: Tensor, video: Tensor) -> tuple[Tensor, Tensor] | None:
-    """(B, C) videos and texts in the contrastive space from pooled texts and videos; None without such a space."""
-    if model.contrastive_video is None or model.contrastive_text is None:
-        return None
-    return model.contrastive_video(video), model.contrastive_text(text)
-
-
 def cosine_scores(video: Tensor, text: Tensor) -> Tensor:
     """(N, D) and (P, D) -> (N, P) cosines in float32."""
     return functional.normalize(video.float(), dim=-1) @ functional.normalize(text.float(), dim=-1).T
@@ -354,37 +372,6 @@ def matching_scores(head: MatchingHead, video: Tensor, text: Tensor, *, max_elem
     return torch.cat(rows)
 
 
-class CopiedNeighbours(NamedTuple):
-    """Guesses of masked frames from the nearest frames that are not masked."""
-
-    mean: Tensor  # (B, M, D) of the one before and the one after; of the only one at an end of the video
-    nearest: Tensor  # (B, M, D) the nearer of both; the one before when both are as near
-    known: Tensor  # (B, M) bool, whether there is any
-
-
-def copied_neighbours(frames: Tensor, frame_mask: Tensor, masked_index: Tensor) -> CopiedNeighbours:
-    """Guess the (B, M) masked frames of (B, T, D) features by copying frames that are not masked."""
-    length = frames.shape[1]
-    hidden = torch.zeros_like(frame_mask).scatter(1, masked_index, value=True)
-    places = torch.arange(length, device=frames.device).expand(frame_mask.shape)
-    open_places = frame_mask & ~hidden
-    before = places.masked_fill(~open_places, -1).cummax(dim=1).values.gather(1, masked_index)  # (B, M), -1: none
-    after = places.masked_fill(~open_places, length).flip(1).cummin(dim=1).values.flip(1).gather(1, masked_index)
-    has_before, has_after = before >= 0, after < length
-    left, right = _at(frames, before.clamp(min=0)), _at(frames, after.clamp(max=length - 1))  # (B, M, D)
-    weight = torch.where(has_before & has_after, 0.5, has_before.float())[..., None]
-    nearer_left = has_before & (~has_after | (masked_index - before <= after - masked_index))
-    return CopiedNeighbours(
-        mean=weight * left + (1 - weight) * right,
-        nearest=torch.where(nearer_left[..., None], left, right),
-        known=has_before | has_after,
-    )
-
-
-def _at(frames: Tensor, index: Tensor) -> Tensor:
-    return frames.gather(1, index[..., None].expand(-1, -1, frames.shape[-1]))
-
-
 Evidence = tuple[Sequence[str], dict[str, Tensor]]
 
 
@@ -398,7 +385,7 @@ def embed(
     """
     video = model.video_encoder(model.video_encoder.embed(frames, frame_mask), frame_mask)
     fine = model.fine_frames(frames, frame_mask, video)
-    return _vectors(model, losses, video, fine, model.text_encoder(tokens, token_mask), token_mask)
+    return _vectors(model, losses, video, fine, model.text_encoder.encode(tokens, token_mask), token_mask)
 
 
 def pair_scorer(model: PretrainModel, losses: LossSettings) -> PairScores | None:
@@ -428,7 +415,7 @@ def evidence(
     ids = [video for video, keep in zip(batch.ids, own.tolist(), strict=True) if keep]
     frames, frame_mask, tokens, token_mask = batch.frames[own], batch.frame_mask[own], tokens[own], token_mask[own]
     video = model.video_encoder(model.video_encoder.embed(frames, frame_mask), frame_mask)
-    text = model.text_encoder(tokens, token_mask)
+    text = model.text_encoder.encode(tokens, token_mask)
     fine = model.fine_frames(frames, frame_mask, video)
     columns = dict(zip(("video", "text"), _vectors(model, losses, video, fine, text, token_mask), strict=True))
     if fine_kind is not None and (name := fine_kind.measure_name):  # of its own text, and of the next one in the batch
@@ -448,7 +435,7 @@ def _vectors(
     text: TextEncoding,
     token_mask: Tensor,
 ) -> tuple[Tensor, Tensor]:
-    projected = contrastive_vectors(model, text.pooled, video.pooled)
+    projected = model.contrastive_vectors(text.pooled, video)
     if projected is not None:
         return projected[0].float(), projected[1].float()
     coarse = losses.kind("coarse")

@@ -3,13 +3,15 @@
 Axis letters: B batch, T picks, L tokens, M masked frames, D feature width.
 """
 
+import logging
 from dataclasses import replace
 from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from sspvs.data.batch import PretrainBatch
+from sspvs.data.batch import PretrainBatch, pad_rows, stack_tokens
 from sspvs.evaluation.retrieval import retrieval_metrics
 from sspvs.models.pretrain_model import PretrainModel, PretrainOutput
 from sspvs.models.settings import TextEncoderSettings, VideoEncoderSettings
@@ -18,11 +20,12 @@ from sspvs.models.video_encoder import VideoEncoder
 from sspvs.schema import Probability, Range, check_arguments
 from sspvs.tasks.checkpoint import PRETRAIN
 from sspvs.tasks.data_facts import refuse_single_pairs
-from sspvs.tasks.objectives import LossSettings, Objectives, Pairs, contrastive_vectors, embed, evidence, pair_scorer
+from sspvs.tasks.objectives import LossSettings, Objectives, Pairs, embed, evidence, pair_scorer
 from sspvs.tasks.saved_task import STAGES, SavedTask
 from sspvs.tasks.settings import OptimSettings, plain_arguments, settings_from
 from sspvs.tasks.validation import Retrieval, ValidationRecords
 
+_log = logging.getLogger(__name__)
 _VIDEO, _TEXT, _LOSSES, _OPTIM = VideoEncoderSettings(), TextEncoderSettings(), LossSettings(), OptimSettings()
 
 
@@ -83,8 +86,19 @@ class PretrainTask(SavedTask):
         text = replace(text, config=tower.config) if tower.config is not None else text
         width = self.losses.contrastive_dim if self.losses.projects else None
         self.model = PretrainModel(
-            VideoEncoder(video), tower, dropout, local_radius, width, frames_alone=self.losses.frames_alone
+            VideoEncoder(video),
+            tower,
+            dropout,
+            local_radius,
+            width,
+            frames_alone=self.losses.frames_alone,
+            linear_path=self.losses.linear_path != "none",
+            residual=self.losses.mask_target == "residual",
+            align_whole=self.losses.aligned_video == "whole",
         )
+        if self.losses.linear_path == "canonical":
+            for parameter in self.model.linear_parameters():
+                parameter.requires_grad_(False)
         self.objectives = Objectives(self.losses)
         settled = {"text": replace(text, download=False), "losses": self.losses, "optim": self.optim}
         self.save_hyperparameters(plain_arguments(PretrainTask, {**locals(), **settled}))
@@ -95,10 +109,12 @@ class PretrainTask(SavedTask):
         self.freeze_unreached()
 
     def setup(self, stage: str) -> None:
-        """As for every task; refuse batches that have nothing to contrast."""
-        super().setup(stage)
+        """As for every task; refuse batches that have nothing to contrast, and solve what is solved in closed form."""
         if stage == "fit":
             refuse_single_pairs(self.data, self.losses.over_batch, self.trainer.world_size)
+            if self.losses.linear_path == "canonical":
+                self._start_canonical()
+        super().setup(stage)
 
     def batch_terms(self, batch: PretrainBatch) -> dict[str, Tensor]:
         return self._forward(batch)[1]
@@ -157,12 +173,46 @@ class PretrainTask(SavedTask):
             ids=("", ""),
         )
 
+    def _start_canonical(self) -> None:
+        """From the training pairs, with all that is written about each; a checkpoint that is resumed has its own."""
+        source = getattr(self.data, "dataset", None)
+        if source is None:
+            raise ValueError("losses.linear_path canonical needs the videos that the data module trains on")
+        dataset, size = source("predict", "train"), self.data.batch_size
+        parts = [range(len(dataset))[start : start + size] for start in range(0, len(dataset), size)]
+        self.model.eval()
+        texts = []
+        for part in parts:
+            captions = [dataset.texts_of(number) for number in part]
+            tokens, mask = stack_tokens([text for each in captions for text in each])
+            with torch.no_grad():
+                pooled = self.model.text_encoder.encode(tokens, mask).pooled
+            texts += [own.mean(dim=0) for own in pooled.split([len(each) for each in captions])]
+        correlations = self.model.start_canonical(
+            (pad_rows([dataset.example(number).frames for number in part]) for part in parts),
+            torch.stack(texts),
+            video_shrinkage=self.losses.video_shrinkage,
+            text_shrinkage=self.losses.text_shrinkage,
+        )
+        self.model.train()
+        _log.info(
+            "canonical correlations of %d videos and their texts, shrunk: %s",
+            len(dataset),
+            [round(float(one), 2) for one in correlations[:5]],
+        )
+
     def _forward(self, batch: PretrainBatch) -> tuple[PretrainOutput, dict[str, Tensor]]:
         frames, token_mask = batch.frames, batch.token_mask
         index = batch.masked_index[:, None] if batch.masked_index.ndim == 1 else batch.masked_index  # (B, M)
+        counted, frame_mask = batch.masked_counted, batch.frame_mask
         if not self.losses.mask:
             index = index[:, :0]  # nothing is hidden without the objective
-        out = self.model(frames, batch.frame_mask, batch.tokens, token_mask, index)
+        elif not index.shape[1]:  # every video has a single frame: a place in the padding, so that DDP meets the head
+            frames, frame_mask = functional.pad(frames, (0, 0, 0, 1)), functional.pad(frame_mask, (0, 1))
+            index = torch.full_like(batch.tokens[:, :1], frames.shape[1] - 1)
+            counted = torch.zeros_like(index, dtype=torch.bool)
+        out = self.model(frames, frame_mask, batch.tokens, token_mask, index)
         original = frames.gather(1, index[..., None].expand(-1, -1, frames.shape[-1]))  # (B, M, D)
-        projected = contrastive_vectors(self.model, out.pooled_text, out.video.pooled)
-        return out, self.objectives(Pairs(out, projected, token_mask, batch.is_match, original, batch.masked_counted))
+        projected = self.model.contrastive_vectors(out.pooled_text, out.video)
+        group = None if self.losses.duplicates == "negatives" else batch.text_group
+        return out, self.objectives(Pairs(out, projected, token_mask, batch.is_match, original, counted, group))

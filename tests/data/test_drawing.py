@@ -42,19 +42,24 @@ def test_masked_frames(n_frames: int, kind: str, share: float, span: int, seed: 
     masked = draw_masked(n_frames, MaskSettings(kind, share, span), np.random.default_rng(seed))  # type: ignore[arg-type]
     assert masked.dtype == np.int64
     assert masked.tolist() == sorted(set(masked.tolist()))
-    assert masked[0] >= 0
-    assert masked[-1] < n_frames
-    if kind == "one" or n_frames <= 2:
-        assert len(masked) == 1
-        return
-    count = min(max(1, round(share * n_frames)), n_frames - 1)
+    assert set(masked.tolist()) <= set(range(n_frames))
+    count = min(1 if kind == "one" else max(1, round(share * n_frames)), n_frames // 2)
     assert len(masked) == count
-    if kind == "spans":
+    if kind == "spans" and count:
         runs = Counter(np.diff(np.flatnonzero(np.diff(masked, prepend=-5, append=999) != 1)).tolist())
         full, rest = divmod(count, span)
         apart = {span: full, **({rest: 1} if rest else {})} if full else {rest: 1}
         fits = count + full + bool(rest) - 1 <= n_frames
         assert runs == ({length: n for length, n in apart.items() if n} if fits else {count: 1})
+
+
+@pytest.mark.parametrize("kind", ["one", "several", "spans"])
+@pytest.mark.parametrize(("n_frames", "count"), [(1, 0), (2, 1), (3, 1)])
+def test_a_short_video_is_never_masked_away(n_frames: int, count: int, kind: str) -> None:
+    settings = MaskSettings(kind, 0.99, 8)  # type: ignore[arg-type]
+    drawn = [draw_masked(n_frames, settings, np.random.default_rng(seed)).tolist() for seed in range(60)]
+    assert {len(masked) for masked in drawn} == {count}
+    assert {frame for masked in drawn for frame in masked} == set(range(n_frames) if count else ())
 
 
 def test_one_masked_frame_is_uniform() -> None:

@@ -168,6 +168,15 @@ def test_a_batch_against_a_naive_one(items) -> None:
     assert batch.is_match.tolist() == [example.is_match for example in examples]
 
 
+def test_the_only_frame_of_a_video_is_not_masked(tmp_path: Path) -> None:
+    """In a batch with longer videos the place that stands for its masked frame is padding; alone there is none."""
+    dataset = PretrainDataset(pairs_of(tmp_path, [1, 2, 3]), TOKENIZER, masks=MaskSettings("several", 0.9))
+    batch = collate([dataset.example(number) for number in range(3)])
+    hidden = torch.zeros_like(batch.frame_mask).scatter(1, batch.masked_index, value=True) & batch.frame_mask
+    assert hidden.sum(dim=1).tolist() == batch.masked_counted.sum(dim=1).tolist() == [0, 1, 1]
+    assert collate([dataset.example(0)]).masked_index.shape == (1, 0)
+
+
 def test_batches_of_prediction(items) -> None:
     dataset = PretrainDataset(items, TOKENIZER, mode="predict")
     batch = collate([dataset.example(n) for n in range(3)])

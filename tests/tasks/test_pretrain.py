@@ -25,7 +25,7 @@ from sspvs.losses.pretraining import (
     masked_frame_loss,
     matching_loss,
 )
-from sspvs.tasks.objectives import LossSettings, contrastive_vectors
+from sspvs.tasks.objectives import LossSettings
 from sspvs.tasks.pretrain import PretrainTask
 from sspvs.tasks.settings import OptimSettings
 
@@ -96,7 +96,7 @@ def test_terms_are_the_losses_with_the_settings_of_the_run(losses: dict) -> None
         expected = {}
         if losses.get("coarse", "matching") == "matching":
             expected["coarse_loss"] = matching_loss(out.matching_logits, batch.is_match)
-            assert contrastive_vectors(model, out.pooled_text, out.video.pooled) is None
+            assert model.contrastive_vectors(out.pooled_text, out.video) is None
         elif matches(losses):
             vectors = model.contrastive_video(out.video.pooled), model.contrastive_text(out.pooled_text)
             loss = InfoNceLoss(0.3) if losses["coarse"] == "infonce" else SigmoidContrastiveLoss()
