@@ -289,7 +289,7 @@ class PretrainModel(nn.Module):
         means = []
         with torch.no_grad():
             for frames, mask in batches:
-                self.video_encoder.embed(frames)
+                self.video_encoder.embed(frames, mask)
                 means.append(torch.cat([masked_mean(inputs[id(layer)].float(), mask) for layer in linears], dim=-1))
         for hook in hooks:
             hook.remove()

@@ -29,7 +29,7 @@ class RidgeSettings(Settings):
     """Whether there is one. It needs `video.normalise`."""
     stream_weights: tuple[Annotated[float, Range(least=0)], ...] | None = None
     """How much each stream counts; null: all alike."""
-    cue_weight: Annotated[float, Range(least=0)] = 0.3
+    cue_weight: Annotated[float, Range(least=0)] = 0.08
     """How much place in the video and fit to the text count, beside 1 for all streams together."""
 
     def __post_init__(self) -> None:

@@ -1,0 +1,95 @@
+"""The tool that makes the table of TVSum: nothing of a tested video is in what a fold is pretrained on."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import h5py
+import numpy as np
+import pytest
+
+from sspvs.annotations.splits import read_splits
+
+KEYS = [f"video_{number}" for number in range(1, 5)]
+
+
+@pytest.fixture(scope="module")
+def tool() -> ModuleType:
+    path = Path(__file__).parents[1] / "tools" / "real" / "tvsum.py"
+    spec = importlib.util.spec_from_file_location("tvsum_tool", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def real(tmp_path: Path) -> Path:
+    """Four videos whose every row, title and caption names the video, and a highlight."""
+    (tmp_path / "tvsum").mkdir()
+    (tmp_path / "youtube_highlights").mkdir()
+    pairs, captions = [], []
+    for number, key in enumerate(KEYS, 1):
+        pairs.append({"id": f"name{number}", "path": f"features.h5#{key}", "title": f"title {number}"})
+        captions += [{"id": f"name{number}", "frame": 30 * row, "caption": f"{number} at {row}"} for row in range(9)]
+    write_lines(tmp_path / "tvsum" / "pairs.jsonl", pairs)
+    write_lines(tmp_path / "tvsum" / "captions.jsonl", captions)
+    with h5py.File(tmp_path / "tvsum_rgb.h5", "w") as file:
+        for number, key in enumerate(KEYS, 1):
+            group = file.create_group(key)
+            group["features"] = np.full((9, 2), number, np.float32)
+            group["picks"] = 30 * np.arange(9) + 30
+            group["gtscore"] = np.full(9, 7.0)
+    highlight = {"id": "h", "path": "features.h5#h", "title": "a dog", "category": "dog"}
+    write_lines(tmp_path / "youtube_highlights" / "pairs.jsonl", [highlight])
+    with h5py.File(tmp_path / "youtube_highlights" / "features.h5", "w") as file:
+        file.create_group("h")["features"] = np.ones((3, 2), np.float32)
+    return tmp_path
+
+
+def write_lines(path: Path, lines: list[dict[str, object]]) -> None:
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def read_lines(path: Path) -> list[dict[str, str]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_a_fold_pretrains_on_nothing_of_its_tested_videos(tool: ModuleType, real: Path, tmp_path: Path) -> None:
+    splits = tmp_path / "splits.json"
+    folds = [{"train_keys": KEYS[:3], "test_keys": KEYS[3:]}, {"train_keys": KEYS[1:], "test_keys": KEYS[:1]}]
+    splits.write_text(json.dumps(folds))
+    material = tool.Material(real, tmp_path / "none.mat", splits, real, 1)
+    for number, fold in enumerate(read_splits(splits).folds):
+        train = [ref.key for ref in fold.train]
+        pairs = tool.write_pairs(material, train, tmp_path / f"made_{number}")
+        tested = [text for ref in fold.test for text in (f"title {ref.key[-1]}", f"{ref.key[-1]} at")]
+        entries = read_lines(pairs)
+        assert {entry["id"].partition("-")[0] for entry in entries} == {*train, "h"}
+        assert not any(text in json.dumps(entry) for entry in entries for text in tested)
+        with h5py.File(pairs.parent / "stretches.h5") as file:
+            assert {int(group["features"][0, 0]) for group in file.values()} == {int(key[-1]) for key in train}
+            assert all(set(group) == {"features"} for group in file.values())  # no label
+
+
+def test_a_stretch_has_the_captions_of_its_rows(tool: ModuleType, real: Path, tmp_path: Path) -> None:
+    material = tool.Material(real, tmp_path / "none.mat", tmp_path / "none.json", real, 1)
+    first, second, *_ = read_lines(tool.write_pairs(material, KEYS[:1], tmp_path / "made"))
+    # Rows are at frames 30, 60, ..., captions at 0, 30, ...: the five rows from 30 reach to the sixth, at 180.
+    assert first["description"].splitlines() == [f"1 at {row}" for row in (1, 2, 3, 4, 5)]
+    assert second["description"].splitlines() == [f"1 at {row}" for row in (3, 4, 5, 6, 7)]
+
+
+def test_shuffled_texts_are_the_same_texts_of_other_stretches(tool: ModuleType, real: Path, tmp_path: Path) -> None:
+    material = tool.Material(real, tmp_path / "none.mat", tmp_path / "none.json", real, 1)
+    own = read_lines(tool.write_pairs(material, KEYS, tmp_path / "own"))
+    other = read_lines(tool.write_pairs(material, KEYS, tmp_path / "other", shuffled=True))
+    assert [one["id"] for one in own] == [one["id"] for one in other]
+    texts = [sorted(one.get("description", one["title"]) for one in entries) for entries in (own, other)]
+    assert texts[0] == texts[1]
+    assert sum(a.get("description") != b.get("description") for a, b in zip(own, other, strict=True)) > len(own) // 2
