@@ -142,7 +142,7 @@ def fit_ridge(videos: Sequence[RidgeVideo], generator: np.random.Generator) -> t
     targets = torch.cat([video.target for video in videos])[:, None]
     left_out = torch.cat([path.left_out(targets, strength) for strength in STRENGTHS], dim=1)  # (N, strengths)
     tau = np.zeros((len(videos), len(STRENGTHS)))
-    for row, video, own in zip(tau, videos, left_out.split(sizes), strict=True):
+    for row, video, own in zip(tau, videos, torch.split(left_out, sizes), strict=True):
         each = video.reference.correlate(own.T.double().numpy()).kendall_tau  # (strengths, U)
         row[:] = np.nan_to_num([mean_of_defined(one) for one in each])
     best = STRENGTHS[int(tau.mean(axis=0).argmax())]
@@ -163,7 +163,9 @@ def _ridge_videos(table: VideoTable, stores: Stores, names: Sequence[str]) -> tu
 
     features = {name: torch.from_numpy(np.array(table.features(table[name]))) for name in names}
     widths = getattr(table, "stream_widths", (table.feature_dim,))
-    least = torch.stack([torch.stack([part.min() for part in one.split(list(widths), 1)]) for one in features.values()])
+    least = torch.stack(
+        [torch.stack([part.min() for part in torch.split(one, list(widths), 1)]) for one in features.values()]
+    )
     steps = ridge_steps((least.amin(dim=0) >= 0).tolist())
     videos = {}
     for name, raw in features.items():
