@@ -58,7 +58,14 @@ def ridge_folds(stores: Stores, split: Splits | None) -> list[RidgeFold]:
     return folds
 
 
-def add_ridge(judge: Judge, stores: Stores, split: Splits | None, *, beside: bool = False) -> None:
+def add_ridge(
+    judge: Judge,
+    stores: Stores,
+    split: Splits | None,
+    *,
+    streams: Sequence[str] | None = None,
+    beside: bool = False,
+) -> None:
     """Put ridge regression into a judge's table: in a method's place, or beside the methods.
 
     Importance is the mean of the users', standardised within each video; features are normalised stream by stream
@@ -69,20 +76,23 @@ def add_ridge(judge: Judge, stores: Stores, split: Splits | None, *, beside: boo
         judge: Of the tested dataset.
         stores: The datasets, the tested one first.
         split: Its folds; a video that several test counts once, with its mean. None: five that are drawn.
+        streams: Names of the streams of features; None: all that there are.
         beside: Put the row among the baselines; where the dataset does not allow it, a warning says why.
 
     Raises:
         DatasetError: Videos have no features, a fold has fewer than two training videos, or there are too many rows.
     """
     try:
-        _add_row(judge, stores, ridge_folds(stores, split), beside=beside)
+        _add_row(judge, stores, ridge_folds(stores, split), streams, beside=beside)
     except SspvsError as error:
         if not beside:
             raise
         judge.warnings.append(f"no {RIDGE} row: {error}")
 
 
-def _add_row(judge: Judge, stores: Stores, every: Sequence[RidgeFold], *, beside: bool) -> None:
+def _add_row(
+    judge: Judge, stores: Stores, every: Sequence[RidgeFold], streams: Sequence[str] | None, *, beside: bool
+) -> None:
     from sspvs.data.fold_data import survey_fold
 
     prefix = f"{stores.tested.name}/"
@@ -95,7 +105,7 @@ def _add_row(judge: Judge, stores: Stores, every: Sequence[RidgeFold], *, beside
             f"{len(few.train)}; give more videos, or a split that trains on more of them"
         )
     used = list(dict.fromkeys(name for one in folds for name in (*one.train, *one.test)))
-    table = survey_fold(used, stores, None)
+    table = survey_fold(used, stores, None, **({} if streams is None else {"streams": streams}))
     if (count := sum(table[name].n_picks for name in used)) > MOST_ROWS:
         raise DatasetError(f"ridge regression is for {MOST_ROWS:,} rows of features at most, these are {count:,}")
     videos, steps = _ridge_videos(table, stores, used)
