@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sspvs.annotations.splits import Splits
     from sspvs.benchmark.rows import Judge
     from sspvs.table import VideoTable
+    from sspvs.tasks.summarize import SummarizeTask
 
 RIDGE = "ridge"
 SHUFFLES = 20
@@ -138,6 +139,37 @@ def _add_row(
     judge.add_results(RIDGE, results, predictions, made_by, beside=beside)
 
 
+def ridge_summarizer(stores: Stores) -> SummarizeTask:
+    """Ridge regression fitted to all videos of a dataset, as a summarizer with a linear head.
+
+    Its checkpoint (`save_pretrained`) scores videos as that of any other summarizer does. Scores are the logistic of
+    the predicted importance, which is in standard deviations of a video.
+    """
+    import torch
+
+    from sspvs.data.fold_data import survey_fold
+    from sspvs.models.settings import VideoEncoderSettings
+    from sspvs.models.summarizer import SummarizerSettings
+    from sspvs.tasks.summarize import SummarizeTask
+
+    names = [f"{stores.tested.name}/{key}" for key in stores.tested]
+    table = survey_fold(names, stores, None)
+    videos, steps = _ridge_videos(table, stores, names)
+    weights = fit_ridge(list(videos.values()), np.random.default_rng(0))[0][:, :1]
+    widths = _stream_widths(table)
+    made, small = table.fingerprint, {"num_heads": 1, "num_layers": 0, "feedforward_dim": 1}
+    task = SummarizeTask(
+        VideoEncoderSettings(sum(widths), len(weights), **small, stream_widths=widths, normalise=steps),
+        SummarizerSettings(head="linear"),
+        feature_fingerprint=None if made is None else made.as_dict(),
+    )
+    with torch.no_grad():
+        (linear,) = task.model.head.stages
+        linear.weight.copy_(weights.T)
+        linear.bias.zero_()
+    return task.eval()
+
+
 def fit_ridge(videos: Sequence[RidgeVideo], generator: np.random.Generator) -> tuple[Tensor, float]:
     """(D, 1 + R) weights fitted to the importance and to R shuffles of it, at the strength that predicts it best.
 
@@ -172,7 +204,7 @@ def _ridge_videos(table: VideoTable, stores: Stores, names: Sequence[str]) -> tu
     from sspvs.models.ridge import ridge_rows, ridge_steps
 
     features = {name: torch.from_numpy(np.array(table.features(table[name]))) for name in names}
-    widths = getattr(table, "stream_widths", (table.feature_dim,))
+    widths = _stream_widths(table)
     least = torch.stack(
         [torch.stack([part.min() for part in torch.split(one, list(widths), 1)]) for one in features.values()]
     )
@@ -187,6 +219,10 @@ def _ridge_videos(table: VideoTable, stores: Stores, names: Sequence[str]) -> tu
         videos[name] = RidgeVideo(ridge_rows(raw, widths, steps), target, reference)
     table.close()
     return videos, steps
+
+
+def _stream_widths(table: VideoTable) -> tuple[int, ...]:
+    return getattr(table, "stream_widths", (table.feature_dim,))
 
 
 def _control(by_key: Mapping[str, Sequence[Any]]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from sspvs.cli import main
 from sspvs.data.folds import Stores
 from sspvs.errors import DatasetError
 from sspvs.models.ridge import STRENGTHS
+from sspvs.scorers import load_scorer
 from sspvs.table import read_dataset, write_dataset
 from sspvs.types import FrameFeatures
 
@@ -156,6 +157,17 @@ def test_a_gain_within_chance_is_called_so(dataset: Path) -> None:
     expected = f"little gains {gain['little', 'ridge']:.4f} in tau over ridge, less than shuffled".replace("0.", ".", 1)
     assert len(notes) == 1
     assert notes[0].startswith(expected)
+
+
+def test_a_checkpoint_of_it_scores_videos(dataset: Path, tmp_path: Path) -> None:
+    """As the fit to all videos does, whatever the scorer reads it from."""
+    folder = tmp_path / "ridge"
+    assert main(["evaluate", "--dataset", str(dataset), "--baseline", "ridge", "--save-ridge", str(folder)]) == 0
+    expected, _ = naive_ridge(dataset, KEYS, KEYS)
+    scorer, store = load_scorer(folder), read_dataset(dataset)
+    for key in KEYS:
+        found = scorer.score(store.features[key]).scores
+        np.testing.assert_allclose(found, 1 / (1 + np.exp(-expected[key])), atol=1e-4)
 
 
 def test_what_cannot_have_the_row(tmp_path: Path) -> None:
