@@ -84,7 +84,9 @@ def add_ridge(
         DatasetError: Videos have no features, a fold has fewer than two training videos, or there are too many rows.
     """
     try:
-        _add_row(judge, stores, ridge_folds(stores, split), streams, beside=beside)
+        folds = ridge_folds(stores, split)
+        called = f"{len(folds)} folds{' that were drawn' if split is None else ''}"
+        _add_row(judge, stores, folds, streams, {"folds": called}, beside=beside)
     except SspvsError as error:
         if not beside:
             raise
@@ -92,7 +94,13 @@ def add_ridge(
 
 
 def _add_row(
-    judge: Judge, stores: Stores, every: Sequence[RidgeFold], streams: Sequence[str] | None, *, beside: bool
+    judge: Judge,
+    stores: Stores,
+    every: Sequence[RidgeFold],
+    streams: Sequence[str] | None,
+    made_by: Mapping[str, Any],
+    *,
+    beside: bool,
 ) -> None:
     from sspvs.data.fold_data import survey_fold
 
@@ -135,7 +143,7 @@ def _add_row(
         for name, one in results.items()
     }
     predictions = {key: Prediction.of(np.mean(scores[key], axis=0), judge.videos[key]) for key in order}
-    made_by = {"normalise": steps, "strengths": strengths, "folds": len(folds), "checkpoint_rule": "val"}
+    made_by = {**made_by, "normalise": steps, "strengths": strengths, "checkpoint_rule": "val"}
     judge.add_results(RIDGE, results, predictions, made_by, beside=beside)
 
 

@@ -39,7 +39,6 @@ _DETAILS = {
     "contrastive, A alone": "from the features, without training: local dissimilarity alone",
     "consensus": "the mean of all users, in-sample: a ceiling",
     "contrastive": "from the features, without training",
-    "ridge": "ridge regression on the features, fitted to the folds' training videos",
 }
 _F1_SENTENCE = (
     "overlap in frames of the 15 % summary with each user's, then the mean (avg) or the best (max) over users"
@@ -210,6 +209,9 @@ def _baseline_detail(name: str, measure: str, results: Mapping[str, MethodResult
     if name == "random":
         draws = next((result.settings for result in results.values()), {}).get("draws")
         return f"random scores, mean of {draws} draws" if draws else "random scores"
+    if name == "ridge":
+        folds = next((result.settings for result in results.values()), {}).get("folds", "the folds")
+        return f"ridge regression on the features, fitted to the training videos of {folds}"
     if refined := _REFINED.fullmatch(name):
         return f"of refined features: {' times '.join(_TERMS.get(term, term) for term in refined[1].split('*'))}"
     return _DETAILS.get(name, "")
