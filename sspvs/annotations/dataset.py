@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm import tqdm
 
+from sspvs.annotations.captions import CAPTIONS, CaptionSource, Sentences, caption_stream
 from sspvs.annotations.clock import COMMUNITY_STEP, VideoOnClock, on_clock
 from sspvs.annotations.record import AnnotatedVideo, AnnotationSet
 from sspvs.annotations.shots import ChosenShots, ShotRule
@@ -22,7 +23,18 @@ from sspvs.machine import package_version
 from sspvs.overwriting import refuse_inputs
 from sspvs.selection import DEFAULT_RATIO, Budget, select
 from sspvs.table import DatasetStore, read_dataset, write_dataset
-from sspvs.types import Annotations, BoolArray, Fingerprint, FloatArray, FrameFeatures, IntArray, Shots
+from sspvs.table.streams import at_picks
+from sspvs.types import (
+    Annotations,
+    BoolArray,
+    Fingerprint,
+    FloatArray,
+    FrameFeatures,
+    FurtherStream,
+    IntArray,
+    Shots,
+    Timeline,
+)
 from sspvs.weights.digest import file_digest
 
 if TYPE_CHECKING:
@@ -44,6 +56,8 @@ class BuildReport:
     n_frames: int = 0  # frames of all videos
     n_shots: int = 0  # shots of all videos
     n_with_features: int = 0  # videos with features
+    n_with_captions: int = 0  # videos with sentences
+    n_captions: int = 0  # sentences of all videos
     shot_sources: Counter[str] = field(default_factory=Counter)  # where shots came from -> number of videos
     repairs: tuple[tuple[str, str], ...] = ()  # (video name, sentence) of everything that was repaired
     warnings: tuple[str, ...] = ()
@@ -54,24 +68,34 @@ def build_dataset(
     out: str | os.PathLike[str],
     *,
     features: str | os.PathLike[str] | None = None,
+    further: Mapping[str, Path] | None = None,
     allow_missing_features: bool = False,
     shots: ShotRule | None = None,
+    captions: CaptionSource | None = None,
     every: int = COMMUNITY_STEP,
     progress: bool = False,
 ) -> BuildReport:
-    """Build a dataset file; a DatasetError has the problems of all videos, before anything is written."""
+    """Build a dataset file; a DatasetError has the problems of all videos, before anything is written.
+
+    The features of `further` files, by the names of their streams, and `captions` become further streams, at the picks
+    of `features`.
+    """
     out = Path(out)
     if every < 1:
         raise ValueError(f"every must be at least 1 frame, got {every}")
     rule = shots or ShotRule()
-    inputs = [*annotations.files, *([Path(features)] if features else []), *([rule.given.path] if rule.given else [])]
+    others = {name: read_dataset(path) for name, path in (further or {}).items()}
+    given = (*([Path(features)] if features else []), *(one.path for one in others.values()))
+    given += (rule.given.path,) if rule.given else ()
+    inputs = [*annotations.files, *given, *(captions.files if captions else ())]
     refuse_inputs([out], inputs)
     rule.check(annotations.videos)
     report = BuildReport(out, warnings=annotations.warnings)
     with read_dataset(features) if features else nullcontext() as store:
-        groups = {} if store is None else _match_videos(annotations, store, allow_missing_features)
+        groups = {} if store is None else _match_videos(annotations, store, allow_missing=allow_missing_features)
         fingerprint = None if store is None else store.features.fingerprint
-        build = _Build(annotations, store, groups, rule, every, report)
+        streams = {name: (one, _match_videos(annotations, one, allow_missing=True)) for name, one in others.items()}
+        build = _Build(annotations, store, groups, rule, every, report, captions, streams)
         build.check()
         made_by = build.made_by(inputs, fingerprint)
         videos = build.videos(made_by, progress)
@@ -88,6 +112,7 @@ def extract_features(
     backbone: Backbone,
     sampling: Sampling,
     *,
+    further: Sequence[Backbone] = (),
     allow_missing: bool = False,
     progress: bool = False,
 ) -> ExtractionReport:
@@ -105,7 +130,7 @@ def extract_features(
             "--allow-missing-features"
         )
     paths = [Path(found[video.name]) for video in annotations.videos if video.name in found]
-    report = extract_to_file(paths, out, backbone, sampling, progress=progress)
+    report = extract_to_file(paths, out, backbone, sampling, further=further, progress=progress)
     if report.failed and not allow_missing:
         shown = listed([about(path, reason) for path, reason in report.failed], _SHOWN, "; ")
         raise VideoError(
@@ -115,7 +140,7 @@ def extract_features(
     return report
 
 
-def _match_videos(annotations: AnnotationSet, store: DatasetStore, allow_missing: bool) -> dict[str, str]:
+def _match_videos(annotations: AnnotationSet, store: DatasetStore, *, allow_missing: bool) -> dict[str, str]:
     """Video key -> its group in a file, found by name, or by key where keys are the community's."""
     videos, names = annotations.videos, store.video_names()
     by_name = _match_names([video.name for video in videos], names, store.path)
@@ -164,6 +189,8 @@ class _Build:
     rule: ShotRule
     every: int
     report: BuildReport
+    captions: CaptionSource | None = None
+    streams: Mapping[str, tuple[DatasetStore, Mapping[str, str]]] = field(default_factory=dict)  # and likewise groups
 
     def check(self) -> None:
         """Refuse what is wrong with any video before anything slow is done."""
@@ -199,7 +226,8 @@ class _Build:
 
     def videos(self, made_by: dict[str, Any], progress: bool) -> Iterator[tuple[Annotations, FrameFeatures | None]]:
         """Every video for the file; adds to `made_by` what is known only afterwards."""
-        report, users = self.report, list[int]()
+        report, users, silent = self.report, list[int](), list[str]()
+        encode = None if self.captions is None else Sentences()
         bar = tqdm(self.annotations.videos, desc="building", unit="video", disable=None if progress else True)
         for video in bar:
             clock, published = self._read(video)
@@ -213,7 +241,15 @@ class _Build:
             report.n_with_features += clock.features is not None
             report.shot_sources[chosen.source] += 1
             report.repairs += tuple((video.name, sentence) for sentence in built.repairs)
-            yield built, clock.features
+            features = clock.features
+            if encode is not None and features is not None:
+                features = self._captioned(video, features, clock.timeline, encode, silent)
+            yield built, features
+        if silent and self.captions is not None:
+            count = f"{len(silent)} of {report.n_with_features} videos"
+            if len(silent) == report.n_with_features:
+                raise DatasetError(f"{self.captions.path}: no captions of any of the videos; name them by key or name")
+            report.warnings += (f"{self.captions.path.name}: no captions of {count} ({listed(silent, _SHOWN)})",)
         made_by["shots"] = {**self.rule.as_dict(), "sources": dict(report.shot_sources)}
         made_by["n_repairs"] = len(report.repairs)
 
@@ -222,7 +258,37 @@ class _Build:
         features, published = None, None
         if self.store is not None and (group := self.groups.get(video.key)) is not None:
             features, published = self.store.features[group], self.store.shots_of(group)
+            features = replace(features, streams={**features.streams, **self._further(video, features)})
         return on_clock(video, features, self.every), published
+
+    def _further(self, video: AnnotatedVideo, first: FrameFeatures) -> dict[str, FurtherStream]:
+        """A video's features of other files, at the picks of its first ones."""
+        streams = {}
+        for name, (store, groups) in self.streams.items():
+            if (group := groups.get(video.key)) is not None:
+                found = store.features[group]
+                where = f"{video.where}, stream '{name}'"
+                streams[name] = FurtherStream(at_picks(first, found, where), found.fingerprint)
+        return streams
+
+    def _captioned(
+        self,
+        video: AnnotatedVideo,
+        features: FrameFeatures,
+        timeline: Timeline | None,
+        encode: Sentences,
+        silent: list[str],
+    ) -> FrameFeatures:
+        """Features with the stream of a video's sentences; `silent` takes videos without any."""
+        assert self.captions is not None
+        found, warnings = self.captions.of((video.name, video.key), timeline)
+        stream = caption_stream(found or (), features, timeline, encode, video.where)
+        self.report.warnings += warnings
+        self.report.n_captions += len(found or ())
+        self.report.n_with_captions += bool(found)
+        if not found:
+            silent.append(video.name)
+        return replace(features, streams={**features.streams, CAPTIONS: stream})
 
 
 def _with_shots(plain: Annotations, rule: ChosenShots) -> Annotations:

@@ -114,7 +114,7 @@ def _add_row(
             f"{len(few.train)}; give more videos, or a split that trains on more of them"
         )
     used = list(dict.fromkeys(name for one in folds for name in (*one.train, *one.test)))
-    table = survey_fold(used, stores, None, **({} if streams is None else {"streams": streams}))
+    table = survey_fold(used, stores, None, streams=streams)
     if (count := sum(table[name].n_picks for name in used)) > MOST_ROWS:
         raise DatasetError(f"ridge regression is for {MOST_ROWS:,} rows of features at most, these are {count:,}")
     videos, steps = _ridge_videos(table, stores, used)
@@ -164,17 +164,15 @@ def ridge_summarizer(stores: Stores) -> SummarizeTask:
     table = survey_fold(names, stores, None)
     videos, steps = _ridge_videos(table, stores, names)
     weights = fit_ridge(list(videos.values()), np.random.default_rng(0))[0][:, :1]
-    widths = _stream_widths(table)
-    made, small = table.fingerprint, {"num_heads": 1, "num_layers": 0, "feedforward_dim": 1}
-    task = SummarizeTask(
-        VideoEncoderSettings(sum(widths), len(weights), **small, stream_widths=widths, normalise=steps),
-        SummarizerSettings(head="linear"),
-        feature_fingerprint=None if made is None else made.as_dict(),
+    widths = table.stream_widths
+    tower = VideoEncoderSettings(
+        sum(widths), len(weights), num_heads=1, num_layers=0, feedforward_dim=1, stream_widths=widths, normalise=steps
     )
+    made = None if table.fingerprint is None else table.fingerprint.as_dict()
+    task = SummarizeTask(tower, SummarizerSettings(head="linear"), feature_fingerprint=made)
     with torch.no_grad():
-        (linear,) = task.model.head.stages
-        linear.weight.copy_(weights.T)
-        linear.bias.zero_()
+        for place, values in zip(task.model.head.stages.parameters(), (weights.T, torch.zeros(1)), strict=True):
+            place.copy_(values)
     return task.eval()
 
 
@@ -212,7 +210,7 @@ def _ridge_videos(table: VideoTable, stores: Stores, names: Sequence[str]) -> tu
     from sspvs.models.ridge import ridge_rows, ridge_steps
 
     features = {name: torch.from_numpy(np.array(table.features(table[name]))) for name in names}
-    widths = _stream_widths(table)
+    widths = table.stream_widths
     least = torch.stack(
         [torch.stack([part.min() for part in torch.split(one, list(widths), 1)]) for one in features.values()]
     )
@@ -227,10 +225,6 @@ def _ridge_videos(table: VideoTable, stores: Stores, names: Sequence[str]) -> tu
         videos[name] = RidgeVideo(ridge_rows(raw, widths, steps), target, reference)
     table.close()
     return videos, steps
-
-
-def _stream_widths(table: VideoTable) -> tuple[int, ...]:
-    return getattr(table, "stream_widths", (table.feature_dim,))
 
 
 def _control(by_key: Mapping[str, Sequence[Any]]) -> dict[str, Any]:

@@ -31,6 +31,7 @@ class Community(Format):
     order = 10
     holds = frozenset(
         {"features", "fingerprint", "frame times", "frame changes", "gtscore", "gtsummary", "user summaries"}
+        | {"further streams of features"}
         | {"user scores", "shots", "fps", "names beside the keys", "picks other than every 15th frame"}
         | {"title", "category"}
     )

@@ -86,11 +86,16 @@ class FeatureStore(Mapping[str, FrameFeatures]):
         return name in self._names
 
     def __getitem__(self, name: str) -> FrameFeatures:
-        """The features of one video."""
+        """The features of one video, with its further streams."""
         if name not in self._names:
             raise KeyError(name)
         with self.group(name) as group:
             return layout.read_group(group, name, f"{self.path}, video '{name}'", self.fingerprint_of(name))
+
+    def stream_names(self, name: str) -> list[str]:
+        """The datasets of a video's streams, `features` first."""
+        with self.group(name) as group:
+            return layout.stream_names(group)
 
     def load(self, name: str) -> LoadedVideo:
         """All that a file of features alone has of one video."""
