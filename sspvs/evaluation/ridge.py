@@ -6,7 +6,7 @@ Axis letters: N rows of all videos, T rows of one.
 from collections.abc import Sequence
 
 import numpy as np
-from torch import Tensor, cat
+from torch import Tensor, cat, split
 
 from sspvs.evaluation.rank_correlation import RankReference, mean_of_defined
 from sspvs.models.ridge import STRENGTHS, RidgePath
@@ -23,7 +23,7 @@ def best_strength(path: RidgePath, targets: Sequence[Tensor], references: Sequen
     column, sizes = cat(list(targets))[:, None], [len(one) for one in targets]
     left_out = cat([path.left_out(column, strength) for strength in STRENGTHS], dim=1)  # (N, strengths)
     tau = np.zeros((len(sizes), len(STRENGTHS)))
-    for row, reference, own in zip(tau, references, left_out.split(sizes), strict=True):
+    for row, reference, own in zip(tau, references, split(left_out, sizes), strict=True):
         each = reference.correlate(own.T.double().numpy()).kendall_tau  # (strengths, U)
         row[:] = np.nan_to_num([mean_of_defined(one) for one in each])
     return STRENGTHS[int(tau.mean(axis=0).argmax())]

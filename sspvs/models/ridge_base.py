@@ -26,7 +26,9 @@ class RidgeSettings(Settings):
     group = "ridge"
 
     use: bool = False
-    """Whether there is one. It needs `video.normalise`."""
+    """Whether there is one."""
+    normalise: str = "sqrt+scale+context5+centre"
+    """How it sees the streams of features; see `video.normalise`."""
     stream_weights: tuple[Annotated[float, Range(least=0)], ...] | None = None
     """How much each stream counts; null: all alike."""
     cue_weight: Annotated[float, Range(least=0)] = 0.08
@@ -43,8 +45,7 @@ class RidgeBase(nn.Module):
 
     Args:
         widths: Of the S streams.
-        how: How they are normalised, see `sspvs.models.streams`.
-        settings: What counts how much.
+        settings: How the streams are normalised, and what counts how much.
         reads_text: Whether fit to a text is a column.
 
     Raises:
@@ -53,14 +54,14 @@ class RidgeBase(nn.Module):
 
     weight: Tensor
 
-    def __init__(self, widths: Sequence[int], how: str, settings: RidgeSettings, *, reads_text: bool = False) -> None:
+    def __init__(self, widths: Sequence[int], settings: RidgeSettings, *, reads_text: bool = False) -> None:
         super().__init__()
         weights = settings.stream_weights or (1.0,) * len(widths)
         if len(weights) != len(widths):
             raise ValueError(f"ridge.stream_weights has {len(weights)} numbers, the features {len(widths)} streams")
-        self.widths, self.how, self.reads_text = tuple(widths), how, reads_text
+        self.widths, self.how, self.reads_text = tuple(widths), settings.normalise, reads_text
         n_cues = (_N_PLACES + reads_text) * 4  # of two contexts, each of which doubles
-        self.blocks = (*normalised_widths(widths, how), n_cues)
+        self.blocks = (*normalised_widths(widths, self.how), n_cues)
         self.shares = (*(one / (sum(weights) or 1.0) for one in weights), settings.cue_weight)
         self.register_buffer("weight", torch.zeros(sum(self.blocks)))
 

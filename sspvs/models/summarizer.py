@@ -165,9 +165,7 @@ class Summarizer(nn.Module):
             self.sentences = _sentence_columns(widths, text_encoder.text_dim)
         self.ridge: RidgeBase | None = None
         if ridge is not None and ridge.use:
-            if sizes.normalise == "none":
-                raise ValueError("ridge.use needs normalised features: set video.normalise, such as scale+centre")
-            self.ridge = RidgeBase(widths, sizes.normalise, ridge, reads_text=self.sentences is not None)
+            self.ridge = RidgeBase(widths, ridge, reads_text=self.sentences is not None)
             for stage in self.head.stages:  # the start is the base alone
                 nn.init.zeros_(stage.weight)
                 nn.init.zeros_(stage.bias)

@@ -10,12 +10,13 @@ import pytest
 from helpers.drawn_dataset import NAMES, drawn_video, write_drawn_dataset
 from scipy.stats import kendalltau
 
-from sspvs.benchmark import evaluate
+from sspvs.benchmark import EvaluationSettings, evaluate, run_benchmark
 from sspvs.benchmark.ridge import SHUFFLES, ridge_folds
 from sspvs.cli import main
 from sspvs.data.folds import Stores
 from sspvs.errors import DatasetError
 from sspvs.models.ridge import STRENGTHS
+from sspvs.scorers import load_scorer
 from sspvs.table import read_dataset, write_dataset
 from sspvs.types import FrameFeatures
 
@@ -141,16 +142,32 @@ def test_beside_a_method(dataset: Path, splits: Path, tmp_path: Path, capsys: py
 
 
 def test_a_gain_within_chance_is_called_so(dataset: Path) -> None:
-    """Of a method whose scores are the feature that ridge finds, and of one that has them backwards."""
+    """Of a method that looks up a little of the answer; not of one that is worse, nor of the distance between them."""
     store = read_dataset(dataset)
-    alike = {key: store.features[key].features[:, 2] for key in KEYS}
-    result = evaluate(dataset, {"alike": alike, "backwards": {key: -one for key, one in alike.items()}}, ridge=True)
+    settings = EvaluationSettings(baseline="ridge")
+    ridge = run_benchmark(dataset, None, splits=None, settings=settings).predictions["ridge"]
+    answers = {key: np.asarray(store[key].gtscore, np.float64) for key in KEYS}
+    known = {"little": 0.2, "backwards": -5.0}
+    scores = {name: {key: ridge[key].at_picks + share * answers[key] for key in KEYS} for name, share in known.items()}
+    result = evaluate(dataset, scores, ridge=True)
     low, high = result.baselines["ridge"]["per-user"].settings["labels_shuffled"]["kendall_tau"]["ci95"]
-    apart = {c.first: abs(c.difference) for c in result.comparisons if (c.second, c.metric) == ("ridge", "kendall_tau")}
-    assert apart["alike"] < (high - low) / 2 < apart["backwards"]
-    notes = " ".join(result.table().block("per-user").notes)
-    assert f"alike and ridge differ by {apart['alike']:.4f} in tau".replace("0.", ".") in notes
-    assert "backwards and ridge differ" not in notes
+    gain = {(c.first, c.second): c.difference for c in result.comparisons if c.metric == "kendall_tau"}
+    assert gain["backwards", "ridge"] < 0 < gain["little", "ridge"] < (high - low) / 2 < gain["little", "backwards"]
+    notes = [note for note in result.table().block("per-user").notes if " gains " in note and " in tau " in note]
+    expected = f"little gains {gain['little', 'ridge']:.4f} in tau over ridge, less than shuffled".replace("0.", ".", 1)
+    assert len(notes) == 1
+    assert notes[0].startswith(expected)
+
+
+def test_a_checkpoint_of_it_scores_videos(dataset: Path, tmp_path: Path) -> None:
+    """As the fit to all videos does, whatever the scorer reads it from."""
+    folder = tmp_path / "ridge"
+    assert main(["evaluate", "--dataset", str(dataset), "--baseline", "ridge", "--save-ridge", str(folder)]) == 0
+    expected, _ = naive_ridge(dataset, KEYS, KEYS)
+    scorer, store = load_scorer(folder), read_dataset(dataset)
+    for key in KEYS:
+        found = scorer.score(store.features[key]).scores
+        np.testing.assert_allclose(found, 1 / (1 + np.exp(-expected[key])), atol=1e-4)
 
 
 def test_what_cannot_have_the_row(tmp_path: Path) -> None:

@@ -47,8 +47,11 @@ NETWORK = (
     *("--trainer.max_epochs=12", "--model.optim.lr=5e-4", "--model.summarizer.num_stages=3"),
 )
 """A summarizer of frames alone, trained by its gradient, in the place of the shipped setting."""
-TWO = ("--data.streams=[features,captions]", "--model.ridge.stream_weights=[1,1]")
-TWO_STEPS = "--model.video.normalise=sqrt+scale+context5+centre,scale+context5+centre"
+TWO = (
+    *("--data.streams=[features,captions]", "--model.ridge.stream_weights=[1,1]"),
+    *("--model.video.normalise=sqrt+scale,scale",),
+    "--model.ridge.normalise=sqrt+scale+context5+centre,scale+context5+centre",
+)
 
 
 @dataclass(frozen=True)
@@ -206,8 +209,8 @@ ROWS: dict[str, Callable[[Material], Figures]] = {
     ),
     "pretrained-shuffled": lambda m: from_pretrained(m, "shuffled"),
     "pretrained-transductive": lambda m: from_pretrained(m, "transductive"),
-    "ours": lambda m: m.crossval("ours", OURS, *(() if m.has_motion else (*TWO, TWO_STEPS))),
-    "ours, frames and captions": lambda m: m.crossval("ours_frames_captions", OURS, *TWO, TWO_STEPS),
+    "ours": lambda m: m.crossval("ours", OURS, *(() if m.has_motion else TWO)),
+    "ours, frames and captions": lambda m: m.crossval("ours_frames_captions", OURS, *TWO),
     "human": lambda m: m.baseline("human"),
     "consensus": lambda m: m.baseline("consensus"),
 }
