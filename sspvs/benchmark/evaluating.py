@@ -15,7 +15,7 @@ from sspvs.benchmark.rows import Baseline, EvaluationSettings, Judge, Post, Scor
 from sspvs.errors import DatasetError
 from sspvs.evaluation.comparison import Evaluation
 from sspvs.evaluation.prediction import Prediction
-from sspvs.evaluation.results import METRICS, Comparison, MethodResult, compare
+from sspvs.evaluation.results import Comparison, MethodResult, compare
 from sspvs.importance.terms import Combine
 from sspvs.table import DatasetStore, read_dataset
 from sspvs.types import Annotations
@@ -215,7 +215,7 @@ def comparisons_of(methods: Mapping[str, Mapping[str, MethodResult]]) -> Iterato
     """Every pair of methods, under each protocol, on each metric that both have."""
     for (_, first), (_, second) in combinations(methods.items(), 2):
         for protocol in first:
-            for metric in METRICS:
+            for metric in first[protocol].metrics:
                 found = compare(first[protocol], second[protocol], metric)
                 if found.n_videos:
                     yield found

@@ -20,7 +20,7 @@ from sspvs.evaluation.comparison import Evaluation, ShownEvaluation
 from sspvs.evaluation.prediction import Prediction
 from sspvs.evaluation.published import benchmark_name
 from sspvs.evaluation.rank_correlation import mean_of_defined
-from sspvs.evaluation.results import METRICS, MethodResult, VideoResult
+from sspvs.evaluation.results import METRICS, PRECISION, MethodResult, VideoResult
 from sspvs.report.tables import plain
 from sspvs.table import read_scores
 from sspvs.tasks.checkpoint import SUMMARIZE
@@ -161,7 +161,8 @@ def judge_of(plan: Plan, how: EvaluationSettings, *, progress: bool = False) -> 
 def mean_video(results: Sequence[VideoResult]) -> VideoResult:
     """One video's metrics, each the mean over the runs where it is defined; pairs are counted over all runs."""
     frames = {result.summary_frames for result in results}
-    means: dict[str, Any] = {m: mean_of_defined([getattr(result, m) for result in results]) for m in METRICS}
+    metrics = (*METRICS, PRECISION)
+    means: dict[str, Any] = {m: mean_of_defined([getattr(result, m) for result in results]) for m in metrics}
     return replace(
         results[0],
         **means,
@@ -186,9 +187,10 @@ def mean_result(method: str, runs: Sequence[MethodResult], order: Sequence[str])
 
 def over_seeds(by_seed: Mapping[int, MethodResult]) -> dict[str, Any]:
     """Each seed's means over the videos (`per_seed`), and their mean and sample standard deviation (`over_seeds`)."""
-    rows = [{"seed": seed, **{m: mean_of_defined(run.values(m)) for m in METRICS}} for seed, run in by_seed.items()]
+    metrics = next((run.metrics for run in by_seed.values()), METRICS)
+    rows = [{"seed": seed, **{m: run.spreads[m].mean for m in metrics}} for seed, run in by_seed.items()]
     spread = {}
-    for metric in METRICS:
+    for metric in metrics:
         known = np.array([row[metric] for row in rows])
         known = known[np.isfinite(known)]
         std = float(known.std(ddof=1)) if len(known) > 1 else None

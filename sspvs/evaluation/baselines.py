@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from sspvs.errors import DatasetError
-from sspvs.evaluation.evaluate import evaluate_video, method_results, video_result
+from sspvs.evaluation.average_precision import agreement, average_precisions, top_of
+from sspvs.evaluation.evaluate import evaluate_video, method_results, precision_result, video_result
 from sspvs.evaluation.f_score import f_of_counts, pairwise_f_scores
 from sspvs.evaluation.prediction import Prediction
 from sspvs.evaluation.protocol import Protocol
@@ -131,8 +132,11 @@ def _human_video(annotations: Annotations, protocols: Sequence[Protocol]) -> dic
     for protocol in protocols:
         rows = user_rows(protocol, annotations)
         assert rows is not None
-        agree = pairwise_agreement if protocol.each_user else agreement_with_mean_of_others
-        row = video_result(annotations, agree(rows), None)
+        if protocol.figure == "precision":
+            row = precision_result(annotations, agreement(annotations), None)
+        else:
+            agree = pairwise_agreement if protocol.each_user else agreement_with_mean_of_others
+            row = video_result(annotations, agree(rows), None)
         results[protocol.name] = replace(row, f_score_avg=f_avg, f_score_max=f_max)
     return results
 
@@ -150,6 +154,11 @@ def _random_video(
     results = {}
     for protocol in protocols:
         rows = reference_scores(protocol, annotations)
+        if protocol.figure == "precision":
+            precision = average_precisions(scores, rows.astype(np.bool_), top_of(annotations))
+            row = precision_result(annotations, precision, None)
+            results[protocol.name] = replace(row, f_score_avg=f_avg, f_score_max=f_max)
+            continue
         drawn: FloatArray | BoolArray = scores
         cells: IntArray | None = None
         if protocol.prediction == "summary":
