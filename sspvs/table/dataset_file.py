@@ -23,7 +23,7 @@ from sspvs.table.group_reader import GroupReader, as_text
 from sspvs.table.h5_file import H5_ERRORS, open_h5
 from sspvs.table.text import TextFields
 from sspvs.table.video import LoadedVideo
-from sspvs.types import Annotations, Fingerprint, FloatArray, FrameFeatures, Shots
+from sspvs.types import Annotations, Fingerprint, FrameFeatures, Shots
 
 DATASET, MADE_BY = "dataset", "made_by"
 
@@ -159,9 +159,7 @@ def read_dataset(path: str | os.PathLike[str]) -> DatasetStore:
 
 def write_dataset(
     path: str | os.PathLike[str],
-    videos: Iterable[
-        tuple[Annotations, FrameFeatures | None] | tuple[Annotations, FrameFeatures | None, Mapping[str, FloatArray]]
-    ],
+    videos: Iterable[tuple[Annotations, FrameFeatures | None]],
     *,
     name: str,
     made_by: Mapping[str, Any],
@@ -171,7 +169,7 @@ def write_dataset(
 
     Args:
         path: File to write.
-        videos: Annotations, and features where there are any: of the same picks; further streams by name, likewise.
+        videos: Annotations, and features where there are any: of the same picks.
         name: The dataset's name, such as `summe`.
         made_by: How it was made: plain types, by name. Read after the last video, so a generator may add to it.
         fingerprint: What made the features.
@@ -183,7 +181,7 @@ def write_dataset(
     with atomic_h5(Path(path)) as file:
         file.attrs[DATASET] = printable(name)
         layout.write_fingerprint_attrs(file.attrs, fingerprint)
-        for annotations, features, *further in videos:
+        for annotations, features in videos:
             key = layout.group_name(annotations.key)
             if key in file:
                 raise ValueError(f"two videos have the key '{key}'; every video needs its own")
@@ -196,8 +194,6 @@ def write_dataset(
                         f"frames do not fit annotations of {len(picks)} picks of {n_frames} frames"
                     )
                 layout.write_group(group, replace(features, name=annotations.video_name), None)
-                for stream, values in (further[0] if further else {}).items():
-                    layout.write_stream(group, stream, values, None)
             annotation_group.write_annotations(group, annotations)
         file.attrs[MADE_BY] = json.dumps(dict(made_by), sort_keys=True)
 

@@ -71,8 +71,6 @@ class LoadedVideo:
     # frames per second where only the format fixes them, as in sets of one feature a second
     frame_rate: float | None = None
     unread: tuple[str, ...] = ()  # what the source has of it that this package does not read, in words
-    # further streams by name, each (T, D_NAME) at the same picks; a row of zeros where the stream is missing
-    streams: Mapping[str, FloatArray] = field(default_factory=dict)
 
     @property
     def fps(self) -> float | None:
