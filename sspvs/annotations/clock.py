@@ -76,7 +76,9 @@ def fitted(features: FrameFeatures, n_frames: int, where: str) -> tuple[FrameFea
     sentence = f"features of {features.n_frames} frames were fitted to the annotations' {n_frames}"
     if dropped:
         sentence += f": {dropped} of {len(keep)} picks were beyond and left out"
-    kept = replace(features, features=features.features[keep], picks=features.picks[keep], n_frames=n_frames)
+    streams = {name: replace(one, features=one.features[keep]) for name, one in features.streams.items()}
+    cut = {"features": features.features[keep], "picks": features.picks[keep], "streams": streams}
+    kept = replace(features, n_frames=n_frames, **cut)
     return replace(kept, timeline=None, frame_change=None), (sentence,)
 
 

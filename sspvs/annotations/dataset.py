@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm import tqdm
 
+from sspvs.annotations.captions import CAPTIONS, CaptionSource, Sentences, caption_stream
 from sspvs.annotations.clock import COMMUNITY_STEP, VideoOnClock, on_clock
 from sspvs.annotations.record import AnnotatedVideo, AnnotationSet
 from sspvs.annotations.shots import ChosenShots, ShotRule
@@ -22,7 +23,7 @@ from sspvs.machine import package_version
 from sspvs.overwriting import refuse_inputs
 from sspvs.selection import DEFAULT_RATIO, Budget, select
 from sspvs.table import DatasetStore, read_dataset, write_dataset
-from sspvs.types import Annotations, BoolArray, Fingerprint, FloatArray, FrameFeatures, IntArray, Shots
+from sspvs.types import Annotations, BoolArray, Fingerprint, FloatArray, FrameFeatures, IntArray, Shots, Timeline
 from sspvs.weights.digest import file_digest
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ class BuildReport:
     n_frames: int = 0  # frames of all videos
     n_shots: int = 0  # shots of all videos
     n_with_features: int = 0  # videos with features
+    n_with_captions: int = 0  # videos with sentences
+    n_captions: int = 0  # sentences of all videos
     shot_sources: Counter[str] = field(default_factory=Counter)  # where shots came from -> number of videos
     repairs: tuple[tuple[str, str], ...] = ()  # (video name, sentence) of everything that was repaired
     warnings: tuple[str, ...] = ()
@@ -56,22 +59,27 @@ def build_dataset(
     features: str | os.PathLike[str] | None = None,
     allow_missing_features: bool = False,
     shots: ShotRule | None = None,
+    captions: CaptionSource | None = None,
     every: int = COMMUNITY_STEP,
     progress: bool = False,
 ) -> BuildReport:
-    """Build a dataset file; a DatasetError has the problems of all videos, before anything is written."""
+    """Build a dataset file; a DatasetError has the problems of all videos, before anything is written.
+
+    `captions` become a further stream of features.
+    """
     out = Path(out)
     if every < 1:
         raise ValueError(f"every must be at least 1 frame, got {every}")
     rule = shots or ShotRule()
-    inputs = [*annotations.files, *([Path(features)] if features else []), *([rule.given.path] if rule.given else [])]
+    given = (*([Path(features)] if features else []), *([rule.given.path] if rule.given else []))
+    inputs = [*annotations.files, *given, *(captions.files if captions else ())]
     refuse_inputs([out], inputs)
     rule.check(annotations.videos)
     report = BuildReport(out, warnings=annotations.warnings)
     with read_dataset(features) if features else nullcontext() as store:
         groups = {} if store is None else _match_videos(annotations, store, allow_missing_features)
         fingerprint = None if store is None else store.features.fingerprint
-        build = _Build(annotations, store, groups, rule, every, report)
+        build = _Build(annotations, store, groups, rule, every, report, captions)
         build.check()
         made_by = build.made_by(inputs, fingerprint)
         videos = build.videos(made_by, progress)
@@ -164,6 +172,7 @@ class _Build:
     rule: ShotRule
     every: int
     report: BuildReport
+    captions: CaptionSource | None = None
 
     def check(self) -> None:
         """Refuse what is wrong with any video before anything slow is done."""
@@ -199,7 +208,8 @@ class _Build:
 
     def videos(self, made_by: dict[str, Any], progress: bool) -> Iterator[tuple[Annotations, FrameFeatures | None]]:
         """Every video for the file; adds to `made_by` what is known only afterwards."""
-        report, users = self.report, list[int]()
+        report, users, silent = self.report, list[int](), list[str]()
+        encode = None if self.captions is None else Sentences()
         bar = tqdm(self.annotations.videos, desc="building", unit="video", disable=None if progress else True)
         for video in bar:
             clock, published = self._read(video)
@@ -213,7 +223,15 @@ class _Build:
             report.n_with_features += clock.features is not None
             report.shot_sources[chosen.source] += 1
             report.repairs += tuple((video.name, sentence) for sentence in built.repairs)
-            yield built, clock.features
+            features = clock.features
+            if encode is not None and features is not None:
+                features = self._captioned(video, features, clock.timeline, encode, silent)
+            yield built, features
+        if silent and self.captions is not None:
+            count = f"{len(silent)} of {report.n_with_features} videos"
+            if len(silent) == report.n_with_features:
+                raise DatasetError(f"{self.captions.path}: no captions of any of the videos; name them by key or name")
+            report.warnings += (f"{self.captions.path.name}: no captions of {count} ({listed(silent, _SHOWN)})",)
         made_by["shots"] = {**self.rule.as_dict(), "sources": dict(report.shot_sources)}
         made_by["n_repairs"] = len(report.repairs)
 
@@ -221,8 +239,27 @@ class _Build:
         """A video with its features, and the shots that came with these."""
         features, published = None, None
         if self.store is not None and (group := self.groups.get(video.key)) is not None:
-            features, published = self.store.features[group], self.store.shots_of(group)
+            features, published = self.store.features.with_streams(group), self.store.shots_of(group)
         return on_clock(video, features, self.every), published
+
+    def _captioned(
+        self,
+        video: AnnotatedVideo,
+        features: FrameFeatures,
+        timeline: Timeline | None,
+        encode: Sentences,
+        silent: list[str],
+    ) -> FrameFeatures:
+        """Features with the stream of a video's sentences; `silent` takes videos without any."""
+        assert self.captions is not None
+        found, warnings = self.captions.of((video.name, video.key), timeline)
+        stream = caption_stream(found or (), features, timeline, encode, video.where)
+        self.report.warnings += warnings
+        self.report.n_captions += len(found or ())
+        self.report.n_with_captions += bool(found)
+        if not found:
+            silent.append(video.name)
+        return replace(features, streams={**features.streams, CAPTIONS: stream})
 
 
 def _with_shots(plain: Annotations, rule: ChosenShots) -> Annotations:

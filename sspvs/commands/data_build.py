@@ -55,6 +55,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     features.add_argument(
         "--allow-missing-features", action="store_true", help="take videos without features into the dataset too"
     )
+    features.add_argument(
+        "--captions",
+        type=Path,
+        metavar="C.jsonl",
+        help="sentences about parts of the videos, as a further stream of features (MiniLM): JSON lines with id, "
+        "caption and frame, seconds, or start and end; or a folder of .srt, .vtt, .ass files or of videos with "
+        "subtitles",
+    )
     add_extraction_arguments(parser.add_argument_group("with --videos"))
 
 
@@ -62,6 +70,7 @@ def run(args: argparse.Namespace) -> int:
     """Build, and print what was built."""
     _check(args)
     check_outputs(args, out=DATASET)
+    from sspvs.annotations.captions import CaptionSource
     from sspvs.annotations.clock import COMMUNITY_STEP
     from sspvs.annotations.dataset import build_dataset
     from sspvs.annotations.shots import ShotRule, read_given_shots
@@ -72,6 +81,7 @@ def run(args: argparse.Namespace) -> int:
         given=read_given_shots(args.shots) if args.shots else None,
         max_seconds=args.max_shot_seconds,
     )
+    captions = CaptionSource.open(args.captions) if args.captions else None
     annotations = _read(args)
     report = build_dataset(
         annotations,
@@ -79,6 +89,7 @@ def run(args: argparse.Namespace) -> int:
         features=_extracted(args, annotations) if args.videos else args.features,
         allow_missing_features=args.allow_missing_features,
         shots=rule,
+        captions=captions,
         every=args.every or COMMUNITY_STEP,
         progress=True,
     )
@@ -104,6 +115,8 @@ def _check(args: argparse.Namespace) -> None:
         problems.append("give --shots or --segmenter, one of them")
     if args.features and args.videos:
         problems.append("give --features or --videos, one of them")
+    if args.captions and not (args.features or args.videos):
+        problems.append("--captions needs --features or --videos: they become a stream beside these")
     if args.segmenter == "kts" and not (args.features or args.videos):
         problems.append("--segmenter kts needs --features or --videos")
     if not 0 < args.rate_hz <= 1000:
@@ -151,6 +164,8 @@ def _print_report(report: BuildReport) -> None:
         f"{report.n_videos} videos, {users} users each, {report.n_frames} frames, {report.n_shots} shots ({sources} "
         f"videos), features of {report.n_with_features or 'none'}: {report.out}"
     )
+    if report.n_with_captions:
+        print(f"{report.n_captions} captions of {report.n_with_captions} videos, in the stream `captions`")
     if report.repairs:
         print(f"{len(report.repairs)} repairs or notes:")
         for name, sentence in report.repairs[:_SHOWN]:

@@ -38,7 +38,8 @@ from sspvs.evaluation.rank_correlation import mean_of_defined
 from sspvs.evaluation.requirements import consensus_scores
 from sspvs.evaluation.results import METRICS
 from sspvs.table import DatasetStore, FeatureMemory, FeatureStream, StreamReader, Video, VideoTable
-from sspvs.table.table import check_alike, with_facts
+from sspvs.table.streams import FEATURES, dataset_name, short_name, union
+from sspvs.table.table import check_alike, check_lengths, filled, with_facts
 from sspvs.table.text import TextFields
 from sspvs.types import Annotations, Fingerprint, FloatArray
 from sspvs.world.writing import WorldDataset, WorldSource, dataset_of_world
@@ -76,31 +77,43 @@ def survey_fold(
     memory: FeatureMemory | None,
     texts: Mapping[str, TextFields] | None = None,
     title_as_query: bool = False,
+    streams: Sequence[str] | None = None,
 ) -> VideoTable:
-    """The table of annotated videos `dataset/key` with targets."""
-    _refuse_without_features(ids, stores)
+    """The table of annotated videos `dataset/key` with targets and `streams` of features; None: all that there are."""
+    names = streams_of(stores, streams)
+    if names[0] == FEATURES:
+        _refuse_without_features(ids, stores)
     reader, videos, problems = StreamReader(), list[Video](), list[str]()
     for name in tqdm(ids, desc="looking at the videos", leave=False, disable=None if len(ids) > _MANY else True):
         store, key = _place(name, stores)
         try:
             known = store[key]
             target = importance_target(known)
-            stream = with_facts(FeatureStream(store.path, key), reader)
-            if stream.n_picks != len(target):
+            own = {*store.features.stream_names(key), names[0]}
+            found = tuple(with_facts(FeatureStream(store.path, key, name=one), reader) for one in names if one in own)
+            if found[0].n_picks != len(target):
                 raise DatasetError(
-                    f"{name}: {stream.n_picks} features, but {len(target)} picks; extract the features again"
+                    f"{name}: {found[0].n_picks} features, but {len(target)} picks; extract the features again"
                 )
         except (DatasetError, FeatureFileError) as error:
             problems.append(one_line(error))
             continue
         text = (texts or {}).get(name) or text_of(known, store.name, title_as_query=title_as_query)
-        videos.append(Video(name, (stream,), text=text, target=target, read=partial(store.load, key)))
+        videos.append(Video(name, found, text=text, target=target, read=partial(store.load, key)))
+        check_lengths(videos[-1])
     reader.close()
     if problems:
         count = f"{len(problems)} of {len(ids)} videos cannot be used: " if len(problems) > 1 else ""
         raise DatasetError(f"{count}{listed(problems, separator='; ')}")
-    check_alike({video.id: video.kind for video in videos}, "extract all of them with one backbone")
-    unknown = Counter(VideoRef.parse(video.id).dataset for video in videos if video.fingerprint is None)
+    for name in names:
+        kinds = {video.id + one.title: one.kind for video in videos for one in video.streams if one.name == name}
+        check_alike(kinds, "extract all of them with one backbone")
+    videos, notes = filled(videos, names)
+    for note in notes:
+        logger.warning("%s", note)
+    unknown = Counter(
+        VideoRef.parse(video.id).dataset for video in videos if None in {one.fingerprint for one in video.streams}
+    )
     if unknown:
         logger.warning(
             "no feature fingerprint in %s: what made these features is unknown, and whether they fit a checkpoint",
@@ -109,15 +122,28 @@ def survey_fold(
     return VideoTable(videos, memory, required=True)
 
 
-def first_width(store: DatasetStore) -> int:
-    """D, from the first video of a dataset that has features."""
-    for key in store:
-        if store.has_features(key):
-            reader = StreamReader()
-            width = reader.shape(FeatureStream(store.path, key))[1]
-            reader.close()
-            return width
-    raise DatasetError(_without_features(store, list(store)))
+def streams_of(stores: Stores, wanted: Sequence[str] | None = None) -> list[str]:
+    """The datasets of the streams that any video of datasets has, or of those that are wanted, in their order."""
+    there = union(store.features.stream_names(key) for store in stores.values() for key in store)
+    names = there if wanted is None else [dataset_name(name) for name in wanted]
+    missing = [short_name(name) for name in names if name not in there]
+    if missing and there:
+        paths = listed([str(store.path) for store in stores.values()])
+        raise DatasetError(f"{paths}: no stream {listed(missing)}; there are {listed([*map(short_name, there)])}")
+    return names or [FEATURES]
+
+
+def widths_of(stores: Stores, names: Sequence[str]) -> tuple[int, ...]:
+    """D of each stream, from the first video that has it."""
+    reader, widths = StreamReader(), dict[str, int]()
+    for store in stores.values():
+        for key in store:
+            for name in (set(names) - set(widths)) & set(store.features.stream_names(key)):
+                widths[name] = reader.shape(FeatureStream(store.path, key, name=name))[1]
+            if len(widths) == len(names):
+                reader.close()
+                return tuple(widths[name] for name in names)
+    raise DatasetError(_without_features(stores.tested, list(stores.tested)))
 
 
 def _refuse_without_features(ids: Sequence[str], stores: Stores) -> None:
@@ -191,8 +217,11 @@ class FoldDataModule(VideoDataModule[Batch]):
         val_share: float,
         num_workers: int,
         world: WorldSource | None,
+        streams: Sequence[str] | None = None,
     ) -> None:
         super().__init__()
+        if streams is not None and (not streams or len({*map(dataset_name, streams)}) < len(streams)):
+            raise ValueError(f"streams names each stream of features once, got {streams}; null takes all")
         if not 0 < val_share < 1:
             raise ValueError(
                 f"val_share must be above 0 and below 1, got {val_share}; to hold nothing out: validate_on nothing"
@@ -207,6 +236,7 @@ class FoldDataModule(VideoDataModule[Batch]):
         self.split_path = None if splits is None else Path(splits)
         self.fold, self.setting, self.split_seed = fold, setting, split_seed
         self.validate_on, self.val_share, self.num_workers = validate_on, val_share, num_workers
+        self.streams = None if streams is None else tuple(streams)
         self.memory = FeatureMemory()
 
     def share_reading(self, other: "FoldDataModule[Batch]") -> None:
@@ -240,8 +270,17 @@ class FoldDataModule(VideoDataModule[Batch]):
 
     @property
     def feature_dim(self) -> int:
-        """D, as the data has it; known before `setup`, from the first video."""
-        return self.table.feature_dim if self.is_ready else first_width(self.stores.tested)
+        """D of all streams, as the data has it; known before `setup`, from the first video."""
+        return sum(self.stream_widths)
+
+    @property
+    def stream_widths(self) -> tuple[int, ...]:
+        """D of each stream of features; known before `setup`, from the first videos."""
+        return self.table.stream_widths if self.is_ready else self._first_widths
+
+    @cached_property
+    def _first_widths(self) -> tuple[int, ...]:
+        return widths_of(self.stores, streams_of(self.stores, self.streams))
 
     @property
     def feature_fingerprint(self) -> Fingerprint | None:
@@ -315,4 +354,4 @@ class FoldDataModule(VideoDataModule[Batch]):
 
     def _look_at(self, ids: Sequence[str]) -> VideoTable:
         """The survey of the fold's videos."""
-        return survey_fold(ids, self.stores, self.memory)
+        return survey_fold(ids, self.stores, self.memory, streams=self.streams)

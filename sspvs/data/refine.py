@@ -22,6 +22,7 @@ from sspvs.data.loader import BatchLoader, Pick, PickedDataset
 from sspvs.data.unlabelled import Unlabelled, held_out, likely_width, load_unlabelled, readable
 from sspvs.errors import DatasetError, SspvsError, listed, one_line
 from sspvs.table import FeatureMemory, Video, VideoTable, check_features
+from sspvs.table.streams import FEATURES
 from sspvs.types import Fingerprint, FloatArray, IntArray
 from sspvs.world.writing import WorldSource, unlabelled_of_world
 
@@ -216,6 +217,8 @@ class RefineDataModule(FoldDataModule[RefineBatch]):
         memory_bytes: Of unlabelled features that stay in memory once read: of a device's reading processes together.
         world: A synthetic world's annotated videos instead of a dataset, made unless it is there.
         world_unlabelled: Train on the world's pretraining videos as well, without their texts.
+        streams: Streams of features of the annotated videos, such as `[features, motion]`; null: all that there are,
+            beside unlabelled features `features` alone.
 
     Raises:
         ValueError: An argument is out of range, or two of them do not go together.
@@ -251,10 +254,12 @@ class RefineDataModule(FoldDataModule[RefineBatch]):
         memory_bytes: int = DEFAULT_ROOM,
         world: WorldSource | None = None,
         world_unlabelled: bool = False,
+        streams: list[str] | None = None,
     ) -> None:
         if dataset is not None and world is not None:
             raise ValueError("give data.dataset (a dataset file) or data.world, not both")
         annotated = dataset is not None or world is not None
+        streams = [FEATURES] if features and streams is None else streams  # unlabelled videos have this one
         if not annotated and not features:
             raise ValueError("give data.features (unlabelled), or data.dataset or data.world (annotated), or both")
         if not annotated and (others or splits or validate_on == "test"):
@@ -266,7 +271,8 @@ class RefineDataModule(FoldDataModule[RefineBatch]):
             raise ValueError(
                 f"clip_frames must be at least 1 and memory_bytes at least 0, got {clip_frames} and {memory_bytes}"
             )
-        super().__init__(dataset, others, splits, fold, setting, split_seed, validate_on, val_share, num_workers, world)
+        how = (setting, split_seed, validate_on, val_share, num_workers)
+        super().__init__(dataset, others, splits, fold, *how, world, streams)
         self.features = as_paths(features)
         if world is not None and world_unlabelled:
             self.features += (str(unlabelled_of_world(world)),)
@@ -284,11 +290,11 @@ class RefineDataModule(FoldDataModule[RefineBatch]):
         return bool(self.paths)
 
     @property
-    def feature_dim(self) -> int:
-        """D, as the data has it; known before `setup`, from the first videos."""
+    def stream_widths(self) -> tuple[int, ...]:
+        """D of each stream of features, as the data has it; known before `setup`, from the first videos."""
         if self._unlabelled is not None:
-            return self._unlabelled.kind.width or 0
-        return super().feature_dim if self.is_annotated else self._likely_width
+            return (self._unlabelled.kind.width or 0,)
+        return super().stream_widths if self.is_annotated else (self._likely_width,)
 
     @property
     def feature_fingerprint(self) -> Fingerprint | None:

@@ -152,6 +152,7 @@ class SummarizeDataModule(FoldDataModule[SummarizeBatch]):
         seed: Of the order and the runs of frames.
         download: Fetch the tokenizer's files when they are not on this machine.
         world: A synthetic world's annotated videos instead, made unless it is there.
+        streams: Streams of features, such as `[features, captions]`, in their order; null: all that the dataset has.
 
     Raises:
         DatasetError: The data is not what it should be (when it is first needed).
@@ -190,10 +191,12 @@ class SummarizeDataModule(FoldDataModule[SummarizeBatch]):
         seed: int = 0,
         download: bool = False,
         world: WorldSource | None = None,
+        streams: list[str] | None = None,
     ) -> None:
         if (dataset is None) == (world is None):
             raise ValueError("give data.dataset (a dataset file) or data.world, and not both")
-        super().__init__(dataset, others, splits, fold, setting, split_seed, validate_on, val_share, num_workers, world)
+        how = (setting, split_seed, validate_on, val_share, num_workers)
+        super().__init__(dataset, others, splits, fold, *how, world, streams)
         if self.world_files is not None and texts is None:
             texts = str(self.world_files.texts)
         self.text_path = None if texts is None else Path(texts)
@@ -248,4 +251,4 @@ class SummarizeDataModule(FoldDataModule[SummarizeBatch]):
 
     def _look_at(self, ids: Sequence[str]) -> VideoTable:
         texts = {} if self.text_path is None else read_texts(self.text_path, self.stores)
-        return survey_fold(ids, self.stores, self.memory, texts, self.title_as_query)
+        return survey_fold(ids, self.stores, self.memory, texts, self.title_as_query, self.streams)

@@ -92,6 +92,17 @@ class FeatureStore(Mapping[str, FrameFeatures]):
         with self.group(name) as group:
             return layout.read_group(group, name, f"{self.path}, video '{name}'", self.fingerprint_of(name))
 
+    def with_streams(self, name: str) -> FrameFeatures:
+        """The features of one video with its further streams."""
+        with self.group(name) as group:
+            further, where = layout.stream_names(group)[1:], f"{self.path}, video '{name}'"
+            return layout.read_group(group, name, where, self.fingerprint_of(name), further)
+
+    def stream_names(self, name: str) -> list[str]:
+        """The datasets of a video's streams, `features` first."""
+        with self.group(name) as group:
+            return layout.stream_names(group)
+
     def load(self, name: str) -> LoadedVideo:
         """All that a file of features alone has of one video."""
         features, reader = self[name], GroupReader(self._group(name), f"{self.path}, video '{name}'")

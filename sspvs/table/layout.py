@@ -5,13 +5,13 @@ each frame is shown (`frame_seconds`, `end_seconds`: exact under variable frame 
 (`frame_change`), the container's facts, what decoding met, the source file's stamp and the feature fingerprint.
 
 A group may hold further streams of features at the same picks, such as motion or sound: `features_NAME` (T, D_NAME),
-each with the fingerprint in the dataset's own attributes. `features` alone is read unless others are named.
+each with the fingerprint in the dataset's own attributes.
 """
 
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,19 @@ from sspvs.errors import FeatureFileError, printable
 from sspvs.parsing import parse_json
 from sspvs.sharing import file_name
 from sspvs.table.group_reader import GroupReader, plain_attributes
-from sspvs.types import DecodeReport, Fingerprint, FloatArray, FrameFeatures, IntArray, Timeline, VideoInfo
+from sspvs.table.streams import FEATURES, dataset_name, short_name, union
+from sspvs.types import (
+    DecodeReport,
+    Fingerprint,
+    FloatArray,
+    FrameFeatures,
+    FurtherStream,
+    IntArray,
+    Timeline,
+    VideoInfo,
+)
 
-FEATURES, PICKS, N_FRAMES, N_STEPS, VIDEO_NAME = "features", "picks", "n_frames", "n_steps", "video_name"
+PICKS, N_FRAMES, N_STEPS, VIDEO_NAME = "picks", "n_frames", "n_steps", "video_name"
 FRAME_SECONDS, END_SECONDS, FRAME_CHANGE = "frame_seconds", "end_seconds", "frame_change"
 GTSCORE, GTSUMMARY = "gtscore", "gtsummary"
 USER_SUMMARY, USER_SCORES = "user_summary", "user_scores"  # (U, N): give N where n_frames is missing
@@ -33,7 +43,6 @@ CHANGE_POINTS, N_FRAME_PER_SEG = "change_points", "n_frame_per_seg"
 GT_SUMMARY = "gt_summary"  # MR.HiSum's own spelling; its README says `gtsummary`
 TITLE, CATEGORY, FPS = "title", "category", "fps"  # ours
 REPAIRS = "repairs"  # attribute, ours: what was repaired on the way into the file
-_STREAM = FEATURES + "_"  # prefix of further streams
 _FINGERPRINT = "fingerprint_"  # prefix of the attributes, one per field
 _SOURCE, _SOURCE_BYTES, _SOURCE_MTIME, _SOURCE_PLACE = "source", "source_bytes", "source_mtime_ns", "source_place"
 _DECODE = "decode_"  # prefix, likewise
@@ -89,13 +98,18 @@ def is_video_group(file: h5py.File, key: str) -> bool:
     return not key.startswith("#") and file.get(key, getclass=True) is h5py.Group
 
 
-def read_group(group: h5py.Group, name: str, where: str, fingerprint: Fingerprint | None) -> FrameFeatures:
-    """One video's features from its group, ours or another's."""
-    data = _features(group, where)
-    features = np.asarray(data[()], dtype=np.float32)
-    if not np.isfinite(features).all():
-        bad = int((~np.isfinite(features).all(axis=1)).argmax())
-        raise FeatureFileError(f"{where}: '{FEATURES}' has NaN or infinite values, first at pick {bad}; extract again")
+def read_group(
+    group: h5py.Group, name: str, where: str, fingerprint: Fingerprint | None, streams: Sequence[str] = ()
+) -> FrameFeatures:
+    """One video's features from its group, ours or another's, with further `streams`, as their datasets are called."""
+    features = _finite(_features(group, where), FEATURES, where)
+    further = {}
+    for stream in streams:
+        check_features_dataset(group[stream], stream, where)
+        made = read_fingerprint_attrs(group[stream].attrs)
+        further[short_name(stream)] = FurtherStream(_finite(group[stream], stream, where), made)
+        if len(group[stream]) != len(features):
+            raise FeatureFileError(f"{where}: '{stream}' has {len(group[stream])} picks, '{FEATURES}' {len(features)}")
     reader = GroupReader(group, where, FeatureFileError)
     picks, n_frames = _read_picks(reader, len(features))
     seconds, end = _per_frame(reader, FRAME_SECONDS, n_frames), reader.number(END_SECONDS)
@@ -110,7 +124,17 @@ def read_group(group: h5py.Group, name: str, where: str, fingerprint: Fingerprin
         frame_change=_per_frame(reader, FRAME_CHANGE, n_frames),
         info=_read_info(attrs),
         decode=_read_decode(attrs),
+        streams=further,
     )
+
+
+def _finite(data: h5py.Dataset, name: str, where: str) -> FloatArray:
+    """All of a (T, D) dataset."""
+    features = np.asarray(data[()], dtype=np.float32)
+    if not np.isfinite(features).all():
+        bad = int((~np.isfinite(features).all(axis=1)).argmax())
+        raise FeatureFileError(f"{where}: '{name}' has NaN or infinite values, first at pick {bad}; extract again")
+    return features
 
 
 def _features(group: h5py.Group, where: str) -> h5py.Dataset:
@@ -247,11 +271,13 @@ def write_group(
         group.attrs[_DECODE + "warnings"] = json.dumps(list(video.decode.warnings))
     if source is not None:
         _write_source(group, source)
+    for name, stream in video.streams.items():
+        write_stream(group, name, stream.features, stream.fingerprint, half_precision=half_precision)
 
 
 def stream_names(group: h5py.Group) -> list[str]:
     """The datasets of all streams of a group: `features` first, then `features_NAME` by their names."""
-    return [name for name in (FEATURES, *sorted(key for key in group if key.startswith(_STREAM))) if name in group]
+    return union([[key for key in group if key == FEATURES or key.startswith(f"{FEATURES}_")]])
 
 
 def write_stream(
@@ -264,8 +290,9 @@ def write_stream(
             f"{group.name}: the stream '{name}' is {features.shape}, but '{FEATURES}' has {rows} picks; extract both "
             "at one rate"
         )
-    group[_STREAM + name] = np.asarray(features, dtype=np.float16 if half_precision else np.float32)
-    write_fingerprint_attrs(group[_STREAM + name].attrs, fingerprint)
+    key = dataset_name(name)
+    group[key] = np.asarray(features, dtype=np.float16 if half_precision else np.float32)
+    write_fingerprint_attrs(group[key].attrs, fingerprint)
 
 
 def _write_source(group: h5py.Group, source: SourceStamp) -> None:

@@ -19,7 +19,8 @@ from sspvs.files import check_kind, check_regular
 from sspvs.table import layout
 from sspvs.table.h5_file import DAMAGE, open_h5
 from sspvs.table.numpy_file import ArrayHeader, read_header
-from sspvs.table.video import FEATURES, FeatureStream, Stored
+from sspvs.table.streams import FEATURES
+from sspvs.table.video import FeatureStream, Stored
 from sspvs.types import Fingerprint, FloatArray
 
 _ARRAYS = (".npy", ".tar")

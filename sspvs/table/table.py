@@ -20,8 +20,17 @@ from sspvs.table import layout
 from sspvs.table.dataset_file import DatasetStore
 from sspvs.table.feature_file import FeatureStore
 from sspvs.table.reader import StreamReader, as_features
+from sspvs.table.streams import (
+    FEATURES,
+    StreamFingerprints,
+    common_clock,
+    dataset_name,
+    parted_fingerprint,
+    resampled,
+    short_name,
+)
 from sspvs.table.text import TextFields, TokenFields
-from sspvs.table.video import FEATURES, FeatureKind, FeatureStream, LoadedVideo, Stored, Video
+from sspvs.table.video import FeatureKind, FeatureStream, LoadedVideo, Stored, Video
 from sspvs.types import Fingerprint, FloatArray, FrameFeatures, IntArray
 
 Choose = Callable[[int], IntArray]  # T of a video -> the rows that are wanted, ascending
@@ -54,6 +63,11 @@ def check_features(
         FingerprintMismatchError: Any field of their fingerprint differs.
     """
     made = expected.fingerprint
+    ours, theirs = parted_fingerprint(made), parted_fingerprint(found.fingerprint)
+    names = [[name for name, _ in one] for one in (theirs, ours)]
+    if found.fingerprint is not None and made is not None and names[0] != names[1]:
+        remedy = "name the same streams in the same order (data.streams), or take data that has them"
+        raise FingerprintMismatchError(f"{where}: the streams {listed(names[0])}, {like} {listed(names[1])}; {remedy}")
     if None not in (found.width, expected.width) and found.width != expected.width:
         remedy = "extract all of them with one backbone" if remedy is None else remedy
         raise FeatureWidthError(
@@ -66,14 +80,24 @@ def check_features(
             f"{where}: the features have no fingerprint; they are used as if made by {made.backbone} at "
             f"{made.rate_hz:g} Hz, which was not checked"
         )
-    theirs, ours = found.fingerprint.as_dict(), made.as_dict()
-    differing = [f"{key} is {theirs[key]}, expected {ours[key]}" for key in ours if theirs[key] != ours[key]]
+    differing = list(_differing(theirs, ours))
     if differing:
         again = f"extract them again with --backbone {made.backbone} --rate {made.rate_hz:g}"
         remedy = f"{again}, or use what they were made for" if remedy is None else remedy
         message = f"{where}: features of another extractor than {like} ({'; '.join(differing)})"
         raise FingerprintMismatchError(f"{message}{remedy and '; ' + remedy}")
     return None
+
+
+def _differing(theirs: StreamFingerprints, ours: StreamFingerprints) -> Iterator[str]:
+    """What differs between the fingerprints of the same streams, where both are known."""
+    for (name, found), (_, expected) in zip(theirs, ours, strict=True):
+        if found is not None and expected is not None:
+            whose = f"{name}: " if len(ours) > 1 else ""
+            wanted = expected.as_dict()
+            for key, value in found.as_dict().items():
+                if value != wanted[key]:
+                    yield f"{whose}{key} is {value}, expected {wanted[key]}"
 
 
 def check_alike(kinds: Mapping[str, FeatureKind], remedy: str | None = None) -> FeatureKind:
@@ -199,10 +223,10 @@ class VideoTable(Mapping[str, Video]):
                     where = f"{store.path}, video '{name}'"
                     picks, n_frames = layout.read_picks(group, where) if has_features else (None, 0)
                 if has_features:
-                    places = [FeatureStream(store.path, store.group_of(name), name=stream) for stream in streams]
-                    found = tuple(with_facts(place, reader) for place in places)
+                    place = FeatureStream(store.path, store.group_of(name))
+                    found = tuple(with_facts(replace(place, name=dataset_name(one)), reader) for one in streams)
                     video = replace(video, streams=found, picks=picks, n_frames=n_frames)
-                    _check_lengths(video, [stream.n_picks for stream in found])
+                    check_lengths(video)
                 videos.append(video)
         reader.close()
         return cls(videos, memory, name=store.path.stem)
@@ -243,6 +267,12 @@ class VideoTable(Mapping[str, Video]):
     def feature_dim(self) -> int:
         """D, of most videos; 0 before it is known."""
         return self.kind.width or 0
+
+    @property
+    def stream_widths(self) -> tuple[int, ...]:
+        """D of each stream of most videos, which are `feature_dim` together."""
+        usual = next((video for video in self.videos if video.kind == self.kind), None)
+        return (self.feature_dim,) if usual is None else tuple(stream.width for stream in usual.streams)
 
     @property
     def fingerprint(self) -> Fingerprint | None:
@@ -369,11 +399,15 @@ def check_finite(stored: Stored, stream: FeatureStream, start: int = 0) -> None:
 def join(tables: Sequence[VideoTable]) -> VideoTable:
     """Streams of several tables side by side, video by video: (T, D1 + D2 + ...).
 
+    Streams of other picks are resampled onto those of the first: the mean of the rows within each pick's interval, the
+    nearest row where there is none.
+
     Args:
         tables: At least one. Videos, texts and annotations are the first one's; the others give streams by id.
 
     Raises:
-        FeatureFileError: Videos of the first table are missing in another, or have another number of picks there.
+        FeatureFileError: Videos of the first table are missing in another, or have another number of picks there and
+            no times by which they could be compared.
     """
     first, *others = tables
     for table in others:
@@ -384,21 +418,78 @@ def join(tables: Sequence[VideoTable]) -> VideoTable:
             )
     videos = []
     for video in first.videos:
-        joined = video.with_streams(*video.streams, *(s for table in others for s in table[video.id].streams))
-        _check_lengths(joined, [stream.n_picks for stream in joined.streams])
-        videos.append(joined)
+        streams = list(video.streams)
+        for table in others:
+            streams += _onto(first, video, table, table[video.id])
+        videos.append(video.with_streams(*streams))
+        check_lengths(videos[-1])
     checked = all(table.checked for table in tables)
     return VideoTable(videos, first.memory, required=first.required, checked=checked)
+
+
+def _onto(first: VideoTable, video: Video, table: VideoTable, other: Video) -> Sequence[FeatureStream]:
+    """The streams of a video of another table at the picks of the first one's."""
+    if other.n_picks == video.n_picks:
+        return other.streams
+    mine, theirs = first.load(video).features, table.load(other).features
+    clock = None if mine is None or theirs is None else common_clock(mine, theirs)
+    if clock is None:
+        return other.streams
+    load = partial(_resampled, onto=clock[0], at=clock[1])
+    where = f" at {video.n_picks} picks"
+    return [
+        replace(one, name=one.name + where, n_picks=video.n_picks, load=partial(load, raw=one)) for one in other.streams
+    ]
+
+
+def _resampled(_: FeatureStream, raw: FeatureStream, onto: FloatArray, at: FloatArray) -> Stored:
+    reader = StreamReader()
+    try:
+        return resampled(reader.read(raw), at, onto)
+    finally:
+        reader.close()
+
+
+def filled(videos: Sequence[Video], names: Sequence[str]) -> tuple[list[Video], tuple[str, ...]]:
+    """Videos with all streams of these names, zeros where a video lacks one, and a sentence about each such stream."""
+    usual = {
+        name: usual_kind(Counter(stream.kind for video in videos for stream in video.streams if stream.name == name))
+        for name in names
+    }
+    lacking: dict[str, list[str]] = {}
+    complete = []
+    for video in videos:
+        own = {stream.name: stream for stream in video.streams}
+        streams = []
+        for name, kind in usual.items():
+            if name not in own:
+                lacking.setdefault(name, []).append(video.id)
+            zeros = replace(
+                video.streams[0], name=name, load=_zeros, width=kind.width or 0, fingerprint=kind.fingerprint
+            )
+            streams.append(own.get(name, zeros))
+        complete.append(replace(video, streams=tuple(streams)))
+    sentences = tuple(
+        f"{len(ids)} of {len(videos)} videos have no stream '{short_name(name)}' ({listed(ids)}): zeros stand for it"
+        for name, ids in lacking.items()
+    )
+    return complete, sentences
+
+
+def _zeros(stream: FeatureStream) -> Stored:
+    return np.zeros((stream.n_picks, stream.width), np.float32)
 
 
 def _side_by_side(video: Video, streams: Sequence[FloatArray]) -> FloatArray:
     if len(streams) == 1:
         return streams[0]
-    _check_lengths(video, [len(stream) for stream in streams])
+    check_lengths(video, [len(stream) for stream in streams])
     return np.concatenate(streams, axis=1)
 
 
-def _check_lengths(video: Video, lengths: Sequence[int]) -> None:
+def check_lengths(video: Video, lengths: Sequence[int] | None = None) -> None:
+    """Refuse streams of different numbers of picks; `lengths` where they are read."""
+    lengths = [stream.n_picks for stream in video.streams] if lengths is None else lengths
     if len(set(lengths)) > 1:
         found = ", ".join(f"{n} ({stream.place})" for n, stream in zip(lengths, video.streams, strict=True))
         raise FeatureFileError(

@@ -10,11 +10,11 @@ from typing import Any, overload
 
 import numpy.typing as npt
 
+from sspvs.table.streams import FEATURES, joined_fingerprint, short_name
 from sspvs.table.text import TextFields, TokenFields
 from sspvs.types import Annotations, Fingerprint, FloatArray, FrameFeatures, IntArray
 
 Stored = npt.NDArray[Any]  # (t, D) features as they are stored: floats of any precision, or the bytes of YouTube-8M
-FEATURES = "features"  # the first stream of an h5 group; further ones are `features_NAME`
 
 _NO_TEXT = TextFields()
 
@@ -51,6 +51,11 @@ class FeatureStream:
     def kind(self) -> FeatureKind:
         """Width and fingerprint."""
         return FeatureKind(self.width or None, self.fingerprint)
+
+    @property
+    def title(self) -> str:
+        """How a message names it beside its video: ``, stream 'captions'``; the first stream needs no name."""
+        return "" if self.name == FEATURES else f", stream '{short_name(self.name)}'"
 
 
 @dataclass(frozen=True)
@@ -139,7 +144,7 @@ class Video:
     @property
     def fingerprint(self) -> Fingerprint | None:
         """What made the features; of several streams `joined_fingerprint`."""
-        return joined_fingerprint([stream.fingerprint for stream in self.streams])
+        return joined_fingerprint([(stream.name, stream.fingerprint) for stream in self.streams])
 
     @property
     def kind(self) -> FeatureKind:
@@ -177,15 +182,3 @@ class LazyVideos(Sequence[Video]):
 
     def __iter__(self) -> Iterator[Video]:
         return map(self._make, range(self._count))
-
-
-def joined_fingerprint(fingerprints: Sequence[Fingerprint | None]) -> Fingerprint | None:
-    """One fingerprint of streams side by side: `clip + pann`, and so on; None where one of them is unknown."""
-    known = [fingerprint for fingerprint in fingerprints if fingerprint is not None]
-    if not known or len(known) < len(fingerprints):
-        return None
-    if len(known) == 1:
-        return known[0]
-    fields = ("backbone", "weights_digest", "transform", "normalisation")
-    texts = {name: " + ".join(getattr(one, name) for one in known) for name in fields}
-    return Fingerprint(**texts, rate_hz=known[0].rate_hz)

@@ -7,6 +7,7 @@ that were sampled. Seconds count from the first frame of the video. Shots are ha
     VideoInfo, Timeline, DecodeReport     a video file: its facts, when frames are shown, what decoding met
     WrittenClip                           a video file that was written
     Fingerprint, FrameFeatures            features at the picks, and what made them
+    FurtherStream                         features of another kind at the same picks
     Resize                                how frames are resized while they are decoded
     Cue                                   words that are spoken, and when
     FrameTrace, SoundTrace                what every frame looks like and every moment sounds like, in a few numbers
@@ -26,6 +27,7 @@ from sspvs.types.video import (
     FloatArray,
     FrameFeatures,
     FrameTrace,
+    FurtherStream,
     ImageArray,
     IntArray,
     Resize,
@@ -46,6 +48,7 @@ __all__ = [
     "FloatArray",
     "FrameFeatures",
     "FrameTrace",
+    "FurtherStream",
     "Guidance",
     "ImageArray",
     "IntArray",

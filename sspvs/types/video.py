@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -294,6 +294,19 @@ class Fingerprint:
 
 
 @dataclass(frozen=True)
+class FurtherStream:
+    """Features of another kind at the same picks, such as motion, sound or captions.
+
+    Attributes:
+        features: (T, D) float32; a row of zeros says that there is nothing at that pick.
+        fingerprint: What made them; None when unknown.
+    """
+
+    features: FloatArray
+    fingerprint: Fingerprint | None = None
+
+
+@dataclass(frozen=True)
 class FrameFeatures:
     """Features of one video's picks, with all that is needed to go back to the video.
 
@@ -308,6 +321,7 @@ class FrameFeatures:
             one 0): where a cut falls between two picks; None when not measured.
         info: The container's facts; None when unknown.
         decode: What decoding met; None when unknown.
+        streams: Further streams of features at the same picks, by name, such as `captions`.
     """
 
     name: str
@@ -319,6 +333,7 @@ class FrameFeatures:
     frame_change: FloatArray | None = None
     info: VideoInfo | None = None
     decode: DecodeReport | None = None
+    streams: Mapping[str, FurtherStream] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.features.ndim != 2 or len(self.features) != len(self.picks):

@@ -37,6 +37,7 @@ from sspvs.table import (
     table,
     write_features,
 )
+from sspvs.table.streams import parted_fingerprint
 from sspvs.types import Fingerprint, FrameFeatures
 
 APPEARANCE = Fingerprint("net", "00", "resize", "none", 2.0)
@@ -98,7 +99,7 @@ def test_streams_of_one_file_are_joined_pick_by_pick(tmp_path: Path) -> None:
         expected = np.concatenate([features_of(1, 12), motion()["b"]], axis=1)
         assert videos.feature_dim == 9
         assert [stream.fingerprint for stream in videos["b"].streams] == [APPEARANCE, MOTION]
-        assert videos.fingerprint == Fingerprint("net + flow", "00 + 11", "resize + crop", "none + unit", 2.0)
+        assert videos.fingerprint == Fingerprint("net + motion=flow", "00 + 11", "resize + crop", "none + unit", 2.0)
         for _ in range(2):
             np.testing.assert_array_equal(videos.features(videos["b"]), expected)
             np.testing.assert_array_equal(videos.features(videos["b"], 2, 9), expected[2:9])
@@ -121,7 +122,8 @@ def test_streams_of_several_files_are_joined_by_id(tmp_path: Path) -> None:
     np.testing.assert_array_equal(
         videos.features(videos["a"]), np.concatenate([features_of(0, 7), features_of(20, 7, 4)], axis=1)
     )
-    assert videos.fingerprint is None  # what made the second stream is unknown
+    assert videos.fingerprint is not None  # what made the second stream is unknown
+    assert parted_fingerprint(videos.fingerprint) == [("features", APPEARANCE), ("features", None)]
     write_features(tmp_path / "c.h5", [FrameFeatures("a", features_of(0, 7), np.arange(7), 7)])
     with pytest.raises(FeatureFileError, match=r"no second stream of 1 of 2 videos \(b\)"):
         join([VideoTable.open(first), VideoTable.open(tmp_path / "c.h5")])
