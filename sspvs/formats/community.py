@@ -1,6 +1,6 @@
 """The community's h5 files, which are ours too, a group a video: datasets with annotations, and features alone."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ from sspvs.table import (
     read_features,
     write_dataset,
 )
-from sspvs.types import Annotations, Fingerprint, FloatArray, FrameFeatures
+from sspvs.types import Annotations, Fingerprint, FrameFeatures
 
 
 @FORMATS.register("community")
@@ -55,8 +55,8 @@ class Community(Format):
         """Write a dataset file; videos without annotations get a group with what they have."""
         source = ledger.table
         made_by = ledger.made_by | ({"source": dict(source.made_by)} if source.made_by else {})
-        parts = (_parts(video, ledger.settings) for video in videos)
-        write_dataset(path, parts, name=ledger.name, made_by=made_by, fingerprint=source.fingerprint)
+        pairs = (_pair(video, ledger.settings) for video in videos)
+        write_dataset(path, pairs, name=ledger.name, made_by=made_by, fingerprint=source.fingerprint)
 
     def inspect(self, path: Path, found: Inspection) -> None:
         explain_keys(path, found, "dataset")
@@ -195,9 +195,7 @@ def _look_at(store: DatasetStore, key: str, found: Inspection, tally: Tally) -> 
             found.problem(error, key, remedy="extract the features again: sspvs extract")
 
 
-def _parts(
-    video: LoadedVideo, settings: Settings
-) -> tuple[Annotations, FrameFeatures | None, Mapping[str, FloatArray]]:
+def _pair(video: LoadedVideo, settings: Settings) -> tuple[Annotations, FrameFeatures | None]:
     features, text, annotations = video.features, video.text, video.annotations
     fps = settings.fps_of(video)
     if annotations is None:
@@ -205,4 +203,4 @@ def _parts(
             raise DatasetError(f"{video.id}: neither annotations nor features")
         annotations = Annotations(video.id, video.name, features.n_frames, features.picks, fps=fps)
     title, category = annotations.title or text.title, annotations.category or text.category
-    return replace(annotations, title=title, category=category, fps=annotations.fps or fps), features, video.streams
+    return replace(annotations, title=title, category=category, fps=annotations.fps or fps), features

@@ -196,7 +196,7 @@ def parts_of(video: LoadedVideo) -> dict[str, bool]:
     )
     has: dict[str, Any] = {
         "features": features,
-        "further streams": video.streams,
+        "further streams": features is not None and features.streams,
         "fingerprint": features is not None and features.fingerprint,
         "frame times": features is not None and features.timeline,
         "frame changes": features is not None and features.frame_change is not None,

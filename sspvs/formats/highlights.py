@@ -30,7 +30,7 @@ from sspvs.table import LoadedVideo, Video, VideoTable
 from sspvs.table.h5_file import DAMAGE, open_h5
 from sspvs.table.numpy_file import array_headers, load_array
 from sspvs.table.text import TextFields
-from sspvs.types import Annotations, FloatArray, FrameFeatures, IntArray
+from sspvs.types import Annotations, FloatArray, FrameFeatures, FurtherStream, IntArray
 
 UNIT_SECONDS = 2  # of a row, where no clips are given
 RATED, MATCHED = "tvsum_anno.json", "youtube_anno.json"
@@ -97,8 +97,7 @@ class Highlights(Format):
             if video.features is not None:
                 rows.append(len(video.features.picks))
             if found.video == video.id:
-                parts = {"features": video.features.features} if video.features is not None else {}
-                found.detail = {name: str(values.shape) for name, values in {**parts, **video.streams}.items()}
+                found.detail = {name: str(values.shape) for name, values in _streams(video).items()}
                 found.detail |= {"title": video.text.title, "domain": video.text.category}
         counts = Counter(name for entry in folder.entries.values() if isinstance(entry, dict) for name in entry)
         for name, (shape, meaning) in self.keys.items():
@@ -192,8 +191,8 @@ class _Folder:
         picks = np.arange(rows, dtype=np.int64) if picks is None else picks[:rows]
         n_frames = n_frames or rows
         main, *others = [*shaped] if arrays else [""]
-        features = FrameFeatures(key, shaped[main], picks, n_frames) if arrays else None
-        streams, text = {name: shaped[name] for name in others}, _text(entry)
+        further, text = {name: FurtherStream(shaped[name]) for name in others}, _text(entry)
+        features = FrameFeatures(key, shaped[main], picks, n_frames, streams=further) if arrays else None
         annotations = None
         if scores is not None:
             scores = scores[:, :rows]
@@ -213,9 +212,7 @@ class _Folder:
         unread = [f"'{name}'" for name in entry or () if name not in _READ]
         unread += ["query_features"] * (self.folder / "query_features" / f"{key}.npz").is_file()
         rate = None if self.entries else 1 / UNIT_SECONDS
-        return LoadedVideo(
-            key, key, annotations, features, text, streams=streams, frame_rate=rate, unread=tuple(unread)
-        )
+        return LoadedVideo(key, key, annotations, features, text, frame_rate=rate, unread=tuple(unread))
 
 
 def _json(path: Path) -> Any:
@@ -330,18 +327,23 @@ def _text(entry: Any) -> TextFields:
     return TextFields(str(entry.get("domain", "")), title=str(entry.get("title", "")))
 
 
+def _streams(video: LoadedVideo) -> dict[str, FloatArray]:
+    """The (T, D) arrays of a video by stream, the first of them as `rgb`."""
+    if video.features is None:
+        return {}
+    return {"rgb": video.features.features} | {name: s.features for name, s in video.features.streams.items()}
+
+
 def _entry(video: LoadedVideo, ledger: Ledger) -> tuple[str, dict[str, Any], dict[str, FloatArray]]:
     """The annotation file that a video belongs into, its entry there, and its streams at the same rows."""
     annotations, fps, text = video.annotations, ledger.fps(video), video.text
     assert annotations is not None  # `lacks` saw to it
     assert annotations.user_scores_at_picks is not None
     scores, picks, n_frames = annotations.user_scores_at_picks, annotations.picks, annotations.n_frames
-    streams = {} if video.features is None else {"rgb": video.features.features}
-    for name, values in video.streams.items():
-        if name in STREAMS:
-            streams[name] = values
-        else:
-            ledger.leave_out(f"the stream '{name}' (the layout has {', '.join(STREAMS)})", video.id)
+    streams = _streams(video)
+    for name in streams.keys() - STREAMS.keys():
+        streams.pop(name)
+        ledger.leave_out(f"the stream '{name}' (the layout has {', '.join(STREAMS)})", video.id)
     title, domain = annotations.title or text.title, annotations.category or text.category
     entry: dict[str, Any] = {"fps": fps, "frames": str(n_frames), "domain": domain}
     if is_labelled(annotations):

@@ -170,7 +170,8 @@ def shape_text(shapes: Sequence[tuple[int, ...]]) -> str:
 
 def unread_parts(group: h5py.Group) -> tuple[str, ...]:
     """What one video's group (or the file, of one video) has that this package does not read, in words."""
-    keys = [f"dataset '{key}'" for key in group if key not in _OWN]
+    read = (*_OWN, *layout.stream_names(group))
+    keys = [f"dataset '{key}'" for key in group if key not in read]
     attributes = [f"attribute '{key}'" for key in group.attrs if not key.startswith(_OUR_ATTRIBUTES + _INFO_FIELDS)]
     return (*keys, *attributes)
 
