@@ -63,7 +63,8 @@ def evaluate(
             of these. Videos go by key or by name; numbers are one a pick or one a frame.
         splits: A split file: only the videos that it tests are evaluated, each once.
         baseline: `human`, `random`, `consensus` or `contrastive`, in place of scores.
-        protocol: `per-user`, `per-user-frames`, `summary-vs-mean`, `mean-annotator`, or `all` that the dataset allows.
+        protocol: `per-user`, `per-user-frames`, `summary-vs-mean`, `mean-annotator`, `all` of these that the dataset
+            allows, or `highlight-map`.
         rule: How scores become summaries: `default`, or as a published system does it (`RULES`).
         contrastive: Put a contrastive row beside; needs features in the dataset.
         scorer: A refined checkpoint, with `baseline="contrastive"`: the importance is that of what it makes of the
