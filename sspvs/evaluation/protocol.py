@@ -109,9 +109,8 @@ for _protocol in (
         "scores",
         "picks",
         _highlights,
-        "average precision of the clips (picks) ranked by their scores: of all clips of a video, a highlight where "
-        "the one label is 1 (YouTube Highlights), or of the first five, a highlight where a rating is above the "
-        "annotator's median, mean over annotators (TVSum); then the mean over videos of a kind, then over kinds",
+        "average precision of the ranked clips against labels, or of the first five against each user's ratings; mean "
+        "over kinds",
         ("UMT", "QD-DETR"),
         "precision",
     ),
