@@ -106,20 +106,22 @@ class CaptionSource:
     Attributes:
         path: The file or folder.
         files: What was read, for a record of how a dataset was made.
-        names: The names that it has videos under.
+        names: The names that it has videos under; None where it is of every video.
     """
 
     path: Path
     files: tuple[Path, ...]
-    names: NameTable
+    names: NameTable | None
     _read: Callable[[str, Timeline | None], tuple[Sequence[Caption], tuple[str, ...]]]
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> "CaptionSource":
-        """JSON lines, or a folder of subtitle files or of videos; DatasetError where it is neither."""
+        """JSON lines, a subtitle file (of every video), or a folder of subtitle files or videos; else DatasetError."""
         path = Path(path)
         if path.is_dir():
             return cls._of_folder(path)
+        if path.suffix.lower() in EXTENSIONS:
+            return cls(path, (path,), None, lambda _, timeline: _of_subtitles(path, timeline))
         rows = read_captions(path)
         return cls(path, (path,), NameTable({name: name for name in rows}), lambda name, _: (rows[name], ()))
 
@@ -139,8 +141,7 @@ class CaptionSource:
         def read(name: str, timeline: Timeline | None) -> tuple[Sequence[Caption], tuple[str, ...]]:
             path = files[name]
             if path.suffix.lower() in EXTENSIONS:
-                end = np.inf if timeline is None else timeline.end_seconds
-                return _of_subtitles(path, end)
+                return _of_subtitles(path, timeline)
             with open_video(path) as reader:
                 info = reader.info
             frames = round(info.duration_seconds * info.fps)
@@ -162,7 +163,7 @@ class CaptionSource:
     def of(self, names: Sequence[str], timeline: Timeline | None) -> tuple[Sequence[Caption] | None, tuple[str, ...]]:
         """The sentences of the video of one of these names, None where there are none, and warnings about them."""
         for name in names:
-            found = self.names.keys_of(name)
+            found = [name] if self.names is None else self.names.keys_of(name)
             if len(found) > 1:
                 raise DatasetError(f"{self.path}: '{name}' may be any of {', '.join(found[:5])}; rename the others")
             if found:
@@ -175,7 +176,8 @@ def captions_of(cues: Sequence[Cue]) -> list[Caption]:
     return [Caption(cue.start, cue.end, " ".join(cue.text.split())) for cue in sentences_of(cues)]
 
 
-def _of_subtitles(path: Path, end: float) -> tuple[Sequence[Caption], tuple[str, ...]]:
+def _of_subtitles(path: Path, timeline: Timeline | None) -> tuple[Sequence[Caption], tuple[str, ...]]:
+    end = np.inf if timeline is None else timeline.end_seconds
     try:
         cues, warnings = usable(parse(decoded(read_content(path))), end, path.name)
     except (OSError, ValueError) as error:

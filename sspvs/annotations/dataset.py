@@ -23,7 +23,18 @@ from sspvs.machine import package_version
 from sspvs.overwriting import refuse_inputs
 from sspvs.selection import DEFAULT_RATIO, Budget, select
 from sspvs.table import DatasetStore, read_dataset, write_dataset
-from sspvs.types import Annotations, BoolArray, Fingerprint, FloatArray, FrameFeatures, IntArray, Shots, Timeline
+from sspvs.table.streams import at_picks
+from sspvs.types import (
+    Annotations,
+    BoolArray,
+    Fingerprint,
+    FloatArray,
+    FrameFeatures,
+    FurtherStream,
+    IntArray,
+    Shots,
+    Timeline,
+)
 from sspvs.weights.digest import file_digest
 
 if TYPE_CHECKING:
@@ -57,6 +68,7 @@ def build_dataset(
     out: str | os.PathLike[str],
     *,
     features: str | os.PathLike[str] | None = None,
+    further: Mapping[str, Path] | None = None,
     allow_missing_features: bool = False,
     shots: ShotRule | None = None,
     captions: CaptionSource | None = None,
@@ -65,21 +77,25 @@ def build_dataset(
 ) -> BuildReport:
     """Build a dataset file; a DatasetError has the problems of all videos, before anything is written.
 
-    `captions` become a further stream of features.
+    The features of `further` files, by the names of their streams, and `captions` become further streams, at the picks
+    of `features`.
     """
     out = Path(out)
     if every < 1:
         raise ValueError(f"every must be at least 1 frame, got {every}")
     rule = shots or ShotRule()
-    given = (*([Path(features)] if features else []), *([rule.given.path] if rule.given else []))
+    others = {name: read_dataset(path) for name, path in (further or {}).items()}
+    given = (*([Path(features)] if features else []), *(one.path for one in others.values()))
+    given += (rule.given.path,) if rule.given else ()
     inputs = [*annotations.files, *given, *(captions.files if captions else ())]
     refuse_inputs([out], inputs)
     rule.check(annotations.videos)
     report = BuildReport(out, warnings=annotations.warnings)
     with read_dataset(features) if features else nullcontext() as store:
-        groups = {} if store is None else _match_videos(annotations, store, allow_missing_features)
+        groups = {} if store is None else _match_videos(annotations, store, allow_missing=allow_missing_features)
         fingerprint = None if store is None else store.features.fingerprint
-        build = _Build(annotations, store, groups, rule, every, report, captions)
+        streams = {name: (one, _match_videos(annotations, one, allow_missing=True)) for name, one in others.items()}
+        build = _Build(annotations, store, groups, rule, every, report, captions, streams)
         build.check()
         made_by = build.made_by(inputs, fingerprint)
         videos = build.videos(made_by, progress)
@@ -96,6 +112,7 @@ def extract_features(
     backbone: Backbone,
     sampling: Sampling,
     *,
+    further: Sequence[Backbone] = (),
     allow_missing: bool = False,
     progress: bool = False,
 ) -> ExtractionReport:
@@ -113,7 +130,7 @@ def extract_features(
             "--allow-missing-features"
         )
     paths = [Path(found[video.name]) for video in annotations.videos if video.name in found]
-    report = extract_to_file(paths, out, backbone, sampling, progress=progress)
+    report = extract_to_file(paths, out, backbone, sampling, further=further, progress=progress)
     if report.failed and not allow_missing:
         shown = listed([about(path, reason) for path, reason in report.failed], _SHOWN, "; ")
         raise VideoError(
@@ -123,7 +140,7 @@ def extract_features(
     return report
 
 
-def _match_videos(annotations: AnnotationSet, store: DatasetStore, allow_missing: bool) -> dict[str, str]:
+def _match_videos(annotations: AnnotationSet, store: DatasetStore, *, allow_missing: bool) -> dict[str, str]:
     """Video key -> its group in a file, found by name, or by key where keys are the community's."""
     videos, names = annotations.videos, store.video_names()
     by_name = _match_names([video.name for video in videos], names, store.path)
@@ -173,6 +190,7 @@ class _Build:
     every: int
     report: BuildReport
     captions: CaptionSource | None = None
+    streams: Mapping[str, tuple[DatasetStore, Mapping[str, str]]] = field(default_factory=dict)  # and likewise groups
 
     def check(self) -> None:
         """Refuse what is wrong with any video before anything slow is done."""
@@ -239,8 +257,19 @@ class _Build:
         """A video with its features, and the shots that came with these."""
         features, published = None, None
         if self.store is not None and (group := self.groups.get(video.key)) is not None:
-            features, published = self.store.features.with_streams(group), self.store.shots_of(group)
+            features, published = self.store.features[group], self.store.shots_of(group)
+            features = replace(features, streams={**features.streams, **self._further(video, features)})
         return on_clock(video, features, self.every), published
+
+    def _further(self, video: AnnotatedVideo, first: FrameFeatures) -> dict[str, FurtherStream]:
+        """A video's features of other files, at the picks of its first ones."""
+        streams = {}
+        for name, (store, groups) in self.streams.items():
+            if (group := groups.get(video.key)) is not None:
+                found = store.features[group]
+                where = f"{video.where}, stream '{name}'"
+                streams[name] = FurtherStream(at_picks(first, found, where), found.fingerprint)
+        return streams
 
     def _captioned(
         self,

@@ -15,6 +15,7 @@ from sspvs.errors import UnknownOptionError, local_only, nearest
 from sspvs.overwriting import Kind, check_output
 
 if TYPE_CHECKING:
+    from sspvs.features.backbones import Backbone
     from sspvs.video.files import FoundVideos
 
 DEBUG, QUIET, VERBOSE = "--debug", "--quiet", "--verbose"
@@ -198,6 +199,22 @@ def add_text_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--category", default="", help="category, for a checkpoint that was trained with text")
 
 
+def load_backbones(args: argparse.Namespace) -> list[Backbone]:
+    """The backbones of `add_extraction_arguments` with `several`, each printed with why it was taken."""
+    from sspvs.features.backbones import load_backbone
+
+    names = args.backbones or ["auto"]
+    if len(set(names)) < len(names):
+        raise ValueError(f"each --backbone may be given once, got {', '.join(names)}")
+    loaded = []
+    for name in names:
+        loaded.append(load_backbone(name, device=args.device, precision=args.precision, download=args.download))
+        print(f"backbone {loaded[-1].name}: {loaded[-1].reason}")
+    if len({one.name for one in loaded}) < len(loaded):
+        raise ValueError(f"each --backbone may be given once, got {', '.join(names)}")
+    return loaded
+
+
 def add_importance_arguments(group: argparse._ArgumentGroup) -> None:
     """Options of the contrastive importance, of features as they are or refined."""
     group.add_argument(
@@ -215,9 +232,16 @@ def add_importance_arguments(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def add_extraction_arguments(group: argparse._ArgumentGroup, *, rate_hz: float | None = 2.0) -> None:
+def add_extraction_arguments(
+    group: argparse._ArgumentGroup, *, rate_hz: float | None = 2.0, several: bool = False
+) -> None:
     """Options of decoding and feature extraction; the default rate None leaves it to the scorer."""
-    group.add_argument("--backbone", default="auto", help="frame encoder by name (default: auto; see `sspvs doctor`)")
+    encoder = "frame encoder by name (default: auto; see `sspvs doctor`)"
+    if several:
+        encoder += "; given again, further ones, each a stream of its own, `features_NAME`"
+        group.add_argument("--backbone", action="append", dest="backbones", metavar="BACKBONE", help=encoder)
+    else:
+        group.add_argument("--backbone", default="auto", help=encoder)
     default = "2, or as the checkpoint was trained" if rate_hz is None else f"{rate_hz:g}"
     group.add_argument(
         "--rate",

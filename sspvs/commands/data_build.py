@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sspvs.commands.arguments import add_extraction_arguments, check_outputs, options_for
+from sspvs.commands.arguments import add_extraction_arguments, check_outputs, file_name, load_backbones, options_for
 from sspvs.errors import about
 from sspvs.overwriting import DATASET
 
@@ -48,7 +50,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--shots", type=Path, metavar="S.json", help="shots of your own: {video: [[start, end], ...]} in frames"
     )
     features = parser.add_argument_group("features")
-    features.add_argument("--features", type=Path, metavar="F.h5", help="feature file; found by video name or key")
+    features.add_argument(
+        "--features",
+        action="append",
+        type=file_name,
+        metavar="F.h5",
+        help="feature file; found by video name or key. Given again as NAME=G.h5: further features of the same videos, "
+        "each a stream of its own, at the picks of the first",
+    )
     features.add_argument(
         "--videos", type=Path, metavar="DIR", help="extract features of the video files in DIR instead"
     )
@@ -63,7 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "caption and frame, seconds, or start and end; or a folder of .srt, .vtt, .ass files or of videos with "
         "subtitles",
     )
-    add_extraction_arguments(parser.add_argument_group("with --videos"))
+    add_extraction_arguments(parser.add_argument_group("with --videos"), several=True)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -81,12 +90,14 @@ def run(args: argparse.Namespace) -> int:
         given=read_given_shots(args.shots) if args.shots else None,
         max_seconds=args.max_shot_seconds,
     )
+    first, further = _feature_files(args.features or ())
     captions = CaptionSource.open(args.captions) if args.captions else None
     annotations = _read(args)
     report = build_dataset(
         annotations,
         args.out,
-        features=_extracted(args, annotations) if args.videos else args.features,
+        features=_extracted(args, annotations) if args.videos else first,
+        further=further,
         allow_missing_features=args.allow_missing_features,
         shots=rule,
         captions=captions,
@@ -125,6 +136,17 @@ def _check(args: argparse.Namespace) -> None:
         raise ValueError("; ".join(problems))
 
 
+def _feature_files(given: Sequence[str]) -> tuple[Path | None, dict[str, Path]]:
+    """The file of the first stream, and those of further ones by name."""
+    further: dict[str, Path] = {}
+    for text in given[1:]:
+        name, _, path = text.partition("=")
+        if not re.fullmatch(r"[\w.-]+", name) or not path or name in further or name in ("features", "captions"):
+            raise ValueError(f"a further --features is NAME=FILE, such as audio=pann.h5, of its own name; got {text}")
+        further[name] = Path(path)
+    return Path(given[0]) if given else None, further
+
+
 def _read(args: argparse.Namespace) -> AnnotationSet:
     from sspvs.annotations import read_custom, read_summe, read_tvsum
 
@@ -138,16 +160,13 @@ def _read(args: argparse.Namespace) -> AnnotationSet:
 def _extracted(args: argparse.Namespace, annotations: AnnotationSet) -> Path:
     """The feature file beside the dataset, with the features of all annotated videos."""
     from sspvs.annotations.dataset import extract_features
-    from sspvs.features.backbones import load_backbone
     from sspvs.features.extract import Sampling
 
-    backbone = load_backbone(args.backbone, device=args.device, precision=args.precision, download=args.download)
-    print(f"backbone {backbone.name}: {backbone.reason}")
+    backbone, *further = load_backbones(args)
     out: Path = args.out.with_name(f"{args.out.stem}.features.h5")
     sampling = Sampling(**options_for(Sampling, args))
-    report = extract_features(
-        annotations, args.videos, out, backbone, sampling, allow_missing=args.allow_missing_features, progress=True
-    )
+    how = {"further": further, "allow_missing": args.allow_missing_features, "progress": True}
+    report = extract_features(annotations, args.videos, out, backbone, sampling, **how)
     for path, reason in report.failed:
         print(f"warning: {about(path, reason)}; left without features", file=sys.stderr)
     print(f"features of {len(report.extracted)} videos extracted, {len(report.kept)} already there: {out}")

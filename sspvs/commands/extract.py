@@ -8,7 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sspvs.commands.arguments import add_extraction_arguments, add_videos_arguments, options_for, search
+from sspvs.commands.arguments import (
+    add_extraction_arguments,
+    add_videos_arguments,
+    load_backbones,
+    options_for,
+    search,
+)
 from sspvs.errors import VideoError, about
 from sspvs.overwriting import refuse_inputs
 from sspvs.schema import refuse
@@ -34,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--ray-address", metavar="ADDRESS", help="a running Ray cluster, such as auto or ray://host:10001")
     add("--workers", type=int, metavar="N", help="videos worked on at a time (default 2; ray: as many as fit)")
     add("--batch-size", type=int, metavar="N", help=f"frames a batch (default {CPU_BATCH}, on a GPU {GPU_BATCH})")
-    add_extraction_arguments(parser.add_argument_group("looking at the videos"))
+    add_extraction_arguments(parser.add_argument_group("looking at the videos"), several=True)
     add("--overwrite", action="store_true", help="replace the feature file instead of adding to it")
 
 
@@ -69,6 +75,7 @@ def _check(args: argparse.Namespace) -> None:
         f"--time-limit must be positive, got {args.time_limit_seconds}": args.time_limit_seconds > 0,
         f"--max-damaged must be between 0 and 1, got {args.max_damaged}": 0 <= (args.max_damaged or 0) <= 1,
         "--ray-address goes with --engine ray": args.ray_address is None or args.engine == "ray",
+        "several --backbone go with --engine local": args.engine == "local" or len(args.backbones or ()) < 2,
     }
     refuse("", [message for message, holds in rules.items() if not holds])
 
@@ -77,16 +84,16 @@ def _extract(args: argparse.Namespace, paths: list[Path]) -> ExtractionReport:
     from sspvs.features.backbones import load_backbone
     from sspvs.features.extract import Sampling, extract_to_file
 
-    options = {"device": args.device, "precision": args.precision, "download": args.download}
-    backbone = load_backbone(args.backbone, **options)
-    print(f"backbone {backbone.name}: {backbone.reason}")
+    backbone, *further = load_backbones(args)
     on_gpu = backbone.device.startswith("cuda")
     args.batch_size = args.batch_size or (GPU_BATCH if on_gpu else CPU_BATCH)
     sampling = Sampling(**options_for(Sampling, args))
     if args.engine == "ray":
         from sspvs.features.ray_engine import CPUS_PER_ACTOR, extract_with_ray
 
-        name = backbone.name if args.backbone == "auto" else args.backbone  # what auto took here, on every node
+        options = {"device": args.device, "precision": args.precision, "download": args.download}
+        given = (args.backbones or ["auto"])[0]
+        name = backbone.name if given == "auto" else given  # what auto took here, on every node
         load = partial(load_backbone, name, **options, threads=None if on_gpu else CPUS_PER_ACTOR)
         return extract_with_ray(
             paths,
@@ -101,9 +108,8 @@ def _extract(args: argparse.Namespace, paths: list[Path]) -> ExtractionReport:
             progress=True,
         )
     workers = args.workers or LOCAL_WORKERS
-    return extract_to_file(
-        paths, args.out, backbone, sampling, workers=workers, overwrite=args.overwrite, progress=True
-    )
+    how = {"workers": workers, "overwrite": args.overwrite, "progress": True}
+    return extract_to_file(paths, args.out, backbone, sampling, further=further, **how)
 
 
 def _print_failures(report: ExtractionReport) -> None:

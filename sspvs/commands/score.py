@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import chain
@@ -54,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Score every video; 0 when all went well, 1 when some failed, 2 when all did."""
     from sspvs.scorers import scorer_of_features
+    from sspvs.scorers.scoring import fingerprint_of
     from sspvs.table import read_features, write_scores
 
     check_outputs(args, out=SCORES)
@@ -73,9 +75,10 @@ def run(args: argparse.Namespace) -> int:
         )
         _warn(warning)
         text_of = _texts(scorer, args, silent)
-        _warn(scorer.check_features(store.fingerprint, str(args.features)))
+        _warn(scorer.check_features(fingerprint_of(store, scorer), str(args.features)))
         _check_width(store, scorer)
-        scored = _score_all(store, scorer, text_of, failures)
+        lacking = Counter[str]()
+        scored = _score_all(store, scorer, text_of, failures, lacking)
         first = next(scored, None)
         if first is None:
             raise FeatureFileError(failures[0] if failures else f"{args.features}: no videos in it")
@@ -87,6 +90,8 @@ def run(args: argparse.Namespace) -> int:
             fingerprint=store.fingerprint,
         )
         total = len(store)
+    for name, count in lacking.items():
+        _warn(f"{count} of {total} videos have no stream '{name}' of features: zeros stand for it")
     if silent:
         _warn(f"{len(silent)} of {total} videos have no text in {args.features}, and were scored as without")
     print(f"{total - len(failures)} of {total} videos scored, in {args.out}")
@@ -107,7 +112,7 @@ def _check_width(store: FeatureStore, scorer: Scorer) -> None:
     width = None
     for name in store:
         with suppress(Exception):  # it is reported when its turn comes
-            width = store[name].features.shape[1]
+            width = scorer.joined(store[name]).features.shape[1]
             break
     remedy = "take features of the backbone that it was trained on"
     like = f"those {scorer.name} was trained on"
@@ -154,16 +159,25 @@ def _text_settings(args: argparse.Namespace, scorer: Scorer) -> dict[str, Any]:
 
 
 def _score_all(
-    store: FeatureStore, scorer: Scorer, text_of: Callable[[str], TextFields], failures: list[str]
+    store: FeatureStore,
+    scorer: Scorer,
+    text_of: Callable[[str], TextFields],
+    failures: list[str],
+    lacking: Counter[str],
 ) -> Iterator[VideoScores]:
-    """Scores video by video; a video that cannot be read or scored is reported and added to `failures`."""
+    """Scores video by video; a video that cannot be read or scored is reported and added to `failures`.
+
+    `lacking` counts the streams that videos lack.
+    """
     from tqdm import tqdm
 
     from sspvs.scorers.scoring import scored_video
 
     for name in tqdm(list(store), desc="scoring", unit="video", disable=None):
         try:
-            scored = scored_video(scorer, name, store[name], text_of(name))
+            video = store[name]
+            scored = scored_video(scorer, name, video, text_of(name))
+            lacking.update(scorer.lacks(video))
         except Exception as error:  # whatever one video meets, the rest go on
             failures.append(f"{name}: {reason(error)}")
             sys.stderr.write(f"error: {failures[-1]}\n")

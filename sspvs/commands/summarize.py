@@ -79,6 +79,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "none: none are read",
     )
     choice.add_argument(
+        "--captions",
+        metavar="C.jsonl",
+        help="sentences about parts of the videos, for a checkpoint that was trained with captions: JSON lines, a file "
+        "of subtitles or a folder of them (default: what is spoken)",
+    )
+    choice.add_argument(
         "--sound",
         type=float,
         metavar="WEIGHT",
@@ -133,7 +139,7 @@ def run(args: argparse.Namespace) -> int:
     args.out = args.out or (default_film_out(args.videos) if film else default_out(args.videos))
     found = search(args)
     one = found.videos[0] if len(found.videos) == 1 and not args.videos[0].is_dir() else None
-    inputs = [*found.videos, *(Path(path) for path in (args.shots, args.subtitles) if path)]
+    inputs = [*found.videos, *(Path(path) for path in (args.shots, args.subtitles, args.captions) if path)]
     if one is not None or film:
         check_folder(args.out, inputs)
     else:

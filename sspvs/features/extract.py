@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -18,11 +19,11 @@ from sspvs.errors import SspvsError, VideoError, local_only, reason
 from sspvs.features.backbones import Backbone, load_backbone
 from sspvs.features.resumable import ExtractionReport, Job, Outcome, run_jobs
 from sspvs.table import pack_video
-from sspvs.types import FloatArray, FrameFeatures, FrameTrace, ImageArray, IntArray, VideoInfo
+from sspvs.types import FloatArray, FrameFeatures, FrameTrace, FurtherStream, ImageArray, IntArray, VideoInfo
 from sspvs.video import open_video
 from sspvs.video.files import list_videos
 
-Encode = Callable[[ImageArray], FloatArray]
+Encode = Callable[[Backbone, ImageArray], FloatArray]
 Progress = Callable[[float, float], None]
 """Called with the seconds of a video decoded so far, and its length in seconds (0 when unknown)."""
 WIDTH_PIXELS = 160
@@ -152,14 +153,26 @@ def extract_video(
     thumbnails: bool = False,
     progress: bool = False,
     opened: Callable[[VideoInfo], None] = lambda _: None,
+    further: Sequence[Backbone] = (),
 ) -> ExtractedVideo:
     """Features of one video's picks, with timeline and decode report; NotFiniteError where some are not finite.
 
-    `opened` is called with what the container states before the first frame is decoded.
+    `opened` is called with what the container states before the first frame is decoded. The features of `further`
+    backbones become streams of these, under `stream_of`.
     """
     local_only(path)
     with video_bar(Path(path).name, show=progress) as advance:
-        return _extract(path, backbone, backbone.encode, sampling, advance, thumbnails=thumbnails, opened=opened)
+        looks = {"thumbnails": thumbnails, "opened": opened, "further": further}
+        return _extract(path, backbone, _encode, sampling, advance, **looks)
+
+
+def stream_of(backbone: str) -> str:
+    """The name of the stream of a further backbone's features: `open_clip_ViT-B-32_openai`, for example."""
+    return re.sub(r"[^\w.-]+", "_", backbone)
+
+
+def _encode(backbone: Backbone, frames: ImageArray) -> FloatArray:
+    return backbone.encode(frames)
 
 
 def _extract(
@@ -171,15 +184,19 @@ def _extract(
     *,
     thumbnails: bool = False,
     opened: Callable[[VideoInfo], None] = lambda _: None,
+    further: Sequence[Backbone] = (),
 ) -> ExtractedVideo:
-    encoded: list[FloatArray] = []
+    """Features by all backbones; those that take frames of the same size share a pass over the video."""
+    together = [backbone, *(one for one in further if one.resize == backbone.resize)]
+    encoded: list[list[FloatArray]] = [[] for _ in together]
     picks: list[IntArray] = []
     pictures: list[bytes] = []
     with open_video(Path(path), decoder=sampling.decoder, time_limit_seconds=sampling.time_limit_seconds) as reader:
         info = reader.info
         opened(info)
         for chunk in reader.sample(sampling.rate_hz, backbone.resize, chunk_frames=sampling.batch_size):
-            encoded.append(encode(chunk.frames))  # (C, D)
+            for one, found in zip(together, encoded, strict=True):
+                found.append(encode(one, chunk.frames))  # (C, D)
             picks.append(chunk.picks)
             if thumbnails:
                 pictures += thumbnail_jpegs(chunk.pictures, info.width, info.height)
@@ -190,15 +207,19 @@ def _extract(
             f"{path}: {decode.corrupt_frames} of {decode.all_frames} frames are damaged, or predicted from damaged "
             f"ones, more than {sampling.max_damaged:.0%} of them; --max-damaged 1 uses it all the same"
         )
-    features = np.concatenate(encoded).astype(np.float32, copy=False)  # (T, D)
-    if not np.isfinite(features).all():
-        raise NotFiniteError(
-            f"{path}: {backbone.name} gave features that are not finite; try --precision fp32, or another backbone"
-        )
+    features = [_finite(found, one, path) for one, found in zip(together, encoded, strict=True)]
+    streams = {
+        stream_of(one.name): FurtherStream(found, one.fingerprint(sampling.rate_hz))
+        for one, found in zip(together[1:], features[1:], strict=True)
+    }
+    for one in further:
+        if one not in together:
+            alone = _extract(path, one, encode, sampling, progress).features
+            streams[stream_of(one.name)] = FurtherStream(alone.features, alone.fingerprint)
     return ExtractedVideo(
         FrameFeatures(
             name=Path(path).stem,
-            features=features,
+            features=features[0],
             picks=np.concatenate(picks),
             n_frames=timeline.n_frames,
             timeline=timeline,
@@ -206,18 +227,34 @@ def _extract(
             frame_change=None if trace is None else trace.change,
             info=info,
             decode=decode,
+            streams=streams,
         ),
         tuple(pictures),
         trace,
     )
 
 
+def _finite(encoded: Sequence[FloatArray], backbone: Backbone, path: str | os.PathLike[str]) -> FloatArray:
+    """(T, D) of chunks of it."""
+    features = np.concatenate(encoded).astype(np.float32, copy=False)
+    if not np.isfinite(features).all():
+        raise NotFiniteError(
+            f"{path}: {backbone.name} gave features that are not finite; try --precision fp32, or another backbone"
+        )
+    return features
+
+
 def extract_job(
-    job: Job, backbone: Backbone, sampling: Sampling, progress: Progress = lambda *_: None, encode: Encode | None = None
+    job: Job,
+    backbone: Backbone,
+    sampling: Sampling,
+    progress: Progress = lambda *_: None,
+    encode: Encode = _encode,
+    further: Sequence[Backbone] = (),
 ) -> Outcome:
     """Extract one of many videos: whatever it meets becomes an outcome, not an error, and the rest go on."""
     try:
-        video = _extract(job.path, backbone, encode or backbone.encode, sampling, progress).features
+        video = _extract(job.path, backbone, encode, sampling, progress, further=further).features
         packed = pack_video(job.group, video, job.source)
     except Exception as error:
         return Outcome(job, reason=reason(error))
@@ -231,13 +268,15 @@ def extract_to_file(
     backbone: Backbone,
     sampling: Sampling = DEFAULT_SAMPLING,
     *,
+    further: Sequence[Backbone] = (),
     workers: int = 1,
     overwrite: bool = False,
     progress: bool = False,
 ) -> ExtractionReport:
     """Features of many videos, into one file; an interrupted run goes on where it stopped.
 
-    Videos that cannot be used are reported. What `out` has stays, unless `overwrite` or its video has changed.
+    Videos that cannot be used are reported. What `out` has stays, unless `overwrite`, its video has changed or it lacks
+    the stream of a `further` backbone.
     """
     if workers < 1:
         raise ValueError(f"workers must be at least 1, got {workers}")
@@ -245,15 +284,15 @@ def extract_to_file(
     def produce(jobs: Sequence[Job]) -> Iterator[Outcome]:
         turn, stop = threading.Lock(), threading.Event()
 
-        def encode(frames: ImageArray) -> FloatArray:
+        def encode(one: Backbone, frames: ImageArray) -> FloatArray:
             with turn:
                 if stop.is_set():
                     raise _StoppedError
-                return backbone.encode(frames)
+                return one.encode(frames)
 
         def one(job: Job) -> Outcome:
             with bar.video(job.path.name) as advance:
-                return extract_job(job, backbone, sampling, advance, encode)
+                return extract_job(job, backbone, sampling, advance, encode, further)
 
         with VideosBar(len(jobs), show=progress) as bar:
             if workers == 1:
@@ -261,7 +300,8 @@ def extract_to_file(
             else:
                 yield from _side_by_side(one, jobs, workers, stop)
 
-    return run_jobs(paths, out, backbone.fingerprint(sampling.rate_hz), produce, overwrite=overwrite)
+    streams = {stream_of(one.name): one.fingerprint(sampling.rate_hz) for one in further}
+    return run_jobs(paths, out, backbone.fingerprint(sampling.rate_hz), produce, streams=streams, overwrite=overwrite)
 
 
 class _StoppedError(BaseException):

@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -51,7 +51,13 @@ def _loudness_and_noise(steps: FloatArray) -> FloatArray:
 
 
 def extract_and_hear(
-    path: str | os.PathLike[str], backbone: Backbone, sampling: Sampling, *, hears: bool = True, progress: bool = False
+    path: str | os.PathLike[str],
+    backbone: Backbone,
+    sampling: Sampling,
+    *,
+    further: Sequence[Backbone] = (),
+    hears: bool = True,
+    progress: bool = False,
 ) -> tuple[ExtractedVideo, SoundTrace | None, tuple[str, ...]]:
     """Features and thumbnails of a video, and at the same time its sound.
 
@@ -61,7 +67,8 @@ def extract_and_hear(
     """
     with Listener(sampling.time_limit_seconds) as listener:
         opened = listener.start if hears else lambda _: None
-        extracted = extract_video(path, backbone, sampling, thumbnails=True, progress=progress, opened=opened)
+        looks = {"further": further, "thumbnails": True, "progress": progress, "opened": opened}
+        extracted = extract_video(path, backbone, sampling, **looks)
         assert extracted.features.timeline is not None
         sound = listener.result(extracted.features.timeline)
     failure = listener.failure

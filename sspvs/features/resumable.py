@@ -69,12 +69,16 @@ def run_jobs(
     fingerprint: Fingerprint,
     produce: Callable[[Sequence[Job]], Iterator[Outcome]],
     *,
+    streams: Mapping[str, Fingerprint] | None = None,
     overwrite: bool = False,
 ) -> ExtractionReport:
-    """Extract by an engine, `produce`, what is not there yet, keep each finished video, and merge at the end."""
+    """Extract by an engine, `produce`, what is not there yet, keep each finished video, and merge at the end.
+
+    Videos without one of the further `streams` are not there yet.
+    """
     began = time.perf_counter()
     outcomes: list[Outcome] = []
-    with open_parts(out, fingerprint, overwrite=overwrite) as parts:
+    with open_parts(out, fingerprint, streams=streams, overwrite=overwrite) as parts:
         to_do, done, failed = parts.plan(paths)
         if to_do:
             for outcome in produce(to_do):
@@ -97,7 +101,9 @@ def run_jobs(
 
 
 @contextmanager
-def open_parts(out: Path, fingerprint: Fingerprint, *, overwrite: bool = False) -> "Iterator[PartsFolder]":
+def open_parts(
+    out: Path, fingerprint: Fingerprint, *, streams: Mapping[str, Fingerprint] | None = None, overwrite: bool = False
+) -> "Iterator[PartsFolder]":
     """The parts folder of an output file, for one run alone; one without finished videos is removed on the way out."""
     if out.is_dir():
         raise OutputError(
@@ -113,7 +119,7 @@ def open_parts(out: Path, fingerprint: Fingerprint, *, overwrite: bool = False) 
             lock = take_lock(folder / "lock")
             if lock is None:
                 raise OutputError(f"{out}: another run is writing to it; wait for that run, or choose another --out")
-            parts = PartsFolder(out, folder, fingerprint, overwrite)
+            parts = PartsFolder(out, folder, fingerprint, streams or {}, overwrite)
         except OSError as error:
             raise OutputError(f"{out}: cannot be written: {error.strerror or error}; choose another --out") from error
         yield parts
@@ -131,8 +137,11 @@ def open_parts(out: Path, fingerprint: Fingerprint, *, overwrite: bool = False) 
 class PartsFolder:
     """The finished videos of one output file; made by `open_parts`."""
 
-    def __init__(self, out: Path, folder: Path, fingerprint: Fingerprint, overwrite: bool) -> None:
-        self.out, self.folder, self.fingerprint = out, folder, fingerprint
+    def __init__(
+        self, out: Path, folder: Path, fingerprint: Fingerprint, streams: Mapping[str, Fingerprint], overwrite: bool
+    ) -> None:
+        self.out, self.folder, self.fingerprint, self.streams = out, folder, fingerprint, streams
+        self._lacking: set[str] = set()  # groups without one of the streams
         self._parts: dict[str, Path] = {}
         self._sources: dict[str, SourceStamp | None] = {}
         self._in_out: list[str] = []
@@ -154,6 +163,7 @@ class PartsFolder:
             for name in store:
                 with store.group(name) as group:
                     list(group.values())  # refuses links into other files, to which a copy of it would point
+                self._look_for_streams(store, name, way_out)
             self._sources.update({name: store.source_of(name) for name in store})
 
     def _read_parts(self, overwrite: bool) -> None:
@@ -163,6 +173,7 @@ class PartsFolder:
                 with FeatureStore(path) as store:
                     (name,) = store
                     found, source = store.fingerprint, store.source_of(name)
+                    self._look_for_streams(store, name, "throw the interrupted extraction away with --overwrite")
             except (FeatureFileError, ValueError) as error:
                 logger.warning("%s is damaged and will be made again (%s)", path, error)
                 path.unlink()
@@ -175,6 +186,14 @@ class PartsFolder:
             _refuse_mismatch(found, self.fingerprint, where, way_out)
             self._parts[name] = path
             self._sources[name] = source
+
+    def _look_for_streams(self, store: FeatureStore, group: str, way_out: str) -> None:
+        """Note a video that lacks a further stream; refuse one that has it of another backbone."""
+        there = store[group].streams if self.streams else {}
+        for name in set(self.streams) & set(there):
+            where = f"{store.path}, stream '{name}'"
+            _refuse_mismatch(there[name].fingerprint, self.streams[name], where, way_out)
+        (self._lacking.add if set(self.streams) - set(there) else self._lacking.discard)(group)
 
     def plan(self, paths: Sequence[Path]) -> tuple[list[Job], list[Job], list[tuple[Path, str]]]:
         """Jobs to do, jobs done, and (path, reason) of unreadable files; jobs match by place or name, size and time."""
@@ -193,7 +212,8 @@ class PartsFolder:
         for path, stamp in stamps.values():
             job = Job(path, groups[stamp.place], stamp)
             known = self._sources.get(job.group)
-            (done if known is not None and known.content == stamp.content else to_do).append(job)
+            is_there = known is not None and known.content == stamp.content and job.group not in self._lacking
+            (done if is_there else to_do).append(job)
         return to_do, done, unreadable
 
     def add(self, job: Job, packed: bytes) -> None:

@@ -30,8 +30,9 @@ class Community(Format):
     family = "dataset"
     order = 10
     holds = frozenset(
-        {"features", "further streams", "fingerprint", "frame times", "frame changes", "gtscore", "gtsummary", "shots"}
-        | {"user summaries", "user scores", "fps", "names beside the keys", "picks other than every 15th frame"}
+        {"features", "fingerprint", "frame times", "frame changes", "gtscore", "gtsummary", "user summaries"}
+        | {"further streams of features"}
+        | {"user scores", "shots", "fps", "names beside the keys", "picks other than every 15th frame"}
         | {"title", "category"}
     )
 

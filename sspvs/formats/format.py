@@ -196,10 +196,10 @@ def parts_of(video: LoadedVideo) -> dict[str, bool]:
     )
     has: dict[str, Any] = {
         "features": features,
-        "further streams": features is not None and features.streams,
         "fingerprint": features is not None and features.fingerprint,
         "frame times": features is not None and features.timeline,
         "frame changes": features is not None and features.frame_change is not None,
+        "further streams of features": features is not None and features.streams,
         "gtscore": annotations is not None and annotations.gtscore is not None,
         "gtsummary": annotations is not None and annotations.gtsummary is not None,
         "user summaries": annotations is not None and annotations.user_summaries is not None,

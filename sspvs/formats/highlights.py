@@ -67,8 +67,8 @@ class Highlights(Format):
     }
     needs = ("user scores",)
     holds = frozenset(
-        {"features", "further streams", "user scores", "gtscore", "fps", "names beside the keys", "title", "category"}
-        | {"picks other than every 15th frame"}
+        {"features", "further streams of features", "user scores", "gtscore", "fps", "names beside the keys"}
+        | {"title", "category", "picks other than every 15th frame"}
     )
     form = "folder"
     needs_clock = True

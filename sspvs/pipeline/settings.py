@@ -1,10 +1,12 @@
 """What decides which frames a summary keeps: the settings, and the backbone and scorer that they name."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
+from sspvs.annotations.captions import CaptionSource
 from sspvs.features.backbones import Backbone, load_backbone
 from sspvs.features.extract import MAX_DAMAGED
 from sspvs.features.transnet import weights_path
@@ -16,8 +18,10 @@ from sspvs.scorers import (
     CONTRASTIVE,
     Scorer,
     backbone_for,
+    further_backbones,
     load_scorer,
     may_be_scorer,
+    takes_sentences,
     unknown_scorer,
     untrained_problem,
 )
@@ -58,6 +62,7 @@ class SummarySettings(Settings):
     piece_seconds: tuple[float, float] = (SHORTEST_SECONDS, LONGEST_SECONDS)
     keep_titles: bool = False
     subtitles: str | Path | None = None
+    captions: str | Path | None = None
     sound: Annotated[float, Range(least=0, most=1)] = 0.0
     segmenter: Segmenter = "auto"
     kts_penalty: Positive = DEFAULT_PENALTY
@@ -93,6 +98,8 @@ class SummarySettings(Settings):
             wrong.append(f"no such file of shots: {self.shots}")
         if self.subtitles is not None and str(self.subtitles) != NONE and not Path(self.subtitles).is_file():
             wrong.append(f"no such file of subtitles: {self.subtitles}; give a file, or none for no subtitles")
+        if self.captions is not None and not Path(self.captions).exists():
+            wrong.append(f"no such file or folder of captions: {self.captions}")
         if (self.segmenter == "given") != (self.shots is not None):
             wrong.append("segmenter 'given' and a file of shots go together: --segmenter given --shots FILE")
         return wrong
@@ -130,12 +137,18 @@ class Tools:
         scorer: What scores the frames.
         settings: With the rate that both agree on.
         look: How the clips look.
+        further: The frame encoders of further streams of features that the scorer takes, by stream.
+        captions: Sentences about the videos, where the scorer takes some and they are given.
+        notes: Sentences about streams that are left out.
     """
 
     backbone: Backbone
     scorer: Scorer
     settings: SummarySettings
     look: ClipLook = field(default_factory=ClipLook)
+    further: Mapping[str, Backbone] = field(default_factory=dict)
+    captions: CaptionSource | None = None
+    notes: tuple[str, ...] = ()
 
     def pieces(self, material: Material) -> Selection:
         """The pieces of a clip, which fill it as it will look."""
@@ -181,6 +194,9 @@ class Tools:
             used["ratio"] = settings.budget().ratio
         if settings.subtitles is not None:
             used["subtitles"] = Path(settings.subtitles).name
+        if settings.captions is not None:
+            used["captions"] = Path(settings.captions).name
+            used["captions_sha256"] = [file_digest(path) for path in self.captions.files] if self.captions else []
         if settings.shots is not None:
             used["shots"] = Path(settings.shots).name
             used["shots_sha256"] = file_digest(Path(settings.shots))
@@ -241,4 +257,8 @@ def load_tools(
     )
     if settings.guide:
         chosen.check_fit()
-    return Tools(chosen, scorer, replace(settings, rate_hz=rate_hz), look)
+    if settings.captions is not None and not takes_sentences(scorer):
+        raise ValueError(f"captions are for checkpoints that were trained with a stream of them, not {scorer.name}")
+    captions = None if settings.captions is None else CaptionSource.open(settings.captions)
+    further, notes = further_backbones(scorer, rate_hz, device=device, precision=precision, download=download)
+    return Tools(chosen, scorer, replace(settings, rate_hz=rate_hz), look, further, captions, notes)

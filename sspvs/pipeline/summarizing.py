@@ -1,13 +1,14 @@
 """From a video file to its summary: `summarize` computes, `VideoSummary.save` writes."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from sspvs.annotations.captions import Caption, Sentences, caption_stream, captions_of, reads_sentences
 from sspvs.features.backbones import Backbone
-from sspvs.features.extract import Sampling
+from sspvs.features.extract import Sampling, stream_of
 from sspvs.features.hearing import extract_and_hear
 from sspvs.features.text import has_minilm
 from sspvs.importance.contrastive import Post
@@ -23,13 +24,14 @@ from sspvs.report.notebook import ShownSummary
 from sspvs.report.sentences import counted
 from sspvs.report.tables import plain
 from sspvs.schema import parameters
+from sspvs.scorers.loading import taken_streams
 from sspvs.selection.material import Material
 from sspvs.selection.sentences import sentences as sentences_of
 from sspvs.selection.summary import Budget, Selection, select_in_parts
 from sspvs.selection.summary import select as select_shots
 from sspvs.selection.unwanted import unwanted_frames
 from sspvs.table import SourceStamp
-from sspvs.types import FloatArray, FrameFeatures, Guidance, Shots, Summary, Timeline
+from sspvs.types import Cue, FloatArray, FrameFeatures, Guidance, Shots, Summary, Timeline
 from sspvs.video.subtitles import digest, read_spoken
 
 logger = logging.getLogger(__name__)
@@ -108,6 +110,7 @@ def summarize(
     piece_seconds: tuple[float, float] = (1.5, 6.0),
     keep_titles: bool = False,
     subtitles: str | Path | None = None,
+    captions: str | Path | None = None,
     sound: float = 0.0,
     segmenter: Segmenter = "auto",
     kts_penalty: float = 1.25,
@@ -152,6 +155,8 @@ def summarize(
             blur are.
         subtitles: A file of what is spoken (SRT, WebVTT, ASS); None: the one beside the video (`video.srt`), or those
             inside it; `none`: none. Pieces end with sentences, and the summary has subtitles of its own.
+        captions: Sentences about parts of the video, for checkpoints that were trained with a stream of them: JSON
+            lines, a file of subtitles, or a folder of them; None: what is spoken, as `subtitles` has it.
         sound: Weight of sound in the scores, in [0, 1]: of moments that are louder than those around them, and of noise
             that is no speech, such as laughter and applause. 0: scores of the pictures alone.
         segmenter: How the video is cut into shots: `auto` (cuts, fades and dissolves, from every frame; long takes by
@@ -217,6 +222,7 @@ def summarize_with(
             time_limit_seconds=settings.time_limit_seconds,
             max_damaged=settings.max_damaged,
         ),
+        further=list(tools.further.values()),
         hears=settings.select != "knapsack" or settings.sound > 0,
         progress=progress,
     )
@@ -227,15 +233,16 @@ def summarize_with(
     assert features.info is not None
     assert timeline is not None
     assert features.decode is not None
-    unchecked = scorer.check_features(features.fingerprint, features.name)
-    notes = (*([unchecked] if unchecked else []), *scorer.notes(settings.text))
-    importance = scorer.score(features, settings.text)
+    spoken = read_spoken(features.info, timeline, settings.subtitles, time_limit_seconds=settings.time_limit_seconds)
+    sentences = sentences_of(spoken.cues)
+    scored, lacking = scored_features(features, sentences, tools)
+    unchecked = scorer.check_features(scored.fingerprint, features.name)
+    notes = (*([unchecked] if unchecked else []), *lacking, *scorer.notes(settings.text))
+    importance = scorer.score(scored, settings.text)
     scores = importance.scores
     if settings.sound > 0 and sound is not None:
         scores = with_sound(scores, timeline.frame_seconds[features.picks], sound, settings.sound)
     shots, avoided, shot_warnings = cut_video(extracted, settings, progress=progress)
-    spoken = read_spoken(features.info, timeline, settings.subtitles, time_limit_seconds=settings.time_limit_seconds)
-    sentences = sentences_of(spoken.cues)
     fit = title_fit(settings.guide, features, backbone, shots, sentences) if settings.guide else None
     speech = with_sentences(sound, sentences, timeline.end_seconds)
     guided: Guidance | None = None
@@ -293,6 +300,28 @@ def summarize_with(
         source=source,
         subtitles=digest(Path(video), settings.subtitles),
     )
+
+
+def scored_features(
+    features: FrameFeatures, spoken: Sequence[Cue], tools: Tools
+) -> tuple[FrameFeatures, tuple[str, ...]]:
+    """A video's features with the streams that the scorer takes side by side, and sentences about what is missing."""
+    streams = {name: features.streams[stream_of(one.name)] for name, one in tools.further.items()}
+    notes = list(tools.notes)
+    for name, _, made in taken_streams(tools.scorer):
+        if not reads_sentences(made):
+            continue
+        captions: Sequence[Caption] | None = captions_of(spoken)
+        if tools.captions is not None:
+            assert features.info is not None
+            path = Path(features.info.path)
+            captions, warnings = tools.captions.of((path.stem, path.name), features.timeline)
+            notes += warnings
+        streams[name] = caption_stream(captions or (), features, features.timeline, Sentences(), features.name)
+        if not captions:
+            where = "captions" if tools.captions else "subtitles"
+            notes.append(f"no {where} of it: {tools.scorer.name} scores what is seen alone, as if nothing were spoken")
+    return tools.scorer.joined(replace(features, streams=streams)), tuple(notes)
 
 
 def is_summarized(video: Path, out: Path, tools: Tools) -> bool:

@@ -6,9 +6,11 @@
 from sspvs.scorers.base import CONTRASTIVE, ContrastiveScorer, Scorer, is_given
 from sspvs.scorers.loading import (
     backbone_for,
+    further_backbones,
     load_scorer,
     may_be_scorer,
     scorer_of_features,
+    takes_sentences,
     unknown_scorer,
     untrained_problem,
 )
@@ -18,10 +20,12 @@ __all__ = [
     "ContrastiveScorer",
     "Scorer",
     "backbone_for",
+    "further_backbones",
     "is_given",
     "load_scorer",
     "may_be_scorer",
     "scorer_of_features",
+    "takes_sentences",
     "unknown_scorer",
     "untrained_problem",
 ]

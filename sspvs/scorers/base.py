@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from sspvs.features.backbones import Backbone
 from sspvs.importance.contrastive import Importance, Post, contrastive_importance
 from sspvs.importance.terms import Combine, term_names
+from sspvs.table.streams import FEATURES
 from sspvs.table.text import TextFields
 from sspvs.types import Fingerprint, FrameFeatures
 
@@ -24,6 +26,7 @@ class Scorer:
         expects: What features must have been made with; None where anything goes, or where it is unknown.
         text_fields: The fields of a text that are read.
         title_as_query: Whether it was trained with each video's title in the place of its search query.
+        streams: The streams of features that it takes side by side, by name, with the width of each (0: not known).
     """
 
     name: str
@@ -31,6 +34,7 @@ class Scorer:
     expects: Fingerprint | None = None
     text_fields: tuple[str, ...] = ()
     title_as_query: bool = False
+    streams: Mapping[str, int] = MappingProxyType({FEATURES: 0})
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -48,6 +52,14 @@ class Scorer:
 
     def notes(self, text: TextFields) -> tuple[str, ...]:  # noqa: ARG002
         """Sentences for the user about scores with this text."""
+        return ()
+
+    def joined(self, video: FrameFeatures) -> FrameFeatures:
+        """A video with the streams that it takes side by side, zeros for one that the video lacks."""
+        return video
+
+    def lacks(self, video: FrameFeatures) -> tuple[str, ...]:  # noqa: ARG002
+        """The streams that it takes and the video does not have."""
         return ()
 
     def score(self, features: FrameFeatures, text: TextFields | None = None) -> Importance:

@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+from sspvs.annotations.captions import reads_sentences
 from sspvs.errors import CheckpointError, FingerprintMismatchError
 from sspvs.features.backbones import Backbone, load_backbone
 from sspvs.importance.contrastive import Post
@@ -11,6 +12,7 @@ from sspvs.importance.terms import Combine, term_names
 from sspvs.scorers.base import CONTRASTIVE, SYNTHETIC, ContrastiveScorer, Scorer, is_synthetic
 from sspvs.sharing import checkpoint_name
 from sspvs.table import FeatureKind, check_features
+from sspvs.table.streams import FEATURES, parted_fingerprint
 from sspvs.tasks.checkpoint import PRETRAIN, REFINE, SUMMARIZE, Checkpoint
 from sspvs.types import Fingerprint
 
@@ -167,21 +169,23 @@ def backbone_for(
         ValueError: A backbone must be named and is not.
         WeightsNotFoundError: The backbone's weights are not on this machine.
     """
-    expects = scorer.expects
-    if expects is not None and is_synthetic(expects):
+    if (expects := scorer.expects) is not None and is_synthetic(expects):
         what = "drawn features" if expects.backbone == f"{SYNTHETIC}:drawn" else "features of videos composed of clips"
         raise FingerprintMismatchError(
             f"{scorer.name} was trained on {what} ('{expects.backbone}'), which no backbone gives: it cannot look at "
             "real videos; train one on features that a backbone extracts (`sspvs extract`), or take "
             "--scorer contrastive"
         )
-    unknown = scorer.feature_dim is not None and expects is None
-    if backbone == "auto" and unknown:
+    _, width, expects = taken_streams(scorer)[0]
+    if reads_sentences(expects):  # any backbone looks at the video; what is spoken is scored
+        expects, width = None, None
+    elif backbone == "auto" and width is not None and expects is None:
         raise ValueError(
-            f"{scorer.name} does not say which backbone made the {scorer.feature_dim}-D features it was trained on; "
+            f"{scorer.name} does not say which backbone made the {width}-D features it was trained on; "
             "name it with --backbone, and the rate with --rate"
         )
-    rate = rate_hz or (DEFAULT_RATE_HZ if expects is None else expects.rate_hz)
+    rate = rate_hz or (expects.rate_hz if expects is not None else 0) or DEFAULT_RATE_HZ
+    expected = FeatureKind(width, expects)
     if not isinstance(backbone, str):
         loaded = backbone
     elif backbone == "auto" and expects is not None:
@@ -190,14 +194,48 @@ def backbone_for(
     else:
         if expects is not None and backbone.partition(":")[0] != expects.backbone.partition(":")[0]:
             # before its weights are looked for
-            _check(scorer, FeatureKind(fingerprint=replace(expects, backbone=backbone)), backbone)
+            _check(scorer, FeatureKind(fingerprint=replace(expects, backbone=backbone)), expected, backbone)
         loaded = load_backbone(backbone, device=device, precision=precision, download=download)
-    _check(scorer, FeatureKind(loaded.feature_dim, None if expects is None else loaded.fingerprint(rate)), loaded.name)
+    gives = FeatureKind(loaded.feature_dim, None if expects is None else loaded.fingerprint(rate))
+    _check(scorer, gives, expected, loaded.name)
     return loaded, rate
 
 
-def _check(scorer: Scorer, gives: FeatureKind, backbone: str) -> None:
+def taken_streams(scorer: Scorer) -> list[tuple[str, int | None, Fingerprint | None]]:
+    """Name, width and fingerprint of each stream that a scorer takes; None for what goes unchecked or is unknown."""
+    if len(scorer.streams) < 2:
+        (name,) = scorer.streams or {FEATURES: 0}
+        return [(name, scorer.feature_dim, parted_fingerprint(scorer.expects)[0][1])]
+    made = dict(parted_fingerprint(scorer.expects))
+    return [(name, width or None, made.get(name)) for name, width in scorer.streams.items()]
+
+
+def further_backbones(
+    scorer: Scorer, rate_hz: float, *, device: str = "auto", precision: str = "auto", download: bool = False
+) -> tuple[dict[str, Backbone], tuple[str, ...]]:
+    """The backbones of the further streams that a scorer takes, by stream, and a sentence for each that has none.
+
+    Streams of sentences have none either, and no sentence.
+    """
+    found, notes = dict[str, Backbone](), list[str]()
+    for name, width, made in taken_streams(scorer)[1:]:
+        if reads_sentences(made):
+            continue
+        if made is None:
+            notes.append(f"{scorer.name} does not say what made its stream '{name}': zeros stand for it")
+            continue
+        found[name] = load_backbone(made.backbone, device=device, precision=precision, download=download)
+        gives = FeatureKind(found[name].feature_dim, found[name].fingerprint(rate_hz))
+        _check(scorer, gives, FeatureKind(width, made), f"{made.backbone}, stream '{name}'")
+    return found, tuple(notes)
+
+
+def takes_sentences(scorer: Scorer) -> bool:
+    """Whether one of the streams that a scorer takes is made of sentences."""
+    return any(reads_sentences(made) for _, _, made in taken_streams(scorer))
+
+
+def _check(scorer: Scorer, gives: FeatureKind, expected: FeatureKind, backbone: str) -> None:
     """Refuse a backbone that gives other features than those the scorer was trained on."""
     remedy = "leave --backbone and --rate out, or name those it was trained on"
-    expected = FeatureKind(scorer.feature_dim, scorer.expects)
     check_features(gives, expected, backbone, like=f"those {scorer.name} was trained on", remedy=remedy)

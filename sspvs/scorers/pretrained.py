@@ -100,7 +100,7 @@ class Summarizer:
         """As `score`, with the curves that the scores are made of: terms or stages, by name."""
         from sspvs.table.text import TextFields
 
-        video = frame_features(features)
+        video = self.scorer.joined(frame_features(features))
         text = TextFields(category=category, query=query, title=title)
         self.scorer.check_text(text)
         unchecked = self.scorer.check_features(video.fingerprint, video.name)

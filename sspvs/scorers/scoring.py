@@ -2,18 +2,21 @@
 
 import os
 import warnings
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, overload
 
+from sspvs.errors import SspvsError
 from sspvs.importance.terms import Combine
 from sspvs.overwriting import SCORES, check_output
 from sspvs.scorers.base import Scorer
 from sspvs.scorers.loading import scorer_of_features
 from sspvs.scorers.pretrained import Summarizer, frame_features
-from sspvs.table import VideoScores, read_features, write_scores
+from sspvs.table import FeatureStore, VideoScores, read_features, write_scores
+from sspvs.table.streams import FEATURES
 from sspvs.table.text import TextFields
-from sspvs.types import FloatArray, FrameFeatures
+from sspvs.types import Fingerprint, FloatArray, FrameFeatures
 
 
 @overload
@@ -113,7 +116,7 @@ def score(
         loaded, unchecked = scorer_of(store.fingerprint, str(path))
         _warn(unchecked)
         loaded.check_text(text)
-        _warn(loaded.check_features(store.fingerprint, str(path)))
+        _warn(loaded.check_features(fingerprint_of(store, loaded), str(path)))
         found = {key: scored_video(loaded, key, store[key], text) for key in store}
         if out is not None:
             settings = {**loaded.settings, **{name: words for name, words in text._asdict().items() if words}}
@@ -121,6 +124,15 @@ def score(
                 Path(out), list(found.values()), scorer=loaded.name, settings=settings, fingerprint=store.fingerprint
             )
     return {key: video.scores for key, video in found.items()}
+
+
+def fingerprint_of(store: FeatureStore, scorer: Scorer) -> Fingerprint | None:
+    """What made the features of a file that a scorer takes: of several streams, those of the first video it can use."""
+    if list(scorer.streams) != [FEATURES]:
+        for key in store:
+            with suppress(SspvsError):  # it is reported when its turn comes
+                return scorer.joined(store[key]).fingerprint
+    return store.fingerprint
 
 
 def scored_video(scorer: Scorer, key: str, video: FrameFeatures, text: TextFields) -> VideoScores:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sspvs.errors import CheckpointError, FingerprintMismatchError
+from sspvs.errors import CheckpointError, FeatureFileError, FingerprintMismatchError
 from sspvs.features.backbones.base import choose_device
 from sspvs.importance.contrastive import Importance, Post
 from sspvs.importance.terms import Combine, term_names
@@ -20,6 +20,7 @@ from sspvs.models.tokenizers import Tokenizer, load_tokenizer
 from sspvs.scorers.base import Scorer, is_given, is_synthetic
 from sspvs.sharing import checkpoint_name
 from sspvs.table import FeatureKind, check_features
+from sspvs.table.streams import FEATURES, parted_fingerprint, side_by_side
 from sspvs.table.text import FIELDS, TextFields, TextSettings, assemble_tokens, tokenize
 from sspvs.tasks.saved_task import SavedTask
 from sspvs.tasks.settings import settings_from
@@ -40,6 +41,7 @@ class TrainedScorer(Scorer):
         self._hparams: Mapping[str, Any] = dict(task.hparams)
         known = task.feature_fingerprint
         self.expects = None if known is None else Fingerprint(**known)
+        self._take_streams()
         task.model.eval().to(self._device)
         if self._device.type == "cpu":
             use_fast_linears(task.model)
@@ -48,6 +50,30 @@ class TrainedScorer(Scorer):
     def settings(self) -> Mapping[str, Any]:
         """As `Scorer`: which checkpoint it is."""
         return {"checkpoint": checkpoint_name(self._source), "checkpoint_sha256": self._digest}
+
+    def _take_streams(self) -> None:
+        """The streams of features, from what was found out about the data; unnamed ones are those of each file."""
+        settings = next(one for one in (self._hparams.get("video"), self._hparams.get("refiner")) if one is not None)
+        names = [name for name, _ in parted_fingerprint(self.expects)]
+        widths = settings.get("stream_widths") or ((settings["feature_dim"],) if len(names) == 1 else (0,) * len(names))
+        named = len(widths) == len(names) == len(set(names))
+        self.streams = dict(zip(names, widths, strict=True)) if named else {}
+
+    def joined(self, video: FrameFeatures) -> FrameFeatures:
+        """As `Scorer`; FeatureFileError where the video lacks the first stream. Features that are joined stay."""
+        if not video.streams and video.features.shape[1] == self.feature_dim:
+            return video
+        streams = self.streams or dict.fromkeys((FEATURES, *sorted(video.streams)), 0)
+        joined, lacking = side_by_side(video, streams)
+        if next(iter(streams)) in lacking:
+            raise FeatureFileError(f"{video.name}: no stream '{lacking[0]}', which {self.name} was trained on")
+        return joined
+
+    def lacks(self, video: FrameFeatures) -> tuple[str, ...]:
+        """As `Scorer`."""
+        if not video.streams and video.features.shape[1] == self.feature_dim:
+            return ()
+        return side_by_side(video, self.streams)[1] if self.streams else ()
 
     def check_features(self, found: Fingerprint | None, where: str) -> str | None:
         """As `Scorer`: they must be made as those it was trained on."""
@@ -76,6 +102,7 @@ class TrainedScorer(Scorer):
 
     def frames_of(self, features: FrameFeatures) -> tuple[Tensor, Tensor]:
         """(1, T, D) float32 frames and their (1, T) mask on the device; FeatureFileError where they do not fit."""
+        features = self.joined(features)
         self.check_features(features.fingerprint, features.name)
         found, expected = FeatureKind(features.features.shape[1]), FeatureKind(self.feature_dim)
         check_features(found, expected, features.name, like=f"those {self.name} was trained on", remedy="")

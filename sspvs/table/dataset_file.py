@@ -94,7 +94,7 @@ class DatasetStore(Mapping[str, Annotations]):
     def load(self, key: str) -> LoadedVideo:
         """All that the file has of one video."""
         annotations = self[key]
-        features = self.features.with_streams(key) if self.has_features(key) else None
+        features = self.features[key] if self.has_features(key) else None
         text, unread = TextFields(annotations.category, title=annotations.title), self.features.unread_parts(key)
         return LoadedVideo(key, annotations.video_name, annotations, features, text, unread=unread)
 

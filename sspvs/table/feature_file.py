@@ -86,17 +86,11 @@ class FeatureStore(Mapping[str, FrameFeatures]):
         return name in self._names
 
     def __getitem__(self, name: str) -> FrameFeatures:
-        """The features of one video."""
+        """The features of one video, with its further streams."""
         if name not in self._names:
             raise KeyError(name)
         with self.group(name) as group:
             return layout.read_group(group, name, f"{self.path}, video '{name}'", self.fingerprint_of(name))
-
-    def with_streams(self, name: str) -> FrameFeatures:
-        """The features of one video with its further streams."""
-        with self.group(name) as group:
-            further, where = layout.stream_names(group)[1:], f"{self.path}, video '{name}'"
-            return layout.read_group(group, name, where, self.fingerprint_of(name), further)
 
     def stream_names(self, name: str) -> list[str]:
         """The datasets of a video's streams, `features` first."""

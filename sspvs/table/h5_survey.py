@@ -16,6 +16,7 @@ import numpy as np
 from sspvs.table import layout, score_file
 from sspvs.table.group_reader import text_of
 from sspvs.table.h5_file import open_h5
+from sspvs.table.streams import FEATURES
 from sspvs.types import VideoInfo
 
 
@@ -170,8 +171,7 @@ def shape_text(shapes: Sequence[tuple[int, ...]]) -> str:
 
 def unread_parts(group: h5py.Group) -> tuple[str, ...]:
     """What one video's group (or the file, of one video) has that this package does not read, in words."""
-    read = (*_OWN, *layout.stream_names(group))
-    keys = [f"dataset '{key}'" for key in group if key not in read]
+    keys = [f"dataset '{key}'" for key in group if key not in _OWN and not key.startswith(f"{FEATURES}_")]
     attributes = [f"attribute '{key}'" for key in group.attrs if not key.startswith(_OUR_ATTRIBUTES + _INFO_FIELDS)]
     return (*keys, *attributes)
 

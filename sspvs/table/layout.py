@@ -11,7 +11,7 @@ each with the fingerprint in the dataset's own attributes.
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -98,13 +98,11 @@ def is_video_group(file: h5py.File, key: str) -> bool:
     return not key.startswith("#") and file.get(key, getclass=True) is h5py.Group
 
 
-def read_group(
-    group: h5py.Group, name: str, where: str, fingerprint: Fingerprint | None, streams: Sequence[str] = ()
-) -> FrameFeatures:
-    """One video's features from its group, ours or another's, with further `streams`, as their datasets are called."""
+def read_group(group: h5py.Group, name: str, where: str, fingerprint: Fingerprint | None) -> FrameFeatures:
+    """One video's features from its group, ours or another's, with all streams."""
     features = _finite(_features(group, where), FEATURES, where)
     further = {}
-    for stream in streams:
+    for stream in stream_names(group)[1:]:
         check_features_dataset(group[stream], stream, where)
         made = read_fingerprint_attrs(group[stream].attrs)
         further[short_name(stream)] = FurtherStream(_finite(group[stream], stream, where), made)

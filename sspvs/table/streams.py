@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from sspvs.errors import FeatureFileError
 from sspvs.types import Fingerprint, FloatArray, FrameFeatures, FurtherStream
 
 FEATURES = "features"  # the first stream of an h5 group; further ones are `features_NAME`
@@ -105,6 +106,19 @@ def common_clock(first: FrameFeatures, other: FrameFeatures) -> tuple[FloatArray
     if abs(first.n_frames - other.n_frames) > max(_FEW_FRAMES, _SMALL_SHARE * first.n_frames):
         return None
     return first.picks.astype(np.float64), other.picks.astype(np.float64)
+
+
+def at_picks(first: FrameFeatures, other: FrameFeatures, where: str) -> FloatArray:
+    """(T, D) features of another set of the same video at the picks of the first, `resampled` where its own differ."""
+    if np.array_equal(first.picks, other.picks):
+        return other.features
+    clock = common_clock(first, other)
+    if clock is None:
+        counts = f"{len(first.picks)} of {first.n_frames} frames and {len(other.picks)} of {other.n_frames}"
+        raise FeatureFileError(
+            f"{where}: streams of different picks, {counts}, and no times to compare them; extract both at one rate"
+        )
+    return resampled(other.features, clock[1], clock[0])
 
 
 def _seconds(features: FrameFeatures) -> FloatArray | None:

@@ -65,7 +65,7 @@ def test_labels_become_importance_of_one_annotator(tmp_path: Path) -> None:
 def test_the_layout_is_written_back(make: Any, tmp_path: Path) -> None:
     source = make(tmp_path / "source")
     ledger = convert(source, tmp_path / "D.h5", to="community")
-    assert "further streams" not in ledger.left_out
+    assert "further streams of features" not in ledger.left_out
     table = VideoTable.open(tmp_path / "D.h5", streams=("features", *sorted(read_streams(tmp_path / "D.h5"))))
     assert table.feature_dim == (15 if make is highlights else 6)
     convert(source, tmp_path / "back", to="highlights")
