@@ -11,7 +11,9 @@ from typing import Any, get_args
 from sspvs.annotations.splits import Splits, read_splits
 from sspvs.benchmark.matching import read_score_input
 from sspvs.benchmark.result_file import coverage_facts, dataset_facts, repairs_of, versions
+from sspvs.benchmark.ridge import add_ridge
 from sspvs.benchmark.rows import Baseline, EvaluationSettings, Judge, Post, Scores, watched
+from sspvs.data.folds import Stores
 from sspvs.errors import DatasetError
 from sspvs.evaluation.comparison import Evaluation
 from sspvs.evaluation.prediction import Prediction
@@ -45,6 +47,7 @@ def evaluate(
     protocol: str = "per-user",
     rule: str = "default",
     contrastive: bool = False,
+    ridge: bool = False,
     scorer: str | os.PathLike[str] | None = None,
     combine: Combine | None = None,
     post: Post | None = None,
@@ -62,11 +65,14 @@ def evaluate(
             such as a file a fold, is joined into one method. Several methods go by name, in a mapping of name -> any
             of these. Videos go by key or by name; numbers are one a pick or one a frame.
         splits: A split file: only the videos that it tests are evaluated, each once.
-        baseline: `human`, `random`, `consensus` or `contrastive`, in place of scores.
+        baseline: `human`, `random`, `consensus`, `contrastive` or `ridge`, in place of scores.
         protocol: `per-user`, `per-user-frames`, `summary-vs-mean`, `mean-annotator`, `all` of these that the dataset
             allows, or `highlight-map`.
         rule: How scores become summaries: `default`, or as a published system does it (`RULES`).
         contrastive: Put a contrastive row beside; needs features in the dataset.
+        ridge: Put a row of ridge regression beside, and what it makes of shuffled labels; needs features. Each video
+            is scored by what was learned from the videos that train the folds which test it: those of `splits`, or
+            five that are drawn.
         scorer: A refined checkpoint, with `baseline="contrastive"`: the importance is that of what it makes of the
             features.
         combine: Of the contrastive importance: `a`, `g` or `ag` (when None); with `scorer` any, and when None its own.
@@ -95,6 +101,7 @@ def evaluate(
         rule=rule,
         baseline=baseline,
         contrastive=contrastive,
+        ridge=ridge,
         scorer=scorer,
         combine=combine,
         post=post,
@@ -137,9 +144,13 @@ def run_benchmark(
     for name, given in inputs.items():
         scored = {key: given.predictions[key] for key in tested}
         judge.add_method(name, scored, {"source": given.source, "checkpoint_rule": rules.get(name, "not stated")})
-    if settings.baseline is not None:
+    if settings.baseline == "ridge":
+        add_ridge(judge, Stores(store.path), split)
+    elif settings.baseline is not None:
         judge.add_baseline(settings.baseline)
     judge.add_rows_beside()
+    if settings.ridge and settings.baseline != "ridge":
+        add_ridge(judge, Stores(store.path), split, beside=True)
     warnings = [*repairs_of(judge.videos), *(split.repairs if split else ())]
     warnings += [sentence for given in inputs.values() for sentence in given.warnings]
     evaluation = Evaluation(
@@ -147,7 +158,7 @@ def run_benchmark(
         protocols=tuple(protocol.name for protocol in judge.protocols),
         methods=judge.methods,
         baselines=judge.baselines,
-        comparisons=tuple(comparisons_of(judge.methods)),
+        comparisons=tuple(comparisons_of(judge.methods, judge.baselines)),
         unavailable=judge.unavailable,
         coverage=coverage_facts(split, annotations, tested),
         folds=_folds(split, tested),
@@ -212,9 +223,13 @@ def _folds(split: Splits | None, tested: Sequence[str]) -> tuple[tuple[str, ...]
     return tuple(tuple(ref.key for ref in fold.test if ref.key in evaluated) for fold in folds)
 
 
-def comparisons_of(methods: Mapping[str, Mapping[str, MethodResult]]) -> Iterator[Comparison]:
-    """Every pair of methods, under each protocol, on each metric that both have."""
-    for (_, first), (_, second) in combinations(methods.items(), 2):
+def comparisons_of(
+    methods: Mapping[str, Mapping[str, MethodResult]], baselines: Mapping[str, Mapping[str, MethodResult]]
+) -> Iterator[Comparison]:
+    """Every pair of methods, and each with ridge regression, under each protocol, on each metric that both have."""
+    pairs = [*combinations(methods.values(), 2)]
+    pairs += [(method, baselines["ridge"]) for method in methods.values() if "ridge" in baselines]
+    for first, second in pairs:
         for protocol in first:
             for metric in first[protocol].metrics:
                 found = compare(first[protocol], second[protocol], metric)

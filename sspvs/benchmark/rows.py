@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 CONTRASTIVE_ALONE = "contrastive, A alone"  # the training-free baseline without its global consistency
-Baseline = Literal["human", "random", "consensus", "contrastive"]
+Baseline = Literal["human", "random", "consensus", "contrastive", "ridge"]
 CheckpointRule = Literal["val", "last", "train-loss", "best-test", "none"]
 Post = Literal["summe", "tvsum", "none"]
 Scores = ScoreSource | Sequence[ScoreSource]
@@ -46,6 +46,7 @@ class EvaluationSettings:
     rule: str = "default"
     baseline: Baseline | None = None
     contrastive: bool = False
+    ridge: bool = False
     scorer: str | os.PathLike[str] | None = None
     combine: Combine | None = None
     post: Post | None = None
@@ -115,8 +116,8 @@ class Judge:
         *,
         progress: bool = False,
     ) -> None:
-        self._store, self._settings, self._progress = store, settings, progress
-        self._rule = rule_named(settings.rule)
+        self.store, self.settings, self._progress = store, settings, progress
+        self.rule = rule_named(settings.rule)
         self.videos = videos
         self.protocols = protocols_named(settings.protocol)
         self.unavailable: dict[str, str] = {}
@@ -140,7 +141,7 @@ class Judge:
                 unavailable(protocol, video, predictions[video.key]) if video.key in predictions else None
             )
         )
-        return evaluate(self._watched(name), predictions, method=name, protocols=allowed, rule=self._rule)
+        return evaluate(self._watched(name), predictions, method=name, protocols=allowed, rule=self.rule)
 
     def add_results(
         self,
@@ -164,9 +165,9 @@ class Judge:
                 "the budget, or none has a score above 0 (logits instead of scores?); they count with F1 0"
             )
 
-    def add_baseline(self, name: Baseline) -> None:
+    def add_baseline(self, name: OwnBaseline | Literal["contrastive"]) -> None:
         """Evaluate a baseline in a method's place."""
-        settings = self._settings
+        settings = self.settings
         if name != "contrastive":
             self.methods[name] = self._baseline(name, self._allowed(partial(baseline_unavailable, name)))
         elif settings.scorer is not None:
@@ -187,25 +188,25 @@ class Judge:
             allowed = [protocol for protocol in computed if not reasons[protocol.name]]
             if allowed:
                 self.baselines[name] = self._baseline(name, allowed)
-        if self._settings.contrastive and "contrastive" not in self.methods:
-            self.add_contrastive_beside("contrastive", None if self._settings.scorer else self._settings.combine)
+        if self.settings.contrastive and "contrastive" not in self.methods:
+            self.add_contrastive_beside("contrastive", None if self.settings.scorer else self.settings.combine)
 
     def add_contrastive_beside(self, name: str, combine: Combine | None) -> None:
         """A row of training-free contrastive importance, `a`, `g` or `ag` (None), beside the methods."""
         computed = [protocol for protocol in self.protocols if protocol.name not in self.unavailable]
         predictions, made_by = self._contrastive(combine)
-        results = evaluate(self._watched(name), predictions, method=name, protocols=computed, rule=self._rule)
+        results = evaluate(self._watched(name), predictions, method=name, protocols=computed, rule=self.rule)
         self.add_results(name, results, predictions, made_by, beside=True)
 
     def _add_refined(self, source: str | os.PathLike[str]) -> None:
         """A refined checkpoint's importance in a method's place."""
         self._need_features("contrastive importance of refined features")
-        settings = self._settings
+        settings = self.settings
         scorer = _refined_scorer(Path(source), settings.combine, settings.post)
-        warning = scorer.check_features(self._store.features.fingerprint, self._store.path.name)
+        warning = scorer.check_features(self.store.features.fingerprint, self.store.path.name)
         self.warnings += [warning] if warning else []
         predictions = feature_predictions(
-            self._store.features, self._watched("importance"), lambda video: scorer.score(video).scores
+            self.store.features, self._watched("importance"), lambda video: scorer.score(video).scores
         )
         rule = settings.checkpoint_rule if isinstance(settings.checkpoint_rule, str) else "not stated"
         self.add_method(
@@ -213,9 +214,9 @@ class Judge:
         )
 
     def _baseline(self, name: OwnBaseline, allowed: list[Protocol]) -> dict[str, MethodResult]:
-        settings = self._settings
+        settings = self.settings
         return evaluate_baseline(
-            self._watched(name), name, protocols=allowed, rule=self._rule, draws=settings.draws, seed=settings.seed
+            self._watched(name), name, protocols=allowed, rule=self.rule, draws=settings.draws, seed=settings.seed
         )
 
     def _allowed(self, why_not: Reason) -> list[Protocol]:
@@ -224,7 +225,7 @@ class Judge:
         found = {name: reason for name, reason in reasons.items() if reason}
         if len(found) == len(self.protocols):
             reasons_given = "; ".join(f"{name} {reason}" for name, reason in found.items())
-            raise ProtocolUnavailableError(f"{self._store.path}: {reasons_given}")
+            raise ProtocolUnavailableError(f"{self.store.path}: {reasons_given}")
         self.unavailable.update(found)
         return [protocol for protocol in self.protocols if protocol.name not in self.unavailable]
 
@@ -241,19 +242,19 @@ class Judge:
     def _contrastive(self, combine: Combine | None) -> tuple[dict[str, Prediction], dict[str, Any]]:
         """Contrastive importance of each video, and what made it."""
         self._need_features("the contrastive baseline")
-        how: dict[str, Any] = {"combine": combine or "ag", "post": self._settings.post or "summe"}
+        how: dict[str, Any] = {"combine": combine or "ag", "post": self.settings.post or "summe"}
         predictions = feature_predictions(
-            self._store.features,
+            self.store.features,
             self._watched("importance"),
             lambda video: contrastive_importance(video.features, **how).scores,
         )
         return predictions, {**how, "checkpoint_rule": "none"}
 
     def _need_features(self, what: str) -> None:
-        without = [key for key in self.videos if not self._store.has_features(key)]
+        without = [key for key in self.videos if not self.store.has_features(key)]
         if without:
             raise DatasetError(
-                f"{self._store.path}: {what} needs features, and {len(without)} of {len(self.videos)} videos have "
+                f"{self.store.path}: {what} needs features, and {len(without)} of {len(self.videos)} videos have "
                 f"none, such as '{without[0]}'; build the dataset with `sspvs data build --features F.h5`, or with "
                 "--videos and --backbone"
             )

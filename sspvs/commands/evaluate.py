@@ -38,7 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a method's score file, or all files of its folds, which are joined; give it again for another method: "
         "methods are compared by a paired bootstrap",
     )
-    judged.add_argument("--baseline", choices=("human", "random", "consensus", "contrastive"), help="in their place")
+    judged.add_argument(
+        "--baseline", choices=("human", "random", "consensus", "contrastive", "ridge"), help="in their place"
+    )
     parser.add_argument(
         "--protocol",
         default="per-user",
@@ -52,6 +54,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--picture", type=Path, metavar="R.png", help="draw every row's mean, interval and videos")
     parser.add_argument("--published", action="store_true", help="show published results beside, each in its protocol")
     _add_details(parser.add_argument_group("details"))
+    parser.add_argument(
+        "--ridge",
+        action="store_true",
+        help="put a row of ridge regression beside, each video scored by what the other folds teach, and what it makes "
+        "of shuffled labels; folds of --splits, or five that are drawn (needs features in the dataset; seconds)",
+    )
     contrastive = parser.add_argument_group("contrastive baseline (needs features in the dataset)")
     contrastive.add_argument("--contrastive", action="store_true", help="put its row beside the others")
     contrastive.add_argument(

@@ -12,6 +12,7 @@ import numpy as np
 from sspvs.atomic import write_text
 from sspvs.benchmark import Benchmark, EvaluationSettings, as_json, comparisons_of
 from sspvs.benchmark.result_file import coverage_facts, dataset_facts, repairs_of, versions
+from sspvs.benchmark.ridge import add_ridge
 from sspvs.benchmark.rows import CONTRASTIVE_ALONE, Judge, Post, refined_row
 from sspvs.crossval.folder import SCORES, CrossvalFolder, FoldRecord
 from sspvs.crossval.plan import PACKAGES, CrossvalSettings, Plan
@@ -19,8 +20,7 @@ from sspvs.errors import DatasetError
 from sspvs.evaluation.comparison import Evaluation, ShownEvaluation
 from sspvs.evaluation.prediction import Prediction
 from sspvs.evaluation.published import benchmark_name
-from sspvs.evaluation.rank_correlation import mean_of_defined
-from sspvs.evaluation.results import METRICS, PRECISION, MethodResult, VideoResult
+from sspvs.evaluation.results import METRICS, MethodResult, mean_result
 from sspvs.report.tables import plain
 from sspvs.table import read_scores
 from sspvs.tasks.checkpoint import SUMMARIZE
@@ -122,7 +122,9 @@ def side_by_side(runs: Mapping[str, CrossValidation]) -> Benchmark:
         methods[name] = {protocol: replace(result, method=name) for protocol, result in run.results.items()}
         predictions[name] = run.benchmark.predictions[run.name]
     warnings = dict.fromkeys(warning for run in runs.values() for warning in run.evaluation.warnings)
-    evaluation = replace(first, methods=methods, comparisons=tuple(comparisons_of(methods)), warnings=tuple(warnings))
+    evaluation = replace(
+        first, methods=methods, comparisons=tuple(comparisons_of(methods, first.baselines)), warnings=tuple(warnings)
+    )
     beside = {row: drawn for row, drawn in benchmark.predictions.items() if row in first.baselines}
     return Benchmark(evaluation, benchmark.videos, {**predictions, **beside})
 
@@ -148,6 +150,7 @@ def gather(
         judge.add_results(row, *row_of(row, variant_path(Path(SCORES), variant).name), made, beside=True)
     judge.add_contrastive_beside(CONTRASTIVE_ALONE, "a")
     judge.add_rows_beside()
+    add_ridge(judge, plan.data.stores, plan.data.split, beside=True)
     benchmark = Benchmark(_evaluation(plan, judge, how, records), judge.videos, judge.predictions)
     return CrossValidation(name, settings.out, benchmark, tuple(records), plan.config, plan.digest)
 
@@ -156,33 +159,6 @@ def judge_of(plan: Plan, how: EvaluationSettings, *, progress: bool = False) -> 
     """What computes the figures of the tested videos."""
     store = plan.data.stores.tested
     return Judge(store, {key: store[key] for key in plan.times_tested}, how, progress=progress)
-
-
-def mean_video(results: Sequence[VideoResult]) -> VideoResult:
-    """One video's metrics, each the mean over the runs where it is defined; pairs are counted over all runs."""
-    frames = {result.summary_frames for result in results}
-    metrics = (*METRICS, PRECISION)
-    means: dict[str, Any] = {m: mean_of_defined([getattr(result, m) for result in results]) for m in metrics}
-    return replace(
-        results[0],
-        **means,
-        undefined_pairs=sum(result.undefined_pairs for result in results),
-        n_pairs=sum(result.n_pairs for result in results),
-        summary_frames=frames.pop() if len(frames) == 1 else None,
-    )
-
-
-def mean_result(method: str, runs: Sequence[MethodResult], order: Sequence[str]) -> MethodResult:
-    """Runs under one protocol as one result, of the videos that any of them tested, in the order of their keys."""
-    by_key: dict[str, list[VideoResult]] = {}
-    for run in runs:
-        for video in run.videos:
-            by_key.setdefault(video.key, []).append(video)
-    settings = _without(runs[0].settings, ("empty_summaries",))
-    if empty := dict.fromkeys(name for run in runs for name in run.settings.get("empty_summaries", ())):
-        settings["empty_summaries"] = list(empty)
-    videos = tuple(mean_video(by_key[key]) for key in order if key in by_key)
-    return MethodResult(method, runs[0].protocol, videos, settings)
 
 
 def over_seeds(by_seed: Mapping[int, MethodResult]) -> dict[str, Any]:
@@ -320,6 +296,7 @@ def _evaluation(plan: Plan, judge: Judge, how: EvaluationSettings, records: Sequ
         protocols=tuple(protocol.name for protocol in judge.protocols),
         methods=judge.methods,
         baselines=judge.baselines,
+        comparisons=tuple(comparisons_of(judge.methods, judge.baselines)),
         unavailable=judge.unavailable,
         coverage=coverage,
         folds=() if plan.n_repeated else plan.tested,

@@ -145,29 +145,15 @@ def _random_video(
     annotations: Annotations, protocols: Sequence[Protocol], rule: SummaryRule, scores: FloatArray
 ) -> dict[str, VideoResult]:
     """(D, T) random scores of one video under each protocol, each figure the mean over draws."""
-    held_from = np.concatenate([[0], annotations.picks[1:]])  # where each score starts to hold
-    shots, chosen = annotations.shots, None
-    if shots is not None:
-        lengths = np.diff(np.append(held_from, annotations.n_frames))
-        chosen = rule.choose(np.repeat(scores, lengths, axis=1), shots)
+    chosen = _chosen_shots(annotations, rule, scores)
     f_avg, f_max = _f_scores(chosen, annotations)
     results = {}
     for protocol in protocols:
-        rows = reference_scores(protocol, annotations)
         if protocol.figure == "precision":
-            precision = average_precisions(scores, rows.astype(np.bool_), top_of(annotations))
-            row = precision_result(annotations, precision, None)
+            row = precision_result(annotations, _precision_of(annotations, protocol, scores), None)
             results[protocol.name] = replace(row, f_score_avg=f_avg, f_score_max=f_max)
             continue
-        drawn: FloatArray | BoolArray = scores
-        cells: IntArray | None = None
-        if protocol.prediction == "summary":
-            assert shots is not None
-            assert chosen is not None
-            drawn, cells = chosen, shots.bounds[:, 0]
-        elif protocol.clock == "frames":
-            cells = held_from
-        pairs = RankReference(rows, cells).correlate(drawn)
+        pairs = _drawn_pairs(annotations, protocol, scores, chosen)
         by_draw = Correlations(*map(_means_of_defined, pairs))
         results[protocol.name] = replace(
             video_result(annotations, by_draw, None),
@@ -177,6 +163,56 @@ def _random_video(
             n_pairs=pairs.kendall_tau.size,
         )
     return results
+
+
+def figures_of_draws(
+    annotations: Annotations, protocols: Sequence[Protocol], rule: SummaryRule, scores: FloatArray
+) -> dict[str, tuple[FloatArray, ...]]:
+    """(D,) tau and rho, or average precision, of each of (D, T) scores of one video at its picks, by protocol.
+
+    They are means over the references.
+    """
+    summarised = any(protocol.prediction == "summary" for protocol in protocols)
+    chosen = _chosen_shots(annotations, rule, scores) if summarised else None
+    return {
+        one.name: (_precision_of(annotations, one, scores).mean(axis=1),)
+        if one.figure == "precision"
+        else tuple(map(_means_of_defined, _drawn_pairs(annotations, one, scores, chosen)))
+        for one in protocols
+    }
+
+
+def _precision_of(annotations: Annotations, protocol: Protocol, scores: FloatArray) -> FloatArray:
+    """(D, U) average precision of (D, T) scores."""
+    return average_precisions(scores, reference_scores(protocol, annotations) > 0, top_of(annotations))
+
+
+def _held_from(annotations: Annotations) -> IntArray:
+    """(T,) where each score starts to hold."""
+    return np.concatenate([[0], annotations.picks[1:]])
+
+
+def _chosen_shots(annotations: Annotations, rule: SummaryRule, scores: FloatArray) -> BoolArray | None:
+    """(D, S) shots of the summaries of (D, T) scores; None without shots."""
+    if annotations.shots is None:
+        return None
+    lengths = np.diff(np.append(_held_from(annotations), annotations.n_frames))
+    return rule.choose(np.repeat(scores, lengths, axis=1), annotations.shots)
+
+
+def _drawn_pairs(
+    annotations: Annotations, protocol: Protocol, scores: FloatArray, chosen: BoolArray | None
+) -> Correlations:
+    """(D, U) correlations of (D, T) scores, and of the shots chosen by them, with each reference."""
+    drawn: FloatArray | BoolArray = scores
+    cells: IntArray | None = None
+    if protocol.prediction == "summary":
+        assert annotations.shots is not None
+        assert chosen is not None
+        drawn, cells = chosen, annotations.shots.bounds[:, 0]
+    elif protocol.clock == "frames":
+        cells = _held_from(annotations)
+    return RankReference(reference_scores(protocol, annotations), cells).correlate(drawn)
 
 
 def _f_scores(chosen: BoolArray | None, annotations: Annotations) -> tuple[float, float]:

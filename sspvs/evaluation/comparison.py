@@ -32,13 +32,14 @@ from sspvs.evaluation.table import (
 from sspvs.evaluation.text import render_html, render_text
 from sspvs.shown import Shown
 
-_ORDER = ("contrastive", "contrastive, A alone", "consensus", "human", "random")
+_ORDER = ("ridge", "contrastive", "contrastive, A alone", "consensus", "human", "random")
 _REFINED = re.compile(r"refined ([A-Z](?:\*[A-Z])*)")
 _TERMS = {"A": "local dissimilarity", "G": "global consistency", "H": "uniqueness"}
 _DETAILS = {
     "contrastive, A alone": "from the features, without training: local dissimilarity alone",
     "consensus": "the mean of all users, in-sample: a ceiling",
     "contrastive": "from the features, without training",
+    "ridge": "ridge regression on the features, fitted to the folds' training videos",
 }
 _F1_SENTENCE = (
     "overlap in frames of the 15 % summary with each user's, then the mean (avg) or the best (max) over users"
@@ -167,6 +168,7 @@ def _block(evaluation: EvaluationRecord, measure: str, published: list[Published
         notes = _about_summaries(row, result) if of_f1 else () if of_highlights else _left_out(row.label, result)
         block.notes += [note for note in notes if note not in block.notes]
         block.notes += _between_seeds(row.label, result, metrics)
+        block.notes += _of_shuffled_labels(row.label, result, metrics)
     if of_f1 and not block.rows:
         return block
     for known in published:
@@ -182,6 +184,7 @@ def _block(evaluation: EvaluationRecord, measure: str, published: list[Published
         if comparison.metric in metrics and (of_f1 or comparison.protocol == measure):
             once.setdefault((comparison.first, comparison.second, comparison.metric), comparison)
     _compare(block, once.values())
+    block.notes += _within_chance(once.values(), {**evaluation.baselines, **evaluation.methods})
     if of_f1 and (habit := _HABIT.get(benchmark_name(evaluation.dataset) or "")):
         block.notes.append(habit)
     if of_f1 and any(row.group == "published" for row in block.rows):
@@ -253,6 +256,31 @@ def _between_seeds(label: str, result: MethodResult, metrics: tuple[str, ...]) -
     if isinstance(spread, Mapping) and len(seeds) > 1:
         stds = ", ".join(f"{SHORT[metric]} {number(spread[metric]['std'])}" for metric in metrics if metric in spread)
         yield f"{label}: each video's mean over {len(seeds)} seeds; standard deviation between seeds: {stds}."
+
+
+def _of_shuffled_labels(label: str, result: MethodResult, metrics: tuple[str, ...]) -> Iterator[str]:
+    """What the same method makes of labels that were shuffled in time, in a sentence."""
+    control = result.settings.get("labels_shuffled", {})
+    found = [
+        f"{SHORT[metric]} mean {number(control[metric]['mean'], 3)}, 95 % of {control['runs']} runs between "
+        f"{' and '.join(number(end, 3) for end in control[metric]['ci95'])}"
+        for metric in metrics
+        if metric in control
+    ]
+    if found:
+        yield f"{label}, labels shuffled in time: {'; '.join(found)}."
+
+
+def _within_chance(compared: Iterable[Comparison], results: Mapping[str, Mapping[str, MethodResult]]) -> Iterator[str]:
+    """Which differences between methods are smaller than what shuffled labels make of ridge, in sentences."""
+    for one in compared:
+        ridge = results.get("ridge", {}).get(one.protocol)
+        control = {} if ridge is None else ridge.settings.get("labels_shuffled", {})
+        if one.metric in control:
+            low, high = control[one.metric]["ci95"]
+            if abs(one.difference) < (high - low) / 2:
+                apart = f"{one.first} and {one.second} differ by {number(abs(one.difference))} in {SHORT[one.metric]}"
+                yield f"{apart}, less than shuffled labels move ridge ({number((high - low) / 2)} to either side)."
 
 
 def _about_summaries(row: Row, result: MethodResult) -> Iterator[str]:

@@ -82,7 +82,7 @@ def evaluate_video(
             scores = prediction.at_picks if protocol.clock == "picks" else prediction.at_frames
         references = reference_scores(protocol, annotations)
         if protocol.figure == "precision":
-            precision = average_precisions(scores[None], references.astype(np.bool_), top_of(annotations))
+            precision = average_precisions(scores[None], references > 0, top_of(annotations))
             row = precision_result(annotations, precision, each)
         else:
             row = video_result(annotations, rank_correlations(scores, references), each)

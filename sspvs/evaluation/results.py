@@ -1,13 +1,14 @@
 """What an evaluation found: figures a video, over videos with bootstrap intervals, and differences of methods."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from sspvs.evaluation.rank_correlation import mean_of_defined
 from sspvs.types import FloatArray
 
 METRICS = ("kendall_tau", "spearman_rho", "f_score_avg", "f_score_max")
@@ -58,25 +59,25 @@ def paired_bootstrap(
     if one.ndim != 1 or one.shape != other.shape:
         raise ValueError(f"first and second must both be (V,), got shapes {one.shape} and {other.shape}")
     differences = one - other
-    parts = _by_kind(differences, kinds)
+    parts, mean = _by_kind(differences, kinds), mean_over_kinds(differences, kinds)
     differences = differences[np.isfinite(differences)]
     if len(differences) == 0:
         return PairedBootstrap(np.nan, (np.nan, np.nan), np.nan, 0)
     means = _resampled_means(parts, resamples, seed)
     below, above = np.count_nonzero(means <= 0), np.count_nonzero(means >= 0)
     p_value = min(1.0, 2 * (min(below, above) + 1) / (resamples + 1)) if len(differences) > 1 else np.nan
-    return PairedBootstrap(_mean(parts), _interval(means), p_value, len(differences))
+    return PairedBootstrap(mean, _interval(means), p_value, len(differences))
+
+
+def mean_over_kinds(values: FloatArray, kinds: Sequence[str] = ()) -> float:
+    """The mean of (V,) values, within each kind first where there are kinds; without NaN, and NaN when none is left."""
+    return mean_of_defined([part.mean() for part in _by_kind(values, kinds)])
 
 
 def _by_kind(values: FloatArray, kinds: Sequence[str]) -> list[FloatArray]:
     """The finite ones of (V,) values, apart for each kind; all together without kinds."""
     known, names = np.isfinite(values), np.array(kinds or [""] * len(values))
     return [values[known & (names == kind)] for kind in np.unique(names[known])]
-
-
-def _mean(parts: Sequence[FloatArray]) -> float:
-    """The mean over parts of their means."""
-    return float(np.mean([part.mean() for part in parts]))
 
 
 def _resampled_means(parts: Sequence[FloatArray], resamples: int, seed: int) -> FloatArray:
@@ -121,7 +122,7 @@ class Spread:
             return cls(np.nan, np.nan, (np.nan, np.nan), 0)
         std = float(known.std(ddof=1)) if len(known) > 1 else np.nan
         parts = _by_kind(given, kinds)
-        return cls(_mean(parts), std, _interval(_resampled_means(parts, RESAMPLES, _SEED)), len(known))
+        return cls(mean_over_kinds(given, kinds), std, _interval(_resampled_means(parts, RESAMPLES, _SEED)), len(known))
 
     def as_dict(self) -> dict[str, Any]:
         """Plain types; undefined is None."""
@@ -232,6 +233,33 @@ class MethodResult:
             "settings": dict(self.settings),
             "videos": {video.name: video.as_dict() for video in self.videos},
         }
+
+
+def mean_video(results: Sequence[VideoResult]) -> VideoResult:
+    """One video's metrics, each the mean over the runs where it is defined; pairs are counted over all runs."""
+    frames = {result.summary_frames for result in results}
+    metrics = (*METRICS, PRECISION)
+    means: dict[str, Any] = {m: mean_of_defined([getattr(result, m) for result in results]) for m in metrics}
+    return replace(
+        results[0],
+        **means,
+        undefined_pairs=sum(result.undefined_pairs for result in results),
+        n_pairs=sum(result.n_pairs for result in results),
+        summary_frames=frames.pop() if len(frames) == 1 else None,
+    )
+
+
+def mean_result(method: str, runs: Sequence[MethodResult], order: Sequence[str]) -> MethodResult:
+    """Runs under one protocol as one result, of the videos that any of them tested, in the order of their keys."""
+    by_key: dict[str, list[VideoResult]] = {}
+    for run in runs:
+        for video in run.videos:
+            by_key.setdefault(video.key, []).append(video)
+    settings = {name: value for name, value in runs[0].settings.items() if name != "empty_summaries"}
+    if empty := dict.fromkeys(name for run in runs for name in run.settings.get("empty_summaries", ())):
+        settings["empty_summaries"] = list(empty)
+    videos = tuple(mean_video(by_key[key]) for key in order if key in by_key)
+    return MethodResult(method, runs[0].protocol, videos, settings)
 
 
 @dataclass(frozen=True)

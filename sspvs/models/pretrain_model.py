@@ -146,7 +146,7 @@ class PretrainModel(nn.Module):
         self.text_encoder = text_encoder
         self.mask_vector = nn.Parameter(torch.randn(dim) * 0.02)
         self.text_projection = ProjectionHead(text_dim, dim)
-        self.frame_projection = ProjectionHead(sizes.feature_dim, dim, hidden_dim=dim) if frames_alone else None
+        self.frame_projection = ProjectionHead(video_encoder.frame_dim, dim, hidden_dim=dim) if frames_alone else None
         self.matching_head = MatchingHead(text_dim, dim, hidden_dims=(dim, max(dim // 2, 1)), dropout=dropout)
         self.mask_head = MaskedFrameHead(
             dim,
@@ -172,9 +172,9 @@ class PretrainModel(nn.Module):
             token_mask: (B, L) bool, True = a token.
             masked_index: (B, M) frames to mask and recover; of equal entries one counts. M may be 0.
         """
-        embedded = self.video_encoder.embed(frames)  # (B, T, D)
+        hidden = torch.zeros_like(frame_mask).scatter(1, masked_index, value=True)  # (B, T)
+        embedded = self.video_encoder.embed(frames, frame_mask & ~hidden)  # (B, T, D); no mean has what is hidden
         if masked_index.shape[1]:
-            hidden = torch.zeros_like(frame_mask).scatter(1, masked_index, value=True)  # (B, T)
             embedded = torch.where(hidden[..., None], self.mask_vector.to(embedded.dtype), embedded)
         video = self.video_encoder(embedded, frame_mask)
         text = self.text_encoder(tokens, token_mask)
@@ -198,4 +198,4 @@ class PretrainModel(nn.Module):
         """
         if self.frame_projection is None:
             return video.states, video.mask
-        return self.frame_projection(frames), frame_mask
+        return self.frame_projection(self.video_encoder.normalised(frames, frame_mask)), frame_mask

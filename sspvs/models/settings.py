@@ -35,6 +35,24 @@ class VideoEncoderSettings(Settings):
     """Most frames seen in training: longer videos are laid over these positions. Null: no limit."""
     gradient_checkpointing: bool = False
     """Compute layers again in the backward pass instead of keeping what they computed."""
+    stream_widths: tuple[Width, ...] | None = None
+    """Widths of the streams that are joined in the features, which `normalise` and `stream_dropout` are of; a fact of
+    the data. Null: one stream."""
+    normalise: str = "none"
+    """Steps that normalise the features of a video, joined by `+`: `sqrt`, `l2`, `scale`, `centre`, `standard`,
+    `contextN`, `learned`; for each stream its own where separated by commas, such as `sqrt+scale+centre,l2`."""
+    stream_dropout: Probability = 0.0
+    """Probability to leave out a stream of a video, in training; one always stays."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.stream_widths is not None:
+            object.__setattr__(self, "stream_widths", tuple(self.stream_widths))  # JSON and YAML have lists only
+
+    def conflicts(self) -> Collection[str]:
+        """Streams that are not those of the features."""
+        total, width = sum(self.stream_widths or (self.feature_dim,)), self.feature_dim
+        return [] if total == width else [f"stream_widths must add up to feature_dim {width}, they add up to {total}"]
 
 
 @dataclass(frozen=True)

@@ -145,7 +145,7 @@ class Summarizer(nn.Module):
             self.guidance = build(GUIDANCES, settings.text_guidance, "text_guidance", uses_encoder=encoded, **facts)
         alone = self.guidance is not None and self.guidance.fits_frames and not self.guidance.uses_encoder
         self.frame_projection = (
-            ProjectionHead(sizes.feature_dim, sizes.embed_dim, hidden_dim=sizes.embed_dim) if alone else None
+            ProjectionHead(video_encoder.frame_dim, sizes.embed_dim, hidden_dim=sizes.embed_dim) if alone else None
         )
         if self.guidance is not None:
             if text_encoder is None:
@@ -188,25 +188,40 @@ class Summarizer(nn.Module):
         text = self.read(tokens, token_mask, has_text)
         if self.training or frames.shape[1] <= self.settings.max_frames:
             return self.score_at_once(frames, frame_mask, text)
+        embedded = self._embed(frames, frame_mask)
         fitted = self.guidance is not None and self.guidance.fits_frames and text is not None
 
         def score(window: Tensor, mask: Tensor, rows: list[int]) -> Tensor:
-            out = self.score_at_once(window, mask, None if text is None else text.rows(rows))
+            out = self._score(window, mask, None if text is None else text.rows(rows))
             if out.text_fit is None:
                 return out.stage_logits
             return torch.cat([out.stage_logits, out.text_fit[:, None]], dim=1)
 
-        found = score_in_windows(score, frames, frame_mask, self.settings.max_frames, self.settings.overlap)
+        found = score_in_windows(score, embedded, frame_mask, self.settings.max_frames, self.settings.overlap)
         if fitted:
             return SummarizerOutput(found[:, :-1], frame_mask, found[:, -1])
         return SummarizerOutput(found, frame_mask)
 
     def score_at_once(self, frames: Tensor, frame_mask: Tensor, text: GuidingText | None = None) -> SummarizerOutput:
         """Score (B, T, feature_dim) features under a (B, T) mask in one piece, guided by what `read` returned."""
+        return self._score(self._embed(frames, frame_mask), frame_mask, text)
+
+    def _embed(self, frames: Tensor, frame_mask: Tensor) -> Tensor:
+        """(B, T, D) embedded features of whole videos; (B, T, 2 D) with single frames for a gate beside them."""
+        embedded = self.video_encoder.embed(frames, frame_mask)
+        if self.frame_projection is None:
+            return embedded
+        alone = self.frame_projection(self.video_encoder.normalised(frames, frame_mask))
+        return torch.cat([embedded, alone], dim=-1)
+
+    def _score(self, embedded: Tensor, frame_mask: Tensor, text: GuidingText | None) -> SummarizerOutput:
+        """Score what `_embed` returned, or a stretch of it."""
         guide = Guide() if text is None or self.guidance is None else self.guidance(text)
-        if guide.looks and self.frame_projection is not None:
-            guide.look(self.frame_projection(frames), frame_mask)
-        logits = self.head(self._encode, self.video_encoder.embed(frames), frame_mask, guide)  # (B, K, T)
+        if self.frame_projection is not None:
+            embedded, alone = embedded.chunk(2, dim=-1)
+            if guide.looks:
+                guide.look(alone, frame_mask)
+        logits = self.head(self._encode, embedded, frame_mask, guide)  # (B, K, T)
         return SummarizerOutput(logits.masked_fill(~frame_mask[:, None], 0.0), frame_mask, guide.text_fit)
 
     def read(self, tokens: Tensor | None, token_mask: Tensor | None, has_text: Tensor | None) -> GuidingText | None:

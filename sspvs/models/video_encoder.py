@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from sspvs.models.layers import SinusoidalPositions, TransformerStack
 from sspvs.models.settings import VideoEncoderSettings
+from sspvs.models.streams import StreamProjection, drop_streams, normalise, normalised_widths
 
 
 class VideoEncoding(NamedTuple):
@@ -26,14 +27,24 @@ class VideoEncoding(NamedTuple):
 
 
 class VideoEncoder(nn.Module):
-    """A learned [CLS], sinusoidal positions and a masked post-norm Transformer (Li et al., WACV 2023, section 3)."""
+    """A learned [CLS], sinusoidal positions and a masked post-norm Transformer (Li et al., WACV 2023, section 3).
+
+    Attributes:
+        frame_dim: Width of what `normalised` returns.
+    """
 
     def __init__(self, settings: VideoEncoderSettings | None = None) -> None:
         settings = VideoEncoderSettings() if settings is None else settings
         super().__init__()
         self.settings = settings
         feature_dim, embed_dim = settings.feature_dim, settings.embed_dim
-        self.input_projection = nn.Identity() if feature_dim == embed_dim else nn.Linear(feature_dim, embed_dim)
+        self._widths = settings.stream_widths or (feature_dim,)
+        self.frame_dim = sum(normalised_widths(self._widths, settings.normalise))
+        self.input_projection: nn.Module = nn.Identity()
+        if settings.normalise != "none":
+            self.input_projection = StreamProjection(self._widths, embed_dim, settings.normalise)
+        elif feature_dim != embed_dim:
+            self.input_projection = nn.Linear(feature_dim, embed_dim)
         self.cls = nn.Parameter(torch.randn(embed_dim) * 0.02)
         self.positions = SinusoidalPositions(
             embed_dim,
@@ -59,7 +70,16 @@ class VideoEncoder(nn.Module):
         states = self.transformer(self.positions(states, mask), mask)
         return VideoEncoding(states, torch.tanh(self.pooler(states[:, 0])), mask)
 
-    def embed(self, features: Tensor) -> Tensor:
-        """(B, T, feature_dim) features -> (B, T, D) what the Transformer takes."""
-        out: Tensor = self.input_projection(features)
+    def embed(self, features: Tensor, frame_mask: Tensor) -> Tensor:
+        """(B, T, feature_dim) features of whole videos, (B, T) mask -> (B, T, D) what the Transformer takes."""
+        if self.training and self.settings.stream_dropout:
+            features = drop_streams(features, frame_mask, self._widths, self.settings.stream_dropout)
+        by_stream = isinstance(self.input_projection, StreamProjection)
+        out: Tensor = self.input_projection(features, frame_mask) if by_stream else self.input_projection(features)
         return out
+
+    def normalised(self, features: Tensor, frame_mask: Tensor) -> Tensor:
+        """(B, T, feature_dim) features of whole videos, (B, T) mask -> (B, T, frame_dim), as they are projected."""
+        if self.settings.normalise == "none":
+            return features
+        return normalise(features, frame_mask, self._widths, self.settings.normalise)

@@ -56,6 +56,7 @@ _MAY_BE_MISSING = frozenset(
     (
         *("pretrained", "initialised_from", "feature_fingerprint"),  # null
         *("title_as_query", "unit_length", "summarizer.fit_frames", "losses.fine_frames", "losses.more"),  # came later
+        *("video.stream_widths", "video.normalise", "video.stream_dropout"),
     )
 )
 _DROPPED = ("fast_linears",)  # settings of earlier versions that decide nothing about the model

@@ -32,6 +32,9 @@ def refuse_other_data(
 ) -> None:
     """Check the `feature_dim`, `encoder` and `vocab_size` of a data module, those it has, against the model."""
     refuse_other_width(data, video.feature_dim)
+    found, expected = getattr(data, "stream_widths", None), video.stream_widths or (video.feature_dim,)
+    if found is not None and video.normalise != "none" and tuple(found) != expected:
+        raise ValueError(f"the data has streams of widths {found}, the model is made for {expected}; {OTHER_WIDTH}")
     encoder = getattr(data, "encoder", None)
     if tower is None or encoder is None:
         return

@@ -30,7 +30,7 @@ def video_settings(start: Checkpoint, own: VideoEncoderSettings) -> VideoEncoder
     if own.feature_dim != VideoEncoderSettings().feature_dim:
         found, expected = FeatureKind(own.feature_dim), FeatureKind(theirs.feature_dim)
         check_features(found, expected, "the data", like=f"those of {start.source}", remedy=OTHER_WIDTH)
-    names = ("dropout", "position_weight", "trained_length", "gradient_checkpointing")
+    names = ("dropout", "stream_dropout", "position_weight", "trained_length", "gradient_checkpointing")
     return replace(theirs, **{name: getattr(own, name) for name in names})
 
 

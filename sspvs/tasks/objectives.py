@@ -396,7 +396,7 @@ def embed(
     With a contrastive objective its space; with `matching` the pooled vectors (what the matching head is given);
     without a coarse objective the means of the frames' states and of the projected words.
     """
-    video = model.video_encoder(model.video_encoder.embed(frames), frame_mask)
+    video = model.video_encoder(model.video_encoder.embed(frames, frame_mask), frame_mask)
     fine = model.fine_frames(frames, frame_mask, video)
     return _vectors(model, losses, video, fine, model.text_encoder(tokens, token_mask), token_mask)
 
@@ -427,7 +427,7 @@ def evidence(
         return
     ids = [video for video, keep in zip(batch.ids, own.tolist(), strict=True) if keep]
     frames, frame_mask, tokens, token_mask = batch.frames[own], batch.frame_mask[own], tokens[own], token_mask[own]
-    video = model.video_encoder(model.video_encoder.embed(frames), frame_mask)
+    video = model.video_encoder(model.video_encoder.embed(frames, frame_mask), frame_mask)
     text = model.text_encoder(tokens, token_mask)
     fine = model.fine_frames(frames, frame_mask, video)
     columns = dict(zip(("video", "text"), _vectors(model, losses, video, fine, text, token_mask), strict=True))

@@ -175,7 +175,7 @@ def sample_facts(task: PretrainTask, batch: PretrainBatch) -> Iterator[SampleFac
     assert tokens is not None
     assert token_mask is not None
     try:
-        video = model.video_encoder(model.video_encoder.embed(batch.frames), batch.frame_mask)
+        video = model.video_encoder(model.video_encoder.embed(batch.frames, batch.frame_mask), batch.frame_mask)
         words = model.text_projection(model.text_encoder(tokens, token_mask).states)  # (B, L, D)
     finally:
         hook.remove()

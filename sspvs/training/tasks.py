@@ -63,7 +63,7 @@ class TrainingTask:
     run: ClassVar[RunSettings]
     new_in_fit: ClassVar[tuple[str, ...]]
     own_facts: ClassVar[tuple[str, ...]] = ("feature_fingerprint",)
-    data_facts: ClassVar[Mapping[str, tuple[str, ...]]] = {"video": ("feature_dim", "trained_length")}
+    data_facts: ClassVar[Mapping[str, tuple[str, ...]]] = {"video": ("feature_dim", "stream_widths", "trained_length")}
     written: ClassVar[str]
     rule: ClassVar[Literal["val", "last"]] = "val"
     samples: ClassVar[Any]  # number of videos -> callback
@@ -71,9 +71,12 @@ class TrainingTask:
     fold_writer: ClassVar[Any] = None
 
     def link(self, parser: LightningArgumentParser) -> None:
-        """Link settings of the model to facts of the data, the width of the features here, and the other way round."""
-        width = f"model.{next(iter(self.data_facts))}.feature_dim"
-        parser.link_arguments("data.feature_dim", width, apply_on="instantiate")
+        """Link settings of the model to facts of the data, the widths of the features here, and the other way round."""
+        group, facts = next(iter(self.data_facts.items()))
+        parser.link_arguments("data.feature_dim", f"model.{group}.feature_dim", apply_on="instantiate")
+        if "stream_widths" in facts:
+            target = f"model.{group}.stream_widths"
+            parser.link_arguments("data", target, compute_fn=_stream_widths, apply_on="instantiate")
 
     def check(self, settings: Namespace) -> None:
         """Refuse settings of a verb (`model`, `data`, `trainer`) that cannot be trained, before anything is made."""
@@ -132,6 +135,11 @@ def vocab_size(small: Any) -> int | None:
     """Ids of the text tower `small`, where its sizes include them."""
     found = small.get("vocab_size") if hasattr(small, "get") else None
     return None if found is None else int(found)
+
+
+def _stream_widths(data: Any) -> tuple[int, ...] | None:
+    """Of the streams that a data module joins; None of one that does not have the fact."""
+    return getattr(data, "stream_widths", None)
 
 
 def _link_tokenizer(parser: LightningArgumentParser) -> None:

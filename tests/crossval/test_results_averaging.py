@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sspvs.crossval.results import mean_result, mean_video, over_seeds
-from sspvs.evaluation.results import MethodResult, VideoResult
+from sspvs.crossval.results import over_seeds
+from sspvs.evaluation.results import MethodResult, VideoResult, mean_result, mean_video
 
 NAN = float("nan")
 

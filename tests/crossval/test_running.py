@@ -132,7 +132,8 @@ def test_figures_are_means_over_seeds_then_videos(done: CrossValidation, config:
 
 def test_the_result_tells_a_stranger_how_it_came_about(done: CrossValidation) -> None:
     content = figures(done.out)
-    assert set(content["baselines"]) == {"human", "random", "consensus", "contrastive", "contrastive, A alone"}
+    of_features = {"ridge", "contrastive", "contrastive, A alone"}
+    assert set(content["baselines"]) == {"human", "random", "consensus", *of_features}
     assert content["seeds"] == [0, 1]
     assert content["checkpoint_rule"] == content["settings"]["checkpoint_rule"] == "val"
     assert (content["coverage"]["n_tested"], content["coverage"]["n_dataset"]) == (N_VIDEOS, N_VIDEOS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,14 @@ def tiny_summarizer(
     guidance: str = "none",
     seed: int = 0,
     fields: TextSettings = FIELDS,
+    video: Mapping[str, Any] | None = None,
     **summarizer: Any,
 ) -> SummarizeTask:
     """A summarizer whose every weight says something: those that start at zero are drawn as well."""
     torch.manual_seed(seed)
+    sizes = {"num_heads": 2, "num_layers": 1, "feedforward_dim": 32, "position_weight": 0.1, **(video or {})}
     task = SummarizeTask(
-        video=VideoEncoderSettings(feature_dim, 16, num_heads=2, num_layers=1, feedforward_dim=32, position_weight=0.1),
+        video=VideoEncoderSettings(feature_dim, 16, **sizes),
         summarizer=SummarizerSettings(text_guidance=guidance, **summarizer),
         text=TextEncoderSettings(encoder="small", small=WORDS),
         text_fields=fields,

@@ -230,7 +230,7 @@ def test_a_frozen_tower_stays_and_drops_nothing_out() -> None:
     assert task.training
     assert task.model.head.training
     assert not any(part.training for part in encoder.modules())
-    embedded = encoder.embed(batch.frames)
+    embedded = encoder.embed(batch.frames, batch.frame_mask)
     torch.testing.assert_close(
         encoder(embedded, batch.frame_mask).states, encoder(embedded, batch.frame_mask).states, atol=0, rtol=0
     )

@@ -183,7 +183,7 @@ def test_columns_equal_loops_over_single_videos(losses: dict) -> None:
             frames = batch.frames[row, batch.frame_mask[row]][None]
             tokens = batch.own_tokens[row, batch.own_token_mask[row]][None]
             seen = torch.ones(1, frames.shape[1], dtype=torch.bool)
-            video = model.video_encoder(model.video_encoder.embed(frames), seen)
+            video = model.video_encoder(model.video_encoder.embed(frames, seen), seen)
             text = model.text_encoder(tokens, torch.ones_like(tokens, dtype=torch.bool))
             words = model.text_projection(text.states)[0]
             alone = losses.get("fine_frames") == "alone"

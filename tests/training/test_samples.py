@@ -46,7 +46,8 @@ def test_facts_of_samples_leave_padding_out() -> None:
             frames = frames[:, batch.frame_mask[row]]  # alone, without padding
             tokens = tokens[:, batch.own_token_mask[row]]
             everything = torch.ones(1, 99, dtype=torch.bool)
-            video = task.model.video_encoder(task.model.video_encoder.embed(frames), everything[:, : frames.shape[1]])
+            shown = everything[:, : frames.shape[1]]
+            video = task.model.video_encoder(task.model.video_encoder.embed(frames, shown), shown)
             words = task.model.text_projection(task.model.text_encoder(tokens, everything[:, : tokens.shape[1]]).states)
             expected = functional.cosine_similarity(video.frames[0][:, None], words[0][None], dim=-1)
             torch.testing.assert_close(torch.from_numpy(fact.similarity), expected, atol=1e-5, rtol=0)

@@ -7,6 +7,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,10 @@ from helpers.tiny_pretraining import TEXT, VIDEO
 from sspvs.cli import main
 from sspvs.crossval.plan import CrossvalSettings, Plan
 from sspvs.data.batch import SummarizeBatch
+from sspvs.data.summarize import SummarizeDataModule
 from sspvs.errors import WeightsNotFoundError
 from sspvs.table import read_dataset, read_score_facts, read_scores
+from sspvs.tasks.data_facts import refuse_other_data
 from sspvs.tasks.pretrain import PretrainTask
 from sspvs.tasks.summarize import ScoredVideos, SummarizeTask
 from sspvs.training.command_line import ReadConfig, TrainingCLI
@@ -353,3 +356,20 @@ def test_plots_leave_padding_out() -> None:
     np.testing.assert_array_equal(figure.axes[0].lines[0].get_ydata(), other.scores)
     assert len(figure.axes[1].lines) == 2
     assert len(plot_scores(next(samples_of(scored._replace(stage_scores=(torch.rand(1, 6),) * 2), batch))).axes) == 1
+
+
+def test_widths_of_streams_are_a_fact_of_the_data(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = ["--config", str(config), "--model.video.normalise", "l2,sqrt+centre"]
+    width = Made("fit", ["--config", str(config)]).datamodule.feature_dim
+    monkeypatch.setattr(SummarizeDataModule, "stream_widths", None, raising=False)
+    with pytest.raises(ValueError, match="normalise must have one word for all streams or one for each of 1, got 2"):
+        Made("fit", arguments)
+    monkeypatch.setattr(SummarizeDataModule, "stream_widths", (5, width - 5))
+    made = Made("fit", arguments).model
+    assert made.hparams["video"]["stream_widths"] == (5, width - 5)
+    assert made.model.video_encoder.input_projection.normalised_widths == (5, width - 5)
+    monkeypatch.setattr(SummarizeDataModule, "stream_widths", (6, width - 6))
+    assert Made("fit", ["--config", str(config)]).model.model.video_encoder.settings.stream_widths == (6, width - 6)
+    with pytest.raises(ValueError, match="the data has streams of widths"):
+        refuse_other_data(SimpleNamespace(feature_dim=width, stream_widths=(6, width - 6)),
+                          made.model.video_encoder.settings, {}, None)  # fmt: skip
