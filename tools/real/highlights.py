@@ -27,21 +27,21 @@ from pathlib import Path
 import h5py
 import numpy as np
 import numpy.typing as npt
-import scipy.linalg
+import torch
 
 from sspvs.annotations.official import read_tvsum
 from sspvs.annotations.record import FrameRatings
 from sspvs.evaluation.average_precision import average_precisions
-from sspvs.evaluation.rank_correlation import rank_correlations
+from sspvs.evaluation.rank_correlation import mean_of_defined, rank_correlations
 from sspvs.evaluation.results import Spread, paired_bootstrap
 from sspvs.importance.contrastive import contrastive_importance
+from sspvs.models.ridge import STRENGTHS, RidgePath, ridge_rows, ridge_steps
 from sspvs.table import write_dataset
 from sspvs.types import Annotations, FrameFeatures
 
 Array = npt.NDArray[np.float32]
 Figures = Mapping[str, float]  # video -> average precision
 FOLDS, DRAWS = 5, 100
-LAMBDAS = (3.0, 10.0, 30.0, 100.0, 300.0)  # in mean squares of a row
 LABELS = {-1: 0.0, 0: 0.5, 1: 1.0}  # no highlight, borderline, highlight
 CONFIG = Path(__file__).parents[2] / "configs" / "finetune" / "own.yaml"
 EPOCHS = 15
@@ -134,7 +134,7 @@ def ridge(material: Material, seed: int) -> Figures:
     found: dict[str, float] = {}
     for kind in material.kinds:
         for train, test in material.folds(kind, seed):
-            weights = fitted(train, kind_precision)
+            weights = fitted(train, precision)
             found |= {video.id: precision(video, rows_of(video) @ weights) for video in test}
     return found
 
@@ -144,7 +144,7 @@ def ridge_of_all(material: Material, seed: int) -> Figures:
     """One ridge regression of the training videos of all kinds."""
     found: dict[str, float] = {}
     for folds in zip(*(material.folds(kind, seed) for kind in material.kinds), strict=True):
-        weights = fitted([video for train, _ in folds for video in train], kind_precision)
+        weights = fitted([video for train, _ in folds for video in train], precision)
         found |= {video.id: precision(video, rows_of(video) @ weights) for _, test in folds for video in test}
     return found
 
@@ -181,51 +181,29 @@ def scratch(material: Material, seed: int) -> Figures:
 
 @cache
 def rows_of(video: Video) -> Array:
-    """(T, 2 D) square roots of the features beside their mean over five rows, centred over the video."""
-    roots = np.sqrt(np.maximum(video.features, 0))
-    roots /= np.linalg.norm(roots, axis=1).mean()
-    padded = np.pad(roots, ((2, 2), (0, 0)), mode="edge")
-    around = np.mean([padded[shift : shift + len(roots)] for shift in range(5)], axis=0)
-    both = np.concatenate([roots, around], axis=1)
-    centred: Array = (both - both.mean(axis=0)).astype(np.float32)
-    return centred
+    """(T, D') rows that ridge regression takes of the features."""
+    features = torch.from_numpy(video.features)
+    rows: Array = ridge_rows(features, [features.shape[1]], ridge_steps([True])).numpy()
+    return rows
 
 
-def fitted(videos: Sequence[Video], quality: Callable[[Sequence[Video], Array], float]) -> Array:
-    """(2 D,) weights of the lambda that is best on videos held out of these, fitted to all of them."""
-    groups = [list(videos[start::3]) for start in range(3)]
-    parts = [normal(group) for group in groups]
-    best = np.zeros(len(LAMBDAS))
-    for held, group in enumerate(groups):
-        left, right, count = (sum(part[i] for n, part in enumerate(parts) if n != held) for i in range(3))
-        best += [quality(group, solved(left, right, count, one)) for one in LAMBDAS]
-    left, right, count = (sum(part[i] for part in parts) for i in range(3))
-    return solved(left, right, count, LAMBDAS[int(best.argmax())])
-
-
-def normal(videos: Sequence[Video]) -> tuple[Array, Array, int]:
-    """The normal equations of some videos: X'X, X'y with y centred over each video, and the number of rows."""
-    rows = np.concatenate([rows_of(video) for video in videos])
-    target = np.concatenate([video.target - video.target.mean() for video in videos])
-    return rows.T @ rows, rows.T @ target, len(rows)
-
-
-def solved(left: Array, right: Array, count: int, lam: float) -> Array:
-    """The weights of one lambda."""
-    damped = left.copy()
-    damped.flat[:: len(left) + 1] += lam * np.trace(left) / count
-    weights: Array = scipy.linalg.solve(damped, right, assume_a="pos", overwrite_a=True)
+def fitted(videos: Sequence[Video], quality: Callable[[Video, Array], float]) -> Array:
+    """(D',) weights, of the strength with the best mean quality where each of these videos is left out in turn."""
+    path = RidgePath([torch.from_numpy(rows_of(video)) for video in videos])
+    target = torch.cat([torch.from_numpy(video.target - video.target.mean()) for video in videos])[:, None]
+    sizes = [len(video.target) for video in videos]
+    means = []
+    for strength in STRENGTHS:
+        left_out = path.left_out(target, strength)[:, 0].split(sizes)
+        means.append(np.mean([quality(video, one.numpy()) for video, one in zip(videos, left_out, strict=True)]))
+    weights: Array = path.weights(target, STRENGTHS[int(np.argmax(means))])[:, 0].numpy()
     return weights
 
 
-def kind_precision(videos: Sequence[Video], weights: Array) -> float:
-    """Mean average precision over videos."""
-    return float(np.mean([precision(video, rows_of(video) @ weights) for video in videos]))
-
-
-def tau(videos: Sequence[Video], weights: Array) -> float:
-    """Mean `per-user` tau over videos."""
-    return float(np.mean([np.nanmean(rank_correlations(rows_of(v) @ weights, v.ratings)[0]) for v in videos]))
+def tau(video: Video, scores: Array) -> float:
+    """Mean `per-user` tau of a video of TVSum."""
+    assert video.ratings is not None
+    return mean_of_defined(rank_correlations(scores, video.ratings).kendall_tau)
 
 
 def read(real: Path, annotations: Path | None, out: Path) -> Material:
