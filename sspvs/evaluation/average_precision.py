@@ -41,7 +41,7 @@ def _of_ranking(order: npt.NDArray[np.int64], highlights: BoolArray) -> FloatArr
     precision = hits / np.arange(1, order.shape[1] + 1)
     before = np.concatenate([np.ones_like(precision[..., :1]), precision[..., :-1]], axis=2)
     area: FloatArray = (found * (before + precision) / 2).sum(axis=2)
-    return area / np.maximum(hits[..., -1], 1)
+    return np.asarray(area / np.maximum(hits[..., -1], 1))
 
 
 def highlights_of(annotations: Annotations) -> BoolArray | None:

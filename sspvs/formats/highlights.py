@@ -146,7 +146,8 @@ class _Folder:
             content = _json(file)
             if isinstance(content, dict) and (file.name in (RATED, MATCHED) or any(map(_is_entry, content.values()))):
                 self.entries |= content
-        self.name = {(RATED,): "tvsum", (MATCHED,): "youtube"}.get(tuple(f.name for f in files), self.folder.name)
+        names = {RATED: "tvsum", MATCHED: "youtube"}
+        self.name = names.get(files[0].name, self.folder.name) if len(files) == 1 else self.folder.name
         self.streams: dict[str, tuple[dict[str, Path], int]] = {}
         if shapes:
             self.streams["rgb"] = dict.fromkeys(shapes, path), next(iter(shapes.values()))[1]
@@ -172,7 +173,8 @@ class _Folder:
             if values.shape[1] != self.streams[name][1]:
                 expected = f"{self.streams[name][1]} wide as the first video's"
                 raise DatasetError(f"{key}: '{name}' is {values.shape[1]} wide, expected {expected}")
-        entry, lengths = self.entries.get(key), {name: len(values) for name, values in arrays.items()}
+        entry: Any = self.entries.get(key)
+        lengths = {name: len(values) for name, values in arrays.items()}
         scores, picks, n_frames = None, None, None
         if self.entries:
             scores, picks, n_frames = _judgements(entry, key)
@@ -265,7 +267,7 @@ def _array(path: Path, name: str, key: str) -> FloatArray:
         raise DatasetError(f"{path.name}: expected '{name}' as (T, D) numbers, found {values.shape} of {values.dtype}")
     if not np.isfinite(values).all():
         raise DatasetError(f"{path.name}: '{name}' has NaN or infinite values; extract it again")
-    return values.astype(np.float32)
+    return np.asarray(values, dtype=np.float32)
 
 
 def _judgements(entry: Any, key: str) -> tuple[FloatArray, IntArray, int]:
