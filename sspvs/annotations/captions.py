@@ -16,7 +16,7 @@ import numpy as np
 from sspvs.annotations.record import Problems
 from sspvs.annotations.video_names import NameTable
 from sspvs.errors import DatasetError
-from sspvs.features.text import WIDTH, embed_sentences, model_folder
+from sspvs.features.text import WIDTH, embed_sentences
 from sspvs.files import read_content, read_text
 from sspvs.parsing import lines_of, parse_json
 from sspvs.selection.sentences import sentences as sentences_of
@@ -26,7 +26,7 @@ from sspvs.types.video import LARGEST
 from sspvs.video import open_video
 from sspvs.video.files import VIDEO_SUFFIXES
 from sspvs.video.subtitles import EXTENSIONS, decoded, parse, read_spoken, usable
-from sspvs.weights.digest import WEIGHTS_DIGEST
+from sspvs.weights.digest import WEIGHTS_DIGEST, model_folder
 
 CAPTIONS = "captions"
 """The name of the stream, and of `features_captions` in a file."""

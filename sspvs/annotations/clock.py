@@ -77,9 +77,8 @@ def fitted(features: FrameFeatures, n_frames: int, where: str) -> tuple[FrameFea
     if dropped:
         sentence += f": {dropped} of {len(keep)} picks were beyond and left out"
     streams = {name: replace(one, features=one.features[keep]) for name, one in features.streams.items()}
-    cut = {"features": features.features[keep], "picks": features.picks[keep], "streams": streams}
-    kept = replace(features, n_frames=n_frames, **cut)
-    return replace(kept, timeline=None, frame_change=None), (sentence,)
+    kept = replace(features, features=features.features[keep], picks=features.picks[keep], streams=streams)
+    return replace(kept, n_frames=n_frames, timeline=None, frame_change=None), (sentence,)
 
 
 def _frames_from_time(video: AnnotatedVideo) -> int:

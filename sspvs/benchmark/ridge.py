@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sspvs.annotations.splits import Splits
     from sspvs.benchmark.rows import Judge
     from sspvs.table import VideoTable
+    from sspvs.tasks.summarize import SummarizeTask
 
 RIDGE = "ridge"
 SHUFFLES = 20
@@ -58,7 +59,14 @@ def ridge_folds(stores: Stores, split: Splits | None) -> list[RidgeFold]:
     return folds
 
 
-def add_ridge(judge: Judge, stores: Stores, split: Splits | None, *, beside: bool = False) -> None:
+def add_ridge(
+    judge: Judge,
+    stores: Stores,
+    split: Splits | None,
+    *,
+    streams: Sequence[str] | None = None,
+    beside: bool = False,
+) -> None:
     """Put ridge regression into a judge's table: in a method's place, or beside the methods.
 
     Importance is the mean of the users', standardised within each video; features are normalised stream by stream
@@ -69,20 +77,31 @@ def add_ridge(judge: Judge, stores: Stores, split: Splits | None, *, beside: boo
         judge: Of the tested dataset.
         stores: The datasets, the tested one first.
         split: Its folds; a video that several test counts once, with its mean. None: five that are drawn.
+        streams: Names of the streams of features; None: all that there are.
         beside: Put the row among the baselines; where the dataset does not allow it, a warning says why.
 
     Raises:
         DatasetError: Videos have no features, a fold has fewer than two training videos, or there are too many rows.
     """
     try:
-        _add_row(judge, stores, ridge_folds(stores, split), beside=beside)
+        folds = ridge_folds(stores, split)
+        called = f"{len(folds)} folds{' that were drawn' if split is None else ''}"
+        _add_row(judge, stores, folds, streams, {"folds": called}, beside=beside)
     except SspvsError as error:
         if not beside:
             raise
         judge.warnings.append(f"no {RIDGE} row: {error}")
 
 
-def _add_row(judge: Judge, stores: Stores, every: Sequence[RidgeFold], *, beside: bool) -> None:
+def _add_row(
+    judge: Judge,
+    stores: Stores,
+    every: Sequence[RidgeFold],
+    streams: Sequence[str] | None,
+    made_by: Mapping[str, Any],
+    *,
+    beside: bool,
+) -> None:
     from sspvs.data.fold_data import survey_fold
 
     prefix = f"{stores.tested.name}/"
@@ -95,7 +114,7 @@ def _add_row(judge: Judge, stores: Stores, every: Sequence[RidgeFold], *, beside
             f"{len(few.train)}; give more videos, or a split that trains on more of them"
         )
     used = list(dict.fromkeys(name for one in folds for name in (*one.train, *one.test)))
-    table = survey_fold(used, stores, None)
+    table = survey_fold(used, stores, None, streams=streams)
     if (count := sum(table[name].n_picks for name in used)) > MOST_ROWS:
         raise DatasetError(f"ridge regression is for {MOST_ROWS:,} rows of features at most, these are {count:,}")
     videos, steps = _ridge_videos(table, stores, used)
@@ -124,8 +143,37 @@ def _add_row(judge: Judge, stores: Stores, every: Sequence[RidgeFold], *, beside
         for name, one in results.items()
     }
     predictions = {key: Prediction.of(np.mean(scores[key], axis=0), judge.videos[key]) for key in order}
-    made_by = {"normalise": steps, "strengths": strengths, "folds": len(folds), "checkpoint_rule": "val"}
+    made_by = {**made_by, "normalise": steps, "strengths": strengths, "checkpoint_rule": "val"}
     judge.add_results(RIDGE, results, predictions, made_by, beside=beside)
+
+
+def ridge_summarizer(stores: Stores) -> SummarizeTask:
+    """Ridge regression fitted to all videos of a dataset, as a summarizer with a linear head.
+
+    Its checkpoint (`save_pretrained`) scores videos as that of any other summarizer does. Scores are the logistic of
+    the predicted importance, which is in standard deviations of a video.
+    """
+    import torch
+
+    from sspvs.data.fold_data import survey_fold
+    from sspvs.models.settings import VideoEncoderSettings
+    from sspvs.models.summarizer import SummarizerSettings
+    from sspvs.tasks.summarize import SummarizeTask
+
+    names = [f"{stores.tested.name}/{key}" for key in stores.tested]
+    table = survey_fold(names, stores, None)
+    videos, steps = _ridge_videos(table, stores, names)
+    weights = fit_ridge(list(videos.values()), np.random.default_rng(0))[0][:, :1]
+    widths = table.stream_widths
+    tower = VideoEncoderSettings(
+        sum(widths), len(weights), num_heads=1, num_layers=0, feedforward_dim=1, stream_widths=widths, normalise=steps
+    )
+    made = None if table.fingerprint is None else table.fingerprint.as_dict()
+    task = SummarizeTask(tower, SummarizerSettings(head="linear"), feature_fingerprint=made)
+    with torch.no_grad():
+        for place, values in zip(task.model.head.stages.parameters(), (weights.T, torch.zeros(1)), strict=True):
+            place.copy_(values)
+    return task.eval()
 
 
 def fit_ridge(videos: Sequence[RidgeVideo], generator: np.random.Generator) -> tuple[Tensor, float]:
@@ -142,7 +190,7 @@ def fit_ridge(videos: Sequence[RidgeVideo], generator: np.random.Generator) -> t
     targets = torch.cat([video.target for video in videos])[:, None]
     left_out = torch.cat([path.left_out(targets, strength) for strength in STRENGTHS], dim=1)  # (N, strengths)
     tau = np.zeros((len(videos), len(STRENGTHS)))
-    for row, video, own in zip(tau, videos, left_out.split(sizes), strict=True):
+    for row, video, own in zip(tau, videos, torch.split(left_out, sizes), strict=True):
         each = video.reference.correlate(own.T.double().numpy()).kendall_tau  # (strengths, U)
         row[:] = np.nan_to_num([mean_of_defined(one) for one in each])
     best = STRENGTHS[int(tau.mean(axis=0).argmax())]
@@ -162,8 +210,10 @@ def _ridge_videos(table: VideoTable, stores: Stores, names: Sequence[str]) -> tu
     from sspvs.models.ridge import ridge_rows, ridge_steps
 
     features = {name: torch.from_numpy(np.array(table.features(table[name]))) for name in names}
-    widths = getattr(table, "stream_widths", (table.feature_dim,))
-    least = torch.stack([torch.stack([part.min() for part in one.split(list(widths), 1)]) for one in features.values()])
+    widths = table.stream_widths
+    least = torch.stack(
+        [torch.stack([part.min() for part in torch.split(one, list(widths), 1)]) for one in features.values()]
+    )
     steps = ridge_steps((least.amin(dim=0) >= 0).tolist())
     videos = {}
     for name, raw in features.items():

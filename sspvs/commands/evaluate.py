@@ -60,6 +60,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="put a row of ridge regression beside, each video scored by what the other folds teach, and what it makes "
         "of shuffled labels; folds of --splits, or five that are drawn (needs features in the dataset; seconds)",
     )
+    parser.add_argument(
+        "--save-ridge",
+        type=Path,
+        metavar="DIR",
+        help="write ridge regression fitted to all videos of the dataset as a checkpoint, for `sspvs score --scorer` "
+        "and `sspvs summarize --scorer`",
+    )
     contrastive = parser.add_argument_group("contrastive baseline (needs features in the dataset)")
     contrastive.add_argument("--contrastive", action="store_true", help="put its row beside the others")
     contrastive.add_argument(
@@ -106,7 +113,14 @@ def run(args: argparse.Namespace) -> int:
     args.checkpoint_rule = _checkpoint_rules(args.checkpoint_rule)
     settings = EvaluationSettings(**options_for(EvaluationSettings, args))
     benchmark = run_benchmark(args.dataset, args.scores, splits=args.splits, settings=settings, progress=True)
-    show(benchmark, published=args.published, out=args.out, report=args.report, picture=args.picture)
+    written = []
+    if args.save_ridge is not None:
+        from sspvs.benchmark.ridge import ridge_summarizer
+        from sspvs.data.folds import Stores
+
+        written = [ridge_summarizer(Stores(args.dataset)).save_pretrained(args.save_ridge)]
+    outputs = {name: getattr(args, name) for name in ("out", "report", "picture")}
+    show(benchmark, published=args.published, written=written, **outputs)
     return 0
 
 

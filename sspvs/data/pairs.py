@@ -18,7 +18,7 @@ from sspvs.formats.manifest import read_manifest
 from sspvs.formats.shards import INDEX, is_shards, read_index
 from sspvs.formats.sspvs_release import LISTS, is_release, read_release
 from sspvs.table import FeatureStore, FeatureStream, SourceStamp, StreamReader, Video, VideoTable
-from sspvs.table.survey import survey
+from sspvs.table.survey import survey, with_streams_of_files
 
 _LEAST = 2  # groups of videos on either side, so that their texts can be compared
 
@@ -38,7 +38,12 @@ class ExtractionSettings:
 
 
 def load_pairs(
-    path: Path, extraction: ExtractionSettings | None = None, *, skip_bad: bool = False, progress: bool = False
+    path: Path,
+    extraction: ExtractionSettings | None = None,
+    *,
+    streams: Sequence[str] | None = None,
+    skip_bad: bool = False,
+    progress: bool = False,
 ) -> VideoTable:
     """The table of a release, shards or a manifest; raw videos are extracted and features looked at first."""
     if path.is_dir() and is_shards(path):
@@ -48,7 +53,7 @@ def load_pairs(
     ready = with_features(
         videos, where, extraction or ExtractionSettings(), progress=progress, problems=problems if skip_bad else None
     )
-    table = survey(ready, progress=progress)
+    table = survey(ready, streams=streams, progress=progress)
     problems.extend(table.problems)
     if not (skip_bad and len(table)):
         problems.raise_any()
@@ -56,21 +61,29 @@ def load_pairs(
     return VideoTable(table.videos, checked=True, problems=left_out)
 
 
-def feature_dim_of(path: Path, extraction: ExtractionSettings | None = None) -> int:
-    """D, from the first video alone; of raw videos that have no features yet, from the backbone."""
+def stream_widths_of(
+    path: Path, extraction: ExtractionSettings | None = None, streams: Sequence[str] | None = None
+) -> tuple[int, ...]:
+    """D of each stream, from the first videos; of raw videos that have no features yet, from the backbone."""
     if path.is_dir() and is_shards(path):
-        return read_index(path).feature_dim
+        return read_index(path).stream_widths
     videos, where = _listed(path)
     settings = extraction or ExtractionSettings()
     first = videos[:1]
     if first[0].source is not None:
         if not store_of(where).exists():
-            return load_backbone(settings.backbone, device="cpu", download=settings.download).feature_dim
+            return (load_backbone(settings.backbone, device="cpu", download=settings.download).feature_dim,)
         first = with_features(first, where, settings)
-    reader = StreamReader()
-    width = sum(reader.shape(stream)[1] for stream in first[0].streams)
+    ready = [*first, *(video for video in videos[1:] if video.source is None)]
+    reader, widths = StreamReader(), dict[str, int]()
+    joined, names = with_streams_of_files(ready, reader, streams)
+    if len(names) < 2:
+        return tuple(reader.shape(stream)[1] for stream in first[0].streams)
+    for stream in (stream for video in joined for stream in video.streams):
+        if stream.name not in widths:
+            widths[stream.name] = reader.shape(stream)[1]
     reader.close()
-    return width
+    return tuple(widths[name] for name in names)
 
 
 def split_pairs(videos: Sequence[Video], val_share: float) -> tuple[list[Video], list[Video]]:

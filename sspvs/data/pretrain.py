@@ -16,7 +16,7 @@ from sspvs.data import drawing
 from sspvs.data.batch import PretrainBatch, Text, pad_rows, stack_tokens
 from sspvs.data.drawing import MaskSettings
 from sspvs.data.loader import BatchLoader, ExampleDataset, LengthBuckets, Pick, VideoDataModule, padding_share
-from sspvs.data.pairs import ExtractionSettings, feature_dim_of, load_pairs, split_pairs
+from sspvs.data.pairs import ExtractionSettings, load_pairs, split_pairs, stream_widths_of
 from sspvs.errors import DatasetError
 from sspvs.formats.sspvs_release import VOCABULARY
 from sspvs.models.tokenizers import Tokenizer, load_tokenizer
@@ -199,6 +199,7 @@ class PretrainDataModule(VideoDataModule[PretrainBatch]):
         extraction: How features of raw videos are extracted.
         download: Fetch the tokenizer's files when they are not on this machine.
         world: A synthetic world to train and validate on instead, made unless it is there.
+        streams: Streams of features in h5 files, such as `[features, captions]`, in their order; null: all there are.
 
     Raises:
         DatasetError: The data is not what it should be (when it is first needed).
@@ -232,8 +233,10 @@ class PretrainDataModule(VideoDataModule[PretrainBatch]):
         extraction: ExtractionSettings = _EXTRACTION,
         download: bool = False,
         world: WorldSource | None = None,
+        streams: list[str] | None = None,
     ) -> None:
         super().__init__()
+        self.streams = streams
         if (train is None) == (world is None):
             raise ValueError("give data.train (a release folder, a manifest or shards) or data.world, and not both")
         if world is not None:
@@ -255,11 +258,16 @@ class PretrainDataModule(VideoDataModule[PretrainBatch]):
         self.extraction = extraction
         self._pairs: dict[Path, VideoTable] = {}
 
-    @cached_property
+    @property
     def feature_dim(self) -> int:
-        """D, as the data has it; known before `setup`, from the first video."""
-        known = self._pairs.get(self.paths["train"])
-        return feature_dim_of(self.paths["train"], self.extraction) if known is None else known.feature_dim
+        """D of all streams, as the data has it; known before `setup`."""
+        return sum(self.stream_widths)
+
+    @cached_property
+    def stream_widths(self) -> tuple[int, ...]:
+        """D of each stream of features; known before `setup`, from the first videos."""
+        known = self._pairs.get(path := self.paths["train"])
+        return stream_widths_of(path, self.extraction, self.streams) if known is None else known.stream_widths
 
     @property
     def feature_fingerprint(self) -> Fingerprint | None:
@@ -335,7 +343,7 @@ class PretrainDataModule(VideoDataModule[PretrainBatch]):
     def _load(self) -> None:
         for path in self.paths.values():
             if path not in self._pairs:
-                self._pairs[path] = load_pairs(path, self.extraction, progress=True)
+                self._pairs[path] = load_pairs(path, self.extraction, streams=self.streams, progress=True)
 
     @cached_property
     def _parts(self) -> dict[Mode, Sequence[Video]]:

@@ -39,7 +39,6 @@ _DETAILS = {
     "contrastive, A alone": "from the features, without training: local dissimilarity alone",
     "consensus": "the mean of all users, in-sample: a ceiling",
     "contrastive": "from the features, without training",
-    "ridge": "ridge regression on the features, fitted to the folds' training videos",
 }
 _F1_SENTENCE = (
     "overlap in frames of the 15 % summary with each user's, then the mean (avg) or the best (max) over users"
@@ -214,6 +213,9 @@ def _baseline_detail(name: str, measure: str, results: Mapping[str, MethodResult
     if name == "random":
         draws = next((result.settings for result in results.values()), {}).get("draws")
         return f"random scores, mean of {draws} draws" if draws else "random scores"
+    if name == "ridge":
+        folds = next((result.settings for result in results.values()), {}).get("folds", "the folds")
+        return f"ridge regression on the features, fitted to the training videos of {folds}"
     if refined := _REFINED.fullmatch(name):
         return f"of refined features: {' times '.join(_TERMS.get(term, term) for term in refined[1].split('*'))}"
     return _DETAILS.get(name, "")
@@ -272,15 +274,17 @@ def _of_shuffled_labels(label: str, result: MethodResult, metrics: tuple[str, ..
 
 
 def _within_chance(compared: Iterable[Comparison], results: Mapping[str, Mapping[str, MethodResult]]) -> Iterator[str]:
-    """Which differences between methods are smaller than what shuffled labels make of ridge, in sentences."""
+    """Which gains over another method, or over ridge, are smaller than what shuffled labels make of ridge."""
     for one in compared:
         ridge = results.get("ridge", {}).get(one.protocol)
         control = {} if ridge is None else ridge.settings.get("labels_shuffled", {})
         if one.metric in control:
             low, high = control[one.metric]["ci95"]
-            if abs(one.difference) < (high - low) / 2:
-                apart = f"{one.first} and {one.second} differ by {number(abs(one.difference))} in {SHORT[one.metric]}"
-                yield f"{apart}, less than shuffled labels move ridge ({number((high - low) / 2)} to either side)."
+            gain = abs(one.difference) if one.second != "ridge" else one.difference
+            if 0 < gain < (high - low) / 2:
+                better, other = (one.first, one.second) if one.difference > 0 else (one.second, one.first)
+                moved = f"less than shuffled labels move ridge ({number((high - low) / 2)} to either side)"
+                yield f"{better} gains {number(gain)} in {SHORT[one.metric]} over {other}, {moved}."
 
 
 def _about_summaries(row: Row, result: MethodResult) -> Iterator[str]:

@@ -162,8 +162,9 @@ def extract_video(
     """
     local_only(path)
     with video_bar(Path(path).name, show=progress) as advance:
-        looks = {"thumbnails": thumbnails, "opened": opened, "further": further}
-        return _extract(path, backbone, _encode, sampling, advance, **looks)
+        return _extract(
+            path, backbone, _encode, sampling, advance, thumbnails=thumbnails, opened=opened, further=further
+        )
 
 
 def stream_of(backbone: str) -> str:

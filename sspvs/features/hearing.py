@@ -67,8 +67,9 @@ def extract_and_hear(
     """
     with Listener(sampling.time_limit_seconds) as listener:
         opened = listener.start if hears else lambda _: None
-        looks = {"further": further, "thumbnails": True, "progress": progress, "opened": opened}
-        extracted = extract_video(path, backbone, sampling, **looks)
+        extracted = extract_video(
+            path, backbone, sampling, thumbnails=True, progress=progress, opened=opened, further=further
+        )
         assert extracted.features.timeline is not None
         sound = listener.result(extracted.features.timeline)
     failure = listener.failure

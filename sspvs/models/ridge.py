@@ -44,9 +44,9 @@ class RidgePath:
     def weights(self, targets: Tensor, strength: float) -> Tensor:
         """(D, R) weights fitted to (N, R) targets."""
         shrunk = (1.0 / (self._values + strength))[:, None]
-        if self._dual:
-            return self._rows.T @ (self._axes @ (shrunk * (self._axes.T @ targets)))
-        return self._axes @ (shrunk * (self._placed.T @ targets))
+        placed = self._axes if self._dual else self._placed
+        fitted: Tensor = self._axes @ (shrunk * (placed.T @ targets))
+        return self._rows.T @ fitted if self._dual else fitted
 
     def left_out(self, targets: Tensor, strength: float) -> Tensor:
         """(N, R) what is predicted of each video when it is fitted without that video, exactly.
@@ -57,6 +57,6 @@ class RidgePath:
         shrunk = 1.0 / (self._values + strength)
         residuals = targets - self._placed @ (shrunk[:, None] * (self._placed.T @ targets))
         out = []
-        for own, left in zip(self._placed.split(self._sizes), residuals.split(self._sizes), strict=True):
+        for own, left in zip(*(torch.split(one, self._sizes) for one in (self._placed, residuals)), strict=True):
             out.append(torch.linalg.solve(torch.eye(len(own)) - (own * shrunk) @ own.T, left))
         return targets - torch.cat(out)

@@ -94,7 +94,7 @@ def normalised_widths(widths: Sequence[int], how: str) -> tuple[int, ...]:
 
 def present_rows(frames: Tensor, mask: Tensor, widths: Sequence[int]) -> Tensor:
     """(B, T, S) bool, which streams of (B, T, D) joined features are there: rows under the mask that are not zeros."""
-    there = torch.stack([(part != 0).any(dim=-1) for part in frames.split(list(widths), dim=-1)], dim=-1)
+    there = torch.stack([(part != 0).any(dim=-1) for part in torch.split(frames, list(widths), dim=-1)], dim=-1)
     return there & mask[..., None]
 
 
@@ -121,7 +121,7 @@ def normalise(frames: Tensor, mask: Tensor, widths: Sequence[int], how: str) -> 
     """
     done = []
     present = present_rows(frames, mask, widths)  # (B, T, S)
-    parts = frames.split(list(widths), dim=-1)
+    parts = torch.split(frames, list(widths), dim=-1)
     for number, (part, steps) in enumerate(zip(parts, stream_steps(how, len(widths)), strict=True)):
         here = present[..., number : number + 1]  # (B, T, 1)
         rows = part.float().masked_fill(~here, 0.0)
@@ -176,8 +176,8 @@ class StreamProjection(nn.Module):
 
     def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
         """(B, T, D) features of whole videos under a (B, T) mask -> (B, T, embed_dim); zeros where all are missing."""
-        rows = normalise(frames, mask, self.widths, self.how).split(list(self.normalised_widths), dim=-1)
-        here = present_rows(frames, mask, self.widths).to(frames.dtype).split(1, dim=-1)  # S times (B, T, 1)
+        rows = torch.split(normalise(frames, mask, self.widths, self.how), list(self.normalised_widths), dim=-1)
+        here = torch.split(present_rows(frames, mask, self.widths).to(frames.dtype), 1, dim=-1)  # S times (B, T, 1)
         parts = [norm(row) * there for norm, row, there in zip(self.norms, rows, here, strict=True)]
         if not self.linears:
             return torch.cat(parts, dim=-1)

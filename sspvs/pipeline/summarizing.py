@@ -319,8 +319,8 @@ def scored_features(
             notes += warnings
         streams[name] = caption_stream(captions or (), features, features.timeline, Sentences(), features.name)
         if not captions:
-            where = "captions" if tools.captions else "subtitles"
-            notes.append(f"no {where} of it: {tools.scorer.name} scores what is seen alone, as if nothing were spoken")
+            what = "captions" if tools.captions else "subtitles"
+            notes.append(f"no {what} of it were found: zeros stand for the stream '{name}' of {tools.scorer.name}")
     return tools.scorer.joined(replace(features, streams=streams)), tuple(notes)
 
 

@@ -22,8 +22,9 @@ import numpy as np
 from sspvs.errors import FeatureFileError, printable
 from sspvs.parsing import parse_json
 from sspvs.sharing import file_name
+from sspvs.table import streams
 from sspvs.table.group_reader import GroupReader, plain_attributes
-from sspvs.table.streams import FEATURES, dataset_name, short_name, union
+from sspvs.table.streams import dataset_name, short_name, union
 from sspvs.types import (
     DecodeReport,
     Fingerprint,
@@ -35,7 +36,7 @@ from sspvs.types import (
     VideoInfo,
 )
 
-PICKS, N_FRAMES, N_STEPS, VIDEO_NAME = "picks", "n_frames", "n_steps", "video_name"
+FEATURES, PICKS, N_FRAMES, N_STEPS, VIDEO_NAME = streams.FEATURES, "picks", "n_frames", "n_steps", "video_name"
 FRAME_SECONDS, END_SECONDS, FRAME_CHANGE = "frame_seconds", "end_seconds", "frame_change"
 GTSCORE, GTSUMMARY = "gtscore", "gtsummary"
 USER_SUMMARY, USER_SCORES = "user_summary", "user_scores"  # (U, N): give N where n_frames is missing

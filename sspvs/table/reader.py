@@ -6,7 +6,7 @@ Axis letters: T picks, t of them, D feature width.
 import os
 from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -93,6 +93,15 @@ class StreamReader:
             if own is not None or stream.name != FEATURES:
                 return own
             return layout.read_fingerprint_attrs(data.parent.attrs) or layout.read_fingerprint_attrs(data.file.attrs)
+
+    def stream_names(self, *streams: FeatureStream) -> list[str]:
+        """The datasets of all streams beside one of an h5 file; the names of several, or of one of another file."""
+        (first, *more), names = streams, [stream.name for stream in streams]
+        if more or first.load is not None or _is_array(first) or first.name != FEATURES:
+            return names
+        with suppress(SspvsError), _readable(first):  # it is reported where the features are read
+            return layout.stream_names(self._dataset(first).parent)
+        return names
 
     def close(self) -> None:
         """Close all files; a later read opens them again."""

@@ -57,10 +57,12 @@ def parted_fingerprint(made: Fingerprint | None) -> list[tuple[str, Fingerprint 
     if made is None or len({*map(len, parts)}) > 1:
         return [(FEATURES, made)]
     streams = []
-    for backbone, *texts in zip(*parts, strict=True):
-        label, named = _LABELLED.fullmatch(backbone).groups()
-        known = None if named == UNKNOWN else Fingerprint(named, *texts, rate_hz=made.rate_hz)
-        streams.append((label or FEATURES, known))
+    for labelled, digest, transform, normalisation in zip(*parts, strict=True):
+        found = _LABELLED.fullmatch(labelled)
+        assert found is not None  # it takes anything
+        label, backbone = found.groups()
+        known = Fingerprint(backbone, digest, transform, normalisation, made.rate_hz)
+        streams.append((label or FEATURES, None if backbone == UNKNOWN else known))
     return streams
 
 

@@ -16,10 +16,20 @@ from typing import Any
 from tqdm import tqdm
 
 from sspvs.atomic import write_text
-from sspvs.errors import FeatureFileError, OutputError, SspvsError, one_line
+from sspvs.errors import FeatureFileError, OutputError, SspvsError, listed, one_line
 from sspvs.files import read_json
 from sspvs.table.reader import StreamReader
-from sspvs.table.table import FeatureMemory, VideoTable, check_features, check_finite, usual_kind, with_facts
+from sspvs.table.streams import FEATURES, dataset_name, short_name, union
+from sspvs.table.table import (
+    FeatureMemory,
+    VideoTable,
+    check_features,
+    check_finite,
+    check_lengths,
+    filled,
+    usual_kind,
+    with_facts,
+)
 from sspvs.table.video import FeatureKind, FeatureStream, Video
 from sspvs.types import Fingerprint
 
@@ -33,25 +43,34 @@ def survey(
     videos: Sequence[Video],
     memory: FeatureMemory | None = None,
     *,
+    streams: Sequence[str] | None = (FEATURES,),
     others: Mapping[FeatureKind, int] | None = None,
     progress: bool = False,
 ) -> VideoTable:
     """Look at the features of all videos, as far as no earlier run did.
+
+    Of h5 files all `streams` are read, zeros where a video lacks one; None: all that any video has.
 
     The table has the good ones in their order; its `problems` are features that cannot be read or are not finite, and
     widths and fingerprints that most do not have (`others` counts videos of each kind beside these). Streams whose T
     is known (of shards) are not looked at again.
     """
     reader, notes, found, problems = StreamReader(), dict[Path, _Notes](), list[Video](), list[tuple[str, str]]()
+    videos, names = with_streams_of_files(videos, reader, streams)
     for video in tqdm(videos, desc="looking at the features", leave=False, disable=None if progress else True):
         try:
-            streams = [s if s.n_picks else _noted(s, video.notes, notes, reader) for s in video.streams]
-            found.append(video.with_streams(*streams))
+            looked = [s if s.n_picks else _noted(s, video.notes, notes, reader) for s in video.streams]
+            found.append(video.with_streams(*looked))
+            check_lengths(found[-1])
         except SspvsError as error:
             problems.append((video.where, f"{video.id}: {one_line(error)}"))
     reader.close()
     for folder in notes.values():
         folder.keep()
+    if len(names) > 1:
+        found, sentences = filled(found, names)
+        for sentence in sentences:
+            logger.warning("%s", sentence)
     expected = usual_kind(Counter(video.kind for video in found) + Counter(others or {}))
     good = []
     for video in found:
@@ -61,6 +80,28 @@ def survey(
         except FeatureFileError as error:
             problems.append((video.where, str(error)))
     return VideoTable(good, memory, checked=True, problems=problems)
+
+
+def with_streams_of_files(
+    videos: Sequence[Video], reader: StreamReader, streams: Sequence[str] | None
+) -> tuple[Sequence[Video], list[str]]:
+    """Videos with the further streams that lie beside theirs in h5 files, and the datasets that are read."""
+    wanted = None if streams is None else [dataset_name(name) for name in streams]
+    if wanted == [FEATURES]:
+        return videos, wanted
+    there = {video.id: reader.stream_names(*video.streams) for video in videos}
+    names = union(there.values()) if wanted is None else wanted
+    if missing := [short_name(name) for name in names if not any(name in one for one in there.values())]:
+        have = listed([short_name(name) for name in union(there.values())])
+        raise FeatureFileError(f"no stream {listed(missing)} in the features of the videos; there are {have}")
+    if names == [FEATURES]:
+        return videos, names
+    joined = []
+    for video in videos:
+        own = [name for name in names if name in there[video.id] or name == names[0]]
+        place = replace(video.streams[0], n_picks=0, width=0, fingerprint=None)  # what is known of it is not of others
+        joined.append(video.with_streams(*(replace(place, name=name) for name in own)))
+    return joined, names
 
 
 def look(stream: FeatureStream, reader: StreamReader) -> FeatureStream:

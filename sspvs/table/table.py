@@ -83,6 +83,7 @@ def check_features(
     differing = list(_differing(theirs, ours))
     if differing:
         again = f"extract them again with --backbone {made.backbone} --rate {made.rate_hz:g}"
+        again = again if len(ours) == 1 else "make these streams again as they were made"
         remedy = f"{again}, or use what they were made for" if remedy is None else remedy
         message = f"{where}: features of another extractor than {like} ({'; '.join(differing)})"
         raise FingerprintMismatchError(f"{message}{remedy and '; ' + remedy}")

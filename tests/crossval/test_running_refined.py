@@ -125,7 +125,16 @@ def test_each_row_is_the_mean_of_its_own_score_files(row: str, done: CrossValida
 def test_the_rows_beside(done: CrossValidation, config: Path) -> None:
     assert done.name == "refined A*G*H"
     assert set(done.evaluation.methods) == {"refined A*G*H"}
-    beside = {"refined A", "refined A*G", "contrastive", "contrastive, A alone", "random", "human", "consensus"}
+    beside = {
+        "refined A",
+        "refined A*G",
+        "contrastive",
+        "contrastive, A alone",
+        "random",
+        "human",
+        "consensus",
+        "ridge",
+    }
     assert set(done.evaluation.baselines) == beside
     store = read_dataset(config.parent / "drawn.h5")
     for row, combine in (("contrastive", "ag"), ("contrastive, A alone", "a")):
@@ -189,7 +198,8 @@ def test_beside_a_summarizer(done: CrossValidation, config: Path, tmp_path: Path
     table = side_by_side({"refined": done, "summarizer": trained}).evaluation
     assert list(table.methods) == ["refined", "summarizer"]
     assert "refined A" in table.baselines
-    assert {(c.first, c.second) for c in table.comparisons} == {("refined", "summarizer")}
+    pairs = {("refined", "summarizer"), ("refined", "ridge"), ("summarizer", "ridge")}
+    assert {(c.first, c.second) for c in table.comparisons} == pairs
 
 
 def archive(folder: Path, lengths: Sequence[int] = (30, 30, 30), width: int = 16) -> Path:

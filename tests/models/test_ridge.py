@@ -11,7 +11,7 @@ from sspvs.models.ridge import RidgePath, ridge_rows, ridge_steps
 
 def videos(width: int, lengths: tuple[int, ...] = (9, 1, 14, 6)) -> tuple[list[torch.Tensor], torch.Tensor]:
     g = torch.Generator().manual_seed(width)
-    rows = [torch.randn(length, width, generator=g) for length in lengths]
+    rows = [torch.randn(length, width, generator=g) / width**0.5 for length in lengths]
     return [one - one.mean(dim=0) for one in rows], torch.randn(sum(lengths), 3, generator=g)
 
 

@@ -361,7 +361,6 @@ def test_plots_leave_padding_out() -> None:
 def test_widths_of_streams_are_a_fact_of_the_data(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     arguments = ["--config", str(config), "--model.video.normalise", "l2,sqrt+centre"]
     width = Made("fit", ["--config", str(config)]).datamodule.feature_dim
-    monkeypatch.setattr(SummarizeDataModule, "stream_widths", None, raising=False)
     with pytest.raises(ValueError, match="normalise must have one word for all streams or one for each of 1, got 2"):
         Made("fit", arguments)
     monkeypatch.setattr(SummarizeDataModule, "stream_widths", (5, width - 5))
