@@ -17,7 +17,7 @@ from sspvs.data.folds import Stores
 from sspvs.errors import DatasetError
 from sspvs.evaluation.comparison import Evaluation
 from sspvs.evaluation.prediction import Prediction
-from sspvs.evaluation.results import METRICS, Comparison, MethodResult, compare
+from sspvs.evaluation.results import Comparison, MethodResult, compare
 from sspvs.importance.terms import Combine
 from sspvs.table import DatasetStore, read_dataset
 from sspvs.types import Annotations
@@ -66,7 +66,8 @@ def evaluate(
             of these. Videos go by key or by name; numbers are one a pick or one a frame.
         splits: A split file: only the videos that it tests are evaluated, each once.
         baseline: `human`, `random`, `consensus`, `contrastive` or `ridge`, in place of scores.
-        protocol: `per-user`, `per-user-frames`, `summary-vs-mean`, `mean-annotator`, or `all` that the dataset allows.
+        protocol: `per-user`, `per-user-frames`, `summary-vs-mean`, `mean-annotator`, `all` of these that the dataset
+            allows, or `highlight-map`.
         rule: How scores become summaries: `default`, or as a published system does it (`RULES`).
         contrastive: Put a contrastive row beside; needs features in the dataset.
         ridge: Put a row of ridge regression beside, and what it makes of shuffled labels; needs features. Each video
@@ -230,7 +231,7 @@ def comparisons_of(
     pairs += [(method, baselines["ridge"]) for method in methods.values() if "ridge" in baselines]
     for first, second in pairs:
         for protocol in first:
-            for metric in METRICS:
+            for metric in first[protocol].metrics:
                 found = compare(first[protocol], second[protocol], metric)
                 if found.n_videos:
                     yield found

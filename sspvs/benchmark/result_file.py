@@ -16,7 +16,7 @@ from sspvs.atomic import write_text
 from sspvs.evaluation.comparison import Evaluation
 from sspvs.evaluation.protocol import PROTOCOLS
 from sspvs.evaluation.rank_correlation import mean_of_defined
-from sspvs.evaluation.results import METRICS, MethodResult
+from sspvs.evaluation.results import MethodResult
 from sspvs.machine import package_version
 from sspvs.report.tables import plain
 from sspvs.table import DatasetStore
@@ -139,9 +139,9 @@ def _folds(result: MethodResult, folds: tuple[tuple[str, ...], ...]) -> dict[str
     rows: list[dict[str, Any]] = []
     for number, keys in enumerate(folds):
         inside = [place[key] for key in keys]
-        means = {metric: mean_of_defined(result.values(metric)[inside]) for metric in METRICS}
+        means = {metric: mean_of_defined(result.values(metric)[inside]) for metric in result.metrics}
         rows.append({"fold": number, "n_videos": len(inside), **means})
-    over = {metric: np.array([row[metric] for row in rows]) for metric in METRICS}
+    over = {metric: np.array([row[metric] for row in rows]) for metric in result.metrics}
     return {
         "folds": rows,
         "over_folds": {

@@ -15,10 +15,10 @@ import numpy as np
 from sspvs.annotations.video_names import VideoRef
 from sspvs.data.folds import Stores, split_of
 from sspvs.errors import DatasetError, SspvsError
-from sspvs.evaluation.baselines import correlations_of_draws
+from sspvs.evaluation.baselines import figures_of_draws
 from sspvs.evaluation.prediction import Prediction
 from sspvs.evaluation.rank_correlation import RankReference, mean_of_defined
-from sspvs.evaluation.results import MethodResult, mean_result
+from sspvs.evaluation.results import METRICS, PRECISION, MethodResult, mean_over_kinds, mean_result
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -120,7 +120,7 @@ def _add_row(
     videos, steps = _ridge_videos(table, stores, used)
     seed = judge.settings.seed
     runs: list[dict[str, MethodResult]] = []
-    shuffled: dict[str, dict[str, list[Any]]] = {}  # protocol -> key -> (2, R) tau and rho
+    shuffled: dict[str, dict[str, list[Any]]] = {}  # protocol -> key -> (2, R) tau and rho, or (1, R) precision
     scores: dict[str, list[Any]] = {}
     strengths: list[float] = []
     protocols = [one for one in judge.protocols if one.name not in judge.unavailable]
@@ -133,13 +133,13 @@ def _add_row(
                 drawn = (videos[prefix + key].rows @ weights).T.double().numpy()  # (1 + R, T)
                 found[key] = Prediction.of(drawn[0], video)
                 scores.setdefault(key, []).append(found[key].at_picks)
-                for name, each in correlations_of_draws(video, protocols, judge.rule, drawn[1:]).items():
+                for name, each in figures_of_draws(video, protocols, judge.rule, drawn[1:]).items():
                     shuffled.setdefault(name, {}).setdefault(key, []).append(np.stack(each))
         runs.append(judge.results_of(RIDGE, found))
     order = list(judge.videos)
     results = {name: mean_result(RIDGE, [run[name] for run in runs], order) for name in runs[0]}
     results = {
-        name: MethodResult(RIDGE, name, one.videos, {**one.settings, "labels_shuffled": _control(shuffled[name])})
+        name: MethodResult(RIDGE, name, one.videos, {**one.settings, "labels_shuffled": _control(shuffled[name], one)})
         for name, one in results.items()
     }
     predictions = {key: Prediction.of(np.mean(scores[key], axis=0), judge.videos[key]) for key in order}
@@ -222,12 +222,13 @@ def _ridge_videos(table: VideoTable, stores: Stores, names: Sequence[str]) -> tu
     return videos, steps
 
 
-def _control(by_key: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+def _control(by_key: Mapping[str, Sequence[Any]], result: MethodResult) -> dict[str, Any]:
     """Mean and 95 % of the runs with shuffled labels, by metric; of each run the mean over videos."""
-    runs = np.stack([np.mean(each, axis=0) for each in by_key.values()])  # (V, 2, R)
+    metrics, kinds = ((PRECISION,), result.kinds) if PRECISION in result.metrics else (METRICS[:2], ())
+    runs = np.stack([np.mean(by_key[video.key], axis=0) for video in result.videos])  # (V, metrics, R)
     out: dict[str, Any] = {"runs": runs.shape[-1]}
-    for metric, values in zip(("kendall_tau", "spearman_rho"), runs.swapaxes(0, 1), strict=True):
-        means = np.array([mean_of_defined(one) for one in values.T])
+    for metric, values in zip(metrics, runs.swapaxes(0, 1), strict=True):
+        means = np.array([mean_over_kinds(one, kinds) for one in values.T])
         low, high = np.percentile(means, [2.5, 97.5])
         out[metric] = {"mean": float(means.mean()), "ci95": [float(low), float(high)]}
     return out

@@ -20,7 +20,6 @@ from sspvs.errors import DatasetError
 from sspvs.evaluation.comparison import Evaluation, ShownEvaluation
 from sspvs.evaluation.prediction import Prediction
 from sspvs.evaluation.published import benchmark_name
-from sspvs.evaluation.rank_correlation import mean_of_defined
 from sspvs.evaluation.results import METRICS, MethodResult, mean_result
 from sspvs.report.tables import plain
 from sspvs.table import read_scores
@@ -165,9 +164,10 @@ def judge_of(plan: Plan, how: EvaluationSettings, *, progress: bool = False) -> 
 
 def over_seeds(by_seed: Mapping[int, MethodResult]) -> dict[str, Any]:
     """Each seed's means over the videos (`per_seed`), and their mean and sample standard deviation (`over_seeds`)."""
-    rows = [{"seed": seed, **{m: mean_of_defined(run.values(m)) for m in METRICS}} for seed, run in by_seed.items()]
+    metrics = next((run.metrics for run in by_seed.values()), METRICS)
+    rows = [{"seed": seed, **{m: run.spreads[m].mean for m in metrics}} for seed, run in by_seed.items()]
     spread = {}
-    for metric in METRICS:
+    for metric in metrics:
         known = np.array([row[metric] for row in rows])
         known = known[np.isfinite(known)]
         std = float(known.std(ddof=1)) if len(known) > 1 else None

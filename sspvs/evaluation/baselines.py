@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from sspvs.errors import DatasetError
-from sspvs.evaluation.evaluate import evaluate_video, method_results, video_result
+from sspvs.evaluation.average_precision import agreement, average_precisions, top_of
+from sspvs.evaluation.evaluate import evaluate_video, method_results, precision_result, video_result
 from sspvs.evaluation.f_score import f_of_counts, pairwise_f_scores
 from sspvs.evaluation.prediction import Prediction
 from sspvs.evaluation.protocol import Protocol
@@ -131,8 +132,11 @@ def _human_video(annotations: Annotations, protocols: Sequence[Protocol]) -> dic
     for protocol in protocols:
         rows = user_rows(protocol, annotations)
         assert rows is not None
-        agree = pairwise_agreement if protocol.each_user else agreement_with_mean_of_others
-        row = video_result(annotations, agree(rows), None)
+        if protocol.figure == "precision":
+            row = precision_result(annotations, agreement(annotations), None)
+        else:
+            agree = pairwise_agreement if protocol.each_user else agreement_with_mean_of_others
+            row = video_result(annotations, agree(rows), None)
         results[protocol.name] = replace(row, f_score_avg=f_avg, f_score_max=f_max)
     return results
 
@@ -145,6 +149,10 @@ def _random_video(
     f_avg, f_max = _f_scores(chosen, annotations)
     results = {}
     for protocol in protocols:
+        if protocol.figure == "precision":
+            row = precision_result(annotations, _precision_of(annotations, protocol, scores), None)
+            results[protocol.name] = replace(row, f_score_avg=f_avg, f_score_max=f_max)
+            continue
         pairs = _drawn_pairs(annotations, protocol, scores, chosen)
         by_draw = Correlations(*map(_means_of_defined, pairs))
         results[protocol.name] = replace(
@@ -157,16 +165,26 @@ def _random_video(
     return results
 
 
-def correlations_of_draws(
+def figures_of_draws(
     annotations: Annotations, protocols: Sequence[Protocol], rule: SummaryRule, scores: FloatArray
-) -> dict[str, Correlations]:
-    """(D,) tau and rho of each of (D, T) scores of one video at its picks, means over the references, by protocol."""
+) -> dict[str, tuple[FloatArray, ...]]:
+    """(D,) tau and rho, or average precision, of each of (D, T) scores of one video at its picks, by protocol.
+
+    They are means over the references.
+    """
     summarised = any(protocol.prediction == "summary" for protocol in protocols)
     chosen = _chosen_shots(annotations, rule, scores) if summarised else None
     return {
-        one.name: Correlations(*map(_means_of_defined, _drawn_pairs(annotations, one, scores, chosen)))
+        one.name: (_precision_of(annotations, one, scores).mean(axis=1),)
+        if one.figure == "precision"
+        else tuple(map(_means_of_defined, _drawn_pairs(annotations, one, scores, chosen)))
         for one in protocols
     }
+
+
+def _precision_of(annotations: Annotations, protocol: Protocol, scores: FloatArray) -> FloatArray:
+    """(D, U) average precision of (D, T) scores."""
+    return average_precisions(scores, reference_scores(protocol, annotations) > 0, top_of(annotations))
 
 
 def _held_from(annotations: Annotations) -> IntArray:

@@ -14,7 +14,7 @@ from typing import Any
 
 from sspvs.evaluation.protocol import PROTOCOLS
 from sspvs.evaluation.published import PublishedResult, benchmark_name
-from sspvs.evaluation.results import Comparison, EvaluationRecord, MethodResult
+from sspvs.evaluation.results import PRECISION, Comparison, EvaluationRecord, MethodResult
 from sspvs.evaluation.table import (
     CORRELATIONS,
     F1,
@@ -147,7 +147,8 @@ def comparison_table(evaluation: EvaluationRecord, published: Iterable[Published
 def _block(evaluation: EvaluationRecord, measure: str, published: list[PublishedResult]) -> Block:
     """A protocol's figures, or all F1, which no protocol touches: each method's first result has it."""
     of_f1 = measure == F1
-    metrics = F_SCORES if of_f1 else CORRELATIONS
+    of_highlights = not of_f1 and PROTOCOLS[measure].figure == "precision"
+    metrics = F_SCORES if of_f1 else (PRECISION,) if of_highlights else CORRELATIONS
     block = Block(measure, _F1_SENTENCE if of_f1 else PROTOCOLS[measure].sentence, evaluation.dataset)
     for row, results in _own_rows(evaluation, measure):
         result = next(
@@ -160,7 +161,10 @@ def _block(evaluation: EvaluationRecord, measure: str, published: list[Published
             spread = result.spreads[metric]
             where = (metric, measure, best_test, block.dataset)
             block.add(row, Figure(spread.mean, *where, spread.ci95, spread.std, spread.n_videos))
-        notes = _about_summaries(row, result) if of_f1 else _left_out(row.label, result)
+        for kind, spread in result.spreads_by_kind.items() if of_highlights else ():
+            of_kind = Figure(spread.mean, *where, spread.ci95, spread.std, spread.n_videos, kind or "no kind")
+            block.add(row, of_kind)
+        notes = _about_summaries(row, result) if of_f1 else () if of_highlights else _left_out(row.label, result)
         block.notes += [note for note in notes if note not in block.notes]
         block.notes += _between_seeds(row.label, result, metrics)
         block.notes += _of_shuffled_labels(row.label, result, metrics)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from sspvs.evaluation.average_precision import average_precisions, top_of
 from sspvs.evaluation.f_score import f_scores
 from sspvs.evaluation.prediction import Prediction
 from sspvs.evaluation.protocol import Protocol
@@ -79,8 +80,12 @@ def evaluate_video(
             scores: FloatArray | BoolArray = summary
         else:
             scores = prediction.at_picks if protocol.clock == "picks" else prediction.at_frames
-        pairs = rank_correlations(scores, reference_scores(protocol, annotations))
-        row = video_result(annotations, pairs, each)
+        references = reference_scores(protocol, annotations)
+        if protocol.figure == "precision":
+            precision = average_precisions(scores[None], references > 0, top_of(annotations))
+            row = precision_result(annotations, precision, each)
+        else:
+            row = video_result(annotations, rank_correlations(scores, references), each)
         results[protocol.name] = row if summary is None else replace(row, summary_frames=int(summary.sum()))
     return results
 
@@ -96,6 +101,18 @@ def video_result(annotations: Annotations, pairs: Correlations, f_score_each: Fl
         f_score_max=np.nan if f_score_each is None else float(f_score_each.max()),
         undefined_pairs=int(np.isnan(pairs.kendall_tau).sum()),
         n_pairs=pairs.kendall_tau.size,
+    )
+
+
+def precision_result(annotations: Annotations, precision: FloatArray, f_score_each: FloatArray | None) -> VideoResult:
+    """One video's row under a protocol of highlights, from average precision of any shape; otherwise `video_result`."""
+    none = Correlations(np.full(1, np.nan), np.full(1, np.nan))
+    return replace(
+        video_result(annotations, none, f_score_each),
+        average_precision=float(precision.mean()),
+        kind=annotations.category,
+        undefined_pairs=0,
+        n_pairs=precision.size,
     )
 
 

@@ -1,4 +1,4 @@
-"""The rank-correlation protocols in use, by name: no number without one."""
+"""The protocols in use, by name: no number without one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ References = Literal["users", "mean-summary", "gtscore"]
 
 @dataclass(frozen=True)
 class Protocol:
-    """What is correlated with what.
+    """What is correlated with what, or ranked against what.
 
     Attributes:
         name: As on the command line and in result files.
@@ -28,6 +28,8 @@ class Protocol:
             correlation with each, then the mean of them; None where the annotations lack what it takes.
         sentence: The protocol spelled out, for tables.
         used_by: Who publishes under it.
+        figure: `precision`: average precision of the clips that the references, bool, take for highlights, in place of
+            tau and rho; the mean over videos of each kind (`category`), then over kinds.
 
     Raises:
         ValueError: The prediction or the reference is on another clock.
@@ -39,6 +41,7 @@ class Protocol:
     reference: References | Callable[[Annotations], FloatArray | BoolArray | None]
     sentence: str
     used_by: tuple[str, ...] = ()
+    figure: Literal["correlation", "precision"] = "correlation"
 
     def __post_init__(self) -> None:
         of_frames = self.prediction == "summary" or self.reference == "mean-summary"
@@ -60,6 +63,12 @@ PROTOCOLS: Registry[Protocol] = Registry("protocol")
 
 Otani et al., CVPR 2019, is the first: "Rethinking the evaluation of video summaries".
 """
+
+
+def _highlights(annotations: Annotations) -> BoolArray | None:
+    from sspvs.evaluation.average_precision import highlights_of  # numpy: the command line's help does without
+
+    return highlights_of(annotations)
 
 
 for _protocol in (
@@ -95,23 +104,33 @@ for _protocol in (
         "scores at the picks against the mean annotator (gtscore)",
         ("VideoSAGE", "AHA"),
     ),
+    Protocol(
+        "highlight-map",
+        "scores",
+        "picks",
+        _highlights,
+        "average precision of the ranked clips against labels, or of the first five against each user's ratings; mean "
+        "over kinds",
+        ("UMT", "QD-DETR"),
+        "precision",
+    ),
 ):
     PROTOCOLS.register(_protocol.name)(_protocol)
 
 
 def protocol_names() -> tuple[str, ...]:
-    """What `protocols_named` takes: every protocol's name, and `all`."""
+    """What `protocols_named` takes: every protocol's name, and `all`, which are those of correlations."""
     return (*PROTOCOLS, "all")
 
 
 def protocols_named(name: str) -> tuple[Protocol, ...]:
-    """The protocol of a name, or all of them for `all`.
+    """The protocol of a name, or all of correlations for `all`.
 
     Raises:
         ValueError: When there is no such protocol.
     """
     if name == "all":
-        return tuple(PROTOCOLS.values())
+        return tuple(protocol for protocol in PROTOCOLS.values() if protocol.figure == "correlation")
     if name not in PROTOCOLS:
         raise ValueError(f"protocol must be one of {', '.join(PROTOCOLS)} or all, got {name!r}")
     return (PROTOCOLS[name],)

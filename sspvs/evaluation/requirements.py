@@ -74,6 +74,8 @@ def _without_reference(protocol: Protocol, annotations: Annotations) -> str | No
     """Why a video lacks what predictions are correlated with; None when it has it."""
     if callable(protocol.reference):
         own = protocol.reference(annotations)
+        if own is None and protocol.figure == "precision":
+            return _without_user_scores(annotations)
         return "needs references that this dataset does not have" if own is None else None
     if protocol.reference == "users":
         if annotations.user_scores is None:

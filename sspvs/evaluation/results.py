@@ -12,6 +12,7 @@ from sspvs.evaluation.rank_correlation import mean_of_defined
 from sspvs.types import FloatArray
 
 METRICS = ("kendall_tau", "spearman_rho", "f_score_avg", "f_score_max")
+PRECISION = "average_precision"  # under protocols of highlights alone
 RESAMPLES = 10_000
 _SEED = 0
 _MOST_DRAWN = 4_000_000  # videos drawn at a time, 32 MB
@@ -35,40 +36,59 @@ class PairedBootstrap(NamedTuple):
 
 def bootstrap_ci95(values: FloatArray, *, resamples: int = RESAMPLES, seed: int = _SEED) -> tuple[float, float]:
     """The percentile bootstrap's 95 % interval of the mean of (V,) finite values, V >= 1 (Efron, 1979)."""
-    return _interval(_resampled_means(np.asarray(values, dtype=np.float64), resamples, seed))
+    return _interval(_resampled_means([np.asarray(values, dtype=np.float64)], resamples, seed))
 
 
 def paired_bootstrap(
-    first: npt.ArrayLike, second: npt.ArrayLike, *, resamples: int = RESAMPLES, seed: int = _SEED
+    first: npt.ArrayLike,
+    second: npt.ArrayLike,
+    *,
+    kinds: Sequence[str] = (),
+    resamples: int = RESAMPLES,
+    seed: int = _SEED,
 ) -> PairedBootstrap:
     """The difference of two methods' means, by drawing videos with replacement, both methods' figures together.
 
     A video that is hard for both then moves the difference little, which is why it finds what the two intervals by
     themselves do not (Efron and Tibshirani, 1993). One is added to the count and to the number of draws, so that no
     p-value is 0 (Davison and Hinkley, 1997, section 4.2). `first` and `second` are (V,) a metric of the same videos in
-    the same order, NaN where undefined; the same values and seed give the same result.
+    the same order, NaN where undefined; the same values and seed give the same result. With `kinds`, one a video, means
+    are taken within each kind, then over kinds, and videos are drawn within their kind.
     """
     one, other = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     if one.ndim != 1 or one.shape != other.shape:
         raise ValueError(f"first and second must both be (V,), got shapes {one.shape} and {other.shape}")
     differences = one - other
+    parts, mean = _by_kind(differences, kinds), mean_over_kinds(differences, kinds)
     differences = differences[np.isfinite(differences)]
     if len(differences) == 0:
         return PairedBootstrap(np.nan, (np.nan, np.nan), np.nan, 0)
-    means = _resampled_means(differences, resamples, seed)
+    means = _resampled_means(parts, resamples, seed)
     below, above = np.count_nonzero(means <= 0), np.count_nonzero(means >= 0)
     p_value = min(1.0, 2 * (min(below, above) + 1) / (resamples + 1)) if len(differences) > 1 else np.nan
-    return PairedBootstrap(float(differences.mean()), _interval(means), p_value, len(differences))
+    return PairedBootstrap(mean, _interval(means), p_value, len(differences))
 
 
-def _resampled_means(values: FloatArray, resamples: int, seed: int) -> FloatArray:
-    """(R,) means of V values drawn with replacement, R times."""
+def mean_over_kinds(values: FloatArray, kinds: Sequence[str] = ()) -> float:
+    """The mean of (V,) values, within each kind first where there are kinds; without NaN, and NaN when none is left."""
+    return mean_of_defined([part.mean() for part in _by_kind(values, kinds)])
+
+
+def _by_kind(values: FloatArray, kinds: Sequence[str]) -> list[FloatArray]:
+    """The finite ones of (V,) values, apart for each kind; all together without kinds."""
+    known, names = np.isfinite(values), np.array(kinds or [""] * len(values))
+    return [values[known & (names == kind)] for kind in np.unique(names[known])]
+
+
+def _resampled_means(parts: Sequence[FloatArray], resamples: int, seed: int) -> FloatArray:
+    """(R,) means, over parts of V values each, of values drawn with replacement within each part, R times."""
     generator = np.random.default_rng(seed)
-    means = np.empty(resamples)
-    rows = max(1, _MOST_DRAWN // len(values))
-    for start in range(0, resamples, rows):
-        drawn = generator.integers(0, len(values), size=(min(rows, resamples - start), len(values)))
-        means[start : start + rows] = values[drawn].mean(axis=1)
+    means = np.zeros(resamples)
+    for values in parts:
+        rows = max(1, _MOST_DRAWN // len(values))
+        for start in range(0, resamples, rows):
+            drawn = generator.integers(0, len(values), size=(min(rows, resamples - start), len(values)))
+            means[start : start + rows] += values[drawn].mean(axis=1) / len(parts)
     return means
 
 
@@ -94,14 +114,15 @@ class Spread:
     n_videos: int
 
     @classmethod
-    def over(cls, values: FloatArray) -> "Spread":
-        """The spread of (V,) values; NaN means undefined for that video."""
-        known = np.asarray(values, dtype=np.float64)
-        known = known[np.isfinite(known)]
+    def over(cls, values: FloatArray, kinds: Sequence[str] = ()) -> "Spread":
+        """The spread of (V,) values, of these kinds of video; NaN means undefined for that video."""
+        given = np.asarray(values, dtype=np.float64)
+        known = given[np.isfinite(given)]
         if len(known) == 0:
             return cls(np.nan, np.nan, (np.nan, np.nan), 0)
         std = float(known.std(ddof=1)) if len(known) > 1 else np.nan
-        return cls(float(known.mean()), std, bootstrap_ci95(known), len(known))
+        parts = _by_kind(given, kinds)
+        return cls(mean_over_kinds(given, kinds), std, _interval(_resampled_means(parts, RESAMPLES, _SEED)), len(known))
 
     def as_dict(self) -> dict[str, Any]:
         """Plain types; undefined is None."""
@@ -122,6 +143,8 @@ class VideoResult:
         undefined_pairs: Prediction-reference pairs left out because one of them is constant.
         n_pairs: All such pairs.
         summary_frames: Frames of the summary that was judged; None when there is not one of it.
+        average_precision: Of its clips as highlights, mean over annotators; NaN under protocols of correlations.
+        kind: Its category, where means over videos are taken within kinds first; else empty.
     """
 
     key: str
@@ -133,12 +156,16 @@ class VideoResult:
     undefined_pairs: int
     n_pairs: int
     summary_frames: int | None = None
+    average_precision: float = np.nan
+    kind: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain types; undefined is None."""
+        shown = (*METRICS, PRECISION) if np.isfinite(self.average_precision) else METRICS
         return {
             "key": self.key,
-            **{metric: _plain(getattr(self, metric)) for metric in METRICS},
+            **{metric: _plain(getattr(self, metric)) for metric in shown},
+            **({"kind": self.kind} if self.kind else {}),
             "undefined_pairs": self.undefined_pairs,
             "n_pairs": self.n_pairs,
             "summary_frames": self.summary_frames,
@@ -161,14 +188,32 @@ class MethodResult:
     videos: tuple[VideoResult, ...]
     settings: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Those that it may have figures of: `METRICS`, and `PRECISION` where the protocol is of highlights."""
+        return METRICS if np.isnan(self.values(PRECISION)).all() else (*METRICS, PRECISION)
+
     def values(self, metric: str) -> FloatArray:
-        """(V,) one of `METRICS`, NaN where undefined."""
+        """(V,) one of `metrics`, NaN where undefined."""
         return np.array([getattr(video, metric) for video in self.videos], dtype=np.float64)
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kind of each video, within which means are taken first."""
+        return tuple(video.kind for video in self.videos)
 
     @cached_property
     def spreads(self) -> dict[str, Spread]:
-        """Each of `METRICS` over the videos."""
-        return {metric: Spread.over(self.values(metric)) for metric in METRICS}
+        """Each of `metrics` over the videos; average precision over the videos of each kind, then over kinds."""
+        kinds = {PRECISION: self.kinds}
+        return {metric: Spread.over(self.values(metric), kinds.get(metric, ())) for metric in self.metrics}
+
+    @cached_property
+    def spreads_by_kind(self) -> dict[str, Spread]:
+        """Kind -> average precision over its videos; empty where all are of one kind."""
+        kinds, values = np.array(self.kinds), self.values(PRECISION)
+        names = sorted(set(self.kinds))
+        return {kind: Spread.over(values[kinds == kind]) for kind in names} if len(names) > 1 else {}
 
     @property
     def undefined_pairs(self) -> int:
@@ -177,11 +222,13 @@ class MethodResult:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain types, videos by name."""
+        by_kind = self.spreads_by_kind
         return {
             "method": self.method,
             "protocol": self.protocol,
             "n_videos": len(self.videos),
             **{metric: spread.as_dict() for metric, spread in self.spreads.items()},
+            **({"kinds": {kind: spread.as_dict() for kind, spread in by_kind.items()}} if by_kind else {}),
             "undefined_pairs": self.undefined_pairs,
             "settings": dict(self.settings),
             "videos": {video.name: video.as_dict() for video in self.videos},
@@ -191,7 +238,8 @@ class MethodResult:
 def mean_video(results: Sequence[VideoResult]) -> VideoResult:
     """One video's metrics, each the mean over the runs where it is defined; pairs are counted over all runs."""
     frames = {result.summary_frames for result in results}
-    means: dict[str, Any] = {m: mean_of_defined([getattr(result, m) for result in results]) for m in METRICS}
+    metrics = (*METRICS, PRECISION)
+    means: dict[str, Any] = {m: mean_of_defined([getattr(result, m) for result in results]) for m in metrics}
     return replace(
         results[0],
         **means,
@@ -222,7 +270,7 @@ class Comparison:
         first: A method's name.
         second: Another's.
         protocol: The protocol's name.
-        metric: One of `METRICS`.
+        metric: One of `METRICS`, or `PRECISION`.
         difference: Mean of first - second over the videos where both are defined.
         ci95: Bootstrap 95 % interval of the difference.
         p_value: Two-sided: how often a resampled difference lies on the other side of 0, doubled.
@@ -275,13 +323,14 @@ def compare(first: MethodResult, second: MethodResult, metric: str) -> Compariso
     Raises:
         ValueError: When the protocols differ, there is no such metric, or no video is in both.
     """
-    if metric not in METRICS:
-        raise ValueError(f"metric must be one of {', '.join(METRICS)}, got {metric!r}")
+    if metric not in (*METRICS, PRECISION):
+        raise ValueError(f"metric must be one of {', '.join(METRICS)} or {PRECISION}, got {metric!r}")
     if first.protocol != second.protocol:
         raise ValueError(f"figures of {first.protocol} and {second.protocol} cannot be compared; take one protocol")
     theirs = {video.key: getattr(video, metric) for video in second.videos}
-    pairs = [(getattr(video, metric), theirs[video.key]) for video in first.videos if video.key in theirs]
-    if not pairs:
+    common = [video for video in first.videos if video.key in theirs]
+    if not common:
         raise ValueError(f"{first.method} and {second.method} have no video in common")
-    found = paired_bootstrap(*np.array(pairs, dtype=np.float64).T)
+    ours, kinds = [getattr(video, metric) for video in common], [video.kind for video in common]
+    found = paired_bootstrap(ours, [theirs[video.key] for video in common], kinds=kinds if metric == PRECISION else ())
     return Comparison(first.method, second.method, first.protocol, metric, *found)

@@ -11,9 +11,9 @@ from typing import Any, Literal
 
 from sspvs.evaluation.protocol import PROTOCOLS
 from sspvs.evaluation.published import benchmark_name
-from sspvs.evaluation.results import METRICS, EvaluationRecord, MethodResult
+from sspvs.evaluation.results import METRICS, PRECISION, EvaluationRecord, MethodResult
 
-SHORT = {"kendall_tau": "tau", "spearman_rho": "rho", "f_score_avg": "F1 avg", "f_score_max": "F1 max"}
+SHORT = dict(zip((*METRICS, PRECISION), ("tau", "rho", "F1 avg", "F1 max", "mAP"), strict=True))
 CORRELATIONS, F_SCORES = METRICS[:2], METRICS[2:]
 F1 = "F1"
 Group = Literal["methods", "baselines", "published"]
@@ -57,13 +57,14 @@ class Figure:
 
     Attributes:
         value: The mean over videos; NaN when undefined.
-        metric: One of `METRICS`.
-        measure: The protocol's name for a correlation, `F1` for an F1.
+        metric: One of `METRICS`, or `PRECISION`.
+        measure: The protocol's name, `F1` for an F1.
         best_test: Whether the epoch was chosen on the test videos.
         dataset: As in the evaluation.
         ci95: Bootstrap interval over videos; None for published figures.
         std: Standard deviation over videos; None for published figures.
         n_videos: Videos in the mean; None for published figures.
+        kind: The kind of video that a mean average precision is of; empty for the mean over all kinds.
 
     Raises:
         ValueError: The metric is unknown, or does not belong to the measure.
@@ -77,13 +78,14 @@ class Figure:
     ci95: tuple[float, float] | None = None
     std: float | None = None
     n_videos: int | None = None
+    kind: str = ""
 
     def __post_init__(self) -> None:
-        if self.metric not in METRICS:
-            raise ValueError(f"metric must be one of {', '.join(METRICS)}, got {self.metric!r}")
+        if self.metric not in SHORT:
+            raise ValueError(f"metric must be one of {', '.join(SHORT)}, got {self.metric!r}")
         if self.metric in F_SCORES and self.measure != F1:
             raise ValueError(f"{self.metric} belongs to no protocol: its measure is {F1}, got {self.measure!r}")
-        if self.metric in CORRELATIONS and self.measure not in PROTOCOLS:
+        if self.metric not in F_SCORES and self.measure not in PROTOCOLS:
             raise ValueError(
                 f"{self.metric} needs a protocol that is known, one of {', '.join(PROTOCOLS)}, got {self.measure!r}; "
                 "a figure without one stands in no column"
@@ -114,6 +116,7 @@ class Column:
         measure: The protocol's name, or `F1`.
         best_test: Whether it holds the figures whose epoch was chosen on the test videos.
         dataset: As in the evaluation.
+        kind: The kind of video that the figures are of; empty for all.
         figures: By the label of their row.
     """
 
@@ -121,6 +124,7 @@ class Column:
     measure: str
     best_test: bool
     dataset: str
+    kind: str = ""
     figures: dict[str, Figure] = field(default_factory=dict, repr=False)
 
     def add(self, row: str, figure: Figure) -> None:
@@ -129,7 +133,7 @@ class Column:
         Raises:
             ValueError: The figure is of another metric, protocol, dataset or checkpoint rule, or the row has one.
         """
-        for name in ("metric", "measure", "best_test", "dataset"):
+        for name in ("metric", "measure", "best_test", "dataset", "kind"):
             mine, theirs = getattr(self, name), getattr(figure, name)
             if mine != theirs:
                 what = {"measure": "protocol"}.get(name, name)
@@ -181,27 +185,27 @@ class Block:
         known = next((other for other in self.rows if other.label == row.label), None)
         if known is not None and known.group != row.group:
             raise ValueError(f"{row.label}: stands for one of the {known.group} and one of the {row.group}")
-        self.column(figure.metric, figure.best_test).add(row.label, figure)
+        self.column(figure.metric, figure.best_test, figure.kind).add(row.label, figure)
         if known is None:
             self.rows.append(row)
 
-    def column(self, metric: str, best_test: bool) -> Column:
-        """The column of a metric, made when it is new."""
+    def column(self, metric: str, best_test: bool, kind: str = "") -> Column:
+        """The column of a metric, of one kind of video or of all, made when it is new."""
         for column in self.columns:
-            if (column.metric, column.best_test) == (metric, best_test):
+            if (column.metric, column.best_test, column.kind) == (metric, best_test, kind):
                 return column
-        column = Column(metric, self.measure, best_test, self.dataset)
+        column = Column(metric, self.measure, best_test, self.dataset, kind)
         self.columns.append(column)
-        self.columns.sort(key=lambda each: (each.best_test, METRICS.index(each.metric)))
+        self.columns.sort(key=lambda each: (each.best_test, [*SHORT].index(each.metric), each.kind))
         return column
 
     @property
     def drawn(self) -> list[Column]:
-        """What pictures show: the columns of tau, or of the F1 that tables of the dataset use, else of the other."""
+        """What pictures show: columns of tau or mAP, or of the F1 that tables of the dataset use, else the other."""
         f_scores = F_SCORES[::-1] if benchmark_name(self.dataset) == "summe" else F_SCORES
         held = {column.metric for column in self.columns}
-        metric = next(metric for metric in (CORRELATIONS[0], *f_scores) if metric in held)
-        return [column for column in self.columns if column.metric == metric]
+        metric = next(metric for metric in (CORRELATIONS[0], PRECISION, *f_scores) if metric in held)
+        return [column for column in self.columns if column.metric == metric and not column.kind]
 
 
 @dataclass(frozen=True)

@@ -134,7 +134,7 @@ def _with_intervals(block: Block, width: int) -> int:
 
 
 def _head(column: Column) -> str:
-    return f" {SHORT[column.metric]}{'*' if column.best_test else ''}"
+    return f" {printable(column.kind) or SHORT[column.metric]}{'*' if column.best_test else ''}"
 
 
 def _cell(figure: Figure | None, with_interval: bool) -> str:

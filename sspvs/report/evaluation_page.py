@@ -15,7 +15,7 @@ import numpy as np
 
 from sspvs.atomic import write_text
 from sspvs.evaluation.prediction import Prediction
-from sspvs.evaluation.results import METRICS, EvaluationRecord, MethodResult
+from sspvs.evaluation.results import EvaluationRecord, MethodResult
 from sspvs.evaluation.summary_rule import RULES, SummaryRule
 from sspvs.evaluation.table import SHORT, Column, Table, in_words, number
 from sspvs.report.page import render
@@ -110,7 +110,7 @@ def _by_video(result: MethodResult | None, keys: Sequence[str]) -> dict[str, lis
         return None
     by_key = {video.key: video for video in result.videos}
     return {
-        metric: [_digits(getattr(by_key[key], metric)) if key in by_key else None for key in keys] for metric in METRICS
+        metric: [_digits(getattr(by_key[key], metric)) if key in by_key else None for key in keys] for metric in SHORT
     }
 
 

@@ -334,6 +334,7 @@ def test_the_footage_keeps_its_features_and_says_what_it_loses(shared_data: Path
 
 
 TABLES = ("community", "features", "mrhisum", "sspvs", "youtube8m", "youtube8m tfrecord", "videoxum", "dsnet", "custom")
+TABLES += ("highlights", "highlights matched")
 
 
 @pytest.mark.parametrize("kind", TABLES)

@@ -76,6 +76,7 @@ def test_one_video_is_reported_by_key_or_name(video: str, tmp_path: Path) -> Non
         ("videoxum", "v_2"),
         ("qvhighlights", "abc_60.0_210.0"),
         ("dsnet", "my video 2"),
+        ("highlights", "-esJrBWj2d8"),
         ("custom", "wedding.mp4"),
         ("scores-json", "Video No 1"),
         ("splits", "video_1"),

@@ -239,6 +239,38 @@ def qvhighlights(path: Path) -> Path:
     return path
 
 
+def highlights(folder: Path) -> Path:
+    """TVSum as highlight detection has it: ratings of 2-second units, three streams, rows that differ."""
+    generator, entries = np.random.default_rng(0), {}
+    for kind in ("video_features", "audio_features", "query_features"):
+        (folder / kind).mkdir(parents=True)
+    for name, rows in (("AwmHb44_ouw", 8), ("-esJrBWj2d8", 11)):
+        for place, width, extra in (("video_features/{}_rgb", 6, 1), ("video_features/{}_opt", 4, 0)):
+            np.save(folder / f"{place.format(name)}.npy", generator.random((rows + extra, width), np.float32))
+        np.save(folder / "audio_features" / f"{name}.npy", generator.random((rows, 5), np.float32))
+        np.savez(folder / "query_features" / f"{name}.npz", token=np.zeros((3, 8)), text=np.zeros((1, 8)))
+        ratings = generator.integers(1, 6, (rows, 3)).tolist()
+        entries[name] = {"fps": 25.0, "frames": str(50 * rows + 7), "domain": "VT", "title": "A tyre", "url": "x"}
+        entries[name] |= {"length": "0:16", "anno": ratings}
+    (folder / "tvsum_anno.json").write_text(json.dumps(entries))
+    return folder
+
+
+def matched_highlights(folder: Path) -> Path:
+    """YouTube Highlights: clips of 100 frames every 50, labelled, with one stream."""
+    (folder / "video_features").mkdir(parents=True)
+    entries = {}
+    for number, (name, match) in enumerate({"dog 1": [1, 1, 0, -1, -1, -1], "skate_2": [-1, 0, 1, -1]}.items()):
+        values = np.random.default_rng(number).random((len(match), 6), np.float32)
+        np.save(folder / "video_features" / f"{name}_rgb.npy", values)
+        info = ["dog", "", name, 12, "somebody", "My dog", "He runs", ""]
+        clip = [[50 * row, 50 * row + 100] for row in range(len(match))]
+        entries[name] = {"fps": 30, "frames": 50 * len(match) + 60, "domain": name[:3], "info": info, "clip": clip}
+        entries[name] |= {"match": match, "mturk": None}
+    (folder / "youtube_anno.json").write_text(json.dumps(entries))
+    return folder
+
+
 def dsnet(folder: Path) -> Path:
     """A label file a video."""
     folder.mkdir()
@@ -349,6 +381,8 @@ MAKERS: dict[str, tuple[str, Callable[[Path], Path]]] = {
     "youtube8m tfrecord": ("train0026.tfrecord", youtube8m_tfrecord),
     "videoxum": ("train_videoxum.json", videoxum),
     "qvhighlights": ("highlight_val.jsonl", qvhighlights),
+    "highlights": ("tvsum", highlights),
+    "highlights matched": ("youtube", matched_highlights),
     "dsnet": ("labels", dsnet),
     "custom": ("mine.json", custom),
     "custom csv": ("mine.csv", custom_csv),
