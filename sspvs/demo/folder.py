@@ -59,7 +59,7 @@ def _world() -> WorldSettings:
         annotated=100,
         train_share=0.4,
         val_share=0.1,
-        composition=CompositionSettings(segments=(4, 6), concepts=(2, 4), segment_seconds=(1.0, 2.5)),
+        composition=CompositionSettings(segments=(8, 10), concepts=(2, 4), segment_seconds=(1.5, 2.5)),
         wording=WordingSettings(
             title_vague=0.0, title_distractors=0.0, description_dropped=0.1, description_distractors=0.0, salience=0.0
         ),
