@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, default=Path("sspvs-demo"), help="folder to write into (default: sspvs-demo)"
     )
     parser.add_argument(
-        "--ratio", type=share, default=0.3, help="longest summary as a part of the video (default: 0.3)"
+        "--ratio", type=share, default=0.15, help="longest summary as a part of the video (default: 0.15)"
     )
     parser.add_argument(
         "--quick", "--no-training", action="store_true", help="only draw a video and summarise it without training"
@@ -73,15 +73,8 @@ def _run_whole(args: argparse.Namespace) -> None:
 
 
 def _print_index(demo: WholeDemo) -> None:
-    from sspvs.demo.folder import TEXT, seconds_named
-
-    folder, trained, contrastive = demo.folder, demo.trained, demo.contrastive
-    seconds = trained.timeline.end_seconds
-    print(f"The video of {seconds:.1f} s is called '{TEXT.title}', which the trained model reads;")
-    print(f"{seconds_named([(0.0, seconds)]):.1f} s of it show what the title names. Of the summaries,")
-    for name, summary in (("trained", trained), ("contrastive", contrastive)):
-        kept, named = summary.selected_seconds, seconds_named(summary.segment_seconds)
-        print(f"  {name:<12}has {kept:4.1f} s, of which {named:4.1f} s show it")
+    folder, trained = demo.folder, demo.trained
+    print(f"The trained summary: {trained.warnings[0]}.")
     print("\nLook at:")
     for path, what in (
         (folder.report, "in a browser: the trained model's summary, its stages, why"),

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from sspvs.table.text import TextFields
 from sspvs.world import WorldSettings
 from sspvs.world.film import draw_video
 from sspvs.world.painted import PLACES, PaintedClip, PaintedSettings
-from sspvs.world.settings import CompositionSettings
+from sspvs.world.settings import AnnotatorSettings, CompositionSettings, RuleSettings, WordingSettings
 from sspvs.world.things import THINGS
 
 _HERE = Path(__file__).parent
@@ -35,24 +35,36 @@ class Row(NamedTuple):
     guidance: str  # `model.summarizer.text_guidance`
 
 
+# A title has few words and many separators; from fits of frames alone the scale makes a clear choice.
+_GATE = "gate(framing=False,scale=40.0)"
 ROWS = (
-    Row("pretrained, reads text", "pretrained", True, "gate"),
+    Row("pretrained, reads text", "pretrained", True, _GATE),
     Row("pretrained, no text", "pretrained-no-text", True, "none"),
-    Row("from scratch, reads text", "scratch", False, "gate"),
+    Row("from scratch, reads text", "scratch", False, _GATE),
     Row("from scratch, no text", "scratch-no-text", False, "none"),
 )
 """The first one summarises the video in the end."""
 
 
+def _clips() -> PaintedSettings:
+    """Many short clips: what a word means is learned from many looks of a thing."""
+    return PaintedSettings(variants=50, clip_seconds=(1.5, 2.5))
+
+
 def _world() -> WorldSettings:
-    """Short videos: a fold is trained in seconds."""
+    """Short videos of few things: a fold is trained in seconds, and few frames can be what a word is about."""
     return WorldSettings(
         pretrain_train=1200,
         pretrain_val=60,
         annotated=100,
         train_share=0.4,
         val_share=0.1,
-        composition=CompositionSettings(segments=(7, 10), concepts=(3, 5), segment_seconds=(2.0, 4.5)),
+        composition=CompositionSettings(segments=(8, 10), concepts=(2, 4), segment_seconds=(1.5, 2.5)),
+        wording=WordingSettings(
+            title_vague=0.0, title_distractors=0.0, description_dropped=0.1, description_distractors=0.0, salience=0.0
+        ),
+        rules=RuleSettings(rare=0.3),
+        annotators=AnnotatorSettings(agreement=0.5),
     )
 
 
@@ -65,8 +77,8 @@ class DemoSettings:
     """
 
     out: Path  # folder to write into
-    ratio: float = 0.3  # longest summary as a part of the video
-    painted: PaintedSettings = field(default_factory=PaintedSettings)  # the clips
+    ratio: float = 0.15  # longest summary as a part of the video
+    painted: PaintedSettings = field(default_factory=_clips)  # the clips
     world: WorldSettings = field(default_factory=_world)  # its `clips` are always the painted ones
     world_seed: int = 1  # of the world
     pretraining: tuple[str, ...] = ()  # words of the command line on top of `pretrain.yaml`
@@ -158,10 +170,11 @@ class DemoFolder:
 _SHOTS = (
     ("sailboat", 4.0), ("fish", 3.5), ("kite", 4.0), ("sailboat", 3.0), ("lighthouse", 4.5), ("car", 3.5),
     ("fish", 4.0), ("sailboat", 4.5), ("whale", 4.5), ("lamp", 3.5), ("sailboat", 3.0), ("fish", 3.0),
-    ("balloon", 4.0), ("sailboat", 3.5),
+    ("balloon", 4.0), ("sailboat", 3.5), ("lighthouse", 4.0), ("kite", 3.5), ("sailboat", 4.0), ("whale", 4.0),
+    ("fish", 3.5), ("car", 3.0),
 )  # fmt: skip
 _NAMED = ("lighthouse", "whale")
-_FPS = 24  # half seconds are whole frames
+_FPS = 12  # half seconds are whole frames
 _FIRST_VARIANT = 1_000_000  # no clip file has as many: the training never saw these
 
 
@@ -182,11 +195,18 @@ TEXT = TextFields(category=PLACES[1].name, title=" and ".join(_NAMED))
 """Text of the video; the title names what matters."""
 
 
-def draw_film(path: Path, seed: int, *, progress: bool = False) -> Path:
-    """Write the whole demo's video, with sound; `seed` is that of the painted clips."""
-    things = {thing.name: number for number, thing in enumerate(THINGS)}
+def draw_film(path: Path, seed: int, *, instead: Mapping[str, str] | None = None, progress: bool = False) -> Path:
+    """Write the whole demo's video, with sound.
+
+    Args:
+        path: The file.
+        seed: Of the painted clips.
+        instead: Things that are shown instead of those of the demo, for a video with another title.
+        progress: Show a progress bar.
+    """
+    things, instead = {thing.name: number for number, thing in enumerate(THINGS)}, instead or {}
     scenes = [
-        PaintedClip(things[thing], _FIRST_VARIANT + number, seconds, seed)
+        PaintedClip(things[instead.get(thing, thing)], _FIRST_VARIANT + number, seconds, seed)
         for number, (thing, seconds) in enumerate(_SHOTS)
     ]
     return draw_video(path, scenes=scenes, fps=_FPS, progress=progress)
@@ -200,6 +220,12 @@ def seconds_named(segments: Iterable[tuple[float, float]]) -> float:
         for shown in SHOWN
         if shown.thing in _NAMED
     )
+
+
+def share_named(summary: VideoSummary) -> float:
+    """Share of a summary's length that shows what the title names."""
+    segments = [(float(start), float(end)) for start, end in summary.segment_seconds]
+    return seconds_named(segments) / max(sum(end - start for start, end in segments), 1e-9)
 
 
 def run_short(out: Path, ratio: float, *, progress: bool = False) -> VideoSummary:

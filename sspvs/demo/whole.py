@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 
 import torch
 from pytorch_lightning.callbacks import Callback
@@ -15,7 +17,19 @@ from sspvs.benchmark.rows import CONTRASTIVE_ALONE
 from sspvs.crossval import CrossValidation, cross_validate, side_by_side
 from sspvs.crossval.fold_run import FoldProgress
 from sspvs.crossval.folder import PRETRAINED as CHECKPOINT
-from sspvs.demo.folder import BACKBONE, FINETUNE, PRETRAIN, ROWS, TEXT, DemoFolder, DemoSettings, Row, draw_film
+from sspvs.demo.folder import (
+    BACKBONE,
+    FINETUNE,
+    PRETRAIN,
+    ROWS,
+    TEXT,
+    DemoFolder,
+    DemoSettings,
+    Row,
+    draw_film,
+    seconds_named,
+    share_named,
+)
 from sspvs.evaluation.comparison import Evaluation
 from sspvs.evaluation.protocol import DEFAULT_PROTOCOL
 from sspvs.evaluation.results import Comparison, MethodResult, compare
@@ -24,6 +38,7 @@ from sspvs.machine import environment
 from sspvs.models.fast_linear import CPU_KERNELS
 from sspvs.pipeline import VideoSummary, summarize
 from sspvs.report.evaluation_page import write_evaluation_page
+from sspvs.table.text import TextFields
 from sspvs.training.command_line import TrainingCLI
 from sspvs.training.saving import DrawByStep
 from sspvs.training.signals import quieten
@@ -98,19 +113,40 @@ def run_whole(
     with step("drawing a video of the same things in variants that nothing was trained on, with sound"):
         draw_film(folder.video, painted.seed, progress=progress)
     with step(f"summarising it: without training, and by the trained model with its title, '{TEXT.title}'"):
-        contrastive = summarize(folder.video, ratio=settings.ratio, backbone=BACKBONE, device="cpu", progress=progress)
+        trained, contrastive = summarize_film(folder, settings.ratio, TEXT, progress=progress)
         contrastive.save(folder.contrastive, progress=progress)
-        trained = summarize(
-            folder.video,
-            ratio=settings.ratio,
-            scorer=str(folder.crossval / ROWS[0].folder / "seed_0" / "fold_0" / CHECKPOINT),
-            title=TEXT.title,
-            category=TEXT.category,
-            device="cpu",
-            progress=progress,
-        )
+        trained = replace(trained, warnings=(what_is_shown(trained, contrastive), *trained.warnings))
         trained.save(folder.out, progress=progress)
     return WholeDemo(folder, benchmark, table, trained, contrastive)
+
+
+def summarize_film(
+    folder: DemoFolder, ratio: float, text: TextFields, video: Path | None = None, *, progress: bool = False
+) -> tuple[VideoSummary, VideoSummary]:
+    """Summaries of the demo's film, or of another one: by the trained model with its text, and without both."""
+    # An overview shows all scenes whatever they are; pieces of some seconds are chosen by what many frames have in
+    # common, so that a frame that fits by accident brings in nothing.
+    choose = partial(
+        summarize,
+        video or folder.video,
+        ratio=ratio,
+        select="highlights",
+        piece_seconds=(3.0, 6.0),
+        device="cpu",
+        progress=progress,
+    )
+    scorer = folder.crossval / ROWS[0].folder / "seed_0" / "fold_0" / CHECKPOINT
+    return choose(scorer=scorer, title=text.title, category=text.category), choose(backbone=BACKBONE)
+
+
+def what_is_shown(trained: VideoSummary, contrastive: VideoSummary) -> str:
+    """How much of the summaries and of the video shows what the title names."""
+    whole = trained.timeline.end_seconds
+    return (
+        f"{share_named(trained):.0%} of its {trained.selected_seconds:.1f} s show what the title '{TEXT.title}' names, "
+        f"{seconds_named([(0.0, whole)]) / whole:.0%} of the video's {whole:.1f} s, and {share_named(contrastive):.0%} "
+        "of the summary that is made without training and title"
+    )
 
 
 def table_text(benchmark: Benchmark, settings: DemoSettings) -> str:
@@ -193,7 +229,8 @@ def _fine_tune(row: Row, settings: DemoSettings, folder: DemoFolder, *, progress
     if row.pretrained:
         words += ["--model.pretrained", str(folder.pretrained)]
     else:  # no pretrained weights to keep close to
-        words += ["--model.optim.encoder_lr", "null", "--model.optim.text_lr", "null"]
+        for part in ("encoder", "text", "projection"):
+            words += [f"--model.optim.{part}_lr", "null"]
     with _one_thread():
         return cross_validate(
             FINETUNE,

@@ -73,6 +73,8 @@ class SmallTextSettings(Settings):
     """Width of their hidden layer; null: 4 W."""
     dropout: Probability = 0.1
     """Everywhere in the tower."""
+    position_weight: Annotated[float, Range(least=0, most=1e6)] = 1.0
+    """Factor of the positions; with 0 and no layer a word's state is its own, whatever stands around it."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,8 @@ class TextEncoderSettings(Settings):
     frozen: bool = False
     """Do not train the tower."""
     small: dict[str, Any] = field(default_factory=dict)
-    """Sizes of `small`: `text_dim`, `num_heads`, `num_layers`, `feedforward_dim`, `dropout`, `vocab_size`."""
+    """Sizes of `small`: `text_dim`, `num_heads`, `num_layers`, `feedforward_dim`, `dropout`, `vocab_size`,
+    `position_weight`."""
     gradient_checkpointing: bool = False
     """As in the video tower."""
     download: bool = False

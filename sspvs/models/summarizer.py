@@ -14,7 +14,7 @@ from torch.nn import functional
 from sspvs.models.layers import ProjectionHead
 from sspvs.models.ridge_base import RidgeBase, RidgeSettings
 from sspvs.models.summarizer_heads import HEADS, SummarizerHead
-from sspvs.models.text_guidance import GUIDANCES, Guide, GuidingText, SentenceFit, TextGuidance, in_float32
+from sspvs.models.text_guidance import GUIDANCES, Guide, GuidingText, SentenceFit, TextGuidance, framing, in_float32
 from sspvs.models.text_towers import TextEncoder
 from sspvs.models.video_encoder import VideoEncoder
 from sspvs.schema import Choice, FrameCount, Probability, Range, Settings, build, chosen
@@ -273,6 +273,10 @@ class Summarizer(nn.Module):
         mask = token_mask | ~given[:, None]  # nothing to attend to would give NaN
         encoding = self.text_encoder(tokens, mask)
         if self.guidance.reads_words:
+            if not self.guidance.reads_framing:
+                words = token_mask & ~framing(tokens, token_mask)
+                given = given & words.any(dim=1)
+                mask = words | ~given[:, None]
             return GuidingText(self.text_projection(encoding.states), mask, given)
         vectors, whole = self.text_projection(encoding.pooled)[:, None], torch.ones_like(given)[:, None]
         return GuidingText(vectors, whole, given, encoding.pooled if self.guidance.reads_sentences else None)

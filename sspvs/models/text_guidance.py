@@ -28,6 +28,13 @@ class GuidingText(NamedTuple):
         return GuidingText(*(None if part is None else part[index] for part in self))
 
 
+def framing(tokens: Tensor, token_mask: Tensor) -> Tensor:
+    """(B, L) bool, which of (B, L) tokens are as the first, [CLS], or as the last valid one, which ends a field."""
+    places = torch.arange(tokens.shape[1], device=tokens.device)
+    last = tokens.gather(1, (token_mask * places).argmax(dim=1, keepdim=True))  # (B, 1)
+    return (tokens == tokens[:, :1]) | (tokens == last)
+
+
 class Guide:
     """The text of a batch as a head meets it; this one says nothing. Made anew for each pass.
 
@@ -59,6 +66,7 @@ class TextGuidance(nn.Module):
     """
 
     reads_words: ClassVar[bool] = True  # whether it takes the words' states, or the pooled text
+    reads_framing: bool = True  # whether [CLS] and the separators count as words
     fits_frames: ClassVar[bool] = False  # whether its guides give a `text_fit`
     uses_encoder: bool = False  # whether it compares the text with states of the tower
     reads_sentences: ClassVar[bool] = False  # whether it compares the text with a stream of sentences
@@ -115,13 +123,17 @@ class TextGate(TextGuidance):
         num_stages: K.
         uses_encoder: Compare the tower's states with the words; else what `look` is given first.
         scale: At first.
+        framing: Count [CLS] and the separators as words. A tower with little or no attention gives them states that
+            do not depend on the text; in a short title they outweigh its words.
     """
 
     fits_frames = True
 
-    def __init__(self, embed_dim: int, num_stages: int, uses_encoder: bool = True, scale: float = 5.0) -> None:
+    def __init__(
+        self, embed_dim: int, num_stages: int, uses_encoder: bool = True, scale: float = 5.0, framing: bool = True
+    ) -> None:
         super().__init__()
-        self.uses_encoder = uses_encoder
+        self.uses_encoder, self.reads_framing = uses_encoder, framing
         self.word_weight = nn.Linear(embed_dim, 1, bias=False)  # a bias would weigh all words alike
         nn.init.zeros_(self.word_weight.weight)
         self.log_scale = nn.Parameter(torch.full((1,), math.log(scale)))

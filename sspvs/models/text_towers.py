@@ -128,7 +128,7 @@ class SmallTextEncoder(TextEncoder):
         super().__init__(width, sizes.vocab_size)
         self.attend_padding = attend_padding
         self.embedding = nn.Embedding(sizes.vocab_size, width)
-        self.positions = SinusoidalPositions(width, dropout=sizes.dropout)
+        self.positions = SinusoidalPositions(width, weight=sizes.position_weight, dropout=sizes.dropout)
         self.transformer = TransformerStack(
             sizes.num_layers,
             width,

@@ -13,6 +13,7 @@ from torch.optim import Adam, AdamW, Optimizer
 from sspvs.tasks.settings import FineTuneOptimSettings, OptimSettings
 
 TEXT_TOWER, VIDEO_TOWER = "model.text_encoder.", "model.video_encoder."  # how the names of their parameters begin
+_PROJECTIONS = ("model.text_projection.", "model.frame_projection.")
 
 Place = Callable[[str], tuple[str, float]]  # a parameter's name -> the name of its group, and the group's learning rate
 
@@ -50,6 +51,8 @@ def layer_wise(settings: FineTuneOptimSettings, num_layers: int) -> Place:
     def place(name: str) -> tuple[str, float]:
         if name.startswith(TEXT_TOWER):
             return "text", _text_lr(settings)
+        if name.startswith(_PROJECTIONS) and settings.projection_lr is not None:
+            return "projections", settings.projection_lr
         if not name.startswith(VIDEO_TOWER):
             return "head", settings.lr
         top = settings.lr if settings.encoder_lr is None else settings.encoder_lr

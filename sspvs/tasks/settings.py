@@ -88,6 +88,8 @@ class FineTuneOptimSettings(_ConstantAdam):
     """Of the last layer of the video tower; null: `lr`, as published."""
     layer_decay: Annotated[float, Range(above=0, most=1)] = 1.0
     """Each layer of the video tower below the last learns at so much of the rate of the one above it."""
+    projection_lr: Positive | None = None
+    """Of the projections of words and of single frames, which the fine alignment trained; null: `lr`, as published."""
 
 
 @dataclass(frozen=True)

@@ -160,7 +160,8 @@ class PaintedClip:
         self._specks = [_speck(generator) for _ in range(int(generator.integers(9)))]
         gains = generator.uniform(0.7, 1.1) * generator.uniform(0.85, 1.15, size=3)
         self._gains: FloatArray = gains.astype(np.float32)
-        self._flicker = (generator.uniform(0, 0.12), generator.uniform(1, 4), generator.uniform(0, 6))
+        # Light that changes faster looks like dissolves, which a summary avoids.
+        self._flicker = (generator.uniform(0, 0.12), generator.uniform(0.2, 0.6), generator.uniform(0, 6))
         stains = generator.standard_normal(_STAINS) * generator.uniform(0, 22)
         self._stains = Image.fromarray(stains.astype(np.float32))
 

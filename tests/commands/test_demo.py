@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from sspvs.benchmark.rows import CONTRASTIVE_ALONE
 from sspvs.cli import main
 from sspvs.demo import DemoSettings, WholeDemo, run_whole
 from sspvs.demo.folder import FINETUNE, PRETRAIN, ROWS, SHOWN, TEXT, DemoFolder, seconds_named
-from sspvs.demo.whole import sentences
+from sspvs.demo.whole import sentences, what_is_shown
 from sspvs.evaluation.comparison import Evaluation
 from sspvs.evaluation.results import MethodResult, VideoResult
 from sspvs.table import read_features
@@ -41,7 +42,7 @@ def test_the_short_demo_makes_a_summary_of_its_own_video(tmp_path: Path, capsys:
         cuts.add(max(cuts) + scene.seconds)
     found = {shot["start_seconds"] for shot in result["shots"]} | {result["video"]["duration_seconds"]}
     assert sorted(found) == pytest.approx(sorted(cuts))
-    assert 0 < result["selected_seconds"] <= 0.3 * max(cuts)
+    assert 0 < result["selected_seconds"] <= 0.15 * max(cuts)
     # The grey card that stands still is what a summary should leave out.
     cards = [index for index, scene in enumerate(SCENES) if "card" in scene.name]
     assert not any(result["shots"][index]["selected"] for index in cards)
@@ -111,9 +112,11 @@ def test_the_whole_demo_goes_the_whole_line(little: WholeDemo) -> None:
     for summary, scorer in ((folder.out, "fold_0"), (folder.contrastive, "contrastive")):
         found = json.loads((summary / "summary.json").read_text())
         assert scorer in found["scorer"]
-        assert 0 < found["selected_seconds"] <= 0.3 * found["video"]["duration_seconds"] + 0.05
+        assert 0 < found["selected_seconds"] <= 0.15 * found["video"]["duration_seconds"] + 0.05
         assert (summary / "report.html").is_file()
     assert set(little.trained.curves) == {"stage_1", "stage_2", "text_fit"}
+    assert what_is_shown(little.trained, little.contrastive) == little.trained.warnings[0]
+    assert "show what the title" in folder.report.read_text()
 
 
 @pytest.mark.slow
@@ -290,6 +293,10 @@ def test_the_whole_demo_in_minutes_killed_once(tmp_path: Path) -> None:
     summary = json.loads((out / "summary.json").read_text())
     cuts = sorted({shot["start_seconds"] for shot in summary["shots"]})
     assert cuts == pytest.approx([shown.start for shown in SHOWN], abs=0.05)
+    shown = re.search(r"(\d+)% of its .* show what the title .* and (\d+)% of the summary", done.stdout)
+    assert shown is not None
+    assert int(shown[1]) >= 60
+    assert int(shown[1]) > 1.5 * int(shown[2])
     table = (out / "comparison.txt").read_text()
     subprocess.run(command, capture_output=True, timeout=300, check=True)
     assert (out / "comparison.txt").read_text() == table

@@ -12,6 +12,7 @@ from torch import nn
 from sspvs.models.pretrain_model import PretrainModel
 from sspvs.models.settings import SmallTextSettings, VideoEncoderSettings
 from sspvs.models.summarizer import Summarizer, SummarizerOutput, SummarizerSettings
+from sspvs.models.text_guidance import GuidingText, framing
 from sspvs.models.text_towers import SmallTextEncoder, TextEncoder, TextEncoding
 from sspvs.models.video_encoder import VideoEncoder
 
@@ -204,6 +205,31 @@ def test_the_words_of_the_gate_can_be_weighed() -> None:
     weights = model.guidance.word_weight(text.vectors)[1, :4, 0].softmax(dim=0)  # the second text has four words
     torch.testing.assert_close(sum(w * fit[1] for w, fit in zip(weights, fits, strict=True)), before[1])
     assert weights.max() - weights.min() > 1e-3
+
+
+def test_framing_tokens_are_the_first_and_those_that_end_a_field() -> None:
+    tokens = torch.tensor([[101, 7, 102, 8, 9, 102, 0, 0], [5, 6, 7, 8, 9, 6, 4, 3]])
+    mask = torch.tensor([[True] * 6 + [False] * 2, [True] * 8])
+    found = framing(tokens, mask)
+    for row in range(2):
+        last = [int(token) for token, valid in zip(tokens[row], mask[row], strict=True) if valid][-1]
+        expected = [int(token) in (int(tokens[row, 0]), last) for token in tokens[row]]
+        assert found[row].tolist() == expected
+
+
+def test_a_gate_may_leave_out_the_framing_tokens() -> None:
+    model, given = tiny(guidance="gate(framing=False)"), videos()
+    tokens = torch.tensor([[1, 4, 2, 5, 2, 0], [1, 2, 2, 2, 2, 2], [1, 6, 2, 7, 8, 2]])
+    mask = tokens > 0
+    fit = model(given.frames, given.frame_mask, tokens, mask).text_fit
+    text = model.read(tokens, mask, None)
+    assert text.given.tolist() == [True, False, True]  # the second text has no word
+    assert text.mask[[0, 2]].tolist() == ((tokens > 2) & mask)[[0, 2]].tolist()
+    states = model._encode(given.frames, given.frame_mask)
+    words = GuidingText(text.vectors[:, [1, 3]], torch.ones(3, 2, dtype=torch.bool), text.given)  # of the first text
+    expected = model.guidance.text_fit(states, given.frame_mask, words)
+    torch.testing.assert_close(fit[0], expected[0])
+    assert not fit[1].any()
 
 
 @pytest.mark.parametrize("guidance", GUIDANCES)

@@ -215,3 +215,13 @@ def test_another_weights_file_of_minilm_is_refused(monkeypatch: pytest.MonkeyPat
 def test_settings_that_make_no_tower(settings: TextEncoderSettings, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         build(settings)
+
+
+@pytest.mark.parametrize(("layers", "weight", "own"), [(0, 0.0, True), (1, 0.0, False), (0, 1.0, False)])
+def test_a_word_alone_has_a_state_of_its_own_only_without_layers_and_positions(
+    layers: int, weight: float, own: bool
+) -> None:
+    tower = build(TextEncoderSettings("small", small={**SMALL, "num_layers": layers, "position_weight": weight})).eval()
+    tokens, mask = torch.tensor([[1, 5, 6, 7], [1, 7, 9, 8]]), torch.ones(2, 4, dtype=torch.bool)
+    states = tower(tokens, mask).states
+    assert torch.allclose(states[0, 3], states[1, 1], atol=1e-6) == own

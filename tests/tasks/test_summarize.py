@@ -197,6 +197,12 @@ def test_layers_learn_at_their_own_rates() -> None:
         assert rate == pytest.approx(1e-6 if "text_encoder" in name else expected), name
         assert (name in decayed) == (task.get_parameter(name).ndim > 1 and "embedding" not in name), name
     assert {rates["model.head.stages.0.weight"], rates["model.text_projection.0.bias"]} == {1e-3}
+    apart = tiny_summarizer(7, "added", optim={**optim, "projection_lr": 1e-5}, train_text="all")
+    group = next(one for one in apart.optimizer_groups() if one["name"] == "projections_decayed")
+    assert group["lr"] == 1e-5
+    assert {id(p) for p in group["params"]} == {
+        id(p) for name, p in apart.named_parameters() if "text_projection" in name and p.ndim > 1
+    }
     # Unless told otherwise all learn at one rate, as published.
     plain = tiny_summarizer(7, "added", train_text="all").optimizer_groups()
     assert {group["lr"] for group in plain} == {3e-3}

@@ -1,10 +1,12 @@
-"""Take the picture of the README and the docs: the report of `sspvs demo` in a headless Chromium.
+"""Take a picture for the README and the docs: a report in a headless Chromium.
 
-python tools/readme/picture.py        # writes docs/assets/report.png
+python tools/readme/picture.py VIDEO docs/assets/report.png     # of a film, with the default settings
+python tools/readme/picture.py DEMO docs/assets/demo.png        # of what is there, such as the folder of `sspvs demo`
 """
 
 from __future__ import annotations
 
+import argparse
 import shutil
 import subprocess
 import sys
@@ -13,7 +15,6 @@ from pathlib import Path
 
 from PIL import Image
 
-OUT = Path(__file__).parents[2] / "docs" / "assets" / "report.png"
 FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--virtual-time-budget=8000",
@@ -22,17 +23,28 @@ FLAGS = (
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("source", type=Path, help="a video, or a folder with a report.html")
+    parser.add_argument("out", type=Path, help="the PNG")
+    args = parser.parse_args()
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     if browser is None:
         sys.exit("error: needs chromium on the PATH")
     with tempfile.TemporaryDirectory() as folder:
-        subprocess.run([sys.executable, "-m", "sspvs", "demo", "--out", "demo"], cwd=folder, check=True)
-        page = (Path(folder) / "demo" / "report.html").as_uri()
+        made = args.source.resolve()
+        if not made.is_dir():
+            made = Path(folder) / "summary"
+            command = [sys.executable, "-m", "sspvs", "summarize", str(args.source.resolve()), "--out", str(made)]
+            subprocess.run(command, check=True)
         shot = Path(folder) / "shot.png"
+        page = (made / "report.html").as_uri()
         command = [browser, *FLAGS, f"--user-data-dir={folder}/profile", f"--screenshot={shot}", page]
         subprocess.run(command, check=True, capture_output=True)
-        Image.open(shot).convert("RGB").quantize(192).save(OUT, optimize=True)
-    print(f"{OUT}: {OUT.stat().st_size // 1024} KB")
+        picture = Image.open(shot).convert("RGB")
+        picture.quantize(palette=picture.quantize(256), dither=Image.Dither.FLOYDSTEINBERG).save(
+            args.out, optimize=True
+        )
+    print(f"{args.out}: {args.out.stat().st_size // 1024} KB")
 
 
 if __name__ == "__main__":
