@@ -17,7 +17,7 @@ from sspvs.data.folds import Stores, split_of
 from sspvs.errors import DatasetError, SspvsError
 from sspvs.evaluation.baselines import figures_of_draws
 from sspvs.evaluation.prediction import Prediction
-from sspvs.evaluation.rank_correlation import RankReference, mean_of_defined
+from sspvs.evaluation.rank_correlation import RankReference
 from sspvs.evaluation.results import METRICS, PRECISION, MethodResult, mean_over_kinds, mean_result
 
 if TYPE_CHECKING:
