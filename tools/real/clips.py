@@ -5,9 +5,9 @@
 REAL is what `shared/data/real/unpack.py REAL` writes. Each row is trained on all but one of the folds (drawn over the
 clips, seed 0) and retrieves among the clips of that one, each text of all its clips; figures are those of the last
 epoch, means over the folds. `ridge` is in closed form: the mean frame to a bag of words weighted by their rarity
-(`ridge-minilm`: to MiniLM's vector), the best of five lambdas on the tested fold, which flatters it. `clips` is
-configs/pretrain/clips.yaml, the other rows change one thing in it; `shuffled` gives the training clips each other's
-texts. OUT/table.json keeps what is done: the same command goes on where it stopped.
+(`ridge-minilm`: to MiniLM's vector), lambda chosen on held-out training clips. `clips` is configs/pretrain/clips.yaml,
+the other rows change one thing in it; `shuffled` gives the training clips each other's texts. OUT/table.json keeps what
+is done: the same command goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -59,21 +59,23 @@ def ridge(table: VideoTable, tested: list[int], minilm: bool) -> dict[str, float
     else:
         words = [set(re.findall(r"\w+", text.lower())) for text in texts]
         count = Counter(word for index in train for word in words[index])
-        targets = np.array(
-            [[np.log(len(train) / n) if word in own else 0 for word, n in count.items()] for own in words]
-        )
+        targets = np.array([[np.log(len(train) / n) * (word in own) for word, n in count.items()] for own in words])
+    held_out = train[::5]
+    chosen = [
+        solved(features, targets, np.setdiff1d(train, held_out), held_out, strength)["text_to_video_r10"]
+        for strength in LAMBDAS
+    ]
+    return solved(features, targets, train, np.array(tested), LAMBDAS[int(np.argmax(chosen))])
+
+
+def solved(features: Any, targets: Any, train: Any, tested: Any, strength: float) -> dict[str, float]:
     centre, middle = features[train].mean(axis=0), targets[train].mean(axis=0)
-    x, y, seen = features[train] - centre, targets[train] - middle, targets[tested] - middle
+    x, seen = features[train] - centre, targets[tested] - middle
     gram = x @ x.T
-    found = []
-    for strength in LAMBDAS:
-        weights = np.linalg.solve(gram + strength * np.trace(gram) / len(gram) * np.eye(len(gram)), y)
-        made = (features[tested] - centre) @ x.T @ weights
-        scores = (made / np.linalg.norm(made, axis=1, keepdims=True)) @ (
-            seen / np.maximum(np.linalg.norm(seen, axis=1, keepdims=True), 1e-9)
-        ).T
-        found.append(retrieval_metrics(scores))
-    return max(found, key=lambda one: one["text_to_video_r10"])
+    weights = np.linalg.solve(gram + strength * np.trace(gram) / len(gram) * np.eye(len(gram)), targets[train] - middle)
+    made = (features[tested] - centre) @ x.T @ weights
+    units = [one / np.maximum(np.linalg.norm(one, axis=1, keepdims=True), 1e-9) for one in (made, seen)]
+    return retrieval_metrics(units[0] @ units[1].T)
 
 
 def network(row: str, lines: list[dict[str, Any]], tested: list[int], out: Path) -> dict[str, float]:
