@@ -16,6 +16,7 @@ import argparse
 import json
 import re
 from collections import Counter
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,9 @@ from sspvs.atomic import write_text
 from sspvs.evaluation.retrieval import retrieval_metrics
 from sspvs.features.text import embed_sentences
 from sspvs.formats.manifest import read_manifest
+from sspvs.models.settings import TextEncoderSettings
 from sspvs.table import VideoTable
+from sspvs.tasks import pretrain
 
 CONFIG = Path(__file__).parents[2] / "configs" / "pretrain" / "clips.yaml"
 LAMBDAS = (0.3, 1.0, 3.0, 10.0, 30.0)  # in mean variances of a direction
@@ -50,12 +53,17 @@ def folds_of(count: int, folds: int) -> list[list[int]]:
     return [sorted(order[fold::folds].tolist()) for fold in range(folds)]
 
 
+@lru_cache(maxsize=1)
+def embedded(texts: tuple[str, ...]) -> Any:
+    return embed_sentences(texts)
+
+
 def ridge(table: VideoTable, tested: list[int], minilm: bool) -> dict[str, float]:
     features = np.stack([table.features(video).mean(axis=0) for video in table.videos])
     texts = [" ".join(filter(None, video.text)) for video in table.videos]
     train = np.setdiff1d(np.arange(len(texts)), tested)
     if minilm:
-        targets = embed_sentences(texts)
+        targets = embedded(tuple(texts))
     else:
         words = [set(re.findall(r"\w+", text.lower())) for text in texts]
         count = Counter(word for index in train for word in words[index])
@@ -76,6 +84,20 @@ def solved(features: Any, targets: Any, train: Any, tested: Any, strength: float
     made = (features[tested] - centre) @ x.T @ weights
     units = [one / np.maximum(np.linalg.norm(one, axis=1, keepdims=True), 1e-9) for one in (made, seen)]
     return retrieval_metrics(units[0] @ units[1].T)
+
+
+def shared_towers() -> None:
+    """One frozen text tower for all runs, which keeps the texts that it has encoded."""
+    towers, build = dict[str, Any](), pretrain.build_text_encoder
+
+    def shared(settings: TextEncoderSettings) -> Any:
+        if not settings.frozen:
+            return build(settings)
+        if settings.encoder not in towers:
+            towers[settings.encoder] = build(settings)
+        return towers[settings.encoder]
+
+    pretrain.build_text_encoder = shared
 
 
 def network(row: str, lines: list[dict[str, Any]], tested: list[int], out: Path) -> dict[str, float]:
@@ -103,6 +125,7 @@ def main() -> None:
     parser.add_argument("--rows", default=",".join(("ridge", "ridge-minilm", *ROWS)))
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
+    shared_towers()
     kept = arguments.out / "table.json"
     table: dict[str, Any] = json.loads(kept.read_text()) if kept.exists() else {}
     for row in arguments.rows.split(","):
