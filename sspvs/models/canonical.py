@@ -53,12 +53,13 @@ def canonical_maps(
     rank = min(width, len(correlations))
     shared = of_video @ (left[:, :rank] * correlations[:rank])  # (V, rank)
     size = ((video.detach().double().cpu() - video.double().mean(dim=0).cpu()) @ shared).square().sum(dim=1).mean()
-    out = []
+    weights, biases = [], []
     for vectors, mapped in ((video, shared * (width / size.clamp(min=1e-30)).sqrt()), (text, of_text @ right[:rank].T)):
         weight = torch.zeros(width, mapped.shape[0], dtype=torch.float64)
         weight[:rank] = mapped.T
-        out += [weight.float(), -(weight @ vectors.detach().double().mean(dim=0).cpu()).float()]
-    return CanonicalMaps(*out, correlations.float())
+        weights.append(weight.float())
+        biases.append(-(weight @ vectors.detach().double().mean(dim=0).cpu()).float())
+    return CanonicalMaps(weights[0], biases[0], weights[1], biases[1], correlations.float())
 
 
 def _whitened(vectors: Tensor, shrinkage: float, name: str) -> tuple[Tensor, Tensor]:

@@ -6,7 +6,8 @@ Same mathematics, another order of additions: results differ by float32 round-of
 
 oneDNN prepares a kernel for each new shape, one to four milliseconds each time: for small towers and videos of many
 lengths torch's own kernels are faster. The environment variable `SSPVS_CPU_KERNELS` decides: `onednn` or `torch`.
-Unset, oneDNN is used on AMD's processors (and Hygon's).
+Unset, oneDNN is used on AMD's processors (and Hygon's), but for trained layers of less than a million weights: with it
+the towers of configs/pretrain/clips.yaml take five times as long to train.
 """
 
 import os
@@ -54,6 +55,7 @@ class _Linear(torch.autograd.Function):
         return to_given, to_weight, to_bias
 
 
+_LEAST_TRAINED = 1 << 20  # weights of a layer that is trained, from which on oneDNN is worth its preparation
 CPU_KERNELS = "SSPVS_CPU_KERNELS"  # the environment variable that chooses the kernels
 
 
@@ -68,6 +70,8 @@ def use_fast_linears(module: nn.Module, kernels: str | None = None) -> int:
     if kernels == "torch" or not has_kernels() or (not kernels and not _slow_mkl()):
         return 0
     layers = [layer for layer in module.modules() if type(layer) is nn.Linear]
+    if not kernels:
+        layers = [one for one in layers if not one.weight.requires_grad or one.weight.numel() >= _LEAST_TRAINED]
     for layer in layers:
         layer.__class__ = OneDnnLinear
     return len(layers)

@@ -61,7 +61,8 @@ class MaskedFrameHead(nn.Module):
         dropout: In it and on its positions.
         local_radius: Frames on each side.
         mixing_dim: Width of the hidden layer that weighs.
-        residual: Make differences to what copying gives, of either sign and zero at the start.
+        residual: Add differences to what copying gives: a share of the way to the mean of the frames that are not
+            masked, and what the decoders make, of either sign. Both are zero at the start.
     """
 
     def __init__(
@@ -81,7 +82,10 @@ class MaskedFrameHead(nn.Module):
         self.local_transformer = TransformerStack(1, embed_dim, num_heads, feedforward_dim, dropout)
         self.local_decoder = nn.Sequential(nn.Linear(embed_dim, feature_dim), nn.ReLU())
         self.global_decoder = nn.Sequential(nn.Linear(embed_dim, feature_dim), nn.ReLU())
-        if residual:
+        self.pull = nn.Linear(embed_dim, 1) if residual else None
+        if self.pull is not None:
+            nn.init.zeros_(self.pull.weight)
+            nn.init.zeros_(self.pull.bias)
             for decoder in (self.local_decoder, self.global_decoder):
                 decoder[1] = nn.Identity()
                 nn.init.zeros_(decoder[0].weight)
@@ -192,7 +196,7 @@ class PretrainModel(nn.Module):
         dim = sizes.embed_dim
         self.video_encoder = video_encoder
         self.text_encoder = text_encoder
-        self.residual, self.align_whole = residual, align_whole
+        self.align_whole = align_whole
         self.mask_vector = nn.Parameter(torch.randn(dim) * 0.02)
         self.text_projection = ProjectionHead(text_dim, dim)
         self.frame_projection = ProjectionHead(video_encoder.frame_dim, dim, hidden_dim=dim) if frames_alone else None
@@ -235,8 +239,11 @@ class PretrainModel(nn.Module):
             seen = torch.where(hidden[..., None], self.mask_vector.to(seen.dtype), seen)
             video = self.video_encoder(seen, frame_mask)
             recovered = self.mask_head(seen, frame_mask, video.frames, masked_index)
-            if self.residual:
-                recovered = recovered + copied_neighbours(frames, frame_mask, masked_index).mean
+            if self.mask_head.pull is not None:
+                copied = copied_neighbours(frames, frame_mask, masked_index).mean  # (B, M, feature_dim)
+                visible = masked_mean(frames, frame_mask & ~hidden)[:, None]
+                pull = self.mask_head.pull(frames_at(video.frames, masked_index))  # (B, M, 1)
+                recovered = recovered + copied + pull * (visible - copied)
         if self.align_whole or not masked_index.shape[1]:
             video = self.video_encoder(self.video_encoder.embed(frames, frame_mask), frame_mask)
         text = self.text_encoder.encode(tokens, token_mask)

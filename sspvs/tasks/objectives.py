@@ -134,7 +134,7 @@ class LossSettings(Settings):
     """`canonical`: the same of the pooled texts."""
     mask_target: Literal["features", "residual"] = "features"
     """What masked-frame recovery makes: the `features`, as published, or the `residual` to the mean of the nearest
-    frames that are not masked, zero at first: copying them is then where training starts."""
+    frames that are not masked, zero at first: training starts from what copying them gives."""
     more: dict[str, NotNegative] = field(default_factory=dict)
     """Further objectives that are registered and their weights, such as `{smoothness(step=2): 0.5}`."""
 

@@ -80,7 +80,9 @@ def test_the_environment_chooses_the_kernels(monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setenv("SSPVS_CPU_KERNELS", kernels)
         assert use_fast_linears(nn.Linear(2, 2)) == expected
     monkeypatch.setattr(fast_linear, "_slow_mkl", lambda: True)
-    assert use_fast_linears(nn.Linear(2, 2)) == 1
+    layers = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2).requires_grad_(False), nn.Linear(1024, 1024))
+    assert use_fast_linears(layers) == 2, "a small layer that is trained goes to oneDNN"
+    assert use_fast_linears(nn.Linear(2, 2), kernels="onednn") == 1
 
 
 def test_where(monkeypatch: pytest.MonkeyPatch) -> None:
