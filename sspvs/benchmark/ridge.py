@@ -183,8 +183,8 @@ def fit_ridge(videos: Sequence[RidgeVideo], generator: np.random.Generator) -> t
     """
     import torch
 
-    from sspvs.evaluation.ridge import best_strength
     from sspvs.models.ridge import RidgePath
+    from sspvs.tasks.ridge import best_strength
 
     path = RidgePath([video.rows for video in videos])
     best = best_strength(path, [video.target for video in videos], [video.reference for video in videos])

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from sspvs.data.batch import SummarizeBatch
 from sspvs.data.summarize import SummarizeDataset, collate
 from sspvs.evaluation.rank_correlation import RankReference
-from sspvs.evaluation.ridge import best_strength
 from sspvs.losses.score import Reduction, correlation_loss, mse_score_loss, pairwise_ranking_loss
 from sspvs.models.ridge_base import RidgeSettings
 from sspvs.models.settings import TextEncoderSettings, VideoEncoderSettings
@@ -27,6 +26,7 @@ from sspvs.tasks.checkpoint import SUMMARIZE, Checkpoint
 from sspvs.tasks.data_facts import agreed_fingerprint, refuse_other_data
 from sspvs.tasks.handover import KINDS, hand_over, origin, text_settings, video_settings
 from sspvs.tasks.optim import layer_wise, parameter_groups
+from sspvs.tasks.ridge import best_strength
 from sspvs.tasks.saved_task import JudgedTask
 from sspvs.tasks.settings import FineTuneOptimSettings, ScoreLossSettings, plain_arguments, settings_from
 from sspvs.tasks.tensors import LoadReport
