@@ -25,7 +25,8 @@ class GuidingText(NamedTuple):
 
     def rows(self, index: list[int]) -> "GuidingText":
         """The texts of some of the videos."""
-        return GuidingText(*(None if part is None else part[index] for part in self))
+        whole = None if self.whole is None else self.whole[index]
+        return GuidingText(self.vectors[index], self.mask[index], self.given[index], whole)
 
 
 def framing(tokens: Tensor, token_mask: Tensor) -> Tensor:

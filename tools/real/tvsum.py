@@ -44,6 +44,7 @@ WINDOW, STEP = 5, 2  # rows of a stretch of a video that its captions describe, 
 NETWORK = (
     *("--model.ridge.use=false", "--model.ridge.stream_weights=null", "--model.summarizer.text_guidance=none"),
     *("--data.streams=[features]", "--model.video.normalise=sqrt+scale", "--model.video.stream_dropout=0"),
+    "--model.ridge.normalise=none",
     *("--trainer.max_epochs=12", "--model.optim.lr=5e-4", "--model.summarizer.num_stages=3"),
 )
 """A summarizer of frames alone, trained by its gradient, in the place of the shipped setting."""
