@@ -172,7 +172,7 @@ def scratch(material: Material, seed: int) -> Figures:
         command = [sys.executable, "-m", "sspvs", "crossval", "--config", str(CONFIG), "--out", str(folder)]
         command += ["--protocol", "highlight-map", "--seeds", "1", "--keep", "none", "--quiet"]
         command += [f"--data.dataset={material.out / kind}.h5", f"--data.splits={splits}"]
-        command += [f"--trainer.max_epochs={EPOCHS}"]
+        command += [f"--trainer.max_epochs={EPOCHS}", "--model.ridge.use=false", "--model.optim.lr=5e-4"]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
         found |= {video["key"]: video["average_precision"] for video in result["videos"].values()}
