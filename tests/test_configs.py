@@ -20,6 +20,7 @@ from helpers.tiny_refined import saved_refined
 
 from sspvs.cli import main
 from sspvs.models.summarizer import SummarizerSettings
+from sspvs.table import add_stream, read_dataset
 from sspvs.tasks.pretrain import PretrainTask
 from sspvs.tasks.refine import RefineTask
 from sspvs.tasks.summarize import SummarizeTask
@@ -111,10 +112,15 @@ FILES = {"canonical": "", "augmented": "_aug", "transfer": "_trans"}
 
 @pytest.fixture(scope="module")
 def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Five drawn datasets, and a small pretraining checkpoint for their features."""
+    """Six drawn datasets, one of several streams, and a small pretraining checkpoint for their features."""
     folder = tmp_path_factory.mktemp("finetune")
-    for name in ("summe", "tvsum", "ovp", "youtube", "mine"):
+    for name in ("summe", "tvsum", "ovp", "youtube", "mine", "tvsum_i3d"):
         write_annotated(folder / f"{name}.h5", 6, name=name, title="a dog", category="pets")
+    with read_dataset(folder / "tvsum_i3d.h5") as store:
+        lengths = {key: len(store[key].picks) for key in store}
+    for name, width in (("captions", 384), ("flow", 8), ("audio", 4)):
+        rows = {key: np.ones((length, width), np.float32) for key, length in lengths.items()}
+        add_stream(folder / "tvsum_i3d.h5", name, rows)
     PretrainTask(VIDEO, TEXT).save_pretrained(folder / "pretrained")
     return folder
 
@@ -157,7 +163,7 @@ def test_fine_tuning_makes_its_objects(name: str, material: Path, tmp_path: Path
     if name != "smoke.yaml":
         assert "Needs:" in text
         assert "Should reach:" in text
-        assert (task.initialised_from is None) == (name in ("synthetic.yaml", "own.yaml"))
+        assert (task.initialised_from is None) == (name in ("synthetic.yaml", "own.yaml", "tvsum_i3d.yaml"))
     assert not (tmp_path / "runs").exists()  # nothing is written before training
 
 

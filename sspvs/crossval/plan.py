@@ -79,7 +79,7 @@ class CrossvalSettings(Settings):
     keep: Keep = "chosen"  # `chosen`: the weights of the first seed, as checkpoint folders
     wandb: WandbMode = "off"
     wandb_project: str = "sspvs"
-    ridge: bool = True  # a row of ridge regression on the same folds beside
+    with_ridge: bool = True  # a row of ridge regression on the same folds beside
 
     def conflicts(self) -> list[str]:
         """No config, seeds that are not one or more different ones, options that a cross-validation sets itself."""

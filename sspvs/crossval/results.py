@@ -150,7 +150,7 @@ def gather(
         judge.add_results(row, *row_of(row, variant_path(Path(SCORES), variant).name), made, beside=True)
     judge.add_contrastive_beside(CONTRASTIVE_ALONE, "a")
     judge.add_rows_beside()
-    if settings.ridge:
+    if settings.with_ridge:
         add_ridge(judge, plan.data.stores, plan.data.split, streams=plan.data.streams, beside=True)
     benchmark = Benchmark(_evaluation(plan, judge, how, records), judge.videos, judge.predictions)
     return CrossValidation(name, settings.out, benchmark, tuple(records), plan.config, plan.digest)

@@ -46,7 +46,7 @@ def cross_validate(
     name: str | None = None,
     wandb: WandbMode = "off",
     wandb_project: str = "sspvs",
-    ridge: bool = True,
+    with_ridge: bool = True,
     progress: bool = False,
 ) -> CrossValidation:
     """Train and test every fold of a config's split under several seeds; what is finished is not made again.
@@ -69,7 +69,7 @@ def cross_validate(
             of terms, such as `refined A*G*H`.
         wandb: W&B `off`, `offline` or `online`.
         wandb_project: Its project.
-        ridge: Put a row of ridge regression on the same folds beside, and what it makes of shuffled labels.
+        with_ridge: Put a row of ridge regression on the same folds beside, and what it makes of shuffled labels.
         progress: Bars, and a line on stderr for each fold that is finished.
 
     Returns:
@@ -103,7 +103,7 @@ def cross_validate(
         keep=keep,
         wandb=wandb,
         wandb_project=wandb_project,
-        ridge=ridge,
+        with_ridge=with_ridge,
     )
     quieten()
     plan = Plan.read(settings)

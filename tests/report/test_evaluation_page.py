@@ -18,7 +18,7 @@ from helpers.summary_builder import HOSTILE
 from sspvs.errors import OutputError
 from sspvs.evaluation.comparison import Evaluation
 from sspvs.evaluation.prediction import Prediction
-from sspvs.evaluation.protocol import PROTOCOLS
+from sspvs.evaluation.protocol import protocols_named
 from sspvs.evaluation.published import published_results
 from sspvs.evaluation.summary_rule import SummaryRule
 from sspvs.report.evaluation_page import COLUMNS, MAX_VIDEOS, drawn_keys, video_document, write_evaluation_page
@@ -101,9 +101,9 @@ def test_the_page_has_the_table_of_every_protocol_and_of_f1(tmp_path: Path) -> N
     evaluation = build_evaluation(["mine", "other"], protocols=ALL)
     _, page = written(tmp_path, evaluation)
     assert len(page.tables) == 5
-    for name, protocol in PROTOCOLS.items():
+    for protocol in protocols_named("all"):
         assert protocol.sentence in page.text
-        assert name in page.text
+        assert protocol.name in page.text
     first = {row[0].split("  ")[0]: row[1:] for row in page.tables[0]}
     spread = evaluation.methods["mine"]["per-user"].spreads["kendall_tau"]
     expected = f"{spread.mean:.4f} [{spread.ci95[0]:.3f}, {spread.ci95[1]:.3f}]".replace("0.", ".")

@@ -53,7 +53,9 @@ def test_the_loss_of_one_pair_is_nothing_whatever_it_is(names: str) -> None:
     """Why it is refused; and why a last batch of one does not count in validation, where two are the first."""
     task = tiny_task(**OVER_BATCH[names], mask=False).eval()
     whole, seen = tiny_batch(matches=True, batch=3), {}
-    rows = [type(whole)(*(field[part] for field in whole)) for part in (slice(2), slice(2, 3))]
+    rows = [
+        type(whole)(*(None if field is None else field[part] for field in whole)) for part in (slice(2), slice(2, 3))
+    ]
     name = "coarse_loss" if names == "infonce" else "fine_loss"
     with torch.no_grad():
         first, last = (float(terms_of(task, one)[name]) for one in rows)

@@ -119,7 +119,7 @@ class Material:
         given = [f"--data.dataset={dataset or self.dataset}", f"--data.splits={self.splits}", *words]
         result = sspvs.cross_validate(
             CONFIGS / config, self.out / "rows" / name, overrides=given, seeds=self.seeds, checkpoint_rule="last",
-            keep="none", ridge=False, progress=True,
+            keep="none", with_ridge=False, progress=True,
         )  # fmt: skip
         return {video.key: (video.kendall_tau, video.spearman_rho) for video in result.results["per-user"].videos}
 
