@@ -88,8 +88,8 @@ class MaskedFrameHead(nn.Module):
             nn.init.zeros_(self.pull.bias)
             for decoder in (self.local_decoder, self.global_decoder):
                 decoder[1] = nn.Identity()
-                nn.init.zeros_(decoder[0].weight)
-                nn.init.zeros_(decoder[0].bias)
+                for parameter in decoder[0].parameters():
+                    nn.init.zeros_(parameter)
         self.mixing = nn.Sequential(nn.Linear(embed_dim, mixing_dim), nn.ReLU(), nn.Linear(mixing_dim, 2))
 
     def forward(self, frames: Tensor, frame_mask: Tensor, encoded: Tensor, masked_index: Tensor) -> Tensor:
@@ -303,7 +303,7 @@ class PretrainModel(nn.Module):
         width, space = self.video_encoder.settings.embed_dim, self.contrastive_text.out_features
         maps = canonical_maps(torch.cat(means), texts, min(width, space), **shrinkage)
         scale = len(linears) ** 0.5  # what several streams add up to is divided by it
-        parts = maps.video_weight.split([layer.in_features for layer in linears], dim=1)
+        parts = torch.split(maps.video_weight, [layer.in_features for layer in linears], dim=1)
         with torch.no_grad():
             for layer, part in zip(linears, parts, strict=True):
                 _fill(layer.weight, part * scale)

@@ -166,9 +166,8 @@ class Summarizer(nn.Module):
         self.ridge: RidgeBase | None = None
         if ridge is not None and ridge.use:
             self.ridge = RidgeBase(widths, ridge, reads_text=self.sentences is not None)
-            for stage in self.head.stages:  # the start is the base alone
-                nn.init.zeros_(stage.weight)
-                nn.init.zeros_(stage.bias)
+            for parameter in self.head.stages.parameters():  # the start is the base alone
+                nn.init.zeros_(parameter)
 
     @property
     def uses_transformer(self) -> bool:

@@ -63,7 +63,7 @@ class TextEncoder(nn.Module):
         self.config = config
         self.frozen = False
         self._known: dict[bytes, TextEncoding] = {}  # what `encode` keeps, by the tokens
-        self.register_load_state_dict_post_hook(_forget)
+        self.register_load_state_dict_post_hook(_forget)  # type: ignore[no-untyped-call]
 
     def forward(self, tokens: Tensor, token_mask: Tensor) -> TextEncoding:
         """Encode (B, L) ids, the first of which is [CLS], under a (B, L) mask, True = a token, False = padding."""

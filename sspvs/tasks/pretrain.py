@@ -187,7 +187,7 @@ class PretrainTask(SavedTask):
             tokens, mask = stack_tokens([text for each in captions for text in each])
             with torch.no_grad():
                 pooled = self.model.text_encoder.encode(tokens, mask).pooled
-            texts += [own.mean(dim=0) for own in pooled.split([len(each) for each in captions])]
+            texts += [own.mean(dim=0) for own in torch.split(pooled, [len(each) for each in captions])]
         correlations = self.model.start_canonical(
             (pad_rows([dataset.example(number).frames for number in part]) for part in parts),
             torch.stack(texts),

@@ -233,11 +233,9 @@ class SummarizeTask(JudgedTask):
         self.eval()
         for number, video in enumerate(dataset.items):
             batch = collate(dataset[number])
-            frames, mask, tokens, token_mask, has_text = (
-                None if part is None else part.to(self.device)
-                for part in (batch.frames, batch.frame_mask, batch.tokens, batch.token_mask, batch.has_text)
-            )
-            text = self.model.read(tokens, token_mask, has_text)
+            frames, mask = batch.frames.to(self.device), batch.frame_mask.to(self.device)
+            words = (batch.tokens, batch.token_mask, batch.has_text)
+            text = self.model.read(*(None if part is None else part.to(self.device) for part in words))
             fit = None if text is None else self.model.sentence_fit(frames, mask, text)
             rows.append(ridge.rows(frames, mask, fit)[0].float().cpu())
             away = batch.target[0] - batch.target[0].mean()
