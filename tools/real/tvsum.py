@@ -200,9 +200,9 @@ ROWS: dict[str, Callable[[Material], Figures]] = {
     "refined": lambda m: m.crossval("refined", REFINE, "--trainer.accelerator=cpu", dataset=m.frames),
     "ridge": lambda m: m.baseline("ridge"),
     "ridge+captions": lambda m: m.baseline("ridge", with_captions(m)),
-    "linear": lambda m: m.crossval("linear", OURS, *NETWORK, "--model.summarizer.head=linear"),
-    "attention": lambda m: m.crossval("attention", OURS, *NETWORK, "--model.summarizer.head=attention"),
-    "csta": lambda m: m.crossval("csta", OURS, *NETWORK, "--model.summarizer.head=csta(channels=16)"),
+    "linear": lambda m: m.crossval("linear", OURS, *NETWORK, *head("linear")),
+    "attention": lambda m: m.crossval("attention", OURS, *NETWORK, *head("attention")),
+    "csta": lambda m: m.crossval("csta", OURS, *NETWORK, *head("csta(channels=16)")),
     "scratch": lambda m: m.crossval("scratch", OURS, *NETWORK),
     "pretrained": lambda m: from_pretrained(m, "own"),
     "pretrained+captions": lambda m: m.crossval(
@@ -216,6 +216,11 @@ ROWS: dict[str, Callable[[Material], Figures]] = {
     "consensus": lambda m: m.baseline("consensus"),
 }
 """Every row of the table; all but `pretrained-transductive` are made when none is named."""
+
+
+def head(name: str) -> tuple[str, str]:
+    """Another head, of one stage."""
+    return f"--model.summarizer.head={name}", "--model.summarizer.num_stages=1"
 
 
 def from_pretrained(material: Material, kind: str) -> Figures:
