@@ -56,7 +56,7 @@ _MAY_BE_MISSING = frozenset(
     (
         *("pretrained", "initialised_from", "feature_fingerprint"),  # null
         *("title_as_query", "unit_length", "summarizer.fit_frames", "losses.fine_frames", "losses.more"),  # came later
-        *("video.stream_widths", "video.normalise", "video.stream_dropout", "ridge"),
+        *("video.stream_widths", "video.normalise", "video.stream_dropout", "ridge", "optim.projection_lr"),
         *(f"losses.{name}" for name in ("aligned_video", "duplicates", "linear_path", "mask_target")),
         *("losses.video_shrinkage", "losses.text_shrinkage"),
     )
