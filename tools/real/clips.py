@@ -2,12 +2,12 @@
 
     python tools/real/clips.py --real REAL --out OUT [--folds 5] [--sets relations,vines] [--rows ridge,clips,...]
 
-REAL is what `shared/data/real/unpack.py REAL` writes. Each row is trained on all but one of the folds (drawn over the
-clips, seed 0) and retrieves among the clips of that one, each text of all its clips; figures are those of the last
-epoch, means over the folds. `ridge` is in closed form: the mean frame to a bag of words weighted by their rarity
-(`ridge-minilm`: to MiniLM's vector), lambda chosen on held-out training clips. `clips` is configs/pretrain/clips.yaml,
-the other rows change one thing in it; `shuffled` gives the training clips each other's texts. OUT/table.json keeps what
-is done: the same command goes on where it stopped.
+REAL holds a folder for each set with `pairs.jsonl`, a manifest, and the features that it names. Each row is trained on
+all but one of the folds (drawn over the clips, seed 0) and retrieves among the clips of that one, each text of all its
+clips; figures are those of the last epoch, means over the folds. `ridge` is in closed form: the mean frame to a bag of
+words weighted by their rarity (`ridge-minilm`: to MiniLM's vector), lambda chosen on held-out training clips. `clips`
+is configs/pretrain/clips.yaml, the other rows change one thing in it; `shuffled` gives the training clips each other's
+texts. OUT/table.json keeps what is done: the same command goes on where it stopped.
 """
 
 from __future__ import annotations

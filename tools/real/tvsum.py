@@ -38,8 +38,8 @@ from sspvs.table import FeatureStore, write_features
 Figures = Mapping[str, tuple[float, float]]  # video -> (tau, rho)
 CONFIGS = Path(__file__).parents[2] / "configs"
 OURS, PRETRAIN, REFINE = "finetune/tvsum_i3d.yaml", "pretrain/highlights.yaml", "refine/tvsum.yaml"
-JOINED = {1024: (1024,), 2048: (1024, 1024), 3072: (1024, 2048), 4096: (1024, 1024, 2048)}  # rgb, flow, sound
-NAMES = {(1024,): ("rgb",), (1024, 1024): ("rgb", "flow"), (1024, 2048): ("rgb", "audio")}
+WIDTHS = {"rgb": 1024, "flow": 1024, "audio": 2048}
+JOINED = {1024: ("rgb",), 2048: ("rgb", "flow"), 3072: ("rgb", "audio"), 4096: ("rgb", "flow", "audio")}
 WINDOW, STEP = 5, 2  # rows of a stretch of a video that its captions describe, and from one to the next
 NETWORK = (
     *("--model.ridge.use=false", "--model.ridge.stream_weights=null", "--model.summarizer.text_guidance=none"),
@@ -68,32 +68,38 @@ class Material:
     @cached_property
     def dataset(self) -> Path:
         """The dataset of TVSum with all streams, captions among them; made unless it is there."""
-        path = self.out / "tvsum.h5"
-        if not path.is_file():
-            words = [f"--features={name}={file}" if name else f"--features={file}" for name, file in self._streams()]
-            words += ["--captions", str(self.real / "tvsum/captions.jsonl")]
-            self._build(path, words)
-        return path
+        return self._built("tvsum.h5", captions=True)
 
     @cached_property
     def frames(self) -> Path:
         """The same with I3D rgb alone."""
-        path = self.out / "tvsum_rgb.h5"
-        if not path.is_file():
-            self._build(path, ["--features", str(self._streams()[0][1])])
-        return path
+        return self._built("tvsum_rgb.h5", only_rgb=True)
+
+    @cached_property
+    def captioned(self) -> Path:
+        """The same with I3D rgb and captions alone."""
+        return self._built("tvsum_captions.h5", only_rgb=True, captions=True)
 
     @cached_property
     def has_motion(self) -> bool:
         """Whether flow and sound are there beside I3D rgb."""
-        return [name for name, _ in self._streams()] == ["", "flow", "audio"]
+        return [name for name, _ in self.streams] == ["", "flow", "audio"]
 
-    def _build(self, path: Path, words: Sequence[str]) -> None:
+    def _built(self, file: str, *, only_rgb: bool = False, captions: bool = False) -> Path:
+        """A dataset of that name; made unless it is there."""
+        path = self.out / file
+        if path.is_file():
+            return path
+        streams = self.streams[:1] if only_rgb else self.streams
+        words = [f"--features={name}={place}" if name else f"--features={place}" for name, place in streams]
+        words += ["--captions", str(self.real / "tvsum/captions.jsonl")] if captions else []
         command = [sys.executable, "-m", "sspvs", "data", "build", "tvsum", "--annotations", str(self.annotations)]
         command += [*words, "--segmenter", "uniform", "--shot-seconds", "2", "--out", str(path)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        return path
 
-    def _streams(self) -> list[tuple[str, Path]]:
+    @cached_property
+    def streams(self) -> list[tuple[str, Path]]:
         """Name and feature file of each stream that is joined in the given file; the first has no name."""
         given = self.real / "tvsum/features.h5"
         with FeatureStore(given) as store:
@@ -101,17 +107,15 @@ class Material:
         width = videos[0].features.shape[1]
         if width not in JOINED:
             sys.exit(f"error: {given}: expected features of width {', '.join(map(str, JOINED))}, found {width}")
-        widths = JOINED[width]
-        if len(widths) == 1:
+        if len(JOINED[width]) == 1:
             return [("", given)]
-        names = NAMES.get(widths, ("rgb", "flow", "audio"))
         found, start = [], 0
-        for name, one in zip(names, widths, strict=True):
+        for name in JOINED[width]:
             path = self.out / f"{name}.h5"
-            columns = slice(start, start + one)
+            columns = slice(start, start + WIDTHS[name])
             write_features(path, (replace(video, features=video.features[:, columns]) for video in videos))
             found.append(("" if not start else name, path))
-            start += one
+            start = columns.stop
         return found
 
     def crossval(self, name: str, config: str, *words: str, dataset: Path | None = None) -> Figures:
@@ -199,15 +203,12 @@ ROWS: dict[str, Callable[[Material], Figures]] = {
     "contrastive": lambda m: m.baseline("contrastive"),
     "refined": lambda m: m.crossval("refined", REFINE, "--trainer.accelerator=cpu", dataset=m.frames),
     "ridge": lambda m: m.baseline("ridge"),
-    "ridge+captions": lambda m: m.baseline("ridge", with_captions(m)),
+    "ridge+captions": lambda m: m.baseline("ridge", m.captioned),
     "linear": lambda m: m.crossval("linear", OURS, *NETWORK, *head("linear")),
     "attention": lambda m: m.crossval("attention", OURS, *NETWORK, *head("attention")),
     "csta": lambda m: m.crossval("csta", OURS, *NETWORK, *head("csta(channels=16)")),
     "scratch": lambda m: m.crossval("scratch", OURS, *NETWORK),
     "pretrained": lambda m: from_pretrained(m, "own"),
-    "pretrained+captions": lambda m: m.crossval(
-        "pretrained+captions", OURS, f"--model.pretrained={m.pretrained('own')}", "--data.streams=[features]"
-    ),
     "pretrained-shuffled": lambda m: from_pretrained(m, "shuffled"),
     "pretrained-transductive": lambda m: from_pretrained(m, "transductive"),
     "ours": lambda m: m.crossval("ours", OURS, *(() if m.has_motion else TWO)),
@@ -227,15 +228,6 @@ def from_pretrained(material: Material, kind: str) -> Figures:
     """`scratch`, but from towers that were pretrained, fold by fold."""
     name = f"pretrained-{kind}"
     return material.crossval(name, OURS, *NETWORK, f"--model.pretrained={material.pretrained(kind)}")
-
-
-def with_captions(material: Material) -> Path:
-    """The dataset with I3D rgb and captions alone."""
-    path = material.out / "tvsum_captions.h5"
-    if not path.is_file():
-        words = ["--features", str(material._streams()[0][1])]
-        material._build(path, [*words, "--captions", str(material.real / "tvsum/captions.jsonl")])
-    return path
 
 
 def column(figures: Figures, keys: Sequence[str], place: int) -> npt.NDArray[np.float64]:
