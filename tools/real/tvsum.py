@@ -212,7 +212,7 @@ ROWS: dict[str, Callable[[Material], Figures]] = {
     "pretrained-shuffled": lambda m: from_pretrained(m, "shuffled"),
     "pretrained-transductive": lambda m: from_pretrained(m, "transductive"),
     "ours": lambda m: m.crossval("ours", OURS, *(() if m.has_motion else TWO)),
-    "ours, frames and captions": lambda m: m.crossval("ours_frames_captions", OURS, *TWO),
+    "ours-frames-captions": lambda m: m.crossval("ours-frames-captions", OURS, *TWO),
     "human": lambda m: m.baseline("human"),
     "consensus": lambda m: m.baseline("consensus"),
 }
