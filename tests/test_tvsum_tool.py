@@ -39,10 +39,10 @@ def real(tmp_path: Path) -> Path:
         captions += [{"id": f"name{number}", "frame": 30 * row, "caption": f"{number} at {row}"} for row in range(9)]
     write_lines(tmp_path / "tvsum" / "pairs.jsonl", pairs)
     write_lines(tmp_path / "tvsum" / "captions.jsonl", captions)
-    with h5py.File(tmp_path / "tvsum_rgb.h5", "w") as file:
+    with h5py.File(tmp_path / "tvsum_captions.h5", "w") as file:
         for number, key in enumerate(KEYS, 1):
             group = file.create_group(key)
-            group["features"] = np.full((9, 2), number, np.float32)
+            group["features"] = group["features_captions"] = np.full((9, 2), number, np.float32)
             group["picks"] = 30 * np.arange(9) + 30
             group["gtscore"] = np.full(9, 7.0)
     highlight = {"id": "h", "path": "features.h5#h", "title": "a dog", "category": "dog"}
@@ -60,25 +60,32 @@ def read_lines(path: Path) -> list[dict[str, str]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def test_a_fold_pretrains_on_nothing_of_its_tested_videos(tool: ModuleType, real: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("captioned", [False, True])
+def test_a_fold_pretrains_on_nothing_of_its_tested_videos(
+    tool: ModuleType, real: Path, tmp_path: Path, captioned: bool
+) -> None:
     splits = tmp_path / "splits.json"
     folds = [{"train_keys": KEYS[:3], "test_keys": KEYS[3:]}, {"train_keys": KEYS[1:], "test_keys": KEYS[:1]}]
     splits.write_text(json.dumps(folds))
-    material = tool.Material(real, tmp_path / "none.mat", splits, real, 1)
+    material = tool.Material(real, tmp_path / "none.mat", splits, real, 1, 1)
     for number, fold in enumerate(read_splits(splits).folds):
         train = [ref.key for ref in fold.train]
-        pairs = tool.write_pairs(material, train, tmp_path / f"made_{number}")
+        pairs = tool.write_pairs(material, train, tmp_path / f"made_{number}", captioned=captioned)
         tested = [text for ref in fold.test for text in (f"title {ref.key[-1]}", f"{ref.key[-1]} at")]
         entries = read_lines(pairs)
         assert {entry["id"].partition("-")[0] for entry in entries} == {*train, "h"}
         assert not any(text in json.dumps(entry) for entry in entries for text in tested)
         with h5py.File(pairs.parent / "stretches.h5") as file:
-            assert {int(group["features"][0, 0]) for group in file.values()} == {int(key[-1]) for key in train}
-            assert all(set(group) == {"features"} for group in file.values())  # no label
+            streams = {"features", "features_captions"} if captioned else {"features"}
+            assert all(set(group) == streams for group in file.values())  # no label
+            seen = {int(group[name][0, 0]) for group in file.values() for name in streams}
+            assert seen == {int(key[-1]) for key in train}
+        if captioned:  # a caption is not seen on both sides
+            assert all("description" not in entry for entry in entries)
 
 
 def test_a_stretch_has_the_captions_of_its_rows(tool: ModuleType, real: Path, tmp_path: Path) -> None:
-    material = tool.Material(real, tmp_path / "none.mat", tmp_path / "none.json", real, 1)
+    material = tool.Material(real, tmp_path / "none.mat", tmp_path / "none.json", real, 1, 1)
     first, second, *_ = read_lines(tool.write_pairs(material, KEYS[:1], tmp_path / "made"))
     # Rows are at frames 30, 60, ..., captions at 0, 30, ...: the five rows from 30 reach to the sixth, at 180.
     assert first["description"].splitlines() == [f"1 at {row}" for row in (1, 2, 3, 4, 5)]
@@ -86,7 +93,7 @@ def test_a_stretch_has_the_captions_of_its_rows(tool: ModuleType, real: Path, tm
 
 
 def test_shuffled_texts_are_the_same_texts_of_other_stretches(tool: ModuleType, real: Path, tmp_path: Path) -> None:
-    material = tool.Material(real, tmp_path / "none.mat", tmp_path / "none.json", real, 1)
+    material = tool.Material(real, tmp_path / "none.mat", tmp_path / "none.json", real, 1, 1)
     own = read_lines(tool.write_pairs(material, KEYS, tmp_path / "own"))
     other = read_lines(tool.write_pairs(material, KEYS, tmp_path / "other", shuffled=True))
     assert [one["id"] for one in own] == [one["id"] for one in other]

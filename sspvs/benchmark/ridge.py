@@ -2,7 +2,7 @@
 
 Beside it stands a control: the same fit to labels that were shuffled in time within each training video, many times.
 
-Axis letters: T picks, D width of the rows, U references, R shuffles.
+Axis letters: T picks, D width of the rows, U references, R shuffles, N rows of all videos.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from sspvs.data.folds import Stores, split_of
 from sspvs.errors import DatasetError, SspvsError
 from sspvs.evaluation.baselines import figures_of_draws
 from sspvs.evaluation.prediction import Prediction
-from sspvs.evaluation.rank_correlation import RankReference
 from sspvs.evaluation.results import METRICS, PRECISION, MethodResult, mean_over_kinds, mean_result
 
 if TYPE_CHECKING:
@@ -25,7 +24,9 @@ if TYPE_CHECKING:
 
     from sspvs.annotations.splits import Splits
     from sspvs.benchmark.rows import Judge
+    from sspvs.models.ridge import Ridge, RidgeSettings
     from sspvs.table import VideoTable
+    from sspvs.tasks.ridge import RidgeVideo
     from sspvs.tasks.summarize import SummarizeTask
 
 RIDGE = "ridge"
@@ -38,14 +39,6 @@ class RidgeFold(NamedTuple):
 
     train: tuple[str, ...]
     test: tuple[str, ...]
-
-
-class RidgeVideo(NamedTuple):
-    """What ridge regression takes of a video, and what its strength is chosen by."""
-
-    rows: Tensor  # (T, D) float32
-    target: Tensor  # (T,) float32 mean importance, standardised
-    reference: RankReference  # users' scores at the picks, or their mean where single ones are not there
 
 
 def ridge_folds(stores: Stores, split: Splits | None) -> list[RidgeFold]:
@@ -70,7 +63,7 @@ def add_ridge(
     """Put ridge regression into a judge's table: in a method's place, or beside the methods.
 
     Importance is the mean of the users', standardised within each video; features are normalised stream by stream
-    (`ridge_steps`). The strength is chosen fold by fold from `STRENGTHS`: training videos are left out one at a time,
+    (`frames_only`). The strength is chosen fold by fold from `STRENGTHS`: training videos are left out one at a time,
     and the mean tau with their users decides. Tested videos take no part in it.
 
     Args:
@@ -103,6 +96,7 @@ def _add_row(
     beside: bool,
 ) -> None:
     from sspvs.data.fold_data import survey_fold
+    from sspvs.tasks.ridge import fit_ridge
 
     prefix = f"{stores.tested.name}/"
     folds = [one for one in every if {prefix + key for key in judge.videos} & set(one.test)]
@@ -117,7 +111,7 @@ def _add_row(
     table = survey_fold(used, stores, None, streams=streams)
     if (count := sum(table[name].n_picks for name in used)) > MOST_ROWS:
         raise DatasetError(f"ridge regression is for {MOST_ROWS:,} rows of features at most, these are {count:,}")
-    videos, steps = _ridge_videos(table, stores, used)
+    ridge, videos, settings = _ridge_videos(table, stores, used)
     seed = judge.settings.seed
     runs: list[dict[str, MethodResult]] = []
     shuffled: dict[str, dict[str, list[Any]]] = {}  # protocol -> key -> (2, R) tau and rho, or (1, R) precision
@@ -125,7 +119,8 @@ def _add_row(
     strengths: list[float] = []
     protocols = [one for one in judge.protocols if one.name not in judge.unavailable]
     for number, fold in enumerate(folds):
-        weights, strength = fit_ridge([videos[name] for name in fold.train], np.random.default_rng([seed, number]))
+        own = [videos[name] for name in fold.train]
+        weights, strength = fit_ridge(ridge, own, _shuffled(own, np.random.default_rng([seed, number])))
         strengths.append(strength)
         found = {}
         for key, video in judge.videos.items():
@@ -143,83 +138,69 @@ def _add_row(
         for name, one in results.items()
     }
     predictions = {key: Prediction.of(np.mean(scores[key], axis=0), judge.videos[key]) for key in order}
-    made_by = {**made_by, "normalise": steps, "strengths": strengths, "checkpoint_rule": "val"}
+    made_by = {**made_by, "normalise": settings.normalise, "strengths": strengths, "checkpoint_rule": "val"}
     judge.add_results(RIDGE, results, predictions, made_by, beside=beside)
 
 
 def ridge_summarizer(stores: Stores) -> SummarizeTask:
-    """Ridge regression fitted to all videos of a dataset, as a summarizer with a linear head.
+    """Ridge regression fitted to all videos of a dataset, as a summarizer of nothing else.
 
-    Its checkpoint (`save_pretrained`) scores videos as that of any other summarizer does. Scores are the logistic of
-    the predicted importance, which is in standard deviations of a video.
+    Its checkpoint (`save_pretrained`) scores videos as that of any other summarizer does.
     """
-    import torch
-
     from sspvs.data.fold_data import survey_fold
     from sspvs.models.settings import VideoEncoderSettings
     from sspvs.models.summarizer import SummarizerSettings
+    from sspvs.tasks.ridge import fit_ridge
     from sspvs.tasks.summarize import SummarizeTask
 
     names = [f"{stores.tested.name}/{key}" for key in stores.tested]
     table = survey_fold(names, stores, None)
-    videos, steps = _ridge_videos(table, stores, names)
-    weights = fit_ridge(list(videos.values()), np.random.default_rng(0))[0][:, :1]
+    ridge, videos, settings = _ridge_videos(table, stores, names)
     widths = table.stream_widths
     tower = VideoEncoderSettings(
-        sum(widths), len(weights), num_heads=1, num_layers=0, feedforward_dim=1, stream_widths=widths, normalise=steps
+        sum(widths), num_heads=1, num_layers=0, embed_dim=2, feedforward_dim=1, stream_widths=widths
     )
     made = None if table.fingerprint is None else table.fingerprint.as_dict()
-    task = SummarizeTask(tower, SummarizerSettings(head="linear"), feature_fingerprint=made)
-    with torch.no_grad():
-        for place, values in zip(task.model.head.stages.parameters(), (weights.T, torch.zeros(1)), strict=True):
-            place.copy_(values)
+    task = SummarizeTask(tower, SummarizerSettings(head="linear"), ridge=settings, feature_fingerprint=made)
+    assert task.model.ridge is not None
+    task.model.ridge.weight.copy_(fit_ridge(ridge, list(videos.values()))[0][:, 0])
     return task.eval()
 
 
-def fit_ridge(videos: Sequence[RidgeVideo], generator: np.random.Generator) -> tuple[Tensor, float]:
-    """(D, 1 + R) weights fitted to the importance and to R shuffles of it, at the strength that predicts it best.
-
-    A strength predicts as well as the mean tau of each video's left-out prediction with the video's users.
-    """
+def _shuffled(videos: Sequence[RidgeVideo], generator: np.random.Generator) -> Tensor:
+    """(N, R) the labels of videos, shuffled in time within each."""
     import torch
 
-    from sspvs.models.ridge import RidgePath
-    from sspvs.tasks.ridge import best_strength
-
-    path = RidgePath([video.rows for video in videos])
-    best = best_strength(path, [video.target for video in videos], [video.reference for video in videos])
-    targets = torch.cat([video.target for video in videos])[:, None]
-    columns = [video.target[_permutations(len(video.target), generator)] for video in videos]
-    return path.weights(torch.cat([targets, torch.cat(columns)], dim=1), best), best
+    drawn = []
+    for video in videos:
+        places = np.stack([generator.permutation(len(video.target)) for _ in range(SHUFFLES)], axis=1)
+        drawn.append(video.target[places])
+    return torch.cat(drawn)
 
 
-def _permutations(count: int, generator: np.random.Generator) -> Any:
-    """(T, R) places of a video's labels, shuffled in time."""
-    return np.stack([generator.permutation(count) for _ in range(SHUFFLES)], axis=1)
-
-
-def _ridge_videos(table: VideoTable, stores: Stores, names: Sequence[str]) -> tuple[dict[str, RidgeVideo], str]:
-    """What is fitted and scored, and how the streams are normalised: square roots of those without negative numbers."""
+def _ridge_videos(
+    table: VideoTable, stores: Stores, names: Sequence[str]
+) -> tuple[Ridge, dict[str, RidgeVideo], RidgeSettings]:
+    """Ridge regression of the streams that videos have, and what of the videos it is fitted to and scores."""
     import torch
 
-    from sspvs.models.ridge import ridge_rows, ridge_steps
+    from sspvs.models.ridge import Ridge, frames_only
+    from sspvs.tasks.ridge import RidgeVideo
 
     features = {name: torch.from_numpy(np.array(table.features(table[name]))) for name in names}
     widths = table.stream_widths
     least = torch.stack(
         [torch.stack([part.min() for part in torch.split(one, list(widths), 1)]) for one in features.values()]
     )
-    steps = ridge_steps((least.amin(dim=0) >= 0).tolist())
-    videos = {}
+    settings = frames_only((least.amin(dim=0) >= 0).tolist())
+    ridge, videos = Ridge(widths, settings), {}
     for name, raw in features.items():
-        ref, importance = VideoRef.parse(name), np.asarray(table[name].target, np.float64)
+        ref = VideoRef.parse(name)
+        rows = ridge.rows(raw[None], torch.ones(1, len(raw), dtype=torch.bool))[0]
         users = stores[ref.dataset][ref.key].user_scores_at_picks
-        away = importance - importance.mean()
-        target = torch.from_numpy(away / (away.std() or 1.0)).float()
-        reference = RankReference(importance[None] if users is None else users)
-        videos[name] = RidgeVideo(ridge_rows(raw, widths, steps), target, reference)
+        videos[name] = RidgeVideo.of(rows, np.asarray(table[name].target), users)
     table.close()
-    return videos, steps
+    return ridge, videos, settings
 
 
 def _control(by_key: Mapping[str, Sequence[Any]], result: MethodResult) -> dict[str, Any]:

@@ -42,6 +42,12 @@ def _scaled(rows: Tensor, present: Tensor) -> Tensor:
     return rows / size.masked_fill(size == 0, 1.0)
 
 
+def standardised(values: Tensor, there: Tensor) -> Tensor:
+    """(B, T) numbers less their mean, by their standard deviation, over what is there of each row; zeros elsewhere."""
+    here = there[..., None]
+    return _standard(_centred(values[..., None], here), here).squeeze(-1).masked_fill(~there, 0.0)
+
+
 _STEPS: Mapping[str, Step] = {
     "none": lambda rows, _: rows,
     "sqrt": lambda rows, _: rows.sign() * rows.abs().sqrt(),

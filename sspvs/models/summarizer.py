@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sspvs.models.layers import ProjectionHead
-from sspvs.models.ridge_base import RidgeBase, RidgeSettings
+from sspvs.models.ridge import Ridge, RidgeSettings
+from sspvs.models.streams import standardised
 from sspvs.models.summarizer_heads import HEADS, SummarizerHead
 from sspvs.models.text_guidance import GUIDANCES, Guide, GuidingText, SentenceFit, TextGuidance, framing, in_float32
 from sspvs.models.text_towers import TextEncoder
@@ -85,7 +86,7 @@ class SummarizerSettings(Settings):
 class SummarizerOutput(NamedTuple):
     """How important each frame is."""
 
-    stage_logits: Tensor  # (B, K, T) float32 of every stage; zeros in the padding
+    stage_logits: Tensor  # (B, K, T) float32 of every stage, or of one beside ridge; zeros in the padding
     mask: Tensor  # (B, T) bool, True = a frame of the video
     text_fit: Tensor | None = None  # (B, T) float32 how well each frame fits the text, of the gate; None without it
 
@@ -117,6 +118,7 @@ class Summarizer(nn.Module):
         text_encoder: The text tower; needed by every text guidance, and left aside without one.
 
     Attributes:
+        ridge: The ridge regression that is a part of the scores in evaluation; None without one.
         text_projection: From the text's width to the video's; None without text guidance, as `text_encoder` and
             `guidance`.
         frame_projection: Of single frames, for a gate that compares them with the words; else None.
@@ -163,11 +165,9 @@ class Summarizer(nn.Module):
         if self.guidance is not None and self.guidance.reads_sentences:
             assert text_encoder is not None
             self.sentences = _sentence_columns(widths, text_encoder.text_dim)
-        self.ridge: RidgeBase | None = None
-        if ridge is not None and ridge.use:
-            self.ridge = RidgeBase(widths, ridge, reads_text=self.sentences is not None)
-            for parameter in self.head.stages.parameters():  # the start is the base alone
-                nn.init.zeros_(parameter)
+        self.ridge, self.ridge_share = None, 0.0
+        if ridge is not None and ridge.share:
+            self.ridge, self.ridge_share = Ridge(widths, ridge, reads_text=self.sentences is not None), ridge.share
 
     @property
     def uses_transformer(self) -> bool:
@@ -210,50 +210,53 @@ class Summarizer(nn.Module):
             return torch.cat([out.stage_logits, out.text_fit[:, None]], dim=1)
 
         found = score_in_windows(score, embedded, frame_mask, self.settings.max_frames, self.settings.overlap)
+        out = SummarizerOutput(found, frame_mask)
         if fitted:
-            return SummarizerOutput(found[:, :-1], frame_mask, found[:, -1])
-        return SummarizerOutput(found, frame_mask)
+            out = SummarizerOutput(found[:, :-1], frame_mask, found[:, -1])
+        return self._beside_ridge(out, frames, text)
 
     def score_at_once(self, frames: Tensor, frame_mask: Tensor, text: GuidingText | None = None) -> SummarizerOutput:
         """Score (B, T, feature_dim) features under a (B, T) mask in one piece, guided by what `read` returned."""
-        return self._score(self._embed(frames, frame_mask, text), frame_mask, text)
+        out = self._score(self._embed(frames, frame_mask, text), frame_mask, text)
+        return out if self.training else self._beside_ridge(out, frames, text)
+
+    def _beside_ridge(self, out: SummarizerOutput, frames: Tensor, text: GuidingText | None) -> SummarizerOutput:
+        """The mean of what the head and the ridge regression make of whole videos, as one stage."""
+        if self.ridge is None:
+            return out
+        with in_float32(frames):
+            base = self.ridge(frames, out.mask, self.sentence_fit(frames, out.mask, text))
+        share = self.ridge_share
+        mean = share * standardised(base, out.mask) + (1.0 - share) * standardised(out.log_scores, out.mask)
+        return out._replace(stage_logits=mean[:, None])
 
     def _embed(self, frames: Tensor, frame_mask: Tensor, text: GuidingText | None) -> Tensor:
         """(B, T, D) embedded features of whole videos, and beside them what is to be computed of whole videos too.
 
-        These are what a guidance looks at that does not look at states, and the logits of a ridge base.
+        That is what a guidance looks at that does not look at states.
         """
         parts = [self.video_encoder.embed(frames, frame_mask)]
-        fit = None if text is None else self.sentence_fit(frames, frame_mask, text)
         if self.frame_projection is not None:
             parts.append(self.frame_projection(self.video_encoder.normalised(frames, frame_mask)))
         elif self.sentences is not None:
-            none = frames.new_zeros(frame_mask.shape)
-            parts.append((none if fit is None else fit.to(frames.dtype))[..., None])
-        if self.ridge is not None:
-            with in_float32(frames):
-                parts.append(self.ridge(frames, frame_mask, fit)[..., None])
+            fit = self.sentence_fit(frames, frame_mask, text)
+            parts.append((frames.new_zeros(frame_mask.shape) if fit is None else fit.to(frames.dtype))[..., None])
         return torch.cat(parts, dim=-1)
 
-    def sentence_fit(self, frames: Tensor, frame_mask: Tensor, text: GuidingText) -> Tensor | None:
-        """(B, T) how well the sentences at each frame fit the text; None where the guidance reads no sentences."""
-        if self.sentences is None:
+    def sentence_fit(self, frames: Tensor, frame_mask: Tensor, text: GuidingText | None) -> Tensor | None:
+        """(B, T) how well the sentences at each frame fit the text; None without one, or without sentences."""
+        if self.sentences is None or text is None:
             return None
         return SentenceFit.text_fit(frames[..., self.sentences], frame_mask, text)
 
     def _score(self, embedded: Tensor, frame_mask: Tensor, text: GuidingText | None) -> SummarizerOutput:
         """Score what `_embed` returned, or a stretch of it."""
         guide = Guide() if text is None or self.guidance is None else self.guidance(text)
-        base = None
-        if self.ridge is not None:
-            embedded, base = embedded[..., :-1], embedded[..., -1].float()
         dim = self.video_encoder.settings.embed_dim
         embedded, alone = embedded[..., :dim], embedded[..., dim:]
         if alone.shape[-1] and guide.looks:
             guide.look(alone, frame_mask)
         logits = self.head(self._encode, embedded, frame_mask, guide)  # (B, K, T)
-        if base is not None:
-            logits = torch.cat([logits[:, :1] + base[:, None], logits[:, 1:]], dim=1)
         return SummarizerOutput(logits.masked_fill(~frame_mask[:, None], 0.0), frame_mask, guide.text_fit)
 
     def read(self, tokens: Tensor | None, token_mask: Tensor | None, has_text: Tensor | None) -> GuidingText | None:

@@ -12,6 +12,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sspvs.models.streams import standardised
 from sspvs.registry import Registry
 
 
@@ -207,10 +208,7 @@ class SentenceFit(TextGuidance):
         with in_float32(sentences):
             wanted = functional.normalize(text.whole.float(), dim=-1)[..., None]  # (B, W, 1)
             fit = (functional.normalize(sentences.float(), dim=-1) @ wanted).squeeze(-1)  # (B, T)
-        count = there.sum(dim=1, keepdim=True).clamp(min=1)
-        fit = torch.where(there, fit - fit.masked_fill(~there, 0.0).sum(dim=1, keepdim=True) / count, 0.0)
-        spread = (fit.square().sum(dim=1, keepdim=True) / count).sqrt()
-        return fit / spread.clamp(min=1e-6)
+        return standardised(fit, there)
 
 
 class _Sentences(Guide):

@@ -12,9 +12,8 @@ from torch import Tensor, nn
 
 from sspvs.data.batch import SummarizeBatch
 from sspvs.data.summarize import SummarizeDataset, collate
-from sspvs.evaluation.rank_correlation import RankReference
 from sspvs.losses.score import Reduction, correlation_loss, mse_score_loss, pairwise_ranking_loss
-from sspvs.models.ridge_base import RidgeSettings
+from sspvs.models.ridge import RidgeSettings
 from sspvs.models.settings import TextEncoderSettings, VideoEncoderSettings
 from sspvs.models.summarizer import Summarizer, SummarizerOutput, SummarizerSettings
 from sspvs.models.text_towers import TextEncoder, build_text_encoder
@@ -26,7 +25,7 @@ from sspvs.tasks.checkpoint import SUMMARIZE, Checkpoint
 from sspvs.tasks.data_facts import agreed_fingerprint, refuse_other_data
 from sspvs.tasks.handover import KINDS, hand_over, origin, text_settings, video_settings
 from sspvs.tasks.optim import layer_wise, parameter_groups
-from sspvs.tasks.ridge import best_strength
+from sspvs.tasks.ridge import RidgeVideo, fit_ridge
 from sspvs.tasks.saved_task import JudgedTask
 from sspvs.tasks.settings import FineTuneOptimSettings, ScoreLossSettings, plain_arguments, settings_from
 from sspvs.tasks.tensors import LoadReport
@@ -97,7 +96,7 @@ class SummarizeTask(JudgedTask):
         title_as_query: Whether a video's title stands in the place of its search query. Taken from the data likewise.
         losses: The terms and their weights.
         optim: The optimiser, and the rates of what is fresh and what was pretrained.
-        ridge: A linear layer that is solved in closed form when training starts; heads learn what is added to it.
+        ridge: Ridge regression beside the head, solved in closed form when training starts.
         pretrained: What to start from: a checkpoint folder, .ckpt file or hub id, of pretraining or of a summarizer.
             A checkpoint of this task needs it no more: it says null there, and `initialised_from` what it was.
         freeze_encoder: Do not train the video tower: Transformer, [CLS] and input projection.
@@ -219,16 +218,16 @@ class SummarizeTask(JudgedTask):
             self.hparams["title_as_query"] = bool(getattr(self.data, "title_as_query", False))
 
     def on_fit_start(self) -> None:
-        """Solve the ridge base on the training videos, unless a checkpoint brought it."""
+        """Solve the ridge regression on the training videos, unless a checkpoint brought it."""
         if self.model.ridge is not None and not self.model.ridge.solved:
             self.solve_ridge(self.data.dataset("train"))
 
     @torch.no_grad()
     def solve_ridge(self, dataset: SummarizeDataset) -> None:
-        """Fit the base to the standardised importance of whole videos, as strongly as left-out ones of them want it."""
+        """Fit the ridge regression beside the head to whole videos."""
         ridge = self.model.ridge
         assert ridge is not None
-        rows, targets, references = [], [], []
+        videos = []
         training = self.training
         self.eval()
         for number, video in enumerate(dataset.items):
@@ -236,19 +235,13 @@ class SummarizeTask(JudgedTask):
             frames, mask = batch.frames.to(self.device), batch.frame_mask.to(self.device)
             words = (batch.tokens, batch.token_mask, batch.has_text)
             text = self.model.read(*(None if part is None else part.to(self.device) for part in words))
-            fit = None if text is None else self.model.sentence_fit(frames, mask, text)
-            rows.append(ridge.rows(frames, mask, fit)[0].float().cpu())
-            away = batch.target[0] - batch.target[0].mean()
-            targets.append(away / away.std(correction=0).clamp(min=1e-6))
-            known = video.annotations
-            users = None if known is None else known.user_scores_at_picks
-            references.append(RankReference(batch.target.double().numpy() if users is None else users))
+            rows = ridge.rows(frames, mask, self.model.sentence_fit(frames, mask, text))[0].cpu()
+            users = None if video.annotations is None else video.annotations.user_scores_at_picks
+            videos.append(RidgeVideo.of(rows, batch.target[0], users))
         self.train(training)
-        path, scales = ridge.solve(rows)
-        strength = best_strength(path, targets, references)
-        solved = scales * path.weights(torch.cat(targets)[:, None], strength)[:, 0]
-        ridge.weight.copy_(solved.to(ridge.weight))
-        _log.info("ridge base of %d columns from %d videos, strength %g", len(solved), len(rows), strength)
+        weights, strength = fit_ridge(ridge, videos)
+        ridge.weight.copy_(weights[:, 0].to(ridge.weight))
+        _log.info("ridge regression of %d columns on %d videos, strength %g", len(weights), len(videos), strength)
 
     def train(self, mode: bool = True) -> "SummarizeTask":
         """As torch has it, but a frozen video tower stays in evaluation mode."""

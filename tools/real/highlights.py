@@ -35,7 +35,7 @@ from sspvs.evaluation.average_precision import average_precisions
 from sspvs.evaluation.rank_correlation import mean_of_defined, rank_correlations
 from sspvs.evaluation.results import Spread, paired_bootstrap
 from sspvs.importance.contrastive import contrastive_importance
-from sspvs.models.ridge import STRENGTHS, RidgePath, ridge_rows, ridge_steps
+from sspvs.models.ridge import STRENGTHS, Ridge, frames_only
 from sspvs.table import write_dataset
 from sspvs.types import Annotations, FrameFeatures
 
@@ -172,7 +172,7 @@ def scratch(material: Material, seed: int) -> Figures:
         command = [sys.executable, "-m", "sspvs", "crossval", "--config", str(CONFIG), "--out", str(folder)]
         command += ["--protocol", "highlight-map", "--seeds", "1", "--keep", "none", "--quiet"]
         command += [f"--data.dataset={material.out / kind}.h5", f"--data.splits={splits}"]
-        command += [f"--trainer.max_epochs={EPOCHS}", "--model.ridge.use=false", "--model.optim.lr=5e-4"]
+        command += [f"--trainer.max_epochs={EPOCHS}", "--model.ridge.share=0"]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
         found |= {video["key"]: video["average_precision"] for video in result["videos"].values()}
@@ -180,23 +180,31 @@ def scratch(material: Material, seed: int) -> Figures:
 
 
 @cache
+def ridge_of(width: int) -> Ridge:
+    """Ridge regression of one stream of features of that width."""
+    return Ridge([width], frames_only([True]))
+
+
+@cache
 def rows_of(video: Video) -> Array:
-    """(T, D') rows that ridge regression takes of the features."""
-    features = torch.from_numpy(video.features)
-    rows: Array = ridge_rows(features, [features.shape[1]], ridge_steps([True])).numpy()
+    """(T, F) rows that ridge regression takes of the features."""
+    features = torch.from_numpy(video.features)[None]
+    mask = torch.ones(features.shape[:2], dtype=torch.bool)
+    rows: Array = ridge_of(features.shape[2]).rows(features, mask)[0].numpy()
     return rows
 
 
 def fitted(videos: Sequence[Video], quality: Callable[[Video, Array], float]) -> Array:
-    """(D',) weights, of the strength with the best mean quality where each of these videos is left out in turn."""
-    path = RidgePath([torch.from_numpy(rows_of(video)) for video in videos])
+    """(F,) weights, of the strength with the best mean quality where each of these videos is left out in turn."""
+    rows = [torch.from_numpy(rows_of(video)) for video in videos]
+    path, scales = ridge_of(videos[0].features.shape[1]).path(rows)
     target = torch.cat([torch.from_numpy(video.target - video.target.mean()) for video in videos])[:, None]
     sizes = [len(video.target) for video in videos]
     means = []
     for strength in STRENGTHS:
         left_out = path.left_out(target, strength)[:, 0].split(sizes)
         means.append(np.mean([quality(video, one.numpy()) for video, one in zip(videos, left_out, strict=True)]))
-    weights: Array = path.weights(target, STRENGTHS[int(np.argmax(means))])[:, 0].numpy()
+    weights: Array = (scales * path.weights(target, STRENGTHS[int(np.argmax(means))])[:, 0]).numpy()
     return weights
 
 

@@ -42,17 +42,12 @@ WIDTHS = {"rgb": 1024, "flow": 1024, "audio": 2048}
 JOINED = {1024: ("rgb",), 2048: ("rgb", "flow"), 3072: ("rgb", "audio"), 4096: ("rgb", "flow", "audio")}
 WINDOW, STEP = 5, 2  # rows of a stretch of a video that its captions describe, and from one to the next
 NETWORK = (
-    *("--model.ridge.use=false", "--model.ridge.stream_weights=null", "--model.summarizer.text_guidance=none"),
+    *("--model.ridge.share=0", "--model.ridge.stream_weights=null", "--model.summarizer.text_guidance=none"),
     *("--data.streams=[features]", "--model.video.normalise=sqrt+scale", "--model.video.stream_dropout=0"),
-    "--model.ridge.normalise=none",
-    *("--trainer.max_epochs=12", "--model.optim.lr=5e-4", "--model.summarizer.num_stages=3"),
 )
-"""A summarizer of frames alone, trained by its gradient, in the place of the shipped setting."""
-TWO = (
-    *("--data.streams=[features,captions]", "--model.ridge.stream_weights=[1,1]"),
-    *("--model.video.normalise=sqrt+scale,scale",),
-    "--model.ridge.normalise=sqrt+scale+context5+centre,scale+context5+centre",
-)
+"""The network of the shipped setting without ridge regression, of frames alone."""
+CAPTIONED = ("--data.streams=[features,captions]", "--model.video.normalise=sqrt+scale,scale")
+TWO = (*CAPTIONED, "--model.ridge.stream_weights=[1,1]")
 
 
 @dataclass(frozen=True)
@@ -64,6 +59,7 @@ class Material:
     splits: Path
     out: Path
     seeds: int
+    jobs: int
 
     @cached_property
     def dataset(self) -> Path:
@@ -123,7 +119,7 @@ class Material:
         given = [f"--data.dataset={dataset or self.dataset}", f"--data.splits={self.splits}", *words]
         result = sspvs.cross_validate(
             CONFIGS / config, self.out / "rows" / name, overrides=given, seeds=self.seeds, checkpoint_rule="last",
-            keep="none", with_ridge=False, progress=True,
+            keep="none", jobs=self.jobs, with_ridge=False, progress=True,
         )  # fmt: skip
         return {video.key: (video.kendall_tau, video.spearman_rho) for video in result.results["per-user"].videos}
 
@@ -143,16 +139,20 @@ class Material:
             train = [ref.key for ref in fold.train]
             keys = [*train, *(ref.key for ref in fold.test)] if kind == "transductive" else train
             made = root / f"run_{number}"
-            pairs = write_pairs(self, keys, made, shuffled=kind == "shuffled")
-            run = sspvs.fit(
-                CONFIGS / PRETRAIN, {"data.train": str(pairs), "run.root": str(made), "seed_everything": number}
-            )
+            captioned = kind == "captioned"
+            pairs = write_pairs(self, keys, made, shuffled=kind == "shuffled", captioned=captioned)
+            given = {"data.train": str(pairs), "run.root": str(made), "seed_everything": number}
+            if captioned:
+                given |= {"data.streams": ["features", "captions"], "model.video.normalise": "sqrt+scale,scale"}
+            run = sspvs.fit(CONFIGS / PRETRAIN, given)
             assert run.checkpoint is not None
             run.checkpoint.rename(folder)
         return str(root / "fold_{fold}")
 
 
-def write_pairs(material: Material, keys: Sequence[str], out: Path, *, shuffled: bool = False) -> Path:
+def write_pairs(
+    material: Material, keys: Sequence[str], out: Path, *, shuffled: bool = False, captioned: bool = False
+) -> Path:
     """The manifest to pretrain on: stretches of these TVSum videos with their title and captions, and the highlights.
 
     Args:
@@ -160,6 +160,8 @@ def write_pairs(material: Material, keys: Sequence[str], out: Path, *, shuffled:
         keys: The videos of TVSum whose frames and texts may be used. Labels are not read.
         out: Folder of the manifest and the stretches' features.
         shuffled: Give each stretch and highlight another's texts.
+        captioned: Put captions beside the frames, as a stream. Then they are not texts too: a stretch would find its
+            own by heart.
     """
     out.mkdir(parents=True, exist_ok=True)
     names, titles = {}, {}
@@ -172,17 +174,23 @@ def write_pairs(material: Material, keys: Sequence[str], out: Path, *, shuffled:
         one = json.loads(line)
         spoken.setdefault(one["id"], []).append((one["frame"], one["caption"]))
     entries: list[dict[str, object]] = []
-    with h5py.File(out / "stretches.h5", "w") as file, h5py.File(material.frames) as dataset:
+    with h5py.File(out / "stretches.h5", "w") as file, h5py.File(material.captioned) as dataset:
         for key in keys:
             rows, picks = dataset[key]["features"][()], dataset[key]["picks"][()]
+            sentences = dataset[key]["features_captions"][()]
             captions = spoken[names[key]]
             for start in range(0, max(len(rows) - WINDOW, 0) + 1, STEP):
                 stop = min(start + WINDOW, len(rows))
                 low, high = picks[start], picks[stop] if stop < len(picks) else np.inf
                 texts = list(dict.fromkeys(text for frame, text in captions if low <= frame < high))
                 name = f"{key}-{start}"
-                file.create_group(name)["features"] = rows[start:stop]
-                fields = {"title": titles[names[key]], "description": "\n".join(texts)}
+                group = file.create_group(name)
+                group["features"] = rows[start:stop]
+                fields = {"title": titles[names[key]]}
+                if captioned:
+                    group["features_captions"] = sentences[start:stop]
+                else:
+                    fields["description"] = "\n".join(texts)
                 entries.append({"id": name, "path": f"stretches.h5#{name}", **fields})
     highlights = material.real / "youtube_highlights"
     if (highlights / "pairs.jsonl").is_file():
@@ -208,7 +216,12 @@ ROWS: dict[str, Callable[[Material], Figures]] = {
     "attention": lambda m: m.crossval("attention", OURS, *NETWORK, *head("attention")),
     "csta": lambda m: m.crossval("csta", OURS, *NETWORK, *head("csta(channels=16)")),
     "scratch": lambda m: m.crossval("scratch", OURS, *NETWORK),
+    "stages-1": lambda m: m.crossval("stages-1", OURS, *NETWORK, "--model.summarizer.num_stages=1"),
+    "stages-2": lambda m: m.crossval("stages-2", OURS, *NETWORK, "--model.summarizer.num_stages=2"),
+    "stages-4": lambda m: m.crossval("stages-4", OURS, *NETWORK, "--model.summarizer.num_stages=4"),
+    "scratch+captions": lambda m: m.crossval("scratch+captions", OURS, *NETWORK, *CAPTIONED),
     "pretrained": lambda m: from_pretrained(m, "own"),
+    "pretrained+captions": lambda m: from_pretrained(m, "captioned", *CAPTIONED),
     "pretrained-shuffled": lambda m: from_pretrained(m, "shuffled"),
     "pretrained-transductive": lambda m: from_pretrained(m, "transductive"),
     "ours": lambda m: m.crossval("ours", OURS, *(() if m.has_motion else TWO)),
@@ -224,10 +237,10 @@ def head(name: str) -> tuple[str, str]:
     return f"--model.summarizer.head={name}", "--model.summarizer.num_stages=1"
 
 
-def from_pretrained(material: Material, kind: str) -> Figures:
+def from_pretrained(material: Material, kind: str, *words: str) -> Figures:
     """`scratch`, but from towers that were pretrained, fold by fold."""
     name = f"pretrained-{kind}"
-    return material.crossval(name, OURS, *NETWORK, f"--model.pretrained={material.pretrained(kind)}")
+    return material.crossval(name, OURS, *NETWORK, *words, f"--model.pretrained={material.pretrained(kind)}")
 
 
 def column(figures: Figures, keys: Sequence[str], place: int) -> npt.NDArray[np.float64]:
@@ -246,7 +259,8 @@ def lines(rows: Mapping[str, Figures], seconds: Mapping[str, float]) -> Iterator
             f"{name:<26}{np.nanmean(tau):>8.4f}  [{low:.3f}, {high:.3f}]  {np.nanmean(column(figures, keys, 1)):>8.4f}"
             f"{seconds[name]:>8.0f}"
         )
-    pairs = [("ours", "ridge+captions"), ("ours", "ridge"), ("pretrained", "scratch"), ("pretrained", "ridge")]
+    pairs = [("ours", "ridge+captions"), ("ours", "ridge"), ("ours-frames-captions", "ridge+captions")]
+    pairs += [("pretrained", "scratch"), ("pretrained", "ridge"), ("pretrained+captions", "scratch+captions")]
     pairs += [("pretrained-shuffled", "scratch"), ("pretrained", "pretrained-shuffled"), ("scratch", "ridge")]
     for first, second in pairs:
         if first in rows and second in rows:
@@ -262,6 +276,7 @@ def main() -> None:
     parser.add_argument("--splits", type=Path, required=True, help="folds, such as tvsum_splits.json")
     parser.add_argument("--rows", help=f"separated by commas, of {', '.join(ROWS)}")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--jobs", type=int, default=2, help="processes, each with folds of its own")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     names = args.rows.split(",") if args.rows else [name for name in ROWS if name != "pretrained-transductive"]
@@ -271,7 +286,7 @@ def main() -> None:
         if not path.is_file():
             parser.error(f"{path}: no such file")
     args.out.mkdir(parents=True, exist_ok=True)
-    material = Material(args.real, args.annotations, args.splits, args.out, args.seeds)
+    material = Material(args.real, args.annotations, args.splits, args.out, args.seeds, args.jobs)
     material.dataset, material.frames  # noqa: B018  made before the clock starts
     rows, seconds, table = {}, {}, {}
     for name in names:

@@ -1,4 +1,4 @@
-"""The closed-form base of a summarizer, against normal equations; the sentences' fit to a title, against a loop."""
+"""Ridge regression beside a head, against normal equations; the sentences' fit to a title, against a loop."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from sspvs.models.ridge_base import RidgeBase, RidgeSettings
+from sspvs.models.ridge import Ridge, RidgeSettings
 from sspvs.models.settings import TextEncoderSettings, VideoEncoderSettings
 from sspvs.models.summarizer import Summarizer, SummarizerSettings
 from sspvs.models.text_guidance import GuidingText, SentenceFit
@@ -29,21 +29,21 @@ def everything(frames: Tensor) -> Tensor:
     return torch.ones(frames.shape[:2], dtype=torch.bool)
 
 
-def summarizer(guidance: str = "none", **settings: int) -> Summarizer:
+def summarizer(guidance: str = "none", share: float = 0.25, **settings: int) -> Summarizer:
     torch.manual_seed(0)
     video = VideoEncoderSettings(
         sum(WIDTHS), 8, num_heads=2, num_layers=1, feedforward_dim=16, stream_widths=WIDTHS, dropout=0.0
     )
     tower = None if guidance == "none" else build_text_encoder(TextEncoderSettings(encoder="small", small=WORDS))
-    chosen = SummarizerSettings(num_stages=2, text_guidance=guidance, **settings)
-    return Summarizer(VideoEncoder(video), chosen, tower, RidgeSettings(use=True, normalise=HOW)).eval()
+    chosen = SummarizerSettings(num_stages=2, dropout=0.0, text_guidance=guidance, **settings)
+    return Summarizer(VideoEncoder(video), chosen, tower, RidgeSettings(share=share, normalise=HOW)).eval()
 
 
 def test_the_solution_is_that_of_the_normal_equations_of_scaled_blocks() -> None:
-    base = RidgeBase(WIDTHS, RidgeSettings(use=True, normalise=HOW, stream_weights=(1.0, 3.0), cue_weight=0.5))
+    base = Ridge(WIDTHS, RidgeSettings(share=0.5, normalise=HOW, stream_weights=(1.0, 3.0), cue_weight=0.5))
     rows = [base.rows(one, everything(one))[0] for one in videos((7, 9, 12))]
     targets = [torch.randn(len(one), generator=torch.Generator().manual_seed(len(one))) for one in rows]
-    path, scales = base.solve(rows)
+    path, scales = base.path(rows)
     stacked = torch.cat(rows).double()
     x = stacked * scales.double()
     y = torch.cat(targets).double()
@@ -55,7 +55,7 @@ def test_the_solution_is_that_of_the_normal_equations_of_scaled_blocks() -> None
 
 
 def test_padding_changes_no_row() -> None:
-    base = RidgeBase(WIDTHS, RidgeSettings(use=True, normalise=HOW), reads_text=True)
+    base = Ridge(WIDTHS, RidgeSettings(share=0.5, normalise=HOW), reads_text=True)
     short, long = videos((5, 11))
     frames, mask = torch.zeros(2, 11, 10), torch.zeros(2, 11, dtype=torch.bool)
     frames[0, :5], frames[1], mask[0, :5], mask[1] = short[0], long[0], True, True
@@ -65,31 +65,44 @@ def test_padding_changes_no_row() -> None:
     torch.testing.assert_close(together[1], base.rows(long, everything(long), fit[1:])[0])
 
 
-def test_a_fresh_summarizer_ranks_frames_as_its_base_does() -> None:
+def standard(values: np.ndarray) -> np.ndarray:
+    return (values - values.mean()) / values.std()
+
+
+def test_scores_are_the_mean_of_both_and_training_sees_the_head_alone() -> None:
     model = summarizer()
     assert model.ridge is not None
     assert not model.ridge.solved
-    model.ridge.weight.normal_()
-    frames = videos((9,))[0]
-    out = model(frames, everything(frames))
-    base = model.ridge(frames, everything(frames))
-    torch.testing.assert_close(out.stage_logits[:, 0], base)
-    assert out.log_scores.argsort().tolist() == base.argsort().tolist()
+    model.ridge.weight.normal_(generator=torch.Generator().manual_seed(5))
+    frames = torch.zeros(2, 12, 10)
+    frames[0, :9], frames[1] = videos((9,))[0][0], videos((12,), seed=1)[0][0]
+    mask = torch.ones(2, 12, dtype=torch.bool)
+    mask[0, 9:] = False
+    base, blended = model.ridge(frames, mask).numpy(), model(frames, mask)
+    head = model.train()(frames, mask)  # no dropout
+    assert head.stage_logits.shape == (2, 2, 12)
+    assert blended.stage_logits.shape == (2, 1, 12)
+    for row, length in enumerate((9, 12)):
+        learned = head.log_scores[row, :length].detach().numpy()
+        expected = 0.25 * standard(base[row, :length]) + 0.75 * standard(learned)
+        np.testing.assert_allclose(blended.stage_logits[row, 0, :length].detach().numpy(), expected, atol=1e-4)
+    assert not blended.stage_logits[0, 0, 9:].any()
 
 
-def test_windows_have_the_base_of_the_whole_video() -> None:
-    whole, windows = summarizer(max_frames=64, overlap=0), summarizer(max_frames=4, overlap=1)
-    for model in (whole, windows):
+def test_windows_have_the_regression_of_the_whole_video() -> None:
+    frames = videos((13,))[0]
+    found = []
+    for limits in ({"max_frames": 64, "overlap": 0}, {"max_frames": 4, "overlap": 1}):
+        model = summarizer(share=1.0, **limits)
         assert model.ridge is not None
         model.ridge.weight.copy_(torch.linspace(-1, 1, len(model.ridge.weight)))
-    frames = videos((13,))[0]
-    one, other = (model(frames, everything(frames)).stage_logits[:, 0] for model in (whole, windows))
-    torch.testing.assert_close(one, other)  # what heads add is zero at first
+        found.append(model(frames, everything(frames)).stage_logits[:, 0])
+    torch.testing.assert_close(*found)
 
 
 def test_a_base_needs_a_weight_for_each_stream() -> None:
     with pytest.raises(ValueError, match="has 3 numbers, the features 2 streams"):
-        RidgeBase(WIDTHS, RidgeSettings(use=True, normalise=HOW, stream_weights=(1.0, 1.0, 1.0)))
+        Ridge(WIDTHS, RidgeSettings(share=0.5, normalise=HOW, stream_weights=(1.0, 1.0, 1.0)))
 
 
 def test_sentences_fit_a_title_as_cosines_say_standardised_over_the_video() -> None:
