@@ -3,7 +3,7 @@
 Axis letters: B batch, T picks, D width, C outputs per frame, W rows of a pass.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Annotated, Literal, NamedTuple
 
@@ -15,7 +15,7 @@ from sspvs.models.layers import ProjectionHead
 from sspvs.models.ridge import Ridge, RidgeSettings
 from sspvs.models.streams import standardised
 from sspvs.models.summarizer_heads import HEADS, SummarizerHead
-from sspvs.models.text_guidance import GUIDANCES, Guide, GuidingText, SentenceFit, TextGuidance, framing, in_float32
+from sspvs.models.text_guidance import GUIDANCES, Guide, GuidingText, TextGuidance, WholeTextFit, framing, in_float32
 from sspvs.models.text_towers import TextEncoder
 from sspvs.models.video_encoder import VideoEncoder
 from sspvs.schema import Choice, FrameCount, Probability, Range, Settings, build, chosen
@@ -41,7 +41,9 @@ class SummarizerSettings(Settings):
     text_guidance: Annotated[str, Choice(GUIDANCES, "none")] = "none"
     """`added`: the pooled text, projected, to the first stage's states, as published; it shifts all frames alike.
     `gate`: how well each frame fits the words, after the fine alignment, to each stage's logits. `cross-attention`:
-    each stage's states attend to the words."""
+    each stage's states attend to the words. `sentences`: how well the sentences of a stream (captions, subtitles) fit
+    the text. `aligned`: how well each frame fits it after the coarse alignment of pretraining, through its linear
+    path."""
     fit_frames: Literal["encoded", "alone"] = "encoded"
     """What `gate` compares with the words: states of the video tower, or frames `alone`, through a projection; as the
     fine objective of pretraining did (`losses.fine_frames`)."""
@@ -143,31 +145,32 @@ class Summarizer(nn.Module):
         self.text_encoder: TextEncoder | None = None
         self.text_projection: ProjectionHead | None = None
         facts = {"embed_dim": sizes.embed_dim, "num_heads": sizes.num_heads, "num_stages": settings.stages}
+        widths = sizes.stream_widths or (sizes.feature_dim,)
         self.guidance: TextGuidance | None = None
         if settings.reads_text:
-            encoded = settings.fit_frames == "encoded"
-            self.guidance = build(GUIDANCES, settings.text_guidance, "text_guidance", uses_encoder=encoded, **facts)
-        alone = self.guidance is not None and self.guidance.compares_frames and not self.guidance.uses_encoder
-        self.frame_projection = (
-            ProjectionHead(video_encoder.frame_dim, sizes.embed_dim, hidden_dim=sizes.embed_dim) if alone else None
-        )
-        if self.guidance is not None:
             if text_encoder is None:
                 raise ValueError(
                     f"text guidance {settings.text_guidance!r} needs a text encoder, got none: give one, or set "
                     "text_guidance to none"
                 )
+            towers = {"video_encoder": video_encoder, "stream_widths": widths, "text_dim": text_encoder.text_dim}
+            encoded = settings.fit_frames == "encoded"
+            self.guidance = build(
+                GUIDANCES, settings.text_guidance, "text_guidance", uses_encoder=encoded, **towers, **facts
+            )
             self.text_encoder = text_encoder
             self.text_projection = ProjectionHead(text_encoder.text_dim, sizes.embed_dim)
+        alone = self.guidance is not None and self.guidance.compares_words and not self.guidance.uses_encoder
+        self.frame_projection = (
+            ProjectionHead(video_encoder.frame_dim, sizes.embed_dim, hidden_dim=sizes.embed_dim) if alone else None
+        )
         self.head: SummarizerHead = build(HEADS, settings.head, "head", dropout=settings.dropout, **facts)
-        widths = sizes.stream_widths or (sizes.feature_dim,)
-        self.sentences: slice | None = None
-        if self.guidance is not None and self.guidance.reads_sentences:
-            assert text_encoder is not None
-            self.sentences = _sentence_columns(widths, text_encoder.text_dim)
         self.ridge, self.ridge_share = None, 0.0
         if ridge is not None and ridge.share:
-            self.ridge, self.ridge_share = Ridge(widths, ridge, reads_text=self.sentences is not None), ridge.share
+            self.ridge, self.ridge_share = (
+                Ridge(widths, ridge, reads_text=isinstance(self.guidance, WholeTextFit)),
+                ridge.share,
+            )
 
     @property
     def uses_transformer(self) -> bool:
@@ -225,7 +228,7 @@ class Summarizer(nn.Module):
         if self.ridge is None:
             return out
         with in_float32(frames):
-            base = self.ridge(frames, out.mask, self.sentence_fit(frames, out.mask, text))
+            base = self.ridge(frames, out.mask, self.whole_fit(frames, out.mask, text))
         share = self.ridge_share
         mean = share * standardised(base, out.mask) + (1.0 - share) * standardised(out.log_scores, out.mask)
         return out._replace(stage_logits=mean[:, None])
@@ -238,16 +241,16 @@ class Summarizer(nn.Module):
         parts = [self.video_encoder.embed(frames, frame_mask)]
         if self.frame_projection is not None:
             parts.append(self.frame_projection(self.video_encoder.normalised(frames, frame_mask)))
-        elif self.sentences is not None:
-            fit = self.sentence_fit(frames, frame_mask, text)
+        elif isinstance(self.guidance, WholeTextFit):
+            fit = self.whole_fit(frames, frame_mask, text)
             parts.append((frames.new_zeros(frame_mask.shape) if fit is None else fit.to(frames.dtype))[..., None])
         return torch.cat(parts, dim=-1)
 
-    def sentence_fit(self, frames: Tensor, frame_mask: Tensor, text: GuidingText | None) -> Tensor | None:
-        """(B, T) how well the sentences at each frame fit the text; None without one, or without sentences."""
-        if self.sentences is None or text is None:
+    def whole_fit(self, frames: Tensor, frame_mask: Tensor, text: GuidingText | None) -> Tensor | None:
+        """(B, T) how well frames fit the text as a whole; None without one, or without a guidance that says so."""
+        if text is None or not isinstance(self.guidance, WholeTextFit):
             return None
-        return SentenceFit.text_fit(frames[..., self.sentences], frame_mask, text)
+        return self.guidance.text_fit(frames, frame_mask, text)
 
     def _score(self, embedded: Tensor, frame_mask: Tensor, text: GuidingText | None) -> SummarizerOutput:
         """Score what `_embed` returned, or a stretch of it."""
@@ -281,23 +284,12 @@ class Summarizer(nn.Module):
                 mask = words | ~given[:, None]
             return GuidingText(self.text_projection(encoding.states), mask, given)
         vectors, whole = self.text_projection(encoding.pooled)[:, None], torch.ones_like(given)[:, None]
-        return GuidingText(vectors, whole, given, encoding.pooled if self.guidance.reads_sentences else None)
+        return GuidingText(vectors, whole, given, encoding.pooled if isinstance(self.guidance, WholeTextFit) else None)
 
     def _encode(self, frames: Tensor, frame_mask: Tensor) -> Tensor:
         """(B, T, D) embedded frames -> (B, T, D) states of the tower."""
         encoded: Tensor = self.video_encoder(frames, frame_mask).frames
         return encoded
-
-
-def _sentence_columns(widths: Sequence[int], text_dim: int) -> slice:
-    """The columns of the last stream that is as wide as the text tower's vectors."""
-    for number in range(len(widths) - 1, -1, -1):
-        if widths[number] == text_dim:
-            return slice(sum(widths[:number]), sum(widths[: number + 1]))
-    raise ValueError(
-        f"text_guidance sentences compares the text with a stream of sentences of the same encoder, of width "
-        f"{text_dim}; the streams have the widths {tuple(widths)} (`sspvs data build --captions` adds one)"
-    )
 
 
 class Window(NamedTuple):

@@ -3,7 +3,9 @@
 Axis letters: B batch, T picks, L tokens, D width, K stages, H heads.
 """
 
+import copy
 import math
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import ClassVar, NamedTuple
 
@@ -13,7 +15,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sspvs.models.streams import standardised
+from sspvs.models.video_encoder import VideoEncoder, project
 from sspvs.registry import Registry
+from sspvs.schema import Width
 
 
 class GuidingText(NamedTuple):
@@ -63,20 +67,16 @@ class Guide:
 class TextGuidance(nn.Module):
     """The interface. A guidance is registered in `GUIDANCES` and is a word for `summarizer.text_guidance`.
 
-    Its constructor takes what it needs of `embed_dim`, `num_heads`, `num_stages` and `uses_encoder` (whether
-    `summarizer.fit_frames` is `encoded`), and settings of its own with defaults: `gate(scale=3.0)`.
+    Its constructor takes what it needs of `embed_dim`, `num_heads`, `num_stages`, `uses_encoder` (whether
+    `summarizer.fit_frames` is `encoded`), `video_encoder`, `stream_widths` and `text_dim`, and settings of its own with
+    defaults: `gate(scale=3.0)`.
     """
 
     reads_words: ClassVar[bool] = True  # whether it takes the words' states, or the pooled text
     reads_framing: bool = True  # whether [CLS] and the separators count as words
     fits_frames: ClassVar[bool] = False  # whether its guides give a `text_fit`
+    compares_words: ClassVar[bool] = False  # whether that is of words with states of the tower or projected frames
     uses_encoder: bool = False  # whether it compares the text with states of the tower
-    reads_sentences: ClassVar[bool] = False  # whether it compares the text with a stream of sentences
-
-    @property
-    def compares_frames(self) -> bool:
-        """Whether the text is compared with frames, through the video tower or a projection."""
-        return self.fits_frames and not self.reads_sentences
 
     def forward(self, text: GuidingText) -> Guide:
         """A guide by these texts; rows without text are left exactly as they are."""
@@ -129,7 +129,7 @@ class TextGate(TextGuidance):
             do not depend on the text; in a short title they outweigh its words.
     """
 
-    fits_frames = True
+    fits_frames = compares_words = True
 
     def __init__(
         self, embed_dim: int, num_stages: int, uses_encoder: bool = True, scale: float = 5.0, framing: bool = True
@@ -177,13 +177,11 @@ class _Gate(Guide):
         return logits + self.gate.stage_weights[stage].float() * self.text_fit
 
 
-@GUIDANCES.register("sentences")
-class SentenceFit(TextGuidance):
-    """How well the sentences at each frame (captions, subtitles) fit the text, added to every stage's logits.
+class WholeTextFit(TextGuidance):
+    """How well frames fit the text as a whole, standardised over the video, added to every stage's logits.
 
-    Cosines of a stream of sentence vectors and the whole text in the same encoder's space, standardised over the video;
-    0 where no sentence is. Each stage adds them with a weight of its own, at first 0. A ridge base takes them as a
-    column.
+    Each stage adds it with a weight of its own, at first 0. Ridge regression takes it as a column. It is a fixed cue:
+    no gradient reaches the text tower through it.
 
     Args:
         num_stages: K.
@@ -191,30 +189,34 @@ class SentenceFit(TextGuidance):
 
     reads_words = False
     fits_frames = True
-    reads_sentences = True
 
     def __init__(self, num_stages: int) -> None:
         super().__init__()
         self.stage_weights = nn.Parameter(torch.zeros(num_stages))
 
     def forward(self, text: GuidingText) -> Guide:  # noqa: ARG002  the fit is given to `look`
-        return _Sentences(self)
+        return _WholeTextFit(self)
 
-    @staticmethod
-    def text_fit(sentences: Tensor, frame_mask: Tensor, text: GuidingText) -> Tensor:
-        """(B, T) float32 fit of (B, T, W) sentence vectors to their text; zeros where there is neither."""
+    @torch.no_grad()
+    def text_fit(self, frames: Tensor, frame_mask: Tensor, text: GuidingText) -> Tensor:
+        """(B, T) float32 fit of (B, T, feature_dim) features of whole videos to their text; 0 where either lacks."""
         assert text.whole is not None
-        there = frame_mask & (sentences != 0).any(dim=-1) & text.given[:, None]
-        with in_float32(sentences):
-            wanted = functional.normalize(text.whole.float(), dim=-1)[..., None]  # (B, W, 1)
-            fit = (functional.normalize(sentences.float(), dim=-1) @ wanted).squeeze(-1)  # (B, T)
+        with in_float32(frames):
+            seen, wanted = self.compared(frames.float(), frame_mask, text.whole.float())
+            there = frame_mask & (seen != 0).any(dim=-1) & text.given[:, None]
+            wanted = functional.normalize(wanted, dim=-1)[..., None]  # (B, W, 1)
+            fit = (functional.normalize(seen, dim=-1) @ wanted).squeeze(-1)  # (B, T)
         return standardised(fit, there)
 
+    def compared(self, frames: Tensor, frame_mask: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, T, W) frames and (B, W) texts in the space that their cosines are taken in; zeros where nothing is."""
+        raise NotImplementedError
 
-class _Sentences(Guide):
+
+class _WholeTextFit(Guide):
     looks = True
 
-    def __init__(self, guidance: SentenceFit) -> None:
+    def __init__(self, guidance: WholeTextFit) -> None:
         self.guidance = guidance
 
     def look(self, encoded: Tensor, frame_mask: Tensor) -> None:  # noqa: ARG002
@@ -225,6 +227,68 @@ class _Sentences(Guide):
     def logits(self, stage: int, logits: Tensor) -> Tensor:
         assert self.text_fit is not None, "a head must let its guide look first"
         return logits + self.guidance.stage_weights[stage].float() * self.text_fit
+
+
+@GUIDANCES.register("sentences")
+class SentenceFit(WholeTextFit):
+    """How well the sentences at each frame (captions, subtitles) fit the text, in the text encoder's own space.
+
+    Args:
+        num_stages: K.
+        stream_widths: Of the video's streams; the last that is as wide as the text tower's vectors has the sentences.
+        text_dim: Width of those vectors.
+
+    Raises:
+        ValueError: No stream has that width.
+    """
+
+    def __init__(self, num_stages: int, stream_widths: Sequence[int], text_dim: int) -> None:
+        super().__init__(num_stages)
+        widths = tuple(stream_widths)
+        if text_dim not in widths:
+            raise ValueError(
+                f"text_guidance sentences compares the text with a stream of sentences of the same encoder, of width "
+                f"{text_dim}; the streams have the widths {widths} (`sspvs data build --captions` adds one)"
+            )
+        number = max(at for at, width in enumerate(widths) if width == text_dim)
+        self.columns = slice(sum(widths[:number]), sum(widths[: number + 1]))
+
+    def compared(self, frames: Tensor, frame_mask: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ARG002
+        return frames[..., self.columns], text
+
+
+@GUIDANCES.register("aligned")
+class AlignedFit(WholeTextFit):
+    """How well each frame fits the text in the space of the coarse alignment, as pretraining left it.
+
+    Frames go through pretraining's linear path (`losses.linear_path`), texts through their map into the same space.
+    Both are kept as they come from the pretraining checkpoint, while the video tower is trained.
+
+    Args:
+        num_stages: K.
+        video_encoder: The video tower, which the frames' projection is a copy of.
+        text_dim: Width of the text tower's vectors.
+        width: Of the space; taken from the checkpoint that a summarizer starts from.
+
+    Attributes:
+        projection: As `input_projection` of the video tower.
+        frames: From there into the space.
+        text: From the text tower's vectors into the space. Zero until a checkpoint brings it.
+    """
+
+    def __init__(self, num_stages: int, video_encoder: VideoEncoder, text_dim: int, width: Width = 256) -> None:
+        super().__init__(num_stages)
+        self.projection = copy.deepcopy(video_encoder.input_projection)
+        self.frames = nn.Linear(video_encoder.settings.embed_dim, width, bias=False)
+        self.text = nn.Linear(text_dim, width)
+        nn.init.zeros_(self.text.weight)
+        nn.init.zeros_(self.text.bias)
+        for part in (self.projection, self.frames, self.text):
+            part.requires_grad_(False)
+
+    def compared(self, frames: Tensor, frame_mask: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
+        seen: Tensor = self.frames(project(self.projection, frames, frame_mask))
+        return seen.masked_fill(~frame_mask[..., None], 0.0), self.text(text)
 
 
 @GUIDANCES.register("cross-attention")

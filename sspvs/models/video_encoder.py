@@ -75,12 +75,17 @@ class VideoEncoder(nn.Module):
         """(B, T, feature_dim) features of whole videos, (B, T) mask -> (B, T, D) what the Transformer takes."""
         if self.training and self.settings.stream_dropout:
             features = drop_streams(features, frame_mask, self._widths, self.settings.stream_dropout)
-        by_stream = isinstance(self.input_projection, StreamProjection)
-        out: Tensor = self.input_projection(features, frame_mask) if by_stream else self.input_projection(features)
-        return out
+        return project(self.input_projection, features, frame_mask)
 
     def normalised(self, features: Tensor, frame_mask: Tensor) -> Tensor:
         """(B, T, feature_dim) features of whole videos, (B, T) mask -> (B, T, frame_dim), as they are projected."""
         if self.settings.normalise == "none":
             return features
         return normalise(features, frame_mask, self._widths, self.settings.normalise)
+
+
+def project(projection: nn.Module, features: Tensor, frame_mask: Tensor) -> Tensor:
+    """(B, T, feature_dim) features of whole videos, (B, T) mask -> (B, T, D), by an `input_projection`."""
+    by_stream = isinstance(projection, StreamProjection)
+    out: Tensor = projection(features, frame_mask) if by_stream else projection(features)
+    return out

@@ -9,6 +9,9 @@ from torch import Tensor, nn
 
 from sspvs.errors import CheckpointError
 from sspvs.models.settings import TextEncoderSettings, VideoEncoderSettings
+from sspvs.models.summarizer import SummarizerSettings
+from sspvs.models.text_guidance import GUIDANCES, AlignedFit
+from sspvs.schema import chosen
 from sspvs.sharing import checkpoint_name
 from sspvs.table import FeatureKind, check_features
 from sspvs.tasks.checkpoint import PRETRAIN, SUMMARIZE, Checkpoint, Origin
@@ -22,6 +25,11 @@ _log = logging.getLogger(__name__)
 KINDS = (PRETRAIN, SUMMARIZE)  # what a summarizer can start from
 _TOWERS = {"video tower": VIDEO_TOWER, "text tower": TEXT_TOWER, "text projection": "model.text_projection."}
 _FRAME_PROJECTION = "model.frame_projection."
+_ALIGNED = {
+    "model.guidance.projection.": f"{VIDEO_TOWER}input_projection.",
+    "model.guidance.frames.": "model.contrastive_frames.",
+    "model.guidance.text.": "model.contrastive_text.",
+}  # where the guidance `aligned` keeps what pretraining called otherwise
 
 
 def video_settings(start: Checkpoint, own: VideoEncoderSettings) -> VideoEncoderSettings:
@@ -41,6 +49,26 @@ def text_settings(start: Checkpoint, own: TextEncoderSettings) -> TextEncoderSet
     names = ("frozen", "gradient_checkpointing", "download")
     theirs = settings_from(TextEncoderSettings, start.settings["text"])
     return replace(theirs, **{name: getattr(own, name) for name in names})
+
+
+def summarizer_settings(start: Checkpoint | None, own: SummarizerSettings) -> SummarizerSettings:
+    """One's own, with the width of the checkpoint's contrastive space where the guidance reads that.
+
+    Raises:
+        ValueError: There is no checkpoint, and the guidance needs one.
+        CheckpointError: It was pretrained without a linear path.
+    """
+    if not own.reads_text or GUIDANCES[chosen(own.text_guidance)[0]] is not AlignedFit:
+        return own
+    needs = "pretrain with losses.coarse infonce and losses.linear_path canonical"
+    if start is None:
+        raise ValueError(
+            f"text_guidance aligned compares frames with the text as pretraining did: set pretrained; {needs}"
+        )
+    found = start.state.get("model.guidance.frames.weight", start.state.get("model.contrastive_frames.weight"))
+    if found is None:
+        raise CheckpointError(f"{start.source}: has no linear path for text_guidance aligned; {needs}")
+    return replace(own, text_guidance=f"aligned(width={len(found)})")
 
 
 def origin(start: Checkpoint, report: LoadReport) -> dict[str, Any]:
@@ -63,7 +91,12 @@ def hand_over(start: Checkpoint, task: nn.Module) -> LoadReport:
             )
     _warn_of_other_frames(start, wanted)
     # Heads that start fresh and objectives left behind are no matter for a warning.
-    return LoadReport.load(task, start.state, where=start.source, strict=False, level=logging.INFO)
+    state = dict(start.state)
+    for here, there in _ALIGNED.items():
+        if any(name.startswith(here) for name in wanted):
+            named = {name: here + name.removeprefix(there) for name in start.state if name.startswith(there)}
+            state = {new: start.state[name] for name, new in named.items()} | state
+    return LoadReport.load(task, state, where=start.source, strict=False, level=logging.INFO)
 
 
 def _warn_of_other_frames(start: Checkpoint, wanted: Mapping[str, Tensor]) -> None:

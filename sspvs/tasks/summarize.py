@@ -23,7 +23,7 @@ from sspvs.sharing import named
 from sspvs.table.text import TextSettings
 from sspvs.tasks.checkpoint import SUMMARIZE, Checkpoint
 from sspvs.tasks.data_facts import agreed_fingerprint, refuse_other_data
-from sspvs.tasks.handover import KINDS, hand_over, origin, text_settings, video_settings
+from sspvs.tasks.handover import KINDS, hand_over, origin, summarizer_settings, text_settings, video_settings
 from sspvs.tasks.optim import layer_wise, parameter_groups
 from sspvs.tasks.ridge import RidgeVideo, fit_ridge
 from sspvs.tasks.saved_task import JudgedTask
@@ -146,6 +146,8 @@ class SummarizeTask(JudgedTask):
             start = Checkpoint.open(pretrained, KINDS, download=text.download).checked(download=text.download)
             video, text = video_settings(start, video), text_settings(start, text)
             feature_fingerprint = agreed_fingerprint(start.fingerprint, feature_fingerprint)
+        if start is not None or initialised_from is None:  # a checkpoint of this task has it settled
+            summarizer = summarizer_settings(start, summarizer)
         tower: TextEncoder | None = None
         if summarizer.reads_text:
             tower = build_text_encoder(text)
@@ -235,7 +237,7 @@ class SummarizeTask(JudgedTask):
             frames, mask = batch.frames.to(self.device), batch.frame_mask.to(self.device)
             words = (batch.tokens, batch.token_mask, batch.has_text)
             text = self.model.read(*(None if part is None else part.to(self.device) for part in words))
-            rows = ridge.rows(frames, mask, self.model.sentence_fit(frames, mask, text))[0].cpu()
+            rows = ridge.rows(frames, mask, self.model.whole_fit(frames, mask, text))[0].cpu()
             users = None if video.annotations is None else video.annotations.user_scores_at_picks
             videos.append(RidgeVideo.of(rows, batch.target[0], users))
         self.train(training)

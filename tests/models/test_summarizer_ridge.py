@@ -113,7 +113,9 @@ def test_sentences_fit_a_title_as_cosines_say_standardised_over_the_video() -> N
     mask[1, 6:] = False
     whole = torch.randn(2, 5, generator=generator)
     text = GuidingText(whole[:, None], mask[:, :1], torch.tensor([True, True]), whole)
-    found = SentenceFit.text_fit(sentences, mask, text).numpy()
+    guidance = SentenceFit(1, (3, 5), 5)
+    frames = torch.cat([torch.ones(2, 8, 3), sentences], dim=-1)
+    found = guidance.text_fit(frames, mask, text).numpy()
     for video in range(2):
         there = [t for t in range(8) if mask[video, t] and bool(sentences[video, t].any())]
         cosines = np.array([
@@ -123,7 +125,7 @@ def test_sentences_fit_a_title_as_cosines_say_standardised_over_the_video() -> N
         expected[there] = (cosines - cosines.mean()) / cosines.std()
         np.testing.assert_allclose(found[video], expected, atol=1e-5)
     without = GuidingText(whole[:, None], mask[:, :1], torch.tensor([True, False]), whole)
-    assert not SentenceFit.text_fit(sentences, mask, without)[1].any()
+    assert not guidance.text_fit(frames, mask, without)[1].any()
 
 
 def test_a_title_moves_the_scores_of_a_base_that_reads_it() -> None:

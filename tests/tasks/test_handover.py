@@ -6,12 +6,13 @@ import hashlib
 import json
 import logging
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import pytorch_lightning as pl
 import torch
-from helpers.tiny_pretraining import QUIET, TEXT, VIDEO, loader, tiny_batch, tiny_task
+from helpers.tiny_pretraining import QUIET, TEXT, VIDEO, fit, loader, tiny_batch, tiny_task
 from helpers.tiny_summarizing import FINE, tiny_summarizer, tiny_videos
 
 from sspvs.errors import CheckpointError, FingerprintMismatchError, WeightsNotFoundError
@@ -20,6 +21,7 @@ from sspvs.models.summarizer import SummarizerSettings
 from sspvs.table.table import FeatureWidthError
 from sspvs.tasks.checkpoint import PRETRAIN as KIND
 from sspvs.tasks.checkpoint import Checkpoint, save_folder
+from sspvs.tasks.objectives import LossSettings, embed
 from sspvs.tasks.pretrain import PretrainTask
 from sspvs.tasks.summarize import SummarizeTask
 from sspvs.types import Fingerprint
@@ -67,6 +69,44 @@ def test_towers_are_handed_over_by_name(pretrained: Path, guidance: str) -> None
     assert task.hparams["text"]["encoder"] == "small"
     assert task.hparams["text"]["small"] == TEXT.small
     assert (task.model.text_encoder is None) == (guidance == "none")
+
+
+def test_aligned_frames_fit_a_text_as_pretraining_compares_a_video_of_one_frame_with_it(tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    how = LossSettings(coarse="infonce", linear_path="drawn", contrastive_dim=6)
+    before = PretrainTask(replace(VIDEO, embed_dim=8, normalise="l2"), TEXT, how).eval()
+    torch.nn.init.normal_(before.model.contrastive_frames.weight)
+    source = before.save_pretrained(tmp_path / "pretrained")
+    task = tiny_summarizer(1, "aligned", pretrained=str(source))
+    assert task.hparams["summarizer"]["text_guidance"] == "aligned(width=6)"
+    batch = tiny_videos()
+    fit(task, [batch, batch])  # the tower learns, the alignment stays
+    moved, kept = (one.video_encoder.input_projection.state_dict() for one in (task.model, before.model))
+    assert not any(torch.equal(moved[name], kept[name]) for name in kept)
+    with torch.no_grad():
+        found = task.eval().outputs(batch).text_fit
+        for row, length in enumerate(batch.frame_mask.sum(dim=1).tolist()):
+            if not batch.has_text[row]:
+                assert not found[row].any()
+                continue
+            words = batch.tokens[row : row + 1], batch.token_mask[row : row + 1]
+            pairs = [
+                embed(before.model, how, frame[None, None], torch.ones(1, 1).bool(), *words)
+                for frame in batch.frames[row, :length]
+            ]
+            cosines = torch.cat([torch.cosine_similarity(video, text) for video, text in pairs])
+            expected = (cosines - cosines.mean()) / cosines.std(correction=0)
+            torch.testing.assert_close(found[row, :length], expected, atol=1e-4, rtol=1e-4)
+    same_scores(task, SummarizeTask.from_pretrained(task.save_pretrained(tmp_path / "own")))
+
+
+def test_aligned_needs_a_pretraining_with_a_linear_path(pretrained: Path) -> None:
+    with pytest.raises(
+        CheckpointError, match=r"no linear path for text_guidance aligned; pretrain with losses\.coarse"
+    ):
+        tiny_summarizer(0, "aligned", pretrained=str(pretrained))
+    with pytest.raises(ValueError, match=r"text_guidance aligned .* set pretrained; pretrain with"):
+        tiny_summarizer(0, "aligned")
 
 
 def test_what_was_loaded_is_told_and_kept(pretrained: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
