@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from helpers.drawn_dataset import drawn_video
 from helpers.format_material import youtube8m_tfrecord
@@ -19,6 +20,7 @@ from helpers.tiny_pretraining import TEXT, VIDEO
 from helpers.tiny_refined import saved_refined
 
 from sspvs.cli import main
+from sspvs.models.csta import CNNS
 from sspvs.models.summarizer import SummarizerSettings
 from sspvs.table import add_stream, read_dataset
 from sspvs.tasks.pretrain import PretrainTask
@@ -107,6 +109,7 @@ PUBLISHED = {  # stages, learning rate, batch, repeats, epochs, tokens of catego
     "summe_transfer": (2, 5e-5, 4, 2, 10, None),
     "tvsum_transfer": (2, 2e-6, 16, 1, 10, None),
 }
+FROM_NOTHING = ("synthetic.yaml", "own.yaml", "tvsum_i3d.yaml", "summe_csta.yaml", "tvsum_csta.yaml")
 FILES = {"canonical": "", "augmented": "_aug", "transfer": "_trans"}
 
 
@@ -136,8 +139,10 @@ def fine_tuned(name: str, material: Path, folder: Path, *more: str, kind: type[T
         words += ["--model.pretrained", "null"]
         return kind("fit", words)
     words += ["--data.dataset", str(material / Path(config["data"]["dataset"]).name)]
-    start = "null" if config["model"]["pretrained"] is None else str(material / "pretrained")
+    start = "null" if config["model"].get("pretrained") is None else str(material / "pretrained")
     words += ["--model.pretrained", start, "--data.splits", "null"]
+    if "cnn_weights" in config["model"]:
+        words += ["--model.cnn_weights", "null"]
     if "others" in config["data"]:
         others = [str(material / Path(other).name) for other in config["data"]["others"]]
         words += ["--data.others", json.dumps(others), "--data.setting", name.removesuffix(".yaml").split("_")[1]]
@@ -163,14 +168,14 @@ def test_fine_tuning_makes_its_objects(name: str, material: Path, tmp_path: Path
     if name != "smoke.yaml":
         assert "Needs:" in text
         assert "Should reach:" in text
-        assert (task.initialised_from is None) == (name in ("synthetic.yaml", "own.yaml", "tvsum_i3d.yaml"))
+        assert (task.initialised_from is None) == (name in FROM_NOTHING)
     assert not (tmp_path / "runs").exists()  # nothing is written before training
 
 
 @pytest.mark.parametrize(("number", "name"), list(enumerate(FINE_TUNED)))
 def test_another_head_is_one_word(number: int, name: str, material: Path, tmp_path: Path) -> None:
     """Whatever stages a config sets for the progressive head: on the command line and in a config on top."""
-    head = ("linear", "attention", "csta")[number % 3]
+    head = ("linear", "attention", "csta-small")[number % 3]
     top = tmp_path / "top.yaml"
     top.write_text(f"model: {{summarizer: {{head: {head}}}}}")
     for more in (["--model.summarizer.head", head], ["--config", str(top)]):
@@ -207,6 +212,42 @@ def test_the_published_rows(row: str, material: Path, tmp_path: Path) -> None:
         assert (data.text.category, data.text.query, data.text.title, data.text.description) == (*lengths, 0)
         assert data.text.pad_fields
         assert data.title_as_query == (dataset == "tvsum")
+
+
+@pytest.mark.parametrize("dataset", ["summe", "tvsum"])
+def test_the_published_settings_of_csta(dataset: str, material: Path, tmp_path: Path) -> None:
+    """Section 5 of what the paper and its code say."""
+    config: dict[str, Any] = yaml.safe_load((FINETUNE / f"{dataset}_csta.yaml").read_text())
+    assert config["trainer"]["max_epochs"] == 100
+    cli = fine_tuned(f"{dataset}_csta.yaml", material, tmp_path)
+    task, data, head = cli.model, cli.datamodule, cli.model.model.head
+    assert (head.cnn_name, head.softmax, head.positions.kind) == ("googlenet", "both", "sinusoidal")
+    assert (head.map_dropout.p, head.hidden_dropout.p, head.dropout.p) == (0.6, 0.5, 0)
+    assert round(sum(one.numel() for one in head.parameters()) / 1e6, 2) == 9.78
+    optim, losses = task.optim, task.losses
+    assert (optim.name, optim.lr, optim.schedule, optim.warmup_steps) == ("adam", 1e-3, "constant", 0)
+    assert optim.weight_decay == 1e-7
+    assert (losses.mse, losses.pairwise, losses.correlation) == (1, 0, 0)
+    assert (data.batch_size, data.repeats, data.max_frames, data.targets) == (1, 1, None, "raw")
+
+
+@pytest.mark.slow
+def test_csta_runs_end_to_end(material: Path, tmp_path: Path) -> None:
+    """From ImageNet's weights and a split of CSTA's kind to a table, with fewer columns than published."""
+    torch.manual_seed(0)
+    torch.save(CNNS["googlenet"].make().state_dict(), tmp_path / "googlenet.pth")
+    keys = [f"video_{number}" for number in range(1, 7)]
+    folds = [{"train_keys": keys[:4], "test_keys": keys[4:]}, {"train_keys": keys[2:], "test_keys": keys[:2]}]
+    (tmp_path / "TVSum_splits.txt").write_text("\n".join(map(str, folds)))
+    words = ["crossval", "--config", str(FINETUNE / "tvsum_csta.yaml"), "--out", str(tmp_path / "out"), "--seeds", "1"]
+    words += ["--data.dataset", str(material / "tvsum.h5"), "--data.splits", str(tmp_path / "TVSum_splits.txt")]
+    words += ["--model.cnn_weights", str(tmp_path / "googlenet.pth"), "--trainer.max_epochs", "1"]
+    words += ["--trainer.accelerator", "cpu", "--model.video.embed_dim", "64"]
+    assert main(words) == 0
+    task = SummarizeTask.from_pretrained(tmp_path / "out" / "seed_0" / "fold_0" / "pretrained")
+    assert task.hparams["cnn_weights"] is None  # it needs the file no more
+    result = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert result["crossval"]["config"]["data"]["targets"] == "raw"
 
 
 # Refinement ----------------------------------------------------------------------------------------------------------

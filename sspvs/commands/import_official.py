@@ -10,7 +10,8 @@ DESCRIPTION = (
     "Turn the official SSPVS checkpoint (pretrained_model.ckpt, or a fine-tuned one) into a folder with config.json "
     "and model.safetensors, and say what became of each tensor. A fine-tuned one, with stage heads, becomes a "
     "summarizer, with the pretraining model in DIR/pretraining when it is whole. Only tensors, plain types and "
-    "argparse.Namespace are read: a file that holds anything else is refused."
+    "argparse.Namespace are read: a file that holds anything else is refused. A model of CSTA (split1.pt) becomes a "
+    "summarizer with the head csta."
 )
 
 
@@ -42,8 +43,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Import; 0 when all went well."""
+    from sspvs.tasks.csta_import import import_csta, is_csta
     from sspvs.tasks.official_import import REPORT, import_official
 
+    if args.checkpoint.is_file() and is_csta(args.checkpoint):
+        taken = import_csta(args.checkpoint, args.out)
+        print(f"CSTA: {len(taken)} tensors loaded, none missing, in {args.out}; their names: {args.out / REPORT}")
+        return 0
     report = import_official(args.checkpoint, **options_for(import_official, args))
     print(f"{report.loaded} tensors loaded, none missing, in {args.out}")
     for word, names in (

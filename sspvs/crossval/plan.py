@@ -51,7 +51,7 @@ _HOW = {
     "trainer": ("logger", "default_root_dir", "log_every_n_steps", "enable_progress_bar", "enable_model_summary"),
 }
 """Settings that decide how it is done and not what comes out, by group; seeds and folds are gone through."""
-_FILES = {"data": ("dataset", "others", "splits", "texts"), "model": ("pretrained",)}
+_FILES = {"data": ("dataset", "others", "splits", "texts"), "model": ("pretrained", "cnn_weights")}
 """Settings that name files: what counts is what is in them."""
 _ONE_OR_SEVERAL = ("others", "features")  # settings of `data` that name one file or a list of them
 _UNLABELLED = "features"

@@ -47,15 +47,17 @@ from sspvs.world.writing import WorldDataset, WorldSource, dataset_of_world
 logger = logging.getLogger(__name__)
 Batch = TypeVar("Batch")
 Part: TypeAlias = Literal["train", "val", "test"]
+Targets: TypeAlias = Literal["normalised", "raw"]
 _FALLBACK = "mean-annotator"
 _SAME = 1e-6  # of the largest score: what float32 means of equal scores may differ by
 _MANY = 500  # videos that take long enough for a progress bar
 
 
-def importance_target(annotations: Annotations) -> FloatArray:
+def importance_target(annotations: Annotations, targets: Targets = "normalised") -> FloatArray:
     """(T,) float32 importance, 0 at the least and 1 at the most important pick: `gtscore`, min-max normalised.
 
     Without gtscore: the mean of the users' scores, else of their summaries. Scores that are all the same give zeros.
+    `raw`: the scores as they are, which must be in [0, 1].
     """
     scores = consensus_scores(annotations)
     if scores is None:
@@ -65,6 +67,13 @@ def importance_target(annotations: Annotations) -> FloatArray:
         )
     exact = np.asarray(scores, np.float64)
     low, high = float(exact.min()), float(exact.max())
+    if targets == "raw":
+        if low < 0 or high > 1:
+            raise DatasetError(
+                f"{annotations.video_name} ({annotations.key}): expected scores in [0, 1], found {low:g} to {high:g}; "
+                "set data.targets to normalised"
+            )
+        return exact.astype(np.float32)
     if high - low <= _SAME * max(abs(low), abs(high)):
         return np.zeros(len(exact), np.float32)
     target: FloatArray = ((exact - low) / (high - low)).astype(np.float32)
@@ -78,6 +87,7 @@ def survey_fold(
     texts: Mapping[str, TextFields] | None = None,
     title_as_query: bool = False,
     streams: Sequence[str] | None = None,
+    targets: Targets = "normalised",
 ) -> VideoTable:
     """The table of annotated videos `dataset/key` with targets and `streams` of features; None: all that there are."""
     names = streams_of(stores, streams)
@@ -88,7 +98,7 @@ def survey_fold(
         store, key = _place(name, stores)
         try:
             known = store[key]
-            target = importance_target(known)
+            target = importance_target(known, targets)
             own = {*store.features.stream_names(key), names[0]}
             found = tuple(with_facts(FeatureStream(store.path, key, name=one), reader) for one in names if one in own)
             if found[0].n_picks != len(target):

@@ -12,7 +12,7 @@ import torch
 
 from sspvs.data.batch import SummarizeBatch, Text, pad_rows, stack_tokens
 from sspvs.data.drawing import draw_crop, item_generator
-from sspvs.data.fold_data import FoldDataModule, Part, survey_fold
+from sspvs.data.fold_data import FoldDataModule, Part, Targets, survey_fold
 from sspvs.data.loader import BatchLoader, ExampleDataset, Pick
 from sspvs.data.texts import read_texts
 from sspvs.errors import DatasetError, listed
@@ -142,6 +142,8 @@ class SummarizeDataModule(FoldDataModule[SummarizeBatch]):
         texts: A manifest (.csv, .jsonl) with `id` (a video's key or name) and the text fields, in place of the
             dataset's own: its title and category, and where it has no title the video's name as the search query.
         title_as_query: Give the title in the place of the search query, as published for TVSum.
+        targets: Importance to learn: `gtscore` (without it the mean of the users) min-max `normalised` over the video,
+            or `raw`, which must be in [0, 1].
         max_frames: Longest run of a video's frames, drawn at random while training; null: whole videos.
         batch_size: Videos of a batch on one device.
         val_batch_size: The same in validation and testing; null: as `batch_size`.
@@ -182,6 +184,7 @@ class SummarizeDataModule(FoldDataModule[SummarizeBatch]):
         text: TextSettings = SUMMARIZER_TEXT,
         texts: str | None = None,
         title_as_query: bool = False,
+        targets: Targets = "normalised",
         max_frames: int | None = 512,
         batch_size: int = 4,
         val_batch_size: int | None = None,
@@ -202,7 +205,7 @@ class SummarizeDataModule(FoldDataModule[SummarizeBatch]):
         self.text_path = None if texts is None else Path(texts)
         self.encoder, self.vocab_size, self.download = encoder, vocab_size, download
         self.use_text, self.text, self.title_as_query = use_text, text, title_as_query
-        self.max_frames, self.batch_size = max_frames, batch_size
+        self.targets, self.max_frames, self.batch_size = targets, max_frames, batch_size
         self.val_batch_size = batch_size if val_batch_size is None else val_batch_size
         self.repeats, self.bucket_batches = repeats, bucket_batches
         self.seed = seed
@@ -251,4 +254,4 @@ class SummarizeDataModule(FoldDataModule[SummarizeBatch]):
 
     def _look_at(self, ids: Sequence[str]) -> VideoTable:
         texts = {} if self.text_path is None else read_texts(self.text_path, self.stores)
-        return survey_fold(ids, self.stores, self.memory, texts, self.title_as_query, self.streams)
+        return survey_fold(ids, self.stores, self.memory, texts, self.title_as_query, self.streams, self.targets)

@@ -54,7 +54,7 @@ _SIGNS = {SUMMARIZE: "summarizer", REFINE: "refiner", PRETRAIN: "local_radius"}
 """A setting that only one kind has: `.ckpt` files of earlier versions do not store theirs."""
 _MAY_BE_MISSING = frozenset(
     (
-        *("pretrained", "initialised_from", "feature_fingerprint"),  # null
+        *("pretrained", "cnn_weights", "initialised_from", "feature_fingerprint"),  # null
         *("title_as_query", "unit_length", "summarizer.fit_frames", "losses.fine_frames", "losses.more"),  # came later
         *("video.stream_widths", "video.normalise", "video.stream_dropout", "ridge", "optim.projection_lr"),
         *(f"losses.{name}" for name in ("aligned_video", "duplicates", "linear_path", "mask_target")),
@@ -202,6 +202,16 @@ class Checkpoint:
         assert self._state is not None
         return self._state
 
+    def _renamed(self) -> dict[str, Any]:
+        """The settings; earlier versions called the head `csta-small` `csta`."""
+        group = self.settings.get("summarizer")
+        if not isinstance(group, Mapping):
+            return self.settings
+        head = group.get("head")
+        if not isinstance(head, str) or head.partition("(")[0] != "csta" or "model.head.stem.weight" not in self.state:
+            return self.settings
+        return {**self.settings, "summarizer": {**group, "head": head.replace("csta", "csta-small", 1)}}
+
     def checked(
         self, *, download: bool = False, strict: bool = False, task: type[nn.Module] | None = None
     ) -> "Checkpoint":
@@ -209,7 +219,7 @@ class Checkpoint:
         if task is None:
             module, name = _TASKS[self.kind]
             task = getattr(import_module(module), name)
-        whole = replace(self, settings=_whole_settings(task, self.settings, self.path, download))
+        whole = replace(self, settings=_whole_settings(task, self._renamed(), self.path, download))
         text = whole.settings.get("text")
         if text and whole.reads_text and text["encoder"] != "small" and text["config"] is None and not download:
             raise CheckpointError(
@@ -298,8 +308,7 @@ def _whole_settings(task: type[nn.Module], given: Mapping[str, Any], path: Path,
     """The settings, whole and in plain form."""
     hints = parameters(task)
     settings = {name: value for name, value in given.items() if name not in _DROPPED}
-    if "pretrained" in hints:
-        settings["pretrained"] = None
+    settings |= {name: None for name in ("pretrained", "cnn_weights") if name in hints}
     if isinstance(settings.get("text"), Mapping):
         settings["text"] = {**settings["text"], "download": download}
     _refuse_unregistered(settings, path)

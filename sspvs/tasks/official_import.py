@@ -291,7 +291,7 @@ def import_official(
 
     The latter has the pretraining model within it, as `pretraining`, when the file has all of its tensors.
     """
-    _refuse_foreign(out, path)
+    refuse_foreign(out, path)
     if not path.is_file():
         raise CheckpointError(f"{path}: no such file; expected the official checkpoint (pretrained_model.ckpt)")
     official = Checkpoint.open(path, (OFFICIAL,))
@@ -362,7 +362,7 @@ def _layout(text_of: TextOf) -> str:
     )
 
 
-def _refuse_foreign(out: Path, path: Path) -> None:
+def refuse_foreign(out: Path, path: Path) -> None:
     """Leave a folder alone that has files of the names of ours without being a checkpoint folder of ours."""
     for folder in (out, out / PRETRAINING):
         files = [folder / name for name in (CONFIG, WEIGHTS, REPORT)]

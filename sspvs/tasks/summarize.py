@@ -23,7 +23,7 @@ from sspvs.sharing import named
 from sspvs.table.text import TextSettings
 from sspvs.tasks.checkpoint import SUMMARIZE, Checkpoint
 from sspvs.tasks.data_facts import agreed_fingerprint, refuse_other_data
-from sspvs.tasks.handover import KINDS, hand_over, origin, text_settings, video_settings
+from sspvs.tasks.handover import KINDS, hand_over, load_cnn, origin, text_settings, video_settings
 from sspvs.tasks.optim import layer_wise, parameter_groups
 from sspvs.tasks.ridge import RidgeVideo, fit_ridge
 from sspvs.tasks.saved_task import JudgedTask
@@ -99,6 +99,8 @@ class SummarizeTask(JudgedTask):
         ridge: Ridge regression beside the head, solved in closed form when training starts.
         pretrained: What to start from: a checkpoint folder, .ckpt file or hub id, of pretraining or of a summarizer.
             A checkpoint of this task needs it no more: it says null there, and `initialised_from` what it was.
+        cnn_weights: torchvision's ImageNet weights for the CNN of the head `csta`: a file such as
+            googlenet-1378be20.pth; null: drawn weights. Like `pretrained` it is null in a checkpoint.
         freeze_encoder: Do not train the video tower: Transformer, [CLS] and input projection.
         train_text: What of the text tower is trained: `none`, its `pooler` as published (nothing of a tower that has
             none), or `all`. The projection of the text is always trained.
@@ -128,6 +130,7 @@ class SummarizeTask(JudgedTask):
         optim: FineTuneOptimSettings = _OPTIM,
         ridge: RidgeSettings = _RIDGE,
         pretrained: str | None = None,
+        cnn_weights: str | None = None,
         freeze_encoder: bool = False,
         train_text: TrainText = "pooler",
         compile_model: bool = False,
@@ -152,6 +155,8 @@ class SummarizeTask(JudgedTask):
             # With the tower's sizes written down it can be built again without its stored weights.
             text = replace(text, config=tower.config) if tower.config is not None else text
         self.model = Summarizer(VideoEncoder(video), summarizer, tower, ridge)
+        if cnn_weights is not None:
+            load_cnn(self.model.head, cnn_weights)
         self.handover_report: LoadReport | None = None
         if start is not None:
             self.handover_report = hand_over(start, self)
@@ -161,7 +166,7 @@ class SummarizeTask(JudgedTask):
             self.model.video_encoder.requires_grad_(False).eval()
         if tower is not None:
             freeze_text(tower, train_text)
-        text, pretrained = replace(text, download=False), None
+        text, pretrained, cnn_weights = replace(text, download=False), None, None
         initialised_from = named(initialised_from)  # earlier versions kept the absolute path
         settled = {"losses": self.losses, "optim": self.optim, "ridge": ridge}
         self.save_hyperparameters(plain_arguments(SummarizeTask, {**locals(), **settled}))

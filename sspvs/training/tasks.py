@@ -199,7 +199,7 @@ class Summarization(TrainingTask):
     data = SummarizeDataModule
     run = RunSettings(name="summarize", monitor="val/kendall_tau", mode="max")
     new_in_fit = ("losses", "optim", "freeze_encoder", "train_text", "compile_model")
-    own_facts = ("feature_fingerprint", "pretrained", "initialised_from")
+    own_facts = ("feature_fingerprint", "pretrained", "cnn_weights", "initialised_from")
     written = "h5 file for the scores of the fold's test videos"
     samples, writer = ScoreSamples, WriteScores
 
@@ -241,7 +241,7 @@ class Summarization(TrainingTask):
     def take_over(self, settings: Namespace, known: Mapping[str, Any]) -> None:
         """Whether there is text, its fields and its tokenizer, and positions; nothing is pretrained again."""
         settings.model.video.trained_length = known["video"]["trained_length"]
-        settings.model.pretrained = None
+        settings.model.pretrained = settings.model.cnn_weights = None
         _take_tokenizer(settings.data, known["text"])
         settings.data.use_text = known["summarizer"]["text_guidance"]
         settings.data.title_as_query = known["title_as_query"]

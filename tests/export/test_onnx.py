@@ -27,7 +27,7 @@ from sspvs.table.text import TextSettings
 from sspvs.tasks.summarize import SummarizeTask
 from sspvs.types import Fingerprint
 
-HEADS = ("progressive", "linear", "attention", "csta")
+HEADS = ("progressive", "linear", "attention", "csta-small")
 GUIDANCES = ("none", "added", "gate", "cross-attention")
 WIDTH = 24
 BERT = {"model_type": "bert", "vocab_size": 60, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
