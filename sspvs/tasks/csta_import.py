@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from sspvs.atomic import made_folder, together, write_text
@@ -64,8 +65,9 @@ def import_csta(path: Path, out: Path) -> dict[str, str]:
 def _cnn_of(state: Mapping[str, Tensor]) -> tuple[str, str] | None:
     """The name of the CNN that a state has all tensors of, and what stands before their names, which is something."""
     for name, cnn in CNNS.items():
-        wanted = [one for one in cnn.make().state_dict() if not one.startswith(AFTER_MAPS)]
-        befores = [one.removesuffix(wanted[0]) for one in state if one.endswith(f".{wanted[0]}")]
+        with torch.device("meta"):
+            wanted = [one for one in cnn.make().state_dict() if not one.startswith(AFTER_MAPS)]
+        befores = [one.removesuffix(wanted[-1]) for one in state if one.endswith(f".{wanted[-1]}")]
         if len(befores) == 1 and all(befores[0] + one in state for one in wanted):
             return name, befores[0]
     return None

@@ -211,6 +211,12 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_a_head_that_scores_each_video_by_itself_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match=r"the head csta\(cnn='resnet18'\) scores each video by itself"):
+        export_onnx(task_of("csta(cnn='resnet18')"), tmp_path / "m.onnx")
+    assert not list(tmp_path.iterdir())
+
+
 def test_what_cannot_be_written_is_said_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnx_module, "trace_to", lambda *_: pytest.fail("computed before looking"))
     with pytest.raises(OutputError, match="cannot write"):
