@@ -53,14 +53,6 @@ def test_users_where_there_is_no_mean_annotator() -> None:
     np.testing.assert_allclose(importance_target(both), [1, 2 / 3, 1 / 3, 0], rtol=1e-6)
 
 
-def test_raw_importance_is_as_it_is() -> None:
-    scores = np.array([0.25, 0.5, 0.75, 0.25], np.float32)
-    assert importance_target(video_with(gtscore=scores), "raw").tolist() == scores.tolist()
-    ratings = np.repeat([[1.0, 5.0, 3.0, 1.0]], 2, axis=0).astype(np.float32)
-    with pytest.raises(DatasetError, match=r"expected scores in \[0, 1\], found 1 to 5; set data.targets"):
-        importance_target(video_with(user_scores=ratings), "raw")
-
-
 @pytest.mark.parametrize("value", [0.0, 0.4, -3.0])
 def test_a_video_that_is_all_the_same_has_zeros(value: float) -> None:
     same = np.full(4, value, np.float32)
