@@ -271,10 +271,16 @@ def test_the_published_settings_of_refinement(name: str, material: Path, tmp_pat
     cli = Made("fit", refined(f"{name}.yaml", material, tmp_path))
     task, data, net = cli.model, cli.datamodule, cli.model.hparams["refiner"]
     assert (net["embed_dim"], net["num_layers"], net["num_heads"], net["head_dim"]) == (256, 4, heads, 64)
-    assert (net["feedforward_dim"], net["dropout"], net["uniqueness"]) == (512, 0, True)
+    assert (net["feedforward_dim"], net["uniqueness"], net["uniqueness_dim"]) == (512, True, 256)
+    assert (net["dropout"], net["attention_dropout"]) == (0, 0.1)
+    layers = [*task.model.layers, task.model.uniqueness_head.layer]
+    assert {(layer.attention.dropout, layer.dropout.p) for layer in layers} == {(0.1, 0)}
+    (group,) = cli.model.optimizer_groups()  # every parameter is decayed
+    assert len(group["params"]) == len(list(task.parameters()))
+    assert group["weight_decay"] == decay
     losses, optim = task.losses, task.optim
     assert (losses.alignment, losses.uniformity, losses.commonness, losses.uniqueness) == (1, 0.5, 0.1, 0.1)
-    assert (losses.neighbour_fraction, losses.segments) == (0.1, 20)
+    assert (losses.neighbour_fraction, losses.segments, losses.segment_means) == (0.1, 20, "raw")
     assert (optim.name, optim.lr, optim.weight_decay) == ("adam", 1e-4, decay)
     assert (optim.schedule, optim.warmup_steps) == ("constant", 0)
     assert (data.clip_frames, data.short, data.repeats, data.batch_size) == (200, "stretch", 1, batch)

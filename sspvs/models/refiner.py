@@ -88,9 +88,16 @@ class RefinerLayer(TransformerLayer):
     """
 
     def __init__(self, settings: RefinerSettings) -> None:
-        sizes = (settings.embed_dim, settings.num_heads, settings.feedforward_dim, settings.dropout)
-        norm = partial(_Float32Norm, eps=_EPSILON)
-        super().__init__(*sizes, norm=norm, head_dim=settings.head_dim, bias=False)
+        super().__init__(
+            settings.embed_dim,
+            settings.num_heads,
+            settings.feedforward_dim,
+            settings.dropout,
+            attention_dropout=settings.attention_dropout,
+            norm=partial(_Float32Norm, eps=_EPSILON),
+            head_dim=settings.head_dim,
+            bias=False,
+        )
 
 
 class UniquenessHead(nn.Module):

@@ -58,7 +58,8 @@ _MAY_BE_MISSING = frozenset(
         *("title_as_query", "unit_length", "summarizer.fit_frames", "losses.fine_frames", "losses.more"),  # came later
         *("video.stream_widths", "video.normalise", "video.stream_dropout", "ridge", "optim.projection_lr"),
         *(f"losses.{name}" for name in ("aligned_video", "duplicates", "linear_path", "mask_target")),
-        *("losses.video_shrinkage", "losses.text_shrinkage"),
+        *("losses.video_shrinkage", "losses.text_shrinkage", "losses.segment_means"),
+        *("optim.decay_all", "refiner.attention_dropout"),
     )
 )
 _DROPPED = ("fast_linears",)  # settings of earlier versions that decide nothing about the model

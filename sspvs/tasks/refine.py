@@ -61,7 +61,8 @@ def refine_terms(
         frames["uniformity_loss"] = uniformity(features, mask, reduction="none")
     if settings.needs_uniqueness:
         assert out.uniqueness_logits is not None
-        segments = gather_texts(*video_segments(features, mask, segments=settings.segments))  # (W B, S, E), (W B, S)
+        parts = video_segments(features, mask, segments=settings.segments, means=settings.segment_means)
+        segments = gather_texts(*parts)  # (W B, S, E), (W B, S)
         common = commonness(features, mask, *segments)  # (B, T)
         if settings.commonness:
             frames["commonness_loss"] = common
