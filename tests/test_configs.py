@@ -321,15 +321,23 @@ def test_refinement_runs(name: str, material: Path, tmp_path: Path, capsys: pyte
     assert RefineTask.from_pretrained(run / "pretrained" / "last").hparams["combine"] == "agh"
 
 
-def test_the_evaluation_on_mr_hisum_that_the_header_names(tmp_path: Path) -> None:
-    """There one importance a frame is known, and no users."""
-    video = replace(drawn_video(1, ratings=True), user_scores=None, user_summaries=None)
-    dataset = write_annotated(tmp_path / "mr.h5", [video])
-    checkpoint = saved_refined(tmp_path / "last", feature_dim=WIDTH, unit_length=True)
+def test_the_zero_shot_evaluations_that_the_header_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """On users' scores beside Inception features, and on MR.HiSum, where one importance a frame is known."""
+    without = {"user_scores": None, "user_summaries": None}
+    datasets = {
+        "tvsum_inception.h5": [drawn_video(number, ratings=True) for number in range(2)],
+        "mr_hisum.h5": [replace(drawn_video(1, ratings=True), **without)],
+    }
+    checkpoint = saved_refined(tmp_path / "last", feature_dim=WIDTH, unit_length=True, scored_as_given=True)
     text = (REFINE / "youtube8m.yaml").read_text().replace("\\\n#", " ")
-    (command,) = [line.split()[2:] for line in text.splitlines() if line.startswith("#   sspvs evaluate")]
-    place = {"D.h5": str(dataset), "runs/refine_youtube8m/version_0/pretrained/last": str(checkpoint)}
-    assert main([place.get(word, word) for word in command]) == 0
+    commands = [line.split()[2:] for line in text.splitlines() if line.startswith("#   sspvs evaluate")]
+    assert [command[2] for command in commands] == list(datasets)
+    for command, videos in zip(commands, datasets.values(), strict=True):
+        place = {"runs/refine_youtube8m/version_0/pretrained/last": str(checkpoint)}
+        place[command[2]] = str(write_annotated(tmp_path / command[2], videos))
+        capsys.readouterr()
+        assert main([place.get(word, word) for word in command]) == 0
+        assert "refined A*G*H" in capsys.readouterr().out
 
 
 def test_the_drawn_world_is_the_one_of_pretraining() -> None:

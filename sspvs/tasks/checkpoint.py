@@ -59,7 +59,7 @@ _MAY_BE_MISSING = frozenset(
         *("video.stream_widths", "video.normalise", "video.stream_dropout", "ridge", "optim.projection_lr"),
         *(f"losses.{name}" for name in ("aligned_video", "duplicates", "linear_path", "mask_target")),
         *("losses.video_shrinkage", "losses.text_shrinkage", "losses.segment_means"),
-        *("optim.decay_all", "refiner.attention_dropout"),
+        *("optim.decay_all", "refiner.attention_dropout", "scored_as_given"),
     )
 )
 _DROPPED = ("fast_linears",)  # settings of earlier versions that decide nothing about the model

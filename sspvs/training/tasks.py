@@ -258,7 +258,7 @@ class Refinement(TrainingTask):
     module = RefineTask
     data = RefineDataModule
     run = RunSettings(name="refine", monitor="val/loss", mode="min")
-    new_in_fit = ("losses", "optim", "combine", "post", "compile_model")
+    new_in_fit = ("losses", "optim", "combine", "post", "scored_as_given", "compile_model")
     own_facts = ("feature_fingerprint", "unit_length")
     data_facts = {"refiner": ("feature_dim",)}  # noqa: RUF012  as in the base
     written = "h5 file for the scores of the fold's test videos"

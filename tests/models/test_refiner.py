@@ -34,6 +34,14 @@ def test_rows_of_any_length_where_it_was_trained_on_unit_length() -> None:
     for length in (1.0, 17.0):
         for found, known in zip(model(length * frames, mask), expected, strict=True):
             torch.testing.assert_close(found, known, atol=1e-5, rtol=0)
+    long = model(17 * frames, mask)
+    model.scored_as_given = True
+    assert (model(17 * frames, mask).features - long.features).abs().max() > 0.01
+    model.unit_length = False
+    as_they_are = model(17 * frames, mask).features
+    model.unit_length = True
+    torch.testing.assert_close(model(17 * frames, mask).features, as_they_are)
+    torch.testing.assert_close(model.train()(17 * frames, mask).features, long.features)  # nothing is dropped here
 
 
 def clips(seed: int = 0, lengths: tuple[int, ...] = (9, 5, 1)) -> tuple[torch.Tensor, torch.Tensor]:

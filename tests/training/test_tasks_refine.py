@@ -312,7 +312,7 @@ def test_a_checkpoint_remembers_that_its_rows_had_unit_length(tmp_path: Path, ca
     small = ["--model.refiner.embed_dim", "16", "--model.refiner.num_layers", "1"]
     words = ["fit", "--config", str(CONFIGS / "youtube8m.yaml"), "--data.features", str(features), *small]
     words += ["--data.num_workers", "0", "--data.batch_size", "2"]
-    words += ["--trainer.accelerator", "cpu", "--run.root", str(tmp_path / "runs")]
+    words += ["--trainer.accelerator", "cpu", "--run.root", str(tmp_path / "runs"), "--model.scored_as_given", "false"]
     assert main([*words, "--trainer.max_epochs", "1"]) == 0
     run = tmp_path / "runs" / "refine_youtube8m" / "version_0"
     for made in (run / "pretrained" / "last", run / "checkpoints" / "last.ckpt"):
@@ -324,6 +324,12 @@ def test_a_checkpoint_remembers_that_its_rows_had_unit_length(tmp_path: Path, ca
     videos = [FrameFeatures("v", length * frames, np.arange(30), 30) for length in (1, 17)]
     first, second = (scorer.score(video).scores for video in videos)
     np.testing.assert_allclose(first, second, atol=1e-5)
+    as_published = ["--ckpt_path", str(run / "pretrained" / "last"), "--run.name", "published"]
+    without = [word for word in words if word not in ("--model.scored_as_given", "false")]
+    assert main([*without, *as_published, "--trainer.max_epochs", "1"]) == 0
+    other = load_scorer(tmp_path / "runs" / "published" / "version_0" / "pretrained" / "last")
+    first, second = (other.score(video).scores for video in videos)
+    assert np.abs(first - second).max() > 0.01
     assert main([*words, "--trainer.max_epochs", "2", "--ckpt_path", str(run / "checkpoints" / "last.ckpt")]) == 0
     assert "unit_length" not in caplog.text
     again = tmp_path / "runs" / "refine_youtube8m" / "version_1" / "pretrained" / "last"
