@@ -20,11 +20,12 @@ from helpers.tiny_refined import saved_refined
 
 from sspvs.cli import main
 from sspvs.models.summarizer import SummarizerSettings
-from sspvs.table import add_stream, read_dataset
+from sspvs.table import add_stream, read_dataset, write_dataset
 from sspvs.tasks.pretrain import PretrainTask
 from sspvs.tasks.refine import RefineTask
 from sspvs.tasks.summarize import SummarizeTask
 from sspvs.training.command_line import ReadConfig, TrainingCLI
+from sspvs.types import FrameFeatures
 
 FOLDER = Path(__file__).parents[1] / "configs" / "pretrain"
 FINETUNE = FOLDER.parent / "finetune"
@@ -288,26 +289,74 @@ def test_the_published_settings_of_refinement(name: str, material: Path, tmp_pat
     assert (task.scoring.combine, task.scoring.post) == ("agh", post)
 
 
-@pytest.mark.parametrize("setting", ["augmented", "transfer"])
-@pytest.mark.parametrize("name", ["summe", "tvsum"])
-def test_refinement_in_other_settings(name: str, setting: str, material: Path, tmp_path: Path) -> None:
-    """As the commands in the config's head say, but that the folds are drawn."""
-    text, config = (REFINE / f"{name}.yaml").read_text(), REFINE / f"{name}.yaml"
-    assert yaml.safe_load(text)["data"]["splits"] == f"data/splits/{name}_splits.json"
-    assert f"--data.splits data/splits/{name}{FILES[setting]}_splits.json" in text
-    others = ["summe", "tvsum", "ovp", "youtube"]
-    others.remove(name)
-    assert f"--data.others '[{', '.join(f'data/{other}.h5' for other in others)}]'" in text
-    words = [
-        "--data.others",
-        json.dumps([str(material / f"{other}.h5") for other in others]),
-        "--data.setting",
-        setting,
+STEPS = {  # of a training of 40 epochs
+    ("summe", "canonical"): 40 * 3, ("summe", "augmented"): 40 * 20, ("summe", "transfer"): 40 * 18,
+    ("tvsum", "canonical"): 80, ("tvsum", "augmented"): 200, ("tvsum", "transfer"): 160,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def whole_sets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Drawn datasets with as many videos, and the same keys, as the real ones."""
+    folder = tmp_path_factory.mktemp("whole")
+    for seed, (name, count) in enumerate({"summe": 25, "tvsum": 50, "ovp": 50, "youtube": 39}.items()):
+        numbers = range(1, count + 1)
+        if name == "youtube":  # the split files name these of its 50
+            numbers = range(11, 50)
+        rows = []
+        for n in numbers:
+            video = replace(drawn_video(100 * seed + n), key=f"video_{n}", video_name=f"{name} {n}")
+            drawn = np.random.default_rng([seed, n]).standard_normal((len(video.picks), WIDTH), np.float32)
+            rows.append((video, FrameFeatures(video.video_name, drawn, video.picks, video.n_frames)))
+        write_dataset(folder / f"{name}.h5", rows, name=name, made_by={"source": "drawn"})
+    return folder
+
+
+@pytest.mark.parametrize(("name", "setting"), STEPS)
+def test_who_trains_and_in_how_many_steps(
+    name: str, setting: str, whole_sets: Path, shared_data: Path, tmp_path: Path
+) -> None:
+    """The command in the config's head, with the published split files, which are read here independently."""
+    text = (REFINE / f"{name}.yaml").read_text().replace(" \\\n#  ", "")
+    end = "" if setting == "canonical" else f"_{setting}"
+    (command,) = [
+        line for line in text.splitlines() if line.startswith("#   sspvs") and line.split()[6].endswith(name + end)
     ]
-    data = Made("fit", [*refined(config.name, material, tmp_path), *words]).datamodule
+    words = command[command.index("--config") :].replace("--out ", "--run.root ").replace("'", "")
+    words = words.replace(f"runs/refine_{name}{end}", str(tmp_path)).replace("[data/", f"[{whole_sets}/")
+    words = words.replace(", data/", f",{whole_sets}/").replace("data/splits", str(shared_data / "splits"))
+    given = ["--data.dataset", str(whole_sets / f"{name}.h5"), "--trainer.accelerator", "cpu"]
+    if "--data.splits" not in words:
+        given += ["--data.splits", str(shared_data / "splits" / f"{name}_splits.json")]
+    config = words.split()[1]
+    words = [*words.split()[2:], *given]
+    path = tmp_path / "config.yaml"
+    path.write_text((REFINE.parents[1] / config).read_text())
+    cli = Made("fit", ["--config", str(path), *words, "--data.fold", "0"])
+    data = cli.datamodule
+    data.trainer = None
     data.setup()
-    trained = {video.partition("/")[0] for video in data.fold_videos.train}
-    assert trained == {*others, *([name] if setting == "augmented" else [])}
+
+    published = json.loads((shared_data / "splits" / f"{name}_splits.json").read_text())[0]
+    others = {"summe", "tvsum", "ovp", "youtube"} - {name}
+    sizes = {"summe": 25, "tvsum": 50, "ovp": 50, "youtube": 39}
+    trained = [tuple(video.split("/")) for video in data.fold_videos.train]
+    own = {key for dataset, key in trained if dataset == name}
+    foreign = [dataset for dataset, _ in trained if dataset != name]
+    assert len(set(trained)) == len(trained)
+    assert own == (set() if setting == "transfer" else set(published["train_keys"]))
+    assert {dataset: foreign.count(dataset) for dataset in foreign} == (
+        {} if setting == "canonical" else {dataset: sizes[dataset] for dataset in others}
+    )
+    tested = {video.split("/")[1] for video in data.fold_videos.test}
+    every = {f"video_{number}" for number in range(1, sizes[name] + 1)}
+    assert tested == (every if setting == "transfer" else set(published["test_keys"]))
+    loader = data.train_dataloader()
+    assert len(loader) * cli.trainer.max_epochs == STEPS[name, setting]
+    batches = list(loader.sampler)
+    assert sum(map(len, batches)) == len(trained)
+    assert len(batches) == len(loader)
+    assert data.split.setting == setting
 
 
 @pytest.mark.parametrize("name", ["smoke.yaml", "synthetic.yaml"])

@@ -42,6 +42,30 @@ def test_the_ranks_share_the_epoch(lengths: list[int], shape: tuple[int, int, in
     assert all(0 <= pick.item < len(lengths) for pick in picks)
 
 
+@given(lengths_of, shapes, st.integers(0, 3))
+def test_an_incomplete_last_batch_is_kept(lengths: list[int], shape: tuple[int, int, int, int], epoch: int) -> None:
+    batch_size, ranks, repeats, _ = shape
+    total, per_step = len(lengths) * repeats, batch_size * ranks
+    by_rank = plans(lengths, shape, epoch, keep_last=True)
+    dropped = plans(lengths, shape, epoch)
+    assert {len(batches) for batches in by_rank} == {-(-total // per_step)}
+    assert [batches[: total // per_step] for batches in by_rank] == dropped
+    picks = [pick for batches in by_rank for batch in batches for pick in batch]
+    assert len(set(picks)) == total  # every clip of the epoch
+    assert len(picks) - total < ranks
+    if total % per_step:
+        assert len({len(batches[-1]) for batches in by_rank}) == 1
+        assert {pick for batches in by_rank for pick in batches[-1]} == set(picks) - {
+            pick for batches in dropped for batch in batches for pick in batch
+        }
+
+
+def test_fewer_videos_than_a_batch() -> None:
+    (batch,) = LengthBuckets([3] * 5, 8, keep_last=True)
+    assert sorted(pick.item for pick in batch) == [0, 1, 2, 3, 4]
+    assert len(plans([3] * 5, (8, 2, 1, 1), keep_last=True)[1][0]) == 3
+
+
 @given(lengths_of, shapes)
 def test_the_same_plan_again_and_another_next_time(lengths: list[int], shape: tuple[int, int, int, int]) -> None:
     assert plans(lengths, shape, 2) == plans(lengths, shape, 2)
