@@ -75,8 +75,8 @@ class LengthBuckets(DistributedSampler[list[Pick]]):
     A `DistributedSampler`, so that Lightning leaves it in its place and sets its epoch. Training shuffles the items (of
     shards: the shards, then neighbours) and sorts each window of `bucket_batches` batches by length; those that do not
     fill a last batch are left out, or with `keep_last` make a smaller one, of the first picks again where ranks come
-    out short. Otherwise all go by length, each once; a rank that comes out short repeats a batch. `batch_size` is of
-    one rank; fewer items than one batch of all ranks are a ValueError, unless `keep_last`.
+    out short. Otherwise all go by length, `repeats` times; a rank that comes out short repeats a batch. `batch_size` is
+    of one rank; fewer items than one batch of all ranks are a ValueError, unless `keep_last`.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class LengthBuckets(DistributedSampler[list[Pick]]):
         # `DistributedSampler.__init__` needs a process group; it keeps nothing that is needed here.
         self.lengths = np.asarray(lengths, np.int64)
         self.batch_size, self.training, self.seed = batch_size, training, seed
-        self.repeats, self.keep_last = repeats if training else 1, keep_last
+        self.repeats, self.keep_last = repeats, keep_last
         self.bucket_batches, self.shards, self.resample = bucket_batches, shards, resample
         self.num_replicas, self.rank = world_size, rank
         self.epoch, self.start, self._start_epoch = 0, 0, 0
@@ -106,7 +106,7 @@ class LengthBuckets(DistributedSampler[list[Pick]]):
                 "batch_size, repeats, bucket_batches and world_size must be at least 1 and rank below world_size, got "
                 f"{batch_size}, {repeats}, {bucket_batches}, {world_size}, {rank}"
             )
-        if training and not keep_last and len(self.lengths) * self.repeats < batch_size * world_size:
+        if training and not keep_last and len(self.lengths) * repeats < batch_size * world_size:
             raise ValueError(
                 f"a batch of {batch_size} on each of {world_size} ranks needs {batch_size * world_size} videos, there "
                 f"are {len(self.lengths)} to train on; lower data.batch_size, or raise data.repeats"
@@ -115,7 +115,9 @@ class LengthBuckets(DistributedSampler[list[Pick]]):
     def __len__(self) -> int:
         """Batches of an epoch on each rank, also where `start` leaves some out."""
         per_step, items = self.batch_size * self.num_replicas, len(self.lengths) * self.repeats
-        return items // per_step if self.training and not self.keep_last else -(-items // per_step)
+        if not self.training:
+            return -(-(-(-len(self.lengths) // self.batch_size) * self.repeats) // self.num_replicas)
+        return -(-items // per_step) if self.keep_last else items // per_step
 
     def set_epoch(self, epoch: int) -> None:
         """Which epoch is planned next; another one than `skip_to` named starts at its beginning."""
@@ -143,8 +145,11 @@ class LengthBuckets(DistributedSampler[list[Pick]]):
         order = np.lexsort((np.arange(len(self.lengths)), -self.lengths))
         batches = [order[start : start + self.batch_size] for start in range(0, len(order), self.batch_size)]
         for number in range(len(self)):
-            batch = batches[(number * self.num_replicas + self.rank) % len(batches)]
-            yield [Pick(0, int(index)) for index in batch]
+            again, place = divmod(
+                (number * self.num_replicas + self.rank) % (len(batches) * self.repeats), len(batches)
+            )
+            draw = self.epoch * self.repeats + again
+            yield [Pick(draw, int(index)) for index in batches[place]]
 
     def _training_batches(self) -> Iterator[list[Pick]]:
         generator = np.random.default_rng([self.seed, self.epoch])
@@ -256,15 +261,17 @@ class VideoDataModule(pl.LightningDataModule, Generic[Batch]):
     num_workers: int
     seed: int
 
-    def loader(self, dataset: Any, collate: Callable[[Any], Batch], *, training: bool = False) -> BatchLoader[Batch]:
-        """The batches of this rank; the number of workers does not change what is read."""
+    def loader(
+        self, dataset: Any, collate: Callable[[Any], Batch], *, training: bool = False, draws: int = 1
+    ) -> BatchLoader[Batch]:
+        """The batches of this rank, outside of training each video `draws` times; with any number of workers."""
         trainer = self.trainer
         sampler = LengthBuckets(
             dataset.lengths,
             self.batch_size if training else self.val_batch_size,
             training=training,
             seed=self.seed,
-            repeats=self.repeats,
+            repeats=self.repeats if training else draws,
             bucket_batches=self.bucket_batches,
             shards=dataset.shards,
             resample=self.resample,

@@ -59,7 +59,8 @@ _MAY_BE_MISSING = frozenset(
         *("video.stream_widths", "video.normalise", "video.stream_dropout", "ridge", "optim.projection_lr"),
         *(f"losses.{name}" for name in ("aligned_video", "duplicates", "linear_path", "mask_target")),
         *("losses.video_shrinkage", "losses.text_shrinkage", "losses.segment_means"),
-        *("optim.decay_all", "refiner.attention_dropout", "scored_as_given"),
+        *("optim.decay_all", "refiner.attention_dropout", "scored_as_given", "video.start", "text_dropout"),
+        *(f"text_fields.{name}" for name in ("padding_counts", "cut", "whole")),
     )
 )
 _DROPPED = ("fast_linears",)  # settings of earlier versions that decide nothing about the model
