@@ -8,17 +8,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
+import torch
 import yaml
 from helpers.drawn_dataset import drawn_video
 from helpers.format_material import youtube8m_tfrecord
 from helpers.pair_sets import features_of, write_set
 from helpers.summarization_material import WIDTH, write_annotated
 from helpers.tiny_pretraining import TEXT, VIDEO
-from helpers.tiny_refined import saved_refined
+from helpers.tiny_refined import tiny_refined
 
+import sspvs
 from sspvs.cli import main
+from sspvs.importance.contrastive import contrastive_importance
+from sspvs.models.refiner import Refiner
 from sspvs.models.summarizer import SummarizerSettings
 from sspvs.table import add_stream, read_dataset, write_dataset
 from sspvs.tasks.pretrain import PretrainTask
@@ -386,23 +391,56 @@ def test_refinement_runs(name: str, material: Path, tmp_path: Path, capsys: pyte
     assert RefineTask.from_pretrained(run / "pretrained" / "last").hparams["combine"] == "agh"
 
 
+def inception_file(path: Path) -> Path:
+    """Two videos in the field's layout, as CTVSUM's release has them: ratings at the picks, features of any length."""
+    with h5py.File(path, "w") as file:
+        for number in (1, 2):
+            video = drawn_video(number, ratings=True)
+            group = file.create_group(video.key)
+            drawn = np.random.default_rng(number).standard_normal((len(video.picks), WIDTH))
+            group["features"] = 3 * drawn.astype(np.float32)
+            group["user_scores"], group["gtscore"] = video.user_scores_at_picks, video.gtscore
+            group["user_summary"] = video.user_summaries.astype(np.float32)
+            group["picks"], group["n_frames"], group["n_steps"] = video.picks, video.n_frames, len(video.picks)
+    return path
+
+
 def test_the_zero_shot_evaluations_that_the_header_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """On users' scores beside Inception features, and on MR.HiSum, where one importance a frame is known."""
-    without = {"user_scores": None, "user_summaries": None}
+    only_mean = replace(drawn_video(1, ratings=True), user_scores=None, user_summaries=None)
     datasets = {
-        "tvsum_inception.h5": [drawn_video(number, ratings=True) for number in range(2)],
-        "mr_hisum.h5": [replace(drawn_video(1, ratings=True), **without)],
+        "tvsum_inception.h5": inception_file(tmp_path / "tvsum_inception.h5"),
+        "mr_hisum.h5": write_annotated(tmp_path / "mr_hisum.h5", [only_mean]),
     }
-    checkpoint = saved_refined(tmp_path / "last", feature_dim=WIDTH, unit_length=True, scored_as_given=True)
+    task = tiny_refined(feature_dim=WIDTH, unit_length=True, scored_as_given=True)
+    checkpoint = task.save_pretrained(tmp_path / "last")
     text = (REFINE / "youtube8m.yaml").read_text().replace("\\\n#", " ")
     commands = [line.split()[2:] for line in text.splitlines() if line.startswith("#   sspvs evaluate")]
     assert [command[2] for command in commands] == list(datasets)
-    for command, videos in zip(commands, datasets.values(), strict=True):
-        place = {"runs/refine_youtube8m/version_0/pretrained/last": str(checkpoint)}
-        place[command[2]] = str(write_annotated(tmp_path / command[2], videos))
-        capsys.readouterr()
-        assert main([place.get(word, word) for word in command]) == 0
+    place = {"runs/refine_youtube8m/version_0/pretrained/last": checkpoint, **datasets}
+    for command in commands:
+        out = tmp_path / "result.json"
+        assert main([*(str(place.get(word, word)) for word in command), "--out", str(out)]) == 0
         assert "refined A*G*H" in capsys.readouterr().out
+        if "tvsum" in command[2]:
+            rows = json.loads(out.read_text())["videos"].values()
+            found = {row["key"]: row["kendall_tau"] for row in rows}
+    with read_dataset(datasets["tvsum_inception.h5"]) as store:
+        for key, tau in found.items():  # the network sees features as they are in the file
+            frames = torch.from_numpy(store.features[key].features)
+            with torch.no_grad():
+                out_of_it = Refiner(task.model.settings).eval()
+                out_of_it.load_state_dict(task.model.state_dict())
+                refined, unique = out_of_it(frames[None], torch.ones(1, len(frames), dtype=torch.bool))
+            scores = contrastive_importance(
+                refined[0].numpy(),
+                raw=frames.numpy(),
+                uniqueness=unique[0].sigmoid().numpy(),
+                combine="agh",
+                post="tvsum",
+            ).scores
+            users = store[key].user_scores_at_picks
+            assert tau == pytest.approx(np.mean([sspvs.kendall_tau(scores, user) for user in users]), abs=1e-9)
 
 
 def test_the_drawn_world_is_the_one_of_pretraining() -> None:
