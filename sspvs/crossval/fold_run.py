@@ -23,7 +23,8 @@ from sspvs.errors import CheckpointError, TrainingDivergedError
 from sspvs.tasks.checkpoint import WEIGHTS
 from sspvs.tasks.saved_task import JudgedTask
 from sspvs.training.command_line import TrainingCLI
-from sspvs.training.predictions import WriteScores
+from sspvs.training.predictions import EPOCH_SCORES, WriteScores
+from sspvs.training.run import EVENTS
 from sspvs.training.saving import DrawByStep
 from sspvs.weights.digest import file_digest
 
@@ -160,7 +161,8 @@ class _FoldRun(TrainingCLI):
                 save_weights_only=True,
                 enable_version_counter=False,
             )
-        return [DrawByStep(job.seed), self.progress, self.writer, self.best or _LastWeights(weights / "last.ckpt")]
+        chosen = self.best or _LastWeights(weights / "last.ckpt")
+        return [DrawByStep(job.seed), self.progress, self.writer, chosen, *self.task.epoch_scores(run)]
 
     def _run_subcommand(self, subcommand: str) -> None:  # noqa: ARG002
         try:
@@ -239,8 +241,11 @@ def _leave(run: _FoldRun, made: Path, *, keep: bool) -> None:
             logger.save()
     if (logs / WANDB).is_dir():
         shutil.move(logs / WANDB, made / WANDB)
-    if (logs / METRICS).is_file():
-        shutil.copyfile(logs / METRICS, made / METRICS)
+    for path in (logs / METRICS, *logs.glob(f"{EVENTS}*")):
+        if path.is_file():
+            shutil.copyfile(path, made / path.name)
+    if (logs / EPOCH_SCORES).is_dir():
+        shutil.move(logs / EPOCH_SCORES, made / EPOCH_SCORES)
 
 
 def _device(trainer: pl.Trainer) -> str:

@@ -45,8 +45,18 @@ _OURS = {
 }
 """Options of `sspvs fit` that a cross-validation sets itself -> why."""
 _HOW = {
-    "": ("seed_everything", "ckpt_path", "wandb", "wandb_project", "wandb_name", "wandb_group", "task", "published"),
-    "run": ("root", "name", "save_every", "samples"),
+    "": (
+        "seed_everything",
+        "ckpt_path",
+        "wandb",
+        "wandb_project",
+        "wandb_name",
+        "wandb_group",
+        "task",
+        "published",
+        "logger",
+    ),
+    "run": ("root", "name", "save_every", "samples", "epoch_scores"),
     "data": ("fold", "seed", "num_workers", "download", "memory_bytes"),
     "trainer": ("logger", "default_root_dir", "log_every_n_steps", "enable_progress_bar", "enable_model_summary"),
 }
@@ -60,6 +70,9 @@ _CAME_LATER: Mapping[str, Any] = {
     "data.text.whole": False,
     "model.text_dropout": False,
     "model.video.start": "own",
+    "model.optim.decay_all": False,
+    "model.losses.segment_means": "unit",
+    "model.scored_as_given": False,
 }
 """Settings that did not exist yet when folders were made that can be gone on with -> the value that changes nothing."""
 _FILES = {"data": ("dataset", "others", "splits", "texts"), "model": ("pretrained", "cnn_weights")}

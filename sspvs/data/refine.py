@@ -199,7 +199,8 @@ class RefineDataModule(FoldDataModule[RefineBatch]):
         others: Dataset file of another set, or a list of several, to train on as well (augmented) or alone (transfer).
         splits: A split file of any style. Null: the world's own, or folds drawn by `split_seed`.
         fold: Which of the folds, from 0. Null: nothing is tested and all videos are trained on, but those held out.
-        setting: Of folds that are drawn; a split file has its own.
+        setting: Of folds that are drawn, or of a canonical split file: `augmented` adds all videos of `others` to the
+            training, `transfer` trains on them alone. Other split files have their own.
         split_seed: Draws folds, and the videos that are held out of training.
         validate_on: `nothing`: the last epoch is taken, as published. `held-out`: the split's validation videos, or
             `val_share` of the training videos; without annotated videos, of the unlabelled ones. `test`: the tested
@@ -209,6 +210,7 @@ class RefineDataModule(FoldDataModule[RefineBatch]):
         short: Videos with fewer: `stretch` repeats their nearest frames, as published; `mask` pads them.
         repeats: Clips of each video in an epoch.
         batch_size: Clips of a batch on one device. Published: 32, of SumMe 8, of YouTube-8M 128.
+        keep_last: Train on an epoch's last batch also where it is smaller. Published, but for YouTube-8M.
         val_batch_size: Videos of a batch in validation and testing. Null: 1; of unlabelled clips as `batch_size`.
         num_workers: Processes that read, for each device.
         seed: Of the order and the clips.
@@ -250,6 +252,7 @@ class RefineDataModule(FoldDataModule[RefineBatch]):
         short: Short = "stretch",
         repeats: int = 1,
         batch_size: int = 32,
+        keep_last: bool = False,
         val_batch_size: int | None = None,
         num_workers: int = 0,
         seed: int = 0,
@@ -283,7 +286,7 @@ class RefineDataModule(FoldDataModule[RefineBatch]):
             self.features += (str(unlabelled_of_world(world)),)
         self.clip_frames, self.repeats, self.seed = clip_frames, repeats, seed
         self.short: Short = short
-        self.batch_size = batch_size
+        self.batch_size, self.keep_last = batch_size, keep_last
         self.val_batch_size = val_batch_size or (1 if annotated else batch_size)
         self.skip_bad = skip_bad
         self.clip_memory = FeatureMemory(memory_bytes // max(1, num_workers))

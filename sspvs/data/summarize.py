@@ -140,7 +140,8 @@ class SummarizeDataModule(FoldDataModule[SummarizeBatch]):
             as many videos.
         fold: Which of the folds, from 0. Null: nothing is tested and all videos are trained on, but those held out to
             choose the checkpoint: for a model to use.
-        setting: Of folds that are drawn; a split file has its own.
+        setting: Of folds that are drawn, or of a canonical split file: `augmented` adds all videos of `others` to the
+            training, `transfer` trains on them alone. Other split files have their own.
         split_seed: Draws folds, and the videos that are held out of training to choose the checkpoint.
         validate_on: What chooses the checkpoint. `held-out`: the split's validation videos, or `val_share` of the
             training videos where it has none. `test`: the tested videos, as most published figures have it; never to be

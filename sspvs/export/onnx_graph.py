@@ -213,7 +213,7 @@ class RefinerGraph(ExportGraph):
         scoring = self._scoring
         return {
             "mask": "true for frames of the video, false for padding; outputs of padding are 0",
-            **({"features": UNIT_LENGTH} if self.model.unit_length else {}),
+            **({"features": UNIT_LENGTH} if self.model.normalises else {}),
             FEATURES: "of each frame, not normalised",
             **({UNIQUENESS: "of each frame in [0, 1]: a term of scores"} if UNIQUENESS in self.picks_axes else {}),
             "scores": (

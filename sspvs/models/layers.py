@@ -56,7 +56,8 @@ class TransformerLayer(nn.Module):
         embed_dim: D.
         num_heads: H.
         feedforward_dim: Width of the hidden layer.
-        dropout: After attention, within the feed-forward network and after it, and on the attention weights.
+        dropout: After attention, within the feed-forward network and after it.
+        attention_dropout: Of the attention weights; `dropout` when None.
         norm: Makes a norm of a width.
         attention: Further settings of `SelfAttention`.
     """
@@ -68,11 +69,13 @@ class TransformerLayer(nn.Module):
         feedforward_dim: int,
         dropout: float = 0.1,
         *,
+        attention_dropout: float | None = None,
         norm: Callable[[int], nn.Module] = nn.LayerNorm,
         **attention: Any,
     ) -> None:
         super().__init__()
-        self.attention = SelfAttention(embed_dim, num_heads, dropout, **attention)
+        of_weights = dropout if attention_dropout is None else attention_dropout
+        self.attention = SelfAttention(embed_dim, num_heads, of_weights, **attention)
         self.linear1 = nn.Linear(embed_dim, feedforward_dim)
         self.linear2 = nn.Linear(feedforward_dim, embed_dim)
         self.norm1 = norm(embed_dim)

@@ -112,7 +112,10 @@ class TextEncoderSettings(Settings):
 
 @dataclass(frozen=True)
 class RefinerSettings(Settings):
-    """The network of contrastive refinement; by default as published for SumMe and TVSum (Pang et al., WACV 2023)."""
+    """The network of contrastive refinement, by default of the published sizes (Pang et al., WACV 2023).
+
+    The released code also has `attention_dropout` 0.1 and `uniqueness_dim` 256; configs/refine sets both.
+    """
 
     group = "refiner"
 
@@ -130,10 +133,12 @@ class RefinerSettings(Settings):
     """Width of the layers' hidden layer."""
     dropout: Probability = 0.0
     """In the layers, while training."""
+    attention_dropout: Probability | None = None
+    """Of the attention weights, while training; null: `dropout`. The released code has 0.1 here and no other."""
     uniqueness: bool = True
     """Whether there is a uniqueness head."""
     uniqueness_dim: Width = 128
-    """Width of that head's hidden layer."""
+    """Width of that head's hidden layer; 256 in the released code."""
 
 
 _MOST_LAYERS, _MOST = 1024, 2**20

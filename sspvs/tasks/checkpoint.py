@@ -58,9 +58,9 @@ _MAY_BE_MISSING = frozenset(
         *("title_as_query", "unit_length", "summarizer.fit_frames", "losses.fine_frames", "losses.more"),  # came later
         *("video.stream_widths", "video.normalise", "video.stream_dropout", "ridge", "optim.projection_lr"),
         *(f"losses.{name}" for name in ("aligned_video", "duplicates", "linear_path", "mask_target")),
-        *("losses.video_shrinkage", "losses.text_shrinkage"),
+        *("losses.video_shrinkage", "losses.text_shrinkage", "losses.segment_means"),
+        *("optim.decay_all", "refiner.attention_dropout", "scored_as_given", "video.start", "text_dropout"),
         *(f"text_fields.{name}" for name in ("padding_counts", "cut", "whole")),
-        *("video.start", "text_dropout"),
     )
 )
 _DROPPED = ("fast_linears",)  # settings of earlier versions that decide nothing about the model
@@ -151,8 +151,7 @@ class Checkpoint:
         if official and kinds and OFFICIAL not in kinds:
             raise CheckpointError(f"{path}: an official SSPVS checkpoint; `sspvs import` makes a folder of ours of it")
         if official or OFFICIAL in kinds:
-            options = _plain(settings) if isinstance(settings, (Mapping, argparse.Namespace)) else {}
-            return cls(str(path), path, OFFICIAL, options, None, {}, _official_state(path, state))
+            return cls(str(path), path, OFFICIAL, plain_options(settings), None, {}, _official_state(path, state))
         if not isinstance(settings, Mapping) or not isinstance(state, Mapping):
             raise CheckpointError(
                 f"{path}: a torch file, but no Lightning checkpoint of sspvs: hyper_parameters or state_dict are not "
@@ -270,8 +269,12 @@ def _official_state(path: Path, state: object) -> dict[str, Tensor]:
     return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in ours.items()}
 
 
+def plain_options(settings: object) -> dict[str, Any]:
+    """The options in a file of others as JSON has them; what is of another type as text."""
+    return _plain(settings) if isinstance(settings, (Mapping, argparse.Namespace)) else {}
+
+
 def _plain(value: Any) -> Any:
-    """An official file's options as JSON has them; what is of another type as text."""
     if isinstance(value, argparse.Namespace):
         value = vars(value)
     if isinstance(value, Mapping):

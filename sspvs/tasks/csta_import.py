@@ -1,18 +1,16 @@
 """A CSTA model of another code as a checkpoint folder of ours."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from sspvs.atomic import made_folder, together, write_text
 from sspvs.errors import CheckpointError, listed
 from sspvs.models.csta import AFTER_MAPS, CNNS, CstaHead
 from sspvs.models.settings import VideoEncoderSettings
 from sspvs.models.summarizer import SummarizerSettings
-from sspvs.tasks.official_import import REPORT, refuse_foreign
+from sspvs.tasks.official_import import ImportReport, refuse_foreign, write_import
 from sspvs.tasks.summarize import SummarizeTask
 from sspvs.tasks.tensors import LoadReport, cnn_tensors
 
@@ -22,13 +20,13 @@ _WORDS = ("key", "value")  # layers that are told by their names: their shapes a
 def is_csta(path: Path) -> bool:
     """Whether a torch file holds the tensors of one of the CNNs of `csta` as a part of something."""
     try:
-        return _cnn_of(cnn_tensors(path)) is not None
+        return path.is_file() and _cnn_of(cnn_tensors(path)) is not None
     except CheckpointError:
         return False
 
 
-def import_csta(path: Path, out: Path) -> dict[str, str]:
-    """Make a checkpoint folder of a CSTA model of another code; returns our names of its tensors -> theirs.
+def import_csta(path: Path, out: Path) -> ImportReport:
+    """Make a checkpoint folder of a CSTA model of another code; the report has our names of its tensors -> theirs.
 
     The CNN's are found by torchvision's names, after whatever stands before them; `key` and `value` by these words, and
     every other layer by its shapes.
@@ -55,11 +53,20 @@ def import_csta(path: Path, out: Path) -> dict[str, str]:
     assert isinstance(head, CstaHead)
     names = _names(state, head, before, str(path))
     head.load_state_dict({ours: state[theirs] for ours, theirs in names.items()}, strict=False)
-    report = {"source": path.name, "loaded": len(names), "names": names}
-    with made_folder(out), together():
-        task.save_pretrained(out)
-        write_text(out / REPORT, json.dumps(report, indent=2) + "\n")
-    return names
+    report = ImportReport(
+        source=path.name,
+        loaded=len(names),
+        computed=(),
+        unknown=(),
+        unused=(),
+        num_stages=1,
+        text_guidance="none",
+        settings={"head": task.model.settings.head, "names": names},
+        options={},
+        notes=(f"a model of CSTA with the CNN {name} and {width} columns; its layers were told by names and shapes",),
+    )
+    write_import(out, task, None, report)
+    return report
 
 
 def _cnn_of(state: Mapping[str, Tensor]) -> tuple[str, str] | None:

@@ -26,6 +26,7 @@ from sspvs.table.text import TextSettings
 from sspvs.tasks.checkpoint import CONFIG, OFFICIAL, PRETRAINING, WEIGHTS, Checkpoint
 from sspvs.tasks.checkpoint import OFFICIAL_PREFIX as PREFIX
 from sspvs.tasks.pretrain import PretrainTask
+from sspvs.tasks.saved_task import SavedTask
 from sspvs.tasks.settings import FineTuneOptimSettings, OptimSettings
 from sspvs.tasks.summarize import SummarizeTask
 
@@ -349,7 +350,9 @@ def import_official(
         options=official.settings,
         notes=tuple(notes),
     )
-    _write(out, pretraining, summarizer, report)
+    task = pretraining if summarizer is None else summarizer
+    assert task is not None
+    write_import(out, task, None if summarizer is None else pretraining, report)
     return report
 
 
@@ -382,18 +385,20 @@ def _is_ours(config: Path) -> bool:
     return False
 
 
-def _write(out: Path, pretraining: PretrainTask | None, summarizer: SummarizeTask | None, report: ImportReport) -> None:
-    """Both folders and the report, or none of them; nothing of an earlier import of another kind stays."""
-    inner = out / PRETRAINING
+def write_import(out: Path, task: SavedTask, inner: PretrainTask | None, report: ImportReport) -> None:
+    """A checkpoint folder, with the one that it was fine-tuned from in it, and the report, or none of them.
+
+    Nothing of an earlier import of another kind stays.
+    """
+    folder = out / PRETRAINING
     with made_folder(out), together():
-        if pretraining is not None:
-            pretraining.save_pretrained(out if summarizer is None else inner)
-        if summarizer is not None:
-            summarizer.save_pretrained(out)
+        task.save_pretrained(out)
+        if inner is not None:
+            inner.save_pretrained(folder)
         write_text(out / REPORT, json.dumps(asdict(report), indent=2) + "\n")
-    if summarizer is None or pretraining is None:
+    if inner is None:
         for name in (CONFIG, WEIGHTS):  # without its config a folder is no checkpoint
             with suppress(FileNotFoundError, NotADirectoryError):
-                (inner / name).unlink()
+                (folder / name).unlink()
         with suppress(OSError):  # it is not there, or holds what is not ours
-            inner.rmdir()
+            folder.rmdir()

@@ -25,7 +25,7 @@ from sspvs.tasks.data_facts import OTHER_WIDTH
 from sspvs.tasks.tensors import LoadReport
 from sspvs.training.given import given, import_named, options, refuse_unbounded, texts
 from sspvs.training.published import recipe_words
-from sspvs.training.run import RunConfig, RunSettings, WandbMode, build_loggers, remove_unstarted
+from sspvs.training.run import LoggerName, RunConfig, RunSettings, WandbMode, build_loggers, remove_unstarted
 from sspvs.training.saving import (
     BestCheckpoint,
     DrawByStep,
@@ -126,6 +126,9 @@ class TrainingCLI(LightningCLI):
             help="modules to import first: heads, backbones, tasks and the like that they register go by their names",
         )
         parser.add_argument("--run", type=RunSettings, default=self.task.run, help="where the run is")
+        parser.add_argument(
+            "--logger", type=LoggerName, default="csv", help="csv, or tensorboard beside it in the run's folder"
+        )
         parser.add_argument("--wandb", type=WandbMode, default="off", help="W&B: off, offline or online")
         parser.add_argument("--wandb_project", type=str, default="sspvs", help="its project")
         parser.add_argument("--wandb_name", type=str | None, default=None, help="default: the run's name and version")
@@ -235,9 +238,11 @@ class TrainingCLI(LightningCLI):
         """The trainer with this package's loggers, checkpoints and callbacks."""
         given = self._get(self.config_init, "trainer")
         developing = bool(given.get("fast_dev_run"))
-        wandb = (self.settings[f"wandb{name}"] for name in ("", "_project", "_name", "_group"))
+        loggers = [self.settings[name] for name in ("logger", "wandb", "wandb_project", "wandb_name", "wandb_group")]
         trained = self.verb == "fit" and not developing
-        kwargs["logger"] = build_loggers(given.logger, self.run_settings, *wandb) if trained else given.logger or False
+        kwargs["logger"] = (
+            build_loggers(given.logger, self.run_settings, *loggers) if trained else given.logger or False
+        )
         if given.enable_progress_bar is None:
             kwargs["enable_progress_bar"] = sys.stderr.isatty()
         if given.default_root_dir is None:
@@ -260,6 +265,7 @@ class TrainingCLI(LightningCLI):
         if trained and has_logger:
             out.append(LearningRateMonitor("step"))
             out.append(self.task.samples(run.samples))
+            out += self.task.epoch_scores(run)
         if saved:
             self.last_checkpoint = LastCheckpoint(run.save_every)
             chosen = [BestCheckpoint(run.monitor, run.mode)] if self.task.chooses(self.settings) else []

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import pytorch_lightning as pl
 import yaml
 from pytorch_lightning.cli import LightningArgumentParser, SaveConfigCallback
-from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
+from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 
 from sspvs.atomic import write_text
 from sspvs.errors import MissingExtraError
@@ -18,9 +18,12 @@ from sspvs.sharing import shareable
 from sspvs.temporaries import sweep
 
 WandbMode = Literal["off", "offline", "online"]
+LoggerName = Literal["csv", "tensorboard"]
 
 _CONFIG = "config.yaml"
 _BEFORE_TRAINING = {_CONFIG, "hparams.yaml"}  # the second is the CSV logger's
+EVENTS = "events.out.tfevents."
+"""How the names of TensorBoard's files begin."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,9 @@ class RunSettings(Settings):
     """Steps between checkpoints to restart from; one more is written at the end of every epoch."""
     samples: Annotated[int, Range(least=0)] = 4
     """Validation videos that are plotted after each validation; 0 for none."""
+    epoch_scores: bool = False
+    """Keep the scores of the validated videos after each epoch's validation, as `epoch_scores/epoch_000.h5` and so on,
+    which `sspvs evaluate --scores` reads."""
 
     def conflicts(self) -> list[str]:
         """A name that is no name of a folder; a rule without figures."""
@@ -58,7 +64,13 @@ class RunSettings(Settings):
 
 
 def build_loggers(
-    given: Any, run: RunSettings, wandb: WandbMode, project: str, name: str | None, group: str | None
+    given: Any,
+    run: RunSettings,
+    beside: LoggerName,
+    wandb: WandbMode,
+    project: str,
+    name: str | None,
+    group: str | None,
 ) -> list[Logger] | bool:
     """The loggers of a run; the folder of the first is the run's. `given` is `trainer.logger` of the config."""
     if given is False:
@@ -68,6 +80,8 @@ def build_loggers(
         sweep(folder)
     csv = CSVLogger(run.root, name=run.name, flush_logs_every_n_steps=20)
     loggers: list[Logger] = [csv, *more]
+    if beside == "tensorboard":
+        loggers.append(_tensorboard(run, Path(csv.log_dir).name))
     if wandb != "off":
         folder, settings = Path(csv.log_dir), wandb_settings()
         # Never called with a step: `trainer/global_step` is an axis of its own, and nothing is dropped as out of order.
@@ -85,6 +99,16 @@ def build_loggers(
     return loggers
 
 
+def _tensorboard(run: RunSettings, version: str) -> TensorBoardLogger:
+    """TensorBoard's logger, which writes into the run's folder."""
+    try:
+        return TensorBoardLogger(run.root, name=run.name, version=version, default_hp_metric=False)
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            'TensorBoard is not installed: pip install "sspvs[tensorboard]", or leave out --logger tensorboard'
+        ) from error
+
+
 def wandb_settings() -> Any:
     """Settings that keep the machine, its user, the command, its screen and file paths out of W&B."""
     try:
@@ -97,6 +121,11 @@ def wandb_settings() -> Any:
 def wandb_of(loggers: list[Logger]) -> WandbLogger | None:
     """The W&B logger among them."""
     return next((one for one in loggers if isinstance(one, WandbLogger)), None)
+
+
+def tensorboard_of(loggers: list[Logger]) -> TensorBoardLogger | None:
+    """TensorBoard's logger among them."""
+    return next((one for one in loggers if isinstance(one, TensorBoardLogger)), None)
 
 
 def folder_of(trainer: pl.Trainer) -> Path | None:
@@ -129,7 +158,8 @@ def remove_unstarted(trainer: pl.Trainer) -> None:
     folder = folder_of(trainer)
     if folder is None or not trainer.is_global_zero or not folder.is_dir():
         return
-    if {path.name for path in folder.iterdir()} <= _BEFORE_TRAINING:
+    names = {path.name for path in folder.iterdir() if not path.name.startswith(EVENTS)}
+    if names <= _BEFORE_TRAINING:
         shutil.rmtree(folder, ignore_errors=True)
         with suppress(OSError):
             folder.parent.rmdir()  # of all versions, where this was the first

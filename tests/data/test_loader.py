@@ -43,6 +43,12 @@ def test_the_ranks_share_the_epoch(lengths: list[int], shape: tuple[int, int, in
     assert all(0 <= pick.item < len(lengths) for pick in picks)
 
 
+def test_fewer_videos_than_a_batch() -> None:
+    (batch,) = LengthBuckets([3] * 5, 8, keep_last=True)
+    assert sorted(pick.item for pick in batch) == [0, 1, 2, 3, 4]
+    assert len(plans([3] * 5, (8, 2, 1, 1), keep_last=True)[1][0]) == 3
+
+
 @given(lengths_of, shapes)
 def test_the_same_plan_again_and_another_next_time(lengths: list[int], shape: tuple[int, int, int, int]) -> None:
     assert plans(lengths, shape, 2) == plans(lengths, shape, 2)

@@ -81,7 +81,7 @@ def test_a_model_of_another_code_scores_the_same(model: SummarizeTask, inside: b
     torch.save({"state_dict": state} if inside else state, tmp_path / "split1.pt")
     assert main(["import", str(tmp_path / "split1.pt"), "--out", str(tmp_path / "out")]) == 0
     report = json.loads((tmp_path / "out" / "import_report.json").read_text())
-    assert report["names"]["value.weight"] == "net.value_embedding.weight"
+    assert report["settings"]["names"]["value.weight"] == "net.value_embedding.weight"
     assert report["loaded"] == len(state) - 1
     frames, mask = torch.randn(1, 9, WIDTH), torch.ones(1, 9, dtype=torch.bool)
     with torch.no_grad():
