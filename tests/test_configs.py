@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -379,24 +381,15 @@ def test_who_trains_and_in_how_many_steps(
     name: str, setting: str, whole_sets: Path, shared_data: Path, tmp_path: Path
 ) -> None:
     """The command in the config's head, with the published split files, which are read here independently."""
-    text = (REFINE / f"{name}.yaml").read_text().replace(" \\\n#  ", "")
+    text = (REFINE / f"{name}.yaml").read_text().replace(" \\\n#", "")
     end = "" if setting == "canonical" else f"_{setting}"
-    (command,) = [
-        line for line in text.splitlines() if line.startswith("#   sspvs") and line.split()[6].endswith(name + end)
-    ]
-    words = command[command.index("--config") :].replace("--out ", "--run.root ").replace("'", "")
-    words = words.replace(f"runs/refine_{name}{end}", str(tmp_path)).replace("[data/", f"[{whole_sets}/")
-    words = words.replace(", data/", f",{whole_sets}/").replace("data/splits", str(shared_data / "splits"))
-    given = ["--data.dataset", str(whole_sets / f"{name}.h5"), "--trainer.accelerator", "cpu"]
-    if "--data.splits" not in words:
-        given += ["--data.splits", str(shared_data / "splits" / f"{name}_splits.json")]
-    config = words.split()[1]
-    words = [*words.split()[2:], *given]
-    path = tmp_path / "config.yaml"
-    path.write_text((REFINE.parents[1] / config).read_text())
-    cli = Made("fit", ["--config", str(path), *words, "--data.fold", "0"])
+    lines = [shlex.split(line[1:]) for line in text.splitlines() if line.startswith("#   sspvs")]
+    (command,) = [words for words in lines if words[5] == f"runs/refine_{name}{end}"]  # sspvs crossval --config C --out
+    places = {"data/splits/": f"{shared_data}/splits/", "data/": f"{whole_sets}/"}
+    given = [f"--data.dataset=data/{name}.h5", f"--data.splits=data/splits/{name}_splits.json", *command[6:]]
+    given = [re.sub(r"\bdata/(splits/)?", lambda match: places[match[0]], word) for word in given]
+    cli = Made("fit", ["--config", str(REFINE / f"{name}.yaml"), *given, "--trainer.accelerator=cpu", "--data.fold=0"])
     data = cli.datamodule
-    data.trainer = None
     data.setup()
 
     published = json.loads((shared_data / "splits" / f"{name}_splits.json").read_text())[0]

@@ -230,7 +230,7 @@ class SummarizeDataModule(FoldDataModule[SummarizeBatch]):
         self.use_text, self.text, self.title_as_query = use_text, text, title_as_query
         self.max_frames, self.batch_size = max_frames, batch_size
         self.val_batch_size = batch_size if val_batch_size is None else val_batch_size
-        if text.whole and self.val_batch_size != 1:
+        if text.whole and use_text != "none" and self.val_batch_size != 1:
             raise ValueError(
                 "data.text.whole gives texts of different lengths, each in a batch of its own, and "
                 f"data.val_batch_size is {self.val_batch_size}; set it to 1"

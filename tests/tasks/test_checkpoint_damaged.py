@@ -256,6 +256,11 @@ def test_a_missing_setting_is_named(name: str, good: dict[str, Path], tmp_path: 
 def test_settings_that_older_checkpoints_lack_are_as_by_default(good: dict[str, Path], tmp_path: Path) -> None:
     def older(config: dict[str, Any]) -> None:
         came_later = ("video.stream_widths", "video.normalise", "video.stream_dropout", "ridge", "optim.projection_lr")
+        came_later += (
+            "video.start",
+            "text_dropout",
+            *(f"text_fields.{one}" for one in ("padding_counts", "cut", "whole")),
+        )
         for name in ("title_as_query", "pretrained", "initialised_from", "summarizer.fit_frames", *came_later):
             _drop(config["settings"], name)
 

@@ -152,7 +152,7 @@ def test_whole_videos_with_whole_texts_are_tested_one_at_a_time(padded: tuple[Su
 
 def test_texts_of_different_lengths_do_not_share_a_batch() -> None:
     with pytest.raises(ValueError, match=r"data\.text\.whole .* data\.val_batch_size is 4; set it to 1"):
-        SummarizeDataModule("mine.h5", text=TextSettings(whole=True), batch_size=4)
+        SummarizeDataModule("mine.h5", text=TextSettings(whole=True), use_text="added", batch_size=4)
 
 
 def test_bert_is_frozen_in_its_weights_not_in_its_mode() -> None:
